@@ -1,0 +1,6 @@
+//! `fieldtest` tells, by black-box experiment, how faithfully an endpoint implements the Anthropic Messages API.
+
+pub mod case;
+pub mod client;
+pub mod report;
+pub mod wire;

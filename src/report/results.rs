@@ -1,0 +1,325 @@
+//! The results model: what a run found, in the shape of `results-<target>.json`.
+//!
+//! Names and order are a contract with other tools: fields may be added, none renamed. Two results files of equal
+//! content are equal text. This module must not know how verdicts are reached, nor how they are drawn.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::case::{ClaimStatus, Limits, Outcome, Range, Source, VerdictStatus};
+
+/// The value of `schema` in every results file of this version.
+pub const SCHEMA: &str = "fieldtest-results/1";
+
+/// A run of one endpoint, one model, at one time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Results {
+    /// Always `fieldtest-results/1`.
+    pub schema: String,
+    /// What was tested.
+    pub target: TestedTarget,
+    /// When the run began, RFC 3339, UTC.
+    pub started_at: String,
+    /// When the run ended, RFC 3339, UTC.
+    pub finished_at: String,
+    /// Why the run is not whole; absent when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
+    /// The confidence that a statistical verdict had to reach.
+    pub confidence: f64,
+    /// The seed of every random draw in the run.
+    pub seed: u64,
+    /// What the run cost.
+    pub totals: Totals,
+    /// What the endpoint does with keys that no API knows.
+    pub strictness: Strictness,
+    /// How many rows have each outcome, and each verdict.
+    pub summary: Summary,
+    /// One entry per row, in the order of the tables.
+    pub rows: Vec<RowResult>,
+    /// Protocol violations seen in any exchange.
+    pub findings: Vec<Finding>,
+}
+
+/// The endpoint under test and the claims it is held against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TestedTarget {
+    /// The target's name, as in `results-<name>.json`.
+    pub name: String,
+    /// The base URL that was tested.
+    pub base_url: String,
+    /// The model that was asked for.
+    pub model: String,
+    /// True when the built-in simulator answered.
+    pub simulated: bool,
+    /// The contract tested: the value of `anthropic-version`.
+    pub anthropic_version: String,
+    /// The target whose claims were held against the verdicts; `null` when there were none.
+    pub claims: Option<ClaimsOf>,
+}
+
+/// Whose claims, and from which documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimsOf {
+    /// The claiming target's name.
+    pub target: String,
+    /// The provider's name, as people write it.
+    pub title: String,
+    /// The documents, with revision and date.
+    pub sources: Vec<Source>,
+    /// Sizes and rates that the documents promise. They bound the run; they are not tested unless a row says so.
+    pub limits: Limits,
+}
+
+/// What a run, or a row, cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    /// Requests, without retries.
+    pub requests: u64,
+    /// Further attempts at requests that failed.
+    pub retries: u64,
+    /// Input tokens, cached ones included, as the endpoint's `usage` gives them.
+    pub input_tokens: u64,
+    /// Output tokens, as the endpoint's `usage` gives them.
+    pub output_tokens: u64,
+    /// US dollars, where the target's prices are known.
+    pub cost_usd: Option<f64>,
+    /// Milliseconds from the first request to the last answer.
+    pub wall_ms: u64,
+}
+
+/// What the endpoint does with invented keys. Where it accepts them, mere acceptance of a field is worth nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Strictness {
+    /// An invented key at the top of the body.
+    pub top_level: Answer,
+    /// An invented key inside a tool.
+    pub tool: Answer,
+    /// An invented key inside a content block.
+    pub block: Answer,
+}
+
+/// What happened to a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// A message came back.
+    Accepted,
+    /// A client error came back.
+    Refused,
+    /// Neither: not sent, or no answer that says anything.
+    #[default]
+    Unknown,
+}
+
+/// Counts of rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// All rows of the run.
+    pub rows: u64,
+    /// Rows decided: supported, ignored, rejected or substituted.
+    pub decided: u64,
+    /// Rows whose evidence did not decide.
+    pub inconclusive: u64,
+    /// Rows that were not tried, or not to the end.
+    pub skipped: u64,
+    /// Outcome: the endpoint does what its document says.
+    pub conforms: u64,
+    /// Of those that conform: claimed unsupported, and passed over without a word.
+    pub silent: u64,
+    /// Outcome: more than the document says.
+    pub exceeds: u64,
+    /// Outcome: not what the document says.
+    pub contradicts: u64,
+    /// Outcome: a claim that could not be decided.
+    pub undetermined: u64,
+    /// Outcome: no claim.
+    pub unclaimed: u64,
+}
+
+impl Summary {
+    /// Counts the rows.
+    pub fn of(rows: &[RowResult]) -> Self {
+        let mut summary = Self { rows: rows.len() as u64, ..Self::default() };
+        for row in rows {
+            match row.verdict.status {
+                VerdictStatus::Inconclusive => summary.inconclusive += 1,
+                VerdictStatus::Skipped => summary.skipped += 1,
+                VerdictStatus::Supported
+                | VerdictStatus::Ignored
+                | VerdictStatus::Rejected
+                | VerdictStatus::Substituted => summary.decided += 1,
+            }
+            match row.outcome {
+                Outcome::Conforms => summary.conforms += 1,
+                Outcome::Exceeds => summary.exceeds += 1,
+                Outcome::Contradicts => summary.contradicts += 1,
+                Outcome::Undetermined => summary.undetermined += 1,
+                Outcome::Unclaimed => summary.unclaimed += 1,
+            }
+            summary.silent += u64::from(row.silent);
+        }
+        summary
+    }
+}
+
+/// One row of the matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RowResult {
+    /// The row's stable dotted id.
+    pub id: String,
+    /// The section of the tables that it stands in.
+    pub section: String,
+    /// The tables' own words for it.
+    pub title: String,
+    /// What the document says; `null` when it says nothing.
+    pub claim: Option<ClaimResult>,
+    /// What was observed.
+    pub verdict: Verdict,
+    /// The claim held against the verdict.
+    pub outcome: Outcome,
+    /// Claimed unsupported, and passed over without a word.
+    pub silent: bool,
+    /// What deciding this row cost. A request that several rows share is counted at the first of them.
+    pub cost: RowCost,
+    /// Every arm that was sent, with its trials.
+    pub arms: Vec<ArmResult>,
+    /// Ids of the findings seen in this row's exchanges.
+    pub findings: Vec<String>,
+    /// The smallest request that shows the verdict, and what came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<Example>,
+}
+
+/// A claim as results carry it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimResult {
+    /// The status that the page's words amount to.
+    pub status: ClaimStatus,
+    /// The page's own words, where they say more than the status.
+    pub note: Option<String>,
+    /// The claimed range, for rows about a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+}
+
+/// What was observed, and how sure that is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// The status.
+    pub status: VerdictStatus,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// Why the row is inconclusive or skipped: one word of a closed set; `null` for decided rows.
+    pub code: Option<String>,
+    /// The confidence reached by the sequential test; `null` where no statistics decided.
+    pub confidence: Option<f64>,
+    /// The kind of evidence that decided; `null` for undecided rows.
+    pub evidence: Option<Evidence>,
+    /// What the status alone does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub qualifiers: Vec<String>,
+}
+
+/// The kinds of evidence that decide a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The field's effect showed, or did not where it could have.
+    Effect,
+    /// The endpoint's own token counts moved, or did not.
+    UsageMeter,
+    /// The field's value was checked: an impossible one was refused, or accepted like any other.
+    Validated,
+    /// The request with the field was refused, and without it accepted.
+    Refusal,
+    /// Two samples of answers differ, or do not.
+    Distribution,
+}
+
+impl Evidence {
+    /// The word used in JSON and in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Effect => "effect",
+            Self::UsageMeter => "usage_meter",
+            Self::Validated => "validated",
+            Self::Refusal => "refusal",
+            Self::Distribution => "distribution",
+        }
+    }
+}
+
+/// What a row cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowCost {
+    /// Requests, without retries.
+    pub requests: u64,
+    /// Input tokens, cached ones included.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+}
+
+/// One arm of a row's experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArmResult {
+    /// `negative`, `treatment`, `positive`, `challenge`, … with the variant's name where the row has several.
+    pub name: String,
+    /// Trials that say something.
+    pub trials: u64,
+    /// Trials that showed the effect.
+    pub effects: u64,
+    /// Trials that were refused with a client error.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u64,
+    /// Trials that say nothing: an empty answer, a refusal by the model, a failed request.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub void: u64,
+    /// The exchanges, by their id in the recording.
+    pub exchanges: Vec<String>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// A request that anyone can send, and what it brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Example {
+    /// The arm that it belongs to.
+    pub arm: String,
+    /// A curl command; the credential is an environment variable in it, never the secret.
+    pub curl: String,
+    /// The HTTP status, or what happened instead of an answer.
+    pub status: String,
+    /// The beginning of the answer's body.
+    pub answer: String,
+}
+
+/// A protocol violation, over all exchanges of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// The check's stable id, `sse.message-stop-missing` for instance.
+    pub check: String,
+    /// How bad it is for a client that follows the documents.
+    pub severity: Severity,
+    /// How often it was seen.
+    pub count: u64,
+    /// The rows in whose exchanges it was seen.
+    pub rows: Vec<String>,
+    /// A short example.
+    pub example: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A client that follows the documents breaks.
+    Error,
+    /// Some clients suffer.
+    Warning,
+    /// Worth knowing.
+    Note,
+}

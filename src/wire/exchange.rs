@@ -1,0 +1,199 @@
+//! One HTTP request and everything that came back: what a recording is made of.
+//!
+//! Plain data. A request names the credential it is to carry without knowing it, so no secret can reach a recording.
+//! Answers are kept as they came, byte for byte; reading them is `message`'s and `sse`'s work.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A request as the engine asks for it. The client adds the base URL, the credential and the transport's own headers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Path below the base URL, `/v1/messages`.
+    pub path: String,
+    /// Header names (lower case) and values, without the credential.
+    pub headers: BTreeMap<String, String>,
+    /// The credential to send.
+    pub credential: Credential,
+    /// The JSON body.
+    pub body: Value,
+}
+
+/// Which credential a request carries, and in which header. The secret itself is known to the client alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// The right one, in the header that the target asks for.
+    Target,
+    /// The right one as `x-api-key`.
+    XApiKey,
+    /// The right one as `authorization: Bearer`.
+    Bearer,
+    /// A made-up one as `x-api-key`.
+    WrongXApiKey,
+    /// A made-up one as `authorization: Bearer`.
+    WrongBearer,
+    /// No credential header at all.
+    Missing,
+}
+
+/// A request and every attempt to get it answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The name by which rows refer to it; unique in a recording.
+    pub id: String,
+    /// What was asked.
+    pub request: Request,
+    /// What was tried, in order; the last one counts.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Exchange {
+    /// The attempt that counts: the last. `None` when nothing was sent.
+    pub fn last(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+}
+
+/// One try at getting a request answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Milliseconds from the start of the run.
+    pub started_ms: u64,
+    /// Milliseconds until the answer was whole, or the try was given up.
+    pub duration_ms: u64,
+    /// What came back.
+    #[serde(flatten)]
+    pub result: AttemptResult,
+}
+
+/// What an attempt brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptResult {
+    /// A status line and headers came, and perhaps a body.
+    Response(Response),
+    /// Nothing came.
+    Failure(Failure),
+}
+
+/// An HTTP response, kept whole up to the client's bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names (lower case) and values, in the order they came. A credential that a server echoes is masked.
+    pub headers: Vec<(String, String)>,
+    /// The body's bytes.
+    pub body: Body,
+    /// When the body's pieces came: milliseconds from the start of the attempt, and the piece's size in bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arrivals: Vec<(u64, u64)>,
+    /// Why the body is not whole, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Failure>,
+}
+
+impl Response {
+    /// The first header of this (lower-case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// True when the server says that the body is an event stream.
+    pub fn is_event_stream(&self) -> bool {
+        self.header("content-type")
+            .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+    }
+}
+
+/// Why an attempt, or the rest of a body, did not come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind, a closed set.
+    pub kind: FailureKind,
+    /// What happened and what to try, in a sentence, without secrets.
+    pub message: String,
+}
+
+/// The ways in which a transport fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The host's name could not be resolved, or nothing answered at its address.
+    Connect,
+    /// The connection was made and its TLS handshake failed.
+    Tls,
+    /// The time for the request ran out.
+    Timeout,
+    /// The connection broke.
+    Reset,
+    /// The answer was not HTTP.
+    Protocol,
+    /// The body passed the bound on kept bytes; the rest was not read.
+    TooLarge,
+}
+
+impl FailureKind {
+    /// The word used in recordings and messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+/// A body: text where it is UTF-8, base64 where it is not, so that a recording stays readable and loses nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Body(pub Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum BodyForm {
+    Text(String),
+    Base64(String),
+}
+
+impl Serialize for Body {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine as _;
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => BodyForm::Text(text.to_owned()),
+            Err(_) => BodyForm::Base64(base64::engine::general_purpose::STANDARD.encode(&self.0)),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use base64::Engine as _;
+        match BodyForm::deserialize(deserializer)? {
+            BodyForm::Text(text) => Ok(Self(text.into_bytes())),
+            BodyForm::Base64(text) => base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .map(Self)
+                .map_err(|e| serde::de::Error::custom(format!("body is not base64: {e}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_survives_the_recording_whether_text_or_not() {
+        for bytes in [b"plain".to_vec(), vec![0xff, 0x00, 0xfe], Vec::new()] {
+            let json = serde_json::to_string(&Body(bytes.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<Body>(&json).unwrap().0, bytes);
+        }
+    }
+}
