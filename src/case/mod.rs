@@ -1,7 +1,24 @@
 //! Case files: the rows of the support tables, how each is decided, and what each provider claims.
+//!
+//! Knows no other module. Nothing here sends, judges or reads from a disk: files come in as bytes.
 
+mod check;
+mod embedded;
+mod error;
+mod experiment;
+mod load;
+mod schema;
 mod target;
+mod template;
 mod vocabulary;
 
+pub use error::{CaseError, CaseErrors, Place};
+pub use experiment::{
+    AcceptedMeans, Arm, ArmCredential, CallTest, Chance, Combine, Count, Experiment, ExperimentFile, Genuine, Partial,
+    Predicate, Requirement, Spread, TextTest, Turn, Variant,
+};
+pub use load::{CaseFile, Catalog, CatalogRow, FileKind, MAX_FILE_BYTES};
+pub use schema::{experiments_schema, target_schema};
 pub use target::{Auth, AuthScheme, Claim, Limits, Prices, Range, Source, Target};
+pub use template::{Piece, VARIABLES, Variable, pieces};
 pub use vocabulary::{ClaimStatus, Outcome, VerdictStatus, is_silent};

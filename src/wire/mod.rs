@@ -1,3 +1,6 @@
-//! The Messages API as it is on the wire. Knows nothing of cases, engines or reports.
+//! The Messages API as it is on the wire: exchanges, event streams, messages. Knows nothing of cases, engines or
+//! reports.
 
 pub mod exchange;
+pub mod message;
+pub mod sse;

@@ -1,0 +1,163 @@
+//! What can be wrong with an experiment that its types cannot forbid.
+
+use serde_json::Value;
+
+use super::experiment::{AcceptedMeans, Arm, CallTest, Count, Experiment, Predicate, TextTest, Turn};
+use super::load::unknown_variable_in;
+use super::vocabulary::VerdictStatus;
+
+/// Everything wrong with one experiment, in words.
+pub(super) fn problems(experiment: &Experiment) -> Vec<String> {
+    let mut problems = Vec::new();
+    let e = experiment;
+    let mut say = |wrong: bool, what: &str| {
+        if wrong {
+            problems.push(what.to_owned());
+        }
+    };
+    let id_ok = !e.id().is_empty()
+        && e.id()
+            .split('.')
+            .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+    say(!id_ok, "an id is made of dotted parts of letters, digits, `-` and `_`");
+    say(e.treatment.is_some() && !e.variants.is_empty(), "`treatment` and `variants` exclude each other");
+    let has_treatment = e.treatment.is_some() || !e.variants.is_empty();
+    say(
+        e.spread.is_some() && (has_treatment || e.effect.is_some() || !e.challenge.is_empty()),
+        "`spread` decides alone: no `treatment`, `variants`, `effect` or `challenge` beside it",
+    );
+    say(
+        e.spread.is_none() && e.effect.is_none() && e.challenge.is_empty(),
+        "nothing can decide it: write an `effect`, a `challenge` or a `spread`",
+    );
+    say(e.effect.is_some() && !has_treatment, "an `effect` needs a `treatment` or `variants` to show in");
+    say(e.effect.is_none() && e.contrary.is_some(), "a `contrary` needs an `effect`");
+    say(e.effect.is_none() && e.partial.is_some(), "a `partial` effect needs an `effect`");
+    say(
+        e.effect.is_none() && e.meter.is_some(),
+        "a `meter` needs an `effect`: it stands in where the model does not show it",
+    );
+    say(
+        e.meter.is_some() && e.positive.is_none() && e.variants.values().all(|v| v.positive.is_none()),
+        "a `meter` needs a `positive` arm, which shows that the meter moves at all",
+    );
+    say(e.genuine.is_some() && e.treatment.is_none(), "`genuine` needs a `treatment` that may be refused");
+    say(
+        !has_treatment && e.spread.is_none() && e.challenge.iter().any(|c| c.because.is_empty()),
+        "without a `treatment`, each `challenge` must say `because` of which words a refusal counts",
+    );
+    say(e.repeat == 0 || e.repeat > 4, "`repeat` is 1 to 4");
+    say(e.statuses.is_empty(), "`statuses` is empty: the row could reach no verdict");
+    say(
+        e.statuses.iter().any(|s| !s.is_decided()),
+        "`statuses` lists decided verdicts: supported, ignored, rejected, substituted",
+    );
+    say(
+        e.accepted_means == AcceptedMeans::Substituted && !e.statuses.contains(&VerdictStatus::Substituted),
+        "`accepted_means: substituted` needs `substituted` among its `statuses`",
+    );
+    let own_words = |arm: &Arm| arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages");
+    let base_words = e.ask.is_some() || e.turns.is_some() || own_words(&e.base);
+    for (name, arm) in arms(e) {
+        if !base_words && !own_words(arm) && !(name == "insist" || name == "narrow" || name == "widen") {
+            problems.push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row"));
+        }
+        if arm.ask.is_some() && arm.turns.is_some() {
+            problems.push(format!("the {name} arm has both `ask` and `turns`"));
+        }
+        for turn in arm.turns.iter().flatten() {
+            let (Turn::User(content) | Turn::Assistant(content)) = turn;
+            if !(content.is_string() || content.is_array()) {
+                problems.push(format!("a turn of the {name} arm is neither a text nor a list of blocks"));
+            }
+        }
+    }
+    texts(e, &mut |text| problems.extend(unknown_variable_in(text)));
+    problems.dedup();
+    problems
+}
+
+/// Every arm of an experiment that is sent, with the name used in messages.
+fn arms(e: &Experiment) -> Vec<(&str, &Arm)> {
+    let mut arms: Vec<(&str, &Arm)> = vec![("negative", &e.negative)];
+    if e.spread.is_none() && e.treatment.is_none() && e.variants.is_empty() {
+        // The negative arm is sent whatever decides the row.
+    }
+    arms.extend(e.treatment.iter().map(|a| ("treatment", a)));
+    arms.extend(e.insist.iter().map(|a| ("insist", a)));
+    arms.extend(e.positive.iter().map(|a| ("positive", a)));
+    arms.extend(e.challenge.iter().map(|a| ("challenge", a)));
+    for variant in e.variants.values() {
+        arms.push(("treatment", &variant.treatment));
+        arms.extend(variant.negative.iter().map(|a| ("negative", a)));
+        arms.extend(variant.positive.iter().map(|a| ("positive", a)));
+    }
+    if let Some(genuine) = &e.genuine {
+        arms.extend([("genuine.first", &genuine.first), ("genuine.then", &genuine.then)]);
+    }
+    if let Some(spread) = &e.spread {
+        arms.push(("narrow", &spread.narrow));
+        arms.extend(spread.widen.iter().map(|a| ("widen", a)));
+    }
+    arms
+}
+
+/// Hands every text of an experiment that may hold variables to `visit`.
+fn texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
+    e.ask.iter().for_each(|t| visit(t));
+    turns(e.turns.as_deref().unwrap_or_default(), visit);
+    arm(&e.base, visit);
+    for (_, a) in arms(e) {
+        arm(a, visit);
+    }
+    for p in [&e.effect, &e.contrary, &e.trace].into_iter().flatten() {
+        predicate(p, visit);
+    }
+    e.partial.iter().for_each(|p| predicate(&p.when, visit));
+    e.genuine.iter().for_each(|g| predicate(&g.when, visit));
+}
+
+fn arm(arm: &Arm, visit: &mut dyn FnMut(&str)) {
+    arm.ask.iter().for_each(|t| visit(t));
+    turns(arm.turns.as_deref().unwrap_or_default(), visit);
+    arm.headers.values().flatten().for_each(|t| visit(t));
+    value(&Value::Object(arm.body.clone()), visit);
+}
+
+fn turns(turns: &[Turn], visit: &mut dyn FnMut(&str)) {
+    for turn in turns {
+        let (Turn::User(content) | Turn::Assistant(content)) = turn;
+        value(content, visit);
+    }
+}
+
+fn value(v: &Value, visit: &mut dyn FnMut(&str)) {
+    match v {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter().for_each(|i| value(i, visit)),
+        Value::Object(map) => map.iter().for_each(|(k, i)| {
+            visit(k);
+            value(i, visit);
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
+    // Destructured without `..`, so that a new test cannot be forgotten here.
+    let Predicate { text, stop_reason, stop_sequence, blocks, call, usage, streamed: _, any, not } = p;
+    if let Some(TextTest { contains, lacks }) = text {
+        contains.iter().chain(lacks).for_each(|t| visit(t));
+    }
+    stop_reason.iter().chain(stop_sequence).for_each(|t| visit(t));
+    if let Some(CallTest { name, input }) = call {
+        name.iter().for_each(|t| visit(t));
+        input.iter().for_each(|(k, v)| {
+            visit(k);
+            visit(v);
+        });
+    }
+    let _: (&std::collections::BTreeMap<String, Count>, _) = (blocks, usage);
+    any.iter().for_each(|p| predicate(p, visit));
+    not.iter().for_each(|p| predicate(p, visit));
+}

@@ -1,0 +1,40 @@
+//! The case files that come with the binary, so that an installed `fieldtest` needs no checkout.
+
+macro_rules! embed {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../../cases/", $path)))),*]
+    };
+}
+
+/// Paths below `cases/`, and their texts, in the order of the tables.
+pub const FILES: &[(&str, &str)] = embed![
+    "experiments/1-headers.yaml",
+    "experiments/2-simple-fields.yaml",
+    "experiments/3-tools.yaml",
+    "experiments/4-tool-choice.yaml",
+    "experiments/5-message-content.yaml",
+    "experiments/6-limits.yaml",
+    "targets/anthropic.yaml",
+    "targets/deepseek.yaml",
+    "targets/tencent-lkeap.yaml",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn every_case_file_is_embedded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+        let mut found = Vec::new();
+        for folder in ["experiments", "targets"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                found.push(format!("{folder}/{name}"));
+            }
+        }
+        found.sort();
+        let embedded: Vec<String> = super::FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(embedded, found);
+    }
+}

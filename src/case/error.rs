@@ -1,0 +1,105 @@
+//! What is wrong with a case file, and where: the file, the line, the column and the line itself.
+//!
+//! Knows nothing of what the files mean; whoever finds something wrong says what was expected.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// How many characters of a long line are shown on either side of the place.
+const WINDOW: usize = 60;
+
+/// One thing wrong with one case file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseError {
+    /// The file, as it was named.
+    pub file: String,
+    /// What is wrong and what was expected.
+    pub message: String,
+    /// Where, unless it is about the file as a whole.
+    pub place: Option<Place>,
+    /// What to do about it, where that is not plain from the message.
+    pub help: Option<String>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// The line's text.
+    pub text: String,
+}
+
+impl Place {
+    /// The place at a line and column of a text. Places past the end are moved to the end.
+    pub fn of(text: &str, line: usize, column: usize) -> Self {
+        let line = line.max(1);
+        let shown = text.lines().nth(line - 1).unwrap_or_default();
+        Self { line, column: column.max(1), text: shown.to_owned() }
+    }
+}
+
+impl CaseError {
+    /// An error about a file as a whole.
+    pub fn file(file: &str, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), message: message.into(), place: None, help: None }
+    }
+
+    /// An error at a place in a file.
+    pub fn at(file: &str, place: Place, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), message: message.into(), place: Some(place), help: None }
+    }
+
+    /// Says what to do about it.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for CaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let renderer = Renderer::plain();
+        let Some(place) = &self.place else {
+            write!(f, "error: {}: {}", self.file, self.message)?;
+            return self.help.iter().try_for_each(|help| write!(f, "\n  = help: {help}"));
+        };
+        // A hostile file may consist of one endless line: only a window of it is shown.
+        let at = (place.column - 1).min(place.text.chars().count());
+        let from = at.saturating_sub(WINDOW);
+        let shown: String = place.text.chars().skip(from).take(2 * WINDOW).collect();
+        let start: usize = shown.chars().take(at - from).map(char::len_utf8).sum();
+        let end = shown[start..].chars().next().map_or(start, |c| start + c.len_utf8());
+        let path = format!("{}:{}:{}", self.file, place.line, place.column);
+        let snippet =
+            Snippet::source(shown.as_str()).line_start(place.line).annotation(AnnotationKind::Primary.span(start..end));
+        let mut group = Level::ERROR.primary_title(format!("{path}: {}", self.message)).element(snippet);
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        write!(f, "{}", renderer.render(&[group]))
+    }
+}
+
+impl std::error::Error for CaseError {}
+
+/// Everything wrong with a set of case files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseErrors(pub Vec<CaseError>);
+
+impl fmt::Display for CaseErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CaseErrors {}

@@ -1,0 +1,350 @@
+//! How a row is decided: the shape of the files under `cases/experiments/`.
+//!
+//! An experiment is provider-neutral: it knows nothing of claims. These types say what an author may write and what
+//! it means; sending and judging are the engine's work.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serde_yaml::Spanned;
+
+use super::vocabulary::VerdictStatus;
+
+/// A file of experiments: one section of the matrix.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentFile {
+    /// The section's title, in the tables' own words.
+    pub section: String,
+    /// The rows, in the order of the tables.
+    pub rows: Vec<Experiment>,
+}
+
+/// One row, and the controlled experiment that decides it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The row's stable dotted id, `tool_choice.auto` for instance.
+    #[schemars(with = "String")]
+    pub row: Spanned<String>,
+    /// The row's title, in the tables' own words.
+    pub title: String,
+    /// Why the row is decided in this way, and what would fool it. For readers; the engine does not look at it.
+    #[serde(default)]
+    pub about: Option<String>,
+    /// Rows that this experiment works through. Where one of them was found not to be honoured, "ignored" proves
+    /// nothing of this row, and it stays undecided.
+    #[serde(default)]
+    pub through: Vec<String>,
+    /// The verdicts that this row can reach, where they are not all of supported, ignored and rejected. A field that
+    /// every request must carry cannot be rejected, for instance, for then nothing could be asked at all.
+    #[serde(default = "all_statuses")]
+    pub statuses: Vec<VerdictStatus>,
+    /// What the target's file must state for this row to make sense; without it the row is left out.
+    #[serde(default)]
+    pub requires: Option<Requirement>,
+    /// The conversation of every arm that has none of its own: the last user turn's text.
+    #[serde(default)]
+    pub ask: Option<String>,
+    /// The conversation of every arm that has none of its own: all turns.
+    #[serde(default)]
+    pub turns: Option<Vec<Turn>>,
+    /// What every arm carries beside the conversation.
+    #[serde(default)]
+    pub base: Arm,
+    /// The request without the field. Unless written, the base alone.
+    #[serde(default)]
+    pub negative: Arm,
+    /// The request with the field, at a valid value.
+    #[serde(default)]
+    pub treatment: Option<Arm>,
+    /// Laid over the treatment after a trial that said nothing, to bring the model to show something.
+    #[serde(default)]
+    pub insist: Option<Arm>,
+    /// Several treatments, by name, instead of one.
+    #[serde(default)]
+    pub variants: BTreeMap<String, Variant>,
+    /// How the variants' verdicts become the row's.
+    #[serde(default)]
+    pub combine: Combine,
+    /// The same information through a channel that is known to work. Sent only when the treatment shows no effect.
+    #[serde(default)]
+    pub positive: Option<Arm>,
+    /// The field at values that a server honouring it must refuse.
+    #[serde(default)]
+    pub challenge: Vec<Arm>,
+    /// For blocks that only the endpoint itself can make: decides when the treatment, which is made up, is refused.
+    #[serde(default)]
+    pub genuine: Option<Genuine>,
+    /// True of an answer in which the field was honoured.
+    #[serde(default)]
+    pub effect: Option<Predicate>,
+    /// True of an answer that only a server passing over the field would give. Answers with neither the effect nor
+    /// its contrary then say nothing.
+    #[serde(default)]
+    pub contrary: Option<Predicate>,
+    /// Honoured, but not as the reference has it: counts as the effect, and qualifies the verdict.
+    #[serde(default)]
+    pub partial: Option<Partial>,
+    /// What shows in an answer when the thing that the field governs is at work. Where a challenge is accepted and
+    /// the trace, which the treatment shows, is gone, the field was honoured after all.
+    #[serde(default)]
+    pub trace: Option<Predicate>,
+    /// How often the effect shows by chance where the field is not honoured.
+    #[serde(default)]
+    pub by_chance: Chance,
+    /// The least number of tokens by which the field raises the prompt, where the endpoint's own meter can tell.
+    #[serde(default)]
+    pub meter: Option<u64>,
+    /// How often a trial sends its request, one after the other (caches show at the second).
+    #[serde(default = "once")]
+    pub repeat: u32,
+    /// Decide by comparing two samples of answers instead of by an effect.
+    #[serde(default)]
+    pub spread: Option<Spread>,
+    /// What it means when every challenge is accepted.
+    #[serde(default)]
+    pub accepted_means: AcceptedMeans,
+    /// The row is about credentials: 401 and 403 are refusals, as nowhere else.
+    #[serde(default)]
+    pub about_credentials: bool,
+}
+
+fn all_statuses() -> Vec<VerdictStatus> {
+    vec![VerdictStatus::Supported, VerdictStatus::Ignored, VerdictStatus::Rejected]
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Experiment {
+    /// The row's id.
+    pub fn id(&self) -> &str {
+        &self.row.value
+    }
+}
+
+/// How several variants make one verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Combine {
+    /// Every variant must be honoured; the worst counts.
+    #[default]
+    All,
+    /// One honoured variant is enough; the best counts.
+    Any,
+}
+
+/// Something that a target's file must state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Requirement {
+    /// `limits.max_output_tokens`
+    MaxOutputTokens,
+}
+
+/// One of several treatments of a row. What it leaves out is the row's.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// The request without the field, where this variant needs its own.
+    #[serde(default)]
+    pub negative: Option<Arm>,
+    /// The request with the field.
+    pub treatment: Arm,
+    /// The same information through a channel that is known to work.
+    #[serde(default)]
+    pub positive: Option<Arm>,
+}
+
+/// One variant of the request: what it changes in the base request.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// The conversation: one user turn of this text.
+    #[serde(default)]
+    pub ask: Option<String>,
+    /// The conversation: all turns.
+    #[serde(default)]
+    pub turns: Option<Vec<Turn>>,
+    /// Keys of the body, merged into the base (objects by key, everything else replaced).
+    #[serde(default)]
+    pub body: Map<String, Value>,
+    /// Headers to set; `null` takes one away.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Option<String>>,
+    /// Top-level keys of the body to leave out.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// The credential to send; the target's own unless told.
+    #[serde(default)]
+    pub credential: Option<ArmCredential>,
+    /// Words of which a refusal must contain at least one to show that the field is known and its value is what is
+    /// wrong. A refusal without them then rejects the field.
+    #[serde(default)]
+    pub because: Vec<String>,
+}
+
+/// One turn of a conversation, written `user: …` or `assistant: …`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// What the user says: a text, sent in whichever form the endpoint was seen to read, or a list of blocks.
+    User(Value),
+    /// What the assistant said: the same.
+    Assistant(Value),
+}
+
+/// Which credential an arm sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArmCredential {
+    /// The right one as `x-api-key`.
+    XApiKey,
+    /// The right one as `authorization: Bearer`.
+    Bearer,
+    /// A made-up one as `x-api-key`.
+    WrongXApiKey,
+    /// A made-up one as `authorization: Bearer`.
+    WrongBearer,
+    /// None at all.
+    Missing,
+}
+
+/// A trial in two steps: get a block from the endpoint, hand it back.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Genuine {
+    /// The request that makes the endpoint produce the block.
+    pub first: Arm,
+    /// What the first answer must show for the second request to make sense.
+    pub when: Predicate,
+    /// The request that hands it back; `{{first.content}}` stands for the first answer's content.
+    pub then: Arm,
+}
+
+/// Two samples of answers to one question: do answers agree more under a narrowing value of the field?
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// The field at a value under which an honouring endpoint always answers alike.
+    pub narrow: Arm,
+    /// Laid under both samples when answers do not vary without it.
+    #[serde(default)]
+    pub widen: Option<Arm>,
+}
+
+/// The effect, but not as the reference has it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partial {
+    /// True of such an answer.
+    pub when: Predicate,
+    /// What is different, in words that qualify the verdict.
+    pub note: String,
+}
+
+/// How often an effect shows by chance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Chance {
+    /// Never: it is true of the protocol and not of the model (an echo, an event stream). One trial decides.
+    Never,
+    /// Hardly ever: it takes a code word that was drawn for this trial.
+    Rare,
+    /// Now and then: a model may do it of its own accord.
+    #[default]
+    Possible,
+}
+
+/// What it means when every challenge is accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceptedMeans {
+    /// The value is not looked at: ignored.
+    #[default]
+    Ignored,
+    /// Another value was used in its place: substituted.
+    Substituted,
+    /// It cannot be told from outside.
+    Inconclusive,
+}
+
+/// A test of an answer. Everything that is written must hold.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Predicate {
+    /// The text of the answer.
+    #[serde(default)]
+    pub text: Option<TextTest>,
+    /// `stop_reason`
+    #[serde(default)]
+    pub stop_reason: Option<String>,
+    /// `stop_sequence`
+    #[serde(default)]
+    pub stop_sequence: Option<String>,
+    /// How many content blocks there are, by type.
+    #[serde(default)]
+    pub blocks: BTreeMap<String, Count>,
+    /// A `tool_use` block like this is there.
+    #[serde(default)]
+    pub call: Option<CallTest>,
+    /// Counters of `usage`, by dotted path; an absent counter is 0.
+    #[serde(default)]
+    pub usage: BTreeMap<String, Count>,
+    /// Came as an event stream, from `message_start` to `message_stop`.
+    #[serde(default)]
+    pub streamed: Option<bool>,
+    /// At least one of these holds.
+    #[serde(default)]
+    pub any: Vec<Predicate>,
+    /// This does not hold.
+    #[serde(default)]
+    pub not: Option<Box<Predicate>>,
+}
+
+/// A test of a text, word by word: case and punctuation do not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TextTest {
+    /// Every one of these is in it.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// None of these is in it.
+    #[serde(default)]
+    pub lacks: Vec<String>,
+}
+
+/// A test of a tool call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallTest {
+    /// The called tool's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Properties of the input, with their values; an empty value only asks for the property.
+    #[serde(default)]
+    pub input: BTreeMap<String, String>,
+}
+
+/// Bounds of a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    /// The least that passes.
+    #[serde(default)]
+    pub at_least: Option<u64>,
+    /// The most that passes.
+    #[serde(default)]
+    pub at_most: Option<u64>,
+}
+
+impl Count {
+    /// True when the number lies within the bounds.
+    pub fn admits(self, n: u64) -> bool {
+        self.at_least.is_none_or(|least| n >= least) && self.at_most.is_none_or(|most| n <= most)
+    }
+}

@@ -1,0 +1,300 @@
+//! From case files to a checked catalog: parsing, overriding, and the cross-references between the two kinds of file.
+//!
+//! Pure: files come in as names and bytes. Every error names its place; all of them are collected, so that an author
+//! sees them at once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_yaml::Spanned;
+
+use super::error::{CaseError, CaseErrors, Place};
+use super::experiment::{Experiment, ExperimentFile};
+use super::target::Target;
+use super::template::{VARIABLES, unknown_variable};
+
+/// The largest case file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// All experiments and targets of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// The rows, in the order of the tables.
+    pub rows: Vec<CatalogRow>,
+    /// The targets, by name.
+    pub targets: BTreeMap<String, Target>,
+}
+
+/// A row and the section it stands in.
+#[derive(Debug, Clone)]
+pub struct CatalogRow {
+    /// The section's title.
+    pub section: String,
+    /// The experiment that decides it.
+    pub experiment: Experiment,
+}
+
+/// A case file: what it is called, and what is in it.
+#[derive(Debug, Clone)]
+pub struct CaseFile {
+    /// The name shown in errors.
+    pub name: String,
+    /// The kind, from the folder that it stands in.
+    pub kind: FileKind,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The kinds of case file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A section of experiments.
+    Experiments,
+    /// A target with its claims.
+    Target,
+}
+
+impl Catalog {
+    /// The bundled case files. They are checked by the tests of this module.
+    ///
+    /// # Errors
+    /// None that the tests would not have found.
+    pub fn bundled() -> Result<Self, CaseErrors> {
+        Self::with(&[])
+    }
+
+    /// The bundled case files, with rows and targets of `extra` added, or put in the place of those of the same name.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn with(extra: &[CaseFile]) -> Result<Self, CaseErrors> {
+        let bundled = super::embedded::FILES.iter().map(|(path, text)| CaseFile {
+            name: format!("cases/{path}"),
+            kind: if path.starts_with("targets/") { FileKind::Target } else { FileKind::Experiments },
+            bytes: text.as_bytes().to_vec(),
+        });
+        let mut errors = Vec::new();
+        let mut loader = Loader::default();
+        for file in bundled {
+            loader.add(&file, &mut errors);
+        }
+        loader.layer();
+        for file in extra {
+            loader.add(file, &mut errors);
+        }
+        loader.finish(&mut errors);
+        if errors.is_empty() { Ok(loader.catalog) } else { Err(CaseErrors(errors)) }
+    }
+
+    /// The experiment of a row.
+    pub fn experiment(&self, row: &str) -> Option<&Experiment> {
+        self.rows.iter().map(|r| &r.experiment).find(|e| e.id() == row)
+    }
+}
+
+/// Where the parts of a catalog came from.
+#[derive(Default)]
+struct Loader {
+    catalog: Catalog,
+    texts: HashMap<String, String>,
+    row_files: HashMap<String, String>,
+    claim_places: HashMap<String, ClaimPlaces>,
+    /// Rows and targets seen in this layer: doubles within a layer are errors, over layers they override.
+    seen: HashSet<String>,
+}
+
+struct ClaimPlaces {
+    file: String,
+    places: BTreeMap<String, (usize, usize)>,
+}
+
+/// A target file, read again for the places of its claims alone.
+#[derive(Deserialize)]
+struct TargetPlaces {
+    #[serde(default)]
+    claims: BTreeMap<String, Spanned<IgnoredAny>>,
+}
+
+impl Loader {
+    fn layer(&mut self) {
+        self.seen.clear();
+    }
+
+    fn add(&mut self, file: &CaseFile, errors: &mut Vec<CaseError>) {
+        let text = match text_of(file) {
+            Ok(text) => text,
+            Err(error) => return errors.push(error),
+        };
+        let result = match file.kind {
+            FileKind::Experiments => self.add_experiments(&file.name, text, errors),
+            FileKind::Target => self.add_target(&file.name, text, errors),
+        };
+        if let Err(error) = result {
+            errors.push(error);
+        }
+        self.texts.insert(file.name.clone(), text.to_owned());
+    }
+
+    fn add_experiments(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
+        let parsed: ExperimentFile = parse(file, text)?;
+        let mut last_of_section = self.catalog.rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
+        for experiment in parsed.rows {
+            let id = experiment.id().to_owned();
+            let at = Place::of(text, experiment.row.defined.line() as usize, experiment.row.defined.column() as usize);
+            if !self.seen.insert(format!("row {id}")) {
+                errors.push(CaseError::at(file, at, format!("row `{id}` is decided twice")).help(format!(
+                    "the other experiment stands in {}; a row has one",
+                    self.row_files.get(&id).map_or("this file", String::as_str)
+                )));
+                continue;
+            }
+            for problem in super::check::problems(&experiment) {
+                errors.push(CaseError::at(file, at.clone(), format!("row `{id}`: {problem}")));
+            }
+            self.row_files.insert(id.clone(), file.to_owned());
+            let row = CatalogRow { section: parsed.section.clone(), experiment };
+            match self.catalog.rows.iter().position(|r| r.experiment.id() == id) {
+                Some(i) => self.catalog.rows[i] = row,
+                None => {
+                    let i = last_of_section.unwrap_or(self.catalog.rows.len());
+                    self.catalog.rows.insert(i, row);
+                    last_of_section = Some(i + 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_target(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
+        let target: Target = parse(file, text)?;
+        if !self.seen.insert(format!("target {}", target.name)) {
+            return Err(CaseError::file(file, format!("there is already a target `{}`", target.name)));
+        }
+        if target.name.is_empty() || !target.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            errors.push(CaseError::file(
+                file,
+                format!("`{}` cannot be a target's name: letters, digits, `-`, `_` and `.` can", target.name),
+            ));
+        }
+        if target.sources.is_empty() {
+            errors.push(CaseError::file(
+                file,
+                "`sources` is empty: a claim without a source cannot be held against anyone",
+            ));
+        }
+        let places: TargetPlaces = parse(file, text)?;
+        let places = places
+            .claims
+            .iter()
+            .map(|(row, value)| (row.clone(), place_of_key(text, row, value.defined.line() as usize)))
+            .collect();
+        self.claim_places.insert(target.name.clone(), ClaimPlaces { file: file.to_owned(), places });
+        self.catalog.targets.insert(target.name.clone(), target);
+        Ok(())
+    }
+
+    /// The references between files: claims name rows, rows name rows.
+    fn finish(&self, errors: &mut Vec<CaseError>) {
+        let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
+        for target in self.catalog.targets.values() {
+            let places = &self.claim_places[&target.name];
+            for row in target.claims.keys().filter(|row| !known.contains(row.as_str())) {
+                let (line, column) = places.places[row];
+                let place = Place::of(&self.texts[&places.file], line, column);
+                errors.push(
+                    CaseError::at(&places.file, place, format!("a claim for row `{row}`, which no experiment decides"))
+                        .help("`fieldtest rows` lists the rows; a new one needs an experiment"),
+                );
+            }
+        }
+        for row in &self.catalog.rows {
+            let experiment = &row.experiment;
+            for other in experiment.through.iter().filter(|other| !known.contains(other.as_str())) {
+                let file = &self.row_files[experiment.id()];
+                let (line, column) = (experiment.row.defined.line(), experiment.row.defined.column());
+                let place = Place::of(&self.texts[file], line as usize, column as usize);
+                errors.push(CaseError::at(
+                    file,
+                    place,
+                    format!("row `{}` works through row `{other}`, which no experiment decides", experiment.id()),
+                ));
+            }
+        }
+    }
+}
+
+fn text_of(file: &CaseFile) -> Result<&str, CaseError> {
+    if file.bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(CaseError::file(
+            &file.name,
+            format!("the file is larger than {} KiB, which no case file needs to be", MAX_FILE_BYTES / 1024),
+        ));
+    }
+    std::str::from_utf8(&file.bytes).map_err(|e| {
+        let before = String::from_utf8_lossy(&file.bytes[..e.valid_up_to()]).into_owned();
+        let line = before.matches('\n').count() + 1;
+        let shown = before.rsplit('\n').next().unwrap_or_default().to_owned();
+        let column = shown.chars().count() + 1;
+        CaseError::at(&file.name, Place { line, column, text: shown }, "the file is not UTF-8 from here on")
+            .help("save it as UTF-8")
+    })
+}
+
+fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
+    serde_yaml::from_str_with_options(text, options()).map_err(|e| {
+        let message = e.without_snippet().to_string();
+        // The parser puts the place at the end of its message; ours stands at the front.
+        let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
+        match e.location() {
+            Some(at) => CaseError::at(file, Place::of(text, at.line() as usize, at.column() as usize), message),
+            None => CaseError::file(file, message),
+        }
+    })
+}
+
+/// Bounds for hostile files: far above what case files need, far below what would hurt.
+fn options() -> serde_yaml::Options {
+    serde_yaml::options! {
+        budget: serde_yaml::budget! {
+            max_depth: 40,
+            max_nodes: 50_000,
+            max_events: 100_000,
+            max_aliases: 500,
+            max_anchors: 200,
+            max_documents: 1,
+        },
+    }
+}
+
+/// The place of a key: on the line of its value, or on the last one above that begins with it.
+fn place_of_key(text: &str, key: &str, value_line: usize) -> (usize, usize) {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |line: &str| line.trim_start().trim_start_matches(['"', '\'']).starts_with(key);
+    let line = (1..=value_line.min(lines.len())).rev().find(|n| begins(lines[n - 1])).unwrap_or(value_line);
+    let column = lines.get(line - 1).map_or(1, |l| l.chars().take_while(|c| c.is_whitespace()).count() + 1);
+    (line, column)
+}
+
+/// The first variable in an experiment that does not exist, in words.
+pub(super) fn unknown_variable_in(text: &str) -> Option<String> {
+    let name = unknown_variable(text)?;
+    let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
+    Some(format!("there is no variable `{{{{{name}}}}}`; there are: {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_files_are_sound() {
+        match Catalog::bundled() {
+            Ok(catalog) => {
+                assert_eq!(catalog.rows.len(), 56);
+                assert_eq!(catalog.targets.keys().collect::<Vec<_>>(), ["anthropic", "deepseek", "tencent-lkeap"]);
+            }
+            Err(errors) => panic!("{errors}"),
+        }
+    }
+}

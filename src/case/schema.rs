@@ -1,0 +1,17 @@
+//! JSON Schemas of the case files, for editors. Generated from the types; a test holds the published copies to them.
+
+use schemars::schema_for;
+use serde_json::Value;
+
+use super::experiment::ExperimentFile;
+use super::target::Target;
+
+/// The schema of a file under `cases/experiments/`.
+pub fn experiments_schema() -> Value {
+    schema_for!(ExperimentFile).to_value()
+}
+
+/// The schema of a file under `cases/targets/`.
+pub fn target_schema() -> Value {
+    schema_for!(Target).to_value()
+}

@@ -1,0 +1,213 @@
+//! From an arm of an experiment to the request that is sent.
+//!
+//! Pure: the same experiment, arm, settings and draw give the same request. Knows nothing of how it is sent.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::draw::Draw;
+use crate::case::{Arm, ArmCredential, Experiment, Piece, Turn, pieces};
+use crate::wire::exchange::{Credential, Request};
+
+/// The path of the Messages API below a base URL.
+pub const PATH: &str = "/v1/messages";
+
+/// What requests take from the target and the options.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Settings {
+    /// The model that is asked for.
+    pub model: String,
+    /// The value of `anthropic-version`.
+    pub anthropic_version: String,
+    /// `max_tokens` of requests that do not set it: room enough for a model that thinks unasked.
+    pub answer_tokens: u32,
+    /// The claimed upper bound of `temperature`, else the reference's.
+    pub temperature_max: f64,
+    /// The claimed longest answer, where there is a claim.
+    pub max_output_tokens: Option<u32>,
+}
+
+/// The form in which texts are put into messages: whichever the endpoint was seen to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// `content: "…"`
+    #[default]
+    String,
+    /// `content: [{type: text, text: "…"}]`
+    Blocks,
+}
+
+/// A request, and whether anything in it was drawn afresh. What was not can be shared between rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// The request.
+    pub request: Request,
+    /// True when a drawn value stands in it.
+    pub fresh: bool,
+}
+
+/// Everything that a request depends on beside its arm.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What the target and the options say.
+    pub settings: &'a Settings,
+    /// The form of texts in messages.
+    pub channel: Channel,
+    /// The fresh values.
+    pub draw: &'a Draw,
+    /// The first answer's content, in the second step of a trial.
+    pub first_content: Option<&'a Value>,
+}
+
+/// Builds a request from layers of arms, each laid over the ones before.
+pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> Built {
+    let fill = Filler { context, fresh: Cell::new(false) };
+    let mut body = Map::new();
+    body.insert("model".to_owned(), Value::from(context.settings.model.as_str()));
+    body.insert("max_tokens".to_owned(), Value::from(context.settings.answer_tokens));
+    body.insert("messages".to_owned(), fill.messages(&conversation(experiment, layers)));
+    let mut headers =
+        BTreeMap::from([("anthropic-version".to_owned(), context.settings.anthropic_version.clone())]);
+    let mut credential = Credential::Target;
+    for arm in layers {
+        merge(&mut body, &fill.object(&arm.body));
+        for key in &arm.drop {
+            body.remove(key);
+        }
+        for (name, value) in &arm.headers {
+            match value {
+                Some(value) => headers.insert(name.clone(), fill.text(value)),
+                None => headers.remove(name),
+            };
+        }
+        credential = arm.credential.map_or(credential, wire_credential);
+    }
+    Built { request: Request { path: PATH.to_owned(), headers, credential, body: Value::Object(body) }, fresh: fill.fresh.get() }
+}
+
+/// The last layer that asks something; else the row's own words.
+fn conversation(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
+    let words = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {
+        turns.clone().or_else(|| ask.as_ref().map(|ask| vec![Turn::User(Value::from(ask.as_str()))]))
+    };
+    layers
+        .iter()
+        .rev()
+        .find_map(|arm| words(&arm.ask, &arm.turns))
+        .or_else(|| words(&experiment.ask, &experiment.turns))
+        .unwrap_or_default()
+}
+
+fn wire_credential(credential: ArmCredential) -> Credential {
+    match credential {
+        ArmCredential::XApiKey => Credential::XApiKey,
+        ArmCredential::Bearer => Credential::Bearer,
+        ArmCredential::WrongXApiKey => Credential::WrongXApiKey,
+        ArmCredential::WrongBearer => Credential::WrongBearer,
+        ArmCredential::Missing => Credential::Missing,
+    }
+}
+
+/// Lays `over` on `under`: objects by key, everything else replaced.
+fn merge(under: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (key, value) in over {
+        match (under.get_mut(key), value) {
+            (Some(Value::Object(under)), Value::Object(over)) => merge(under, over),
+            _ => {
+                under.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+struct Filler<'a> {
+    context: Context<'a>,
+    fresh: Cell<bool>,
+}
+
+impl Filler<'_> {
+    fn messages(&self, turns: &[Turn]) -> Value {
+        turns
+            .iter()
+            .map(|turn| {
+                let (role, content) = match turn {
+                    Turn::User(content) => ("user", content),
+                    Turn::Assistant(content) => ("assistant", content),
+                };
+                let content = match (self.value(content), self.context.channel) {
+                    (Value::String(text), Channel::Blocks) => json!([{ "type": "text", "text": text }]),
+                    (content, _) => content,
+                };
+                json!({ "role": role, "content": content })
+            })
+            .collect()
+    }
+
+    fn object(&self, map: &Map<String, Value>) -> Map<String, Value> {
+        map.iter().map(|(key, value)| (self.text(key), self.value(value))).collect()
+    }
+
+    fn value(&self, value: &Value) -> Value {
+        match value {
+            // A variable that stands alone keeps its kind: a number stays a number, a list of blocks a list.
+            Value::String(text) => match pieces(text).as_slice() {
+                [Piece::Variable(name)] => self.variable(name),
+                _ => Value::from(self.text(text)),
+            },
+            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Value::Object(map) => Value::Object(self.object(map)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        pieces(text)
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text.to_owned(),
+                Piece::Variable(name) => match self.variable(name) {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                },
+            })
+            .collect()
+    }
+
+    fn variable(&self, name: &str) -> Value {
+        let settings = self.context.settings;
+        match name {
+            "version" => Value::from(settings.anthropic_version.as_str()),
+            "range.max" => number(settings.temperature_max),
+            "range.above" => number(((settings.temperature_max + 0.1) * 1000.0).round() / 1000.0),
+            "max_output_tokens" => settings.max_output_tokens.map_or(Value::Null, Value::from),
+            "first.content" => {
+                self.fresh.set(true);
+                self.context.first_content.cloned().unwrap_or(Value::Null)
+            }
+            drawn => {
+                self.fresh.set(true);
+                self.context.draw.value(drawn).map_or(Value::Null, Value::from)
+            }
+        }
+    }
+}
+
+/// A whole number without its fraction, as people write it: `2`, not `2.0`.
+fn number(n: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small on this line")]
+    if n.fract() == 0.0 && n.abs() < 1e15 { Value::from(n as i64) } else { Value::from(n) }
+}
+
+/// The text of a test of answers, with the trial's short values filled in.
+pub fn fill_short(text: &str, values: &BTreeMap<String, String>) -> String {
+    pieces(text)
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text,
+            Piece::Variable(name) => values.get(name).map_or("", String::as_str),
+        })
+        .collect()
+}

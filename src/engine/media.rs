@@ -1,0 +1,83 @@
+//! The smallest real picture and the smallest real page: a PNG of one colour, a PDF that says one thing.
+
+use std::fmt::Write as _;
+
+/// The colours a picture can have, with their RGB values: far enough apart that any eye tells them.
+pub const COLOURS: [(&str, [u8; 3]); 8] = [
+    ("red", [220, 20, 20]),
+    ("green", [20, 160, 20]),
+    ("blue", [20, 40, 220]),
+    ("yellow", [250, 230, 20]),
+    ("orange", [255, 140, 0]),
+    ("purple", [130, 20, 150]),
+    ("black", [0, 0, 0]),
+    ("white", [255, 255, 255]),
+];
+
+/// The side of a picture in pixels: real servers refuse tiny ones, and count tokens by area.
+const SIDE: u32 = 256;
+
+/// A PNG of one colour.
+pub fn png(rgb: [u8; 3]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIDE, SIDE);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let pixels: Vec<u8> = rgb.iter().copied().cycle().take((SIDE * SIDE * 3) as usize).collect();
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    // Writing fixed dimensions into memory cannot fail; an empty picture would be refused and seen at once.
+    if written.is_err() { Vec::new() } else { bytes }
+}
+
+/// A one-page PDF that shows one line of text. The stream is not compressed, the offsets are right.
+pub fn pdf(text: &str) -> Vec<u8> {
+    let shown: String = text.chars().filter(|c| c.is_ascii() && !"()\\".contains(*c)).collect();
+    let content = format!("BT /F1 14 Tf 50 740 Td ({shown}) Tj ET");
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
+            .to_owned(),
+        format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
+    ];
+    let mut file = "%PDF-1.4\n".to_owned();
+    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for (i, object) in objects.iter().enumerate() {
+        // Writing into a String does not fail.
+        let _ = writeln!(table, "{:010} 00000 n ", file.len());
+        let _ = write!(file, "{} 0 obj\n{object}\nendobj\n", i + 1);
+    }
+    let start = file.len();
+    let _ = write!(
+        file,
+        "{table}trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n",
+        objects.len() + 1
+    );
+    file.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_is_a_png_of_its_colour() {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png([220, 20, 20]))).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), (SIDE, SIDE));
+        assert!(pixels.chunks(3).all(|p| p == [220, 20, 20]));
+    }
+
+    #[test]
+    fn the_pages_table_points_at_its_objects() {
+        let file = String::from_utf8(pdf("Today's label is (amber) falcon 4821.")).unwrap();
+        assert!(file.contains("(Today's label is amber falcon 4821.) Tj"));
+        let table = file.split("xref\n").nth(1).unwrap();
+        for (i, line) in table.lines().skip(2).take(5).enumerate() {
+            let offset: usize = line[..10].parse().unwrap();
+            assert!(file[offset..].starts_with(&format!("{} 0 obj", i + 1)), "object {i}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The recording: every exchange of a run, and which trial it served; a file of JSON lines.
+//!
+//! The first line is the header, the last the footer; a file without its footer is a run that was cut, and is told as
+//! such. Judging needs nothing else, so a run can be judged again without a request.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, BufRead, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::build::{Channel, Settings};
+use crate::case::Target;
+use crate::wire::exchange::Exchange;
+
+/// The value of `schema` in every recording of this version.
+pub const SCHEMA: &str = "fieldtest-recording/1";
+
+/// A whole recording, in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// What was run, and how.
+    pub header: Header,
+    /// Every exchange, in the order in which they ended.
+    pub exchanges: Vec<Exchange>,
+    /// Every trial, in the order in which they ended.
+    pub trials: Vec<TrialRecord>,
+    /// How the run ended; `None` when the file was cut.
+    pub footer: Option<Footer>,
+}
+
+/// What was run, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Always `fieldtest-recording/1`.
+    pub schema: String,
+    /// The target's name in the results.
+    pub name: String,
+    /// The base URL that was tested.
+    pub base_url: String,
+    /// True when the built-in simulator answered.
+    pub simulated: bool,
+    /// Whose claims were held against the verdicts, whole, so that the recording can be judged by itself.
+    pub claims: Option<Target>,
+    /// What requests took from the target and the options.
+    pub settings: Settings,
+    /// The rows that were selected, in order.
+    pub rows: Vec<String>,
+    /// The confidence that a statistical verdict had to reach.
+    pub confidence: f64,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// When the run began, RFC 3339, UTC.
+    pub started_at: String,
+}
+
+/// One trial of one arm: which exchanges it is made of, and what was drawn for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// What was tried.
+    #[serde(flatten)]
+    pub key: TrialKey,
+    /// The exchanges, in order, by id.
+    pub exchanges: Vec<String>,
+    /// The short drawn values, which tests of answers need.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+}
+
+/// Names a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TrialKey {
+    /// The row, or the name of a probe that serves the whole run.
+    pub row: String,
+    /// The variant, for rows that have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The arm.
+    pub arm: ArmKind,
+    /// Counts the trials of this arm, from 1.
+    pub trial: u32,
+}
+
+impl fmt::Display for TrialKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.row)?;
+        if let Some(variant) = &self.variant {
+            write!(f, "{variant}/")?;
+        }
+        write!(f, "{}/{}", self.arm, self.trial)
+    }
+}
+
+/// The arms of an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArmKind {
+    /// Without the field.
+    Negative,
+    /// With the field.
+    Treatment,
+    /// With the field, and pressed to show it.
+    Insist,
+    /// The same information through a channel that is known to work.
+    Positive,
+    /// The endpoint's own block, handed back.
+    Genuine,
+    /// The field at an impossible value; the number counts the row's challenges from 0.
+    Challenge(u8),
+    /// A sample of answers under the narrowing value.
+    Narrow,
+    /// A sample of answers with variety added.
+    Wide,
+    /// A sample of answers under the narrowing value, with variety added to the rest.
+    NarrowWide,
+}
+
+impl fmt::Display for ArmKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Negative => f.write_str("negative"),
+            Self::Treatment => f.write_str("treatment"),
+            Self::Insist => f.write_str("insist"),
+            Self::Positive => f.write_str("positive"),
+            Self::Genuine => f.write_str("genuine"),
+            Self::Challenge(0) => f.write_str("challenge"),
+            Self::Challenge(n) => write!(f, "challenge-{}", n + 1),
+            Self::Narrow => f.write_str("narrow"),
+            Self::Wide => f.write_str("wide"),
+            Self::NarrowWide => f.write_str("narrow-wide"),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Footer {
+    /// When the run ended, RFC 3339, UTC.
+    pub finished_at: String,
+    /// Milliseconds from the first request to the last answer.
+    pub wall_ms: u64,
+    /// The form in which texts were put into messages.
+    pub channel: Channel,
+    /// Whether the run came to its end.
+    pub ended: Ended,
+}
+
+/// Whether a run came to its end, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// Every row was tried to the end.
+    Complete,
+    /// Somebody stopped it.
+    Interrupted,
+    /// The budget of requests, tokens or money was spent.
+    Budget,
+}
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// The first line.
+    Header(Box<Header>),
+    /// An exchange.
+    Exchange(Box<Exchange>),
+    /// A trial.
+    Trial(TrialRecord),
+    /// The last line.
+    Footer(Footer),
+}
+
+/// Writes one line, and flushes, so that a run that is killed loses nothing.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_line(writer: &mut dyn Write, line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    writer.write_all(&text)?;
+    writer.flush()
+}
+
+/// What is wrong with a recording.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The file could not be read.
+    #[error("cannot read the recording: {0}")]
+    Io(#[from] io::Error),
+    /// A line is not what it should be.
+    #[error("line {line} of the recording: {what}")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// There is no header.
+    #[error("the file is empty, or its first line is no recording header of `{SCHEMA}`")]
+    NoHeader,
+}
+
+/// Reads a recording. A last line that was cut in the middle is passed over: the run was killed while writing it.
+///
+/// # Errors
+/// Anything else that is wrong, with its line.
+pub fn read(reader: impl BufRead) -> Result<Recording, RecordingError> {
+    let mut recording: Option<Recording> = None;
+    let mut lines = reader.lines().enumerate().peekable();
+    while let Some((index, text)) = lines.next() {
+        let (text, line) = (text?, index + 1);
+        let wrong = |what: String| RecordingError::Line { line, what };
+        let parsed = match serde_json::from_str::<Line>(&text) {
+            Ok(parsed) => parsed,
+            Err(_) if recording.is_some() && lines.peek().is_none() => break,
+            Err(_) if recording.is_none() => return Err(RecordingError::NoHeader),
+            Err(e) => return Err(wrong(e.to_string())),
+        };
+        match (parsed, &mut recording) {
+            (Line::Header(header), None) if header.schema == SCHEMA => {
+                recording =
+                    Some(Recording { header: *header, exchanges: Vec::new(), trials: Vec::new(), footer: None });
+            }
+            (Line::Header(header), None) => {
+                return Err(wrong(format!("the schema is `{}`, this version reads `{SCHEMA}`", header.schema)));
+            }
+            (_, None) => return Err(RecordingError::NoHeader),
+            (Line::Header(_), Some(_)) => return Err(wrong("a second header: are these two recordings?".to_owned())),
+            (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
+            (Line::Exchange(exchange), Some(r)) => r.exchanges.push(*exchange),
+            (Line::Trial(trial), Some(r)) => r.trials.push(trial),
+            (Line::Footer(footer), Some(r)) => r.footer = Some(footer),
+        }
+    }
+    let recording = recording.ok_or(RecordingError::NoHeader)?;
+    let known: std::collections::HashSet<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
+    for trial in &recording.trials {
+        if let Some(missing) = trial.exchanges.iter().find(|id| !known.contains(id.as_str())) {
+            return Err(RecordingError::Line {
+                line: 0,
+                what: format!("trial {} refers to exchange `{missing}`, which is not in the file", trial.key),
+            });
+        }
+    }
+    Ok(recording)
+}

@@ -1,0 +1,385 @@
+//! What an exchange amounts to: a message, a refusal, something broken, or nothing.
+//!
+//! Reading is lenient: unknown keys and blocks are kept, and only what makes an answer unusable as a message counts
+//! as broken (a 200 that holds an error, HTML, a stream without its end). Strictness about shape is not judged here.
+
+use serde_json::{Map, Value};
+
+use super::exchange::{AttemptResult, Exchange, FailureKind, Response};
+use super::sse;
+
+/// An exchange, read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// A message came back.
+    Message(Message),
+    /// An HTTP error status came back.
+    Refused(Refusal),
+    /// A success status came back with something that is no message; in words.
+    Broken(String),
+    /// Nothing came back, or not to the end; in words.
+    Failed(String),
+}
+
+/// A message: the answer to `POST /v1/messages`, streamed or not.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Message {
+    /// The served model's name, where it is given.
+    pub model: Option<String>,
+    /// The content blocks, as they came.
+    pub content: Vec<Value>,
+    /// Why the answer ended.
+    pub stop_reason: Option<String>,
+    /// The stop sequence that ended it.
+    pub stop_sequence: Option<String>,
+    /// The token counters, as they came.
+    pub usage: Map<String, Value>,
+    /// True when it came as an event stream.
+    pub streamed: bool,
+}
+
+impl Message {
+    /// The blocks of one type.
+    pub fn blocks<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.content.iter().filter(move |b| b["type"] == kind)
+    }
+
+    /// All text blocks' text, joined with newlines.
+    pub fn text(&self) -> String {
+        self.blocks("text").filter_map(|b| b["text"].as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A counter of `usage` by its dotted path.
+    pub fn counter(&self, path: &str) -> Option<u64> {
+        let mut keys = path.split('.');
+        let first = self.usage.get(keys.next()?)?;
+        keys.try_fold(first, |value, key| value.get(key))?.as_u64()
+    }
+
+    /// The whole prompt in tokens: uncached, written to and read from a cache. `None` where usage is missing.
+    pub fn input_tokens(&self) -> Option<u64> {
+        let plain = self.counter("input_tokens")?;
+        let cached = ["cache_creation_input_tokens", "cache_read_input_tokens"];
+        Some(plain + cached.iter().filter_map(|c| self.counter(c)).sum::<u64>())
+    }
+
+    /// The answer in tokens.
+    pub fn output_tokens(&self) -> Option<u64> {
+        self.counter("output_tokens")
+    }
+
+    fn of_json(object: &Map<String, Value>) -> Option<Self> {
+        let content = match object.get("content")? {
+            Value::Array(blocks) => blocks.clone(),
+            // Seen from servers that had nothing to say; the shape is wrong, the meaning is clear.
+            Value::Null => Vec::new(),
+            _ => return None,
+        };
+        let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            model: text("model"),
+            content,
+            stop_reason: text("stop_reason"),
+            stop_sequence: text("stop_sequence"),
+            usage: object.get("usage").and_then(Value::as_object).cloned().unwrap_or_default(),
+            streamed: false,
+        })
+    }
+}
+
+/// An HTTP error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// `error.type`, where the body has one.
+    pub kind: Option<String>,
+    /// The error's text: `error.message` in any of the shapes seen in the wild, else the body's beginning.
+    pub message: String,
+}
+
+impl Refusal {
+    fn of(response: &Response) -> Self {
+        let body = String::from_utf8_lossy(&response.body.0);
+        let json: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+        let error = &json["error"];
+        let message = [&error["message"], error, &json["message"], &json["detail"], &json["msg"]]
+            .into_iter()
+            .find_map(|v| match v {
+                Value::String(s) if !s.is_empty() => Some(s.clone()),
+                Value::Array(list) if !list.is_empty() => Some(Value::from(list.clone()).to_string()),
+                _ => None,
+            })
+            .unwrap_or_else(|| excerpt(&body, 300));
+        Self {
+            status: response.status,
+            kind: error["type"].as_str().map(str::to_owned),
+            message: excerpt(&message, 600),
+        }
+    }
+}
+
+/// The beginning of a text on one line, at most `limit` characters, with a mark where it was cut.
+pub fn excerpt(text: &str, limit: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(limit) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+/// Reads an exchange: what its last attempt amounts to.
+pub fn read(exchange: &Exchange) -> Reading {
+    let Some(attempt) = exchange.last() else {
+        return Reading::Failed("nothing was sent".to_owned());
+    };
+    match &attempt.result {
+        AttemptResult::Failure(failure) => Reading::Failed(failure.message.clone()),
+        AttemptResult::Response(response) => read_response(response),
+    }
+}
+
+fn read_response(response: &Response) -> Reading {
+    match response.status {
+        200..=299 => {}
+        300..=399 => {
+            let to = response.header("location").unwrap_or("nowhere");
+            return Reading::Failed(format!(
+                "HTTP {}: a redirect to {}; redirects are not followed, give the final address as the base URL",
+                response.status,
+                excerpt(to, 200)
+            ));
+        }
+        _ => return Reading::Refused(Refusal::of(response)),
+    }
+    if response.is_event_stream() {
+        return read_stream(response);
+    }
+    if let Some(cut) = &response.cut {
+        return failed_or_broken(cut.kind, &cut.message);
+    }
+    let body = String::from_utf8_lossy(&response.body.0);
+    let json: Value = match serde_json::from_str(&body) {
+        Ok(json) => json,
+        Err(_) => {
+            let what = response.header("content-type").unwrap_or("no content type");
+            return Reading::Broken(format!(
+                "HTTP {} with a body that is not JSON ({what}): {}",
+                response.status,
+                excerpt(&body, 160)
+            ));
+        }
+    };
+    if json["type"] == "error" || (json.get("error").is_some_and(|e| !e.is_null()) && json.get("content").is_none()) {
+        return Reading::Broken(format!("HTTP {} with an error in the body: {}", response.status, excerpt(&body, 300)));
+    }
+    match json.as_object().and_then(Message::of_json) {
+        Some(message) => Reading::Message(message),
+        None => {
+            Reading::Broken(format!("HTTP {} with JSON that is no message: {}", response.status, excerpt(&body, 160)))
+        }
+    }
+}
+
+fn failed_or_broken(kind: FailureKind, message: &str) -> Reading {
+    match kind {
+        FailureKind::TooLarge => Reading::Broken(message.to_owned()),
+        FailureKind::Connect | FailureKind::Tls | FailureKind::Timeout | FailureKind::Reset | FailureKind::Protocol => {
+            Reading::Failed(message.to_owned())
+        }
+    }
+}
+
+/// Puts a message together from an event stream, the way the official accumulators do.
+fn read_stream(response: &Response) -> Reading {
+    let (frames, _) = sse::decode(&response.body.0);
+    let mut message: Option<Message> = None;
+    let mut partial_json: Vec<String> = Vec::new();
+    for frame in &frames {
+        let Some(data) = frame.data.as_deref() else { continue };
+        let Ok(event) = serde_json::from_str::<Value>(data) else {
+            // `[DONE]` and the like: no part of a message.
+            continue;
+        };
+        match (event["type"].as_str().unwrap_or_default(), &mut message) {
+            ("error", _) => {
+                return Reading::Failed(format!("the stream ended with an error event: {}", excerpt(data, 300)));
+            }
+            ("message_start", None) => {
+                let mut started = event["message"].as_object().and_then(Message::of_json).unwrap_or_default();
+                started.streamed = true;
+                message = Some(started);
+            }
+            ("content_block_start", Some(message)) => {
+                message.content.push(event["content_block"].clone());
+                partial_json.push(String::new());
+            }
+            ("content_block_delta", Some(message)) => {
+                let index = event["index"].as_u64().map_or(usize::MAX, |i| i as usize);
+                if let (Some(block), Some(json)) = (message.content.get_mut(index), partial_json.get_mut(index)) {
+                    apply_delta(block, json, &event["delta"]);
+                }
+            }
+            ("message_delta", Some(message)) => {
+                let text = |key: &str| event["delta"][key].as_str().map(str::to_owned);
+                message.stop_reason = text("stop_reason").or(message.stop_reason.take());
+                message.stop_sequence = text("stop_sequence").or(message.stop_sequence.take());
+                for (key, value) in event["usage"].as_object().into_iter().flatten() {
+                    message.usage.insert(key.clone(), value.clone());
+                }
+            }
+            ("message_stop", Some(message)) => {
+                for (block, json) in message.content.iter_mut().zip(&partial_json) {
+                    if let (false, Ok(input)) = (json.is_empty(), serde_json::from_str::<Value>(json)) {
+                        block["input"] = input;
+                    }
+                }
+                return Reading::Message(std::mem::take(message));
+            }
+            _ => {}
+        }
+    }
+    if let Some(cut) = &response.cut {
+        return failed_or_broken(cut.kind, &cut.message);
+    }
+    Reading::Broken(match message {
+        Some(_) => "an event stream that ends without message_stop".to_owned(),
+        None => format!(
+            "an event stream without message_start: {}",
+            excerpt(&String::from_utf8_lossy(&response.body.0), 160)
+        ),
+    })
+}
+
+fn apply_delta(block: &mut Value, partial_json: &mut String, delta: &Value) {
+    let (key, piece) = match delta["type"].as_str() {
+        Some("text_delta") => ("text", &delta["text"]),
+        Some("thinking_delta") => ("thinking", &delta["thinking"]),
+        Some("signature_delta") => ("signature", &delta["signature"]),
+        Some("input_json_delta") => {
+            partial_json.push_str(delta["partial_json"].as_str().unwrap_or_default());
+            return;
+        }
+        _ => return,
+    };
+    if !block.is_object() {
+        return;
+    }
+    let so_far = block[key].as_str().unwrap_or_default().to_owned();
+    block[key] = Value::from(so_far + piece.as_str().unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::exchange::{Body, Failure};
+
+    fn response(status: u16, kind: &str, body: &str) -> Response {
+        Response {
+            status,
+            headers: vec![("content-type".to_owned(), kind.to_owned())],
+            body: Body(body.as_bytes().to_vec()),
+            arrivals: Vec::new(),
+            cut: None,
+        }
+    }
+
+    fn stream(events: &[Value]) -> String {
+        events.iter().map(|e| format!("event: {}\ndata: {e}\n\n", e["type"].as_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_stream_becomes_the_message_it_spells() {
+        let body = stream(&[
+            json!({"type": "message_start", "message": {"model": "m", "content": [], "usage": {"input_tokens": 9, "output_tokens": 1}}}),
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            json!({"type": "ping"}),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}}),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "lo"}}),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "t", "name": "n", "input": {}}}),
+            json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{\"a\":"}}),
+            json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "1}"}}),
+            json!({"type": "content_block_stop", "index": 1}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 5}}),
+            json!({"type": "message_stop"}),
+        ]);
+        let Reading::Message(message) = read_response(&response(200, "text/event-stream; charset=utf-8", &body)) else {
+            panic!("not a message");
+        };
+        assert_eq!(message.text(), "Hello");
+        assert_eq!(message.content[1]["input"], json!({"a": 1}));
+        assert_eq!(message.stop_reason.as_deref(), Some("tool_use"));
+        assert_eq!((message.input_tokens(), message.output_tokens()), (Some(9), Some(5)));
+        assert!(message.streamed);
+    }
+
+    #[test]
+    fn what_is_no_message_is_never_read_as_one() {
+        let cases = [
+            (response(200, "text/html", "<html>hi</html>"), "not JSON"),
+            (response(200, "application/json", r#"{"type":"error","error":{"message":"no"}}"#), "error in the body"),
+            (response(200, "application/json", r#"{"choices":[]}"#), "no message"),
+            (response(200, "text/event-stream", "data: hello\n\n"), "without message_start"),
+            (
+                response(
+                    200,
+                    "text/event-stream",
+                    &stream(&[json!({"type": "message_start", "message": {"content": []}})]),
+                ),
+                "without message_stop",
+            ),
+        ];
+        for (response, part) in cases {
+            match read_response(&response) {
+                Reading::Broken(why) => assert!(why.contains(part), "{why}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_stream_is_a_failure_not_a_message() {
+        let mut cut = response(
+            200,
+            "text/event-stream",
+            &stream(&[json!({"type": "message_start", "message": {"content": []}})]),
+        );
+        cut.cut = Some(Failure { kind: FailureKind::Reset, message: "the connection broke".to_owned() });
+        assert_eq!(read_response(&cut), Reading::Failed("the connection broke".to_owned()));
+    }
+
+    #[test]
+    fn refusals_are_read_in_every_shape_seen_in_the_wild() {
+        let bodies = [
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"no top_k"}}"#,
+                Some("invalid_request_error"),
+                "no top_k",
+            ),
+            (r#"{"error":{"message":"bad","type":null,"code":"400"}}"#, None, "bad"),
+            (r#"{"error":"plain"}"#, None, "plain"),
+            (r#"{"detail":[{"loc":["body","x"],"msg":"extra"}]}"#, None, r#"[{"loc":["body","x"],"msg":"extra"}]"#),
+            ("<html>502</html>", None, "<html>502</html>"),
+        ];
+        for (body, kind, message) in bodies {
+            let refusal = Refusal::of(&response(400, "application/json", body));
+            assert_eq!((refusal.kind.as_deref(), refusal.message.as_str()), (kind, message));
+        }
+    }
+
+    #[test]
+    fn the_prompt_counts_cached_tokens_too() {
+        let message = Message {
+            usage: json!({"input_tokens": 3, "cache_read_input_tokens": 40, "cache_creation_input_tokens": null})
+                .as_object()
+                .unwrap()
+                .clone(),
+            ..Message::default()
+        };
+        assert_eq!(message.input_tokens(), Some(43));
+        assert_eq!(message.counter("cache_creation_input_tokens"), None);
+    }
+}
