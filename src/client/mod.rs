@@ -1,10 +1,210 @@
 //! Sending: the one place that touches the network as a client.
+//!
+//! [`Client`] sends a request to a live endpoint with its credential, within the limits of its target, again where that
+//! is worth it, and keeps every attempt. It judges nothing, knows no case and no target file, and lets no secret out:
+//! not into an exchange, not into a message, not into `Debug`.
 
-use crate::wire::exchange::{Exchange, Request};
+mod attempt;
+mod auth;
+mod base_url;
+mod config;
+mod failure;
+mod limits;
+mod mask;
+mod retry;
+pub mod secret;
+
+use std::fmt;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::wire::exchange::{Attempt, Exchange, Request};
+use attempt::{Bounds, Prepared, attempt, unsendable};
+use auth::Auth;
+pub use base_url::BaseUrl;
+pub use config::{ClientConfig, ClientError, Scheme};
+use limits::Limits;
+use mask::Mask;
+use retry::Retries;
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
 pub trait Endpoint: Send + Sync {
     /// Sends one request, with whatever retries belong to it, and returns everything that came of it. Failures are
     /// data in the exchange. `id` names the exchange in the recording.
     fn send(&self, id: &str, request: Request) -> impl Future<Output = Exchange> + Send;
+}
+
+/// An endpoint that is reached over HTTP.
+pub struct Client {
+    http: reqwest::Client,
+    base: BaseUrl,
+    auth: Auth,
+    bounds: Bounds,
+    limits: Limits,
+    slots: Semaphore,
+    retries: u32,
+    first_wait: Duration,
+    run_started: Instant,
+}
+
+/// A longer time-out than anyone waits for, so that no sum of times can overflow.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+impl Client {
+    /// A client for one target. Sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the base URL or the credential cannot be used, a limit is zero, or the HTTP library cannot start.
+    pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        let base = BaseUrl::parse(&config.base_url)?;
+        let mask = Mask::new(config.credential.as_ref());
+        let auth = Auth::new(config.scheme, config.credential)?;
+        let limits = Limits::new(config.requests_per_minute, config.tokens_per_minute)?;
+        if config.concurrency == 0 {
+            return Err(ClientError::Zero("the number of requests at once"));
+        }
+        if config.timeout.is_zero() {
+            return Err(ClientError::Zero("the time-out"));
+        }
+        let peer = failure::Peer {
+            at: base.host_and_port(),
+            https: base.is_https(),
+            proxy_variable: config.proxies.then(proxy_variable).flatten(),
+        };
+        Ok(Self {
+            http: http_client(config.proxies, base.is_https())?,
+            base,
+            auth,
+            bounds: Bounds { timeout: config.timeout.min(LONGEST_TIMEOUT), kept_bytes: config.kept_bytes, peer, mask },
+            limits,
+            slots: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
+            retries: config.retries,
+            first_wait: config.first_wait,
+            run_started: config.run_started,
+        })
+    }
+
+    /// The address below which requests are sent.
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    fn prepare(&self, request: &Request) -> Result<Prepared, String> {
+        let body = serde_json::to_vec(&request.body).map_err(|e| format!("its body is no JSON: {e}"))?;
+        let streams = request.body.get("stream").and_then(Value::as_bool) == Some(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers
+            .insert(ACCEPT, HeaderValue::from_static(if streams { "text/event-stream" } else { "application/json" }));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("fieldtest/", env!("CARGO_PKG_VERSION"))));
+        // The request's own headers come after ours: a case may ask for another content type.
+        for (name, value) in &request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"))?;
+            // One credential at a time, and none in plain sight of a recording.
+            if auth::is_credential_header(&name) {
+                return Err(format!("`{name}` stands among its headers, and only its credential decides that one"));
+            }
+            let value =
+                HeaderValue::from_str(value).map_err(|_| format!("no header can carry the value of `{name}`"))?;
+            headers.insert(name, value);
+        }
+        if let Some((name, value)) = self.auth.header(request.credential) {
+            headers.insert(name, value);
+        }
+        let tokens = limits::estimated_tokens(&request.body, body.len());
+        Ok(Prepared { url: self.base.join(&request.path), headers, body: body.into(), tokens })
+    }
+
+    /// One attempt, when there is a slot and the limits allow it.
+    async fn attempt(&self, request: &Prepared) -> Attempt {
+        // The slot is held from before the limits' wait, so that what they let through is sent at that moment and not
+        // in a burst when a slot falls free; nobody behind could be sent sooner anyway. It is given back before any wait
+        // for a retry, so that a request which the server put off does not keep the others from being sent.
+        // The semaphore is never closed; were it, requests would go out unbounded rather than not at all.
+        let _slot = self.slots.acquire().await;
+        self.limits.until_allowed(request.tokens).await;
+        let started = Instant::now();
+        let started_ms = milliseconds(started.saturating_duration_since(self.run_started));
+        let result = attempt(&self.http, request, &self.bounds).await;
+        Attempt { started_ms, duration_ms: milliseconds(started.elapsed()), result }
+    }
+}
+
+impl Endpoint for Client {
+    async fn send(&self, id: &str, request: Request) -> Exchange {
+        let mut attempts = Vec::new();
+        match self.prepare(&request) {
+            Ok(prepared) => {
+                let mut retries = Retries::new(self.retries, self.first_wait);
+                loop {
+                    let attempt = self.attempt(&prepared).await;
+                    let wait = retries.next_wait(&attempt.result, Timestamp::now());
+                    attempts.push(attempt);
+                    match wait {
+                        Some(wait) => tokio::time::sleep(wait).await,
+                        None => break,
+                    }
+                }
+            }
+            Err(problem) => attempts.push(Attempt {
+                started_ms: milliseconds(self.run_started.elapsed()),
+                duration_ms: 0,
+                result: unsendable(&problem),
+            }),
+        }
+        Exchange { id: id.to_owned(), request, attempts }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &self.base)
+            .field("auth", &self.auth)
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The HTTP library, told to do nothing on its own: no redirects, no retries, no decoding.
+fn http_client(proxies: bool, https: bool) -> Result<reqwest::Client, ClientError> {
+    static PROVIDER: Once = Once::new();
+    // An error means that this process has a provider already, which serves as well.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+
+    let builder = || {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(failure::CONNECT_TIMEOUT)
+            .referer(false);
+        if proxies { builder } else { builder.no_proxy() }
+    };
+    let client = match builder().build() {
+        // A system without CA certificates, such as a bare container, can still test a plain server.
+        Err(_) if !https => builder().tls_certs_only([]).build(),
+        made => made,
+    };
+    client.map_err(|e| ClientError::Setup(last_cause(&e)))
+}
+
+fn last_cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).last().map_or_else(String::new, ToString::to_string)
+}
+
+/// The variable that names a proxy, if one is set. The HTTP library reads them itself; this is for messages only.
+fn proxy_variable() -> Option<&'static str> {
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
 }

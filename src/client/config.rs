@@ -1,0 +1,128 @@
+//! What a client is told before it sends anything, and what can be wrong with that.
+//!
+//! Nothing here is read from the environment, and nothing here prints a secret.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+
+use super::base_url::without_secrets;
+
+/// The header that carries the credential: one at a time, as real clients do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `x-api-key: KEY`
+    XApiKey,
+    /// `authorization: Bearer KEY`
+    Bearer,
+}
+
+/// Everything that decides how a [`Client`](super::Client) sends.
+#[derive(Clone)]
+pub struct ClientConfig {
+    /// The base URL, with or without a path; `/v1/messages` is added to it.
+    pub base_url: String,
+    /// The header for the target's credential.
+    pub scheme: Scheme,
+    /// The credential. Without one a harmless placeholder is sent, for servers that do not look.
+    pub credential: Option<SecretString>,
+    /// The time for one attempt, from sending to the last byte of the body.
+    pub timeout: Duration,
+    /// How often a request is sent again at most, after the first attempt.
+    pub retries: u32,
+    /// The wait before the first retry; later ones are longer.
+    pub first_wait: Duration,
+    /// How many requests may be on their way at once.
+    pub concurrency: usize,
+    /// Attempts a minute, spread evenly. `None` does not limit them.
+    pub requests_per_minute: Option<u32>,
+    /// Input and output tokens a minute, as estimated before sending. `None` does not limit them.
+    pub tokens_per_minute: Option<u32>,
+    /// How many bytes of a body are read and kept.
+    pub kept_bytes: usize,
+    /// Whether the system's proxies are used (`HTTPS_PROXY` and so on). False for a server in this process.
+    pub proxies: bool,
+    /// The moment that attempts' times count from.
+    pub run_started: Instant,
+}
+
+impl ClientConfig {
+    /// A configuration for this base URL with nothing else set: no credential, a time-out of 600 s, four retries, four
+    /// requests at once, no rate limit, 16 MiB of each body, the system's proxies, a run that starts now.
+    pub fn new(base_url: impl Into<String>, scheme: Scheme) -> Self {
+        Self {
+            base_url: base_url.into(),
+            scheme,
+            credential: None,
+            timeout: Duration::from_secs(600),
+            retries: 4,
+            first_wait: Duration::from_millis(500),
+            concurrency: 4,
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            kept_bytes: 16 * 1024 * 1024,
+            proxies: true,
+            run_started: Instant::now(),
+        }
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    /// By hand, since a base URL that has not been checked yet may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("base_url", &without_secrets(&self.base_url))
+            .field("scheme", &self.scheme)
+            .field("credential", &self.credential)
+            .field("timeout", &self.timeout)
+            .field("retries", &self.retries)
+            .field("first_wait", &self.first_wait)
+            .field("concurrency", &self.concurrency)
+            .field("requests_per_minute", &self.requests_per_minute)
+            .field("tokens_per_minute", &self.tokens_per_minute)
+            .field("kept_bytes", &self.kept_bytes)
+            .field("proxies", &self.proxies)
+            .field("run_started", &self.run_started)
+            .finish()
+    }
+}
+
+/// Why no client can be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The base URL cannot be used.
+    #[error(
+        "the base URL `{shown}` cannot be used: {problem} (expected http:// or https://, a host, and perhaps a path: \
+         https://api.example.com/anthropic)"
+    )]
+    BaseUrl {
+        /// The URL, with what may be secret left out.
+        shown: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The credential cannot stand in a header.
+    #[error("the credential cannot be sent in a header: {0}")]
+    Credential(&'static str),
+    /// A limit that would let nothing through.
+    #[error("{0} must be more than zero, or nothing would ever be sent")]
+    Zero(&'static str),
+    /// The HTTP library refused to start.
+    #[error("the HTTP client could not be set up: {0} (for https, are the system's CA certificates installed?)")]
+    Setup(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_neither_credential_nor_password() {
+        let mut config = ClientConfig::new("https://user:hunter22@h", Scheme::Bearer);
+        config.credential = Some("sk-very-secret".to_owned().into());
+        let debug = format!("{config:?}");
+        assert!(!debug.contains("hunter22") && !debug.contains("sk-very-secret"), "{debug}");
+        assert!(debug.contains("@h"), "the host is still told: {debug}");
+    }
+}

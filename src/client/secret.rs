@@ -1,0 +1,189 @@
+//! Where a credential comes from: an environment variable or a file, never the command line.
+//!
+//! Messages name the variable or the file and say what is wrong with the value; they never show it.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+/// No credential is this long; more is a file named by mistake, and is not read to its end.
+const LONGEST: u64 = 16 * 1024;
+
+/// Why no credential could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// None of the variables holds anything.
+    #[error("no credential: set {}", .0.join(" or "))]
+    NotSet(Vec<String>),
+    /// The variable's value cannot be a credential.
+    #[error("the credential in the environment variable {variable} {problem}")]
+    Variable {
+        /// The variable's name.
+        variable: String,
+        /// What is wrong with its value, after "the credential".
+        problem: Problem,
+    },
+    /// The file cannot be read.
+    #[error("the credential file {} cannot be read: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The file's content cannot be a credential.
+    #[error("the credential in the file {} {problem}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its content, after "the credential".
+        problem: Problem,
+    },
+}
+
+/// What is wrong with a credential's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Nothing is there.
+    #[error("is empty")]
+    Empty,
+    /// The bytes are no text.
+    #[error("is not UTF-8 text")]
+    NotText,
+    /// It holds what a header cannot carry and no provider hands out.
+    #[error(
+        "holds a blank, a line break or another character that no credential has (copied with something around it?)"
+    )]
+    Characters,
+    /// It is far longer than a credential.
+    #[error("is longer than 16 KiB (is it the right file?)")]
+    TooLong,
+}
+
+/// The credential from the first of these variables that holds one. `lookup` is [`std::env::var_os`] outside tests. A
+/// variable that is set to nothing counts as not set, as CI systems do that with a secret they do not have.
+///
+/// # Errors
+///
+/// [`SecretError::NotSet`] naming all variables, or [`SecretError::Variable`] for the first that holds something unfit.
+pub fn from_variables(
+    names: &[String],
+    lookup: impl Fn(&str) -> Option<OsString>,
+) -> Result<SecretString, SecretError> {
+    let (variable, value) = names
+        .iter()
+        .filter_map(|name| Some((name, lookup(name)?)))
+        .find(|(_, value)| !value.is_empty())
+        .ok_or_else(|| SecretError::NotSet(names.to_vec()))?;
+    value
+        .into_string()
+        .map_err(|_| Problem::NotText)
+        .and_then(checked)
+        .map_err(|problem| SecretError::Variable { variable: variable.clone(), problem })
+}
+
+/// The credential that a file holds, alone on its one line.
+///
+/// # Errors
+///
+/// [`SecretError::Unreadable`] or [`SecretError::File`].
+pub fn from_file(path: &Path) -> Result<SecretString, SecretError> {
+    let unreadable = |error| SecretError::Unreadable { path: path.to_owned(), error };
+    let unfit = |problem| SecretError::File { path: path.to_owned(), problem };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|_| unfit(Problem::NotText)).and_then(|text| checked(text).map_err(unfit))
+}
+
+/// Takes one newline off the end, and lets through only what a header can carry.
+fn checked(text: String) -> Result<SecretString, Problem> {
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    match line {
+        "" => Err(Problem::Empty),
+        _ if line.len() as u64 > LONGEST => Err(Problem::TooLong),
+        _ if !line.bytes().all(|b| b.is_ascii_graphic()) => Err(Problem::Characters),
+        _ => Ok(SecretString::from(line)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret as _;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    fn environment(name: &str) -> Option<OsString> {
+        match name {
+            "EMPTY" => Some("".into()),
+            "KEY" => Some("sk-one".into()),
+            "OTHER" => Some("sk-two\n".into()),
+            "BROKEN" => Some("sk-hunter\nsk-22".into()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_first_variable_that_holds_something_is_used() {
+        for (list, value) in [
+            (["UNSET", "KEY"], "sk-one"),
+            (["EMPTY", "OTHER"], "sk-two"),
+            (["OTHER", "KEY"], "sk-two"),
+            (["KEY", "BROKEN"], "sk-one"),
+        ] {
+            assert_eq!(from_variables(&names(&list), environment).unwrap().expose_secret(), value, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_value_every_variable_is_named() {
+        let error = from_variables(&names(&["UNSET", "EMPTY"]), environment).unwrap_err();
+        assert_eq!(error.to_string(), "no credential: set UNSET or EMPTY");
+    }
+
+    #[test]
+    fn an_unfit_value_names_the_variable_and_is_not_shown() {
+        let error = from_variables(&names(&["BROKEN", "KEY"]), environment).unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("BROKEN") && said.contains("line break"), "{said}");
+        assert!(!said.contains("hunter") && !said.contains("sk-22"), "{said}");
+    }
+
+    #[test]
+    fn a_file_gives_its_line_without_the_newline() {
+        let dir = tempfile::tempdir().unwrap();
+        for (content, value) in [("sk-a", "sk-a"), ("sk-a\n", "sk-a"), ("sk-a\r\n", "sk-a")] {
+            let path = dir.path().join("key");
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(from_file(&path).unwrap().expose_secret(), value, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn an_unfit_file_is_named_and_its_content_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        for (content, problem) in [
+            (b"".to_vec(), "is empty"),
+            (b"\n".to_vec(), "is empty"),
+            (b"hunter\xff".to_vec(), "not UTF-8"),
+            (b"hunter\x07".to_vec(), "holds a blank"),
+            (b"hunter \n".to_vec(), "holds a blank"),
+            (b"hunter\n\n".to_vec(), "holds a blank"),
+            (b"hunter".repeat(4000), "longer than 16 KiB"),
+        ] {
+            std::fs::write(&path, &content).unwrap();
+            let error = from_file(&path).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(error.to_string().contains(problem) && said.contains("key"), "{said}");
+            assert!(!said.contains("hunter"), "{said}");
+        }
+        let error = from_file(&dir.path().join("absent")).unwrap_err().to_string();
+        assert!(error.contains("absent cannot be read"), "{error}");
+    }
+}
