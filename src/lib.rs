@@ -2,5 +2,6 @@
 
 pub mod case;
 pub mod client;
+pub mod engine;
 pub mod report;
 pub mod wire;

@@ -29,14 +29,22 @@ venv() {
     fi
 }
 
-# serve NAME READY_URL COMMAND...: runs the command in the foreground, its output in $LAB/NAME/log, and prints one
-# line as soon as the URL answers with any HTTP status. The server ends with this script.
+# answers URL: some HTTP status comes back. 404 will do, for not every server has a health route; 503 will not, for
+# that is what a server says that listens already and still loads its model.
+answers() {
+    local status
+    status="$(curl --silent --output /dev/null --max-time 2 --write-out '%{http_code}' "$1" || true)"
+    [[ "$status" != 000 && "$status" != 503 ]]
+}
+
+# serve NAME READY_URL COMMAND...: runs the command, its output in $LAB/NAME/log, prints one line as soon as the URL
+# answers, and stays until the server ends; when this script is ended, so is the server.
 serve() {
     local name="$1" url="$2" log="$LAB/$1/log" pid
     shift 2
     mkdir -p "$LAB/$name"
     # A server left over from before would answer in place of the new one.
-    if curl --silent --output /dev/null --max-time 2 "$url"; then
+    if answers "$url"; then
         die "$name: something already answers at $url"
     fi
     "$@" >"$log" 2>&1 &
@@ -47,7 +55,7 @@ serve() {
     trap 'exit 143' TERM
     # Compilers beside it can slow a start of ten seconds to minutes.
     for _ in $(seq "${READY_TRIES:-600}"); do
-        if curl --silent --output /dev/null --max-time 2 "$url"; then
+        if answers "$url"; then
             printf '%s ready, log in %s\n' "$name" "$log"
             wait "$pid"
             return

@@ -69,8 +69,7 @@ pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> 
     body.insert("model".to_owned(), Value::from(context.settings.model.as_str()));
     body.insert("max_tokens".to_owned(), Value::from(context.settings.answer_tokens));
     body.insert("messages".to_owned(), fill.messages(&conversation(experiment, layers)));
-    let mut headers =
-        BTreeMap::from([("anthropic-version".to_owned(), context.settings.anthropic_version.clone())]);
+    let mut headers = BTreeMap::from([("anthropic-version".to_owned(), context.settings.anthropic_version.clone())]);
     let mut credential = Credential::Target;
     for arm in layers {
         merge(&mut body, &fill.object(&arm.body));
@@ -85,7 +84,10 @@ pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> 
         }
         credential = arm.credential.map_or(credential, wire_credential);
     }
-    Built { request: Request { path: PATH.to_owned(), headers, credential, body: Value::Object(body) }, fresh: fill.fresh.get() }
+    Built {
+        request: Request { path: PATH.to_owned(), headers, credential, body: Value::Object(body) },
+        fresh: fill.fresh.get(),
+    }
 }
 
 /// The last layer that asks something; else the row's own words.

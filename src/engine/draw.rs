@@ -28,8 +28,8 @@ const SECOND: [&str; 40] = [
 /// Plain words for text that says nothing.
 const FILLER: [&str; 32] = [
     "table", "window", "paper", "stone", "water", "light", "morning", "street", "chair", "river", "summer", "bread",
-    "letter", "market", "music", "cloud", "field", "glass", "house", "journey", "kitchen", "leaf", "mountain", "number",
-    "orange", "picture", "road", "season", "train", "village", "winter", "yard",
+    "letter", "market", "music", "cloud", "field", "glass", "house", "journey", "kitchen", "leaf", "mountain",
+    "number", "orange", "picture", "road", "season", "train", "village", "winter", "yard",
 ];
 
 /// How many words the long prefix has: at least as many tokens in every known tokenizer, and used twice in a request
@@ -91,7 +91,8 @@ impl Draw {
 
 fn rng(seed: u64, purpose: &str) -> ChaCha8Rng {
     // FNV-1a: a draw must be the same in every build, which the standard library's hasher does not promise.
-    let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     ChaCha8Rng::seed_from_u64(seed ^ hash)
 }
 

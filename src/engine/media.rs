@@ -49,11 +49,7 @@ pub fn pdf(text: &str) -> Vec<u8> {
         let _ = write!(file, "{} 0 obj\n{object}\nendobj\n", i + 1);
     }
     let start = file.len();
-    let _ = write!(
-        file,
-        "{table}trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n",
-        objects.len() + 1
-    );
+    let _ = write!(file, "{table}trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1);
     file.into_bytes()
 }
 

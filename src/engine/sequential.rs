@@ -55,8 +55,7 @@ impl Prior {
     /// The natural logarithm of the probability of these trials, in any one order.
     pub fn log_predictive(self, seen: Counts) -> f64 {
         let rise = |from: u32, by: u32| (0..by).map(|i| f64::from(from + i).ln()).sum::<f64>();
-        rise(self.shows, seen.shows) + rise(self.fails, seen.fails)
-            - rise(self.shows + self.fails, seen.trials())
+        rise(self.shows, seen.shows) + rise(self.fails, seen.fails) - rise(self.shows + self.fails, seen.trials())
     }
 }
 

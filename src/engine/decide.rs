@@ -1,0 +1,171 @@
+//! The rules: from what the arms showed to a verdict, or to the next trial that is needed.
+//!
+//! One pure function, `next`, is asked again after every trial, while running and when a recording is judged; that is
+//! why both come to the same verdicts. It knows nothing of who answers.
+
+use super::effect_rule;
+use super::recording::ArmKind;
+use super::spread;
+use super::trial::Trial;
+use super::undecided::Undecided;
+use super::validation;
+use crate::case::{Combine, Experiment, VerdictStatus};
+use crate::report::results::{Answer, Evidence, Strictness, Verdict};
+
+/// What holds for the whole run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Facts {
+    /// The confidence that statistical verdicts must reach.
+    pub confidence: f64,
+    /// What the endpoint does with invented keys.
+    pub strictness: Strictness,
+    /// False where the endpoint's meter was seen to count what no model reads (an invented key).
+    pub meter_trusted: bool,
+}
+
+/// What comes next for a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// This trial is needed.
+    Try(Try),
+    /// The row has its verdict.
+    Done(Verdict),
+}
+
+/// A trial that is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Try {
+    /// The variant, for rows that have several.
+    pub variant: Option<String>,
+    /// The arm.
+    pub arm: ArmKind,
+}
+
+/// Looks at all trials of a row so far, and says what comes next.
+pub fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
+    if let Some(spread) = &experiment.spread {
+        return spread::next(experiment, spread, trials, facts);
+    }
+    if experiment.effect.is_none() {
+        return validation::next(experiment, trials, facts);
+    }
+    if experiment.variants.is_empty() {
+        return effect_rule::next(experiment, None, trials, facts);
+    }
+    let mut verdicts = Vec::new();
+    for name in experiment.variants.keys() {
+        match effect_rule::next(experiment, Some(name), trials, facts) {
+            Step::Try(needed) => return Step::Try(needed),
+            Step::Done(verdict) => {
+                let enough = experiment.combine == Combine::Any && verdict.status == VerdictStatus::Supported;
+                verdicts.push((name.as_str(), verdict));
+                if enough {
+                    break;
+                }
+            }
+        }
+    }
+    Step::Done(combine(experiment.combine, verdicts))
+}
+
+/// How bad a status is when every variant must be honoured.
+fn badness(status: VerdictStatus) -> u8 {
+    match status {
+        VerdictStatus::Supported => 0,
+        VerdictStatus::Substituted => 1,
+        VerdictStatus::Ignored => 2,
+        VerdictStatus::Inconclusive => 3,
+        VerdictStatus::Skipped => 4,
+        VerdictStatus::Rejected => 5,
+    }
+}
+
+/// Makes one verdict of several variants'.
+pub(super) fn combine(how: Combine, verdicts: Vec<(&str, Verdict)>) -> Verdict {
+    let told: Vec<String> = verdicts.iter().map(|(name, v)| format!("{name}: {}: {}", v.status, v.reason)).collect();
+    let undecided = verdicts.iter().any(|(_, v)| !v.status.is_decided());
+    let agree = verdicts.windows(2).all(|pair| pair[0].1.status == pair[1].1.status);
+    let chosen = match how {
+        Combine::All => verdicts.into_iter().max_by_key(|(_, v)| badness(v.status)),
+        Combine::Any => verdicts.into_iter().min_by_key(|(_, v)| badness(v.status)),
+    };
+    let Some((name, mut verdict)) = chosen else {
+        return inconclusive(Undecided::NotFinished, "no variant was tried");
+    };
+    if told.len() == 1 {
+        return verdict;
+    }
+    if how == Combine::All && undecided && !agree && verdict.status != VerdictStatus::Inconclusive {
+        return inconclusive(Undecided::VariantsDisagree, told.join("; "));
+    }
+    if agree {
+        verdict.reason = format!("{} (so for each variant; told of {name})", verdict.reason);
+    } else {
+        verdict.qualifiers.insert(0, told.join("; "));
+    }
+    verdict
+}
+
+/// An undecided verdict.
+pub(super) fn inconclusive(why: Undecided, reason: impl Into<String>) -> Verdict {
+    Verdict {
+        status: VerdictStatus::Inconclusive,
+        reason: reason.into(),
+        code: Some(why.word().to_owned()),
+        confidence: None,
+        evidence: None,
+        qualifiers: Vec::new(),
+    }
+}
+
+/// A decided verdict.
+pub(super) fn decided(status: VerdictStatus, evidence: Evidence, confidence: Option<f64>, reason: String) -> Verdict {
+    Verdict {
+        status,
+        reason,
+        code: None,
+        confidence: confidence.map(|c| (c * 1e4).floor() / 1e4),
+        evidence: Some(evidence),
+        qualifiers: Vec::new(),
+    }
+}
+
+/// A row whose run ended too soon.
+pub(super) fn not_finished(why: &str) -> Verdict {
+    Verdict { status: VerdictStatus::Skipped, ..inconclusive(Undecided::NotFinished, why) }
+}
+
+/// A rejection, with what its text and the strictness probes say about it.
+pub(super) fn rejected(row: &str, refusal: &crate::wire::message::Refusal, facts: &Facts) -> Verdict {
+    let mut verdict = decided(
+        VerdictStatus::Rejected,
+        Evidence::Refusal,
+        None,
+        format!("refused with HTTP {}: {}", refusal.status, refusal.message),
+    );
+    if !names(&refusal.message, row) {
+        verdict.qualifiers.push("the refusal does not name the field".to_owned());
+    }
+    let strict = if row.starts_with("content.") {
+        facts.strictness.block
+    } else if row.starts_with("tools.") {
+        facts.strictness.tool
+    } else {
+        facts.strictness.top_level
+    };
+    if strict == Answer::Refused {
+        verdict
+            .qualifiers
+            .push("invented keys are refused there as well: it is not in this server's schema".to_owned());
+    }
+    verdict
+}
+
+/// True when an error's text names the field that a row is about: the last parts of its id.
+pub(super) fn names(text: &str, row: &str) -> bool {
+    let text = text.to_lowercase();
+    row.rsplit('.')
+        .take(2)
+        .filter(|part| !matches!(*part, "content" | "field" | "header" | "text" | "name" | "id"))
+        .any(|part| text.contains(&part.to_lowercase()))
+}

@@ -1,0 +1,112 @@
+//! What a trial showed: its answers, read, and held against the experiment's tests.
+
+use std::collections::BTreeMap;
+
+use super::effect::holds;
+use super::recording::ArmKind;
+use crate::case::Experiment;
+use crate::wire::message::{Message, Reading, Refusal};
+
+/// A trial, with its answers read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The variant, for rows that have several.
+    pub variant: Option<String>,
+    /// The arm.
+    pub arm: ArmKind,
+    /// The answers, one per step.
+    pub steps: Vec<Reading>,
+    /// The short drawn values.
+    pub values: BTreeMap<String, String>,
+}
+
+/// What a trial amounts to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen<'a> {
+    /// The effect showed; `true` where it was honoured otherwise than the reference has it.
+    Shows {
+        /// Honoured, but not as the reference has it.
+        partial: bool,
+    },
+    /// No effect. Where the experiment names the effect's contrary, that showed.
+    Absent,
+    /// Neither the effect nor its contrary: the trial says nothing, though the answer is sound.
+    Silent,
+    /// The answer says nothing of anything: empty, refused by the model, or spent on thinking.
+    Void(String),
+    /// A client error.
+    Refused(&'a Refusal),
+    /// No answer, or an error that says nothing about the request.
+    Failed(String),
+    /// An answer that is no message.
+    Broken(String),
+}
+
+impl Trial {
+    /// The message of the last step, where all steps brought one.
+    pub fn message(&self) -> Option<&Message> {
+        self.steps.iter().try_fold(None, |_, step| match step {
+            Reading::Message(message) => Some(Some(message)),
+            Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => None,
+        })?
+    }
+
+    /// The first step's problem, where there is one. `credentials` makes 401 and 403 refusals.
+    fn problem(&self, credentials: bool) -> Option<Seen<'_>> {
+        self.steps.iter().find_map(|step| match step {
+            Reading::Message(_) => None,
+            Reading::Refused(refusal) if is_refusal(refusal.status, credentials) => Some(Seen::Refused(refusal)),
+            Reading::Refused(refusal) => Some(Seen::Failed(format!("HTTP {}: {}", refusal.status, refusal.message))),
+            Reading::Broken(why) => Some(Seen::Broken(why.clone())),
+            Reading::Failed(why) => Some(Seen::Failed(why.clone())),
+        })
+    }
+
+    /// What the trial amounts to, by the experiment's effect. Without one, any message is merely an answer.
+    pub fn seen(&self, experiment: &Experiment) -> Seen<'_> {
+        if let Some(problem) = self.problem(experiment.about_credentials) {
+            return problem;
+        }
+        let messages = || {
+            self.steps.iter().filter_map(|step| match step {
+                Reading::Message(message) => Some(message),
+                Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => None,
+            })
+        };
+        let Some(effect) = &experiment.effect else { return Seen::Silent };
+        let any = |p| messages().any(|m| holds(p, m, &self.values));
+        if any(effect) {
+            return Seen::Shows { partial: false };
+        }
+        if experiment.contrary.as_ref().is_some_and(any) {
+            return Seen::Absent;
+        }
+        if experiment.partial.as_ref().is_some_and(|p| any(&p.when)) {
+            return Seen::Shows { partial: true };
+        }
+        if let Some(why) = messages().find_map(void) {
+            return Seen::Void(why);
+        }
+        if experiment.contrary.is_some() { Seen::Silent } else { Seen::Absent }
+    }
+}
+
+/// Client errors that say something about the request. 401, 403, 429 and 5xx never do, but for rows about credentials.
+fn is_refusal(status: u16, credentials: bool) -> bool {
+    matches!(status, 400 | 404 | 413 | 422) || (credentials && matches!(status, 401 | 403))
+}
+
+/// Why an answer says nothing of anything, if so.
+pub fn void(message: &Message) -> Option<String> {
+    if message.stop_reason.as_deref() == Some("refusal") {
+        return Some("the model refused to answer (stop_reason refusal)".to_owned());
+    }
+    let spoke = !message.text().trim().is_empty() || message.blocks("tool_use").next().is_some();
+    if spoke {
+        return None;
+    }
+    Some(match message.stop_reason.as_deref() {
+        Some("max_tokens") => "max_tokens was spent before an answer began".to_owned(),
+        _ => "the answer is empty".to_owned(),
+    })
+}

@@ -1,0 +1,107 @@
+//! Why a row is not decided: a closed set, one word each, for tools that read results.
+
+/// Why a row is inconclusive or skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Undecided {
+    /// The request without the field was refused: nothing can be attributed to the field.
+    NegativeRefused,
+    /// The request without the field brought no answer.
+    NegativeFailed,
+    /// The request with the field brought no answer, or an error that says nothing about it.
+    TreatmentFailed,
+    /// The request at an impossible value brought no answer, or an error that says nothing about it.
+    ChallengeFailed,
+    /// An answer came that is no message.
+    BrokenAnswer,
+    /// The effect shows without the field as well.
+    DoesNotDiscriminate,
+    /// What the field asks for comes unasked.
+    AlwaysOn,
+    /// This model does not show the effect, even where it could.
+    ModelDoesNotShow,
+    /// Answers do not vary enough to see the field narrow them.
+    NoVariation,
+    /// Two kinds of evidence say opposite things.
+    EvidenceDisagrees,
+    /// The value is checked, and yet no effect shows.
+    ValidatedWithoutEffect,
+    /// Impossible values were partly accepted and partly refused, in a way that proves neither.
+    ChallengesDisagree,
+    /// A far too large value was accepted: clamped or unbounded cannot be told apart.
+    BoundNotSeen,
+    /// The same request was refused once and accepted once.
+    Unsteady,
+    /// Answers were empty, refused by the model, or spent on thinking.
+    VoidTrials,
+    /// The evidence was still open at the row's trial limit.
+    TrialLimit,
+    /// Some variants of the row were decided and others not.
+    VariantsDisagree,
+    /// The row works through another one, which is not honoured.
+    RestsOn,
+    /// The run ended before the row was decided.
+    NotFinished,
+}
+
+impl Undecided {
+    /// All of them, for documents and tests.
+    pub const ALL: [Self; 19] = [
+        Self::NegativeRefused,
+        Self::NegativeFailed,
+        Self::TreatmentFailed,
+        Self::ChallengeFailed,
+        Self::BrokenAnswer,
+        Self::DoesNotDiscriminate,
+        Self::AlwaysOn,
+        Self::ModelDoesNotShow,
+        Self::NoVariation,
+        Self::EvidenceDisagrees,
+        Self::ValidatedWithoutEffect,
+        Self::ChallengesDisagree,
+        Self::BoundNotSeen,
+        Self::Unsteady,
+        Self::VoidTrials,
+        Self::TrialLimit,
+        Self::VariantsDisagree,
+        Self::RestsOn,
+        Self::NotFinished,
+    ];
+
+    /// The word used in results.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NegativeRefused => "negative-refused",
+            Self::NegativeFailed => "negative-failed",
+            Self::TreatmentFailed => "treatment-failed",
+            Self::ChallengeFailed => "challenge-failed",
+            Self::BrokenAnswer => "broken-answer",
+            Self::DoesNotDiscriminate => "does-not-discriminate",
+            Self::AlwaysOn => "always-on",
+            Self::ModelDoesNotShow => "model-does-not-show",
+            Self::NoVariation => "no-variation",
+            Self::EvidenceDisagrees => "evidence-disagrees",
+            Self::ValidatedWithoutEffect => "validated-without-effect",
+            Self::ChallengesDisagree => "challenges-disagree",
+            Self::BoundNotSeen => "bound-not-seen",
+            Self::Unsteady => "unsteady",
+            Self::VoidTrials => "void-trials",
+            Self::TrialLimit => "trial-limit",
+            Self::VariantsDisagree => "variants-disagree",
+            Self::RestsOn => "rests-on",
+            Self::NotFinished => "not-finished",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::Undecided;
+
+    #[test]
+    fn every_word_is_its_own() {
+        let words: HashSet<&str> = Undecided::ALL.iter().map(|u| u.word()).collect();
+        assert_eq!(words.len(), Undecided::ALL.len());
+    }
+}

@@ -1,0 +1,211 @@
+//! The rule for rows without a visible effect: is the value looked at? A valid one must be accepted, and impossible
+//! ones tell a server that honours the field from one that passes over it.
+
+use super::decide::{Facts, Step, Try, combine, decided, inconclusive, rejected};
+use super::effect::holds;
+use super::recording::ArmKind;
+use super::trial::{Seen, Trial};
+use super::undecided::Undecided;
+use crate::case::{AcceptedMeans, Combine, Experiment, VerdictStatus};
+use crate::report::results::{Evidence, Verdict};
+use crate::wire::message::Refusal;
+
+/// Words with which servers say that they do not know a field, as against its value.
+const UNKNOWN: [&str; 12] = [
+    "not supported",
+    "unsupported",
+    "unknown field",
+    "unknown key",
+    "unknown parameter",
+    "unknown variant",
+    "extra inputs",
+    "not permitted",
+    "unrecognized",
+    "unexpected keyword",
+    "additional properties",
+    "does not match any",
+];
+
+/// What comes next for a row that is decided by validation.
+pub(super) fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
+    let Some(negative) = trials.iter().find(|t| t.arm == ArmKind::Negative) else {
+        return Step::Try(Try { variant: None, arm: ArmKind::Negative });
+    };
+    match negative.seen(experiment) {
+        Seen::Refused(r) => {
+            return Step::Done(inconclusive(
+                Undecided::NegativeRefused,
+                format!("without the field the request is refused as well (HTTP {}: {})", r.status, r.message),
+            ));
+        }
+        Seen::Failed(why) => {
+            return Step::Done(inconclusive(
+                Undecided::NegativeFailed,
+                format!("without the field no answer came: {why}"),
+            ));
+        }
+        Seen::Broken(why) => {
+            return Step::Done(inconclusive(Undecided::BrokenAnswer, format!("without the field: {why}")));
+        }
+        Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => {}
+    }
+    match treatments(experiment, trials, facts) {
+        Some(step) => step,
+        None => challenges(experiment, trials, facts),
+    }
+}
+
+/// The treatments: `None` when all are accepted.
+fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Option<Step> {
+    let names: Vec<Option<&str>> = match (&experiment.treatment, experiment.variants.is_empty()) {
+        (None, true) => return None,
+        (Some(_), _) => vec![None],
+        (None, false) => experiment.variants.keys().map(|k| Some(k.as_str())).collect(),
+    };
+    let mut verdicts = Vec::new();
+    for name in names {
+        let tried: Vec<&Trial> =
+            trials.iter().filter(|t| t.arm == ArmKind::Treatment && t.variant.as_deref() == name).collect();
+        let again = || Some(Step::Try(Try { variant: name.map(str::to_owned), arm: ArmKind::Treatment }));
+        let Some(first) = tried.first() else { return again() };
+        let verdict = match first.seen(experiment) {
+            Seen::Refused(refusal) => {
+                // A refusal that does not say what it is about is asked for twice.
+                let named = super::decide::names(&refusal.message, experiment.id()) || experiment.about_credentials;
+                match tried.get(1).map(|t| t.seen(experiment)) {
+                    None if !named => return again(),
+                    None | Some(Seen::Refused(_)) => rejected(experiment.id(), refusal, facts),
+                    Some(_) => inconclusive(
+                        Undecided::Unsteady,
+                        format!(
+                            "the same request was refused and accepted (HTTP {}: {})",
+                            refusal.status, refusal.message
+                        ),
+                    ),
+                }
+            }
+            Seen::Failed(why) => {
+                inconclusive(Undecided::TreatmentFailed, format!("with the field no answer came: {why}"))
+            }
+            Seen::Broken(why) => inconclusive(Undecided::BrokenAnswer, format!("with the field: {why}")),
+            Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => continue,
+        };
+        verdicts.push((name.unwrap_or_default(), verdict));
+    }
+    if verdicts.is_empty() {
+        return None;
+    }
+    let of_all = experiment.variants.len().max(1);
+    let few = verdicts.len() < of_all;
+    let told = verdicts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let mut verdict = combine(Combine::All, verdicts);
+    if few {
+        verdict.qualifiers.push(format!("only the variant {told}; the others are accepted"));
+    }
+    Some(Step::Done(verdict))
+}
+
+/// How a challenge ended.
+enum Challenged<'a> {
+    /// Refused for its value: the field is looked at.
+    Refused(&'a Refusal),
+    /// Refused in words that are not about the value.
+    RefusedOtherwise(&'a Refusal),
+    /// Accepted like any other.
+    Accepted(&'a Trial),
+    /// No answer that says anything.
+    Failed(String),
+}
+
+fn challenged<'a>(experiment: &Experiment, index: usize, trial: &'a Trial) -> Challenged<'a> {
+    let because = &experiment.challenge[index].because;
+    match trial.seen(experiment) {
+        Seen::Refused(refusal) if because.is_empty() => Challenged::Refused(refusal),
+        Seen::Refused(refusal) => {
+            let text = refusal.message.to_lowercase();
+            let about_value = because.iter().any(|words| text.contains(&words.to_lowercase()));
+            let unknown = UNKNOWN.iter().any(|words| text.contains(words));
+            if about_value && !unknown { Challenged::Refused(refusal) } else { Challenged::RefusedOtherwise(refusal) }
+        }
+        Seen::Failed(why) | Seen::Broken(why) => Challenged::Failed(why),
+        Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => Challenged::Accepted(trial),
+    }
+}
+
+/// What comes next for a row's challenges, and what they say: supported where an impossible value is refused.
+pub(super) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
+    let mut accepted: Vec<(usize, &Trial)> = Vec::new();
+    let mut failed = None;
+    for index in 0..experiment.challenge.len() {
+        let arm = ArmKind::Challenge(index as u8);
+        let Some(trial) = trials.iter().find(|t| t.arm == arm) else {
+            return Step::Try(Try { variant: None, arm });
+        };
+        match challenged(experiment, index, trial) {
+            Challenged::Refused(refusal) => {
+                let told = format!("an impossible value is refused (HTTP {}: {})", refusal.status, refusal.message);
+                if experiment.about_credentials && !accepted.is_empty() {
+                    return Step::Done(inconclusive(
+                        Undecided::ChallengesDisagree,
+                        "a made-up credential is accepted and a missing one refused: it must be there, but is not checked",
+                    ));
+                }
+                let mut verdict = decided(VerdictStatus::Supported, Evidence::Validated, None, told);
+                if !accepted.is_empty() {
+                    verdict.qualifiers.push(format!("another impossible value is accepted ({})", names_of(&accepted)));
+                }
+                return Step::Done(verdict);
+            }
+            Challenged::RefusedOtherwise(refusal) => return Step::Done(rejected(experiment.id(), refusal, facts)),
+            Challenged::Accepted(trial) => accepted.push((index, trial)),
+            Challenged::Failed(why) => failed = Some(why),
+        }
+    }
+    if let Some(why) = failed {
+        return Step::Done(inconclusive(
+            Undecided::ChallengeFailed,
+            format!("an impossible value brought no answer: {why}"),
+        ));
+    }
+    Step::Done(all_accepted(experiment, trials, &accepted))
+}
+
+fn names_of(accepted: &[(usize, &Trial)]) -> String {
+    accepted.iter().map(|(i, _)| ArmKind::Challenge(*i as u8).to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn all_accepted(experiment: &Experiment, trials: &[Trial], accepted: &[(usize, &Trial)]) -> Verdict {
+    if let Some(trace) = &experiment.trace {
+        let shows = |t: &Trial| t.message().is_some_and(|m| holds(trace, m, &t.values));
+        let treated = trials.iter().any(|t| t.arm == ArmKind::Treatment && shows(t));
+        if treated && !accepted.iter().any(|(_, t)| shows(t)) {
+            return decided(
+                VerdictStatus::Supported,
+                Evidence::Effect,
+                None,
+                "an impossible value is accepted, and takes away what shows at a valid one: it is obeyed".to_owned(),
+            );
+        }
+    }
+    let several = accepted.len() > 1;
+    let told = if several {
+        format!("{} impossible values are accepted like any other", accepted.len())
+    } else {
+        "an impossible value is accepted like any other".to_owned()
+    };
+    match experiment.accepted_means {
+        AcceptedMeans::Ignored => decided(VerdictStatus::Ignored, Evidence::Validated, None, told),
+        AcceptedMeans::Inconclusive => inconclusive(
+            Undecided::BoundNotSeen,
+            "the claimed bound is accepted, and so is a value far above it: clamped or unbounded cannot be told apart",
+        ),
+        AcceptedMeans::Substituted => {
+            let served = accepted.first().and_then(|(_, t)| t.message()).and_then(|m| m.model.as_deref());
+            let told = match served {
+                Some(model) => format!("a value that cannot exist is accepted; the answer says it came from `{model}`"),
+                None => "a value that cannot exist is accepted; the answer does not say what served it".to_owned(),
+            };
+            decided(VerdictStatus::Substituted, Evidence::Validated, None, told)
+        }
+    }
+}
