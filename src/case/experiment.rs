@@ -125,6 +125,39 @@ impl Experiment {
     pub fn id(&self) -> &str {
         &self.row.value
     }
+
+    /// An experiment of that name that asks nothing and changes nothing: a ground to lay arms over.
+    pub fn bare(row: &str) -> Self {
+        Self {
+            row: Spanned::new(row.to_owned(), serde_yaml::Location::UNKNOWN, serde_yaml::Location::UNKNOWN),
+            title: String::new(),
+            about: None,
+            through: Vec::new(),
+            statuses: all_statuses(),
+            requires: None,
+            ask: None,
+            turns: None,
+            base: Arm::default(),
+            negative: Arm::default(),
+            treatment: None,
+            insist: None,
+            variants: BTreeMap::new(),
+            combine: Combine::default(),
+            positive: None,
+            challenge: Vec::new(),
+            genuine: None,
+            effect: None,
+            contrary: None,
+            partial: None,
+            trace: None,
+            by_chance: Chance::default(),
+            meter: None,
+            repeat: once(),
+            spread: None,
+            accepted_means: AcceptedMeans::default(),
+            about_credentials: false,
+        }
+    }
 }
 
 /// How several variants make one verdict.

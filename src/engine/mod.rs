@@ -3,16 +3,28 @@
 //! Pure but for `run`, which talks to an `Endpoint`. Knows cases, the wire and the client; of reports it knows the
 //! results model alone, which it fills. It must not know what it talks to.
 
+mod arms;
 pub mod build;
-mod decide;
+mod curl;
+pub mod decide;
 mod draw;
 mod effect;
 mod effect_rule;
+mod judge;
 mod media;
 mod meter;
+mod plan;
+mod probes;
 pub mod recording;
+mod run;
 mod sequential;
 mod spread;
 mod trial;
 mod undecided;
 mod validation;
+
+pub use curl::VARIABLE as CURL_VARIABLE;
+pub use judge::{JudgeError, judge};
+pub use plan::{Plan, PlannedArm, PlannedRow, plan};
+pub use run::{Budget, Event, Finished, Listener, Options, Stop, run};
+pub use undecided::Undecided;

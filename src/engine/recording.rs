@@ -155,6 +155,8 @@ pub enum Ended {
     Interrupted,
     /// The budget of requests, tokens or money was spent.
     Budget,
+    /// The plainest request of all brought no message.
+    Untestable,
 }
 
 /// One line of the file.

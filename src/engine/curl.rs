@@ -1,0 +1,83 @@
+//! A request as a curl command that anyone can run; the secret is an environment variable in it.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::case::AuthScheme;
+use crate::wire::exchange::{Credential, Request};
+
+/// The environment variable that stands for the credential.
+pub const VARIABLE: &str = "API_KEY";
+/// Longer strings in the body are shortened: they are filler, or binary, and what matters is that they are long.
+const LONG: usize = 1200;
+
+/// The command.
+pub fn command(base_url: &str, scheme: AuthScheme, request: &Request) -> String {
+    let base = base_url.trim_end_matches('/');
+    let base = base.strip_suffix("/v1").unwrap_or(base);
+    let mut line = format!("curl -sS {}", quoted(&format!("{base}{}", request.path)));
+    let header = match (request.credential, scheme) {
+        (Credential::Target, AuthScheme::XApiKey) | (Credential::XApiKey, _) => {
+            Some(format!("\"x-api-key: ${VARIABLE}\""))
+        }
+        (Credential::Target, AuthScheme::Bearer) | (Credential::Bearer, _) => {
+            Some(format!("\"authorization: Bearer ${VARIABLE}\""))
+        }
+        (Credential::WrongXApiKey, _) => Some("'x-api-key: made-up'".to_owned()),
+        (Credential::WrongBearer, _) => Some("'authorization: Bearer made-up'".to_owned()),
+        (Credential::Missing, _) => None,
+    };
+    // Writing into a String does not fail.
+    for header in header.into_iter().chain(request.headers.iter().map(|(n, v)| quoted(&format!("{n}: {v}")))) {
+        let _ = write!(line, " -H {header}");
+    }
+    let _ = write!(line, " -H 'content-type: application/json' -d {}", quoted(&shortened(&request.body).to_string()));
+    line
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn shortened(value: &Value) -> Value {
+    match value {
+        Value::String(text) => match (text.char_indices().nth(LONG), text.char_indices().nth(60)) {
+            (Some(_), Some((at, _))) => Value::from(format!("{}… ({} characters)", &text[..at], text.chars().count())),
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(shortened).collect(),
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), shortened(v))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_command_quotes_for_a_shell_and_hides_the_secret() {
+        let request = Request {
+            path: "/v1/messages".to_owned(),
+            headers: BTreeMap::from([("anthropic-version".to_owned(), "2023-06-01".to_owned())]),
+            credential: Credential::Target,
+            body: json!({ "system": "Today's label" }),
+        };
+        assert_eq!(
+            command("https://h/anthropic/", AuthScheme::Bearer, &request),
+            "curl -sS 'https://h/anthropic/v1/messages' -H \"authorization: Bearer $API_KEY\" -H 'anthropic-version: 2023-06-01' \
+             -H 'content-type: application/json' -d '{\"system\":\"Today'\\''s label\"}'"
+        );
+    }
+
+    #[test]
+    fn long_strings_are_shortened() {
+        let short = shortened(&json!(["x".repeat(5000)]));
+        assert_eq!(short[0].as_str().unwrap(), format!("{}… (5000 characters)", "x".repeat(60)));
+    }
+}

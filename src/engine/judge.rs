@@ -1,0 +1,297 @@
+//! Judging: from a recording and the case files to results. Pure; the same input gives the same results.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::curl;
+use super::decide::{self, Step, inconclusive, not_finished};
+use super::probes;
+use super::recording::{ArmKind, Ended, Recording, TrialRecord};
+use super::trial::{Seen, Trial};
+use super::undecided::Undecided;
+use crate::case::{AuthScheme, Catalog, Outcome, VerdictStatus, is_silent};
+use crate::report::results::{
+    ArmResult, ClaimResult, ClaimsOf, Evidence, Example, Results, RowCost, RowResult, SCHEMA, Summary, TestedTarget,
+    Totals, Verdict,
+};
+use crate::wire::exchange::{AttemptResult, Exchange};
+use crate::wire::message::{Reading, excerpt, read};
+
+/// Why a recording cannot be judged with these case files.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The recording has a row that the case files do not decide.
+    #[error("the recording holds row `{0}`, which no experiment decides: give the case files of the run with --cases")]
+    UnknownRow(String),
+}
+
+/// Judges a recording.
+///
+/// # Errors
+/// A row of the recording that the case files do not know.
+pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
+    let header = &recording.header;
+    let book = Book::new(recording);
+    let facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS));
+    let mut judged = Vec::new();
+    for id in &header.rows {
+        let row =
+            catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
+        let trials = book.trials(id);
+        let verdict = match decide::next(&row.experiment, &trials, &facts) {
+            Step::Done(verdict) => verdict,
+            Step::Try(_) => not_finished(&unfinished(recording, trials.is_empty())),
+        };
+        judged.push((row, trials, verdict));
+    }
+    rest_on_others(&mut judged);
+    let mut counted = HashSet::new();
+    let mut rows = Vec::new();
+    for (row, trials, verdict) in judged {
+        let id = row.experiment.id();
+        let claim = header.claims.as_ref().and_then(|t| t.claims.get(id));
+        let status = claim.map(|c| c.status);
+        rows.push(RowResult {
+            id: id.to_owned(),
+            section: row.section.clone(),
+            title: row.experiment.title.clone(),
+            claim: claim.map(|c| ClaimResult { status: c.status, note: c.note.clone(), range: c.range }),
+            outcome: Outcome::of(status, verdict.status),
+            silent: is_silent(status, verdict.status),
+            cost: book.cost(id, &mut counted),
+            arms: book.arms(id, &trials, row),
+            findings: Vec::new(),
+            example: book.example(id, &trials, &row.experiment, &verdict, header),
+            verdict,
+        });
+    }
+    Ok(Results {
+        schema: SCHEMA.to_owned(),
+        target: TestedTarget {
+            name: header.name.clone(),
+            base_url: header.base_url.clone(),
+            model: header.settings.model.clone(),
+            simulated: header.simulated,
+            anthropic_version: header.settings.anthropic_version.clone(),
+            claims: header.claims.as_ref().map(|t| ClaimsOf {
+                target: t.name.clone(),
+                title: t.title.clone(),
+                sources: t.sources.clone(),
+                limits: t.limits.clone(),
+            }),
+        },
+        started_at: header.started_at.clone(),
+        finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
+        partial: partial(recording),
+        confidence: header.confidence,
+        seed: header.seed,
+        totals: totals(recording),
+        strictness: facts.strictness,
+        summary: Summary::of(&rows),
+        rows,
+        findings: Vec::new(),
+    })
+}
+
+fn partial(recording: &Recording) -> Option<String> {
+    match recording.footer.as_ref().map(|f| f.ended) {
+        Some(Ended::Complete) => None,
+        Some(Ended::Interrupted) => Some("the run was interrupted".to_owned()),
+        Some(Ended::Budget) => Some("the budget was spent before the end".to_owned()),
+        Some(Ended::Untestable) => Some(format!("the endpoint could not be tested: {}", plainest(recording))),
+        None => Some("the recording has no footer: the run was cut".to_owned()),
+    }
+}
+
+/// What the plainest request of the run brought instead of a message.
+fn plainest(recording: &Recording) -> String {
+    let trials = Book::new(recording).trials(probes::STRICTNESS);
+    match trials.first().and_then(|t| t.steps.last()) {
+        Some(Reading::Refused(r)) => {
+            let advice = match r.status {
+                401 | 403 => "; is the credential right, and in the header that the endpoint reads (--auth)?",
+                404 => "; are the base URL and the model right?",
+                _ => "",
+            };
+            format!("a plain request is answered with HTTP {}: {}{advice}", r.status, r.message)
+        }
+        Some(Reading::Broken(why) | Reading::Failed(why)) => why.clone(),
+        Some(Reading::Message(_)) | None => "no plain request was answered".to_owned(),
+    }
+}
+
+fn unfinished(recording: &Recording, untried: bool) -> String {
+    let why = partial(recording).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
+    format!("{}: {why}", if untried { "not run" } else { "not run to the end" })
+}
+
+/// Where a row works through another one that is not honoured, "ignored" proves nothing of it.
+fn rest_on_others(judged: &mut [(&crate::case::CatalogRow, Vec<Trial>, Verdict)]) {
+    let statuses: HashMap<String, VerdictStatus> =
+        judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
+    for (row, _, verdict) in judged {
+        let broken = row
+            .experiment
+            .through
+            .iter()
+            .find(|other| matches!(statuses.get(*other), Some(VerdictStatus::Ignored | VerdictStatus::Rejected)));
+        if let (VerdictStatus::Ignored, Some(other)) = (verdict.status, broken) {
+            let status = statuses[other];
+            *verdict = inconclusive(
+                Undecided::RestsOn,
+                format!("it works through {other}, which is {status}; by itself: {}", verdict.reason),
+            );
+        }
+    }
+}
+
+fn totals(recording: &Recording) -> Totals {
+    let mut totals = Totals { requests: recording.exchanges.len() as u64, ..Totals::default() };
+    for exchange in &recording.exchanges {
+        totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
+        let (input, output) = tokens(&read(exchange));
+        totals.input_tokens += input;
+        totals.output_tokens += output;
+    }
+    let prices = recording.header.claims.as_ref().filter(|_| !recording.header.simulated).and_then(|t| t.prices);
+    totals.cost_usd =
+        prices.map(|p| (totals.input_tokens as f64 * p.input + totals.output_tokens as f64 * p.output) / 1e6);
+    totals.wall_ms = recording.footer.as_ref().map_or(0, |f| f.wall_ms);
+    totals
+}
+
+fn tokens(reading: &Reading) -> (u64, u64) {
+    match reading {
+        Reading::Message(m) => (m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
+        Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => (0, 0),
+    }
+}
+
+/// A recording, by row.
+struct Book<'a> {
+    exchanges: HashMap<&'a str, (&'a Exchange, Reading)>,
+    trials: HashMap<&'a str, Vec<&'a TrialRecord>>,
+}
+
+impl<'a> Book<'a> {
+    fn new(recording: &'a Recording) -> Self {
+        let mut trials: HashMap<&str, Vec<&TrialRecord>> = HashMap::new();
+        for trial in &recording.trials {
+            trials.entry(trial.key.row.as_str()).or_default().push(trial);
+        }
+        // By name, not by the order in which answers happened to come.
+        trials.values_mut().for_each(|of_row| of_row.sort_by(|a, b| a.key.cmp(&b.key)));
+        let exchanges = recording.exchanges.iter().map(|e| (e.id.as_str(), (e, read(e)))).collect();
+        Self { exchanges, trials }
+    }
+
+    fn records(&self, row: &str) -> &[&'a TrialRecord] {
+        self.trials.get(row).map_or(&[], Vec::as_slice)
+    }
+
+    fn trials(&self, row: &str) -> Vec<Trial> {
+        self.records(row)
+            .iter()
+            .map(|record| Trial {
+                variant: record.key.variant.clone(),
+                arm: record.key.arm,
+                steps: record
+                    .exchanges
+                    .iter()
+                    .filter_map(|id| self.exchanges.get(id.as_str()))
+                    .map(|(_, r)| r.clone())
+                    .collect(),
+                values: record.values.clone(),
+            })
+            .collect()
+    }
+
+    /// What a row cost, of what was not yet counted.
+    fn cost(&self, row: &str, counted: &mut HashSet<&'a str>) -> RowCost {
+        let mut cost = RowCost::default();
+        for id in self.records(row).iter().flat_map(|r| &r.exchanges) {
+            if let (true, Some((_, reading))) = (counted.insert(id), self.exchanges.get(id.as_str())) {
+                let (input, output) = tokens(reading);
+                cost.requests += 1;
+                cost.input_tokens += input;
+                cost.output_tokens += output;
+            }
+        }
+        cost
+    }
+
+    fn arms(&self, row: &str, trials: &[Trial], catalog_row: &crate::case::CatalogRow) -> Vec<ArmResult> {
+        let mut arms: BTreeMap<(ArmKind, Option<&str>), ArmResult> = BTreeMap::new();
+        for (record, trial) in self.records(row).iter().zip(trials) {
+            let variant = record.key.variant.as_deref();
+            let arm = arms.entry((record.key.arm, variant)).or_insert_with(|| ArmResult {
+                name: variant.map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm)),
+                trials: 0,
+                effects: 0,
+                refused: 0,
+                void: 0,
+                exchanges: Vec::new(),
+            });
+            match trial.seen(&catalog_row.experiment) {
+                Seen::Shows { .. } => {
+                    arm.trials += 1;
+                    arm.effects += 1;
+                }
+                Seen::Absent => arm.trials += 1,
+                Seen::Silent if catalog_row.experiment.effect.is_none() => arm.trials += 1,
+                Seen::Silent | Seen::Void(_) | Seen::Failed(_) | Seen::Broken(_) => arm.void += 1,
+                Seen::Refused(_) => {
+                    arm.trials += 1;
+                    arm.refused += 1;
+                }
+            }
+            arm.exchanges.extend(record.exchanges.iter().cloned());
+        }
+        arms.into_values().collect()
+    }
+
+    /// The exchange that shows the verdict best: the one that was refused, or the first with the field.
+    fn example(
+        &self,
+        row: &str,
+        trials: &[Trial],
+        experiment: &crate::case::Experiment,
+        verdict: &Verdict,
+        header: &super::recording::Header,
+    ) -> Option<Example> {
+        let records = self.records(row);
+        let find = |wanted: &dyn Fn(&Trial) -> bool| trials.iter().position(wanted).map(|i| records[i]);
+        let refused = |t: &Trial| matches!(t.seen(experiment), Seen::Refused(_)) && t.arm != ArmKind::Negative;
+        let failed = |t: &Trial| matches!(t.seen(experiment), Seen::Failed(_) | Seen::Broken(_));
+        let challenge = |t: &Trial| matches!(t.arm, ArmKind::Challenge(_));
+        let treated = |t: &Trial| matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow);
+        let negative = |t: &Trial| t.arm == ArmKind::Negative;
+        let record = match (verdict.status, verdict.evidence) {
+            (VerdictStatus::Rejected, _) => find(&refused),
+            (VerdictStatus::Supported, Some(Evidence::Validated)) => find(&refused),
+            (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(Evidence::Validated)) => find(&challenge),
+            (VerdictStatus::Inconclusive, _) => {
+                find(&failed).or_else(|| find(&|t| negative(t) && matches!(t.seen(experiment), Seen::Refused(_))))
+            }
+            _ => None,
+        }
+        .or_else(|| find(&treated))
+        .or_else(|| find(&challenge))
+        .or_else(|| find(&negative))?;
+        let (exchange, reading) = self.exchanges.get(record.exchanges.last()?.as_str())?;
+        let scheme = header.claims.as_ref().map_or(AuthScheme::XApiKey, |t| t.auth.scheme);
+        let (status, answer) = match exchange.last().map(|a| &a.result) {
+            Some(AttemptResult::Response(response)) => {
+                (format!("HTTP {}", response.status), excerpt(&String::from_utf8_lossy(&response.body.0), 700))
+            }
+            Some(AttemptResult::Failure(failure)) => (failure.kind.word().to_owned(), failure.message.clone()),
+            None => ("not sent".to_owned(), String::new()),
+        };
+        let status = match reading {
+            Reading::Broken(why) | Reading::Failed(why) if why != &answer => format!("{status} ({why})"),
+            _ => status,
+        };
+        let arm =
+            record.key.variant.as_deref().map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm));
+        Some(Example { arm, curl: curl::command(&header.base_url, scheme, &exchange.request), status, answer })
+    }
+}

@@ -1,0 +1,156 @@
+//! The plan: what a run would send, with its cost, before anything is sent.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::arms;
+use super::build::{Channel, Context, Settings, build};
+use super::draw::Draw;
+use super::effect_rule::TRIAL_LIMIT;
+use super::recording::ArmKind;
+use crate::case::{CatalogRow, Chance, Combine, Experiment, Prices};
+
+/// Requests that every run sends before any row: the form of texts (one or two), and four about invented keys, one of
+/// which rows share as their negative arm.
+const PROBES: (u64, u64) = (4, 6);
+
+/// What a run would send.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The rows, in order.
+    pub rows: Vec<PlannedRow>,
+    /// Requests: at least, where every row is decided at its first look, and at most, where none is decided before its
+    /// limit.
+    pub requests: (u64, u64),
+    /// Input tokens, estimated at four characters each, for these two cases.
+    pub input_tokens: (u64, u64),
+    /// Output tokens: the ceilings that the requests set, for these two cases.
+    pub output_tokens: (u64, u64),
+    /// US dollars for these two cases, where prices are known.
+    pub cost_usd: Option<(f64, f64)>,
+}
+
+/// What a row would send.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedRow {
+    /// The row's id.
+    pub id: String,
+    /// Its section.
+    pub section: String,
+    /// Its arms.
+    pub arms: Vec<PlannedArm>,
+}
+
+/// What an arm would send.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedArm {
+    /// The arm, with its variant.
+    pub name: String,
+    /// The arm of another row whose requests serve this one too.
+    pub shared_with: Option<String>,
+    /// Requests, at least and at most; those shared are counted where they are sent.
+    pub requests: (u64, u64),
+    /// Input tokens of one request, estimated.
+    pub input_tokens: u64,
+    /// `max_tokens` of one request.
+    pub max_tokens: u64,
+}
+
+/// Plans a run.
+pub fn plan(rows: &[&CatalogRow], settings: &Settings, prices: Option<Prices>) -> Plan {
+    let mut owners: HashMap<String, String> = HashMap::new();
+    let mut planned = Vec::new();
+    for row in rows {
+        let experiment = &row.experiment;
+        let mut of_row = Vec::new();
+        for (variant, arm) in arms::all(experiment) {
+            let name = variant.map_or(arm.to_string(), |v| format!("{arm}:{v}"));
+            let draw = Draw::new(0, format!("{}/{name}", experiment.id()));
+            let context = Context { settings, channel: Channel::String, draw: &draw, first_content: None };
+            let layers = match (arm, arms::genuine_layers(experiment)) {
+                (ArmKind::Genuine, Some([first, _])) => first,
+                _ => arms::layers(experiment, variant, arm),
+            };
+            let built = build(experiment, &layers, context);
+            let text = built.request.body.to_string();
+            let owner = (!built.fresh && experiment.repeat == 1).then(|| {
+                let key = serde_json::to_string(&built.request).unwrap_or_default();
+                owners.entry(key).or_insert_with(|| format!("{}/{name}", experiment.id())).clone()
+            });
+            let shared_with = owner.filter(|owner| *owner != format!("{}/{name}", experiment.id()));
+            let requests = if shared_with.is_some() { (0, 0) } else { range(experiment, variant, arm) };
+            of_row.push(PlannedArm {
+                name,
+                shared_with,
+                requests,
+                input_tokens: text.len() as u64 / 4,
+                max_tokens: built.request.body["max_tokens"].as_u64().unwrap_or(0),
+            });
+        }
+        planned.push(PlannedRow { id: experiment.id().to_owned(), section: row.section.clone(), arms: of_row });
+    }
+    total(planned, u64::from(settings.answer_tokens), prices)
+}
+
+fn total(rows: Vec<PlannedRow>, answer_tokens: u64, prices: Option<Prices>) -> Plan {
+    let mut plan = Plan {
+        rows,
+        requests: PROBES,
+        input_tokens: (PROBES.0 * 60, PROBES.1 * 60),
+        output_tokens: (PROBES.0 * answer_tokens, PROBES.1 * answer_tokens),
+        cost_usd: None,
+    };
+    for arm in plan.rows.iter().flat_map(|r| &r.arms) {
+        let (least, most) = arm.requests;
+        // A bound that is there to be refused is not an answer that anyone will pay for.
+        let ceiling = arm.max_tokens.min(answer_tokens.max(8192));
+        plan.requests = (plan.requests.0 + least, plan.requests.1 + most);
+        plan.input_tokens =
+            (plan.input_tokens.0 + least * arm.input_tokens, plan.input_tokens.1 + most * arm.input_tokens);
+        plan.output_tokens = (plan.output_tokens.0 + least * ceiling, plan.output_tokens.1 + most * ceiling);
+    }
+    plan.cost_usd = prices.map(|p| {
+        let cost = |input: u64, output: u64| (input as f64 * p.input + output as f64 * p.output) / 1e6;
+        (cost(plan.input_tokens.0, plan.output_tokens.0), cost(plan.input_tokens.1, plan.output_tokens.1))
+    });
+    plan
+}
+
+/// How many requests an arm sends: at least, and at most.
+fn range(experiment: &Experiment, variant: Option<&str>, arm: ArmKind) -> (u64, u64) {
+    let limit = u64::from(TRIAL_LIMIT);
+    let repeat = u64::from(experiment.repeat);
+    if experiment.spread.is_some() {
+        return match arm {
+            ArmKind::Negative | ArmKind::Narrow => (6, limit),
+            _ => (0, limit),
+        };
+    }
+    let later = experiment.combine == Combine::Any
+        && variant.is_some()
+        && experiment.variants.keys().next().map(String::as_str) != variant;
+    if experiment.effect.is_none() {
+        return match arm {
+            ArmKind::Negative => (1, 1),
+            ArmKind::Treatment => (1, 2),
+            ArmKind::Challenge(0) => (1, 1),
+            ArmKind::Challenge(_) if experiment.about_credentials => (0, 1),
+            _ => (0, 1),
+        };
+    }
+    let (negative, treatment) = match experiment.by_chance {
+        Chance::Never => (1, 1),
+        Chance::Rare => (1, 2),
+        Chance::Possible => (2, 4),
+    };
+    match arm {
+        ArmKind::Negative => (negative * repeat, 6 * repeat),
+        ArmKind::Treatment if later => (0, limit * repeat),
+        ArmKind::Treatment => (treatment * repeat, limit * repeat),
+        ArmKind::Insist | ArmKind::Positive => (0, limit),
+        ArmKind::Genuine => (0, 2),
+        ArmKind::Challenge(_) => (0, 1),
+        ArmKind::Narrow | ArmKind::Wide | ArmKind::NarrowWide => (0, limit),
+    }
+}

@@ -1,0 +1,98 @@
+//! What is asked once for the whole run, before any row: in which form the endpoint reads texts, what it does with
+//! invented keys, and whether its usage meter counts what no model reads.
+//!
+//! The probes are arms like any other; their trials stand in the recording under names of their own.
+
+use serde_json::{Map, Value, json};
+
+use super::build::Channel;
+use super::decide::Facts;
+use super::effect;
+use super::recording::ArmKind;
+use super::trial::Trial;
+use crate::case::{Arm, Turn};
+use crate::report::results::{Answer, Strictness};
+use crate::wire::message::Reading;
+
+/// The name under which the trials about the form of texts are recorded.
+pub const CHANNEL: &str = "probe.channel";
+/// The name under which the trials about invented keys are recorded.
+pub const STRICTNESS: &str = "probe.strictness";
+/// Tokens by which an invented key's long value would raise an honest prompt; see `padding` in case files.
+const METER_LEAST: u64 = 25;
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The arm that says a label in the user's own message.
+pub fn channel_arm() -> Arm {
+    Arm {
+        ask: Some("Today's label is {{label}}. What is today's label? Reply with the label alone.".to_owned()),
+        ..Arm::default()
+    }
+}
+
+/// The arm without invented keys: the request that validation rows share as their negative arm.
+pub fn plain_arm() -> Arm {
+    Arm { ask: Some("Say hello in one word.".to_owned()), ..Arm::default() }
+}
+
+/// The arms with an invented key: at the top of the body, inside a tool, inside a content block.
+pub fn strictness_arms() -> [Arm; 3] {
+    let hello = plain_arm();
+    let tool = json!({ "tools": [{ "name": "calendar", "input_schema": { "type": "object", "properties": {} }, "zz_{{name}}": "{{padding}}" }] });
+    let block = json!([{ "type": "text", "text": "Say hello in one word.", "zz_{{name}}": "{{padding}}" }]);
+    [
+        Arm { body: object(json!({ "zz_{{name}}": "{{padding}}" })), ..hello.clone() },
+        Arm { body: object(tool), ..hello },
+        Arm { turns: Some(vec![Turn::User(block)]), ..Arm::default() },
+    ]
+}
+
+/// The form in which texts are to be sent, by the trials of `CHANNEL`; `None` while another trial is needed, whose arm
+/// is then `Treatment` for strings and `Positive` for blocks.
+pub fn channel(trials: &[Trial]) -> Result<Channel, ArmKind> {
+    let reads = |arm: ArmKind| {
+        trials.iter().find(|t| t.arm == arm).map(|t| {
+            let label = t.values.get("label").map_or("", String::as_str);
+            t.message().is_some_and(|m| effect::contains(&m.text(), label))
+        })
+    };
+    match (reads(ArmKind::Treatment), reads(ArmKind::Positive)) {
+        (None, _) => Err(ArmKind::Treatment),
+        (Some(true), _) => Ok(Channel::String),
+        (Some(false), None) => Err(ArmKind::Positive),
+        (Some(false), Some(true)) => Ok(Channel::Blocks),
+        // A model that cannot repeat a label tells nothing; strings are what every client library's first example sends.
+        (Some(false), Some(false)) => Ok(Channel::String),
+    }
+}
+
+/// What the trials of `STRICTNESS` say.
+pub fn facts(confidence: f64, trials: &[Trial]) -> Facts {
+    let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
+    let answer = |n: u8| match of(ArmKind::Challenge(n)).and_then(|t| t.steps.last()) {
+        Some(Reading::Message(_)) => Answer::Accepted,
+        Some(Reading::Refused(r)) if matches!(r.status, 400 | 404 | 413 | 422) => Answer::Refused,
+        Some(Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_)) | None => Answer::Unknown,
+    };
+    let tokens = |arm: ArmKind| of(arm).and_then(Trial::message).and_then(|m| m.input_tokens());
+    let counts_unread = |n: u8| match (tokens(ArmKind::Negative), tokens(ArmKind::Challenge(n))) {
+        (Some(plain), Some(with)) => with.saturating_sub(plain) >= METER_LEAST,
+        _ => false,
+    };
+    Facts {
+        confidence,
+        strictness: Strictness { top_level: answer(0), tool: answer(1), block: answer(2) },
+        meter_trusted: !counts_unread(0) && !counts_unread(2),
+    }
+}
+
+/// The experiment that the probes' arms are laid over: it adds nothing of its own.
+pub fn experiment() -> crate::case::Experiment {
+    crate::case::Experiment::bare("probe")
+}

@@ -1,0 +1,352 @@
+//! Running: the one part of the engine that talks to an endpoint.
+//!
+//! Rows run side by side, each asking the rules after every trial what comes next. Whatever happens is told to the
+//! listeners as it happens; they know nothing of each other. A run that is stopped keeps what it has.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::OnceCell;
+
+use super::arms;
+use super::build::{Built, Channel, Context, Settings, build};
+use super::decide::{self, Facts, Step};
+use super::draw::Draw;
+use super::effect;
+use super::probes;
+use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
+use super::trial::Trial;
+use crate::case::{Arm, CatalogRow, Experiment};
+use crate::client::Endpoint;
+use crate::report::results::Verdict;
+use crate::wire::exchange::{Exchange, Request};
+use crate::wire::message::{Reading, read};
+
+/// What a run is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What requests take from the target and the options.
+    pub settings: Settings,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// The confidence that statistical verdicts must reach.
+    pub confidence: f64,
+    /// How many rows run side by side.
+    pub concurrency: usize,
+    /// When to stop before the end.
+    pub budget: Budget,
+}
+
+/// Bounds on what a run may spend; absent ones bound nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Budget {
+    /// Requests, without retries.
+    pub requests: Option<u64>,
+    /// Input and output tokens, as the endpoint's `usage` gives them.
+    pub tokens: Option<u64>,
+    /// US dollars, at these prices for a million input and output tokens.
+    pub cost: Option<(f64, crate::case::Prices)>,
+}
+
+/// What happens in a run.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A row is begun.
+    RowStarted(&'a str),
+    /// An exchange is done.
+    Exchange(&'a Exchange),
+    /// A trial is done.
+    Trial(&'a TrialRecord),
+    /// A row has its verdict.
+    Verdict(&'a str, &'a Verdict),
+}
+
+/// Hears what happens in a run.
+pub trait Listener: Send {
+    /// Called for each event, in order.
+    fn on(&mut self, event: Event<'_>);
+}
+
+/// Stops a run from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<tokio::sync::watch::Sender<bool>>);
+
+impl Stop {
+    /// Stops the run: nothing more is sent, and what is under way is given up.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn stopped(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// How a run went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// Whether it came to its end.
+    pub ended: Ended,
+    /// The form in which texts were put into messages.
+    pub channel: Channel,
+}
+
+/// Runs the rows against an endpoint.
+pub async fn run<'a, E: Endpoint>(
+    endpoint: &'a E,
+    rows: &[&CatalogRow],
+    options: &'a Options,
+    listeners: Vec<&'a mut (dyn Listener + 'a)>,
+    stop: &'a Stop,
+) -> Finished {
+    let mut runner = Runner {
+        endpoint,
+        options,
+        stop,
+        listeners: Mutex::new(listeners),
+        shared: Mutex::default(),
+        owners: HashMap::new(),
+        channel: Channel::String,
+        spent: Spent::default(),
+    };
+    let probe = crate::engine::probes::experiment();
+    let mut trials = Vec::new();
+    let channel = loop {
+        match probes::channel(&trials) {
+            Ok(channel) => break channel,
+            Err(arm) => {
+                runner.channel = if arm == ArmKind::Positive { Channel::Blocks } else { Channel::String };
+                let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: 1 };
+                let asks = probes::channel_arm();
+                match runner.simple_trial(&probe, &[&asks], key, 1).await {
+                    Some(trial) => trials.push(trial),
+                    None => break Channel::String,
+                }
+            }
+        }
+    };
+    runner.channel = channel;
+    runner.owners = owners(rows, options, channel);
+    let facts = runner.strictness(&probe).await;
+    if let Some(facts) = &facts {
+        stream::iter(rows).for_each_concurrent(options.concurrency.max(1), |row| runner.row(&row.experiment, facts)).await;
+    }
+    let ended = if stop.is_stopped() {
+        Ended::Interrupted
+    } else if runner.spent.exceeded(&options.budget) {
+        Ended::Budget
+    } else if facts.is_none() {
+        Ended::Untestable
+    } else {
+        Ended::Complete
+    };
+    Finished { ended, channel }
+}
+
+/// The names of requests that several rows share: the first row, in order, that can send them.
+fn owners(rows: &[&CatalogRow], options: &Options, channel: Channel) -> HashMap<String, String> {
+    let mut owners = HashMap::new();
+    for row in rows {
+        for (variant, arm) in arms::all(&row.experiment) {
+            let key =
+                TrialKey { row: row.experiment.id().to_owned(), variant: variant.map(str::to_owned), arm, trial: 1 };
+            let draw = Draw::new(options.seed, key.to_string());
+            let layers = arms::layers(&row.experiment, variant, arm);
+            let context = Context { settings: &options.settings, channel, draw: &draw, first_content: None };
+            let built = build(&row.experiment, &layers, context);
+            if !layers.is_empty() && !built.fresh && row.experiment.repeat == 1 {
+                let name = key.to_string();
+                let name = name.rsplit_once('/').map_or(name.clone(), |(name, _)| name.to_owned());
+                owners.entry(canonical(&built.request)).or_insert(name);
+            }
+        }
+    }
+    owners
+}
+
+fn canonical(request: &Request) -> String {
+    serde_json::to_string(request).unwrap_or_default()
+}
+
+#[derive(Default)]
+struct Spent {
+    requests: AtomicU64,
+    input: AtomicU64,
+    output: AtomicU64,
+}
+
+impl Spent {
+    fn add(&self, reading: &Reading) {
+        if let Reading::Message(message) = reading {
+            self.input.fetch_add(message.input_tokens().unwrap_or(0), Ordering::Relaxed);
+            self.output.fetch_add(message.output_tokens().unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+
+    fn exceeded(&self, budget: &Budget) -> bool {
+        let (input, output) = (self.input.load(Ordering::Relaxed), self.output.load(Ordering::Relaxed));
+        let cost = |prices: crate::case::Prices| (input as f64 * prices.input + output as f64 * prices.output) / 1e6;
+        budget.requests.is_some_and(|most| self.requests.load(Ordering::Relaxed) >= most)
+            || budget.tokens.is_some_and(|most| input + output >= most)
+            || budget.cost.is_some_and(|(most, prices)| cost(prices) >= most)
+    }
+}
+
+type Shared = HashMap<(String, u32), Arc<OnceCell<Exchange>>>;
+
+struct Runner<'a, E> {
+    endpoint: &'a E,
+    options: &'a Options,
+    stop: &'a Stop,
+    listeners: Mutex<Vec<&'a mut (dyn Listener + 'a)>>,
+    shared: Mutex<Shared>,
+    owners: HashMap<String, String>,
+    channel: Channel,
+    spent: Spent,
+}
+
+impl<E: Endpoint> Runner<'_, E> {
+    fn tell(&self, event: Event<'_>) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter_mut().for_each(|l| l.on(event));
+    }
+
+    async fn row(&self, experiment: &Experiment, facts: &Facts) {
+        let mut trials: Vec<Trial> = Vec::new();
+        self.tell(Event::RowStarted(experiment.id()));
+        loop {
+            let needed = match decide::next(experiment, &trials, facts) {
+                Step::Done(verdict) => return self.tell(Event::Verdict(experiment.id(), &verdict)),
+                Step::Try(needed) => needed,
+            };
+            let before = trials.iter().filter(|t| t.arm == needed.arm && t.variant == needed.variant).count();
+            let key = TrialKey {
+                row: experiment.id().to_owned(),
+                variant: needed.variant,
+                arm: needed.arm,
+                trial: before as u32 + 1,
+            };
+            match self.trial(experiment, key).await {
+                Some(trial) => trials.push(trial),
+                None => return,
+            }
+        }
+    }
+
+    /// What holds for the whole run. `None` where the plainest request of all brings no message: nothing that follows
+    /// could be decided, and nothing more need be sent.
+    async fn strictness(&self, probe: &Experiment) -> Option<Facts> {
+        let mut trials: Vec<Trial> = Vec::new();
+        let plain = probes::plain_arm();
+        let strict = probes::strictness_arms();
+        let arms = std::iter::once((ArmKind::Negative, &plain))
+            .chain(strict.iter().enumerate().map(|(n, arm)| (ArmKind::Challenge(n as u8), arm)));
+        for (arm, asks) in arms {
+            let key = TrialKey { row: probes::STRICTNESS.to_owned(), variant: None, arm, trial: 1 };
+            trials.extend(self.simple_trial(probe, &[asks], key, 1).await);
+            trials.first()?.message()?;
+        }
+        Some(probes::facts(self.options.confidence, &trials))
+    }
+
+    /// One trial of a row; `None` when the run is over before it is done.
+    async fn trial(&self, experiment: &Experiment, key: TrialKey) -> Option<Trial> {
+        if key.arm == ArmKind::Genuine {
+            return self.genuine_trial(experiment, key).await;
+        }
+        let layers = arms::layers(experiment, key.variant.as_deref(), key.arm);
+        let challenge = matches!(key.arm, ArmKind::Challenge(_));
+        self.simple_trial(experiment, &layers, key, if challenge { 1 } else { experiment.repeat }).await
+    }
+
+    /// A trial that sends one request, `repeat` times in a row.
+    async fn simple_trial(
+        &self,
+        experiment: &Experiment,
+        layers: &[&Arm],
+        key: TrialKey,
+        repeat: u32,
+    ) -> Option<Trial> {
+        let draw = Draw::new(self.options.seed, key.to_string());
+        let built = self.build(experiment, layers, &draw, None);
+        let mut exchanges = Vec::new();
+        for step in 1..=repeat {
+            let id = if repeat > 1 { format!("{key}/{step}") } else { key.to_string() };
+            let exchange = if built.fresh || repeat > 1 {
+                self.send(&id, built.request.clone()).await?
+            } else {
+                self.send_shared(&id, &built.request, key.trial).await?
+            };
+            exchanges.push(exchange);
+        }
+        let values = if built.fresh { draw.short() } else { BTreeMap::new() };
+        Some(self.record(key, &exchanges, values))
+    }
+
+    /// A trial in two steps: get a block from the endpoint, hand it back.
+    async fn genuine_trial(&self, experiment: &Experiment, key: TrialKey) -> Option<Trial> {
+        let genuine = experiment.genuine.as_ref()?;
+        let [first_layers, then_layers] = arms::genuine_layers(experiment)?;
+        let draw = Draw::new(self.options.seed, key.to_string());
+        let built = self.build(experiment, &first_layers, &draw, None);
+        let mut exchanges = vec![self.send(&format!("{key}/1"), built.request).await?];
+        if let Reading::Message(first) = read(&exchanges[0]) {
+            if effect::holds(&genuine.when, &first, &draw.short()) {
+                let content = serde_json::Value::from(first.content);
+                let built = self.build(experiment, &then_layers, &draw, Some(&content));
+                exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
+            }
+        }
+        Some(self.record(key, &exchanges, draw.short()))
+    }
+
+    fn build(&self, experiment: &Experiment, layers: &[&Arm], draw: &Draw, first: Option<&serde_json::Value>) -> Built {
+        let context = Context { settings: &self.options.settings, channel: self.channel, draw, first_content: first };
+        build(experiment, layers, context)
+    }
+
+    fn record(&self, key: TrialKey, exchanges: &[Exchange], values: BTreeMap<String, String>) -> Trial {
+        let trial = Trial {
+            variant: key.variant.clone(),
+            arm: key.arm,
+            steps: exchanges.iter().map(read).collect(),
+            values: values.clone(),
+        };
+        let record = TrialRecord { key, exchanges: exchanges.iter().map(|e| e.id.clone()).collect(), values };
+        self.tell(Event::Trial(&record));
+        trial
+    }
+
+    /// Sends a request that other rows may need as well; it goes out once for all of them.
+    async fn send_shared(&self, id: &str, request: &Request, trial: u32) -> Option<Exchange> {
+        let canonical = canonical(request);
+        let id = self.owners.get(&canonical).map_or(id.to_owned(), |owner| format!("{owner}/{trial}"));
+        let cell = {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.entry((canonical, trial)).or_default().clone()
+        };
+        let sent = cell.get_or_try_init(|| async { self.send(&id, request.clone()).await.ok_or(()) }).await;
+        sent.ok().cloned()
+    }
+
+    async fn send(&self, id: &str, request: Request) -> Option<Exchange> {
+        if self.stop.is_stopped() || self.spent.exceeded(&self.options.budget) {
+            return None;
+        }
+        self.spent.requests.fetch_add(1, Ordering::Relaxed);
+        let exchange = tokio::select! {
+            exchange = self.endpoint.send(id, request) => exchange,
+            () = self.stop.stopped() => return None,
+        };
+        self.spent.add(&read(&exchange));
+        self.tell(Event::Exchange(&exchange));
+        Some(exchange)
+    }
+}
