@@ -3,4 +3,5 @@
 pub mod case;
 pub mod client;
 pub mod report;
+pub mod simulator;
 pub mod wire;
