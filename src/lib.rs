@@ -4,4 +4,5 @@ pub mod case;
 pub mod client;
 pub mod engine;
 pub mod report;
+pub mod simulator;
 pub mod wire;

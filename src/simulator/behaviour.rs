@@ -1,0 +1,152 @@
+//! What a simulated server is to be like: the statuses of its rows, its limits and how bad its day is.
+//!
+//! Plain data. It knows targets' claims; it does not know how the server acts on them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::row::ROWS;
+use crate::case::{ClaimStatus, Range, Target};
+
+/// The credential that a simulated server accepts unless its behaviour names another.
+pub const DEFAULT_CREDENTIAL: &str = "fieldtest-simulator";
+
+/// The range of `temperature` that the Messages API itself documents.
+const REFERENCE_TEMPERATURE: Range = Range { min: 0.0, max: 1.0 };
+
+/// Everything that distinguishes one simulated server from another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behaviour {
+    /// The status of each row, by id. An absent row is supported.
+    pub statuses: BTreeMap<String, ClaimStatus>,
+    /// The one model that is served.
+    pub model: String,
+    /// The values of `temperature` that are accepted.
+    pub temperature: Range,
+    /// The largest `max_tokens` that is accepted. None accepts any.
+    pub max_output_tokens: Option<u32>,
+    /// The one right credential. None stands for [`DEFAULT_CREDENTIAL`].
+    pub credential: Option<String>,
+    /// How bad the server's day is.
+    pub knobs: Knobs,
+    /// Seeds every draw: the same requests to the same server get the same answers.
+    pub seed: u64,
+}
+
+/// How bad the simulated server's day is. The default is a perfect day.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Knobs {
+    /// The probability that the model does not do as it is told, for each answer.
+    pub disobedience: f64,
+    /// The wait before each answer; a tenth of it lies between two events of a stream.
+    pub latency: Duration,
+    /// The most that is added to the wait before an answer, drawn evenly.
+    pub jitter: Duration,
+    /// The probability of a 429.
+    pub rate_429: f64,
+    /// The `retry-after` of 429 and 529 answers, in seconds. None sends no such header.
+    pub retry_after: Option<u64>,
+    /// The probability of a 529.
+    pub rate_529: f64,
+    /// The probability that the connection breaks: before the answer, or in the midst of a stream.
+    pub rate_reset: f64,
+}
+
+/// The row is none that a simulated server can act on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the simulator has no row '{0}'")]
+pub struct UnknownRow(pub String);
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            statuses: BTreeMap::new(),
+            model: "simulated-model".to_owned(),
+            temperature: REFERENCE_TEMPERATURE,
+            max_output_tokens: None,
+            credential: None,
+            knobs: Knobs::default(),
+            seed: 0,
+        }
+    }
+}
+
+impl Behaviour {
+    /// The server that a target's document describes. Claims of rows that no server shows in its answers (rates, the
+    /// size of the context) are passed over.
+    pub fn of(target: &Target) -> Self {
+        let statuses = target
+            .claims
+            .iter()
+            .filter(|(row, _)| ROWS.contains(&row.as_str()))
+            .map(|(row, claim)| (row.clone(), claim.status))
+            .collect();
+        let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
+        Self {
+            statuses,
+            model: target.model.clone(),
+            temperature: range("field.temperature.range")
+                .or_else(|| range("field.temperature"))
+                .unwrap_or(REFERENCE_TEMPERATURE),
+            max_output_tokens: target.limits.max_output_tokens,
+            ..Self::default()
+        }
+    }
+
+    /// Gives one row another status.
+    pub fn flip(&mut self, row: &str, status: ClaimStatus) -> Result<(), UnknownRow> {
+        if !ROWS.contains(&row) {
+            return Err(UnknownRow(row.to_owned()));
+        }
+        self.statuses.insert(row.to_owned(), status);
+        Ok(())
+    }
+
+    /// The credential that is right.
+    pub fn right_credential(&self) -> &str {
+        self.credential.as_deref().unwrap_or(DEFAULT_CREDENTIAL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Auth, AuthScheme, Claim, Limits};
+
+    fn target() -> Target {
+        let claim = |status, range| Claim { status, note: None, range, source: None };
+        Target {
+            name: "t".into(),
+            title: "T".into(),
+            base_url: None,
+            auth: Auth { scheme: AuthScheme::XApiKey, env: vec![] },
+            model: "m".into(),
+            anthropic_version: "2023-06-01".into(),
+            sources: vec![],
+            limits: Limits { max_output_tokens: Some(4096), ..Limits::default() },
+            prices: None,
+            claims: BTreeMap::from([
+                ("field.top_k".to_owned(), claim(ClaimStatus::Ignored, None)),
+                ("field.temperature".to_owned(), claim(ClaimStatus::Supported, Some(Range { min: 0.0, max: 2.0 }))),
+                ("limit.requests_per_minute".to_owned(), claim(ClaimStatus::Supported, None)),
+            ]),
+        }
+    }
+
+    #[test]
+    fn a_behaviour_takes_the_targets_claims_and_limits() {
+        let behaviour = Behaviour::of(&target());
+        assert_eq!(behaviour.statuses.len(), 2);
+        assert_eq!(behaviour.temperature.max, 2.0);
+        assert_eq!(behaviour.max_output_tokens, Some(4096));
+        assert_eq!(behaviour.right_credential(), DEFAULT_CREDENTIAL);
+    }
+
+    #[test]
+    fn flipping_names_an_unknown_row() {
+        let mut behaviour = Behaviour::of(&target());
+        assert_eq!(behaviour.flip("field.top_q", ClaimStatus::Ignored), Err(UnknownRow("field.top_q".into())));
+        behaviour.flip("field.top_k", ClaimStatus::Unsupported).unwrap();
+        assert_eq!(behaviour.statuses["field.top_k"], ClaimStatus::Unsupported);
+    }
+}

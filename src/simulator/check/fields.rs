@@ -1,0 +1,344 @@
+//! The checks of the fields beside the messages and the tools.
+
+use serde_json::{Map, Value};
+
+use super::shape::{self, Checked, array, known_keys, object, one_of, required, string, whole, words};
+use super::{Endpoint, Rules};
+use crate::simulator::path::{Path, clip};
+use crate::simulator::refusal::{Kind, Refusal};
+use crate::simulator::row::Row;
+
+/// The keys that a request of messages may have and a request to count tokens may too.
+const SHARED_KEYS: &[&str] =
+    &["model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed"];
+
+/// The keys that only a request of messages may have.
+const MESSAGES_KEYS: &[&str] = &[
+    "max_tokens",
+    "container",
+    "mcp_servers",
+    "metadata",
+    "service_tier",
+    "stop_sequences",
+    "stream",
+    "temperature",
+    "top_k",
+    "top_p",
+    "inference_geo",
+    "diagnostics",
+];
+
+/// Keys that exist only together with a beta of the family named beside them.
+const BETA_KEYS: &[(&str, &str)] = &[
+    ("compaction", "compact-2026-09"),
+    ("context_management", "context-management-"),
+    ("context_management", "compact-2026-01"),
+    ("thread", "message-threads-"),
+    ("fallbacks", "server-side-fallback-"),
+    ("fallback_credit_token", "fallback-credit-"),
+    ("billing_policy", "user-profiles-billing-"),
+    ("output_format", "structured-outputs-"),
+];
+
+impl Rules<'_> {
+    pub(super) fn keys(&self, body: &Map<String, Value>) -> Checked {
+        let beta: Vec<&str> =
+            BETA_KEYS.iter().filter(|(_, family)| self.contract.has_beta(family)).map(|(key, _)| *key).collect();
+        let own: &[&str] = match self.endpoint {
+            Endpoint::Messages => MESSAGES_KEYS,
+            Endpoint::CountTokens => &["mcp_servers"],
+        };
+        known_keys(body, None, &[SHARED_KEYS, own, &beta])
+    }
+
+    pub(super) fn fields(&self, body: &Map<String, Value>) -> Checked {
+        self.when(Row::Model, || {
+            let path = Path::root("model");
+            words(body.get("model").ok_or_else(|| Refusal::at(&path, "required"))?, &path).map(drop)
+        })?;
+        if self.endpoint == Endpoint::Messages {
+            self.when(Row::MaxTokens, || max_tokens(body))?;
+            self.max_output_tokens(body)?;
+        }
+        self.field(body, Row::Stream, "stream", |value, path| shape::boolean(value, path).map(drop))?;
+        self.field(body, Row::StopSequences, "stop_sequences", stop_sequences)?;
+        self.field(body, Row::Metadata, "metadata", metadata)?;
+        self.field(body, Row::ServiceTier, "service_tier", |value, path| {
+            one_of(value, path, &["auto", "standard_only"]).map(drop)
+        })?;
+        self.field(body, Row::Container, "container", container)?;
+        self.field(body, Row::McpServers, "mcp_servers", mcp_servers)?;
+        self.sampling(body)?;
+        self.thinking(body)?;
+        self.rowless(body)
+    }
+
+    fn field(
+        &self,
+        body: &Map<String, Value>,
+        row: Row,
+        key: &str,
+        check: impl FnOnce(&Value, &Path) -> Checked,
+    ) -> Checked {
+        match body.get(key) {
+            Some(value) if self.on(row) => check(value, &Path::root(key)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A server that does not support its own documented limit has a smaller one.
+    fn max_output_tokens(&self, body: &Map<String, Value>) -> Checked {
+        let (Some(asked), Some(limit)) =
+            (body.get("max_tokens").and_then(Value::as_u64), self.behaviour.max_output_tokens)
+        else {
+            return Ok(());
+        };
+        let limit = match () {
+            () if self.filter.ignores(Row::MaxOutputTokens) => return Ok(()),
+            () if self.filter.refuses(Row::MaxOutputTokens) => limit / 4,
+            () => limit,
+        };
+        if asked <= u64::from(limit) {
+            return Ok(());
+        }
+        let model = &self.behaviour.model;
+        Err(Refusal::at(
+            &Path::root("max_tokens"),
+            format!("{asked} is above the limit of {limit} output tokens of {model}"),
+        ))
+    }
+
+    fn sampling(&self, body: &Map<String, Value>) -> Checked {
+        if self.is_newer_contract() {
+            if let Some(key) = ["temperature", "top_p", "top_k"].into_iter().find(|key| body.contains_key(*key)) {
+                return Err(Refusal::at(&Path::root(key), "not allowed under anthropic-version 2026-10-21"));
+            }
+        }
+        self.field(body, Row::Temperature, "temperature", |value, path| number(value, path).map(drop))?;
+        self.temperature_range(body)?;
+        self.field(body, Row::TopP, "top_p", |value, path| match number(value, path)? {
+            p if (0.0..=1.0).contains(&p) => Ok(()),
+            _ => Err(Refusal::at(path, "expected a number from 0 to 1")),
+        })?;
+        self.field(body, Row::TopK, "top_k", |value, path| whole(value, path).map(drop))
+    }
+
+    /// A server that does not support its own documented range has a smaller one.
+    fn temperature_range(&self, body: &Map<String, Value>) -> Checked {
+        let Some(given) = body.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
+        let min = self.behaviour.temperature.min;
+        let max = match () {
+            () if self.filter.ignores(Row::TemperatureRange) => return Ok(()),
+            () if self.filter.refuses(Row::TemperatureRange) => self.behaviour.temperature.max / 2.0,
+            () => self.behaviour.temperature.max,
+        };
+        if given >= min && given <= max {
+            return Ok(());
+        }
+        Err(Refusal::at(&Path::root("temperature"), format!("expected a number from {min} to {max}")))
+    }
+
+    fn thinking(&self, body: &Map<String, Value>) -> Checked {
+        let Some(value) = body.get("thinking") else { return Ok(()) };
+        let path = Path::root("thinking");
+        self.when(Row::Thinking, || thinking(value, &path))?;
+        self.when(Row::ThinkingBudget, || {
+            let path = path.key("enabled").key("budget_tokens");
+            match (value.get("type").and_then(Value::as_str), value.get("budget_tokens")) {
+                (Some("enabled"), Some(budget)) => thinking_budget(budget, body, &path),
+                (Some("enabled"), None) => Err(Refusal::at(&path, "required")),
+                (Some("adaptive" | "disabled"), Some(_)) => {
+                    Err(Refusal::at(&path, "only thinking of type enabled has a budget"))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Fields that no row of the tables owns: known, checked lightly, and without effect here.
+    fn rowless(&self, body: &Map<String, Value>) -> Checked {
+        if let Some(value) = body.get("output_config") {
+            output_config(value)?;
+        }
+        if let Some(value) = body.get("speed").filter(|v| !v.is_null()) {
+            one_of(value, &Path::root("speed"), &["standard", "fast"])?;
+        }
+        if let Some(value) = body.get("inference_geo").filter(|v| !v.is_null()) {
+            one_of(value, &Path::root("inference_geo"), &["global", "us"])?;
+        }
+        if let Some(value) = body.get("diagnostics").filter(|v| !v.is_null()) {
+            let path = Path::root("diagnostics");
+            known_keys(object(value, &path)?, Some(&path), &[&["previous_message_id"]])?;
+        }
+        Ok(())
+    }
+
+    /// What the API refuses to do together. Each refusal needs both of its rows to be honoured.
+    pub(super) fn combinations(&self, body: &Map<String, Value>) -> Checked {
+        let choice = body.get("tool_choice").and_then(|c| c.get("type")).and_then(Value::as_str);
+        let forced = self.on(Row::ChoiceObject)
+            && match choice {
+                Some("any") => self.on(Row::ChoiceAny),
+                Some("tool") => self.on(Row::ChoiceTool),
+                _ => false,
+            };
+        let word = body.get("thinking").and_then(|t| t.get("type")).and_then(Value::as_str);
+        let thinks = self.on(Row::Thinking) && matches!(word, Some("enabled" | "adaptive"));
+        let refuse = |key: &str, what: &str| Err(Refusal::at(&Path::root(key), what));
+        if thinks {
+            let other = |t: &Value| t.as_f64().is_some_and(|t| t != 1.0);
+            if self.on(Row::Temperature) && body.get("temperature").is_some_and(other) {
+                return refuse("temperature", "only 1 is allowed while thinking is on");
+            }
+            if self.on(Row::TopK) && body.contains_key("top_k") {
+                return refuse("top_k", "not allowed while thinking is on");
+            }
+            if forced {
+                return refuse("tool_choice", "a tool cannot be forced while thinking is on");
+            }
+        }
+        if self.on(Row::MaxTokens) && body.get("max_tokens").and_then(Value::as_u64) == Some(0) {
+            let streams = self.on(Row::Stream) && body.get("stream") == Some(&Value::Bool(true));
+            if streams || thinks || forced {
+                return refuse("max_tokens", "0 excludes stream, thinking and a forced tool_choice");
+            }
+        }
+        Ok(())
+    }
+
+    /// What only a look at the world tells: models, containers and servers that are not there.
+    pub(super) fn world(&self, body: &Map<String, Value>) -> Checked {
+        if self.filter.honours(Row::Model) {
+            if let Some(model) = body.get("model").and_then(Value::as_str).filter(|m| *m != self.behaviour.model) {
+                return Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(model))));
+            }
+        }
+        if self.on(Row::Container) {
+            let container = body.get("container");
+            let id = container.and_then(|c| c.as_str().or_else(|| c.get("id").and_then(Value::as_str)));
+            if let Some(id) = id {
+                let message = format!("container: no container '{}' was found", clip(id));
+                return Err(Refusal::new(Kind::NotFound, message));
+            }
+        }
+        if self.on(Row::McpServers) && body.contains_key("mcp_servers") {
+            let path = Path::root("mcp_servers");
+            if !self.contract.has_beta("mcp-client-") {
+                return Err(Refusal::at(&path, "needs the header anthropic-beta: mcp-client-2025-11-20"));
+            }
+            let name = body.get("mcp_servers").and_then(|s| s.pointer("/0/name")).and_then(Value::as_str);
+            if let Some(name) = name {
+                let what = format!("could not connect to the MCP server '{}'", clip(name));
+                return Err(Refusal::at(&path.index(0).key("url"), what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number(value: &Value, path: &Path) -> Checked<f64> {
+    value.as_f64().ok_or_else(|| Refusal::at(path, "expected a number"))
+}
+
+fn max_tokens(body: &Map<String, Value>) -> Checked {
+    let path = Path::root("max_tokens");
+    whole(body.get("max_tokens").ok_or_else(|| Refusal::at(&path, "required"))?, &path).map(drop)
+}
+
+fn stop_sequences(value: &Value, path: &Path) -> Checked {
+    for (i, entry) in array(value, path)?.iter().enumerate() {
+        let path = path.index(i);
+        if string(entry, &path)?.trim().is_empty() {
+            return Err(Refusal::at(&path, "each stop sequence must contain a character that is not white space"));
+        }
+    }
+    Ok(())
+}
+
+fn metadata(value: &Value, path: &Path) -> Checked {
+    let map = object(value, path)?;
+    known_keys(map, Some(path), &[&["user_id"]])?;
+    let Some(user) = map.get("user_id").filter(|v| !v.is_null()) else { return Ok(()) };
+    let path = path.key("user_id");
+    if string(user, &path)?.chars().count() > 512 {
+        return Err(Refusal::at(&path, "expected at most 512 characters"));
+    }
+    Ok(())
+}
+
+fn container(value: &Value, path: &Path) -> Checked {
+    match value {
+        Value::Null | Value::String(_) => Ok(()),
+        Value::Object(map) => {
+            known_keys(map, Some(path), &[&["id", "skills"]])?;
+            if map.get("id").is_some_and(|id| !id.is_null() && !id.is_string()) {
+                return Err(Refusal::at(&path.key("id"), "expected a string"));
+            }
+            match map.get("skills").filter(|v| !v.is_null()) {
+                None => Ok(()),
+                Some(skills) => {
+                    array(skills, &path.key("skills"))?;
+                    Err(Refusal::at(&path.key("skills"), "needs the code execution tool"))
+                }
+            }
+        }
+        _ => Err(Refusal::at(path, "expected a container id or an object")),
+    }
+}
+
+fn mcp_servers(value: &Value, path: &Path) -> Checked {
+    let servers = array(value, path)?;
+    if servers.len() > 20 {
+        return Err(Refusal::at(path, "expected at most 20 servers"));
+    }
+    for (i, server) in servers.iter().enumerate() {
+        let path = path.index(i);
+        let map = object(server, &path)?;
+        known_keys(map, Some(&path), &[&["type", "name", "url", "authorization_token", "tool_configuration"]])?;
+        one_of(required(map, &path, "type")?, &path.key("type"), &["url"])?;
+        words(required(map, &path, "name")?, &path.key("name"))?;
+        words(required(map, &path, "url")?, &path.key("url"))?;
+    }
+    Ok(())
+}
+
+fn thinking(value: &Value, path: &Path) -> Checked {
+    let map = object(value, path)?;
+    let word = one_of(required(map, path, "type")?, &path.key("type"), &["enabled", "adaptive", "disabled"])?;
+    let path = path.key(word);
+    let keys: &[&str] = if word == "disabled" { &[] } else { &["display"] };
+    // The budget has a row of its own.
+    known_keys(map, Some(&path), &[&["type", "budget_tokens"], keys])?;
+    match map.get("display").filter(|v| !v.is_null()) {
+        Some(display) => one_of(display, &path.key("display"), &["summarized", "omitted"]).map(drop),
+        None => Ok(()),
+    }
+}
+
+fn thinking_budget(budget: &Value, body: &Map<String, Value>, path: &Path) -> Checked {
+    let budget = whole(budget, path)?;
+    if budget < 1024 {
+        return Err(Refusal::at(path, "expected at least 1024"));
+    }
+    match body.get("max_tokens").and_then(Value::as_u64) {
+        Some(max) if budget >= max => Err(Refusal::at(path, "expected less than max_tokens")),
+        _ => Ok(()),
+    }
+}
+
+fn output_config(value: &Value) -> Checked {
+    let path = Path::root("output_config");
+    let map = object(value, &path)?;
+    known_keys(map, Some(&path), &[&["effort", "format", "task_budget"]])?;
+    if let Some(effort) = map.get("effort").filter(|v| !v.is_null()) {
+        one_of(effort, &path.key("effort"), &["low", "medium", "high", "xhigh", "max"])?;
+    }
+    if let Some(format) = map.get("format").filter(|v| !v.is_null()) {
+        let path = path.key("format");
+        let map = object(format, &path)?;
+        known_keys(map, Some(&path), &[&["type", "schema"]])?;
+        one_of(required(map, &path, "type")?, &path.key("type"), &["json_schema"])?;
+        object(required(map, &path, "schema")?, &path.key("schema"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The checks of `tools` and `tool_choice`.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::Rules;
+use super::shape::{Checked, array, boolean, known_keys, object, required, required_words, string};
+use crate::simulator::path::{Path, clip};
+use crate::simulator::presence::{choice_rows, tool_tag};
+use crate::simulator::refusal::Refusal;
+use crate::simulator::row::Row;
+
+/// The families of tools that the API itself defines, by the start of their `type`.
+const DEFINED_TOOLS: &[&str] = &[
+    "bash_",
+    "text_editor_",
+    "memory_",
+    "computer_",
+    "browser_toolset_",
+    "web_search_",
+    "web_fetch_",
+    "code_execution_",
+    "tool_search_tool_",
+    "advisor_",
+    "mcp_toolset",
+];
+
+/// The keys of a client's own tool.
+const CUSTOM_KEYS: &[&str] = &[
+    "type",
+    "name",
+    "description",
+    "input_schema",
+    "cache_control",
+    "strict",
+    "eager_input_streaming",
+    "defer_loading",
+    "input_examples",
+    "allowed_callers",
+];
+
+impl Rules<'_> {
+    pub(super) fn tools(&self, body: &Map<String, Value>) -> Checked {
+        let Some(value) = body.get("tools").filter(|v| !v.is_null()) else { return Ok(()) };
+        let path = Path::root("tools");
+        let mut names = HashSet::new();
+        for (i, tool) in array(value, &path)?.iter().enumerate() {
+            let path = path.index(i);
+            let map = object(tool, &path)?;
+            let tag = tool_tag(tool).ok_or_else(|| Refusal::at(&path.key("type"), "expected a string"))?;
+            if tag == "custom" {
+                self.custom_tool(map, &path.key(tag))?;
+            } else if !DEFINED_TOOLS.iter().any(|family| tag.starts_with(family)) {
+                return Err(Refusal::at(&path.key("type"), format!("unknown tool type '{tag}'")));
+            }
+            // Toolsets have no name.
+            if let Some(name) = map.get("name").and_then(Value::as_str) {
+                if self.on(Row::ToolName) && !names.insert(name) {
+                    return Err(Refusal::at(&path.key(tag).key("name"), "tool names must be unique"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn custom_tool(&self, map: &Map<String, Value>, path: &Path) -> Checked {
+        known_keys(map, Some(path), &[CUSTOM_KEYS])?;
+        self.when(Row::ToolName, || {
+            let at = path.key("name");
+            let name = string(required(map, path, "name")?, &at)?;
+            if is_identifier(name, 128) {
+                return Ok(());
+            }
+            Err(Refusal::at(&at, "expected 1 to 128 letters, digits, underscores and hyphens"))
+        })?;
+        self.when(Row::ToolInputSchema, || {
+            let at = path.key("input_schema");
+            let schema = object(required(map, path, "input_schema")?, &at)?;
+            match schema.get("type").and_then(Value::as_str) {
+                Some("object") => Ok(()),
+                _ => Err(Refusal::at(&at.key("type"), "expected 'object'")),
+            }
+        })?;
+        self.when(Row::ToolDescription, || match map.get("description") {
+            Some(text) => string(text, &path.key("description")).map(drop),
+            None => Ok(()),
+        })?;
+        for key in ["strict", "eager_input_streaming", "defer_loading"] {
+            if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
+                boolean(value, &path.key(key))?;
+            }
+        }
+        for key in ["input_examples", "allowed_callers"] {
+            if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
+                array(value, &path.key(key))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tool_choice(&self, body: &Map<String, Value>) -> Checked {
+        let path = Path::root("tool_choice");
+        match body.get("tool_choice") {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(word)) => self.when(Row::ChoiceString, || match word.as_str() {
+                "auto" | "any" | "none" => Ok(()),
+                other => Err(Refusal::at(&path, format!("unknown value '{}'", clip(other)))),
+            }),
+            Some(Value::Object(map)) => self.choice_object(map, body, &path),
+            Some(_) => Err(Refusal::at(&path, "expected an object")),
+        }
+    }
+
+    fn choice_object(&self, map: &Map<String, Value>, body: &Map<String, Value>, path: &Path) -> Checked {
+        let word = map.get("type").and_then(Value::as_str).unwrap_or_default();
+        let Some(rows) = choice_rows(word) else {
+            return self.when(Row::ChoiceObject, || {
+                let given = string(required(map, path, "type")?, &path.key("type"))?;
+                Err(Refusal::at(&path.key("type"), format!("unknown tool_choice type '{}'", clip(given))))
+            });
+        };
+        let path = path.key(word);
+        self.when(rows.variant, || {
+            let name: &[&str] = if word == "tool" { &["name"] } else { &[] };
+            let parallel: &[&str] = if rows.parallel.is_some() { &["disable_parallel_tool_use"] } else { &[] };
+            known_keys(map, Some(&path), &[&["type"], name, parallel])?;
+            match word {
+                "tool" => {
+                    let name = required_words(map, &path, "name")?;
+                    if tool_names(body).any(|known| known == name) {
+                        return Ok(());
+                    }
+                    Err(Refusal::at(&path.key("name"), format!("no tool is named '{}'", clip(name))))
+                }
+                "any" if super::super::presence::array(body.get("tools")).is_empty() => {
+                    Err(Refusal::at(&path, "needs tools"))
+                }
+                _ => Ok(()),
+            }
+        })?;
+        match (rows.parallel, map.get("disable_parallel_tool_use")) {
+            (Some(row), Some(flag)) => {
+                self.when(row, || boolean(flag, &path.key("disable_parallel_tool_use")).map(drop))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn tool_names(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    super::super::presence::array(body.get("tools")).iter().filter_map(|tool| tool.get("name")?.as_str())
+}
+
+/// Letters, digits, underscores and hyphens, at least one and at most so many.
+pub(super) fn is_identifier(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}

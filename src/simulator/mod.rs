@@ -1,0 +1,41 @@
+//! A Messages API on loopback that behaves as a target's claims say.
+//!
+//! A fully supporting reference server with a filter in front of it: what is `unsupported` is refused with a 400 that
+//! names the place, what is `ignored` is taken out before the model sees the request. The model is a small reader
+//! that answers from what it can see. Knobs make the server as bad as reality.
+//!
+//! It must not know the experiments: it reads requests, as a server does. It knows targets' claims (`case`) and
+//! nothing of engines, clients or reports.
+//!
+//! A request passes through `server` (sockets, bodies, faults), then the stages that `service` puts in order: `gate`
+//! (credentials, headers), `presence` (what is unsupported), `check` (what is invalid), `strip` (what is ignored),
+//! `view` (what is left to see), `reader` (the model), `answer` and `stream` (what goes back).
+
+mod answer;
+mod behaviour;
+mod block;
+mod cache;
+mod check;
+mod digest;
+mod draw;
+mod filter;
+mod gate;
+mod line;
+mod path;
+mod pdf;
+mod picture;
+mod presence;
+mod reader;
+mod refusal;
+mod row;
+mod server;
+mod service;
+mod signature;
+mod stream;
+mod strip;
+mod tokens;
+mod view;
+
+pub use behaviour::{Behaviour, DEFAULT_CREDENTIAL, Knobs, UnknownRow};
+pub use row::ROWS;
+pub use server::{Running, serve, start};

@@ -1,0 +1,234 @@
+//! Plain English as far as the reader knows it: what kind of thing an ask wants.
+//!
+//! Looks at one text alone; what is visible besides is the reader's own business.
+
+use crate::simulator::view::Tool;
+
+/// The most numbers that the model counts, and the most things it does one by one.
+const PATIENCE: u64 = 4000;
+
+/// The words of a text: letters, digits, underscores and hyphens, with their case.
+pub(super) fn words(text: &str) -> Vec<&str> {
+    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).filter(|w| !w.is_empty()).collect()
+}
+
+fn is(word: &str, other: &str) -> bool {
+    word.eq_ignore_ascii_case(other)
+}
+
+fn has(words: &[&str], any: &[&str]) -> bool {
+    words.iter().any(|word| any.iter().any(|other| is(word, other)))
+}
+
+/// The ask is about labels.
+pub(super) fn is_about_labels(ask: &str) -> bool {
+    has(&words(ask), &["label", "labels"])
+}
+
+/// The ask wants every label, not one: "both labels", "all the labels".
+pub(super) fn wants_all_labels(ask: &str) -> bool {
+    let words = words(ask);
+    (0..words.len()).any(|i| {
+        let near = &words[i..words.len().min(i + 4)];
+        has(&near[..1], &["both", "all", "every"]) && has(near, &["label", "labels"])
+    })
+}
+
+/// The capitalised words that follow "for".
+pub(super) fn names_after_for(ask: &str) -> Vec<&str> {
+    let words = words(ask);
+    let pairs = words.windows(2).filter(|pair| is(pair[0], "for"));
+    pairs.map(|pair| pair[1]).filter(|name| name.starts_with(char::is_uppercase)).collect()
+}
+
+/// The bounds of "count from A to B".
+pub(super) fn count(ask: &str) -> Option<(u64, u64)> {
+    let words = words(ask);
+    let start = words.iter().position(|word| is(word, "count"))?;
+    let mut numbers = words[start..].iter().filter_map(|word| word.parse::<u64>().ok());
+    let (from, to) = match (numbers.next()?, numbers.next()) {
+        (from, Some(to)) => (from, to),
+        (to, None) => (1, to),
+    };
+    (from.abs_diff(to) < PATIENCE).then_some((from, to))
+}
+
+/// The ask is about a colour.
+pub(super) fn is_about_colour(ask: &str) -> bool {
+    has(&words(ask), &["colour", "color", "colours", "colors"])
+}
+
+/// The ask wants something drawn by chance.
+pub(super) fn is_random(ask: &str) -> bool {
+    has(&words(ask), &["random", "randomly"])
+}
+
+/// The ask wants a yes or no on whether something worked: true when yes stands for success.
+pub(super) fn is_about_success(ask: &str) -> Option<bool> {
+    let words = words(ask);
+    let starts = |stem: &str| words.iter().any(|word| word.to_ascii_lowercase().starts_with(stem));
+    let is_yes_or_no = has(&words, &["yes", "no"]);
+    match (starts("succe"), starts("fail")) {
+        (true, _) if is_yes_or_no => Some(true),
+        (false, true) if is_yes_or_no => Some(false),
+        _ => None,
+    }
+}
+
+/// The result of the product, the sum or the difference that the ask states.
+pub(super) fn arithmetic(ask: &str) -> Option<u128> {
+    let spaced: String =
+        ask.chars().flat_map(|c| if "*×+".contains(c) { vec![' ', c, ' '] } else { vec![c] }).collect();
+    let tokens: Vec<&str> = spaced.split_whitespace().collect();
+    let number = |token: &str| {
+        token.trim_matches(|c: char| !c.is_ascii_digit()).replace(',', "").parse::<u64>().ok().map(u128::from)
+    };
+    tokens.windows(3).find_map(|three| {
+        let (a, b) = (number(three[0]), number(three[2]));
+        match three[1].to_ascii_lowercase().as_str() {
+            "*" | "×" | "x" | "times" => a?.checked_mul(b?),
+            "+" | "plus" => a?.checked_add(b?),
+            "-" | "minus" => a?.checked_sub(b?),
+            _ => None,
+        }
+    })
+}
+
+/// The ask tells the model to use a tool now.
+pub(super) fn wants_tool(ask: &str, tools: &[Tool]) -> bool {
+    ask.split(['.', '!', '?', '\n', ';']).any(|sentence| sentence_wants_tool(sentence, tools))
+}
+
+/// Words that make a sentence a question about what was, rather than an order.
+const QUESTION: &[&str] = &[
+    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "did", "does", "do", "is", "are", "was",
+    "were", "has", "have", "had",
+];
+
+/// Words that turn an order around.
+const NOT: &[&str] = &["not", "never", "without", "don", "don't", "cannot", "instead", "no"];
+
+fn sentence_wants_tool(sentence: &str, tools: &[Tool]) -> bool {
+    let words = words(sentence);
+    let Some(first) = words.first() else { return false };
+    let asks_back = QUESTION.iter().any(|q| is(first, q)) && !words.get(1).is_some_and(|w| is(w, "not"));
+    if asks_back {
+        return false;
+    }
+    let is_tool = |word: &&str| has(&[word], &["tool", "tools", "function"]) || names(word, tools);
+    words.iter().enumerate().any(|(i, word)| {
+        let (before, after) = (&words[i.saturating_sub(3)..i], &words[i + 1..]);
+        let looks_up = is(word, "look") && after.iter().take(4).any(|w| is(w, "up"));
+        let uses =
+            has(&[word], &["use", "call", "invoke", "run", "using", "calling"]) && after.iter().any(|w| is_tool(w));
+        (looks_up || uses) && !has(before, NOT)
+    })
+}
+
+fn names(word: &str, tools: &[Tool]) -> bool {
+    tools.iter().any(|tool| tool.name == word)
+}
+
+/// The tool whose name stands first in the ask.
+pub(super) fn named_tool<'a>(ask: &str, tools: &'a [Tool]) -> Option<&'a Tool> {
+    words(ask).into_iter().find_map(|word| tools.iter().find(|tool| tool.name == word))
+}
+
+/// The things after "each of": "once for each of: Paris, Rome and Oslo."
+pub(super) fn each_of(ask: &str) -> Vec<&str> {
+    let lower = ask.to_ascii_lowercase();
+    let Some(start) = lower.find("each of") else { return Vec::new() };
+    let rest = &ask[start + "each of".len()..];
+    let line = rest.split(['.', '\n', '!', '?', ';']).next().unwrap_or_default();
+    let list = line.split_once(':').map_or(line, |(_, list)| list);
+    list.split(',')
+        .flat_map(|part| part.split(" and "))
+        .map(|item| item.trim().trim_start_matches("and ").trim_matches(['"', '\'', '`', ' ']))
+        .filter(|item| !item.is_empty())
+        .take(32)
+        .collect()
+}
+
+/// A name in the ask: the first word in capitals that does not begin a sentence.
+pub(super) fn proper_name(ask: &str) -> Option<&str> {
+    ask.split(['.', '!', '?', '\n', ':']).find_map(|sentence| {
+        words(sentence)
+            .into_iter()
+            .skip(1)
+            .find(|word| word.len() > 1 && word.starts_with(|c: char| c.is_ascii_uppercase()) && !word.contains('_'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools() -> Vec<Tool> {
+        ["get_weather", "get_time"]
+            .map(|name| Tool { name: name.into(), description: String::new(), schema: None })
+            .to_vec()
+    }
+
+    #[test]
+    fn orders_to_use_a_tool_are_told_from_talk_about_tools() {
+        for ask in [
+            "Use the tool to find today's label.",
+            "Call get_time.",
+            "Please use the get_weather tool for Paris.",
+            "Look up the weather in Oslo.",
+            "Hello. Now call the tool once for each of: Paris, Rome",
+            "Could you run the get_time function?",
+        ] {
+            assert!(wants_tool(ask, &tools()), "{ask}");
+        }
+        for ask in [
+            "What label did the tool return for Paris?",
+            "Did you call the tool?",
+            "Do not use the tool. Say hello.",
+            "Say hello.",
+            "Which tool did you call?",
+            "What is 3 times 4?",
+        ] {
+            assert!(!wants_tool(ask, &tools()), "{ask}");
+        }
+    }
+
+    #[test]
+    fn each_item_of_a_list_is_one() {
+        assert_eq!(each_of("Use the tool once for each of: Paris, Rome."), ["Paris", "Rome"]);
+        assert_eq!(each_of("for each of these cities: New York, Oslo, and Rome"), ["New York", "Oslo", "Rome"]);
+        assert_eq!(each_of("Call it for each of Paris and Rome."), ["Paris", "Rome"]);
+        assert!(each_of("Call the tool.").is_empty());
+    }
+
+    #[test]
+    fn labels_can_be_wanted_all_at_once() {
+        for ask in ["What are both labels?", "Reply with all the labels", "Name all labels.", "both labels"] {
+            assert!(wants_all_labels(ask), "{ask}");
+        }
+        for ask in ["Reply with the label alone.", "What is today's label?", "The label and nothing else at all", ""] {
+            assert!(!wants_all_labels(ask), "{ask}");
+        }
+    }
+
+    #[test]
+    fn counts_sums_and_names_are_understood() {
+        assert_eq!(count("Count from 1 to 20, separated by single spaces."), Some((1, 20)));
+        assert_eq!(count("Count from 1 to 99999999999"), None);
+        assert_eq!(arithmetic("What is 12 * 12?"), Some(144));
+        assert_eq!(arithmetic("How much is 7 times 6?"), Some(42));
+        assert_eq!(arithmetic("What is 3*4"), Some(12));
+        assert_eq!(arithmetic("Say hello."), None);
+        assert_eq!(names_after_for("What label did the tool return for Paris?"), ["Paris"]);
+        assert_eq!(proper_name("Use the tool for Paris."), Some("Paris"));
+        assert_eq!(named_tool("Use get_time, please.", &tools()).unwrap().name, "get_time");
+    }
+
+    #[test]
+    fn yes_may_stand_for_success_or_for_failure() {
+        assert_eq!(is_about_success("Did the tool succeed? Answer yes or no."), Some(true));
+        assert_eq!(is_about_success("Did it fail, yes or no?"), Some(false));
+        assert_eq!(is_about_success("Did it succeed or fail? Answer yes if it succeeded."), Some(true));
+        assert_eq!(is_about_success("Tell me whether it failed."), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! The simulated model: a small reader of plain English that answers from what it can see.
+//!
+//! It reads the effective conversation and nothing else, so whatever a server keeps from it shows in its answers. It
+//! is deterministic but for what is drawn, and knows no test: it understands kinds of question (labels, counting,
+//! colours, tools, chance, success, sums) wherever they come from.
+
+mod ask;
+mod call;
+mod fill;
+mod label;
+mod sample;
+mod thought;
+
+use serde_json::Value;
+
+use super::draw::Draws;
+use super::view::{Choice, Kind, Piece, View};
+
+/// What the model comes up with, before any bound cuts it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Reply {
+    Words(String),
+    Calls(Vec<Call>),
+}
+
+/// A call of a client's tool.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Call {
+    pub name: String,
+    pub input: Value,
+}
+
+const UNKNOWN: &str = "I do not know.";
+const POLITE: &str = "Thank you for your message. Is there anything else that I can help you with?";
+
+/// What a model says that does not do as it is told.
+const BESIDE_THE_POINT: [&str; 4] = [
+    "That is an interesting thought, and there is a lot to be said about it.",
+    "Many people enjoy a walk in the morning.",
+    "I would rather talk about the weather, which has been mild of late.",
+    "As far as I remember, bread is best when it is fresh.",
+];
+
+/// Answers, or calls tools. A model that does not obey still makes the calls that the server forces.
+pub(super) fn read(view: &View, draws: &mut Draws, obeys: bool) -> Reply {
+    if let Some(calls) = call::wanted(view, obeys) {
+        return Reply::Calls(calls);
+    }
+    if let Some(schema) = &view.schema {
+        let other = if obeys { answer(view, draws) } else { "value".to_owned() };
+        return Reply::Words(fill::fill(schema, &fill::Words { item: None, other }).to_string());
+    }
+    if !obeys {
+        return Reply::Words(BESIDE_THE_POINT[draws.below(BESIDE_THE_POINT.len())].to_owned());
+    }
+    let text = answer(view, draws);
+    let rest = Some(view.prefill.trim_end()).filter(|p| !p.is_empty()).and_then(|p| text.strip_prefix(p));
+    Reply::Words(rest.unwrap_or(&text).to_owned())
+}
+
+/// What the model thinks before this answer, at its natural length.
+pub(super) fn think(view: &View, reply: &Reply) -> String {
+    let answer = match reply {
+        Reply::Words(text) => text.clone(),
+        Reply::Calls(calls) => {
+            calls.iter().map(|call| format!("a call of {}", call.name)).collect::<Vec<_>>().join(", ")
+        }
+    };
+    thought::natural(view, &answer)
+}
+
+fn answer(view: &View, draws: &mut Draws) -> String {
+    let question = view.question();
+    if ask::is_about_labels(question) {
+        return labels(view, question);
+    }
+    if let Some((from, to)) = ask::count(question) {
+        return count(from, to);
+    }
+    if ask::is_about_colour(question) {
+        let seen = view.pieces.iter().flat_map(|piece| &piece.pictures).next_back();
+        return seen.and_then(|picture| picture.colour).unwrap_or("I see no image.").to_owned();
+    }
+    if ask::is_random(question) {
+        return sample::word(view.sampling, draws).to_owned();
+    }
+    if let Some(yes_is_success) = ask::is_about_success(question) {
+        return if succeeded(&view.pieces) == yes_is_success { "Yes" } else { "No" }.to_owned();
+    }
+    if let Some(number) = ask::arithmetic(question) {
+        return number.to_string();
+    }
+    if view.is_results_only() {
+        return from_results(&view.pieces);
+    }
+    POLITE.to_owned()
+}
+
+fn labels(view: &View, question: &str) -> String {
+    if ask::wants_all_labels(question) {
+        let mut all: Vec<String> = Vec::new();
+        for label in view.pieces.iter().flat_map(|piece| label::find(&piece.text)) {
+            if !all.contains(&label) && all.len() < 64 {
+                all.push(label);
+            }
+        }
+        return if all.is_empty() { UNKNOWN.to_owned() } else { all.join(", ") };
+    }
+    if let Some(label) = label::last(question) {
+        return label;
+    }
+    let found = match result_for(&view.pieces, &ask::names_after_for(question)) {
+        Some(result) => label::last(&result.text),
+        None => view.pieces.iter().rev().find_map(|piece| label::last(&piece.text)),
+    };
+    found.unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+/// The result of the first call whose input has one of the names. Results that do not say what they answer are told
+/// apart by their order.
+fn result_for<'a>(pieces: &'a [Piece], names: &[&str]) -> Option<&'a Piece> {
+    let calls = pieces.iter().filter_map(|piece| match &piece.kind {
+        Kind::Call { id, input } => Some((id, input)),
+        _ => None,
+    });
+    let has_name = |input: &str| ask::words(input).iter().any(|word| names.contains(word));
+    let (order, (id, _)) = calls.enumerate().find(|(_, (_, input))| has_name(input))?;
+    let results = || pieces.iter().filter(|piece| matches!(piece.kind, Kind::Result { .. }));
+    let answers = |piece: &&Piece| matches!(&piece.kind, Kind::Result { call, .. } if call.is_some() && call == id);
+    results().find(answers).or_else(|| {
+        results().nth(order).filter(|piece| matches!(&piece.kind, Kind::Result { call: None, .. }) || id.is_none())
+    })
+}
+
+fn count(from: u64, to: u64) -> String {
+    let numbers: Vec<String> = match from <= to {
+        true => (from..=to).map(|n| n.to_string()).collect(),
+        false => (to..=from).rev().map(|n| n.to_string()).collect(),
+    };
+    numbers.join(" ")
+}
+
+/// The last result speaks of no failure, in its flag or in its words.
+fn succeeded(pieces: &[Piece]) -> bool {
+    let last = pieces.iter().rev().find_map(|piece| match piece.kind {
+        Kind::Result { is_error, .. } => Some((piece, is_error)),
+        _ => None,
+    });
+    let Some((piece, is_error)) = last else { return true };
+    let text = piece.text.to_ascii_lowercase();
+    let speaks_of_failure =
+        ["error", "fail", "exception", "denied", "not found", "could not", "unable"].iter().any(|w| text.contains(w));
+    !is_error && !speaks_of_failure
+}
+
+/// The last turn is nothing but results: they are what there is to say.
+fn from_results(pieces: &[Piece]) -> String {
+    let results = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Result { .. }));
+    let Some(last) = results.last() else { return POLITE.to_owned() };
+    if let Some(label) = label::last(&last.text) {
+        return label;
+    }
+    let words: Vec<&str> = last.text.split_whitespace().map(super::path::clip).take(30).collect();
+    if words.is_empty() { "The tool gave no result.".to_owned() } else { format!("The tool says: {}", words.join(" ")) }
+}
+
+/// True when the server lets the model call a tool at all.
+fn may_call(view: &View) -> bool {
+    view.choice != Choice::None && !view.tools.is_empty()
+}
+
+#[cfg(test)]
+mod tests;

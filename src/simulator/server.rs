@@ -1,0 +1,205 @@
+//! The server on its socket: bodies in, answers out, and the faults that the knobs ask for.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::Response;
+use futures_util::{StreamExt as _, stream};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use super::behaviour::{Behaviour, Knobs};
+use super::draw::Draws;
+use super::line::{Line, Port};
+use super::refusal::{Kind, Refusal};
+use super::service::{Reply, Route, Service};
+
+/// The largest body that is read.
+const MOST_BYTES: usize = 32 << 20;
+
+/// The largest body that is waited for, so that a client can still read its refusal.
+const MOST_DRAINED: usize = 4 * MOST_BYTES;
+
+/// Serves a simulated endpoint on a socket until the task is dropped.
+pub async fn serve(listener: TcpListener, behaviour: Behaviour) -> io::Result<()> {
+    let router = Router::new().fallback(handle).with_state(Arc::new(Service::new(behaviour)));
+    axum::serve(Port(listener), router.into_make_service_with_connect_info::<Line>()).await
+}
+
+/// Starts a simulated endpoint on a loopback port of the system's choice.
+pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let addr = listener.local_addr()?;
+    let task = tokio::spawn(serve(listener, behaviour)).abort_handle();
+    Ok(Running { addr, task })
+}
+
+/// A simulated endpoint at work. It takes no new connections once this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    task: AbortHandle,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base URL, as a client is given it.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn handle(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let body = read(body).await;
+    let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
+    let request_id = draws.id("req");
+    let knobs = &service.behaviour.knobs;
+    let reply = match (Route::of(&parts.method, path), body) {
+        (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
+        (Ok(route), Ok(body)) => match misfortune(knobs, &mut draws) {
+            Err(refusal) => Err(refusal),
+            Ok(fault) => {
+                tokio::time::sleep(wait(knobs, &mut draws)).await;
+                let reply = match parts.headers.get(CONTENT_ENCODING).is_some_and(|e| e != "identity") {
+                    true => Err(Refusal::header("content-encoding", "no encoding is supported")),
+                    false => service.answer(&route, &parts.headers, &body, &mut draws),
+                };
+                if fault == Fault::Reset {
+                    return broken(reply, line, knobs, &mut draws);
+                }
+                reply
+            }
+        },
+    };
+    let mut response = match reply {
+        Ok(Reply::Json(value)) => json(StatusCode::OK, value.to_string()),
+        Ok(Reply::Events(events)) => event_stream(events, knobs.latency / 10, None),
+        Err(refusal) => refused(&refusal, &request_id, knobs),
+    };
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(HeaderName::from_static("request-id"), value);
+    }
+    response
+}
+
+/// What goes wrong with a request besides a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    Reset,
+}
+
+/// Draws the faults that have nothing to do with the request.
+fn misfortune(knobs: &Knobs, draws: &mut Draws) -> Result<Fault, Refusal> {
+    // All are drawn each time, so that turning one knob does not move the others' draws.
+    let [limited, overloaded, reset] = [knobs.rate_429, knobs.rate_529, knobs.rate_reset].map(|p| draws.chance(p));
+    if limited {
+        return Err(Refusal::new(Kind::RateLimit, "too many requests, try again later"));
+    }
+    if overloaded {
+        return Err(Refusal::new(Kind::Overloaded, "the endpoint is overloaded, try again later"));
+    }
+    Ok(if reset { Fault::Reset } else { Fault::None })
+}
+
+fn wait(knobs: &Knobs, draws: &mut Draws) -> Duration {
+    knobs.latency + knobs.jitter.mul_f64(draws.unit())
+}
+
+/// An answer that never arrives, or only in part where it is a stream.
+fn broken(reply: Result<Reply, Refusal>, line: Line, knobs: &Knobs, draws: &mut Draws) -> Response {
+    match reply {
+        Ok(Reply::Events(events)) => {
+            let last = draws.below(events.len());
+            event_stream(events, knobs.latency / 10, Some((last, line)))
+        }
+        _ => {
+            line.cut();
+            Response::new(Body::empty())
+        }
+    }
+}
+
+/// Reads a body whole, up to the bound.
+async fn read(body: Body) -> Result<Bytes, Refusal> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut total = 0;
+    while let Some(chunk) = stream.next().await {
+        let Ok(chunk) = chunk else {
+            return Err(Refusal::new(Kind::InvalidRequest, "request body: cut short"));
+        };
+        total += chunk.len();
+        if total <= MOST_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if total > MOST_DRAINED {
+            break;
+        }
+    }
+    if total > MOST_BYTES {
+        return Err(Refusal::new(Kind::TooLarge, format!("request body: larger than {MOST_BYTES} bytes")));
+    }
+    Ok(bytes.into())
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn refused(refusal: &Refusal, request_id: &str, knobs: &Knobs) -> Response {
+    let status = StatusCode::from_u16(refusal.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, refusal.envelope(request_id).to_string());
+    if let (Kind::RateLimit | Kind::Overloaded, Some(seconds)) = (refusal.kind, knobs.retry_after) {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// Sends records one by one, with a pause between them; the line may break after some of them.
+fn event_stream(events: Vec<String>, pause: Duration, cut: Option<(usize, Line)>) -> Response {
+    let records = stream::unfold((events.into_iter().enumerate(), cut), move |(mut events, cut)| async move {
+        let (i, event) = events.next()?;
+        // Each record goes out by itself: without a pause, the runtime would gather them into one write.
+        match i {
+            0 => {}
+            _ if pause.is_zero() => tokio::task::yield_now().await,
+            _ => tokio::time::sleep(pause).await,
+        }
+        if let Some((_, line)) = cut.as_ref().filter(|(last, _)| i > *last) {
+            line.cut();
+        }
+        Some((Ok::<_, Infallible>(Bytes::from(event)), (events, cut)))
+    });
+    let mut response = Response::new(Body::from_stream(records));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}

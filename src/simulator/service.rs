@@ -1,0 +1,152 @@
+//! The server without its network: a request in, an answer or a refusal out.
+//!
+//! The stages, in order: who asks, under which contract, is it JSON, does it carry what is not supported, is it
+//! valid, and then, without what is ignored, what the model says to it.
+
+use std::time::Instant;
+
+use axum::http::{HeaderMap, Method};
+use serde_json::{Map, Value, json};
+
+use super::answer::Answer;
+use super::behaviour::Behaviour;
+use super::cache::PromptCache;
+use super::check::{Endpoint, Rules};
+use super::draw::{Draws, Fate};
+use super::filter::Filter;
+use super::path::clip;
+use super::refusal::{Kind, Refusal};
+use super::signature::Signer;
+use super::view::View;
+use super::{gate, presence, reader, stream, strip};
+
+/// A simulated server, with what it remembers.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub behaviour: Behaviour,
+    pub fate: Fate,
+    filter: Filter,
+    signer: Signer,
+    cache: PromptCache,
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Json(Value),
+    /// The records of an event stream.
+    Events(Vec<String>),
+}
+
+/// What a path leads to, below whatever base path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    Messages(Endpoint),
+    Models,
+    Model(String),
+}
+
+impl Route {
+    /// Where a request leads; a path that leads nowhere is a 404, a wrong method a 405.
+    pub fn of(method: &Method, path: &str) -> Result<Self, Refusal> {
+        let (route, allowed) = if path.ends_with("/v1/messages") {
+            (Self::Messages(Endpoint::Messages), Method::POST)
+        } else if path.ends_with("/v1/messages/count_tokens") {
+            (Self::Messages(Endpoint::CountTokens), Method::POST)
+        } else if path.ends_with("/v1/models") {
+            (Self::Models, Method::GET)
+        } else if let Some((_, id)) = path.rsplit_once("/v1/models/").filter(|(_, id)| !id.is_empty()) {
+            (Self::Model(id.to_owned()), Method::GET)
+        } else {
+            return Err(Refusal::new(Kind::NotFound, format!("nothing is found at {}", clip(path))));
+        };
+        if *method != allowed {
+            return Err(Refusal::new(Kind::Method, format!("{method} is not allowed here, use {allowed}")));
+        }
+        Ok(route)
+    }
+}
+
+impl Service {
+    pub fn new(behaviour: Behaviour) -> Self {
+        Self {
+            fate: Fate::new(behaviour.seed),
+            filter: Filter::new(&behaviour.statuses),
+            signer: Signer::new(behaviour.seed),
+            cache: PromptCache::default(),
+            behaviour,
+        }
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, route: &Route, headers: &HeaderMap, body: &[u8], draws: &mut Draws) -> Result<Reply, Refusal> {
+        gate::credentials(headers, &self.filter, &self.behaviour)?;
+        let contract = gate::contract(headers, &self.filter)?;
+        let endpoint = match route {
+            Route::Messages(endpoint) => *endpoint,
+            Route::Models => return Ok(Reply::Json(self.models())),
+            Route::Model(id) if *id == self.behaviour.model => return Ok(Reply::Json(self.model())),
+            Route::Model(id) => {
+                return Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(id))));
+            }
+        };
+        let body = parse(body)?;
+        self.refuse_unsupported(headers, &body)?;
+        let rules = Rules {
+            behaviour: &self.behaviour,
+            filter: &self.filter,
+            signer: &self.signer,
+            contract: &contract,
+            endpoint,
+        };
+        rules.check(&body)?;
+        let view = View::of(&strip::effective(body, &self.filter));
+        match endpoint {
+            Endpoint::CountTokens => Ok(Reply::Json(json!({ "input_tokens": view.tokens() }))),
+            Endpoint::Messages => Ok(self.generate(&view, draws)),
+        }
+    }
+
+    fn refuse_unsupported(&self, headers: &HeaderMap, body: &Map<String, Value>) -> Result<(), Refusal> {
+        let found = presence::occurrences(headers, body, &|row| self.filter.refuses(row));
+        if found.is_empty() {
+            return Ok(());
+        }
+        let parts: Vec<String> = found.iter().map(|path| format!("{path}: not supported by this endpoint")).collect();
+        Err(Refusal::new(Kind::InvalidRequest, parts.join("; ")))
+    }
+
+    fn generate(&self, view: &View, draws: &mut Draws) -> Reply {
+        let obeys = !draws.chance(self.behaviour.knobs.disobedience);
+        let reply = reader::read(view, draws, obeys);
+        let charge = self.cache.charge(view, Instant::now());
+        let answer = Answer::of(view, &reply, &self.behaviour.model, charge, &self.signer, draws);
+        if view.stream { Reply::Events(stream::events(&answer)) } else { Reply::Json(answer.message()) }
+    }
+
+    fn model(&self) -> Value {
+        json!({
+            "type": "model",
+            "id": self.behaviour.model,
+            "display_name": self.behaviour.model,
+            "created_at": "2025-01-01T00:00:00Z",
+            "max_tokens": self.behaviour.max_output_tokens,
+        })
+    }
+
+    fn models(&self) -> Value {
+        let id = &self.behaviour.model;
+        json!({ "data": [self.model()], "has_more": false, "first_id": id, "last_id": id })
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(Refusal::new(Kind::InvalidRequest, "request body: expected an object")),
+        Err(fault) => Err(Refusal::new(Kind::InvalidRequest, format!("request body: not valid JSON: {fault}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
