@@ -1,6 +1,7 @@
 //! `fieldtest` tells, by black-box experiment, how faithfully an endpoint implements the Anthropic Messages API.
 
 pub mod case;
+pub mod cli;
 pub mod client;
 pub mod engine;
 pub mod report;

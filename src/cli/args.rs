@@ -1,0 +1,235 @@
+//! Options that several subcommands share: the same words everywhere.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::CliError;
+use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus};
+use crate::simulator::{Behaviour, Knobs};
+
+/// Which case files are used.
+#[derive(Debug, Clone, Args)]
+pub struct CaseArgs {
+    /// Case files that add to the bundled ones, or replace rows and targets of the same name: a folder with
+    /// `experiments/` and `targets/`. May be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub cases: Vec<PathBuf>,
+}
+
+impl CaseArgs {
+    /// Loads them.
+    pub fn load(&self) -> Result<Catalog, CliError> {
+        let mut files = Vec::new();
+        for folder in &self.cases {
+            files.extend(super::files::case_files(folder)?);
+        }
+        Ok(Catalog::with(&files)?)
+    }
+}
+
+/// Which rows are used.
+#[derive(Debug, Clone, Args)]
+pub struct SelectArgs {
+    /// Only rows whose id matches, `field.*` for instance. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub select: Vec<String>,
+}
+
+impl SelectArgs {
+    /// The rows that are selected, of those that can be tested with these limits.
+    pub fn rows<'a>(&self, catalog: &'a Catalog, max_output_tokens: Option<u32>) -> Result<Vec<&'a CatalogRow>, CliError> {
+        let mut globs = globset::GlobSetBuilder::new();
+        for pattern in &self.select {
+            let glob = globset::Glob::new(pattern)
+                .map_err(|e| CliError::Usage(format!("--select {pattern}: {}", e.kind())))?;
+            globs.add(glob);
+        }
+        let globs = globs.build().map_err(|e| CliError::Usage(format!("--select: {e}")))?;
+        let rows: Vec<&CatalogRow> = catalog
+            .rows
+            .iter()
+            .filter(|row| match row.experiment.requires {
+                Some(crate::case::Requirement::MaxOutputTokens) => max_output_tokens.is_some(),
+                None => true,
+            })
+            .filter(|row| self.select.is_empty() || globs.is_match(row.experiment.id()))
+            .collect();
+        if rows.is_empty() {
+            return Err(CliError::Usage(format!(
+                "--select {} selects no row; `fieldtest rows` lists them",
+                self.select.join(" --select ")
+            )));
+        }
+        Ok(rows)
+    }
+}
+
+/// Which endpoint is meant, and whose claims it is held against.
+#[derive(Debug, Clone, Args)]
+pub struct EndpointArgs {
+    /// Targets to test, `deepseek` for instance; none means the simulations of deepseek and tencent-lkeap.
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The base URL to test, with or without a path; `/v1/messages` is added to it.
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// The target's name in the results, where only a base URL is given; else its host and port.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The model to ask for, instead of the target's.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Whose claims to hold the verdicts against, instead of the target's own.
+    #[arg(long, value_name = "TARGET")]
+    pub claims: Option<String>,
+    /// The environment variable that holds the credential.
+    #[arg(long, value_name = "VAR", conflicts_with = "api_key_file")]
+    pub api_key_env: Option<String>,
+    /// A file that holds the credential.
+    #[arg(long, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// The header that carries the credential, instead of the one that the target's file names.
+    #[arg(long, value_name = "HEADER")]
+    pub auth: Option<AuthArg>,
+    /// Test the target's simulation instead of the live endpoint.
+    #[arg(long)]
+    pub simulate: bool,
+    /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub answer_tokens: u32,
+}
+
+/// The header that carries the credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthArg {
+    /// `x-api-key: KEY`
+    XApiKey,
+    /// `authorization: Bearer KEY`
+    Bearer,
+}
+
+impl From<AuthArg> for AuthScheme {
+    fn from(arg: AuthArg) -> Self {
+        match arg {
+            AuthArg::XApiKey => Self::XApiKey,
+            AuthArg::Bearer => Self::Bearer,
+        }
+    }
+}
+
+/// How the simulator behaves, beside what a target's claims say.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Simulator")]
+pub struct SimulatorArgs {
+    /// Gives one row another status, `field.top_k=supported` for instance. May be repeated.
+    #[arg(long, value_name = "ROW=STATUS", value_parser = parse_flip)]
+    pub flip: Vec<(String, ClaimStatus)>,
+    /// How often the simulated model does not do as told, from 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
+    pub disobedience: f64,
+    /// Milliseconds before each answer.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub latency: u64,
+    /// Up to this many milliseconds more, drawn for each answer.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub jitter: u64,
+    /// How often a request is answered with 429, from 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
+    pub rate_429: f64,
+    /// The `retry-after` of 429 and 529, in seconds.
+    #[arg(long, value_name = "S")]
+    pub retry_after: Option<u64>,
+    /// How often a request is answered with 529, from 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
+    pub rate_529: f64,
+    /// How often the connection breaks, from 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
+    pub rate_reset: f64,
+}
+
+impl SimulatorArgs {
+    /// True where any of the options was given.
+    pub fn given(&self) -> bool {
+        !self.flip.is_empty() || self.knobs() != Knobs::default()
+    }
+
+    fn knobs(&self) -> Knobs {
+        Knobs {
+            disobedience: self.disobedience,
+            latency: Duration::from_millis(self.latency),
+            jitter: Duration::from_millis(self.jitter),
+            rate_429: self.rate_429,
+            retry_after: self.retry_after,
+            rate_529: self.rate_529,
+            rate_reset: self.rate_reset,
+        }
+    }
+
+    /// A target's simulation with these options.
+    pub fn behaviour(&self, target: &crate::case::Target, seed: u64) -> Result<Behaviour, CliError> {
+        let mut behaviour = Behaviour::of(target);
+        behaviour.knobs = self.knobs();
+        behaviour.seed = seed;
+        for (row, status) in &self.flip {
+            behaviour
+                .flip(row, *status)
+                .map_err(|e| CliError::Usage(format!("--flip {row}={status}: {e}; `fieldtest rows` lists the rows")))?;
+        }
+        Ok(behaviour)
+    }
+}
+
+fn parse_flip(text: &str) -> Result<(String, ClaimStatus), String> {
+    let (row, word) = text.split_once('=').ok_or("expected ROW=STATUS, `field.top_k=supported` for instance")?;
+    let all = [ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported, ClaimStatus::Substituted];
+    let status = all
+        .into_iter()
+        .find(|s| s.word() == word)
+        // The word for the verdict is what people will try, too.
+        .or((word == "rejected").then_some(ClaimStatus::Unsupported))
+        .ok_or_else(|| format!("`{word}` is no status: supported, ignored, unsupported or substituted"))?;
+    Ok((row.to_owned(), status))
+}
+
+/// A probability.
+pub fn parse_probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (0.0..=1.0).contains(&p) => Ok(p),
+        _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}
+
+/// A confidence.
+pub fn parse_confidence(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (0.5..1.0).contains(&p) => Ok(p),
+        _ => Err("expected a number from 0.5 up to, but not including, 1".to_owned()),
+    }
+}
+
+/// Where reports go.
+#[derive(Debug, Clone, Args)]
+pub struct OutputArgs {
+    /// The folder for the results, the recording and the reports.
+    #[arg(short, long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
+    /// The reports to make.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "terminal,markdown,json")]
+    pub format: Vec<Format>,
+    /// Count silent rows, undetermined rows and findings as contradictions.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// The formats of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables on standard output.
+    Terminal,
+    /// `matrix.md`
+    Markdown,
+    /// `results-<target>.json`
+    Json,
+}

@@ -1,0 +1,79 @@
+//! The files that the commands read and write. Reading is bounded; writing is tried before anything is sent.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::CliError;
+use crate::case::{CaseFile, FileKind, MAX_FILE_BYTES};
+use crate::engine::recording::{self, Recording};
+
+/// Reads a folder of case files: `experiments/*.yaml` and `targets/*.yaml`.
+pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
+    let mut files = Vec::new();
+    for (name, kind) in [("experiments", FileKind::Experiments), ("targets", FileKind::Target)] {
+        let below = folder.join(name);
+        if !below.is_dir() {
+            continue;
+        }
+        let entries = fs::read_dir(&below).map_err(|e| usage("read", &below, &e))?;
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+            .collect();
+        paths.sort();
+        for path in paths {
+            let mut bytes = Vec::new();
+            // One byte past the bound is enough to know that the file is too large.
+            File::open(&path)
+                .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+                .map_err(|e| usage("read", &path, &e))?;
+            files.push(CaseFile { name: path.display().to_string(), kind, bytes });
+        }
+    }
+    if files.is_empty() {
+        return Err(CliError::Usage(format!(
+            "--cases {}: no case files there: expected experiments/*.yaml or targets/*.yaml below it",
+            folder.display()
+        )));
+    }
+    Ok(files)
+}
+
+/// Makes a folder, and makes sure that files can be written into it.
+pub fn writable(folder: &Path) -> Result<(), CliError> {
+    let probe = folder.join(".fieldtest-write-test");
+    fs::create_dir_all(folder)
+        .and_then(|()| File::create(&probe))
+        .and_then(|mut file| file.write_all(b"x"))
+        .and_then(|()| fs::remove_file(&probe))
+        .map_err(|e| usage("write into", folder, &e))
+}
+
+/// Writes a file, whole or not at all.
+pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    let partial = path.with_extension("partial");
+    fs::write(&partial, text)
+        .and_then(|()| fs::rename(&partial, path))
+        .map_err(|e| usage("write", path, &e))
+}
+
+/// Opens a recording for writing.
+pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
+    File::create(path).map(BufWriter::new).map_err(|e| usage("write", path, &e))
+}
+
+/// Reads a recording.
+pub fn read_recording(path: &Path) -> Result<Recording, CliError> {
+    let file = File::open(path).map_err(|e| usage("read", path, &e))?;
+    recording::read(BufReader::new(file)).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
+}
+
+/// Reads a text file.
+pub fn read_text(path: &Path) -> Result<String, CliError> {
+    fs::read_to_string(path).map_err(|e| usage("read", path, &e))
+}
+
+fn usage(what: &str, path: &Path, error: &std::io::Error) -> CliError {
+    CliError::Usage(format!("cannot {what} {}: {error}", path.display()))
+}

@@ -1,0 +1,50 @@
+//! `fieldtest judge`: judges a recording again, without a request.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::{CaseArgs, OutputArgs};
+use super::{CliError, Environment, Exit, files, output};
+use crate::engine::judge;
+
+/// Judges recordings again, by these rules and case files; no request is sent.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fieldtest judge reports/recording-deepseek.jsonl --out again\n  \
+                        fieldtest judge reports/recording-deepseek.jsonl --claims anthropic --out other")]
+pub struct JudgeArgs {
+    /// The recordings.
+    #[arg(value_name = "RECORDING", required = true)]
+    recordings: Vec<PathBuf>,
+    /// Whose claims to hold the verdicts against, instead of those of the run.
+    #[arg(long, value_name = "TARGET")]
+    claims: Option<String>,
+    #[command(flatten)]
+    cases: CaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Runs the command.
+pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliError> {
+    let catalog = args.cases.load()?;
+    let claims = args
+        .claims
+        .as_ref()
+        .map(|name| catalog.targets.get(name).ok_or_else(|| CliError::Usage(format!("there is no target `{name}`"))))
+        .transpose()?;
+    files::writable(&args.output.out)?;
+    let mut all = Vec::new();
+    for path in &args.recordings {
+        let mut recording = files::read_recording(path)?;
+        if let Some(claims) = claims {
+            recording.header.claims = Some(claims.clone());
+        }
+        let results = judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
+        output::write_results(&args.output, &results)?;
+        all.push(results);
+    }
+    output::write_reports(&args.output, &all, environment)?;
+    output::tell_files(&args.output.out, &args.output.format);
+    Ok(output::exit_of(&all, args.output.strict))
+}

@@ -1,0 +1,94 @@
+//! Who listens to a run: the recording on disk, the recording in memory, and the progress bar. None knows another.
+
+use std::io::{self, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::engine::recording::{Line, Recording, write_line};
+use crate::engine::{Event, Listener};
+
+/// Writes a recording as it goes. The first error is kept, and writing ends there.
+pub struct RecordingFile<W: Write + Send> {
+    writer: W,
+    error: Option<io::Error>,
+}
+
+impl<W: Write + Send> RecordingFile<W> {
+    /// A recording that writes to `writer`.
+    pub fn new(writer: W) -> Self {
+        Self { writer, error: None }
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, line: &Line) {
+        if self.error.is_none() {
+            self.error = write_line(&mut self.writer, line).err();
+        }
+    }
+
+    /// What went wrong, if anything did.
+    pub fn error(&self) -> Option<&io::Error> {
+        self.error.as_ref()
+    }
+}
+
+impl<W: Write + Send> Listener for RecordingFile<W> {
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Exchange(exchange) => self.line(&Line::Exchange(Box::new(exchange.clone()))),
+            Event::Trial(trial) => self.line(&Line::Trial(trial.clone())),
+            Event::RowStarted(_) | Event::Verdict(..) => {}
+        }
+    }
+}
+
+/// Keeps a recording in memory, to be judged at the end.
+pub struct Memory<'a>(pub &'a mut Recording);
+
+impl Listener for Memory<'_> {
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
+            Event::Trial(trial) => self.0.trials.push(trial.clone()),
+            Event::RowStarted(_) | Event::Verdict(..) => {}
+        }
+    }
+}
+
+/// A progress bar on standard error.
+pub struct Progress {
+    bar: ProgressBar,
+    requests: u64,
+}
+
+impl Progress {
+    /// A bar for so many rows; hidden unless `shown`.
+    pub fn new(name: &str, rows: usize, shown: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(
+            Some(rows as u64),
+            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        // A template that is right today stays right: it is a constant.
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} rows  {elapsed}  {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(name.to_owned());
+        Self { bar, requests: 0 }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Listener for Progress {
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::RowStarted(row) => self.bar.set_message(format!("{} requests, {row}", self.requests)),
+            Event::Exchange(_) => self.requests += 1,
+            Event::Verdict(..) => self.bar.inc(1),
+            Event::Trial(_) => {}
+        }
+    }
+}

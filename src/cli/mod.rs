@@ -1,0 +1,139 @@
+//! The command line: one file per subcommand. Knows everything below; nothing below knows it.
+//!
+//! What the environment says (variables, terminal, clock) is gathered once, by `main`, and handed in.
+
+mod args;
+mod check;
+mod endpoint;
+mod files;
+mod judge;
+mod listeners;
+mod output;
+mod plan;
+mod report;
+mod rows;
+mod run;
+mod simulate;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+/// What a run of the program ends with. Other tools rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// No claim is contradicted, and something was decided.
+    Success,
+    /// A contradiction; or, with `--strict`, a silent row, an undetermined row or a finding.
+    Contradiction,
+    /// Wrong usage, a broken case file, or a selection that selects nothing.
+    Usage,
+    /// The target could not be tested: unreachable, credential refused, no row decided, budget spent before the end.
+    Untested,
+    /// A fault of fieldtest itself.
+    Fault,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Contradiction => 1,
+            Self::Usage => 2,
+            Self::Untested => 3,
+            Self::Fault => 70,
+        }
+    }
+}
+
+/// What the process finds around itself, gathered once.
+pub struct Environment {
+    /// Looks up an environment variable.
+    pub variable: fn(&str) -> Option<OsString>,
+    /// The terminal's width in columns, where standard output is a terminal.
+    pub terminal_width: Option<usize>,
+    /// True where standard output is a terminal and colours are welcome.
+    pub colour: bool,
+    /// True where standard error is a terminal.
+    pub interactive: bool,
+    /// A number that differs from run to run.
+    pub entropy: u64,
+}
+
+/// What went wrong before or beside the testing.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The arguments, or what they name, are wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Case files are wrong.
+    #[error("{0}")]
+    Cases(#[from] crate::case::CaseErrors),
+    /// Something failed that should not have.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl CliError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Cases(_) => Exit::Usage,
+            Self::Fault(_) => Exit::Fault,
+        }
+    }
+}
+
+/// Does this endpoint really do what it says?
+#[derive(Debug, Parser)]
+#[command(
+    name = "fieldtest",
+    version,
+    about = "Tells by experiment which fields of the Anthropic Messages API an endpoint honours, ignores or refuses, and \
+             holds that against what its documentation claims.",
+    after_help = "Examples:\n  fieldtest run                      the two bundled tables against their simulations: no network, no key\n  \
+                  fieldtest run deepseek             the live endpoint; needs DEEPSEEK_API_KEY\n  \
+                  fieldtest run --base-url http://127.0.0.1:4000 --model m --claims deepseek --out out\n\n\
+                  Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Plan(plan::PlanArgs),
+    Judge(judge::JudgeArgs),
+    Report(report::ReportArgs),
+    Rows(rows::RowsArgs),
+    Simulate(simulate::SimulateArgs),
+    Check(check::CheckArgs),
+}
+
+/// Runs the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; where standard output is closed there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+        }
+    };
+    let result = match &cli.command {
+        Command::Run(args) => run::main(args, environment),
+        Command::Plan(args) => plan::main(args, environment),
+        Command::Judge(args) => judge::main(args, environment),
+        Command::Report(args) => report::main(args, environment),
+        Command::Rows(args) => rows::main(args, environment),
+        Command::Simulate(args) => simulate::main(args),
+        Command::Check(args) => check::main(args),
+    };
+    result.unwrap_or_else(|error| {
+        let text = error.to_string();
+        output::warn(if text.starts_with("error") { text } else { format!("error: {text}") });
+        error.exit()
+    })
+}

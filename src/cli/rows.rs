@@ -1,0 +1,69 @@
+//! `fieldtest rows`: lists rows, with each target's claim.
+
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::json;
+
+use super::args::{CaseArgs, SelectArgs};
+use super::{CliError, Environment, Exit, output};
+
+/// Lists the rows of the matrix, with what each target's document claims.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  fieldtest rows --select 'tool_choice.*'")]
+pub struct RowsArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    cases: CaseArgs,
+    /// How to print them.
+    #[arg(long, value_name = "FORMAT", default_value = "terminal")]
+    format: RowsFormat,
+}
+
+/// How rows and plans are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowsFormat {
+    /// A table.
+    Terminal,
+    /// JSON.
+    Json,
+}
+
+/// Runs the command.
+pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError> {
+    let catalog = args.cases.load()?;
+    // Rows that only some targets can be tested for are listed, too.
+    let rows = args.select.rows(&catalog, Some(0))?;
+    let claim = |target: &crate::case::Target, row: &str| target.claims.get(row).map(|c| c.status.word());
+    match args.format {
+        RowsFormat::Json => {
+            let list: Vec<_> = rows
+                .iter()
+                .map(|row| {
+                    let id = row.experiment.id();
+                    let claims: serde_json::Map<_, _> =
+                        catalog.targets.values().map(|t| (t.name.clone(), json!(claim(t, id)))).collect();
+                    json!({
+                        "id": id, "section": row.section, "title": row.experiment.title,
+                        "statuses": row.experiment.statuses, "claims": claims,
+                    })
+                })
+                .collect();
+            output::say(serde_json::to_string_pretty(&list).map_err(|e| CliError::Fault(e.to_string()))?);
+        }
+        RowsFormat::Terminal => {
+            let mut table = Table::new();
+            table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(environment.terminal_width.unwrap_or(120).min(usize::from(u16::MAX)) as u16);
+            let names = catalog.targets.keys().cloned();
+            table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(names));
+            for row in &rows {
+                let id = row.experiment.id();
+                let claims = catalog.targets.values().map(|t| claim(t, id).unwrap_or("-").to_owned());
+                table.add_row([id.to_owned(), row.experiment.title.clone()].into_iter().chain(claims));
+            }
+            output::say(table.to_string());
+        }
+    }
+    Ok(Exit::Success)
+}

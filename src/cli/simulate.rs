@@ -1,0 +1,61 @@
+//! `fieldtest simulate`: serves a target's simulation.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::args::{CaseArgs, SimulatorArgs};
+use super::{CliError, Exit, output};
+use crate::simulator;
+
+/// Serves a Messages API on loopback that behaves as a target's claims say.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  fieldtest simulate deepseek --port 8787 --flip field.top_k=supported")]
+pub struct SimulateArgs {
+    /// The target to simulate: `anthropic` honours everything.
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// The port to listen on, on 127.0.0.1; 0 takes any that is free.
+    #[arg(long, value_name = "N", default_value_t = 8787)]
+    port: u16,
+    /// The seed of every random draw.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    cases: CaseArgs,
+    #[command(flatten)]
+    simulator: SimulatorArgs,
+}
+
+/// Runs the command, until it is interrupted.
+pub fn main(args: &SimulateArgs) -> Result<Exit, CliError> {
+    let catalog = args.cases.load()?;
+    let target = catalog.targets.get(&args.target).ok_or_else(|| {
+        let known: Vec<&str> = catalog.targets.keys().map(String::as_str).collect();
+        CliError::Usage(format!("there is no target `{}`; there are: {}", args.target, known.join(", ")))
+    })?;
+    let behaviour = args.simulator.behaviour(target, args.seed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))?;
+    runtime.block_on(async {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|e| CliError::Usage(format!("cannot listen on {address}: {e}; --port takes another")))?;
+        let address = listener.local_addr().map_err(|e| CliError::Fault(e.to_string()))?;
+        output::say(format!(
+            "simulating {} on http://{address}: model {}, x-api-key {}",
+            target.name,
+            behaviour.model,
+            behaviour.right_credential()
+        ));
+        tokio::select! {
+            served = simulator::serve(listener, behaviour) => served.map_err(|e| CliError::Fault(e.to_string())),
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })?;
+    Ok(Exit::Success)
+}
