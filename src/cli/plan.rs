@@ -1,7 +1,7 @@
 //! `fieldtest plan`: what a run would send.
 
 use clap::Args;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
 use super::args::{CaseArgs, EndpointArgs, SelectArgs};
 use super::endpoint::resolve;
@@ -45,7 +45,7 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
 
 fn table(name: &str, model: &str, plan: &Plan, environment: &Environment) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(environment.terminal_width.unwrap_or(120).min(usize::from(u16::MAX)) as u16);
     table.set_header(["row", "requests", "input tokens each", "arms"]);
     for row in &plan.rows {

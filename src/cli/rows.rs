@@ -1,7 +1,7 @@
 //! `fieldtest rows`: lists rows, with each target's claim.
 
 use clap::{Args, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde_json::json;
 
 use super::args::{CaseArgs, SelectArgs};
@@ -53,7 +53,7 @@ pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError
         }
         RowsFormat::Terminal => {
             let mut table = Table::new();
-            table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+            table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
             table.set_width(environment.terminal_width.unwrap_or(120).min(usize::from(u16::MAX)) as u16);
             let names = catalog.targets.keys().cloned();
             table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(names));

@@ -116,7 +116,7 @@ pub async fn run<'a, E: Endpoint>(
         channel: Channel::String,
         spent: Spent::default(),
     };
-    let probe = crate::engine::probes::experiment();
+    let probe = probes::experiment();
     let mut trials = Vec::new();
     let channel = loop {
         match probes::channel(&trials) {

@@ -1,5 +1,28 @@
 //! What a run found, and how it is shown: the results model and a file per format.
 //!
 //! Rendering is pure: results in, text out. Nothing here may send, judge, read a file or look at the environment.
+//!
+//! - `results`: the model, in the shape of `results-<target>.json`
+//! - formats: `json` (with its schema), `terminal`, `markdown`
+//! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
+//!   that need more than a cell), `tally` (counts), `prose` and `figures` (words and numbers), `names`, `clean` (text
+//!   from outside made fit to be shown)
 
+pub mod json;
+pub mod markdown;
 pub mod results;
+pub mod terminal;
+
+mod clean;
+mod figures;
+#[cfg(test)]
+mod fixtures;
+mod lists;
+mod matrix;
+mod names;
+mod prose;
+mod standing;
+mod tally;
+
+pub use names::{file_name, slug};
+pub use terminal::TerminalStyle;

@@ -15,6 +15,7 @@ pub const SCHEMA: &str = "fieldtest-results/1";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Results {
     /// Always `fieldtest-results/1`.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// What was tested.
     pub target: TestedTarget,

@@ -1,0 +1,42 @@
+//! Protocol violations, whatever row they were seen in.
+
+use super::text::{Table, code, escape};
+use crate::report::clean::{one_line, shorten};
+use crate::report::figures;
+use crate::report::matrix::Matrix;
+use crate::report::results::Severity;
+
+/// Enough to recognise it; the results file has all of it.
+const EXAMPLE: usize = 200;
+
+/// A table per run; nothing where nothing was found.
+pub(super) fn render(matrix: &Matrix<'_>) -> String {
+    let found: Vec<_> = matrix.columns.iter().filter(|column| !column.run.findings.is_empty()).collect();
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("## Protocol violations\n\nSeen in passing, in the exchanges of any row.\n");
+    for column in found {
+        if matrix.columns.len() > 1 {
+            out.push_str(&format!("\n### {}\n", escape(&column.heading)));
+        }
+        let header = ["Check", "Severity", "Seen", "Rows", "Example"];
+        let mut table = Table::new(header.map(str::to_owned).to_vec());
+        for finding in &column.run.findings {
+            let severity = match finding.severity {
+                Severity::Error => "**error**",
+                Severity::Warning => "warning",
+                Severity::Note => "note",
+            };
+            table.row(vec![
+                code(&finding.check),
+                severity.to_owned(),
+                figures::counted(finding.count, "time", "times"),
+                finding.rows.iter().map(|row| code(row)).collect::<Vec<_>>().join(", "),
+                code(&shorten(&one_line(&finding.example), EXAMPLE)),
+            ]);
+        }
+        out.push_str(&format!("\n{}", table.finish()));
+    }
+    out
+}

@@ -1,0 +1,41 @@
+//! The matrix: a table per section, a column per run.
+
+use super::text::{Table, code, escape};
+use super::{anchor, headings};
+use crate::report::lists;
+use crate::report::matrix::{Column, Matrix};
+use crate::report::results::RowResult;
+use crate::report::standing::Standing;
+
+/// All sections, in the order of the tables.
+pub(super) fn render(matrix: &Matrix<'_>) -> String {
+    let mut out = String::from("## Matrix\n");
+    for section in &matrix.sections {
+        let mut table = Table::new(std::iter::once("Row".to_owned()).chain(headings(matrix)).collect());
+        for line in &section.lines {
+            let title = format!("{}<br><sub>{}</sub>", escape(line.title), code(line.id));
+            let cells = matrix.columns.iter().zip(&line.cells).map(|(column, row)| cell(column, *row));
+            table.row(std::iter::once(title).chain(cells).collect());
+        }
+        out.push_str(&format!("\n### {}\n\n{}", escape(section.title), table.finish()));
+    }
+    out
+}
+
+fn cell(column: &Column<'_>, row: Option<&RowResult>) -> String {
+    let Some(row) = row else { return "— not run".to_owned() };
+    let standing = Standing::of(row);
+    let mut seen = format!("{} {}", standing.mark(), row.verdict.status.word());
+    if standing == Standing::Contradicts {
+        seen = format!("**{seen}**");
+    }
+    if lists::has_own_item(row) {
+        seen = format!("[{seen}](#{})", anchor(&column.heading, &row.id));
+    }
+    let claim = match (&row.claim, standing) {
+        (None, _) => "no claim".to_owned(),
+        (Some(claim), Standing::Silent) => format!("claimed {}, silent", claim.status.word()),
+        (Some(claim), _) => format!("claimed {}", claim.status.word()),
+    };
+    format!("{seen}<br><sub>{claim}</sub>")
+}

@@ -1,0 +1,121 @@
+//! Whole reports, and what must hold of any of them.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::report::fixtures;
+
+fn snapshot(name: &str, results: &[Results]) {
+    fixtures::snapshots().bind(|| insta::assert_snapshot!(name, render(results)));
+}
+
+/// The lines that are not inside a fence, each fence closed by one at least as long as the one that opened it.
+fn outside_fences(markdown: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut open: Option<usize> = None;
+    for line in markdown.lines() {
+        let ticks = line.chars().take_while(|c| *c == '`').count();
+        match open {
+            None if ticks >= 3 => open = Some(ticks),
+            None => lines.push(line),
+            Some(n) if ticks >= n && line.trim_end().len() == ticks => open = None,
+            Some(_) => {}
+        }
+    }
+    assert_eq!(open, None, "a fence was not closed");
+    lines
+}
+
+/// Pipes that part cells: all but those after a backslash.
+fn pipes(line: &str) -> usize {
+    line.bytes().enumerate().filter(|(i, b)| *b == b'|' && (*i == 0 || line.as_bytes()[i - 1] != b'\\')).count()
+}
+
+#[test]
+fn one_run() {
+    snapshot("matrix-one.md", &[fixtures::every_outcome()]);
+}
+
+#[test]
+fn two_runs() {
+    snapshot("matrix-two.md", &[fixtures::every_outcome(), fixtures::second()]);
+}
+
+#[test]
+fn a_partial_run() {
+    let text = render(&[fixtures::partial()]);
+    assert!(text.contains("> **The run of deepseek is partial:** the budget of 20 requests was spent. 6 rows"));
+    snapshot("matrix-partial.md", &[fixtures::partial()]);
+}
+
+#[test]
+fn nasty_text_is_text() {
+    snapshot("matrix-nasty.md", &[fixtures::nasty(), fixtures::second()]);
+}
+
+#[test]
+fn nothing_run_is_told() {
+    assert!(render(&[]).contains("Nothing was run."));
+}
+
+#[test]
+fn every_link_leads_to_its_evidence() {
+    let text = render(&[fixtures::every_outcome(), fixtures::second()]);
+    let targets: Vec<&str> = text.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap_or("")).collect();
+    assert!(targets.len() > 4, "{targets:?}");
+    for target in targets {
+        assert_eq!(text.matches(&format!("<a id=\"{target}\"></a>")).count(), 1, "{target}");
+    }
+}
+
+#[test]
+fn what_is_not_known_carries_no_tick() {
+    for line in render(&[fixtures::partial()]).lines().filter(|line| line.contains("skipped")) {
+        assert!(!line.contains('✓'), "{line}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn tables_have_as_many_cells_in_every_line(results in vec(fixtures::any_run(), 1..4)) {
+        let text = render(&results);
+        let mut expected = None;
+        let mut tables = 0;
+        for line in outside_fences(&text) {
+            if line.starts_with('|') {
+                let pipes = pipes(line);
+                match expected {
+                    None => { expected = Some(pipes); tables += 1; }
+                    Some(n) => prop_assert_eq!(pipes, n, "{}", line),
+                }
+            } else {
+                prop_assert!(!line.contains('|'), "a pipe outside of tables: {}", line);
+                expected = None;
+            }
+        }
+        prop_assert!(tables >= 4);
+    }
+
+    #[test]
+    fn no_markup_comes_from_the_results(results in vec(fixtures::any_run(), 1..3)) {
+        let own = ["<br>", "<sub>", "</sub>", "<code>", "</code>", "<details>", "</details>", "<summary>", "</summary>"];
+        for line in outside_fences(&render(&results)) {
+            let mut rest = line.to_owned();
+            // Code spans and link addresses show angle brackets as they are.
+            while let Some((before, code)) = rest.split_once('`') {
+                let after = code.split_once('`').expect("a code span is closed").1;
+                rest = format!("{before}{after}");
+            }
+            for tag in own {
+                rest = rest.replace(tag, "");
+            }
+            if !rest.starts_with("<a id=\"") && !rest.contains("](<") {
+                prop_assert!(!rest.contains('<'), "{}", line);
+            }
+            prop_assert!(!line.chars().any(char::is_control), "{:?}", line);
+        }
+    }
+}

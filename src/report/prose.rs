@@ -1,0 +1,105 @@
+//! Sentences about a run and a row that every report says in the same words, before any format's escaping.
+
+use super::figures;
+use super::results::{Answer, ClaimResult, Results, RowResult, Strictness};
+use crate::case::{Limits, Range, Source};
+
+/// Why a run is not whole, and how much of it is missing; nothing for a whole run.
+pub(super) fn partial(run: &Results) -> Option<String> {
+    let reason = run.partial.as_deref()?;
+    let missing = figures::counted(run.summary.skipped, "row was", "rows were");
+    Some(format!("{}. {missing} not run, of {}.", reason.trim_end_matches('.'), figures::count(run.summary.rows)))
+}
+
+/// A document's revision, and when it was read.
+pub(super) fn revision(source: &Source) -> String {
+    format!("revision {}, read on {}", source.revision, source.read_on)
+}
+
+/// The limits that the document claims, each in words.
+pub(super) fn limits(limits: &Limits) -> Vec<String> {
+    // Destructured, so that a new limit cannot be forgotten here.
+    let Limits { requests_per_minute, tokens_per_minute, context_tokens, max_input_tokens, max_output_tokens } = limits;
+    [
+        (requests_per_minute, "", " requests a minute"),
+        (tokens_per_minute, "", " tokens a minute"),
+        (context_tokens, "context of ", " tokens"),
+        (max_input_tokens, "prompts of at most ", " tokens"),
+        (max_output_tokens, "answers of at most ", " tokens"),
+    ]
+    .into_iter()
+    .filter_map(|(limit, before, after)| limit.map(|n| format!("{before}{}{after}", figures::count(n.into()))))
+    .collect()
+}
+
+/// What the endpoint does with invented keys.
+pub(super) fn strictness(strictness: &Strictness) -> String {
+    let Strictness { top_level, tool, block } = *strictness;
+    let places = [(top_level, "at the top level"), (tool, "in a tool"), (block, "in a content block")];
+    let groups = [(Answer::Accepted, "accepted"), (Answer::Refused, "refused"), (Answer::Unknown, "not known")];
+    let told = groups.into_iter().filter_map(|(answer, word)| {
+        let at: Vec<&str> = places.iter().filter(|place| place.0 == answer).map(|place| place.1).collect();
+        match at.as_slice() {
+            [] => None,
+            [_, _, _] => Some(word.to_owned()),
+            some => Some(format!("{word} {}", some.join(" and "))),
+        }
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// What a verdict rests on: the verdict's reason and qualifiers.
+pub(super) fn why(row: &RowResult) -> String {
+    let reason = &row.verdict.reason;
+    if row.verdict.qualifiers.is_empty() {
+        return reason.clone();
+    }
+    let qualifiers = row.verdict.qualifiers.join("; ");
+    match reason.strip_suffix('.') {
+        Some(reason) => format!("{reason} ({qualifiers})."),
+        None => format!("{reason} ({qualifiers})"),
+    }
+}
+
+/// What the document says beyond the status: its range and its own words.
+pub(super) fn claim_words(claim: &ClaimResult) -> Option<String> {
+    let range = claim.range.map(|Range { min, max }| format!("from {min} to {max}"));
+    let note = claim.note.as_deref().filter(|note| !note.trim().is_empty()).map(|note| format!("\"{note}\""));
+    match (range, note) {
+        (Some(range), Some(note)) => Some(format!("{range}, {note}")),
+        (range, note) => range.or(note),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_keys_are_told_by_what_happened_to_them() {
+        use Answer::{Accepted, Refused, Unknown};
+        let told = |top_level, tool, block| strictness(&Strictness { top_level, tool, block });
+        assert_eq!(told(Accepted, Accepted, Accepted), "accepted");
+        assert_eq!(told(Unknown, Unknown, Unknown), "not known");
+        assert_eq!(
+            told(Accepted, Refused, Accepted),
+            "accepted at the top level and in a content block, refused in a tool"
+        );
+        assert_eq!(
+            told(Unknown, Refused, Refused),
+            "refused in a tool and in a content block, not known at the top level"
+        );
+    }
+
+    #[test]
+    fn claims_say_their_range_and_their_words() {
+        let claim = |note: Option<&str>, range| ClaimResult {
+            status: crate::case::ClaimStatus::Supported,
+            note: note.map(str::to_owned),
+            range,
+        };
+        let range = Some(Range { min: 0.0, max: 1.5 });
+        assert_eq!(claim_words(&claim(Some("fully"), range)).as_deref(), Some("from 0 to 1.5, \"fully\""));
+        assert_eq!(claim_words(&claim(Some(" "), None)), None);
+    }
+}

@@ -1,0 +1,123 @@
+//! The counts of a run, line by line, as every report's summary shows them.
+//!
+//! What ran and what did not comes before any outcome, and there is no percentage: a share of the decided rows says
+//! nothing without the rows that are missing from it.
+
+use super::figures;
+use super::results::{Results, Summary};
+use super::standing::Standing;
+
+/// A line of the summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    Rows,
+    Decided,
+    Inconclusive,
+    NotRun,
+    Standing(Standing),
+    Requests,
+    Retries,
+    InputTokens,
+    OutputTokens,
+    Cost,
+    Time,
+}
+
+/// All lines, in order.
+pub(super) const LINES: [Line; 16] = [
+    Line::Rows,
+    Line::Decided,
+    Line::Inconclusive,
+    Line::NotRun,
+    Line::Standing(Standing::Conforms),
+    Line::Standing(Standing::Silent),
+    Line::Standing(Standing::Exceeds),
+    Line::Standing(Standing::Contradicts),
+    Line::Standing(Standing::Undetermined),
+    Line::Standing(Standing::Unclaimed),
+    Line::Requests,
+    Line::Retries,
+    Line::InputTokens,
+    Line::OutputTokens,
+    Line::Cost,
+    Line::Time,
+];
+
+impl Line {
+    /// What is counted.
+    pub(super) fn label(self) -> String {
+        match self {
+            Self::Rows => "rows",
+            Self::Decided => "decided",
+            Self::Inconclusive => "could not be decided",
+            Self::NotRun => "not run",
+            Self::Standing(standing) => counted(standing),
+            Self::Requests => "requests",
+            Self::Retries => "retries",
+            Self::InputTokens => "tokens in",
+            Self::OutputTokens => "tokens out",
+            Self::Cost => "cost",
+            Self::Time => "time",
+        }
+        .to_owned()
+    }
+
+    /// The figure for a run.
+    pub(super) fn figure(self, run: &Results) -> String {
+        let (summary, totals) = (&run.summary, &run.totals);
+        match self {
+            Self::Rows => figures::count(summary.rows),
+            Self::Decided => figures::count(summary.decided),
+            Self::Inconclusive => figures::count(summary.inconclusive),
+            Self::NotRun => figures::count(summary.skipped),
+            Self::Standing(standing) => figures::count(of(summary, standing)),
+            Self::Requests => figures::count(totals.requests),
+            Self::Retries => figures::count(totals.retries),
+            Self::InputTokens => figures::count(totals.input_tokens),
+            Self::OutputTokens => figures::count(totals.output_tokens),
+            Self::Cost => totals.cost_usd.map_or("not priced".to_owned(), figures::dollars),
+            Self::Time => figures::duration(totals.wall_ms),
+        }
+    }
+}
+
+/// A standing beside its count. Silent rows are among those that conform, as in the results file.
+pub(super) fn counted(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Silent => "of them silent",
+        Standing::Conforms
+        | Standing::Exceeds
+        | Standing::Contradicts
+        | Standing::Undetermined
+        | Standing::Unclaimed => standing.word(),
+    }
+}
+
+/// How many rows have this outcome, and of those that conform, how many are silent.
+pub(super) fn of(summary: &Summary, standing: Standing) -> u64 {
+    match standing {
+        Standing::Conforms => summary.conforms,
+        Standing::Silent => summary.silent,
+        Standing::Exceeds => summary.exceeds,
+        Standing::Contradicts => summary.contradicts,
+        Standing::Undetermined => summary.undetermined,
+        Standing::Unclaimed => summary.unclaimed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures;
+
+    #[test]
+    fn every_standing_is_counted() {
+        let run = fixtures::every_outcome();
+        for standing in Standing::ALL {
+            let rows = run.rows.iter().filter(|row| Standing::of(row) == standing).count() as u64;
+            assert!(rows > 0, "the fixture has no row that is {standing:?}");
+            let silent = if standing == Standing::Conforms { run.summary.silent } else { 0 };
+            assert_eq!(of(&run.summary, standing), rows + silent, "{standing:?}");
+        }
+    }
+}

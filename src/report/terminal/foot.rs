@@ -1,0 +1,83 @@
+//! The counts: what ran and what did not, before any outcome.
+
+use super::grid::Grid;
+use super::ink::{Ink, paint, unbroken};
+use super::side_by_side::Shape;
+use super::{TerminalStyle, heading, ink_of};
+use crate::report::clean::one_line;
+use crate::report::matrix::{Column, Matrix};
+use crate::report::results::Results;
+use crate::report::standing::Standing;
+use crate::report::{figures, prose, tally};
+
+/// Counts of every run. A partial run says again that it is one: the end is what is read first.
+pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
+    let mut out = heading("Summary", style);
+    match matrix.columns.as_slice() {
+        [only] => out.push_str(&lines(only.run, style)),
+        columns => out.push_str(&table(columns, style)),
+    }
+    for column in &matrix.columns {
+        if let Some(partial) = prose::partial(column.run) {
+            let line = paint(Ink::Yellow, &format!("PARTIAL RUN, {}: {}", column.heading, one_line(&partial)));
+            out.push_str(&Grid::paragraph(2, style.columns()).row(vec![line]));
+        }
+    }
+    out
+}
+
+/// Three lines for one run, and the ids of what contradicts: they are what `--select` takes.
+fn lines(run: &Results, style: TerminalStyle) -> String {
+    let summary = &run.summary;
+    let rows = format!(
+        "{}: {} decided, {} could not be decided, {} not run",
+        figures::counted(summary.rows, "row", "rows"),
+        figures::count(summary.decided),
+        figures::count(summary.inconclusive),
+        figures::count(summary.skipped),
+    );
+    let outcomes = Standing::ALL.map(|standing| {
+        let n = tally::of(summary, standing);
+        let text = format!("{} {} {}", style.mark(standing), figures::count(n), tally::counted(standing));
+        // A colour says that there is something to look at.
+        paint(if n == 0 { Ink::Dim } else { ink_of(standing) }, &unbroken(&text))
+    });
+    let totals = &run.totals;
+    let mut cost = vec![
+        figures::counted(totals.requests, "request", "requests"),
+        figures::counted(totals.retries, "retry", "retries"),
+        format!("{} tokens in", figures::count(totals.input_tokens)),
+        format!("{} out", figures::count(totals.output_tokens)),
+    ];
+    cost.extend(totals.cost_usd.map(figures::dollars));
+    cost.push(figures::duration(totals.wall_ms));
+
+    let grid = Grid::paragraph(2, style.columns());
+    let mut out = grid.row(vec![rows]);
+    out.push_str(&grid.row(vec![outcomes.join("  ")]));
+    out.push_str(&grid.row(vec![style.facts(cost)]));
+    let contradicting = run.rows.iter().filter(|row| Standing::of(row) == Standing::Contradicts);
+    let ids: Vec<String> = contradicting.map(|row| one_line(&row.id)).collect();
+    if !ids.is_empty() {
+        let line = format!("{} {}", paint(Ink::Red, "contradicted:"), ids.join(", "));
+        out.push_str(&grid.row(vec![line]));
+    }
+    out
+}
+
+fn table(columns: &[Column<'_>], style: TerminalStyle) -> String {
+    let labels: Vec<String> = tally::LINES.iter().map(|line| line.label()).collect();
+    let shape = Shape::of(&labels, columns, style);
+    let mut out = String::new();
+    for columns in columns.chunks(shape.abreast) {
+        let grid = Grid::figures(2, shape.widths(columns.len()));
+        let names = columns.iter().map(|column| paint(Ink::Bold, &column.heading));
+        out.push_str(&grid.row(std::iter::once(String::new()).chain(names).collect()));
+        out.push_str(&grid.rule(style.stroke()));
+        for (line, label) in tally::LINES.iter().zip(&labels) {
+            let figures = columns.iter().map(|column| line.figure(column.run));
+            out.push_str(&grid.row(std::iter::once(label.clone()).chain(figures).collect()));
+        }
+    }
+    out
+}

@@ -1,0 +1,91 @@
+//! The report on a terminal: who was tested, a table per section, and the counts.
+//!
+//! Width, colour and glyphs come in as arguments: nothing here looks at the terminal or the environment.
+
+mod findings;
+mod foot;
+mod grid;
+mod head;
+mod ink;
+mod list;
+mod side_by_side;
+mod single;
+#[cfg(test)]
+mod tests;
+
+use self::grid::Grid;
+use self::ink::Ink;
+use super::matrix::Matrix;
+use super::results::Results;
+use super::standing::Standing;
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalStyle {
+    /// Columns. No line is wider, as long as there are at least 60; tables do not fit in less.
+    pub width: usize,
+    /// Escape codes for colour are wanted.
+    pub colour: bool,
+    /// Characters beyond ASCII are shown for marks and lines.
+    pub unicode: bool,
+}
+
+impl TerminalStyle {
+    /// The width that tables are made for.
+    fn columns(self) -> usize {
+        self.width.clamp(60, 400)
+    }
+
+    fn mark(self, standing: Standing) -> &'static str {
+        if self.unicode { standing.mark() } else { standing.ascii_mark() }
+    }
+
+    fn stroke(self) -> &'static str {
+        if self.unicode { "─" } else { "-" }
+    }
+
+    /// Facts on a line, broken only between them.
+    fn facts(self, facts: impl IntoIterator<Item = String>) -> String {
+        let facts: Vec<String> = facts.into_iter().map(|fact| ink::unbroken(&fact)).collect();
+        facts.join(if self.unicode { " · " } else { ", " })
+    }
+
+    /// Where a run has no such row.
+    fn absent(self) -> &'static str {
+        if self.unicode { "— not run" } else { "- not run" }
+    }
+}
+
+/// The whole report of one run, or of several side by side.
+pub fn render(results: &[Results], style: TerminalStyle) -> String {
+    let matrix = Matrix::of(results);
+    let mut out = head::render(&matrix, style);
+    match matrix.columns.as_slice() {
+        [] => return "Nothing was run.\n".to_owned(),
+        [_] => out.push_str(&single::render(&matrix, style)),
+        [_, _, ..] => {
+            out.push_str(&side_by_side::render(&matrix, style));
+            out.push_str(&list::render(&matrix, style));
+        }
+    }
+    out.push_str(&findings::render(&matrix, style));
+    out.push_str(&foot::render(&matrix, style));
+    ink::develop(&out, style.colour)
+}
+
+/// The colour of a standing: green is for what conforms and for nothing else.
+fn ink_of(standing: Standing) -> Ink {
+    match standing {
+        Standing::Conforms => Ink::Green,
+        Standing::Silent => Ink::Magenta,
+        Standing::Exceeds => Ink::Cyan,
+        Standing::Contradicts => Ink::Red,
+        Standing::Undetermined => Ink::Yellow,
+        Standing::Unclaimed => Ink::Dim,
+    }
+}
+
+/// A heading after a blank line.
+fn heading(title: &str, style: TerminalStyle) -> String {
+    format!("\n{}", Grid::paragraph(0, style.columns()).row(vec![ink::paint(Ink::Bold, title)]))
+}
