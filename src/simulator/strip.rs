@@ -33,10 +33,10 @@ pub(super) fn effective(mut body: Map<String, Value>, filter: &Filter) -> Map<St
             body.shift_remove(*key);
         }
     }
-    if filter.ignores(Row::ThinkingBudget) {
-        if let Some(Value::Object(thinking)) = body.get_mut("thinking") {
-            thinking.shift_remove("budget_tokens");
-        }
+    if filter.ignores(Row::ThinkingBudget)
+        && let Some(Value::Object(thinking)) = body.get_mut("thinking")
+    {
+        thinking.shift_remove("budget_tokens");
     }
     tool_choice(&mut body, filter);
     tools(&mut body, filter);

@@ -55,10 +55,11 @@ impl Rules<'_> {
                 return Err(Refusal::at(&path.key("type"), format!("unknown tool type '{tag}'")));
             }
             // Toolsets have no name.
-            if let Some(name) = map.get("name").and_then(Value::as_str) {
-                if self.on(Row::ToolName) && !names.insert(name) {
-                    return Err(Refusal::at(&path.key(tag).key("name"), "tool names must be unique"));
-                }
+            if let Some(name) = map.get("name").and_then(Value::as_str)
+                && self.on(Row::ToolName)
+                && !names.insert(name)
+            {
+                return Err(Refusal::at(&path.key(tag).key("name"), "tool names must be unique"));
             }
         }
         Ok(())

@@ -119,8 +119,7 @@ fn sentence_wants_tool(sentence: &str, tools: &[Tool]) -> bool {
     words.iter().enumerate().any(|(i, word)| {
         let (before, after) = (&words[i.saturating_sub(3)..i], &words[i + 1..]);
         let looks_up = is(word, "look") && after.iter().take(4).any(|w| is(w, "up"));
-        let uses =
-            has(&[word], &["use", "call", "invoke", "run", "using", "calling"]) && after.iter().any(|w| is_tool(w));
+        let uses = has(&[word], &["use", "call", "invoke", "run", "using", "calling"]) && after.iter().any(&is_tool);
         (looks_up || uses) && !has(before, NOT)
     })
 }

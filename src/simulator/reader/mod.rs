@@ -155,8 +155,8 @@ fn succeeded(pieces: &[Piece]) -> bool {
 
 /// The last turn is nothing but results: they are what there is to say.
 fn from_results(pieces: &[Piece]) -> String {
-    let results = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Result { .. }));
-    let Some(last) = results.last() else { return POLITE.to_owned() };
+    let mut results = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Result { .. }));
+    let Some(last) = results.next_back() else { return POLITE.to_owned() };
     if let Some(label) = label::last(&last.text) {
         return label;
     }

@@ -1,7 +1,5 @@
 //! What the model says to itself before it answers.
 
-#[cfg(test)]
-use super::ask;
 use crate::simulator::path::clip;
 use crate::simulator::view::View;
 
@@ -50,10 +48,4 @@ fn excerpt(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().map(clip).collect();
     let kept = words[..words.len().min(most)].join(" ");
     if words.len() > most { format!("{kept} …") } else { kept }
-}
-
-/// The number of words in a text, as people count.
-#[cfg(test)]
-pub(super) fn length(text: &str) -> usize {
-    ask::words(text).len()
 }
