@@ -122,7 +122,8 @@ fn is_gone(value: &Value, filter: &Filter) -> bool {
 fn block(block: Block, value: &mut Value, filter: &Filter) {
     let Some(map) = value.as_object_mut() else { return };
     for (key, row) in block.key_rows() {
-        if filter.ignores(*row) {
+        // Ids that are not checked still tell which result belongs to which call.
+        if filter.ignores(*row) && *row != Row::ToolUseId {
             map.shift_remove(*key);
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn natural(view: &View, answer: &str) -> String {
 /// The question asks for long thought.
 fn wants_length(question: &str) -> bool {
     let question = question.to_ascii_lowercase();
-    ["at length", "carefully", "step by step", "think hard", "in detail", "thoroughly", "prove"]
+    ["at length", "carefully", "step by step", "think hard", "in detail", "thoroughly", "prove that"]
         .iter()
         .any(|words| question.contains(words))
 }

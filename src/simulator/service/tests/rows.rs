@@ -274,3 +274,12 @@ fn an_ignored_field_is_not_paid_for() {
         assert!(tokens(flipped(row, ClaimStatus::Ignored)) < tokens(behaviour()), "{row}");
     }
 }
+
+#[test]
+fn ids_that_are_not_checked_still_pair() {
+    let (mut ask, _) = requests("content.tool_result.tool_use_id");
+    ask.body["messages"][1]["content"][1]["id"] = json!("not an id!");
+    ask.body["messages"][2]["content"][0]["tool_use_id"] = json!("nobody's");
+    let service = Service::new(flipped("content.tool_use.id", ClaimStatus::Ignored));
+    assert_eq!(text(&service, &ask), "tall cedar 9999");
+}

@@ -108,6 +108,23 @@ const WORDS: &[&str] = &[
     "What colour is it?",
 ];
 
+/// Fields that may hold anything when their rows are ignored.
+const IGNORABLE: &[&str] = &[
+    "model",
+    "max_tokens",
+    "container",
+    "mcp_servers",
+    "metadata",
+    "service_tier",
+    "stop_sequences",
+    "stream",
+    "system",
+    "temperature",
+    "thinking",
+    "top_k",
+    "top_p",
+];
+
 /// A body that is often nearly right: valid keys with arbitrary values under them.
 fn body() -> impl Strategy<Value = Value> {
     let keys = prop::sample::select(
@@ -191,6 +208,27 @@ proptest! {
     }
 
     #[test]
+    fn sending_what_is_ignored_does_no_harm(
+        fields in prop::collection::vec((prop::sample::select(IGNORABLE), json_value()), 0..8),
+        keys in prop::collection::vec((prop::sample::select(&["text", "cache_control", "citations"][..]), json_value()), 0..3),
+    ) {
+        let mut behaviour = behaviour();
+        for row in ROWS {
+            behaviour.flip(row, ClaimStatus::Ignored).unwrap();
+        }
+        let mut block = json!({"type": "text"});
+        for (key, value) in keys {
+            block[key] = value;
+        }
+        let mut ask = Ask::user(json!([block]));
+        for (key, value) in fields {
+            ask.body[key] = value;
+        }
+        let reply = send(&Service::new(behaviour), &ask);
+        prop_assert!(matches!(reply, Ok(Reply::Json(_))), "{reply:?}");
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let service = Service::new(behaviour());
         let route = Route::Messages(Endpoint::Messages);
@@ -220,6 +258,14 @@ fn hostile_requests_end_soon() {
         ]})),
     );
     message(&service, &Ask::user("Count from 1 to 18446744073709551615."));
-    message(&service, &Ask::user(format!("label for {}", "Paris 1234 ".repeat(50_000))));
+    message(&service, &Ask::user(format!("label for {}", "Paris 1234 for ".repeat(50_000))));
+    let many: Vec<Value> = (0..20_000).map(|i| tool(&format!("t{i}"))).collect();
+    let ask = Ask::user("use look the call ".repeat(50_000));
+    message(&service, &plus_tools(ask, many));
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+}
+
+fn plus_tools(mut ask: Ask, tools: Vec<Value>) -> Ask {
+    ask.body["tools"] = json!(tools);
+    ask
 }
