@@ -128,7 +128,7 @@ fn misfortune(knobs: &Knobs, draws: &mut Draws) -> Result<Fault, Refusal> {
 }
 
 fn wait(knobs: &Knobs, draws: &mut Draws) -> Duration {
-    knobs.latency + knobs.jitter.mul_f64(draws.unit())
+    knobs.latency.saturating_add(knobs.jitter.mul_f64(draws.unit()))
 }
 
 /// An answer that never arrives, or only in part where it is a stream.

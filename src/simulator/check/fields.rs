@@ -93,12 +93,8 @@ impl Rules<'_> {
         else {
             return Ok(());
         };
-        let limit = match () {
-            () if self.filter.ignores(Row::MaxOutputTokens) => return Ok(()),
-            () if self.filter.refuses(Row::MaxOutputTokens) => limit / 4,
-            () => limit,
-        };
-        if asked <= u64::from(limit) {
+        let limit = if self.filter.refuses(Row::MaxOutputTokens) { limit / 4 } else { limit };
+        if asked <= u64::from(limit) || self.filter.ignores(Row::MaxOutputTokens) {
             return Ok(());
         }
         let model = &self.behaviour.model;
@@ -127,12 +123,9 @@ impl Rules<'_> {
     fn temperature_range(&self, body: &Map<String, Value>) -> Checked {
         let Some(given) = body.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
         let min = self.behaviour.temperature.min;
-        let max = match () {
-            () if self.filter.ignores(Row::TemperatureRange) => return Ok(()),
-            () if self.filter.refuses(Row::TemperatureRange) => self.behaviour.temperature.max / 2.0,
-            () => self.behaviour.temperature.max,
-        };
-        if given >= min && given <= max {
+        let share = if self.filter.refuses(Row::TemperatureRange) { 2.0 } else { 1.0 };
+        let max = self.behaviour.temperature.max / share;
+        if (min..=max).contains(&given) || self.filter.ignores(Row::TemperatureRange) {
             return Ok(());
         }
         Err(Refusal::at(&Path::root("temperature"), format!("expected a number from {min} to {max}")))

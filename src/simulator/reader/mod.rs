@@ -106,7 +106,8 @@ fn labels(view: &View, question: &str) -> String {
         }
         return if all.is_empty() { UNKNOWN.to_owned() } else { all.join(", ") };
     }
-    if let Some(label) = label::last(question) {
+    // Where the last turn only brings results, they are what is asked about, not what was said before them.
+    if let Some(label) = label::last(question).filter(|_| !view.is_results_only()) {
         return label;
     }
     let found = match result_for(&view.pieces, &ask::names_after_for(question)) {

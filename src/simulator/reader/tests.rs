@@ -101,14 +101,19 @@ fn of_several_labels_the_question_picks() {
 fn results_alone_are_answered_from() {
     let body = |result: &str| {
         json!({"tools": [tool("find", "Finds.")], "messages": [
-            user("Use the find tool."),
+            user("Use the find tool to learn what became of the label quiet river 0007."),
             assistant(json!([{"type": "tool_use", "id": "a", "name": "find", "input": {}}])),
             user(json!([{"type": "tool_result", "tool_use_id": "a", "content": result}])),
         ]})
     };
     assert_eq!(words(body("It is amber falcon 4821.")), "amber falcon 4821");
-    assert_eq!(words(body("Sunny, 21 degrees.")), "The tool says: Sunny, 21 degrees.");
-    assert_eq!(words(body("")), "The tool gave no result.");
+    let weather = |result: &str| {
+        let mut body = body(result);
+        body["messages"][0] = user("Use the find tool to learn the weather.");
+        body
+    };
+    assert_eq!(words(weather("Sunny, 21 degrees.")), "The tool says: Sunny, 21 degrees.");
+    assert_eq!(words(weather("")), "The tool gave no result.");
 }
 
 #[test]
