@@ -202,7 +202,23 @@ impl Block {
                 ("cache_control", Row::ToolResultCacheControl),
                 ("is_error", Row::ToolResultIsError),
             ],
-            _ => &[],
+            // These are owned whole, or by no row.
+            Self::Image
+            | Self::Document
+            | Self::SearchResult
+            | Self::Thinking
+            | Self::RedactedThinking
+            | Self::ToolReference
+            | Self::ServerToolUse
+            | Self::WebSearchToolResult
+            | Self::WebFetchToolResult
+            | Self::CodeExecutionToolResult
+            | Self::BashCodeExecutionToolResult
+            | Self::TextEditorCodeExecutionToolResult
+            | Self::ToolSearchToolResult
+            | Self::McpToolUse
+            | Self::McpToolResult
+            | Self::ContainerUpload => &[],
         }
     }
 

@@ -33,13 +33,17 @@ pub(super) enum Version {
     V2026,
 }
 
+/// What an `authorization` header begins with.
+const BEARER: &[u8] = b"Bearer ";
+
 /// Refuses a request whose credential is wrong or missing.
 pub(super) fn credentials(headers: &HeaderMap, filter: &Filter, behaviour: &Behaviour) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::new(Kind::Authentication, what));
     let right = behaviour.right_credential().as_bytes();
     let mut known = false;
     if let Some(value) = headers.get("authorization") {
-        let token = value.as_bytes().strip_prefix(b"Bearer ");
+        let (scheme, token) = value.as_bytes().split_at_checked(BEARER.len()).unwrap_or_default();
+        let token = scheme.eq_ignore_ascii_case(BEARER).then_some(token);
         if filter.refuses(Row::Authorization) {
             return refuse("header authorization: not supported by this endpoint");
         } else if filter.ignores(Row::Authorization) {

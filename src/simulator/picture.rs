@@ -12,7 +12,7 @@ pub(super) const MEDIA_TYPES: &[&str] = &["image/jpeg", "image/png", "image/gif"
 const MOST_PIXELS: u32 = 8000;
 
 /// The most bytes that decoding may take.
-const MOST_BYTES: usize = 128 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 /// What the model sees of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The server on its socket: bodies in, answers out, and the faults that the knobs ask for.
 
 use std::convert::Infallible;
+use std::future::IntoFuture as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,13 +9,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 
 use super::behaviour::{Behaviour, Knobs};
 use super::draw::Draws;
@@ -28,42 +30,41 @@ const MOST_BYTES: usize = 32 << 20;
 /// The largest body that is waited for, so that a client can still read its refusal.
 const MOST_DRAINED: usize = 4 * MOST_BYTES;
 
-/// Serves a simulated endpoint on a socket until the task is dropped.
+/// Serves a simulated endpoint on a socket, until the future is dropped.
 pub async fn serve(listener: TcpListener, behaviour: Behaviour) -> io::Result<()> {
-    let router = Router::new().fallback(handle).with_state(Arc::new(Service::new(behaviour)));
-    axum::serve(Port(listener), router.into_make_service_with_connect_info::<Line>()).await
+    axum::serve(Port(listener), router(behaviour)).await
 }
 
 /// Starts a simulated endpoint on a loopback port of the system's choice.
 pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
-    let task = tokio::spawn(serve(listener, behaviour)).abort_handle();
-    Ok(Running { addr, task })
+    let (life, ended) = oneshot::channel::<Infallible>();
+    let server = axum::serve(Port(listener), router(behaviour)).with_graceful_shutdown(async {
+        // Nothing is ever sent: it ends when the other end is dropped.
+        let _ = ended.await;
+    });
+    tokio::spawn(server.into_future());
+    Ok(Running { addr, _life: life })
 }
 
-/// A simulated endpoint at work. It takes no new connections once this is dropped.
+fn router(behaviour: Behaviour) -> IntoMakeServiceWithConnectInfo<Router, Line> {
+    let router = Router::new().fallback(handle).with_state(Arc::new(Service::new(behaviour)));
+    router.into_make_service_with_connect_info()
+}
+
+/// A simulated endpoint at work. Once this is dropped, requests under way are answered and no others.
 #[derive(Debug)]
 pub struct Running {
-    addr: SocketAddr,
-    task: AbortHandle,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    _life: oneshot::Sender<Infallible>,
 }
 
 impl Running {
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
     /// Its base URL, as a client is given it.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -127,7 +128,7 @@ fn misfortune(knobs: &Knobs, draws: &mut Draws) -> Result<Fault, Refusal> {
 }
 
 fn wait(knobs: &Knobs, draws: &mut Draws) -> Duration {
-    knobs.latency + knobs.jitter.mul_f64(draws.unit())
+    knobs.latency.saturating_add(knobs.jitter.mul_f64(draws.unit()))
 }
 
 /// An answer that never arrives, or only in part where it is a stream.

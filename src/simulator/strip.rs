@@ -33,10 +33,10 @@ pub(super) fn effective(mut body: Map<String, Value>, filter: &Filter) -> Map<St
             body.shift_remove(*key);
         }
     }
-    if filter.ignores(Row::ThinkingBudget) {
-        if let Some(Value::Object(thinking)) = body.get_mut("thinking") {
-            thinking.shift_remove("budget_tokens");
-        }
+    if filter.ignores(Row::ThinkingBudget)
+        && let Some(Value::Object(thinking)) = body.get_mut("thinking")
+    {
+        thinking.shift_remove("budget_tokens");
     }
     tool_choice(&mut body, filter);
     tools(&mut body, filter);
@@ -122,7 +122,8 @@ fn is_gone(value: &Value, filter: &Filter) -> bool {
 fn block(block: Block, value: &mut Value, filter: &Filter) {
     let Some(map) = value.as_object_mut() else { return };
     for (key, row) in block.key_rows() {
-        if filter.ignores(*row) {
+        // Ids that are not checked still tell which result belongs to which call.
+        if filter.ignores(*row) && *row != Row::ToolUseId {
             map.shift_remove(*key);
         }
     }

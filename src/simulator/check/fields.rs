@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::shape::{self, Checked, array, known_keys, object, one_of, required, string, whole, words};
 use super::{Endpoint, Rules};
-use crate::simulator::path::{Path, clip};
-use crate::simulator::refusal::{Kind, Refusal};
+use crate::simulator::path::Path;
+use crate::simulator::refusal::Refusal;
 use crate::simulator::row::Row;
 
 /// The keys that a request of messages may have and a request to count tokens may too.
@@ -93,12 +93,8 @@ impl Rules<'_> {
         else {
             return Ok(());
         };
-        let limit = match () {
-            () if self.filter.ignores(Row::MaxOutputTokens) => return Ok(()),
-            () if self.filter.refuses(Row::MaxOutputTokens) => limit / 4,
-            () => limit,
-        };
-        if asked <= u64::from(limit) {
+        let limit = if self.filter.refuses(Row::MaxOutputTokens) { limit / 4 } else { limit };
+        if asked <= u64::from(limit) || self.filter.ignores(Row::MaxOutputTokens) {
             return Ok(());
         }
         let model = &self.behaviour.model;
@@ -109,10 +105,10 @@ impl Rules<'_> {
     }
 
     fn sampling(&self, body: &Map<String, Value>) -> Checked {
-        if self.is_newer_contract() {
-            if let Some(key) = ["temperature", "top_p", "top_k"].into_iter().find(|key| body.contains_key(*key)) {
-                return Err(Refusal::at(&Path::root(key), "not allowed under anthropic-version 2026-10-21"));
-            }
+        if self.is_newer_contract()
+            && let Some(key) = ["temperature", "top_p", "top_k"].into_iter().find(|key| body.contains_key(*key))
+        {
+            return Err(Refusal::at(&Path::root(key), "not allowed under anthropic-version 2026-10-21"));
         }
         self.field(body, Row::Temperature, "temperature", |value, path| number(value, path).map(drop))?;
         self.temperature_range(body)?;
@@ -127,12 +123,9 @@ impl Rules<'_> {
     fn temperature_range(&self, body: &Map<String, Value>) -> Checked {
         let Some(given) = body.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
         let min = self.behaviour.temperature.min;
-        let max = match () {
-            () if self.filter.ignores(Row::TemperatureRange) => return Ok(()),
-            () if self.filter.refuses(Row::TemperatureRange) => self.behaviour.temperature.max / 2.0,
-            () => self.behaviour.temperature.max,
-        };
-        if given >= min && given <= max {
+        let share = if self.filter.refuses(Row::TemperatureRange) { 2.0 } else { 1.0 };
+        let max = self.behaviour.temperature.max / share;
+        if (min..=max).contains(&given) || self.filter.ignores(Row::TemperatureRange) {
             return Ok(());
         }
         Err(Refusal::at(&Path::root("temperature"), format!("expected a number from {min} to {max}")))
@@ -169,68 +162,6 @@ impl Rules<'_> {
         if let Some(value) = body.get("diagnostics").filter(|v| !v.is_null()) {
             let path = Path::root("diagnostics");
             known_keys(object(value, &path)?, Some(&path), &[&["previous_message_id"]])?;
-        }
-        Ok(())
-    }
-
-    /// What the API refuses to do together. Each refusal needs both of its rows to be honoured.
-    pub(super) fn combinations(&self, body: &Map<String, Value>) -> Checked {
-        let choice = body.get("tool_choice").and_then(|c| c.get("type")).and_then(Value::as_str);
-        let forced = self.on(Row::ChoiceObject)
-            && match choice {
-                Some("any") => self.on(Row::ChoiceAny),
-                Some("tool") => self.on(Row::ChoiceTool),
-                _ => false,
-            };
-        let word = body.get("thinking").and_then(|t| t.get("type")).and_then(Value::as_str);
-        let thinks = self.on(Row::Thinking) && matches!(word, Some("enabled" | "adaptive"));
-        let refuse = |key: &str, what: &str| Err(Refusal::at(&Path::root(key), what));
-        if thinks {
-            let other = |t: &Value| t.as_f64().is_some_and(|t| t != 1.0);
-            if self.on(Row::Temperature) && body.get("temperature").is_some_and(other) {
-                return refuse("temperature", "only 1 is allowed while thinking is on");
-            }
-            if self.on(Row::TopK) && body.contains_key("top_k") {
-                return refuse("top_k", "not allowed while thinking is on");
-            }
-            if forced {
-                return refuse("tool_choice", "a tool cannot be forced while thinking is on");
-            }
-        }
-        if self.on(Row::MaxTokens) && body.get("max_tokens").and_then(Value::as_u64) == Some(0) {
-            let streams = self.on(Row::Stream) && body.get("stream") == Some(&Value::Bool(true));
-            if streams || thinks || forced {
-                return refuse("max_tokens", "0 excludes stream, thinking and a forced tool_choice");
-            }
-        }
-        Ok(())
-    }
-
-    /// What only a look at the world tells: models, containers and servers that are not there.
-    pub(super) fn world(&self, body: &Map<String, Value>) -> Checked {
-        if self.filter.honours(Row::Model) {
-            if let Some(model) = body.get("model").and_then(Value::as_str).filter(|m| *m != self.behaviour.model) {
-                return Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(model))));
-            }
-        }
-        if self.on(Row::Container) {
-            let container = body.get("container");
-            let id = container.and_then(|c| c.as_str().or_else(|| c.get("id").and_then(Value::as_str)));
-            if let Some(id) = id {
-                let message = format!("container: no container '{}' was found", clip(id));
-                return Err(Refusal::new(Kind::NotFound, message));
-            }
-        }
-        if self.on(Row::McpServers) && body.contains_key("mcp_servers") {
-            let path = Path::root("mcp_servers");
-            if !self.contract.has_beta("mcp-client-") {
-                return Err(Refusal::at(&path, "needs the header anthropic-beta: mcp-client-2025-11-20"));
-            }
-            let name = body.get("mcp_servers").and_then(|s| s.pointer("/0/name")).and_then(Value::as_str);
-            if let Some(name) = name {
-                let what = format!("could not connect to the MCP server '{}'", clip(name));
-                return Err(Refusal::at(&path.index(0).key("url"), what));
-            }
         }
         Ok(())
     }

@@ -125,7 +125,7 @@ fn citations_config(map: &Map<String, Value>, path: &Path) -> Checked {
     }
 }
 
-/// The keys that a string must stand at, and a list of blocks that is checked elsewhere.
+/// A string, or blocks of text.
 pub(super) fn string_or_blocks(value: &Value, path: &Path) -> Checked {
     match value {
         Value::Array(blocks) => {

@@ -13,6 +13,7 @@ mod pairing;
 mod server_blocks;
 mod shape;
 mod tools;
+mod whole;
 
 use serde_json::{Map, Value};
 

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::Rules;
-use super::shape::{Checked, array, boolean, known_keys, object, required, required_words, string};
+use super::shape::{self, Checked, boolean, known_keys, object, required, required_words, string};
 use crate::simulator::path::{Path, clip};
-use crate::simulator::presence::{choice_rows, tool_tag};
+use crate::simulator::presence::{array, choice_rows, tool_tag};
 use crate::simulator::refusal::Refusal;
 use crate::simulator::row::Row;
 
@@ -45,7 +45,7 @@ impl Rules<'_> {
         let Some(value) = body.get("tools").filter(|v| !v.is_null()) else { return Ok(()) };
         let path = Path::root("tools");
         let mut names = HashSet::new();
-        for (i, tool) in array(value, &path)?.iter().enumerate() {
+        for (i, tool) in shape::array(value, &path)?.iter().enumerate() {
             let path = path.index(i);
             let map = object(tool, &path)?;
             let tag = tool_tag(tool).ok_or_else(|| Refusal::at(&path.key("type"), "expected a string"))?;
@@ -55,10 +55,11 @@ impl Rules<'_> {
                 return Err(Refusal::at(&path.key("type"), format!("unknown tool type '{tag}'")));
             }
             // Toolsets have no name.
-            if let Some(name) = map.get("name").and_then(Value::as_str) {
-                if self.on(Row::ToolName) && !names.insert(name) {
-                    return Err(Refusal::at(&path.key(tag).key("name"), "tool names must be unique"));
-                }
+            if let Some(name) = map.get("name").and_then(Value::as_str)
+                && self.on(Row::ToolName)
+                && !names.insert(name)
+            {
+                return Err(Refusal::at(&path.key(tag).key("name"), "tool names must be unique"));
             }
         }
         Ok(())
@@ -93,7 +94,7 @@ impl Rules<'_> {
         }
         for key in ["input_examples", "allowed_callers"] {
             if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
-                array(value, &path.key(key))?;
+                shape::array(value, &path.key(key))?;
             }
         }
         Ok(())
@@ -133,9 +134,7 @@ impl Rules<'_> {
                     }
                     Err(Refusal::at(&path.key("name"), format!("no tool is named '{}'", clip(name))))
                 }
-                "any" if super::super::presence::array(body.get("tools")).is_empty() => {
-                    Err(Refusal::at(&path, "needs tools"))
-                }
+                "any" if array(body.get("tools")).is_empty() => Err(Refusal::at(&path, "needs tools")),
                 _ => Ok(()),
             }
         })?;
@@ -149,7 +148,7 @@ impl Rules<'_> {
 }
 
 fn tool_names(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    super::super::presence::array(body.get("tools")).iter().filter_map(|tool| tool.get("name")?.as_str())
+    array(body.get("tools")).iter().filter_map(|tool| tool.get("name")?.as_str())
 }
 
 /// Letters, digits, underscores and hyphens, at least one and at most so many.

@@ -2,14 +2,19 @@
 //!
 //! Looks at one text alone; what is visible besides is the reader's own business.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::simulator::view::Tool;
 
-/// The most numbers that the model counts, and the most things it does one by one.
-const PATIENCE: u64 = 4000;
+/// The most numbers that the model counts.
+const PATIENCE: u64 = 2000;
 
-/// The words of a text: letters, digits, underscores and hyphens, with their case.
+/// The words of a text: letters, digits, underscores, hyphens and apostrophes within, with their case.
 pub(super) fn words(text: &str) -> Vec<&str> {
-    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).filter(|w| !w.is_empty()).collect()
+    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '\'' | '’')))
+        .map(|word| word.trim_matches(['\'', '’']))
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 fn is(word: &str, other: &str) -> bool {
@@ -19,6 +24,9 @@ fn is(word: &str, other: &str) -> bool {
 fn has(words: &[&str], any: &[&str]) -> bool {
     words.iter().any(|word| any.iter().any(|other| is(word, other)))
 }
+
+/// The most things that the model keeps apart: names it is asked for, items it goes through.
+const ITEMS: usize = 32;
 
 /// The ask is about labels.
 pub(super) fn is_about_labels(ask: &str) -> bool {
@@ -38,7 +46,7 @@ pub(super) fn wants_all_labels(ask: &str) -> bool {
 pub(super) fn names_after_for(ask: &str) -> Vec<&str> {
     let words = words(ask);
     let pairs = words.windows(2).filter(|pair| is(pair[0], "for"));
-    pairs.map(|pair| pair[1]).filter(|name| name.starts_with(char::is_uppercase)).collect()
+    pairs.map(|pair| pair[1]).filter(|name| name.starts_with(char::is_uppercase)).take(ITEMS).collect()
 }
 
 /// The bounds of "count from A to B".
@@ -96,7 +104,8 @@ pub(super) fn arithmetic(ask: &str) -> Option<u128> {
 
 /// The ask tells the model to use a tool now.
 pub(super) fn wants_tool(ask: &str, tools: &[Tool]) -> bool {
-    ask.split(['.', '!', '?', '\n', ';']).any(|sentence| sentence_wants_tool(sentence, tools))
+    let names: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    ask.split(['.', '!', '?', '\n', ';']).any(|sentence| sentence_wants_tool(sentence, &names))
 }
 
 /// Words that make a sentence a question about what was, rather than an order.
@@ -106,32 +115,30 @@ const QUESTION: &[&str] = &[
 ];
 
 /// Words that turn an order around.
-const NOT: &[&str] = &["not", "never", "without", "don", "don't", "cannot", "instead", "no"];
+const NOT: &[&str] = &["not", "never", "without", "don't", "don’t", "cannot", "no", "neither"];
 
-fn sentence_wants_tool(sentence: &str, tools: &[Tool]) -> bool {
+fn sentence_wants_tool(sentence: &str, names: &HashSet<&str>) -> bool {
     let words = words(sentence);
     let Some(first) = words.first() else { return false };
     let asks_back = QUESTION.iter().any(|q| is(first, q)) && !words.get(1).is_some_and(|w| is(w, "not"));
     if asks_back {
         return false;
     }
-    let is_tool = |word: &&str| has(&[word], &["tool", "tools", "function"]) || names(word, tools);
+    let is_tool = |word: &&str| has(&[word], &["tool", "tools", "function"]) || names.contains(word);
+    let last_tool = words.iter().rposition(is_tool);
     words.iter().enumerate().any(|(i, word)| {
         let (before, after) = (&words[i.saturating_sub(3)..i], &words[i + 1..]);
         let looks_up = is(word, "look") && after.iter().take(4).any(|w| is(w, "up"));
-        let uses =
-            has(&[word], &["use", "call", "invoke", "run", "using", "calling"]) && after.iter().any(|w| is_tool(w));
-        (looks_up || uses) && !has(before, NOT)
+        let uses = has(&[word], &["use", "call", "invoke", "run", "using", "calling"]) && last_tool > Some(i);
+        (looks_up || uses) && !has(before, NOT) && !after.first().is_some_and(|w| has(&[w], NOT))
     })
-}
-
-fn names(word: &str, tools: &[Tool]) -> bool {
-    tools.iter().any(|tool| tool.name == word)
 }
 
 /// The tool whose name stands first in the ask.
 pub(super) fn named_tool<'a>(ask: &str, tools: &'a [Tool]) -> Option<&'a Tool> {
-    words(ask).into_iter().find_map(|word| tools.iter().find(|tool| tool.name == word))
+    // The first of two tools of one name is the one that is meant.
+    let by_name: HashMap<&str, &Tool> = tools.iter().rev().map(|tool| (tool.name.as_str(), tool)).collect();
+    words(ask).into_iter().find_map(|word| by_name.get(word).copied())
 }
 
 /// The things after "each of": "once for each of: Paris, Rome and Oslo."
@@ -145,7 +152,7 @@ pub(super) fn each_of(ask: &str) -> Vec<&str> {
         .flat_map(|part| part.split(" and "))
         .map(|item| item.trim().trim_start_matches("and ").trim_matches(['"', '\'', '`', ' ']))
         .filter(|item| !item.is_empty())
-        .take(32)
+        .take(ITEMS)
         .collect()
 }
 
@@ -185,6 +192,9 @@ mod tests {
             "What label did the tool return for Paris?",
             "Did you call the tool?",
             "Do not use the tool. Say hello.",
+            "Please don't call get_time.",
+            "Use no tool. Say hello.",
+            "Use the tool's result.",
             "Say hello.",
             "Which tool did you call?",
             "What is 3 times 4?",

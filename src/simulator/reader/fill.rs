@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::simulator::presence::array;
+
 /// The deepest value that is made.
 const DEPTH: usize = 12;
 
@@ -68,8 +70,7 @@ impl Filler<'_> {
 
     fn object(&mut self, schema: &Value, depth: usize) -> Value {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return json!({}) };
-        let required: Vec<&str> =
-            super::super::presence::array(schema.get("required")).iter().filter_map(Value::as_str).collect();
+        let required: Vec<&str> = array(schema.get("required")).iter().filter_map(Value::as_str).collect();
         // An item must find its place, even where the schema leaves every property open.
         let for_item = (depth == 0 && self.item.is_some())
             .then(|| {

@@ -106,7 +106,8 @@ fn labels(view: &View, question: &str) -> String {
         }
         return if all.is_empty() { UNKNOWN.to_owned() } else { all.join(", ") };
     }
-    if let Some(label) = label::last(question) {
+    // Where the last turn only brings results, they are what is asked about, not what was said before them.
+    if let Some(label) = label::last(question).filter(|_| !view.is_results_only()) {
         return label;
     }
     let found = match result_for(&view.pieces, &ask::names_after_for(question)) {
@@ -155,8 +156,8 @@ fn succeeded(pieces: &[Piece]) -> bool {
 
 /// The last turn is nothing but results: they are what there is to say.
 fn from_results(pieces: &[Piece]) -> String {
-    let results = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Result { .. }));
-    let Some(last) = results.last() else { return POLITE.to_owned() };
+    let mut results = pieces.iter().filter(|piece| matches!(piece.kind, Kind::Result { .. }));
+    let Some(last) = results.next_back() else { return POLITE.to_owned() };
     if let Some(label) = label::last(&last.text) {
         return label;
     }

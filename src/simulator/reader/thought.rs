@@ -1,7 +1,5 @@
 //! What the model says to itself before it answers.
 
-#[cfg(test)]
-use super::ask;
 use crate::simulator::path::clip;
 use crate::simulator::view::View;
 
@@ -40,7 +38,7 @@ pub(super) fn natural(view: &View, answer: &str) -> String {
 /// The question asks for long thought.
 fn wants_length(question: &str) -> bool {
     let question = question.to_ascii_lowercase();
-    ["at length", "carefully", "step by step", "think hard", "in detail", "thoroughly", "prove"]
+    ["at length", "carefully", "step by step", "think hard", "in detail", "thoroughly", "prove that"]
         .iter()
         .any(|words| question.contains(words))
 }
@@ -50,10 +48,4 @@ fn excerpt(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().map(clip).collect();
     let kept = words[..words.len().min(most)].join(" ");
     if words.len() > most { format!("{kept} …") } else { kept }
-}
-
-/// The number of words in a text, as people count.
-#[cfg(test)]
-pub(super) fn length(text: &str) -> usize {
-    ask::words(text).len()
 }

@@ -116,8 +116,8 @@ impl View {
         let end = messages.iter().rposition(|m| is(m, "user")).map_or(0, |last| last + 1);
         let start = messages[..end].iter().rposition(|m| is(m, "assistant")).map_or(0, |last| last + 1);
         let last_text = |turn: &[Value]| {
-            let texts = turn.iter().filter(|m| is(m, "user")).flat_map(texts).filter(|t| !t.trim().is_empty());
-            texts.last().unwrap_or_default().to_owned()
+            let mut texts = turn.iter().filter(|m| is(m, "user")).flat_map(texts).filter(|t| !t.trim().is_empty());
+            texts.next_back().unwrap_or_default().to_owned()
         };
         let has_results = messages[start..end]
             .iter()
