@@ -16,7 +16,11 @@ fn main() -> ExitCode {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let environment = Environment {
         variable: |name| std::env::var_os(name),
-        terminal_width: columns.or(if terminal { terminal_size::terminal_size().map(|(w, _)| usize::from(w.0)) } else { None }),
+        terminal_width: columns.or(if terminal {
+            terminal_size::terminal_size().map(|(w, _)| usize::from(w.0))
+        } else {
+            None
+        }),
         colour: terminal && !plain,
         interactive: std::io::stderr().is_terminal(),
         entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),

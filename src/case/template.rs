@@ -16,6 +16,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "label_as_name", about: "the label joined with underscores, fit for a tool's name" },
     Variable { name: "name", about: "a fresh name of lower-case words, digits and underscores" },
     Variable { name: "name2", about: "another fresh name" },
+    Variable { name: "id", about: "24 fresh letters and digits, for ids and opaque values" },
+    Variable { name: "id2", about: "another 24" },
     Variable { name: "padding", about: "some thirty words that say nothing, to move the usage meter" },
     Variable { name: "prefix", about: "some 2,500 fresh words, to pass caching minimums" },
     Variable { name: "600_characters", about: "a fresh text of 600 characters without spaces" },

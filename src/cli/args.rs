@@ -39,7 +39,11 @@ pub struct SelectArgs {
 
 impl SelectArgs {
     /// The rows that are selected, of those that can be tested with these limits.
-    pub fn rows<'a>(&self, catalog: &'a Catalog, max_output_tokens: Option<u32>) -> Result<Vec<&'a CatalogRow>, CliError> {
+    pub fn rows<'a>(
+        &self,
+        catalog: &'a Catalog,
+        max_output_tokens: Option<u32>,
+    ) -> Result<Vec<&'a CatalogRow>, CliError> {
         let mut globs = globset::GlobSetBuilder::new();
         for pattern in &self.select {
             let glob = globset::Glob::new(pattern)

@@ -65,11 +65,7 @@ pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment
                 return Err(CliError::Usage(format!("target `{name}` is named twice")));
             }
             let of = target(catalog, name)?;
-            let place = if bare || args.simulate {
-                Place::Simulated(of.clone())
-            } else {
-                live(of, args, environment)?
-            };
+            let place = if bare || args.simulate { Place::Simulated(of.clone()) } else { live(of, args, environment)? };
             Ok(tested(args, args.name.as_deref().unwrap_or(name), place, Some(of), claims.or(Some(of))))
         })
         .collect()

@@ -53,9 +53,7 @@ pub fn writable(folder: &Path) -> Result<(), CliError> {
 /// Writes a file, whole or not at all.
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let partial = path.with_extension("partial");
-    fs::write(&partial, text)
-        .and_then(|()| fs::rename(&partial, path))
-        .map_err(|e| usage("write", path, &e))
+    fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|e| usage("write", path, &e))
 }
 
 /// Opens a recording for writing.

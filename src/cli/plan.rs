@@ -28,7 +28,12 @@ pub struct PlanArgs {
 pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
     // A plan touches no endpoint, so no credential is asked for: it is the simulation that is resolved.
-    let endpoint = EndpointArgs { simulate: args.endpoint.base_url.is_none(), api_key_env: None, api_key_file: None, ..args.endpoint.clone() };
+    let endpoint = EndpointArgs {
+        simulate: args.endpoint.base_url.is_none(),
+        api_key_env: None,
+        api_key_file: None,
+        ..args.endpoint.clone()
+    };
     for tested in resolve(&endpoint, &catalog, environment)? {
         let rows = args.select.rows(&catalog, tested.settings.max_output_tokens)?;
         let plan = plan(&rows, &tested.settings, tested.prices);

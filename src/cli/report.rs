@@ -10,7 +10,9 @@ use crate::report::json;
 
 /// Renders results files, one or many targets side by side.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fieldtest report reports/results-deepseek.json reports/results-tencent-lkeap.json -o out")]
+#[command(
+    after_help = "Example:\n  fieldtest report reports/results-deepseek.json reports/results-tencent-lkeap.json -o out"
+)]
 pub struct ReportArgs {
     /// The results files, in the order of the columns.
     #[arg(value_name = "RESULTS", required = true)]

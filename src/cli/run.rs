@@ -79,7 +79,9 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         return Err(CliError::Usage("the simulator's options go with a simulation: add --simulate".to_owned()));
     }
     if args.max_cost.is_some() && targets.iter().any(|t| t.prices.is_none()) {
-        return Err(CliError::Usage("--max-cost needs the prices of every target, in its file under `prices`".to_owned()));
+        return Err(CliError::Usage(
+            "--max-cost needs the prices of every target, in its file under `prices`".to_owned(),
+        ));
     }
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;
@@ -159,11 +161,7 @@ async fn one(
         seed: args.seed.unwrap_or(if simulated { 1 } else { environment.entropy }),
         confidence: args.confidence,
         concurrency: usize::from(args.concurrency),
-        budget: Budget {
-            requests: args.max_requests,
-            tokens: args.max_tokens,
-            cost: args.max_cost.zip(tested.prices),
-        },
+        budget: Budget { requests: args.max_requests, tokens: args.max_tokens, cost: args.max_cost.zip(tested.prices) },
     };
     let mut recording = Recording {
         header: Header {

@@ -69,6 +69,7 @@ impl Draw {
             }
             "label_as_name" => again("label").replace(' ', "_"),
             "name" | "name2" => label(&mut rng).replace(' ', "_"),
+            "id" | "id2" => opaque(&mut rng),
             "padding" => format!("These words mean nothing: {}.", words(&mut rng, 30)),
             "prefix" => words(&mut rng, PREFIX_WORDS),
             "600_characters" => words(&mut rng, 200).replace(' ', "")[..600].to_owned(),
@@ -100,6 +101,12 @@ fn label(rng: &mut ChaCha8Rng) -> String {
     let pick = |rng: &mut ChaCha8Rng, from: &[&'static str]| from.choose(rng).copied().unwrap_or_default();
     let (first, second) = (pick(rng, &FIRST), pick(rng, &SECOND));
     format!("{first} {second} {}", rng.random_range(1000..10_000))
+}
+
+/// Letters and digits that no one could take for words.
+fn opaque(rng: &mut ChaCha8Rng) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+    (0..24).map(|_| char::from(*ALPHABET.choose(rng).unwrap_or(&b'A'))).collect()
 }
 
 fn words(rng: &mut ChaCha8Rng, count: usize) -> String {

@@ -136,7 +136,9 @@ pub async fn run<'a, E: Endpoint>(
     runner.owners = owners(rows, options, channel);
     let facts = runner.strictness(&probe).await;
     if let Some(facts) = &facts {
-        stream::iter(rows).for_each_concurrent(options.concurrency.max(1), |row| runner.row(&row.experiment, facts)).await;
+        stream::iter(rows)
+            .for_each_concurrent(options.concurrency.max(1), |row| runner.row(&row.experiment, facts))
+            .await;
     }
     let ended = if stop.is_stopped() {
         Ended::Interrupted

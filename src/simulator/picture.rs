@@ -95,6 +95,11 @@ const COLOURS: &[(&str, [u8; 3])] = &[
     ("white", [255, 255, 255]),
 ];
 
+/// The colour of this name, where it is one that the model knows.
+pub(super) fn colour_named(word: &str) -> Option<&'static str> {
+    COLOURS.iter().map(|(name, _)| *name).find(|name| name.eq_ignore_ascii_case(word))
+}
+
 fn nearest(pixel: [u8; 3]) -> &'static str {
     let distance =
         |colour: &[u8; 3]| -> u32 { colour.iter().zip(pixel).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum() };

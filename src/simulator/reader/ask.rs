@@ -66,6 +66,14 @@ pub(super) fn is_about_colour(ask: &str) -> bool {
     has(&words(ask), &["colour", "color", "colours", "colors"])
 }
 
+/// The colour that a text gives something in words: "the colour of … is red".
+pub(super) fn stated_colour(text: &str) -> Option<&'static str> {
+    let words = words(text);
+    let from = words.iter().rposition(|word| is(word, "colour") || is(word, "color"))?;
+    let verb = from + words[from..].iter().position(|word| is(word, "is"))?;
+    crate::simulator::picture::colour_named(words.get(verb + 1)?)
+}
+
 /// The ask wants something drawn by chance.
 pub(super) fn is_random(ask: &str) -> bool {
     has(&words(ask), &["random", "randomly"])

@@ -79,7 +79,8 @@ fn answer(view: &View, draws: &mut Draws) -> String {
     }
     if ask::is_about_colour(question) {
         let seen = view.pieces.iter().flat_map(|piece| &piece.pictures).next_back();
-        return seen.and_then(|picture| picture.colour).unwrap_or("I see no image.").to_owned();
+        let told = || view.pieces.iter().rev().find_map(|piece| ask::stated_colour(&piece.text));
+        return seen.and_then(|picture| picture.colour).or_else(told).unwrap_or("I see no image.").to_owned();
     }
     if ask::is_random(question) {
         return sample::word(view.sampling, draws).to_owned();
