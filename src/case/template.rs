@@ -23,7 +23,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "600_characters", about: "a fresh text of 600 characters without spaces" },
     Variable { name: "colour", about: "one of eight colours" },
     Variable { name: "image", about: "a PNG of that colour, in base64" },
-    Variable { name: "pdf", about: "a one-page PDF that says the label, in base64" },
+    Variable {
+        name: "pdf",
+        about: "a one-page PDF that says the label among thirty words that say nothing, in base64",
+    },
     Variable { name: "version", about: "the target's anthropic-version" },
     Variable { name: "range.max", about: "the claimed upper bound of temperature, else 1" },
     Variable { name: "range.above", about: "a value just past it" },

@@ -79,7 +79,11 @@ impl Draw {
                 let (_, rgb) = media::COLOURS.iter().find(|(name, _)| *name == colour)?;
                 base64(&media::png(*rgb))
             }
-            "pdf" => base64(&media::pdf(&format!("Today's label is {}.", again("label")))),
+            "pdf" => {
+                let filler = words(&mut rng, 30);
+                let (first, second) = filler.split_at(filler.len() / 2);
+                base64(&media::pdf(&[first, second, &format!("Today's label is {}.", again("label"))]))
+            }
             _ => return None,
         })
     }

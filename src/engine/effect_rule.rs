@@ -16,6 +16,8 @@ use crate::wire::message::Refusal;
 pub(super) const TRIAL_LIMIT: u32 = 12;
 /// Trials of one arm that say nothing after which it is given up.
 pub(super) const VOID_LIMIT: u32 = 3;
+/// Trials of the negative arm, where the effect may show by itself.
+const NEGATIVE_LIMIT: u32 = 8;
 /// What the meter's word adds to the evidence: it is taken to be wrong once in a hundred times.
 const METER_ODDS: f64 = 99.0;
 
@@ -122,31 +124,28 @@ impl<'a> Rule<'a> {
         if let Some(step) = self.treatment_step() {
             return step;
         }
-        match self.experiment.by_chance {
-            Chance::Never | Chance::Rare if self.negative.counts.shows > 0 => {
-                let (why, what) = match self.experiment.by_chance {
-                    Chance::Never => (Undecided::AlwaysOn, "it shows without the field as well: always on"),
-                    Chance::Rare | Chance::Possible => {
-                        (Undecided::DoesNotDiscriminate, "the negative arm shows the effect too")
-                    }
-                };
-                return Step::Done(inconclusive(why, what));
-            }
-            Chance::Possible
-                if self.negative.counts.shows >= 2 && self.negative.counts.shows > self.negative.counts.fails =>
-            {
-                return Step::Done(inconclusive(
-                    Undecided::DoesNotDiscriminate,
-                    format!(
-                        "{} of {} answers show the effect without the field as well",
-                        self.negative.counts.shows,
-                        self.negative.counts.trials()
-                    ),
-                ));
-            }
-            Chance::Never | Chance::Rare | Chance::Possible => {}
+        if let Some(verdict) = self.shows_by_itself() {
+            return Step::Done(verdict);
         }
         self.weighed().unwrap_or_else(|| self.more())
+    }
+
+    /// The effect shows without the field as well: nothing can be told from it.
+    fn shows_by_itself(&self) -> Option<Verdict> {
+        let n = self.negative.counts;
+        match self.experiment.by_chance {
+            Chance::Never if n.shows > 0 => {
+                Some(inconclusive(Undecided::AlwaysOn, "it shows without the field as well: always on"))
+            }
+            Chance::Rare if n.shows > 0 => {
+                Some(inconclusive(Undecided::DoesNotDiscriminate, "the negative arm shows the effect too"))
+            }
+            Chance::Possible if n.shows >= 4 && n.shows > n.fails => Some(inconclusive(
+                Undecided::DoesNotDiscriminate,
+                format!("{} of {} answers show the effect without the field as well", n.shows, n.trials()),
+            )),
+            Chance::Never | Chance::Rare | Chance::Possible => None,
+        }
     }
 
     /// The negative arm must answer before anything can be attributed to the field.
@@ -349,10 +348,12 @@ impl<'a> Rule<'a> {
                 )
             }));
         }
+        // What shows by itself now and then must be known well before "now and then" can be ruled out; the more so
+        // where the treatment arm is of two minds.
         let wanted = match self.experiment.by_chance {
             Chance::Never | Chance::Rare => 1,
-            Chance::Possible if n.counts.shows == 0 => 2,
-            Chance::Possible => 6,
+            Chance::Possible if n.counts.shows > 0 => NEGATIVE_LIMIT,
+            Chance::Possible => (t.counts.trials().saturating_sub(2)).clamp(3, NEGATIVE_LIMIT),
         };
         if n.counts.trials() < wanted.min(t.counts.trials() + 1) && n.answered() < wanted + VOID_LIMIT {
             return self.send(ArmKind::Negative);
@@ -397,7 +398,8 @@ impl<'a> Rule<'a> {
     /// No effect shows, and there is no channel that is known to work: only impossible values can tell.
     fn without_positive(&self) -> Step {
         let t = &self.treatment.counts;
-        if t.shows > 0 || t.fails < 2 {
+        let enough = if self.experiment.by_chance == Chance::Never { 2 } else { 5 };
+        if t.shows > 0 || t.fails < enough {
             return if self.treatment.answered() >= TRIAL_LIMIT {
                 Step::Done(inconclusive(
                     Undecided::TrialLimit,

@@ -29,10 +29,11 @@ pub fn png(rgb: [u8; 3]) -> Vec<u8> {
     if written.is_err() { Vec::new() } else { bytes }
 }
 
-/// A one-page PDF that shows one line of text. The stream is not compressed, the offsets are right.
-pub fn pdf(text: &str) -> Vec<u8> {
-    let shown: String = text.chars().filter(|c| c.is_ascii() && !"()\\".contains(*c)).collect();
-    let content = format!("BT /F1 14 Tf 50 740 Td ({shown}) Tj ET");
+/// A one-page PDF that shows lines of text. The stream is not compressed, the offsets are right.
+pub fn pdf(lines: &[&str]) -> Vec<u8> {
+    let shown = |line: &str| line.chars().filter(|c| c.is_ascii() && !"()\\".contains(*c)).collect::<String>();
+    let lines: Vec<String> = lines.iter().map(|line| format!("({}) Tj", shown(line))).collect();
+    let content = format!("BT /F1 14 Tf 20 TL 50 740 Td {} ET", lines.join(" T* "));
     let objects = [
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
@@ -68,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_pages_table_points_at_its_objects() {
-        let file = String::from_utf8(pdf("Today's label is (amber) falcon 4821.")).unwrap();
+        let file = String::from_utf8(pdf(&["Hello.", "Today's label is (amber) falcon 4821."])).unwrap();
         assert!(file.contains("(Today's label is amber falcon 4821.) Tj"));
         let table = file.split("xref\n").nth(1).unwrap();
         for (i, line) in table.lines().skip(2).take(5).enumerate() {

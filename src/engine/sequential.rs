@@ -42,8 +42,8 @@ impl Prior {
     pub const FLAT: Self = Self { shows: 1, fails: 1 };
     /// Nine times in ten: a server that enforces the field, where its contrary would show too.
     pub const ENFORCED: Self = Self { shows: 9, fails: 1 };
-    /// One in five: what a model may do of its own accord.
-    pub const NOW_AND_THEN: Self = Self { shows: 1, fails: 4 };
+    /// One in three: what a model may do of its own accord, before it was seen.
+    pub const NOW_AND_THEN: Self = Self { shows: 1, fails: 2 };
     /// One in ten thousand: a freshly drawn code word coming up by chance.
     pub const HARDLY_EVER: Self = Self { shows: 1, fails: 9999 };
 
