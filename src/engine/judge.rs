@@ -31,7 +31,7 @@ pub enum JudgeError {
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     let book = Book::new(recording);
-    let facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS));
+    let facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS), &book.trials(probes::CHANNEL));
     let mut judged = Vec::new();
     for id in &header.rows {
         let row =

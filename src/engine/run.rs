@@ -123,7 +123,8 @@ pub async fn run<'a, E: Endpoint>(
             Ok(channel) => break channel,
             Err(arm) => {
                 runner.channel = if arm == ArmKind::Positive { Channel::Blocks } else { Channel::String };
-                let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: 1 };
+                let before = trials.iter().filter(|t: &&Trial| t.arm == arm).count() as u32;
+                let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: before + 1 };
                 let asks = probes::channel_arm();
                 match runner.simple_trial(&probe, &[&asks], key, 1).await {
                     Some(trial) => trials.push(trial),
@@ -134,7 +135,7 @@ pub async fn run<'a, E: Endpoint>(
     };
     runner.channel = channel;
     runner.owners = owners(rows, options, channel);
-    let facts = runner.strictness(&probe).await;
+    let facts = runner.strictness(&probe, &trials).await;
     if let Some(facts) = &facts {
         stream::iter(rows)
             .for_each_concurrent(options.concurrency.max(1), |row| runner.row(&row.experiment, facts))
@@ -244,7 +245,7 @@ impl<E: Endpoint> Runner<'_, E> {
 
     /// What holds for the whole run. `None` where the plainest request of all brings no message: nothing that follows
     /// could be decided, and nothing more need be sent.
-    async fn strictness(&self, probe: &Experiment) -> Option<Facts> {
+    async fn strictness(&self, probe: &Experiment, channel: &[Trial]) -> Option<Facts> {
         let mut trials: Vec<Trial> = Vec::new();
         let plain = probes::plain_arm();
         let strict = probes::strictness_arms();
@@ -255,7 +256,7 @@ impl<E: Endpoint> Runner<'_, E> {
             trials.extend(self.simple_trial(probe, &[asks], key, 1).await);
             trials.first()?.message()?;
         }
-        Some(probes::facts(self.options.confidence, &trials))
+        Some(probes::facts(self.options.confidence, &trials, channel))
     }
 
     /// One trial of a row; `None` when the run is over before it is done.

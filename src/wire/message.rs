@@ -49,6 +49,11 @@ impl Message {
         self.blocks("text").filter_map(|b| b["text"].as_str()).collect::<Vec<_>>().join("\n")
     }
 
+    /// All thinking blocks' text, joined with newlines.
+    pub fn thinking(&self) -> String {
+        self.blocks("thinking").filter_map(|b| b["thinking"].as_str()).collect::<Vec<_>>().join("\n")
+    }
+
     /// A counter of `usage` by its dotted path.
     pub fn counter(&self, path: &str) -> Option<u64> {
         let mut keys = path.split('.');
