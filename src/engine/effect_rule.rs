@@ -532,17 +532,17 @@ impl<'a> Rule<'a> {
     }
 
     fn supported(&self, confidence: Option<f64>) -> Verdict {
-        let (t, n) = (self.treatment.counts, self.negative.counts);
+        let (t, n) = (&self.treatment, &self.negative);
         let mut verdict = decided(
             VerdictStatus::Supported,
             Evidence::Effect,
             confidence,
             format!(
                 "the effect shows in {} of {} answers with the field, {} of {} without it",
-                t.shows,
-                t.trials(),
-                n.shows,
-                n.trials()
+                t.counts.shows,
+                t.answered(),
+                n.counts.shows,
+                n.answered()
             ),
         );
         if let Some(partial) = self.experiment.partial.as_ref().filter(|_| self.treatment.partial > 0) {

@@ -56,12 +56,12 @@ pub fn strictness_arms() -> [Arm; 3] {
 /// How often each form is tried on a model that does not do as told.
 const CHANNEL_TRIALS: usize = 4;
 
-/// True when the answer says the label, and does not just say back the whole question.
+/// True when the answer says the label, and does not just say back the question.
 fn reads(trial: &Trial) -> bool {
     let label = trial.values.get("label").map_or("", String::as_str);
     trial.message().is_some_and(|m| {
         let text = m.text();
-        effect::contains(&text, label) && !effect::contains(&text, "reply with the label alone")
+        effect::contains(&text, label) && !effect::contains(&text, "what is today's label")
     })
 }
 
