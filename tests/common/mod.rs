@@ -1,0 +1,132 @@
+//! What several suites share: the bundled case files, and whole runs against simulations in this process.
+//!
+//! Runs go through the library as the command line's do; there is no second way to run here.
+
+// Each suite is a crate of its own and uses its own part of this.
+#![allow(dead_code, clippy::expect_used)]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use fieldtest::case::{Catalog, CatalogRow, ClaimStatus, Requirement, Target};
+use fieldtest::client::{Client, ClientConfig, Scheme};
+use fieldtest::engine::build::Settings;
+use fieldtest::engine::recording::{Footer, Header, Recording, SCHEMA};
+use fieldtest::engine::{Budget, Event, Listener, Options, Stop, judge, run};
+use fieldtest::report::results::Results;
+use fieldtest::simulator::{self, Behaviour};
+
+/// The targets that are simulated: the reference and the two seed tables.
+pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
+
+/// A moment for results whose dates nobody looks at.
+const MOMENT: &str = "2026-01-01T00:00:00Z";
+
+/// The bundled case files.
+pub static CATALOG: LazyLock<Catalog> =
+    LazyLock::new(|| Catalog::bundled().unwrap_or_else(|errors| panic!("the bundled case files are broken:\n{errors}")));
+
+/// A file or folder of this repository.
+pub fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// True where the files that a suite compares with are to be written anew.
+pub fn update() -> bool {
+    std::env::var_os("UPDATE").is_some_and(|value| value == "1")
+}
+
+/// A bundled target.
+pub fn target(name: &str) -> &'static Target {
+    &CATALOG.targets[name]
+}
+
+/// The rows that a target can be tested for.
+pub fn rows_of(target: &Target) -> Vec<&'static CatalogRow> {
+    CATALOG
+        .rows
+        .iter()
+        .filter(|row| match row.experiment.requires {
+            Some(Requirement::MaxOutputTokens) => target.limits.max_output_tokens.is_some(),
+            None => true,
+        })
+        .collect()
+}
+
+/// Keeps a recording in memory.
+struct Memory<'a>(&'a mut Recording);
+
+impl Listener for Memory<'_> {
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
+            Event::Trial(trial) => self.0.trials.push(trial.clone()),
+            Event::RowStarted(_) | Event::Verdict(..) => {}
+        }
+    }
+}
+
+/// The simulation of a target, with some rows flipped to another status: the recording of a whole run.
+pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording {
+    let started = Instant::now();
+    let mut behaviour = Behaviour::of(target);
+    behaviour.seed = 1;
+    for (row, status) in flips {
+        behaviour.flip(row, *status).expect("the simulator knows every row");
+    }
+    let credential = behaviour.right_credential().to_owned();
+    let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
+    let options = Options {
+        settings: Settings {
+            model: target.model.clone(),
+            anthropic_version: target.anthropic_version.clone(),
+            answer_tokens: 1024,
+            temperature_max: range("field.temperature.range").map_or(1.0, |range| range.max),
+            max_output_tokens: target.limits.max_output_tokens,
+        },
+        seed: 1,
+        confidence: 0.99,
+        concurrency: 4,
+        budget: Budget::default(),
+    };
+    let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    let mut config = ClientConfig::new(running.base_url(), Scheme::XApiKey);
+    config.credential = Some(credential.into());
+    config.timeout = Duration::from_secs(60);
+    config.first_wait = Duration::from_millis(5);
+    config.proxies = false;
+    let client = Client::new(config).expect("a plain configuration");
+    let rows = rows_of(target);
+    let mut recording = Recording {
+        header: Header {
+            schema: SCHEMA.to_owned(),
+            name: target.name.clone(),
+            base_url: "http://simulator".to_owned(),
+            simulated: true,
+            claims: Some(target.clone()),
+            settings: options.settings.clone(),
+            rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
+            confidence: options.confidence,
+            seed: options.seed,
+            started_at: MOMENT.to_owned(),
+        },
+        exchanges: Vec::new(),
+        trials: Vec::new(),
+        footer: None,
+    };
+    let stop = Stop::default();
+    let finished = run(&client, &rows, &options, vec![&mut Memory(&mut recording)], &stop).await;
+    recording.footer = Some(Footer {
+        finished_at: MOMENT.to_owned(),
+        wall_ms: started.elapsed().as_millis() as u64,
+        channel: finished.channel,
+        ended: finished.ended,
+    });
+    recording
+}
+
+/// The results of such a run.
+pub async fn simulate(target: &Target, flips: &[(&str, ClaimStatus)]) -> Results {
+    judge(&CATALOG, &record(target, flips).await).expect("the rows are the catalog's")
+}

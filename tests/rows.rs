@@ -1,0 +1,137 @@
+//! Proves, row by row, that every target's simulation is seen as what it is: the verdict is reached, it is what the
+//! target's document claims, and the evidence, the trials and the cost are those of the reviewed snapshot in
+//! `snapshots/rows/<target>/<row>.snap`.
+//!
+//! One test per row and target, so that a change that moves a row names the row. After an intended change, review with
+//! `cargo insta review`, or accept all with `INSTA_UPDATE=always cargo test --test rows`.
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use fieldtest::case::Outcome;
+use fieldtest::report;
+use fieldtest::report::results::{Results, RowResult};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+
+use common::{TARGETS, repository, rows_of, simulate, target};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for name in TARGETS {
+        for row in rows_of(target(name)) {
+            let id = row.experiment.id();
+            trials.push(Trial::test(format!("{name}::{id}"), move || check(name, id)));
+        }
+        trials.push(Trial::test(format!("{name}::every-snapshot-has-its-row"), move || no_orphans(name)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn check(name: &str, id: &str) -> Result<(), Failed> {
+    let row = results(name).rows.iter().find(|row| row.id == id).ok_or("the run has no such row")?;
+    if !row.verdict.status.is_decided() {
+        return Err(format!("{}: {}", row.verdict.status, row.verdict.reason).into());
+    }
+    let expected = if row.claim.is_some() { Outcome::Conforms } else { Outcome::Unclaimed };
+    if row.outcome != expected {
+        let claim = row.claim.as_ref().map_or("nothing", |claim| claim.status.word());
+        return Err(format!(
+            "{}: claimed is {claim}, observed {}: {}",
+            row.outcome, row.verdict.status, row.verdict.reason
+        )
+        .into());
+    }
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path(folder(name));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_json_snapshot!(id, settled(row)));
+    Ok(())
+}
+
+/// What must not change unnoticed: everything but texts that hold ids, which are drawn as requests happen to arrive.
+fn settled(row: &RowResult) -> Value {
+    let arms: Vec<Value> = row
+        .arms
+        .iter()
+        .map(|arm| {
+            let mut arm = serde_json::to_value(arm).expect("plain data");
+            // The trials say it: one exchange each, or so many as the experiment repeats.
+            arm.as_object_mut().expect("an object").remove("exchanges");
+            arm
+        })
+        .collect();
+    json!({
+        "claim": row.claim,
+        "verdict": row.verdict,
+        "outcome": row.outcome,
+        "silent": row.silent,
+        "cost": row.cost,
+        "arms": arms,
+        "findings": row.findings,
+        "example": row.example.as_ref().map(|example| format!("{}: {}", example.arm, example.status)),
+    })
+}
+
+fn no_orphans(name: &str) -> Result<(), Failed> {
+    let known: Vec<String> = rows_of(target(name)).iter().map(|row| format!("{}.snap", row.experiment.id())).collect();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder(name))? {
+        files.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    let orphans: Vec<&String> = files.iter().filter(|f| f.ends_with(".snap") && !known.contains(f)).collect();
+    if orphans.is_empty() { Ok(()) } else { Err(format!("no row has these snapshots: {orphans:?}").into()) }
+}
+
+fn folder(name: &str) -> std::path::PathBuf {
+    repository("snapshots/rows").join(name)
+}
+
+/// The results of a target's run, which happens when they are first asked for.
+fn results(name: &str) -> &'static Results {
+    static ALL: [OnceLock<Results>; TARGETS.len()] = [const { OnceLock::new() }; TARGETS.len()];
+    let index = TARGETS.iter().position(|target| *target == name).expect("one of the three");
+    ALL[index].get_or_init(|| kept(name).unwrap_or_else(|| run(name)))
+}
+
+fn run(name: &str) -> Results {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let results = runtime.block_on(simulate(target(name), &[]));
+    keep(name, &results);
+    results
+}
+
+// nextest gives every test a process of its own, and names the whole by an id. The first process that runs a target
+// leaves the results to those that follow; without such an id, nothing is kept.
+
+fn keeping_place(name: &str) -> Option<std::path::PathBuf> {
+    let run = std::env::var("NEXTEST_RUN_ID").ok()?;
+    Some(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rows-{name}-{run}.json")))
+}
+
+fn kept(name: &str) -> Option<Results> {
+    let path = keeping_place(name)?;
+    let text = fs::read_to_string(&path).ok()?;
+    Some(report::json::parse(name, &text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
+fn keep(name: &str, results: &Results) {
+    let Some(path) = keeping_place(name) else { return };
+    let run = path.file_name().map(|file| file.to_string_lossy().trim_end_matches(".json").to_owned()).unwrap_or_default();
+    for old in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).into_iter().flatten().flatten() {
+        let file = old.file_name().to_string_lossy().into_owned();
+        if file.starts_with(&format!("rows-{name}-")) && !file.starts_with(&run) {
+            let _ = fs::remove_file(old.path());
+        }
+    }
+    // Whole or not at all: another process may be reading. What could not be kept is run again, no more.
+    let partial = path.with_extension(std::process::id().to_string());
+    let _ = fs::write(&partial, report::json::render(results)).and_then(|()| fs::rename(&partial, &path));
+}
