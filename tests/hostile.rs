@@ -1,6 +1,8 @@
 //! Endpoints that answer badly, from the first request on or later: the real binary must end in time, within bounded
 //! memory, say plainly what happened, and leave results whose rows are undetermined with the reason.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
 #[path = "common/binary.rs"]
 mod binary;
 #[path = "common/server.rs"]

@@ -43,7 +43,7 @@ pub enum Place {
         credential: Option<SecretString>,
     },
     /// In this process.
-    Simulated(Target),
+    Simulated(Box<Target>),
 }
 
 /// Resolves the arguments.
@@ -65,7 +65,11 @@ pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment
                 return Err(CliError::Usage(format!("target `{name}` is named twice")));
             }
             let of = target(catalog, name)?;
-            let place = if bare || args.simulate { Place::Simulated(of.clone()) } else { live(of, args, environment)? };
+            let place = if bare || args.simulate {
+                Place::Simulated(Box::new(of.clone()))
+            } else {
+                live(of, args, environment)?
+            };
             Ok(tested(args, args.name.as_deref().unwrap_or(name), place, Some(of), claims.or(Some(of))))
         })
         .collect()

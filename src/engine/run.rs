@@ -303,12 +303,12 @@ impl<E: Endpoint> Runner<'_, E> {
         let draw = Draw::new(self.options.seed, key.to_string());
         let built = self.build(experiment, &first_layers, &draw, None);
         let mut exchanges = vec![self.send(&format!("{key}/1"), built.request).await?];
-        if let Reading::Message(first) = read(&exchanges[0]) {
-            if effect::holds(&genuine.when, &first, &draw.short()) {
-                let content = serde_json::Value::from(first.content);
-                let built = self.build(experiment, &then_layers, &draw, Some(&content));
-                exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
-            }
+        if let Reading::Message(first) = read(&exchanges[0])
+            && effect::holds(&genuine.when, &first, &draw.short())
+        {
+            let content = serde_json::Value::from(first.content);
+            let built = self.build(experiment, &then_layers, &draw, Some(&content));
+            exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
         }
         Some(self.record(key, &exchanges, draw.short()))
     }
