@@ -59,7 +59,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<String> {
     let own_words = |arm: &Arm| arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages");
     let base_words = e.ask.is_some() || e.turns.is_some() || own_words(&e.base);
     for (name, arm) in arms(e) {
-        if !base_words && !own_words(arm) && !(name == "insist" || name == "narrow" || name == "widen") {
+        if !(base_words || own_words(arm) || matches!(name, "insist" | "narrow" | "widen")) {
             problems.push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row"));
         }
         if arm.ask.is_some() && arm.turns.is_some() {

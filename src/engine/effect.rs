@@ -61,7 +61,10 @@ fn call_holds(test: &CallTest, block: &Value, values: &BTreeMap<String, String>)
             match seen {
                 _ if wanted.is_empty() => true,
                 Value::String(text) => contains(text, &wanted),
-                other => other.to_string() == wanted,
+                other => {
+                    let written = other.to_string();
+                    written == wanted
+                }
             }
         })
 }

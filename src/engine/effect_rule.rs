@@ -356,10 +356,14 @@ impl<'a> Rule<'a> {
             return Some(Step::Done(self.ignored(Evidence::Effect, None, meter)));
         }
         // Model and meter both say that nothing arrived.
-        if t.shows == 0 && t.fails >= 2 && p.shows >= 2 && p.fails == 0 && meter == Some(Meter::Flat) {
-            if let Weight::PassedOver(confidence) = weigh(log - METER_ODDS.ln(), self.facts.confidence) {
-                return Some(self.unless_genuine(self.ignored(Evidence::Effect, Some(confidence), meter)));
-            }
+        if t.shows == 0
+            && t.fails >= 2
+            && p.shows >= 2
+            && p.fails == 0
+            && meter == Some(Meter::Flat)
+            && let Weight::PassedOver(confidence) = weigh(log - METER_ODDS.ln(), self.facts.confidence)
+        {
+            return Some(self.unless_genuine(self.ignored(Evidence::Effect, Some(confidence), meter)));
         }
         None
     }

@@ -73,7 +73,9 @@ pub fn channel(trials: &[Trial]) -> Result<Channel, ArmKind> {
     let read = |arm: ArmKind| of(arm).any(reads);
     let refused = of(ArmKind::Treatment).any(|t| matches!(t.steps.first(), Some(Reading::Refused(_))));
     let (strings, blocks) = (of(ArmKind::Treatment).count(), of(ArmKind::Positive).count());
-    if read(ArmKind::Treatment) {
+    // Where no answer comes at all, or no message in either form, trying on tells nothing.
+    let hopeless = unanswered(trials) || (strings > 0 && blocks > 0 && trials.iter().all(|t| t.message().is_none()));
+    if hopeless || read(ArmKind::Treatment) {
         return Ok(Channel::String);
     }
     if read(ArmKind::Positive) && (refused || strings >= CHANNEL_TRIALS) {
@@ -81,16 +83,17 @@ pub fn channel(trials: &[Trial]) -> Result<Channel, ArmKind> {
     }
     if strings == 0 || (strings <= blocks && strings < CHANNEL_TRIALS && !refused) {
         Err(ArmKind::Treatment)
-    } else if blocks < CHANNEL_TRIALS && !(refused && blocks > 0 && !read(ArmKind::Positive) && all_failed(trials)) {
+    } else if blocks < CHANNEL_TRIALS {
         Err(ArmKind::Positive)
     } else {
         Ok(Channel::String)
     }
 }
 
-/// True when nothing was answered with a message: trying on tells nothing.
-fn all_failed(trials: &[Trial]) -> bool {
-    trials.iter().all(|t| t.message().is_none())
+/// True where the endpoint did not answer: the connection could not be made, broke or ran out of time, or the answer
+/// sends elsewhere.
+pub fn unanswered(trials: &[Trial]) -> bool {
+    trials.iter().any(|t| matches!(t.steps.last(), Some(Reading::Failed(_))))
 }
 
 /// What the trials of `STRICTNESS` and of `CHANNEL` say.

@@ -135,7 +135,7 @@ pub async fn run<'a, E: Endpoint>(
     };
     runner.channel = channel;
     runner.owners = owners(rows, options, channel);
-    let facts = runner.strictness(&probe, &trials).await;
+    let facts = if probes::unanswered(&trials) { None } else { runner.strictness(&probe, &trials).await };
     if let Some(facts) = &facts {
         stream::iter(rows)
             .for_each_concurrent(options.concurrency.max(1), |row| runner.row(&row.experiment, facts))
@@ -188,8 +188,11 @@ struct Spent {
 impl Spent {
     fn add(&self, reading: &Reading) {
         if let Reading::Message(message) = reading {
-            self.input.fetch_add(message.input_tokens().unwrap_or(0), Ordering::Relaxed);
-            self.output.fetch_add(message.output_tokens().unwrap_or(0), Ordering::Relaxed);
+            for (sum, tokens) in [(&self.input, message.input_tokens()), (&self.output, message.output_tokens())] {
+                let add = |sum: u64| Some(sum.saturating_add(tokens.unwrap_or(0)));
+                // The closure never declines.
+                let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+            }
         }
     }
 
@@ -197,7 +200,7 @@ impl Spent {
         let (input, output) = (self.input.load(Ordering::Relaxed), self.output.load(Ordering::Relaxed));
         let cost = |prices: crate::case::Prices| (input as f64 * prices.input + output as f64 * prices.output) / 1e6;
         budget.requests.is_some_and(|most| self.requests.load(Ordering::Relaxed) >= most)
-            || budget.tokens.is_some_and(|most| input + output >= most)
+            || budget.tokens.is_some_and(|most| input.saturating_add(output) >= most)
             || budget.cost.is_some_and(|(most, prices)| cost(prices) >= most)
     }
 }
@@ -300,12 +303,12 @@ impl<E: Endpoint> Runner<'_, E> {
         let draw = Draw::new(self.options.seed, key.to_string());
         let built = self.build(experiment, &first_layers, &draw, None);
         let mut exchanges = vec![self.send(&format!("{key}/1"), built.request).await?];
-        if let Reading::Message(first) = read(&exchanges[0]) {
-            if effect::holds(&genuine.when, &first, &draw.short()) {
-                let content = serde_json::Value::from(first.content);
-                let built = self.build(experiment, &then_layers, &draw, Some(&content));
-                exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
-            }
+        if let Reading::Message(first) = read(&exchanges[0])
+            && effect::holds(&genuine.when, &first, &draw.short())
+        {
+            let content = serde_json::Value::from(first.content);
+            let built = self.build(experiment, &then_layers, &draw, Some(&content));
+            exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
         }
         Some(self.record(key, &exchanges, draw.short()))
     }
