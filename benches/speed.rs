@@ -37,7 +37,10 @@ fn stream() -> Vec<u8> {
     let message = json!({"id": "msg_01XFDUDYJgAACzvnptvVoYEL", "type": "message", "role": "assistant", "content": [],
         "model": "deepseek-chat", "stop_reason": null, "stop_sequence": null, "usage": usage});
     event("message_start", json!({"type": "message_start", "message": message}));
-    event("content_block_start", json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}));
+    event(
+        "content_block_start",
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    );
     for n in 0..4000 {
         if n % 200 == 0 {
             event("ping", json!({"type": "ping"}));
@@ -77,7 +80,5 @@ fn judge_recording(bencher: Bencher) {
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn whole_run(bencher: Bencher) {
     let exchanges = RECORDING.exchanges.len();
-    bencher
-        .counter(ItemsCount::new(exchanges))
-        .bench_local(|| RUNTIME.block_on(record(target("deepseek"), &[])));
+    bencher.counter(ItemsCount::new(exchanges)).bench_local(|| RUNTIME.block_on(record(target("deepseek"), &[])));
 }

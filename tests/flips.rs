@@ -118,15 +118,19 @@ fn flip_all(name: &'static str) {
     assert!(problems.is_empty(), "on the ground of {name}:\n{}", problems.join("\n"));
 }
 
-/// Puts flips together that do not work through one another.
+/// Puts flips together that do not work through one another, and lie far apart in the tables: neighbours meet often.
 fn batches(flips: &[Flip], most: usize) -> Vec<Vec<Flip>> {
-    let mut batches: Vec<Vec<Flip>> = Vec::new();
-    for flip in flips {
+    let mut batches: Vec<Vec<Flip>> = vec![Vec::new(); flips.len().div_ceil(most)];
+    for (nth, flip) in flips.iter().enumerate() {
         let related = |other: &Flip| {
             other.row == flip.row || works_through(other.row, flip.row) || works_through(flip.row, other.row)
         };
-        match batches.iter_mut().find(|batch| batch.len() < most && !batch.iter().any(related)) {
-            Some(batch) => batch.push(*flip),
+        let count = batches.len();
+        let place = (nth..nth + count)
+            .map(|place| place % count)
+            .find(|place| batches[*place].len() < most && !batches[*place].iter().any(related));
+        match place {
+            Some(place) => batches[place].push(*flip),
             None => batches.push(vec![*flip]),
         }
     }
@@ -163,10 +167,9 @@ fn may_follow(row: &str, verdict: &Verdict, flip: Flip) -> bool {
                 && refused_for_it()
         }
         VerdictStatus::Rejected => flip.status == VerdictStatus::Rejected && works_through(row, flip.row),
-        VerdictStatus::Supported
-        | VerdictStatus::Ignored
-        | VerdictStatus::Substituted
-        | VerdictStatus::Skipped => false,
+        VerdictStatus::Supported | VerdictStatus::Ignored | VerdictStatus::Substituted | VerdictStatus::Skipped => {
+            false
+        }
     }
 }
 
@@ -180,7 +183,9 @@ fn works_through(row: &str, other: &str) -> bool {
 fn refused_path(reason: &str) -> Option<String> {
     let (before, _) = reason.split_once(": not supported by this endpoint")?;
     let place = before.rsplit(' ').next()?;
-    Some(place.split('.').filter(|part| part.parse::<u32>().is_err() && *part != "custom").collect::<Vec<_>>().join("."))
+    Some(
+        place.split('.').filter(|part| part.parse::<u32>().is_err() && *part != "custom").collect::<Vec<_>>().join("."),
+    )
 }
 
 fn ends_with_row(path: &str, row: &str) -> bool {
