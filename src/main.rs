@@ -1,7 +1,7 @@
 //! The binary: gathers what the environment says, hands it to the library, and turns the end into an exit code.
 //! Nothing below this file looks at the environment, the clock's randomness or the terminal.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,6 +25,12 @@ fn main() -> ExitCode {
         interactive: std::io::stderr().is_terminal(),
         entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),
     };
-    let exit = catch_unwind(|| cli::main(std::env::args_os(), &environment)).unwrap_or(Exit::Fault);
+    let exit = catch_unwind(|| cli::main(std::env::args_os(), &environment)).unwrap_or_else(|_| {
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: this is a fault of fieldtest itself, not of the endpoint; please report it with the lines above"
+        );
+        Exit::Fault
+    });
     ExitCode::from(exit.code())
 }

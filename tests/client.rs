@@ -1,5 +1,7 @@
 //! The client against servers that behave, and servers that do not: real sockets on loopback, public API only.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

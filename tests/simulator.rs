@@ -1,5 +1,7 @@
 //! The simulator on its socket, with a real HTTP client: what only the wire shows.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

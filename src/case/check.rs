@@ -59,7 +59,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<String> {
     let own_words = |arm: &Arm| arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages");
     let base_words = e.ask.is_some() || e.turns.is_some() || own_words(&e.base);
     for (name, arm) in arms(e) {
-        if !base_words && !own_words(arm) && !(name == "insist" || name == "narrow" || name == "widen") {
+        if !(base_words || own_words(arm) || matches!(name, "insist" | "narrow" | "widen")) {
             problems.push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row"));
         }
         if arm.ask.is_some() && arm.turns.is_some() {
@@ -114,7 +114,7 @@ fn texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
         predicate(p, visit);
     }
     e.partial.iter().for_each(|p| predicate(&p.when, visit));
-    e.genuine.iter().for_each(|g| predicate(&g.when, visit));
+    e.genuine.iter().flat_map(|g| [&g.when, &g.carries]).for_each(|p| predicate(p, visit));
 }
 
 fn arm(arm: &Arm, visit: &mut dyn FnMut(&str)) {
@@ -145,8 +145,8 @@ fn value(v: &Value, visit: &mut dyn FnMut(&str)) {
 
 fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let Predicate { text, stop_reason, stop_sequence, blocks, call, usage, streamed: _, any, not } = p;
-    if let Some(TextTest { contains, lacks }) = text {
+    let Predicate { text, thinking, stop_reason, stop_sequence, blocks, call, usage, streamed: _, any, not } = p;
+    for TextTest { contains, lacks, words: _ } in text.iter().chain(thinking) {
         contains.iter().chain(lacks).for_each(|t| visit(t));
     }
     stop_reason.iter().chain(stop_sequence).for_each(|t| visit(t));

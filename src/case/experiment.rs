@@ -255,6 +255,9 @@ pub struct Genuine {
     pub first: Arm,
     /// What the first answer must show for the second request to make sense.
     pub when: Predicate,
+    /// True of a first answer whose block holds what the second asks for, and nothing else of it does: only then can
+    /// the effect tell whether the block was read.
+    pub carries: Predicate,
     /// The request that hands it back; `{{first.content}}` stands for the first answer's content.
     pub then: Arm,
 }
@@ -313,6 +316,9 @@ pub struct Predicate {
     /// The text of the answer.
     #[serde(default)]
     pub text: Option<TextTest>,
+    /// The text of its thinking blocks.
+    #[serde(default)]
+    pub thinking: Option<TextTest>,
     /// `stop_reason`
     #[serde(default)]
     pub stop_reason: Option<String>,
@@ -349,6 +355,9 @@ pub struct TextTest {
     /// None of these is in it.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// How many words it has; a word is at least one token.
+    #[serde(default)]
+    pub words: Option<Count>,
 }
 
 /// A test of a tool call.

@@ -109,9 +109,11 @@ struct ClaimPlaces {
     places: BTreeMap<String, (usize, usize)>,
 }
 
-/// A target file, read again for the places of its claims alone.
+/// A target file, read again for the places of what is in it alone.
 #[derive(Deserialize)]
 struct TargetPlaces {
+    name: Spanned<IgnoredAny>,
+    sources: Spanned<IgnoredAny>,
     #[serde(default)]
     claims: BTreeMap<String, Spanned<IgnoredAny>>,
 }
@@ -143,10 +145,12 @@ impl Loader {
             let id = experiment.id().to_owned();
             let at = Place::of(text, experiment.row.defined.line() as usize, experiment.row.defined.column() as usize);
             if !self.seen.insert(format!("row {id}")) {
-                errors.push(CaseError::at(file, at, format!("row `{id}` is decided twice")).help(format!(
-                    "the other experiment stands in {}; a row has one",
-                    self.row_files.get(&id).map_or("this file", String::as_str)
-                )));
+                let first = self.catalog.experiment(&id).map_or(0, |other| other.row.defined.line());
+                let other = self.row_files.get(&id).map_or(file, String::as_str);
+                errors.push(
+                    CaseError::at(file, at, format!("row `{id}` is decided twice"))
+                        .help(format!("the other experiment stands in {other}:{first}; a row has one")),
+                );
                 continue;
             }
             for problem in super::check::problems(&experiment) {
@@ -168,22 +172,26 @@ impl Loader {
 
     fn add_target(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
         let target: Target = parse(file, text)?;
+        let places: TargetPlaces = parse(file, text)?;
+        let at = |value: &Spanned<IgnoredAny>| {
+            Place::of(text, value.defined.line() as usize, value.defined.column() as usize)
+        };
         if !self.seen.insert(format!("target {}", target.name)) {
-            return Err(CaseError::file(file, format!("there is already a target `{}`", target.name)));
+            let other = self.claim_places.get(&target.name).map_or("this file", |places| places.file.as_str());
+            let what = format!("there is already a target `{}`", target.name);
+            return Err(CaseError::at(file, at(&places.name), what).help(format!("it stands in {other}")));
         }
         if target.name.is_empty() || !target.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            errors.push(CaseError::file(
-                file,
-                format!("`{}` cannot be a target's name: letters, digits, `-`, `_` and `.` can", target.name),
-            ));
+            let what = format!("`{}` cannot be a target's name: letters, digits, `-`, `_` and `.` can", target.name);
+            errors.push(CaseError::at(file, at(&places.name), what));
         }
         if target.sources.is_empty() {
-            errors.push(CaseError::file(
+            errors.push(CaseError::at(
                 file,
+                at(&places.sources),
                 "`sources` is empty: a claim without a source cannot be held against anyone",
             ));
         }
-        let places: TargetPlaces = parse(file, text)?;
         let places = places
             .claims
             .iter()
@@ -226,26 +234,30 @@ impl Loader {
 
 fn text_of(file: &CaseFile) -> Result<&str, CaseError> {
     if file.bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(CaseError::file(
-            &file.name,
-            format!("the file is larger than {} KiB, which no case file needs to be", MAX_FILE_BYTES / 1024),
-        ));
+        let what = format!("the file goes on past {} KiB, which no case file needs", MAX_FILE_BYTES / 1024);
+        return Err(CaseError::at(&file.name, end_of(&file.bytes[..MAX_FILE_BYTES as usize]), what));
     }
-    std::str::from_utf8(&file.bytes).map_err(|e| {
-        let before = String::from_utf8_lossy(&file.bytes[..e.valid_up_to()]).into_owned();
-        let line = before.matches('\n').count() + 1;
-        let shown = before.rsplit('\n').next().unwrap_or_default().to_owned();
-        let column = shown.chars().count() + 1;
-        CaseError::at(&file.name, Place { line, column, text: shown }, "the file is not UTF-8 from here on")
+    let text = std::str::from_utf8(&file.bytes).map_err(|e| {
+        CaseError::at(&file.name, end_of(&file.bytes[..e.valid_up_to()]), "the file is not UTF-8 from here on")
             .help("save it as UTF-8")
-    })
+    })?;
+    if text.trim().is_empty() {
+        return Err(CaseError::at(&file.name, Place::of(text, 1, 1), "the file is empty"));
+    }
+    Ok(text)
+}
+
+/// The place where these first bytes of a file end.
+fn end_of(bytes: &[u8]) -> Place {
+    let line = bytes.iter().filter(|b| **b == b'\n').count() + 1;
+    let last = bytes.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    let text = String::from_utf8_lossy(last).into_owned();
+    Place { line, column: text.chars().count() + 1, text }
 }
 
 fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
     serde_yaml::from_str_with_options(text, options()).map_err(|e| {
-        let message = e.without_snippet().to_string();
-        // The parser puts the place at the end of its message; ours stands at the front.
-        let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
+        let message = super::wording::message(&e);
         match e.location() {
             Some(at) => CaseError::at(file, Place::of(text, at.line() as usize, at.column() as usize), message),
             None => CaseError::file(file, message),

@@ -11,6 +11,7 @@ mod schema;
 mod target;
 mod template;
 mod vocabulary;
+mod wording;
 
 pub use error::{CaseError, CaseErrors, Place};
 pub use experiment::{

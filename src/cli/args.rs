@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
@@ -51,20 +52,21 @@ impl SelectArgs {
             globs.add(glob);
         }
         let globs = globs.build().map_err(|e| CliError::Usage(format!("--select: {e}")))?;
-        let rows: Vec<&CatalogRow> = catalog
-            .rows
-            .iter()
+        let named = || catalog.rows.iter().filter(|row| self.select.is_empty() || globs.is_match(row.experiment.id()));
+        let rows: Vec<&CatalogRow> = named()
             .filter(|row| match row.experiment.requires {
                 Some(crate::case::Requirement::MaxOutputTokens) => max_output_tokens.is_some(),
                 None => true,
             })
-            .filter(|row| self.select.is_empty() || globs.is_match(row.experiment.id()))
             .collect();
         if rows.is_empty() {
-            return Err(CliError::Usage(format!(
-                "--select {} selects no row; `fieldtest rows` lists them",
-                self.select.join(" --select ")
-            )));
+            let why = match named().next() {
+                None => "selects no row; `fieldtest rows` lists them",
+                Some(_) => {
+                    "selects only rows that need `limits: max_output_tokens` in the target's file, which states none"
+                }
+            };
+            return Err(CliError::Usage(format!("--select {} {why}", self.select.join(" --select "))));
         }
         Ok(rows)
     }
@@ -80,16 +82,16 @@ pub struct EndpointArgs {
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
     /// The target's name in the results, where only a base URL is given; else its host and port.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
     pub name: Option<String>,
     /// The model to ask for, instead of the target's.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
     pub model: Option<String>,
     /// Whose claims to hold the verdicts against, instead of the target's own.
     #[arg(long, value_name = "TARGET")]
     pub claims: Option<String>,
     /// The environment variable that holds the credential.
-    #[arg(long, value_name = "VAR", conflicts_with = "api_key_file")]
+    #[arg(long, value_name = "VAR", value_parser = NonEmpty::new(), conflicts_with = "api_key_file")]
     pub api_key_env: Option<String>,
     /// A file that holds the credential.
     #[arg(long, value_name = "FILE")]
@@ -101,7 +103,7 @@ pub struct EndpointArgs {
     #[arg(long)]
     pub simulate: bool,
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub answer_tokens: u32,
 }
 
@@ -210,6 +212,14 @@ pub fn parse_confidence(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(p) if (0.5..1.0).contains(&p) => Ok(p),
         _ => Err("expected a number from 0.5 up to, but not including, 1".to_owned()),
+    }
+}
+
+/// An amount of money that can be spent.
+pub fn parse_dollars(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(dollars) if dollars > 0.0 && dollars.is_finite() => Ok(dollars),
+        _ => Err("expected a number of US dollars above 0, `0.50` for instance".to_owned()),
     }
 }
 

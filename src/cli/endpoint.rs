@@ -43,7 +43,7 @@ pub enum Place {
         credential: Option<SecretString>,
     },
     /// In this process.
-    Simulated(Target),
+    Simulated(Box<Target>),
 }
 
 /// Resolves the arguments.
@@ -65,7 +65,11 @@ pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment
                 return Err(CliError::Usage(format!("target `{name}` is named twice")));
             }
             let of = target(catalog, name)?;
-            let place = if bare || args.simulate { Place::Simulated(of.clone()) } else { live(of, args, environment)? };
+            let place = if bare || args.simulate {
+                Place::Simulated(Box::new(of.clone()))
+            } else {
+                live(of, args, environment)?
+            };
             Ok(tested(args, args.name.as_deref().unwrap_or(name), place, Some(of), claims.or(Some(of))))
         })
         .collect()
@@ -96,7 +100,8 @@ fn resolve_url(
     Ok(tested(args, &name, place, of, claims.or(of)))
 }
 
-fn target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliError> {
+/// The target of this name.
+pub fn target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliError> {
     catalog.targets.get(name).ok_or_else(|| {
         let known: Vec<&str> = catalog.targets.keys().map(String::as_str).collect();
         CliError::Usage(format!("there is no target `{name}`; there are: {}", known.join(", ")))
@@ -107,6 +112,7 @@ fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<P
     let Some(base_url) = of.base_url.clone() else {
         return Err(CliError::Usage(format!("target `{}` has no base_url: give --base-url, or --simulate", of.name)));
     };
+    BaseUrl::parse(&base_url).map_err(|e| CliError::Usage(format!("target `{}`: {e}", of.name)))?;
     let credential = match credential(args, environment)? {
         Some(credential) => credential,
         None => secret::from_variables(&of.auth.env, environment.variable).map_err(|e| {
@@ -122,6 +128,14 @@ fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<P
 
 fn credential(args: &EndpointArgs, environment: &Environment) -> Result<Option<SecretString>, CliError> {
     let read = match (&args.api_key_env, &args.api_key_file) {
+        // Who puts the credential itself there is not to find it in a log.
+        (Some(variable), _) if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+            return Err(CliError::Usage(
+                "--api-key-env takes the name of an environment variable, and what is given is none; the credential \
+                 itself belongs into the variable, never on the command line"
+                    .to_owned(),
+            ));
+        }
         (Some(variable), _) => secret::from_variables(std::slice::from_ref(variable), environment.variable),
         (None, Some(file)) => secret::from_file(file),
         (None, None) => return Ok(None),

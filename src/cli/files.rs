@@ -10,6 +10,9 @@ use crate::engine::recording::{self, Recording};
 
 /// Reads a folder of case files: `experiments/*.yaml` and `targets/*.yaml`.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
+    if !folder.is_dir() {
+        return Err(CliError::Usage(format!("--cases {}: there is no such folder", folder.display())));
+    }
     let mut files = Vec::new();
     for (name, kind) in [("experiments", FileKind::Experiments), ("targets", FileKind::Target)] {
         let below = folder.join(name);
@@ -23,6 +26,10 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
             .collect();
         paths.sort();
         for path in paths {
+            // Opening a pipe would wait for somebody to write into it.
+            if !path.is_file() {
+                return Err(CliError::Usage(format!("{}: expected a file", path.display())));
+            }
             let mut bytes = Vec::new();
             // One byte past the bound is enough to know that the file is too large.
             File::open(&path)
@@ -42,6 +49,9 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
 
 /// Makes a folder, and makes sure that files can be written into it.
 pub fn writable(folder: &Path) -> Result<(), CliError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(CliError::Usage(format!("cannot write into {}: it is no folder", folder.display())));
+    }
     let probe = folder.join(".fieldtest-write-test");
     fs::create_dir_all(folder)
         .and_then(|()| File::create(&probe))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::{CaseArgs, OutputArgs};
+use super::endpoint::target;
 use super::{CliError, Environment, Exit, files, output};
 use crate::engine::judge;
 
@@ -28,11 +29,7 @@ pub struct JudgeArgs {
 /// Runs the command.
 pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
-    let claims = args
-        .claims
-        .as_ref()
-        .map(|name| catalog.targets.get(name).ok_or_else(|| CliError::Usage(format!("there is no target `{name}`"))))
-        .transpose()?;
+    let claims = args.claims.as_ref().map(|name| target(&catalog, name)).transpose()?;
     files::writable(&args.output.out)?;
     let mut all = Vec::new();
     for path in &args.recordings {
@@ -41,10 +38,11 @@ pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliErro
             recording.header.claims = Some(claims.clone());
         }
         let results = judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
-        output::write_results(&args.output, &results)?;
         all.push(results);
     }
+    output::write_all_results(&args.output, &all, |_, _| false)?;
     output::write_reports(&args.output, &all, environment)?;
+    output::tell_shortfalls(&all);
     output::tell_files(&args.output.out, &args.output.format);
     Ok(output::exit_of(&all, args.output.strict))
 }

@@ -103,7 +103,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Plan(plan::PlanArgs),
     Judge(judge::JudgeArgs),
     Report(report::ReportArgs),

@@ -1,7 +1,7 @@
 //! What the commands say, and what they leave behind: the one door for printing and for reports.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{Format, OutputArgs};
 use super::{CliError, Environment, Exit, files};
@@ -17,9 +17,9 @@ pub fn say(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
-/// Prints to standard error.
+/// Prints to standard error. What a server wrote may stand in the text, so nothing in it moves the cursor.
 pub fn warn(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+    let _ = writeln!(std::io::stderr(), "{}", report::visible(text.as_ref()));
 }
 
 /// Writes one target's results, as soon as there are any.
@@ -30,11 +30,47 @@ pub fn write_results(out: &OutputArgs, results: &Results) -> Result<(), CliError
     files::write(&out.out.join(report::file_name(&results.target.name)), &report::json::render(results))
 }
 
-/// Makes the reports over all targets.
-pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
-    if out.format.contains(&Format::Markdown) {
-        files::write(&out.out.join("matrix.md"), &report::markdown::render(results))?;
+/// Writes the results of several runs, which may be of the same target: later ones get a number then. A path that is
+/// `taken`, for the run at an index, is passed over.
+pub fn write_all_results(
+    out: &OutputArgs,
+    all: &[Results],
+    taken: impl Fn(usize, &Path) -> bool,
+) -> Result<(), CliError> {
+    if !out.format.contains(&Format::Json) {
+        return Ok(());
     }
+    let mut used: Vec<PathBuf> = Vec::new();
+    for (i, results) in all.iter().enumerate() {
+        let name = &results.target.name;
+        let path = std::iter::once(name.clone())
+            .chain((2..).map(|n| format!("{name}-{n}")))
+            .map(|name| out.out.join(report::file_name(&name)))
+            .find(|path| !used.contains(path) && !taken(i, path));
+        if let Some(path) = path {
+            files::write(&path, &report::json::render(results))?;
+            used.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Says why results are less than was asked for, where they are.
+pub fn tell_shortfalls(all: &[Results]) {
+    for results in all {
+        let name = &results.target.name;
+        match (&results.partial, results.rows.first()) {
+            (Some(why), _) => warn(format!("{name}: partial results: {why}")),
+            (None, Some(row)) if results.summary.decided == 0 => {
+                warn(format!("{name}: no row could be decided: {}: {}", row.id, row.verdict.reason));
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+/// Makes the reports over all targets: first what is shown, then what is written, which may fail.
+pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
     if out.format.contains(&Format::Terminal) {
         let style = TerminalStyle {
             width: environment.terminal_width.unwrap_or(PLAIN_WIDTH).max(60),
@@ -42,6 +78,9 @@ pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Enviro
             unicode: true,
         };
         say(report::terminal::render(results, style).trim_end());
+    }
+    if out.format.contains(&Format::Markdown) {
+        files::write(&out.out.join("matrix.md"), &report::markdown::render(results))?;
     }
     Ok(())
 }

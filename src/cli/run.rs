@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs, parse_confidence};
+use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs, parse_confidence, parse_dollars};
 use super::endpoint::{Place, Tested, resolve};
 use super::listeners::{Memory, Progress, RecordingFile};
 use super::{CliError, Environment, Exit, files, output};
@@ -44,13 +44,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     token_rate: Option<u32>,
     /// Stop after this many requests.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_requests: Option<u64>,
     /// Stop after this many input and output tokens.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_tokens: Option<u64>,
     /// Stop after this many US dollars; needs the target's prices.
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", value_parser = parse_dollars, allow_negative_numbers = true)]
     max_cost: Option<f64>,
     /// Seconds until a request is given up.
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -83,6 +83,11 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
             "--max-cost needs the prices of every target, in its file under `prices`".to_owned(),
         ));
     }
+    // What can be wrong is found out for every target before anything is sent to the first.
+    let selected: Vec<Vec<&CatalogRow>> = targets
+        .iter()
+        .map(|tested| args.select.rows(&catalog, tested.settings.max_output_tokens))
+        .collect::<Result<_, _>>()?;
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;
     files::writable(folder)?;
@@ -91,22 +96,19 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         .build()
         .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))?;
     let mut all = Vec::new();
-    for tested in &targets {
-        let rows = args.select.rows(&catalog, tested.settings.max_output_tokens)?;
-        let results = runtime.block_on(one(args, environment, &catalog, tested, &rows, folder))?;
-        output::write_results(&args.output, &results)?;
-        let interrupted = results.partial.as_deref().is_some_and(|p| p.contains("interrupted"));
+    let mut written = Ok(());
+    for (tested, rows) in targets.iter().zip(&selected) {
+        let (results, ended) = runtime.block_on(one(args, environment, &catalog, tested, rows, folder))?;
+        // A file that cannot be written any more costs nobody the results: they are still shown below.
+        written = written.and(output::write_results(&args.output, &results));
         all.push(results);
-        if interrupted {
+        if ended == Ended::Interrupted {
             break;
         }
     }
-    output::write_reports(&args.output, &all, environment)?;
-    for results in &all {
-        if let Some(why) = &results.partial {
-            output::warn(format!("{}: partial results: {why}", results.target.name));
-        }
-    }
+    let reports = output::write_reports(&args.output, &all, environment);
+    output::tell_shortfalls(&all);
+    written.and(reports)?;
     output::tell_files(&args.output.out, &args.output.format);
     Ok(output::exit_of(&all, args.output.strict))
 }
@@ -119,7 +121,7 @@ async fn one(
     tested: &Tested,
     rows: &[&CatalogRow],
     folder: &std::path::Path,
-) -> Result<Results, CliError> {
+) -> Result<(Results, Ended), CliError> {
     let started = Instant::now();
     // The simulation lives as long as this function.
     let (base_url, credential, _simulation) = match &tested.place {
@@ -207,18 +209,35 @@ async fn one(
     if finished.ended == Ended::Interrupted {
         output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
     }
-    judge(catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))
+    let results = judge(catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
+    Ok((results, finished.ended))
 }
 
 /// The first signal ends the run with what it has; the second ends the process.
 async fn stop_on_signal(stop: Stop) {
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if signal().await.is_ok() {
         stop.stop();
         output::warn("\nstopping: results so far will be written (press again to quit at once)");
     }
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if signal().await.is_ok() {
         std::process::exit(i32::from(Exit::Untested.code()));
     }
+}
+
+/// Ctrl-C, or the word to end that CI systems and containers send.
+#[cfg(unix)]
+async fn signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 fn now() -> String {

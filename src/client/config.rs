@@ -49,7 +49,7 @@ pub struct ClientConfig {
 
 impl ClientConfig {
     /// A configuration for this base URL with nothing else set: no credential, a time-out of 600 s, four retries, four
-    /// requests at once, no rate limit, 16 MiB of each body, the system's proxies, a run that starts now.
+    /// requests at once, no rate limit, 4 MiB of each body (an answer of 1,024 tokens is a twentieth of that), the system's proxies, a run that starts now.
     pub fn new(base_url: impl Into<String>, scheme: Scheme) -> Self {
         Self {
             base_url: base_url.into(),
@@ -61,7 +61,7 @@ impl ClientConfig {
             concurrency: 4,
             requests_per_minute: None,
             tokens_per_minute: None,
-            kept_bytes: 16 * 1024 * 1024,
+            kept_bytes: 4 * 1024 * 1024,
             proxies: true,
             run_started: Instant::now(),
         }

@@ -133,11 +133,12 @@ impl Peer {
         let (at, seconds) = (&self.at, timeout.as_secs_f64());
         let message = match phase {
             Phase::Sending => format!(
-                "no answer from {at} within {seconds} s: is the server stuck or overloaded? A longer time-out may help"
+                "no answer from {at} within {seconds} s: is the server stuck or overloaded? A longer time-out \
+                 (--timeout) may help"
             ),
             Phase::Reading(n) => format!(
                 "the answer from {at} was not complete within {seconds} s ({n} bytes came): does it end? A longer \
-                 time-out may help"
+                 time-out (--timeout) may help"
             ),
         };
         failure(FailureKind::Timeout, message)
@@ -145,7 +146,11 @@ impl Peer {
 
     /// The failure of a body that is larger than what is kept.
     pub(super) fn too_large(&self, kept_bytes: usize) -> Failure {
-        let message = format!("the body from {} is larger than {kept_bytes} bytes; the rest was not read", self.at);
+        let message = format!(
+            "the body from {} is larger than {kept_bytes} bytes, far more than the answer to a short question needs; the \
+             rest was not read",
+            self.at
+        );
         failure(FailureKind::TooLarge, message)
     }
 }

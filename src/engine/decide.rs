@@ -19,6 +19,8 @@ pub struct Facts {
     pub confidence: f64,
     /// What the endpoint does with invented keys.
     pub strictness: Strictness,
+    /// True where the model was seen to repeat what the user's own message says.
+    pub model_reads: bool,
     /// False where the endpoint's meter was seen to count what no model reads (an invented key).
     pub meter_trusted: bool,
 }

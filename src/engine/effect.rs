@@ -11,11 +11,12 @@ use crate::wire::message::Message;
 /// True when everything that the predicate says holds of the message. `values` are the trial's drawn values.
 pub fn holds(predicate: &Predicate, message: &Message, values: &BTreeMap<String, String>) -> bool {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let Predicate { text, stop_reason, stop_sequence, blocks, call, usage, streamed, any, not } = predicate;
+    let Predicate { text, thinking, stop_reason, stop_sequence, blocks, call, usage, streamed, any, not } = predicate;
     let same = |wanted: &Option<String>, seen: &Option<String>| {
         wanted.as_ref().is_none_or(|wanted| seen.as_deref() == Some(fill_short(wanted, values).as_str()))
     };
     text.as_ref().is_none_or(|test| text_holds(test, &message.text(), values))
+        && thinking.as_ref().is_none_or(|test| text_holds(test, &message.thinking(), values))
         && same(stop_reason, &message.stop_reason)
         && same(stop_sequence, &message.stop_sequence)
         && blocks.iter().all(|(kind, count)| count.admits(message.blocks(kind).count() as u64))
@@ -28,7 +29,9 @@ pub fn holds(predicate: &Predicate, message: &Message, values: &BTreeMap<String,
 
 fn text_holds(test: &TextTest, text: &str, values: &BTreeMap<String, String>) -> bool {
     let there = |wanted: &String| contains(text, &fill_short(wanted, values));
-    test.contains.iter().all(there) && !test.lacks.iter().any(there)
+    test.contains.iter().all(there)
+        && !test.lacks.iter().any(there)
+        && test.words.is_none_or(|count| count.admits(text.split_whitespace().count() as u64))
 }
 
 /// True when `wanted` stands in `text`, word by word: case and punctuation do not matter, word borders do. A longer
@@ -58,7 +61,10 @@ fn call_holds(test: &CallTest, block: &Value, values: &BTreeMap<String, String>)
             match seen {
                 _ if wanted.is_empty() => true,
                 Value::String(text) => contains(text, &wanted),
-                other => other.to_string() == wanted,
+                other => {
+                    let written = other.to_string();
+                    written == wanted
+                }
             }
         })
 }

@@ -2,6 +2,7 @@
 //! usage meter as a second witness, and challenges where there is no channel that is known to work.
 
 use super::decide::{Facts, Step, Try, decided, inconclusive, rejected};
+use super::effect::holds;
 use super::meter::{Meter, read_meter};
 use super::recording::ArmKind;
 use super::sequential::{Accounts, Counts, Prior, Weight, weigh};
@@ -10,7 +11,7 @@ use super::undecided::Undecided;
 use super::validation;
 use crate::case::{Chance, Experiment, VerdictStatus};
 use crate::report::results::{Evidence, Verdict};
-use crate::wire::message::Refusal;
+use crate::wire::message::{Reading, Refusal};
 
 /// Trials of one arm after which a row is given up.
 pub(super) const TRIAL_LIMIT: u32 = 12;
@@ -236,9 +237,8 @@ impl<'a> Rule<'a> {
         let Some(trial) = self.trials.iter().find(|t| t.arm == ArmKind::Genuine) else {
             return self.send(ArmKind::Genuine);
         };
-        let verdict = rejected(self.experiment.id(), refusal, self.facts);
+        let mut verdict = rejected(self.experiment.id(), refusal, self.facts);
         if trial.steps.len() < 2 {
-            let mut verdict = verdict;
             verdict.qualifiers.push("the endpoint made no such block of its own that could be handed back".to_owned());
             return Step::Done(verdict);
         }
@@ -259,6 +259,52 @@ impl<'a> Rule<'a> {
                 ),
             ),
         })
+    }
+
+    /// The made-up block was accepted and had no effect. Some gateways take out what they cannot verify: only the
+    /// endpoint's own block can tell whether the field is passed over.
+    fn unless_genuine(&self, ignored: Verdict) -> Step {
+        let Some(genuine) = &self.experiment.genuine else { return Step::Done(ignored) };
+        let Some(trial) = self.trials.iter().find(|t| t.arm == ArmKind::Genuine) else {
+            return self.send(ArmKind::Genuine);
+        };
+        let (Some(Reading::Message(first)), Some(Reading::Message(second))) = (trial.steps.first(), trial.steps.get(1))
+        else {
+            return Step::Done(match trial.steps.get(1) {
+                // The endpoint makes no such block: there is none but made-up ones.
+                None => ignored,
+                Some(_) => inconclusive(
+                    Undecided::TreatmentFailed,
+                    format!("{}; but the endpoint's own block, handed back, brings no message", ignored.reason),
+                ),
+            });
+        };
+        let holds = |predicate, message| holds(predicate, message, &trial.values);
+        if !holds(&genuine.carries, first) {
+            return Step::Done(inconclusive(
+                Undecided::ModelDoesNotShow,
+                format!(
+                    "{}; the endpoint's own block might be treated otherwise, but holds nothing to ask for",
+                    ignored.reason
+                ),
+            ));
+        }
+        if self.experiment.effect.as_ref().is_some_and(|effect| holds(effect, second)) {
+            let told = "the endpoint's own block, handed back, is read".to_owned();
+            let mut verdict = decided(VerdictStatus::Supported, Evidence::Effect, None, told);
+            verdict.qualifiers.push(format!("a made-up block is accepted and passed over: {}", ignored.reason));
+            return Step::Done(verdict);
+        }
+        if self.positive.counts.shows == 0 {
+            return Step::Done(inconclusive(
+                Undecided::ModelDoesNotShow,
+                format!(
+                    "{}; the endpoint's own block might be treated otherwise, which this model does not show",
+                    ignored.reason
+                ),
+            ));
+        }
+        Step::Done(ignored)
     }
 
     fn accounts(&self) -> Accounts {
@@ -301,7 +347,7 @@ impl<'a> Rule<'a> {
                 )));
             }
             Weight::PassedOver(confidence) if could && t.fails >= least => {
-                return Some(Step::Done(self.ignored(Evidence::Effect, Some(confidence), meter)));
+                return Some(self.unless_genuine(self.ignored(Evidence::Effect, Some(confidence), meter)));
             }
             Weight::Honoured(_) | Weight::PassedOver(_) | Weight::Open => {}
         }
@@ -310,10 +356,14 @@ impl<'a> Rule<'a> {
             return Some(Step::Done(self.ignored(Evidence::Effect, None, meter)));
         }
         // Model and meter both say that nothing arrived.
-        if t.shows == 0 && t.fails >= 2 && p.shows >= 2 && p.fails == 0 && meter == Some(Meter::Flat) {
-            if let Weight::PassedOver(confidence) = weigh(log - METER_ODDS.ln(), self.facts.confidence) {
-                return Some(Step::Done(self.ignored(Evidence::Effect, Some(confidence), meter)));
-            }
+        if t.shows == 0
+            && t.fails >= 2
+            && p.shows >= 2
+            && p.fails == 0
+            && meter == Some(Meter::Flat)
+            && let Weight::PassedOver(confidence) = weigh(log - METER_ODDS.ln(), self.facts.confidence)
+        {
+            return Some(self.unless_genuine(self.ignored(Evidence::Effect, Some(confidence), meter)));
         }
         None
     }
@@ -331,7 +381,7 @@ impl<'a> Rule<'a> {
             }
         }
         if t.answered() >= TRIAL_LIMIT {
-            return Step::Done(self.by_meter().unwrap_or_else(|| {
+            return self.meter_or(|| {
                 inconclusive(
                     Undecided::TrialLimit,
                     format!(
@@ -346,7 +396,7 @@ impl<'a> Rule<'a> {
                         p.counts.trials()
                     ),
                 )
-            }));
+            });
         }
         // What shows by itself now and then must be known well before "now and then" can be ruled out; the more so
         // where the treatment arm is of two minds.
@@ -377,10 +427,10 @@ impl<'a> Rule<'a> {
             )));
         }
         if p.void.len() as u32 >= VOID_LIMIT && p.counts.trials() == 0 {
-            return Some(Step::Done(self.by_meter().unwrap_or_else(|| void("positive", &p.void))));
+            return Some(self.meter_or(|| void("positive", &p.void)));
         }
         if p.counts.shows == 0 && p.counts.fails >= 3 && t.counts.shows == 0 && t.counts.fails >= 2 {
-            return Some(Step::Done(self.by_meter().unwrap_or_else(|| {
+            return Some(self.meter_or(|| {
                 inconclusive(
                     Undecided::ModelDoesNotShow,
                     format!(
@@ -389,7 +439,7 @@ impl<'a> Rule<'a> {
                         p.counts.trials()
                     ),
                 )
-            })));
+            }));
         }
         (p.counts.trials() < t.counts.trials().max(1) && p.answered() < TRIAL_LIMIT)
             .then(|| self.send(ArmKind::Positive))
@@ -452,9 +502,19 @@ impl<'a> Rule<'a> {
         )
     }
 
-    /// The meter's word, where the model has none.
+    /// The meter's word, where the model has none; else what `otherwise` says.
+    fn meter_or(&self, otherwise: impl FnOnce() -> Verdict) -> Step {
+        match self.by_meter() {
+            Some(verdict) if verdict.status == VerdictStatus::Ignored => self.unless_genuine(verdict),
+            Some(verdict) => Step::Done(verdict),
+            None => Step::Done(otherwise()),
+        }
+    }
+
+    /// The meter's verdict. It is heard only where there is a model behind it: a server that answers canned text may
+    /// count words as it likes.
     fn by_meter(&self) -> Option<Verdict> {
-        if self.treatment.counts.shows > 0 {
+        if self.treatment.counts.shows > 0 || !self.facts.model_reads {
             return None;
         }
         let told = "the model does not show the effect, but the usage meter moves with content that reaches it";
@@ -476,17 +536,17 @@ impl<'a> Rule<'a> {
     }
 
     fn supported(&self, confidence: Option<f64>) -> Verdict {
-        let (t, n) = (self.treatment.counts, self.negative.counts);
+        let (t, n) = (&self.treatment, &self.negative);
         let mut verdict = decided(
             VerdictStatus::Supported,
             Evidence::Effect,
             confidence,
             format!(
                 "the effect shows in {} of {} answers with the field, {} of {} without it",
-                t.shows,
-                t.trials(),
-                n.shows,
-                n.trials()
+                t.counts.shows,
+                t.answered(),
+                n.counts.shows,
+                n.answered()
             ),
         );
         if let Some(partial) = self.experiment.partial.as_ref().filter(|_| self.treatment.partial > 0) {

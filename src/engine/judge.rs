@@ -31,7 +31,7 @@ pub enum JudgeError {
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     let book = Book::new(recording);
-    let facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS));
+    let facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS), &book.trials(probes::CHANNEL));
     let mut judged = Vec::new();
     for id in &header.rows {
         let row =
@@ -104,17 +104,25 @@ fn partial(recording: &Recording) -> Option<String> {
 
 /// What the plainest request of the run brought instead of a message.
 fn plainest(recording: &Recording) -> String {
-    let trials = Book::new(recording).trials(probes::STRICTNESS);
-    match trials.first().and_then(|t| t.steps.last()) {
+    let book = Book::new(recording);
+    // The first request of all may already have found nobody.
+    let trials = [probes::STRICTNESS, probes::CHANNEL].map(|row| book.trials(row));
+    match trials.iter().flatten().next().and_then(|t| t.steps.last()) {
         Some(Reading::Refused(r)) => {
             let advice = match r.status {
                 401 | 403 => "; is the credential right, and in the header that the endpoint reads (--auth)?",
                 404 => "; are the base URL and the model right?",
-                _ => "",
+                400 | 422 => "; does the endpoint serve the model (--model)?",
+                429 => "; is the quota used up, or is a lower --rate or --concurrency needed?",
+                500.. => "; does the same run work later?",
+                _ => "; is the base URL right?",
             };
             format!("a plain request is answered with HTTP {}: {}{advice}", r.status, r.message)
         }
-        Some(Reading::Broken(why) | Reading::Failed(why)) => why.clone(),
+        Some(Reading::Broken(why)) => {
+            format!("{why}; is the base URL right, and is it the Messages API that answers there?")
+        }
+        Some(Reading::Failed(why)) => why.clone(),
         Some(Reading::Message(_)) | None => "no plain request was answered".to_owned(),
     }
 }
@@ -157,8 +165,8 @@ fn totals(recording: &Recording) -> Totals {
     for exchange in &recording.exchanges {
         totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
         let (input, output) = tokens(&read(exchange));
-        totals.input_tokens += input;
-        totals.output_tokens += output;
+        totals.input_tokens = totals.input_tokens.saturating_add(input);
+        totals.output_tokens = totals.output_tokens.saturating_add(output);
     }
     let prices = recording.header.claims.as_ref().filter(|_| !recording.header.simulated).and_then(|t| t.prices);
     totals.cost_usd =
@@ -220,8 +228,8 @@ impl<'a> Book<'a> {
             if let (true, Some((_, reading))) = (counted.insert(id), self.exchanges.get(id.as_str())) {
                 let (input, output) = tokens(reading);
                 cost.requests += 1;
-                cost.input_tokens += input;
-                cost.output_tokens += output;
+                cost.input_tokens = cost.input_tokens.saturating_add(input);
+                cost.output_tokens = cost.output_tokens.saturating_add(output);
             }
         }
         cost

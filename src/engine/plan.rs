@@ -11,9 +11,9 @@ use super::effect_rule::TRIAL_LIMIT;
 use super::recording::ArmKind;
 use crate::case::{CatalogRow, Chance, Combine, Experiment, Prices};
 
-/// Requests that every run sends before any row: the form of texts (one or two), and four about invented keys, one of
+/// Requests that every run sends before any row: the form of texts (one to eight), and four about invented keys, one of
 /// which rows share as their negative arm.
-const PROBES: (u64, u64) = (4, 6);
+const PROBES: (u64, u64) = (4, 11);
 
 /// What a run would send.
 #[derive(Debug, Clone, PartialEq, Serialize)]

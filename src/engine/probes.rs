@@ -53,27 +53,51 @@ pub fn strictness_arms() -> [Arm; 3] {
     ]
 }
 
-/// The form in which texts are to be sent, by the trials of `CHANNEL`; `None` while another trial is needed, whose arm
-/// is then `Treatment` for strings and `Positive` for blocks.
+/// How often each form is tried on a model that does not do as told.
+const CHANNEL_TRIALS: usize = 4;
+
+/// True when the answer says the label, and does not just say back the question.
+fn reads(trial: &Trial) -> bool {
+    let label = trial.values.get("label").map_or("", String::as_str);
+    trial.message().is_some_and(|m| {
+        let text = m.text();
+        effect::contains(&text, label) && !effect::contains(&text, "what is today's label")
+    })
+}
+
+/// The form in which texts are to be sent, by the trials of `CHANNEL`; or the arm that is still needed, `Treatment` for
+/// strings and `Positive` for blocks. Strings are what every client library's first example sends, so they are given
+/// up only where blocks are read and strings are not.
 pub fn channel(trials: &[Trial]) -> Result<Channel, ArmKind> {
-    let reads = |arm: ArmKind| {
-        trials.iter().find(|t| t.arm == arm).map(|t| {
-            let label = t.values.get("label").map_or("", String::as_str);
-            t.message().is_some_and(|m| effect::contains(&m.text(), label))
-        })
-    };
-    match (reads(ArmKind::Treatment), reads(ArmKind::Positive)) {
-        (None, _) => Err(ArmKind::Treatment),
-        (Some(true), _) => Ok(Channel::String),
-        (Some(false), None) => Err(ArmKind::Positive),
-        (Some(false), Some(true)) => Ok(Channel::Blocks),
-        // A model that cannot repeat a label tells nothing; strings are what every client library's first example sends.
-        (Some(false), Some(false)) => Ok(Channel::String),
+    let of = |arm: ArmKind| trials.iter().filter(move |t| t.arm == arm);
+    let read = |arm: ArmKind| of(arm).any(reads);
+    let refused = of(ArmKind::Treatment).any(|t| matches!(t.steps.first(), Some(Reading::Refused(_))));
+    let (strings, blocks) = (of(ArmKind::Treatment).count(), of(ArmKind::Positive).count());
+    // Where no answer comes at all, or no message in either form, trying on tells nothing.
+    let hopeless = unanswered(trials) || (strings > 0 && blocks > 0 && trials.iter().all(|t| t.message().is_none()));
+    if hopeless || read(ArmKind::Treatment) {
+        return Ok(Channel::String);
+    }
+    if read(ArmKind::Positive) && (refused || strings >= CHANNEL_TRIALS) {
+        return Ok(Channel::Blocks);
+    }
+    if strings == 0 || (strings <= blocks && strings < CHANNEL_TRIALS && !refused) {
+        Err(ArmKind::Treatment)
+    } else if blocks < CHANNEL_TRIALS {
+        Err(ArmKind::Positive)
+    } else {
+        Ok(Channel::String)
     }
 }
 
-/// What the trials of `STRICTNESS` say.
-pub fn facts(confidence: f64, trials: &[Trial]) -> Facts {
+/// True where the endpoint did not answer: the connection could not be made, broke or ran out of time, or the answer
+/// sends elsewhere.
+pub fn unanswered(trials: &[Trial]) -> bool {
+    trials.iter().any(|t| matches!(t.steps.last(), Some(Reading::Failed(_))))
+}
+
+/// What the trials of `STRICTNESS` and of `CHANNEL` say.
+pub fn facts(confidence: f64, trials: &[Trial], channel: &[Trial]) -> Facts {
     let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
     let answer = |n: u8| match of(ArmKind::Challenge(n)).and_then(|t| t.steps.last()) {
         Some(Reading::Message(_)) => Answer::Accepted,
@@ -88,6 +112,7 @@ pub fn facts(confidence: f64, trials: &[Trial]) -> Facts {
     Facts {
         confidence,
         strictness: Strictness { top_level: answer(0), tool: answer(1), block: answer(2) },
+        model_reads: channel.iter().any(reads),
         meter_trusted: !counts_unread(0) && !counts_unread(2),
     }
 }

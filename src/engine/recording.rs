@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read as _, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -199,25 +199,55 @@ pub enum RecordingError {
         what: String,
     },
     /// There is no header.
-    #[error("the file is empty, or its first line is no recording header of `{SCHEMA}`")]
+    #[error("its first line is no header of a recording (`{SCHEMA}`); what a run wrote as recording-*.jsonl has one")]
     NoHeader,
+    /// A trial is made of an exchange that is not there.
+    #[error("trial {trial} refers to exchange `{exchange}`, which is not in the file: was a line taken out?")]
+    Missing {
+        /// The trial.
+        trial: TrialKey,
+        /// The exchange.
+        exchange: String,
+    },
+}
+
+/// The longest line that is read: more than an exchange with all its retries ever takes.
+const MAX_LINE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The next line with its newline, empty at the end of the file.
+fn next_line(reader: &mut impl BufRead, line: usize) -> Result<Vec<u8>, RecordingError> {
+    let mut bytes = Vec::new();
+    reader.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut bytes)?;
+    if bytes.len() as u64 > MAX_LINE_BYTES {
+        let what = format!("it is longer than {} MiB, which no line of a recording is", MAX_LINE_BYTES >> 20);
+        return Err(RecordingError::Line { line, what });
+    }
+    Ok(bytes)
 }
 
 /// Reads a recording. A last line that was cut in the middle is passed over: the run was killed while writing it.
 ///
 /// # Errors
 /// Anything else that is wrong, with its line.
-pub fn read(reader: impl BufRead) -> Result<Recording, RecordingError> {
+pub fn read(mut reader: impl BufRead) -> Result<Recording, RecordingError> {
     let mut recording: Option<Recording> = None;
-    let mut lines = reader.lines().enumerate().peekable();
-    while let Some((index, text)) = lines.next() {
-        let (text, line) = (text?, index + 1);
+    for line in 1.. {
+        let text = next_line(&mut reader, line)?;
+        if text.is_empty() {
+            break;
+        }
         let wrong = |what: String| RecordingError::Line { line, what };
-        let parsed = match serde_json::from_str::<Line>(&text) {
+        let parsed = match serde_json::from_slice::<Line>(&text) {
             Ok(parsed) => parsed,
-            Err(_) if recording.is_some() && lines.peek().is_none() => break,
             Err(_) if recording.is_none() => return Err(RecordingError::NoHeader),
-            Err(e) => return Err(wrong(e.to_string())),
+            // Every line is written with its newline, so this one was cut while it was written.
+            Err(_) if text.last() != Some(&b'\n') => break,
+            Err(e) => {
+                let what = e.to_string();
+                // Each line is a text of its own to the parser, so its own count of lines says nothing.
+                let what = what.rsplit_once(" at line 1 column").map_or(what.as_str(), |(what, _)| what);
+                return Err(wrong(format!("column {}: {what}", e.column())));
+            }
         };
         match (parsed, &mut recording) {
             (Line::Header(header), None) if header.schema == SCHEMA => {
@@ -239,10 +269,7 @@ pub fn read(reader: impl BufRead) -> Result<Recording, RecordingError> {
     let known: std::collections::HashSet<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
     for trial in &recording.trials {
         if let Some(missing) = trial.exchanges.iter().find(|id| !known.contains(id.as_str())) {
-            return Err(RecordingError::Line {
-                line: 0,
-                what: format!("trial {} refers to exchange `{missing}`, which is not in the file", trial.key),
-            });
+            return Err(RecordingError::Missing { trial: trial.key.clone(), exchange: missing.clone() });
         }
     }
     Ok(recording)

@@ -123,7 +123,8 @@ pub async fn run<'a, E: Endpoint>(
             Ok(channel) => break channel,
             Err(arm) => {
                 runner.channel = if arm == ArmKind::Positive { Channel::Blocks } else { Channel::String };
-                let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: 1 };
+                let before = trials.iter().filter(|t: &&Trial| t.arm == arm).count() as u32;
+                let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: before + 1 };
                 let asks = probes::channel_arm();
                 match runner.simple_trial(&probe, &[&asks], key, 1).await {
                     Some(trial) => trials.push(trial),
@@ -134,7 +135,7 @@ pub async fn run<'a, E: Endpoint>(
     };
     runner.channel = channel;
     runner.owners = owners(rows, options, channel);
-    let facts = runner.strictness(&probe).await;
+    let facts = if probes::unanswered(&trials) { None } else { runner.strictness(&probe, &trials).await };
     if let Some(facts) = &facts {
         stream::iter(rows)
             .for_each_concurrent(options.concurrency.max(1), |row| runner.row(&row.experiment, facts))
@@ -187,8 +188,11 @@ struct Spent {
 impl Spent {
     fn add(&self, reading: &Reading) {
         if let Reading::Message(message) = reading {
-            self.input.fetch_add(message.input_tokens().unwrap_or(0), Ordering::Relaxed);
-            self.output.fetch_add(message.output_tokens().unwrap_or(0), Ordering::Relaxed);
+            for (sum, tokens) in [(&self.input, message.input_tokens()), (&self.output, message.output_tokens())] {
+                let add = |sum: u64| Some(sum.saturating_add(tokens.unwrap_or(0)));
+                // The closure never declines.
+                let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+            }
         }
     }
 
@@ -196,7 +200,7 @@ impl Spent {
         let (input, output) = (self.input.load(Ordering::Relaxed), self.output.load(Ordering::Relaxed));
         let cost = |prices: crate::case::Prices| (input as f64 * prices.input + output as f64 * prices.output) / 1e6;
         budget.requests.is_some_and(|most| self.requests.load(Ordering::Relaxed) >= most)
-            || budget.tokens.is_some_and(|most| input + output >= most)
+            || budget.tokens.is_some_and(|most| input.saturating_add(output) >= most)
             || budget.cost.is_some_and(|(most, prices)| cost(prices) >= most)
     }
 }
@@ -244,7 +248,7 @@ impl<E: Endpoint> Runner<'_, E> {
 
     /// What holds for the whole run. `None` where the plainest request of all brings no message: nothing that follows
     /// could be decided, and nothing more need be sent.
-    async fn strictness(&self, probe: &Experiment) -> Option<Facts> {
+    async fn strictness(&self, probe: &Experiment, channel: &[Trial]) -> Option<Facts> {
         let mut trials: Vec<Trial> = Vec::new();
         let plain = probes::plain_arm();
         let strict = probes::strictness_arms();
@@ -255,7 +259,7 @@ impl<E: Endpoint> Runner<'_, E> {
             trials.extend(self.simple_trial(probe, &[asks], key, 1).await);
             trials.first()?.message()?;
         }
-        Some(probes::facts(self.options.confidence, &trials))
+        Some(probes::facts(self.options.confidence, &trials, channel))
     }
 
     /// One trial of a row; `None` when the run is over before it is done.
@@ -299,12 +303,12 @@ impl<E: Endpoint> Runner<'_, E> {
         let draw = Draw::new(self.options.seed, key.to_string());
         let built = self.build(experiment, &first_layers, &draw, None);
         let mut exchanges = vec![self.send(&format!("{key}/1"), built.request).await?];
-        if let Reading::Message(first) = read(&exchanges[0]) {
-            if effect::holds(&genuine.when, &first, &draw.short()) {
-                let content = serde_json::Value::from(first.content);
-                let built = self.build(experiment, &then_layers, &draw, Some(&content));
-                exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
-            }
+        if let Reading::Message(first) = read(&exchanges[0])
+            && effect::holds(&genuine.when, &first, &draw.short())
+        {
+            let content = serde_json::Value::from(first.content);
+            let built = self.build(experiment, &then_layers, &draw, Some(&content));
+            exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
         }
         Some(self.record(key, &exchanges, draw.short()))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::effect::holds;
 use super::recording::ArmKind;
-use crate::case::Experiment;
+use crate::case::{Chance, Experiment};
 use crate::wire::message::{Message, Reading, Refusal};
 
 /// A trial, with its answers read.
@@ -86,6 +86,11 @@ impl Trial {
         }
         if let Some(why) = messages().find_map(void) {
             return Seen::Void(why);
+        }
+        // What a model might still have done after the bound is not known.
+        let cut = messages().any(|m| m.stop_reason.as_deref() == Some("max_tokens"));
+        if cut && experiment.by_chance == Chance::Possible {
+            return Seen::Void("the answer was cut at max_tokens before it ended".to_owned());
         }
         if experiment.contrary.is_some() { Seen::Silent } else { Seen::Absent }
     }

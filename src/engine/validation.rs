@@ -178,7 +178,13 @@ fn all_accepted(experiment: &Experiment, trials: &[Trial], accepted: &[(usize, &
     if let Some(trace) = &experiment.trace {
         let shows = |t: &Trial| t.message().is_some_and(|m| holds(trace, m, &t.values));
         let treated = trials.iter().any(|t| t.arm == ArmKind::Treatment && shows(t));
-        if treated && !accepted.iter().any(|(_, t)| shows(t)) {
+        if !treated {
+            return inconclusive(
+                Undecided::ModelDoesNotShow,
+                "impossible values are accepted, and what the field governs shows at a valid one neither",
+            );
+        }
+        if !accepted.iter().any(|(_, t)| shows(t)) {
             return decided(
                 VerdictStatus::Supported,
                 Evidence::Effect,
@@ -202,6 +208,10 @@ fn all_accepted(experiment: &Experiment, trials: &[Trial], accepted: &[(usize, &
         AcceptedMeans::Substituted => {
             let served = accepted.first().and_then(|(_, t)| t.message()).and_then(|m| m.model.as_deref());
             let told = match served {
+                // The answer that only says the asked name back hides what served it.
+                Some(model) if accepted.iter().any(|(_, t)| t.values.values().any(|v| model.contains(v.as_str()))) => {
+                    "a value that cannot exist is accepted, and the answer says it back as if it existed".to_owned()
+                }
                 Some(model) => format!("a value that cannot exist is accepted; the answer says it came from `{model}`"),
                 None => "a value that cannot exist is accepted; the answer does not say what served it".to_owned(),
             };

@@ -18,7 +18,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// Lines as they are, without their trailing white space; what is invisible is spelled out.
-pub(super) fn block(text: &str) -> String {
+pub fn block(text: &str) -> String {
     let mut block = String::with_capacity(text.len());
     for (i, line) in text.trim_end().lines().enumerate() {
         if i > 0 {

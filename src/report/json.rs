@@ -11,8 +11,8 @@ use super::results::{Results, RowResult, SCHEMA, Summary};
 use crate::case::{Outcome, is_silent};
 
 /// The text of a results file. Equal results are equal text.
+#[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
 pub fn render(results: &Results) -> String {
-    // Strings as keys and no type that can refuse: there is nothing that could fail.
     let mut text = serde_json::to_string_pretty(results).expect("results are plain data");
     text.push('\n');
     text

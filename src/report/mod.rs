@@ -24,5 +24,6 @@ mod prose;
 mod standing;
 mod tally;
 
+pub use clean::block as visible;
 pub use names::{file_name, slug};
 pub use terminal::TerminalStyle;

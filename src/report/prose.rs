@@ -8,7 +8,8 @@ use crate::case::{Limits, Range, Source};
 pub(super) fn partial(run: &Results) -> Option<String> {
     let reason = run.partial.as_deref()?;
     let missing = figures::counted(run.summary.skipped, "row was", "rows were");
-    Some(format!("{}. {missing} not run, of {}.", reason.trim_end_matches('.'), figures::count(run.summary.rows)))
+    let stop = if reason.ends_with(['.', '?', '!', '…']) { "" } else { "." };
+    Some(format!("{reason}{stop} {missing} not run, of {}.", figures::count(run.summary.rows)))
 }
 
 /// A document's revision, and when it was read.

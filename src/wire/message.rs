@@ -49,6 +49,11 @@ impl Message {
         self.blocks("text").filter_map(|b| b["text"].as_str()).collect::<Vec<_>>().join("\n")
     }
 
+    /// All thinking blocks' text, joined with newlines.
+    pub fn thinking(&self) -> String {
+        self.blocks("thinking").filter_map(|b| b["thinking"].as_str()).collect::<Vec<_>>().join("\n")
+    }
+
     /// A counter of `usage` by its dotted path.
     pub fn counter(&self, path: &str) -> Option<u64> {
         let mut keys = path.split('.');
@@ -60,7 +65,8 @@ impl Message {
     pub fn input_tokens(&self) -> Option<u64> {
         let plain = self.counter("input_tokens")?;
         let cached = ["cache_creation_input_tokens", "cache_read_input_tokens"];
-        Some(plain + cached.iter().filter_map(|c| self.counter(c)).sum::<u64>())
+        // Whatever a server writes into its counters, adding them up is no panic.
+        Some(cached.iter().filter_map(|c| self.counter(c)).fold(plain, u64::saturating_add))
     }
 
     /// The answer in tokens.
@@ -265,8 +271,11 @@ fn apply_delta(block: &mut Value, partial_json: &mut String, delta: &Value) {
     if !block.is_object() {
         return;
     }
-    let so_far = block[key].as_str().unwrap_or_default().to_owned();
-    block[key] = Value::from(so_far + piece.as_str().unwrap_or_default());
+    let piece = piece.as_str().unwrap_or_default();
+    match &mut block[key] {
+        Value::String(so_far) => so_far.push_str(piece),
+        other => *other = Value::from(piece),
+    }
 }
 
 #[cfg(test)]

@@ -28,9 +28,12 @@ fn has(words: &[&str], any: &[&str]) -> bool {
 /// The most things that the model keeps apart: names it is asked for, items it goes through.
 const ITEMS: usize = 32;
 
-/// The ask is about labels.
+/// The ask is about labels: its question is, where it asks one; else all of it.
 pub(super) fn is_about_labels(ask: &str) -> bool {
-    has(&words(ask), &["label", "labels"])
+    let is_question = |sentence: &&str| sentence.ends_with('?');
+    let mut questions = ask.split_inclusive(['.', '?', '!', ';', '\n']).filter(is_question).peekable();
+    let about = |text: &str| has(&words(text), &["label", "labels"]);
+    if questions.peek().is_some() { questions.any(about) } else { about(ask) }
 }
 
 /// The ask wants every label, not one: "both labels", "all the labels".

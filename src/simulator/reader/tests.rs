@@ -193,7 +193,7 @@ fn a_model_that_does_not_obey_answers_beside_the_point_and_still_makes_forced_ca
 fn thinking_has_a_natural_length_and_restates_the_question() {
     let think = |ask: &str| {
         let body = json!({"messages": [user(ask)]});
-        super::think(&View::of(body.as_object().unwrap()), &Reply::Words("Yes".to_owned()))
+        think(&View::of(body.as_object().unwrap()), &Reply::Words("Yes".to_owned()))
     };
     let short = think("Is amber falcon 4821 a label?");
     assert!(short.split_whitespace().count() >= 60, "{short}");

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Runs all rows against servers that nobody here wrote, and leaves their matrices in reports/real/NAME:
+#   real-servers.sh [llama|litellm|llmock|mock-ai-api]...     (all four without arguments)
+# Each server is installed on first use into $LAB (see servers/common.sh), started on loopback, and stopped again.
+# FIELDTEST names the binary, PORT the first of the ports that are used.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+PORT="${PORT:-18080}"
+FIELDTEST="${FIELDTEST:-target/release/fieldtest}"
+[[ -x "$FIELDTEST" ]] || cargo build --release
+started=()
+stop() { for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; started=(); }
+trap stop EXIT
+
+# start COMMAND...: runs a server script in the background, until it says that it is ready.
+start() {
+    local log
+    log="$(mktemp)"
+    "$@" >"$log" 2>&1 &
+    started+=("$!")
+    for _ in $(seq 900); do
+        grep -q -e ' ready, ' -e '^simulating ' "$log" && return
+        kill -0 "${started[-1]}" 2>/dev/null || break
+        sleep 1
+    done
+    cat "$log" >&2
+    exit 1
+}
+
+# matrix NAME OPTION...: exit 1 is a contradiction, which is what these runs are there to find.
+matrix() {
+    local name="$1"
+    shift
+    "$FIELDTEST" run --name "$name" --out "reports/real/$name" --format markdown,json --seed 7 --no-progress "$@" || [[ $? == 1 ]]
+}
+
+for server in "${@:-llama litellm llmock mock-ai-api}"; do
+    for one in $server; do
+        case "$one" in
+        llama) # A weak model: rows that need it to do as told come out undetermined, the others are decided.
+            start scripts/servers/llama.sh "$PORT"
+            matrix llama.cpp-smollm2 --base-url "http://127.0.0.1:$PORT" --model smollm2 --claims deepseek \
+                --concurrency 2 --answer-tokens 256
+            ;;
+        litellm) # In front of a server that honours everything: what is missing is the gateway's doing.
+            start "$FIELDTEST" simulate anthropic --port "$((PORT + 1))"
+            UPSTREAM_KEY=fieldtest-simulator start scripts/servers/litellm.sh "$PORT" "http://127.0.0.1:$((PORT + 1))"
+            PROXY_KEY=dummy-proxy-key matrix litellm-anthropic --base-url "http://127.0.0.1:$PORT" --model anthropic-shape \
+                --claims anthropic --api-key-env PROXY_KEY
+            ;;
+        llmock)
+            start scripts/servers/llmock.sh "$PORT"
+            matrix llmock --base-url "http://127.0.0.1:$PORT/anthropic" --model m --claims deepseek
+            ;;
+        mock-ai-api)
+            start scripts/servers/mock-ai-api.sh "$PORT"
+            matrix mock-ai-api --base-url "http://127.0.0.1:$PORT" --model m --claims deepseek
+            ;;
+        *)
+            echo "no server '$one': llama, litellm, llmock, mock-ai-api" >&2
+            exit 2
+            ;;
+        esac
+        stop
+        # The server's port is free a moment after its script has ended.
+        sleep 2
+
+    done
+done
