@@ -5,6 +5,8 @@
 //! its flips are tried again in halves, down to each by itself, and only what is wrong with a flip by itself counts.
 //! `FIELDTEST_ALL_FLIPS=1` tries each by itself from the start.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
 mod common;
 
 use std::collections::{BTreeMap, HashSet};

@@ -3,6 +3,8 @@
 //!
 //! `UPDATE=1 cargo test --test reports` writes the published reports anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
 mod common;
 
 use std::collections::HashMap;
