@@ -3,7 +3,7 @@
 //!
 //! `cargo bench` measures; nothing here is compared with anything, so nothing here can fail.
 
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, reason = "benchmarks may fail loudly")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -45,7 +45,8 @@ fn stream() -> Vec<u8> {
         if n % 200 == 0 {
             event("ping", json!({"type": "ping"}));
         }
-        let delta = json!({"type": "text_delta", "text": [" the", " quick", " \"brown\"", " 狐狸", "\n"][n % 5]});
+        let piece = [" the", " quick", " \"brown\"", " 狐狸", "\n"][n % 5];
+        let delta = json!({"type": "text_delta", "text": piece});
         event("content_block_delta", json!({"type": "content_block_delta", "index": 0, "delta": delta}));
     }
     event("content_block_stop", json!({"type": "content_block_stop", "index": 0}));
