@@ -163,10 +163,9 @@ fn may_follow(row: &str, verdict: &Verdict, flip: Flip) -> bool {
                 && refused_for_it()
         }
         VerdictStatus::Rejected => flip.status == VerdictStatus::Rejected && works_through(row, flip.row),
-        VerdictStatus::Supported
-        | VerdictStatus::Ignored
-        | VerdictStatus::Substituted
-        | VerdictStatus::Skipped => false,
+        VerdictStatus::Supported | VerdictStatus::Ignored | VerdictStatus::Substituted | VerdictStatus::Skipped => {
+            false
+        }
     }
 }
 
@@ -180,7 +179,9 @@ fn works_through(row: &str, other: &str) -> bool {
 fn refused_path(reason: &str) -> Option<String> {
     let (before, _) = reason.split_once(": not supported by this endpoint")?;
     let place = before.rsplit(' ').next()?;
-    Some(place.split('.').filter(|part| part.parse::<u32>().is_err() && *part != "custom").collect::<Vec<_>>().join("."))
+    Some(
+        place.split('.').filter(|part| part.parse::<u32>().is_err() && *part != "custom").collect::<Vec<_>>().join("."),
+    )
 }
 
 fn ends_with_row(path: &str, row: &str) -> bool {

@@ -124,7 +124,8 @@ fn kept(name: &str) -> Option<Results> {
 
 fn keep(name: &str, results: &Results) {
     let Some(path) = keeping_place(name) else { return };
-    let run = path.file_name().map(|file| file.to_string_lossy().trim_end_matches(".json").to_owned()).unwrap_or_default();
+    let run =
+        path.file_name().map(|file| file.to_string_lossy().trim_end_matches(".json").to_owned()).unwrap_or_default();
     for old in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).into_iter().flatten().flatten() {
         let file = old.file_name().to_string_lossy().into_owned();
         if file.starts_with(&format!("rows-{name}-")) && !file.starts_with(&run) {

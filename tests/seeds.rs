@@ -94,7 +94,8 @@ fn the_tables_are_whole() {
 fn the_words_of_each_line_amount_to_its_statuses() {
     for (name, lines) in tables() {
         for line in lines {
-            let spoken = line.spoken().unwrap_or_else(|| panic!("{name}: nobody knows what this says: {}", line.name()));
+            let spoken =
+                line.spoken().unwrap_or_else(|| panic!("{name}: nobody knows what this says: {}", line.name()));
             assert!(!line.rows.is_empty(), "{name}: {}: no row", line.name());
             let sub_field = line.ignored_sub_field().map(|sub| format!(".{sub}"));
             for (row, status) in &line.rows {
@@ -120,7 +121,11 @@ fn every_line_is_a_claim() {
                 match claims.get(row) {
                     None => problems.push(format!("{name}: {}: no claim for {row}", line.name())),
                     Some(claim) if claim.status != *status => {
-                        problems.push(format!("{name}: {}: {row} is claimed {}, not {status}", line.name(), claim.status));
+                        problems.push(format!(
+                            "{name}: {}: {row} is claimed {}, not {status}",
+                            line.name(),
+                            claim.status
+                        ));
                     }
                     Some(claim) => {
                         let range = line.range.map(|(min, max)| Range { min, max });

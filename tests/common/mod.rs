@@ -24,8 +24,9 @@ pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
 const MOMENT: &str = "2026-01-01T00:00:00Z";
 
 /// The bundled case files.
-pub static CATALOG: LazyLock<Catalog> =
-    LazyLock::new(|| Catalog::bundled().unwrap_or_else(|errors| panic!("the bundled case files are broken:\n{errors}")));
+pub static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
+    Catalog::bundled().unwrap_or_else(|errors| panic!("the bundled case files are broken:\n{errors}"))
+});
 
 /// A file or folder of this repository.
 pub fn repository(path: &str) -> PathBuf {
