@@ -3,16 +3,31 @@
 use serde_json::Value;
 
 use super::experiment::{AcceptedMeans, Arm, CallTest, Count, Experiment, Predicate, TextTest, Turn};
-use super::load::unknown_variable_in;
+use super::template::{VARIABLES, unknown_variable};
 use super::vocabulary::VerdictStatus;
 
-/// Everything wrong with one experiment, in words.
-pub(super) fn problems(experiment: &Experiment) -> Vec<String> {
-    let mut problems = Vec::new();
+/// Something wrong with an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// What, in words.
+    pub what: String,
+    /// The text of the file that it is about, where there is one.
+    pub quote: Option<String>,
+}
+
+impl From<String> for Problem {
+    fn from(what: String) -> Self {
+        Self { what, quote: None }
+    }
+}
+
+/// Everything wrong with one experiment.
+pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
     let e = experiment;
     let mut say = |wrong: bool, what: &str| {
         if wrong {
-            problems.push(what.to_owned());
+            problems.push(what.to_owned().into());
         }
     };
     let id_ok = !e.id().is_empty()
@@ -60,19 +75,26 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<String> {
     let base_words = e.ask.is_some() || e.turns.is_some() || own_words(&e.base);
     for (name, arm) in arms(e) {
         if !(base_words || own_words(arm) || matches!(name, "insist" | "narrow" | "widen")) {
-            problems.push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row"));
+            problems
+                .push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row").into());
         }
         if arm.ask.is_some() && arm.turns.is_some() {
-            problems.push(format!("the {name} arm has both `ask` and `turns`"));
+            problems.push(format!("the {name} arm has both `ask` and `turns`").into());
         }
         for turn in arm.turns.iter().flatten() {
             let (Turn::User(content) | Turn::Assistant(content)) = turn;
             if !(content.is_string() || content.is_array()) {
-                problems.push(format!("a turn of the {name} arm is neither a text nor a list of blocks"));
+                problems.push(format!("a turn of the {name} arm is neither a text nor a list of blocks").into());
             }
         }
     }
-    texts(e, &mut |text| problems.extend(unknown_variable_in(text)));
+    texts(e, &mut |text| {
+        problems.extend(unknown_variable(text).map(|name| {
+            let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
+            let what = format!("there is no variable `{{{{{name}}}}}`; there are: {}", known.join(", "));
+            Problem { what, quote: Some(format!("{{{{{name}}}}}")) }
+        }));
+    });
     problems.dedup();
     problems
 }

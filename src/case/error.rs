@@ -9,6 +9,9 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 /// How many characters of a long line are shown on either side of the place.
 const WINDOW: usize = 60;
 
+/// How many errors are shown; more would push the first ones off the screen.
+const MOST_SHOWN: usize = 20;
+
 /// One thing wrong with one case file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseError {
@@ -92,13 +95,17 @@ pub struct CaseErrors(pub Vec<CaseError>);
 
 impl fmt::Display for CaseErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, error) in self.0.iter().enumerate() {
+        for (i, error) in self.0.iter().take(MOST_SHOWN).enumerate() {
             if i > 0 {
                 f.write_str("\n\n")?;
             }
             write!(f, "{error}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            1 => write!(f, "\n\nand 1 more error"),
+            more => write!(f, "\n\nand {more} more errors"),
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_yaml::Spanned;
 
+use super::check::{self, Problem};
 use super::error::{CaseError, CaseErrors, Place};
 use super::experiment::{Experiment, ExperimentFile};
 use super::target::Target;
-use super::template::{VARIABLES, unknown_variable};
 
 /// The largest case file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -153,8 +153,9 @@ impl Loader {
                 );
                 continue;
             }
-            for problem in super::check::problems(&experiment) {
-                errors.push(CaseError::at(file, at.clone(), format!("row `{id}`: {problem}")));
+            for Problem { what, quote } in check::problems(&experiment) {
+                let quoted = quote.and_then(|quote| place_of_text(text, &quote, at.line));
+                errors.push(CaseError::at(file, quoted.unwrap_or_else(|| at.clone()), format!("row `{id}`: {what}")));
             }
             self.row_files.insert(id.clone(), file.to_owned());
             let row = CatalogRow { section: parsed.section.clone(), experiment };
@@ -279,6 +280,15 @@ fn options() -> serde_yaml::Options {
     }
 }
 
+/// The first place of a text, from a line on.
+fn place_of_text(text: &str, quote: &str, from: usize) -> Option<Place> {
+    let mut lines = text.lines().enumerate().skip(from - 1);
+    lines.find_map(|(i, line)| {
+        let column = line[..line.find(quote)?].chars().count() + 1;
+        Some(Place { line: i + 1, column, text: line.to_owned() })
+    })
+}
+
 /// The place of a key: on the line of its value, or on the last one above that begins with it.
 fn place_of_key(text: &str, key: &str, value_line: usize) -> (usize, usize) {
     let lines: Vec<&str> = text.lines().collect();
@@ -286,13 +296,6 @@ fn place_of_key(text: &str, key: &str, value_line: usize) -> (usize, usize) {
     let line = (1..=value_line.min(lines.len())).rev().find(|n| begins(lines[n - 1])).unwrap_or(value_line);
     let column = lines.get(line - 1).map_or(1, |l| l.chars().take_while(|c| c.is_whitespace()).count() + 1);
     (line, column)
-}
-
-/// The first variable in an experiment that does not exist, in words.
-pub(super) fn unknown_variable_in(text: &str) -> Option<String> {
-    let name = unknown_variable(text)?;
-    let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
-    Some(format!("there is no variable `{{{{{name}}}}}`; there are: {}", known.join(", ")))
 }
 
 #[cfg(test)]

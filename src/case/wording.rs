@@ -7,16 +7,19 @@ use std::borrow::Cow;
 use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error, MessageFormatter as _, UserMessageFormatter};
 
+const SECOND_DOCUMENT: &str = "a second document begins (`---`): expected one in a file";
+const TOO_DEEP: &str = "too deep: no case file needs so many levels, one within another";
+
 /// What is wrong, in a line without the place.
 pub(super) fn message(error: &Error) -> String {
     let said: Cow<'_, str> = match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => return message(error),
-        Error::Eof { .. } => "the file, or something in it, ends where a value is expected".into(),
+        Error::Eof { .. } => "nothing is there: the file ends where a value is expected".into(),
         Error::Unexpected { expected, .. } => format!("expected {}", node(expected)).into(),
-        Error::MultipleDocuments { .. } => "a second document begins (`---`): expected one in a file".into(),
+        Error::MultipleDocuments { .. } => SECOND_DOCUMENT.into(),
         Error::UnknownAnchor { .. } => "the `*` refers to an anchor (`&`) that does not stand above it".into(),
         Error::RecursiveReferencesRequireWeakTypes { .. } => "the `*` refers to something that it is a part of".into(),
-        Error::InvalidScalar { ty, .. } => format!("expected a value of type {ty}").into(),
+        Error::InvalidScalar { ty, .. } => format!("expected {}", scalar(ty)).into(),
         Error::NullIntoString { .. } => "expected a text, and nothing is there".into(),
         Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands here twice").into(),
         Error::DuplicateMappingKey { key: None, .. } => "a key stands here twice".into(),
@@ -28,15 +31,21 @@ pub(super) fn message(error: &Error) -> String {
         }
         Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing").into(),
         Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => "expected a word, or one key with a value".into(),
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
-            "too deep: no case file needs so many levels, one within another".into()
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => SECOND_DOCUMENT.into(),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => TOO_DEEP.into(),
+        // What the scanner below the parser finds has no kind of its own.
+        Error::Message { msg, .. } | Error::ExternalMessage { msg, .. } if msg.contains("recursion limit") => {
+            TOO_DEEP.into()
+        }
+        Error::Message { msg, .. } | Error::ExternalMessage { msg, .. } if msg.contains("multiline quoted") => {
+            format!("{msg}: is a quote above left open?").into()
         }
         Error::Budget { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            "too much: with what its `*` repeat, the file holds more than any case file needs".into()
+            "too much: more values than any case file needs (a `*` counts as all that it repeats)".into()
         }
         other => UserMessageFormatter.format_message(other),
     };
@@ -52,5 +61,15 @@ fn node(name: &str) -> &str {
         "sequence start" => "a list",
         "mapping start" => "keys with values",
         other => other,
+    }
+}
+
+/// A Rust type in the words of a YAML author.
+fn scalar(name: &str) -> String {
+    match name {
+        "u8" | "u16" | "u32" | "u64" => "a whole number, not below 0 and not too large".to_owned(),
+        "floating point" => "a number".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        other => format!("a value of type {other}"),
     }
 }

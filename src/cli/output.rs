@@ -100,18 +100,19 @@ pub fn tell_files(out: &Path, format: &[Format]) {
     }
 }
 
-/// What results amount to. A contradiction that was found stands, however the run ended.
+/// What results amount to. A contradiction that was found stands, however the run ended; what `--strict` adds is asked
+/// of whole runs only: an endpoint that could not be tested has not failed the test.
 pub fn exit_of(results: &[Results], strict: bool) -> Exit {
-    let contradicted = results.iter().any(|r| {
-        r.summary.contradicts > 0
-            || (strict
-                && (r.summary.silent > 0
-                    || r.rows.iter().any(|row| row.outcome == Outcome::Undetermined)
-                    || !r.findings.is_empty()))
-    });
-    if contradicted {
-        return Exit::Contradiction;
+    let undesired = |r: &Results| {
+        r.summary.silent > 0 || r.rows.iter().any(|row| row.outcome == Outcome::Undetermined) || !r.findings.is_empty()
+    };
+    if results.iter().any(|r| r.summary.contradicts > 0) {
+        Exit::Contradiction
+    } else if results.iter().any(|r| r.summary.decided == 0 || r.partial.is_some()) {
+        Exit::Untested
+    } else if strict && results.iter().any(undesired) {
+        Exit::Contradiction
+    } else {
+        Exit::Success
     }
-    let untested = results.iter().any(|r| r.summary.decided == 0 || r.partial.is_some());
-    if untested { Exit::Untested } else { Exit::Success }
 }

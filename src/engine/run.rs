@@ -4,7 +4,7 @@
 //! listeners as it happens; they know nothing of each other. A run that is stopped keeps what it has.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt as _};
@@ -143,7 +143,7 @@ pub async fn run<'a, E: Endpoint>(
     }
     let ended = if stop.is_stopped() {
         Ended::Interrupted
-    } else if runner.spent.exceeded(&options.budget) {
+    } else if runner.spent.denied.into_inner() {
         Ended::Budget
     } else if facts.is_none() {
         Ended::Untestable
@@ -180,6 +180,8 @@ fn canonical(request: &Request) -> String {
 
 #[derive(Default)]
 struct Spent {
+    /// True once a request was not sent for want of budget: a run that needs exactly what it may spend is whole.
+    denied: AtomicBool,
     requests: AtomicU64,
     input: AtomicU64,
     output: AtomicU64,
@@ -343,7 +345,11 @@ impl<E: Endpoint> Runner<'_, E> {
     }
 
     async fn send(&self, id: &str, request: Request) -> Option<Exchange> {
-        if self.stop.is_stopped() || self.spent.exceeded(&self.options.budget) {
+        if self.stop.is_stopped() {
+            return None;
+        }
+        if self.spent.exceeded(&self.options.budget) {
+            self.spent.denied.store(true, Ordering::Relaxed);
             return None;
         }
         self.spent.requests.fetch_add(1, Ordering::Relaxed);
