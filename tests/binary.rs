@@ -705,6 +705,10 @@ mod files {
             (without(1), "was a line taken out?"),
             (text.replace("fieldtest-recording/1", "fieldtest-recording/9"), "this version reads"),
             (text.replacen("\n{\"exchange\"", "\n{\"exchanged\"", 1), "line 2 of the recording: column"),
+            (
+                text.replacen(r#""confidence":0.99"#, r#""confidence":0.0"#, 1),
+                "line 1 of the recording: the confidence is 0",
+            ),
             (format!("{text}{text}"), "a second header"),
             (format!("{text}{}\n", lines[1]), "something follows the footer"),
             (text.replace(r#""row":"field.stop_sequences""#, r#""row":"field.stop_sequences","arm":"none""#), "line "),
