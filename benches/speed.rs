@@ -3,7 +3,7 @@
 //!
 //! `cargo bench` measures; nothing here is compared with anything, so nothing here can fail.
 
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, reason = "benchmarks may fail loudly")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -37,12 +37,16 @@ fn stream() -> Vec<u8> {
     let message = json!({"id": "msg_01XFDUDYJgAACzvnptvVoYEL", "type": "message", "role": "assistant", "content": [],
         "model": "deepseek-chat", "stop_reason": null, "stop_sequence": null, "usage": usage});
     event("message_start", json!({"type": "message_start", "message": message}));
-    event("content_block_start", json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}));
+    event(
+        "content_block_start",
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    );
     for n in 0..4000 {
         if n % 200 == 0 {
             event("ping", json!({"type": "ping"}));
         }
-        let delta = json!({"type": "text_delta", "text": [" the", " quick", " \"brown\"", " 狐狸", "\n"][n % 5]});
+        let piece = [" the", " quick", " \"brown\"", " 狐狸", "\n"][n % 5];
+        let delta = json!({"type": "text_delta", "text": piece});
         event("content_block_delta", json!({"type": "content_block_delta", "index": 0, "delta": delta}));
     }
     event("content_block_stop", json!({"type": "content_block_stop", "index": 0}));
@@ -77,7 +81,5 @@ fn judge_recording(bencher: Bencher) {
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn whole_run(bencher: Bencher) {
     let exchanges = RECORDING.exchanges.len();
-    bencher
-        .counter(ItemsCount::new(exchanges))
-        .bench_local(|| RUNTIME.block_on(record(target("deepseek"), &[])));
+    bencher.counter(ItemsCount::new(exchanges)).bench_local(|| RUNTIME.block_on(record(target("deepseek"), &[])));
 }

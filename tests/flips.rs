@@ -5,6 +5,8 @@
 //! its flips are tried again in halves, down to each by itself, and only what is wrong with a flip by itself counts.
 //! `FIELDTEST_ALL_FLIPS=1` tries each by itself from the start.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
 mod common;
 
 use std::collections::{BTreeMap, HashSet};
@@ -41,6 +43,14 @@ impl Flip {
         }
     }
 }
+
+/// Flips that cannot be seen on a target's ground, and why: there the row may stay undecided, and nothing else.
+const NOT_SEEN: [(&str, &str, VerdictStatus, &str); 1] = [(
+    "tencent-lkeap",
+    "field.thinking.budget_tokens",
+    VerdictStatus::Ignored,
+    "it works through field.thinking, which is ignored there: no thinking shows which budget it had",
+)];
 
 type Verdicts = BTreeMap<String, Verdict>;
 
@@ -89,11 +99,16 @@ fn flip_all(name: &'static str) {
             if !row.experiment.statuses.contains(&before[id].status) {
                 problems.push(format!("{id}, as the document has it: {}, which it cannot be", told(&before[id])));
             }
-            // What it is already has been seen just now.
-            let others = row.experiment.statuses.iter().filter(|status| **status != before[id].status);
+            // What it is already has been seen just now. Where a row that it works through is not honoured here,
+            // "ignored" could not be proved of it.
+            let unfounded = |status: VerdictStatus| {
+                status == VerdictStatus::Ignored && row.experiment.through.iter().any(|t| !is_honoured(&before[t]))
+            };
+            let others =
+                row.experiment.statuses.iter().filter(|status| **status != before[id].status && !unfounded(**status));
             flips.extend(others.map(|status| Flip { row: id, status: *status }));
         }
-        assert!(flips.len() >= rows_of(target(name)).len(), "every row has another status: {}", flips.len());
+        assert!(flips.len() >= rows_of(target(name)).len() - 2, "nearly every row has another status: {}", flips.len());
         let alone = std::env::var_os("FIELDTEST_ALL_FLIPS").is_some_and(|value| value == "1");
         let mut waiting = batches(&flips, if alone { 1 } else { TOGETHER });
         while !waiting.is_empty() {
@@ -118,15 +133,19 @@ fn flip_all(name: &'static str) {
     assert!(problems.is_empty(), "on the ground of {name}:\n{}", problems.join("\n"));
 }
 
-/// Puts flips together that do not work through one another.
+/// Puts flips together that do not work through one another, and lie far apart in the tables: neighbours meet often.
 fn batches(flips: &[Flip], most: usize) -> Vec<Vec<Flip>> {
-    let mut batches: Vec<Vec<Flip>> = Vec::new();
-    for flip in flips {
+    let mut batches: Vec<Vec<Flip>> = vec![Vec::new(); flips.len().div_ceil(most)];
+    for (nth, flip) in flips.iter().enumerate() {
         let related = |other: &Flip| {
             other.row == flip.row || works_through(other.row, flip.row) || works_through(flip.row, other.row)
         };
-        match batches.iter_mut().find(|batch| batch.len() < most && !batch.iter().any(related)) {
-            Some(batch) => batch.push(*flip),
+        let count = batches.len();
+        let place = (nth..nth + count)
+            .map(|place| place % count)
+            .find(|place| batches[*place].len() < most && !batches[*place].iter().any(related));
+        match place {
+            Some(place) => batches[place].push(*flip),
             None => batches.push(vec![*flip]),
         }
     }
@@ -141,6 +160,7 @@ async fn attempt(name: &'static str, flips: Vec<Flip>, before: Verdicts) -> (Vec
     for (row, verdict) in &after {
         match flips.iter().find(|flip| flip.row == row) {
             Some(flip) if verdict.status == flip.status => {}
+            Some(flip) if verdict.status == VerdictStatus::Inconclusive && not_seen(name, *flip) => {}
             Some(flip) => problems.push(format!("{of}: {row} is seen as {}, not {}", told(verdict), flip.status)),
             None if verdict.status == before[row].status => {}
             None if flips.iter().any(|flip| may_follow(row, verdict, *flip)) => {}
@@ -148,6 +168,10 @@ async fn attempt(name: &'static str, flips: Vec<Flip>, before: Verdicts) -> (Vec
         }
     }
     (flips, problems)
+}
+
+fn not_seen(name: &str, flip: Flip) -> bool {
+    NOT_SEEN.iter().any(|(target, row, status, _)| (*target, *row, *status) == (name, flip.row, flip.status))
 }
 
 /// Whether a row's verdict may change because of another row's flip. It may become undecided where it works through
@@ -167,6 +191,10 @@ fn may_follow(row: &str, verdict: &Verdict, flip: Flip) -> bool {
             false
         }
     }
+}
+
+fn is_honoured(verdict: &Verdict) -> bool {
+    verdict.status == VerdictStatus::Supported
 }
 
 /// Whether an experiment works through a row, directly or by way of others.

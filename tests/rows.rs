@@ -5,7 +5,7 @@
 //! One test per row and target, so that a change that moves a row names the row. After an intended change, review with
 //! `cargo insta review`, or accept all with `INSTA_UPDATE=always cargo test --test rows`.
 
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
 mod common;
 

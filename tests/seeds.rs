@@ -1,6 +1,8 @@
 //! Proves that the bundled claims are those of the two pages they were read from: `fixtures/seed-tables.yaml` holds
 //! the pages' tables line by line, and every line must be a claim, with the page's status, and nothing else may be one.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -405,7 +405,7 @@ impl<'a> Rule<'a> {
             Chance::Possible if n.counts.shows > 0 => NEGATIVE_LIMIT,
             Chance::Possible => (t.counts.trials().saturating_sub(2)).clamp(3, NEGATIVE_LIMIT),
         };
-        if n.counts.trials() < wanted.min(t.counts.trials() + 1) && n.answered() < wanted + VOID_LIMIT {
+        if n.counts.trials() + n.silent < wanted.min(t.counts.trials() + 1) && n.answered() < wanted + VOID_LIMIT {
             return self.send(ArmKind::Negative);
         }
         self.treat()

@@ -132,22 +132,30 @@ fn unfinished(recording: &Recording, untried: bool) -> String {
     format!("{}: {why}", if untried { "not run" } else { "not run to the end" })
 }
 
-/// Where a row works through another one that is not honoured, "ignored" proves nothing of it.
+/// Where a row works through another one that is not honoured, or of which nobody knows yet because the run was cut,
+/// "ignored" proves nothing of it.
 fn rest_on_others(judged: &mut [(&crate::case::CatalogRow, Vec<Trial>, Verdict)]) {
+    use VerdictStatus::{Ignored, Rejected, Skipped};
     let statuses: HashMap<String, VerdictStatus> =
         judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
-    for (row, _, verdict) in judged {
-        let broken = row
-            .experiment
-            .through
-            .iter()
-            .find(|other| matches!(statuses.get(*other), Some(VerdictStatus::Ignored | VerdictStatus::Rejected)));
-        if let (VerdictStatus::Ignored, Some(other)) = (verdict.status, broken) {
-            let status = statuses[other];
-            *verdict = inconclusive(
-                Undecided::RestsOn,
-                format!("it works through {other}, which is {status}; by itself: {}", verdict.reason),
-            );
+    for (row, _, verdict) in judged.iter_mut().filter(|(_, _, v)| v.status == Ignored) {
+        let others = row.experiment.through.iter().filter_map(|other| Some((other, *statuses.get(other)?)));
+        // What is known goes before what is not.
+        let weak = others.filter(|(_, s)| matches!(s, Ignored | Rejected | Skipped)).min_by_key(|(_, s)| *s == Skipped);
+        match weak {
+            Some((other, Skipped)) => {
+                *verdict = not_finished(&format!(
+                    "it works through {other}, which was not run to the end; by itself: {}",
+                    verdict.reason
+                ));
+            }
+            Some((other, status)) => {
+                *verdict = inconclusive(
+                    Undecided::RestsOn,
+                    format!("it works through {other}, which is {status}; by itself: {}", verdict.reason),
+                );
+            }
+            None => {}
         }
     }
 }

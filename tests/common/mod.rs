@@ -2,8 +2,8 @@
 //!
 //! Runs go through the library as the command line's do; there is no second way to run here.
 
-// Each suite is a crate of its own and uses its own part of this.
-#![allow(dead_code, clippy::expect_used)]
+#![allow(dead_code, reason = "each suite is a crate of its own and uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -1,0 +1,134 @@
+//! Proves that the published JSON Schemas are those of the types, and that what users write and read obeys them: every
+//! case file, and the results of a real run.
+//!
+//! `UPDATE=1 cargo test --test schemas` writes the published schemas anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use fieldtest::case::{experiments_schema, target_schema};
+use fieldtest::report;
+use jsonschema::Validator;
+use serde_json::Value;
+
+use common::{TARGETS, repository, simulate, target, update};
+
+/// What a schema finds wrong, each with its place.
+fn errors(validator: &Validator, value: &Value) -> Vec<String> {
+    validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+fn validator(schema: &Value) -> Validator {
+    jsonschema::validator_for(schema).unwrap()
+}
+
+/// The case files of a folder, as an editor with a schema reads them, and their first lines.
+fn case_files(folder: &str) -> Vec<(PathBuf, String, Value)> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(repository("cases").join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let value = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (path, text.lines().next().unwrap_or_default().to_owned(), value)
+        })
+        .collect()
+}
+
+fn holds_to_the_published(name: &str, schema: &Value) {
+    let path = repository("schemas").join(name);
+    let mut text = serde_json::to_string_pretty(schema).unwrap();
+    text.push('\n');
+    if update() {
+        fs::create_dir_all(repository("schemas")).unwrap();
+        fs::write(&path, &text).unwrap();
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    assert!(published == text, "schemas/{name} is not what the types say: UPDATE=1 cargo test --test schemas");
+}
+
+#[test]
+fn the_schema_of_experiments_is_published() {
+    holds_to_the_published("experiments.schema.json", &experiments_schema());
+}
+
+#[test]
+fn the_schema_of_targets_is_published() {
+    holds_to_the_published("target.schema.json", &target_schema());
+}
+
+#[test]
+fn the_schema_of_results_is_published() {
+    holds_to_the_published("results.schema.json", &report::json::schema());
+}
+
+#[test]
+fn every_case_file_obeys_its_schema_and_names_it_to_editors() {
+    for (folder, schema, name) in [
+        ("experiments", experiments_schema(), "experiments.schema.json"),
+        ("targets", target_schema(), "target.schema.json"),
+    ] {
+        let validator = validator(&schema);
+        let files = case_files(folder);
+        assert!(!files.is_empty(), "cases/{folder} is empty");
+        for (path, first_line, value) in files {
+            let errors = errors(&validator, &value);
+            assert!(errors.is_empty(), "{}:\n{}", path.display(), errors.join("\n"));
+            let (_, named) = first_line
+                .split_once("# yaml-language-server: $schema=")
+                .unwrap_or_else(|| panic!("{}: the first line names no schema", path.display()));
+            assert_eq!(named, format!("../../schemas/{name}"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_schema_of_experiments_refuses_what_the_loader_refuses() {
+    let validator = validator(&experiments_schema());
+    let (_, _, good) = case_files("experiments").swap_remove(1);
+    let row = |change: &dyn Fn(&mut Value)| {
+        let mut file = good.clone();
+        change(&mut file["rows"][0]);
+        validator.is_valid(&file)
+    };
+    assert!(row(&|_| {}));
+    assert!(!row(&|row| row["tretment"] = serde_json::json!({})), "an unknown key");
+    assert!(!row(&|row| row["title"] = 7.into()), "a title that is no text");
+    assert!(!row(&|row| row["combine"] = "most".into()), "a word that means nothing");
+    assert!(!row(&|row| row["repeat"] = "twice".into()), "a number that is none");
+    assert!(!row(&|row| drop(row.as_object_mut().unwrap().remove("row"))), "a row without an id");
+}
+
+#[test]
+fn the_schema_of_targets_refuses_what_the_loader_refuses() {
+    let validator = validator(&target_schema());
+    let (_, _, good) = case_files("targets").swap_remove(0);
+    let file = |change: &dyn Fn(&mut Value)| {
+        let mut file = good.clone();
+        change(&mut file);
+        validator.is_valid(&file)
+    };
+    assert!(file(&|_| {}));
+    assert!(!file(&|file| file["claim"] = serde_json::json!({})), "an unknown key");
+    assert!(!file(&|file| file["claims"]["field.top_k"]["status"] = "works".into()), "no status");
+    assert!(!file(&|file| file["auth"]["scheme"] = "cookie".into()), "no scheme");
+    assert!(!file(&|file| drop(file.as_object_mut().unwrap().remove("sources"))), "claims without a source");
+}
+
+#[tokio::test]
+async fn the_results_of_real_runs_obey_the_schema() {
+    let validator = validator(&report::json::schema());
+    for name in TARGETS {
+        let results = simulate(target(name), &[]).await;
+        // As text and back: what users have is the file.
+        let value: Value = serde_json::from_str(&report::json::render(&results)).unwrap();
+        let errors = errors(&validator, &value);
+        assert!(errors.is_empty(), "{name}:\n{}", errors.join("\n"));
+    }
+}
