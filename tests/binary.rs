@@ -748,11 +748,11 @@ mod files {
             let at = at.index(bytes.len());
             let end = (at + length).min(bytes.len());
             bytes.splice(at..end, with.bytes());
-            if let Ok(recording) = recording::read(&bytes[..]) {
-                if let Ok(results) = fieldtest::engine::judge(catalog, &recording) {
-                    let text = fieldtest::report::json::render(&results);
-                    prop_assert!(fieldtest::report::json::parse("x", &text).is_ok());
-                }
+            if let Ok(recording) = recording::read(&bytes[..])
+                && let Ok(results) = fieldtest::engine::judge(catalog, &recording)
+            {
+                let text = fieldtest::report::json::render(&results);
+                prop_assert!(fieldtest::report::json::parse("x", &text).is_ok());
             }
         }
     }
