@@ -23,6 +23,10 @@ use server::{Asked, Faithful, Server, hold, write_answer};
 const KEY: &str = "fieldtest-simulator";
 /// Requests that every run sends before its first row: the form of texts, and four about invented keys.
 const PROBES: usize = 5;
+/// A time-out for servers that never answer.
+const SOON: [&str; 2] = ["--timeout", "1"];
+/// One for servers that answer at first: also a busy machine has answered by then.
+const LATER: [&str; 2] = ["--timeout", "3"];
 /// Far more than a run needs, and far less than what a hostile server would have it keep.
 const PEAK_KIB: u64 = 200 * 1024;
 
@@ -33,7 +37,7 @@ fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let rows = ["--select", "field.stop_sequences", "--select", "field.system"];
     let mut arguments = vec!["run", "--base-url", url, "--model", "m", "--claims", "deepseek", "--out", "out"];
     arguments.extend(["--api-key-env", "KEY", "--retries", "0"]);
-    arguments.extend(if more.contains(&"--timeout") { &[][..] } else { &["--timeout", "1"] });
+    arguments.extend(if more.contains(&"--timeout") { &[][..] } else { &["--timeout", "30"] });
     arguments.extend(if more.contains(&"--select") { &[][..] } else { &rows });
     arguments.extend(more);
     arguments
@@ -52,7 +56,12 @@ fn rows(results: &Value) -> &Vec<Value> {
 /// Holds a run to what is promised where nothing could be decided from the first request on.
 #[track_caller]
 fn untested(url: &str, reason: &[&str]) -> (Folder, Ended) {
-    let (folder, ended) = test(url, &[]);
+    untested_with(url, reason, &[])
+}
+
+#[track_caller]
+fn untested_with(url: &str, reason: &[&str], more: &[&str]) -> (Folder, Ended) {
+    let (folder, ended) = test(url, more);
     let ended = ended.exits(3).says(reason).says(&["partial results: the endpoint could not be tested"]);
     let results = folder.results("out");
     assert_eq!(rows(&results).len(), 2);
@@ -80,8 +89,17 @@ fn lost_later(
     reason: &[&str],
     bad: impl Fn(&Asked, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> (Folder, Ended) {
+    lost_later_with(reason, &[], bad)
+}
+
+#[track_caller]
+fn lost_later_with(
+    reason: &[&str],
+    more: &[&str],
+    bad: impl Fn(&Asked, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> (Folder, Ended) {
     let server = faithful_until(PROBES, bad);
-    let (folder, ended) = test(&server.url(), &[]);
+    let (folder, ended) = test(&server.url(), more);
     let ended = ended.exits(3).says(&["no row could be decided"]).says(reason);
     let results = folder.results("out");
     for row in rows(&results) {
@@ -247,16 +265,16 @@ fn a_body_that_is_said_to_be_a_gigabyte_is_not_waited_for() {
         stream.write_all(head.as_bytes())?;
         hold(stream)
     });
-    untested(&server.url(), &["was not complete within 1 s"]);
+    untested_with(&server.url(), &["was not complete within 1 s"], &SOON);
 }
 
 #[test]
 fn an_endpoint_that_hangs_is_given_up_at_the_time_out() {
     let server = Server::start(|_, stream| hold(stream));
-    let (_, ended) = untested(&server.url(), &["1 s", "--timeout"]);
+    let (_, ended) = untested_with(&server.url(), &["1 s", "--timeout"], &SOON);
     assert!(ended.took < Duration::from_secs(10), "one time-out is enough to know: {:?}", ended.took);
     assert_eq!(server.asked().len(), 1, "an endpoint that does not answer the first request is not asked again");
-    lost_later(&["1 s", "--timeout"], |_, stream| hold(stream));
+    lost_later_with(&["3 s", "--timeout"], &LATER, |_, stream| hold(stream));
 }
 
 #[test]
@@ -269,7 +287,7 @@ fn an_answer_that_trickles_is_given_up_at_the_time_out() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let (_, ended) = untested(&server.url(), &["1 s", "--timeout"]);
+    let (_, ended) = untested_with(&server.url(), &["1 s", "--timeout"], &SOON);
     assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
 }
 
@@ -450,7 +468,7 @@ fn a_contradiction_that_was_found_stands_though_the_endpoint_died() {
 /// Starts a run, interrupts it once the server has so many requests, and returns how it ended.
 fn interrupted(server: &Server, requests: usize, folder: &Folder) -> Ended {
     let url = server.url();
-    let mut command = folder.command(arguments(&url, &["--timeout", "30"]));
+    let mut command = folder.command(arguments(&url, &[]));
     command.env("KEY", KEY);
     let mut running = Running::start(command);
     running.until(|| server.asked().len() >= requests);
@@ -482,7 +500,7 @@ fn a_run_that_is_killed_leaves_a_recording_that_can_be_judged() {
     let server = faithful_until(PROBES + 1, |_, stream| hold(stream));
     let folder = Folder::new();
     let url = server.url();
-    let mut command = folder.command(arguments(&url, &["--timeout", "30"]));
+    let mut command = folder.command(arguments(&url, &[]));
     command.env("KEY", KEY);
     let mut running = Running::start(command);
     running.until(|| server.asked().len() >= PROBES + 2);

@@ -51,7 +51,7 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
 fn table(name: &str, model: &str, plan: &Plan, environment: &Environment) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(environment.terminal_width.unwrap_or(120).min(usize::from(u16::MAX)) as u16);
+    table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
     table.set_header(["row", "requests", "input tokens each", "arms"]);
     for row in &plan.rows {
         let least: u64 = row.arms.iter().map(|a| a.requests.0).sum();

@@ -54,7 +54,7 @@ pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError
         RowsFormat::Terminal => {
             let mut table = Table::new();
             table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(environment.terminal_width.unwrap_or(120).min(usize::from(u16::MAX)) as u16);
+            table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
             let names = catalog.targets.keys().cloned();
             table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(names));
             for row in &rows {

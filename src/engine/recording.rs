@@ -250,6 +250,9 @@ pub fn read(mut reader: impl BufRead) -> Result<Recording, RecordingError> {
             }
         };
         match (parsed, &mut recording) {
+            (Line::Header(header), None) if !(0.5..1.0).contains(&header.confidence) => {
+                return Err(wrong(format!("the confidence is {}, and no run has one like that", header.confidence)));
+            }
             (Line::Header(header), None) if header.schema == SCHEMA => {
                 recording =
                     Some(Recording { header: *header, exchanges: Vec::new(), trials: Vec::new(), footer: None });
