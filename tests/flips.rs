@@ -2,7 +2,7 @@
 //! it, on the ground of every target, and no other row's verdict follows along unless it says that it must.
 //!
 //! To keep the suite quick, several unrelated flips share a run. Where such a run shows anything that is not allowed,
-//! its flips are tried again in halves, down to each by itself, and only what is wrong with a flip by itself counts.
+//! its flips are tried again in parts, down to each by itself, and only what is wrong with a flip by itself counts.
 //! `FIELDTEST_ALL_FLIPS=1` tries each by itself from the start.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
@@ -19,7 +19,7 @@ use futures_util::stream::{self, StreamExt as _};
 use common::{CATALOG, TARGETS, rows_of, simulate, target};
 
 /// How many flips share a run.
-const TOGETHER: usize = 7;
+const TOGETHER: usize = 10;
 /// How many runs are under way at once.
 const SIDE_BY_SIDE: usize = 2;
 
@@ -112,19 +112,17 @@ fn flip_all(name: &'static str) {
         let alone = std::env::var_os("FIELDTEST_ALL_FLIPS").is_some_and(|value| value == "1");
         let mut waiting = batches(&flips, if alone { 1 } else { TOGETHER });
         while !waiting.is_empty() {
-            let tried: Vec<(Vec<Flip>, Vec<String>)> = stream::iter(waiting)
+            let tried: Vec<Tried> = stream::iter(waiting)
                 .map(|batch| tokio::spawn(attempt(name, batch, before.clone())))
                 .buffered(SIDE_BY_SIDE)
                 .map(|joined| joined.unwrap())
                 .collect()
                 .await;
             waiting = Vec::new();
-            for (batch, wrong) in tried {
-                if !wrong.is_empty() && batch.len() > 1 {
-                    let (one, other) = batch.split_at(batch.len() / 2);
-                    waiting.extend([one.to_vec(), other.to_vec()]);
-                } else {
-                    problems.extend(wrong);
+            for tried in tried {
+                match tried.parts() {
+                    Some(parts) => waiting.extend(parts),
+                    None => problems.extend(tried.problems),
                 }
             }
         }
@@ -152,22 +150,49 @@ fn batches(flips: &[Flip], most: usize) -> Vec<Vec<Flip>> {
     batches
 }
 
-async fn attempt(name: &'static str, flips: Vec<Flip>, before: Verdicts) -> (Vec<Flip>, Vec<String>) {
+/// A run with some flips, and what was wrong with it.
+struct Tried {
+    flips: Vec<Flip>,
+    /// Those of the flips that were not seen.
+    missed: Vec<Flip>,
+    problems: Vec<String>,
+}
+
+impl Tried {
+    /// The parts to try apart where something is wrong: what was missed and the rest, else the halves. None where
+    /// nothing is wrong, or nobody else can be the cause.
+    fn parts(&self) -> Option<[Vec<Flip>; 2]> {
+        if self.problems.is_empty() || self.flips.len() == 1 {
+            return None;
+        }
+        let seen: Vec<Flip> = self.flips.iter().filter(|flip| !self.missed.contains(flip)).copied().collect();
+        if !self.missed.is_empty() && !seen.is_empty() {
+            return Some([self.missed.clone(), seen]);
+        }
+        let (one, other) = self.flips.split_at(self.flips.len() / 2);
+        Some([one.to_vec(), other.to_vec()])
+    }
+}
+
+async fn attempt(name: &'static str, flips: Vec<Flip>, before: Verdicts) -> Tried {
     let claims: Vec<(&str, ClaimStatus)> = flips.iter().map(|flip| (flip.row, flip.claim())).collect();
     let after = verdicts(simulate(target(name), &claims).await);
     let of = flips.iter().map(|flip| format!("{}={}", flip.row, flip.claim())).collect::<Vec<_>>().join(" ");
-    let mut problems = Vec::new();
+    let (mut missed, mut problems) = (Vec::new(), Vec::new());
     for (row, verdict) in &after {
         match flips.iter().find(|flip| flip.row == row) {
             Some(flip) if verdict.status == flip.status => {}
             Some(flip) if verdict.status == VerdictStatus::Inconclusive && not_seen(name, *flip) => {}
-            Some(flip) => problems.push(format!("{of}: {row} is seen as {}, not {}", told(verdict), flip.status)),
+            Some(flip) => {
+                missed.push(*flip);
+                problems.push(format!("{of}: {row} is seen as {}, not {}", told(verdict), flip.status));
+            }
             None if verdict.status == before[row].status => {}
             None if flips.iter().any(|flip| may_follow(row, verdict, *flip)) => {}
             None => problems.push(format!("{of}: {row} was {} and is now {}", before[row].status, told(verdict))),
         }
     }
-    (flips, problems)
+    Tried { flips, missed, problems }
 }
 
 fn not_seen(name: &str, flip: Flip) -> bool {
