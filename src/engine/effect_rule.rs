@@ -330,8 +330,10 @@ impl<'a> Rule<'a> {
         };
         let certain = self.experiment.by_chance == Chance::Never;
         let could = self.experiment.contrary.is_some() || p.shows > 0;
+        // What a server enforces it enforces always: one answer that shows the contrary is one too many.
+        let broken = self.experiment.contrary.is_some() && t.fails > 0;
         match weigh(log, self.facts.confidence) {
-            Weight::Honoured(confidence) if t.trials() >= least && t.shows > 0 => {
+            Weight::Honoured(confidence) if t.trials() >= least && t.shows > 0 && !broken => {
                 return Some(Step::Done(self.supported((!certain).then_some(confidence))));
             }
             Weight::PassedOver(_) if could && meter == Some(Meter::Rises) && self.experiment.contrary.is_none() => {
