@@ -207,7 +207,7 @@ mod exit_1 {
     #[test]
     fn a_silent_row_only_where_that_is_asked_for() {
         let folder = Folder::new();
-        let silent = ["--select", "content.image", "--flip", "content.image=ignored"];
+        let silent = ["--select", "content.{image,tool_result.content}", "--flip", "content.image=ignored"];
         simulated(&folder, &silent).exits(0);
         assert_eq!(folder.results("out")["rows"][0]["silent"], true);
         simulated(&folder, &[&silent[..], &["--strict"]].concat()).exits(1);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::experiment::{AcceptedMeans, Arm, CallTest, Count, Experiment, Predicate, TextTest, Turn};
+use super::experiment::{AcceptedMeans, Arm, CallTest, Experiment, Predicate, TextTest, Turn};
 use super::template::{VARIABLES, unknown_variable};
 use super::vocabulary::VerdictStatus;
 
@@ -102,9 +102,6 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
 /// Every arm of an experiment that is sent, with the name used in messages.
 fn arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     let mut arms: Vec<(&str, &Arm)> = vec![("negative", &e.negative)];
-    if e.spread.is_none() && e.treatment.is_none() && e.variants.is_empty() {
-        // The negative arm is sent whatever decides the row.
-    }
     arms.extend(e.treatment.iter().map(|a| ("treatment", a)));
     arms.extend(e.insist.iter().map(|a| ("insist", a)));
     arms.extend(e.positive.iter().map(|a| ("positive", a)));
@@ -167,7 +164,7 @@ fn value(v: &Value, visit: &mut dyn FnMut(&str)) {
 
 fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let Predicate { text, thinking, stop_reason, stop_sequence, blocks, call, usage, streamed: _, any, not } = p;
+    let Predicate { text, thinking, stop_reason, stop_sequence, blocks: _, call, usage: _, streamed: _, any, not } = p;
     for TextTest { contains, lacks, words: _ } in text.iter().chain(thinking) {
         contains.iter().chain(lacks).for_each(|t| visit(t));
     }
@@ -179,7 +176,6 @@ fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
             visit(v);
         });
     }
-    let _: (&std::collections::BTreeMap<String, Count>, _) = (blocks, usage);
     any.iter().for_each(|p| predicate(p, visit));
     not.iter().for_each(|p| predicate(p, visit));
 }

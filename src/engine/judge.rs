@@ -139,13 +139,14 @@ fn rest_on_others(judged: &mut [(&crate::case::CatalogRow, Vec<Trial>, Verdict)]
     let statuses: HashMap<String, VerdictStatus> =
         judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
     for (row, _, verdict) in judged.iter_mut().filter(|(_, _, v)| v.status == Ignored) {
-        let others = row.experiment.through.iter().filter_map(|other| Some((other, *statuses.get(other)?)));
-        // What is known goes before what is not.
+        let others =
+            row.experiment.through.iter().map(|other| (other, statuses.get(other).copied().unwrap_or(Skipped)));
+        // A row that was not selected is as unknown as one that was not finished. What is known goes before what is not.
         let weak = others.filter(|(_, s)| matches!(s, Ignored | Rejected | Skipped)).min_by_key(|(_, s)| *s == Skipped);
         match weak {
             Some((other, Skipped)) => {
                 *verdict = not_finished(&format!(
-                    "it works through {other}, which was not run to the end; by itself: {}",
+                    "it works through {other}, which was not run, or not to the end; by itself: {}",
                     verdict.reason
                 ));
             }
