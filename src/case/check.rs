@@ -1,9 +1,12 @@
 //! What can be wrong with an experiment that its types cannot forbid.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::experiment::{AcceptedMeans, Arm, CallTest, Experiment, Predicate, TextTest, Turn};
-use super::template::{VARIABLES, unknown_variable};
+use super::experiment::{AcceptedMeans, Arm, Chance, Experiment, Screen, Turn};
+use super::predicate::{CallTest, Predicate, TextTest};
+use super::template::{Piece, VARIABLES, pieces, unknown_variable};
 use super::vocabulary::VerdictStatus;
 
 /// Something wrong with an experiment.
@@ -61,6 +64,11 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         !has_treatment && e.spread.is_none() && e.challenge.iter().any(|c| c.because.is_empty()),
         "without a `treatment`, each `challenge` must say `because` of which words a refusal counts",
     );
+    say(matches!(e.by_chance, Chance::OneIn(n) if n < 2), "`one_in` is 2 or more");
+    say(
+        e.screen.is_some() && (e.spread.is_some() || !(e.positive.is_none() && e.contrary.is_none())),
+        "a `screen` serves rows without `spread`, `positive` and `contrary`",
+    );
     say(e.repeat == 0 || e.repeat > 4, "`repeat` is 1 to 4");
     say(e.statuses.is_empty(), "`statuses` is empty: the row could reach no verdict");
     say(
@@ -71,32 +79,56 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         e.accepted_means == AcceptedMeans::Substituted && !e.statuses.contains(&VerdictStatus::Substituted),
         "`accepted_means: substituted` needs `substituted` among its `statuses`",
     );
-    let own_words = |arm: &Arm| arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages");
-    let base_words = e.ask.is_some() || e.turns.is_some() || own_words(&e.base);
+    let base_words = e.ask.is_some() || e.turns.is_some() || asks(&e.base);
     for (name, arm) in arms(e) {
-        if !(base_words || own_words(arm) || matches!(name, "insist" | "narrow" | "widen")) {
-            problems
-                .push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row").into());
-        }
-        if arm.ask.is_some() && arm.turns.is_some() {
-            problems.push(format!("the {name} arm has both `ask` and `turns`").into());
-        }
-        for turn in arm.turns.iter().flatten() {
-            let (Turn::User(content) | Turn::Assistant(content)) = turn;
-            if !(content.is_string() || content.is_array()) {
-                problems.push(format!("a turn of the {name} arm is neither a text nor a list of blocks").into());
-            }
-        }
+        let words_below = base_words || matches!(name, "insist" | "narrow" | "widen");
+        arm_problems(name, arm, words_below, &mut problems);
     }
-    texts(e, &mut |text| {
-        problems.extend(unknown_variable(text).map(|name| {
-            let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
-            let what = format!("there is no variable `{{{{{name}}}}}`; there are: {}", known.join(", "));
-            Problem { what, quote: Some(format!("{{{{{name}}}}}")) }
-        }));
-    });
+    texts(e, &mut |text| problems.extend(variable_problem(text)));
     problems.dedup();
     problems
+}
+
+/// Everything wrong with arms that rows share.
+pub(super) fn screen_problems(screen: &Screen) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if screen.treatment.is_none() && screen.challenge.is_none() {
+        problems.push("a screen needs a `treatment` or a `challenge`".to_owned().into());
+    }
+    for a in screen.treatment.iter().chain(&screen.challenge) {
+        arm_problems("screen", a, false, &mut problems);
+        arm(a, &mut |text| problems.extend(variable_problem(text)));
+    }
+    problems.dedup();
+    problems
+}
+
+fn asks(arm: &Arm) -> bool {
+    arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages")
+}
+
+fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Problem>) {
+    if !(words_below || asks(arm)) {
+        problems
+            .push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row").into());
+    }
+    if arm.ask.is_some() && arm.turns.is_some() {
+        problems.push(format!("the {name} arm has both `ask` and `turns`").into());
+    }
+    for turn in arm.turns.iter().flatten() {
+        let (Turn::User(content) | Turn::Assistant(content)) = turn;
+        if !(content.is_string() || content.is_array()) {
+            problems.push(format!("a turn of the {name} arm is neither a text nor a list of blocks").into());
+        }
+    }
+}
+
+fn variable_problem(text: &str) -> Option<Problem> {
+    unknown_variable(text).map(|name| {
+        let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
+        let what = format!("there is no variable `{{{{{name}}}}}`; there are: {}", known.join(", "));
+        Problem { what, quote: Some(format!("{{{{{name}}}}}")) }
+    })
 }
 
 /// Every arm of an experiment that is sent, with the name used in messages.
@@ -114,11 +146,26 @@ fn arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     if let Some(genuine) = &e.genuine {
         arms.extend([("genuine.first", &genuine.first), ("genuine.then", &genuine.then)]);
     }
+    if let Some(screen) = &e.screen_arms {
+        arms.extend(screen.treatment.iter().chain(&screen.challenge).map(|a| ("screen", a)));
+    }
     if let Some(spread) = &e.spread {
         arms.push(("narrow", &spread.narrow));
         arms.extend(spread.widen.iter().map(|a| ("widen", a)));
     }
     arms
+}
+
+/// The names of all variables that an experiment uses.
+pub fn variables(experiment: &Experiment) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    texts(experiment, &mut |text| {
+        names.extend(pieces(text).into_iter().filter_map(|piece| match piece {
+            Piece::Variable(name) => Some(name.to_owned()),
+            Piece::Text(_) => None,
+        }));
+    });
+    names
 }
 
 /// Hands every text of an experiment that may hold variables to `visit`.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_yaml::Spanned;
 
+use super::predicate::Predicate;
 use super::vocabulary::VerdictStatus;
 
 /// A file of experiments: one section of the matrix.
@@ -18,6 +19,9 @@ use super::vocabulary::VerdictStatus;
 pub struct ExperimentFile {
     /// The section's title, in the tables' own words.
     pub section: String,
+    /// Arms that rows share, by the name under which rows of any file refer to them.
+    #[serde(default)]
+    pub screens: BTreeMap<String, Screen>,
     /// The rows, in the order of the tables.
     pub rows: Vec<Experiment>,
 }
@@ -63,6 +67,12 @@ pub struct Experiment {
     /// Laid over the treatment after a trial that said nothing, to bring the model to show something.
     #[serde(default)]
     pub insist: Option<Arm>,
+    /// The name of a screen that is tried before anything else.
+    #[serde(default)]
+    pub screen: Option<String>,
+    /// The arms of that screen, once all files are read.
+    #[serde(skip)]
+    pub screen_arms: Option<Screen>,
     /// Several treatments, by name, instead of one.
     #[serde(default)]
     pub variants: BTreeMap<String, Variant>,
@@ -141,6 +151,8 @@ impl Experiment {
             negative: Arm::default(),
             treatment: None,
             insist: None,
+            screen: None,
+            screen_arms: None,
             variants: BTreeMap::new(),
             combine: Combine::default(),
             positive: None,
@@ -247,6 +259,20 @@ pub enum ArmCredential {
     Missing,
 }
 
+/// Arms that several rows share: the fields of all of them in one request. Where that is accepted and shows no effect,
+/// none of them is honoured, and one request has told it of all. Anything else decides nothing, and each row is tried
+/// on its own. The base of a row is not laid under these arms.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Screen {
+    /// The fields of all rows at valid values.
+    #[serde(default)]
+    pub treatment: Option<Arm>,
+    /// The fields of all rows at impossible values.
+    #[serde(default)]
+    pub challenge: Option<Arm>,
+}
+
 /// A trial in two steps: get a block from the endpoint, hand it back.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -291,6 +317,9 @@ pub enum Chance {
     Never,
     /// Hardly ever: it takes a code word that was drawn for this trial.
     Rare,
+    /// Once in so many: the field points at one of as many things, drawn for each trial, so that who does not read it
+    /// hits the right one no more often, whatever its habits.
+    OneIn(u32),
     /// Now and then: a model may do it of its own accord.
     #[default]
     Possible,
@@ -307,86 +336,4 @@ pub enum AcceptedMeans {
     Substituted,
     /// It cannot be told from outside.
     Inconclusive,
-}
-
-/// A test of an answer. Everything that is written must hold.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Predicate {
-    /// The text of the answer.
-    #[serde(default)]
-    pub text: Option<TextTest>,
-    /// The text of its thinking blocks.
-    #[serde(default)]
-    pub thinking: Option<TextTest>,
-    /// `stop_reason`
-    #[serde(default)]
-    pub stop_reason: Option<String>,
-    /// `stop_sequence`
-    #[serde(default)]
-    pub stop_sequence: Option<String>,
-    /// How many content blocks there are, by type.
-    #[serde(default)]
-    pub blocks: BTreeMap<String, Count>,
-    /// A `tool_use` block like this is there.
-    #[serde(default)]
-    pub call: Option<CallTest>,
-    /// Counters of `usage`, by dotted path; an absent counter is 0.
-    #[serde(default)]
-    pub usage: BTreeMap<String, Count>,
-    /// Came as an event stream, from `message_start` to `message_stop`.
-    #[serde(default)]
-    pub streamed: Option<bool>,
-    /// At least one of these holds.
-    #[serde(default)]
-    pub any: Vec<Predicate>,
-    /// This does not hold.
-    #[serde(default)]
-    pub not: Option<Box<Predicate>>,
-}
-
-/// A test of a text, word by word: case and punctuation do not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TextTest {
-    /// Every one of these is in it.
-    #[serde(default)]
-    pub contains: Vec<String>,
-    /// None of these is in it.
-    #[serde(default)]
-    pub lacks: Vec<String>,
-    /// How many words it has; a word is at least one token.
-    #[serde(default)]
-    pub words: Option<Count>,
-}
-
-/// A test of a tool call.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CallTest {
-    /// The called tool's name.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Properties of the input, with their values; an empty value only asks for the property.
-    #[serde(default)]
-    pub input: BTreeMap<String, String>,
-}
-
-/// Bounds of a number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Count {
-    /// The least that passes.
-    #[serde(default)]
-    pub at_least: Option<u64>,
-    /// The most that passes.
-    #[serde(default)]
-    pub at_most: Option<u64>,
-}
-
-impl Count {
-    /// True when the number lies within the bounds.
-    pub fn admits(self, n: u64) -> bool {
-        self.at_least.is_none_or(|least| n >= least) && self.at_most.is_none_or(|most| n <= most)
-    }
 }

@@ -11,7 +11,7 @@ use serde_yaml::Spanned;
 
 use super::check::{self, Problem};
 use super::error::{CaseError, CaseErrors, Place};
-use super::experiment::{Experiment, ExperimentFile};
+use super::experiment::{Experiment, ExperimentFile, Screen};
 use super::target::Target;
 
 /// The largest case file that is read, in bytes.
@@ -83,7 +83,9 @@ impl Catalog {
         for file in extra {
             loader.add(file, &mut errors);
         }
-        loader.finish(&mut errors);
+        if !loader.rows_missing {
+            loader.finish(&mut errors);
+        }
         if errors.is_empty() { Ok(loader.catalog) } else { Err(CaseErrors(errors)) }
     }
 
@@ -100,8 +102,11 @@ struct Loader {
     texts: HashMap<String, String>,
     row_files: HashMap<String, String>,
     claim_places: HashMap<String, ClaimPlaces>,
+    screens: BTreeMap<String, Screen>,
     /// Rows and targets seen in this layer: doubles within a layer are errors, over layers they override.
     seen: HashSet<String>,
+    /// An experiment file could not be read: who refers to its rows is not at fault.
+    rows_missing: bool,
 }
 
 struct ClaimPlaces {
@@ -126,13 +131,17 @@ impl Loader {
     fn add(&mut self, file: &CaseFile, errors: &mut Vec<CaseError>) {
         let text = match text_of(file) {
             Ok(text) => text,
-            Err(error) => return errors.push(error),
+            Err(error) => {
+                self.rows_missing |= file.kind == FileKind::Experiments;
+                return errors.push(error);
+            }
         };
         let result = match file.kind {
             FileKind::Experiments => self.add_experiments(&file.name, text, errors),
             FileKind::Target => self.add_target(&file.name, text, errors),
         };
         if let Err(error) = result {
+            self.rows_missing |= file.kind == FileKind::Experiments;
             errors.push(error);
         }
         self.texts.insert(file.name.clone(), text.to_owned());
@@ -141,6 +150,14 @@ impl Loader {
     fn add_experiments(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
         let parsed: ExperimentFile = parse(file, text)?;
         let mut last_of_section = self.catalog.rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
+        for (name, screen) in parsed.screens {
+            for Problem { what, quote } in check::screen_problems(&screen) {
+                let named = place_of_text(text, &quote.unwrap_or_else(|| format!("{name}:")), 1);
+                let at = named.unwrap_or_else(|| Place::of(text, 1, 1));
+                errors.push(CaseError::at(file, at, format!("screen `{name}`: {what}")));
+            }
+            self.screens.insert(name, screen);
+        }
         for experiment in parsed.rows {
             let id = experiment.id().to_owned();
             let at = Place::of(text, experiment.row.defined.line() as usize, experiment.row.defined.column() as usize);
@@ -204,7 +221,18 @@ impl Loader {
     }
 
     /// The references between files: claims name rows, rows name rows.
-    fn finish(&self, errors: &mut Vec<CaseError>) {
+    fn finish(&mut self, errors: &mut Vec<CaseError>) {
+        for row in &mut self.catalog.rows {
+            let Some(name) = &row.experiment.screen else { continue };
+            row.experiment.screen_arms = self.screens.get(name).cloned();
+            if row.experiment.screen_arms.is_none() {
+                let file = &self.row_files[row.experiment.id()];
+                let (line, column) = (row.experiment.row.defined.line(), row.experiment.row.defined.column());
+                let place = Place::of(&self.texts[file], line as usize, column as usize);
+                let what = format!("row `{}` names the screen `{name}`, which no file has", row.experiment.id());
+                errors.push(CaseError::at(file, place, what));
+            }
+        }
         let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
         for target in self.catalog.targets.values() {
             let places = &self.claim_places[&target.name];

@@ -7,19 +7,22 @@ mod embedded;
 mod error;
 mod experiment;
 mod load;
+mod predicate;
 mod schema;
 mod target;
 mod template;
 mod vocabulary;
 mod wording;
 
+pub use check::variables;
 pub use error::{CaseError, CaseErrors, Place};
 pub use experiment::{
-    AcceptedMeans, Arm, ArmCredential, CallTest, Chance, Combine, Count, Experiment, ExperimentFile, Genuine, Partial,
-    Predicate, Requirement, Spread, TextTest, Turn, Variant,
+    AcceptedMeans, Arm, ArmCredential, Chance, Combine, Experiment, ExperimentFile, Genuine, Partial, Requirement,
+    Screen, Spread, Turn, Variant,
 };
 pub use load::{CaseFile, Catalog, CatalogRow, FileKind, MAX_FILE_BYTES};
+pub use predicate::{CallTest, Count, Predicate, TextTest};
 pub use schema::{experiments_schema, target_schema};
 pub use target::{Auth, AuthScheme, Claim, Limits, Prices, Range, Source, Target};
-pub use template::{Piece, VARIABLES, Variable, pieces};
+pub use template::{CITIES, Piece, VARIABLES, Variable, pieces};
 pub use vocabulary::{ClaimStatus, Outcome, VerdictStatus, is_silent};

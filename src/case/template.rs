@@ -9,6 +9,22 @@ pub struct Variable {
     pub about: &'static str,
 }
 
+/// The cities among which `city` is drawn.
+pub const CITIES: [&str; 6] = ["Paris", "Rome", "Oslo", "Lima", "Cairo", "Delhi"];
+
+impl Variable {
+    /// True when this is the variable of that name. A name that ends in a colon is a beginning.
+    fn stands_for(&self, name: &str) -> bool {
+        match self.name.strip_suffix(':') {
+            None => name == self.name,
+            Some("pick") => {
+                name.strip_prefix(self.name).is_some_and(|words| words.split('|').filter(|w| !w.is_empty()).count() > 1)
+            }
+            Some(_) => name.strip_prefix(self.name).is_some_and(|city| CITIES.contains(&city)),
+        }
+    }
+}
+
 /// Every variable that a case file may use.
 pub const VARIABLES: &[Variable] = &[
     Variable { name: "label", about: "a fresh code word: two words and four digits" },
@@ -19,9 +35,14 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "id", about: "24 fresh letters and digits, for ids and opaque values" },
     Variable { name: "id2", about: "another 24" },
     Variable { name: "padding", about: "some thirty words that say nothing, to move the usage meter" },
-    Variable { name: "prefix", about: "some 2,500 fresh words, to pass caching minimums" },
+    Variable { name: "prefix", about: "some 2,100 fresh words, to pass caching minimums" },
     Variable { name: "600_characters", about: "a fresh text of 600 characters without spaces" },
     Variable { name: "colour", about: "one of eight colours" },
+    Variable { name: "city", about: "one of six cities: Paris, Rome, Oslo, Lima, Cairo, Delhi" },
+    Variable { name: "is_city:", about: "with a city after it: whether it is the one that was drawn (true or false)" },
+    Variable { name: "label:", about: "with a city after it: a code word of its own, `label` for the city that was drawn" },
+    Variable { name: "id:", about: "with a city after it: 24 fresh letters and digits of its own" },
+    Variable { name: "pick:", about: "with two or more words after it, `a|b|c`: one of them" },
     Variable { name: "image", about: "a PNG of that colour, in base64" },
     Variable {
         name: "pdf",
@@ -64,7 +85,7 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
 /// The first name between braces that is no variable.
 pub fn unknown_variable(text: &str) -> Option<&str> {
     pieces(text).into_iter().find_map(|piece| match piece {
-        Piece::Variable(name) if !VARIABLES.iter().any(|v| v.name == name) => Some(name),
+        Piece::Variable(name) if !VARIABLES.iter().any(|v| v.stands_for(name)) => Some(name),
         Piece::Variable(_) | Piece::Text(_) => None,
     })
 }
@@ -82,5 +103,9 @@ mod tests {
         assert_eq!(pieces(""), []);
         assert_eq!(unknown_variable("{{label}} {{lable}}"), Some("lable"));
         assert_eq!(unknown_variable("{{label}} {x}"), None);
+        assert_eq!(unknown_variable("{{pick:a|b}} {{label:Rome}} {{is_city:Oslo}} {{id:Lima}}"), None);
+        for unknown in ["pick:a", "pick:|", "label:", "label:Berlin", "is_city:"] {
+            assert_eq!(unknown_variable(&format!("{{{{{unknown}}}}}")), Some(unknown));
+        }
     }
 }

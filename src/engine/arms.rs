@@ -1,7 +1,11 @@
 //! Which layers make up an arm, and which arms an experiment can send.
 
+use serde_json::Value;
+
+use super::build::conversation;
+use super::draw::fnv1a;
 use super::recording::ArmKind;
-use crate::case::{Arm, Experiment};
+use crate::case::{Arm, Experiment, Turn};
 
 /// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for `Genuine`, which
 /// has two requests (`genuine_layers`).
@@ -21,6 +25,8 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
         ArmKind::Insist => over(vec![treatment, experiment.insist.as_ref()]),
         ArmKind::Positive => over(vec![own.and_then(|v| v.positive.as_ref()).or(experiment.positive.as_ref())]),
         ArmKind::Challenge(n) => over(vec![experiment.challenge.get(usize::from(n))]),
+        ArmKind::Screen => experiment.screen_arms.iter().filter_map(|s| s.treatment.as_ref()).collect(),
+        ArmKind::ScreenChallenge => experiment.screen_arms.iter().filter_map(|s| s.challenge.as_ref()).collect(),
         ArmKind::Narrow => over(vec![spread.map(|s| &s.narrow)]),
         ArmKind::Wide => over(vec![widen]),
         ArmKind::NarrowWide => over(vec![widen, spread.map(|s| &s.narrow)]),
@@ -43,10 +49,50 @@ pub fn all(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
         arms.push((name, ArmKind::Treatment));
         arms.extend(variant.positive.is_some().then_some((name, ArmKind::Positive)));
     }
-    let kinds =
-        [ArmKind::Treatment, ArmKind::Insist, ArmKind::Positive, ArmKind::Narrow, ArmKind::Wide, ArmKind::NarrowWide];
+    let kinds = [
+        ArmKind::Screen,
+        ArmKind::ScreenChallenge,
+        ArmKind::Treatment,
+        ArmKind::Insist,
+        ArmKind::Positive,
+        ArmKind::Narrow,
+        ArmKind::Wide,
+        ArmKind::NarrowWide,
+    ];
     let kinds = kinds.into_iter().chain((0..experiment.challenge.len()).map(|n| ArmKind::Challenge(n as u8)));
     arms.extend(kinds.filter(|kind| !layers(experiment, None, *kind).is_empty()).map(|kind| (None, kind)));
     arms.extend(experiment.genuine.is_some().then_some((None, ArmKind::Genuine)));
     arms
+}
+
+/// Names what an arm asks, whatever row it belongs to: arms of the same words and layers have the same name, draw the
+/// same values, and share their requests.
+pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
+    let changes: Vec<_> = layers
+        .iter()
+        .map(|arm| (&arm.body, &arm.headers, &arm.drop, arm.credential))
+        // An arm that changes nothing makes no difference.
+        .filter(|(body, headers, drop, credential)| {
+            !(body.is_empty() && headers.is_empty() && drop.is_empty() && credential.is_none())
+        })
+        .collect();
+    format!("{:016x}", fnv1a(&format!("{:?} {changes:?}", conversation(experiment, layers))))
+}
+
+/// True when the request without the field is a plain conversation in words, as the run's first requests are. It is
+/// then known to be accepted, and need not be sent to tell whose fault a refusal is.
+pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
+    let layers = layers(experiment, variant, ArmKind::Negative);
+    let bare = |arm: &&Arm| arm.body.is_empty() && arm.headers.is_empty() && arm.drop.is_empty() && arm.credential.is_none();
+    let in_words = |content: &Value| match content {
+        Value::Array(blocks) => blocks.iter().all(|block| {
+            let keys = block.as_object().map_or(0, serde_json::Map::len);
+            block["type"] == "text" && block["text"].is_string() && keys == 2
+        }),
+        content => content.is_string(),
+    };
+    layers.iter().all(bare)
+        && conversation(experiment, &layers).iter().all(|turn| match turn {
+            Turn::User(content) | Turn::Assistant(content) => in_words(content),
+        })
 }

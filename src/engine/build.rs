@@ -91,7 +91,7 @@ pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> 
 }
 
 /// The last layer that asks something; else the row's own words.
-fn conversation(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
+pub(super) fn conversation(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
     let words = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {
         turns.clone().or_else(|| ask.as_ref().map(|ask| vec![Turn::User(Value::from(ask.as_str()))]))
     };
@@ -191,7 +191,10 @@ impl Filler<'_> {
             }
             drawn => {
                 self.fresh.set(true);
-                self.context.draw.value(drawn).map_or(Value::Null, Value::from)
+                match self.context.draw.value(drawn) {
+                    Some(value) if drawn.starts_with("is_city:") => Value::from(value == "true"),
+                    value => value.map_or(Value::Null, Value::from),
+                }
             }
         }
     }

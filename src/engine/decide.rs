@@ -21,6 +21,8 @@ pub struct Facts {
     pub strictness: Strictness,
     /// True where the model was seen to repeat what the user's own message says.
     pub model_reads: bool,
+    /// True where the run has shown that the endpoint treats equal requests unequally.
+    pub unsteady: bool,
     /// False where the endpoint's meter was seen to count what no model reads (an invented key).
     pub meter_trusted: bool,
 }
@@ -55,11 +57,12 @@ pub fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
         return effect_rule::next(experiment, None, trials, facts);
     }
     let mut verdicts = Vec::new();
-    for name in experiment.variants.keys() {
+    let mut names = experiment.variants.keys();
+    for name in names.by_ref() {
         match effect_rule::next(experiment, Some(name), trials, facts) {
             Step::Try(needed) => return Step::Try(needed),
             Step::Done(verdict) => {
-                let enough = experiment.combine == Combine::Any && verdict.status == VerdictStatus::Supported;
+                let enough = settles(experiment, &verdict);
                 verdicts.push((name.as_str(), verdict));
                 if enough {
                     break;
@@ -67,7 +70,24 @@ pub fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
             }
         }
     }
-    Step::Done(combine(experiment.combine, verdicts))
+    let untried: Vec<&str> = names.map(String::as_str).collect();
+    let mut verdict = combine(experiment.combine, verdicts);
+    if verdict.status == VerdictStatus::Rejected && !untried.is_empty() {
+        verdict.qualifiers.push(format!("not tried after that: {}", untried.join(", ")));
+    }
+    Step::Done(verdict)
+}
+
+/// True where the other variants cannot change the row's verdict: one that must be honoured is refused; one that may
+/// be is honoured; or the endpoint says that it does not know the thing at all.
+fn settles(experiment: &Experiment, verdict: &Verdict) -> bool {
+    match (experiment.combine, verdict.status) {
+        (Combine::All, VerdictStatus::Rejected) | (Combine::Any, VerdictStatus::Supported) => true,
+        (Combine::Any, VerdictStatus::Rejected) => {
+            names(&verdict.reason, experiment.id()) && validation::says_unknown(&verdict.reason)
+        }
+        _ => false,
+    }
 }
 
 /// How bad a status is when every variant must be honoured.

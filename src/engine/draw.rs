@@ -10,6 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::media;
+use crate::case::CITIES;
 
 const FIRST: [&str; 40] = [
     "amber", "azure", "brisk", "calm", "cedar", "clear", "coral", "crisp", "dusty", "eager", "early", "faint", "fancy",
@@ -27,14 +28,14 @@ const SECOND: [&str; 40] = [
 
 /// Plain words for text that says nothing.
 const FILLER: [&str; 32] = [
-    "table", "window", "paper", "stone", "water", "light", "morning", "street", "chair", "river", "summer", "bread",
-    "letter", "market", "music", "cloud", "field", "glass", "house", "journey", "kitchen", "leaf", "mountain",
-    "number", "orange", "picture", "road", "season", "train", "village", "winter", "yard",
+    "table", "window", "paper", "stone", "water", "light", "garden", "street", "chair", "river", "summer", "bread",
+    "letter", "market", "music", "cloud", "field", "glass", "house", "island", "corner", "leaf", "bridge", "number",
+    "orange", "flower", "road", "season", "train", "forest", "winter", "yard",
 ];
 
 /// How many words the long prefix has: at least as many tokens in every known tokenizer, and used twice in a request
 /// it passes every published caching minimum (4,096 tokens).
-const PREFIX_WORDS: usize = 2500;
+const PREFIX_WORDS: usize = 2100;
 
 /// The fresh values of one trial. A value is made when it is asked for, and is the same each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +44,8 @@ pub struct Draw {
     purpose: String,
 }
 
-/// The variables whose values are short and stand in tests of answers; a recording keeps them.
-const SHORT: [&str; 6] = ["label", "label2", "label_as_name", "name", "name2", "colour"];
+/// The variables whose values are long, and which no test of an answer needs; a recording does not keep them.
+const LONG: [&str; 5] = ["padding", "prefix", "600_characters", "image", "pdf"];
 
 impl Draw {
     /// The draw for one trial. `purpose` names the trial; the same seed and purpose give the same values.
@@ -74,6 +75,7 @@ impl Draw {
             "prefix" => words(&mut rng, PREFIX_WORDS),
             "600_characters" => words(&mut rng, 200).replace(' ', "")[..600].to_owned(),
             "colour" => media::COLOURS.choose(&mut rng)?.0.to_owned(),
+            "city" => (*CITIES.choose(&mut rng)?).to_owned(),
             "image" => {
                 let colour = again("colour");
                 let (_, rgb) = media::COLOURS.iter().find(|(name, _)| *name == colour)?;
@@ -84,21 +86,35 @@ impl Draw {
                 let (first, second) = filler.split_at(filler.len() / 2);
                 base64(&media::pdf(&[first, second, &format!("Today's label is {}.", again("label"))]))
             }
-            _ => return None,
+            _ => match name.split_once(':')? {
+                ("pick", words) => {
+                    let words: Vec<&str> = words.split('|').filter(|w| !w.is_empty()).collect();
+                    (*words.choose(&mut rng)?).to_owned()
+                }
+                ("is_city", city) => (again("city") == city).to_string(),
+                ("label", city) if again("city") == city => again("label"),
+                ("label", _) => label(&mut rng),
+                ("id", _) => opaque(&mut rng),
+                _ => return None,
+            },
         })
     }
 
-    /// The short values: those that tests of answers need, and that a recording therefore keeps.
-    pub fn short(&self) -> BTreeMap<String, String> {
-        SHORT.iter().filter_map(|name| Some(((*name).to_owned(), self.value(name)?))).collect()
+    /// The values of these variables, without those that are long: tests of answers need them, and a recording
+    /// therefore keeps them.
+    pub fn values<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, String> {
+        let short = names.into_iter().filter(|name| !LONG.contains(&name.as_str()));
+        short.filter_map(|name| Some((name.clone(), self.value(name)?))).collect()
     }
 }
 
 fn rng(seed: u64, purpose: &str) -> ChaCha8Rng {
-    // FNV-1a: a draw must be the same in every build, which the standard library's hasher does not promise.
-    let hash =
-        purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    ChaCha8Rng::seed_from_u64(seed ^ hash)
+    ChaCha8Rng::seed_from_u64(seed ^ fnv1a(purpose))
+}
+
+/// A hash that is the same in every build, which the standard library's hasher does not promise.
+pub fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn label(rng: &mut ChaCha8Rng) -> String {
@@ -125,6 +141,8 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -148,7 +166,27 @@ mod tests {
         let draw = Draw::new(0, "");
         assert_eq!(draw.value("600_characters").unwrap().len(), 600);
         assert_eq!(draw.value("prefix").unwrap().split(' ').count(), PREFIX_WORDS);
-        assert_eq!(draw.short().len(), SHORT.len());
         assert_eq!(draw.value("no_such_variable"), None);
+        let names = ["label", "prefix", "version"].map(str::to_owned);
+        assert_eq!(draw.values(&names).into_keys().collect::<Vec<_>>(), ["label"]);
+    }
+
+    #[test]
+    fn one_city_is_drawn_and_the_label_is_its_own() {
+        let cities: BTreeSet<String> = (0..200)
+            .map(|seed| {
+                let draw = Draw::new(seed, "x");
+                let value = |name: &str| draw.value(name).unwrap();
+                let city = value("city");
+                for other in CITIES {
+                    let is_it = other == city;
+                    assert_eq!(value(&format!("is_city:{other}")), is_it.to_string());
+                    assert_eq!(value(&format!("label:{other}")) == value("label"), is_it);
+                }
+                city
+            })
+            .collect();
+        assert_eq!(cities.len(), CITIES.len());
+        assert!(["a", "b"].contains(&Draw::new(1, "x").value("pick:a|b").unwrap().as_str()));
     }
 }

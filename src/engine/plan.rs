@@ -9,11 +9,11 @@ use super::build::{Channel, Context, Settings, build};
 use super::draw::Draw;
 use super::effect_rule::TRIAL_LIMIT;
 use super::recording::ArmKind;
-use crate::case::{CatalogRow, Chance, Combine, Experiment, Prices};
+use crate::case::{CatalogRow, Experiment, Prices};
 
-/// Requests that every run sends before any row: the form of texts (one to eight), and four about invented keys, one of
+/// Requests that every run sends before any row: the form of texts (one to eight), and three to five about invented keys, one of
 /// which rows share as their negative arm.
-const PROBES: (u64, u64) = (4, 11);
+const PROBES: (u64, u64) = (4, 13);
 
 /// What a run would send.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,19 +66,18 @@ pub fn plan(rows: &[&CatalogRow], settings: &Settings, prices: Option<Prices>) -
         let mut of_row = Vec::new();
         for (variant, arm) in arms::all(experiment) {
             let name = variant.map_or(arm.to_string(), |v| format!("{arm}:{v}"));
-            let draw = Draw::new(0, format!("{}/{name}", experiment.id()));
-            let context = Context { settings, channel: Channel::String, draw: &draw, first_content: None };
             let layers = match (arm, arms::genuine_layers(experiment)) {
                 (ArmKind::Genuine, Some([first, _])) => first,
                 _ => arms::layers(experiment, variant, arm),
             };
+            let template = arms::template(experiment, &layers);
+            let draw = Draw::new(0, template.as_str());
+            let context = Context { settings, channel: Channel::String, draw: &draw, first_content: None };
             let built = build(experiment, &layers, context);
             let text = built.request.body.to_string();
-            let owner = (!built.fresh && experiment.repeat == 1).then(|| {
-                let key = serde_json::to_string(&built.request).unwrap_or_default();
-                owners.entry(key).or_insert_with(|| format!("{}/{name}", experiment.id())).clone()
-            });
-            let shared_with = owner.filter(|owner| *owner != format!("{}/{name}", experiment.id()));
+            let own = format!("{}/{name}", experiment.id());
+            let owner = owners.entry(template).or_insert_with(|| own.clone());
+            let shared_with = (*owner != own).then(|| owner.clone());
             let requests = if shared_with.is_some() { (0, 0) } else { range(experiment, variant, arm) };
             of_row.push(PlannedArm {
                 name,
@@ -121,36 +120,32 @@ fn total(rows: Vec<PlannedRow>, answer_tokens: u64, prices: Option<Prices>) -> P
 fn range(experiment: &Experiment, variant: Option<&str>, arm: ArmKind) -> (u64, u64) {
     let limit = u64::from(TRIAL_LIMIT);
     let repeat = u64::from(experiment.repeat);
+    let screened = experiment.screen_arms.is_some();
     if experiment.spread.is_some() {
         return match arm {
-            ArmKind::Negative | ArmKind::Narrow => (6, limit),
+            ArmKind::Negative => (6, limit),
+            ArmKind::Narrow => (4, limit),
             _ => (0, limit),
         };
     }
-    let later = experiment.combine == Combine::Any
-        && variant.is_some()
-        && experiment.variants.keys().next().map(String::as_str) != variant;
+    let first = experiment.variants.keys().next().map(String::as_str) == variant;
+    // What is screened, or comes after a variant that may settle the row, may not be needed.
+    let spared = screened || (variant.is_some() && !first);
+    let least = |n: u64| if spared { 0 } else { n };
     if experiment.effect.is_none() {
         return match arm {
-            ArmKind::Negative => (1, 1),
-            ArmKind::Treatment => (1, 2),
-            ArmKind::Challenge(0) => (1, 1),
-            ArmKind::Challenge(_) if experiment.about_credentials => (0, 1),
+            ArmKind::Screen | ArmKind::ScreenChallenge => (1, 1),
+            ArmKind::Treatment => (least(1), 2),
+            ArmKind::Challenge(0) if experiment.treatment.is_none() && experiment.variants.is_empty() => (least(1), 1),
             _ => (0, 1),
         };
     }
-    let (negative, treatment) = match experiment.by_chance {
-        Chance::Never => (1, 1),
-        Chance::Rare => (1, 2),
-        Chance::Possible => (2, 4),
-    };
     match arm {
-        ArmKind::Negative => (negative * repeat, 6 * repeat),
-        ArmKind::Treatment if later => (0, limit * repeat),
-        ArmKind::Treatment => (treatment * repeat, limit * repeat),
-        ArmKind::Insist | ArmKind::Positive => (0, limit),
+        ArmKind::Screen => (1, repeat),
+        ArmKind::ScreenChallenge | ArmKind::Challenge(_) => (0, 1),
+        ArmKind::Treatment => (least(1), limit * repeat),
         ArmKind::Genuine => (0, 2),
-        ArmKind::Challenge(_) => (0, 1),
-        ArmKind::Narrow | ArmKind::Wide | ArmKind::NarrowWide => (0, limit),
+        ArmKind::Negative => (0, 8 * repeat),
+        ArmKind::Insist | ArmKind::Positive | ArmKind::Narrow | ArmKind::Wide | ArmKind::NarrowWide => (0, limit),
     }
 }

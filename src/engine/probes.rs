@@ -21,6 +21,9 @@ pub const STRICTNESS: &str = "probe.strictness";
 /// Tokens by which an invented key's long value would raise an honest prompt; see `padding` in case files.
 const METER_LEAST: u64 = 25;
 
+/// What the plainest request asks. The ticket keeps caches of answers away.
+const HELLO: &str = "Ticket {{id}}. Say hello in one word.";
+
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -38,19 +41,41 @@ pub fn channel_arm() -> Arm {
 
 /// The arm without invented keys: the request that validation rows share as their negative arm.
 pub fn plain_arm() -> Arm {
-    Arm { ask: Some("Say hello in one word.".to_owned()), ..Arm::default() }
+    Arm { ask: Some(HELLO.to_owned()), ..Arm::default() }
 }
 
-/// The arms with an invented key: at the top of the body, inside a tool, inside a content block.
-pub fn strictness_arms() -> [Arm; 3] {
-    let hello = plain_arm();
-    let tool = json!({ "tools": [{ "name": "calendar", "input_schema": { "type": "object", "properties": {} }, "zz_{{name}}": "{{padding}}" }] });
-    let block = json!([{ "type": "text", "text": "Say hello in one word.", "zz_{{name}}": "{{padding}}" }]);
-    [
-        Arm { body: object(json!({ "zz_{{name}}": "{{padding}}" })), ..hello.clone() },
-        Arm { body: object(tool), ..hello },
-        Arm { turns: Some(vec![Turn::User(block)]), ..Arm::default() },
-    ]
+/// Where an invented key can stand.
+const TOP: u8 = 0;
+const TOOL: u8 = 1;
+const BLOCK: u8 = 2;
+/// At the top and in a block at once: where that is accepted, each is.
+const TOP_AND_BLOCK: u8 = 3;
+
+/// The arm with invented keys in these places.
+fn strictness_arm(place: u8) -> Arm {
+    let key = || object(json!({ "zz_{{name}}": "{{padding}}" }));
+    let tool = || json!({ "tools": [{ "name": "calendar", "input_schema": { "type": "object", "properties": {} }, "zz_{{name}}": "{{padding}}" }] });
+    let block = || Some(vec![Turn::User(json!([{ "type": "text", "text": HELLO, "zz_{{name}}": "{{padding}}" }]))]);
+    match place {
+        TOP => Arm { body: key(), ..plain_arm() },
+        TOOL => Arm { body: object(tool()), ..plain_arm() },
+        BLOCK => Arm { turns: block(), ..Arm::default() },
+        _ => Arm { body: key(), turns: block(), ..Arm::default() },
+    }
+}
+
+/// The next trial of `STRICTNESS`; `None` once what is to be known is known. The plain request goes first, and where it
+/// brings no message nothing else is asked.
+pub fn strictness(trials: &[Trial]) -> Option<(ArmKind, Arm)> {
+    let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
+    match of(ArmKind::Negative) {
+        None => return Some((ArmKind::Negative, plain_arm())),
+        Some(plain) => plain.message()?,
+    };
+    let both_accepted = of(ArmKind::Challenge(TOP_AND_BLOCK)).is_none_or(|t| t.message().is_some());
+    let places: &[u8] = if both_accepted { &[TOP_AND_BLOCK, TOOL] } else { &[TOP_AND_BLOCK, TOOL, TOP, BLOCK] };
+    let next = places.iter().find(|place| of(ArmKind::Challenge(**place)).is_none())?;
+    Some((ArmKind::Challenge(*next), strictness_arm(*next)))
 }
 
 /// How often each form is tried on a model that does not do as told.
@@ -98,22 +123,25 @@ pub fn unanswered(trials: &[Trial]) -> bool {
 
 /// What the trials of `STRICTNESS` and of `CHANNEL` say.
 pub fn facts(confidence: f64, trials: &[Trial], channel: &[Trial]) -> Facts {
-    let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
-    let answer = |n: u8| match of(ArmKind::Challenge(n)).and_then(|t| t.steps.last()) {
+    let of = |n: u8| trials.iter().find(|t| t.arm == ArmKind::Challenge(n));
+    let both = of(TOP_AND_BLOCK).filter(|t| t.message().is_some());
+    let answer = |n: u8| match both.filter(|_| n != TOOL).or(of(n)).and_then(|t| t.steps.last()) {
         Some(Reading::Message(_)) => Answer::Accepted,
         Some(Reading::Refused(r)) if matches!(r.status, 400 | 404 | 413 | 422) => Answer::Refused,
         Some(Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_)) | None => Answer::Unknown,
     };
-    let tokens = |arm: ArmKind| of(arm).and_then(Trial::message).and_then(|m| m.input_tokens());
-    let counts_unread = |n: u8| match (tokens(ArmKind::Negative), tokens(ArmKind::Challenge(n))) {
+    let tokens = |trial: Option<&Trial>| trial.and_then(Trial::message).and_then(|m| m.input_tokens());
+    let plain = tokens(trials.iter().find(|t| t.arm == ArmKind::Negative));
+    let counts_unread = |trial: Option<&Trial>| match (plain, tokens(trial)) {
         (Some(plain), Some(with)) => with.saturating_sub(plain) >= METER_LEAST,
         _ => false,
     };
     Facts {
         confidence,
-        strictness: Strictness { top_level: answer(0), tool: answer(1), block: answer(2) },
+        strictness: Strictness { top_level: answer(TOP), tool: answer(TOOL), block: answer(BLOCK) },
         model_reads: channel.iter().any(reads),
-        meter_trusted: !counts_unread(0) && !counts_unread(2),
+        unsteady: false,
+        meter_trusted: ![TOP, BLOCK, TOP_AND_BLOCK].into_iter().any(|n| counts_unread(of(n))),
     }
 }
 

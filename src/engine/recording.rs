@@ -103,6 +103,10 @@ pub enum ArmKind {
     Insist,
     /// The same information through a channel that is known to work.
     Positive,
+    /// The fields of several rows at once, at valid values.
+    Screen,
+    /// The fields of several rows at once, at impossible values.
+    ScreenChallenge,
     /// The endpoint's own block, handed back.
     Genuine,
     /// The field at an impossible value; the number counts the row's challenges from 0.
@@ -122,6 +126,8 @@ impl fmt::Display for ArmKind {
             Self::Treatment => f.write_str("treatment"),
             Self::Insist => f.write_str("insist"),
             Self::Positive => f.write_str("positive"),
+            Self::Screen => f.write_str("screen"),
+            Self::ScreenChallenge => f.write_str("screen-challenge"),
             Self::Genuine => f.write_str("genuine"),
             Self::Challenge(0) => f.write_str("challenge"),
             Self::Challenge(n) => write!(f, "challenge-{}", n + 1),

@@ -18,7 +18,7 @@ use super::effect;
 use super::probes;
 use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
-use crate::case::{Arm, CatalogRow, Experiment};
+use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
 use crate::client::Endpoint;
 use crate::report::results::Verdict;
 use crate::wire::exchange::{Exchange, Request};
@@ -126,7 +126,7 @@ pub async fn run<'a, E: Endpoint>(
                 let before = trials.iter().filter(|t: &&Trial| t.arm == arm).count() as u32;
                 let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: before + 1 };
                 let asks = probes::channel_arm();
-                match runner.simple_trial(&probe, &[&asks], key, 1).await {
+                match runner.simple_trial(&probe, &[&asks], key).await {
                     Some(trial) => trials.push(trial),
                     None => break Channel::String,
                 }
@@ -134,7 +134,7 @@ pub async fn run<'a, E: Endpoint>(
         }
     };
     runner.channel = channel;
-    runner.owners = owners(rows, options, channel);
+    runner.owners = owners(rows);
     let facts = if probes::unanswered(&trials) { None } else { runner.strictness(&probe, &trials).await };
     if let Some(facts) = &facts {
         stream::iter(rows)
@@ -153,29 +153,18 @@ pub async fn run<'a, E: Endpoint>(
     Finished { ended, channel }
 }
 
-/// The names of requests that several rows share: the first row, in order, that can send them.
-fn owners(rows: &[&CatalogRow], options: &Options, channel: Channel) -> HashMap<String, String> {
+/// The names of requests that several rows share: the first row, in order, that can send them, by template.
+fn owners(rows: &[&CatalogRow]) -> HashMap<String, String> {
     let mut owners = HashMap::new();
     for row in rows {
         for (variant, arm) in arms::all(&row.experiment) {
-            let key =
-                TrialKey { row: row.experiment.id().to_owned(), variant: variant.map(str::to_owned), arm, trial: 1 };
-            let draw = Draw::new(options.seed, key.to_string());
             let layers = arms::layers(&row.experiment, variant, arm);
-            let context = Context { settings: &options.settings, channel, draw: &draw, first_content: None };
-            let built = build(&row.experiment, &layers, context);
-            if !layers.is_empty() && !built.fresh && row.experiment.repeat == 1 {
-                let name = key.to_string();
-                let name = name.rsplit_once('/').map_or(name.clone(), |(name, _)| name.to_owned());
-                owners.entry(canonical(&built.request)).or_insert(name);
-            }
+            let variant = variant.map_or(String::new(), |v| format!("{v}/"));
+            let template = arms::template(&row.experiment, &layers);
+            owners.entry(template).or_insert_with(|| format!("{}/{variant}{arm}", row.experiment.id()));
         }
     }
     owners
-}
-
-fn canonical(request: &Request) -> String {
-    serde_json::to_string(request).unwrap_or_default()
 }
 
 #[derive(Default)]
@@ -207,7 +196,8 @@ impl Spent {
     }
 }
 
-type Shared = HashMap<(String, u32), Arc<OnceCell<Exchange>>>;
+/// Requests that were sent, by template, trial and step.
+type Shared = HashMap<(String, u32, u32), Arc<OnceCell<Exchange>>>;
 
 struct Runner<'a, E> {
     endpoint: &'a E,
@@ -252,15 +242,11 @@ impl<E: Endpoint> Runner<'_, E> {
     /// could be decided, and nothing more need be sent.
     async fn strictness(&self, probe: &Experiment, channel: &[Trial]) -> Option<Facts> {
         let mut trials: Vec<Trial> = Vec::new();
-        let plain = probes::plain_arm();
-        let strict = probes::strictness_arms();
-        let arms = std::iter::once((ArmKind::Negative, &plain))
-            .chain(strict.iter().enumerate().map(|(n, arm)| (ArmKind::Challenge(n as u8), arm)));
-        for (arm, asks) in arms {
+        while let Some((arm, asks)) = probes::strictness(&trials) {
             let key = TrialKey { row: probes::STRICTNESS.to_owned(), variant: None, arm, trial: 1 };
-            trials.extend(self.simple_trial(probe, &[asks], key, 1).await);
-            trials.first()?.message()?;
+            trials.push(self.simple_trial(probe, &[&asks], key).await?);
         }
+        trials.first()?.message()?;
         Some(probes::facts(self.options.confidence, &trials, channel))
     }
 
@@ -270,31 +256,32 @@ impl<E: Endpoint> Runner<'_, E> {
             return self.genuine_trial(experiment, key).await;
         }
         let layers = arms::layers(experiment, key.variant.as_deref(), key.arm);
-        let challenge = matches!(key.arm, ArmKind::Challenge(_));
-        self.simple_trial(experiment, &layers, key, if challenge { 1 } else { experiment.repeat }).await
+        self.simple_trial(experiment, &layers, key).await
     }
 
-    /// A trial that sends one request, `repeat` times in a row.
-    async fn simple_trial(
-        &self,
-        experiment: &Experiment,
-        layers: &[&Arm],
-        key: TrialKey,
-        repeat: u32,
-    ) -> Option<Trial> {
-        let draw = Draw::new(self.options.seed, key.to_string());
+    /// A trial that sends one request, several times in a row where the experiment repeats it, until the effect shows.
+    /// Rows whose arms ask the same share their requests.
+    async fn simple_trial(&self, experiment: &Experiment, layers: &[&Arm], key: TrialKey) -> Option<Trial> {
+        let repeat = match key.arm {
+            ArmKind::Challenge(_) | ArmKind::ScreenChallenge => 1,
+            _ => experiment.repeat,
+        };
+        let template = arms::template(experiment, layers);
+        let draw = Draw::new(self.options.seed, format!("{template}/{}", key.trial));
         let built = self.build(experiment, layers, &draw, None);
+        let owner = self.owners.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
+        let values = if built.fresh { draw.values(&variables(experiment)) } else { BTreeMap::new() };
         let mut exchanges = Vec::new();
         for step in 1..=repeat {
-            let id = if repeat > 1 { format!("{key}/{step}") } else { key.to_string() };
-            let exchange = if built.fresh || repeat > 1 {
-                self.send(&id, built.request.clone()).await?
-            } else {
-                self.send_shared(&id, &built.request, key.trial).await?
-            };
+            let id = if repeat > 1 { format!("{owner}/{step}") } else { owner.clone() };
+            let exchange = self.send_shared((template.clone(), key.trial, step), &id, &built.request).await?;
+            let shows = |effect: &Predicate| matches!(read(&exchange), Reading::Message(m) if effect::holds(effect, &m, &values));
+            let enough = experiment.effect.as_ref().is_some_and(shows);
             exchanges.push(exchange);
+            if enough {
+                break;
+            }
         }
-        let values = if built.fresh { draw.short() } else { BTreeMap::new() };
         Some(self.record(key, &exchanges, values))
     }
 
@@ -304,15 +291,16 @@ impl<E: Endpoint> Runner<'_, E> {
         let [first_layers, then_layers] = arms::genuine_layers(experiment)?;
         let draw = Draw::new(self.options.seed, key.to_string());
         let built = self.build(experiment, &first_layers, &draw, None);
+        let values = draw.values(&variables(experiment));
         let mut exchanges = vec![self.send(&format!("{key}/1"), built.request).await?];
         if let Reading::Message(first) = read(&exchanges[0])
-            && effect::holds(&genuine.when, &first, &draw.short())
+            && effect::holds(&genuine.when, &first, &values)
         {
             let content = serde_json::Value::from(first.content);
             let built = self.build(experiment, &then_layers, &draw, Some(&content));
             exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
         }
-        Some(self.record(key, &exchanges, draw.short()))
+        Some(self.record(key, &exchanges, values))
     }
 
     fn build(&self, experiment: &Experiment, layers: &[&Arm], draw: &Draw, first: Option<&serde_json::Value>) -> Built {
@@ -333,14 +321,12 @@ impl<E: Endpoint> Runner<'_, E> {
     }
 
     /// Sends a request that other rows may need as well; it goes out once for all of them.
-    async fn send_shared(&self, id: &str, request: &Request, trial: u32) -> Option<Exchange> {
-        let canonical = canonical(request);
-        let id = self.owners.get(&canonical).map_or(id.to_owned(), |owner| format!("{owner}/{trial}"));
+    async fn send_shared(&self, key: (String, u32, u32), id: &str, request: &Request) -> Option<Exchange> {
         let cell = {
             let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            shared.entry((canonical, trial)).or_default().clone()
+            shared.entry(key).or_default().clone()
         };
-        let sent = cell.get_or_try_init(|| async { self.send(&id, request.clone()).await.ok_or(()) }).await;
+        let sent = cell.get_or_try_init(|| async { self.send(id, request.clone()).await.ok_or(()) }).await;
         sent.ok().cloned()
     }
 

@@ -40,12 +40,18 @@ pub struct Prior {
 impl Prior {
     /// Any rate is as likely as any other: a model's obedience before it was seen.
     pub const FLAT: Self = Self { shows: 1, fails: 1 };
-    /// Nine times in ten: a server that enforces the field, where its contrary would show too.
-    pub const ENFORCED: Self = Self { shows: 9, fails: 1 };
+    /// Nineteen times in twenty: a server that enforces the field, where its contrary would show too.
+    pub const ENFORCED: Self = Self { shows: 19, fails: 1 };
     /// One in three: what a model may do of its own accord, before it was seen.
     pub const NOW_AND_THEN: Self = Self { shows: 1, fails: 2 };
     /// One in ten thousand: a freshly drawn code word coming up by chance.
     pub const HARDLY_EVER: Self = Self { shows: 1, fails: 9999 };
+
+    /// Once in so many, known by design: the right answer was drawn among as many for each trial.
+    pub fn one_in(n: u32) -> Self {
+        const SURE: u32 = 1000;
+        Self { shows: SURE, fails: SURE * n.clamp(2, 1000).saturating_sub(1) }
+    }
 
     /// The prior after having seen these trials.
     pub fn after(self, seen: Counts) -> Self {
@@ -116,7 +122,8 @@ mod tests {
         assert!((p(Prior::FLAT, 1, 0) - 0.5).abs() < 1e-12);
         assert!((p(Prior::FLAT, 2, 0) - 1.0 / 3.0).abs() < 1e-12);
         assert!((p(Prior::FLAT, 1, 1) - 1.0 / 6.0).abs() < 1e-12);
-        assert!((p(Prior::ENFORCED, 0, 2) - 2.0 / 110.0).abs() < 1e-12);
+        assert!((p(Prior::ENFORCED, 0, 2) - 2.0 / 420.0).abs() < 1e-12);
+        assert!((p(Prior::one_in(16), 2, 0) - 1.0 / 256.0).abs() < 1e-4);
     }
 
     #[test]

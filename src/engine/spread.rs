@@ -4,7 +4,7 @@
 //! so the agreement within the narrowed sample is held against that of every other split of the pooled answers (an
 //! exact permutation test). Under "honoured" nearly all narrowed answers agree, so a narrowed sample without a clear
 //! favourite rules that out. Both tests are looked at after fixed sample sizes, and share the allowed error among the
-//! looks (Bonferroni), so that stopping early costs no honesty.
+//! looks, so that stopping early costs no honesty.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,25 @@ use super::undecided::Undecided;
 use crate::case::{Experiment, Spread, VerdictStatus};
 use crate::report::results::Evidence;
 
-/// Answers per sample at which the evidence is looked at.
-const LOOKS: [usize; 4] = [6, 8, 10, 12];
+/// A point at which the evidence is looked at.
+struct Look {
+    /// Answers without the field.
+    wide: usize,
+    /// Answers with it.
+    narrow: usize,
+    /// The share of the allowed error that "supported" may use up here; the shares of all looks make one.
+    supported: f64,
+    /// The same for "ignored".
+    ignored: f64,
+}
+
+/// The looks. Four answers alike among ten are one split in 210, so that an endpoint that obeys is seen to at the
+/// first; four unlike ones prove little of the other kind, which has to wait.
+const LOOKS: [Look; 3] = [
+    Look { wide: 6, narrow: 4, supported: 0.5, ignored: 0.0 },
+    Look { wide: 6, narrow: 8, supported: 0.25, ignored: 0.5 },
+    Look { wide: 12, narrow: 12, supported: 0.25, ignored: 0.5 },
+];
 /// The least share of answers that agree under a narrowing value which is honoured. Not 1: real servers are not quite
 /// deterministic at temperature 0, and models do not always do as told.
 const AGREEMENT: f64 = 0.75;
@@ -29,7 +46,7 @@ pub(super) fn next(experiment: &Experiment, spread: &Spread, trials: &[Trial], f
         return step;
     }
     // Where answers do not vary by themselves, variety is added to both samples.
-    let varied = plain.wide.len() < LOOKS[0] || favourite(&plain.wide) + 1 < plain.wide.len();
+    let varied = plain.wide.len() < LOOKS[0].wide || favourite(&plain.wide) + 1 < plain.wide.len();
     let (samples, added) = if varied || spread.widen.is_none() {
         (plain, false)
     } else {
@@ -125,46 +142,42 @@ impl<'a> Samples<'a> {
     }
 
     fn judge(&self, facts: &Facts) -> Step {
-        let allowed = (1.0 - facts.confidence) / LOOKS.len() as f64;
-        let size = self.wide.len().min(self.narrow.len());
-        let Some(look) = LOOKS.iter().rev().find(|look| **look <= size) else {
-            return self.more(LOOKS[0]);
+        let allowed = 1.0 - facts.confidence;
+        let reached = |look: &&Look| self.wide.len() >= look.wide && self.narrow.len() >= look.narrow;
+        let Some(at) = LOOKS.iter().rposition(|look| reached(&look)) else {
+            return self.more(&LOOKS[0]);
         };
-        let (wide, narrow) = (&self.wide[..*look], &self.narrow[..*look]);
+        let look = &LOOKS[at];
+        let (wide, narrow) = (&self.wide[..look.wide], &self.narrow[..look.narrow]);
         let told = format!(
-            "the commonest answer comes {} of {look} times with the field and {} of {look} times without it",
+            "the commonest answer comes {} of {} times with the field and {} of {} times without it",
             favourite(narrow),
-            favourite(wide)
+            narrow.len(),
+            favourite(wide),
+            wide.len()
         );
         let chance = split_probability(wide, narrow);
-        if chance <= allowed {
-            return Step::Done(decided(
-                VerdictStatus::Supported,
-                Evidence::Distribution,
-                Some(1.0 - chance * LOOKS.len() as f64),
-                told,
-            ));
+        if chance <= allowed * look.supported {
+            let confidence = Some(1.0 - chance / look.supported);
+            return Step::Done(decided(VerdictStatus::Supported, Evidence::Distribution, confidence, told));
         }
-        let scattered = binomial_at_most(favourite(narrow), *look, AGREEMENT);
-        if scattered <= allowed {
-            return Step::Done(decided(
-                VerdictStatus::Ignored,
-                Evidence::Distribution,
-                Some(1.0 - scattered * LOOKS.len() as f64),
-                told,
-            ));
+        let scattered = binomial_at_most(favourite(narrow), narrow.len(), AGREEMENT);
+        if scattered <= allowed * look.ignored {
+            let confidence = Some(1.0 - scattered / look.ignored);
+            return Step::Done(decided(VerdictStatus::Ignored, Evidence::Distribution, confidence, told));
         }
-        match LOOKS.iter().find(|next| **next > *look) {
-            Some(next) => self.more(*next),
+        match LOOKS.get(at + 1) {
+            Some(next) => self.more(next),
             None if favourite(wide) * 2 > wide.len() => Step::Done(inconclusive(Undecided::NoVariation, told)),
             None => Step::Done(inconclusive(Undecided::TrialLimit, told)),
         }
     }
 
     /// The next trial on the way to a look: the samples grow in turns.
-    fn more(&self, look: usize) -> Step {
-        let wide_next = self.wide.len() < look && self.wide.len() <= self.narrow.len();
-        send(if wide_next || self.narrow.len() >= look { self.wide_arm } else { self.narrow_arm })
+    fn more(&self, look: &Look) -> Step {
+        let (wide, narrow) = (self.wide.len(), self.narrow.len());
+        let wide_next = wide < look.wide && (wide <= narrow || narrow >= look.narrow);
+        send(if wide_next { self.wide_arm } else { self.narrow_arm })
     }
 }
 

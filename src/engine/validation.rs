@@ -1,8 +1,10 @@
 //! The rule for rows without a visible effect: is the value looked at? A valid one must be accepted, and impossible
 //! ones tell a server that honours the field from one that passes over it.
 
+use super::arms;
 use super::decide::{Facts, Step, Try, combine, decided, inconclusive, rejected};
 use super::effect::holds;
+use super::effect_rule::STEADY_TRIALS;
 use super::recording::ArmKind;
 use super::trial::{Seen, Trial};
 use super::undecided::Undecided;
@@ -28,67 +30,94 @@ const UNKNOWN: [&str; 12] = [
 
 /// What comes next for a row that is decided by validation.
 pub(super) fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
-    let Some(negative) = trials.iter().find(|t| t.arm == ArmKind::Negative) else {
-        return Step::Try(Try { variant: None, arm: ArmKind::Negative });
-    };
-    match negative.seen(experiment) {
-        Seen::Refused(r) => {
-            return Step::Done(inconclusive(
-                Undecided::NegativeRefused,
-                format!("without the field the request is refused as well (HTTP {}: {})", r.status, r.message),
-            ));
-        }
-        Seen::Failed(why) => {
-            return Step::Done(inconclusive(
-                Undecided::NegativeFailed,
-                format!("without the field no answer came: {why}"),
-            ));
-        }
-        Seen::Broken(why) => {
-            return Step::Done(inconclusive(Undecided::BrokenAnswer, format!("without the field: {why}")));
-        }
-        Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => {}
-    }
     match treatments(experiment, trials, facts) {
         Some(step) => step,
         None => challenges(experiment, trials, facts),
     }
 }
 
+/// The request without the field, where a refusal needs it: `None` once it is known to be accepted.
+fn control(experiment: &Experiment, trials: &[Trial]) -> Option<Step> {
+    let Some(negative) = trials.iter().find(|t| t.arm == ArmKind::Negative) else {
+        return Some(Step::Try(Try { variant: None, arm: ArmKind::Negative }));
+    };
+    Some(Step::Done(match negative.seen(experiment) {
+        Seen::Refused(r) => inconclusive(
+            Undecided::NegativeRefused,
+            format!("without the field the request is refused as well (HTTP {}: {})", r.status, r.message),
+        ),
+        Seen::Failed(why) => {
+            inconclusive(Undecided::NegativeFailed, format!("without the field no answer came: {why}"))
+        }
+        Seen::Broken(why) => inconclusive(Undecided::BrokenAnswer, format!("without the field: {why}")),
+        Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => return None,
+    }))
+}
+
+/// True where an error's text says that the thing is not known, as against its value.
+pub(super) fn says_unknown(text: &str) -> bool {
+    let text = text.to_lowercase();
+    UNKNOWN.iter().any(|words| text.contains(words))
+}
+
+/// True when a trial brought a message.
+fn accepted(experiment: &Experiment, trial: &Trial) -> bool {
+    matches!(trial.seen(experiment), Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_))
+}
+
 /// The treatments: `None` when all are accepted.
 fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Option<Step> {
+    let screen = experiment.screen_arms.as_ref().and_then(|s| s.treatment.as_ref());
+    if screen.is_some() {
+        match trials.iter().find(|t| t.arm == ArmKind::Screen) {
+            None => return Some(Step::Try(Try { variant: None, arm: ArmKind::Screen })),
+            Some(trial) if accepted(experiment, trial) && !facts.unsteady => return None,
+            Some(_) => {}
+        }
+    }
     let names: Vec<Option<&str>> = match (&experiment.treatment, experiment.variants.is_empty()) {
         (None, true) => return None,
         (Some(_), _) => vec![None],
         (None, false) => experiment.variants.keys().map(|k| Some(k.as_str())).collect(),
     };
+    let wanted = if facts.unsteady { STEADY_TRIALS as usize } else { 1 };
     let mut verdicts = Vec::new();
     for name in names {
         let tried: Vec<&Trial> =
             trials.iter().filter(|t| t.arm == ArmKind::Treatment && t.variant.as_deref() == name).collect();
         let again = || Some(Step::Try(Try { variant: name.map(str::to_owned), arm: ArmKind::Treatment }));
-        let Some(first) = tried.first() else { return again() };
-        let verdict = match first.seen(experiment) {
-            Seen::Refused(refusal) => {
-                // A refusal that does not say what it is about is asked for twice.
-                let named = super::decide::names(&refusal.message, experiment.id()) || experiment.about_credentials;
-                match tried.get(1).map(|t| t.seen(experiment)) {
-                    None if !named => return again(),
-                    None | Some(Seen::Refused(_)) => rejected(experiment.id(), refusal, facts),
-                    Some(_) => inconclusive(
-                        Undecided::Unsteady,
-                        format!(
-                            "the same request was refused and accepted (HTTP {}: {})",
-                            refusal.status, refusal.message
-                        ),
-                    ),
-                }
-            }
-            Seen::Failed(why) => {
+        let refused = tried.iter().find_map(|t| match t.seen(experiment) {
+            Seen::Refused(refusal) => Some(refusal),
+            _ => None,
+        });
+        let verdict = match (tried.last().map(|t| t.seen(experiment)), refused) {
+            (None, _) => return again(),
+            (Some(Seen::Failed(why)), _) => {
                 inconclusive(Undecided::TreatmentFailed, format!("with the field no answer came: {why}"))
             }
-            Seen::Broken(why) => inconclusive(Undecided::BrokenAnswer, format!("with the field: {why}")),
-            Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => continue,
+            (Some(Seen::Broken(why)), _) => {
+                inconclusive(Undecided::BrokenAnswer, format!("with the field: {why}"))
+            }
+            (Some(_), Some(refusal)) if tried.iter().any(|t| accepted(experiment, t)) => inconclusive(
+                Undecided::Unsteady,
+                format!("the same request was refused and accepted (HTTP {}: {})", refusal.status, refusal.message),
+            ),
+            (Some(_), Some(refusal)) => {
+                let named =
+                    super::decide::names(&refusal.message, experiment.id()) || experiment.about_credentials;
+                if !(named && arms::negative_is_plain(experiment, name))
+                    && let Some(step) = control(experiment, trials)
+                {
+                    return Some(step);
+                }
+                // A refusal that does not say what it is about is asked for twice.
+                if tried.len() < wanted.max(1 + usize::from(!named)) {
+                    return again();
+                }
+                rejected(experiment.id(), refusal, facts)
+            }
+            (Some(_), None) if tried.len() < wanted => return again(),
+            (Some(_), None) => continue,
         };
         verdicts.push((name.unwrap_or_default(), verdict));
     }
@@ -124,8 +153,7 @@ fn challenged<'a>(experiment: &Experiment, index: usize, trial: &'a Trial) -> Ch
         Seen::Refused(refusal) => {
             let text = refusal.message.to_lowercase();
             let about_value = because.iter().any(|words| text.contains(&words.to_lowercase()));
-            let unknown = UNKNOWN.iter().any(|words| text.contains(words));
-            if about_value && !unknown { Challenged::Refused(refusal) } else { Challenged::RefusedOtherwise(refusal) }
+            if about_value && !says_unknown(&text) { Challenged::Refused(refusal) } else { Challenged::RefusedOtherwise(refusal) }
         }
         Seen::Failed(why) | Seen::Broken(why) => Challenged::Failed(why),
         Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => Challenged::Accepted(trial),
@@ -134,31 +162,72 @@ fn challenged<'a>(experiment: &Experiment, index: usize, trial: &'a Trial) -> Ch
 
 /// What comes next for a row's challenges, and what they say: supported where an impossible value is refused.
 pub(super) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
-    let mut accepted: Vec<(usize, &Trial)> = Vec::new();
+    let screen = experiment.screen_arms.as_ref().and_then(|s| s.challenge.as_ref());
+    if screen.is_some() {
+        match trials.iter().find(|t| t.arm == ArmKind::ScreenChallenge) {
+            None => return Step::Try(Try { variant: None, arm: ArmKind::ScreenChallenge }),
+            Some(trial) if accepted(experiment, trial) && !facts.unsteady => {
+                return Step::Done(all_accepted(experiment, trials, &[(0, trial)]));
+            }
+            Some(_) => {}
+        }
+    }
+    let wanted = if facts.unsteady { STEADY_TRIALS as usize } else { 1 };
+    let mut taken: Vec<(usize, &Trial)> = Vec::new();
     let mut failed = None;
     for index in 0..experiment.challenge.len() {
         let arm = ArmKind::Challenge(index as u8);
-        let Some(trial) = trials.iter().find(|t| t.arm == arm) else {
+        let tried: Vec<&Trial> = trials.iter().filter(|t| t.arm == arm).collect();
+        let ended: Vec<Challenged<'_>> = tried.iter().map(|t| challenged(experiment, index, t)).collect();
+        let refused = ended.iter().any(|c| matches!(c, Challenged::Refused(_) | Challenged::RefusedOtherwise(_)));
+        if refused && ended.iter().any(|c| matches!(c, Challenged::Accepted(_))) {
+            return Step::Done(inconclusive(
+                Undecided::Unsteady,
+                "the same impossible value was refused and accepted",
+            ));
+        }
+        if tried.len() < wanted {
             return Step::Try(Try { variant: None, arm });
-        };
-        match challenged(experiment, index, trial) {
-            Challenged::Refused(refusal) => {
-                let told = format!("an impossible value is refused (HTTP {}: {})", refusal.status, refusal.message);
-                if experiment.about_credentials && !accepted.is_empty() {
-                    return Step::Done(inconclusive(
-                        Undecided::ChallengesDisagree,
-                        "a made-up credential is accepted and a missing one refused: it must be there, but is not checked",
-                    ));
+        }
+        let attributed = experiment.treatment.is_some() || !experiment.variants.is_empty();
+        for outcome in ended {
+            let told = match &outcome {
+                Challenged::Refused(refusal) | Challenged::RefusedOtherwise(refusal) => {
+                    let named = super::decide::names(&refusal.message, experiment.id());
+                    // A treatment that was accepted is all the control that a refused value needs.
+                    if !(attributed || named && arms::negative_is_plain(experiment, None))
+                        && let Some(step) = control(experiment, trials)
+                    {
+                        return step;
+                    }
+                    format!("an impossible value is refused (HTTP {}: {})", refusal.status, refusal.message)
                 }
-                let mut verdict = decided(VerdictStatus::Supported, Evidence::Validated, None, told);
-                if !accepted.is_empty() {
-                    verdict.qualifiers.push(format!("another impossible value is accepted ({})", names_of(&accepted)));
+                Challenged::Accepted(_) | Challenged::Failed(_) => String::new(),
+            };
+            match outcome {
+                Challenged::Refused(_) => {
+                    if experiment.about_credentials && !taken.is_empty() {
+                        return Step::Done(inconclusive(
+                            Undecided::ChallengesDisagree,
+                            "a made-up credential is accepted and a missing one refused: it must be there, but is not \
+                             checked",
+                        ));
+                    }
+                    let mut verdict = decided(VerdictStatus::Supported, Evidence::Validated, None, told);
+                    if !taken.is_empty() {
+                        verdict.qualifiers.push(format!("another impossible value is accepted ({})", names_of(&taken)));
+                    }
+                    return Step::Done(verdict);
                 }
-                return Step::Done(verdict);
+                Challenged::RefusedOtherwise(refusal) => {
+                    return Step::Done(rejected(experiment.id(), refusal, facts));
+                }
+                Challenged::Accepted(trial) => {
+                    taken.push((index, trial));
+                    break;
+                }
+                Challenged::Failed(why) => failed = Some(why),
             }
-            Challenged::RefusedOtherwise(refusal) => return Step::Done(rejected(experiment.id(), refusal, facts)),
-            Challenged::Accepted(trial) => accepted.push((index, trial)),
-            Challenged::Failed(why) => failed = Some(why),
         }
     }
     if let Some(why) = failed {
@@ -167,7 +236,7 @@ pub(super) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Fact
             format!("an impossible value brought no answer: {why}"),
         ));
     }
-    Step::Done(all_accepted(experiment, trials, &accepted))
+    Step::Done(all_accepted(experiment, trials, &taken))
 }
 
 fn names_of(accepted: &[(usize, &Trial)]) -> String {

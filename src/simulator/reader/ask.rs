@@ -94,6 +94,24 @@ pub(super) fn is_about_success(ask: &str) -> Option<bool> {
     }
 }
 
+/// The ask wants to know which of several calls failed.
+pub(super) fn wants_failed(ask: &str) -> bool {
+    let words = words(ask);
+    has(&words, &["which"]) && words.iter().any(|word| word.to_ascii_lowercase().starts_with("fail"))
+}
+
+/// The name of which a text says that it failed: "the mail for Rome failed".
+pub(super) fn said_to_fail(text: &str) -> Option<&str> {
+    let words = words(text);
+    let at = words.iter().position(|word| is(word, "failed"))?;
+    words[..at].iter().rev().find(|word| word.starts_with(char::is_uppercase) && word.len() > 3).copied()
+}
+
+/// The first capitalised word of a call's input.
+pub(super) fn proper_value(input: &str) -> Option<&str> {
+    words(input).into_iter().find(|word| word.starts_with(char::is_uppercase))
+}
+
 /// The result of the product, the sum or the difference that the ask states.
 pub(super) fn arithmetic(ask: &str) -> Option<u128> {
     let spaced: String =
@@ -243,6 +261,13 @@ mod tests {
         assert_eq!(names_after_for("What label did the tool return for Paris?"), ["Paris"]);
         assert_eq!(proper_name("Use the tool for Paris."), Some("Paris"));
         assert_eq!(named_tool("Use get_time, please.", &tools()).unwrap().name, "get_time");
+    }
+
+    #[test]
+    fn failures_have_names() {
+        assert!(wants_failed("For which city did the tool fail?") && !wants_failed("Did the tool fail?"));
+        assert_eq!(said_to_fail("The mail for Rome failed."), Some("Rome"));
+        assert_eq!(said_to_fail("It failed."), None);
     }
 
     #[test]

@@ -85,6 +85,9 @@ fn answer(view: &View, draws: &mut Draws) -> String {
     if ask::is_random(question) {
         return sample::word(view.sampling, draws).to_owned();
     }
+    if ask::wants_failed(question) {
+        return failed(&view.pieces);
+    }
     if let Some(yes_is_success) = ask::is_about_success(question) {
         return if succeeded(&view.pieces) == yes_is_success { "Yes" } else { "No" }.to_owned();
     }
@@ -144,15 +147,31 @@ fn count(from: u64, to: u64) -> String {
 
 /// The last result speaks of no failure, in its flag or in its words.
 fn succeeded(pieces: &[Piece]) -> bool {
-    let last = pieces.iter().rev().find_map(|piece| match piece.kind {
-        Kind::Result { is_error, .. } => Some((piece, is_error)),
-        _ => None,
-    });
-    let Some((piece, is_error)) = last else { return true };
+    let last = pieces.iter().rev().find(|piece| matches!(piece.kind, Kind::Result { .. }));
+    last.is_none_or(|piece| !is_failure(piece))
+}
+
+/// A result that speaks of failure, in its flag or in its words.
+fn is_failure(piece: &Piece) -> bool {
+    let Kind::Result { is_error, .. } = piece.kind else { return false };
     let text = piece.text.to_ascii_lowercase();
-    let speaks_of_failure =
-        ["error", "fail", "exception", "denied", "not found", "could not", "unable"].iter().any(|w| text.contains(w));
-    !is_error && !speaks_of_failure
+    is_error
+        || ["error", "fail", "exception", "denied", "not found", "could not", "unable"].iter().any(|w| text.contains(w))
+}
+
+/// The names that the failed calls were made for, as far as results or words tell.
+fn failed(pieces: &[Piece]) -> String {
+    let call_of = |result: &Piece| match &result.kind {
+        Kind::Result { call: Some(of), .. } => pieces.iter().find_map(|piece| match &piece.kind {
+            Kind::Call { id: Some(id), input } if id == of => ask::proper_value(input),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let flagged = pieces.iter().filter(|piece| is_failure(piece)).filter_map(call_of);
+    let told = pieces.iter().filter(|piece| !matches!(piece.kind, Kind::Result { .. }));
+    let names: Vec<&str> = flagged.chain(told.filter_map(|piece| ask::said_to_fail(&piece.text))).collect();
+    if names.is_empty() { "None.".to_owned() } else { names.join(", ") }
 }
 
 /// The last turn is nothing but results: they are what there is to say.
