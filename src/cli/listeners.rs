@@ -37,7 +37,7 @@ impl<W: Write + Send> Listener for RecordingFile<W> {
         match event {
             Event::Exchange(exchange) => self.line(&Line::Exchange(Box::new(exchange.clone()))),
             Event::Trial(trial) => self.line(&Line::Trial(trial.clone())),
-            Event::RowStarted(_) | Event::Verdict(..) => {}
+            Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
         }
     }
 }
@@ -50,7 +50,7 @@ impl Listener for Memory<'_> {
         match event {
             Event::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
             Event::Trial(trial) => self.0.trials.push(trial.clone()),
-            Event::RowStarted(_) | Event::Verdict(..) => {}
+            Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
         }
     }
 }
@@ -87,6 +87,7 @@ impl Listener for Progress {
         match event {
             Event::RowStarted(row) => self.bar.set_message(format!("{} requests, {row}", self.requests)),
             Event::Exchange(_) => self.requests += 1,
+            Event::AskedAgain(rows) => self.bar.inc_length(rows as u64),
             Event::Verdict(..) => self.bar.inc(1),
             Event::Trial(_) => {}
         }

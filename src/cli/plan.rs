@@ -75,10 +75,13 @@ fn table(name: &str, model: &str, plan: &Plan, environment: &Environment) -> Str
     };
     format!(
         "{name}, model {model}: nothing is sent by this command\n\n{table}\n\n\
-         {} rows; {} to {} requests, {} to {} input tokens (estimated), at most {} to {} output tokens; {cost}",
+         {} rows; {} to {} requests ({:.1} to {:.1} a row), {} to {} input tokens (estimated), at most {} to {} output \
+         tokens; {cost}",
         plan.rows.len(),
         plan.requests.0,
         plan.requests.1,
+        plan.requests.0 as f64 / plan.rows.len().max(1) as f64,
+        plan.requests.1 as f64 / plan.rows.len().max(1) as f64,
         plan.input_tokens.0,
         plan.input_tokens.1,
         plan.output_tokens.0,

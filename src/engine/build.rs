@@ -30,7 +30,7 @@ pub struct Settings {
 }
 
 /// The form in which texts are put into messages: whichever the endpoint was seen to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// `content: "…"`

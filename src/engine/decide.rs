@@ -78,13 +78,19 @@ pub fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
     Step::Done(verdict)
 }
 
+/// True of a verdict that says that equal requests were treated unequally.
+pub fn is_unsteady(step: &Step) -> bool {
+    matches!(step, Step::Done(verdict) if verdict.code.as_deref() == Some(Undecided::Unsteady.word()))
+}
+
 /// True where the other variants cannot change the row's verdict: one that must be honoured is refused; one that may
 /// be is honoured; or the endpoint says that it does not know the thing at all.
 fn settles(experiment: &Experiment, verdict: &Verdict) -> bool {
     match (experiment.combine, verdict.status) {
         (Combine::All, VerdictStatus::Rejected) | (Combine::Any, VerdictStatus::Supported) => true,
         (Combine::Any, VerdictStatus::Rejected) => {
-            names(&verdict.reason, experiment.id()) && validation::says_unknown(&verdict.reason)
+            let thing = experiment.id().rsplit('.').next().unwrap_or_default();
+            verdict.reason.contains(thing) && validation::says_unknown(&verdict.reason)
         }
         _ => false,
     }

@@ -10,7 +10,7 @@ use super::trial::{Seen, Trial};
 use super::undecided::Undecided;
 use crate::case::{AuthScheme, Catalog, Outcome, VerdictStatus, is_silent};
 use crate::report::results::{
-    ArmResult, ClaimResult, ClaimsOf, Evidence, Example, Results, RowCost, RowResult, SCHEMA, Summary, TestedTarget,
+    ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA, Summary, TestedTarget,
     Totals, Verdict,
 };
 use crate::wire::exchange::{AttemptResult, Exchange};
@@ -31,18 +31,25 @@ pub enum JudgeError {
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     let book = Book::new(recording);
-    let facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS), &book.trials(probes::CHANNEL));
-    let mut judged = Vec::new();
+    let mut facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS), &book.trials(probes::CHANNEL));
+    let mut tried = Vec::new();
     for id in &header.rows {
         let row =
             catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
-        let trials = book.trials(id);
-        let verdict = match decide::next(&row.experiment, &trials, &facts) {
-            Step::Done(verdict) => verdict,
-            Step::Try(_) => not_finished(&unfinished(recording, trials.is_empty())),
-        };
-        judged.push((row, trials, verdict));
+        tried.push((row, book.trials(id)));
     }
+    facts.unsteady =
+        tried.iter().any(|(row, trials)| decide::is_unsteady(&decide::next(&row.experiment, trials, &facts)));
+    let mut judged: Vec<_> = tried
+        .into_iter()
+        .map(|(row, trials)| {
+            let verdict = match decide::next(&row.experiment, &trials, &facts) {
+                Step::Done(verdict) => verdict,
+                Step::Try(_) => not_finished(&unfinished(recording, trials.is_empty())),
+            };
+            (row, trials, verdict)
+        })
+        .collect();
     rest_on_others(&mut judged);
     let mut counted = HashSet::new();
     let mut rows = Vec::new();
@@ -64,6 +71,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             verdict,
         });
     }
+    let (totals, summary) = (totals(recording), Summary::of(&rows));
     Ok(Results {
         schema: SCHEMA.to_owned(),
         target: TestedTarget {
@@ -84,9 +92,11 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         partial: partial(recording),
         confidence: header.confidence,
         seed: header.seed,
-        totals: totals(recording),
+        per_verdict: PerVerdict::of(&totals, summary.decided),
+        totals,
         strictness: facts.strictness,
-        summary: Summary::of(&rows),
+        unsteady: facts.unsteady,
+        summary,
         rows,
         findings: Vec::new(),
     })
@@ -96,6 +106,7 @@ fn partial(recording: &Recording) -> Option<String> {
     match recording.footer.as_ref().map(|f| f.ended) {
         Some(Ended::Complete) => None,
         Some(Ended::Interrupted) => Some("the run was interrupted".to_owned()),
+        Some(Ended::Lost) => Some("the endpoint stopped answering".to_owned()),
         Some(Ended::Budget) => Some("the budget was spent before the end".to_owned()),
         Some(Ended::Untestable) => Some(format!("the endpoint could not be tested: {}", plainest(recording))),
         None => Some("the recording has no footer: the run was cut".to_owned()),
@@ -279,8 +290,10 @@ impl<'a> Book<'a> {
         let find = |wanted: &dyn Fn(&Trial) -> bool| trials.iter().position(wanted).map(|i| records[i]);
         let refused = |t: &Trial| matches!(t.seen(experiment), Seen::Refused(_)) && t.arm != ArmKind::Negative;
         let failed = |t: &Trial| matches!(t.seen(experiment), Seen::Failed(_) | Seen::Broken(_));
-        let challenge = |t: &Trial| matches!(t.arm, ArmKind::Challenge(_));
-        let treated = |t: &Trial| matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow);
+        let challenge = |t: &Trial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
+        let treated = |t: &Trial| {
+            matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen)
+        };
         let negative = |t: &Trial| t.arm == ArmKind::Negative;
         let record = match (verdict.status, verdict.evidence) {
             (VerdictStatus::Rejected, _) => find(&refused),

@@ -161,6 +161,8 @@ pub enum Ended {
     Interrupted,
     /// The budget of requests, tokens or money was spent.
     Budget,
+    /// The endpoint stopped answering.
+    Lost,
     /// The plainest request of all brought no message.
     Untestable,
 }

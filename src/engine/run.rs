@@ -59,6 +59,8 @@ pub enum Event<'a> {
     Exchange(&'a Exchange),
     /// A trial is done.
     Trial(&'a TrialRecord),
+    /// The endpoint was seen to treat equal requests unequally: so many rows are asked again.
+    AskedAgain(usize),
     /// A row has its verdict.
     Verdict(&'a str, &'a Verdict),
 }
@@ -98,6 +100,10 @@ pub struct Finished {
     pub channel: Channel,
 }
 
+/// Requests in a row without an answer, each after its retries, that show that the endpoint is gone. Waiting for the
+/// time-out of every row that is left would tell nothing more.
+const GIVE_UP: u64 = 8;
+
 /// Runs the rows against an endpoint.
 pub async fn run<'a, E: Endpoint>(
     endpoint: &'a E,
@@ -113,6 +119,7 @@ pub async fn run<'a, E: Endpoint>(
         listeners: Mutex::new(listeners),
         shared: Mutex::default(),
         owners: HashMap::new(),
+        lost: AtomicU64::new(0),
         channel: Channel::String,
         spent: Spent::default(),
     };
@@ -136,13 +143,21 @@ pub async fn run<'a, E: Endpoint>(
     runner.channel = channel;
     runner.owners = owners(rows);
     let facts = if probes::unanswered(&trials) { None } else { runner.strictness(&probe, &trials).await };
-    if let Some(facts) = &facts {
-        stream::iter(rows)
-            .for_each_concurrent(options.concurrency.max(1), |row| runner.row(&row.experiment, facts))
-            .await;
+    if let Some(mut facts) = facts.clone() {
+        let mut begun: Vec<(usize, Vec<Trial>)> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
+        begun = runner.rows(rows, begun, &facts).await;
+        let verdict = |(row, trials): &(usize, Vec<Trial>)| decide::next(&rows[*row].experiment, trials, &facts);
+        if begun.iter().any(|row| decide::is_unsteady(&verdict(row))) {
+            // What was sure of one endpoint is not of several: every row is asked again, many times.
+            facts.unsteady = true;
+            runner.tell(Event::AskedAgain(begun.len()));
+            runner.rows(rows, begun, &facts).await;
+        }
     }
     let ended = if stop.is_stopped() {
         Ended::Interrupted
+    } else if runner.lost.load(Ordering::Relaxed) >= GIVE_UP {
+        Ended::Lost
     } else if runner.spent.denied.into_inner() {
         Ended::Budget
     } else if facts.is_none() {
@@ -196,8 +211,9 @@ impl Spent {
     }
 }
 
-/// Requests that were sent, by template, trial and step.
-type Shared = HashMap<(String, u32, u32), Arc<OnceCell<Exchange>>>;
+/// Names a request that rows share: its template, the form of its texts, the trial and the step.
+type Name = (String, Channel, u32, u32);
+type Shared = HashMap<Name, Arc<OnceCell<Exchange>>>;
 
 struct Runner<'a, E> {
     endpoint: &'a E,
@@ -206,6 +222,8 @@ struct Runner<'a, E> {
     listeners: Mutex<Vec<&'a mut (dyn Listener + 'a)>>,
     shared: Mutex<Shared>,
     owners: HashMap<String, String>,
+    /// Requests in a row that brought no answer.
+    lost: AtomicU64,
     channel: Channel,
     spent: Spent,
 }
@@ -216,12 +234,30 @@ impl<E: Endpoint> Runner<'_, E> {
         listeners.iter_mut().for_each(|l| l.on(event));
     }
 
-    async fn row(&self, experiment: &Experiment, facts: &Facts) {
-        let mut trials: Vec<Trial> = Vec::new();
+    /// Takes rows on from the trials that they have; with the trials that they end with.
+    async fn rows(
+        &self,
+        rows: &[&CatalogRow],
+        begun: Vec<(usize, Vec<Trial>)>,
+        facts: &Facts,
+    ) -> Vec<(usize, Vec<Trial>)> {
+        let go_on = |(row, trials): (usize, Vec<Trial>)| async move {
+            (row, self.row(&rows[row].experiment, trials, facts).await)
+        };
+        let mut ended: Vec<_> =
+            stream::iter(begun.into_iter().map(go_on)).buffer_unordered(self.options.concurrency.max(1)).collect().await;
+        ended.sort_by_key(|(row, _)| *row);
+        ended
+    }
+
+    async fn row(&self, experiment: &Experiment, mut trials: Vec<Trial>, facts: &Facts) -> Vec<Trial> {
         self.tell(Event::RowStarted(experiment.id()));
         loop {
             let needed = match decide::next(experiment, &trials, facts) {
-                Step::Done(verdict) => return self.tell(Event::Verdict(experiment.id(), &verdict)),
+                Step::Done(verdict) => {
+                    self.tell(Event::Verdict(experiment.id(), &verdict));
+                    return trials;
+                }
                 Step::Try(needed) => needed,
             };
             let before = trials.iter().filter(|t| t.arm == needed.arm && t.variant == needed.variant).count();
@@ -233,7 +269,7 @@ impl<E: Endpoint> Runner<'_, E> {
             };
             match self.trial(experiment, key).await {
                 Some(trial) => trials.push(trial),
-                None => return,
+                None => return trials,
             }
         }
     }
@@ -274,7 +310,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let mut exchanges = Vec::new();
         for step in 1..=repeat {
             let id = if repeat > 1 { format!("{owner}/{step}") } else { owner.clone() };
-            let exchange = self.send_shared((template.clone(), key.trial, step), &id, &built.request).await?;
+            let exchange = self.send_shared((template.clone(), self.channel, key.trial, step), &id, &built.request).await?;
             let shows = |effect: &Predicate| matches!(read(&exchange), Reading::Message(m) if effect::holds(effect, &m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);
             exchanges.push(exchange);
@@ -321,7 +357,7 @@ impl<E: Endpoint> Runner<'_, E> {
     }
 
     /// Sends a request that other rows may need as well; it goes out once for all of them.
-    async fn send_shared(&self, key: (String, u32, u32), id: &str, request: &Request) -> Option<Exchange> {
+    async fn send_shared(&self, key: Name, id: &str, request: &Request) -> Option<Exchange> {
         let cell = {
             let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
             shared.entry(key).or_default().clone()
@@ -334,6 +370,9 @@ impl<E: Endpoint> Runner<'_, E> {
         if self.stop.is_stopped() {
             return None;
         }
+        if self.lost.load(Ordering::Relaxed) >= GIVE_UP {
+            return None;
+        }
         if self.spent.exceeded(&self.options.budget) {
             self.spent.denied.store(true, Ordering::Relaxed);
             return None;
@@ -343,7 +382,14 @@ impl<E: Endpoint> Runner<'_, E> {
             exchange = self.endpoint.send(id, request) => exchange,
             () = self.stop.stopped() => return None,
         };
-        self.spent.add(&read(&exchange));
+        let reading = read(&exchange);
+        match reading {
+            Reading::Failed(_) => _ = self.lost.fetch_add(1, Ordering::Relaxed),
+            // Once given up, it stays given up: an answer that comes late changes nothing of what was not sent.
+            _ if self.lost.load(Ordering::Relaxed) >= GIVE_UP => {}
+            _ => self.lost.store(0, Ordering::Relaxed),
+        }
+        self.spent.add(&reading);
         self.tell(Event::Exchange(&exchange));
         Some(exchange)
     }

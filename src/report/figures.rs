@@ -20,6 +20,11 @@ pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
+/// A small number, to one digit.
+pub(super) fn rounded(n: f64) -> String {
+    format!("{n:.1}")
+}
+
 /// A time span: `340 ms`, `12.5 s`, `3 min 20 s`, `2 h 5 min`.
 pub(super) fn duration(ms: u64) -> String {
     let seconds = ms / 1000;

@@ -32,8 +32,14 @@ pub struct Results {
     pub seed: u64,
     /// What the run cost.
     pub totals: Totals,
+    /// What a decided row cost on average; absent where none was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_verdict: Option<PerVerdict>,
     /// What the endpoint does with keys that no API knows.
     pub strictness: Strictness,
+    /// True where the endpoint was seen to treat equal requests unequally; each verdict then rests on many trials.
+    #[serde(default)]
+    pub unsteady: bool,
     /// How many rows have each outcome, and each verdict.
     pub summary: Summary,
     /// One entry per row, in the order of the tables.
@@ -87,6 +93,23 @@ pub struct Totals {
     pub cost_usd: Option<f64>,
     /// Milliseconds from the first request to the last answer.
     pub wall_ms: u64,
+}
+
+/// What a decided row cost on average, the run's first questions included.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PerVerdict {
+    /// Requests, without retries.
+    pub requests: f64,
+    /// Input tokens.
+    pub input_tokens: f64,
+}
+
+impl PerVerdict {
+    /// Spreads a run's totals over the rows that it decided, to two digits.
+    pub fn of(totals: &Totals, decided: u64) -> Option<Self> {
+        let each = |n: u64| (n as f64 / decided as f64 * 100.0).round() / 100.0;
+        (decided > 0).then(|| Self { requests: each(totals.requests), input_tokens: each(totals.input_tokens) })
+    }
 }
 
 /// What the endpoint does with invented keys. Where it accepts them, mere acceptance of a field is worth nothing.

@@ -16,6 +16,7 @@ pub(super) enum Line {
     NotRun,
     Standing(Standing),
     Requests,
+    PerVerdict,
     Retries,
     InputTokens,
     OutputTokens,
@@ -24,7 +25,7 @@ pub(super) enum Line {
 }
 
 /// All lines, in order.
-pub(super) const LINES: [Line; 16] = [
+pub(super) const LINES: [Line; 17] = [
     Line::Rows,
     Line::Decided,
     Line::Inconclusive,
@@ -36,6 +37,7 @@ pub(super) const LINES: [Line; 16] = [
     Line::Standing(Standing::Undetermined),
     Line::Standing(Standing::Unclaimed),
     Line::Requests,
+    Line::PerVerdict,
     Line::Retries,
     Line::InputTokens,
     Line::OutputTokens,
@@ -53,6 +55,7 @@ impl Line {
             Self::NotRun => "not run",
             Self::Standing(standing) => counted(standing),
             Self::Requests => "requests",
+            Self::PerVerdict => "of them for each verdict",
             Self::Retries => "retries",
             Self::InputTokens => "tokens in",
             Self::OutputTokens => "tokens out",
@@ -72,6 +75,7 @@ impl Line {
             Self::NotRun => figures::count(summary.skipped),
             Self::Standing(standing) => figures::count(of(summary, standing)),
             Self::Requests => figures::count(totals.requests),
+            Self::PerVerdict => run.per_verdict.map_or("none".to_owned(), |each| figures::rounded(each.requests)),
             Self::Retries => figures::count(totals.retries),
             Self::InputTokens => figures::count(totals.input_tokens),
             Self::OutputTokens => figures::count(totals.output_tokens),

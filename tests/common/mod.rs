@@ -63,7 +63,7 @@ impl Listener for Memory<'_> {
         match event {
             Event::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
             Event::Trial(trial) => self.0.trials.push(trial.clone()),
-            Event::RowStarted(_) | Event::Verdict(..) => {}
+            Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
         }
     }
 }

@@ -177,8 +177,15 @@ impl<'a> Rule<'a> {
         // passes over it passes over always, unless the effect shows by itself now and then.
         let broken = enforced && t.fails > 0;
         let obeyed = enforced && t.shows > 0 && self.negative.counts.shows == 0;
+        if self.facts.unsteady
+            && let Some(verdict) = self.both_ways()
+        {
+            return Some(Step::Done(verdict));
+        }
+        // Of an endpoint that is known to be unsteady, answers without the effect must be explained by the model.
+        let explained = !self.facts.unsteady || t.fails == 0 || !self.has_positive || p.trials() >= EACH_WAY;
         match weigh(log, self.facts.confidence) {
-            Weight::Honoured(confidence) if t.trials() >= least && t.shows > 0 && !broken => {
+            Weight::Honoured(confidence) if t.trials() >= least && t.shows > 0 && !broken && explained => {
                 return Some(Step::Done(self.supported((!certain).then_some(confidence))));
             }
             Weight::PassedOver(_) if could && meter == Some(Meter::Rises) && !enforced => {
@@ -266,11 +273,12 @@ impl<'a> Rule<'a> {
     /// The endpoint honours the field in some answers and passes over it in others, where the model cannot be the
     /// reason: a fleet of unequal servers, perhaps.
     fn both_ways(&self) -> Option<Verdict> {
-        let (t, n) = (self.treatment.counts, self.negative.counts);
+        let (t, n, p) = (self.treatment.counts, self.negative.counts, self.positive.counts);
         let enforced = self.experiment.contrary.is_some();
+        let unlike = self.facts.unsteady && t.shows > 0 && t.fails > 0 && p.shows >= EACH_WAY && p.fails == 0;
         let mixed = t.shows >= EACH_WAY && t.fails >= EACH_WAY && n.shows == 0 && n.fails >= EACH_WAY;
         let certain = self.experiment.by_chance == Chance::Never && t.shows > 0 && t.fails > 0;
-        (enforced && (mixed || certain) || certain && n.shows == 0).then(|| {
+        (enforced && mixed || certain && n.shows == 0 || unlike).then(|| {
             inconclusive(
                 Undecided::Unsteady,
                 format!("the field is honoured in {} of {} answers, and passed over in the others", t.shows, t.trials()),
@@ -345,6 +353,8 @@ impl<'a> Rule<'a> {
                     let reason = format!("no effect in {} answers, and {}", t.trials(), verdict.reason);
                     Verdict { reason, evidence: Some(Evidence::Effect), ..verdict }
                 }
+                // A screen that shows nothing says little where one of its values is looked at.
+                VerdictStatus::Supported if self.screened && t.fails == 1 => return self.treat(),
                 VerdictStatus::Supported => inconclusive(
                     Undecided::ValidatedWithoutEffect,
                     format!("no effect in {} answers, though {}", t.trials(), verdict.reason),

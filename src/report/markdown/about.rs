@@ -53,7 +53,7 @@ fn warnings(column: &Column<'_>) -> String {
 type Fact = fn(&Results) -> String;
 
 /// One line of the table each; an empty text where a run has nothing to say.
-fn facts() -> [(&'static str, Fact); 9] {
+fn facts() -> [(&'static str, Fact); 10] {
     [
         ("Endpoint", |run| code(&run.target.base_url)),
         ("Model", |run| code(&run.target.model)),
@@ -65,6 +65,7 @@ fn facts() -> [(&'static str, Fact); 9] {
         ("Claims", claims),
         ("Claimed limits", limits),
         ("Invented keys", |run| prose::strictness(&run.strictness)),
+        ("Equal requests", |run| if run.unsteady { prose::UNSTEADY } else { "" }.to_owned()),
         ("Confidence asked for", |run| run.confidence.to_string()),
     ]
 }

@@ -23,6 +23,7 @@ fn label(line: Line) -> String {
         | Line::Inconclusive
         | Line::NotRun
         | Line::Requests
+        | Line::PerVerdict
         | Line::Retries
         | Line::InputTokens
         | Line::OutputTokens

@@ -45,10 +45,12 @@ fn lines(run: &Results, style: TerminalStyle) -> String {
     let totals = &run.totals;
     let mut cost = vec![
         figures::counted(totals.requests, "request", "requests"),
+        run.per_verdict.map_or(String::new(), |each| format!("{} a verdict", figures::rounded(each.requests))),
         figures::counted(totals.retries, "retry", "retries"),
         format!("{} tokens in", figures::count(totals.input_tokens)),
         format!("{} out", figures::count(totals.output_tokens)),
     ];
+    cost.retain(|fact| !fact.is_empty());
     cost.extend(totals.cost_usd.map(figures::dollars));
     cost.push(figures::duration(totals.wall_ms));
 

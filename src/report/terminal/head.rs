@@ -45,5 +45,8 @@ fn facts(column: &Column<'_>, style: TerminalStyle) -> Vec<String> {
         })),
     }
     facts.push(format!("invented keys: {}", prose::strictness(&run.strictness)));
+    if run.unsteady {
+        facts.push(prose::UNSTEADY.to_owned());
+    }
     facts
 }
