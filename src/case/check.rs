@@ -156,15 +156,17 @@ fn arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     arms
 }
 
-/// The names of all variables that an experiment uses.
-pub fn variables(experiment: &Experiment) -> BTreeSet<String> {
+/// The names of all variables that an experiment uses, and arms that are laid over it.
+pub fn variables(experiment: &Experiment, layers: &[&Arm]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    texts(experiment, &mut |text| {
+    let mut note = |text: &str| {
         names.extend(pieces(text).into_iter().filter_map(|piece| match piece {
             Piece::Variable(name) => Some(name.to_owned()),
             Piece::Text(_) => None,
         }));
-    });
+    };
+    texts(experiment, &mut note);
+    layers.iter().for_each(|layer| arm(layer, &mut note));
     names
 }
 

@@ -306,7 +306,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let draw = Draw::new(self.options.seed, format!("{template}/{}", key.trial));
         let built = self.build(experiment, layers, &draw, None);
         let owner = self.owners.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
-        let values = if built.fresh { draw.values(&variables(experiment)) } else { BTreeMap::new() };
+        let values = if built.fresh { draw.values(&variables(experiment, layers)) } else { BTreeMap::new() };
         let mut exchanges = Vec::new();
         for step in 1..=repeat {
             let id = if repeat > 1 { format!("{owner}/{step}") } else { owner.clone() };
@@ -327,7 +327,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let [first_layers, then_layers] = arms::genuine_layers(experiment)?;
         let draw = Draw::new(self.options.seed, key.to_string());
         let built = self.build(experiment, &first_layers, &draw, None);
-        let values = draw.values(&variables(experiment));
+        let values = draw.values(&variables(experiment, &[]));
         let mut exchanges = vec![self.send(&format!("{key}/1"), built.request).await?];
         if let Reading::Message(first) = read(&exchanges[0])
             && effect::holds(&genuine.when, &first, &values)
