@@ -70,17 +70,37 @@ impl Listener for Memory<'_> {
 
 /// The simulation of a target, with some rows flipped to another status: the recording of a whole run.
 pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording {
-    let started = Instant::now();
     let mut behaviour = Behaviour::of(target);
     behaviour.seed = 1;
     for (row, status) in flips {
         behaviour.flip(row, *status).expect("the simulator knows every row");
     }
     let credential = behaviour.right_credential().to_owned();
+    let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    let server = Server { base_url: running.base_url(), credential, model: target.model.clone(), concurrency: 4 };
+    record_at(&server, target).await
+}
+
+/// A server to run against, wherever it is.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its base URL.
+    pub base_url: String,
+    /// The credential that it wants in `x-api-key`.
+    pub credential: String,
+    /// The model to ask for.
+    pub model: String,
+    /// How many rows run side by side: 1 where the order of the requests matters.
+    pub concurrency: usize,
+}
+
+/// The recording of a whole run against a server, held against a target's claims.
+pub async fn record_at(server: &Server, target: &Target) -> Recording {
+    let started = Instant::now();
     let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
     let options = Options {
         settings: Settings {
-            model: target.model.clone(),
+            model: server.model.clone(),
             anthropic_version: target.anthropic_version.clone(),
             answer_tokens: 1024,
             temperature_max: range("field.temperature.range").map_or(1.0, |range| range.max),
@@ -88,12 +108,11 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
         },
         seed: 1,
         confidence: 0.99,
-        concurrency: 4,
+        concurrency: server.concurrency,
         budget: Budget::default(),
     };
-    let running = simulator::start(behaviour).await.expect("loopback has a free port");
-    let mut config = ClientConfig::new(running.base_url(), Scheme::XApiKey);
-    config.credential = Some(credential.into());
+    let mut config = ClientConfig::new(server.base_url.clone(), Scheme::XApiKey);
+    config.credential = Some(server.credential.clone().into());
     config.timeout = Duration::from_secs(60);
     config.first_wait = Duration::from_millis(5);
     config.proxies = false;
@@ -130,4 +149,9 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
 /// The results of such a run.
 pub async fn simulate(target: &Target, flips: &[(&str, ClaimStatus)]) -> Results {
     judge(&CATALOG, &record(target, flips).await).expect("the rows are the catalog's")
+}
+
+/// The results of a run against a server.
+pub async fn results_at(server: &Server, target: &Target) -> Results {
+    judge(&CATALOG, &record_at(server, target).await).expect("the rows are the catalog's")
 }
