@@ -66,6 +66,7 @@ impl Ground {
     pub async fn through(&self, mutations: &[Mutation]) -> Run {
         let proxy = Proxy::start(Mutator::new(mutations, self.own.clone()), &[&self.url]).await;
         let results = results_at(&self.server(proxy.url.clone()), self.target).await;
+        proxy.assert_whole();
         Run { verdicts: verdicts(results), applied: proxy.between.applied() }
     }
 

@@ -14,11 +14,15 @@ use super::upstream::Upstream;
 #[derive(Default)]
 pub struct Cache {
     answers: Mutex<HashMap<String, Value>>,
-    /// True where each copy gets an id of its own, so that nothing tells it from an original.
-    pub fresh_ids: bool,
+    fresh_ids: bool,
 }
 
 impl Cache {
+    /// An empty cache. With fresh ids, each copy has an id of its own, so that nothing tells it from an original.
+    pub fn new(fresh_ids: bool) -> Self {
+        Self { answers: Mutex::default(), fresh_ids }
+    }
+
     /// The answer, and whether it came out of the cache. Errors and streams are not kept.
     pub async fn answer(&self, asked: &Asked, upstream: &Upstream) -> (Answer, bool) {
         let prompt = asked.body["messages"].to_string();

@@ -59,13 +59,15 @@ pub struct Proxy<B> {
     pub url: String,
     /// What it does, to be asked what it did.
     pub between: Arc<B>,
+    shared: Arc<Shared<B>>,
     _life: oneshot::Sender<Infallible>,
 }
 
 struct Shared<B> {
     between: Arc<B>,
     upstreams: Vec<Upstream>,
-    count: AtomicUsize,
+    came: AtomicUsize,
+    answered: AtomicUsize,
 }
 
 impl<B: Between> Proxy<B> {
@@ -79,9 +81,10 @@ impl<B: Between> Proxy<B> {
         let shared = Arc::new(Shared {
             between: Arc::clone(&between),
             upstreams: upstreams.iter().map(|url| Upstream::new(url)).collect(),
-            count: AtomicUsize::new(0),
+            came: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
         });
-        let router = Router::new().fallback(handle::<B>).with_state(shared);
+        let router = Router::new().fallback(handle::<B>).with_state(Arc::clone(&shared));
         let (life, ended) = oneshot::channel::<Infallible>();
         tokio::spawn(async move {
             let server = axum::serve(listener, router).with_graceful_shutdown(async {
@@ -90,7 +93,13 @@ impl<B: Between> Proxy<B> {
             });
             server.await.unwrap();
         });
-        Self { url, between, _life: life }
+        Self { url, between, shared, _life: life }
+    }
+
+    /// Asserts that every request was answered: a proxy that breaks must not pass for a server that does.
+    pub fn assert_whole(&self) {
+        let [came, answered] = [&self.shared.came, &self.shared.answered].map(|count| count.load(Ordering::Relaxed));
+        assert!(came > 0 && came == answered, "{answered} of {came} requests were answered: the proxy broke");
     }
 }
 
@@ -98,10 +107,12 @@ async fn handle<B: Between>(State(shared): State<Arc<Shared<B>>>, request: Reque
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, MOST_BYTES).await.unwrap_or_default();
     let asked = Asked {
-        number: shared.count.fetch_add(1, Ordering::Relaxed),
+        number: shared.came.fetch_add(1, Ordering::Relaxed),
         path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         headers: parts.headers,
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
-    shared.between.answer(asked, &shared.upstreams).await.into_response()
+    let answer = shared.between.answer(asked, &shared.upstreams).await.into_response();
+    shared.answered.fetch_add(1, Ordering::Relaxed);
+    answer
 }
