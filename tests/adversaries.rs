@@ -18,7 +18,10 @@ mod server;
 #[path = "adversaries/truth.rs"]
 mod truth;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+
+use futures_util::stream::{self, StreamExt as _};
 
 use run::{seen, told};
 use server::Adversary;
@@ -74,17 +77,16 @@ async fn table() {
         "\n| adversary | rows it tempts | right verdict | what fieldtest says | wrong verdicts, of all rows |\n\
          | --- | --- | --- | --- | --- |\n",
     );
-    for truth in &ALL {
-        let seen = seen(truth.adversary).await;
-        let wrong = seen.wrong(truth);
+    let mut all = stream::iter(&ALL).map(|truth| async move { (truth, seen(truth.adversary).await) }).buffered(2);
+    while let Some((truth, seen)) = all.next().await {
         for row in truth.tempts {
             assert!(seen.upstream.contains_key(*row), "{:?} tempts `{row}`, which is no row", truth.adversary);
         }
         let rows = truth.tempts.iter().map(|row| format!("`{row}`")).collect::<Vec<_>>().join("<br>");
         let said = truth.tempts.iter().map(|row| seen.said(row)).collect::<Vec<_>>().join("<br>");
-        let of = seen.runs.iter().map(std::collections::BTreeMap::len).sum::<usize>();
-        let wrong: Vec<String> = wrong.iter().map(|wrong| format!("`{}`", wrong.row)).collect();
-        let list = if wrong.is_empty() { String::new() } else { format!(": {}", wrong.join(", ")) };
+        let wrong: BTreeSet<String> = seen.wrong(truth).iter().map(|wrong| format!("`{}`", wrong.row)).collect();
+        let list = wrong.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let (of, list) = (seen.upstream.len(), if list.is_empty() { list } else { format!(": {list}") });
         writeln!(table, "| {} | {rows} | {} | {said} | {} of {of}{list} |", truth.is, truth.right, wrong.len())
             .unwrap();
     }

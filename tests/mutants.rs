@@ -25,15 +25,13 @@ use futures_util::stream::{self, StreamExt as _};
 
 use common::CATALOG;
 use ground::{Ground, Run};
-use plan::{Mutant, batches, mutants};
+use plan::{Batch, Mutant, apart, batches, mutants};
 use proxy::mutation::Mutation;
 use proxy::place;
 use verdict::{Problem, problems};
 
 /// How many runs are under way at once.
 const SIDE_BY_SIDE: usize = 2;
-/// How many mutants share a run.
-const TOGETHER: usize = 8;
 
 #[test]
 fn the_proxy_knows_a_place_for_every_row_and_for_no_other() {
@@ -56,14 +54,14 @@ async fn every_mutant_is_killed_and_nothing_else_changes() {
     assert!(!all.is_empty(), "no row of this upstream can be mutated");
     let alone = std::env::var_os("FIELDTEST_ALL_MUTANTS").is_some_and(|value| value == "1");
     let mut found: Vec<Problem> = Vec::new();
-    let mut waiting = batches(&all, if alone { 1 } else { TOGETHER });
+    let mut waiting = batches(&all, if alone { 1 } else { ground.together() });
     let mut runs = 0;
     while !waiting.is_empty() {
         runs += waiting.len();
-        let ran: Vec<(Vec<Mutant>, Run)> = stream::iter(waiting)
+        let ran: Vec<(Batch, Run)> = stream::iter(waiting)
             .map(|batch| async {
-                let mutations: Vec<Mutation> = batch.iter().map(|mutant| mutant.mutation).collect();
-                let run = ground.through(&mutations).await;
+                let mutations: Vec<Mutation> = batch.mutants.iter().map(|mutant| mutant.mutation).collect();
+                let run = ground.rows_through(&mutations, batch.rows.clone()).await;
                 (batch, run)
             })
             .buffered(SIDE_BY_SIDE)
@@ -71,9 +69,10 @@ async fn every_mutant_is_killed_and_nothing_else_changes() {
             .await;
         waiting = Vec::new();
         for (batch, run) in ran {
-            let wrong = problems(&batch, &before.verdicts, &run);
-            if batch.len() > 1 && !wrong.is_empty() {
-                waiting.extend(batch.into_iter().map(|mutant| vec![mutant]));
+            let wrong = problems(&batch.mutants, &before.verdicts, &run);
+            if batch.mutants.len() > 1 && !wrong.is_empty() {
+                let doubtful: Vec<&str> = wrong.iter().map(Problem::row).collect();
+                waiting.extend(apart(&batch, &doubtful));
             } else {
                 found.extend(wrong);
             }

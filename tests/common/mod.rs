@@ -77,7 +77,13 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
     }
     let credential = behaviour.right_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
-    let server = Server { base_url: running.base_url(), credential, model: target.model.clone(), concurrency: 4 };
+    let server = Server {
+        base_url: running.base_url(),
+        credential,
+        model: target.model.clone(),
+        concurrency: 4,
+        rows: Vec::new(),
+    };
     record_at(&server, target).await
 }
 
@@ -92,6 +98,8 @@ pub struct Server {
     pub model: String,
     /// How many rows run side by side: 1 where the order of the requests matters.
     pub concurrency: usize,
+    /// The rows to run, by id; all that the target can be tested for where there are none.
+    pub rows: Vec<String>,
 }
 
 /// The recording of a whole run against a server, held against a target's claims.
@@ -117,7 +125,8 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
     config.first_wait = Duration::from_millis(5);
     config.proxies = false;
     let client = Client::new(config).expect("a plain configuration");
-    let rows = rows_of(target);
+    let mut rows = rows_of(target);
+    rows.retain(|row| server.rows.is_empty() || server.rows.iter().any(|id| id == row.experiment.id()));
     let mut recording = Recording {
         header: Header {
             schema: SCHEMA.to_owned(),

@@ -26,7 +26,7 @@ pub struct Ground {
     url: String,
     own: Own,
     target: &'static Target,
-    _running: Option<Running>,
+    running: Option<Running>,
 }
 
 /// A run through the proxy.
@@ -43,7 +43,7 @@ impl Ground {
         let Ok(url) = env::var("FIELDTEST_UPSTREAM") else { return Self::simulated().await };
         let named = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} belongs to FIELDTEST_UPSTREAM"));
         let own = Own { credential: named("FIELDTEST_UPSTREAM_KEY"), model: named("FIELDTEST_UPSTREAM_MODEL") };
-        Self { name: format!("{} at {url}", own.model), url, own, target: target("anthropic"), _running: None }
+        Self { name: format!("{} at {url}", own.model), url, own, target: target("anthropic"), running: None }
     }
 
     /// The simulator of the reference, in this process.
@@ -54,25 +54,35 @@ impl Ground {
         let own = Own { credential: behaviour.right_credential().to_owned(), model: target.model.clone() };
         let running = simulator::start(behaviour).await.expect("loopback has a free port");
         let url = running.base_url();
-        Self { name: "the simulated reference".to_owned(), url, own, target, _running: Some(running) }
+        Self { name: "the simulated reference".to_owned(), url, own, target, running: Some(running) }
     }
 
     /// The upstream's own verdicts.
     pub async fn direct(&self) -> Verdicts {
-        verdicts(results_at(&self.server(self.url.clone()), self.target).await)
+        verdicts(results_at(&self.server(self.url.clone(), Vec::new()), self.target).await)
     }
 
-    /// The verdicts through a proxy with these mutations.
+    /// The verdicts of all rows through a proxy with these mutations.
     pub async fn through(&self, mutations: &[Mutation]) -> Run {
+        self.rows_through(mutations, Vec::new()).await
+    }
+
+    /// The verdicts of some rows through a proxy with these mutations; of all where none are named.
+    pub async fn rows_through(&self, mutations: &[Mutation], rows: Vec<String>) -> Run {
         let proxy = Proxy::start(Mutator::new(mutations, self.own.clone()), &[&self.url]).await;
-        let results = results_at(&self.server(proxy.url.clone()), self.target).await;
+        let results = results_at(&self.server(proxy.url.clone(), rows), self.target).await;
         proxy.assert_whole();
         Run { verdicts: verdicts(results), applied: proxy.between.applied() }
     }
 
-    fn server(&self, base_url: String) -> Server {
+    /// How many mutants share a run: a real server takes its time.
+    pub fn together(&self) -> usize {
+        if self.running.is_some() { 8 } else { 16 }
+    }
+
+    fn server(&self, base_url: String, rows: Vec<String>) -> Server {
         let Own { credential, model } = self.own.clone();
-        Server { base_url, credential, model, concurrency: 4 }
+        Server { base_url, credential, model, concurrency: 4, rows }
     }
 }
 

@@ -19,6 +19,15 @@ pub struct Mutant {
     pub expected: VerdictStatus,
 }
 
+/// Mutants that share a run, and the rows to run: all where none are named.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The mutants.
+    pub mutants: Vec<Mutant>,
+    /// The rows, by id.
+    pub rows: Vec<String>,
+}
+
 impl Mutant {
     /// The kind of mutation, for a table.
     pub fn kind(&self) -> &'static str {
@@ -86,8 +95,8 @@ fn of_row(row: &'static str) -> [Mutant; 2] {
 }
 
 /// Puts mutants together that do not work through one another.
-pub fn batches(all: &[Mutant], most: usize) -> Vec<Vec<Mutant>> {
-    let mut batches: Vec<Vec<Mutant>> = vec![Vec::new(); all.len().div_ceil(most)];
+pub fn batches(all: &[Mutant], most: usize) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = vec![Batch::default(); all.len().div_ceil(most)];
     for (nth, mutant) in all.iter().enumerate() {
         let related = |other: &Mutant| {
             other.row == mutant.row || works_through(other.row, mutant.row) || works_through(mutant.row, other.row)
@@ -95,13 +104,23 @@ pub fn batches(all: &[Mutant], most: usize) -> Vec<Vec<Mutant>> {
         let count = batches.len();
         let place = (nth..nth + count)
             .map(|place| place % count)
-            .find(|place| batches[*place].len() < most && !batches[*place].iter().any(related));
+            .find(|place| batches[*place].mutants.len() < most && !batches[*place].mutants.iter().any(related));
         match place {
-            Some(place) => batches[place].push(*mutant),
-            None => batches.push(vec![*mutant]),
+            Some(place) => batches[place].mutants.push(*mutant),
+            None => batches.push(Batch { mutants: vec![*mutant], rows: Vec::new() }),
         }
     }
     batches
+}
+
+/// Each mutant of a batch by itself, with the rows about which there is doubt and all that these work through.
+pub fn apart(batch: &Batch, doubtful: &[&str]) -> Vec<Batch> {
+    let alone = |mutant: &Mutant| {
+        let wanted = |row: &str| doubtful.iter().chain([&mutant.row]).any(|of| *of == row || works_through(of, row));
+        let rows = CATALOG.rows.iter().map(|row| row.experiment.id()).filter(|row| wanted(row));
+        Batch { mutants: vec![*mutant], rows: rows.map(str::to_owned).collect() }
+    };
+    batch.mutants.iter().map(alone).collect()
 }
 
 /// Whether an experiment works through a row, directly or by way of others.

@@ -47,6 +47,14 @@ impl Problem {
             Self::Elsewhere { .. } => false,
         }
     }
+
+    /// The row that it is about.
+    pub fn row(&self) -> &str {
+        match self {
+            Self::Lives { mutant, .. } | Self::Void(mutant) => mutant.row,
+            Self::Elsewhere { row, .. } => row,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
