@@ -7,6 +7,7 @@
 //! real server (see `mutants/ground.rs`). `--nocapture` shows the kill rate.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+#![allow(clippy::print_stdout, reason = "the kill rate is for people")]
 
 mod common;
 mod proxy;
@@ -121,4 +122,14 @@ async fn the_harness_sees_a_mutant_that_lives_a_void_one_and_a_change_elsewhere(
     // A run without any mutation kills nobody.
     let told = problems(&[top_k], &before.verdicts, &before);
     assert!(told.iter().any(|p| p.lives(&top_k)), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_leaves_rows_undecided_that_live_on_answers_that_differ() {
+    let ground = Ground::simulated().await;
+    let rows = ["field.temperature", "field.top_k", "field.top_p"];
+    let run = ground.rows_through(&[Mutation::CacheByPrompt], rows.map(str::to_owned).to_vec()).await;
+    assert!(run.applied[0].1 > 0, "nothing came out of the cache");
+    let statuses: Vec<VerdictStatus> = rows.iter().map(|row| run.verdicts[*row].status).collect();
+    assert_eq!(statuses, [VerdictStatus::Inconclusive; 3]);
 }

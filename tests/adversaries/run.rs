@@ -10,7 +10,7 @@ use fieldtest::report::results::{Evidence, Results, Verdict};
 use fieldtest::simulator::{self, Behaviour, Running};
 use tokio::sync::OnceCell;
 
-use super::common::{Server, results_at, target};
+use super::common::{SHORT_WAIT, Server, results_at, target};
 use super::proxy::Proxy;
 use super::proxy::mutation::Own;
 use super::server::{Acting, Adversary};
@@ -89,7 +89,14 @@ async fn simulated(flips: &[(&str, ClaimStatus)]) -> (Running, Own) {
 }
 
 fn server(base_url: String, own: &Own, concurrency: usize) -> Server {
-    Server { base_url, credential: own.credential.clone(), model: own.model.clone(), concurrency, rows: Vec::new() }
+    Server {
+        base_url,
+        credential: own.credential.clone(),
+        model: own.model.clone(),
+        concurrency,
+        first_wait: SHORT_WAIT,
+        rows: Vec::new(),
+    }
 }
 
 fn verdicts(results: Results) -> Verdicts {

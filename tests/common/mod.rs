@@ -20,6 +20,9 @@ use fieldtest::simulator::{self, Behaviour};
 /// The targets that are simulated: the reference and the two seed tables.
 pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
 
+/// The wait before a first retry at a server in this process.
+pub const SHORT_WAIT: Duration = Duration::from_millis(5);
+
 /// A moment for results whose dates nobody looks at.
 const MOMENT: &str = "2026-01-01T00:00:00Z";
 
@@ -82,6 +85,7 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
         credential,
         model: target.model.clone(),
         concurrency: 4,
+        first_wait: SHORT_WAIT,
         rows: Vec::new(),
     };
     record_at(&server, target).await
@@ -98,6 +102,8 @@ pub struct Server {
     pub model: String,
     /// How many rows run side by side: 1 where the order of the requests matters.
     pub concurrency: usize,
+    /// The wait before a first retry: long where the server has more to do than this.
+    pub first_wait: Duration,
     /// The rows to run, by id; all that the target can be tested for where there are none.
     pub rows: Vec<String>,
 }
@@ -122,7 +128,7 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
     let mut config = ClientConfig::new(server.base_url.clone(), Scheme::XApiKey);
     config.credential = Some(server.credential.clone().into());
     config.timeout = Duration::from_secs(60);
-    config.first_wait = Duration::from_millis(5);
+    config.first_wait = server.first_wait;
     config.proxies = false;
     let client = Client::new(config).expect("a plain configuration");
     let mut rows = rows_of(target);

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::time::Duration;
 
 use fieldtest::case::Target;
 use fieldtest::report::results::{Results, Verdict};
 use fieldtest::simulator::{self, Behaviour, Running};
 
-use crate::common::{Server, results_at, target};
+use crate::common::{SHORT_WAIT, Server, results_at, target};
 use crate::proxy::Proxy;
 use crate::proxy::mutation::{Mutation, Own};
 use crate::proxy::mutator::Mutator;
@@ -82,7 +83,8 @@ impl Ground {
 
     fn server(&self, base_url: String, rows: Vec<String>) -> Server {
         let Own { credential, model } = self.own.clone();
-        Server { base_url, credential, model, concurrency: 4, rows }
+        let first_wait = if self.running.is_some() { SHORT_WAIT } else { Duration::from_millis(500) };
+        Server { base_url, credential, model, concurrency: 4, first_wait, rows }
     }
 }
 

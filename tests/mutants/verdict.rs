@@ -10,9 +10,9 @@ use super::plan::{Mutant, works_through};
 use super::proxy::mutation::Mutation;
 use super::proxy::mutator::mark;
 
-/// Rows that change with another one though they do not say that they work through it, each with its reason. The
-/// changed row must be undecided or, where the status stands here, that.
-const ALONG: [(Mutation, &str, Option<VerdictStatus>, &str); 2] = [
+/// Rows that change with another one though they do not say that they work through it, each with what they
+/// become (undecided where no status stands) and the reason.
+const ALONG: [(Mutation, &str, Option<VerdictStatus>, &str); 3] = [
     (
         Mutation::Strip("field.max_tokens"),
         "limit.max_output_tokens",
@@ -25,6 +25,12 @@ const ALONG: [(Mutation, &str, Option<VerdictStatus>, &str); 2] = [
         Some(VerdictStatus::Rejected),
         "a server that never thinks makes no block that could be handed back, and made-up ones are refused; the \
          verdict says so in a qualifier",
+    ),
+    (
+        Mutation::Strip("field.thinking"),
+        "content.thinking",
+        Some(VerdictStatus::Ignored),
+        "a gateway may take such blocks out wherever no thinking is asked for, and then it never is",
     ),
 ];
 
@@ -103,11 +109,13 @@ pub fn problems(mutants: &[Mutant], before: &Verdicts, run: &Run) -> Vec<Problem
 fn may_follow(row: &str, verdict: &Verdict, mutant: &Mutant) -> bool {
     let turned_away = verdict.reason.contains(&mark(mutant.row));
     let through = works_through(row, mutant.row);
-    let along = ALONG.iter().find(|(mutation, other, ..)| *mutation == mutant.mutation && *other == row);
+    let along = |status| {
+        ALONG.iter().any(|(mutation, other, is, _)| (*mutation, *other, *is) == (mutant.mutation, row, status))
+    };
     match verdict.status {
-        VerdictStatus::Inconclusive => through || turned_away || along.is_some(),
+        VerdictStatus::Inconclusive => through || turned_away || along(None),
         VerdictStatus::Rejected if through && turned_away => true,
-        status => along.is_some_and(|(_, _, allowed, _)| *allowed == Some(status)),
+        status => along(Some(status)),
     }
 }
 

@@ -194,9 +194,9 @@ fn remove(object: Option<&mut Map<String, Value>>, key: &str) -> bool {
     object.is_some_and(|object| object.shift_remove(key).is_some())
 }
 
-fn each_tool(body: &mut Value, mut change: impl FnMut(&mut Map<String, Value>) -> bool) -> bool {
+fn each_tool(body: &mut Value, change: impl FnMut(&mut Map<String, Value>) -> bool) -> bool {
     let tools = blocks::list(body, "tools").into_iter().flatten().filter_map(Value::as_object_mut);
-    tools.fold(false, |changed, tool| change(tool) || changed)
+    tools.map(change).filter(|changed| *changed).count() > 0
 }
 
 /// Gives tools names of the proxy's own; a choice that names one goes on naming it.
