@@ -42,10 +42,12 @@ YAML
 YAML
     fi
     # Without the last line it would speak the Responses API to openai-shape's server, which few other servers have.
-    # Retries would hide the errors of the server behind it, and send one request several times.
+    # Retries would hide the errors of the server behind it, and send one request several times; cooldowns would answer
+    # whatever comes in the five seconds after a 404 with a 429.
     cat <<YAML
 router_settings:
   num_retries: 0
+  disable_cooldowns: true
 litellm_settings:
   num_retries: 0
   telemetry: false

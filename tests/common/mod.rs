@@ -20,6 +20,9 @@ use fieldtest::simulator::{self, Behaviour};
 /// The targets that are simulated: the reference and the two seed tables.
 pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
 
+/// The wait before a first retry at a server in this process.
+pub const SHORT_WAIT: Duration = Duration::from_millis(5);
+
 /// A moment for results whose dates nobody looks at.
 const MOMENT: &str = "2026-01-01T00:00:00Z";
 
@@ -70,17 +73,48 @@ impl Listener for Memory<'_> {
 
 /// The simulation of a target, with some rows flipped to another status: the recording of a whole run.
 pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording {
-    let started = Instant::now();
     let mut behaviour = Behaviour::of(target);
     behaviour.seed = 1;
     for (row, status) in flips {
         behaviour.flip(row, *status).expect("the simulator knows every row");
     }
     let credential = behaviour.right_credential().to_owned();
+    let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    let server = Server {
+        base_url: running.base_url(),
+        credential,
+        model: target.model.clone(),
+        concurrency: 4,
+        first_wait: SHORT_WAIT,
+        rows: Vec::new(),
+    };
+    record_at(&server, target).await
+}
+
+/// A server to run against, wherever it is.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its base URL.
+    pub base_url: String,
+    /// The credential that it wants in `x-api-key`.
+    pub credential: String,
+    /// The model to ask for.
+    pub model: String,
+    /// How many rows run side by side: 1 where the order of the requests matters.
+    pub concurrency: usize,
+    /// The wait before a first retry: long where the server has more to do than this.
+    pub first_wait: Duration,
+    /// The rows to run, by id; all that the target can be tested for where there are none.
+    pub rows: Vec<String>,
+}
+
+/// The recording of a whole run against a server, held against a target's claims.
+pub async fn record_at(server: &Server, target: &Target) -> Recording {
+    let started = Instant::now();
     let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
     let options = Options {
         settings: Settings {
-            model: target.model.clone(),
+            model: server.model.clone(),
             anthropic_version: target.anthropic_version.clone(),
             answer_tokens: 1024,
             temperature_max: range("field.temperature.range").map_or(1.0, |range| range.max),
@@ -88,17 +122,17 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
         },
         seed: 1,
         confidence: 0.99,
-        concurrency: 4,
+        concurrency: server.concurrency,
         budget: Budget::default(),
     };
-    let running = simulator::start(behaviour).await.expect("loopback has a free port");
-    let mut config = ClientConfig::new(running.base_url(), Scheme::XApiKey);
-    config.credential = Some(credential.into());
+    let mut config = ClientConfig::new(server.base_url.clone(), Scheme::XApiKey);
+    config.credential = Some(server.credential.clone().into());
     config.timeout = Duration::from_secs(60);
-    config.first_wait = Duration::from_millis(5);
+    config.first_wait = server.first_wait;
     config.proxies = false;
     let client = Client::new(config).expect("a plain configuration");
-    let rows = rows_of(target);
+    let mut rows = rows_of(target);
+    rows.retain(|row| server.rows.is_empty() || server.rows.iter().any(|id| id == row.experiment.id()));
     let mut recording = Recording {
         header: Header {
             schema: SCHEMA.to_owned(),
@@ -130,4 +164,9 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
 /// The results of such a run.
 pub async fn simulate(target: &Target, flips: &[(&str, ClaimStatus)]) -> Results {
     judge(&CATALOG, &record(target, flips).await).expect("the rows are the catalog's")
+}
+
+/// The results of a run against a server.
+pub async fn results_at(server: &Server, target: &Target) -> Results {
+    judge(&CATALOG, &record_at(server, target).await).expect("the rows are the catalog's")
 }

@@ -1,0 +1,69 @@
+//! Smaller things that adversaries do.
+
+pub mod lenient;
+pub mod strict;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde_json::Value;
+
+/// English words that the model is asked for, and the German ones.
+const GERMAN: [(&str, &str); 13] = [
+    ("hello", "hallo"),
+    ("yes", "ja"),
+    ("no", "nein"),
+    ("red", "rot"),
+    ("green", "grün"),
+    ("blue", "blau"),
+    ("yellow", "gelb"),
+    ("black", "schwarz"),
+    ("white", "weiß"),
+    ("grey", "grau"),
+    ("gray", "grau"),
+    ("purple", "lila"),
+    ("brown", "braun"),
+];
+
+/// Puts a message's texts into German, word by word; true where anything changed.
+pub fn into_german(message: &mut Value) -> bool {
+    let mut changed = false;
+    for block in message["content"].as_array_mut().into_iter().flatten() {
+        let Some(text) = block["text"].as_str() else { continue };
+        let words = text.split_inclusive(|c: char| !c.is_alphabetic()).map(|piece| {
+            let word = piece.trim_end_matches(|c: char| !c.is_alphabetic());
+            match GERMAN.iter().find(|(english, _)| word.eq_ignore_ascii_case(english)) {
+                Some((_, german)) => piece.replacen(word, german, 1),
+                None => piece.to_owned(),
+            }
+        });
+        let german: String = words.collect();
+        changed |= german != text;
+        block["text"] = Value::from(german);
+    }
+    changed
+}
+
+/// What a prompt is to a cache: everything that the model reads, without the marks for caching.
+pub fn prompt(body: &Value) -> String {
+    let mut prompt = [&body["tools"], &body["system"], &body["messages"]].map(Value::clone);
+    prompt.iter_mut().for_each(without_marks);
+    prompt.map(|part| part.to_string()).concat()
+}
+
+fn without_marks(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.shift_remove("cache_control");
+            map.values_mut().for_each(without_marks);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_marks),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// 0 or 1, the same for the same request of the same run.
+pub fn chance(number: usize, salt: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (number, salt, "which of two").hash(&mut hasher);
+    (hasher.finish() >> 17) as usize & 1
+}

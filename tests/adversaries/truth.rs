@@ -1,0 +1,307 @@
+//! What is true of each adversary, row by row, and so which decided verdicts are right. Saying that the evidence does
+//! not decide is always right; everything that is not listed must be as the honest upstream has it.
+
+use fieldtest::case::{ClaimStatus, VerdictStatus};
+use fieldtest::report::results::{Evidence, Verdict};
+
+use VerdictStatus::{Ignored, Rejected, Substituted, Supported};
+
+use super::server::{Adversary, CHECKED_ONLY, REFUSED_NAMELESSLY};
+
+/// What is true of one adversary.
+pub struct Truth {
+    /// The adversary.
+    pub adversary: Adversary,
+    /// What it is, for people.
+    pub is: &'static str,
+    /// The rows it tempts to be told wrongly.
+    pub tempts: &'static [&'static str],
+    /// The right verdict there, for people.
+    pub right: &'static str,
+    /// Verdicts that must be reached, so that a judge who never decides does not pass.
+    pub reach: &'static [(&'static str, VerdictStatus)],
+}
+
+/// Rows that only one of the two servers behind the load balancer honours, and what the other does there.
+pub const DIFFERS: [(&str, ClaimStatus); 8] = [
+    ("field.stop_sequences", ClaimStatus::Ignored),
+    ("field.system", ClaimStatus::Ignored),
+    ("field.top_k", ClaimStatus::Ignored),
+    ("field.metadata", ClaimStatus::Ignored),
+    ("tool_choice.any", ClaimStatus::Ignored),
+    ("content.document", ClaimStatus::Ignored),
+    ("content.search_result", ClaimStatus::Unsupported),
+    ("content.text.citations", ClaimStatus::Unsupported),
+];
+
+/// Rows that are decided by whether an impossible value is refused.
+const BY_VALIDATION: [&str; 13] = [
+    "header.anthropic-beta",
+    "header.anthropic-version",
+    "header.x-api-key",
+    "header.authorization",
+    "field.container",
+    "field.mcp_servers",
+    "field.metadata",
+    "field.service_tier",
+    "field.temperature.range",
+    "content.text.citations",
+    "content.redacted_thinking",
+    "content.tool_use.id",
+    "content.container_upload",
+];
+
+/// Rows outside the schema of the server that refuses unknown keys.
+const OUTSIDE_THE_SCHEMA: [&str; 27] = [
+    "field.container",
+    "field.mcp_servers",
+    "field.metadata",
+    "field.service_tier",
+    "field.thinking",
+    "field.top_k",
+    "field.top_p",
+    "tools.cache_control",
+    "tool_choice.auto.disable_parallel_tool_use",
+    "tool_choice.any.disable_parallel_tool_use",
+    "tool_choice.tool.disable_parallel_tool_use",
+    "content.text.cache_control",
+    "content.text.citations",
+    "content.image",
+    "content.document",
+    "content.search_result",
+    "content.thinking",
+    "content.redacted_thinking",
+    "content.tool_use.cache_control",
+    "content.tool_result.cache_control",
+    "content.tool_result.is_error",
+    "content.server_tool_use",
+    "content.web_search_tool_result",
+    "content.code_execution_tool_result",
+    "content.mcp_tool_use",
+    "content.mcp_tool_result",
+    "content.container_upload",
+];
+
+const CACHE_MARKS: [&str; 4] = [
+    "tools.cache_control",
+    "content.text.cache_control",
+    "content.tool_use.cache_control",
+    "content.tool_result.cache_control",
+];
+
+impl Truth {
+    /// Whether a decided verdict is right, given what an honest upstream has there.
+    pub fn allows(&self, row: &str, verdict: &Verdict, upstream: &Verdict) -> bool {
+        let is = |statuses: &[VerdictStatus]| statuses.contains(&verdict.status);
+        let as_upstream = verdict.status == upstream.status;
+        let qualified = |words: &str| verdict.qualifiers.iter().any(|qualifier| qualifier.contains(words));
+        match self.adversary {
+            // No field does anything there; the one model answers whatever is asked for.
+            Adversary::Parrots if row == "field.model" => is(&[Substituted]),
+            Adversary::Parrots => is(&[Ignored]),
+            // It came unasked as much as asked for.
+            Adversary::ThinksUnasked if row == "field.thinking" => false,
+            Adversary::CachesUnasked if CACHE_MARKS.contains(&row) => false,
+            Adversary::RefusesUnknownKeys if OUTSIDE_THE_SCHEMA.contains(&row) => is(&[Rejected]),
+            Adversary::AcceptsAnything if row == "field.model" => is(&[Substituted]),
+            Adversary::AcceptsAnything if row == "tool_choice.string_form" => is(&[Ignored]),
+            Adversary::AcceptsAnything if BY_VALIDATION.contains(&row) => is(&[Ignored]),
+            // No client can see more of these than that they are checked, and the verdict says that it saw no more.
+            Adversary::ValidatesThenIgnores if ["field.metadata", "field.service_tier"].contains(&row) => {
+                as_upstream && verdict.evidence == Some(Evidence::Validated)
+            }
+            Adversary::ValidatesThenIgnores if CHECKED_ONLY.contains(&row) => is(&[Ignored]),
+            // Obeyed from a bound on: neither passed over nor honoured without a word of that.
+            Adversary::Rescales if row == "field.max_tokens" => is(&[Supported]) && !verdict.qualifiers.is_empty(),
+            Adversary::Rescales if row == "field.temperature.range" => {
+                is(&[Supported]) && qualified("another impossible value is accepted")
+            }
+            Adversary::SubstitutesSilently if row == "field.model" => is(&[Substituted]),
+            // Neither of two servers' behaviour is the endpoint's.
+            Adversary::LoadBalances if DIFFERS.iter().any(|(other, _)| *other == row) => false,
+            Adversary::RefusesNamelessly if REFUSED_NAMELESSLY.contains(&row) => is(&[Rejected]),
+            Adversary::AnswersFromACache
+            | Adversary::HidesItsCache
+            | Adversary::ThinksUnasked
+            | Adversary::CachesUnasked
+            | Adversary::RefusesUnknownKeys
+            | Adversary::AcceptsAnything
+            | Adversary::ValidatesThenIgnores
+            | Adversary::Rescales
+            | Adversary::SubstitutesSilently
+            | Adversary::LoadBalances
+            | Adversary::RefusesNamelessly
+            | Adversary::WordsRefusalsNamelessly
+            | Adversary::OverloadedEverySecondTime
+            | Adversary::AnswersInGerman
+            | Adversary::SaysOkToErrors
+            | Adversary::SpeaksErrors => as_upstream,
+        }
+    }
+
+    /// What is true of an adversary.
+    pub fn of(adversary: Adversary) -> &'static Self {
+        ALL.iter().find(|truth| truth.adversary == adversary).expect("every adversary is in the list")
+    }
+}
+
+/// The truth of all adversaries, in the order of the table.
+pub static ALL: [Truth; 17] = [
+    Truth {
+        adversary: Adversary::AnswersFromACache,
+        is: "answers from a cache by prompt",
+        tempts: &["field.stop_sequences", "field.max_tokens", "field.metadata", "header.x-api-key", "tool_choice.none"],
+        right: "supported, where prompts are fresh; else inconclusive",
+        reach: &[("content.string", Supported), ("content.document", Supported)],
+    },
+    Truth {
+        adversary: Adversary::HidesItsCache,
+        is: "answers from a cache by prompt, each copy with an id of its own",
+        tempts: &["field.stop_sequences", "field.max_tokens", "field.metadata", "header.x-api-key", "tool_choice.none"],
+        right: "supported, where prompts are fresh; else inconclusive",
+        reach: &[("content.string", Supported), ("content.document", Supported)],
+    },
+    Truth {
+        adversary: Adversary::Parrots,
+        is: "says the whole request back as text",
+        tempts: &["field.system", "field.top_k", "content.string", "content.document", "content.tool_result.is_error"],
+        right: "ignored or inconclusive",
+        reach: &[("header.x-api-key", Ignored), ("field.stream", Ignored), ("field.model", Substituted)],
+    },
+    Truth {
+        adversary: Adversary::ThinksUnasked,
+        is: "thinks without being asked",
+        tempts: &["field.thinking", "field.thinking.budget_tokens", "content.thinking"],
+        right: "field.thinking inconclusive (always on); the others as they are",
+        reach: &[("field.system", Supported), ("field.stop_sequences", Supported)],
+    },
+    Truth {
+        adversary: Adversary::CachesUnasked,
+        is: "caches prompts without being asked",
+        tempts: &CACHE_MARKS,
+        right: "inconclusive (always on)",
+        reach: &[("field.system", Supported), ("content.document", Supported)],
+    },
+    Truth {
+        adversary: Adversary::RefusesUnknownKeys,
+        is: "refuses every unknown key",
+        tempts: &[
+            "field.container",
+            "field.mcp_servers",
+            "field.metadata",
+            "content.container_upload",
+            "content.redacted_thinking",
+        ],
+        right: "rejected",
+        reach: &[
+            ("field.container", Rejected),
+            ("field.metadata", Rejected),
+            ("content.container_upload", Rejected),
+            ("field.system", Supported),
+        ],
+    },
+    Truth {
+        adversary: Adversary::AcceptsAnything,
+        is: "accepts anything, leaving out what it cannot do",
+        tempts: &[
+            "field.metadata",
+            "field.container",
+            "tool_choice.string_form",
+            "header.x-api-key",
+            "field.model",
+            "content.thinking",
+        ],
+        right: "ignored where only validation could tell, substituted for the model, else as it is",
+        reach: &[
+            ("field.container", Ignored),
+            ("header.x-api-key", Ignored),
+            ("field.model", Substituted),
+            ("field.system", Supported),
+        ],
+    },
+    Truth {
+        adversary: Adversary::ValidatesThenIgnores,
+        is: "validates a field and then ignores it",
+        tempts: &["field.stop_sequences", "field.system", "field.temperature", "tools.cache_control", "field.metadata"],
+        right: "ignored or inconclusive (validated without effect); supported, as validated only, where no effect can be seen",
+        reach: &[("field.system", Ignored), ("field.stop_sequences", Ignored), ("field.top_k", Ignored)],
+    },
+    Truth {
+        adversary: Adversary::Rescales,
+        is: "multiplies temperature by 0.6 and raises max_tokens to 64",
+        tempts: &["field.max_tokens", "field.temperature", "field.temperature.range"],
+        right: "supported with the qualifier that it is altered, or inconclusive; temperature supported",
+        reach: &[("field.temperature", Supported), ("field.top_k", Supported)],
+    },
+    Truth {
+        adversary: Adversary::SubstitutesSilently,
+        is: "substitutes models silently and echoes the requested name",
+        tempts: &["field.model"],
+        right: "substituted",
+        reach: &[("field.model", Substituted), ("field.system", Supported)],
+    },
+    Truth {
+        adversary: Adversary::LoadBalances,
+        is: "load-balances over two back ends that differ",
+        tempts: &[
+            "field.stop_sequences",
+            "field.system",
+            "field.top_k",
+            "field.metadata",
+            "tool_choice.any",
+            "content.document",
+            "content.search_result",
+            "content.text.citations",
+        ],
+        right: "inconclusive",
+        reach: &[("field.max_tokens", Supported), ("header.x-api-key", Supported)],
+    },
+    Truth {
+        adversary: Adversary::RefusesNamelessly,
+        is: "refuses some fields without naming them",
+        tempts: &REFUSED_NAMELESSLY,
+        right: "rejected, or inconclusive where only an impossible value was sent",
+        reach: &[("field.stop_sequences", Rejected), ("field.metadata", Rejected), ("field.system", Supported)],
+    },
+    Truth {
+        adversary: Adversary::WordsRefusalsNamelessly,
+        is: "honours everything, and words refusals without the field's name",
+        tempts: &[
+            "field.container",
+            "field.mcp_servers",
+            "content.redacted_thinking",
+            "content.container_upload",
+            "content.thinking",
+        ],
+        right: "supported or inconclusive",
+        reach: &[("field.system", Supported), ("field.metadata", Supported)],
+    },
+    Truth {
+        adversary: Adversary::OverloadedEverySecondTime,
+        is: "refuses every second request with 529",
+        tempts: &["field.metadata", "field.stop_sequences", "header.x-api-key"],
+        right: "as without it",
+        reach: &[("field.stop_sequences", Supported), ("field.metadata", Supported), ("header.x-api-key", Supported)],
+    },
+    Truth {
+        adversary: Adversary::AnswersInGerman,
+        is: "answers in another language",
+        tempts: &["content.image", "content.tool_result.is_error", "field.temperature", "field.system"],
+        right: "as it is, or inconclusive",
+        reach: &[("field.system", Supported), ("content.document", Supported)],
+    },
+    Truth {
+        adversary: Adversary::SaysOkToErrors,
+        is: "says 200 and puts the error in the body",
+        tempts: &["field.metadata", "field.container", "field.model", "header.x-api-key", "tool_choice.string_form"],
+        right: "as it is, or inconclusive (broken answer)",
+        reach: &[("field.system", Supported), ("field.stop_sequences", Supported)],
+    },
+    Truth {
+        adversary: Adversary::SpeaksErrors,
+        is: "says 200 and lets the assistant speak the error",
+        tempts: &["field.metadata", "field.container", "field.model", "header.x-api-key", "tool_choice.string_form"],
+        right: "as it is, or inconclusive",
+        reach: &[("field.system", Supported), ("field.stop_sequences", Supported)],
+    },
+];
