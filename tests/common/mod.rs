@@ -68,14 +68,40 @@ impl Listener for Memory<'_> {
     }
 }
 
+/// A whole run against a simulation, and how it is done.
+pub struct Setup<'a> {
+    /// The target whose rows are tested and whose claims the verdicts are held against.
+    pub target: &'a Target,
+    /// The server that is tested.
+    pub behaviour: Behaviour,
+    /// The seed of the run's own draws.
+    pub seed: u64,
+    /// The confidence that statistical verdicts must reach.
+    pub confidence: f64,
+    /// How many rows run side by side.
+    pub concurrency: usize,
+}
+
+impl<'a> Setup<'a> {
+    /// The simulation of a target, with some rows flipped to another status.
+    pub fn of(target: &'a Target, flips: &[(&str, ClaimStatus)]) -> Self {
+        let mut behaviour = Behaviour::of(target);
+        behaviour.seed = 1;
+        for (row, status) in flips {
+            behaviour.flip(row, *status).expect("the simulator knows every row");
+        }
+        Self { target, behaviour, seed: 1, confidence: 0.99, concurrency: 4 }
+    }
+}
+
 /// The simulation of a target, with some rows flipped to another status: the recording of a whole run.
 pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording {
+    record_run(Setup::of(target, flips)).await
+}
+
+/// The recording of a whole run.
+pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency }: Setup<'_>) -> Recording {
     let started = Instant::now();
-    let mut behaviour = Behaviour::of(target);
-    behaviour.seed = 1;
-    for (row, status) in flips {
-        behaviour.flip(row, *status).expect("the simulator knows every row");
-    }
     let credential = behaviour.right_credential().to_owned();
     let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
     let options = Options {
@@ -86,16 +112,18 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
             temperature_max: range("field.temperature.range").map_or(1.0, |range| range.max),
             max_output_tokens: target.limits.max_output_tokens,
         },
-        seed: 1,
-        confidence: 0.99,
-        concurrency: 4,
+        seed,
+        confidence,
+        concurrency,
         budget: Budget::default(),
     };
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     let mut config = ClientConfig::new(running.base_url(), Scheme::XApiKey);
     config.credential = Some(credential.into());
     config.timeout = Duration::from_secs(60);
-    config.first_wait = Duration::from_millis(5);
+    config.first_wait = Duration::from_millis(1);
+    config.retries = 8;
+    config.concurrency = concurrency;
     config.proxies = false;
     let client = Client::new(config).expect("a plain configuration");
     let rows = rows_of(target);
