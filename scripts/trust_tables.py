@@ -21,6 +21,7 @@ EVIDENCE = {
 DESIGNS = {
     "bayes_factor": "Bayes factors, obedience learnt",
     "sprt": "SPRT, obedience of 90 % assumed",
+    "cautious_sprt": "SPRT, obedience of 50 % assumed",
     "fixed_three": "fixed sample, 3 of each arm",
     "fixed_twelve": "fixed sample, 12 of each arm",
 }
@@ -34,7 +35,7 @@ def percent(part, whole=1.0):
     if share in (0, 100):
         return f"{share:.0f} %"
     # Nothing that is not all may read like all.
-    return f"{min(share, 99.9):.1f} %" if share >= 0.95 else f"{share:.2g} %"
+    return f"{min(share, 99.9):.1f} %" if share >= 1 else f"{share:.2g} %"
 
 
 def number(value):
@@ -173,9 +174,10 @@ def designs(parts):
     if not found:
         return missing("noise")
     levels = list(dict.fromkeys(fared["disobedience"] for fared in found["designs"]))
-    told = [f"{100 * level:.0f} %" for level in levels]
-    head = ["design", *(f"wrong at {level}" for level in told), *(f"open at {level}" for level in told[-2:]),
-            *(f"requests at {level}" for level in (told[0], told[-2], told[-1]))]
+    opened, paid = [level for level in levels if level >= 0.4], [level for level in levels if level <= 0.4]
+    head = ["design"]
+    for what, those in (("wrong", levels), ("open", opened), ("requests", paid)):
+        head += [f"{what} at {100 * level:.0f} %" for level in those]
     rows = []
     for design, title in DESIGNS.items():
         fared = {f["disobedience"]: f for f in found["designs"] if f["design"] == design}
@@ -183,8 +185,8 @@ def designs(parts):
         worse = {level: max(fared[level]["wrong_honoured"], fared[level]["wrong_passed_over"]) for level in levels}
         rows.append([
             title, *(percent(2 * worse[level], plays[level]) for level in levels),
-            *(percent(fared[level]["open"], plays[level]) for level in levels[-2:]),
-            *(f"{fared[level]['requests'] / plays[level]:.1f}" for level in (levels[0], levels[-2], levels[-1])),
+            *(percent(fared[level]["open"], plays[level]) for level in opened),
+            *(f"{fared[level]['requests'] / plays[level]:.1f}" for level in paid),
         ])
     return "\n\n".join([table(head, rows), provenance(parts, "noise")])
 

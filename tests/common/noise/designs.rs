@@ -13,7 +13,7 @@ const ALPHA: f64 = 0.01;
 /// The most trials of an arm.
 const LIMIT: u32 = 12;
 /// The disobediences that are played.
-pub const LEVELS: [f64; 5] = [0.0, 0.05, 0.1, 0.2, 0.4];
+pub const LEVELS: [f64; 6] = [0.0, 0.1, 0.2, 0.4, 0.6, 0.8];
 
 /// A way to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -21,8 +21,10 @@ pub const LEVELS: [f64; 5] = [0.0, 0.05, 0.1, 0.2, 0.4];
 pub enum Design {
     /// Bayes factors, the model's obedience being learnt from the positive arm.
     BayesFactor,
-    /// Wald's test of an assumed obedience against none.
+    /// Wald's test of an obedience of 90 % against none.
     Sprt,
+    /// The same, of an obedience of 50 %.
+    CautiousSprt,
     /// Three trials, whatever they show.
     FixedThree,
     /// Twelve trials of each arm, and Fisher's exact test.
@@ -31,11 +33,9 @@ pub enum Design {
 
 impl Design {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::BayesFactor, Self::Sprt, Self::FixedThree, Self::FixedTwelve];
+    pub const ALL: [Self; 5] = [Self::BayesFactor, Self::Sprt, Self::CautiousSprt, Self::FixedThree, Self::FixedTwelve];
 }
 
-/// The obedience that Wald's test assumes.
-const ASSUMED: f64 = 0.9;
 /// The rate at which a code word is taken to come by chance.
 const CHANCE: f64 = 1e-4;
 
@@ -119,7 +119,8 @@ impl Game<'_> {
         self.sent += 1;
         match design {
             Design::BayesFactor => self.bayes_factor(),
-            Design::Sprt => self.sprt(),
+            Design::Sprt => self.sprt(0.9),
+            Design::CautiousSprt => self.sprt(0.5),
             Design::FixedThree => self.fixed_three(),
             Design::FixedTwelve => self.fixed_twelve(),
         }
@@ -162,15 +163,15 @@ impl Game<'_> {
         None
     }
 
-    fn sprt(&mut self) -> Option<bool> {
+    fn sprt(&mut self, assumed: f64) -> Option<bool> {
         let bound = ((1.0 - ALPHA) / ALPHA).ln();
         let (mut log, mut able) = (0.0, false);
         for _ in 0..LIMIT {
             log += match self.treat() {
-                true => (ASSUMED / CHANCE).ln(),
+                true => (assumed / CHANCE).ln(),
                 false => {
                     able = able || self.ask();
-                    ((1.0 - ASSUMED) / (1.0 - CHANCE)).ln()
+                    ((1.0 - assumed) / (1.0 - CHANCE)).ln()
                 }
             };
             if log >= bound {
