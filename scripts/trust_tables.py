@@ -7,8 +7,8 @@ FULL_RUNS = 200
 COMMANDS = {
     "noise": "scripts/trust --only noise",
     "check": "fieldtest check",
-    "mutants": "FIELDTEST_TABLE=1 cargo test --test mutants -- --nocapture",
-    "adversaries": "FIELDTEST_TABLE=1 cargo test --test adversaries -- --nocapture",
+    "mutants": "cargo test --test mutants -- --nocapture",
+    "adversaries": "FIELDTEST_TABLE=1 cargo test --test adversaries table -- --nocapture",
 }
 KINDS = {"as_claimed": "as claimed", "flipped": "flipped"}
 EVIDENCE = {
@@ -205,7 +205,7 @@ def printed(name):
     """A table that a test printed, as it is."""
     def render(parts):
         found = data(parts, name)
-        return "\n\n".join(["\n".join(found), provenance(parts, name)]) if found else missing(name)
+        return "\n\n".join(["\n".join(found).strip(), provenance(parts, name)]) if found else missing(name)
     return render
 
 
@@ -245,8 +245,11 @@ def broken_bounds(parts):
         # A flipped row takes the ground from others: what is undetermined without noise, too, is no noise.
         if line["condition"] == "ten" and line["undetermined_by_noise"] >= 0.02 * line["rows"]:
             faults.append(f"{where}: noise leaves {percent(line['undetermined_by_noise'], line['rows'])} undetermined; 2 % is too much")
-    if proof and proof["killed"] != proof["mutants"]:
-        faults.append(f"check: {proof['killed']} of {proof['mutants']} mutants killed")
+    canary = lines_of(found, "canary") if found else None
+    if canary and not canary["wrong"]:
+        faults.append("the canary lives: where verdicts were given for next to nothing, none was seen to be wrong")
+    if proof and not (proof.get("passed", True) and proof["killed"] == proof["mutants"]):
+        faults.append(f"check: {proof['killed']} of {proof['mutants']} mutants killed, or the proof itself does not hold")
     return faults
 
 

@@ -30,7 +30,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn verdicts_stay_true_under_noise() {
     let servers = servers(FIRST_SEED, RUNS);
-    let tallies = block_on(measure(&servers, &[Condition::Calm, Condition::Ten, Condition::Twenty], |_| {}));
+    let conditions = [Condition::Calm, Condition::Ten, Condition::Twenty, Condition::Canary];
+    let tallies = block_on(measure(&servers, &conditions, |_| {}));
     let mut problems = Vec::new();
     for ((condition, kind), tally) in &tallies {
         let allowed = match condition {
@@ -45,9 +46,14 @@ fn verdicts_stay_true_under_noise() {
             problems.push(format!("{condition:?}, {kind:?}: {open} left open: {:?}", tally.left_open));
         }
         // Or there would be nothing to be wrong about.
-        assert!(tally.verdicts * 10 >= tally.rows * 9, "{condition:?}, {kind:?}: {tally:?}");
+        assert!(tally.verdicts * 10 >= tally.rows * 8, "{condition:?}, {kind:?}: {tally:?}");
     }
-    assert_eq!(tallies.len(), 6);
+    assert_eq!(tallies.len(), 2 * conditions.len());
+    let canary: Vec<&Tally> = tallies.iter().filter(|((c, _), _)| *c == Condition::Canary).map(|(_, t)| t).collect();
+    let wrong: usize = canary.iter().map(|tally| tally.wrong.len()).sum();
+    assert!(wrong > 0, "verdicts that nobody was sure of, and none is wrong: whoever looks is blind");
+    let owned_up: f64 = canary.iter().map(|tally| tally.owned_up).sum();
+    assert!(wrong as f64 <= owned_up, "{wrong} wrong, where {owned_up} were owned up to");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 

@@ -31,11 +31,13 @@ pub enum Condition {
     Lax,
     /// One in ten, at a higher one.
     Strict,
+    /// Two in five, at next to no confidence: here wrong verdicts must be seen, or the measurement sees none.
+    Canary,
 }
 
 impl Condition {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Calm,
         Self::Five,
         Self::Ten,
@@ -47,6 +49,7 @@ impl Condition {
         Self::Improving,
         Self::Lax,
         Self::Strict,
+        Self::Canary,
     ];
 
     /// The words in the tables.
@@ -63,6 +66,7 @@ impl Condition {
             Self::Improving => "drift, 40 % to 5 %, at once",
             Self::Lax => "10 %, confidence 0.95",
             Self::Strict => "10 %, confidence 0.999",
+            Self::Canary => "canary: 40 %, confidence 0.6",
         }
     }
 
@@ -73,7 +77,7 @@ impl Condition {
             Self::Five | Self::Worsening => 0.05,
             Self::Ten | Self::Jitter | Self::Faults | Self::Lax | Self::Strict => 0.1,
             Self::Twenty => 0.2,
-            Self::Forty | Self::Improving => 0.4,
+            Self::Forty | Self::Improving | Self::Canary => 0.4,
         };
         let knobs = Knobs { disobedience, ..Knobs::default() };
         match self {
@@ -81,7 +85,14 @@ impl Condition {
             Self::Faults => Knobs { rate_429: 0.05, rate_529: 0.05, rate_reset: 0.05, ..knobs },
             Self::Worsening => Knobs { drift: Some(Drift { to: 0.4, after: length / 4, over: length / 2 }), ..knobs },
             Self::Improving => Knobs { drift: Some(Drift { to: 0.05, after: length / 2, over: 0 }), ..knobs },
-            Self::Calm | Self::Five | Self::Ten | Self::Twenty | Self::Forty | Self::Lax | Self::Strict => knobs,
+            Self::Calm
+            | Self::Five
+            | Self::Ten
+            | Self::Twenty
+            | Self::Forty
+            | Self::Lax
+            | Self::Strict
+            | Self::Canary => knobs,
         }
     }
 
@@ -90,6 +101,7 @@ impl Condition {
         match self {
             Self::Lax => 0.95,
             Self::Strict => 0.999,
+            Self::Canary => 0.6,
             Self::Calm
             | Self::Five
             | Self::Ten
@@ -114,7 +126,8 @@ impl Condition {
             | Self::Forty
             | Self::Faults
             | Self::Lax
-            | Self::Strict => 1,
+            | Self::Strict
+            | Self::Canary => 1,
         }
     }
 }
