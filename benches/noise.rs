@@ -25,6 +25,8 @@ use noise::{designs, measure, servers};
 
 /// How many rows that noise left open are named.
 const NAMED: usize = 8;
+/// How many wrong verdicts of a line are told with all that is known of them: the canary's are hundreds.
+const MOST_WRONG: usize = 20;
 
 /// Measures verdicts under noise.
 #[derive(Debug, Parser)]
@@ -90,6 +92,8 @@ fn line(condition: Condition, kind: Kind, tally: &Tally) -> Value {
         "title": condition.title(),
         "confidence": confidence,
         "servers": kind,
+        "wrong": tally.wrong.len(),
+        "wrong_verdicts": tally.wrong.iter().take(MOST_WRONG).collect::<Vec<_>>(),
         "wrong_at_most": tally.wrong_at_most(),
         "worst": tally.worst(),
         "above": tally.above(confidence),

@@ -25,6 +25,11 @@ DESIGNS = {
     "fixed_three": "fixed sample, 3 of each arm",
     "fixed_twelve": "fixed sample, 12 of each arm",
 }
+# What two lines of a condition add up.
+COUNTS = (
+    "runs", "rows", "verdicts", "statistical", "owned_up", "runs_with_wrong", "undetermined",
+    "undetermined_by_noise", "attempts", "input_tokens", "wrong",
+)
 
 
 def percent(part, whole=1.0):
@@ -76,14 +81,7 @@ def lines_of(found, condition):
     if not lines:
         return None
     total = {key: sum(line[key] for line in lines) for key in COUNTS}
-    total["wrong"] = sum(len(line["wrong"]) for line in lines)
     return total | {key: lines[0][key] for key in ("title", "confidence")}
-
-
-COUNTS = (
-    "runs", "rows", "verdicts", "statistical", "owned_up", "runs_with_wrong", "undetermined",
-    "undetermined_by_noise", "attempts", "input_tokens",
-)
 
 
 def conditions(found):
@@ -113,7 +111,7 @@ def noise(parts):
             "by noise", "requests a verdict", "input tokens a verdict"]
     rows = []
     for line in found["lines"]:
-        wrong, verdicts, worst = len(line["wrong"]), line["verdicts"], line["worst"]
+        wrong, verdicts, worst = line["wrong"], line["verdicts"], line["worst"]
         rows.append([
             line["title"], KINDS[line["servers"]], number(line["runs"]), number(verdicts), wrong,
             f"{percent(wrong, verdicts)} ({percent(line['wrong_at_most'])})",
@@ -158,13 +156,14 @@ def evidence(parts):
     if not found:
         return missing("noise")
     sums = {}
-    for line in found["lines"]:
+    # The canary is made to be wrong.
+    for line in (line for line in found["lines"] if line["condition"] != "canary"):
         for kind, counts in line["by_evidence"].items():
             sums[kind] = [a + b for a, b in zip(sums.get(kind, [0, 0, 0]), counts)]
     total = sum(counts[0] for counts in sums.values())
     rows = [[f"`{kind}`", EVIDENCE.get(kind, kind), percent(counts[0], total), percent(counts[1], counts[0]), counts[2]]
             for kind, counts in sorted(sums.items())]
-    head = ["evidence", "what decided", "share of verdicts", "of them statistical", "wrong, under all conditions"]
+    head = ["evidence", "what decided", "share of verdicts", "of them statistical", "wrong, under all conditions but the canary"]
     return "\n\n".join([table(head, rows), provenance(parts, "noise")])
 
 
@@ -238,7 +237,7 @@ def broken_bounds(parts):
     for line in (found or {"lines": []})["lines"]:
         where = f"{line['title']}, {KINDS[line['servers']]}"
         if line["condition"] == "calm" and line["wrong"]:
-            faults.append(f"{where}: {len(line['wrong'])} wrong verdicts, where none may be")
+            faults.append(f"{where}: {line['wrong']} wrong verdicts, where none may be")
         enough = found["runs_of_each_target"] >= FULL_RUNS
         for row in line["above"] if enough else line["proved_above"]:
             faults.append(f"{where}: {row['row']} is wrong {row['wrong']} of {row['verdicts']} times: more than its confidence allows")

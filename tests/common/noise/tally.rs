@@ -60,6 +60,7 @@ pub struct Tally {
     /// Verdicts by the kind of evidence: all, statistical, wrong.
     pub by_evidence: BTreeMap<&'static str, [u64; 3]>,
     /// The wrong verdicts.
+    #[serde(skip)]
     pub wrong: Vec<Wrong>,
     /// Runs with at least one of them.
     pub runs_with_wrong: u64,
