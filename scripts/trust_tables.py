@@ -115,7 +115,7 @@ def noise(parts):
         rows.append([
             line["title"], KINDS[line["servers"]], number(line["runs"]), number(verdicts), wrong,
             f"{percent(wrong, verdicts)} ({percent(line['wrong_at_most'])})",
-            f"`{worst['row']}`, {worst['wrong']} of {worst['verdicts']}" if worst else "none",
+            f"`{worst['row']}`, {worst['wrong']} of {worst['tests']}" if worst else "none",
             percent(line["undetermined"], line["rows"]), percent(line["undetermined_by_noise"], line["rows"]),
             f"{line['attempts'] / verdicts:.1f}", number(round(line["input_tokens"] / verdicts)),
         ])
@@ -125,7 +125,7 @@ def noise(parts):
     text = [size(found), f"{found['rows']} rows, {max(met, default=0)} pairs of a row and a true status.", table(head, rows)]
     if opened:
         text.append(f"What 10 % leaves open most often: {'; '.join(opened)}.")
-    accused = [f"`{row['row']}` ({row['wrong']} of {row['verdicts']}; {line['title']})"
+    accused = [f"`{row['row']}` ({row['wrong']} of {row['tests']}; {line['title']})"
                for line in found["lines"] for row in line["proved_above"]]
     if accused:
         text.append(f"**Wrong more often than the confidence allows, beyond chance: {', '.join(dict.fromkeys(accused))}.**")
@@ -240,7 +240,7 @@ def broken_bounds(parts):
             faults.append(f"{where}: {line['wrong']} wrong verdicts, where none may be")
         enough = found["runs_of_each_target"] >= FULL_RUNS
         for row in line["above"] if enough else line["proved_above"]:
-            faults.append(f"{where}: {row['row']} is wrong {row['wrong']} of {row['verdicts']} times: more than its confidence allows")
+            faults.append(f"{where}: {row['row']} is wrong {row['wrong']} of {row['tests']} times: more than its confidence allows")
         # A flipped row takes the ground from others: what is undetermined without noise, too, is no noise.
         if line["condition"] == "ten" and line["undetermined_by_noise"] >= 0.02 * line["rows"]:
             faults.append(f"{where}: noise leaves {percent(line['undetermined_by_noise'], line['rows'])} undetermined; 2 % is too much")

@@ -72,7 +72,7 @@ fn a_wrong_verdict_is_counted() {
     assert_eq!(wrong, [("field.top_k", VerdictStatus::Supported, VerdictStatus::Ignored)]);
     assert_eq!((tally.runs_with_wrong, tally.runs), (1, 2));
     let worst = tally.worst().unwrap();
-    assert_eq!((worst.row.as_str(), worst.wrong, worst.verdicts), ("field.top_k", 1, 2));
+    assert_eq!((worst.row.as_str(), worst.wrong, worst.tests), ("field.top_k", 1, 2));
     assert_eq!(tally.above(0.99).len(), 1);
     assert!(tally.proved_above(0.99).is_empty(), "one is too few to accuse a row");
     for _ in 0..9 {

@@ -74,7 +74,7 @@ pub struct Tally {
     pub attempts: u64,
     /// Input tokens.
     pub input_tokens: u64,
-    /// How often each row was decided, and how often wrongly.
+    /// How often each row was tested, and how often it was decided wrongly: the promise is about tests.
     #[serde(skip)]
     by_row: BTreeMap<String, [u64; 2]>,
     /// The same for each row in each true status.
@@ -104,15 +104,15 @@ pub struct Wrong {
 pub struct RowRate {
     /// The row; with its true status where it is counted by that.
     pub row: String,
-    /// Verdicts about it.
-    pub verdicts: u64,
-    /// The wrong ones.
+    /// How often it was tested.
+    pub tests: u64,
+    /// How often it was decided wrongly.
     pub wrong: u64,
 }
 
 impl RowRate {
     fn rate(&self) -> f64 {
-        self.wrong as f64 / self.verdicts.max(1) as f64
+        self.wrong as f64 / self.tests.max(1) as f64
     }
 }
 
@@ -125,8 +125,15 @@ impl Tally {
         self.input_tokens += seen.input_tokens;
         for row in &seen.rows {
             self.rows += 1;
+            let is_wrong = row.status.is_decided() && !server.is_right(&row.id, row.status);
+            let by_row = self.by_row.entry(row.id.clone()).or_default();
+            let by_truth = self.by_truth.entry((row.id.clone(), server.truth(&row.id))).or_default();
+            for sums in [by_row, by_truth] {
+                sums[0] += 1;
+                sums[1] += u64::from(is_wrong);
+            }
             if row.status.is_decided() {
-                self.add_verdict(server, row);
+                self.add_verdict(server, row, is_wrong);
             } else {
                 self.undetermined += 1;
                 if calm.rows.iter().any(|before| before.id == row.id && before.status.is_decided()) {
@@ -139,9 +146,7 @@ impl Tally {
         self.runs_with_wrong += u64::from(self.wrong.len() > wrong_before);
     }
 
-    fn add_verdict(&mut self, server: &Server, row: &RowSeen) {
-        let truth = server.truth(&row.id);
-        let is_wrong = !server.is_right(&row.id, row.status);
+    fn add_verdict(&mut self, server: &Server, row: &RowSeen, is_wrong: bool) {
         self.verdicts += 1;
         if let Some(confidence) = row.confidence {
             self.statistical += 1;
@@ -152,17 +157,11 @@ impl Tally {
         for (sum, count) in kind.iter_mut().zip(counts) {
             *sum += count;
         }
-        let by_row = self.by_row.entry(row.id.clone()).or_default();
-        let by_truth = self.by_truth.entry((row.id.clone(), truth)).or_default();
-        for sums in [by_row, by_truth] {
-            sums[0] += 1;
-            sums[1] += u64::from(is_wrong);
-        }
         if is_wrong {
             self.wrong.push(Wrong {
                 server: server.options(),
                 row: row.id.clone(),
-                truth,
+                truth: server.truth(&row.id),
                 said: row.status,
                 reason: row.reason.clone(),
                 confidence: row.confidence,
@@ -189,10 +188,10 @@ impl Tally {
     pub fn proved_above(&self, confidence: f64) -> Vec<RowRate> {
         self.by_truth
             .iter()
-            .filter(|(_, [verdicts, wrong])| interval::lower(*wrong, *verdicts, ACCUSATION) > 1.0 - confidence)
-            .map(|((row, truth), [verdicts, wrong])| RowRate {
+            .filter(|(_, [tests, wrong])| interval::lower(*wrong, *tests, ACCUSATION) > 1.0 - confidence)
+            .map(|((row, truth), [tests, wrong])| RowRate {
                 row: format!("{row}, {truth}"),
-                verdicts: *verdicts,
+                tests: *tests,
                 wrong: *wrong,
             })
             .collect()
@@ -204,10 +203,6 @@ impl Tally {
     }
 
     fn rates(&self) -> impl Iterator<Item = RowRate> {
-        self.by_row.iter().map(|(row, [verdicts, wrong])| RowRate {
-            row: row.clone(),
-            verdicts: *verdicts,
-            wrong: *wrong,
-        })
+        self.by_row.iter().map(|(row, [tests, wrong])| RowRate { row: row.clone(), tests: *tests, wrong: *wrong })
     }
 }
