@@ -293,6 +293,8 @@ mod exit_2 {
             ("--api-key-env", "", "a value is required for '--api-key-env"),
             ("--format", "xml", "possible values: terminal, markdown, json"),
             ("--disobedience", "2", "a number from 0 to 1"),
+            ("--drift-to", "1.5", "a number from 0 to 1"),
+            ("--drift-after", "5", "--drift-to <P>"),
             ("--flip", "nonsense", "expected ROW=STATUS"),
             ("--flip", "field.top_k=maybe", "`maybe` is no status: supported, ignored, unsupported or substituted"),
         ] {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fieldtest::case::ClaimStatus;
-use fieldtest::simulator::{Behaviour, DEFAULT_CREDENTIAL, Knobs, ROWS, Running, start};
+use fieldtest::simulator::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, ROWS, Running, start};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use reqwest::{Client, RequestBuilder, Response};
@@ -182,6 +182,18 @@ async fn a_model_disobeys_about_as_often_as_it_is_told_to() {
         obeyed += usize::from(said(response).await == "1 2 3");
     }
     assert!((115..=165).contains(&obeyed), "{obeyed} of 200");
+}
+
+#[tokio::test]
+async fn a_model_drifts_while_it_answers() {
+    let drift = Some(Drift { to: 1.0, after: 5, over: 0 });
+    let (client, server) = (client(), server(Knobs { drift, ..Knobs::default() }).await);
+    let mut obeyed = Vec::new();
+    for _ in 0..10 {
+        let response = post(&client, &server, "/v1/messages", &ask("Count from 1 to 3.")).send().await.unwrap();
+        obeyed.push(said(response).await == "1 2 3");
+    }
+    assert_eq!(obeyed, [[true; 5], [false; 5]].concat());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::CliError;
 use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus};
-use crate::simulator::{Behaviour, Knobs};
+use crate::simulator::{Behaviour, Drift, Knobs};
 
 /// Which case files are used.
 #[derive(Debug, Clone, Args)]
@@ -135,6 +135,15 @@ pub struct SimulatorArgs {
     /// How often the simulated model does not do as told, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
     pub disobedience: f64,
+    /// The disobedience that the model drifts to while it answers, from 0 to 1.
+    #[arg(long, value_name = "P", value_parser = parse_probability)]
+    pub drift_to: Option<f64>,
+    /// How many answers come before the drift.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "drift_to")]
+    pub drift_after: u64,
+    /// How many answers the drift takes; 0 is a jump.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "drift_to")]
+    pub drift_over: u64,
     /// Milliseconds before each answer.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency: u64,
@@ -164,6 +173,7 @@ impl SimulatorArgs {
     fn knobs(&self) -> Knobs {
         Knobs {
             disobedience: self.disobedience,
+            drift: self.drift_to.map(|to| Drift { to, after: self.drift_after, over: self.drift_over }),
             latency: Duration::from_millis(self.latency),
             jitter: Duration::from_millis(self.jitter),
             rate_429: self.rate_429,

@@ -38,6 +38,8 @@ pub struct Behaviour {
 pub struct Knobs {
     /// The probability that the model does not do as it is told, for each answer.
     pub disobedience: f64,
+    /// How that probability changes while the server is up. None keeps it.
+    pub drift: Option<Drift>,
     /// The wait before each answer; a tenth of it lies between two events of a stream.
     pub latency: Duration,
     /// The most that is added to the wait before an answer, drawn evenly.
@@ -50,6 +52,33 @@ pub struct Knobs {
     pub rate_529: f64,
     /// The probability that the connection breaks: before the answer, or in the midst of a stream.
     pub rate_reset: f64,
+}
+
+/// A model that does not stay as it is: its disobedience moves to another value, in equal steps, and stays there.
+///
+/// Time is counted in answers of the model, so that a drift does not depend on how fast the machine is. Where requests
+/// come side by side, which of them meets which step is as open as their order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drift {
+    /// The probability that it ends at.
+    pub to: f64,
+    /// How many answers come before it begins.
+    pub after: u64,
+    /// How many answers it takes. 0 is a jump.
+    pub over: u64,
+}
+
+impl Knobs {
+    /// The disobedience of the model's answer after it has given so many.
+    pub(super) fn disobedience_after(&self, answers: u64) -> f64 {
+        let Some(drift) = self.drift else { return self.disobedience };
+        let share = match answers.checked_sub(drift.after) {
+            None => 0.0,
+            Some(gone) if gone >= drift.over => 1.0,
+            Some(gone) => gone as f64 / drift.over as f64,
+        };
+        self.disobedience + (drift.to - self.disobedience) * share
+    }
 }
 
 /// The row is none that a simulated server can act on.
@@ -140,6 +169,19 @@ mod tests {
         assert_eq!(behaviour.temperature.max, 2.0);
         assert_eq!(behaviour.max_output_tokens, Some(4096));
         assert_eq!(behaviour.right_credential(), DEFAULT_CREDENTIAL);
+    }
+
+    #[test]
+    fn disobedience_drifts_from_one_value_to_the_other_and_stays_there() {
+        let rates = |drift, answers: [u64; 5]| {
+            let knobs = Knobs { disobedience: 0.25, drift, ..Knobs::default() };
+            answers.map(|n| knobs.disobedience_after(n))
+        };
+        let slow = Drift { to: 0.75, after: 10, over: 20 };
+        assert_eq!(rates(Some(slow), [0, 10, 20, 30, u64::MAX]), [0.25, 0.25, 0.5, 0.75, 0.75]);
+        let jump = Drift { to: 0.0, after: 10, over: 0 };
+        assert_eq!(rates(Some(jump), [0, 9, 10, 11, u64::MAX]), [0.25, 0.25, 0.0, 0.0, 0.0]);
+        assert_eq!(rates(None, [0, 1, 2, 3, u64::MAX]), [0.25; 5]);
     }
 
     #[test]

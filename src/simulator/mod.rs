@@ -36,6 +36,6 @@ mod strip;
 mod tokens;
 mod view;
 
-pub use behaviour::{Behaviour, DEFAULT_CREDENTIAL, Knobs, UnknownRow};
+pub use behaviour::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, UnknownRow};
 pub use row::ROWS;
 pub use server::{Running, serve, start};

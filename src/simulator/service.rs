@@ -3,6 +3,7 @@
 //! The stages, in order: who asks, under which contract, is it JSON, does it carry what is not supported, is it
 //! valid, and then, without what is ignored, what the model says to it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::http::{HeaderMap, Method};
@@ -28,6 +29,8 @@ pub(super) struct Service {
     filter: Filter,
     signer: Signer,
     cache: PromptCache,
+    /// How many answers the model has given: the clock of its drift.
+    answers: AtomicU64,
 }
 
 /// What a request is answered with.
@@ -74,6 +77,7 @@ impl Service {
             filter: Filter::new(&behaviour.statuses),
             signer: Signer::new(behaviour.seed),
             cache: PromptCache::default(),
+            answers: AtomicU64::new(0),
             behaviour,
         }
     }
@@ -117,7 +121,8 @@ impl Service {
     }
 
     fn generate(&self, view: &View, draws: &mut Draws) -> Reply {
-        let obeys = !draws.chance(self.behaviour.knobs.disobedience);
+        let before = self.answers.fetch_add(1, Ordering::Relaxed);
+        let obeys = !draws.chance(self.behaviour.knobs.disobedience_after(before));
         let reply = reader::read(view, draws, obeys);
         let charge = self.cache.charge(view, Instant::now());
         let answer = Answer::of(view, &reply, &self.behaviour.model, charge, &self.signer, draws);

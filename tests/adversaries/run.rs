@@ -95,6 +95,9 @@ fn server(base_url: String, own: &Own, concurrency: usize) -> Server {
         model: own.model.clone(),
         concurrency,
         first_wait: SHORT_WAIT,
+        retries: 4,
+        seed: 1,
+        confidence: 0.99,
         rows: Vec::new(),
     }
 }

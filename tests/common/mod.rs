@@ -71,21 +71,50 @@ impl Listener for Memory<'_> {
     }
 }
 
+/// A whole run against a simulation, and how it is done.
+pub struct Setup<'a> {
+    /// The target whose rows are tested and whose claims the verdicts are held against.
+    pub target: &'a Target,
+    /// The server that is tested.
+    pub behaviour: Behaviour,
+    /// The seed of the run's own draws.
+    pub seed: u64,
+    /// The confidence that statistical verdicts must reach.
+    pub confidence: f64,
+    /// How many rows run side by side.
+    pub concurrency: usize,
+}
+
+impl<'a> Setup<'a> {
+    /// The simulation of a target, with some rows flipped to another status.
+    pub fn of(target: &'a Target, flips: &[(&str, ClaimStatus)]) -> Self {
+        let mut behaviour = Behaviour::of(target);
+        behaviour.seed = 1;
+        for (row, status) in flips {
+            behaviour.flip(row, *status).expect("the simulator knows every row");
+        }
+        Self { target, behaviour, seed: 1, confidence: 0.99, concurrency: 4 }
+    }
+}
+
 /// The simulation of a target, with some rows flipped to another status: the recording of a whole run.
 pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording {
-    let mut behaviour = Behaviour::of(target);
-    behaviour.seed = 1;
-    for (row, status) in flips {
-        behaviour.flip(row, *status).expect("the simulator knows every row");
-    }
+    record_run(Setup::of(target, flips)).await
+}
+
+/// The recording of a whole run.
+pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency }: Setup<'_>) -> Recording {
     let credential = behaviour.right_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     let server = Server {
         base_url: running.base_url(),
         credential,
         model: target.model.clone(),
-        concurrency: 4,
-        first_wait: SHORT_WAIT,
+        concurrency,
+        first_wait: Duration::from_millis(1),
+        retries: 8,
+        seed,
+        confidence,
         rows: Vec::new(),
     };
     record_at(&server, target).await
@@ -104,6 +133,12 @@ pub struct Server {
     pub concurrency: usize,
     /// The wait before a first retry: long where the server has more to do than this.
     pub first_wait: Duration,
+    /// Retries of one request.
+    pub retries: u32,
+    /// The seed of the run's own draws.
+    pub seed: u64,
+    /// The confidence that statistical verdicts must reach.
+    pub confidence: f64,
     /// The rows to run, by id; all that the target can be tested for where there are none.
     pub rows: Vec<String>,
 }
@@ -120,8 +155,8 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
             temperature_max: range("field.temperature.range").map_or(1.0, |range| range.max),
             max_output_tokens: target.limits.max_output_tokens,
         },
-        seed: 1,
-        confidence: 0.99,
+        seed: server.seed,
+        confidence: server.confidence,
         concurrency: server.concurrency,
         budget: Budget::default(),
     };
@@ -129,6 +164,8 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
     config.credential = Some(server.credential.clone().into());
     config.timeout = Duration::from_secs(60);
     config.first_wait = server.first_wait;
+    config.retries = server.retries;
+    config.concurrency = server.concurrency;
     config.proxies = false;
     let client = Client::new(config).expect("a plain configuration");
     let mut rows = rows_of(target);

@@ -84,7 +84,7 @@ impl Ground {
     fn server(&self, base_url: String, rows: Vec<String>) -> Server {
         let Own { credential, model } = self.own.clone();
         let first_wait = if self.running.is_some() { SHORT_WAIT } else { Duration::from_millis(500) };
-        Server { base_url, credential, model, concurrency: 4, first_wait, rows }
+        Server { base_url, credential, model, concurrency: 4, first_wait, retries: 4, seed: 1, confidence: 0.99, rows }
     }
 }
 

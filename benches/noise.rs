@@ -1,0 +1,112 @@
+//! Measures how often verdicts are wrong or missing, and what they cost, against simulated servers under noise.
+//!
+//! Writes JSON to standard output, and how far it is to standard error; `scripts/trust` makes tables of it. Exit 1 where
+//! a verdict is wrong without noise, or a row is wrong more often than its confidence allows.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "measurements may fail loudly")]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[path = "../tests/common/noise/mod.rs"]
+mod noise;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use common::{CATALOG, TARGETS};
+use noise::condition::Condition;
+use noise::server::{FLIPS, Kind};
+use noise::tally::Tally;
+use noise::{designs, measure, servers};
+
+/// How many rows that noise left open are named.
+const NAMED: usize = 8;
+/// How many wrong verdicts of a line are told with all that is known of them: the canary's are hundreds.
+const MOST_WRONG: usize = 20;
+
+/// Measures verdicts under noise.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Runs of each target under each condition; every other one against a server with flipped rows.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    runs: u64,
+    /// The seed of the first run.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    first_seed: u64,
+    /// Only this condition. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    condition: Vec<Condition>,
+    /// Plays of the abstract comparison of designs.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    plays: u64,
+    /// What cargo adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let started = Instant::now();
+    let tell = |what: &str| {
+        // Nobody is there to read it: then it is not needed.
+        let _ = writeln!(std::io::stderr(), "{:6.0} s  {what}", started.elapsed().as_secs_f64());
+    };
+    let conditions: Vec<Condition> = Condition::ALL
+        .into_iter()
+        .filter(|condition| args.condition.is_empty() || args.condition.contains(condition))
+        .collect();
+    let servers = servers(args.first_seed, args.runs);
+    let tallies = runtime.block_on(measure(&servers, &conditions, tell));
+    tell("designs");
+    let report = json!({
+        "schema": "fieldtest-noise/1",
+        "targets": TARGETS,
+        "rows": CATALOG.rows.len(),
+        "runs_of_each_target": args.runs,
+        "first_seed": args.first_seed,
+        "flips_of_each_server": FLIPS,
+        "seconds": started.elapsed().as_secs(),
+        "lines": tallies.iter().map(|((condition, kind), tally)| line(*condition, *kind, tally)).collect::<Vec<_>>(),
+        "designs": designs::compare(args.plays, args.first_seed),
+    });
+    tell("done");
+    let text = serde_json::to_string_pretty(&report).expect("numbers and words");
+    writeln!(std::io::stdout(), "{text}").expect("standard output can be written");
+    let broken = tallies.iter().any(|((condition, _), tally)| {
+        let is_calm_and_wrong = *condition == Condition::Calm && !tally.wrong.is_empty();
+        is_calm_and_wrong || !tally.proved_above(condition.confidence()).is_empty()
+    });
+    ExitCode::from(u8::from(broken))
+}
+
+/// A line of the table.
+fn line(condition: Condition, kind: Kind, tally: &Tally) -> Value {
+    let confidence = condition.confidence();
+    let mut line = json!({
+        "condition": condition,
+        "title": condition.title(),
+        "confidence": confidence,
+        "servers": kind,
+        "wrong": tally.wrong.len(),
+        "wrong_verdicts": tally.wrong.iter().take(MOST_WRONG).collect::<Vec<_>>(),
+        "wrong_at_most": tally.wrong_at_most(),
+        "worst": tally.worst(),
+        "above": tally.above(confidence),
+        "proved_above": tally.proved_above(confidence),
+        "statuses_met": tally.statuses_met(),
+    });
+    let mut counts = serde_json::to_value(tally).expect("numbers and words");
+    let mut open: Vec<(&String, &u64)> = tally.left_open.iter().collect();
+    open.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let named: Vec<Value> = open.iter().take(NAMED).map(|(row, times)| json!({"row": row, "times": times})).collect();
+    counts["left_open"] = json!(named);
+    if let (Value::Object(line), Value::Object(counts)) = (&mut line, counts) {
+        line.extend(counts);
+    }
+    line
+}

@@ -1,0 +1,43 @@
+//! Exact bounds on a rate that was seen `hits` times in `trials`: those of Clopper and Pearson.
+//!
+//! Rates near zero are what noise is measured for, and there the usual approximations are worthless. Pure arithmetic.
+
+/// The largest rate under which so few hits still have this probability.
+pub fn upper(hits: u64, trials: u64, alpha: f64) -> f64 {
+    if hits >= trials {
+        return 1.0;
+    }
+    // The probability of so few falls while the rate rises.
+    bisect(|rate| at_most(hits, trials, rate) > alpha)
+}
+
+/// The smallest rate under which so many hits still have this probability.
+pub fn lower(hits: u64, trials: u64, alpha: f64) -> f64 {
+    if hits == 0 {
+        return 0.0;
+    }
+    bisect(|rate| 1.0 - at_most(hits - 1, trials, rate) < alpha)
+}
+
+/// Where a condition that holds for small rates stops holding.
+fn bisect(holds: impl Fn(f64) -> bool) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if holds(middle) { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// The probability of at most so many hits. In logarithms: with many trials the first terms are too small for a float.
+fn at_most(hits: u64, trials: u64, rate: f64) -> f64 {
+    let odds = rate.ln() - (-rate).ln_1p();
+    let mut log = trials as f64 * (-rate).ln_1p();
+    let mut terms = vec![log];
+    for hit in 0..hits {
+        log += ((trials - hit) as f64 / (hit + 1) as f64).ln() + odds;
+        terms.push(log);
+    }
+    let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (largest + terms.iter().map(|term| (term - largest).exp()).sum::<f64>().ln()).exp().min(1.0)
+}
