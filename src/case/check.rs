@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::experiment::{AcceptedMeans, Arm, CallTest, Experiment, Predicate, TextTest, Turn};
+use super::field::Field;
 use super::template::{VARIABLES, unknown_variable};
 use super::vocabulary::VerdictStatus;
 
@@ -71,6 +72,9 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         e.accepted_means == AcceptedMeans::Substituted && !e.statuses.contains(&VerdictStatus::Substituted),
         "`accepted_means: substituted` needs `substituted` among its `statuses`",
     );
+    if let Some(what) = e.field.as_ref().and_then(Field::problem) {
+        problems.push(what.to_owned().into());
+    }
     let own_words = |arm: &Arm| arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages");
     let base_words = e.ask.is_some() || e.turns.is_some() || own_words(&e.base);
     for (name, arm) in arms(e) {

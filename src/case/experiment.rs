@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_yaml::Spanned;
 
+use super::field::Field;
 use super::vocabulary::VerdictStatus;
 
 /// A file of experiments: one section of the matrix.
@@ -45,6 +46,10 @@ pub struct Experiment {
     /// What the target's file must state for this row to make sense; without it the row is left out.
     #[serde(default)]
     pub requires: Option<Requirement>,
+    /// Where the field stands in a request: what `fieldtest check` needs to prove a row that the simulator does not know
+    /// by name. Deciding the row does not look at it.
+    #[serde(default)]
+    pub field: Option<Field>,
     /// The conversation of every arm that has none of its own: the last user turn's text.
     #[serde(default)]
     pub ask: Option<String>,
@@ -135,6 +140,7 @@ impl Experiment {
             through: Vec::new(),
             statuses: all_statuses(),
             requires: None,
+            field: None,
             ask: None,
             turns: None,
             base: Arm::default(),

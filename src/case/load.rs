@@ -12,6 +12,7 @@ use serde_yaml::Spanned;
 use super::check::{self, Problem};
 use super::error::{CaseError, CaseErrors, Place};
 use super::experiment::{Experiment, ExperimentFile};
+use super::field::Field;
 use super::target::Target;
 
 /// The largest case file that is read, in bytes.
@@ -90,6 +91,11 @@ impl Catalog {
     /// The experiment of a row.
     pub fn experiment(&self, row: &str) -> Option<&Experiment> {
         self.rows.iter().map(|r| &r.experiment).find(|e| e.id() == row)
+    }
+
+    /// The rows that say where their field stands, with that place.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
+        self.rows.iter().filter_map(|r| Some((r.experiment.id(), r.experiment.field.as_ref()?)))
     }
 }
 

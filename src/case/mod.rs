@@ -6,6 +6,7 @@ mod check;
 mod embedded;
 mod error;
 mod experiment;
+mod field;
 mod load;
 mod schema;
 mod target;
@@ -18,6 +19,7 @@ pub use experiment::{
     AcceptedMeans, Arm, ArmCredential, CallTest, Chance, Combine, Count, Experiment, ExperimentFile, Genuine, Partial,
     Predicate, Requirement, Spread, TextTest, Turn, Variant,
 };
+pub use field::{Field, FieldPlace, Honoured};
 pub use load::{CaseFile, Catalog, CatalogRow, FileKind, MAX_FILE_BYTES};
 pub use schema::{experiments_schema, target_schema};
 pub use target::{Auth, AuthScheme, Claim, Limits, Prices, Range, Source, Target};

@@ -127,7 +127,7 @@ async fn one(
     let (base_url, credential, _simulation) = match &tested.place {
         Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
         Place::Simulated(target) => {
-            let behaviour = args.simulator.behaviour(target, args.seed.unwrap_or(1))?;
+            let behaviour = args.simulator.behaviour(target, catalog, args.seed.unwrap_or(1))?;
             let key = behaviour.right_credential().to_owned();
             let running = simulator::start(behaviour)
                 .await
