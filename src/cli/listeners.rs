@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::recording::{Line, Recording, write_line};
 use crate::engine::{Event, Listener};
+use crate::proof::Told;
 
 /// Writes a recording as it goes. The first error is kept, and writing ends there.
 pub struct RecordingFile<W: Write + Send> {
@@ -90,5 +91,41 @@ impl Listener for Progress {
             Event::Verdict(..) => self.bar.inc(1),
             Event::Trial(_) => {}
         }
+    }
+}
+
+/// A progress bar for a proof, on standard error.
+pub struct MutantsBar {
+    bar: ProgressBar,
+}
+
+impl MutantsBar {
+    /// A bar; hidden unless `shown`.
+    pub fn new(shown: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} mutants  {elapsed}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self { bar }
+    }
+
+    /// Shows how far it is.
+    pub fn on(&mut self, told: Told<'_>) {
+        match told {
+            Told::Ground(name) => {
+                self.bar.set_prefix(name.to_owned());
+                self.bar.set_position(0);
+            }
+            Told::Mutants(n) => self.bar.set_length(n),
+            Told::Done(n) => self.bar.inc(n),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 }
