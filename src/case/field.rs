@@ -31,6 +31,8 @@ pub enum FieldPlace {
     Tool(String),
     /// A kind of content block, `audio`; or, behind a dot, a key in blocks of that kind: `document.context`.
     Block(String),
+    /// Where the field of another row stands, whose id this is: for a second experiment on the same field.
+    Row(String),
 }
 
 /// What honouring a field comes to.
@@ -44,10 +46,18 @@ pub enum Honoured {
 }
 
 impl FieldPlace {
-    /// The path, whatever it begins in.
+    /// The path or the id, whatever it begins in.
     pub fn path(&self) -> &str {
-        let (Self::Body(path) | Self::Header(path) | Self::Tool(path) | Self::Block(path)) = self;
+        let (Self::Body(path) | Self::Header(path) | Self::Tool(path) | Self::Block(path) | Self::Row(path)) = self;
         path
+    }
+
+    /// The other row whose field it is.
+    pub fn row(&self) -> Option<&str> {
+        match self {
+            Self::Row(row) => Some(row),
+            Self::Body(_) | Self::Header(_) | Self::Tool(_) | Self::Block(_) => None,
+        }
     }
 }
 
@@ -61,6 +71,9 @@ impl Field {
         let is_token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         if matches!(self.at, FieldPlace::Header(_)) && !path.chars().all(is_token) {
             return Some("the header of its `field` is written in lower-case letters, digits, `-` and `_`");
+        }
+        if matches!(self.at, FieldPlace::Row(_)) && self.honoured.is_some() {
+            return Some("what honouring the field of another row comes to is said there: no `honoured` beside it");
         }
         if matches!(&self.honoured, Some(Honoured::Values(values)) if values.is_empty()) {
             return Some("`honoured: { values: [] }` accepts nothing: write the values that are valid");

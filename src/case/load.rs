@@ -235,6 +235,18 @@ impl Loader {
                     format!("row `{}` works through row `{other}`, which no experiment decides", experiment.id()),
                 ));
             }
+            let other = experiment.field.as_ref().and_then(|field| field.at.row());
+            // One step leads to the field: a row that itself refers to another is none to refer to.
+            let stands = |other: &&str| {
+                self.catalog.experiment(other).is_some_and(|e| e.field.as_ref().is_none_or(|f| f.at.row().is_none()))
+            };
+            if let Some(other) = other.filter(|other| !stands(other)) {
+                let file = &self.row_files[experiment.id()];
+                let (line, column) = (experiment.row.defined.line(), experiment.row.defined.column());
+                let place = Place::of(&self.texts[file], line as usize, column as usize);
+                let what = format!("row `{}` is about the field of row `{other}`, which has none of its own", experiment.id());
+                errors.push(CaseError::at(file, place, what));
+            }
         }
     }
 }

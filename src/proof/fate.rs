@@ -4,7 +4,7 @@
 //! where it may not have changed, it undoes one.
 
 use super::blind;
-use super::mutant::{Mutant, works_through};
+use super::mutant::{Mutant, field_of, works_through};
 use super::shown::Shown;
 use crate::case::{Catalog, VerdictStatus};
 use crate::engine::Undecided;
@@ -35,7 +35,7 @@ pub(super) struct Tried {
 impl Tried {
     /// Weighs what a run showed.
     pub fn weigh(catalog: &Catalog, before: &Shown, after: &Shown, mutants: &[Mutant]) -> Self {
-        let mut weighed: Vec<Weighed> = mutants.iter().map(|mutant| weigh(before, after, mutant)).collect();
+        let mut weighed: Vec<Weighed> = mutants.iter().map(|mutant| weigh(catalog, before, after, mutant)).collect();
         let mut strays = Vec::new();
         for (row, now) in &after.rows {
             let Some(was) = before.rows.get(row) else { continue };
@@ -96,7 +96,7 @@ pub(super) fn told(verdict: &Verdict) -> String {
     format!("{code}{}", verdict.reason)
 }
 
-fn weigh(before: &Shown, after: &Shown, mutant: &Mutant) -> Weighed {
+fn weigh(catalog: &Catalog, before: &Shown, after: &Shown, mutant: &Mutant) -> Weighed {
     let mut weighed = Weighed {
         mutant: mutant.clone(),
         fate: Fate::Survived,
@@ -110,7 +110,7 @@ fn weigh(before: &Shown, after: &Shown, mutant: &Mutant) -> Weighed {
     weighed.reason = told(&now.verdict);
     if let Some(partial) = &after.partial {
         weighed.reason = format!("{partial}: {}", weighed.reason);
-    } else if !after.acted(&mutant.row, &mutant.row, None) {
+    } else if !after.acted(field_of(catalog, &mutant.row), &mutant.row, None) {
         weighed.fate = Fate::Void;
         weighed.reason =
             format!("no request of this row's arms carried the field, so the server never met it ({})", weighed.reason);
@@ -124,19 +124,25 @@ fn weigh(before: &Shown, after: &Shown, mutant: &Mutant) -> Weighed {
 
 /// Whether a row's verdict may change because of another row's mutation, and why. It may become undecided where it
 /// works through that row, or where its request without the field is refused for that row's sake; and it may be refused
-/// with it. Never is it decided wrongly.
+/// with it. A second row for the same field may become what the first becomes. Never is it decided wrongly.
 fn may_follow(catalog: &Catalog, after: &Shown, row: &str, verdict: &Verdict, mutant: &Mutant) -> Option<Because> {
     let through = || works_through(catalog, row, &mutant.row);
     let is_refused = mutant.status == VerdictStatus::Rejected;
+    if verdict.status == mutant.status && field_of(catalog, row) == field_of(catalog, &mutant.row) {
+        return Some(Because::SameField);
+    }
     match verdict.status {
         VerdictStatus::Inconclusive if through() => Some(Because::WorksThrough),
         VerdictStatus::Inconclusive => {
             let refused = is_refused
                 && verdict.code.as_deref() == Some(Undecided::NegativeRefused.word())
-                && after.acted(&mutant.row, row, Some(ArmKind::Negative));
+                && after.acted(field_of(catalog, &mutant.row), row, Some(ArmKind::Negative));
             refused.then_some(Because::NegativeRefused)
         }
         VerdictStatus::Rejected => (is_refused && through()).then_some(Because::WorksThrough),
         VerdictStatus::Supported | VerdictStatus::Ignored | VerdictStatus::Substituted | VerdictStatus::Skipped => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@
 mod blind;
 mod book;
 mod fate;
+#[cfg(test)]
+mod fixtures;
 mod ground;
 mod mutant;
 mod run;

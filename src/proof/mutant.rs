@@ -107,12 +107,18 @@ pub(super) fn works_through(catalog: &Catalog, row: &str, other: &str) -> bool {
     false
 }
 
+/// The row under which a row's field is known: its own, or the one that it refers to.
+pub(super) fn field_of<'a>(catalog: &'a Catalog, row: &'a str) -> &'a str {
+    let field = catalog.experiment(row).and_then(|e| e.field.as_ref());
+    field.and_then(|field| field.at.row()).unwrap_or(row)
+}
+
 /// Puts mutants together that do not work through one another, and lie far apart in the tables: neighbours meet often.
 pub(super) fn batches(catalog: &Catalog, mutants: &[Mutant], most: usize) -> Vec<Vec<Mutant>> {
     let mut batches: Vec<Vec<Mutant>> = vec![Vec::new(); mutants.len().div_ceil(most.max(1))];
     for (nth, mutant) in mutants.iter().enumerate() {
         let related = |other: &Mutant| {
-            other.row == mutant.row
+            field_of(catalog, &other.row) == field_of(catalog, &mutant.row)
                 || works_through(catalog, &other.row, &mutant.row)
                 || works_through(catalog, &mutant.row, &other.row)
         };

@@ -54,3 +54,70 @@ pub(super) fn weigh_canary(ground: &Ground, before: &Shown, after: &Shown, kille
         deceived,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::proof::fixtures::{Scene, catalog};
+    use VerdictStatus::{Ignored, Inconclusive, Supported};
+
+    fn ground() -> Ground {
+        let catalog = catalog();
+        Ground { target: Arc::new(catalog.targets["anthropic"].clone()), catalog }
+    }
+
+    fn before() -> Scene {
+        Scene::of(&[("field.top_k", Supported), ("field.top_p", Supported), ("field.stream", Ignored)])
+    }
+
+    fn weighed(after: Scene) -> Canary {
+        weigh_canary(&ground(), &before().shown(), &after.shown(), |row| row == "field.top_k")
+    }
+
+    #[test]
+    fn the_control_survives_where_nothing_changes_and_not_where_anything_does() {
+        let weighed = |after: Scene| weigh_control(&before().shown(), &after.shown(), |_| true);
+        assert!(weighed(before()).survived());
+        let changed = weighed(before().with("field.top_k", Inconclusive));
+        assert!(!changed.survived());
+        assert_eq!(changed.changes[0].row, "field.top_k");
+    }
+
+    #[test]
+    fn the_canary_dies_where_it_is_noticed() {
+        let seen = weighed(before().with("field.top_k", Ignored).with("field.top_p", Inconclusive));
+        assert!(seen.died());
+        assert_eq!((seen.rows, seen.noticed), (2, 2));
+    }
+
+    #[test]
+    fn a_canary_that_nobody_notices_lives() {
+        assert!(!weighed(before()).died());
+    }
+
+    #[test]
+    fn a_row_that_sees_its_own_mutant_and_not_the_canary_is_at_odds_with_itself() {
+        let seen = weighed(before().with("field.top_p", Ignored));
+        assert!(!seen.died());
+        assert_eq!(seen.at_odds, ["field.top_k"]);
+    }
+
+    #[test]
+    fn a_blind_row_is_named_and_does_not_keep_the_canary_alive() {
+        let seen = weighed(before().with("field.top_k", Ignored));
+        assert!(seen.died());
+        assert_eq!(seen.deceived, ["field.top_p"]);
+    }
+
+    #[test]
+    fn the_control_changes_every_row_to_what_it_is_and_the_canary_all_that_can_be_ignored() {
+        let ground = ground();
+        let behaviour = ground.behaviour();
+        let statuses = control(&ground).statuses;
+        assert_eq!(statuses.len(), ground.rows().len());
+        assert!(statuses.iter().all(|(row, status)| behaviour.status(row) == Some(*status)));
+        assert!(canary(&ground).statuses.iter().all(|(_, status)| *status == ClaimStatus::Ignored));
+    }
+}

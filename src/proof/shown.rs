@@ -11,15 +11,15 @@ use crate::simulator::Acted;
 use crate::wire::exchange::{AttemptResult, Exchange};
 
 /// A run, as far as a proof looks at it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Shown {
     /// The rows, by id.
     pub rows: BTreeMap<String, RowResult>,
     /// Why the run is not whole, where it is not.
     pub partial: Option<String>,
     /// Each row's requests: the arm that they belong to, and the ids that the server gave them.
-    requests: HashMap<String, Vec<(ArmKind, String)>>,
-    acted: Acted,
+    pub(super) requests: HashMap<String, Vec<(ArmKind, String)>>,
+    pub(super) acted: Acted,
 }
 
 impl Shown {

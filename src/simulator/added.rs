@@ -104,6 +104,8 @@ fn visit(
                 headers.remove(name.as_str());
             }
         }
+        // Such a row has no place of its own, and is never added.
+        FieldPlace::Row(_) => {}
         FieldPlace::Body(path) => key(body, path, "", leave, found),
         FieldPlace::Tool(path) => {
             for (i, tool) in array_mut(body.get_mut("tools")).iter_mut().enumerate() {

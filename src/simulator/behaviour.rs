@@ -109,21 +109,35 @@ impl Behaviour {
     /// The fields that it was told of, each with its status.
     pub(super) fn added(&self) -> Vec<Added> {
         let status = |row: &str| self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported);
-        self.fields.iter().map(|(row, field)| Added::new(row, field, status(row))).collect()
+        let own = self.fields.iter().filter(|(_, field)| field.at.row().is_none());
+        own.map(|(row, field)| Added::new(row, field, status(row))).collect()
+    }
+
+    /// The row under which the simulator knows a row's field: its own, or the one that it refers to.
+    pub fn known_as<'a>(&'a self, row: &'a str) -> Option<&'a str> {
+        if ROWS.contains(&row) {
+            return Some(row);
+        }
+        match self.fields.get(row)?.at.row() {
+            None => Some(row),
+            // One step, as in case files: two rows that refer to each other lead nowhere.
+            Some(other) => {
+                let leads = ROWS.contains(&other) || self.fields.get(other).is_some_and(|f| f.at.row().is_none());
+                leads.then_some(other)
+            }
+        }
     }
 
     /// The status that a row has; none where the simulator does not know it.
     pub fn status(&self, row: &str) -> Option<ClaimStatus> {
-        let known = ROWS.contains(&row) || self.fields.contains_key(row);
-        known.then(|| self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
+        let row = self.known_as(row)?;
+        Some(self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
     }
 
     /// Gives one row another status.
     pub fn flip(&mut self, row: &str, status: ClaimStatus) -> Result<(), UnknownRow> {
-        if self.status(row).is_none() {
-            return Err(UnknownRow(row.to_owned()));
-        }
-        self.statuses.insert(row.to_owned(), status);
+        let known = self.known_as(row).ok_or_else(|| UnknownRow(row.to_owned()))?.to_owned();
+        self.statuses.insert(known, status);
         Ok(())
     }
 

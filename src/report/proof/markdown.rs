@@ -25,10 +25,12 @@ pub fn render(proof: &Proof) -> String {
         ]);
     }
     out.push_str(&table.finish());
+    if proof.rows.iter().any(words::has_negatives) {
+        out.push_str(&format!("\n{}\n", escape(words::NEGATIVES)));
+    }
     for row in proof.rows.iter().filter(|row| !row.passed()) {
         out.push_str(&format!("\n### {}\n\n", code(&row.id)));
-        for failure in &row.failures {
-            let (told, below) = words::failure(failure);
+        for (told, below) in words::failures(row) {
             out.push_str(&format!("- {}\n", escape(&told)));
             below.iter().for_each(|line| out.push_str(&format!("  - {}\n", escape(line))));
         }

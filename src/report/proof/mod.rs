@@ -172,6 +172,8 @@ pub struct Follower {
 pub enum Because {
     /// Its experiment says that it works through the other.
     WorksThrough,
+    /// It is another experiment on the same field.
+    SameField,
     /// Its request without the field carries the other's field, which the server refuses.
     NegativeRefused,
 }

@@ -1,6 +1,6 @@
 //! A proof as plain text: what makes it trustworthy, a table of rows, what is wrong, and the kill rate at the end.
 
-use comfy_table::{ContentArrangement, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, TableStyle};
 
 use super::{Proof, words};
 use crate::report::clean;
@@ -32,12 +32,20 @@ pub fn render(proof: &Proof, width: usize) -> String {
             words::followers(row).join(", "),
         ]);
     }
+    // Ids and counts stay whole; what changes along takes the lines that it needs.
+    for column in 0..4 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     say(&table.to_string());
+    if proof.rows.iter().any(words::has_negatives) {
+        say(words::NEGATIVES);
+    }
     for row in proof.rows.iter().filter(|row| !row.passed()) {
         say("");
         say(&format!("{} {}", mark(false), row.id));
-        for failure in &row.failures {
-            let (told, below) = words::failure(failure);
+        for (told, below) in words::failures(row) {
             say(&format!("    {}", clean::one_line(&told)));
             below.iter().for_each(|line| say(&format!("      {}", clean::one_line(line))));
         }

@@ -1,6 +1,6 @@
 //! The sentences about a proof that its formats share, before any format's escaping.
 
-use super::{BlindArm, Canary, Change, Control, Failure, Fate, Follower, GroundProof, Proof, RowProof};
+use super::{Because, BlindArm, Canary, Change, Control, Failure, Fate, GroundProof, Proof, RowProof};
 use crate::report::figures::{count, counted};
 
 /// The statuses of a row, those that were not reached marked as such.
@@ -89,9 +89,38 @@ pub(super) fn change(change: &Change) -> String {
     format!("{}: expected {}, reached {}: {}", change.row, change.expected, change.reached, change.reason)
 }
 
-/// What is wrong with a mutant: the sentence, and what goes below it.
-pub(super) fn failure(failure: &Failure) -> (String, Vec<String>) {
-    let Failure { target, expected, fate, reached, reason, arms, others } = failure;
+/// What is wrong with a row's mutants: sentences, and what goes below each. What was never tried, for one reason on
+/// several grounds, is said once.
+pub(super) fn failures(row: &RowProof) -> Vec<(String, Vec<String>)> {
+    let mut groups: Vec<Vec<&Failure>> = Vec::new();
+    for failure in &row.failures {
+        let alike = |group: &&mut Vec<&Failure>| {
+            let was_tried = matches!(failure.fate, Fate::Killed | Fate::Survived | Fate::Spread);
+            !was_tried && group[0].fate == failure.fate && group[0].reason == failure.reason
+        };
+        match groups.iter_mut().find(alike) {
+            Some(group) => group.push(failure),
+            None => groups.push(vec![failure]),
+        }
+    }
+    groups.iter().map(|group| told(group)).collect()
+}
+
+fn listed(words: impl Iterator<Item = String>) -> String {
+    let mut list: Vec<String> = Vec::new();
+    words.for_each(|word| {
+        if !list.contains(&word) {
+            list.push(word);
+        }
+    });
+    list.join(", ")
+}
+
+fn told(group: &[&Failure]) -> (String, Vec<String>) {
+    let Some(first) = group.first() else { return Default::default() };
+    let target = listed(group.iter().map(|failure| failure.target.clone()));
+    let expected = listed(group.iter().map(|failure| failure.expected.to_string()));
+    let Failure { target: _, expected: _, fate, reached, reason, arms, others } = first;
     let reached = reached.map_or("no verdict", crate::case::VerdictStatus::word);
     let mut below = Vec::new();
     let told = match fate {
@@ -123,17 +152,23 @@ fn arm(arm: &BlindArm) -> String {
     )
 }
 
+/// What the asterisk means.
+pub(super) const NEGATIVES: &str = "* its request without the field carries the other's, so it is refused along with it";
+
+/// True where a row changed along because its request without the field was refused.
+pub(super) fn has_negatives(row: &RowProof) -> bool {
+    row.followers.iter().any(|follower| follower.because == Because::NegativeRefused)
+}
+
 /// The rows that changed along with this one, each once.
 pub(super) fn followers(row: &RowProof) -> Vec<String> {
-    let mut rows: Vec<String> = row.followers.iter().map(follower).collect();
+    let mark = |because: Because| match because {
+        Because::WorksThrough | Because::SameField => "",
+        Because::NegativeRefused => "*",
+    };
+    let mut rows: Vec<String> =
+        row.followers.iter().map(|follower| format!("{}{}", follower.row, mark(follower.because))).collect();
     rows.sort();
     rows.dedup();
     rows
-}
-
-fn follower(follower: &Follower) -> String {
-    match follower.because {
-        super::Because::WorksThrough => follower.row.clone(),
-        super::Because::NegativeRefused => format!("{} (its request without the field carries it)", follower.row),
-    }
 }
