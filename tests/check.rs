@@ -243,7 +243,10 @@ fn what_is_asked_wrongly_is_told_before_anything_is_run() {
         folder.run(["check"].iter().chain(arguments)).exits(2).says(&[said]);
     }
     let folder = with_rows(&BLIND.replace("row: field.top_k }", "body: top_k. }"));
-    folder.run(["check", "--cases", "mine"]).exits(2).says(&["the place of its `field` is empty, or has a dot too many"]);
+    folder
+        .run(["check", "--cases", "mine"])
+        .exits(2)
+        .says(&["the place of its `field` is empty, or has a dot too many"]);
     let folder = with_rows(&BLIND.replace("row: field.top_k }", "row: my.blind }"));
     folder.run(["check", "--cases", "mine"]).exits(2).says(&["which has none of its own"]);
 }

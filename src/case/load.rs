@@ -244,7 +244,8 @@ impl Loader {
                 let file = &self.row_files[experiment.id()];
                 let (line, column) = (experiment.row.defined.line(), experiment.row.defined.column());
                 let place = Place::of(&self.texts[file], line as usize, column as usize);
-                let what = format!("row `{}` is about the field of row `{other}`, which has none of its own", experiment.id());
+                let what =
+                    format!("row `{}` is about the field of row `{other}`, which has none of its own", experiment.id());
                 errors.push(CaseError::at(file, place, what));
             }
         }

@@ -66,7 +66,9 @@ pub fn main(args: &CheckArgs, environment: &Environment) -> Result<Exit, CliErro
     match &args.out {
         Some(folder) => files::writable(folder)?,
         None if args.format.len() > 1 => {
-            return Err(CliError::Usage("--format: one of them goes to standard output; several need --out".to_owned()));
+            return Err(CliError::Usage(
+                "--format: one of them goes to standard output; several need --out".to_owned(),
+            ));
         }
         None => {}
     }

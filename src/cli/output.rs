@@ -77,11 +77,7 @@ pub fn tell_shortfalls(all: &[Results]) {
 /// Makes the reports over all targets: first what is shown, then what is written, which may fail.
 pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
     if out.format.contains(&Format::Terminal) {
-        let style = TerminalStyle {
-            width: width(environment),
-            colour: environment.colour,
-            unicode: true,
-        };
+        let style = TerminalStyle { width: width(environment), colour: environment.colour, unicode: true };
         say(report::terminal::render(results, style).trim_end());
     }
     if out.format.contains(&Format::Markdown) {

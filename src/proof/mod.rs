@@ -7,6 +7,9 @@
 //! The rules of an honest proof, each a file or a part of one: the unmutated run passes first (`ground`), a canary dies
 //! and an inverted control survives (`sentinel`), a mutant counts as killed only if its row was named with the expected
 //! verdict (`fate`), and one whose field no request carried is void (`fate`).
+//!
+//! Mutants that share a run could in theory hide one another: a row that fails to notice its own might change because of
+//! another's. Only unrelated rows share one, and a run for each mutant can be asked for.
 
 mod blind;
 mod book;

@@ -29,7 +29,9 @@ pub enum Impossible {
     )]
     UnknownRow,
     /// The status is one that only the model's name can have.
-    #[error("the simulator has no value of its own to put in this field's place: only {SUBSTITUTED} can be substituted")]
+    #[error(
+        "the simulator has no value of its own to put in this field's place: only {SUBSTITUTED} can be substituted"
+    )]
     Substituted,
     /// A server cannot be told to leave things undecided.
     #[error("no server can be told to be so: `statuses` lists decided verdicts")]

@@ -205,7 +205,12 @@ mod tests {
     use super::*;
 
     /// What becomes of a request: the refusal or the rest of the body, what is read, and whether it was acted on.
-    fn treat(at: FieldPlace, honoured: Option<Honoured>, status: ClaimStatus, body: Value) -> (Result<Value, String>, String) {
+    fn treat(
+        at: FieldPlace,
+        honoured: Option<Honoured>,
+        status: ClaimStatus,
+        body: Value,
+    ) -> (Result<Value, String>, String) {
         let Value::Object(mut body) = body else { panic!("an object") };
         let (mut read, mut acts) = (Vec::new(), Acts::default());
         let mut headers = HeaderMap::new();
@@ -236,7 +241,13 @@ mod tests {
     fn values_are_checked_and_texts_are_read() {
         let values = || Some(Honoured::Values(vec![json!("low"), json!("high")]));
         let tier = |value: &str| {
-            treat(FieldPlace::Tool("tier".into()), values(), ClaimStatus::Supported, json!({"tools": [{"tier": value}]})).0
+            treat(
+                FieldPlace::Tool("tier".into()),
+                values(),
+                ClaimStatus::Supported,
+                json!({"tools": [{"tier": value}]}),
+            )
+            .0
         };
         assert_eq!(tier("low"), Ok(json!({"tools": [{}]})));
         assert_eq!(tier("mid").unwrap_err(), "tools.0.tier: unknown value \"mid\"");

@@ -86,9 +86,7 @@ fn a_row_may_lose_its_ground_only_where_its_own_negative_arm_was_refused_for_the
 #[test]
 fn what_is_wrong_together_is_tried_apart() {
     let both = [mutant(TOP_K, Ignored), mutant(TOP_P, Ignored)];
-    let acting = |scene: Scene| {
-        scene.acting(TOP_K, TOP_K, ArmKind::Treatment).acting(TOP_P, TOP_P, ArmKind::Treatment)
-    };
+    let acting = |scene: Scene| scene.acting(TOP_K, TOP_K, ArmKind::Treatment).acting(TOP_P, TOP_P, ArmKind::Treatment);
     let weigh = |after: Scene| Tried::weigh(&catalog(), &before().shown(), &acting(after).shown(), &both);
     assert!(weigh(before().with(TOP_K, Ignored).with(TOP_P, Ignored)).parts().is_none());
     let [missed, seen] = weigh(before().with(TOP_K, Ignored)).parts().unwrap();

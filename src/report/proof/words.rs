@@ -50,7 +50,10 @@ pub(super) fn soundness(ground: &GroundProof) -> Vec<(bool, String)> {
     let rows = counted(ground.rows, "row", "rows");
     let mut lines = vec![match ground.unmutated.len() as u64 {
         0 => (true, format!("unmutated: passes, {rows}")),
-        n => (false, format!("unmutated: {} not what the server is, so nothing was mutated", counted(n, "row is", "rows are"))),
+        n => (
+            false,
+            format!("unmutated: {} not what the server is, so nothing was mutated", counted(n, "row is", "rows are")),
+        ),
     }];
     lines.extend(ground.unmutated.iter().map(|change| (false, self::change(change))));
     if let Some(control) = &ground.control {
@@ -127,15 +130,16 @@ fn told(group: &[&Failure]) -> (String, Vec<String>) {
         Fate::Killed => format!("{expected} on {target}: killed"),
         Fate::Survived => {
             below.push(match arms.as_slice() {
-                [] => "every arm that carries the field came out differently, and the verdict is still wrong".to_owned(),
-                arms => format!(
-                    "did not discriminate: {}",
-                    arms.iter().map(arm).collect::<Vec<_>>().join("; ")
-                ),
+                [] => {
+                    "every arm that carries the field came out differently, and the verdict is still wrong".to_owned()
+                }
+                arms => format!("did not discriminate: {}", arms.iter().map(arm).collect::<Vec<_>>().join("; ")),
             });
             format!("on {target}, expected {expected}, reached {reached}: {reason}")
         }
-        Fate::Spread => format!("on {target}, {expected} is reached, and rows that have nothing to do with it change as well"),
+        Fate::Spread => {
+            format!("on {target}, {expected} is reached, and rows that have nothing to do with it change as well")
+        }
         Fate::Void => format!("on {target}, {expected}: void, the mutation was never applied: {reason}"),
         Fate::Unproved => format!("on {target}, {expected}: no proof is possible: {reason}"),
         Fate::Untried => format!("on {target}, {expected}: not tried: {reason}"),
@@ -153,7 +157,8 @@ fn arm(arm: &BlindArm) -> String {
 }
 
 /// What the asterisk means.
-pub(super) const NEGATIVES: &str = "* its request without the field carries the other's, so it is refused along with it";
+pub(super) const NEGATIVES: &str =
+    "* its request without the field carries the other's, so it is refused along with it";
 
 /// True where a row changed along because its request without the field was refused.
 pub(super) fn has_negatives(row: &RowProof) -> bool {

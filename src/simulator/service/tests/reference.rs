@@ -249,9 +249,11 @@ fn tokens_are_counted_without_an_answer() {
     let count = |ask: &Ask| {
         let body = ask.body.to_string();
         let route = Route::Messages(Endpoint::CountTokens);
-        service.answer(&route, &ask.map(), body.as_bytes(), &mut Draws::new(0), &mut Acts::default()).map(|reply| match reply {
-            Reply::Json(value) => value["input_tokens"].as_u64().unwrap(),
-            Reply::Events(_) => panic!("a stream of counts"),
+        service.answer(&route, &ask.map(), body.as_bytes(), &mut Draws::new(0), &mut Acts::default()).map(|reply| {
+            match reply {
+                Reply::Json(value) => value["input_tokens"].as_u64().unwrap(),
+                Reply::Events(_) => panic!("a stream of counts"),
+            }
         })
     };
     let ask = Ask::with(json!({"system": "Be brief."}));
