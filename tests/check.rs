@@ -135,10 +135,10 @@ fn a_row_that_changes_along_without_saying_so_undoes_the_kill() {
     let rows = r#"
   - row: my.leaky
     title: leaky
-    field: { at: { body: inference_geo }, honoured: { values: [eu] } }
+    field: { at: { body: my_region }, honoured: { values: [eu] } }
     ask: Say hello in one word.
-    treatment: { body: { inference_geo: eu, metadata: { user_id: someone } } }
-    challenge: [{ body: { inference_geo: nowhere } }]
+    treatment: { body: { my_region: eu, metadata: { user_id: someone } } }
+    challenge: [{ body: { my_region: nowhere } }]
 "#;
     let folder = with_rows(rows);
     let proof = json(&folder, "field.metadata", 1);

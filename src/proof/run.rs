@@ -148,7 +148,7 @@ async fn on_ground(
             }
         }
     }
-    let shown = ground.show(&sentinel::canary(ground)).await?;
+    let shown = ground.show(&sentinel::canary(ground, &before)).await?;
     proof.canary = Some(sentinel::weigh_canary(ground, &before, &shown, |row| deaf_to.contains(row)));
     Ok(proof)
 }

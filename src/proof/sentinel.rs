@@ -31,20 +31,26 @@ pub(super) fn weigh_control(before: &Shown, after: &Shown, asked: impl Fn(&str) 
     Control { rows: rows.len() as u64, changes: changed.collect() }
 }
 
-/// The canary: a server that ignores every field that a row says can be ignored.
-pub(super) fn canary(ground: &Ground) -> Changes {
+/// The canary: a server that ignores every field that a row says can be ignored, but for those that most requests carry
+/// anyway. Without them it would not even hear the question, and any experiment would notice that.
+pub(super) fn canary(ground: &Ground, before: &Shown) -> Changes {
     let behaviour = ground.behaviour();
     let rows = ground.rows();
+    let ids: Vec<&str> = rows.iter().map(|row| row.experiment.id()).collect();
+    let carry = |field: &str| ids.iter().filter(|id| before.acted(field, id, None)).count();
     let deaf = rows.iter().filter(|row| row.experiment.statuses.contains(&VerdictStatus::Ignored));
-    let known = deaf.map(|row| row.experiment.id().to_owned()).filter(|id| behaviour.status(id).is_some());
-    Changes { statuses: known.map(|id| (id, ClaimStatus::Ignored)).collect(), seed: SEED }
+    let meant = deaf.map(|row| row.experiment.id()).filter(|id| {
+        let known = behaviour.known_as(id);
+        known.is_some_and(|field| carry(field) * 2 <= ids.len())
+    });
+    Changes { statuses: meant.map(|id| (id.to_owned(), ClaimStatus::Ignored)).collect(), seed: SEED }
 }
 
 /// What the canary's run means. `killed` tells the rows that did see it when they alone were ignored.
 pub(super) fn weigh_canary(ground: &Ground, before: &Shown, after: &Shown, killed: impl Fn(&str) -> bool) -> Canary {
     let was_supported = |id: &str| before.rows.get(id).is_some_and(|r| r.verdict.status == VerdictStatus::Supported);
     let is_supported = |id: &str| after.rows.get(id).is_some_and(|r| r.verdict.status == VerdictStatus::Supported);
-    let mutated = canary(ground).statuses;
+    let mutated = canary(ground, before).statuses;
     let could: Vec<&str> = mutated.iter().map(|(id, _)| id.as_str()).filter(|id| was_supported(id)).collect();
     let deceived: Vec<String> = could.iter().filter(|id| is_supported(id)).map(|id| (*id).to_owned()).collect();
     Canary {
@@ -60,6 +66,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::engine::recording::ArmKind;
     use crate::proof::fixtures::{Scene, catalog};
     use VerdictStatus::{Ignored, Inconclusive, Supported};
 
@@ -112,12 +119,22 @@ mod tests {
     }
 
     #[test]
-    fn the_control_changes_every_row_to_what_it_is_and_the_canary_all_that_can_be_ignored() {
+    fn the_control_sets_every_row_to_what_it_is() {
         let ground = ground();
         let behaviour = ground.behaviour();
         let statuses = control(&ground).statuses;
         assert_eq!(statuses.len(), ground.rows().len());
         assert!(statuses.iter().all(|(row, status)| behaviour.status(row) == Some(*status)));
-        assert!(canary(&ground).statuses.iter().all(|(_, status)| *status == ClaimStatus::Ignored));
+    }
+
+    #[test]
+    fn the_canary_ignores_all_that_can_be_ignored_but_what_every_request_carries() {
+        let ground = ground();
+        let all = ground.rows().into_iter().map(|row| row.experiment.id().to_owned());
+        let everywhere = all.fold(before(), |scene, row| scene.acting("field.max_tokens", &row, ArmKind::Negative));
+        let canary = |scene: Scene| canary(&ground, &scene.shown()).statuses;
+        assert!(canary(before()).iter().all(|(_, status)| *status == ClaimStatus::Ignored));
+        assert_eq!(canary(everywhere.clone()).len() + 1, canary(before()).len());
+        assert!(canary(everywhere).iter().all(|(row, _)| row != "field.max_tokens"));
     }
 }

@@ -87,7 +87,7 @@ impl Control {
     }
 }
 
-/// The canary: a server that ignores whatever can be ignored. No row that it can be seen in may still be supported.
+/// The canary: a server that ignores whatever can be ignored, but for what most requests carry anyway. No row that it can be seen in may still be supported.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Canary {
     /// How many rows were supported before and can be ignored.
