@@ -4,6 +4,7 @@ pub mod case;
 pub mod cli;
 pub mod client;
 pub mod engine;
+pub mod proof;
 pub mod report;
 pub mod simulator;
 pub mod wire;

@@ -235,3 +235,34 @@ async fn a_server_with_every_row_ignored_still_answers() {
     let response = client().post(format!("{}/v1/messages", server.base_url())).body(ask("Hello.").to_string()).send();
     assert_eq!(response.await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn a_server_tells_which_requests_each_rows_status_was_brought_to_bear_on() {
+    const TOP_K: &str = "field.top_k";
+    for status in [ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported] {
+        let mut behaviour = Behaviour { model: "m".into(), ..Behaviour::default() };
+        behaviour.flip(TOP_K, status).unwrap();
+        let (client, server) = (client(), start(behaviour).await.unwrap());
+        let with = |key: &str, value: Value| {
+            let mut body = ask("Hello.");
+            body[key] = value;
+            post(&client, &server, "/v1/messages", &body)
+        };
+        assert!(!server.acted().contains_key(TOP_K));
+        with("top_p", json!(0.5)).send().await.unwrap();
+        assert!(!server.acted().contains_key(TOP_K), "{status}: another field was sent");
+        let response = with("top_k", json!(5)).send().await.unwrap();
+        assert_eq!(response.status(), if status == ClaimStatus::Unsupported { 400 } else { 200 });
+        let acted: Vec<String> = server.acted()[TOP_K].iter().cloned().collect();
+        assert_eq!(acted, [request_id(&response)], "{status}");
+        // What is ignored is taken out behind the checks: of a request that they refuse, nothing was.
+        if status == ClaimStatus::Ignored {
+            let mut body = ask("Hello.");
+            body["top_k"] = json!(5);
+            body["max_tokens"] = json!("many");
+            let refused = post(&client, &server, "/v1/messages", &body).send().await.unwrap();
+            assert_eq!(refused.status(), 400);
+            assert_eq!(server.acted()[TOP_K].len(), 1);
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::experiment::{AcceptedMeans, Arm, Chance, Experiment, Screen, Turn};
+use super::field::Field;
 use super::predicate::{CallTest, Predicate, TextTest};
 use super::template::{Piece, VARIABLES, pieces, unknown_variable};
 use super::vocabulary::VerdictStatus;
@@ -50,7 +51,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     );
     say(e.effect.is_some() && !has_treatment, "an `effect` needs a `treatment` or `variants` to show in");
     say(e.effect.is_none() && e.contrary.is_some(), "a `contrary` needs an `effect`");
-    say(e.effect.is_none() && e.partial.is_some(), "a `partial` effect needs an `effect`");
+    say(e.effect.is_none() && !e.partial.is_empty(), "a `partial` effect needs an `effect`");
     say(
         e.effect.is_none() && e.meter.is_some(),
         "a `meter` needs an `effect`: it stands in where the model does not show it",
@@ -79,6 +80,9 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         e.accepted_means == AcceptedMeans::Substituted && !e.statuses.contains(&VerdictStatus::Substituted),
         "`accepted_means: substituted` needs `substituted` among its `statuses`",
     );
+    if let Some(what) = e.field.as_ref().and_then(Field::problem) {
+        problems.push(what.to_owned().into());
+    }
     let base_words = e.ask.is_some() || e.turns.is_some() || asks(&e.base);
     for (name, arm) in arms(e) {
         let words_below = base_words || matches!(name, "insist" | "narrow" | "widen");

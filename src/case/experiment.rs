@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_yaml::Spanned;
 
+use super::field::Field;
 use super::predicate::Predicate;
 use super::vocabulary::VerdictStatus;
 
@@ -49,6 +50,10 @@ pub struct Experiment {
     /// What the target's file must state for this row to make sense; without it the row is left out.
     #[serde(default)]
     pub requires: Option<Requirement>,
+    /// Where the field stands in a request: what `fieldtest check` needs to prove a row that the simulator does not know
+    /// by name. Deciding the row does not look at it.
+    #[serde(default)]
+    pub field: Option<Field>,
     /// The conversation of every arm that has none of its own: the last user turn's text.
     #[serde(default)]
     pub ask: Option<String>,
@@ -97,7 +102,7 @@ pub struct Experiment {
     pub contrary: Option<Predicate>,
     /// Honoured, but not as the reference has it: counts as the effect, and qualifies the verdict.
     #[serde(default)]
-    pub partial: Option<Partial>,
+    pub partial: Vec<Partial>,
     /// What shows in an answer when the thing that the field governs is at work. Where a challenge is accepted and
     /// the trace, which the treatment shows, is gone, the field was honoured after all.
     #[serde(default)]
@@ -145,6 +150,7 @@ impl Experiment {
             through: Vec::new(),
             statuses: all_statuses(),
             requires: None,
+            field: None,
             ask: None,
             turns: None,
             base: Arm::default(),
@@ -160,7 +166,7 @@ impl Experiment {
             genuine: None,
             effect: None,
             contrary: None,
-            partial: None,
+            partial: Vec::new(),
             trace: None,
             by_chance: Chance::default(),
             meter: None,

@@ -12,6 +12,7 @@ use serde_yaml::Spanned;
 use super::check::{self, Problem};
 use super::error::{CaseError, CaseErrors, Place};
 use super::experiment::{Experiment, ExperimentFile, Screen};
+use super::field::Field;
 use super::target::Target;
 
 /// The largest case file that is read, in bytes.
@@ -92,6 +93,11 @@ impl Catalog {
     /// The experiment of a row.
     pub fn experiment(&self, row: &str) -> Option<&Experiment> {
         self.rows.iter().map(|r| &r.experiment).find(|e| e.id() == row)
+    }
+
+    /// The rows that say where their field stands, with that place.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
+        self.rows.iter().filter_map(|r| Some((r.experiment.id(), r.experiment.field.as_ref()?)))
     }
 }
 
@@ -256,6 +262,19 @@ impl Loader {
                     place,
                     format!("row `{}` works through row `{other}`, which no experiment decides", experiment.id()),
                 ));
+            }
+            let other = experiment.field.as_ref().and_then(|field| field.at.row());
+            // One step leads to the field: a row that itself refers to another is none to refer to.
+            let stands = |other: &&str| {
+                self.catalog.experiment(other).is_some_and(|e| e.field.as_ref().is_none_or(|f| f.at.row().is_none()))
+            };
+            if let Some(other) = other.filter(|other| !stands(other)) {
+                let file = &self.row_files[experiment.id()];
+                let (line, column) = (experiment.row.defined.line(), experiment.row.defined.column());
+                let place = Place::of(&self.texts[file], line as usize, column as usize);
+                let what =
+                    format!("row `{}` is about the field of row `{other}`, which has none of its own", experiment.id());
+                errors.push(CaseError::at(file, place, what));
             }
         }
     }

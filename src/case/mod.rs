@@ -6,6 +6,7 @@ mod check;
 mod embedded;
 mod error;
 mod experiment;
+mod field;
 mod load;
 mod predicate;
 mod schema;
@@ -20,6 +21,7 @@ pub use experiment::{
     AcceptedMeans, Arm, ArmCredential, Chance, Combine, Experiment, ExperimentFile, Genuine, Partial, Requirement,
     Screen, Spread, Turn, Variant,
 };
+pub use field::{Field, FieldPlace, Honoured};
 pub use load::{CaseFile, Catalog, CatalogRow, FileKind, MAX_FILE_BYTES};
 pub use predicate::{CallTest, Count, Predicate, TextTest};
 pub use schema::{experiments_schema, target_schema};

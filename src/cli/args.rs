@@ -184,8 +184,9 @@ impl SimulatorArgs {
     }
 
     /// A target's simulation with these options.
-    pub fn behaviour(&self, target: &crate::case::Target, seed: u64) -> Result<Behaviour, CliError> {
+    pub fn behaviour(&self, target: &crate::case::Target, catalog: &Catalog, seed: u64) -> Result<Behaviour, CliError> {
         let mut behaviour = Behaviour::of(target);
+        behaviour.know(target, catalog.fields());
         behaviour.knobs = self.knobs();
         behaviour.seed = seed;
         for (row, status) in &self.flip {

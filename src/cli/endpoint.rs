@@ -6,12 +6,10 @@ use super::args::EndpointArgs;
 use super::{CliError, Environment};
 use crate::case::{AuthScheme, Catalog, Limits, Prices, Target};
 use crate::client::{BaseUrl, secret};
-use crate::engine::build::Settings;
+use crate::engine::build::{REFERENCE_TEMPERATURE_MAX, Settings, temperature_max};
 
 /// The targets of a bare `run`: the two seed tables.
 const SEEDS: [&str; 2] = ["deepseek", "tencent-lkeap"];
-/// The upper bound of `temperature` in the Messages API itself.
-const REFERENCE_TEMPERATURE_MAX: f64 = 1.0;
 
 /// Something to test.
 #[derive(Debug, Clone)]
@@ -145,10 +143,7 @@ fn credential(args: &EndpointArgs, environment: &Environment) -> Result<Option<S
 
 fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, claims: Option<&Target>) -> Tested {
     let either = of.or(claims);
-    let range = |row: &str| claims.and_then(|t| t.claims.get(row)).and_then(|c| c.range);
-    let temperature_max = range("field.temperature.range")
-        .or_else(|| range("field.temperature"))
-        .map_or(REFERENCE_TEMPERATURE_MAX, |range| range.max);
+    let temperature_max = claims.map_or(REFERENCE_TEMPERATURE_MAX, temperature_max);
     Tested {
         name: name.to_owned(),
         scheme: args.auth.map(AuthScheme::from).or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::recording::{Line, Recording, write_line};
+use crate::engine::recording::{Line, write_line};
 use crate::engine::{Event, Listener};
+use crate::proof::Told;
 
 /// Writes a recording as it goes. The first error is kept, and writing ends there.
 pub struct RecordingFile<W: Write + Send> {
@@ -37,19 +38,6 @@ impl<W: Write + Send> Listener for RecordingFile<W> {
         match event {
             Event::Exchange(exchange) => self.line(&Line::Exchange(Box::new(exchange.clone()))),
             Event::Trial(trial) => self.line(&Line::Trial(trial.clone())),
-            Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
-        }
-    }
-}
-
-/// Keeps a recording in memory, to be judged at the end.
-pub struct Memory<'a>(pub &'a mut Recording);
-
-impl Listener for Memory<'_> {
-    fn on(&mut self, event: Event<'_>) {
-        match event {
-            Event::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
-            Event::Trial(trial) => self.0.trials.push(trial.clone()),
             Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
         }
     }
@@ -91,5 +79,41 @@ impl Listener for Progress {
             Event::Verdict(..) => self.bar.inc(1),
             Event::Trial(_) => {}
         }
+    }
+}
+
+/// A progress bar for a proof, on standard error.
+pub struct MutantsBar {
+    bar: ProgressBar,
+}
+
+impl MutantsBar {
+    /// A bar; hidden unless `shown`.
+    pub fn new(shown: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} mutants  {elapsed}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self { bar }
+    }
+
+    /// Shows how far it is.
+    pub fn on(&mut self, told: Told<'_>) {
+        match told {
+            Told::Ground(name) => {
+                self.bar.set_prefix(name.to_owned());
+                self.bar.set_position(0);
+            }
+            Told::Mutants(n) => self.bar.set_length(n),
+            Told::Done(n) => self.bar.inc(n),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -24,7 +24,8 @@ use clap::{Parser, Subcommand};
 pub enum Exit {
     /// No claim is contradicted, and something was decided.
     Success,
-    /// A contradiction; or, with `--strict`, a silent row, an undetermined row or a finding.
+    /// A contradiction; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
+    /// proof that it can fail.
     Contradiction,
     /// Wrong usage, a broken case file, or a selection that selects nothing.
     Usage,
@@ -129,7 +130,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Report(args) => report::main(args, environment),
         Command::Rows(args) => rows::main(args, environment),
         Command::Simulate(args) => simulate::main(args),
-        Command::Check(args) => check::main(args),
+        Command::Check(args) => check::main(args, environment),
     };
     result.unwrap_or_else(|error| {
         let text = error.to_string();

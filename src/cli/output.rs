@@ -12,6 +12,11 @@ use crate::report::{self, TerminalStyle};
 /// The width of tables where there is no terminal to ask.
 const PLAIN_WIDTH: usize = 120;
 
+/// How wide tables are.
+pub fn width(environment: &Environment) -> usize {
+    environment.terminal_width.unwrap_or(PLAIN_WIDTH).max(60)
+}
+
 /// Prints to standard output. A closed pipe is no error: who closed it has read enough.
 pub fn say(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
@@ -72,11 +77,7 @@ pub fn tell_shortfalls(all: &[Results]) {
 /// Makes the reports over all targets: first what is shown, then what is written, which may fail.
 pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
     if out.format.contains(&Format::Terminal) {
-        let style = TerminalStyle {
-            width: environment.terminal_width.unwrap_or(PLAIN_WIDTH).max(60),
-            colour: environment.colour,
-            unicode: true,
-        };
+        let style = TerminalStyle { width: width(environment), colour: environment.colour, unicode: true };
         say(report::terminal::render(results, style).trim_end());
     }
     if out.format.contains(&Format::Markdown) {

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs, parse_confidence, parse_dollars};
 use super::endpoint::{Place, Tested, resolve};
-use super::listeners::{Memory, Progress, RecordingFile};
+use super::listeners::{Progress, RecordingFile};
 use super::{CliError, Environment, Exit, files, output};
 use crate::case::{AuthScheme, Catalog, CatalogRow};
 use crate::client::{Client, ClientConfig, Scheme};
 use crate::engine::recording::{Ended, Footer, Header, Line, Recording, SCHEMA};
-use crate::engine::{Budget, Options, Stop, judge, run};
+use crate::engine::{Budget, Memory, Options, Stop, judge, run};
 use crate::report::results::Results;
 use crate::simulator;
 
@@ -127,7 +127,7 @@ async fn one(
     let (base_url, credential, _simulation) = match &tested.place {
         Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
         Place::Simulated(target) => {
-            let behaviour = args.simulator.behaviour(target, args.seed.unwrap_or(1))?;
+            let behaviour = args.simulator.behaviour(target, catalog, args.seed.unwrap_or(1))?;
             let key = behaviour.right_credential().to_owned();
             let running = simulator::start(behaviour)
                 .await

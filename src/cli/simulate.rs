@@ -35,7 +35,7 @@ pub fn main(args: &SimulateArgs) -> Result<Exit, CliError> {
         let known: Vec<&str> = catalog.targets.keys().map(String::as_str).collect();
         CliError::Usage(format!("there is no target `{}`; there are: {}", args.target, known.join(", ")))
     })?;
-    let behaviour = args.simulator.behaviour(target, args.seed)?;
+    let behaviour = args.simulator.behaviour(target, &catalog, args.seed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

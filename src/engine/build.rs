@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
-use crate::case::{Arm, ArmCredential, Experiment, Piece, Turn, pieces};
+use crate::case::{Arm, ArmCredential, Experiment, Piece, Target, Turn, pieces};
 use crate::wire::exchange::{Credential, Request};
 
 /// The path of the Messages API below a base URL.
@@ -27,6 +27,30 @@ pub struct Settings {
     pub temperature_max: f64,
     /// The claimed longest answer, where there is a claim.
     pub max_output_tokens: Option<u32>,
+}
+
+/// The upper bound of `temperature` that the Messages API itself documents.
+pub const REFERENCE_TEMPERATURE_MAX: f64 = 1.0;
+
+impl Settings {
+    /// What a target's file says.
+    pub fn of(target: &Target, answer_tokens: u32) -> Self {
+        Self {
+            model: target.model.clone(),
+            anthropic_version: target.anthropic_version.clone(),
+            answer_tokens,
+            temperature_max: temperature_max(target),
+            max_output_tokens: target.limits.max_output_tokens,
+        }
+    }
+}
+
+/// The claimed upper bound of `temperature`, else the reference's.
+pub fn temperature_max(target: &Target) -> f64 {
+    let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
+    range("field.temperature.range")
+        .or_else(|| range("field.temperature"))
+        .map_or(REFERENCE_TEMPERATURE_MAX, |range| range.max)
 }
 
 /// The form in which texts are put into messages: whichever the endpoint was seen to read.

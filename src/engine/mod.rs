@@ -12,6 +12,7 @@ mod effect;
 mod effect_rule;
 mod judge;
 mod media;
+mod memory;
 mod meter;
 mod plan;
 mod probes;
@@ -25,6 +26,7 @@ mod validation;
 
 pub use curl::VARIABLE as CURL_VARIABLE;
 pub use judge::{JudgeError, judge};
+pub use memory::Memory;
 pub use plan::{Plan, PlannedArm, PlannedRow, plan};
 pub use run::{Budget, Event, Finished, Listener, Options, Stop, run};
 pub use undecided::Undecided;

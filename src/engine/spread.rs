@@ -157,7 +157,11 @@ impl<'a> Samples<'a> {
             wide.len()
         );
         let chance = split_probability(wide, narrow);
-        if chance <= allowed * look.supported {
+        // Two constant samples that differ are unlikely to come of one server, but nothing is narrowed there.
+        let narrows = agreement(narrow) > agreement(wide);
+        // An endpoint that is known to be unsteady must narrow every answer, not most of them.
+        let steady = !facts.unsteady || favourite(narrow) == narrow.len();
+        if narrows && steady && chance <= allowed * look.supported {
             let confidence = Some(1.0 - chance / look.supported);
             return Step::Done(decided(VerdictStatus::Supported, Evidence::Distribution, confidence, told));
         }
@@ -196,6 +200,12 @@ fn tally<'a>(answers: impl Iterator<Item = &'a String>) -> BTreeMap<&'a str, usi
 /// How often the commonest answer comes.
 fn favourite(answers: &[String]) -> usize {
     tally(answers.iter()).into_values().max().unwrap_or(0)
+}
+
+/// The share of pairs of answers that agree.
+fn agreement(answers: &[String]) -> f64 {
+    let agreeing: usize = tally(answers.iter()).into_values().map(pairs).sum();
+    agreeing as f64 / pairs(answers.len()).max(1) as f64
 }
 
 fn pairs(n: usize) -> usize {

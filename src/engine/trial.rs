@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::effect::holds;
 use super::recording::ArmKind;
 use crate::case::{Chance, Experiment};
-use crate::wire::message::{Message, Reading, Refusal};
+use crate::wire::message::{Message, Reading, Refusal, excerpt};
 
 /// A trial, with its answers read.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,10 @@ pub struct Trial {
 /// What a trial amounts to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Seen<'a> {
-    /// The effect showed; `true` where it was honoured otherwise than the reference has it.
+    /// The effect showed.
     Shows {
-        /// Honoured, but not as the reference has it.
-        partial: bool,
+        /// Honoured, but not as the reference has it: which of the ways that the experiment knows.
+        partial: Option<usize>,
     },
     /// No effect. Where the experiment names the effect's contrary, that showed.
     Absent,
@@ -54,7 +54,7 @@ impl Trial {
     /// The first step's problem, where there is one. `credentials` makes 401 and 403 refusals.
     fn problem(&self, credentials: bool) -> Option<Seen<'_>> {
         self.steps.iter().find_map(|step| match step {
-            Reading::Message(_) => None,
+            Reading::Message(message) => spoken_error(message).map(Seen::Broken),
             Reading::Refused(refusal) if is_refusal(refusal.status, credentials) => Some(Seen::Refused(refusal)),
             Reading::Refused(refusal) => Some(Seen::Failed(format!("HTTP {}: {}", refusal.status, refusal.message))),
             Reading::Broken(why) => Some(Seen::Broken(why.clone())),
@@ -76,13 +76,13 @@ impl Trial {
         let Some(effect) = &experiment.effect else { return Seen::Silent };
         let any = |p| messages().any(|m| holds(p, m, &self.values));
         if any(effect) {
-            return Seen::Shows { partial: false };
+            return Seen::Shows { partial: None };
         }
         if experiment.contrary.as_ref().is_some_and(any) {
             return Seen::Absent;
         }
-        if experiment.partial.as_ref().is_some_and(|p| any(&p.when)) {
-            return Seen::Shows { partial: true };
+        if let partial @ Some(_) = experiment.partial.iter().position(|p| any(&p.when)) {
+            return Seen::Shows { partial };
         }
         if let Some(why) = messages().find_map(void) {
             return Seen::Void(why);
@@ -99,6 +99,16 @@ impl Trial {
 /// Client errors that say something about the request. 401, 403, 429 and 5xx never do, but for rows about credentials.
 fn is_refusal(status: u16, credentials: bool) -> bool {
     matches!(status, 400 | 404 | 413 | 422) || (credentials && matches!(status, 401 | 403))
+}
+
+/// Some servers say 200 and let the assistant speak the error: that is no answer of a model.
+fn spoken_error(message: &Message) -> Option<String> {
+    let text = message.text();
+    let start = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let speaks = ["error", "api error", "internal server error", "invalid request", "bad request"];
+    let is_word = |rest: &str| !rest.starts_with(char::is_alphanumeric);
+    let spoken = speaks.iter().any(|words| start.strip_prefix(words).is_some_and(is_word));
+    spoken.then(|| format!("HTTP 200, but what the assistant says is an error: {}", excerpt(text.trim(), 200)))
 }
 
 /// Why an answer says nothing of anything, if so.

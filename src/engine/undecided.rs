@@ -29,7 +29,9 @@ pub enum Undecided {
     ChallengesDisagree,
     /// A far too large value was accepted: clamped or unbounded cannot be told apart.
     BoundNotSeen,
-    /// The same request was refused once and accepted once.
+    /// An impossible value was refused, in words that do not say whether for the field or for the value.
+    RefusalUnclear,
+    /// Equal requests were treated unequally.
     Unsteady,
     /// Answers were empty, refused by the model, or spent on thinking.
     VoidTrials,
@@ -45,7 +47,7 @@ pub enum Undecided {
 
 impl Undecided {
     /// All of them, for documents and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NegativeRefused,
         Self::NegativeFailed,
         Self::TreatmentFailed,
@@ -59,6 +61,7 @@ impl Undecided {
         Self::ValidatedWithoutEffect,
         Self::ChallengesDisagree,
         Self::BoundNotSeen,
+        Self::RefusalUnclear,
         Self::Unsteady,
         Self::VoidTrials,
         Self::TrialLimit,
@@ -83,6 +86,7 @@ impl Undecided {
             Self::ValidatedWithoutEffect => "validated-without-effect",
             Self::ChallengesDisagree => "challenges-disagree",
             Self::BoundNotSeen => "bound-not-seen",
+            Self::RefusalUnclear => "refusal-unclear",
             Self::Unsteady => "unsteady",
             Self::VoidTrials => "void-trials",
             Self::TrialLimit => "trial-limit",

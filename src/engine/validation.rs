@@ -220,7 +220,19 @@ pub(super) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Fact
                     return Step::Done(verdict);
                 }
                 Challenged::RefusedOtherwise(refusal) => {
-                    return Step::Done(rejected(experiment.id(), refusal, facts));
+                    let text = &refusal.message;
+                    return Step::Done(if super::decide::names(text, experiment.id()) || says_unknown(text) {
+                        rejected(experiment.id(), refusal, facts)
+                    } else {
+                        inconclusive(
+                            Undecided::RefusalUnclear,
+                            format!(
+                                "refused with HTTP {}, in words that tell neither that the field is unknown nor that its \
+                                 value is wrong: {text}",
+                                refusal.status
+                            ),
+                        )
+                    });
                 }
                 Challenged::Accepted(trial) => {
                     taken.push((index, trial));

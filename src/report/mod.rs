@@ -3,6 +3,7 @@
 //! Rendering is pure: results in, text out. Nothing here may send, judge, read a file or look at the environment.
 //!
 //! - `results`: the model, in the shape of `results-<target>.json`
+//! - `proof`: what `fieldtest check` found, a model of its own with its formats
 //! - formats: `json` (with its schema), `terminal`, `markdown`
 //! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
 //!   that need more than a cell), `tally` (counts), `prose` and `figures` (words and numbers), `names`, `clean` (text
@@ -10,6 +11,7 @@
 
 pub mod json;
 pub mod markdown;
+pub mod proof;
 pub mod results;
 pub mod terminal;
 

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::added::Added;
 use super::row::ROWS;
-use crate::case::{ClaimStatus, Range, Target};
+use crate::case::{ClaimStatus, Field, Range, Target};
 
 /// The credential that a simulated server accepts unless its behaviour names another.
 pub const DEFAULT_CREDENTIAL: &str = "fieldtest-simulator";
@@ -19,6 +20,8 @@ const REFERENCE_TEMPERATURE: Range = Range { min: 0.0, max: 1.0 };
 pub struct Behaviour {
     /// The status of each row, by id. An absent row is supported.
     pub statuses: BTreeMap<String, ClaimStatus>,
+    /// Rows that the simulator does not know by name, with the places of their fields.
+    pub fields: BTreeMap<String, Field>,
     /// The one model that is served.
     pub model: String,
     /// The values of `temperature` that are accepted.
@@ -90,6 +93,7 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             statuses: BTreeMap::new(),
+            fields: BTreeMap::new(),
             model: "simulated-model".to_owned(),
             temperature: REFERENCE_TEMPERATURE,
             max_output_tokens: None,
@@ -122,12 +126,47 @@ impl Behaviour {
         }
     }
 
+    /// Makes rows known that the simulator has no name for, by the places of their fields, with the target's claims of
+    /// them. Rows that it does know stay what they are.
+    pub fn know<'a>(&mut self, target: &Target, fields: impl IntoIterator<Item = (&'a str, &'a Field)>) {
+        for (row, field) in fields.into_iter().filter(|(row, _)| !ROWS.contains(row)) {
+            self.fields.insert(row.to_owned(), field.clone());
+            self.statuses.extend(target.claims.get(row).map(|claim| (row.to_owned(), claim.status)));
+        }
+    }
+
+    /// The fields that it was told of, each with its status.
+    pub(super) fn added(&self) -> Vec<Added> {
+        let status = |row: &str| self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported);
+        let own = self.fields.iter().filter(|(_, field)| field.at.row().is_none());
+        own.map(|(row, field)| Added::new(row, field, status(row))).collect()
+    }
+
+    /// The row under which the simulator knows a row's field: its own, or the one that it refers to.
+    pub fn known_as<'a>(&'a self, row: &'a str) -> Option<&'a str> {
+        if ROWS.contains(&row) {
+            return Some(row);
+        }
+        match self.fields.get(row)?.at.row() {
+            None => Some(row),
+            // One step, as in case files: two rows that refer to each other lead nowhere.
+            Some(other) => {
+                let leads = ROWS.contains(&other) || self.fields.get(other).is_some_and(|f| f.at.row().is_none());
+                leads.then_some(other)
+            }
+        }
+    }
+
+    /// The status that a row has; none where the simulator does not know it.
+    pub fn status(&self, row: &str) -> Option<ClaimStatus> {
+        let row = self.known_as(row)?;
+        Some(self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
+    }
+
     /// Gives one row another status.
     pub fn flip(&mut self, row: &str, status: ClaimStatus) -> Result<(), UnknownRow> {
-        if !ROWS.contains(&row) {
-            return Err(UnknownRow(row.to_owned()));
-        }
-        self.statuses.insert(row.to_owned(), status);
+        let known = self.known_as(row).ok_or_else(|| UnknownRow(row.to_owned()))?.to_owned();
+        self.statuses.insert(known, status);
         Ok(())
     }
 

@@ -8,9 +8,11 @@
 //! nothing of engines, clients or reports.
 //!
 //! A request passes through `server` (sockets, bodies, faults), then the stages that `service` puts in order: `gate`
-//! (credentials, headers), `presence` (what is unsupported), `check` (what is invalid), `strip` (what is ignored),
-//! `view` (what is left to see), `reader` (the model), `answer` and `stream` (what goes back).
+//! (credentials, headers), `added` (fields that only the caller knows), `presence` (what is unsupported), `check` (what is invalid), `strip` (what is ignored),
+//! `view` (what is left to see), `reader` (the model), `answer` and `stream` (what goes back). `ledger` keeps what the
+//! filter acted on, for whoever must know that it did.
 
+mod added;
 mod answer;
 mod behaviour;
 mod block;
@@ -20,6 +22,7 @@ mod digest;
 mod draw;
 mod filter;
 mod gate;
+mod ledger;
 mod line;
 mod path;
 mod pdf;
@@ -37,5 +40,6 @@ mod tokens;
 mod view;
 
 pub use behaviour::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, UnknownRow};
+pub use ledger::Acted;
 pub use row::ROWS;
 pub use server::{Running, serve, start};

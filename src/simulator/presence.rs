@@ -27,8 +27,12 @@ const FIELDS: &[(&str, Row)] = &[
 
 const HEADERS: &[(&str, Row)] = &[("anthropic-beta", Row::AnthropicBeta), ("anthropic-version", Row::AnthropicVersion)];
 
-/// The paths of all occurrences of the wanted rows, in the order of the request.
-pub(super) fn occurrences(headers: &HeaderMap, body: &Map<String, Value>, wanted: &dyn Fn(Row) -> bool) -> Vec<String> {
+/// All occurrences of the wanted rows with their paths, in the order of the request.
+pub(super) fn occurrences(
+    headers: &HeaderMap,
+    body: &Map<String, Value>,
+    wanted: &dyn Fn(Row) -> bool,
+) -> Vec<(Row, String)> {
     let mut finder = Finder { wanted, found: Vec::new() };
     for (name, row) in HEADERS {
         if headers.contains_key(*name) {
@@ -48,13 +52,13 @@ pub(super) fn occurrences(headers: &HeaderMap, body: &Map<String, Value>, wanted
 
 struct Finder<'a> {
     wanted: &'a dyn Fn(Row) -> bool,
-    found: Vec<String>,
+    found: Vec<(Row, String)>,
 }
 
 impl Finder<'_> {
     fn note(&mut self, row: Row, path: impl FnOnce() -> String) {
         if (self.wanted)(row) {
-            self.found.push(path());
+            self.found.push((row, path()));
         }
     }
 

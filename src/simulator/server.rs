@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::behaviour::{Behaviour, Knobs};
 use super::draw::Draws;
+use super::ledger::{Acted, Acts};
 use super::line::{Line, Port};
 use super::refusal::{Kind, Refusal};
 use super::service::{Reply, Route, Service};
@@ -32,25 +33,34 @@ const MOST_DRAINED: usize = 4 * MOST_BYTES;
 
 /// Serves a simulated endpoint on a socket, until the future is dropped.
 pub async fn serve(listener: TcpListener, behaviour: Behaviour) -> io::Result<()> {
-    axum::serve(Port(listener), router(behaviour)).await
+    // Nobody could ask for the ledger, and it would grow for as long as the server lives.
+    axum::serve(Port(listener), router(Arc::new(Service::new(behaviour)), false)).await
 }
 
 /// Starts a simulated endpoint on a loopback port of the system's choice.
 pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
+    let service = Arc::new(Service::new(behaviour));
     let (life, ended) = oneshot::channel::<Infallible>();
-    let server = axum::serve(Port(listener), router(behaviour)).with_graceful_shutdown(async {
+    let server = axum::serve(Port(listener), router(service.clone(), true)).with_graceful_shutdown(async {
         // Nothing is ever sent: it ends when the other end is dropped.
         let _ = ended.await;
     });
     tokio::spawn(server.into_future());
-    Ok(Running { addr, _life: life })
+    Ok(Running { addr, service, _life: life })
 }
 
-fn router(behaviour: Behaviour) -> IntoMakeServiceWithConnectInfo<Router, Line> {
-    let router = Router::new().fallback(handle).with_state(Arc::new(Service::new(behaviour)));
+fn router(service: Arc<Service>, keeps_ledger: bool) -> IntoMakeServiceWithConnectInfo<Router, Line> {
+    let router = Router::new().fallback(handle).with_state(Served { service, keeps_ledger });
     router.into_make_service_with_connect_info()
+}
+
+/// What a handler works with.
+#[derive(Debug, Clone)]
+struct Served {
+    service: Arc<Service>,
+    keeps_ledger: bool,
 }
 
 /// A simulated endpoint at work. Once this is dropped, requests under way are answered and no others.
@@ -58,6 +68,7 @@ fn router(behaviour: Behaviour) -> IntoMakeServiceWithConnectInfo<Router, Line> 
 pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
+    service: Arc<Service>,
     _life: oneshot::Sender<Infallible>,
 }
 
@@ -66,10 +77,15 @@ impl Running {
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
     }
+
+    /// The requests that each row's status was brought to bear on so far, by their `request-id`.
+    pub fn acted(&self) -> Acted {
+        self.service.ledger.read()
+    }
 }
 
 async fn handle(
-    State(service): State<Arc<Service>>,
+    State(Served { service, keeps_ledger }): State<Served>,
     ConnectInfo(line): ConnectInfo<Line>,
     request: Request,
 ) -> Response {
@@ -87,7 +103,14 @@ async fn handle(
                 tokio::time::sleep(wait(knobs, &mut draws)).await;
                 let reply = match parts.headers.get(CONTENT_ENCODING).is_some_and(|e| e != "identity") {
                     true => Err(Refusal::header("content-encoding", "no encoding is supported")),
-                    false => service.answer(&route, &parts.headers, &body, &mut draws),
+                    false => {
+                        let mut acts = Acts::default();
+                        let reply = service.answer(&route, &parts.headers, &body, &mut draws, &mut acts);
+                        if keeps_ledger {
+                            service.ledger.enter(&request_id, acts);
+                        }
+                        reply
+                    }
                 };
                 if fault == Fault::Reset {
                     return broken(reply, line, knobs, &mut draws);

@@ -9,14 +9,17 @@ use std::time::Instant;
 use axum::http::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
 
+use super::added::{self, Added};
 use super::answer::Answer;
 use super::behaviour::Behaviour;
 use super::cache::PromptCache;
 use super::check::{Endpoint, Rules};
 use super::draw::{Draws, Fate};
 use super::filter::Filter;
+use super::ledger::{Acts, Ledger};
 use super::path::clip;
 use super::refusal::{Kind, Refusal};
+use super::row::Row;
 use super::signature::Signer;
 use super::view::View;
 use super::{gate, presence, reader, stream, strip};
@@ -26,7 +29,9 @@ use super::{gate, presence, reader, stream, strip};
 pub(super) struct Service {
     pub behaviour: Behaviour,
     pub fate: Fate,
+    pub ledger: Ledger,
     filter: Filter,
+    added: Vec<Added>,
     signer: Signer,
     cache: PromptCache,
     /// How many answers the model has given: the clock of its drift.
@@ -74,7 +79,9 @@ impl Service {
     pub fn new(behaviour: Behaviour) -> Self {
         Self {
             fate: Fate::new(behaviour.seed),
+            ledger: Ledger::default(),
             filter: Filter::new(&behaviour.statuses),
+            added: behaviour.added(),
             signer: Signer::new(behaviour.seed),
             cache: PromptCache::default(),
             answers: AtomicU64::new(0),
@@ -82,20 +89,36 @@ impl Service {
         }
     }
 
-    /// Answers a request.
-    pub fn answer(&self, route: &Route, headers: &HeaderMap, body: &[u8], draws: &mut Draws) -> Result<Reply, Refusal> {
+    /// Answers a request, and says which rows' statuses were brought to bear on it.
+    pub fn answer(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        body: &[u8],
+        draws: &mut Draws,
+        acts: &mut Acts,
+    ) -> Result<Reply, Refusal> {
+        for (name, row) in [("authorization", Row::Authorization), ("x-api-key", Row::XApiKey)] {
+            if headers.contains_key(name) {
+                acts.note(row.id());
+            }
+        }
         gate::credentials(headers, &self.filter, &self.behaviour)?;
-        let contract = gate::contract(headers, &self.filter)?;
         let endpoint = match route {
             Route::Messages(endpoint) => *endpoint,
-            Route::Models => return Ok(Reply::Json(self.models())),
-            Route::Model(id) if *id == self.behaviour.model => return Ok(Reply::Json(self.model())),
-            Route::Model(id) => {
-                return Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(id))));
+            Route::Models | Route::Model(_) => {
+                gate::contract(headers, &self.filter)?;
+                return self.catalogue(route);
             }
         };
-        let body = parse(body)?;
-        self.refuse_unsupported(headers, &body)?;
+        let (mut headers, mut read) = (headers.clone(), Vec::new());
+        let body = parse(body).and_then(|mut body| {
+            self.added.iter().try_for_each(|added| added.apply(&mut headers, &mut body, &mut read, acts))?;
+            Ok(body)
+        });
+        let contract = gate::contract(&headers, &self.filter)?;
+        let body = body?;
+        self.refuse_unsupported(&headers, &body, acts)?;
         let rules = Rules {
             behaviour: &self.behaviour,
             filter: &self.filter,
@@ -103,21 +126,56 @@ impl Service {
             contract: &contract,
             endpoint,
         };
+        let carried = presence::occurrences(&headers, &body, &|_| true);
+        // What is honoured is looked at by the checks; what is ignored is acted on only behind them.
+        self.note(&carried, acts, |row| !self.filter.ignores(row));
         rules.check(&body)?;
-        let view = View::of(&strip::effective(body, &self.filter));
+        self.note(&carried, acts, |row| self.filter.ignores(row));
+        let mut body = strip::effective(body, &self.filter);
+        added::tell(&mut body, &read);
+        let view = View::of(&body);
         match endpoint {
             Endpoint::CountTokens => Ok(Reply::Json(json!({ "input_tokens": view.tokens() }))),
             Endpoint::Messages => Ok(self.generate(&view, draws)),
         }
     }
 
-    fn refuse_unsupported(&self, headers: &HeaderMap, body: &Map<String, Value>) -> Result<(), Refusal> {
+    fn catalogue(&self, route: &Route) -> Result<Reply, Refusal> {
+        match route {
+            Route::Model(id) if *id == self.behaviour.model => Ok(Reply::Json(self.model())),
+            Route::Model(id) => Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(id)))),
+            Route::Models | Route::Messages(_) => Ok(Reply::Json(self.models())),
+        }
+    }
+
+    fn refuse_unsupported(
+        &self,
+        headers: &HeaderMap,
+        body: &Map<String, Value>,
+        acts: &mut Acts,
+    ) -> Result<(), Refusal> {
         let found = presence::occurrences(headers, body, &|row| self.filter.refuses(row));
         if found.is_empty() {
             return Ok(());
         }
-        let parts: Vec<String> = found.iter().map(|path| format!("{path}: not supported by this endpoint")).collect();
+        self.note(&found, acts, |_| true);
+        let parts: Vec<String> =
+            found.iter().map(|(_, path)| format!("{path}: not supported by this endpoint")).collect();
         Err(Refusal::new(Kind::InvalidRequest, parts.join("; ")))
+    }
+
+    /// Notes those of the carried rows that are meant. Two rows are bounds of a field and are met wherever it is.
+    fn note(&self, carried: &[(Row, String)], acts: &mut Acts, meant: impl Fn(Row) -> bool) {
+        for (row, _) in carried {
+            let bound = match row {
+                Row::Temperature => Some(Row::TemperatureRange),
+                Row::MaxTokens => Some(Row::MaxOutputTokens),
+                _ => None,
+            };
+            for row in std::iter::once(*row).chain(bound).filter(|row| meant(*row)) {
+                acts.note(row.id());
+            }
+        }
     }
 
     fn generate(&self, view: &View, draws: &mut Draws) -> Reply {

@@ -13,7 +13,7 @@ use fieldtest::case::{Catalog, CatalogRow, ClaimStatus, Requirement, Target};
 use fieldtest::client::{Client, ClientConfig, Scheme};
 use fieldtest::engine::build::Settings;
 use fieldtest::engine::recording::{Footer, Header, Recording, SCHEMA};
-use fieldtest::engine::{Budget, Event, Listener, Options, Stop, judge, run};
+use fieldtest::engine::{Budget, Memory, Options, Stop, judge, run};
 use fieldtest::report::results::Results;
 use fieldtest::simulator::{self, Behaviour};
 
@@ -56,19 +56,6 @@ pub fn rows_of(target: &Target) -> Vec<&'static CatalogRow> {
             None => true,
         })
         .collect()
-}
-
-/// Keeps a recording in memory.
-struct Memory<'a>(&'a mut Recording);
-
-impl Listener for Memory<'_> {
-    fn on(&mut self, event: Event<'_>) {
-        match event {
-            Event::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
-            Event::Trial(trial) => self.0.trials.push(trial.clone()),
-            Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
-        }
-    }
 }
 
 /// A whole run against a simulation, and how it is done.
@@ -146,15 +133,8 @@ pub struct Server {
 /// The recording of a whole run against a server, held against a target's claims.
 pub async fn record_at(server: &Server, target: &Target) -> Recording {
     let started = Instant::now();
-    let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
     let options = Options {
-        settings: Settings {
-            model: server.model.clone(),
-            anthropic_version: target.anthropic_version.clone(),
-            answer_tokens: 1024,
-            temperature_max: range("field.temperature.range").map_or(1.0, |range| range.max),
-            max_output_tokens: target.limits.max_output_tokens,
-        },
+        settings: Settings { model: server.model.clone(), ..Settings::of(target, 1024) },
         seed: server.seed,
         confidence: server.confidence,
         concurrency: server.concurrency,

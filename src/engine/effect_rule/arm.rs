@@ -1,5 +1,7 @@
 //! One arm of an experiment, summed up over its trials. Counts; decides nothing.
 
+use std::collections::BTreeSet;
+
 use super::super::sequential::Counts;
 use super::super::trial::{Seen, Trial};
 use crate::case::Experiment;
@@ -10,8 +12,8 @@ use crate::wire::message::Refusal;
 pub(super) struct Arm<'a> {
     /// Answers with the effect, and without it.
     pub counts: Counts,
-    /// Of those with the effect: honoured otherwise than the reference has it.
-    pub partial: u32,
+    /// In which of the ways that the experiment knows it was honoured otherwise than the reference has it.
+    pub partial: BTreeSet<usize>,
     /// Sound answers that say nothing.
     pub silent: u32,
     /// Why trials are void.
@@ -40,7 +42,7 @@ impl Arm<'_> {
     pub fn add_pressed(&mut self, pressed: Arm<'_>) {
         self.counts.shows += pressed.counts.shows;
         self.counts.fails += pressed.counts.fails;
-        self.partial += pressed.partial;
+        self.partial.extend(pressed.partial);
         self.silent += pressed.silent + pressed.refused.len() as u32;
         self.void.extend(pressed.void);
         self.failed = self.failed.take().or(pressed.failed);
@@ -55,7 +57,7 @@ pub(super) fn sum<'a>(experiment: &Experiment, trials: impl Iterator<Item = &'a 
         match trial.seen(experiment) {
             Seen::Shows { partial } => {
                 arm.counts.shows += 1;
-                arm.partial += u32::from(partial);
+                arm.partial.extend(partial);
             }
             Seen::Absent => arm.counts.fails += 1,
             Seen::Silent => arm.silent += 1,

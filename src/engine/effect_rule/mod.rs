@@ -201,13 +201,13 @@ impl<'a> Rule<'a> {
                 )));
             }
             Weight::PassedOver(confidence) if could && t.fails >= least && !obeyed => {
-                return Some(self.unless_genuine(self.ignored(Evidence::Effect, Some(confidence), meter)));
+                return Some(self.unless_checked(self.ignored(Evidence::Effect, Some(confidence), meter)));
             }
             Weight::Honoured(_) | Weight::PassedOver(_) | Weight::Open => {}
         }
         // The contrary of an effect that is true of the protocol needs no statistics either.
         if certain && enforced && t.shows == 0 && t.fails >= least {
-            return Some(Step::Done(self.ignored(Evidence::Effect, None, meter)));
+            return Some(self.unless_checked(self.ignored(Evidence::Effect, None, meter)));
         }
         // Model and meter both say that nothing arrived.
         if t.shows == 0
@@ -367,6 +367,25 @@ impl<'a> Rule<'a> {
         }
     }
 
+    /// What is passed over may have been looked at all the same; a row with challenges says so.
+    fn unless_checked(&self, ignored: Verdict) -> Step {
+        if self.experiment.genuine.is_some() {
+            return self.unless_genuine(ignored);
+        }
+        if self.experiment.challenge.is_empty() {
+            return Step::Done(ignored);
+        }
+        match validation::challenges(self.experiment, self.trials, self.facts) {
+            Step::Try(needed) => Step::Try(needed),
+            Step::Done(checked) if checked.status == VerdictStatus::Supported => {
+                let mut verdict = ignored;
+                verdict.qualifiers.push(format!("validated, then ignored: {}", checked.reason));
+                Step::Done(verdict)
+            }
+            Step::Done(_) => Step::Done(ignored),
+        }
+    }
+
     fn supported(&self, confidence: Option<f64>) -> Verdict {
         let (t, n) = (&self.treatment, &self.negative);
         let mut reason = format!("the effect shows in {} of {} answers with the field", t.counts.shows, t.answered());
@@ -376,9 +395,8 @@ impl<'a> Rule<'a> {
             _ => reason.push_str(&format!(", {} of {} without it", n.counts.shows, n.answered())),
         }
         let mut verdict = decided(VerdictStatus::Supported, Evidence::Effect, confidence, reason);
-        if let Some(partial) = self.experiment.partial.as_ref().filter(|_| self.treatment.partial > 0) {
-            verdict.qualifiers.push(partial.note.clone());
-        }
+        let seen = self.treatment.partial.iter().filter_map(|way| self.experiment.partial.get(*way));
+        verdict.qualifiers.extend(seen.map(|partial| partial.note.clone()));
         verdict
     }
 

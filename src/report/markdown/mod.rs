@@ -11,7 +11,7 @@ mod sections;
 mod summary;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 
 use self::text::escape;
 use super::matrix::Matrix;

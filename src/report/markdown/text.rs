@@ -6,7 +6,7 @@
 use crate::report::clean;
 
 /// One line of text that is shown as it is.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::report) fn escape(text: &str) -> String {
     let line = clean::one_line(text);
     let mut escaped = String::with_capacity(line.len());
     let mut before = ' ';
@@ -34,7 +34,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// One line of code, in a table or out of it.
-pub(super) fn code(text: &str) -> String {
+pub(in crate::report) fn code(text: &str) -> String {
     let line = clean::one_line(text);
     if line.is_empty() {
         String::new()
@@ -66,14 +66,14 @@ pub(super) fn link(text: &str, url: Option<&str>) -> String {
 }
 
 /// A table. Cells are Markdown; a row that is short is filled up.
-pub(super) struct Table {
+pub(in crate::report) struct Table {
     lines: String,
     columns: usize,
 }
 
 impl Table {
     /// A table with these headings, its text to the left.
-    pub(super) fn new(header: Vec<String>) -> Self {
+    pub(in crate::report) fn new(header: Vec<String>) -> Self {
         Self::aligned(header, ":---")
     }
 
@@ -91,7 +91,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(in crate::report) fn row(&mut self, cells: Vec<String>) {
         debug_assert!(cells.len() <= self.columns, "a row has more cells than the table has columns");
         let cells = cells.into_iter().chain(std::iter::repeat(String::new())).take(self.columns);
         for cell in cells {
@@ -103,7 +103,7 @@ impl Table {
     }
 
     /// The table's lines.
-    pub(super) fn finish(self) -> String {
+    pub(in crate::report) fn finish(self) -> String {
         self.lines
     }
 }

@@ -85,7 +85,7 @@ fn flipped(row: &str, status: ClaimStatus) -> Behaviour {
 fn send(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
     let body = ask.body.to_string();
     let mut draws = service.fate.of("/v1/messages", body.as_bytes());
-    service.answer(&Route::Messages(Endpoint::Messages), &ask.map(), body.as_bytes(), &mut draws)
+    service.answer(&Route::Messages(Endpoint::Messages), &ask.map(), body.as_bytes(), &mut draws, &mut Acts::default())
 }
 
 /// The message that a server answers with.

@@ -249,9 +249,11 @@ fn tokens_are_counted_without_an_answer() {
     let count = |ask: &Ask| {
         let body = ask.body.to_string();
         let route = Route::Messages(Endpoint::CountTokens);
-        service.answer(&route, &ask.map(), body.as_bytes(), &mut Draws::new(0)).map(|reply| match reply {
-            Reply::Json(value) => value["input_tokens"].as_u64().unwrap(),
-            Reply::Events(_) => panic!("a stream of counts"),
+        service.answer(&route, &ask.map(), body.as_bytes(), &mut Draws::new(0), &mut Acts::default()).map(|reply| {
+            match reply {
+                Reply::Json(value) => value["input_tokens"].as_u64().unwrap(),
+                Reply::Events(_) => panic!("a stream of counts"),
+            }
         })
     };
     let ask = Ask::with(json!({"system": "Be brief."}));
@@ -344,7 +346,7 @@ fn models_are_listed_and_paths_may_have_a_base() {
     let service = reference();
     let get = |path: &str| {
         let route = Route::of(&Method::GET, path)?;
-        service.answer(&route, &Ask::with(json!({})).map(), b"", &mut Draws::new(0))
+        service.answer(&route, &Ask::with(json!({})).map(), b"", &mut Draws::new(0), &mut Acts::default())
     };
     assert!(matches!(get("/v1/models"), Ok(Reply::Json(list)) if list["data"][0]["id"] == "m"));
     assert!(matches!(get("/anthropic/v1/models/m"), Ok(Reply::Json(model)) if model["type"] == "model"));

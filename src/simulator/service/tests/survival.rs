@@ -232,7 +232,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let service = Service::new(behaviour());
         let route = Route::Messages(Endpoint::Messages);
-        let _ = service.answer(&route, &Ask::with(json!({})).map(), &bytes, &mut Draws::new(0));
+        let _ = service.answer(&route, &Ask::with(json!({})).map(), &bytes, &mut Draws::new(0), &mut Acts::default());
     }
 }
 
@@ -243,7 +243,7 @@ fn hostile_requests_end_soon() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let route = Route::Messages(Endpoint::Messages);
     let headers = Ask::with(json!({})).map();
-    assert!(service.answer(&route, &headers, deep.as_bytes(), &mut Draws::new(0)).is_err());
+    assert!(service.answer(&route, &headers, deep.as_bytes(), &mut Draws::new(0), &mut Acts::default()).is_err());
     let properties: Map<String, Value> = (0..40).map(|i| (format!("p{i}"), json!({"$ref": "#"}))).collect();
     let required: Vec<String> = properties.keys().cloned().collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
