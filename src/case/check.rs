@@ -113,8 +113,7 @@ fn asks(arm: &Arm) -> bool {
 
 fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Problem>) {
     if !(words_below || asks(arm)) {
-        problems
-            .push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row").into());
+        problems.push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row").into());
     }
     if arm.ask.is_some() && arm.turns.is_some() {
         problems.push(format!("the {name} arm has both `ask` and `turns`").into());

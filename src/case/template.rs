@@ -40,7 +40,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "colour", about: "one of eight colours" },
     Variable { name: "city", about: "one of six cities: Paris, Rome, Oslo, Lima, Cairo, Delhi" },
     Variable { name: "is_city:", about: "with a city after it: whether it is the one that was drawn (true or false)" },
-    Variable { name: "label:", about: "with a city after it: a code word of its own, `label` for the city that was drawn" },
+    Variable {
+        name: "label:",
+        about: "with a city after it: a code word of its own, `label` for the city that was drawn",
+    },
     Variable { name: "id:", about: "with a city after it: 24 fresh letters and digits of its own" },
     Variable { name: "pick:", about: "with two or more words after it, `a|b|c`: one of them" },
     Variable { name: "image", about: "a PNG of that colour, in base64" },

@@ -83,7 +83,8 @@ pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
 /// then known to be accepted, and need not be sent to tell whose fault a refusal is.
 pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
     let layers = layers(experiment, variant, ArmKind::Negative);
-    let bare = |arm: &&Arm| arm.body.is_empty() && arm.headers.is_empty() && arm.drop.is_empty() && arm.credential.is_none();
+    let bare =
+        |arm: &&Arm| arm.body.is_empty() && arm.headers.is_empty() && arm.drop.is_empty() && arm.credential.is_none();
     let in_words = |content: &Value| match content {
         Value::Array(blocks) => blocks.iter().all(|block| {
             let keys = block.as_object().map_or(0, serde_json::Map::len);

@@ -3,6 +3,7 @@
 //! One pure function, `next`, is asked again after every trial, while running and when a recording is judged; that is
 //! why both come to the same verdicts. It knows nothing of who answers.
 
+use super::draw::fnv1a;
 use super::effect_rule;
 use super::recording::ArmKind;
 use super::spread;
@@ -21,10 +22,37 @@ pub struct Facts {
     pub strictness: Strictness,
     /// True where the model was seen to repeat what the user's own message says.
     pub model_reads: bool,
+    /// The run's seed: it says which rows are asked once more than they need.
+    pub seed: u64,
+    /// Trials that each deciding arm must have, where something is to be made sure of.
+    pub least: u32,
     /// True where the run has shown that the endpoint treats equal requests unequally.
     pub unsteady: bool,
     /// False where the endpoint's meter was seen to count what no model reads (an invented key).
     pub meter_trusted: bool,
+}
+
+/// Trials of each arm that decides, once a run has shown that the endpoint treats equal requests unequally: one of two
+/// back ends, picked at random, is missed by that many once in some five hundred rows.
+const STEADY_TRIALS: u32 = 10;
+/// The same, where parts of one row disagree.
+const SURE_TRIALS: u32 = 3;
+/// One row in so many, drawn by the run's seed, is asked twice where once would do: an endpoint that treats equal
+/// requests unequally is to be noticed even where no row needs more.
+const SPOT_CHECKS: u64 = 16;
+
+impl Facts {
+    /// How many trials of a deciding arm a row needs, where certain evidence would decide it at the first.
+    pub fn least(&self, row: &str) -> u32 {
+        let drawn = fnv1a(&format!("{}/{row}", self.seed)).is_multiple_of(SPOT_CHECKS);
+        let steady = if self.unsteady { STEADY_TRIALS } else { 1 };
+        steady.max(self.least).max(1 + u32::from(drawn))
+    }
+
+    /// The same facts, with more asked of each arm.
+    pub fn surer(&self) -> Self {
+        Self { least: SURE_TRIALS, ..self.clone() }
+    }
 }
 
 /// What comes next for a row.
@@ -56,6 +84,24 @@ pub fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
     if experiment.variants.is_empty() {
         return effect_rule::next(experiment, None, trials, facts);
     }
+    match variants(experiment, trials, facts) {
+        // Variants that disagree may be two kinds of answer to one question: they are asked again.
+        Step::Done(verdict) if disagrees(&verdict) && facts.least < SURE_TRIALS => {
+            variants(experiment, trials, &facts.surer())
+        }
+        step => step,
+    }
+}
+
+/// True of a verdict that tells of variants with different ones.
+fn disagrees(verdict: &Verdict) -> bool {
+    verdict.qualifiers.iter().any(|told| told.starts_with(DISAGREEING))
+}
+
+/// Begins what is told of variants with different verdicts.
+const DISAGREEING: &str = "the variants disagree: ";
+
+fn variants(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
     let mut verdicts = Vec::new();
     let mut names = experiment.variants.keys();
     for name in names.by_ref() {
@@ -129,7 +175,7 @@ pub(super) fn combine(how: Combine, verdicts: Vec<(&str, Verdict)>) -> Verdict {
     if agree {
         verdict.reason = format!("{} (so for each variant; told of {name})", verdict.reason);
     } else {
-        verdict.qualifiers.insert(0, told.join("; "));
+        verdict.qualifiers.insert(0, format!("{DISAGREEING}{}", told.join("; ")));
     }
     verdict
 }

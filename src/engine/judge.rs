@@ -10,8 +10,8 @@ use super::trial::{Seen, Trial};
 use super::undecided::Undecided;
 use crate::case::{AuthScheme, Catalog, Outcome, VerdictStatus, is_silent};
 use crate::report::results::{
-    ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA, Summary, TestedTarget,
-    Totals, Verdict,
+    ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA, Summary,
+    TestedTarget, Totals, Verdict,
 };
 use crate::wire::exchange::{AttemptResult, Exchange};
 use crate::wire::message::{Reading, excerpt, read};
@@ -31,7 +31,8 @@ pub enum JudgeError {
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     let book = Book::new(recording);
-    let mut facts = probes::facts(header.confidence, &book.trials(probes::STRICTNESS), &book.trials(probes::CHANNEL));
+    let mut facts =
+        probes::facts(header.confidence, header.seed, &book.trials(probes::STRICTNESS), &book.trials(probes::CHANNEL));
     let mut tried = Vec::new();
     for id in &header.rows {
         let row =
@@ -291,9 +292,8 @@ impl<'a> Book<'a> {
         let refused = |t: &Trial| matches!(t.seen(experiment), Seen::Refused(_)) && t.arm != ArmKind::Negative;
         let failed = |t: &Trial| matches!(t.seen(experiment), Seen::Failed(_) | Seen::Broken(_));
         let challenge = |t: &Trial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
-        let treated = |t: &Trial| {
-            matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen)
-        };
+        let treated =
+            |t: &Trial| matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen);
         let negative = |t: &Trial| t.arm == ArmKind::Negative;
         let record = match (verdict.status, verdict.evidence) {
             (VerdictStatus::Rejected, _) => find(&refused),

@@ -122,7 +122,7 @@ pub fn unanswered(trials: &[Trial]) -> bool {
 }
 
 /// What the trials of `STRICTNESS` and of `CHANNEL` say.
-pub fn facts(confidence: f64, trials: &[Trial], channel: &[Trial]) -> Facts {
+pub fn facts(confidence: f64, seed: u64, trials: &[Trial], channel: &[Trial]) -> Facts {
     let of = |n: u8| trials.iter().find(|t| t.arm == ArmKind::Challenge(n));
     let both = of(TOP_AND_BLOCK).filter(|t| t.message().is_some());
     let answer = |n: u8| match both.filter(|_| n != TOOL).or(of(n)).and_then(|t| t.steps.last()) {
@@ -140,6 +140,8 @@ pub fn facts(confidence: f64, trials: &[Trial], channel: &[Trial]) -> Facts {
         confidence,
         strictness: Strictness { top_level: answer(TOP), tool: answer(TOOL), block: answer(BLOCK) },
         model_reads: channel.iter().any(reads),
+        seed,
+        least: 1,
         unsteady: false,
         meter_trusted: ![TOP, BLOCK, TOP_AND_BLOCK].into_iter().any(|n| counts_unread(of(n))),
     }

@@ -244,8 +244,10 @@ impl<E: Endpoint> Runner<'_, E> {
         let go_on = |(row, trials): (usize, Vec<Trial>)| async move {
             (row, self.row(&rows[row].experiment, trials, facts).await)
         };
-        let mut ended: Vec<_> =
-            stream::iter(begun.into_iter().map(go_on)).buffer_unordered(self.options.concurrency.max(1)).collect().await;
+        let mut ended: Vec<_> = stream::iter(begun.into_iter().map(go_on))
+            .buffer_unordered(self.options.concurrency.max(1))
+            .collect()
+            .await;
         ended.sort_by_key(|(row, _)| *row);
         ended
     }
@@ -283,7 +285,7 @@ impl<E: Endpoint> Runner<'_, E> {
             trials.push(self.simple_trial(probe, &[&asks], key).await?);
         }
         trials.first()?.message()?;
-        Some(probes::facts(self.options.confidence, &trials, channel))
+        Some(probes::facts(self.options.confidence, self.options.seed, &trials, channel))
     }
 
     /// One trial of a row; `None` when the run is over before it is done.
@@ -310,7 +312,8 @@ impl<E: Endpoint> Runner<'_, E> {
         let mut exchanges = Vec::new();
         for step in 1..=repeat {
             let id = if repeat > 1 { format!("{owner}/{step}") } else { owner.clone() };
-            let exchange = self.send_shared((template.clone(), self.channel, key.trial, step), &id, &built.request).await?;
+            let exchange =
+                self.send_shared((template.clone(), self.channel, key.trial, step), &id, &built.request).await?;
             let shows = |effect: &Predicate| matches!(read(&exchange), Reading::Message(m) if effect::holds(effect, &m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);
             exchanges.push(exchange);

@@ -4,7 +4,6 @@
 use super::arms;
 use super::decide::{Facts, Step, Try, combine, decided, inconclusive, rejected};
 use super::effect::holds;
-use super::effect_rule::STEADY_TRIALS;
 use super::recording::ArmKind;
 use super::trial::{Seen, Trial};
 use super::undecided::Undecided;
@@ -80,7 +79,7 @@ fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Optio
         (Some(_), _) => vec![None],
         (None, false) => experiment.variants.keys().map(|k| Some(k.as_str())).collect(),
     };
-    let wanted = if facts.unsteady { STEADY_TRIALS as usize } else { 1 };
+    let wanted = facts.least(experiment.id()) as usize;
     let mut verdicts = Vec::new();
     for name in names {
         let tried: Vec<&Trial> =
@@ -95,16 +94,13 @@ fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Optio
             (Some(Seen::Failed(why)), _) => {
                 inconclusive(Undecided::TreatmentFailed, format!("with the field no answer came: {why}"))
             }
-            (Some(Seen::Broken(why)), _) => {
-                inconclusive(Undecided::BrokenAnswer, format!("with the field: {why}"))
-            }
+            (Some(Seen::Broken(why)), _) => inconclusive(Undecided::BrokenAnswer, format!("with the field: {why}")),
             (Some(_), Some(refusal)) if tried.iter().any(|t| accepted(experiment, t)) => inconclusive(
                 Undecided::Unsteady,
                 format!("the same request was refused and accepted (HTTP {}: {})", refusal.status, refusal.message),
             ),
             (Some(_), Some(refusal)) => {
-                let named =
-                    super::decide::names(&refusal.message, experiment.id()) || experiment.about_credentials;
+                let named = super::decide::names(&refusal.message, experiment.id()) || experiment.about_credentials;
                 if !(named && arms::negative_is_plain(experiment, name))
                     && let Some(step) = control(experiment, trials)
                 {
@@ -153,7 +149,11 @@ fn challenged<'a>(experiment: &Experiment, index: usize, trial: &'a Trial) -> Ch
         Seen::Refused(refusal) => {
             let text = refusal.message.to_lowercase();
             let about_value = because.iter().any(|words| text.contains(&words.to_lowercase()));
-            if about_value && !says_unknown(&text) { Challenged::Refused(refusal) } else { Challenged::RefusedOtherwise(refusal) }
+            if about_value && !says_unknown(&text) {
+                Challenged::Refused(refusal)
+            } else {
+                Challenged::RefusedOtherwise(refusal)
+            }
         }
         Seen::Failed(why) | Seen::Broken(why) => Challenged::Failed(why),
         Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => Challenged::Accepted(trial),
@@ -172,19 +172,24 @@ pub(super) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Fact
             Some(_) => {}
         }
     }
-    let wanted = if facts.unsteady { STEADY_TRIALS as usize } else { 1 };
     let mut taken: Vec<(usize, &Trial)> = Vec::new();
     let mut failed = None;
+    let outcomes = |index: usize| {
+        let arm = ArmKind::Challenge(index as u8);
+        trials.iter().filter(move |t| t.arm == arm).map(move |t| challenged(experiment, index, t))
+    };
+    let all = || (0..experiment.challenge.len()).flat_map(outcomes);
+    // Values of which one is taken and another refused may be two kinds of answer to one question: they are asked again.
+    let disagree =
+        all().any(|c| matches!(c, Challenged::Accepted(_))) && all().any(|c| matches!(c, Challenged::Refused(_)));
+    let wanted = if disagree { facts.surer() } else { facts.clone() }.least(experiment.id()) as usize;
     for index in 0..experiment.challenge.len() {
         let arm = ArmKind::Challenge(index as u8);
         let tried: Vec<&Trial> = trials.iter().filter(|t| t.arm == arm).collect();
-        let ended: Vec<Challenged<'_>> = tried.iter().map(|t| challenged(experiment, index, t)).collect();
+        let ended: Vec<Challenged<'_>> = outcomes(index).collect();
         let refused = ended.iter().any(|c| matches!(c, Challenged::Refused(_) | Challenged::RefusedOtherwise(_)));
         if refused && ended.iter().any(|c| matches!(c, Challenged::Accepted(_))) {
-            return Step::Done(inconclusive(
-                Undecided::Unsteady,
-                "the same impossible value was refused and accepted",
-            ));
+            return Step::Done(inconclusive(Undecided::Unsteady, "the same impossible value was refused and accepted"));
         }
         if tried.len() < wanted {
             return Step::Try(Try { variant: None, arm });

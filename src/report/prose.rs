@@ -34,8 +34,7 @@ pub(super) fn limits(limits: &Limits) -> Vec<String> {
 }
 
 /// What is said of an endpoint that treats equal requests unequally.
-pub(super) const UNSTEADY: &str =
-    "equal requests are treated unequally (several unequal servers behind one address?); each verdict rests on many trials";
+pub(super) const UNSTEADY: &str = "equal requests are treated unequally (several unequal servers behind one address?); each verdict rests on many trials";
 
 /// What the endpoint does with invented keys.
 pub(super) fn strictness(strictness: &Strictness) -> String {

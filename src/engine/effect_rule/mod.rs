@@ -31,9 +31,6 @@ const NEGATIVE_LEAST: u32 = 3;
 const NEGATIVE_LIMIT: u32 = 8;
 /// Answers each way that show of an arm that the endpoint treats equal requests unequally.
 const EACH_WAY: u32 = 3;
-/// Trials of each arm that decides, once a run has shown that the endpoint treats equal requests unequally: one of two
-/// back ends, picked at random, is missed by that many with a probability below one in a hundred.
-pub(super) const STEADY_TRIALS: u32 = 8;
 /// What the meter's word adds to the evidence: it is taken to be wrong once in a hundred times.
 const METER_ODDS: f64 = 99.0;
 
@@ -115,6 +112,11 @@ impl<'a> Rule<'a> {
         self.weighed().unwrap_or_else(|| self.more())
     }
 
+    /// Trials that an arm must have before it decides.
+    fn least(&self) -> u32 {
+        self.facts.least(self.experiment.id())
+    }
+
     /// True where the effect does not prove by itself that the field was read.
     fn may_show_by_itself(&self) -> bool {
         match self.experiment.by_chance {
@@ -165,11 +167,7 @@ impl<'a> Rule<'a> {
         let (t, p) = (self.treatment.counts, self.positive.counts);
         let log = self.accounts().log_factor(t);
         let meter = self.meter();
-        let least = match self.experiment.by_chance {
-            _ if self.facts.unsteady => STEADY_TRIALS,
-            Chance::Never | Chance::Rare | Chance::OneIn(_) => 1,
-            Chance::Possible => 2,
-        };
+        let least = self.least().max(1 + u32::from(self.experiment.by_chance == Chance::Possible));
         let certain = self.experiment.by_chance == Chance::Never;
         let enforced = self.experiment.contrary.is_some();
         let could = enforced || p.shows > 0;
@@ -177,7 +175,7 @@ impl<'a> Rule<'a> {
         // passes over it passes over always, unless the effect shows by itself now and then.
         let broken = enforced && t.fails > 0;
         let obeyed = enforced && t.shows > 0 && self.negative.counts.shows == 0;
-        if self.facts.unsteady
+        if self.treatment.counts.fails > 0
             && let Some(verdict) = self.both_ways()
         {
             return Some(Step::Done(verdict));
@@ -278,10 +276,16 @@ impl<'a> Rule<'a> {
         let unlike = self.facts.unsteady && t.shows > 0 && t.fails > 0 && p.shows >= EACH_WAY && p.fails == 0;
         let mixed = t.shows >= EACH_WAY && t.fails >= EACH_WAY && n.shows == 0 && n.fails >= EACH_WAY;
         let certain = self.experiment.by_chance == Chance::Never && t.shows > 0 && t.fails > 0;
-        (enforced && mixed || certain && n.shows == 0 || unlike).then(|| {
+        // Where one answer shows the effect, the content arrived; where the meter stands still, it did not.
+        let arrived_and_not = t.shows > 0 && self.any_flat();
+        (enforced && mixed || certain && n.shows == 0 || unlike || arrived_and_not).then(|| {
             inconclusive(
                 Undecided::Unsteady,
-                format!("the field is honoured in {} of {} answers, and passed over in the others", t.shows, t.trials()),
+                format!(
+                    "the field is honoured in {} of {} answers, and passed over in the others",
+                    t.shows,
+                    t.trials()
+                ),
             )
         })
     }
@@ -329,7 +333,7 @@ impl<'a> Rule<'a> {
             Chance::Never => 2,
             Chance::Rare | Chance::OneIn(_) | Chance::Possible => 5,
         };
-        let enough = if self.facts.unsteady { enough.max(STEADY_TRIALS) } else { enough };
+        let enough = enough.max(self.least());
         if t.shows > 0 || t.fails < enough {
             return if self.treatment.answered() >= TRIAL_LIMIT {
                 Step::Done(inconclusive(

@@ -6,7 +6,7 @@ use super::super::effect::holds;
 use super::super::recording::ArmKind;
 use super::super::trial::Seen;
 use super::super::undecided::Undecided;
-use super::{Rule, STEADY_TRIALS, VOID_LIMIT, void};
+use super::{Rule, VOID_LIMIT, void};
 use crate::case::VerdictStatus;
 use crate::report::results::{Evidence, Verdict};
 use crate::wire::message::{Reading, Refusal};
@@ -45,10 +45,7 @@ impl Rule<'_> {
         }
         if let Some(why) = &t.failed {
             return Some(self.control().unwrap_or_else(|| {
-                Step::Done(inconclusive(
-                    Undecided::TreatmentFailed,
-                    format!("with the field no answer came: {why}"),
-                ))
+                Step::Done(inconclusive(Undecided::TreatmentFailed, format!("with the field no answer came: {why}")))
             }));
         }
         if let Some(why) = &t.broken {
@@ -90,7 +87,7 @@ impl Rule<'_> {
             return step;
         }
         // One that does not say what it is about is asked for twice.
-        let wanted = if self.facts.unsteady { STEADY_TRIALS } else { 1 + u32::from(!named) };
+        let wanted = self.least().max(1 + u32::from(!named));
         if (self.treatment.refused.len() as u32) < wanted {
             return self.send(ArmKind::Treatment);
         }

@@ -3,14 +3,20 @@
 use super::super::decide::{Step, decided};
 use super::super::meter::{Meter, read_meter};
 use super::super::recording::ArmKind;
-use super::super::trial::Trial;
+use super::super::trial::{Seen, Trial};
 use super::Rule;
 use crate::case::VerdictStatus;
 use crate::report::results::{Evidence, Verdict};
+use crate::wire::message::Message;
 
 impl Rule<'_> {
     /// What the meter shows, where it can be read: it needs an answer of each arm.
     pub(super) fn meter(&self) -> Option<Meter> {
+        let mine = |t: &&Trial| t.arm == ArmKind::Treatment && t.variant.as_deref() == self.variant;
+        self.meter_with(self.trials.iter().filter(mine).find_map(Trial::message))
+    }
+
+    fn meter_with(&self, treatment: Option<&Message>) -> Option<Meter> {
         let own = self.variant.and_then(|name| self.experiment.variants.get(name));
         let negative_of = own.filter(|v| v.negative.is_some()).and(self.variant);
         let positive_of = own.filter(|v| v.positive.is_some()).and(self.variant);
@@ -23,9 +29,20 @@ impl Rule<'_> {
         read_meter(
             self.experiment.meter?,
             of(ArmKind::Negative, negative_of)?,
-            of(ArmKind::Treatment, self.variant)?,
+            treatment?,
             of(ArmKind::Positive, positive_of)?,
         )
+    }
+
+    /// True where some answer with the field does not show the effect, and the meter says that nothing arrived.
+    pub(super) fn any_flat(&self) -> bool {
+        let mine = |t: &&Trial| t.arm == ArmKind::Treatment && t.variant.as_deref() == self.variant;
+        self.facts.meter_trusted
+            && self
+                .trials
+                .iter()
+                .filter(mine)
+                .any(|t| t.seen(self.experiment) == Seen::Absent && self.meter_with(t.message()) == Some(Meter::Flat))
     }
 
     /// The arm without the field, where only it is missing for the meter to be read.
