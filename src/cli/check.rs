@@ -22,7 +22,7 @@ const MARKDOWN_FILE: &str = "check.md";
 /// may follow. Needs no network and no key.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  fieldtest check\n  fieldtest check --cases my-cases --select 'my.*'\n  \
-                        fieldtest check --format json > check.json\n  fieldtest check --cases my-cases --no-proof\n\n\
+                        fieldtest check --format json --out out\n  fieldtest check --cases my-cases --no-proof\n\n\
                         Exit codes: 0 every row can fail; 1 a row has no such proof; 2 usage or case files")]
 pub struct CheckArgs {
     #[command(flatten)]
