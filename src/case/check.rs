@@ -181,7 +181,8 @@ fn texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
     for (_, a) in arms(e) {
         arm(a, visit);
     }
-    for p in [&e.effect, &e.contrary, &e.trace].into_iter().flatten() {
+    let asked = e.spread.as_ref().and_then(|s| s.answers.as_ref());
+    for p in [&e.effect, &e.contrary, &e.trace].into_iter().flatten().chain(asked) {
         predicate(p, visit);
     }
     e.partial.iter().for_each(|p| predicate(&p.when, visit));
@@ -217,7 +218,7 @@ fn value(v: &Value, visit: &mut dyn FnMut(&str)) {
 fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
     // Destructured without `..`, so that a new test cannot be forgotten here.
     let Predicate { text, thinking, stop_reason, stop_sequence, blocks: _, call, usage: _, streamed: _, any, not } = p;
-    for TextTest { contains, lacks, words: _ } in text.iter().chain(thinking) {
+    for TextTest { contains, lacks, words: _, digits: _ } in text.iter().chain(thinking) {
         contains.iter().chain(lacks).for_each(|t| visit(t));
     }
     stop_reason.iter().chain(stop_sequence).for_each(|t| visit(t));

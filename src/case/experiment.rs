@@ -300,6 +300,9 @@ pub struct Genuine {
 pub struct Spread {
     /// The field at a value under which an honouring endpoint always answers alike.
     pub narrow: Arm,
+    /// True of an answer to the question. Other answers are about something else, and are not compared.
+    #[serde(default)]
+    pub answers: Option<Predicate>,
     /// Laid under both samples when answers do not vary without it.
     #[serde(default)]
     pub widen: Option<Arm>,

@@ -70,6 +70,9 @@ pub struct TextTest {
     /// How many words it has; a word is at least one token.
     #[serde(default)]
     pub words: Option<Count>,
+    /// How many digits it has.
+    #[serde(default)]
+    pub digits: Option<Count>,
 }
 
 /// A test of a tool call.

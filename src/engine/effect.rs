@@ -32,6 +32,7 @@ fn text_holds(test: &TextTest, text: &str, values: &BTreeMap<String, String>) ->
     test.contains.iter().all(there)
         && !test.lacks.iter().any(there)
         && test.words.is_none_or(|count| count.admits(text.split_whitespace().count() as u64))
+        && test.digits.is_none_or(|count| count.admits(text.chars().filter(char::is_ascii_digit).count() as u64))
 }
 
 /// True when `wanted` stands in `text`, word by word: case and punctuation do not matter, word borders do. A longer

@@ -110,6 +110,9 @@ pub fn channel(trials: &[Trial]) -> Result<Channel, ArmKind> {
         Err(ArmKind::Treatment)
     } else if blocks < CHANNEL_TRIALS {
         Err(ArmKind::Positive)
+    } else if refused && of(ArmKind::Positive).any(|t| t.message().is_some()) {
+        // Nothing was seen to be read, but blocks at least are taken.
+        Ok(Channel::Blocks)
     } else {
         Ok(Channel::String)
     }

@@ -9,11 +9,12 @@
 use std::collections::BTreeMap;
 
 use super::decide::{Facts, Step, Try, decided, inconclusive, rejected};
+use super::effect::holds;
 use super::effect_rule::VOID_LIMIT;
 use super::recording::ArmKind;
 use super::trial::{Seen, Trial, void};
 use super::undecided::Undecided;
-use crate::case::{Experiment, Spread, VerdictStatus};
+use crate::case::{Experiment, Predicate, Spread, VerdictStatus};
 use crate::report::results::Evidence;
 
 /// A point at which the evidence is looked at.
@@ -41,7 +42,7 @@ const AGREEMENT: f64 = 0.75;
 
 /// What comes next for a row that is decided by two samples.
 pub(super) fn next(experiment: &Experiment, spread: &Spread, trials: &[Trial], facts: &Facts) -> Step {
-    let plain = Samples::take(trials, ArmKind::Negative, ArmKind::Narrow);
+    let plain = Samples::take(trials, ArmKind::Negative, ArmKind::Narrow, spread.answers.as_ref());
     if let Some(step) = plain.problem(experiment, facts) {
         return step;
     }
@@ -50,7 +51,7 @@ pub(super) fn next(experiment: &Experiment, spread: &Spread, trials: &[Trial], f
     let (samples, added) = if varied || spread.widen.is_none() {
         (plain, false)
     } else {
-        (Samples::take(trials, ArmKind::Wide, ArmKind::NarrowWide), true)
+        (Samples::take(trials, ArmKind::Wide, ArmKind::NarrowWide, spread.answers.as_ref()), true)
     };
     if added {
         if let Some(why) = samples.refusal(experiment) {
@@ -77,17 +78,16 @@ struct Samples<'a> {
 }
 
 impl<'a> Samples<'a> {
-    fn take(trials: &'a [Trial], wide_arm: ArmKind, narrow_arm: ArmKind) -> Self {
+    fn take(trials: &'a [Trial], wide_arm: ArmKind, narrow_arm: ArmKind, asked: Option<&Predicate>) -> Self {
         let of = |arm| trials.iter().filter(|t| t.arm == arm).collect::<Vec<_>>();
+        let (wide_trials, narrow_trials) = (of(wide_arm), of(narrow_arm));
         let answers = |trials: &[&Trial]| {
-            trials
-                .iter()
-                .filter_map(|t| t.message())
-                .filter(|m| void(m).is_none())
-                .map(|m| m.text().split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
+            let to_the_point = trials.iter().filter_map(|t| t.message().map(|m| (m, &t.values)));
+            to_the_point
+                .filter(|(m, values)| void(m).is_none() && asked.is_none_or(|asked| holds(asked, m, values)))
+                .map(|(m, _)| m.text().split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
                 .collect::<Vec<_>>()
         };
-        let (wide_trials, narrow_trials) = (of(wide_arm), of(narrow_arm));
         Self {
             wide: answers(&wide_trials),
             narrow: answers(&narrow_trials),
@@ -134,8 +134,11 @@ impl<'a> Samples<'a> {
             }
         }
         for (trials, answers) in [(&self.wide_trials, &self.wide), (&self.narrow_trials, &self.narrow)] {
-            if trials.len() - answers.len() > VOID_LIMIT as usize {
-                return Some(Step::Done(inconclusive(Undecided::VoidTrials, "too many answers are empty")));
+            if trials.len() - answers.len() > VOID_LIMIT as usize + answers.len() {
+                return Some(Step::Done(inconclusive(
+                    Undecided::VoidTrials,
+                    "too many answers are empty, or about something else",
+                )));
             }
         }
         None

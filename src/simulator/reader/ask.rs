@@ -82,6 +82,11 @@ pub(super) fn is_random(ask: &str) -> bool {
     has(&words(ask), &["random", "randomly"])
 }
 
+/// The ask wants a number.
+pub(super) fn wants_number(ask: &str) -> bool {
+    has(&words(ask), &["number", "numbers"])
+}
+
 /// The ask wants a yes or no on whether something worked: true when yes stands for success.
 pub(super) fn is_about_success(ask: &str) -> Option<bool> {
     let words = words(ask);

@@ -83,7 +83,8 @@ fn answer(view: &View, draws: &mut Draws) -> String {
         return seen.and_then(|picture| picture.colour).or_else(told).unwrap_or("I see no image.").to_owned();
     }
     if ask::is_random(question) {
-        return sample::word(view.sampling, draws).to_owned();
+        let (number, word) = sample::random(view.sampling, draws);
+        return if ask::wants_number(question) { format!("{number}, {word}") } else { word.to_owned() };
     }
     if ask::wants_failed(question) {
         return failed(&view.pieces);

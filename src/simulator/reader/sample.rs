@@ -11,10 +11,14 @@ const WORDS: [&str; 40] = [
     "ginger", "hammock", "island", "jasmine", "kettle", "lemon", "nectar",
 ];
 
-/// A word, drawn.
-pub(super) fn word(sampling: Sampling, draws: &mut Draws) -> &'static str {
-    WORDS[draw(&weights(sampling), draws)]
+/// What comes to the model's mind: a word, and the six digits that it goes with.
+pub(super) fn random(sampling: Sampling, draws: &mut Draws) -> (u32, &'static str) {
+    let at = draw(&weights(sampling), draws);
+    (SPREAD * (at as u32 + 1) % 900_000 + 100_000, WORDS[at])
 }
+
+/// Sets the numbers apart.
+const SPREAD: u32 = 371_423;
 
 /// The probabilities of the words, the likeliest first, before they are brought to a sum of one.
 fn weights(sampling: Sampling) -> Vec<f64> {
@@ -57,7 +61,7 @@ mod tests {
 
     fn distinct(sampling: Sampling) -> usize {
         let mut draws = Draws::new(7);
-        (0..200).map(|_| word(sampling, &mut draws)).collect::<BTreeSet<_>>().len()
+        (0..200).map(|_| random(sampling, &mut draws)).collect::<BTreeSet<_>>().len()
     }
 
     #[test]

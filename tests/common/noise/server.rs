@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::case::{ClaimStatus, Target, VerdictStatus};
+use fieldtest::case::{ClaimStatus, Combine, Target, VerdictStatus};
 use fieldtest::simulator::{Behaviour, Knobs};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -130,7 +130,14 @@ fn draw_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimSta
 }
 
 fn are_related(one: &str, other: &str) -> bool {
-    works_through(one, other) || works_through(other, one)
+    works_through(one, other) || works_through(other, one) || show_one_row(one, other)
+}
+
+/// Whether both show one row that any of them is enough for: with all of them gone there is nothing to see of it.
+fn show_one_row(one: &str, other: &str) -> bool {
+    let through = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.through);
+    let any = |row: &String| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == Combine::Any);
+    through(one).iter().any(|common| any(common) && through(other).contains(common))
 }
 
 /// Whether an experiment works through a row, directly or by way of others.
