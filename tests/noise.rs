@@ -53,7 +53,9 @@ fn verdicts_stay_true_under_noise() {
     let wrong: usize = canary.iter().map(|tally| tally.wrong.len()).sum();
     assert!(wrong > 0, "verdicts that nobody was sure of, and none is wrong: whoever looks is blind");
     let owned_up: f64 = canary.iter().map(|tally| tally.owned_up).sum();
-    assert!(wrong as f64 <= owned_up, "{wrong} wrong, where {owned_up} were owned up to");
+    // A sum of chances: what is seen of it spreads by its root.
+    let at_most = owned_up + 3.0 * owned_up.sqrt();
+    assert!(wrong as f64 <= at_most, "{wrong} wrong, where {owned_up} were owned up to");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
