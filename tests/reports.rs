@@ -122,6 +122,29 @@ fn the_published_reports_are_what_a_bare_run_makes() {
     assert!(stale.is_empty(), "UPDATE=1 cargo test --test reports\n{}", stale.join("\n"));
 }
 
+/// What a run of the bundled tables may cost: requests for each row, on average over seeds, and input tokens.
+const REQUESTS_A_ROW: f64 = 2.2;
+const INPUT_TOKENS: u64 = 60_000;
+
+#[test]
+fn an_obedient_endpoint_is_cheap_to_decide() {
+    let (mut requests, mut rows) = ([0, 0], [0, 0]);
+    for seed in ["1", "2", "3", "4", "5"] {
+        let made = run(&["--seed", seed], 0);
+        for (target, file) in RESULTS.into_iter().enumerate() {
+            let results: Value = serde_json::from_str(&text(made.path(), file)).unwrap();
+            let tokens = results["totals"]["input_tokens"].as_u64().unwrap();
+            assert!(tokens < INPUT_TOKENS, "{file}, seed {seed}: {tokens} input tokens");
+            requests[target] += results["totals"]["requests"].as_u64().unwrap();
+            rows[target] += results["rows"].as_array().unwrap().len() as u64;
+        }
+    }
+    for (file, (requests, rows)) in RESULTS.into_iter().zip(requests.into_iter().zip(rows)) {
+        let a_row = requests as f64 / rows as f64;
+        assert!(a_row <= REQUESTS_A_ROW, "{file}: {a_row:.2} requests a row");
+    }
+}
+
 #[test]
 fn what_is_settled_is_times_and_ids_alone() {
     let made =
