@@ -45,6 +45,11 @@ pub struct Predicate {
 }
 
 impl Predicate {
+    /// True when no answer can pass that counts nothing in `usage`.
+    pub fn needs_usage(&self) -> bool {
+        !self.usage.is_empty() || (!self.any.is_empty() && self.any.iter().all(Self::needs_usage))
+    }
+
     /// True when no answer can pass that does not hold something that was drawn for the trial.
     pub fn needs_drawn(&self) -> bool {
         let drawn = |text: &String| pieces(text).iter().any(|piece| matches!(piece, Piece::Variable(_)));

@@ -79,8 +79,8 @@ pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
     format!("{:016x}", fnv1a(&format!("{:?} {changes:?}", conversation(experiment, layers))))
 }
 
-/// True when the request without the field is a plain conversation in words, as the run's first requests are. It is
-/// then known to be accepted, and need not be sent to tell whose fault a refusal is.
+/// True when the request without the field is one turn in words, as the run's first requests are. It is then known to
+/// be accepted, and need not be sent to tell whose fault a refusal is.
 pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
     let layers = layers(experiment, variant, ArmKind::Negative);
     let bare =
@@ -93,7 +93,8 @@ pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool
         content => content.is_string(),
     };
     layers.iter().all(bare)
-        && conversation(experiment, &layers).iter().all(|turn| match turn {
-            Turn::User(content) | Turn::Assistant(content) => in_words(content),
-        })
+        && match conversation(experiment, &layers).as_slice() {
+            [Turn::User(content)] => in_words(content),
+            _ => false,
+        }
 }

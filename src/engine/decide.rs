@@ -74,7 +74,21 @@ pub struct Try {
 }
 
 /// Looks at all trials of a row so far, and says what comes next.
+///
+/// A verdict that the row cannot have is none: what led to it has another reason than the field.
 pub fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
+    match by_rule(experiment, trials, facts) {
+        Step::Done(verdict) if verdict.status.is_decided() && !experiment.statuses.contains(&verdict.status) => {
+            Step::Done(inconclusive(
+                Undecided::NoVerdict,
+                format!("this row cannot be {}, and yet: {}", verdict.status, verdict.reason),
+            ))
+        }
+        step => step,
+    }
+}
+
+fn by_rule(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
     if let Some(spread) = &experiment.spread {
         return spread::next(experiment, spread, trials, facts);
     }

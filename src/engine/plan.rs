@@ -135,14 +135,18 @@ fn range(experiment: &Experiment, variant: Option<&str>, arm: ArmKind) -> (u64, 
     if experiment.effect.is_none() {
         return match arm {
             ArmKind::Screen | ArmKind::ScreenChallenge => (1, 1),
-            ArmKind::Treatment => (least(1), 2),
-            ArmKind::Challenge(0) if experiment.treatment.is_none() && experiment.variants.is_empty() => (least(1), 1),
+            ArmKind::Treatment => (least(1), limit),
+            ArmKind::Challenge(0) if experiment.treatment.is_none() && experiment.variants.is_empty() => {
+                (least(1), limit)
+            }
+            ArmKind::Challenge(_) => (0, limit),
             _ => (0, 1),
         };
     }
     match arm {
         ArmKind::Screen => (1, repeat),
-        ArmKind::ScreenChallenge | ArmKind::Challenge(_) => (0, 1),
+        ArmKind::ScreenChallenge => (0, 1),
+        ArmKind::Challenge(_) => (0, limit),
         ArmKind::Treatment => (least(1), limit * repeat),
         ArmKind::Genuine => (0, 2),
         ArmKind::Negative => (0, 8 * repeat),

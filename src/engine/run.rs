@@ -21,7 +21,7 @@ use super::trial::Trial;
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
 use crate::client::Endpoint;
 use crate::report::results::Verdict;
-use crate::wire::exchange::{Exchange, Request};
+use crate::wire::exchange::{Credential, Exchange, Request};
 use crate::wire::message::{Reading, read};
 
 /// What a run is told.
@@ -100,8 +100,9 @@ pub struct Finished {
     pub channel: Channel,
 }
 
-/// Requests in a row without an answer, each after its retries, that show that the endpoint is gone. Waiting for the
-/// time-out of every row that is left would tell nothing more.
+/// Requests in a row without an answer, each after its retries, or with a credential that is no longer taken, after
+/// which the plainest request is asked once more. Where that brings no message either, the endpoint is gone, and
+/// waiting for the time-out of every row that is left would tell nothing more.
 const GIVE_UP: u64 = 8;
 
 /// Runs the rows against an endpoint.
@@ -120,6 +121,7 @@ pub async fn run<'a, E: Endpoint>(
         shared: Mutex::default(),
         owners: HashMap::new(),
         lost: AtomicU64::new(0),
+        gone: AtomicBool::new(false),
         channel: Channel::String,
         spent: Spent::default(),
     };
@@ -156,7 +158,7 @@ pub async fn run<'a, E: Endpoint>(
     }
     let ended = if stop.is_stopped() {
         Ended::Interrupted
-    } else if runner.lost.load(Ordering::Relaxed) >= GIVE_UP {
+    } else if runner.gone.load(Ordering::Relaxed) {
         Ended::Lost
     } else if runner.spent.denied.into_inner() {
         Ended::Budget
@@ -224,6 +226,8 @@ struct Runner<'a, E> {
     owners: HashMap<String, String>,
     /// Requests in a row that brought no answer.
     lost: AtomicU64,
+    /// The plainest request brought no message either.
+    gone: AtomicBool,
     channel: Channel,
     spent: Spent,
 }
@@ -373,7 +377,7 @@ impl<E: Endpoint> Runner<'_, E> {
         if self.stop.is_stopped() {
             return None;
         }
-        if self.lost.load(Ordering::Relaxed) >= GIVE_UP {
+        if self.gone.load(Ordering::Relaxed) {
             return None;
         }
         if self.spent.exceeded(&self.options.budget) {
@@ -386,14 +390,37 @@ impl<E: Endpoint> Runner<'_, E> {
             () = self.stop.stopped() => return None,
         };
         let reading = read(&exchange);
-        match reading {
-            Reading::Failed(_) => _ = self.lost.fetch_add(1, Ordering::Relaxed),
-            // Once given up, it stays given up: an answer that comes late changes nothing of what was not sent.
-            _ if self.lost.load(Ordering::Relaxed) >= GIVE_UP => {}
-            _ => self.lost.store(0, Ordering::Relaxed),
-        }
         self.spent.add(&reading);
         self.tell(Event::Exchange(&exchange));
+        let barred = exchange.request.credential == Credential::Target
+            && matches!(&reading, Reading::Refused(r) if matches!(r.status, 401 | 403));
+        if barred || matches!(reading, Reading::Failed(_)) {
+            if (self.lost.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(GIVE_UP) {
+                self.is_there().await;
+            }
+        } else {
+            self.lost.store(0, Ordering::Relaxed);
+        }
         Some(exchange)
+    }
+
+    /// Asks the plainest thing once more: what fails may be one kind of request, and not the endpoint.
+    async fn is_there(&self) {
+        let probe = probes::experiment();
+        let draw = Draw::new(self.options.seed, "probe.there");
+        let asks = probes::plain_arm();
+        let request = self.build(&probe, &[&asks], &draw, None).request;
+        let before = self.spent.requests.fetch_add(1, Ordering::Relaxed);
+        let id = format!("probe.there/{before}");
+        let exchange = tokio::select! {
+            exchange = self.endpoint.send(&id, request) => exchange,
+            () = self.stop.stopped() => return,
+        };
+        let reading = read(&exchange);
+        self.spent.add(&reading);
+        if !matches!(reading, Reading::Message(_)) {
+            self.gone.store(true, Ordering::Relaxed);
+        }
+        self.tell(Event::Exchange(&exchange));
     }
 }

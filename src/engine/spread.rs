@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{Facts, Step, Try, decided, inconclusive, rejected};
+use super::decide::{Facts, Step, Try, decided, inconclusive, names, rejected};
 use super::effect::holds;
 use super::effect_rule::VOID_LIMIT;
 use super::recording::ArmKind;
@@ -115,8 +115,16 @@ impl<'a> Samples<'a> {
             let treated = failed == Undecided::TreatmentFailed;
             for trial in trials {
                 match trial.seen(experiment) {
-                    Seen::Refused(r) if treated && trials.len() == 1 => {
-                        return Some(Step::Done(rejected(experiment.id(), r, facts)));
+                    Seen::Refused(r)
+                        if treated && trials.iter().all(|t| matches!(t.seen(experiment), Seen::Refused(_))) =>
+                    {
+                        let named = names(&r.message, experiment.id());
+                        let wanted = facts.least(experiment.id()).max(1 + u32::from(!named));
+                        return Some(if (trials.len() as u32) < wanted {
+                            send(arm)
+                        } else {
+                            Step::Done(rejected(experiment.id(), r, facts))
+                        });
                     }
                     Seen::Refused(r) => {
                         let why = if treated { Undecided::Unsteady } else { Undecided::NegativeRefused };

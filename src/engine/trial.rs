@@ -92,7 +92,9 @@ impl Trial {
         if cut && experiment.by_chance == Chance::Possible {
             return Seen::Void("the answer was cut at max_tokens before it ended".to_owned());
         }
-        if experiment.contrary.is_some() { Seen::Silent } else { Seen::Absent }
+        // Counters that the endpoint never gives cannot show anything.
+        let uncounted = effect.needs_usage() && messages().all(|m| m.usage.is_empty());
+        if experiment.contrary.is_some() || uncounted { Seen::Silent } else { Seen::Absent }
     }
 }
 
@@ -107,7 +109,9 @@ fn spoken_error(message: &Message) -> Option<String> {
     let start = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let speaks = ["error", "api error", "internal server error", "invalid request", "bad request"];
     let is_word = |rest: &str| !rest.starts_with(char::is_alphanumeric);
-    let spoken = speaks.iter().any(|words| start.strip_prefix(words).is_some_and(is_word));
+    let first = start.split_whitespace().next().unwrap_or_default();
+    let is_name = first.strip_suffix(':').is_some_and(|name| name.ends_with("error") || name.ends_with("exception"));
+    let spoken = is_name || speaks.iter().any(|words| start.strip_prefix(words).is_some_and(is_word));
     spoken.then(|| format!("HTTP 200, but what the assistant says is an error: {}", excerpt(text.trim(), 200)))
 }
 

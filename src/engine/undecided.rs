@@ -31,6 +31,8 @@ pub enum Undecided {
     BoundNotSeen,
     /// An impossible value was refused, in words that do not say whether for the field or for the value.
     RefusalUnclear,
+    /// What was seen amounts to a verdict that this row cannot have.
+    NoVerdict,
     /// Equal requests were treated unequally.
     Unsteady,
     /// Answers were empty, refused by the model, or spent on thinking.
@@ -47,7 +49,7 @@ pub enum Undecided {
 
 impl Undecided {
     /// All of them, for documents and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NegativeRefused,
         Self::NegativeFailed,
         Self::TreatmentFailed,
@@ -62,6 +64,7 @@ impl Undecided {
         Self::ChallengesDisagree,
         Self::BoundNotSeen,
         Self::RefusalUnclear,
+        Self::NoVerdict,
         Self::Unsteady,
         Self::VoidTrials,
         Self::TrialLimit,
@@ -87,6 +90,7 @@ impl Undecided {
             Self::ChallengesDisagree => "challenges-disagree",
             Self::BoundNotSeen => "bound-not-seen",
             Self::RefusalUnclear => "refusal-unclear",
+            Self::NoVerdict => "no-verdict",
             Self::Unsteady => "unsteady",
             Self::VoidTrials => "void-trials",
             Self::TrialLimit => "trial-limit",

@@ -12,7 +12,7 @@ use crate::report::results::{Evidence, Verdict};
 use crate::wire::message::Refusal;
 
 /// Words with which servers say that they do not know a field, as against its value.
-const UNKNOWN: [&str; 12] = [
+const UNKNOWN: [&str; 16] = [
     "not supported",
     "unsupported",
     "unknown field",
@@ -25,6 +25,10 @@ const UNKNOWN: [&str; 12] = [
     "unexpected keyword",
     "additional properties",
     "does not match any",
+    "not enabled",
+    "not available",
+    "field required",
+    "input should be",
 ];
 
 /// What comes next for a row that is decided by validation.
@@ -100,7 +104,8 @@ fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Optio
                 format!("the same request was refused and accepted (HTTP {}: {})", refusal.status, refusal.message),
             ),
             (Some(_), Some(refusal)) => {
-                let named = super::decide::names(&refusal.message, experiment.id()) || experiment.about_credentials;
+                let named = super::decide::names(&refusal.message, experiment.id())
+                    || (experiment.about_credentials && refusal.status == 401);
                 if !(named && arms::negative_is_plain(experiment, name))
                     && let Some(step) = control(experiment, trials)
                 {
@@ -210,6 +215,14 @@ pub(super) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Fact
                 Challenged::Accepted(_) | Challenged::Failed(_) => String::new(),
             };
             match outcome {
+                // A refusal that does not say what it is about is asked for twice, here too.
+                Challenged::Refused(refusal)
+                    if tried.len() < 2
+                        && refusal.status != 401
+                        && !super::decide::names(&refusal.message, experiment.id()) =>
+                {
+                    return Step::Try(Try { variant: None, arm });
+                }
                 Challenged::Refused(_) => {
                     if experiment.about_credentials && !taken.is_empty() {
                         return Step::Done(inconclusive(

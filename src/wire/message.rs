@@ -113,7 +113,9 @@ impl Refusal {
             .into_iter()
             .find_map(|v| match v {
                 Value::String(s) if !s.is_empty() => Some(s.clone()),
-                Value::Array(list) if !list.is_empty() => Some(Value::from(list.clone()).to_string()),
+                Value::Array(list) if !list.is_empty() => {
+                    Some(list.iter().map(without_echo).collect::<Value>().to_string())
+                }
                 _ => None,
             })
             .unwrap_or_else(|| excerpt(&body, 300));
@@ -123,6 +125,16 @@ impl Refusal {
             message: excerpt(&message, 600),
         }
     }
+}
+
+/// An entry of a validation library's list, without the part of the request that it says back: what the request said
+/// is no word of the server's.
+fn without_echo(entry: &Value) -> Value {
+    let mut entry = entry.clone();
+    if let Some(entry) = entry.as_object_mut() {
+        entry.retain(|key, _| key != "input");
+    }
+    entry
 }
 
 /// The beginning of a text on one line, at most `limit` characters, with a mark where it was cut.
@@ -237,7 +249,9 @@ fn read_stream(response: &Response) -> Reading {
             ("message_stop", Some(message)) => {
                 for (block, json) in message.content.iter_mut().zip(&partial_json) {
                     if let (false, Ok(input)) = (json.is_empty(), serde_json::from_str::<Value>(json)) {
-                        block["input"] = input;
+                        if let Some(block) = block.as_object_mut() {
+                            block.insert("input".to_owned(), input);
+                        }
                     }
                 }
                 return Reading::Message(std::mem::take(message));

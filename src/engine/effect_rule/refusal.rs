@@ -4,7 +4,7 @@ use super::super::arms;
 use super::super::decide::{Step, decided, inconclusive, names, rejected};
 use super::super::effect::holds;
 use super::super::recording::ArmKind;
-use super::super::trial::Seen;
+use super::super::trial::{Seen, Trial};
 use super::super::undecided::Undecided;
 use super::{Rule, VOID_LIMIT, void};
 use crate::case::VerdictStatus;
@@ -96,10 +96,23 @@ impl Rule<'_> {
 
     /// The made-up block was refused: does the endpoint take its own?
     fn genuine(&self, refusal: &Refusal) -> Step {
-        let Some(trial) = self.trials.iter().find(|t| t.arm == ArmKind::Genuine) else {
+        let tried: Vec<&Trial> = self.trials.iter().filter(|t| t.arm == ArmKind::Genuine).collect();
+        let Some(trial) = tried.iter().find(|t| t.steps.len() > 1).or(tried.last()).copied() else {
             return self.send(ArmKind::Genuine);
         };
         let handed_back = trial.steps.len() > 1;
+        if !handed_back && !matches!(trial.steps.first(), Some(Reading::Message(_))) {
+            return self.control().unwrap_or_else(|| {
+                Step::Done(inconclusive(
+                    Undecided::TreatmentFailed,
+                    "the made-up block is refused, and the request for the endpoint's own brought no message",
+                ))
+            });
+        }
+        // A model that thinks when it likes gets more than one chance to.
+        if !handed_back && (tried.len() as u32) < VOID_LIMIT {
+            return self.send(ArmKind::Genuine);
+        }
         // The endpoint's own block, accepted, shows that the rest of the request is; else the control must.
         let accepted = handed_back && trial.message().is_some();
         if !accepted && let Some(step) = self.control() {
