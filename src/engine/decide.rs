@@ -39,7 +39,7 @@ const STEADY_TRIALS: u32 = 10;
 const SURE_TRIALS: u32 = 3;
 /// One row in so many, drawn by the run's seed, is asked twice where once would do: an endpoint that treats equal
 /// requests unequally is to be noticed even where no row needs more.
-const SPOT_CHECKS: u64 = 16;
+const SPOT_CHECKS: u64 = 64;
 
 impl Facts {
     /// How many trials of a deciding arm a row needs, where certain evidence would decide it at the first.

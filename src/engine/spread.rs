@@ -30,11 +30,12 @@ struct Look {
 }
 
 /// The looks. Four answers alike among ten are one split in 210, so that an endpoint that obeys is seen to at the
-/// first; four unlike ones prove little of the other kind, which has to wait.
+/// first; where one of the others is the same by chance, at the second. Four unlike ones prove little of the other kind,
+/// which has to wait.
 const LOOKS: [Look; 3] = [
     Look { wide: 6, narrow: 4, supported: 0.5, ignored: 0.0 },
-    Look { wide: 6, narrow: 8, supported: 0.25, ignored: 0.5 },
-    Look { wide: 12, narrow: 12, supported: 0.25, ignored: 0.5 },
+    Look { wide: 6, narrow: 8, supported: 0.35, ignored: 0.5 },
+    Look { wide: 12, narrow: 12, supported: 0.15, ignored: 0.5 },
 ];
 /// The least share of answers that agree under a narrowing value which is honoured. Not 1: real servers are not quite
 /// deterministic at temperature 0, and models do not always do as told.
