@@ -243,7 +243,7 @@ pub struct OutputArgs {
     /// The reports to make.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "terminal,markdown,json")]
     pub format: Vec<Format>,
-    /// Count silent rows, undetermined rows and findings as contradictions.
+    /// Count silent rows, undetermined rows and findings (but for notes) as contradictions.
     #[arg(long)]
     pub strict: bool,
 }
