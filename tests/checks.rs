@@ -12,10 +12,11 @@ use std::fs;
 use fieldtest::engine::judge;
 use fieldtest::engine::recording::Recording;
 use fieldtest::report::results::{Finding, Results, Severity};
+use fieldtest::simulator::{self, Behaviour, Fault};
 use fieldtest::wire::check::{Check, Severity as Degree};
 use fieldtest::wire::exchange::{AttemptResult, Exchange, Response};
 
-use common::{CATALOG, TARGETS, record, repository, simulate, target, update};
+use common::{CATALOG, SHORT_WAIT, Server, TARGETS, record, repository, results_at, simulate, target, update};
 
 #[tokio::test]
 async fn honest_simulations_have_no_findings() {
@@ -86,6 +87,56 @@ async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
     let bare = found(&results, "error.envelope").expect("challenges were refused");
     assert!(bare.count > 0 && !bare.rows.is_empty(), "{bare:?}");
     assert_eq!(results.findings.iter().filter(|f| f.severity != Severity::Note).count(), 1, "{:#?}", results.findings);
+}
+
+/// Rows that bring about a stream, thinking, calls and refusals.
+const ROWS: [&str; 5] = ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
+
+/// What the reference server with one fault is found to do.
+async fn found_with(fault: Fault) -> Vec<String> {
+    let mut behaviour = Behaviour::of(target("anthropic"));
+    behaviour.seed = 1;
+    behaviour.faults = vec![fault];
+    let credential = behaviour.right_credential().to_owned();
+    let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    let server = Server {
+        base_url: running.base_url(),
+        credential,
+        model: target("anthropic").model.clone(),
+        concurrency: 4,
+        first_wait: SHORT_WAIT,
+        retries: 1,
+        seed: 1,
+        confidence: 0.99,
+        rows: ROWS.map(str::to_owned).to_vec(),
+    };
+    results_at(&server, target("anthropic")).await.findings.into_iter().map(|finding| finding.check).collect()
+}
+
+/// Checks that see a fault along with its own.
+fn companions(fault: Fault) -> &'static [&'static str] {
+    match fault.id() {
+        "sse.message-start-missing" => &["sse.event-before-start"],
+        "sse.message-delta-missing" => &["message.stop-reason-missing"],
+        "usage.delta-input-zero" => &["usage.input-zero"],
+        _ => &[],
+    }
+}
+
+#[tokio::test]
+async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its_named_companions() {
+    let mut wrong = Vec::new();
+    for fault in Fault::all() {
+        assert!(Check::ALL.iter().any(|check| check.id() == fault.id()), "no check is named {fault}");
+        let mut found = found_with(fault).await;
+        let mut wanted: Vec<&str> = [&[fault.id()], companions(fault)].concat();
+        found.sort();
+        wanted.sort_unstable();
+        if found != wanted {
+            wrong.push(format!("{fault}: found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 fn page(check: Check) -> String {
