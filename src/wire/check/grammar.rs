@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
+use super::block::Block;
 use super::{Check, Found, error, leak, shown, usage};
-use crate::wire::message::excerpt;
 
 /// The events of a stream, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,38 +51,6 @@ enum State {
     Closing,
     /// `message_stop` or an error came.
     End,
-}
-
-/// A block as far as it came.
-#[derive(Debug)]
-struct Block {
-    kind: String,
-    value: Value,
-    /// The fragments of a call's input.
-    json: String,
-    is_open: bool,
-    is_signed: bool,
-}
-
-impl Block {
-    fn is_call(&self) -> bool {
-        matches!(self.kind.as_str(), "tool_use" | "server_tool_use" | "mcp_tool_use")
-    }
-
-    /// Closes it: a call's fragments become its input. Where there are none, the input is the start's.
-    fn end(&mut self, found: &mut Found) {
-        self.is_open = false;
-        if !self.is_call() || self.json.is_empty() {
-            return;
-        }
-        self.value["input"] = match serde_json::from_str::<Value>(&self.json) {
-            Ok(input @ Value::Object(_)) => input,
-            _ => {
-                found.add(Check::ToolJson, format!("the fragments make {}", excerpt(&self.json, 120)));
-                Value::from(self.json.clone())
-            }
-        };
-    }
 }
 
 /// The machine.
@@ -172,7 +140,7 @@ impl Grammar {
         }
         // Whatever stands there, the deltas need an object to go to.
         let value = if value.is_object() { value } else { json!({}) };
-        let block = Block { kind, value, json: String::new(), is_open: true, is_signed: false };
+        let block = Block::new(kind, value);
         if block.is_call() && block.value["input"].as_object().is_some_and(|i| !i.is_empty()) {
             found.add(Check::ToolInputInStart, format!("input is {}", shown(block.value.get("input"))));
         }
@@ -201,7 +169,7 @@ impl Grammar {
         if !block.is_open {
             found.add(Check::DeltaAfterStop, format!("block {} was stopped before", shown(data.get("index"))));
         }
-        apply(block, &data["delta"], found);
+        block.apply(&data["delta"], found);
     }
 
     fn block_stop(&mut self, data: &Value, found: &mut Found) {
@@ -278,39 +246,4 @@ impl Grammar {
         message["content"] = self.blocks.into_iter().map(|block| block.value).collect();
         Some(message)
     }
-}
-
-/// Applies a delta to its block.
-fn apply(block: &mut Block, delta: &Value, found: &mut Found) {
-    let kind = delta["type"].as_str().unwrap_or_default();
-    let (field, owners): (&str, &[&str]) = match kind {
-        "text_delta" => ("text", &["text"]),
-        "citations_delta" => ("citation", &["text"]),
-        "thinking_delta" => ("thinking", &["thinking"]),
-        "signature_delta" => ("signature", &["thinking"]),
-        "input_json_delta" => ("partial_json", &["tool_use", "server_tool_use", "mcp_tool_use"]),
-        "compaction_delta" => return,
-        "" => return found.add(Check::DeltaShape, format!("delta is {}", shown(Some(delta)))),
-        other => return found.add(Check::DeltaTypeUnknown, format!("delta {other}")),
-    };
-    if !owners.contains(&block.kind.as_str()) {
-        return found.add(Check::DeltaType, format!("{kind} in a block of type {}", block.kind));
-    }
-    if block.is_signed && block.kind == "thinking" {
-        found.add(Check::SignatureOrder, format!("{kind} after the signature"));
-    }
-    if kind == "citations_delta" {
-        return;
-    }
-    let Some(piece) = delta[field].as_str() else {
-        return found.add(Check::DeltaShape, format!("{kind} with {field} {}", shown(delta.get(field))));
-    };
-    match kind {
-        "input_json_delta" => block.json.push_str(piece),
-        _ => match &mut block.value[field] {
-            Value::String(text) => text.push_str(piece),
-            other => *other = Value::from(piece),
-        },
-    }
-    block.is_signed |= kind == "signature_delta";
 }

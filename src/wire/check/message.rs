@@ -34,7 +34,7 @@ const STOP_REASONS: [&str; 8] = [
 ];
 
 /// Blocks of answers that the reference names; those of tools that run at the server end alike.
-const BLOCKS: [&str; 11] = [
+pub(super) const BLOCKS: [&str; 11] = [
     "text",
     "thinking",
     "redacted_thinking",

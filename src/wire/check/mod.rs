@@ -4,6 +4,7 @@
 //! must not know experiments, nor who answered. Additions (unknown keys, events, blocks) are notes: clients are told
 //! to pass over them.
 
+mod block;
 mod catalog;
 mod error;
 mod grammar;

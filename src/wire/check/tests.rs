@@ -209,7 +209,7 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
         ),
         (C::BlockIndex, of_events(|e| e[6]["index"] = 5.into()), &[]),
         (C::BlockNested, of_events(|e| e.swap(5, 6)), &[]),
-        (C::BlockStartShape, of_events(|e| e[6]["content_block"] = json!([])), &[C::DeltaType, C::ContentShape]),
+        (C::BlockStartShape, of_events(|e| e[6]["content_block"] = json!([])), &[C::ContentShape]),
         (C::BlockPrefilled, of_events(|e| e[6]["content_block"]["text"] = "Well. ".into()), &[]),
         (C::ToolInputInStart, of_events(|e| e[9]["content_block"]["input"] = json!({ "city": "Bern" })), &[]),
         (C::BlockNotStopped, of_events(|e| drop(e.remove(8))), &[C::BlockNested]),
@@ -331,6 +331,12 @@ fn what_the_request_said_is_no_leak() {
     asked["system"] = "/usr/lib/app.py".into();
     let body = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "system: /usr/lib/app.py" }, "request_id": "req_1" });
     assert_eq!(findings(asked, response(400, "application/json", body.to_string())), []);
+}
+
+#[test]
+fn an_added_block_and_its_deltas_are_a_note() {
+    let found = of_events(|e| e[6]["content_block"] = json!({ "type": "hologram" }));
+    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [Check::BlockUnknown]);
 }
 
 #[test]
