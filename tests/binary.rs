@@ -214,6 +214,23 @@ mod exit_1 {
     }
 
     #[test]
+    fn a_finding_only_where_that_is_asked_for_and_a_note_never() {
+        let folder = Folder::new();
+        let warned = ["--select", STOP, "--fault", "message.id-prefix"];
+        let report = simulated(&folder, &warned).exits(0);
+        assert!(report.stdout.contains("warning: message.id-prefix"), "{}", report.stdout);
+        assert_eq!(folder.results("out")["findings"][0]["check"], "message.id-prefix");
+        simulated(&folder, &[&warned[..], &["--strict"]].concat()).exits(1);
+        simulated(&folder, &["--select", STOP, "--fault", "message.key-unknown", "--strict"]).exits(0);
+        assert_eq!(folder.results("out")["findings"][0]["severity"], "note");
+        simulated(&folder, &["--select", STOP, "--strict"]).exits(0);
+        simulated(&folder, &["--select", STOP, "--fault", "no.such"]).exits(2).says(&["no fault `no.such`"]);
+        // A fault is of a simulation; nobody's endpoint is made to have one.
+        let live = ["run", "--base-url", "http://127.0.0.1:9", "--model", "m", "--fault", "message.type"];
+        folder.run(live).exits(2).says(&["--simulate"]);
+    }
+
+    #[test]
     fn judged_again_by_other_claims() {
         let folder = Folder::new();
         simulated(&folder, &["--select", "field.top_k"]).exits(0);

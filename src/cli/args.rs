@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::CliError;
 use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus};
-use crate::simulator::{Behaviour, Drift, Knobs};
+use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
 /// Which case files are used.
 #[derive(Debug, Clone, Args)]
@@ -132,6 +132,10 @@ pub struct SimulatorArgs {
     /// Gives one row another status, `field.top_k=supported` for instance. May be repeated.
     #[arg(long, value_name = "ROW=STATUS", value_parser = parse_flip)]
     pub flip: Vec<(String, ClaimStatus)>,
+    /// Makes answers break a rule of the protocol: the id of the check that sees it, `sse.done-record` for instance. May
+    /// be repeated.
+    #[arg(long, value_name = "ID")]
+    pub fault: Vec<Fault>,
     /// How often the simulated model does not do as told, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
     pub disobedience: f64,
@@ -167,7 +171,7 @@ pub struct SimulatorArgs {
 impl SimulatorArgs {
     /// True where any of the options was given.
     pub fn given(&self) -> bool {
-        !self.flip.is_empty() || self.knobs() != Knobs::default()
+        !self.flip.is_empty() || !self.fault.is_empty() || self.knobs() != Knobs::default()
     }
 
     fn knobs(&self) -> Knobs {
@@ -188,6 +192,7 @@ impl SimulatorArgs {
         let mut behaviour = Behaviour::of(target);
         behaviour.know(target, catalog.fields());
         behaviour.knobs = self.knobs();
+        behaviour.faults.clone_from(&self.fault);
         behaviour.seed = seed;
         for (row, status) in &self.flip {
             behaviour
@@ -243,7 +248,7 @@ pub struct OutputArgs {
     /// The reports to make.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "terminal,markdown,json")]
     pub format: Vec<Format>,
-    /// Count silent rows, undetermined rows and findings as contradictions.
+    /// Count silent rows, undetermined rows and findings (but for notes) as contradictions.
     #[arg(long)]
     pub strict: bool,
 }

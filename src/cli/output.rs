@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Format, OutputArgs};
 use super::{CliError, Environment, Exit, files};
 use crate::case::Outcome;
-use crate::report::results::Results;
+use crate::report::results::{Results, Severity};
 use crate::report::{self, TerminalStyle};
 
 /// The width of tables where there is no terminal to ask.
@@ -105,7 +105,10 @@ pub fn tell_files(out: &Path, format: &[Format]) {
 /// of whole runs only: an endpoint that could not be tested has not failed the test.
 pub fn exit_of(results: &[Results], strict: bool) -> Exit {
     let undesired = |r: &Results| {
-        r.summary.silent > 0 || r.rows.iter().any(|row| row.outcome == Outcome::Undetermined) || !r.findings.is_empty()
+        r.summary.silent > 0
+            || r.rows.iter().any(|row| row.outcome == Outcome::Undetermined)
+            // What is only worth knowing breaks nobody.
+            || r.findings.iter().any(|finding| finding.severity != Severity::Note)
     };
     if results.iter().any(|r| r.summary.contradicts > 0) {
         Exit::Contradiction

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::curl;
 use super::decide::{self, Step, inconclusive, not_finished};
+use super::findings::Findings;
 use super::probes;
 use super::recording::{ArmKind, Ended, Recording, TrialRecord};
 use super::trial::{Seen, Trial};
@@ -53,6 +54,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         .collect();
     rest_on_others(&mut judged);
     let mut counted = HashSet::new();
+    let findings = Findings::of(recording);
     let mut rows = Vec::new();
     for (row, trials, verdict) in judged {
         let id = row.experiment.id();
@@ -67,7 +69,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             silent: is_silent(status, verdict.status),
             cost: book.cost(id, &mut counted),
             arms: book.arms(id, &trials, row),
-            findings: Vec::new(),
+            findings: findings.of_row(id),
             example: book.example(id, &trials, &row.experiment, &verdict, header),
             verdict,
         });
@@ -99,7 +101,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         unsteady: facts.unsteady,
         summary,
         rows,
-        findings: Vec::new(),
+        findings: findings.all,
     })
 }
 

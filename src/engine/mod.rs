@@ -10,6 +10,7 @@ pub mod decide;
 mod draw;
 mod effect;
 mod effect_rule;
+mod findings;
 mod judge;
 mod media;
 mod memory;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::added::Added;
+use super::fault::Fault;
 use super::row::ROWS;
 use crate::case::{ClaimStatus, Field, Range, Target};
 
@@ -32,6 +33,8 @@ pub struct Behaviour {
     pub credential: Option<String>,
     /// How bad the server's day is.
     pub knobs: Knobs,
+    /// The rules of the protocol that its answers break.
+    pub faults: Vec<Fault>,
     /// Seeds every draw: the same requests to the same server get the same answers.
     pub seed: u64,
 }
@@ -99,6 +102,7 @@ impl Default for Behaviour {
             max_output_tokens: None,
             credential: None,
             knobs: Knobs::default(),
+            faults: Vec::new(),
             seed: 0,
         }
     }

@@ -9,7 +9,8 @@
 //!
 //! A request passes through `server` (sockets, bodies, faults), then the stages that `service` puts in order: `gate`
 //! (credentials, headers), `added` (fields that only the caller knows), `presence` (what is unsupported), `check` (what is invalid), `strip` (what is ignored),
-//! `view` (what is left to see), `reader` (the model), `answer` and `stream` (what goes back). `ledger` keeps what the
+//! `view` (what is left to see), `reader` (the model), `answer` and `stream` (what goes back). `fault` spoils what is to break
+//! the protocol. `ledger` keeps what the
 //! filter acted on, for whoever must know that it did.
 
 mod added;
@@ -20,6 +21,7 @@ mod cache;
 mod check;
 mod digest;
 mod draw;
+mod fault;
 mod filter;
 mod gate;
 mod ledger;
@@ -40,6 +42,7 @@ mod tokens;
 mod view;
 
 pub use behaviour::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, UnknownRow};
+pub use fault::{Fault, UnknownFault};
 pub use ledger::Acted;
 pub use row::ROWS;
 pub use server::{Running, serve, start};

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::behaviour::{Behaviour, Knobs};
 use super::draw::Draws;
+use super::fault;
 use super::ledger::{Acted, Acts};
 use super::line::{Line, Port};
 use super::refusal::{Kind, Refusal};
@@ -94,7 +95,7 @@ async fn handle(
     let body = read(body).await;
     let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
     let request_id = draws.id("req");
-    let knobs = &service.behaviour.knobs;
+    let (knobs, faults) = (&service.behaviour.knobs, &service.behaviour.faults);
     let reply = match (Route::of(&parts.method, path), body) {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         (Ok(route), Ok(body)) => match misfortune(knobs, &mut draws) {
@@ -120,13 +121,20 @@ async fn handle(
         },
     };
     let mut response = match reply {
-        Ok(Reply::Json(value)) => json(StatusCode::OK, value.to_string()),
-        Ok(Reply::Events(events)) => event_stream(events, knobs.latency / 10, None),
-        Err(refusal) => refused(&refusal, &request_id, knobs),
+        Ok(Reply::Json(mut value)) => {
+            fault::on_json(faults, &mut value);
+            json(StatusCode::OK, value.to_string())
+        }
+        Ok(Reply::Events(mut events)) => {
+            fault::on_stream(faults, &mut events);
+            event_stream(events, knobs.latency / 10, None)
+        }
+        Err(refusal) => refused(&refusal, &request_id, &service.behaviour),
     };
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("request-id"), value);
     }
+    fault::on_head(faults, &mut response);
     response
 }
 
@@ -197,10 +205,10 @@ fn json(status: StatusCode, body: String) -> Response {
     response
 }
 
-fn refused(refusal: &Refusal, request_id: &str, knobs: &Knobs) -> Response {
+fn refused(refusal: &Refusal, request_id: &str, behaviour: &Behaviour) -> Response {
     let status = StatusCode::from_u16(refusal.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, refusal.envelope(request_id).to_string());
-    if let (Kind::RateLimit | Kind::Overloaded, Some(seconds)) = (refusal.kind, knobs.retry_after) {
+    let mut response = json(status, fault::on_error(&behaviour.faults, refusal.envelope(request_id)));
+    if let (Kind::RateLimit | Kind::Overloaded, Some(seconds)) = (refusal.kind, behaviour.knobs.retry_after) {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response

@@ -15,7 +15,8 @@ pub(super) fn render(matrix: &Matrix<'_>) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let mut out = String::from("## Protocol violations\n\nSeen in passing, in the exchanges of any row.\n");
+    let mut out =
+        String::from("## Findings\n\nBreaches of the protocol, seen in passing in the exchanges of any row.\n");
     for column in found {
         if matrix.columns.len() > 1 {
             out.push_str(&format!("\n### {}\n", escape(&column.heading)));

@@ -17,7 +17,7 @@ pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
     let mut out = String::new();
     for column in matrix.columns.iter().filter(|column| !column.run.findings.is_empty()) {
         let whose = if several { format!(", {}", column.heading) } else { String::new() };
-        out.push_str(&heading(&format!("Protocol violations{whose}"), style));
+        out.push_str(&heading(&format!("Findings{whose}"), style));
         for finding in &column.run.findings {
             let line = Grid::paragraph(2, style.columns()).row(vec![line(finding)]);
             let example = Grid::paragraph(4, style.columns()).row(vec![shorten(&one_line(&finding.example), EXAMPLE)]);

@@ -1,0 +1,87 @@
+//! What the passive checks saw in a recording, by row and in all. Pure; it decides no row.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::recording::{Recording, TrialRecord};
+use crate::report::results::{Finding, Severity};
+use crate::wire::check::{self, Check};
+
+/// The findings of a run.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    by_row: HashMap<String, BTreeSet<&'static str>>,
+    /// Over the whole run: errors first, then by id.
+    pub all: Vec<Finding>,
+}
+
+/// What is known of one check.
+#[derive(Debug, Default)]
+struct Seen {
+    exchanges: BTreeSet<String>,
+    rows: BTreeSet<usize>,
+    /// The first one's detail, in an order that does not depend on which answer came first.
+    example: Option<String>,
+}
+
+impl Findings {
+    /// Looks at every exchange once, and names it in every row that it served.
+    pub fn of(recording: &Recording) -> Self {
+        let checked: HashMap<&str, Vec<check::Finding>> =
+            recording.exchanges.iter().map(|e| (e.id.as_str(), check::check(e))).collect();
+        let place: HashMap<&str, usize> =
+            recording.header.rows.iter().enumerate().map(|(i, row)| (row.as_str(), i)).collect();
+        let mut trials: Vec<(Option<&usize>, &TrialRecord)> =
+            recording.trials.iter().map(|t| (place.get(t.key.row.as_str()), t)).collect();
+        // The run's own questions, which belong to no row, go first.
+        trials.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.key.cmp(&y.key)));
+        let mut seen: BTreeMap<(Severity, &'static str), Seen> = BTreeMap::new();
+        let mut by_row: HashMap<String, BTreeSet<&'static str>> = HashMap::new();
+        let mut note = |row: Option<usize>, id: &str, finding: &check::Finding| {
+            let of_check = seen.entry((severity(finding.check), finding.check.id())).or_default();
+            of_check.exchanges.insert(id.to_owned());
+            of_check.rows.extend(row);
+            of_check.example.get_or_insert_with(|| finding.detail.clone());
+        };
+        let mut served = BTreeSet::new();
+        for (row, trial) in trials {
+            for id in &trial.exchanges {
+                served.insert(id.as_str());
+                for finding in checked.get(id.as_str()).into_iter().flatten() {
+                    note(row.copied(), id, finding);
+                    if row.is_some() {
+                        by_row.entry(trial.key.row.clone()).or_default().insert(finding.check.id());
+                    }
+                }
+            }
+        }
+        // Exchanges of trials that came to no end count as well.
+        let rest: BTreeSet<&&str> = checked.keys().filter(|id| !served.contains(**id)).collect();
+        for id in rest {
+            checked[*id].iter().for_each(|finding| note(None, id, finding));
+        }
+        let all = seen
+            .into_iter()
+            .map(|((severity, check), seen)| Finding {
+                check: check.to_owned(),
+                severity,
+                count: seen.exchanges.len() as u64,
+                rows: seen.rows.into_iter().map(|row| recording.header.rows[row].clone()).collect(),
+                example: seen.example.unwrap_or_default(),
+            })
+            .collect();
+        Self { by_row, all }
+    }
+
+    /// The ids of what was seen in a row's exchanges.
+    pub fn of_row(&self, row: &str) -> Vec<String> {
+        self.by_row.get(row).into_iter().flatten().map(|id| (*id).to_owned()).collect()
+    }
+}
+
+fn severity(check: Check) -> Severity {
+    match check.severity() {
+        check::Severity::Error => Severity::Error,
+        check::Severity::Warning => Severity::Warning,
+        check::Severity::Note => Severity::Note,
+    }
+}

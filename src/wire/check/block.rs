@@ -1,0 +1,82 @@
+//! A block of a stream while it is told: its deltas, and what they come to.
+
+use serde_json::Value;
+
+use super::message::BLOCKS;
+use super::{Check, Found, shown};
+use crate::wire::message::excerpt;
+
+/// A block as far as it came.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub kind: String,
+    pub value: Value,
+    /// The fragments of a call's input.
+    json: String,
+    pub is_open: bool,
+    is_signed: bool,
+}
+
+impl Block {
+    pub fn new(kind: String, value: Value) -> Self {
+        Self { kind, value, json: String::new(), is_open: true, is_signed: false }
+    }
+
+    pub fn is_call(&self) -> bool {
+        matches!(self.kind.as_str(), "tool_use" | "server_tool_use" | "mcp_tool_use")
+    }
+
+    /// Closes it: a call's fragments become its input. Where there are none, the input is the start's.
+    pub fn end(&mut self, found: &mut Found) {
+        self.is_open = false;
+        if !self.is_call() || self.json.is_empty() {
+            return;
+        }
+        self.value["input"] = match serde_json::from_str::<Value>(&self.json) {
+            Ok(input @ Value::Object(_)) => input,
+            _ => {
+                found.add(Check::ToolJson, format!("the fragments make {}", excerpt(&self.json, 120)));
+                Value::from(self.json.clone())
+            }
+        };
+    }
+
+    /// Adds a delta.
+    pub fn apply(&mut self, delta: &Value, found: &mut Found) {
+        let kind = delta["type"].as_str().unwrap_or_default();
+        let (field, owners): (&str, &[&str]) = match kind {
+            "text_delta" => ("text", &["text"]),
+            "citations_delta" => ("citation", &["text"]),
+            "thinking_delta" => ("thinking", &["thinking"]),
+            "signature_delta" => ("signature", &["thinking"]),
+            "input_json_delta" => ("partial_json", &["tool_use", "server_tool_use", "mcp_tool_use"]),
+            "compaction_delta" => return,
+            "" => return found.add(Check::DeltaShape, format!("delta is {}", shown(Some(delta)))),
+            other => return found.add(Check::DeltaTypeUnknown, format!("delta {other}")),
+        };
+        if !BLOCKS.contains(&self.kind.as_str()) {
+            // Which deltas an added block takes, nobody here knows.
+            return;
+        }
+        if !owners.contains(&self.kind.as_str()) {
+            return found.add(Check::DeltaType, format!("{kind} in a block of type {}", self.kind));
+        }
+        if self.is_signed && self.kind == "thinking" {
+            found.add(Check::SignatureOrder, format!("{kind} after the signature"));
+        }
+        if kind == "citations_delta" {
+            return;
+        }
+        let Some(piece) = delta[field].as_str() else {
+            return found.add(Check::DeltaShape, format!("{kind} with {field} {}", shown(delta.get(field))));
+        };
+        match kind {
+            "input_json_delta" => self.json.push_str(piece),
+            _ => match &mut self.value[field] {
+                Value::String(text) => text.push_str(piece),
+                other => *other = Value::from(piece),
+            },
+        }
+        self.is_signed |= kind == "signature_delta";
+    }
+}

@@ -1,0 +1,105 @@
+//! Passive checks: what an exchange shows of the protocol being broken, whatever it was sent for.
+//!
+//! Pure: an exchange in, findings out. A check looks at every attempt, costs no request, and never decides a row. It
+//! must not know experiments, nor who answered. Additions (unknown keys, events, blocks) are notes: clients are told
+//! to pass over them.
+
+mod block;
+mod catalog;
+mod error;
+mod grammar;
+mod http;
+mod leak;
+mod message;
+mod pages;
+mod sse;
+#[cfg(test)]
+mod tests;
+mod tool;
+mod usage;
+
+use serde_json::Value;
+
+pub use self::catalog::{About, Check, Severity, Source};
+use super::exchange::{AttemptResult, Exchange, Request, Response};
+use super::message::excerpt;
+
+/// The longest detail that is kept.
+const DETAIL: usize = 240;
+
+/// A check that failed, and what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The check.
+    pub check: Check,
+    /// What was seen, on one line.
+    pub detail: String,
+}
+
+/// All findings of an exchange, each check at most once, with what showed it first.
+pub fn check(exchange: &Exchange) -> Vec<Finding> {
+    let mut found = Found::default();
+    for attempt in &exchange.attempts {
+        if let AttemptResult::Response(response) = &attempt.result {
+            check_response(&exchange.request, response, &mut found);
+        }
+    }
+    found.0
+}
+
+fn check_response(request: &Request, response: &Response, found: &mut Found) {
+    let asked = &request.body;
+    http::check(asked, response, found);
+    if response.status >= 400 {
+        error::check(asked, response, found);
+    }
+    // Only the answer to this path is a message.
+    if !(200..300).contains(&response.status) || !request.path.ends_with("/v1/messages") {
+        return;
+    }
+    let message = if response.is_event_stream() { sse::check(asked, response, found) } else { whole(response, found) };
+    if let Some(message) = message {
+        message::check(asked, &message, found);
+        usage::check(asked, &message, found);
+        tool::check(asked, &message, found);
+    }
+}
+
+/// The message of an answer that is no stream.
+fn whole(response: &Response, found: &mut Found) -> Option<Value> {
+    // What came of a cut body proves nothing about the rest.
+    if response.cut.is_some() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&response.body.0);
+    let Ok(json) = serde_json::from_str::<Value>(&text) else {
+        found.add(Check::BodyNotJson, excerpt(&text, 120));
+        return None;
+    };
+    let is_error = json["type"] == "error" || (json["error"].is_object() && json.get("content").is_none());
+    if is_error {
+        found.add(Check::ErrorInSuccess, excerpt(&text, 120));
+    } else if !json.is_object() || (json.get("content").is_none() && json["type"] != "message") {
+        found.add(Check::NoMessage, excerpt(&text, 120));
+    } else {
+        return Some(json);
+    }
+    None
+}
+
+/// Findings so far; each check once.
+#[derive(Debug, Default)]
+struct Found(Vec<Finding>);
+
+impl Found {
+    fn add(&mut self, check: Check, detail: impl AsRef<str>) {
+        if self.0.iter().all(|f| f.check != check) {
+            self.0.push(Finding { check, detail: excerpt(detail.as_ref(), DETAIL) });
+        }
+    }
+}
+
+/// A value as a detail shows it: short, and "nothing" where it is absent.
+fn shown(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |v| excerpt(&v.to_string(), 80))
+}

@@ -1,0 +1,114 @@
+//! Pages of the checks of messages.
+
+use crate::wire::check::catalog::{About, Severity, Source};
+
+page! { BODY_NOT_JSON, "message.body-not-json", Error, [15], Messages,
+what: "A success has a body that is not JSON.",
+why: "The answer is one JSON document.",
+breaks: "Every client.",
+example: "<html>" }
+page! { ERROR_IN_SUCCESS, "message.error-in-success", Error, [30], Errors,
+what: "A success has an error for a body.",
+why: "Clients tell errors by the status, and read this as a message without content.",
+breaks: "Every client that trusts the status.",
+example: "HTTP 200, {\"type\":\"error\",\"error\":{...}}" }
+page! { NO_MESSAGE, "message.no-message", Error, [30], Messages,
+what: "A success has JSON that is no message: no object, or one with neither `content` nor `type: message`.",
+why: "There is nothing that a client could read.",
+breaks: "Every client.",
+example: "{\"choices\":[...]}" }
+page! { TYPE, "message.type", Error, [10], Messages,
+what: "`type` is not `message`.",
+why: "It tells a message from an error.",
+breaks: "Decoders that choose by `type`.",
+example: "{\"id\":\"msg_1\",\"role\":\"assistant\",...}" }
+page! { ROLE, "message.role", Error, [10], Messages,
+what: "`role` is not `assistant`.",
+why: "The message is handed back as a turn of the assistant.",
+breaks: "Strict decoders; the next request of clients that hand the message back as it is.",
+example: "\"role\":null" }
+page! { ID_MISSING, "message.id-missing", Error, [10], Messages,
+what: "`id` is no text, or an empty one.",
+why: "Every message has an id.",
+breaks: "Strict decoders, logs.",
+example: "\"id\":null" }
+page! { ID_PREFIX, "message.id-prefix", Warning, [112], Messages,
+what: "`id` does not begin with `msg_`.",
+why: "The documented ids do.",
+breaks: "Tools that tell kinds of objects by their prefix.",
+example: "\"id\":\"chatcmpl-81\"" }
+page! { MODEL_MISSING, "message.model-missing", Error, [10], Messages,
+what: "`model` is no text, or an empty one.",
+why: "It says which model answered.",
+breaks: "Strict decoders; meters that price by model.",
+example: "\"model\":null" }
+page! { CONTENT_SHAPE, "message.content-shape", Error, [113], Messages,
+what: "`content` is no list of blocks that have a `type`.",
+why: "Clients go through the list.",
+breaks: "Every client.",
+example: "\"content\":null" }
+page! { CONTENT_EMPTY, "message.content-empty", Warning, [29, 113], Messages,
+what: "An answer ends of its own accord (`end_turn`) without any content, and not after a tool's result.",
+why: "It is often a failure in disguise.",
+breaks: "Agents stop without a reason.",
+example: "\"content\":[],\"stop_reason\":\"end_turn\"" }
+page! { BLOCK_UNKNOWN, "message.block-unknown", Note, [], Messages,
+what: "A block of a type that the reference does not name.",
+why: "Additions are allowed; clients are told to pass over them.",
+breaks: "None that follows the documents.",
+example: "{\"type\":\"hologram\"}" }
+page! { BLOCK_SHAPE, "message.block-shape", Error, [10, 21], Messages,
+what: "A text, thinking or redacted block lacks its text.",
+why: "Clients read it without asking.",
+breaks: "Typed clients.",
+example: "{\"type\":\"text\",\"text\":null}" }
+page! { TEXT_EMPTY, "message.text-empty", Warning, [114], Messages,
+what: "A text block with an empty text.",
+why: "Such a block is refused in a request, so that the answer cannot be handed back as it is.",
+breaks: "The next turn of clients that keep the history unaltered.",
+example: "{\"type\":\"text\",\"text\":\"\"}" }
+page! { SIGNATURE_MISSING, "message.signature-missing", Warning, [94, 95], Thinking,
+what: "A thinking block has no signature, or an empty one.",
+why: "Thinking goes back with its signature in the next turn.",
+breaks: "Strict decoders; clients that show thinking only once it is signed.",
+example: "{\"type\":\"thinking\",\"thinking\":\"...\",\"signature\":\"\"}" }
+page! { THINKING_IN_TEXT, "message.thinking-in-text", Warning, [93], Thinking,
+what: "A text begins with `<think>`, and the request says nothing of it.",
+why: "Thinking has a block of its own.",
+breaks: "Clients show the thinking as the answer.",
+example: "<think>The user wants" }
+page! { STOP_REASON_MISSING, "message.stop-reason-missing", Error, [10, 21], Messages,
+what: "A finished message has no `stop_reason`.",
+why: "It is null only in `message_start`; a client goes by it.",
+breaks: "Agents cannot tell an end from a call.",
+example: "\"stop_reason\":null" }
+page! { STOP_REASON_UNKNOWN, "message.stop-reason-unknown", Warning, [115], Messages,
+what: "`stop_reason` is none of the documented words.",
+why: "A word from another API (`stop`, `length`) says nothing to a client.",
+breaks: "Typed clients; loops that wait for `end_turn`.",
+example: "\"stop_reason\":\"length\"" }
+page! { STOP_SEQUENCE_KEY_MISSING, "message.stop-sequence-key-missing", Warning, [21], Messages,
+what: "The key `stop_sequence` is absent.",
+why: "It is always there, null where no sequence was met.",
+breaks: "Strict decoders.",
+example: "{\"stop_reason\":\"end_turn\",\"usage\":...}" }
+page! { STOP_SEQUENCE_MISMATCH, "message.stop-sequence-mismatch", Error, [115], Messages,
+what: "`stop_reason` and `stop_sequence` do not fit each other, or the sequence is none that was sent.",
+why: "The sequence stands there exactly when it ended the answer.",
+breaks: "Clients that act on the sequence that was met.",
+example: "\"stop_reason\":\"stop_sequence\",\"stop_sequence\":null" }
+page! { STOP_TOOL_USE_WITHOUT_TOOL, "message.stop-tool-use-without-tool", Warning, [78], Tools,
+what: "`stop_reason` is `tool_use`, and no tool is called.",
+why: "The client is told to run a tool, and finds none. The reference endpoint was seen to do so now and then.",
+breaks: "Agents stop, or send an empty turn.",
+example: "\"content\":[{\"type\":\"text\",...}],\"stop_reason\":\"tool_use\"" }
+page! { TOOL_WITHOUT_STOP_TOOL_USE, "message.tool-without-stop-tool-use", Error, [79], Tools,
+what: "A tool is called, and `stop_reason` is `end_turn`.",
+why: "A client runs tools where the reason says so.",
+breaks: "Agents that go by the reason: the tool is never run.",
+example: "\"content\":[{\"type\":\"tool_use\",...}],\"stop_reason\":\"end_turn\"" }
+page! { KEY_UNKNOWN, "message.key-unknown", Note, [], Messages,
+what: "A message has keys that the reference does not name.",
+why: "Additions are allowed; clients are told to pass over them.",
+breaks: "None that follows the documents.",
+example: "\"created\":1763800000" }

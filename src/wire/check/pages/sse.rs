@@ -1,0 +1,179 @@
+//! Pages of the checks of event streams.
+
+use crate::wire::check::catalog::{About, Severity, Source};
+
+page! { NOT_UTF8, "sse.not-utf8", Error, [], EventStreams,
+what: "The stream is not UTF-8.",
+why: "Event streams are UTF-8 and nothing else.",
+breaks: "Clients that decode strictly; the others show broken characters.",
+example: "a byte ff in a text" }
+page! { LINE_STRAY, "sse.line-stray", Warning, [17], EventStreams,
+what: "A line that begins with none of `event:`, `data:`, `id:`, `retry:` or a colon.",
+why: "Readers of event streams drop it: what stands there is lost.",
+breaks: "Clients do not see what it says, a JSON document without `data:` for instance.",
+example: "{\"type\":\"ping\"}" }
+page! { FRAME_UNFINISHED, "sse.frame-unfinished", Error, [15], EventStreams,
+what: "The stream ends without a blank line after its last event.",
+why: "By the standard, such an event is dropped; it may be `message_stop`.",
+breaks: "Clients that follow the standard see a cut stream.",
+example: "data: {\"type\":\"message_stop\"}, and no blank line" }
+page! { DATA_MISSING, "sse.data-missing", Warning, [], Streaming,
+what: "An event without data.",
+why: "Each event carries one JSON object.",
+breaks: "Clients that parse the data of each event.",
+example: "event: ping" }
+page! { DATA_NOT_JSON, "sse.data-not-json", Error, [13], Streaming,
+what: "The data of an event is no JSON object.",
+why: "Clients parse it.",
+breaks: "SDKs raise in the midst of the answer.",
+example: "data: keep-alive" }
+page! { DONE_RECORD, "sse.done-record", Error, [13, 14], Streaming,
+what: "The stream has a `[DONE]` record.",
+why: "It belongs to another API. Streams of messages end with `message_stop`.",
+breaks: "SDKs that do not know it fail while parsing it.",
+example: "data: [DONE]" }
+page! { EVENT_NAME_MISSING, "sse.event-name-missing", Error, [11], Streaming,
+what: "A record has data and no `event:` line.",
+why: "The official SDKs choose by the event's name, and drop what has none.",
+breaks: "Official SDKs see an empty stream.",
+example: "data: {\"type\":\"message_start\",...}" }
+page! { EVENT_NAME_MISMATCH, "sse.event-name-mismatch", Error, [12], Streaming,
+what: "The event's name is not its data's `type`.",
+why: "Some clients go by the one, some by the other: they see different streams.",
+breaks: "Whoever goes by the wrong one.",
+example: "event: message, data: {\"type\":\"message_start\"}" }
+page! { EVENT_UNKNOWN, "sse.event-unknown", Note, [20], Streaming,
+what: "An event that the reference does not name.",
+why: "Additions are allowed; clients are told to pass over them.",
+breaks: "None that follows the documents.",
+example: "event: progress" }
+page! { MESSAGE_START_MISSING, "sse.message-start-missing", Error, [4, 14], Streaming,
+what: "The stream ends without a `message_start`.",
+why: "It creates the message that all else is added to.",
+breaks: "SDK accumulators raise.",
+example: "a stream that begins with content_block_start" }
+page! { EVENT_BEFORE_START, "sse.event-before-start", Error, [4], Streaming,
+what: "Another event than a ping comes before `message_start`.",
+why: "There is no message yet that it could be added to.",
+breaks: "SDKs raise an error about the order of events.",
+example: "content_block_start, message_start" }
+page! { MESSAGE_START_TWICE, "sse.message-start-twice", Error, [5], Streaming,
+what: "`message_start` comes more than once.",
+why: "A second one begins the message anew.",
+breaks: "Accumulators end with an empty answer.",
+example: "message_start, message_start" }
+page! { START_NOT_EMPTY, "sse.start-not-empty", Warning, [10], Streaming,
+what: "The message in `message_start` has content or a stop reason, or no empty list of content.",
+why: "Content comes in blocks, the reason in `message_delta`; what is told twice is counted twice.",
+breaks: "Accumulators that add to what was there; strict decoders.",
+example: "\"stop_reason\":\"end_turn\" in message_start" }
+page! { MESSAGE_DELTA_MISSING, "sse.message-delta-missing", Error, [3], Streaming,
+what: "`message_stop` comes without a `message_delta` before it.",
+why: "Stop reason and final usage come with it.",
+breaks: "Agents do not learn why the answer ended; meters stand still.",
+example: "content_block_stop, message_stop" }
+page! { MESSAGE_STOP_MISSING, "sse.message-stop-missing", Error, [14, 15, 27], Streaming,
+what: "The stream ends in good order without `message_stop` and without an error.",
+why: "Nothing tells a whole answer from a cut one.",
+breaks: "Clients take half an answer for a whole one, or raise.",
+example: "message_delta, and the end" }
+page! { MESSAGE_STOP_TWICE, "sse.message-stop-twice", Warning, [5], Streaming,
+what: "`message_stop` comes again after the end.",
+why: "It ends the stream.",
+breaks: "Clients that finish the message each time.",
+example: "message_stop, message_stop" }
+page! { EVENT_AFTER_STOP, "sse.event-after-stop", Warning, [13], Streaming,
+what: "A documented event other than a ping follows the end.",
+why: "Most clients have stopped reading; what it says is lost.",
+breaks: "Clients that go on reading, and meters that come too late.",
+example: "message_stop, message_delta" }
+page! { STREAM_CUT, "sse.stream-cut", Error, [15, 27], Streaming,
+what: "The connection breaks before the end of the stream.",
+why: "A failure in mid-stream is to be told by an `error` event.",
+breaks: "Every client; some take the half answer for whole.",
+example: "the connection broke after 812 bytes" }
+page! { BLOCK_INDEX, "sse.block-index", Error, [8, 76], Streaming,
+what: "A block's index is not the number of the blocks before it.",
+why: "Accumulators append in order of arrival; index and place must agree.",
+breaks: "Text lands in the wrong block; calls are merged.",
+example: "content_block_start with index 0 twice" }
+page! { BLOCK_NESTED, "sse.block-nested", Error, [7, 9], Streaming,
+what: "A block starts while another is open.",
+why: "Blocks come one after another.",
+breaks: "Clients that keep one open block: arguments of one call end in another.",
+example: "content_block_start 0, content_block_start 1" }
+page! { BLOCK_START_SHAPE, "sse.block-start-shape", Error, [10], Streaming,
+what: "A `content_block_start` has no `content_block` with a type.",
+why: "The type says what the block is.",
+breaks: "Typed clients.",
+example: "{\"type\":\"content_block_start\",\"index\":0}" }
+page! { BLOCK_PREFILLED, "sse.block-prefilled", Warning, [], Streaming,
+what: "A text or thinking block starts with text in it.",
+why: "Text comes in deltas; it starts empty.",
+breaks: "Clients that print deltas only lose the first words.",
+example: "\"content_block\":{\"type\":\"text\",\"text\":\"Hello\"}" }
+page! { TOOL_INPUT_IN_START, "sse.tool-input-in-start", Error, [73], Streaming,
+what: "A call's input stands in `content_block_start`.",
+why: "Input comes in `input_json_delta`; the start has `{}`.",
+breaks: "SDKs pass over it: the tool runs with `{}`.",
+example: "\"content_block\":{\"type\":\"tool_use\",\"input\":{\"city\":\"Bern\"},...}" }
+page! { BLOCK_NOT_STOPPED, "sse.block-not-stopped", Error, [7], Streaming,
+what: "A block is open when the message ends, and it is no call that was cut by `max_tokens`.",
+why: "Its end is when a client makes use of it.",
+breaks: "A call's input is never read; the block is missing in the final message.",
+example: "content_block_delta, message_delta" }
+page! { BLOCK_STOP_STRAY, "sse.block-stop-stray", Error, [6, 9], Streaming,
+what: "`content_block_stop` names a block that is not open.",
+why: "Each block has one start and one stop.",
+breaks: "Accumulators raise, or finish a block twice.",
+example: "content_block_stop 0, content_block_stop 0" }
+page! { BLOCK_AFTER_DELTA, "sse.block-after-delta", Error, [7], Streaming,
+what: "An event of a block follows `message_delta`.",
+why: "By then all blocks are told.",
+breaks: "Clients that close the message at its delta.",
+example: "message_delta, content_block_start" }
+page! { DELTA_WITHOUT_BLOCK, "sse.delta-without-block", Error, [6], Streaming,
+what: "A delta names a block that never started.",
+why: "There is nothing it could be added to.",
+breaks: "SDKs raise an index error; the text is lost.",
+example: "message_start, content_block_delta" }
+page! { DELTA_AFTER_STOP, "sse.delta-after-stop", Error, [9], Streaming,
+what: "A delta names a block that was stopped.",
+why: "Clients have made use of the block by then.",
+breaks: "Parts of calls vanish, or end in another call.",
+example: "content_block_stop 0, content_block_delta 0" }
+page! { DELTA_TYPE, "sse.delta-type", Error, [12], Streaming,
+what: "A delta's type does not fit its block's.",
+why: "Text goes into text, JSON into calls, thinking and signatures into thinking.",
+breaks: "Accumulators drop it or raise.",
+example: "text_delta in a block of type tool_use" }
+page! { DELTA_TYPE_UNKNOWN, "sse.delta-type-unknown", Note, [], Streaming,
+what: "A delta of a type that the reference does not name.",
+why: "Additions are allowed; clients are told to pass over them.",
+breaks: "None that follows the documents.",
+example: "{\"type\":\"audio_delta\"}" }
+page! { DELTA_SHAPE, "sse.delta-shape", Error, [10], Streaming,
+what: "A delta lacks its type, or the text that its type promises.",
+why: "Clients add it to what they have.",
+breaks: "Typed clients raise.",
+example: "{\"type\":\"text_delta\",\"text\":null}" }
+page! { TOOL_JSON, "sse.tool-json", Error, [72, 74, 76], Streaming,
+what: "The fragments of a call's input do not make a JSON object.",
+why: "Clients join and parse them.",
+breaks: "SDKs raise; the tool is called with nothing.",
+example: "partial_json: \"\\\"Bern\\\"}\"" }
+page! { SIGNATURE_ORDER, "sse.signature-order", Warning, [121], Thinking,
+what: "Thinking, or another signature, follows the signature of a thinking block.",
+why: "The signature comes once, and last; it signs all that came before.",
+breaks: "The next turn, where the signature is looked at.",
+example: "signature_delta, thinking_delta" }
+page! { PING_MISSING, "sse.ping-missing", Note, [19], Streaming,
+what: "A whole stream without a ping.",
+why: "Pings keep a connection alive while the model is silent. They are not promised.",
+breaks: "None; clients with an idle time-out may give up on long prompts.",
+example: "no event: ping" }
+page! { ERROR_EVENT, "sse.error-event", Error, [28], Streaming,
+what: "An `error` event does not have the error's envelope.",
+why: "Clients read the cause from it.",
+breaks: "Decoders raise at the shape, and hide the cause.",
+example: "event: error, data: {\"message\":\"overloaded\"}" }

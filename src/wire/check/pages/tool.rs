@@ -1,0 +1,39 @@
+//! Pages of the checks of tools.
+
+use crate::wire::check::catalog::{About, Severity, Source};
+
+page! { SHAPE, "tool.shape", Error, [75], Tools,
+what: "A call lacks its id or its name.",
+why: "The client answers by the id, and runs by the name.",
+breaks: "Every client with tools.",
+example: "{\"type\":\"tool_use\",\"id\":null,\"name\":\"weather\"}" }
+page! { ID_PATTERN, "tool.id-pattern", Warning, [81], Tools,
+what: "A call's id has other characters than letters, digits, `_` and `-`.",
+why: "Such ids are refused when the history goes to the reference endpoint.",
+breaks: "Conversations that move from one provider to another.",
+example: "functions.weather:0" }
+page! { ID_DUPLICATE, "tool.id-duplicate", Error, [83], Tools,
+what: "A call has the id of another one, in the same message or in the request's history.",
+why: "Results are matched by id.",
+breaks: "Results go to the wrong call.",
+example: "toolu_1 twice" }
+page! { NAME_UNKNOWN, "tool.name-unknown", Error, [85, 89], Tools,
+what: "A tool is called that the request did not send.",
+why: "The client has no such tool.",
+breaks: "Agents fail, or tell the model that it is wrong.",
+example: "get_weather instead of weather" }
+page! { INPUT_SHAPE, "tool.input-shape", Error, [74, 75], Tools,
+what: "A call's input is no object.",
+why: "Where a tool needs nothing, it is `{}`.",
+breaks: "Tools get a text; the next turn is refused.",
+example: "\"input\":\"{\\\"city\\\":\\\"Bern\\\"}\"" }
+page! { INPUT_SCHEMA, "tool.input-schema", Warning, [69, 72], Tools,
+what: "A call's input does not hold to the tool's schema.",
+why: "Without `strict` a model may err, but a server that loses fragments or parts of the schema errs always.",
+breaks: "The tool refuses its input.",
+example: "\"city\" is a required property" }
+page! { MARKUP, "tool.markup", Warning, [80], Tools,
+what: "A text has the markup of a call in it, and the request had tools and no such markup.",
+why: "The call was not recognised: it reaches the user as text.",
+breaks: "Agents print the call and do not run it.",
+example: "<tool_call>{\"name\":\"weather\"}</tool_call>" }

@@ -1,0 +1,69 @@
+//! Pages of the checks of usage.
+
+use crate::wire::check::catalog::{About, Severity, Source};
+
+page! { MISSING, "usage.missing", Error, [1, 3], Messages,
+what: "A message has no `usage`.",
+why: "It is always there.",
+breaks: "Clients that read the counters without asking.",
+example: "\"usage\":null" }
+page! { COUNTER, "usage.counter", Error, [1], Messages,
+what: "A counter is absent where it is required, or no whole number from 0.",
+why: "Clients add them up.",
+breaks: "Typed clients; meters.",
+example: "\"output_tokens\":\"12\"" }
+page! { START_MISSING, "usage.start-missing", Error, [1], Streaming,
+what: "The message in `message_start` lacks `usage.input_tokens` or `usage.output_tokens`.",
+why: "Clients read them at once.",
+breaks: "Claude Code gives up the connection; typed clients raise.",
+example: "message_start without usage" }
+page! { START_INPUT_ZERO, "usage.start-input-zero", Warning, [2], Streaming,
+what: "The input counters are 0 in `message_start`, and not at the end.",
+why: "Meters read the prompt's size from the start.",
+breaks: "Context meters stay at 0 %.",
+example: "message_start: 0, message_delta: 41" }
+page! { DELTA_MISSING, "usage.delta-missing", Error, [3], Streaming,
+what: "A `message_delta` has no `usage.output_tokens`.",
+why: "It is the final count.",
+breaks: "SDK accumulators raise; totals stay 0.",
+example: "message_delta without usage" }
+page! { DELTA_INPUT_ZERO, "usage.delta-input-zero", Warning, [3, 22], Streaming,
+what: "A `message_delta` sets the input counters to 0 after the start gave them.",
+why: "Later values overwrite earlier ones.",
+breaks: "Accumulators lose the prompt's size.",
+example: "message_start: 41, message_delta: 0" }
+page! { SHRINKS, "usage.shrinks", Warning, [22], Streaming,
+what: "`output_tokens` falls within a stream.",
+why: "The counts are totals so far, not differences.",
+breaks: "Meters count twice, or too little.",
+example: "30, then 4" }
+page! { INPUT_ZERO, "usage.input-zero", Warning, [2, 106], Messages,
+what: "All input counters of a finished message are 0.",
+why: "There was a prompt.",
+breaks: "Meters and budgets.",
+example: "\"input_tokens\":0" }
+page! { OUTPUT_ZERO, "usage.output-zero", Warning, [3], Messages,
+what: "`output_tokens` is 0 though the answer has text or a call.",
+why: "All that was generated is counted.",
+breaks: "Meters and budgets.",
+example: "\"output_tokens\":0" }
+page! { OVER_MAX_TOKENS, "usage.over-max-tokens", Warning, [101, 116], Messages,
+what: "`output_tokens` is more than the request's `max_tokens`.",
+why: "Either the bound or the count is wrong.",
+breaks: "Budgets.",
+example: "max_tokens 16, output_tokens 212" }
+page! { CACHE_SUM, "usage.cache-sum", Warning, [103], Messages,
+what: "The parts of `cache_creation` do not add up to `cache_creation_input_tokens`.",
+why: "The one is the sum of the others.",
+breaks: "Meters that price the parts.",
+example: "100 in all, 40 and 0 in parts" }
+page! { CACHE_MISSING, "usage.cache-missing", Note, [104], Messages,
+what: "A cache counter is absent.",
+why: "Clients that show what a cache saves have nothing to show.",
+breaks: "Typed clients take it for 0.",
+example: "no cache_read_input_tokens" }
+page! { THINKING, "usage.thinking", Warning, [], Messages,
+what: "`thinking_tokens` is more than `output_tokens`.",
+why: "Thinking is a part of the output.",
+breaks: "Meters.",
+example: "thinking_tokens 90, output_tokens 12" }

@@ -1,0 +1,213 @@
+//! The passive checks over whole runs, and their pages: `docs/checks/` says what the code says.
+//!
+//! `UPDATE=1 cargo test --test checks` writes the pages anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use fieldtest::engine::judge;
+use fieldtest::engine::recording::Recording;
+use fieldtest::report::results::{Finding, Results, Severity};
+use fieldtest::simulator::{self, Behaviour, Fault};
+use fieldtest::wire::check::{Check, Severity as Degree};
+use fieldtest::wire::exchange::{AttemptResult, Exchange, Response};
+
+use common::{CATALOG, SHORT_WAIT, Server, TARGETS, record, repository, results_at, simulate, target, update};
+
+#[tokio::test]
+async fn honest_simulations_have_no_findings() {
+    for name in TARGETS {
+        let results = simulate(target(name), &[]).await;
+        let bad: Vec<&Finding> = results.findings.iter().filter(|f| f.severity != Severity::Note).collect();
+        assert!(bad.is_empty(), "{name}: {bad:#?}");
+    }
+}
+
+/// The results of an honest run whose answers were spoiled afterwards.
+fn spoiled(recording: &Recording, spoil: impl Fn(&Exchange, &mut Response)) -> Results {
+    let mut recording = recording.clone();
+    for exchange in &mut recording.exchanges {
+        let as_it_was = exchange.clone();
+        for attempt in &mut exchange.attempts {
+            if let AttemptResult::Response(response) = &mut attempt.result {
+                spoil(&as_it_was, response);
+            }
+        }
+    }
+    judge(&CATALOG, &recording).expect("the rows are the catalog's")
+}
+
+fn found<'a>(results: &'a Results, check: &str) -> Option<&'a Finding> {
+    results.findings.iter().find(|finding| finding.check == check)
+}
+
+#[tokio::test]
+async fn findings_stand_at_their_rows_and_in_the_list_in_one_order() {
+    let recording = record(target("anthropic"), &[]).await;
+    let results = spoiled(&recording, |exchange, response| {
+        if exchange.request.body["stream"] == true {
+            let text = String::from_utf8_lossy(&response.body.0).replace("event: message_start\n", "");
+            response.body.0 = text.into_bytes();
+        }
+        response.headers.retain(|(name, _)| name != "request-id");
+    });
+    let nameless = found(&results, "sse.event-name-missing").expect("streams were spoiled");
+    assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (Severity::Error, true));
+    assert!(nameless.example.contains("message_start"), "{nameless:?}");
+    let nobody = found(&results, "http.request-id-missing").expect("all were spoiled");
+    assert_eq!(nobody.count, recording.exchanges.len() as u64);
+    // The list and the rows say the same.
+    for finding in &results.findings {
+        let rows: Vec<&String> =
+            results.rows.iter().filter(|row| row.findings.contains(&finding.check)).map(|row| &row.id).collect();
+        assert_eq!(rows, finding.rows.iter().collect::<Vec<_>>(), "{}", finding.check);
+    }
+    let order: Vec<_> = results.findings.iter().map(|f| (f.severity, f.check.clone())).collect();
+    assert!(order.is_sorted(), "{order:?}");
+    // The order in which answers came must not show.
+    let mut turned = recording.clone();
+    turned.exchanges.reverse();
+    turned.trials.reverse();
+    let plain = judge(&CATALOG, &recording).expect("the rows are the catalog's");
+    assert_eq!(judge(&CATALOG, &turned).expect("the same rows").findings, plain.findings);
+}
+
+#[tokio::test]
+async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
+    let recording = record(target("anthropic"), &[]).await;
+    let results = spoiled(&recording, |_, response| {
+        if response.status >= 400 {
+            response.body.0 = br#"{"error":{"message":"no","code":400}}"#.to_vec();
+        }
+    });
+    let bare = found(&results, "error.envelope").expect("challenges were refused");
+    assert!(bare.count > 0 && !bare.rows.is_empty(), "{bare:?}");
+    assert_eq!(results.findings.iter().filter(|f| f.severity != Severity::Note).count(), 1, "{:#?}", results.findings);
+}
+
+/// Rows that bring about a stream, thinking, calls and refusals.
+const ROWS: [&str; 5] = ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
+
+/// What the reference server with one fault is found to do.
+async fn found_with(fault: Fault) -> Vec<String> {
+    let mut behaviour = Behaviour::of(target("anthropic"));
+    behaviour.seed = 1;
+    behaviour.faults = vec![fault];
+    let credential = behaviour.right_credential().to_owned();
+    let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    let server = Server {
+        base_url: running.base_url(),
+        credential,
+        model: target("anthropic").model.clone(),
+        concurrency: 4,
+        first_wait: SHORT_WAIT,
+        retries: 1,
+        seed: 1,
+        confidence: 0.99,
+        rows: ROWS.map(str::to_owned).to_vec(),
+    };
+    results_at(&server, target("anthropic")).await.findings.into_iter().map(|finding| finding.check).collect()
+}
+
+/// Checks that see a fault along with its own.
+fn companions(fault: Fault) -> &'static [&'static str] {
+    match fault.id() {
+        "sse.message-start-missing" => &["sse.event-before-start"],
+        "sse.message-delta-missing" => &["message.stop-reason-missing"],
+        "usage.delta-input-zero" => &["usage.input-zero"],
+        _ => &[],
+    }
+}
+
+#[tokio::test]
+async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its_named_companions() {
+    let mut wrong = Vec::new();
+    for fault in Fault::all() {
+        assert!(Check::ALL.iter().any(|check| check.id() == fault.id()), "no check is named {fault}");
+        let mut found = found_with(fault).await;
+        let mut wanted: Vec<&str> = [&[fault.id()], companions(fault)].concat();
+        found.sort();
+        wanted.sort_unstable();
+        if found != wanted {
+            wrong.push(format!("{fault}: found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn page(check: Check) -> String {
+    let about = check.about();
+    let (title, url) = about.source.cite();
+    let failures: Vec<String> = about.failures.iter().map(|n| format!("F{n:02}")).collect();
+    let catalogue = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
+    format!(
+        "# {}\n\nSeverity: **{}**\n\n## What is seen\n\n{}\n\n## Why it matters\n\n{}\n\n## Which clients break\n\n{}\n\n\
+         ## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
+        about.id,
+        about.severity.word(),
+        about.what,
+        about.why,
+        about.breaks,
+        about.example,
+    )
+}
+
+fn index() -> String {
+    let mut out = String::from(
+        "# Passive checks\n\nEvery exchange of every run is held to these, at no extra request. What is seen stands in the reports under \
+         \"Findings\"; it never decides a row. An **error** breaks a client that follows the documents, a **warning** makes some suffer, a \
+         **note** is worth knowing. Additions, such as unknown keys and events, are notes.\n\nA check counts once per exchange. With \
+         `--strict`, errors and warnings end a run with exit code 1.\n\nThese pages are made from `src/wire/check/pages/` by \
+         `UPDATE=1 cargo test --test checks`.\n",
+    );
+    let mut area = "";
+    for check in Check::ALL {
+        if check.area() != area {
+            area = check.area();
+            out.push_str(&format!("\n## {area}\n\n| check | severity | what is seen |\n| --- | --- | --- |\n"));
+        }
+        let about = check.about();
+        out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.word(), about.what));
+    }
+    out
+}
+
+#[test]
+fn the_pages_are_what_the_code_says() {
+    let folder = repository("docs/checks");
+    let mut wanted: BTreeMap<String, String> =
+        Check::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check))).collect();
+    wanted.insert("README.md".to_owned(), index());
+    if update() {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in &wanted {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    let there: BTreeMap<String, String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    let differing: Vec<&String> =
+        wanted.keys().chain(there.keys()).filter(|name| wanted.get(*name) != there.get(*name)).collect();
+    assert!(differing.is_empty(), "docs/checks differs: {differing:?}; UPDATE=1 cargo test --test checks");
+}
+
+#[test]
+fn every_page_says_something_and_additions_are_notes() {
+    for check in Check::ALL {
+        let about = check.about();
+        for text in [about.what, about.why, about.breaks] {
+            assert!(text.ends_with('.') && text.len() > 5, "{}: {text}", about.id);
+        }
+        assert!(about.failures.is_sorted() && about.failures.iter().all(|n| (1..=125).contains(n)), "{}", about.id);
+        // Additions are notes.
+        assert_eq!(about.id.ends_with("-unknown") && about.severity == Degree::Error, about.id == "tool.name-unknown");
+    }
+}
