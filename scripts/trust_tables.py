@@ -92,12 +92,13 @@ def conditions(found):
 def size(found):
     """What was run, and whether that is enough."""
     runs, seed = found["runs_of_each_target"], found["first_seed"]
+    whole = runs * len(found["targets"])
     text = (
-        f"{number(runs)} runs of each of {len(found['targets'])} targets under each condition (seeds {seed} to {seed + runs - 1}), "
+        f"{number(whole)} runs under each condition: {number(runs)} of each of {len(found['targets'])} targets (seeds {seed} to {seed + runs - 1}), "
         f"half of them against servers as their documents claim, half with {found['flips_of_each_server']} rows of each server flipped "
         "at random."
     )
-    if runs < FULL_RUNS:
+    if whole < FULL_RUNS:
         text += f" **A short measurement: fewer than {FULL_RUNS} runs; take no rate from it.**"
     return text
 
