@@ -248,10 +248,10 @@ fn read_stream(response: &Response) -> Reading {
             }
             ("message_stop", Some(message)) => {
                 for (block, json) in message.content.iter_mut().zip(&partial_json) {
-                    if let (false, Ok(input)) = (json.is_empty(), serde_json::from_str::<Value>(json)) {
-                        if let Some(block) = block.as_object_mut() {
-                            block.insert("input".to_owned(), input);
-                        }
+                    if let (false, Ok(input)) = (json.is_empty(), serde_json::from_str::<Value>(json))
+                        && let Some(block) = block.as_object_mut()
+                    {
+                        block.insert("input".to_owned(), input);
                     }
                 }
                 return Reading::Message(std::mem::take(message));
