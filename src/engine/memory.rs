@@ -1,7 +1,10 @@
-//! A listener that keeps a recording in memory, to be judged at the end of a run.
+//! Runs whose recording is kept in memory: a listener for those that write it down as well, and a whole run for those
+//! that only want to judge it.
 
-use super::recording::Recording;
-use super::run::{Event, Listener};
+use super::recording::{Footer, Header, Recording};
+use super::run::{Event, Listener, Options, Stop, run};
+use crate::case::CatalogRow;
+use crate::client::Endpoint;
 
 /// Keeps every exchange and every trial.
 pub struct Memory<'a>(pub &'a mut Recording);
@@ -14,4 +17,15 @@ impl Listener for Memory<'_> {
             Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
         }
     }
+}
+
+/// Runs the rows to the end, and gives the recording. There is no clock here: it ends at the moment at which the header
+/// says that it began.
+pub async fn record<E: Endpoint>(endpoint: &E, rows: &[&CatalogRow], options: &Options, header: Header) -> Recording {
+    let finished_at = header.started_at.clone();
+    let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
+    let stop = Stop::default();
+    let finished = run(endpoint, rows, options, vec![&mut Memory(&mut recording)], &stop).await;
+    recording.footer = Some(Footer { finished_at, wall_ms: 0, channel: finished.channel, ended: finished.ended });
+    recording
 }

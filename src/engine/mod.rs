@@ -27,7 +27,7 @@ mod validation;
 
 pub use curl::VARIABLE as CURL_VARIABLE;
 pub use judge::{JudgeError, judge};
-pub use memory::Memory;
+pub use memory::{Memory, record};
 pub use plan::{Plan, PlannedArm, PlannedRow, plan};
 pub use run::{Budget, Event, Finished, Listener, Options, Stop, run};
 pub use undecided::Undecided;

@@ -13,8 +13,8 @@ use super::shown::Shown;
 use crate::case::{Catalog, CatalogRow, ClaimStatus, Requirement, Target};
 use crate::client::{Client, ClientConfig, Scheme};
 use crate::engine::build::Settings;
-use crate::engine::recording::{Footer, Header, Recording, SCHEMA};
-use crate::engine::{Budget, Memory, Options, Stop, Undecided, judge, run};
+use crate::engine::recording::{Header, SCHEMA};
+use crate::engine::{Budget, Options, Undecided, judge, record};
 use crate::report::proof::Change;
 use crate::simulator::{self, Behaviour};
 
@@ -106,31 +106,19 @@ impl Ground {
             concurrency: CONCURRENCY,
             budget: Budget::default(),
         };
-        let mut recording = Recording {
-            header: Header {
-                schema: SCHEMA.to_owned(),
-                name: self.target.name.clone(),
-                base_url: "http://simulator".to_owned(),
-                simulated: true,
-                claims: Some((*self.target).clone()),
-                settings: options.settings.clone(),
-                rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
-                confidence: CONFIDENCE,
-                seed: SEED,
-                started_at: MOMENT.to_owned(),
-            },
-            exchanges: Vec::new(),
-            trials: Vec::new(),
-            footer: None,
+        let header = Header {
+            schema: SCHEMA.to_owned(),
+            name: self.target.name.clone(),
+            base_url: "http://simulator".to_owned(),
+            simulated: true,
+            claims: Some((*self.target).clone()),
+            settings: options.settings.clone(),
+            rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
+            confidence: CONFIDENCE,
+            seed: SEED,
+            started_at: MOMENT.to_owned(),
         };
-        let stop = Stop::default();
-        let finished = run(&client, &rows, &options, vec![&mut Memory(&mut recording)], &stop).await;
-        recording.footer = Some(Footer {
-            finished_at: MOMENT.to_owned(),
-            wall_ms: started.elapsed().as_millis() as u64,
-            channel: finished.channel,
-            ended: finished.ended,
-        });
+        let recording = record(&client, &rows, &options, header).await;
         let results = judge(&self.catalog, &recording)?;
         Ok(Shown::new(&recording, results, running.acted()))
     }

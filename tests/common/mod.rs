@@ -7,13 +7,13 @@
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fieldtest::case::{Catalog, CatalogRow, ClaimStatus, Requirement, Target};
 use fieldtest::client::{Client, ClientConfig, Scheme};
 use fieldtest::engine::build::Settings;
-use fieldtest::engine::recording::{Footer, Header, Recording, SCHEMA};
-use fieldtest::engine::{Budget, Memory, Options, Stop, judge, run};
+use fieldtest::engine::recording::{Header, Recording, SCHEMA};
+use fieldtest::engine::{Budget, Options, judge};
 use fieldtest::report::results::Results;
 use fieldtest::simulator::{self, Behaviour};
 
@@ -132,7 +132,6 @@ pub struct Server {
 
 /// The recording of a whole run against a server, held against a target's claims.
 pub async fn record_at(server: &Server, target: &Target) -> Recording {
-    let started = Instant::now();
     let options = Options {
         settings: Settings { model: server.model.clone(), ..Settings::of(target, 1024) },
         seed: server.seed,
@@ -150,32 +149,19 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
     let client = Client::new(config).expect("a plain configuration");
     let mut rows = rows_of(target);
     rows.retain(|row| server.rows.is_empty() || server.rows.iter().any(|id| id == row.experiment.id()));
-    let mut recording = Recording {
-        header: Header {
-            schema: SCHEMA.to_owned(),
-            name: target.name.clone(),
-            base_url: "http://simulator".to_owned(),
-            simulated: true,
-            claims: Some(target.clone()),
-            settings: options.settings.clone(),
-            rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
-            confidence: options.confidence,
-            seed: options.seed,
-            started_at: MOMENT.to_owned(),
-        },
-        exchanges: Vec::new(),
-        trials: Vec::new(),
-        footer: None,
+    let header = Header {
+        schema: SCHEMA.to_owned(),
+        name: target.name.clone(),
+        base_url: "http://simulator".to_owned(),
+        simulated: true,
+        claims: Some(target.clone()),
+        settings: options.settings.clone(),
+        rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
+        confidence: options.confidence,
+        seed: options.seed,
+        started_at: MOMENT.to_owned(),
     };
-    let stop = Stop::default();
-    let finished = run(&client, &rows, &options, vec![&mut Memory(&mut recording)], &stop).await;
-    recording.footer = Some(Footer {
-        finished_at: MOMENT.to_owned(),
-        wall_ms: started.elapsed().as_millis() as u64,
-        channel: finished.channel,
-        ended: finished.ended,
-    });
-    recording
+    fieldtest::engine::record(&client, &rows, &options, header).await
 }
 
 /// The results of such a run.
