@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fieldtest::client::{Client, ClientConfig, ClientError, Endpoint as _, Scheme};
 use fieldtest::wire::exchange::{
-    Attempt, AttemptResult, Credential, Exchange, Failure, FailureKind, Request, Response,
+    Attempt, AttemptResult, Credential, Exchange, Failure, FailureKind, Method, Request, Response,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,6 +29,8 @@ fn config(base_url: &str) -> ClientConfig {
 
 fn request() -> Request {
     Request {
+        method: Method::Post,
+        raw: None,
         path: "/v1/messages".to_owned(),
         headers: BTreeMap::from([("anthropic-version".to_owned(), "2023-06-01".to_owned())]),
         credential: Credential::Target,

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::experiment::{AcceptedMeans, Arm, Chance, Experiment, Screen, Turn};
+use super::arm::{Arm, HandBack, Method, Screen, Then, Turn};
+use super::experiment::{AcceptedMeans, Chance, Experiment};
 use super::field::Field;
 use super::predicate::{CallTest, Predicate, TextTest};
+use super::reply::{AnswerTest, Compare};
 use super::template::{Piece, VARIABLES, pieces, unknown_variable};
 use super::vocabulary::VerdictStatus;
 
@@ -45,9 +47,36 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         e.spread.is_some() && (has_treatment || e.effect.is_some() || !e.challenge.is_empty()),
         "`spread` decides alone: no `treatment`, `variants`, `effect` or `challenge` beside it",
     );
+    let by_answer = e.reply.is_some() || e.compare.is_some();
     say(
-        e.spread.is_none() && e.effect.is_none() && e.challenge.is_empty(),
-        "nothing can decide it: write an `effect`, a `challenge` or a `spread`",
+        by_answer && (e.spread.is_some() || e.effect.is_some() || !e.challenge.is_empty() || e.genuine.is_some()),
+        "`reply` and `compare` decide alone: no `spread`, `effect`, `challenge` or `genuine` beside them",
+    );
+    say(e.reply.is_some() && e.compare.is_some(), "`reply` and `compare` exclude each other");
+    say(
+        by_answer && !has_treatment,
+        "`reply` and `compare` need a `treatment` or `variants` whose answer they look at",
+    );
+    say(!e.otherwise.is_empty() && e.reply.is_none(), "`otherwise` needs a `reply`");
+    say(
+        e.compare.is_some() && !e.variants.is_empty(),
+        "`compare` holds one `treatment` against the negative arm: no `variants`",
+    );
+    say(matches!(&e.compare, Some(Compare::Agree(aspects)) if aspects.is_empty()), "`agree` lists what must agree");
+    let tests = || e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when));
+    say(tests().any(|t| t.status.is_empty()), "a test of an answer lists the `status` that it may have");
+    say(
+        e.otherwise.iter().any(|o| !o.verdict.is_decided()),
+        "the `verdict` of an `otherwise` is a decided one: supported, ignored, rejected, substituted",
+    );
+    say(
+        !by_answer && e.spread.is_none() && e.effect.is_none() && e.challenge.is_empty(),
+        "nothing can decide it: write an `effect`, a `challenge`, a `spread`, a `reply` or a `compare`",
+    );
+    say(e.failures.iter().any(|n| *n == 0), "the entries of the failure catalogue are counted from 1");
+    say(
+        e.faults.values().any(|v| !v.is_decided() || !e.statuses.contains(v)),
+        "the verdicts of `faults` are among the row's `statuses`",
     );
     say(e.effect.is_some() && !has_treatment, "an `effect` needs a `treatment` or `variants` to show in");
     say(e.effect.is_none() && e.contrary.is_some(), "a `contrary` needs an `effect`");
@@ -62,7 +91,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     );
     say(e.genuine.is_some() && e.treatment.is_none(), "`genuine` needs a `treatment` that may be refused");
     say(
-        !has_treatment && e.spread.is_none() && e.challenge.iter().any(|c| c.because.is_empty()),
+        !has_treatment && e.spread.is_none() && !by_answer && e.challenge.iter().any(|c| c.because.is_empty()),
         "without a `treatment`, each `challenge` must say `because` of which words a refusal counts",
     );
     say(matches!(e.by_chance, Chance::OneIn(n) if n < 2), "`one_in` is 2 or more");
@@ -108,7 +137,8 @@ pub(super) fn screen_problems(screen: &Screen) -> Vec<Problem> {
 }
 
 fn asks(arm: &Arm) -> bool {
-    arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages")
+    let has_body = !matches!(arm.method, Some(Method::Get | Method::Head)) && arm.raw.is_none();
+    !has_body || arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages")
 }
 
 fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Problem>) {
@@ -118,8 +148,25 @@ fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Pro
     if arm.ask.is_some() && arm.turns.is_some() {
         problems.push(format!("the {name} arm has both `ask` and `turns`").into());
     }
+    if arm.raw.is_some() && (!arm.body.is_empty() || !arm.drop.is_empty()) {
+        problems.push(format!("the {name} arm has a `raw` body, which no keys can be laid over").into());
+    }
+    if arm.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        problems.push(format!("the `path` of the {name} arm begins with a slash").into());
+    }
+    for then in &arm.then {
+        if then.results.is_none() && then.user.is_none() {
+            problems.push(format!("a `then` of the {name} arm says nothing: write `results`, `user` or both").into());
+        }
+        if then.user.as_ref().is_some_and(|content| !(content.is_string() || content.is_array())) {
+            problems.push(
+                format!("what the user says in a `then` of the {name} arm is neither a text nor a list of blocks")
+                    .into(),
+            );
+        }
+    }
     for turn in arm.turns.iter().flatten() {
-        let (Turn::User(content) | Turn::Assistant(content)) = turn;
+        let (Turn::User(content) | Turn::Assistant(content) | Turn::System(content)) = turn;
         if !(content.is_string() || content.is_array()) {
             problems.push(format!("a turn of the {name} arm is neither a text nor a list of blocks").into());
         }
@@ -187,6 +234,14 @@ fn texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
     }
     e.partial.iter().for_each(|p| predicate(&p.when, visit));
     e.genuine.iter().flat_map(|g| [&g.when, &g.carries]).for_each(|p| predicate(p, visit));
+    e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when)).for_each(|t| answer(t, visit));
+}
+
+fn answer(test: &AnswerTest, visit: &mut dyn FnMut(&str)) {
+    // Destructured without `..`, so that a new test cannot be forgotten here.
+    let AnswerTest { status: _, error: _, says: _, json, has: _, message } = test;
+    json.values().filter_map(|t| t.equals.as_ref()).for_each(|v| value(v, visit));
+    message.iter().for_each(|p| predicate(p, visit));
 }
 
 fn arm(arm: &Arm, visit: &mut dyn FnMut(&str)) {
@@ -194,11 +249,25 @@ fn arm(arm: &Arm, visit: &mut dyn FnMut(&str)) {
     turns(arm.turns.as_deref().unwrap_or_default(), visit);
     arm.headers.values().flatten().for_each(|t| visit(t));
     value(&Value::Object(arm.body.clone()), visit);
+    arm.path.iter().chain(&arm.raw).for_each(|t| visit(t));
+    for Then {
+        when,
+        hand_back: HandBack::Whole | HandBack::WithoutThinking | HandBack::AlteredSignature,
+        results,
+        user,
+        body,
+    } in &arm.then
+    {
+        when.iter().for_each(|p| predicate(p, visit));
+        results.iter().for_each(|t| visit(t));
+        user.iter().for_each(|v| value(v, visit));
+        value(&Value::Object(body.clone()), visit);
+    }
 }
 
 fn turns(turns: &[Turn], visit: &mut dyn FnMut(&str)) {
     for turn in turns {
-        let (Turn::User(content) | Turn::Assistant(content)) = turn;
+        let (Turn::User(content) | Turn::Assistant(content) | Turn::System(content)) = turn;
         value(content, visit);
     }
 }
@@ -217,12 +286,24 @@ fn value(v: &Value, visit: &mut dyn FnMut(&str)) {
 
 fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let Predicate { text, thinking, stop_reason, stop_sequence, blocks: _, call, usage: _, streamed: _, any, not } = p;
+    let Predicate {
+        text,
+        thinking,
+        stop_reason,
+        stop_sequence,
+        blocks: _,
+        call,
+        calls,
+        usage: _,
+        streamed: _,
+        any,
+        not,
+    } = p;
     for TextTest { contains, lacks, words: _, digits: _ } in text.iter().chain(thinking) {
         contains.iter().chain(lacks).for_each(|t| visit(t));
     }
     stop_reason.iter().chain(stop_sequence).for_each(|t| visit(t));
-    if let Some(CallTest { name, input }) = call {
+    for CallTest { name, input, no_input: _ } in call.iter().chain(calls) {
         name.iter().for_each(|t| visit(t));
         input.iter().for_each(|(k, v)| {
             visit(k);

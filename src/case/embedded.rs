@@ -8,12 +8,17 @@ macro_rules! embed {
 
 /// Paths below `cases/`, and their texts, in the order of the tables.
 pub const FILES: &[(&str, &str)] = embed![
-    "experiments/1-headers.yaml",
-    "experiments/2-simple-fields.yaml",
-    "experiments/3-tools.yaml",
-    "experiments/4-tool-choice.yaml",
-    "experiments/5-message-content.yaml",
-    "experiments/6-limits.yaml",
+    "experiments/01-headers.yaml",
+    "experiments/02-simple-fields.yaml",
+    "experiments/03-tools.yaml",
+    "experiments/04-tool-choice.yaml",
+    "experiments/05-message-content.yaml",
+    "experiments/06-limits.yaml",
+    "experiments/07-streaming.yaml",
+    "experiments/08-errors.yaml",
+    "experiments/09-turns.yaml",
+    "experiments/10-side-endpoints.yaml",
+    "experiments/11-newer-fields.yaml",
     "targets/anthropic.yaml",
     "targets/deepseek.yaml",
     "targets/tencent-lkeap.yaml",

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use serde_yaml::Spanned;
 
+use super::arm::{Arm, Genuine, Screen, Turn};
 use super::field::Field;
 use super::predicate::Predicate;
+use super::reply::{AnswerTest, Compare, Otherwise};
 use super::vocabulary::VerdictStatus;
 
 /// A file of experiments: one section of the matrix.
@@ -119,12 +120,28 @@ pub struct Experiment {
     /// Decide by comparing two samples of answers instead of by an effect.
     #[serde(default)]
     pub spread: Option<Spread>,
+    /// Decide by what the treatment's answer is, whatever it is: a refusal, a count, a list.
+    #[serde(default)]
+    pub reply: Option<AnswerTest>,
+    /// Other answers that mean something, in the order in which they are tried. What is neither is not honoured.
+    #[serde(default)]
+    pub otherwise: Vec<Otherwise>,
+    /// Decide by holding the treatment's answer against the negative arm's.
+    #[serde(default)]
+    pub compare: Option<Compare>,
     /// What it means when every challenge is accepted.
     #[serde(default)]
     pub accepted_means: AcceptedMeans,
     /// The row is about credentials: 401 and 403 are refusals, as nowhere else.
     #[serde(default)]
     pub about_credentials: bool,
+    /// The entries of the failure catalogue that this row sees, by number.
+    #[serde(default)]
+    pub failures: Vec<u16>,
+    /// For rows that no field stands for: misbehaviour of a server, by the name that a simulator has for it, and the
+    /// verdict that such a server deserves. `fieldtest check` proves the row by them. Deciding it does not look at them.
+    #[serde(default)]
+    pub faults: BTreeMap<String, VerdictStatus>,
 }
 
 fn all_statuses() -> Vec<VerdictStatus> {
@@ -139,6 +156,17 @@ impl Experiment {
     /// The row's id.
     pub fn id(&self) -> &str {
         &self.row.value
+    }
+
+    /// True where the row stands for one field of a request, which a server can honour, ignore or refuse. The others are
+    /// about how a server conducts itself, and follow many fields.
+    pub fn is_of_field(&self) -> bool {
+        self.faults.is_empty() && !self.looks_at_answers()
+    }
+
+    /// True where the answer counts as it came, and not only the message in it.
+    pub fn looks_at_answers(&self) -> bool {
+        self.reply.is_some() || self.compare.is_some()
     }
 
     /// An experiment of that name that asks nothing and changes nothing: a ground to lay arms over.
@@ -172,8 +200,13 @@ impl Experiment {
             meter: None,
             repeat: once(),
             spread: None,
+            reply: None,
+            otherwise: Vec::new(),
+            compare: None,
             accepted_means: AcceptedMeans::default(),
             about_credentials: false,
+            failures: Vec::new(),
+            faults: BTreeMap::new(),
         }
     }
 }
@@ -195,6 +228,8 @@ pub enum Combine {
 pub enum Requirement {
     /// `limits.max_output_tokens`
     MaxOutputTokens,
+    /// `limits.context_tokens`
+    ContextTokens,
 }
 
 /// One of several treatments of a row. What it leaves out is the row's.
@@ -209,89 +244,6 @@ pub struct Variant {
     /// The same information through a channel that is known to work.
     #[serde(default)]
     pub positive: Option<Arm>,
-}
-
-/// One variant of the request: what it changes in the base request.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Arm {
-    /// The conversation: one user turn of this text.
-    #[serde(default)]
-    pub ask: Option<String>,
-    /// The conversation: all turns.
-    #[serde(default)]
-    pub turns: Option<Vec<Turn>>,
-    /// Keys of the body, merged into the base (objects by key, everything else replaced).
-    #[serde(default)]
-    pub body: Map<String, Value>,
-    /// Headers to set; `null` takes one away.
-    #[serde(default)]
-    pub headers: BTreeMap<String, Option<String>>,
-    /// Top-level keys of the body to leave out.
-    #[serde(default)]
-    pub drop: Vec<String>,
-    /// The credential to send; the target's own unless told.
-    #[serde(default)]
-    pub credential: Option<ArmCredential>,
-    /// Words of which a refusal must contain at least one to show that the field is known and its value is what is
-    /// wrong. A refusal without them then rejects the field.
-    #[serde(default)]
-    pub because: Vec<String>,
-}
-
-/// One turn of a conversation, written `user: …` or `assistant: …`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Turn {
-    /// What the user says: a text, sent in whichever form the endpoint was seen to read, or a list of blocks.
-    User(Value),
-    /// What the assistant said: the same.
-    Assistant(Value),
-}
-
-/// Which credential an arm sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ArmCredential {
-    /// The right one as `x-api-key`.
-    XApiKey,
-    /// The right one as `authorization: Bearer`.
-    Bearer,
-    /// A made-up one as `x-api-key`.
-    WrongXApiKey,
-    /// A made-up one as `authorization: Bearer`.
-    WrongBearer,
-    /// None at all.
-    Missing,
-}
-
-/// Arms that several rows share: the fields of all of them in one request. Where that is accepted and shows no effect,
-/// none of them is honoured, and one request has told it of all. Anything else decides nothing, and each row is tried
-/// on its own. The base of a row is not laid under these arms.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Screen {
-    /// The fields of all rows at valid values.
-    #[serde(default)]
-    pub treatment: Option<Arm>,
-    /// The fields of all rows at impossible values.
-    #[serde(default)]
-    pub challenge: Option<Arm>,
-}
-
-/// A trial in two steps: get a block from the endpoint, hand it back.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Genuine {
-    /// The request that makes the endpoint produce the block.
-    pub first: Arm,
-    /// What the first answer must show for the second request to make sense.
-    pub when: Predicate,
-    /// True of a first answer whose block holds what the second asks for, and nothing else of it does: only then can
-    /// the effect tell whether the block was read.
-    pub carries: Predicate,
-    /// The request that hands it back; `{{first.content}}` stands for the first answer's content.
-    pub then: Arm,
 }
 
 /// Two samples of answers to one question: do answers agree more under a narrowing value of the field?

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_yaml::Spanned;
 
+use super::arm::Screen;
 use super::check::{self, Problem};
 use super::error::{CaseError, CaseErrors, Place};
-use super::experiment::{Experiment, ExperimentFile, Screen};
+use super::experiment::{Experiment, ExperimentFile};
 use super::field::Field;
 use super::target::Target;
 

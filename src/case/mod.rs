@@ -2,6 +2,7 @@
 //!
 //! Knows no other module. Nothing here sends, judges or reads from a disk: files come in as bytes.
 
+mod arm;
 mod check;
 mod embedded;
 mod error;
@@ -9,21 +10,23 @@ mod experiment;
 mod field;
 mod load;
 mod predicate;
+mod reply;
 mod schema;
 mod target;
 mod template;
 mod vocabulary;
 mod wording;
 
+pub use arm::{Arm, ArmCredential, Genuine, HandBack, Method, Screen, Then, Turn};
 pub use check::variables;
 pub use error::{CaseError, CaseErrors, Place};
 pub use experiment::{
-    AcceptedMeans, Arm, ArmCredential, Chance, Combine, Experiment, ExperimentFile, Genuine, Partial, Requirement,
-    Screen, Spread, Turn, Variant,
+    AcceptedMeans, Chance, Combine, Experiment, ExperimentFile, Partial, Requirement, Spread, Variant,
 };
 pub use field::{Field, FieldPlace, Honoured};
 pub use load::{CaseFile, Catalog, CatalogRow, FileKind, MAX_FILE_BYTES};
 pub use predicate::{CallTest, Count, Predicate, TextTest};
+pub use reply::{AnswerTest, Aspect, Compare, JsonKind, JsonTest, Otherwise};
 pub use schema::{experiments_schema, target_schema};
 pub use target::{Auth, AuthScheme, Claim, Limits, Prices, Range, Source, Target};
 pub use template::{CITIES, Piece, VARIABLES, Variable, pieces};

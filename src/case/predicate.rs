@@ -30,6 +30,9 @@ pub struct Predicate {
     /// A `tool_use` block like this is there.
     #[serde(default)]
     pub call: Option<CallTest>,
+    /// `tool_use` blocks like these are there, each of its own.
+    #[serde(default)]
+    pub calls: Vec<CallTest>,
     /// Counters of `usage`, by dotted path; an absent counter is 0.
     #[serde(default)]
     pub usage: BTreeMap<String, Count>,
@@ -54,10 +57,11 @@ impl Predicate {
     pub fn needs_drawn(&self) -> bool {
         let drawn = |text: &String| pieces(text).iter().any(|piece| matches!(piece, Piece::Variable(_)));
         let texts = [&self.text, &self.thinking].into_iter().flatten();
-        let call = self.call.as_ref();
+        let mut calls = self.call.iter().chain(&self.calls);
         texts.flat_map(|t| &t.contains).any(drawn)
-            || call.is_some_and(|c| c.name.as_ref().is_some_and(drawn))
-            || call.is_some_and(|c| c.input.iter().any(|(property, value)| drawn(property) || drawn(value)))
+            || calls.any(|c| {
+                c.name.as_ref().is_some_and(drawn) || c.input.iter().any(|(key, value)| drawn(key) || drawn(value))
+            })
             || (!self.any.is_empty() && self.any.iter().all(Self::needs_drawn))
     }
 }
@@ -90,6 +94,9 @@ pub struct CallTest {
     /// Properties of the input, with their values; an empty value only asks for the property.
     #[serde(default)]
     pub input: BTreeMap<String, String>,
+    /// The input is an object without a property.
+    #[serde(default)]
+    pub no_input: bool,
 }
 
 /// Bounds of a number.

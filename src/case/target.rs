@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::experiment::Requirement;
 use super::vocabulary::ClaimStatus;
 
 /// A target file: an endpoint, and what its documentation says of it.
@@ -100,6 +101,16 @@ pub struct Limits {
     /// The longest answer, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
+}
+
+impl Limits {
+    /// True when they state what a row requires.
+    pub fn state(&self, requirement: Requirement) -> bool {
+        match requirement {
+            Requirement::MaxOutputTokens => self.max_output_tokens.is_some(),
+            Requirement::ContextTokens => self.context_tokens.is_some(),
+        }
+    }
 }
 
 /// US dollars for a million tokens.

@@ -54,6 +54,9 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "version", about: "the target's anthropic-version" },
     Variable { name: "range.max", about: "the claimed upper bound of temperature, else 1" },
     Variable { name: "range.above", about: "a value just past it" },
+    Variable { name: "step", about: "which request of a trial that repeats it: 1, 2, …" },
+    Variable { name: "model", about: "the model that is asked for" },
+    Variable { name: "overflow", about: "a text of more tokens than the claimed context has, for any tokenizer" },
     Variable { name: "max_output_tokens", about: "the claimed longest answer" },
     Variable { name: "first.content", about: "the content of the first answer of a trial in two steps" },
 ];

@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
-use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus};
+use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus, Requirement};
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
 /// Which case files are used.
@@ -39,11 +39,11 @@ pub struct SelectArgs {
 }
 
 impl SelectArgs {
-    /// The rows that are selected, of those that can be tested with these limits.
+    /// The rows that are selected, of those whose requirements are stated.
     pub fn rows<'a>(
         &self,
         catalog: &'a Catalog,
-        max_output_tokens: Option<u32>,
+        is_stated: impl Fn(Requirement) -> bool,
     ) -> Result<Vec<&'a CatalogRow>, CliError> {
         let mut globs = globset::GlobSetBuilder::new();
         for pattern in &self.select {
@@ -53,17 +53,13 @@ impl SelectArgs {
         }
         let globs = globs.build().map_err(|e| CliError::Usage(format!("--select: {e}")))?;
         let named = || catalog.rows.iter().filter(|row| self.select.is_empty() || globs.is_match(row.experiment.id()));
-        let rows: Vec<&CatalogRow> = named()
-            .filter(|row| match row.experiment.requires {
-                Some(crate::case::Requirement::MaxOutputTokens) => max_output_tokens.is_some(),
-                None => true,
-            })
-            .collect();
+        let rows: Vec<&CatalogRow> = named().filter(|row| row.experiment.requires.is_none_or(&is_stated)).collect();
         if rows.is_empty() {
             let why = match named().next() {
                 None => "selects no row; `fieldtest rows` lists them",
                 Some(_) => {
-                    "selects only rows that need `limits: max_output_tokens` in the target's file, which states none"
+                    "selects only rows that need `limits: max_output_tokens` or `context_tokens` in the target's file, which \
+                     states none"
                 }
             };
             return Err(CliError::Usage(format!("--select {} {why}", self.select.join(" --select "))));

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::args::EndpointArgs;
 use super::{CliError, Environment};
-use crate::case::{AuthScheme, Catalog, Limits, Prices, Target};
+use crate::case::{AuthScheme, Catalog, Limits, Prices, Requirement, Target};
 use crate::client::{BaseUrl, secret};
 use crate::engine::build::{REFERENCE_TEMPERATURE_MAX, Settings, temperature_max};
 
@@ -42,6 +42,13 @@ pub enum Place {
     },
     /// In this process.
     Simulated(Box<Target>),
+}
+
+impl Tested {
+    /// True when its claims state what a row requires.
+    pub fn states(&self, requirement: Requirement) -> bool {
+        self.claims.as_ref().is_some_and(|t| t.limits.state(requirement))
+    }
 }
 
 /// Resolves the arguments.
@@ -153,6 +160,7 @@ fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, cl
             answer_tokens: args.answer_tokens,
             temperature_max,
             max_output_tokens: claims.and_then(|t| t.limits.max_output_tokens),
+            context_tokens: claims.and_then(|t| t.limits.context_tokens),
         },
         limits: of.map(|t| t.limits.clone()).unwrap_or_default(),
         prices: of.and_then(|t| t.prices),

@@ -35,7 +35,7 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
         ..args.endpoint.clone()
     };
     for tested in resolve(&endpoint, &catalog, environment)? {
-        let rows = args.select.rows(&catalog, tested.settings.max_output_tokens)?;
+        let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
         let plan = plan(&rows, &tested.settings, tested.prices);
         match args.format {
             RowsFormat::Json => {

@@ -86,7 +86,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     // What can be wrong is found out for every target before anything is sent to the first.
     let selected: Vec<Vec<&CatalogRow>> = targets
         .iter()
-        .map(|tested| args.select.rows(&catalog, tested.settings.max_output_tokens))
+        .map(|tested| args.select.rows(&catalog, |needed| tested.states(needed)))
         .collect::<Result<_, _>>()?;
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;

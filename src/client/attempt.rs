@@ -19,6 +19,7 @@ const PIECES_NOTED_SINGLY: usize = 65_536;
 
 /// A request ready to be sent, as often as it takes.
 pub(super) struct Prepared {
+    pub method: reqwest::Method,
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -39,7 +40,8 @@ pub(super) struct Bounds {
 pub(super) async fn attempt(http: &reqwest::Client, request: &Prepared, bounds: &Bounds) -> AttemptResult {
     let started = Instant::now();
     let deadline = (started + bounds.timeout).into();
-    let sending = http.post(request.url.clone()).headers(request.headers.clone()).body(request.body.clone()).send();
+    let asking = http.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
+    let sending = if request.body.is_empty() { asking } else { asking.body(request.body.clone()) }.send();
     let response = match timeout_at(deadline, sending).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return AttemptResult::Failure(bounds.masked(bounds.peer.transport(&error, Phase::Sending))),

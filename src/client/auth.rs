@@ -1,6 +1,6 @@
 //! Which credential a request carries, and in which header.
 //!
-//! Every request carries at most one credential header. The header's value is marked sensitive, so that no `Debug`
+//! Every request carries one credential header, unless it is about that. The header's value is marked sensitive, so that no `Debug`
 //! shows it.
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -42,25 +42,29 @@ impl Auth {
         }
     }
 
-    /// The header for this kind of credential; `None` where none is to be sent.
-    pub(super) fn header(&self, credential: Credential) -> Option<(HeaderName, HeaderValue)> {
+    /// The headers for this kind of credential.
+    pub(super) fn headers(&self, credential: Credential) -> Vec<(HeaderName, HeaderValue)> {
         let right = self.credential.as_ref().map_or(PLACEHOLDER, |c| c.expose_secret());
-        let (scheme, text) = match credential {
-            Credential::Target => (self.scheme, right),
-            Credential::XApiKey => (Scheme::XApiKey, right),
-            Credential::Bearer => (Scheme::Bearer, right),
-            Credential::WrongXApiKey => (Scheme::XApiKey, WRONG),
-            Credential::WrongBearer => (Scheme::Bearer, WRONG),
-            Credential::Missing => return None,
+        let sent = match credential {
+            Credential::Target => vec![(self.scheme, right)],
+            Credential::XApiKey => vec![(Scheme::XApiKey, right)],
+            Credential::Bearer => vec![(Scheme::Bearer, right)],
+            Credential::WrongXApiKey => vec![(Scheme::XApiKey, WRONG)],
+            Credential::WrongBearer => vec![(Scheme::Bearer, WRONG)],
+            Credential::Both => vec![(Scheme::XApiKey, right), (Scheme::Bearer, right)],
+            Credential::Missing => Vec::new(),
         };
-        let (name, value) = match scheme {
-            Scheme::XApiKey => (X_API_KEY, HeaderValue::from_str(text)),
-            Scheme::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}"))),
+        let header = |(scheme, text): (Scheme, &str)| {
+            let (name, value) = match scheme {
+                Scheme::XApiKey => (X_API_KEY, HeaderValue::from_str(text)),
+                Scheme::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}"))),
+            };
+            // `new` let only printable ASCII through, which every header can carry.
+            let mut value = value.ok()?;
+            value.set_sensitive(true);
+            Some((name, value))
         };
-        // `new` let only printable ASCII through, which every header can carry.
-        let mut value = value.ok()?;
-        value.set_sensitive(true);
-        Some((name, value))
+        sent.into_iter().filter_map(header).collect()
     }
 }
 
@@ -81,7 +85,7 @@ mod tests {
     #[test]
     fn debug_shows_no_header_value() {
         let auth = Auth::new(Scheme::Bearer, Some("sk-very-secret".into())).unwrap();
-        let header = auth.header(Credential::Target).unwrap();
+        let header = auth.headers(Credential::Target).remove(0);
         assert_eq!(header.1.as_bytes(), b"Bearer sk-very-secret");
         assert!(!format!("{auth:?} {header:?}").contains("sk-very-secret"));
     }

@@ -23,7 +23,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, 
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::wire::exchange::{Attempt, Exchange, Request};
+use crate::wire::exchange::{Attempt, Exchange, Method, Request};
 use attempt::{Bounds, Prepared, attempt, unsendable};
 use auth::Auth;
 pub use base_url::BaseUrl;
@@ -96,10 +96,16 @@ impl Client {
     }
 
     fn prepare(&self, request: &Request) -> Result<Prepared, String> {
-        let body = serde_json::to_vec(&request.body).map_err(|e| format!("its body is no JSON: {e}"))?;
+        let body = match &request.raw {
+            Some(raw) => raw.as_bytes().to_vec(),
+            None if request.method != Method::Post => Vec::new(),
+            None => serde_json::to_vec(&request.body).map_err(|e| format!("its body is no JSON: {e}"))?,
+        };
         let streams = request.body.get("stream").and_then(Value::as_bool) == Some(true);
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if !body.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         headers
             .insert(ACCEPT, HeaderValue::from_static(if streams { "text/event-stream" } else { "application/json" }));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("fieldtest/", env!("CARGO_PKG_VERSION"))));
@@ -114,11 +120,14 @@ impl Client {
                 HeaderValue::from_str(value).map_err(|_| format!("no header can carry the value of `{name}`"))?;
             headers.insert(name, value);
         }
-        if let Some((name, value)) = self.auth.header(request.credential) {
-            headers.insert(name, value);
-        }
+        headers.extend(self.auth.headers(request.credential));
         let tokens = limits::estimated_tokens(&request.body, body.len());
-        Ok(Prepared { url: self.base.join(&request.path), headers, body: body.into(), tokens })
+        let method = match request.method {
+            Method::Post => reqwest::Method::POST,
+            Method::Get => reqwest::Method::GET,
+            Method::Head => reqwest::Method::HEAD,
+        };
+        Ok(Prepared { method, url: self.base.join(&request.path), headers, body: body.into(), tokens })
     }
 
     /// One attempt, when there is a slot and the limits allow it.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::build::conversation;
 use super::draw::fnv1a;
 use super::recording::ArmKind;
-use crate::case::{Arm, Experiment, Turn};
+use crate::case::{Arm, Experiment, Then, Turn};
 
 /// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for `Genuine`, which
 /// has two requests (`genuine_layers`).
@@ -32,6 +32,11 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
         ArmKind::NarrowWide => over(vec![widen, spread.map(|s| &s.narrow)]),
         ArmKind::Genuine => Vec::new(),
     }
+}
+
+/// The further requests of an arm's trials, after the first.
+pub fn then<'a>(layers: &[&'a Arm]) -> &'a [Then] {
+    layers.iter().rev().find(|arm| !arm.then.is_empty()).map_or(&[], |arm| arm.then.as_slice())
 }
 
 /// The layers of the two requests of a genuine trial.
@@ -68,13 +73,11 @@ pub fn all(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
 /// Names what an arm asks, whatever row it belongs to: arms of the same words and layers have the same name, draw the
 /// same values, and share their requests.
 pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
-    let changes: Vec<_> = layers
+    // An arm that changes nothing makes no difference. What a refusal must say is no part of the request.
+    let changes: Vec<Arm> = layers
         .iter()
-        .map(|arm| (&arm.body, &arm.headers, &arm.drop, arm.credential))
-        // An arm that changes nothing makes no difference.
-        .filter(|(body, headers, drop, credential)| {
-            !(body.is_empty() && headers.is_empty() && drop.is_empty() && credential.is_none())
-        })
+        .map(|arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() })
+        .filter(|arm| *arm != Arm::default())
         .collect();
     format!("{:016x}", fnv1a(&format!("{:?} {changes:?}", conversation(experiment, layers))))
 }
@@ -83,8 +86,7 @@ pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
 /// be accepted, and need not be sent to tell whose fault a refusal is.
 pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
     let layers = layers(experiment, variant, ArmKind::Negative);
-    let bare =
-        |arm: &&Arm| arm.body.is_empty() && arm.headers.is_empty() && arm.drop.is_empty() && arm.credential.is_none();
+    let bare = |arm: &&Arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() } == Arm::default();
     let in_words = |content: &Value| match content {
         Value::Array(blocks) => blocks.iter().all(|block| {
             let keys = block.as_object().map_or(0, serde_json::Map::len);

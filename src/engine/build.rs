@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
 use crate::case::{Arm, ArmCredential, Experiment, Piece, Target, Turn, pieces};
-use crate::wire::exchange::{Credential, Request};
+use crate::wire::exchange::{Credential, Method, Request};
 
 /// The path of the Messages API below a base URL.
 pub const PATH: &str = "/v1/messages";
@@ -27,6 +27,9 @@ pub struct Settings {
     pub temperature_max: f64,
     /// The claimed longest answer, where there is a claim.
     pub max_output_tokens: Option<u32>,
+    /// The claimed length of prompt and answer together, where there is a claim.
+    #[serde(default)]
+    pub context_tokens: Option<u32>,
 }
 
 /// The upper bound of `temperature` that the Messages API itself documents.
@@ -41,6 +44,7 @@ impl Settings {
             answer_tokens,
             temperature_max: temperature_max(target),
             max_output_tokens: target.limits.max_output_tokens,
+            context_tokens: target.limits.context_tokens,
         }
     }
 }
@@ -84,17 +88,20 @@ pub struct Context<'a> {
     pub draw: &'a Draw,
     /// The first answer's content, in the second step of a trial.
     pub first_content: Option<&'a Value>,
+    /// Which request of a trial that repeats it, from 1.
+    pub step: u32,
 }
 
 /// Builds a request from layers of arms, each laid over the ones before.
 pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> Built {
-    let fill = Filler { context, fresh: Cell::new(false) };
+    let fill = Filler::new(context);
     let mut body = Map::new();
     body.insert("model".to_owned(), Value::from(context.settings.model.as_str()));
     body.insert("max_tokens".to_owned(), Value::from(context.settings.answer_tokens));
     body.insert("messages".to_owned(), fill.messages(&conversation(experiment, layers)));
     let mut headers = BTreeMap::from([("anthropic-version".to_owned(), context.settings.anthropic_version.clone())]);
     let mut credential = Credential::Target;
+    let (mut method, mut path, mut raw) = (Method::Post, PATH.to_owned(), None);
     for arm in layers {
         merge(&mut body, &fill.object(&arm.body));
         for key in &arm.drop {
@@ -107,11 +114,13 @@ pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> 
             };
         }
         credential = arm.credential.map_or(credential, wire_credential);
+        method = arm.method.map_or(method, wire_method);
+        path = arm.path.as_ref().map_or(path, |path| fill.text(path));
+        raw = arm.raw.as_ref().map(|raw| fill.text(raw)).or(raw);
     }
-    Built {
-        request: Request { path: PATH.to_owned(), headers, credential, body: Value::Object(body) },
-        fresh: fill.fresh.get(),
-    }
+    let is_json = method == Method::Post && raw.is_none();
+    let body = if is_json { Value::Object(body) } else { Value::Null };
+    Built { request: Request { method, path, headers, credential, body, raw }, fresh: fill.fresh.get() }
 }
 
 /// The last layer that asks something; else the row's own words.
@@ -133,12 +142,21 @@ fn wire_credential(credential: ArmCredential) -> Credential {
         ArmCredential::Bearer => Credential::Bearer,
         ArmCredential::WrongXApiKey => Credential::WrongXApiKey,
         ArmCredential::WrongBearer => Credential::WrongBearer,
+        ArmCredential::Both => Credential::Both,
         ArmCredential::Missing => Credential::Missing,
     }
 }
 
+fn wire_method(method: crate::case::Method) -> Method {
+    match method {
+        crate::case::Method::Post => Method::Post,
+        crate::case::Method::Get => Method::Get,
+        crate::case::Method::Head => Method::Head,
+    }
+}
+
 /// Lays `over` on `under`: objects by key, everything else replaced.
-fn merge(under: &mut Map<String, Value>, over: &Map<String, Value>) {
+pub(super) fn merge(under: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match (under.get_mut(key), value) {
             (Some(Value::Object(under)), Value::Object(over)) => merge(under, over),
@@ -149,30 +167,40 @@ fn merge(under: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-struct Filler<'a> {
+/// Puts values in the place of variables, and notes whether any of them was drawn.
+pub(super) struct Filler<'a> {
     context: Context<'a>,
     fresh: Cell<bool>,
 }
 
-impl Filler<'_> {
+impl<'a> Filler<'a> {
+    pub fn new(context: Context<'a>) -> Self {
+        Self { context, fresh: Cell::new(false) }
+    }
+
     fn messages(&self, turns: &[Turn]) -> Value {
         turns
             .iter()
             .map(|turn| {
                 let (role, content) = match turn {
-                    Turn::User(content) => ("user", content),
-                    Turn::Assistant(content) => ("assistant", content),
-                };
-                let content = match (self.value(content), self.context.channel) {
-                    (Value::String(text), Channel::Blocks) => json!([{ "type": "text", "text": text }]),
-                    (content, _) => content,
+                    Turn::User(content) => ("user", self.said(content)),
+                    Turn::Assistant(content) => ("assistant", self.said(content)),
+                    Turn::System(content) => ("system", self.value(content)),
                 };
                 json!({ "role": role, "content": content })
             })
             .collect()
     }
 
-    fn object(&self, map: &Map<String, Value>) -> Map<String, Value> {
+    /// What somebody says, in the form that the endpoint was seen to read.
+    pub fn said(&self, content: &Value) -> Value {
+        match (self.value(content), self.context.channel) {
+            (Value::String(text), Channel::Blocks) => json!([{ "type": "text", "text": text }]),
+            (content, _) => content,
+        }
+    }
+
+    pub fn object(&self, map: &Map<String, Value>) -> Map<String, Value> {
         map.iter().map(|(key, value)| (self.text(key), self.value(value))).collect()
     }
 
@@ -189,7 +217,7 @@ impl Filler<'_> {
         }
     }
 
-    fn text(&self, text: &str) -> String {
+    pub fn text(&self, text: &str) -> String {
         pieces(text)
             .into_iter()
             .map(|piece| match piece {
@@ -208,6 +236,9 @@ impl Filler<'_> {
             "version" => Value::from(settings.anthropic_version.as_str()),
             "range.max" => number(settings.temperature_max),
             "range.above" => number(((settings.temperature_max + 0.1) * 1000.0).round() / 1000.0),
+            "step" => Value::from(self.context.step),
+            "model" => Value::from(settings.model.as_str()),
+            "overflow" => Value::from(overflow(settings.context_tokens.unwrap_or_default())),
             "max_output_tokens" => settings.max_output_tokens.map_or(Value::Null, Value::from),
             "first.content" => {
                 self.fresh.set(true);
@@ -222,6 +253,12 @@ impl Filler<'_> {
             }
         }
     }
+}
+
+/// More words than there may be tokens: a word is one token at least. One short word makes the prompt no longer than it
+/// need be.
+fn overflow(context_tokens: u32) -> String {
+    "to ".repeat(context_tokens as usize / 20 * 21)
 }
 
 /// A whole number without its fraction, as people write it: `2`, not `2.0`.

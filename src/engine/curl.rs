@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::case::AuthScheme;
-use crate::wire::exchange::{Credential, Request};
+use crate::wire::exchange::{Credential, Method, Request};
 
 /// The environment variable that stands for the credential.
 pub const VARIABLE: &str = "API_KEY";
@@ -16,7 +16,12 @@ const LONG: usize = 1200;
 pub fn command(base_url: &str, scheme: AuthScheme, request: &Request) -> String {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
-    let mut line = format!("curl -sS {}", quoted(&format!("{base}{}", request.path)));
+    let method = match request.method {
+        Method::Post => "",
+        Method::Get => " -X GET",
+        Method::Head => " -I",
+    };
+    let mut line = format!("curl -sS{method} {}", quoted(&format!("{base}{}", request.path)));
     let header = match (request.credential, scheme) {
         (Credential::Target, AuthScheme::XApiKey) | (Credential::XApiKey, _) => {
             Some(format!("\"x-api-key: ${VARIABLE}\""))
@@ -26,13 +31,21 @@ pub fn command(base_url: &str, scheme: AuthScheme, request: &Request) -> String 
         }
         (Credential::WrongXApiKey, _) => Some("'x-api-key: made-up'".to_owned()),
         (Credential::WrongBearer, _) => Some("'authorization: Bearer made-up'".to_owned()),
+        (Credential::Both, _) => Some(format!("\"x-api-key: ${VARIABLE}\" -H \"authorization: Bearer ${VARIABLE}\"")),
         (Credential::Missing, _) => None,
     };
     // Writing into a String does not fail.
     for header in header.into_iter().chain(request.headers.iter().map(|(n, v)| quoted(&format!("{n}: {v}")))) {
         let _ = write!(line, " -H {header}");
     }
-    let _ = write!(line, " -H 'content-type: application/json' -d {}", quoted(&shortened(&request.body).to_string()));
+    let body = match (&request.raw, request.method) {
+        (Some(raw), _) => Some(raw.clone()),
+        (None, Method::Post) => Some(shortened(&request.body).to_string()),
+        (None, Method::Get | Method::Head) => None,
+    };
+    if let Some(body) = body {
+        let _ = write!(line, " -H 'content-type: application/json' -d {}", quoted(&body));
+    }
     line
 }
 
@@ -63,6 +76,8 @@ mod tests {
     #[test]
     fn the_command_quotes_for_a_shell_and_hides_the_secret() {
         let request = Request {
+            method: Method::Post,
+            raw: None,
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::from([("anthropic-version".to_owned(), "2023-06-01".to_owned())]),
             credential: Credential::Target,

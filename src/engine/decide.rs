@@ -3,6 +3,8 @@
 //! One pure function, `next`, is asked again after every trial, while running and when a recording is judged; that is
 //! why both come to the same verdicts. It knows nothing of who answers.
 
+use super::answer_rule;
+use super::compare;
 use super::draw::fnv1a;
 use super::effect_rule;
 use super::recording::ArmKind;
@@ -92,11 +94,14 @@ fn by_rule(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
     if let Some(spread) = &experiment.spread {
         return spread::next(experiment, spread, trials, facts);
     }
-    if experiment.effect.is_none() {
+    if let Some(how) = &experiment.compare {
+        return compare::next(experiment, how, trials, facts);
+    }
+    if experiment.effect.is_none() && experiment.reply.is_none() {
         return validation::next(experiment, trials, facts);
     }
     if experiment.variants.is_empty() {
-        return effect_rule::next(experiment, None, trials, facts);
+        return of_variant(experiment, None, trials, facts);
     }
     match variants(experiment, trials, facts) {
         // Variants that disagree may be two kinds of answer to one question: they are asked again.
@@ -104,6 +109,14 @@ fn by_rule(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
             variants(experiment, trials, &facts.surer())
         }
         step => step,
+    }
+}
+
+/// What comes next for one variant of a row, or for the row, where it has none.
+fn of_variant(experiment: &Experiment, variant: Option<&str>, trials: &[Trial], facts: &Facts) -> Step {
+    match &experiment.reply {
+        Some(expected) => answer_rule::next(experiment, expected, variant, trials, facts),
+        None => effect_rule::next(experiment, variant, trials, facts),
     }
 }
 
@@ -119,7 +132,7 @@ fn variants(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
     let mut verdicts = Vec::new();
     let mut names = experiment.variants.keys();
     for name in names.by_ref() {
-        match effect_rule::next(experiment, Some(name), trials, facts) {
+        match of_variant(experiment, Some(name), trials, facts) {
             Step::Try(needed) => return Step::Try(needed),
             Step::Done(verdict) => {
                 let enough = settles(experiment, &verdict);

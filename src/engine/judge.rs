@@ -14,6 +14,7 @@ use crate::report::results::{
     ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA, Summary,
     TestedTarget, Totals, Verdict,
 };
+use crate::wire::answer::answer;
 use crate::wire::exchange::{AttemptResult, Exchange};
 use crate::wire::message::{Reading, excerpt, read};
 
@@ -32,13 +33,17 @@ pub enum JudgeError {
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     let book = Book::new(recording);
-    let mut facts =
-        probes::facts(header.confidence, header.seed, &book.trials(probes::STRICTNESS), &book.trials(probes::CHANNEL));
+    let mut facts = probes::facts(
+        header.confidence,
+        header.seed,
+        &book.trials(probes::STRICTNESS, false),
+        &book.trials(probes::CHANNEL, false),
+    );
     let mut tried = Vec::new();
     for id in &header.rows {
         let row =
             catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
-        tried.push((row, book.trials(id)));
+        tried.push((row, book.trials(id, row.experiment.looks_at_answers())));
     }
     facts.unsteady =
         tried.iter().any(|(row, trials)| decide::is_unsteady(&decide::next(&row.experiment, trials, &facts)));
@@ -120,7 +125,7 @@ fn partial(recording: &Recording) -> Option<String> {
 fn plainest(recording: &Recording) -> String {
     let book = Book::new(recording);
     // The first request of all may already have found nobody.
-    let trials = [probes::STRICTNESS, probes::CHANNEL].map(|row| book.trials(row));
+    let trials = [probes::STRICTNESS, probes::CHANNEL].map(|row| book.trials(row, false));
     match trials.iter().flatten().next().and_then(|t| t.steps.last()) {
         Some(Reading::Refused(r)) => {
             let advice = match r.status {
@@ -219,21 +224,19 @@ impl<'a> Book<'a> {
         self.trials.get(row).map_or(&[], Vec::as_slice)
     }
 
-    fn trials(&self, row: &str) -> Vec<Trial> {
-        self.records(row)
-            .iter()
-            .map(|record| Trial {
+    /// The trials of a row; with its answers as they came, where these count.
+    fn trials(&self, row: &str, with_answers: bool) -> Vec<Trial> {
+        let of = |record: &&TrialRecord| {
+            let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.exchanges.get(id.as_str())).collect();
+            Trial {
                 variant: record.key.variant.clone(),
                 arm: record.key.arm,
-                steps: record
-                    .exchanges
-                    .iter()
-                    .filter_map(|id| self.exchanges.get(id.as_str()))
-                    .map(|(_, r)| r.clone())
-                    .collect(),
+                answer: steps.last().filter(|_| with_answers).and_then(|(exchange, _)| answer(exchange)),
+                steps: steps.into_iter().map(|(_, reading)| reading.clone()).collect(),
                 values: record.values.clone(),
-            })
-            .collect()
+            }
+        };
+        self.records(row).iter().map(of).collect()
     }
 
     /// What a row cost, of what was not yet counted.

@@ -3,10 +3,13 @@
 //! Pure but for `run`, which talks to an `Endpoint`. Knows cases, the wire and the client; of reports it knows the
 //! results model alone, which it fills. It must not know what it talks to.
 
+mod answer_rule;
 mod arms;
 pub mod build;
+mod compare;
 mod curl;
 pub mod decide;
+mod dialogue;
 mod draw;
 mod effect;
 mod effect_rule;

@@ -72,13 +72,15 @@ pub fn plan(rows: &[&CatalogRow], settings: &Settings, prices: Option<Prices>) -
             };
             let template = arms::template(experiment, &layers);
             let draw = Draw::new(0, template.as_str());
-            let context = Context { settings, channel: Channel::String, draw: &draw, first_content: None };
+            let context = Context { settings, channel: Channel::String, draw: &draw, first_content: None, step: 1 };
             let built = build(experiment, &layers, context);
-            let text = built.request.body.to_string();
+            let text = built.request.raw.unwrap_or_else(|| built.request.body.to_string());
             let own = format!("{}/{name}", experiment.id());
             let owner = owners.entry(template).or_insert_with(|| own.clone());
             let shared_with = (*owner != own).then(|| owner.clone());
-            let requests = if shared_with.is_some() { (0, 0) } else { range(experiment, variant, arm) };
+            let of_trial = 1 + arms::then(&layers).len() as u64;
+            let (least, most) = range(experiment, variant, arm);
+            let requests = if shared_with.is_some() { (0, 0) } else { (least * of_trial, most * of_trial) };
             of_row.push(PlannedArm {
                 name,
                 shared_with,
@@ -126,6 +128,13 @@ fn range(experiment: &Experiment, variant: Option<&str>, arm: ArmKind) -> (u64, 
             ArmKind::Negative => (6, limit),
             ArmKind::Narrow => (4, limit),
             _ => (0, limit),
+        };
+    }
+    if experiment.looks_at_answers() {
+        return match arm {
+            ArmKind::Treatment => (1, limit),
+            ArmKind::Negative if experiment.compare.is_some() => (1, limit),
+            _ => (0, 1),
         };
     }
     let first = experiment.variants.keys().next().map(String::as_str) == variant;

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::arms;
 use super::build::{Built, Channel, Context, Settings, build};
 use super::decide::{self, Facts, Step};
+use super::dialogue;
 use super::draw::Draw;
 use super::effect;
 use super::probes;
@@ -21,6 +22,7 @@ use super::trial::Trial;
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
 use crate::client::Endpoint;
 use crate::report::results::Verdict;
+use crate::wire::answer::answer;
 use crate::wire::exchange::{Credential, Exchange, Request};
 use crate::wire::message::{Reading, read};
 
@@ -313,11 +315,14 @@ impl<E: Endpoint> Runner<'_, E> {
         let built = self.build(experiment, layers, &draw, None);
         let owner = self.owners.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
         let values = if built.fresh { draw.values(&variables(experiment, layers)) } else { BTreeMap::new() };
+        let then = arms::then(layers);
+        let is_alone = repeat == 1 && then.is_empty();
+        let id = |step: u32| if is_alone { owner.clone() } else { format!("{owner}/{step}") };
+        let name = |step: u32| (template.clone(), self.channel, key.trial, step);
         let mut exchanges = Vec::new();
         for step in 1..=repeat {
-            let id = if repeat > 1 { format!("{owner}/{step}") } else { owner.clone() };
-            let exchange =
-                self.send_shared((template.clone(), self.channel, key.trial, step), &id, &built.request).await?;
+            let request = build(experiment, layers, Context { step, ..self.context(&draw, None) }).request;
+            let exchange = self.send_shared(name(step), &id(step), &request).await?;
             let shows = |effect: &Predicate| matches!(read(&exchange), Reading::Message(m) if effect::holds(effect, &m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);
             exchanges.push(exchange);
@@ -325,7 +330,16 @@ impl<E: Endpoint> Runner<'_, E> {
                 break;
             }
         }
-        Some(self.record(key, &exchanges, values))
+        let mut request = built.request;
+        for (next, step) in then.iter().zip(repeat + 1..) {
+            let Some(Reading::Message(answer)) = exchanges.last().map(read) else { break };
+            if !dialogue::goes_on(next, &answer, &values) {
+                break;
+            }
+            request = dialogue::follow(&request, &answer, next, self.context(&draw, None));
+            exchanges.push(self.send_shared(name(step), &id(step), &request).await?);
+        }
+        Some(self.record(experiment, key, &exchanges, values))
     }
 
     /// A trial in two steps: get a block from the endpoint, hand it back.
@@ -343,19 +357,29 @@ impl<E: Endpoint> Runner<'_, E> {
             let built = self.build(experiment, &then_layers, &draw, Some(&content));
             exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
         }
-        Some(self.record(key, &exchanges, values))
+        Some(self.record(experiment, key, &exchanges, values))
     }
 
     fn build(&self, experiment: &Experiment, layers: &[&Arm], draw: &Draw, first: Option<&serde_json::Value>) -> Built {
-        let context = Context { settings: &self.options.settings, channel: self.channel, draw, first_content: first };
-        build(experiment, layers, context)
+        build(experiment, layers, self.context(draw, first))
     }
 
-    fn record(&self, key: TrialKey, exchanges: &[Exchange], values: BTreeMap<String, String>) -> Trial {
+    fn context<'c>(&'c self, draw: &'c Draw, first: Option<&'c serde_json::Value>) -> Context<'c> {
+        Context { settings: &self.options.settings, channel: self.channel, draw, first_content: first, step: 1 }
+    }
+
+    fn record(
+        &self,
+        experiment: &Experiment,
+        key: TrialKey,
+        exchanges: &[Exchange],
+        values: BTreeMap<String, String>,
+    ) -> Trial {
         let trial = Trial {
             variant: key.variant.clone(),
             arm: key.arm,
             steps: exchanges.iter().map(read).collect(),
+            answer: exchanges.last().filter(|_| experiment.looks_at_answers()).and_then(answer),
             values: values.clone(),
         };
         let record = TrialRecord { key, exchanges: exchanges.iter().map(|e| e.id.clone()).collect(), values };

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::arms;
 use super::effect::holds;
 use super::recording::ArmKind;
 use crate::case::{Chance, Experiment};
+use crate::wire::answer::Answer;
 use crate::wire::message::{Message, Reading, Refusal, excerpt};
 
 /// A trial, with its answers read.
@@ -16,6 +18,8 @@ pub struct Trial {
     pub arm: ArmKind,
     /// The answers, one per step.
     pub steps: Vec<Reading>,
+    /// The last answer as it came, for rows that are decided by it.
+    pub answer: Option<Answer>,
     /// The short drawn values.
     pub values: BTreeMap<String, String>,
 }
@@ -62,13 +66,25 @@ impl Trial {
         })
     }
 
+    /// True when an answer did not have what the next request of the trial goes on from.
+    pub fn ended_early(&self, experiment: &Experiment) -> bool {
+        let then = arms::then(&arms::layers(experiment, self.variant.as_deref(), self.arm));
+        self.message().is_some() && !then.is_empty() && self.steps.len() <= then.len()
+    }
+
     /// What the trial amounts to, by the experiment's effect. Without one, any message is merely an answer.
     pub fn seen(&self, experiment: &Experiment) -> Seen<'_> {
         if let Some(problem) = self.problem(experiment.about_credentials) {
             return problem;
         }
+        if self.ended_early(experiment) {
+            return Seen::Void(ENDED_EARLY.to_owned());
+        }
+        // Of a conversation, the last answer counts; of a request that is repeated, the one that shows the effect.
+        let is_conversation = self.arm != ArmKind::Genuine && experiment.repeat == 1;
+        let passed_over = if is_conversation { self.steps.len().saturating_sub(1) } else { 0 };
         let messages = || {
-            self.steps.iter().filter_map(|step| match step {
+            self.steps.iter().skip(passed_over).filter_map(|step| match step {
                 Reading::Message(message) => Some(message),
                 Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => None,
             })
@@ -97,6 +113,9 @@ impl Trial {
         if experiment.contrary.is_some() || uncounted { Seen::Silent } else { Seen::Absent }
     }
 }
+
+/// Why a trial of several requests says nothing.
+pub(super) const ENDED_EARLY: &str = "an answer had nothing that the next request could go on from";
 
 /// Client errors that say something about the request. 401, 403, 429 and 5xx never do, but for rows about credentials.
 fn is_refusal(status: u16, credentials: bool) -> bool {

@@ -43,13 +43,15 @@ pub enum Undecided {
     VariantsDisagree,
     /// The row works through another one, which is not honoured.
     RestsOn,
+    /// Answers came too fast to see how they come.
+    TooFast,
     /// The run ended before the row was decided.
     NotFinished,
 }
 
 impl Undecided {
     /// All of them, for documents and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NegativeRefused,
         Self::NegativeFailed,
         Self::TreatmentFailed,
@@ -70,6 +72,7 @@ impl Undecided {
         Self::TrialLimit,
         Self::VariantsDisagree,
         Self::RestsOn,
+        Self::TooFast,
         Self::NotFinished,
     ];
 
@@ -96,6 +99,7 @@ impl Undecided {
             Self::TrialLimit => "trial-limit",
             Self::VariantsDisagree => "variants-disagree",
             Self::RestsOn => "rests-on",
+            Self::TooFast => "too-fast",
             Self::NotFinished => "not-finished",
         }
     }

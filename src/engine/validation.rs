@@ -40,7 +40,7 @@ pub(super) fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> 
 }
 
 /// The request without the field, where a refusal needs it: `None` once it is known to be accepted.
-fn control(experiment: &Experiment, trials: &[Trial]) -> Option<Step> {
+pub(super) fn control(experiment: &Experiment, trials: &[Trial]) -> Option<Step> {
     let Some(negative) = trials.iter().find(|t| t.arm == ArmKind::Negative) else {
         return Some(Step::Try(Try { variant: None, arm: ArmKind::Negative }));
     };

@@ -49,7 +49,7 @@ impl Book {
 
     /// What became of a mutant that was tried.
     pub fn weighed(&mut self, target: &str, one: &Weighed, tried: &Tried) {
-        let Mutant { row: id, status } = &one.mutant;
+        let Mutant { row: id, status, fault: _ } = &one.mutant;
         if one.fate == Fate::Killed {
             self.reached(id, *status, target);
         }

@@ -39,7 +39,9 @@ impl Tried {
         let mut strays = Vec::new();
         for (row, now) in &after.rows {
             let Some(was) = before.rows.get(row) else { continue };
-            if was.verdict.status == now.verdict.status || mutants.iter().any(|m| m.row == *row) {
+            // A fault is of the whole server: what else it changes is no stray.
+            let is_meant = mutants.iter().any(|m| m.row == *row || m.fault.is_some());
+            if was.verdict.status == now.verdict.status || is_meant {
                 continue;
             }
             let mut follows = false;
@@ -110,7 +112,7 @@ fn weigh(catalog: &Catalog, before: &Shown, after: &Shown, mutant: &Mutant) -> W
     weighed.reason = told(&now.verdict);
     if let Some(partial) = &after.partial {
         weighed.reason = format!("{partial}: {}", weighed.reason);
-    } else if !after.acted(field_of(catalog, &mutant.row), &mutant.row, None) {
+    } else if mutant.fault.is_none() && !after.acted(field_of(catalog, &mutant.row), &mutant.row, None) {
         weighed.fate = Fate::Void;
         weighed.reason =
             format!("no request of this row's arms carried the field, so the server never met it ({})", weighed.reason);

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fate::told;
-use super::mutant::deserved;
+use super::mutant::{deserved, works_through};
 use super::run::ProofError;
 use super::shown::Shown;
-use crate::case::{Catalog, CatalogRow, ClaimStatus, Requirement, Target};
+use crate::case::{Catalog, CatalogRow, ClaimStatus, Target};
 use crate::client::{Client, ClientConfig, Scheme};
 use crate::engine::build::Settings;
 use crate::engine::recording::{Header, SCHEMA};
 use crate::engine::{Budget, Options, Undecided, judge, record};
 use crate::report::proof::Change;
-use crate::simulator::{self, Behaviour};
+use crate::simulator::{self, Behaviour, Fault};
 
 /// The seed of every draw, on either side, unless told.
 pub(super) const SEED: u64 = 1;
@@ -40,16 +40,25 @@ pub(super) struct Ground {
 #[derive(Debug, Clone)]
 pub(super) struct Changes {
     pub statuses: Vec<(String, ClaimStatus)>,
+    pub faults: Vec<Fault>,
     pub seed: u64,
+}
+
+/// The rows that a run is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows<'a> {
+    /// Those that stand for a field.
+    Fields,
+    /// Those about conduct. What changes in a field changes many of them, so they are no witnesses of it.
+    Conduct,
+    /// One, and those that it works through.
+    One(&'a str),
 }
 
 impl Ground {
     /// The rows that the target can be tested for.
     pub fn rows(&self) -> Vec<&CatalogRow> {
-        let can = |row: &&CatalogRow| match row.experiment.requires {
-            Some(Requirement::MaxOutputTokens) => self.target.limits.max_output_tokens.is_some(),
-            None => true,
-        };
+        let can = |row: &&CatalogRow| row.experiment.requires.is_none_or(|needed| self.target.limits.state(needed));
         self.catalog.rows.iter().filter(can).collect()
     }
 
@@ -67,7 +76,10 @@ impl Ground {
         let mut wrong = Vec::new();
         for row in self.rows().into_iter().filter(|row| asked(row.experiment.id())) {
             let id = row.experiment.id();
-            let (Some(result), Some(status)) = (shown.rows.get(id), behaviour.status(id)) else { continue };
+            // Rows about conduct have a claim at most; what is not claimed of it, the simulated server does right.
+            let claimed = || self.target.claims.get(id).map(|claim| claim.status);
+            let status = behaviour.status(id).or_else(|| (!row.experiment.is_of_field()).then(claimed)?);
+            let (Some(result), Some(status)) = (shown.rows.get(id), status) else { continue };
             let (expected, reached) = (deserved(status), result.verdict.status);
             let statuses = &row.experiment.statuses;
             // A claim of what the row cannot have is the document's affair; any verdict that it can have will do.
@@ -81,11 +93,21 @@ impl Ground {
         wrong
     }
 
-    /// Runs every row against the server with these changes.
-    pub async fn show(&self, changes: &Changes) -> Result<Shown, ProofError> {
+    fn rows_of(&self, which: Rows<'_>) -> Vec<&CatalogRow> {
+        let is_meant = |row: &&CatalogRow| match which {
+            Rows::Fields => row.experiment.is_of_field(),
+            Rows::Conduct => !row.experiment.is_of_field(),
+            Rows::One(id) => row.experiment.id() == id || works_through(&self.catalog, id, row.experiment.id()),
+        };
+        self.rows().into_iter().filter(is_meant).collect()
+    }
+
+    /// Runs rows against the server with these changes.
+    pub async fn show(&self, which: Rows<'_>, changes: &Changes) -> Result<Shown, ProofError> {
         let started = Instant::now();
         let mut behaviour = self.behaviour();
         behaviour.seed = changes.seed;
+        behaviour.faults.clone_from(&changes.faults);
         for (row, status) in &changes.statuses {
             behaviour.flip(row, *status)?;
         }
@@ -98,7 +120,7 @@ impl Ground {
         config.proxies = false;
         config.run_started = started;
         let client = Client::new(config).map_err(|e| ProofError::Client(e.to_string()))?;
-        let rows = self.rows();
+        let rows = self.rows_of(which);
         let options = Options {
             settings: Settings::of(&self.target, ANSWER_TOKENS),
             seed: SEED,

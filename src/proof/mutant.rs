@@ -1,11 +1,12 @@
-//! What is mutated: one row of a simulated server, from the status that it has to another that the row can have.
+//! What is mutated: one row of a simulated server, from the status that it has to another that the row can have; or,
+//! where a row is about conduct and not about a field, the server's conduct.
 //!
 //! Pure. Which mutants there are follows from the experiments and the unmutated run.
 
 use std::collections::HashSet;
 
-use crate::case::{Catalog, CatalogRow, ClaimStatus, VerdictStatus};
-use crate::simulator::Behaviour;
+use crate::case::{Catalog, CatalogRow, ClaimStatus, Experiment, VerdictStatus};
+use crate::simulator::{Behaviour, Fault};
 
 /// The only row with a value of the server's own to put in its place.
 const SUBSTITUTED: &str = "field.model";
@@ -17,10 +18,12 @@ pub struct Mutant {
     pub row: String,
     /// The verdict that such a server deserves.
     pub status: VerdictStatus,
+    /// The fault that makes the server so, where no status of a field does.
+    pub fault: Option<Fault>,
 }
 
 /// Why no simulated server can be so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Impossible {
     /// It does not know the field.
     #[error(
@@ -33,6 +36,14 @@ pub enum Impossible {
         "the simulator has no value of its own to put in this field's place: only {SUBSTITUTED} can be substituted"
     )]
     Substituted,
+    /// No fault is named that makes a server so.
+    #[error(
+        "no fault makes a server so: name one under the row's `faults`; `fieldtest simulate --list-faults` lists them"
+    )]
+    NoFault,
+    /// The named fault does not exist.
+    #[error("the row names a fault that the simulator does not have: {0}")]
+    UnknownFault(String),
     /// A server cannot be told to leave things undecided.
     #[error("no server can be told to be so: `statuses` lists decided verdicts")]
     Undecided,
@@ -77,12 +88,15 @@ pub(super) fn of_row(
     is_honoured: impl Fn(&str) -> bool,
 ) -> Mutants {
     let experiment = &row.experiment;
+    if !experiment.is_of_field() {
+        return of_conduct(experiment, before);
+    }
     let known = behaviour.status(experiment.id()).is_some();
     let unfounded = experiment.through.iter().any(|other| !is_honoured(other));
     let mut seen = HashSet::new();
     let mut mutants = Mutants { possible: Vec::new(), impossible: Vec::new() };
     for status in experiment.statuses.iter().copied().filter(|status| seen.insert(*status)) {
-        let mutant = Mutant { row: experiment.id().to_owned(), status };
+        let mutant = Mutant { row: experiment.id().to_owned(), status, fault: None };
         match mutant.claim() {
             // What an unknown field does proves nothing, even where the verdict happens to be the expected one.
             _ if !known => mutants.impossible.push((mutant, Impossible::UnknownRow)),
@@ -92,6 +106,22 @@ pub(super) fn of_row(
             Ok(_) => mutants.possible.push(mutant),
         }
     }
+    mutants
+}
+
+/// The mutants of a row about conduct: one for each fault that it names, and one for each status that none leads to.
+fn of_conduct(experiment: &Experiment, before: VerdictStatus) -> Mutants {
+    let mut mutants = Mutants { possible: Vec::new(), impossible: Vec::new() };
+    let mutant = |status, fault| Mutant { row: experiment.id().to_owned(), status, fault };
+    for (name, status) in experiment.faults.iter().filter(|(_, status)| **status != before) {
+        match name.parse::<Fault>() {
+            Ok(fault) => mutants.possible.push(mutant(*status, Some(fault))),
+            Err(_) => mutants.impossible.push((mutant(*status, None), Impossible::UnknownFault(name.clone()))),
+        }
+    }
+    let led_to = |status: &VerdictStatus| *status == before || experiment.faults.values().any(|v| v == status);
+    let missing = experiment.statuses.iter().filter(|status| !led_to(status));
+    mutants.impossible.extend(missing.map(|status| (mutant(*status, None), Impossible::NoFault)));
     mutants
 }
 
@@ -116,7 +146,15 @@ pub(super) fn field_of<'a>(catalog: &'a Catalog, row: &'a str) -> &'a str {
 }
 
 /// Puts mutants together that do not work through one another, and lie far apart in the tables: neighbours meet often.
+/// Faults reach far, so each stays by itself.
 pub(super) fn batches(catalog: &Catalog, mutants: &[Mutant], most: usize) -> Vec<Vec<Mutant>> {
+    let (faults, mutants): (Vec<Mutant>, Vec<Mutant>) = mutants.iter().cloned().partition(|m| m.fault.is_some());
+    let mut batches = of_fields(catalog, &mutants, most);
+    batches.extend(faults.into_iter().map(|mutant| vec![mutant]));
+    batches
+}
+
+fn of_fields(catalog: &Catalog, mutants: &[Mutant], most: usize) -> Vec<Vec<Mutant>> {
     let mut batches: Vec<Vec<Mutant>> = vec![Vec::new(); mutants.len().div_ceil(most.max(1))];
     for (nth, mutant) in mutants.iter().enumerate() {
         let related = |other: &Mutant| {

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::book::Book;
 use super::fate::Tried;
-use super::ground::{Changes, Ground, SEED};
+use super::ground::{Changes, Ground, Rows, SEED};
 use super::mutant::{self, Mutant};
 use super::sentinel;
 use super::shown::Shown;
@@ -96,7 +96,10 @@ async fn on_ground(
     told: &mut (dyn FnMut(Told<'_>) + Send),
 ) -> Result<GroundProof, ProofError> {
     let name = ground.target.name.clone();
-    let before = Arc::new(ground.show(&Changes { statuses: Vec::new(), seed: SEED }).await?);
+    let unchanged = Changes { statuses: Vec::new(), faults: Vec::new(), seed: SEED };
+    let mut before = ground.show(Rows::Fields, &unchanged).await?;
+    before.join(ground.show(Rows::Conduct, &unchanged).await?);
+    let before = Arc::new(before);
     let asked = |row: &str| options.rows.iter().any(|asked| asked == row);
     let unmutated = ground.misjudged(&before, asked);
     let passes = unmutated.is_empty();
@@ -106,7 +109,8 @@ async fn on_ground(
     for row in ground.rows().into_iter().filter(|row| asked(row.experiment.id())) {
         let id = row.experiment.id();
         let Some(seen) = before.rows.get(id).map(|row| row.verdict.status) else { continue };
-        if behaviour.status(id).is_some() && !unmutated.iter().any(|wrong| wrong.row == id) {
+        let is_known = behaviour.status(id).is_some() || !row.experiment.is_of_field();
+        if is_known && !unmutated.iter().any(|wrong| wrong.row == id) {
             book.reached(id, seen, &name);
         }
         let of_row = mutant::of_row(row, &behaviour, seen, honoured);
@@ -123,7 +127,8 @@ async fn on_ground(
         }
         return Ok(proof);
     }
-    let shown = ground.show(&sentinel::control(ground)).await?;
+    let mut shown = ground.show(Rows::Fields, &sentinel::control(ground)).await?;
+    shown.join(ground.show(Rows::Conduct, &sentinel::control(ground)).await?);
     proof.control = Some(sentinel::weigh_control(&before, &shown, asked));
     told(Told::Mutants(mutants.len() as u64));
     let mut deaf_to = BTreeSet::new();
@@ -148,7 +153,7 @@ async fn on_ground(
             }
         }
     }
-    let shown = ground.show(&sentinel::canary(ground, &before)).await?;
+    let shown = ground.show(Rows::Fields, &sentinel::canary(ground, &before)).await?;
     proof.canary = Some(sentinel::weigh_canary(ground, &before, &shown, |row| deaf_to.contains(row)));
     Ok(proof)
 }
@@ -156,6 +161,12 @@ async fn on_ground(
 async fn attempt(ground: Ground, before: Arc<Shown>, mutants: Vec<Mutant>) -> Result<Tried, ProofError> {
     // What cannot be told to a server was sorted out before.
     let statuses = mutants.iter().filter_map(|mutant| Some((mutant.row.clone(), mutant.claim().ok()?)));
-    let after = ground.show(&Changes { statuses: statuses.collect(), seed: SEED }).await?;
+    let faults: Vec<_> = mutants.iter().filter_map(|mutant| mutant.fault).collect();
+    let which = match mutants.as_slice() {
+        [one] if one.fault.is_some() => Rows::One(&one.row),
+        _ => Rows::Fields,
+    };
+    let statuses = if faults.is_empty() { statuses.collect() } else { Vec::new() };
+    let after = ground.show(which, &Changes { statuses, faults, seed: SEED }).await?;
     Ok(Tried::weigh(&ground.catalog, &before, &after, &mutants))
 }

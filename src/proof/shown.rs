@@ -39,6 +39,16 @@ impl Shown {
         Self { rows, partial, requests, acted }
     }
 
+    /// Adds what another run against the same server showed of other rows.
+    pub fn join(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.partial = self.partial.take().or(other.partial);
+        self.requests.extend(other.requests);
+        for (row, requests) in other.acted {
+            self.acted.entry(row).or_default().extend(requests);
+        }
+    }
+
     /// True where the server acted on `row` in a request of the experiment that decides `within`; of one arm alone,
     /// where one is named.
     pub fn acted(&self, row: &str, within: &str, arm: Option<ArmKind>) -> bool {

@@ -259,6 +259,10 @@ pub enum Evidence {
     Refusal,
     /// Two samples of answers differ, or do not.
     Distribution,
+    /// The answer is, or is not, what the documents say of such a request.
+    Reply,
+    /// The answers to two requests agree, or differ as they should.
+    Comparison,
 }
 
 impl Evidence {
@@ -270,6 +274,8 @@ impl Evidence {
             Self::Validated => "validated",
             Self::Refusal => "refusal",
             Self::Distribution => "distribution",
+            Self::Reply => "reply",
+            Self::Comparison => "comparison",
         }
     }
 }

@@ -11,14 +11,55 @@ use serde_json::Value;
 /// A request as the engine asks for it. The client adds the base URL, the credential and the transport's own headers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Path below the base URL, `/v1/messages`.
+    /// The method.
+    #[serde(default, skip_serializing_if = "Method::is_post")]
+    pub method: Method,
+    /// Path below the base URL, with its query: `/v1/messages`.
     pub path: String,
     /// Header names (lower case) and values, without the credential.
     pub headers: BTreeMap<String, String>,
     /// The credential to send.
     pub credential: Credential,
-    /// The JSON body.
+    /// The JSON body; `null` where there is none.
     pub body: Value,
+    /// What goes out as the body in the place of JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+}
+
+impl Request {
+    /// The path without its query.
+    pub fn bare_path(&self) -> &str {
+        self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path)
+    }
+}
+
+/// The method of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// With a body.
+    #[default]
+    Post,
+    /// Without one.
+    Get,
+    /// Without one, and without one in the answer.
+    Head,
+}
+
+impl Method {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+        }
+    }
+
+    fn is_post(&self) -> bool {
+        *self == Self::Post
+    }
 }
 
 /// Which credential a request carries, and in which header. The secret itself is known to the client alone.
@@ -35,6 +76,8 @@ pub enum Credential {
     WrongXApiKey,
     /// A made-up one as `authorization: Bearer`.
     WrongBearer,
+    /// The right one in both headers.
+    Both,
     /// No credential header at all.
     Missing,
 }

@@ -1,6 +1,7 @@
 //! The Messages API as it is on the wire: exchanges, event streams, messages. Knows nothing of cases, engines or
 //! reports.
 
+pub mod answer;
 pub mod check;
 pub mod exchange;
 pub mod message;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fieldtest::case::{Catalog, CatalogRow, ClaimStatus, Requirement, Target};
+use fieldtest::case::{Catalog, CatalogRow, ClaimStatus, Target};
 use fieldtest::client::{Client, ClientConfig, Scheme};
 use fieldtest::engine::build::Settings;
 use fieldtest::engine::recording::{Header, Recording, SCHEMA};
@@ -48,14 +48,7 @@ pub fn target(name: &str) -> &'static Target {
 
 /// The rows that a target can be tested for.
 pub fn rows_of(target: &Target) -> Vec<&'static CatalogRow> {
-    CATALOG
-        .rows
-        .iter()
-        .filter(|row| match row.experiment.requires {
-            Some(Requirement::MaxOutputTokens) => target.limits.max_output_tokens.is_some(),
-            None => true,
-        })
-        .collect()
+    CATALOG.rows.iter().filter(|row| row.experiment.requires.is_none_or(|needed| target.limits.state(needed))).collect()
 }
 
 /// A whole run against a simulation, and how it is done.

@@ -3,7 +3,7 @@ use crate::proof::fixtures::{Scene, catalog};
 use VerdictStatus::{Ignored, Inconclusive, Rejected, Supported};
 
 fn mutant(row: &str, status: VerdictStatus) -> Mutant {
-    Mutant { row: row.to_owned(), status }
+    Mutant { row: row.to_owned(), status, fault: None }
 }
 
 fn fates(before: &Scene, after: &Scene, mutants: &[Mutant]) -> (Vec<Fate>, Vec<String>) {

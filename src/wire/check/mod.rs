@@ -54,7 +54,7 @@ fn check_response(request: &Request, response: &Response, found: &mut Found) {
         error::check(asked, response, found);
     }
     // Only the answer to this path is a message.
-    if !(200..300).contains(&response.status) || !request.path.ends_with("/v1/messages") {
+    if !(200..300).contains(&response.status) || !request.bare_path().ends_with("/v1/messages") {
         return;
     }
     let message = if response.is_event_stream() { sse::check(asked, response, found) } else { whole(response, found) };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::grammar::{Event, Grammar};
 use super::*;
-use crate::wire::exchange::{Attempt, Body, Credential, Failure, FailureKind};
+use crate::wire::exchange::{Attempt, Body, Credential, Failure, FailureKind, Method};
 
 fn request(stream: bool) -> Value {
     json!({
@@ -85,6 +85,8 @@ fn findings(asked: Value, response: Response) -> Vec<Finding> {
     check(&Exchange {
         id: "x1".to_owned(),
         request: Request {
+            method: Method::Post,
+            raw: None,
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::new(),
             credential: Credential::Target,

@@ -1,0 +1,295 @@
+//! The rule for rows that hold the treatment's answer against the negative arm's: twins that must agree, counts that
+//! must grow or be equal, a long answer that must come bit by bit.
+//!
+//! What is true of the server (a count, a reason to stop) need be seen once. What a model may do differently each time
+//! is asked again, and need agree but once. Times are taken as medians, since one answer may wait for anything.
+
+use super::decide::{Facts, Step, Try, decided, inconclusive};
+use super::recording::ArmKind;
+use super::trial::{Trial, void};
+use super::undecided::Undecided;
+use crate::case::{Aspect, Compare, Experiment, VerdictStatus};
+use crate::report::results::{Evidence, Verdict};
+use crate::wire::answer::Answer;
+use crate::wire::message::{Message, Reading, excerpt};
+
+/// Pairs of answers after which what never agreed is said to differ.
+const PAIRS: usize = 5;
+/// Pairs of answers of which times are taken.
+const TIMED: usize = 3;
+/// Answers of one arm that say nothing after which it is given up.
+const VOID_LIMIT: usize = 3;
+/// A difference of fewer tokens than this is a matter of how turns are marked.
+const MARKS: u64 = 8;
+/// The least time, in milliseconds, that the longer answer must take longer: less cannot be told from chance.
+const LEAST_MS: u64 = 60;
+
+/// What comes next for a row.
+pub(super) fn next(experiment: &Experiment, how: &Compare, trials: &[Trial], facts: &Facts) -> Step {
+    let [treated, plain] = match [ArmKind::Treatment, ArmKind::Negative].map(|arm| answers(experiment, arm, trials)) {
+        [Err(step), _] | [_, Err(step)] => return step,
+        [Ok(treated), Ok(plain)] => [treated, plain],
+    };
+    let least = facts.least(experiment.id()) as usize;
+    match how {
+        Compare::Agree(aspects) => agree(aspects, &treated, &plain, least),
+        Compare::Grows(by) => counts(&treated, &plain, least, |with, without| grows(with, without, *by)),
+        Compare::Near(percent) => counts(&treated, &plain, least, |one, other| near(one, other, *percent)),
+        Compare::Gradual => gradual(&treated, &plain),
+    }
+}
+
+fn again(arm: ArmKind) -> Step {
+    Step::Try(Try { variant: None, arm })
+}
+
+/// The successful answers of an arm, at least one; else the step that comes first.
+fn answers<'a>(experiment: &Experiment, arm: ArmKind, trials: &'a [Trial]) -> Result<Vec<&'a Trial>, Step> {
+    let tried: Vec<&Trial> = trials.iter().filter(|t| t.arm == arm).collect();
+    let treated = arm == ArmKind::Treatment;
+    for trial in &tried {
+        let (refused, failed) = match trial.steps.last() {
+            Some(Reading::Refused(r)) => {
+                let told = format!("HTTP {}: {}", r.status, r.message);
+                if matches!(r.status, 400 | 404 | 405 | 413 | 422 | 501) {
+                    (Some(told), None)
+                } else {
+                    (None, Some(told))
+                }
+            }
+            Some(Reading::Failed(why)) => (None, Some(why.clone())),
+            // A count is no message, and an answer all the same.
+            Some(Reading::Broken(why)) => {
+                (None, trial.answer.as_ref().is_none_or(|a| tokens(trial, a).is_none()).then(|| why.clone()))
+            }
+            Some(Reading::Message(_)) | None => (None, None),
+        };
+        return Err(match (refused, failed, treated) {
+            (Some(told), _, true) => match trials.iter().find(|t| t.arm == ArmKind::Negative) {
+                None => again(ArmKind::Negative),
+                Some(plain) if matches!(plain.steps.last(), Some(Reading::Refused(_) | Reading::Failed(_))) => {
+                    Step::Done(inconclusive(Undecided::NegativeRefused, format!("both requests are refused: {told}")))
+                }
+                Some(_) => Step::Done(decided(
+                    VerdictStatus::Rejected,
+                    Evidence::Refusal,
+                    None,
+                    format!("refused with {told}"),
+                )),
+            },
+            (Some(told), _, false) => Step::Done(inconclusive(
+                Undecided::NegativeRefused,
+                format!("what it is compared with is refused: {told}"),
+            )),
+            (None, Some(why), true) => Step::Done(inconclusive(Undecided::TreatmentFailed, why)),
+            (None, Some(why), false) => Step::Done(inconclusive(Undecided::NegativeFailed, why)),
+            (None, None, _) => continue,
+        });
+    }
+    let is_void = |t: &&Trial| t.message().and_then(void).is_some() || t.ended_early(experiment);
+    let sound: Vec<&Trial> = tried.iter().copied().filter(|t| !is_void(t)).collect();
+    if !sound.is_empty() {
+        return Ok(sound);
+    }
+    Err(if tried.len() < VOID_LIMIT {
+        again(arm)
+    } else {
+        Step::Done(inconclusive(
+            Undecided::VoidTrials,
+            format!("none of {} answers of the {arm} arm says anything", tried.len()),
+        ))
+    })
+}
+
+/// The input tokens that an answer counts: those of a message, or a bare count.
+fn tokens(trial: &Trial, answer: &Answer) -> Option<u64> {
+    match trial.message() {
+        Some(message) => message.input_tokens(),
+        None => answer.json["input_tokens"].as_u64(),
+    }
+}
+
+/// One pair of counts decides, where both arms have as many trials as they need.
+fn counts(
+    treated: &[&Trial],
+    plain: &[&Trial],
+    least: usize,
+    held: impl Fn(u64, u64) -> (VerdictStatus, String),
+) -> Step {
+    for (of, arm) in [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)] {
+        if of.len() < least {
+            return again(arm);
+        }
+    }
+    let count = |t: &&Trial| t.answer.as_ref().and_then(|a| tokens(t, a));
+    let mut verdicts = treated.iter().zip(plain).map(|(t, p)| match (count(t), count(p)) {
+        (Some(t), Some(p)) => {
+            let (status, reason) = held(t, p);
+            decided(status, Evidence::Comparison, None, reason)
+        }
+        _ => inconclusive(Undecided::BrokenAnswer, "an answer gives no count of input tokens"),
+    });
+    let Some(first) = verdicts.next() else { return again(ArmKind::Treatment) };
+    if verdicts.any(|v| v.status != first.status) {
+        return Step::Done(inconclusive(Undecided::Unsteady, "the same two requests are counted in different ways"));
+    }
+    Step::Done(first)
+}
+
+fn grows(with: u64, without: u64, by: u64) -> (VerdictStatus, String) {
+    let told = format!("{with} tokens with it, {without} without");
+    if with >= without.saturating_add(by) {
+        (VerdictStatus::Supported, told)
+    } else {
+        (VerdictStatus::Ignored, format!("{told}: it would add {by} at the least"))
+    }
+}
+
+fn near(one: u64, other: u64, percent: u32) -> (VerdictStatus, String) {
+    let allowed = (other.saturating_mul(u64::from(percent)) / 100).max(MARKS);
+    let told = format!("{one} tokens against {other}");
+    if one.abs_diff(other) <= allowed {
+        (VerdictStatus::Supported, told)
+    } else {
+        (VerdictStatus::Ignored, format!("{told}: more than {percent} % apart"))
+    }
+}
+
+/// Twins agree in everything, each aspect at least once.
+fn agree(aspects: &[Aspect], treated: &[&Trial], plain: &[&Trial], least: usize) -> Step {
+    let pairs: Vec<(&Message, &Message)> =
+        treated.iter().zip(plain).filter_map(|(t, p)| Some((t.message()?, p.message()?))).collect();
+    let differ: Vec<Aspect> = aspects
+        .iter()
+        .copied()
+        .filter(|aspect| !pairs.iter().any(|(t, p)| value(*aspect, t) == value(*aspect, p)))
+        .collect();
+    let wanted = if differ.is_empty() { least } else { PAIRS.max(least) };
+    for (of, arm) in [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)] {
+        if of.len() < wanted {
+            return again(arm);
+        }
+    }
+    let Some((one, other)) = pairs.last() else {
+        return Step::Done(inconclusive(Undecided::BrokenAnswer, "there are no two messages to compare"));
+    };
+    Step::Done(match differ.first() {
+        None => decided(
+            VerdictStatus::Supported,
+            Evidence::Comparison,
+            None,
+            format!("both answers have the same {}", aspects.iter().map(|a| word(*a)).collect::<Vec<_>>().join(", ")),
+        ),
+        Some(_) => {
+            let told = |a: &Aspect| {
+                format!("{}: {} against {}", word(*a), excerpt(&value(*a, one), 80), excerpt(&value(*a, other), 80))
+            };
+            let told: Vec<String> = differ.iter().map(told).collect();
+            decided(
+                VerdictStatus::Ignored,
+                Evidence::Comparison,
+                None,
+                format!("in none of {} pairs of answers do these agree: {}", pairs.len(), told.join("; ")),
+            )
+        }
+    })
+}
+
+fn word(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::StopReason => "stop_reason",
+        Aspect::Blocks => "blocks",
+        Aspect::Calls => "calls",
+        Aspect::Text => "text",
+        Aspect::InputTokens => "input tokens",
+    }
+}
+
+fn value(aspect: Aspect, message: &Message) -> String {
+    match aspect {
+        Aspect::StopReason => message.stop_reason.clone().unwrap_or_else(|| "nothing".to_owned()),
+        Aspect::Blocks => {
+            message.content.iter().map(|b| b["type"].as_str().unwrap_or("nothing")).collect::<Vec<_>>().join(", ")
+        }
+        Aspect::Calls => {
+            message.blocks("tool_use").map(|b| format!("{} {}", b["name"], b["input"])).collect::<Vec<_>>().join(", ")
+        }
+        Aspect::Text => message.text().split_whitespace().collect::<Vec<_>>().join(" "),
+        Aspect::InputTokens => message.input_tokens().map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
+    }
+}
+
+/// How much longer the long answer takes is the time in which it is made; a stream comes during that time.
+fn gradual(treated: &[&Trial], plain: &[&Trial]) -> Step {
+    for (of, arm) in [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)] {
+        if of.len() < TIMED {
+            return again(arm);
+        }
+    }
+    let timings = |of: &[&Trial]| of.iter().filter_map(|t| t.answer.as_ref()?.timing).collect::<Vec<_>>();
+    let (long, short) = (timings(treated), timings(plain));
+    let whole = |of: &[crate::wire::answer::Timing]| median(of.iter().map(|t| t.whole_ms).collect());
+    let (Some(took), Some(least)) = (whole(&long), whole(&short)) else {
+        return Step::Done(inconclusive(Undecided::BrokenAnswer, "the recording does not say when the answers came"));
+    };
+    let making = took.saturating_sub(least);
+    let coming = median(long.iter().map(|t| t.whole_ms - t.quarter_ms).collect()).unwrap_or_default();
+    let told = format!(
+        "the long answer takes {took} ms, the short one {least} ms; three quarters of the long one come within {coming} ms"
+    );
+    Step::Done(by_times(making, coming, told))
+}
+
+fn by_times(making: u64, coming: u64, told: String) -> Verdict {
+    let decided = |status, told| decided(status, Evidence::Comparison, None, told);
+    // Three quarters of an even stream take three quarters of the time; a burst takes next to none of it.
+    if coming >= LEAST_MS && coming * 3 >= making {
+        decided(VerdictStatus::Supported, told)
+    } else if making >= LEAST_MS && coming * 8 <= making {
+        decided(VerdictStatus::Ignored, format!("it comes in one burst at the end: {told}"))
+    } else {
+        inconclusive(Undecided::TooFast, format!("the times are too short or too mixed to tell: {told}"))
+    }
+}
+
+fn median(mut of: Vec<u64>) -> Option<u64> {
+    of.sort_unstable();
+    of.get(of.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_differ_by_the_marks_of_turns_are_near() {
+        let status = |one, other| near(one, other, 10).0;
+        assert_eq!(status(100, 100), VerdictStatus::Supported);
+        assert_eq!(status(20, 12), VerdictStatus::Supported);
+        assert_eq!(status(21, 12), VerdictStatus::Ignored);
+        assert_eq!(status(1100, 1000), VerdictStatus::Supported);
+        assert_eq!(status(0, 1000), VerdictStatus::Ignored);
+        assert_eq!(status(1000, 0), VerdictStatus::Ignored);
+    }
+
+    #[test]
+    fn what_it_would_add_at_least_decides_growth() {
+        assert_eq!(grows(125, 100, 25).0, VerdictStatus::Supported);
+        assert_eq!(grows(124, 100, 25).0, VerdictStatus::Ignored);
+        assert_eq!(grows(0, 100, 25).0, VerdictStatus::Ignored);
+    }
+
+    #[test]
+    fn a_stream_comes_while_it_is_made() {
+        let status = |making, coming| by_times(making, coming, String::new()).status;
+        assert_eq!(status(1000, 740), VerdictStatus::Supported);
+        assert_eq!(status(1000, 3), VerdictStatus::Ignored);
+        // Made so fast that a burst and a stream look alike.
+        assert_eq!(status(20, 15), VerdictStatus::Inconclusive);
+        assert_eq!(status(20, 0), VerdictStatus::Inconclusive);
+        // Neither the one nor the other.
+        assert_eq!(status(1000, 200), VerdictStatus::Inconclusive);
+        // The short answer waited longer by chance: the stream itself is seen.
+        assert_eq!(status(0, 400), VerdictStatus::Supported);
+    }
+}
