@@ -70,7 +70,7 @@ pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, dra
         F::Type => remove(message, "type"),
         F::Role => remove(message, "role"),
         F::IdMissing => message["id"] = Value::Null,
-        F::IdPrefix => message["id"] = json!("chatcmpl-1"),
+        F::IdPrefix => message["id"] = json!(format!("chatcmpl-{}", message["id"].as_str().unwrap_or_default())),
         F::ModelMissing => remove(message, "model"),
         F::ContentShape => message["content"] = Value::Null,
         F::ContentEmpty => {
@@ -131,7 +131,9 @@ pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, dra
         F::CacheMissing => remove(&mut message["usage"], "cache_read_input_tokens"),
         F::Thinking => message["usage"]["output_tokens_details"] = json!({"thinking_tokens": 1_000_000}),
         F::ToolShape => each(message, "tool_use", |block| block["id"] = Value::Null),
-        F::ToolIdPattern => each(message, "tool_use", |block| block["id"] = json!("functions.call:0")),
+        F::ToolIdPattern => each(message, "tool_use", |block| {
+            block["id"] = json!(format!("functions.{}:0", block["id"].as_str().unwrap_or_default()));
+        }),
         F::ToolIdDuplicate => {
             let call = message["content"].as_array().and_then(|b| b.iter().find(|b| b["type"] == "tool_use")).cloned();
             if let Some(call) = call {

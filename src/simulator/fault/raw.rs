@@ -115,9 +115,9 @@ pub(super) fn spoil_stream(fault: RawFault, wire: &mut Wire) {
         }
         RawFault::StreamCut => wire.cut_after(middle),
         RawFault::Buffered => {
-            for (i, (wait, _)) in wire.pieces.iter_mut().enumerate() {
-                *wait = if i == 1 { Duration::from_millis(1100) } else { Duration::ZERO };
-            }
+            let rest = wire.pieces.split_off(1.min(wire.pieces.len()));
+            let rest: Vec<u8> = rest.into_iter().flat_map(|(_, piece)| piece).collect();
+            wire.pieces.push((Duration::from_millis(1100), rest.into()));
         }
         RawFault::SilentGap => {
             if let Some((wait, _)) = wire.pieces.get_mut(middle) {

@@ -30,7 +30,7 @@ super::faults! { StreamFault {
     SignatureOrder = "sse.signature-order": "the signature of thinking comes before its end",
     ErrorInStream = "sse.error-in-stream": "streams break off with an error, as they should where one occurs",
     BlockPrefilled = "sse.block-prefilled": "text blocks start with text in them",
-    BlockNotStopped = "sse.block-not-stopped": "blocks are not stopped",
+    BlockNotStopped = "sse.block-not-stopped": "the last block is not stopped",
     BlockStopStray = "sse.block-stop-stray": "a block is stopped that never started",
     DeltaWithoutBlock = "sse.delta-without-block": "a delta names a block that never started",
     DeltaTypeUnknown = "sse.delta-type-unknown": "streams have a delta of an unknown type",
@@ -118,7 +118,11 @@ pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
                 e["content_block"]["text"] = json!("Well. ");
             }
         }),
-        F::BlockNotStopped => records.retain(|r| !named(r, "content_block_stop")),
+        F::BlockNotStopped => {
+            if let Some(at) = records.iter().rposition(|r| named(r, "content_block_stop")) {
+                records.remove(at);
+            }
+        }
         F::BlockStopStray => {
             let at = records.len().saturating_sub(2);
             records.insert(at, record(&json!({"type": "content_block_stop", "index": 70})));
