@@ -144,11 +144,11 @@ fn stop(asked: &Value, message: &Value, blocks: &[Value], found: &mut Found) {
     }
     let sequence = message.get("stop_sequence");
     let met = sequence.and_then(Value::as_str).filter(|met| reason == "stop_sequence" && !met.is_empty());
-    if let Some((met, text)) = met.and_then(|met| {
-        let texts = blocks.iter().filter(|b| b["type"] == "text").filter_map(|b| b["text"].as_str());
-        texts.filter_map(|text| text.find(met).map(|at| &text[at..])).next().map(|text| (met, text))
-    }) {
-        found.add(Check::StopSequenceInText, format!("the answer stopped at {met}, and its text goes on: {text}"));
+    let mut texts = blocks.iter().filter(|b| b["type"] == "text").filter_map(|b| b["text"].as_str());
+    if let Some(met) = met
+        && let Some(text) = texts.find(|text| text.contains(met))
+    {
+        found.add(Check::StopSequenceInText, format!("the answer stopped at {met}, and has it in its text: {text}"));
     }
     let sent = asked["stop_sequences"].as_array();
     match (reason == "stop_sequence", sequence) {
