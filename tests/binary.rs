@@ -14,6 +14,7 @@ use std::process::{Child, Stdio};
 
 use binary::{Ended, Folder, Running};
 use fieldtest::engine::recording;
+use fieldtest::simulator::Fault;
 use proptest::prelude::*;
 use serde_json::Value;
 use server::{Faithful, Server};
@@ -101,6 +102,20 @@ mod help {
         for part in ["Exit codes", "0 no contradiction", "1 contradiction", "2 usage", "3 could not be tested", "70"] {
             assert!(help.contains(part), "{help}");
         }
+    }
+
+    #[test]
+    fn the_faults_of_the_simulator_are_listed_area_by_area_each_with_what_it_does() {
+        let ended = Folder::new().run(["simulate", "--list-faults"]).exits(0);
+        let listed: Vec<(&str, &str)> = ended.stdout.lines().map(|line| line.split_once("  ").unwrap()).collect();
+        let all: Vec<(&str, &str)> = Fault::all().map(|fault| (fault.id(), fault.about())).collect();
+        assert_eq!(listed.iter().map(|(id, what)| (*id, what.trim())).collect::<Vec<_>>(), all);
+        assert!(all.iter().all(|(_, what)| !what.is_empty() && what.len() < 90), "{all:?}");
+        let mut areas: Vec<&str> = all.iter().map(|(id, _)| id.split('.').next().unwrap()).collect();
+        areas.dedup();
+        assert!(areas.starts_with(&["http", "message", "sse", "usage", "error", "tool", "raw"]), "{areas:?}");
+        // A target beside it changes nothing, and nothing is served.
+        assert_eq!(Folder::new().run(["simulate", "deepseek", "--list-faults"]).exits(0).stdout, ended.stdout);
     }
 
     #[test]

@@ -6,17 +6,23 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
 use fieldtest::engine::judge;
 use fieldtest::engine::recording::Recording;
 use fieldtest::report::results::{Finding, Results, Severity};
 use fieldtest::simulator::{self, Behaviour, Fault};
 use fieldtest::wire::check::{Check, Severity as Degree};
-use fieldtest::wire::exchange::{AttemptResult, Exchange, Response};
+use fieldtest::wire::exchange::{AttemptResult, Credential, Exchange, Request, Response};
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+use serde_json::{Value, json};
 
-use common::{CATALOG, SHORT_WAIT, Server, TARGETS, record, repository, results_at, simulate, target, update};
+use common::{
+    CATALOG, SHORT_WAIT, Server, Setup, TARGETS, record, record_at, record_run, repository, simulate, target, update,
+};
 
 #[tokio::test]
 async fn honest_simulations_have_no_findings() {
@@ -92,13 +98,54 @@ async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
 /// Rows that bring about a stream, thinking, calls and refusals.
 const ROWS: [&str; 5] = ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
 
+/// Requests beside those of rows: streams of calls and of thinking, equal ones, and one with a stream for a twin.
+fn requests() -> Vec<Request> {
+    let ask = |text: &str, more: Value| {
+        let mut body = json!({"max_tokens": 2000, "messages": [{"role": "user", "content": text}]});
+        body["model"] = target("anthropic").model.clone().into();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Request {
+            path: "/v1/messages".to_owned(),
+            headers: [("anthropic-version".to_owned(), "2023-06-01".to_owned())].into(),
+            credential: Credential::Target,
+            body,
+        }
+    };
+    let tools = json!([{"name": "find", "description": "Tells the weather of a city.", "input_schema": {
+        "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}]);
+    let count = "Count from 1 to 60.";
+    let thinking = json!({"type": "enabled", "budget_tokens": 1024});
+    let mut requests = vec![
+        ask("Use the tool once for each of: Bonn.", json!({"tools": tools})),
+        ask("Use the tool once for each of: Paris.", json!({"tools": tools, "stream": true})),
+        ask("Use the tool once for each of: Paris, Rome.", json!({"tools": tools, "stream": true})),
+        ask(count, json!({"stream": true, "thinking": thinking})),
+        ask("Count from 1 to 30.", json!({"stream": true, "thinking": thinking})),
+        ask(count, json!({"stream": true, "stop_sequences": ["7"]})),
+    ];
+    // So many, so that a coin that falls for each does not fall alike for all.
+    for more in [json!({}), json!({"stream": true})] {
+        requests.extend(std::iter::repeat_n(ask(count, more), 8));
+    }
+    requests
+}
+
 /// What the reference server with one fault is found to do.
-async fn found_with(fault: Fault) -> Vec<String> {
+struct FoundWith {
+    /// In the rows and in the requests beside them.
+    all: Vec<String>,
+    /// In the streams among the latter.
+    streams: Vec<String>,
+}
+
+async fn found_with(fault: Fault) -> FoundWith {
     let mut behaviour = Behaviour::of(target("anthropic"));
     behaviour.seed = 1;
     behaviour.faults = vec![fault];
     let credential = behaviour.right_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    // Where each stream takes its time, the requests beside the rows, which go out together, are enough.
+    let rows = if fault.id() == "sse.silent-gap" { &ROWS[2..3] } else { &ROWS };
     let server = Server {
         base_url: running.base_url(),
         credential,
@@ -108,9 +155,46 @@ async fn found_with(fault: Fault) -> Vec<String> {
         retries: 1,
         seed: 1,
         confidence: 0.99,
-        rows: ROWS.map(str::to_owned).to_vec(),
+        rows: rows.iter().map(|row| (*row).to_owned()).collect(),
     };
-    results_at(&server, target("anthropic")).await.findings.into_iter().map(|finding| finding.check).collect()
+    let mut recording = record_at(&server, target("anthropic")).await;
+    let mut config = ClientConfig::new(server.base_url.clone(), Scheme::XApiKey);
+    config.credential = Some(server.credential.clone().into());
+    (config.retries, config.concurrency, config.proxies) = (0, 32, false);
+    let client = Client::new(config).expect("a plain configuration");
+    let sent = requests().into_iter().enumerate().map(|(i, request)| {
+        let client = &client;
+        async move { client.send(&format!("beside/{i}"), request).await }
+    });
+    recording.exchanges.extend(join_all(sent).await);
+    let found = |recording: &Recording| {
+        let results = judge(&CATALOG, recording).expect("the rows are the catalog's");
+        results.findings.into_iter().map(|finding| finding.check).collect()
+    };
+    let all = found(&recording);
+    recording.trials.clear();
+    recording
+        .exchanges
+        .retain(|exchange| exchange.id.starts_with("beside/") && exchange.request.body["stream"] == true);
+    FoundWith { all, streams: found(&recording) }
+}
+
+/// Faults that an answer can have only where it is whole, or where a whole one is beside it.
+const WHOLE: [&str; 8] = [
+    "http.body-cut",
+    "http.stream-unasked",
+    "message.body-not-json",
+    "message.error-in-success",
+    "message.no-message",
+    "message.content-shape",
+    "usage.missing",
+    "usage.twin-differs",
+];
+
+/// Faults of errors, and of answers that are JSON.
+fn is_of_streams(fault: Fault) -> bool {
+    let of_errors = ["http.content-type", "http.server-error", "http.status-undocumented", "http.retry-after-missing"];
+    !fault.id().starts_with("error.") && !of_errors.contains(&fault.id()) && !WHOLE.contains(&fault.id())
 }
 
 /// Checks that see a fault along with its own.
@@ -118,6 +202,8 @@ fn companions(fault: Fault) -> &'static [&'static str] {
     match fault.id() {
         "sse.message-start-missing" => &["sse.event-before-start"],
         "sse.message-delta-missing" => &["message.stop-reason-missing"],
+        "sse.block-start-shape" => &["message.content-shape"],
+        "sse.tool-json" => &["tool.input-shape"],
         "usage.delta-input-zero" => &["usage.input-zero"],
         _ => &[],
     }
@@ -125,18 +211,52 @@ fn companions(fault: Fault) -> &'static [&'static str] {
 
 #[tokio::test]
 async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its_named_companions() {
-    let mut wrong = Vec::new();
-    for fault in Fault::all() {
-        assert!(Check::ALL.iter().any(|check| check.id() == fault.id()), "no check is named {fault}");
-        let mut found = found_with(fault).await;
-        let mut wanted: Vec<&str> = [&[fault.id()], companions(fault)].concat();
-        found.sort();
-        wanted.sort_unstable();
-        if found != wanted {
-            wrong.push(format!("{fault}: found {found:?}"));
-        }
-    }
+    let faults = Fault::all().filter(|fault| fault.breaks_protocol());
+    let wrong: Vec<String> = stream::iter(faults)
+        .map(|fault| async move {
+            let FoundWith { all: mut found, streams } = found_with(fault).await;
+            let mut wanted: Vec<&str> = [&[fault.id()], companions(fault)].concat();
+            found.sort();
+            wanted.sort_unstable();
+            let is_right = found == wanted && streams.iter().any(|id| id == fault.id()) == is_of_streams(fault);
+            (!is_right).then(|| format!("{fault}: found {found:?}, in streams {streams:?}"))
+        })
+        // One of them waits for long.
+        .buffer_unordered(4)
+        .filter_map(|wrong| async { wrong })
+        .collect()
+        .await;
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_check_has_a_fault_and_every_fault_of_the_protocol_a_check() {
+    let checks: BTreeSet<&str> = Check::ALL.iter().map(|check| check.id()).collect();
+    let faults: Vec<&str> = Fault::all().filter(|fault| fault.breaks_protocol()).map(Fault::id).collect();
+    let once: BTreeSet<&str> = faults.iter().copied().collect();
+    assert_eq!(once.len(), faults.len());
+    assert_eq!(once.symmetric_difference(&checks).collect::<Vec<_>>(), [&""; 0]);
+}
+
+/// The rows' verdicts, without what differs from run to run.
+fn verdicts(results: &Results) -> Vec<(String, String)> {
+    results.rows.iter().map(|row| (row.id.clone(), format!("{:?}", row.verdict))).collect()
+}
+
+#[tokio::test]
+async fn what_is_nasty_and_allowed_is_no_finding_and_moves_no_verdict() {
+    let plain = simulate(target("anthropic"), &[]).await;
+    let nasty: Vec<Fault> = Fault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
+    assert_eq!(nasty.len(), 4);
+    for fault in nasty {
+        assert!(!fault.breaks_protocol());
+        let mut setup = Setup::of(target("anthropic"), &[]);
+        setup.behaviour.faults = vec![fault];
+        let results = judge(&CATALOG, &record_run(setup).await).expect("the rows are the catalog's");
+        assert_eq!(verdicts(&results), verdicts(&plain), "{fault}");
+        assert_eq!(results.findings, plain.findings, "{fault}");
+        assert_eq!(found_with(fault).await.all, [""; 0], "{fault}");
+    }
 }
 
 fn page(check: Check) -> String {
