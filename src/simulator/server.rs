@@ -20,11 +20,12 @@ use tokio::sync::oneshot;
 
 use super::behaviour::{Behaviour, Knobs};
 use super::draw::Draws;
-use super::fault;
+use super::fault::{self, ConductFault};
 use super::ledger::{Acted, Acts};
 use super::line::{Line, Port};
+use super::pace::Pace;
 use super::refusal::{Kind, Refusal};
-use super::service::{Reply, Route, Service};
+use super::service::{Reply, Service};
 
 /// The largest body that is read.
 const MOST_BYTES: usize = 32 << 20;
@@ -96,7 +97,7 @@ async fn handle(
     let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
     let request_id = draws.id("req");
     let (knobs, faults) = (&service.behaviour.knobs, &service.behaviour.faults);
-    let reply = match (Route::of(&parts.method, path), body) {
+    let reply = match (service.route(&parts.method, &parts.uri, &parts.headers), body) {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         (Ok(route), Ok(body)) => match misfortune(knobs, &mut draws) {
             Err(refusal) => Err(refusal),
@@ -127,7 +128,13 @@ async fn handle(
         }
         Ok(Reply::Events(mut events)) => {
             fault::on_stream(faults, &mut events);
-            event_stream(events, knobs.latency / 10, None)
+            let mut pace = Pace::of(events.len(), knobs.latency / 10);
+            if service.behaviour.commits(ConductFault::StreamBuffered) {
+                tokio::time::sleep(pace.whole(events.len())).await;
+                events = vec![events.concat()];
+                pace = Pace::of(1, Duration::ZERO);
+            }
+            event_stream(events, pace, None)
         }
         Err(refusal) => refused(&refusal, &request_id, &service.behaviour),
     };
@@ -167,7 +174,8 @@ fn broken(reply: Result<Reply, Refusal>, line: Line, knobs: &Knobs, draws: &mut 
     match reply {
         Ok(Reply::Events(events)) => {
             let last = draws.below(events.len());
-            event_stream(events, knobs.latency / 10, Some((last, line)))
+            let pace = Pace::of(events.len(), knobs.latency / 10);
+            event_stream(events, pace, Some((last, line)))
         }
         _ => {
             line.cut();
@@ -215,14 +223,14 @@ fn refused(refusal: &Refusal, request_id: &str, behaviour: &Behaviour) -> Respon
 }
 
 /// Sends records one by one, with a pause between them; the line may break after some of them.
-fn event_stream(events: Vec<String>, pause: Duration, cut: Option<(usize, Line)>) -> Response {
+fn event_stream(events: Vec<String>, pace: Pace, cut: Option<(usize, Line)>) -> Response {
     let records = stream::unfold((events.into_iter().enumerate(), cut), move |(mut events, cut)| async move {
         let (i, event) = events.next()?;
         // Each record goes out by itself: without a pause, the runtime would gather them into one write.
-        match i {
-            0 => {}
-            _ if pause.is_zero() => tokio::task::yield_now().await,
-            _ => tokio::time::sleep(pause).await,
+        match (i, pace.before(i)) {
+            (0, _) => {}
+            (_, pause) if pause.is_zero() => tokio::task::yield_now().await,
+            (_, pause) => tokio::time::sleep(pause).await,
         }
         if let Some((_, line)) = cut.as_ref().filter(|(last, _)| i > *last) {
             line.cut();

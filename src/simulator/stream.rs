@@ -66,7 +66,10 @@ fn skeleton(content: &Content) -> Value {
     match content {
         Content::Thinking { .. } => json!({"type": "thinking", "thinking": "", "signature": ""}),
         Content::Text(_) => json!({"type": "text", "text": ""}),
-        Content::Call { id, name, .. } => json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
+        Content::Call { id, name, input } => {
+            let start = if input == "" { input.clone() } else { json!({}) };
+            json!({"type": "tool_use", "id": id, "name": name, "input": start})
+        }
     }
 }
 
@@ -82,7 +85,13 @@ fn deltas(content: &Content) -> Vec<Value> {
             groups(text).into_iter().map(|part| json!({"type": "text_delta", "text": part})).collect()
         }
         Content::Call { input, .. } => {
-            let characters: Vec<char> = input.to_string().chars().collect();
+            // An empty input is told by saying nothing; a text is no valid input, and told as it is.
+            let told = match input {
+                Value::Object(map) if map.is_empty() => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let characters: Vec<char> = told.chars().collect();
             let fragments = characters.chunks(FRAGMENT).map(|part| part.iter().collect::<String>());
             std::iter::once(String::new())
                 .chain(fragments)

@@ -1,8 +1,10 @@
-//! Faults of the protocol, on request: each makes every answer that it can reach break one rule.
+//! Faults on request: each makes every answer that it can reach break one rule.
 //!
-//! They are put on finished answers, behind all that decides what is honoured. A fault bears the id of the check that
-//! is to see it, as a word; what the checks look at is not known here.
+//! Those of the protocol are put on finished answers, behind all that decides what is honoured. Such a fault bears the
+//! id of the check that is to see it, as a word; what the checks look at is not known here. Those of conduct lie in what
+//! the server does, and act where it does it.
 
+mod conduct;
 mod error;
 mod head;
 mod message;
@@ -14,6 +16,7 @@ use std::str::FromStr;
 use axum::response::Response;
 use serde_json::Value;
 
+pub(super) use self::conduct::ConductFault;
 use self::error::ErrorFault;
 use self::head::HeadFault;
 use self::message::MessageFault;
@@ -21,16 +24,21 @@ use self::stream::StreamFault;
 
 /// A closed set of faults with their ids.
 macro_rules! faults {
-    ($name:ident { $($fault:ident = $id:literal,)* }) => {
+    ($name:ident { $($fault:ident = $id:literal $(: $about:literal)?,)* }) => {
         /// The faults of this kind.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum $name { $($fault,)* }
+        pub(in crate::simulator) enum $name { $($fault,)* }
 
         impl $name {
             pub const ALL: &[Self] = &[$(Self::$fault,)*];
 
             pub fn id(self) -> &'static str {
                 match self { $(Self::$fault => $id,)* }
+            }
+
+            /// What it makes the server do.
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$fault => concat!("" $(, $about)?),)* }
             }
         }
     };
@@ -47,6 +55,7 @@ enum Kind {
     Message(MessageFault),
     Stream(StreamFault),
     Error(ErrorFault),
+    Conduct(ConductFault),
 }
 
 /// There is no such fault.
@@ -61,7 +70,8 @@ impl Fault {
         let message = MessageFault::ALL.iter().copied().map(Kind::Message);
         let stream = StreamFault::ALL.iter().copied().map(Kind::Stream);
         let error = ErrorFault::ALL.iter().copied().map(Kind::Error);
-        head.chain(message).chain(stream).chain(error).map(Self)
+        let conduct = ConductFault::ALL.iter().copied().map(Kind::Conduct);
+        head.chain(message).chain(stream).chain(error).chain(conduct).map(Self)
     }
 
     /// Its id.
@@ -71,7 +81,35 @@ impl Fault {
             Kind::Message(fault) => fault.id(),
             Kind::Stream(fault) => fault.id(),
             Kind::Error(fault) => fault.id(),
+            Kind::Conduct(fault) => fault.id(),
         }
+    }
+
+    /// What it makes the server do; empty where its id says it.
+    pub fn about(self) -> &'static str {
+        match self.0 {
+            Kind::Head(fault) => fault.about(),
+            Kind::Message(fault) => fault.about(),
+            Kind::Stream(fault) => fault.about(),
+            Kind::Error(fault) => fault.about(),
+            Kind::Conduct(fault) => fault.about(),
+        }
+    }
+
+    /// A fault of what the server does, rather than of how it speaks the protocol.
+    pub fn is_of_conduct(self) -> bool {
+        matches!(self.0, Kind::Conduct(_))
+    }
+
+    /// It is this fault of conduct.
+    pub(super) fn is(self, fault: ConductFault) -> bool {
+        self.0 == Kind::Conduct(fault)
+    }
+}
+
+impl From<ConductFault> for Fault {
+    fn from(fault: ConductFault) -> Self {
+        Self(Kind::Conduct(fault))
     }
 }
 
