@@ -207,7 +207,7 @@ mod tests {
             model: "m".into(),
             anthropic_version: "2023-06-01".into(),
             sources: vec![],
-            limits: Limits { max_output_tokens: Some(4096), ..Limits::default() },
+            limits: Limits { max_output_tokens: Some(4096), context_tokens: Some(9000), ..Limits::default() },
             prices: None,
             claims: BTreeMap::from([
                 ("field.top_k".to_owned(), claim(ClaimStatus::Ignored, None)),
@@ -223,6 +223,7 @@ mod tests {
         assert_eq!(behaviour.statuses.len(), 2);
         assert_eq!(behaviour.temperature.max, 2.0);
         assert_eq!(behaviour.max_output_tokens, Some(4096));
+        assert_eq!((behaviour.context_tokens, Behaviour::default().context_tokens), (9000, 200_000));
         assert_eq!(behaviour.right_credential(), DEFAULT_CREDENTIAL);
     }
 

@@ -43,6 +43,9 @@ const BETA_KEYS: &[(&str, &str)] = &[
 
 impl Rules<'_> {
     pub(super) fn keys(&self, body: &Map<String, Value>) -> Checked {
+        if self.behaviour.commits(ConductFault::ErrorsUnknownKeyAccepted) {
+            return Ok(());
+        }
         let beta: Vec<&str> =
             BETA_KEYS.iter().filter(|(_, family)| self.contract.has_beta(family)).map(|(key, _)| *key).collect();
         let own: &[&str] = match self.endpoint {
@@ -61,8 +64,11 @@ impl Rules<'_> {
             words(body.get("model").ok_or_else(|| Refusal::at(&path, "required"))?, &path).map(drop)
         })?;
         if self.endpoint == Endpoint::Messages {
-            let may_lack = self.behaviour.commits(ConductFault::ErrorsMissingMaxTokensAccepted);
-            if !may_lack || body.contains_key("max_tokens") {
+            let commits = |fault, there: bool| there && self.behaviour.commits(fault);
+            let asked = body.get("max_tokens");
+            let passes = commits(ConductFault::ErrorsMissingMaxTokensAccepted, asked.is_none())
+                || commits(ConductFault::ErrorsWrongTypeAccepted, asked.is_some_and(Value::is_string));
+            if !passes {
                 self.when(Row::MaxTokens, || max_tokens(body))?;
             }
             self.max_output_tokens(body)?;

@@ -50,6 +50,7 @@ impl Rules<'_> {
             "assistant" => Place::Assistant,
             "system" if i > 0 => Place::System,
             "system" => return Err(Refusal::at(&path.key("role"), "the first message cannot be of role system")),
+            _ if self.behaviour.commits(ConductFault::ErrorsUnknownRoleAccepted) => Place::User,
             other => return Err(Refusal::at(&path.key("role"), format!("unknown role '{}'", clip(other)))),
         };
         if i == 0 && place == Place::Assistant {

@@ -98,8 +98,10 @@ impl Rules<'_> {
     fn refused_markers(&self, body: &Map<String, Value>) -> Checked {
         let markers = markers(body);
         let Some(first) = markers.first() else { return Ok(()) };
-        if let Some(aged) = markers.iter().find(|marker| marker.value.get("ttl").is_some()) {
-            self.minds(Fault::CacheTtlRefused, true, &aged.path.key("ttl"), "unknown key")?;
+        for (fault, key) in [(Fault::CacheTtlRefused, "ttl"), (Fault::CacheScopeRefused, "scope")] {
+            if let Some(marker) = markers.iter().find(|marker| marker.value.get(key).is_some()) {
+                self.minds(fault, true, &marker.path.key(key), "unknown key")?;
+            }
         }
         let thinking = body.get("thinking").unwrap_or(&Value::Null);
         let thinks = is(thinking, "type", "enabled") || is(thinking, "type", "adaptive");

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Rules;
 use super::shape::Checked;
+use crate::simulator::fault::ConductFault;
 use crate::simulator::path::{Path, clip};
 use crate::simulator::presence::array;
 use crate::simulator::refusal::{Kind, Refusal};
@@ -57,6 +58,7 @@ impl Rules<'_> {
     /// What only a look at the world tells: models, containers and servers that are not there.
     pub(super) fn world(&self, body: &Map<String, Value>) -> Checked {
         if self.filter.honours(Row::Model)
+            && !self.behaviour.commits(ConductFault::ErrorsUnknownModelAccepted)
             && let Some(model) = body.get("model").and_then(Value::as_str).filter(|m| *m != self.behaviour.model)
         {
             return Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(model))));

@@ -15,6 +15,10 @@ super::faults! { ConductFault {
     ErrorsAsOverloaded = "errors.as-overloaded": "answers a client's mistakes with 529 and overloaded_error",
     ErrorsMissingMaxTokensAccepted = "errors.missing-max-tokens-accepted": "answers without max_tokens",
     ErrorsEmptyMessagesAccepted = "errors.empty-messages-accepted": "answers an empty list of messages",
+    ErrorsUnknownModelAccepted = "errors.unknown-model-accepted": "answers requests for any model with its own",
+    ErrorsUnknownRoleAccepted = "errors.unknown-role-accepted": "answers messages of roles that do not exist",
+    ErrorsUnknownKeyAccepted = "errors.unknown-key-accepted": "passes over keys of the request that do not exist",
+    ErrorsWrongTypeAccepted = "errors.wrong-type-accepted": "answers max_tokens that is a text",
     ErrorsUnknownPath200 = "errors.unknown-path-200": "answers any path with 200",
     ErrorsOverflow500 = "errors.overflow-500": "answers a prompt over the context window with 500",
     ErrorsOverflowWording = "errors.overflow-wording": "refuses a prompt over the context window in words of its own",
@@ -70,6 +74,7 @@ super::faults! { ConductFault {
     HistorySearchRefused = "history.search-refused": "refuses blocks of searches and server tools in the history",
 
     CacheTtlRefused = "cache.ttl-refused": "refuses ttl in cache_control",
+    CacheScopeRefused = "cache.scope-refused": "refuses scope in cache_control under its beta",
     CacheTtlDropped = "cache.ttl-dropped": "accepts ttl in cache_control and keeps everything for five minutes",
     CacheBillingHeader = "cache.billing-header": "takes a client's billing header for a part of the prompt",
     CacheCountedTwice = "cache.counted-twice": "counts cached tokens among the input tokens as well",

@@ -283,7 +283,7 @@ fn a_stream_tells_the_same_message() {
 }
 
 /// The message that a stream tells, and its events' names.
-fn put_together(events: &[String]) -> (Value, Vec<String>) {
+pub(super) fn put_together(events: &[String]) -> (Value, Vec<String>) {
     let mut message = Value::Null;
     let mut input = String::new();
     let mut names = Vec::new();
