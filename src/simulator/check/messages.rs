@@ -99,8 +99,8 @@ impl Rules<'_> {
 fn system_turns(messages: &[Value], path: &Path) -> Checked {
     let role = |message: &Value, word: &str| message.get("role").and_then(Value::as_str) == Some(word);
     let is_served = |message: &Value| {
-        let ends_with = array(message.get("content").unwrap_or(&Value::Null), path).ok().and_then(<[Value]>::last);
-        ends_with.is_some_and(|block| block_of(block).is_some_and(Block::is_of_server))
+        let last = message.get("content").and_then(Value::as_array).and_then(|blocks| blocks.last());
+        last.and_then(block_of).is_some_and(Block::is_of_server)
     };
     for (i, two) in messages.windows(2).enumerate() {
         let [before, after] = two else { continue };
