@@ -108,6 +108,43 @@ async fn a_stream_arrives_event_by_event() {
     assert!(arrivals[arrivals.len() - 1] - arrivals[0] > Duration::from_millis(80));
 }
 
+/// When each piece of a long streamed answer arrives, and what all of them say.
+async fn arrivals(faults: &[&str]) -> (Vec<Duration>, String) {
+    let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    let server = start(Behaviour { model: "m".into(), faults, ..Behaviour::default() }).await.unwrap();
+    let mut body = ask("Count from 1 to 200.");
+    body["stream"] = json!(true);
+    let started = Instant::now();
+    let response = post(&client(), &server, "/v1/messages", &body).send().await.unwrap();
+    let (mut arrivals, mut text) = (Vec::new(), String::new());
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+        arrivals.push(started.elapsed());
+    }
+    (arrivals, text)
+}
+
+#[tokio::test]
+async fn a_long_answer_takes_its_time_and_a_server_that_buffers_shows_it() {
+    let names = |text: &str| text.lines().filter(|line| line.starts_with("event: ")).count();
+    let (plain, told) = arrivals(&[]).await;
+    let spread = plain[plain.len() - 1] - plain[0];
+    assert!(plain.len() > 30 && spread > Duration::from_millis(30), "{} pieces in {spread:?}", plain.len());
+    let (buffered, whole) = arrivals(&["stream.buffered"]).await;
+    let spread = buffered[buffered.len() - 1] - buffered[0];
+    assert!(buffered[0] > Duration::from_millis(30) && spread < Duration::from_millis(20), "{buffered:?}");
+    assert_eq!(names(&told), names(&whole));
+}
+
+#[tokio::test]
+async fn a_head_of_nothing_has_no_body() {
+    let server = server(Knobs::default()).await;
+    let response = client().head(server.base_url()).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    assert!(response.bytes().await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn small_requests_on_one_connection_do_not_wait_for_each_other() {
     let (client, server) = (client(), server(Knobs::default()).await);

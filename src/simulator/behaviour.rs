@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::added::Added;
-use super::fault::Fault;
+use super::fault::{ConductFault, Fault};
 use super::row::ROWS;
 use crate::case::{ClaimStatus, Field, Range, Target};
 
@@ -15,6 +15,9 @@ pub const DEFAULT_CREDENTIAL: &str = "fieldtest-simulator";
 
 /// The range of `temperature` that the Messages API itself documents.
 const REFERENCE_TEMPERATURE: Range = Range { min: 0.0, max: 1.0 };
+
+/// The context window of a server whose limits name none, in tokens.
+const REFERENCE_CONTEXT: u32 = 200_000;
 
 /// Everything that distinguishes one simulated server from another.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,11 +32,13 @@ pub struct Behaviour {
     pub temperature: Range,
     /// The largest `max_tokens` that is accepted. None accepts any.
     pub max_output_tokens: Option<u32>,
+    /// The most tokens that a prompt may have.
+    pub context_tokens: u32,
     /// The one right credential. None stands for [`DEFAULT_CREDENTIAL`].
     pub credential: Option<String>,
     /// How bad the server's day is.
     pub knobs: Knobs,
-    /// The rules of the protocol that its answers break.
+    /// The rules that it breaks.
     pub faults: Vec<Fault>,
     /// Seeds every draw: the same requests to the same server get the same answers.
     pub seed: u64,
@@ -100,6 +105,7 @@ impl Default for Behaviour {
             model: "simulated-model".to_owned(),
             temperature: REFERENCE_TEMPERATURE,
             max_output_tokens: None,
+            context_tokens: REFERENCE_CONTEXT,
             credential: None,
             knobs: Knobs::default(),
             faults: Vec::new(),
@@ -109,8 +115,8 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
-    /// The server that a target's document describes. Claims of rows that no server shows in its answers (rates, the
-    /// size of the context) are passed over.
+    /// The server that a target's document describes. Claims of rows that no server shows in its answers, such as rates,
+    /// are passed over.
     pub fn of(target: &Target) -> Self {
         let statuses = target
             .claims
@@ -126,6 +132,7 @@ impl Behaviour {
                 .or_else(|| range("field.temperature"))
                 .unwrap_or(REFERENCE_TEMPERATURE),
             max_output_tokens: target.limits.max_output_tokens,
+            context_tokens: target.limits.context_tokens.unwrap_or(REFERENCE_CONTEXT),
             ..Self::default()
         }
     }
@@ -174,6 +181,11 @@ impl Behaviour {
         Ok(())
     }
 
+    /// True when the server is to have this fault.
+    pub(super) fn commits(&self, fault: ConductFault) -> bool {
+        self.faults.iter().any(|own| own.is(fault))
+    }
+
     /// The credential that is right.
     pub fn right_credential(&self) -> &str {
         self.credential.as_deref().unwrap_or(DEFAULT_CREDENTIAL)
@@ -195,7 +207,7 @@ mod tests {
             model: "m".into(),
             anthropic_version: "2023-06-01".into(),
             sources: vec![],
-            limits: Limits { max_output_tokens: Some(4096), ..Limits::default() },
+            limits: Limits { max_output_tokens: Some(4096), context_tokens: Some(9000), ..Limits::default() },
             prices: None,
             claims: BTreeMap::from([
                 ("field.top_k".to_owned(), claim(ClaimStatus::Ignored, None)),
@@ -211,6 +223,7 @@ mod tests {
         assert_eq!(behaviour.statuses.len(), 2);
         assert_eq!(behaviour.temperature.max, 2.0);
         assert_eq!(behaviour.max_output_tokens, Some(4096));
+        assert_eq!((behaviour.context_tokens, Behaviour::default().context_tokens), (9000, 200_000));
         assert_eq!(behaviour.right_credential(), DEFAULT_CREDENTIAL);
     }
 

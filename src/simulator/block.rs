@@ -159,6 +159,23 @@ impl Block {
         }
     }
 
+    /// What a tool on a server's side did.
+    pub fn is_of_server(self) -> bool {
+        !matches!(
+            self,
+            Self::Text
+                | Self::Image
+                | Self::Document
+                | Self::SearchResult
+                | Self::Thinking
+                | Self::RedactedThinking
+                | Self::ToolUse
+                | Self::ToolResult
+                | Self::ToolReference
+                | Self::ContainerUpload
+        )
+    }
+
     /// The row that owns the whole block. Text and client tool blocks have a row per key instead.
     pub fn row(self) -> Option<Row> {
         match self {

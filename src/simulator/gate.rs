@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 
 use super::behaviour::Behaviour;
+use super::fault::ConductFault;
 use super::filter::Filter;
 use super::path::clip;
 use super::refusal::{Kind, Refusal};
@@ -38,7 +39,17 @@ const BEARER: &[u8] = b"Bearer ";
 
 /// Refuses a request whose credential is wrong or missing.
 pub(super) fn credentials(headers: &HeaderMap, filter: &Filter, behaviour: &Behaviour) -> Result<(), Refusal> {
-    let refuse = |what: &str| Err(Refusal::new(Kind::Authentication, what));
+    let kind = if behaviour.commits(ConductFault::AuthStatus) { Kind::Permission } else { Kind::Authentication };
+    let refuse = |what: &str| Err(Refusal::new(kind, what));
+    let carried = ["authorization", "x-api-key"].into_iter().filter(|name| headers.contains_key(*name)).count();
+    if carried == 0 && behaviour.commits(ConductFault::AuthMissingAccepted)
+        || carried > 0 && behaviour.commits(ConductFault::AuthWrongAccepted)
+    {
+        return Ok(());
+    }
+    if carried == 2 && behaviour.commits(ConductFault::AuthOneHeaderOnly) {
+        return refuse("both header authorization and header x-api-key are given");
+    }
     let right = behaviour.right_credential().as_bytes();
     let mut known = false;
     if let Some(value) = headers.get("authorization") {
@@ -74,8 +85,12 @@ pub(super) fn credentials(headers: &HeaderMap, filter: &Filter, behaviour: &Beha
 }
 
 /// Reads the contract from the headers.
-pub(super) fn contract(headers: &HeaderMap, filter: &Filter) -> Result<Contract, Refusal> {
-    Ok(Contract { version: version(headers, filter)?, betas: betas(headers, filter)? })
+pub(super) fn contract(headers: &HeaderMap, filter: &Filter, behaviour: &Behaviour) -> Result<Contract, Refusal> {
+    let version = match version(headers, filter) {
+        Err(_) if behaviour.commits(ConductFault::ErrorsVersionAccepted) => Version::default(),
+        version => version?,
+    };
+    Ok(Contract { version, betas: betas(headers, filter, behaviour)? })
 }
 
 fn version(headers: &HeaderMap, filter: &Filter) -> Result<Version, Refusal> {
@@ -95,13 +110,16 @@ fn version(headers: &HeaderMap, filter: &Filter) -> Result<Version, Refusal> {
     }
 }
 
-fn betas(headers: &HeaderMap, filter: &Filter) -> Result<Vec<String>, Refusal> {
+fn betas(headers: &HeaderMap, filter: &Filter, behaviour: &Behaviour) -> Result<Vec<String>, Refusal> {
     const NAME: &str = "anthropic-beta";
+    let checks = filter.checks(Row::AnthropicBeta) && !behaviour.commits(ConductFault::ErrorsBetaAccepted);
+    let refuses_known = behaviour.commits(ConductFault::BetaKnownRefused);
     let mut names = Vec::new();
     for value in headers.get_all(NAME) {
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
         for name in text.split(',').map(str::trim) {
-            if filter.checks(Row::AnthropicBeta) && !KNOWN_BETAS.contains(&name) {
+            let is_known = KNOWN_BETAS.contains(&name) || CLAUDE_CODE_BETAS.contains(&name);
+            if checks && !is_known || refuses_known && CLAUDE_CODE_BETAS.contains(&name) {
                 return Err(Refusal::header(NAME, format!("unknown beta name '{}'", clip(name))));
             }
             names.push(name.to_owned());
@@ -110,7 +128,18 @@ fn betas(headers: &HeaderMap, filter: &Filter) -> Result<Vec<String>, Refusal> {
     Ok(names)
 }
 
-/// The beta names that the reference knows, with those that real clients still send.
+/// The beta names that Claude Code sends with every request.
+const CLAUDE_CODE_BETAS: &[&str] = &[
+    "claude-code-20250219",
+    "interleaved-thinking-2025-05-14",
+    "thinking-token-count-2026-05-13",
+    "context-management-2025-06-27",
+    "prompt-caching-scope-2026-01-05",
+    "mid-conversation-system-2026-04-07",
+    "effort-2025-11-24",
+];
+
+/// The other beta names that the reference knows, with those that real clients still send.
 const KNOWN_BETAS: &[&str] = &[
     "message-batches-2024-09-24",
     "prompt-caching-2024-07-31",
@@ -126,12 +155,10 @@ const KNOWN_BETAS: &[&str] = &[
     "mcp-client-2025-11-20",
     "mcp-client-2026-09-15",
     "dev-full-thinking-2025-05-14",
-    "interleaved-thinking-2025-05-14",
     "code-execution-2025-05-22",
     "code-execution-2025-08-25",
     "extended-cache-ttl-2025-04-11",
     "context-1m-2025-08-07",
-    "context-management-2025-06-27",
     "model-context-window-exceeded-2025-08-26",
     "skills-2025-10-02",
     "fast-mode-2026-02-01",
@@ -144,7 +171,6 @@ const KNOWN_BETAS: &[&str] = &[
     "managed-agents-2026-04-01",
     "dreaming-2026-04-21",
     "cache-diagnosis-2026-04-07",
-    "thinking-token-count-2026-05-13",
     "server-side-fallback-2026-06-01",
     "server-side-fallback-2026-07-01",
     "fallback-credit-2026-06-01",
@@ -162,7 +188,6 @@ const KNOWN_BETAS: &[&str] = &[
     "mid-conversation-system-clear-at-2026-08-21",
     "inline-tools-2026-09-15",
     "message-threads-2026-08-12",
-    "effort-2025-11-24",
     "fine-grained-tool-streaming-2025-05-14",
     "advanced-tool-use-2025-11-20",
     "web-fetch-2025-09-10",

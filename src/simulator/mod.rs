@@ -7,15 +7,17 @@
 //! It must not know the experiments: it reads requests, as a server does. It knows targets' claims (`case`) and
 //! nothing of engines, clients or reports.
 //!
-//! A request passes through `server` (sockets, bodies, faults), then the stages that `service` puts in order: `gate`
-//! (credentials, headers), `added` (fields that only the caller knows), `presence` (what is unsupported), `check` (what is invalid), `strip` (what is ignored),
-//! `view` (what is left to see), `reader` (the model), `answer` and `stream` (what goes back). `fault` spoils what is to break
-//! the protocol. `ledger` keeps what the
-//! filter acted on, for whoever must know that it did.
+//! A request passes through `server` (sockets, bodies, faults) and `route`, then the stages that `service` puts in order:
+//! `gate` (credentials, headers), `added` (fields that only the caller knows), `presence` (what is unsupported), `check`
+//! (what is invalid), `strip` (what is ignored), `view` (what is left to see), `reader` (the model), `answer` and `stream`
+//! (what goes back, at the `pace` of a model). `models` is the catalogue. `fault` spoils what is to break the protocol;
+//! faults of conduct act where the thing happens, and `blind` and `twist` hold those that keep something from the model
+//! or change its answer. `ledger` keeps what the filter acted on, for whoever must know that it did.
 
 mod added;
 mod answer;
 mod behaviour;
+mod blind;
 mod block;
 mod cache;
 mod check;
@@ -26,12 +28,15 @@ mod filter;
 mod gate;
 mod ledger;
 mod line;
+mod models;
+mod pace;
 mod path;
 mod pdf;
 mod picture;
 mod presence;
 mod reader;
 mod refusal;
+mod route;
 mod row;
 mod server;
 mod service;
@@ -39,6 +44,7 @@ mod signature;
 mod stream;
 mod strip;
 mod tokens;
+mod twist;
 mod view;
 
 pub use behaviour::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, UnknownRow};

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::behaviour::Behaviour;
+use super::fault::ConductFault;
 use super::path::Path;
 
 /// A request that is not answered.
@@ -16,10 +18,14 @@ pub(super) struct Refusal {
 pub(super) enum Kind {
     InvalidRequest,
     Authentication,
+    Permission,
     NotFound,
     Method,
     TooLarge,
+    /// A framework's own refusal: no part of the API.
+    Unprocessable,
     RateLimit,
+    Internal,
     Overloaded,
 }
 
@@ -28,21 +34,26 @@ impl Kind {
         match self {
             Self::InvalidRequest => 400,
             Self::Authentication => 401,
+            Self::Permission => 403,
             Self::NotFound => 404,
             Self::Method => 405,
             Self::TooLarge => 413,
+            Self::Unprocessable => 422,
             Self::RateLimit => 429,
+            Self::Internal => 500,
             Self::Overloaded => 529,
         }
     }
 
     fn word(self) -> &'static str {
         match self {
-            Self::InvalidRequest | Self::Method => "invalid_request_error",
+            Self::InvalidRequest | Self::Method | Self::Unprocessable => "invalid_request_error",
             Self::Authentication => "authentication_error",
+            Self::Permission => "permission_error",
             Self::NotFound => "not_found_error",
             Self::TooLarge => "request_too_large",
             Self::RateLimit => "rate_limit_error",
+            Self::Internal => "api_error",
             Self::Overloaded => "overloaded_error",
         }
     }
@@ -63,8 +74,34 @@ impl Refusal {
         Self::new(Kind::InvalidRequest, format!("header {name}: {what}"))
     }
 
+    /// The refusal as a server tells it that is at fault with a client's mistakes.
+    pub fn told_by(self, behaviour: &Behaviour) -> Self {
+        if self.kind != Kind::InvalidRequest {
+            return self;
+        }
+        let Self { message, .. } = self;
+        if behaviour.commits(ConductFault::ErrorsServerError) {
+            return Self::crash(&message);
+        }
+        let kind = match () {
+            () if behaviour.commits(ConductFault::ErrorsStatus422) => Kind::Unprocessable,
+            () if behaviour.commits(ConductFault::ErrorsAsOverloaded) => Kind::Overloaded,
+            () => Kind::InvalidRequest,
+        };
+        Self { kind, message }
+    }
+
+    /// A server that fell over a request.
+    pub fn crash(what: &str) -> Self {
+        let trace = "Traceback (most recent call last):\n  File \"/srv/app/serving.py\", line 211, in create_message";
+        Self::new(Kind::Internal, format!("{trace}\nValueError: {what}"))
+    }
+
     /// The error envelope.
     pub fn envelope(&self, request_id: &str) -> Value {
+        if self.kind == Kind::Unprocessable {
+            return json!({ "detail": [{ "type": "value_error", "loc": ["body"], "msg": self.message }] });
+        }
         json!({
             "type": "error",
             "error": { "type": self.kind.word(), "message": self.message },

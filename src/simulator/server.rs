@@ -21,11 +21,12 @@ use tokio::sync::oneshot;
 
 use super::behaviour::{Behaviour, Knobs};
 use super::draw::Draws;
-use super::fault::{self, Wire};
+use super::fault::{self, ConductFault, Wire};
 use super::ledger::{Acted, Acts};
 use super::line::{Line, Port};
+use super::pace::Pace;
 use super::refusal::{Kind, Refusal};
-use super::service::{Reply, Route, Service};
+use super::service::{Reply, Service};
 use super::stream;
 
 /// The largest body that is read.
@@ -98,7 +99,7 @@ async fn handle(
     let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
     let request_id = draws.id("req");
     let (knobs, faults) = (&service.behaviour.knobs, &service.behaviour.faults);
-    let reply = match (Route::of(&parts.method, path), body) {
+    let reply = match (service.route(&parts.method, &parts.uri, &parts.headers), body) {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         (Ok(route), Ok(body)) => match misfortune(knobs, &mut draws) {
             Err(refusal) => Err(refusal),
@@ -128,7 +129,11 @@ async fn handle(
             Reply::Stream(message) => {
                 let mut records = stream::events(&message);
                 fault::on_stream(faults, &mut records);
-                let mut wire = Wire::of(records, knobs.latency / 10);
+                let pace = Pace::of(records.len(), knobs.latency / 10);
+                let mut wire = Wire::of(records, pace);
+                if service.behaviour.commits(ConductFault::StreamBuffered) {
+                    wire.buffer();
+                }
                 fault::on_stream_bytes(faults, &mut wire);
                 event_stream(wire, line)
             }
@@ -170,7 +175,9 @@ fn wait(knobs: &Knobs, draws: &mut Draws) -> Duration {
 fn broken(reply: Result<Reply, Refusal>, line: Line, knobs: &Knobs, draws: &mut Draws) -> Response {
     match reply {
         Ok(Reply::Stream(message)) => {
-            let mut wire = Wire::of(stream::events(&message), knobs.latency / 10);
+            let records = stream::events(&message);
+            let pace = Pace::of(records.len(), knobs.latency / 10);
+            let mut wire = Wire::of(records, pace);
             wire.cut_after(draws.below(wire.pieces.len()) + 1);
             event_stream(wire, line)
         }

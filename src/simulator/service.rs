@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value, json};
 
 use super::added::{self, Added};
@@ -15,14 +15,15 @@ use super::behaviour::Behaviour;
 use super::cache::PromptCache;
 use super::check::{Endpoint, Rules};
 use super::draw::{Draws, Fate};
+use super::fault::ConductFault;
 use super::filter::Filter;
 use super::ledger::{Acts, Ledger};
-use super::path::clip;
 use super::refusal::{Kind, Refusal};
+use super::route::Route;
 use super::row::Row;
 use super::signature::Signer;
 use super::view::View;
-use super::{gate, presence, reader, strip};
+use super::{blind, gate, models, presence, reader, strip, twist};
 
 /// A simulated server, with what it remembers.
 #[derive(Debug)]
@@ -46,35 +47,6 @@ pub(super) enum Reply {
     Stream(Value),
 }
 
-/// What a path leads to, below whatever base path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Route {
-    Messages(Endpoint),
-    Models,
-    Model(String),
-}
-
-impl Route {
-    /// Where a request leads; a path that leads nowhere is a 404, a wrong method a 405.
-    pub fn of(method: &Method, path: &str) -> Result<Self, Refusal> {
-        let (route, allowed) = if path.ends_with("/v1/messages") {
-            (Self::Messages(Endpoint::Messages), Method::POST)
-        } else if path.ends_with("/v1/messages/count_tokens") {
-            (Self::Messages(Endpoint::CountTokens), Method::POST)
-        } else if path.ends_with("/v1/models") {
-            (Self::Models, Method::GET)
-        } else if let Some((_, id)) = path.rsplit_once("/v1/models/").filter(|(_, id)| !id.is_empty()) {
-            (Self::Model(id.to_owned()), Method::GET)
-        } else {
-            return Err(Refusal::new(Kind::NotFound, format!("nothing is found at {}", clip(path))));
-        };
-        if *method != allowed {
-            return Err(Refusal::new(Kind::Method, format!("{method} is not allowed here, use {allowed}")));
-        }
-        Ok(route)
-    }
-}
-
 impl Service {
     pub fn new(behaviour: Behaviour) -> Self {
         Self {
@@ -89,8 +61,27 @@ impl Service {
         }
     }
 
+    /// Where a request leads.
+    pub fn route(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Route, Refusal> {
+        if self.behaviour.commits(ConductFault::AuthBeforeRouting) {
+            gate::credentials(headers, &self.filter, &self.behaviour)?;
+        }
+        Route::of(method, uri, &self.behaviour)
+    }
+
     /// Answers a request, and says which rows' statuses were brought to bear on it.
     pub fn answer(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        body: &[u8],
+        draws: &mut Draws,
+        acts: &mut Acts,
+    ) -> Result<Reply, Refusal> {
+        self.attend(route, headers, body, draws, acts).map_err(|refusal| refusal.told_by(&self.behaviour))
+    }
+
+    fn attend(
         &self,
         route: &Route,
         headers: &HeaderMap,
@@ -103,12 +94,15 @@ impl Service {
                 acts.note(row.id());
             }
         }
+        if *route == Route::Nothing {
+            return Ok(Reply::Json(json!({ "status": "ok" })));
+        }
         gate::credentials(headers, &self.filter, &self.behaviour)?;
         let endpoint = match route {
             Route::Messages(endpoint) => *endpoint,
-            Route::Models | Route::Model(_) => {
-                gate::contract(headers, &self.filter)?;
-                return self.catalogue(route);
+            Route::Models(_) | Route::Model(_) | Route::Nothing => {
+                gate::contract(headers, &self.filter, &self.behaviour)?;
+                return self.catalogue(route).map(Reply::Json);
             }
         };
         let (mut headers, mut read) = (headers.clone(), Vec::new());
@@ -116,7 +110,7 @@ impl Service {
             self.added.iter().try_for_each(|added| added.apply(&mut headers, &mut body, &mut read, acts))?;
             Ok(body)
         });
-        let contract = gate::contract(&headers, &self.filter)?;
+        let contract = gate::contract(&headers, &self.filter, &self.behaviour)?;
         let body = body?;
         self.refuse_unsupported(&headers, &body, acts)?;
         let rules = Rules {
@@ -133,18 +127,41 @@ impl Service {
         self.note(&carried, acts, |row| self.filter.ignores(row));
         let mut body = strip::effective(body, &self.filter);
         added::tell(&mut body, &read);
+        blind::keep(&mut body, endpoint, &self.behaviour);
         let view = View::of(&body);
         match endpoint {
-            Endpoint::CountTokens => Ok(Reply::Json(json!({ "input_tokens": view.tokens() }))),
-            Endpoint::Messages => Ok(self.generate(&view, draws)),
+            Endpoint::CountTokens => {
+                let counted = twist::count(view.tokens(), &self.behaviour);
+                Ok(Reply::Json(json!({ "input_tokens": counted })))
+            }
+            Endpoint::Messages => {
+                self.fit(&view)?;
+                Ok(self.generate(&view, draws))
+            }
         }
     }
 
-    fn catalogue(&self, route: &Route) -> Result<Reply, Refusal> {
+    /// Refuses a prompt that is larger than the context window.
+    fn fit(&self, view: &View) -> Result<(), Refusal> {
+        let (tokens, most) = (view.tokens(), u64::from(self.behaviour.context_tokens));
+        if tokens <= most || self.behaviour.commits(ConductFault::ErrorsOverflowTruncates) {
+            return Ok(());
+        }
+        if self.behaviour.commits(ConductFault::ErrorsOverflow500) {
+            return Err(Refusal::crash("the input does not fit"));
+        }
+        let what = match self.behaviour.commits(ConductFault::ErrorsOverflowWording) {
+            true => "the request could not be taken".to_owned(),
+            false => format!("prompt is too long: {tokens} tokens > {most} maximum"),
+        };
+        Err(Refusal::new(Kind::InvalidRequest, what))
+    }
+
+    fn catalogue(&self, route: &Route) -> Result<Value, Refusal> {
         match route {
-            Route::Model(id) if *id == self.behaviour.model => Ok(Reply::Json(self.model())),
-            Route::Model(id) => Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(id)))),
-            Route::Models | Route::Messages(_) => Ok(Reply::Json(self.models())),
+            Route::Models(page) => models::list(&self.behaviour, page),
+            Route::Model(id) => models::one(&self.behaviour, id),
+            Route::Messages(_) | Route::Nothing => Ok(Value::Null),
         }
     }
 
@@ -183,23 +200,9 @@ impl Service {
         let obeys = !draws.chance(self.behaviour.knobs.disobedience_after(before));
         let reply = reader::read(view, draws, obeys);
         let charge = self.cache.charge(view, Instant::now());
-        let answer = Answer::of(view, &reply, &self.behaviour.model, charge, &self.signer, draws);
+        let mut answer = Answer::of(view, &reply, &self.behaviour.model, charge, &self.signer, draws);
+        twist::answer(&mut answer, view, &self.behaviour);
         if view.stream { Reply::Stream(answer.message()) } else { Reply::Json(answer.message()) }
-    }
-
-    fn model(&self) -> Value {
-        json!({
-            "type": "model",
-            "id": self.behaviour.model,
-            "display_name": self.behaviour.model,
-            "created_at": "2025-01-01T00:00:00Z",
-            "max_tokens": self.behaviour.max_output_tokens,
-        })
-    }
-
-    fn models(&self) -> Value {
-        let id = &self.behaviour.model;
-        json!({ "data": [self.model()], "has_more": false, "first_id": id, "last_id": id })
     }
 }
 

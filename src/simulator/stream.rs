@@ -87,7 +87,9 @@ fn told(block: &Value) -> (Value, Vec<Value>) {
         }),
         "tool_use" if block["input"].is_object() => {
             skeleton["input"] = json!({});
-            let characters: Vec<char> = block["input"].to_string().chars().collect();
+            // An empty input is told by saying nothing.
+            let told = if block["input"] == json!({}) { String::new() } else { block["input"].to_string() };
+            let characters: Vec<char> = told.chars().collect();
             let fragments = characters.chunks(FRAGMENT).map(|part| part.iter().collect::<String>());
             let fragments = std::iter::once(String::new()).chain(fragments);
             Some(fragments.map(|part| json!({"type": "input_json_delta", "partial_json": part})).collect())

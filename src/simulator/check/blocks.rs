@@ -6,6 +6,7 @@ use super::Rules;
 use super::shape::{Checked, array, boolean, object, one_of, required, required_string, required_words, string, words};
 use super::tools::is_identifier;
 use crate::simulator::block::{Block, Place};
+use crate::simulator::fault::ConductFault;
 use crate::simulator::path::{Path, clip};
 use crate::simulator::refusal::Refusal;
 use crate::simulator::row::Row;
@@ -24,7 +25,7 @@ impl Rules<'_> {
     pub(super) fn inside(&self, block: Block, map: &Map<String, Value>, path: &Path, place: Place) -> Checked {
         match block {
             Block::Text => self.text(map, path, place),
-            Block::Image => super::media::image(map, path),
+            Block::Image => self.image(map, path),
             Block::Document => self.document(map, path, place),
             Block::SearchResult => self.search_result(map, path),
             Block::Thinking => self.thinking_block(map, path),
@@ -80,7 +81,9 @@ impl Rules<'_> {
         let text = required_string(map, path, "thinking")?;
         let signature = required_string(map, path, "signature")?;
         // A server that never thinks has signed nothing, so it has nothing to compare with.
-        if self.filter.honours(Row::Thinking) && !self.signer.is_own(text, signature) {
+        let is_checked =
+            self.filter.honours(Row::Thinking) && !self.behaviour.commits(ConductFault::ThinkingSignatureUnchecked);
+        if is_checked && !self.signer.is_own(text, signature) {
             return Err(Refusal::at(&path.key("signature"), "does not belong to this thinking"));
         }
         Ok(())

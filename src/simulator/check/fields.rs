@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::shape::{self, Checked, array, known_keys, object, one_of, required, string, whole, words};
 use super::{Endpoint, Rules};
+use crate::simulator::fault::ConductFault;
 use crate::simulator::path::Path;
 use crate::simulator::refusal::Refusal;
 use crate::simulator::row::Row;
@@ -42,10 +43,16 @@ const BETA_KEYS: &[(&str, &str)] = &[
 
 impl Rules<'_> {
     pub(super) fn keys(&self, body: &Map<String, Value>) -> Checked {
+        if self.behaviour.commits(ConductFault::ErrorsUnknownKeyAccepted) {
+            return Ok(());
+        }
         let beta: Vec<&str> =
             BETA_KEYS.iter().filter(|(_, family)| self.contract.has_beta(family)).map(|(key, _)| *key).collect();
         let own: &[&str] = match self.endpoint {
             Endpoint::Messages => MESSAGES_KEYS,
+            Endpoint::CountTokens if self.behaviour.commits(ConductFault::CountTokensWantsMaxTokens) => {
+                &["mcp_servers", "max_tokens"]
+            }
             Endpoint::CountTokens => &["mcp_servers"],
         };
         known_keys(body, None, &[SHARED_KEYS, own, &beta])
@@ -57,7 +64,13 @@ impl Rules<'_> {
             words(body.get("model").ok_or_else(|| Refusal::at(&path, "required"))?, &path).map(drop)
         })?;
         if self.endpoint == Endpoint::Messages {
-            self.when(Row::MaxTokens, || max_tokens(body))?;
+            let commits = |fault, there: bool| there && self.behaviour.commits(fault);
+            let asked = body.get("max_tokens");
+            let passes = commits(ConductFault::ErrorsMissingMaxTokensAccepted, asked.is_none())
+                || commits(ConductFault::ErrorsWrongTypeAccepted, asked.is_some_and(Value::is_string));
+            if !passes {
+                self.when(Row::MaxTokens, || max_tokens(body))?;
+            }
             self.max_output_tokens(body)?;
         }
         self.field(body, Row::Stream, "stream", |value, path| shape::boolean(value, path).map(drop))?;
@@ -130,41 +143,6 @@ impl Rules<'_> {
         }
         Err(Refusal::at(&Path::root("temperature"), format!("expected a number from {min} to {max}")))
     }
-
-    fn thinking(&self, body: &Map<String, Value>) -> Checked {
-        let Some(value) = body.get("thinking") else { return Ok(()) };
-        let path = Path::root("thinking");
-        self.when(Row::Thinking, || thinking(value, &path))?;
-        self.when(Row::ThinkingBudget, || {
-            let path = path.key("enabled").key("budget_tokens");
-            match (value.get("type").and_then(Value::as_str), value.get("budget_tokens")) {
-                (Some("enabled"), Some(budget)) => thinking_budget(budget, body, &path),
-                (Some("enabled"), None) => Err(Refusal::at(&path, "required")),
-                (Some("adaptive" | "disabled"), Some(_)) => {
-                    Err(Refusal::at(&path, "only thinking of type enabled has a budget"))
-                }
-                _ => Ok(()),
-            }
-        })
-    }
-
-    /// Fields that no row of the tables owns: known, checked lightly, and without effect here.
-    fn rowless(&self, body: &Map<String, Value>) -> Checked {
-        if let Some(value) = body.get("output_config") {
-            output_config(value)?;
-        }
-        if let Some(value) = body.get("speed").filter(|v| !v.is_null()) {
-            one_of(value, &Path::root("speed"), &["standard", "fast"])?;
-        }
-        if let Some(value) = body.get("inference_geo").filter(|v| !v.is_null()) {
-            one_of(value, &Path::root("inference_geo"), &["global", "us"])?;
-        }
-        if let Some(value) = body.get("diagnostics").filter(|v| !v.is_null()) {
-            let path = Path::root("diagnostics");
-            known_keys(object(value, &path)?, Some(&path), &[&["previous_message_id"]])?;
-        }
-        Ok(())
-    }
 }
 
 fn number(value: &Value, path: &Path) -> Checked<f64> {
@@ -229,47 +207,6 @@ fn mcp_servers(value: &Value, path: &Path) -> Checked {
         one_of(required(map, &path, "type")?, &path.key("type"), &["url"])?;
         words(required(map, &path, "name")?, &path.key("name"))?;
         words(required(map, &path, "url")?, &path.key("url"))?;
-    }
-    Ok(())
-}
-
-fn thinking(value: &Value, path: &Path) -> Checked {
-    let map = object(value, path)?;
-    let word = one_of(required(map, path, "type")?, &path.key("type"), &["enabled", "adaptive", "disabled"])?;
-    let path = path.key(word);
-    let keys: &[&str] = if word == "disabled" { &[] } else { &["display"] };
-    // The budget has a row of its own.
-    known_keys(map, Some(&path), &[&["type", "budget_tokens"], keys])?;
-    match map.get("display").filter(|v| !v.is_null()) {
-        Some(display) => one_of(display, &path.key("display"), &["summarized", "omitted"]).map(drop),
-        None => Ok(()),
-    }
-}
-
-fn thinking_budget(budget: &Value, body: &Map<String, Value>, path: &Path) -> Checked {
-    let budget = whole(budget, path)?;
-    if budget < 1024 {
-        return Err(Refusal::at(path, "expected at least 1024"));
-    }
-    match body.get("max_tokens").and_then(Value::as_u64) {
-        Some(max) if budget >= max => Err(Refusal::at(path, "expected less than max_tokens")),
-        _ => Ok(()),
-    }
-}
-
-fn output_config(value: &Value) -> Checked {
-    let path = Path::root("output_config");
-    let map = object(value, &path)?;
-    known_keys(map, Some(&path), &[&["effort", "format", "task_budget"]])?;
-    if let Some(effort) = map.get("effort").filter(|v| !v.is_null()) {
-        one_of(effort, &path.key("effort"), &["low", "medium", "high", "xhigh", "max"])?;
-    }
-    if let Some(format) = map.get("format").filter(|v| !v.is_null()) {
-        let path = path.key("format");
-        let map = object(format, &path)?;
-        known_keys(map, Some(&path), &[&["type", "schema"]])?;
-        one_of(required(map, &path, "type")?, &path.key("type"), &["json_schema"])?;
-        object(required(map, &path, "schema")?, &path.key("schema"))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Rules;
-use super::shape::{Checked, known_keys, object, one_of, required};
+use super::shape::{Checked, known_keys, object, one_of, required, words};
 use crate::simulator::path::Path;
 use crate::simulator::presence::{array, block_of, tool_tag};
 use crate::simulator::refusal::Refusal;
@@ -13,19 +13,21 @@ use crate::simulator::row::Row;
 const MOST: usize = 4;
 
 /// A marker in the request, with the row of its place, if one owns it.
-struct Marker<'a> {
-    row: Option<Row>,
-    path: Path,
-    value: &'a Value,
+pub(super) struct Marker<'a> {
+    pub row: Option<Row>,
+    pub path: Path,
+    pub value: &'a Value,
 }
 
 impl Rules<'_> {
     pub(super) fn markers(&self, body: &Map<String, Value>) -> Checked {
         let markers = markers(body);
+        // Who shares a prefix is said only under its beta.
+        let scope: &[&str] = if self.contract.has_beta("prompt-caching-scope-") { &["scope"] } else { &[] };
         let mut count = 0;
         let mut has_short = false;
         for marker in markers.iter().filter(|m| m.row.is_none_or(|row| self.on(row))) {
-            let is_long = shape(marker)?;
+            let is_long = shape(marker, scope)?;
             if is_long && has_short {
                 return Err(Refusal::at(&marker.path.key("ttl"), "markers of 1h must come before those of 5m"));
             }
@@ -40,10 +42,13 @@ impl Rules<'_> {
 }
 
 /// Checks one marker; true when it is to live for an hour.
-fn shape(marker: &Marker) -> Checked<bool> {
+fn shape(marker: &Marker, scope: &[&str]) -> Checked<bool> {
     let map = object(marker.value, &marker.path)?;
     one_of(required(map, &marker.path, "type")?, &marker.path.key("type"), &["ephemeral"])?;
-    known_keys(map, Some(&marker.path), &[&["type", "ttl"]])?;
+    known_keys(map, Some(&marker.path), &[&["type", "ttl"], scope])?;
+    if let Some(scope) = map.get("scope").filter(|v| !v.is_null()) {
+        words(scope, &marker.path.key("scope"))?;
+    }
     match map.get("ttl").filter(|v| !v.is_null()) {
         Some(ttl) => Ok(one_of(ttl, &marker.path.key("ttl"), &["5m", "1h"])? == "1h"),
         None => Ok(false),
@@ -51,7 +56,7 @@ fn shape(marker: &Marker) -> Checked<bool> {
 }
 
 /// Every marker, in the order in which prompts are read: tools, system, messages, and last the request's own.
-fn markers(body: &Map<String, Value>) -> Vec<Marker<'_>> {
+pub(super) fn markers(body: &Map<String, Value>) -> Vec<Marker<'_>> {
     let mut found = Vec::new();
     for (i, tool) in array(body.get("tools")).iter().enumerate() {
         let path = Path::root("tools").index(i).key(tool_tag(tool).unwrap_or("custom"));

@@ -1,34 +1,30 @@
 //! The checks of images, documents and search results: that the data is what it says it is.
 
+use axum::http::Uri;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::Rules;
 use super::messages::text_block;
 use super::shape::{
     Checked, array, boolean, known_keys, object, one_of, required, required_string, required_words, string, words,
 };
+use super::{Endpoint, Rules};
 use crate::simulator::block::Place;
 use crate::simulator::path::Path;
 use crate::simulator::refusal::Refusal;
 use crate::simulator::{pdf, picture};
 
-pub(super) fn image(map: &Map<String, Value>, path: &Path) -> Checked {
-    let path = path.key("source");
-    let source = object(map.get("source").ok_or_else(|| Refusal::at(&path, "required"))?, &path)?;
-    match one_of(required(source, &path, "type")?, &path.key("type"), &["base64", "url", "file"])? {
-        "base64" => {
-            let path = path.key("base64");
-            known_keys(source, Some(&path), &[&["type", "media_type", "data"]])?;
-            let media = one_of(required(source, &path, "media_type")?, &path.key("media_type"), picture::MEDIA_TYPES)?;
-            let bytes = base64_data(source, &path)?;
-            match picture::read(&bytes, media) {
-                Ok(_) => Ok(()),
-                Err(fault) => Err(Refusal::at(&path.key("data"), fault)),
-            }
-        }
-        other => elsewhere(source, &path, other),
+/// An address from which a picture could come. Nothing is fetched: only names that can lead nowhere are refused.
+fn fetchable(source: &Map<String, Value>, path: &Path) -> Checked {
+    let at = path.key("url");
+    known_keys(source, Some(path), &[&["type", "url"]])?;
+    let uri: Uri = required_words(source, path, "url")?.parse().map_err(|_| Refusal::at(&at, "not a URL"))?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    match uri.host().filter(|_| is_web) {
+        None => Err(Refusal::at(&at, "expected a URL of the web")),
+        Some(host) if host.ends_with(".invalid") => Err(Refusal::at(&at, "could not be fetched")),
+        Some(_) => Ok(()),
     }
 }
 
@@ -49,6 +45,26 @@ fn base64_data(source: &Map<String, Value>, path: &Path) -> Checked<Vec<u8>> {
 }
 
 impl Rules<'_> {
+    pub(super) fn image(&self, map: &Map<String, Value>, path: &Path) -> Checked {
+        let path = path.key("source");
+        let source = object(map.get("source").ok_or_else(|| Refusal::at(&path, "required"))?, &path)?;
+        match one_of(required(source, &path, "type")?, &path.key("type"), &["base64", "url", "file"])? {
+            "base64" => {
+                let path = path.key("base64");
+                known_keys(source, Some(&path), &[&["type", "media_type", "data"]])?;
+                let media =
+                    one_of(required(source, &path, "media_type")?, &path.key("media_type"), picture::MEDIA_TYPES)?;
+                let bytes = base64_data(source, &path)?;
+                match picture::read(&bytes, media) {
+                    Ok(_) => Ok(()),
+                    Err(fault) => Err(Refusal::at(&path.key("data"), fault)),
+                }
+            }
+            "url" if self.endpoint == Endpoint::Messages => fetchable(source, &path.key("url")),
+            other => elsewhere(source, &path, other),
+        }
+    }
+
     pub(super) fn document(&self, map: &Map<String, Value>, path: &Path, place: Place) -> Checked {
         if self.is_newer_contract() && place == Place::Assistant {
             return Err(Refusal::at(path, "not allowed in assistant messages under anthropic-version 2026-10-21"));

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use super::Rules;
 use super::shape::{Checked, array, known_keys, object, required, required_words, string};
 use crate::simulator::block::{Block, Place};
+use crate::simulator::fault::ConductFault;
 use crate::simulator::path::{Path, clip};
+use crate::simulator::presence::block_of;
 use crate::simulator::refusal::Refusal;
 use crate::simulator::row::Row;
 
@@ -27,7 +29,7 @@ impl Rules<'_> {
         let path = Path::root("messages");
         let value = body.get("messages").ok_or_else(|| Refusal::at(&path, "required"))?;
         let messages = array(value, &path)?;
-        if messages.is_empty() {
+        if messages.is_empty() && !self.behaviour.commits(ConductFault::ErrorsEmptyMessagesAccepted) {
             return Err(Refusal::at(&path, "expected at least 1 message"));
         }
         if messages.len() > 100_000 {
@@ -36,7 +38,7 @@ impl Rules<'_> {
         for (i, message) in messages.iter().enumerate() {
             self.message(message, &path.index(i), i, i + 1 == messages.len())?;
         }
-        Ok(())
+        system_turns(messages, &path)
     }
 
     fn message(&self, message: &Value, path: &Path, i: usize, is_last: bool) -> Checked {
@@ -48,6 +50,7 @@ impl Rules<'_> {
             "assistant" => Place::Assistant,
             "system" if i > 0 => Place::System,
             "system" => return Err(Refusal::at(&path.key("role"), "the first message cannot be of role system")),
+            _ if self.behaviour.commits(ConductFault::ErrorsUnknownRoleAccepted) => Place::User,
             other => return Err(Refusal::at(&path.key("role"), format!("unknown role '{}'", clip(other)))),
         };
         if i == 0 && place == Place::Assistant {
@@ -90,6 +93,27 @@ impl Rules<'_> {
             _ => self.inside(block, map, &path, place),
         }
     }
+}
+
+/// A system turn answers a user's, or what a server's own tool brought, and the assistant's turn is next.
+fn system_turns(messages: &[Value], path: &Path) -> Checked {
+    let role = |message: &Value, word: &str| message.get("role").and_then(Value::as_str) == Some(word);
+    let is_served = |message: &Value| {
+        let last = message.get("content").and_then(Value::as_array).and_then(|blocks| blocks.last());
+        last.and_then(block_of).is_some_and(Block::is_of_server)
+    };
+    for (i, two) in messages.windows(2).enumerate() {
+        let [before, after] = two else { continue };
+        if role(after, "system") && !role(before, "user") && !is_served(before) {
+            let what = "a message of role system must follow a message of role user";
+            return Err(Refusal::at(&path.index(i + 1).key("role"), what));
+        }
+        if role(before, "system") && !role(after, "assistant") {
+            let what = "only a message of role assistant may follow one of role system";
+            return Err(Refusal::at(&path.index(i + 1).key("role"), what));
+        }
+    }
+    Ok(())
 }
 
 /// A block of text where no row but the surrounding one is at stake.

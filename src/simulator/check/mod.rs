@@ -10,8 +10,11 @@ mod markers;
 mod media;
 mod messages;
 mod pairing;
+mod refused;
+mod rowless;
 mod server_blocks;
 mod shape;
+mod thinking;
 mod tools;
 mod whole;
 
@@ -53,6 +56,8 @@ impl Rules<'_> {
         self.pairing(body)?;
         self.markers(body)?;
         self.combinations(body)?;
+        self.thinking_turns(body)?;
+        self.refused(body)?;
         self.world(body)
     }
 

@@ -4,27 +4,48 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::Rules;
-use super::shape::{self, Checked, boolean, known_keys, object, required, required_words, string};
+use super::shape::{self, Checked, boolean, known_keys, object, one_of, required, required_words, string};
+use super::{Endpoint, Rules};
 use crate::simulator::path::{Path, clip};
 use crate::simulator::presence::{array, choice_rows, tool_tag};
 use crate::simulator::refusal::Refusal;
 use crate::simulator::row::Row;
 
-/// The families of tools that the API itself defines, by the start of their `type`.
-const DEFINED_TOOLS: &[&str] = &[
-    "bash_",
-    "text_editor_",
-    "memory_",
-    "computer_",
-    "browser_toolset_",
-    "web_search_",
-    "web_fetch_",
-    "code_execution_",
-    "tool_search_tool_",
-    "advisor_",
-    "mcp_toolset",
+/// The tools that the API itself defines: their `type`, and the name that goes with it. Toolsets have none.
+const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
+    ("bash_20241022", Some("bash")),
+    ("bash_20250124", Some("bash")),
+    ("text_editor_20241022", Some("str_replace_editor")),
+    ("text_editor_20250124", Some("str_replace_editor")),
+    ("text_editor_20250429", Some("str_replace_based_edit_tool")),
+    ("text_editor_20250728", Some("str_replace_based_edit_tool")),
+    ("memory_20250818", Some("memory")),
+    ("computer_20241022", Some("computer")),
+    ("computer_20250124", Some("computer")),
+    ("computer_20251124", Some("computer")),
+    ("computer_toolset_20260801", None),
+    ("browser_toolset_20260801", None),
+    ("web_search_20250305", Some("web_search")),
+    ("web_search_20260209", Some("web_search")),
+    ("web_search_20260318", Some("web_search")),
+    ("web_fetch_20250910", Some("web_fetch")),
+    ("web_fetch_20260209", Some("web_fetch")),
+    ("web_fetch_20260309", Some("web_fetch")),
+    ("web_fetch_20260318", Some("web_fetch")),
+    ("code_execution_20250522", Some("code_execution")),
+    ("code_execution_20250825", Some("code_execution")),
+    ("code_execution_20260120", Some("code_execution")),
+    ("code_execution_20260521", Some("code_execution")),
+    ("tool_search_tool_regex", Some("tool_search_tool_regex")),
+    ("tool_search_tool_regex_20251119", Some("tool_search_tool_regex")),
+    ("tool_search_tool_bm25", Some("tool_search_tool_bm25")),
+    ("tool_search_tool_bm25_20251119", Some("tool_search_tool_bm25")),
+    ("advisor_20260301", Some("advisor")),
+    ("mcp_toolset", None),
 ];
+
+/// Tools that run on the server's side and cannot be counted.
+const UNCOUNTED: &[&str] = &["web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset"];
 
 /// The keys of a client's own tool.
 const CUSTOM_KEYS: &[&str] = &[
@@ -51,8 +72,8 @@ impl Rules<'_> {
             let tag = tool_tag(tool).ok_or_else(|| Refusal::at(&path.key("type"), "expected a string"))?;
             if tag == "custom" {
                 self.custom_tool(map, &path.key(tag))?;
-            } else if !DEFINED_TOOLS.iter().any(|family| tag.starts_with(family)) {
-                return Err(Refusal::at(&path.key("type"), format!("unknown tool type '{tag}'")));
+            } else {
+                self.defined_tool(map, tag, &path)?;
             }
             // Toolsets have no name.
             if let Some(name) = map.get("name").and_then(Value::as_str)
@@ -63,6 +84,20 @@ impl Rules<'_> {
             }
         }
         Ok(())
+    }
+
+    fn defined_tool(&self, map: &Map<String, Value>, tag: &str, path: &Path) -> Checked {
+        let Some((_, name)) = DEFINED_TOOLS.iter().find(|(known, _)| *known == tag) else {
+            return Err(Refusal::at(&path.key("type"), format!("unknown tool type '{tag}'")));
+        };
+        if self.endpoint == Endpoint::CountTokens && UNCOUNTED.iter().any(|family| tag.starts_with(family)) {
+            return Err(Refusal::at(&path.key("type"), "tools of the server cannot be counted"));
+        }
+        let path = path.key(tag);
+        match name {
+            Some(name) => one_of(required(map, &path, "name")?, &path.key("name"), &[name]).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn custom_tool(&self, map: &Map<String, Value>, path: &Path) -> Checked {

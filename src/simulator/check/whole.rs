@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::Rules;
 use super::shape::Checked;
+use crate::simulator::fault::ConductFault;
 use crate::simulator::path::{Path, clip};
+use crate::simulator::presence::array;
 use crate::simulator::refusal::{Kind, Refusal};
 use crate::simulator::row::Row;
 
@@ -20,6 +22,8 @@ impl Rules<'_> {
             };
         let word = body.get("thinking").and_then(|t| t.get("type")).and_then(Value::as_str);
         let thinks = self.on(Row::Thinking) && matches!(word, Some("enabled" | "adaptive"));
+        let format = body.get("output_config").and_then(|config| config.get("format"));
+        let is_formatted = format.is_some_and(|format| !format.is_null());
         let refuse = |key: &str, what: &str| Err(Refusal::at(&Path::root(key), what));
         if thinks {
             let other = |t: &Value| t.as_f64().is_some_and(|t| t != 1.0);
@@ -35,9 +39,18 @@ impl Rules<'_> {
         }
         if self.on(Row::MaxTokens) && body.get("max_tokens").and_then(Value::as_u64) == Some(0) {
             let streams = self.on(Row::Stream) && body.get("stream") == Some(&Value::Bool(true));
-            if streams || thinks || forced {
-                return refuse("max_tokens", "0 excludes stream, thinking and a forced tool_choice");
+            if streams || thinks || forced || is_formatted {
+                return refuse("max_tokens", "0 excludes stream, thinking, a format and a forced tool_choice");
             }
+        }
+        let messages = array(body.get("messages"));
+        let role = messages.last().and_then(|last| last.get("role")).and_then(Value::as_str);
+        if is_formatted && role == Some("assistant") {
+            return refuse("output_config", "a format excludes a final assistant message");
+        }
+        let cites = |block: &Value| block.pointer("/citations/enabled") == Some(&Value::Bool(true));
+        if is_formatted && messages.iter().flat_map(|m| array(m.get("content"))).any(cites) {
+            return refuse("output_config", "a format excludes citations");
         }
         Ok(())
     }
@@ -45,6 +58,7 @@ impl Rules<'_> {
     /// What only a look at the world tells: models, containers and servers that are not there.
     pub(super) fn world(&self, body: &Map<String, Value>) -> Checked {
         if self.filter.honours(Row::Model)
+            && !self.behaviour.commits(ConductFault::ErrorsUnknownModelAccepted)
             && let Some(model) = body.get("model").and_then(Value::as_str).filter(|m| *m != self.behaviour.model)
         {
             return Err(Refusal::new(Kind::NotFound, format!("model: no model '{}' was found", clip(model))));

@@ -1,9 +1,11 @@
 //! Faults on request: each makes every answer that it can reach break one rule.
 //!
-//! They are put on finished answers, behind all that decides what is honoured: first on the message and the form in
-//! which it comes, then on a stream's records, then on bytes and headers. A fault bears the id of the check that is to
-//! see it, as a word; what the checks look at is not known here.
+//! Those of the protocol are put on finished answers, behind all that decides what is honoured: first on the message and
+//! the form in which it comes, then on a stream's records, then on bytes and headers. Such a fault bears the id of the
+//! check that is to see it, as a word; what the checks look at is not known here. Those of conduct lie in what the server
+//! does, and act where it does it.
 
+mod conduct;
 mod error;
 mod form;
 mod head;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 
+pub(super) use self::conduct::ConductFault;
 use self::error::ErrorFault;
 pub(super) use self::error::Outgoing;
 use self::form::FormFault;
@@ -26,6 +29,7 @@ use self::raw::RawFault;
 pub(super) use self::raw::Wire;
 use self::stream::StreamFault;
 use super::draw::Draws;
+use super::pace::Pace;
 use super::service::Reply;
 
 /// A closed set of faults with their ids, and what each makes the server do.
@@ -33,7 +37,7 @@ macro_rules! faults {
     ($name:ident { $($fault:ident = $id:literal: $about:literal,)* }) => {
         /// The faults of this kind.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum $name { $($fault,)* }
+        pub(in crate::simulator) enum $name { $($fault,)* }
 
         impl $name {
             pub const ALL: &[Self] = &[$(Self::$fault,)*];
@@ -42,6 +46,7 @@ macro_rules! faults {
                 match self { $(Self::$fault => $id,)* }
             }
 
+            /// What it makes the server do.
             pub fn about(self) -> &'static str {
                 match self { $(Self::$fault => $about,)* }
             }
@@ -62,6 +67,7 @@ enum Kind {
     Stream(StreamFault),
     Raw(RawFault),
     Error(ErrorFault),
+    Conduct(ConductFault),
 }
 
 /// The areas of ids, in the order in which faults are listed; those of no area here come last.
@@ -81,8 +87,9 @@ impl Fault {
         let stream = StreamFault::ALL.iter().copied().map(Kind::Stream);
         let raw = RawFault::ALL.iter().copied().map(Kind::Raw);
         let error = ErrorFault::ALL.iter().copied().map(Kind::Error);
-        let mut all: Vec<Self> =
-            head.chain(form).chain(message).chain(stream).chain(raw).chain(error).map(Self).collect();
+        let conduct = ConductFault::ALL.iter().copied().map(Kind::Conduct);
+        let of_protocol = head.chain(form).chain(message).chain(stream).chain(raw).chain(error);
+        let mut all: Vec<Self> = of_protocol.chain(conduct).map(Self).collect();
         all.sort_by_key(|fault| AREAS.iter().position(|area| *area == fault.area()).unwrap_or(AREAS.len()));
         all.into_iter()
     }
@@ -96,6 +103,7 @@ impl Fault {
             Kind::Stream(fault) => fault.id(),
             Kind::Raw(fault) => fault.id(),
             Kind::Error(fault) => fault.id(),
+            Kind::Conduct(fault) => fault.id(),
         }
     }
 
@@ -108,6 +116,7 @@ impl Fault {
             Kind::Stream(fault) => fault.about(),
             Kind::Raw(fault) => fault.about(),
             Kind::Error(fault) => fault.about(),
+            Kind::Conduct(fault) => fault.about(),
         }
     }
 
@@ -116,11 +125,23 @@ impl Fault {
         match self.0 {
             Kind::Raw(fault) => fault.breaks_protocol(),
             Kind::Head(_) | Kind::Form(_) | Kind::Message(_) | Kind::Stream(_) | Kind::Error(_) => true,
+            Kind::Conduct(_) => false,
         }
+    }
+
+    /// It is this fault of conduct.
+    pub(super) fn is(self, fault: ConductFault) -> bool {
+        self.0 == Kind::Conduct(fault)
     }
 
     fn area(self) -> &'static str {
         self.id().split_once('.').map_or("", |(area, _)| area)
+    }
+}
+
+impl From<ConductFault> for Fault {
+    fn from(fault: ConductFault) -> Self {
+        Self(Kind::Conduct(fault))
     }
 }
 
@@ -184,7 +205,7 @@ pub(super) fn on_body(faults: &[Fault], body: &str) -> Option<Wire> {
         if let Kind::Raw(fault) = fault.0
             && fault.is_of_whole_answers()
         {
-            let wire = wire.get_or_insert_with(|| Wire::of([body.to_owned()], Duration::ZERO));
+            let wire = wire.get_or_insert_with(|| Wire::of([body.to_owned()], Pace::of(1, Duration::ZERO)));
             raw::spoil_whole(fault, wire);
         }
     }

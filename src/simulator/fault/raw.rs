@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 
+use crate::simulator::pace::Pace;
+
 super::faults! { RawFault {
     BodyCut = "http.body-cut": "the line breaks in the midst of a whole answer",
     BodyNotJson = "message.body-not-json": "a success has a page of HTML for a body",
@@ -30,10 +32,17 @@ pub(in crate::simulator) struct Wire {
 }
 
 impl Wire {
-    /// Pieces with a pause between them.
-    pub fn of(pieces: impl IntoIterator<Item = String>, pause: Duration) -> Self {
-        let waits = std::iter::once(Duration::ZERO).chain(std::iter::repeat(pause));
-        Self { pieces: waits.zip(pieces.into_iter().map(Bytes::from)).collect(), is_cut: false }
+    /// Pieces at this pace.
+    pub fn of(pieces: impl IntoIterator<Item = String>, pace: Pace) -> Self {
+        let pieces = pieces.into_iter().enumerate().map(|(i, piece)| (pace.before(i), Bytes::from(piece)));
+        Self { pieces: pieces.collect(), is_cut: false }
+    }
+
+    /// All pieces at once, after the time that they would take.
+    pub fn buffer(&mut self) {
+        let wait = self.pieces.iter().map(|(wait, _)| *wait).sum();
+        let whole: Vec<u8> = self.pieces.drain(..).flat_map(|(_, piece)| piece).collect();
+        self.pieces = vec![(wait, whole.into())];
     }
 
     /// Keeps so many pieces, after which the line breaks.
@@ -143,7 +152,7 @@ mod tests {
     #[test]
     fn a_body_in_single_bytes_says_the_same_and_waits_as_long() {
         let pause = Duration::from_millis(7);
-        let mut wire = Wire::of(["caf\u{e9}".to_owned(), "b\n\n".to_owned()], pause);
+        let mut wire = Wire::of(["caf\u{e9}".to_owned(), "b\n\n".to_owned()], Pace::of(2, pause));
         let as_it_was = bytes(&wire);
         spoil_stream(RawFault::SplitBytes, &mut wire);
         assert_eq!(bytes(&wire), as_it_was);
@@ -153,7 +162,7 @@ mod tests {
 
     #[test]
     fn half_a_body_goes_out_before_the_line_breaks() {
-        let mut wire = Wire::of(["0123456789".to_owned()], Duration::ZERO);
+        let mut wire = Wire::of(["0123456789".to_owned()], Pace::of(1, Duration::ZERO));
         spoil_whole(RawFault::BodyCut, &mut wire);
         assert_eq!((bytes(&wire), wire.is_cut), (b"01234".to_vec(), true));
     }

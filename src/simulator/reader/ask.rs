@@ -139,7 +139,65 @@ pub(super) fn arithmetic(ask: &str) -> Option<u128> {
 /// The ask tells the model to use a tool now.
 pub(super) fn wants_tool(ask: &str, tools: &[Tool]) -> bool {
     let names: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
-    ask.split(['.', '!', '?', '\n', ';']).any(|sentence| sentence_wants_tool(sentence, &names))
+    orders(ask, &names).next().is_some()
+}
+
+/// The sentences that tell the model to use a tool.
+fn orders<'a>(ask: &'a str, names: &HashSet<&str>) -> impl Iterator<Item = &'a str> {
+    ask.split(['.', '!', '?', '\n', ';']).filter(|sentence| sentence_wants_tool(sentence, names))
+}
+
+/// The tools that are wanted, each with the words that say what for: "call `a` for Paris and `b` for Rome". Empty unless
+/// more than one is wanted.
+pub(super) fn errands<'a, 't>(ask: &'a str, tools: &'t [Tool]) -> Vec<(&'t Tool, &'a str)> {
+    let by_name: HashMap<&str, &Tool> = tools.iter().rev().map(|tool| (tool.name.as_str(), tool)).collect();
+    let names: HashSet<&str> = by_name.keys().copied().collect();
+    let mut errands: Vec<(&Tool, &str)> = Vec::new();
+    for order in orders(ask, &names) {
+        // Where each tool is named; one that only stands against another ("not", "or") is not wanted.
+        let mut starts: Vec<(&Tool, usize)> = Vec::new();
+        let mut is_joined = true;
+        for word in words(order) {
+            let at = word.as_ptr() as usize - order.as_ptr() as usize;
+            match by_name.get(word) {
+                Some(tool) if is_joined => {
+                    starts.push((tool, at));
+                    is_joined = false;
+                }
+                Some(_) => {}
+                None => is_joined |= has(&[word], &["and", "then"]),
+            }
+        }
+        let all = has_near(order, &["both", "all", "each", "every"], &["tools", "tool", "functions"]);
+        if starts.is_empty() && all {
+            errands.extend(tools.iter().map(|tool| (tool, order)));
+        }
+        // "For Paris call `a`" says what for in front of the tool, "call `a` for Paris" behind it.
+        let head = &order[..starts.first().map_or(0, |(_, at)| *at)];
+        let is_in_front = !names_after_for(head).is_empty() || super::label::last(head).is_some();
+        let end_of = |i: usize| starts.get(i).map_or(order.len(), |(_, at)| *at);
+        for (i, (tool, at)) in starts.iter().enumerate() {
+            let before = if i == 0 { 0 } else { starts[i - 1].1 };
+            let about = if is_in_front { before..*at } else { *at..end_of(i + 1) };
+            errands.push((tool, &order[about]));
+        }
+    }
+    errands.truncate(ITEMS);
+    if errands.len() > 1 { errands } else { Vec::new() }
+}
+
+/// One of the first words stands closely before one of the second.
+fn has_near(text: &str, first: &[&str], second: &[&str]) -> bool {
+    let words = words(text);
+    (0..words.len()).any(|i| has(&words[i..=i], first) && has(&words[i..words.len().min(i + 3)], second))
+}
+
+/// The labels that the orders to use a tool name, when there are several.
+pub(super) fn labels_to_pass(ask: &str, tools: &[Tool]) -> Vec<String> {
+    let names: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let mut labels: Vec<String> = orders(ask, &names).flat_map(super::label::find).take(ITEMS).collect();
+    labels.dedup();
+    if labels.len() > 1 { labels } else { Vec::new() }
 }
 
 /// Words that make a sentence a question about what was, rather than an order.
@@ -235,6 +293,30 @@ mod tests {
         ] {
             assert!(!wants_tool(ask, &tools()), "{ask}");
         }
+    }
+
+    #[test]
+    fn several_tools_can_be_wanted_each_for_its_own_thing() {
+        let wanted = |ask: &str| -> Vec<(String, String)> {
+            let tools = tools();
+            errands(ask, &tools).into_iter().map(|(tool, words)| (tool.name.clone(), words.trim().to_owned())).collect()
+        };
+        let two = [("get_weather", "get_weather for Paris and"), ("get_time", "get_time for Rome")];
+        let two = two.map(|(tool, words)| (tool.to_owned(), words.to_owned()));
+        assert_eq!(wanted("Call get_weather for Paris and get_time for Rome."), two);
+        let turned: Vec<String> =
+            wanted("For Paris call get_weather and for Rome call get_time.").into_iter().map(|w| w.1).collect();
+        assert!(turned[0].contains("Paris") && turned[1].contains("Rome"), "{turned:?}");
+        assert_eq!(wanted("Call get_time. Then call get_weather.").len(), 2);
+        assert_eq!(wanted("Call both tools.").len(), 2);
+        for ask in
+            ["Call get_weather.", "Call get_weather, not get_time.", "Say hello.", "Use get_weather or get_time."]
+        {
+            assert!(wanted(ask).is_empty(), "{ask}");
+        }
+        let both = labels_to_pass("Call get_time with amber falcon 4821 and with quiet river 0007.", &tools());
+        assert_eq!(both, ["amber falcon 4821", "quiet river 0007"]);
+        assert!(labels_to_pass("Call get_time with amber falcon 4821.", &tools()).is_empty());
     }
 
     #[test]

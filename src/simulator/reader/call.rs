@@ -19,13 +19,31 @@ pub(super) fn wanted(view: &View, obeys: bool) -> Option<Vec<Call>> {
         }
         Choice::Auto => return None,
     };
-    let items = if obeys { ask::each_of(&view.ask) } else { Vec::new() };
-    let most = if view.is_single { 1 } else { items.len() };
-    let calls: Vec<Call> = items.iter().take(most).map(|item| call(tool, &view.ask, Some(item), obeys)).collect();
+    let mut calls = if obeys { several(view, tool) } else { Vec::new() };
     if calls.is_empty() {
-        return Some(vec![call(tool, &view.ask, None, obeys)]);
+        calls.push(call(tool, &view.ask, None, obeys));
     }
+    calls.truncate(if view.is_single { 1 } else { usize::MAX });
     Some(calls)
+}
+
+/// The calls of an ask that wants more than one: for each thing of a list, of each tool that it names, with each label.
+/// Empty where it wants one.
+fn several(view: &View, tool: &Tool) -> Vec<Call> {
+    let items = ask::each_of(&view.ask);
+    if !items.is_empty() {
+        return items.iter().map(|item| call(tool, &view.ask, Some(item), true)).collect();
+    }
+    // A forced tool is the only one that is called.
+    let is_free = !matches!(view.choice, Choice::Tool(_));
+    let errands = if is_free { ask::errands(&view.ask, &view.tools) } else { Vec::new() };
+    if !errands.is_empty() {
+        let item =
+            |words: &str| label::last(words).or_else(|| ask::names_after_for(words).first().map(|n| (*n).to_owned()));
+        return errands.iter().map(|(tool, words)| call(tool, words, item(words).as_deref(), true)).collect();
+    }
+    let labels = ask::labels_to_pass(&view.ask, &view.tools);
+    labels.iter().map(|label| call(tool, &view.ask, Some(label), true)).collect()
 }
 
 fn call(tool: &Tool, ask: &str, item: Option<&str>, obeys: bool) -> Call {

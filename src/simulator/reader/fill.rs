@@ -102,6 +102,9 @@ impl Filler<'_> {
     }
 
     fn string(&mut self, schema: &Value) -> Value {
+        if let Some(text) = schema.get("format").and_then(Value::as_str).and_then(formatted) {
+            return json!(text);
+        }
         let word = self.item.take().unwrap_or_else(|| self.words.other.clone());
         let length = |key: &str| schema.get(key).and_then(Value::as_u64).map(|l| l.min(1000) as usize);
         let mut word: String = word.chars().take(length("maxLength").unwrap_or(usize::MAX)).collect();
@@ -111,9 +114,27 @@ impl Filler<'_> {
     }
 }
 
-/// A string property without a fixed value.
+/// A text in one of the formats that schemas know.
+fn formatted(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "date-time" => "2025-01-31T12:00:00Z",
+        "date" => "2025-01-31",
+        "time" => "12:00:00Z",
+        "duration" => "PT1H",
+        "email" => "someone@example.com",
+        "hostname" => "example.com",
+        "uri" => "https://example.com/",
+        "ipv4" => "192.0.2.1",
+        "ipv6" => "2001:db8::1",
+        "uuid" => "0b8f0f6e-6c1e-4c5a-9d8f-3f2a1b0c9d8e",
+        _ => return None,
+    })
+}
+
+/// A string property that may have any value.
 fn is_free_string(schema: &Value) -> bool {
-    type_of(schema) == "string" && schema.get("const").is_none() && schema.get("enum").is_none()
+    let bound = ["const", "enum", "format", "$ref", "anyOf", "oneOf", "allOf"];
+    type_of(schema) == "string" && bound.iter().all(|key| schema.get(key).is_none())
 }
 
 /// The type of the value to make.
@@ -170,6 +191,27 @@ mod tests {
         let schema = json!({"type": "object", "properties": {"n": {"type": "number"}, "city": {"type": "string"}}});
         assert_eq!(fill(&schema, &words(Some("Rome"))), json!({"city": "Rome"}));
         assert_eq!(fill(&schema, &words(None)), json!({}));
+    }
+
+    #[test]
+    fn references_choices_and_formats_are_followed() {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object", "additionalProperties": false, "required": ["place", "when", "who", "unit"],
+            "$defs": {"place": {"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}}},
+            "properties": {
+                "place": {"$ref": "#/$defs/place"},
+                "when": {"type": "string", "format": "date"},
+                "who": {"type": "string", "format": "email"},
+                "unit": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            }
+        });
+        let filled = fill(&schema, &words(Some("Paris")));
+        assert_eq!(filled["place"], json!({"city": "Paris"}));
+        assert!(
+            jsonschema::options().should_validate_formats(true).build(&schema).unwrap().is_valid(&filled),
+            "{filled}"
+        );
     }
 
     #[test]

@@ -54,8 +54,23 @@ pub(super) fn read(view: &View, draws: &mut Draws, obeys: bool) -> Reply {
         return Reply::Words(BESIDE_THE_POINT[draws.below(BESIDE_THE_POINT.len())].to_owned());
     }
     let text = answer(view, draws);
-    let rest = Some(view.prefill.trim_end()).filter(|p| !p.is_empty()).and_then(|p| text.strip_prefix(p));
-    Reply::Words(rest.unwrap_or(&text).to_owned())
+    Reply::Words(continued(view.prefill.trim_end(), text))
+}
+
+/// An answer whose beginning was said already: only the rest is left to say.
+fn continued(prefill: &str, answer: String) -> String {
+    if prefill.is_empty() {
+        return answer;
+    }
+    let begins_word = |at: usize| at == 0 || !prefill[..at].ends_with(char::is_alphanumeric);
+    let said = prefill.char_indices().map(|(at, _)| at).filter(|at| begins_word(*at));
+    let rest = said.filter_map(|at| answer.strip_prefix(&prefill[at..])).next();
+    match rest {
+        Some(rest) => rest.to_owned(),
+        // A quotation or a bracket goes on without a space.
+        None if prefill.ends_with(['"', '\'', '(', '[', '{', '`', '*']) => answer,
+        None => format!(" {answer}"),
+    }
 }
 
 /// What the model thinks before this answer, at its natural length.

@@ -139,6 +139,13 @@ fn counting_colours_sums_and_small_talk() {
 fn a_prefill_is_continued() {
     let body = json!({"messages": [user("Count from 1 to 5."), assistant("1 2 3")]});
     assert_eq!(words(body), " 4 5");
+    let label = |prefill: &str| {
+        let ask = "Today's label is amber falcon 4821. What is today's label?";
+        words(json!({"messages": [user(ask), assistant(prefill)]}))
+    };
+    assert_eq!(label("The label is"), " amber falcon 4821");
+    assert_eq!(label("The label is \""), "amber falcon 4821");
+    assert_eq!(label("The label is amber"), " falcon 4821");
 }
 
 #[test]
@@ -160,6 +167,14 @@ fn tools_are_called_when_the_ask_says_so() {
     assert_eq!(calls(body(each, json!({"type": "auto", "disable_parallel_tool_use": true}))), two[..1]);
     assert_eq!(calls(body(each, json!({"type": "any"}))), two);
     assert_eq!(calls(body(each, json!("any"))), two);
+    let both = "Call get_weather for Paris and get_time for Rome.";
+    let two = [("get_weather".into(), city("Paris")), ("get_time".into(), city("Rome"))];
+    assert_eq!(calls(body(both, json!({"type": "auto"}))), two);
+    assert_eq!(calls(body(both, json!({"type": "auto", "disable_parallel_tool_use": true}))), two[..1]);
+    assert_eq!(calls(body(both, json!({"type": "tool", "name": "get_time"}))).len(), 1);
+    let labels = "Call get_time with amber falcon 4821 and with quiet river 0007.";
+    let two = ["amber falcon 4821", "quiet river 0007"].map(|label| ("get_time".into(), city(label)));
+    assert_eq!(calls(body(labels, json!({"type": "auto"}))), two);
 }
 
 #[test]

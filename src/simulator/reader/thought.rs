@@ -24,7 +24,8 @@ pub(super) fn natural(view: &View, answer: &str) -> String {
     if !view.tools.is_empty() {
         thought.push_str(&format!(" There are tools at hand, {} of them.", view.tools.len()));
     }
-    let sentences = if wants_length(question) { LONG } else { MUSINGS.len() - 1 };
+    let usual = if wants_length(question) { LONG } else { MUSINGS.len() - 1 };
+    let sentences = view.effort.of_usual(usual);
     for (i, musing) in MUSINGS.iter().cycle().take(sentences).enumerate() {
         match i / MUSINGS.len() {
             0 => thought.push_str(&format!(" {musing}")),

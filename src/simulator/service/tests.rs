@@ -6,6 +6,8 @@ use super::*;
 use crate::case::{ClaimStatus, Range};
 use crate::simulator::{DEFAULT_CREDENTIAL, ROWS, picture, stream};
 
+mod conduct;
+mod newer;
 mod reference;
 mod rows;
 mod survival;
@@ -106,6 +108,65 @@ fn refusal(service: &Service, ask: &Ask) -> (u16, String) {
         Err(refusal) => (refusal.kind.status(), refusal.message),
         Ok(reply) => panic!("{ask:?} was answered with {reply:?}"),
     }
+}
+
+/// The status that a server answers with.
+fn status(service: &Service, ask: &Ask) -> u16 {
+    send(service, ask).map_or_else(|refusal| refusal.kind.status(), |_| 200)
+}
+
+/// What a path gives: the status, and the body where there is an answer.
+fn visit(service: &Service, method: Method, uri: &str, ask: &Ask) -> (u16, Value) {
+    let headers = ask.map();
+    let answer = service.route(&method, &uri.parse().unwrap(), &headers).and_then(|route| {
+        let body = ask.body.to_string();
+        service.answer(&route, &headers, body.as_bytes(), &mut Draws::new(0), &mut Acts::default())
+    });
+    match answer {
+        Ok(Reply::Json(value)) => (200, value),
+        Ok(Reply::Events(_)) => (200, Value::Null),
+        Err(refusal) => (refusal.kind.status(), refusal.envelope("req_1")),
+    }
+}
+
+/// The tokens that are counted in a request, or the status of the refusal.
+fn count(service: &Service, ask: &Ask) -> Result<u64, u16> {
+    let ask = ask.clone().without("max_tokens");
+    let (status, body) = visit(service, Method::POST, "/v1/messages/count_tokens", &ask);
+    if status == 200 { Ok(body["input_tokens"].as_u64().unwrap()) } else { Err(status) }
+}
+
+/// The message that a stream tells.
+fn streamed(service: &Service, ask: &Ask) -> Value {
+    let mut ask = ask.clone();
+    ask.body["stream"] = json!(true);
+    match send(service, &ask) {
+        Ok(Reply::Events(events)) => reference::put_together(&events).0,
+        other => panic!("{ask:?} was answered with {other:?}"),
+    }
+}
+
+/// The types of an answer's blocks.
+fn kinds(message: &Value) -> Vec<&str> {
+    message["content"].as_array().unwrap().iter().map(|block| block["type"].as_str().unwrap()).collect()
+}
+
+/// A request of one user message with tools.
+fn with_tools(text: &str, tools: Value) -> Ask {
+    Ask::with(json!({"tools": tools, "messages": [{"role": "user", "content": text}]}))
+}
+
+/// A conversation goes on: the answer is handed back with a result for each of its calls.
+fn handed_back(ask: &Ask, content: &Value) -> Ask {
+    let mut next = ask.clone();
+    let calls = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
+    let results: Vec<Value> =
+        calls.map(|call| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "Sunny."})).collect();
+    let last = if results.is_empty() { json!("Go on.") } else { json!(results) };
+    let messages = next.body["messages"].as_array_mut().unwrap();
+    messages.push(json!({"role": "assistant", "content": content}));
+    messages.push(json!({"role": "user", "content": last}));
+    next
 }
 
 fn png(colour: [u8; 3]) -> Value {

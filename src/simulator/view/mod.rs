@@ -29,6 +29,7 @@ pub(super) struct View {
     /// At most one call is wanted.
     pub is_single: bool,
     pub thinking: Option<Thinking>,
+    pub effort: Effort,
     pub sampling: Sampling,
     pub max_tokens: Option<u64>,
     pub stop_sequences: Vec<String>,
@@ -61,6 +62,39 @@ pub(super) struct Thinking {
     pub budget: Option<u64>,
     /// The text is shown, not only signed.
     pub is_shown: bool,
+}
+
+/// How much a model takes upon itself, from little to much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    Low,
+    Medium,
+    High,
+    Xhigh,
+    Max,
+}
+
+impl Effort {
+    fn of(value: Option<&Value>) -> Self {
+        match value.and_then(Value::as_str) {
+            Some("low") => Self::Low,
+            Some("medium") => Self::Medium,
+            Some("xhigh") => Self::Xhigh,
+            Some("max") => Self::Max,
+            _ => Self::High,
+        }
+    }
+
+    /// This much of what is usual.
+    pub fn of_usual(self, usual: usize) -> usize {
+        match self {
+            Self::Low => usual / 3,
+            Self::Medium => usual * 2 / 3,
+            Self::High => usual,
+            Self::Xhigh => usual * 3 / 2,
+            Self::Max => usual * 2,
+        }
+    }
 }
 
 /// How an answer is drawn where there is a choice.
@@ -97,6 +131,7 @@ impl View {
             choice,
             is_single,
             thinking: thinking(body.get("thinking")),
+            effort: Effort::of(body.get("output_config").and_then(|c| c.get("effort"))),
             sampling: Sampling {
                 temperature: number("temperature").unwrap_or(1.0),
                 top_p: number("top_p").unwrap_or(1.0),
@@ -134,6 +169,7 @@ impl View {
             choice: Choice::Auto,
             is_single: false,
             thinking: None,
+            effort: Effort::High,
             sampling: Sampling { temperature: 1.0, top_p: 1.0, top_k: None },
             max_tokens: None,
             stop_sequences: Vec::new(),

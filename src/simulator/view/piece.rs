@@ -267,6 +267,10 @@ impl Sight {
 
     fn picture(&mut self, value: &Value) {
         let Some(source) = value.get("source") else { return };
+        if let Some(url) = source.get("url").and_then(Value::as_str) {
+            self.pictures.push(Picture::unseen(url));
+            return;
+        }
         let media = source.get("media_type").and_then(Value::as_str).unwrap_or_default();
         self.pictures.extend(picture::read(&decoded(source), media).ok());
     }

@@ -283,7 +283,7 @@ fn a_stream_tells_the_same_message() {
 }
 
 /// The message that a stream tells, and its events' names.
-fn put_together(events: &[String]) -> (Value, Vec<String>) {
+pub(super) fn put_together(events: &[String]) -> (Value, Vec<String>) {
     let mut message = Value::Null;
     let mut input = String::new();
     let mut names = Vec::new();
@@ -344,8 +344,8 @@ fn without_ids(mut message: Value) -> Value {
 #[test]
 fn models_are_listed_and_paths_may_have_a_base() {
     let service = reference();
-    let get = |path: &str| {
-        let route = Route::of(&Method::GET, path)?;
+    let get = |path: &'static str| {
+        let route = Route::of(&Method::GET, &Uri::from_static(path), &service.behaviour)?;
         service.answer(&route, &Ask::with(json!({})).map(), b"", &mut Draws::new(0), &mut Acts::default())
     };
     assert!(matches!(get("/v1/models"), Ok(Reply::Json(list)) if list["data"][0]["id"] == "m"));
@@ -354,5 +354,6 @@ fn models_are_listed_and_paths_may_have_a_base() {
     assert_eq!(get("/v1/none").unwrap_err().kind, Kind::NotFound);
     assert_eq!(get("/v1/messages").unwrap_err().kind, Kind::Method);
     let messages = Route::Messages(Endpoint::Messages);
-    assert_eq!(Route::of(&Method::POST, "/a/b/v1/messages"), Ok(messages));
+    let uri = Uri::from_static("/a/b/v1/messages?beta=true");
+    assert_eq!(Route::of(&Method::POST, &uri, &service.behaviour), Ok(messages));
 }
