@@ -56,7 +56,7 @@ class Relay:
                 pass
 
 
-def claude(order, base, prompt, *options, model=None):
+def claude(order, base, prompt, *options, model=None, **more):
     """One run, as a program would read it."""
     relay = Relay(base)
     environment = {
@@ -64,7 +64,7 @@ def claude(order, base, prompt, *options, model=None):
         "ANTHROPIC_BASE_URL": relay.base, "ANTHROPIC_AUTH_TOKEN": order["key"], "ANTHROPIC_SMALL_FAST_MODEL": order["model"],
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1",
         "DISABLE_ERROR_REPORTING": "1", "CLAUDE_CODE_MAX_RETRIES": "1", "API_TIMEOUT_MS": "8000",
-        "HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, "NO_PROXY": "127.0.0.1",
+        "HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, "NO_PROXY": "127.0.0.1", **more,
     }
     command = [os.environ["CLAUDE"], "-p", prompt, "--output-format", "json", "--model", model or order["model"], "--tools", "Read", *options]
     try:
@@ -98,6 +98,7 @@ def main():
         print(json.dumps({
             "stream": claude(order, order["base"], "Say hello in one word."),
             "agent": claude(order, order["base"], f"Call the tool Read with the file_path: {NOTE}", "--max-turns", "3"),
+            "refused": claude(order, order["base"], "Say hello in one word.", ANTHROPIC_CUSTOM_HEADERS="anthropic-version: 1999-01-01"),
             "unknown_model": claude(order, order["base"], "Say hello in one word.", model="no-such-model"),
             "busy": claude(order, order["busy"], "Say hello in one word."),
         }), flush=True)

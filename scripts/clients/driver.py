@@ -26,23 +26,17 @@ THINKING = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
 
 
 class InUse(Exception):
-    """The SDK gave a message, and what programs do with one failed."""
-
-
-def use(message):
-    """What nearly every program does with a message: prints its text, looks for calls, counts tokens."""
-    try:
-        text = "".join(block.text for block in message.content if block.type == "text")
-        calls = [(block.name, dict(block.input)) for block in message.content if block.type == "tool_use"]
-        tokens = message.usage.input_tokens + message.usage.output_tokens
-    except Exception as error:
-        raise InUse(f"{type(error).__name__}: {error}") from error
-    return text, calls, tokens
+    """The SDK gave a message, and what nearly every program does with one failed."""
 
 
 def plain(message):
-    """A message as it would be written down."""
-    use(message)
+    """A message as it would be written down, once its text was printed, its calls looked at and its tokens counted."""
+    try:
+        "".join(block.text for block in message.content if block.type == "text")
+        [(block.name, dict(block.input)) for block in message.content if block.type == "tool_use"]
+        message.usage.input_tokens + message.usage.output_tokens
+    except Exception as error:
+        raise InUse(f"{type(error).__name__}: {error}") from error
     return json.loads(message.to_json())
 
 
@@ -131,6 +125,9 @@ SCENARIOS = [
 def error_shape(error):
     """What a program can read from an exception."""
     shape = {"class": type(error).__name__, "line": (str(error).splitlines() or [""])[0]}
+    if isinstance(error, anthropic.APIResponseValidationError) and hasattr(error.__cause__, "errors"):
+        first = error.__cause__.errors(include_url=False, include_input=False)[0]
+        shape["line"] = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     if isinstance(error, anthropic.APIStatusError):
         body = error.body if isinstance(error.body, dict) else {}
         inner = body.get("error") if isinstance(body.get("error"), dict) else {}
