@@ -13,6 +13,7 @@ use fieldtest::engine::judge;
 use fieldtest::engine::recording::Recording;
 use fieldtest::report::results::{Finding, Results, Severity};
 use fieldtest::simulator::{self, Behaviour, Fault};
+use fieldtest::wire::check::clients::{Outcome, measured};
 use fieldtest::wire::check::{Check, Severity as Degree};
 use fieldtest::wire::exchange::{AttemptResult, Exchange, Response};
 
@@ -146,14 +147,62 @@ fn page(check: Check) -> String {
     let catalogue = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
     format!(
         "# {}\n\nSeverity: **{}**\n\n## What is seen\n\n{}\n\n## Why it matters\n\n{}\n\n## Which clients break\n\n{}\n\n\
-         ## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
+         ## What clients did\n\n{}\n\n## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
         about.id,
         about.severity.word(),
         about.what,
         about.why,
         about.breaks,
+        reactions(check),
         about.example,
     )
+}
+
+/// What each client was measured to do with the fault that the check sees.
+fn reactions(check: Check) -> String {
+    let reactions = check.reactions();
+    if reactions.is_empty() {
+        return "Not measured.".to_owned();
+    }
+    let mut out = String::from(
+        "Measured as [clients.md](../clients.md) tells: the worst of all scenarios.\n\n\
+         | client | version | outcome | where | what was seen |\n| --- | --- | --- | --- | --- |",
+    );
+    for (client, reaction) in reactions {
+        let places = reaction.scenarios.join(", ");
+        let seen = reaction.detail.replace('|', "\\|").replace('<', "&lt;");
+        out += &format!("\n| {} | {} | {} | {places} | {seen} |", client.name, client.version, reaction.outcome.word());
+    }
+    out
+}
+
+/// What clients did with every fault, a check a line.
+fn matrix() -> String {
+    let clients = &measured().expect("the file is well formed").clients;
+    let names: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
+    let mut out = format!("| check | severity | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 2));
+    for check in Check::ALL {
+        let reactions = check.reactions();
+        let word = |id: &str| {
+            let found = reactions.iter().find(|(client, _)| client.id == id);
+            found.map_or("not measured", |(_, reaction)| shown(reaction.outcome))
+        };
+        let words: Vec<&str> = names.iter().map(|id| word(id)).collect();
+        let (id, severity) = (check.id(), check.severity().word());
+        out += &format!("| [{id}]({id}.md) | {severity} | {} |\n", words.join(" | "));
+    }
+    out
+}
+
+/// An outcome in the matrix, where what breaks a program is to catch the eye.
+fn shown(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unreached => "",
+        Outcome::Same => "same",
+        Outcome::Differs => "differs",
+        Outcome::Raises => "**raises**",
+        Outcome::Hangs => "**hangs**",
+    }
 }
 
 fn index() -> String {
@@ -173,6 +222,11 @@ fn index() -> String {
         let about = check.about();
         out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.word(), about.what));
     }
+    out.push_str(&format!(
+        "\n## What clients did\n\nReal clients against a server with the fault, by what they do without it: [clients.md](../clients.md). Empty: the \
+         fault never comes before this client.\n\n{}",
+        matrix()
+    ));
     out
 }
 

@@ -90,18 +90,23 @@ def claude(order, base, prompt, *options, model=None, **more):
     }}
 
 
+HELLO = "Say hello in one word."
+# Each with the kind of answer that it is about: a process takes its time, and is not started for what no fault changed.
+SCENARIOS = {
+    "stream": ("stream", lambda order: claude(order, order["base"], HELLO)),
+    "agent": ("stream", lambda order: claude(order, order["base"], f"Call the tool Read with the file_path: {NOTE}", "--max-turns", "3")),
+    "refused": ("refused", lambda order: claude(order, order["base"], HELLO, ANTHROPIC_CUSTOM_HEADERS="anthropic-version: 1999-01-01")),
+    "unknown_model": ("refused", lambda order: claude(order, order["base"], HELLO, model="no-such-model")),
+    "busy": ("refused", lambda order: claude(order, order["busy"], HELLO)),
+}
+
+
 def main():
     WORK.mkdir(parents=True, exist_ok=True)
     NOTE.write_text("The word is heliotrope.\n")
     for line in sys.stdin:
         order = json.loads(line)
-        print(json.dumps({
-            "stream": claude(order, order["base"], "Say hello in one word."),
-            "agent": claude(order, order["base"], f"Call the tool Read with the file_path: {NOTE}", "--max-turns", "3"),
-            "refused": claude(order, order["base"], "Say hello in one word.", ANTHROPIC_CUSTOM_HEADERS="anthropic-version: 1999-01-01"),
-            "unknown_model": claude(order, order["base"], "Say hello in one word.", model="no-such-model"),
-            "busy": claude(order, order["busy"], "Say hello in one word."),
-        }), flush=True)
+        print(json.dumps({name: run(order) for name, (kind, run) in SCENARIOS.items() if kind in order["reached"]}), flush=True)
 
 
 main()

@@ -123,8 +123,8 @@ def judge_one(clean, got, name):
 
 def judge(clean, got):
     """The worst outcome over all scenarios, those that it was seen in, and what was seen there."""
-    judged = {name: judge_one(clean[name], got[name], name) for name in clean}
-    worst = max((outcome for outcome, _ in judged.values()), key=OUTCOMES.index)
+    judged = {name: judge_one(clean[name], got[name], name) for name in clean if name in got}
+    worst = max((outcome for outcome, _ in judged.values()), key=OUTCOMES.index, default="same")
     if worst == "same":
         return {"outcome": "same"}
     where = [name for name, (outcome, _) in judged.items() if outcome == worst]

@@ -1,6 +1,6 @@
 """Drives the official Python SDK, in whatever version the interpreter has; `strict` as the argument asks it to validate.
 
-Reads one JSON object a line, `{"base": URL, "busy": URL, "key": KEY, "model": MODEL}`, and answers each with one line:
+Reads one JSON object a line, `{"base": URL, "busy": URL, "key": KEY, "model": MODEL, ...}`, and answers each with one line:
 what came of every scenario. It judges nothing. driver.mjs does the same with the clients of the other language.
 """
 

@@ -6,6 +6,7 @@
 
 mod block;
 mod catalog;
+pub mod clients;
 mod error;
 mod grammar;
 mod http;
