@@ -132,8 +132,8 @@ pub struct SimulatorArgs {
     /// Gives one row another status, `field.top_k=supported` for instance. May be repeated.
     #[arg(long, value_name = "ROW=STATUS", value_parser = parse_flip)]
     pub flip: Vec<(String, ClaimStatus)>,
-    /// Makes answers break a rule of the protocol: the id of the check that sees it, `sse.done-record` for instance. May
-    /// be repeated.
+    /// Makes answers break a rule of the protocol: the id of the check that sees it, `sse.done-record` for instance;
+    /// `fieldtest simulate --list-faults` lists them. May be repeated.
     #[arg(long, value_name = "ID")]
     pub fault: Vec<Fault>,
     /// How often the simulated model does not do as told, from 0 to 1.

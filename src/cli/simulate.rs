@@ -7,15 +7,20 @@ use tokio::net::TcpListener;
 
 use super::args::{CaseArgs, SimulatorArgs};
 use super::{CliError, Exit, output};
-use crate::simulator;
+use crate::simulator::{self, Fault};
 
 /// Serves a Messages API on loopback that behaves as a target's claims say.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fieldtest simulate deepseek --port 8787 --flip field.top_k=supported")]
+#[command(
+    after_help = "Examples:\n  fieldtest simulate deepseek --port 8787 --flip field.top_k=supported\n  fieldtest simulate --list-faults"
+)]
 pub struct SimulateArgs {
     /// The target to simulate: `anthropic` honours everything.
-    #[arg(value_name = "TARGET")]
-    target: String,
+    #[arg(value_name = "TARGET", required_unless_present = "list_faults")]
+    target: Option<String>,
+    /// Lists what `--fault` takes, and ends.
+    #[arg(long)]
+    list_faults: bool,
     /// The port to listen on, on 127.0.0.1; 0 takes any that is free.
     #[arg(long, value_name = "N", default_value_t = 8787)]
     port: u16,
@@ -30,10 +35,14 @@ pub struct SimulateArgs {
 
 /// Runs the command, until it is interrupted.
 pub fn main(args: &SimulateArgs) -> Result<Exit, CliError> {
+    let Some(name) = args.target.as_deref().filter(|_| !args.list_faults) else {
+        list_faults();
+        return Ok(Exit::Success);
+    };
     let catalog = args.cases.load()?;
-    let target = catalog.targets.get(&args.target).ok_or_else(|| {
+    let target = catalog.targets.get(name).ok_or_else(|| {
         let known: Vec<&str> = catalog.targets.keys().map(String::as_str).collect();
-        CliError::Usage(format!("there is no target `{}`; there are: {}", args.target, known.join(", ")))
+        CliError::Usage(format!("there is no target `{name}`; there are: {}", known.join(", ")))
     })?;
     let behaviour = args.simulator.behaviour(target, &catalog, args.seed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -58,4 +67,11 @@ pub fn main(args: &SimulateArgs) -> Result<Exit, CliError> {
         }
     })?;
     Ok(Exit::Success)
+}
+
+/// One fault a line, in the order of areas.
+fn list_faults() {
+    let width = Fault::all().map(|fault| fault.id().len()).max().unwrap_or_default();
+    let lines: Vec<String> = Fault::all().map(|fault| format!("{:width$}  {}", fault.id(), fault.about())).collect();
+    output::say(lines.join("\n"));
 }

@@ -24,10 +24,20 @@ struct Seen {
 }
 
 impl Findings {
-    /// Looks at every exchange once, and names it in every row that it served.
+    /// Looks at every exchange once, and at the answers beside each other; names each in every row that it served.
     pub fn of(recording: &Recording) -> Self {
-        let checked: HashMap<&str, Vec<check::Finding>> =
-            recording.exchanges.iter().map(|e| (e.id.as_str(), check::check(e))).collect();
+        let looked: Vec<_> = recording.exchanges.iter().map(|e| (e, check::check(e))).collect();
+        let answers = looked
+            .iter()
+            .filter_map(|(exchange, checked)| Some(check::Answer { exchange, message: checked.message.as_ref()? }));
+        let across = check::across(answers);
+        let mut checked: HashMap<&str, Vec<check::Finding>> = HashMap::new();
+        for (exchange, found) in &looked {
+            checked.entry(&exchange.id).or_default().extend(found.findings.iter().cloned());
+        }
+        for (id, finding) in across {
+            checked.entry(id).or_default().push(finding);
+        }
         let place: HashMap<&str, usize> =
             recording.header.rows.iter().enumerate().map(|(i, row)| (row.as_str(), i)).collect();
         let mut trials: Vec<(Option<&usize>, &TrialRecord)> =

@@ -14,17 +14,19 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::unfold;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::behaviour::{Behaviour, Knobs};
 use super::draw::Draws;
-use super::fault;
+use super::fault::{self, Wire};
 use super::ledger::{Acted, Acts};
 use super::line::{Line, Port};
 use super::refusal::{Kind, Refusal};
 use super::service::{Reply, Route, Service};
+use super::stream;
 
 /// The largest body that is read.
 const MOST_BYTES: usize = 32 << 20;
@@ -121,14 +123,16 @@ async fn handle(
         },
     };
     let mut response = match reply {
-        Ok(Reply::Json(mut value)) => {
-            fault::on_json(faults, &mut value);
-            json(StatusCode::OK, value.to_string())
-        }
-        Ok(Reply::Events(mut events)) => {
-            fault::on_stream(faults, &mut events);
-            event_stream(events, knobs.latency / 10, None)
-        }
+        Ok(reply) => match fault::on_reply(faults, reply, &mut draws) {
+            Reply::Json(value) => whole(value.to_string(), faults, line),
+            Reply::Stream(message) => {
+                let mut records = stream::events(&message);
+                fault::on_stream(faults, &mut records);
+                let mut wire = Wire::of(records, knobs.latency / 10);
+                fault::on_stream_bytes(faults, &mut wire);
+                event_stream(wire, line)
+            }
+        },
         Err(refusal) => refused(&refusal, &request_id, &service.behaviour),
     };
     if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -165,9 +169,10 @@ fn wait(knobs: &Knobs, draws: &mut Draws) -> Duration {
 /// An answer that never arrives, or only in part where it is a stream.
 fn broken(reply: Result<Reply, Refusal>, line: Line, knobs: &Knobs, draws: &mut Draws) -> Response {
     match reply {
-        Ok(Reply::Events(events)) => {
-            let last = draws.below(events.len());
-            event_stream(events, knobs.latency / 10, Some((last, line)))
+        Ok(Reply::Stream(message)) => {
+            let mut wire = Wire::of(stream::events(&message), knobs.latency / 10);
+            wire.cut_after(draws.below(wire.pieces.len()) + 1);
+            event_stream(wire, line)
         }
         _ => {
             line.cut();
@@ -198,40 +203,61 @@ async fn read(body: Body) -> Result<Bytes, Refusal> {
     Ok(bytes.into())
 }
 
-fn json(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
+fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
+fn whole(body: String, faults: &[fault::Fault], line: Line) -> Response {
+    match fault::on_body(faults, &body) {
+        Some(wire) => json(StatusCode::OK, in_pieces(wire, line)),
+        None => json(StatusCode::OK, body),
+    }
+}
+
 fn refused(refusal: &Refusal, request_id: &str, behaviour: &Behaviour) -> Response {
-    let status = StatusCode::from_u16(refusal.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, fault::on_error(&behaviour.faults, refusal.envelope(request_id)));
-    if let (Kind::RateLimit | Kind::Overloaded, Some(seconds)) = (refusal.kind, behaviour.knobs.retry_after) {
+    let waits = matches!(refusal.kind, Kind::RateLimit | Kind::Overloaded);
+    let mut error = fault::Outgoing {
+        status: refusal.kind.status(),
+        retry_after: behaviour.knobs.retry_after.filter(|_| waits),
+        body: refusal.envelope(request_id).to_string(),
+    };
+    fault::on_error(&behaviour.faults, &mut error);
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, error.body);
+    if let Some(seconds) = error.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
 }
 
-/// Sends records one by one, with a pause between them; the line may break after some of them.
-fn event_stream(events: Vec<String>, pause: Duration, cut: Option<(usize, Line)>) -> Response {
-    let records = stream::unfold((events.into_iter().enumerate(), cut), move |(mut events, cut)| async move {
-        let (i, event) = events.next()?;
-        // Each record goes out by itself: without a pause, the runtime would gather them into one write.
-        match i {
-            0 => {}
-            _ if pause.is_zero() => tokio::task::yield_now().await,
-            _ => tokio::time::sleep(pause).await,
-        }
-        if let Some((_, line)) = cut.as_ref().filter(|(last, _)| i > *last) {
-            line.cut();
-        }
-        Some((Ok::<_, Infallible>(Bytes::from(event)), (events, cut)))
-    });
-    let mut response = Response::new(Body::from_stream(records));
+fn event_stream(wire: Wire, line: Line) -> Response {
+    let mut response = Response::new(in_pieces(wire, line));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// Sends pieces one by one, each after its wait; the line may break after the last.
+fn in_pieces(wire: Wire, line: Line) -> Body {
+    let line = Some(line).filter(|_| wire.is_cut);
+    // The break shows when something is written next; what it is gets lost.
+    let lost = line.is_some().then(|| (Duration::ZERO, Bytes::from_static(b"\n")));
+    let pieces = wire.pieces.into_iter().chain(lost);
+    let left = pieces.size_hint().0;
+    Body::from_stream(unfold((pieces, left, line), |(mut pieces, left, line)| async move {
+        let (wait, piece) = pieces.next()?;
+        // Each piece goes out by itself: without a pause, the runtime would gather them into one write.
+        match wait.is_zero() {
+            true => tokio::task::yield_now().await,
+            false => tokio::time::sleep(wait).await,
+        }
+        if let Some(line) = line.as_ref().filter(|_| left == 1) {
+            line.cut();
+        }
+        Some((Ok::<_, Infallible>(piece), (pieces, left - 1, line)))
+    }))
 }

@@ -22,7 +22,7 @@ use super::refusal::{Kind, Refusal};
 use super::row::Row;
 use super::signature::Signer;
 use super::view::View;
-use super::{gate, presence, reader, stream, strip};
+use super::{gate, presence, reader, strip};
 
 /// A simulated server, with what it remembers.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub(super) struct Service {
 #[derive(Debug)]
 pub(super) enum Reply {
     Json(Value),
-    /// The records of an event stream.
-    Events(Vec<String>),
+    /// A message that goes out as an event stream.
+    Stream(Value),
 }
 
 /// What a path leads to, below whatever base path.
@@ -184,7 +184,7 @@ impl Service {
         let reply = reader::read(view, draws, obeys);
         let charge = self.cache.charge(view, Instant::now());
         let answer = Answer::of(view, &reply, &self.behaviour.model, charge, &self.signer, draws);
-        if view.stream { Reply::Events(stream::events(&answer)) } else { Reply::Json(answer.message()) }
+        if view.stream { Reply::Stream(answer.message()) } else { Reply::Json(answer.message()) }
     }
 
     fn model(&self) -> Value {

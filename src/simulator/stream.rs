@@ -1,8 +1,9 @@
-//! The answer as a stream: the same message, told event by event.
+//! A message as a stream: the same message, told event by event.
+//!
+//! It is told as it is, whatever is in it: a block that takes no deltas, or is none, stands whole in its start.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Content};
 use super::tokens;
 
 /// The tokens in one delta of text.
@@ -11,22 +12,24 @@ const TOKENS: usize = 2;
 /// The characters in one fragment of a call's input.
 const FRAGMENT: usize = 8;
 
-/// The events of an answer, each as the bytes of one record.
-pub(super) fn events(answer: &Answer) -> Vec<String> {
-    let mut events = vec![start(answer)];
-    for (index, content) in answer.content.iter().enumerate() {
-        events.push(record(json!({
-            "type": "content_block_start", "index": index, "content_block": skeleton(content),
-        })));
+/// The events of a message, each as the bytes of one record.
+pub(super) fn events(message: &Value) -> Vec<String> {
+    let mut events = vec![start(message)];
+    for (index, block) in message["content"].as_array().into_iter().flatten().enumerate() {
+        let (skeleton, deltas) = told(block);
+        events.push(record(json!({"type": "content_block_start", "index": index, "content_block": skeleton})));
         if index == 0 {
             events.push(record(json!({"type": "ping"})));
         }
-        for delta in deltas(content) {
+        for delta in deltas {
             events.push(record(json!({"type": "content_block_delta", "index": index, "delta": delta})));
         }
         events.push(record(json!({"type": "content_block_stop", "index": index})));
     }
-    events.push(end(answer));
+    if events.len() == 1 {
+        events.push(record(json!({"type": "ping"})));
+    }
+    events.push(end(message));
     events.push(record(json!({"type": "message_stop"})));
     events
 }
@@ -36,64 +39,66 @@ fn record(data: Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
 }
 
-fn start(answer: &Answer) -> String {
-    let mut message = answer.message();
+fn start(message: &Value) -> String {
+    let mut message = message.clone();
     message["content"] = json!([]);
     message["stop_reason"] = Value::Null;
-    message["stop_sequence"] = Value::Null;
-    message["usage"]["output_tokens"] = json!(answer.output_tokens.min(1));
-    message["usage"]["output_tokens_details"] = json!({ "thinking_tokens": 0 });
+    if let Some(sequence) = message.get_mut("stop_sequence") {
+        *sequence = Value::Null;
+    }
+    if let Some(usage) = message["usage"].as_object_mut() {
+        let output = usage.get("output_tokens").and_then(Value::as_u64).unwrap_or_default();
+        usage.insert("output_tokens".to_owned(), json!(output.min(1)));
+        usage.insert("output_tokens_details".to_owned(), json!({ "thinking_tokens": 0 }));
+    }
     record(json!({"type": "message_start", "message": message}))
 }
 
-fn end(answer: &Answer) -> String {
-    let (reason, sequence) = answer.stop.words();
-    let mut usage = answer.usage();
+fn end(message: &Value) -> String {
+    // Keys that the message lacks are lacking here as well.
+    let keys = ["stop_reason", "stop_sequence", "stop_details", "container"];
+    let delta: Map<String, Value> =
+        keys.into_iter().filter_map(|key| Some((key.to_owned(), message.get(key)?.clone()))).collect();
+    let mut usage = message["usage"].clone();
     if let Some(usage) = usage.as_object_mut() {
         // Said once, at the start.
         usage.shift_remove("cache_creation");
         usage.shift_remove("service_tier");
     }
-    record(json!({
-        "type": "message_delta",
-        "delta": { "stop_reason": reason, "stop_sequence": sequence, "stop_details": null, "container": null },
-        "usage": usage,
-    }))
+    record(json!({"type": "message_delta", "delta": delta, "usage": usage}))
 }
 
-/// The block before anything was said.
-fn skeleton(content: &Content) -> Value {
-    match content {
-        Content::Thinking { .. } => json!({"type": "thinking", "thinking": "", "signature": ""}),
-        Content::Text(_) => json!({"type": "text", "text": ""}),
-        Content::Call { id, name, .. } => json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
-    }
-}
-
-fn deltas(content: &Content) -> Vec<Value> {
-    match content {
-        Content::Thinking { text, signature } => {
+/// A block before anything was said, and the deltas that say it.
+fn told(block: &Value) -> (Value, Vec<Value>) {
+    let mut skeleton = block.clone();
+    let deltas = match block["type"].as_str().unwrap_or_default() {
+        "text" => block["text"].as_str().map(|text| {
+            skeleton["text"] = json!("");
+            groups(text).map(|part| json!({"type": "text_delta", "text": part})).collect()
+        }),
+        "thinking" => block["thinking"].as_str().map(|text| {
+            (skeleton["thinking"], skeleton["signature"]) = (json!(""), json!(""));
             let mut deltas: Vec<Value> =
-                groups(text).into_iter().map(|part| json!({"type": "thinking_delta", "thinking": part})).collect();
-            deltas.push(json!({"type": "signature_delta", "signature": signature}));
+                groups(text).map(|part| json!({"type": "thinking_delta", "thinking": part})).collect();
+            // What is not signed has no delta that says so.
+            let signature = block["signature"].as_str().filter(|signature| !signature.is_empty());
+            deltas.extend(signature.map(|signature| json!({"type": "signature_delta", "signature": signature})));
             deltas
-        }
-        Content::Text(text) => {
-            groups(text).into_iter().map(|part| json!({"type": "text_delta", "text": part})).collect()
-        }
-        Content::Call { input, .. } => {
-            let characters: Vec<char> = input.to_string().chars().collect();
+        }),
+        "tool_use" if block["input"].is_object() => {
+            skeleton["input"] = json!({});
+            let characters: Vec<char> = block["input"].to_string().chars().collect();
             let fragments = characters.chunks(FRAGMENT).map(|part| part.iter().collect::<String>());
-            std::iter::once(String::new())
-                .chain(fragments)
-                .map(|part| json!({"type": "input_json_delta", "partial_json": part}))
-                .collect()
+            let fragments = std::iter::once(String::new()).chain(fragments);
+            Some(fragments.map(|part| json!({"type": "input_json_delta", "partial_json": part})).collect())
         }
-    }
+        _ => None,
+    };
+    (skeleton, deltas.unwrap_or_default())
 }
 
 /// A text in parts of a few tokens.
-fn groups(text: &str) -> Vec<String> {
+fn groups(text: &str) -> impl Iterator<Item = String> {
     let tokens: Vec<&str> = tokens::split(text).collect();
-    tokens.chunks(TOKENS).map(<[&str]>::concat).collect()
+    tokens.chunks(TOKENS).map(<[&str]>::concat).collect::<Vec<_>>().into_iter()
 }

@@ -1,27 +1,36 @@
-//! Faults of the protocol, on request: each makes every answer that it can reach break one rule.
+//! Faults on request: each makes every answer that it can reach break one rule.
 //!
-//! They are put on finished answers, behind all that decides what is honoured. A fault bears the id of the check that
-//! is to see it, as a word; what the checks look at is not known here.
+//! They are put on finished answers, behind all that decides what is honoured: first on the message and the form in
+//! which it comes, then on a stream's records, then on bytes and headers. A fault bears the id of the check that is to
+//! see it, as a word; what the checks look at is not known here.
 
 mod error;
+mod form;
 mod head;
 mod message;
+mod raw;
 mod stream;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::response::Response;
-use serde_json::Value;
 
 use self::error::ErrorFault;
+pub(super) use self::error::Outgoing;
+use self::form::FormFault;
 use self::head::HeadFault;
 use self::message::MessageFault;
+use self::raw::RawFault;
+pub(super) use self::raw::Wire;
 use self::stream::StreamFault;
+use super::draw::Draws;
+use super::service::Reply;
 
-/// A closed set of faults with their ids.
+/// A closed set of faults with their ids, and what each makes the server do.
 macro_rules! faults {
-    ($name:ident { $($fault:ident = $id:literal,)* }) => {
+    ($name:ident { $($fault:ident = $id:literal: $about:literal,)* }) => {
         /// The faults of this kind.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(super) enum $name { $($fault,)* }
@@ -31,6 +40,10 @@ macro_rules! faults {
 
             pub fn id(self) -> &'static str {
                 match self { $(Self::$fault => $id,)* }
+            }
+
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$fault => $about,)* }
             }
         }
     };
@@ -44,34 +57,70 @@ pub struct Fault(Kind);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Head(HeadFault),
+    Form(FormFault),
     Message(MessageFault),
     Stream(StreamFault),
+    Raw(RawFault),
     Error(ErrorFault),
 }
 
+/// The areas of ids, in the order in which faults are listed; those of no area here come last.
+const AREAS: [&str; 7] = ["http", "message", "sse", "usage", "error", "tool", "raw"];
+
 /// There is no such fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the simulator has no fault `{0}`; it has: {1}")]
-pub struct UnknownFault(String, String);
+#[error("the simulator has no fault `{0}`; `fieldtest simulate --list-faults` lists them")]
+pub struct UnknownFault(String);
 
 impl Fault {
-    /// All faults.
+    /// All faults, area by area.
     pub fn all() -> impl Iterator<Item = Self> {
         let head = HeadFault::ALL.iter().copied().map(Kind::Head);
+        let form = FormFault::ALL.iter().copied().map(Kind::Form);
         let message = MessageFault::ALL.iter().copied().map(Kind::Message);
         let stream = StreamFault::ALL.iter().copied().map(Kind::Stream);
+        let raw = RawFault::ALL.iter().copied().map(Kind::Raw);
         let error = ErrorFault::ALL.iter().copied().map(Kind::Error);
-        head.chain(message).chain(stream).chain(error).map(Self)
+        let mut all: Vec<Self> =
+            head.chain(form).chain(message).chain(stream).chain(raw).chain(error).map(Self).collect();
+        all.sort_by_key(|fault| AREAS.iter().position(|area| *area == fault.area()).unwrap_or(AREAS.len()));
+        all.into_iter()
     }
 
     /// Its id.
     pub fn id(self) -> &'static str {
         match self.0 {
             Kind::Head(fault) => fault.id(),
+            Kind::Form(fault) => fault.id(),
             Kind::Message(fault) => fault.id(),
             Kind::Stream(fault) => fault.id(),
+            Kind::Raw(fault) => fault.id(),
             Kind::Error(fault) => fault.id(),
         }
+    }
+
+    /// What it makes the server do, on one line.
+    pub fn about(self) -> &'static str {
+        match self.0 {
+            Kind::Head(fault) => fault.about(),
+            Kind::Form(fault) => fault.about(),
+            Kind::Message(fault) => fault.about(),
+            Kind::Stream(fault) => fault.about(),
+            Kind::Raw(fault) => fault.about(),
+            Kind::Error(fault) => fault.about(),
+        }
+    }
+
+    /// True where it breaks a rule of the protocol, so that a passive check bears its id.
+    pub fn breaks_protocol(self) -> bool {
+        match self.0 {
+            Kind::Raw(fault) => fault.breaks_protocol(),
+            Kind::Head(_) | Kind::Form(_) | Kind::Message(_) | Kind::Stream(_) | Kind::Error(_) => true,
+        }
+    }
+
+    fn area(self) -> &'static str {
+        self.id().split_once('.').map_or("", |(area, _)| area)
     }
 }
 
@@ -85,20 +134,29 @@ impl FromStr for Fault {
     type Err = UnknownFault;
 
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
-        Self::all().find(|fault| fault.id() == text).ok_or_else(|| {
-            let known: Vec<&str> = Self::all().map(Self::id).collect();
-            UnknownFault(text.to_owned(), known.join(", "))
-        })
+        Self::all().find(|fault| fault.id() == text).ok_or_else(|| UnknownFault(text.to_owned()))
     }
 }
 
-/// Spoils a whole answer; what is no message (a list of models, a count) is left alone.
-pub(super) fn on_json(faults: &[Fault], value: &mut Value) {
-    for fault in faults.iter().filter(|_| value["type"] == "message").collect::<Vec<_>>() {
-        if let Kind::Message(fault) = fault.0 {
-            message::spoil(fault, value);
+/// Spoils an answer; what is no message (a list of models, a count) is left alone.
+pub(super) fn on_reply(faults: &[Fault], mut reply: Reply, draws: &mut Draws) -> Reply {
+    for fault in faults {
+        if let Kind::Form(fault) = fault.0 {
+            reply = form::spoil(fault, reply);
         }
     }
+    let (value, streams) = match &mut reply {
+        Reply::Json(value) => (value, false),
+        Reply::Stream(message) => (message, true),
+    };
+    if value["type"] == "message" {
+        for fault in faults {
+            if let Kind::Message(fault) = fault.0 {
+                message::spoil(fault, value, streams, draws);
+            }
+        }
+    }
+    reply
 }
 
 /// Spoils the records of a stream.
@@ -110,15 +168,36 @@ pub(super) fn on_stream(faults: &[Fault], records: &mut Vec<String>) {
     }
 }
 
-/// Spoils an error's body.
-pub(super) fn on_error(faults: &[Fault], envelope: Value) -> String {
-    let mut body = envelope.to_string();
+/// Spoils the bytes of a stream.
+pub(super) fn on_stream_bytes(faults: &[Fault], wire: &mut Wire) {
     for fault in faults {
-        if let Kind::Error(fault) = fault.0 {
-            body = error::spoil(fault, &body);
+        if let Kind::Raw(fault) = fault.0 {
+            raw::spoil_stream(fault, wire);
         }
     }
-    body
+}
+
+/// The bytes of a whole answer, where they are spoiled.
+pub(super) fn on_body(faults: &[Fault], body: &str) -> Option<Wire> {
+    let mut wire = None;
+    for fault in faults {
+        if let Kind::Raw(fault) = fault.0
+            && fault.is_of_whole_answers()
+        {
+            let wire = wire.get_or_insert_with(|| Wire::of([body.to_owned()], Duration::ZERO));
+            raw::spoil_whole(fault, wire);
+        }
+    }
+    wire
+}
+
+/// Spoils an error.
+pub(super) fn on_error(faults: &[Fault], error: &mut Outgoing) {
+    for fault in faults {
+        if let Kind::Error(fault) = fault.0 {
+            error::spoil(fault, error);
+        }
+    }
 }
 
 /// Spoils status and headers.

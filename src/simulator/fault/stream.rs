@@ -3,35 +3,44 @@
 use serde_json::{Value, json};
 
 super::faults! { StreamFault {
-    LineStray = "sse.line-stray",
-    FrameUnfinished = "sse.frame-unfinished",
-    DataMissing = "sse.data-missing",
-    DataNotJson = "sse.data-not-json",
-    DoneRecord = "sse.done-record",
-    EventNameMissing = "sse.event-name-missing",
-    EventNameMismatch = "sse.event-name-mismatch",
-    EventUnknown = "sse.event-unknown",
-    MessageStartMissing = "sse.message-start-missing",
-    EventBeforeStart = "sse.event-before-start",
-    MessageStartTwice = "sse.message-start-twice",
-    StartNotEmpty = "sse.start-not-empty",
-    MessageDeltaMissing = "sse.message-delta-missing",
-    MessageStopMissing = "sse.message-stop-missing",
-    MessageStopTwice = "sse.message-stop-twice",
-    EventAfterStop = "sse.event-after-stop",
-    BlockIndex = "sse.block-index",
-    BlockPrefilled = "sse.block-prefilled",
-    BlockNotStopped = "sse.block-not-stopped",
-    BlockStopStray = "sse.block-stop-stray",
-    DeltaWithoutBlock = "sse.delta-without-block",
-    DeltaTypeUnknown = "sse.delta-type-unknown",
-    PingMissing = "sse.ping-missing",
-    ErrorEvent = "sse.error-event",
-    StartUsageMissing = "usage.start-missing",
-    StartInputZero = "usage.start-input-zero",
-    DeltaUsageMissing = "usage.delta-missing",
-    DeltaInputZero = "usage.delta-input-zero",
-    Shrinks = "usage.shrinks",
+    LineStray = "sse.line-stray": "streams have a line that is no field",
+    DataMissing = "sse.data-missing": "streams have an event without data",
+    DataNotJson = "sse.data-not-json": "streams have an event whose data is a word",
+    DoneRecord = "sse.done-record": "streams end with [DONE]",
+    EventNameMissing = "sse.event-name-missing": "no event has a name",
+    EventNameMismatch = "sse.event-name-mismatch": "all events have one name",
+    EventUnknown = "sse.event-unknown": "streams have an event of an unknown name",
+    MessageStartMissing = "sse.message-start-missing": "streams have no message_start",
+    EventBeforeStart = "sse.event-before-start": "message_start comes second",
+    MessageStartTwice = "sse.message-start-twice": "message_start comes twice",
+    StartNotEmpty = "sse.start-not-empty": "message_start has a stop_reason",
+    MessageDeltaMissing = "sse.message-delta-missing": "streams have no message_delta",
+    MessageStopMissing = "sse.message-stop-missing": "streams have no message_stop",
+    MessageStopTwice = "sse.message-stop-twice": "message_stop comes twice",
+    EventAfterStop = "sse.event-after-stop": "message_delta comes again after message_stop",
+    BlockIndex = "sse.block-index": "blocks start with the index 70",
+    BlockNested = "sse.block-nested": "a block starts in another",
+    BlockStartShape = "sse.block-start-shape": "blocks start without saying what they are",
+    ToolInputInStart = "sse.tool-input-in-start": "the input of calls comes at once, in the start of the block",
+    BlockAfterDelta = "sse.block-after-delta": "a block comes after message_delta",
+    DeltaAfterStop = "sse.delta-after-stop": "the last delta of a text comes after its stop",
+    DeltaType = "sse.delta-type": "texts have a delta of a call",
+    DeltaShape = "sse.delta-shape": "texts have a delta without text",
+    ToolJson = "sse.tool-json": "the last fragment of a call's input is lost",
+    SignatureOrder = "sse.signature-order": "the signature of thinking comes before its end",
+    ErrorInStream = "sse.error-in-stream": "streams break off with an error, as they should where one occurs",
+    BlockPrefilled = "sse.block-prefilled": "text blocks start with text in them",
+    BlockNotStopped = "sse.block-not-stopped": "blocks are not stopped",
+    BlockStopStray = "sse.block-stop-stray": "a block is stopped that never started",
+    DeltaWithoutBlock = "sse.delta-without-block": "a delta names a block that never started",
+    DeltaTypeUnknown = "sse.delta-type-unknown": "streams have a delta of an unknown type",
+    PingMissing = "sse.ping-missing": "streams have no ping",
+    ErrorEvent = "sse.error-event": "streams break off with an error of another shape",
+    StartUsageMissing = "usage.start-missing": "message_start has no usage",
+    StartInputZero = "usage.start-input-zero": "the input counters are 0 in message_start",
+    DeltaUsageMissing = "usage.delta-missing": "message_delta has no usage",
+    DeltaInputZero = "usage.delta-input-zero": "the input counters are 0 in message_delta",
+    Shrinks = "usage.shrinks": "output_tokens falls from message_start to message_delta",
 } }
 
 pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
@@ -41,11 +50,6 @@ pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
     let delta = records.iter().rev().find(|r| named(r, "message_delta")).cloned().unwrap_or_default();
     match fault {
         F::LineStray => records.insert(1, "hello\n\n".to_owned()),
-        F::FrameUnfinished => {
-            if let Some(last) = records.last_mut() {
-                last.truncate(last.trim_end().len());
-            }
-        }
         F::DataMissing => records.insert(1, "event: ping\n\n".to_owned()),
         F::DataNotJson => records.insert(1, "event: ping\ndata: hello\n\n".to_owned()),
         F::DoneRecord => records.push("data: [DONE]\n\n".to_owned()),
@@ -69,6 +73,46 @@ pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
         F::MessageStopTwice => records.push(record(&json!({"type": "message_stop"}))),
         F::EventAfterStop => records.push(delta),
         F::BlockIndex => change(records, "content_block_start", |e| e["index"] = json!(70)),
+        F::BlockNested => {
+            let index = blocks(records);
+            if let Some(at) = records.iter().rposition(|r| named(r, "content_block_stop")) {
+                records.splice(at..at, text_block(index));
+            }
+        }
+        F::BlockStartShape => change(records, "content_block_start", |e| e["content_block"] = Value::Null),
+        F::ToolInputInStart => input_in_start(records),
+        F::BlockAfterDelta => {
+            let index = blocks(records);
+            if let Some(at) = records.iter().rposition(|r| named(r, "message_delta")) {
+                records.splice(at + 1..at + 1, text_block(index));
+            }
+        }
+        F::DeltaAfterStop => {
+            let is_last = |pair: &[String]| kind(&pair[0]) == "text_delta" && named(&pair[1], "content_block_stop");
+            if let Some(at) = records.windows(2).position(is_last) {
+                records.swap(at, at + 1);
+            }
+        }
+        F::DeltaType => beside_text(records, |e| e["delta"] = json!({"type": "input_json_delta", "partial_json": ""})),
+        F::DeltaShape => beside_text(records, |e| e["delta"]["text"] = Value::Null),
+        F::ToolJson => {
+            if let Some(at) = records.iter().rposition(|r| kind(r) == "input_json_delta") {
+                records.remove(at);
+            }
+        }
+        F::SignatureOrder => {
+            if let Some(at) = records
+                .windows(2)
+                .position(|pair| kind(&pair[0]) == "thinking_delta" && kind(&pair[1]) == "signature_delta")
+            {
+                records.swap(at, at + 1);
+            }
+        }
+        F::ErrorInStream => {
+            records.truncate(1);
+            let error = json!({"type": "overloaded_error", "message": "the endpoint is overloaded"});
+            records.push(record(&json!({"type": "error", "error": error})));
+        }
         F::BlockPrefilled => change(records, "content_block_start", |e| {
             if e["content_block"]["type"] == "text" {
                 e["content_block"]["text"] = json!("Well. ");
@@ -110,6 +154,52 @@ fn piece(index: u64, kind: &str) -> String {
 
 fn record(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
+}
+
+/// How many blocks a stream has.
+fn blocks(records: &[String]) -> u64 {
+    records.iter().filter(|record| record.starts_with("event: content_block_start\n")).count() as u64
+}
+
+/// A whole block of text.
+fn text_block(index: u64) -> [String; 3] {
+    [
+        record(&json!({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}})),
+        piece(index, "text_delta"),
+        record(&json!({"type": "content_block_stop", "index": index})),
+    ]
+}
+
+/// The data of a record.
+fn data(record: &str) -> Value {
+    record.split_once("\ndata: ").and_then(|(_, data)| serde_json::from_str(data).ok()).unwrap_or_default()
+}
+
+/// The type of a delta; nothing where the record is none.
+fn kind(record: &str) -> String {
+    data(record)["delta"]["type"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Puts a changed copy of the first delta of text beside it.
+fn beside_text(records: &mut Vec<String>, spoil: impl Fn(&mut Value)) {
+    if let Some(at) = records.iter().position(|r| kind(r) == "text_delta") {
+        let mut event = data(&records[at]);
+        spoil(&mut event);
+        records.insert(at, record(&event));
+    }
+}
+
+/// Puts what the fragments of calls come to into the starts of their blocks, and leaves the fragments out.
+fn input_in_start(records: &mut Vec<String>) {
+    let fragments: Vec<Value> = records.iter().filter(|r| kind(r) == "input_json_delta").map(|r| data(r)).collect();
+    change(records, "content_block_start", |start| {
+        let own = fragments.iter().filter(|fragment| fragment["index"] == start["index"]);
+        let input: String = own.filter_map(|fragment| fragment["delta"]["partial_json"].as_str()).collect();
+        if let Ok(input) = serde_json::from_str::<Value>(&input) {
+            start["content_block"]["input"] = input;
+        }
+    });
+    records.retain(|r| kind(r) != "input_json_delta");
 }
 
 /// Changes the events of one name.

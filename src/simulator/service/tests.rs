@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::case::{ClaimStatus, Range};
-use crate::simulator::{DEFAULT_CREDENTIAL, ROWS, picture};
+use crate::simulator::{DEFAULT_CREDENTIAL, ROWS, picture, stream};
 
 mod reference;
 mod rows;

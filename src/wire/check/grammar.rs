@@ -73,7 +73,10 @@ impl Grammar {
             (State::End, event) => found.add(Check::EventAfterStop, format!("{event:?} after the end")),
             (_, Event::Error) => {
                 leak::check(asked, &data.to_string(), found);
-                let _ = error::envelope(data, Check::ErrorEvent, found);
+                if let Some(kind) = error::envelope(data, Check::ErrorEvent, found) {
+                    let message = shown(data["error"].get("message"));
+                    found.add(Check::ErrorInStream, format!("{kind}: {message}"));
+                }
                 (self.state, self.has_failed) = (State::End, true);
             }
             (_, Event::MessageStart) => self.message_start(data, found),

@@ -28,6 +28,7 @@ pub(super) fn check(asked: &Value, response: &Response, found: &mut Found) {
         Some(wait) if !is_wait(wait) => found.add(Check::RetryAfterInvalid, format!("retry-after: {wait}")),
         _ => {}
     }
+    limits(response, found);
     if (300..400).contains(&status) {
         return;
     }
@@ -49,6 +50,23 @@ fn content_type(asked: &Value, response: &Response, found: &mut Found) {
         (false, true) if success => found.add(Check::StreamUnasked, format!("not asked to stream, answered as {kind}")),
         (false, _) if !is_json => found.add(Check::ContentType, format!("HTTP {} as {kind}", response.status)),
         (false, _) => {}
+    }
+}
+
+/// Headers that say how much is left, and whether to come again. Others of their prefix are not documented.
+fn limits(response: &Response, found: &mut Found) {
+    for (name, value) in &response.headers {
+        let is_right = match name.strip_prefix("anthropic-ratelimit-").and_then(|rest| rest.rsplit_once('-')) {
+            Some(("requests" | "tokens" | "input-tokens" | "output-tokens", what)) => match what {
+                "limit" | "remaining" => value.trim().parse::<u64>().is_ok(),
+                "reset" => value.trim().parse::<jiff::Timestamp>().is_ok(),
+                _ => true,
+            },
+            _ => name != "x-should-retry" || matches!(value.trim(), "true" | "false"),
+        };
+        if !is_right {
+            found.add(Check::RateLimitHeader, format!("{name}: {value}"));
+        }
     }
 }
 

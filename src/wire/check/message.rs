@@ -93,6 +93,13 @@ fn has_tool_result(turn: &Value) -> bool {
 
 fn check_block(asked: &Value, block: &Value, found: &mut Found) {
     let kind = block["type"].as_str().unwrap_or_default();
+    if matches!(kind, "text" | "tool_use") && block["signature"].as_str().is_some_and(|signature| !signature.is_empty())
+    {
+        found.add(
+            Check::SignatureStray,
+            format!("a block of type {kind} with signature {}", shown(block.get("signature"))),
+        );
+    }
     match kind {
         "text" => match block["text"].as_str() {
             None => found.add(Check::BlockShape, format!("text is {}", shown(block.get("text")))),
@@ -136,6 +143,13 @@ fn stop(asked: &Value, message: &Value, blocks: &[Value], found: &mut Found) {
         found.add(Check::ToolWithoutStopToolUse, "a tool_use block with stop_reason end_turn");
     }
     let sequence = message.get("stop_sequence");
+    let met = sequence.and_then(Value::as_str).filter(|met| reason == "stop_sequence" && !met.is_empty());
+    if let Some((met, text)) = met.and_then(|met| {
+        let texts = blocks.iter().filter(|b| b["type"] == "text").filter_map(|b| b["text"].as_str());
+        texts.filter_map(|text| text.find(met).map(|at| &text[at..])).next().map(|text| (met, text))
+    }) {
+        found.add(Check::StopSequenceInText, format!("the answer stopped at {met}, and its text goes on: {text}"));
+    }
     let sent = asked["stop_sequences"].as_array();
     match (reason == "stop_sequence", sequence) {
         (_, None) => found.add(Check::StopSequenceKeyMissing, "no key stop_sequence"),

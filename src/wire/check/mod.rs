@@ -1,9 +1,10 @@
 //! Passive checks: what an exchange shows of the protocol being broken, whatever it was sent for.
 //!
-//! Pure: an exchange in, findings out. A check looks at every attempt, costs no request, and never decides a row. It
-//! must not know experiments, nor who answered. Additions (unknown keys, events, blocks) are notes: clients are told
+//! Pure: an exchange in, findings out; `across` compares the answers of a run with each other. A check looks at every
+//! attempt, costs no request, and never decides a row. It must not know experiments, nor who answered. Additions (unknown keys, events, blocks) are notes: clients are told
 //! to pass over them.
 
+mod across;
 mod block;
 mod catalog;
 pub mod clients;
@@ -16,11 +17,13 @@ mod pages;
 mod sse;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod tool;
 mod usage;
 
 use serde_json::Value;
 
+pub use self::across::{Answer, across};
 pub use self::catalog::{About, Check, Severity, Source};
 use super::exchange::{AttemptResult, Exchange, Request, Response};
 use super::message::excerpt;
@@ -37,18 +40,29 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// All findings of an exchange, each check at most once, with what showed it first.
-pub fn check(exchange: &Exchange) -> Vec<Finding> {
-    let mut found = Found::default();
-    for attempt in &exchange.attempts {
-        if let AttemptResult::Response(response) = &attempt.result {
-            check_response(&exchange.request, response, &mut found);
-        }
-    }
-    found.0
+/// What an exchange shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// All findings, each check at most once, with what showed it first.
+    pub findings: Vec<Finding>,
+    /// The message that the last attempt brought, put together where it was a stream, for [`across`].
+    pub message: Option<Value>,
 }
 
-fn check_response(request: &Request, response: &Response, found: &mut Found) {
+/// Looks at an exchange.
+pub fn check(exchange: &Exchange) -> Checked {
+    let mut found = Found::default();
+    let mut message = None;
+    for attempt in &exchange.attempts {
+        message = match &attempt.result {
+            AttemptResult::Response(response) => check_response(&exchange.request, response, &mut found),
+            AttemptResult::Failure(_) => None,
+        };
+    }
+    Checked { findings: found.0, message }
+}
+
+fn check_response(request: &Request, response: &Response, found: &mut Found) -> Option<Value> {
     let asked = &request.body;
     http::check(asked, response, found);
     if response.status >= 400 {
@@ -56,14 +70,18 @@ fn check_response(request: &Request, response: &Response, found: &mut Found) {
     }
     // Only the answer to this path is a message.
     if !(200..300).contains(&response.status) || !request.path.ends_with("/v1/messages") {
-        return;
+        return None;
     }
-    let message = if response.is_event_stream() { sse::check(asked, response, found) } else { whole(response, found) };
-    if let Some(message) = message {
-        message::check(asked, &message, found);
-        usage::check(asked, &message, found);
-        tool::check(asked, &message, found);
-    }
+    let message = if response.is_event_stream() {
+        timing::check(response, found);
+        sse::check(asked, response, found)?
+    } else {
+        whole(response, found)?
+    };
+    message::check(asked, &message, found);
+    usage::check(asked, &message, found);
+    tool::check(asked, &message, found);
+    Some(message)
 }
 
 /// The message of an answer that is no stream.

@@ -81,9 +81,9 @@ fn response(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Response {
     }
 }
 
-fn findings(asked: Value, response: Response) -> Vec<Finding> {
-    check(&Exchange {
-        id: "x1".to_owned(),
+fn exchange(id: &str, asked: Value, response: Response) -> Exchange {
+    Exchange {
+        id: id.to_owned(),
         request: Request {
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::new(),
@@ -91,7 +91,75 @@ fn findings(asked: Value, response: Response) -> Vec<Finding> {
             body: asked,
         },
         attempts: vec![Attempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
-    })
+    }
+}
+
+fn findings(asked: Value, response: Response) -> Vec<Finding> {
+    check(&exchange("x1", asked, response)).findings
+}
+
+/// What is found across whole answers; each check once, and alike in whatever order they came.
+fn of_answers(answers: &[(Value, Value)]) -> Vec<Finding> {
+    let looked: Vec<(Exchange, Checked)> = answers
+        .iter()
+        .enumerate()
+        .map(|(i, (asked, message))| {
+            let exchange =
+                exchange(&format!("x{i}"), asked.clone(), response(200, "application/json", message.to_string()));
+            let checked = check(&exchange);
+            (exchange, checked)
+        })
+        .collect();
+    let answers = || looked.iter().map(|(exchange, c)| Answer { exchange, message: c.message.as_ref().unwrap() });
+    let found = across(answers());
+    assert_eq!(across(answers().collect::<Vec<_>>().into_iter().rev()), found);
+    let mut once: Vec<Finding> = Vec::new();
+    for (_, finding) in found {
+        if once.iter().all(|f| f.check != finding.check) {
+            once.push(finding);
+        }
+    }
+    once
+}
+
+/// Two answers, to different prompts, with nothing in common that should not be.
+fn two(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Finding> {
+    let mut answers = [1, 2].map(|n| {
+        let (mut asked, mut answer) = (request(false), message());
+        asked["messages"][0]["content"] = format!("Hello {n}").into();
+        answer["id"] = format!("msg_{n}").into();
+        answer["content"][0] =
+            json!({ "type": "thinking", "thinking": format!("Hm {n}."), "signature": format!("s{n}") });
+        answer["content"][2]["id"] = format!("toolu_{n}").into();
+        (asked, answer)
+    });
+    change(&mut answers);
+    of_answers(&answers)
+}
+
+/// A prompt that is text and nothing else, and its answer.
+fn plain(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
+    let mut asked = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "Hello" }] });
+    let mut answer = message();
+    (answer["content"], answer["stop_reason"]) = (json!([{ "type": "text", "text": "Hi." }]), "end_turn".into());
+    change(&mut asked, &mut answer);
+    findings(asked, response(200, "application/json", answer.to_string()))
+}
+
+/// A stream of many deltas; the head comes at once, each delta so many milliseconds after the one before, the rest with
+/// the last.
+fn told(first_ms: u64, between_ms: u64) -> Vec<Finding> {
+    let mut all = events();
+    let delta = all[7].clone();
+    all.splice(7..7, std::iter::repeat_n(delta, 30));
+    let mut arrivals = Vec::new();
+    for (i, event) in all.iter().enumerate() {
+        let size = frames(std::slice::from_ref(event)).len() as u64;
+        arrivals.push((if i < 3 { 5 } else { first_ms + between_ms * (i as u64 - 3) }, size));
+    }
+    let mut answer = response(200, "text/event-stream", frames(&all));
+    answer.arrivals = arrivals;
+    findings(request(true), answer)
 }
 
 fn of_response(change: impl Fn(&mut Response)) -> Vec<Finding> {
@@ -131,6 +199,9 @@ fn what_is_right_has_no_findings() {
     for found in [of_response(|_| {}), of_message(|_| {}), of_events(|_| {}), of_text(|t| t), of_error(400, |_| {})] {
         assert_eq!(found, []);
     }
+    for found in [two(|_| {}), plain(|_, _| {}), told(10, 20), told(900, 1)] {
+        assert_eq!(found, []);
+    }
     assert_eq!(of_text(|t| format!("\u{feff}: hello\n\n{}", t.replace('\n', "\r\n"))), []);
 }
 
@@ -150,6 +221,11 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
         (C::RequestIdMissing, of_response(|r| drop(r.headers.pop())), &[]),
         (C::RetryAfterMissing, of_error(429, |e| e["error"]["type"] = "rate_limit_error".into()), &[]),
         (C::RetryAfterInvalid, of_response(|r| r.headers.push(("retry-after".into(), "soon".into()))), &[]),
+        (
+            C::RateLimitHeader,
+            of_response(|r| r.headers.push(("anthropic-ratelimit-tokens-reset".into(), "30".into()))),
+            &[],
+        ),
         (C::BodyCut, of_response(|r| r.cut = cut(FailureKind::Reset)), &[]),
         (C::BodyNotJson, of_response(|r| r.body = Body(b"<html>".to_vec())), &[]),
         (C::ErrorInSuccess, of_response(|r| r.body = Body(br#"{"type":"error","error":{}}"#.to_vec())), &[]),
@@ -158,6 +234,7 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
         (C::MessageRole, of_message(|m| m["role"] = "user".into()), &[]),
         (C::MessageIdMissing, of_message(|m| m["id"] = Value::Null), &[]),
         (C::MessageIdPrefix, of_message(|m| m["id"] = "chatcmpl-1".into()), &[]),
+        (C::MessageIdRepeated, two(|a| a[1].1["id"] = a[0].1["id"].clone()), &[]),
         (C::ModelMissing, of_message(|m| m["model"] = Value::Null), &[]),
         (C::ContentShape, of_message(|m| m["content"] = Value::Null), &[]),
         (C::ContentEmpty, of_message(|m| (m["content"], m["stop_reason"]) = (json!([]), "end_turn".into())), &[]),
@@ -165,11 +242,21 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
         (C::BlockShape, of_message(|m| m["content"][1]["text"] = Value::Null), &[]),
         (C::TextEmpty, of_message(|m| m["content"][1]["text"] = "".into()), &[]),
         (C::SignatureMissing, of_message(|m| m["content"][0]["signature"] = "".into()), &[]),
+        (C::SignatureConstant, two(|a| a[1].1["content"][0]["signature"] = "s1".into()), &[]),
+        (C::SignatureStray, of_message(|m| m["content"][1]["signature"] = "c2ln".into()), &[]),
         (C::ThinkingInText, of_message(|m| m["content"][1]["text"] = "<think>Hm".into()), &[]),
         (C::StopReasonMissing, of_message(|m| m["stop_reason"] = Value::Null), &[]),
         (C::StopReasonUnknown, of_message(|m| m["stop_reason"] = "length".into()), &[]),
         (C::StopSequenceKeyMissing, of_message(|m| drop(m.as_object_mut().unwrap().remove("stop_sequence"))), &[]),
         (C::StopSequenceMismatch, of_message(|m| m["stop_reason"] = "stop_sequence".into()), &[]),
+        (
+            C::StopSequenceInText,
+            of_message(|m| {
+                (m["stop_reason"], m["stop_sequence"]) = ("stop_sequence".into(), "7".into());
+                m["content"][1]["text"] = "5, 6, 7, 8".into();
+            }),
+            &[],
+        ),
         (C::StopToolUseWithoutTool, of_message(|m| drop(m["content"].as_array_mut().unwrap().pop())), &[]),
         (C::ToolWithoutStopToolUse, of_message(|m| m["stop_reason"] = "end_turn".into()), &[]),
         (C::MessageKeyUnknown, of_message(|m| m["created"] = 1.into()), &[]),
@@ -233,7 +320,17 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
         (C::ToolJson, of_events(|e| drop(e.remove(11))), &[C::ToolInputShape]),
         (C::SignatureOrder, of_events(|e| e.swap(3, 4)), &[]),
         (C::PingMissing, of_events(|e| drop(e.remove(2))), &[]),
+        (C::SilentGap, told(15_006, 30), &[]),
+        (C::Buffered, told(1200, 1), &[]),
         (C::ErrorEvent, of_text(|_| "event: error\ndata: {\"message\":\"no\"}\n\n".to_owned()), &[]),
+        (
+            C::ErrorInStream,
+            of_events(|e| {
+                e.truncate(4);
+                e.push(json!({ "type": "error", "error": { "type": "overloaded_error", "message": "busy" } }));
+            }),
+            &[],
+        ),
         (C::UsageMissing, of_message(|m| m["usage"] = Value::Null), &[]),
         (C::UsageCounter, of_message(|m| m["usage"]["output_tokens"] = "5".into()), &[]),
         (C::UsageStartMissing, of_events(|e| e[0]["message"]["usage"] = Value::Null), &[]),
@@ -253,6 +350,7 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
             }),
             &[],
         ),
+        (C::InputMoreThanSent, plain(|_, m| m["usage"]["input_tokens"] = 2000.into()), &[]),
         (C::UsageOutputZero, of_message(|m| m["usage"]["output_tokens"] = 0.into()), &[]),
         (C::UsageOverMaxTokens, of_message(|m| m["usage"]["output_tokens"] = 65.into()), &[]),
         (C::UsageCacheSum, of_message(|m| m["usage"]["cache_creation_input_tokens"] = 4.into()), &[]),
@@ -262,6 +360,23 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
             &[],
         ),
         (C::UsageThinking, of_message(|m| m["usage"]["output_tokens_details"] = json!({ "thinking_tokens": 6 })), &[]),
+        (
+            C::RepeatDiffers,
+            two(|a| {
+                a[1].0 = a[0].0.clone();
+                a[1].1["usage"]["cache_read_input_tokens"] = 30.into();
+            }),
+            &[],
+        ),
+        (
+            C::TwinDiffers,
+            two(|a| {
+                a[1].0 = a[0].0.clone();
+                a[1].0["stream"] = true.into();
+                a[1].1["usage"]["input_tokens"] = 39.into();
+            }),
+            &[],
+        ),
         (C::ErrorNotJson, findings(request(false), response(400, "application/json", "no")), &[]),
         (C::ErrorEnvelope, of_error(400, |e| *e = json!({ "error": { "message": "no" } })), &[]),
         (C::ErrorTypeMissing, of_error(400, |e| e["error"]["type"] = Value::Null), &[]),
@@ -281,6 +396,19 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
         (C::ToolShape, of_message(|m| m["content"][2]["id"] = Value::Null), &[]),
         (C::ToolIdPattern, of_message(|m| m["content"][2]["id"] = "f.w:0".into()), &[]),
         (C::ToolIdDuplicate, of_message(|m| m["content"][1] = m["content"][2].clone()), &[]),
+        (
+            C::ToolIdRepeated,
+            two(|a| {
+                let call = a[0].1["content"][2].clone();
+                a[1].0["messages"] = json!([
+                    { "role": "user", "content": "Hello" },
+                    { "role": "assistant", "content": [{ "type": "tool_use", "id": "t", "name": "weather", "input": {} }] },
+                    { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t" }] },
+                ]);
+                a[1].1["content"][2] = call;
+            }),
+            &[],
+        ),
         (C::ToolNameUnknown, of_message(|m| m["content"][2]["name"] = "get_weather".into()), &[]),
         (C::ToolInputShape, of_message(|m| m["content"][2]["input"] = "{}".into()), &[]),
         (C::ToolInputSchema, of_message(|m| m["content"][2]["input"] = json!({ "city": 7 })), &[]),
@@ -323,6 +451,77 @@ fn ids_are_one_areas_kebab_words_and_differ() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), Check::ALL.len());
+}
+
+#[test]
+fn what_a_vendor_may_do_across_answers_is_no_finding() {
+    // The same answer to the same request, from a cache of answers, streamed or not.
+    let cached = |a: &mut [(Value, Value); 2]| {
+        a[1] = a[0].clone();
+        a[1].0["stream"] = true.into();
+    };
+    // Ids that count the calls of a conversation, and a meter that moves by a date.
+    let counted = |a: &mut [(Value, Value); 2]| {
+        for (_, answer) in a.iter_mut() {
+            answer["content"][2]["id"] = "functions_weather_0".into();
+        }
+        a[1].0 = a[0].0.clone();
+        a[1].1["usage"]["input_tokens"] = 20.into();
+    };
+    // What is read from a cache was written to it before: the sum stays.
+    let read = |a: &mut [(Value, Value); 2]| {
+        a[1].0 = a[0].0.clone();
+        for (i, key) in ["cache_creation_input_tokens", "cache_read_input_tokens"].into_iter().enumerate() {
+            a[i].1["usage"] = json!({ "input_tokens": 9, "output_tokens": 5 });
+            a[i].1["usage"][key] = 4000.into();
+        }
+    };
+    // Thinking that is not shown, and a search whose results are another time's.
+    let hidden = |a: &mut [(Value, Value); 2]| {
+        a[1].0 = a[0].0.clone();
+        a[0].0["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
+        a[1].0["tools"] = a[0].0["tools"].clone();
+        a[1].1["usage"]["input_tokens"] = 4000.into();
+        for (_, answer) in a.iter_mut() {
+            answer["content"][0] = json!({ "type": "thinking", "thinking": "", "signature": "s" });
+        }
+    };
+    for found in [two(cached), two(counted), two(read), two(hidden)] {
+        assert_eq!(found, []);
+    }
+}
+
+#[test]
+fn a_prompt_that_is_more_than_text_may_count_more_than_it_has_bytes() {
+    for more in [
+        json!({ "tools": [] }),
+        json!({ "thinking": { "type": "adaptive" } }),
+        json!({ "thread": { "type": "create" } }),
+        json!({ "messages": [{ "role": "user", "content": [{ "type": "image", "source": {} }] }] }),
+        json!({ "system": [{ "type": "text", "text": "Hi." }, { "type": "document" }] }),
+    ] {
+        let found = plain(|asked, answer| {
+            let more = more.as_object().unwrap().clone();
+            asked.as_object_mut().unwrap().extend(more);
+            answer["usage"]["input_tokens"] = 2000.into();
+        });
+        assert_eq!(found, [], "{more}");
+    }
+}
+
+#[test]
+fn headers_of_limits_that_are_right_or_not_documented_are_no_finding() {
+    for (name, value) in [
+        ("anthropic-ratelimit-requests-remaining", "49"),
+        ("anthropic-ratelimit-input-tokens-reset", "2026-11-22T02:30:00Z"),
+        ("anthropic-ratelimit-unified-reset", "1763778600"),
+        ("anthropic-ratelimit-unified-status", "allowed"),
+        ("x-should-retry", "false"),
+    ] {
+        assert_eq!(of_response(|r| r.headers.push((name.to_owned(), value.to_owned()))), [], "{name}");
+    }
+    let found = of_response(|r| r.headers.push(("x-should-retry".to_owned(), "1".to_owned())));
+    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [Check::RateLimitHeader]);
 }
 
 #[test]

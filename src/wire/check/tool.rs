@@ -12,7 +12,7 @@ const MARKUP: [&str; 5] = ["<tool_call>", "<function=", "<|tool_call", "<functio
 pub(super) fn check(asked: &Value, message: &Value, found: &mut Found) {
     let tools = asked["tools"].as_array().map_or(&[][..], Vec::as_slice);
     let blocks = message["content"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut known: HashSet<&str> = history(asked).collect();
+    let mut known: HashSet<&str> = calls(asked).filter_map(|call| call["id"].as_str()).collect();
     for block in blocks.iter().filter(|b| b["type"] == "tool_use") {
         let (Some(id), Some(name)) = (block["id"].as_str().filter(|id| !id.is_empty()), block["name"].as_str()) else {
             found.add(
@@ -61,12 +61,11 @@ fn input(tool: Option<&Value>, name: &str, input: Option<&Value>, found: &mut Fo
     }
 }
 
-/// The ids of calls in the request's history.
-fn history(asked: &Value) -> impl Iterator<Item = &str> {
+/// The calls in the request's history.
+pub(super) fn calls(asked: &Value) -> impl Iterator<Item = &Value> {
     let turns = asked["messages"].as_array().map_or(&[][..], Vec::as_slice);
     turns
         .iter()
         .flat_map(|turn| turn["content"].as_array().map_or(&[][..], Vec::as_slice))
         .filter(|block| block["type"] == "tool_use")
-        .filter_map(|block| block["id"].as_str())
 }

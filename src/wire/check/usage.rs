@@ -26,8 +26,15 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut Found) {
             Some(_) => {}
         }
     }
-    if total(usage) == Some(0) {
-        found.add(Check::UsageInputZero, "all input counters are 0");
+    match total(usage) {
+        Some(0) => found.add(Check::UsageInputZero, "all input counters are 0"),
+        Some(counted) if is_plain(asked) => {
+            let sent = asked.to_string().len() as u64;
+            if counted > sent.saturating_add(TEMPLATE) {
+                found.add(Check::InputMoreThanSent, format!("{counted} tokens of input, the request has {sent} bytes"));
+            }
+        }
+        _ => {}
     }
     output(asked, message, usage, found);
     let parts = usage["cache_creation"]
@@ -56,6 +63,37 @@ fn output(asked: &Value, message: &Value, usage: &Value, found: &mut Found) {
     if let Some(thinking) = usage["output_tokens_details"]["thinking_tokens"].as_u64().filter(|t| *t > output) {
         found.add(Check::UsageThinking, format!("thinking_tokens is {thinking}, output_tokens {output}"));
     }
+}
+
+/// What a template may add to a prompt: marks around turns, the date, a line on what the model is.
+const TEMPLATE: u64 = 200;
+
+/// True for a request that is texts and nothing else, so that the prompt has fewer tokens than the request has bytes: a
+/// token stands for a byte at least. Tools, thinking and formats bring instructions of the server's own; media are larger
+/// than what is sent, and what a server holds of a conversation is not sent at all. So only keys that bring none of it pass.
+fn is_plain(asked: &Value) -> bool {
+    const KEYS: [&str; 11] = [
+        "model",
+        "max_tokens",
+        "messages",
+        "system",
+        "stream",
+        "stop_sequences",
+        "metadata",
+        "service_tier",
+        "temperature",
+        "top_k",
+        "top_p",
+    ];
+    let is_text = |content: &Value| match content {
+        Value::Array(blocks) => blocks.iter().all(|block| block["type"] == "text"),
+        other => other.is_string(),
+    };
+    let Some(keys) = asked.as_object() else { return false };
+    let turns = asked["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    keys.keys().all(|key| KEYS.contains(&key.as_str()))
+        && turns.iter().all(|turn| is_text(&turn["content"]))
+        && asked.get("system").is_none_or(is_text)
 }
 
 /// The whole prompt: what was not cached, was written to and read from a cache.

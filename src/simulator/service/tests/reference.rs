@@ -252,7 +252,7 @@ fn tokens_are_counted_without_an_answer() {
         service.answer(&route, &ask.map(), body.as_bytes(), &mut Draws::new(0), &mut Acts::default()).map(|reply| {
             match reply {
                 Reply::Json(value) => value["input_tokens"].as_u64().unwrap(),
-                Reply::Events(_) => panic!("a stream of counts"),
+                Reply::Stream(_) => panic!("a stream of counts"),
             }
         })
     };
@@ -273,10 +273,10 @@ fn a_stream_tells_the_same_message() {
         json!({"stop_sequences": ["1"], "messages": last_user("Count from 1 to 20.")}),
     ] {
         let whole = message(&reference(), &Ask::with(body.clone()));
-        let Ok(Reply::Events(events)) = send(&reference(), &Ask::with(plus(body, "stream", true))) else {
+        let Ok(Reply::Stream(streamed)) = send(&reference(), &Ask::with(plus(body, "stream", true))) else {
             panic!("no stream")
         };
-        let (told, names) = put_together(&events);
+        let (told, names) = put_together(&stream::events(&streamed));
         assert_eq!(without_ids(told), without_ids(whole));
         assert_eq!((names[0].as_str(), names[names.len() - 1].as_str()), ("message_start", "message_stop"));
     }

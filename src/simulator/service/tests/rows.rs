@@ -166,7 +166,7 @@ fn seen(status: Option<ClaimStatus>, row: &str, ask: &Ask) -> String {
     let behaviour = status.map_or_else(behaviour, |status| flipped(row, status));
     match send(&Service::new(behaviour), ask) {
         Err(refusal) => format!("{} {}", refusal.kind.status(), refusal.message),
-        Ok(Reply::Events(_)) => "a stream".to_owned(),
+        Ok(Reply::Stream(_)) => "a stream".to_owned(),
         Ok(Reply::Json(mut message)) => {
             message["id"] = Value::Null;
             for block in message["content"].as_array_mut().unwrap() {

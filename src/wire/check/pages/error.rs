@@ -2,7 +2,7 @@
 
 use crate::wire::check::catalog::{About, Severity, Source};
 
-page! { NOT_JSON, "error.not-json", Error, [17, 33], Errors,
+page! { NOT_JSON, "error.not-json", Error, [33], Errors,
 what: "An error has a body that is no JSON object.",
 why: "Errors have an envelope.",
 breaks: "SDKs cannot tell what is wrong.",
@@ -12,7 +12,7 @@ what: "An error's body lacks `type: error` or the object `error`.",
 why: "It is how clients find the error's type and text.",
 breaks: "SDKs cannot type the error; rules for retries guess.",
 example: "{\"error\":{\"message\":\"...\",\"code\":400}}" }
-page! { TYPE_MISSING, "error.type-missing", Error, [25], Errors,
+page! { TYPE_MISSING, "error.type-missing", Error, [23, 25], Errors,
 what: "`error.type` is no text, or an empty one.",
 why: "It names the kind of error.",
 breaks: "Typed errors.",
@@ -27,7 +27,7 @@ what: "`error.type` is none of the published types.",
 why: "Clients choose by it.",
 breaks: "Typed clients fall to the default branch.",
 example: "\"type\":\"BadRequestError\"" }
-page! { TYPE_STATUS, "error.type-status", Warning, [33, 124], Errors,
+page! { TYPE_STATUS, "error.type-status", Warning, [33, 36, 124], Errors,
 what: "The error's type does not belong to the status.",
 why: "Each type has its status; where they differ, clients act on one of two opinions.",
 breaks: "Retries of what cannot succeed, or none where it could.",

@@ -52,7 +52,12 @@ what: "`retry-after` is neither a number of seconds nor a date of HTTP.",
 why: "Nothing else can be read by a client.",
 breaks: "Clients pass over it, or fail while reading it.",
 example: "retry-after: soon" }
-page! { BODY_CUT, "http.body-cut", Error, [15], Messages,
+page! { RATE_LIMIT_HEADER, "http.rate-limit-header", Note, [], Errors,
+what: "A documented `anthropic-ratelimit-` header is no whole number or no time of RFC 3339, or `x-should-retry` is neither `true` nor `false`.",
+why: "Clients pace themselves by the first, and the official SDKs obey the second.",
+breaks: "None that passes over what it cannot read; others do not pace themselves.",
+example: "anthropic-ratelimit-requests-reset: 30" }
+page! { BODY_CUT, "http.body-cut", Error, [], Messages,
 what: "The connection ends in the midst of a body that is no stream.",
 why: "Half a document is no document.",
 breaks: "Every client.",

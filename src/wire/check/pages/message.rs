@@ -2,7 +2,7 @@
 
 use crate::wire::check::catalog::{About, Severity, Source};
 
-page! { BODY_NOT_JSON, "message.body-not-json", Error, [15], Messages,
+page! { BODY_NOT_JSON, "message.body-not-json", Error, [], Messages,
 what: "A success has a body that is not JSON.",
 why: "The answer is one JSON document.",
 breaks: "Every client.",
@@ -27,7 +27,7 @@ what: "`role` is not `assistant`.",
 why: "The message is handed back as a turn of the assistant.",
 breaks: "Strict decoders; the next request of clients that hand the message back as it is.",
 example: "\"role\":null" }
-page! { ID_MISSING, "message.id-missing", Error, [10], Messages,
+page! { ID_MISSING, "message.id-missing", Error, [], Messages,
 what: "`id` is no text, or an empty one.",
 why: "Every message has an id.",
 breaks: "Strict decoders, logs.",
@@ -37,7 +37,12 @@ what: "`id` does not begin with `msg_`.",
 why: "The documented ids do.",
 breaks: "Tools that tell kinds of objects by their prefix.",
 example: "\"id\":\"chatcmpl-81\"" }
-page! { MODEL_MISSING, "message.model-missing", Error, [10], Messages,
+page! { ID_REPEATED, "message.id-repeated", Warning, [], Messages,
+what: "Different answers of a run have the same `id`.",
+why: "An id names one message. The same answer to the same request, from a cache of answers, is let pass.",
+breaks: "Logs and stores that key on it: one answer takes the place of another.",
+example: "two answers, both with \"id\":\"msg_1\"" }
+page! { MODEL_MISSING, "message.model-missing", Error, [], Messages,
 what: "`model` is no text, or an empty one.",
 why: "It says which model answered.",
 breaks: "Strict decoders; meters that price by model.",
@@ -57,7 +62,7 @@ what: "A block of a type that the reference does not name.",
 why: "Additions are allowed; clients are told to pass over them.",
 breaks: "None that follows the documents.",
 example: "{\"type\":\"hologram\"}" }
-page! { BLOCK_SHAPE, "message.block-shape", Error, [10, 21], Messages,
+page! { BLOCK_SHAPE, "message.block-shape", Error, [], Messages,
 what: "A text, thinking or redacted block lacks its text.",
 why: "Clients read it without asking.",
 breaks: "Typed clients.",
@@ -72,17 +77,27 @@ what: "A thinking block has no signature, or an empty one.",
 why: "Thinking goes back with its signature in the next turn.",
 breaks: "Strict decoders; clients that show thinking only once it is signed.",
 example: "{\"type\":\"thinking\",\"thinking\":\"...\",\"signature\":\"\"}" }
+page! { SIGNATURE_CONSTANT, "message.signature-constant", Warning, [94], Thinking,
+what: "Different thinking in different answers has the same signature.",
+why: "It signs nothing then, and whoever checks signatures refuses it.",
+breaks: "Conversations that move to an endpoint that looks at signatures.",
+example: "\"signature\":\"c2ln\" under every thinking" }
+page! { SIGNATURE_STRAY, "message.signature-stray", Warning, [121], Thinking,
+what: "A text or a call has a signature.",
+why: "A signature belongs into the block of the thinking that it signs. Elsewhere it is an unknown key.",
+breaks: "The next turn: the thinking goes back unsigned, and the block that has the key is refused.",
+example: "{\"type\":\"text\",\"text\":\"...\",\"signature\":\"c2ln\"}" }
 page! { THINKING_IN_TEXT, "message.thinking-in-text", Warning, [93], Thinking,
 what: "A text begins with `<think>`, and the request says nothing of it.",
 why: "Thinking has a block of its own.",
 breaks: "Clients show the thinking as the answer.",
 example: "<think>The user wants" }
-page! { STOP_REASON_MISSING, "message.stop-reason-missing", Error, [10, 21], Messages,
+page! { STOP_REASON_MISSING, "message.stop-reason-missing", Error, [21], Messages,
 what: "A finished message has no `stop_reason`.",
 why: "It is null only in `message_start`; a client goes by it.",
 breaks: "Agents cannot tell an end from a call.",
 example: "\"stop_reason\":null" }
-page! { STOP_REASON_UNKNOWN, "message.stop-reason-unknown", Warning, [115], Messages,
+page! { STOP_REASON_UNKNOWN, "message.stop-reason-unknown", Warning, [], Messages,
 what: "`stop_reason` is none of the documented words.",
 why: "A word from another API (`stop`, `length`) says nothing to a client.",
 breaks: "Typed clients; loops that wait for `end_turn`.",
@@ -97,6 +112,11 @@ what: "`stop_reason` and `stop_sequence` do not fit each other, or the sequence 
 why: "The sequence stands there exactly when it ended the answer.",
 breaks: "Clients that act on the sequence that was met.",
 example: "\"stop_reason\":\"stop_sequence\",\"stop_sequence\":null" }
+page! { STOP_SEQUENCE_IN_TEXT, "message.stop-sequence-in-text", Warning, [], Messages,
+what: "A stop sequence ended the answer, and it stands in the text.",
+why: "The text ends before it.",
+breaks: "Clients that join the text with what they have: the sequence is there twice, or is taken for content.",
+example: "\"text\":\"1, 2, 3, 7\",\"stop_sequence\":\"7\"" }
 page! { STOP_TOOL_USE_WITHOUT_TOOL, "message.stop-tool-use-without-tool", Warning, [78], Tools,
 what: "`stop_reason` is `tool_use`, and no tool is called.",
 why: "The client is told to run a tool, and finds none. The reference endpoint was seen to do so now and then.",

@@ -2,7 +2,7 @@
 
 use crate::wire::check::catalog::{About, Severity, Source};
 
-page! { SHAPE, "tool.shape", Error, [75], Tools,
+page! { SHAPE, "tool.shape", Error, [], Tools,
 what: "A call lacks its id or its name.",
 why: "The client answers by the id, and runs by the name.",
 breaks: "Every client with tools.",
@@ -17,7 +17,12 @@ what: "A call has the id of another one, in the same message or in the request's
 why: "Results are matched by id.",
 breaks: "Results go to the wrong call.",
 example: "toolu_1 twice" }
-page! { NAME_UNKNOWN, "tool.name-unknown", Error, [85, 89], Tools,
+page! { ID_REPEATED, "tool.id-repeated", Warning, [83], Tools,
+what: "Calls in different answers have the same id, though they stand at different places of their conversations.",
+why: "Both could stand in one conversation, where results are matched by id. Ids that count the calls of a conversation are let pass.",
+breaks: "Results go to the wrong call.",
+example: "call_0 for the first call, and again for the one after its result" }
+page! { NAME_UNKNOWN, "tool.name-unknown", Error, [89], Tools,
 what: "A tool is called that the request did not send.",
 why: "The client has no such tool.",
 breaks: "Agents fail, or tell the model that it is wrong.",

@@ -2,12 +2,12 @@
 
 use crate::wire::check::catalog::{About, Severity, Source};
 
-page! { MISSING, "usage.missing", Error, [1, 3], Messages,
+page! { MISSING, "usage.missing", Error, [], Messages,
 what: "A message has no `usage`.",
 why: "It is always there.",
 breaks: "Clients that read the counters without asking.",
 example: "\"usage\":null" }
-page! { COUNTER, "usage.counter", Error, [1], Messages,
+page! { COUNTER, "usage.counter", Error, [], Messages,
 what: "A counter is absent where it is required, or no whole number from 0.",
 why: "Clients add them up.",
 breaks: "Typed clients; meters.",
@@ -27,7 +27,7 @@ what: "A `message_delta` has no `usage.output_tokens`.",
 why: "It is the final count.",
 breaks: "SDK accumulators raise; totals stay 0.",
 example: "message_delta without usage" }
-page! { DELTA_INPUT_ZERO, "usage.delta-input-zero", Warning, [3, 22], Streaming,
+page! { DELTA_INPUT_ZERO, "usage.delta-input-zero", Warning, [22], Streaming,
 what: "A `message_delta` sets the input counters to 0 after the start gave them.",
 why: "Later values overwrite earlier ones.",
 breaks: "Accumulators lose the prompt's size.",
@@ -37,22 +37,27 @@ what: "`output_tokens` falls within a stream.",
 why: "The counts are totals so far, not differences.",
 breaks: "Meters count twice, or too little.",
 example: "30, then 4" }
-page! { INPUT_ZERO, "usage.input-zero", Warning, [2, 106], Messages,
+page! { INPUT_ZERO, "usage.input-zero", Warning, [2, 3], Messages,
 what: "All input counters of a finished message are 0.",
 why: "There was a prompt.",
 breaks: "Meters and budgets.",
 example: "\"input_tokens\":0" }
+page! { INPUT_MORE_THAN_SENT, "usage.input-more-than-sent", Warning, [120], Messages,
+what: "The request is texts and nothing else, and its input counters add up to more than its bytes and 200.",
+why: "A token stands for at least a byte, so something was put into the prompt that the client did not send, or the count is wrong.",
+breaks: "None breaks; the client pays for a prompt that it cannot see, and that the model may follow.",
+example: "input_tokens 2140, the request has 180 bytes" }
 page! { OUTPUT_ZERO, "usage.output-zero", Warning, [3], Messages,
 what: "`output_tokens` is 0 though the answer has text or a call.",
 why: "All that was generated is counted.",
 breaks: "Meters and budgets.",
 example: "\"output_tokens\":0" }
-page! { OVER_MAX_TOKENS, "usage.over-max-tokens", Warning, [101, 116], Messages,
+page! { OVER_MAX_TOKENS, "usage.over-max-tokens", Warning, [], Messages,
 what: "`output_tokens` is more than the request's `max_tokens`.",
 why: "Either the bound or the count is wrong.",
 breaks: "Budgets.",
 example: "max_tokens 16, output_tokens 212" }
-page! { CACHE_SUM, "usage.cache-sum", Warning, [103], Messages,
+page! { CACHE_SUM, "usage.cache-sum", Warning, [], Messages,
 what: "The parts of `cache_creation` do not add up to `cache_creation_input_tokens`.",
 why: "The one is the sum of the others.",
 breaks: "Meters that price the parts.",
@@ -67,3 +72,13 @@ what: "`thinking_tokens` is more than `output_tokens`.",
 why: "Thinking is a part of the output.",
 breaks: "Meters.",
 example: "thinking_tokens 90, output_tokens 12" }
+page! { REPEAT_DIFFERS, "usage.repeat-differs", Warning, [103], Messages,
+what: "Answers to equal requests differ in the sum of their input counters, by more than 16 tokens and more than a tenth.",
+why: "It is the same prompt; what is read from a cache moves from one counter to another. Where cached tokens are counted in two of them, the sum grows.",
+breaks: "Meters, and clients that compact the conversation by them: too early, or too late.",
+example: "first 2040 + 0, then 2040 + 2000 read from the cache" }
+page! { TWIN_DIFFERS, "usage.twin-differs", Warning, [], Messages,
+what: "A streamed answer and a whole one, to requests that are equal otherwise, differ in the sum of their input counters, by more than 16 tokens and more than a tenth.",
+why: "How the answer comes does not change the prompt.",
+breaks: "Meters.",
+example: "whole 41, as a stream 412" }
