@@ -13,7 +13,6 @@ import sys
 import threading
 import urllib.parse
 
-WAIT = 25
 HOME = pathlib.Path(os.environ["CLAUDE_HOME"])
 WORK = HOME / "work"
 NOTE = WORK / "note.txt"
@@ -63,13 +62,13 @@ def claude(order, base, prompt, *options, model=None, **more):
         "PATH": os.environ["PATH"], "HOME": str(HOME), "CI": "1", "TERM": "dumb",
         "ANTHROPIC_BASE_URL": relay.base, "ANTHROPIC_AUTH_TOKEN": order["key"], "ANTHROPIC_SMALL_FAST_MODEL": order["model"],
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1",
-        "DISABLE_ERROR_REPORTING": "1", "CLAUDE_CODE_MAX_RETRIES": "1", "API_TIMEOUT_MS": "8000",
+        "DISABLE_ERROR_REPORTING": "1", "CLAUDE_CODE_MAX_RETRIES": "1", "API_TIMEOUT_MS": str(1500 * order["wait"]),
         "HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, "NO_PROXY": "127.0.0.1", **more,
     }
     command = [os.environ["CLAUDE"], "-p", prompt, "--output-format", "json", "--model", model or order["model"], "--tools", "Read", *options]
     try:
         done = subprocess.run(
-            command, cwd=WORK, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT, check=False
+            command, cwd=WORK, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=6 * order["wait"], check=False
         )
     except subprocess.TimeoutExpired:
         return {"hangs": True}

@@ -1,7 +1,7 @@
 // Drives the official TypeScript SDK (`sdk`) or the AI SDK (`ai-sdk`), as the argument says; installed in $CLIENTS_JS.
 //
-// Reads one JSON object a line, {"base": URL, "busy": URL, "key": KEY, "model": MODEL}, and answers each with one line:
-// what came of every scenario. It judges nothing. The scenarios are those of driver.py.
+// Reads one JSON object a line, {"base": URL, "busy": URL, "key": KEY, "model": MODEL, "wait": SECONDS, "reached": [KIND]},
+// and answers each with one line: what came of every scenario of these kinds. It judges nothing. The scenarios are those of driver.py.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -9,7 +9,6 @@ import { pathToFileURL } from "node:url";
 
 const require = createRequire(`${process.env.CLIENTS_JS}/package.json`);
 const load = (name) => import(pathToFileURL(require.resolve(name)).href);
-const WAIT = 5000;
 const SCHEMA = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const TOOL = { name: "weather", description: "The weather of a city", input_schema: SCHEMA };
 const HELLO = { role: "user", content: "Say hello in one word." };
@@ -17,10 +16,12 @@ const CITY = { role: "user", content: "What is the weather in Bern?" };
 const ONCE_MORE = { role: "user", content: "And once more." };
 const FORCED = { tools: [TOOL], tool_choice: { type: "tool", name: "weather" } };
 const THINKING = { thinking: { type: "enabled", budget_tokens: 1024 } };
-const SCENARIOS = [
-  "whole", "tool", "thinking", "stream", "stream_text", "stream_tool", "stream_thinking", "events",
-  "turn_text", "turn_tool", "turn_thinking", "refused", "unknown_model", "refused_stream", "busy",
-];
+// By the kind of answer that they are about: what no fault changed need not be tried again.
+const SCENARIOS = {
+  whole: ["whole", "tool", "thinking", "turn_text", "turn_tool", "turn_thinking"],
+  stream: ["stream", "stream_text", "stream_tool", "stream_thinking", "events"],
+  refused: ["refused", "refused_stream", "unknown_model", "busy"],
+};
 // Notices about models and defaults are not what is looked at.
 console.warn = console.error = () => {};
 process.env.AI_SDK_LOG_WARNINGS = "false";
@@ -42,9 +43,9 @@ function plain(message) {
   return JSON.parse(JSON.stringify(message));
 }
 
-async function sdk({ base, busy, key, model }) {
+async function sdk({ base, busy, key, model, wait }) {
   const { default: Anthropic } = await load("@anthropic-ai/sdk");
-  const options = { authToken: key, apiKey: null, timeout: WAIT, logLevel: "off" };
+  const options = { authToken: key, apiKey: null, timeout: 1000 * wait, logLevel: "off" };
   const client = new Anthropic({ ...options, baseURL: base, maxRetries: 0 });
   const patient = new Anthropic({ ...options, baseURL: busy, maxRetries: 1 });
   const ask = (message = HELLO, more = {}) => ({ model, max_tokens: 2000, messages: [message], ...more });
@@ -86,7 +87,7 @@ async function sdk({ base, busy, key, model }) {
   };
 }
 
-async function aiSdk({ base, busy, key, model }) {
+async function aiSdk({ base, busy, key, model, wait }) {
   const { createAnthropic } = await load("@ai-sdk/anthropic");
   const ai = await load("ai");
   const at = (url) => createAnthropic({ baseURL: `${url}/v1`, apiKey: key });
@@ -94,7 +95,7 @@ async function aiSdk({ base, busy, key, model }) {
   const forced = { tools, toolChoice: { type: "tool", toolName: "weather" }, messages: [CITY] };
   const thinking = { providerOptions: { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } } };
   const ask = (more = {}) => ({
-    model: at(base)(model), maxOutputTokens: 2000, maxRetries: 0, abortSignal: AbortSignal.timeout(WAIT), messages: [HELLO], ...more,
+    model: at(base)(model), maxOutputTokens: 2000, maxRetries: 0, abortSignal: AbortSignal.timeout(1000 * wait), messages: [HELLO], ...more,
   });
   // The content of every step, which the final text alone would hide.
   const shown = (content, text, reason, usage) => ({
@@ -163,9 +164,9 @@ function errorShape(error) {
   return shape;
 }
 
-async function outcome(run) {
+async function outcome(run, wait) {
   let timer;
-  const late = new Promise((done) => (timer = setTimeout(() => done({ hangs: true }), 2 * WAIT)));
+  const late = new Promise((done) => (timer = setTimeout(() => done({ hangs: true }), 3000 * wait)));
   const result = Promise.resolve()
     .then(run)
     .then(
@@ -179,8 +180,9 @@ async function outcome(run) {
 
 const make = { sdk, "ai-sdk": aiSdk }[process.argv[2]];
 for await (const line of createInterface({ input: process.stdin })) {
-  const scenarios = await make(JSON.parse(line));
+  const order = JSON.parse(line);
+  const scenarios = await make(order);
   const outcomes = {};
-  for (const name of SCENARIOS) if (scenarios[name]) outcomes[name] = await outcome(scenarios[name]);
+  for (const name of order.reached.flatMap((kind) => SCENARIOS[kind])) if (scenarios[name]) outcomes[name] = await outcome(scenarios[name], order.wait);
   process.stdout.write(`${JSON.stringify(outcomes)}\n`);
 }
