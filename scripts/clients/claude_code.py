@@ -82,10 +82,11 @@ def claude(order, base, prompt, *options, model=None, **more):
         lines = str(said.get("result")).splitlines() or [""]
         return {"error": {"class": f"exit {done.returncode}", "line": lines[0][:200], "status": said.get("api_error_status"), "requests": relay.requests}}
     usage = said.get("usage", {})
-    prompt_tokens = sum(usage.get(key) or 0 for key in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"))
+    # How many there are varies with the folder and the day.
+    prompt_tokens = any(usage.get(key) for key in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"))
     return {"value": {
         "text": said.get("result"), "stop_reason": said.get("stop_reason"), "turns": said.get("num_turns"), "requests": relay.requests,
-        "usage": {"input_tokens": prompt_tokens, "output_tokens": usage.get("output_tokens")},
+        "counts": {"input": prompt_tokens, "output": bool(usage.get("output_tokens"))},
     }}
 
 

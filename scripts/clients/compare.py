@@ -5,6 +5,7 @@ Pure: outcomes as the drivers print them in, one short judgement out.
 
 import json
 import re
+from collections import Counter
 
 # From the least to the worst. A raised exception is worse than a changed message only by convention: both break a program.
 OUTCOMES = ["same", "differs", "raises", "hangs"]
@@ -64,6 +65,14 @@ def shown(value):
     return f"`{text}`" if len(text) <= 40 else f"`{text[:37]}...`"
 
 
+def of_lists(was, is_now):
+    """How the kinds in a list differ."""
+    less, more = Counter(was) - Counter(is_now), Counter(is_now) - Counter(was)
+    words = [f"no {kind}" if kind not in is_now else f"{kind} less often" for kind in less]
+    words += [f"{kind} as well" if kind not in was else f"{kind} more often" for kind in more]
+    return ", ".join(words) or "another order"
+
+
 def changes(was, is_now, path=""):
     """Where two values differ, in words."""
     if was == is_now:
@@ -81,12 +90,15 @@ def changes(was, is_now, path=""):
     if isinstance(was, list) and isinstance(is_now, list):
         kinds = [[item.get("type") if isinstance(item, dict) else item for item in items] for items in (was, is_now)]
         if kinds[0] != kinds[1]:
-            yield f"{path} is [{', '.join(map(str, kinds[1]))}], not [{', '.join(map(str, kinds[0]))}]"
+            yield f"{path}: {of_lists(*kinds)}"
         else:
             for index, pair in enumerate(zip(was, is_now)):
                 yield from changes(*pair, f"{path}[{index}]")
         return
-    if isinstance(was, str) and isinstance(is_now, str) and is_now and is_now in was:
+    if "usage" in path.split(".") and isinstance(is_now, (int, float, str)):
+        # How much it was is the question's doing, not the fault's.
+        yield f"{path} is {shown(is_now)}"
+    elif isinstance(was, str) and isinstance(is_now, str) and is_now and is_now in was:
         yield f"{path} is cut"
     elif isinstance(was, str) and isinstance(is_now, str) and was and was in is_now:
         yield f"{path} has more: {shown(is_now.replace(was, '', 1).strip())}"
