@@ -124,12 +124,25 @@ SCENARIOS = {
 }
 
 
+def validation_line(errors):
+    """The first thing that is wrong. Where one of several types was due, Pydantic tells what is wrong for each of them: the one that its `type` names counts."""
+
+    def place(error):
+        names = [i for i, part in enumerate(error["loc"]) if isinstance(part, str) and part[:1].isupper()]
+        return error["loc"][: names[0] + 1] if names else ()
+
+    strangers = {place(error) for error in errors if place(error) and error["loc"] == (*place(error), "type")}
+    fitting = [error for error in errors if place(error) not in strangers]
+    if fitting:
+        return f"{'.'.join(map(str, fitting[0]['loc']))}: {fitting[0]['msg']}"
+    return f"{'.'.join(map(str, place(errors[0])[:-1])) or 'event'}: none of the known types"
+
+
 def error_shape(error):
     """What a program can read from an exception."""
     shape = {"class": type(error).__name__, "line": (str(error).splitlines() or [""])[0]}
     if isinstance(error, anthropic.APIResponseValidationError) and hasattr(error.__cause__, "errors"):
-        first = error.__cause__.errors(include_url=False, include_input=False)[0]
-        shape["line"] = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        shape["line"] = validation_line(error.__cause__.errors(include_url=False, include_input=False))
     if isinstance(error, anthropic.APIStatusError):
         body = error.body if isinstance(error.body, dict) else {}
         inner = body.get("error") if isinstance(body.get("error"), dict) else {}
