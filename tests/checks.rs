@@ -13,7 +13,7 @@ use fieldtest::engine::judge;
 use fieldtest::engine::recording::Recording;
 use fieldtest::report::results::{Finding, Results, Severity};
 use fieldtest::simulator::{self, Behaviour, Fault};
-use fieldtest::wire::check::clients::{Outcome, measured};
+use fieldtest::wire::check::clients::{Measured, Outcome};
 use fieldtest::wire::check::{Check, Severity as Degree};
 use fieldtest::wire::exchange::{AttemptResult, Exchange, Response};
 
@@ -140,7 +140,7 @@ async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn page(check: Check) -> String {
+fn page(check: Check, measured: &Measured) -> String {
     let about = check.about();
     let (title, url) = about.source.cite();
     let failures: Vec<String> = about.failures.iter().map(|n| format!("F{n:02}")).collect();
@@ -153,14 +153,14 @@ fn page(check: Check) -> String {
         about.what,
         about.why,
         about.breaks,
-        reactions(check),
+        reactions(check, measured),
         about.example,
     )
 }
 
 /// What each client was measured to do with the fault that the check sees.
-fn reactions(check: Check) -> String {
-    let reactions = check.reactions();
+fn reactions(check: Check, measured: &Measured) -> String {
+    let reactions = measured.reactions(check.id());
     if reactions.is_empty() {
         return "Not measured.".to_owned();
     }
@@ -177,12 +177,11 @@ fn reactions(check: Check) -> String {
 }
 
 /// What clients did with every fault, a check a line.
-fn matrix() -> String {
-    let clients = &measured().expect("the file is well formed").clients;
-    let names: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
+fn matrix(measured: &Measured) -> String {
+    let names: Vec<&str> = measured.clients.iter().map(|client| client.id.as_str()).collect();
     let mut out = format!("| check | severity | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 2));
     for check in Check::ALL {
-        let reactions = check.reactions();
+        let reactions = measured.reactions(check.id());
         let word = |id: &str| {
             let found = reactions.iter().find(|(client, _)| client.id == id);
             found.map_or("not measured", |(_, reaction)| shown(reaction.outcome))
@@ -205,7 +204,7 @@ fn shown(outcome: Outcome) -> &'static str {
     }
 }
 
-fn index() -> String {
+fn index(measured: &Measured) -> String {
     let mut out = String::from(
         "# Passive checks\n\nEvery exchange of every run is held to these, at no extra request. What is seen stands in the reports under \
          \"Findings\"; it never decides a row. An **error** breaks a client that follows the documents, a **warning** makes some suffer, a \
@@ -225,7 +224,7 @@ fn index() -> String {
     out.push_str(&format!(
         "\n## What clients did\n\nReal clients against a server with the fault, by what they do without it: [clients.md](../clients.md). Empty: the \
          fault never comes before this client.\n\n{}",
-        matrix()
+        matrix(measured)
     ));
     out
 }
@@ -233,9 +232,11 @@ fn index() -> String {
 #[test]
 fn the_pages_are_what_the_code_says() {
     let folder = repository("docs/checks");
+    let measured = fs::read_to_string(repository("src/wire/check/clients.json")).unwrap();
+    let measured: Measured = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
     let mut wanted: BTreeMap<String, String> =
-        Check::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check))).collect();
-    wanted.insert("README.md".to_owned(), index());
+        Check::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
+    wanted.insert("README.md".to_owned(), index(&measured));
     if update() {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();

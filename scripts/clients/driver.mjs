@@ -13,6 +13,7 @@ const SCHEMA = { type: "object", properties: { city: { type: "string" } }, requi
 const TOOL = { name: "weather", description: "The weather of a city", input_schema: SCHEMA };
 const HELLO = { role: "user", content: "Say hello in one word." };
 const CITY = { role: "user", content: "What is the weather in Bern?" };
+const STOP = [" message"];
 const ONCE_MORE = { role: "user", content: "And once more." };
 const FORCED = { tools: [TOOL], tool_choice: { type: "tool", name: "weather" } };
 const THINKING = { thinking: { type: "enabled", budget_tokens: 1024 } };
@@ -20,6 +21,7 @@ const THINKING = { thinking: { type: "enabled", budget_tokens: 1024 } };
 const SCENARIOS = {
   whole: ["whole", "tool", "thinking", "turn_text", "turn_tool", "turn_thinking"],
   stream: ["stream", "stream_text", "stream_tool", "stream_thinking", "events"],
+  stop: ["stop", "stream_stop"],
   refused: ["refused", "refused_stream", "unknown_model", "busy"],
 };
 // Notices about models and defaults are not what is looked at.
@@ -80,6 +82,8 @@ async function sdk({ base, busy, key, model, wait }) {
     turn_text: () => turn(HELLO),
     turn_tool: () => turn(CITY, FORCED, true),
     turn_thinking: () => turn(HELLO, THINKING),
+    stop: () => create(ask(HELLO, { stop_sequences: STOP })),
+    stream_stop: () => streamed(ask(HELLO, { stop_sequences: STOP })),
     refused: () => create(ask(HELLO, { max_tokens: -1 })),
     unknown_model: () => create({ ...ask(), model: "no-such-model" }),
     refused_stream: () => streamed(ask(HELLO, { max_tokens: -1 })),
@@ -142,6 +146,8 @@ async function aiSdk({ base, busy, key, model, wait }) {
     // The tool is run and its result sent back by the library itself.
     turn_tool: () => create(ask({ ...forced, stopWhen: ai.stepCountIs(2) })),
     turn_thinking: () => turn(ask(thinking)),
+    stop: () => create(ask({ stopSequences: STOP })),
+    stream_stop: () => streamed(ask({ stopSequences: STOP })),
     refused: () => create(ask({ maxOutputTokens: 2000, model: at(base)(model), headers: { "anthropic-version": "1999-01-01" } })),
     unknown_model: () => create(ask({ model: at(base)("no-such-model") })),
     refused_stream: () => streamed(ask({ model: at(base)("no-such-model") })),

@@ -20,6 +20,7 @@ TOOL = {
 }
 HELLO = {"role": "user", "content": "Say hello in one word."}
 CITY = {"role": "user", "content": "What is the weather in Bern?"}
+STOP = [" message"]
 ONCE_MORE = {"role": "user", "content": "And once more."}
 FORCED = {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "weather"}}
 THINKING = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
@@ -103,6 +104,12 @@ class Session:
     def turn_thinking(self):
         return self.turn(HELLO, **THINKING)
 
+    def stop(self):
+        return plain(self.create(**self.ask(stop_sequences=STOP)))
+
+    def stream_stop(self):
+        return self.streamed(self.ask(stop_sequences=STOP))
+
     def refused(self):
         return plain(self.create(**self.ask(max_tokens=-1)))
 
@@ -120,6 +127,7 @@ class Session:
 SCENARIOS = {
     "whole": ["whole", "tool", "thinking", "turn_text", "turn_tool", "turn_thinking"],
     "stream": ["stream", "stream_text", "stream_tool", "stream_thinking", "events"],
+    "stop": ["stop", "stream_stop"],
     "refused": ["refused", "refused_stream", "unknown_model", "busy"],
 }
 

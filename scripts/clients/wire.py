@@ -9,7 +9,8 @@ import compare
 
 WAIT = 3
 HEADERS = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
-TOOL = {"name": "weather", "description": "The weather of a city", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+TOOL = {"name": "weather", "description": "The weather of a city", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
+STOP = [" message"]
 KINDS = {
     "text": {},
     "tool": {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "weather"}},
@@ -39,17 +40,21 @@ def answer(base, key, body):
 
 
 def answers(order):
-    """One answer of each kind: whole, streamed, refused."""
+    """The answers of each kind: whole, streamed, ended by a stop sequence, refused."""
     ask = {"model": order["model"], "max_tokens": 2000, "messages": [{"role": "user", "content": "Say hello in one word."}]}
-    out = {"whole": [], "stream": [], "refused": []}
+    out = {"whole": [], "stream": [], "stop": [], "refused": []}
     for more in KINDS.values():
         out["whole"].append(answer(order["base"], order["key"], ask | more))
         out["stream"].append(answer(order["base"], order["key"], ask | more | {"stream": True}))
+    for more in ({}, {"stream": True}):
+        out["stop"].append(answer(order["base"], order["key"], ask | {"stop_sequences": STOP} | more))
     out["refused"].append(answer(order["base"], order["key"], ask | {"model": "no-such-model"}))
+    out["refused"].append(answer(order["base"], order["key"], ask | {"max_tokens": -1}))
     out["refused"].append(answer(order["busy"], order["key"], ask))
     return out
 
 
 def reached(clean, got):
-    """The kinds of answers that a fault changed."""
-    return [kind for kind in clean if clean[kind] != got[kind]]
+    """The kinds of answers that a fault changed; stop sequences only where it is about nothing else."""
+    kinds = [kind for kind in clean if clean[kind] != got[kind]]
+    return [kind for kind in kinds if kind != "stop"] or kinds

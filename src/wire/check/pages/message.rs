@@ -100,7 +100,7 @@ example: "\"stop_reason\":null" }
 page! { STOP_REASON_UNKNOWN, "message.stop-reason-unknown", Warning, [], Messages,
 what: "`stop_reason` is none of the documented words.",
 why: "A word from another API (`stop`, `length`) says nothing to a client.",
-breaks: "Typed clients; loops that wait for `end_turn`.",
+breaks: "Strict decoders raise; the AI SDK says `other`; the others hand the word on to loops that wait for `end_turn`.",
 example: "\"stop_reason\":\"length\"" }
 page! { STOP_SEQUENCE_KEY_MISSING, "message.stop-sequence-key-missing", Warning, [21], Messages,
 what: "The key `stop_sequence` is absent.",

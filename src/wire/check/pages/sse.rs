@@ -5,7 +5,7 @@ use crate::wire::check::catalog::{About, Severity, Source};
 page! { NOT_UTF8, "sse.not-utf8", Error, [], EventStreams,
 what: "The stream is not UTF-8.",
 why: "Event streams are UTF-8 and nothing else.",
-breaks: "Clients that decode strictly; the others show broken characters.",
+breaks: "The Python SDK raises. The TypeScript and the AI SDK do not notice, or show broken characters.",
 example: "a byte ff in a text" }
 page! { LINE_STRAY, "sse.line-stray", Warning, [], EventStreams,
 what: "A line that begins with none of `event:`, `data:`, `id:`, `retry:` or a colon.",
@@ -90,7 +90,7 @@ example: "message_stop, message_delta" }
 page! { STREAM_CUT, "sse.stream-cut", Error, [15, 27], Streaming,
 what: "The connection breaks before the end of the stream.",
 why: "A failure in mid-stream is to be told by an `error` event.",
-breaks: "Every client; some take the half answer for whole.",
+breaks: "Every SDK raises; whoever keeps what came takes half of the answer for whole.",
 example: "the connection broke after 812 bytes" }
 page! { BLOCK_INDEX, "sse.block-index", Error, [8, 76], Streaming,
 what: "A block's index is not the number of the blocks before it.",
@@ -100,12 +100,12 @@ example: "content_block_start with index 0 twice" }
 page! { BLOCK_NESTED, "sse.block-nested", Error, [7, 9], Streaming,
 what: "A block starts while another is open.",
 why: "Blocks come one after another.",
-breaks: "Clients that keep one open block: arguments of one call end in another.",
+breaks: "No SDK raises: they tell blocks apart by their index. Clients that keep one open block: arguments of one call end in another.",
 example: "content_block_start 0, content_block_start 1" }
 page! { BLOCK_START_SHAPE, "sse.block-start-shape", Error, [], Streaming,
 what: "A `content_block_start` has no `content_block` with a type.",
 why: "The type says what the block is.",
-breaks: "Typed clients.",
+breaks: "The Python and the AI SDK raise; TypeScript ends with a block without a type, and its text is lost.",
 example: "{\"type\":\"content_block_start\",\"index\":0}" }
 page! { BLOCK_PREFILLED, "sse.block-prefilled", Warning, [], Streaming,
 what: "A text or thinking block starts with text in it.",
@@ -115,7 +115,7 @@ example: "\"content_block\":{\"type\":\"text\",\"text\":\"Hello\"}" }
 page! { TOOL_INPUT_IN_START, "sse.tool-input-in-start", Error, [73], Streaming,
 what: "A call's input stands in `content_block_start`.",
 why: "Input comes in `input_json_delta`; the start has `{}`.",
-breaks: "SDKs pass over it: the tool runs with `{}`.",
+breaks: "None of the measured clients where no fragments follow: they take the input from the start. Whoever reads fragments alone runs the tool with `{}`.",
 example: "\"content_block\":{\"type\":\"tool_use\",\"input\":{\"city\":\"Bern\"},...}" }
 page! { BLOCK_NOT_STOPPED, "sse.block-not-stopped", Error, [7], Streaming,
 what: "A block is open when the message ends, and it is no call that was cut by `max_tokens`.",
@@ -130,7 +130,7 @@ example: "content_block_stop 0, content_block_stop 0" }
 page! { BLOCK_AFTER_DELTA, "sse.block-after-delta", Error, [7], Streaming,
 what: "An event of a block follows `message_delta`.",
 why: "By then all blocks are told.",
-breaks: "Clients that close the message at its delta.",
+breaks: "No SDK raises: the late block stands in the final message. Clients that close the message at its delta lose it.",
 example: "message_delta, content_block_start" }
 page! { DELTA_WITHOUT_BLOCK, "sse.delta-without-block", Error, [6], Streaming,
 what: "A delta names a block that never started.",
@@ -140,12 +140,12 @@ example: "message_start, content_block_delta" }
 page! { DELTA_AFTER_STOP, "sse.delta-after-stop", Error, [9], Streaming,
 what: "A delta names a block that was stopped.",
 why: "Clients have made use of the block by then.",
-breaks: "Parts of calls vanish, or end in another call.",
+breaks: "The AI SDK raises; the official SDKs do not notice. Clients that made use of the block by then lose it.",
 example: "content_block_stop 0, content_block_delta 0" }
 page! { DELTA_TYPE, "sse.delta-type", Error, [121], Streaming,
 what: "A delta's type does not fit its block's.",
 why: "Text goes into text, JSON into calls, thinking and signatures into thinking.",
-breaks: "Accumulators drop it or raise.",
+breaks: "None of the measured clients where JSON comes into a text: what does not fit is dropped, and is lost.",
 example: "text_delta in a block of type tool_use" }
 page! { DELTA_TYPE_UNKNOWN, "sse.delta-type-unknown", Note, [], Streaming,
 what: "A delta of a type that the reference does not name.",
@@ -155,17 +155,17 @@ example: "{\"type\":\"audio_delta\"}" }
 page! { DELTA_SHAPE, "sse.delta-shape", Error, [], Streaming,
 what: "A delta lacks its type, or the text that its type promises.",
 why: "Clients add it to what they have.",
-breaks: "Typed clients raise.",
+breaks: "The Python and the AI SDK raise; TypeScript writes `null` into the text.",
 example: "{\"type\":\"text_delta\",\"text\":null}" }
 page! { TOOL_JSON, "sse.tool-json", Error, [72, 74, 76], Streaming,
 what: "The fragments of a call's input do not make a JSON object.",
 why: "Clients join and parse them.",
-breaks: "SDKs raise; the tool is called with nothing.",
+breaks: "The official SDKs raise nothing, and hand out what could be read: the tool is called with `{}`. The AI SDK reports a failed call.",
 example: "partial_json: \"\\\"Bern\\\"}\"" }
 page! { SIGNATURE_ORDER, "sse.signature-order", Warning, [121], Thinking,
 what: "Thinking, or another signature, follows the signature of a thinking block.",
 why: "The signature comes once, and last; it signs all that came before.",
-breaks: "The next turn, where the signature is looked at.",
+breaks: "None of the measured clients: the last signature stands. The next turn, where it is not the right one.",
 example: "signature_delta, thinking_delta" }
 page! { PING_MISSING, "sse.ping-missing", Note, [19], Streaming,
 what: "A whole stream without a ping.",
@@ -175,7 +175,7 @@ example: "no event: ping" }
 page! { SILENT_GAP, "sse.silent-gap", Note, [19], Streaming,
 what: "For more than 15 seconds nothing came in the midst of a stream, not even a ping.",
 why: "Pings keep a connection alive while the model is silent. They are not promised.",
-breaks: "Clients and proxies with an idle time-out of 30 seconds are half-way to giving up.",
+breaks: "None of the measured clients; those, and proxies, with an idle time-out of 30 seconds are half-way to giving up.",
 example: "content_block_start, 18 s, content_block_delta" }
 page! { BUFFERED, "sse.buffered", Note, [18], Streaming,
 what: "An answer took a second or more, and 20 or more deltas, all that there were, came within the last 50 ms.",
@@ -190,5 +190,5 @@ example: "event: error, data: {\"message\":\"overloaded\"}" }
 page! { ERROR_IN_STREAM, "sse.error-in-stream", Note, [], Streaming,
 what: "A stream ends with a well-formed `error` event.",
 why: "This is how a failure in mid-stream is to be told, so no rule is broken; but the answer is lost.",
-breaks: "None that follows the documents: SDKs raise the error. They do not ask again by themselves.",
+breaks: "None that follows the documents: every SDK raises the error.",
 example: "event: error, data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",...}}" }

@@ -20,7 +20,7 @@ example: "toolu_1 twice" }
 page! { ID_REPEATED, "tool.id-repeated", Warning, [83], Tools,
 what: "Calls in different answers have the same id, though they stand at different places of their conversations.",
 why: "Both could stand in one conversation, where results are matched by id. Ids that count the calls of a conversation are let pass.",
-breaks: "Results go to the wrong call.",
+breaks: "No SDK notices, and results go to the wrong call.",
 example: "call_0 for the first call, and again for the one after its result" }
 page! { NAME_UNKNOWN, "tool.name-unknown", Error, [89], Tools,
 what: "A tool is called that the request did not send.",
@@ -35,7 +35,7 @@ example: "\"input\":\"{\\\"city\\\":\\\"Bern\\\"}\"" }
 page! { INPUT_SCHEMA, "tool.input-schema", Warning, [69, 72], Tools,
 what: "A call's input does not hold to the tool's schema.",
 why: "Without `strict` a model may err, but a server that loses fragments or parts of the schema errs always.",
-breaks: "The tool refuses its input.",
+breaks: "No SDK raises: the tool gets what its schema forbids.",
 example: "\"city\" is a required property" }
 page! { MARKUP, "tool.markup", Warning, [80], Tools,
 what: "A text has the markup of a call in it, and the request had tools and no such markup.",

@@ -50,7 +50,7 @@ example: "input_tokens 2140, the request has 180 bytes" }
 page! { OUTPUT_ZERO, "usage.output-zero", Warning, [3], Messages,
 what: "`output_tokens` is 0 though the answer has text or a call.",
 why: "All that was generated is counted.",
-breaks: "Meters and budgets.",
+breaks: "No client raises: meters and budgets.",
 example: "\"output_tokens\":0" }
 page! { OVER_MAX_TOKENS, "usage.over-max-tokens", Warning, [], Messages,
 what: "`output_tokens` is more than the request's `max_tokens`.",
@@ -80,5 +80,5 @@ example: "first 2040 + 0, then 2040 + 2000 read from the cache" }
 page! { TWIN_DIFFERS, "usage.twin-differs", Warning, [], Messages,
 what: "A streamed answer and a whole one, to requests that are equal otherwise, differ in the sum of their input counters, by more than 16 tokens and more than a tenth.",
 why: "How the answer comes does not change the prompt.",
-breaks: "Meters.",
+breaks: "No client raises: meters.",
 example: "whole 41, as a stream 412" }
