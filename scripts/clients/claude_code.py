@@ -68,7 +68,7 @@ def claude(order, base, prompt, *options, model=None, **more):
     command = [os.environ["CLAUDE"], "-p", prompt, "--output-format", "json", "--model", model or order["model"], "--tools", "Read", *options]
     try:
         done = subprocess.run(
-            command, cwd=WORK, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=6 * order["wait"], check=False
+            command, cwd=WORK, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=12 * order["wait"], check=False
         )
     except subprocess.TimeoutExpired:
         return {"hangs": True}
