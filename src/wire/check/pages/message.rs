@@ -110,12 +110,12 @@ example: "{\"stop_reason\":\"end_turn\",\"usage\":...}" }
 page! { STOP_SEQUENCE_MISMATCH, "message.stop-sequence-mismatch", Error, [115], Messages,
 what: "`stop_reason` and `stop_sequence` do not fit each other, or the sequence is none that was sent.",
 why: "The sequence stands there exactly when it ended the answer.",
-breaks: "Clients that act on the sequence that was met.",
+breaks: "No SDK raises. Clients that act on the sequence that was met.",
 example: "\"stop_reason\":\"stop_sequence\",\"stop_sequence\":null" }
 page! { STOP_SEQUENCE_IN_TEXT, "message.stop-sequence-in-text", Warning, [], Messages,
 what: "A stop sequence ended the answer, and it stands in the text.",
 why: "The text ends before it.",
-breaks: "Clients that join the text with what they have: the sequence is there twice, or is taken for content.",
+breaks: "No SDK raises. Clients that join the text with what they have: the sequence is there twice, or is taken for content.",
 example: "\"text\":\"1, 2, 3, 7\",\"stop_sequence\":\"7\"" }
 page! { STOP_TOOL_USE_WITHOUT_TOOL, "message.stop-tool-use-without-tool", Warning, [78], Tools,
 what: "`stop_reason` is `tool_use`, and no tool is called.",

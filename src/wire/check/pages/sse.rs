@@ -30,7 +30,7 @@ example: "data: keep-alive" }
 page! { DONE_RECORD, "sse.done-record", Error, [13, 14], Streaming,
 what: "The stream has a `[DONE]` record.",
 why: "It belongs to another API. Streams of messages end with `message_stop`.",
-breaks: "None of the measured clients where it is a record without a name: the official SDKs drop it, the AI SDK knows it. Parsers that take every record for JSON.",
+breaks: "None of the measured clients where it is a record without a name: the official SDKs drop it, the AI SDK and Claude Code pass over it. Parsers that take every record for JSON.",
 example: "data: [DONE]" }
 page! { EVENT_NAME_MISSING, "sse.event-name-missing", Error, [11, 28], Streaming,
 what: "A record has data and no `event:` line.",
@@ -50,7 +50,7 @@ example: "event: progress" }
 page! { MESSAGE_START_MISSING, "sse.message-start-missing", Error, [4], Streaming,
 what: "The stream ends without a `message_start`.",
 why: "It creates the message that all else is added to.",
-breaks: "The official SDKs raise; those that only read the text are told nothing or fail. The AI SDK takes the answer and does not notice.",
+breaks: "The official SDKs raise; those that only read the text are told nothing or fail. Claude Code asks again without streaming. The AI SDK takes the answer and does not notice.",
 example: "a stream that begins with content_block_start" }
 page! { EVENT_BEFORE_START, "sse.event-before-start", Error, [4], Streaming,
 what: "Another event than a ping comes before `message_start`.",

@@ -30,7 +30,7 @@ example: "get_weather instead of weather" }
 page! { INPUT_SHAPE, "tool.input-shape", Error, [74, 75], Tools,
 what: "A call's input is no object.",
 why: "Where a tool needs nothing, it is `{}`.",
-breaks: "The Python SDK hands out a text where a program wants an object; strict decoders raise; with the official SDKs the next turn is refused. The AI SDK makes `{}` of it.",
+breaks: "The Python SDK hands out a text where a program wants an object; strict decoders raise; with the official SDKs the next turn is refused. The AI SDK makes `{}` of it, and raises in a stream.",
 example: "\"input\":\"{\\\"city\\\":\\\"Bern\\\"}\"" }
 page! { INPUT_SCHEMA, "tool.input-schema", Warning, [69, 72], Tools,
 what: "A call's input does not hold to the tool's schema.",

@@ -10,7 +10,7 @@ example: "\"usage\":null" }
 page! { COUNTER, "usage.counter", Error, [], Messages,
 what: "A counter is absent where it is required, or no whole number from 0.",
 why: "Clients add them up.",
-breaks: "Programs that add: a text and a number raise in Python, and are joined in JavaScript. The AI SDK raises at once.",
+breaks: "The AI SDK raises at once. The official SDKs hand the text on, and programs that add it up raise in Python or join digits in JavaScript.",
 example: "\"output_tokens\":\"12\"" }
 page! { START_MISSING, "usage.start-missing", Error, [1], Streaming,
 what: "The message in `message_start` lacks `usage.input_tokens` or `usage.output_tokens`.",
