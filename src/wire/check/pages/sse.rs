@@ -95,7 +95,7 @@ example: "the connection broke after 812 bytes" }
 page! { BLOCK_INDEX, "sse.block-index", Error, [8, 76], Streaming,
 what: "A block's index is not the number of the blocks before it.",
 why: "Accumulators append in order of arrival; index and place must agree.",
-breaks: "The official SDKs append and do not notice an index that is too high; the AI SDK raises. Where two blocks share an index, text lands in the wrong one.",
+breaks: "The AI SDK raises, and Claude Code asks again without streaming. The official SDKs append, and do not notice an index that is too high. Where two blocks share an index, text lands in the wrong one.",
 example: "content_block_start with index 0 twice" }
 page! { BLOCK_NESTED, "sse.block-nested", Error, [7, 9], Streaming,
 what: "A block starts while another is open.",
@@ -120,22 +120,22 @@ example: "\"content_block\":{\"type\":\"tool_use\",\"input\":{\"city\":\"Bern\"}
 page! { BLOCK_NOT_STOPPED, "sse.block-not-stopped", Error, [7], Streaming,
 what: "A block is open when the message ends, and it is no call that was cut by `max_tokens`.",
 why: "Its end is when a client makes use of it.",
-breaks: "The AI SDK never sees the call. The official SDKs have it in the final message; whoever waits for the event of its end does not.",
+breaks: "Claude Code shows an empty answer, and the AI SDK never sees the call. The official SDKs have all of it in the final message; whoever waits for the event of its end does not.",
 example: "content_block_delta, message_delta" }
 page! { BLOCK_STOP_STRAY, "sse.block-stop-stray", Error, [6, 9], Streaming,
 what: "`content_block_stop` names a block that is not open.",
 why: "Each block has one start and one stop.",
-breaks: "The Python SDK raises an index error. The TypeScript and the AI SDK pass over it.",
+breaks: "The Python SDK and Claude Code raise. The TypeScript and the AI SDK pass over it.",
 example: "content_block_stop 0, content_block_stop 0" }
 page! { BLOCK_AFTER_DELTA, "sse.block-after-delta", Error, [7], Streaming,
 what: "An event of a block follows `message_delta`.",
 why: "By then all blocks are told.",
-breaks: "No SDK raises: the late block stands in the final message. Clients that close the message at its delta lose it.",
+breaks: "No SDK raises: the late block stands in the final message. Claude Code shows the late block alone.",
 example: "message_delta, content_block_start" }
 page! { DELTA_WITHOUT_BLOCK, "sse.delta-without-block", Error, [6], Streaming,
 what: "A delta names a block that never started.",
 why: "There is nothing it could be added to.",
-breaks: "Every SDK raises.",
+breaks: "Every SDK raises. Claude Code asks again without streaming.",
 example: "message_start, content_block_delta" }
 page! { DELTA_AFTER_STOP, "sse.delta-after-stop", Error, [9], Streaming,
 what: "A delta names a block that was stopped.",
@@ -145,7 +145,7 @@ example: "content_block_stop 0, content_block_delta 0" }
 page! { DELTA_TYPE, "sse.delta-type", Error, [121], Streaming,
 what: "A delta's type does not fit its block's.",
 why: "Text goes into text, JSON into calls, thinking and signatures into thinking.",
-breaks: "None of the measured clients where JSON comes into a text: what does not fit is dropped, and is lost.",
+breaks: "Claude Code raises. The SDKs pass over what does not fit, and it is lost.",
 example: "text_delta in a block of type tool_use" }
 page! { DELTA_TYPE_UNKNOWN, "sse.delta-type-unknown", Note, [], Streaming,
 what: "A delta of a type that the reference does not name.",
@@ -155,7 +155,7 @@ example: "{\"type\":\"audio_delta\"}" }
 page! { DELTA_SHAPE, "sse.delta-shape", Error, [], Streaming,
 what: "A delta lacks its type, or the text that its type promises.",
 why: "Clients add it to what they have.",
-breaks: "The Python and the AI SDK raise; TypeScript writes `null` into the text.",
+breaks: "The Python and the AI SDK raise; TypeScript and Claude Code write `null` into the text.",
 example: "{\"type\":\"text_delta\",\"text\":null}" }
 page! { TOOL_JSON, "sse.tool-json", Error, [72, 74, 76], Streaming,
 what: "The fragments of a call's input do not make a JSON object.",
@@ -190,5 +190,5 @@ example: "event: error, data: {\"message\":\"overloaded\"}" }
 page! { ERROR_IN_STREAM, "sse.error-in-stream", Note, [], Streaming,
 what: "A stream ends with a well-formed `error` event.",
 why: "This is how a failure in mid-stream is to be told, so no rule is broken; but the answer is lost.",
-breaks: "None that follows the documents: every SDK raises the error.",
+breaks: "None that follows the documents: every SDK raises the error, and Claude Code asks again.",
 example: "event: error, data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",...}}" }
