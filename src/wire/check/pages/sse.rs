@@ -115,7 +115,7 @@ example: "\"content_block\":{\"type\":\"text\",\"text\":\"Hello\"}" }
 page! { TOOL_INPUT_IN_START, "sse.tool-input-in-start", Error, [73], Streaming,
 what: "A call's input stands in `content_block_start`.",
 why: "Input comes in `input_json_delta`; the start has `{}`.",
-breaks: "None of the measured clients where no fragments follow: they take the input from the start. Whoever reads fragments alone runs the tool with `{}`.",
+breaks: "Claude Code runs the tool with `{}`. The SDKs take the input from the start where no fragments follow; whoever reads fragments alone runs the tool with `{}`.",
 example: "\"content_block\":{\"type\":\"tool_use\",\"input\":{\"city\":\"Bern\"},...}" }
 page! { BLOCK_NOT_STOPPED, "sse.block-not-stopped", Error, [7], Streaming,
 what: "A block is open when the message ends, and it is no call that was cut by `max_tokens`.",
