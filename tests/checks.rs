@@ -14,6 +14,7 @@ use fieldtest::engine::judge;
 use fieldtest::engine::recording::Recording;
 use fieldtest::report::results::{Finding, Results, Severity};
 use fieldtest::simulator::{self, Behaviour, Fault};
+use fieldtest::wire::check::clients::{Measured, Outcome};
 use fieldtest::wire::check::{Check, Severity as Degree};
 use fieldtest::wire::exchange::{AttemptResult, Credential, Exchange, Request, Response};
 use futures_util::future::join_all;
@@ -259,24 +260,71 @@ async fn what_is_nasty_and_allowed_is_no_finding_and_moves_no_verdict() {
     }
 }
 
-fn page(check: Check) -> String {
+fn page(check: Check, measured: &Measured) -> String {
     let about = check.about();
     let (title, url) = about.source.cite();
     let failures: Vec<String> = about.failures.iter().map(|n| format!("F{n:02}")).collect();
     let catalogue = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
     format!(
         "# {}\n\nSeverity: **{}**\n\n## What is seen\n\n{}\n\n## Why it matters\n\n{}\n\n## Which clients break\n\n{}\n\n\
-         ## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
+         ## What clients did\n\n{}\n\n## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
         about.id,
         about.severity.word(),
         about.what,
         about.why,
         about.breaks,
+        reactions(check, measured),
         about.example,
     )
 }
 
-fn index() -> String {
+/// What each client was measured to do with the fault that the check sees.
+fn reactions(check: Check, measured: &Measured) -> String {
+    let reactions = measured.reactions(check.id());
+    if reactions.is_empty() {
+        return "Not measured.".to_owned();
+    }
+    let mut out = String::from(
+        "Measured as [clients.md](../clients.md) tells: the worst of all scenarios.\n\n\
+         | client | version | outcome | where | what was seen |\n| --- | --- | --- | --- | --- |",
+    );
+    for (client, reaction) in reactions {
+        let places = reaction.scenarios.join(", ");
+        let seen = reaction.detail.replace('|', "\\|").replace('<', "&lt;");
+        out += &format!("\n| {} | {} | {} | {places} | {seen} |", client.name, client.version, reaction.outcome.word());
+    }
+    out
+}
+
+/// What clients did with every fault, a check a line.
+fn matrix(measured: &Measured) -> String {
+    let names: Vec<&str> = measured.clients.iter().map(|client| client.id.as_str()).collect();
+    let mut out = format!("| check | severity | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 2));
+    for check in Check::ALL {
+        let reactions = measured.reactions(check.id());
+        let word = |id: &str| {
+            let found = reactions.iter().find(|(client, _)| client.id == id);
+            found.map_or("not measured", |(_, reaction)| shown(reaction.outcome))
+        };
+        let words: Vec<&str> = names.iter().map(|id| word(id)).collect();
+        let (id, severity) = (check.id(), check.severity().word());
+        out += &format!("| [{id}]({id}.md) | {severity} | {} |\n", words.join(" | "));
+    }
+    out
+}
+
+/// An outcome in the matrix, where what breaks a program is to catch the eye.
+fn shown(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unreached => "",
+        Outcome::Same => "same",
+        Outcome::Differs => "differs",
+        Outcome::Raises => "**raises**",
+        Outcome::Hangs => "**hangs**",
+    }
+}
+
+fn index(measured: &Measured) -> String {
     let mut out = String::from(
         "# Passive checks\n\nEvery exchange of every run is held to these, at no extra request. What is seen stands in the reports under \
          \"Findings\"; it never decides a row. An **error** breaks a client that follows the documents, a **warning** makes some suffer, a \
@@ -293,15 +341,22 @@ fn index() -> String {
         let about = check.about();
         out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.word(), about.what));
     }
+    out.push_str(&format!(
+        "\n## What clients did\n\nReal clients against a server with the fault, by what they do without it: [clients.md](../clients.md). Empty: the \
+         fault never comes before this client.\n\n{}",
+        matrix(measured)
+    ));
     out
 }
 
 #[test]
 fn the_pages_are_what_the_code_says() {
     let folder = repository("docs/checks");
+    let measured = fs::read_to_string(repository("src/wire/check/clients.json")).unwrap();
+    let measured: Measured = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
     let mut wanted: BTreeMap<String, String> =
-        Check::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check))).collect();
-    wanted.insert("README.md".to_owned(), index());
+        Check::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
+    wanted.insert("README.md".to_owned(), index(&measured));
     if update() {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();

@@ -7,6 +7,7 @@
 mod across;
 mod block;
 mod catalog;
+pub mod clients;
 mod error;
 mod grammar;
 mod http;
