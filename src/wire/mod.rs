@@ -2,6 +2,7 @@
 //! reports.
 
 pub mod check;
+pub mod delta;
 pub mod exchange;
 pub mod message;
 pub mod sse;

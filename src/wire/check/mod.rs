@@ -21,6 +21,7 @@ mod usage;
 use serde_json::Value;
 
 pub use self::catalog::{About, Check, Severity, Source};
+use super::delta::Pace;
 use super::exchange::{AttemptResult, Exchange, Request, Response};
 use super::message::excerpt;
 
@@ -38,16 +39,22 @@ pub struct Finding {
 
 /// All findings of an exchange, each check at most once, with what showed it first.
 pub fn check(exchange: &Exchange) -> Vec<Finding> {
+    check_at(Pace::Quick, exchange)
+}
+
+/// The same with or without shortcuts, so that tests can hold the one against the other.
+#[doc(hidden)]
+pub fn check_at(pace: Pace, exchange: &Exchange) -> Vec<Finding> {
     let mut found = Found::default();
     for attempt in &exchange.attempts {
         if let AttemptResult::Response(response) = &attempt.result {
-            check_response(&exchange.request, response, &mut found);
+            check_response(&exchange.request, response, pace, &mut found);
         }
     }
     found.0
 }
 
-fn check_response(request: &Request, response: &Response, found: &mut Found) {
+fn check_response(request: &Request, response: &Response, pace: Pace, found: &mut Found) {
     let asked = &request.body;
     http::check(asked, response, found);
     if response.status >= 400 {
@@ -57,7 +64,8 @@ fn check_response(request: &Request, response: &Response, found: &mut Found) {
     if !(200..300).contains(&response.status) || !request.path.ends_with("/v1/messages") {
         return;
     }
-    let message = if response.is_event_stream() { sse::check(asked, response, found) } else { whole(response, found) };
+    let message =
+        if response.is_event_stream() { sse::check(asked, response, pace, found) } else { whole(response, found) };
     if let Some(message) = message {
         message::check(asked, &message, found);
         usage::check(asked, &message, found);
@@ -92,8 +100,13 @@ fn whole(response: &Response, found: &mut Found) -> Option<Value> {
 struct Found(Vec<Finding>);
 
 impl Found {
+    /// True where nothing more need be said of a check, so that what each frame of a stream does costs little.
+    fn has(&self, check: Check) -> bool {
+        self.0.iter().any(|f| f.check == check)
+    }
+
     fn add(&mut self, check: Check, detail: impl AsRef<str>) {
-        if self.0.iter().all(|f| f.check != check) {
+        if !self.has(check) {
             self.0.push(Finding { check, detail: excerpt(detail.as_ref(), DETAIL) });
         }
     }
