@@ -76,13 +76,14 @@ pub fn message(bytes: &[u8]) {
         assert_eq!(found.iter().filter(|f| f.check == finding.check).count(), 1, "{finding:?} is told once");
     }
     let response = response_of(&exchange);
+    let is_success = (200..300).contains(&response.status);
     if let Reading::Message(message) = &reading {
-        assert!((200..300).contains(&response.status));
+        assert!(is_success, "a message with status {}", response.status);
         assert_eq!(message.streamed, response.is_event_stream());
         let _ = (message.text(), message.thinking(), message.input_tokens(), message.output_tokens());
     }
     let (frames, rest) = in_pieces(&response.body.0, drawn(bytes));
-    if response.is_event_stream() && response.cut.is_none() && rest.is_none() {
+    if is_success && response.is_event_stream() && response.cut.is_none() && rest.is_none() {
         let mut tidy = exchange.clone();
         if let Some(AttemptResult::Response(response)) = tidy.attempts.last_mut().map(|attempt| &mut attempt.result) {
             response.body = Body(frames.iter().map(written).collect::<String>().into_bytes());
