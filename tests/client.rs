@@ -507,7 +507,9 @@ mod broken_servers {
         let response = response(&exchange.attempts[0]);
         assert_eq!(response.body.0.len(), 100_000);
         assert_eq!(response.arrivals.iter().map(|a| a.1).sum::<u64>(), 100_000);
-        assert_eq!(response.cut.as_ref().map(|c| c.kind), Some(FailureKind::TooLarge));
+        let cut = response.cut.as_ref().unwrap();
+        assert_eq!(cut.kind, FailureKind::TooLarge);
+        assert!(cut.message.contains("100000 bytes"), "the bound is told: {}", cut.message);
     }
 
     #[tokio::test]

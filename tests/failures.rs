@@ -12,11 +12,12 @@ use std::fmt::Write as _;
 use std::fs;
 
 use fieldtest::case::{Experiment, VerdictStatus};
+use fieldtest::engine::judge;
 use fieldtest::simulator::Fault;
 use fieldtest::wire::check::Check;
 use serde::Deserialize;
 
-use common::{CATALOG, repository, update};
+use common::{CATALOG, Setup, record_run, repository, target, update};
 
 /// An entry of the catalogue.
 #[derive(Deserialize)]
@@ -26,6 +27,10 @@ struct Entry {
     what: String,
     /// Why nothing sees it.
     unseen: Option<String>,
+    /// How a whole run shows it, where no row and no check does.
+    by_run: Option<String>,
+    /// The fault that commits what a whole run shows.
+    fault: Option<String>,
 }
 
 /// Who sees an entry.
@@ -83,6 +88,10 @@ fn every_entry_is_seen_by_something_that_can_be_provoked_or_has_its_reason() {
     assert!(stray.is_empty(), "there are no such entries: {stray:?}");
     let mut wrong = Vec::new();
     for (n, entry) in &catalogue {
+        if let (Some(told), Some(fault)) = (&entry.by_run, &entry.fault) {
+            assert!(told.len() > 20 && fault.parse::<Fault>().is_ok(), "F{n:02}");
+            continue;
+        }
         match (seen.get(n), &entry.unseen) {
             (None, None) => wrong.push(format!("F{n:02} is seen by nothing, and there is no reason why")),
             (Some(_), Some(_)) => wrong.push(format!("F{n:02} is seen after all")),
@@ -111,7 +120,8 @@ fn every_fault_that_a_row_names_exists_and_every_fault_is_named_by_a_row_or_seen
         let of_check = Check::ALL.iter().any(|check| check.id() == fault.id());
         let of_row = CATALOG.rows.iter().any(|row| row.experiment.faults.contains_key(fault.id()));
         // What only changes the form of a stream is a fault that nothing may see.
-        if !of_check && !of_row && !fault.id().starts_with("raw.") {
+        let of_run = catalogue().values().any(|entry| entry.fault.as_deref() == Some(fault.id()));
+        if !of_check && !of_row && !of_run && !fault.id().starts_with("raw.") {
             wrong.push(format!("nothing sees the fault {fault}"));
         }
     }
@@ -130,6 +140,9 @@ fn table() -> String {
          | entry | what goes wrong | seen by | committed by `fieldtest simulate anthropic` with |\n| --- | --- | --- | --- |\n",
     );
     for (n, entry) in &catalogue {
+        if let (Some(told), Some(fault)) = (&entry.by_run, &entry.fault) {
+            writeln!(text, "| F{n:02} | {} | {told} | `--fault {fault}` |", entry.what).unwrap();
+        }
         let Some(by) = seen.get(n) else { continue };
         let checks = by.checks.iter().map(|check| format!("[{0}](checks/{0}.md)", check.id()));
         let rows = by.rows.iter().map(|row| format!("row `{}`", row.id()));
@@ -138,6 +151,9 @@ fn table() -> String {
         let seen: Vec<String> = checks.chain(rows).collect();
         writeln!(text, "| F{n:02} | {} | {} | {} |", entry.what, seen.join("<br>"), made.join("<br>")).unwrap();
     }
+    if catalogue.values().all(|entry| entry.unseen.is_none()) {
+        return text;
+    }
     text.push_str("\n## What is not looked for\n\n| entry | what goes wrong | why not |\n| --- | --- | --- |\n");
     for (n, entry) in &catalogue {
         if let Some(reason) = &entry.unseen {
@@ -145,6 +161,19 @@ fn table() -> String {
         }
     }
     text
+}
+
+#[tokio::test]
+async fn what_a_whole_run_shows_is_told_by_its_results() {
+    for entry in catalogue().values().filter(|entry| entry.by_run.is_some()) {
+        let fault = entry.fault.as_deref().unwrap().parse::<Fault>().unwrap();
+        let mut setup = Setup::of(target("anthropic"), &[]);
+        setup.behaviour.faults = vec![fault];
+        let results = judge(&CATALOG, &record_run(setup).await).unwrap();
+        let told = results.partial.unwrap_or_default();
+        assert!(told.contains("could not be tested") && told.contains("404"), "{fault}: {told}");
+        assert_eq!(results.summary.decided, 0);
+    }
 }
 
 #[test]

@@ -30,6 +30,9 @@ const LATER: [&str; 2] = ["--timeout", "3"];
 /// Far more than a run needs, and far less than what a hostile server would have it keep.
 const PEAK_KIB: u64 = 200 * 1024;
 
+/// What the client keeps of a body.
+const KEPT: usize = 4 * 1024 * 1024;
+
 const HTML: &str = "<!DOCTYPE html><html><title>Sign in</title><p>Welcome to the gateway</p></html>";
 
 /// The arguments of a run of two rows against a URL.
@@ -514,6 +517,38 @@ fn a_run_that_is_killed_leaves_a_recording_that_can_be_judged() {
     let text = folder.read(&path);
     fs::write(folder.path().join(&path), &text[..text.len() - 40]).unwrap();
     folder.run(["judge", &path, "--out", "again"]).exits(3).says(&["no footer"]);
+}
+
+/// A stream that is as long as one is kept, and made of as many frames as fit.
+#[test]
+fn half_a_million_frames_are_gone_through_one_by_one() {
+    let folder = Folder::new();
+    folder.run(["run", "deepseek", "--simulate", "--out", "out", "--select", "field.stream"]).exits(0);
+    let [recording] = folder.names("out", "recording-").try_into().unwrap();
+    let path = format!("out/{recording}");
+    let judged = || folder.run(["judge", &path, "--out", "again"]);
+    let short = judged().exits(0).peak_kib;
+    let mut replaced = 0;
+    let lines: Vec<String> = folder
+        .read(&path)
+        .lines()
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            let text = line.pointer_mut("/exchange/attempts/0/response/body/text");
+            if let Some(text) = text.filter(|text| text.as_str().unwrap().starts_with("event: ")) {
+                *text = "data:1\n\n".repeat(KEPT / 8).into();
+                replaced += 1;
+            }
+            line.to_string() + "\n"
+        })
+        .collect();
+    fs::write(folder.path().join(&path), lines.concat()).unwrap();
+    assert_eq!(replaced, 1, "one exchange was streamed");
+    let long = judged();
+    assert!(long.code.is_some_and(|code| code != 101), "{long:?}");
+    let more = long.peak_kib.saturating_sub(short);
+    // The line of the recording, its text, and the body; half a million frames alone would be more than that.
+    assert!(more < 8 * KEPT as u64 / 1024, "{more} KiB more than the {short} KiB of a short stream");
 }
 
 #[test]

@@ -66,8 +66,8 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     let tests = || e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when));
     say(tests().any(|t| t.status.is_empty()), "a test of an answer lists the `status` that it may have");
     say(
-        e.otherwise.iter().any(|o| !o.verdict.is_decided()),
-        "the `verdict` of an `otherwise` is a decided one: supported, ignored, rejected, substituted",
+        e.otherwise.iter().any(|o| o.verdict == VerdictStatus::Skipped),
+        "the `verdict` of an `otherwise` is supported, ignored, rejected, substituted or inconclusive",
     );
     say(
         !by_answer && e.spread.is_none() && e.effect.is_none() && e.challenge.is_empty(),

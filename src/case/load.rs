@@ -82,13 +82,15 @@ impl Catalog {
             loader.add(&file, &mut errors);
         }
         loader.layer();
-        for file in extra {
-            loader.add(file, &mut errors);
-        }
-        if !loader.rows_missing {
-            loader.finish(&mut errors);
-        }
-        if errors.is_empty() { Ok(loader.catalog) } else { Err(CaseErrors(errors)) }
+        loader.load(extra, errors)
+    }
+
+    /// These files alone.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn of(files: &[CaseFile]) -> Result<Self, CaseErrors> {
+        Loader::default().load(files, Vec::new())
     }
 
     /// The experiment of a row.
@@ -131,6 +133,17 @@ struct TargetPlaces {
 }
 
 impl Loader {
+    /// Adds the last files; the catalog, if nothing is wrong with these or with those before.
+    fn load(mut self, files: &[CaseFile], mut errors: Vec<CaseError>) -> Result<Catalog, CaseErrors> {
+        for file in files {
+            self.add(file, &mut errors);
+        }
+        if !self.rows_missing {
+            self.finish(&mut errors);
+        }
+        if errors.is_empty() { Ok(self.catalog) } else { Err(CaseErrors(errors)) }
+    }
+
     fn layer(&mut self) {
         self.seen.clear();
     }

@@ -13,9 +13,9 @@ use super::failure::{Peer, Phase};
 use super::mask::Mask;
 use crate::wire::exchange::{AttemptResult, Body, Failure, FailureKind, Response};
 
-/// Past this many pieces, those that come within one millisecond are noted as one, so that an endless trickle of single
-/// bytes cannot fill the memory with notes about it.
-const PIECES_NOTED_SINGLY: usize = 65_536;
+/// At most this many notes are made of a body's pieces: the last one takes in all that comes after it, so that a trickle
+/// of single bytes, however long, cannot fill the memory with notes about it.
+const MOST_ARRIVALS: usize = 65_536;
 
 /// A request ready to be sent, as often as it takes.
 pub(super) struct Prepared {
@@ -112,7 +112,7 @@ impl Read {
         let (ms, size) = (after.as_millis() as u64, size as u64);
         let noted = self.arrivals.len();
         match self.arrivals.last_mut() {
-            Some(last) if noted >= PIECES_NOTED_SINGLY && last.0 == ms => last.1 += size,
+            Some(last) if noted >= MOST_ARRIVALS => *last = (ms, last.1 + size),
             _ if size == 0 => {}
             _ => self.arrivals.push((ms, size)),
         }
@@ -132,11 +132,12 @@ mod tests {
     #[test]
     fn a_trickle_of_single_bytes_cannot_fill_the_memory_with_notes() {
         let mut read = Read::default();
-        let pieces = 10 * PIECES_NOTED_SINGLY;
-        for _ in 0..pieces {
-            read.note_arrival(Duration::from_millis(3), 1);
+        let pieces = 10 * MOST_ARRIVALS;
+        for ms in 0..pieces {
+            read.note_arrival(Duration::from_millis(ms as u64), 1);
         }
-        assert_eq!(read.arrivals.len(), PIECES_NOTED_SINGLY);
+        assert_eq!(read.arrivals.len(), MOST_ARRIVALS);
         assert_eq!(read.arrivals.iter().map(|a| a.1).sum::<u64>(), pieces as u64);
+        assert_eq!(read.arrivals.last().map(|a| a.0), Some(pieces as u64 - 1), "the end is when the last byte came");
     }
 }

@@ -172,6 +172,9 @@ fn verdict(experiment: &Experiment, expected: &AnswerTest, came: &Came<'_>, time
         }
         Came::Otherwise(n, answer) => {
             let otherwise = &experiment.otherwise[*n];
+            if !otherwise.verdict.is_decided() {
+                return inconclusive(Undecided::RefusalUnclear, format!("{}: {}", otherwise.note, told(answer)));
+            }
             let mut verdict = decided(otherwise.verdict, told(answer));
             verdict.qualifiers.push(match otherwise.verdict {
                 VerdictStatus::Supported => format!("altered: {}", otherwise.note),

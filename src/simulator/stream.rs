@@ -85,10 +85,14 @@ fn told(block: &Value) -> (Value, Vec<Value>) {
             deltas.extend(signature.map(|signature| json!({"type": "signature_delta", "signature": signature})));
             deltas
         }),
-        "tool_use" if block["input"].is_object() => {
+        "tool_use" if block["input"].is_object() || block["input"].as_str().is_some_and(|text| !text.is_empty()) => {
             skeleton["input"] = json!({});
-            // An empty input is told by saying nothing.
-            let told = if block["input"] == json!({}) { String::new() } else { block["input"].to_string() };
+            // An empty input is told by saying nothing; a text is no valid input, and told as it is.
+            let told = match &block["input"] {
+                Value::Object(map) if map.is_empty() => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
             let characters: Vec<char> = told.chars().collect();
             let fragments = characters.chunks(FRAGMENT).map(|part| part.iter().collect::<String>());
             let fragments = std::iter::once(String::new()).chain(fragments);

@@ -1,14 +1,11 @@
 //! What faults of conduct make of an answer, before it is told whole or as a stream.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Content, Stop};
 use super::behaviour::Behaviour;
 use super::fault::ConductFault as Fault;
 use super::view::View;
-
-/// The tokens of a prompt that a server adds unasked.
-const HIDDEN: u64 = 300;
 
 /// The tokens that a stream counts too many.
 const TWIN: u64 = 50;
@@ -21,15 +18,14 @@ pub(super) fn count(tokens: u64, behaviour: &Behaviour) -> u64 {
     if behaviour.commits(Fault::CountTokensZero) {
         return 0;
     }
-    let hidden = if behaviour.commits(Fault::PromptHidden) { HIDDEN } else { 0 };
     let times = if behaviour.commits(Fault::CountTokensOff) { 2 } else { 1 };
-    (tokens + hidden) * times
+    tokens * times
 }
 
 /// Changes an answer as the server's faults will have it.
 pub(super) fn answer(answer: &mut Answer, view: &View, behaviour: &Behaviour) {
     charge(answer, view, behaviour);
-    calls(answer, behaviour);
+    calls(answer, view, behaviour);
     if behaviour.commits(Fault::ThinkingRewritten) {
         for content in &mut answer.content {
             if let Content::Thinking { text, .. } = content {
@@ -56,33 +52,30 @@ fn charge(answer: &mut Answer, view: &View, behaviour: &Behaviour) {
     if behaviour.commits(Fault::CacheCountedTwice) {
         charge.input += charge.read + written;
     }
-    if behaviour.commits(Fault::PromptHidden) {
-        charge.input += HIDDEN;
-    }
     if view.stream && behaviour.commits(Fault::StreamTwinUsage) {
         charge.input += TWIN;
     }
 }
 
-fn calls(answer: &mut Answer, behaviour: &Behaviour) {
-    let mut order = 0;
+fn calls(answer: &mut Answer, view: &View, behaviour: &Behaviour) {
+    let mut calls = 0;
     let mut inputs = String::new();
     for content in &mut answer.content {
-        let Content::Call { id, name, input } = content else { continue };
+        let Content::Call { id: _, name, input } = content else { continue };
         if behaviour.commits(Fault::ToolsLongNameCut) {
             *name = name.chars().take(NAME).collect();
-        }
-        if behaviour.commits(Fault::ToolsIdsRepeat) {
-            *id = format!("toolu_{order}");
         }
         inputs.push_str(&input.to_string());
         if behaviour.commits(Fault::ToolsEmptyInputBroken) && input.as_object().is_some_and(serde_json::Map::is_empty) {
             *input = Value::String(String::new());
         }
-        order += 1;
+        if view.stream && behaviour.commits(Fault::ToolsInputLost) {
+            *input = json!({});
+        }
+        calls += 1;
     }
-    let merges = order > 1 && behaviour.commits(Fault::ToolsCallsMerged);
-    if !merges && !behaviour.commits(Fault::ToolsFirstCallOnly) {
+    let merges = calls > 1 && behaviour.commits(Fault::ToolsCallsMerged);
+    if !view.stream || (!merges && !behaviour.commits(Fault::ToolsFirstCallOnly)) {
         return;
     }
     let mut is_first = true;

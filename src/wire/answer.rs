@@ -2,6 +2,7 @@
 //!
 //! For tests that look at more than messages. Nothing is judged here.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -58,7 +59,7 @@ fn of(response: &Response) -> Answer {
 
 fn events(response: &Response) -> BTreeSet<String> {
     let (frames, _) = sse::decode(&response.body.0);
-    frames.into_iter().filter_map(|frame| frame.event).collect()
+    frames.into_iter().filter_map(|frame| frame.event).map(Cow::into_owned).collect()
 }
 
 fn timing(arrivals: &[(u64, u64)]) -> Option<Timing> {

@@ -131,10 +131,11 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body's bytes.
     pub body: Body,
-    /// When the body's pieces came: milliseconds from the start of the attempt, and the piece's size in bytes.
+    /// When the body's pieces came: milliseconds from the start of the attempt, and the piece's size in bytes. Of more
+    /// pieces than the client notes, the last entry has the rest, with the time at which the last of them came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<(u64, u64)>,
-    /// Why the body is not whole, when it is not.
+    /// Why the body is not whole, when it is not. Where the client's bound on kept bytes is why, it says that bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Failure>,
 }

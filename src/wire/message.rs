@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::delta::{self, Delta, Pace, Part};
 use super::exchange::{AttemptResult, Exchange, FailureKind, Response};
 use super::sse;
 
@@ -139,25 +140,34 @@ fn without_echo(entry: &Value) -> Value {
 
 /// The beginning of a text on one line, at most `limit` characters, with a mark where it was cut.
 pub fn excerpt(text: &str, limit: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(limit) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
+    // However long the text is, no more than this is made of it.
+    let words = text.split_whitespace().enumerate();
+    let mut line = words.flat_map(|(n, word)| (n > 0).then_some(' ').into_iter().chain(word.chars()));
+    let mut shown: String = line.by_ref().take(limit).collect();
+    if line.next().is_some() {
+        shown.push('…');
     }
+    shown
 }
 
 /// Reads an exchange: what its last attempt amounts to.
 pub fn read(exchange: &Exchange) -> Reading {
+    read_at(Pace::Quick, exchange)
+}
+
+/// The same with or without shortcuts, so that tests can hold the one against the other.
+#[doc(hidden)]
+pub fn read_at(pace: Pace, exchange: &Exchange) -> Reading {
     let Some(attempt) = exchange.last() else {
         return Reading::Failed("nothing was sent".to_owned());
     };
     match &attempt.result {
         AttemptResult::Failure(failure) => Reading::Failed(failure.message.clone()),
-        AttemptResult::Response(response) => read_response(response),
+        AttemptResult::Response(response) => read_response(response, pace),
     }
 }
 
-fn read_response(response: &Response) -> Reading {
+fn read_response(response: &Response, pace: Pace) -> Reading {
     match response.status {
         200..=299 => {}
         300..=399 => {
@@ -171,7 +181,7 @@ fn read_response(response: &Response) -> Reading {
         _ => return Reading::Refused(Refusal::of(response)),
     }
     if response.is_event_stream() {
-        return read_stream(response);
+        return read_stream(response, pace);
     }
     if let Some(cut) = &response.cut {
         return failed_or_broken(cut.kind, &cut.message);
@@ -209,12 +219,20 @@ fn failed_or_broken(kind: FailureKind, message: &str) -> Reading {
 }
 
 /// Puts a message together from an event stream, the way the official accumulators do.
-fn read_stream(response: &Response) -> Reading {
-    let (frames, _) = sse::decode(&response.body.0);
+fn read_stream(response: &Response, pace: Pace) -> Reading {
+    let (text, _) = sse::text(&response.body.0);
     let mut message: Option<Message> = None;
     let mut partial_json: Vec<String> = Vec::new();
-    for frame in &frames {
-        let Some(data) = frame.data.as_deref() else { continue };
+    for part in sse::parts(&text) {
+        let sse::Part::Frame(sse::Frame { event, data: Some(data) }) = part else { continue };
+        let data = data.as_ref();
+        // Nearly all events are plain deltas.
+        if event.is_none_or(|name| name == delta::NAME)
+            && let (Some(message), Some(delta)) = (&mut message, pace.delta(data))
+            && takes(message, &mut partial_json, &delta)
+        {
+            continue;
+        }
         let Ok(event) = serde_json::from_str::<Value>(data) else {
             // `[DONE]` and the like: no part of a message.
             continue;
@@ -264,11 +282,28 @@ fn read_stream(response: &Response) -> Reading {
     }
     Reading::Broken(match message {
         Some(_) => "an event stream that ends without message_stop".to_owned(),
-        None => format!(
-            "an event stream without message_start: {}",
-            excerpt(&String::from_utf8_lossy(&response.body.0), 160)
-        ),
+        None => format!("an event stream without message_start: {}", excerpt(&text, 160)),
     })
+}
+
+/// Adds a plain delta; false, and nothing added, where its block is not as plain.
+fn takes(message: &mut Message, partial_json: &mut [String], delta: &Delta<'_>) -> bool {
+    let (Some(block), Some(json)) = (message.content.get_mut(delta.index), partial_json.get_mut(delta.index)) else {
+        return false;
+    };
+    let text = match delta.part {
+        Part::Text => block.get_mut("text"),
+        Part::Thinking => block.get_mut("thinking"),
+        Part::Input => {
+            json.push_str(&delta.piece);
+            return true;
+        }
+    };
+    match text {
+        Some(Value::String(text)) => text.push_str(&delta.piece),
+        _ => return false,
+    }
+    true
 }
 
 fn apply_delta(block: &mut Value, partial_json: &mut String, delta: &Value) {
@@ -329,7 +364,9 @@ mod tests {
             json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 5}}),
             json!({"type": "message_stop"}),
         ]);
-        let Reading::Message(message) = read_response(&response(200, "text/event-stream; charset=utf-8", &body)) else {
+        let Reading::Message(message) =
+            read_response(&response(200, "text/event-stream; charset=utf-8", &body), Pace::Quick)
+        else {
             panic!("not a message");
         };
         assert_eq!(message.text(), "Hello");
@@ -356,7 +393,7 @@ mod tests {
             ),
         ];
         for (response, part) in cases {
-            match read_response(&response) {
+            match read_response(&response, Pace::Quick) {
                 Reading::Broken(why) => assert!(why.contains(part), "{why}"),
                 other => panic!("{other:?}"),
             }
@@ -371,7 +408,7 @@ mod tests {
             &stream(&[json!({"type": "message_start", "message": {"content": []}})]),
         );
         cut.cut = Some(Failure { kind: FailureKind::Reset, message: "the connection broke".to_owned() });
-        assert_eq!(read_response(&cut), Reading::Failed("the connection broke".to_owned()));
+        assert_eq!(read_response(&cut, Pace::Quick), Reading::Failed("the connection broke".to_owned()));
     }
 
     #[test]

@@ -3,27 +3,145 @@
 //! The decoder is our own, not a crate's, because the frames themselves are under test: a reader that repairs a
 //! missing event name or passes over a broken line hides what a client would trip over. It follows the event stream
 //! rules of the HTML standard (section 9.2.6), keeps what those rules throw away where it matters, and judges nothing.
+//!
+//! [`parts`] goes through a body that is there as a whole, one frame at a time and without copies; [`Decoder`] takes
+//! bytes as they come. Both cut the same frames.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
 
 /// One frame: what stood between two blank lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Frame {
+pub struct Frame<'a> {
     /// The value of the last `event:` line, if there was one.
-    pub event: Option<String>,
+    pub event: Option<Cow<'a, str>>,
     /// The values of the `data:` lines, joined with newlines; `None` when there was no such line.
-    pub data: Option<String>,
+    pub data: Option<Cow<'a, str>>,
 }
 
-impl Frame {
+impl<'a> Frame<'a> {
     fn is_empty(&self) -> bool {
         self.event.is_none() && self.data.is_none()
+    }
+
+    fn put(&mut self, field: Field, value: Cow<'a, str>) {
+        match (field, &mut self.data) {
+            (Field::Event, _) => self.event = Some(value),
+            (Field::Data, Some(data)) => {
+                let data = data.to_mut();
+                data.push('\n');
+                data.push_str(&value);
+            }
+            (Field::Data, data @ None) => *data = Some(value),
+            (Field::Unused | Field::Stray, _) => {}
+        }
+    }
+}
+
+/// What a line is for, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Event,
+    Data,
+    /// Comments (an empty name), `id` and `retry`: they carry nothing that the Messages API uses.
+    Unused,
+    /// No part of the format. Readers are told to pass over it.
+    Stray,
+}
+
+impl Field {
+    /// The field of a line that is not blank, and its value.
+    fn of(line: &str) -> (Self, &str) {
+        let (name, value) = match line.split_once(':') {
+            Some((name, value)) => (name, value.strip_prefix(' ').unwrap_or(value)),
+            None => (line, ""),
+        };
+        let field = match name {
+            "event" => Self::Event,
+            "data" => Self::Data,
+            "" | "id" | "retry" => Self::Unused,
+            _ => Self::Stray,
+        };
+        (field, value)
+    }
+}
+
+/// A part of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// A frame.
+    Frame(Frame<'a>),
+    /// A line that is no part of the event stream format.
+    Stray(&'a str),
+    /// At the end, what has no blank line behind it. By the rules it is no frame; it is told apart, so that a cut stream
+    /// can be told from a whole one.
+    Rest(Frame<'a>),
+}
+
+/// The parts of a whole body, in order.
+#[derive(Debug, Clone)]
+pub struct Parts<'a> {
+    text: &'a str,
+    frame: Frame<'a>,
+}
+
+/// A whole body as text, with broken bytes replaced, and where the first of those stands. Line ends are ASCII, so it makes
+/// no difference to the frames whether this is done to the body or to each of its lines.
+pub fn text(body: &[u8]) -> (Cow<'_, str>, Option<usize>) {
+    // Several times as fast as the lossy way, which is hardly ever needed.
+    match std::str::from_utf8(body) {
+        Ok(text) => (Cow::Borrowed(text), None),
+        Err(error) => (String::from_utf8_lossy(body), Some(error.valid_up_to())),
+    }
+}
+
+/// Goes through a whole body.
+pub fn parts(text: &str) -> Parts<'_> {
+    Parts { text: text.strip_prefix('\u{feff}').unwrap_or(text), frame: Frame::default() }
+}
+
+impl<'a> Parts<'a> {
+    /// The next line. The end of the body ends a line as well.
+    fn line(&mut self) -> Option<&'a str> {
+        if self.text.is_empty() {
+            return None;
+        }
+        let Some(end) = memchr2(b'\n', b'\r', self.text.as_bytes()) else {
+            return Some(std::mem::take(&mut self.text));
+        };
+        let (line, rest) = self.text.split_at(end);
+        self.text = rest.strip_prefix("\r\n").unwrap_or(&rest[1..]);
+        Some(line)
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        while let Some(line) = self.line() {
+            if line.is_empty() {
+                if !self.frame.is_empty() {
+                    return Some(Part::Frame(std::mem::take(&mut self.frame)));
+                }
+                continue;
+            }
+            match Field::of(line) {
+                (Field::Stray, _) => return Some(Part::Stray(line)),
+                (field, value) => self.frame.put(field, Cow::Borrowed(value)),
+            }
+        }
+        (!self.frame.is_empty()).then(|| Part::Rest(std::mem::take(&mut self.frame)))
     }
 }
 
 /// An incremental decoder. Feed it bytes; it hands out every frame that became whole.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// The beginning of a line that is not at its end yet.
     line: Vec<u8>,
-    frame: Frame,
+    frame: Frame<'static>,
     started: bool,
     after_cr: bool,
 }
@@ -35,7 +153,7 @@ impl Decoder {
     }
 
     /// Takes the next bytes and appends the frames they complete to `frames`.
-    pub fn feed(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) {
+    pub fn feed(&mut self, bytes: &[u8], frames: &mut Vec<Frame<'static>>) {
         let mut rest = bytes;
         while !rest.is_empty() {
             // CR, LF and CRLF all end a line; a CRLF may be split between two pieces.
@@ -43,7 +161,7 @@ impl Decoder {
                 rest = &rest[1..];
                 continue;
             }
-            let Some(end) = rest.iter().position(|b| matches!(b, b'\n' | b'\r')) else {
+            let Some(end) = memchr2(b'\n', b'\r', rest) else {
                 self.line.extend_from_slice(rest);
                 return;
             };
@@ -56,46 +174,32 @@ impl Decoder {
 
     /// Ends the stream. A frame without its blank line is not a frame by the rules; it is handed out separately, so
     /// that a cut stream can be told from a whole one.
-    pub fn finish(mut self) -> Option<Frame> {
+    pub fn finish(mut self) -> Option<Frame<'static>> {
         if !self.line.is_empty() {
             self.end_line(&mut Vec::new());
         }
         (!self.frame.is_empty()).then_some(self.frame)
     }
 
-    fn end_line(&mut self, frames: &mut Vec<Frame>) {
+    fn end_line(&mut self, frames: &mut Vec<Frame<'static>>) {
         let mut line = std::mem::take(&mut self.line);
         if !std::mem::replace(&mut self.started, true) && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
         }
-        if line.is_empty() {
-            if !self.frame.is_empty() {
-                frames.push(std::mem::take(&mut self.frame));
-            }
-            return;
+        if !line.is_empty() {
+            let text = String::from_utf8_lossy(&line);
+            let (field, value) = Field::of(&text);
+            self.frame.put(field, Cow::Owned(value.to_owned()));
+        } else if !self.frame.is_empty() {
+            frames.push(std::mem::take(&mut self.frame));
         }
-        let text = String::from_utf8_lossy(&line);
-        let (name, value) = match text.split_once(':') {
-            Some((name, value)) => (name, value.strip_prefix(' ').unwrap_or(value)),
-            None => (text.as_ref(), ""),
-        };
-        match name {
-            "event" => self.frame.event = Some(value.to_owned()),
-            "data" => match &mut self.frame.data {
-                Some(data) => {
-                    data.push('\n');
-                    data.push_str(value);
-                }
-                None => self.frame.data = Some(value.to_owned()),
-            },
-            // Comments (an empty name), `id`, `retry` and unknown fields carry nothing that the Messages API uses.
-            _ => {}
-        }
+        line.clear();
+        self.line = line;
     }
 }
 
 /// Decodes a whole body: its frames, and what was left without a blank line at the end.
-pub fn decode(bytes: &[u8]) -> (Vec<Frame>, Option<Frame>) {
+pub fn decode(bytes: &[u8]) -> (Vec<Frame<'static>>, Option<Frame<'static>>) {
     let mut decoder = Decoder::new();
     let mut frames = Vec::new();
     decoder.feed(bytes, &mut frames);
@@ -109,8 +213,32 @@ mod tests {
 
     use super::*;
 
-    fn frame(event: Option<&str>, data: Option<&str>) -> Frame {
-        Frame { event: event.map(str::to_owned), data: data.map(str::to_owned) }
+    fn frame(event: Option<&'static str>, data: Option<&'static str>) -> Frame<'static> {
+        Frame { event: event.map(Cow::Borrowed), data: data.map(Cow::Borrowed) }
+    }
+
+    /// What [`parts`] finds, as [`decode`] tells it.
+    fn in_parts(text: &str) -> (Vec<Frame<'_>>, Option<Frame<'_>>) {
+        let (mut frames, mut rest) = (Vec::new(), None);
+        for part in parts(text) {
+            match part {
+                Part::Frame(frame) => frames.push(frame),
+                Part::Stray(_) => {}
+                Part::Rest(frame) => rest = Some(frame),
+            }
+        }
+        (frames, rest)
+    }
+
+    #[test]
+    fn frames_of_one_line_of_data_are_not_copied_and_stray_lines_are_told() {
+        let text = "event: a\ndata: 1\n\nhello\nid: 3\ndata: 2";
+        let found: Vec<_> = parts(text).collect();
+        assert!(matches!(
+            &found[0],
+            Part::Frame(Frame { event: Some(Cow::Borrowed("a")), data: Some(Cow::Borrowed("1")) })
+        ));
+        assert_eq!(found[1..], [Part::Stray("hello"), Part::Rest(frame(None, Some("2")))]);
     }
 
     #[test]
@@ -149,7 +277,7 @@ mod tests {
             ending in prop::sample::select(vec!["\n", "\r\n", "\r"]),
             cuts in prop::collection::vec(1usize..7, 0..80),
         ) {
-            let text = lines.join(ending);
+            let text = &lines.join(ending);
             let bytes = text.as_bytes();
             let (whole, whole_rest) = decode(bytes);
             let mut decoder = Decoder::new();
@@ -161,14 +289,16 @@ mod tests {
                 at = end;
             }
             decoder.feed(&bytes[at..], &mut frames);
-            prop_assert_eq!(frames, whole);
-            prop_assert_eq!(decoder.finish(), whole_rest);
+            prop_assert_eq!(&frames, &whole);
+            prop_assert_eq!(decoder.finish(), whole_rest.clone());
+            prop_assert_eq!(in_parts(text), (whole, whole_rest));
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let (frames, _) = decode(&bytes);
-            prop_assert!(frames.len() <= bytes.len());
+            let whole = decode(&bytes);
+            let (text, _) = text(&bytes);
+            prop_assert_eq!(in_parts(&text), whole);
         }
     }
 }

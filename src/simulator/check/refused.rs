@@ -22,6 +22,9 @@ const SCHEMA_KEYWORDS: [&str; 4] = ["$ref", "anyOf", "oneOf", "allOf"];
 /// The most tokens that a server with a small default lets a request ask for, and one more.
 const LARGE: u64 = 32_000;
 
+/// The longest name of a tool that a narrower server takes.
+const LONG_NAME: usize = 60;
+
 impl Rules<'_> {
     /// Refuses what the server's faults make it refuse.
     pub(super) fn refused(&self, body: &Map<String, Value>) -> Checked {
@@ -54,6 +57,11 @@ impl Rules<'_> {
         self.minds(Fault::MaxTokens32000Refused, is_large, &root("max_tokens"), "more than the model can give")?;
         let is_managed = body.contains_key("context_management");
         self.minds(Fault::ContextManagementRefused, is_managed, &root("context_management"), "unknown key")?;
+        self.minds(Fault::StreamRefused, at("stream") == true, &root("stream"), "not supported")?;
+        for (fault, key) in [(Fault::EffortRefused, "effort"), (Fault::FormatRefused, "format")] {
+            let there = at("output_config").get(key).is_some();
+            self.minds(fault, there, &root("output_config").key(key), "unknown key")?;
+        }
         let user = at("metadata").get("user_id").and_then(Value::as_str);
         let is_odd = user.is_some_and(|id| !is_identifier(id, usize::MAX));
         self.minds(Fault::MetadataStrict, is_odd, &root("metadata").key("user_id"), "does not match ^[a-zA-Z0-9_-]+$")?;
@@ -72,6 +80,13 @@ impl Rules<'_> {
             if let Some(key) = NEW_TOOL_KEYS.into_iter().find(|key| tool.get(key).is_some()) {
                 self.minds(Fault::ToolsNewKeysRefused, true, &path.key(key), "unknown key")?;
             }
+            let is_new = tool_tag(tool).is_some_and(|tag| tag.contains("_2026"));
+            self.minds(Fault::ToolsNewVersionsRefused, is_new, &path.key("type"), "unknown version")?;
+            let is_long = tool.get("name").and_then(Value::as_str).is_some_and(|name| name.len() > LONG_NAME);
+            self.minds(Fault::ToolsLongNameRefused, is_long, &path.key("name"), "too long")?;
+            let properties = tool.get("input_schema").and_then(|schema| schema.get("properties"));
+            let is_bare = properties.and_then(Value::as_object).is_some_and(Map::is_empty);
+            self.minds(Fault::ToolsWithoutArgumentsRefused, is_bare, &path.key("input_schema"), "has no property")?;
             let refers = tool.get("input_schema").is_some_and(refers);
             self.minds(Fault::ToolsSchemaRefused, refers, &path.key("input_schema"), "unsupported keyword")?;
         }
@@ -82,6 +97,7 @@ impl Rules<'_> {
         let path = Path::root("thinking").key("type");
         let thinking = body.get("thinking").unwrap_or(&Value::Null);
         let is_adaptive = is(thinking, "type", "adaptive");
+        self.minds(Fault::ThinkingDisabledRefused, is(thinking, "type", "disabled"), &path, "expected enabled")?;
         self.minds(Fault::ThinkingAdaptiveRefused, is_adaptive, &path, "expected enabled or disabled")?;
         if !is_adaptive && !is(thinking, "type", "enabled") {
             return Ok(());

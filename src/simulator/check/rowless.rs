@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Rules;
 use super::shape::{Checked, array, known_keys, object, one_of, required};
+use crate::simulator::fault::ConductFault;
 use crate::simulator::path::Path;
 use crate::simulator::refusal::Refusal;
 
@@ -16,7 +17,8 @@ impl Rules<'_> {
         if let Some(value) = body.get("output_config") {
             output_config(value)?;
         }
-        if let Some(value) = body.get("context_management").filter(|v| !v.is_null()) {
+        let passes_over = self.behaviour.commits(ConductFault::ContextManagementDropped);
+        if let Some(value) = body.get("context_management").filter(|v| !v.is_null() && !passes_over) {
             context_management(value)?;
         }
         if let Some(value) = body.get("speed").filter(|v| !v.is_null()) {

@@ -33,7 +33,7 @@ impl Rules<'_> {
             if self.on(Row::TopK) && body.contains_key("top_k") {
                 return refuse("top_k", "not allowed while thinking is on");
             }
-            if forced {
+            if forced && !self.behaviour.commits(ConductFault::ErrorsForcedToolAccepted) {
                 return refuse("tool_choice", "a tool cannot be forced while thinking is on");
             }
         }

@@ -141,7 +141,7 @@ pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, dra
             }
         }
         F::ToolNameUnknown => each(message, "tool_use", |block| block["name"] = json!("nobody_sent_this")),
-        F::ToolInputShape => each(message, "tool_use", |block| block["input"] = json!("{}")),
+        F::ToolInputShape => each(message, "tool_use", |block| block["input"] = json!("")),
         F::ToolInputSchema => each(message, "tool_use", |block| {
             block["input"].as_object_mut().into_iter().flatten().for_each(|(_, value)| *value = Value::Null);
         }),

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::message::BLOCKS;
 use super::{Check, Found, shown};
+use crate::wire::delta::{Delta, Part};
 use crate::wire::message::excerpt;
 
 /// A block as far as it came.
@@ -39,6 +40,25 @@ impl Block {
                 Value::from(self.json.clone())
             }
         };
+    }
+
+    /// Adds a delta in which nothing is wrong; false, and nothing added, where it is [`apply`](Self::apply)'s to look at.
+    pub fn takes(&mut self, Delta { part, piece, .. }: &Delta<'_>) -> bool {
+        let field = match part {
+            _ if !self.is_open => return false,
+            Part::Text if self.kind == "text" => "text",
+            Part::Thinking if self.kind == "thinking" && !self.is_signed => "thinking",
+            Part::Input if self.is_call() => {
+                self.json.push_str(piece);
+                return true;
+            }
+            Part::Text | Part::Thinking | Part::Input => return false,
+        };
+        match self.value.get_mut(field) {
+            Some(Value::String(text)) => text.push_str(piece),
+            _ => return false,
+        }
+        true
     }
 
     /// Adds a delta.

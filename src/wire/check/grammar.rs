@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::block::Block;
 use super::{Check, Found, error, leak, shown, usage};
+use crate::wire::delta::Delta;
 
 /// The events of a stream, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +87,13 @@ impl Grammar {
             }
             (State::Open | State::Block(_) | State::Closing, event) => self.within(event, data, found),
         }
+    }
+
+    /// Takes a delta in which nothing is wrong, without a word; false where it is [`step`](Self::step)'s to look at.
+    /// What is taken here must be what `step` finds nothing in.
+    pub fn takes(&mut self, delta: &Delta<'_>) -> bool {
+        matches!(self.state, State::Open | State::Block(_))
+            && self.blocks.get_mut(delta.index).is_some_and(|block| block.takes(delta))
     }
 
     /// Events between the start and the end.

@@ -4,56 +4,56 @@ use serde_json::Value;
 
 use super::grammar::{Event, Grammar};
 use super::{Check, Found};
+use crate::wire::delta::{self, Pace};
 use crate::wire::exchange::{FailureKind, Response};
 use crate::wire::message::excerpt;
-use crate::wire::sse::{Frame, decode};
+use crate::wire::sse::{Frame, Part, parts, text};
 
 /// Checks a stream; the message that it amounts to, where it came to its end.
-pub(super) fn check(asked: &Value, response: &Response, found: &mut Found) -> Option<Value> {
-    let bytes = &response.body.0;
-    match std::str::from_utf8(bytes) {
-        Ok(text) => lines(text, response.cut.is_some(), found),
-        // A cut may fall into a character.
-        Err(error) if response.cut.is_none() => {
-            found.add(Check::NotUtf8, format!("the byte at {} is no UTF-8", error.valid_up_to()));
-        }
-        Err(_) => {}
+pub(super) fn check(asked: &Value, response: &Response, pace: Pace, found: &mut Found) -> Option<Value> {
+    let is_cut = response.cut.is_some();
+    let (text, broken) = text(&response.body.0);
+    // A cut may fall into a character.
+    if let Some(at) = broken.filter(|_| !is_cut) {
+        found.add(Check::NotUtf8, format!("the byte at {at} is no UTF-8"));
     }
-    let (frames, rest) = decode(bytes);
     let mut grammar = Grammar::default();
-    for frame in &frames {
-        step(asked, frame, &mut grammar, found);
-    }
-    // Some clients pass over what has no blank line behind it, some read it.
-    if let Some(frame) = rest.filter(|_| response.cut.is_none()) {
-        let data = frame.data.as_deref().or(frame.event.as_deref()).unwrap_or_default();
-        found.add(Check::FrameUnfinished, format!("no blank line after: {}", excerpt(data, 120)));
-        step(asked, &frame, &mut grammar, found);
+    for part in parts(if is_cut { whole_lines(&text) } else { &text }) {
+        match part {
+            Part::Frame(frame) => step(asked, &frame, pace, &mut grammar, found),
+            Part::Stray(line) if broken.is_none() => found.add(Check::LineStray, excerpt(line, 120)),
+            // Some clients pass over what has no blank line behind it, some read it.
+            Part::Rest(frame) if !is_cut => {
+                let data = frame.data.as_deref().or(frame.event.as_deref()).unwrap_or_default();
+                found.add(Check::FrameUnfinished, format!("no blank line after: {}", excerpt(data, 120)));
+                step(asked, &frame, pace, &mut grammar, found);
+            }
+            Part::Stray(_) | Part::Rest(_) => {}
+        }
     }
     let is_ours = response.cut.as_ref().is_some_and(|cut| cut.kind == FailureKind::TooLarge);
     // Where we stopped reading, nothing is missing.
     if is_ours { None } else { grammar.finish(response.cut.as_ref().map(|cut| cut.message.as_str()), found) }
 }
 
-/// Lines that are no part of the event stream format.
-fn lines(text: &str, is_cut: bool, found: &mut Found) {
-    let whole = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = whole.split(['\n', '\r']).peekable();
-    while let Some(line) = lines.next() {
-        let name = line.split(':').next().unwrap_or_default();
-        let is_last_of_a_cut = is_cut && lines.peek().is_none();
-        if !matches!(name, "" | "event" | "data" | "id" | "retry") && !is_last_of_a_cut {
-            found.add(Check::LineStray, excerpt(line, 120));
-        }
-    }
+/// What came of a cut body up to its last line's end; the beginning of a line says nothing.
+fn whole_lines(text: &str) -> &str {
+    &text[..text.rfind(['\n', '\r']).map_or(0, |end| end + 1)]
 }
 
-fn step(asked: &Value, frame: &Frame, grammar: &mut Grammar, found: &mut Found) {
+fn step(asked: &Value, frame: &Frame<'_>, pace: Pace, grammar: &mut Grammar, found: &mut Found) {
     let name = frame.event.as_deref();
     let Some(data) = frame.data.as_deref() else {
         found.add(Check::DataMissing, format!("event: {}", name.unwrap_or_default()));
         return;
     };
+    // Nearly all events are deltas in which nothing is wrong.
+    if name.is_none_or(|name| name == delta::NAME) && pace.delta(data).is_some_and(|delta| grammar.takes(&delta)) {
+        if name.is_none() && !found.has(Check::EventNameMissing) {
+            found.add(Check::EventNameMissing, format!("data: {}", excerpt(data, 120)));
+        }
+        return;
+    }
     if data.trim() == "[DONE]" {
         found.add(Check::DoneRecord, "data: [DONE]");
         return;

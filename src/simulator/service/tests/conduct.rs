@@ -75,6 +75,17 @@ fn replay(ask: Ask, change: fn(&mut Vec<Value>)) -> impl Fn(&Service) -> Value {
     }
 }
 
+fn forced_thinking() -> Ask {
+    let mut ask = thinks("enabled", "Use the find tool for Paris.");
+    ask.body["tool_choice"] = json!({"type": "any"});
+    ask
+}
+
+fn no_such_edit() -> Ask {
+    Ask::with(json!({"context_management": {"edits": [{"type": "no_such_edit"}]}}))
+        .header("anthropic-beta", "context-management-2025-06-27")
+}
+
 fn kinds_of(ask: Ask) -> impl Fn(&Service) -> Value {
     move |service| json!(kinds(&message(service, &ask)))
 }
@@ -173,8 +184,6 @@ fn cases_of_counting() -> Vec<Case> {
         case(F::CountTokensBlindToTools, counted(tools(), smaller), json!(false), json!(true)),
         case(F::CountTokensWantsMaxTokens, counted(plain(), ratio), json!(1.0), json!(400)),
         case(F::CountTokensOff, counted(plain(), ratio), json!(1.0), json!(2.0)),
-        case(F::PromptHidden, used(plain()), json!(false), json!(true)),
-        case(F::PromptHidden, counted(plain(), ratio), json!(1.0), json!(1.0)),
         case(F::StreamTwinUsage, twin, json!(0), json!(50)),
         case(
             F::CacheCountedTwice,
@@ -301,18 +310,11 @@ fn cases_of_tools() -> Vec<Case> {
     let input = move |service: &Service| {
         message(service, &with_tools("Call the ping tool.", empty.clone()))["content"][0]["input"].clone()
     };
-    let ids = |service: &Service| {
-        let id = |city: &str| {
-            let ask = with_tools(&format!("Use the find tool for {city}."), json!([tool("find")]));
-            message(service, &ask)["content"][0]["id"].clone()
-        };
-        json!(id("Paris") == id("Rome"))
-    };
-    let merged = |service: &Service| message(service, &two_calls())["content"][0]["input"].clone();
     let told = |service: &Service| {
         let mut ask = two_calls();
         ask.body["stream"] = json!(true);
-        let Ok(Reply::Events(events)) = send(service, &ask) else { panic!("no stream") };
+        let Ok(Reply::Stream(message)) = send(service, &ask) else { panic!("no stream") };
+        let events = stream::events(&message);
         let fragments = events.iter().filter_map(|e| serde_json::from_str::<Value>(e.split_once("data: ")?.1).ok());
         let parts: Vec<String> =
             fragments.filter_map(|data| data["delta"]["partial_json"].as_str().map(str::to_owned)).collect();
@@ -320,11 +322,45 @@ fn cases_of_tools() -> Vec<Case> {
     };
     let both = r#"{"city":"Paris"}{"city":"Rome"}"#;
     vec![
-        case(F::ToolsFirstCallOnly, kinds_of(two_calls()), json!(["tool_use", "tool_use"]), json!(["tool_use"])),
-        case(F::ToolsFirstCallOnly, merged, json!({"city": "Paris"}), json!({"city": "Paris"})),
-        case(F::ToolsCallsMerged, kinds_of(two_calls()), json!(["tool_use", "tool_use"]), json!(["tool_use"])),
-        case(F::ToolsCallsMerged, merged, json!({"city": "Paris"}), json!(both)),
+        case(
+            F::ToolsFirstCallOnly,
+            kinds_of(two_calls()),
+            json!(["tool_use", "tool_use"]),
+            json!(["tool_use", "tool_use"]),
+        ),
+        case(F::ToolsFirstCallOnly, told, json!([2, both]), json!([1, r#"{"city":"Paris"}"#])),
+        case(
+            F::ToolsCallsMerged,
+            kinds_of(two_calls()),
+            json!(["tool_use", "tool_use"]),
+            json!(["tool_use", "tool_use"]),
+        ),
         case(F::ToolsCallsMerged, told, json!([2, both]), json!([1, both])),
+        case(F::ToolsInputLost, told, json!([2, both]), json!([2, ""])),
+        refused(F::ToolsWithoutArgumentsRefused, with_tools("Call the ping tool.", empty.clone())),
+        refused(F::ToolsLongNameRefused, with_tools("Say hello.", json!([tool(&"n".repeat(64))]))),
+        refused(
+            F::ToolsNewVersionsRefused,
+            Ask::with(json!({"tools": [{"type": "web_search_20260209", "name": "web_search"}]})),
+        ),
+        refused(F::StreamRefused, Ask::with(json!({"stream": true}))),
+        refused(
+            F::FormatRefused,
+            Ask::with(
+                json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object", "additionalProperties": false}}}}),
+            ),
+        ),
+        refused(F::EffortRefused, Ask::with(json!({"output_config": {"effort": "low"}}))),
+        refused(F::ThinkingDisabledRefused, Ask::with(json!({"thinking": {"type": "disabled"}}))),
+        accepted(
+            F::ErrorsEmptyTextAccepted,
+            Ask::with(
+                json!({"messages": [{"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "Say hello."}]}]}),
+            ),
+            400,
+        ),
+        accepted(F::ErrorsForcedToolAccepted, forced_thinking(), 400),
+        accepted(F::ContextManagementDropped, no_such_edit(), 400),
         case(F::ToolsLongNameCut, named, json!(long), json!(long[..60])),
         refused(F::ToolsSchemaRefused, Ask::with(json!({"tools": [choosing]}))),
         refused(
@@ -333,7 +369,6 @@ fn cases_of_tools() -> Vec<Case> {
         ),
         refused(F::ToolsNewKeysRefused, Ask::with(json!({"tools": [plus(tool("find"), "strict", true)]}))),
         case(F::ToolsEmptyInputBroken, input, json!({}), json!("")),
-        case(F::ToolsIdsRepeat, ids, json!(false), json!(true)),
         case(
             F::TextEmptyBlock,
             |service| {

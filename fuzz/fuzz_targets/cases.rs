@@ -1,0 +1,8 @@
+//! Case files: the loader, its bounds and its errors.
+
+#![no_main]
+
+#[path = "../../tests/common/properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::cases(bytes));

@@ -1,0 +1,8 @@
+//! Responses: the reader and every passive check.
+
+#![no_main]
+
+#[path = "../../tests/common/properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::message(bytes));

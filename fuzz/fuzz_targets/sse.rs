@@ -1,0 +1,8 @@
+//! Event streams: the decoder, whatever pieces the bytes come in.
+
+#![no_main]
+
+#[path = "../../tests/common/properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::sse(bytes));

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Writes the corpus anew, but for finds: answers of the simulator, sound and with each of its faults, and rows of the case files.
+
+Run it from the repository's root after `cargo build`, then `cargo test --test fuzz_corpus`.
+"""
+
+import http.client
+import json
+import pathlib
+import re
+import subprocess
+
+BINARY = "target/debug/fieldtest"
+CORPUS = pathlib.Path("fuzz/corpus")
+KEY = {"x-api-key": "fieldtest-simulator", "anthropic-version": "2023-06-01", "content-type": "application/json"}
+
+HELLO = {"model": "claude-sonnet-4-5", "max_tokens": 1200, "messages": [{"role": "user", "content": "Say hello in one word."}]}
+TOOL = {"name": "weather", "description": "The weather in a city.",
+        "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
+CALL = {**HELLO, "tools": [TOOL], "tool_choice": {"type": "tool", "name": "weather"}}
+THINK = {**HELLO, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+ASKED = {
+    "text": {**HELLO, "stream": True},
+    "thinking": {**THINK, "stream": True},
+    "call": {**CALL, "stream": True},
+    "plain": HELLO,
+    "plain-call": CALL,
+    "plain-thinking": THINK,
+    "refused": {**HELLO, "max_tokens": -1},
+}
+
+
+def answers(fault=None):
+    """What the simulator answers to each request, as the corpus has it: a status, headers, a blank line, the body."""
+    command = [BINARY, "simulate", "anthropic", "--port", "0"] + (["--fault", fault] if fault else [])
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        port = None
+        while port is None:
+            line = server.stdout.readline()
+            assert line, f"{command} says nothing of a port"
+            port = re.search(r"127\.0\.0\.1:(\d+)", line)
+        for name, body in ASKED.items():
+            connection = http.client.HTTPConnection("127.0.0.1", int(port[1]))
+            connection.request("POST", "/v1/messages", json.dumps(body), KEY)
+            response = connection.getresponse()
+            cut = ""
+            try:
+                content = response.read()
+            except http.client.IncompleteRead as broken:
+                content, cut = broken.partial, " cut"
+            kept = [(k.lower(), v) for k, v in response.getheaders() if k.lower() not in ("date", "transfer-encoding", "content-length")]
+            asked = "" if body.get("stream") else " unasked"
+            head = "".join(f"{k}: {v}\n" for k, v in kept)
+            yield name, f"{response.status}{cut}{asked}\n{head}\n".encode(), content
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def faults():
+    told = subprocess.run([BINARY, "simulate", "anthropic", "--fault", "?"], capture_output=True, text=True, check=False)
+    return sorted(set(re.findall(r"\b(?:http|message|sse|usage|error|tool)\.[a-z0-9-]+", told.stdout + told.stderr)))
+
+
+def write(target, name, content):
+    path = CORPUS / target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def main():
+    for seed in CORPUS.glob("*/*"):
+        # What fuzzing found stays.
+        if not seed.name.startswith("find-"):
+            seed.unlink()
+    sound = {}
+    for name, head, body in answers():
+        sound[name] = head + body
+        write("message", name, head + body)
+        if b"text/event-stream" in head:
+            write("sse", name, body)
+            write("sse", name + "-crlf", b"\xef\xbb\xbf" + body.replace(b"\n", b"\r\n")[:600])
+    for fault in faults():
+        # The shortest answer that the fault shows in is enough.
+        shown = [(head, body) for name, head, body in answers(fault) if head + body != sound[name]]
+        if shown:
+            head, body = min(shown, key=lambda answer: len(answer[1]))
+            write("message", fault, head + body)
+            if fault.startswith("sse.") and b"text/event-stream" in head:
+                write("sse", fault, body[:1200])
+    for path in sorted(pathlib.Path("cases/experiments").glob("*.yaml")):
+        head, *rows = re.split(r"(?m)^(?=  - row: )", path.read_text())
+        # Two rows at a time: a row may take an anchor from the one before.
+        for at in range(0, len(rows), 4):
+            write("cases", f"{path.stem}-{at // 4 + 1}", (head + "".join(rows[at:at + 2])).encode())
+    for path in sorted(pathlib.Path("cases/targets").glob("*.yaml")):
+        write("cases", f"target-{path.stem}", path.read_bytes())
+    limits = pathlib.Path("cases/experiments/6-limits.yaml").read_text()
+    target = re.split(r"(?m)^claims:", pathlib.Path("cases/targets/deepseek.yaml").read_text())[0]
+    write("cases", "both", f"{limits}\n%%%\n{target}claims:\n  limits.unknown: {{ status: ignored }}\n".encode())
+
+
+main()
