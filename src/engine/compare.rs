@@ -26,10 +26,13 @@ const LEAST_MS: u64 = 60;
 
 /// What comes next for a row.
 pub(super) fn next(experiment: &Experiment, how: &Compare, trials: &[Trial], facts: &Facts) -> Step {
-    let [treated, plain] = match [ArmKind::Treatment, ArmKind::Negative].map(|arm| answers(experiment, arm, trials)) {
-        [Err(step), _] | [_, Err(step)] => return step,
-        [Ok(treated), Ok(plain)] => [treated, plain],
-    };
+    // An answer that lost what the other has is what twins are compared for.
+    let may_be_empty = matches!(how, Compare::Agree(_));
+    let [treated, plain] =
+        match [ArmKind::Treatment, ArmKind::Negative].map(|arm| answers(experiment, arm, trials, may_be_empty)) {
+            [Err(step), _] | [_, Err(step)] => return step,
+            [Ok(treated), Ok(plain)] => [treated, plain],
+        };
     let least = facts.least(experiment.id()) as usize;
     match how {
         Compare::Agree(aspects) => agree(aspects, &treated, &plain, least),
@@ -44,7 +47,12 @@ fn again(arm: ArmKind) -> Step {
 }
 
 /// The successful answers of an arm, at least one; else the step that comes first.
-fn answers<'a>(experiment: &Experiment, arm: ArmKind, trials: &'a [Trial]) -> Result<Vec<&'a Trial>, Step> {
+fn answers<'a>(
+    experiment: &Experiment,
+    arm: ArmKind,
+    trials: &'a [Trial],
+    may_be_empty: bool,
+) -> Result<Vec<&'a Trial>, Step> {
     let tried: Vec<&Trial> = trials.iter().filter(|t| t.arm == arm).collect();
     let treated = arm == ArmKind::Treatment;
     for trial in &tried {
@@ -86,7 +94,11 @@ fn answers<'a>(experiment: &Experiment, arm: ArmKind, trials: &'a [Trial]) -> Re
             (None, None, _) => continue,
         });
     }
-    let is_void = |t: &&Trial| t.message().and_then(void).is_some() || t.ended_early(experiment);
+    let says_nothing = |m: &Message| match m.stop_reason.as_deref() {
+        Some("refusal") => true,
+        _ => !may_be_empty && void(m).is_some(),
+    };
+    let is_void = |t: &&Trial| t.message().is_some_and(says_nothing) || t.ended_early(experiment);
     let sound: Vec<&Trial> = tried.iter().copied().filter(|t| !is_void(t)).collect();
     if !sound.is_empty() {
         return Ok(sound);

@@ -56,6 +56,15 @@ pub(super) enum Rows<'a> {
 }
 
 impl Ground {
+    pub fn new(catalog: &Arc<Catalog>, target: &Target) -> Self {
+        Self { catalog: catalog.clone(), target: Arc::new(target.clone()) }
+    }
+
+    /// True where the target's document says anything of rows about conduct.
+    pub fn claims_conduct(&self) -> bool {
+        self.rows().iter().any(|r| !r.experiment.is_of_field() && self.target.claims.contains_key(r.experiment.id()))
+    }
+
     /// The rows that the target can be tested for.
     pub fn rows(&self) -> Vec<&CatalogRow> {
         let can = |row: &&CatalogRow| row.experiment.requires.is_none_or(|needed| self.target.limits.state(needed));

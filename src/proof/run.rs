@@ -14,7 +14,7 @@ use super::ground::{Changes, Ground, Rows, SEED};
 use super::mutant::{self, Mutant};
 use super::sentinel;
 use super::shown::Shown;
-use crate::case::{Catalog, VerdictStatus};
+use crate::case::{Catalog, CatalogRow, Experiment, VerdictStatus};
 use crate::engine::JudgeError;
 use crate::report::proof::{Fate, GroundProof, Proof};
 use crate::simulator::UnknownRow;
@@ -78,11 +78,17 @@ pub async fn prove(
     options: &Options,
     told: &mut (dyn FnMut(Told<'_>) + Send),
 ) -> Result<Proof, ProofError> {
+    // Rows about conduct are tried on servers that are said to conduct themselves in some way: elsewhere, what their
+    // requests carry may be ignored, and the row with it.
+    let grounds_of = |name: &String| catalog.targets.get(name).map(|target| Ground::new(catalog, target));
+    let any = options.targets.iter().filter_map(grounds_of).any(|ground| ground.claims_conduct());
+    let can = |row: &&String| any || catalog.experiment(row).is_none_or(Experiment::is_of_field);
+    let options = &Options { rows: options.rows.iter().filter(can).cloned().collect(), ..options.clone() };
     let mut book = Book::new(catalog, &options.rows);
     let mut grounds = Vec::new();
     for name in &options.targets {
         let target = catalog.targets.get(name).ok_or_else(|| ProofError::Target(name.clone()))?;
-        let ground = Ground { catalog: catalog.clone(), target: Arc::new(target.clone()) };
+        let ground = Ground::new(catalog, target);
         told(Told::Ground(name));
         grounds.push(on_ground(&ground, options, &mut book, told).await?);
     }
@@ -106,7 +112,9 @@ async fn on_ground(
     let mut mutants = Vec::new();
     let behaviour = ground.behaviour();
     let honoured = |row: &str| before.rows.get(row).is_some_and(|r| r.verdict.status == VerdictStatus::Supported);
-    for row in ground.rows().into_iter().filter(|row| asked(row.experiment.id())) {
+    let of_conduct = ground.claims_conduct();
+    let meant = |row: &&CatalogRow| asked(row.experiment.id()) && (of_conduct || row.experiment.is_of_field());
+    for row in ground.rows().into_iter().filter(meant) {
         let id = row.experiment.id();
         let Some(seen) = before.rows.get(id).map(|row| row.verdict.status) else { continue };
         let is_known = behaviour.status(id).is_some() || !row.experiment.is_of_field();

@@ -76,17 +76,17 @@ impl Refusal {
 
     /// The refusal as a server tells it that is at fault with a client's mistakes.
     pub fn told_by(self, behaviour: &Behaviour) -> Self {
-        if self.kind != Kind::InvalidRequest {
+        if !matches!(self.kind, Kind::InvalidRequest | Kind::NotFound) {
             return self;
         }
-        let Self { message, .. } = self;
+        let Self { kind, message } = self;
         if behaviour.commits(ConductFault::ErrorsServerError) {
             return Self::crash(&message);
         }
         let kind = match () {
             () if behaviour.commits(ConductFault::ErrorsStatus422) => Kind::Unprocessable,
             () if behaviour.commits(ConductFault::ErrorsAsOverloaded) => Kind::Overloaded,
-            () => Kind::InvalidRequest,
+            () => kind,
         };
         Self { kind, message }
     }

@@ -15,7 +15,7 @@ impl Rules<'_> {
     /// Fields that are known and checked lightly; most have no effect here.
     pub(super) fn rowless(&self, body: &Map<String, Value>) -> Checked {
         if let Some(value) = body.get("output_config") {
-            output_config(value)?;
+            output_config(value, self.behaviour.commits(ConductFault::EffortDropped))?;
         }
         let passes_over = self.behaviour.commits(ConductFault::ContextManagementDropped);
         if let Some(value) = body.get("context_management").filter(|v| !v.is_null() && !passes_over) {
@@ -48,11 +48,11 @@ fn context_management(value: &Value) -> Checked {
     Ok(())
 }
 
-fn output_config(value: &Value) -> Checked {
+fn output_config(value: &Value, passes_over_effort: bool) -> Checked {
     let path = Path::root("output_config");
     let map = object(value, &path)?;
     known_keys(map, Some(&path), &[&["effort", "format", "task_budget"]])?;
-    if let Some(effort) = map.get("effort").filter(|v| !v.is_null()) {
+    if let Some(effort) = map.get("effort").filter(|v| !v.is_null() && !passes_over_effort) {
         one_of(effort, &path.key("effort"), &["low", "medium", "high", "xhigh", "max"])?;
     }
     if let Some(format) = map.get("format").filter(|v| !v.is_null()) {

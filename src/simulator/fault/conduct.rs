@@ -89,7 +89,7 @@ super::faults! { ConductFault {
     FormatDropped = "format.dropped": "accepts output_config.format and answers in prose",
     FormatRefused = "format.refused": "refuses output_config.format",
     EffortRefused = "effort.refused": "refuses output_config.effort",
-    EffortDropped = "effort.dropped": "accepts output_config.effort, without effect",
+    EffortDropped = "effort.dropped": "passes over output_config.effort, whatever is in it",
     ContextManagementDropped = "context-management.dropped": "passes over context_management, whatever is in it",
     ContextManagementRefused = "context-management.refused": "refuses context_management under its beta",
     MaxTokens32000Refused = "max-tokens.32000-refused": "refuses max_tokens of 32000 and more",
