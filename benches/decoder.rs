@@ -10,7 +10,7 @@ use std::fmt;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use fieldtest::wire::exchange::{Attempt, AttemptResult, Body, Credential, Exchange, Request, Response};
+use fieldtest::wire::exchange::{Attempt, AttemptResult, Body, Credential, Exchange, Method, Request, Response};
 use fieldtest::wire::{check, message, sse};
 use serde_json::{Value, json};
 
@@ -160,6 +160,8 @@ impl Kind {
         Exchange {
             id: "x1".to_owned(),
             request: Request {
+                method: Method::Post,
+                raw: None,
                 path: "/v1/messages".to_owned(),
                 headers: BTreeMap::new(),
                 credential: Credential::Target,

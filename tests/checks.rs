@@ -16,7 +16,7 @@ use fieldtest::report::results::{Finding, Results, Severity};
 use fieldtest::simulator::{self, Behaviour, Fault};
 use fieldtest::wire::check::clients::{Measured, Outcome};
 use fieldtest::wire::check::{Check, Severity as Degree};
-use fieldtest::wire::exchange::{AttemptResult, Credential, Exchange, Request, Response};
+use fieldtest::wire::exchange::{AttemptResult, Credential, Exchange, Method, Request, Response};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
@@ -106,6 +106,8 @@ fn requests() -> Vec<Request> {
         body["model"] = target("anthropic").model.clone().into();
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         Request {
+            method: Method::Post,
+            raw: None,
             path: "/v1/messages".to_owned(),
             headers: [("anthropic-version".to_owned(), "2023-06-01".to_owned())].into(),
             credential: Credential::Target,

@@ -73,7 +73,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         !by_answer && e.spread.is_none() && e.effect.is_none() && e.challenge.is_empty(),
         "nothing can decide it: write an `effect`, a `challenge`, a `spread`, a `reply` or a `compare`",
     );
-    say(e.failures.iter().any(|n| *n == 0), "the entries of the failure catalogue are counted from 1");
+    say(e.failures.contains(&0), "the entries of the failure catalogue are counted from 1");
     say(
         e.faults.values().any(|v| !v.is_decided() || !e.statuses.contains(v)),
         "the verdicts of `faults` are among the row's `statuses`",

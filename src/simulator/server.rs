@@ -99,7 +99,8 @@ async fn handle(
     let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
     let request_id = draws.id("req");
     let (knobs, faults) = (&service.behaviour.knobs, &service.behaviour.faults);
-    let reply = match (service.route(&parts.method, &parts.uri, &parts.headers), body) {
+    let route = service.route(&parts.method, &parts.uri, &parts.headers);
+    let reply = match (route.map_err(|refusal| refusal.told_by(&service.behaviour)), body) {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         (Ok(route), Ok(body)) => match misfortune(knobs, &mut draws) {
             Err(refusal) => Err(refusal),

@@ -12,7 +12,7 @@ use fieldtest::case::{CaseFile, Catalog, FileKind, variables};
 use fieldtest::wire::check::{self, Check, Finding};
 use fieldtest::wire::delta::Pace;
 use fieldtest::wire::exchange::{
-    Attempt, AttemptResult, Body, Credential, Exchange, Failure, FailureKind, Request, Response,
+    Attempt, AttemptResult, Body, Credential, Exchange, Failure, FailureKind, Method, Request, Response,
 };
 use fieldtest::wire::message::{self, Reading};
 use fieldtest::wire::sse::{self, Decoder, Frame, Part};
@@ -144,6 +144,8 @@ fn exchange(bytes: &[u8]) -> Exchange {
     Exchange {
         id: "x1".to_owned(),
         request: Request {
+            method: Method::Post,
+            raw: None,
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::new(),
             credential: Credential::Target,

@@ -124,7 +124,7 @@ fn visit(service: &Service, method: Method, uri: &str, ask: &Ask) -> (u16, Value
     });
     match answer {
         Ok(Reply::Json(value)) => (200, value),
-        Ok(Reply::Events(_)) => (200, Value::Null),
+        Ok(Reply::Stream(_)) => (200, Value::Null),
         Err(refusal) => (refusal.kind.status(), refusal.envelope("req_1")),
     }
 }
@@ -141,7 +141,7 @@ fn streamed(service: &Service, ask: &Ask) -> Value {
     let mut ask = ask.clone();
     ask.body["stream"] = json!(true);
     match send(service, &ask) {
-        Ok(Reply::Events(events)) => reference::put_together(&events).0,
+        Ok(Reply::Stream(message)) => reference::put_together(&stream::events(&message)).0,
         other => panic!("{ask:?} was answered with {other:?}"),
     }
 }

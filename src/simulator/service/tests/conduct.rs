@@ -166,13 +166,6 @@ fn cases_of_counting() -> Vec<Case> {
     let smaller = |counted: u64, used: u64| json!(counted < used);
     let system = || Ask::with(json!({"system": "Be brief."}));
     let tools = || Ask::with(json!({"tools": [tool("find")]}));
-    let used = |ask: Ask| {
-        move |service: &Service| {
-            let usage = message(service, &ask)["usage"].clone();
-            let hidden = usage["input_tokens"].as_u64().unwrap() > 300;
-            json!(hidden)
-        }
-    };
     let twin = |service: &Service| {
         let ask = plain();
         let of = |message: Value| message["usage"]["input_tokens"].as_i64().unwrap();
@@ -307,9 +300,8 @@ fn cases_of_tools() -> Vec<Case> {
         {"type": "string"}, {"type": "null"}]}}}),
     );
     let empty = json!([{"name": "ping", "input_schema": {"type": "object", "properties": {}}}]);
-    let input = move |service: &Service| {
-        message(service, &with_tools("Call the ping tool.", empty.clone()))["content"][0]["input"].clone()
-    };
+    let ping = with_tools("Call the ping tool.", empty.clone());
+    let input = move |service: &Service| message(service, &ping)["content"][0]["input"].clone();
     let told = |service: &Service| {
         let mut ask = two_calls();
         ask.body["stream"] = json!(true);
@@ -448,7 +440,7 @@ fn every_fault_is_tried_and_described() {
     for fault in F::ALL {
         // How a stream is sent is seen on the wire alone.
         assert!(tried.contains(fault) || *fault == F::StreamBuffered, "{}", fault.id());
-        assert!(!fault.about().is_empty() && Fault::from(*fault).is_of_conduct(), "{}", fault.id());
+        assert!(!fault.about().is_empty() && !Fault::from(*fault).breaks_protocol(), "{}", fault.id());
         assert_eq!(fault.id().parse(), Ok(Fault::from(*fault)));
     }
 }

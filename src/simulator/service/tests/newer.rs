@@ -144,7 +144,8 @@ fn a_tool_without_arguments_is_called_with_an_empty_object() {
     assert_eq!(message(&service, &ask)["content"][0]["input"], json!({}));
     let mut streaming = ask;
     streaming.body["stream"] = json!(true);
-    let Ok(Reply::Events(events)) = send(&service, &streaming) else { panic!("no stream") };
+    let Ok(Reply::Stream(streamed)) = send(&service, &streaming) else { panic!("no stream") };
+    let events = stream::events(&streamed);
     let told = |name: &str| -> Vec<Value> {
         let data = events.iter().filter_map(|e| e.strip_prefix(&format!("event: {name}\ndata: ")));
         data.map(|data| serde_json::from_str(data).unwrap()).collect()
