@@ -22,7 +22,8 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
 use common::{
-    CATALOG, SHORT_WAIT, Server, Setup, TARGETS, record, record_at, record_run, repository, simulate, target, update,
+    CATALOG, SHORT_WAIT, Server, Setup, TARGETS, fields_of, record, record_at, record_run, repository, simulate,
+    target, update,
 };
 
 #[tokio::test]
@@ -248,13 +249,16 @@ fn verdicts(results: &Results) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn what_is_nasty_and_allowed_is_no_finding_and_moves_no_verdict() {
-    let plain = simulate(target("anthropic"), &[]).await;
+    let mut honest = Setup::of(target("anthropic"), &[]);
+    honest.rows = fields_of(target("anthropic"));
+    let plain = judge(&CATALOG, &record_run(honest).await).expect("the rows are the catalog's");
     let nasty: Vec<Fault> = Fault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
     assert_eq!(nasty.len(), 4);
     for fault in nasty {
         assert!(!fault.breaks_protocol());
         let mut setup = Setup::of(target("anthropic"), &[]);
         setup.behaviour.faults = vec![fault];
+        setup.rows = fields_of(target("anthropic"));
         let results = judge(&CATALOG, &record_run(setup).await).expect("the rows are the catalog's");
         assert_eq!(verdicts(&results), verdicts(&plain), "{fault}");
         assert_eq!(results.findings, plain.findings, "{fault}");

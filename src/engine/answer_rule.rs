@@ -14,7 +14,7 @@ use super::validation;
 use crate::case::{AnswerTest, Experiment, VerdictStatus};
 use crate::report::results::{Evidence, Verdict};
 use crate::wire::answer::Answer;
-use crate::wire::message::Reading;
+use crate::wire::message::{Reading, excerpt};
 
 /// Trials of one arm that say nothing after which it is given up.
 const VOID_LIMIT: usize = 3;
@@ -159,6 +159,10 @@ fn came<'a>(experiment: &Experiment, expected: &AnswerTest, trial: &'a Trial) ->
 fn told(answer: &Answer) -> String {
     if answer.status < 300 && (answer.json["type"] == "message" || !answer.events.is_empty()) {
         format!("HTTP {} with a message", answer.status)
+    } else if let (Some(kind), Some(text)) =
+        (answer.json["error"]["type"].as_str(), answer.json["error"]["message"].as_str())
+    {
+        format!("HTTP {}, {kind}: {}", answer.status, excerpt(text, 300))
     } else {
         format!("HTTP {}: {}", answer.status, answer.text)
     }

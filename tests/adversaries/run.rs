@@ -10,7 +10,7 @@ use fieldtest::report::results::{Evidence, Results, Verdict};
 use fieldtest::simulator::{self, Behaviour, Running};
 use tokio::sync::OnceCell;
 
-use super::common::{SHORT_WAIT, Server, results_at, target};
+use super::common::{SHORT_WAIT, Server, fields_of, results_at, target};
 use super::proxy::Proxy;
 use super::proxy::mutation::Own;
 use super::server::{Acting, Adversary};
@@ -105,7 +105,7 @@ fn server(base_url: String, own: &Own, concurrency: usize) -> Server {
         retries: 4,
         seed: 1,
         confidence: 0.99,
-        rows: Vec::new(),
+        rows: fields_of(target("anthropic")),
     }
 }
 

@@ -51,6 +51,13 @@ pub fn rows_of(target: &Target) -> Vec<&'static CatalogRow> {
     CATALOG.rows.iter().filter(|row| row.experiment.requires.is_none_or(|needed| target.limits.state(needed))).collect()
 }
 
+/// Those of them that stand for a field, by id. Where a field is changed on purpose, rows about conduct follow, and are
+/// no witnesses.
+pub fn fields_of(target: &Target) -> Vec<String> {
+    let fields = rows_of(target).into_iter().filter(|row| row.experiment.is_of_field());
+    fields.map(|row| row.experiment.id().to_owned()).collect()
+}
+
 /// A whole run against a simulation, and how it is done.
 pub struct Setup<'a> {
     /// The target whose rows are tested and whose claims the verdicts are held against.
@@ -63,6 +70,8 @@ pub struct Setup<'a> {
     pub confidence: f64,
     /// How many rows run side by side.
     pub concurrency: usize,
+    /// The rows to run, by id; all that the target can be tested for where there are none.
+    pub rows: Vec<String>,
 }
 
 impl<'a> Setup<'a> {
@@ -73,7 +82,7 @@ impl<'a> Setup<'a> {
         for (row, status) in flips {
             behaviour.flip(row, *status).expect("the simulator knows every row");
         }
-        Self { target, behaviour, seed: 1, confidence: 0.99, concurrency: 4 }
+        Self { target, behaviour, seed: 1, confidence: 0.99, concurrency: 4, rows: Vec::new() }
     }
 }
 
@@ -83,7 +92,7 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
 }
 
 /// The recording of a whole run.
-pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency }: Setup<'_>) -> Recording {
+pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency, rows }: Setup<'_>) -> Recording {
     let credential = behaviour.right_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     let server = Server {
@@ -95,7 +104,7 @@ pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency
         retries: 8,
         seed,
         confidence,
-        rows: Vec::new(),
+        rows,
     };
     record_at(&server, target).await
 }

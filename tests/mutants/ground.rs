@@ -12,7 +12,7 @@ use fieldtest::case::Target;
 use fieldtest::report::results::{Results, Verdict};
 use fieldtest::simulator::{self, Behaviour, Running};
 
-use crate::common::{SHORT_WAIT, Server, results_at, target};
+use crate::common::{SHORT_WAIT, Server, fields_of, results_at, target};
 use crate::proxy::Proxy;
 use crate::proxy::mutation::{Mutation, Own};
 use crate::proxy::mutator::Mutator;
@@ -83,6 +83,7 @@ impl Ground {
 
     fn server(&self, base_url: String, rows: Vec<String>) -> Server {
         let Own { credential, model } = self.own.clone();
+        let rows = if rows.is_empty() { fields_of(self.target) } else { rows };
         let first_wait = if self.running.is_some() { SHORT_WAIT } else { Duration::from_millis(500) };
         Server { base_url, credential, model, concurrency: 4, first_wait, retries: 4, seed: 1, confidence: 0.99, rows }
     }

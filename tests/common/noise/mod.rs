@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use fieldtest::engine::judge;
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::common::{CATALOG, Setup, TARGETS, record_run, target};
+use crate::common::{CATALOG, Setup, TARGETS, fields_of, record_run, target};
 use condition::Condition;
 use server::{Kind, Server};
 use tally::{RowSeen, Seen, Tally};
@@ -76,6 +76,7 @@ pub async fn observe(server: Server, condition: Condition, length: u64) -> Seen 
         seed: server.seed,
         confidence: condition.confidence(),
         concurrency: condition.concurrency(),
+        rows: fields_of(server.target),
     };
     let results = judge(&CATALOG, &record_run(setup).await).expect("the rows are the catalog's");
     assert_eq!(results.partial, None, "the run is whole");

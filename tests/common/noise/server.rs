@@ -108,6 +108,7 @@ fn draw_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimSta
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name.rotate_left(32));
     let claimed = Behaviour::of(target).statuses;
     let mut rows = rows_of(target);
+    rows.retain(|row| row.experiment.is_of_field());
     rows.shuffle(&mut rng);
     let mut flips: Vec<(&'static str, ClaimStatus)> = Vec::new();
     for row in rows {
