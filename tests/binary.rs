@@ -663,7 +663,7 @@ mod output {
         assert!(all.contains("field.top_k") && all.contains("tool_choice.string_form"), "{all}");
         let rows = folder.run(["rows", "--format", "json", "--select", "field.top_k", "--select", "header.*"]).exits(0);
         let rows: Value = serde_json::from_str(&rows.stdout).unwrap();
-        assert_eq!(rows.as_array().unwrap().len(), 5);
+        assert_eq!(rows.as_array().unwrap().len(), 6);
         let top_k = rows.as_array().unwrap().iter().find(|row| row["id"] == "field.top_k").unwrap();
         assert_eq!(
             top_k["claims"],

@@ -66,6 +66,20 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     let tests = || e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when));
     say(tests().any(|t| t.status.is_empty()), "a test of an answer lists the `status` that it may have");
     say(
+        tests().any(|t| t.status.iter().any(|status| !(100..600).contains(status))),
+        "a `status` of HTTP lies between 100 and 599",
+    );
+    say(
+        tests().any(|t| t.json.keys().any(|pointer| !pointer.is_empty() && !pointer.starts_with('/'))),
+        "the keys of `json` are JSON pointers, which begin with a slash: `/data/0/id`",
+    );
+    say(e.through.iter().any(|other| other == e.id()), "a row cannot work `through` itself");
+    let is_stream = |a: &Arm| a.body.get("stream") == Some(&Value::Bool(true));
+    say(
+        e.compare == Some(Compare::Gradual) && !e.treatment.iter().chain([&e.base]).any(is_stream),
+        "`gradual` looks at a stream: the base or the treatment asks for one with `stream: true`",
+    );
+    say(
         e.otherwise.iter().any(|o| o.verdict == VerdictStatus::Skipped),
         "the `verdict` of an `otherwise` is supported, ignored, rejected, substituted or inconclusive",
     );
@@ -151,8 +165,12 @@ fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Pro
     if arm.raw.is_some() && (!arm.body.is_empty() || !arm.drop.is_empty()) {
         problems.push(format!("the {name} arm has a `raw` body, which no keys can be laid over").into());
     }
-    if arm.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
-        problems.push(format!("the `path` of the {name} arm begins with a slash").into());
+    if arm.path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains(char::is_whitespace)) {
+        problems.push(format!("the `path` of the {name} arm begins with a slash, and has no blanks").into());
+    }
+    let has_body = matches!(arm.method, None | Some(Method::Post));
+    if (!arm.then.is_empty() && (arm.raw.is_some() || !has_body)) || (arm.raw.is_some() && !has_body) {
+        problems.push(format!("the {name} arm has a `then` or a `raw` body that its request cannot carry").into());
     }
     for then in &arm.then {
         if then.results.is_none() && then.user.is_none() {

@@ -232,6 +232,16 @@ pub enum Requirement {
     ContextTokens,
 }
 
+impl Requirement {
+    /// The key of `limits` that states it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::MaxOutputTokens => "max_output_tokens",
+            Self::ContextTokens => "context_tokens",
+        }
+    }
+}
+
 /// One of several treatments of a row. What it leaves out is the row's.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

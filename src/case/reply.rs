@@ -105,8 +105,10 @@ pub enum Aspect {
     StopReason,
     /// The types of their blocks, in order.
     Blocks,
-    /// Names and inputs of their calls.
+    /// Names and inputs of their calls. Where neither has any, there is nothing to agree in.
     Calls,
+    /// Whether they have thinking. Where neither has any, there is nothing to agree in.
+    Thinking,
     /// The words of their texts.
     Text,
     /// The tokens of the prompt.

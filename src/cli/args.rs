@@ -1,5 +1,6 @@
 //! Options that several subcommands share: the same words everywhere.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,11 +56,14 @@ impl SelectArgs {
         let named = || catalog.rows.iter().filter(|row| self.select.is_empty() || globs.is_match(row.experiment.id()));
         let rows: Vec<&CatalogRow> = named().filter(|row| row.experiment.requires.is_none_or(&is_stated)).collect();
         if rows.is_empty() {
-            let why = match named().next() {
-                None => "selects no row; `fieldtest rows` lists them",
-                Some(_) => {
-                    "selects only rows that need `limits: max_output_tokens` or `context_tokens` in the target's file, which \
-                     states none"
+            let needed: BTreeSet<&str> = named().filter_map(|row| Some(row.experiment.requires?.key())).collect();
+            let needed = needed.into_iter().collect::<Vec<_>>().join(", ");
+            let why = match needed.as_str() {
+                "" => "selects no row; `fieldtest rows` lists them".to_owned(),
+                keys => {
+                    format!(
+                        "selects only rows that need `limits: {keys}` in the target's file, which states none of them"
+                    )
                 }
             };
             return Err(CliError::Usage(format!("--select {} {why}", self.select.join(" --select "))));

@@ -1,14 +1,16 @@
 //! The rule for rows that are decided by what an answer is: a refusal that the documents promise, a count, a list.
 //!
-//! One answer decides, since such things are true of the server and not of the model. A refusal proves something only
-//! beside a request without the mistake that is accepted; a server error, only where it comes each time. What was
+//! One answer decides, since such things are true of the server and not of the model; a refusal is asked for twice, and
+//! proves something only where a request without the mistake is accepted afterwards; a server error, only where it comes
+//! each time. What was
 //! expected is `supported`; what was accepted without it, `ignored`; what was refused otherwise, `rejected`.
 
 use super::arms;
+use super::build::PATH;
 use super::decide::{Facts, Step, Try, decided, inconclusive};
 use super::effect::{answer_holds, why_not};
 use super::recording::ArmKind;
-use super::trial::{ENDED_EARLY, Trial};
+use super::trial::{ENDED_EARLY, Trial, spoken_error};
 use super::undecided::Undecided;
 use super::validation;
 use crate::case::{AnswerTest, Experiment, VerdictStatus};
@@ -48,18 +50,19 @@ pub(super) fn next(
     if told.iter().any(|c| c.kind() != last.kind()) {
         return Step::Done(inconclusive(Undecided::Unsteady, "the same request was answered in different ways"));
     }
-    let crashed = last.kind() == Kind::Crashed;
-    if told.len() < (facts.least(experiment.id()) as usize).max(if crashed { CRASH_LIMIT } else { 1 }) {
-        return again();
-    }
+    // A refusal may have another reason than the request, so it is asked for twice, and then whether the server still
+    // answers at all.
     let is_refusal =
         matches!(last.kind(), Kind::Crashed | Kind::Refused) || last.answer().is_some_and(|a| a.status >= 400);
-    // Whether the server was up at all is asked afresh where it fails.
-    let known_accepted = arms::negative_is_plain(experiment, variant) && !crashed;
-    if is_refusal
-        && !known_accepted
-        && let Some(step) = validation::control(experiment, trials)
-    {
+    let needed = match last.kind() {
+        Kind::Crashed => CRASH_LIMIT,
+        _ if is_refusal => 2,
+        _ => 1,
+    };
+    if told.len() < needed.max(facts.least(experiment.id()) as usize) {
+        return again();
+    }
+    if is_refusal && let Some(step) = validation::control(experiment, trials, ArmKind::After) {
         return step;
     }
     Step::Done(verdict(experiment, expected, last, told.len()))
@@ -144,6 +147,9 @@ fn came<'a>(experiment: &Experiment, expected: &AnswerTest, trial: &'a Trial) ->
     if let Some(n) = experiment.otherwise.iter().position(|o| holds(&o.when)) {
         return Came::Otherwise(n, answer);
     }
+    if let Some(error) = message.and_then(spoken_error) {
+        return Came::Nothing(error);
+    }
     match answer.status {
         // A rate limit is no answer to what was asked, nor is an outage that the server speaks of as one.
         429 => Came::Nothing(told(answer)),
@@ -151,13 +157,25 @@ fn came<'a>(experiment: &Experiment, expected: &AnswerTest, trial: &'a Trial) ->
         300..=399 => Came::Nothing(format!("a redirect: {}", told(answer))),
         500.. => Came::Crashed(answer),
         400..=499 => Came::Refused(answer),
+        _ if answer.json["type"] == "error" => Came::Refused(answer),
+        // What is no message was not accepted as a request for one.
+        _ if message.is_none() && asks_for_message(experiment, trial) => {
+            Came::Nothing(format!("an answer that is no message: {}", told(answer)))
+        }
         _ => Came::Accepted(answer, why_not(expected, answer, message, &trial.values)),
     }
 }
 
+/// True of a request whose answer is a message, where it is accepted.
+fn asks_for_message(experiment: &Experiment, trial: &Trial) -> bool {
+    let layers = arms::layers(experiment, trial.variant.as_deref(), trial.arm);
+    let path = layers.iter().rev().find_map(|arm| arm.path.as_deref()).unwrap_or(PATH);
+    path.split('?').next() == Some(PATH)
+}
+
 /// An answer in a few words: what a message says is of no interest here.
 fn told(answer: &Answer) -> String {
-    if answer.status < 300 && (answer.json["type"] == "message" || !answer.events.is_empty()) {
+    if answer.status < 300 && (answer.json["type"] == "message" || answer.events.contains("message_start")) {
         format!("HTTP {} with a message", answer.status)
     } else if let (Some(kind), Some(text)) =
         (answer.json["error"]["type"].as_str(), answer.json["error"]["message"].as_str())

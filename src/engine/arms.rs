@@ -20,7 +20,7 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
         whole.map_or_else(Vec::new, |arms| [vec![&experiment.base], arms].concat())
     };
     match arm {
-        ArmKind::Negative => over(vec![Some(negative)]),
+        ArmKind::Negative | ArmKind::After => over(vec![Some(negative)]),
         ArmKind::Treatment => over(vec![treatment]),
         ArmKind::Insist => over(vec![treatment, experiment.insist.as_ref()]),
         ArmKind::Positive => over(vec![own.and_then(|v| v.positive.as_ref()).or(experiment.positive.as_ref())]),
@@ -66,6 +66,7 @@ pub fn all(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
     ];
     let kinds = kinds.into_iter().chain((0..experiment.challenge.len()).map(|n| ArmKind::Challenge(n as u8)));
     arms.extend(kinds.filter(|kind| !layers(experiment, None, *kind).is_empty()).map(|kind| (None, kind)));
+    arms.extend(experiment.looks_at_answers().then_some((None, ArmKind::After)));
     arms.extend(experiment.genuine.is_some().then_some((None, ArmKind::Genuine)));
     arms
 }

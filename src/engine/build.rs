@@ -115,7 +115,10 @@ pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> 
         }
         credential = arm.credential.map_or(credential, wire_credential);
         method = arm.method.map_or(method, wire_method);
-        path = arm.path.as_ref().map_or(path, |path| fill.text(path));
+        path = arm
+            .path
+            .as_ref()
+            .map_or(path, |path| fill.text(&path.replace("{{model}}", &segment(&context.settings.model))));
         raw = arm.raw.as_ref().map(|raw| fill.text(raw)).or(raw);
     }
     let is_json = method == Method::Post && raw.is_none();
@@ -253,6 +256,11 @@ impl<'a> Filler<'a> {
             }
         }
     }
+}
+
+/// A model's name as one segment of a path: some have slashes in them.
+fn segment(name: &str) -> String {
+    name.replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace('#', "%23")
 }
 
 /// More words than there may be tokens: a word is one token at least. One short word makes the prompt no longer than it

@@ -8,9 +8,10 @@ use super::decide::{Facts, Step, Try, decided, inconclusive};
 use super::recording::ArmKind;
 use super::trial::{Trial, void};
 use super::undecided::Undecided;
+use super::validation;
 use crate::case::{Aspect, Compare, Experiment, VerdictStatus};
 use crate::report::results::{Evidence, Verdict};
-use crate::wire::answer::Answer;
+use crate::wire::answer::{Answer, Timing};
 use crate::wire::message::{Message, Reading, excerpt};
 
 /// Pairs of answers after which what never agreed is said to differ.
@@ -21,6 +22,8 @@ const TIMED: usize = 3;
 const VOID_LIMIT: usize = 3;
 /// A difference of fewer tokens than this is a matter of how turns are marked.
 const MARKS: u64 = 8;
+/// A burst is over in this time, in milliseconds.
+const BURST_MS: u64 = 15;
 /// The least time, in milliseconds, that the longer answer must take longer: less cannot be told from chance.
 const LEAST_MS: u64 = 60;
 
@@ -55,6 +58,10 @@ fn answers<'a>(
 ) -> Result<Vec<&'a Trial>, Step> {
     let tried: Vec<&Trial> = trials.iter().filter(|t| t.arm == arm).collect();
     let treated = arm == ArmKind::Treatment;
+    let is_refused = |t: &&Trial| matches!(t.steps.last(), Some(Reading::Refused(_)));
+    if tried.iter().any(is_refused) && !tried.iter().all(is_refused) {
+        return Err(Step::Done(inconclusive(Undecided::Unsteady, "the same request was refused and accepted")));
+    }
     for trial in &tried {
         let (refused, failed) = match trial.steps.last() {
             Some(Reading::Refused(r)) => {
@@ -73,18 +80,11 @@ fn answers<'a>(
             Some(Reading::Message(_)) | None => (None, None),
         };
         return Err(match (refused, failed, treated) {
-            (Some(told), _, true) => match trials.iter().find(|t| t.arm == ArmKind::Negative) {
-                None => again(ArmKind::Negative),
-                Some(plain) if matches!(plain.steps.last(), Some(Reading::Refused(_) | Reading::Failed(_))) => {
-                    Step::Done(inconclusive(Undecided::NegativeRefused, format!("both requests are refused: {told}")))
-                }
-                Some(_) => Step::Done(decided(
-                    VerdictStatus::Rejected,
-                    Evidence::Refusal,
-                    None,
-                    format!("refused with {told}"),
-                )),
-            },
+            (Some(_), _, true) if tried.len() < 2 => again(arm),
+            (Some(told), _, true) => validation::control(experiment, trials, ArmKind::After).unwrap_or_else(|| {
+                let reason = format!("refused with {told}");
+                Step::Done(decided(VerdictStatus::Rejected, Evidence::Refusal, None, reason))
+            }),
             (Some(told), _, false) => Step::Done(inconclusive(
                 Undecided::NegativeRefused,
                 format!("what it is compared with is refused: {told}"),
@@ -150,7 +150,7 @@ fn counts(
 
 fn grows(with: u64, without: u64, by: u64) -> (VerdictStatus, String) {
     let told = format!("{with} tokens with it, {without} without");
-    if with >= without.saturating_add(by) {
+    if without.checked_add(by).is_some_and(|least| with >= least) {
         (VerdictStatus::Supported, told)
     } else {
         (VerdictStatus::Ignored, format!("{told}: it would add {by} at the least"))
@@ -176,11 +176,17 @@ fn agree(aspects: &[Aspect], treated: &[&Trial], plain: &[&Trial], least: usize)
         .copied()
         .filter(|aspect| !pairs.iter().any(|(t, p)| value(*aspect, t) == value(*aspect, p)))
         .collect();
-    let wanted = if differ.is_empty() { least } else { PAIRS.max(least) };
+    // Twins that both lack what they are compared for agree in nothing.
+    let absent = aspects.iter().copied().find(|aspect| !pairs.iter().any(|(t, p)| has(*aspect, t) || has(*aspect, p)));
+    let wanted = if differ.is_empty() && absent.is_none() { least } else { PAIRS.max(least) };
     for (of, arm) in [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)] {
         if of.len() < wanted {
             return again(arm);
         }
+    }
+    if let Some(absent) = absent {
+        let told = format!("no answer of {} pairs has any {}", pairs.len(), word(absent));
+        return Step::Done(inconclusive(Undecided::ModelDoesNotShow, told));
     }
     let Some((one, other)) = pairs.last() else {
         return Step::Done(inconclusive(Undecided::BrokenAnswer, "there are no two messages to compare"));
@@ -207,11 +213,21 @@ fn agree(aspects: &[Aspect], treated: &[&Trial], plain: &[&Trial], least: usize)
     })
 }
 
+/// True where an answer has the thing at all.
+fn has(aspect: Aspect, message: &Message) -> bool {
+    match aspect {
+        Aspect::StopReason | Aspect::Blocks | Aspect::Text | Aspect::InputTokens => true,
+        Aspect::Calls => message.blocks("tool_use").next().is_some(),
+        Aspect::Thinking => message.blocks("thinking").chain(message.blocks("redacted_thinking")).next().is_some(),
+    }
+}
+
 fn word(aspect: Aspect) -> &'static str {
     match aspect {
         Aspect::StopReason => "stop_reason",
         Aspect::Blocks => "blocks",
         Aspect::Calls => "calls",
+        Aspect::Thinking => "thinking",
         Aspect::Text => "text",
         Aspect::InputTokens => "input tokens",
     }
@@ -226,6 +242,7 @@ fn value(aspect: Aspect, message: &Message) -> String {
         Aspect::Calls => {
             message.blocks("tool_use").map(|b| format!("{} {}", b["name"], b["input"])).collect::<Vec<_>>().join(", ")
         }
+        Aspect::Thinking => if has(aspect, message) { "there" } else { "missing" }.to_owned(),
         Aspect::Text => message.text().split_whitespace().collect::<Vec<_>>().join(" "),
         Aspect::InputTokens => message.input_tokens().map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
     }
@@ -240,24 +257,42 @@ fn gradual(treated: &[&Trial], plain: &[&Trial]) -> Step {
     }
     let timings = |of: &[&Trial]| of.iter().filter_map(|t| t.answer.as_ref()?.timing).collect::<Vec<_>>();
     let (long, short) = (timings(treated), timings(plain));
-    let whole = |of: &[crate::wire::answer::Timing]| median(of.iter().map(|t| t.whole_ms).collect());
-    let (Some(took), Some(least)) = (whole(&long), whole(&short)) else {
+    let times = |of: &[Timing]| of.iter().map(|t| t.whole_ms).collect::<Vec<_>>();
+    let (Some(took), Some(least)) = (median(times(&long)), median(times(&short))) else {
         return Step::Done(inconclusive(Undecided::BrokenAnswer, "the recording does not say when the answers came"));
     };
-    let making = took.saturating_sub(least);
-    let coming = median(long.iter().map(|t| t.whole_ms - t.quarter_ms).collect()).unwrap_or_default();
+    let coming: Vec<u64> = long.iter().map(|t| t.whole_ms - t.quarter_ms).collect();
+    let seen = Seen {
+        making: took.saturating_sub(least),
+        // Each long answer took longer than each short one: no accident of waiting.
+        is_apart: times(&long).iter().min() > times(&short).iter().max(),
+        longest: coming.iter().copied().max().unwrap_or_default(),
+        coming: median(coming).unwrap_or_default(),
+    };
     let told = format!(
-        "the long answer takes {took} ms, the short one {least} ms; three quarters of the long one come within {coming} ms"
+        "the long answer takes {took} ms, the short one {least} ms; three quarters of the long one come within {} ms",
+        seen.coming
     );
-    Step::Done(by_times(making, coming, told))
+    Step::Done(by_times(&seen, told))
 }
 
-fn by_times(making: u64, coming: u64, told: String) -> Verdict {
+/// What was seen of the times, in milliseconds.
+struct Seen {
+    /// How much longer the long answer takes.
+    making: u64,
+    is_apart: bool,
+    /// In how long three quarters of it come: mostly, and at most.
+    coming: u64,
+    longest: u64,
+}
+
+fn by_times(seen: &Seen, told: String) -> Verdict {
     let decided = |status, told| decided(status, Evidence::Comparison, None, told);
-    // Three quarters of an even stream take three quarters of the time; a burst takes next to none of it.
-    if coming >= LEAST_MS && coming * 3 >= making {
+    // Three quarters of an even stream take three quarters of the time. A replay at the speed of the making takes half
+    // of it at most, as it begins when all is made.
+    if seen.coming >= LEAST_MS && seen.coming * 2 >= seen.making {
         decided(VerdictStatus::Supported, told)
-    } else if making >= LEAST_MS && coming * 8 <= making {
+    } else if seen.making >= LEAST_MS && seen.is_apart && seen.longest <= BURST_MS {
         decided(VerdictStatus::Ignored, format!("it comes in one burst at the end: {told}"))
     } else {
         inconclusive(Undecided::TooFast, format!("the times are too short or too mixed to tell: {told}"))
@@ -293,15 +328,20 @@ mod tests {
 
     #[test]
     fn a_stream_comes_while_it_is_made() {
-        let status = |making, coming| by_times(making, coming, String::new()).status;
-        assert_eq!(status(1000, 740), VerdictStatus::Supported);
-        assert_eq!(status(1000, 3), VerdictStatus::Ignored);
+        let status = |making, coming, is_apart| {
+            by_times(&Seen { making, is_apart, coming, longest: coming }, String::new()).status
+        };
+        assert_eq!(status(1000, 740, true), VerdictStatus::Supported);
+        assert_eq!(status(1000, 3, true), VerdictStatus::Ignored);
+        // One of the short answers had to wait as long.
+        assert_eq!(status(1000, 3, false), VerdictStatus::Inconclusive);
         // Made so fast that a burst and a stream look alike.
-        assert_eq!(status(20, 15), VerdictStatus::Inconclusive);
-        assert_eq!(status(20, 0), VerdictStatus::Inconclusive);
-        // Neither the one nor the other.
-        assert_eq!(status(1000, 200), VerdictStatus::Inconclusive);
+        assert_eq!(status(50, 40, true), VerdictStatus::Inconclusive);
+        assert_eq!(status(20, 0, true), VerdictStatus::Inconclusive);
+        // Something else takes most of the time: a model that thinks silently, a replay.
+        assert_eq!(status(3000, 200, true), VerdictStatus::Inconclusive);
+        assert_eq!(status(2000, 750, true), VerdictStatus::Inconclusive);
         // The short answer waited longer by chance: the stream itself is seen.
-        assert_eq!(status(0, 400), VerdictStatus::Supported);
+        assert_eq!(status(0, 400, false), VerdictStatus::Supported);
     }
 }

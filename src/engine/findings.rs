@@ -19,7 +19,7 @@ pub(super) struct Findings {
 struct Seen {
     exchanges: BTreeSet<String>,
     rows: BTreeSet<usize>,
-    /// The first one's detail, in an order that does not depend on which answer came first.
+    /// The shortest detail, whichever answer came first.
     example: Option<String>,
 }
 
@@ -50,7 +50,11 @@ impl Findings {
             let of_check = seen.entry((severity(finding.check), finding.check.id())).or_default();
             of_check.exchanges.insert(id.to_owned());
             of_check.rows.extend(row);
-            of_check.example.get_or_insert_with(|| finding.detail.clone());
+            let length = |text: &str| (text.len(), text.to_owned());
+            let is_shorter = |best: &String| length(&finding.detail) < length(best);
+            if of_check.example.as_ref().is_none_or(is_shorter) {
+                of_check.example = Some(finding.detail.clone());
+            }
         };
         let mut served = BTreeSet::new();
         for (row, trial) in trials {

@@ -154,14 +154,21 @@ fn unfinished(recording: &Recording, untried: bool) -> String {
 /// Where a row works through another one that is not honoured, or of which nobody knows yet because the run was cut,
 /// "ignored" proves nothing of it.
 fn rest_on_others(judged: &mut [(&crate::case::CatalogRow, Vec<Trial>, Verdict)]) {
-    use VerdictStatus::{Ignored, Rejected, Skipped};
+    use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped};
     let statuses: HashMap<String, VerdictStatus> =
         judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
-    for (row, _, verdict) in judged.iter_mut().filter(|(_, _, v)| v.status == Ignored) {
+    // Of a row about conduct, nothing can be said where what it works through is not known to work.
+    let rests = |row: &crate::case::CatalogRow, v: &Verdict| match row.experiment.is_of_field() {
+        true => v.status == Ignored,
+        false => v.status.is_decided(),
+    };
+    for (row, _, verdict) in judged.iter_mut().filter(|(row, _, v)| rests(row, v)) {
+        let of_field = row.experiment.is_of_field();
+        let is_weak = |s: VerdictStatus| matches!(s, Ignored | Rejected | Skipped) || (!of_field && s == Inconclusive);
         let others =
             row.experiment.through.iter().map(|other| (other, statuses.get(other).copied().unwrap_or(Skipped)));
         // A row that was not selected is as unknown as one that was not finished. What is known goes before what is not.
-        let weak = others.filter(|(_, s)| matches!(s, Ignored | Rejected | Skipped)).min_by_key(|(_, s)| *s == Skipped);
+        let weak = others.filter(|(_, s)| is_weak(*s)).min_by_key(|(_, s)| *s == Skipped);
         match weak {
             Some((other, Skipped)) => {
                 *verdict = not_finished(&format!(

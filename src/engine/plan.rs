@@ -9,7 +9,7 @@ use super::build::{Channel, Context, Settings, build};
 use super::draw::Draw;
 use super::effect_rule::TRIAL_LIMIT;
 use super::recording::ArmKind;
-use crate::case::{CatalogRow, Experiment, Prices};
+use crate::case::{AnswerTest, CatalogRow, Experiment, Prices};
 
 /// Requests that every run sends before any row: the form of texts (one to eight), and three to five about invented keys, one of
 /// which rows share as their negative arm.
@@ -70,7 +70,11 @@ pub fn plan(rows: &[&CatalogRow], settings: &Settings, prices: Option<Prices>) -
                 (ArmKind::Genuine, Some([first, _])) => first,
                 _ => arms::layers(experiment, variant, arm),
             };
-            let template = arms::template(experiment, &layers);
+            let mut template = arms::template(experiment, &layers);
+            if arm == ArmKind::After {
+                // It is asked for one row alone, or it would tell nothing of the moment.
+                template.push_str(experiment.id());
+            }
             let draw = Draw::new(0, template.as_str());
             let context = Context { settings, channel: Channel::String, draw: &draw, first_content: None, step: 1 };
             let built = build(experiment, &layers, context);
@@ -134,6 +138,7 @@ fn range(experiment: &Experiment, variant: Option<&str>, arm: ArmKind) -> (u64, 
         return match arm {
             ArmKind::Treatment => (1, limit),
             ArmKind::Negative if experiment.compare.is_some() => (1, limit),
+            ArmKind::After if experiment.reply.as_ref().is_some_and(AnswerTest::is_refusal) => (1, 1),
             _ => (0, 1),
         };
     }
@@ -158,6 +163,7 @@ fn range(experiment: &Experiment, variant: Option<&str>, arm: ArmKind) -> (u64, 
         ArmKind::Challenge(_) => (0, limit),
         ArmKind::Treatment => (least(1), limit * repeat),
         ArmKind::Genuine => (0, 2),
+        ArmKind::After => (0, 1),
         ArmKind::Negative => (0, 8 * repeat),
         ArmKind::Insist | ArmKind::Positive | ArmKind::Narrow | ArmKind::Wide | ArmKind::NarrowWide => (0, limit),
     }

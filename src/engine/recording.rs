@@ -99,6 +99,8 @@ pub enum ArmKind {
     Negative,
     /// With the field.
     Treatment,
+    /// Without the field, after all others and for this row alone: is the endpoint still there?
+    After,
     /// With the field, and pressed to show it.
     Insist,
     /// The same information through a channel that is known to work.
@@ -124,6 +126,7 @@ impl fmt::Display for ArmKind {
         match self {
             Self::Negative => f.write_str("negative"),
             Self::Treatment => f.write_str("treatment"),
+            Self::After => f.write_str("after"),
             Self::Insist => f.write_str("insist"),
             Self::Positive => f.write_str("positive"),
             Self::Screen => f.write_str("screen"),

@@ -176,7 +176,7 @@ pub async fn run<'a, E: Endpoint>(
 fn owners(rows: &[&CatalogRow]) -> HashMap<String, String> {
     let mut owners = HashMap::new();
     for row in rows {
-        for (variant, arm) in arms::all(&row.experiment) {
+        for (variant, arm) in arms::all(&row.experiment).into_iter().filter(|(_, arm)| *arm != ArmKind::After) {
             let layers = arms::layers(&row.experiment, variant, arm);
             let variant = variant.map_or(String::new(), |v| format!("{v}/"));
             let template = arms::template(&row.experiment, &layers);
@@ -310,7 +310,11 @@ impl<E: Endpoint> Runner<'_, E> {
             ArmKind::Challenge(_) | ArmKind::ScreenChallenge => 1,
             _ => experiment.repeat,
         };
-        let template = arms::template(experiment, layers);
+        let mut template = arms::template(experiment, layers);
+        if key.arm == ArmKind::After {
+            // It is asked for one row alone, or it would tell nothing of the moment.
+            template.push_str(&key.row);
+        }
         let draw = Draw::new(self.options.seed, format!("{template}/{}", key.trial));
         let built = self.build(experiment, layers, &draw, None);
         let owner = self.owners.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
@@ -418,7 +422,9 @@ impl<E: Endpoint> Runner<'_, E> {
         self.tell(Event::Exchange(&exchange));
         let barred = exchange.request.credential == Credential::Target
             && matches!(&reading, Reading::Refused(r) if matches!(r.status, 401 | 403));
-        if barred || matches!(reading, Reading::Failed(_)) {
+        // Nor does one answer that turns everything away; where the plain request is answered, it was the request's fault.
+        let turned_away = matches!(&reading, Reading::Refused(r) if r.status == 429 || r.status >= 500);
+        if barred || turned_away || matches!(reading, Reading::Failed(_)) {
             if (self.lost.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(GIVE_UP) {
                 self.is_there().await;
             }

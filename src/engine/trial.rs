@@ -123,7 +123,7 @@ fn is_refusal(status: u16, credentials: bool) -> bool {
 }
 
 /// Some servers say 200 and let the assistant speak the error: that is no answer of a model.
-fn spoken_error(message: &Message) -> Option<String> {
+pub(super) fn spoken_error(message: &Message) -> Option<String> {
     let text = message.text();
     let start = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let speaks = ["error", "api error", "internal server error", "invalid request", "bad request"];

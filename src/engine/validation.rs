@@ -39,10 +39,11 @@ pub(super) fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> 
     }
 }
 
-/// The request without the field, where a refusal needs it: `None` once it is known to be accepted.
-pub(super) fn control(experiment: &Experiment, trials: &[Trial]) -> Option<Step> {
-    let Some(negative) = trials.iter().find(|t| t.arm == ArmKind::Negative) else {
-        return Some(Step::Try(Try { variant: None, arm: ArmKind::Negative }));
+/// The request without the field, where a refusal needs it: `None` once it is known to be accepted. `arm` says which:
+/// the one that rows share, or one that is asked afterwards for this row alone.
+pub(super) fn control(experiment: &Experiment, trials: &[Trial], arm: ArmKind) -> Option<Step> {
+    let Some(negative) = trials.iter().find(|t| t.arm == arm) else {
+        return Some(Step::Try(Try { variant: None, arm }));
     };
     Some(Step::Done(match negative.seen(experiment) {
         Seen::Refused(r) => inconclusive(
@@ -107,7 +108,7 @@ fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Optio
                 let named = super::decide::names(&refusal.message, experiment.id())
                     || (experiment.about_credentials && refusal.status == 401);
                 if !(named && arms::negative_is_plain(experiment, name))
-                    && let Some(step) = control(experiment, trials)
+                    && let Some(step) = control(experiment, trials, ArmKind::Negative)
                 {
                     return Some(step);
                 }
@@ -206,7 +207,7 @@ pub(super) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Fact
                     let named = super::decide::names(&refusal.message, experiment.id());
                     // A treatment that was accepted is all the control that a refused value needs.
                     if !(attributed || named && arms::negative_is_plain(experiment, None))
-                        && let Some(step) = control(experiment, trials)
+                        && let Some(step) = control(experiment, trials, ArmKind::Negative)
                     {
                         return step;
                     }

@@ -49,7 +49,7 @@ pub(super) struct Changes {
 pub(super) enum Rows<'a> {
     /// Those that stand for a field.
     Fields,
-    /// Those about conduct. What changes in a field changes many of them, so they are no witnesses of it.
+    /// Those about conduct, and those that they work through. What changes in a field changes many of them, so they are no witnesses of it.
     Conduct,
     /// One, and those that it works through.
     One(&'a str),
@@ -105,7 +105,12 @@ impl Ground {
     fn rows_of(&self, which: Rows<'_>) -> Vec<&CatalogRow> {
         let is_meant = |row: &&CatalogRow| match which {
             Rows::Fields => row.experiment.is_of_field(),
-            Rows::Conduct => !row.experiment.is_of_field(),
+            Rows::Conduct => {
+                let id = row.experiment.id();
+                let carries = |other: &CatalogRow| works_through(&self.catalog, other.experiment.id(), id);
+                !row.experiment.is_of_field()
+                    || self.rows().into_iter().any(|other| !other.experiment.is_of_field() && carries(other))
+            }
             Rows::One(id) => row.experiment.id() == id || works_through(&self.catalog, id, row.experiment.id()),
         };
         self.rows().into_iter().filter(is_meant).collect()

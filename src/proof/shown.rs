@@ -41,11 +41,12 @@ impl Shown {
 
     /// Adds what another run against the same server showed of other rows.
     pub fn join(&mut self, other: Self) {
-        self.rows.extend(other.rows);
         self.partial = self.partial.take().or(other.partial);
-        self.requests.extend(other.requests);
-        for (row, requests) in other.acted {
-            self.acted.entry(row).or_default().extend(requests);
+        for (id, row) in other.rows {
+            self.rows.entry(id).or_insert(row);
+        }
+        for (id, requests) in other.requests {
+            self.requests.entry(id).or_insert(requests);
         }
     }
 

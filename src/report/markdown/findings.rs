@@ -15,8 +15,9 @@ pub(super) fn render(matrix: &Matrix<'_>) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let mut out =
-        String::from("## Findings\n\nBreaches of the protocol, seen in passing in the exchanges of any row.\n");
+    let mut out = String::from(
+        "## Findings\n\nBreaches of the protocol, seen in passing in the exchanges of any row. Each has a page in the repository of fieldtest.\n",
+    );
     for column in found {
         if matrix.columns.len() > 1 {
             out.push_str(&format!("\n### {}\n", escape(&column.heading)));
@@ -30,7 +31,7 @@ pub(super) fn render(matrix: &Matrix<'_>) -> String {
                 Severity::Note => "note",
             };
             table.row(vec![
-                code(&finding.check),
+                format!("[{0}](/docs/checks/{0}.md)", escape(&one_line(&finding.check))),
                 severity.to_owned(),
                 figures::counted(finding.count, "time", "times"),
                 finding.rows.iter().map(|row| code(row)).collect::<Vec<_>>().join(", "),
