@@ -10,7 +10,7 @@ use super::build::PATH;
 use super::decide::{Facts, Step, Try, decided, inconclusive};
 use super::effect::{answer_holds, why_not};
 use super::recording::ArmKind;
-use super::trial::{ENDED_EARLY, Trial, spoken_error};
+use super::trial::{ENDED_EARLY, Trial, spoken_error, void};
 use super::undecided::Undecided;
 use super::validation;
 use crate::case::{AnswerTest, Experiment, VerdictStatus};
@@ -149,6 +149,9 @@ fn came<'a>(experiment: &Experiment, expected: &AnswerTest, trial: &'a Trial) ->
     }
     if let Some(error) = message.and_then(spoken_error) {
         return Came::Nothing(error);
+    }
+    if let Some(why) = message.and_then(void) {
+        return Came::Void(why);
     }
     match answer.status {
         // A rate limit is no answer to what was asked, nor is an outage that the server speaks of as one.

@@ -2,7 +2,7 @@
 //! must grow or be equal, a long answer that must come bit by bit.
 //!
 //! What is true of the server (a count, a reason to stop) need be seen once. What a model may do differently each time
-//! is asked again, and need agree but once. Times are taken as medians, since one answer may wait for anything.
+//! is asked again, and need agree but once. Of times, the shortest count, since an answer may wait for anything.
 
 use super::decide::{Facts, Step, Try, decided, inconclusive};
 use super::recording::ArmKind;
@@ -18,6 +18,8 @@ use crate::wire::message::{Message, Reading, excerpt};
 const PAIRS: usize = 5;
 /// Pairs of answers of which times are taken.
 const TIMED: usize = 3;
+/// The most pairs of answers of which times are taken, where fewer tell nothing.
+const TIMED_AT_MOST: usize = 6;
 /// Answers of one arm that say nothing after which it is given up.
 const VOID_LIMIT: usize = 3;
 /// A difference of fewer tokens than this is a matter of how turns are marked.
@@ -29,8 +31,8 @@ const LEAST_MS: u64 = 60;
 
 /// What comes next for a row.
 pub(super) fn next(experiment: &Experiment, how: &Compare, trials: &[Trial], facts: &Facts) -> Step {
-    // An answer that lost what the other has is what twins are compared for.
-    let may_be_empty = matches!(how, Compare::Agree(_));
+    // An answer that lost what the other has is what twins are compared for, and an empty one is counted all the same.
+    let may_be_empty = !matches!(how, Compare::Gradual);
     let [treated, plain] =
         match [ArmKind::Treatment, ArmKind::Negative].map(|arm| answers(experiment, arm, trials, may_be_empty)) {
             [Err(step), _] | [_, Err(step)] => return step,
@@ -257,23 +259,31 @@ fn gradual(treated: &[&Trial], plain: &[&Trial]) -> Step {
     }
     let timings = |of: &[&Trial]| of.iter().filter_map(|t| t.answer.as_ref()?.timing).collect::<Vec<_>>();
     let (long, short) = (timings(treated), timings(plain));
-    let times = |of: &[Timing]| of.iter().map(|t| t.whole_ms).collect::<Vec<_>>();
-    let (Some(took), Some(least)) = (median(times(&long)), median(times(&short))) else {
+    let quickest = |of: &[Timing]| of.iter().min_by_key(|t| t.whole_ms).copied();
+    let (Some(best), Some(least)) = (quickest(&long), quickest(&short)) else {
         return Step::Done(inconclusive(Undecided::BrokenAnswer, "the recording does not say when the answers came"));
     };
-    let coming: Vec<u64> = long.iter().map(|t| t.whole_ms - t.quarter_ms).collect();
+    let in_time = |t: &Timing| t.whole_ms - t.quarter_ms;
     let seen = Seen {
-        making: took.saturating_sub(least),
+        making: best.whole_ms.saturating_sub(least.whole_ms),
         // Each long answer took longer than each short one: no accident of waiting.
-        is_apart: times(&long).iter().min() > times(&short).iter().max(),
-        longest: coming.iter().copied().max().unwrap_or_default(),
-        coming: median(coming).unwrap_or_default(),
+        is_apart: short.iter().all(|t| t.whole_ms < best.whole_ms),
+        longest: long.iter().map(in_time).max().unwrap_or_default(),
+        coming: in_time(&best),
     };
     let told = format!(
-        "the long answer takes {took} ms, the short one {least} ms; three quarters of the long one come within {} ms",
-        seen.coming
+        "the long answer takes {} ms, the short one {} ms; three quarters of the long one come within {} ms",
+        best.whole_ms, least.whole_ms, seen.coming
     );
-    Step::Done(by_times(&seen, told))
+    let verdict = by_times(&seen, told);
+    // One more look, where something else was at work.
+    let few = [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)]
+        .into_iter()
+        .find(|(of, _)| of.len() < TIMED_AT_MOST);
+    match few {
+        Some((_, arm)) if !verdict.status.is_decided() => again(arm),
+        _ => Step::Done(verdict),
+    }
 }
 
 /// What was seen of the times, in milliseconds.
@@ -281,7 +291,7 @@ struct Seen {
     /// How much longer the long answer takes.
     making: u64,
     is_apart: bool,
-    /// In how long three quarters of it come: mostly, and at most.
+    /// In how long three quarters of it come: the quickest, and at most.
     coming: u64,
     longest: u64,
 }
@@ -297,11 +307,6 @@ fn by_times(seen: &Seen, told: String) -> Verdict {
     } else {
         inconclusive(Undecided::TooFast, format!("the times are too short or too mixed to tell: {told}"))
     }
-}
-
-fn median(mut of: Vec<u64>) -> Option<u64> {
-    of.sort_unstable();
-    of.get(of.len() / 2).copied()
 }
 
 #[cfg(test)]

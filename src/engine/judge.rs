@@ -310,7 +310,9 @@ impl<'a> Book<'a> {
         let record = match (verdict.status, verdict.evidence) {
             (VerdictStatus::Rejected, _) => find(&refused),
             (VerdictStatus::Supported, Some(Evidence::Validated)) => find(&refused),
-            (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(Evidence::Validated)) => find(&challenge),
+            (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(Evidence::Validated)) => {
+                find(&|t| challenge(t) && t.message().is_some())
+            }
             (VerdictStatus::Inconclusive, _) => {
                 find(&failed).or_else(|| find(&|t| negative(t) && matches!(t.seen(experiment), Seen::Refused(_))))
             }

@@ -8,6 +8,17 @@ use crate::report::results::Severity;
 
 /// Enough to recognise it; the results file has all of it.
 const EXAMPLE: usize = 200;
+/// The most rows that are named.
+const ROWS: usize = 10;
+
+/// The first rows; the results file has all of them.
+fn rows(all: &[String]) -> String {
+    let named = all.iter().take(ROWS).map(|row| code(row)).collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(ROWS) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
 
 /// A table per run; nothing where nothing was found.
 pub(super) fn render(matrix: &Matrix<'_>) -> String {
@@ -34,7 +45,7 @@ pub(super) fn render(matrix: &Matrix<'_>) -> String {
                 format!("[{0}](/docs/checks/{0}.md)", escape(&one_line(&finding.check))),
                 severity.to_owned(),
                 figures::counted(finding.count, "time", "times"),
-                finding.rows.iter().map(|row| code(row)).collect::<Vec<_>>().join(", "),
+                rows(&finding.rows),
                 code(&shorten(&one_line(&finding.example), EXAMPLE)),
             ]);
         }

@@ -2,6 +2,7 @@
 
 use super::text::{Table, code, escape};
 use super::{anchor, headings};
+use crate::report::clean::one_line;
 use crate::report::lists;
 use crate::report::matrix::{Column, Matrix};
 use crate::report::results::RowResult;
@@ -37,5 +38,8 @@ fn cell(column: &Column<'_>, row: Option<&RowResult>) -> String {
         (Some(claim), Standing::Silent) => format!("claimed {}, silent", claim.status.word()),
         (Some(claim), _) => format!("claimed {}", claim.status.word()),
     };
-    format!("{seen}<br><sub>{claim}</sub>")
+    // Honoured in another way than documented is no plain tick.
+    let altered = row.verdict.qualifiers.iter().find(|told| told.starts_with("altered: "));
+    let altered = altered.map_or(String::new(), |told| format!("; {}", escape(&one_line(told))));
+    format!("{seen}<br><sub>{claim}{altered}</sub>")
 }

@@ -16,11 +16,13 @@ pub(super) struct Block {
     json: String,
     pub is_open: bool,
     is_signed: bool,
+    /// The fragments of its input make no object.
+    is_torn: bool,
 }
 
 impl Block {
     pub fn new(kind: String, value: Value) -> Self {
-        Self { kind, value, json: String::new(), is_open: true, is_signed: false }
+        Self { kind, value, json: String::new(), is_open: true, is_signed: false, is_torn: false }
     }
 
     pub fn is_call(&self) -> bool {
@@ -28,7 +30,7 @@ impl Block {
     }
 
     /// Closes it: a call's fragments become its input. Where there are none, the input is the start's.
-    pub fn end(&mut self, found: &mut Found) {
+    pub fn end(&mut self) {
         self.is_open = false;
         if !self.is_call() || self.json.is_empty() {
             return;
@@ -36,10 +38,18 @@ impl Block {
         self.value["input"] = match serde_json::from_str::<Value>(&self.json) {
             Ok(input @ Value::Object(_)) => input,
             _ => {
-                found.add(Check::ToolJson, format!("the fragments make {}", excerpt(&self.json, 120)));
+                self.is_torn = true;
                 Value::from(self.json.clone())
             }
         };
+    }
+
+    /// Tells of fragments that make no object. A call that was cut by max_tokens may well have half an input, so this is
+    /// known only once the answer's end is.
+    pub fn tell(&self, is_cut: bool, found: &mut Found) {
+        if self.is_torn && !is_cut {
+            found.add(Check::ToolJson, format!("the fragments make {}", excerpt(&self.json, 120)));
+        }
     }
 
     /// Adds a delta in which nothing is wrong; false, and nothing added, where it is [`apply`](Self::apply)'s to look at.

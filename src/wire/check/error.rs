@@ -38,9 +38,10 @@ pub(super) fn envelope(json: &Value, outer: Check, found: &mut Found) -> Option<
     if error["message"].as_str().is_none_or(str::is_empty) {
         found.add(Check::ErrorMessageMissing, format!("error.message is {}", shown(error.get("message"))));
     }
-    let says_error = error["message"]
-        .as_str()
-        .is_some_and(|m| serde_json::from_str::<Value>(m).is_ok_and(|inner| inner.get("error").is_some()));
+    let says_error = error["message"].as_str().and_then(|text| first_json(text)).is_some_and(|inner| {
+        // Gateways put words of their own around it.
+        inner["error"].is_object() || inner["type"] == "error"
+    });
     if error["error"].is_object() || says_error {
         found.add(Check::ErrorNested, excerpt(&error.to_string(), 160));
     }
@@ -52,6 +53,12 @@ pub(super) fn envelope(json: &Value, outer: Check, found: &mut Found) -> Option<
         found.add(Check::ErrorTypeUnknown, format!("error.type is {kind}"));
     }
     Some(kind.to_owned())
+}
+
+/// The first JSON value with a brace in a text, whatever stands around it.
+fn first_json(text: &str) -> Option<Value> {
+    let at = text.find('{')?;
+    serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>().next()?.ok()
 }
 
 /// The types that the reference names.

@@ -188,7 +188,7 @@ impl Grammar {
             found.add(Check::BlockStopStray, format!("index {} is not open", shown(data.get("index"))));
             return;
         };
-        block.end(found);
+        block.end();
         let open = self.blocks.iter().rposition(|block| block.is_open);
         self.enter(open.map_or(State::Open, State::Block));
     }
@@ -227,13 +227,15 @@ impl Grammar {
                 block.is_open = false;
             } else {
                 found.add(Check::BlockNotStopped, format!("block {index} is still open"));
-                block.end(found);
+                block.end();
             }
         }
     }
 
     /// Ends the stream; the message, where there is a whole one.
     pub fn finish(self, cut: Option<&str>, found: &mut Found) -> Option<Value> {
+        let is_cut = self.message.as_ref().is_some_and(|message| message["stop_reason"] == "max_tokens");
+        self.blocks.iter().for_each(|block| block.tell(is_cut, found));
         match (self.state, cut) {
             _ if self.has_failed => return None,
             (State::End, _) => {}
