@@ -198,7 +198,8 @@ fn verdict(experiment: &Experiment, expected: &AnswerTest, came: &Came<'_>, time
         Came::Otherwise(n, answer) => {
             let otherwise = &experiment.otherwise[*n];
             if !otherwise.verdict.is_decided() {
-                return inconclusive(Undecided::RefusalUnclear, format!("{}: {}", otherwise.note, told(answer)));
+                let why = if answer.status >= 400 { Undecided::RefusalUnclear } else { Undecided::ModelDoesNotShow };
+                return inconclusive(why, format!("{}: {}", otherwise.note, told(answer)));
             }
             let mut verdict = decided(otherwise.verdict, told(answer));
             verdict.qualifiers.push(match otherwise.verdict {

@@ -35,7 +35,7 @@ pub(super) fn weigh_control(before: &Shown, after: &Shown, asked: impl Fn(&str) 
 /// anyway. Without them it would not even hear the question, and any experiment would notice that.
 pub(super) fn canary(ground: &Ground, before: &Shown) -> Changes {
     let behaviour = ground.behaviour();
-    let rows = ground.rows();
+    let rows: Vec<_> = ground.rows().into_iter().filter(|row| row.experiment.is_of_field()).collect();
     let ids: Vec<&str> = rows.iter().map(|row| row.experiment.id()).collect();
     let carry = |field: &str| ids.iter().filter(|id| before.acted(field, id, None)).count();
     let deaf = rows.iter().filter(|row| row.experiment.statuses.contains(&VerdictStatus::Ignored));

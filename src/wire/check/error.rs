@@ -38,7 +38,7 @@ pub(super) fn envelope(json: &Value, outer: Check, found: &mut Found) -> Option<
     if error["message"].as_str().is_none_or(str::is_empty) {
         found.add(Check::ErrorMessageMissing, format!("error.message is {}", shown(error.get("message"))));
     }
-    let says_error = error["message"].as_str().and_then(|text| first_json(text)).is_some_and(|inner| {
+    let says_error = error["message"].as_str().and_then(first_json).is_some_and(|inner| {
         // Gateways put words of their own around it.
         inner["error"].is_object() || inner["type"] == "error"
     });
