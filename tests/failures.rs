@@ -147,7 +147,13 @@ fn table() -> String {
         let checks = by.checks.iter().map(|check| format!("[{0}](checks/{0}.md)", check.id()));
         let rows = by.rows.iter().map(|row| format!("row `{}`", row.id()));
         let faults = by.checks.iter().filter_map(|check| fault_of(*check)).map(|fault| format!("`--fault {fault}`"));
-        let made: Vec<String> = faults.chain(by.rows.iter().flat_map(|row| made_by(row))).collect();
+        let mut made: Vec<String> = Vec::new();
+        for one in faults.chain(by.rows.iter().flat_map(|row| made_by(row))) {
+            // A fault may be seen by a check and by a row.
+            if !made.contains(&one) {
+                made.push(one);
+            }
+        }
         let seen: Vec<String> = checks.chain(rows).collect();
         writeln!(text, "| F{n:02} | {} | {} | {} |", entry.what, seen.join("<br>"), made.join("<br>")).unwrap();
     }
