@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod endpoint;
 mod files;
+mod gateway;
 mod judge;
 mod listeners;
 mod output;
@@ -105,6 +106,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::RunArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Plan(plan::PlanArgs),
     Judge(judge::JudgeArgs),
     Report(report::ReportArgs),
@@ -125,6 +127,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     };
     let result = match &cli.command {
         Command::Run(args) => run::main(args, environment),
+        Command::Gateway(args) => gateway::main(args, environment),
         Command::Plan(args) => plan::main(args, environment),
         Command::Judge(args) => judge::main(args, environment),
         Command::Report(args) => report::main(args, environment),

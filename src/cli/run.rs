@@ -214,7 +214,7 @@ async fn one(
 }
 
 /// The first signal ends the run with what it has; the second ends the process.
-async fn stop_on_signal(stop: Stop) {
+pub(super) async fn stop_on_signal(stop: Stop) {
     if signal().await.is_ok() {
         stop.stop();
         output::warn("\nstopping: results so far will be written (press again to quit at once)");
@@ -240,6 +240,6 @@ async fn signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

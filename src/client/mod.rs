@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use crate::wire::exchange::{Attempt, Exchange, Method, Request};
 use attempt::{Bounds, Prepared, attempt, unsendable};
 use auth::Auth;
+pub use auth::PLACEHOLDER;
 pub use base_url::BaseUrl;
 pub use config::{ClientConfig, ClientError, Scheme};
 use limits::Limits;

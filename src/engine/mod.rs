@@ -7,7 +7,6 @@ mod answer_rule;
 mod arms;
 pub mod build;
 mod compare;
-mod curl;
 pub mod decide;
 mod dialogue;
 mod draw;
@@ -28,7 +27,7 @@ mod trial;
 mod undecided;
 mod validation;
 
-pub use curl::VARIABLE as CURL_VARIABLE;
+pub use crate::wire::curl::VARIABLE as CURL_VARIABLE;
 pub use judge::{JudgeError, judge};
 pub use memory::{Memory, record};
 pub use plan::{Plan, PlannedArm, PlannedRow, plan};

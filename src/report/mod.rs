@@ -2,6 +2,7 @@
 //!
 //! Rendering is pure: results in, text out. Nothing here may send, judge, read a file or look at the environment.
 //!
+//! - `fate`: what only runs against gateways have in it
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
 //! - formats: `json` (with its schema), `terminal`, `markdown`
@@ -9,6 +10,7 @@
 //!   that need more than a cell), `tally` (counts), `prose` and `figures` (words and numbers), `names`, `clean` (text
 //!   from outside made fit to be shown)
 
+pub mod fate;
 pub mod json;
 pub mod markdown;
 pub mod proof;
