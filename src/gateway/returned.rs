@@ -161,8 +161,9 @@ impl Returned<'_> {
     }
 
     fn pieces(&self, came: &CameAnswer) -> Seen {
-        let text = self.answer.message["content"][0]["text"].as_str().map(str::to_owned);
-        let text = text.or_else(|| Some(self.answer.choice["message"]["content"].as_str()?.to_owned()));
+        let text =
+            self.answer.message.get("content").and_then(|content| content[0]["text"].as_str()).map(str::to_owned);
+        let text = text.or_else(|| Some(self.answer.choice.get("message")?["content"].as_str()?.to_owned()));
         let text = text.unwrap_or_else(|| script::plain_text(self.values.get("reply").map_or("", String::as_str)));
         let sent = stream::pieces(&text);
         let deltas = came.events.iter().filter(|event| event.name == "content_block_delta");

@@ -1,0 +1,341 @@
+//! The ways of being a bad gateway, one at a time.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use futures_util::StreamExt as _;
+use futures_util::stream::{iter, once, unfold};
+use serde_json::{Value, json};
+
+use super::{
+    Asked, Shape, Shared, Whole, ask, error, event_stream, gzip, is_stream, json_answer, passed_on, records, rest,
+    through, translate, whole,
+};
+
+/// What is wrong with a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quirk {
+    /// Nothing.
+    None,
+    /// `top_k` is taken out.
+    DropsTopK,
+    /// `stop_sequences` is called `stop`.
+    RenamesStop,
+    /// `max_tokens` is bounded.
+    ClampsMaxTokens,
+    /// `thinking` is refused.
+    RefusesThinking,
+    /// Every request is refused.
+    RefusesAll,
+    /// A `temperature` is set where there is none, and one that is there is overwritten.
+    AddsDefaults,
+    /// `stream: true` is always asked for upstream.
+    AlwaysStreams,
+    /// The upstream is never asked.
+    NeverAsks,
+    /// Each request is sent twice.
+    AsksTwice,
+    /// Each request is sent twice, the second time without `top_p`.
+    AsksTwiceDifferently,
+    /// What fails upstream is asked twice more.
+    Retries,
+    /// Answers are handed to who asked before, or after.
+    Swaps,
+    /// All deltas of a stream in one.
+    MergesPieces,
+    /// Each delta of text in two.
+    SplitsPieces,
+    /// A stream is handed on when it is over.
+    Buffers,
+    /// The connection of a stream stays open behind its end.
+    KeepsOpen,
+    /// Answers are packed unasked.
+    GzipToClient,
+    /// Requests are packed.
+    GzipToUpstream,
+    /// An own answer first, and then the upstream is asked.
+    AnswersFirst,
+    /// It stops answering after so many requests.
+    DiesAfter(usize),
+    /// Streams break off.
+    BreaksStreams,
+    /// Where the upstream breaks off, the stream is ended as if it were whole.
+    HidesBreaks,
+    /// Headers are left behind, in both directions.
+    StripsHeaders,
+    /// The client's own credential is sent on.
+    LeaksKey,
+    /// The text of the question is replaced.
+    RewritesQuestion,
+    /// The upstream is asked for its models now and then.
+    HealthChecks,
+    /// Every error becomes a 500 of its own.
+    FlattensErrors,
+    /// Blocks that it does not know are left out of answers.
+    DropsUnknownBlocks,
+    /// Chat completions: fields are lost, renamed, or overwritten.
+    WrongTranslation,
+}
+
+/// Answers a request.
+pub async fn answer(shared: &std::sync::Arc<Shared>, number: usize, mut asked: Asked) -> Response {
+    if let Quirk::DiesAfter(most) = shared.quirk
+        && number >= most
+    {
+        // As good as dead: the connection breaks without a word.
+        return broken();
+    }
+    if shared.shape == Shape::Openai {
+        return translate::answer(shared, asked).await;
+    }
+    if let Some(answer) = before(shared, number, &mut asked).await {
+        return answer;
+    }
+    let mut tries = if shared.quirk == Quirk::Retries { 3 } else { 1 };
+    let response = loop {
+        tries -= 1;
+        match ask(shared, &asked).await {
+            Ok(response) if response.status().as_u16() < 429 || tries == 0 => break response,
+            Err(_) if tries == 0 => return error(502, "api_error", "the upstream broke off"),
+            Ok(_) | Err(_) => {}
+        }
+    };
+    if is_stream(&response) { stream(shared.quirk, response) } else { plain(shared, response).await }
+}
+
+fn broken() -> Response {
+    let failing = once(async { Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into()) });
+    let mut response = Response::new(Body::from_stream(failing));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("10"));
+    response
+}
+
+fn own_message() -> Value {
+    json!({
+        "id": "msg_own", "type": "message", "role": "assistant", "model": "m", "content": [{ "type": "text", "text": "Hello." }],
+        "stop_reason": "end_turn", "stop_sequence": null, "usage": { "input_tokens": 3, "output_tokens": 2 },
+    })
+}
+
+/// What happens before the upstream is asked; an answer where it is not.
+async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Asked) -> Option<Response> {
+    let body = asked.body.as_object_mut();
+    match (shared.quirk, body) {
+        (Quirk::DropsTopK, Some(body)) => drop(body.remove("top_k")),
+        (Quirk::RenamesStop, Some(body)) => {
+            if let Some(stop) = body.remove("stop_sequences") {
+                body.insert("stop".to_owned(), stop);
+            }
+        }
+        (Quirk::ClampsMaxTokens, Some(body)) if body["max_tokens"].as_u64() > Some(600) => {
+            body.insert("max_tokens".to_owned(), json!(600));
+        }
+        (Quirk::RefusesThinking, Some(body)) if body.contains_key("thinking") => {
+            return Some(error(400, "invalid_request_error", "thinking: not here"));
+        }
+        (Quirk::RefusesAll, _) if number > 0 => return Some(error(400, "invalid_request_error", "no")),
+        (Quirk::AddsDefaults, Some(body)) => drop(body.insert("temperature".to_owned(), json!(1.0))),
+        (Quirk::AlwaysStreams, Some(body)) => drop(body.insert("stream".to_owned(), json!(true))),
+        (Quirk::NeverAsks, _) => return Some(json_answer(200, &own_message())),
+        (Quirk::AsksTwice, _) => drop(ask(shared, asked).await),
+        (Quirk::AsksTwiceDifferently, Some(_)) => {
+            let mut other = asked.clone();
+            other.body.as_object_mut().unwrap().remove("top_p");
+            drop(ask(shared, &other).await);
+        }
+        (Quirk::AnswersFirst, _) => {
+            let (shared, asked) = (shared.clone(), asked.clone());
+            tokio::spawn(async move {
+                rest(60).await;
+                let _ = ask(&shared, &asked).await;
+            });
+            return Some(json_answer(200, &own_message()));
+        }
+        (Quirk::StripsHeaders, _) => {
+            for name in ["anthropic-beta", "anthropic-version", "x-fieldtest-marker"] {
+                asked.headers.remove(name);
+            }
+        }
+        (Quirk::RewritesQuestion, Some(body)) => {
+            if let Some(messages) = body.get_mut("messages") {
+                *messages = json!([{ "role": "user", "content": "Hello." }]);
+            }
+        }
+        (Quirk::HealthChecks, _) if number % 10 == 0 => {
+            let _ = shared.client.get(format!("{}/v1/models", shared.upstream)).send().await;
+        }
+        _ => {}
+    }
+    None
+}
+
+async fn plain(shared: &std::sync::Arc<Shared>, response: reqwest::Response) -> Response {
+    let mut got = read(response).await;
+    match shared.quirk {
+        Quirk::Swaps => got = swapped(shared, got).await,
+        Quirk::GzipToClient => {
+            got.body = gzip(&got.body).into();
+            got.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Quirk::StripsHeaders => got.headers.retain_json(),
+        Quirk::FlattensErrors if got.status.as_u16() >= 400 => return error(500, "api_error", "something went wrong"),
+        Quirk::DropsUnknownBlocks => {
+            let mut body: Value = serde_json::from_slice(&got.body).unwrap_or_default();
+            if let Some(content) = body["content"].as_array_mut() {
+                content.retain(|block| block["type"] == "text");
+                got.body = body.to_string().into();
+            }
+        }
+        _ => {}
+    }
+    whole(got)
+}
+
+trait RetainJson {
+    fn retain_json(&mut self);
+}
+
+impl RetainJson for axum::http::HeaderMap {
+    fn retain_json(&mut self) {
+        let kind = self.get(header::CONTENT_TYPE).cloned();
+        self.clear();
+        self.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+    }
+}
+
+async fn read(response: reqwest::Response) -> Whole {
+    let status = StatusCode::from_u16(response.status().as_u16()).unwrap();
+    let headers = passed_on(response.headers());
+    match response.bytes().await {
+        Ok(body) => Whole { status, headers, body },
+        Err(_) => Whole { status: StatusCode::BAD_GATEWAY, headers, body: Bytes::from_static(b"{}") },
+    }
+}
+
+/// Two that are there at the same time get each other's answers.
+async fn swapped(shared: &Shared, own: Whole) -> Whole {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let waiting = {
+        let mut slot = shared.swap.lock().await;
+        match slot.take() {
+            Some(other) => Some(other),
+            None => {
+                *slot = Some(send);
+                shared.swapped.lock().await.push(own.clone());
+                None
+            }
+        }
+    };
+    match waiting {
+        Some(other) => {
+            let theirs = shared.swapped.lock().await.pop();
+            match (other.send(own.clone()), theirs) {
+                (Ok(()), Some(theirs)) => theirs,
+                _ => own,
+            }
+        }
+        None => match tokio::time::timeout(std::time::Duration::from_millis(40), receive).await {
+            Ok(Ok(theirs)) => theirs,
+            _ => {
+                shared.swap.lock().await.take();
+                own
+            }
+        },
+    }
+}
+
+fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
+    match quirk {
+        Quirk::Buffers => {
+            let all = async move {
+                let mut all = String::new();
+                let mut records = Box::pin(records(response));
+                while let Some(record) = records.next().await {
+                    all.push_str(&record?);
+                }
+                Ok::<_, reqwest::Error>(all)
+            };
+            event_stream(once(all))
+        }
+        Quirk::KeepsOpen => {
+            let open = once(async {
+                rest(60_000).await;
+                Ok(String::new())
+            });
+            event_stream(records(response).chain(open))
+        }
+        Quirk::BreaksStreams => {
+            let broken = once(async { Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
+            event_stream(records(response).take(4).map(|record| record.map_err(std::io::Error::other)).chain(broken))
+        }
+        Quirk::HidesBreaks => event_stream(hiding(records(response))),
+        Quirk::MergesPieces => event_stream(
+            records(response)
+                .ready_chunks(64)
+                .then(|some| async move { some.into_iter().collect::<Result<Vec<_>, _>>().map(|some| some.concat()) })
+                .scan(String::new(), |held, piece| {
+                    let merged = piece.map(|piece| merge(held, &piece));
+                    std::future::ready(Some(merged))
+                }),
+        ),
+        Quirk::SplitsPieces => event_stream(records(response).map(|record| record.map(|record| split(&record)))),
+        _ => through(response),
+    }
+}
+
+/// Holds the deltas of text back, and tells them in one when something else comes.
+fn merge(held: &mut String, records: &str) -> String {
+    let mut out = String::new();
+    for record in records.split_inclusive("\n\n") {
+        let data = record.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or("{}");
+        let event: Value = serde_json::from_str(data).unwrap_or_default();
+        if event["delta"]["type"] == "text_delta" {
+            held.push_str(event["delta"]["text"].as_str().unwrap());
+            continue;
+        }
+        if !held.is_empty() && event["type"] == "content_block_stop" {
+            let delta = json!({ "type": "text_delta", "text": std::mem::take(held) });
+            let data = json!({ "type": "content_block_delta", "index": event["index"], "delta": delta });
+            out.push_str(&format!("event: content_block_delta\ndata: {data}\n\n"));
+        }
+        out.push_str(record);
+    }
+    out
+}
+
+fn split(record: &str) -> String {
+    let data = record.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or("{}");
+    let event: Value = serde_json::from_str(data).unwrap_or_default();
+    let Some(text) = event["delta"]["text"].as_str().filter(|text| text.chars().count() > 1) else {
+        return record.to_owned();
+    };
+    let middle = text.char_indices().nth(text.chars().count() / 2).unwrap().0;
+    let part = |text: &str| {
+        let delta = json!({ "type": "text_delta", "text": text });
+        let data = json!({ "type": "content_block_delta", "index": event["index"], "delta": delta });
+        format!("event: content_block_delta\ndata: {data}\n\n")
+    };
+    format!("{}{}", part(&text[..middle]), part(&text[middle..]))
+}
+
+/// A stream whose break nobody sees.
+fn hiding(
+    records: impl futures_util::Stream<Item = Result<String, reqwest::Error>> + Send + 'static,
+) -> impl futures_util::Stream<Item = Result<String, reqwest::Error>> + Send {
+    let end = [
+        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":2}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    ];
+    let state = (Box::pin(records), false);
+    unfold(state, move |(mut records, over)| async move {
+        if over {
+            return None;
+        }
+        match records.next().await? {
+            Ok(record) => Some((iter(vec![Ok(record)]), (records, false))),
+            Err(_) => Some((iter(end.iter().map(|part| Ok((*part).to_owned())).collect::<Vec<_>>()), (records, true))),
+        }
+    })
+    .flatten()
+}
