@@ -72,12 +72,28 @@ pub(super) fn is_clean(row: Option<&GatewayRow>, shape: crate::case::Shape, arm:
     let Answer { status, headers: _, message, choice: _, body, stream, dies } = answer;
     // What no API knows is the upstream's doing.
     let is_invented = message.iter().any(|(key, value)| format!("{key}{value}").contains("x_fieldtest"));
+    // Counters that are drawn fit no request.
+    let is_counted = message.contains_key("usage");
     !is_invented
+        && !is_counted
         && status.is_none()
         && body.is_none()
         && !dies
         && stream.cut_after.is_none()
         && stream.insert.is_empty()
+}
+
+/// True where the upstream fails, and a gateway may do something about it.
+pub(super) fn fails(row: &GatewayRow, shape: crate::case::Shape) -> bool {
+    match row.subject(shape) {
+        Subject::Conduct(conduct) => !failures(conduct, shape).is_empty(),
+        Subject::Answer { answer: Some(answer), .. } => {
+            let is_error = answer.body.as_ref().is_some_and(|body| body.get("error").is_some());
+            let is_cut = answer.stream.cut_after.is_some() || answer.stream.insert.iter().any(|insert| insert.last);
+            answer.status.is_some() || answer.dies || is_error || is_cut
+        }
+        Subject::Answer { answer: None, .. } | Subject::Request { .. } => false,
+    }
 }
 
 fn calls(book: &Book<'_>, rows: &[&GatewayRow]) -> Seen {

@@ -127,8 +127,8 @@ fn untestable(book: &Book<'_>, recording: &Recording) -> String {
     let answered = fill::unfilled(&answered, &first.values);
     if let Some(call) = book.calls(first).first() {
         return format!(
-            "the upstream was asked {} {}, which is not the API that it speaks (--shape {}); is the gateway's upstream \
-             configured as the other shape?",
+            "the upstream was asked {} {}, which is not the API that it speaks (--shape {}); is the gateway configured for \
+             another one (the other shape, or OpenAI's responses)?",
             call.method,
             call.path,
             header.shape.word()
@@ -159,7 +159,8 @@ fn decide<'a>(book: &Book<'a>, recording: &'a Recording, row: &GatewayRow, rows:
             let why = partial(book, recording)
                 .unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
             let by = book.trials(row.id(), Arm::Treatment).last().copied();
-            Decided { seen: Seen::Void(Unclear::NotFinished, why), shown_by: by }
+            let what = if by.is_none() { "not run" } else { "not run to the end" };
+            Decided { seen: Seen::Void(Unclear::NotFinished, format!("{what}: {why}")), shown_by: by }
         }
     }
 }

@@ -157,8 +157,14 @@ impl<E: Endpoint> Runner<'_, E> {
         let firsts = || self.rows.iter().filter(|row| self.controls.get(row.id()) == Some(&row.id()));
         let each = self.options.concurrency;
         iter(firsts()).map(|row| self.control(row, Arm::Control)).buffer_unordered(each).collect::<Vec<()>>().await;
-        iter(self.rows).map(|row| self.row(row)).buffer_unordered(each).collect::<Vec<()>>().await;
+        // A gateway that sees its upstream fail may leave it alone for a while: those rows come last, one by one.
+        let (failing, sound): (Vec<_>, Vec<_>) =
+            self.rows.iter().copied().partition(|row| conduct::fails(row, self.options.shape));
+        iter(sound).map(|row| self.row(row)).buffer_unordered(each).collect::<Vec<()>>().await;
         iter(firsts()).map(|row| self.control(row, Arm::After)).buffer_unordered(each).collect::<Vec<()>>().await;
+        for row in failing {
+            self.row(row).await;
+        }
         if self.is_lost() { Ended::Lost } else { Ended::Complete }
     }
 

@@ -85,7 +85,14 @@ pub(super) fn reply(shape: Shape, route: Route, asked: &Value, script: &Script) 
     if answer.dies {
         return Reply::Death;
     }
-    let headers: Vec<(String, String)> = answer.headers.clone().into_iter().collect();
+    let mut headers: Vec<(String, String)> = answer.headers.clone().into_iter().collect();
+    let request_id = match shape {
+        Shape::Anthropic => "request-id",
+        Shape::Openai => "x-request-id",
+    };
+    if !answer.headers.contains_key(request_id) {
+        headers.push((request_id.to_owned(), format!("req_01{}", script.reply)));
+    }
     let whole = |status: u16, body: Value| Reply::Whole { status, headers: headers.clone(), body };
     if !route.is_question(shape) && route != Route::Models {
         let message = format!("this upstream speaks {} and has nothing at this path", shape.word());
