@@ -5,6 +5,7 @@
 
 mod answer_rule;
 mod arms;
+mod budget;
 pub mod build;
 mod compare;
 mod curl;
@@ -28,9 +29,10 @@ mod trial;
 mod undecided;
 mod validation;
 
+pub use budget::Budget;
 pub use curl::VARIABLE as CURL_VARIABLE;
 pub use judge::{JudgeError, judge};
 pub use memory::{Memory, record};
 pub use plan::{Plan, PlannedArm, PlannedRow, plan};
-pub use run::{Budget, Event, Finished, Listener, Options, Stop, run};
+pub use run::{Event, Finished, Listener, Options, Stop, run};
 pub use undecided::Undecided;
