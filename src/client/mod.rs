@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod limits;
 mod mask;
+mod pause;
 mod retry;
 pub mod secret;
 
@@ -30,6 +31,7 @@ pub use base_url::BaseUrl;
 pub use config::{ClientConfig, ClientError, Scheme};
 use limits::Limits;
 use mask::Mask;
+use pause::Pause;
 use retry::Retries;
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
@@ -46,6 +48,7 @@ pub struct Client {
     auth: Auth,
     bounds: Bounds,
     limits: Limits,
+    pause: Pause,
     slots: Semaphore,
     retries: u32,
     first_wait: Duration,
@@ -83,6 +86,7 @@ impl Client {
             auth,
             bounds: Bounds { timeout: config.timeout.min(LONGEST_TIMEOUT), kept_bytes: config.kept_bytes, peer, mask },
             limits,
+            pause: Pause::new(config.first_wait / 5),
             slots: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
             retries: config.retries,
             first_wait: config.first_wait,
@@ -138,9 +142,11 @@ impl Client {
         // The semaphore is never closed; were it, requests would go out unbounded rather than not at all.
         let _slot = self.slots.acquire().await;
         self.limits.until_allowed(request.tokens).await;
+        self.pause.until_allowed().await;
         let started = Instant::now();
         let started_ms = milliseconds(started.saturating_duration_since(self.run_started));
         let result = attempt(&self.http, request, &self.bounds).await;
+        self.pause.heard(&result, started.into(), Timestamp::now());
         Attempt { started_ms, duration_ms: milliseconds(started.elapsed()), result }
     }
 }
