@@ -4,11 +4,14 @@
 //!
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
+//! - `baseline`: a run held against what was known before
 //! - formats: `json` (with its schema), `terminal`, `markdown`
 //! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
-//!   that need more than a cell), `tally` (counts), `prose` and `figures` (words and numbers), `names`, `clean` (text
+//!   that need more than a cell), `tally` (counts), `kinship` (how far
+//!   two runs can be compared), `prose` and `figures` (words and numbers), `names`, `clean` (text
 //!   from outside made fit to be shown)
 
+pub mod baseline;
 pub mod json;
 pub mod markdown;
 pub mod proof;
@@ -19,6 +22,7 @@ mod clean;
 mod figures;
 #[cfg(test)]
 mod fixtures;
+mod kinship;
 mod lists;
 mod matrix;
 mod names;
