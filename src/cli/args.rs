@@ -262,4 +262,12 @@ pub enum Format {
     Markdown,
     /// `results-<target>.json`
     Json,
+    /// `matrix.html`: one page that needs nothing else
+    Html,
+    /// `junit.xml`
+    Junit,
+    /// Annotations on standard output, and a summary: into the file that GITHUB_STEP_SUMMARY names, else `summary.md`
+    Github,
+    /// `badge-<target>.json`, for shields.io
+    Badge,
 }

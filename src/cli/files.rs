@@ -66,6 +66,16 @@ pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|e| usage("write", path, &e))
 }
 
+/// Adds text to a file that others write too. It is made once the size of what is there is known.
+pub fn append(path: &Path, text: impl FnOnce(usize) -> String) -> Result<(), CliError> {
+    let open = File::options().create(true).append(true).open(path);
+    open.and_then(|mut file| {
+        let there = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        file.write_all(text(there).as_bytes())
+    })
+    .map_err(|e| usage("write", path, &e))
+}
+
 /// Opens a recording for writing.
 pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
     File::create(path).map(BufWriter::new).map_err(|e| usage("write", path, &e))

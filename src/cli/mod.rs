@@ -10,10 +10,15 @@ mod judge;
 mod listeners;
 mod output;
 mod plan;
+mod process;
 mod report;
 mod rows;
 mod run;
+mod sending;
 mod simulate;
+mod test;
+
+pub use process::{harness, program};
 
 use std::ffi::OsString;
 
@@ -31,6 +36,8 @@ pub enum Exit {
     Usage,
     /// The target could not be tested: unreachable, credential refused, no row decided, budget spent before the end.
     Untested,
+    /// Of `test` alone: a test failed. The number is that of Rust's test programs.
+    TestFailed,
     /// A fault of fieldtest itself.
     Fault,
 }
@@ -43,6 +50,7 @@ impl Exit {
             Self::Contradiction => 1,
             Self::Usage => 2,
             Self::Untested => 3,
+            Self::TestFailed => 101,
             Self::Fault => 70,
         }
     }
@@ -111,6 +119,7 @@ enum Command {
     Rows(rows::RowsArgs),
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
+    Test(Box<test::TestArgs>),
 }
 
 /// Runs the program.
@@ -131,7 +140,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Rows(args) => rows::main(args, environment),
         Command::Simulate(args) => simulate::main(args),
         Command::Check(args) => check::main(args, environment),
+        Command::Test(args) => test::main(args, environment),
     };
+    ended(result)
+}
+
+/// Runs `fieldtest test` with these arguments, as a test program that is `given` its own.
+fn tested(
+    arguments: impl IntoIterator<Item = OsString>,
+    given: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Exit {
+    ended(test::harness(arguments, given, environment))
+}
+
+fn ended(result: Result<Exit, CliError>) -> Exit {
     result.unwrap_or_else(|error| {
         let text = error.to_string();
         output::warn(if text.starts_with("error") { text } else { format!("error: {text}") });

@@ -102,6 +102,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         confidence: header.confidence,
         seed: header.seed,
         per_verdict: PerVerdict::of(&totals, summary.decided),
+        baseline: None,
         totals,
         strictness: facts.strictness,
         unsteady: facts.unsteady,

@@ -31,7 +31,11 @@ fn message(run: &Results) -> String {
     if summary.decided == 0 {
         return "could not be tested".to_owned();
     }
+    let held = run.baseline.as_ref().map(|held| held.counts).unwrap_or_default();
+    let regressions = if held.regression == 1 { "regression" } else { "regressions" };
     let parts = [
+        (held.regression, regressions),
+        (held.stale, "stale"),
         (summary.conforms, "conform"),
         (summary.exceeds, "exceed"),
         (summary.contradicts, "contradicted"),
@@ -45,10 +49,17 @@ fn message(run: &Results) -> String {
 
 fn colour(run: &Results) -> &'static str {
     let summary = &run.summary;
-    if summary.contradicts > 0 {
+    let broken = match &run.baseline {
+        Some(held) => held.is_broken(),
+        None => summary.contradicts > 0,
+    };
+    if broken {
         "red"
     } else if summary.decided == 0 || run.partial.is_some() {
         "lightgrey"
+    } else if summary.contradicts > 0 {
+        // The baseline expects it; it is no less a contradiction.
+        "orange"
     } else if summary.undetermined > 0 || summary.silent > 0 {
         "yellow"
     } else if summary.conforms + summary.exceeds > 0 {
@@ -102,6 +113,16 @@ mod tests {
         partial.summary = crate::report::results::Summary::of(&partial.rows);
         let (message, colour) = badge(&partial);
         assert!(message.ends_with(", partial") && colour == "lightgrey", "{message} {colour}");
+    }
+
+    #[test]
+    fn a_baseline_shows_what_broke_and_makes_nothing_green() {
+        let mut run = fixtures::held_against_a_list();
+        let (message, colour) = badge(&run);
+        assert!(message.contains("stale") && colour == "red", "{message} {colour}");
+        let held = run.baseline.as_mut().unwrap();
+        (held.counts.regression, held.counts.stale) = (0, 0);
+        assert_eq!(badge(&run).1, "orange");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! JUnit, annotations and `fieldtest test` take it from here, so that a build that is red in one of them is red in all.
 //! This module must not know any format; texts from outside leave it as one visible line.
 
-use super::clean::one_line;
+use super::baseline::{Case, Entry, Subject};
+use super::clean::{block, one_line};
 use super::prose;
 use super::results::{EarlierVerdict, Finding, Results, RowResult, Severity};
 use super::standing::Standing;
@@ -18,6 +19,8 @@ pub enum Grade {
     Noted,
     /// It could not be decided: neither passed nor failed.
     Undetermined,
+    /// It fails as the baseline expects.
+    Expected,
     /// It fails.
     Failed,
     /// It was not tried, since the endpoint could not be tested to the end.
@@ -35,8 +38,12 @@ pub struct Graded {
     pub message: String,
 }
 
-/// What a row means. `strict` is the option: silent and undetermined rows fail.
+/// What a row means. `strict` is the option: silent and undetermined rows fail. Where the run was held against a
+/// baseline, that has the first word.
 pub fn of_row(run: &Results, row: &RowResult, strict: bool) -> Graded {
+    if let Some(graded) = run.baseline.as_ref().and_then(|held| held.of_row(&row.id)).and_then(of_entry) {
+        return graded;
+    }
     let standing = Standing::of(row);
     let (grade, kind) = match (row.verdict.status, standing) {
         // Why a row was not tried is the run's matter, and not the row's.
@@ -57,8 +64,45 @@ fn undetermined(strict: bool) -> Grade {
     if strict { Grade::Failed } else { Grade::Undetermined }
 }
 
-/// What a finding means. It fails a strict build alone, and not where it is only worth knowing.
-pub fn of_finding(finding: &Finding, strict: bool) -> Graded {
+/// What a comparison with the baseline means; nothing where the row itself says what there is to say.
+fn of_entry(entry: &Entry) -> Option<Graded> {
+    let grade = match entry.case {
+        Case::Regression | Case::Stale => Grade::Failed,
+        Case::Expected => Grade::Expected,
+        Case::Unconfirmed | Case::NotRun => return None,
+    };
+    Some(Graded { grade, kind: entry.case.word(), message: told(entry) })
+}
+
+/// An entry in a line: what was seen, and the baseline's own words.
+fn told(entry: &Entry) -> String {
+    let until = entry.until.as_deref().map(|day| format!(" until {}", one_line(day)));
+    let reason =
+        entry.reason.as_deref().map(|reason| format!("; listed{}: {}", until.unwrap_or_default(), one_line(reason)));
+    let link = entry.link.as_deref().map(|link| format!(" ({})", one_line(link)));
+    format!("{}{}{}", one_line(&entry.why), reason.unwrap_or_default(), link.unwrap_or_default())
+}
+
+/// What the baseline lists and the run does not have: a finding that is gone is stale, the rest was not looked for.
+pub(super) fn of_absent(run: &Results) -> Vec<(&str, Graded)> {
+    let entries = run.baseline.iter().flat_map(|held| &held.entries);
+    let absent = entries.filter(|entry| match &entry.subject {
+        Subject::Row(id) => !run.rows.iter().any(|row| row.id == *id),
+        Subject::Check(id) => !run.findings.iter().any(|finding| finding.check == *id),
+    });
+    absent
+        .map(|entry| {
+            let unknown = Graded { grade: Grade::Undetermined, kind: entry.case.word(), message: told(entry) };
+            (entry.subject.id(), of_entry(entry).unwrap_or(unknown))
+        })
+        .collect()
+}
+
+/// What a finding means. Without a baseline it fails a strict build alone, and not where it is only worth knowing.
+pub fn of_finding(run: &Results, finding: &Finding, strict: bool) -> Graded {
+    if let Some(graded) = run.baseline.as_ref().and_then(|held| held.of_check(&finding.check)).and_then(of_entry) {
+        return graded;
+    }
     let grade = match finding.severity {
         Severity::Error | Severity::Warning if strict => Grade::Failed,
         Severity::Error | Severity::Warning | Severity::Note => Grade::Noted,
@@ -96,6 +140,34 @@ pub(super) fn of_earlier(earlier: &EarlierVerdict) -> Grade {
         Outcome::Unclaimed if earlier.status.is_decided() => Grade::Passed,
         Outcome::Unclaimed => Grade::Untested,
     }
+}
+
+/// All that a reader of the failure needs, so that nobody must look for another file. Many lines.
+pub fn details(row: &RowResult) -> String {
+    let claimed = row.claim.as_ref().map_or("nothing".to_owned(), |claim| match prose::claim_words(claim) {
+        Some(words) => format!("{} ({})", claim.status.word(), one_line(&words)),
+        None => claim.status.word().to_owned(),
+    });
+    let verdict = &row.verdict;
+    let mut lines = vec![
+        format!("row:      {}", one_line(&row.title)),
+        format!("claimed:  {claimed}"),
+        format!("observed: {}", verdict.status.word()),
+        format!("reason:   {}", one_line(&prose::why(row))),
+    ];
+    lines.extend(verdict.code.as_deref().map(|code| format!("undecided because: {}", one_line(code))));
+    if let Some(evidence) = verdict.evidence {
+        let sure = verdict.confidence.map_or(String::new(), |p| format!(", confidence {p:.4}"));
+        lines.push(format!("evidence: {}{sure}", evidence.word().replace('_', " ")));
+    }
+    if !row.findings.is_empty() {
+        lines.push(format!("protocol violations: {}", one_line(&row.findings.join(", "))));
+    }
+    if let Some(example) = &row.example {
+        lines.push(format!("\nThe {} request:\n{}", one_line(&example.arm), block(&example.curl)));
+        lines.push(format!("\nWhat came back:\n{}\n{}", one_line(&example.status), block(&example.answer)));
+    }
+    lines.join("\n")
 }
 
 /// What was claimed and observed, and why, in a line.
@@ -154,8 +226,18 @@ mod tests {
     #[test]
     fn findings_fail_strict_builds_alone_and_notes_none() {
         let run = fixtures::every_outcome();
-        let of = |strict| run.findings.iter().map(|f| of_finding(f, strict).grade).collect::<Vec<_>>();
+        let of = |strict| run.findings.iter().map(|f| of_finding(&run, f, strict).grade).collect::<Vec<_>>();
         assert_eq!(of(false), [Grade::Noted, Grade::Noted]);
         assert_eq!(of(true), [Grade::Failed, Grade::Noted]);
+    }
+
+    #[test]
+    fn a_baseline_has_the_first_word() {
+        let run = fixtures::held_against_a_list();
+        let graded: Vec<_> = run.rows.iter().map(|row| of_row(&run, row, false)).collect();
+        let of = |kind| graded.iter().filter(|graded| graded.kind == kind).collect::<Vec<_>>();
+        assert!(of("expected").iter().all(|graded| graded.grade == Grade::Expected) && !of("expected").is_empty());
+        assert!(of("stale").iter().all(|graded| graded.grade == Grade::Failed) && !of("stale").is_empty());
+        assert!(of("contradicts").is_empty(), "a contradiction is expected, or a regression");
     }
 }

@@ -1,6 +1,7 @@
 //! `junit.xml`: a suite for each run, a case for each row and each finding.
 //!
-//! What a case means is `grade`'s to say. A failure is a contradiction; an error is a row that the run did not reach; a
+//! What a case means is `grade`'s to say. A failure is a contradiction, or what a baseline makes one; what fails as the
+//! baseline expects is skipped; an error is a row that the run did not reach; a
 //! row that could not be decided is skipped, with its reason. A run that is no test of its target, and has no row to say
 //! so, has a case of its own. A row that was asked again carries what earlier runs said of it.
 //!
@@ -12,10 +13,9 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
 };
 
-use super::clean::{block, one_line, shorten};
+use super::clean::{one_line, shorten};
 use super::grade::{self, Grade, Graded};
 use super::matrix::{Column, Matrix};
-use super::prose;
 use super::results::{EarlierVerdict, Finding, Results, RowResult};
 
 /// The most characters of a message: readers show it in a line. The body has all of it.
@@ -44,6 +44,10 @@ fn suite(column: &Column<'_>, strict: bool) -> TestSuite {
     suite.add_properties(properties(run));
     suite.add_test_cases(run.rows.iter().map(|row| of_row(column, row, strict)));
     suite.add_test_cases(run.findings.iter().map(|finding| of_finding(column, finding, strict)));
+    suite.add_test_cases(grade::of_absent(run).into_iter().map(|(id, graded)| {
+        let status = status(&graded, &graded.message);
+        case(id, &column.heading, "baseline", status)
+    }));
     if let Some(why) = grade::of_run(run).filter(|_| suite.errors == 0) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(shorten(&why, MESSAGE)).set_type("could-not-test").set_description(why);
@@ -77,7 +81,10 @@ fn case(name: &str, heading: &str, class: &str, status: TestCaseStatus) -> TestC
 
 fn of_row(column: &Column<'_>, row: &RowResult, strict: bool) -> TestCase {
     let graded = grade::of_row(column.run, row, strict);
-    let told = told(row);
+    let mut told = grade::details(row);
+    if column.run.baseline.is_some() && !matches!(graded.grade, Grade::Passed | Grade::Noted) {
+        told = format!("{}: {}\n\n{told}", graded.kind, graded.message);
+    }
     let mut status = status(&graded, &told);
     let mut before = Vec::new();
     for earlier in &row.earlier {
@@ -103,7 +110,7 @@ fn of_row(column: &Column<'_>, row: &RowResult, strict: bool) -> TestCase {
 }
 
 fn of_finding(column: &Column<'_>, finding: &Finding, strict: bool) -> TestCase {
-    let graded = grade::of_finding(finding, strict);
+    let graded = grade::of_finding(column.run, finding, strict);
     let mut told = format!("{}, {}", graded.kind, graded.message);
     if !finding.rows.is_empty() {
         told.push_str(&format!("\nrows: {}", one_line(&finding.rows.join(", "))));
@@ -118,7 +125,7 @@ fn of_finding(column: &Column<'_>, finding: &Finding, strict: bool) -> TestCase 
 fn status(graded: &Graded, body: &str) -> TestCaseStatus {
     let mut status = match graded.grade {
         Grade::Passed | Grade::Noted => return TestCaseStatus::success(),
-        Grade::Undetermined => TestCaseStatus::skipped(),
+        Grade::Undetermined | Grade::Expected => TestCaseStatus::skipped(),
         Grade::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
         Grade::Untested => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
@@ -126,38 +133,10 @@ fn status(graded: &Graded, body: &str) -> TestCaseStatus {
     status
 }
 
-/// All that a reader of the failure needs, so that nobody must look for another file.
-fn told(row: &RowResult) -> String {
-    let claimed = row.claim.as_ref().map_or("nothing".to_owned(), |claim| match prose::claim_words(claim) {
-        Some(words) => format!("{} ({})", claim.status.word(), one_line(&words)),
-        None => claim.status.word().to_owned(),
-    });
-    let verdict = &row.verdict;
-    let mut lines = vec![
-        format!("row:      {}", one_line(&row.title)),
-        format!("claimed:  {claimed}"),
-        format!("observed: {}", verdict.status.word()),
-        format!("reason:   {}", one_line(&prose::why(row))),
-    ];
-    lines.extend(verdict.code.as_deref().map(|code| format!("undecided because: {}", one_line(code))));
-    if let Some(evidence) = verdict.evidence {
-        let sure = verdict.confidence.map_or(String::new(), |p| format!(", confidence {p:.4}"));
-        lines.push(format!("evidence: {}{sure}", evidence.word().replace('_', " ")));
-    }
-    if !row.findings.is_empty() {
-        lines.push(format!("protocol violations: {}", one_line(&row.findings.join(", "))));
-    }
-    if let Some(example) = &row.example {
-        lines.push(format!("\nThe {} request:\n{}", one_line(&example.arm), block(&example.curl)));
-        lines.push(format!("\nWhat came back:\n{}\n{}", one_line(&example.status), block(&example.answer)));
-    }
-    lines.join("\n")
-}
-
 fn rerun(earlier: &EarlierVerdict) -> TestRerun {
     let kind = match grade::of_earlier(earlier) {
         Grade::Failed => NonSuccessKind::Failure,
-        Grade::Passed | Grade::Noted | Grade::Undetermined | Grade::Untested => NonSuccessKind::Error,
+        Grade::Passed | Grade::Noted | Grade::Undetermined | Grade::Expected | Grade::Untested => NonSuccessKind::Error,
     };
     let mut rerun = TestRerun::new(kind);
     rerun.timestamp = earlier.started_at.parse().ok();
@@ -214,6 +193,11 @@ mod tests {
     #[test]
     fn nasty_text_is_text() {
         snapshot("junit-nasty.xml", &[fixtures::nasty()], false);
+    }
+
+    #[test]
+    fn a_run_held_against_a_baseline() {
+        snapshot("junit-baseline.xml", &[fixtures::held_against_a_list()], false);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Held;
 use crate::case::{ClaimStatus, Limits, Outcome, Range, Source, VerdictStatus};
 
 /// The value of `schema` in every results file of this version.
@@ -42,6 +43,9 @@ pub struct Results {
     pub unsteady: bool,
     /// How many rows have each outcome, and each verdict.
     pub summary: Summary,
+    /// The run held against a baseline; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Held>,
     /// One entry per row, in the order of the tables.
     pub rows: Vec<RowResult>,
     /// Protocol violations seen in any exchange.

@@ -4,7 +4,9 @@
 //! (docs.github.com/actions, "Workflow commands", and the limits of problem matchers in actions/toolkit). So the
 //! worst come first, and the tenth of a level says how many there are more.
 
+use crate::report::baseline::Case;
 use crate::report::clean::{one_line, shorten};
+use crate::report::figures;
 use crate::report::grade::{self, Grade};
 use crate::report::matrix::{Column, Matrix};
 use crate::report::results::{Results, Severity};
@@ -52,28 +54,46 @@ pub fn render(results: &[Results], strict: bool) -> String {
             Grade::Noted => Level::Notice,
             // What the run did not reach is told once, of the run.
             Grade::Passed | Grade::Undetermined | Grade::Untested => continue,
+            // Known failures are counted, below: nobody needs to act on them.
+            Grade::Expected => continue,
         };
         let title = format!("{}: {} {}", entry.column.heading, one_line(&entry.row.id), graded.kind);
         all.push(Annotation { level, title, message: graded.message });
     }
     for column in &matrix.columns {
         for finding in &column.run.findings {
-            let graded = grade::of_finding(finding, strict);
+            let graded = grade::of_finding(column.run, finding, strict);
             let level = match (graded.grade, finding.severity) {
                 (Grade::Failed, _) => Level::Error,
+                (Grade::Expected, _) => continue,
                 (_, Severity::Error) => Level::Warning,
                 (_, Severity::Warning | Severity::Note) => Level::Notice,
             };
             let title = format!("{}: {}", column.heading, one_line(&finding.check));
             all.push(Annotation { level, title, message: graded.message });
         }
+        for (id, graded) in grade::of_absent(column.run) {
+            let level = if graded.grade == Grade::Failed { Level::Error } else { Level::Notice };
+            let title = format!("{}: {} {}", column.heading, one_line(id), graded.kind);
+            all.push(Annotation { level, title, message: graded.message });
+        }
+        all.extend(expected(column));
     }
+    // Regressions before what is merely to be tidied up; else the order of the tables.
+    all.sort_by_key(|annotation| annotation.title.ends_with(Case::Stale.word()));
     Level::ALL.into_iter().map(|level| of_level(&all, level)).collect()
 }
 
 fn of_run(column: &Column<'_>) -> Option<Annotation> {
     let message = grade::of_run(column.run)?;
     Some(Annotation { level: Level::Error, title: format!("{}: could not be tested", column.heading), message })
+}
+
+fn expected(column: &Column<'_>) -> Option<Annotation> {
+    let held = column.run.baseline.as_ref().filter(|held| held.counts.expected > 0)?;
+    let told = figures::counted(held.counts.expected, "failure is", "failures are");
+    let message = format!("{told} as {} lists", one_line(&held.file));
+    Some(Annotation { level: Level::Notice, title: format!("{}: expected", column.heading), message })
 }
 
 fn of_level(all: &[Annotation], level: Level) -> String {
@@ -130,6 +150,7 @@ mod tests {
             let results = [fixtures::every_outcome(), fixtures::second()];
             insta::assert_snapshot!("github-commands.txt", render(&results, false));
             insta::assert_snapshot!("github-commands-strict.txt", render(&results, true));
+            insta::assert_snapshot!("github-commands-baseline.txt", render(&[fixtures::held_against_a_list()], false));
             insta::assert_snapshot!("github-commands-partial.txt", render(&[fixtures::partial()], false));
         });
     }
@@ -153,7 +174,10 @@ mod tests {
 
     #[test]
     fn signs_of_the_commands_own_are_written_otherwise() {
-        assert_eq!(command(Level::Error, "a: b, c", "100 %\r\n::x::"), "::error title=a%3A b%2C c::100 %25%0D%0A::x::\n");
+        assert_eq!(
+            command(Level::Error, "a: b, c", "100 %\r\n::x::"),
+            "::error title=a%3A b%2C c::100 %25%0D%0A::x::\n"
+        );
     }
 
     proptest! {

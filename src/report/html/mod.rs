@@ -4,7 +4,9 @@
 
 mod view;
 
-use minijinja::{Environment, Error, syntax::SyntaxConfig};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Error};
 
 use super::matrix::Matrix;
 use super::results::Results;
@@ -22,7 +24,7 @@ pub fn render(results: &[Results]) -> Result<String, Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.add_template(NAME, TEMPLATE)?;
-    environment.get_template(NAME)?.render(Page::of(&Matrix::of(results)))
+    environment.get_template(NAME)?.render(Serde(Page::of(&Matrix::of(results))))
 }
 
 #[cfg(test)]

@@ -60,6 +60,16 @@ fn a_partial_run() {
 }
 
 #[test]
+fn a_run_held_against_a_baseline() {
+    let page = page(&[fixtures::held_against_a_list()]);
+    well_formed(&page);
+    let text = text(&page);
+    for part in ["against known.yaml", "stale", "expected"] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
+#[test]
 fn nasty_text_is_text() {
     let page = page(&[fixtures::nasty(), fixtures::second()]);
     well_formed(&page);

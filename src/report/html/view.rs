@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::case::VerdictStatus;
+use crate::report::baseline::{Case, State};
 use crate::report::clean::{block, one_line, shorten};
 use crate::report::lists::{self, List};
 use crate::report::matrix::{Column, Entry, Matrix};
@@ -25,8 +26,31 @@ pub(super) struct Page {
     observations: Vec<(&'static str, &'static str)>,
     summary: Vec<Count>,
     sections: Vec<Section>,
+    baselines: Vec<Baseline>,
     chapters: Vec<Chapter>,
     findings: Vec<Findings>,
+}
+
+/// A run held against a baseline.
+#[derive(Debug, Serialize)]
+struct Baseline {
+    heading: String,
+    file: String,
+    notes: Vec<String>,
+    counts: Vec<(&'static str, String, &'static str)>,
+    entries: Vec<Compared>,
+}
+
+#[derive(Debug, Serialize)]
+struct Compared {
+    case: &'static str,
+    id: String,
+    before: &'static str,
+    now: &'static str,
+    why: String,
+    reason: Option<String>,
+    href: Option<String>,
+    until: Option<String>,
 }
 
 /// A column.
@@ -158,21 +182,56 @@ impl Page {
     /// All of it.
     pub(super) fn of(matrix: &Matrix<'_>) -> Self {
         let several = matrix.columns.len() > 1;
-        let mut chapters: Vec<Chapter> =
-            lists::of(matrix).iter().map(|list| Chapter::of_list(list, several)).collect();
+        let mut chapters: Vec<Chapter> = lists::of(matrix).iter().map(|list| Chapter::of_list(list, several)).collect();
         chapters.extend(Chapter::of_the_rest(matrix, several));
         let found = matrix.columns.iter().filter(|column| !column.run.findings.is_empty());
         Self {
             runs: matrix.columns.iter().map(run).collect(),
             facts: facts(matrix),
             has_limits: matrix.columns.iter().any(|column| !limits(column.run).is_empty()),
-            legend: Standing::ALL.map(legend).to_vec(),
+            legend: Standing::ALL.into_iter().map(legend).collect(),
             observations: OBSERVATIONS.map(|status| (status.word(), observation(status))).to_vec(),
             summary: LINES.into_iter().map(|line| count(matrix, line)).collect(),
             sections: matrix.sections.iter().map(|section| Section::of(matrix, section)).collect(),
+            baselines: matrix.columns.iter().filter_map(baseline).collect(),
             chapters,
             findings: found.map(Findings::of).collect(),
         }
+    }
+}
+
+/// Any other scheme could be a script's.
+fn is_web(url: &String) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// The comparison, what needs a reader first.
+fn baseline(column: &Column<'_>) -> Option<Baseline> {
+    let held = column.run.baseline.as_ref()?;
+    let counts = Case::ALL.map(|case| (word(case), figures::count(held.counts.of(case)), case.meaning()));
+    let entries = Case::ALL.into_iter().flat_map(|case| held.of_case(case)).map(|entry| Compared {
+        case: word(entry.case),
+        id: one_line(entry.subject.id()),
+        before: entry.before.map_or("—", State::word),
+        now: entry.now.map_or("—", State::word),
+        why: one_line(&entry.why),
+        reason: entry.reason.as_deref().map(one_line),
+        href: entry.link.clone().filter(is_web),
+        until: entry.until.as_deref().map(one_line),
+    });
+    Some(Baseline {
+        heading: column.heading.clone(),
+        file: one_line(&held.file),
+        notes: held.notes.iter().map(|note| one_line(note)).collect(),
+        counts: counts.to_vec(),
+        entries: entries.collect(),
+    })
+}
+
+fn word(case: Case) -> &'static str {
+    match case {
+        Case::NotRun => "not run",
+        Case::Regression | Case::Stale | Case::Unconfirmed | Case::Expected => case.word(),
     }
 }
 
@@ -222,8 +281,7 @@ fn claims(run: &Results) -> Vec<Text> {
     let Some(claims) = &run.target.claims else { return vec![plain("none")] };
     let sources = claims.sources.iter().map(|source| Text {
         text: one_line(&source.title),
-        // Any other scheme would be a script's.
-        href: source.url.clone().filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+        href: source.url.clone().filter(is_web),
         more: format!(" ({})", one_line(&prose::revision(source))),
     });
     std::iter::once(plain(&claims.title)).chain(sources).collect()

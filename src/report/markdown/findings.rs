@@ -3,8 +3,8 @@
 use super::text::{Table, code, escape, link};
 use crate::report::clean::{one_line, shorten};
 use crate::report::matrix::Matrix;
-use crate::report::{figures, pages};
 use crate::report::results::Severity;
+use crate::report::{figures, pages};
 
 /// Enough to recognise it; the results file has all of it.
 const EXAMPLE: usize = 200;
