@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         }),
         colour: terminal && !plain,
         interactive: std::io::stderr().is_terminal(),
+        today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
         entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),
     };
     let exit = catch_unwind(|| cli::main(std::env::args_os(), &environment)).unwrap_or_else(|_| {

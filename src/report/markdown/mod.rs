@@ -4,6 +4,7 @@
 //! outside goes through `text`, so that it can neither break a table nor become markup.
 
 mod about;
+mod baseline;
 mod evidence;
 mod findings;
 mod legend;
@@ -28,6 +29,7 @@ pub fn render(results: &[Results]) -> String {
         about::render(&matrix),
         legend::render(),
         summary::render(&matrix),
+        baseline::render(&matrix),
         sections::render(&matrix),
         evidence::render(&matrix),
         findings::render(&matrix),
