@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
+use super::held::BaselineArgs;
 use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus, Requirement};
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
@@ -251,6 +252,8 @@ pub struct OutputArgs {
     /// Count silent rows, undetermined rows and findings (but for notes) as contradictions.
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
 }
 
 /// The formats of reports.

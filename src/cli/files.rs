@@ -8,6 +8,9 @@ use super::CliError;
 use crate::case::{CaseFile, FileKind, MAX_FILE_BYTES};
 use crate::engine::recording::{self, Recording};
 
+/// What every recording begins with.
+pub const RECORDING_BEGINS: &str = r#"{"header":{"schema":"fieldtest-recording/"#;
+
 /// Reads a folder of case files: `experiments/*.yaml` and `targets/*.yaml`.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
     if !folder.is_dir() {

@@ -3,9 +3,11 @@
 //! What the environment says (variables, terminal, clock) is gathered once, by `main`, and handed in.
 
 mod args;
+mod baseline;
 mod check;
 mod endpoint;
 mod files;
+mod held;
 mod judge;
 mod listeners;
 mod output;
@@ -29,7 +31,7 @@ use clap::{Parser, Subcommand};
 pub enum Exit {
     /// No claim is contradicted, and something was decided.
     Success,
-    /// A contradiction; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
+    /// A contradiction; against a baseline, a regression or a stale entry; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
     /// proof that it can fail.
     Contradiction,
     /// Wrong usage, a broken case file, or a selection that selects nothing.
@@ -68,6 +70,8 @@ pub struct Environment {
     pub interactive: bool,
     /// A number that differs from run to run.
     pub entropy: u64,
+    /// Today, in UTC: entries of baselines expire.
+    pub today: jiff::civil::Date,
 }
 
 /// What went wrong before or beside the testing.
@@ -120,6 +124,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
     Test(Box<test::TestArgs>),
+    Baseline(baseline::BaselineCommand),
 }
 
 /// Runs the program.
@@ -141,6 +146,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Simulate(args) => simulate::main(args),
         Command::Check(args) => check::main(args, environment),
         Command::Test(args) => test::main(args, environment),
+        Command::Baseline(args) => baseline::main(args, environment),
     };
     ended(result)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Format, OutputArgs};
 use super::{CliError, Environment, Exit, files};
 use crate::case::Outcome;
+use crate::report::baseline::Held;
 use crate::report::results::{Results, Severity};
 use crate::report::{self, TerminalStyle};
 
@@ -155,16 +156,31 @@ pub fn tell_files(out: &Path, format: &[Format]) {
     }
 }
 
+/// Says where results are worse than their baseline, or the baseline is out of date.
+pub fn tell_baselines(all: &[Results]) {
+    for results in all {
+        let Some(held) = results.baseline.as_ref().filter(|held| held.is_broken()) else { continue };
+        let (regressions, stale) = (held.counts.regression, held.counts.stale);
+        let name = &results.target.name;
+        warn(format!("{name}: held against {}: {regressions} worse than listed, {stale} stale entries", held.file));
+    }
+}
+
 /// What results amount to. A contradiction that was found stands, however the run ended; what `--strict` adds is asked
-/// of whole runs only: an endpoint that could not be tested has not failed the test.
+/// of whole runs only: an endpoint that could not be tested has not failed the test. Where results were held against a
+/// baseline, what is worse than that takes the place of contradictions.
 pub fn exit_of(results: &[Results], strict: bool) -> Exit {
+    let broken = |r: &Results| r.baseline.as_ref().map_or(r.summary.contradicts > 0, Held::is_broken);
+    // What a strict baseline lists is known; what it speaks of and was not decided is as good as undetermined.
+    let known = |r: &Results| r.baseline.as_ref().is_some_and(|held| held.strict);
     let undesired = |r: &Results| {
-        r.summary.silent > 0
-            || r.rows.iter().any(|row| row.outcome == Outcome::Undetermined)
+        r.rows.iter().any(|row| row.outcome == Outcome::Undetermined)
+            || r.baseline.as_ref().is_some_and(|held| held.counts.unconfirmed > 0)
+            || (!known(r) && r.summary.silent > 0)
             // What is only worth knowing breaks nobody.
-            || r.findings.iter().any(|finding| finding.severity != Severity::Note)
+            || (!known(r) && r.findings.iter().any(|finding| finding.severity != Severity::Note))
     };
-    if results.iter().any(|r| r.summary.contradicts > 0) {
+    if results.iter().any(broken) {
         Exit::Contradiction
     } else if results.iter().any(|r| r.summary.decided == 0 || r.partial.is_some()) {
         Exit::Untested

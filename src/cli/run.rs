@@ -51,6 +51,8 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         .iter()
         .map(|tested| args.select.rows(&catalog, |needed| tested.states(needed)))
         .collect::<Result<_, _>>()?;
+    let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
+    let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;
     files::writable(folder)?;
@@ -61,7 +63,10 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     let mut all = Vec::new();
     let mut written = Ok(());
     for (tested, rows) in targets.iter().zip(&selected) {
-        let (results, ended) = runtime.block_on(one(args, environment, &catalog, tested, rows, folder))?;
+        let (mut results, ended) = runtime.block_on(one(args, environment, &catalog, tested, rows, folder))?;
+        if let Some(baseline) = &baseline {
+            baseline.hold(&mut results, &catalog, args.output.strict);
+        }
         // A file that cannot be written any more costs nobody the results: they are still shown below.
         written = written.and(output::write_results(&args.output, &results));
         all.push(results);
@@ -71,6 +76,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     }
     let reports = output::write_reports(&args.output, &all, environment);
     output::tell_shortfalls(&all);
+    output::tell_baselines(&all);
     written.and(reports)?;
     output::tell_files(&args.output.out, &args.output.format);
     Ok(output::exit_of(&all, args.output.strict))

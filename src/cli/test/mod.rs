@@ -20,6 +20,7 @@ use self::runs::Run;
 use self::snapshots::Snapshots;
 use super::args::{CaseArgs, EndpointArgs, SelectArgs, SimulatorArgs};
 use super::endpoint::{self, Tested};
+use super::held::BaselineArgs;
 use super::sending::SendArgs;
 use super::{CliError, Environment, Exit, output};
 use crate::case::Catalog;
@@ -46,6 +47,8 @@ pub struct TestArgs {
     /// Silent and undetermined rows fail as well.
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    baseline: BaselineArgs,
     /// Also hold each row against its snapshot, `DIR/TARGET/ROW.snap`: a row that changed fails, and leaves a
     /// `.snap.new` for `cargo insta review`. Without DIR it is `snapshots`.
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "snapshots")]
@@ -147,6 +150,8 @@ fn tests(
     if !args.libtest.list {
         endpoint::fit(&targets, args.simulator.given(), args.sending.max_cost)?;
     }
+    let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
+    let baseline = args.baseline.load(&catalog, &names, [], environment.today)?.map(Arc::new);
     let accept = args.accept;
     let snapshots = args.snapshots.as_ref().map(|folder| Snapshots::new(folder, accept, environment)).transpose()?;
     let snapshots = snapshots.map(Arc::new);
@@ -160,7 +165,7 @@ fn tests(
         let ids: Vec<String> = rows.iter().map(|row| row.experiment.id().to_owned()).collect();
         let wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &tested, id)).cloned().collect();
         any |= !wanted.is_empty();
-        let run = Arc::new(Run::new(args, environment, Arc::clone(&catalog), tested, &wanted));
+        let run = Arc::new(Run::new(args, environment, Arc::clone(&catalog), tested, &wanted, baseline.clone()));
         trials.extend(ids.into_iter().map(|id| {
             let (run, snapshots, seen) = (Arc::clone(&run), snapshots.clone(), Arc::clone(&seen));
             let (name, strict) = (name(run.tested(), &id), args.strict);

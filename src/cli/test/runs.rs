@@ -9,6 +9,7 @@ use super::TestArgs;
 use crate::case::{Catalog, CatalogRow};
 use crate::cli::args::SimulatorArgs;
 use crate::cli::endpoint::{Place, Tested};
+use crate::cli::held::Loaded;
 use crate::cli::sending::SendArgs;
 use crate::cli::{CliError, Environment};
 use crate::client::Client;
@@ -26,6 +27,8 @@ pub struct Run {
     sending: SendArgs,
     simulator: SimulatorArgs,
     entropy: u64,
+    baseline: Option<Arc<Loaded>>,
+    strict: bool,
     results: OnceLock<Result<Results, String>>,
 }
 
@@ -37,8 +40,11 @@ impl Run {
         catalog: Arc<Catalog>,
         tested: Tested,
         wanted: &[String],
+        baseline: Option<Arc<Loaded>>,
     ) -> Self {
         Self {
+            baseline,
+            strict: args.strict,
             rows: with_those_worked_through(&catalog, wanted),
             catalog,
             tested,
@@ -101,7 +107,11 @@ impl Run {
             started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         };
         let recording = engine::record(&client, &rows, &options, header).await;
-        judge(&self.catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))
+        let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
+        if let Some(baseline) = &self.baseline {
+            baseline.hold(&mut results, &self.catalog, self.strict);
+        }
+        Ok(results)
     }
 }
 

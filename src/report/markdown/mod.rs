@@ -4,6 +4,7 @@
 //! outside goes through `text`, so that it can neither break a table nor become markup.
 
 mod about;
+mod baseline;
 mod evidence;
 mod findings;
 mod legend;
@@ -30,6 +31,7 @@ pub fn render(results: &[Results]) -> String {
         about::render(&matrix),
         legend::render(),
         summary::render(&matrix),
+        baseline::render(&matrix),
         sections::render(&matrix, lists::has_own_item),
         evidence::render(&matrix, |_| true),
         findings::render(&matrix, findings::in_this_repository),
@@ -42,6 +44,7 @@ pub fn render(results: &[Results]) -> String {
 pub(super) enum Part {
     About,
     Summary,
+    Baseline,
     Legend,
     Matrix,
     Contradictions,
@@ -50,9 +53,10 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::About,
         Self::Summary,
+        Self::Baseline,
         Self::Legend,
         Self::Matrix,
         Self::Contradictions,
@@ -65,6 +69,7 @@ impl Part {
         match self {
             Self::About => "what was tested",
             Self::Summary => "the counts",
+            Self::Baseline => "the comparison with the baseline",
             Self::Legend => "the legend",
             Self::Matrix => "the matrix",
             Self::Contradictions => "the details of contradictions",
@@ -81,6 +86,7 @@ pub(super) fn part(matrix: &Matrix<'_>, part: Part, all: &[Part]) -> String {
     match part {
         Part::About => about::render(matrix),
         Part::Summary => summary::render(matrix),
+        Part::Baseline => baseline::render(matrix),
         Part::Legend => legend::render(),
         Part::Matrix => sections::render(matrix, |row| {
             let place = if contradicts(row) { Part::Contradictions } else { Part::OtherDetails };
