@@ -24,7 +24,7 @@ pub use experiment::{
     AcceptedMeans, Chance, Combine, Experiment, ExperimentFile, Partial, Requirement, Spread, Variant,
 };
 pub use field::{Field, FieldPlace, Honoured};
-pub use load::{CaseFile, Catalog, CatalogRow, FileKind, MAX_FILE_BYTES};
+pub use load::{CaseFile, Catalog, CatalogRow, FileKind, MAX_FILE_BYTES, read_yaml};
 pub use predicate::{CallTest, Count, Predicate, TextTest};
 pub use reply::{AnswerTest, Aspect, Compare, JsonKind, JsonTest, Otherwise};
 pub use schema::{experiments_schema, target_schema};

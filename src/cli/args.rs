@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
+use super::held::BaselineArgs;
 use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus, Requirement};
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
@@ -251,6 +252,8 @@ pub struct OutputArgs {
     /// Count silent rows, undetermined rows and findings (but for notes) as contradictions.
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
 }
 
 /// The formats of reports.
@@ -262,4 +265,12 @@ pub enum Format {
     Markdown,
     /// `results-<target>.json`
     Json,
+    /// `matrix.html`: one page that needs nothing else
+    Html,
+    /// `junit.xml`
+    Junit,
+    /// Annotations on standard output, and a summary: into the file that GITHUB_STEP_SUMMARY names, else `summary.md`
+    Github,
+    /// `badge-<target>.json`, for shields.io
+    Badge,
 }

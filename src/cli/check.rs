@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::args::{CaseArgs, Format, SelectArgs};
+use super::args::{CaseArgs, SelectArgs};
 use super::endpoint::target;
 use super::listeners::MutantsBar;
 use super::{CliError, Environment, Exit, files, output};
@@ -40,13 +40,24 @@ pub struct CheckArgs {
     one_by_one: bool,
     /// The reports to make. Without --out one of them, on standard output.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "terminal")]
-    format: Vec<Format>,
+    format: Vec<ProofFormat>,
     /// The folder for check.md and check.json.
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Show no progress bar.
     #[arg(long)]
     no_progress: bool,
+}
+
+/// The formats of what was proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProofFormat {
+    /// Tables on standard output.
+    Terminal,
+    /// `check.md`
+    Markdown,
+    /// `check.json`
+    Json,
 }
 
 /// Runs the command.
@@ -76,9 +87,9 @@ pub fn main(args: &CheckArgs, environment: &Environment) -> Result<Exit, CliErro
     let proof = prove(catalog, &options, environment.interactive && !args.no_progress)?;
     for format in &args.format {
         let text = match format {
-            Format::Terminal => report::terminal(&proof, output::width(environment)),
-            Format::Markdown => report::markdown(&proof),
-            Format::Json => report::json(&proof),
+            ProofFormat::Terminal => report::terminal(&proof, output::width(environment)),
+            ProofFormat::Markdown => report::markdown(&proof),
+            ProofFormat::Json => report::json(&proof),
         };
         match (&args.out, file_name(*format)) {
             (Some(folder), Some(name)) => files::write(&folder.join(name), &text)?,
@@ -128,15 +139,15 @@ fn prove(catalog: Catalog, options: &Options, shown: bool) -> Result<report::Pro
     })
 }
 
-fn file_name(format: Format) -> Option<&'static str> {
+fn file_name(format: ProofFormat) -> Option<&'static str> {
     match format {
-        Format::Terminal => None,
-        Format::Markdown => Some(MARKDOWN_FILE),
-        Format::Json => Some(JSON_FILE),
+        ProofFormat::Terminal => None,
+        ProofFormat::Markdown => Some(MARKDOWN_FILE),
+        ProofFormat::Json => Some(JSON_FILE),
     }
 }
 
-fn tell_files(out: Option<&Path>, format: &[Format]) {
+fn tell_files(out: Option<&Path>, format: &[ProofFormat]) {
     let made: Vec<&str> = format.iter().filter_map(|f| file_name(*f)).collect();
     if let (Some(out), false) = (out, made.is_empty()) {
         output::warn(format!("written to {}: {}", out.display(), made.join(", ")));

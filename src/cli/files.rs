@@ -8,6 +8,9 @@ use super::CliError;
 use crate::case::{CaseFile, FileKind, MAX_FILE_BYTES};
 use crate::engine::recording::{self, Recording};
 
+/// What every recording begins with.
+pub const RECORDING_BEGINS: &str = r#"{"header":{"schema":"fieldtest-recording/"#;
+
 /// Reads a folder of case files: `experiments/*.yaml` and `targets/*.yaml`.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
     if !folder.is_dir() {
@@ -64,6 +67,16 @@ pub fn writable(folder: &Path) -> Result<(), CliError> {
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let partial = path.with_extension("partial");
     fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|e| usage("write", path, &e))
+}
+
+/// Adds text to a file that others write too. It is made once the size of what is there is known.
+pub fn append(path: &Path, text: impl FnOnce(usize) -> String) -> Result<(), CliError> {
+    let open = File::options().create(true).append(true).open(path);
+    open.and_then(|mut file| {
+        let there = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        file.write_all(text(there).as_bytes())
+    })
+    .map_err(|e| usage("write", path, &e))
 }
 
 /// Opens a recording for writing.

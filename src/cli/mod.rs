@@ -3,17 +3,24 @@
 //! What the environment says (variables, terminal, clock) is gathered once, by `main`, and handed in.
 
 mod args;
+mod baseline;
 mod check;
 mod endpoint;
 mod files;
+mod held;
 mod judge;
 mod listeners;
 mod output;
 mod plan;
+mod process;
 mod report;
 mod rows;
 mod run;
+mod sending;
 mod simulate;
+mod test;
+
+pub use process::{harness, program};
 
 use std::ffi::OsString;
 
@@ -24,13 +31,15 @@ use clap::{Parser, Subcommand};
 pub enum Exit {
     /// No claim is contradicted, and something was decided.
     Success,
-    /// A contradiction; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
+    /// A contradiction; against a baseline, a regression or a stale entry; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
     /// proof that it can fail.
     Contradiction,
     /// Wrong usage, a broken case file, or a selection that selects nothing.
     Usage,
     /// The target could not be tested: unreachable, credential refused, no row decided, budget spent before the end.
     Untested,
+    /// Of `test` alone: a test failed. The number is that of Rust's test programs.
+    TestFailed,
     /// A fault of fieldtest itself.
     Fault,
 }
@@ -43,6 +52,7 @@ impl Exit {
             Self::Contradiction => 1,
             Self::Usage => 2,
             Self::Untested => 3,
+            Self::TestFailed => 101,
             Self::Fault => 70,
         }
     }
@@ -60,6 +70,8 @@ pub struct Environment {
     pub interactive: bool,
     /// A number that differs from run to run.
     pub entropy: u64,
+    /// Today, in UTC: entries of baselines expire.
+    pub today: jiff::civil::Date,
 }
 
 /// What went wrong before or beside the testing.
@@ -111,6 +123,8 @@ enum Command {
     Rows(rows::RowsArgs),
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
+    Test(Box<test::TestArgs>),
+    Baseline(baseline::BaselineCommand),
 }
 
 /// Runs the program.
@@ -131,7 +145,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Rows(args) => rows::main(args, environment),
         Command::Simulate(args) => simulate::main(args),
         Command::Check(args) => check::main(args, environment),
+        Command::Test(args) => test::main(args, environment),
+        Command::Baseline(args) => baseline::main(args, environment),
     };
+    ended(result)
+}
+
+/// Runs `fieldtest test` with these arguments, as a test program that is `given` its own.
+fn tested(
+    arguments: impl IntoIterator<Item = OsString>,
+    given: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Exit {
+    ended(test::harness(arguments, given, environment))
+}
+
+fn ended(result: Result<Exit, CliError>) -> Exit {
     result.unwrap_or_else(|error| {
         let text = error.to_string();
         output::warn(if text.starts_with("error") { text } else { format!("error: {text}") });

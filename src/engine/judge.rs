@@ -76,6 +76,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             arms: book.arms(id, &trials, row),
             findings: findings.of_row(id),
             example: book.example(id, &trials, &row.experiment, &verdict, header),
+            earlier: Vec::new(),
             verdict,
         });
     }
@@ -101,6 +102,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         confidence: header.confidence,
         seed: header.seed,
         per_verdict: PerVerdict::of(&totals, summary.decided),
+        baseline: None,
         totals,
         strictness: facts.strictness,
         unsteady: facts.unsteady,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::error::Category;
 use thiserror::Error;
 
+use super::baseline;
 use super::results::{Results, RowResult, SCHEMA, Summary};
 use crate::case::{Outcome, is_silent};
 
@@ -76,6 +77,14 @@ pub enum ParseError {
         /// What does not fit.
         message: String,
     },
+    /// The comparison with a baseline does not follow from the rows and findings.
+    #[error("{name}: \"baseline\": {message}; the file was edited, or written by something else")]
+    Baseline {
+        /// The file.
+        name: String,
+        /// What does not fit.
+        message: String,
+    },
     /// The summary does not count the rows.
     #[error(
         "{name}: \"summary\" says {field} is {said}, the rows make it {counted}; the file was edited, or lost rows"
@@ -108,6 +117,10 @@ pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
         })?;
     }
     check_summary(name, &results)?;
+    let wrong = results.baseline.as_ref().and_then(|held| baseline::inconsistency(&results, held));
+    if let Some(message) = wrong {
+        return Err(ParseError::Baseline { name: name.to_owned(), message });
+    }
     Ok(results)
 }
 

@@ -1,5 +1,6 @@
 //! Sentences about a run and a row that every report says in the same words, before any format's escaping.
 
+use super::baseline::{Case, Entry, Held};
 use super::figures;
 use super::results::{Answer, ClaimResult, Results, RowResult, Strictness};
 use crate::case::{Limits, Range, Source};
@@ -73,6 +74,41 @@ pub(super) fn claim_words(claim: &ClaimResult) -> Option<String> {
         (Some(range), Some(note)) => Some(format!("{range}, {note}")),
         (range, note) => range.or(note),
     }
+}
+
+/// The words for a case.
+pub(super) fn case(case: Case) -> &'static str {
+    match case {
+        Case::Regression => "worse than listed",
+        Case::Stale => "stale",
+        Case::Unconfirmed => "unconfirmed",
+        Case::NotRun => "not run",
+        Case::Expected => "as listed",
+    }
+}
+
+/// How many rows and findings there are of each case, in words.
+pub(super) fn baseline_counts(held: &Held) -> String {
+    let cases = Case::ALL.map(|of| (held.counts.of(of), case(of)));
+    let rest = [(held.counts.passes, "pass"), (held.counts.undetermined, "undetermined and not listed")];
+    let told: Vec<_> = cases.into_iter().chain(rest).filter(|(n, _)| *n > 0).collect();
+    told.into_iter().map(|(n, word)| format!("{} {word}", figures::count(n))).collect::<Vec<_>>().join(", ")
+}
+
+/// What must be known of a baseline that is an earlier run: which run it was, and what differs.
+pub(super) fn baseline_notes(held: &Held) -> Vec<String> {
+    let run = held.earlier.as_ref().map(|run| {
+        format!("an earlier run: {}, model {}, {}", run.target, run.model, figures::instant(&run.started_at))
+    });
+    run.into_iter().chain(held.notes.iter().cloned()).collect()
+}
+
+/// Why an entry is listed, and how long; nothing where the baseline says nothing.
+pub(super) fn listed(entry: &Entry) -> Option<String> {
+    let until = entry.until.as_deref().map(|day| format!("until {day}"));
+    let reason = entry.reason.as_deref().map(|reason| format!("listed: {reason}"));
+    let parts: Vec<String> = [reason, entry.link.clone(), until].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Held;
 use crate::case::{ClaimStatus, Limits, Outcome, Range, Source, VerdictStatus};
 
 /// The value of `schema` in every results file of this version.
@@ -42,6 +43,9 @@ pub struct Results {
     pub unsteady: bool,
     /// How many rows have each outcome, and each verdict.
     pub summary: Summary,
+    /// The run held against a baseline; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Held>,
     /// One entry per row, in the order of the tables.
     pub rows: Vec<RowResult>,
     /// Protocol violations seen in any exchange.
@@ -213,6 +217,22 @@ pub struct RowResult {
     /// The smallest request that shows the verdict, and what came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
+    /// What earlier runs said of the row, oldest first, where it was asked again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierVerdict>,
+}
+
+/// What an earlier run said of a row that was asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarlierVerdict {
+    /// When that run began, RFC 3339, UTC.
+    pub started_at: String,
+    /// What it observed.
+    pub status: VerdictStatus,
+    /// The claim held against that.
+    pub outcome: Outcome,
+    /// Why, in a sentence.
+    pub reason: String,
 }
 
 /// A claim as results carry it.

@@ -2,6 +2,7 @@
 //!
 //! Width, colour and glyphs come in as arguments: nothing here looks at the terminal or the environment.
 
+mod baseline;
 mod findings;
 mod foot;
 mod grid;
@@ -70,6 +71,7 @@ pub fn render(results: &[Results], style: TerminalStyle) -> String {
     }
     out.push_str(&findings::render(&matrix, style));
     out.push_str(&foot::render(&matrix, style));
+    out.push_str(&baseline::render(&matrix, style));
     ink::develop(&out, style.colour)
 }
 
