@@ -4,15 +4,18 @@
 
 mod args;
 mod check;
+mod conduct;
 mod endpoint;
 mod files;
 mod judge;
 mod listeners;
 mod output;
 mod plan;
+mod replaying;
 mod report;
 mod rows;
 mod run;
+mod sending;
 mod simulate;
 
 use std::ffi::OsString;

@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod limits;
 mod mask;
+mod replay;
 mod retry;
 pub mod secret;
 
@@ -29,7 +30,8 @@ use auth::Auth;
 pub use base_url::BaseUrl;
 pub use config::{ClientConfig, ClientError, Scheme};
 use limits::Limits;
-use mask::Mask;
+pub use mask::{Mask, VARIABLES};
+pub use replay::{Missing, Replay};
 use retry::Retries;
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
@@ -63,7 +65,7 @@ impl Client {
     /// When the base URL or the credential cannot be used, a limit is zero, or the HTTP library cannot start.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let base = BaseUrl::parse(&config.base_url)?;
-        let mask = Mask::new(config.credential.as_ref());
+        let mask = Mask::new(config.credential.as_ref(), &config.secrets);
         let auth = Auth::new(config.scheme, config.credential)?;
         let limits = Limits::new(config.requests_per_minute, config.tokens_per_minute)?;
         if config.concurrency == 0 {

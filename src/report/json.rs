@@ -100,6 +100,19 @@ pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
         return Err(ParseError::Version { name: name.to_owned(), found: version.schema });
     }
     let results: Results = serde_json::from_str(text).map_err(|error| located(name, &error))?;
+    check(name, &results)?;
+    Ok(results)
+}
+
+/// Holds results that did not come from a file of their own to their own consistency.
+///
+/// # Errors
+/// As [`parse`].
+pub fn checked(results: &Results) -> Result<(), ParseError> {
+    check("results", results)
+}
+
+fn check(name: &str, results: &Results) -> Result<(), ParseError> {
     for (nth, row) in results.rows.iter().enumerate() {
         check_row(row, &results.rows[..nth]).map_err(|message| ParseError::Row {
             name: name.to_owned(),
@@ -107,8 +120,7 @@ pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
             message,
         })?;
     }
-    check_summary(name, &results)?;
-    Ok(results)
+    check_summary(name, results)
 }
 
 /// The JSON Schema of results files.

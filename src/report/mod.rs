@@ -12,6 +12,7 @@
 pub mod json;
 pub mod markdown;
 pub mod proof;
+mod redacted;
 pub mod results;
 pub mod terminal;
 
@@ -28,4 +29,5 @@ mod tally;
 
 pub use clean::block as visible;
 pub use names::{file_name, slug};
+pub use redacted::without_texts;
 pub use terminal::TerminalStyle;
