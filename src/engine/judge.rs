@@ -83,6 +83,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             arms: book.arms(id, &trials, row),
             findings: findings.of_row(id),
             example: book.example(id, &trials, &row.experiment, &verdict, header),
+            earlier: Vec::new(),
             verdict,
         });
     }

@@ -244,6 +244,22 @@ pub struct RowResult {
     /// The smallest request that shows the verdict, and what came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
+    /// What earlier runs said of the row, oldest first, where it was asked again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierVerdict>,
+}
+
+/// What an earlier run said of a row that was asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarlierVerdict {
+    /// When that run began, RFC 3339, UTC.
+    pub started_at: String,
+    /// What it observed.
+    pub status: VerdictStatus,
+    /// The claim held against that.
+    pub outcome: Outcome,
+    /// Why, in a sentence.
+    pub reason: String,
 }
 
 /// A claim as results carry it.
