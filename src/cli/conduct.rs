@@ -13,10 +13,11 @@ use super::sending::{Redact, SendArgs};
 use super::{CliError, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::Endpoint;
+use crate::engine::build::Channel;
 use crate::engine::recording::{Ended, Footer, Header, Line, Recording, SCHEMA};
 use crate::engine::scope::{Extent, Scope, digest};
-use crate::engine::{Memory, Stop, judge, run_named};
-use crate::report::results::{Results, Shard};
+use crate::engine::{Finished, Memory, Part, Stop, judge, run_named};
+use crate::report::results::Results;
 use crate::report::without_texts;
 
 /// A run that is to be made.
@@ -33,7 +34,7 @@ pub struct Job<'a> {
     /// All rows of the plan that these are a part of, in order.
     pub plan: Vec<&'a CatalogRow>,
     /// The part, where the plan is shared out.
-    pub shard: Option<Shard>,
+    pub shard: Option<Part>,
     /// The seed of every draw.
     pub seed: u64,
     /// Where the recording goes.
@@ -42,6 +43,35 @@ pub struct Job<'a> {
     pub progress: bool,
     /// When it began.
     pub started: Instant,
+}
+
+impl Job<'_> {
+    /// What its recording begins with.
+    pub fn header(&self, sending: &SendArgs) -> Header {
+        let tested = self.tested;
+        let part = |part: Part| {
+            part.of_plan(&self.plan, &tested.settings, tested.claims.as_ref(), sending.confidence, &self.base_url)
+        };
+        Header {
+            schema: SCHEMA.to_owned(),
+            name: tested.name.clone(),
+            base_url: self.base_url.clone(),
+            simulated: self.simulated,
+            claims: tested.claims.clone(),
+            settings: tested.settings.clone(),
+            rows: self.extent.rows.iter().map(|r| r.experiment.id().to_owned()).collect(),
+            confidence: sending.confidence,
+            seed: self.seed,
+            started_at: now(),
+            scope: Scope {
+                cases: Some(digest(&self.extent.rows)),
+                beside: self.extent.beside.clone(),
+                shard: self.shard.map(part),
+                texts_removed: sending.redact == Redact::Texts,
+                results: None,
+            },
+        }
+    }
 }
 
 /// Makes the run.
@@ -54,30 +84,8 @@ pub async fn conduct<E: Endpoint>(
 ) -> Result<(Results, Ended), CliError> {
     let Job { tested, extent, .. } = &job;
     let options = sending.options(tested, job.seed);
-    let mut recording = Recording {
-        header: Header {
-            schema: SCHEMA.to_owned(),
-            name: tested.name.clone(),
-            base_url: job.base_url.clone(),
-            simulated: job.simulated,
-            claims: tested.claims.clone(),
-            settings: tested.settings.clone(),
-            rows: extent.rows.iter().map(|r| r.experiment.id().to_owned()).collect(),
-            confidence: options.confidence,
-            seed: options.seed,
-            started_at: now(),
-            scope: Scope {
-                cases: Some(digest(&extent.rows)),
-                beside: extent.beside.clone(),
-                shard: job.shard.clone(),
-                texts_removed: sending.redact == Redact::Texts,
-                ..Scope::default()
-            },
-        },
-        exchanges: Vec::new(),
-        trials: Vec::new(),
-        footer: None,
-    };
+    let header = job.header(sending);
+    let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
     let path = &job.recording;
     let mut file = RecordingFile::new(files::create_recording(path)?, sending.redact);
     file.line(&Line::Header(Box::new(recording.header.clone())));
@@ -85,7 +93,11 @@ pub async fn conduct<E: Endpoint>(
     let finished = {
         let mut memory = Memory(&mut recording);
         let listeners: Vec<&mut dyn crate::engine::Listener> = vec![&mut file, &mut memory, &mut progress];
-        run_named(endpoint, &job.plan, &extent.rows, &options, listeners, stop).await
+        match extent.rows.is_empty() {
+            // A shard without rows asks nothing, not even what runs ask first.
+            true => Finished { ended: Ended::Complete, channel: Channel::default() },
+            false => run_named(endpoint, &job.plan, &extent.rows, &options, listeners, stop).await,
+        }
     };
     progress.clear();
     let footer = Footer {

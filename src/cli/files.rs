@@ -66,6 +66,18 @@ pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|e| usage("write", path, &e))
 }
 
+/// A path in the folder that nothing is at: with a number behind its name, where need be.
+pub fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
+    let mut path = folder.join(format!("{name}.{extension}"));
+    for n in 2.. {
+        if !path.exists() {
+            break;
+        }
+        path = folder.join(format!("{name}-{n}.{extension}"));
+    }
+    path
+}
+
 /// Opens a recording for writing.
 pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
     File::create(path).map(BufWriter::new).map_err(|e| usage("write", path, &e))

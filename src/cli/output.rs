@@ -108,15 +108,22 @@ pub fn exit_of(results: &[Results], strict: bool) -> Exit {
         r.summary.silent > 0
             || r.rows.iter().any(|row| row.outcome == Outcome::Undetermined)
             // What is only worth knowing breaks nobody.
+            // A contradiction that was not seen again is no conformity.
+            || r.rows.iter().any(report::join::is_flaky)
             || r.findings.iter().any(|finding| finding.severity != Severity::Note)
     };
     if results.iter().any(|r| r.summary.contradicts > 0) {
         Exit::Contradiction
-    } else if results.iter().any(|r| r.summary.decided == 0 || r.partial.is_some()) {
+    } else if results.iter().any(|r| (r.summary.decided == 0 && !is_empty_shard(r)) || r.partial.is_some()) {
         Exit::Untested
     } else if strict && results.iter().any(undesired) {
         Exit::Contradiction
     } else {
         Exit::Success
     }
+}
+
+/// True of a part that no row fell to: there was nothing to decide.
+fn is_empty_shard(results: &Results) -> bool {
+    results.shard.is_some() && results.rows.is_empty()
 }

@@ -8,13 +8,13 @@ use clap::Args;
 use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs};
 use super::conduct::{Job, conduct, runtime, stop_on_signal};
 use super::endpoint::{Place, Tested, resolve};
+use super::part::{Portion, Rerun, ShardArgs};
 use super::sending::{SendArgs, secrets};
 use super::{CliError, Environment, Exit, files, output, replaying};
-use crate::case::{Catalog, CatalogRow};
+use crate::case::Catalog;
 use crate::client::{Client, Mask};
 use crate::engine::Stop;
 use crate::engine::recording::Ended;
-use crate::engine::scope::Extent;
 use crate::report::{self, results::Results};
 use crate::simulator;
 
@@ -23,7 +23,9 @@ use crate::simulator;
 #[command(after_help = "Examples:\n  fieldtest run\n  fieldtest run deepseek --out out\n  \
                         fieldtest run --base-url http://127.0.0.1:4000 --model m --claims deepseek --out out\n  \
                         fieldtest run deepseek --simulate --flip field.top_k=supported\n  \
-                        fieldtest run deepseek --replay reports --out again")]
+                        fieldtest run deepseek --replay reports --out again\n  \
+                        fieldtest run deepseek --rerun reports/results-deepseek.json\n  \
+                        fieldtest run deepseek --shard 1/4 --out shard-1")]
 pub struct RunArgs {
     #[command(flatten)]
     endpoint: EndpointArgs,
@@ -38,10 +40,16 @@ pub struct RunArgs {
     /// The folder for the recordings, instead of the one for the reports.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Ask again only the rows that contradict their claim or are undetermined in this results file, with fresh draws;
+    /// the other rows stay as they are there.
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
+    rerun: Option<PathBuf>,
+    #[command(flatten)]
+    shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
         "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
-        "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
+        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -63,19 +71,29 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
             "--max-cost needs the prices of every target, in its file under `prices`".to_owned(),
         ));
     }
+    let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
+    if rerun.is_some() && targets.len() != 1 {
+        return Err(CliError::Usage("--rerun goes with one target: name the one that the file is of".to_owned()));
+    }
     // What can be wrong is found out for every target before anything is sent to the first.
-    let selected: Vec<Vec<&CatalogRow>> = targets
-        .iter()
-        .map(|tested| args.select.rows(&catalog, |needed| tested.states(needed)))
-        .collect::<Result<_, _>>()?;
+    let mut portions: Vec<Portion<'_>> = Vec::new();
+    for tested in &targets {
+        let plan = args.select.rows(&catalog, |needed| tested.states(needed))?;
+        portions.push(match &rerun {
+            Some(rerun) => rerun.portion(&catalog, &plan)?,
+            None => Portion { extent: args.shard.extent(&catalog, &plan), plan },
+        });
+    }
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;
     files::writable(folder)?;
     let runtime = runtime()?;
     let mut all = Vec::new();
     let mut written = Ok(());
-    for (tested, rows) in targets.iter().zip(&selected) {
-        let (results, ended) = runtime.block_on(one(args, environment, &catalog, tested, rows, folder))?;
+    for (tested, portion) in targets.iter().zip(portions) {
+        tell_portion(tested, &portion, args, rerun.is_some());
+        let one = one(args, environment, &catalog, tested, portion, folder, rerun.as_ref());
+        let (results, ended) = runtime.block_on(one)?;
         // A file that cannot be written any more costs nobody the results: they are still shown below.
         written = written.and(output::write_results(&args.output, &results));
         all.push(results);
@@ -104,14 +122,31 @@ fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Envir
     Ok(output::exit_of(&all, args.output.strict))
 }
 
+/// Says what of the plan is run, where it is not all.
+fn tell_portion(tested: &Tested, portion: &Portion<'_>, args: &RunArgs, is_rerun: bool) {
+    let (name, rows, beside) = (&tested.name, portion.extent.reported(), portion.extent.beside.len());
+    let of = portion.plan.len();
+    let more = if beside > 0 { format!(", with {beside} more that they work through") } else { String::new() };
+    match args.shard.shard {
+        Some(part) if rows == 0 => output::warn(format!("{name}: shard {part} has none of the {of} rows")),
+        Some(part) => output::warn(format!("{name}: shard {part} has {rows} of the {of} rows{more}")),
+        None if is_rerun && rows == 0 => {
+            output::warn(format!("{name}: nothing to ask again: no row is contradicted or undetermined"));
+        }
+        None if is_rerun => output::warn(format!("{name}: {rows} of {of} rows are asked again{more}")),
+        None => {}
+    }
+}
+
 /// Tests one target.
 async fn one(
     args: &RunArgs,
     environment: &Environment,
     catalog: &Catalog,
     tested: &Tested,
-    rows: &[&CatalogRow],
+    portion: Portion<'_>,
     folder: &Path,
+    rerun: Option<&Rerun>,
 ) -> Result<(Results, Ended), CliError> {
     let started = Instant::now();
     // The simulation lives as long as this function.
@@ -132,22 +167,35 @@ async fn one(
     // A path may hold a key, too.
     let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
     let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
+    // A rerun asks with fresh draws: the same questions might only bring the same answers.
+    let seed = args.sending.seed.unwrap_or(if simulated && rerun.is_none() { 1 } else { environment.entropy });
+    let slug = report::slug(&tested.name);
     let job = Job {
         tested,
         // A simulation's port differs from run to run and means nothing to anyone.
         base_url: if simulated { "http://simulator".to_owned() } else { shown },
         simulated,
-        extent: Extent { rows: rows.to_vec(), beside: Vec::new() },
-        plan: rows.to_vec(),
-        shard: None,
-        seed: args.sending.seed.unwrap_or(if simulated { 1 } else { environment.entropy }),
-        recording: folder.join(format!("recording-{}.jsonl", report::slug(&tested.name))),
+        extent: portion.extent,
+        plan: portion.plan,
+        shard: args.shard.shard,
+        seed,
+        recording: match rerun {
+            Some(_) => files::unused(folder, &format!("recording-{slug}-rerun"), "jsonl"),
+            None => folder.join(format!("recording-{slug}.jsonl")),
+        },
         progress: environment.interactive && !args.sending.no_progress,
         started,
     };
+    if let Some(rerun) = rerun {
+        rerun.fits(&job.header(&args.sending), catalog)?;
+        if job.extent.rows.is_empty() {
+            return Ok((rerun.as_it_is(), Ended::Complete));
+        }
+    }
     let stop = Stop::default();
     let watcher = tokio::spawn(stop_on_signal(stop.clone()));
     let ended = conduct(&client, job, &args.sending, catalog, &stop).await;
     watcher.abort();
-    ended
+    let (results, ended) = ended?;
+    Ok((rerun.map_or(results.clone(), |rerun| rerun.with(results)), ended))
 }

@@ -14,6 +14,7 @@ mod mask;
 mod replay;
 mod retry;
 pub mod secret;
+mod turnstile;
 
 use std::fmt;
 use std::sync::Once;
@@ -33,6 +34,7 @@ use limits::Limits;
 pub use mask::{Mask, VARIABLES};
 pub use replay::{Missing, Replay};
 use retry::Retries;
+pub use turnstile::{Paced, Side, Turnstile};
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
 pub trait Endpoint: Send + Sync {

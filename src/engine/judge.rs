@@ -106,6 +106,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         per_verdict: PerVerdict::of(&totals, summary.decided),
         totals,
         shard: header.scope.shard.clone(),
+        reruns: Vec::new(),
         strictness: facts.strictness,
         unsteady: facts.unsteady,
         summary,

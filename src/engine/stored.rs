@@ -45,6 +45,7 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
         totals: Totals { requests: recording.exchanges.len() as u64, ..Totals::default() },
         per_verdict: None,
         shard: header.scope.shard.clone(),
+        reruns: Vec::new(),
         strictness: Strictness::default(),
         unsteady: false,
         summary: Summary::default(),
@@ -84,5 +85,6 @@ fn untried(row: &CatalogRow) -> RowResult {
         arms: Vec::new(),
         findings: Vec::new(),
         example: None,
+        earlier: Vec::new(),
     }
 }

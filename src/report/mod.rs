@@ -4,11 +4,15 @@
 //!
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
+//! - `comparison`: a gateway held against its upstream, a model of its own with its formats
+//! - `join`: several runs' results made one run's
 //! - formats: `json` (with its schema), `terminal`, `markdown`
 //! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
 //!   that need more than a cell), `tally` (counts), `prose` and `figures` (words and numbers), `names`, `clean` (text
 //!   from outside made fit to be shown)
 
+pub mod comparison;
+pub mod join;
 pub mod json;
 pub mod markdown;
 pub mod proof;

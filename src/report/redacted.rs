@@ -19,6 +19,7 @@ pub fn without_texts(mut results: Results) -> Results {
 fn row(row: &mut RowResult) {
     row.example = None;
     row.verdict.reason = own_words(&row.verdict.reason);
+    row.earlier.iter_mut().for_each(|earlier| earlier.reason = own_words(&earlier.reason));
     row.verdict.qualifiers.iter_mut().for_each(|qualifier| *qualifier = own_words(qualifier));
 }
 

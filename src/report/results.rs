@@ -38,6 +38,9 @@ pub struct Results {
     /// The part of a plan that these results are, where it was shared out with `--shard`; absent when they are whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
+    /// The runs in which rows were asked again, oldest first; totals and findings hold theirs as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reruns: Vec<Rerun>,
     /// What the endpoint does with keys that no API knows.
     pub strictness: Strictness,
     /// True where the endpoint was seen to treat equal requests unequally; each verdict then rests on many trials.
@@ -65,6 +68,19 @@ pub struct Shard {
     /// A digest of the whole plan: rows, cases, claims, endpoint, model, confidence; not the seed.
     pub plan: String,
     /// Every row of the plan, in the order of the tables.
+    pub rows: Vec<String>,
+}
+
+/// A run that asked some rows again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rerun {
+    /// When it began, RFC 3339, UTC.
+    pub started_at: String,
+    /// When it ended, RFC 3339, UTC.
+    pub finished_at: String,
+    /// The seed of its draws.
+    pub seed: u64,
+    /// The rows that it asked again, in the order of the tables.
     pub rows: Vec<String>,
 }
 
