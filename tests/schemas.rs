@@ -69,6 +69,11 @@ fn the_schema_of_results_is_published() {
 }
 
 #[test]
+fn the_schema_of_comparisons_is_published() {
+    holds_to_the_published("comparison.schema.json", &report::comparison::schema());
+}
+
+#[test]
 fn every_case_file_obeys_its_schema_and_names_it_to_editors() {
     for (folder, schema, name) in [
         ("experiments", experiments_schema(), "experiments.schema.json"),

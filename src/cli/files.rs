@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use crate::case::{CaseFile, FileKind, MAX_FILE_BYTES};
-use crate::engine::recording::{self, Recording};
+use crate::engine::recording::{self, Lines, Recording};
 
 /// What every recording begins with.
 pub const RECORDING_BEGINS: &str = r#"{"header":{"schema":"fieldtest-recording/"#;
@@ -79,6 +79,18 @@ pub fn append(path: &Path, text: impl FnOnce(usize) -> String) -> Result<(), Cli
     .map_err(|e| usage("write", path, &e))
 }
 
+/// A path in the folder that nothing is at: with a number behind its name, where need be.
+pub fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
+    let mut path = folder.join(format!("{name}.{extension}"));
+    for n in 2.. {
+        if !path.exists() {
+            break;
+        }
+        path = folder.join(format!("{name}-{n}.{extension}"));
+    }
+    path
+}
+
 /// Opens a recording for writing.
 pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
     File::create(path).map(BufWriter::new).map_err(|e| usage("write", path, &e))
@@ -86,8 +98,25 @@ pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
 
 /// Reads a recording.
 pub fn read_recording(path: &Path) -> Result<Recording, CliError> {
+    read_recording_lines(path).map(|(recording, _)| recording)
+}
+
+/// Reads a recording, and tells in which lines its exchanges stand.
+pub fn read_recording_lines(path: &Path) -> Result<(Recording, Lines), CliError> {
     let file = File::open(path).map_err(|e| usage("read", path, &e))?;
-    recording::read(BufReader::new(file)).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
+    recording::read_lines(BufReader::new(file)).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
+}
+
+/// The recordings in a folder, in the order of their names.
+pub fn recordings(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let is_recording = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("recording-") && name.ends_with(".jsonl") && path.is_file()
+    };
+    let entries = fs::read_dir(folder).map_err(|e| usage("read", folder, &e))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(is_recording).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 /// Reads a text file.

@@ -31,6 +31,16 @@ pub struct Loaded {
 }
 
 impl BaselineArgs {
+    /// Reads the file for these results, and holds them against it.
+    pub fn hold(&self, all: &mut [Results], catalog: &Catalog, strict: bool, today: Date) -> Result<(), CliError> {
+        let names: Vec<&str> = all.iter().map(|results| results.target.name.as_str()).collect();
+        let rows = all.iter().flat_map(|results| &results.rows).map(|row| row.id.as_str());
+        if let Some(baseline) = self.load(catalog, &names, rows, today)? {
+            all.iter_mut().for_each(|results| baseline.hold(results, catalog, strict));
+        }
+        Ok(())
+    }
+
     /// Reads the file, for results of these names, which may have rows that no case file has.
     pub fn load<'a>(
         &self,

@@ -8,7 +8,6 @@ use super::args::{CaseArgs, OutputArgs};
 use super::endpoint::target;
 use super::{CliError, Environment, Exit, files, output};
 use crate::engine::judge;
-use crate::report::results::Results;
 
 /// Judges recordings again, by these rules and case files; no request is sent.
 #[derive(Debug, Args)]
@@ -41,11 +40,7 @@ pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliErro
         let results = judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
         all.push(results);
     }
-    let names: Vec<&str> = all.iter().map(|results: &Results| results.target.name.as_str()).collect();
-    let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
-    if let Some(baseline) = &baseline {
-        all.iter_mut().for_each(|results| baseline.hold(results, &catalog, args.output.strict));
-    }
+    args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
     output::write_reports(&args.output, &all, environment)?;
     output::tell_shortfalls(&all);

@@ -5,14 +5,19 @@
 mod args;
 mod baseline;
 mod check;
+mod compare;
+mod conduct;
 mod endpoint;
 mod files;
 mod held;
 mod judge;
 mod listeners;
+mod merge;
 mod output;
+mod part;
 mod plan;
 mod process;
+mod replaying;
 mod report;
 mod rows;
 mod run;
@@ -119,6 +124,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     Plan(plan::PlanArgs),
     Judge(judge::JudgeArgs),
+    Compare(Box<compare::CompareArgs>),
+    Merge(merge::MergeArgs),
     Report(report::ReportArgs),
     Rows(rows::RowsArgs),
     Simulate(simulate::SimulateArgs),
@@ -141,6 +148,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Run(args) => run::main(args, environment),
         Command::Plan(args) => plan::main(args, environment),
         Command::Judge(args) => judge::main(args, environment),
+        Command::Compare(args) => compare::main(args, environment),
+        Command::Merge(args) => merge::main(args, environment),
         Command::Report(args) => report::main(args, environment),
         Command::Rows(args) => rows::main(args, environment),
         Command::Simulate(args) => simulate::main(args),

@@ -179,14 +179,21 @@ pub fn exit_of(results: &[Results], strict: bool) -> Exit {
             || (!known(r) && r.summary.silent > 0)
             // What is only worth knowing breaks nobody.
             || (!known(r) && r.findings.iter().any(|finding| finding.severity != Severity::Note))
+            // A contradiction that was not seen again is no conformity.
+            || r.rows.iter().any(report::join::is_flaky)
     };
     if results.iter().any(broken) {
         Exit::Contradiction
-    } else if results.iter().any(|r| r.summary.decided == 0 || r.partial.is_some()) {
+    } else if results.iter().any(|r| (r.summary.decided == 0 && !is_empty_shard(r)) || r.partial.is_some()) {
         Exit::Untested
     } else if strict && results.iter().any(undesired) {
         Exit::Contradiction
     } else {
         Exit::Success
     }
+}
+
+/// True of a part that no row fell to: there was nothing to decide.
+fn is_empty_shard(results: &Results) -> bool {
+    results.shard.is_some() && results.rows.is_empty()
 }

@@ -36,12 +36,8 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
         })?);
     }
     let catalog = args.cases.load()?;
-    let names: Vec<&str> = all.iter().map(|results| results.target.name.as_str()).collect();
-    let rows = all.iter().flat_map(|results| &results.rows).map(|row| row.id.as_str());
-    let baseline = args.output.baseline.load(&catalog, &names, rows, environment.today)?;
-    if let Some(baseline) = &baseline {
-        all.iter_mut().for_each(|results| baseline.hold(results, &catalog, args.output.strict));
-    }
+    args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
+    let is_held = args.output.baseline.baseline.is_some();
     files::writable(&args.output.out)?;
     // No file that is rendered here is written over with another's results.
     let inputs: Vec<Option<PathBuf>> = args.results.iter().map(|path| path.canonicalize().ok()).collect();
@@ -50,11 +46,11 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
         there.is_some() && inputs.iter().enumerate().any(|(i, input)| i != of && *input == there)
     })?;
     output::write_reports(&args.output, &all, environment)?;
-    if baseline.is_some() {
+    if is_held {
         output::tell_baselines(&all);
     }
     output::tell_files(&args.output.out, &args.output.format);
     // Rendering succeeded; what the results say was said when they were made. `--strict` and a baseline ask to hear it
     // again.
-    Ok(if args.output.strict || baseline.is_some() { output::exit_of(&all, args.output.strict) } else { Exit::Success })
+    Ok(if args.output.strict || is_held { output::exit_of(&all, args.output.strict) } else { Exit::Success })
 }

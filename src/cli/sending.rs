@@ -1,14 +1,16 @@
 //! How requests are sent and when a run ends: the options that everything which talks to endpoints shares.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
+use super::Environment;
 use super::args::{parse_confidence, parse_dollars};
 use super::endpoint::Tested;
-use crate::case::AuthScheme;
-use crate::client::{ClientConfig, Scheme};
+use crate::case::{AuthScheme, Catalog};
+use crate::client::{ClientConfig, Scheme, VARIABLES};
 use crate::engine::{Budget, Options};
 
 /// How requests are sent, and when a run ends.
@@ -44,9 +46,22 @@ pub struct SendArgs {
     /// The seed of every random draw; the same seed asks the same questions. Simulations use 1 unless told.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// What to leave out of recordings and results. Secrets never get into them; `texts` leaves out as well what was
+    /// asked and answered: lengths, structure, times and verdicts stay.
+    #[arg(long, value_name = "WHAT", default_value = "secrets")]
+    pub redact: Redact,
     /// Show no progress bar.
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// What is left out of what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Redact {
+    /// Credentials and what looks like one.
+    Secrets,
+    /// Secrets, and the texts of questions and answers.
+    Texts,
 }
 
 impl SendArgs {
@@ -95,4 +110,13 @@ impl SendArgs {
             },
         }
     }
+}
+
+/// The secrets in the environment that a server may know and tell: those that targets are tested with, and those that
+/// people are known to keep there.
+pub fn secrets(catalog: &Catalog, environment: &Environment) -> Vec<SecretString> {
+    let of_targets = catalog.targets.values().flat_map(|target| target.auth.env.iter().map(String::as_str));
+    let names: BTreeSet<&str> = of_targets.chain(VARIABLES).collect();
+    let values = names.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
+    values.map(SecretString::from).collect()
 }

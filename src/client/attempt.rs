@@ -52,7 +52,10 @@ pub(super) async fn attempt(http: &reqwest::Client, request: &Prepared, bounds: 
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .map(|(name, value)| (name, bounds.mask.text(value)))
+        .map(|(name, value)| {
+            let value = bounds.mask.header(&name, value);
+            (name, value)
+        })
         .collect();
     let mut read = read_body(response, started, deadline, bounds).await;
     let body = bounds.mask.body(read.body, &mut read.arrivals, read.cut.is_some());

@@ -27,6 +27,8 @@ pub struct ClientConfig {
     pub scheme: Scheme,
     /// The credential. Without one a harmless placeholder is sent, for servers that do not look.
     pub credential: Option<SecretString>,
+    /// Other secrets that a server may know and tell: they are taken out of what it sends, like the credential.
+    pub secrets: Vec<SecretString>,
     /// The time for one attempt, from sending to the last byte of the body.
     pub timeout: Duration,
     /// How often a request is sent again at most, after the first attempt.
@@ -55,6 +57,7 @@ impl ClientConfig {
             base_url: base_url.into(),
             scheme,
             credential: None,
+            secrets: Vec::new(),
             timeout: Duration::from_secs(600),
             retries: 4,
             first_wait: Duration::from_millis(500),
@@ -75,6 +78,7 @@ impl fmt::Debug for ClientConfig {
             .field("base_url", &without_secrets(&self.base_url))
             .field("scheme", &self.scheme)
             .field("credential", &self.credential)
+            .field("secrets", &self.secrets.len())
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
             .field("first_wait", &self.first_wait)

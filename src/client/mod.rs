@@ -12,8 +12,10 @@ mod failure;
 mod limits;
 mod mask;
 mod pause;
+mod replay;
 mod retry;
 pub mod secret;
+mod turnstile;
 
 use std::fmt;
 use std::sync::Once;
@@ -30,9 +32,11 @@ use auth::Auth;
 pub use base_url::BaseUrl;
 pub use config::{ClientConfig, ClientError, Scheme};
 use limits::Limits;
-use mask::Mask;
+pub use mask::{Mask, VARIABLES};
 use pause::Pause;
+pub use replay::{Missing, Replay};
 use retry::Retries;
+pub use turnstile::{Paced, Side, Turnstile};
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
 pub trait Endpoint: Send + Sync {
@@ -66,7 +70,7 @@ impl Client {
     /// When the base URL or the credential cannot be used, a limit is zero, or the HTTP library cannot start.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let base = BaseUrl::parse(&config.base_url)?;
-        let mask = Mask::new(config.credential.as_ref());
+        let mask = Mask::new(config.credential.as_ref(), &config.secrets);
         let auth = Auth::new(config.scheme, config.credential)?;
         let limits = Limits::new(config.requests_per_minute, config.tokens_per_minute)?;
         if config.concurrency == 0 {

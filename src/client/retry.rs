@@ -58,7 +58,11 @@ fn is_worth_another(kind: FailureKind, used: u32) -> bool {
     match kind {
         FailureKind::Reset => true,
         FailureKind::Connect => used < CONNECT_RETRIES,
-        FailureKind::Tls | FailureKind::Timeout | FailureKind::Protocol | FailureKind::TooLarge => false,
+        FailureKind::Tls
+        | FailureKind::Timeout
+        | FailureKind::Protocol
+        | FailureKind::TooLarge
+        | FailureKind::NotRecorded => false,
     }
 }
 

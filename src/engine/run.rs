@@ -105,6 +105,19 @@ pub async fn run<'a, E: Endpoint>(
     listeners: Vec<&'a mut (dyn Listener + 'a)>,
     stop: &'a Stop,
 ) -> Finished {
+    run_named(endpoint, rows, rows, options, listeners, stop).await
+}
+
+/// Runs rows that are some of a larger plan. Requests that rows share are named after the first row of the plan that
+/// sends them, so that every part of it gives them the same names.
+pub async fn run_named<'a, E: Endpoint>(
+    endpoint: &'a E,
+    plan: &[&CatalogRow],
+    rows: &[&CatalogRow],
+    options: &'a Options,
+    listeners: Vec<&'a mut (dyn Listener + 'a)>,
+    stop: &'a Stop,
+) -> Finished {
     let mut runner = Runner {
         endpoint,
         options,
@@ -136,7 +149,7 @@ pub async fn run<'a, E: Endpoint>(
         }
     };
     runner.channel = channel;
-    runner.owners = owners(rows);
+    runner.owners = owners(plan);
     let facts = if probes::unanswered(&trials) { None } else { runner.strictness(&probe, &trials).await };
     if let Some(mut facts) = facts.clone() {
         let mut begun: Vec<(usize, Vec<Trial>)> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
@@ -417,6 +430,11 @@ impl<E: Endpoint> Runner<'_, E> {
             exchange = self.endpoint.send(id, request) => exchange,
             () = self.stop.stopped() => return None,
         };
+        if exchange.is_not_recorded() {
+            // What nobody asked the endpoint shows nothing: the trial does not take place.
+            reservation.settle(0, 0);
+            return None;
+        }
         let reading = read(&exchange);
         match &reading {
             Reading::Message(m) => reservation.settle(m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),

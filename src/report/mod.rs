@@ -6,6 +6,8 @@
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
 //! - `baseline`: a run held against what was known before
 //! - `grade`: what a row means to a build, the same in every format for builds
+//! - `comparison`: a gateway held against its upstream, a model of its own with its formats
+//! - `join`: several runs' results made one run's
 //! - formats: `json` (with its schema), `terminal`, `markdown`, `html`, `junit`, `github`, `badge`
 //! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
 //!   that need more than a cell), `tally` (counts), `kinship` (how far
@@ -14,13 +16,16 @@
 
 pub mod badge;
 pub mod baseline;
+pub mod comparison;
 pub mod github;
 pub mod grade;
 pub mod html;
+pub mod join;
 pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod proof;
+mod redacted;
 pub mod results;
 pub mod terminal;
 
@@ -39,4 +44,5 @@ mod tally;
 
 pub use clean::{block as visible, uncommanded};
 pub use names::{file_name, slug};
+pub use redacted::without_texts;
 pub use terminal::TerminalStyle;

@@ -5,17 +5,22 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use secrecy::SecretString;
+
 use super::TestArgs;
-use crate::case::{Catalog, CatalogRow};
+use crate::case::Catalog;
 use crate::cli::args::SimulatorArgs;
+use crate::cli::conduct::{now, runtime};
 use crate::cli::endpoint::{Place, Tested};
 use crate::cli::held::Loaded;
-use crate::cli::sending::SendArgs;
+use crate::cli::sending::{Redact, SendArgs, secrets};
 use crate::cli::{CliError, Environment};
-use crate::client::Client;
+use crate::client::{Client, Mask};
 use crate::engine::recording::{Header, SCHEMA};
+use crate::engine::scope::{Extent, Scope};
 use crate::engine::{self, judge};
 use crate::report::results::Results;
+use crate::report::without_texts;
 use crate::simulator;
 
 /// A target that is tested.
@@ -23,10 +28,11 @@ use crate::simulator;
 pub struct Run {
     catalog: Arc<Catalog>,
     tested: Tested,
-    rows: HashSet<String>,
+    wanted: HashSet<String>,
     sending: SendArgs,
     simulator: SimulatorArgs,
     entropy: u64,
+    secrets: Vec<SecretString>,
     baseline: Option<Arc<Loaded>>,
     strict: bool,
     results: OnceLock<Result<Results, String>>,
@@ -45,7 +51,8 @@ impl Run {
         Self {
             baseline,
             strict: args.strict,
-            rows: with_those_worked_through(&catalog, wanted),
+            wanted: wanted.iter().cloned().collect(),
+            secrets: secrets(&catalog, environment),
             catalog,
             tested,
             sending: args.sending.clone(),
@@ -67,11 +74,7 @@ impl Run {
     }
 
     fn make(&self) -> Result<Results, CliError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))?;
-        runtime.block_on(self.send())
+        runtime()?.block_on(self.send())
     }
 
     async fn send(&self) -> Result<Results, CliError> {
@@ -89,11 +92,13 @@ impl Run {
             }
         };
         let simulated = simulation.is_some();
-        let config = self.sending.config(&self.tested, &base_url, credential, simulated, Instant::now());
+        let mut config = self.sending.config(&self.tested, &base_url, credential, simulated, Instant::now());
+        config.secrets.clone_from(&self.secrets);
+        // A path may hold a key, too.
+        let base_url = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
         let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
         let options = self.sending.options(&self.tested, seed.unwrap_or(if simulated { 1 } else { self.entropy }));
-        let is_wanted = |row: &&CatalogRow| self.rows.contains(row.experiment.id());
-        let rows: Vec<&CatalogRow> = self.catalog.rows.iter().filter(is_wanted).collect();
+        let Extent { rows, beside } = Extent::of(&self.catalog, |row| self.wanted.contains(row), |_| true);
         let header = Header {
             schema: SCHEMA.to_owned(),
             name: self.tested.name.clone(),
@@ -104,26 +109,17 @@ impl Run {
             rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
             confidence: options.confidence,
             seed: options.seed,
-            started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            started_at: now(),
+            scope: Scope { beside, ..Scope::default() },
         };
         let recording = engine::record(&client, &rows, &options, header).await;
         let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
+        if self.sending.redact == Redact::Texts {
+            results = without_texts(results);
+        }
         if let Some(baseline) = &self.baseline {
             baseline.hold(&mut results, &self.catalog, self.strict);
         }
         Ok(results)
     }
-}
-
-/// The rows, those they work through, those that these work through, and so on.
-fn with_those_worked_through(catalog: &Catalog, wanted: &[String]) -> HashSet<String> {
-    let mut all = HashSet::new();
-    let mut open: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    while let Some(id) = open.pop() {
-        if all.insert(id.to_owned()) {
-            let through = catalog.experiment(id).map(|experiment| &experiment.through);
-            open.extend(through.into_iter().flatten().map(String::as_str));
-        }
-    }
-    all
 }
