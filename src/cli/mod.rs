@@ -107,7 +107,7 @@ impl CliError {
     after_help = "Examples:\n  fieldtest run                      the two bundled tables against their simulations: no network, no key\n  \
                   fieldtest run deepseek             the live endpoint; needs DEEPSEEK_API_KEY\n  \
                   fieldtest run --base-url http://127.0.0.1:4000 --model m --claims deepseek --out out\n\n\
-                  Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest"
+                  Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest; `test` ends with 101 where a test failed"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -125,6 +125,14 @@ enum Command {
     Check(check::CheckArgs),
     Test(Box<test::TestArgs>),
     Baseline(baseline::BaselineCommand),
+}
+
+/// Whether the command line takes these arguments; nothing is done. For those who check scripts that call the program.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn takes(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+    Cli::try_parse_from(arguments).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Runs the program.

@@ -211,7 +211,7 @@ fn unseen(results: &Results, places: BTreeSet<String>) -> (Case, String) {
 }
 
 fn brought_an_answer(row: &RowResult) -> bool {
-    row.verdict.status.is_decided() || row.arms.iter().any(|arm| arm.trials + arm.refused > 0)
+    row.verdict.status.is_decided() || row.arms.iter().any(|arm| arm.trials > 0 || arm.refused > 0)
 }
 
 fn why_of_row(
