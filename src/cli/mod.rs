@@ -5,6 +5,7 @@
 mod args;
 mod baseline;
 mod check;
+mod diff;
 mod endpoint;
 mod files;
 mod held;
@@ -115,6 +116,7 @@ enum Command {
     Rows(rows::RowsArgs),
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
+    Diff(diff::DiffArgs),
     Baseline(baseline::BaselineCommand),
 }
 
@@ -136,6 +138,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Rows(args) => rows::main(args, environment),
         Command::Simulate(args) => simulate::main(args),
         Command::Check(args) => check::main(args, environment),
+        Command::Diff(args) => diff::main(args, environment),
         Command::Baseline(args) => baseline::main(args, environment),
     };
     result.unwrap_or_else(|error| {

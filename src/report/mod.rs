@@ -4,7 +4,7 @@
 //!
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
-//! - `baseline`: a run held against what was known before
+//! - `baseline`: a run held against what was known before; `diff`: what changed between two
 //! - formats: `json` (with its schema), `terminal`, `markdown`
 //! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
 //!   that need more than a cell), `tally` (counts), `kinship` (how far
@@ -12,6 +12,7 @@
 //!   from outside made fit to be shown)
 
 pub mod baseline;
+pub mod diff;
 pub mod json;
 pub mod markdown;
 pub mod proof;
