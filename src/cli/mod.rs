@@ -5,6 +5,7 @@
 mod args;
 mod baseline;
 mod check;
+mod diff;
 mod endpoint;
 mod files;
 mod held;
@@ -124,6 +125,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
     Test(Box<test::TestArgs>),
+    Diff(diff::DiffArgs),
     Baseline(baseline::BaselineCommand),
 }
 
@@ -154,6 +156,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Simulate(args) => simulate::main(args),
         Command::Check(args) => check::main(args, environment),
         Command::Test(args) => test::main(args, environment),
+        Command::Diff(args) => diff::main(args, environment),
         Command::Baseline(args) => baseline::main(args, environment),
     };
     ended(result)

@@ -4,7 +4,7 @@
 //!
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
-//! - `baseline`: a run held against what was known before
+//! - `baseline`: a run held against what was known before; `diff`: what changed between two
 //! - `grade`: what a row means to a build, the same in every format for builds
 //! - formats: `json` (with its schema), `terminal`, `markdown`, `html`, `junit`, `github`, `badge`
 //! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
@@ -14,6 +14,7 @@
 
 pub mod badge;
 pub mod baseline;
+pub mod diff;
 pub mod github;
 pub mod grade;
 pub mod html;

@@ -243,7 +243,8 @@ impl Reader<'_> {
 /// True for what a link may be.
 pub fn is_web_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.chars().any(|c| c.is_whitespace() || c.is_control()))
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '\\' | '`');
+    rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(fits))
 }
 
 fn words() -> Vec<&'static str> {

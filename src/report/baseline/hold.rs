@@ -235,6 +235,7 @@ fn why_of_row(
             format!("{now}, and listed as {then}: nothing is claimed of it, so it cannot fail")
         }
         (Case::Stale, _) => format!("{now}, {claim}, and listed as {then}: it does not fail any more"),
+        (Case::Unconfirmed | Case::NotRun, _) if listed.is_some() => format!("{now}, and listed as {then}"),
         (Case::Unconfirmed | Case::NotRun, _) => format!("{now}, and {then} before"),
     };
     let reason = row.verdict.reason.trim();
