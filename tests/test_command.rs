@@ -100,7 +100,9 @@ mod running {
         let folder = Folder::new();
         let url = server.url();
         let arguments = ["test", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--name", "gateway"];
-        let ended = folder.run(arguments.iter().chain(&["gateway::field.stop_sequences", "--exact"])).exits(0);
+        let one = ["gateway::field.stop_sequences", "--exact", "--api-key-env", "KEY"];
+        let key = [("KEY", "fieldtest-simulator")];
+        let ended = folder.run_with(&key, &[&arguments[..], &one].concat()).exits(0);
         assert!(ended.stdout.contains("test gateway::field.stop_sequences ... ok"), "{}", ended.stdout);
         let sent = server.asked();
         assert!(!sent.is_empty() && sent.len() < 30, "{} requests for one row", sent.len());

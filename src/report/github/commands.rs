@@ -5,7 +5,7 @@
 //! worst come first, and the tenth of a level says how many there are more.
 
 use crate::report::baseline::Case;
-use crate::report::clean::{one_line, shorten};
+use crate::report::clean::{one_line, shorten, uncommanded};
 use crate::report::figures;
 use crate::report::grade::{self, Grade};
 use crate::report::matrix::{Column, Matrix};
@@ -117,8 +117,9 @@ fn of_level(all: &[Annotation], level: Level) -> String {
 }
 
 fn command(level: Level, title: &str, message: &str) -> String {
-    let title = shorten(title, MESSAGE);
-    format!("::{} title={}::{}\n", level.word(), property(&title), data(&shorten(message, MESSAGE)))
+    // The runner knows an older form of commands too, which may stand anywhere in a line.
+    let (title, message) = (uncommanded(&shorten(title, MESSAGE)), uncommanded(&shorten(message, MESSAGE)));
+    format!("::{} title={}::{}\n", level.word(), property(&title), data(&message))
 }
 
 /// The text of a command: what would end it is written otherwise.
