@@ -210,8 +210,13 @@ fn unseen(results: &Results, places: BTreeSet<String>) -> (Case, String) {
     }
 }
 
+/// The codes of rows for which no answer came at all.
+pub const NO_ANSWER: [&str; 3] = ["negative-failed", "treatment-failed", "challenge-failed"];
+
 fn brought_an_answer(row: &RowResult) -> bool {
-    row.verdict.status.is_decided() || row.arms.iter().any(|arm| arm.trials > 0 || arm.refused > 0)
+    let failed = row.verdict.code.as_deref().is_some_and(|code| NO_ANSWER.contains(&code));
+    let skipped = row.verdict.status == VerdictStatus::Skipped;
+    row.verdict.status.is_decided() || (!failed && !skipped && row.arms.iter().any(|arm| !arm.exchanges.is_empty()))
 }
 
 fn why_of_row(

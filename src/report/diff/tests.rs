@@ -119,6 +119,14 @@ fn a_qualifier_that_comes_is_a_change_and_a_claim_that_changes_is_told() {
     new.rows[0].verdict.qualifiers = vec!["altered: cut".to_owned()];
     assert_eq!(kinds(&old, &new), [RowKind::Changed]);
     assert_eq!((diff(&old, &new, false).regressions, diff(&old, &new, true).regressions), (0, 1));
+    // The evidence behind a qualifier is told in other words by each run.
+    let checked = |reason: &str| {
+        let mut run = old.clone();
+        run.rows[0].verdict.qualifiers = vec![format!("validated, then ignored: {reason}")];
+        run
+    };
+    assert!(kinds(&checked("2 of 2"), &checked("3 of 3")).is_empty());
+    assert_eq!(kinds(&old, &checked("2 of 2")), [RowKind::Changed]);
     assert_eq!(kinds(&old, &run(&[("a", Some(C::Ignored), V::Ignored)])), [RowKind::Outcome]);
 }
 

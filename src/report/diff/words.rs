@@ -1,6 +1,7 @@
 //! What a difference is called: the words that all its formats share, before any format's escaping.
 
 use super::model::{Diff, FindingKind, FindingState, RowChange, RowKind, RowState};
+use crate::case::{ClaimStatus, Outcome};
 use crate::report::figures;
 use crate::report::results::Severity;
 
@@ -57,24 +58,26 @@ pub(in crate::report) fn findings(kind: FindingKind, across: bool) -> &'static s
     }
 }
 
-/// A row before and after. Outcomes are told where they differ.
+/// A row before and after. Outcomes are told where they differ, and claims where those differ.
 pub(in crate::report) fn states(change: &RowChange) -> [String; 2] {
-    let outcomes =
-        [&change.before, &change.after].map(|state| state.as_ref().map(|state| (state.outcome, state.claim)));
-    let differ = outcomes[0].is_some() && outcomes[1].is_some() && outcomes[0] != outcomes[1];
-    [&change.before, &change.after].map(|state| state.as_ref().map_or("—".to_owned(), |state| told(state, differ)))
-}
-
-fn told(state: &RowState, with_outcome: bool) -> String {
-    let mut told = state.verdict.word().to_owned();
-    if !state.qualifiers.is_empty() {
-        told.push_str(&format!(" ({})", state.qualifiers.join("; ")));
-    }
-    if with_outcome {
-        let claim = state.claim.map_or("no claim".to_owned(), |claim| format!("claimed {claim}"));
-        told.push_str(&format!(", {claim}: {}", state.outcome));
-    }
-    told
+    let differ = |of: fn(&RowState) -> (Option<ClaimStatus>, Option<Outcome>)| {
+        change.before.as_ref().zip(change.after.as_ref()).is_some_and(|(before, after)| of(before) != of(after))
+    };
+    let (claims, outcomes) = (differ(|state| (state.claim, None)), differ(|state| (None, Some(state.outcome))));
+    [&change.before, &change.after].map(|state| {
+        let Some(state) = state else { return "—".to_owned() };
+        let mut told = state.verdict.word().to_owned();
+        if !state.qualifiers.is_empty() {
+            told.push_str(&format!(" ({})", state.qualifiers.join("; ")));
+        }
+        if claims {
+            told.push_str(&state.claim.map_or(", no claim".to_owned(), |claim| format!(", claimed {claim}")));
+        }
+        if claims || outcomes {
+            told.push_str(&format!(", {}", state.outcome));
+        }
+        told
+    })
 }
 
 /// A finding before or after.
