@@ -139,6 +139,19 @@ mod usage {
     use super::*;
 
     #[test]
+    fn help_has_examples_and_each_is_taken() {
+        let folder = Folder::new();
+        let help = folder.run(["test", "--help"]).exits(0).stdout;
+        assert!(help.contains("101 a test failed"), "{help}");
+        let (_, examples) = help.split_once("Examples").unwrap();
+        let examples: Vec<&str> = examples.lines().filter_map(|line| line.trim().strip_prefix("fieldtest ")).collect();
+        assert!(examples.len() >= 4, "{examples:?}");
+        for example in examples {
+            folder.run(example.split_whitespace().chain(["--help"])).exits(0);
+        }
+    }
+
+    #[test]
     fn a_live_target_needs_its_credential() {
         Folder::new().run(["test", "deepseek", "field.stop"]).exits(2).says(&["DEEPSEEK_API_KEY"]);
     }
