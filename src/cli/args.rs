@@ -274,3 +274,14 @@ pub enum Format {
     /// `badge-<target>.json`, for shields.io
     Badge,
 }
+
+/// The formats of what is told on standard output, or in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// Tables for a terminal.
+    Terminal,
+    /// Tables in Markdown.
+    Markdown,
+    /// JSON.
+    Json,
+}

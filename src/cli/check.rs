@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::args::{CaseArgs, SelectArgs};
+use super::args::{CaseArgs, SelectArgs, TextFormat};
 use super::endpoint::target;
 use super::listeners::MutantsBar;
 use super::{CliError, Environment, Exit, files, output};
@@ -40,24 +40,13 @@ pub struct CheckArgs {
     one_by_one: bool,
     /// The reports to make. Without --out one of them, on standard output.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "terminal")]
-    format: Vec<ProofFormat>,
+    format: Vec<TextFormat>,
     /// The folder for check.md and check.json.
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Show no progress bar.
     #[arg(long)]
     no_progress: bool,
-}
-
-/// The formats of what was proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ProofFormat {
-    /// Tables on standard output.
-    Terminal,
-    /// `check.md`
-    Markdown,
-    /// `check.json`
-    Json,
 }
 
 /// Runs the command.
@@ -87,9 +76,9 @@ pub fn main(args: &CheckArgs, environment: &Environment) -> Result<Exit, CliErro
     let proof = prove(catalog, &options, environment.interactive && !args.no_progress)?;
     for format in &args.format {
         let text = match format {
-            ProofFormat::Terminal => report::terminal(&proof, output::width(environment)),
-            ProofFormat::Markdown => report::markdown(&proof),
-            ProofFormat::Json => report::json(&proof),
+            TextFormat::Terminal => report::terminal(&proof, output::width(environment)),
+            TextFormat::Markdown => report::markdown(&proof),
+            TextFormat::Json => report::json(&proof),
         };
         match (&args.out, file_name(*format)) {
             (Some(folder), Some(name)) => files::write(&folder.join(name), &text)?,
@@ -139,15 +128,15 @@ fn prove(catalog: Catalog, options: &Options, shown: bool) -> Result<report::Pro
     })
 }
 
-fn file_name(format: ProofFormat) -> Option<&'static str> {
+fn file_name(format: TextFormat) -> Option<&'static str> {
     match format {
-        ProofFormat::Terminal => None,
-        ProofFormat::Markdown => Some(MARKDOWN_FILE),
-        ProofFormat::Json => Some(JSON_FILE),
+        TextFormat::Terminal => None,
+        TextFormat::Markdown => Some(MARKDOWN_FILE),
+        TextFormat::Json => Some(JSON_FILE),
     }
 }
 
-fn tell_files(out: Option<&Path>, format: &[ProofFormat]) {
+fn tell_files(out: Option<&Path>, format: &[TextFormat]) {
     let made: Vec<&str> = format.iter().filter_map(|f| file_name(*f)).collect();
     if let (Some(out), false) = (out, made.is_empty()) {
         output::warn(format!("written to {}: {}", out.display(), made.join(", ")));

@@ -7,6 +7,7 @@ mod baseline;
 mod check;
 mod compare;
 mod conduct;
+mod diff;
 mod endpoint;
 mod files;
 mod held;
@@ -112,7 +113,7 @@ impl CliError {
     after_help = "Examples:\n  fieldtest run                      the two bundled tables against their simulations: no network, no key\n  \
                   fieldtest run deepseek             the live endpoint; needs DEEPSEEK_API_KEY\n  \
                   fieldtest run --base-url http://127.0.0.1:4000 --model m --claims deepseek --out out\n\n\
-                  Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest"
+                  Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest; `test` ends with 101 where a test failed"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -131,7 +132,16 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
     Test(Box<test::TestArgs>),
+    Diff(diff::DiffArgs),
     Baseline(baseline::BaselineCommand),
+}
+
+/// Whether the command line takes these arguments; nothing is done. For those who check scripts that call the program.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn takes(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+    Cli::try_parse_from(arguments).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Runs the program.
@@ -155,6 +165,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Simulate(args) => simulate::main(args),
         Command::Check(args) => check::main(args, environment),
         Command::Test(args) => test::main(args, environment),
+        Command::Diff(args) => diff::main(args, environment),
         Command::Baseline(args) => baseline::main(args, environment),
     };
     ended(result)

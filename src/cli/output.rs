@@ -23,6 +23,11 @@ pub fn say(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
+/// Prints a text in which a server's words may stand, so that nothing in it is a command to a workflow that reads it.
+pub fn show(text: impl AsRef<str>) {
+    say(report::uncommanded(text.as_ref()));
+}
+
 /// Prints to standard error. What a server wrote may stand in the text, so nothing in it moves the cursor, and nothing is
 /// a command to a workflow that reads it.
 pub fn warn(text: impl AsRef<str>) {
@@ -80,8 +85,7 @@ pub fn tell_shortfalls(all: &[Results]) {
 pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
     if out.format.contains(&Format::Terminal) {
         let style = TerminalStyle { width: width(environment), colour: environment.colour, unicode: true };
-        // What a server wrote must be no command to a workflow that reads it.
-        say(report::uncommanded(report::terminal::render(results, style).trim_end()));
+        show(report::terminal::render(results, style).trim_end());
     }
     if out.format.contains(&Format::Github) {
         let commands = report::github::commands(results, out.strict);

@@ -71,7 +71,14 @@ fn of_entry(entry: &Entry) -> Option<Graded> {
         Case::Expected => Grade::Expected,
         Case::Unconfirmed | Case::NotRun => return None,
     };
-    Some(Graded { grade, kind: entry.case.word(), message: told(entry) })
+    Some(Graded { grade, kind: word(entry.case), message: told(entry) })
+}
+
+fn word(case: Case) -> &'static str {
+    match case {
+        Case::NotRun => "not-run",
+        Case::Regression | Case::Stale | Case::Unconfirmed | Case::Expected => case.word(),
+    }
 }
 
 /// An entry in a line: what was seen, and the baseline's own words.
@@ -92,7 +99,7 @@ pub(super) fn of_absent(run: &Results) -> Vec<(&str, Graded)> {
     });
     absent
         .map(|entry| {
-            let unknown = Graded { grade: Grade::Undetermined, kind: entry.case.word(), message: told(entry) };
+            let unknown = Graded { grade: Grade::Undetermined, kind: word(entry.case), message: told(entry) };
             (entry.subject.id(), of_entry(entry).unwrap_or(unknown))
         })
         .collect()

@@ -4,12 +4,12 @@
 
 use super::results::Results;
 
-/// What differs between an earlier and a later run, a sentence each.
+/// What differs between a first and a second run, a sentence each.
 pub(super) fn differences(old: &Results, new: &Results) -> Vec<String> {
     let mut told = Vec::new();
     let mut differ = |what: &str, old: &str, new: &str| {
         if old != new {
-            told.push(format!("{what} differs: {old} before, {new} now"));
+            told.push(format!("{what} differs: {old} and {new}"));
         }
     };
     differ("the target", &old.target.name, &new.target.name);
@@ -19,7 +19,7 @@ pub(super) fn differences(old: &Results, new: &Results) -> Vec<String> {
     differ("who answered", answered(old), answered(new));
     differ("the table of claims", &claims(old), &claims(new));
     differ("the confidence asked for", &old.confidence.to_string(), &new.confidence.to_string());
-    for (run, when) in [(old, "earlier"), (new, "later")] {
+    for (run, when) in [(old, "first"), (new, "second")] {
         if let Some(partial) = &run.partial {
             told.push(format!("the {when} run is partial: {partial}"));
         }
@@ -27,7 +27,7 @@ pub(super) fn differences(old: &Results, new: &Results) -> Vec<String> {
     let lacks = |a: &Results, b: &Results| a.rows.iter().filter(|row| !b.rows.iter().any(|r| r.id == row.id)).count();
     match (lacks(old, new), lacks(new, old)) {
         (0, 0) => {}
-        (gone, come) => told.push(format!("the rows differ: {gone} only in the earlier run, {come} only in the later")),
+        (gone, come) => told.push(format!("the rows differ: {gone} only in the first run, {come} only in the second")),
     }
     told
 }

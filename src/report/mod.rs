@@ -4,7 +4,7 @@
 //!
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
-//! - `baseline`: a run held against what was known before
+//! - `baseline`: a run held against what was known before; `diff`: what changed between two
 //! - `grade`: what a row means to a build, the same in every format for builds
 //! - `comparison`: a gateway held against its upstream, a model of its own with its formats
 //! - `join`: several runs' results made one run's
@@ -17,6 +17,7 @@
 pub mod badge;
 pub mod baseline;
 pub mod comparison;
+pub mod diff;
 pub mod github;
 pub mod grade;
 pub mod html;

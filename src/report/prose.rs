@@ -79,20 +79,25 @@ pub(super) fn claim_words(claim: &ClaimResult) -> Option<String> {
 /// The words for a case.
 pub(super) fn case(case: Case) -> &'static str {
     match case {
-        Case::Regression => "worse than listed",
+        Case::Regression => "regression",
         Case::Stale => "stale",
         Case::Unconfirmed => "unconfirmed",
         Case::NotRun => "not run",
-        Case::Expected => "as listed",
+        Case::Expected => "expected",
     }
 }
 
-/// How many rows and findings there are of each case, in words.
-pub(super) fn baseline_counts(held: &Held) -> String {
-    let cases = Case::ALL.map(|of| (held.counts.of(of), case(of)));
-    let rest = [(held.counts.passes, "pass"), (held.counts.undetermined, "undetermined and not listed")];
-    let told: Vec<_> = cases.into_iter().chain(rest).filter(|(n, _)| *n > 0).collect();
-    told.into_iter().map(|(n, word)| format!("{} {word}", figures::count(n))).collect::<Vec<_>>().join(", ")
+/// How many rows and findings there are of each case, each in words; none is told of none.
+pub(super) fn baseline_counts(held: &Held) -> Vec<(Option<Case>, String)> {
+    let cases = Case::ALL.map(|of| match of {
+        Case::Regression => {
+            (Some(of), held.counts.regression, if held.counts.regression == 1 { "regression" } else { "regressions" })
+        }
+        Case::Stale | Case::Unconfirmed | Case::NotRun | Case::Expected => (Some(of), held.counts.of(of), case(of)),
+    });
+    let rest = [(None, held.counts.passes, "pass"), (None, held.counts.undetermined, "undetermined and not listed")];
+    let told = cases.into_iter().chain(rest).filter(|(_, n, _)| *n > 0);
+    told.map(|(case, n, word)| (case, format!("{} {word}", figures::count(n)))).collect()
 }
 
 /// What must be known of a baseline that is an earlier run: which run it was, and what differs.

@@ -93,8 +93,11 @@ pub fn main(args: &TestArgs, environment: &Environment) -> Result<Exit, CliError
             catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
         ))
     };
-    let filter_text =
-        filter.as_deref().map_or("by --skip and --ignored".to_owned(), |f| format!("`{f}` is in no name"));
+    let filter_text = match &filter {
+        None => "--skip or --ignored leave none".to_owned(),
+        Some(filter) if args.libtest.exact => format!("`{filter}` is no test's whole name"),
+        Some(filter) => format!("`{filter}` is in no test's name"),
+    };
     match tests(&args, filter, catalog.clone(), environment)? {
         Some(exit) => Ok(exit),
         None => Err(selects_nothing(&filter_text)),
@@ -172,13 +175,19 @@ fn tests(
             Trial::ignorable_test(name, move || check(&run, &id, strict, snapshots.as_deref(), &seen))
         }));
     }
-    if !any && !args.libtest.list {
+    if args.libtest.list {
+        // Here, and not in the library: whoever closes the pipe has read enough.
+        trials.retain(|trial| !arguments.is_filtered_out(trial));
+        trials.iter().for_each(|trial| output::say(format!("{}: test", trial.name())));
+        return Ok(Some(Exit::Success));
+    }
+    if !any {
         return Ok(None);
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let was = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
     // One row alone that stays open is no target that could not be tested.
-    let undecided = !was(&seen.decided) && !args.libtest.exact && !args.libtest.list;
+    let undecided = !was(&seen.decided) && !args.libtest.exact;
     Ok(Some(if was(&seen.contradicted) {
         Exit::TestFailed
     } else if was(&seen.untested) || (undecided && !conclusion.has_failed()) {

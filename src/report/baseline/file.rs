@@ -231,7 +231,7 @@ impl Reader<'_> {
     }
 
     fn name_known(&mut self, what: &str, name: &Spanned<String>, known: &[String], where_to_look: &str) {
-        if known.iter().any(|other| *other == name.value) {
+        if known.contains(&name.value) {
             return;
         }
         let help = did_you_mean(&name.value, known.iter().map(String::as_str));
@@ -243,7 +243,8 @@ impl Reader<'_> {
 /// True for what a link may be.
 pub fn is_web_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.chars().any(|c| c.is_whitespace() || c.is_control()))
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '\\' | '`');
+    rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(fits))
 }
 
 fn words() -> Vec<&'static str> {

@@ -210,8 +210,13 @@ fn unseen(results: &Results, places: BTreeSet<String>) -> (Case, String) {
     }
 }
 
+/// The codes of rows for which no answer came at all.
+pub const NO_ANSWER: [&str; 3] = ["negative-failed", "treatment-failed", "challenge-failed"];
+
 fn brought_an_answer(row: &RowResult) -> bool {
-    row.verdict.status.is_decided() || row.arms.iter().any(|arm| arm.trials + arm.refused > 0)
+    let failed = row.verdict.code.as_deref().is_some_and(|code| NO_ANSWER.contains(&code));
+    let skipped = row.verdict.status == VerdictStatus::Skipped;
+    row.verdict.status.is_decided() || (!failed && !skipped && row.arms.iter().any(|arm| !arm.exchanges.is_empty()))
 }
 
 fn why_of_row(
@@ -235,6 +240,7 @@ fn why_of_row(
             format!("{now}, and listed as {then}: nothing is claimed of it, so it cannot fail")
         }
         (Case::Stale, _) => format!("{now}, {claim}, and listed as {then}: it does not fail any more"),
+        (Case::Unconfirmed | Case::NotRun, _) if listed.is_some() => format!("{now}, and listed as {then}"),
         (Case::Unconfirmed | Case::NotRun, _) => format!("{now}, and {then} before"),
     };
     let reason = row.verdict.reason.trim();

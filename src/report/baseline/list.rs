@@ -53,14 +53,6 @@ impl Listed {
 }
 
 impl Baseline {
-    /// The target that it is bound to; none where it holds for any.
-    pub fn target(&self) -> Option<&str> {
-        match self {
-            Self::Expectations(expectations) => expectations.target.as_deref(),
-            Self::Earlier(_) => None,
-        }
-    }
-
     /// All that is listed.
     pub(super) fn listed(&self, strict: bool) -> Vec<Listed> {
         match self {

@@ -21,8 +21,8 @@ mod tests;
 mod update;
 
 pub use file::{Known, Read, SCHEMA, is_web_address, read as read_expectations, schema, write};
-pub(super) use hold::inconsistency;
-pub use hold::{Setting, hold};
+pub use hold::{NO_ANSWER, Setting, hold};
+pub(super) use hold::{falls_behind, inconsistency};
 pub use list::{Baseline, Expectations, Listed, failing};
 pub use model::{Case, Cause, Counts, Earlier, Entry, Held, Kind, Sight, State, Subject};
 pub use read::{ReadError, read};

@@ -150,7 +150,7 @@ fn what_differs_between_the_runs_is_told() {
     earlier.target.anthropic_version = "2026-10-21".to_owned();
     let held = hold_at(&run(&[("a", None, V::Supported)]), &Baseline::Earlier(Box::new(earlier)), false, &[]);
     let told = held.notes.join("\n");
-    for part in ["the target differs: other before, any now", "2026-10-21", "1 only in the earlier run"] {
+    for part in ["the target differs: other and any", "2026-10-21", "1 only in the first"] {
         assert!(told.contains(part), "{told}");
     }
 }

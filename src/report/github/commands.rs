@@ -5,7 +5,7 @@
 //! worst come first, and the tenth of a level says how many there are more.
 
 use crate::report::baseline::Case;
-use crate::report::clean::{one_line, shorten};
+use crate::report::clean::{one_line, shorten, uncommanded};
 use crate::report::figures;
 use crate::report::grade::{self, Grade};
 use crate::report::matrix::{Column, Matrix};
@@ -38,6 +38,8 @@ impl Level {
 
 struct Annotation {
     level: Level,
+    /// An entry of the baseline to be removed: nothing broke.
+    is_stale: bool,
     title: String,
     message: String,
 }
@@ -58,7 +60,7 @@ pub fn render(results: &[Results], strict: bool) -> String {
             Grade::Expected => continue,
         };
         let title = format!("{}: {} {}", entry.column.heading, one_line(&entry.row.id), graded.kind);
-        all.push(Annotation { level, title, message: graded.message });
+        all.push(Annotation { level, is_stale: graded.kind == Case::Stale.word(), title, message: graded.message });
     }
     for column in &matrix.columns {
         for finding in &column.run.findings {
@@ -70,30 +72,35 @@ pub fn render(results: &[Results], strict: bool) -> String {
                 (_, Severity::Warning | Severity::Note) => Level::Notice,
             };
             let title = format!("{}: {}", column.heading, one_line(&finding.check));
-            all.push(Annotation { level, title, message: graded.message });
+            all.push(Annotation { level, is_stale: graded.kind == Case::Stale.word(), title, message: graded.message });
         }
         for (id, graded) in grade::of_absent(column.run) {
             let level = if graded.grade == Grade::Failed { Level::Error } else { Level::Notice };
             let title = format!("{}: {} {}", column.heading, one_line(id), graded.kind);
-            all.push(Annotation { level, title, message: graded.message });
+            all.push(Annotation { level, is_stale: graded.kind == Case::Stale.word(), title, message: graded.message });
         }
         all.extend(expected(column));
     }
     // Regressions before what is merely to be tidied up; else the order of the tables.
-    all.sort_by_key(|annotation| annotation.title.ends_with(Case::Stale.word()));
+    all.sort_by_key(|annotation| annotation.is_stale);
     Level::ALL.into_iter().map(|level| of_level(&all, level)).collect()
 }
 
 fn of_run(column: &Column<'_>) -> Option<Annotation> {
     let message = grade::of_run(column.run)?;
-    Some(Annotation { level: Level::Error, title: format!("{}: could not be tested", column.heading), message })
+    Some(Annotation {
+        level: Level::Error,
+        is_stale: false,
+        title: format!("{}: could not be tested", column.heading),
+        message,
+    })
 }
 
 fn expected(column: &Column<'_>) -> Option<Annotation> {
     let held = column.run.baseline.as_ref().filter(|held| held.counts.expected > 0)?;
     let told = figures::counted(held.counts.expected, "failure is", "failures are");
     let message = format!("{told} as {} lists", one_line(&held.file));
-    Some(Annotation { level: Level::Notice, title: format!("{}: expected", column.heading), message })
+    Some(Annotation { level: Level::Notice, is_stale: false, title: format!("{}: expected", column.heading), message })
 }
 
 fn of_level(all: &[Annotation], level: Level) -> String {
@@ -110,8 +117,9 @@ fn of_level(all: &[Annotation], level: Level) -> String {
 }
 
 fn command(level: Level, title: &str, message: &str) -> String {
-    let title = shorten(title, MESSAGE);
-    format!("::{} title={}::{}\n", level.word(), property(&title), data(&shorten(message, MESSAGE)))
+    // The runner knows an older form of commands too, which may stand anywhere in a line.
+    let (title, message) = (uncommanded(&shorten(title, MESSAGE)), uncommanded(&shorten(message, MESSAGE)));
+    format!("::{} title={}::{}\n", level.word(), property(&title), data(&message))
 }
 
 /// The text of a command: what would end it is written otherwise.

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::case::VerdictStatus;
 use crate::report::fixtures;
 use crate::report::markdown;
 
@@ -121,9 +122,10 @@ fn it_says_what_the_markdown_says() {
     let shown = text(&page(&results));
     for run in &results {
         for row in &run.rows {
-            for said in [&row.title, &row.id, &row.verdict.reason] {
-                let said = crate::report::clean::one_line(said);
-                assert!(shown.contains(&said), "{said}");
+            let why = crate::report::prose::why(row);
+            let tried = row.verdict.status != VerdictStatus::Skipped;
+            for said in [&row.title, &row.id, &why].into_iter().take(if tried { 3 } else { 2 }) {
+                assert!(shown.contains(&crate::report::clean::one_line(said)), "{said}");
             }
         }
         for finding in &run.findings {

@@ -201,7 +201,7 @@ impl Page {
 }
 
 /// Any other scheme could be a script's.
-fn is_web(url: &String) -> bool {
+fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
 
@@ -216,7 +216,7 @@ fn baseline(column: &Column<'_>) -> Option<Baseline> {
         now: entry.now.map_or("—", State::word),
         why: one_line(&entry.why),
         reason: entry.reason.as_deref().map(one_line),
-        href: entry.link.clone().filter(is_web),
+        href: entry.link.clone().filter(|url| is_web(url)),
         until: entry.until.as_deref().map(one_line),
     });
     Some(Baseline {
@@ -281,7 +281,7 @@ fn claims(run: &Results) -> Vec<Text> {
     let Some(claims) = &run.target.claims else { return vec![plain("none")] };
     let sources = claims.sources.iter().map(|source| Text {
         text: one_line(&source.title),
-        href: source.url.clone().filter(is_web),
+        href: source.url.clone().filter(|url| is_web(url)),
         more: format!(" ({})", one_line(&prose::revision(source))),
     });
     std::iter::once(plain(&claims.title)).chain(sources).collect()

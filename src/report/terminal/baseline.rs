@@ -6,7 +6,7 @@ use super::{TerminalStyle, heading};
 use crate::report::baseline::{Case, Cause, Entry, Held, State};
 use crate::report::clean::{one_line, shorten};
 use crate::report::matrix::Matrix;
-use crate::report::{figures, prose};
+use crate::report::prose;
 
 /// Enough of a reason to recognise it; the results file has all of it.
 const WHY: usize = 400;
@@ -18,7 +18,10 @@ pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
     for column in &matrix.columns {
         let Some(held) = &column.run.baseline else { continue };
         let whose = if several { format!("{}, ", column.heading) } else { String::new() };
-        out.push_str(&heading(&format!("{whose}held against {}", one_line(&held.file)), style));
+        out.push_str(&heading(
+            &format!("{whose}{} {}", if several { "held against" } else { "Held against" }, one_line(&held.file)),
+            style,
+        ));
         out.push_str(&body(held, style));
     }
     out
@@ -30,14 +33,11 @@ fn body(held: &Held, style: TerminalStyle) -> String {
     for note in prose::baseline_notes(held) {
         out.push_str(&grid.row(vec![paint(Ink::Yellow, &one_line(&note))]));
     }
-    let told = Case::ALL.into_iter().filter(|case| held.counts.of(*case) > 0).map(|case| {
-        let figure = format!("{} {}", figures::count(held.counts.of(case)), prose::case(case));
-        paint(ink_of(case), &unbroken(&figure))
+    let counts = prose::baseline_counts(held).into_iter().map(|(case, told)| {
+        let told = unbroken(&told);
+        case.map_or(told.clone(), |case| paint(ink_of(case), &told))
     });
-    let rest = [(held.counts.passes, "pass"), (held.counts.undetermined, "undetermined")];
-    let rest = rest.into_iter().filter(|(n, _)| *n > 0);
-    let counts: Vec<String> =
-        told.chain(rest.map(|(n, word)| unbroken(&format!("{} {word}", figures::count(n))))).collect();
+    let counts: Vec<String> = counts.collect();
     out.push_str(&grid.row(vec![counts.join("  ")]));
     for case in Case::ALL {
         out.extend(held.of_case(case).map(|entry| item(entry, style)));

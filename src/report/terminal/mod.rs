@@ -3,6 +3,7 @@
 //! Width, colour and glyphs come in as arguments: nothing here looks at the terminal or the environment.
 
 mod baseline;
+mod diff;
 mod findings;
 mod foot;
 mod grid;
@@ -14,6 +15,7 @@ mod single;
 #[cfg(test)]
 mod tests;
 
+pub use self::diff::render as render_diff;
 use self::grid::Grid;
 use self::ink::Ink;
 use super::matrix::Matrix;
