@@ -67,7 +67,7 @@ fn leaky() -> Server {
             }
             events.push_str("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":9}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
             ("200 OK", "text/event-stream", events)
-        } else if asked.number % 5 == 4 {
+        } else if asked.number > 20 && asked.number % 5 == 4 {
             let error = format!(
                 "{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"upstream: {told}\"}}}}"
             );
@@ -128,7 +128,8 @@ fn no_secret_gets_into_any_file_or_message_however_the_server_tells_it() {
         assert!(server.asked().len() > 10, "{}", ended.stderr);
         let recording = folder.read("out/recording-leaky.jsonl");
         let streamed = streamed(&recording);
-        assert!(streamed.contains("<credential>") && recording.contains("<secret>"), "{streamed}");
+        assert!(recording.contains("<secret>"), "{recording}");
+        assert!(streamed.contains("<credential>"), "{} {}", ended.stderr, ended.stdout);
         let mut seen: Vec<(String, String)> = folder
             .everything()
             .into_iter()
@@ -198,12 +199,13 @@ fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
         let line: Value = serde_json::from_str(line).unwrap();
         for (name, value) in line["trial"]["values"].as_object().into_iter().flatten() {
             let value = value.as_str().unwrap();
-            if matches!(name.as_str(), "label" | "label2" | "name" | "id") {
+            // Names and ids stand in models, paths and identifiers as well, which stay.
+            if matches!(name.as_str(), "label" | "label2") {
                 drawn.insert(value.to_owned());
             }
         }
     }
-    assert!(drawn.len() > 50, "{}", drawn.len());
+    assert!(drawn.len() > 20, "{}", drawn.len());
     for name in ["recording-deepseek.jsonl", "results-deepseek.json", "matrix.md"] {
         let content = folder.read(&format!("redacted/{name}"));
         for text in &drawn {
