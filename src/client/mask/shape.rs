@@ -46,8 +46,11 @@ fn pattern(text: &str) -> Option<Regex> {
     RegexBuilder::new(text).unicode(false).build().ok()
 }
 
+/// A shape, by its place in the list, and a text that always stands in it.
+type Needle = (usize, &'static [u8]);
+
 /// Of each byte, the shapes whose needles begin with it: so that one pass over a text tells which patterns to try.
-static BEGINNINGS: LazyLock<Vec<Vec<(usize, &'static [u8])>>> = LazyLock::new(|| {
+static BEGINNINGS: LazyLock<Vec<Vec<Needle>>> = LazyLock::new(|| {
     let mut table = vec![Vec::new(); 256];
     for (nth, ((needles, ..), _)) in PATTERNS.iter().enumerate() {
         for needle in needles.iter().map(|needle| needle.as_bytes()) {
