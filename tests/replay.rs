@@ -4,9 +4,14 @@
 
 #[path = "common/binary.rs"]
 mod binary;
+#[path = "common/server.rs"]
+mod server;
+
+use std::io::Write;
 
 use binary::{Ended, Folder};
 use serde_json::Value;
+use server::{Faithful, Server};
 
 /// Rows of every rule: an effect, a screen, a refusal, a comparison, a conversation, two samples.
 const MIXED: [&str; 8] =
@@ -33,7 +38,7 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
         ("deepseek", vec!["--disobedience", "0.3", "--rate-529", "0.1", "--rate-reset", "0.1"]),
         ("tencent-lkeap", vec!["--fault", "sse.message-stop-missing", "--flip", "field.system=ignored"]),
         ("anthropic", vec!["--max-requests", "60"]),
-        ("anthropic", vec!["--rate-529", "0.97", "--retries", "0"]),
+        ("deepseek", vec!["--fault", "http.redirect"]),
     ] {
         let mut arguments = selects(&MIXED[..6]);
         arguments.extend(["--record", "rec"]);
@@ -49,6 +54,23 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
         let name = format!("results-{target}.json");
         assert!(folder.read(&format!("judged/{name}")) == folder.read(&format!("again/{name}")), "judge differs");
     }
+}
+
+#[test]
+fn a_run_whose_endpoint_was_lost_is_replayed_as_that() {
+    let folder = Folder::new();
+    let faithful = Faithful::start();
+    let dies = Server::start(move |asked, stream| match asked.number {
+        0..40 => stream.write_all(&faithful.answer(asked)?),
+        _ => Ok(()),
+    });
+    let url = dies.url();
+    let run = ["run", "--base-url", &url, "--model", "m", "--name", "dies", "--api-key-env", "KEY", "--out", "out"];
+    let more = ["--select", "field.*", "--retries", "0", "--claims", "deepseek"];
+    let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &[&run[..], &more].concat());
+    assert!(ended.stderr.contains("stopped answering"), "{}", ended.stderr);
+    folder.run(["run", "--replay", "out", "--out", "again"]).says(&["stopped answering"]);
+    assert!(folder.read("out/results-dies.json") == folder.read("again/results-dies.json"));
 }
 
 #[test]

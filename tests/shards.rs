@@ -230,7 +230,10 @@ mod rerunning {
         assert_eq!((&again["verdict"]["status"], &again["outcome"]), (&json!("supported"), &json!("conforms")));
         assert_eq!(again["earlier"][0]["outcome"], "contradicts");
         assert_eq!(again["earlier"][0]["started_at"], old["started_at"]);
-        assert!(again["verdict"]["qualifiers"].to_string().contains("was ignored (contradicts): flaky"), "{again}");
+        assert!(
+            again["verdict"]["qualifiers"].to_string().contains("was ignored and so contradicts; flaky"),
+            "{again}"
+        );
         let added = new["totals"]["requests"].as_u64().unwrap() - old["totals"]["requests"].as_u64().unwrap();
         assert!((4..40).contains(&added), "{added}");
         assert_ne!(new["reruns"][0]["seed"], old["seed"], "the questions are new ones");

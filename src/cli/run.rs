@@ -9,7 +9,7 @@ use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs}
 use super::conduct::{Job, conduct, runtime, stop_on_signal};
 use super::endpoint::{Place, Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
-use super::sending::{SendArgs, secrets};
+use super::sending::{Redact, SendArgs, secrets};
 use super::{CliError, Environment, Exit, files, output, replaying};
 use crate::case::Catalog;
 use crate::client::{Client, Mask};
@@ -50,6 +50,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
         "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
         "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
+        "concurrency", "timeout", "retries", "no_progress",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -198,5 +199,10 @@ async fn one(
     let ended = conduct(&client, job, &args.sending, catalog, &stop).await;
     watcher.abort();
     let (results, ended) = ended?;
-    Ok((rerun.map_or(results.clone(), |rerun| rerun.with(results)), ended))
+    let results = match rerun {
+        Some(rerun) => rerun.with(results),
+        None => results,
+    };
+    // What a rerun keeps may have been written with its texts.
+    Ok((if args.sending.redact == Redact::Texts { report::without_texts(results) } else { results }, ended))
 }

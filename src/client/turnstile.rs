@@ -177,6 +177,6 @@ mod tests {
         let (one, other) = (turnstile.side(Side::One, &quick), turnstile.side(Side::Other, &stuck));
         let given_up = tokio::time::timeout(Duration::from_millis(20), other.send("x", request()));
         tokio::join!(async { drop(given_up.await) }, ask(&one, 2));
-        assert_eq!(asked.into_inner().unwrap(), "baa");
+        assert_eq!(*asked.lock().unwrap(), "baa");
     }
 }

@@ -26,6 +26,8 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
             Some(held(row, claims))
         })
         .collect();
+    let is_known = |row: &RowResult| stored.is_some_and(|results| results.rows.iter().any(|r| r.id == row.id));
+    let is_whole = rows.iter().all(is_known);
     let summary = Summary::of(&rows);
     let mut results = stored.cloned().unwrap_or_else(|| Results {
         schema: crate::report::results::SCHEMA.to_owned(),
@@ -53,6 +55,7 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
         rows: Vec::new(),
         findings: Vec::new(),
     });
+    results.partial = results.partial.or_else(|| (!is_whole).then(|| NO_VERDICT.to_owned()));
     results.target.claims = claims.map(ClaimsOf::from);
     results.per_verdict = PerVerdict::of(&results.totals, summary.decided);
     results.findings.retain(|f| f.rows.is_empty() || f.rows.iter().any(|id| rows.iter().any(|row| row.id == *id)));

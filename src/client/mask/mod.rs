@@ -11,7 +11,9 @@ mod shape;
 mod stream;
 
 use std::fmt;
+use std::io::Read as _;
 
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use edit::Edit;
@@ -39,6 +41,9 @@ const PRIVATE: [&str; 8] = [
 /// Shorter credentials are not masked. They are what local servers are given (`test`, `ollama`, `sk-1234`): words that
 /// protect nothing, and whose removal would falsify the answers that hold them by chance.
 const SHORTEST: usize = 8;
+
+/// So much of a packed body is looked into: many times what is kept of one.
+const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
 
 /// The same for what merely stands in the environment: `not-needed` is no secret.
 const SHORTEST_OTHER: usize = 12;
@@ -86,10 +91,28 @@ impl Mask {
         edit::apply(body, &whole, arrivals)
     }
 
+    /// A compressed body without secrets: one that holds any is taken out whole, since it could not be mended in its
+    /// middle. What cannot be unpacked cannot be looked into.
+    pub(super) fn packed(&self, encoding: &str, body: Vec<u8>, arrivals: &mut [(u64, u64)]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        // Packed bodies may end anywhere; what came out before counts.
+        let _ = match encoding {
+            "gzip" | "x-gzip" => MultiGzDecoder::new(body.as_slice()).take(MOST_UNPACKED).read_to_end(&mut plain),
+            "deflate" => ZlibDecoder::new(body.as_slice()).take(MOST_UNPACKED).read_to_end(&mut plain),
+            _ => return body,
+        };
+        let parted = stream::edits(&plain, |text| self.places(text, false));
+        if parted.is_empty() && self.places(&plain, false).is_empty() {
+            return body;
+        }
+        let whole = [Edit::new(0, body.len(), SECRET)];
+        edit::apply(body, &whole, arrivals)
+    }
+
     /// Where secrets stand, in order, none overlapping another.
     fn places(&self, bytes: &[u8], cut: bool) -> Vec<Edit> {
         let mut edits: Vec<Edit> = self.known.iter().flat_map(|known| known.places(bytes, cut)).collect();
-        edits.extend(shape::places(bytes).map(|(start, end)| Edit::new(start, end, SECRET)));
+        edits.extend(shape::places(bytes).into_iter().map(|(start, end)| Edit::new(start, end, SECRET)));
         edit::merged(edits)
     }
 }
@@ -191,6 +214,22 @@ mod tests {
         // What is not parted is left as it came, blanks and all.
         let plain = delta("hello").replace("\":", "\" : ");
         assert_eq!(body(&mask, &plain), plain);
+    }
+
+    #[test]
+    fn a_packed_body_that_holds_a_secret_is_taken_out() {
+        use std::io::Write as _;
+        let mask = mask("sk-12345678");
+        for (text, left) in [("hello sk-12345678", false), ("hello", true)] {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gzip.write_all(text.as_bytes()).unwrap();
+            let packed = gzip.finish().unwrap();
+            let mut arrivals = [(0, packed.len() as u64)];
+            let kept = mask.packed("gzip", packed.clone(), &mut arrivals);
+            assert_eq!(kept, if left { packed } else { SECRET.as_bytes().to_vec() });
+            assert_eq!(arrivals[0].1, kept.len() as u64);
+        }
+        assert_eq!(mask.packed("gzip", b"no gzip".to_vec(), &mut []), b"no gzip");
     }
 
     #[test]

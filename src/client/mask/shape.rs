@@ -46,22 +46,39 @@ fn pattern(text: &str) -> Option<Regex> {
     RegexBuilder::new(text).unicode(false).build().ok()
 }
 
+/// A shape, by its place in the list, and a text that always stands in it.
+type Needle = (usize, &'static [u8]);
+
+/// Of each byte, the shapes whose needles begin with it: so that one pass over a text tells which patterns to try.
+static BEGINNINGS: LazyLock<Vec<Vec<Needle>>> = LazyLock::new(|| {
+    let mut table = vec![Vec::new(); 256];
+    for (nth, ((needles, ..), _)) in PATTERNS.iter().enumerate() {
+        for needle in needles.iter().map(|needle| needle.as_bytes()) {
+            table[usize::from(needle[0])].push((nth, needle));
+        }
+    }
+    table
+});
+
 /// Where something stands that looks like a key.
-pub fn places(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    PATTERNS.iter().filter(|((needles, ..), _)| needles.iter().any(|n| contains(bytes, n.as_bytes()))).flat_map(
-        |((_, _, wants_digit), pattern)| {
-            pattern.captures_iter(bytes).filter_map(move |found| {
-                let place = found.get(1).or_else(|| found.get(0))?;
-                let has_digit = place.as_bytes().iter().any(u8::is_ascii_digit);
-                (has_digit || !wants_digit).then(|| (place.start(), place.end()))
-            })
-        },
-    )
+pub fn places(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let mut tried = [false; SHAPES.len()];
+    for (at, byte) in bytes.iter().enumerate() {
+        for (nth, needle) in &BEGINNINGS[usize::from(*byte)] {
+            tried[*nth] |= bytes[at..].starts_with(needle);
+        }
+    }
+    let shapes = PATTERNS.iter().zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
+    shapes.flat_map(|((_, _, wants_digit), pattern)| of_shape(bytes, pattern, *wants_digit)).collect()
 }
 
-/// True where a text stands in the bytes: cheap, and enough for nearly all of them.
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(bytes, needle).is_some()
+fn of_shape(bytes: &[u8], pattern: &Regex, wants_digit: bool) -> Vec<(usize, usize)> {
+    let place = |found: regex::bytes::Captures<'_>| {
+        let place = found.get(1).or_else(|| found.get(0))?;
+        let has_digit = place.as_bytes().iter().any(u8::is_ascii_digit);
+        (has_digit || !wants_digit).then(|| (place.start(), place.end()))
+    };
+    pattern.captures_iter(bytes).filter_map(place).collect()
 }
 
 #[cfg(test)]
@@ -69,7 +86,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<&str> {
-        places(text.as_bytes()).map(|(start, end)| &text[start..end]).collect()
+        places(text.as_bytes()).into_iter().map(|(start, end)| &text[start..end]).collect()
     }
 
     #[test]

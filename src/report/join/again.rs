@@ -121,8 +121,8 @@ fn renewed(before: RowResult, mut row: RowResult, started_at: String) -> RowResu
         outcome: before.outcome,
         reason: before.verdict.reason,
     });
-    let flaky = if is_flaky(&row) { ": flaky" } else { "" };
-    let times: Vec<String> = row.earlier.iter().map(|e| format!("{} ({})", e.status, e.outcome)).collect();
+    let flaky = if is_flaky(&row) { "; flaky" } else { "" };
+    let times: Vec<String> = row.earlier.iter().map(|e| format!("{} and so {}", e.status, e.outcome)).collect();
     row.verdict.qualifiers.push(format!("asked again, was {}{flaky}", times.join(", then ")));
     row
 }

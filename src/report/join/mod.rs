@@ -5,6 +5,8 @@
 
 mod again;
 mod shards;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
