@@ -4,6 +4,8 @@ pub mod case;
 pub mod cli;
 pub mod client;
 pub mod engine;
+pub mod gateway;
+mod line;
 pub mod proof;
 pub mod report;
 pub mod simulator;

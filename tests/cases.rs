@@ -273,7 +273,7 @@ fn the_binary_refuses_folders_that_hold_no_case_files() {
     for (cases, said) in [
         ("none", "there is no such folder"),
         ("file", "there is no such folder"),
-        ("empty", "expected experiments/*.yaml or targets/*.yaml below it"),
+        ("empty", "expected experiments/*.yaml, gateway/*.yaml or targets/*.yaml below it"),
         ("odd", "odd/targets/a.yaml: expected a file"),
     ] {
         folder.run(["check", "--cases", cases]).exits(2).says(&[said]);

@@ -19,6 +19,16 @@ pub const FILES: &[(&str, &str)] = embed![
     "experiments/09-turns.yaml",
     "experiments/10-side-endpoints.yaml",
     "experiments/11-newer-fields.yaml",
+    "gateway/01-headers.yaml",
+    "gateway/02-fields.yaml",
+    "gateway/03-tools.yaml",
+    "gateway/04-content.yaml",
+    "gateway/05-turns.yaml",
+    "gateway/06-values.yaml",
+    "gateway/07-answers.yaml",
+    "gateway/08-streams.yaml",
+    "gateway/09-errors.yaml",
+    "gateway/10-conduct.yaml",
     "targets/anthropic.yaml",
     "targets/deepseek.yaml",
     "targets/tencent-lkeap.yaml",
@@ -32,7 +42,7 @@ mod tests {
     fn every_case_file_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
         let mut found = Vec::new();
-        for folder in ["experiments", "targets"] {
+        for folder in ["experiments", "gateway", "targets"] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 found.push(format!("{folder}/{name}"));

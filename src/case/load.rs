@@ -14,6 +14,8 @@ use super::check::{self, Problem};
 use super::error::{CaseError, CaseErrors, Place};
 use super::experiment::{Experiment, ExperimentFile};
 use super::field::Field;
+use super::gateway::{GatewayFile, GatewayRow};
+use super::gateway_check;
 use super::target::Target;
 
 /// The largest case file that is read, in bytes.
@@ -24,8 +26,19 @@ pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 pub struct Catalog {
     /// The rows, in the order of the tables.
     pub rows: Vec<CatalogRow>,
+    /// The rows about gateways, in order.
+    pub gateway: Vec<GatewayCatalogRow>,
     /// The targets, by name.
     pub targets: BTreeMap<String, Target>,
+}
+
+/// A row about gateways and the section it stands in.
+#[derive(Debug, Clone)]
+pub struct GatewayCatalogRow {
+    /// The section's title.
+    pub section: String,
+    /// What is sent and answered, and where it should come out.
+    pub row: GatewayRow,
 }
 
 /// A row and the section it stands in.
@@ -53,6 +66,8 @@ pub struct CaseFile {
 pub enum FileKind {
     /// A section of experiments.
     Experiments,
+    /// A section of rows about gateways.
+    Gateway,
     /// A target with its claims.
     Target,
 }
@@ -73,7 +88,11 @@ impl Catalog {
     pub fn with(extra: &[CaseFile]) -> Result<Self, CaseErrors> {
         let bundled = super::embedded::FILES.iter().map(|(path, text)| CaseFile {
             name: format!("cases/{path}"),
-            kind: if path.starts_with("targets/") { FileKind::Target } else { FileKind::Experiments },
+            kind: match path.split_once('/') {
+                Some(("targets", _)) => FileKind::Target,
+                Some(("gateway", _)) => FileKind::Gateway,
+                _ => FileKind::Experiments,
+            },
             bytes: text.as_bytes().to_vec(),
         });
         let mut errors = Vec::new();
@@ -152,16 +171,17 @@ impl Loader {
         let text = match text_of(&file.name, &file.bytes) {
             Ok(text) => text,
             Err(error) => {
-                self.rows_missing |= file.kind == FileKind::Experiments;
+                self.rows_missing |= file.kind != FileKind::Target;
                 return errors.push(error);
             }
         };
         let result = match file.kind {
             FileKind::Experiments => self.add_experiments(&file.name, text, errors),
+            FileKind::Gateway => self.add_gateway(&file.name, text, errors),
             FileKind::Target => self.add_target(&file.name, text, errors),
         };
         if let Err(error) = result {
-            self.rows_missing |= file.kind == FileKind::Experiments;
+            self.rows_missing |= file.kind != FileKind::Target;
             errors.push(error);
         }
         self.texts.insert(file.name.clone(), text.to_owned());
@@ -201,6 +221,37 @@ impl Loader {
                 None => {
                     let i = last_of_section.unwrap_or(self.catalog.rows.len());
                     self.catalog.rows.insert(i, row);
+                    last_of_section = Some(i + 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_gateway(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
+        let parsed: GatewayFile = parse(file, text)?;
+        let rows = &mut self.catalog.gateway;
+        let mut last_of_section = rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
+        for row in parsed.rows {
+            let at = Place::of(text, row.row.defined.line() as usize, row.row.defined.column() as usize);
+            if !self.seen.insert(format!("gateway {}", row.id())) {
+                errors.push(CaseError::at(file, at, format!("row `{}` stands here twice, or in two files", row.id())));
+                continue;
+            }
+            for Problem { what, quote } in gateway_check::problems(&row) {
+                let quoted = quote.and_then(|quote| place_of_text(text, &quote, at.line));
+                errors.push(CaseError::at(
+                    file,
+                    quoted.unwrap_or_else(|| at.clone()),
+                    format!("row `{}`: {what}", row.id()),
+                ));
+            }
+            let row = GatewayCatalogRow { section: parsed.section.clone(), row };
+            match rows.iter().position(|r| r.row.id() == row.row.id()) {
+                Some(i) => rows[i] = row,
+                None => {
+                    let i = last_of_section.unwrap_or(rows.len());
+                    rows.insert(i, row);
                     last_of_section = Some(i + 1);
                 }
             }
@@ -254,9 +305,11 @@ impl Loader {
             }
         }
         let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
+        let of_gateways: HashSet<&str> = self.catalog.gateway.iter().map(|r| r.row.id()).collect();
+        let is_known = |row: &str| known.contains(row) || of_gateways.contains(row);
         for target in self.catalog.targets.values() {
             let places = &self.claim_places[&target.name];
-            for row in target.claims.keys().filter(|row| !known.contains(row.as_str())) {
+            for row in target.claims.keys().filter(|row| !is_known(row)) {
                 let (line, column) = places.places[row];
                 let place = Place::of(&self.texts[&places.file], line, column);
                 errors.push(

@@ -4,11 +4,17 @@ use schemars::schema_for;
 use serde_json::Value;
 
 use super::experiment::ExperimentFile;
+use super::gateway::GatewayFile;
 use super::target::Target;
 
 /// The schema of a file under `cases/experiments/`.
 pub fn experiments_schema() -> Value {
     schema_for!(ExperimentFile).to_value()
+}
+
+/// The schema of a file under `cases/gateway/`.
+pub fn gateway_schema() -> Value {
+    schema_for!(GatewayFile).to_value()
 }
 
 /// The schema of a file under `cases/targets/`.

@@ -9,14 +9,14 @@ use clap::{Args, ValueEnum};
 
 use super::CliError;
 use super::held::BaselineArgs;
-use crate::case::{AuthScheme, Catalog, CatalogRow, ClaimStatus, Requirement};
+use crate::case::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, Requirement};
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
 /// Which case files are used.
 #[derive(Debug, Clone, Args)]
 pub struct CaseArgs {
     /// Case files that add to the bundled ones, or replace rows and targets of the same name: a folder with
-    /// `experiments/` and `targets/`. May be repeated.
+    /// `experiments/`, `gateway/` and `targets/`. May be repeated.
     #[arg(long, value_name = "DIR")]
     pub cases: Vec<PathBuf>,
 }
@@ -24,11 +24,22 @@ pub struct CaseArgs {
 impl CaseArgs {
     /// Loads them.
     pub fn load(&self) -> Result<Catalog, CliError> {
+        Ok(Catalog::with(&self.files()?)?)
+    }
+
+    /// Their files, and one more.
+    pub fn files_with(&self, file: CaseFile) -> Result<Vec<CaseFile>, CliError> {
+        let mut files = self.files()?;
+        files.push(file);
+        Ok(files)
+    }
+
+    fn files(&self) -> Result<Vec<CaseFile>, CliError> {
         let mut files = Vec::new();
         for folder in &self.cases {
             files.extend(super::files::case_files(folder)?);
         }
-        Ok(Catalog::with(&files)?)
+        Ok(files)
     }
 }
 
@@ -47,13 +58,7 @@ impl SelectArgs {
         catalog: &'a Catalog,
         is_stated: impl Fn(Requirement) -> bool,
     ) -> Result<Vec<&'a CatalogRow>, CliError> {
-        let mut globs = globset::GlobSetBuilder::new();
-        for pattern in &self.select {
-            let glob = globset::Glob::new(pattern)
-                .map_err(|e| CliError::Usage(format!("--select {pattern}: {}", e.kind())))?;
-            globs.add(glob);
-        }
-        let globs = globs.build().map_err(|e| CliError::Usage(format!("--select: {e}")))?;
+        let globs = globs(&self.select)?;
         let named = || catalog.rows.iter().filter(|row| self.select.is_empty() || globs.is_match(row.experiment.id()));
         let rows: Vec<&CatalogRow> = named().filter(|row| row.experiment.requires.is_none_or(&is_stated)).collect();
         if rows.is_empty() {
@@ -71,6 +76,17 @@ impl SelectArgs {
         }
         Ok(rows)
     }
+}
+
+/// The patterns of `--select`.
+pub fn globs(select: &[String]) -> Result<globset::GlobSet, CliError> {
+    let mut globs = globset::GlobSetBuilder::new();
+    for pattern in select {
+        let glob =
+            globset::Glob::new(pattern).map_err(|e| CliError::Usage(format!("--select {pattern}: {}", e.kind())))?;
+        globs.add(glob);
+    }
+    globs.build().map_err(|e| CliError::Usage(format!("--select: {e}")))
 }
 
 /// Which endpoint is meant, and whose claims it is held against.

@@ -1,5 +1,7 @@
 //! From arguments to what is tested: the endpoint, its credential, its limits, and the claims it is held against.
 
+use std::path::Path;
+
 use secrecy::SecretString;
 
 use super::args::EndpointArgs;
@@ -145,7 +147,16 @@ fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<P
 }
 
 fn credential(args: &EndpointArgs, environment: &Environment) -> Result<Option<SecretString>, CliError> {
-    let read = match (&args.api_key_env, &args.api_key_file) {
+    credential_of(args.api_key_env.as_ref(), args.api_key_file.as_deref(), environment)
+}
+
+/// The credential in a variable or in a file, where one of them is named.
+pub fn credential_of(
+    variable: Option<&String>,
+    file: Option<&Path>,
+    environment: &Environment,
+) -> Result<Option<SecretString>, CliError> {
+    let read = match (variable, file) {
         // Who puts the credential itself there is not to find it in a log.
         (Some(variable), _) if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
             return Err(CliError::Usage(

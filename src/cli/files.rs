@@ -7,17 +7,20 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use crate::case::{CaseFile, FileKind, MAX_FILE_BYTES};
 use crate::engine::recording::{self, Lines, Recording};
+use crate::gateway::recording as gateway;
 
 /// What every recording begins with.
 pub const RECORDING_BEGINS: &str = r#"{"header":{"schema":"fieldtest-recording/"#;
 
-/// Reads a folder of case files: `experiments/*.yaml` and `targets/*.yaml`.
+/// Reads a folder of case files: `experiments/*.yaml`, `gateway/*.yaml` and `targets/*.yaml`.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
     if !folder.is_dir() {
         return Err(CliError::Usage(format!("--cases {}: there is no such folder", folder.display())));
     }
     let mut files = Vec::new();
-    for (name, kind) in [("experiments", FileKind::Experiments), ("targets", FileKind::Target)] {
+    for (name, kind) in
+        [("experiments", FileKind::Experiments), ("gateway", FileKind::Gateway), ("targets", FileKind::Target)]
+    {
         let below = folder.join(name);
         if !below.is_dir() {
             continue;
@@ -29,21 +32,12 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
             .collect();
         paths.sort();
         for path in paths {
-            // Opening a pipe would wait for somebody to write into it.
-            if !path.is_file() {
-                return Err(CliError::Usage(format!("{}: expected a file", path.display())));
-            }
-            let mut bytes = Vec::new();
-            // One byte past the bound is enough to know that the file is too large.
-            File::open(&path)
-                .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-                .map_err(|e| usage("read", &path, &e))?;
-            files.push(CaseFile { name: path.display().to_string(), kind, bytes });
+            files.push(case_file(&path, kind)?);
         }
     }
     if files.is_empty() {
         return Err(CliError::Usage(format!(
-            "--cases {}: no case files there: expected experiments/*.yaml or targets/*.yaml below it",
+            "--cases {}: no case files there: expected experiments/*.yaml, gateway/*.yaml or targets/*.yaml below it",
             folder.display()
         )));
     }
@@ -117,6 +111,34 @@ pub fn recordings(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(is_recording).collect();
     paths.sort();
     Ok(paths)
+}
+
+/// True where a file is the recording of a gateway.
+pub fn is_of_gateway(path: &Path) -> Result<bool, CliError> {
+    let mut begin = Vec::new();
+    let file = File::open(path).map_err(|e| usage("read", path, &e))?;
+    file.take(gateway::BEGINS.len() as u64).read_to_end(&mut begin).map_err(|e| usage("read", path, &e))?;
+    Ok(begin == gateway::BEGINS.as_bytes())
+}
+
+/// Reads the recording of a gateway.
+pub fn read_gateway_recording(path: &Path) -> Result<gateway::Recording, CliError> {
+    let file = File::open(path).map_err(|e| usage("read", path, &e))?;
+    gateway::read(BufReader::new(file)).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
+}
+
+/// Reads one case file.
+pub fn case_file(path: &Path, kind: FileKind) -> Result<CaseFile, CliError> {
+    // Opening a pipe would wait for somebody to write into it.
+    if !path.is_file() {
+        return Err(CliError::Usage(format!("{}: expected a file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    // One byte past the bound is enough to know that the file is too large.
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|e| usage("read", path, &e))?;
+    Ok(CaseFile { name: path.display().to_string(), kind, bytes })
 }
 
 /// Reads a text file.

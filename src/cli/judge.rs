@@ -1,6 +1,6 @@
 //! `fieldtest judge`: judges a recording again, without a request.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -8,6 +8,8 @@ use super::args::{CaseArgs, OutputArgs};
 use super::endpoint::target;
 use super::{CliError, Environment, Exit, files, output};
 use crate::engine::judge;
+use crate::gateway;
+use crate::report::results::Results;
 
 /// Judges recordings again, by these rules and case files; no request is sent.
 #[derive(Debug, Args)]
@@ -29,10 +31,15 @@ pub struct JudgeArgs {
 /// Runs the command.
 pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
-    let claims = args.claims.as_ref().map(|name| target(&catalog, name)).transpose()?;
+    let of_gateways = args.recordings.iter().all(|path| files::is_of_gateway(path).unwrap_or(false));
+    let claims = args.claims.as_ref().filter(|_| !of_gateways).map(|name| target(&catalog, name)).transpose()?;
     files::writable(&args.output.out)?;
     let mut all = Vec::new();
     for path in &args.recordings {
+        if files::is_of_gateway(path)? {
+            all.push(of_gateway(args, path)?);
+            continue;
+        }
         let mut recording = files::read_recording(path)?;
         if let Some(claims) = claims {
             recording.header.claims = Some(claims.clone());
@@ -47,4 +54,15 @@ pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliErro
     output::tell_baselines(&all);
     output::tell_files(&args.output.out, &args.output.format);
     Ok(output::exit_of(&all, args.output.strict))
+}
+
+/// The results of a gateway's recording.
+fn of_gateway(args: &JudgeArgs, path: &Path) -> Result<Results, CliError> {
+    let mut recording = files::read_gateway_recording(path)?;
+    let (catalog, named) = super::gateway::load(&args.cases, args.claims.as_deref().unwrap_or_default())?;
+    if let Some(claims) = &args.claims {
+        recording.header.claims =
+            super::gateway::claims(&catalog, named.as_deref().unwrap_or(claims), recording.header.shape)?;
+    }
+    gateway::judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
 }

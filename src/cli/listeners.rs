@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::sending::Redact;
 use crate::engine::recording::{Line, write_line};
 use crate::engine::{Event, Listener, texts};
+use crate::gateway;
 use crate::proof::Told;
 
 /// Writes a recording as it goes. The first error is kept, and writing ends there.
@@ -85,6 +86,51 @@ impl Listener for Progress {
             Event::AskedAgain(rows) => self.bar.inc_length(rows as u64),
             Event::Verdict(..) => self.bar.inc(1),
             Event::Trial(_) => {}
+        }
+    }
+}
+
+/// Writes the recording of a gateway as it goes, and shows how far it is.
+pub struct GatewayListener<W: Write + Send> {
+    writer: W,
+    error: Option<io::Error>,
+    progress: Progress,
+}
+
+impl<W: Write + Send> GatewayListener<W> {
+    /// A recording that writes to `writer`, and a bar for so many rows; hidden unless `shown`.
+    pub fn new(writer: W, name: &str, rows: usize, shown: bool) -> Self {
+        Self { writer, error: None, progress: Progress::new(name, rows, shown) }
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, line: &gateway::recording::Line) {
+        if self.error.is_none() {
+            self.error = gateway::recording::write_line(&mut self.writer, line).err();
+        }
+    }
+
+    /// What went wrong with the recording, if anything did.
+    pub fn error(&self) -> Option<&io::Error> {
+        self.error.as_ref()
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.progress.clear();
+    }
+}
+
+impl<W: Write + Send> gateway::Listener for GatewayListener<W> {
+    fn on(&mut self, event: gateway::Event<'_>) {
+        match event {
+            gateway::Event::Trial(trial) => {
+                self.progress.requests += 1;
+                self.progress.bar.set_message(format!("{} requests, {}", self.progress.requests, trial.row));
+                self.line(&gateway::recording::Line::Trial(Box::new(trial.clone())));
+            }
+            gateway::Event::Call(call) => self.line(&gateway::recording::Line::Call(Box::new(call.clone()))),
+            gateway::Event::Row(_) => self.progress.bar.inc(1),
         }
     }
 }

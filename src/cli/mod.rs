@@ -10,6 +10,7 @@ mod conduct;
 mod diff;
 mod endpoint;
 mod files;
+mod gateway;
 mod held;
 mod judge;
 mod listeners;
@@ -123,6 +124,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::RunArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Plan(plan::PlanArgs),
     Judge(judge::JudgeArgs),
     Compare(Box<compare::CompareArgs>),
@@ -156,6 +158,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     };
     let result = match &cli.command {
         Command::Run(args) => run::main(args, environment),
+        Command::Gateway(args) => gateway::main(args, environment),
         Command::Plan(args) => plan::main(args, environment),
         Command::Judge(args) => judge::main(args, environment),
         Command::Compare(args) => compare::main(args, environment),

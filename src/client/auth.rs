@@ -14,7 +14,7 @@ const WRONG: &str = "fieldtest-made-up-credential";
 
 /// What is sent where a credential belongs and none is known: real clients always send one, and a server that needs
 /// none does not look.
-const PLACEHOLDER: &str = "fieldtest-no-credential";
+pub const PLACEHOLDER: &str = "fieldtest-no-credential";
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 

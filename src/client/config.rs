@@ -41,6 +41,8 @@ pub struct ClientConfig {
     pub requests_per_minute: Option<u32>,
     /// Input and output tokens a minute, as estimated before sending. `None` does not limit them.
     pub tokens_per_minute: Option<u32>,
+    /// Whether a 429 to one request, and what the server tells of its limits, slows down all.
+    pub heeds_limits: bool,
     /// How many bytes of a body are read and kept.
     pub kept_bytes: usize,
     /// Whether the system's proxies are used (`HTTPS_PROXY` and so on). False for a server in this process.
@@ -64,6 +66,7 @@ impl ClientConfig {
             concurrency: 4,
             requests_per_minute: None,
             tokens_per_minute: None,
+            heeds_limits: true,
             kept_bytes: 4 * 1024 * 1024,
             proxies: true,
             run_started: Instant::now(),
@@ -85,6 +88,7 @@ impl fmt::Debug for ClientConfig {
             .field("concurrency", &self.concurrency)
             .field("requests_per_minute", &self.requests_per_minute)
             .field("tokens_per_minute", &self.tokens_per_minute)
+            .field("heeds_limits", &self.heeds_limits)
             .field("kept_bytes", &self.kept_bytes)
             .field("proxies", &self.proxies)
             .field("run_started", &self.run_started)

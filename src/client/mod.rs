@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 use crate::wire::exchange::{Attempt, Exchange, Method, Request};
 use attempt::{Bounds, Prepared, attempt, unsendable};
 use auth::Auth;
+pub use auth::PLACEHOLDER;
 pub use base_url::BaseUrl;
 pub use config::{ClientConfig, ClientError, Scheme};
 use limits::Limits;
@@ -52,7 +53,7 @@ pub struct Client {
     auth: Auth,
     bounds: Bounds,
     limits: Limits,
-    pause: Pause,
+    pause: Option<Pause>,
     slots: Semaphore,
     retries: u32,
     first_wait: Duration,
@@ -90,7 +91,7 @@ impl Client {
             auth,
             bounds: Bounds { timeout: config.timeout.min(LONGEST_TIMEOUT), kept_bytes: config.kept_bytes, peer, mask },
             limits,
-            pause: Pause::new(config.first_wait / 5),
+            pause: config.heeds_limits.then(|| Pause::new(config.first_wait / 5)),
             slots: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
             retries: config.retries,
             first_wait: config.first_wait,
@@ -146,11 +147,15 @@ impl Client {
         // The semaphore is never closed; were it, requests would go out unbounded rather than not at all.
         let _slot = self.slots.acquire().await;
         self.limits.until_allowed(request.tokens).await;
-        self.pause.until_allowed().await;
+        if let Some(pause) = &self.pause {
+            pause.until_allowed().await;
+        }
         let started = Instant::now();
         let started_ms = milliseconds(started.saturating_duration_since(self.run_started));
         let result = attempt(&self.http, request, &self.bounds).await;
-        self.pause.heard(&result, started.into(), Timestamp::now());
+        if let Some(pause) = &self.pause {
+            pause.heard(&result, started.into(), Timestamp::now());
+        }
         Attempt { started_ms, duration_ms: milliseconds(started.elapsed()), result }
     }
 }

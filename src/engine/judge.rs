@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::curl;
 use super::decide::{self, Step, inconclusive, not_finished};
 use super::findings::Findings;
 use super::probes;
@@ -16,6 +15,7 @@ use crate::report::results::{
     TestedTarget, Totals, Verdict,
 };
 use crate::wire::answer::answer;
+use crate::wire::curl;
 use crate::wire::exchange::{AttemptResult, Exchange};
 use crate::wire::message::{Reading, excerpt, read};
 
@@ -78,6 +78,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             title: row.experiment.title.clone(),
             claim: claim.map(ClaimResult::from),
             outcome: Outcome::of(status, verdict.status),
+            fate: None,
             silent: is_silent(status, verdict.status),
             cost: book.cost(id, &mut counted),
             arms: book.arms(id, &trials, row),
@@ -98,6 +99,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             anthropic_version: header.settings.anthropic_version.clone(),
             claims: header.claims.as_ref().map(ClaimsOf::from),
         },
+        gateway: None,
         started_at: header.started_at.clone(),
         finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
         partial: partial(recording),
@@ -346,6 +348,11 @@ impl<'a> Book<'a> {
         };
         let arm =
             record.key.variant.as_deref().map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm));
-        Some(Example { arm, curl: curl::command(&header.base_url, scheme, &exchange.request), status, answer })
+        Some(Example {
+            arm,
+            curl: curl::command(&header.base_url, scheme == AuthScheme::Bearer, &exchange.request),
+            status,
+            answer,
+        })
     }
 }

@@ -8,7 +8,6 @@ mod arms;
 mod budget;
 pub mod build;
 mod compare;
-mod curl;
 pub mod decide;
 mod dialogue;
 mod draw;
@@ -34,8 +33,8 @@ mod trial;
 mod undecided;
 mod validation;
 
+pub use crate::wire::curl::VARIABLE as CURL_VARIABLE;
 pub use budget::Budget;
-pub use curl::VARIABLE as CURL_VARIABLE;
 pub use judge::{JudgeError, judge};
 pub use memory::{Memory, record};
 pub use plan::{Plan, PlannedArm, PlannedRow, plan};

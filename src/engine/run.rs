@@ -73,7 +73,8 @@ impl Stop {
         self.0.send_replace(true);
     }
 
-    async fn stopped(&self) {
+    /// Waits until somebody stops the run.
+    pub async fn stopped(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
     }

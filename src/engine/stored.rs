@@ -49,6 +49,7 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
         shard: header.scope.shard.clone(),
         reruns: Vec::new(),
         baseline: None,
+        gateway: None,
         strictness: Strictness::default(),
         unsteady: false,
         summary: Summary::default(),
@@ -90,5 +91,6 @@ fn untried(row: &CatalogRow) -> RowResult {
         findings: Vec::new(),
         example: None,
         earlier: Vec::new(),
+        fate: None,
     }
 }

@@ -41,6 +41,7 @@ impl Scene {
             claim: None,
             verdict,
             outcome: Outcome::Unclaimed,
+            fate: None,
             silent: false,
             cost: RowCost::default(),
             arms: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! Rendering is pure: results in, text out. Nothing here may send, judge, read a file or look at the environment.
 //!
+//! - `fate`: what only runs against gateways have in it
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
 //! - `baseline`: a run held against what was known before; `diff`: what changed between two
@@ -18,6 +19,7 @@ pub mod badge;
 pub mod baseline;
 pub mod comparison;
 pub mod diff;
+pub mod fate;
 pub mod github;
 pub mod grade;
 pub mod html;

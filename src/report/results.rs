@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::Held;
+use super::fate::{Fate, GatewayTested};
 use crate::case::{Claim, ClaimStatus, Limits, Outcome, Range, Source, Target, VerdictStatus};
 
 /// The value of `schema` in every results file of this version.
@@ -20,6 +21,9 @@ pub struct Results {
     pub schema: String,
     /// What was tested.
     pub target: TestedTarget,
+    /// What was between, where both sides of a gateway were seen; absent in every other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayTested>,
     /// When the run began, RFC 3339, UTC.
     pub started_at: String,
     /// When the run ended, RFC 3339, UTC.
@@ -251,6 +255,9 @@ pub struct RowResult {
     pub claim: Option<ClaimResult>,
     /// What was observed.
     pub verdict: Verdict,
+    /// What became of it on its way, where both sides of a gateway were seen; absent in every other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Fate>,
     /// The claim held against the verdict.
     pub outcome: Outcome,
     /// Claimed unsupported, and passed over without a word.
@@ -280,6 +287,13 @@ pub struct EarlierVerdict {
     pub outcome: Outcome,
     /// Why, in a sentence.
     pub reason: String,
+}
+
+impl RowResult {
+    /// The word for what was observed: the fate's where there is one, else the verdict's.
+    pub fn observed(&self) -> &'static str {
+        self.fate.as_ref().map_or(self.verdict.status.word(), |fate| fate.kind.word())
+    }
 }
 
 /// A claim as results carry it.
@@ -336,6 +350,8 @@ pub enum Evidence {
     Reply,
     /// The answers to two requests agree, or differ as they should.
     Comparison,
+    /// It was seen on both sides of a gateway.
+    Seen,
 }
 
 impl Evidence {
@@ -349,6 +365,7 @@ impl Evidence {
             Self::Distribution => "distribution",
             Self::Reply => "reply",
             Self::Comparison => "comparison",
+            Self::Seen => "seen",
         }
     }
 }

@@ -27,7 +27,6 @@ mod fault;
 mod filter;
 mod gate;
 mod ledger;
-mod line;
 mod models;
 mod pace;
 mod path;

@@ -23,11 +23,11 @@ use super::behaviour::{Behaviour, Knobs};
 use super::draw::Draws;
 use super::fault::{self, ConductFault, Wire};
 use super::ledger::{Acted, Acts};
-use super::line::{Line, Port};
 use super::pace::Pace;
 use super::refusal::{Kind, Refusal};
 use super::service::{Reply, Service};
 use super::stream;
+use crate::line::{Line, Port};
 
 /// The largest body that is read.
 const MOST_BYTES: usize = 32 << 20;

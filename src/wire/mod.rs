@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod check;
+pub mod curl;
 pub mod delta;
 pub mod exchange;
 pub mod message;

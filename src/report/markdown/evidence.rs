@@ -39,7 +39,7 @@ fn item(matrix: &Matrix<'_>, entry: &Entry<'_, '_>) -> String {
         escape(&row.title),
         code(&row.id)
     );
-    out.push_str(&format!("{} **Observed** {}", Standing::of(row).mark(), row.verdict.status.word()));
+    out.push_str(&format!("{} **Observed** {}", Standing::of(row).mark(), row.observed()));
     if let Some(claim) = &row.claim {
         out.push_str(&format!(", **claimed** {}", claim.status.word()));
         if let Some(words) = prose::claim_words(claim) {

@@ -25,7 +25,7 @@ pub(super) fn render(matrix: &Matrix<'_>, linked: impl Fn(&RowResult) -> bool) -
 fn cell(column: &Column<'_>, row: Option<&RowResult>, linked: &impl Fn(&RowResult) -> bool) -> String {
     let Some(row) = row else { return "— not run".to_owned() };
     let standing = Standing::of(row);
-    let mut seen = format!("{} {}", standing.mark(), row.verdict.status.word());
+    let mut seen = format!("{} {}", standing.mark(), row.observed());
     if standing == Standing::Contradicts {
         seen = format!("**{seen}**");
     }

@@ -33,7 +33,7 @@ fn item(entry: &Entry<'_, '_>, style: TerminalStyle) -> String {
         "{} {}: {}",
         paint(Ink::Bold, &entry.column.heading),
         one_line(&row.id),
-        one_line(&format!("{claim}observed {}", row.verdict.status.word())),
+        one_line(&format!("{claim}observed {}", row.observed())),
     );
     two_lines(standing, line, one_line(&prose::why(row)), style)
 }

@@ -71,7 +71,7 @@ pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
 fn observed(cell: Option<&RowResult>, style: TerminalStyle) -> String {
     let Some(row) = cell else { return paint(Ink::Dim, style.absent()) };
     let standing = Standing::of(row);
-    let seen = paint(ink_of(standing), &format!("{} {}", style.mark(standing), row.verdict.status.word()));
+    let seen = paint(ink_of(standing), &format!("{} {}", style.mark(standing), row.observed()));
     match (standing, &row.claim) {
         (Standing::Conforms | Standing::Unclaimed, _) | (_, None) => seen,
         (Standing::Silent | Standing::Exceeds | Standing::Contradicts | Standing::Undetermined, Some(claim)) => {

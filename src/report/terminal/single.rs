@@ -82,7 +82,7 @@ fn cells(row: &RowResult, title: &str, style: TerminalStyle) -> Vec<String> {
     let standing = Standing::of(row);
     let outcome = paint(ink_of(standing), &format!("{} {}", style.mark(standing), standing.word()));
     let claim = row.claim.as_ref().map_or("", |claim| claim.status.word());
-    vec![one_line(title), claim.to_owned(), row.verdict.status.word().to_owned(), outcome]
+    vec![one_line(title), claim.to_owned(), row.observed().to_owned(), outcome]
 }
 
 /// The verdict's reason. The document's own words stand beside it where the endpoint does otherwise.

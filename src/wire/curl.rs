@@ -4,16 +4,15 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::case::AuthScheme;
-use crate::wire::exchange::{Credential, Method, Request};
+use super::exchange::{Credential, Method, Request};
 
 /// The environment variable that stands for the credential.
 pub const VARIABLE: &str = "API_KEY";
 /// Longer strings in the body are shortened: they are filler, or binary, and what matters is that they are long.
 const LONG: usize = 1200;
 
-/// The command.
-pub fn command(base_url: &str, scheme: AuthScheme, request: &Request) -> String {
+/// The command. The target's own credential goes into `authorization` where it is a `bearer`'s.
+pub fn command(base_url: &str, bearer: bool, request: &Request) -> String {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
     let method = match request.method {
@@ -22,13 +21,9 @@ pub fn command(base_url: &str, scheme: AuthScheme, request: &Request) -> String 
         Method::Head => " -I",
     };
     let mut line = format!("curl -sS{method} {}", quoted(&format!("{base}{}", request.path)));
-    let header = match (request.credential, scheme) {
-        (Credential::Target, AuthScheme::XApiKey) | (Credential::XApiKey, _) => {
-            Some(format!("\"x-api-key: ${VARIABLE}\""))
-        }
-        (Credential::Target, AuthScheme::Bearer) | (Credential::Bearer, _) => {
-            Some(format!("\"authorization: Bearer ${VARIABLE}\""))
-        }
+    let header = match (request.credential, bearer) {
+        (Credential::Target, false) | (Credential::XApiKey, _) => Some(format!("\"x-api-key: ${VARIABLE}\"")),
+        (Credential::Target, true) | (Credential::Bearer, _) => Some(format!("\"authorization: Bearer ${VARIABLE}\"")),
         (Credential::WrongXApiKey, _) => Some("'x-api-key: made-up'".to_owned()),
         (Credential::WrongBearer, _) => Some("'authorization: Bearer made-up'".to_owned()),
         (Credential::Both, _) => Some(format!("\"x-api-key: ${VARIABLE}\" -H \"authorization: Bearer ${VARIABLE}\"")),
@@ -84,7 +79,7 @@ mod tests {
             body: json!({ "system": "Today's label" }),
         };
         assert_eq!(
-            command("https://h/anthropic/", AuthScheme::Bearer, &request),
+            command("https://h/anthropic/", true, &request),
             "curl -sS 'https://h/anthropic/v1/messages' -H \"authorization: Bearer $API_KEY\" -H 'anthropic-version: 2023-06-01' \
              -H 'content-type: application/json' -d '{\"system\":\"Today'\\''s label\"}'"
         );

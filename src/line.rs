@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A handle on one connection, by which a handler can break it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line {
+pub(crate) struct Line {
     is_broken: Arc<AtomicBool>,
 }
 
@@ -36,7 +36,7 @@ impl Connected<IncomingStream<'_, Port>> for Line {
 
 /// The listening socket.
 #[derive(Debug)]
-pub(super) struct Port(pub TcpListener);
+pub(crate) struct Port(pub TcpListener);
 
 impl Listener for Port {
     type Io = Wire;
@@ -64,7 +64,7 @@ impl Listener for Port {
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     line: Line,
 }

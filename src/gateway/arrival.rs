@@ -1,0 +1,212 @@
+//! What reached the upstream of a field that a client sent. Pure.
+
+use serde_json::{Value, json};
+
+use super::draw::Values;
+use super::place;
+use super::recording::Call;
+use super::test::{Candidate, Seen, Wanted, markers, text_of_all};
+use super::unclear::Unclear;
+use crate::case::{Arrival, BodyPath, FieldAt, GatewayRow, Shape, Subject};
+use crate::wire::exchange::Request;
+
+/// What one call shows of a row's field. `control` is a call without the field.
+pub(super) fn seen(
+    row: &GatewayRow,
+    shape: Shape,
+    values: &Values,
+    request: &Request,
+    control: Option<&Call>,
+    call: &Call,
+) -> Seen {
+    let Some(field) = row.place() else { return Seen::Dropped { note: None } };
+    let label = values.get("label").map_or("", String::as_str);
+    let sent = sent(&field, request, label);
+    let same = same_place(&field);
+    let arrival = match row.subject(shape) {
+        Subject::Request { arrives } => arrives.unwrap_or(&same),
+        Subject::Answer { .. } | Subject::Conduct(_) => &same,
+    };
+    let looked = Looked {
+        field: &field,
+        values,
+        label,
+        sent: sent.as_ref(),
+        control: control.map(Body::of),
+        call: Body::of(call),
+    };
+    let mut first = None;
+    for part in std::iter::once(arrival).chain(&arrival.also) {
+        match looked.part(part) {
+            seen @ Seen::Forwarded { .. } => first = first.or(Some(seen)),
+            other => return other,
+        }
+    }
+    first.unwrap_or(Seen::Dropped { note: None })
+}
+
+/// Where it was sent, as it was.
+fn same_place(field: &FieldAt) -> Arrival {
+    match field {
+        FieldAt::Body(path) => Arrival { at: Some(path.clone()), ..Arrival::default() },
+        FieldAt::Header(name) => Arrival { header: Some(name.clone()), ..Arrival::default() },
+        FieldAt::Query(name) => Arrival { query: Some(name.clone()), ..Arrival::default() },
+    }
+}
+
+/// The value that the request carries at a place. The question stands in the request as well, and is not meant.
+fn sent(field: &FieldAt, request: &Request, label: &str) -> Option<Value> {
+    match field {
+        FieldAt::Body(path) => {
+            let found = place::find(path, &request.body);
+            let meant = found.iter().find(|(_, value)| !text_of_all(value).contains(label)).or(found.first());
+            meant.map(|(_, value)| (*value).clone())
+        }
+        FieldAt::Header(name) => request.headers.get(name).map(|value| json!(value)),
+        FieldAt::Query(name) => query(&request.path, name).first().map(|(_, value)| value.clone()),
+    }
+}
+
+/// A call, read.
+struct Body<'a> {
+    call: &'a Call,
+    json: Value,
+}
+
+impl<'a> Body<'a> {
+    fn of(call: &'a Call) -> Self {
+        Self { call, json: serde_json::from_slice(&call.body.0).unwrap_or(Value::Null) }
+    }
+
+    /// What stands at the places of a part.
+    fn candidates(&self, part: &Arrival) -> Vec<Candidate> {
+        if let Some(name) = &part.header {
+            return self.headers(name);
+        }
+        if let Some(name) = &part.query {
+            return query(&self.call.path, name);
+        }
+        let paths: Vec<&BodyPath> = part.at.iter().chain(&part.or).collect();
+        paths.into_iter().flat_map(|path| owned(place::find(path, &self.json))).collect()
+    }
+
+    fn headers(&self, name: &str) -> Vec<Candidate> {
+        let named = self.call.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.map(|(n, value)| (format!("header {n}"), json!(value))).collect()
+    }
+
+    /// Everything, for who looks for a marker wherever it is.
+    fn anywhere(&self) -> Value {
+        let headers: Value = self.call.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let mut all = json!({});
+        if let (Some(all), Some(body)) = (all.as_object_mut(), self.json.as_object()) {
+            all.extend(body.clone());
+            all.insert("(headers)".to_owned(), headers);
+            all.insert("(path)".to_owned(), json!(self.call.path));
+        }
+        all
+    }
+}
+
+fn owned(found: Vec<place::Found<'_>>) -> Vec<Candidate> {
+    found.into_iter().map(|(at, value)| (at, value.clone())).collect()
+}
+
+fn query(path: &str, name: &str) -> Vec<Candidate> {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(key, value)| (format!("query {key}"), json!(value))).collect()
+}
+
+/// What is looked for, and in what.
+struct Looked<'a> {
+    field: &'a FieldAt,
+    values: &'a Values,
+    label: &'a str,
+    sent: Option<&'a Value>,
+    control: Option<Body<'a>>,
+    call: Body<'a>,
+}
+
+impl Looked<'_> {
+    fn part(&self, part: &Arrival) -> Seen {
+        if let Some(why) = &part.nowhere {
+            return self.nowhere(why);
+        }
+        let wanted = Wanted::of(part, self.values, self.sent);
+        let candidates = self.call.candidates(part);
+        let before = self.control.as_ref().map(|control| control.candidates(part));
+        if part.any {
+            return self.any(&wanted, candidates, before);
+        }
+        let Some(place) = wanted.among(&candidates) else {
+            let before = before.unwrap_or_default();
+            return match wanted.missed(&candidates, &self.call.anywhere(), &before, self.label) {
+                Seen::Dropped { note } if !wanted.is_fresh() => self.moved(&wanted).unwrap_or(Seen::Dropped { note }),
+                seen => seen,
+            };
+        };
+        match before {
+            _ if wanted.is_fresh() => Seen::Forwarded { place },
+            Some(before) if wanted.among(&before).is_none() => Seen::Forwarded { place },
+            Some(_) => {
+                Seen::Void(Unclear::AlreadyThere, format!("the same value stands at `{place}` without the field"))
+            }
+            None => Seen::Void(
+                Unclear::BaseRefused,
+                "the request without the field did not reach the upstream, so nothing can be compared".to_owned(),
+            ),
+        }
+    }
+
+    /// Any value that is not there without the field.
+    fn any(&self, wanted: &Wanted, candidates: Vec<Candidate>, before: Option<Vec<Candidate>>) -> Seen {
+        let before = before.unwrap_or_default();
+        let is_new =
+            |(at, value): &&Candidate| !before.iter().any(|(place, known)| place == at && place::same(known, value));
+        match candidates.iter().find(is_new) {
+            Some((place, _)) => Seen::Forwarded { place: place.clone() },
+            None => match wanted.missed(&[], &self.call.anywhere(), &[], self.label) {
+                Seen::Dropped { .. } => self.moved(wanted).unwrap_or(Seen::Dropped { note: None }),
+                seen => seen,
+            },
+        }
+    }
+
+    /// A value that nobody drew, under the same key elsewhere, and not without the field.
+    fn moved(&self, wanted: &Wanted) -> Option<Seen> {
+        let (place, value) = self.elsewhere()?;
+        Some(Seen::Changed { from: wanted.shown.clone(), to: super::test::shown(&text_of_all(&value)), place })
+    }
+
+    /// Where the field's key stands with its value, wherever that is, and not without the field.
+    fn elsewhere(&self) -> Option<Candidate> {
+        let FieldAt::Body(path) = self.field else { return None };
+        let (key, sent) = (path.last_key()?, self.sent?);
+        let known = self.control.as_ref().map(|control| owned(place::of_key(&control.json, key))).unwrap_or_default();
+        let found = owned(place::of_key(&self.call.json, key));
+        found.into_iter().find(|(at, value)| {
+            place::same(value, sent) && !known.iter().any(|(place, before)| place == at && place::same(before, value))
+        })
+    }
+
+    /// Found anywhere it is forwarded.
+    fn nowhere(&self, why: &str) -> Seen {
+        let sent = self.sent.map(text_of_all).unwrap_or_default();
+        let anywhere = self.call.anywhere();
+        let marked =
+            markers(&sent, self.values).into_iter().find_map(|marker| place::holds(&anywhere, &marker).map(|f| f.0));
+        let place = marked.or_else(|| self.elsewhere().map(|(at, _)| at)).or_else(|| match self.field {
+            FieldAt::Header(name) => {
+                let there = self.call.headers(name);
+                there.into_iter().find(|(_, value)| Some(value) == self.sent).map(|(at, _)| at)
+            }
+            FieldAt::Query(name) => query(&self.call.call.path, name).first().map(|(at, _)| at.clone()),
+            FieldAt::Body(_) => None,
+        });
+        match place {
+            Some(place) => Seen::Forwarded { place },
+            None => Seen::Dropped { note: Some(why.to_owned()) },
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A gateway's conduct, seen over all requests of a run. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::book::Book;
+use super::came::{self, Came};
+use super::fate::is_crossed;
+use super::recording::{Arm, TrialRecord};
+use super::test::Seen;
+use super::unclear::Unclear;
+use crate::case::{Answer, Conduct, GatewayRow, Subject};
+use crate::report::fate::OwnRequest;
+
+/// How many ask at once.
+pub(super) const CROWD: u32 = 12;
+
+/// The statuses with which the upstream fails, to see what a gateway does about it.
+const FAILURES: [u16; 3] = [429, 500, 529];
+
+/// The answers to the trials of a row about conduct; none where it needs no trials of its own.
+pub(super) fn failures(conduct: Conduct, shape: crate::case::Shape) -> Vec<Answer> {
+    match conduct {
+        Conduct::Retries => FAILURES.iter().map(|status| failure(*status, shape)).collect(),
+        Conduct::Calls | Conduct::Isolation | Conduct::Compression | Conduct::OwnRequests | Conduct::Secret => {
+            Vec::new()
+        }
+    }
+}
+
+fn failure(status: u16, shape: crate::case::Shape) -> Answer {
+    let kind = match status {
+        429 => "rate_limit_error",
+        529 => "overloaded_error",
+        _ => "api_error",
+    };
+    let body = match shape {
+        crate::case::Shape::Anthropic => json!({ "type": "error", "error": { "type": kind, "message": "not now" } }),
+        crate::case::Shape::Openai => {
+            json!({ "error": { "type": kind, "message": "not now", "param": null, "code": null } })
+        }
+    };
+    Answer { status: Some(status), body: Some(body), ..Answer::default() }
+}
+
+/// What a run shows of a gateway's conduct.
+pub(super) fn seen(book: &Book<'_>, conduct: Conduct, row: &GatewayRow, rows: &[&GatewayRow]) -> Seen {
+    match conduct {
+        Conduct::Calls => calls(book, rows),
+        Conduct::Isolation => isolation(book),
+        Conduct::Compression => compression(book),
+        Conduct::OwnRequests => own_requests(book),
+        Conduct::Retries => retries(book, row),
+        Conduct::Secret => secret(book),
+    }
+}
+
+fn kept(place: &str) -> Seen {
+    Seen::Forwarded { place: place.to_owned() }
+}
+
+fn changed(from: &str, to: String, place: &str) -> Seen {
+    Seen::Changed { from: from.to_owned(), to, place: place.to_owned() }
+}
+
+/// True where the upstream gives an answer in which nothing is wrong, so that nobody has a reason to ask again.
+pub(super) fn is_clean(row: Option<&GatewayRow>, shape: crate::case::Shape, arm: Arm) -> bool {
+    let Some(Subject::Answer { answer: Some(answer), .. }) = row.map(|row| row.subject(shape)) else {
+        return row.is_none_or(|row| row.conduct != Some(Conduct::Retries) || arm != Arm::Treatment);
+    };
+    let Answer { status, headers: _, message, choice: _, body, stream, dies } = answer;
+    // What no API knows is the upstream's doing.
+    let is_invented = message.iter().any(|(key, value)| format!("{key}{value}").contains("x_fieldtest"));
+    !is_invented
+        && status.is_none()
+        && body.is_none()
+        && !dies
+        && stream.cut_after.is_none()
+        && stream.insert.is_empty()
+}
+
+fn calls(book: &Book<'_>, rows: &[&GatewayRow]) -> Seen {
+    let (mut once, mut more, mut most) = (0_u64, 0_u64, 0);
+    for trial in book.all() {
+        let row = rows.iter().find(|row| row.id() == trial.row).copied();
+        let n = book.questions(trial).len();
+        if n == 0 || !is_clean(row, book.shape, trial.arm) {
+            continue;
+        }
+        once += u64::from(n == 1);
+        more += u64::from(n > 1);
+        most = most.max(n);
+    }
+    match (once, more) {
+        (0, 0) => Seen::Void(Unclear::NotAsked, "no request reached the upstream".to_owned()),
+        (_, 0) => kept(&format!("all of {once} requests")),
+        _ => changed(
+            "1 call for each request",
+            format!("up to {most} calls, for {more} of {} requests", once + more),
+            "the upstream",
+        ),
+    }
+}
+
+fn isolation(book: &Book<'_>) -> Seen {
+    let crowd: Vec<&TrialRecord> = book.all().filter(|trial| trial.arm == Arm::Crowd).collect();
+    let crossed = |trial: &&&TrialRecord| is_crossed(book, trial, &came::read(&trial.exchange));
+    let all = book.all().collect::<Vec<_>>();
+    let anywhere = all.iter().filter(crossed).count();
+    if anywhere > 0 {
+        return changed(
+            "own answers",
+            format!("{anywhere} of {} requests got the answer to another", all.len()),
+            "the client",
+        );
+    }
+    if crowd.is_empty() {
+        return Seen::Void(Unclear::NotFinished, "no crowd was sent".to_owned());
+    }
+    let own = crowd.iter().filter(|trial| {
+        let reply = trial.values.get("reply").map_or("", String::as_str);
+        matches!(came::read(&trial.exchange), Came::Answer(answer) if answer.text.contains(reply) || answer.json.to_string().contains(reply))
+    });
+    match own.count() {
+        n if n == crowd.len() => kept(&format!("all of {n} requests at once")),
+        n => Seen::Void(
+            Unclear::GatewayFailed,
+            format!("of {} requests at once, {n} got an answer that can be told", crowd.len()),
+        ),
+    }
+}
+
+fn compression(book: &Book<'_>) -> Seen {
+    let (mut answers, mut packed, mut how) = (0_u64, 0_u64, String::new());
+    for trial in book.all() {
+        if let Came::Answer(answer) = came::read(&trial.exchange) {
+            answers += 1;
+            if let Some(encoding) = answer.packed {
+                packed += 1;
+                how = encoding;
+            }
+        }
+    }
+    match (answers, packed) {
+        (0, _) => Seen::Void(Unclear::GatewayFailed, "no answer came".to_owned()),
+        (_, 0) => kept(&format!("all of {answers} answers")),
+        _ => changed(
+            "plain answers",
+            format!("{packed} of {answers} answers in {how}, which the client did not ask for"),
+            "the client",
+        ),
+    }
+}
+
+fn own_requests(book: &Book<'_>) -> Seen {
+    let own = own_list(book);
+    if own.is_empty() {
+        return kept("the upstream");
+    }
+    let told: Vec<String> = own.iter().map(|own| format!("{} ({})", own.what, own.count)).collect();
+    changed("nothing", told.join(", "), "the upstream")
+}
+
+/// What the gateway asked by itself, by method and path.
+pub(super) fn own_list(book: &Book<'_>) -> Vec<OwnRequest> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for call in &book.own {
+        *counts.entry(format!("{} {}", call.method, call.path)).or_default() += 1;
+    }
+    counts.into_iter().map(|(what, count)| OwnRequest { what, count }).collect()
+}
+
+fn retries(book: &Book<'_>, row: &GatewayRow) -> Seen {
+    let trials = book.trials(row.id(), Arm::Treatment);
+    let told: Vec<(u16, usize)> = trials
+        .iter()
+        .zip(FAILURES)
+        .map(|(trial, status)| (status, book.questions(trial).len()))
+        .filter(|(_, n)| *n > 0)
+        .collect();
+    if trials.len() < FAILURES.len() {
+        return Seen::Void(Unclear::NotFinished, "it was not tried to the end".to_owned());
+    }
+    if told.is_empty() {
+        return Seen::Void(Unclear::NotAsked, "no request reached the upstream".to_owned());
+    }
+    if told.iter().all(|(_, n)| *n == 1) {
+        return kept("the upstream");
+    }
+    let counts: Vec<String> = told.iter().map(|(status, n)| format!("{n} at {status}")).collect();
+    changed("1 call", format!("calls: {}", counts.join(", ")), "the upstream")
+}
+
+fn secret(book: &Book<'_>) -> Seen {
+    let mut places: Vec<&str> = book
+        .all()
+        .flat_map(|trial| book.calls(trial))
+        .chain(&book.own)
+        .flat_map(|call| &call.leaks)
+        .map(String::as_str)
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    if book.all().all(|trial| book.calls(trial).is_empty()) {
+        return Seen::Void(Unclear::NotAsked, "no request reached the upstream".to_owned());
+    }
+    match places.as_slice() {
+        [] => kept("the gateway"),
+        places => changed("not sent on", format!("sent on in {}", places.join(", ")), "the upstream"),
+    }
+}
