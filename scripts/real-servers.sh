@@ -9,24 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PORT="${PORT:-18080}"
 FIELDTEST="${FIELDTEST:-target/release/fieldtest}"
 [[ -x "$FIELDTEST" ]] || cargo build --release
-started=()
-stop() { for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; started=(); }
-trap stop EXIT
-
-# start COMMAND...: runs a server script in the background, until it says that it is ready.
-start() {
-    local log
-    log="$(mktemp)"
-    "$@" >"$log" 2>&1 &
-    started+=("$!")
-    for _ in $(seq 900); do
-        grep -q -e ' ready, ' -e '^simulating ' "$log" && return
-        kill -0 "${started[-1]}" 2>/dev/null || break
-        sleep 1
-    done
-    cat "$log" >&2
-    exit 1
-}
+source scripts/servers/start.sh
 
 # matrix NAME OPTION...: exit 1 is a contradiction, which is what these runs are there to find.
 matrix() {
@@ -63,8 +46,5 @@ for server in "${@:-llama litellm llmock mock-ai-api}"; do
             ;;
         esac
         stop
-        # The server's port is free a moment after its script has ended.
-        sleep 2
-
     done
 done

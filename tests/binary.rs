@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use server::{Faithful, Server};
 
-const COMMANDS: [&str; 7] = ["run", "plan", "judge", "report", "rows", "simulate", "check"];
+const COMMANDS: [&str; 9] = ["run", "plan", "judge", "merge", "compare", "report", "rows", "simulate", "check"];
 /// A row that takes few requests, and that deepseek's document calls supported.
 const STOP: &str = "field.stop_sequences";
 

@@ -275,10 +275,33 @@ mod retries {
     }
 
     #[tokio::test]
+    async fn a_wait_that_a_rate_limit_asks_of_one_request_is_kept_by_all() {
+        let server = MockServer::start().await;
+        let limited = ResponseTemplate::new(429).insert_header("retry-after", "0.3");
+        Mock::given(header("x-first", "1")).respond_with(limited).up_to_n_times(1).mount(&server).await;
+        Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).with_priority(6).mount(&server).await;
+        let client = Client::new(config(&server.uri())).unwrap();
+        let mut first = request();
+        first.headers.insert("x-first".to_owned(), "1".to_owned());
+        let second = async {
+            while server.received_requests().await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            // The refusal is on its way back.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            client.send("x-2", request()).await
+        };
+        let (first, second) = tokio::join!(client.send("x-1", first), second);
+        assert_eq!((statuses(&first), statuses(&second)), (vec![429, 200], vec![200]));
+        let (refused, sent) = (&first.attempts[0], &second.attempts[0]);
+        assert!(sent.started_ms >= refused.started_ms + 290, "{refused:?} {sent:?}");
+    }
+
+    #[tokio::test]
     async fn a_request_that_waits_for_its_retry_keeps_no_other_from_being_sent() {
         let server = MockServer::start().await;
-        let limited = ResponseTemplate::new(429).insert_header("retry-after", "60");
-        Mock::given(header("x-first", "1")).respond_with(limited).mount(&server).await;
+        let down = ResponseTemplate::new(503).insert_header("retry-after", "60");
+        Mock::given(header("x-first", "1")).respond_with(down).mount(&server).await;
         Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).with_priority(6).mount(&server).await;
         let client = Client::new(ClientConfig { concurrency: 1, ..config(&server.uri()) }).unwrap();
         let mut first = request();

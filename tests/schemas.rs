@@ -69,6 +69,45 @@ fn the_schema_of_results_is_published() {
 }
 
 #[test]
+fn the_schema_of_comparisons_is_published() {
+    holds_to_the_published("comparison.schema.json", &report::comparison::schema());
+}
+
+#[test]
+fn the_schema_of_baselines_is_published() {
+    holds_to_the_published("baseline.schema.json", &report::baseline::schema());
+}
+
+#[test]
+fn the_schema_of_differences_is_published() {
+    holds_to_the_published("diff.schema.json", &report::diff::schema());
+}
+
+#[test]
+fn the_schema_of_baselines_refuses_what_the_reader_refuses() {
+    let validator = validator(&report::baseline::schema());
+    let valid =
+        |entry: Value| validator.is_valid(&serde_json::json!({ "schema": "fieldtest-baseline/1", "expect": [entry] }));
+    let row = serde_json::json!({ "row": "field.top_k", "verdict": "ignored", "reason": "r" });
+    let with = |key: &str, value: Value| {
+        let mut entry = row.clone();
+        entry[key] = value;
+        valid(entry)
+    };
+    assert!(valid(row.clone()));
+    assert!(valid(serde_json::json!({ "check": "sse.done-record", "reason": "r" })));
+    assert!(with("until", "2027-01-31".into()) && with("link", "https://x.example".into()));
+    assert!(!with("verdict", "inconclusive".into()), "a verdict that nothing satisfies");
+    assert!(!with("check", "sse.done-record".into()), "a row and a check");
+    assert!(!with("reason", "".into()), "a blank reason");
+    assert!(!with("link", "wiki".into()), "no address");
+    assert!(!with("untill", "2027-01-31".into()), "an unknown key");
+    assert!(!valid(serde_json::json!({ "row": "field.top_k", "reason": "r" })), "a row without a verdict");
+    assert!(!valid(serde_json::json!({ "check": "c", "verdict": "ignored", "reason": "r" })), "a check with a verdict");
+    assert!(!valid(serde_json::json!({ "row": "field.top_k", "verdict": "ignored" })), "no reason");
+}
+
+#[test]
 fn every_case_file_obeys_its_schema_and_names_it_to_editors() {
     for (folder, schema, name) in [
         ("experiments", experiments_schema(), "experiments.schema.json"),

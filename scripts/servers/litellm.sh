@@ -3,6 +3,7 @@
 #   litellm.sh PORT ANTHROPIC_URL [OPENAI_URL]
 # Model anthropic-shape goes to ANTHROPIC_URL/v1/messages, openai-shape to OPENAI_URL/v1/chat/completions; without
 # OPENAI_URL there is no openai-shape.
+# LITELLM_VERSION names another release than the one that is pinned below.
 # LITELLM_MASTER_KEY is the key the proxy asks its clients for, UPSTREAM_KEY the one it shows to the servers behind it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -10,7 +11,9 @@ need_port "${1:-}" "ANTHROPIC_URL [OPENAI_URL]"
 [[ "${2:-}" == http* ]] || die "usage: litellm.sh PORT ANTHROPIC_URL [OPENAI_URL]"
 
 # Pinned for a reason: a later release is said to have been tampered with.
-venv litellm 'litellm[proxy]==1.106.2'
+version="${LITELLM_VERSION:-1.106.2}"
+name="litellm-$version"
+venv "$name" "litellm[proxy]==$version"
 
 export LITELLM_MASTER_KEY="${LITELLM_MASTER_KEY:-dummy-proxy-key}"
 # The proxy refuses to start with a key as weak as that one unless told that it may.
@@ -22,7 +25,7 @@ export UPSTREAM_KEY="${UPSTREAM_KEY:-dummy-upstream-key}"
 anthropic_model="${ANTHROPIC_MODEL:-claude-sonnet-4-5}"
 openai_model="${OPENAI_MODEL:-gpt-4o}"
 
-config="$LAB/litellm/config-$1.yaml"
+config="$LAB/$name/config-$1.yaml"
 {
     cat <<YAML
 model_list:
@@ -57,5 +60,5 @@ general_settings:
 YAML
 } >"$config"
 
-serve litellm "http://127.0.0.1:$1/health/liveliness" \
-    "$LAB/litellm/venv/bin/litellm" --config "$config" --host 127.0.0.1 --port "$1"
+serve "$name" "http://127.0.0.1:$1/health/liveliness" \
+    "$LAB/$name/venv/bin/litellm" --config "$config" --host 127.0.0.1 --port "$1"

@@ -168,7 +168,7 @@ impl Loader {
     }
 
     fn add(&mut self, file: &CaseFile, errors: &mut Vec<CaseError>) {
-        let text = match text_of(file) {
+        let text = match text_of(&file.name, &file.bytes) {
             Ok(text) => text,
             Err(error) => {
                 self.rows_missing |= file.kind != FileKind::Target;
@@ -347,17 +347,25 @@ impl Loader {
     }
 }
 
-fn text_of(file: &CaseFile) -> Result<&str, CaseError> {
-    if file.bytes.len() as u64 > MAX_FILE_BYTES {
+/// Reads a YAML file of any kind, within the bounds of case files, with errors that name their place.
+///
+/// # Errors
+/// A file that is too large, empty, no YAML or of another shape.
+pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
+    parse(file, text_of(file, text.as_bytes())?)
+}
+
+fn text_of<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, CaseError> {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         let what = format!("the file goes on past {} KiB, which no case file needs", MAX_FILE_BYTES / 1024);
-        return Err(CaseError::at(&file.name, end_of(&file.bytes[..MAX_FILE_BYTES as usize]), what));
+        return Err(CaseError::at(file, end_of(&bytes[..MAX_FILE_BYTES as usize]), what));
     }
-    let text = std::str::from_utf8(&file.bytes).map_err(|e| {
-        CaseError::at(&file.name, end_of(&file.bytes[..e.valid_up_to()]), "the file is not UTF-8 from here on")
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        CaseError::at(file, end_of(&bytes[..e.valid_up_to()]), "the file is not UTF-8 from here on")
             .help("save it as UTF-8")
     })?;
     if text.trim().is_empty() {
-        return Err(CaseError::at(&file.name, Place::of(text, 1, 1), "the file is empty"));
+        return Err(CaseError::at(file, Place::of(text, 1, 1), "the file is empty"));
     }
     Ok(text)
 }

@@ -32,7 +32,7 @@ pub use gateway::{
     Answer, Answers, Arrival, Arrives, Conduct, FieldAt, GATEWAY_VARIABLES, GatewayFile, GatewayRow, Insert, Sending,
     Shape, Sign, Streaming, Subject, Usual, UsualClaim,
 };
-pub use load::{CaseFile, Catalog, CatalogRow, FileKind, GatewayCatalogRow, MAX_FILE_BYTES};
+pub use load::{CaseFile, Catalog, CatalogRow, FileKind, GatewayCatalogRow, MAX_FILE_BYTES, read_yaml};
 pub use predicate::{CallTest, Count, Predicate, TextTest};
 pub use reply::{AnswerTest, Aspect, Compare, JsonKind, JsonTest, Otherwise};
 pub use schema::{experiments_schema, gateway_schema, target_schema};

@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
+use super::held::BaselineArgs;
 use crate::case::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, Requirement};
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
@@ -267,6 +268,8 @@ pub struct OutputArgs {
     /// Count silent rows, undetermined rows and findings (but for notes) as contradictions.
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
 }
 
 /// The formats of reports.
@@ -277,5 +280,24 @@ pub enum Format {
     /// `matrix.md`
     Markdown,
     /// `results-<target>.json`
+    Json,
+    /// `matrix.html`: one page that needs nothing else
+    Html,
+    /// `junit.xml`
+    Junit,
+    /// Annotations on standard output, and a summary: into the file that GITHUB_STEP_SUMMARY names, else `summary.md`
+    Github,
+    /// `badge-<target>.json`, for shields.io
+    Badge,
+}
+
+/// The formats of what is told on standard output, or in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// Tables for a terminal.
+    Terminal,
+    /// Tables in Markdown.
+    Markdown,
+    /// JSON.
     Json,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::args::{CaseArgs, Format, SelectArgs};
+use super::args::{CaseArgs, SelectArgs, TextFormat};
 use super::endpoint::target;
 use super::listeners::MutantsBar;
 use super::{CliError, Environment, Exit, files, output};
@@ -40,7 +40,7 @@ pub struct CheckArgs {
     one_by_one: bool,
     /// The reports to make. Without --out one of them, on standard output.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "terminal")]
-    format: Vec<Format>,
+    format: Vec<TextFormat>,
     /// The folder for check.md and check.json.
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -76,9 +76,9 @@ pub fn main(args: &CheckArgs, environment: &Environment) -> Result<Exit, CliErro
     let proof = prove(catalog, &options, environment.interactive && !args.no_progress)?;
     for format in &args.format {
         let text = match format {
-            Format::Terminal => report::terminal(&proof, output::width(environment)),
-            Format::Markdown => report::markdown(&proof),
-            Format::Json => report::json(&proof),
+            TextFormat::Terminal => report::terminal(&proof, output::width(environment)),
+            TextFormat::Markdown => report::markdown(&proof),
+            TextFormat::Json => report::json(&proof),
         };
         match (&args.out, file_name(*format)) {
             (Some(folder), Some(name)) => files::write(&folder.join(name), &text)?,
@@ -128,15 +128,15 @@ fn prove(catalog: Catalog, options: &Options, shown: bool) -> Result<report::Pro
     })
 }
 
-fn file_name(format: Format) -> Option<&'static str> {
+fn file_name(format: TextFormat) -> Option<&'static str> {
     match format {
-        Format::Terminal => None,
-        Format::Markdown => Some(MARKDOWN_FILE),
-        Format::Json => Some(JSON_FILE),
+        TextFormat::Terminal => None,
+        TextFormat::Markdown => Some(MARKDOWN_FILE),
+        TextFormat::Json => Some(JSON_FILE),
     }
 }
 
-fn tell_files(out: Option<&Path>, format: &[Format]) {
+fn tell_files(out: Option<&Path>, format: &[TextFormat]) {
     let made: Vec<&str> = format.iter().filter_map(|f| file_name(*f)).collect();
     if let (Some(out), false) = (out, made.is_empty()) {
         output::warn(format!("written to {}: {}", out.display(), made.join(", ")));

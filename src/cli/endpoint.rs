@@ -82,6 +82,19 @@ pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment
         .collect()
 }
 
+/// Options that do not fit what is tested: the simulator's for a live endpoint, a price where none is known.
+pub fn fit(targets: &[Tested], simulator: bool, max_cost: Option<f64>) -> Result<(), CliError> {
+    if simulator && targets.iter().any(|t| matches!(t.place, Place::Live { .. })) {
+        return Err(CliError::Usage("the simulator's options go with a simulation: add --simulate".to_owned()));
+    }
+    if max_cost.is_some() && targets.iter().any(|t| t.prices.is_none()) {
+        return Err(CliError::Usage(
+            "--max-cost needs the prices of every target, in its file under `prices`".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 fn resolve_url(
     args: &EndpointArgs,
     base_url: &str,

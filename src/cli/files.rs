@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use crate::case::{CaseFile, FileKind, MAX_FILE_BYTES};
-use crate::engine::recording::{self, Recording};
+use crate::engine::recording::{self, Lines, Recording};
 use crate::gateway::recording as gateway;
+
+/// What every recording begins with.
+pub const RECORDING_BEGINS: &str = r#"{"header":{"schema":"fieldtest-recording/"#;
 
 /// Reads a folder of case files: `experiments/*.yaml`, `gateway/*.yaml` and `targets/*.yaml`.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
@@ -60,6 +63,28 @@ pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|e| usage("write", path, &e))
 }
 
+/// Adds text to a file that others write too. It is made once the size of what is there is known.
+pub fn append(path: &Path, text: impl FnOnce(usize) -> String) -> Result<(), CliError> {
+    let open = File::options().create(true).append(true).open(path);
+    open.and_then(|mut file| {
+        let there = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        file.write_all(text(there).as_bytes())
+    })
+    .map_err(|e| usage("write", path, &e))
+}
+
+/// A path in the folder that nothing is at: with a number behind its name, where need be.
+pub fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
+    let mut path = folder.join(format!("{name}.{extension}"));
+    for n in 2.. {
+        if !path.exists() {
+            break;
+        }
+        path = folder.join(format!("{name}-{n}.{extension}"));
+    }
+    path
+}
+
 /// Opens a recording for writing.
 pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
     File::create(path).map(BufWriter::new).map_err(|e| usage("write", path, &e))
@@ -67,8 +92,25 @@ pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
 
 /// Reads a recording.
 pub fn read_recording(path: &Path) -> Result<Recording, CliError> {
+    read_recording_lines(path).map(|(recording, _)| recording)
+}
+
+/// Reads a recording, and tells in which lines its exchanges stand.
+pub fn read_recording_lines(path: &Path) -> Result<(Recording, Lines), CliError> {
     let file = File::open(path).map_err(|e| usage("read", path, &e))?;
-    recording::read(BufReader::new(file)).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
+    recording::read_lines(BufReader::new(file)).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
+}
+
+/// The recordings in a folder, in the order of their names.
+pub fn recordings(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let is_recording = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("recording-") && name.ends_with(".jsonl") && path.is_file()
+    };
+    let entries = fs::read_dir(folder).map_err(|e| usage("read", folder, &e))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(is_recording).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 /// True where a file is the recording of a gateway.

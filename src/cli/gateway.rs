@@ -9,9 +9,10 @@ use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 
 use super::args::{AuthArg, CaseArgs, OutputArgs};
+use super::conduct::{now, runtime, stop_on_signal};
 use super::endpoint::{credential_of, target};
 use super::listeners::GatewayListener;
-use super::run::{now, stop_on_signal};
+use super::sending::secrets;
 use super::{CliError, Environment, Exit, files, output};
 use crate::case::{AuthScheme, CaseFile, Catalog, FileKind, GatewayRow, Shape, Target};
 use crate::client::{BaseUrl, Client, ClientConfig, Scheme};
@@ -111,6 +112,8 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
     let rows = selected(&catalog, &args.select, shape)?;
     let via = BaseUrl::parse(&args.via).map_err(|e| CliError::Usage(format!("--via: {e}")))?;
     let credential = credential_of(args.api_key_env.as_ref(), args.api_key_file.as_deref(), environment)?;
+    let name = args.name.clone().unwrap_or_else(|| via.host_and_port());
+    let baseline = args.output.baseline.load(&catalog, &[&name], [], environment.today)?;
     files::writable(&args.output.out)?;
     let started = Instant::now();
     let scheme = AuthScheme::from(args.auth);
@@ -122,19 +125,17 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
         },
     );
     config.credential.clone_from(&credential);
+    config.secrets = secrets(&catalog, environment);
+    // What one row's answer says of limits is the row's, and no other waits for it.
+    config.heeds_limits = false;
     config.timeout = Duration::from_secs(args.timeout);
     // Whoever asks again hides what the gateway does.
     config.retries = 0;
     config.concurrency = usize::from(args.concurrency).max(gateway::MOST_AT_ONCE);
     config.run_started = started;
     let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))?;
-    let name = args.name.clone().unwrap_or_else(|| via.host_and_port());
     let path = args.output.out.join(format!("gateway-{}.jsonl", crate::report::slug(&name)));
-    let recording = runtime.block_on(async {
+    let recording = runtime()?.block_on(async {
         let address = SocketAddr::from((args.upstream_host, args.upstream_port));
         let socket = TcpListener::bind(address).await.map_err(|e| {
             CliError::Usage(format!("cannot listen on {address} for the gateway: {e}; --upstream-port takes another"))
@@ -192,10 +193,14 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
     if recording.footer.as_ref().is_some_and(|footer| footer.ended == Ended::Interrupted) {
         output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
     }
-    let results = [judge(&catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?];
+    let mut results = [judge(&catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?];
+    if let Some(baseline) = baseline {
+        results.iter_mut().for_each(|results| baseline.hold(results, &catalog, args.output.strict));
+    }
     output::write_results(&args.output, &results[0])?;
     output::write_reports(&args.output, &results, environment)?;
     output::tell_shortfalls(&results);
+    output::tell_baselines(&results);
     output::tell_files(&args.output.out, &args.output.format);
     output::warn(format!("both sides are in {}", path.display()));
     Ok(output::exit_of(&results, args.output.strict))

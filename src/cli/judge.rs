@@ -47,9 +47,11 @@ pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliErro
         let results = judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
         all.push(results);
     }
+    args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
     output::write_reports(&args.output, &all, environment)?;
     output::tell_shortfalls(&all);
+    output::tell_baselines(&all);
     output::tell_files(&args.output.out, &args.output.format);
     Ok(output::exit_of(&all, args.output.strict))
 }

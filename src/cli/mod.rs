@@ -3,18 +3,31 @@
 //! What the environment says (variables, terminal, clock) is gathered once, by `main`, and handed in.
 
 mod args;
+mod baseline;
 mod check;
+mod compare;
+mod conduct;
+mod diff;
 mod endpoint;
 mod files;
 mod gateway;
+mod held;
 mod judge;
 mod listeners;
+mod merge;
 mod output;
+mod part;
 mod plan;
+mod process;
+mod replaying;
 mod report;
 mod rows;
 mod run;
+mod sending;
 mod simulate;
+mod test;
+
+pub use process::{harness, program};
 
 use std::ffi::OsString;
 
@@ -25,13 +38,15 @@ use clap::{Parser, Subcommand};
 pub enum Exit {
     /// No claim is contradicted, and something was decided.
     Success,
-    /// A contradiction; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
+    /// A contradiction; against a baseline, a regression or a stale entry; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
     /// proof that it can fail.
     Contradiction,
     /// Wrong usage, a broken case file, or a selection that selects nothing.
     Usage,
     /// The target could not be tested: unreachable, credential refused, no row decided, budget spent before the end.
     Untested,
+    /// Of `test` alone: a test failed. The number is that of Rust's test programs.
+    TestFailed,
     /// A fault of fieldtest itself.
     Fault,
 }
@@ -44,6 +59,7 @@ impl Exit {
             Self::Contradiction => 1,
             Self::Usage => 2,
             Self::Untested => 3,
+            Self::TestFailed => 101,
             Self::Fault => 70,
         }
     }
@@ -61,6 +77,8 @@ pub struct Environment {
     pub interactive: bool,
     /// A number that differs from run to run.
     pub entropy: u64,
+    /// Today, in UTC: entries of baselines expire.
+    pub today: jiff::civil::Date,
 }
 
 /// What went wrong before or beside the testing.
@@ -96,7 +114,7 @@ impl CliError {
     after_help = "Examples:\n  fieldtest run                      the two bundled tables against their simulations: no network, no key\n  \
                   fieldtest run deepseek             the live endpoint; needs DEEPSEEK_API_KEY\n  \
                   fieldtest run --base-url http://127.0.0.1:4000 --model m --claims deepseek --out out\n\n\
-                  Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest"
+                  Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest; `test` ends with 101 where a test failed"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -109,10 +127,23 @@ enum Command {
     Gateway(Box<gateway::GatewayArgs>),
     Plan(plan::PlanArgs),
     Judge(judge::JudgeArgs),
+    Compare(Box<compare::CompareArgs>),
+    Merge(merge::MergeArgs),
     Report(report::ReportArgs),
     Rows(rows::RowsArgs),
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
+    Test(Box<test::TestArgs>),
+    Diff(diff::DiffArgs),
+    Baseline(baseline::BaselineCommand),
+}
+
+/// Whether the command line takes these arguments; nothing is done. For those who check scripts that call the program.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn takes(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+    Cli::try_parse_from(arguments).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Runs the program.
@@ -130,11 +161,29 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Gateway(args) => gateway::main(args, environment),
         Command::Plan(args) => plan::main(args, environment),
         Command::Judge(args) => judge::main(args, environment),
+        Command::Compare(args) => compare::main(args, environment),
+        Command::Merge(args) => merge::main(args, environment),
         Command::Report(args) => report::main(args, environment),
         Command::Rows(args) => rows::main(args, environment),
         Command::Simulate(args) => simulate::main(args),
         Command::Check(args) => check::main(args, environment),
+        Command::Test(args) => test::main(args, environment),
+        Command::Diff(args) => diff::main(args, environment),
+        Command::Baseline(args) => baseline::main(args, environment),
     };
+    ended(result)
+}
+
+/// Runs `fieldtest test` with these arguments, as a test program that is `given` its own.
+fn tested(
+    arguments: impl IntoIterator<Item = OsString>,
+    given: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Exit {
+    ended(test::harness(arguments, given, environment))
+}
+
+fn ended(result: Result<Exit, CliError>) -> Exit {
     result.unwrap_or_else(|error| {
         let text = error.to_string();
         output::warn(if text.starts_with("error") { text } else { format!("error: {text}") });

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Format, OutputArgs};
 use super::{CliError, Environment, Exit, files};
 use crate::case::Outcome;
+use crate::report::baseline::Held;
 use crate::report::results::{Results, Severity};
 use crate::report::{self, TerminalStyle};
 
@@ -22,9 +23,15 @@ pub fn say(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
-/// Prints to standard error. What a server wrote may stand in the text, so nothing in it moves the cursor.
+/// Prints a text in which a server's words may stand, so that nothing in it is a command to a workflow that reads it.
+pub fn show(text: impl AsRef<str>) {
+    say(report::uncommanded(text.as_ref()));
+}
+
+/// Prints to standard error. What a server wrote may stand in the text, so nothing in it moves the cursor, and nothing is
+/// a command to a workflow that reads it.
 pub fn warn(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr(), "{}", report::visible(text.as_ref()));
+    let _ = writeln!(std::io::stderr(), "{}", report::uncommanded(&report::visible(text.as_ref())));
 }
 
 /// Writes one target's results, as soon as there are any.
@@ -78,12 +85,59 @@ pub fn tell_shortfalls(all: &[Results]) {
 pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
     if out.format.contains(&Format::Terminal) {
         let style = TerminalStyle { width: width(environment), colour: environment.colour, unicode: true };
-        say(report::terminal::render(results, style).trim_end());
+        show(report::terminal::render(results, style).trim_end());
+    }
+    if out.format.contains(&Format::Github) {
+        let commands = report::github::commands(results, out.strict);
+        if !commands.is_empty() {
+            say(commands.trim_end());
+        }
+        write_summary(out, results, environment)?;
     }
     if out.format.contains(&Format::Markdown) {
         files::write(&out.out.join("matrix.md"), &report::markdown::render(results))?;
     }
+    if out.format.contains(&Format::Html) {
+        let page = report::html::render(results).map_err(|e| CliError::Fault(format!("matrix.html: {e:#}")))?;
+        files::write(&out.out.join("matrix.html"), &page)?;
+    }
+    if out.format.contains(&Format::Junit) {
+        let suites = report::junit::render(results, out.strict);
+        let suites = suites.map_err(|e| CliError::Fault(format!("junit.xml: {e}")))?;
+        files::write(&out.out.join("junit.xml"), &suites)?;
+    }
+    if out.format.contains(&Format::Badge) {
+        let mut used: Vec<PathBuf> = Vec::new();
+        for run in results {
+            let path =
+                numbered(&run.target.name, |name| out.out.join(report::badge::file_name(name)), |p| used.contains(p));
+            files::write(&path, &report::badge::render(run))?;
+            used.push(path);
+        }
+    }
     Ok(())
+}
+
+/// The first path that is not taken, of those that the name and its numbered forms give.
+fn numbered(name: &str, path: impl Fn(&str) -> PathBuf, taken: impl Fn(&PathBuf) -> bool) -> PathBuf {
+    let mut wanted = path(name);
+    for n in 2u32.. {
+        if !taken(&wanted) {
+            break;
+        }
+        wanted = path(&format!("{name}-{n}"));
+    }
+    wanted
+}
+
+/// Adds the summary to the step's, as far as there is room left, or writes it where no step asks for one.
+fn write_summary(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
+    let limit = report::github::SUMMARY_LIMIT;
+    let named = (environment.variable)("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
+    match named.map(PathBuf::from) {
+        Some(path) => files::append(&path, |there| report::github::summary(results, limit.saturating_sub(there))),
+        None => files::write(&out.out.join("summary.md"), &report::github::summary(results, limit)),
+    }
 }
 
 /// Says where things are.
@@ -94,6 +148,11 @@ pub fn tell_files(out: &Path, format: &[Format]) {
             Format::Terminal => None,
             Format::Markdown => Some("matrix.md"),
             Format::Json => Some("results-*.json"),
+            Format::Html => Some("matrix.html"),
+            Format::Junit => Some("junit.xml"),
+            Format::Badge => Some("badge-*.json"),
+            // Its summary may be elsewhere.
+            Format::Github => None,
         })
         .collect();
     if !made.is_empty() {
@@ -101,22 +160,44 @@ pub fn tell_files(out: &Path, format: &[Format]) {
     }
 }
 
+/// Says where results are worse than their baseline, or the baseline is out of date.
+pub fn tell_baselines(all: &[Results]) {
+    for results in all {
+        let Some(held) = results.baseline.as_ref().filter(|held| held.is_broken()) else { continue };
+        let (regressions, stale) = (held.counts.regression, held.counts.stale);
+        let name = &results.target.name;
+        warn(format!("{name}: held against {}: {regressions} worse than listed, {stale} stale entries", held.file));
+    }
+}
+
 /// What results amount to. A contradiction that was found stands, however the run ended; what `--strict` adds is asked
-/// of whole runs only: an endpoint that could not be tested has not failed the test.
+/// of whole runs only: an endpoint that could not be tested has not failed the test. Where results were held against a
+/// baseline, what is worse than that takes the place of contradictions.
 pub fn exit_of(results: &[Results], strict: bool) -> Exit {
+    let broken = |r: &Results| r.baseline.as_ref().map_or(r.summary.contradicts > 0, Held::is_broken);
+    // What a strict baseline lists is known; what it speaks of and was not decided is as good as undetermined.
+    let known = |r: &Results| r.baseline.as_ref().is_some_and(|held| held.strict);
     let undesired = |r: &Results| {
-        r.summary.silent > 0
-            || r.rows.iter().any(|row| row.outcome == Outcome::Undetermined)
+        r.rows.iter().any(|row| row.outcome == Outcome::Undetermined)
+            || r.baseline.as_ref().is_some_and(|held| held.counts.unconfirmed > 0)
+            || (!known(r) && r.summary.silent > 0)
             // What is only worth knowing breaks nobody.
-            || r.findings.iter().any(|finding| finding.severity != Severity::Note)
+            || (!known(r) && r.findings.iter().any(|finding| finding.severity != Severity::Note))
+            // A contradiction that was not seen again is no conformity.
+            || r.rows.iter().any(report::join::is_flaky)
     };
-    if results.iter().any(|r| r.summary.contradicts > 0) {
+    if results.iter().any(broken) {
         Exit::Contradiction
-    } else if results.iter().any(|r| r.summary.decided == 0 || r.partial.is_some()) {
+    } else if results.iter().any(|r| (r.summary.decided == 0 && !is_empty_shard(r)) || r.partial.is_some()) {
         Exit::Untested
     } else if strict && results.iter().any(undesired) {
         Exit::Contradiction
     } else {
         Exit::Success
     }
+}
+
+/// True of a part that no row fell to: there was nothing to decide.
+fn is_empty_shard(results: &Results) -> bool {
+    results.shard.is_some() && results.rows.is_empty()
 }

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
 use super::args::{CaseArgs, EndpointArgs, SelectArgs};
 use super::endpoint::resolve;
+use super::part::ShardArgs;
 use super::rows::RowsFormat;
 use super::{CliError, Environment, Exit, output};
 use crate::engine::{Plan, plan};
@@ -17,6 +18,8 @@ pub struct PlanArgs {
     endpoint: EndpointArgs,
     #[command(flatten)]
     select: SelectArgs,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     cases: CaseArgs,
     /// How to print it.
@@ -36,7 +39,12 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
     };
     for tested in resolve(&endpoint, &catalog, environment)? {
         let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
-        let plan = plan(&rows, &tested.settings, tested.prices);
+        let extent = args.shard.extent(&catalog, &rows);
+        if let (Some(part), true) = (args.shard.shard, extent.rows.is_empty()) {
+            output::warn(format!("{}: shard {part} has none of the {} rows", tested.name, rows.len()));
+            continue;
+        }
+        let plan = plan(&extent.rows, &tested.settings, tested.prices);
         match args.format {
             RowsFormat::Json => {
                 let text = serde_json::to_string_pretty(&plan).map_err(|e| CliError::Fault(e.to_string()))?;

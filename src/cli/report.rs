@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::OutputArgs;
+use super::args::{CaseArgs, OutputArgs};
 use super::{CliError, Environment, Exit, files, output};
 use crate::report::json;
-
-/// What every recording begins with.
-const RECORDING: &str = r#"{"header":{"schema":"fieldtest-recording/"#;
 
 /// Renders results files, one or many targets side by side.
 #[derive(Debug, Args)]
@@ -20,6 +17,9 @@ pub struct ReportArgs {
     /// The results files, in the order of the columns.
     #[arg(value_name = "RESULTS", required = true)]
     results: Vec<PathBuf>,
+    /// Only the names of rows that a baseline may use come from them.
+    #[command(flatten)]
+    cases: CaseArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -29,12 +29,15 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
     let mut all = Vec::new();
     for path in &args.results {
         let text = files::read_text(path)?;
-        let recording = text.starts_with(RECORDING);
+        let recording = text.starts_with(files::RECORDING_BEGINS);
         all.push(json::parse(&path.display().to_string(), &text).map_err(|e| {
             let hint = if recording { "; it is a recording: `fieldtest judge` makes results of it" } else { "" };
             CliError::Usage(format!("{e}{hint}"))
         })?);
     }
+    let catalog = args.cases.load()?;
+    args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
+    let is_held = args.output.baseline.baseline.is_some();
     files::writable(&args.output.out)?;
     // No file that is rendered here is written over with another's results.
     let inputs: Vec<Option<PathBuf>> = args.results.iter().map(|path| path.canonicalize().ok()).collect();
@@ -43,7 +46,11 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
         there.is_some() && inputs.iter().enumerate().any(|(i, input)| i != of && *input == there)
     })?;
     output::write_reports(&args.output, &all, environment)?;
+    if is_held {
+        output::tell_baselines(&all);
+    }
     output::tell_files(&args.output.out, &args.output.format);
-    // Rendering succeeded; what the results say was said when they were made. `--strict` asks to hear it again.
-    Ok(if args.output.strict { output::exit_of(&all, true) } else { Exit::Success })
+    // Rendering succeeded; what the results say was said when they were made. `--strict` and a baseline ask to hear it
+    // again.
+    Ok(if args.output.strict || is_held { output::exit_of(&all, args.output.strict) } else { Exit::Success })
 }

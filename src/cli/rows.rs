@@ -5,6 +5,7 @@ use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde_json::json;
 
 use super::args::{CaseArgs, SelectArgs};
+use super::part::ShardArgs;
 use super::{CliError, Environment, Exit, output};
 
 /// Lists the rows of the matrix, with what each target's document claims.
@@ -13,6 +14,8 @@ use super::{CliError, Environment, Exit, output};
 pub struct RowsArgs {
     #[command(flatten)]
     select: SelectArgs,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     cases: CaseArgs,
     /// How to print them.
@@ -33,7 +36,7 @@ pub enum RowsFormat {
 pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
     // Rows that only some targets can be tested for are listed, too.
-    let rows = args.select.rows(&catalog, |_| true)?;
+    let rows = args.shard.own(&args.select.rows(&catalog, |_| true)?);
     let claim = |target: &crate::case::Target, row: &str| target.claims.get(row).map(|c| c.status.word());
     match args.format {
         RowsFormat::Json => {

@@ -1,27 +1,31 @@
 //! `fieldtest run`: tests endpoints.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
-use jiff::Timestamp;
 
-use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs, parse_confidence, parse_dollars};
-use super::endpoint::{Place, Tested, resolve};
-use super::listeners::{Progress, RecordingFile};
-use super::{CliError, Environment, Exit, files, output};
-use crate::case::{AuthScheme, Catalog, CatalogRow};
-use crate::client::{Client, ClientConfig, Scheme};
-use crate::engine::recording::{Ended, Footer, Header, Line, Recording, SCHEMA};
-use crate::engine::{Budget, Memory, Options, Stop, judge, run};
-use crate::report::results::Results;
+use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs};
+use super::conduct::{Job, conduct, runtime, stop_on_signal};
+use super::endpoint::{Place, Tested, fit, resolve};
+use super::part::{Portion, Rerun, ShardArgs};
+use super::sending::{Redact, SendArgs, secrets};
+use super::{CliError, Environment, Exit, files, output, replaying};
+use crate::case::Catalog;
+use crate::client::{Client, Mask};
+use crate::engine::Stop;
+use crate::engine::recording::Ended;
+use crate::report::{self, results::Results};
 use crate::simulator;
 
 /// Tests endpoints: sends the experiments, decides every row, writes the recording, the results and the matrix.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  fieldtest run\n  fieldtest run deepseek --out out\n  \
                         fieldtest run --base-url http://127.0.0.1:4000 --model m --claims deepseek --out out\n  \
-                        fieldtest run deepseek --simulate --flip field.top_k=supported")]
+                        fieldtest run deepseek --simulate --flip field.top_k=supported\n  \
+                        fieldtest run deepseek --replay reports --out again\n  \
+                        fieldtest run deepseek --rerun reports/results-deepseek.json\n  \
+                        fieldtest run deepseek --shard 1/4 --out shard-1")]
 pub struct RunArgs {
     #[command(flatten)]
     endpoint: EndpointArgs,
@@ -31,42 +35,24 @@ pub struct RunArgs {
     cases: CaseArgs,
     #[command(flatten)]
     output: OutputArgs,
-    /// The confidence that statistical verdicts must reach.
-    #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
-    confidence: f64,
-    /// How many requests are under way at once.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
-    concurrency: u16,
-    /// Requests a minute at most; the target's own limit unless told.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    rate: Option<u32>,
-    /// Tokens a minute at most; the target's own limit unless told.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    token_rate: Option<u32>,
-    /// Stop after this many requests.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_requests: Option<u64>,
-    /// Stop after this many input and output tokens.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    max_tokens: Option<u64>,
-    /// Stop after this many US dollars; needs the target's prices.
-    #[arg(long, value_name = "USD", value_parser = parse_dollars, allow_negative_numbers = true)]
-    max_cost: Option<f64>,
-    /// Seconds until a request is given up.
-    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: u64,
-    /// How often a request is sent again after 429, 5xx or a broken connection.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=20))]
-    retries: u32,
+    #[command(flatten)]
+    sending: SendArgs,
     /// The folder for the recordings, instead of the one for the reports.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
-    /// The seed of every random draw; the same seed asks the same questions. Simulations use 1 unless told.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Show no progress bar.
-    #[arg(long)]
-    no_progress: bool,
+    /// Ask again only the rows that contradict their claim or are undetermined in this results file, with fresh draws;
+    /// the other rows stay as they are there.
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
+    rerun: Option<PathBuf>,
+    #[command(flatten)]
+    shard: ShardArgs,
+    /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
+    #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
+        "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
+        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
+        "concurrency", "timeout", "retries", "no_progress",
+    ])]
+    replay: Option<PathBuf>,
     #[command(flatten)]
     simulator: SimulatorArgs,
 }
@@ -74,31 +60,39 @@ pub struct RunArgs {
 /// Runs the command.
 pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
-    let targets = resolve(&args.endpoint, &catalog, environment)?;
-    if args.simulator.given() && targets.iter().any(|t| matches!(t.place, Place::Live { .. })) {
-        return Err(CliError::Usage("the simulator's options go with a simulation: add --simulate".to_owned()));
+    if let Some(place) = &args.replay {
+        return replayed(args, place, &catalog, environment);
     }
-    if args.max_cost.is_some() && targets.iter().any(|t| t.prices.is_none()) {
-        return Err(CliError::Usage(
-            "--max-cost needs the prices of every target, in its file under `prices`".to_owned(),
-        ));
+    let targets = resolve(&args.endpoint, &catalog, environment)?;
+    fit(&targets, args.simulator.given(), args.sending.max_cost)?;
+    let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
+    if rerun.is_some() && targets.len() != 1 {
+        return Err(CliError::Usage("--rerun goes with one target: name the one that the file is of".to_owned()));
     }
     // What can be wrong is found out for every target before anything is sent to the first.
-    let selected: Vec<Vec<&CatalogRow>> = targets
-        .iter()
-        .map(|tested| args.select.rows(&catalog, |needed| tested.states(needed)))
-        .collect::<Result<_, _>>()?;
+    let mut portions: Vec<Portion<'_>> = Vec::new();
+    for tested in &targets {
+        let plan = args.select.rows(&catalog, |needed| tested.states(needed))?;
+        portions.push(match &rerun {
+            Some(rerun) => rerun.portion(&catalog, &plan)?,
+            None => Portion { extent: args.shard.extent(&catalog, &plan), plan },
+        });
+    }
+    let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
+    let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;
     files::writable(folder)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))?;
+    let runtime = runtime()?;
     let mut all = Vec::new();
     let mut written = Ok(());
-    for (tested, rows) in targets.iter().zip(&selected) {
-        let (results, ended) = runtime.block_on(one(args, environment, &catalog, tested, rows, folder))?;
+    for (tested, portion) in targets.iter().zip(portions) {
+        tell_portion(tested, &portion, args, rerun.is_some());
+        let one = one(args, environment, &catalog, tested, portion, folder, rerun.as_ref());
+        let (mut results, ended) = runtime.block_on(one)?;
+        if let Some(baseline) = &baseline {
+            baseline.hold(&mut results, &catalog, args.output.strict);
+        }
         // A file that cannot be written any more costs nobody the results: they are still shown below.
         written = written.and(output::write_results(&args.output, &results));
         all.push(results);
@@ -108,9 +102,42 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     }
     let reports = output::write_reports(&args.output, &all, environment);
     output::tell_shortfalls(&all);
+    output::tell_baselines(&all);
     written.and(reports)?;
     output::tell_files(&args.output.out, &args.output.format);
     Ok(output::exit_of(&all, args.output.strict))
+}
+
+/// Replays instead of sending.
+fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
+    if args.simulator.given() {
+        return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
+    }
+    files::writable(&args.output.out)?;
+    let mut all = replaying::results(place, &args.endpoint, &args.select, catalog)?;
+    args.output.baseline.hold(&mut all, catalog, args.output.strict, environment.today)?;
+    output::write_all_results(&args.output, &all, |_, _| false)?;
+    output::write_reports(&args.output, &all, environment)?;
+    output::tell_shortfalls(&all);
+    output::tell_baselines(&all);
+    output::tell_files(&args.output.out, &args.output.format);
+    Ok(output::exit_of(&all, args.output.strict))
+}
+
+/// Says what of the plan is run, where it is not all.
+fn tell_portion(tested: &Tested, portion: &Portion<'_>, args: &RunArgs, is_rerun: bool) {
+    let (name, rows, beside) = (&tested.name, portion.extent.reported(), portion.extent.beside.len());
+    let of = portion.plan.len();
+    let more = if beside > 0 { format!(", with {beside} more that they work through") } else { String::new() };
+    match args.shard.shard {
+        Some(part) if rows == 0 => output::warn(format!("{name}: shard {part} has none of the {of} rows")),
+        Some(part) => output::warn(format!("{name}: shard {part} has {rows} of the {of} rows{more}")),
+        None if is_rerun && rows == 0 => {
+            output::warn(format!("{name}: nothing to ask again: no row is contradicted or undetermined"));
+        }
+        None if is_rerun => output::warn(format!("{name}: {rows} of {of} rows are asked again{more}")),
+        None => {}
+    }
 }
 
 /// Tests one target.
@@ -119,15 +146,16 @@ async fn one(
     environment: &Environment,
     catalog: &Catalog,
     tested: &Tested,
-    rows: &[&CatalogRow],
-    folder: &std::path::Path,
+    portion: Portion<'_>,
+    folder: &Path,
+    rerun: Option<&Rerun>,
 ) -> Result<(Results, Ended), CliError> {
     let started = Instant::now();
     // The simulation lives as long as this function.
-    let (base_url, credential, _simulation) = match &tested.place {
+    let (base_url, credential, simulation) = match &tested.place {
         Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
         Place::Simulated(target) => {
-            let behaviour = args.simulator.behaviour(target, catalog, args.seed.unwrap_or(1))?;
+            let behaviour = args.simulator.behaviour(target, catalog, args.sending.seed.unwrap_or(1))?;
             let key = behaviour.right_credential().to_owned();
             let running = simulator::start(behaviour)
                 .await
@@ -135,111 +163,46 @@ async fn one(
             (running.base_url(), Some(key.into()), Some(running))
         }
     };
-    let simulated = matches!(tested.place, Place::Simulated(_));
-    let mut config = ClientConfig::new(
-        &base_url,
-        match tested.scheme {
-            AuthScheme::XApiKey => Scheme::XApiKey,
-            AuthScheme::Bearer => Scheme::Bearer,
-        },
-    );
-    config.credential = credential;
-    config.timeout = Duration::from_secs(args.timeout);
-    config.retries = args.retries;
-    config.concurrency = usize::from(args.concurrency);
-    config.proxies = !simulated;
-    config.run_started = started;
-    if simulated {
-        // Nothing is gained by being polite to ourselves.
-        config.first_wait = Duration::from_millis(5);
-        config.retries = args.retries.max(8);
-    } else {
-        config.requests_per_minute = args.rate.or(tested.limits.requests_per_minute);
-        config.tokens_per_minute = args.token_rate.or(tested.limits.tokens_per_minute);
-    }
+    let simulated = simulation.is_some();
+    let mut config = args.sending.config(tested, &base_url, credential, simulated, started);
+    config.secrets = secrets(catalog, environment);
+    // A path may hold a key, too.
+    let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
     let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
-    let options = Options {
-        settings: tested.settings.clone(),
-        seed: args.seed.unwrap_or(if simulated { 1 } else { environment.entropy }),
-        confidence: args.confidence,
-        concurrency: usize::from(args.concurrency),
-        budget: Budget { requests: args.max_requests, tokens: args.max_tokens, cost: args.max_cost.zip(tested.prices) },
-    };
-    let mut recording = Recording {
-        header: Header {
-            schema: SCHEMA.to_owned(),
-            name: tested.name.clone(),
-            // A simulation's port differs from run to run and means nothing to anyone.
-            base_url: if simulated { "http://simulator".to_owned() } else { base_url },
-            simulated,
-            claims: tested.claims.clone(),
-            settings: tested.settings.clone(),
-            rows: rows.iter().map(|r| r.experiment.id().to_owned()).collect(),
-            confidence: args.confidence,
-            seed: options.seed,
-            started_at: now(),
+    // A rerun asks with fresh draws: the same questions might only bring the same answers.
+    let seed = args.sending.seed.unwrap_or(if simulated && rerun.is_none() { 1 } else { environment.entropy });
+    let slug = report::slug(&tested.name);
+    let job = Job {
+        tested,
+        // A simulation's port differs from run to run and means nothing to anyone.
+        base_url: if simulated { "http://simulator".to_owned() } else { shown },
+        simulated,
+        extent: portion.extent,
+        plan: portion.plan,
+        shard: args.shard.shard,
+        seed,
+        recording: match rerun {
+            Some(_) => files::unused(folder, &format!("recording-{slug}-rerun"), "jsonl"),
+            None => folder.join(format!("recording-{slug}.jsonl")),
         },
-        exchanges: Vec::new(),
-        trials: Vec::new(),
-        footer: None,
+        progress: environment.interactive && !args.sending.no_progress,
+        started,
     };
-    let path = folder.join(format!("recording-{}.jsonl", crate::report::slug(&tested.name)));
-    let mut file = RecordingFile::new(files::create_recording(&path)?);
-    file.line(&Line::Header(Box::new(recording.header.clone())));
-    let mut progress = Progress::new(&tested.name, rows.len(), environment.interactive && !args.no_progress);
+    if let Some(rerun) = rerun {
+        rerun.fits(&job.header(&args.sending), catalog)?;
+        if job.extent.rows.is_empty() {
+            return Ok((rerun.as_it_is(), Ended::Complete));
+        }
+    }
     let stop = Stop::default();
     let watcher = tokio::spawn(stop_on_signal(stop.clone()));
-    let finished = {
-        let mut memory = Memory(&mut recording);
-        run(&client, rows, &options, vec![&mut file, &mut memory, &mut progress], &stop).await
-    };
+    let ended = conduct(&client, job, &args.sending, catalog, &stop).await;
     watcher.abort();
-    progress.clear();
-    let footer = Footer {
-        finished_at: now(),
-        wall_ms: started.elapsed().as_millis() as u64,
-        channel: finished.channel,
-        ended: finished.ended,
+    let (results, ended) = ended?;
+    let results = match rerun {
+        Some(rerun) => rerun.with(results),
+        None => results,
     };
-    file.line(&Line::Footer(footer.clone()));
-    recording.footer = Some(footer);
-    if let Some(error) = file.error() {
-        output::warn(format!("the recording {} is not whole: {error}", path.display()));
-    }
-    if finished.ended == Ended::Interrupted {
-        output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
-    }
-    let results = judge(catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
-    Ok((results, finished.ended))
-}
-
-/// The first signal ends the run with what it has; the second ends the process.
-pub(super) async fn stop_on_signal(stop: Stop) {
-    if signal().await.is_ok() {
-        stop.stop();
-        output::warn("\nstopping: results so far will be written (press again to quit at once)");
-    }
-    if signal().await.is_ok() {
-        std::process::exit(i32::from(Exit::Untested.code()));
-    }
-}
-
-/// Ctrl-C, or the word to end that CI systems and containers send.
-#[cfg(unix)]
-async fn signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-/// Ctrl-C.
-#[cfg(not(unix))]
-async fn signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
-}
-
-pub(super) fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    // What a rerun keeps may have been written with its texts.
+    Ok((if args.sending.redact == Redact::Texts { report::without_texts(results) } else { results }, ended))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::Url;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::time::timeout_at;
 
 use super::failure::{Peer, Phase};
@@ -52,9 +52,16 @@ pub(super) async fn attempt(http: &reqwest::Client, request: &Prepared, bounds: 
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .map(|(name, value)| (name, bounds.mask.text(value)))
+        .map(|(name, value)| {
+            let value = bounds.mask.header(&name, value);
+            (name, value)
+        })
         .collect();
+    let encoding = response.headers().get(CONTENT_ENCODING).and_then(|e| e.to_str().ok()).map(str::to_lowercase);
     let mut read = read_body(response, started, deadline, bounds).await;
+    if let Some(encoding) = encoding {
+        read.body = bounds.mask.packed(&encoding, read.body, &mut read.arrivals);
+    }
     let body = bounds.mask.body(read.body, &mut read.arrivals, read.cut.is_some());
     AttemptResult::Response(Response {
         status,

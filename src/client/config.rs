@@ -27,6 +27,8 @@ pub struct ClientConfig {
     pub scheme: Scheme,
     /// The credential. Without one a harmless placeholder is sent, for servers that do not look.
     pub credential: Option<SecretString>,
+    /// Other secrets that a server may know and tell: they are taken out of what it sends, like the credential.
+    pub secrets: Vec<SecretString>,
     /// The time for one attempt, from sending to the last byte of the body.
     pub timeout: Duration,
     /// How often a request is sent again at most, after the first attempt.
@@ -39,6 +41,8 @@ pub struct ClientConfig {
     pub requests_per_minute: Option<u32>,
     /// Input and output tokens a minute, as estimated before sending. `None` does not limit them.
     pub tokens_per_minute: Option<u32>,
+    /// Whether a 429 to one request, and what the server tells of its limits, slows down all.
+    pub heeds_limits: bool,
     /// How many bytes of a body are read and kept.
     pub kept_bytes: usize,
     /// Whether the system's proxies are used (`HTTPS_PROXY` and so on). False for a server in this process.
@@ -55,12 +59,14 @@ impl ClientConfig {
             base_url: base_url.into(),
             scheme,
             credential: None,
+            secrets: Vec::new(),
             timeout: Duration::from_secs(600),
             retries: 4,
             first_wait: Duration::from_millis(500),
             concurrency: 4,
             requests_per_minute: None,
             tokens_per_minute: None,
+            heeds_limits: true,
             kept_bytes: 4 * 1024 * 1024,
             proxies: true,
             run_started: Instant::now(),
@@ -75,12 +81,14 @@ impl fmt::Debug for ClientConfig {
             .field("base_url", &without_secrets(&self.base_url))
             .field("scheme", &self.scheme)
             .field("credential", &self.credential)
+            .field("secrets", &self.secrets.len())
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
             .field("first_wait", &self.first_wait)
             .field("concurrency", &self.concurrency)
             .field("requests_per_minute", &self.requests_per_minute)
             .field("tokens_per_minute", &self.tokens_per_minute)
+            .field("heeds_limits", &self.heeds_limits)
             .field("kept_bytes", &self.kept_bytes)
             .field("proxies", &self.proxies)
             .field("run_started", &self.run_started)

@@ -11,8 +11,11 @@ mod config;
 mod failure;
 mod limits;
 mod mask;
+mod pause;
+mod replay;
 mod retry;
 pub mod secret;
+mod turnstile;
 
 use std::fmt;
 use std::sync::Once;
@@ -30,8 +33,11 @@ pub use auth::PLACEHOLDER;
 pub use base_url::BaseUrl;
 pub use config::{ClientConfig, ClientError, Scheme};
 use limits::Limits;
-use mask::Mask;
+pub use mask::{Mask, VARIABLES};
+use pause::Pause;
+pub use replay::{Missing, Replay};
 use retry::Retries;
+pub use turnstile::{Paced, Side, Turnstile};
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
 pub trait Endpoint: Send + Sync {
@@ -47,6 +53,7 @@ pub struct Client {
     auth: Auth,
     bounds: Bounds,
     limits: Limits,
+    pause: Option<Pause>,
     slots: Semaphore,
     retries: u32,
     first_wait: Duration,
@@ -64,7 +71,7 @@ impl Client {
     /// When the base URL or the credential cannot be used, a limit is zero, or the HTTP library cannot start.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let base = BaseUrl::parse(&config.base_url)?;
-        let mask = Mask::new(config.credential.as_ref());
+        let mask = Mask::new(config.credential.as_ref(), &config.secrets);
         let auth = Auth::new(config.scheme, config.credential)?;
         let limits = Limits::new(config.requests_per_minute, config.tokens_per_minute)?;
         if config.concurrency == 0 {
@@ -84,6 +91,7 @@ impl Client {
             auth,
             bounds: Bounds { timeout: config.timeout.min(LONGEST_TIMEOUT), kept_bytes: config.kept_bytes, peer, mask },
             limits,
+            pause: config.heeds_limits.then(|| Pause::new(config.first_wait / 5)),
             slots: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
             retries: config.retries,
             first_wait: config.first_wait,
@@ -139,9 +147,15 @@ impl Client {
         // The semaphore is never closed; were it, requests would go out unbounded rather than not at all.
         let _slot = self.slots.acquire().await;
         self.limits.until_allowed(request.tokens).await;
+        if let Some(pause) = &self.pause {
+            pause.until_allowed().await;
+        }
         let started = Instant::now();
         let started_ms = milliseconds(started.saturating_duration_since(self.run_started));
         let result = attempt(&self.http, request, &self.bounds).await;
+        if let Some(pause) = &self.pause {
+            pause.heard(&result, started.into(), Timestamp::now());
+        }
         Attempt { started_ms, duration_ms: milliseconds(started.elapsed()), result }
     }
 }

@@ -14,7 +14,7 @@ use crate::wire::exchange::{AttemptResult, FailureKind, Response};
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A server that asks for a longer wait has said that it will not answer now; the attempt stands as it is.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 
 /// How often a connection that could not be made is tried again: a server that is down is told soon.
 const CONNECT_RETRIES: u32 = 2;
@@ -58,13 +58,17 @@ fn is_worth_another(kind: FailureKind, used: u32) -> bool {
     match kind {
         FailureKind::Reset => true,
         FailureKind::Connect => used < CONNECT_RETRIES,
-        FailureKind::Tls | FailureKind::Timeout | FailureKind::Protocol | FailureKind::TooLarge => false,
+        FailureKind::Tls
+        | FailureKind::Timeout
+        | FailureKind::Protocol
+        | FailureKind::TooLarge
+        | FailureKind::NotRecorded => false,
     }
 }
 
 /// The least wait before a response's request is sent again: what the server asks for, or nothing. `None` when the
 /// response is an answer that stands.
-fn wait_asked_for(response: &Response, now: Timestamp) -> Option<Duration> {
+pub(super) fn wait_asked_for(response: &Response, now: Timestamp) -> Option<Duration> {
     let broken = response.cut.as_ref().is_some_and(|cut| cut.kind == FailureKind::Reset);
     match response.status {
         429 | 500 | 502 | 503 | 504 | 529 => {}

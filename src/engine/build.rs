@@ -57,6 +57,11 @@ pub fn temperature_max(target: &Target) -> f64 {
         .map_or(REFERENCE_TEMPERATURE_MAX, |range| range.max)
 }
 
+/// The most tokens that an answer may have and be paid for: a bound that is there to be refused is none.
+pub(super) fn answer_ceiling(max_tokens: u64, settings: &Settings) -> u64 {
+    max_tokens.min(u64::from(settings.answer_tokens).max(8192))
+}
+
 /// The form in which texts are put into messages: whichever the endpoint was seen to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -86,6 +86,15 @@ impl Findings {
         Self { by_row, all }
     }
 
+    /// All of them, but for what was seen only in rows that are not reported: that is told where those rows are.
+    pub fn reported(self, beside: &[String]) -> Vec<Finding> {
+        let is_reported = |row: &String| !beside.contains(row);
+        let of_the_run = |finding: &Finding| finding.rows.is_empty() || finding.rows.iter().any(is_reported);
+        let mut all: Vec<Finding> = self.all.into_iter().filter(of_the_run).collect();
+        all.iter_mut().for_each(|finding| finding.rows.retain(is_reported));
+        all
+    }
+
     /// The ids of what was seen in a row's exchanges.
     pub fn of_row(&self, row: &str) -> Vec<String> {
         self.by_row.get(row).into_iter().flatten().map(|id| (*id).to_owned()).collect()

@@ -6,6 +6,7 @@ use super::decide::{self, Step, inconclusive, not_finished};
 use super::findings::Findings;
 use super::probes;
 use super::recording::{ArmKind, Ended, Recording, TrialRecord};
+use super::stored;
 use super::trial::{Seen, Trial};
 use super::undecided::Undecided;
 use crate::case::{AuthScheme, Catalog, Outcome, VerdictStatus, is_silent};
@@ -32,6 +33,9 @@ pub enum JudgeError {
 /// A row of the recording that the case files do not know.
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
+    if header.scope.texts_removed {
+        return Ok(stored::results(catalog, recording));
+    }
     let book = Book::new(recording);
     let mut facts = probes::facts(
         header.confidence,
@@ -63,13 +67,16 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     let mut rows = Vec::new();
     for (row, trials, verdict) in judged {
         let id = row.experiment.id();
+        if header.scope.beside.iter().any(|beside| beside == id) {
+            continue;
+        }
         let claim = header.claims.as_ref().and_then(|t| t.claims.get(id));
         let status = claim.map(|c| c.status);
         rows.push(RowResult {
             id: id.to_owned(),
             section: row.section.clone(),
             title: row.experiment.title.clone(),
-            claim: claim.map(|c| ClaimResult { status: c.status, note: c.note.clone(), range: c.range }),
+            claim: claim.map(ClaimResult::from),
             outcome: Outcome::of(status, verdict.status),
             fate: None,
             silent: is_silent(status, verdict.status),
@@ -77,6 +84,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             arms: book.arms(id, &trials, row),
             findings: findings.of_row(id),
             example: book.example(id, &trials, &row.experiment, &verdict, header),
+            earlier: Vec::new(),
             verdict,
         });
     }
@@ -89,12 +97,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             model: header.settings.model.clone(),
             simulated: header.simulated,
             anthropic_version: header.settings.anthropic_version.clone(),
-            claims: header.claims.as_ref().map(|t| ClaimsOf {
-                target: t.name.clone(),
-                title: t.title.clone(),
-                sources: t.sources.clone(),
-                limits: t.limits.clone(),
-            }),
+            claims: header.claims.as_ref().map(ClaimsOf::from),
         },
         gateway: None,
         started_at: header.started_at.clone(),
@@ -103,12 +106,15 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         confidence: header.confidence,
         seed: header.seed,
         per_verdict: PerVerdict::of(&totals, summary.decided),
+        baseline: None,
         totals,
+        shard: header.scope.shard.clone(),
+        reruns: Vec::new(),
         strictness: facts.strictness,
         unsteady: facts.unsteady,
         summary,
         rows,
-        findings: findings.all,
+        findings: findings.reported(&header.scope.beside),
     })
 }
 
@@ -118,6 +124,10 @@ fn partial(recording: &Recording) -> Option<String> {
         Some(Ended::Interrupted) => Some("the run was interrupted".to_owned()),
         Some(Ended::Lost) => Some("the endpoint stopped answering".to_owned()),
         Some(Ended::Budget) => Some("the budget was spent before the end".to_owned()),
+        Some(Ended::Unrecorded) => Some(
+            "the recording lacks requests that the rows need: other rows or case files than those of the run?"
+                .to_owned(),
+        ),
         Some(Ended::Untestable) => Some(format!("the endpoint could not be tested: {}", plainest(recording))),
         None => Some("the recording has no footer: the run was cut".to_owned()),
     }

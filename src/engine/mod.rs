@@ -5,6 +5,7 @@
 
 mod answer_rule;
 mod arms;
+mod budget;
 pub mod build;
 mod compare;
 pub mod decide;
@@ -20,16 +21,24 @@ mod meter;
 mod plan;
 mod probes;
 pub mod recording;
+mod replay;
 mod run;
+pub mod scope;
 mod sequential;
+mod shard;
 mod spread;
+mod stored;
+pub mod texts;
 mod trial;
 mod undecided;
 mod validation;
 
 pub use crate::wire::curl::VARIABLE as CURL_VARIABLE;
+pub use budget::Budget;
 pub use judge::{JudgeError, judge};
 pub use memory::{Memory, record};
 pub use plan::{Plan, PlannedArm, PlannedRow, plan};
-pub use run::{Budget, Event, Finished, Listener, Options, Stop, run};
+pub use replay::{ReplayError, replay};
+pub use run::{Event, Finished, Listener, Options, Stop, run, run_named};
+pub use shard::Part;
 pub use undecided::Undecided;

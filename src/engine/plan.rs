@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::arms;
-use super::build::{Channel, Context, Settings, build};
+use super::build::{Channel, Context, Settings, answer_ceiling, build};
 use super::draw::Draw;
 use super::effect_rule::TRIAL_LIMIT;
 use super::recording::ArmKind;
@@ -95,10 +95,11 @@ pub fn plan(rows: &[&CatalogRow], settings: &Settings, prices: Option<Prices>) -
         }
         planned.push(PlannedRow { id: experiment.id().to_owned(), section: row.section.clone(), arms: of_row });
     }
-    total(planned, u64::from(settings.answer_tokens), prices)
+    total(planned, settings, prices)
 }
 
-fn total(rows: Vec<PlannedRow>, answer_tokens: u64, prices: Option<Prices>) -> Plan {
+fn total(rows: Vec<PlannedRow>, settings: &Settings, prices: Option<Prices>) -> Plan {
+    let answer_tokens = u64::from(settings.answer_tokens);
     let mut plan = Plan {
         rows,
         requests: PROBES,
@@ -108,8 +109,7 @@ fn total(rows: Vec<PlannedRow>, answer_tokens: u64, prices: Option<Prices>) -> P
     };
     for arm in plan.rows.iter().flat_map(|r| &r.arms) {
         let (least, most) = arm.requests;
-        // A bound that is there to be refused is not an answer that anyone will pay for.
-        let ceiling = arm.max_tokens.min(answer_tokens.max(8192));
+        let ceiling = answer_ceiling(arm.max_tokens, settings);
         plan.requests = (plan.requests.0 + least, plan.requests.1 + most);
         plan.input_tokens =
             (plan.input_tokens.0 + least * arm.input_tokens, plan.input_tokens.1 + most * arm.input_tokens);

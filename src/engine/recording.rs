@@ -10,7 +10,10 @@ use std::io::{self, BufRead, Read as _, Write};
 use serde::{Deserialize, Serialize};
 
 use super::build::{Channel, Settings};
+use super::scope::Scope;
 use crate::case::Target;
+use crate::report::json;
+use crate::report::results::Results;
 use crate::wire::exchange::Exchange;
 
 /// The value of `schema` in every recording of this version.
@@ -52,6 +55,9 @@ pub struct Header {
     pub seed: u64,
     /// When the run began, RFC 3339, UTC.
     pub started_at: String,
+    /// What it covers.
+    #[serde(flatten)]
+    pub scope: Scope,
 }
 
 /// One trial of one arm: which exchanges it is made of, and what was drawn for it.
@@ -168,6 +174,8 @@ pub enum Ended {
     Lost,
     /// The plainest request of all brought no message.
     Untestable,
+    /// It was replayed, and the recording lacks requests that these rows need. No run ends so.
+    Unrecorded,
 }
 
 /// One line of the file.
@@ -180,6 +188,8 @@ pub enum Line {
     Exchange(Box<Exchange>),
     /// A trial.
     Trial(TrialRecord),
+    /// What the run found, where the texts that led to it were taken out.
+    Results(Box<Results>),
     /// The last line.
     Footer(Footer),
 }
@@ -213,8 +223,13 @@ pub enum RecordingError {
     #[error("its first line is no header of a recording (`{SCHEMA}`); what a run wrote as recording-*.jsonl has one")]
     NoHeader,
     /// A trial is made of an exchange that is not there.
-    #[error("trial {trial} refers to exchange `{exchange}`, which is not in the file: was a line taken out?")]
+    #[error(
+        "line {line} of the recording: trial {trial} refers to exchange `{exchange}`, which is not in the file: was a \
+         line taken out?"
+    )]
     Missing {
+        /// The trial's line, from 1.
+        line: usize,
         /// The trial.
         trial: TrialKey,
         /// The exchange.
@@ -236,11 +251,23 @@ fn next_line(reader: &mut impl BufRead, line: usize) -> Result<Vec<u8>, Recordin
     Ok(bytes)
 }
 
-/// Reads a recording. A last line that was cut in the middle is passed over: the run was killed while writing it.
+/// In which lines of the file exchanges stand, from 1, in their order.
+pub type Lines = Vec<usize>;
+
+/// Reads a recording.
+///
+/// # Errors
+/// As [`read_lines`].
+pub fn read(reader: impl BufRead) -> Result<Recording, RecordingError> {
+    read_lines(reader).map(|(recording, _)| recording)
+}
+
+/// Reads a recording, and tells where each exchange stands. A last line that was cut in the middle is passed over: the run was killed while writing it.
 ///
 /// # Errors
 /// Anything else that is wrong, with its line.
-pub fn read(mut reader: impl BufRead) -> Result<Recording, RecordingError> {
+pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), RecordingError> {
+    let (mut lines, mut trial_lines) = (Lines::new(), Lines::new());
     let mut recording: Option<Recording> = None;
     for line in 1.. {
         let text = next_line(&mut reader, line)?;
@@ -274,17 +301,30 @@ pub fn read(mut reader: impl BufRead) -> Result<Recording, RecordingError> {
             (_, None) => return Err(RecordingError::NoHeader),
             (Line::Header(_), Some(_)) => return Err(wrong("a second header: are these two recordings?".to_owned())),
             (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
-            (Line::Exchange(exchange), Some(r)) => r.exchanges.push(*exchange),
-            (Line::Trial(trial), Some(r)) => r.trials.push(trial),
+            (Line::Exchange(exchange), Some(r)) => {
+                lines.push(line);
+                r.exchanges.push(*exchange);
+            }
+            (Line::Trial(trial), Some(r)) => {
+                trial_lines.push(line);
+                r.trials.push(trial);
+            }
+            (Line::Results(results), Some(r)) if r.header.scope.texts_removed => {
+                json::checked(&results).map_err(|e| wrong(format!("its results: {e}")))?;
+                r.header.scope.results = Some(results);
+            }
+            (Line::Results(_), Some(_)) => {
+                return Err(wrong("results, and only a recording without its texts carries any".to_owned()));
+            }
             (Line::Footer(footer), Some(r)) => r.footer = Some(footer),
         }
     }
     let recording = recording.ok_or(RecordingError::NoHeader)?;
     let known: std::collections::HashSet<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
-    for trial in &recording.trials {
+    for (trial, line) in recording.trials.iter().zip(trial_lines) {
         if let Some(missing) = trial.exchanges.iter().find(|id| !known.contains(id.as_str())) {
-            return Err(RecordingError::Missing { trial: trial.key.clone(), exchange: missing.clone() });
+            return Err(RecordingError::Missing { line, trial: trial.key.clone(), exchange: missing.clone() });
         }
     }
-    Ok(recording)
+    Ok((recording, lines))
 }

@@ -11,7 +11,8 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::arms;
-use super::build::{Built, Channel, Context, Settings, build};
+use super::budget::{Budget, Cost, Purse};
+use super::build::{Built, Channel, Context, Settings, answer_ceiling, build};
 use super::decide::{self, Facts, Step};
 use super::dialogue;
 use super::draw::Draw;
@@ -39,17 +40,6 @@ pub struct Options {
     pub concurrency: usize,
     /// When to stop before the end.
     pub budget: Budget,
-}
-
-/// Bounds on what a run may spend; absent ones bound nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Budget {
-    /// Requests, without retries.
-    pub requests: Option<u64>,
-    /// Input and output tokens, as the endpoint's `usage` gives them.
-    pub tokens: Option<u64>,
-    /// US dollars, at these prices for a million input and output tokens.
-    pub cost: Option<(f64, crate::case::Prices)>,
 }
 
 /// What happens in a run.
@@ -116,6 +106,19 @@ pub async fn run<'a, E: Endpoint>(
     listeners: Vec<&'a mut (dyn Listener + 'a)>,
     stop: &'a Stop,
 ) -> Finished {
+    run_named(endpoint, rows, rows, options, listeners, stop).await
+}
+
+/// Runs rows that are some of a larger plan. Requests that rows share are named after the first row of the plan that
+/// sends them, so that every part of it gives them the same names.
+pub async fn run_named<'a, E: Endpoint>(
+    endpoint: &'a E,
+    plan: &[&CatalogRow],
+    rows: &[&CatalogRow],
+    options: &'a Options,
+    listeners: Vec<&'a mut (dyn Listener + 'a)>,
+    stop: &'a Stop,
+) -> Finished {
     let mut runner = Runner {
         endpoint,
         options,
@@ -126,7 +129,8 @@ pub async fn run<'a, E: Endpoint>(
         lost: AtomicU64::new(0),
         gone: AtomicBool::new(false),
         channel: Channel::String,
-        spent: Spent::default(),
+        purse: Purse::new(options.budget),
+        asked: AtomicU64::new(0),
     };
     let probe = probes::experiment();
     let mut trials = Vec::new();
@@ -146,7 +150,7 @@ pub async fn run<'a, E: Endpoint>(
         }
     };
     runner.channel = channel;
-    runner.owners = owners(rows);
+    runner.owners = owners(plan);
     let facts = if probes::unanswered(&trials) { None } else { runner.strictness(&probe, &trials).await };
     if let Some(mut facts) = facts.clone() {
         let mut begun: Vec<(usize, Vec<Trial>)> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
@@ -163,7 +167,7 @@ pub async fn run<'a, E: Endpoint>(
         Ended::Interrupted
     } else if runner.gone.load(Ordering::Relaxed) {
         Ended::Lost
-    } else if runner.spent.denied.into_inner() {
+    } else if runner.purse.is_empty() {
         Ended::Budget
     } else if facts.is_none() {
         Ended::Untestable
@@ -171,6 +175,12 @@ pub async fn run<'a, E: Endpoint>(
         Ended::Complete
     };
     Finished { ended, channel }
+}
+
+/// The most that a request can cost.
+fn most(request: &Request, settings: &Settings) -> Cost {
+    let bytes = request.raw.as_ref().map_or_else(|| request.body.to_string().len(), String::len);
+    Cost::at_most(bytes, answer_ceiling(request.body["max_tokens"].as_u64().unwrap_or(0), settings))
 }
 
 /// The names of requests that several rows share: the first row, in order, that can send them, by template.
@@ -185,35 +195,6 @@ fn owners(rows: &[&CatalogRow]) -> HashMap<String, String> {
         }
     }
     owners
-}
-
-#[derive(Default)]
-struct Spent {
-    /// True once a request was not sent for want of budget: a run that needs exactly what it may spend is whole.
-    denied: AtomicBool,
-    requests: AtomicU64,
-    input: AtomicU64,
-    output: AtomicU64,
-}
-
-impl Spent {
-    fn add(&self, reading: &Reading) {
-        if let Reading::Message(message) = reading {
-            for (sum, tokens) in [(&self.input, message.input_tokens()), (&self.output, message.output_tokens())] {
-                let add = |sum: u64| Some(sum.saturating_add(tokens.unwrap_or(0)));
-                // The closure never declines.
-                let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
-            }
-        }
-    }
-
-    fn exceeded(&self, budget: &Budget) -> bool {
-        let (input, output) = (self.input.load(Ordering::Relaxed), self.output.load(Ordering::Relaxed));
-        let cost = |prices: crate::case::Prices| (input as f64 * prices.input + output as f64 * prices.output) / 1e6;
-        budget.requests.is_some_and(|most| self.requests.load(Ordering::Relaxed) >= most)
-            || budget.tokens.is_some_and(|most| input.saturating_add(output) >= most)
-            || budget.cost.is_some_and(|(most, prices)| cost(prices) >= most)
-    }
 }
 
 /// Names a request that rows share: its template, the form of its texts, the trial and the step.
@@ -232,7 +213,9 @@ struct Runner<'a, E> {
     /// The plainest request brought no message either.
     gone: AtomicBool,
     channel: Channel,
-    spent: Spent,
+    purse: Purse,
+    /// How often it was asked whether the endpoint is still there.
+    asked: AtomicU64,
 }
 
 impl<E: Endpoint> Runner<'_, E> {
@@ -409,18 +392,7 @@ impl<E: Endpoint> Runner<'_, E> {
         if self.gone.load(Ordering::Relaxed) {
             return None;
         }
-        if self.spent.exceeded(&self.options.budget) {
-            self.spent.denied.store(true, Ordering::Relaxed);
-            return None;
-        }
-        self.spent.requests.fetch_add(1, Ordering::Relaxed);
-        let exchange = tokio::select! {
-            exchange = self.endpoint.send(id, request) => exchange,
-            () = self.stop.stopped() => return None,
-        };
-        let reading = read(&exchange);
-        self.spent.add(&reading);
-        self.tell(Event::Exchange(&exchange));
+        let (exchange, reading) = self.spend(id, request).await?;
         let barred = exchange.request.credential == Credential::Target
             && matches!(&reading, Reading::Refused(r) if matches!(r.status, 401 | 403));
         // Nor does one answer that turns everything away; where the plain request is answered, it was the request's fault.
@@ -441,17 +413,37 @@ impl<E: Endpoint> Runner<'_, E> {
         let draw = Draw::new(self.options.seed, "probe.there");
         let asks = probes::plain_arm();
         let request = self.build(&probe, &[&asks], &draw, None).request;
-        let before = self.spent.requests.fetch_add(1, Ordering::Relaxed);
-        let id = format!("probe.there/{before}");
-        let exchange = tokio::select! {
-            exchange = self.endpoint.send(&id, request) => exchange,
-            () = self.stop.stopped() => return,
-        };
-        let reading = read(&exchange);
-        self.spent.add(&reading);
+        let id = format!("probe.there/{}", self.asked.fetch_add(1, Ordering::Relaxed));
+        let Some((_, reading)) = self.spend(&id, request).await else { return };
         if !matches!(reading, Reading::Message(_)) {
             self.gone.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Sends a request within the budget, and tells of it. `None` where the budget does not allow it, or the run is
+    /// stopped meanwhile.
+    async fn spend(&self, id: &str, request: Request) -> Option<(Exchange, Reading)> {
+        let reservation = tokio::select! {
+            reservation = self.purse.reserve(most(&request, &self.options.settings)) => reservation?,
+            () = self.stop.stopped() => return None,
+        };
+        let exchange = tokio::select! {
+            exchange = self.endpoint.send(id, request) => exchange,
+            () = self.stop.stopped() => return None,
+        };
+        if exchange.is_not_recorded() {
+            // What nobody asked the endpoint shows nothing: the trial does not take place.
+            reservation.settle(0, 0);
+            return None;
+        }
+        let reading = read(&exchange);
+        match &reading {
+            Reading::Message(m) => reservation.settle(m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
+            Reading::Refused(_) => reservation.settle(0, 0),
+            // Nobody knows what an answer that never came is charged at.
+            Reading::Broken(_) | Reading::Failed(_) => drop(reservation),
+        }
         self.tell(Event::Exchange(&exchange));
+        Some((exchange, reading))
     }
 }

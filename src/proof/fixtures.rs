@@ -47,6 +47,7 @@ impl Scene {
             arms: Vec::new(),
             findings: Vec::new(),
             example: None,
+            earlier: vec![],
         };
         self.shown.rows.insert(row.to_owned(), result);
         self

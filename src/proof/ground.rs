@@ -153,6 +153,7 @@ impl Ground {
             confidence: CONFIDENCE,
             seed: SEED,
             started_at: MOMENT.to_owned(),
+            scope: crate::engine::scope::Scope::default(),
         };
         let recording = record(&client, &rows, &options, header).await;
         let results = judge(&self.catalog, &recording)?;

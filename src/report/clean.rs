@@ -34,6 +34,18 @@ pub fn block(text: &str) -> String {
     block
 }
 
+/// Lines that the runner of GitHub's workflows does not take for commands: it obeys any line of a step's output that
+/// begins with `::`, and the older form `##[` anywhere in a line.
+pub fn uncommanded(text: &str) -> String {
+    let broken = text.split_inclusive(['\n', '\r']).map(|line| {
+        let rest = line.trim_start();
+        let indent = &line[..line.len() - rest.len()];
+        let escape = if rest.starts_with("::") { "\\" } else { "" };
+        format!("{indent}{escape}{}", rest.replace("##[", "#\\#["))
+    });
+    broken.collect()
+}
+
 /// At most `most` characters of a line, with a sign that something was left out.
 pub(super) fn shorten(line: &str, most: usize) -> String {
     if line.chars().count() <= most {
@@ -71,6 +83,14 @@ mod tests {
     fn a_block_keeps_its_lines() {
         assert_eq!(block("{\r\n\t\"a\": 1  \n}\n\n"), "{\n\t\"a\": 1\n}");
         assert_eq!(block("bell\u{7}"), "bell\\u{7}");
+    }
+
+    #[test]
+    fn no_line_is_a_workflow_command() {
+        let hostile = "fine\n::error::x\n  \t::stop-commands::y\r::z\na ##[error]z ::not at the start";
+        let told = "fine\n\\::error::x\n  \t\\::stop-commands::y\r\\::z\na #\\#[error]z ::not at the start";
+        assert_eq!(uncommanded(hostile), told);
+        assert_eq!(uncommanded("plain\n"), "plain\n");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::error::Category;
 use thiserror::Error;
 
+use super::baseline;
 use super::results::{Results, RowResult, SCHEMA, Summary};
 use crate::case::{Outcome, is_silent};
 
@@ -76,6 +77,14 @@ pub enum ParseError {
         /// What does not fit.
         message: String,
     },
+    /// The comparison with a baseline does not follow from the rows and findings.
+    #[error("{name}: \"baseline\": {message}; the file was edited, or written by something else")]
+    Baseline {
+        /// The file.
+        name: String,
+        /// What does not fit.
+        message: String,
+    },
     /// The summary does not count the rows.
     #[error(
         "{name}: \"summary\" says {field} is {said}, the rows make it {counted}; the file was edited, or lost rows"
@@ -100,6 +109,19 @@ pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
         return Err(ParseError::Version { name: name.to_owned(), found: version.schema });
     }
     let results: Results = serde_json::from_str(text).map_err(|error| located(name, &error))?;
+    check(name, &results)?;
+    Ok(results)
+}
+
+/// Holds results that did not come from a file of their own to their own consistency.
+///
+/// # Errors
+/// As [`parse`].
+pub fn checked(results: &Results) -> Result<(), ParseError> {
+    check("results", results)
+}
+
+fn check(name: &str, results: &Results) -> Result<(), ParseError> {
     for (nth, row) in results.rows.iter().enumerate() {
         check_row(row, &results.rows[..nth]).map_err(|message| ParseError::Row {
             name: name.to_owned(),
@@ -107,8 +129,12 @@ pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
             message,
         })?;
     }
-    check_summary(name, &results)?;
-    Ok(results)
+    check_summary(name, results)?;
+    let wrong = results.baseline.as_ref().and_then(|held| baseline::inconsistency(results, held));
+    if let Some(message) = wrong {
+        return Err(ParseError::Baseline { name: name.to_owned(), message });
+    }
+    Ok(())
 }
 
 /// The JSON Schema of results files.

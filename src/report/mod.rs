@@ -5,15 +5,30 @@
 //! - `fate`: what only runs against gateways have in it
 //! - `results`: the model, in the shape of `results-<target>.json`
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
-//! - formats: `json` (with its schema), `terminal`, `markdown`
+//! - `baseline`: a run held against what was known before; `diff`: what changed between two
+//! - `grade`: what a row means to a build, the same in every format for builds
+//! - `comparison`: a gateway held against its upstream, a model of its own with its formats
+//! - `join`: several runs' results made one run's
+//! - formats: `json` (with its schema), `terminal`, `markdown`, `html`, `junit`, `github`, `badge`
 //! - shared by the formats: `standing` (marks and their meaning), `matrix` (several runs side by side), `lists` (rows
-//!   that need more than a cell), `tally` (counts), `prose` and `figures` (words and numbers), `names`, `clean` (text
+//!   that need more than a cell), `tally` (counts), `kinship` (how far
+//!   two runs can be compared), `prose` and `figures` (words and numbers), `names`, `clean` (text
 //!   from outside made fit to be shown)
 
+pub mod badge;
+pub mod baseline;
+pub mod comparison;
+pub mod diff;
 pub mod fate;
+pub mod github;
+pub mod grade;
+pub mod html;
+pub mod join;
 pub mod json;
+pub mod junit;
 pub mod markdown;
 pub mod proof;
+mod redacted;
 pub mod results;
 pub mod terminal;
 
@@ -21,13 +36,16 @@ mod clean;
 mod figures;
 #[cfg(test)]
 mod fixtures;
+mod kinship;
 mod lists;
 mod matrix;
 mod names;
+mod pages;
 mod prose;
 mod standing;
 mod tally;
 
-pub use clean::block as visible;
+pub use clean::{block as visible, uncommanded};
 pub use names::{file_name, slug};
+pub use redacted::without_texts;
 pub use terminal::TerminalStyle;

@@ -1,5 +1,6 @@
 //! Sentences about a run and a row that every report says in the same words, before any format's escaping.
 
+use super::baseline::{Case, Entry, Held};
 use super::figures;
 use super::results::{Answer, ClaimResult, Results, RowResult, Strictness};
 use crate::case::{Limits, Range, Source};
@@ -73,6 +74,46 @@ pub(super) fn claim_words(claim: &ClaimResult) -> Option<String> {
         (Some(range), Some(note)) => Some(format!("{range}, {note}")),
         (range, note) => range.or(note),
     }
+}
+
+/// The words for a case.
+pub(super) fn case(case: Case) -> &'static str {
+    match case {
+        Case::Regression => "regression",
+        Case::Stale => "stale",
+        Case::Unconfirmed => "unconfirmed",
+        Case::NotRun => "not run",
+        Case::Expected => "expected",
+    }
+}
+
+/// How many rows and findings there are of each case, each in words; none is told of none.
+pub(super) fn baseline_counts(held: &Held) -> Vec<(Option<Case>, String)> {
+    let cases = Case::ALL.map(|of| match of {
+        Case::Regression => {
+            (Some(of), held.counts.regression, if held.counts.regression == 1 { "regression" } else { "regressions" })
+        }
+        Case::Stale | Case::Unconfirmed | Case::NotRun | Case::Expected => (Some(of), held.counts.of(of), case(of)),
+    });
+    let rest = [(None, held.counts.passes, "pass"), (None, held.counts.undetermined, "undetermined and not listed")];
+    let told = cases.into_iter().chain(rest).filter(|(_, n, _)| *n > 0);
+    told.map(|(case, n, word)| (case, format!("{} {word}", figures::count(n)))).collect()
+}
+
+/// What must be known of a baseline that is an earlier run: which run it was, and what differs.
+pub(super) fn baseline_notes(held: &Held) -> Vec<String> {
+    let run = held.earlier.as_ref().map(|run| {
+        format!("an earlier run: {}, model {}, {}", run.target, run.model, figures::instant(&run.started_at))
+    });
+    run.into_iter().chain(held.notes.iter().cloned()).collect()
+}
+
+/// Why an entry is listed, and how long; nothing where the baseline says nothing.
+pub(super) fn listed(entry: &Entry) -> Option<String> {
+    let until = entry.until.as_deref().map(|day| format!("until {day}"));
+    let reason = entry.reason.as_deref().map(|reason| format!("listed: {reason}"));
+    let parts: Vec<String> = [reason, entry.link.clone(), until].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Held;
 use super::fate::{Fate, GatewayTested};
-use crate::case::{ClaimStatus, Limits, Outcome, Range, Source, VerdictStatus};
+use crate::case::{Claim, ClaimStatus, Limits, Outcome, Range, Source, Target, VerdictStatus};
 
 /// The value of `schema` in every results file of this version.
 pub const SCHEMA: &str = "fieldtest-results/1";
@@ -39,6 +40,12 @@ pub struct Results {
     /// What a decided row cost on average; absent where none was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_verdict: Option<PerVerdict>,
+    /// The part of a plan that these results are, where it was shared out with `--shard`; absent when they are whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// The runs in which rows were asked again, oldest first; totals and findings hold theirs as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reruns: Vec<Rerun>,
     /// What the endpoint does with keys that no API knows.
     pub strictness: Strictness,
     /// True where the endpoint was seen to treat equal requests unequally; each verdict then rests on many trials.
@@ -46,10 +53,43 @@ pub struct Results {
     pub unsteady: bool,
     /// How many rows have each outcome, and each verdict.
     pub summary: Summary,
+    /// The run held against a baseline; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Held>,
     /// One entry per row, in the order of the tables.
     pub rows: Vec<RowResult>,
     /// Protocol violations seen in any exchange.
     pub findings: Vec<Finding>,
+}
+
+/// One part of a plan that was shared out over several runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub index: u32,
+    /// Of how many.
+    pub of: u32,
+    /// `max_tokens` of requests that do not set it.
+    pub answer_tokens: u32,
+    /// A digest of how the plan's rows are decided.
+    pub cases: String,
+    /// A digest of the whole plan: rows, cases, claims, endpoint, model, confidence; not the seed.
+    pub plan: String,
+    /// Every row of the plan, in the order of the tables.
+    pub rows: Vec<String>,
+}
+
+/// A run that asked some rows again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rerun {
+    /// When it began, RFC 3339, UTC.
+    pub started_at: String,
+    /// When it ended, RFC 3339, UTC.
+    pub finished_at: String,
+    /// The seed of its draws.
+    pub seed: u64,
+    /// The rows that it asked again, in the order of the tables.
+    pub rows: Vec<String>,
 }
 
 /// The endpoint under test and the claims it is held against.
@@ -80,6 +120,17 @@ pub struct ClaimsOf {
     pub sources: Vec<Source>,
     /// Sizes and rates that the documents promise. They bound the run; they are not tested unless a row says so.
     pub limits: Limits,
+}
+
+impl From<&Target> for ClaimsOf {
+    fn from(target: &Target) -> Self {
+        Self {
+            target: target.name.clone(),
+            title: target.title.clone(),
+            sources: target.sources.clone(),
+            limits: target.limits.clone(),
+        }
+    }
 }
 
 /// What a run, or a row, cost.
@@ -220,6 +271,22 @@ pub struct RowResult {
     /// The smallest request that shows the verdict, and what came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
+    /// What earlier runs said of the row, oldest first, where it was asked again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierVerdict>,
+}
+
+/// What an earlier run said of a row that was asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarlierVerdict {
+    /// When that run began, RFC 3339, UTC.
+    pub started_at: String,
+    /// What it observed.
+    pub status: VerdictStatus,
+    /// The claim held against that.
+    pub outcome: Outcome,
+    /// Why, in a sentence.
+    pub reason: String,
 }
 
 impl RowResult {
@@ -239,6 +306,12 @@ pub struct ClaimResult {
     /// The claimed range, for rows about a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,
+}
+
+impl From<&Claim> for ClaimResult {
+    fn from(claim: &Claim) -> Self {
+        Self { status: claim.status, note: claim.note.clone(), range: claim.range }
+    }
 }
 
 /// What was observed, and how sure that is.

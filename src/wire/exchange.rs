@@ -98,6 +98,11 @@ impl Exchange {
     pub fn last(&self) -> Option<&Attempt> {
         self.attempts.last()
     }
+
+    /// True where a recording was asked for it, and does not have it.
+    pub fn is_not_recorded(&self) -> bool {
+        matches!(self.last().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::NotRecorded)
+    }
 }
 
 /// One try at getting a request answered.
@@ -178,6 +183,8 @@ pub enum FailureKind {
     Protocol,
     /// The body passed the bound on kept bytes; the rest was not read.
     TooLarge,
+    /// Nothing was sent: a recording was asked, which does not have this request.
+    NotRecorded,
 }
 
 impl FailureKind {
@@ -190,6 +197,7 @@ impl FailureKind {
             Self::Reset => "reset",
             Self::Protocol => "protocol",
             Self::TooLarge => "too_large",
+            Self::NotRecorded => "not_recorded",
         }
     }
 }

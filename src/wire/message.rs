@@ -212,9 +212,12 @@ fn read_response(response: &Response, pace: Pace) -> Reading {
 fn failed_or_broken(kind: FailureKind, message: &str) -> Reading {
     match kind {
         FailureKind::TooLarge => Reading::Broken(message.to_owned()),
-        FailureKind::Connect | FailureKind::Tls | FailureKind::Timeout | FailureKind::Reset | FailureKind::Protocol => {
-            Reading::Failed(message.to_owned())
-        }
+        FailureKind::Connect
+        | FailureKind::Tls
+        | FailureKind::Timeout
+        | FailureKind::Reset
+        | FailureKind::Protocol
+        | FailureKind::NotRecorded => Reading::Failed(message.to_owned()),
     }
 }
 

@@ -162,6 +162,7 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
         confidence: options.confidence,
         seed: options.seed,
         started_at: MOMENT.to_owned(),
+        scope: fieldtest::engine::scope::Scope::default(),
     };
     fieldtest::engine::record(&client, &rows, &options, header).await
 }

@@ -9,9 +9,11 @@ use crate::report::results::{Example, RowResult};
 use crate::report::standing::Standing;
 use crate::report::{figures, prose};
 
-/// A chapter for each list that has a row.
-pub(super) fn render(matrix: &Matrix<'_>) -> String {
-    let chapters = lists::of(matrix).into_iter().map(|list| chapter(matrix, &list));
+/// A chapter for each list that has a row, and whose rows are `wanted`: a list has rows of one kind.
+pub(super) fn render(matrix: &Matrix<'_>, wanted: impl Fn(&RowResult) -> bool) -> String {
+    // A list without a row that was tried has rows that were not run, which contradict nothing.
+    let wanted = |list: &List<'_, '_>| list.tried.first().is_none_or(|entry| wanted(entry.row));
+    let chapters = lists::of(matrix).into_iter().filter(wanted).map(|list| chapter(matrix, &list));
     chapters.collect::<Vec<_>>().join("\n")
 }
 

@@ -1,10 +1,10 @@
 //! Protocol violations, whatever row they were seen in.
 
-use super::text::{Table, code, escape};
+use super::text::{Table, code, escape, link};
 use crate::report::clean::{one_line, shorten};
-use crate::report::figures;
 use crate::report::matrix::Matrix;
 use crate::report::results::Severity;
+use crate::report::{figures, pages};
 
 /// Enough to recognise it; the results file has all of it.
 const EXAMPLE: usize = 200;
@@ -20,8 +20,18 @@ fn rows(all: &[String]) -> String {
     }
 }
 
+/// A check that links to its page, as seen from a file in this repository.
+pub(super) fn in_this_repository(check: &str) -> String {
+    format!("[{0}](/docs/checks/{0}.md)", escape(&one_line(check)))
+}
+
+/// A check that links to its page from anywhere, where its address is known.
+pub(super) fn anywhere(check: &str) -> String {
+    link(&one_line(check), pages::of_check(check).as_deref())
+}
+
 /// A table per run; nothing where nothing was found.
-pub(super) fn render(matrix: &Matrix<'_>) -> String {
+pub(super) fn render(matrix: &Matrix<'_>, page: fn(&str) -> String) -> String {
     let found: Vec<_> = matrix.columns.iter().filter(|column| !column.run.findings.is_empty()).collect();
     if found.is_empty() {
         return String::new();
@@ -42,7 +52,7 @@ pub(super) fn render(matrix: &Matrix<'_>) -> String {
                 Severity::Note => "note",
             };
             table.row(vec![
-                format!("[{0}](/docs/checks/{0}.md)", escape(&one_line(&finding.check))),
+                page(&finding.check),
                 severity.to_owned(),
                 figures::counted(finding.count, "time", "times"),
                 rows(&finding.rows),

@@ -4,6 +4,7 @@
 //! outside goes through `text`, so that it can neither break a table nor become markup.
 
 mod about;
+mod baseline;
 mod evidence;
 mod findings;
 mod legend;
@@ -14,9 +15,11 @@ mod tests;
 pub(super) mod text;
 
 use self::text::escape;
+use super::lists;
 use super::matrix::Matrix;
 use super::names::slug;
-use super::results::Results;
+use super::results::{Results, RowResult};
+use super::standing::Standing;
 
 /// The whole report of one run, or of several side by side.
 pub fn render(results: &[Results]) -> String {
@@ -28,11 +31,71 @@ pub fn render(results: &[Results]) -> String {
         about::render(&matrix),
         legend::render(),
         summary::render(&matrix),
-        sections::render(&matrix),
-        evidence::render(&matrix),
-        findings::render(&matrix),
+        baseline::render(&matrix),
+        sections::render(&matrix, lists::has_own_item),
+        evidence::render(&matrix, |_| true),
+        findings::render(&matrix, findings::in_this_repository),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// A part of the report, for places that do not hold all of it. The most needed comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    About,
+    Summary,
+    Baseline,
+    Legend,
+    Matrix,
+    Contradictions,
+    Findings,
+    OtherDetails,
+}
+
+impl Part {
+    pub(super) const ALL: [Self; 8] = [
+        Self::About,
+        Self::Summary,
+        Self::Baseline,
+        Self::Legend,
+        Self::Matrix,
+        Self::Contradictions,
+        Self::Findings,
+        Self::OtherDetails,
+    ];
+
+    /// What a reader misses without it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::About => "what was tested",
+            Self::Summary => "the counts",
+            Self::Baseline => "the comparison with the baseline",
+            Self::Legend => "the legend",
+            Self::Matrix => "the matrix",
+            Self::Contradictions => "the details of contradictions",
+            Self::Findings => "the findings",
+            Self::OtherDetails => "the details of other rows",
+        }
+    }
+}
+
+/// One part, beside `all` those that are shown: cells link to evidence that is there, and pages are named by addresses
+/// that work anywhere.
+pub(super) fn part(matrix: &Matrix<'_>, part: Part, all: &[Part]) -> String {
+    let contradicts = |row: &RowResult| Standing::of(row) == Standing::Contradicts;
+    match part {
+        Part::About => about::render(matrix),
+        Part::Summary => summary::render(matrix),
+        Part::Baseline => baseline::render(matrix),
+        Part::Legend => legend::render(),
+        Part::Matrix => sections::render(matrix, |row| {
+            let place = if contradicts(row) { Part::Contradictions } else { Part::OtherDetails };
+            lists::has_own_item(row) && all.contains(&place)
+        }),
+        Part::Contradictions => evidence::render(matrix, contradicts),
+        Part::Findings => findings::render(matrix, findings::anywhere),
+        Part::OtherDetails => evidence::render(matrix, |row| !contradicts(row)),
+    }
 }
 
 /// Where the evidence of a row stands in this file.

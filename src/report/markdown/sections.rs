@@ -3,19 +3,18 @@
 use super::text::{Table, code, escape};
 use super::{anchor, headings};
 use crate::report::clean::one_line;
-use crate::report::lists;
 use crate::report::matrix::{Column, Matrix};
 use crate::report::results::RowResult;
 use crate::report::standing::Standing;
 
-/// All sections, in the order of the tables.
-pub(super) fn render(matrix: &Matrix<'_>) -> String {
+/// All sections, in the order of the tables. Cells of rows that are `linked` lead to their evidence.
+pub(super) fn render(matrix: &Matrix<'_>, linked: impl Fn(&RowResult) -> bool) -> String {
     let mut out = String::from("## Matrix\n");
     for section in &matrix.sections {
         let mut table = Table::new(std::iter::once("Row".to_owned()).chain(headings(matrix)).collect());
         for line in &section.lines {
             let title = format!("{}<br><sub>{}</sub>", escape(line.title), code(line.id));
-            let cells = matrix.columns.iter().zip(&line.cells).map(|(column, row)| cell(column, *row));
+            let cells = matrix.columns.iter().zip(&line.cells).map(|(column, row)| cell(column, *row, &linked));
             table.row(std::iter::once(title).chain(cells).collect());
         }
         out.push_str(&format!("\n### {}\n\n{}", escape(section.title), table.finish()));
@@ -23,14 +22,14 @@ pub(super) fn render(matrix: &Matrix<'_>) -> String {
     out
 }
 
-fn cell(column: &Column<'_>, row: Option<&RowResult>) -> String {
+fn cell(column: &Column<'_>, row: Option<&RowResult>, linked: &impl Fn(&RowResult) -> bool) -> String {
     let Some(row) = row else { return "— not run".to_owned() };
     let standing = Standing::of(row);
     let mut seen = format!("{} {}", standing.mark(), row.observed());
     if standing == Standing::Contradicts {
         seen = format!("**{seen}**");
     }
-    if lists::has_own_item(row) {
+    if linked(row) {
         seen = format!("[{seen}](#{})", anchor(&column.heading, &row.id));
     }
     let claim = match (&row.claim, standing) {

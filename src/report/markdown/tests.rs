@@ -50,6 +50,19 @@ fn a_partial_run() {
 }
 
 #[test]
+fn runs_held_against_baselines() {
+    let chapter = |results: &[Results]| {
+        let text = render(results);
+        let (_, from) = text.split_once("## Held against a baseline").expect("a chapter");
+        from.split("\n## ").next().unwrap_or_default().to_owned()
+    };
+    let one = chapter(&[fixtures::held_against_a_list()]);
+    fixtures::snapshots().bind(|| insta::assert_snapshot!("matrix-held-one.md", one));
+    let two = chapter(&[fixtures::held_against_a_list(), fixtures::held_against_a_run()]);
+    fixtures::snapshots().bind(|| insta::assert_snapshot!("matrix-held-two.md", two));
+}
+
+#[test]
 fn nasty_text_is_text() {
     snapshot("matrix-nasty.md", &[fixtures::nasty(), fixtures::second()]);
 }

@@ -2,6 +2,8 @@
 //!
 //! Width, colour and glyphs come in as arguments: nothing here looks at the terminal or the environment.
 
+mod baseline;
+mod diff;
 mod findings;
 mod foot;
 mod grid;
@@ -13,6 +15,7 @@ mod single;
 #[cfg(test)]
 mod tests;
 
+pub use self::diff::render as render_diff;
 use self::grid::Grid;
 use self::ink::Ink;
 use super::matrix::Matrix;
@@ -70,6 +73,7 @@ pub fn render(results: &[Results], style: TerminalStyle) -> String {
     }
     out.push_str(&findings::render(&matrix, style));
     out.push_str(&foot::render(&matrix, style));
+    out.push_str(&baseline::render(&matrix, style));
     ink::develop(&out, style.colour)
 }
 

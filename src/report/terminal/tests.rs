@@ -77,6 +77,13 @@ fn a_partial_run_says_so_first_and_last() {
 }
 
 #[test]
+fn runs_held_against_baselines() {
+    snapshot("terminal-held-80", &[fixtures::held_against_a_list()], PLAIN);
+    let both = [fixtures::held_against_a_list(), fixtures::held_against_a_run()];
+    snapshot("terminal-held-two-80", &both, PLAIN);
+}
+
+#[test]
 fn nasty_text_stays_in_its_cell() {
     snapshot("terminal-nasty-80", &[fixtures::nasty()], PLAIN);
     snapshot("terminal-nasty-two-80", &[fixtures::nasty(), fixtures::second()], PLAIN);

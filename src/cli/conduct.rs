@@ -1,0 +1,165 @@
+//! One run of one endpoint, from the first request to the results: recorded, shown as it goes, stopped by a signal.
+//!
+//! Knows nothing of reports, nor of which command asked.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::endpoint::Tested;
+use super::listeners::{Progress, RecordingFile};
+use super::sending::{Redact, SendArgs};
+use super::{CliError, Exit, files, output};
+use crate::case::{Catalog, CatalogRow};
+use crate::client::Endpoint;
+use crate::engine::build::Channel;
+use crate::engine::recording::{Ended, Footer, Header, Line, Recording, SCHEMA};
+use crate::engine::scope::{Extent, Scope, digest};
+use crate::engine::{Finished, Memory, Part, Stop, judge, run_named};
+use crate::report::results::Results;
+use crate::report::without_texts;
+
+/// A run that is to be made.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What is tested.
+    pub tested: &'a Tested,
+    /// The base URL, as results show it.
+    pub base_url: String,
+    /// True where the built-in simulator answers.
+    pub simulated: bool,
+    /// The rows to run.
+    pub extent: Extent<'a>,
+    /// All rows of the plan that these are a part of, in order.
+    pub plan: Vec<&'a CatalogRow>,
+    /// The part, where the plan is shared out.
+    pub shard: Option<Part>,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// Where the recording goes.
+    pub recording: PathBuf,
+    /// True where a progress bar is wanted.
+    pub progress: bool,
+    /// When it began.
+    pub started: Instant,
+}
+
+impl Job<'_> {
+    /// What its recording begins with.
+    pub fn header(&self, sending: &SendArgs) -> Header {
+        let tested = self.tested;
+        let part = |part: Part| {
+            part.of_plan(&self.plan, &tested.settings, tested.claims.as_ref(), sending.confidence, &self.base_url)
+        };
+        Header {
+            schema: SCHEMA.to_owned(),
+            name: tested.name.clone(),
+            base_url: self.base_url.clone(),
+            simulated: self.simulated,
+            claims: tested.claims.clone(),
+            settings: tested.settings.clone(),
+            rows: self.extent.rows.iter().map(|r| r.experiment.id().to_owned()).collect(),
+            confidence: sending.confidence,
+            seed: self.seed,
+            started_at: now(),
+            scope: Scope {
+                cases: Some(digest(&self.extent.rows)),
+                beside: self.extent.beside.clone(),
+                shard: self.shard.map(part),
+                texts_removed: sending.redact == Redact::Texts,
+                results: None,
+            },
+        }
+    }
+}
+
+/// Makes the run.
+pub async fn conduct<E: Endpoint>(
+    endpoint: &E,
+    job: Job<'_>,
+    sending: &SendArgs,
+    catalog: &Catalog,
+    stop: &Stop,
+) -> Result<(Results, Ended), CliError> {
+    let Job { tested, extent, .. } = &job;
+    let options = sending.options(tested, job.seed);
+    let header = job.header(sending);
+    let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
+    let path = &job.recording;
+    let mut file = RecordingFile::new(files::create_recording(path)?, sending.redact);
+    file.line(&Line::Header(Box::new(recording.header.clone())));
+    let mut progress = Progress::new(&tested.name, extent.rows.len(), job.progress);
+    let finished = {
+        let mut memory = Memory(&mut recording);
+        let listeners: Vec<&mut dyn crate::engine::Listener> = vec![&mut file, &mut memory, &mut progress];
+        match extent.rows.is_empty() {
+            // A shard without rows asks nothing, not even what runs ask first.
+            true => Finished { ended: Ended::Complete, channel: Channel::default() },
+            false => run_named(endpoint, &job.plan, &extent.rows, &options, listeners, stop).await,
+        }
+    };
+    progress.clear();
+    let footer = Footer {
+        finished_at: now(),
+        wall_ms: job.started.elapsed().as_millis() as u64,
+        channel: finished.channel,
+        ended: finished.ended,
+    };
+    recording.footer = Some(footer.clone());
+    // In memory the texts are all there: this is what they amount to.
+    recording.header.scope.texts_removed = false;
+    let mut results = judge(catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
+    if sending.redact == Redact::Texts {
+        results = without_texts(results);
+        file.line(&Line::Results(Box::new(results.clone())));
+    }
+    file.line(&Line::Footer(footer));
+    if let Some(error) = file.error() {
+        output::warn(format!("the recording {} is not whole: {error}", path.display()));
+    }
+    if finished.ended == Ended::Interrupted {
+        output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
+    }
+    Ok((results, finished.ended))
+}
+
+/// The runtime that runs live on.
+pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))
+}
+
+/// The first signal ends the run with what it has; the second ends the process.
+pub async fn stop_on_signal(stop: Stop) {
+    if signal().await.is_ok() {
+        stop.stop();
+        output::warn("\nstopping: results so far will be written (press again to quit at once)");
+    }
+    if signal().await.is_ok() {
+        std::process::exit(i32::from(Exit::Untested.code()));
+    }
+}
+
+/// Ctrl-C, or the word to end that CI systems and containers send.
+#[cfg(unix)]
+async fn signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+async fn signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+/// The time of day, as results have it.
+pub fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,57 @@
+//! The process around the command line: what it finds there, and its end. The one place that looks.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Environment, Exit};
+
+impl Environment {
+    /// What this process finds around itself.
+    pub fn of_process() -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            variable: |name| std::env::var_os(name),
+            terminal_width: columns.or(if terminal {
+                terminal_size::terminal_size().map(|(w, _)| usize::from(w.0))
+            } else {
+                None
+            }),
+            colour: terminal && !plain,
+            interactive: std::io::stderr().is_terminal(),
+            today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+            entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),
+        }
+    }
+}
+
+/// Runs the program on the process's own arguments.
+pub fn program() -> ExitCode {
+    ended(|environment| super::main(std::env::args_os(), environment))
+}
+
+/// A test program of one's own: the whole of a `main` for a test target with `harness = false`, so that `cargo test` and
+/// `cargo nextest` run one test per row. The arguments are those of `fieldtest test`; the process's own are those of any
+/// test program.
+pub fn harness<S: Into<OsString>>(arguments: impl IntoIterator<Item = S>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    ended(move |environment| super::tested(arguments.clone(), std::env::args_os(), environment))
+}
+
+fn ended(run: impl Fn(&Environment) -> Exit + std::panic::UnwindSafe) -> ExitCode {
+    let environment = Environment::of_process();
+    let exit = catch_unwind(move || run(&environment)).unwrap_or_else(|_| {
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: this is a fault of fieldtest itself, not of the endpoint; please report it with the lines above"
+        );
+        Exit::Fault
+    });
+    ExitCode::from(exit.code())
+}

@@ -1,0 +1,122 @@
+//! How requests are sent and when a run ends: the options that everything which talks to endpoints shares.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+
+use super::Environment;
+use super::args::{parse_confidence, parse_dollars};
+use super::endpoint::Tested;
+use crate::case::{AuthScheme, Catalog};
+use crate::client::{ClientConfig, Scheme, VARIABLES};
+use crate::engine::{Budget, Options};
+
+/// How requests are sent, and when a run ends.
+#[derive(Debug, Clone, Args)]
+pub struct SendArgs {
+    /// The confidence that statistical verdicts must reach.
+    #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
+    pub confidence: f64,
+    /// How many requests are under way at once.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// Requests a minute at most; the target's own limit unless told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// Tokens a minute at most; the target's own limit unless told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub token_rate: Option<u32>,
+    /// Stop after this many requests.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_requests: Option<u64>,
+    /// Stop after this many input and output tokens.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tokens: Option<u64>,
+    /// Stop after this many US dollars; needs the target's prices.
+    #[arg(long, value_name = "USD", value_parser = parse_dollars, allow_negative_numbers = true)]
+    pub max_cost: Option<f64>,
+    /// Seconds until a request is given up.
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+    /// How often a request is sent again after 429, 5xx or a broken connection.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub retries: u32,
+    /// The seed of every random draw; the same seed asks the same questions. Simulations use 1 unless told.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// What to leave out of recordings and results. Secrets never get into them; `texts` leaves out as well what was
+    /// asked and answered: lengths, structure, times and verdicts stay.
+    #[arg(long, value_name = "WHAT", default_value = "secrets")]
+    pub redact: Redact,
+    /// Show no progress bar.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// What is left out of what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Redact {
+    /// Credentials and what looks like one.
+    Secrets,
+    /// Secrets, and the texts of questions and answers.
+    Texts,
+}
+
+impl SendArgs {
+    /// How a client sends to this target.
+    pub fn config(
+        &self,
+        tested: &Tested,
+        base_url: &str,
+        credential: Option<SecretString>,
+        simulated: bool,
+        started: Instant,
+    ) -> ClientConfig {
+        let scheme = match tested.scheme {
+            AuthScheme::XApiKey => Scheme::XApiKey,
+            AuthScheme::Bearer => Scheme::Bearer,
+        };
+        let mut config = ClientConfig::new(base_url, scheme);
+        config.credential = credential;
+        config.timeout = Duration::from_secs(self.timeout);
+        config.retries = self.retries;
+        config.concurrency = usize::from(self.concurrency);
+        config.proxies = !simulated;
+        config.run_started = started;
+        if simulated {
+            // Nothing is gained by being polite to ourselves.
+            config.first_wait = Duration::from_millis(5);
+            config.retries = self.retries.max(8);
+        } else {
+            config.requests_per_minute = self.rate.or(tested.limits.requests_per_minute);
+            config.tokens_per_minute = self.token_rate.or(tested.limits.tokens_per_minute);
+        }
+        config
+    }
+
+    /// What a run of this target is told.
+    pub fn options(&self, tested: &Tested, seed: u64) -> Options {
+        Options {
+            settings: tested.settings.clone(),
+            seed,
+            confidence: self.confidence,
+            concurrency: usize::from(self.concurrency),
+            budget: Budget {
+                requests: self.max_requests,
+                tokens: self.max_tokens,
+                cost: self.max_cost.zip(tested.prices),
+            },
+        }
+    }
+}
+
+/// The secrets in the environment that a server may know and tell: those that targets are tested with, and those that
+/// people are known to keep there.
+pub fn secrets(catalog: &Catalog, environment: &Environment) -> Vec<SecretString> {
+    let of_targets = catalog.targets.values().flat_map(|target| target.auth.env.iter().map(String::as_str));
+    let names: BTreeSet<&str> = of_targets.chain(VARIABLES).collect();
+    let values = names.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
+    values.map(SecretString::from).collect()
+}

@@ -1,0 +1,260 @@
+//! `fieldtest test`: one test per row, in the habits of Rust's own test programs, so that whatever runs those can run it.
+//!
+//! Listing sends nothing. A target is run once in a process, when the first of its tests asks for it, and only for the
+//! rows that are tested and those they work through.
+
+mod arguments;
+mod runs;
+mod snapshots;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, Parser};
+use libtest_mimic::{Completion, Failed, Trial};
+
+use self::arguments::LibtestArgs;
+use self::runs::Run;
+use self::snapshots::Snapshots;
+use super::args::{CaseArgs, EndpointArgs, SelectArgs, SimulatorArgs};
+use super::endpoint::{self, Tested};
+use super::held::BaselineArgs;
+use super::sending::SendArgs;
+use super::{CliError, Environment, Exit, output};
+use crate::case::Catalog;
+use crate::report::grade::{self, Grade};
+use crate::report::uncommanded;
+
+/// Tests endpoints row by row, as Rust's test programs test: names, filters, `--list`. A test is called
+/// `TARGET::ROW`. It passes where the row is what its document claims; it is ignored, with the reason, where the row
+/// could not be decided.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Words that name a target are targets, one more is a filter of names.\n\n\
+                        Examples:\n  fieldtest test\n  fieldtest test deepseek --simulate field.top\n  \
+                        fieldtest test deepseek --list\n  \
+                        fieldtest test --base-url http://127.0.0.1:4000 --model m --claims deepseek --name gateway\n  \
+                        fieldtest test deepseek --simulate --snapshots --accept\n\n\
+                        Exit codes: 0 no test failed; 101 a test failed; 2 usage or case files; 3 could not be tested")]
+pub struct TestArgs {
+    #[command(flatten)]
+    endpoint: EndpointArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    cases: CaseArgs,
+    /// Silent and undetermined rows fail as well.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    baseline: BaselineArgs,
+    /// Also hold each row against its snapshot, `DIR/TARGET/ROW.snap`: a row that changed fails, and leaves a
+    /// `.snap.new` for `cargo insta review`. Without DIR it is `snapshots`.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "snapshots")]
+    snapshots: Option<PathBuf>,
+    /// Accept what changed, and what has no snapshot yet. A row that could not be decided changes none.
+    #[arg(long, requires = "snapshots")]
+    accept: bool,
+    #[command(flatten)]
+    sending: SendArgs,
+    #[command(flatten)]
+    libtest: LibtestArgs,
+    #[command(flatten)]
+    simulator: SimulatorArgs,
+}
+
+/// What the arguments of a test program of one's own may be: those of any test program.
+#[derive(Debug, Parser)]
+struct Harness {
+    /// Only tests whose names contain this.
+    filter: Option<String>,
+    #[command(flatten)]
+    libtest: LibtestArgs,
+}
+
+/// The fixed arguments of a test program of one's own, and the words of the command behind them.
+#[derive(Debug, Parser)]
+#[command(name = "fieldtest test")]
+struct Fixed {
+    #[command(flatten)]
+    test: TestArgs,
+}
+
+/// Runs the command.
+pub fn main(args: &TestArgs, environment: &Environment) -> Result<Exit, CliError> {
+    let catalog = args.cases.load()?;
+    let (targets, filter) = arguments::split(&args.endpoint.targets, &catalog)?;
+    let mut args = args.clone();
+    args.endpoint.targets = targets;
+    let selects_nothing = |filter: &str| {
+        CliError::Usage(format!(
+            "no test is selected: {filter}; `fieldtest test --list` lists them, and the targets are {}",
+            catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+        ))
+    };
+    let filter_text = match &filter {
+        None => "--skip or --ignored leave none".to_owned(),
+        Some(filter) if args.libtest.exact => format!("`{filter}` is no test's whole name"),
+        Some(filter) => format!("`{filter}` is in no test's name"),
+    };
+    match tests(&args, filter, catalog.clone(), environment)? {
+        Some(exit) => Ok(exit),
+        None => Err(selects_nothing(&filter_text)),
+    }
+}
+
+/// Runs as a test program of one's own does: `fixed` are arguments of `fieldtest test`, `given` those of the process.
+/// Where nothing is selected nothing fails: it may be one of many programs that get the same filter.
+pub fn harness(
+    fixed: impl IntoIterator<Item = OsString>,
+    given: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Result<Exit, CliError> {
+    let command = std::iter::once(OsString::from("fieldtest test"));
+    let mut args = match Fixed::try_parse_from(command.chain(fixed)) {
+        Ok(fixed) => fixed.test,
+        Err(error) => return Err(CliError::Usage(error.to_string())),
+    };
+    let given = match Harness::try_parse_from(given) {
+        Ok(given) => given,
+        Err(error) => {
+            let _ = error.print();
+            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Success });
+        }
+    };
+    args.libtest = given.libtest;
+    let catalog = args.cases.load()?;
+    Ok(tests(&args, given.filter, catalog, environment)?.unwrap_or(Exit::Success))
+}
+
+/// What the tests found out beside passing or failing, which libtest has no word for.
+#[derive(Debug, Default)]
+struct Seen {
+    contradicted: AtomicBool,
+    untested: AtomicBool,
+    decided: AtomicBool,
+}
+
+/// Runs the tests that are asked for; nothing where that is none.
+fn tests(
+    args: &TestArgs,
+    filter: Option<String>,
+    catalog: Catalog,
+    environment: &Environment,
+) -> Result<Option<Exit>, CliError> {
+    let mut endpoint = args.endpoint.clone();
+    if args.libtest.list {
+        // Names need no credential: a simulation has the same.
+        (endpoint.api_key_env, endpoint.api_key_file) = (None, None);
+        endpoint.simulate = endpoint.base_url.is_none();
+    }
+    let targets = endpoint::resolve(&endpoint, &catalog, environment)?;
+    if !args.libtest.list {
+        endpoint::fit(&targets, args.simulator.given(), args.sending.max_cost)?;
+    }
+    let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
+    let baseline = args.baseline.load(&catalog, &names, [], environment.today)?.map(Arc::new);
+    let accept = args.accept;
+    let snapshots = args.snapshots.as_ref().map(|folder| Snapshots::new(folder, accept, environment)).transpose()?;
+    let snapshots = snapshots.map(Arc::new);
+    let arguments = args.libtest.arguments(filter);
+    let catalog = Arc::new(catalog);
+    let seen = Arc::new(Seen::default());
+    let mut trials = Vec::new();
+    let mut any = false;
+    for tested in targets {
+        let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
+        let ids: Vec<String> = rows.iter().map(|row| row.experiment.id().to_owned()).collect();
+        let wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &tested, id)).cloned().collect();
+        any |= !wanted.is_empty();
+        let run = Arc::new(Run::new(args, environment, Arc::clone(&catalog), tested, &wanted, baseline.clone()));
+        trials.extend(ids.into_iter().map(|id| {
+            let (run, snapshots, seen) = (Arc::clone(&run), snapshots.clone(), Arc::clone(&seen));
+            let (name, strict) = (name(run.tested(), &id), args.strict);
+            Trial::ignorable_test(name, move || check(&run, &id, strict, snapshots.as_deref(), &seen))
+        }));
+    }
+    if args.libtest.list {
+        // Here, and not in the library: whoever closes the pipe has read enough.
+        trials.retain(|trial| !arguments.is_filtered_out(trial));
+        trials.iter().for_each(|trial| output::say(format!("{}: test", trial.name())));
+        return Ok(Some(Exit::Success));
+    }
+    if !any {
+        return Ok(None);
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let was = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    // One row alone that stays open is no target that could not be tested.
+    let undecided = !was(&seen.decided) && !args.libtest.exact;
+    Ok(Some(if was(&seen.contradicted) {
+        Exit::TestFailed
+    } else if was(&seen.untested) || (undecided && !conclusion.has_failed()) {
+        Exit::Untested
+    } else if conclusion.has_failed() {
+        Exit::TestFailed
+    } else {
+        Exit::Success
+    }))
+}
+
+fn name(tested: &Tested, id: &str) -> String {
+    format!("{}::{id}", tested.name)
+}
+
+fn is_selected(arguments: &libtest_mimic::Arguments, tested: &Tested, id: &str) -> bool {
+    !arguments.is_filtered_out(&Trial::test(name(tested, id), || Ok(())))
+}
+
+/// One test.
+fn check(run: &Run, id: &str, strict: bool, snapshots: Option<&Snapshots>, seen: &Seen) -> Result<Completion, Failed> {
+    let of = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
+    let results = run.results().map_err(|why| {
+        of(&seen.untested);
+        Failed::from(uncommanded(why))
+    })?;
+    let row = results.rows.iter().find(|row| row.id == id).ok_or("the run has no such row")?;
+    let graded = grade::of_row(results, row, strict);
+    let told = |more: &str| {
+        Failed::from(uncommanded(&format!("{}: {}\n\n{}{more}", graded.kind, graded.message, grade::details(row))))
+    };
+    match graded.grade {
+        Grade::Untested => {
+            of(&seen.untested);
+            return Err(format!("could not be tested: {}", uncommanded(&graded.message)).into());
+        }
+        Grade::Undetermined => {
+            // Its snapshot, if there is one, is neither confirmed nor changed.
+            return Ok(Completion::ignored_with(uncommanded(&format!("{}: {}", graded.kind, row.verdict.reason))));
+        }
+        Grade::Expected => {
+            of(&seen.decided);
+            return Ok(Completion::ignored_with(uncommanded(&format!("expected: {}", graded.message))));
+        }
+        Grade::Passed | Grade::Noted | Grade::Failed => {}
+    }
+    if row.verdict.status.is_decided() {
+        of(&seen.decided);
+    }
+    // A row that contradicts has its snapshot too: it shows what changed.
+    let changed = match snapshots.filter(|_| row.verdict.status.is_decided()) {
+        Some(snapshots) => snapshots.check(&results.target.name, row),
+        None => Ok(()),
+    };
+    match (graded.grade, changed) {
+        (Grade::Failed, changed) => {
+            of(&seen.contradicted);
+            Err(told(&changed.err().map_or(String::new(), |changed| format!("\n\n{changed}"))))
+        }
+        (_, Err(changed)) => {
+            of(&seen.contradicted);
+            Err(Failed::from(uncommanded(&changed)))
+        }
+        (Grade::Noted, Ok(())) => {
+            output::warn(format!("{}: {}: {}", name(run.tested(), id), graded.kind, graded.message));
+            Ok(Completion::Completed)
+        }
+        (_, Ok(())) => Ok(Completion::Completed),
+    }
+}

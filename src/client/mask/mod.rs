@@ -1,0 +1,256 @@
+//! Taking secrets out of whatever a server sends back, before anything is kept.
+//!
+//! A server may echo a credential in a header, a body or an error text; a gateway may tell its upstream's. What is
+//! known (the credential, keys in the environment) is replaced however it is written, also where a body was cut in the
+//! middle of it, and where a stream parts it; what looks like a key is replaced because it looks so. Nothing here knows
+//! the questions: their texts are no secrets.
+
+mod edit;
+mod known;
+mod shape;
+mod stream;
+
+use std::fmt;
+use std::io::Read as _;
+
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use edit::Edit;
+use known::Known;
+pub use known::VARIABLES;
+
+/// What stands in the credential's place.
+const CREDENTIAL: &str = "<credential>";
+
+/// What stands in the place of any other secret.
+const SECRET: &str = "<secret>";
+
+/// Headers whose values are nobody's business, whatever stands in them.
+const PRIVATE: [&str; 8] = [
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-amz-security-token",
+    "cookie",
+    "set-cookie",
+];
+
+/// Shorter credentials are not masked. They are what local servers are given (`test`, `ollama`, `sk-1234`): words that
+/// protect nothing, and whose removal would falsify the answers that hold them by chance.
+const SHORTEST: usize = 8;
+
+/// So much of a packed body is looked into: many times what is kept of one.
+const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
+
+/// The same for what merely stands in the environment: `not-needed` is no secret.
+const SHORTEST_OTHER: usize = 12;
+
+/// What is to be taken out.
+pub struct Mask {
+    known: Vec<Known>,
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mask")
+    }
+}
+
+impl Mask {
+    /// A mask for the credential and for other secrets that a server may know.
+    pub fn new(credential: Option<&SecretString>, others: &[SecretString]) -> Self {
+        let long = |s: &&SecretString, least: usize| s.expose_secret().len() >= least;
+        let credential = credential.filter(|c| long(c, SHORTEST)).map(|c| Known::new(c, CREDENTIAL));
+        let others = others.iter().filter(|s| long(s, SHORTEST_OTHER)).map(|s| Known::new(s, SECRET));
+        Self { known: credential.into_iter().chain(others).collect() }
+    }
+
+    /// The text without secrets.
+    pub fn text(&self, text: String) -> String {
+        match self.places(text.as_bytes(), false).as_slice() {
+            [] => text,
+            // Secrets and what stands for them are ASCII, so what remains is as much UTF-8 as it was.
+            edits => String::from_utf8_lossy(&edit::applied(text.as_bytes(), edits)).into_owned(),
+        }
+    }
+
+    /// A header's value without secrets.
+    pub(super) fn header(&self, name: &str, value: String) -> String {
+        if PRIVATE.contains(&name) { SECRET.to_owned() } else { self.text(value) }
+    }
+
+    /// The body without secrets. The sizes in `arrivals` are changed so that they still add up to the body. `cut` tells
+    /// that the body may end in the middle of a secret.
+    pub(super) fn body(&self, body: Vec<u8>, arrivals: &mut [(u64, u64)], cut: bool) -> Vec<u8> {
+        let parted = stream::edits(&body, |text| self.places(text, false));
+        let body = edit::apply(body, &parted, arrivals);
+        let whole = self.places(&body, cut);
+        edit::apply(body, &whole, arrivals)
+    }
+
+    /// A compressed body without secrets: one that holds any is taken out whole, since it could not be mended in its
+    /// middle. What cannot be unpacked cannot be looked into.
+    pub(super) fn packed(&self, encoding: &str, body: Vec<u8>, arrivals: &mut [(u64, u64)]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        // Packed bodies may end anywhere; what came out before counts.
+        let _ = match encoding {
+            "gzip" | "x-gzip" => MultiGzDecoder::new(body.as_slice()).take(MOST_UNPACKED).read_to_end(&mut plain),
+            "deflate" => ZlibDecoder::new(body.as_slice()).take(MOST_UNPACKED).read_to_end(&mut plain),
+            _ => return body,
+        };
+        let parted = stream::edits(&plain, |text| self.places(text, false));
+        if parted.is_empty() && self.places(&plain, false).is_empty() {
+            return body;
+        }
+        let whole = [Edit::new(0, body.len(), SECRET)];
+        edit::apply(body, &whole, arrivals)
+    }
+
+    /// Where secrets stand, in order, none overlapping another.
+    fn places(&self, bytes: &[u8], cut: bool) -> Vec<Edit> {
+        let mut edits: Vec<Edit> = self.known.iter().flat_map(|known| known.places(bytes, cut)).collect();
+        edits.extend(shape::places(bytes).into_iter().map(|(start, end)| Edit::new(start, end, SECRET)));
+        edit::merged(edits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(credential: &str) -> Mask {
+        Mask::new(Some(&credential.into()), &[])
+    }
+
+    fn body(mask: &Mask, body: &str) -> String {
+        let mut arrivals = [(0, body.len() as u64)];
+        let masked = mask.body(body.as_bytes().to_vec(), &mut arrivals, false);
+        assert_eq!(arrivals[0].1, masked.len() as u64);
+        String::from_utf8(masked).unwrap()
+    }
+
+    #[test]
+    fn the_credential_is_replaced_wherever_it_stands() {
+        let mask = mask("sk-12345678");
+        assert_eq!(mask.text("bad key sk-12345678 (sk-12345678)".into()), "bad key <credential> (<credential>)");
+        assert_eq!(mask.text("bad key sk-1234567".into()), "bad key sk-1234567");
+        assert_eq!(mask.body(b"\xff sk-12345678\xfe".to_vec(), &mut [], false), b"\xff <credential>\xfe");
+    }
+
+    #[test]
+    fn the_credential_is_found_however_it_is_written() {
+        assert_eq!(mask(r#"sk/1"23456"#).text(r#"{"k":"sk/1\"23456"}"#.into()), r#"{"k":"<credential>"}"#);
+        assert_eq!(mask("sk/1234567").text(r#"{"k":"sk\/1234567"}"#.into()), r#"{"k":"<credential>"}"#);
+        assert_eq!(mask("sk+1234567=").text(r#"{"k":"sk\u002B1234567\u003d"}"#.into()), r#"{"k":"<credential>"}"#);
+        assert_eq!(mask("sk+1234567=").text("https://h/?k=sk%2b1234567%3D&x".into()), "https://h/?k=<credential>&x");
+    }
+
+    #[test]
+    fn base64_of_the_credential_is_found_at_every_offset() {
+        use base64::Engine as _;
+        let credential = "canary-of-a-credential-1";
+        for before in ["", "u", "ur", "user:", "Bearer "] {
+            for after in ["", "!", "!!"] {
+                let text = base64::engine::general_purpose::STANDARD.encode(format!("{before}{credential}{after}"));
+                let masked = mask(credential).text(format!("seen {text} here"));
+                assert!(masked.contains(CREDENTIAL), "{before}{after}: {masked}");
+                // What is left of it are the bits of its ends.
+                let left = masked.replace(CREDENTIAL, "").len();
+                assert!(left <= "seen  here".len() + (before.len() + after.len()) * 2 + 8, "{masked}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_cut_body_loses_the_beginning_of_a_credential() {
+        let mask = mask("sk-12345678");
+        assert_eq!(mask.body(b"key sk-1234".to_vec(), &mut [], true), b"key <credential>");
+        assert_eq!(mask.body(b"key sk-1234".to_vec(), &mut [], false), b"key sk-1234");
+        assert_eq!(mask.body(b"key sk-".to_vec(), &mut [], true), b"key sk-");
+    }
+
+    #[test]
+    fn the_pieces_still_add_up_to_the_masked_body() {
+        let body = b"ab sk-12345678 cd sk-12345678";
+        for pieces in [vec![29], vec![3, 11, 15], vec![5, 5, 5, 14], vec![1; 29]] {
+            let mut arrivals: Vec<(u64, u64)> = pieces.iter().map(|p| (0, *p)).collect();
+            let masked = mask("sk-12345678").body(body.to_vec(), &mut arrivals, false);
+            assert_eq!(masked, b"ab <credential> cd <credential>");
+            assert_eq!(arrivals.iter().map(|a| a.1).sum::<u64>(), masked.len() as u64, "{pieces:?}: {arrivals:?}");
+        }
+        let mut arrivals = [(0, 3), (1, 12), (2, 14)];
+        mask("sk-12345678").body(body.to_vec(), &mut arrivals, false);
+        assert_eq!(arrivals, [(0, 3), (1, 13), (2, 15)], "a piece that ends between two credentials keeps its end");
+    }
+
+    #[test]
+    fn a_credential_that_a_stream_parts_is_found() {
+        let delta = |text: &str| {
+            format!(
+                "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":{}}}}}\n\n",
+                serde_json::to_string(text).unwrap()
+            )
+        };
+        let mask = mask("sk-12345678-abcdef");
+        for parts in [vec!["it is sk-1234", "5678-abcdef, yes"], vec!["sk", "-", "12345678", "-abc", "def"]] {
+            let stream: String = parts.iter().map(|part| delta(part)).collect();
+            let masked = body(&mask, &stream);
+            let texts: Vec<String> = masked
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "))
+                .map(|data| {
+                    serde_json::from_str::<serde_json::Value>(data).unwrap()["delta"]["text"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned()
+                })
+                .collect();
+            assert_eq!(texts.len(), parts.len(), "no event is lost");
+            assert_eq!(texts.concat(), parts.concat().replace("sk-12345678-abcdef", CREDENTIAL));
+        }
+        // What is not parted is left as it came, blanks and all.
+        let plain = delta("hello").replace("\":", "\" : ");
+        assert_eq!(body(&mask, &plain), plain);
+    }
+
+    #[test]
+    fn a_packed_body_that_holds_a_secret_is_taken_out() {
+        use std::io::Write as _;
+        let mask = mask("sk-12345678");
+        for (text, left) in [("hello sk-12345678", false), ("hello", true)] {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gzip.write_all(text.as_bytes()).unwrap();
+            let packed = gzip.finish().unwrap();
+            let mut arrivals = [(0, packed.len() as u64)];
+            let kept = mask.packed("gzip", packed.clone(), &mut arrivals);
+            assert_eq!(kept, if left { packed } else { SECRET.as_bytes().to_vec() });
+            assert_eq!(arrivals[0].1, kept.len() as u64);
+        }
+        assert_eq!(mask.packed("gzip", b"no gzip".to_vec(), &mut []), b"no gzip");
+    }
+
+    #[test]
+    fn other_secrets_are_replaced_too() {
+        let mask = Mask::new(None, &["upstream-key-0123456789".into(), "not-needed".into()]);
+        assert_eq!(mask.text("401: upstream-key-0123456789 is wrong".into()), "401: <secret> is wrong");
+        assert_eq!(mask.text("not-needed".into()), "not-needed");
+    }
+
+    #[test]
+    fn private_headers_are_emptied() {
+        let mask = Mask::new(None, &[]);
+        for name in PRIVATE {
+            assert_eq!(mask.header(name, "session=abc".into()), SECRET);
+        }
+        assert_eq!(mask.header("content-type", "application/json".into()), "application/json");
+    }
+
+    #[test]
+    fn words_that_protect_nothing_are_left_in_the_answers() {
+        assert_eq!(mask("test").text("this is a test".into()), "this is a test");
+        assert_eq!(Mask::new(None, &[]).text("this is a test".into()), "this is a test");
+    }
+}

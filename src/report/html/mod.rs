@@ -1,0 +1,31 @@
+//! `matrix.html`: what `matrix.md` holds, as one page that needs nothing else: no script, no other file, no network.
+//!
+//! The template draws, `view` says what. Every text is escaped by the template engine; none is marked as safe.
+
+mod view;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Error};
+
+use super::matrix::Matrix;
+use super::results::Results;
+use view::Page;
+
+/// Its name ends with `.html`, which is what switches escaping on.
+const NAME: &str = "matrix.html";
+const TEMPLATE: &str = include_str!("matrix.html");
+
+/// The whole page of one run, or of several side by side.
+///
+/// # Errors
+/// The template does not fit what it is given, which is a fault of this program.
+pub fn render(results: &[Results]) -> Result<String, Error> {
+    let mut environment = Environment::new();
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.add_template(NAME, TEMPLATE)?;
+    environment.get_template(NAME)?.render(Serde(Page::of(&Matrix::of(results))))
+}
+
+#[cfg(test)]
+mod tests;
