@@ -10,7 +10,7 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use fieldtest::case::{experiments_schema, target_schema};
+use fieldtest::case::{experiments_schema, gateway_schema, target_schema};
 use fieldtest::report;
 use jsonschema::Validator;
 use serde_json::Value;
@@ -56,6 +56,11 @@ fn holds_to_the_published(name: &str, schema: &Value) {
 #[test]
 fn the_schema_of_experiments_is_published() {
     holds_to_the_published("experiments.schema.json", &experiments_schema());
+}
+
+#[test]
+fn the_schema_of_gateways_is_published() {
+    holds_to_the_published("gateway.schema.json", &gateway_schema());
 }
 
 #[test]
@@ -111,6 +116,7 @@ fn the_schema_of_baselines_refuses_what_the_reader_refuses() {
 fn every_case_file_obeys_its_schema_and_names_it_to_editors() {
     for (folder, schema, name) in [
         ("experiments", experiments_schema(), "experiments.schema.json"),
+        ("gateway", gateway_schema(), "gateway.schema.json"),
         ("targets", target_schema(), "target.schema.json"),
     ] {
         let validator = validator(&schema);

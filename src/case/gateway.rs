@@ -393,6 +393,8 @@ pub enum Conduct {
     Calls,
     /// Each answer goes to who asked, though many ask at once and the upstream answers in reverse order.
     Isolation,
+    /// The connection ends with the answer, or is free for the next.
+    Ending,
     /// Answers come as they were coded, unless the client allows another coding.
     Compression,
     /// What the gateway asks of its upstream by itself.

@@ -14,7 +14,7 @@ use super::endpoint::{credential_of, target};
 use super::listeners::GatewayListener;
 use super::sending::secrets;
 use super::{CliError, Environment, Exit, files, output};
-use crate::case::{AuthScheme, CaseFile, Catalog, FileKind, GatewayRow, Shape, Target};
+use crate::case::{AuthScheme, CaseFile, Catalog, FileKind, GatewayCatalogRow, GatewayRow, Shape, Target};
 use crate::client::{BaseUrl, Client, ClientConfig, Scheme};
 use crate::engine::Stop;
 use crate::gateway::recording::{Ended, Footer, Header, Line, Recording, SCHEMA};
@@ -234,13 +234,25 @@ pub(super) fn claims(catalog: &Catalog, named: &str, shape: Shape) -> Result<Opt
     }
 }
 
-fn selected<'a>(catalog: &'a Catalog, select: &[String], shape: Shape) -> Result<Vec<&'a GatewayRow>, CliError> {
+/// The rows about gateways whose ids match, in any shape.
+pub(super) fn named<'a>(catalog: &'a Catalog, select: &[String]) -> Result<Vec<&'a GatewayCatalogRow>, CliError> {
     let globs = super::args::globs(select)?;
-    let of_shape = catalog.gateway.iter().map(|row| &row.row).filter(|row| row.is_of(shape));
-    let rows: Vec<&GatewayRow> = of_shape.filter(|row| select.is_empty() || globs.is_match(row.id())).collect();
+    let rows: Vec<_> = catalog.gateway.iter().filter(|row| select.is_empty() || globs.is_match(row.row.id())).collect();
+    if rows.is_empty() {
+        let select = select.join(" --select ");
+        return Err(CliError::Usage(format!(
+            "--select {select} selects no row about gateways; `fieldtest rows --gateway` lists them"
+        )));
+    }
+    Ok(rows)
+}
+
+fn selected<'a>(catalog: &'a Catalog, select: &[String], shape: Shape) -> Result<Vec<&'a GatewayRow>, CliError> {
+    let rows: Vec<&GatewayRow> =
+        named(catalog, select)?.into_iter().map(|row| &row.row).filter(|row| row.is_of(shape)).collect();
     if rows.is_empty() {
         return Err(CliError::Usage(format!(
-            "--select {} selects no row about gateways in the shape {}; `fieldtest rows --gateway` lists them",
+            "--select {} selects only rows that the shape {} does not have; `fieldtest rows --gateway` lists them",
             select.join(" --select "),
             shape.word()
         )));

@@ -7,10 +7,11 @@ use serde_json::json;
 use super::args::{CaseArgs, SelectArgs};
 use super::part::ShardArgs;
 use super::{CliError, Environment, Exit, output};
+use crate::case::{Catalog, GatewayRow, Shape};
 
 /// Lists the rows of the matrix, with what each target's document claims.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fieldtest rows --select 'tool_choice.*'")]
+#[command(after_help = "Examples:\n  fieldtest rows --select 'tool_choice.*'\n  fieldtest rows --gateway")]
 pub struct RowsArgs {
     #[command(flatten)]
     select: SelectArgs,
@@ -18,6 +19,9 @@ pub struct RowsArgs {
     shard: ShardArgs,
     #[command(flatten)]
     cases: CaseArgs,
+    /// The rows about gateways, with what is usually claimed of them in front of each kind of upstream.
+    #[arg(long, conflicts_with_all = ["shard"])]
+    gateway: bool,
     /// How to print them.
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
     format: RowsFormat,
@@ -35,6 +39,9 @@ pub enum RowsFormat {
 /// Runs the command.
 pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
+    if args.gateway {
+        return of_gateways(args, &catalog, environment);
+    }
     // Rows that only some targets can be tested for are listed, too.
     let rows = args.shard.own(&args.select.rows(&catalog, |_| true)?);
     let claim = |target: &crate::case::Target, row: &str| target.claims.get(row).map(|c| c.status.word());
@@ -64,6 +71,42 @@ pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError
                 let id = row.experiment.id();
                 let claims = catalog.targets.values().map(|t| claim(t, id).unwrap_or("-").to_owned());
                 table.add_row([id.to_owned(), row.experiment.title.clone()].into_iter().chain(claims));
+            }
+            output::say(table.to_string());
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// The rows about gateways.
+fn of_gateways(args: &RowsArgs, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
+    let rows = super::gateway::named(catalog, &args.select.select)?;
+    let usual = |row: &GatewayRow, shape: Shape| match row.is_of(shape) {
+        true => row.usual_claim(shape).map_or("-", |claim| claim.word()),
+        false => "no such row",
+    };
+    match args.format {
+        RowsFormat::Json => {
+            let list: Vec<_> = rows
+                .iter()
+                .map(|row| {
+                    let usual: serde_json::Map<_, _> = Shape::ALL
+                        .iter()
+                        .map(|shape| (shape.word().to_owned(), json!(usual(&row.row, *shape))))
+                        .collect();
+                    json!({ "id": row.row.id(), "section": row.section, "title": row.row.title, "usual": usual })
+                })
+                .collect();
+            output::say(serde_json::to_string_pretty(&list).map_err(|e| CliError::Fault(e.to_string()))?);
+        }
+        RowsFormat::Terminal => {
+            let mut table = Table::new();
+            table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
+            table.set_header(["row", "title", Shape::Anthropic.word(), Shape::Openai.word()]);
+            for row in rows {
+                let usual = Shape::ALL.map(|shape| usual(&row.row, shape).to_owned());
+                table.add_row([row.row.id().to_owned(), row.row.title.clone()].into_iter().chain(usual));
             }
             output::say(table.to_string());
         }

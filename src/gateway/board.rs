@@ -183,6 +183,11 @@ impl Board {
         rest.iter().take_while(|call| call.answered.ended != AnswerEnd::Open).cloned().collect()
     }
 
+    /// True where a call with this label has come.
+    pub(super) fn has_come(&self, label: &str) -> bool {
+        locked(&self.inner).calls.iter().any(|call| call.labels.iter().any(|known| known == label))
+    }
+
     /// All calls, from a number on.
     pub(super) fn calls_from(&self, from: usize) -> Vec<Call> {
         locked(&self.inner).calls.get(from..).unwrap_or_default().to_vec()

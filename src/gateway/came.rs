@@ -111,7 +111,7 @@ fn answer(plain: &Response, response: &Response) -> CameAnswer {
 impl CameAnswer {
     /// True where a stream was told to its end.
     pub fn is_finished(&self) -> bool {
-        self.events.iter().any(|event| event.name == "message_stop")
+        self.events.iter().any(|event| ["message_stop", "error"].contains(&event.name.as_str()))
     }
 
     /// The error that it tells, wherever it tells it.

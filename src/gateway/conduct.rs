@@ -23,9 +23,12 @@ const FAILURES: [u16; 3] = [429, 500, 529];
 pub(super) fn failures(conduct: Conduct, shape: crate::case::Shape) -> Vec<Answer> {
     match conduct {
         Conduct::Retries => FAILURES.iter().map(|status| failure(*status, shape)).collect(),
-        Conduct::Calls | Conduct::Isolation | Conduct::Compression | Conduct::OwnRequests | Conduct::Secret => {
-            Vec::new()
-        }
+        Conduct::Calls
+        | Conduct::Isolation
+        | Conduct::Ending
+        | Conduct::Compression
+        | Conduct::OwnRequests
+        | Conduct::Secret => Vec::new(),
     }
 }
 
@@ -49,6 +52,7 @@ pub(super) fn seen(book: &Book<'_>, conduct: Conduct, row: &GatewayRow, rows: &[
     match conduct {
         Conduct::Calls => calls(book, rows),
         Conduct::Isolation => isolation(book),
+        Conduct::Ending => ending(book),
         Conduct::Compression => compression(book),
         Conduct::OwnRequests => own_requests(book),
         Conduct::Retries => retries(book, row),
@@ -143,6 +147,26 @@ fn isolation(book: &Book<'_>) -> Seen {
         n => Seen::Void(
             Unclear::GatewayFailed,
             format!("of {} requests at once, {n} got an answer that can be told", crowd.len()),
+        ),
+    }
+}
+
+fn ending(book: &Book<'_>) -> Seen {
+    let (mut told, mut open) = (0_u64, 0_u64);
+    for trial in book.all() {
+        if let Came::Answer(answer) = came::read(&trial.exchange) {
+            let is_told = !answer.is_stream || answer.is_finished();
+            told += u64::from(is_told);
+            open += u64::from(is_told && answer.cut.is_some_and(|cut| cut.is_timeout));
+        }
+    }
+    match (told, open) {
+        (0, _) => Seen::Void(Unclear::GatewayFailed, "no answer came".to_owned()),
+        (_, 0) => kept(&format!("all of {told} answers")),
+        _ => changed(
+            "the connection ends with the answer",
+            format!("{open} of {told} connections stayed open behind it, until the client gave up"),
+            "the client",
         ),
     }
 }

@@ -143,6 +143,11 @@ pub(super) fn of_answer(
         Err(seen) => return seen,
     };
     let came = came::read(&trial.exchange);
+    let ended_ms = trial.exchange.last().map_or(0, |attempt| attempt.started_ms + attempt.duration_ms);
+    if matches!(came, Came::Answer(_)) && calls.iter().all(|call| call.at_ms > ended_ms) {
+        let said = "the client had its answer before the upstream was asked".to_owned();
+        return Seen::Void(Unclear::NotAsked, said);
+    }
     if is_crossed(book, trial, &came) {
         return Seen::Void(Unclear::Crossed, "the answer to another request came".to_owned());
     }

@@ -13,7 +13,7 @@ use super::unclear::Unclear;
 use crate::case::{Answer, Arrival, BodyPath, Sign};
 use crate::wire::exchange::Exchange;
 
-/// How much earlier than the upstream's last piece the client's first must be, in milliseconds.
+/// How much earlier than the upstream's last piece of text the client's first must be, in milliseconds.
 const PACE_MS: u64 = 100;
 
 /// What was answered, and what came of it.
@@ -135,7 +135,7 @@ impl Returned<'_> {
         if !came.is_stream {
             return Seen::Changed { from, to: "an answer that is no stream".to_owned(), place };
         }
-        let Some((first, last)) = self.first_delta_ms().zip(self.call.answered.pieces_ms.last().copied()) else {
+        let Some((first, last)) = self.first_delta_ms().zip(self.last_delta_ms()) else {
             return Seen::Dropped { note: None };
         };
         if first + PACE_MS < last {
@@ -143,6 +143,12 @@ impl Returned<'_> {
         } else {
             Seen::Changed { from, to: "held back until the upstream had sent all of it".to_owned(), place }
         }
+    }
+
+    /// When the upstream sent the last delta of text, or the one before it: some three records tell the end.
+    fn last_delta_ms(&self) -> Option<u64> {
+        let pieces = &self.call.answered.pieces_ms;
+        pieces.get(pieces.len().checked_sub(4)?).copied()
     }
 
     /// When the client had the first delta of text, in milliseconds from the start of the run.

@@ -295,6 +295,12 @@ impl<E: Endpoint> Runner<'_, E> {
         self.board.post(values.get("label").map_or("", String::as_str), Posted { script, crowd });
         let exchange = self.client.send(&id, request(sending, &values)).await;
         self.note_silence(&exchange, counts);
+        // Some answer first, and ask the upstream behind it.
+        let is_answered =
+            matches!(exchange.last().map(|a| &a.result), Some(AttemptResult::Response(r)) if r.status < 300);
+        if is_answered && !self.board.has_come(values.get("label").map_or("", String::as_str)) {
+            tokio::time::sleep(GRACE).await;
+        }
         TrialRecord { row: row.to_owned(), arm, trial, values, exchange }
     }
 

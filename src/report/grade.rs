@@ -159,7 +159,7 @@ pub fn details(row: &RowResult) -> String {
     let mut lines = vec![
         format!("row:      {}", one_line(&row.title)),
         format!("claimed:  {claimed}"),
-        format!("observed: {}", verdict.status.word()),
+        format!("observed: {}", row.observed()),
         format!("reason:   {}", one_line(&prose::why(row))),
     ];
     lines.extend(verdict.code.as_deref().map(|code| format!("undecided because: {}", one_line(code))));
@@ -182,7 +182,7 @@ fn message(row: &RowResult) -> String {
     let claimed = row.claim.as_ref().map_or("nothing", |claim| claim.status.word());
     let silently = if row.silent { " silently" } else { "" };
     let why = one_line(&prose::why(row));
-    format!("claimed {claimed}, observed{silently} {}: {why}", row.verdict.status.word())
+    format!("claimed {claimed}, observed{silently} {}: {why}", row.observed())
 }
 
 #[cfg(test)]

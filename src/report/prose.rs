@@ -53,6 +53,29 @@ pub(super) fn strictness(strictness: &Strictness) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
+/// Who answered.
+pub(super) fn answered_by(run: &Results) -> String {
+    match (&run.gateway, run.target.simulated) {
+        (Some(gateway), _) => format!(
+            "a gateway, whose upstream was scripted (shape {}, {})",
+            gateway.shape,
+            figures::counted(gateway.upstream_calls, "call", "calls")
+        ),
+        (None, true) => "the built-in simulator".to_owned(),
+        (None, false) => "the live endpoint".to_owned(),
+    }
+}
+
+/// What the endpoint does with invented keys, where the run asked; against gateways that is a matter of rows.
+pub(super) fn invented_keys(run: &Results) -> Option<String> {
+    run.gateway.is_none().then(|| strictness(&run.strictness))
+}
+
+/// The confidence asked for, where statistics decide.
+pub(super) fn confidence(run: &Results) -> Option<String> {
+    run.gateway.is_none().then(|| run.confidence.to_string())
+}
+
 /// What a verdict rests on: the verdict's reason and qualifiers.
 pub(super) fn why(row: &RowResult) -> String {
     let reason = &row.verdict.reason;

@@ -3,7 +3,8 @@
 //! Every format takes its marks and its words from here, so that a mark means the same everywhere. This module must
 //! not know any format.
 
-use super::results::RowResult;
+use super::fate::FateKind;
+use super::results::{Results, RowResult};
 use crate::case::{Outcome, VerdictStatus};
 
 /// An outcome as a reader needs it. `Silent` is a conforming row that a client cannot tell from a working one.
@@ -104,6 +105,18 @@ pub(super) fn observation(status: VerdictStatus) -> &'static str {
         VerdictStatus::Substituted => "another value than the requested one was used",
         VerdictStatus::Inconclusive => "the evidence does not decide; the reason is given",
         VerdictStatus::Skipped => "the row was not run, or not to the end",
+    }
+}
+
+/// The words for observations in these runs, and their meaning: runs against gateways have fates.
+pub(super) fn observations<'a>(runs: impl Iterator<Item = &'a Results>) -> Vec<(&'static str, &'static str)> {
+    let (gateways, others): (Vec<_>, Vec<_>) = runs.partition(|run| run.gateway.is_some());
+    let verdicts = OBSERVATIONS.iter().map(|status| (status.word(), observation(*status)));
+    let fates = FateKind::ALL.into_iter().map(|fate| (fate.word(), fate.meaning()));
+    match (others.is_empty(), gateways.is_empty()) {
+        (_, true) => verdicts.collect(),
+        (true, false) => fates.collect(),
+        (false, false) => verdicts.chain(fates.filter(|(word, _)| *word != VerdictStatus::Skipped.word())).collect(),
     }
 }
 

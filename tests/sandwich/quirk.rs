@@ -1,6 +1,6 @@
 //! The ways of being a bad gateway, one at a time.
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt as _;
@@ -57,6 +57,8 @@ pub enum Quirk {
     AnswersFirst,
     /// It stops answering after so many requests.
     DiesAfter(usize),
+    /// It hangs after so many requests.
+    HangsAfter(usize),
     /// Streams break off.
     BreaksStreams,
     /// Where the upstream breaks off, the stream is ended as if it were whole.
@@ -83,7 +85,12 @@ pub async fn answer(shared: &std::sync::Arc<Shared>, number: usize, mut asked: A
         && number >= most
     {
         // As good as dead: the connection breaks without a word.
-        return broken();
+        panic!("dead");
+    }
+    if let Quirk::HangsAfter(most) = shared.quirk
+        && number >= most
+    {
+        std::future::pending::<()>().await;
     }
     if shared.shape == Shape::Openai {
         return translate::answer(shared, asked).await;
@@ -101,13 +108,6 @@ pub async fn answer(shared: &std::sync::Arc<Shared>, number: usize, mut asked: A
         }
     };
     if is_stream(&response) { stream(shared.quirk, response) } else { plain(shared, response).await }
-}
-
-fn broken() -> Response {
-    let failing = once(async { Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into()) });
-    let mut response = Response::new(Body::from_stream(failing));
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("10"));
-    response
 }
 
 fn own_message() -> Value {

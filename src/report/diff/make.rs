@@ -77,11 +77,16 @@ fn kind_of(old: &RowResult, new: &RowResult) -> Option<RowKind> {
         Some(RowKind::Lost)
     } else if falls_behind(after, before) {
         Some(RowKind::Gained)
-    } else if before != after || qualities(old) != qualities(new) {
+    } else if before != after || qualities(old) != qualities(new) || came_to(old) != came_to(new) {
         Some(RowKind::Changed)
     } else {
         (old.outcome != new.outcome || old.silent != new.silent).then_some(RowKind::Outcome)
     }
+}
+
+/// What something became on its way through a gateway.
+fn came_to(row: &RowResult) -> Option<&str> {
+    row.fate.as_ref()?.to.as_deref()
 }
 
 /// What the qualifiers say, without the evidence behind it: that is put into other words by each run.
@@ -96,6 +101,8 @@ fn qualities(row: &RowResult) -> Vec<&str> {
 fn state(row: &RowResult) -> RowState {
     RowState {
         verdict: row.verdict.status,
+        fate: row.fate.as_ref().map(|fate| fate.kind),
+        to: row.fate.as_ref().and_then(|fate| fate.to.clone()),
         qualifiers: row.verdict.qualifiers.clone(),
         claim: row.claim.as_ref().map(|claim| claim.status),
         outcome: row.outcome,

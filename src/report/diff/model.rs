@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{ClaimStatus, Outcome, VerdictStatus};
+use crate::report::fate::FateKind;
 use crate::report::results::Severity;
 
 /// The value of `schema` in every difference of this version.
@@ -116,6 +117,12 @@ impl RowKind {
 pub struct RowState {
     /// What was observed.
     pub verdict: VerdictStatus,
+    /// What became of it on its way through a gateway; absent in every other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<FateKind>,
+    /// What it became there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// What the verdict alone does not say.
     pub qualifiers: Vec<String>,
     /// What the document says; `null` when it says nothing.

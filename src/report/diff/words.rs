@@ -2,6 +2,7 @@
 
 use super::model::{Diff, FindingKind, FindingState, RowChange, RowKind, RowState};
 use crate::case::{ClaimStatus, Outcome};
+use crate::report::fate::FateKind;
 use crate::report::figures;
 use crate::report::results::Severity;
 
@@ -66,7 +67,8 @@ pub(in crate::report) fn states(change: &RowChange) -> [String; 2] {
     let (claims, outcomes) = (differ(|state| (state.claim, None)), differ(|state| (None, Some(state.outcome))));
     [&change.before, &change.after].map(|state| {
         let Some(state) = state else { return "—".to_owned() };
-        let mut told = state.verdict.word().to_owned();
+        let mut told = state.fate.map_or(state.verdict.word(), FateKind::word).to_owned();
+        told.extend(state.to.as_ref().map(|to| format!(" to {to}")));
         if !state.qualifiers.is_empty() {
             told.push_str(&format!(" ({})", state.qualifiers.join("; ")));
         }

@@ -9,7 +9,7 @@ use crate::report::lists::{self, List};
 use crate::report::matrix::{Column, Entry, Matrix};
 use crate::report::names::slug;
 use crate::report::results::{Finding, Results, RowResult};
-use crate::report::standing::{OBSERVATIONS, Standing, observation};
+use crate::report::standing::{Standing, observations};
 use crate::report::tally::{LINES, Line};
 use crate::report::{figures, grade, pages, prose};
 
@@ -190,7 +190,7 @@ impl Page {
             facts: facts(matrix),
             has_limits: matrix.columns.iter().any(|column| !limits(column.run).is_empty()),
             legend: Standing::ALL.into_iter().map(legend).collect(),
-            observations: OBSERVATIONS.map(|status| (status.word(), observation(status))).to_vec(),
+            observations: observations(matrix.columns.iter().map(|column| column.run)),
             summary: LINES.into_iter().map(|line| count(matrix, line)).collect(),
             sections: matrix.sections.iter().map(|section| Section::of(matrix, section)).collect(),
             baselines: matrix.columns.iter().filter_map(baseline).collect(),
@@ -260,15 +260,13 @@ fn facts(matrix: &Matrix<'_>) -> Vec<Fact> {
         ("Endpoint", |run| vec![plain(&run.target.base_url)]),
         ("Model", |run| vec![plain(&run.target.model)]),
         ("Date", |run| vec![plain(figures::instant(&run.started_at))]),
-        ("Answered by", |run| {
-            vec![plain(if run.target.simulated { "the built-in simulator" } else { "the live endpoint" })]
-        }),
+        ("Answered by", |run| vec![plain(prose::answered_by(run))]),
         ("Contract", |run| vec![plain(format!("anthropic-version: {}", run.target.anthropic_version))]),
         ("Claims", claims),
         ("Claimed limits", |run| limits(run).iter().map(plain).collect()),
-        ("Invented keys", |run| vec![plain(prose::strictness(&run.strictness))]),
+        ("Invented keys", |run| prose::invented_keys(run).iter().map(plain).collect()),
         ("Equal requests", |run| if run.unsteady { vec![plain(prose::UNSTEADY)] } else { Vec::new() }),
-        ("Confidence asked for", |run| vec![plain(run.confidence.to_string())]),
+        ("Confidence asked for", |run| prose::confidence(run).iter().map(plain).collect()),
     ];
     let of = |(label, told): (&'static str, Told)| Fact {
         label,
@@ -329,7 +327,7 @@ fn cell(column: &Column<'_>, row: &RowResult) -> Cell {
         mark: standing.mark(),
         class: class(standing),
         outcome: standing.word(),
-        observed: row.verdict.status.word(),
+        observed: row.observed(),
         claim: format!("{claim}{altered}"),
         anchor: has_details(row).then(|| anchor(&column.heading, &row.id)),
     }
@@ -378,7 +376,7 @@ fn item(entry: &Entry<'_, '_>, several: bool) -> Item {
         mark: standing.mark(),
         class: class(standing),
         outcome: standing.word(),
-        observed: row.verdict.status.word(),
+        observed: row.observed(),
         claimed,
         why: one_line(&prose::why(row)),
         grounds: grounds(row),

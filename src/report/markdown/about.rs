@@ -58,15 +58,13 @@ fn facts() -> [(&'static str, Fact); 10] {
         ("Endpoint", |run| code(&run.target.base_url)),
         ("Model", |run| code(&run.target.model)),
         ("Date", |run| escape(&figures::instant(&run.started_at))),
-        ("Answered by", |run| {
-            if run.target.simulated { "the built-in simulator" } else { "the live endpoint" }.to_owned()
-        }),
+        ("Answered by", |run| escape(&prose::answered_by(run))),
         ("Contract", |run| code(&format!("anthropic-version: {}", run.target.anthropic_version))),
         ("Claims", claims),
         ("Claimed limits", limits),
-        ("Invented keys", |run| prose::strictness(&run.strictness)),
+        ("Invented keys", |run| prose::invented_keys(run).unwrap_or_default()),
         ("Equal requests", |run| if run.unsteady { prose::UNSTEADY } else { "" }.to_owned()),
-        ("Confidence asked for", |run| run.confidence.to_string()),
+        ("Confidence asked for", |run| prose::confidence(run).unwrap_or_default()),
     ]
 }
 

@@ -44,7 +44,10 @@ fn facts(column: &Column<'_>, style: TerminalStyle) -> Vec<String> {
             one_line(&line)
         })),
     }
-    facts.push(format!("invented keys: {}", prose::strictness(&run.strictness)));
+    if run.gateway.is_some() {
+        facts.push(format!("answered by {}", one_line(&prose::answered_by(run))));
+    }
+    facts.extend(prose::invented_keys(run).map(|keys| format!("invented keys: {keys}")));
     if run.unsteady {
         facts.push(prose::UNSTEADY.to_owned());
     }
