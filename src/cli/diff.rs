@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::args::Format;
 use super::{CliError, Environment, Exit, files, output};
 use crate::report::results::Results;
 use crate::report::{TerminalStyle, diff, json};
@@ -25,7 +24,7 @@ pub struct DiffArgs {
     new: PathBuf,
     /// How to tell it.
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
-    format: Format,
+    format: DiffFormat,
     /// Write it to a file instead of to standard output.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -34,18 +33,29 @@ pub struct DiffArgs {
     strict: bool,
 }
 
+/// How a difference is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// Text.
+    Terminal,
+    /// A table for each kind of change: row, before, after, why.
+    Markdown,
+    /// What the published schema describes.
+    Json,
+}
+
 /// Runs the command.
 pub fn main(args: &DiffArgs, environment: &Environment) -> Result<Exit, CliError> {
     let (old, new) = (read(&args.old)?, read(&args.new)?);
     let diff = diff::diff(&old, &new, args.strict);
     let text = match args.format {
-        Format::Terminal => {
+        DiffFormat::Terminal => {
             let colour = environment.colour && args.out.is_none();
             let style = TerminalStyle { width: output::width(environment), colour, unicode: true };
             diff::terminal(&diff, style)
         }
-        Format::Markdown => diff::markdown(&diff),
-        Format::Json => diff::json(&diff),
+        DiffFormat::Markdown => diff::markdown(&diff),
+        DiffFormat::Json => diff::json(&diff),
     };
     match &args.out {
         Some(path) => files::write(path, &text)?,

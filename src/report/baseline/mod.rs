@@ -25,5 +25,5 @@ pub use hold::{NO_ANSWER, Setting, hold};
 pub(super) use hold::{falls_behind, inconsistency};
 pub use list::{Baseline, Expectations, Listed, failing};
 pub use model::{Case, Cause, Counts, Earlier, Entry, Held, Kind, Sight, State, Subject};
-pub use read::{ReadError, read};
+pub use read::{ReadError, is_expectations, read};
 pub use update::{Change, Done, gather, update};
