@@ -231,7 +231,7 @@ impl Reader<'_> {
     }
 
     fn name_known(&mut self, what: &str, name: &Spanned<String>, known: &[String], where_to_look: &str) {
-        if known.iter().any(|other| *other == name.value) {
+        if known.contains(&name.value) {
             return;
         }
         let help = did_you_mean(&name.value, known.iter().map(String::as_str));
