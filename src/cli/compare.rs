@@ -90,14 +90,14 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
     files::writable(&args.output.out)?;
     let comparison = runtime()?.block_on(compared(args, environment, &catalog, &sides, &rows))?;
     let out = &args.output.out;
-    if args.output.format.contains(&Format::Terminal) {
-        output::say(comparison::terminal(&comparison, output::width(environment)).trim_end());
-    }
-    if args.output.format.contains(&Format::Markdown) {
-        files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?;
-    }
-    if args.output.format.contains(&Format::Json) {
-        files::write(&out.join("comparison.json"), &comparison::json(&comparison))?;
+    for format in &args.output.format {
+        match format {
+            Format::Terminal => {
+                output::say(comparison::terminal(&comparison, output::width(environment)).trim_end());
+            }
+            Format::Markdown => files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?,
+            Format::Json => files::write(&out.join("comparison.json"), &comparison::json(&comparison))?,
+        }
     }
     output::warn(format!("written to {}: comparison.*, results-*.json, recording-*.jsonl", out.display()));
     Ok(exit_of(&comparison, args.output.strict))
