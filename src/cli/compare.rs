@@ -83,6 +83,15 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
     if args.sending.max_cost.is_some() {
         return Err(CliError::Usage("--max-cost needs prices, and no target's are known here".to_owned()));
     }
+    let others = |format: &&Format| !matches!(format, Format::Terminal | Format::Markdown | Format::Json);
+    if args.output.format.iter().any(|format| others(&format)) || args.output.baseline.baseline.is_some() {
+        return Err(CliError::Usage(
+            "a comparison is told as terminal, markdown or json, and its baseline is the upstream; for other formats, hold \
+             one side's results against the other's: `fieldtest report OUT/results-via.json --baseline \
+             OUT/results-direct.json --format junit,github`"
+                .to_owned(),
+        ));
+    }
     let catalog = args.cases.load()?;
     let sides = [side(args, DIRECT, &catalog, environment)?, side(args, VIA, &catalog, environment)?];
     let rows = args.select.rows(&catalog, |needed| sides.iter().all(|tested| tested.states(needed)))?;
@@ -92,10 +101,12 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
     for format in &args.output.format {
         match format {
             Format::Terminal => {
-                output::say(comparison::terminal(&comparison, output::width(environment)).trim_end());
+                output::show(comparison::terminal(&comparison, output::width(environment)).trim_end());
             }
             Format::Markdown => files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?,
             Format::Json => files::write(&out.join("comparison.json"), &comparison::json(&comparison))?,
+            // Refused above.
+            Format::Html | Format::Junit | Format::Github | Format::Badge => {}
         }
     }
     output::warn(format!("written to {}: comparison.*, results-*.json, recording-*.jsonl", out.display()));
