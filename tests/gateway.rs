@@ -28,20 +28,12 @@ fn command(folder: &Folder, gateway: &Gateway, shape: Shape, more: &[&str]) -> s
     let port = gateway.upstream_port.to_string();
     let shape = if shape == Shape::Anthropic { "anthropic" } else { "openai" };
     let mut arguments = vec!["gateway", "--via", &gateway.url, "--upstream-port", &port, "--shape", shape];
-    arguments.extend([
-        "--model",
-        "m",
-        "--name",
-        "g",
-        "--out",
-        "out",
-        "--api-key-env",
-        "KEY",
-        "--timeout",
-        "4",
-        "--seed",
-        "1",
-    ]);
+    arguments.extend(["--model", "m", "--name", "g", "--out", "out", "--api-key-env", "KEY"]);
+    for (option, value) in [("--timeout", "4"), ("--seed", "1")] {
+        if !more.contains(&option) {
+            arguments.extend([option, value]);
+        }
+    }
     arguments.extend(more);
     let mut command = folder.command(arguments);
     command.env("KEY", CLIENT_KEY);
@@ -421,7 +413,7 @@ fn users_add_rows_of_their_own_and_mistakes_are_told_with_their_place() {
     assert_eq!(folder.results("out")["rows"][0]["fate"]["place"], "/mine");
     for (rows, says) in [
         (good.replace("{{word}}", "{{wrod}}"), "there is no variable `wrod`"),
-        (good.replace("at: mine", "at: a[x]"), "is no path into a body"),
+        (good.replace("at: mine", "at: 'a[x]'"), "is no path into a body"),
         (good.replace("at: mine", "ta: mine"), "unknown key `ta`"),
         (good.replace("    arrives: { openai: { at: mine } }\n", ""), "say with `arrives: { openai: … }`"),
         (good.replace("mine: \"", "other: 1, mine: \""), "say with `at` where the field stands"),

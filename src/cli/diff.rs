@@ -58,7 +58,7 @@ pub fn main(args: &DiffArgs, environment: &Environment) -> Result<Exit, CliError
 fn read(path: &Path) -> Result<Results, CliError> {
     let text = files::read_text(path)?;
     json::parse(&path.display().to_string(), &text).map_err(|error| {
-        let recording = text.starts_with(files::RECORDING_BEGINS);
+        let recording = files::is_recording(&text);
         let hint = if recording { "; it is a recording: `fieldtest judge` makes results of it" } else { "" };
         CliError::Usage(format!("{error}{hint}"))
     })

@@ -9,8 +9,10 @@ use crate::case::{CaseFile, FileKind, MAX_FILE_BYTES};
 use crate::engine::recording::{self, Lines, Recording};
 use crate::gateway::recording as gateway;
 
-/// What every recording begins with.
-pub const RECORDING_BEGINS: &str = r#"{"header":{"schema":"fieldtest-recording/"#;
+/// True for the text of a recording, of an endpoint or of a gateway.
+pub fn is_recording(text: &str) -> bool {
+    text.starts_with(r#"{"header":{"schema":"fieldtest-recording/"#) || text.starts_with(gateway::BEGINS)
+}
 
 /// Reads a folder of case files: `experiments/*.yaml`, `gateway/*.yaml` and `targets/*.yaml`.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {

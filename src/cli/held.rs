@@ -56,7 +56,7 @@ impl BaselineArgs {
         let baseline = baseline::read(&file, &text, &known).map_err(|error| match error {
             ReadError::Entries(errors) => CliError::Cases(errors),
             ReadError::Results(error) => {
-                let recording = text.starts_with(files::RECORDING_BEGINS);
+                let recording = files::is_recording(&text);
                 let hint = if recording { "; it is a recording: `fieldtest judge` makes results of it" } else { "" };
                 CliError::Usage(format!("{error}{hint}"))
             }

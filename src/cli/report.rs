@@ -29,7 +29,7 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
     let mut all = Vec::new();
     for path in &args.results {
         let text = files::read_text(path)?;
-        let recording = text.starts_with(files::RECORDING_BEGINS);
+        let recording = files::is_recording(&text);
         all.push(json::parse(&path.display().to_string(), &text).map_err(|e| {
             let hint = if recording { "; it is a recording: `fieldtest judge` makes results of it" } else { "" };
             CliError::Usage(format!("{e}{hint}"))

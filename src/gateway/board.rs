@@ -188,6 +188,11 @@ impl Board {
         locked(&self.inner).calls.iter().any(|call| call.labels.iter().any(|known| known == label))
     }
 
+    /// Every reply word that stands in an answer to somebody.
+    pub(super) fn replies(&self) -> Vec<String> {
+        locked(&self.inner).scripts.values().map(|posted| posted.script.reply.clone()).collect()
+    }
+
     /// All calls, from a number on.
     pub(super) fn calls_from(&self, from: usize) -> Vec<Call> {
         locked(&self.inner).calls.get(from..).unwrap_or_default().to_vec()

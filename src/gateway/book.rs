@@ -52,6 +52,12 @@ impl<'a> Book<'a> {
         book
     }
 
+    /// Adds reply words of trials that are not here.
+    pub(super) fn knowing(mut self, replies: &'a [String]) -> Self {
+        self.replies.extend(replies.iter().map(String::as_str));
+        self
+    }
+
     /// The trials of a row's arm, in order.
     pub(super) fn trials(&self, row: &str, arm: Arm) -> &[&'a TrialRecord] {
         // The key's lifetime is that of the recording, which a search does not need.

@@ -153,14 +153,26 @@ fn decide<'a>(book: &Book<'a>, recording: &'a Recording, row: &GatewayRow, rows:
     };
     match step {
         Step::Done(decided) => decided,
-        Step::Try => {
-            let why = partial(book, recording)
-                .unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
-            let by = book.trials(row.id(), Arm::Treatment).last().copied();
-            let what = if by.is_none() { "not run" } else { "not run to the end" };
-            Decided { seen: Seen::Void(Unclear::NotFinished, format!("{what}: {why}")), shown_by: by }
-        }
+        Step::Try => unfinished(book, recording, row),
     }
+}
+
+/// A row that these rules would have tried once more.
+fn unfinished<'a>(book: &Book<'a>, recording: &Recording, row: &GatewayRow) -> Decided<'a> {
+    let by = book.trials(row.id(), Arm::Treatment).last().copied();
+    let seen = match (by, partial(book, recording)) {
+        (None, why) => {
+            let why = why.unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
+            Seen::Void(Unclear::NotFinished, format!("not run: {why}"))
+        }
+        (Some(_), Some(why)) => Seen::Void(Unclear::NotFinished, format!("not run to the end: {why}")),
+        // What came later, or belongs to another row, shows a trial in another light than while the run went on.
+        (Some(trial), None) => match fate::observe(book, row, trial) {
+            void @ Seen::Void(..) => void,
+            _ => Seen::Void(Unclear::Unsteady, "it was seen once, and could not be seen again".to_owned()),
+        },
+    };
+    Decided { seen, shown_by: by }
 }
 
 /// A verdict and a fate of what was seen.

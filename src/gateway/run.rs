@@ -352,6 +352,7 @@ impl<E: Endpoint> Runner<'_, E> {
             .into_iter()
             .filter(|call| call.labels.is_empty() || call.labels.iter().any(|label| wanted.contains(&label.as_str())))
             .collect();
-        look(&Book::new(self.options.shape, self.controls.clone(), &trials, &calls))
+        let replies = self.board.replies();
+        look(&Book::new(self.options.shape, self.controls.clone(), &trials, &calls).knowing(&replies))
     }
 }

@@ -127,7 +127,7 @@ async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Aske
                 body.insert("stop".to_owned(), stop);
             }
         }
-        (Quirk::ClampsMaxTokens, Some(body)) if body["max_tokens"].as_u64() > Some(600) => {
+        (Quirk::ClampsMaxTokens, Some(body)) if body.get("max_tokens").and_then(Value::as_u64) > Some(600) => {
             body.insert("max_tokens".to_owned(), json!(600));
         }
         (Quirk::RefusesThinking, Some(body)) if body.contains_key("thinking") => {
