@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The demonstration with a real gateway, LiteLLM's proxy: leaves its matrices in reports/gateways.
-#   gateways.sh sandwich    the fate of each field, in both shapes of upstream, for an older and a newer release,
-#                           and what changed between the two
-#   gateways.sh compare     the same questions to an upstream and through the gateway: Anthropic's shape in front of a
-#                           server that honours everything, OpenAI's in front of llama.cpp, which speaks both
-#   gateways.sh             both
+#   gateways.sh sandwich             the fate of each field, in both shapes of upstream, for an older and a newer
+#                                    release, and what changed between the two
+#   gateways.sh compare-anthropic    the same questions to an upstream and through the gateway: Anthropic's shape in
+#                                    front of a server that honours everything
+#   gateways.sh compare-openai       OpenAI's shape in front of llama.cpp, which speaks both: its model is small and slow
+#   gateways.sh                      all
 # The gateway is installed on first use into $LAB (see servers/common.sh), started on loopback, and stopped again.
 # FIELDTEST names the binary, PORT the first of three ports that are used, VERSIONS the releases.
 set -euo pipefail
@@ -17,7 +18,7 @@ read -r OLDER NEWER <<<"${VERSIONS:-1.80.0 1.106.2}"
 source scripts/servers/start.sh
 export PROXY_KEY=dummy-proxy-key
 
-# reports FILE COMMAND...: exit 1 is a difference, which is what these runs are there to find.
+# finds COMMAND...: exit 1 is a difference, which is what these runs are there to find.
 finds() { "$@" || [[ $? == 1 ]]; }
 
 # gateway VERSION UPSTREAM_URL [OPENAI_URL]: the release in front of these upstreams.
@@ -45,13 +46,16 @@ sandwich() {
     done
 }
 
-compare() {
+compare-anthropic() {
     start "$FIELDTEST" simulate anthropic --port "$((PORT + 1))"
     UPSTREAM_KEY=fieldtest-simulator gateway "$NEWER" "http://127.0.0.1:$((PORT + 1))"
     DIRECT_KEY=fieldtest-simulator finds "$FIELDTEST" compare --direct "http://127.0.0.1:$((PORT + 1))" --direct-key-env DIRECT_KEY \
-        --direct-model simulated-model --via "http://127.0.0.1:$PORT" --via-key-env PROXY_KEY --via-model anthropic-shape \
+        --direct-model claude-sonnet-4-5 --via "http://127.0.0.1:$PORT" --via-key-env PROXY_KEY --via-model anthropic-shape \
         --claims anthropic --out reports/gateways/compare-anthropic --format markdown,json --seed 7
     stop
+}
+
+compare-openai() {
     start scripts/servers/llama.sh "$((PORT + 1))"
     gateway "$NEWER" "http://127.0.0.1:$((PORT + 1))" "http://127.0.0.1:$((PORT + 1))"
     finds "$FIELDTEST" compare --direct "http://127.0.0.1:$((PORT + 1))" --direct-model smollm2 \
@@ -61,12 +65,12 @@ compare() {
     stop
 }
 
-for what in "${@:-sandwich compare}"; do
+for what in "${@:-sandwich compare-anthropic compare-openai}"; do
     for one in $what; do
         case "$one" in
-        sandwich | compare) "$one" ;;
+        sandwich | compare-anthropic | compare-openai) "$one" ;;
         *)
-            echo "no '$one': sandwich, compare" >&2
+            echo "no '$one': sandwich, compare-anthropic, compare-openai" >&2
             exit 2
             ;;
         esac
