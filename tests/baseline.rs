@@ -76,7 +76,7 @@ mod cases {
         let folder = listing(&[]);
         run(&folder, &[&HELD[..], &["--flip", BROKEN]].concat())
             .exits(1)
-            .says(&["deepseek: held against known.yaml: 1 worse than listed"]);
+            .says(&["deepseek: held against known.yaml: 1 regression"]);
         let entry = told(&folder, STOP);
         assert_eq!((&entry["case"], &entry["cause"]), (&"regression".into(), &"unlisted".into()));
         assert!(folder.read("out/matrix.md").contains("**regression**: not listed"));
@@ -85,7 +85,7 @@ mod cases {
     #[test]
     fn passing_and_listed_fails_as_stale() {
         let folder = listing(&[entry(STOP, "ignored", "")]);
-        run(&folder, &HELD).exits(1).says(&["1 stale"]);
+        run(&folder, &HELD).exits(1).says(&["1 stale entry"]);
         assert_eq!(told(&folder, STOP)["case"], "stale");
     }
 

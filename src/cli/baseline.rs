@@ -132,7 +132,7 @@ fn write(args: &WriteArgs) -> Result<Exit, CliError> {
     if open > 0 {
         output::warn(format!("{open} rows were not decided, and are not listed"));
     }
-    output::say(format!("{}: {} entries", args.out.display(), expectations.expect.len()));
+    output::say(format!("{}: {}", args.out.display(), entries(expectations.expect.len())));
     Ok(Exit::Success)
 }
 
@@ -151,32 +151,32 @@ fn update(args: &UpdateArgs, today: Date) -> Result<Exit, CliError> {
     let setting = Setting { file: &file, today, strict: args.strict, whole: &whole };
     let (new, changes) = baseline::update(&old.expectations, &results, &setting, &args.reason);
     if changes.is_empty() {
-        output::say(format!("{file}: {} entries, nothing to change", new.expect.len()));
+        output::say(format!("{file}: {}, nothing to change", entries(new.expect.len())));
         return Ok(Exit::Success);
     }
     put(&args.file, &new, &known)?;
     for change in &changes {
         output::say(change.to_string());
     }
-    output::say(format!("{file}: {} entries", new.expect.len()));
+    output::say(format!("{file}: {}", entries(new.expect.len())));
     Ok(Exit::Success)
 }
 
 fn lint(args: &LintArgs, today: Date) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
     let (file, read) = read_file(&args.file, &known(&catalog, &[], []))?;
-    let entries = read.expectations.expect.iter().zip(&read.places);
-    let expired: Vec<_> = entries.filter(|(listed, _)| listed.is_expired(today)).collect();
+    let placed = read.expectations.expect.iter().zip(&read.places);
+    let expired: Vec<_> = placed.filter(|(listed, _)| listed.is_expired(today)).collect();
     for (listed, place) in &expired {
         let until = listed.until.map_or(String::new(), |day| format!(" after {day}"));
         output::warn(format!("{file}:{}:{}: `{}` expired{until}", place.line, place.column, listed.subject.id()));
     }
-    let count = read.expectations.expect.len();
+    let count = entries(read.expectations.expect.len());
     if expired.is_empty() {
-        output::say(format!("{file}: {count} entries, all sound"));
+        output::say(format!("{file}: {count}, all sound"));
         return Ok(Exit::Success);
     }
-    output::say(format!("{file}: {count} entries, {} of them expired", expired.len()));
+    output::say(format!("{file}: {count}, {} of them expired", expired.len()));
     Ok(Exit::Contradiction)
 }
 
@@ -197,7 +197,7 @@ fn known_of(catalog: &Catalog, results: &Results) -> Known {
 fn read_file(path: &Path, known: &Known) -> Result<(String, Read), CliError> {
     let file = path.display().to_string();
     let text = files::read_text(path)?;
-    if text.trim_start().starts_with('{') && !text.contains(baseline::SCHEMA) {
+    if !baseline::is_expectations(&text) {
         return Err(CliError::Usage(format!(
             "{file}: expected a file of expectations (YAML with `schema: {}`), and this looks like results",
             baseline::SCHEMA
@@ -217,6 +217,10 @@ fn put(path: &Path, expectations: &Expectations, known: &Known) -> Result<(), Cl
         return Err(CliError::Fault(format!("{file}: what would be written reads otherwise than it was meant")));
     }
     files::write(path, &text)
+}
+
+fn entries(n: usize) -> String {
+    if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") }
 }
 
 fn parse_reason(text: &str) -> Result<String, String> {

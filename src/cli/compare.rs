@@ -21,10 +21,9 @@ use crate::report::results::{Results, Severity};
 
 /// Asks an upstream and the gateway in front of it the same rows, in step, and says of each whether it passes through.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  fieldtest compare --direct https://api.deepseek.com/anthropic --direct-key-env DEEPSEEK_API_KEY --via http://127.0.0.1:4000 --via-key-env GATEWAY_KEY --model deepseek-chat\n  \
-                        fieldtest compare --direct http://127.0.0.1:8787 --via http://127.0.0.1:4000 --model m --select 'field.*' --out out"
-)]
+#[command(after_help = "Examples:\n  \
+                        fieldtest compare --direct http://127.0.0.1:8787 --via http://127.0.0.1:4000 --model m\n  \
+                        fieldtest compare --direct https://a.example --via http://b:4000 --via-key-env KEY --model m")]
 pub struct CompareArgs {
     /// The upstream's base URL.
     #[arg(long, value_name = "URL")]
@@ -84,20 +83,31 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
     if args.sending.max_cost.is_some() {
         return Err(CliError::Usage("--max-cost needs prices, and no target's are known here".to_owned()));
     }
+    let others = |format: &&Format| !matches!(format, Format::Terminal | Format::Markdown | Format::Json);
+    if args.output.format.iter().any(|format| others(&format)) || args.output.baseline.baseline.is_some() {
+        return Err(CliError::Usage(
+            "a comparison is told as terminal, markdown or json, and its baseline is the upstream; for other formats, hold \
+             one side's results against the other's: `fieldtest report OUT/results-via.json --baseline \
+             OUT/results-direct.json --format junit,github`"
+                .to_owned(),
+        ));
+    }
     let catalog = args.cases.load()?;
     let sides = [side(args, DIRECT, &catalog, environment)?, side(args, VIA, &catalog, environment)?];
     let rows = args.select.rows(&catalog, |needed| sides.iter().all(|tested| tested.states(needed)))?;
     files::writable(&args.output.out)?;
     let comparison = runtime()?.block_on(compared(args, environment, &catalog, &sides, &rows))?;
     let out = &args.output.out;
-    if args.output.format.contains(&Format::Terminal) {
-        output::say(comparison::terminal(&comparison, output::width(environment)).trim_end());
-    }
-    if args.output.format.contains(&Format::Markdown) {
-        files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?;
-    }
-    if args.output.format.contains(&Format::Json) {
-        files::write(&out.join("comparison.json"), &comparison::json(&comparison))?;
+    for format in &args.output.format {
+        match format {
+            Format::Terminal => {
+                output::show(comparison::terminal(&comparison, output::width(environment)).trim_end());
+            }
+            Format::Markdown => files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?,
+            Format::Json => files::write(&out.join("comparison.json"), &comparison::json(&comparison))?,
+            // Refused above.
+            Format::Html | Format::Junit | Format::Github | Format::Badge => {}
+        }
     }
     output::warn(format!("written to {}: comparison.*, results-*.json, recording-*.jsonl", out.display()));
     Ok(exit_of(&comparison, args.output.strict))

@@ -164,9 +164,15 @@ pub fn tell_files(out: &Path, format: &[Format]) {
 pub fn tell_baselines(all: &[Results]) {
     for results in all {
         let Some(held) = results.baseline.as_ref().filter(|held| held.is_broken()) else { continue };
-        let (regressions, stale) = (held.counts.regression, held.counts.stale);
-        let name = &results.target.name;
-        warn(format!("{name}: held against {}: {regressions} worse than listed, {stale} stale entries", held.file));
+        let count = |n: u64, one: &str, many: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            _ => Some(format!("{n} {many}")),
+        };
+        let regressions = count(held.counts.regression, "regression", "regressions");
+        let stale = count(held.counts.stale, "stale entry", "stale entries");
+        let told: Vec<String> = regressions.into_iter().chain(stale).collect();
+        warn(format!("{}: held against {}: {}", results.target.name, held.file, told.join(", ")));
     }
 }
 

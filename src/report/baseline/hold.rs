@@ -1,7 +1,7 @@
-//! Holds a run against a baseline, row by row and finding by finding; and checks a comparison that was written down.
+//! Holds a run against a baseline, row by row and finding by finding.
 //!
-//! Every decision is made in `of_row` and `of_finding`, from what the comparison itself keeps: so a file that was edited
-//! is noticed without its baseline.
+//! Every decision is made in `of_row` and `of_finding`, from what the comparison itself keeps: so `consistency` can make
+//! it again without the baseline.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,7 +29,7 @@ pub struct Setting<'a> {
 
 /// How a row or a finding stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stand {
+pub(super) enum Stand {
     /// Nothing to tell.
     Passes,
     /// Not decided, and nobody expected anything.
@@ -128,7 +128,13 @@ fn told(
 }
 
 /// The heart: how a row stands to what is listed and to what it was before.
-fn of_row(row: &RowResult, listed: Option<&Listed>, before: Option<VerdictStatus>, strict: bool, today: Date) -> Stand {
+pub(super) fn of_row(
+    row: &RowResult,
+    listed: Option<&Listed>,
+    before: Option<VerdictStatus>,
+    strict: bool,
+    today: Date,
+) -> Stand {
     let now = row.verdict.status;
     if !now.is_decided() {
         let spoken_of = listed.is_some() || before.is_some_and(VerdictStatus::is_decided);
@@ -153,7 +159,7 @@ fn of_row(row: &RowResult, listed: Option<&Listed>, before: Option<VerdictStatus
 }
 
 /// The same of a finding that was seen. One that is listed may be of any severity: it is what the entry says.
-fn of_finding(finding: &Finding, listed: Option<&Listed>, strict: bool, today: Date) -> Stand {
+pub(super) fn of_finding(finding: &Finding, listed: Option<&Listed>, strict: bool, today: Date) -> Stand {
     match (listed, is_failure(finding, strict)) {
         (Some(entry), fails) if entry.is_expired(today) => {
             if fails {
@@ -256,79 +262,4 @@ fn why_of_finding(finding: &Finding, case: Case, cause: Option<Cause>) -> String
     };
     let example = finding.example.trim();
     if example.is_empty() { told.to_owned() } else { format!("{told}: {example}") }
-}
-
-/// What in a written comparison does not follow from the results beside it.
-pub(in crate::report) fn inconsistency(results: &Results, held: &Held) -> Option<String> {
-    let Ok(today) = held.held_on.parse::<Date>() else {
-        return Some(format!("\"held_on\" is no day: {}", held.held_on));
-    };
-    if held.earlier.is_some() != (held.kind == Kind::Results) {
-        return Some("\"earlier\" does not fit \"kind\"".to_owned());
-    }
-    let mut told: HashMap<&Subject, &Entry> = HashMap::new();
-    for entry in &held.entries {
-        if told.insert(&entry.subject, entry).is_some() {
-            return Some(format!("{} stands in it twice", entry.subject.id()));
-        }
-    }
-    let mut counts = Counts::default();
-    let mut check = |subject: Subject, now: State, stand: &dyn Fn(Option<&Listed>, Option<VerdictStatus>) -> Stand| {
-        let entry = told.remove(&subject);
-        let listed = entry.and_then(listed_in);
-        let before = entry.and_then(|entry| match (held.kind, entry.before) {
-            (Kind::Results, Some(State::Verdict(before))) => Some(before),
-            _ => None,
-        });
-        let stand = stand(listed.as_ref(), before);
-        let said = entry.map(|entry| (entry.case, entry.cause));
-        let fits = match (stand, said) {
-            (Stand::Told(case, cause), Some(said)) => {
-                said == (case, cause) && entry.is_some_and(|e| e.now == Some(now))
-            }
-            (Stand::Passes | Stand::Undetermined, None) => true,
-            (Stand::Told(..), None) | (Stand::Passes | Stand::Undetermined, Some(_)) => false,
-        };
-        match stand {
-            Stand::Passes => counts.passes += u64::from(matches!(subject, Subject::Row(_))),
-            Stand::Undetermined => counts.undetermined += 1,
-            Stand::Told(case, _) => counts.add(case),
-        }
-        (!fits).then(|| format!("what it says of {} does not follow from the results", subject.id()))
-    };
-    for row in &results.rows {
-        let now = State::Verdict(row.verdict.status);
-        let stand = |listed: Option<&Listed>, before| of_row(row, listed, before, held.strict, today);
-        if let Some(wrong) = check(Subject::Row(row.id.clone()), now, &stand) {
-            return Some(wrong);
-        }
-    }
-    for finding in &results.findings {
-        let stand = |listed: Option<&Listed>, _| of_finding(finding, listed, held.strict, today);
-        if let Some(wrong) = check(Subject::Check(finding.check.clone()), State::Sight(Sight::Seen), &stand) {
-            return Some(wrong);
-        }
-    }
-    for (subject, entry) in told {
-        let fits = match (subject, entry.case) {
-            (_, Case::NotRun) => entry.now.is_none(),
-            (Subject::Check(_), Case::Stale | Case::Unconfirmed) => entry.now == Some(State::Sight(Sight::Unseen)),
-            (Subject::Row(_), Case::Stale | Case::Unconfirmed) | (_, Case::Regression | Case::Expected) => false,
-        };
-        if !fits || !entry.listed || entry.cause.is_some() {
-            return Some(format!("what it says of {} does not follow from the results", subject.id()));
-        }
-        counts.add(entry.case);
-    }
-    (counts != held.counts).then(|| "\"counts\" does not count the entries".to_owned())
-}
-
-/// The list's entry, as far as the comparison keeps it.
-fn listed_in(entry: &Entry) -> Option<Listed> {
-    let verdict = match entry.before {
-        Some(State::Verdict(status)) => Some(status),
-        Some(State::Sight(_)) | None => None,
-    };
-    let until = entry.until.as_deref().and_then(|day| day.parse().ok());
-    entry.listed.then(|| Listed { subject: entry.subject.clone(), verdict, reason: None, link: None, until })
 }

@@ -7,10 +7,11 @@
 //!
 //! - `model`: the comparison, as results carry it
 //! - `list`: what a baseline lists
-//! - `hold`: the comparison made, and a written one checked
+//! - `hold`: the comparison made; `consistency`: a written one checked
 //! - `file`, `read`: the files
 //! - `update`: a file of expectations made to fit a run
 
+mod consistency;
 mod file;
 mod hold;
 mod list;
@@ -20,10 +21,11 @@ mod read;
 mod tests;
 mod update;
 
+pub(super) use consistency::inconsistency;
 pub use file::{Known, Read, SCHEMA, is_web_address, read as read_expectations, schema, write};
+pub(super) use hold::falls_behind;
 pub use hold::{NO_ANSWER, Setting, hold};
-pub(super) use hold::{falls_behind, inconsistency};
 pub use list::{Baseline, Expectations, Listed, failing};
 pub use model::{Case, Cause, Counts, Earlier, Entry, Held, Kind, Sight, State, Subject};
-pub use read::{ReadError, read};
+pub use read::{ReadError, is_expectations, read};
 pub use update::{Change, Done, gather, update};

@@ -1,5 +1,6 @@
 //! A baseline from a file's text, whichever of the two kinds it is of: the text itself tells.
 
+use serde::Deserialize;
 use thiserror::Error;
 
 use super::file::{self, Known, did_you_mean};
@@ -25,13 +26,22 @@ pub enum ReadError {
 /// What is wrong with the file: every entry that names nothing, or a results file that was cut, edited, or is of
 /// another version.
 pub fn read(name: &str, text: &str, known: &Known) -> Result<Baseline, ReadError> {
-    // JSON is YAML: a file of expectations may be written in it.
-    if !text.trim_start().starts_with('{') || text.contains("\"fieldtest-baseline/") {
+    if is_expectations(text) {
         return Ok(Baseline::Expectations(file::read(name, text, known)?.expectations));
     }
     let earlier = json::parse(name, text)?;
     let errors = unknown(name, text, &earlier, known);
     if errors.is_empty() { Ok(Baseline::Earlier(Box::new(earlier))) } else { Err(CaseErrors(errors).into()) }
+}
+
+/// Which kind of file a text is. JSON is YAML: a list may be written in it, and then says what it is.
+pub fn is_expectations(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: String,
+    }
+    let head: Option<Head> = serde_json::from_str(text).ok();
+    !text.trim_start().starts_with('{') || head.is_some_and(|head| head.schema.starts_with("fieldtest-baseline/"))
 }
 
 /// Names in an earlier run that nobody knows here: it is of other case files, or of another version.

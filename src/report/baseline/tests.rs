@@ -297,6 +297,16 @@ fn what_is_wrong_with_a_file_is_said_with_its_place() {
 }
 
 #[test]
+fn the_text_tells_which_kind_of_file_it_is() {
+    let entry = r#"{"row": "field.top_k", "verdict": "ignored", "reason": "r"}"#;
+    let text = format!(r#"{{"schema": "fieldtest-baseline/1", "expect": [{entry}]}}"#);
+    assert!(matches!(read("k.json", &text, &known()), Ok(Baseline::Expectations(_))));
+    let mut run = fixtures::every_outcome();
+    run.rows[0].verdict.reason = "an answer with \"fieldtest-baseline/1\" in it".to_owned();
+    assert!(!is_expectations(&json::render(&run)));
+}
+
+#[test]
 fn an_earlier_run_of_rows_that_nobody_knows_is_refused() {
     let run = fixtures::every_outcome();
     let text = json::render(&run);

@@ -184,7 +184,7 @@ mod tests {
     fn signs_of_the_commands_own_are_written_otherwise() {
         assert_eq!(
             command(Level::Error, "a: b, c", "100 %\r\n::x::"),
-            "::error title=a%3A b%2C c::100 %25%0D%0A::x::\n"
+            "::error title=a%3A b%2C c::100 %25%0D%0A\\::x::\n"
         );
     }
 

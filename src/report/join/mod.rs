@@ -82,6 +82,8 @@ fn strictness(a: &Strictness, b: &Strictness) -> (Strictness, Vec<&'static str>)
 
 /// Counts the rows anew.
 fn recount(results: &mut Results) {
+    // What a part was held against says nothing of the whole.
+    results.baseline = None;
     results.summary = Summary::of(&results.rows);
     results.per_verdict = PerVerdict::of(&results.totals, results.summary.decided);
 }
