@@ -29,7 +29,7 @@ pub fn render(results: &[Results]) -> String {
     }
     let parts = [
         about::render(&matrix),
-        legend::render(matrix),
+        legend::render(&matrix),
         summary::render(&matrix),
         baseline::render(&matrix),
         sections::render(&matrix, lists::has_own_item),
