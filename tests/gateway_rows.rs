@@ -31,7 +31,7 @@ enum Takes {
     /// A field of the request.
     Field(FieldAt),
     /// A part of the answer.
-    Part(Arrival),
+    Part(Box<Arrival>),
 }
 
 struct Shared {
@@ -277,7 +277,7 @@ async fn every_row_can_fail() {
     let rows = catalog.gateway.iter().map(|row| &row.row).filter(|row| row.is_of(Shape::Anthropic));
     let about = rows.filter_map(|row| match row.subject(Shape::Anthropic) {
         Subject::Request { .. } => Some((row, Takes::Field(row.place().unwrap()))),
-        Subject::Answer { comes, .. } => Some((row, Takes::Part(comes.clone()))),
+        Subject::Answer { comes, .. } => Some((row, Takes::Part(Box::new(comes.clone())))),
         // The tests with small gateways have one for each side of conduct.
         Subject::Conduct(_) => None,
     });
