@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::draw::Values;
+use super::hold::{Candidate, Seen, Wanted, markers, text_of_all};
 use super::place;
 use super::recording::Call;
-use super::test::{Candidate, Seen, Wanted, markers, text_of_all};
 use super::unclear::Unclear;
 use crate::case::{Arrival, BodyPath, FieldAt, GatewayRow, Shape, Subject};
 use crate::wire::exchange::Request;
@@ -176,7 +176,7 @@ impl Looked<'_> {
     /// A value that nobody drew, under the same key elsewhere, and not without the field.
     fn moved(&self, wanted: &Wanted) -> Option<Seen> {
         let (place, value) = self.elsewhere()?;
-        Some(Seen::Changed { from: wanted.shown.clone(), to: super::test::shown(&text_of_all(&value)), place })
+        Some(Seen::Changed { from: wanted.shown.clone(), to: super::hold::shown(&text_of_all(&value)), place })
     }
 
     /// Where the field's key stands with its value, wherever that is, and not without the field.

@@ -5,10 +5,10 @@ use super::arrival;
 use super::book::Book;
 use super::came::{self, Came};
 use super::fill;
+use super::hold::Seen;
 use super::recording::{Call, TrialRecord};
 use super::returned::Returned;
 use super::script::Route;
-use super::test::Seen;
 use super::unclear::Unclear;
 use crate::case::{Answer, GatewayRow, Subject};
 

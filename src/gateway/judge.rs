@@ -1,22 +1,22 @@
 //! Judging: from a recording and the case files to results. Pure; the same input gives the same results.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::book::{self, Book};
 use super::came::{self, Came};
 use super::conduct;
 use super::fate::{self, Decided, Step};
 use super::fill;
+use super::findings::Findings;
+use super::hold::Seen;
 use super::recording::{Arm, Ended, Recording, TrialRecord};
-use super::test::Seen;
 use super::unclear::Unclear;
 use crate::case::{Catalog, GatewayCatalogRow, GatewayRow, Outcome, Shape, Subject, is_silent};
 use crate::report::fate::{Fate, FateKind, GatewayTested};
 use crate::report::results::{
-    Answer, ArmResult, ClaimResult, ClaimsOf, Evidence, Example, Finding, PerVerdict, Results, RowCost, RowResult,
-    SCHEMA, Severity, Strictness, Summary, TestedTarget, Totals, Verdict,
+    Answer, ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA,
+    Strictness, Summary, TestedTarget, Totals, Verdict,
 };
-use crate::wire::check;
 use crate::wire::curl;
 use crate::wire::message::excerpt;
 
@@ -321,60 +321,5 @@ fn example(recording: &Recording, trial: &TrialRecord) -> Example {
         curl: fill::unfilled(&command, &trial.values),
         status,
         answer: fill::unfilled(&answer, &trial.values),
-    }
-}
-
-/// What the passive checks saw on the client's side, where the upstream's answer gave no cause.
-struct Findings {
-    by_row: BTreeMap<String, BTreeSet<&'static str>>,
-    all: Vec<Finding>,
-}
-
-impl Findings {
-    fn of(book: &Book<'_>, recording: &Recording, rows: &[&GatewayRow]) -> Self {
-        let place = |id: &str| rows.iter().position(|row| row.id() == id);
-        let mut seen: BTreeMap<(Severity, &'static str), (u64, BTreeSet<usize>, String)> = BTreeMap::new();
-        let mut by_row: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
-        for trial in &recording.trials {
-            let row = rows.iter().find(|row| row.id() == trial.row).copied();
-            let asked = book.questions(trial);
-            let answered = asked.iter().all(|call| (200..300).contains(&call.answered.status));
-            if asked.is_empty() || !answered || !conduct::is_clean(row, book.shape, trial.arm) {
-                continue;
-            }
-            for finding in came::findings(&trial.exchange) {
-                let severity = match finding.check.severity() {
-                    check::Severity::Error => Severity::Error,
-                    check::Severity::Warning => Severity::Warning,
-                    check::Severity::Note => Severity::Note,
-                };
-                let detail = fill::unfilled(&finding.detail, &trial.values);
-                let (count, of_rows, example) = seen.entry((severity, finding.check.id())).or_default();
-                *count += 1;
-                of_rows.extend(place(&trial.row));
-                // The shortest, whichever came first.
-                if example.is_empty() || (detail.len(), &detail) < (example.len(), &*example) {
-                    *example = detail;
-                }
-                if trial.arm == Arm::Treatment {
-                    by_row.entry(trial.row.clone()).or_default().insert(finding.check.id());
-                }
-            }
-        }
-        let all = seen
-            .into_iter()
-            .map(|((severity, check), (count, of_rows, example))| Finding {
-                check: check.to_owned(),
-                severity,
-                count,
-                rows: of_rows.into_iter().map(|row| rows[row].id().to_owned()).collect(),
-                example,
-            })
-            .collect();
-        Self { by_row, all }
-    }
-
-    fn of_row(&self, row: &str) -> Vec<String> {
-        self.by_row.get(row).into_iter().flatten().map(|id| (*id).to_owned()).collect()
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! `draw`, `fill` and `request` make requests of rows; `script` and `stream` make answers; `board` is what both sides
 //! share, `upstream` the socket; `run` asks. `recording` keeps both sides, and everything after it is pure: `came` and
-//! `place` read, `test` compares, `arrival` and `returned` look at one trial in either direction, `fate` decides over
+//! `place` read, `hold` compares, `arrival` and `returned` look at one trial in either direction, `fate` decides over
 //! several, `conduct` over all, and `judge` makes results of it.
 
 mod arrival;
@@ -18,6 +18,8 @@ mod conduct;
 mod draw;
 mod fate;
 mod fill;
+mod findings;
+mod hold;
 mod judge;
 mod place;
 pub mod recording;
@@ -26,7 +28,6 @@ mod returned;
 mod run;
 mod script;
 mod stream;
-mod test;
 mod unclear;
 mod upstream;
 

@@ -29,7 +29,9 @@ fn below<'a>(step: &Step, at: &str, value: &'a Value) -> Vec<Found<'a>> {
 fn is_text(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string() == wanted,
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            serde_json::from_str::<Value>(wanted).is_ok_and(|w| w == *value)
+        }
         Value::Array(_) | Value::Object(_) => false,
     }
 }

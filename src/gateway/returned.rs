@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::came::{Came, CameAnswer};
 use super::draw::Values;
+use super::hold::{Candidate, Seen, Wanted, shown};
 use super::place;
 use super::recording::Call;
 use super::script;
 use super::stream;
-use super::test::{Candidate, Seen, Wanted, shown};
 use super::unclear::Unclear;
 use crate::case::{Answer, Arrival, BodyPath, Sign};
 use crate::wire::exchange::Exchange;

@@ -161,7 +161,7 @@ async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Aske
                 *messages = json!([{ "role": "user", "content": "Hello." }]);
             }
         }
-        (Quirk::HealthChecks, _) if number % 10 == 0 => {
+        (Quirk::HealthChecks, _) if number.is_multiple_of(10) => {
             let _ = shared.client.get(format!("{}/v1/models", shared.upstream)).send().await;
         }
         _ => {}

@@ -87,7 +87,7 @@ pub(super) fn part(matrix: &Matrix<'_>, part: Part, all: &[Part]) -> String {
         Part::About => about::render(matrix),
         Part::Summary => summary::render(matrix),
         Part::Baseline => baseline::render(matrix),
-        Part::Legend => legend::render(&matrix),
+        Part::Legend => legend::render(matrix),
         Part::Matrix => sections::render(matrix, |row| {
             let place = if contradicts(row) { Part::Contradictions } else { Part::OtherDetails };
             lists::has_own_item(row) && all.contains(&place)

@@ -111,7 +111,7 @@ impl Wanted {
                     (true, Value::String(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
                     _ => there.clone(),
                 };
-                same(&read, value) && (!exactly || read.to_string() == value.to_string())
+                same(&read, value) && (!exactly || is_written_alike(&read, value))
             }),
             Test::Contains(text) => found(&|there| text_of(there).contains(text.as_str())),
             Test::Order(texts) => {
@@ -151,6 +151,12 @@ impl Wanted {
             },
         }
     }
+}
+
+/// True where the keys stand in the same order, too: maps are compared without it.
+fn is_written_alike(one: &Value, other: &Value) -> bool {
+    let (one, other) = (one.to_string(), other.to_string());
+    one == other
 }
 
 /// The drawn values that stand in a text. Every question holds its label and every answer its reply, so these say nothing.

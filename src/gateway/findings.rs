@@ -1,0 +1,69 @@
+//! What the passive checks saw of the answers that a gateway handed on. Pure; it decides no row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::book::Book;
+use super::recording::{Arm, Recording};
+use super::{came, conduct, fill};
+use crate::case::GatewayRow;
+use crate::report::results::{Finding, Severity};
+use crate::wire::check;
+
+/// What the passive checks saw on the client's side, where the upstream's answer gave no cause.
+#[derive(Debug)]
+pub(super) struct Findings {
+    by_row: BTreeMap<String, BTreeSet<&'static str>>,
+    /// Over the whole run: errors first, then by id.
+    pub all: Vec<Finding>,
+}
+
+impl Findings {
+    /// Looks at every answer that the upstream gave no cause to be odd.
+    pub(super) fn of(book: &Book<'_>, recording: &Recording, rows: &[&GatewayRow]) -> Self {
+        let place = |id: &str| rows.iter().position(|row| row.id() == id);
+        let mut seen: BTreeMap<(Severity, &'static str), (u64, BTreeSet<usize>, String)> = BTreeMap::new();
+        let mut by_row: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+        for trial in &recording.trials {
+            let row = rows.iter().find(|row| row.id() == trial.row).copied();
+            let asked = book.questions(trial);
+            let answered = asked.iter().all(|call| (200..300).contains(&call.answered.status));
+            if asked.is_empty() || !answered || !conduct::is_clean(row, book.shape, trial.arm) {
+                continue;
+            }
+            for finding in came::findings(&trial.exchange) {
+                let severity = match finding.check.severity() {
+                    check::Severity::Error => Severity::Error,
+                    check::Severity::Warning => Severity::Warning,
+                    check::Severity::Note => Severity::Note,
+                };
+                let detail = fill::unfilled(&finding.detail, &trial.values);
+                let (count, of_rows, example) = seen.entry((severity, finding.check.id())).or_default();
+                *count += 1;
+                of_rows.extend(place(&trial.row));
+                // The shortest, whichever came first.
+                if example.is_empty() || (detail.len(), &detail) < (example.len(), &*example) {
+                    *example = detail;
+                }
+                if trial.arm == Arm::Treatment {
+                    by_row.entry(trial.row.clone()).or_default().insert(finding.check.id());
+                }
+            }
+        }
+        let all = seen
+            .into_iter()
+            .map(|((severity, check), (count, of_rows, example))| Finding {
+                check: check.to_owned(),
+                severity,
+                count,
+                rows: of_rows.into_iter().map(|row| rows[row].id().to_owned()).collect(),
+                example,
+            })
+            .collect();
+        Self { by_row, all }
+    }
+
+    /// The ids of what was seen in a row's answers.
+    pub(super) fn of_row(&self, row: &str) -> Vec<String> {
+        self.by_row.get(row).into_iter().flatten().map(|id| (*id).to_owned()).collect()
+    }
+}
