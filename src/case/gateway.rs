@@ -285,7 +285,8 @@ pub struct Arrival {
     /// Something else that a client can see.
     #[serde(default)]
     pub sign: Option<Sign>,
-    /// The usual translation has no place for it, and why. Found anywhere it is forwarded, else dropped.
+    /// The usual translation has no place for it, and why. Found under its own name it is forwarded, found otherwise changed,
+    /// else dropped.
     #[serde(default)]
     pub nowhere: Option<String>,
     /// The value that should be there, where it is not the one that was sent.

@@ -190,13 +190,11 @@ impl Looked<'_> {
         })
     }
 
-    /// Found anywhere it is forwarded.
+    /// The shape has no place for it: under its own name it is forwarded all the same, under another it was made into
+    /// something else.
     fn nowhere(&self, why: &str) -> Seen {
         let sent = self.sent.map(text_of_all).unwrap_or_default();
-        let anywhere = self.call.anywhere();
-        let marked =
-            markers(&sent, self.values).into_iter().find_map(|marker| place::holds(&anywhere, &marker).map(|f| f.0));
-        let place = marked.or_else(|| self.elsewhere().map(|(at, _)| at)).or_else(|| match self.field {
+        let own = self.elsewhere().map(|(at, _)| at).or_else(|| match self.field {
             FieldAt::Header(name) => {
                 let there = self.call.headers(name);
                 there.into_iter().find(|(_, value)| Some(value) == self.sent).map(|(at, _)| at)
@@ -204,8 +202,16 @@ impl Looked<'_> {
             FieldAt::Query(name) => query(&self.call.call.path, name).first().map(|(at, _)| at.clone()),
             FieldAt::Body(_) => None,
         });
-        match place {
-            Some(place) => Seen::Forwarded { place },
+        if let Some(place) = own {
+            return Seen::Forwarded { place };
+        }
+        let anywhere = self.call.anywhere();
+        let found = markers(&sent, self.values).into_iter().find_map(|marker| {
+            let (place, value) = place::holds(&anywhere, &marker)?;
+            Some((place, super::hold::shown(&text_of_all(value))))
+        });
+        match found {
+            Some((place, to)) => Seen::Changed { from: super::hold::shown(&sent), to, place },
             None => Seen::Dropped { note: Some(why.to_owned()) },
         }
     }
