@@ -417,6 +417,7 @@ pub const GATEWAY_VARIABLES: &[(&str, &str)] = &[
     ("id2", "another 24"),
     ("number", "a fresh whole number from 1024 to 9999"),
     ("number2", "another"),
+    ("large", "a fresh whole number from 16001 to 31999, beyond the caps that gateways have"),
     ("fraction", "a fresh number between 0.1 and 0.9 with four digits"),
     ("image", "a small PNG of fresh colours, in base64"),
     ("pdf", "a page of PDF that says the code word, in base64"),

@@ -14,7 +14,7 @@ use super::{CliError, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::Endpoint;
 use crate::engine::build::Channel;
-use crate::engine::recording::{Ended, Footer, Header, Line, Recording, SCHEMA};
+use crate::engine::recording::{Counts, Ended, Footer, Header, Line, Recording, SCHEMA};
 use crate::engine::scope::{Extent, Scope, digest};
 use crate::engine::{Finished, Memory, Part, Stop, judge, run_named};
 use crate::report::results::Results;
@@ -105,6 +105,7 @@ pub async fn conduct<E: Endpoint>(
         wall_ms: job.started.elapsed().as_millis() as u64,
         channel: finished.channel,
         ended: finished.ended,
+        counts: Some(Counts::of(&recording)),
     };
     recording.footer = Some(footer.clone());
     // In memory the texts are all there: this is what they amount to.

@@ -15,7 +15,7 @@ use crate::report::{TerminalStyle, diff, json};
 #[command(after_help = "Examples:\n  fieldtest diff before/results-deepseek.json after/results-deepseek.json\n  \
                         fieldtest diff reports/results-deepseek.json reports/results-tencent-lkeap.json --format markdown\n\n\
                         Exit codes: 0 nothing was lost; 1 a row was lost, or a finding of severity error came (with --strict \
-                        also a row that is no longer decided, a row that changed, a warning); 2 usage, or a broken file")]
+                        also a row that is no longer decided or no longer there, a row that changed, a warning); 2 usage, or a broken file")]
 pub struct DiffArgs {
     /// The results file to compare with.
     #[arg(value_name = "OLD")]
@@ -29,7 +29,7 @@ pub struct DiffArgs {
     /// Write it to a file instead of to standard output.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Count rows that are no longer decided, changed rows and new warnings as regressions.
+    /// Count rows that are no longer decided or no longer there, changed rows and new warnings as regressions.
     #[arg(long)]
     strict: bool,
 }

@@ -1,6 +1,6 @@
 //! The files that the commands read and write. Reading is bounded; writing is tried before anything is sent.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -88,8 +88,22 @@ pub fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
 }
 
 /// Opens a recording for writing.
+///
+/// Nobody else writes there meanwhile: two runs in one file would be none.
 pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
-    File::create(path).map(BufWriter::new).map_err(|e| usage("write", path, &e))
+    let open = File::options().create(true).write(true).truncate(false).open(path);
+    let file = open.map_err(|e| usage("write", path, &e))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            return Err(CliError::Usage(format!(
+                "cannot write {}: another run is writing it; --record DIR takes another folder",
+                path.display()
+            )));
+        }
+        // A file system without locks is no reason not to run.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+    }
+    file.set_len(0).map(|()| BufWriter::new(file)).map_err(|e| usage("write", path, &e))
 }
 
 /// Reads a recording.

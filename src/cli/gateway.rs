@@ -128,6 +128,8 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
     config.secrets = secrets(&catalog, environment);
     // What one row's answer says of limits is the row's, and no other waits for it.
     config.heeds_limits = false;
+    // Answers are scripted and short: more than this is none that the upstream gave.
+    config.kept_bytes = 1 << 20;
     config.timeout = Duration::from_secs(args.timeout);
     // Whoever asks again hides what the gateway does.
     config.retries = 0;

@@ -102,7 +102,8 @@ impl Rerun {
 
     /// The old results as they are.
     pub fn as_it_is(&self) -> Results {
-        self.old.clone()
+        // What they were held against is for this run's options to say.
+        Results { baseline: None, ..self.old.clone() }
     }
 
     fn refused(&self, what: String) -> CliError {

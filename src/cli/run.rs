@@ -50,7 +50,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
         "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
         "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
-        "concurrency", "timeout", "retries", "no_progress",
+        "concurrency", "timeout", "retries",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -191,7 +191,9 @@ async fn one(
     if let Some(rerun) = rerun {
         rerun.fits(&job.header(&args.sending), catalog)?;
         if job.extent.rows.is_empty() {
-            return Ok((rerun.as_it_is(), Ended::Complete));
+            let kept = rerun.as_it_is();
+            let kept = if args.sending.redact == Redact::Texts { report::without_texts(kept) } else { kept };
+            return Ok((kept, Ended::Complete));
         }
     }
     let stop = Stop::default();

@@ -40,9 +40,9 @@ pub struct SendArgs {
     /// Seconds until a request is given up.
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
-    /// How often a request is sent again after 429, 5xx or a broken connection.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=20))]
-    pub retries: u32,
+    /// How often a request is sent again after 429, 5xx or a broken connection; 4 unless told (8 to simulations).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub retries: Option<u32>,
     /// The seed of every random draw; the same seed asks the same questions. Simulations use 1 unless told.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -81,14 +81,13 @@ impl SendArgs {
         let mut config = ClientConfig::new(base_url, scheme);
         config.credential = credential;
         config.timeout = Duration::from_secs(self.timeout);
-        config.retries = self.retries;
+        config.retries = self.retries.unwrap_or(if simulated { 8 } else { 4 });
         config.concurrency = usize::from(self.concurrency);
         config.proxies = !simulated;
         config.run_started = started;
         if simulated {
             // Nothing is gained by being polite to ourselves.
             config.first_wait = Duration::from_millis(5);
-            config.retries = self.retries.max(8);
         } else {
             config.requests_per_minute = self.rate.or(tested.limits.requests_per_minute);
             config.tokens_per_minute = self.token_rate.or(tested.limits.tokens_per_minute);

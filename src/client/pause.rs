@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::retry::{LONGEST_RETRY_AFTER, wait_asked_for};
 use crate::wire::exchange::{AttemptResult, Response};
 
-/// No two requests are kept further apart.
-const WIDEST_GAP: Duration = Duration::from_secs(30);
+/// No two requests are kept further apart than so many times the first gap: a server that wants longer waits says so.
+const WIDEST: u32 = 64;
 
 /// The kinds of limit that the Messages API tells of, as they stand in its headers' names.
 const KINDS: [&str; 4] = ["requests", "tokens", "input-tokens", "output-tokens"];
@@ -73,7 +73,7 @@ impl Pause {
             state.not_before = state.not_before.max(now + asked);
             // Requests that were under way together are refused together, and are one sign.
             if state.slowed.is_none_or(|slowed| sent >= slowed) {
-                state.gap = (state.gap * 2).clamp(self.first_gap, WIDEST_GAP);
+                state.gap = (state.gap * 2).clamp(self.first_gap, self.first_gap * WIDEST);
                 state.slowed = Some(now);
             }
         } else if let Some(wait) = used_up(response, date) {
@@ -206,6 +206,6 @@ mod tests {
         for _ in 0..40 {
             pause.heard(&answer(429, &[]), Instant::now(), date());
         }
-        assert_eq!(gap(&pause), WIDEST_GAP);
+        assert_eq!(gap(&pause), GAP * WIDEST);
     }
 }

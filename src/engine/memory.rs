@@ -1,7 +1,7 @@
 //! Runs whose recording is kept in memory: a listener for those that write it down as well, and a whole run for those
 //! that only want to judge it.
 
-use super::recording::{Footer, Header, Recording};
+use super::recording::{Counts, Footer, Header, Recording};
 use super::run::{Event, Listener, Options, Stop, run};
 use crate::case::CatalogRow;
 use crate::client::Endpoint;
@@ -26,6 +26,8 @@ pub async fn record<E: Endpoint>(endpoint: &E, rows: &[&CatalogRow], options: &O
     let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
     let stop = Stop::default();
     let finished = run(endpoint, rows, options, vec![&mut Memory(&mut recording)], &stop).await;
-    recording.footer = Some(Footer { finished_at, wall_ms: 0, channel: finished.channel, ended: finished.ended });
+    let counts = Some(Counts::of(&recording));
+    recording.footer =
+        Some(Footer { finished_at, wall_ms: 0, channel: finished.channel, ended: finished.ended, counts });
     recording
 }

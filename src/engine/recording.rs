@@ -158,6 +158,25 @@ pub struct Footer {
     pub channel: Channel,
     /// Whether the run came to its end.
     pub ended: Ended,
+    /// How many exchanges and trials stand before it, so that a line that was taken out is noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+}
+
+/// How many lines of each kind a recording has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Exchanges.
+    pub exchanges: usize,
+    /// Trials.
+    pub trials: usize,
+}
+
+impl Counts {
+    /// Those of a recording.
+    pub fn of(recording: &Recording) -> Self {
+        Self { exchanges: recording.exchanges.len(), trials: recording.trials.len() }
+    }
 }
 
 /// Whether a run came to its end, and if not, why.
@@ -222,6 +241,17 @@ pub enum RecordingError {
     /// There is no header.
     #[error("its first line is no header of a recording (`{SCHEMA}`); what a run wrote as recording-*.jsonl has one")]
     NoHeader,
+    /// Lines are missing, or there are too many.
+    #[error(
+        "its last line counts {} exchanges and {} trials, and it has {} and {}: were lines taken out?",
+        said.exchanges, said.trials, there.exchanges, there.trials
+    )]
+    Counts {
+        /// As the footer has it.
+        said: Counts,
+        /// As they are counted.
+        there: Counts,
+    },
     /// A trial is made of an exchange that is not there.
     #[error(
         "line {line} of the recording: trial {trial} refers to exchange `{exchange}`, which is not in the file: was a \
@@ -320,6 +350,10 @@ pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), Record
         }
     }
     let recording = recording.ok_or(RecordingError::NoHeader)?;
+    let there = Counts::of(&recording);
+    if let Some(said) = recording.footer.as_ref().and_then(|footer| footer.counts).filter(|said| *said != there) {
+        return Err(RecordingError::Counts { said, there });
+    }
     let known: std::collections::HashSet<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
     for (trial, line) in recording.trials.iter().zip(trial_lines) {
         if let Some(missing) = trial.exchanges.iter().find(|id| !known.contains(id.as_str())) {

@@ -10,13 +10,14 @@ use super::unclear::Unclear;
 use crate::case::{Arrival, BodyPath, FieldAt, GatewayRow, Shape, Subject};
 use crate::wire::exchange::Request;
 
-/// What one call shows of a row's field. `control` is a call without the field.
+/// What one call shows of a row's field. `control` is a request without the field, or with another value in its place,
+/// and the call that it led to.
 pub(super) fn seen(
     row: &GatewayRow,
     shape: Shape,
     values: &Values,
     request: &Request,
-    control: Option<&Call>,
+    control: Option<(&Request, &Call)>,
     call: &Call,
 ) -> Seen {
     let Some(field) = row.place() else { return Seen::Dropped { note: None } };
@@ -32,7 +33,9 @@ pub(super) fn seen(
         values,
         label,
         sent: sent.as_ref(),
-        control: control.map(Body::of),
+        request,
+        is_replaced: control.is_some_and(|(request, _)| self::sent(&field, request, "\u{0}").is_some()),
+        control: control.map(|(_, call)| Body::of(call)),
         call: Body::of(call),
     };
     let mut first = None;
@@ -124,6 +127,9 @@ struct Looked<'a> {
     values: &'a Values,
     label: &'a str,
     sent: Option<&'a Value>,
+    request: &'a Request,
+    /// The control carries the field as well, with another value: whatever stands there in the end is a change.
+    is_replaced: bool,
     control: Option<Body<'a>>,
     call: Body<'a>,
 }
@@ -140,8 +146,9 @@ impl Looked<'_> {
             return self.any(&wanted, candidates, before);
         }
         let Some(place) = wanted.among(&candidates) else {
-            let before = before.unwrap_or_default();
-            return match wanted.missed(&candidates, &self.call.anywhere(), &before, self.label) {
+            let before = before.filter(|_| !self.is_replaced).unwrap_or_default();
+            let explained = |marker: &str| self.explained(marker);
+            return match wanted.missed(&candidates, &self.call.anywhere(), &before, self.label, explained) {
                 Seen::Dropped { note } if !wanted.is_fresh() => self.moved(&wanted).unwrap_or(Seen::Dropped { note }),
                 seen => seen,
             };
@@ -166,11 +173,17 @@ impl Looked<'_> {
             |(at, value): &&Candidate| !before.iter().any(|(place, known)| place == at && place::same(known, value));
         match candidates.iter().find(is_new) {
             Some((place, _)) => Seen::Forwarded { place: place.clone() },
-            None => match wanted.missed(&[], &self.call.anywhere(), &[], self.label) {
+            None => match wanted.missed(&[], &self.call.anywhere(), &[], self.label, |marker| self.explained(marker)) {
                 Seen::Dropped { .. } => self.moved(wanted).unwrap_or(Seen::Dropped { note: None }),
                 seen => seen,
             },
         }
+    }
+
+    /// How often a drawn value stands in the request outside of the field.
+    fn explained(&self, marker: &str) -> usize {
+        let own = self.sent.map_or(0, |sent| place::holding(sent, marker).len());
+        place::holding(&self.request.body, marker).len().saturating_sub(own)
     }
 
     /// A value that nobody drew, under the same key elsewhere, and not without the field.

@@ -13,7 +13,8 @@ use super::draw::{self, LABEL};
 use super::recording::{AnswerEnd, Answered, Call};
 use super::script::Script;
 use crate::case::Shape;
-use crate::wire::exchange::Body;
+use crate::client::Mask;
+use crate::wire::exchange::{AttemptResult, Body, Exchange};
 
 /// How long the upstream waits for a crowd to be complete.
 const CROWD_WAIT: Duration = Duration::from_millis(1500);
@@ -22,6 +23,9 @@ const CROWD_STEP: Duration = Duration::from_millis(15);
 
 /// What the client sends as a credential when it has none.
 pub(super) const PLACEHOLDER: &str = crate::client::PLACEHOLDER;
+
+/// What stands in the place of the upstream's credential where a gateway tells it to its client.
+pub(super) const UPSTREAMS: &str = "<the upstream's credential>";
 
 /// Headers that carry credentials, by a part of their names.
 const SECRET_NAMES: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];
@@ -40,6 +44,8 @@ pub(super) struct Board {
 struct Inner {
     scripts: HashMap<String, Arc<Posted>>,
     calls: Vec<Call>,
+    /// The credentials that the gateway showed to its upstream.
+    upstreams: Vec<String>,
 }
 
 /// An answer for a label.
@@ -138,6 +144,13 @@ impl Board {
         }
         let has_credential =
             headers.iter().any(|(name, _)| ["authorization", "x-api-key", "api-key"].contains(&name.as_str()));
+        let shown = headers.iter().filter(|(name, _)| SECRET_NAMES.iter().any(|part| name.contains(part)));
+        for (_, value) in shown {
+            let bare = value.strip_prefix("Bearer ").unwrap_or(value);
+            if is_long(bare) && !is_secret(value, secret) && !inner.upstreams.iter().any(|known| known == bare) {
+                inner.upstreams.push(bare.to_owned());
+            }
+        }
         let masked = |text: &str| {
             if is_long(secret) { text.replace(secret, "<the client's credential>") } else { text.to_owned() }
         };
@@ -167,6 +180,29 @@ impl Board {
             answered: Answered::default(),
         });
         (number, posted)
+    }
+
+    /// An exchange without the credentials that the gateway showed to its upstream.
+    pub(super) fn masked(&self, mut exchange: Exchange) -> Exchange {
+        let known = locked(&self.inner).upstreams.clone();
+        if known.is_empty() {
+            return exchange;
+        }
+        let mask = Mask::new(None, &known.iter().cloned().map(SecretString::from).collect::<Vec<_>>());
+        let plain = |text: String| known.iter().fold(text, |text, key| text.replace(key.as_str(), UPSTREAMS));
+        for attempt in &mut exchange.attempts {
+            let AttemptResult::Response(response) = &mut attempt.result else { continue };
+            for (_, value) in &mut response.headers {
+                *value = mask.text(plain(std::mem::take(value)));
+            }
+            let body = std::mem::take(&mut response.body.0);
+            let body = match String::from_utf8(body) {
+                Ok(text) => plain(text).into_bytes(),
+                Err(bytes) => bytes.into_bytes(),
+            };
+            response.body.0 = mask.body(body, &mut response.arrivals, response.cut.is_some());
+        }
+        exchange
     }
 
     /// Changes what is noted of the answer to a call.

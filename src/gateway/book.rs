@@ -69,6 +69,11 @@ impl<'a> Book<'a> {
         self.trials.values().flatten().copied()
     }
 
+    /// The first question of the run, as it was asked last.
+    pub(super) fn first(&self) -> Option<&'a TrialRecord> {
+        self.all().filter(|trial| trial.arm == Arm::First).max_by_key(|trial| trial.trial)
+    }
+
     /// The calls that hold a trial's label.
     pub(super) fn calls(&self, trial: &TrialRecord) -> &[&'a Call] {
         let label = trial.values.get("label").map_or("", String::as_str);
@@ -81,7 +86,15 @@ impl<'a> Book<'a> {
             let route = Route::of(&call.method, &call.path);
             route.is_question(self.shape) || route == Route::Models
         };
-        self.calls(trial).iter().filter(asks).copied().collect()
+        let asked: Vec<&Call> = self.calls(trial).iter().filter(asks).copied().collect();
+        // Who sizes a prompt before sending it has asked something else.
+        let is_count = |call: &&Call| Route::of(&call.method, &call.path) == Route::CountTokens;
+        let request = &trial.exchange.request;
+        let asks_for_count = Route::of(request.method.word(), &request.path) == Route::CountTokens;
+        match asks_for_count || asked.iter().all(|call| is_count(&call)) {
+            true => asked,
+            false => asked.into_iter().filter(|call| !is_count(call)).collect(),
+        }
     }
 
     /// The trials of a row's control, before and after.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::board::UPSTREAMS;
 use super::book::Book;
 use super::came::{self, Came};
 use super::fate::is_crossed;
@@ -102,9 +103,15 @@ pub(super) fn fails(row: &GatewayRow, shape: crate::case::Shape) -> bool {
 
 fn calls(book: &Book<'_>, rows: &[&GatewayRow]) -> Seen {
     let (mut once, mut more, mut most) = (0_u64, 0_u64, 0);
+    let mut beside: BTreeMap<String, u64> = BTreeMap::new();
     for trial in book.all() {
         let row = rows.iter().find(|row| row.id() == trial.row).copied();
-        let n = book.questions(trial).len();
+        let questions = book.questions(trial);
+        let n = questions.len();
+        for call in book.calls(trial).iter().filter(|call| !questions.iter().any(|q| q.number == call.number)) {
+            let path = call.path.split('?').next().unwrap_or_default();
+            *beside.entry(format!("{} {path}", call.method)).or_default() += 1;
+        }
         if n == 0 || !is_clean(row, book.shape, trial.arm) {
             continue;
         }
@@ -114,7 +121,12 @@ fn calls(book: &Book<'_>, rows: &[&GatewayRow]) -> Seen {
     }
     match (once, more) {
         (0, 0) => Seen::Void(Unclear::NotAsked, "no request reached the upstream".to_owned()),
-        (_, 0) => kept(&format!("all of {once} requests")),
+        (_, 0) if beside.is_empty() => kept(&format!("all of {once} requests")),
+        (_, 0) => {
+            let told: Vec<String> = beside.iter().map(|(what, n)| format!("{what} ({n})")).collect();
+            let to = format!("the question also went to {}", told.join(", "));
+            changed("1 call for each request", to, "the upstream")
+        }
         _ => changed(
             "1 call for each request",
             format!("up to {most} calls, for {more} of {} requests", once + more),
@@ -242,6 +254,14 @@ fn secret(book: &Book<'_>) -> Seen {
         .collect();
     places.sort_unstable();
     places.dedup();
+    let told_back = book
+        .all()
+        .filter(|trial| matches!(came::read(&trial.exchange), Came::Answer(answer) if is_marked(&answer)))
+        .count();
+    if told_back > 0 {
+        let to = format!("the upstream's credential stood in {told_back} answers");
+        return changed("each side's credential stays with the gateway", to, "the client");
+    }
     if book.all().all(|trial| book.calls(trial).is_empty()) {
         return Seen::Void(Unclear::NotAsked, "no request reached the upstream".to_owned());
     }
@@ -249,4 +269,8 @@ fn secret(book: &Book<'_>) -> Seen {
         [] => kept("the gateway"),
         places => changed("not sent on", format!("sent on in {}", places.join(", ")), "the upstream"),
     }
+}
+
+fn is_marked(answer: &came::CameAnswer) -> bool {
+    answer.text.contains(UPSTREAMS) || answer.headers.iter().any(|(_, value)| value.contains(UPSTREAMS))
 }

@@ -57,6 +57,7 @@ pub(super) fn values(seed: u64, purpose: &str, model: &str) -> Values {
     for name in ["number", "number2"] {
         put(name, rng.random_range(1024..10_000).to_string());
     }
+    put("large", rng.random_range(16_001..32_000).to_string());
     put("fraction", format!("0.{}", rng.random_range(1001..9000) / 10 * 10 + rng.random_range(1..10)));
     put("image", STANDARD.encode(picture(&mut rng)));
     let mut long = String::new();

@@ -67,9 +67,21 @@ pub(super) fn next<'a>(book: &Book<'a>, row: &GatewayRow) -> Step<'a> {
     Step::Done(Decided { seen, shown_by: by })
 }
 
-/// A refusal points at the field only where the request without it passes.
+/// A refusal points at the field only where the request without it passes, and an answer that did not come out as it was
+/// says something of its parts only where a plain one does.
 fn held(book: &Book<'_>, row: &GatewayRow, seen: &Seen) -> Seen {
-    let (Seen::Refused { .. }, Subject::Request { .. }) = (seen, row.subject(book.shape)) else { return seen.clone() };
+    match (seen, row.subject(book.shape)) {
+        (Seen::Refused { .. }, Subject::Request { .. }) => {}
+        (Seen::Refused { .. } | Seen::Changed { .. } | Seen::Dropped { .. }, Subject::Answer { .. }) => {
+            return match plain_failure(book) {
+                Some(why) => {
+                    Seen::Void(Unclear::GatewayFailed, format!("a plain answer does not come out either: {why}"))
+                }
+                None => seen.clone(),
+            };
+        }
+        _ => return seen.clone(),
+    }
     let failed = book.controls(row.id()).into_iter().find_map(|control| {
         let why = match came::read(&control.exchange) {
             Came::Nothing(why) => why,
@@ -84,6 +96,24 @@ fn held(book: &Book<'_>, row: &GatewayRow, seen: &Seen) -> Seen {
         }
         None => seen.clone(),
     }
+}
+
+/// What became of the plain answer to the first question, where it did not come out.
+fn plain_failure(book: &Book<'_>) -> Option<String> {
+    let first = book.first()?;
+    let reply = first.values.get("reply").map_or("", String::as_str);
+    let why = match came::read(&first.exchange) {
+        Came::Nothing(why) => why,
+        Came::Answer(answer) if answer.status >= 300 => {
+            answer.error().unwrap_or_else(|| format!("HTTP {}", answer.status))
+        }
+        Came::Answer(answer) if answer.json.to_string().contains(reply) => return None,
+        Came::Answer(answer) => match answer.packed {
+            Some(encoding) => format!("it is coded in a way that nobody asked for ({encoding})"),
+            None => "what it says is not in it".to_owned(),
+        },
+    };
+    Some(fill::unfilled(&why, &first.values))
 }
 
 /// What one trial shows, with drawn values by their names.
@@ -112,7 +142,10 @@ fn of_request(book: &Book<'_>, row: &GatewayRow, trial: &TrialRecord) -> Seen {
         Ok(calls) => calls,
         Err(seen) => return seen,
     };
-    let control = book.controls(row.id()).into_iter().find_map(|control| book.questions(control).first().copied());
+    let control = book
+        .controls(row.id())
+        .into_iter()
+        .find_map(|control| Some((&control.exchange.request, book.questions(control).first().copied()?)));
     let mut seen =
         calls.iter().map(|call| arrival::seen(row, book.shape, &trial.values, &trial.exchange.request, control, call));
     let Some(first) = seen.next() else { return Seen::Dropped { note: None } };

@@ -60,7 +60,7 @@ pub(super) struct Wanted {
 enum Test {
     Is { value: Value, parsed: bool, exactly: bool },
     Contains(String),
-    Order(Vec<String>),
+    Order { texts: Vec<String>, exactly: bool },
     Any,
 }
 
@@ -77,7 +77,7 @@ impl Wanted {
             } else if let Some(text) = &part.contains {
                 Test::Contains(fill(text))
             } else if !part.order.is_empty() {
-                Test::Order(part.order.iter().map(fill).collect())
+                Test::Order { texts: part.order.iter().map(fill).collect(), exactly: part.exactly }
             } else if part.any {
                 Test::Any
             } else {
@@ -89,7 +89,7 @@ impl Wanted {
         let whole = match &test {
             Test::Is { value, .. } => text_of_all(value),
             Test::Contains(text) => text.clone(),
-            Test::Order(texts) => texts.join(" … "),
+            Test::Order { texts, .. } => texts.join(" … "),
             Test::Any => sent.map_or("any value".to_owned(), text_of_all),
         };
         Self { markers: markers(&whole, values), shown: shown(&whole), test }
@@ -114,7 +114,12 @@ impl Wanted {
                 same(&read, value) && (!exactly || is_written_alike(&read, value))
             }),
             Test::Contains(text) => found(&|there| text_of(there).contains(text.as_str())),
-            Test::Order(texts) => {
+            Test::Order { texts, exactly: true } => {
+                let mut rest = candidates.iter();
+                let alone = |text: &String| rest.any(|(_, value)| text_of(value) == *text);
+                texts.iter().all(alone).then(|| candidates.first().map(|(at, _)| at.clone())).flatten()
+            }
+            Test::Order { texts, exactly: false } => {
                 let all = candidates.iter().map(|(_, value)| text_of(value)).collect::<Vec<_>>().join("\n");
                 let mut rest = all.as_str();
                 for text in texts {
@@ -128,16 +133,26 @@ impl Wanted {
 
     /// What it came to where it is not among the candidates. `anywhere` is the whole of what came out, `before` what the
     /// same places hold without the field, `label` what a question is known by.
-    pub(super) fn missed(&self, candidates: &[Candidate], anywhere: &Value, before: &[Candidate], label: &str) -> Seen {
+    /// `explained` says how often a drawn value stands there for other reasons than this field.
+    pub(super) fn missed(
+        &self,
+        candidates: &[Candidate],
+        anywhere: &Value,
+        before: &[Candidate],
+        label: &str,
+        explained: impl Fn(&str) -> usize,
+    ) -> Seen {
         let changed =
             |to: &Value, place: String| Seen::Changed { from: self.shown.clone(), to: shown(&text_of_all(to)), place };
         let below = |at: &str| candidates.iter().find(|(place, _)| at == place || at.starts_with(&format!("{place}/")));
         for marker in &self.markers {
-            let Some((at, value)) = place::holds(anywhere, marker) else { continue };
-            return match below(&at) {
-                Some((place, value)) => changed(value, place.clone()),
-                None => changed(value, at),
-            };
+            let there = place::holding(anywhere, marker);
+            if let Some((place, value)) = there.iter().find_map(|(at, _)| below(at)) {
+                return changed(value, place.clone());
+            }
+            if let Some((at, value)) = there.into_iter().nth(explained(marker)) {
+                return changed(value, at);
+            }
         }
         let is_new = |(_, value): &&Candidate| {
             !before.iter().any(|(_, known)| same(known, value)) && !text_of_all(value).contains(label)
@@ -218,7 +233,7 @@ mod tests {
     fn what_is_missed_is_moved_changed_or_dropped() {
         let wanted = wanted(json!({ "as": "{{word}}" }), None);
         let missed = |candidates: &[(&str, Value)], anywhere: Value, before: &[(&str, Value)]| {
-            wanted.missed(&at(candidates), &anywhere, &at(before), "lb1")
+            wanted.missed(&at(candidates), &anywhere, &at(before), "lb1", |_| 0)
         };
         let place = |seen: Seen| match seen {
             Seen::Changed { place, to, .. } => format!("{to} at {place}"),

@@ -59,15 +59,20 @@ pub(super) fn all(body: &Value) -> Vec<Found<'_>> {
     found
 }
 
-/// Where a text stands: in a string, as a number, or as a key. The innermost place of the first of them.
+/// Where a text stands first.
 pub(super) fn holds<'a>(body: &'a Value, text: &str) -> Option<Found<'a>> {
+    holding(body, text).into_iter().next()
+}
+
+/// Where a text stands: in a string, as a number, or as a key; each time the innermost place.
+pub(super) fn holding<'a>(body: &'a Value, text: &str) -> Vec<Found<'a>> {
     let leaf = |value: &Value| match value {
         Value::String(string) => string.contains(text),
         Value::Number(number) => number.to_string() == text,
         Value::Null | Value::Bool(_) | Value::Array(_) => false,
         Value::Object(map) => map.contains_key(text),
     };
-    all(body).into_iter().find(|(_, value)| leaf(value))
+    all(body).into_iter().filter(|(_, value)| leaf(value)).collect()
 }
 
 /// Every value of a key, wherever the key stands.

@@ -71,6 +71,11 @@ impl Returned<'_> {
         if let Some(cut) = came.cut.as_ref().filter(|_| !came.is_finished()) {
             return Seen::Void(Unclear::GatewayFailed, cut.message.clone());
         }
+        let asked_for_stream = self.exchange.request.body.get("stream") == Some(&Value::Bool(true));
+        if asked_for_stream && !came.is_stream && came.status < 400 && status < 400 {
+            let (from, to) = ("an event stream".to_owned(), "an answer that is no stream".to_owned());
+            return Seen::Changed { from, to, place: "the stream".to_owned() };
+        }
         match part.sign {
             Some(Sign::Pace) => self.pace(came),
             Some(Sign::Pieces) => self.pieces(came),
@@ -92,13 +97,26 @@ impl Returned<'_> {
         match wanted.among(&candidates) {
             Some(place) => Seen::Forwarded { place },
             None => {
-                let missed = wanted.missed(&candidates, &anywhere(came), &[], "\u{0}");
+                let missed =
+                    wanted.missed(&candidates, &anywhere(came), &[], "\u{0}", |marker| self.explained(part, marker));
                 match (missed, wanted.is_fresh()) {
                     (Seen::Dropped { .. }, _) => Seen::Dropped { note: came.error() },
                     (seen, _) => seen,
                 }
             }
         }
+    }
+
+    /// How often a drawn value stands in the upstream's answer outside of a part.
+    fn explained(&self, part: &Arrival, marker: &str) -> usize {
+        let message = Value::Object(self.answer.message.clone().into_iter().collect());
+        let paths: Vec<&BodyPath> = part.at.iter().chain(&part.or).collect();
+        let own: usize = paths
+            .iter()
+            .flat_map(|path| place::find(path, &message))
+            .map(|(_, value)| place::holding(value, marker).len())
+            .sum();
+        place::holding(&message, marker).len().saturating_sub(own.max(1))
     }
 
     /// Whether a client can tell that something went wrong.

@@ -243,8 +243,8 @@ impl<E: Endpoint> Runner<'_, E> {
     async fn trials(&self, row: &GatewayRow, answer: &Answer) {
         let control = self.controls.get(row.id()).copied().unwrap_or(row.id());
         for trial in 1.. {
-            let is_over =
-                self.with_book(&[row.id(), control], None, |book| matches!(fate::next(book, row), Step::Done(_)));
+            let is_over = self
+                .with_book(&[row.id(), control, NO_ROW], None, |book| matches!(fate::next(book, row), Step::Done(_)));
             if is_over || self.is_lost() {
                 return;
             }
@@ -294,6 +294,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let script = Script { reply, answer: fill::answer(&answer, &values) };
         self.board.post(values.get("label").map_or("", String::as_str), Posted { script, crowd });
         let exchange = self.client.send(&id, request(sending, &values)).await;
+        let exchange = self.board.masked(exchange);
         self.note_silence(&exchange, counts);
         // Some answer first, and ask the upstream behind it.
         let is_answered =

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::clean::one_line;
 use super::figures;
+use super::join::is_flaky;
 use super::names::slug;
 use super::results::Results;
 
@@ -41,10 +42,15 @@ fn message(run: &Results) -> String {
         (summary.contradicts, "contradicted"),
         (summary.undetermined, "undetermined"),
         (summary.unclaimed, "unclaimed"),
+        (flaky(run), "flaky"),
     ];
     let counted = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", figures::count(*n)));
     let partial = run.partial.is_some().then(|| "partial".to_owned());
     counted.chain(partial).collect::<Vec<_>>().join(", ")
+}
+
+fn flaky(run: &Results) -> u64 {
+    run.rows.iter().filter(|row| is_flaky(row)).count() as u64
 }
 
 fn colour(run: &Results) -> &'static str {
@@ -60,7 +66,7 @@ fn colour(run: &Results) -> &'static str {
     } else if summary.contradicts > 0 {
         // The baseline expects it; it is no less a contradiction.
         "orange"
-    } else if summary.undetermined > 0 || summary.silent > 0 {
+    } else if summary.undetermined > 0 || summary.silent > 0 || flaky(run) > 0 {
         "yellow"
     } else if summary.conforms + summary.exceeds > 0 {
         "brightgreen"

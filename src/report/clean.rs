@@ -56,7 +56,12 @@ pub(super) fn shorten(line: &str, most: usize) -> String {
 }
 
 fn push_visible(out: &mut String, c: char) {
-    if c.is_control() || is_hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    // The last two are no characters at all, and XML has no way to hold them.
+    if c.is_control() || is_hidden(c) || matches!(c, '\u{fffe}' | '\u{ffff}') {
+        out.extend(c.escape_unicode())
+    } else {
+        out.push(c)
+    }
 }
 
 /// Characters that change how their neighbours are shown and have no shape of their own. The joiners (U+200C, U+200D)

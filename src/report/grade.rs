@@ -5,6 +5,7 @@
 
 use super::baseline::{Case, Entry, Subject};
 use super::clean::{block, one_line};
+use super::join::is_flaky;
 use super::prose;
 use super::results::{EarlierVerdict, Finding, Results, RowResult, Severity};
 use super::standing::Standing;
@@ -52,6 +53,8 @@ pub fn of_row(run: &Results, row: &RowResult, strict: bool) -> Graded {
         (VerdictStatus::Inconclusive, Standing::Unclaimed) => (Grade::Undetermined, "undetermined"),
         (_, Standing::Undetermined) => (undetermined(strict), "undetermined"),
         (_, Standing::Contradicts) => (Grade::Failed, "contradicts"),
+        // A contradiction that was not seen again is no conformity.
+        _ if is_flaky(row) => (if strict { Grade::Failed } else { Grade::Noted }, "flaky"),
         (_, Standing::Silent) => (if strict { Grade::Failed } else { Grade::Noted }, "silent"),
         (_, Standing::Exceeds) => (Grade::Noted, "exceeds"),
         (_, Standing::Conforms) => (Grade::Passed, "conforms"),

@@ -24,6 +24,7 @@ use super::held::BaselineArgs;
 use super::sending::SendArgs;
 use super::{CliError, Environment, Exit, output};
 use crate::case::Catalog;
+use crate::report::baseline::{Case, Entry, Subject};
 use crate::report::grade::{self, Grade};
 use crate::report::uncommanded;
 
@@ -166,9 +167,18 @@ fn tests(
     for tested in targets {
         let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
         let ids: Vec<String> = rows.iter().map(|row| row.experiment.id().to_owned()).collect();
-        let wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &tested, id)).cloned().collect();
+        let mut wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &tested, id)).cloned().collect();
+        // A baseline speaks of findings as well, and they are no row's.
+        let looks_for_findings = baseline.is_some() && is_selected(&arguments, &tested, FINDINGS);
+        if wanted.is_empty() && looks_for_findings {
+            wanted.clone_from(&ids);
+        }
         any |= !wanted.is_empty();
         let run = Arc::new(Run::new(args, environment, Arc::clone(&catalog), tested, &wanted, baseline.clone()));
+        if baseline.is_some() {
+            let (run, seen) = (Arc::clone(&run), Arc::clone(&seen));
+            trials.push(Trial::test(name(run.tested(), FINDINGS), move || findings(&run, &seen)));
+        }
         trials.extend(ids.into_iter().map(|id| {
             let (run, snapshots, seen) = (Arc::clone(&run), snapshots.clone(), Arc::clone(&seen));
             let (name, strict) = (name(run.tested(), &id), args.strict);
@@ -199,12 +209,35 @@ fn tests(
     }))
 }
 
+/// The test that holds a run's findings against the baseline.
+const FINDINGS: &str = "findings";
+
 fn name(tested: &Tested, id: &str) -> String {
     format!("{}::{id}", tested.name)
 }
 
 fn is_selected(arguments: &libtest_mimic::Arguments, tested: &Tested, id: &str) -> bool {
     !arguments.is_filtered_out(&Trial::test(name(tested, id), || Ok(())))
+}
+
+/// The findings of a run, and what the baseline lists of them.
+fn findings(run: &Run, seen: &Seen) -> Result<(), Failed> {
+    let of = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
+    let results = run.results().map_err(|why| {
+        of(&seen.untested);
+        Failed::from(uncommanded(why))
+    })?;
+    let is_failure = |entry: &&Entry| {
+        matches!(entry.subject, Subject::Check(_)) && matches!(entry.case, Case::Regression | Case::Stale)
+    };
+    let entries = results.baseline.iter().flat_map(|held| &held.entries).filter(is_failure);
+    let told: Vec<String> =
+        entries.map(|entry| format!("{} {}: {}", entry.case.word(), entry.subject.id(), entry.why)).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    of(&seen.contradicted);
+    Err(Failed::from(uncommanded(&told.join("\n"))))
 }
 
 /// One test.

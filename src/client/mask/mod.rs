@@ -84,7 +84,7 @@ impl Mask {
 
     /// The body without secrets. The sizes in `arrivals` are changed so that they still add up to the body. `cut` tells
     /// that the body may end in the middle of a secret.
-    pub(super) fn body(&self, body: Vec<u8>, arrivals: &mut [(u64, u64)], cut: bool) -> Vec<u8> {
+    pub fn body(&self, body: Vec<u8>, arrivals: &mut [(u64, u64)], cut: bool) -> Vec<u8> {
         let parted = stream::edits(&body, |text| self.places(text, false));
         let body = edit::apply(body, &parted, arrivals);
         let whole = self.places(&body, cut);

@@ -59,8 +59,8 @@ fn row(old: Option<&RowResult>, new: Option<&RowResult>, strict: bool) -> Option
         why: shown.verdict.reason.clone(),
         regression: match kind {
             RowKind::Lost => true,
-            RowKind::Undetermined | RowKind::Changed => strict,
-            RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Gone | RowKind::Come => false,
+            RowKind::Undetermined | RowKind::Changed | RowKind::Gone => strict,
+            RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Come => false,
         },
     })
 }

@@ -22,7 +22,7 @@ pub struct Diff {
     pub new: Side,
     /// What a reader must know before comparing: another model, another contract, rows that are missing.
     pub notes: Vec<String>,
-    /// True where rows that are no longer decided, changed rows and warnings count as regressions.
+    /// True where rows that are no longer decided or no longer there, changed rows and warnings count as regressions.
     pub strict: bool,
     /// How many of the changes are regressions.
     pub regressions: u64,
