@@ -737,6 +737,7 @@ mod files {
             (String::new(), "no header of a recording"),
             (without(0), "no header of a recording"),
             (without(1), "was a line taken out?"),
+            (without(lines.iter().position(|line| line.starts_with(r#"{"trial""#)).unwrap()), "were lines taken out?"),
             (text.replace("fieldtest-recording/1", "fieldtest-recording/9"), "this version reads"),
             (text.replacen("\n{\"exchange\"", "\n{\"exchanged\"", 1), "line 2 of the recording: column"),
             (

@@ -177,6 +177,57 @@ fn what_becomes_of_one_field_is_told_of_that_row_alone() {
 }
 
 #[test]
+fn what_stands_elsewhere_too_is_dropped_and_not_moved() {
+    let select = ["--select", "content.*"];
+    let (_, found) = differing(Shape::Anthropic, Quirk::LosesToolUseId, &select);
+    assert_eq!(found, strings(&[("content.tool_result.tool_use_id", "dropped")]));
+    let (_, found) = differing(Shape::Anthropic, Quirk::EditsTexts, &["--select", "content.text.text"]);
+    assert_eq!(found, strings(&[("content.text.text", "changed")]));
+}
+
+#[test]
+fn a_copy_that_goes_elsewhere_is_told() {
+    let run = Run::of(Shape::Anthropic, Quirk::Moderates, &["--select", "conduct.calls", "--select", "field.top_*"]);
+    let calls = run.row("conduct.calls");
+    assert_eq!(calls["fate"]["kind"], "changed");
+    assert!(calls["fate"]["to"].as_str().unwrap().contains("POST /v1/moderations"), "{calls}");
+    assert_eq!(run.row("field.top_k")["fate"]["kind"], "forwarded");
+}
+
+#[test]
+fn the_gateways_own_credential_is_told_of_and_stands_nowhere() {
+    let run = Run::of(Shape::Anthropic, Quirk::TellsKey, &["--format", "terminal,markdown,json,junit,html"]);
+    let secret = run.row("conduct.secret");
+    assert_eq!(secret["fate"]["kind"], "changed");
+    assert!(secret["fate"]["to"].as_str().unwrap().starts_with("the upstream's credential stood in"), "{secret}");
+    for (path, content) in run.folder.everything() {
+        assert!(!String::from_utf8_lossy(&content).contains(sandwich::UPSTREAM_KEY), "{}", path.display());
+    }
+    assert!(!run.ended.stdout.contains(sandwich::UPSTREAM_KEY) && !run.ended.stderr.contains(sandwich::UPSTREAM_KEY));
+}
+
+#[test]
+fn where_no_answer_comes_out_nothing_is_said_of_their_parts() {
+    let run = Run::of(Shape::Anthropic, Quirk::FailsAll, &["--select", "answer.[bsu]*", "--select", "field.top_k"]);
+    let fates = run.fates();
+    let wrong: Vec<_> =
+        fates.iter().filter(|(_, fate)| ["dropped", "changed", "refused"].contains(&fate.as_str())).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(fates["answer.block.text"], "undetermined gateway_failed");
+    // The upstream saw the field all the same.
+    assert_eq!(fates["field.top_k"], "forwarded");
+}
+
+#[test]
+fn a_whole_answer_is_no_stream() {
+    let run =
+        Run::of(Shape::Anthropic, Quirk::WholeForStream, &["--select", "stream.delta.*", "--select", "stream.order"]);
+    for (row, fate) in run.fates() {
+        assert_eq!(fate, "changed", "{row}");
+    }
+}
+
+#[test]
 fn a_value_that_was_there_all_along_is_not_forwarded() {
     let run = Run::of(Shape::Anthropic, Quirk::AddsDefaults, &["--select", "field.temperature*"]);
     let row = run.row("field.temperature");

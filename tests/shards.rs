@@ -207,6 +207,17 @@ mod rerunning {
         results["rows"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()
     }
 
+    #[test]
+    fn a_row_that_was_flaky_fails_a_strict_build_in_every_format() {
+        let folder = failed();
+        rerun(&folder, &[]).exits(0);
+        let report = ["report", "again/results-deepseek.json", "--format", "junit,badge,github", "--out", "strict"];
+        let ended = folder.run(report.iter().chain(&["--strict"])).exits(1);
+        assert!(ended.stdout.contains("::error title=deepseek%3A field.stop_sequences flaky"), "{}", ended.stdout);
+        assert!(folder.read("strict/junit.xml").contains("failures=\"1\""));
+        assert!(folder.read("strict/badge-deepseek.json").contains("yellow"));
+    }
+
     fn rerun(folder: &Folder, more: &[&str]) -> Ended {
         simulated(folder, "deepseek", "again", &[&["--rerun", "out/results-deepseek.json"], more].concat())
     }

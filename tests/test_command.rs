@@ -133,6 +133,17 @@ mod running {
         let ended = test(&folder, &known).exits(101);
         assert!(ended.stdout.contains("stale: "), "{}", ended.stdout);
     }
+
+    #[test]
+    fn with_a_baseline_findings_are_tested_too() {
+        let folder = Folder::new();
+        folder.write("none.yaml", "schema: fieldtest-baseline/1\nexpect: []\n");
+        let arguments = ["--select", "field.stream", "--baseline", "none.yaml"];
+        test(&folder, &arguments).exits(0);
+        let ended = test(&folder, &[&arguments[..], &["--fault", "message.id-missing"]].concat()).exits(101);
+        assert!(ended.stdout.contains("deepseek::findings"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("regression message.id-missing"), "{}", ended.stdout);
+    }
 }
 
 mod usage {

@@ -350,15 +350,15 @@ pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), Record
         }
     }
     let recording = recording.ok_or(RecordingError::NoHeader)?;
-    let there = Counts::of(&recording);
-    if let Some(said) = recording.footer.as_ref().and_then(|footer| footer.counts).filter(|said| *said != there) {
-        return Err(RecordingError::Counts { said, there });
-    }
     let known: std::collections::HashSet<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
     for (trial, line) in recording.trials.iter().zip(trial_lines) {
         if let Some(missing) = trial.exchanges.iter().find(|id| !known.contains(id.as_str())) {
             return Err(RecordingError::Missing { line, trial: trial.key.clone(), exchange: missing.clone() });
         }
+    }
+    let there = Counts::of(&recording);
+    if let Some(said) = recording.footer.as_ref().and_then(|footer| footer.counts).filter(|said| *said != there) {
+        return Err(RecordingError::Counts { said, there });
     }
     Ok((recording, lines))
 }

@@ -4,6 +4,7 @@
 use super::arrival;
 use super::book::Book;
 use super::came::{self, Came};
+use super::conduct;
 use super::fill;
 use super::hold::Seen;
 use super::recording::{Call, TrialRecord};
@@ -72,6 +73,8 @@ pub(super) fn next<'a>(book: &Book<'a>, row: &GatewayRow) -> Step<'a> {
 fn held(book: &Book<'_>, row: &GatewayRow, seen: &Seen) -> Seen {
     match (seen, row.subject(book.shape)) {
         (Seen::Refused { .. }, Subject::Request { .. }) => {}
+        // Of an upstream that fails, a gateway may say anything: what it says is what the row is about.
+        (_, Subject::Answer { .. }) if conduct::fails(row, book.shape) => return seen.clone(),
         (Seen::Refused { .. } | Seen::Changed { .. } | Seen::Dropped { .. }, Subject::Answer { .. }) => {
             return match plain_failure(book) {
                 Some(why) => {

@@ -20,7 +20,7 @@ pub(super) fn text(template: &str, values: &Values) -> String {
 pub(super) fn value(template: &Value, values: &Values) -> Value {
     match template {
         Value::String(written) => match pieces(written).as_slice() {
-            [Piece::Variable(name)] if ["number", "number2", "fraction"].contains(name) => {
+            [Piece::Variable(name)] if ["number", "number2", "large", "fraction"].contains(name) => {
                 values.get(*name).and_then(|n| serde_json::from_str(n).ok()).unwrap_or(Value::Null)
             }
             _ => Value::String(text(written, values)),

@@ -75,6 +75,18 @@ pub enum Quirk {
     FlattensErrors,
     /// Blocks that it does not know are left out of answers.
     DropsUnknownBlocks,
+    /// `tool_use_id` is taken out of tool results.
+    LosesToolUseId,
+    /// Something is added to every text of a block.
+    EditsTexts,
+    /// Each question also goes to be moderated.
+    Moderates,
+    /// Its own credential is told to its clients.
+    TellsKey,
+    /// Whatever the upstream says, clients get a 502.
+    FailsAll,
+    /// Who asks for a stream gets a whole answer.
+    WholeForStream,
     /// Chat completions: fields are lost, renamed, or overwritten.
     WrongTranslation,
 }
@@ -151,6 +163,21 @@ async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Aske
             });
             return Some(json_answer(200, &own_message()));
         }
+        (Quirk::LosesToolUseId | Quirk::EditsTexts, Some(body)) => {
+            let messages = body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
+            for block in messages.filter_map(|message| message["content"].as_array_mut()).flatten() {
+                match (shared.quirk, block["text"].as_str()) {
+                    (Quirk::LosesToolUseId, _) => drop(block.as_object_mut().unwrap().remove("tool_use_id")),
+                    (_, Some(text)) => block["text"] = json!(format!("{text} (edited)")),
+                    (_, None) => {}
+                }
+            }
+        }
+        (Quirk::Moderates, _) => {
+            let copy = shared.client.post(format!("{}/v1/moderations", shared.upstream)).json(&asked.body);
+            let _ = copy.send().await;
+        }
+        (Quirk::WholeForStream, Some(body)) => drop(body.remove("stream")),
         (Quirk::StripsHeaders, _) => {
             for name in ["anthropic-beta", "anthropic-version", "x-fieldtest-marker"] {
                 asked.headers.remove(name);
@@ -178,6 +205,15 @@ async fn plain(shared: &std::sync::Arc<Shared>, response: reqwest::Response) -> 
             got.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         Quirk::StripsHeaders => got.headers.retain_json(),
+        Quirk::FailsAll => return error(502, "api_error", "bad gateway"),
+        Quirk::TellsKey => {
+            let mut body: Value = serde_json::from_slice(&got.body).unwrap_or_default();
+            if let Some(body) = body.as_object_mut() {
+                body.insert("debug".to_owned(), json!(format!("upstream key {}", super::UPSTREAM_KEY)));
+            }
+            got.body = body.to_string().into();
+            got.headers.insert("x-debug", HeaderValue::from_str(super::UPSTREAM_KEY).unwrap());
+        }
         Quirk::FlattensErrors if got.status.as_u16() >= 400 => return error(500, "api_error", "something went wrong"),
         Quirk::DropsUnknownBlocks => {
             let mut body: Value = serde_json::from_slice(&got.body).unwrap_or_default();
@@ -246,6 +282,7 @@ async fn swapped(shared: &Shared, own: Whole) -> Whole {
 
 fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
     match quirk {
+        Quirk::FailsAll => error(502, "api_error", "bad gateway"),
         Quirk::Buffers => {
             let all = async move {
                 let mut all = String::new();

@@ -61,7 +61,7 @@ fn every_kind_of_change_is_shown() {
         assert!(told.findings.iter().any(|change| change.kind == kind), "no {kind:?}");
     }
     assert_eq!(told.regressions, 2);
-    assert_eq!(diff(&fixtures::every_outcome(), &later(), true).regressions, 4);
+    assert_eq!(diff(&fixtures::every_outcome(), &later(), true).regressions, 5);
     fixtures::snapshots().bind(|| {
         insta::assert_snapshot!("diff-terminal-80", terminal(&told, PLAIN));
         insta::assert_snapshot!("diff-terminal-ascii", terminal(&told, TerminalStyle { unicode: false, ..PLAIN }));
