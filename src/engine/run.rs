@@ -214,7 +214,7 @@ struct Runner<'a, E> {
     gone: AtomicBool,
     channel: Channel,
     purse: Purse,
-    /// How often it was asked whether the endpoint is still there.
+    /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
     asked: AtomicU64,
 }
 
@@ -413,7 +413,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let draw = Draw::new(self.options.seed, "probe.there");
         let asks = probes::plain_arm();
         let request = self.build(&probe, &[&asks], &draw, None).request;
-        let id = format!("probe.there/{}", self.asked.fetch_add(1, Ordering::Relaxed));
+        let id = format!("probe.there/{}", self.asked.load(Ordering::Relaxed));
         let Some((_, reading)) = self.spend(&id, request).await else { return };
         if !matches!(reading, Reading::Message(_)) {
             self.gone.store(true, Ordering::Relaxed);
@@ -427,6 +427,7 @@ impl<E: Endpoint> Runner<'_, E> {
             reservation = self.purse.reserve(most(&request, &self.options.settings)) => reservation?,
             () = self.stop.stopped() => return None,
         };
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let exchange = tokio::select! {
             exchange = self.endpoint.send(id, request) => exchange,
             () = self.stop.stopped() => return None,

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// What stands in an answer where a secret stood that is not the run's own credential: it is taken out before anything is
+/// kept.
+pub const SECRET: &str = "<secret>";
+
 /// A request as the engine asks for it. The client adds the base URL, the credential and the transport's own headers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {

@@ -16,15 +16,13 @@ use std::io::Read as _;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::wire::exchange::SECRET;
 use edit::Edit;
 use known::Known;
 pub use known::VARIABLES;
 
 /// What stands in the credential's place.
 const CREDENTIAL: &str = "<credential>";
-
-/// What stands in the place of any other secret.
-const SECRET: &str = "<secret>";
 
 /// Headers whose values are nobody's business, whatever stands in them.
 const PRIVATE: [&str; 8] = [

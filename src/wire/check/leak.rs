@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Check, Found};
+use crate::wire::exchange::SECRET;
 
 /// How runtimes begin their tracebacks.
 const TRACES: [&str; 6] = [
@@ -25,6 +26,9 @@ pub(super) fn check(asked: &Value, text: &str, found: &mut Found) {
     if let Some(trace) = TRACES.iter().find(|trace| text.contains(**trace) && !asked.contains(**trace)) {
         let at = text.find(*trace).unwrap_or_default();
         found.add(Check::LeakTraceback, &text[at..]);
+    }
+    if text.contains(SECRET) && !asked.contains(SECRET) {
+        found.add(Check::LeakKey, "a key, taken out before the answer was kept");
     }
     let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '(' | ')' | ',' | ';' | '=' | '\\');
     for word in text.split(is_edge).filter(|word| !word.is_empty() && !asked.contains(*word)) {
