@@ -42,6 +42,9 @@ pub struct Options {
     pub budget: Budget,
 }
 
+/// Begins the ids of the question whether the endpoint is still there.
+pub(super) const IS_THERE: &str = "probe.there/";
+
 /// What happens in a run.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
@@ -413,7 +416,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let draw = Draw::new(self.options.seed, "probe.there");
         let asks = probes::plain_arm();
         let request = self.build(&probe, &[&asks], &draw, None).request;
-        let id = format!("probe.there/{}", self.asked.load(Ordering::Relaxed));
+        let id = format!("{IS_THERE}{}", self.asked.load(Ordering::Relaxed));
         let Some((_, reading)) = self.spend(&id, request).await else { return };
         if !matches!(reading, Reading::Message(_)) {
             self.gone.store(true, Ordering::Relaxed);

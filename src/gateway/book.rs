@@ -91,7 +91,7 @@ impl<'a> Book<'a> {
         let is_count = |call: &&Call| Route::of(&call.method, &call.path) == Route::CountTokens;
         let request = &trial.exchange.request;
         let asks_for_count = Route::of(request.method.word(), &request.path) == Route::CountTokens;
-        match asks_for_count || asked.iter().all(|call| is_count(&call)) {
+        match asks_for_count || asked.iter().all(is_count) {
             true => asked,
             false => asked.into_iter().filter(|call| !is_count(call)).collect(),
         }
