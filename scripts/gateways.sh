@@ -4,7 +4,7 @@
 #                                    release, and what changed between the two
 #   gateways.sh compare-anthropic    the same questions to an upstream and through the gateway: Anthropic's shape in
 #                                    front of a server that honours everything
-#   gateways.sh compare-openai       OpenAI's shape in front of llama.cpp, which speaks both: its model is small and slow
+#   gateways.sh compare-openai       OpenAI's shape in front of a mock that speaks both APIs, with canned text
 #   gateways.sh                      all
 # The gateway is installed on first use into $LAB (see servers/common.sh), started on loopback, and stopped again.
 # FIELDTEST names the binary, PORT the first of three ports that are used, VERSIONS the releases.
@@ -56,11 +56,11 @@ compare-anthropic() {
 }
 
 compare-openai() {
-    start scripts/servers/llama.sh "$((PORT + 1))"
-    gateway "$NEWER" "http://127.0.0.1:$((PORT + 1))" "http://127.0.0.1:$((PORT + 1))"
-    finds "$FIELDTEST" compare --direct "http://127.0.0.1:$((PORT + 1))" --direct-model smollm2 \
-        --via "http://127.0.0.1:$PORT" --via-key-env PROXY_KEY --via-model openai-shape \
-        --select 'field.*' --select 'content.*' --select 'error.*' --answer-tokens 128 --concurrency 2 \
+    local mock="http://127.0.0.1:$((PORT + 1))"
+    start scripts/servers/llmock.sh "$((PORT + 1))"
+    gateway "$NEWER" "$mock/anthropic" "$mock"
+    finds "$FIELDTEST" compare --direct "$mock/anthropic" --direct-model m --via "http://127.0.0.1:$PORT" \
+        --via-key-env PROXY_KEY --via-model openai-shape \
         --out reports/gateways/compare-openai --format markdown,json --seed 7
     stop
 }
