@@ -252,13 +252,7 @@ impl<E: Endpoint> Runner<'_, E> {
         ended
     }
 
-    async fn row(
-        &self,
-        experiment: &Experiment,
-        mut trials: Vec<Trial>,
-        facts: &Facts,
-        turn: Turn<'_>,
-    ) -> Vec<Trial> {
+    async fn row(&self, experiment: &Experiment, mut trials: Vec<Trial>, facts: &Facts, turn: Turn<'_>) -> Vec<Trial> {
         turn.come().await;
         if self.stop.is_stopped() {
             return trials;
