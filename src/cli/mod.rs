@@ -30,6 +30,7 @@ mod sending;
 mod simulate;
 mod test;
 
+pub use conduct::runtime;
 pub use process::{harness, program};
 
 use std::ffi::OsString;
