@@ -1,7 +1,7 @@
 //! The files that the commands read and write. Reading is bounded; writing is tried before anything is sent.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::CliError;
@@ -87,23 +87,31 @@ pub fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
     path
 }
 
-/// Opens a recording for writing.
-///
-/// Nobody else writes there meanwhile: two runs in one file would be none.
-pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
-    let open = File::options().create(true).write(true).truncate(false).open(path);
-    let file = open.map_err(|e| usage("write", path, &e))?;
+/// Opens a new recording for writing.
+pub fn create_recording(path: &Path) -> Result<File, CliError> {
+    let file = open_recording(File::options().create(true).truncate(false), path)?;
+    file.set_len(0).map_err(|e| usage("write", path, &e))?;
+    Ok(file)
+}
+
+/// Opens a recording to go on with it.
+pub fn reopen_recording(path: &Path) -> Result<File, CliError> {
+    open_recording(&mut File::options(), path)
+}
+
+/// Opens a recording. Nobody else writes there meanwhile: two runs in one file would be none.
+fn open_recording(options: &mut OpenOptions, path: &Path) -> Result<File, CliError> {
+    let file = options.read(true).write(true).open(path).map_err(|e| usage("write", path, &e))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            return Err(CliError::Usage(format!(
+            Err(CliError::Usage(format!(
                 "cannot write {}: another run is writing it; --record DIR takes another folder",
                 path.display()
-            )));
+            )))
         }
         // A file system without locks is no reason not to run.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
-    file.set_len(0).map(|()| BufWriter::new(file)).map_err(|e| usage("write", path, &e))
 }
 
 /// Reads a recording.

@@ -15,6 +15,15 @@ pub struct Scope {
     /// A digest of the experiments of its rows, so that other case files are not taken for an edited recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cases: Option<String>,
+    /// The version of fieldtest that wrote it: another one might ask otherwise under the same names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// A digest of how the simulation was told to behave, where it was told anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<String>,
+    /// True of a run that asked some rows of earlier results again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun: bool,
     /// Rows that were run only because others work through them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<String>,

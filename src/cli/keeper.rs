@@ -1,0 +1,84 @@
+//! Keeps what a run brings: in memory, to be judged, and in its recording, each thing once.
+//!
+//! Where a run is gone on with, what stands already is not written again, and what takes its place does so here and
+//! there alike.
+
+use std::collections::HashSet;
+
+use super::recorder::Recorder;
+use super::sending::Redact;
+use crate::engine::recording::{Line, Places, Recording, TrialKey, TrialRecord};
+use crate::engine::{Event, Listener, texts};
+
+/// A recording in memory and on disk.
+pub struct Keeper {
+    /// What stands so far.
+    pub recording: Recording,
+    places: Places,
+    file: Recorder,
+    redact: Redact,
+    /// The trials that the run needed, since it was begun or gone on with.
+    needed: HashSet<TrialKey>,
+}
+
+impl Keeper {
+    /// Keeps what comes behind what stands in `recording`, and in its file.
+    pub fn new(recording: Recording, file: Recorder, redact: Redact) -> Self {
+        Self { places: Places::of(&recording), recording, file, redact, needed: HashSet::new() }
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, line: &Line) {
+        if let Ok(mut text) = serde_json::to_vec(line) {
+            text.push(b'\n');
+            self.file.line(&text);
+        }
+    }
+
+    /// Takes back the trials that stand and were not needed by the run as it went to its end.
+    pub fn withdraw(&mut self) {
+        let unneeded = |trial: &&TrialRecord| !self.needed.contains(&trial.key);
+        let gone: Vec<TrialKey> = self.recording.trials.iter().filter(unneeded).map(|t| t.key.clone()).collect();
+        if !gone.is_empty() {
+            self.recording.trials.retain(|trial| !gone.contains(&trial.key));
+            self.places = Places::of(&self.recording);
+            self.line(&Line::Withdrawn(gone));
+        }
+    }
+
+    /// Ends it: what stands, the file, and what is wrong with that.
+    pub fn end(self) -> (Recording, std::path::PathBuf, Option<String>) {
+        let path = self.file.path().to_owned();
+        (self.recording, path, self.file.end())
+    }
+}
+
+impl Listener for Keeper {
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Exchange(exchange) => {
+                // Secrets never come this far: the client takes them out of whatever it gets.
+                let written = match self.redact {
+                    Redact::Secrets => exchange.clone(),
+                    Redact::Texts => texts::without(exchange),
+                };
+                self.line(&Line::Exchange(Box::new(written)));
+                self.places.put_exchange(&mut self.recording, exchange.clone());
+            }
+            Event::Trial(trial) => {
+                self.needed.insert(trial.key.clone());
+                if self.places.trial(&self.recording, &trial.key) == Some(trial) {
+                    return;
+                }
+                let written = match self.redact {
+                    Redact::Secrets => trial.clone(),
+                    Redact::Texts => texts::without_values(trial),
+                };
+                self.line(&Line::Trial(written));
+                self.places.put_trial(&mut self.recording, trial.clone());
+            }
+            Event::Verdict(..) => self.file.keep(),
+            Event::RowStarted(_) | Event::AskedAgain(_) => {}
+        }
+    }
+}
