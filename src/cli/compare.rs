@@ -15,7 +15,7 @@ use crate::case::{Catalog, CatalogRow};
 use crate::client::{Client, Mask, Side, Turnstile};
 use crate::engine::Stop;
 use crate::engine::recording::Ended;
-use crate::engine::scope::Extent;
+use crate::engine::scope::{Extent, Scope};
 use crate::report::comparison::{self, Comparison, Fate, Sides};
 use crate::report::results::{Results, Severity};
 
@@ -238,6 +238,8 @@ impl Round<'_> {
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),
             progress: place == Side::One && self.environment.interactive && !sending.no_progress,
             started,
+            scope: Scope::default(),
+            resumption: None,
         };
         conduct(&endpoint, job, sending, self.catalog, self.stop).await
     }

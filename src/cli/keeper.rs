@@ -4,6 +4,7 @@
 //! there alike.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::recorder::Recorder;
 use super::sending::Redact;
@@ -46,10 +47,9 @@ impl Keeper {
         }
     }
 
-    /// Ends it: what stands, the file, and what is wrong with that.
-    pub fn end(self) -> (Recording, std::path::PathBuf, Option<String>) {
-        let path = self.file.path().to_owned();
-        (self.recording, path, self.file.end())
+    /// Ends it: where the file is, and what is wrong with it.
+    pub fn end(self) -> (PathBuf, Option<String>) {
+        self.file.end()
     }
 }
 

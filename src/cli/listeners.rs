@@ -1,55 +1,12 @@
-//! Who listens to a run: the recording on disk, the recording in memory, and the progress bar. None knows another.
+//! Who listens to a run beside what keeps it: the progress bars, and the recording of a gateway. None knows another.
 
 use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::sending::Redact;
-use crate::engine::recording::{Line, write_line};
-use crate::engine::{Event, Listener, texts};
+use crate::engine::{Event, Listener};
 use crate::gateway;
 use crate::proof::Told;
-
-/// Writes a recording as it goes. The first error is kept, and writing ends there.
-pub struct RecordingFile<W: Write + Send> {
-    writer: W,
-    redact: Redact,
-    error: Option<io::Error>,
-}
-
-impl<W: Write + Send> RecordingFile<W> {
-    /// A recording that writes to `writer`.
-    pub fn new(writer: W, redact: Redact) -> Self {
-        Self { writer, redact, error: None }
-    }
-
-    /// Writes a line.
-    pub fn line(&mut self, line: &Line) {
-        if self.error.is_none() {
-            self.error = write_line(&mut self.writer, line).err();
-        }
-    }
-
-    /// What went wrong, if anything did.
-    pub fn error(&self) -> Option<&io::Error> {
-        self.error.as_ref()
-    }
-}
-
-impl<W: Write + Send> Listener for RecordingFile<W> {
-    fn on(&mut self, event: Event<'_>) {
-        match (event, self.redact) {
-            // Secrets never come this far: the client takes them out of whatever it gets.
-            (Event::Exchange(exchange), Redact::Secrets) => self.line(&Line::Exchange(Box::new(exchange.clone()))),
-            (Event::Exchange(exchange), Redact::Texts) => {
-                self.line(&Line::Exchange(Box::new(texts::without(exchange))))
-            }
-            (Event::Trial(trial), Redact::Secrets) => self.line(&Line::Trial(trial.clone())),
-            (Event::Trial(trial), Redact::Texts) => self.line(&Line::Trial(texts::without_values(trial))),
-            (Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..), _) => {}
-        }
-    }
-}
 
 /// A progress bar on standard error.
 pub struct Progress {

@@ -58,20 +58,17 @@ impl Recorder {
         self.disk.keep(&self.file);
     }
 
-    /// Where it is: elsewhere than it was, if something else came into its place.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Ends it: all of it is on the disk then. What is wrong with it otherwise.
-    pub fn end(mut self) -> Option<String> {
+    /// Ends it: all of it is on the disk then. Where it is, which is elsewhere than it was if something else came into
+    /// its place; and what is wrong with it, if anything is.
+    pub fn end(mut self) -> (PathBuf, Option<String>) {
         self.look_after();
         self.write();
         let unsafe_on_disk = self.disk.end(self.file);
-        match self.trouble {
+        let wrong = match self.trouble {
             Some(Trouble::Unwritten(why) | Trouble::Changed(why)) => Some(why),
             None => unsafe_on_disk,
-        }
+        };
+        (self.path, wrong)
     }
 
     /// Writes what is pending. A line that was written in part goes on where it was cut.

@@ -40,7 +40,12 @@ pub struct Scope {
 
 /// A digest of what rows ask and how they are decided. FNV-1a: it tells mistakes from each other, not forgeries.
 pub fn digest(rows: &[&CatalogRow]) -> String {
-    format!("{:016x}", fnv1a(&format!("{rows:?}")))
+    digest_of(&format!("{rows:?}"))
+}
+
+/// A digest of a text.
+pub fn digest_of(text: &str) -> String {
+    format!("{:016x}", fnv1a(text))
 }
 
 /// Rows to run, and those of them that are run for the sake of others only.
