@@ -20,7 +20,7 @@ use super::{CliError, Environment, files, output};
 use crate::case::Catalog;
 use crate::engine::recording::Ended;
 use crate::engine::scope::Scope;
-use crate::engine::{Stop, judge};
+use crate::engine::{Known, Stop, judge};
 use crate::report::join::Repeats;
 use crate::report::results::Results;
 use crate::report::{slug, without_texts};
@@ -108,11 +108,18 @@ impl Batch<'_> {
             output::warn(format!("{}: {} is complete: nothing is sent", tested.name, over.path.display()));
             return judge(self.catalog, &over.recording).map_err(|e| CliError::Fault(e.to_string()));
         }
+        if let Some(resumption) = &resumption {
+            let answers = Known::of(&resumption.recording).answers();
+            output::warn(format!("{}: goes on; {answers} requests were answered and are not sent again", tested.name));
+        }
         let started = resumption.as_ref().map_or_else(Instant::now, Resumption::begun);
         let args = self.args;
         let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.sending(&args.sending));
         let connection =
             Connection::new(tested, &sending, &args.simulator, self.catalog, &self.secrets, started).await?;
+        if let Some(resumption) = &resumption {
+            connection.recall(&resumption.recording.exchanges);
+        }
         // A rerun asks with fresh draws: the same questions might only bring the same answers.
         let entropy = self.environment.entropy;
         let fresh = || if self.rerun.is_some() { entropy } else { connection.seed(entropy) };

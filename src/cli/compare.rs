@@ -95,7 +95,7 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
     let catalog = args.cases.load()?;
     let sides = [side(args, DIRECT, &catalog, environment)?, side(args, VIA, &catalog, environment)?];
     let rows = args.select.rows(&catalog, |needed| sides.iter().all(|tested| tested.states(needed)))?;
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     let comparison = runtime()?.block_on(compared(args, environment, &catalog, &sides, &rows))?;
     let out = &args.output.out;
     for format in &args.output.format {

@@ -114,7 +114,7 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
     let credential = credential_of(args.api_key_env.as_ref(), args.api_key_file.as_deref(), environment)?;
     let name = args.name.clone().unwrap_or_else(|| via.host_and_port());
     let baseline = args.output.baseline.load(&catalog, &[&name], [], environment.today)?;
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     let started = Instant::now();
     let scheme = AuthScheme::from(args.auth);
     let mut config = ClientConfig::new(

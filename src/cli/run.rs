@@ -106,7 +106,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         Some(place) => resuming::folder(place),
         None => args.record.as_ref().unwrap_or(&args.output.out).clone(),
     };
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     files::writable(&folder)?;
     let runtime = runtime()?;
     let work = targets.iter().zip(portions).zip(resumptions).map(|((tested, portion), resumption)| {
@@ -143,7 +143,7 @@ fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Envir
     if args.simulator.given() {
         return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
     }
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     let mut all = replaying::results(place, &args.endpoint, &args.select, catalog)?;
     args.output.baseline.hold(&mut all, catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
