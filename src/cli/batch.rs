@@ -16,6 +16,7 @@ use super::part::{Portion, Rerun};
 use super::resuming::Resumption;
 use super::run::RunArgs;
 use super::sending::{Redact, SendArgs};
+use super::watch::Watch;
 use super::{CliError, Environment, files, output};
 use crate::case::Catalog;
 use crate::engine::recording::Ended;
@@ -43,6 +44,8 @@ pub struct Batch<'a> {
     pub baseline: Option<Loaded>,
     /// Ends all runs.
     pub stop: Stop,
+    /// What watches them.
+    pub watch: Watch,
 }
 
 /// One target, and the rows that it is asked.
@@ -171,7 +174,7 @@ impl Batch<'_> {
             shard: self.args.shard.shard,
             seed,
             recording,
-            progress: self.environment.interactive && !sending.no_progress,
+            watch: &self.watch,
             started: Instant::now(),
             scope: Scope {
                 simulation: self.args.simulator.digest(),

@@ -10,6 +10,7 @@ use super::args::{AuthArg, CaseArgs, EndpointArgs, Format, OutputArgs, SelectArg
 use super::conduct::{Job, conduct, runtime, stop_on_signal};
 use super::endpoint::{Place, Tested, resolve};
 use super::sending::{SendArgs, secrets};
+use super::watch::{Wanted, Watch};
 use super::{CliError, Environment, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::{Client, Mask, Side, Turnstile};
@@ -106,7 +107,7 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
             Format::Markdown => files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?,
             Format::Json => files::write(&out.join("comparison.json"), &comparison::json(&comparison))?,
             // Refused above.
-            Format::Html | Format::Junit | Format::Github | Format::Badge => {}
+            Format::Html | Format::Junit | Format::Github | Format::Badge | Format::Ndjson => {}
         }
     }
     output::warn(format!("written to {}: comparison.*, results-*.json, recording-*.jsonl", out.display()));
@@ -153,7 +154,9 @@ async fn compared(
     let stop = Stop::default();
     let watcher = tokio::spawn(stop_on_signal(stop.clone()));
     let seed = args.sending.seed.unwrap_or(environment.entropy);
-    let round = Round { args, environment, catalog, sides, plan: rows, stop: &stop };
+    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson: false, runs: sides.len() };
+    let watch = Watch::new(environment, wanted);
+    let round = Round { args, environment, catalog, sides, plan: rows, stop: &stop, watch: &watch };
     let whole = Extent { rows: rows.to_vec(), beside: Vec::new() };
     let (direct, via, ended) = round.ask(whole, seed, "").await?;
     for results in [&direct, &via] {
@@ -183,6 +186,7 @@ struct Round<'a> {
     sides: &'a [Tested; 2],
     plan: &'a [&'a CatalogRow],
     stop: &'a Stop,
+    watch: &'a Watch,
 }
 
 impl Round<'_> {
@@ -236,7 +240,7 @@ impl Round<'_> {
             shard: None,
             seed,
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),
-            progress: place == Side::One && self.environment.interactive && !sending.no_progress,
+            watch: self.watch,
             started,
             scope: Scope::default(),
             resumption: None,

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use super::endpoint::Tested;
 use super::keeper::Keeper;
-use super::listeners::Progress;
 use super::recorder::Recorder;
 use super::resuming::Resumption;
 use super::sending::{Redact, SendArgs};
+use super::watch::{Begun, Watch};
 use super::{CliError, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::Endpoint;
@@ -24,7 +24,6 @@ use crate::report::results::Results;
 use crate::report::without_texts;
 
 /// A run that is to be made.
-#[derive(Debug)]
 pub struct Job<'a> {
     /// What is tested.
     pub tested: &'a Tested,
@@ -42,8 +41,8 @@ pub struct Job<'a> {
     pub seed: u64,
     /// Where the recording goes.
     pub recording: PathBuf,
-    /// True where a progress bar is wanted.
-    pub progress: bool,
+    /// What watches it.
+    pub watch: &'a Watch,
     /// When it began, or was gone on with.
     pub started: Instant,
     /// What its recording says of it, beside what follows from the rest.
@@ -109,16 +108,24 @@ pub async fn conduct<E: Endpoint>(
     let known = Known::of(&keeper.recording);
     let Job { tested, extent, .. } = &job;
     let options = sending.options(tested, job.seed);
-    let mut progress = Progress::new(&tested.name, extent.rows.len(), job.progress);
+    let mut watched = job.watch.run(&Begun {
+        name: &tested.name,
+        base_url: &job.base_url,
+        model: &tested.settings.model,
+        simulated: job.simulated,
+        rows: extent.rows.len() as u64,
+        seed: job.seed,
+        recording: job.recording.display().to_string(),
+        prices: tested.prices,
+    });
     let finished = {
-        let listeners: Vec<&mut dyn Listener> = vec![&mut keeper, &mut progress];
+        let listeners: Vec<&mut dyn Listener> = vec![&mut keeper, &mut watched];
         match extent.rows.is_empty() {
             // A shard without rows asks nothing, not even what runs ask first.
             true => Finished { ended: Ended::Complete, channel: Channel::default() },
             false => resume(endpoint, &job.plan, &extent.rows, &options, &known, listeners, stop).await,
         }
     };
-    progress.clear();
     if finished.ended == Ended::Complete {
         keeper.withdraw();
     }
@@ -145,6 +152,7 @@ pub async fn conduct<E: Endpoint>(
     if finished.ended == Ended::Interrupted {
         output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
     }
+    watched.ended(&results);
     Ok((results, finished.ended))
 }
 
