@@ -176,11 +176,7 @@ impl Batch<'_> {
             recording,
             watch: &self.watch,
             started: Instant::now(),
-            scope: Scope {
-                simulation: self.args.simulator.digest(),
-                rerun: self.rerun.is_some(),
-                ..Scope::default()
-            },
+            scope: Scope { simulation: self.args.simulator.digest(), rerun: self.rerun.is_some(), ..Scope::default() },
             resumption,
         };
         let Some(rerun) = &self.rerun else {

@@ -131,12 +131,10 @@ pub fn reopen_recording(path: &Path) -> Result<File, CliError> {
 fn open_recording(options: &mut OpenOptions, path: &Path) -> Result<File, CliError> {
     let file = options.read(true).write(true).open(path).map_err(|e| usage("write", path, &e))?;
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(CliError::Usage(format!(
-                "cannot write {}: another run is writing it; --record DIR takes another folder",
-                path.display()
-            )))
-        }
+        Err(TryLockError::WouldBlock) => Err(CliError::Usage(format!(
+            "cannot write {}: another run is writing it; --record DIR takes another folder",
+            path.display()
+        ))),
         // A file system without locks is no reason not to run.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }

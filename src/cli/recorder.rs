@@ -46,10 +46,8 @@ impl Recorder {
 
     /// Writes a line: its text, with its newline.
     pub fn line(&mut self, line: &[u8]) {
-        if !matches!(self.trouble, Some(Trouble::Changed(_))) {
-            self.pending.extend_from_slice(line);
-            self.write();
-        }
+        self.pending.extend_from_slice(line);
+        self.write();
     }
 
     /// What was written so far is worth keeping through a loss of power.
@@ -73,6 +71,10 @@ impl Recorder {
 
     /// Writes what is pending. A line that was written in part goes on where it was cut.
     fn write(&mut self) {
+        if self.is_changed() {
+            self.pending.clear();
+            return;
+        }
         let mut written = 0;
         let ended = loop {
             match self.pending.get(written..) {
@@ -103,16 +105,23 @@ impl Recorder {
         }
     }
 
-    /// Sees whether what was written is still there, and mends what can be.
-    fn look_after(&mut self) {
-        if matches!(self.trouble, Some(Trouble::Changed(_))) || !self.file.metadata().is_ok_and(|m| m.is_file()) {
-            return;
+    /// True where somebody else wrote into the file, or cut it. Whatever came behind that would be no recording.
+    fn is_changed(&mut self) -> bool {
+        if matches!(self.trouble, Some(Trouble::Changed(_))) {
+            return true;
         }
-        if self.file.metadata().is_ok_and(|now| now.len() != self.length) {
+        let is_changed = self.file.metadata().is_ok_and(|now| now.is_file() && now.len() != self.length);
+        if is_changed {
             let what = "somebody else wrote into it, or cut it, while it was being written".to_owned();
             output::warn(format!("{}: {what}: nothing more is written there", self.path.display()));
             self.trouble = Some(Trouble::Changed(what));
-        } else if !is_at(&self.file, &self.path) {
+        }
+        is_changed
+    }
+
+    /// Sees whether what was written is still there, and mends what can be.
+    fn look_after(&mut self) {
+        if !self.is_changed() && !is_at(&self.file, &self.path) {
             match self.rescue() {
                 Ok(told) => output::warn(told),
                 Err(error) if self.trouble.is_none() => {

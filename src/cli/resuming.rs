@@ -322,9 +322,7 @@ impl Resumption {
     }
 
     fn of_other_cases(&self) -> CliError {
-        self.refused(
-            "it is of other case files than these: give those of the run with --cases, or begin the run anew",
-        )
+        self.refused("it is of other case files than these: give those of the run with --cases, or begin the run anew")
     }
 
     fn refused(&self, what: &str) -> CliError {
