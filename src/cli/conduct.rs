@@ -145,7 +145,9 @@ pub async fn conduct<E: Endpoint>(
         keeper.line(&Line::Results(Box::new(results.clone())));
     }
     keeper.line(&Line::Footer(footer));
-    let (path, wrong) = keeper.end();
+    // The disk takes its time, and other runs go on meanwhile.
+    let ended = tokio::task::spawn_blocking(|| keeper.end()).await;
+    let (path, wrong) = ended.map_err(|e| CliError::Fault(format!("cannot end the recording: {e}")))?;
     if let Some(wrong) = wrong {
         output::warn(format!("the recording {} is not whole: {wrong}; the results are", path.display()));
     }

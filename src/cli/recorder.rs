@@ -30,6 +30,8 @@ pub struct Recorder {
 enum Trouble {
     /// It cannot be written for now.
     Unwritten(String),
+    /// It was taken away, and cannot be made again for now.
+    Gone(String),
     /// Somebody else changed what was written. Nothing more is written there.
     Changed(String),
 }
@@ -63,7 +65,7 @@ impl Recorder {
         self.write();
         let unsafe_on_disk = self.disk.end(self.file);
         let wrong = match self.trouble {
-            Some(Trouble::Unwritten(why) | Trouble::Changed(why)) => Some(why),
+            Some(Trouble::Unwritten(why) | Trouble::Gone(why) | Trouble::Changed(why)) => Some(why),
             None => unsafe_on_disk,
         };
         (self.path, wrong)
@@ -124,13 +126,13 @@ impl Recorder {
         if !self.is_changed() && !is_at(&self.file, &self.path) {
             match self.rescue() {
                 Ok(told) => output::warn(told),
-                Err(error) if self.trouble.is_none() => {
+                Err(error) if !matches!(self.trouble, Some(Trouble::Gone(_))) => {
                     output::warn(format!(
                         "{} was taken away while it was being written, and cannot be made again: {error}; the run \
                          goes on, and it is tried again",
                         self.path.display()
                     ));
-                    self.trouble = Some(Trouble::Unwritten(format!("it was taken away: {error}")));
+                    self.trouble = Some(Trouble::Gone(format!("it was taken away: {error}")));
                 }
                 Err(_) => {}
             }
