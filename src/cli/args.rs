@@ -95,15 +95,20 @@ pub struct EndpointArgs {
     /// Targets to test, `deepseek` for instance; none means the simulations of deepseek and tencent-lkeap.
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
+    /// A list of what to test, in YAML: targets, base URLs, models.
+    #[arg(long = "targets", value_name = "FILE", conflicts_with_all = [
+        "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "auth",
+    ])]
+    pub list: Option<PathBuf>,
     /// The base URL to test, with or without a path; `/v1/messages` is added to it.
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
     /// The target's name in the results, where only a base URL is given; else its host and port.
     #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
     pub name: Option<String>,
-    /// The model to ask for, instead of the target's.
+    /// The model to ask for, instead of the target's. May be repeated: each is a run of its own, named `TARGET@MODEL`.
     #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
-    pub model: Option<String>,
+    pub model: Vec<String>,
     /// Whose claims to hold the verdicts against, instead of the target's own.
     #[arg(long, value_name = "TARGET")]
     pub claims: Option<String>,

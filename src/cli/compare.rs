@@ -121,9 +121,10 @@ fn side(args: &CompareArgs, name: &str, catalog: &Catalog, environment: &Environ
     };
     let endpoint = EndpointArgs {
         targets: Vec::new(),
+        list: None,
         base_url: Some(url.clone()),
         name: Some(name.to_owned()),
-        model: model.clone().or(args.model.clone()),
+        model: model.clone().or(args.model.clone()).into_iter().collect(),
         claims: args.claims.clone(),
         api_key_env: key_env.clone(),
         api_key_file: key_file.clone(),

@@ -1,14 +1,16 @@
 //! From arguments to what is tested: the endpoint, its credential, its limits, and the claims it is held against.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use secrecy::SecretString;
 
 use super::args::EndpointArgs;
-use super::{CliError, Environment};
+use super::{CliError, Environment, listed};
 use crate::case::{AuthScheme, Catalog, Limits, Prices, Requirement, Target};
 use crate::client::{BaseUrl, secret};
 use crate::engine::build::{REFERENCE_TEMPERATURE_MAX, Settings, temperature_max};
+use crate::report::slug;
 
 /// The targets of a bare `run`: the two seed tables.
 const SEEDS: [&str; 2] = ["deepseek", "tencent-lkeap"];
@@ -24,6 +26,8 @@ pub struct Tested {
     pub scheme: AuthScheme,
     /// Whose claims the verdicts are held against.
     pub claims: Option<Target>,
+    /// The account that its limits are shared with, where one is named.
+    pub account: Option<String>,
     /// What requests take from it.
     pub settings: Settings,
     /// The target's own limits: those of another endpoint, whose claims are borrowed, bind nobody here.
@@ -51,10 +55,50 @@ impl Tested {
     pub fn states(&self, requirement: Requirement) -> bool {
         self.claims.as_ref().is_some_and(|t| t.limits.state(requirement))
     }
+
+    /// The same with each of these models; as it is where there is none.
+    pub fn of_models(self, models: &[String]) -> Vec<Self> {
+        let of_model = |model: &String| {
+            let name = if models.len() > 1 { format!("{}@{model}", self.name) } else { self.name.clone() };
+            Self { name, settings: Settings { model: model.clone(), ..self.settings.clone() }, ..self.clone() }
+        };
+        if models.is_empty() { vec![self] } else { models.iter().map(of_model).collect() }
+    }
 }
 
-/// Resolves the arguments.
+/// Resolves the arguments: each model of each target is tested by itself.
 pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Vec<Tested>, CliError> {
+    let all: Vec<Tested> = match &args.list {
+        Some(list) => listed::resolve(list, args, catalog, environment)?,
+        None => {
+            named(args, catalog, environment)?.into_iter().flat_map(|tested| tested.of_models(&args.model)).collect()
+        }
+    };
+    told_apart(&all)?;
+    Ok(all)
+}
+
+/// Two runs in the same files would be none.
+fn told_apart(all: &[Tested]) -> Result<(), CliError> {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for tested in all {
+        match seen.insert(slug(&tested.name), &tested.name) {
+            Some(name) if name == tested.name => {
+                return Err(CliError::Usage(format!("`{name}` is tested twice: give one of them another name")));
+            }
+            Some(name) => {
+                return Err(CliError::Usage(format!(
+                    "`{name}` and `{}` would be written to the same files: give one of them another name",
+                    tested.name
+                )));
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn named(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Vec<Tested>, CliError> {
     let claims = args.claims.as_deref().map(|name| target(catalog, name)).transpose()?;
     if let Some(base_url) = &args.base_url {
         return resolve_url(args, base_url, claims, catalog, environment).map(|tested| vec![tested]);
@@ -113,7 +157,7 @@ fn resolve_url(
     // A credential goes only where it was told to go: never one that belongs to another host.
     let credential = credential(args, environment)?;
     let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
-    if args.model.is_none() && of.is_none() && claims.is_none() {
+    if args.model.is_empty() && of.is_none() && claims.is_none() {
         return Err(CliError::Usage("--base-url needs --model: which model is to be asked for?".to_owned()));
     }
     let place = Place::Live { base_url: base_url.to_owned(), credential };
@@ -128,7 +172,8 @@ pub fn target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliErr
     })
 }
 
-fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<Place, CliError> {
+/// Where a target is, with its credential.
+pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<Place, CliError> {
     let Some(base_url) = of.base_url.clone() else {
         return Err(CliError::Usage(format!("target `{}` has no base_url: give --base-url, or --simulate", of.name)));
     };
@@ -172,20 +217,22 @@ pub fn credential_of(
     read.map(Some).map_err(|e| CliError::Usage(e.to_string()))
 }
 
-fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, claims: Option<&Target>) -> Tested {
+/// What is tested, of these.
+pub fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, claims: Option<&Target>) -> Tested {
     let either = of.or(claims);
     let temperature_max = claims.map_or(REFERENCE_TEMPERATURE_MAX, temperature_max);
     Tested {
         name: name.to_owned(),
         scheme: args.auth.map(AuthScheme::from).or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),
         settings: Settings {
-            model: args.model.clone().or(either.map(|t| t.model.clone())).unwrap_or_default(),
+            model: either.map(|t| t.model.clone()).unwrap_or_default(),
             anthropic_version: either.map_or("2023-06-01".to_owned(), |t| t.anthropic_version.clone()),
             answer_tokens: args.answer_tokens,
             temperature_max,
             max_output_tokens: claims.and_then(|t| t.limits.max_output_tokens),
             context_tokens: claims.and_then(|t| t.limits.context_tokens),
         },
+        account: None,
         limits: of.map(|t| t.limits.clone()).unwrap_or_default(),
         prices: of.and_then(|t| t.prices),
         claims: claims.cloned(),

@@ -200,12 +200,9 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
         results.iter_mut().for_each(|results| baseline.hold(results, &catalog, args.output.strict));
     }
     output::write_results(&args.output, &results[0])?;
-    output::write_reports(&args.output, &results, environment)?;
-    output::tell_shortfalls(&results);
-    output::tell_baselines(&results);
-    output::tell_files(&args.output.out, &args.output.format);
+    let exit = output::finish(&args.output, &results, environment)?;
     output::warn(format!("both sides are in {}", path.display()));
-    Ok(output::exit_of(&results, args.output.strict))
+    Ok(exit)
 }
 
 /// The case files, with the target's file that the claims may be; and the name of the target in it.

@@ -4,15 +4,18 @@
 
 mod args;
 mod baseline;
+mod batch;
 mod check;
 mod compare;
 mod conduct;
+mod connect;
 mod diff;
 mod endpoint;
 mod files;
 mod gateway;
 mod held;
 mod judge;
+mod listed;
 mod listeners;
 mod merge;
 mod output;

@@ -140,6 +140,17 @@ fn write_summary(out: &OutputArgs, results: &[Results], environment: &Environmen
     }
 }
 
+/// Ends a command that has results: makes the reports, says what the results lack, and what they amount to.
+pub fn finish(out: &OutputArgs, all: &[Results], environment: &Environment) -> Result<Exit, CliError> {
+    let reports = write_reports(out, all, environment);
+    // What is to be said of the results is said, whatever became of the files.
+    tell_shortfalls(all);
+    tell_baselines(all);
+    reports?;
+    tell_files(&out.out, &out.format);
+    Ok(exit_of(all, out.strict))
+}
+
 /// Says where things are.
 pub fn tell_files(out: &Path, format: &[Format]) {
     let made: Vec<&str> = format

@@ -1,22 +1,18 @@
 //! `fieldtest run`: tests endpoints.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use clap::Args;
 
 use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs};
-use super::conduct::{Job, conduct, runtime, stop_on_signal};
-use super::endpoint::{Place, Tested, fit, resolve};
+use super::batch::{Batch, Work};
+use super::conduct::{runtime, stop_on_signal};
+use super::endpoint::{Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
-use super::sending::{Redact, SendArgs, secrets};
+use super::sending::{SendArgs, secrets};
 use super::{CliError, Environment, Exit, files, output, replaying};
 use crate::case::Catalog;
-use crate::client::{Client, Mask};
 use crate::engine::Stop;
-use crate::engine::recording::Ended;
-use crate::report::{self, results::Results};
-use crate::simulator;
 
 /// Tests endpoints: sends the experiments, decides every row, writes the recording, the results and the matrix.
 #[derive(Debug, Args)]
@@ -25,36 +21,46 @@ use crate::simulator;
                         fieldtest run deepseek --simulate --flip field.top_k=supported\n  \
                         fieldtest run deepseek --replay reports --out again\n  \
                         fieldtest run deepseek --rerun reports/results-deepseek.json\n  \
-                        fieldtest run deepseek --shard 1/4 --out shard-1")]
+                        fieldtest run deepseek --shard 1/4 --out shard-1\n  \
+                        fieldtest run deepseek --model deepseek-chat --model deepseek-reasoner\n  \
+                        fieldtest run --targets list.yaml --jobs 16 --repeat 5")]
 pub struct RunArgs {
     #[command(flatten)]
-    endpoint: EndpointArgs,
+    pub endpoint: EndpointArgs,
     #[command(flatten)]
-    select: SelectArgs,
+    pub select: SelectArgs,
     #[command(flatten)]
-    cases: CaseArgs,
+    pub cases: CaseArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    pub output: OutputArgs,
     #[command(flatten)]
-    sending: SendArgs,
+    pub sending: SendArgs,
     /// The folder for the recordings, instead of the one for the reports.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Run each target so many times, with fresh draws, and tell how stable each row's verdict is.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with_all = [
+        "rerun", "shard", "replay",
+    ])]
+    pub repeat: Option<u32>,
+    /// How many targets are tested side by side.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
     /// Ask again only the rows that contradict their claim or are undetermined in this results file, with fresh draws;
     /// the other rows stay as they are there.
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     rerun: Option<PathBuf>,
     #[command(flatten)]
-    shard: ShardArgs,
+    pub shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
-        "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
+        "list", "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
         "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
         "concurrency", "timeout", "retries",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
-    simulator: SimulatorArgs,
+    pub simulator: SimulatorArgs,
 }
 
 /// Runs the command.
@@ -84,28 +90,33 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     files::writable(&args.output.out)?;
     files::writable(folder)?;
     let runtime = runtime()?;
-    let mut all = Vec::new();
-    let mut written = Ok(());
-    for (tested, portion) in targets.iter().zip(portions) {
+    let work = targets.iter().zip(portions).map(|(tested, portion)| {
         tell_portion(tested, &portion, args, rerun.is_some());
-        let one = one(args, environment, &catalog, tested, portion, folder, rerun.as_ref());
-        let (mut results, ended) = runtime.block_on(one)?;
-        if let Some(baseline) = &baseline {
-            baseline.hold(&mut results, &catalog, args.output.strict);
-        }
-        // A file that cannot be written any more costs nobody the results: they are still shown below.
-        written = written.and(output::write_results(&args.output, &results));
-        all.push(results);
-        if ended == Ended::Interrupted {
-            break;
-        }
-    }
-    let reports = output::write_reports(&args.output, &all, environment);
-    output::tell_shortfalls(&all);
-    output::tell_baselines(&all);
-    written.and(reports)?;
-    output::tell_files(&args.output.out, &args.output.format);
-    Ok(output::exit_of(&all, args.output.strict))
+        Work { tested, portion }
+    });
+    let work = work.collect();
+    let batch = Batch {
+        args,
+        environment,
+        catalog: &catalog,
+        secrets: secrets(&catalog, environment),
+        folder: folder.clone(),
+        rerun,
+        baseline,
+        stop: Stop::default(),
+    };
+    let made = runtime.block_on(async {
+        let watcher = tokio::spawn(stop_on_signal(batch.stop.clone()));
+        let made = batch.run(work, usize::from(args.jobs)).await;
+        watcher.abort();
+        made
+    });
+    let finished = output::finish(&args.output, &made.results, environment);
+    // One is what the command ends with; the others are told.
+    let mut errors = made.errors.into_iter();
+    let first = errors.next();
+    errors.for_each(|error| output::warn(format!("error: {error}")));
+    first.map_or(finished, Err)
 }
 
 /// Replays instead of sending.
@@ -117,11 +128,7 @@ fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Envir
     let mut all = replaying::results(place, &args.endpoint, &args.select, catalog)?;
     args.output.baseline.hold(&mut all, catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
-    output::write_reports(&args.output, &all, environment)?;
-    output::tell_shortfalls(&all);
-    output::tell_baselines(&all);
-    output::tell_files(&args.output.out, &args.output.format);
-    Ok(output::exit_of(&all, args.output.strict))
+    output::finish(&args.output, &all, environment)
 }
 
 /// Says what of the plan is run, where it is not all.
@@ -138,73 +145,4 @@ fn tell_portion(tested: &Tested, portion: &Portion<'_>, args: &RunArgs, is_rerun
         None if is_rerun => output::warn(format!("{name}: {rows} of {of} rows are asked again{more}")),
         None => {}
     }
-}
-
-/// Tests one target.
-async fn one(
-    args: &RunArgs,
-    environment: &Environment,
-    catalog: &Catalog,
-    tested: &Tested,
-    portion: Portion<'_>,
-    folder: &Path,
-    rerun: Option<&Rerun>,
-) -> Result<(Results, Ended), CliError> {
-    let started = Instant::now();
-    // The simulation lives as long as this function.
-    let (base_url, credential, simulation) = match &tested.place {
-        Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
-        Place::Simulated(target) => {
-            let behaviour = args.simulator.behaviour(target, catalog, args.sending.seed.unwrap_or(1))?;
-            let key = behaviour.right_credential().to_owned();
-            let running = simulator::start(behaviour)
-                .await
-                .map_err(|e| CliError::Fault(format!("cannot start the simulator: {e}")))?;
-            (running.base_url(), Some(key.into()), Some(running))
-        }
-    };
-    let simulated = simulation.is_some();
-    let mut config = args.sending.config(tested, &base_url, credential, simulated, started);
-    config.secrets = secrets(catalog, environment);
-    // A path may hold a key, too.
-    let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
-    let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
-    // A rerun asks with fresh draws: the same questions might only bring the same answers.
-    let seed = args.sending.seed.unwrap_or(if simulated && rerun.is_none() { 1 } else { environment.entropy });
-    let slug = report::slug(&tested.name);
-    let job = Job {
-        tested,
-        // A simulation's port differs from run to run and means nothing to anyone.
-        base_url: if simulated { "http://simulator".to_owned() } else { shown },
-        simulated,
-        extent: portion.extent,
-        plan: portion.plan,
-        shard: args.shard.shard,
-        seed,
-        recording: match rerun {
-            Some(_) => files::unused(folder, &format!("recording-{slug}-rerun"), "jsonl"),
-            None => folder.join(format!("recording-{slug}.jsonl")),
-        },
-        progress: environment.interactive && !args.sending.no_progress,
-        started,
-    };
-    if let Some(rerun) = rerun {
-        rerun.fits(&job.header(&args.sending), catalog)?;
-        if job.extent.rows.is_empty() {
-            let kept = rerun.as_it_is();
-            let kept = if args.sending.redact == Redact::Texts { report::without_texts(kept) } else { kept };
-            return Ok((kept, Ended::Complete));
-        }
-    }
-    let stop = Stop::default();
-    let watcher = tokio::spawn(stop_on_signal(stop.clone()));
-    let ended = conduct(&client, job, &args.sending, catalog, &stop).await;
-    watcher.abort();
-    let (results, ended) = ended?;
-    let results = match rerun {
-        Some(rerun) => rerun.with(results),
-        None => results,
-    };
-    // What a rerun keeps may have been written with its texts.
-    Ok((if args.sending.redact == Redact::Texts { report::without_texts(results) } else { results }, ended))
 }

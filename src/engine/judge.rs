@@ -85,6 +85,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             findings: findings.of_row(id),
             example: book.example(id, &trials, &row.experiment, &verdict, header),
             earlier: Vec::new(),
+            stability: None,
             verdict,
         });
     }
@@ -110,6 +111,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         totals,
         shard: header.scope.shard.clone(),
         reruns: Vec::new(),
+        repeats: None,
         strictness: facts.strictness,
         unsteady: facts.unsteady,
         summary,
