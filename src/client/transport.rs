@@ -6,10 +6,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Certificate, Identity, Proxy, Url};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::base_url::{self, without_secrets};
@@ -108,7 +111,7 @@ pub fn identity(certificate: Named<'_>, key: Named<'_>) -> Result<Identity, Tran
     let signer = rustls::crypto::ring::sign::any_supported_type(&private).map_err(|_| {
         wrong("--client-key", file, "its private key is of no kind that can be used (RSA, ECDSA, Ed25519)")
     })?;
-    match rustls::sign::CertifiedKey::new(chain, signer).keys_match() {
+    match rustls::sign::CertifiedKey::new(chain.clone(), signer).keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
         Err(rustls::Error::InconsistentKeys(_)) => {
             let problem = format!("its key does not belong to the certificate in {}", certificate.0.display());
@@ -116,8 +119,19 @@ pub fn identity(certificate: Named<'_>, key: Named<'_>) -> Result<Identity, Tran
         }
         Err(other) => return Err(wrong("--client-cert", certificate.0, other.to_string())),
     }
-    let both = secrecy::zeroize::Zeroizing::new([certificate.1, b"\n", pem].concat());
-    Identity::from_pem(&both).map_err(|e| wrong("--client-cert", certificate.0, super::last_cause(&e)))
+    // Written anew: other things may stand in either file.
+    let kind = match &private {
+        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        _ => "PRIVATE KEY",
+    };
+    let sections = chain.iter().map(|der| section("CERTIFICATE", der));
+    let both: Zeroizing<String> = Zeroizing::new(sections.chain([section(kind, private.secret_der())]).collect());
+    Identity::from_pem(both.as_bytes()).map_err(|e| wrong("--client-cert", certificate.0, super::last_cause(&e)))
+}
+
+fn section(kind: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der))
 }
 
 fn certificates(option: &'static str, (file, pem): Named<'_>) -> Result<Vec<CertificateDer<'static>>, TransportError> {

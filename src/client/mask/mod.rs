@@ -67,6 +67,14 @@ impl Mask {
         }
     }
 
+    /// The text without the secrets that are known: what only looks like one is left in it.
+    pub fn known(&self, text: String) -> String {
+        match edit::merged(self.known.places(text.as_bytes(), false)).as_slice() {
+            [] => text,
+            edits => String::from_utf8_lossy(&edit::applied(text.as_bytes(), edits)).into_owned(),
+        }
+    }
+
     /// A header without secrets. Even a name can be one.
     pub(super) fn header(&self, name: &str, value: String) -> (String, String) {
         let value = if PRIVATE.contains(&name) { SECRET.to_owned() } else { self.text(value) };
