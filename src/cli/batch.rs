@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt as _};
-use secrecy::SecretString;
 
 use super::conduct::{Job, conduct};
 use super::connect::Connection;
 use super::endpoint::Tested;
 use super::held::Loaded;
 use super::part::{Portion, Rerun};
+use super::ready::Ready;
 use super::run::RunArgs;
 use super::sending::Redact;
 use super::watch::Watch;
@@ -32,8 +32,8 @@ pub struct Batch<'a> {
     pub environment: &'a Environment,
     /// The case files.
     pub catalog: &'a Catalog,
-    /// What is taken out of everything that a server says.
-    pub secrets: Vec<SecretString>,
+    /// What all requests have in common.
+    pub ready: Ready,
     /// Where recordings go.
     pub folder: PathBuf,
     /// The results that a rerun begins from.
@@ -106,7 +106,7 @@ impl Batch<'_> {
         let started = Instant::now();
         let args = self.args;
         let connection =
-            Connection::new(tested, &args.sending, &args.simulator, self.catalog, &self.secrets, started).await?;
+            Connection::new(tested, &args.sending, &args.simulator, self.catalog, &self.ready, started).await?;
         // A rerun asks with fresh draws: the same questions might only bring the same answers.
         let entropy = self.environment.entropy;
         let fresh = || if self.rerun.is_some() { entropy } else { connection.seed(entropy) };

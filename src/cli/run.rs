@@ -9,7 +9,8 @@ use super::batch::{Batch, Made, Work};
 use super::conduct::{runtime, stop_on_signal};
 use super::endpoint::{Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
-use super::sending::{SendArgs, secrets};
+use super::ready::ready;
+use super::sending::SendArgs;
 use super::watch::{Wanted, Watch};
 use super::{CliError, Environment, Exit, files, output, replaying};
 use crate::case::Catalog;
@@ -55,9 +56,9 @@ pub struct RunArgs {
     pub shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
-        "list", "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
+        "list", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
         "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
-        "concurrency", "timeout", "retries",
+        "concurrency", "timeout", "retries", "allow_http", "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -78,7 +79,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     if let Some(place) = &args.replay {
         return replayed(args, place, &catalog, environment);
     }
-    let targets = resolve(&args.endpoint, &catalog, environment)?;
+    let mut targets = resolve(&args.endpoint, &catalog, environment)?;
     fit(&targets, args.simulator.given(), args.sending.max_cost)?;
     let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
     if rerun.is_some() && targets.len() != 1 {
@@ -93,11 +94,18 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
             None => Portion { extent: args.shard.extent(&catalog, &plan), plan },
         });
     }
+    for (tested, portion) in targets.iter_mut().zip(&portions) {
+        if portion.extent.rows.is_empty() {
+            tested.send_nothing();
+        }
+    }
     let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
     let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;
     files::writable(folder)?;
+    let places = targets.iter().map(|tested| &tested.place);
+    let ready = ready(places, &args.sending.transport, &catalog, environment)?;
     let runtime = runtime()?;
     let work = targets.iter().zip(portions).map(|(tested, portion)| {
         tell_portion(tested, &portion, args, rerun.is_some());
@@ -111,7 +119,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         args,
         environment,
         catalog: &catalog,
-        secrets: secrets(&catalog, environment),
+        ready,
         folder: folder.clone(),
         rerun,
         baseline,
