@@ -316,6 +316,8 @@ pub enum Format {
     Github,
     /// `badge-<target>.json`, for shields.io
     Badge,
+    /// Events on standard output while it runs, one JSON object a line; of `run` alone
+    Ndjson,
 }
 
 /// The formats of what is told on standard output, or in one file.

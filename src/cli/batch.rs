@@ -15,6 +15,7 @@ use super::part::{Portion, Rerun};
 use super::ready::Ready;
 use super::run::RunArgs;
 use super::sending::Redact;
+use super::watch::Watch;
 use super::{CliError, Environment, files, output};
 use crate::case::Catalog;
 use crate::engine::Stop;
@@ -41,6 +42,8 @@ pub struct Batch<'a> {
     pub baseline: Option<Loaded>,
     /// Ends all runs.
     pub stop: Stop,
+    /// What watches them.
+    pub watch: Watch,
 }
 
 /// One target, and the rows that it is asked.
@@ -154,7 +157,7 @@ impl Batch<'_> {
             shard: self.args.shard.shard,
             seed,
             recording,
-            progress: self.environment.interactive && !sending.no_progress,
+            watch: &self.watch,
             started: Instant::now(),
         };
         let Some(rerun) = &self.rerun else {

@@ -14,6 +14,7 @@ use super::endpoint::{Place, Tested, resolve};
 use super::ready::{Ready, ready};
 use super::sending::SendArgs;
 use super::transport::sensitive;
+use super::watch::{Wanted, Watch};
 use super::{CliError, Environment, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::{Client, Mask, Side, Turnstile};
@@ -117,7 +118,7 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
             Format::Markdown => files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?,
             Format::Json => files::write(&out.join("comparison.json"), &comparison::json(&comparison))?,
             // Refused above.
-            Format::Html | Format::Junit | Format::Github | Format::Badge => {}
+            Format::Html | Format::Junit | Format::Github | Format::Badge | Format::Ndjson => {}
         }
     }
     output::warn(format!("written to {}: comparison.*, results-*.json, recording-*.jsonl", out.display()));
@@ -170,7 +171,9 @@ async fn compared(
     let stop = Stop::default();
     let watcher = tokio::spawn(stop_on_signal(stop.clone()));
     let seed = args.sending.seed.unwrap_or(environment.entropy);
-    let round = Round { args, environment, catalog, sides, plan: rows, ready, stop: &stop };
+    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson: false, runs: sides.len() };
+    let watch = Watch::new(environment, wanted);
+    let round = Round { args, catalog, sides, plan: rows, ready, stop: &stop, watch: &watch };
     let whole = Extent { rows: rows.to_vec(), beside: Vec::new() };
     let (direct, via, ended) = round.ask(whole, seed, "").await?;
     for results in [&direct, &via] {
@@ -195,12 +198,12 @@ async fn compared(
 /// What every asking of both sides has in common.
 struct Round<'a> {
     args: &'a CompareArgs,
-    environment: &'a Environment,
     catalog: &'a Catalog,
     sides: &'a [Tested; 2],
     plan: &'a [&'a CatalogRow],
     ready: &'a Ready,
     stop: &'a Stop,
+    watch: &'a Watch,
 }
 
 impl Round<'_> {
@@ -252,7 +255,7 @@ impl Round<'_> {
             shard: None,
             seed,
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),
-            progress: place == Side::One && self.environment.interactive && !sending.no_progress,
+            watch: self.watch,
             started,
         };
         conduct(&endpoint, job, sending, self.catalog, self.stop).await

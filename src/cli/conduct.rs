@@ -8,8 +8,9 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::endpoint::Tested;
-use super::listeners::{Progress, RecordingFile};
+use super::listeners::RecordingFile;
 use super::sending::{Redact, SendArgs};
+use super::watch::{Begun, Watch};
 use super::{CliError, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::Endpoint;
@@ -21,7 +22,6 @@ use crate::report::results::Results;
 use crate::report::without_texts;
 
 /// A run that is to be made.
-#[derive(Debug)]
 pub struct Job<'a> {
     /// What is tested.
     pub tested: &'a Tested,
@@ -39,8 +39,8 @@ pub struct Job<'a> {
     pub seed: u64,
     /// Where the recording goes.
     pub recording: PathBuf,
-    /// True where a progress bar is wanted.
-    pub progress: bool,
+    /// What watches it.
+    pub watch: &'a Watch,
     /// When it began.
     pub started: Instant,
 }
@@ -89,17 +89,25 @@ pub async fn conduct<E: Endpoint>(
     let path = &job.recording;
     let mut file = RecordingFile::new(files::create_recording(path)?, sending.redact);
     file.line(&Line::Header(Box::new(recording.header.clone())));
-    let mut progress = Progress::new(&tested.name, extent.rows.len(), job.progress);
+    let mut watched = job.watch.run(&Begun {
+        name: &tested.name,
+        base_url: &job.base_url,
+        model: &tested.settings.model,
+        simulated: job.simulated,
+        rows: extent.rows.len() as u64,
+        seed: job.seed,
+        recording: path.display().to_string(),
+        prices: tested.prices,
+    });
     let finished = {
         let mut memory = Memory(&mut recording);
-        let listeners: Vec<&mut dyn crate::engine::Listener> = vec![&mut file, &mut memory, &mut progress];
+        let listeners: Vec<&mut dyn crate::engine::Listener> = vec![&mut file, &mut memory, &mut watched];
         match extent.rows.is_empty() {
             // A shard without rows asks nothing, not even what runs ask first.
             true => Finished { ended: Ended::Complete, channel: Channel::default() },
             false => run_named(endpoint, &job.plan, &extent.rows, &options, listeners, stop).await,
         }
     };
-    progress.clear();
     let footer = Footer {
         finished_at: now(),
         wall_ms: job.started.elapsed().as_millis() as u64,
@@ -122,6 +130,7 @@ pub async fn conduct<E: Endpoint>(
     if finished.ended == Ended::Interrupted {
         output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
     }
+    watched.ended(&results);
     Ok((results, finished.ended))
 }
 

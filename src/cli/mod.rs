@@ -19,6 +19,7 @@ mod hush;
 mod judge;
 mod listed;
 mod listeners;
+mod logging;
 mod merge;
 mod output;
 mod part;
@@ -33,6 +34,7 @@ mod sending;
 mod simulate;
 mod test;
 mod transport;
+mod watch;
 
 pub use process::{harness, program};
 
@@ -73,6 +75,7 @@ impl Exit {
 }
 
 /// What the process finds around itself, gathered once.
+#[derive(Debug, Clone)]
 pub struct Environment {
     /// Looks up an environment variable.
     pub variable: fn(&str) -> Option<OsString>,
@@ -82,6 +85,8 @@ pub struct Environment {
     pub colour: bool,
     /// True where standard error is a terminal.
     pub interactive: bool,
+    /// True where standard error has a log on it.
+    pub logs: bool,
     /// A number that differs from run to run.
     pub entropy: u64,
     /// Today, in UTC: entries of baselines expire.
@@ -126,6 +131,9 @@ impl CliError {
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Say more on standard error: verdicts and waits; twice, each request; thrice, all. `RUST_LOG` says which modules.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -162,6 +170,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
             return if error.use_stderr() { Exit::Usage } else { Exit::Success };
         }
     };
+    let logs = logging::init(cli.verbose, (environment.variable)("RUST_LOG"));
+    let environment = &Environment { logs, ..environment.clone() };
     let result = match &cli.command {
         Command::Run(args) => run::main(args, environment),
         Command::Gateway(args) => gateway::main(args, environment),

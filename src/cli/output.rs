@@ -163,7 +163,7 @@ pub fn tell_files(out: &Path, format: &[Format]) {
             Format::Junit => Some("junit.xml"),
             Format::Badge => Some("badge-*.json"),
             // Its summary may be elsewhere.
-            Format::Github => None,
+            Format::Github | Format::Ndjson => None,
         })
         .collect();
     if !made.is_empty() {

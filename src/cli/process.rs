@@ -25,6 +25,7 @@ impl Environment {
             }),
             colour: terminal && !plain,
             interactive: std::io::stderr().is_terminal(),
+            logs: false,
             today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
             entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),
         }

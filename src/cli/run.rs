@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs};
-use super::batch::{Batch, Work};
+use super::args::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs, SimulatorArgs};
+use super::batch::{Batch, Made, Work};
 use super::conduct::{runtime, stop_on_signal};
 use super::endpoint::{Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
 use super::ready::ready;
 use super::sending::SendArgs;
+use super::watch::{Wanted, Watch};
 use super::{CliError, Environment, Exit, files, output, replaying};
 use crate::case::Catalog;
 use crate::engine::Stop;
@@ -66,6 +67,14 @@ pub struct RunArgs {
 
 /// Runs the command.
 pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError> {
+    let prints = |format: &&Format| matches!(format, Format::Terminal | Format::Github);
+    if let (true, Some(_)) = (args.output.format.contains(&Format::Ndjson), args.output.format.iter().find(prints)) {
+        return Err(CliError::Usage(
+            "--format ndjson has standard output for itself: leave out `terminal` and `github`, as in `--format \
+             ndjson,json,markdown`"
+                .to_owned(),
+        ));
+    }
     let catalog = args.cases.load()?;
     if let Some(place) = &args.replay {
         return replayed(args, place, &catalog, environment);
@@ -103,6 +112,9 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         Work { tested, portion }
     });
     let work = work.collect();
+    let repeats = args.repeat.unwrap_or(1) as usize;
+    let ndjson = args.output.format.contains(&Format::Ndjson);
+    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson, runs: targets.len().saturating_mul(repeats) };
     let batch = Batch {
         args,
         environment,
@@ -112,10 +124,15 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         rerun,
         baseline,
         stop: Stop::default(),
+        watch: Watch::new(environment, wanted),
     };
     let made = runtime.block_on(async {
         let watcher = tokio::spawn(stop_on_signal(batch.stop.clone()));
-        let made = batch.run(work, usize::from(args.jobs)).await;
+        let made = tokio::select! {
+            made = batch.run(work, usize::from(args.jobs)) => made,
+            // It never ends by itself.
+            () = batch.watch.beat() => Made { results: Vec::new(), errors: Vec::new() },
+        };
         watcher.abort();
         made
     });
@@ -124,7 +141,9 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     let mut errors = made.errors.into_iter();
     let first = errors.next();
     errors.for_each(|error| output::warn(format!("error: {error}")));
-    first.map_or(finished, Err)
+    let exit = first.map_or(finished, Err);
+    batch.watch.ended(&exit);
+    exit
 }
 
 /// Replays instead of sending.

@@ -187,7 +187,10 @@ impl Endpoint for Client {
                     let wait = retries.next_wait(&attempt.result, Timestamp::now());
                     attempts.push(attempt);
                     match wait {
-                        Some(wait) => tokio::time::sleep(wait).await,
+                        Some(wait) => {
+                            tracing::info!(id, attempt = attempts.len(), wait_ms = milliseconds(wait), "asking again");
+                            tokio::time::sleep(wait).await;
+                        }
                         None => break,
                     }
                 }
