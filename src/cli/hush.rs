@@ -5,7 +5,7 @@
 //! without them. This is for what nobody foresaw: an argument that is quoted in an error, a line of a broken file, a panic.
 //! The one thing in the program that all of it shares, since a panic has nothing else to ask.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,9 +30,23 @@ pub fn hushed(text: &str) -> String {
     Mask::new(None, &known).text(text.to_owned())
 }
 
+/// Standard error for whoever writes whole lines to it.
+pub struct Stderr;
+
+impl io::Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(hushed(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Lets panics be told without secrets.
 pub fn panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let _ = writeln!(std::io::stderr(), "{}", hushed(&panic.to_string()));
+        let _ = writeln!(io::stderr(), "{}", hushed(&panic.to_string()));
     }));
 }
