@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 
 use super::sending::Redact;
 use super::watch::{Bar, Bars};
-use crate::engine::recording::{Line, write_line};
+use crate::engine::recording::{LineOf, write_line};
 use crate::engine::{Event, Listener, texts};
 use crate::gateway;
 use crate::proof::Told;
@@ -25,7 +26,7 @@ impl<W: Write + Send> RecordingFile<W> {
     }
 
     /// Writes a line.
-    pub fn line(&mut self, line: &Line) {
+    pub fn line(&mut self, line: &impl Serialize) {
         if self.error.is_none() {
             self.error = write_line(&mut self.writer, line).err();
         }
@@ -41,12 +42,10 @@ impl<W: Write + Send> Listener for RecordingFile<W> {
     fn on(&mut self, event: Event<'_>) {
         match (event, self.redact) {
             // Secrets never come this far: the client takes them out of whatever it gets.
-            (Event::Exchange(exchange), Redact::Secrets) => self.line(&Line::Exchange(Box::new(exchange.clone()))),
-            (Event::Exchange(exchange), Redact::Texts) => {
-                self.line(&Line::Exchange(Box::new(texts::without(exchange))))
-            }
-            (Event::Trial(trial), Redact::Secrets) => self.line(&Line::Trial(trial.clone())),
-            (Event::Trial(trial), Redact::Texts) => self.line(&Line::Trial(texts::without_values(trial))),
+            (Event::Exchange(exchange), Redact::Secrets) => self.line(&LineOf::Exchange(exchange)),
+            (Event::Exchange(exchange), Redact::Texts) => self.line(&LineOf::Exchange(&texts::without(exchange))),
+            (Event::Trial(trial), Redact::Secrets) => self.line(&LineOf::Trial(trial)),
+            (Event::Trial(trial), Redact::Texts) => self.line(&LineOf::Trial(&texts::without_values(trial))),
             (Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..), _) => {}
         }
     }

@@ -213,11 +213,21 @@ pub enum Line {
     Footer(Footer),
 }
 
+/// A line that is written while the run goes on: what it says is borrowed, since bodies may be long.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineOf<'a> {
+    /// An exchange.
+    Exchange(&'a Exchange),
+    /// A trial.
+    Trial(&'a TrialRecord),
+}
+
 /// Writes one line, and flushes, so that a run that is killed loses nothing.
 ///
 /// # Errors
 /// What the writer says.
-pub fn write_line(writer: &mut dyn Write, line: &Line) -> io::Result<()> {
+pub fn write_line(writer: &mut dyn Write, line: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
     writer.write_all(&text)?;
