@@ -71,6 +71,23 @@ fn events_share_standard_output_with_nothing() {
 }
 
 #[test]
+fn commands_that_only_look_back_have_no_events() {
+    let folder = Folder::new();
+    folder.run(run(&["--format", "json"])).exits(0);
+    for command in [
+        &["judge", "out/recording-deepseek.jsonl"][..],
+        &["report", "out/results-deepseek.json"],
+        &["merge", "out/results-deepseek.json"],
+        &["run", "--replay", "out"],
+        &["gateway", "--via", "http://127.0.0.1:1", "--model", "m", "--upstream-port", "0", "--shape", "anthropic"],
+        &["compare", "--via", "http://127.0.0.1:1", "--direct", "http://127.0.0.1:1", "--model", "m"],
+    ] {
+        let ended = folder.run(command.iter().chain(&["--format", "ndjson", "--out", "again"])).exits(2);
+        assert!(ended.stderr.contains("ndjson") || ended.stderr.contains("a comparison is told"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn who_stops_listening_stops_nothing() {
     let folder = Folder::new();
     let mut command = folder.command(run(&["--format", "ndjson,json", "--latency", "5"]));

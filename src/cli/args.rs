@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
+use secrecy::SecretString;
 
 use super::CliError;
+use super::credential::Named;
 use super::held::BaselineArgs;
+use super::transport::sensitive;
 use crate::case::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, Requirement};
 use crate::engine::scope::digest_of;
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
@@ -98,7 +101,7 @@ pub struct EndpointArgs {
     pub targets: Vec<String>,
     /// A list of what to test, in YAML: targets, base URLs, models.
     #[arg(long = "targets", value_name = "FILE", conflicts_with_all = [
-        "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "auth",
+        "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "api_key_command", "auth",
     ])]
     pub list: Option<PathBuf>,
     /// The base URL to test, with or without a path; `/v1/messages` is added to it.
@@ -119,6 +122,9 @@ pub struct EndpointArgs {
     /// A file that holds the credential.
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// A command, for the system's shell, that prints the credential. It runs once, before anything is sent.
+    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["api_key_env", "api_key_file"])]
+    pub api_key_command: Option<SecretString>,
     /// The header that carries the credential, instead of the one that the target's file names.
     #[arg(long, value_name = "HEADER")]
     pub auth: Option<AuthArg>,
@@ -133,6 +139,20 @@ pub struct EndpointArgs {
 impl EndpointArgs {
     /// `max_tokens` of requests that do not set it, unless told.
     pub const ANSWER_TOKENS: u32 = 1024;
+
+    /// What they say of the credential.
+    pub fn credential(&self) -> Named<'_> {
+        Named {
+            variable: self.api_key_env.as_ref(),
+            file: self.api_key_file.as_ref(),
+            command: self.api_key_command.as_ref(),
+        }
+    }
+
+    /// The same without a credential, for what sends nothing.
+    pub fn without_credential(&self) -> Self {
+        Self { api_key_env: None, api_key_file: None, api_key_command: None, ..self.clone() }
+    }
 }
 
 /// The header that carries the credential.

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt as _};
-use secrecy::SecretString;
 
 use super::conduct::{Job, conduct};
 use super::connect::Connection;
 use super::endpoint::Tested;
 use super::held::Loaded;
 use super::part::{Portion, Rerun};
+use super::ready::Ready;
 use super::resuming::Resumption;
 use super::run::RunArgs;
 use super::sending::{Redact, SendArgs};
@@ -34,8 +34,8 @@ pub struct Batch<'a> {
     pub environment: &'a Environment,
     /// The case files.
     pub catalog: &'a Catalog,
-    /// What is taken out of everything that a server says.
-    pub secrets: Vec<SecretString>,
+    /// What all requests have in common.
+    pub ready: Ready,
     /// Where recordings go.
     pub folder: PathBuf,
     /// The results that a rerun begins from.
@@ -118,8 +118,7 @@ impl Batch<'_> {
         let started = resumption.as_ref().map_or_else(Instant::now, Resumption::begun);
         let args = self.args;
         let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.sending(&args.sending));
-        let connection =
-            Connection::new(tested, &sending, &args.simulator, self.catalog, &self.secrets, started).await?;
+        let connection = Connection::new(tested, &sending, &args.simulator, self.catalog, &self.ready, started).await?;
         if let Some(resumption) = &resumption {
             connection.recall(&resumption.recording.exchanges);
         }

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use secrecy::SecretString;
-
 use super::CliError;
 use super::args::SimulatorArgs;
+use super::credential::Credential;
 use super::endpoint::{Place, Tested};
+use super::ready::Ready;
 use super::sending::SendArgs;
 use crate::case::Catalog;
 use crate::client::{Client, Mask};
@@ -30,11 +30,13 @@ impl Connection {
         sending: &SendArgs,
         simulator: &SimulatorArgs,
         catalog: &Catalog,
-        secrets: &[SecretString],
+        ready: &Ready,
         started: Instant,
     ) -> Result<Self, CliError> {
         let (base_url, credential, simulation) = match &tested.place {
-            Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
+            Place::Live { base_url, credential } => {
+                (base_url.clone(), credential.as_ref().map(Credential::get).transpose()?, None)
+            }
             Place::Simulated(target) => {
                 let behaviour = simulator.behaviour(target, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
                 let key = behaviour.right_credential().to_owned();
@@ -45,7 +47,10 @@ impl Connection {
             }
         };
         let mut config = sending.config(tested, &base_url, credential, simulation.is_some(), started);
-        config.secrets = secrets.to_vec();
+        config.secrets.clone_from(&ready.secrets);
+        if simulation.is_none() {
+            config.transport = ready.transport.clone();
+        }
         // A path may hold a key, too; a simulation's port differs from run to run and means nothing to anyone.
         let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
         let base_url = if simulation.is_some() { "http://simulator".to_owned() } else { shown };

@@ -6,9 +6,11 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::recorder::Recorder;
 use super::sending::Redact;
-use crate::engine::recording::{Line, Places, Recording, TrialKey, TrialRecord};
+use crate::engine::recording::{self, Line, LineOf, Places, Recording, TrialKey, TrialRecord};
 use crate::engine::{Event, Listener, texts};
 
 /// A recording in memory and on disk.
@@ -29,9 +31,8 @@ impl Keeper {
     }
 
     /// Writes a line.
-    pub fn line(&mut self, line: &Line) {
-        if let Ok(mut text) = serde_json::to_vec(line) {
-            text.push(b'\n');
+    pub fn line(&mut self, line: &impl Serialize) {
+        if let Ok(text) = recording::text_of(line) {
             self.file.line(&text);
         }
     }
@@ -58,11 +59,10 @@ impl Listener for Keeper {
         match event {
             Event::Exchange(exchange) => {
                 // Secrets never come this far: the client takes them out of whatever it gets.
-                let written = match self.redact {
-                    Redact::Secrets => exchange.clone(),
-                    Redact::Texts => texts::without(exchange),
-                };
-                self.line(&Line::Exchange(Box::new(written)));
+                match self.redact {
+                    Redact::Secrets => self.line(&LineOf::Exchange(exchange)),
+                    Redact::Texts => self.line(&LineOf::Exchange(&texts::without(exchange))),
+                }
                 self.places.put_exchange(&mut self.recording, exchange.clone());
             }
             Event::Trial(trial) => {
@@ -70,11 +70,10 @@ impl Listener for Keeper {
                 if self.places.trial(&self.recording, &trial.key) == Some(trial) {
                     return;
                 }
-                let written = match self.redact {
-                    Redact::Secrets => trial.clone(),
-                    Redact::Texts => texts::without_values(trial),
-                };
-                self.line(&Line::Trial(written));
+                match self.redact {
+                    Redact::Secrets => self.line(&LineOf::Trial(trial)),
+                    Redact::Texts => self.line(&LineOf::Trial(&texts::without_values(trial))),
+                }
                 self.places.put_trial(&mut self.recording, trial.clone());
             }
             Event::Verdict(..) => self.file.keep(),

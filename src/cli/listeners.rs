@@ -2,11 +2,10 @@
 
 use std::io::{self, Write};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use super::watch::{Bar, Bars};
 use crate::gateway;
 use crate::proof::Told;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Writes the recording of a gateway as it goes, and shows how far it is.
 pub struct GatewayListener<W: Write + Send> {

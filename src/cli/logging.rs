@@ -1,14 +1,13 @@
 //! Who hears the log: nobody unless `-v` or `RUST_LOG` asks for it. The one place that sets it up.
 
 use std::ffi::OsString;
-use std::io;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::time;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::output;
+use super::{hush, output};
 
 /// Sets the log up, on standard error; true where there is one. `RUST_LOG` says which modules are heard at which level,
 /// `fieldtest::client=debug` for instance; without it, `-v` is verdicts and waits, `-vv` each request, `-vvv` all.
@@ -31,7 +30,8 @@ pub fn init(verbose: u8, rust_log: Option<OsString>) -> bool {
     if named.is_none() && verbose == 0 {
         return false;
     }
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_timer(time::uptime());
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(|| hush::Stderr).with_ansi(false).with_timer(time::uptime());
     // A process has one log; a second one, of a program that embeds this one, is that program's.
     tracing_subscriber::registry().with(named.unwrap_or(ours)).with(layer).try_init().is_ok()
 }

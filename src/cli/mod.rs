@@ -9,11 +9,13 @@ mod check;
 mod compare;
 mod conduct;
 mod connect;
+mod credential;
 mod diff;
 mod endpoint;
 mod files;
 mod gateway;
 mod held;
+mod hush;
 mod judge;
 mod keeper;
 mod listed;
@@ -24,6 +26,7 @@ mod output;
 mod part;
 mod plan;
 mod process;
+mod ready;
 mod recorder;
 mod replaying;
 mod report;
@@ -33,6 +36,7 @@ mod run;
 mod sending;
 mod simulate;
 mod test;
+mod transport;
 mod watch;
 
 pub use process::{harness, program};
@@ -165,8 +169,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; where standard output is closed there is nobody to tell.
-            let _ = error.print();
+            told(&error);
             return if error.use_stderr() { Exit::Usage } else { Exit::Success };
         }
     };
@@ -188,6 +191,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Baseline(args) => baseline::main(args, environment),
     };
     ended(result)
+}
+
+/// Prints what is wrong with the arguments, or the help that was asked for.
+fn told(error: &clap::Error) {
+    let text = error.to_string();
+    let hushed = hush::hushed(&text);
+    if hushed == text {
+        // Help and version are no errors; where standard output is closed there is nobody to tell.
+        let _ = error.print();
+    } else {
+        output::warn(hushed.trim_end());
+    }
 }
 
 /// Runs `fieldtest test` with these arguments, as a test program that is `given` its own.

@@ -13,6 +13,7 @@ use secrecy::SecretString;
 
 use super::args::EndpointArgs;
 use super::conduct::now;
+use super::credential::Credential;
 use super::endpoint::{self, Place, Tested};
 use super::keeper::Keeper;
 use super::part::Portion;
@@ -63,7 +64,6 @@ pub fn plan<'a>(
     args: &RunArgs,
     catalog: &'a Catalog,
     environment: &Environment,
-    secrets: &[SecretString],
 ) -> Result<Vec<Planned<'a>>, CliError> {
     let at_place = |what: &str| CliError::Usage(format!("--resume {}: {what}", place.display()));
     if !place.exists() {
@@ -75,7 +75,7 @@ pub fn plan<'a>(
         let resumption = Resumption::read(place)?;
         if !is_named {
             let tested = resumption.tested(given, catalog, environment)?;
-            return Ok(vec![resumption.planned(tested, args, catalog, secrets)?]);
+            return Ok(vec![resumption.planned(tested, args, catalog)?]);
         }
         let mut filled = given.clone();
         if given.model.is_empty() && given.list.is_none() {
@@ -83,7 +83,7 @@ pub fn plan<'a>(
         }
         let mut tested = endpoint::resolve(&filled, catalog, environment)?;
         return match (tested.pop(), tested.is_empty()) {
-            (Some(one), true) => Ok(vec![resumption.planned(one, args, catalog, secrets)?]),
+            (Some(one), true) => Ok(vec![resumption.planned(one, args, catalog)?]),
             _ => Err(at_place("it is the recording of one target, and several are named: give its folder")),
         };
     }
@@ -92,7 +92,7 @@ pub fn plan<'a>(
         for tested in endpoint::resolve(given, catalog, environment)? {
             let path = place.join(format!("recording-{}.jsonl", slug(&tested.name)));
             all.push(match path.is_file() {
-                true => Resumption::read(&path)?.planned(tested, args, catalog, secrets)?,
+                true => Resumption::read(&path)?.planned(tested, args, catalog)?,
                 false => {
                     let plan = args.select.rows(catalog, |needed| tested.states(needed))?;
                     let portion = Portion { extent: args.shard.extent(catalog, &plan), plan };
@@ -112,7 +112,7 @@ pub fn plan<'a>(
         if all.iter().any(|planned| planned.tested.name == tested.name) {
             return Err(at_place(&format!("it holds several recordings of `{}`: give the file", tested.name)));
         }
-        all.push(resumption.planned(tested, args, catalog, secrets)?);
+        all.push(resumption.planned(tested, args, catalog)?);
     }
     if all.is_empty() { Err(at_place("there is no recording-*.jsonl in it")) } else { Ok(all) }
 }
@@ -193,40 +193,44 @@ impl Resumption {
     }
 
     /// Holds what is tested against what was, and takes from the recording what it knows better.
-    fn planned<'a>(
-        self,
-        mut tested: Tested,
-        args: &RunArgs,
-        catalog: &'a Catalog,
-        secrets: &[SecretString],
-    ) -> Result<Planned<'a>, CliError> {
+    fn planned<'a>(self, mut tested: Tested, args: &RunArgs, catalog: &'a Catalog) -> Result<Planned<'a>, CliError> {
         let header = &self.recording.header;
-        let same = |what: &str, then: &str, now: &str| match then == now {
-            true => Ok(()),
-            false => Err(self.refused(&format!("it is of the {what} `{then}`, and this is `{now}`: both must be one"))),
-        };
-        same("target", &header.name, &tested.name)?;
+        self.same("target", &header.name, &tested.name)?;
         let is_simulated = matches!(tested.place, Place::Simulated(_));
         if is_simulated != header.simulated {
             let (then, option) = if header.simulated { ("a simulation", "add") } else { ("a live run", "leave out") };
             return Err(self.refused(&format!("it is of {then}: {option} --simulate")));
         }
-        if let Place::Live { base_url, credential } = &tested.place {
-            let shown = Mask::new(credential.as_ref(), secrets).text(base_url.clone());
-            same("base URL", &header.base_url, &shown)?;
-        }
         if !args.endpoint.model.is_empty() || args.endpoint.list.is_some() {
-            same("model", &header.settings.model, &tested.settings.model)?;
+            self.same("model", &header.settings.model, &tested.settings.model)?;
         }
         let claims = header.claims.as_ref().map_or("", |claims| claims.name.as_str());
         if let Some(wanted) = &args.endpoint.claims {
-            same("claims of", claims, wanted)?;
+            self.same("claims of", claims, wanted)?;
         }
         self.same_questions(args)?;
         let portion = self.portion(args, catalog, &tested)?;
+        if self.is_over() {
+            tested.send_nothing();
+        }
         tested.claims.clone_from(&header.claims);
         tested.settings = header.settings.clone();
         Ok(Planned { tested, portion, resumption: Some(self) })
+    }
+
+    /// Refuses another endpoint than that of the recording. Its base URL is there as it is shown, without secrets.
+    pub fn is_at(&self, place: &Place, secrets: &[SecretString]) -> Result<(), CliError> {
+        let Place::Live { base_url, credential } = place else { return Ok(()) };
+        let credential = credential.as_ref().map(Credential::get).transpose()?;
+        let shown = Mask::new(credential.as_ref(), secrets).text(base_url.clone());
+        self.same("base URL", &self.recording.header.base_url, &shown)
+    }
+
+    fn same(&self, what: &str, then: &str, now: &str) -> Result<(), CliError> {
+        match then == now {
+            true => Ok(()),
+            false => Err(self.refused(&format!("it is of the {what} `{then}`, and this is `{now}`: both must be one"))),
+        }
     }
 
     /// Refuses options that would change what is asked, or how it is decided. What has a value unless told is held

@@ -9,7 +9,8 @@ use super::batch::{Batch, Made, Work};
 use super::conduct::{runtime, stop_on_signal};
 use super::endpoint::{Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
-use super::sending::{SendArgs, secrets};
+use super::ready::ready;
+use super::sending::SendArgs;
 use super::watch::{Wanted, Watch};
 use super::{CliError, Environment, Exit, files, output, replaying, resuming};
 use crate::case::Catalog;
@@ -56,9 +57,9 @@ pub struct RunArgs {
     pub shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
-        "list", "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
+        "list", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
         "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
-        "concurrency", "timeout", "retries",
+        "concurrency", "timeout", "retries", "allow_http", "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ])]
     replay: Option<PathBuf>,
     /// Go on with runs that were cut: from the recording of one, or from those in a folder. What was answered is not sent
@@ -83,11 +84,10 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     if let Some(place) = &args.replay {
         return replayed(args, place, &catalog, environment);
     }
-    let secrets = secrets(&catalog, environment);
     let (mut targets, mut portions, mut resumptions) = (Vec::new(), Vec::new(), Vec::new());
     match &args.resume {
         Some(place) => {
-            for planned in resuming::plan(place, args, &catalog, environment, &secrets)? {
+            for planned in resuming::plan(place, args, &catalog, environment)? {
                 targets.push(planned.tested);
                 portions.push(planned.portion);
                 resumptions.push(planned.resumption);
@@ -109,6 +109,11 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
             None => Portion { extent: args.shard.extent(&catalog, &plan), plan },
         });
     }
+    for (tested, portion) in targets.iter_mut().zip(&portions) {
+        if portion.extent.rows.is_empty() {
+            tested.send_nothing();
+        }
+    }
     let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
     let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
     let folder = match &args.resume {
@@ -117,6 +122,11 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     };
     let _held = files::hold(&args.output.out)?;
     files::writable(&folder)?;
+    let places = targets.iter().map(|tested| &tested.place);
+    let ready = ready(places, &args.sending.transport, &catalog, environment)?;
+    for (tested, resumption) in targets.iter().zip(&resumptions) {
+        resumption.as_ref().map_or(Ok(()), |resumption| resumption.is_at(&tested.place, &ready.secrets))?;
+    }
     let runtime = runtime()?;
     let work = targets.iter().zip(portions).zip(resumptions).map(|((tested, portion), resumption)| {
         tell_portion(tested, &portion, args, rerun.is_some());
@@ -130,7 +140,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         args,
         environment,
         catalog: &catalog,
-        secrets,
+        ready,
         folder,
         rerun,
         baseline,
@@ -159,6 +169,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
 
 /// Replays instead of sending.
 fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     if args.simulator.given() {
         return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
     }

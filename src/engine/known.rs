@@ -4,6 +4,7 @@
 //! module sends nothing and decides no row.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::recording::Recording;
 use super::run::{IS_THERE, is_no_answer};
@@ -12,17 +13,17 @@ use crate::wire::message::read;
 
 /// The exchanges of an earlier part of a run, by id.
 #[derive(Debug, Clone, Default)]
-pub struct Known(HashMap<String, (Exchange, bool)>);
+pub struct Known(HashMap<String, (Arc<Exchange>, bool)>);
 
 impl Known {
     /// Those of a recording.
     pub fn of(recording: &Recording) -> Self {
-        let known = recording.exchanges.iter().map(|e| (e.id.clone(), (e.clone(), is_answered(e))));
+        let known = recording.exchanges.iter().map(|e| (e.id.clone(), (Arc::new(e.clone()), is_answered(e))));
         Self(known.collect())
     }
 
     /// The exchange of this id, where it was of this request and was answered.
-    pub(super) fn answered(&self, id: &str, request: &Request) -> Option<&Exchange> {
+    pub(super) fn answered(&self, id: &str, request: &Request) -> Option<&Arc<Exchange>> {
         let (exchange, is_answered) = self.0.get(id)?;
         (*is_answered && exchange.request == *request).then_some(exchange)
     }
@@ -37,7 +38,7 @@ impl Known {
 
     /// All of them.
     pub(super) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
-        self.0.values().map(|(exchange, _)| exchange)
+        self.0.values().map(|(exchange, _)| exchange.as_ref())
     }
 
     /// How many need not be sent again.

@@ -31,6 +31,7 @@ mod spread;
 mod stored;
 pub mod texts;
 mod trial;
+mod turns;
 mod undecided;
 mod validation;
 

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -279,15 +279,24 @@ fn put<T>(all: &mut Vec<T>, at: usize, one: T) {
     }
 }
 
-/// Writes one line, and flushes, so that a run that is killed loses nothing.
+/// A line that is written while the run goes on: what it says is borrowed, since bodies may be long.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineOf<'a> {
+    /// An exchange.
+    Exchange(&'a Exchange),
+    /// A trial.
+    Trial(&'a TrialRecord),
+}
+
+/// A line as it stands in the file, with its newline.
 ///
 /// # Errors
-/// What the writer says.
-pub fn write_line(writer: &mut dyn Write, line: &Line) -> io::Result<()> {
+/// None: whatever stands in a line can be written as one.
+pub fn text_of(line: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
-    writer.write_all(&text)?;
-    writer.flush()
+    Ok(text)
 }
 
 /// What is wrong with a recording.
