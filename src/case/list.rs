@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Spanned;
 
+use super::credential::CredentialSource;
 use super::error::{CaseError, CaseErrors, Place};
 use super::load::read_yaml;
 use super::target::{Auth, Limits, Prices, Target};
@@ -43,6 +44,9 @@ pub struct ListedTarget {
     /// The header of the credential, and where the credential is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// Where the credential is found, where none of the variables of `auth` is set.
+    #[serde(default, skip_serializing)]
+    pub credential: Option<CredentialSource>,
     /// Rates that bound the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
@@ -103,6 +107,9 @@ impl ListedTarget {
         }
         if self.target.is_none() && self.claims.is_none() && self.models.is_empty() {
             wrong("base_url", "nothing says which model is to be asked for", "give `models: [NAME]`");
+        }
+        if let Some(what) = self.credential.as_ref().and_then(CredentialSource::missing) {
+            wrong("credential", what, "fill it in, or leave it out");
         }
         if self.simulate && self.target.is_none() {
             wrong("simulate", "only a target can be simulated", "give a `target`");

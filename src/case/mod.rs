@@ -5,6 +5,7 @@
 mod arm;
 mod body_path;
 mod check;
+mod credential;
 mod embedded;
 mod error;
 mod experiment;
@@ -25,6 +26,7 @@ mod wording;
 pub use arm::{Arm, ArmCredential, Genuine, HandBack, Method, Screen, Then, Turn};
 pub use body_path::{BodyPath, Step};
 pub use check::variables;
+pub use credential::CredentialSource;
 pub use error::{CaseError, CaseErrors, Place};
 pub use experiment::{
     AcceptedMeans, Chance, Combine, Experiment, ExperimentFile, Partial, Requirement, Spread, Variant,

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
+use secrecy::SecretString;
 
 use super::CliError;
+use super::credential::Named;
 use super::held::BaselineArgs;
+use super::transport::sensitive;
 use crate::case::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, Requirement};
+use crate::engine::scope::digest_of;
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
 /// Which case files are used.
@@ -97,7 +101,7 @@ pub struct EndpointArgs {
     pub targets: Vec<String>,
     /// A list of what to test, in YAML: targets, base URLs, models.
     #[arg(long = "targets", value_name = "FILE", conflicts_with_all = [
-        "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "auth",
+        "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "api_key_command", "auth",
     ])]
     pub list: Option<PathBuf>,
     /// The base URL to test, with or without a path; `/v1/messages` is added to it.
@@ -118,6 +122,9 @@ pub struct EndpointArgs {
     /// A file that holds the credential.
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// A command, for the system's shell, that prints the credential. It runs once, before anything is sent.
+    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["api_key_env", "api_key_file"])]
+    pub api_key_command: Option<SecretString>,
     /// The header that carries the credential, instead of the one that the target's file names.
     #[arg(long, value_name = "HEADER")]
     pub auth: Option<AuthArg>,
@@ -125,8 +132,27 @@ pub struct EndpointArgs {
     #[arg(long)]
     pub simulate: bool,
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = EndpointArgs::ANSWER_TOKENS, value_parser = clap::value_parser!(u32).range(1..))]
     pub answer_tokens: u32,
+}
+
+impl EndpointArgs {
+    /// `max_tokens` of requests that do not set it, unless told.
+    pub const ANSWER_TOKENS: u32 = 1024;
+
+    /// What they say of the credential.
+    pub fn credential(&self) -> Named<'_> {
+        Named {
+            variable: self.api_key_env.as_ref(),
+            file: self.api_key_file.as_ref(),
+            command: self.api_key_command.as_ref(),
+        }
+    }
+
+    /// The same without a credential, for what sends nothing.
+    pub fn without_credential(&self) -> Self {
+        Self { api_key_env: None, api_key_file: None, api_key_command: None, ..self.clone() }
+    }
 }
 
 /// The header that carries the credential.
@@ -194,6 +220,13 @@ impl SimulatorArgs {
     /// True where any of the options was given.
     pub fn given(&self) -> bool {
         !self.flip.is_empty() || !self.fault.is_empty() || self.knobs() != Knobs::default()
+    }
+
+    /// A digest of what they change in answers; nothing where they change nothing. How long an answer takes is no part.
+    pub fn digest(&self) -> Option<String> {
+        let knobs = Knobs { latency: Duration::ZERO, jitter: Duration::ZERO, ..self.knobs() };
+        let is_plain = self.flip.is_empty() && self.fault.is_empty() && knobs == Knobs::default();
+        (!is_plain).then(|| digest_of(&format!("{:?} {:?} {knobs:?}", self.flip, self.fault)))
     }
 
     fn knobs(&self) -> Knobs {
@@ -294,6 +327,8 @@ pub enum Format {
     Github,
     /// `badge-<target>.json`, for shields.io
     Badge,
+    /// Events on standard output while it runs, one JSON object a line; of `run` alone
+    Ndjson,
 }
 
 /// The formats of what is told on standard output, or in one file.

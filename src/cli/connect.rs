@@ -2,15 +2,16 @@
 
 use std::time::Instant;
 
-use secrecy::SecretString;
-
 use super::CliError;
 use super::args::SimulatorArgs;
+use super::credential::Credential;
 use super::endpoint::{Place, Tested};
+use super::ready::Ready;
 use super::sending::SendArgs;
 use crate::case::Catalog;
 use crate::client::{Client, Mask};
 use crate::simulator;
+use crate::wire::exchange::{AttemptResult, Exchange, Method};
 
 /// An endpoint that can be asked.
 pub struct Connection {
@@ -29,11 +30,13 @@ impl Connection {
         sending: &SendArgs,
         simulator: &SimulatorArgs,
         catalog: &Catalog,
-        secrets: &[SecretString],
+        ready: &Ready,
         started: Instant,
     ) -> Result<Self, CliError> {
         let (base_url, credential, simulation) = match &tested.place {
-            Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
+            Place::Live { base_url, credential } => {
+                (base_url.clone(), credential.as_ref().map(Credential::get).transpose()?, None)
+            }
             Place::Simulated(target) => {
                 let behaviour = simulator.behaviour(target, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
                 let key = behaviour.right_credential().to_owned();
@@ -44,12 +47,32 @@ impl Connection {
             }
         };
         let mut config = sending.config(tested, &base_url, credential, simulation.is_some(), started);
-        config.secrets = secrets.to_vec();
+        config.secrets.clone_from(&ready.secrets);
+        if simulation.is_none() {
+            config.transport = ready.transport.clone();
+        }
         // A path may hold a key, too; a simulation's port differs from run to run and means nothing to anyone.
         let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
         let base_url = if simulation.is_some() { "http://simulator".to_owned() } else { shown };
         let client = Client::new(config).map_err(|e| CliError::Usage(format!("{}: {e}", tested.name)))?;
         Ok(Self { client, base_url, simulation })
+    }
+
+    /// Takes a simulation to where it was when these exchanges had come.
+    pub fn recall(&self, exchanges: &[Exchange]) {
+        let Some(simulation) = &self.simulation else { return };
+        for exchange in exchanges {
+            let request = &exchange.request;
+            let body = match (&request.raw, request.method) {
+                (Some(raw), _) => raw.clone(),
+                (None, Method::Post) => request.body.to_string(),
+                (None, Method::Get | Method::Head) => String::new(),
+            };
+            for attempt in &exchange.attempts {
+                let was_answered = matches!(&attempt.result, AttemptResult::Response(r) if r.status == 200);
+                simulation.recall(request.bare_path(), body.as_bytes(), was_answered);
+            }
+        }
     }
 
     /// True where the built-in simulator answers.

@@ -1,14 +1,12 @@
 //! From arguments to what is tested: the endpoint, its credential, its limits, and the claims it is held against.
 
 use std::collections::HashMap;
-use std::path::Path;
-
-use secrecy::SecretString;
 
 use super::args::EndpointArgs;
+use super::credential::{self, Credential};
 use super::{CliError, Environment, listed};
 use crate::case::{AuthScheme, Catalog, Limits, Prices, Requirement, Target};
-use crate::client::{BaseUrl, secret};
+use crate::client::BaseUrl;
 use crate::engine::build::{REFERENCE_TEMPERATURE_MAX, Settings, temperature_max};
 use crate::report::slug;
 
@@ -44,7 +42,7 @@ pub enum Place {
         /// Its base URL.
         base_url: String,
         /// Its credential, where there is one.
-        credential: Option<SecretString>,
+        credential: Option<Credential>,
     },
     /// In this process.
     Simulated(Box<Target>),
@@ -54,6 +52,13 @@ impl Tested {
     /// True when its claims state what a row requires.
     pub fn states(&self, requirement: Requirement) -> bool {
         self.claims.as_ref().is_some_and(|t| t.limits.state(requirement))
+    }
+
+    /// Does without a credential: nothing will be sent.
+    pub fn send_nothing(&mut self) {
+        if let Place::Live { credential, .. } = &mut self.place {
+            *credential = None;
+        }
     }
 
     /// The same with each of these models; as it is where there is none.
@@ -68,13 +73,17 @@ impl Tested {
 
 /// Resolves the arguments: each model of each target is tested by itself.
 pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Vec<Tested>, CliError> {
-    let all: Vec<Tested> = match &args.list {
+    let mut all: Vec<Tested> = match &args.list {
         Some(list) => listed::resolve(list, args, catalog, environment)?,
         None => {
             named(args, catalog, environment)?.into_iter().flat_map(|tested| tested.of_models(&args.model)).collect()
         }
     };
     told_apart(&all)?;
+    credential::share(all.iter_mut().filter_map(|tested| match &mut tested.place {
+        Place::Live { credential, .. } => credential.as_mut(),
+        Place::Simulated(_) => None,
+    }));
     Ok(all)
 }
 
@@ -155,7 +164,7 @@ fn resolve_url(
     let url = BaseUrl::parse(base_url).map_err(|e| CliError::Usage(format!("--base-url: {e}")))?;
     let of = args.targets.first().map(|name| target(catalog, name)).transpose()?;
     // A credential goes only where it was told to go: never one that belongs to another host.
-    let credential = credential(args, environment)?;
+    let credential = credential::of_options(args.credential(), environment)?;
     let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
     if args.model.is_empty() && of.is_none() && claims.is_none() {
         return Err(CliError::Usage("--base-url needs --model: which model is to be asked for?".to_owned()));
@@ -178,43 +187,19 @@ pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Resu
         return Err(CliError::Usage(format!("target `{}` has no base_url: give --base-url, or --simulate", of.name)));
     };
     BaseUrl::parse(&base_url).map_err(|e| CliError::Usage(format!("target `{}`: {e}", of.name)))?;
-    let credential = match credential(args, environment)? {
-        Some(credential) => credential,
-        None => secret::from_variables(&of.auth.env, environment.variable).map_err(|e| {
-            CliError::Usage(format!(
-                "{e}\n`fieldtest run {name}` tests the live endpoint. Set the variable, name another with --api-key-env, or \
-                 give a file with --api-key-file; `fieldtest run {name} --simulate` needs none",
-                name = of.name
-            ))
-        })?,
-    };
+    let named = credential::of_options(args.credential(), environment)?;
+    let found =
+        named.map_or_else(|| credential::of_file(&of.auth, of.credential.as_ref(), environment), |c| Ok(Some(c)));
+    let none =
+        || CliError::Usage("no credential: the target's file does not say where it is (`credential`)".to_owned());
+    let credential = found.and_then(|found| found.ok_or_else(none)).map_err(|e| {
+        CliError::Usage(format!(
+            "{e}\n`fieldtest run {name}` tests the live endpoint. Set the variable, or say where the credential is with \
+             --api-key-env, --api-key-file or --api-key-command; `fieldtest run {name} --simulate` needs none",
+            name = of.name
+        ))
+    })?;
     Ok(Place::Live { base_url, credential: Some(credential) })
-}
-
-fn credential(args: &EndpointArgs, environment: &Environment) -> Result<Option<SecretString>, CliError> {
-    credential_of(args.api_key_env.as_ref(), args.api_key_file.as_deref(), environment)
-}
-
-/// The credential in a variable or in a file, where one of them is named.
-pub fn credential_of(
-    variable: Option<&String>,
-    file: Option<&Path>,
-    environment: &Environment,
-) -> Result<Option<SecretString>, CliError> {
-    let read = match (variable, file) {
-        // Who puts the credential itself there is not to find it in a log.
-        (Some(variable), _) if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
-            return Err(CliError::Usage(
-                "--api-key-env takes the name of an environment variable, and what is given is none; the credential \
-                 itself belongs into the variable, never on the command line"
-                    .to_owned(),
-            ));
-        }
-        (Some(variable), _) => secret::from_variables(std::slice::from_ref(variable), environment.variable),
-        (None, Some(file)) => secret::from_file(file),
-        (None, None) => return Ok(None),
-    };
-    read.map(Some).map_err(|e| CliError::Usage(e.to_string()))
 }
 
 /// What is tested, of these.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::args::EndpointArgs;
 use super::endpoint::{self, Place, Tested, target};
-use super::{CliError, Environment, files};
-use crate::case::{Auth, Catalog, ListedTarget, Target, TargetList};
-use crate::client::{BaseUrl, secret};
+use super::{CliError, Environment, credential, files};
+use crate::case::{Auth, AuthScheme, Catalog, ListedTarget, Target, TargetList};
+use crate::client::BaseUrl;
 
 /// Resolves a list: one of what is tested for each model of each entry.
 ///
@@ -64,7 +64,12 @@ fn one(
 
 /// A target as an entry has it. Its claims stay what they are.
 fn overlaid(of: &Target, entry: &ListedTarget) -> Target {
-    Target { auth: entry.auth.clone().unwrap_or_else(|| of.auth.clone()), ..of.clone() }
+    let credential = match &entry.credential {
+        // Variables that the entry names are not to be outdone by a command of the target's.
+        None if entry.auth.is_none() => of.credential.clone(),
+        own => own.clone(),
+    };
+    Target { auth: entry.auth.clone().unwrap_or_else(|| of.auth.clone()), credential, ..of.clone() }
 }
 
 fn place(
@@ -83,9 +88,10 @@ fn place(
         (_, Some(base_url)) => {
             BaseUrl::parse(base_url).map_err(|e| CliError::Usage(e.to_string()))?;
             // A credential goes only where it was told to go: never the target's to another host.
-            let read = |auth: &Auth| secret::from_variables(&auth.env, environment.variable);
-            let credential = entry.auth.as_ref().filter(|auth| !auth.env.is_empty()).map(read).transpose();
-            let credential = credential.map_err(|e| CliError::Usage(format!("{base_url}: {e}")))?;
+            let none = Auth { scheme: AuthScheme::XApiKey, env: Vec::new() };
+            let auth = entry.auth.as_ref().unwrap_or(&none);
+            let credential = credential::of_file(auth, entry.credential.as_ref(), environment)
+                .map_err(|e| CliError::Usage(format!("{base_url}: {e}")))?;
             Ok(Place::Live { base_url: base_url.clone(), credential })
         }
         (None, None) => Err(CliError::Fault("an entry says nothing of where it is".to_owned())),

@@ -31,12 +31,7 @@ pub struct PlanArgs {
 pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
     // A plan touches no endpoint, so no credential is asked for: it is the simulation that is resolved.
-    let endpoint = EndpointArgs {
-        simulate: args.endpoint.base_url.is_none(),
-        api_key_env: None,
-        api_key_file: None,
-        ..args.endpoint.clone()
-    };
+    let endpoint = EndpointArgs { simulate: args.endpoint.base_url.is_none(), ..args.endpoint.without_credential() };
     for tested in resolve(&endpoint, &catalog, environment)? {
         let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
         let extent = args.shard.extent(&catalog, &rows);

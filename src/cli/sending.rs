@@ -9,15 +9,16 @@ use secrecy::SecretString;
 use super::Environment;
 use super::args::{parse_confidence, parse_dollars};
 use super::endpoint::Tested;
-use crate::case::{AuthScheme, Catalog};
-use crate::client::{ClientConfig, Scheme, VARIABLES};
+use super::transport::TransportArgs;
+use crate::case::{AuthScheme, Catalog, CredentialSource};
+use crate::client::{ClientConfig, PROXY_VARIABLES, Scheme, VARIABLES, transport};
 use crate::engine::{Budget, Options};
 
 /// How requests are sent, and when a run ends.
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
     /// The confidence that statistical verdicts must reach.
-    #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
+    #[arg(long, value_name = "P", default_value_t = SendArgs::CONFIDENCE, value_parser = parse_confidence)]
     pub confidence: f64,
     /// How many requests are under way at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -53,6 +54,8 @@ pub struct SendArgs {
     /// Show no progress bar.
     #[arg(long)]
     pub no_progress: bool,
+    #[command(flatten)]
+    pub transport: TransportArgs,
 }
 
 /// What is left out of what is written.
@@ -65,6 +68,9 @@ pub enum Redact {
 }
 
 impl SendArgs {
+    /// The confidence, unless told.
+    pub const CONFIDENCE: f64 = 0.99;
+
     /// How a client sends to this target.
     pub fn config(
         &self,
@@ -114,8 +120,31 @@ impl SendArgs {
 /// The secrets in the environment that a server may know and tell: those that targets are tested with, and those that
 /// people are known to keep there.
 pub fn secrets(catalog: &Catalog, environment: &Environment) -> Vec<SecretString> {
-    let of_targets = catalog.targets.values().flat_map(|target| target.auth.env.iter().map(String::as_str));
-    let names: BTreeSet<&str> = of_targets.chain(VARIABLES).collect();
+    let of_targets = catalog.targets.values().flat_map(|target| {
+        let own = match &target.credential {
+            Some(CredentialSource::Env(names)) => names.as_slice(),
+            _ => &[],
+        };
+        target.auth.env.iter().chain(own).map(String::as_str)
+    });
+    let names: BTreeSet<&str> = of_targets.collect();
+    let mut secrets = of_environment(environment);
+    secrets.extend(values(names, environment));
+    secrets
+}
+
+/// The secrets that people are known to keep in the environment: keys, and the passwords of proxies.
+pub fn of_environment(environment: &Environment) -> Vec<SecretString> {
+    let mut secrets = values(VARIABLES, environment);
+    let proxies = PROXY_VARIABLES.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
+    secrets.extend(proxies.flat_map(|proxy| transport::secrets_in_url(&proxy)));
+    secrets
+}
+
+/// What shorter ones say is said elsewhere, too: `not-needed` is no secret.
+const SHORTEST: usize = 12;
+
+fn values<'a>(names: impl IntoIterator<Item = &'a str>, environment: &Environment) -> Vec<SecretString> {
     let values = names.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
-    values.map(SecretString::from).collect()
+    values.filter(|value| value.len() >= SHORTEST).map(SecretString::from).collect()
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::Poll;
 
 use futures_util::future::join_all;
@@ -14,12 +14,13 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::arms;
-use super::budget::{Budget, Cost, Purse};
+use super::budget::{Budget, Cost, Purse, Reservation};
 use super::build::{Built, Channel, Context, Settings, answer_ceiling, build};
 use super::decide::{self, Facts, Step};
 use super::dialogue;
 use super::draw::Draw;
 use super::effect;
+use super::known::Known;
 use super::probes;
 use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
@@ -127,6 +128,21 @@ pub async fn run_named<'a, E: Endpoint>(
     listeners: Vec<&'a mut (dyn Listener + 'a)>,
     stop: &'a Stop,
 ) -> Finished {
+    static NOTHING: LazyLock<Known> = LazyLock::new(Known::default);
+    resume(endpoint, plan, rows, options, &NOTHING, listeners, stop).await
+}
+
+/// Goes on with a run that was cut: what is `known` already is not sent again, and not told of. Trials are told of
+/// whether they are known or not.
+pub async fn resume<'a, E: Endpoint>(
+    endpoint: &'a E,
+    plan: &[&CatalogRow],
+    rows: &[&CatalogRow],
+    options: &'a Options,
+    known: &'a Known,
+    listeners: Vec<&'a mut (dyn Listener + 'a)>,
+    stop: &'a Stop,
+) -> Finished {
     let mut runner = Runner {
         endpoint,
         options,
@@ -140,7 +156,13 @@ pub async fn run_named<'a, E: Endpoint>(
         purse: Purse::new(options.budget),
         turns: Turns::new(options.concurrency),
         asked: AtomicU64::new(0),
+        known,
     };
+    // What was spent is spent, whichever row comes to it first now.
+    for exchange in known.exchanges() {
+        let most = most(&exchange.request, &options.settings);
+        settle(runner.purse.spent(most), &read(exchange));
+    }
     let probe = probes::experiment();
     let mut trials = Vec::new();
     let channel = loop {
@@ -226,6 +248,42 @@ struct Runner<'a, E> {
     turns: Turns,
     /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
     asked: AtomicU64,
+    /// What an earlier part of the run brought.
+    known: &'a Known,
+}
+
+/// True where an exchange says nothing of the request: no answer came, or one that turns everything away, or takes the
+/// credential no longer.
+pub(super) fn is_no_answer(request: &Request, reading: &Reading) -> bool {
+    match reading {
+        Reading::Failed(_) => true,
+        Reading::Refused(r) => {
+            let barred = request.credential == Credential::Target && matches!(r.status, 401 | 403);
+            barred || r.status == 429 || r.status >= 500
+        }
+        Reading::Message(_) | Reading::Broken(_) => false,
+    }
+}
+
+/// What an endpoint keeps of a prompt, it keeps for five minutes at least.
+const KEPT_MS: u64 = 4 * 60 * 1000;
+
+/// True where so long lies between the last two of equal requests that the endpoint may not know the first any more: the
+/// run was cut between them, or made to wait.
+fn is_forgotten(exchanges: &[Arc<Exchange>]) -> bool {
+    let [.., before, last] = exchanges else { return false };
+    let (Some(before), Some(last)) = (before.last(), last.last()) else { return false };
+    last.started_ms > before.started_ms.saturating_add(before.duration_ms).saturating_add(KEPT_MS)
+}
+
+/// Books what an exchange cost.
+fn settle(reservation: Reservation<'_>, reading: &Reading) {
+    match reading {
+        Reading::Message(m) => reservation.settle(m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
+        Reading::Refused(_) => reservation.settle(0, 0),
+        // Nobody knows what an answer that never came is charged at.
+        Reading::Broken(_) | Reading::Failed(_) => drop(reservation),
+    }
 }
 
 impl<E: Endpoint> Runner<'_, E> {
@@ -336,7 +394,9 @@ impl<E: Endpoint> Runner<'_, E> {
         let id = |step: u32| if is_alone { owner.clone() } else { format!("{owner}/{step}") };
         let name = |step: u32| (template.clone(), self.channel, key.trial, step);
         let mut exchanges = Vec::new();
-        for step in 1..=repeat {
+        let (mut step, mut steps) = (0, repeat);
+        while step < steps {
+            step += 1;
             let request = build(experiment, layers, Context { step, ..self.context(&draw, None) }).request;
             let exchange = self.send_shared(turn, name(step), &id(step), &request).await?;
             let shows = |effect: &Predicate| matches!(read(&exchange), Reading::Message(m) if effect::holds(effect, &m, &values));
@@ -345,9 +405,12 @@ impl<E: Endpoint> Runner<'_, E> {
             if enough {
                 break;
             }
+            if steps < 2 * repeat && is_forgotten(&exchanges) {
+                steps += 1;
+            }
         }
         let mut request = built.request;
-        for (next, step) in then.iter().zip(repeat + 1..) {
+        for (next, step) in then.iter().zip(steps + 1..) {
             let Some(Reading::Message(answer)) = exchanges.last().map(|e| read(e)) else { break };
             if !dialogue::goes_on(next, &answer, &values) {
                 break;
@@ -433,15 +496,15 @@ impl<E: Endpoint> Runner<'_, E> {
         if self.stop.is_stopped() {
             return None;
         }
+        if let Some(known) = self.known.answered(id, &request) {
+            return Some(known.clone());
+        }
         if self.gone.load(Ordering::Relaxed) {
             return None;
         }
         let (exchange, reading) = self.spend(id, request).await?;
-        let barred = exchange.request.credential == Credential::Target
-            && matches!(&reading, Reading::Refused(r) if matches!(r.status, 401 | 403));
-        // Nor does one answer that turns everything away; where the plain request is answered, it was the request's fault.
-        let turned_away = matches!(&reading, Reading::Refused(r) if r.status == 429 || r.status >= 500);
-        if barred || turned_away || matches!(reading, Reading::Failed(_)) {
+        // Where the plain request is answered, it was the request's fault.
+        if is_no_answer(&exchange.request, &reading) {
             if (self.lost.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(GIVE_UP) {
                 self.is_there().await;
             }
@@ -472,7 +535,8 @@ impl<E: Endpoint> Runner<'_, E> {
             () = self.stop.stopped() => return None,
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let exchange = tokio::select! {
+        let earlier = self.known.attempts(id, &request);
+        let mut exchange = tokio::select! {
             exchange = self.endpoint.send(id, request) => exchange,
             () = self.stop.stopped() => return None,
         };
@@ -481,13 +545,9 @@ impl<E: Endpoint> Runner<'_, E> {
             reservation.settle(0, 0);
             return None;
         }
+        exchange.attempts.splice(0..0, earlier.iter().cloned());
         let reading = read(&exchange);
-        match &reading {
-            Reading::Message(m) => reservation.settle(m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
-            Reading::Refused(_) => reservation.settle(0, 0),
-            // Nobody knows what an answer that never came is charged at.
-            Reading::Broken(_) | Reading::Failed(_) => drop(reservation),
-        }
+        settle(reservation, &reading);
         self.tell(Event::Exchange(&exchange));
         Some((exchange, reading))
     }

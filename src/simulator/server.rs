@@ -89,6 +89,12 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
+    /// Takes a request as having come before, to an earlier simulation of the same seed: what is left to chance goes on from
+    /// there. What prompts it keeps is forgotten, as it is by an endpoint that was asked long ago.
+    pub fn recall(&self, path: &str, body: &[u8], was_answered: bool) {
+        self.service.recall(path, body, was_answered);
+    }
+
     /// The requests that each row's status was brought to bear on so far, by their `request-id`.
     pub fn acted(&self) -> Acted {
         self.service.ledger.read()

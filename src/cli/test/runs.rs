@@ -5,8 +5,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use secrecy::SecretString;
-
 use super::TestArgs;
 use crate::case::Catalog;
 use crate::cli::args::SimulatorArgs;
@@ -14,7 +12,8 @@ use crate::cli::conduct::{now, runtime};
 use crate::cli::connect::Connection;
 use crate::cli::endpoint::Tested;
 use crate::cli::held::Loaded;
-use crate::cli::sending::{Redact, SendArgs, secrets};
+use crate::cli::ready::Ready;
+use crate::cli::sending::{Redact, SendArgs};
 use crate::cli::{CliError, Environment};
 use crate::engine::recording::{Header, SCHEMA};
 use crate::engine::scope::{Extent, Scope};
@@ -31,7 +30,7 @@ pub struct Run {
     sending: SendArgs,
     simulator: SimulatorArgs,
     entropy: u64,
-    secrets: Vec<SecretString>,
+    ready: Arc<Ready>,
     baseline: Option<Arc<Loaded>>,
     strict: bool,
     results: OnceLock<Result<Results, String>>,
@@ -46,12 +45,13 @@ impl Run {
         tested: Tested,
         wanted: &[String],
         baseline: Option<Arc<Loaded>>,
+        ready: Arc<Ready>,
     ) -> Self {
         Self {
             baseline,
             strict: args.strict,
             wanted: wanted.iter().cloned().collect(),
-            secrets: secrets(&catalog, environment),
+            ready,
             catalog,
             tested,
             sending: args.sending.clone(),
@@ -78,8 +78,7 @@ impl Run {
 
     async fn send(&self) -> Result<Results, CliError> {
         let Self { tested, sending, catalog, .. } = self;
-        let connected =
-            Connection::new(tested, sending, &self.simulator, catalog, &self.secrets, Instant::now()).await?;
+        let connected = Connection::new(tested, sending, &self.simulator, catalog, &self.ready, Instant::now()).await?;
         let options = sending.options(tested, sending.seed.unwrap_or_else(|| connected.seed(self.entropy)));
         let Extent { rows, beside } = Extent::of(&self.catalog, |row| self.wanted.contains(row), |_| true);
         let header = Header {
