@@ -1,11 +1,13 @@
 //! How well a run uses the time that it waits for answers: its requests one after the other and side by side, held against
 //! what no schedule can go below.
 //!
-//! Time is virtual here: every answer takes a second of a clock that goes on when nothing else does. So what is counted is
+//! Time is virtual here: every answer takes one tick of a clock that goes on when nothing else does. So what is counted is
 //! waiting alone, and a busy machine changes nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
+#[path = "common/clock.rs"]
+mod clock;
 mod common;
 #[path = "common/binary.rs"]
 mod harness;
@@ -14,23 +16,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use fieldtest::case::CatalogRow;
 use fieldtest::client::{Endpoint, Replay};
 use fieldtest::engine::recording::{Recording, TrialKey};
 use fieldtest::engine::{Budget, Options, judge, record};
 use fieldtest::wire::exchange::{Exchange, Request};
-use tokio::time::{Instant, sleep};
 
+use clock::Clock;
 use common::{CATALOG, Setup, TARGETS, record_run, rows_of, target};
 use harness::{Folder, Running};
 
 /// How far above the bound a run may be.
 const GOAL: f64 = 1.1;
 
-/// A server that takes a second for each answer.
+/// A server that takes a tick for each answer.
 struct Slow<'a> {
+    clock: &'a Clock,
     answers: Replay<'a>,
     under_way: AtomicUsize,
     most: AtomicUsize,
@@ -40,7 +42,7 @@ impl Endpoint for Slow<'_> {
     async fn send(&self, id: &str, request: Request) -> Exchange {
         let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
-        sleep(Duration::from_secs(1)).await;
+        self.clock.sleep(1).await;
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         self.answers.send(id, request).await
     }
@@ -62,21 +64,18 @@ fn bound(recording: &Recording, at_once: usize) -> f64 {
     (longest as f64).max(recording.exchanges.len() as f64 / at_once as f64)
 }
 
-/// Runs a recording's requests again, so many at once, at a second an answer; the new recording, the seconds it took and
-/// the most that were under way.
+/// Runs a recording's requests again, so many at once, at a tick an answer; the new recording, the ticks it took and the
+/// most that were under way.
 fn again(recording: &Recording, rows: &[&CatalogRow], at_once: usize, budget: Budget) -> (Recording, f64, usize) {
-    let slow = Slow { answers: Replay::new(&recording.exchanges), under_way: 0.into(), most: 0.into() };
+    let clock = Clock::default();
+    let slow = Slow { clock: &clock, answers: Replay::new(&recording.exchanges), under_way: 0.into(), most: 0.into() };
     let header = recording.header.clone();
     let settings = header.settings.clone();
-    let options =
-        Options { settings, seed: header.seed, confidence: header.confidence, concurrency: at_once, budget };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let (made, took) = runtime.block_on(async {
-        let started = Instant::now();
-        (record(&slow, rows, &options, header).await, started.elapsed().as_secs_f64())
-    });
+    let options = Options { settings, seed: header.seed, confidence: header.confidence, concurrency: at_once, budget };
+    let made = clock.run(record(&slow, rows, &options, header));
     assert_eq!(slow.answers.missing(), [], "it asks what was asked");
-    (made, took, slow.most.into_inner())
+    let most = slow.most.load(Ordering::Relaxed);
+    (made, clock.now() as f64, most)
 }
 
 /// What was sent, whatever the order.
@@ -104,7 +103,7 @@ fn a_run_waits_no_longer_than_it_must_and_sends_the_same_at_any_number_of_reques
         for at_once in [1, 2, 4, 8, 16, 32, 256] {
             let (made, took, most) = again(&first, &rows, at_once, Budget::default());
             let least = bound(&made, at_once);
-            table.push((took / least, format!("{name}, {at_once} at once: {took} s, at least {least:.1} s")));
+            table.push((took / least, format!("{name}, {at_once} at once: {took} ticks, at least {least:.1}")));
             assert!(most <= at_once, "{name}: {most} under way, {at_once} allowed");
             assert_eq!(sent(&made), sent(&first), "{name}, {at_once} at once");
             assert_eq!(tried(&made), tried(&first), "{name}, {at_once} at once");
@@ -144,7 +143,8 @@ impl Simulation {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         child.stdout = Some(stdout.into_inner());
-        let after = |mark: &str| line.split(mark).nth(1).unwrap().split([':', ',', ' ', '\n']).next().unwrap().to_owned();
+        let after =
+            |mark: &str| line.split(mark).nth(1).unwrap().split([':', ',', ' ', '\n']).next().unwrap().to_owned();
         let address = line.split("on http://").nth(1).unwrap().split(": ").next().unwrap();
         Self { child, base_url: format!("http://{address}"), key: after("x-api-key ") }
     }
@@ -166,15 +166,32 @@ fn the_binary_sends_as_many_requests_at_32_at_once_as_one_after_the_other() {
     for at_once in ["1", "32"] {
         let simulation = Simulation::start(&folder);
         let mut command = folder.command([
-            "run", "--base-url", &simulation.base_url, "--model", "deepseek-chat", "--claims", "deepseek", "--name", "d",
-            "--api-key-env", "KEY", "--seed", "3", "--concurrency", at_once, "--out", at_once, "--no-progress",
+            "run",
+            "--base-url",
+            &simulation.base_url,
+            "--model",
+            "deepseek-chat",
+            "--claims",
+            "deepseek",
+            "--name",
+            "d",
+            "--api-key-env",
+            "KEY",
+            "--seed",
+            "3",
+            "--concurrency",
+            at_once,
+            "--out",
+            at_once,
+            "--no-progress",
         ]);
         command.env("KEY", &simulation.key);
         Running::start(command).ended().exits(0);
         let results = folder.results(at_once);
         let requests = results["totals"]["requests"].as_u64().unwrap() + results["totals"]["retries"].as_u64().unwrap();
         assert_eq!(simulation.ended(), format!("{requests} requests came\n"));
-        let verdicts: Vec<_> = results["rows"].as_array().unwrap().iter().map(|r| r["verdict"]["status"].clone()).collect();
+        let verdicts: Vec<_> =
+            results["rows"].as_array().unwrap().iter().map(|r| r["verdict"]["status"].clone()).collect();
         seen.push((requests, verdicts));
     }
     assert_eq!(seen[0], seen[1]);
