@@ -114,6 +114,7 @@ impl From<ShapeArg> for Shape {
 
 /// Runs the command.
 pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     let shape = Shape::from(args.shape);
     let (catalog, named) = load(&args.cases, &args.claims)?;
     let claims = claims(&catalog, named.as_deref().unwrap_or(&args.claims), shape)?;

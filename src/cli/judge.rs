@@ -30,6 +30,7 @@ pub struct JudgeArgs {
 
 /// Runs the command.
 pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     let catalog = args.cases.load()?;
     let of_gateways = args.recordings.iter().all(|path| files::is_of_gateway(path).unwrap_or(false));
     let claims = args.claims.as_ref().filter(|_| !of_gateways).map(|name| target(&catalog, name)).transpose()?;

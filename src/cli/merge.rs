@@ -27,6 +27,7 @@ pub struct MergeArgs {
 
 /// Runs the command.
 pub fn main(args: &MergeArgs, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     let mut targets: BTreeMap<String, Vec<(String, Results)>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for path in &args.results {

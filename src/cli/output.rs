@@ -140,6 +140,16 @@ fn write_summary(out: &OutputArgs, results: &[Results], environment: &Environmen
     }
 }
 
+/// Refuses events where nothing goes on that could be told as it happens.
+pub fn without_events(out: &OutputArgs) -> Result<(), CliError> {
+    if out.format.contains(&Format::Ndjson) {
+        return Err(CliError::Usage(
+            "--format ndjson tells of what goes on, and is for `fieldtest run` alone".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 /// Ends a command that has results: makes the reports, says what the results lack, and what they amount to.
 pub fn finish(out: &OutputArgs, all: &[Results], environment: &Environment) -> Result<Exit, CliError> {
     let reports = write_reports(out, all, environment);

@@ -148,6 +148,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
 
 /// Replays instead of sending.
 fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     if args.simulator.given() {
         return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
     }

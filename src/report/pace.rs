@@ -56,7 +56,7 @@ impl Pace {
         (self.requests as f64 * 60_000.0 / elapsed_ms.max(1) as f64).round() as u64
     }
 
-    /// What it took so far, in words: `120 requests, 36,210 tokens, $0.02, 190 a minute, about 1 min 20 s left`.
+    /// What it took so far, in words: `120 requests, 36,210 tokens, $0.02, about 1 min 20 s left, 190 a minute`.
     pub fn told(&self, elapsed_ms: u64) -> String {
         let mut told = vec![figures::counted(self.requests, "request", "requests")];
         if self.retries > 0 {
@@ -64,10 +64,10 @@ impl Pace {
         }
         told.push(figures::counted(self.input_tokens + self.output_tokens, "token", "tokens"));
         told.extend(self.cost_usd.map(figures::dollars));
+        told.extend(self.left_ms(elapsed_ms).map(|ms| format!("about {} left", figures::duration(ms))));
         if elapsed_ms >= 1000 {
             told.push(format!("{} a minute", figures::count(self.requests_per_minute(elapsed_ms))));
         }
-        told.extend(self.left_ms(elapsed_ms).map(|ms| format!("about {} left", figures::duration(ms))));
         told.join(", ")
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn words_say_what_there_is_to_say() {
         assert_eq!(Pace::default().told(0), "0 requests, 0 tokens");
-        let told = "120 requests, 36,210 tokens, 120 a minute, about 1 min 30 s left";
+        let told = "120 requests, 36,210 tokens, about 1 min 30 s left, 120 a minute";
         assert_eq!(pace().told(60_000), told);
         let priced = Pace { cost_usd: Some(0.02), retries: 1, ..pace() };
         assert!(priced.told(60_000).starts_with("120 requests, 1 retry, 36,210 tokens, $0.0200, "));

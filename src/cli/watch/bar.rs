@@ -22,6 +22,7 @@ impl Bars {
         let total = (runs > 1).then(|| {
             let bar = all.add(ProgressBar::new(runs as u64));
             bar.set_style(style("{pos} of {len} runs done  {elapsed}"));
+            bar.tick();
             bar
         });
         Self { all, runs: total }
@@ -34,7 +35,7 @@ impl Bars {
             Some(total) => self.all.insert_before(total, bar),
             None => self.all.add(bar),
         };
-        bar.set_style(style("{prefix} [{bar:20}] {pos}/{len} rows  {elapsed}  {wide_msg}"));
+        bar.set_style(style("{prefix} [{bar:12}] {pos}/{len} rows  {elapsed}  {wide_msg}"));
         bar.set_prefix(crate::report::visible(name));
         Bar(bar)
     }
