@@ -290,9 +290,18 @@ fn a_command_gives_the_credential_once_and_only_where_something_is_sent() {
     assert!(!ended.stderr.contains(KEY));
     assert!(server.asked().len() > 4 && server.asked().iter().all(|asked| asked.head.contains(KEY)));
     assert_eq!(times(&folder), 1);
-    // Several models, side by side and again: still once.
-    asked(&["--model", "n", "--repeat", "2"]).exits(0);
+    // Again, and for several targets side by side: still once.
+    asked(&["--repeat", "2"]).exits(0);
     assert_eq!(times(&folder), 2);
+    let entry = |name: &str| {
+        let helper = format!("[sh, {}/helper.sh]", folder.path().display());
+        format!(
+            "  - {{ name: {name}, base_url: '{url}', models: [m], claims: deepseek, credential: {{ command: {helper} }} }}\n"
+        )
+    };
+    folder.write("list.yaml", format!("targets:\n{}{}", entry("one"), entry("two")));
+    folder.run(["run", "--targets", "list.yaml", "--select", "field.stop_sequences", "--out", "out"]).exits(0);
+    assert_eq!(times(&folder), 3);
     // What sends nothing, or is wrong, does not run it.
     let command = ["--api-key-command", &command];
     folder.run([&["plan", "--base-url", &url, "--model", "m"][..], &command].concat()).exits(0);
@@ -387,6 +396,6 @@ fn a_targets_file_says_where_the_credential_is() {
         folder.run(own).exits(2).says(&[said]);
     }
     target(&folder, &server.url(), "{ command: [no-such-program, canary] }");
-    let ended = folder.run(own).exits(2).says(&["`no-such-program` cannot be started", "--api-key-env"]);
+    let ended = folder.run(own).exits(2).says(&["`no-such-program` cannot be started"]);
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
 }
