@@ -176,6 +176,7 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
             concurrency: usize::from(args.concurrency),
             ready: Duration::from_secs(args.ready_timeout),
             secret: credential,
+            secrets: ready.secrets,
             started,
         };
         let header = Header {
