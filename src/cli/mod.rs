@@ -39,6 +39,7 @@ mod test;
 mod transport;
 mod watch;
 
+pub use conduct::runtime;
 pub use process::{harness, program};
 
 use std::ffi::OsString;
