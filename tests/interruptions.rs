@@ -400,12 +400,23 @@ mod stopped {
         for name in ["results-deepseek.json", "results-tencent-lkeap.json"] {
             same_results(&folder, &format!("whole/{name}"), &format!("out/{name}"), name);
         }
-        fs::remove_file(folder.path().join("out/recording-tencent-lkeap.jsonl")).unwrap();
+        // Cut before anything was recorded; it could as well be missing.
+        folder.write("out/recording-tencent-lkeap.jsonl", "{\"header\":{");
         let named = ["run", "deepseek", "tencent-lkeap", "--simulate", "--resume", "out", "--out", "out"];
         folder.run(named.iter().chain(&rows)).exits(0).says(&["recording-deepseek.jsonl is complete"]);
         assert_eq!(folder.names("out", "recording-"), ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"]);
         same_results(&folder, "whole/results-tencent-lkeap.json", "out/results-tencent-lkeap.json", "not begun");
     }
+}
+
+#[test]
+fn a_shard_is_gone_on_with_as_the_shard_that_it_is() {
+    let folder = Folder::new();
+    let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress", "--out"];
+    folder.run(shard.iter().chain(&["whole"])).exits(0);
+    folder.run(shard.iter().chain(&["out", "--max-requests", "12"])).says(&["`fieldtest run --resume out/recording-"]);
+    folder.run(["run", "--resume", "out", "--out", "out"]).exits(0);
+    same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", "a shard");
 }
 
 mod refused {
@@ -471,7 +482,10 @@ mod refused {
         try_with(unnamed).exits(2).says(&["written by an earlier version"]);
         let cases = text.split_once("\"cases\":\"").unwrap().1[..16].to_owned();
         try_with(text.replacen(&cases, "0123456789abcdef", 1)).exits(2).says(&["other case files", "--cases"]);
-        try_with(String::new()).exits(2).says(&["no header of a recording"]);
+        try_with("{}\n".to_owned()).exits(2).says(&["no header of a recording"]);
+        // A run that was killed before anything was recorded.
+        try_with("{\"header\":".to_owned()).exits(2).says(&["nothing was recorded in it"]);
+        folder.run(["run", "--resume", "bad/recording-it.jsonl"]).exits(2).says(&["begin it anew"]);
         folder.run(["run", "--resume", "nowhere"]).exits(2).says(&["no such file or folder"]);
         folder.write("empty/x.txt", "");
         folder.run(["run", "--resume", "empty"]).exits(2).says(&["there is no recording-*.jsonl in it"]);
@@ -480,7 +494,7 @@ mod refused {
             .run(["run", "deepseek", "--simulate", "--redact", "texts", "--out", "texts"].iter().chain(&select))
             .exits(0);
         folder.run(["run", "--resume", "texts"]).exits(2).says(&["its texts were taken out"]);
-        folder.write("gateway.jsonl", "{\"header\":{\"schema\":\"fieldtest-gateway-recording/1\"");
+        folder.write("gateway.jsonl", "{\"header\":{\"schema\":\"fieldtest-gateway-recording/1\"\n");
         folder.run(["run", "--resume", "gateway.jsonl"]).exits(2).says(&["fieldtest gateway"]);
         for n in [1, 2] {
             folder.write(&format!("two/recording-{n}.jsonl"), &text);

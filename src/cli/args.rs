@@ -100,7 +100,7 @@ pub struct EndpointArgs {
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// A list of what to test, in YAML: targets, base URLs, models.
-    #[arg(long = "targets", value_name = "FILE", conflicts_with_all = [
+    #[arg(id = "targets_file", long = "targets", value_name = "FILE", conflicts_with_all = [
         "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "api_key_command", "auth",
     ])]
     pub list: Option<PathBuf>,

@@ -179,7 +179,15 @@ impl Batch<'_> {
             resumption,
         };
         let Some(rerun) = &self.rerun else {
-            return conduct(&connection.client, job, sending, self.catalog, &self.stop).await;
+            let path = job.recording.clone();
+            let made = conduct(&connection.client, job, sending, self.catalog, &self.stop).await;
+            if let Ok((_, Ended::Interrupted | Ended::Budget | Ended::Lost)) = &made
+                && self.args.repeat.is_none()
+                && sending.redact == Redact::Secrets
+            {
+                output::warn(format!("{}: `fieldtest run --resume {}` goes on with it", tested.name, path.display()));
+            }
+            return made;
         };
         rerun.fits(&job.header(sending), self.catalog)?;
         if job.extent.rows.is_empty() {

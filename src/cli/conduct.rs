@@ -13,7 +13,7 @@ use super::recorder::Recorder;
 use super::resuming::Resumption;
 use super::sending::{Redact, SendArgs};
 use super::watch::{Begun, Watch};
-use super::{CliError, Exit, files, output};
+use super::{CliError, Exit, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::Endpoint;
 use crate::engine::build::Channel;
@@ -85,9 +85,7 @@ impl Job<'_> {
         if let Some(resumption) = self.resumption.take() {
             return resumption.keeper();
         }
-        let path = &self.recording;
-        let file = Recorder::new(path, files::create_recording(path)?)
-            .map_err(|e| CliError::Usage(format!("cannot write {}: {e}", path.display())))?;
+        let file = Recorder::create(&self.recording)?;
         let header = self.header(sending);
         let mut keeper = Keeper::new(Recording::new(header.clone()), file, sending.redact);
         keeper.line(&Line::Header(Box::new(header)));

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::{files, output};
+use super::{CliError, files, output};
 
 /// A file of lines that is being written.
 pub struct Recorder {
@@ -37,6 +37,12 @@ enum Trouble {
 }
 
 impl Recorder {
+    /// Begins a recording.
+    pub fn create(path: &Path) -> Result<Self, CliError> {
+        let file = files::create_recording(path)?;
+        Self::new(path, file).map_err(|e| CliError::Usage(format!("cannot write {}: {e}", path.display())))
+    }
+
     /// Goes on writing at the end of a file, which nobody else writes. Its path is for what is told, and to see whether
     /// it is still there.
     pub fn new(path: &Path, file: File) -> io::Result<Self> {

@@ -4,7 +4,7 @@
 //! command line. An option that would change the questions is refused, for the answers that stand were given to others.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::part::Portion;
 use super::recorder::Recorder;
 use super::run::RunArgs;
 use super::sending::{Redact, SendArgs};
-use super::{CliError, Environment, files};
+use super::{CliError, Environment, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::{Mask, PLACEHOLDER};
 use crate::engine::recording::{Line, Recording, Resumed, is_over};
@@ -72,6 +72,9 @@ pub fn plan<'a>(
     let given = &args.endpoint;
     let is_named = !given.targets.is_empty() || given.base_url.is_some() || given.list.is_some();
     if place.is_file() {
+        if is_bare(place)? {
+            return Err(at_place("the run was cut before anything was recorded: begin it anew"));
+        }
         let resumption = Resumption::read(place)?;
         if !is_named {
             let tested = resumption.tested(given, catalog, environment)?;
@@ -91,7 +94,7 @@ pub fn plan<'a>(
         let mut all = Vec::new();
         for tested in endpoint::resolve(given, catalog, environment)? {
             let path = place.join(format!("recording-{}.jsonl", slug(&tested.name)));
-            all.push(match path.is_file() {
+            all.push(match path.is_file() && !is_bare(&path)? {
                 true => Resumption::read(&path)?.planned(tested, args, catalog)?,
                 false => {
                     let plan = args.select.rows(catalog, |needed| tested.states(needed))?;
@@ -107,6 +110,10 @@ pub fn plan<'a>(
     }
     let mut all: Vec<Planned<'a>> = Vec::new();
     for path in files::recordings(place)? {
+        if is_bare(&path)? {
+            output::warn(format!("{}: nothing was recorded in it: name its target, and it is run", path.display()));
+            continue;
+        }
         let resumption = Resumption::read(&path)?;
         let tested = resumption.tested(given, catalog, environment)?;
         if all.iter().any(|planned| planned.tested.name == tested.name) {
@@ -115,6 +122,14 @@ pub fn plan<'a>(
         all.push(resumption.planned(tested, args, catalog)?);
     }
     if all.is_empty() { Err(at_place("there is no recording-*.jsonl in it")) } else { Ok(all) }
+}
+
+/// True of a recording that has not one whole line: its run was cut before it asked anything.
+fn is_bare(path: &Path) -> Result<bool, CliError> {
+    let mut line = Vec::new();
+    let read = File::open(path).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
+    read.map_err(|e| CliError::Usage(format!("cannot read {}: {e}", path.display())))?;
+    Ok(line.last() != Some(&b'\n'))
 }
 
 impl Resumption {

@@ -57,7 +57,7 @@ pub struct RunArgs {
     pub shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
-        "list", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
+        "targets_file", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
         "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
         "concurrency", "timeout", "retries", "allow_http", "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ])]
