@@ -183,12 +183,26 @@ pub struct SimulatorArgs {
     /// How often the connection breaks, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
     pub rate_reset: f64,
+    /// Answer so many requests in a window and refuse the others with 429, `retry-after` and what is left in
+    /// `anthropic-ratelimit-*`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit_requests: Option<u32>,
+    /// The same for tokens of prompts, at four bytes each.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit_tokens: Option<u32>,
+    /// The window of these limits, in milliseconds: they fill up again evenly in that time.
+    #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_window: u64,
 }
 
 impl SimulatorArgs {
     /// True where any of the options was given.
     pub fn given(&self) -> bool {
         !self.flip.is_empty() || !self.fault.is_empty() || self.knobs() != Knobs::default()
+    }
+
+    fn is_limited(&self) -> bool {
+        self.limit_requests.is_some() || self.limit_tokens.is_some()
     }
 
     fn knobs(&self) -> Knobs {
@@ -201,6 +215,9 @@ impl SimulatorArgs {
             retry_after: self.retry_after,
             rate_529: self.rate_529,
             rate_reset: self.rate_reset,
+            limit_requests: self.limit_requests,
+            limit_tokens: self.limit_tokens,
+            limit_window: if self.is_limited() { Duration::from_millis(self.limit_window) } else { Duration::ZERO },
         }
     }
 
@@ -253,6 +270,14 @@ pub fn parse_dollars(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(dollars) if dollars > 0.0 && dollars.is_finite() => Ok(dollars),
         _ => Err("expected a number of US dollars above 0, `0.50` for instance".to_owned()),
+    }
+}
+
+/// A price, which may be nothing.
+pub fn parse_price(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(dollars) if dollars >= 0.0 && dollars.is_finite() => Ok(dollars),
+        _ => Err("expected US dollars for a million tokens, `0.28` for instance".to_owned()),
     }
 }
 

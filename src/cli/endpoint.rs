@@ -5,6 +5,7 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use super::args::EndpointArgs;
+use super::money::MoneyArgs;
 use super::{CliError, Environment};
 use crate::case::{AuthScheme, Catalog, Limits, Prices, Requirement, Target};
 use crate::client::{BaseUrl, secret};
@@ -30,6 +31,8 @@ pub struct Tested {
     pub limits: Limits,
     /// The target's own prices.
     pub prices: Option<Prices>,
+    /// The name of the account that its requests are charged to, where its file gives one.
+    pub account: Option<String>,
 }
 
 /// Where an endpoint is.
@@ -82,17 +85,12 @@ pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment
         .collect()
 }
 
-/// Options that do not fit what is tested: the simulator's for a live endpoint, a price where none is known.
-pub fn fit(targets: &[Tested], simulator: bool, max_cost: Option<f64>) -> Result<(), CliError> {
+/// Options that do not fit what is tested: the simulator's for a live endpoint, a bound on the cost without prices.
+pub fn fit(targets: &[Tested], simulator: bool, money: &MoneyArgs) -> Result<(), CliError> {
     if simulator && targets.iter().any(|t| matches!(t.place, Place::Live { .. })) {
         return Err(CliError::Usage("the simulator's options go with a simulation: add --simulate".to_owned()));
     }
-    if max_cost.is_some() && targets.iter().any(|t| t.prices.is_none()) {
-        return Err(CliError::Usage(
-            "--max-cost needs the prices of every target, in its file under `prices`".to_owned(),
-        ));
-    }
-    Ok(())
+    money.fit(targets)
 }
 
 fn resolve_url(
@@ -188,6 +186,7 @@ fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, cl
         },
         limits: of.map(|t| t.limits.clone()).unwrap_or_default(),
         prices: of.and_then(|t| t.prices),
+        account: of.and_then(|t| t.account.clone()),
         claims: claims.cloned(),
         place,
     }

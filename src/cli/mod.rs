@@ -15,6 +15,7 @@ mod held;
 mod judge;
 mod listeners;
 mod merge;
+mod money;
 mod output;
 mod part;
 mod plan;

@@ -49,7 +49,8 @@ pub struct RunArgs {
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
         "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
-        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
+        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "price_input",
+        "price_output", "rate", "token_rate",
         "concurrency", "timeout", "retries",
     ])]
     replay: Option<PathBuf>,
@@ -64,7 +65,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         return replayed(args, place, &catalog, environment);
     }
     let targets = resolve(&args.endpoint, &catalog, environment)?;
-    fit(&targets, args.simulator.given(), args.sending.max_cost)?;
+    fit(&targets, args.simulator.given(), &args.sending.money)?;
     let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
     if rerun.is_some() && targets.len() != 1 {
         return Err(CliError::Usage("--rerun goes with one target: name the one that the file is of".to_owned()));
@@ -164,7 +165,7 @@ async fn one(
         }
     };
     let simulated = simulation.is_some();
-    let mut config = args.sending.config(tested, &base_url, credential, simulated, started);
+    let mut config = args.sending.config(tested, &base_url, credential, simulated, started)?;
     config.secrets = secrets(catalog, environment);
     // A path may hold a key, too.
     let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);

@@ -5,7 +5,6 @@
 
 mod answer_rule;
 mod arms;
-mod budget;
 pub mod build;
 mod compare;
 pub mod decide;
@@ -33,8 +32,8 @@ mod trial;
 mod undecided;
 mod validation;
 
+pub use crate::client::{Bounds, Budget};
 pub use crate::wire::curl::VARIABLE as CURL_VARIABLE;
-pub use budget::Budget;
 pub use judge::{JudgeError, judge};
 pub use memory::{Memory, record};
 pub use plan::{Plan, PlannedArm, PlannedRow, plan};

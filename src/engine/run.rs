@@ -11,7 +11,6 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::arms;
-use super::budget::{Budget, Cost, Purse};
 use super::build::{Built, Channel, Context, Settings, answer_ceiling, build};
 use super::decide::{self, Facts, Step};
 use super::dialogue;
@@ -21,7 +20,7 @@ use super::probes;
 use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
-use crate::client::Endpoint;
+use crate::client::{Budget, Cost, Endpoint};
 use crate::report::results::Verdict;
 use crate::wire::answer::answer;
 use crate::wire::exchange::{Credential, Exchange, Request};
@@ -38,7 +37,7 @@ pub struct Options {
     pub confidence: f64,
     /// How many rows run side by side.
     pub concurrency: usize,
-    /// When to stop before the end.
+    /// When to stop before the end; runs that go side by side may share it.
     pub budget: Budget,
 }
 
@@ -132,7 +131,6 @@ pub async fn run_named<'a, E: Endpoint>(
         lost: AtomicU64::new(0),
         gone: AtomicBool::new(false),
         channel: Channel::String,
-        purse: Purse::new(options.budget),
         asked: AtomicU64::new(0),
     };
     let probe = probes::experiment();
@@ -170,7 +168,7 @@ pub async fn run_named<'a, E: Endpoint>(
         Ended::Interrupted
     } else if runner.gone.load(Ordering::Relaxed) {
         Ended::Lost
-    } else if runner.purse.is_empty() {
+    } else if options.budget.is_spent() {
         Ended::Budget
     } else if facts.is_none() {
         Ended::Untestable
@@ -216,7 +214,6 @@ struct Runner<'a, E> {
     /// The plainest request brought no message either.
     gone: AtomicBool,
     channel: Channel,
-    purse: Purse,
     /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
     asked: AtomicU64,
 }
@@ -426,24 +423,28 @@ impl<E: Endpoint> Runner<'_, E> {
     /// Sends a request within the budget, and tells of it. `None` where the budget does not allow it, or the run is
     /// stopped meanwhile.
     async fn spend(&self, id: &str, request: Request) -> Option<(Exchange, Reading)> {
-        let reservation = tokio::select! {
-            reservation = self.purse.reserve(most(&request, &self.options.settings)) => reservation?,
+        let mut reservation = tokio::select! {
+            reservation = self.options.budget.reserve(most(&request, &self.options.settings)) => reservation?,
             () = self.stop.stopped() => return None,
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
         let exchange = tokio::select! {
-            exchange = self.endpoint.send(id, request) => exchange,
+            exchange = self.endpoint.send_within(id, request, &mut reservation) => exchange,
             () = self.stop.stopped() => return None,
         };
         if exchange.is_not_recorded() {
             // What nobody asked the endpoint shows nothing: the trial does not take place.
-            reservation.settle(0, 0);
+            reservation.settle(Some(0), Some(0));
             return None;
         }
         let reading = read(&exchange);
         match &reading {
-            Reading::Message(m) => reservation.settle(m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
-            Reading::Refused(_) => reservation.settle(0, 0),
+            // Of a message that is there, neither count can be nothing: such a meter does not count.
+            Reading::Message(m) => {
+                let wrote = |n: &u64| *n > 0 || m.content.is_empty();
+                reservation.settle(m.input_tokens().filter(|n| *n > 0), m.output_tokens().filter(wrote));
+            }
+            Reading::Refused(_) => reservation.settle(Some(0), Some(0)),
             // Nobody knows what an answer that never came is charged at.
             Reading::Broken(_) | Reading::Failed(_) => drop(reservation),
         }

@@ -92,7 +92,7 @@ impl Run {
             }
         };
         let simulated = simulation.is_some();
-        let mut config = self.sending.config(&self.tested, &base_url, credential, simulated, Instant::now());
+        let mut config = self.sending.config(&self.tested, &base_url, credential, simulated, Instant::now())?;
         config.secrets.clone_from(&self.secrets);
         // A path may hold a key, too.
         let base_url = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
