@@ -273,6 +273,14 @@ pub fn parse_dollars(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A time in seconds, up to a day.
+pub fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected a number of seconds from 0 to 86400".to_owned()),
+    }
+}
+
 /// A price, which may be nothing.
 pub fn parse_price(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

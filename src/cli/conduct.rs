@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::endpoint::Tested;
+use super::expecting::foreseen;
 use super::listeners::{Progress, RecordingFile};
 use super::sending::{Redact, SendArgs};
 use super::{CliError, Exit, files, output};
@@ -69,6 +70,7 @@ impl Job<'_> {
                 shard: self.shard.map(part),
                 texts_removed: sending.redact == Redact::Texts,
                 results: None,
+                foreseen: None,
             },
         }
     }
@@ -84,7 +86,10 @@ pub async fn conduct<E: Endpoint>(
 ) -> Result<(Results, Ended), CliError> {
     let Job { tested, extent, .. } = &job;
     let options = sending.options(tested, job.seed);
-    let header = job.header(sending);
+    let mut header = job.header(sending);
+    let stake = (sending.confidence, job.simulated);
+    let foreseen = foreseen(tested, catalog, &extent.rows, (&sending.money, &sending.pace), stake).await?;
+    header.scope.foreseen = Some(Box::new(foreseen));
     let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
     let path = &job.recording;
     let mut file = RecordingFile::new(files::create_recording(path)?, sending.redact);

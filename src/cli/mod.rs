@@ -9,6 +9,7 @@ mod compare;
 mod conduct;
 mod diff;
 mod endpoint;
+mod expecting;
 mod files;
 mod gateway;
 mod held;

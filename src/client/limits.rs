@@ -88,7 +88,7 @@ fn positive(limit: Option<u32>, name: &'static str) -> Result<Option<NonZeroU32>
 
 /// About how many tokens a request costs: four bytes of it to a token, and an eighth of the answer it allows, since
 /// most answers end long before their limit.
-pub(super) fn estimated_tokens(body: &Value, body_bytes: usize) -> u32 {
+pub fn estimated_tokens(body: &Value, body_bytes: usize) -> u32 {
     let answer = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0) / 8;
     u32::try_from(body_bytes as u64 / 4 + answer).unwrap_or(u32::MAX).max(1)
 }

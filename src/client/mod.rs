@@ -36,7 +36,7 @@ pub use auth::PLACEHOLDER;
 pub use base_url::BaseUrl;
 pub use budget::{Bounds, Budget, Cost, PerMillion, Reservation};
 pub use config::{ClientConfig, ClientError, Scheme};
-pub use limits::Rates;
+pub use limits::{Rates, estimated_tokens};
 pub use mask::{Mask, VARIABLES};
 pub use replay::{Missing, Replay};
 use retry::Retries;
@@ -149,7 +149,7 @@ impl Client {
             headers.insert(name, value);
         }
         headers.extend(self.auth.headers(request.credential));
-        let tokens = limits::estimated_tokens(&request.body, body.len());
+        let tokens = estimated_tokens(&request.body, body.len());
         let method = match request.method {
             Method::Post => reqwest::Method::POST,
             Method::Get => reqwest::Method::GET,

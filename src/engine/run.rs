@@ -11,16 +11,17 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::arms;
-use super::build::{Built, Channel, Context, Settings, answer_ceiling, build};
+use super::build::{Built, Channel, Context, Settings, build};
 use super::decide::{self, Facts, Step};
 use super::dialogue;
 use super::draw::Draw;
 use super::effect;
+use super::plan;
 use super::probes;
 use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
-use crate::client::{Budget, Cost, Endpoint};
+use crate::client::{Budget, Endpoint};
 use crate::report::results::Verdict;
 use crate::wire::answer::answer;
 use crate::wire::exchange::{Credential, Exchange, Request};
@@ -98,7 +99,7 @@ pub struct Finished {
 /// Requests in a row without an answer, each after its retries, or with a credential that is no longer taken, after
 /// which the plainest request is asked once more. Where that brings no message either, the endpoint is gone, and
 /// waiting for the time-out of every row that is left would tell nothing more.
-const GIVE_UP: u64 = 8;
+pub(super) const GIVE_UP: u64 = 8;
 
 /// Runs the rows against an endpoint.
 pub async fn run<'a, E: Endpoint>(
@@ -176,12 +177,6 @@ pub async fn run_named<'a, E: Endpoint>(
         Ended::Complete
     };
     Finished { ended, channel }
-}
-
-/// The most that a request can cost.
-fn most(request: &Request, settings: &Settings) -> Cost {
-    let bytes = request.raw.as_ref().map_or_else(|| request.body.to_string().len(), String::len);
-    Cost::at_most(bytes, answer_ceiling(request.body["max_tokens"].as_u64().unwrap_or(0), settings))
 }
 
 /// The names of requests that several rows share: the first row, in order, that can send them, by template.
@@ -424,7 +419,7 @@ impl<E: Endpoint> Runner<'_, E> {
     /// stopped meanwhile.
     async fn spend(&self, id: &str, request: Request) -> Option<(Exchange, Reading)> {
         let mut reservation = tokio::select! {
-            reservation = self.options.budget.reserve(most(&request, &self.options.settings)) => reservation?,
+            reservation = self.options.budget.reserve(plan::ceiling(&request, &self.options.settings)) => reservation?,
             () = self.stop.stopped() => return None,
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
