@@ -216,7 +216,7 @@ mod requests {
     #[test]
     fn an_unusable_configuration_is_refused_before_anything_is_sent() {
         let refused = |change: fn(&mut ClientConfig)| {
-            let mut config = config("http://h");
+            let mut config = config("https://h");
             change(&mut config);
             Client::new(config).err().map(|e: ClientError| e.to_string()).unwrap_or_default()
         };

@@ -10,7 +10,7 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use fieldtest::case::{experiments_schema, gateway_schema, target_schema};
+use fieldtest::case::{experiments_schema, gateway_schema, list_schema, target_schema};
 use fieldtest::report;
 use jsonschema::Validator;
 use serde_json::Value;
@@ -51,6 +51,12 @@ fn holds_to_the_published(name: &str, schema: &Value) {
     }
     let published = fs::read_to_string(&path).unwrap_or_default();
     assert!(published == text, "schemas/{name} is not what the types say: UPDATE=1 cargo test --test schemas");
+}
+
+#[test]
+fn the_schemas_of_lists_and_events_are_published() {
+    holds_to_the_published("targets.schema.json", &list_schema());
+    holds_to_the_published("events.schema.json", &report::events::schema());
 }
 
 #[test]

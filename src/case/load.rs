@@ -147,6 +147,7 @@ struct ClaimPlaces {
 struct TargetPlaces {
     name: Spanned<IgnoredAny>,
     sources: Spanned<IgnoredAny>,
+    credential: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
     claims: BTreeMap<String, Spanned<IgnoredAny>>,
 }
@@ -280,6 +281,9 @@ impl Loader {
                 at(&places.sources),
                 "`sources` is empty: a claim without a source cannot be held against anyone",
             ));
+        }
+        if let (Some(what), Some(place)) = (target.credential.as_ref().and_then(|c| c.missing()), &places.credential) {
+            errors.push(CaseError::at(file, at(place), what));
         }
         let places = places
             .claims

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::experiment::ExperimentFile;
 use super::gateway::GatewayFile;
+use super::list::TargetList;
 use super::target::Target;
 
 /// The schema of a file under `cases/experiments/`.
@@ -20,4 +21,9 @@ pub fn gateway_schema() -> Value {
 /// The schema of a file under `cases/targets/`.
 pub fn target_schema() -> Value {
     schema_for!(Target).to_value()
+}
+
+/// The schema of a list of targets, as `--targets` takes it.
+pub fn list_schema() -> Value {
+    schema_for!(TargetList).to_value()
 }

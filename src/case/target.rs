@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::credential::CredentialSource;
 use super::experiment::Requirement;
 use super::vocabulary::ClaimStatus;
 
@@ -25,6 +26,9 @@ pub struct Target {
     pub base_url: Option<String>,
     /// How the endpoint wants its credential.
     pub auth: Auth,
+    /// Where the credential is to be found, where none of the variables of `auth` is set. No recording tells it.
+    #[serde(default, skip_serializing)]
+    pub credential: Option<CredentialSource>,
     /// The model that is tested unless `--model` names another.
     pub model: String,
     /// The value of the `anthropic-version` header, which names the contract that is tested.

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
+use secrecy::SecretString;
 
 use super::CliError;
+use super::credential::Named;
 use super::held::BaselineArgs;
+use super::transport::sensitive;
 use crate::case::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, Requirement};
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
@@ -95,15 +98,20 @@ pub struct EndpointArgs {
     /// Targets to test, `deepseek` for instance; none means the simulations of deepseek and tencent-lkeap.
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
+    /// A list of what to test, in YAML: targets, base URLs, models.
+    #[arg(long = "targets", value_name = "FILE", conflicts_with_all = [
+        "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "api_key_command", "auth",
+    ])]
+    pub list: Option<PathBuf>,
     /// The base URL to test, with or without a path; `/v1/messages` is added to it.
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
     /// The target's name in the results, where only a base URL is given; else its host and port.
     #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
     pub name: Option<String>,
-    /// The model to ask for, instead of the target's.
+    /// The model to ask for, instead of the target's. May be repeated: each is a run of its own, named `TARGET@MODEL`.
     #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
-    pub model: Option<String>,
+    pub model: Vec<String>,
     /// Whose claims to hold the verdicts against, instead of the target's own.
     #[arg(long, value_name = "TARGET")]
     pub claims: Option<String>,
@@ -113,6 +121,9 @@ pub struct EndpointArgs {
     /// A file that holds the credential.
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// A command, for the system's shell, that prints the credential. It runs once, before anything is sent.
+    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["api_key_env", "api_key_file"])]
+    pub api_key_command: Option<SecretString>,
     /// The header that carries the credential, instead of the one that the target's file names.
     #[arg(long, value_name = "HEADER")]
     pub auth: Option<AuthArg>,
@@ -122,6 +133,30 @@ pub struct EndpointArgs {
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub answer_tokens: u32,
+    /// True where nothing is going to be sent.
+    #[arg(skip)]
+    pub planning: bool,
+}
+
+impl EndpointArgs {
+    /// What they say of the credential.
+    pub fn credential(&self) -> Named<'_> {
+        Named {
+            variable: self.api_key_env.as_ref(),
+            file: self.api_key_file.as_ref(),
+            command: self.api_key_command.as_ref(),
+        }
+    }
+
+    /// The same without a credential, for what sends nothing.
+    pub fn without_credential(&self) -> Self {
+        Self { api_key_env: None, api_key_file: None, api_key_command: None, ..self.clone() }
+    }
+
+    /// The same for a plan: a credential that is missing is told, and no error.
+    pub fn for_a_plan(&self) -> Self {
+        Self { planning: true, ..self.clone() }
+    }
 }
 
 /// The header that carries the credential.
@@ -322,6 +357,8 @@ pub enum Format {
     Github,
     /// `badge-<target>.json`, for shields.io
     Badge,
+    /// Events on standard output while it runs, one JSON object a line; of `run` alone
+    Ndjson,
 }
 
 /// The formats of what is told on standard output, or in one file.

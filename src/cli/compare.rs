@@ -5,11 +5,16 @@ use std::time::Instant;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
+use secrecy::SecretString;
 
 use super::args::{AuthArg, CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs};
 use super::conduct::{Job, conduct, runtime, stop_on_signal};
+use super::credential::Credential;
 use super::endpoint::{Place, Tested, resolve};
-use super::sending::{SendArgs, secrets};
+use super::ready::{Ready, ready};
+use super::sending::SendArgs;
+use super::transport::sensitive;
+use super::watch::{Wanted, Watch};
 use super::{CliError, Environment, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::{Client, Mask, Side, Turnstile};
@@ -46,12 +51,18 @@ pub struct CompareArgs {
     /// A file that holds the upstream's credential.
     #[arg(long, value_name = "FILE")]
     direct_key_file: Option<PathBuf>,
+    /// A command, for the system's shell, that prints the upstream's credential.
+    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["direct_key_env", "direct_key_file"])]
+    direct_key_command: Option<SecretString>,
     /// The environment variable that holds the gateway's credential.
     #[arg(long, value_name = "VAR", value_parser = NonEmpty::new(), conflicts_with = "via_key_file")]
     via_key_env: Option<String>,
     /// A file that holds the gateway's credential.
     #[arg(long, value_name = "FILE")]
     via_key_file: Option<PathBuf>,
+    /// A command, for the system's shell, that prints the gateway's credential.
+    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["via_key_env", "via_key_file"])]
+    via_key_command: Option<SecretString>,
     /// The header that carries the upstream's credential.
     #[arg(long, value_name = "HEADER")]
     direct_auth: Option<AuthArg>,
@@ -98,7 +109,8 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
     let sides = [side(args, DIRECT, &catalog, environment)?, side(args, VIA, &catalog, environment)?];
     let rows = args.select.rows(&catalog, |needed| sides.iter().all(|tested| tested.states(needed)))?;
     files::writable(&args.output.out)?;
-    let comparison = runtime()?.block_on(compared(args, environment, &catalog, &sides, &rows))?;
+    let ready = ready(sides.iter().map(|side| &side.place), &args.sending.transport, &catalog, environment)?;
+    let comparison = runtime()?.block_on(compared(args, environment, &catalog, &sides, &rows, &ready))?;
     let out = &args.output.out;
     for format in &args.output.format {
         match format {
@@ -108,7 +120,7 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
             Format::Markdown => files::write(&out.join("comparison.md"), &comparison::markdown(&comparison))?,
             Format::Json => files::write(&out.join("comparison.json"), &comparison::json(&comparison))?,
             // Refused above.
-            Format::Html | Format::Junit | Format::Github | Format::Badge => {}
+            Format::Html | Format::Junit | Format::Github | Format::Badge | Format::Ndjson => {}
         }
     }
     output::warn(format!("written to {}: comparison.*, results-*.json, recording-*.jsonl", out.display()));
@@ -117,21 +129,28 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
 
 /// One side, from its arguments.
 fn side(args: &CompareArgs, name: &str, catalog: &Catalog, environment: &Environment) -> Result<Tested, CliError> {
-    let (url, model, key_env, key_file, auth) = match name {
-        DIRECT => (&args.direct, &args.direct_model, &args.direct_key_env, &args.direct_key_file, args.direct_auth),
-        _ => (&args.via, &args.via_model, &args.via_key_env, &args.via_key_file, args.via_auth),
+    let (url, model, auth) = match name {
+        DIRECT => (&args.direct, &args.direct_model, args.direct_auth),
+        _ => (&args.via, &args.via_model, args.via_auth),
+    };
+    let (key_env, key_file, key_command) = match name {
+        DIRECT => (&args.direct_key_env, &args.direct_key_file, &args.direct_key_command),
+        _ => (&args.via_key_env, &args.via_key_file, &args.via_key_command),
     };
     let endpoint = EndpointArgs {
         targets: Vec::new(),
+        list: None,
         base_url: Some(url.clone()),
         name: Some(name.to_owned()),
-        model: model.clone().or(args.model.clone()),
+        model: model.clone().or(args.model.clone()).into_iter().collect(),
         claims: args.claims.clone(),
         api_key_env: key_env.clone(),
         api_key_file: key_file.clone(),
+        api_key_command: key_command.clone(),
         auth,
         simulate: false,
         answer_tokens: args.answer_tokens,
+        planning: false,
     };
     let in_our_words = |error: CliError| match error {
         CliError::Usage(text) => CliError::Usage(
@@ -150,11 +169,14 @@ async fn compared(
     catalog: &Catalog,
     sides: &[Tested; 2],
     rows: &[&CatalogRow],
+    ready: &Ready,
 ) -> Result<Comparison, CliError> {
     let stop = Stop::default();
     let watcher = tokio::spawn(stop_on_signal(stop.clone()));
     let seed = args.sending.seed.unwrap_or(environment.entropy);
-    let round = Round { args, environment, catalog, sides, plan: rows, stop: &stop };
+    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson: false, runs: sides.len() };
+    let watch = Watch::new(environment, wanted);
+    let round = Round { args, catalog, sides, plan: rows, ready, stop: &stop, watch: &watch };
     let whole = Extent { rows: rows.to_vec(), beside: Vec::new() };
     let (direct, via, ended) = round.ask(whole, seed, "").await?;
     for results in [&direct, &via] {
@@ -179,11 +201,12 @@ async fn compared(
 /// What every asking of both sides has in common.
 struct Round<'a> {
     args: &'a CompareArgs,
-    environment: &'a Environment,
     catalog: &'a Catalog,
     sides: &'a [Tested; 2],
     plan: &'a [&'a CatalogRow],
+    ready: &'a Ready,
     stop: &'a Stop,
+    watch: &'a Watch,
 }
 
 impl Round<'_> {
@@ -214,18 +237,16 @@ impl Round<'_> {
         suffix: &str,
         started: Instant,
     ) -> Result<(Results, Ended), CliError> {
-        let Place::Live { base_url, credential } = &tested.place else {
+        let Place::Live { base_url, credential, .. } = &tested.place else {
             return Err(CliError::Fault("both sides are on the network".to_owned()));
         };
         // With one purse for both, a side that waits in step would wait for money that the other holds.
         let sending = &self.args.sending.alone();
-        let mut config = sending.config(tested, base_url, credential.clone(), false, started)?;
-        config.secrets = secrets(self.catalog, self.environment);
-        // A gateway may tell its upstream's credential, and the other way round.
-        config.secrets.extend(self.sides.iter().filter_map(|side| match &side.place {
-            Place::Live { credential, .. } => credential.clone(),
-            Place::Simulated(_) => None,
-        }));
+        let credential = credential.as_ref().map(Credential::get).transpose()?;
+        let mut config = sending.config(tested, base_url, credential, false, started)?;
+        // A gateway may tell its upstream's credential, and the other way round: those of both sides are among these.
+        config.secrets.clone_from(&self.ready.secrets);
+        config.transport = self.ready.transport.clone();
         let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url.clone());
         let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
         let endpoint = turnstile.side(place, &client);
@@ -238,7 +259,7 @@ impl Round<'_> {
             shard: None,
             seed,
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),
-            progress: place == Side::One && self.environment.interactive && !sending.no_progress,
+            watch: self.watch,
             started,
         };
         conduct(&endpoint, job, sending, self.catalog, self.stop).await

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 
 use super::endpoint::Tested;
 use super::expecting::foreseen;
-use super::listeners::{Progress, RecordingFile};
+use super::listeners::RecordingFile;
 use super::sending::{Redact, SendArgs};
+use super::watch::{Begun, Watch};
 use super::{CliError, Exit, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::Endpoint;
@@ -22,7 +23,6 @@ use crate::report::results::Results;
 use crate::report::without_texts;
 
 /// A run that is to be made.
-#[derive(Debug)]
 pub struct Job<'a> {
     /// What is tested.
     pub tested: &'a Tested,
@@ -40,8 +40,8 @@ pub struct Job<'a> {
     pub seed: u64,
     /// Where the recording goes.
     pub recording: PathBuf,
-    /// True where a progress bar is wanted.
-    pub progress: bool,
+    /// What watches it.
+    pub watch: &'a Watch,
     /// When it began.
     pub started: Instant,
 }
@@ -87,24 +87,31 @@ pub async fn conduct<E: Endpoint>(
     let Job { tested, extent, .. } = &job;
     let options = sending.options(tested, job.seed);
     let mut header = job.header(sending);
-    let stake = (sending.confidence, job.simulated);
-    let foreseen = foreseen(tested, catalog, &extent.rows, (&sending.money, &sending.pace), stake).await?;
+    let foreseen = foreseen(tested, catalog, &extent.rows, sending, job.simulated).await?;
     header.scope.foreseen = Some(Box::new(foreseen));
     let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
     let path = &job.recording;
     let mut file = RecordingFile::new(files::create_recording(path)?, sending.redact);
     file.line(&Line::Header(Box::new(recording.header.clone())));
-    let mut progress = Progress::new(&tested.name, extent.rows.len(), job.progress);
+    let mut watched = job.watch.run(&Begun {
+        name: &tested.name,
+        base_url: &job.base_url,
+        model: &tested.settings.model,
+        simulated: job.simulated,
+        rows: extent.rows.len() as u64,
+        seed: job.seed,
+        recording: path.display().to_string(),
+        prices: sending.money.prices(tested),
+    });
     let finished = {
         let mut memory = Memory(&mut recording);
-        let listeners: Vec<&mut dyn crate::engine::Listener> = vec![&mut file, &mut memory, &mut progress];
+        let listeners: Vec<&mut dyn crate::engine::Listener> = vec![&mut file, &mut memory, &mut watched];
         match extent.rows.is_empty() {
             // A shard without rows asks nothing, not even what runs ask first.
             true => Finished { ended: Ended::Complete, channel: Channel::default() },
             false => run_named(endpoint, &job.plan, &extent.rows, &options, listeners, stop).await,
         }
     };
-    progress.clear();
     let footer = Footer {
         finished_at: now(),
         wall_ms: job.started.elapsed().as_millis() as u64,
@@ -127,6 +134,7 @@ pub async fn conduct<E: Endpoint>(
     if finished.ended == Ended::Interrupted {
         output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
     }
+    watched.ended(&results);
     Ok((results, finished.ended))
 }
 

@@ -1,15 +1,15 @@
 //! From arguments to what is tested: the endpoint, its credential, its limits, and the claims it is held against.
 
-use std::path::Path;
-
-use secrecy::SecretString;
+use std::collections::HashMap;
 
 use super::args::EndpointArgs;
+use super::credential::{self, Credential};
 use super::money::MoneyArgs;
-use super::{CliError, Environment};
+use super::{CliError, Environment, listed};
 use crate::case::{AuthScheme, Catalog, Limits, Prices, Requirement, Target};
-use crate::client::{BaseUrl, secret};
+use crate::client::BaseUrl;
 use crate::engine::build::{REFERENCE_TEMPERATURE_MAX, Settings, temperature_max};
+use crate::report::slug;
 
 /// The targets of a bare `run`: the two seed tables.
 const SEEDS: [&str; 2] = ["deepseek", "tencent-lkeap"];
@@ -25,14 +25,14 @@ pub struct Tested {
     pub scheme: AuthScheme,
     /// Whose claims the verdicts are held against.
     pub claims: Option<Target>,
+    /// The account that its limits are shared with, where one is named.
+    pub account: Option<String>,
     /// What requests take from it.
     pub settings: Settings,
     /// The target's own limits: those of another endpoint, whose claims are borrowed, bind nobody here.
     pub limits: Limits,
     /// The target's own prices.
     pub prices: Option<Prices>,
-    /// The name of the account that its requests are charged to, where its file gives one.
-    pub account: Option<String>,
 }
 
 /// Where an endpoint is.
@@ -43,7 +43,9 @@ pub enum Place {
         /// Its base URL.
         base_url: String,
         /// Its credential, where there is one.
-        credential: Option<SecretString>,
+        credential: Option<Credential>,
+        /// What its credential lacks, for a plan: nothing else is told what it cannot do without.
+        missing: Option<String>,
     },
     /// In this process.
     Simulated(Box<Target>),
@@ -54,10 +56,61 @@ impl Tested {
     pub fn states(&self, requirement: Requirement) -> bool {
         self.claims.as_ref().is_some_and(|t| t.limits.state(requirement))
     }
+
+    /// Does without a credential: nothing will be sent.
+    pub fn send_nothing(&mut self) {
+        if let Place::Live { credential, .. } = &mut self.place {
+            *credential = None;
+        }
+    }
+
+    /// The same with each of these models; as it is where there is none.
+    pub fn of_models(self, models: &[String]) -> Vec<Self> {
+        let of_model = |model: &String| {
+            let name = if models.len() > 1 { format!("{}@{model}", self.name) } else { self.name.clone() };
+            Self { name, settings: Settings { model: model.clone(), ..self.settings.clone() }, ..self.clone() }
+        };
+        if models.is_empty() { vec![self] } else { models.iter().map(of_model).collect() }
+    }
 }
 
-/// Resolves the arguments.
+/// Resolves the arguments: each model of each target is tested by itself.
 pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Vec<Tested>, CliError> {
+    let mut all: Vec<Tested> = match &args.list {
+        Some(list) => listed::resolve(list, args, catalog, environment)?,
+        None => {
+            named(args, catalog, environment)?.into_iter().flat_map(|tested| tested.of_models(&args.model)).collect()
+        }
+    };
+    told_apart(&all)?;
+    credential::share(all.iter_mut().filter_map(|tested| match &mut tested.place {
+        Place::Live { credential, .. } => credential.as_mut(),
+        Place::Simulated(_) => None,
+    }));
+    Ok(all)
+}
+
+/// Two runs in the same files would be none.
+fn told_apart(all: &[Tested]) -> Result<(), CliError> {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for tested in all {
+        match seen.insert(slug(&tested.name), &tested.name) {
+            Some(name) if name == tested.name => {
+                return Err(CliError::Usage(format!("`{name}` is tested twice: give one of them another name")));
+            }
+            Some(name) => {
+                return Err(CliError::Usage(format!(
+                    "`{name}` and `{}` would be written to the same files: give one of them another name",
+                    tested.name
+                )));
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn named(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Vec<Tested>, CliError> {
     let claims = args.claims.as_deref().map(|name| target(catalog, name)).transpose()?;
     if let Some(base_url) = &args.base_url {
         return resolve_url(args, base_url, claims, catalog, environment).map(|tested| vec![tested]);
@@ -109,12 +162,12 @@ fn resolve_url(
     let url = BaseUrl::parse(base_url).map_err(|e| CliError::Usage(format!("--base-url: {e}")))?;
     let of = args.targets.first().map(|name| target(catalog, name)).transpose()?;
     // A credential goes only where it was told to go: never one that belongs to another host.
-    let credential = credential(args, environment)?;
+    let (credential, missing) = unless_planning(args, credential::of_options(args.credential(), environment))?;
     let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
-    if args.model.is_none() && of.is_none() && claims.is_none() {
+    if args.model.is_empty() && of.is_none() && claims.is_none() {
         return Err(CliError::Usage("--base-url needs --model: which model is to be asked for?".to_owned()));
     }
-    let place = Place::Live { base_url: base_url.to_owned(), credential };
+    let place = Place::Live { base_url: base_url.to_owned(), credential, missing };
     Ok(tested(args, &name, place, of, claims.or(of)))
 }
 
@@ -126,58 +179,55 @@ pub fn target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliErr
     })
 }
 
-fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<Place, CliError> {
+/// Where a target is, with its credential.
+pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<Place, CliError> {
     let Some(base_url) = of.base_url.clone() else {
+        if args.planning {
+            return Ok(Place::Simulated(Box::new(of.clone())));
+        }
         return Err(CliError::Usage(format!("target `{}` has no base_url: give --base-url, or --simulate", of.name)));
     };
     BaseUrl::parse(&base_url).map_err(|e| CliError::Usage(format!("target `{}`: {e}", of.name)))?;
-    let credential = match credential(args, environment)? {
-        Some(credential) => credential,
-        None => secret::from_variables(&of.auth.env, environment.variable).map_err(|e| {
-            CliError::Usage(format!(
-                "{e}\n`fieldtest run {name}` tests the live endpoint. Set the variable, name another with --api-key-env, or \
-                 give a file with --api-key-file; `fieldtest run {name} --simulate` needs none",
-                name = of.name
-            ))
-        })?,
-    };
-    Ok(Place::Live { base_url, credential: Some(credential) })
+    let named = credential::of_options(args.credential(), environment)?;
+    let found =
+        named.map_or_else(|| credential::of_file(&of.auth, of.credential.as_ref(), environment), |c| Ok(Some(c)));
+    let none =
+        || CliError::Usage("no credential: the target's file does not say where it is (`credential`)".to_owned());
+    if args.planning {
+        let (credential, missing) = unless_planning(args, found.and_then(|found| found.ok_or_else(none).map(Some)))?;
+        return Ok(Place::Live { base_url, credential, missing });
+    }
+    let credential = found.and_then(|found| found.ok_or_else(none)).map_err(|e| {
+        CliError::Usage(format!(
+            "{e}\n`fieldtest run {name}` tests the live endpoint. Set the variable, or say where the credential is with \
+             --api-key-env, --api-key-file or --api-key-command; `fieldtest run {name} --simulate` needs none",
+            name = of.name
+        ))
+    })?;
+    Ok(Place::Live { base_url, credential: Some(credential), missing: None })
 }
 
-fn credential(args: &EndpointArgs, environment: &Environment) -> Result<Option<SecretString>, CliError> {
-    credential_of(args.api_key_env.as_ref(), args.api_key_file.as_deref(), environment)
+/// A credential; or what it lacks, where nothing is going to be sent.
+pub fn unless_planning(
+    args: &EndpointArgs,
+    found: Result<Option<Credential>, CliError>,
+) -> Result<(Option<Credential>, Option<String>), CliError> {
+    match found {
+        Ok(credential) => Ok((credential, None)),
+        Err(error) if args.planning => Ok((None, Some(error.to_string()))),
+        Err(error) => Err(error),
+    }
 }
 
-/// The credential in a variable or in a file, where one of them is named.
-pub fn credential_of(
-    variable: Option<&String>,
-    file: Option<&Path>,
-    environment: &Environment,
-) -> Result<Option<SecretString>, CliError> {
-    let read = match (variable, file) {
-        // Who puts the credential itself there is not to find it in a log.
-        (Some(variable), _) if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
-            return Err(CliError::Usage(
-                "--api-key-env takes the name of an environment variable, and what is given is none; the credential \
-                 itself belongs into the variable, never on the command line"
-                    .to_owned(),
-            ));
-        }
-        (Some(variable), _) => secret::from_variables(std::slice::from_ref(variable), environment.variable),
-        (None, Some(file)) => secret::from_file(file),
-        (None, None) => return Ok(None),
-    };
-    read.map(Some).map_err(|e| CliError::Usage(e.to_string()))
-}
-
-fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, claims: Option<&Target>) -> Tested {
+/// What is tested, of these.
+pub fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, claims: Option<&Target>) -> Tested {
     let either = of.or(claims);
     let temperature_max = claims.map_or(REFERENCE_TEMPERATURE_MAX, temperature_max);
     Tested {
         name: name.to_owned(),
         scheme: args.auth.map(AuthScheme::from).or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),
         settings: Settings {
-            model: args.model.clone().or(either.map(|t| t.model.clone())).unwrap_or_default(),
+            model: either.map(|t| t.model.clone()).unwrap_or_default(),
             anthropic_version: either.map_or("2023-06-01".to_owned(), |t| t.anthropic_version.clone()),
             answer_tokens: args.answer_tokens,
             temperature_max,

@@ -8,8 +8,9 @@ use super::CliError;
 use super::conduct::now;
 use super::endpoint::Tested;
 use super::money::{MoneyArgs, PaceArgs};
+use super::sending::SendArgs;
 use crate::case::{Catalog, CatalogRow, Target};
-use crate::client::{Budget, Client, ClientConfig, Scheme};
+use crate::client::{Bounds, Budget, Client, ClientConfig, Rates, Scheme};
 use crate::engine::build::Settings;
 use crate::engine::expected::Expected;
 use crate::engine::recording::{Header, SCHEMA};
@@ -129,17 +130,17 @@ pub async fn foreseen(
     tested: &Tested,
     catalog: &Catalog,
     rows: &[&CatalogRow],
-    options: (&MoneyArgs, &PaceArgs),
-    (confidence, is_simulated): (f64, bool),
+    sending: &SendArgs,
+    is_simulated: bool,
 ) -> Result<Foreseen, CliError> {
-    let (money, pace) = options;
+    let SendArgs { money, pace, common, confidence, .. } = sending;
     let (bounds, rates, prices) = (money.bounds(), pace.rates(tested), money.prices(tested));
-    let at_stake = prices.is_some() || bounds != Default::default() || rates != Default::default();
+    let at_stake = prices.is_some() || bounds != Bounds::default() || rates != Rates::default();
     let expected = if at_stake && !is_simulated && !rows.is_empty() {
-        Some(Forecasts::default().expected(tested, catalog, rows, confidence, Assumed::default()).await?)
+        Some(common.forecasts.expected(tested, catalog, rows, *confidence, Assumed::default()).await?)
     } else {
         None
     };
-    let planned = planned(tested, rows, options, Assumed::default(), expected.as_ref()).planned;
+    let planned = planned(tested, rows, (money, pace), Assumed::default(), expected.as_ref()).planned;
     Ok(Foreseen { planned, prices, expected })
 }

@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::args::{AuthArg, CaseArgs, OutputArgs};
 use super::conduct::{now, runtime, stop_on_signal};
-use super::endpoint::{credential_of, target};
+use super::credential::{self, Credential, Named};
+use super::endpoint::{Place, target};
 use super::listeners::GatewayListener;
-use super::sending::secrets;
+use super::ready::ready;
+use super::transport::{TransportArgs, sensitive};
 use super::{CliError, Environment, Exit, files, output};
 use crate::case::{AuthScheme, CaseFile, Catalog, FileKind, GatewayCatalogRow, GatewayRow, Shape, Target};
-use crate::client::{BaseUrl, Client, ClientConfig, Scheme};
+use crate::client::{BaseUrl, Client, ClientConfig, Mask, Scheme};
 use crate::engine::Stop;
 use crate::gateway::recording::{Ended, Footer, Header, Line, Recording, SCHEMA};
 use crate::gateway::{self, Options, judge};
@@ -52,6 +55,9 @@ pub struct GatewayArgs {
     /// A file that holds the gateway's credential.
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
+    /// A command, for the system's shell, that prints the gateway's credential.
+    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["api_key_env", "api_key_file"])]
+    api_key_command: Option<SecretString>,
     /// The header that carries the credential.
     #[arg(long, value_name = "HEADER", default_value = "x-api-key")]
     auth: AuthArg,
@@ -84,6 +90,8 @@ pub struct GatewayArgs {
     /// Show no progress bar.
     #[arg(long)]
     no_progress: bool,
+    #[command(flatten)]
+    transport: TransportArgs,
 }
 
 /// The API of an upstream.
@@ -106,15 +114,24 @@ impl From<ShapeArg> for Shape {
 
 /// Runs the command.
 pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     let shape = Shape::from(args.shape);
     let (catalog, named) = load(&args.cases, &args.claims)?;
     let claims = claims(&catalog, named.as_deref().unwrap_or(&args.claims), shape)?;
     let rows = selected(&catalog, &args.select, shape)?;
     let via = BaseUrl::parse(&args.via).map_err(|e| CliError::Usage(format!("--via: {e}")))?;
-    let credential = credential_of(args.api_key_env.as_ref(), args.api_key_file.as_deref(), environment)?;
+    let key = Named {
+        variable: args.api_key_env.as_ref(),
+        file: args.api_key_file.as_ref(),
+        command: args.api_key_command.as_ref(),
+    };
+    let credential = credential::of_options(key, environment)?;
     let name = args.name.clone().unwrap_or_else(|| via.host_and_port());
     let baseline = args.output.baseline.load(&catalog, &[&name], [], environment.today)?;
     files::writable(&args.output.out)?;
+    let place = Place::Live { base_url: args.via.clone(), credential: credential.clone(), missing: None };
+    let ready = ready([&place], &args.transport, &catalog, environment)?;
+    let credential = credential.as_ref().map(Credential::get).transpose()?;
     let started = Instant::now();
     let scheme = AuthScheme::from(args.auth);
     let mut config = ClientConfig::new(
@@ -125,7 +142,10 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
         },
     );
     config.credential.clone_from(&credential);
-    config.secrets = secrets(&catalog, environment);
+    config.secrets.clone_from(&ready.secrets);
+    config.transport = ready.transport;
+    // A path may hold a key, too.
+    let shown = Mask::new(credential.as_ref(), &ready.secrets).text(args.via.clone());
     // What one row's answer says of limits is the row's, and no other waits for it.
     config.heeds_limits = false;
     // Answers are scripted and short: more than this is none that the upstream gave.
@@ -161,7 +181,7 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
         let header = Header {
             schema: SCHEMA.to_owned(),
             name: name.clone(),
-            via: args.via.clone(),
+            via: shown,
             upstream,
             shape,
             model: args.model.clone(),
@@ -200,12 +220,9 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
         results.iter_mut().for_each(|results| baseline.hold(results, &catalog, args.output.strict));
     }
     output::write_results(&args.output, &results[0])?;
-    output::write_reports(&args.output, &results, environment)?;
-    output::tell_shortfalls(&results);
-    output::tell_baselines(&results);
-    output::tell_files(&args.output.out, &args.output.format);
+    let exit = output::finish(&args.output, &results, environment)?;
     output::warn(format!("both sides are in {}", path.display()));
-    Ok(output::exit_of(&results, args.output.strict))
+    Ok(exit)
 }
 
 /// The case files, with the target's file that the claims may be; and the name of the target in it.

@@ -30,6 +30,7 @@ pub struct JudgeArgs {
 
 /// Runs the command.
 pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     let catalog = args.cases.load()?;
     let of_gateways = args.recordings.iter().all(|path| files::is_of_gateway(path).unwrap_or(false));
     let claims = args.claims.as_ref().filter(|_| !of_gateways).map(|name| target(&catalog, name)).transpose()?;
@@ -49,11 +50,7 @@ pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliErro
     }
     args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
-    output::write_reports(&args.output, &all, environment)?;
-    output::tell_shortfalls(&all);
-    output::tell_baselines(&all);
-    output::tell_files(&args.output.out, &args.output.format);
-    Ok(output::exit_of(&all, args.output.strict))
+    output::finish(&args.output, &all, environment)
 }
 
 /// The results of a gateway's recording.

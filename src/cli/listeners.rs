@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::sending::Redact;
+use super::watch::{Bar, Bars};
 use crate::engine::recording::{Line, write_line};
 use crate::engine::{Event, Listener, texts};
 use crate::gateway;
@@ -51,56 +52,19 @@ impl<W: Write + Send> Listener for RecordingFile<W> {
     }
 }
 
-/// A progress bar on standard error.
-pub struct Progress {
-    bar: ProgressBar,
-    requests: u64,
-}
-
-impl Progress {
-    /// A bar for so many rows; hidden unless `shown`.
-    pub fn new(name: &str, rows: usize, shown: bool) -> Self {
-        let bar = ProgressBar::with_draw_target(
-            Some(rows as u64),
-            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
-        );
-        // A template that is right today stays right: it is a constant.
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} rows  {elapsed}  {msg}") {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_prefix(name.to_owned());
-        Self { bar, requests: 0 }
-    }
-
-    /// Takes the bar away.
-    pub fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-impl Listener for Progress {
-    fn on(&mut self, event: Event<'_>) {
-        match event {
-            Event::RowStarted(row) => self.bar.set_message(format!("{} requests, {row}", self.requests)),
-            Event::Exchange(_) => self.requests += 1,
-            Event::AskedAgain(rows) => self.bar.inc_length(rows as u64),
-            Event::Verdict(..) => self.bar.inc(1),
-            Event::Trial(_) => {}
-        }
-    }
-}
-
 /// Writes the recording of a gateway as it goes, and shows how far it is.
 pub struct GatewayListener<W: Write + Send> {
     writer: W,
     error: Option<io::Error>,
-    progress: Progress,
+    bar: Option<Bar>,
+    requests: u64,
 }
 
 impl<W: Write + Send> GatewayListener<W> {
-    /// A recording that writes to `writer`, and a bar for so many rows; hidden unless `shown`.
+    /// A recording that writes to `writer`, and a bar for so many rows, where it is to be shown.
     pub fn new(writer: W, name: &str, rows: usize, shown: bool) -> Self {
-        Self { writer, error: None, progress: Progress::new(name, rows, shown) }
+        let bar = shown.then(|| Bars::new(1).run(name, rows as u64));
+        Self { writer, error: None, bar, requests: 0 }
     }
 
     /// Writes a line.
@@ -117,7 +81,7 @@ impl<W: Write + Send> GatewayListener<W> {
 
     /// Takes the bar away.
     pub fn clear(&self) {
-        self.progress.clear();
+        self.bar.iter().for_each(Bar::clear);
     }
 }
 
@@ -125,12 +89,14 @@ impl<W: Write + Send> gateway::Listener for GatewayListener<W> {
     fn on(&mut self, event: gateway::Event<'_>) {
         match event {
             gateway::Event::Trial(trial) => {
-                self.progress.requests += 1;
-                self.progress.bar.set_message(format!("{} requests, {}", self.progress.requests, trial.row));
+                self.requests += 1;
+                if let Some(bar) = &self.bar {
+                    bar.say(format!("{} requests, {}", self.requests, trial.row));
+                }
                 self.line(&gateway::recording::Line::Trial(Box::new(trial.clone())));
             }
             gateway::Event::Call(call) => self.line(&gateway::recording::Line::Call(Box::new(call.clone()))),
-            gateway::Event::Row(_) => self.progress.bar.inc(1),
+            gateway::Event::Row(_) => self.bar.iter().for_each(Bar::row),
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct MergeArgs {
 
 /// Runs the command.
 pub fn main(args: &MergeArgs, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     let mut targets: BTreeMap<String, Vec<(String, Results)>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for path in &args.results {
@@ -49,9 +50,5 @@ pub fn main(args: &MergeArgs, environment: &Environment) -> Result<Exit, CliErro
     args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
     files::writable(&args.output.out)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
-    output::write_reports(&args.output, &all, environment)?;
-    output::tell_shortfalls(&all);
-    output::tell_baselines(&all);
-    output::tell_files(&args.output.out, &args.output.format);
-    Ok(output::exit_of(&all, args.output.strict))
+    output::finish(&args.output, &all, environment)
 }

@@ -4,23 +4,30 @@
 
 mod args;
 mod baseline;
+mod batch;
 mod check;
 mod compare;
 mod conduct;
+mod connect;
+mod credential;
 mod diff;
 mod endpoint;
 mod expecting;
 mod files;
 mod gateway;
 mod held;
+mod hush;
 mod judge;
+mod listed;
 mod listeners;
+mod logging;
 mod merge;
 mod money;
 mod output;
 mod part;
 mod plan;
 mod process;
+mod ready;
 mod replaying;
 mod report;
 mod rows;
@@ -28,6 +35,8 @@ mod run;
 mod sending;
 mod simulate;
 mod test;
+mod transport;
+mod watch;
 
 pub use process::{harness, program};
 
@@ -68,6 +77,7 @@ impl Exit {
 }
 
 /// What the process finds around itself, gathered once.
+#[derive(Debug, Clone)]
 pub struct Environment {
     /// Looks up an environment variable.
     pub variable: fn(&str) -> Option<OsString>,
@@ -77,6 +87,8 @@ pub struct Environment {
     pub colour: bool,
     /// True where standard error is a terminal.
     pub interactive: bool,
+    /// True where standard error has a log on it.
+    pub logs: bool,
     /// A number that differs from run to run.
     pub entropy: u64,
     /// Today, in UTC: entries of baselines expire.
@@ -121,6 +133,9 @@ impl CliError {
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Say more on standard error: verdicts and waits; twice, each request; thrice, all. `RUST_LOG` says which modules.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -153,11 +168,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; where standard output is closed there is nobody to tell.
-            let _ = error.print();
+            told(&error);
             return if error.use_stderr() { Exit::Usage } else { Exit::Success };
         }
     };
+    let logs = logging::init(cli.verbose, (environment.variable)("RUST_LOG"));
+    let environment = &Environment { logs, ..environment.clone() };
     let result = match &cli.command {
         Command::Run(args) => run::main(args, environment),
         Command::Gateway(args) => gateway::main(args, environment),
@@ -174,6 +190,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Baseline(args) => baseline::main(args, environment),
     };
     ended(result)
+}
+
+/// Prints what is wrong with the arguments, or the help that was asked for.
+fn told(error: &clap::Error) {
+    let text = error.to_string();
+    let hushed = hush::hushed(&text);
+    if hushed == text {
+        // Help and version are no errors; where standard output is closed there is nobody to tell.
+        let _ = error.print();
+    } else {
+        output::warn(hushed.trim_end());
+    }
 }
 
 /// Runs `fieldtest test` with these arguments, as a test program that is `given` its own.

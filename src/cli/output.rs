@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::{Format, OutputArgs};
-use super::{CliError, Environment, Exit, files};
+use super::{CliError, Environment, Exit, files, hush};
 use crate::case::Outcome;
 use crate::report::baseline::Held;
 use crate::report::results::{Results, Severity};
@@ -31,7 +31,7 @@ pub fn show(text: impl AsRef<str>) {
 /// Prints to standard error. What a server wrote may stand in the text, so nothing in it moves the cursor, and nothing is
 /// a command to a workflow that reads it.
 pub fn warn(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr(), "{}", report::uncommanded(&report::visible(text.as_ref())));
+    let _ = writeln!(std::io::stderr(), "{}", report::uncommanded(&report::visible(&hush::hushed(text.as_ref()))));
 }
 
 /// Writes one target's results, as soon as there are any.
@@ -140,6 +140,27 @@ fn write_summary(out: &OutputArgs, results: &[Results], environment: &Environmen
     }
 }
 
+/// Refuses events where nothing goes on that could be told as it happens.
+pub fn without_events(out: &OutputArgs) -> Result<(), CliError> {
+    if out.format.contains(&Format::Ndjson) {
+        return Err(CliError::Usage(
+            "--format ndjson tells of what goes on, and is for `fieldtest run` alone".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Ends a command that has results: makes the reports, says what the results lack, and what they amount to.
+pub fn finish(out: &OutputArgs, all: &[Results], environment: &Environment) -> Result<Exit, CliError> {
+    let reports = write_reports(out, all, environment);
+    // What is to be said of the results is said, whatever became of the files.
+    tell_shortfalls(all);
+    tell_baselines(all);
+    reports?;
+    tell_files(&out.out, &out.format);
+    Ok(exit_of(all, out.strict))
+}
+
 /// Says where things are.
 pub fn tell_files(out: &Path, format: &[Format]) {
     let made: Vec<&str> = format
@@ -152,7 +173,7 @@ pub fn tell_files(out: &Path, format: &[Format]) {
             Format::Junit => Some("junit.xml"),
             Format::Badge => Some("badge-*.json"),
             // Its summary may be elsewhere.
-            Format::Github => None,
+            Format::Github | Format::Ndjson => None,
         })
         .collect();
     if !made.is_empty() {

@@ -6,13 +6,12 @@ use clap::Args;
 
 use super::args::{CaseArgs, EndpointArgs, SelectArgs, parse_confidence, parse_probability, parse_seconds};
 use super::conduct::runtime;
-use super::endpoint::{Tested, resolve};
+use super::endpoint::{Place, Tested, resolve};
 use super::expecting::{Assumed, Forecasts, planned};
 use super::money::{MoneyArgs, PaceArgs};
 use super::part::ShardArgs;
 use super::rows::RowsFormat;
 use super::{CliError, Environment, Exit, output};
-use crate::case::Catalog;
 use crate::report::plan::{self, Fit, Fits, PlanTold, SCHEMA, TargetPlan};
 use crate::report::planned::Planned;
 
@@ -55,14 +54,8 @@ pub struct PlanArgs {
 /// Runs the command.
 pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
-    // A plan touches no endpoint, so no credential is asked for: it is the simulation that is resolved.
-    let endpoint = EndpointArgs {
-        simulate: args.endpoint.base_url.is_none(),
-        api_key_env: None,
-        api_key_file: None,
-        ..args.endpoint.clone()
-    };
-    let targets = resolve(&endpoint, &catalog, environment)?;
+    // A plan touches no endpoint: it needs no credential, and says where a run would lack one.
+    let targets = resolve(&args.endpoint.for_a_plan(), &catalog, environment)?;
     args.money.fit(&targets)?;
     let assumed = Assumed {
         answer: Duration::from_secs_f64(args.answer_seconds),
@@ -85,7 +78,7 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
         told.push(TargetPlan {
             name: tested.name.clone(),
             model: tested.settings.model.clone(),
-            missing_credentials: missing(tested, &args.endpoint, &catalog, environment),
+            missing_credential: missing(tested),
             concurrency: args.pace.concurrency(tested) as u64,
             requests_per_minute: rates.requests,
             tokens_per_minute: rates.tokens,
@@ -116,18 +109,12 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
     Ok(Exit::Success)
 }
 
-/// The variables that a live run needs and none of which is set. Never what is in them.
-fn missing(tested: &Tested, args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Vec<String> {
-    let is_set = |name: &String| (environment.variable)(name).is_some_and(|value| !value.is_empty());
-    let needed: &[String] = match (&args.api_key_env, catalog.targets.get(&tested.name)) {
-        _ if args.simulate || args.api_key_file.is_some() => &[],
-        (Some(variable), _) => std::slice::from_ref(variable),
-        // A bare run is one of simulations, and an address takes a credential only where it is told of one.
-        _ if args.targets.is_empty() || args.base_url.is_some() => &[],
-        (None, Some(target)) => &target.auth.env,
-        (None, None) => &[],
-    };
-    if needed.iter().any(is_set) { Vec::new() } else { needed.to_vec() }
+/// What a live run would lack: never what is there.
+fn missing(tested: &Tested) -> Option<String> {
+    match &tested.place {
+        Place::Live { missing, .. } => missing.clone(),
+        Place::Simulated(_) => None,
+    }
 }
 
 /// Holds the whole against the bounds that were given.

@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Environment, Exit};
+use super::{Environment, Exit, hush, sending};
 
 impl Environment {
     /// What this process finds around itself.
@@ -25,6 +25,7 @@ impl Environment {
             }),
             colour: terminal && !plain,
             interactive: std::io::stderr().is_terminal(),
+            logs: false,
             today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
             entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),
         }
@@ -46,6 +47,8 @@ pub fn harness<S: Into<OsString>>(arguments: impl IntoIterator<Item = S>) -> Exi
 
 fn ended(run: impl Fn(&Environment) -> Exit + std::panic::UnwindSafe) -> ExitCode {
     let environment = Environment::of_process();
+    hush::learn(&sending::of_environment(&environment));
+    hush::panics();
     let exit = catch_unwind(move || run(&environment)).unwrap_or_else(|panic| {
         // Who closed the pipe has read enough; the library that runs tests knows no other way to say so.
         if panic.downcast_ref::<String>().is_some_and(|said| said.contains("Broken pipe")) {

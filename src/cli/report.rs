@@ -26,6 +26,7 @@ pub struct ReportArgs {
 
 /// Runs the command.
 pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     let mut all = Vec::new();
     for path in &args.results {
         let text = files::read_text(path)?;

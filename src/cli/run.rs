@@ -1,22 +1,20 @@
 //! `fieldtest run`: tests endpoints.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use clap::Args;
 
-use super::args::{CaseArgs, EndpointArgs, OutputArgs, SelectArgs, SimulatorArgs};
-use super::conduct::{Job, conduct, runtime, stop_on_signal};
-use super::endpoint::{Place, Tested, fit, resolve};
+use super::args::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs, SimulatorArgs};
+use super::batch::{Batch, Made, Work};
+use super::conduct::{runtime, stop_on_signal};
+use super::endpoint::{Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
-use super::sending::{Redact, SendArgs, secrets};
+use super::ready::ready;
+use super::sending::SendArgs;
+use super::watch::{Wanted, Watch};
 use super::{CliError, Environment, Exit, files, output, replaying};
 use crate::case::Catalog;
-use crate::client::{Client, Mask};
 use crate::engine::Stop;
-use crate::engine::recording::Ended;
-use crate::report::{self, results::Results};
-use crate::simulator;
 
 /// Tests endpoints: sends the experiments, decides every row, writes the recording, the results and the matrix.
 #[derive(Debug, Args)]
@@ -25,46 +23,63 @@ use crate::simulator;
                         fieldtest run deepseek --simulate --flip field.top_k=supported\n  \
                         fieldtest run deepseek --replay reports --out again\n  \
                         fieldtest run deepseek --rerun reports/results-deepseek.json\n  \
-                        fieldtest run deepseek --shard 1/4 --out shard-1")]
+                        fieldtest run deepseek --shard 1/4 --out shard-1\n  \
+                        fieldtest run deepseek --model deepseek-chat --model deepseek-reasoner\n  \
+                        fieldtest run --targets list.yaml --jobs 16 --repeat 5")]
 pub struct RunArgs {
     #[command(flatten)]
-    endpoint: EndpointArgs,
+    pub endpoint: EndpointArgs,
     #[command(flatten)]
-    select: SelectArgs,
+    pub select: SelectArgs,
     #[command(flatten)]
-    cases: CaseArgs,
+    pub cases: CaseArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    pub output: OutputArgs,
     #[command(flatten)]
-    sending: SendArgs,
+    pub sending: SendArgs,
     /// The folder for the recordings, instead of the one for the reports.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Run each target so many times, with fresh draws, and tell how stable each row's verdict is.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with_all = [
+        "rerun", "shard", "replay",
+    ])]
+    pub repeat: Option<u32>,
+    /// How many targets are tested side by side.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
     /// Ask again only the rows that contradict their claim or are undetermined in this results file, with fresh draws;
     /// the other rows stay as they are there.
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     rerun: Option<PathBuf>,
     #[command(flatten)]
-    shard: ShardArgs,
+    pub shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
-        "base_url", "model", "api_key_env", "api_key_file", "auth", "simulate", "answer_tokens", "record", "seed",
-        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "price_input",
-        "price_output", "rate", "token_rate",
-        "concurrency", "timeout", "retries",
+        "list", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
+        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "price_input", "price_output", "rate", "token_rate",
+        "concurrency", "timeout", "retries", "allow_http", "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
-    simulator: SimulatorArgs,
+    pub simulator: SimulatorArgs,
 }
 
 /// Runs the command.
 pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError> {
+    let prints = |format: &&Format| matches!(format, Format::Terminal | Format::Github);
+    if let (true, Some(_)) = (args.output.format.contains(&Format::Ndjson), args.output.format.iter().find(prints)) {
+        return Err(CliError::Usage(
+            "--format ndjson has standard output for itself: leave out `terminal` and `github`, as in `--format \
+             ndjson,json,markdown`"
+                .to_owned(),
+        ));
+    }
     let catalog = args.cases.load()?;
     if let Some(place) = &args.replay {
         return replayed(args, place, &catalog, environment);
     }
-    let targets = resolve(&args.endpoint, &catalog, environment)?;
+    let mut targets = resolve(&args.endpoint, &catalog, environment)?;
     fit(&targets, args.simulator.given(), &args.sending.money)?;
     let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
     if rerun.is_some() && targets.len() != 1 {
@@ -79,38 +94,61 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
             None => Portion { extent: args.shard.extent(&catalog, &plan), plan },
         });
     }
+    for (tested, portion) in targets.iter_mut().zip(&portions) {
+        if portion.extent.rows.is_empty() {
+            tested.send_nothing();
+        }
+    }
     let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
     let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
     let folder = args.record.as_ref().unwrap_or(&args.output.out);
     files::writable(&args.output.out)?;
     files::writable(folder)?;
+    let places = targets.iter().map(|tested| &tested.place);
+    let ready = ready(places, &args.sending.transport, &catalog, environment)?;
     let runtime = runtime()?;
-    let mut all = Vec::new();
-    let mut written = Ok(());
-    for (tested, portion) in targets.iter().zip(portions) {
+    let work = targets.iter().zip(portions).map(|(tested, portion)| {
         tell_portion(tested, &portion, args, rerun.is_some());
-        let one = one(args, environment, &catalog, tested, portion, folder, rerun.as_ref());
-        let (mut results, ended) = runtime.block_on(one)?;
-        if let Some(baseline) = &baseline {
-            baseline.hold(&mut results, &catalog, args.output.strict);
-        }
-        // A file that cannot be written any more costs nobody the results: they are still shown below.
-        written = written.and(output::write_results(&args.output, &results));
-        all.push(results);
-        if ended == Ended::Interrupted {
-            break;
-        }
-    }
-    let reports = output::write_reports(&args.output, &all, environment);
-    output::tell_shortfalls(&all);
-    output::tell_baselines(&all);
-    written.and(reports)?;
-    output::tell_files(&args.output.out, &args.output.format);
-    Ok(output::exit_of(&all, args.output.strict))
+        Work { tested, portion }
+    });
+    let work = work.collect();
+    let repeats = args.repeat.unwrap_or(1) as usize;
+    let ndjson = args.output.format.contains(&Format::Ndjson);
+    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson, runs: targets.len().saturating_mul(repeats) };
+    let batch = Batch {
+        args,
+        environment,
+        catalog: &catalog,
+        ready,
+        folder: folder.clone(),
+        rerun,
+        baseline,
+        stop: Stop::default(),
+        watch: Watch::new(environment, wanted),
+    };
+    let made = runtime.block_on(async {
+        let watcher = tokio::spawn(stop_on_signal(batch.stop.clone()));
+        let made = tokio::select! {
+            made = batch.run(work, usize::from(args.jobs)) => made,
+            // It never ends by itself.
+            () = batch.watch.beat() => Made { results: Vec::new(), errors: Vec::new() },
+        };
+        watcher.abort();
+        made
+    });
+    let finished = output::finish(&args.output, &made.results, environment);
+    // One is what the command ends with; the others are told.
+    let mut errors = made.errors.into_iter();
+    let first = errors.next();
+    errors.for_each(|error| output::warn(format!("error: {error}")));
+    let exit = first.map_or(finished, Err);
+    batch.watch.ended(&exit);
+    exit
 }
 
 /// Replays instead of sending.
 fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
+    output::without_events(&args.output)?;
     if args.simulator.given() {
         return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
     }
@@ -118,11 +156,7 @@ fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Envir
     let mut all = replaying::results(place, &args.endpoint, &args.select, catalog)?;
     args.output.baseline.hold(&mut all, catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
-    output::write_reports(&args.output, &all, environment)?;
-    output::tell_shortfalls(&all);
-    output::tell_baselines(&all);
-    output::tell_files(&args.output.out, &args.output.format);
-    Ok(output::exit_of(&all, args.output.strict))
+    output::finish(&args.output, &all, environment)
 }
 
 /// Says what of the plan is run, where it is not all.
@@ -139,73 +173,4 @@ fn tell_portion(tested: &Tested, portion: &Portion<'_>, args: &RunArgs, is_rerun
         None if is_rerun => output::warn(format!("{name}: {rows} of {of} rows are asked again{more}")),
         None => {}
     }
-}
-
-/// Tests one target.
-async fn one(
-    args: &RunArgs,
-    environment: &Environment,
-    catalog: &Catalog,
-    tested: &Tested,
-    portion: Portion<'_>,
-    folder: &Path,
-    rerun: Option<&Rerun>,
-) -> Result<(Results, Ended), CliError> {
-    let started = Instant::now();
-    // The simulation lives as long as this function.
-    let (base_url, credential, simulation) = match &tested.place {
-        Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
-        Place::Simulated(target) => {
-            let behaviour = args.simulator.behaviour(target, catalog, args.sending.seed.unwrap_or(1))?;
-            let key = behaviour.right_credential().to_owned();
-            let running = simulator::start(behaviour)
-                .await
-                .map_err(|e| CliError::Fault(format!("cannot start the simulator: {e}")))?;
-            (running.base_url(), Some(key.into()), Some(running))
-        }
-    };
-    let simulated = simulation.is_some();
-    let mut config = args.sending.config(tested, &base_url, credential, simulated, started)?;
-    config.secrets = secrets(catalog, environment);
-    // A path may hold a key, too.
-    let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
-    let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
-    // A rerun asks with fresh draws: the same questions might only bring the same answers.
-    let seed = args.sending.seed.unwrap_or(if simulated && rerun.is_none() { 1 } else { environment.entropy });
-    let slug = report::slug(&tested.name);
-    let job = Job {
-        tested,
-        // A simulation's port differs from run to run and means nothing to anyone.
-        base_url: if simulated { "http://simulator".to_owned() } else { shown },
-        simulated,
-        extent: portion.extent,
-        plan: portion.plan,
-        shard: args.shard.shard,
-        seed,
-        recording: match rerun {
-            Some(_) => files::unused(folder, &format!("recording-{slug}-rerun"), "jsonl"),
-            None => folder.join(format!("recording-{slug}.jsonl")),
-        },
-        progress: environment.interactive && !args.sending.no_progress,
-        started,
-    };
-    if let Some(rerun) = rerun {
-        rerun.fits(&job.header(&args.sending), catalog)?;
-        if job.extent.rows.is_empty() {
-            let kept = rerun.as_it_is();
-            let kept = if args.sending.redact == Redact::Texts { report::without_texts(kept) } else { kept };
-            return Ok((kept, Ended::Complete));
-        }
-    }
-    let stop = Stop::default();
-    let watcher = tokio::spawn(stop_on_signal(stop.clone()));
-    let ended = conduct(&client, job, &args.sending, catalog, &stop).await;
-    watcher.abort();
-    let (results, ended) = ended?;
-    let results = match rerun {
-        Some(rerun) => rerun.with(results),
-        None => results,
-    };
-    // What a rerun keeps may have been written with its texts.
-    Ok((if args.sending.redact == Redact::Texts { report::without_texts(results) } else { results }, ended))
 }

@@ -9,10 +9,12 @@ use secrecy::SecretString;
 
 use super::args::parse_confidence;
 use super::endpoint::Tested;
+use super::expecting::Forecasts;
 use super::money::{MoneyArgs, PaceArgs, per_million};
+use super::transport::TransportArgs;
 use super::{CliError, Environment};
-use crate::case::{AuthScheme, Catalog};
-use crate::client::{Accounts, Budget, ClientConfig, Scheme, VARIABLES};
+use crate::case::{AuthScheme, Catalog, CredentialSource};
+use crate::client::{Accounts, Budget, ClientConfig, PROXY_VARIABLES, Scheme, VARIABLES, transport};
 use crate::engine::Options;
 
 /// How requests are sent, and when a run ends.
@@ -41,6 +43,8 @@ pub struct SendArgs {
     pub no_progress: bool,
     #[command(flatten)]
     pub money: MoneyArgs,
+    #[command(flatten)]
+    pub transport: TransportArgs,
     /// What all targets of the command have in common.
     #[arg(skip)]
     pub common: Arc<Common>,
@@ -51,6 +55,8 @@ pub struct SendArgs {
 pub struct Common {
     budget: OnceLock<Budget>,
     accounts: Accounts,
+    /// What runs are expected to take.
+    pub forecasts: Forecasts,
 }
 
 /// What is left out of what is written.
@@ -121,8 +127,31 @@ impl SendArgs {
 /// The secrets in the environment that a server may know and tell: those that targets are tested with, and those that
 /// people are known to keep there.
 pub fn secrets(catalog: &Catalog, environment: &Environment) -> Vec<SecretString> {
-    let of_targets = catalog.targets.values().flat_map(|target| target.auth.env.iter().map(String::as_str));
-    let names: BTreeSet<&str> = of_targets.chain(VARIABLES).collect();
+    let of_targets = catalog.targets.values().flat_map(|target| {
+        let own = match &target.credential {
+            Some(CredentialSource::Env(names)) => names.as_slice(),
+            _ => &[],
+        };
+        target.auth.env.iter().chain(own).map(String::as_str)
+    });
+    let names: BTreeSet<&str> = of_targets.collect();
+    let mut secrets = of_environment(environment);
+    secrets.extend(values(names, environment));
+    secrets
+}
+
+/// The secrets that people are known to keep in the environment: keys, and the passwords of proxies.
+pub fn of_environment(environment: &Environment) -> Vec<SecretString> {
+    let mut secrets = values(VARIABLES, environment);
+    let proxies = PROXY_VARIABLES.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
+    secrets.extend(proxies.flat_map(|proxy| transport::secrets_in_url(&proxy)));
+    secrets
+}
+
+/// What shorter ones say is said elsewhere, too: `not-needed` is no secret.
+const SHORTEST: usize = 12;
+
+fn values<'a>(names: impl IntoIterator<Item = &'a str>, environment: &Environment) -> Vec<SecretString> {
     let values = names.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
-    values.map(SecretString::from).collect()
+    values.filter(|value| value.len() >= SHORTEST).map(SecretString::from).collect()
 }

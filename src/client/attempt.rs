@@ -52,16 +52,13 @@ pub(super) async fn attempt(http: &reqwest::Client, request: &Prepared, bounds: 
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .map(|(name, value)| {
-            let value = bounds.mask.header(&name, value);
-            (name, value)
-        })
+        .map(|(name, value)| bounds.mask.header(&name, value))
         .collect();
-    let encoding = response.headers().get(CONTENT_ENCODING).and_then(|e| e.to_str().ok()).map(str::to_lowercase);
+    let encodings: Vec<&str> =
+        response.headers().get_all(CONTENT_ENCODING).iter().map(|e| e.to_str().unwrap_or("unreadable")).collect();
+    let encodings = encodings.join(",");
     let mut read = read_body(response, started, deadline, bounds).await;
-    if let Some(encoding) = encoding {
-        read.body = bounds.mask.packed(&encoding, read.body, &mut read.arrivals);
-    }
+    read.body = bounds.mask.packed(&encodings, read.body, &mut read.arrivals);
     let body = bounds.mask.body(read.body, &mut read.arrivals, read.cut.is_some());
     AttemptResult::Response(Response {
         status,

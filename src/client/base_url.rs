@@ -2,6 +2,8 @@
 //!
 //! A URL that carries a secret (user and password, a query) is refused, and never repeated in a message.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 
 use super::config::ClientError;
@@ -57,11 +59,13 @@ impl BaseUrl {
 
     /// `host`, or `host:port` where the port is not the scheme's own: what messages and unnamed targets are called by.
     pub fn host_and_port(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
+        host_and_port(&self.0)
+    }
+
+    /// True where the host is this machine by its very name: `localhost`, 127.0.0.0/8, `::1`. What goes there passes no
+    /// wire. Addresses of private networks do.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
     }
 
     /// Scheme, host and port: what says whose server it is, whatever the path.
@@ -73,6 +77,23 @@ impl BaseUrl {
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
+}
+
+/// An address's host, and its port where that is not the scheme's own.
+pub(super) fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// Whether the host is this machine by its name or address.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    // An address of the sixth version stands in brackets.
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The text with everything left out that may be a secret: what stands before an `@`, and what follows a `?` or `#`.
@@ -142,6 +163,26 @@ mod tests {
             let message = BaseUrl::parse(base).unwrap_err().to_string();
             assert!(message.contains(said), "{base}: {message}");
             assert!(message.contains("https://api.example.com/anthropic"), "{base}: {message}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_this_machine_and_no_other() {
+        let of = |host: &str| BaseUrl::parse(&format!("http://{host}/x")).unwrap().is_loopback();
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1:80", "127.9.9.9", "127.1", "2130706433", "[::1]:8080"] {
+            assert!(of(host), "{host}");
+        }
+        for host in [
+            "localhost.example.com",
+            "10.0.0.1",
+            "192.168.0.1",
+            "0.0.0.0",
+            "128.0.0.1",
+            "[::2]",
+            "127.0.0.1.nip.io",
+            "h",
+        ] {
+            assert!(!of(host), "{host}");
         }
     }
 

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use super::account::Account;
 use super::base_url::without_secrets;
 use super::limits::Rates;
+use super::transport::{Transport, TransportError};
 
 /// The header that carries the credential: one at a time, as real clients do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,8 +49,10 @@ pub struct ClientConfig {
     pub account: Option<Arc<Account>>,
     /// How many bytes of a body are read and kept.
     pub kept_bytes: usize,
-    /// Whether the system's proxies are used (`HTTPS_PROXY` and so on). False for a server in this process.
+    /// Whether any proxy is used. False for a server in this process.
     pub proxies: bool,
+    /// TLS, proxies, and whether a credential may travel without TLS.
+    pub transport: Transport,
     /// The moment that attempts' times count from.
     pub run_started: Instant,
 }
@@ -72,6 +75,7 @@ impl ClientConfig {
             account: None,
             kept_bytes: 4 * 1024 * 1024,
             proxies: true,
+            transport: Transport::default(),
             run_started: Instant::now(),
         }
     }
@@ -94,6 +98,7 @@ impl fmt::Debug for ClientConfig {
             .field("account", &self.account)
             .field("kept_bytes", &self.kept_bytes)
             .field("proxies", &self.proxies)
+            .field("transport", &self.transport)
             .field("run_started", &self.run_started)
             .finish()
     }
@@ -116,6 +121,15 @@ pub enum ClientError {
     /// The credential cannot stand in a header.
     #[error("the credential cannot be sent in a header: {0}")]
     Credential(&'static str),
+    /// The credential would travel in plain sight.
+    #[error(
+        "the credential would go to {0} over plain HTTP, where everyone on the way can read it: use https://, or say \
+         --allow-http where nobody else is on the way"
+    )]
+    PlainHttp(String),
+    /// A proxy, or a certificate.
+    #[error("{0}")]
+    Transport(#[from] TransportError),
     /// A limit that would let nothing through.
     #[error("{0} must be more than zero, or nothing would ever be sent")]
     Zero(&'static str),

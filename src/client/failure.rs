@@ -7,6 +7,8 @@ use std::error::Error;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use rustls::AlertDescription;
+
 use crate::wire::exchange::{Failure, FailureKind};
 
 /// The time for making a connection, TLS included. Real servers take milliseconds; a host that swallows packets would
@@ -29,8 +31,8 @@ pub(super) struct Peer {
     pub at: String,
     /// True for https.
     pub https: bool,
-    /// The environment variable that names a proxy, if one may be in use.
-    pub proxy_variable: Option<&'static str>,
+    /// What names a proxy, if one may be in use: an environment variable, or the option.
+    pub proxy: Option<&'static str>,
 }
 
 impl Peer {
@@ -77,8 +79,8 @@ impl Peer {
         } else {
             format!("no connection to {at} could be made ({detail}): is the address right, is there a network?")
         };
-        if let Some(variable) = self.proxy_variable {
-            message += &format!(" A proxy is set in {variable}: is that one right and running?");
+        if let Some(set) = self.proxy {
+            message += &format!(" A proxy is set by {set}: is that one right and running?");
         }
         failure(FailureKind::Connect, message)
     }
@@ -86,13 +88,27 @@ impl Peer {
     fn tls(&self, error: &rustls::Error, connecting: bool) -> Failure {
         let at = &self.at;
         let message = match error {
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => format!(
+                "{at} asks for a client certificate, and none was sent: --client-cert and --client-key name one"
+            ),
+            rustls::Error::AlertReceived(
+                alert @ (AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied),
+            ) => format!(
+                "{at} refuses the client's certificate ({alert:?}): is it the one of --client-cert that it knows?"
+            ),
             _ if !connecting => format!("the TLS connection to {at} failed ({error})"),
             rustls::Error::InvalidMessage(_) => {
                 format!("the TLS handshake with {at} failed ({error}): is it http:// rather than https://?")
             }
             rustls::Error::InvalidCertificate(_) => format!(
                 "the TLS handshake with {at} failed ({error}): is the certificate valid for this name? \
-                 SSL_CERT_FILE can name a further certificate authority"
+                 --ca-file names a further certificate authority"
             ),
             _ => format!("the TLS handshake with {at} failed ({error}): is it https, is the certificate valid?"),
         };
@@ -197,7 +213,7 @@ mod tests {
     use std::io;
 
     fn peer() -> Peer {
-        Peer { at: "h:1".to_owned(), https: true, proxy_variable: None }
+        Peer { at: "h:1".to_owned(), https: true, proxy: None }
     }
 
     fn connecting(error: io::Error) -> Failure {
@@ -212,7 +228,7 @@ mod tests {
     fn a_tls_error_is_found_behind_the_io_error_that_wraps_it() {
         let failure = connecting(certificate(rustls::CertificateError::UnknownIssuer));
         assert_eq!(failure.kind, FailureKind::Tls);
-        assert!(failure.message.contains("UnknownIssuer") && failure.message.contains("SSL_CERT_FILE"), "{failure:?}");
+        assert!(failure.message.contains("UnknownIssuer") && failure.message.contains("--ca-file"), "{failure:?}");
 
         let wrapped = io::Error::other(certificate(rustls::CertificateError::Expired));
         assert_eq!(connecting(wrapped).kind, FailureKind::Tls);
@@ -243,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_proxy_that_may_be_at_fault_is_named() {
-        let peer = Peer { proxy_variable: Some("HTTPS_PROXY"), ..peer() };
+        let peer = Peer { proxy: Some("HTTPS_PROXY"), ..peer() };
         let failure = peer.classify(&io::Error::from(ErrorKind::ConnectionRefused), true, false, Phase::Sending);
         assert!(failure.message.contains("HTTPS_PROXY"), "{failure:?}");
     }

@@ -11,12 +11,14 @@ mod base_url;
 mod budget;
 mod config;
 mod failure;
+pub mod helper;
 mod limits;
 mod mask;
 mod pause;
 mod replay;
 mod retry;
 pub mod secret;
+pub mod transport;
 mod turnstile;
 
 use std::fmt;
@@ -40,6 +42,7 @@ pub use limits::{Rates, estimated_tokens};
 pub use mask::{Mask, VARIABLES};
 pub use replay::{Missing, Replay};
 use retry::Retries;
+use transport::{ProxyChoice, Transport};
 pub use turnstile::{Paced, Side, Turnstile};
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
@@ -83,7 +86,16 @@ impl Client {
     /// When the base URL or the credential cannot be used, a limit is zero, or the HTTP library cannot start.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let base = BaseUrl::parse(&config.base_url)?;
-        let mask = Mask::new(config.credential.as_ref(), &config.secrets);
+        let transport =
+            if config.proxies { config.transport } else { Transport { proxy: ProxyChoice::Never, ..config.transport } };
+        if config.credential.is_some() {
+            may_travel(&base, &transport)?;
+        }
+        let mut secrets = config.secrets;
+        if let ProxyChoice::Through(proxy) = &transport.proxy {
+            secrets.extend(proxy.secrets());
+        }
+        let mask = Mask::new(config.credential.as_ref(), &secrets);
         let auth = Auth::new(config.scheme, config.credential)?;
         let account = match config.account {
             Some(account) => account,
@@ -98,10 +110,14 @@ impl Client {
         let peer = failure::Peer {
             at: base.host_and_port(),
             https: base.is_https(),
-            proxy_variable: config.proxies.then(proxy_variable).flatten(),
+            proxy: match &transport.proxy {
+                ProxyChoice::Through(_) => Some("--proxy"),
+                ProxyChoice::System if !base.is_loopback() => proxy_variable(),
+                ProxyChoice::System | ProxyChoice::Never => None,
+            },
         };
         Ok(Self {
-            http: http_client(config.proxies, base.is_https())?,
+            http: http_client(&transport, &base)?,
             base,
             auth,
             bounds: attempt::Bounds {
@@ -169,6 +185,7 @@ impl Client {
                     let may_be_charged = retry::may_be_charged(&attempt.result);
                     attempts.push(attempt);
                     let Some(wait) = wait else { break };
+                    tracing::info!(id, attempt = attempts.len(), wait_ms = milliseconds(wait), "asking again");
                     // Nobody is kept from the budget by a request that only waits.
                     tokio::time::sleep(wait).await;
                     if let Some(reserved) = reserved.as_mut()
@@ -227,23 +244,55 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Whether a credential may go to this endpoint: over TLS anywhere, without it only to this machine, unless somebody said
+/// that it may.
+///
+/// # Errors
+///
+/// [`ClientError::PlainHttp`] where it may not.
+pub fn may_travel(base: &BaseUrl, transport: &Transport) -> Result<(), ClientError> {
+    // Through a proxy elsewhere it leaves this machine, whatever the host is called.
+    let stays = base.is_loopback()
+        && match &transport.proxy {
+            ProxyChoice::Through(proxy) => proxy.is_loopback(),
+            ProxyChoice::System | ProxyChoice::Never => true,
+        };
+    if base.is_https() || stays || transport.allow_http {
+        return Ok(());
+    }
+    Err(ClientError::PlainHttp(base.host_and_port()))
+}
+
 /// The HTTP library, told to do nothing on its own: no redirects, no retries, no decoding.
-fn http_client(proxies: bool, https: bool) -> Result<reqwest::Client, ClientError> {
+fn http_client(transport: &Transport, base: &BaseUrl) -> Result<reqwest::Client, ClientError> {
     static PROVIDER: Once = Once::new();
     // An error means that this process has a provider already, which serves as well.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 
+    let proxy = match &transport.proxy {
+        ProxyChoice::Through(proxy) => Some(proxy.proxy()?),
+        ProxyChoice::System | ProxyChoice::Never => None,
+    };
     let builder = || {
-        let builder = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(failure::CONNECT_TIMEOUT)
-            .referer(false);
-        if proxies { builder } else { builder.no_proxy() }
+            .referer(false)
+            .tls_certs_merge(transport.authorities.iter().cloned());
+        if let Some(identity) = &transport.identity {
+            builder = builder.identity(identity.clone());
+        }
+        match &transport.proxy {
+            ProxyChoice::Through(_) => proxy.iter().cloned().fold(builder, reqwest::ClientBuilder::proxy),
+            // A proxy elsewhere cannot reach what only this machine can, and would see what never has to leave it.
+            ProxyChoice::System if !base.is_loopback() => builder,
+            ProxyChoice::System | ProxyChoice::Never => builder.no_proxy(),
+        }
     };
     let client = match builder().build() {
         // A system without CA certificates, such as a bare container, can still test a plain server.
-        Err(_) if !https => builder().tls_certs_only([]).build(),
+        Err(_) if !base.is_https() => builder().tls_certs_only([]).build(),
         made => made,
     };
     client.map_err(|e| ClientError::Setup(last_cause(&e)))
@@ -253,9 +302,11 @@ fn last_cause(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |e| e.source()).last().map_or_else(String::new, ToString::to_string)
 }
 
-/// The variable that names a proxy, if one is set. The HTTP library reads them itself; this is for messages only.
+/// The variables that name proxies. The HTTP library reads them itself.
+pub const PROXY_VARIABLES: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The variable that names a proxy, if one is set; for messages only.
 fn proxy_variable() -> Option<&'static str> {
-    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-        .into_iter()
-        .find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
+    PROXY_VARIABLES.into_iter().find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
 }

@@ -1,6 +1,6 @@
-//! Where a credential comes from: an environment variable or a file, never the command line.
+//! Where a credential comes from: an environment variable, a file or a command (`helper`), never the command line.
 //!
-//! Messages name the variable or the file and say what is wrong with the value; they never show it.
+//! Messages name the variable, the file or the program and say what is wrong with the value; they never show it.
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 /// No credential is this long; more is a file named by mistake, and is not read to its end.
-const LONGEST: u64 = 16 * 1024;
+pub(super) const LONGEST: u64 = 16 * 1024;
 
 /// Why no credential could be read.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,42 @@ pub enum SecretError {
         /// What is wrong with its content, after "the credential".
         problem: Problem,
     },
+    /// The command gave none.
+    #[error("the credential's command `{program}` {fate}")]
+    Command {
+        /// The program's name.
+        program: String,
+        /// What became of it, after its name.
+        fate: Fate,
+    },
+    /// What the command printed cannot be a credential.
+    #[error("the credential that the command `{program}` prints {problem}")]
+    Printed {
+        /// The program's name.
+        program: String,
+        /// What is wrong with it, after "the credential".
+        problem: Problem,
+    },
+}
+
+/// What became of a command that gave no credential. What it printed is never told: it may hold the secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Fate {
+    /// It was not found, or may not be started.
+    #[error("cannot be started: {0}")]
+    NotStarted(std::io::Error),
+    /// It ended with this code.
+    #[error("ended with exit code {0}; run it by hand to see what it says")]
+    Code(i32),
+    /// It was killed.
+    #[error("was ended by a signal")]
+    Signal,
+    /// It went on for longer than it may.
+    #[error(
+        "did not end within {} s, and was ended (does it wait for somebody? Let it find what it needs before the run)",
+        .0.as_secs_f64()
+    )]
+    TooSlow(std::time::Duration),
 }
 
 /// What is wrong with a credential's text.
@@ -99,7 +135,7 @@ pub fn from_file(path: &Path) -> Result<SecretString, SecretError> {
 }
 
 /// Takes one newline off the end, and lets through only what a header can carry.
-fn checked(text: String) -> Result<SecretString, Problem> {
+pub(super) fn checked(text: String) -> Result<SecretString, Problem> {
     let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     match line {
         "" => Err(Problem::Empty),

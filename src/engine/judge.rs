@@ -87,6 +87,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             findings: findings.of_row(id),
             example: book.example(id, &trials, &row.experiment, &verdict, header),
             earlier: Vec::new(),
+            stability: None,
             verdict,
         });
     }
@@ -112,6 +113,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         totals,
         shard: header.scope.shard.clone(),
         reruns: Vec::new(),
+        repeats: None,
         strictness: facts.strictness,
         unsteady: facts.unsteady,
         summary,

@@ -82,7 +82,8 @@ impl Stop {
         let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    fn is_stopped(&self) -> bool {
+    /// True once somebody stopped it.
+    pub fn is_stopped(&self) -> bool {
         *self.0.borrow()
     }
 }

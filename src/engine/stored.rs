@@ -48,6 +48,7 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
         per_verdict: None,
         shard: header.scope.shard.clone(),
         reruns: Vec::new(),
+        repeats: None,
         baseline: None,
         gateway: None,
         strictness: Strictness::default(),
@@ -91,6 +92,7 @@ fn untried(row: &CatalogRow) -> RowResult {
         findings: Vec::new(),
         example: None,
         earlier: Vec::new(),
+        stability: None,
         fate: None,
     }
 }

@@ -27,6 +27,9 @@ pub(super) const PLACEHOLDER: &str = crate::client::PLACEHOLDER;
 /// What stands in the place of the upstream's credential where a gateway tells it to its client.
 pub(super) const UPSTREAMS: &str = "<the upstream's credential>";
 
+/// What stands in the place of the client's credential where a gateway passes it on.
+const CLIENTS: &str = "<the client's credential>";
+
 /// Headers that carry credentials, by a part of their names.
 const SECRET_NAMES: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];
 
@@ -37,6 +40,8 @@ pub(super) struct Board {
     pub shape: Shape,
     started: Instant,
     secret: SecretString,
+    /// Finds the client's credential however the gateway passes it on.
+    mask: Mask,
     inner: Mutex<Inner>,
 }
 
@@ -45,7 +50,7 @@ struct Inner {
     scripts: HashMap<String, Arc<Posted>>,
     calls: Vec<Call>,
     /// The credentials that the gateway showed to its upstream.
-    upstreams: Vec<String>,
+    upstreams: Vec<SecretString>,
 }
 
 /// An answer for a label.
@@ -107,7 +112,8 @@ impl Board {
     /// A board for one run.
     pub(super) fn new(shape: Shape, started: Instant, secret: Option<SecretString>) -> Self {
         let secret = secret.unwrap_or_else(|| PLACEHOLDER.to_owned().into());
-        Self { shape, started, secret, inner: Mutex::default() }
+        let mask = Mask::new(Some(&secret), &[]);
+        Self { shape, started, secret, mask, inner: Mutex::default() }
     }
 
     /// Says what is answered to a label.
@@ -147,22 +153,25 @@ impl Board {
         let shown = headers.iter().filter(|(name, _)| SECRET_NAMES.iter().any(|part| name.contains(part)));
         for (_, value) in shown {
             let bare = value.strip_prefix("Bearer ").unwrap_or(value);
-            if is_long(bare) && !is_secret(value, secret) && !inner.upstreams.iter().any(|known| known == bare) {
-                inner.upstreams.push(bare.to_owned());
+            if is_long(bare)
+                && !is_secret(value, secret)
+                && !inner.upstreams.iter().any(|known| known.expose_secret() == bare)
+            {
+                inner.upstreams.push(bare.into());
             }
         }
         let masked = |text: &str| {
-            if is_long(secret) { text.replace(secret, "<the client's credential>") } else { text.to_owned() }
+            if is_long(secret) { self.mask.known(text.replace(secret, CLIENTS)) } else { text.to_owned() }
         };
         let headers = headers
             .into_iter()
             .map(|(name, value)| {
                 let value = match (is_secret(&value, secret), SECRET_NAMES.iter().any(|part| name.contains(part))) {
-                    (true, _) => "<the client's credential>".to_owned(),
+                    (true, _) => CLIENTS.to_owned(),
                     (false, true) => "<credential>".to_owned(),
-                    (false, false) => value,
+                    (false, false) => masked(&value),
                 };
-                (name, value)
+                (masked(&name), value)
             })
             .collect();
         let number = inner.calls.len();
@@ -188,12 +197,12 @@ impl Board {
         if known.is_empty() {
             return exchange;
         }
-        let mask = Mask::new(None, &known.iter().cloned().map(SecretString::from).collect::<Vec<_>>());
-        let plain = |text: String| known.iter().fold(text, |text, key| text.replace(key.as_str(), UPSTREAMS));
+        let mask = Mask::new(None, &known);
+        let plain = |text: String| known.iter().fold(text, |text, key| text.replace(key.expose_secret(), UPSTREAMS));
         for attempt in &mut exchange.attempts {
             let AttemptResult::Response(response) = &mut attempt.result else { continue };
-            for (_, value) in &mut response.headers {
-                *value = mask.text(plain(std::mem::take(value)));
+            for text in response.headers.iter_mut().flat_map(|(name, value)| [name, value]) {
+                *text = mask.text(plain(std::mem::take(text)));
             }
             let body = std::mem::take(&mut response.body.0);
             let body = match String::from_utf8(body) {

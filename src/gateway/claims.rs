@@ -24,6 +24,7 @@ pub fn usual(catalog: &Catalog, shape: Shape) -> Target {
         title: title.to_owned(),
         base_url: None,
         auth: Auth { scheme: AuthScheme::XApiKey, env: Vec::new() },
+        credential: None,
         model: "any".to_owned(),
         anthropic_version: "2023-06-01".to_owned(),
         sources: vec![Source {

@@ -48,6 +48,7 @@ impl Scene {
             findings: Vec::new(),
             example: None,
             earlier: vec![],
+            stability: None,
         };
         self.shown.rows.insert(row.to_owned(), result);
         self

@@ -2,7 +2,7 @@
 
 use super::baseline::{Case, Entry, Held};
 use super::figures;
-use super::results::{Answer, ClaimResult, Results, RowResult, Strictness};
+use super::results::{Answer, ClaimResult, Repeated, Results, RowResult, Stability, Strictness};
 use crate::case::{Limits, Range, Source};
 
 /// Why a run is not whole, and how much of it is missing; nothing for a whole run.
@@ -44,6 +44,14 @@ pub(super) fn limits(limits: &Limits) -> Vec<String> {
 
 /// What is said of an endpoint that treats equal requests unequally.
 pub(super) const UNSTEADY: &str = "equal requests are treated unequally (several unequal servers behind one address?); each verdict rests on many trials";
+
+/// How often the plan was run, and how many rows came out the same every time.
+pub(super) fn repeats(run: &Results) -> Option<String> {
+    let Repeated { runs, stable, .. } = run.repeats.as_ref()?;
+    let runs = figures::counted(*runs, "run", "runs");
+    let rows = figures::counted(run.summary.rows, "row", "rows");
+    Some(format!("{runs}; {} of {rows} came out the same in each", figures::count(*stable)))
+}
 
 /// What the endpoint does with invented keys.
 pub(super) fn strictness(strictness: &Strictness) -> String {
@@ -87,10 +95,12 @@ pub(super) fn confidence(run: &Results) -> Option<String> {
 /// What a verdict rests on: the verdict's reason and qualifiers.
 pub(super) fn why(row: &RowResult) -> String {
     let reason = &row.verdict.reason;
-    if row.verdict.qualifiers.is_empty() {
+    let unstable = row.stability.as_ref().filter(|stability| !stability.is_stable() && stability.runs > 1);
+    let qualifiers: Vec<String> = row.verdict.qualifiers.iter().cloned().chain(unstable.map(Stability::told)).collect();
+    if qualifiers.is_empty() {
         return reason.clone();
     }
-    let qualifiers = row.verdict.qualifiers.join("; ");
+    let qualifiers = qualifiers.join("; ");
     match reason.strip_suffix('.') {
         Some(reason) => format!("{reason} ({qualifiers})."),
         None => format!("{reason} ({qualifiers})"),

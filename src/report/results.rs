@@ -47,6 +47,9 @@ pub struct Results {
     /// The runs in which rows were asked again, oldest first; totals and findings hold theirs as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reruns: Vec<Rerun>,
+    /// How often the plan was run, where it was repeated; the totals are those of all runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeated>,
     /// What the endpoint does with keys that no API knows.
     pub strictness: Strictness,
     /// True where the endpoint was seen to treat equal requests unequally; each verdict then rests on many trials.
@@ -91,6 +94,67 @@ pub struct Rerun {
     pub seed: u64,
     /// The rows that it asked again, in the order of the tables.
     pub rows: Vec<String>,
+}
+
+/// Runs of the same plan that these results join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Repeated {
+    /// How many were asked for.
+    pub asked: u64,
+    /// How many were made.
+    pub runs: u64,
+    /// Rows that came out the same in each of them.
+    pub stable: u64,
+    /// The seeds of their draws, in order.
+    pub seeds: Vec<u64>,
+}
+
+/// What repeated runs saw of a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stability {
+    /// The runs that had the row.
+    pub runs: u64,
+    /// How many of them came to each verdict, in the order of the verdicts.
+    pub seen: Vec<TimesSeen>,
+}
+
+/// How many runs came to a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TimesSeen {
+    /// The verdict.
+    pub status: VerdictStatus,
+    /// Runs that came to it.
+    pub runs: u64,
+}
+
+impl Stability {
+    /// What one run saw.
+    pub fn of(status: VerdictStatus) -> Self {
+        Self { runs: 1, seen: vec![TimesSeen { status, runs: 1 }] }
+    }
+
+    /// Counts another run.
+    pub fn see(&mut self, status: VerdictStatus) {
+        self.runs += 1;
+        match self.seen.binary_search_by_key(&status, |seen| seen.status) {
+            Ok(at) => self.seen[at].runs += 1,
+            Err(at) => self.seen.insert(at, TimesSeen { status, runs: 1 }),
+        }
+    }
+
+    /// True where every run decided the row, and all the same.
+    pub fn is_stable(&self) -> bool {
+        matches!(self.seen.as_slice(), [only] if only.status.is_decided())
+    }
+
+    /// In words.
+    pub fn told(&self) -> String {
+        let each = self.seen.iter().enumerate().map(|(n, seen)| match n {
+            0 => format!("{} in {} of {} runs", seen.status, seen.runs, self.runs),
+            _ => format!("{} in {}", seen.status, seen.runs),
+        });
+        each.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The endpoint under test and the claims it is held against.
@@ -278,6 +342,9 @@ pub struct RowResult {
     /// What earlier runs said of the row, oldest first, where it was asked again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierVerdict>,
+    /// What each of several runs saw, where the plan was repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stability: Option<Stability>,
 }
 
 /// What an earlier run said of a row that was asked again.

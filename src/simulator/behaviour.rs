@@ -210,6 +210,7 @@ mod tests {
             title: "T".into(),
             base_url: None,
             auth: Auth { scheme: AuthScheme::XApiKey, env: vec![] },
+            credential: None,
             model: "m".into(),
             anthropic_version: "2023-06-01".into(),
             sources: vec![],

@@ -21,6 +21,7 @@ use self::snapshots::Snapshots;
 use super::args::{CaseArgs, EndpointArgs, SelectArgs, SimulatorArgs};
 use super::endpoint::{self, Tested};
 use super::held::BaselineArgs;
+use super::ready::{Ready, ready};
 use super::sending::SendArgs;
 use super::{CliError, Environment, Exit, output};
 use crate::case::Catalog;
@@ -120,7 +121,7 @@ pub fn harness(
     let given = match Harness::try_parse_from(given) {
         Ok(given) => given,
         Err(error) => {
-            let _ = error.print();
+            crate::cli::told(&error);
             return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Success });
         }
     };
@@ -147,7 +148,7 @@ fn tests(
     let mut endpoint = args.endpoint.clone();
     if args.libtest.list {
         // Names need no credential: a simulation has the same.
-        (endpoint.api_key_env, endpoint.api_key_file) = (None, None);
+        endpoint = endpoint.without_credential();
         endpoint.simulate = endpoint.base_url.is_none();
     }
     let targets = endpoint::resolve(&endpoint, &catalog, environment)?;
@@ -164,6 +165,11 @@ fn tests(
     let seen = Arc::new(Seen::default());
     let mut trials = Vec::new();
     let mut any = false;
+    let ready = match args.libtest.list {
+        true => Ready::default(),
+        false => ready_for(args, &arguments, &targets, &catalog, environment, baseline.is_some())?,
+    };
+    let ready = Arc::new(ready);
     for tested in targets {
         let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
         let ids: Vec<String> = rows.iter().map(|row| row.experiment.id().to_owned()).collect();
@@ -174,7 +180,15 @@ fn tests(
             wanted.clone_from(&ids);
         }
         any |= !wanted.is_empty();
-        let run = Arc::new(Run::new(args, environment, Arc::clone(&catalog), tested, &wanted, baseline.clone()));
+        let run = Arc::new(Run::new(
+            args,
+            environment,
+            Arc::clone(&catalog),
+            tested,
+            &wanted,
+            baseline.clone(),
+            Arc::clone(&ready),
+        ));
         if baseline.is_some() {
             let (run, seen) = (Arc::clone(&run), Arc::clone(&seen));
             trials.push(Trial::test(name(run.tested(), FINDINGS), move || findings(&run, &seen)));
@@ -207,6 +221,27 @@ fn tests(
     } else {
         Exit::Success
     }))
+}
+
+/// Makes ready for the targets of which a test is selected.
+fn ready_for(
+    args: &TestArgs,
+    arguments: &libtest_mimic::Arguments,
+    targets: &[Tested],
+    catalog: &Catalog,
+    environment: &Environment,
+    has_findings: bool,
+) -> Result<Ready, CliError> {
+    let mut places = Vec::new();
+    for tested in targets {
+        let rows = args.select.rows(catalog, |needed| tested.states(needed))?;
+        let findings = has_findings.then_some(FINDINGS);
+        let mut tests = rows.iter().map(|row| row.experiment.id()).chain(findings);
+        if tests.any(|test| is_selected(arguments, tested, test)) {
+            places.push(&tested.place);
+        }
+    }
+    ready(places, &args.sending.transport, catalog, environment)
 }
 
 /// The test that holds a run's findings against the baseline.

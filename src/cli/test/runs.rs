@@ -5,23 +5,21 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use secrecy::SecretString;
-
 use super::TestArgs;
 use crate::case::Catalog;
 use crate::cli::args::SimulatorArgs;
 use crate::cli::conduct::{now, runtime};
-use crate::cli::endpoint::{Place, Tested};
+use crate::cli::connect::Connection;
+use crate::cli::endpoint::Tested;
 use crate::cli::held::Loaded;
-use crate::cli::sending::{Redact, SendArgs, secrets};
+use crate::cli::ready::Ready;
+use crate::cli::sending::{Redact, SendArgs};
 use crate::cli::{CliError, Environment};
-use crate::client::{Client, Mask};
 use crate::engine::recording::{Header, SCHEMA};
 use crate::engine::scope::{Extent, Scope};
 use crate::engine::{self, judge};
 use crate::report::results::Results;
 use crate::report::without_texts;
-use crate::simulator;
 
 /// A target that is tested.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ pub struct Run {
     sending: SendArgs,
     simulator: SimulatorArgs,
     entropy: u64,
-    secrets: Vec<SecretString>,
+    ready: Arc<Ready>,
     baseline: Option<Arc<Loaded>>,
     strict: bool,
     results: OnceLock<Result<Results, String>>,
@@ -47,12 +45,13 @@ impl Run {
         tested: Tested,
         wanted: &[String],
         baseline: Option<Arc<Loaded>>,
+        ready: Arc<Ready>,
     ) -> Self {
         Self {
             baseline,
             strict: args.strict,
             wanted: wanted.iter().cloned().collect(),
-            secrets: secrets(&catalog, environment),
+            ready,
             catalog,
             tested,
             sending: args.sending.clone(),
@@ -78,33 +77,15 @@ impl Run {
     }
 
     async fn send(&self) -> Result<Results, CliError> {
-        let seed = self.sending.seed;
-        // The simulation lives as long as this function.
-        let (base_url, credential, simulation) = match &self.tested.place {
-            Place::Live { base_url, credential } => (base_url.clone(), credential.clone(), None),
-            Place::Simulated(target) => {
-                let behaviour = self.simulator.behaviour(target, &self.catalog, seed.unwrap_or(1))?;
-                let key = behaviour.right_credential().to_owned();
-                let running = simulator::start(behaviour)
-                    .await
-                    .map_err(|e| CliError::Fault(format!("cannot start the simulator: {e}")))?;
-                (running.base_url(), Some(key.into()), Some(running))
-            }
-        };
-        let simulated = simulation.is_some();
-        let mut config = self.sending.config(&self.tested, &base_url, credential, simulated, Instant::now())?;
-        config.secrets.clone_from(&self.secrets);
-        // A path may hold a key, too.
-        let base_url = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
-        let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
-        let options = self.sending.options(&self.tested, seed.unwrap_or(if simulated { 1 } else { self.entropy }));
+        let Self { tested, sending, catalog, .. } = self;
+        let connected = Connection::new(tested, sending, &self.simulator, catalog, &self.ready, Instant::now()).await?;
+        let options = sending.options(tested, sending.seed.unwrap_or_else(|| connected.seed(self.entropy)));
         let Extent { rows, beside } = Extent::of(&self.catalog, |row| self.wanted.contains(row), |_| true);
         let header = Header {
             schema: SCHEMA.to_owned(),
             name: self.tested.name.clone(),
-            // A simulation's port differs from run to run and means nothing to anyone.
-            base_url: if simulated { "http://simulator".to_owned() } else { base_url },
-            simulated,
+            base_url: connected.base_url.clone(),
+            simulated: connected.is_simulated(),
             claims: self.tested.claims.clone(),
             settings: self.tested.settings.clone(),
             rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
@@ -113,7 +94,7 @@ impl Run {
             started_at: now(),
             scope: Scope { beside, ..Scope::default() },
         };
-        let recording = engine::record(&client, &rows, &options, header).await;
+        let recording = engine::record(&connected.client, &rows, &options, header).await;
         let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
         if self.sending.redact == Redact::Texts {
             results = without_texts(results);

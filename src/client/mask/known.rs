@@ -1,8 +1,10 @@
-//! Secrets that are known: found byte for byte, as JSON and URLs escape them, and in base64.
+//! Secrets that are known, in the forms in which they come back: as they are, in capitals or not, in base64, hexadecimal or
+//! as lists of numbers, each character of it as JSON, URLs or HTML may spell it, however deeply.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use super::edit::Edit;
 
@@ -51,86 +53,222 @@ const SHORTEST_REST: usize = 4;
 /// Less of a secret in base64 could be anything.
 const SHORTEST_BASE64: usize = 10;
 
-/// A secret in the forms in which it may come back.
-pub struct Known {
-    secret: SecretString,
-    /// What of its base64 does not depend on what stands before and after it.
-    encoded: Vec<SecretString>,
+/// A way to write a secret.
+struct Form {
+    bytes: SecretSlice<u8>,
+    gaps: Gaps,
     label: &'static str,
 }
 
+/// What may stand between two characters of a form.
+#[derive(Clone, Copy)]
+enum Gaps {
+    None,
+    /// Line ends, as base64 is wrapped.
+    Lines,
+    /// Whatever separates the numbers of a list.
+    Separators,
+}
+
+/// Secrets to look for.
+pub struct Known {
+    forms: Vec<Form>,
+    /// Of each byte, the forms that begin with it, so that one pass over a text is enough for all.
+    beginnings: Vec<Vec<usize>>,
+}
+
 impl Known {
-    pub fn new(secret: &SecretString, label: &'static str) -> Self {
-        let plain = secret.expose_secret().as_bytes();
-        let mut encoded = Vec::new();
-        for before in 0..3 {
-            let padded = [&[0; 2][..before.min(2)], plain].concat();
-            // Whole groups of six bits that are the secret's alone.
-            let (from, to) = ((before * 8).div_ceil(6), (before + plain.len()) * 8 / 6);
-            for text in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
-                let inner = text.get(from..to).unwrap_or_default().to_owned();
-                if inner.len() >= SHORTEST_BASE64 {
-                    encoded.push(SecretString::from(inner));
-                }
+    /// These secrets, each with what is put into its place.
+    pub fn new<'a>(secrets: impl Iterator<Item = (&'a SecretString, &'static str)>) -> Self {
+        let forms: Vec<Form> = secrets.flat_map(|(secret, label)| forms(secret, label)).collect();
+        let mut beginnings = vec![Vec::new(); 256];
+        for (nth, form) in forms.iter().enumerate() {
+            let Some(first) = form.bytes.expose_secret().first() else { continue };
+            beginnings[usize::from(first.to_ascii_lowercase())].push(nth);
+            if first.is_ascii_lowercase() || first.is_ascii_uppercase() {
+                beginnings[usize::from(first.to_ascii_uppercase())].push(nth);
             }
         }
-        Self { secret: secret.clone(), encoded, label }
+        Self { forms, beginnings }
     }
 
-    /// Every place in which it stands, in whatever form.
+    /// Every place in which one stands, in whatever form. They may overlap.
     pub fn places(&self, bytes: &[u8], cut: bool) -> Vec<Edit> {
-        let forms: Vec<&[u8]> =
-            std::iter::once(&self.secret).chain(&self.encoded).map(|s| s.expose_secret().as_bytes()).collect();
-        let mut may_begin = [false; 256];
-        forms.iter().filter_map(|form| form.first()).for_each(|first| may_begin[usize::from(*first)] = true);
-        // An escaped first character.
-        may_begin[usize::from(b'\\')] = true;
-        may_begin[usize::from(b'%')] = true;
         let mut places = Vec::new();
-        let mut at = 0;
-        while at < bytes.len() {
-            let length = match may_begin[usize::from(bytes[at])] {
-                true => forms.iter().find_map(|form| matched(form, &bytes[at..], cut)),
-                false => None,
-            };
-            match length {
-                Some(length) => {
-                    places.push(Edit::new(at, at + length, self.label));
-                    at += length;
+        if self.forms.is_empty() {
+            return places;
+        }
+        for at in 0..bytes.len() {
+            let rest = &bytes[at..];
+            let plainly = &self.beginnings[usize::from(bytes[at])];
+            let escaped = match bytes[at] {
+                b'\\' | b'%' | b'&' => {
+                    spelled(rest).map_or(&[][..], |(byte, _)| &self.beginnings[usize::from(byte)][..])
                 }
-                None => at += 1,
+                _ => &[],
+            };
+            // One secret may be the beginning of another: the longest counts.
+            let found = plainly.iter().chain(escaped).filter_map(|nth| {
+                let form = &self.forms[*nth];
+                Some((matched(form, rest, cut)?, form.label))
+            });
+            if let Some((length, label)) = found.max_by_key(|(length, label)| (*length, label.len())) {
+                places.push(Edit::new(at, at + length, label));
             }
         }
         places
     }
 }
 
-/// How many bytes at the beginning of `bytes` are this text, however each of its characters is escaped. Where the bytes
-/// were cut, the beginning of the text at their end is enough.
-fn matched(text: &[u8], bytes: &[u8], cut: bool) -> Option<usize> {
-    let mut at = 0;
-    for (nth, wanted) in text.iter().enumerate() {
-        let rest = &bytes[at..];
-        if rest.is_empty() {
-            return (cut && nth >= SHORTEST_REST).then_some(at);
+fn forms(secret: &SecretString, label: &'static str) -> Vec<Form> {
+    let plain = secret.expose_secret().as_bytes();
+    let mut forms: Vec<Form> = Vec::new();
+    let mut add = |bytes: Vec<u8>, gaps| forms.push(Form { bytes: bytes.into(), gaps, label });
+    add(plain.to_vec(), Gaps::None);
+    for before in 0..3 {
+        let padded = Zeroizing::new([&[0; 2][..before.min(2)], plain].concat());
+        // Whole groups of six bits that are the secret's alone.
+        let (from, to) = ((before * 8).div_ceil(6), (before + plain.len()) * 8 / 6);
+        let [standard, url_safe] =
+            [STANDARD_NO_PAD.encode(&*padded), URL_SAFE_NO_PAD.encode(&*padded)].map(Zeroizing::new);
+        for text in [Some(&standard), (standard != url_safe).then_some(&url_safe)].into_iter().flatten() {
+            let inner = text.as_bytes().get(from..to).unwrap_or_default();
+            if inner.len() >= SHORTEST_BASE64 {
+                add(inner.to_vec(), Gaps::Lines);
+            }
         }
-        at += one(*wanted, rest)?;
+    }
+    let written = |write: fn(&u8) -> String, between: &str| {
+        let numbers: Vec<String> = plain.iter().map(write).collect();
+        numbers.join(between).into_bytes()
+    };
+    add(written(|byte| format!("{byte:02x}"), ""), Gaps::Separators);
+    add(written(u8::to_string, ","), Gaps::Separators);
+    // As UTF-16 has it, whichever of its two bytes comes first.
+    add(plain.iter().flat_map(|byte| [*byte, 0]).take(plain.len() * 2 - 1).collect(), Gaps::None);
+    forms
+}
+
+/// How many bytes at the beginning of `bytes` are this form, however each of its characters is escaped. Where the bytes
+/// were cut, the beginning of it at their end is enough.
+fn matched(form: &Form, bytes: &[u8], cut: bool) -> Option<usize> {
+    let mut at = 0;
+    for (nth, wanted) in form.bytes.expose_secret().iter().enumerate() {
+        if nth > 0 {
+            at += gap(form.gaps, *wanted, &bytes[at..]);
+        }
+        let rest = &bytes[at..];
+        let enough = cut && nth >= SHORTEST_REST;
+        match one(*wanted, rest) {
+            Some(length) => at += length,
+            // The end, or an escape that was cut in its middle.
+            None if enough && (rest.is_empty() || is_torn(rest)) => return Some(bytes.len()),
+            None => return None,
+        }
     }
     Some(at)
 }
 
-/// How many bytes spell this character: itself, `\c`, `\u00XX` or `%XX`.
+/// Whether this can be the beginning of an escape.
+fn is_torn(rest: &[u8]) -> bool {
+    rest.len() < 8 && matches!(rest[0], b'\\' | b'%' | b'&') && spelled(rest).is_none()
+}
+
+/// How many bytes stand between one character and the next that is wanted.
+fn gap(gaps: Gaps, wanted: u8, bytes: &[u8]) -> usize {
+    match gaps {
+        Gaps::None => 0,
+        Gaps::Lines => run(bytes, |rest| match rest {
+            [b'\r' | b'\n', ..] => 1,
+            [b'\\', b'r' | b'n', ..] => 2,
+            [b'%', b'0', b'a' | b'A' | b'd' | b'D', ..] => 3,
+            _ => 0,
+        }),
+        Gaps::Separators => run(bytes, |rest| match rest {
+            [b' ' | b':' | b'-' | b'_' | b'\r' | b'\n' | b'\t', ..] => 1,
+            // Between decimals the comma itself is wanted.
+            [b',', ..] if wanted != b',' => 1,
+            [b'0', b'x' | b'X', ..] => 2,
+            [b'\\', b'r' | b'n' | b't', ..] => 2,
+            _ => 0,
+        }),
+    }
+}
+
+fn run(bytes: &[u8], step: impl Fn(&[u8]) -> usize) -> usize {
+    let mut at = 0;
+    loop {
+        match step(&bytes[at..]) {
+            0 => return at,
+            length => at += length,
+        }
+    }
+}
+
+/// How many bytes spell this character: itself, or an escape.
 fn one(wanted: u8, bytes: &[u8]) -> Option<usize> {
-    let hex = |digits: Option<&[u8]>| {
-        let digits = std::str::from_utf8(digits?).ok()?;
-        u8::from_str_radix(digits, 16).ok().filter(|byte| *byte == wanted)
-    };
-    // The backslash itself is always escaped in JSON, so the longer spellings go first.
-    match bytes {
-        [b'\\', b'u', b'0', b'0', ..] if hex(bytes.get(4..6)).is_some() => Some(6),
-        [b'\\', next, ..] if *next == wanted => Some(2),
-        [b'%', ..] if hex(bytes.get(1..3)).is_some() => Some(3),
-        [first, ..] if *first == wanted => Some(1),
+    match bytes.first()? {
+        // The backslash itself is always escaped in JSON, so the longer spelling goes first.
+        b'\\' | b'%' | b'&' => match spelled(bytes) {
+            Some((byte, length)) if byte.eq_ignore_ascii_case(&wanted) => Some(length),
+            _ => (bytes[0] == wanted).then_some(1),
+        },
+        first => first.eq_ignore_ascii_case(&wanted).then_some(1),
+    }
+}
+
+/// The character that an escape stands for, and the escape's length: `\u00XX`, `\u{XX}`, `\xXX` and `\c`, with as many
+/// backslashes as there are layers of JSON around it; `%XX`, `%25XX`; `&#NN;`, `&#xXX;` and HTML's names.
+fn spelled(bytes: &[u8]) -> Option<(u8, usize)> {
+    match bytes.first()? {
+        b'\\' => {
+            let slashes = bytes.iter().take_while(|byte| **byte == b'\\').count();
+            let rest = &bytes[slashes..];
+            match rest {
+                [b'u' | b'U', b'0', b'0', digits @ ..] if hex(digits, 2).is_some() => {
+                    Some((hex(digits, 2)?, slashes + 5))
+                }
+                [b'u', b'{', digits @ ..] if closed(digits, b'}', 16).is_some() => {
+                    closed(digits, b'}', 16).map(|(byte, length)| (byte, slashes + 2 + length))
+                }
+                [b'x' | b'X', digits @ ..] if hex(digits, 2).is_some() => Some((hex(digits, 2)?, slashes + 3)),
+                [] if slashes > 1 => Some((b'\\', 2)),
+                [other, ..] => Some((*other, slashes + 1)),
+                [] => None,
+            }
+        }
+        b'%' => {
+            let layers = run(&bytes[1..], |rest| if rest.starts_with(b"25") { 2 } else { 0 });
+            // A percent sign of one's own is spelled `%25`.
+            let deep = hex(&bytes[1 + layers..], 2).map(|byte| (byte, layers + 3));
+            deep.or_else(|| (layers > 0).then_some((b'%', 1 + layers)))
+        }
+        b'&' => {
+            let rest = &bytes[1..];
+            let named = [("amp;", b'&'), ("lt;", b'<'), ("gt;", b'>'), ("quot;", b'"'), ("apos;", b'\'')];
+            match rest {
+                [b'#', b'x' | b'X', digits @ ..] => closed(digits, b';', 16).map(|(byte, length)| (byte, length + 3)),
+                [b'#', digits @ ..] => closed(digits, b';', 10).map(|(byte, length)| (byte, length + 2)),
+                _ => named
+                    .into_iter()
+                    .find(|(name, _)| rest.starts_with(name.as_bytes()))
+                    .map(|(name, byte)| (byte, name.len() + 1)),
+            }
+        }
         _ => None,
     }
+}
+
+/// The byte that so many hexadecimal digits give.
+fn hex(digits: &[u8], count: usize) -> Option<u8> {
+    let digits = digits.get(..count).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// The byte that the digits before `end` give, and their length with it.
+fn closed(digits: &[u8], end: u8, radix: u32) -> Option<(u8, usize)> {
+    let length = digits.iter().take(9).position(|byte| *byte == end)?;
+    let text = std::str::from_utf8(&digits[..length]).ok()?;
+    let number = u32::from_str_radix(text, radix).ok()?;
+    Some((u8::try_from(number).ok()?, length + 1))
 }

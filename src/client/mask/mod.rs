@@ -7,13 +7,12 @@
 
 mod edit;
 mod known;
+mod packed;
 mod shape;
 mod stream;
 
 use std::fmt;
-use std::io::Read as _;
 
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::wire::exchange::SECRET;
@@ -36,19 +35,13 @@ const PRIVATE: [&str; 8] = [
     "set-cookie",
 ];
 
-/// Shorter credentials are not masked. They are what local servers are given (`test`, `ollama`, `sk-1234`): words that
+/// Shorter secrets are not masked. They are what local servers are given (`test`, `ollama`, `sk-1234`): words that
 /// protect nothing, and whose removal would falsify the answers that hold them by chance.
 const SHORTEST: usize = 8;
 
-/// So much of a packed body is looked into: many times what is kept of one.
-const MOST_UNPACKED: u64 = 64 * 1024 * 1024;
-
-/// The same for what merely stands in the environment: `not-needed` is no secret.
-const SHORTEST_OTHER: usize = 12;
-
 /// What is to be taken out.
 pub struct Mask {
-    known: Vec<Known>,
+    known: Known,
 }
 
 impl fmt::Debug for Mask {
@@ -60,10 +53,9 @@ impl fmt::Debug for Mask {
 impl Mask {
     /// A mask for the credential and for other secrets that a server may know.
     pub fn new(credential: Option<&SecretString>, others: &[SecretString]) -> Self {
-        let long = |s: &&SecretString, least: usize| s.expose_secret().len() >= least;
-        let credential = credential.filter(|c| long(c, SHORTEST)).map(|c| Known::new(c, CREDENTIAL));
-        let others = others.iter().filter(|s| long(s, SHORTEST_OTHER)).map(|s| Known::new(s, SECRET));
-        Self { known: credential.into_iter().chain(others).collect() }
+        let credential = credential.into_iter().map(|secret| (secret, CREDENTIAL));
+        let all = credential.chain(others.iter().map(|secret| (secret, SECRET)));
+        Self { known: Known::new(all.filter(|(secret, _)| secret.expose_secret().len() >= SHORTEST)) }
     }
 
     /// The text without secrets.
@@ -75,41 +67,57 @@ impl Mask {
         }
     }
 
-    /// A header's value without secrets.
-    pub(super) fn header(&self, name: &str, value: String) -> String {
-        if PRIVATE.contains(&name) { SECRET.to_owned() } else { self.text(value) }
+    /// The text without the secrets that are known: what only looks like one is left in it.
+    pub fn known(&self, text: String) -> String {
+        match edit::merged(self.known.places(text.as_bytes(), false)).as_slice() {
+            [] => text,
+            edits => String::from_utf8_lossy(&edit::applied(text.as_bytes(), edits)).into_owned(),
+        }
+    }
+
+    /// A header without secrets. Even a name can be one.
+    pub(super) fn header(&self, name: &str, value: String) -> (String, String) {
+        let value = if PRIVATE.contains(&name) { SECRET.to_owned() } else { self.text(value) };
+        (self.text(name.to_owned()), value)
     }
 
     /// The body without secrets. The sizes in `arrivals` are changed so that they still add up to the body. `cut` tells
     /// that the body may end in the middle of a secret.
     pub fn body(&self, body: Vec<u8>, arrivals: &mut [(u64, u64)], cut: bool) -> Vec<u8> {
-        let parted = stream::edits(&body, |text| self.places(text, false));
+        let parted = self.parted(&body);
         let body = edit::apply(body, &parted, arrivals);
         let whole = self.places(&body, cut);
         edit::apply(body, &whole, arrivals)
     }
 
-    /// A compressed body without secrets: one that holds any is taken out whole, since it could not be mended in its
-    /// middle. What cannot be unpacked cannot be looked into.
-    pub(super) fn packed(&self, encoding: &str, body: Vec<u8>, arrivals: &mut [(u64, u64)]) -> Vec<u8> {
-        let mut plain = Vec::new();
-        // Packed bodies may end anywhere; what came out before counts.
-        let _ = match encoding {
-            "gzip" | "x-gzip" => MultiGzDecoder::new(body.as_slice()).take(MOST_UNPACKED).read_to_end(&mut plain),
-            "deflate" => ZlibDecoder::new(body.as_slice()).take(MOST_UNPACKED).read_to_end(&mut plain),
-            _ => return body,
+    /// A compressed body without secrets: one that holds any, or cannot be looked into, is taken out whole, since it
+    /// could not be mended in its middle. `encodings` is the header's value.
+    pub(super) fn packed(&self, encodings: &str, body: Vec<u8>, arrivals: &mut [(u64, u64)]) -> Vec<u8> {
+        if packed::is_plain(encodings, &body) {
+            return body;
+        }
+        let Some(plain) = packed::unpacked(encodings, &body) else {
+            let whole = [Edit::new(0, body.len(), packed::UNKNOWN)];
+            return edit::apply(body, &whole, arrivals);
         };
-        let parted = stream::edits(&plain, |text| self.places(text, false));
-        if parted.is_empty() && self.places(&plain, false).is_empty() {
+        if plain == body || (self.parted(&plain).is_empty() && self.places(&plain, true).is_empty()) {
             return body;
         }
         let whole = [Edit::new(0, body.len(), SECRET)];
         edit::apply(body, &whole, arrivals)
     }
 
+    /// Secrets that stand in several pieces of a stream, as new lines of it.
+    fn parted(&self, body: &[u8]) -> Vec<Edit> {
+        stream::edits(body, |text, is_prose| match is_prose {
+            true => self.places(text, false),
+            false => edit::merged(self.known.places(text, false)),
+        })
+    }
+
     /// Where secrets stand, in order, none overlapping another.
     fn places(&self, bytes: &[u8], cut: bool) -> Vec<Edit> {
-        let mut edits: Vec<Edit> = self.known.iter().flat_map(|known| known.places(bytes, cut)).collect();
+        let mut edits = self.known.places(bytes, cut);
         edits.extend(shape::places(bytes).into_iter().map(|(start, end)| Edit::new(start, end, SECRET)));
         edit::merged(edits)
     }
@@ -144,6 +152,41 @@ mod tests {
         assert_eq!(mask("sk/1234567").text(r#"{"k":"sk\/1234567"}"#.into()), r#"{"k":"<credential>"}"#);
         assert_eq!(mask("sk+1234567=").text(r#"{"k":"sk\u002B1234567\u003d"}"#.into()), r#"{"k":"<credential>"}"#);
         assert_eq!(mask("sk+1234567=").text("https://h/?k=sk%2b1234567%3D&x".into()), "https://h/?k=<credential>&x");
+    }
+
+    #[test]
+    fn every_form_of_the_credential_is_found() {
+        let mask = mask("sk-Cana/ry+12");
+        let each = |write: &dyn Fn(u8) -> String| "sk-Cana/ry+12".bytes().map(write).collect::<String>();
+        let list = |numbers: String| numbers.trim_end_matches([',', ' ', ':']).to_owned();
+        for text in [
+            "SK-cANA/RY+12".to_owned(),
+            each(&|b| format!("\\u{b:04x}")),
+            each(&|b| format!("\\\\u{b:04X}")),
+            each(&|b| format!("\\u{{{b:x}}}")),
+            each(&|b| format!("\\x{b:02x}")),
+            each(&|b| format!("%{b:02X}")),
+            each(&|b| format!("%25{b:02x}")),
+            each(&|b| format!("&#{b};")),
+            each(&|b| format!("&#x{b:X};")),
+            each(&|b| format!("{b:02x}")),
+            each(&|b| format!("{b:02X}")),
+            list(each(&|b| format!("{b:02x} "))),
+            list(each(&|b| format!("0x{b:02x}, "))),
+            list(each(&|b| format!("{b:02x}:"))),
+            list(each(&|b| format!("{b},"))),
+            list(each(&|b| format!("{b}, "))),
+            r"sk-Cana\/ry+12".to_owned(),
+            r"sk-Cana\\\/ry+12".to_owned(),
+        ] {
+            let masked = mask.text(format!("[{text}]"));
+            // The first `0x` of a list says nothing.
+            assert_eq!(masked.replace("0x", ""), "[<credential>]", "{text}");
+        }
+        let wide: Vec<u8> = "sk-Cana/ry+12".bytes().flat_map(|b| [0, b]).collect();
+        assert_eq!(mask.body(wide, &mut [], false), b"\0<credential>");
+        let wrapped = "c2stQ2Fu\r\nYS9yeSsx\nMg==";
+        assert!(mask.text(wrapped.into()).contains(CREDENTIAL));
     }
 
     #[test]
@@ -228,22 +271,30 @@ mod tests {
             assert_eq!(arrivals[0].1, kept.len() as u64);
         }
         assert_eq!(mask.packed("gzip", b"no gzip".to_vec(), &mut []), b"no gzip");
+        // What nobody here can unpack may hold anything.
+        for encoding in ["br", "zstd", "gzip, br"] {
+            assert_eq!(mask.packed(encoding, b"anything".to_vec(), &mut []), packed::UNKNOWN.as_bytes());
+        }
+        assert_eq!(mask.packed("identity", b"anything".to_vec(), &mut []), b"anything");
     }
 
     #[test]
     fn other_secrets_are_replaced_too() {
-        let mask = Mask::new(None, &["upstream-key-0123456789".into(), "not-needed".into()]);
+        let mask = Mask::new(Some(&"upstream-key".into()), &["upstream-key-0123456789".into(), "secret1".into()]);
         assert_eq!(mask.text("401: upstream-key-0123456789 is wrong".into()), "401: <secret> is wrong");
-        assert_eq!(mask.text("not-needed".into()), "not-needed");
+        assert_eq!(mask.text("secret1 upstream-key".into()), "secret1 <credential>");
     }
 
     #[test]
     fn private_headers_are_emptied() {
         let mask = Mask::new(None, &[]);
         for name in PRIVATE {
-            assert_eq!(mask.header(name, "session=abc".into()), SECRET);
+            assert_eq!(mask.header(name, "session=abc".into()).1, SECRET);
         }
-        assert_eq!(mask.header("content-type", "application/json".into()), "application/json");
+        let plain = ("content-type".to_owned(), "application/json".to_owned());
+        assert_eq!(mask.header("content-type", "application/json".into()), plain);
+        let mask = Mask::new(Some(&"sk-12345678".into()), &[]);
+        assert_eq!(mask.header("x-sk-12345678", "a".into()).0, "x-<credential>");
     }
 
     #[test]

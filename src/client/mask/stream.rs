@@ -1,80 +1,247 @@
-//! Secrets that an event stream parts: half in one delta, half in the next.
+//! Secrets that an event stream parts: half in one event, half in a later one.
 //!
-//! The deltas of a block are read together; where a secret stands in several of them, their lines are written anew and
-//! no event is lost. Lines without one are left byte for byte.
+//! What stands at the same place of many events is read together, and so is all prose as it came, whatever block it
+//! belongs to; where a secret stands in several pieces, their lines are written anew and no event is lost. Lines without
+//! one are left byte for byte.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::edit::{Edit, applied};
+use super::edit::{Edit, applied, merged};
 
-/// Where the texts of deltas stand in an event, by what the Messages API and others call them.
-const TEXTS: [&str; 6] = [
-    "/delta/text",
-    "/delta/partial_json",
-    "/delta/thinking",
-    "/delta/signature",
-    "/choices/0/delta/content",
-    "/choices/0/delta/reasoning_content",
+/// What the pieces of a model's answer are called, by the Messages API and others.
+const PROSE: [&str; 13] = [
+    "text",
+    "partial_json",
+    "thinking",
+    "signature",
+    "cited_text",
+    "data",
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "arguments",
+    "completion",
+    "response",
+    "delta",
 ];
 
-/// A line of a stream that holds a part of a text.
-struct Part {
+/// A line that holds one event.
+struct Line<'a> {
     start: usize,
     end: usize,
-    event: Value,
-    pointer: &'static str,
-    /// Where its text begins in the text as a whole.
-    from: usize,
+    /// Whether it begins with `data:`.
+    is_data: bool,
+    /// The event; `None` where it is a text of its own.
+    event: Option<Value>,
+    data: &'a [u8],
+}
+
+/// One string of one event.
+struct Part {
+    line: usize,
+    /// Which of the event's strings it is, in order.
+    nth: usize,
     text: String,
 }
 
-/// The lines that are to be written anew. `places` finds secrets in a text.
-pub fn edits(body: &[u8], places: impl Fn(&[u8]) -> Vec<Edit>) -> Vec<Edit> {
-    let mut texts: BTreeMap<(u64, &'static str), Vec<Part>> = BTreeMap::new();
+/// Strings that are read together.
+#[derive(Default)]
+struct Sequence {
+    parts: Vec<Part>,
+    is_prose: bool,
+}
+
+/// The lines that are to be written anew. `places` finds secrets in a text, and is told whether it is prose: what is no
+/// prose is put together from ids and the like, in which only secrets that are known mean anything.
+pub fn edits(body: &[u8], places: impl Fn(&[u8], bool) -> Vec<Edit>) -> Vec<Edit> {
+    let lines = lines(body);
+    // One event parts nothing.
+    if lines.len() < 2 {
+        return Vec::new();
+    }
+    let mut found: BTreeMap<(usize, usize), Vec<Edit>> = BTreeMap::new();
+    for sequence in sequences(&lines) {
+        for ((line, nth), edit) in in_sequence(&sequence, &places) {
+            found.entry((line, nth)).or_default().push(edit);
+        }
+    }
+    let mut by_line: BTreeMap<usize, BTreeMap<usize, Vec<Edit>>> = BTreeMap::new();
+    for ((line, nth), edits) in found {
+        by_line.entry(line).or_default().insert(nth, merged(edits));
+    }
+    by_line.into_iter().filter_map(|(nth, strings)| Some(rewritten(lines.get(nth)?, &strings))).collect()
+}
+
+fn lines(body: &[u8]) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
     let mut at = 0;
     for line in body.split_inclusive(|byte| *byte == b'\n' || *byte == b'\r') {
-        let (start, end) = (at, at + line.trim_ascii_end().len());
+        let bare = line.trim_ascii_end();
+        let (start, end) = (at, at + bare.len());
         at += line.len();
-        let Some(data) = line.strip_prefix(b"data:") else { continue };
-        let Ok(event) = serde_json::from_slice::<Value>(data) else { continue };
-        let text = |pointer| Some((pointer, event.pointer(pointer)?.as_str()?.to_owned()));
-        let Some((pointer, text)) = TEXTS.into_iter().find_map(text) else { continue };
-        let parts = texts.entry((event["index"].as_u64().unwrap_or_default(), pointer)).or_default();
-        let from = parts.last().map_or(0, |last| last.from + last.text.len());
-        parts.push(Part { start, end, event, pointer, from, text });
+        let is_data = bare.starts_with(b"data:");
+        let data = if is_data { bare[5..].trim_ascii_start() } else { bare };
+        // Streams of JSON lines have no more than the event.
+        if data.is_empty() || !(is_data || data.starts_with(b"{")) {
+            continue;
+        }
+        let event = serde_json::from_slice(data).ok();
+        if is_data || event.is_some() {
+            lines.push(Line { start, end, is_data, event, data });
+        }
     }
-    let mut edits: Vec<Edit> = texts.into_values().flat_map(|parts| of_text(parts, &places)).collect();
-    edits.sort_by_key(|edit| edit.start);
+    lines
+}
+
+fn sequences(lines: &[Line<'_>]) -> Vec<Sequence> {
+    // By the block they belong to and their place in the event; and the prose of all blocks.
+    let mut by_place: BTreeMap<(u64, String), Sequence> = BTreeMap::new();
+    let mut all = Sequence { parts: Vec::new(), is_prose: true };
+    for (line, of) in lines.iter().enumerate() {
+        let block = of.event.as_ref().map_or(0, |event| event["index"].as_u64().unwrap_or_default());
+        let mut nth = 0;
+        let mut take = |place: &str, name: &str, text: &str| {
+            let is_prose = PROSE.contains(&name);
+            let part = || Part { line, nth, text: text.to_owned() };
+            if is_prose {
+                all.parts.push(part());
+            }
+            let key = (block, place.to_owned());
+            let sequence = by_place.entry(key).or_default();
+            sequence.is_prose = is_prose;
+            sequence.parts.push(part());
+            nth += 1;
+        };
+        match &of.event {
+            Some(event) => each_string(event, &mut String::new(), "", &mut take),
+            None => take("", "data", &String::from_utf8_lossy(of.data)),
+        }
+    }
+    by_place.into_values().chain([all]).filter(|sequence| sequence.parts.len() > 1).collect()
+}
+
+/// Calls with the place, the name and the text of every string, in order.
+fn each_string(value: &Value, place: &mut String, name: &str, take: &mut impl FnMut(&str, &str, &str)) {
+    let mut below = |key: &str, name: &str, item: &Value| {
+        let length = place.len();
+        place.push('/');
+        place.push_str(key);
+        each_string(item, place, name, take);
+        place.truncate(length);
+    };
+    match value {
+        Value::String(text) => take(place, name, text),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| below(&i.to_string(), name, item)),
+        Value::Object(map) => map.iter().for_each(|(key, item)| below(key, key, item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Where secrets stand in more than one part: each part's edits, by its line and number.
+fn in_sequence(sequence: &Sequence, places: impl Fn(&[u8], bool) -> Vec<Edit>) -> Vec<((usize, usize), Edit)> {
+    let mut from = 0;
+    let mut whole = String::new();
+    let parts: Vec<(usize, usize, &Part)> = sequence
+        .parts
+        .iter()
+        .map(|part| {
+            let start = from;
+            from += part.text.len();
+            whole.push_str(&part.text);
+            (start, from, part)
+        })
+        .collect();
+    let mut edits = Vec::new();
+    for place in places(whole.as_bytes(), sequence.is_prose) {
+        let first = parts.partition_point(|(_, end, _)| *end <= place.start);
+        let touched = parts[first..].iter().take_while(|(start, ..)| *start < place.end);
+        // What stands in one part alone is found in its line.
+        if touched.clone().filter(|(start, end, _)| start < end).count() < 2 {
+            continue;
+        }
+        for (start, end, part) in touched {
+            // What stands for the secret goes where it begins; the rest of it leaves nothing.
+            let with = if place.start >= *start { place.with.clone() } else { Vec::new() };
+            let edit = Edit::new(place.start.max(*start) - start, place.end.min(*end) - start, with);
+            edits.push(((part.line, part.nth), edit));
+        }
+    }
     edits
 }
 
-fn of_text(parts: Vec<Part>, places: impl Fn(&[u8]) -> Vec<Edit>) -> Vec<Edit> {
-    let whole: String = parts.iter().map(|part| part.text.as_str()).collect();
-    let within = |part: &Part, place: &Edit| part.from <= place.start && place.end <= part.from + part.text.len();
-    let mut parted = places(whole.as_bytes());
-    parted.retain(|place| !parts.iter().any(|part| within(part, place)));
-    if parted.is_empty() {
-        return Vec::new();
-    }
-    let rewritten = parts.into_iter().filter_map(|mut part| {
-        let end = part.from + part.text.len();
-        let touched: Vec<Edit> = parted
-            .iter()
-            .filter(|place| place.start < end && part.from < place.end)
-            .map(|place| {
-                // What stands for the secret goes where it begins; the rest of it leaves nothing.
-                let with = if place.start >= part.from { place.with.clone() } else { Vec::new() };
-                Edit::new(place.start.max(part.from) - part.from, place.end.min(end) - part.from, with)
-            })
-            .collect();
-        if touched.is_empty() {
-            return None;
+/// The line with its strings edited.
+fn rewritten(line: &Line<'_>, strings: &BTreeMap<usize, Vec<Edit>>) -> Edit {
+    let text = |text: &str, edits: &[Edit]| String::from_utf8_lossy(&applied(text.as_bytes(), edits)).into_owned();
+    let data = match &line.event {
+        Some(event) => {
+            let mut event = event.clone();
+            let mut nth = 0;
+            change_strings(&mut event, &mut |string| {
+                if let Some(edits) = strings.get(&nth) {
+                    *string = text(string, edits);
+                }
+                nth += 1;
+            });
+            event.to_string()
         }
-        let text = String::from_utf8_lossy(&applied(part.text.as_bytes(), &touched)).into_owned();
-        *part.event.pointer_mut(part.pointer)? = Value::from(text);
-        Some(Edit::new(part.start, part.end, format!("data: {}", part.event)))
-    });
-    rewritten.collect()
+        None => {
+            let plain = String::from_utf8_lossy(line.data);
+            strings.get(&0).map_or_else(|| plain.to_string(), |edits| text(&plain, edits))
+        }
+    };
+    Edit::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data })
+}
+
+/// Changes every string, in the order of [`each_string`].
+fn change_strings(value: &mut Value, change: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => change(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| change_strings(item, change)),
+        Value::Object(map) => map.values_mut().for_each(|item| change_strings(item, change)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Finds the word "canary" wherever it stands.
+    fn places(text: &[u8], _: bool) -> Vec<Edit> {
+        let text = String::from_utf8_lossy(text);
+        text.match_indices("canary").map(|(at, found)| Edit::new(at, at + found.len(), "<secret>")).collect()
+    }
+
+    fn edited(body: &str) -> String {
+        String::from_utf8(applied(body.as_bytes(), &edits(body.as_bytes(), places))).unwrap()
+    }
+
+    #[test]
+    fn parts_are_put_together_wherever_an_event_keeps_them() {
+        for body in [
+            "data: {\"a\":{\"b\":\"a can\"}}\n\ndata: {\"a\":{\"b\":\"ary b\"}}\n\n",
+            "{\"message\":{\"content\":\"a ca\"}}\n{\"message\":{\"content\":\"nary b\"}}\n",
+            "data: a can\r\n\r\ndata: ary b\r\n\r\n",
+            "data: {\"index\":0,\"delta\":{\"text\":\"a can\"}}\n\ndata: {\"index\":1,\"delta\":{\"thinking\":\"ary b\"}}\n\n",
+            "data: {\"c\":[{\"x\":\"c\"},{\"x\":\"no\"}]}\ndata: {\"c\":[{\"x\":\"\"}]}\ndata: {\"c\":[{\"x\":\"anary\"}]}\n",
+        ] {
+            let edited = edited(body);
+            assert!(edited.contains("<secret>") && !edited.contains("ary\"") && !edited.contains("ary b"), "{edited}");
+            assert_eq!(edited.lines().count(), body.lines().count());
+        }
+    }
+
+    #[test]
+    fn what_is_not_parted_is_left_as_it_came() {
+        for body in [
+            "data: {\"text\" :  \"canary\"}\n\ndata:{\"text\":\"more\"}\n\n",
+            "{\n  \"text\": \"can\",\n  \"more\": \"ary\"\n}\n",
+            "data: {\"id\":\"can\",\"text\":\"a\"}\n\ndata: {\"text\":\"ary\"}\n\n",
+            "",
+        ] {
+            assert_eq!(edited(body), body);
+        }
+    }
 }

@@ -259,7 +259,7 @@ fn plain(text: impl AsRef<str>) -> Text {
 type Told = fn(&Results) -> Vec<Text>;
 
 fn facts(matrix: &Matrix<'_>) -> Vec<Fact> {
-    let all: [(&'static str, Told); 10] = [
+    let all: [(&'static str, Told); 11] = [
         ("Endpoint", |run| vec![plain(&run.target.base_url)]),
         ("Model", |run| vec![plain(&run.target.model)]),
         ("Date", |run| vec![plain(figures::instant(&run.started_at))]),
@@ -269,6 +269,7 @@ fn facts(matrix: &Matrix<'_>) -> Vec<Fact> {
         ("Claimed limits", |run| limits(run).iter().map(plain).collect()),
         ("Invented keys", |run| prose::invented_keys(run).iter().map(plain).collect()),
         ("Equal requests", |run| if run.unsteady { vec![plain(prose::UNSTEADY)] } else { Vec::new() }),
+        ("Repeats", |run| prose::repeats(run).iter().map(plain).collect()),
         ("Confidence asked for", |run| prose::confidence(run).iter().map(plain).collect()),
     ];
     let of = |(label, told): (&'static str, Told)| Fact {

@@ -1,9 +1,10 @@
-//! Making one run's results of several: the shards of a plan (`shards`), or a run and its rerun (`again`).
+//! Making one run's results of several: the shards of a plan (`shards`), a run and its rerun (`again`), or repeated runs (`repeats`).
 //!
 //! Pure. Nothing is decided anew: verdicts stay as they are, counts are added, what does not fit together is refused
 //! with what differs.
 
 mod again;
+mod repeats;
 mod shards;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use again::{Mismatch, again, held_against, is_flaky, to_ask_again};
+pub use repeats::Repeats;
 pub use shards::{JoinError, Joined, shards};
 
 use super::results::{Answer, Finding, PerVerdict, Results, RowCost, Severity, Strictness, Summary, Totals};

@@ -53,7 +53,7 @@ fn warnings(column: &Column<'_>) -> String {
 type Fact = fn(&Results) -> String;
 
 /// One line of the table each; an empty text where a run has nothing to say.
-fn facts() -> [(&'static str, Fact); 10] {
+fn facts() -> [(&'static str, Fact); 11] {
     [
         ("Endpoint", |run| code(&run.target.base_url)),
         ("Model", |run| code(&run.target.model)),
@@ -64,6 +64,7 @@ fn facts() -> [(&'static str, Fact); 10] {
         ("Claimed limits", limits),
         ("Invented keys", |run| prose::invented_keys(run).unwrap_or_default()),
         ("Equal requests", |run| if run.unsteady { prose::UNSTEADY } else { "" }.to_owned()),
+        ("Repeats", |run| prose::repeats(run).unwrap_or_default()),
         ("Confidence asked for", |run| prose::confidence(run).unwrap_or_default()),
     ]
 }

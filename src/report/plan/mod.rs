@@ -49,9 +49,10 @@ pub struct TargetPlan {
     pub name: String,
     /// The model that would be asked for.
     pub model: String,
-    /// The environment variables that a live run needs and none of which is set; one is enough. Empty where nothing is
+    /// What a live run would lack of a credential: which variables are not set, for instance. Absent where nothing is
     /// missing.
-    pub missing_credentials: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing_credential: Option<String>,
     /// Requests under way at once.
     pub concurrency: u64,
     /// Requests a minute; absent where nothing limits them.

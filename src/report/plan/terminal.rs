@@ -92,10 +92,7 @@ fn facts(target: &TargetPlan) -> Vec<String> {
     pace.extend(target.tokens_per_minute.map(|n| format!("{} tokens a minute", figures::count(n.into()))));
     let mut lines = vec![format!("{}; {}", figures::counted(target.rows.len() as u64, "row", "rows"), pace.join(", "))];
     lines.extend(sums(&target.planned));
-    if !target.missing_credentials.is_empty() {
-        let names = target.missing_credentials.join(" or ");
-        lines.push(format!("credential   missing: {names} is not set"));
-    }
+    lines.extend(target.missing_credential.as_ref().map(|missing| format!("a run lacks  {missing}")));
     lines
 }
 

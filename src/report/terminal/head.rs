@@ -51,5 +51,6 @@ fn facts(column: &Column<'_>, style: TerminalStyle) -> Vec<String> {
     if run.unsteady {
         facts.push(prose::UNSTEADY.to_owned());
     }
+    facts.extend(prose::repeats(run));
     facts
 }

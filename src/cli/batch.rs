@@ -1,0 +1,174 @@
+//! The runs of one command: several targets side by side, the repeats of each one after the other.
+//!
+//! What one target's run comes to is nothing to another's: where one fails, the others keep what they have.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::conduct::{Job, conduct};
+use super::connect::Connection;
+use super::endpoint::Tested;
+use super::held::Loaded;
+use super::part::{Portion, Rerun};
+use super::ready::Ready;
+use super::run::RunArgs;
+use super::sending::Redact;
+use super::watch::Watch;
+use super::{CliError, Environment, files, output};
+use crate::case::Catalog;
+use crate::engine::Stop;
+use crate::engine::recording::Ended;
+use crate::report::join::Repeats;
+use crate::report::results::Results;
+use crate::report::{slug, without_texts};
+
+/// What all runs of a command have in common.
+pub struct Batch<'a> {
+    /// The command's arguments.
+    pub args: &'a RunArgs,
+    /// What the process finds around itself.
+    pub environment: &'a Environment,
+    /// The case files.
+    pub catalog: &'a Catalog,
+    /// What all requests have in common.
+    pub ready: Ready,
+    /// Where recordings go.
+    pub folder: PathBuf,
+    /// The results that a rerun begins from.
+    pub rerun: Option<Rerun>,
+    /// What results are held against.
+    pub baseline: Option<Loaded>,
+    /// Ends all runs.
+    pub stop: Stop,
+    /// What watches them.
+    pub watch: Watch,
+}
+
+/// One target, and the rows that it is asked.
+pub struct Work<'a> {
+    /// What is tested.
+    pub tested: &'a Tested,
+    /// The rows.
+    pub portion: Portion<'a>,
+}
+
+/// What came of a command's runs.
+pub struct Made {
+    /// The results, in the order of the targets.
+    pub results: Vec<Results>,
+    /// What went wrong beside them, in that order.
+    pub errors: Vec<CliError>,
+}
+
+impl Batch<'_> {
+    /// Makes the runs, so many targets at once. Each target's results are written as soon as they are there.
+    pub async fn run(&self, work: Vec<Work<'_>>, at_once: usize) -> Made {
+        let targets = work.len();
+        let mut ended: Vec<_> = stream::iter(work.into_iter().enumerate())
+            .map(|(n, work)| async move { (n, self.target(work).await) })
+            .buffer_unordered(at_once.max(1))
+            .collect()
+            .await;
+        ended.sort_by_key(|(n, _)| *n);
+        let mut made = Made { results: Vec::new(), errors: Vec::new() };
+        for (_, (results, error)) in ended {
+            made.results.extend(results);
+            made.errors.extend(error);
+        }
+        let begun = made.results.len() + made.errors.len();
+        if begun < targets {
+            output::warn(format!("{} of {targets} targets were not begun", targets - begun));
+        }
+        made
+    }
+
+    /// All runs of a target; neither results nor an error where it was not begun.
+    async fn target(&self, work: Work<'_>) -> (Option<Results>, Option<CliError>) {
+        if self.stop.is_stopped() {
+            return (None, None);
+        }
+        let mut results = match self.repeats(work).await {
+            Ok(results) => results,
+            Err(error) => return (None, Some(error)),
+        };
+        if let Some(baseline) = &self.baseline {
+            baseline.hold(&mut results, self.catalog, self.args.output.strict);
+        }
+        // A file that cannot be written any more costs nobody the results: they are still shown.
+        let written = output::write_results(&self.args.output, &results);
+        (Some(results), written.err())
+    }
+
+    async fn repeats(&self, work: Work<'_>) -> Result<Results, CliError> {
+        let Work { tested, portion } = work;
+        let started = Instant::now();
+        let args = self.args;
+        let connection =
+            Connection::new(tested, &args.sending, &args.simulator, self.catalog, &self.ready, started).await?;
+        // A rerun asks with fresh draws: the same questions might only bring the same answers.
+        let entropy = self.environment.entropy;
+        let fresh = || if self.rerun.is_some() { entropy } else { connection.seed(entropy) };
+        let seed = args.sending.seed.unwrap_or_else(fresh);
+        let slug = slug(&tested.name);
+        let Some(asked) = args.repeat.map(u64::from) else {
+            let recording = match &self.rerun {
+                Some(_) => files::unused(&self.folder, &format!("recording-{slug}-rerun"), "jsonl"),
+                None => self.folder.join(format!("recording-{slug}.jsonl")),
+            };
+            return self.once(&connection, tested, portion, seed, recording).await.map(|(results, _)| results);
+        };
+        let digits = asked.to_string().len();
+        let mut repeats: Option<Repeats> = None;
+        for n in 0..asked {
+            let recording = self.folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
+            // Each asks with draws of its own: a cache of answers must not pass for stability.
+            let (results, ended) =
+                self.once(&connection, tested, portion.clone(), seed.wrapping_add(n), recording).await?;
+            match &mut repeats {
+                Some(repeats) => repeats.add(results),
+                None => repeats = Some(Repeats::new(results, asked)),
+            }
+            if matches!(ended, Ended::Interrupted | Ended::Budget | Ended::Lost | Ended::Untestable) {
+                break;
+            }
+        }
+        repeats.map(Repeats::results).ok_or_else(|| CliError::Fault("no run was made".to_owned()))
+    }
+
+    /// One run.
+    async fn once(
+        &self,
+        connection: &Connection,
+        tested: &Tested,
+        portion: Portion<'_>,
+        seed: u64,
+        recording: PathBuf,
+    ) -> Result<(Results, Ended), CliError> {
+        let sending = &self.args.sending;
+        let removed = |results| if sending.redact == Redact::Texts { without_texts(results) } else { results };
+        let job = Job {
+            tested,
+            base_url: connection.base_url.clone(),
+            simulated: connection.is_simulated(),
+            extent: portion.extent,
+            plan: portion.plan,
+            shard: self.args.shard.shard,
+            seed,
+            recording,
+            watch: &self.watch,
+            started: Instant::now(),
+        };
+        let Some(rerun) = &self.rerun else {
+            return conduct(&connection.client, job, sending, self.catalog, &self.stop).await;
+        };
+        rerun.fits(&job.header(sending), self.catalog)?;
+        if job.extent.rows.is_empty() {
+            return Ok((removed(rerun.as_it_is()), Ended::Complete));
+        }
+        let (results, ended) = conduct(&connection.client, job, sending, self.catalog, &self.stop).await?;
+        // What a rerun keeps may have been written with its texts.
+        Ok((removed(rerun.with(results)), ended))
+    }
+}
