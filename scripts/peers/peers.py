@@ -132,7 +132,7 @@ class Pytest(Peer):
         (folder / "requests.json").write_text(json.dumps(requests))
         (folder / "test_plain.py").write_text(textwrap.dedent('''\
             import json, os, pathlib
-            import anthropic, httpx, pytest
+            import anthropic, pytest
 
             REQUESTS = json.loads(pathlib.Path(__file__).with_name("requests.json").read_text())
             CLIENT = anthropic.Anthropic(base_url=os.environ["BASE"], api_key=os.environ["KEY"], max_retries=0)
@@ -141,7 +141,8 @@ class Pytest(Peer):
             def test_request(request_):
                 try:
                     body = json.loads(request_["body"])
-                    status = CLIENT.post("/v1/messages", cast_to=httpx.Response, body=body).status_code
+                    CLIENT.post("/v1/messages", cast_to=object, body=body)
+                    status = 200
                 except anthropic.APIStatusError as error:
                     status = error.status_code
                 assert status == request_["status"]
