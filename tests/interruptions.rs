@@ -387,6 +387,31 @@ mod stopped {
         }
     }
 
+    /// As where a request failed, another was sent for that reason, and the first is answered now.
+    #[test]
+    fn behind_a_trial_that_is_not_needed_after_all_which_is_taken_back() {
+        let server = steady(Duration::ZERO);
+        let (folder, url) = (Folder::new(), server.url());
+        run(&folder, &url, "whole", &[]).exits(1);
+        let whole = folder.read("whole/recording-it.jsonl");
+        let mut lines: Vec<String> = whole.split_inclusive('\n').take(80).map(str::to_owned).collect();
+        let is_trial = |line: &&String| line.starts_with("{\"trial\"") && line.contains("\"trial\":1,");
+        let trial = lines.iter().rfind(is_trial).unwrap().clone();
+        lines.push(trial.replacen("\"trial\":1,", "\"trial\":9,", 1));
+        folder.write(RECORDING, lines.concat());
+        // Cut once more, it may still be needed.
+        resume(&folder, &url, &["--max-requests", "45"]).says(&["goes on"]);
+        assert!(!folder.read(RECORDING).contains("{\"withdrawn\""));
+        resume(&folder, &url, &[]).exits(1);
+        let text = folder.read(RECORDING);
+        let withdrawn = text.lines().find(|line| line.starts_with("{\"withdrawn\"")).unwrap();
+        assert!(withdrawn.contains("\"trial\":9"), "{withdrawn}");
+        assert!(read(&folder.path().join(RECORDING)).trials.iter().all(|trial| trial.key.trial != 9));
+        same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "withdrawn");
+        folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
+        assert_eq!(folder.read(&format!("judged/{RESULTS}")), folder.read(&format!("out/{RESULTS}")));
+    }
+
     #[test]
     fn several_targets_are_gone_on_with_at_once_and_those_that_were_not_begun_are_run() {
         let folder = Folder::new();
