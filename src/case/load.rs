@@ -410,7 +410,7 @@ fn end_of(bytes: &[u8]) -> Place {
 
 fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
     serde_yaml::from_str_with_options(text, options()).map_err(|e| {
-        let message = super::wording::message(&e);
+        let message = super::credential::without_value(super::wording::message(&e));
         match e.location() {
             Some(at) => CaseError::at(file, Place::of(text, at.line() as usize, at.column() as usize), message),
             None => CaseError::file(file, message),

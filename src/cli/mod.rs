@@ -12,6 +12,7 @@ mod connect;
 mod credential;
 mod diff;
 mod endpoint;
+mod expecting;
 mod files;
 mod gateway;
 mod held;
@@ -22,6 +23,7 @@ mod listed;
 mod listeners;
 mod logging;
 mod merge;
+mod money;
 mod output;
 mod part;
 mod plan;
@@ -39,6 +41,7 @@ mod test;
 mod transport;
 mod watch;
 
+pub use conduct::runtime;
 pub use process::{harness, program};
 
 use std::ffi::OsString;

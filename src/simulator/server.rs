@@ -5,7 +5,8 @@ use std::future::IntoFuture as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -16,6 +17,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -24,6 +26,7 @@ use super::draw::Draws;
 use super::fault::{self, ConductFault, Wire};
 use super::ledger::{Acted, Acts};
 use super::pace::Pace;
+use super::quota::Turned;
 use super::refusal::{Kind, Refusal};
 use super::service::{Reply, Service};
 use super::stream;
@@ -35,10 +38,11 @@ const MOST_BYTES: usize = 32 << 20;
 /// The largest body that is waited for, so that a client can still read its refusal.
 const MOST_DRAINED: usize = 4 * MOST_BYTES;
 
-/// Serves a simulated endpoint on a socket, until the future is dropped.
-pub async fn serve(listener: TcpListener, behaviour: Behaviour) -> io::Result<()> {
+/// Serves a simulated endpoint on a socket, until the future is dropped. The requests that come are counted.
+pub async fn serve(listener: TcpListener, behaviour: Behaviour, asked: Arc<AtomicU64>) -> io::Result<()> {
     // Nobody could ask for the ledger, and it would grow for as long as the server lives.
-    axum::serve(Port(listener), router(Arc::new(Service::new(behaviour)), false)).await
+    let served = Served { service: Arc::new(Service::new(behaviour)), keeps_ledger: false, asked };
+    axum::serve(Port(listener), router(served)).await
 }
 
 /// Starts a simulated endpoint on a loopback port of the system's choice.
@@ -47,7 +51,11 @@ pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
     let addr = listener.local_addr()?;
     let service = Arc::new(Service::new(behaviour));
     let (life, ended) = oneshot::channel::<Infallible>();
-    let server = axum::serve(Port(listener), router(service.clone(), true)).with_graceful_shutdown(async {
+    let server = axum::serve(
+        Port(listener),
+        router(Served { service: service.clone(), keeps_ledger: true, asked: Arc::default() }),
+    )
+    .with_graceful_shutdown(async {
         // Nothing is ever sent: it ends when the other end is dropped.
         let _ = ended.await;
     });
@@ -55,8 +63,8 @@ pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
     Ok(Running { addr, service, _life: life })
 }
 
-fn router(service: Arc<Service>, keeps_ledger: bool) -> IntoMakeServiceWithConnectInfo<Router, Line> {
-    let router = Router::new().fallback(handle).with_state(Served { service, keeps_ledger });
+fn router(served: Served) -> IntoMakeServiceWithConnectInfo<Router, Line> {
+    let router = Router::new().fallback(handle).with_state(served);
     router.into_make_service_with_connect_info()
 }
 
@@ -65,6 +73,7 @@ fn router(service: Arc<Service>, keeps_ledger: bool) -> IntoMakeServiceWithConne
 struct Served {
     service: Arc<Service>,
     keeps_ledger: bool,
+    asked: Arc<AtomicU64>,
 }
 
 /// A simulated endpoint at work. Once this is dropped, requests under way are answered and no others.
@@ -92,23 +101,31 @@ impl Running {
     pub fn acted(&self) -> Acted {
         self.service.ledger.read()
     }
+
+    /// How many requests came so far, and how many of them were turned away for a limit.
+    pub fn turned(&self) -> Turned {
+        self.service.quota.turned()
+    }
 }
 
 async fn handle(
-    State(Served { service, keeps_ledger }): State<Served>,
+    State(Served { service, keeps_ledger, asked }): State<Served>,
     ConnectInfo(line): ConnectInfo<Line>,
     request: Request,
 ) -> Response {
+    asked.fetch_add(1, Ordering::Relaxed);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let body = read(body).await;
     let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
     let request_id = draws.id("req");
     let (knobs, faults) = (&service.behaviour.knobs, &service.behaviour.faults);
+    let size = body.as_ref().map_or(0, Bytes::len);
+    let (told, allowed) = service.quota.take(size, Instant::now(), Timestamp::now());
     let route = service.route(&parts.method, &parts.uri, &parts.headers);
     let reply = match (route.map_err(|refusal| refusal.told_by(&service.behaviour)), body) {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
-        (Ok(route), Ok(body)) => match misfortune(knobs, &mut draws) {
+        (Ok(route), Ok(body)) => match allowed.and_then(|()| misfortune(knobs, &mut draws)) {
             Err(refusal) => Err(refusal),
             Ok(fault) => {
                 tokio::time::sleep(wait(knobs, &mut draws)).await;
@@ -150,6 +167,7 @@ async fn handle(
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("request-id"), value);
     }
+    told.tell(response.headers_mut());
     fault::on_head(faults, &mut response);
     response
 }
