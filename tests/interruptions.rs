@@ -201,9 +201,11 @@ mod killed {
             }
             let before = read(&path);
             let so_far = server.asked().len();
-            // What it had is judged before it is gone on with.
-            let judged = folder.run(["judge", RECORDING, "--out", "judged"]);
-            assert!([Some(0), Some(1), Some(3)].contains(&judged.code), "{told}: {}", judged.stderr);
+            if n % 5 == 0 {
+                // What it had can be judged before it is gone on with.
+                let judged = folder.run(["judge", RECORDING, "--out", "judged"]);
+                assert!([Some(0), Some(1), Some(3)].contains(&judged.code), "{told}: {}", judged.stderr);
+            }
             let ended = resume(&folder, &url, &more);
             assert_eq!(ended.code, Some(1), "{told}:\n{}", ended.stderr);
             let after = read(&path);
@@ -212,12 +214,11 @@ mod killed {
             let asked = server.asked();
             assert_eq!(sum(sent(&asked[so_far..]), recorded(&before)), recorded(&after), "{told}");
             same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), &told);
-            folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
-            assert_eq!(
-                folder.read(&format!("judged/{RESULTS}")),
-                folder.read(&format!("out/{RESULTS}")),
-                "{told}: judged otherwise"
-            );
+            if n % 5 == 0 {
+                folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
+                let [judged, run] = ["judged", "out"].map(|out| folder.read(&format!("{out}/{RESULTS}")));
+                assert_eq!(judged, run, "{told}: judged otherwise");
+            }
         }
         assert!(cut >= 15 && twice >= 5, "only {cut} were cut, {twice} of them twice: the moments miss the runs");
         folder.run(["run", "--replay", "out", "--out", "again"]).exits(1);
@@ -437,7 +438,9 @@ mod stopped {
 #[test]
 fn a_shard_is_gone_on_with_as_the_shard_that_it_is() {
     let folder = Folder::new();
-    let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress", "--out"];
+    let rows = ["--select", "field.*", "--select", "tools.*", "--select", "tool_choice.*"];
+    let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress"];
+    let shard = [&shard[..], &rows, &["--out"]].concat();
     folder.run(shard.iter().chain(&["whole"])).exits(0);
     folder.run(shard.iter().chain(&["out", "--max-requests", "12"])).says(&["`fieldtest run --resume out/recording-"]);
     folder.run(["run", "--resume", "out", "--out", "out"]).exits(0);
