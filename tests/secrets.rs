@@ -366,7 +366,7 @@ fn both_sides_of_a_gateway_are_kept_clean() {
     let sides = ["--via", &url, "--upstream-port", &port, "--shape", "anthropic", "--model", "m", "--name", "leaky"];
     let key =
         ["--api-key-env", "KEY", "--format", ALL_FORMATS, "--out", "out", "--timeout", "10", "--ready-timeout", "10"];
-    let rows = ["--select", "field.*", "--select", "answer.*"];
+    let rows = ["--select", "field.s*", "--select", "answer.text*"];
     // What the process does not know of the gateway's own credential, it sees at the upstream.
     let variables = [("KEY", KEY), ("GEMINI_API_KEY", OTHER), ("RUST_LOG", "trace")];
     let ended = folder.run_with(&variables, &[&["gateway"][..], &sides, &key, &rows].concat());
