@@ -79,7 +79,7 @@ fn commands_that_only_look_back_have_no_events() {
         &["report", "out/results-deepseek.json"],
         &["merge", "out/results-deepseek.json"],
         &["run", "--replay", "out"],
-        &["gateway", "--via", "http://127.0.0.1:1", "--model", "m"],
+        &["gateway", "--via", "http://127.0.0.1:1", "--model", "m", "--upstream-port", "0", "--shape", "anthropic"],
         &["compare", "--via", "http://127.0.0.1:1", "--direct", "http://127.0.0.1:1", "--model", "m"],
     ] {
         let ended = folder.run(command.iter().chain(&["--format", "ndjson", "--out", "again"])).exits(2);

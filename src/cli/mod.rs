@@ -17,6 +17,7 @@ mod gateway;
 mod held;
 mod hush;
 mod judge;
+mod keeper;
 mod listed;
 mod listeners;
 mod logging;
@@ -26,8 +27,10 @@ mod part;
 mod plan;
 mod process;
 mod ready;
+mod recorder;
 mod replaying;
 mod report;
+mod resuming;
 mod rows;
 mod run;
 mod sending;
@@ -36,6 +39,7 @@ mod test;
 mod transport;
 mod watch;
 
+pub use conduct::runtime;
 pub use process::{harness, program};
 
 use std::ffi::OsString;

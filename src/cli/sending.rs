@@ -18,7 +18,7 @@ use crate::engine::{Budget, Options};
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
     /// The confidence that statistical verdicts must reach.
-    #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
+    #[arg(long, value_name = "P", default_value_t = SendArgs::CONFIDENCE, value_parser = parse_confidence)]
     pub confidence: f64,
     /// How many requests are under way at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -68,6 +68,9 @@ pub enum Redact {
 }
 
 impl SendArgs {
+    /// The confidence, unless told.
+    pub const CONFIDENCE: f64 = 0.99;
+
     /// How a client sends to this target.
     pub fn config(
         &self,

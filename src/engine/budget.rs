@@ -118,6 +118,14 @@ impl Purse {
         }
     }
 
+    /// Puts aside what is spent already, whether or not the budget allows it.
+    pub fn spent(&self, most: Cost) -> Reservation<'_> {
+        let mut books = self.books();
+        books.reserved = books.reserved.plus(most);
+        books.under_way += 1;
+        Reservation { purse: self, most, cost: most }
+    }
+
     /// True once a request was not sent for want of budget: a run that needs exactly what it may spend is whole.
     pub fn is_empty(&self) -> bool {
         self.is_empty.load(Ordering::Relaxed)
