@@ -68,8 +68,7 @@ fn again(recording: &Recording, rows: &[&CatalogRow], at_once: usize, budget: Bu
     let slow = Slow { answers: Replay::new(&recording.exchanges), under_way: 0.into(), most: 0.into() };
     let header = recording.header.clone();
     let settings = header.settings.clone();
-    let options =
-        Options { settings, seed: header.seed, confidence: header.confidence, concurrency: at_once, budget };
+    let options = Options { settings, seed: header.seed, confidence: header.confidence, concurrency: at_once, budget };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (made, took) = runtime.block_on(async {
         let started = Instant::now();
@@ -144,7 +143,8 @@ impl Simulation {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
         child.stdout = Some(stdout.into_inner());
-        let after = |mark: &str| line.split(mark).nth(1).unwrap().split([':', ',', ' ', '\n']).next().unwrap().to_owned();
+        let after =
+            |mark: &str| line.split(mark).nth(1).unwrap().split([':', ',', ' ', '\n']).next().unwrap().to_owned();
         let address = line.split("on http://").nth(1).unwrap().split(": ").next().unwrap();
         Self { child, base_url: format!("http://{address}"), key: after("x-api-key ") }
     }
@@ -166,15 +166,32 @@ fn the_binary_sends_as_many_requests_at_32_at_once_as_one_after_the_other() {
     for at_once in ["1", "32"] {
         let simulation = Simulation::start(&folder);
         let mut command = folder.command([
-            "run", "--base-url", &simulation.base_url, "--model", "deepseek-chat", "--claims", "deepseek", "--name", "d",
-            "--api-key-env", "KEY", "--seed", "3", "--concurrency", at_once, "--out", at_once, "--no-progress",
+            "run",
+            "--base-url",
+            &simulation.base_url,
+            "--model",
+            "deepseek-chat",
+            "--claims",
+            "deepseek",
+            "--name",
+            "d",
+            "--api-key-env",
+            "KEY",
+            "--seed",
+            "3",
+            "--concurrency",
+            at_once,
+            "--out",
+            at_once,
+            "--no-progress",
         ]);
         command.env("KEY", &simulation.key);
         Running::start(command).ended().exits(0);
         let results = folder.results(at_once);
         let requests = results["totals"]["requests"].as_u64().unwrap() + results["totals"]["retries"].as_u64().unwrap();
         assert_eq!(simulation.ended(), format!("{requests} requests came\n"));
-        let verdicts: Vec<_> = results["rows"].as_array().unwrap().iter().map(|r| r["verdict"]["status"].clone()).collect();
+        let verdicts: Vec<_> =
+            results["rows"].as_array().unwrap().iter().map(|r| r["verdict"]["status"].clone()).collect();
         seen.push((requests, verdicts));
     }
     assert_eq!(seen[0], seen[1]);
