@@ -165,9 +165,10 @@ fn leak(secrets: &[&str], asked: &Asked, to: &mut TcpStream) -> std::io::Result<
     };
     let json = "application/json";
     let streams = asked.body.contains("\"stream\":true");
-    // The first ones are what every run begins with.
-    match (streams, asked.number.saturating_sub(6) % 9) {
-        (true, 0..=5) => {
+    // The first ones are what every run begins with, and who fails too often is given up.
+    let later = asked.number.saturating_sub(16);
+    match (streams, if later % 2 == 0 { 8 } else { later / 2 % 9 }) {
+        (true, 0..=3 | 8) => {
             let body = stream(&told);
             answer("200 OK", "text/event-stream", "", body.as_bytes(), body.len())
         }
@@ -204,10 +205,8 @@ fn leak(secrets: &[&str], asked: &Asked, to: &mut TcpStream) -> std::io::Result<
 }
 
 /// Rows of every kind: fields, streams, errors, headers.
-const ROWS: [&str; 10] = [
-    "--select", "field.s*", "--select", "error.*", "--select", "stream.*", "--select", "header.*", "--select",
-    "turns.*",
-];
+const ROWS: [&str; 8] =
+    ["--select", "field.s*", "--select", "error.w*", "--select", "stream.*", "--select", "header.*"];
 
 fn live<'a>(url: &'a str, key: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     let mut arguments = vec!["--base-url", url, "--name", "leaky", "--model", "m", "--retries", "0", "--timeout", "20"];
@@ -332,7 +331,9 @@ fn a_comparison_tells_neither_sides_credential() {
     let sides = ["--direct", &one, "--via", &other, "--retries", "0", "--timeout", "20", "-vvv"];
     let variables = [&VARIABLES[..], &[("OTHER", OTHER)]].concat();
     let ended = folder.run_with(&variables, &[&["compare"][..], &sides, &keys, &ROWS].concat());
-    assert!(via.asked().iter().all(|asked| asked.head.contains(OTHER)), "{}", ended.stderr);
+    // But for the rows about other credentials.
+    assert!(via.asked().iter().filter(|asked| asked.head.contains(OTHER)).count() > 20, "{}", ended.stderr);
+    assert!(!via.asked().iter().any(|asked| asked.head.contains(KEY)), "each side has its own");
     assert!(folder.exists("out/comparison.md"));
     Seen { folder: &folder, ended: vec![ended] }.is_clean();
 }
