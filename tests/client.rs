@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fieldtest::client::{Client, ClientConfig, ClientError, Endpoint as _, Scheme};
+use fieldtest::client::{Client, ClientConfig, ClientError, Endpoint as _, Rates, Scheme};
 use fieldtest::wire::exchange::{
     Attempt, AttemptResult, Credential, Exchange, Failure, FailureKind, Method, Request, Response,
 };
@@ -224,8 +224,8 @@ mod requests {
         assert!(refused(|c| c.credential = Some("a b".into())).contains("credential cannot be sent"));
         assert!(refused(|c| c.concurrency = 0).contains("requests at once"));
         assert!(refused(|c| c.timeout = Duration::ZERO).contains("time-out"));
-        assert!(refused(|c| c.requests_per_minute = Some(0)).contains("requests a minute"));
-        assert!(refused(|c| c.tokens_per_minute = Some(0)).contains("tokens a minute"));
+        assert!(refused(|c| c.rates.requests = Some(0)).contains("requests a minute"));
+        assert!(refused(|c| c.rates.tokens = Some(0)).contains("tokens a minute"));
         assert_eq!(refused(|c| c.timeout = Duration::MAX), "", "the longest time-out is one");
     }
 }
@@ -327,7 +327,9 @@ mod limits {
     #[tokio::test]
     async fn attempts_are_spread_over_the_minute() {
         let server = server_with(ResponseTemplate::new(200)).await;
-        let client = Client::new(ClientConfig { requests_per_minute: Some(600), ..config(&server.uri()) }).unwrap();
+        let client =
+            Client::new(ClientConfig { rates: Rates { requests: Some(600), tokens: None }, ..config(&server.uri()) })
+                .unwrap();
         let started = Instant::now();
         futures_util::future::join_all((0..5).map(|_| client.send("x-1", request()))).await;
         assert!(started.elapsed() >= Duration::from_millis(380), "five within {:?}", started.elapsed());
@@ -337,7 +339,11 @@ mod limits {
     #[tokio::test]
     async fn large_requests_wait_for_the_tokens_they_cost() {
         let server = server_with(ResponseTemplate::new(200)).await;
-        let client = Client::new(ClientConfig { tokens_per_minute: Some(60_000), ..config(&server.uri()) }).unwrap();
+        let client = Client::new(ClientConfig {
+            rates: Rates { requests: None, tokens: Some(60_000) },
+            ..config(&server.uri())
+        })
+        .unwrap();
         let started = Instant::now();
         // An eighth of these, 5 000 tokens, passes at once; the 400 after them take 400 ms at a thousand a second.
         for max_tokens in [40_000, 3_200] {

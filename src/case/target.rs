@@ -42,6 +42,10 @@ pub struct Target {
     /// What a million tokens cost, in US dollars, where the provider publishes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
+    /// The account that requests are charged to, by any name: targets of the same one share its limits. Without it,
+    /// those with the same server and the same credential do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// One claim per line of the support table, by row.
     pub claims: BTreeMap<String, Claim>,
 }
@@ -96,6 +100,9 @@ pub struct Limits {
     /// Input and output tokens a minute: feeds the rate limiter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u32>,
+    /// Requests under way at once: how many are sent side by side, unless `--concurrency` says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u16>,
     /// The longest prompt and answer together, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u32>,

@@ -134,6 +134,9 @@ pub struct EndpointArgs {
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
     #[arg(long, value_name = "N", default_value_t = EndpointArgs::ANSWER_TOKENS, value_parser = clap::value_parser!(u32).range(1..))]
     pub answer_tokens: u32,
+    /// True where nothing is going to be sent.
+    #[arg(skip)]
+    pub planning: bool,
 }
 
 impl EndpointArgs {
@@ -152,6 +155,11 @@ impl EndpointArgs {
     /// The same without a credential, for what sends nothing.
     pub fn without_credential(&self) -> Self {
         Self { api_key_env: None, api_key_file: None, api_key_command: None, ..self.clone() }
+    }
+
+    /// The same for a plan: a credential that is missing is told, and no error.
+    pub fn for_a_plan(&self) -> Self {
+        Self { planning: true, ..self.clone() }
     }
 }
 
@@ -214,6 +222,16 @@ pub struct SimulatorArgs {
     /// How often the connection breaks, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
     pub rate_reset: f64,
+    /// Answer so many requests in a window and refuse the others with 429, `retry-after` and what is left in
+    /// `anthropic-ratelimit-*`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit_requests: Option<u32>,
+    /// The same for tokens of prompts, at four bytes each.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit_tokens: Option<u32>,
+    /// The window of these limits, in milliseconds: they fill up again evenly in that time.
+    #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_window: u64,
 }
 
 impl SimulatorArgs {
@@ -229,6 +247,10 @@ impl SimulatorArgs {
         (!is_plain).then(|| digest_of(&format!("{:?} {:?} {knobs:?}", self.flip, self.fault)))
     }
 
+    fn is_limited(&self) -> bool {
+        self.limit_requests.is_some() || self.limit_tokens.is_some()
+    }
+
     fn knobs(&self) -> Knobs {
         Knobs {
             disobedience: self.disobedience,
@@ -239,6 +261,9 @@ impl SimulatorArgs {
             retry_after: self.retry_after,
             rate_529: self.rate_529,
             rate_reset: self.rate_reset,
+            limit_requests: self.limit_requests,
+            limit_tokens: self.limit_tokens,
+            limit_window: if self.is_limited() { Duration::from_millis(self.limit_window) } else { Duration::ZERO },
         }
     }
 
@@ -291,6 +316,22 @@ pub fn parse_dollars(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(dollars) if dollars > 0.0 && dollars.is_finite() => Ok(dollars),
         _ => Err("expected a number of US dollars above 0, `0.50` for instance".to_owned()),
+    }
+}
+
+/// A time in seconds, up to a day.
+pub fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected a number of seconds from 0 to 86400".to_owned()),
+    }
+}
+
+/// A price, which may be nothing.
+pub fn parse_price(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(dollars) if dollars >= 0.0 && dollars.is_finite() => Ok(dollars),
+        _ => Err("expected US dollars for a million tokens, `0.28` for instance".to_owned()),
     }
 }
 

@@ -91,8 +91,10 @@ const VIA: &str = "via";
 
 /// Runs the command.
 pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliError> {
-    if args.sending.max_cost.is_some() {
-        return Err(CliError::Usage("--max-cost needs prices, and no target's are known here".to_owned()));
+    if args.sending.money.max_cost.is_some() && args.sending.money.price_input.is_none() {
+        return Err(CliError::Usage(
+            "--max-cost needs --price-input and --price-output: no target's prices are known here".to_owned(),
+        ));
     }
     let others = |format: &&Format| !matches!(format, Format::Terminal | Format::Markdown | Format::Json);
     if args.output.format.iter().any(|format| others(&format)) || args.output.baseline.baseline.is_some() {
@@ -148,6 +150,7 @@ fn side(args: &CompareArgs, name: &str, catalog: &Catalog, environment: &Environ
         auth,
         simulate: false,
         answer_tokens: args.answer_tokens,
+        planning: false,
     };
     let in_our_words = |error: CliError| match error {
         CliError::Usage(text) => CliError::Usage(
@@ -211,7 +214,7 @@ impl Round<'_> {
     async fn ask(&self, extent: Extent<'_>, seed: u64, suffix: &str) -> Result<(Results, Results, Ended), CliError> {
         let started = Instant::now();
         // As many as a side may have under way, and one: neither ever waits for its own requests alone.
-        let turnstile = Turnstile::new(u64::from(self.args.sending.concurrency) + 1);
+        let turnstile = Turnstile::new(self.args.sending.pace.concurrency_of_any() as u64 + 1);
         let [direct, via] = self.sides;
         let ask = |tested, place, seed, extent| self.ask_one(tested, &turnstile, place, seed, extent, suffix, started);
         // Each side has draws of its own, so that neither is served from what the other left in a cache.
@@ -234,12 +237,13 @@ impl Round<'_> {
         suffix: &str,
         started: Instant,
     ) -> Result<(Results, Ended), CliError> {
-        let Place::Live { base_url, credential } = &tested.place else {
+        let Place::Live { base_url, credential, .. } = &tested.place else {
             return Err(CliError::Fault("both sides are on the network".to_owned()));
         };
-        let sending = &self.args.sending;
+        // With one purse for both, a side that waits in step would wait for money that the other holds.
+        let sending = &self.args.sending.alone();
         let credential = credential.as_ref().map(Credential::get).transpose()?;
-        let mut config = sending.config(tested, base_url, credential, false, started);
+        let mut config = sending.config(tested, base_url, credential, false, started)?;
         // A gateway may tell its upstream's credential, and the other way round: those of both sides are among these.
         config.secrets.clone_from(&self.ready.secrets);
         config.transport = self.ready.transport.clone();

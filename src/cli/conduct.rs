@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::endpoint::Tested;
+use super::expecting::foreseen;
 use super::keeper::Keeper;
 use super::recorder::Recorder;
 use super::resuming::Resumption;
@@ -102,6 +103,11 @@ pub async fn conduct<E: Endpoint>(
     stop: &Stop,
 ) -> Result<(Results, Ended), CliError> {
     let earlier_ms = job.resumption.as_ref().map_or(0, Resumption::took_ms);
+    // What was begun before has its forecast.
+    if job.resumption.is_none() {
+        let foreseen = foreseen(job.tested, catalog, &job.extent.rows, sending, job.simulated).await?;
+        job.scope.foreseen = Some(Box::new(foreseen));
+    }
     let mut keeper = job.keeper(sending)?;
     let known = Known::of(&keeper.recording);
     let Job { tested, extent, .. } = &job;
@@ -114,7 +120,7 @@ pub async fn conduct<E: Endpoint>(
         rows: extent.rows.len() as u64,
         seed: job.seed,
         recording: job.recording.display().to_string(),
-        prices: tested.prices,
+        prices: sending.money.prices(tested),
     });
     let finished = {
         let listeners: Vec<&mut dyn Listener> = vec![&mut keeper, &mut watched];

@@ -34,7 +34,7 @@ impl Connection {
         started: Instant,
     ) -> Result<Self, CliError> {
         let (base_url, credential, simulation) = match &tested.place {
-            Place::Live { base_url, credential } => {
+            Place::Live { base_url, credential, .. } => {
                 (base_url.clone(), credential.as_ref().map(Credential::get).transpose()?, None)
             }
             Place::Simulated(target) => {
@@ -46,7 +46,7 @@ impl Connection {
                 (running.base_url(), Some(key.into()), Some(running))
             }
         };
-        let mut config = sending.config(tested, &base_url, credential, simulation.is_some(), started);
+        let mut config = sending.config(tested, &base_url, credential, simulation.is_some(), started)?;
         config.secrets.clone_from(&ready.secrets);
         if simulation.is_none() {
             config.transport = ready.transport.clone();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::args::EndpointArgs;
 use super::credential::{self, Credential};
+use super::money::MoneyArgs;
 use super::{CliError, Environment, listed};
 use crate::case::{AuthScheme, Catalog, Limits, Prices, Requirement, Target};
 use crate::client::BaseUrl;
@@ -43,6 +44,8 @@ pub enum Place {
         base_url: String,
         /// Its credential, where there is one.
         credential: Option<Credential>,
+        /// What its credential lacks, for a plan: nothing else is told what it cannot do without.
+        missing: Option<String>,
     },
     /// In this process.
     Simulated(Box<Target>),
@@ -135,17 +138,12 @@ fn named(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> R
         .collect()
 }
 
-/// Options that do not fit what is tested: the simulator's for a live endpoint, a price where none is known.
-pub fn fit(targets: &[Tested], simulator: bool, max_cost: Option<f64>) -> Result<(), CliError> {
+/// Options that do not fit what is tested: the simulator's for a live endpoint, a bound on the cost without prices.
+pub fn fit(targets: &[Tested], simulator: bool, money: &MoneyArgs) -> Result<(), CliError> {
     if simulator && targets.iter().any(|t| matches!(t.place, Place::Live { .. })) {
         return Err(CliError::Usage("the simulator's options go with a simulation: add --simulate".to_owned()));
     }
-    if max_cost.is_some() && targets.iter().any(|t| t.prices.is_none()) {
-        return Err(CliError::Usage(
-            "--max-cost needs the prices of every target, in its file under `prices`".to_owned(),
-        ));
-    }
-    Ok(())
+    money.fit(targets)
 }
 
 fn resolve_url(
@@ -164,12 +162,12 @@ fn resolve_url(
     let url = BaseUrl::parse(base_url).map_err(|e| CliError::Usage(format!("--base-url: {e}")))?;
     let of = args.targets.first().map(|name| target(catalog, name)).transpose()?;
     // A credential goes only where it was told to go: never one that belongs to another host.
-    let credential = credential::of_options(args.credential(), environment)?;
+    let (credential, missing) = unless_planning(args, credential::of_options(args.credential(), environment))?;
     let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
     if args.model.is_empty() && of.is_none() && claims.is_none() {
         return Err(CliError::Usage("--base-url needs --model: which model is to be asked for?".to_owned()));
     }
-    let place = Place::Live { base_url: base_url.to_owned(), credential };
+    let place = Place::Live { base_url: base_url.to_owned(), credential, missing };
     Ok(tested(args, &name, place, of, claims.or(of)))
 }
 
@@ -184,6 +182,9 @@ pub fn target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliErr
 /// Where a target is, with its credential.
 pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<Place, CliError> {
     let Some(base_url) = of.base_url.clone() else {
+        if args.planning {
+            return Ok(Place::Simulated(Box::new(of.clone())));
+        }
         return Err(CliError::Usage(format!("target `{}` has no base_url: give --base-url, or --simulate", of.name)));
     };
     BaseUrl::parse(&base_url).map_err(|e| CliError::Usage(format!("target `{}`: {e}", of.name)))?;
@@ -192,6 +193,10 @@ pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Resu
         named.map_or_else(|| credential::of_file(&of.auth, of.credential.as_ref(), environment), |c| Ok(Some(c)));
     let none =
         || CliError::Usage("no credential: the target's file does not say where it is (`credential`)".to_owned());
+    if args.planning {
+        let (credential, missing) = unless_planning(args, found.and_then(|found| found.ok_or_else(none).map(Some)))?;
+        return Ok(Place::Live { base_url, credential, missing });
+    }
     let credential = found.and_then(|found| found.ok_or_else(none)).map_err(|e| {
         CliError::Usage(format!(
             "{e}\n`fieldtest run {name}` tests the live endpoint. Set the variable, or say where the credential is with \
@@ -199,7 +204,19 @@ pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Resu
             name = of.name
         ))
     })?;
-    Ok(Place::Live { base_url, credential: Some(credential) })
+    Ok(Place::Live { base_url, credential: Some(credential), missing: None })
+}
+
+/// A credential; or what it lacks, where nothing is going to be sent.
+pub fn unless_planning(
+    args: &EndpointArgs,
+    found: Result<Option<Credential>, CliError>,
+) -> Result<(Option<Credential>, Option<String>), CliError> {
+    match found {
+        Ok(credential) => Ok((credential, None)),
+        Err(error) if args.planning => Ok((None, Some(error.to_string()))),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is tested, of these.
@@ -217,9 +234,9 @@ pub fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>
             max_output_tokens: claims.and_then(|t| t.limits.max_output_tokens),
             context_tokens: claims.and_then(|t| t.limits.context_tokens),
         },
-        account: None,
         limits: of.map(|t| t.limits.clone()).unwrap_or_default(),
         prices: of.and_then(|t| t.prices),
+        account: of.and_then(|t| t.account.clone()),
         claims: claims.cloned(),
         place,
     }

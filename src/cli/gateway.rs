@@ -130,7 +130,7 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
     let name = args.name.clone().unwrap_or_else(|| via.host_and_port());
     let baseline = args.output.baseline.load(&catalog, &[&name], [], environment.today)?;
     let _held = files::hold(&args.output.out)?;
-    let place = Place::Live { base_url: args.via.clone(), credential: credential.clone() };
+    let place = Place::Live { base_url: args.via.clone(), credential: credential.clone(), missing: None };
     let ready = ready([&place], &args.transport, &catalog, environment)?;
     let credential = credential.as_ref().map(Credential::get).transpose()?;
     let started = Instant::now();

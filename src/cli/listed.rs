@@ -51,7 +51,7 @@ fn one(
         (None, None, None) => return Err(CliError::Fault("an entry names nothing".to_owned())),
     };
     let mut tested = endpoint::tested(args, &name, place, of.as_ref(), claims.or(of.as_ref()));
-    tested.account.clone_from(&entry.account);
+    tested.account = entry.account.clone().or(tested.account);
     if let Some(auth) = &entry.auth {
         tested.scheme = auth.scheme;
     }
@@ -90,9 +90,10 @@ fn place(
             // A credential goes only where it was told to go: never the target's to another host.
             let none = Auth { scheme: AuthScheme::XApiKey, env: Vec::new() };
             let auth = entry.auth.as_ref().unwrap_or(&none);
-            let credential = credential::of_file(auth, entry.credential.as_ref(), environment)
-                .map_err(|e| CliError::Usage(format!("{base_url}: {e}")))?;
-            Ok(Place::Live { base_url: base_url.clone(), credential })
+            let found = credential::of_file(auth, entry.credential.as_ref(), environment)
+                .map_err(|e| CliError::Usage(format!("{base_url}: {e}")));
+            let (credential, missing) = endpoint::unless_planning(args, found)?;
+            Ok(Place::Live { base_url: base_url.clone(), credential, missing })
         }
         (None, None) => Err(CliError::Fault("an entry says nothing of where it is".to_owned())),
     }

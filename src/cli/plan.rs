@@ -1,18 +1,26 @@
-//! `fieldtest plan`: what a run would send.
+//! `fieldtest plan`: what a run would send, and what that may cost.
+
+use std::time::Duration;
 
 use clap::Args;
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
-use super::args::{CaseArgs, EndpointArgs, SelectArgs};
-use super::endpoint::resolve;
+use super::args::{CaseArgs, EndpointArgs, SelectArgs, parse_confidence, parse_probability, parse_seconds};
+use super::conduct::runtime;
+use super::endpoint::{Place, Tested, resolve};
+use super::expecting::{Assumed, Forecasts, planned};
+use super::money::{MoneyArgs, PaceArgs};
 use super::part::ShardArgs;
 use super::rows::RowsFormat;
 use super::{CliError, Environment, Exit, output};
-use crate::engine::{Plan, plan};
+use crate::report::plan::{self, Fit, Fits, PlanTold, SCHEMA, TargetPlan};
+use crate::report::planned::Planned;
 
-/// Says what a run would send: requests, tokens, cost. Sends nothing, and needs no credential.
+/// Says what a run would send: requests, tokens, cost and time, row by row. Sends nothing, and needs no credential.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fieldtest plan deepseek")]
+#[command(
+    after_help = "Examples:\n  fieldtest plan deepseek\n  fieldtest plan deepseek --price-input 0.28 --price-output 0.42 \
+                        --max-cost 0.50\n  fieldtest plan --base-url http://127.0.0.1:4000 --model m --format json"
+)]
 pub struct PlanArgs {
     #[command(flatten)]
     endpoint: EndpointArgs,
@@ -22,72 +30,113 @@ pub struct PlanArgs {
     shard: ShardArgs,
     #[command(flatten)]
     cases: CaseArgs,
+    /// The confidence that statistical verdicts must reach.
+    #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
+    confidence: f64,
+    #[command(flatten)]
+    pace: PaceArgs,
+    /// Seconds that an answer is assumed to take.
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = parse_seconds)]
+    answer_seconds: f64,
+    /// How often the model is assumed not to do as it is told, from 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
+    disobedience: f64,
+    /// Tokens that the model is assumed to think unasked before each answer.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    thinking_tokens: u64,
     /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
     format: RowsFormat,
+    #[command(flatten)]
+    money: MoneyArgs,
 }
 
 /// Runs the command.
 pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError> {
     let catalog = args.cases.load()?;
-    // A plan touches no endpoint, so no credential is asked for: it is the simulation that is resolved.
-    let endpoint = EndpointArgs { simulate: args.endpoint.base_url.is_none(), ..args.endpoint.without_credential() };
-    for tested in resolve(&endpoint, &catalog, environment)? {
+    // A plan touches no endpoint: it needs no credential, and says where a run would lack one.
+    let targets = resolve(&args.endpoint.for_a_plan(), &catalog, environment)?;
+    args.money.fit(&targets)?;
+    let assumed = Assumed {
+        answer: Duration::from_secs_f64(args.answer_seconds),
+        disobedience: args.disobedience,
+        thinking: args.thinking_tokens,
+    };
+    let (runtime, forecasts) = (runtime()?, Forecasts::default());
+    let mut told = Vec::new();
+    for tested in &targets {
         let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
         let extent = args.shard.extent(&catalog, &rows);
         if let (Some(part), true) = (args.shard.shard, extent.rows.is_empty()) {
             output::warn(format!("{}: shard {part} has none of the {} rows", tested.name, rows.len()));
             continue;
         }
-        let plan = plan(&extent.rows, &tested.settings, tested.prices);
-        match args.format {
-            RowsFormat::Json => {
-                let text = serde_json::to_string_pretty(&plan).map_err(|e| CliError::Fault(e.to_string()))?;
-                output::say(text);
-            }
-            RowsFormat::Terminal => output::say(table(&tested.name, &tested.settings.model, &plan, environment)),
-        }
+        let forecast = forecasts.expected(tested, &catalog, &extent.rows, args.confidence, assumed);
+        let expected = runtime.block_on(forecast)?;
+        let plan = planned(tested, &extent.rows, (&args.money, &args.pace), assumed, Some(&expected));
+        let rates = args.pace.rates(tested);
+        told.push(TargetPlan {
+            name: tested.name.clone(),
+            model: tested.settings.model.clone(),
+            missing_credential: missing(tested),
+            concurrency: args.pace.concurrency(tested) as u64,
+            requests_per_minute: rates.requests,
+            tokens_per_minute: rates.tokens,
+            prices: args.money.prices(tested),
+            first: plan.first,
+            rows: plan.rows,
+            planned: plan.planned,
+        });
     }
+    let Some(sum) = told.iter().map(|target| target.planned.clone()).reduce(|sum, more| sum.and(&more)) else {
+        return Ok(Exit::Success);
+    };
+    let plan = PlanTold {
+        schema: SCHEMA.to_owned(),
+        assumed: plan::Assumed {
+            seconds_an_answer: args.answer_seconds,
+            disobedience: args.disobedience,
+            thinking_tokens: args.thinking_tokens,
+        },
+        fits: fits(&args.money, &sum),
+        targets: told,
+        planned: sum,
+    };
+    output::say(match args.format {
+        RowsFormat::Json => plan::json(&plan).map_err(|e| CliError::Fault(e.to_string()))?,
+        RowsFormat::Terminal => plan::terminal(&plan, output::width(environment)),
+    });
     Ok(Exit::Success)
 }
 
-fn table(name: &str, model: &str, plan: &Plan, environment: &Environment) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
-    table.set_header(["row", "requests", "input tokens each", "arms"]);
-    for row in &plan.rows {
-        let least: u64 = row.arms.iter().map(|a| a.requests.0).sum();
-        let most: u64 = row.arms.iter().map(|a| a.requests.1).sum();
-        let tokens = row.arms.iter().map(|a| a.input_tokens).max().unwrap_or(0);
-        let arms: Vec<String> = row
-            .arms
-            .iter()
-            .map(|a| a.shared_with.as_ref().map_or(a.name.clone(), |with| format!("{} (sent by {with})", a.name)))
-            .collect();
-        table.add_row([row.id.clone(), format!("{least} to {most}"), format!("up to {tokens}"), arms.join(", ")]);
+/// What a live run would lack: never what is there.
+fn missing(tested: &Tested) -> Option<String> {
+    match &tested.place {
+        Place::Live { missing, .. } => missing.clone(),
+        Place::Simulated(_) => None,
     }
-    for column in 1..3 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let cost = match plan.cost_usd {
-        Some((least, most)) => format!("{least:.2} to {most:.2} US dollars"),
-        None => "cost unknown: the target's file states no prices".to_owned(),
-    };
-    format!(
-        "{name}, model {model}: nothing is sent by this command\n\n{table}\n\n\
-         {} rows; {} to {} requests ({:.1} to {:.1} a row), {} to {} input tokens (estimated), at most {} to {} output \
-         tokens; {cost}",
-        plan.rows.len(),
-        plan.requests.0,
-        plan.requests.1,
-        plan.requests.0 as f64 / plan.rows.len().max(1) as f64,
-        plan.requests.1 as f64 / plan.rows.len().max(1) as f64,
-        plan.input_tokens.0,
-        plan.input_tokens.1,
-        plan.output_tokens.0,
-        plan.output_tokens.1,
-    )
+}
+
+/// Holds the whole against the bounds that were given.
+fn fits(money: &MoneyArgs, planned: &Planned) -> Vec<Fits> {
+    let (input, output) = (planned.input_tokens, planned.output_tokens);
+    let tokens = input.expected.zip(output.expected).map(|(input, output)| (input + output) as f64);
+    let cost = planned.cost_usd.unwrap_or_default();
+    let requests = planned.requests;
+    [
+        (
+            "--max-requests",
+            money.max_requests.map(|n| n as f64),
+            requests.expected.map(|n| n as f64),
+            requests.max as f64,
+        ),
+        ("--max-tokens", money.max_tokens.map(|n| n as f64), tokens, input.max.saturating_add(output.max) as f64),
+        ("--max-cost", money.max_cost, cost.expected, cost.max),
+    ]
+    .into_iter()
+    .filter_map(|(bound, limit, expected, max)| {
+        let limit = limit?;
+        Some(Fits { bound: bound.to_owned(), limit, fits: Fit::of(limit, expected, max) })
+    })
+    .collect()
 }

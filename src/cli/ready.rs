@@ -38,7 +38,7 @@ pub fn ready<'a>(
     let transport = args.load()?;
     let mut credentials = Vec::new();
     for place in places {
-        let Place::Live { base_url, credential: Some(credential) } = place else { continue };
+        let Place::Live { base_url, credential: Some(credential), .. } = place else { continue };
         let usage = |e: crate::client::ClientError| CliError::Usage(e.to_string());
         may_travel(&BaseUrl::parse(base_url).map_err(usage)?, &transport).map_err(usage)?;
         credentials.push(credential);

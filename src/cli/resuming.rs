@@ -188,7 +188,7 @@ impl Resumption {
         match names.into_iter().find(is_of) {
             // It is not asked again, so nothing is needed to ask it.
             Some(_) | None if self.is_over() && !header.simulated => {
-                let place = Place::Live { base_url: header.base_url.clone(), credential: None };
+                let place = Place::Live { base_url: header.base_url.clone(), credential: None, missing: None };
                 return Ok(endpoint::tested(&filled, &header.name, place, None, header.claims.as_ref()));
             }
             Some(name) => filled.targets = vec![name.to_owned()],
@@ -235,7 +235,7 @@ impl Resumption {
 
     /// Refuses another endpoint than that of the recording. Its base URL is there as it is shown, without secrets.
     pub fn is_at(&self, place: &Place, secrets: &[SecretString]) -> Result<(), CliError> {
-        let Place::Live { base_url, credential } = place else { return Ok(()) };
+        let Place::Live { base_url, credential, .. } = place else { return Ok(()) };
         let credential = credential.as_ref().map(Credential::get).transpose()?;
         let shown = Mask::new(credential.as_ref(), secrets).text(base_url.clone());
         self.same("base URL", &self.recording.header.base_url, &shown)

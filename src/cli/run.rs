@@ -58,7 +58,7 @@ pub struct RunArgs {
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
         "targets_file", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
-        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "rate", "token_rate",
+        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "price_input", "price_output", "rate", "token_rate",
         "concurrency", "timeout", "retries", "allow_http", "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ])]
     replay: Option<PathBuf>,
@@ -95,7 +95,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         }
         None => targets = resolve(&args.endpoint, &catalog, environment)?,
     }
-    fit(&targets, args.simulator.given(), args.sending.max_cost)?;
+    fit(&targets, args.simulator.given(), &args.sending.money)?;
     let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
     if rerun.is_some() && targets.len() != 1 {
         return Err(CliError::Usage("--rerun goes with one target: name the one that the file is of".to_owned()));

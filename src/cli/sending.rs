@@ -1,18 +1,21 @@
 //! How requests are sent and when a run ends: the options that everything which talks to endpoints shares.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
-use super::Environment;
-use super::args::{parse_confidence, parse_dollars};
+use super::args::parse_confidence;
 use super::endpoint::Tested;
+use super::expecting::Forecasts;
+use super::money::{MoneyArgs, PaceArgs, per_million};
 use super::transport::TransportArgs;
+use super::{CliError, Environment};
 use crate::case::{AuthScheme, Catalog, CredentialSource};
-use crate::client::{ClientConfig, PROXY_VARIABLES, Scheme, VARIABLES, transport};
-use crate::engine::{Budget, Options};
+use crate::client::{Accounts, Budget, ClientConfig, PROXY_VARIABLES, Scheme, VARIABLES, transport};
+use crate::engine::Options;
 
 /// How requests are sent, and when a run ends.
 #[derive(Debug, Clone, Args)]
@@ -20,24 +23,8 @@ pub struct SendArgs {
     /// The confidence that statistical verdicts must reach.
     #[arg(long, value_name = "P", default_value_t = SendArgs::CONFIDENCE, value_parser = parse_confidence)]
     pub confidence: f64,
-    /// How many requests are under way at once.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
-    /// Requests a minute at most; the target's own limit unless told.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: Option<u32>,
-    /// Tokens a minute at most; the target's own limit unless told.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub token_rate: Option<u32>,
-    /// Stop after this many requests.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_requests: Option<u64>,
-    /// Stop after this many input and output tokens.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_tokens: Option<u64>,
-    /// Stop after this many US dollars; needs the target's prices.
-    #[arg(long, value_name = "USD", value_parser = parse_dollars, allow_negative_numbers = true)]
-    pub max_cost: Option<f64>,
+    #[command(flatten)]
+    pub pace: PaceArgs,
     /// Seconds until a request is given up.
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
@@ -55,7 +42,21 @@ pub struct SendArgs {
     #[arg(long)]
     pub no_progress: bool,
     #[command(flatten)]
+    pub money: MoneyArgs,
+    #[command(flatten)]
     pub transport: TransportArgs,
+    /// What all targets of the command have in common.
+    #[arg(skip)]
+    pub common: Arc<Common>,
+}
+
+/// What all targets of a command have in common, made when it is first asked for.
+#[derive(Debug, Default)]
+pub struct Common {
+    budget: OnceLock<Budget>,
+    accounts: Accounts,
+    /// What runs are expected to take.
+    pub forecasts: Forecasts,
 }
 
 /// What is left out of what is written.
@@ -71,6 +72,17 @@ impl SendArgs {
     /// The confidence, unless told.
     pub const CONFIDENCE: f64 = 0.99;
 
+    /// The same options with nothing in common with others.
+    pub fn alone(&self) -> Self {
+        Self { common: Arc::default(), ..self.clone() }
+    }
+
+    /// A target's part in the budget, which all targets of the command share.
+    fn budget(&self, tested: &Tested) -> Budget {
+        let shared = self.common.budget.get_or_init(|| Budget::new(self.money.bounds()));
+        shared.of(self.money.prices(tested).map(per_million))
+    }
+
     /// How a client sends to this target.
     pub fn config(
         &self,
@@ -79,7 +91,7 @@ impl SendArgs {
         credential: Option<SecretString>,
         simulated: bool,
         started: Instant,
-    ) -> ClientConfig {
+    ) -> Result<ClientConfig, CliError> {
         let scheme = match tested.scheme {
             AuthScheme::XApiKey => Scheme::XApiKey,
             AuthScheme::Bearer => Scheme::Bearer,
@@ -88,17 +100,19 @@ impl SendArgs {
         config.credential = credential;
         config.timeout = Duration::from_secs(self.timeout);
         config.retries = self.retries.unwrap_or(if simulated { 8 } else { 4 });
-        config.concurrency = usize::from(self.concurrency);
+        config.concurrency = self.pace.concurrency(tested);
         config.proxies = !simulated;
         config.run_started = started;
         if simulated {
             // Nothing is gained by being polite to ourselves.
             config.first_wait = Duration::from_millis(5);
         } else {
-            config.requests_per_minute = self.rate.or(tested.limits.requests_per_minute);
-            config.tokens_per_minute = self.token_rate.or(tested.limits.tokens_per_minute);
+            let (name, gap) = (tested.account.as_deref(), Some(config.first_wait / 5));
+            let rates = self.pace.rates(tested);
+            let account = self.common.accounts.of(name, base_url, config.credential.as_ref(), rates, gap);
+            config.account = Some(account.map_err(|e| CliError::Usage(e.to_string()))?);
         }
-        config
+        Ok(config)
     }
 
     /// What a run of this target is told.
@@ -107,12 +121,8 @@ impl SendArgs {
             settings: tested.settings.clone(),
             seed,
             confidence: self.confidence,
-            concurrency: usize::from(self.concurrency),
-            budget: Budget {
-                requests: self.max_requests,
-                tokens: self.max_tokens,
-                cost: self.max_cost.zip(tested.prices),
-            },
+            concurrency: self.pace.concurrency(tested),
+            budget: self.budget(tested),
         }
     }
 }

@@ -68,6 +68,11 @@ impl BaseUrl {
         is_loopback(&self.0)
     }
 
+    /// Scheme, host and port: what says whose server it is, whatever the path.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
     /// True for `https`.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"

@@ -3,11 +3,14 @@
 //! Nothing here is read from the environment, and nothing here prints a secret.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
+use super::account::Account;
 use super::base_url::without_secrets;
+use super::limits::Rates;
 use super::transport::{Transport, TransportError};
 
 /// The header that carries the credential: one at a time, as real clients do.
@@ -38,12 +41,12 @@ pub struct ClientConfig {
     pub first_wait: Duration,
     /// How many requests may be on their way at once.
     pub concurrency: usize,
-    /// Attempts a minute, spread evenly. `None` does not limit them.
-    pub requests_per_minute: Option<u32>,
-    /// Input and output tokens a minute, as estimated before sending. `None` does not limit them.
-    pub tokens_per_minute: Option<u32>,
+    /// How much may be sent in a minute.
+    pub rates: Rates,
     /// Whether a 429 to one request, and what the server tells of its limits, slows down all.
     pub heeds_limits: bool,
+    /// The account that other clients use, too: its rates and its heed take the place of those above.
+    pub account: Option<Arc<Account>>,
     /// How many bytes of a body are read and kept.
     pub kept_bytes: usize,
     /// Whether any proxy is used. False for a server in this process.
@@ -67,9 +70,9 @@ impl ClientConfig {
             retries: 4,
             first_wait: Duration::from_millis(500),
             concurrency: 4,
-            requests_per_minute: None,
-            tokens_per_minute: None,
+            rates: Rates::default(),
             heeds_limits: true,
+            account: None,
             kept_bytes: 4 * 1024 * 1024,
             proxies: true,
             transport: Transport::default(),
@@ -90,9 +93,9 @@ impl fmt::Debug for ClientConfig {
             .field("retries", &self.retries)
             .field("first_wait", &self.first_wait)
             .field("concurrency", &self.concurrency)
-            .field("requests_per_minute", &self.requests_per_minute)
-            .field("tokens_per_minute", &self.tokens_per_minute)
+            .field("rates", &self.rates)
             .field("heeds_limits", &self.heeds_limits)
+            .field("account", &self.account)
             .field("kept_bytes", &self.kept_bytes)
             .field("proxies", &self.proxies)
             .field("transport", &self.transport)

@@ -16,7 +16,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Tokens are let through in portions of at most this part of a minute's allowance.
 const PORTIONS_A_MINUTE: u32 = 12;
 
-/// The limiters of one client.
+/// What a provider allows in a minute; `None` bounds nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Attempts, spread evenly.
+    pub requests: Option<u32>,
+    /// Input and output tokens, as estimated before sending.
+    pub tokens: Option<u32>,
+}
+
+/// The limiters of one account.
 pub(super) struct Limits {
     requests: Option<DefaultDirectRateLimiter>,
     tokens: Option<TokenLimit>,
@@ -42,9 +51,9 @@ impl TokenLimit {
 }
 
 impl Limits {
-    pub(super) fn new(requests_per_minute: Option<u32>, tokens_per_minute: Option<u32>) -> Result<Self, ClientError> {
-        let requests = positive(requests_per_minute, "the limit of requests a minute")?.map(|n| limiter(n, ONE));
-        let tokens = positive(tokens_per_minute, "the limit of tokens a minute")?.map(|n| {
+    pub(super) fn new(rates: Rates) -> Result<Self, ClientError> {
+        let requests = positive(rates.requests, "the limit of requests a minute")?.map(|n| limiter(n, ONE));
+        let tokens = positive(rates.tokens, "the limit of tokens a minute")?.map(|n| {
             let portion = NonZeroU32::new(n.get() / PORTIONS_A_MINUTE).unwrap_or(ONE);
             TokenLimit { limiter: limiter(n, portion), per_minute: n.get(), portion }
         });
@@ -79,7 +88,7 @@ fn positive(limit: Option<u32>, name: &'static str) -> Result<Option<NonZeroU32>
 
 /// About how many tokens a request costs: four bytes of it to a token, and an eighth of the answer it allows, since
 /// most answers end long before their limit.
-pub(super) fn estimated_tokens(body: &Value, body_bytes: usize) -> u32 {
+pub fn estimated_tokens(body: &Value, body_bytes: usize) -> u32 {
     let answer = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0) / 8;
     u32::try_from(body_bytes as u64 / 4 + answer).unwrap_or(u32::MAX).max(1)
 }
@@ -105,14 +114,14 @@ mod tests {
 
     #[test]
     fn a_limit_of_nothing_is_refused_by_name() {
-        let error = |r, t| Limits::new(r, t).err().unwrap().to_string();
+        let error = |requests, tokens| Limits::new(Rates { requests, tokens }).err().unwrap().to_string();
         assert!(error(Some(0), None).contains("requests a minute must be more than zero"));
         assert!(error(None, Some(0)).contains("tokens a minute must be more than zero"));
     }
 
     #[tokio::test]
     async fn attempts_are_spread_over_the_minute() {
-        let limits = Limits::new(Some(1200), None).unwrap();
+        let limits = Limits::new(Rates { requests: Some(1200), tokens: None }).unwrap();
         let started = Instant::now();
         for _ in 0..5 {
             limits.until_allowed(1).await;
@@ -122,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn tokens_are_spread_over_the_minute_beyond_the_first_portion() {
-        let limits = Limits::new(None, Some(60_000)).unwrap();
+        let limits = Limits::new(Rates { requests: None, tokens: Some(60_000) }).unwrap();
         let started = Instant::now();
         limits.until_allowed(5_000).await;
         let first = started.elapsed();
@@ -138,7 +147,7 @@ mod tests {
     fn a_request_is_taken_in_portions_and_never_as_more_than_a_minutes_worth() {
         for (per_minute, tokens, sum) in [(120, 25, 25), (120, 120, 120), (120, u32::MAX, 120), (5, 9, 5), (120, 0, 0)]
         {
-            let limits = Limits::new(None, Some(per_minute)).unwrap();
+            let limits = Limits::new(Rates { requests: None, tokens: Some(per_minute) }).unwrap();
             let limit = limits.tokens.as_ref().unwrap();
             let portions: Vec<u32> = limit.portions(tokens).map(NonZeroU32::get).collect();
             assert_eq!(portions.iter().sum::<u32>(), sum, "{per_minute} {tokens}");

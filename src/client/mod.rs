@@ -4,9 +4,11 @@
 //! is worth it, and keeps every attempt. It judges nothing, knows no case and no target file, and lets no secret out:
 //! not into an exchange, not into a message, not into `Debug`.
 
+mod account;
 mod attempt;
 mod auth;
 mod base_url;
+mod budget;
 mod config;
 mod failure;
 pub mod helper;
@@ -20,7 +22,7 @@ pub mod transport;
 mod turnstile;
 
 use std::fmt;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -29,14 +31,15 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::wire::exchange::{Attempt, Exchange, Method, Request};
-use attempt::{Bounds, Prepared, attempt, unsendable};
+pub use account::{Account, Accounts};
+use attempt::{Prepared, attempt, unsendable};
 use auth::Auth;
 pub use auth::PLACEHOLDER;
 pub use base_url::BaseUrl;
+pub use budget::{Bounds, Budget, Cost, PerMillion, Reservation};
 pub use config::{ClientConfig, ClientError, Scheme};
-use limits::Limits;
+pub use limits::{Rates, estimated_tokens};
 pub use mask::{Mask, VARIABLES};
-use pause::Pause;
 pub use replay::{Missing, Replay};
 use retry::Retries;
 use transport::{ProxyChoice, Transport};
@@ -47,6 +50,16 @@ pub trait Endpoint: Send + Sync {
     /// Sends one request, with whatever retries belong to it, and returns everything that came of it. Failures are
     /// data in the exchange. `id` names the exchange in the recording.
     fn send(&self, id: &str, request: Request) -> impl Future<Output = Exchange> + Send;
+
+    /// Sends a request whose first attempt was reserved. Whoever sends one again asks the reservation before.
+    fn send_within(
+        &self,
+        id: &str,
+        request: Request,
+        _reserved: &mut Reservation<'_>,
+    ) -> impl Future<Output = Exchange> + Send {
+        self.send(id, request)
+    }
 }
 
 /// An endpoint that is reached over HTTP.
@@ -54,9 +67,8 @@ pub struct Client {
     http: reqwest::Client,
     base: BaseUrl,
     auth: Auth,
-    bounds: Bounds,
-    limits: Limits,
-    pause: Option<Pause>,
+    bounds: attempt::Bounds,
+    account: Arc<Account>,
     slots: Semaphore,
     retries: u32,
     first_wait: Duration,
@@ -85,7 +97,10 @@ impl Client {
         }
         let mask = Mask::new(config.credential.as_ref(), &secrets);
         let auth = Auth::new(config.scheme, config.credential)?;
-        let limits = Limits::new(config.requests_per_minute, config.tokens_per_minute)?;
+        let account = match config.account {
+            Some(account) => account,
+            None => Arc::new(Account::new(config.rates, config.heeds_limits.then_some(config.first_wait / 5))?),
+        };
         if config.concurrency == 0 {
             return Err(ClientError::Zero("the number of requests at once"));
         }
@@ -105,9 +120,13 @@ impl Client {
             http: http_client(&transport, &base)?,
             base,
             auth,
-            bounds: Bounds { timeout: config.timeout.min(LONGEST_TIMEOUT), kept_bytes: config.kept_bytes, peer, mask },
-            limits,
-            pause: config.heeds_limits.then(|| Pause::new(config.first_wait / 5)),
+            bounds: attempt::Bounds {
+                timeout: config.timeout.min(LONGEST_TIMEOUT),
+                kept_bytes: config.kept_bytes,
+                peer,
+                mask,
+            },
+            account,
             slots: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
             retries: config.retries,
             first_wait: config.first_wait,
@@ -146,7 +165,7 @@ impl Client {
             headers.insert(name, value);
         }
         headers.extend(self.auth.headers(request.credential));
-        let tokens = limits::estimated_tokens(&request.body, body.len());
+        let tokens = estimated_tokens(&request.body, body.len());
         let method = match request.method {
             Method::Post => reqwest::Method::POST,
             Method::Get => reqwest::Method::GET,
@@ -155,29 +174,7 @@ impl Client {
         Ok(Prepared { method, url: self.base.join(&request.path), headers, body: body.into(), tokens })
     }
 
-    /// One attempt, when there is a slot and the limits allow it.
-    async fn attempt(&self, request: &Prepared) -> Attempt {
-        // The slot is held from before the limits' wait, so that what they let through is sent at that moment and not
-        // in a burst when a slot falls free; nobody behind could be sent sooner anyway. It is given back before any wait
-        // for a retry, so that a request which the server put off does not keep the others from being sent.
-        // The semaphore is never closed; were it, requests would go out unbounded rather than not at all.
-        let _slot = self.slots.acquire().await;
-        self.limits.until_allowed(request.tokens).await;
-        if let Some(pause) = &self.pause {
-            pause.until_allowed().await;
-        }
-        let started = Instant::now();
-        let started_ms = milliseconds(started.saturating_duration_since(self.run_started));
-        let result = attempt(&self.http, request, &self.bounds).await;
-        if let Some(pause) = &self.pause {
-            pause.heard(&result, started.into(), Timestamp::now());
-        }
-        Attempt { started_ms, duration_ms: milliseconds(started.elapsed()), result }
-    }
-}
-
-impl Endpoint for Client {
-    async fn send(&self, id: &str, request: Request) -> Exchange {
+    async fn exchange(&self, id: &str, request: Request, mut reserved: Option<&mut Reservation<'_>>) -> Exchange {
         let mut attempts = Vec::new();
         match self.prepare(&request) {
             Ok(prepared) => {
@@ -185,13 +182,16 @@ impl Endpoint for Client {
                 loop {
                     let attempt = self.attempt(&prepared).await;
                     let wait = retries.next_wait(&attempt.result, Timestamp::now());
+                    let may_be_charged = retry::may_be_charged(&attempt.result);
                     attempts.push(attempt);
-                    match wait {
-                        Some(wait) => {
-                            tracing::info!(id, attempt = attempts.len(), wait_ms = milliseconds(wait), "asking again");
-                            tokio::time::sleep(wait).await;
-                        }
-                        None => break,
+                    let Some(wait) = wait else { break };
+                    tracing::info!(id, attempt = attempts.len(), wait_ms = milliseconds(wait), "asking again");
+                    // Nobody is kept from the budget by a request that only waits.
+                    tokio::time::sleep(wait).await;
+                    if let Some(reserved) = reserved.as_mut()
+                        && !reserved.again(may_be_charged).await
+                    {
+                        break;
                     }
                 }
             }
@@ -202,6 +202,31 @@ impl Endpoint for Client {
             }),
         }
         Exchange { id: id.to_owned(), request, attempts }
+    }
+
+    /// One attempt, when there is a slot and the limits allow it.
+    async fn attempt(&self, request: &Prepared) -> Attempt {
+        // The slot is held from before the limits' wait, so that what they let through is sent at that moment and not
+        // in a burst when a slot falls free; nobody behind could be sent sooner anyway. It is given back before any wait
+        // for a retry, so that a request which the server put off does not keep the others from being sent.
+        // The semaphore is never closed; were it, requests would go out unbounded rather than not at all.
+        let _slot = self.slots.acquire().await;
+        self.account.until_allowed(request.tokens).await;
+        let started = Instant::now();
+        let started_ms = milliseconds(started.saturating_duration_since(self.run_started));
+        let result = attempt(&self.http, request, &self.bounds).await;
+        self.account.heard(&result, request.tokens, started.into(), Timestamp::now());
+        Attempt { started_ms, duration_ms: milliseconds(started.elapsed()), result }
+    }
+}
+
+impl Endpoint for Client {
+    async fn send(&self, id: &str, request: Request) -> Exchange {
+        self.exchange(id, request, None).await
+    }
+
+    async fn send_within(&self, id: &str, request: Request, reserved: &mut Reservation<'_>) -> Exchange {
+        self.exchange(id, request, Some(reserved)).await
     }
 }
 

@@ -54,6 +54,18 @@ impl Retries {
     }
 }
 
+/// True where an attempt may cost tokens though its answer is of no use: it broke after it was begun. What is refused,
+/// and what never arrived, is not charged.
+pub(super) fn may_be_charged(result: &AttemptResult) -> bool {
+    match result {
+        AttemptResult::Response(response) => response.status < 400,
+        AttemptResult::Failure(failure) => match failure.kind {
+            FailureKind::Connect | FailureKind::Tls | FailureKind::NotRecorded => false,
+            FailureKind::Reset | FailureKind::Timeout | FailureKind::Protocol | FailureKind::TooLarge => true,
+        },
+    }
+}
+
 fn is_worth_another(kind: FailureKind, used: u32) -> bool {
     match kind {
         FailureKind::Reset => true,

@@ -5,7 +5,7 @@
 
 use tokio::sync::watch;
 
-use super::Endpoint;
+use super::{Endpoint, Reservation};
 use crate::wire::exchange::{Exchange, Request};
 
 /// Which of the two.
@@ -88,6 +88,11 @@ impl<E: Endpoint> Endpoint for Paced<'_, E> {
     async fn send(&self, id: &str, request: Request) -> Exchange {
         let _pass = self.turnstile.enter(self.side).await;
         self.endpoint.send(id, request).await
+    }
+
+    async fn send_within(&self, id: &str, request: Request, reserved: &mut Reservation<'_>) -> Exchange {
+        let _pass = self.turnstile.enter(self.side).await;
+        self.endpoint.send_within(id, request, reserved).await
     }
 }
 

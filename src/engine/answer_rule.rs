@@ -7,7 +7,7 @@
 
 use super::arms;
 use super::build::PATH;
-use super::decide::{Facts, Step, Try, decided, inconclusive};
+use super::decide::{Facts, STEADY_TRIALS, Step, Try, decided, inconclusive};
 use super::effect::{answer_holds, why_not};
 use super::recording::ArmKind;
 use super::trial::{ENDED_EARLY, Trial, spoken_error, void};
@@ -18,6 +18,8 @@ use crate::report::results::{Evidence, Verdict};
 use crate::wire::answer::Answer;
 use crate::wire::message::{Reading, excerpt};
 
+/// The most trials of an arm: one fewer answer than are ever needed, as many void trials as these allow, and one.
+pub(super) const MOST_TRIALS: u32 = 2 * (STEADY_TRIALS - 1) + VOID_LIMIT as u32 + 1;
 /// Trials of one arm that say nothing after which it is given up.
 const VOID_LIMIT: usize = 3;
 /// Server errors in a row after which they are taken for the answer to this request.
@@ -44,6 +46,13 @@ pub(super) fn next(
             _ => again(),
         };
     };
+    // A model that answers now and then only is given up, too.
+    if came.len() - told.len() > VOID_LIMIT + told.len() {
+        return Step::Done(inconclusive(
+            Undecided::VoidTrials,
+            format!("{} of {} trials say nothing", came.len() - told.len(), came.len()),
+        ));
+    }
     if let Some(Came::Nothing(why)) = told.iter().find(|c| matches!(c, Came::Nothing(_))) {
         return Step::Done(inconclusive(Undecided::TreatmentFailed, why.clone()));
     }

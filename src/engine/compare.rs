@@ -4,7 +4,7 @@
 //! What is true of the server (a count, a reason to stop) need be seen once. What a model may do differently each time
 //! is asked again, and need agree but once. Of times, the shortest count, since an answer may wait for anything.
 
-use super::decide::{Facts, Step, Try, decided, inconclusive};
+use super::decide::{Facts, STEADY_TRIALS, Step, Try, decided, inconclusive};
 use super::recording::ArmKind;
 use super::trial::{Trial, void};
 use super::undecided::Undecided;
@@ -20,6 +20,8 @@ const PAIRS: usize = 5;
 const TIMED: usize = 3;
 /// The most pairs of answers of which times are taken, where fewer tell nothing.
 const TIMED_AT_MOST: usize = 6;
+/// The most trials of an arm: one fewer answer than are ever needed, as many void trials as these allow, and one.
+pub(super) const MOST_TRIALS: u32 = 2 * (STEADY_TRIALS - 1) + VOID_LIMIT as u32 + 1;
 /// Answers of one arm that say nothing after which it is given up.
 const VOID_LIMIT: usize = 3;
 /// A difference of fewer tokens than this is a matter of how turns are marked.
@@ -102,15 +104,17 @@ fn answers<'a>(
     };
     let is_void = |t: &&Trial| t.message().is_some_and(says_nothing) || t.ended_early(experiment);
     let sound: Vec<&Trial> = tried.iter().copied().filter(|t| !is_void(t)).collect();
-    if !sound.is_empty() {
+    // A model that answers now and then only is given up, too.
+    let few = tried.len() - sound.len() > VOID_LIMIT + sound.len();
+    if !sound.is_empty() && !few {
         return Ok(sound);
     }
-    Err(if tried.len() < VOID_LIMIT {
+    Err(if sound.is_empty() && tried.len() < VOID_LIMIT {
         again(arm)
     } else {
         Step::Done(inconclusive(
             Undecided::VoidTrials,
-            format!("none of {} answers of the {arm} arm says anything", tried.len()),
+            format!("{} of {} answers of the {arm} arm say nothing", tried.len() - sound.len(), tried.len()),
         ))
     })
 }

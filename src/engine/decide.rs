@@ -36,7 +36,7 @@ pub struct Facts {
 
 /// Trials of each arm that decides, once a run has shown that the endpoint treats equal requests unequally: one of two
 /// back ends, picked at random, is missed by that many once in some five hundred rows.
-const STEADY_TRIALS: u32 = 10;
+pub(super) const STEADY_TRIALS: u32 = 10;
 /// The same, where parts of one row disagree.
 const SURE_TRIALS: u32 = 3;
 /// One row in so many, drawn by the run's seed, is asked twice where once would do: an endpoint that treats equal

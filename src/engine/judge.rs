@@ -1,15 +1,16 @@
 //! Judging: from a recording and the case files to results. Pure; the same input gives the same results.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::decide::{self, Step, inconclusive, not_finished};
 use super::findings::Findings;
+use super::plan::{self, Basis, Pace};
 use super::probes;
 use super::recording::{ArmKind, Ended, Recording, TrialRecord};
 use super::stored;
 use super::trial::{Seen, Trial};
 use super::undecided::Undecided;
-use crate::case::{AuthScheme, Catalog, Outcome, VerdictStatus, is_silent};
+use crate::case::{AuthScheme, Catalog, CatalogRow, Outcome, VerdictStatus, is_silent};
 use crate::report::results::{
     ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA, Summary,
     TestedTarget, Totals, Verdict,
@@ -62,6 +63,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         })
         .collect();
     rest_on_others(&mut judged);
+    let left = left_over(recording, &judged);
     let mut counted = HashSet::new();
     let findings = Findings::of(recording);
     let mut rows = Vec::new();
@@ -103,7 +105,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         gateway: None,
         started_at: header.started_at.clone(),
         finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
-        partial: partial(recording),
+        partial: partial(recording).map(|why| left.map_or(why.clone(), |left| format!("{why}: {left}"))),
         confidence: header.confidence,
         seed: header.seed,
         per_verdict: PerVerdict::of(&totals, summary.decided),
@@ -118,6 +120,29 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         rows,
         findings: findings.reported(&header.scope.beside),
     })
+}
+
+/// What the rows would have sent that a spent budget left over.
+fn left_over(recording: &Recording, judged: &[(&CatalogRow, Vec<Trial>, Verdict)]) -> Option<String> {
+    recording.footer.as_ref().filter(|footer| footer.ended == Ended::Budget)?;
+    let unfinished = |verdict: &Verdict| verdict.code.as_deref() == Some(Undecided::NotFinished.word());
+    let rows: BTreeSet<String> = judged
+        .iter()
+        .filter(|(_, _, verdict)| unfinished(verdict))
+        .map(|(row, ..)| row.experiment.id().to_owned())
+        .collect();
+    let foreseen = recording.header.scope.foreseen.as_deref();
+    let basis = Basis {
+        settings: &recording.header.settings,
+        prices: foreseen.and_then(|f| f.prices),
+        pace: Pace::default(),
+        expected: foreseen.and_then(|f| f.expected.as_ref()),
+    };
+    let all: Vec<&CatalogRow> = judged.iter().map(|(row, ..)| *row).collect();
+    let planned = plan::left(&plan::plan(&all, basis), &rows)?;
+    let count = rows.len();
+    let rows = if count == 1 { "1 row is".to_owned() } else { format!("{count} rows are") };
+    Some(format!("{rows} not finished, for which were planned: {}", planned.words()))
 }
 
 fn partial(recording: &Recording) -> Option<String> {
@@ -167,12 +192,12 @@ fn unfinished(recording: &Recording, untried: bool) -> String {
 
 /// Where a row works through another one that is not honoured, or of which nobody knows yet because the run was cut,
 /// "ignored" proves nothing of it.
-fn rest_on_others(judged: &mut [(&crate::case::CatalogRow, Vec<Trial>, Verdict)]) {
+fn rest_on_others(judged: &mut [(&CatalogRow, Vec<Trial>, Verdict)]) {
     use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped};
     let statuses: HashMap<String, VerdictStatus> =
         judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
     // Of a row about conduct, nothing can be said where what it works through is not known to work.
-    let rests = |row: &crate::case::CatalogRow, v: &Verdict| match row.experiment.is_of_field() {
+    let rests = |row: &CatalogRow, v: &Verdict| match row.experiment.is_of_field() {
         true => v.status == Ignored,
         false => v.status.is_decided(),
     };
@@ -209,9 +234,13 @@ fn totals(recording: &Recording) -> Totals {
         totals.input_tokens = totals.input_tokens.saturating_add(input);
         totals.output_tokens = totals.output_tokens.saturating_add(output);
     }
-    let prices = recording.header.claims.as_ref().filter(|_| !recording.header.simulated).and_then(|t| t.prices);
+    let header = &recording.header;
+    let foreseen = header.scope.foreseen.as_ref();
+    let stated = foreseen.and_then(|f| f.prices).or(header.claims.as_ref().and_then(|t| t.prices));
+    let prices = stated.filter(|_| !header.simulated);
     totals.cost_usd =
         prices.map(|p| (totals.input_tokens as f64 * p.input + totals.output_tokens as f64 * p.output) / 1e6);
+    totals.planned = foreseen.map(|f| f.planned.clone());
     totals.wall_ms = recording.footer.as_ref().map_or(0, |f| f.wall_ms);
     totals
 }
@@ -274,7 +303,7 @@ impl<'a> Book<'a> {
         cost
     }
 
-    fn arms(&self, row: &str, trials: &[Trial], catalog_row: &crate::case::CatalogRow) -> Vec<ArmResult> {
+    fn arms(&self, row: &str, trials: &[Trial], catalog_row: &CatalogRow) -> Vec<ArmResult> {
         let mut arms: BTreeMap<(ArmKind, Option<&str>), ArmResult> = BTreeMap::new();
         for (record, trial) in self.records(row).iter().zip(trials) {
             let variant = record.key.variant.as_deref();

@@ -5,7 +5,6 @@
 
 mod answer_rule;
 mod arms;
-mod budget;
 pub mod build;
 mod compare;
 pub mod decide;
@@ -13,6 +12,7 @@ mod dialogue;
 mod draw;
 mod effect;
 mod effect_rule;
+pub mod expected;
 mod findings;
 mod judge;
 mod known;
@@ -35,12 +35,12 @@ mod turns;
 mod undecided;
 mod validation;
 
+pub use crate::client::{Bounds, Budget};
 pub use crate::wire::curl::VARIABLE as CURL_VARIABLE;
-pub use budget::Budget;
 pub use judge::{JudgeError, judge};
 pub use known::Known;
 pub use memory::{Memory, record};
-pub use plan::{Plan, PlannedArm, PlannedRow, plan};
+pub use plan::{Basis, Pace, Plan, plan};
 pub use replay::{ReplayError, replay};
 pub use run::{Event, Finished, Listener, Options, Stop, resume, run, run_named};
 pub use shard::Part;

@@ -64,6 +64,11 @@ fn strictness_arm(place: u8) -> Arm {
     }
 }
 
+/// All arms with invented keys.
+pub fn strictness_arms() -> [Arm; 4] {
+    [TOP, TOOL, BLOCK, TOP_AND_BLOCK].map(strictness_arm)
+}
+
 /// The next trials of `STRICTNESS`, which do not wait for each other; none once what is to be known is known. The plain
 /// request goes first, and where it brings no message nothing else is asked.
 pub fn strictness(trials: &[Trial]) -> Vec<(ArmKind, Arm)> {

@@ -1,12 +1,11 @@
 //! Replaying: a run whose endpoint is a recording. Nothing is sent, and what was not recorded is not guessed.
 
-use super::budget::Budget;
 use super::memory::Memory;
 use super::recording::{Ended, Footer, Recording};
 use super::run::{IS_THERE, Options, Stop, run_named};
 use super::scope::{Extent, digest};
 use crate::case::{Catalog, CatalogRow};
-use crate::client::Replay;
+use crate::client::{Budget, Replay};
 
 /// Begins the ids of what a run asks for itself and not for a row.
 const OF_THE_RUN: &str = "probe.";

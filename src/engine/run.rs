@@ -14,19 +14,19 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::arms;
-use super::budget::{Budget, Cost, Purse, Reservation};
-use super::build::{Built, Channel, Context, Settings, answer_ceiling, build};
+use super::build::{Built, Channel, Context, Settings, build};
 use super::decide::{self, Facts, Step};
 use super::dialogue;
 use super::draw::Draw;
 use super::effect;
 use super::known::Known;
+use super::plan;
 use super::probes;
 use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
 use super::turns::{Turn, Turns, ranks};
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
-use crate::client::Endpoint;
+use crate::client::{Budget, Endpoint, Reservation};
 use crate::report::results::Verdict;
 use crate::wire::answer::answer;
 use crate::wire::exchange::{Credential, Exchange, Request};
@@ -43,7 +43,7 @@ pub struct Options {
     pub confidence: f64,
     /// How many requests are under way at once.
     pub concurrency: usize,
-    /// When to stop before the end.
+    /// When to stop before the end; runs that go side by side may share it.
     pub budget: Budget,
 }
 
@@ -105,7 +105,7 @@ pub struct Finished {
 /// Requests in a row without an answer, each after its retries, or with a credential that is no longer taken, after
 /// which the plainest request is asked once more. Where that brings no message either, the endpoint is gone, and
 /// waiting for the time-out of every row that is left would tell nothing more.
-const GIVE_UP: u64 = 8;
+pub(super) const GIVE_UP: u64 = 8;
 
 /// Runs the rows against an endpoint.
 pub async fn run<'a, E: Endpoint>(
@@ -153,15 +153,14 @@ pub async fn resume<'a, E: Endpoint>(
         lost: AtomicU64::new(0),
         gone: AtomicBool::new(false),
         channel: Channel::String,
-        purse: Purse::new(options.budget),
         turns: Turns::new(options.concurrency),
         asked: AtomicU64::new(0),
         known,
     };
     // What was spent is spent, whichever row comes to it first now.
     for exchange in known.exchanges() {
-        let most = most(&exchange.request, &options.settings);
-        settle(runner.purse.spent(most), &read(exchange));
+        let most = plan::ceiling(&exchange.request, &options.settings);
+        settle(options.budget.spent(most, exchange.attempts.len() as u64), &read(exchange));
     }
     let probe = probes::experiment();
     let mut trials = Vec::new();
@@ -198,7 +197,7 @@ pub async fn resume<'a, E: Endpoint>(
         Ended::Interrupted
     } else if runner.gone.load(Ordering::Relaxed) {
         Ended::Lost
-    } else if runner.purse.is_empty() {
+    } else if options.budget.is_spent() {
         Ended::Budget
     } else if facts.is_none() {
         Ended::Untestable
@@ -206,12 +205,6 @@ pub async fn resume<'a, E: Endpoint>(
         Ended::Complete
     };
     Finished { ended, channel }
-}
-
-/// The most that a request can cost.
-fn most(request: &Request, settings: &Settings) -> Cost {
-    let bytes = request.raw.as_ref().map_or_else(|| request.body.to_string().len(), String::len);
-    Cost::at_most(bytes, answer_ceiling(request.body["max_tokens"].as_u64().unwrap_or(0), settings))
 }
 
 /// The names of requests that several rows share: the first row, in order, that can send them, by template.
@@ -244,7 +237,6 @@ struct Runner<'a, E> {
     /// The plainest request brought no message either.
     gone: AtomicBool,
     channel: Channel,
-    purse: Purse,
     turns: Turns,
     /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
     asked: AtomicU64,
@@ -279,8 +271,12 @@ fn is_forgotten(exchanges: &[Arc<Exchange>]) -> bool {
 /// Books what an exchange cost.
 fn settle(reservation: Reservation<'_>, reading: &Reading) {
     match reading {
-        Reading::Message(m) => reservation.settle(m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
-        Reading::Refused(_) => reservation.settle(0, 0),
+        // Of a message that is there, neither count can be nothing: such a meter does not count.
+        Reading::Message(m) => {
+            let wrote = |n: &u64| *n > 0 || m.content.is_empty();
+            reservation.settle(m.input_tokens().filter(|n| *n > 0), m.output_tokens().filter(wrote));
+        }
+        Reading::Refused(_) => reservation.settle(Some(0), Some(0)),
         // Nobody knows what an answer that never came is charged at.
         Reading::Broken(_) | Reading::Failed(_) => drop(reservation),
     }
@@ -299,7 +295,7 @@ impl<E: Endpoint> Runner<'_, E> {
         begun: Vec<(usize, Vec<Trial>)>,
         facts: &Facts,
     ) -> Vec<(usize, Vec<Trial>)> {
-        let in_order = self.options.concurrency <= 1 || self.options.budget != Budget::default();
+        let in_order = self.options.concurrency <= 1 || self.options.budget.is_bounded();
         let ranks = ranks(begun.iter().map(|(row, _)| &rows[*row].experiment), in_order);
         let go_on = |((row, trials), rank): ((usize, Vec<Trial>), usize)| async move {
             (row, self.row(&rows[row].experiment, trials, facts, self.turns.of(rank)).await)
@@ -530,19 +526,19 @@ impl<E: Endpoint> Runner<'_, E> {
     /// Sends a request within the budget, and tells of it. `None` where the budget does not allow it, or the run is
     /// stopped meanwhile.
     async fn spend(&self, id: &str, request: Request) -> Option<(Exchange, Reading)> {
-        let reservation = tokio::select! {
-            reservation = self.purse.reserve(most(&request, &self.options.settings)) => reservation?,
+        let mut reservation = tokio::select! {
+            reservation = self.options.budget.reserve(plan::ceiling(&request, &self.options.settings)) => reservation?,
             () = self.stop.stopped() => return None,
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
         let earlier = self.known.attempts(id, &request);
         let mut exchange = tokio::select! {
-            exchange = self.endpoint.send(id, request) => exchange,
+            exchange = self.endpoint.send_within(id, request, &mut reservation) => exchange,
             () = self.stop.stopped() => return None,
         };
         if exchange.is_not_recorded() {
             // What nobody asked the endpoint shows nothing: the trial does not take place.
-            reservation.settle(0, 0);
+            reservation.settle(Some(0), Some(0));
             return None;
         }
         exchange.attempts.splice(0..0, earlier.iter().cloned());

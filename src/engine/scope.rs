@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::draw::fnv1a;
-use crate::case::{Catalog, CatalogRow};
+use super::expected::Expected;
+use crate::case::{Catalog, CatalogRow, Prices};
+use crate::report::planned::Planned;
 use crate::report::results::{Results, Shard};
 
 /// What a recording covers; of a plain run, everything that it has.
@@ -33,9 +35,25 @@ pub struct Scope {
     /// True where the texts were taken out when it was written: it then carries the results that they led to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub texts_removed: bool,
+    /// What was planned of it, where anybody planned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<Box<Foreseen>>,
     /// Those results. They stand in the file on a line of their own, at the end.
     #[serde(skip)]
     pub results: Option<Box<Results>>,
+}
+
+/// What was planned of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Foreseen {
+    /// What all of it comes to.
+    pub planned: Planned,
+    /// What tokens cost, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+    /// What a simulation took, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
 }
 
 /// A digest of what rows ask and how they are decided. FNV-1a: it tells mistakes from each other, not forgeries.

@@ -37,6 +37,8 @@ const LOOKS: [Look; 3] = [
     Look { wide: 6, narrow: 8, supported: 0.35, ignored: 0.5 },
     Look { wide: 12, narrow: 12, supported: 0.15, ignored: 0.5 },
 ];
+/// The most trials of an arm: one fewer answer than the last look needs, as many void trials as these allow, and one.
+pub(super) const MOST_TRIALS: u32 = 2 * (12 - 1) + VOID_LIMIT + 1;
 /// The least share of answers that agree under a narrowing value which is honoured. Not 1: real servers are not quite
 /// deterministic at temperature 0, and models do not always do as told.
 const AGREEMENT: f64 = 0.75;

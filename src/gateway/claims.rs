@@ -35,6 +35,7 @@ pub fn usual(catalog: &Catalog, shape: Shape) -> Target {
         }],
         limits: Limits::default(),
         prices: None,
+        account: None,
         claims,
     }
 }

@@ -7,6 +7,7 @@
 //! - `proof`: what `fieldtest check` found, a model of its own with its formats
 //! - `baseline`: a run held against what was known before; `diff`: what changed between two
 //! - `grade`: what a row means to a build, the same in every format for builds
+//! - `planned`: what was planned before a run; `plan`: what `fieldtest plan` tells, a model of its own with its formats
 //! - `comparison`: a gateway held against its upstream, a model of its own with its formats
 //! - `join`: several runs' results made one run's
 //! - formats: `json` (with its schema), `terminal`, `markdown`, `html`, `junit`, `github`, `badge`
@@ -29,6 +30,8 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod pace;
+pub mod plan;
+pub mod planned;
 pub mod proof;
 mod redacted;
 pub mod results;

@@ -21,10 +21,18 @@ pub(super) fn revision(source: &Source) -> String {
 /// The limits that the document claims, each in words.
 pub(super) fn limits(limits: &Limits) -> Vec<String> {
     // Destructured, so that a new limit cannot be forgotten here.
-    let Limits { requests_per_minute, tokens_per_minute, context_tokens, max_input_tokens, max_output_tokens } = limits;
+    let Limits {
+        requests_per_minute,
+        tokens_per_minute,
+        concurrency,
+        context_tokens,
+        max_input_tokens,
+        max_output_tokens,
+    } = limits;
     [
         (requests_per_minute, "", " requests a minute"),
         (tokens_per_minute, "", " tokens a minute"),
+        (&concurrency.map(u32::from), "", " requests at once"),
         (context_tokens, "context of ", " tokens"),
         (max_input_tokens, "prompts of at most ", " tokens"),
         (max_output_tokens, "answers of at most ", " tokens"),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::Held;
 use super::fate::{Fate, GatewayTested};
+use super::planned::Planned;
 use crate::case::{Claim, ClaimStatus, Limits, Outcome, Range, Source, Target, VerdictStatus};
 
 /// The value of `schema` in every results file of this version.
@@ -212,6 +213,9 @@ pub struct Totals {
     pub cost_usd: Option<f64>,
     /// Milliseconds from the first request to the last answer.
     pub wall_ms: u64,
+    /// What was planned before the run; absent where nobody planned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
 }
 
 /// What a decided row cost on average, the run's first questions included.

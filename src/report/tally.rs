@@ -3,9 +3,9 @@
 //! What ran and what did not comes before any outcome, and there is no percentage: a share of the decided rows says
 //! nothing without the rows that are missing from it.
 
-use super::figures;
 use super::results::{Results, Summary};
 use super::standing::Standing;
+use super::{figures, planned};
 
 /// A line of the summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,17 @@ pub(super) enum Line {
     OutputTokens,
     Cost,
     Time,
+    Planned,
+}
+
+/// The lines of these runs, in order: what was planned is one only where something was.
+pub(super) fn lines<'a>(runs: impl IntoIterator<Item = &'a Results>) -> Vec<Line> {
+    let is_planned = runs.into_iter().any(|run| run.totals.planned.is_some());
+    LINES.into_iter().filter(|line| *line != Line::Planned || is_planned).collect()
 }
 
 /// All lines, in order.
-pub(super) const LINES: [Line; 17] = [
+const LINES: [Line; 18] = [
     Line::Rows,
     Line::Decided,
     Line::Inconclusive,
@@ -43,6 +50,7 @@ pub(super) const LINES: [Line; 17] = [
     Line::OutputTokens,
     Line::Cost,
     Line::Time,
+    Line::Planned,
 ];
 
 impl Line {
@@ -61,6 +69,7 @@ impl Line {
             Self::OutputTokens => "tokens out",
             Self::Cost => "cost",
             Self::Time => "time",
+            Self::Planned => "planned / actual",
         }
         .to_owned()
     }
@@ -81,6 +90,7 @@ impl Line {
             Self::OutputTokens => figures::count(totals.output_tokens),
             Self::Cost => totals.cost_usd.map_or("not priced".to_owned(), figures::dollars),
             Self::Time => figures::duration(totals.wall_ms),
+            Self::Planned => planned::beside(totals).unwrap_or_else(|| "not planned".to_owned()),
         }
     }
 }

@@ -63,6 +63,12 @@ pub struct Knobs {
     pub rate_529: f64,
     /// The probability that the connection breaks: before the answer, or in the midst of a stream.
     pub rate_reset: f64,
+    /// Requests that are answered in a window, before they are refused with a 429. None answers all.
+    pub limit_requests: Option<u32>,
+    /// The same for the tokens of prompts, at four bytes each.
+    pub limit_tokens: Option<u32>,
+    /// The time in which these limits, used up, are filled again.
+    pub limit_window: Duration,
 }
 
 /// A model that does not stay as it is: its disobedience moves to another value, in equal steps, and stays there.
@@ -210,6 +216,7 @@ mod tests {
             sources: vec![],
             limits: Limits { max_output_tokens: Some(4096), context_tokens: Some(9000), ..Limits::default() },
             prices: None,
+            account: None,
             claims: BTreeMap::from([
                 ("field.top_k".to_owned(), claim(ClaimStatus::Ignored, None)),
                 ("field.temperature".to_owned(), claim(ClaimStatus::Supported, Some(Range { min: 0.0, max: 2.0 }))),

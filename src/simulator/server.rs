@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -17,6 +17,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -25,6 +26,7 @@ use super::draw::Draws;
 use super::fault::{self, ConductFault, Wire};
 use super::ledger::{Acted, Acts};
 use super::pace::Pace;
+use super::quota::Turned;
 use super::refusal::{Kind, Refusal};
 use super::service::{Reply, Service};
 use super::stream;
@@ -99,6 +101,11 @@ impl Running {
     pub fn acted(&self) -> Acted {
         self.service.ledger.read()
     }
+
+    /// How many requests came so far, and how many of them were turned away for a limit.
+    pub fn turned(&self) -> Turned {
+        self.service.quota.turned()
+    }
 }
 
 async fn handle(
@@ -113,10 +120,12 @@ async fn handle(
     let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
     let request_id = draws.id("req");
     let (knobs, faults) = (&service.behaviour.knobs, &service.behaviour.faults);
+    let size = body.as_ref().map_or(0, Bytes::len);
+    let (told, allowed) = service.quota.take(size, Instant::now(), Timestamp::now());
     let route = service.route(&parts.method, &parts.uri, &parts.headers);
     let reply = match (route.map_err(|refusal| refusal.told_by(&service.behaviour)), body) {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
-        (Ok(route), Ok(body)) => match misfortune(knobs, &mut draws) {
+        (Ok(route), Ok(body)) => match allowed.and_then(|()| misfortune(knobs, &mut draws)) {
             Err(refusal) => Err(refusal),
             Ok(fault) => {
                 tokio::time::sleep(wait(knobs, &mut draws)).await;
@@ -158,6 +167,7 @@ async fn handle(
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("request-id"), value);
     }
+    told.tell(response.headers_mut());
     fault::on_head(faults, &mut response);
     response
 }

@@ -18,6 +18,7 @@ use super::draw::{Draws, Fate};
 use super::fault::ConductFault;
 use super::filter::Filter;
 use super::ledger::{Acts, Ledger};
+use super::quota::Quota;
 use super::refusal::{Kind, Refusal};
 use super::route::Route;
 use super::row::Row;
@@ -31,6 +32,7 @@ pub(super) struct Service {
     pub behaviour: Behaviour,
     pub fate: Fate,
     pub ledger: Ledger,
+    pub quota: Quota,
     filter: Filter,
     added: Vec<Added>,
     signer: Signer,
@@ -52,6 +54,7 @@ impl Service {
         Self {
             fate: Fate::new(behaviour.seed),
             ledger: Ledger::default(),
+            quota: Quota::new(&behaviour.knobs, Instant::now()),
             filter: Filter::new(&behaviour.statuses),
             added: behaviour.added(),
             signer: Signer::new(behaviour.seed),

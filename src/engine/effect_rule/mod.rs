@@ -29,6 +29,8 @@ pub(super) const VOID_LIMIT: u32 = 3;
 const NEGATIVE_LEAST: u32 = 3;
 /// The same, once it was seen to show by itself.
 const NEGATIVE_LIMIT: u32 = 8;
+/// The most trials of the negative arm, with those that say nothing.
+pub(super) const MOST_NEGATIVE: u32 = NEGATIVE_LIMIT + VOID_LIMIT;
 /// Answers each way that show of an arm that the endpoint treats equal requests unequally.
 const EACH_WAY: u32 = 3;
 /// What the meter's word adds to the evidence: it is taken to be wrong once in a hundred times.
@@ -358,7 +360,11 @@ impl<'a> Rule<'a> {
                     Verdict { reason, evidence: Some(Evidence::Effect), ..verdict }
                 }
                 // A screen that shows nothing says little where one of its values is looked at.
-                VerdictStatus::Supported if self.screened && t.fails == 1 => return self.treat(),
+                VerdictStatus::Supported
+                    if self.screened && t.fails == 1 && self.treatment.answered() < TRIAL_LIMIT =>
+                {
+                    return self.treat();
+                }
                 VerdictStatus::Supported => inconclusive(
                     Undecided::ValidatedWithoutEffect,
                     format!("no effect in {} answers, though {}", t.trials(), verdict.reason),

@@ -10,7 +10,7 @@ use crate::report::matrix::{Column, Entry, Matrix};
 use crate::report::names::slug;
 use crate::report::results::{Finding, Results, RowResult};
 use crate::report::standing::{Standing, observations};
-use crate::report::tally::{LINES, Line};
+use crate::report::tally::{self, Line};
 use crate::report::{figures, grade, pages, prose};
 
 /// Enough of a finding's example to recognise it; the results file has all of it.
@@ -191,7 +191,10 @@ impl Page {
             has_limits: matrix.columns.iter().any(|column| !limits(column.run).is_empty()),
             legend: Standing::ALL.into_iter().map(legend).collect(),
             observations: observations(matrix.columns.iter().map(|column| column.run)),
-            summary: LINES.into_iter().map(|line| count(matrix, line)).collect(),
+            summary: tally::lines(matrix.columns.iter().map(|column| column.run))
+                .into_iter()
+                .map(|line| count(matrix, line))
+                .collect(),
             sections: matrix.sections.iter().map(|section| Section::of(matrix, section)).collect(),
             baselines: matrix.columns.iter().filter_map(baseline).collect(),
             chapters,

@@ -52,6 +52,8 @@ fn add(a: &Totals, b: &Totals, wall_ms: u64) -> Totals {
             (one, other) => one.or(other),
         },
         wall_ms,
+        // The parts of one plan make up what was planned of it; a plan that lacks one says nothing.
+        planned: a.planned.as_ref().zip(b.planned.as_ref()).map(|(a, b)| a.and(b)),
     }
 }
 

@@ -3,12 +3,12 @@
 use super::headings;
 use super::text::{Table, escape};
 use crate::report::matrix::Matrix;
-use crate::report::tally::{LINES, Line};
+use crate::report::tally::{self, Line};
 
 /// One table, a column per run.
 pub(super) fn render(matrix: &Matrix<'_>) -> String {
     let mut table = Table::figures(std::iter::once(String::new()).chain(headings(matrix)).collect());
-    for line in LINES {
+    for line in tally::lines(matrix.columns.iter().map(|column| column.run)) {
         let figures = matrix.columns.iter().map(|column| escape(&line.figure(column.run)));
         table.row(std::iter::once(label(line)).chain(figures).collect());
     }
@@ -28,6 +28,7 @@ fn label(line: Line) -> String {
         | Line::InputTokens
         | Line::OutputTokens
         | Line::Cost
-        | Line::Time => line.label(),
+        | Line::Time
+        | Line::Planned => line.label(),
     }
 }

@@ -8,14 +8,20 @@ use crate::report::clean::one_line;
 use crate::report::matrix::{Column, Matrix};
 use crate::report::results::Results;
 use crate::report::standing::Standing;
-use crate::report::{figures, prose, tally};
+use crate::report::{figures, planned, prose, tally};
 
 /// Counts of every run. A partial run says again that it is one: the end is what is read first.
 pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
     let mut out = heading("Summary", style);
     match matrix.columns.as_slice() {
         [only] => out.push_str(&lines(only.run, style)),
-        columns => out.push_str(&table(columns, style)),
+        columns => {
+            out.push_str(&table(columns, style));
+            for column in columns {
+                let told = planned::beside(&column.run.totals).map(|told| format!("{}: {told}", column.heading));
+                told.into_iter().for_each(|told| out.push_str(&Grid::paragraph(2, style.columns()).row(vec![told])));
+            }
+        }
     }
     for column in &matrix.columns {
         if let Some(partial) = prose::partial(column.run) {
@@ -58,6 +64,9 @@ fn lines(run: &Results, style: TerminalStyle) -> String {
     let mut out = grid.row(vec![rows]);
     out.push_str(&grid.row(vec![outcomes.join("  ")]));
     out.push_str(&grid.row(vec![style.facts(cost)]));
+    if let Some(planned) = planned::beside(totals) {
+        out.push_str(&grid.row(vec![planned]));
+    }
     let contradicting = run.rows.iter().filter(|row| Standing::of(row) == Standing::Contradicts);
     let ids: Vec<String> = contradicting.map(|row| one_line(&row.id)).collect();
     if !ids.is_empty() {
@@ -68,7 +77,9 @@ fn lines(run: &Results, style: TerminalStyle) -> String {
 }
 
 fn table(columns: &[Column<'_>], style: TerminalStyle) -> String {
-    let labels: Vec<String> = tally::LINES.iter().map(|line| line.label()).collect();
+    // What was planned is too long for a column, and stands below.
+    let lines = tally::lines([]);
+    let labels: Vec<String> = lines.iter().map(|line| line.label()).collect();
     let shape = Shape::of(&labels, columns, style);
     let mut out = String::new();
     for columns in columns.chunks(shape.abreast) {
@@ -76,7 +87,7 @@ fn table(columns: &[Column<'_>], style: TerminalStyle) -> String {
         let names = columns.iter().map(|column| paint(Ink::Bold, &column.heading));
         out.push_str(&grid.row(std::iter::once(String::new()).chain(names).collect()));
         out.push_str(&grid.rule(style.stroke()));
-        for (line, label) in tally::LINES.iter().zip(&labels) {
+        for (line, label) in lines.iter().zip(&labels) {
             let figures = columns.iter().map(|column| line.figure(column.run));
             out.push_str(&grid.row(std::iter::once(label.clone()).chain(figures).collect()));
         }
