@@ -167,7 +167,7 @@ fn leak(secrets: &[&str], asked: &Asked, to: &mut TcpStream) -> std::io::Result<
     let streams = asked.body.contains("\"stream\":true");
     // The first ones are what every run begins with, and who fails too often is given up.
     let later = asked.number.saturating_sub(16);
-    match (streams, if later % 2 == 0 { 8 } else { later / 2 % 9 }) {
+    match (streams, if later.is_multiple_of(2) { 8 } else { later / 2 % 9 }) {
         (true, 0..=3 | 8) => {
             let body = stream(&told);
             answer("200 OK", "text/event-stream", "", body.as_bytes(), body.len())
@@ -227,7 +227,7 @@ fn the_search_finds_what_it_is_to_find() {
                 assert!(canary.in_bytes(text.as_bytes()).is_some(), "{text}");
             }
         }
-        assert!(canary.in_bytes(secret[3..13].as_bytes()).is_some(), "a part of it");
+        assert!(canary.in_bytes(&secret.as_bytes()[3..13]).is_some(), "a part of it");
         assert!(canary.in_bytes(b"<credential> <secret> nothing of it is here 0123 canar").is_none());
         assert_eq!(telltale(secret), secret.to_lowercase());
     }
