@@ -430,16 +430,19 @@ mod exit_2 {
         let out = folder.path().join("out");
         let faithful = Faithful::start();
         let server = Server::start(move |asked, stream| {
-            // Somebody tidies up while the run is under way.
-            let _ = fs::remove_dir_all(&out);
+            // Somebody tidies up while the run is under way, and has a file of that name.
+            if fs::remove_dir_all(&out).is_ok() {
+                fs::write(&out, "mine")?;
+            }
             std::io::Write::write_all(stream, &faithful.answer(asked)?)
         });
         let url = server.url();
         let arguments = ["run", "--base-url", &url, "--model", "m", "--select", STOP, "--out", "out", "--retries", "0"];
         let arguments = [&arguments[..], &["--api-key-env", "KEY"]].concat();
-        let ended =
-            folder.run_with(&[("KEY", "fieldtest-simulator")], &arguments).exits(2).says(&["cannot write out/"]);
+        let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &arguments).exits(2);
+        let ended = ended.says(&["cannot write out/", "was taken away", "cannot be made again"]);
         assert!(ended.stdout.contains("stop_sequences") && ended.stdout.contains("supported"), "{}", ended.stdout);
+        assert_eq!(folder.read("out"), "mine");
     }
 
     #[test]

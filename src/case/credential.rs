@@ -35,3 +35,14 @@ impl CredentialSource {
         }
     }
 }
+
+/// What is wrong with a file, in words that do not repeat what stands there in the place of a source: it may be the
+/// credential itself.
+pub(super) fn without_value(message: String) -> String {
+    if message.contains("expected one of env, file, command") {
+        return "this says where the credential is, and is never the credential itself: expected `{ env: [NAME] }`, \
+                `{ file: PATH }` or `{ command: [PROGRAM, ARGUMENT] }`"
+            .to_owned();
+    }
+    message
+}

@@ -16,6 +16,7 @@ use super::experiment::{Experiment, ExperimentFile};
 use super::field::Field;
 use super::gateway::{GatewayFile, GatewayRow};
 use super::gateway_check;
+use super::side_by_side::side_by_side;
 use super::target::Target;
 
 /// The largest case file that is read, in bytes.
@@ -97,9 +98,7 @@ impl Catalog {
         });
         let mut errors = Vec::new();
         let mut loader = Loader::default();
-        for file in bundled {
-            loader.add(&file, &mut errors);
-        }
+        loader.add_all(&bundled.collect::<Vec<_>>(), &mut errors);
         loader.layer();
         loader.load(extra, errors)
     }
@@ -152,12 +151,31 @@ struct TargetPlaces {
     claims: BTreeMap<String, Spanned<IgnoredAny>>,
 }
 
+/// A case file as it was read.
+enum Parsed {
+    Experiments(Box<ExperimentFile>),
+    Gateway(Box<GatewayFile>),
+    Target(Box<(Target, TargetPlaces)>),
+}
+
+impl Parsed {
+    /// Reads a file; with its text.
+    fn of(file: &CaseFile) -> Result<(&str, Self), CaseError> {
+        let name = &file.name;
+        let text = text_of(name, &file.bytes)?;
+        let parsed = match file.kind {
+            FileKind::Experiments => Self::Experiments(Box::new(parse(name, text)?)),
+            FileKind::Gateway => Self::Gateway(Box::new(parse(name, text)?)),
+            FileKind::Target => Self::Target(Box::new((parse(name, text)?, parse(name, text)?))),
+        };
+        Ok((text, parsed))
+    }
+}
+
 impl Loader {
     /// Adds the last files; the catalog, if nothing is wrong with these or with those before.
     fn load(mut self, files: &[CaseFile], mut errors: Vec<CaseError>) -> Result<Catalog, CaseErrors> {
-        for file in files {
-            self.add(file, &mut errors);
-        }
+        self.add_all(files, &mut errors);
         if !self.rows_missing {
             self.finish(&mut errors);
         }
@@ -168,28 +186,31 @@ impl Loader {
         self.seen.clear();
     }
 
-    fn add(&mut self, file: &CaseFile, errors: &mut Vec<CaseError>) {
-        let text = match text_of(&file.name, &file.bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                self.rows_missing |= file.kind != FileKind::Target;
-                return errors.push(error);
+    /// Adds files. All are read first, side by side: that is what a start of the binary waits for.
+    fn add_all(&mut self, files: &[CaseFile], errors: &mut Vec<CaseError>) {
+        for (file, parsed) in files.iter().zip(side_by_side(files, Parsed::of)) {
+            self.add(file, parsed, errors);
+        }
+    }
+
+    fn add(&mut self, file: &CaseFile, parsed: Result<(&str, Parsed), CaseError>, errors: &mut Vec<CaseError>) {
+        let name = &file.name;
+        let added = parsed.and_then(|(text, parsed)| {
+            self.texts.insert(name.clone(), text.to_owned());
+            match parsed {
+                Parsed::Experiments(parsed) => self.add_experiments(name, text, *parsed, errors),
+                Parsed::Gateway(parsed) => self.add_gateway(name, text, *parsed, errors),
+                Parsed::Target(both) => return self.add_target(name, text, both.0, &both.1, errors),
             }
-        };
-        let result = match file.kind {
-            FileKind::Experiments => self.add_experiments(&file.name, text, errors),
-            FileKind::Gateway => self.add_gateway(&file.name, text, errors),
-            FileKind::Target => self.add_target(&file.name, text, errors),
-        };
-        if let Err(error) = result {
+            Ok(())
+        });
+        if let Err(error) = added {
             self.rows_missing |= file.kind != FileKind::Target;
             errors.push(error);
         }
-        self.texts.insert(file.name.clone(), text.to_owned());
     }
 
-    fn add_experiments(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
-        let parsed: ExperimentFile = parse(file, text)?;
+    fn add_experiments(&mut self, file: &str, text: &str, parsed: ExperimentFile, errors: &mut Vec<CaseError>) {
         let mut last_of_section = self.catalog.rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for (name, screen) in parsed.screens {
             for Problem { what, quote } in check::screen_problems(&screen) {
@@ -201,19 +222,20 @@ impl Loader {
         }
         for experiment in parsed.rows {
             let id = experiment.id().to_owned();
-            let at = Place::of(text, experiment.row.defined.line() as usize, experiment.row.defined.column() as usize);
+            let (line, column) = (experiment.row.defined.line() as usize, experiment.row.defined.column() as usize);
+            let at = || Place::of(text, line, column);
             if !self.seen.insert(format!("row {id}")) {
                 let first = self.catalog.experiment(&id).map_or(0, |other| other.row.defined.line());
                 let other = self.row_files.get(&id).map_or(file, String::as_str);
                 errors.push(
-                    CaseError::at(file, at, format!("row `{id}` is decided twice"))
+                    CaseError::at(file, at(), format!("row `{id}` is decided twice"))
                         .help(format!("the other experiment stands in {other}:{first}; a row has one")),
                 );
                 continue;
             }
             for Problem { what, quote } in check::problems(&experiment) {
-                let quoted = quote.and_then(|quote| place_of_text(text, &quote, at.line));
-                errors.push(CaseError::at(file, quoted.unwrap_or_else(|| at.clone()), format!("row `{id}`: {what}")));
+                let quoted = quote.and_then(|quote| place_of_text(text, &quote, line));
+                errors.push(CaseError::at(file, quoted.unwrap_or_else(at), format!("row `{id}`: {what}")));
             }
             self.row_files.insert(id.clone(), file.to_owned());
             let row = CatalogRow { section: parsed.section.clone(), experiment };
@@ -226,26 +248,25 @@ impl Loader {
                 }
             }
         }
-        Ok(())
     }
 
-    fn add_gateway(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
-        let parsed: GatewayFile = parse(file, text)?;
+    fn add_gateway(&mut self, file: &str, text: &str, parsed: GatewayFile, errors: &mut Vec<CaseError>) {
         let rows = &mut self.catalog.gateway;
         let mut last_of_section = rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for row in parsed.rows {
-            let at = Place::of(text, row.row.defined.line() as usize, row.row.defined.column() as usize);
+            let (line, column) = (row.row.defined.line() as usize, row.row.defined.column() as usize);
+            let at = || Place::of(text, line, column);
             if !self.seen.insert(format!("gateway {}", row.id())) {
-                errors.push(CaseError::at(file, at, format!("row `{}` stands here twice, or in two files", row.id())));
+                errors.push(CaseError::at(
+                    file,
+                    at(),
+                    format!("row `{}` stands here twice, or in two files", row.id()),
+                ));
                 continue;
             }
             for Problem { what, quote } in gateway_check::problems(&row) {
-                let quoted = quote.and_then(|quote| place_of_text(text, &quote, at.line));
-                errors.push(CaseError::at(
-                    file,
-                    quoted.unwrap_or_else(|| at.clone()),
-                    format!("row `{}`: {what}", row.id()),
-                ));
+                let quoted = quote.and_then(|quote| place_of_text(text, &quote, line));
+                errors.push(CaseError::at(file, quoted.unwrap_or_else(at), format!("row `{}`: {what}", row.id())));
             }
             let row = GatewayCatalogRow { section: parsed.section.clone(), row };
             match rows.iter().position(|r| r.row.id() == row.row.id()) {
@@ -257,12 +278,16 @@ impl Loader {
                 }
             }
         }
-        Ok(())
     }
 
-    fn add_target(&mut self, file: &str, text: &str, errors: &mut Vec<CaseError>) -> Result<(), CaseError> {
-        let target: Target = parse(file, text)?;
-        let places: TargetPlaces = parse(file, text)?;
+    fn add_target(
+        &mut self,
+        file: &str,
+        text: &str,
+        target: Target,
+        places: &TargetPlaces,
+        errors: &mut Vec<CaseError>,
+    ) -> Result<(), CaseError> {
         let at = |value: &Spanned<IgnoredAny>| {
             Place::of(text, value.defined.line() as usize, value.defined.column() as usize)
         };
@@ -285,10 +310,11 @@ impl Loader {
         if let (Some(what), Some(place)) = (target.credential.as_ref().and_then(|c| c.missing()), &places.credential) {
             errors.push(CaseError::at(file, at(place), what));
         }
+        let lines: Vec<&str> = text.lines().collect();
         let places = places
             .claims
             .iter()
-            .map(|(row, value)| (row.clone(), place_of_key(text, row, value.defined.line() as usize)))
+            .map(|(row, value)| (row.clone(), place_of_key(&lines, row, value.defined.line() as usize)))
             .collect();
         self.claim_places.insert(target.name.clone(), ClaimPlaces { file: file.to_owned(), places });
         self.catalog.targets.insert(target.name.clone(), target);
@@ -384,7 +410,7 @@ fn end_of(bytes: &[u8]) -> Place {
 
 fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
     serde_yaml::from_str_with_options(text, options()).map_err(|e| {
-        let message = super::wording::message(&e);
+        let message = super::credential::without_value(super::wording::message(&e));
         match e.location() {
             Some(at) => CaseError::at(file, Place::of(text, at.line() as usize, at.column() as usize), message),
             None => CaseError::file(file, message),
@@ -416,8 +442,7 @@ fn place_of_text(text: &str, quote: &str, from: usize) -> Option<Place> {
 }
 
 /// The place of a key: on the line of its value, or on the last one above that begins with it.
-fn place_of_key(text: &str, key: &str, value_line: usize) -> (usize, usize) {
-    let lines: Vec<&str> = text.lines().collect();
+fn place_of_key(lines: &[&str], key: &str, value_line: usize) -> (usize, usize) {
     let begins = |line: &str| line.trim_start().trim_start_matches(['"', '\'']).starts_with(key);
     let line = (1..=value_line.min(lines.len())).rev().find(|n| begins(lines[n - 1])).unwrap_or(value_line);
     let column = lines.get(line - 1).map_or(1, |l| l.chars().take_while(|c| c.is_whitespace()).count() + 1);

@@ -13,6 +13,7 @@ use super::credential::Named;
 use super::held::BaselineArgs;
 use super::transport::sensitive;
 use crate::case::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, Requirement};
+use crate::engine::scope::digest_of;
 use crate::simulator::{Behaviour, Drift, Fault, Knobs};
 
 /// Which case files are used.
@@ -99,7 +100,7 @@ pub struct EndpointArgs {
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// A list of what to test, in YAML: targets, base URLs, models.
-    #[arg(long = "targets", value_name = "FILE", conflicts_with_all = [
+    #[arg(id = "targets_file", long = "targets", value_name = "FILE", conflicts_with_all = [
         "targets", "base_url", "name", "model", "api_key_env", "api_key_file", "api_key_command", "auth",
     ])]
     pub list: Option<PathBuf>,
@@ -131,7 +132,7 @@ pub struct EndpointArgs {
     #[arg(long)]
     pub simulate: bool,
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = EndpointArgs::ANSWER_TOKENS, value_parser = clap::value_parser!(u32).range(1..))]
     pub answer_tokens: u32,
     /// True where nothing is going to be sent.
     #[arg(skip)]
@@ -139,6 +140,9 @@ pub struct EndpointArgs {
 }
 
 impl EndpointArgs {
+    /// `max_tokens` of requests that do not set it, unless told.
+    pub const ANSWER_TOKENS: u32 = 1024;
+
     /// What they say of the credential.
     pub fn credential(&self) -> Named<'_> {
         Named {
@@ -238,6 +242,13 @@ impl SimulatorArgs {
 
     fn is_limited(&self) -> bool {
         self.limit_requests.is_some() || self.limit_tokens.is_some()
+    }
+
+    /// A digest of what they change in answers; nothing where they change nothing. How long an answer takes is no part.
+    pub fn digest(&self) -> Option<String> {
+        let knobs = Knobs { latency: Duration::ZERO, jitter: Duration::ZERO, ..self.knobs() };
+        let is_plain = self.flip.is_empty() && self.fault.is_empty() && knobs == Knobs::default();
+        (!is_plain).then(|| digest_of(&format!("{:?} {:?} {knobs:?}", self.flip, self.fault)))
     }
 
     fn knobs(&self) -> Knobs {

@@ -13,13 +13,15 @@ use super::endpoint::Tested;
 use super::held::Loaded;
 use super::part::{Portion, Rerun};
 use super::ready::Ready;
+use super::resuming::Resumption;
 use super::run::RunArgs;
-use super::sending::Redact;
+use super::sending::{Redact, SendArgs};
 use super::watch::Watch;
 use super::{CliError, Environment, files, output};
 use crate::case::Catalog;
-use crate::engine::Stop;
 use crate::engine::recording::Ended;
+use crate::engine::scope::Scope;
+use crate::engine::{Known, Stop, judge};
 use crate::report::join::Repeats;
 use crate::report::results::Results;
 use crate::report::{slug, without_texts};
@@ -52,6 +54,8 @@ pub struct Work<'a> {
     pub tested: &'a Tested,
     /// The rows.
     pub portion: Portion<'a>,
+    /// What is gone on with, where it was begun before.
+    pub resumption: Option<Resumption>,
 }
 
 /// What came of a command's runs.
@@ -102,30 +106,43 @@ impl Batch<'_> {
     }
 
     async fn repeats(&self, work: Work<'_>) -> Result<Results, CliError> {
-        let Work { tested, portion } = work;
-        let started = Instant::now();
+        let Work { tested, portion, resumption } = work;
+        if let Some(over) = resumption.as_ref().filter(|resumption| resumption.is_over()) {
+            output::warn(format!("{}: {} is complete: nothing is sent", tested.name, over.path.display()));
+            return judge(self.catalog, &over.recording).map_err(|e| CliError::Fault(e.to_string()));
+        }
+        if let Some(resumption) = &resumption {
+            let answers = Known::of(&resumption.recording).answers();
+            output::warn(format!("{}: goes on; {answers} requests were answered and are not sent again", tested.name));
+        }
+        let started = resumption.as_ref().map_or_else(Instant::now, Resumption::begun);
         let args = self.args;
-        let connection =
-            Connection::new(tested, &args.sending, &args.simulator, self.catalog, &self.ready, started).await?;
+        let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.sending(&args.sending));
+        let connection = Connection::new(tested, &sending, &args.simulator, self.catalog, &self.ready, started).await?;
+        if let Some(resumption) = &resumption {
+            connection.recall(&resumption.recording.exchanges);
+        }
         // A rerun asks with fresh draws: the same questions might only bring the same answers.
         let entropy = self.environment.entropy;
         let fresh = || if self.rerun.is_some() { entropy } else { connection.seed(entropy) };
-        let seed = args.sending.seed.unwrap_or_else(fresh);
+        let seed = sending.seed.unwrap_or_else(fresh);
         let slug = slug(&tested.name);
         let Some(asked) = args.repeat.map(u64::from) else {
-            let recording = match &self.rerun {
-                Some(_) => files::unused(&self.folder, &format!("recording-{slug}-rerun"), "jsonl"),
-                None => self.folder.join(format!("recording-{slug}.jsonl")),
+            let recording = match (&self.rerun, &resumption) {
+                (_, Some(resumption)) => resumption.path.clone(),
+                (Some(_), None) => files::unused(&self.folder, &format!("recording-{slug}-rerun"), "jsonl"),
+                (None, None) => self.folder.join(format!("recording-{slug}.jsonl")),
             };
-            return self.once(&connection, tested, portion, seed, recording).await.map(|(results, _)| results);
+            let work = Work { tested, portion, resumption };
+            return self.once(&connection, work, &sending, seed, recording).await.map(|(results, _)| results);
         };
         let digits = asked.to_string().len();
         let mut repeats: Option<Repeats> = None;
         for n in 0..asked {
             let recording = self.folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
             // Each asks with draws of its own: a cache of answers must not pass for stability.
-            let (results, ended) =
-                self.once(&connection, tested, portion.clone(), seed.wrapping_add(n), recording).await?;
+            let work = Work { tested, portion: portion.clone(), resumption: None };
+            let (results, ended) = self.once(&connection, work, &sending, seed.wrapping_add(n), recording).await?;
             match &mut repeats {
                 Some(repeats) => repeats.add(results),
                 None => repeats = Some(Repeats::new(results, asked)),
@@ -141,12 +158,11 @@ impl Batch<'_> {
     async fn once(
         &self,
         connection: &Connection,
-        tested: &Tested,
-        portion: Portion<'_>,
+        Work { tested, portion, resumption }: Work<'_>,
+        sending: &SendArgs,
         seed: u64,
         recording: PathBuf,
     ) -> Result<(Results, Ended), CliError> {
-        let sending = &self.args.sending;
         let removed = |results| if sending.redact == Redact::Texts { without_texts(results) } else { results };
         let job = Job {
             tested,
@@ -159,9 +175,19 @@ impl Batch<'_> {
             recording,
             watch: &self.watch,
             started: Instant::now(),
+            scope: Scope { simulation: self.args.simulator.digest(), rerun: self.rerun.is_some(), ..Scope::default() },
+            resumption,
         };
         let Some(rerun) = &self.rerun else {
-            return conduct(&connection.client, job, sending, self.catalog, &self.stop).await;
+            let path = job.recording.clone();
+            let made = conduct(&connection.client, job, sending, self.catalog, &self.stop).await;
+            if let Ok((_, Ended::Interrupted | Ended::Budget | Ended::Lost)) = &made
+                && self.args.repeat.is_none()
+                && sending.redact == Redact::Secrets
+            {
+                output::warn(format!("{}: `fieldtest run --resume {}` goes on with it", tested.name, path.display()));
+            }
+            return made;
         };
         rerun.fits(&job.header(sending), self.catalog)?;
         if job.extent.rows.is_empty() {

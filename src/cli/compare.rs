@@ -20,7 +20,7 @@ use crate::case::{Catalog, CatalogRow};
 use crate::client::{Client, Mask, Side, Turnstile};
 use crate::engine::Stop;
 use crate::engine::recording::Ended;
-use crate::engine::scope::Extent;
+use crate::engine::scope::{Extent, Scope};
 use crate::report::comparison::{self, Comparison, Fate, Sides};
 use crate::report::results::{Results, Severity};
 
@@ -108,7 +108,7 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
     let catalog = args.cases.load()?;
     let sides = [side(args, DIRECT, &catalog, environment)?, side(args, VIA, &catalog, environment)?];
     let rows = args.select.rows(&catalog, |needed| sides.iter().all(|tested| tested.states(needed)))?;
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     let ready = ready(sides.iter().map(|side| &side.place), &args.sending.transport, &catalog, environment)?;
     let comparison = runtime()?.block_on(compared(args, environment, &catalog, &sides, &rows, &ready))?;
     let out = &args.output.out;
@@ -261,6 +261,8 @@ impl Round<'_> {
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),
             watch: self.watch,
             started,
+            scope: Scope::default(),
+            resumption: None,
         };
         conduct(&endpoint, job, sending, self.catalog, self.stop).await
     }

@@ -9,16 +9,18 @@ use jiff::Timestamp;
 
 use super::endpoint::Tested;
 use super::expecting::foreseen;
-use super::listeners::RecordingFile;
+use super::keeper::Keeper;
+use super::recorder::Recorder;
+use super::resuming::Resumption;
 use super::sending::{Redact, SendArgs};
 use super::watch::{Begun, Watch};
-use super::{CliError, Exit, files, output};
+use super::{CliError, Exit, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::Endpoint;
 use crate::engine::build::Channel;
 use crate::engine::recording::{Counts, Ended, Footer, Header, Line, Recording, SCHEMA};
 use crate::engine::scope::{Extent, Scope, digest};
-use crate::engine::{Finished, Memory, Part, Stop, judge, run_named};
+use crate::engine::{Finished, Known, Listener, Part, Stop, judge, resume};
 use crate::report::results::Results;
 use crate::report::without_texts;
 
@@ -42,8 +44,12 @@ pub struct Job<'a> {
     pub recording: PathBuf,
     /// What watches it.
     pub watch: &'a Watch,
-    /// When it began.
+    /// When it began, or was gone on with.
     pub started: Instant,
+    /// What its recording says of it, beside what follows from the rest.
+    pub scope: Scope,
+    /// What is gone on with, where it was begun before.
+    pub resumption: Option<Resumption>,
 }
 
 impl Job<'_> {
@@ -66,33 +72,45 @@ impl Job<'_> {
             started_at: now(),
             scope: Scope {
                 cases: Some(digest(&self.extent.rows)),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
                 beside: self.extent.beside.clone(),
                 shard: self.shard.map(part),
                 texts_removed: sending.redact == Redact::Texts,
-                results: None,
-                foreseen: None,
+                ..self.scope.clone()
             },
         }
+    }
+
+    /// What keeps it, from its beginning or from where it was cut.
+    fn keeper(&mut self, sending: &SendArgs) -> Result<Keeper, CliError> {
+        if let Some(resumption) = self.resumption.take() {
+            return resumption.keeper();
+        }
+        let file = Recorder::create(&self.recording)?;
+        let header = self.header(sending);
+        let mut keeper = Keeper::new(Recording::new(header.clone()), file, sending.redact);
+        keeper.line(&Line::Header(Box::new(header)));
+        Ok(keeper)
     }
 }
 
 /// Makes the run.
 pub async fn conduct<E: Endpoint>(
     endpoint: &E,
-    job: Job<'_>,
+    mut job: Job<'_>,
     sending: &SendArgs,
     catalog: &Catalog,
     stop: &Stop,
 ) -> Result<(Results, Ended), CliError> {
+    let earlier_ms = job.resumption.as_ref().map_or(0, Resumption::took_ms);
+    if job.resumption.is_none() {
+        let foreseen = foreseen(job.tested, catalog, &job.extent.rows, sending, job.simulated).await?;
+        job.scope.foreseen = Some(Box::new(foreseen));
+    }
+    let mut keeper = job.keeper(sending)?;
+    let known = Known::of(&keeper.recording);
     let Job { tested, extent, .. } = &job;
     let options = sending.options(tested, job.seed);
-    let mut header = job.header(sending);
-    let foreseen = foreseen(tested, catalog, &extent.rows, sending, job.simulated).await?;
-    header.scope.foreseen = Some(Box::new(foreseen));
-    let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
-    let path = &job.recording;
-    let mut file = RecordingFile::new(files::create_recording(path)?, sending.redact);
-    file.line(&Line::Header(Box::new(recording.header.clone())));
     let mut watched = job.watch.run(&Begun {
         name: &tested.name,
         base_url: &job.base_url,
@@ -100,36 +118,41 @@ pub async fn conduct<E: Endpoint>(
         simulated: job.simulated,
         rows: extent.rows.len() as u64,
         seed: job.seed,
-        recording: path.display().to_string(),
+        recording: job.recording.display().to_string(),
         prices: sending.money.prices(tested),
     });
     let finished = {
-        let mut memory = Memory(&mut recording);
-        let listeners: Vec<&mut dyn crate::engine::Listener> = vec![&mut file, &mut memory, &mut watched];
+        let listeners: Vec<&mut dyn Listener> = vec![&mut keeper, &mut watched];
         match extent.rows.is_empty() {
             // A shard without rows asks nothing, not even what runs ask first.
             true => Finished { ended: Ended::Complete, channel: Channel::default() },
-            false => run_named(endpoint, &job.plan, &extent.rows, &options, listeners, stop).await,
+            false => resume(endpoint, &job.plan, &extent.rows, &options, &known, listeners, stop).await,
         }
     };
+    if finished.ended == Ended::Complete {
+        keeper.withdraw();
+    }
     let footer = Footer {
         finished_at: now(),
-        wall_ms: job.started.elapsed().as_millis() as u64,
+        wall_ms: earlier_ms + job.started.elapsed().as_millis() as u64,
         channel: finished.channel,
         ended: finished.ended,
-        counts: Some(Counts::of(&recording)),
+        counts: Some(Counts::of(&keeper.recording)),
     };
-    recording.footer = Some(footer.clone());
+    keeper.recording.footer = Some(footer.clone());
     // In memory the texts are all there: this is what they amount to.
-    recording.header.scope.texts_removed = false;
-    let mut results = judge(catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
+    keeper.recording.header.scope.texts_removed = false;
+    let mut results = judge(catalog, &keeper.recording).map_err(|e| CliError::Fault(e.to_string()))?;
     if sending.redact == Redact::Texts {
         results = without_texts(results);
-        file.line(&Line::Results(Box::new(results.clone())));
+        keeper.line(&Line::Results(Box::new(results.clone())));
     }
-    file.line(&Line::Footer(footer));
-    if let Some(error) = file.error() {
-        output::warn(format!("the recording {} is not whole: {error}", path.display()));
+    keeper.line(&Line::Footer(footer));
+    // The disk takes its time, and other runs go on meanwhile.
+    let ended = tokio::task::spawn_blocking(|| keeper.end()).await;
+    let (path, wrong) = ended.map_err(|e| CliError::Fault(format!("cannot end the recording: {e}")))?;
+    if let Some(wrong) = wrong {
+        output::warn(format!("the recording {} is not whole: {wrong}; the results are", path.display()));
     }
     if finished.ended == Ended::Interrupted {
         output::warn(format!("interrupted; what was obtained so far is in {}", path.display()));

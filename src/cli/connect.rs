@@ -11,6 +11,7 @@ use super::sending::SendArgs;
 use crate::case::Catalog;
 use crate::client::{Client, Mask};
 use crate::simulator;
+use crate::wire::exchange::{AttemptResult, Exchange, Method};
 
 /// An endpoint that can be asked.
 pub struct Connection {
@@ -55,6 +56,23 @@ impl Connection {
         let base_url = if simulation.is_some() { "http://simulator".to_owned() } else { shown };
         let client = Client::new(config).map_err(|e| CliError::Usage(format!("{}: {e}", tested.name)))?;
         Ok(Self { client, base_url, simulation })
+    }
+
+    /// Takes a simulation to where it was when these exchanges had come.
+    pub fn recall(&self, exchanges: &[Exchange]) {
+        let Some(simulation) = &self.simulation else { return };
+        for exchange in exchanges {
+            let request = &exchange.request;
+            let body = match (&request.raw, request.method) {
+                (Some(raw), _) => raw.clone(),
+                (None, Method::Post) => request.body.to_string(),
+                (None, Method::Get | Method::Head) => String::new(),
+            };
+            for attempt in &exchange.attempts {
+                let was_answered = matches!(&attempt.result, AttemptResult::Response(r) if r.status == 200);
+                simulation.recall(request.bare_path(), body.as_bytes(), was_answered);
+            }
+        }
     }
 
     /// True where the built-in simulator answers.

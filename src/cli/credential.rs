@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{CliError, Environment, output};
+use super::{CliError, Environment, hush, output};
 use crate::case::{Auth, CredentialSource};
 use crate::client::helper::{Helped, Helper, LIMIT};
-use crate::client::secret;
+use crate::client::secret::{self, SecretError};
 
 /// A credential, or the command that gives it.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ pub fn of_options(named: Named<'_>, environment: &Environment) -> Result<Option<
         }
         Named { variable: None, file: None, command: None } => return Ok(None),
     };
-    read.map(|secret| Some(Credential::Held(secret))).map_err(|e| CliError::Usage(e.to_string()))
+    held(read)
 }
 
 /// The credential that a target's file, or an entry of a list, says where to find; nothing where it does not say.
@@ -126,7 +126,13 @@ pub fn of_file(
             return Ok(Some(Credential::commanded(Helper::of_words(words.clone()))));
         }
     };
-    read.map(|secret| Some(Credential::Held(secret))).map_err(|e| CliError::Usage(e.to_string()))
+    held(read)
+}
+
+fn held(read: Result<SecretString, SecretError>) -> Result<Option<Credential>, CliError> {
+    let secret = read.map_err(|e| CliError::Usage(e.to_string()))?;
+    hush::learn(std::slice::from_ref(&secret));
+    Ok(Some(Credential::Held(secret)))
 }
 
 /// A path as a file gives it; no shell has looked at its `~`.

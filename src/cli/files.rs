@@ -1,7 +1,7 @@
 //! The files that the commands read and write. Reading is bounded; writing is tried before anything is sent.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::CliError;
@@ -51,7 +51,7 @@ pub fn writable(folder: &Path) -> Result<(), CliError> {
     if folder.exists() && !folder.is_dir() {
         return Err(CliError::Usage(format!("cannot write into {}: it is no folder", folder.display())));
     }
-    let probe = folder.join(".fieldtest-write-test");
+    let probe = folder.join(format!(".fieldtest-write-test-{}", std::process::id()));
     fs::create_dir_all(folder)
         .and_then(|()| File::create(&probe))
         .and_then(|mut file| file.write_all(b"x"))
@@ -59,10 +59,38 @@ pub fn writable(folder: &Path) -> Result<(), CliError> {
         .map_err(|e| usage("write into", folder, &e))
 }
 
-/// Writes a file, whole or not at all.
+/// Keeps other commands from writing reports into a folder, as long as this lives.
+#[derive(Debug)]
+#[must_use = "the folder is free again once this is dropped"]
+pub struct Hold(#[expect(dead_code, reason = "it is held, not used")] Option<File>);
+
+/// Makes a folder that can be written into, and holds it: of two commands that write the same reports at the same time, each
+/// would leave a part.
+pub fn hold(folder: &Path) -> Result<Hold, CliError> {
+    writable(folder)?;
+    // Not every system opens folders, and not every file system has locks: no reason not to run.
+    let Ok(opened) = File::open(folder) else { return Ok(Hold(None)) };
+    match opened.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(CliError::Usage(format!(
+            "cannot write into {}: another fieldtest is writing its reports there; --out DIR takes another folder",
+            folder.display()
+        ))),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Hold(Some(opened))),
+    }
+}
+
+/// Writes a file, whole or not at all. A folder that was taken away meanwhile is made again.
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let partial = path.with_extension("partial");
-    fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|e| usage("write", path, &e))
+    let written = fs::write(&partial, text).or_else(|error| match (error.kind(), path.parent()) {
+        (ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| fs::write(&partial, text)),
+        _ => Err(error),
+    });
+    written.and_then(|()| fs::rename(&partial, path)).map_err(|e| {
+        // Half a file is of no use to anyone, and in the way where there is no room.
+        let _ = fs::remove_file(&partial);
+        usage("write", path, &e)
+    })
 }
 
 /// Adds text to a file that others write too. It is made once the size of what is there is known.
@@ -87,23 +115,29 @@ pub fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
     path
 }
 
-/// Opens a recording for writing.
-///
-/// Nobody else writes there meanwhile: two runs in one file would be none.
-pub fn create_recording(path: &Path) -> Result<BufWriter<File>, CliError> {
-    let open = File::options().create(true).write(true).truncate(false).open(path);
-    let file = open.map_err(|e| usage("write", path, &e))?;
+/// Opens a new recording for writing.
+pub fn create_recording(path: &Path) -> Result<File, CliError> {
+    let file = open_recording(File::options().create(true).truncate(false), path)?;
+    file.set_len(0).map_err(|e| usage("write", path, &e))?;
+    Ok(file)
+}
+
+/// Opens a recording to go on with it.
+pub fn reopen_recording(path: &Path) -> Result<File, CliError> {
+    open_recording(&mut File::options(), path)
+}
+
+/// Opens a recording. Nobody else writes there meanwhile: two runs in one file would be none.
+fn open_recording(options: &mut OpenOptions, path: &Path) -> Result<File, CliError> {
+    let file = options.read(true).write(true).open(path).map_err(|e| usage("write", path, &e))?;
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            return Err(CliError::Usage(format!(
-                "cannot write {}: another run is writing it; --record DIR takes another folder",
-                path.display()
-            )));
-        }
+        Err(TryLockError::WouldBlock) => Err(CliError::Usage(format!(
+            "cannot write {}: another run is writing it; --record DIR takes another folder",
+            path.display()
+        ))),
         // A file system without locks is no reason not to run.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
-    file.set_len(0).map(|()| BufWriter::new(file)).map_err(|e| usage("write", path, &e))
 }
 
 /// Reads a recording.

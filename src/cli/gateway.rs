@@ -15,6 +15,7 @@ use super::credential::{self, Credential, Named};
 use super::endpoint::{Place, target};
 use super::listeners::GatewayListener;
 use super::ready::ready;
+use super::recorder::Recorder;
 use super::transport::{TransportArgs, sensitive};
 use super::{CliError, Environment, Exit, files, output};
 use crate::case::{AuthScheme, CaseFile, Catalog, FileKind, GatewayCatalogRow, GatewayRow, Shape, Target};
@@ -128,7 +129,7 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
     let credential = credential::of_options(key, environment)?;
     let name = args.name.clone().unwrap_or_else(|| via.host_and_port());
     let baseline = args.output.baseline.load(&catalog, &[&name], [], environment.today)?;
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     let place = Place::Live { base_url: args.via.clone(), credential: credential.clone(), missing: None };
     let ready = ready([&place], &args.transport, &catalog, environment)?;
     let credential = credential.as_ref().map(Credential::get).transpose()?;
@@ -176,6 +177,7 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
             concurrency: usize::from(args.concurrency),
             ready: Duration::from_secs(args.ready_timeout),
             secret: credential,
+            secrets: ready.secrets,
             started,
         };
         let header = Header {
@@ -192,7 +194,7 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
             started_at: now(),
         };
         let shown = environment.interactive && !args.no_progress;
-        let mut listener = GatewayListener::new(files::create_recording(&path)?, &name, rows.len(), shown);
+        let mut listener = GatewayListener::new(Recorder::create(&path)?, &name, rows.len(), shown);
         listener.line(&Line::Header(Box::new(header.clone())));
         let stop = Stop::default();
         let watcher = tokio::spawn(stop_on_signal(stop.clone()));
@@ -206,9 +208,9 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
             calls: finished.calls.len(),
         };
         listener.line(&Line::Footer(footer.clone()));
-        listener.clear();
-        if let Some(error) = listener.error() {
-            output::warn(format!("the recording {} is not whole: {error}", path.display()));
+        let (path, wrong) = listener.end();
+        if let Some(wrong) = wrong {
+            output::warn(format!("the recording {} is not whole: {wrong}; the results are", path.display()));
         }
         Ok::<_, CliError>(Recording { header, trials: finished.trials, calls: finished.calls, footer: Some(footer) })
     })?;

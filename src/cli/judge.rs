@@ -34,7 +34,7 @@ pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliErro
     let catalog = args.cases.load()?;
     let of_gateways = args.recordings.iter().all(|path| files::is_of_gateway(path).unwrap_or(false));
     let claims = args.claims.as_ref().filter(|_| !of_gateways).map(|name| target(&catalog, name)).transpose()?;
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     let mut all = Vec::new();
     for path in &args.recordings {
         if files::is_of_gateway(path)? {

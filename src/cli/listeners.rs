@@ -1,91 +1,48 @@
-//! Who listens to a run: the recording on disk, the recording in memory, and the progress bar. None knows another.
+//! Who listens to a run beside what keeps it: the progress bars, and the recording of a gateway. None knows another.
 
-use std::io::{self, Write};
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::sending::Redact;
+use super::recorder::Recorder;
 use super::watch::{Bar, Bars};
-use crate::engine::recording::{Line, write_line};
-use crate::engine::{Event, Listener, texts};
+use crate::engine::recording;
 use crate::gateway;
 use crate::proof::Told;
 
-/// Writes a recording as it goes. The first error is kept, and writing ends there.
-pub struct RecordingFile<W: Write + Send> {
-    writer: W,
-    redact: Redact,
-    error: Option<io::Error>,
-}
-
-impl<W: Write + Send> RecordingFile<W> {
-    /// A recording that writes to `writer`.
-    pub fn new(writer: W, redact: Redact) -> Self {
-        Self { writer, redact, error: None }
-    }
-
-    /// Writes a line.
-    pub fn line(&mut self, line: &Line) {
-        if self.error.is_none() {
-            self.error = write_line(&mut self.writer, line).err();
-        }
-    }
-
-    /// What went wrong, if anything did.
-    pub fn error(&self) -> Option<&io::Error> {
-        self.error.as_ref()
-    }
-}
-
-impl<W: Write + Send> Listener for RecordingFile<W> {
-    fn on(&mut self, event: Event<'_>) {
-        match (event, self.redact) {
-            // Secrets never come this far: the client takes them out of whatever it gets.
-            (Event::Exchange(exchange), Redact::Secrets) => self.line(&Line::Exchange(Box::new(exchange.clone()))),
-            (Event::Exchange(exchange), Redact::Texts) => {
-                self.line(&Line::Exchange(Box::new(texts::without(exchange))))
-            }
-            (Event::Trial(trial), Redact::Secrets) => self.line(&Line::Trial(trial.clone())),
-            (Event::Trial(trial), Redact::Texts) => self.line(&Line::Trial(texts::without_values(trial))),
-            (Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..), _) => {}
-        }
-    }
-}
-
 /// Writes the recording of a gateway as it goes, and shows how far it is.
-pub struct GatewayListener<W: Write + Send> {
-    writer: W,
-    error: Option<io::Error>,
+pub struct GatewayListener {
+    file: Recorder,
     bar: Option<Bar>,
     requests: u64,
 }
 
-impl<W: Write + Send> GatewayListener<W> {
-    /// A recording that writes to `writer`, and a bar for so many rows, where it is to be shown.
-    pub fn new(writer: W, name: &str, rows: usize, shown: bool) -> Self {
+impl GatewayListener {
+    /// A recording in a file, and a bar for so many rows, where it is to be shown.
+    pub fn new(file: Recorder, name: &str, rows: usize, shown: bool) -> Self {
         let bar = shown.then(|| Bars::new(1).run(name, rows as u64));
-        Self { writer, error: None, bar, requests: 0 }
+        Self { file, bar, requests: 0 }
     }
 
     /// Writes a line.
     pub fn line(&mut self, line: &gateway::recording::Line) {
-        if self.error.is_none() {
-            self.error = gateway::recording::write_line(&mut self.writer, line).err();
+        if let Ok(text) = recording::text_of(line) {
+            self.file.line(&text);
         }
     }
 
-    /// What went wrong with the recording, if anything did.
-    pub fn error(&self) -> Option<&io::Error> {
-        self.error.as_ref()
+    /// Ends it: where the file is, and what is wrong with it, if anything is.
+    pub fn end(self) -> (PathBuf, Option<String>) {
+        self.clear();
+        self.file.end()
     }
 
-    /// Takes the bar away.
-    pub fn clear(&self) {
+    fn clear(&self) {
         self.bar.iter().for_each(Bar::clear);
     }
 }
 
-impl<W: Write + Send> gateway::Listener for GatewayListener<W> {
+impl gateway::Listener for GatewayListener {
     fn on(&mut self, event: gateway::Event<'_>) {
         match event {
             gateway::Event::Trial(trial) => {
@@ -96,7 +53,10 @@ impl<W: Write + Send> gateway::Listener for GatewayListener<W> {
                 self.line(&gateway::recording::Line::Trial(Box::new(trial.clone())));
             }
             gateway::Event::Call(call) => self.line(&gateway::recording::Line::Call(Box::new(call.clone()))),
-            gateway::Event::Row(_) => self.bar.iter().for_each(Bar::row),
+            gateway::Event::Row(_) => {
+                self.bar.iter().for_each(Bar::row);
+                self.file.keep();
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn main(args: &MergeArgs, environment: &Environment) -> Result<Exit, CliErro
     }
     let catalog = args.cases.load()?;
     args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
     output::finish(&args.output, &all, environment)
 }

@@ -18,6 +18,7 @@ mod gateway;
 mod held;
 mod hush;
 mod judge;
+mod keeper;
 mod listed;
 mod listeners;
 mod logging;
@@ -28,8 +29,10 @@ mod part;
 mod plan;
 mod process;
 mod ready;
+mod recorder;
 mod replaying;
 mod report;
+mod resuming;
 mod rows;
 mod run;
 mod sending;
@@ -38,6 +41,7 @@ mod test;
 mod transport;
 mod watch;
 
+pub use conduct::runtime;
 pub use process::{harness, program};
 
 use std::ffi::OsString;

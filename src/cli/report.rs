@@ -39,7 +39,7 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
     let catalog = args.cases.load()?;
     args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
     let is_held = args.output.baseline.baseline.is_some();
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     // No file that is rendered here is written over with another's results.
     let inputs: Vec<Option<PathBuf>> = args.results.iter().map(|path| path.canonicalize().ok()).collect();
     output::write_all_results(&args.output, &all, |of, path| {

@@ -12,7 +12,7 @@ use super::part::{Portion, Rerun, ShardArgs};
 use super::ready::ready;
 use super::sending::SendArgs;
 use super::watch::{Wanted, Watch};
-use super::{CliError, Environment, Exit, files, output, replaying};
+use super::{CliError, Environment, Exit, files, output, replaying, resuming};
 use crate::case::Catalog;
 use crate::engine::Stop;
 
@@ -25,7 +25,8 @@ use crate::engine::Stop;
                         fieldtest run deepseek --rerun reports/results-deepseek.json\n  \
                         fieldtest run deepseek --shard 1/4 --out shard-1\n  \
                         fieldtest run deepseek --model deepseek-chat --model deepseek-reasoner\n  \
-                        fieldtest run --targets list.yaml --jobs 16 --repeat 5")]
+                        fieldtest run --targets list.yaml --jobs 16 --repeat 5\n  \
+                        fieldtest run deepseek --resume reports/recording-deepseek.jsonl")]
 pub struct RunArgs {
     #[command(flatten)]
     pub endpoint: EndpointArgs,
@@ -56,11 +57,15 @@ pub struct RunArgs {
     pub shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
-        "list", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
+        "targets_file", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
         "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "price_input", "price_output", "rate", "token_rate",
         "concurrency", "timeout", "retries", "allow_http", "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ])]
     replay: Option<PathBuf>,
+    /// Go on with runs that were cut: from the recording of one, or from those in a folder. What was answered is not sent
+    /// again. What was asked comes from the recording; where to send it, and the credential, as always.
+    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["replay", "rerun", "repeat", "record"])]
+    resume: Option<PathBuf>,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
 }
@@ -79,15 +84,25 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     if let Some(place) = &args.replay {
         return replayed(args, place, &catalog, environment);
     }
-    let mut targets = resolve(&args.endpoint, &catalog, environment)?;
+    let (mut targets, mut portions, mut resumptions) = (Vec::new(), Vec::new(), Vec::new());
+    match &args.resume {
+        Some(place) => {
+            for planned in resuming::plan(place, args, &catalog, environment)? {
+                targets.push(planned.tested);
+                portions.push(planned.portion);
+                resumptions.push(planned.resumption);
+            }
+        }
+        None => targets = resolve(&args.endpoint, &catalog, environment)?,
+    }
     fit(&targets, args.simulator.given(), &args.sending.money)?;
     let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
     if rerun.is_some() && targets.len() != 1 {
         return Err(CliError::Usage("--rerun goes with one target: name the one that the file is of".to_owned()));
     }
     // What can be wrong is found out for every target before anything is sent to the first.
-    let mut portions: Vec<Portion<'_>> = Vec::new();
-    for tested in &targets {
+    for tested in targets.iter().filter(|_| args.resume.is_none()) {
+        resumptions.push(None);
         let plan = args.select.rows(&catalog, |needed| tested.states(needed))?;
         portions.push(match &rerun {
             Some(rerun) => rerun.portion(&catalog, &plan)?,
@@ -101,15 +116,21 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     }
     let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
     let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
-    let folder = args.record.as_ref().unwrap_or(&args.output.out);
-    files::writable(&args.output.out)?;
-    files::writable(folder)?;
+    let folder = match &args.resume {
+        Some(place) => resuming::folder(place),
+        None => args.record.as_ref().unwrap_or(&args.output.out).clone(),
+    };
+    let _held = files::hold(&args.output.out)?;
+    files::writable(&folder)?;
     let places = targets.iter().map(|tested| &tested.place);
     let ready = ready(places, &args.sending.transport, &catalog, environment)?;
+    for (tested, resumption) in targets.iter().zip(&resumptions) {
+        resumption.as_ref().map_or(Ok(()), |resumption| resumption.is_at(&tested.place, &ready.secrets))?;
+    }
     let runtime = runtime()?;
-    let work = targets.iter().zip(portions).map(|(tested, portion)| {
+    let work = targets.iter().zip(portions).zip(resumptions).map(|((tested, portion), resumption)| {
         tell_portion(tested, &portion, args, rerun.is_some());
-        Work { tested, portion }
+        Work { tested, portion, resumption }
     });
     let work = work.collect();
     let repeats = args.repeat.unwrap_or(1) as usize;
@@ -120,7 +141,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         environment,
         catalog: &catalog,
         ready,
-        folder: folder.clone(),
+        folder,
         rerun,
         baseline,
         stop: Stop::default(),
@@ -152,7 +173,7 @@ fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Envir
     if args.simulator.given() {
         return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
     }
-    files::writable(&args.output.out)?;
+    let _held = files::hold(&args.output.out)?;
     let mut all = replaying::results(place, &args.endpoint, &args.select, catalog)?;
     args.output.baseline.hold(&mut all, catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;

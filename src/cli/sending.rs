@@ -21,7 +21,7 @@ use crate::engine::Options;
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
     /// The confidence that statistical verdicts must reach.
-    #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
+    #[arg(long, value_name = "P", default_value_t = SendArgs::CONFIDENCE, value_parser = parse_confidence)]
     pub confidence: f64,
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -69,6 +69,9 @@ pub enum Redact {
 }
 
 impl SendArgs {
+    /// The confidence, unless told.
+    pub const CONFIDENCE: f64 = 0.99;
+
     /// The same options with nothing in common with others.
     pub fn alone(&self) -> Self {
         Self { common: Arc::default(), ..self.clone() }

@@ -1,6 +1,8 @@
 //! `fieldtest simulate`: serves a target's simulation.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -45,6 +47,7 @@ pub fn main(args: &SimulateArgs) -> Result<Exit, CliError> {
         CliError::Usage(format!("there is no target `{name}`; there are: {}", known.join(", ")))
     })?;
     let behaviour = args.simulator.behaviour(target, &catalog, args.seed)?;
+    let asked = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -62,10 +65,11 @@ pub fn main(args: &SimulateArgs) -> Result<Exit, CliError> {
             behaviour.right_credential()
         ));
         tokio::select! {
-            served = simulator::serve(listener, behaviour) => served.map_err(|e| CliError::Fault(e.to_string())),
+            served = simulator::serve(listener, behaviour, asked.clone()) => served.map_err(|e| CliError::Fault(e.to_string())),
             _ = tokio::signal::ctrl_c() => Ok(()),
         }
     })?;
+    output::say(format!("{} requests came", asked.load(Ordering::Relaxed)));
     Ok(Exit::Success)
 }
 

@@ -98,6 +98,7 @@ impl Peer {
                 | AlertDescription::CertificateExpired
                 | AlertDescription::CertificateUnknown
                 | AlertDescription::UnknownCA
+                | AlertDescription::DecryptError
                 | AlertDescription::AccessDenied),
             ) => format!(
                 "{at} refuses the client's certificate ({alert:?}): is it the one of --client-cert that it knows?"

@@ -25,6 +25,9 @@ const MOST_SAID: u64 = 64 * 1024;
 /// How long output is waited for once the command has ended: something it left behind may hold the pipe open.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// What a shell ends with where there is no such program.
+const NOT_FOUND: i32 = 127;
+
 /// The pause between two looks at whether it has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -34,6 +37,8 @@ pub struct Helper {
     words: Vec<String>,
     /// The name by which messages call it.
     name: String,
+    /// True where a shell runs it.
+    by_shell: bool,
 }
 
 impl fmt::Debug for Helper {
@@ -55,7 +60,7 @@ impl Helper {
     /// A program with its arguments, started without a shell.
     pub fn of_words(words: Vec<String>) -> Self {
         let name = words.first().map_or("", String::as_str).to_owned();
-        Self { words, name }
+        Self { words, name, by_shell: false }
     }
 
     /// A line for the system's shell: `sh`, on Windows `cmd`.
@@ -65,7 +70,7 @@ impl Helper {
         // The first word that is neither an assignment nor anything that only a shell understands.
         let is_plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/\\:".contains(c));
         let program = line.split_whitespace().find(|word| !word.contains('=')).filter(is_plain);
-        Self { words, name: program.unwrap_or(shell[0]).to_owned() }
+        Self { words, name: program.unwrap_or(shell[0]).to_owned(), by_shell: true }
     }
 
     /// Runs it, and takes its standard output for the credential.
@@ -99,6 +104,10 @@ impl Helper {
         }
         match status.code() {
             Some(0) => {}
+            // What is no program may be the credential itself, put into the wrong place.
+            Some(NOT_FOUND) if self.by_shell => {
+                return Err(SecretError::Command { program: self.words[0].clone(), fate: Fate::NotFound });
+            }
             Some(code) => return Err(failed(Fate::Code(code))),
             None => return Err(failed(Fate::Signal)),
         }
@@ -179,9 +188,9 @@ mod tests {
     #[test]
     fn a_failure_names_the_program_and_what_became_of_it_and_never_its_output() {
         for (line, said) in [
-            ("echo sk-canary; echo sk-canary >&2; exit 3", "`sh` ended with exit code 3"),
+            ("echo sk-canary; echo sk-canary >&2; exit 3", "`echo` ended with exit code 3"),
             ("TOKEN=sk-canary false", "`false` ended with exit code 1"),
-            ("no-such-program-at-all sk-canary", "`no-such-program-at-all` ended with exit code 127"),
+            ("sk-canary-credential sk-canary", "`sh` found no such program"),
             ("echo sk-canary; kill -9 $$", "by a signal"),
             ("echo sk-canary two", "holds a blank"),
             ("echo sk-canary; echo sk-canary", "a line break"),

@@ -68,6 +68,9 @@ pub enum Fate {
     /// It ended with this code.
     #[error("ended with exit code {0}; run it by hand to see what it says")]
     Code(i32),
+    /// The shell knows none of this name.
+    #[error("found no such program; --api-key-command takes a command, and never the credential itself")]
+    NotFound,
     /// It was killed.
     #[error("was ended by a signal")]
     Signal,

@@ -185,8 +185,9 @@ impl ProxyUrl {
     /// [`TransportError::Proxy`] when it is no such address.
     pub fn parse(text: &SecretString) -> Result<Self, TransportError> {
         let text = text.expose_secret();
-        let refuse =
-            |problem: &str| TransportError::Proxy { shown: without_secrets(text), problem: problem.to_owned() };
+        // What has no scheme may be anything, and is not shown.
+        let shown = || if text.contains("://") { without_secrets(text) } else { "…".to_owned() };
+        let refuse = |problem: &str| TransportError::Proxy { shown: shown(), problem: problem.to_owned() };
         let url = Url::parse(text).map_err(|e| refuse(&e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
             return Err(refuse("it is no http:// and no https:// address"));

@@ -69,18 +69,23 @@ pub fn strictness_arms() -> [Arm; 4] {
     [TOP, TOOL, BLOCK, TOP_AND_BLOCK].map(strictness_arm)
 }
 
-/// The next trial of `STRICTNESS`; `None` once what is to be known is known. The plain request goes first, and where it
-/// brings no message nothing else is asked.
-pub fn strictness(trials: &[Trial]) -> Option<(ArmKind, Arm)> {
+/// The next trials of `STRICTNESS`, which do not wait for each other; none once what is to be known is known. The plain
+/// request goes first, and where it brings no message nothing else is asked.
+pub fn strictness(trials: &[Trial]) -> Vec<(ArmKind, Arm)> {
     let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
-    match of(ArmKind::Negative) {
-        None => return Some((ArmKind::Negative, plain_arm())),
-        Some(plain) => plain.message()?,
+    let missing = |places: &[u8]| -> Vec<(ArmKind, Arm)> {
+        let missing = places.iter().filter(|place| of(ArmKind::Challenge(**place)).is_none());
+        missing.map(|place| (ArmKind::Challenge(*place), strictness_arm(*place))).collect()
     };
-    let both_accepted = of(ArmKind::Challenge(TOP_AND_BLOCK)).is_none_or(|t| t.message().is_some());
-    let places: &[u8] = if both_accepted { &[TOP_AND_BLOCK, TOOL] } else { &[TOP_AND_BLOCK, TOOL, TOP, BLOCK] };
-    let next = places.iter().find(|place| of(ArmKind::Challenge(**place)).is_none())?;
-    Some((ArmKind::Challenge(*next), strictness_arm(*next)))
+    match of(ArmKind::Negative).map(Trial::message) {
+        None => return vec![(ArmKind::Negative, plain_arm())],
+        Some(None) => return Vec::new(),
+        Some(Some(_)) => {}
+    }
+    match of(ArmKind::Challenge(TOP_AND_BLOCK)) {
+        Some(both) if both.message().is_none() => missing(&[TOOL, TOP, BLOCK]),
+        _ => missing(&[TOP_AND_BLOCK, TOOL]),
+    }
 }
 
 /// How often each form is tried on a model that does not do as told.

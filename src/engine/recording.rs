@@ -2,10 +2,14 @@
 //!
 //! The first line is the header, the last the footer; a file without its footer is a run that was cut, and is told as
 //! such. Judging needs nothing else, so a run can be judged again without a request.
+//!
+//! A run that did not come to its end can be gone on with in the same file: a line says so, and behind it an exchange
+//! stands in the place of an earlier one of the same id, a trial in that of one of the same name, and a footer in that
+//! of the earlier one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -197,6 +201,13 @@ pub enum Ended {
     Unrecorded,
 }
 
+/// A run that was cut goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// When, RFC 3339, UTC.
+    pub at: String,
+}
+
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -209,19 +220,83 @@ pub enum Line {
     Trial(TrialRecord),
     /// What the run found, where the texts that led to it were taken out.
     Results(Box<Results>),
+    /// What stands above did not come to its end, and goes on below.
+    Resumed(Resumed),
+    /// Trials that do not stand any more: what came before them was asked again, was answered otherwise, and they were
+    /// not needed after that.
+    Withdrawn(Vec<TrialKey>),
     /// The last line.
     Footer(Footer),
 }
 
-/// Writes one line, and flushes, so that a run that is killed loses nothing.
+impl Recording {
+    /// A recording in which nothing stands yet.
+    pub fn new(header: Header) -> Self {
+        Self { header, exchanges: Vec::new(), trials: Vec::new(), footer: None }
+    }
+}
+
+/// Where things stand in a recording, so that later ones can take the places of earlier ones.
+#[derive(Debug, Default)]
+pub struct Places {
+    exchanges: HashMap<String, usize>,
+    trials: HashMap<TrialKey, usize>,
+}
+
+impl Places {
+    /// Those of a recording.
+    pub fn of(recording: &Recording) -> Self {
+        Self {
+            exchanges: recording.exchanges.iter().enumerate().map(|(at, e)| (e.id.clone(), at)).collect(),
+            trials: recording.trials.iter().enumerate().map(|(at, t)| (t.key.clone(), at)).collect(),
+        }
+    }
+
+    /// Puts an exchange where the one of its id stands, else behind all others; and says where.
+    pub fn put_exchange(&mut self, recording: &mut Recording, exchange: Exchange) -> usize {
+        let at = *self.exchanges.entry(exchange.id.clone()).or_insert(recording.exchanges.len());
+        put(&mut recording.exchanges, at, exchange);
+        at
+    }
+
+    /// The trial of this name.
+    pub fn trial<'a>(&self, recording: &'a Recording, key: &TrialKey) -> Option<&'a TrialRecord> {
+        recording.trials.get(*self.trials.get(key)?)
+    }
+
+    /// Puts a trial where the one of its name stands, else behind all others; and says where.
+    pub fn put_trial(&mut self, recording: &mut Recording, trial: TrialRecord) -> usize {
+        let at = *self.trials.entry(trial.key.clone()).or_insert(recording.trials.len());
+        put(&mut recording.trials, at, trial);
+        at
+    }
+}
+
+fn put<T>(all: &mut Vec<T>, at: usize, one: T) {
+    match all.get_mut(at) {
+        Some(place) => *place = one,
+        None => all.push(one),
+    }
+}
+
+/// A line that is written while the run goes on: what it says is borrowed, since bodies may be long.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineOf<'a> {
+    /// An exchange.
+    Exchange(&'a Exchange),
+    /// A trial.
+    Trial(&'a TrialRecord),
+}
+
+/// A line as it stands in the file, with its newline.
 ///
 /// # Errors
-/// What the writer says.
-pub fn write_line(writer: &mut dyn Write, line: &Line) -> io::Result<()> {
+/// None: whatever stands in a line can be written as one.
+pub fn text_of(line: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
-    writer.write_all(&text)?;
-    writer.flush()
+    Ok(text)
 }
 
 /// What is wrong with a recording.
@@ -299,6 +374,8 @@ pub fn read(reader: impl BufRead) -> Result<Recording, RecordingError> {
 pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), RecordingError> {
     let (mut lines, mut trial_lines) = (Lines::new(), Lines::new());
     let mut recording: Option<Recording> = None;
+    // Once the run was gone on with, what comes again takes the place of what was there.
+    let mut places: Option<Places> = None;
     for line in 1.. {
         let text = next_line(&mut reader, line)?;
         if text.is_empty() {
@@ -322,22 +399,51 @@ pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), Record
                 return Err(wrong(format!("the confidence is {}, and no run has one like that", header.confidence)));
             }
             (Line::Header(header), None) if header.schema == SCHEMA => {
-                recording =
-                    Some(Recording { header: *header, exchanges: Vec::new(), trials: Vec::new(), footer: None });
+                recording = Some(Recording::new(*header));
             }
             (Line::Header(header), None) => {
                 return Err(wrong(format!("the schema is `{}`, this version reads `{SCHEMA}`", header.schema)));
             }
             (_, None) => return Err(RecordingError::NoHeader),
             (Line::Header(_), Some(_)) => return Err(wrong("a second header: are these two recordings?".to_owned())),
-            (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
-            (Line::Exchange(exchange), Some(r)) => {
-                lines.push(line);
-                r.exchanges.push(*exchange);
+            (Line::Resumed(_), Some(r)) if !is_over(r) => {
+                counted(r)?;
+                r.footer = None;
+                places.get_or_insert_with(|| Places::of(r));
             }
-            (Line::Trial(trial), Some(r)) => {
-                trial_lines.push(line);
-                r.trials.push(trial);
+            (Line::Resumed(_), Some(_)) => {
+                return Err(wrong("it goes on, and stands behind the footer of a run that was at its end".to_owned()));
+            }
+            (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
+            (Line::Exchange(exchange), Some(r)) => match &mut places {
+                Some(places) => {
+                    let at = places.put_exchange(r, *exchange);
+                    put(&mut lines, at, line);
+                }
+                None => {
+                    lines.push(line);
+                    r.exchanges.push(*exchange);
+                }
+            },
+            (Line::Trial(trial), Some(r)) => match &mut places {
+                Some(places) => {
+                    let at = places.put_trial(r, trial);
+                    put(&mut trial_lines, at, line);
+                }
+                None => {
+                    trial_lines.push(line);
+                    r.trials.push(trial);
+                }
+            },
+            (Line::Withdrawn(gone), Some(r)) if places.is_some() => {
+                let stand: Vec<bool> = r.trials.iter().map(|trial| !gone.contains(&trial.key)).collect();
+                let (mut of_trials, mut of_lines) = (stand.iter(), stand.iter());
+                r.trials.retain(|_| of_trials.next().copied().unwrap_or(true));
+                trial_lines.retain(|_| of_lines.next().copied().unwrap_or(true));
+                places = Some(Places::of(r));
+            }
+            (Line::Withdrawn(_), Some(_)) => {
+                return Err(wrong("trials are withdrawn, and the run was never gone on with".to_owned()));
             }
             (Line::Results(results), Some(r)) if r.header.scope.texts_removed => {
                 json::checked(&results).map_err(|e| wrong(format!("its results: {e}")))?;
@@ -356,9 +462,20 @@ pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), Record
             return Err(RecordingError::Missing { line, trial: trial.key.clone(), exchange: missing.clone() });
         }
     }
-    let there = Counts::of(&recording);
-    if let Some(said) = recording.footer.as_ref().and_then(|footer| footer.counts).filter(|said| *said != there) {
-        return Err(RecordingError::Counts { said, there });
-    }
+    counted(&recording)?;
     Ok((recording, lines))
+}
+
+/// Holds what a footer counts against what stands before it.
+fn counted(recording: &Recording) -> Result<(), RecordingError> {
+    let there = Counts::of(recording);
+    match recording.footer.as_ref().and_then(|footer| footer.counts).filter(|said| *said != there) {
+        Some(said) => Err(RecordingError::Counts { said, there }),
+        None => Ok(()),
+    }
+}
+
+/// True of a run that came to its end: nothing can follow.
+pub fn is_over(recording: &Recording) -> bool {
+    recording.footer.as_ref().is_some_and(|footer| footer.ended == Ended::Complete)
 }

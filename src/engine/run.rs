@@ -1,13 +1,16 @@
 //! Running: the one part of the engine that talks to an endpoint.
 //!
-//! Rows run side by side, each asking the rules after every trial what comes next. Whatever happens is told to the
+//! Rows run side by side, each asking the rules after every trial what comes next, so many requests at once. Whatever happens is told to the
 //! listeners as it happens; they know nothing of each other. A run that is stopped keeps what it has.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::task::Poll;
 
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use super::arms;
@@ -16,12 +19,14 @@ use super::decide::{self, Facts, Step};
 use super::dialogue;
 use super::draw::Draw;
 use super::effect;
+use super::known::Known;
 use super::plan;
 use super::probes;
 use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
+use super::turns::{Turn, Turns, ranks};
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
-use crate::client::{Budget, Endpoint};
+use crate::client::{Budget, Cost, Endpoint, Reservation};
 use crate::report::results::Verdict;
 use crate::wire::answer::answer;
 use crate::wire::exchange::{Credential, Exchange, Request};
@@ -36,7 +41,7 @@ pub struct Options {
     pub seed: u64,
     /// The confidence that statistical verdicts must reach.
     pub confidence: f64,
-    /// How many rows run side by side.
+    /// How many requests are under way at once.
     pub concurrency: usize,
     /// When to stop before the end; runs that go side by side may share it.
     pub budget: Budget,
@@ -123,6 +128,21 @@ pub async fn run_named<'a, E: Endpoint>(
     listeners: Vec<&'a mut (dyn Listener + 'a)>,
     stop: &'a Stop,
 ) -> Finished {
+    static NOTHING: LazyLock<Known> = LazyLock::new(Known::default);
+    resume(endpoint, plan, rows, options, &NOTHING, listeners, stop).await
+}
+
+/// Goes on with a run that was cut: what is `known` already is not sent again, and not told of. Trials are told of
+/// whether they are known or not.
+pub async fn resume<'a, E: Endpoint>(
+    endpoint: &'a E,
+    plan: &[&CatalogRow],
+    rows: &[&CatalogRow],
+    options: &'a Options,
+    known: &'a Known,
+    listeners: Vec<&'a mut (dyn Listener + 'a)>,
+    stop: &'a Stop,
+) -> Finished {
     let mut runner = Runner {
         endpoint,
         options,
@@ -133,8 +153,16 @@ pub async fn run_named<'a, E: Endpoint>(
         lost: AtomicU64::new(0),
         gone: AtomicBool::new(false),
         channel: Channel::String,
+        turns: Turns::new(options.concurrency),
         asked: AtomicU64::new(0),
+        known,
     };
+    // What was spent is spent, whichever row comes to it first now.
+    for exchange in known.exchanges() {
+        let most =
+            Cost { requests: exchange.attempts.len() as u64, ..plan::ceiling(&exchange.request, &options.settings) };
+        settle(options.budget.spent(most), &read(exchange));
+    }
     let probe = probes::experiment();
     let mut trials = Vec::new();
     let channel = loop {
@@ -145,7 +173,7 @@ pub async fn run_named<'a, E: Endpoint>(
                 let before = trials.iter().filter(|t: &&Trial| t.arm == arm).count() as u32;
                 let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: before + 1 };
                 let asks = probes::channel_arm();
-                match runner.simple_trial(&probe, &[&asks], key).await {
+                match runner.simple_trial(&probe, &[&asks], key, &runner.turns.of(0)).await {
                     Some(trial) => trials.push(trial),
                     None => break Channel::String,
                 }
@@ -196,7 +224,7 @@ fn owners(rows: &[&CatalogRow]) -> HashMap<String, String> {
 
 /// Names a request that rows share: its template, the form of its texts, the trial and the step.
 type Name = (String, Channel, u32, u32);
-type Shared = HashMap<Name, Arc<OnceCell<Exchange>>>;
+type Shared = HashMap<Name, Arc<OnceCell<Arc<Exchange>>>>;
 
 struct Runner<'a, E> {
     endpoint: &'a E,
@@ -210,8 +238,49 @@ struct Runner<'a, E> {
     /// The plainest request brought no message either.
     gone: AtomicBool,
     channel: Channel,
+    turns: Turns,
     /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
     asked: AtomicU64,
+    /// What an earlier part of the run brought.
+    known: &'a Known,
+}
+
+/// True where an exchange says nothing of the request: no answer came, or one that turns everything away, or takes the
+/// credential no longer.
+pub(super) fn is_no_answer(request: &Request, reading: &Reading) -> bool {
+    match reading {
+        Reading::Failed(_) => true,
+        Reading::Refused(r) => {
+            let barred = request.credential == Credential::Target && matches!(r.status, 401 | 403);
+            barred || r.status == 429 || r.status >= 500
+        }
+        Reading::Message(_) | Reading::Broken(_) => false,
+    }
+}
+
+/// What an endpoint keeps of a prompt, it keeps for five minutes at least.
+const KEPT_MS: u64 = 4 * 60 * 1000;
+
+/// True where so long lies between the last two of equal requests that the endpoint may not know the first any more: the
+/// run was cut between them, or made to wait.
+fn is_forgotten(exchanges: &[Arc<Exchange>]) -> bool {
+    let [.., before, last] = exchanges else { return false };
+    let (Some(before), Some(last)) = (before.last(), last.last()) else { return false };
+    last.started_ms > before.started_ms.saturating_add(before.duration_ms).saturating_add(KEPT_MS)
+}
+
+/// Books what an exchange cost.
+fn settle(reservation: Reservation<'_>, reading: &Reading) {
+    match reading {
+        // Of a message that is there, neither count can be nothing: such a meter does not count.
+        Reading::Message(m) => {
+            let wrote = |n: &u64| *n > 0 || m.content.is_empty();
+            reservation.settle(m.input_tokens().filter(|n| *n > 0), m.output_tokens().filter(wrote));
+        }
+        Reading::Refused(_) => reservation.settle(Some(0), Some(0)),
+        // Nobody knows what an answer that never came is charged at.
+        Reading::Broken(_) | Reading::Failed(_) => drop(reservation),
+    }
 }
 
 impl<E: Endpoint> Runner<'_, E> {
@@ -227,18 +296,22 @@ impl<E: Endpoint> Runner<'_, E> {
         begun: Vec<(usize, Vec<Trial>)>,
         facts: &Facts,
     ) -> Vec<(usize, Vec<Trial>)> {
-        let go_on = |(row, trials): (usize, Vec<Trial>)| async move {
-            (row, self.row(&rows[row].experiment, trials, facts).await)
+        let in_order = self.options.concurrency <= 1 || self.options.budget.is_bounded();
+        let ranks = ranks(begun.iter().map(|(row, _)| &rows[*row].experiment), in_order);
+        let go_on = |((row, trials), rank): ((usize, Vec<Trial>), usize)| async move {
+            (row, self.row(&rows[row].experiment, trials, facts, self.turns.of(rank)).await)
         };
-        let mut ended: Vec<_> = stream::iter(begun.into_iter().map(go_on))
-            .buffer_unordered(self.options.concurrency.max(1))
-            .collect()
-            .await;
+        let under_way: FuturesUnordered<_> = begun.into_iter().zip(ranks).map(go_on).collect();
+        let mut ended: Vec<_> = under_way.collect().await;
         ended.sort_by_key(|(row, _)| *row);
         ended
     }
 
-    async fn row(&self, experiment: &Experiment, mut trials: Vec<Trial>, facts: &Facts) -> Vec<Trial> {
+    async fn row(&self, experiment: &Experiment, mut trials: Vec<Trial>, facts: &Facts, turn: Turn<'_>) -> Vec<Trial> {
+        turn.come().await;
+        if self.stop.is_stopped() {
+            return trials;
+        }
         self.tell(Event::RowStarted(experiment.id()));
         loop {
             let needed = match decide::next(experiment, &trials, facts) {
@@ -255,7 +328,7 @@ impl<E: Endpoint> Runner<'_, E> {
                 arm: needed.arm,
                 trial: before as u32 + 1,
             };
-            match self.trial(experiment, key).await {
+            match self.trial(experiment, key, &turn).await {
                 Some(trial) => trials.push(trial),
                 None => return trials,
             }
@@ -266,26 +339,40 @@ impl<E: Endpoint> Runner<'_, E> {
     /// could be decided, and nothing more need be sent.
     async fn strictness(&self, probe: &Experiment, channel: &[Trial]) -> Option<Facts> {
         let mut trials: Vec<Trial> = Vec::new();
-        while let Some((arm, asks)) = probes::strictness(&trials) {
-            let key = TrialKey { row: probes::STRICTNESS.to_owned(), variant: None, arm, trial: 1 };
-            trials.push(self.simple_trial(probe, &[&asks], key).await?);
+        loop {
+            let needed = probes::strictness(&trials);
+            if needed.is_empty() {
+                break;
+            }
+            let ask = |(rank, (arm, asks))| async move {
+                let key = TrialKey { row: probes::STRICTNESS.to_owned(), variant: None, arm, trial: 1 };
+                self.simple_trial(probe, &[&asks], key, &self.turns.of(rank)).await
+            };
+            let asked = join_all(needed.into_iter().enumerate().map(ask)).await;
+            trials.extend(asked.into_iter().collect::<Option<Vec<Trial>>>()?);
         }
         trials.first()?.message()?;
         Some(probes::facts(self.options.confidence, self.options.seed, &trials, channel))
     }
 
     /// One trial of a row; `None` when the run is over before it is done.
-    async fn trial(&self, experiment: &Experiment, key: TrialKey) -> Option<Trial> {
+    async fn trial(&self, experiment: &Experiment, key: TrialKey, turn: &Turn<'_>) -> Option<Trial> {
         if key.arm == ArmKind::Genuine {
-            return self.genuine_trial(experiment, key).await;
+            return self.genuine_trial(experiment, key, turn).await;
         }
         let layers = arms::layers(experiment, key.variant.as_deref(), key.arm);
-        self.simple_trial(experiment, &layers, key).await
+        self.simple_trial(experiment, &layers, key, turn).await
     }
 
     /// A trial that sends one request, several times in a row where the experiment repeats it, until the effect shows.
     /// Rows whose arms ask the same share their requests.
-    async fn simple_trial(&self, experiment: &Experiment, layers: &[&Arm], key: TrialKey) -> Option<Trial> {
+    async fn simple_trial(
+        &self,
+        experiment: &Experiment,
+        layers: &[&Arm],
+        key: TrialKey,
+        turn: &Turn<'_>,
+    ) -> Option<Trial> {
         let repeat = match key.arm {
             ArmKind::Challenge(_) | ArmKind::ScreenChallenge => 1,
             _ => experiment.repeat,
@@ -304,42 +391,47 @@ impl<E: Endpoint> Runner<'_, E> {
         let id = |step: u32| if is_alone { owner.clone() } else { format!("{owner}/{step}") };
         let name = |step: u32| (template.clone(), self.channel, key.trial, step);
         let mut exchanges = Vec::new();
-        for step in 1..=repeat {
+        let (mut step, mut steps) = (0, repeat);
+        while step < steps {
+            step += 1;
             let request = build(experiment, layers, Context { step, ..self.context(&draw, None) }).request;
-            let exchange = self.send_shared(name(step), &id(step), &request).await?;
+            let exchange = self.send_shared(turn, name(step), &id(step), &request).await?;
             let shows = |effect: &Predicate| matches!(read(&exchange), Reading::Message(m) if effect::holds(effect, &m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);
             exchanges.push(exchange);
             if enough {
                 break;
             }
+            if steps < 2 * repeat && is_forgotten(&exchanges) {
+                steps += 1;
+            }
         }
         let mut request = built.request;
-        for (next, step) in then.iter().zip(repeat + 1..) {
-            let Some(Reading::Message(answer)) = exchanges.last().map(read) else { break };
+        for (next, step) in then.iter().zip(steps + 1..) {
+            let Some(Reading::Message(answer)) = exchanges.last().map(|e| read(e)) else { break };
             if !dialogue::goes_on(next, &answer, &values) {
                 break;
             }
             request = dialogue::follow(&request, &answer, next, self.context(&draw, None));
-            exchanges.push(self.send_shared(name(step), &id(step), &request).await?);
+            exchanges.push(self.send_shared(turn, name(step), &id(step), &request).await?);
         }
         Some(self.record(experiment, key, &exchanges, values))
     }
 
     /// A trial in two steps: get a block from the endpoint, hand it back.
-    async fn genuine_trial(&self, experiment: &Experiment, key: TrialKey) -> Option<Trial> {
+    async fn genuine_trial(&self, experiment: &Experiment, key: TrialKey, turn: &Turn<'_>) -> Option<Trial> {
         let genuine = experiment.genuine.as_ref()?;
         let [first_layers, then_layers] = arms::genuine_layers(experiment)?;
         let draw = Draw::new(self.options.seed, key.to_string());
         let built = self.build(experiment, &first_layers, &draw, None);
         let values = draw.values(&variables(experiment, &[]));
-        let mut exchanges = vec![self.send(&format!("{key}/1"), built.request).await?];
+        let mut exchanges = vec![self.send(turn, &format!("{key}/1"), built.request).await?];
         if let Reading::Message(first) = read(&exchanges[0])
             && effect::holds(&genuine.when, &first, &values)
         {
             let content = serde_json::Value::from(first.content);
             let built = self.build(experiment, &then_layers, &draw, Some(&content));
-            exchanges.push(self.send(&format!("{key}/2"), built.request).await?);
+            exchanges.push(self.send(turn, &format!("{key}/2"), built.request).await?);
         }
         Some(self.record(experiment, key, &exchanges, values))
     }
@@ -356,14 +448,14 @@ impl<E: Endpoint> Runner<'_, E> {
         &self,
         experiment: &Experiment,
         key: TrialKey,
-        exchanges: &[Exchange],
+        exchanges: &[Arc<Exchange>],
         values: BTreeMap<String, String>,
     ) -> Trial {
         let trial = Trial {
             variant: key.variant.clone(),
             arm: key.arm,
-            steps: exchanges.iter().map(read).collect(),
-            answer: exchanges.last().filter(|_| experiment.looks_at_answers()).and_then(answer),
+            steps: exchanges.iter().map(|e| read(e)).collect(),
+            answer: exchanges.last().filter(|_| experiment.looks_at_answers()).and_then(|e| answer(e)),
             values: values.clone(),
         };
         let record = TrialRecord { key, exchanges: exchanges.iter().map(|e| e.id.clone()).collect(), values };
@@ -372,35 +464,51 @@ impl<E: Endpoint> Runner<'_, E> {
     }
 
     /// Sends a request that other rows may need as well; it goes out once for all of them.
-    async fn send_shared(&self, key: Name, id: &str, request: &Request) -> Option<Exchange> {
+    async fn send_shared(&self, turn: &Turn<'_>, key: Name, id: &str, request: &Request) -> Option<Arc<Exchange>> {
         let cell = {
             let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
             shared.entry(key).or_default().clone()
         };
-        let sent = cell.get_or_try_init(|| async { self.send(id, request.clone()).await.ok_or(()) }).await;
+        let asks = AtomicBool::new(false);
+        let sent = cell.get_or_try_init(|| async {
+            asks.store(true, Ordering::Relaxed);
+            self.send(turn, id, request.clone()).await.ok_or(())
+        });
+        tokio::pin!(sent);
+        let sent = match poll_fn(|context| Poll::Ready(sent.as_mut().poll(context))).await {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => {
+                if !asks.load(Ordering::Relaxed) {
+                    // Another row asks. Meanwhile a third may send.
+                    turn.leave();
+                }
+                sent.await
+            }
+        };
         sent.ok().cloned()
     }
 
-    async fn send(&self, id: &str, request: Request) -> Option<Exchange> {
+    async fn send(&self, turn: &Turn<'_>, id: &str, request: Request) -> Option<Arc<Exchange>> {
+        turn.come().await;
         if self.stop.is_stopped() {
             return None;
+        }
+        if let Some(known) = self.known.answered(id, &request) {
+            return Some(known.clone());
         }
         if self.gone.load(Ordering::Relaxed) {
             return None;
         }
         let (exchange, reading) = self.spend(id, request).await?;
-        let barred = exchange.request.credential == Credential::Target
-            && matches!(&reading, Reading::Refused(r) if matches!(r.status, 401 | 403));
-        // Nor does one answer that turns everything away; where the plain request is answered, it was the request's fault.
-        let turned_away = matches!(&reading, Reading::Refused(r) if r.status == 429 || r.status >= 500);
-        if barred || turned_away || matches!(reading, Reading::Failed(_)) {
+        // Where the plain request is answered, it was the request's fault.
+        if is_no_answer(&exchange.request, &reading) {
             if (self.lost.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(GIVE_UP) {
                 self.is_there().await;
             }
         } else {
             self.lost.store(0, Ordering::Relaxed);
         }
-        Some(exchange)
+        Some(Arc::new(exchange))
     }
 
     /// Asks the plainest thing once more: what fails may be one kind of request, and not the endpoint.
@@ -424,7 +532,8 @@ impl<E: Endpoint> Runner<'_, E> {
             () = self.stop.stopped() => return None,
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let exchange = tokio::select! {
+        let earlier = self.known.attempts(id, &request);
+        let mut exchange = tokio::select! {
             exchange = self.endpoint.send_within(id, request, &mut reservation) => exchange,
             () = self.stop.stopped() => return None,
         };
@@ -433,17 +542,9 @@ impl<E: Endpoint> Runner<'_, E> {
             reservation.settle(Some(0), Some(0));
             return None;
         }
+        exchange.attempts.splice(0..0, earlier.iter().cloned());
         let reading = read(&exchange);
-        match &reading {
-            // Of a message that is there, neither count can be nothing: such a meter does not count.
-            Reading::Message(m) => {
-                let wrote = |n: &u64| *n > 0 || m.content.is_empty();
-                reservation.settle(m.input_tokens().filter(|n| *n > 0), m.output_tokens().filter(wrote));
-            }
-            Reading::Refused(_) => reservation.settle(Some(0), Some(0)),
-            // Nobody knows what an answer that never came is charged at.
-            Reading::Broken(_) | Reading::Failed(_) => drop(reservation),
-        }
+        settle(reservation, &reading);
         self.tell(Event::Exchange(&exchange));
         Some((exchange, reading))
     }

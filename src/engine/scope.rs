@@ -17,6 +17,15 @@ pub struct Scope {
     /// A digest of the experiments of its rows, so that other case files are not taken for an edited recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cases: Option<String>,
+    /// The version of fieldtest that wrote it: another one might ask otherwise under the same names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// A digest of how the simulation was told to behave, where it was told anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<String>,
+    /// True of a run that asked some rows of earlier results again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun: bool,
     /// Rows that were run only because others work through them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<String>,
@@ -49,7 +58,12 @@ pub struct Foreseen {
 
 /// A digest of what rows ask and how they are decided. FNV-1a: it tells mistakes from each other, not forgeries.
 pub fn digest(rows: &[&CatalogRow]) -> String {
-    format!("{:016x}", fnv1a(&format!("{rows:?}")))
+    digest_of(&format!("{rows:?}"))
+}
+
+/// A digest of a text.
+pub fn digest_of(text: &str) -> String {
+    format!("{:016x}", fnv1a(text))
 }
 
 /// Rows to run, and those of them that are run for the sake of others only.

@@ -110,9 +110,9 @@ pub(super) struct Incoming {
 
 impl Board {
     /// A board for one run.
-    pub(super) fn new(shape: Shape, started: Instant, secret: Option<SecretString>) -> Self {
+    pub(super) fn new(shape: Shape, started: Instant, secret: Option<SecretString>, others: &[SecretString]) -> Self {
         let secret = secret.unwrap_or_else(|| PLACEHOLDER.to_owned().into());
-        let mask = Mask::new(Some(&secret), &[]);
+        let mask = Mask::new(Some(&secret), others);
         Self { shape, started, secret, mask, inner: Mutex::default() }
     }
 
@@ -160,9 +160,8 @@ impl Board {
                 inner.upstreams.push(bare.into());
             }
         }
-        let masked = |text: &str| {
-            if is_long(secret) { self.mask.known(text.replace(secret, CLIENTS)) } else { text.to_owned() }
-        };
+        let masked =
+            |text: &str| self.mask.known(if is_long(secret) { text.replace(secret, CLIENTS) } else { text.to_owned() });
         let headers = headers
             .into_iter()
             .map(|(name, value)| {
@@ -290,7 +289,7 @@ mod tests {
 
     #[test]
     fn no_credential_stands_in_a_call_and_the_clients_is_told() {
-        let board = Board::new(Shape::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()));
+        let board = Board::new(Shape::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
         let headers =
             [("authorization", "Bearer sk-client-secret"), ("x-goog-api-key", "sk-upstream"), ("accept", "*/*")];
         board.enter(incoming("/v1/messages?key=abc&beta=true", &headers, r#"{"key":"sk-client-secret"}"#));
@@ -304,7 +303,7 @@ mod tests {
 
     #[test]
     fn only_known_labels_belong_to_a_request() {
-        let board = Board::new(Shape::Anthropic, Instant::now(), None);
+        let board = Board::new(Shape::Anthropic, Instant::now(), None, &[]);
         let [one, other] = ["a", "b"].map(|purpose| draw::values(1, purpose, "m")["label"].clone());
         board.post(&one, Posted::default());
         let (_, known) = board.enter(incoming("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));

@@ -5,7 +5,7 @@
 //! nothing else. No credential stands in it: of each call it says only whether one came, and whether it was the client's.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -200,17 +200,6 @@ pub enum Line {
     Call(Box<Call>),
     /// The last line.
     Footer(Footer),
-}
-
-/// Writes one line, and flushes, so that a run that is killed loses nothing.
-///
-/// # Errors
-/// What the writer says.
-pub fn write_line(writer: &mut dyn Write, line: &Line) -> io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    writer.write_all(&text)?;
-    writer.flush()
 }
 
 /// What is wrong with a recording.

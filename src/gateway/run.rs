@@ -55,6 +55,8 @@ pub struct Options {
     pub ready: Duration,
     /// The client's credential, to be looked for at the upstream.
     pub secret: Option<SecretString>,
+    /// What else must not be kept of what the gateway says to its upstream.
+    pub secrets: Vec<SecretString>,
     /// The moment that all times count from.
     pub started: Instant,
 }
@@ -96,7 +98,7 @@ pub async fn run<E: Endpoint>(
     listener: &mut dyn Listener,
     stopped: impl Future<Output = ()>,
 ) -> Finished {
-    let board = Arc::new(Board::new(options.shape, options.started, options.secret.clone()));
+    let board = Arc::new(Board::new(options.shape, options.started, options.secret.clone(), &options.secrets));
     let server = upstream::serve(socket, Arc::clone(&board));
     let runner = Runner {
         client,

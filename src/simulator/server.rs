@@ -5,6 +5,7 @@ use std::future::IntoFuture as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -37,10 +38,11 @@ const MOST_BYTES: usize = 32 << 20;
 /// The largest body that is waited for, so that a client can still read its refusal.
 const MOST_DRAINED: usize = 4 * MOST_BYTES;
 
-/// Serves a simulated endpoint on a socket, until the future is dropped.
-pub async fn serve(listener: TcpListener, behaviour: Behaviour) -> io::Result<()> {
+/// Serves a simulated endpoint on a socket, until the future is dropped. The requests that come are counted.
+pub async fn serve(listener: TcpListener, behaviour: Behaviour, asked: Arc<AtomicU64>) -> io::Result<()> {
     // Nobody could ask for the ledger, and it would grow for as long as the server lives.
-    axum::serve(Port(listener), router(Arc::new(Service::new(behaviour)), false)).await
+    let served = Served { service: Arc::new(Service::new(behaviour)), keeps_ledger: false, asked };
+    axum::serve(Port(listener), router(served)).await
 }
 
 /// Starts a simulated endpoint on a loopback port of the system's choice.
@@ -49,7 +51,11 @@ pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
     let addr = listener.local_addr()?;
     let service = Arc::new(Service::new(behaviour));
     let (life, ended) = oneshot::channel::<Infallible>();
-    let server = axum::serve(Port(listener), router(service.clone(), true)).with_graceful_shutdown(async {
+    let server = axum::serve(
+        Port(listener),
+        router(Served { service: service.clone(), keeps_ledger: true, asked: Arc::default() }),
+    )
+    .with_graceful_shutdown(async {
         // Nothing is ever sent: it ends when the other end is dropped.
         let _ = ended.await;
     });
@@ -57,8 +63,8 @@ pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
     Ok(Running { addr, service, _life: life })
 }
 
-fn router(service: Arc<Service>, keeps_ledger: bool) -> IntoMakeServiceWithConnectInfo<Router, Line> {
-    let router = Router::new().fallback(handle).with_state(Served { service, keeps_ledger });
+fn router(served: Served) -> IntoMakeServiceWithConnectInfo<Router, Line> {
+    let router = Router::new().fallback(handle).with_state(served);
     router.into_make_service_with_connect_info()
 }
 
@@ -67,6 +73,7 @@ fn router(service: Arc<Service>, keeps_ledger: bool) -> IntoMakeServiceWithConne
 struct Served {
     service: Arc<Service>,
     keeps_ledger: bool,
+    asked: Arc<AtomicU64>,
 }
 
 /// A simulated endpoint at work. Once this is dropped, requests under way are answered and no others.
@@ -84,6 +91,12 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
+    /// Takes a request as having come before, to an earlier simulation of the same seed: what is left to chance goes on from
+    /// there. What prompts it keeps is forgotten, as it is by an endpoint that was asked long ago.
+    pub fn recall(&self, path: &str, body: &[u8], was_answered: bool) {
+        self.service.recall(path, body, was_answered);
+    }
+
     /// The requests that each row's status was brought to bear on so far, by their `request-id`.
     pub fn acted(&self) -> Acted {
         self.service.ledger.read()
@@ -96,10 +109,11 @@ impl Running {
 }
 
 async fn handle(
-    State(Served { service, keeps_ledger }): State<Served>,
+    State(Served { service, keeps_ledger, asked }): State<Served>,
     ConnectInfo(line): ConnectInfo<Line>,
     request: Request,
 ) -> Response {
+    asked.fetch_add(1, Ordering::Relaxed);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let body = read(body).await;

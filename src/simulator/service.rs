@@ -198,6 +198,14 @@ impl Service {
         }
     }
 
+    /// Takes a request as having come before, so that what is left to chance goes on from there.
+    pub fn recall(&self, path: &str, body: &[u8], was_answered: bool) {
+        self.fate.of(path, body);
+        if was_answered {
+            self.answers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn generate(&self, view: &View, draws: &mut Draws) -> Reply {
         let before = self.answers.fetch_add(1, Ordering::Relaxed);
         let obeys = !draws.chance(self.behaviour.knobs.disobedience_after(before));

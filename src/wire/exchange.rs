@@ -3,6 +3,7 @@
 //! Plain data. A request names the credential it is to carry without knowing it, so no secret can reach a recording.
 //! Answers are kept as they came, byte for byte; reading them is `message`'s and `sse`'s work.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -210,10 +211,11 @@ impl FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Body(pub Vec<u8>);
 
+/// As it is written: texts are borrowed, since a body may have megabytes.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum BodyForm {
-    Text(String),
+enum BodyForm<'a> {
+    Text(Cow<'a, str>),
     Base64(String),
 }
 
@@ -221,7 +223,7 @@ impl Serialize for Body {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use base64::Engine as _;
         match std::str::from_utf8(&self.0) {
-            Ok(text) => BodyForm::Text(text.to_owned()),
+            Ok(text) => BodyForm::Text(text.into()),
             Err(_) => BodyForm::Base64(base64::engine::general_purpose::STANDARD.encode(&self.0)),
         }
         .serialize(serializer)
@@ -232,7 +234,7 @@ impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use base64::Engine as _;
         match BodyForm::deserialize(deserializer)? {
-            BodyForm::Text(text) => Ok(Self(text.into_bytes())),
+            BodyForm::Text(text) => Ok(Self(text.into_owned().into_bytes())),
             BodyForm::Base64(text) => base64::engine::general_purpose::STANDARD
                 .decode(text)
                 .map(Self)

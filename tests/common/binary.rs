@@ -117,6 +117,17 @@ impl Running {
         assert!(sent.success(), "the run was over before the signal");
     }
 
+    /// True once it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Kills it, where it is not over, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits until something has come about while the run goes on.
     pub fn until(&mut self, come_about: impl Fn() -> bool) {
         let started = Instant::now();

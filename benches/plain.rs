@@ -1,0 +1,76 @@
+//! Plain exchanges, many at once, through the product's own client, checks and recording: what a run spends on each beside
+//! its questions and verdicts. `scripts/compare-peers --only plain memory` starts it, and holds it against other programs.
+//!
+//! It needs a server: `cargo bench --bench plain -- --base-url http://127.0.0.1:8787 --model m --requests 20000`, with the
+//! credential in `KEY`.
+
+#![allow(clippy::expect_used, clippy::print_stderr, reason = "benchmarks may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use clap::Parser;
+use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
+use fieldtest::engine::recording::{LineOf, write_line};
+use fieldtest::wire::check::check;
+use fieldtest::wire::exchange::{Credential, Method, Request};
+use fieldtest::wire::message::{Reading, read};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde_json::json;
+
+#[derive(Parser)]
+struct Options {
+    #[arg(long)]
+    base_url: String,
+    #[arg(long)]
+    model: String,
+    #[arg(long, default_value_t = 1000)]
+    requests: usize,
+    #[arg(long, default_value_t = 32)]
+    at_once: usize,
+    #[arg(long)]
+    recording: PathBuf,
+    /// `cargo bench` says so.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let options = Options::parse();
+    let mut config = ClientConfig::new(options.base_url.clone(), Scheme::XApiKey);
+    config.credential = std::env::var("KEY").ok().map(Into::into);
+    config.concurrency = options.at_once;
+    config.retries = 0;
+    let client = Client::new(config).expect("a base URL and a credential");
+    let mut recording = File::create(&options.recording).expect("a place for the recording");
+    let request = Request {
+        method: Method::Post,
+        path: "/v1/messages".to_owned(),
+        headers: BTreeMap::from([("anthropic-version".to_owned(), "2023-06-01".to_owned())]),
+        credential: Credential::Target,
+        body: json!({
+            "model": options.model,
+            "max_tokens": 64,
+            "messages": [{ "role": "user", "content": "Say hello in one word." }],
+        }),
+        raw: None,
+    };
+    let runtime = fieldtest::cli::runtime().expect("a runtime");
+    let answered = runtime.block_on(async {
+        let send = |n: usize| {
+            let (client, request) = (&client, request.clone());
+            async move { client.send(&format!("plain/{n}"), request).await }
+        };
+        let mut sent = stream::iter((0..options.requests).map(send)).buffer_unordered(options.at_once);
+        let mut answered = 0;
+        while let Some(exchange) = sent.next().await {
+            let findings = check(&exchange).findings;
+            answered += usize::from(matches!(read(&exchange), Reading::Message(_)) && findings.is_empty());
+            write_line(&mut recording, &LineOf::Exchange(&exchange)).expect("room for the recording");
+        }
+        answered
+    });
+    assert_eq!(answered, options.requests, "every plain request is answered, and nothing is wrong with it");
+}

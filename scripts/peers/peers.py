@@ -1,0 +1,164 @@
+"""The peers of scripts/compare-peers: how each is installed, what it is given, and how it is started.
+
+Each plays the requests that it is given, at so many at once where it can, and holds each answer's status to the one that
+is expected. A peer is a pinned version from a package registry. What cannot be installed is told, with the reason.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+LAST_WORDS = 200
+
+
+class Missing(Exception):
+    """A peer that cannot be installed here, and why."""
+
+
+def run(command, **more):
+    """Runs a step of an installation."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more)
+    if done.returncode:
+        told = [line.strip() for line in done.stdout.splitlines() if "error" in line.lower()] or done.stdout.splitlines()[-1:]
+        raise Missing(f"`{' '.join(map(str, command[:4]))} ...` failed: {' '.join(told[:1])[:LAST_WORDS]}")
+
+
+class Peer:
+    """A program that sends HTTP requests. `can` is how many it can have under way at once, None for any number."""
+
+    name = version = ""
+    can = None
+    about = ""
+
+    def __init__(self, home):
+        self.home = home / f"{self.name.replace(' ', '-')}-{self.version}"
+        self.ready = self.home / ".ready"
+
+    def install(self):
+        if not self.ready.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            try:
+                self.fetch()
+            except FileNotFoundError as error:
+                raise Missing(f"`{error.filename}` is not installed here") from error
+            self.ready.touch()
+
+    def fetch(self):
+        raise NotImplementedError
+
+    def command(self, requests, server, folder, at_once):
+        """Writes what it needs into the folder; the command that plays the requests, and its environment."""
+        raise NotImplementedError
+
+
+class FromCrates(Peer):
+    def fetch(self):
+        run(["cargo", "install", self.name, "--version", self.version, "--locked", "--quiet", "--root", str(self.home)])
+
+    @property
+    def binary(self):
+        return str(self.home / "bin" / self.name)
+
+
+class Oha(FromCrates):
+    name, version = "oha", "1.16.0"
+    about = "raw HTTP, the floor: looks at no answer, keeps none"
+
+    def command(self, requests, server, folder, at_once):
+        bodies = folder / "bodies.txt"
+        bodies.write_text("".join(request["body"] + "\n" for request in requests))
+        headers = [word for name, value in server.headers.items() for word in ("-H", f"{name}: {value}")]
+        count = ["-n", str(len(requests)), "-c", str(at_once), "--no-tui", "--output-format", "quiet"]
+        return [self.binary, *count, "-m", "POST", *headers, "-Z", str(bodies), f"{server.base}/v1/messages"], {}
+
+
+class Hurl(FromCrates):
+    name, version = "hurl", "8.0.1"
+    about = "one file a request, its status asserted"
+
+    def command(self, requests, server, folder, at_once):
+        files = []
+        headers = "".join(f"{name}: {value}\n" for name, value in server.headers.items())
+        for n, request in enumerate(requests):
+            (folder / f"{n}.json").write_text(request["body"])
+            file = folder / f"{n}.hurl"
+            file.write_text(f"POST {server.base}/v1/messages\n{headers}file,{n}.json;\nHTTP {request['status']}\n")
+            files.append(str(file))
+        return [self.binary, "--test", "--jobs", str(at_once), *files], {}
+
+
+class Newman(Peer):
+    name, version, can = "newman", "6.2.2", 1
+    about = "a collection, each status tested; one request at a time is all that it can"
+
+    def fetch(self):
+        run(["npm", "install", "--prefix", str(self.home), "--no-audit", "--no-fund", f"newman@{self.version}"])
+
+    def command(self, requests, server, folder, at_once):
+        def item(n, request):
+            tests = [f"pm.test('status', () => pm.response.to.have.status({request['status']}));"]
+            return {
+                "name": str(n),
+                "event": [{"listen": "test", "script": {"type": "text/javascript", "exec": tests}}],
+                "request": {
+                    "method": "POST",
+                    "header": [{"key": name, "value": value} for name, value in server.headers.items()],
+                    "body": {"mode": "raw", "raw": request["body"]},
+                    "url": f"{server.base}/v1/messages",
+                },
+            }
+
+        schema = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+        items = [item(n, request) for n, request in enumerate(requests)]
+        collection = folder / "collection.json"
+        collection.write_text(json.dumps({"info": {"name": "plain", "schema": schema}, "item": items}))
+        return [str(self.home / "node_modules" / ".bin" / "newman"), "run", str(collection), "--silent"], {}
+
+
+class Pytest(Peer):
+    name, version, can = "pytest", "9.2.0", 1
+    sdk = "2.12.0"
+    about = f"a parametrized test with the official SDK, anthropic {sdk}; one request at a time"
+
+    def fetch(self):
+        run([sys.executable, "-m", "venv", str(self.home / "venv")])
+        packages = [f"pytest=={self.version}", f"anthropic=={self.sdk}"]
+        run([str(self.home / "venv" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *packages])
+
+    def command(self, requests, server, folder, at_once):
+        (folder / "requests.json").write_text(json.dumps(requests))
+        (folder / "test_plain.py").write_text(textwrap.dedent('''\
+            import json, os, pathlib
+            import anthropic, pytest
+
+            REQUESTS = json.loads(pathlib.Path(__file__).with_name("requests.json").read_text())
+            CLIENT = anthropic.Anthropic(base_url=os.environ["BASE"], api_key=os.environ["KEY"], max_retries=0)
+
+            @pytest.mark.parametrize("request_", REQUESTS, ids=range(len(REQUESTS)))
+            def test_request(request_):
+                body = json.loads(request_["body"])
+                known = {key: body.pop(key) for key in ("model", "max_tokens", "messages")}
+                try:
+                    if body.pop("stream", False):
+                        list(CLIENT.messages.create(**known, stream=True, extra_body=body))
+                    else:
+                        CLIENT.messages.create(**known, extra_body=body)
+                    status = 200
+                except anthropic.APIStatusError as error:
+                    status = error.status_code
+                assert status == request_["status"]
+        '''))
+        python = str(self.home / "venv" / "bin" / "python")
+        return [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "test_plain.py")], {"BASE": server.base, "KEY": server.key}
+
+
+PEERS = [Oha, Hurl, Newman, Pytest]
+
+
+def home():
+    """Where peers are installed."""
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    return pathlib.Path(os.environ.get("PEERS") or root / "target" / "peers")
