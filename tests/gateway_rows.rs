@@ -239,6 +239,7 @@ async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> FateKind {
         concurrency: 1,
         ready: Duration::from_secs(5),
         secret: None,
+        secrets: Vec::new(),
         started,
     };
     let finished = gateway::run(&client, socket, &[row], &options, &mut Deaf, std::future::pending()).await;

@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fieldtest::case::CatalogRow;
+use fieldtest::client::{Bounds, Budget};
 use fieldtest::client::{Endpoint, Replay};
 use fieldtest::engine::recording::{Recording, TrialKey};
-use fieldtest::engine::{Budget, Options, judge, record};
+use fieldtest::engine::{Options, judge, record};
 use fieldtest::wire::exchange::{Exchange, Request};
 use tokio::time::{Instant, sleep};
 
@@ -117,7 +118,7 @@ fn a_run_waits_no_longer_than_it_must_and_sends_the_same_at_any_number_of_reques
 #[test]
 fn where_only_so_much_may_be_sent_rows_are_asked_in_order_and_end_before_others_begin() {
     let (first, rows) = (recorded("deepseek"), rows_of(target("deepseek")));
-    let budget = Budget { requests: Some(60), ..Budget::default() };
+    let budget = Budget::new(Bounds { requests: Some(60), ..Bounds::default() });
     let (made, ..) = again(&first, &rows, 4, budget);
     assert_eq!(made.exchanges.len(), 60);
     let begun = |made: &Recording| made.trials.iter().map(|t| t.key.row.clone()).collect::<BTreeSet<_>>();

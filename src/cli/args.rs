@@ -240,15 +240,15 @@ impl SimulatorArgs {
         !self.flip.is_empty() || !self.fault.is_empty() || self.knobs() != Knobs::default()
     }
 
-    fn is_limited(&self) -> bool {
-        self.limit_requests.is_some() || self.limit_tokens.is_some()
-    }
-
     /// A digest of what they change in answers; nothing where they change nothing. How long an answer takes is no part.
     pub fn digest(&self) -> Option<String> {
         let knobs = Knobs { latency: Duration::ZERO, jitter: Duration::ZERO, ..self.knobs() };
         let is_plain = self.flip.is_empty() && self.fault.is_empty() && knobs == Knobs::default();
         (!is_plain).then(|| digest_of(&format!("{:?} {:?} {knobs:?}", self.flip, self.fault)))
+    }
+
+    fn is_limited(&self) -> bool {
+        self.limit_requests.is_some() || self.limit_tokens.is_some()
     }
 
     fn knobs(&self) -> Knobs {

@@ -103,6 +103,7 @@ pub async fn conduct<E: Endpoint>(
     stop: &Stop,
 ) -> Result<(Results, Ended), CliError> {
     let earlier_ms = job.resumption.as_ref().map_or(0, Resumption::took_ms);
+    // What was begun before has its forecast.
     if job.resumption.is_none() {
         let foreseen = foreseen(job.tested, catalog, &job.extent.rows, sending, job.simulated).await?;
         job.scope.foreseen = Some(Box::new(foreseen));

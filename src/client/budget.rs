@@ -135,11 +135,6 @@ impl Budget {
         Self { purse: self.purse.clone(), prices: prices.unwrap_or_default(), was_denied: Arc::default() }
     }
 
-    /// True where anything is bounded.
-    pub fn is_bounded(&self) -> bool {
-        self.purse.bounds != Bounds::default()
-    }
-
     /// Puts the most that an attempt can cost aside. `None` where the budget does not allow it; from then on nothing is
     /// allowed, so that what a run leaves out does not depend on which of its requests happen to be small.
     pub async fn reserve(&self, most: Cost) -> Option<Reservation<'_>> {
@@ -151,13 +146,20 @@ impl Budget {
         taken.then(|| Reservation { budget: self, most, cost: most, held: sum, lost: Cost::default() })
     }
 
-    /// Puts aside what is spent already, whether or not the budget allows it.
-    pub fn spent(&self, most: Cost) -> Reservation<'_> {
-        let held = Sum::of(most, self.prices);
+    /// Puts aside what was spent already on a request, in so many attempts, whether or not the budget allows it.
+    pub fn spent(&self, most: Cost, attempts: u64) -> Reservation<'_> {
+        let most = Cost { requests: attempts, ..most };
+        let sum = Sum::of(most, self.prices);
         let mut books = self.purse.books();
-        books.reserved = books.reserved.plus(held);
+        books.reserved = books.reserved.plus(sum);
         books.under_way += 1;
-        Reservation { budget: self, most, cost: most, held, lost: Cost::default() }
+        drop(books);
+        Reservation { budget: self, most, cost: most, held: sum, lost: Cost::default() }
+    }
+
+    /// True where something bounds it.
+    pub fn is_bounded(&self) -> bool {
+        self.purse.bounds != Bounds::default()
     }
 
     /// True once a request of this target was not sent for want of budget: a run that needs exactly what it may spend is

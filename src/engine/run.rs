@@ -26,7 +26,7 @@ use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
 use super::turns::{Turn, Turns, ranks};
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
-use crate::client::{Budget, Cost, Endpoint, Reservation};
+use crate::client::{Budget, Endpoint, Reservation};
 use crate::report::results::Verdict;
 use crate::wire::answer::answer;
 use crate::wire::exchange::{Credential, Exchange, Request};
@@ -159,9 +159,8 @@ pub async fn resume<'a, E: Endpoint>(
     };
     // What was spent is spent, whichever row comes to it first now.
     for exchange in known.exchanges() {
-        let most =
-            Cost { requests: exchange.attempts.len() as u64, ..plan::ceiling(&exchange.request, &options.settings) };
-        settle(options.budget.spent(most), &read(exchange));
+        let most = plan::ceiling(&exchange.request, &options.settings);
+        settle(options.budget.spent(most, exchange.attempts.len() as u64), &read(exchange));
     }
     let probe = probes::experiment();
     let mut trials = Vec::new();
