@@ -62,18 +62,19 @@ fn all_of(expected: &Expected) -> u64 {
 async fn runs_stay_within_their_plan_and_near_what_is_expected() {
     for (name, disobedience) in TARGETS.into_iter().zip([0.0, 0.1, 0.2]).chain([("anthropic", 0.2)]) {
         let (target, mut took) = (target(name), Vec::new());
-        for seed in 1..=3 {
+        for seed in 1..=5 {
             let mut setup = Setup::of(target, &[]);
             (setup.seed, setup.behaviour.seed, setup.behaviour.knobs.disobedience) = (seed, seed, disobedience);
             let recording = record_run(setup).await;
             let what = format!("{name}, disobedience {disobedience}, seed {seed}");
             took.push(all_of(&within(&recording, &rows_of(target), &what)) as f64);
         }
-        // The first is what a plan expects; the others are what came.
-        let near = if disobedience == 0.0 { 0.1 } else { 0.2 };
-        for other in &took[1..] {
-            assert!((other / took[0] - 1.0).abs() <= near, "{name}, disobedience {disobedience}: {took:?}");
-        }
+        // A plan expects the one in the middle. A model that obeys now and then only may look like two endpoints, and is
+        // then asked much more: most runs must be near, and all where the model obeys.
+        took.sort_by(f64::total_cmp);
+        let (near, least) = if disobedience == 0.0 { (0.1, 5) } else { (0.2, 3) };
+        let close = took.iter().filter(|n| (*n / took[2] - 1.0).abs() <= near).count();
+        assert!(close >= least, "{name}, disobedience {disobedience}: {took:?}");
     }
 }
 
@@ -117,15 +118,15 @@ fn a_plan_needs_no_credential_and_says_what_a_run_would_lack() {
     assert!(target["missing_credential"].as_str().unwrap().contains("DEEPSEEK_API_KEY"), "{target}");
     let arguments = [&["plan", "deepseek"], &SELECT[..]].concat();
     let plain = folder.run(&arguments).exits(0).stdout;
-    assert!(plain.contains("a run lacks") && plain.contains("DEEPSEEK_API_KEY"), "{plain}");
+    assert!(plain.contains("credential   missing") && plain.contains("DEEPSEEK_API_KEY"), "{plain}");
     // Where it is there, nobody sees it.
     let with = folder.run_with(&[("DEEPSEEK_API_KEY", "sk-canary-0123456789abcdef")], &arguments).exits(0);
-    assert!(!with.stdout.contains("a run lacks"), "{}", with.stdout);
+    assert!(!with.stdout.contains("credential   missing"), "{}", with.stdout);
     assert!(!format!("{}{}", with.stdout, with.stderr).contains("canary"));
     assert!(folder.everything().is_empty(), "a plan leaves nothing behind");
     for simulated in [&["plan"][..], &["plan", "deepseek", "--simulate"]] {
         let told = folder.run([simulated, &SELECT[..]].concat()).exits(0).stdout;
-        assert!(!told.contains("a run lacks"), "{told}");
+        assert!(!told.contains("credential   missing"), "{told}");
     }
 }
 
@@ -216,7 +217,8 @@ fn results_say_what_was_planned_beside_what_came_of_it() {
     assert!((planned["min"].as_u64().unwrap()..=planned["max"].as_u64().unwrap()).contains(&sent), "{totals}");
     assert!(ended.stdout.contains("/ actual"), "{}", ended.stdout);
     assert!(folder.read("out/matrix.md").contains("| planned / actual |"));
-    assert!(folder.read("out/matrix.html").contains("planned / actual"));
+    // A slash is escaped there.
+    assert!(folder.read("out/matrix.html").contains("planned &#x2f; actual"));
     // The plan stands in the recording: judged again, it is still there.
     folder.run(["judge", "out/recording-deepseek.jsonl", "-o", "again"]).exits(0);
     assert_eq!(folder.results("again")["totals"]["planned"], totals["planned"]);
