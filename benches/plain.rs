@@ -57,7 +57,7 @@ fn main() {
         }),
         raw: None,
     };
-    let runtime = fieldtest::cli::runtime().expect("a runtime");
+    let runtime = fieldtest::cli::waiting_runtime().expect("a runtime");
     let answered = runtime.block_on(async {
         let send = |n: usize| {
             let (client, request) = (&client, request.clone());

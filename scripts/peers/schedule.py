@@ -19,27 +19,31 @@ def lines(path):
 
 
 def chains(exchanges, trials):
-    """How many requests each row and each probe asked one after the other, and how many of them. A row's rule looks at
-    every answer before it asks the next question, so its requests are a chain. What was sent for several rows stands in
-    each of their chains, since none could go on without it."""
+    """The requests that each row and each probe asked one after the other. A row's rule looks at every answer before it asks
+    the next question, so its requests are a chain. What was sent for several rows stands in each of their chains, since
+    none could go on without it."""
     by_row = {}
     for trial in trials:
         by_row.setdefault(trial["row"], {}).update(dict.fromkeys(trial["exchanges"]))
-    return {row: len(ids) for row, ids in by_row.items()}
+    return {row: list(ids) for row, ids in by_row.items()}
 
 
-# The rounds of the run's own questions, where each is answered as hoped: the form of texts, the plain request, and then
-# the invented keys, which do not wait for each other.
-PROBES = {"probe.channel": lambda asked: asked, "probe.strictness": lambda asked: min(asked, 2 + (asked > 3))}
+def rounds(lengths):
+    """The run's own questions about invented keys: the plain request, then the keys, which do not wait for each other, and
+    where they are refused two more of them."""
+    return sum(max(lengths[part]) for part in (slice(0, 1), slice(1, 3), slice(3, None)) if lengths[part])
 
 
 def bound(exchanges, trials, at_once):
-    """The least rounds of answers that any schedule needs: the longest chain of dependent requests, which begins with the
-    run's own questions, or all requests over how many may be under way."""
-    chain = chains(exchanges, trials)
-    probes = sum(rounds(chain.pop(probe, 0)) for probe, rounds in PROBES.items())
-    longest = probes + max(chain.values(), default=0)
-    return {"requests": len(exchanges), "longest": longest, "bound": max(longest, len(exchanges) / at_once)}
+    """The seconds that any schedule needs, each answer taking as long as it took: the run's own questions, and after them
+    the longest row or all other requests over how many may be under way."""
+    took = {name: sum(attempt["duration_ms"] for attempt in e["attempts"]) / 1000 for name, e in exchanges.items()}
+    chain = {row: [took[name] for name in names] for row, names in chains(exchanges, trials).items()}
+    texts, keys = chain.pop("probe.channel", []), chain.pop("probe.strictness", [])
+    own = sum(texts) + rounds(keys)
+    others = sum(took.values()) - sum(texts) - sum(keys)
+    longest = own + max(map(sum, chain.values()), default=0)
+    return {"requests": len(exchanges), "longest": longest, "bound": max(longest, own + others / at_once)}
 
 
 def span(exchanges):

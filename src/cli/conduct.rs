@@ -162,12 +162,19 @@ pub async fn conduct<E: Endpoint>(
     Ok((results, finished.ended))
 }
 
-/// The runtime that runs live on.
+/// The runtime that runs live on, where simulations answer in this process beside them.
 pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))
+    made(tokio::runtime::Builder::new_multi_thread())
+}
+
+/// The runtime of runs that wait for endpoints elsewhere: one thread does that best, since nothing is handed from one to
+/// another.
+pub fn waiting_runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    made(tokio::runtime::Builder::new_current_thread())
+}
+
+fn made(mut builder: tokio::runtime::Builder) -> Result<tokio::runtime::Runtime, CliError> {
+    builder.enable_all().build().map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))
 }
 
 /// The first signal ends the run with what it has; the second ends the process.

@@ -41,7 +41,7 @@ mod test;
 mod transport;
 mod watch;
 
-pub use conduct::runtime;
+pub use conduct::waiting_runtime;
 pub use process::{harness, program};
 
 use std::ffi::OsString;

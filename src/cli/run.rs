@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::args::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs, SimulatorArgs};
 use super::batch::{Batch, Made, Work};
-use super::conduct::{runtime, stop_on_signal};
-use super::endpoint::{Tested, fit, resolve};
+use super::conduct::{runtime, stop_on_signal, waiting_runtime};
+use super::endpoint::{Place, Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
 use super::ready::ready;
 use super::sending::SendArgs;
@@ -127,7 +127,8 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     for (tested, resumption) in targets.iter().zip(&resumptions) {
         resumption.as_ref().map_or(Ok(()), |resumption| resumption.is_at(&tested.place, &ready.secrets))?;
     }
-    let runtime = runtime()?;
+    let simulates = targets.iter().any(|tested| matches!(tested.place, Place::Simulated(_)));
+    let runtime = if simulates { runtime() } else { waiting_runtime() }?;
     let work = targets.iter().zip(portions).zip(resumptions).map(|((tested, portion), resumption)| {
         tell_portion(tested, &portion, args, rerun.is_some());
         Work { tested, portion, resumption }

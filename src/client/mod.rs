@@ -290,7 +290,15 @@ fn http_client(transport: &Transport, base: &BaseUrl) -> Result<reqwest::Client,
             ProxyChoice::System | ProxyChoice::Never => builder.no_proxy(),
         }
     };
-    let client = match builder().build() {
+    // Nothing on the way speaks TLS then, and to read the system's CA certificates takes longer than all the rest.
+    let is_in_the_clear = !base.is_https()
+        && match &transport.proxy {
+            ProxyChoice::Never => true,
+            ProxyChoice::System => base.is_loopback(),
+            ProxyChoice::Through(_) => false,
+        };
+    let first = if is_in_the_clear { builder().tls_certs_only([]) } else { builder() };
+    let client = match first.build() {
         // A system without CA certificates, such as a bare container, can still test a plain server.
         Err(_) if !base.is_https() => builder().tls_certs_only([]).build(),
         made => made,

@@ -393,7 +393,11 @@ impl<E: Endpoint> Runner<'_, E> {
         let (mut step, mut steps) = (0, repeat);
         while step < steps {
             step += 1;
-            let request = build(experiment, layers, Context { step, ..self.context(&draw, None) }).request;
+            let request = match step {
+                // Pictures and documents take their time to be made.
+                1 => built.request.clone(),
+                _ => build(experiment, layers, Context { step, ..self.context(&draw, None) }).request,
+            };
             let exchange = self.send_shared(turn, name(step), &id(step), &request).await?;
             let shows = |effect: &Predicate| matches!(read(&exchange), Reading::Message(m) if effect::holds(effect, &m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);

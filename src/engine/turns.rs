@@ -9,10 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::case::Experiment;
-
-use super::arms;
-use super::recording::ArmKind;
+use crate::case::{Chance, Combine, Compare, Experiment};
 
 /// The places, and who waits for one.
 #[derive(Debug)]
@@ -117,17 +114,27 @@ pub(super) fn ranks<'a>(rows: impl Iterator<Item = &'a Experiment>, in_order: bo
     ranks
 }
 
-/// About how many requests a row asks one after the other. Only its order among others counts.
+/// About how many requests a row asks one after the other, where all goes well. Only its order among others counts.
 fn way(experiment: &Experiment) -> usize {
-    /// Both samples of a sampling field, at the first look.
-    const SAMPLES: usize = 10;
-    let repeat = experiment.repeat as usize;
-    let of_arms = arms::all(experiment).into_iter().map(|(variant, arm)| match arm {
-        ArmKind::Genuine => 2,
-        ArmKind::Challenge(_) | ArmKind::ScreenChallenge | ArmKind::After => 1,
-        _ => repeat + arms::then(&arms::layers(experiment, variant, arm)).len(),
-    });
-    of_arms.sum::<usize>() + if experiment.spread.is_some() { SAMPLES } else { 0 }
+    let trials = match (&experiment.spread, &experiment.compare, &experiment.effect) {
+        (Some(_), ..) => 12,
+        (_, Some(Compare::Gradual), _) => 6,
+        (_, Some(_), _) => 2,
+        (_, _, Some(_)) => match experiment.by_chance {
+            Chance::Never => 1,
+            Chance::Rare => 2,
+            // What a model may do by itself is asked without the field as well.
+            Chance::Possible => 7,
+            Chance::OneIn(_) => 8,
+        },
+        (None, None, None) => 2,
+    };
+    let variants = match experiment.combine {
+        Combine::All => experiment.variants.len().max(1),
+        Combine::Any => 1,
+    };
+    let then = experiment.treatment.as_ref().map_or(0, |arm| arm.then.len());
+    trials * variants * (experiment.repeat as usize + then)
 }
 
 #[cfg(test)]
