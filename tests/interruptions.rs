@@ -80,12 +80,14 @@ fn read(path: &Path) -> Recording {
     recording::read(BufReader::new(fs::File::open(path).unwrap())).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Results without what no two runs have in common: times, and tries that brought nothing.
+/// Results without what no two runs have in common: times, tries that brought nothing, and a forecast, which is of a
+/// concurrency and a budget.
 fn comparable(folder: &Folder, file: &str) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
-                map.retain(|key, _| !matches!(key.as_str(), "started_at" | "finished_at" | "wall_ms" | "retries"));
+                let differ = ["started_at", "finished_at", "wall_ms", "retries", "planned"];
+                map.retain(|key, _| !differ.contains(&key.as_str()));
                 map.values_mut().for_each(strip);
             }
             Value::Array(all) => all.iter_mut().for_each(strip),
@@ -201,9 +203,11 @@ mod killed {
             }
             let before = read(&path);
             let so_far = server.asked().len();
-            // What it had is judged before it is gone on with.
-            let judged = folder.run(["judge", RECORDING, "--out", "judged"]);
-            assert!([Some(0), Some(1), Some(3)].contains(&judged.code), "{told}: {}", judged.stderr);
+            if n % 5 == 0 {
+                // What it had can be judged before it is gone on with.
+                let judged = folder.run(["judge", RECORDING, "--out", "judged"]);
+                assert!([Some(0), Some(1), Some(3)].contains(&judged.code), "{told}: {}", judged.stderr);
+            }
             let ended = resume(&folder, &url, &more);
             assert_eq!(ended.code, Some(1), "{told}:\n{}", ended.stderr);
             let after = read(&path);
@@ -212,12 +216,11 @@ mod killed {
             let asked = server.asked();
             assert_eq!(sum(sent(&asked[so_far..]), recorded(&before)), recorded(&after), "{told}");
             same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), &told);
-            folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
-            assert_eq!(
-                folder.read(&format!("judged/{RESULTS}")),
-                folder.read(&format!("out/{RESULTS}")),
-                "{told}: judged otherwise"
-            );
+            if n % 5 == 0 {
+                folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
+                let [judged, run] = ["judged", "out"].map(|out| folder.read(&format!("{out}/{RESULTS}")));
+                assert_eq!(judged, run, "{told}: judged otherwise");
+            }
         }
         assert!(cut >= 15 && twice >= 5, "only {cut} were cut, {twice} of them twice: the moments miss the runs");
         folder.run(["run", "--replay", "out", "--out", "again"]).exits(1);
@@ -387,6 +390,31 @@ mod stopped {
         }
     }
 
+    /// As where a request failed, another was sent for that reason, and the first is answered now.
+    #[test]
+    fn behind_a_trial_that_is_not_needed_after_all_which_is_taken_back() {
+        let server = steady(Duration::ZERO);
+        let (folder, url) = (Folder::new(), server.url());
+        run(&folder, &url, "whole", &[]).exits(1);
+        let whole = folder.read("whole/recording-it.jsonl");
+        let mut lines: Vec<String> = whole.split_inclusive('\n').take(80).map(str::to_owned).collect();
+        let is_trial = |line: &&String| line.starts_with("{\"trial\"") && line.contains("\"trial\":1,");
+        let trial = lines.iter().rfind(is_trial).unwrap().clone();
+        lines.push(trial.replacen("\"trial\":1,", "\"trial\":9,", 1));
+        folder.write(RECORDING, lines.concat());
+        // Cut once more, it may still be needed.
+        resume(&folder, &url, &["--max-requests", "45"]).says(&["goes on"]);
+        assert!(!folder.read(RECORDING).contains("{\"withdrawn\""));
+        resume(&folder, &url, &[]).exits(1);
+        let text = folder.read(RECORDING);
+        let withdrawn = text.lines().find(|line| line.starts_with("{\"withdrawn\"")).unwrap();
+        assert!(withdrawn.contains("\"trial\":9"), "{withdrawn}");
+        assert!(read(&folder.path().join(RECORDING)).trials.iter().all(|trial| trial.key.trial != 9));
+        same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "withdrawn");
+        folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
+        assert_eq!(folder.read(&format!("judged/{RESULTS}")), folder.read(&format!("out/{RESULTS}")));
+    }
+
     #[test]
     fn several_targets_are_gone_on_with_at_once_and_those_that_were_not_begun_are_run() {
         let folder = Folder::new();
@@ -412,7 +440,9 @@ mod stopped {
 #[test]
 fn a_shard_is_gone_on_with_as_the_shard_that_it_is() {
     let folder = Folder::new();
-    let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress", "--out"];
+    let rows = ["--select", "field.*", "--select", "tools.*", "--select", "tool_choice.*"];
+    let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress"];
+    let shard = [&shard[..], &rows, &["--out"]].concat();
     folder.run(shard.iter().chain(&["whole"])).exits(0);
     folder.run(shard.iter().chain(&["out", "--max-requests", "12"])).says(&["`fieldtest run --resume out/recording-"]);
     folder.run(["run", "--resume", "out", "--out", "out"]).exits(0);

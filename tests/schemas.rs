@@ -80,6 +80,11 @@ fn the_schema_of_results_is_published() {
 }
 
 #[test]
+fn the_schema_of_plans_is_published() {
+    holds_to_the_published("plan.schema.json", &report::plan::schema());
+}
+
+#[test]
 fn the_schema_of_comparisons_is_published() {
     holds_to_the_published("comparison.schema.json", &report::comparison::schema());
 }

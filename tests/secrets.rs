@@ -165,9 +165,10 @@ fn leak(secrets: &[&str], asked: &Asked, to: &mut TcpStream) -> std::io::Result<
     };
     let json = "application/json";
     let streams = asked.body.contains("\"stream\":true");
-    // The first ones are what every run begins with.
-    match (streams, asked.number.saturating_sub(6) % 9) {
-        (true, 0..=5) => {
+    // The first ones are what every run begins with, and who fails too often is given up.
+    let later = asked.number.saturating_sub(16);
+    match (streams, if later.is_multiple_of(2) { 8 } else { later / 2 % 9 }) {
+        (true, 0..=3 | 8) => {
             let body = stream(&told);
             answer("200 OK", "text/event-stream", "", body.as_bytes(), body.len())
         }
@@ -204,10 +205,8 @@ fn leak(secrets: &[&str], asked: &Asked, to: &mut TcpStream) -> std::io::Result<
 }
 
 /// Rows of every kind: fields, streams, errors, headers.
-const ROWS: [&str; 10] = [
-    "--select", "field.s*", "--select", "error.*", "--select", "stream.*", "--select", "header.*", "--select",
-    "turns.*",
-];
+const ROWS: [&str; 8] =
+    ["--select", "field.s*", "--select", "error.w*", "--select", "stream.*", "--select", "header.*"];
 
 fn live<'a>(url: &'a str, key: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     let mut arguments = vec!["--base-url", url, "--name", "leaky", "--model", "m", "--retries", "0", "--timeout", "20"];
@@ -228,7 +227,7 @@ fn the_search_finds_what_it_is_to_find() {
                 assert!(canary.in_bytes(text.as_bytes()).is_some(), "{text}");
             }
         }
-        assert!(canary.in_bytes(secret[3..13].as_bytes()).is_some(), "a part of it");
+        assert!(canary.in_bytes(&secret.as_bytes()[3..13]).is_some(), "a part of it");
         assert!(canary.in_bytes(b"<credential> <secret> nothing of it is here 0123 canar").is_none());
         assert_eq!(telltale(secret), secret.to_lowercase());
     }
@@ -239,9 +238,10 @@ fn a_run_tells_nothing_wherever_the_credential_came_from_and_however_it_is_told(
     let folder = Folder::new();
     folder.write("given/key", format!("{KEY}\n"));
     folder.write("given/helper.sh", format!("set -x\necho {KEY}\n"));
-    let server = leaky(&[KEY, UPSTREAM]);
-    // A key that stands in the path.
-    let url = format!("{}/{UPSTREAM}/%63anary-upstream-9876543210-Zz", server.url());
+    // Each run has a server of its own, which is well-behaved at first, and a key that stands in the path.
+    let fresh = || leaky(&[KEY, UPSTREAM]);
+    let at = |server: &Server| format!("{}/{UPSTREAM}/%63anary-uQ7x-9876543210-Zz", server.url());
+    let first = fresh();
     let sources: [&[&str]; 3] = [
         &["--api-key-env", "KEY"],
         &["--api-key-file", "given/key", "--auth", "bearer"],
@@ -249,12 +249,15 @@ fn a_run_tells_nothing_wherever_the_credential_came_from_and_however_it_is_told(
     ];
     let mut ended = Vec::new();
     for (n, source) in sources.iter().enumerate() {
-        let out = format!("out-{n}");
-        for more in [&["--format", ALL_FORMATS][..], &["--format", "ndjson,json", "-vvv"]] {
-            let arguments = [&["run", "--out", &out][..], &live(&url, source, more), &ROWS].concat();
-            ended.push(folder.run_with(&VARIABLES, &arguments));
-        }
+        let server = if n == 0 { &first } else { &fresh() };
+        let (url, out) = (at(server), format!("out-{n}"));
+        let arguments = live(&url, source, &["--format", ALL_FORMATS, "-vvv"]);
+        ended.push(folder.run_with(&VARIABLES, &[&["run", "--out", &out][..], &arguments, &ROWS].concat()));
+        assert!(server.asked().len() > 40, "{}", ended[n].stderr);
     }
+    let url = at(&fresh());
+    let lines = live(&url, sources[0], &["--format", "ndjson,json", "--out", "lines"]);
+    ended.push(folder.run_with(&VARIABLES, &[&["run"][..], &lines, &ROWS].concat()));
     // What is made of what a run left.
     let recording = "out-0/recording-leaky.jsonl";
     for arguments in [
@@ -273,8 +276,10 @@ fn a_run_tells_nothing_wherever_the_credential_came_from_and_however_it_is_told(
     ] {
         ended.push(folder.run_with(&VARIABLES, &arguments));
     }
+    let url = at(&first);
     let rerun = live(&url, sources[0], &["--rerun", "out-0/results-leaky.json", "--out", "out-0", "-v"]);
     ended.push(folder.run_with(&VARIABLES, &[&["run"][..], &rerun].concat()));
+    let url = at(&fresh());
     let tested = live(&url, sources[2], &["--snapshots", "--accept", "--claims", "deepseek", "field.st"]);
     ended.push(folder.run_with(&VARIABLES, &[&["test"][..], &tested].concat()));
     let seen = Seen { folder: &folder, ended };
@@ -284,7 +289,6 @@ fn a_run_tells_nothing_wherever_the_credential_came_from_and_however_it_is_told(
     }
     let streamed = String::from_utf8(streamed(text.as_bytes())).unwrap();
     assert!(streamed.contains("<credential>"), "{streamed:.500} {}", text.matches("event-stream").count());
-    assert!(server.asked().len() > 100, "{}", server.asked().len());
     assert!(seen.said("the credential is in it"), "the command prints it on standard error, too");
     assert!(seen.said("TRACE") || seen.said("DEBUG"), "there is a log");
     assert!(
@@ -327,7 +331,9 @@ fn a_comparison_tells_neither_sides_credential() {
     let sides = ["--direct", &one, "--via", &other, "--retries", "0", "--timeout", "20", "-vvv"];
     let variables = [&VARIABLES[..], &[("OTHER", OTHER)]].concat();
     let ended = folder.run_with(&variables, &[&["compare"][..], &sides, &keys, &ROWS].concat());
-    assert!(via.asked().iter().all(|asked| asked.head.contains(OTHER)), "{}", ended.stderr);
+    // But for the rows about other credentials.
+    assert!(via.asked().iter().filter(|asked| asked.head.contains(OTHER)).count() > 20, "{}", ended.stderr);
+    assert!(!via.asked().iter().any(|asked| asked.head.contains(KEY)), "each side has its own");
     assert!(folder.exists("out/comparison.md"));
     Seen { folder: &folder, ended: vec![ended] }.is_clean();
 }
@@ -366,7 +372,7 @@ fn both_sides_of_a_gateway_are_kept_clean() {
     let sides = ["--via", &url, "--upstream-port", &port, "--shape", "anthropic", "--model", "m", "--name", "leaky"];
     let key =
         ["--api-key-env", "KEY", "--format", ALL_FORMATS, "--out", "out", "--timeout", "10", "--ready-timeout", "10"];
-    let rows = ["--select", "field.*", "--select", "answer.*"];
+    let rows = ["--select", "field.s*", "--select", "answer.text*"];
     // What the process does not know of the gateway's own credential, it sees at the upstream.
     let variables = [("KEY", KEY), ("GEMINI_API_KEY", OTHER), ("RUST_LOG", "trace")];
     let ended = folder.run_with(&variables, &[&["gateway"][..], &sides, &key, &rows].concat());

@@ -187,7 +187,8 @@ mod merging {
             let rows: Value = serde_json::from_str(&rows).unwrap();
             let plan = folder.run(["plan", "anthropic", "--format", "json", "--shard", &part]).exits(0).stdout;
             let plan: Value = serde_json::from_str(&plan).unwrap();
-            let planned: Vec<&Value> = plan["rows"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+            let planned: Vec<&Value> =
+                plan["targets"][0]["rows"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
             for row in rows.as_array().unwrap() {
                 assert!(seen.insert(row["id"].to_string()), "{row} is in two shards");
                 if !row["id"].as_str().unwrap().starts_with("limit.") {

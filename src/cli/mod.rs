@@ -200,8 +200,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
 fn told(error: &clap::Error) {
     let text = error.to_string();
     let hushed = hush::hushed(&text);
-    if hushed == text {
-        // Help and version are no errors; where standard output is closed there is nobody to tell.
+    // Help quotes nobody; what quotes an argument may quote a secret.
+    if hushed == text || !error.use_stderr() {
+        // Where standard output is closed there is nobody to tell.
         let _ = error.print();
     } else {
         output::warn(hushed.trim_end());

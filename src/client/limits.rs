@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use super::config::ClientError;
 
+/// No answer of an experiment is longer than so many tokens.
+const LONGEST_ANSWER: u64 = 8192;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Tokens are let through in portions of at most this part of a minute's allowance.
@@ -87,9 +90,9 @@ fn positive(limit: Option<u32>, name: &'static str) -> Result<Option<NonZeroU32>
 }
 
 /// About how many tokens a request costs: four bytes of it to a token, and an eighth of the answer it allows, since
-/// most answers end long before their limit.
+/// most answers end long before their limit. A limit that is there to be refused is none.
 pub fn estimated_tokens(body: &Value, body_bytes: usize) -> u32 {
-    let answer = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0) / 8;
+    let answer = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0).min(LONGEST_ANSWER) / 8;
     u32::try_from(body_bytes as u64 / 4 + answer).unwrap_or(u32::MAX).max(1)
 }
 
@@ -105,7 +108,7 @@ mod tests {
             (json!({ "max_tokens": 800 }), 400, 200),
             (json!({ "max_tokens": "many" }), 400, 100),
             (json!({}), 3, 1),
-            (json!({ "max_tokens": u64::MAX }), 400, u32::MAX),
+            (json!({ "max_tokens": u64::MAX }), 400, 1124),
             (json!([]), 400, 100),
         ] {
             assert_eq!(estimated_tokens(&body, bytes), tokens, "{body}");

@@ -63,6 +63,11 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// All of it together.
+    pub fn all(&self) -> Used {
+        self.rows.values().fold(self.first, |sum, used| sum.and(*used))
+    }
+
     /// Counts a recording, as if the model had thought so many tokens before each answer.
     pub fn of(recording: &Recording, thinking: u64) -> Self {
         let mut expected = Self::default();

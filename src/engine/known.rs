@@ -52,3 +52,66 @@ impl Known {
 fn is_answered(exchange: &Exchange) -> bool {
     !exchange.id.starts_with(IS_THERE) && !is_no_answer(&exchange.request, &read(exchange))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::wire::exchange::{AttemptResult, Body, Credential, Failure, FailureKind, Method, Response};
+
+    fn exchange(id: &str, credential: Credential, result: AttemptResult) -> Exchange {
+        let request = Request {
+            method: Method::Post,
+            path: "/v1/messages".to_owned(),
+            headers: BTreeMap::new(),
+            credential,
+            body: "hello".into(),
+            raw: None,
+        };
+        let attempts = vec![Attempt { started_ms: 0, duration_ms: 1, result }];
+        Exchange { id: id.to_owned(), request, attempts }
+    }
+
+    fn failure(kind: FailureKind) -> Failure {
+        Failure { kind, message: String::new() }
+    }
+
+    fn response(status: u16, cut: Option<FailureKind>) -> AttemptResult {
+        let body = br#"{"type":"message","role":"assistant","content":[],"usage":{}}"#.to_vec();
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let cut = cut.map(failure);
+        AttemptResult::Response(Response { status, headers, body: Body(body), arrivals: Vec::new(), cut })
+    }
+
+    #[test]
+    fn what_turned_a_request_away_or_broke_off_is_no_answer_to_it() {
+        let answered = |credential, result| is_answered(&exchange("a/1", credential, result));
+        let target = Credential::Target;
+        for status in [200, 400, 404, 413] {
+            assert!(answered(target, response(status, None)), "{status}");
+        }
+        for status in [301, 401, 403, 429, 500, 503, 529] {
+            assert!(!answered(target, response(status, None)), "{status}");
+        }
+        // That a wrong credential is refused is what was asked.
+        assert!(answered(Credential::WrongXApiKey, response(401, None)));
+        assert!(!answered(target, response(200, Some(FailureKind::Reset))));
+        // It would be as large again.
+        assert!(answered(target, response(200, Some(FailureKind::TooLarge))));
+        assert!(!answered(target, AttemptResult::Failure(failure(FailureKind::Timeout))));
+        assert!(!is_answered(&exchange("probe.there/7", target, response(200, None))), "it asks for the moment");
+    }
+
+    #[test]
+    fn an_answer_stands_for_its_own_request_alone() {
+        let one = exchange("a/1", Credential::Target, response(200, None));
+        let known = Known([(one.id.clone(), (Arc::new(one.clone()), true))].into());
+        assert!(known.answered("a/1", &one.request).is_some());
+        assert!(known.answered("a/2", &one.request).is_none());
+        let other = Request { body: "goodbye".into(), ..one.request.clone() };
+        assert!(known.answered("a/1", &other).is_none());
+        assert!(known.attempts("a/1", &other).is_empty());
+        assert_eq!(known.attempts("a/1", &one.request).len(), 1);
+    }
+}

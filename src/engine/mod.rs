@@ -19,6 +19,7 @@ mod known;
 mod media;
 mod memory;
 mod meter;
+mod places;
 mod plan;
 mod probes;
 pub mod recording;

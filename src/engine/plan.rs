@@ -185,11 +185,10 @@ fn total(first: &Planned, rows: &[PlannedRow], basis: Basis<'_>, limiter: u64, c
             seconds: Amount { expected: Some(0.0), max: 0.0 },
         });
     }
-    let all = |e: &Expected| e.rows.values().fold(e.first, |sum, used| sum.and(*used));
     let limiter = limiter.saturating_add(first.input_tokens.max).saturating_add(first.output_tokens.max / 8);
     sum.seconds = Amount {
         expected: basis.expected.map(|e| {
-            let used = all(e);
+            let used = e.all();
             basis.pace.seconds(used.requests, used.limiter, e.longest)
         }),
         max: basis.pace.seconds(sum.requests.max, limiter, first.requests.max + chain),

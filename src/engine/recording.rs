@@ -7,13 +7,15 @@
 //! stands in the place of an earlier one of the same id, a trial in that of one of the same name, and a footer in that
 //! of the earlier one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 
 use super::build::{Channel, Settings};
+pub use super::places::Places;
+use super::places::put;
 use super::scope::Scope;
 use crate::case::Target;
 use crate::report::json;
@@ -233,49 +235,6 @@ impl Recording {
     /// A recording in which nothing stands yet.
     pub fn new(header: Header) -> Self {
         Self { header, exchanges: Vec::new(), trials: Vec::new(), footer: None }
-    }
-}
-
-/// Where things stand in a recording, so that later ones can take the places of earlier ones.
-#[derive(Debug, Default)]
-pub struct Places {
-    exchanges: HashMap<String, usize>,
-    trials: HashMap<TrialKey, usize>,
-}
-
-impl Places {
-    /// Those of a recording.
-    pub fn of(recording: &Recording) -> Self {
-        Self {
-            exchanges: recording.exchanges.iter().enumerate().map(|(at, e)| (e.id.clone(), at)).collect(),
-            trials: recording.trials.iter().enumerate().map(|(at, t)| (t.key.clone(), at)).collect(),
-        }
-    }
-
-    /// Puts an exchange where the one of its id stands, else behind all others; and says where.
-    pub fn put_exchange(&mut self, recording: &mut Recording, exchange: Exchange) -> usize {
-        let at = *self.exchanges.entry(exchange.id.clone()).or_insert(recording.exchanges.len());
-        put(&mut recording.exchanges, at, exchange);
-        at
-    }
-
-    /// The trial of this name.
-    pub fn trial<'a>(&self, recording: &'a Recording, key: &TrialKey) -> Option<&'a TrialRecord> {
-        recording.trials.get(*self.trials.get(key)?)
-    }
-
-    /// Puts a trial where the one of its name stands, else behind all others; and says where.
-    pub fn put_trial(&mut self, recording: &mut Recording, trial: TrialRecord) -> usize {
-        let at = *self.trials.entry(trial.key.clone()).or_insert(recording.trials.len());
-        put(&mut recording.trials, at, trial);
-        at
-    }
-}
-
-fn put<T>(all: &mut Vec<T>, at: usize, one: T) {
-    match all.get_mut(at) {
-        Some(place) => *place = one,
-        None => all.push(one),
     }
 }
 

@@ -552,3 +552,30 @@ impl<E: Endpoint> Runner<'_, E> {
         Some((exchange, reading))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::exchange::{Attempt, AttemptResult, Failure, FailureKind, Method};
+
+    #[test]
+    fn what_was_asked_long_ago_may_be_forgotten() {
+        let at = |started_ms, duration_ms| {
+            let failure = Failure { kind: FailureKind::Reset, message: String::new() };
+            let result = AttemptResult::Failure(failure);
+            let request = Request {
+                method: Method::Post,
+                path: String::new(),
+                headers: BTreeMap::new(),
+                credential: Credential::Target,
+                body: serde_json::Value::Null,
+                raw: None,
+            };
+            let attempts = vec![Attempt { started_ms, duration_ms, result }];
+            Arc::new(Exchange { id: String::new(), request, attempts })
+        };
+        assert!(!is_forgotten(&[at(0, 10)]), "there was nothing before");
+        assert!(!is_forgotten(&[at(0, KEPT_MS), at(KEPT_MS + 5, 10)]), "it took long, and was asked at once");
+        assert!(is_forgotten(&[at(0, 10), at(KEPT_MS + 11, 10)]));
+    }
+}

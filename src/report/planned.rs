@@ -142,6 +142,12 @@ impl Amount {
 
 /// What was planned, beside what came of it.
 pub(super) fn beside(totals: &Totals) -> Option<String> {
+    let told = beside_but_time(totals)?;
+    Some(format!("{told}, {}", figures::duration(totals.wall_ms)))
+}
+
+/// The same where the time that it took stands by itself.
+pub(super) fn beside_but_time(totals: &Totals) -> Option<String> {
     let planned = totals.planned.as_ref()?;
     let mut actual = vec![
         figures::counted(totals.requests, "request", "requests"),
@@ -149,7 +155,6 @@ pub(super) fn beside(totals: &Totals) -> Option<String> {
         format!("{} tokens out", figures::count(totals.output_tokens)),
     ];
     actual.extend(totals.cost_usd.map(figures::dollars));
-    actual.push(figures::duration(totals.wall_ms));
     Some(format!("planned {}, {} / actual {}", planned.words(), planned.seconds.time(), actual.join(", ")))
 }
 

@@ -90,7 +90,7 @@ impl Line {
             Self::OutputTokens => figures::count(totals.output_tokens),
             Self::Cost => totals.cost_usd.map_or("not priced".to_owned(), figures::dollars),
             Self::Time => figures::duration(totals.wall_ms),
-            Self::Planned => planned::beside(totals).unwrap_or_else(|| "not planned".to_owned()),
+            Self::Planned => planned::beside_but_time(totals).unwrap_or_else(|| "not planned".to_owned()),
         }
     }
 }

@@ -85,7 +85,7 @@ impl Canary {
             each(&|b| format!("\\\\x{b:02x}")),
         ];
         for before in ["", "u", "u:", "Bearer "] {
-            for after in ["", "!", "!!"] {
+            for after in ["", "!"] {
                 forms.push(STANDARD.encode(format!("{before}{secret}{after}")));
                 forms.push(URL_SAFE_NO_PAD.encode(format!("{before}{secret}{after}")));
             }

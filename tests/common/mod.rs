@@ -176,3 +176,8 @@ pub async fn simulate(target: &Target, flips: &[(&str, ClaimStatus)]) -> Results
 pub async fn results_at(server: &Server, target: &Target) -> Results {
     judge(&CATALOG, &record_at(server, target).await).expect("the rows are the catalog's")
 }
+
+/// The results of a recording.
+pub fn judged(recording: &Recording) -> Results {
+    judge(&CATALOG, recording).expect("the rows are the catalog's")
+}

@@ -50,6 +50,10 @@ pub const VARIABLES: [&str; 34] = [
 /// This much of a secret, left over at the end of a cut body, is taken out as well.
 const SHORTEST_REST: usize = 4;
 
+/// So many backslashes before a character are six layers of JSON. Without a bound, a body of nothing else would be read
+/// again from each of them.
+const MOST_SLASHES: usize = 64;
+
 /// Less of a secret in base64 could be anything.
 const SHORTEST_BASE64: usize = 10;
 
@@ -222,7 +226,7 @@ fn one(wanted: u8, bytes: &[u8]) -> Option<usize> {
 fn spelled(bytes: &[u8]) -> Option<(u8, usize)> {
     match bytes.first()? {
         b'\\' => {
-            let slashes = bytes.iter().take_while(|byte| **byte == b'\\').count();
+            let slashes = bytes.iter().take(MOST_SLASHES).take_while(|byte| **byte == b'\\').count();
             let rest = &bytes[slashes..];
             match rest {
                 [b'u' | b'U', b'0', b'0', digits @ ..] if hex(digits, 2).is_some() => {

@@ -4,7 +4,7 @@
 //! belongs to; where a secret stands in several pieces, their lines are written anew and no event is lost. Lines without
 //! one are left byte for byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -35,21 +35,22 @@ struct Line<'a> {
     is_data: bool,
     /// The event; `None` where it is a text of its own.
     event: Option<Value>,
-    data: &'a [u8],
+    text: &'a str,
 }
 
 /// One string of one event.
-struct Part {
+#[derive(Clone, Copy)]
+struct Part<'a> {
     line: usize,
     /// Which of the event's strings it is, in order.
     nth: usize,
-    text: String,
+    text: &'a str,
 }
 
 /// Strings that are read together.
 #[derive(Default)]
-struct Sequence {
-    parts: Vec<Part>,
+struct Sequence<'a> {
+    parts: Vec<Part<'a>>,
     is_prose: bool,
 }
 
@@ -87,70 +88,75 @@ fn lines(body: &[u8]) -> Vec<Line<'_>> {
         if data.is_empty() || !(is_data || data.starts_with(b"{")) {
             continue;
         }
-        let event = serde_json::from_slice(data).ok();
+        // What is not UTF-8 is nobody's stream of texts.
+        let Ok(text) = std::str::from_utf8(data) else { continue };
+        let event = serde_json::from_str(text).ok();
         if is_data || event.is_some() {
-            lines.push(Line { start, end, is_data, event, data });
+            lines.push(Line { start, end, is_data, event, text });
         }
     }
     lines
 }
 
-fn sequences(lines: &[Line<'_>]) -> Vec<Sequence> {
+fn sequences<'a>(lines: &'a [Line<'a>]) -> Vec<Sequence<'a>> {
     // By the block they belong to and their place in the event; and the prose of all blocks.
-    let mut by_place: BTreeMap<(u64, String), Sequence> = BTreeMap::new();
+    let mut by_place: HashMap<(u64, u64), Sequence<'_>> = HashMap::new();
     let mut all = Sequence { parts: Vec::new(), is_prose: true };
     for (line, of) in lines.iter().enumerate() {
         let block = of.event.as_ref().map_or(0, |event| event["index"].as_u64().unwrap_or_default());
         let mut nth = 0;
-        let mut take = |place: &str, name: &str, text: &str| {
-            let is_prose = PROSE.contains(&name);
-            let part = || Part { line, nth, text: text.to_owned() };
-            if is_prose {
-                all.parts.push(part());
-            }
-            let key = (block, place.to_owned());
-            let sequence = by_place.entry(key).or_default();
-            sequence.is_prose = is_prose;
-            sequence.parts.push(part());
+        let mut take = |place: u64, name: &str, text: &'a str| {
+            let part = Part { line, nth, text };
             nth += 1;
+            if text.is_empty() {
+                return;
+            }
+            let is_prose = PROSE.contains(&name);
+            if is_prose {
+                all.parts.push(part);
+            }
+            let sequence = by_place.entry((block, place)).or_default();
+            sequence.is_prose = is_prose;
+            sequence.parts.push(part);
         };
         match &of.event {
-            Some(event) => each_string(event, &mut String::new(), "", &mut take),
-            None => take("", "data", &String::from_utf8_lossy(of.data)),
+            Some(event) => each_string(event, 0, "", &mut take),
+            None => take(0, "data", of.text),
         }
     }
     by_place.into_values().chain([all]).filter(|sequence| sequence.parts.len() > 1).collect()
 }
 
-/// Calls with the place, the name and the text of every string, in order.
-fn each_string(value: &Value, place: &mut String, name: &str, take: &mut impl FnMut(&str, &str, &str)) {
-    let mut below = |key: &str, name: &str, item: &Value| {
-        let length = place.len();
-        place.push('/');
-        place.push_str(key);
-        each_string(item, place, name, take);
-        place.truncate(length);
+/// Calls with the place (as a number that stands for it), the name and the text of every string, in order.
+fn each_string<'a>(value: &'a Value, place: u64, name: &str, take: &mut impl FnMut(u64, &str, &'a str)) {
+    // Two places of the same number would be read together, which harms nobody.
+    let below = |key: &[u8]| {
+        key.iter().chain(b"/").fold(place, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
     };
     match value {
         Value::String(text) => take(place, name, text),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| below(&i.to_string(), name, item)),
-        Value::Object(map) => map.iter().for_each(|(key, item)| below(key, key, item)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, item)| each_string(item, below(&i.to_le_bytes()), name, take));
+        }
+        Value::Object(map) => {
+            map.iter().for_each(|(key, item)| each_string(item, below(key.as_bytes()), key, take));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 /// Where secrets stand in more than one part: each part's edits, by its line and number.
-fn in_sequence(sequence: &Sequence, places: impl Fn(&[u8], bool) -> Vec<Edit>) -> Vec<((usize, usize), Edit)> {
+fn in_sequence(sequence: &Sequence<'_>, places: impl Fn(&[u8], bool) -> Vec<Edit>) -> Vec<((usize, usize), Edit)> {
     let mut from = 0;
     let mut whole = String::new();
-    let parts: Vec<(usize, usize, &Part)> = sequence
+    let parts: Vec<(usize, usize, Part<'_>)> = sequence
         .parts
         .iter()
         .map(|part| {
             let start = from;
             from += part.text.len();
-            whole.push_str(&part.text);
-            (start, from, part)
+            whole.push_str(part.text);
+            (start, from, *part)
         })
         .collect();
     let mut edits = Vec::new();
@@ -158,7 +164,7 @@ fn in_sequence(sequence: &Sequence, places: impl Fn(&[u8], bool) -> Vec<Edit>) -
         let first = parts.partition_point(|(_, end, _)| *end <= place.start);
         let touched = parts[first..].iter().take_while(|(start, ..)| *start < place.end);
         // What stands in one part alone is found in its line.
-        if touched.clone().filter(|(start, end, _)| start < end).count() < 2 {
+        if touched.clone().count() < 2 {
             continue;
         }
         for (start, end, part) in touched {
@@ -186,10 +192,7 @@ fn rewritten(line: &Line<'_>, strings: &BTreeMap<usize, Vec<Edit>>) -> Edit {
             });
             event.to_string()
         }
-        None => {
-            let plain = String::from_utf8_lossy(line.data);
-            strings.get(&0).map_or_else(|| plain.to_string(), |edits| text(&plain, edits))
-        }
+        None => strings.get(&0).map_or_else(|| line.text.to_owned(), |edits| text(line.text, edits)),
     };
     Edit::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data })
 }

@@ -92,7 +92,10 @@ fn facts(target: &TargetPlan) -> Vec<String> {
     pace.extend(target.tokens_per_minute.map(|n| format!("{} tokens a minute", figures::count(n.into()))));
     let mut lines = vec![format!("{}; {}", figures::counted(target.rows.len() as u64, "row", "rows"), pace.join(", "))];
     lines.extend(sums(&target.planned));
-    lines.extend(target.missing_credential.as_ref().map(|missing| format!("a run lacks  {missing}")));
+    if let Some(missing) = &target.missing_credential {
+        let missing = missing.strip_prefix("no credential: ").unwrap_or(missing);
+        lines.push(format!("credential   missing: {missing}"));
+    }
     lines
 }
 
