@@ -274,7 +274,7 @@ mod exit_2 {
     #[test]
     fn no_command_and_unknown_words() {
         let folder = Folder::new();
-        folder.run::<&str>([]).exits(2).says(&["Usage: fieldtest <COMMAND>"]);
+        folder.run::<&str>([]).exits(2).says(&["Usage: fieldtest [OPTIONS] <COMMAND>"]);
         refused(&["frobnicate"], &["unrecognized subcommand 'frobnicate'"]);
         refused(&["run", "--frobnicate"], &["unexpected argument '--frobnicate'"]);
         refused(&["judge"], &["<RECORDING>..."]);

@@ -4,6 +4,7 @@
 //! sees them at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -27,10 +28,24 @@ pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 pub struct Catalog {
     /// The rows, in the order of the tables.
     pub rows: Vec<CatalogRow>,
-    /// The rows about gateways, in order.
-    pub gateway: Vec<GatewayCatalogRow>,
     /// The targets, by name.
     pub targets: BTreeMap<String, Target>,
+    gateway: GatewayRows,
+}
+
+/// The rows about gateways. The bundled ones are half of all case files, and most commands need none of them.
+#[derive(Debug, Clone)]
+enum GatewayRows {
+    /// The bundled ones, read where they are asked for.
+    Bundled(OnceLock<Vec<GatewayCatalogRow>>),
+    /// These.
+    Read(Vec<GatewayCatalogRow>),
+}
+
+impl Default for GatewayRows {
+    fn default() -> Self {
+        Self::Read(Vec::new())
+    }
 }
 
 /// A row about gateways and the section it stands in.
@@ -87,18 +102,13 @@ impl Catalog {
     /// # Errors
     /// Everything that is wrong with the files.
     pub fn with(extra: &[CaseFile]) -> Result<Self, CaseErrors> {
-        let bundled = super::embedded::FILES.iter().map(|(path, text)| CaseFile {
-            name: format!("cases/{path}"),
-            kind: match path.split_once('/') {
-                Some(("targets", _)) => FileKind::Target,
-                Some(("gateway", _)) => FileKind::Gateway,
-                _ => FileKind::Experiments,
-            },
-            bytes: text.as_bytes().to_vec(),
-        });
+        let adds_to_gateway = extra.iter().any(|file| file.kind == FileKind::Gateway);
         let mut errors = Vec::new();
         let mut loader = Loader::default();
-        loader.add_all(&bundled.collect::<Vec<_>>(), &mut errors);
+        if !adds_to_gateway {
+            loader.catalog.gateway = GatewayRows::Bundled(OnceLock::new());
+        }
+        loader.add_all(&bundled_files(|kind| kind != FileKind::Gateway || adds_to_gateway), &mut errors);
         loader.layer();
         loader.load(extra, errors)
     }
@@ -111,6 +121,22 @@ impl Catalog {
         Loader::default().load(files, Vec::new())
     }
 
+    /// The rows about gateways, in order.
+    pub fn gateway(&self) -> &[GatewayCatalogRow] {
+        match &self.gateway {
+            GatewayRows::Read(rows) => rows,
+            GatewayRows::Bundled(rows) => rows.get_or_init(|| {
+                let mut loader = Loader::default();
+                // The tests of this module would have found errors.
+                loader.add_all(&bundled_files(|kind| kind == FileKind::Gateway), &mut Vec::new());
+                match loader.catalog.gateway {
+                    GatewayRows::Read(rows) => rows,
+                    GatewayRows::Bundled(_) => Vec::new(),
+                }
+            }),
+        }
+    }
+
     /// The experiment of a row.
     pub fn experiment(&self, row: &str) -> Option<&Experiment> {
         self.rows.iter().map(|r| &r.experiment).find(|e| e.id() == row)
@@ -120,6 +146,20 @@ impl Catalog {
     pub fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
         self.rows.iter().filter_map(|r| Some((r.experiment.id(), r.experiment.field.as_ref()?)))
     }
+}
+
+/// The bundled case files of these kinds.
+fn bundled_files(wanted: impl Fn(FileKind) -> bool) -> Vec<CaseFile> {
+    let bundled = super::embedded::FILES.iter().map(|(path, text)| CaseFile {
+        name: format!("cases/{path}"),
+        kind: match path.split_once('/') {
+            Some(("targets", _)) => FileKind::Target,
+            Some(("gateway", _)) => FileKind::Gateway,
+            _ => FileKind::Experiments,
+        },
+        bytes: text.as_bytes().to_vec(),
+    });
+    bundled.filter(|file| wanted(file.kind)).collect()
 }
 
 /// Where the parts of a catalog came from.
@@ -251,7 +291,8 @@ impl Loader {
     }
 
     fn add_gateway(&mut self, file: &str, text: &str, parsed: GatewayFile, errors: &mut Vec<CaseError>) {
-        let rows = &mut self.catalog.gateway;
+        // Where the bundled ones are left unread, no others come.
+        let GatewayRows::Read(rows) = &mut self.catalog.gateway else { return };
         let mut last_of_section = rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for row in parsed.rows {
             let (line, column) = (row.row.defined.line() as usize, row.row.defined.column() as usize);
@@ -335,8 +376,9 @@ impl Loader {
             }
         }
         let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
-        let of_gateways: HashSet<&str> = self.catalog.gateway.iter().map(|r| r.row.id()).collect();
-        let is_known = |row: &str| known.contains(row) || of_gateways.contains(row);
+        // Read only where a claim is about none of the others.
+        let is_of_gateways = |row: &str| self.catalog.gateway().iter().any(|r| r.row.id() == row);
+        let is_known = |row: &str| known.contains(row) || is_of_gateways(row);
         for target in self.catalog.targets.values() {
             let places = &self.claim_places[&target.name];
             for row in target.claims.keys().filter(|row| !is_known(row)) {
@@ -463,6 +505,10 @@ mod tests {
                 let sections: Vec<&str> = catalog.rows.iter().map(|row| row.section.as_str()).collect();
                 assert!(["Streaming", "Errors", "Turns", "Side endpoints"].iter().all(|s| sections.contains(s)));
                 assert_eq!(catalog.targets.keys().collect::<Vec<_>>(), ["anthropic", "deepseek", "tencent-lkeap"]);
+                let mut errors = Vec::new();
+                Loader::default().add_all(&bundled_files(|_| true), &mut errors);
+                assert_eq!(errors, [], "those about gateways are read only where they are asked for");
+                assert!(catalog.gateway().len() > 200, "{}", catalog.gateway().len());
             }
             Err(errors) => panic!("{errors}"),
         }

@@ -15,6 +15,7 @@ mod effect_rule;
 pub mod expected;
 mod findings;
 mod judge;
+mod kept;
 mod known;
 mod media;
 mod memory;

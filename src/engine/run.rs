@@ -19,6 +19,7 @@ use super::decide::{self, Facts, Step};
 use super::dialogue;
 use super::draw::Draw;
 use super::effect;
+use super::kept::Kept;
 use super::known::Known;
 use super::plan;
 use super::probes;
@@ -154,6 +155,7 @@ pub async fn resume<'a, E: Endpoint>(
         gone: AtomicBool::new(false),
         channel: Channel::String,
         turns: Turns::new(options.concurrency),
+        kept: Kept::default(),
         asked: AtomicU64::new(0),
         known,
     };
@@ -238,6 +240,7 @@ struct Runner<'a, E> {
     gone: AtomicBool,
     channel: Channel,
     turns: Turns,
+    kept: Kept,
     /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
     asked: AtomicU64,
     /// What an earlier part of the run brought.
@@ -545,6 +548,7 @@ impl<E: Endpoint> Runner<'_, E> {
             reservation.settle(Some(0), Some(0));
             return None;
         }
+        self.kept.bound(&mut exchange);
         exchange.attempts.splice(0..0, earlier.iter().cloned());
         let reading = read(&exchange);
         settle(reservation, &reading);

@@ -89,7 +89,14 @@ impl Rule<'_> {
         // One that does not say what it is about is asked for twice.
         let wanted = self.least().max(1 + u32::from(!named));
         if (self.treatment.refused.len() as u32) < wanted {
-            return self.send(ArmKind::Treatment);
+            // An endpoint that refuses once and then says nothing could be asked for ever.
+            return match self.treatment.failed.as_ref().or(self.treatment.broken.as_ref()) {
+                Some(why) => Step::Done(inconclusive(
+                    Undecided::TreatmentFailed,
+                    format!("refused with HTTP {}, and asked again no answer came: {why}", refusal.status),
+                )),
+                None => self.send(ArmKind::Treatment),
+            };
         }
         Step::Done(rejected(id, refusal, self.facts))
     }
