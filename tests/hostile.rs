@@ -148,7 +148,10 @@ fn a_port_where_nobody_listens() {
 
 #[test]
 fn a_host_that_has_no_address() {
-    untested("http://fieldtest.invalid", &["the address of fieldtest.invalid could not be found", "is the name right"]);
+    untested(
+        "https://fieldtest.invalid",
+        &["the address of fieldtest.invalid could not be found", "is the name right"],
+    );
 }
 
 #[test]

@@ -31,12 +31,12 @@ impl Pace {
     /// Two runs together. What is not priced has no part in the cost.
     pub fn plus(self, other: Self) -> Self {
         Self {
-            rows: self.rows + other.rows,
-            decided: self.decided + other.decided,
-            requests: self.requests + other.requests,
-            retries: self.retries + other.retries,
-            input_tokens: self.input_tokens + other.input_tokens,
-            output_tokens: self.output_tokens + other.output_tokens,
+            rows: self.rows.saturating_add(other.rows),
+            decided: self.decided.saturating_add(other.decided),
+            requests: self.requests.saturating_add(other.requests),
+            retries: self.retries.saturating_add(other.retries),
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
             cost_usd: match (self.cost_usd, other.cost_usd) {
                 (Some(a), Some(b)) => Some(a + b),
                 (one, other) => one.or(other),
@@ -62,7 +62,7 @@ impl Pace {
         if self.retries > 0 {
             told.push(figures::counted(self.retries, "retry", "retries"));
         }
-        told.push(figures::counted(self.input_tokens + self.output_tokens, "token", "tokens"));
+        told.push(figures::counted(self.input_tokens.saturating_add(self.output_tokens), "token", "tokens"));
         told.extend(self.cost_usd.map(figures::dollars));
         told.extend(self.left_ms(elapsed_ms).map(|ms| format!("about {} left", figures::duration(ms))));
         if elapsed_ms >= 1000 {

@@ -194,8 +194,9 @@ impl Watched<'_> {
         pace.requests += 1;
         pace.retries += (exchange.attempts.len() as u64).saturating_sub(1);
         if let Reading::Message(message) = reading {
-            pace.input_tokens += message.input_tokens().unwrap_or(0);
-            pace.output_tokens += message.output_tokens().unwrap_or(0);
+            // An endpoint may say anything of its usage.
+            pace.input_tokens = pace.input_tokens.saturating_add(message.input_tokens().unwrap_or(0));
+            pace.output_tokens = pace.output_tokens.saturating_add(message.output_tokens().unwrap_or(0));
         }
         let (input, output) = (pace.input_tokens as f64, pace.output_tokens as f64);
         pace.cost_usd = self.prices.map(|prices| (input * prices.input + output * prices.output) / 1e6);
