@@ -67,7 +67,8 @@ fn leaky() -> Server {
             }
             events.push_str("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":9}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
             ("200 OK", "text/event-stream", events)
-        } else if asked.number > 20 && asked.number % 5 == 4 {
+        // Not the plain question: where that is refused, nothing else is asked.
+        } else if asked.number > 20 && asked.number % 5 == 4 && asked.body.contains("tool") {
             let error = format!(
                 "{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"upstream: {told}\"}}}}"
             );

@@ -25,7 +25,7 @@ use super::plan;
 use super::probes;
 use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
 use super::trial::Trial;
-use super::turns::{Turn, Turns, ranks};
+use super::turns::{Turn, Turns, Way, way};
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
 use crate::client::{Budget, Endpoint, Reservation};
 use crate::report::results::Verdict;
@@ -174,7 +174,7 @@ pub async fn resume<'a, E: Endpoint>(
                 let before = trials.iter().filter(|t: &&Trial| t.arm == arm).count() as u32;
                 let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: before + 1 };
                 let asks = probes::channel_arm();
-                match runner.simple_trial(&probe, &[&asks], key, &runner.turns.of(0)).await {
+                match runner.simple_trial(&probe, &[&asks], key, &runner.turns.of(0, Way::InOrder)).await {
                     Some(trial) => trials.push(trial),
                     None => break Channel::String,
                 }
@@ -299,11 +299,11 @@ impl<E: Endpoint> Runner<'_, E> {
         facts: &Facts,
     ) -> Vec<(usize, Vec<Trial>)> {
         let in_order = self.options.concurrency <= 1 || self.options.budget.is_bounded();
-        let ranks = ranks(begun.iter().map(|(row, _)| &rows[*row].experiment), in_order);
-        let go_on = |((row, trials), rank): ((usize, Vec<Trial>), usize)| async move {
-            (row, self.row(&rows[row].experiment, trials, facts, self.turns.of(rank)).await)
+        let go_on = |(row, trials): (usize, Vec<Trial>)| async move {
+            let experiment = &rows[row].experiment;
+            (row, self.row(experiment, trials, facts, self.turns.of(row, way(experiment, in_order))).await)
         };
-        let under_way: FuturesUnordered<_> = begun.into_iter().zip(ranks).map(go_on).collect();
+        let under_way: FuturesUnordered<_> = begun.into_iter().map(go_on).collect();
         let mut ended: Vec<_> = under_way.collect().await;
         ended.sort_by_key(|(row, _)| *row);
         ended
@@ -348,7 +348,7 @@ impl<E: Endpoint> Runner<'_, E> {
             }
             let ask = |(rank, (arm, asks))| async move {
                 let key = TrialKey { row: probes::STRICTNESS.to_owned(), variant: None, arm, trial: 1 };
-                self.simple_trial(probe, &[&asks], key, &self.turns.of(rank)).await
+                self.simple_trial(probe, &[&asks], key, &self.turns.of(rank, Way::InOrder)).await
             };
             let asked = join_all(needed.into_iter().enumerate().map(ask)).await;
             trials.extend(asked.into_iter().collect::<Option<Vec<Trial>>>()?);
@@ -506,6 +506,7 @@ impl<E: Endpoint> Runner<'_, E> {
             return None;
         }
         let (exchange, reading) = self.spend(id, request).await?;
+        turn.sent();
         // Where the plain request is answered, it was the request's fault.
         if is_no_answer(&exchange.request, &reading) {
             if (self.lost.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(GIVE_UP) {
