@@ -135,7 +135,7 @@ class Pytest(Peer):
             import anthropic, pytest
 
             REQUESTS = json.loads(pathlib.Path(__file__).with_name("requests.json").read_text())
-            CLIENT = anthropic.Anthropic(base_url=os.environ["BASE"], api_key=os.environ["KEY"], max_retries=0)
+            CLIENT = anthropic.Anthropic(base_url=os.environ["BASE"], api_key=os.environ["KEY"], max_retries=0, default_headers={"anthropic-version": "2023-06-01"})
 
             @pytest.mark.parametrize("request_", REQUESTS, ids=range(len(REQUESTS)))
             def test_request(request_):

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::credential::CredentialSource;
 use super::experiment::Requirement;
@@ -129,9 +130,19 @@ impl Limits {
 #[serde(deny_unknown_fields)]
 pub struct Prices {
     /// Input tokens that were neither written to nor read from a cache.
+    #[serde(deserialize_with = "price")]
+    #[schemars(range(min = 0.0))]
     pub input: f64,
     /// Output tokens.
+    #[serde(deserialize_with = "price")]
+    #[schemars(range(min = 0.0))]
     pub output: f64,
+}
+
+fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let price = f64::deserialize(deserializer)?;
+    let is_one = price.is_finite() && price >= 0.0;
+    is_one.then_some(price).ok_or_else(|| D::Error::custom("a price is a number of US dollars, and not below 0"))
 }
 
 /// What the document says of one row.

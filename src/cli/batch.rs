@@ -100,6 +100,7 @@ impl Batch<'_> {
         if let Some(baseline) = &self.baseline {
             baseline.hold(&mut results, self.catalog, self.args.output.strict);
         }
+        self.watch.results(&results);
         // A file that cannot be written any more costs nobody the results: they are still shown.
         let written = output::write_results(&self.args.output, &results);
         (Some(results), written.err())
@@ -134,7 +135,7 @@ impl Batch<'_> {
                 (None, None) => self.folder.join(format!("recording-{slug}.jsonl")),
             };
             let work = Work { tested, portion, resumption };
-            return self.once(&connection, work, &sending, seed, recording).await.map(|(results, _)| results);
+            return self.once(&connection, work, &sending, (seed, None), recording).await.map(|(results, _)| results);
         };
         let digits = asked.to_string().len();
         let mut repeats: Option<Repeats> = None;
@@ -142,7 +143,8 @@ impl Batch<'_> {
             let recording = self.folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
             // Each asks with draws of its own: a cache of answers must not pass for stability.
             let work = Work { tested, portion: portion.clone(), resumption: None };
-            let (results, ended) = self.once(&connection, work, &sending, seed.wrapping_add(n), recording).await?;
+            let (results, ended) =
+                self.once(&connection, work, &sending, (seed.wrapping_add(n), Some(n + 1)), recording).await?;
             match &mut repeats {
                 Some(repeats) => repeats.add(results),
                 None => repeats = Some(Repeats::new(results, asked)),
@@ -160,7 +162,7 @@ impl Batch<'_> {
         connection: &Connection,
         Work { tested, portion, resumption }: Work<'_>,
         sending: &SendArgs,
-        seed: u64,
+        (seed, nth): (u64, Option<u64>),
         recording: PathBuf,
     ) -> Result<(Results, Ended), CliError> {
         let removed = |results| if sending.redact == Redact::Texts { without_texts(results) } else { results };
@@ -175,7 +177,13 @@ impl Batch<'_> {
             recording,
             watch: &self.watch,
             started: Instant::now(),
-            scope: Scope { simulation: self.args.simulator.digest(), rerun: self.rerun.is_some(), ..Scope::default() },
+            scope: Scope {
+                simulation: self.args.simulator.digest(),
+                rerun: self.rerun.is_some(),
+                repeat: self.args.repeat.is_some(),
+                ..Scope::default()
+            },
+            run: nth,
             resumption,
         };
         let Some(rerun) = &self.rerun else {
@@ -185,7 +193,16 @@ impl Batch<'_> {
                 && self.args.repeat.is_none()
                 && sending.redact == Redact::Secrets
             {
-                output::warn(format!("{}: `fieldtest run --resume {}` goes on with it", tested.name, path.display()));
+                let bound = match sending.money.is_bounded() {
+                    true => "; what was spent counts towards the bound that it is given",
+                    false => "",
+                };
+                output::warn(format!(
+                    "{}: `fieldtest run --resume {} --out {}` goes on with it{bound}",
+                    tested.name,
+                    path.display(),
+                    self.args.output.out.display()
+                ));
             }
             return made;
         };

@@ -260,6 +260,7 @@ impl Round<'_> {
             seed,
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),
             watch: self.watch,
+            run: None,
             started,
             scope: Scope::default(),
             resumption: None,

@@ -48,6 +48,8 @@ pub struct Job<'a> {
     pub started: Instant,
     /// What its recording says of it, beside what follows from the rest.
     pub scope: Scope,
+    /// Which of several runs of the same plan, from 1.
+    pub run: Option<u64>,
     /// What is gone on with, where it was begun before.
     pub resumption: Option<Resumption>,
 }
@@ -121,6 +123,7 @@ pub async fn conduct<E: Endpoint>(
         seed: job.seed,
         recording: job.recording.display().to_string(),
         prices: sending.money.prices(tested),
+        run: job.run,
     });
     let finished = {
         let listeners: Vec<&mut dyn Listener> = vec![&mut keeper, &mut watched];
@@ -186,6 +189,20 @@ pub async fn stop_on_signal(stop: Stop) {
     if signal().await.is_ok() {
         std::process::exit(i32::from(Exit::Untested.code()));
     }
+}
+
+/// A file that must not grow any more is an error of its writing, and not the end of the process: the signal for it is
+/// heard and passed over, as long as what this gives is held.
+#[cfg(unix)]
+pub fn file_size_signal() -> Option<tokio::signal::unix::Signal> {
+    const SIGXFSZ: i32 = 25;
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ)).ok()
+}
+
+/// Systems without that signal have nothing to pass over.
+#[cfg(not(unix))]
+pub fn file_size_signal() -> Option<()> {
+    None
 }
 
 /// Ctrl-C, or the word to end that CI systems and containers send.

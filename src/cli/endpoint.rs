@@ -90,11 +90,22 @@ pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment
     Ok(all)
 }
 
+/// Files are named after targets, and no system takes longer names than 255 bytes.
+const LONGEST_NAME: usize = 200;
+
 /// Two runs in the same files would be none.
 fn told_apart(all: &[Tested]) -> Result<(), CliError> {
     let mut seen: HashMap<String, &str> = HashMap::new();
     for tested in all {
-        match seen.insert(slug(&tested.name), &tested.name) {
+        let file = slug(&tested.name);
+        if file.len() > LONGEST_NAME {
+            return Err(CliError::Usage(format!(
+                "`{}` is too long for the name of a file: give a shorter one, or a shorter model",
+                tested.name
+            )));
+        }
+        // Some systems do not tell capitals from small letters.
+        match seen.insert(file.to_lowercase(), &tested.name) {
             Some(name) if name == tested.name => {
                 return Err(CliError::Usage(format!("`{name}` is tested twice: give one of them another name")));
             }

@@ -1,7 +1,7 @@
 //! The files that the commands read and write. Reading is bounded; writing is tried before anything is sent.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::CliError;
@@ -116,11 +116,46 @@ pub fn unused(folder: &Path, name: &str, extension: &str) -> PathBuf {
 }
 
 /// Opens a new recording for writing.
+///
+/// One that was cut and can be gone on with is put aside: it was paid for.
 pub fn create_recording(path: &Path) -> Result<File, CliError> {
-    let file = open_recording(File::options().create(true).truncate(false), path)?;
+    let mut file = open_recording(File::options().create(true).truncate(false), path)?;
+    if is_cut(&file).unwrap_or(false) {
+        let (folder, stem) = (path.parent().unwrap_or(Path::new(".")), path.file_stem().unwrap_or_default());
+        let aside = unused(folder, &format!("cut-{}", stem.to_string_lossy()), "jsonl");
+        fs::rename(path, &aside).map_err(|e| usage("put aside", path, &e))?;
+        super::output::warn(format!(
+            "{} is of a run that was cut, and is kept as {}; --resume goes on with it",
+            path.display(),
+            aside.display()
+        ));
+        file = open_recording(File::options().create(true).truncate(false), path)?;
+    }
     file.set_len(0).map_err(|e| usage("write", path, &e))?;
     Ok(file)
 }
+
+/// True for a recording that holds answers, and not the end of its run.
+fn is_cut(mut file: &File) -> std::io::Result<bool> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let from = length.saturating_sub(4096);
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(from))?;
+    file.take(4096).read_to_end(&mut end)?;
+    file.seek(SeekFrom::Start(0))?;
+    let end = String::from_utf8_lossy(&end);
+    let last = end.trim_end().rsplit('\n').next().unwrap_or_default();
+    let is_over = last.starts_with("{\"footer\"")
+        && !last.contains("\"ended\":\"interrupted\"")
+        && !last.contains("\"ended\":\"budget\"");
+    let mut begin = [0; 40];
+    let is_ours = file.read_exact(&mut begin).is_ok() && is_recording(&String::from_utf8_lossy(&begin));
+    // Nothing but a header, and what is asked first of all, is soon asked again.
+    Ok(is_ours && !is_over && length > WORTH_KEEPING)
+}
+
+/// A recording of fewer bytes holds a few answers at most.
+const WORTH_KEEPING: u64 = 64 * 1024;
 
 /// Opens a recording to go on with it.
 pub fn reopen_recording(path: &Path) -> Result<File, CliError> {

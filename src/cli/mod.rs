@@ -219,7 +219,7 @@ fn tested(
 }
 
 fn ended(result: Result<Exit, CliError>) -> Exit {
-    result.unwrap_or_else(|error| {
+    result.map(output::unless_unsaid).unwrap_or_else(|error| {
         let text = error.to_string();
         output::warn(if text.starts_with("error") { text } else { format!("error: {text}") });
         error.exit()

@@ -32,6 +32,11 @@ pub struct MoneyArgs {
 }
 
 impl MoneyArgs {
+    /// True where they bound anything.
+    pub fn is_bounded(&self) -> bool {
+        self.bounds() != Bounds::default()
+    }
+
     /// The bounds that they set.
     pub fn bounds(&self) -> Bounds {
         Bounds { requests: self.max_requests, tokens: self.max_tokens, dollars: self.max_cost }

@@ -1,7 +1,8 @@
 //! What the commands say, and what they leave behind: the one door for printing and for reports.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{Format, OutputArgs};
 use super::{CliError, Environment, Exit, files, hush};
@@ -18,9 +19,24 @@ pub fn width(environment: &Environment) -> usize {
     environment.terminal_width.unwrap_or(PLAIN_WIDTH).max(60)
 }
 
-/// Prints to standard output. A closed pipe is no error: who closed it has read enough.
+/// True once standard output could not be written. A closed pipe is no error: who closed it has read enough.
+static UNSAID: AtomicBool = AtomicBool::new(false);
+
+/// Prints to standard output.
 pub fn say(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe && !UNSAID.swap(true, Ordering::Relaxed) => {
+            warn(format!("error: standard output cannot be written: {error}"));
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// What a command ends with that may have printed into nothing.
+pub fn unless_unsaid(exit: Exit) -> Exit {
+    if exit == Exit::Success && UNSAID.load(Ordering::Relaxed) { Exit::Usage } else { exit }
 }
 
 /// Prints a text in which a server's words may stand, so that nothing in it is a command to a workflow that reads it.

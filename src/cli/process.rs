@@ -12,8 +12,9 @@ impl Environment {
     /// What this process finds around itself.
     pub fn of_process() -> Self {
         let terminal = std::io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        // One that cannot move its cursor has no use for bars.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) || is_dumb;
         let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -24,7 +25,7 @@ impl Environment {
                 None
             }),
             colour: terminal && !plain,
-            interactive: std::io::stderr().is_terminal(),
+            interactive: std::io::stderr().is_terminal() && !is_dumb,
             logs: false,
             today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
             entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),

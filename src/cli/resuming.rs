@@ -148,6 +148,12 @@ impl Resumption {
                  anew",
             ));
         }
+        if scope.repeat {
+            return Err(refused(
+                "it is one of several runs (--repeat), and its results would take the place of theirs: `fieldtest judge` \
+                 judges it; begin the runs anew",
+            ));
+        }
         if scope.rerun {
             return Err(refused("it is of a rerun: begin that anew with --rerun RESULTS"));
         }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::args::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs, SimulatorArgs};
 use super::batch::{Batch, Made, Work};
-use super::conduct::{runtime, stop_on_signal, waiting_runtime};
+use super::conduct::{file_size_signal, runtime, stop_on_signal, waiting_runtime};
 use super::endpoint::{Place, Tested, fit, resolve};
 use super::part::{Portion, Rerun, ShardArgs};
 use super::ready::ready;
@@ -125,7 +125,13 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     let places = targets.iter().map(|tested| &tested.place);
     let ready = ready(places, &args.sending.transport, &catalog, environment)?;
     for (tested, resumption) in targets.iter().zip(&resumptions) {
-        resumption.as_ref().map_or(Ok(()), |resumption| resumption.is_at(&tested.place, &ready.secrets))?;
+        let Some(resumption) = resumption else { continue };
+        resumption.is_at(&tested.place, &ready.secrets)?;
+        // The budget is the whole command's: what any target took counts before another sends.
+        args.sending.book(tested, &resumption.recording);
+    }
+    for tested in &targets {
+        args.sending.check(tested)?;
     }
     let simulates = targets.iter().any(|tested| matches!(tested.place, Place::Simulated(_)));
     let runtime = if simulates { runtime() } else { waiting_runtime() }?;
@@ -150,6 +156,7 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     };
     let made = runtime.block_on(async {
         let watcher = tokio::spawn(stop_on_signal(batch.stop.clone()));
+        let _heard = file_size_signal();
         let made = tokio::select! {
             made = batch.run(work, usize::from(args.jobs)) => made,
             // It never ends by itself.

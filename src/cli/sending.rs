@@ -15,7 +15,8 @@ use super::transport::TransportArgs;
 use super::{CliError, Environment};
 use crate::case::{AuthScheme, Catalog, CredentialSource};
 use crate::client::{Accounts, Budget, ClientConfig, PROXY_VARIABLES, Scheme, VARIABLES, transport};
-use crate::engine::Options;
+use crate::engine::recording::Recording;
+use crate::engine::{self, Options};
 
 /// How requests are sent, and when a run ends.
 #[derive(Debug, Clone, Args)]
@@ -113,6 +114,25 @@ impl SendArgs {
             config.account = Some(account.map_err(|e| CliError::Usage(e.to_string()))?);
         }
         Ok(config)
+    }
+
+    /// Refuses limits of a target that would let nothing through.
+    pub fn check(&self, tested: &Tested) -> Result<(), CliError> {
+        let rates = self.pace.rates(tested);
+        let zero = |n: Option<u32>| n == Some(0);
+        if zero(rates.requests) || zero(rates.tokens) || self.pace.concurrency(tested) == 0 {
+            return Err(CliError::Usage(format!(
+                "{}: a limit of its file or entry is zero, and nothing would ever be sent: give a number above 0 under \
+                 `limits`, or leave it out",
+                tested.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// Books what stands in a recording of this target, before anything more is sent.
+    pub fn book(&self, tested: &Tested, recording: &Recording) {
+        engine::book(recording, &self.budget(tested));
     }
 
     /// What a run of this target is told.

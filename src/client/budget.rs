@@ -237,6 +237,11 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
+    /// How many attempts it is for.
+    pub fn attempts(&self) -> u64 {
+        self.most.requests + self.lost.requests
+    }
+
     /// Puts aside what another attempt at the same request can cost. What the last one cost nobody knows where it
     /// `may_be_charged`. False where the budget does not allow it: then it must not be sent.
     pub async fn again(&mut self, may_be_charged: bool) -> bool {

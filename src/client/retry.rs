@@ -61,6 +61,7 @@ pub(super) fn may_be_charged(result: &AttemptResult) -> bool {
         AttemptResult::Response(response) => response.status < 400,
         AttemptResult::Failure(failure) => match failure.kind {
             FailureKind::Connect | FailureKind::Tls | FailureKind::NotRecorded => false,
+            FailureKind::Stopped => true,
             FailureKind::Reset | FailureKind::Timeout | FailureKind::Protocol | FailureKind::TooLarge => true,
         },
     }
@@ -74,6 +75,7 @@ fn is_worth_another(kind: FailureKind, used: u32) -> bool {
         | FailureKind::Timeout
         | FailureKind::Protocol
         | FailureKind::TooLarge
+        | FailureKind::Stopped
         | FailureKind::NotRecorded => false,
     }
 }

@@ -36,11 +36,6 @@ impl Known {
         }
     }
 
-    /// All of them.
-    pub(super) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
-        self.0.values().map(|(exchange, _)| exchange.as_ref())
-    }
-
     /// How many need not be sent again.
     pub fn answers(&self) -> usize {
         self.0.values().filter(|(_, is_answered)| *is_answered).count()

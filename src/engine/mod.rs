@@ -44,6 +44,6 @@ pub use known::Known;
 pub use memory::{Memory, record};
 pub use plan::{Basis, Pace, Plan, plan};
 pub use replay::{ReplayError, replay};
-pub use run::{Event, Finished, Listener, Options, Stop, resume, run, run_named};
+pub use run::{Event, Finished, Listener, Options, Stop, book, resume, run, run_named};
 pub use shard::Part;
 pub use undecided::Undecided;

@@ -23,14 +23,14 @@ use super::kept::Kept;
 use super::known::Known;
 use super::plan;
 use super::probes;
-use super::recording::{ArmKind, Ended, TrialKey, TrialRecord};
+use super::recording::{ArmKind, Ended, Recording, TrialKey, TrialRecord};
 use super::trial::Trial;
 use super::turns::{Turn, Turns, Way, way};
 use crate::case::{Arm, CatalogRow, Experiment, Predicate, variables};
 use crate::client::{Budget, Endpoint, Reservation};
 use crate::report::results::Verdict;
 use crate::wire::answer::answer;
-use crate::wire::exchange::{Credential, Exchange, Request};
+use crate::wire::exchange::{Attempt, AttemptResult, Credential, Exchange, Failure, FailureKind, Request};
 use crate::wire::message::{Reading, read};
 
 /// What a run is told.
@@ -159,11 +159,6 @@ pub async fn resume<'a, E: Endpoint>(
         asked: AtomicU64::new(0),
         known,
     };
-    // What was spent is spent, whichever row comes to it first now.
-    for exchange in known.exchanges() {
-        let most = plan::ceiling(&exchange.request, &options.settings);
-        settle(options.budget.spent(most, exchange.attempts.len() as u64), &read(exchange));
-    }
     let probe = probes::experiment();
     let mut trials = Vec::new();
     let channel = loop {
@@ -223,6 +218,14 @@ fn owners(rows: &[&CatalogRow]) -> HashMap<String, String> {
     owners
 }
 
+/// Books what a recording's exchanges cost, whether or not the budget allows it: what was spent is spent.
+pub fn book(recording: &Recording, budget: &Budget) {
+    for exchange in &recording.exchanges {
+        let most = plan::ceiling(&exchange.request, &recording.header.settings);
+        settle(budget.spent(most, exchange.attempts.len() as u64), &read(exchange));
+    }
+}
+
 /// Names a request that rows share: its template, the form of its texts, the trial and the step.
 type Name = (String, Channel, u32, u32);
 type Shared = HashMap<Name, Arc<OnceCell<Arc<Exchange>>>>;
@@ -269,6 +272,13 @@ fn is_forgotten(exchanges: &[Arc<Exchange>]) -> bool {
     let [.., before, last] = exchanges else { return false };
     let (Some(before), Some(last)) = (before.last(), last.last()) else { return false };
     last.started_ms > before.started_ms.saturating_add(before.duration_ms).saturating_add(KEPT_MS)
+}
+
+/// An attempt that was under way when the run was stopped.
+fn given_up() -> Attempt {
+    let message = "given up: the run was stopped before an answer came".to_owned();
+    let result = AttemptResult::Failure(Failure { kind: FailureKind::Stopped, message });
+    Attempt { started_ms: 0, duration_ms: 0, result }
 }
 
 /// Books what an exchange cost.
@@ -540,9 +550,18 @@ impl<E: Endpoint> Runner<'_, E> {
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
         let earlier = self.known.attempts(id, &request);
-        let mut exchange = tokio::select! {
-            exchange = self.endpoint.send_within(id, request, &mut reservation) => exchange,
-            () = self.stop.stopped() => return None,
+        let asked = request.clone();
+        let sent = tokio::select! {
+            exchange = self.endpoint.send_within(id, request, &mut reservation) => Some(exchange),
+            () = self.stop.stopped() => None,
+        };
+        let Some(mut exchange) = sent else {
+            // Somebody may be charged for what was under way.
+            let attempts = (0..reservation.attempts()).map(|_| given_up()).collect();
+            let mut exchange = Exchange { id: id.to_owned(), request: asked, attempts };
+            exchange.attempts.splice(0..0, earlier.iter().cloned());
+            self.tell(Event::Exchange(&exchange));
+            return None;
         };
         if exchange.is_not_recorded() {
             // What nobody asked the endpoint shows nothing: the trial does not take place.

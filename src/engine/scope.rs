@@ -26,6 +26,9 @@ pub struct Scope {
     /// True of a run that asked some rows of earlier results again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rerun: bool,
+    /// True of one of several runs of the same plan.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
     /// Rows that were run only because others work through them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<String>,

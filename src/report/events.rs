@@ -22,6 +22,9 @@ pub struct Told {
     /// The target that it is about; absent where it is about the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Which of several runs of the same plan, from 1; absent where there is one, and where all of them are meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,

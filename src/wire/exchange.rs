@@ -188,6 +188,8 @@ pub enum FailureKind {
     Protocol,
     /// The body passed the bound on kept bytes; the rest was not read.
     TooLarge,
+    /// The run was stopped before an answer came.
+    Stopped,
     /// Nothing was sent: a recording was asked, which does not have this request.
     NotRecorded,
 }
@@ -202,6 +204,7 @@ impl FailureKind {
             Self::Reset => "reset",
             Self::Protocol => "protocol",
             Self::TooLarge => "too_large",
+            Self::Stopped => "stopped",
             Self::NotRecorded => "not_recorded",
         }
     }

@@ -217,6 +217,7 @@ fn failed_or_broken(kind: FailureKind, message: &str) -> Reading {
         | FailureKind::Timeout
         | FailureKind::Reset
         | FailureKind::Protocol
+        | FailureKind::Stopped
         | FailureKind::NotRecorded => Reading::Failed(message.to_owned()),
     }
 }

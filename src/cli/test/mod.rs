@@ -149,7 +149,7 @@ fn tests(
     if args.libtest.list {
         // Names need no credential: a simulation has the same.
         endpoint = endpoint.without_credential();
-        endpoint.simulate = endpoint.base_url.is_none();
+        endpoint.planning = true;
     }
     let targets = endpoint::resolve(&endpoint, &catalog, environment)?;
     if !args.libtest.list {

@@ -1,8 +1,8 @@
 //! Events on standard output, as JSON lines.
 
-use std::io::Write as _;
 use std::time::Instant;
 
+use crate::cli::output;
 use crate::engine::Event;
 use crate::report::events::{Event as Told, SCHEMA, Told as Line, render};
 use crate::report::pace::Pace;
@@ -22,20 +22,25 @@ impl Events {
     /// The first line.
     pub fn began(&self) {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.tell(None, Told::Started { schema: SCHEMA.to_owned(), version });
+        self.tell(None, None, Told::Started { schema: SCHEMA.to_owned(), version });
     }
 
     /// Writes a line, whole and at once. Where nobody reads any more, the run goes on all the same.
-    pub fn tell(&self, target: Option<&str>, event: Told) {
+    pub fn tell(&self, target: Option<&str>, run: Option<u64>, event: Told) {
         let ms = super::milliseconds(self.started.elapsed());
-        let mut line = render(&Line { ms, target: target.map(str::to_owned), event });
-        line.push('\n');
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        output::say(render(&Line { ms, target: target.map(str::to_owned), run, event }));
     }
 
     /// Tells what happened in a run.
-    pub fn on(&self, name: &str, event: Event<'_>, reading: Option<&Reading>, pace: Pace, elapsed_ms: u64) {
+    pub fn on(
+        &self,
+        name: &str,
+        run: Option<u64>,
+        event: Event<'_>,
+        reading: Option<&Reading>,
+        pace: Pace,
+        elapsed_ms: u64,
+    ) {
         let told = match event {
             Event::RowStarted(row) => Told::RowStarted { row: row.to_owned() },
             Event::Exchange(exchange) => of_exchange(exchange, reading),
@@ -50,7 +55,7 @@ impl Events {
             // Its exchanges are told.
             Event::Trial(_) => return,
         };
-        self.tell(Some(name), told);
+        self.tell(Some(name), run, told);
     }
 }
 

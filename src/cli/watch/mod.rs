@@ -74,6 +74,8 @@ pub struct Begun<'a> {
     pub recording: String,
     /// What a million tokens cost.
     pub prices: Option<Prices>,
+    /// Which of several runs of the same plan, from 1.
+    pub run: Option<u64>,
 }
 
 impl Watch {
@@ -109,11 +111,12 @@ impl Watch {
                 seed: begun.seed,
                 recording: begun.recording.clone(),
             };
-            events.tell(Some(begun.name), begins);
+            events.tell(Some(begun.name), begun.run, begins);
         }
         Watched {
             watch: self,
             name: begun.name.to_owned(),
+            run: begun.run,
             prices: begun.prices,
             started: Instant::now(),
             pace,
@@ -151,11 +154,20 @@ impl Watch {
         format!("{}:{:02} {runs}: {}", seconds / 60, seconds % 60, foretold.told(milliseconds(elapsed)))
     }
 
+    /// Tells what a target came to: all of its runs, where there are several.
+    pub fn results(&self, results: &Results) {
+        if let Some(events) = &self.events {
+            for event in crate::report::events::of_results(results) {
+                events.tell(Some(&results.target.name), None, event);
+            }
+        }
+    }
+
     /// Tells how the command ends.
     pub fn ended(&self, exit: &Result<Exit, super::CliError>) {
         if let Some(events) = &self.events {
             let exit = exit.as_ref().map_or_else(super::CliError::exit, |exit| *exit);
-            events.tell(None, Told::Finished { exit: exit.code() });
+            events.tell(None, None, Told::Finished { exit: exit.code() });
         }
     }
 
@@ -168,6 +180,7 @@ impl Watch {
 pub struct Watched<'a> {
     watch: &'a Watch,
     name: String,
+    run: Option<u64>,
     prices: Option<Prices>,
     started: Instant,
     pace: Arc<Mutex<Pace>>,
@@ -176,11 +189,11 @@ pub struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    /// The run is over, and came to these results.
+    /// The run is over, and came to these results. Those of the only run are the target's, which are told as such.
     pub fn ended(self, results: &Results) {
-        if let Some(events) = &self.watch.events {
+        if let (Some(events), Some(_)) = (&self.watch.events, self.run) {
             for event in crate::report::events::of_results(results) {
-                events.tell(Some(&self.name), event);
+                events.tell(Some(&self.name), self.run, event);
             }
         }
     }
@@ -229,7 +242,7 @@ impl Listener for Watched<'_> {
             log.tell(event, reading.as_ref());
         }
         if let Some(events) = &self.watch.events {
-            events.on(&self.name, event, reading.as_ref(), pace, elapsed);
+            events.on(&self.name, self.run, event, reading.as_ref(), pace, elapsed);
         }
     }
 }
