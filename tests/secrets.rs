@@ -253,7 +253,7 @@ fn a_run_tells_nothing_wherever_the_credential_came_from_and_however_it_is_told(
         let (url, out) = (at(server), format!("out-{n}"));
         let arguments = live(&url, source, &["--format", ALL_FORMATS, "-vvv"]);
         ended.push(folder.run_with(&VARIABLES, &[&["run", "--out", &out][..], &arguments, &ROWS].concat()));
-        assert!(server.asked().len() > 40, "{}", ended[n].stderr);
+        assert!(server.asked().len() > 30, "{}", ended[n].stderr);
     }
     let url = at(&fresh());
     let lines = live(&url, sources[0], &["--format", "ndjson,json", "--out", "lines"]);
@@ -449,8 +449,9 @@ fn a_sound_run_is_left_as_it_is() {
     let (folder, url) = (Folder::new(), server.url());
     for (key, out) in [(KEY, "one"), ("fieldtest-simulator", "other")] {
         let arguments = live(&url, &["--api-key-env", "KEY"], &["--seed", "7", "--out", out, "--claims", "deepseek"]);
-        // Rows about chance may differ by chance.
-        let rows = ["--select", "field.s*", "--select", "content.*", "--select", "stream.*"];
+        // Rows about chance may differ by chance, and those about times by the machine's mood.
+        let rows =
+            ["--select", "field.s*", "--select", "content.*", "--select", "stream.twin*", "--select", "stream.p*"];
         let ended = folder.run_with(&[("KEY", key)], &[&["run"][..], &arguments, &rows].concat());
         assert!(matches!(ended.code, Some(0 | 1)), "{}", ended.stderr);
         assert!(!folder.read(&format!("{out}/recording-leaky.jsonl")).contains("<credential>"));
