@@ -85,6 +85,18 @@ fn what_is_wrong_with_a_list_is_told_before_anything_is_sent() {
             "targets:\n  - { target: deepseek, name: a/b, simulate: true }\n  - { target: deepseek, name: a-b, simulate: true }\n",
             "`a/b` and `a-b` would be written to the same files",
         ),
+        (
+            "targets:\n  - { target: deepseek, simulate: true, prices: { input: -1, output: 1 } }\n",
+            "a price is a number of US dollars, and not below 0",
+        ),
+        (
+            "targets:\n  - { target: deepseek, simulate: true, limits: { requests_per_minute: 0 } }\n",
+            "deepseek: a limit of its file or entry is zero",
+        ),
+        (
+            "targets:\n  - { target: deepseek, simulate: true }\n  - { target: anthropic, name: DeepSeek, simulate: true }\n",
+            "would be written to the same files",
+        ),
     ] {
         folder.write("list.yaml", list);
         let ended = folder.run(["run", "--targets", "list.yaml", "--out", "out"]).exits(2);
@@ -195,4 +207,35 @@ fn repeats_end_where_a_run_is_stopped() {
     let results = results(&folder, "deepseek");
     let partial = results["partial"].as_str().unwrap();
     assert!(partial.starts_with("1 of 5 runs were made: the budget"), "{partial}");
+}
+
+#[test]
+fn a_budget_counts_what_every_target_took_before_it_was_gone_on_with() {
+    let folder = Folder::new();
+    let run = ["run", "deepseek", "anthropic", "--simulate", "--out", "out", "--max-requests", "60"];
+    folder.run(run).exits(3);
+    let requests =
+        || ["deepseek", "anthropic"].map(|name| results(&folder, name)["totals"]["requests"].as_u64().unwrap());
+    let before: u64 = requests().iter().sum();
+    assert!((50..=60).contains(&before), "{before}");
+    folder.run(run.iter().chain(&["--resume", "out", "--jobs", "1"])).exits(3);
+    let after: u64 = requests().iter().sum();
+    assert!(after <= 60, "{after} requests are more than the command may send");
+}
+
+#[test]
+fn a_cut_recording_is_not_written_over() {
+    let folder = Folder::new();
+    let run = ["run", "deepseek", "--simulate", "--out", "out", "--max-requests"];
+    folder.run(run.iter().chain(&["120"])).exits(3);
+    let cut = folder.read("out/recording-deepseek.jsonl");
+    let ended = folder.run(run.iter().chain(&["10"])).exits(3);
+    assert!(ended.stderr.contains("is kept as"), "{}", ended.stderr);
+    assert_eq!(folder.read("out/cut-recording-deepseek.jsonl"), cut);
+    // What is whole is made anew without a word.
+    let whole = ["run", "deepseek", "--simulate", "--out", "whole", "--select", STOP];
+    for _ in 0..2 {
+        folder.run(whole).exits(0);
+    }
+    assert_eq!(folder.names("whole", "cut-"), Vec::<String>::new());
 }

@@ -121,3 +121,33 @@ fn waits_are_told_in_the_log() {
     let ended = folder.run(run(&["-v", "--rate-429", "0.3", "--seed", "3"])).exits(0);
     assert!(ended.stderr.contains("asking again"), "{}", ended.stderr);
 }
+
+#[test]
+fn each_of_several_runs_is_told_apart_and_all_together_have_the_last_word() {
+    let folder = Folder::new();
+    let more = ["--format", "ndjson,json", "--repeat", "2", "--disobedience", "0.35"];
+    let ended = folder.run(run(&more));
+    let events = events(&ended.stdout);
+    let over: Vec<&Value> = events.iter().filter(|event| event["event"] == "run_finished").collect();
+    assert_eq!(over.iter().map(|event| &event["run"]).collect::<Vec<_>>(), [&Value::from(1), &2.into(), &Value::Null]);
+    let results = folder.results("out");
+    assert_eq!(over[2]["totals"], results["totals"]);
+    let last = |row: &Value| events.iter().rfind(|event| event["event"] == "row" && event["row"] == row["id"]).unwrap();
+    for row in results["rows"].as_array().unwrap() {
+        assert_eq!(last(row)["status"], row["verdict"]["status"], "{}", row["id"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_output_that_takes_nothing_is_told() {
+    let folder = Folder::new();
+    for format in ["terminal", "ndjson"] {
+        let mut command = folder.command(run(&["--format", format]));
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said.matches("standard output cannot be written").count(), 1, "{said}");
+    }
+}
