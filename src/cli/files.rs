@@ -148,7 +148,7 @@ fn is_cut(mut file: &File) -> std::io::Result<bool> {
     let is_over = last.starts_with("{\"footer\"")
         && !last.contains("\"ended\":\"interrupted\"")
         && !last.contains("\"ended\":\"budget\"");
-    let mut begin = [0; 40];
+    let mut begin = [0; 64];
     let is_ours = file.read_exact(&mut begin).is_ok() && is_recording(&String::from_utf8_lossy(&begin));
     // Nothing but a header, and what is asked first of all, is soon asked again.
     Ok(is_ours && !is_over && length > WORTH_KEEPING)
