@@ -491,7 +491,8 @@ fn an_interrupted_run_keeps_what_it_has() {
         assert!(ended.took < Duration::from_secs(10), "it did not wait for the answer: {:?}", ended.took);
         let results = folder.results("out");
         assert_eq!(results["partial"], "the run was interrupted");
-        assert_eq!(results["totals"]["requests"], requests - 1);
+        // What was under way counts: somebody may be charged for it.
+        assert!(results["totals"]["requests"].as_u64().unwrap() >= requests as u64, "{}", results["totals"]);
         for row in rows(&results) {
             assert_eq!(row["outcome"], "undetermined");
             assert!(row["verdict"]["reason"].as_str().unwrap().contains("interrupted"), "{row}");
