@@ -100,7 +100,9 @@ fn no_credential_goes_over_plain_http_to_another_machine_unasked() {
     run(&server.url(), &[]).exits(0);
     run(&server.url().replace("127.0.0.1", "localhost"), &[]).exits(0);
     // A proxy elsewhere would see it, whatever the host is called.
-    run(&server.url(), &["--proxy", "http://192.0.2.1:3128"]).exits(2).says(&["plain HTTP"]);
+    run(&server.url(), &["--proxy", "http://user:canary-password@192.0.2.1:3128"])
+        .exits(2)
+        .says(&["through the proxy 192.0.2.1:3128 over plain HTTP"]);
 }
 
 #[test]
@@ -395,7 +397,36 @@ fn a_targets_file_says_where_the_credential_is() {
         target(&folder, &server.url(), credential);
         folder.run(own).exits(2).says(&[said]);
     }
-    target(&folder, &server.url(), "{ command: [no-such-program, canary] }");
-    let ended = folder.run(own).exits(2).says(&["`no-such-program` cannot be started"]);
+    target(&folder, &server.url(), "{ command: [canary-credential, canary] }");
+    let ended = folder.run(own).exits(2).says(&["the credential's command cannot be started"]);
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_credential_in_the_place_of_a_name_is_not_quoted() {
+    let folder = Folder::new();
+    let url = sound().url();
+    for (option, value, said) in [
+        ("--api-key-env", "canary_0123456789aB", "the variable that --api-key-env"),
+        ("--api-key-command", "canary_0123456789aB || exit 3", "`sh` ended with exit code 3"),
+    ] {
+        let ended = folder.run(arguments(&url, &[option, value])).exits(2).says(&[said]);
+        assert!(!ended.stderr.contains("canary") && !ended.stdout.contains("canary"), "{}", ended.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_may_hold_the_credential_and_is_not_waited_for_without_end() {
+    let folder = Folder::new();
+    let server = sound();
+    let url = server.url();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let asked = arguments(&url, &["--api-key-file", "pipe"]);
+    folder.run(&asked).exits(2).says(&["pipe cannot be read: it is no regular file"]);
+    let writer = thread::spawn(move || std::fs::write(pipe, format!("{KEY}\n")));
+    folder.run(&asked).exits(0);
+    writer.join().unwrap().unwrap();
+    assert!(server.asked().iter().all(|asked| asked.head.contains(KEY)));
 }

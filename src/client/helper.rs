@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -35,7 +36,8 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Clone, PartialEq, Eq)]
 pub struct Helper {
     words: Vec<String>,
-    /// The name by which messages call it.
+    /// What messages call it: `command`, with its name where that is a program's. What is none may be the credential,
+    /// put into the wrong place.
     name: String,
     /// True where a shell runs it.
     by_shell: bool,
@@ -59,7 +61,7 @@ pub struct Helped {
 impl Helper {
     /// A program with its arguments, started without a shell.
     pub fn of_words(words: Vec<String>) -> Self {
-        let name = words.first().map_or("", String::as_str).to_owned();
+        let name = called(words.first().map(String::as_str).filter(|word| is_program(word)));
         Self { words, name, by_shell: false }
     }
 
@@ -70,7 +72,8 @@ impl Helper {
         // The first word that is neither an assignment nor anything that only a shell understands.
         let is_plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/\\:".contains(c));
         let program = line.split_whitespace().find(|word| !word.contains('=')).filter(is_plain);
-        Self { words, name: program.unwrap_or(shell[0]).to_owned(), by_shell: true }
+        let program = program.filter(|word| is_program(word)).unwrap_or(shell[0]);
+        Self { words, name: called(Some(program)), by_shell: true }
     }
 
     /// Runs it, and takes its standard output for the credential.
@@ -106,7 +109,7 @@ impl Helper {
             Some(0) => {}
             // What is no program may be the credential itself, put into the wrong place.
             Some(NOT_FOUND) if self.by_shell => {
-                return Err(SecretError::Command { program: self.words[0].clone(), fate: Fate::NotFound });
+                return Err(SecretError::Command { program: called(Some(&self.words[0])), fate: Fate::NotFound });
             }
             Some(code) => return Err(failed(Fate::Code(code))),
             None => return Err(failed(Fate::Signal)),
@@ -116,6 +119,26 @@ impl Helper {
         let said = harmless(&String::from_utf8_lossy(&said), &credential);
         Ok(Helped { credential, said })
     }
+}
+
+/// A command as messages call it.
+fn called(program: Option<&str>) -> String {
+    program.map_or_else(|| "command".to_owned(), |program| format!("command `{program}`"))
+}
+
+/// Whether there is such a program: a file, or a name that is found where the system looks for programs.
+fn is_program(word: &str) -> bool {
+    if word.is_empty() {
+        return false;
+    }
+    let is_file = |path: &Path| {
+        let with = |ending: &str| path.with_extension(ending).is_file();
+        path.is_file() || cfg!(windows) && ["exe", "com", "cmd", "bat"].into_iter().any(with)
+    };
+    if word.contains(std::path::is_separator) {
+        return is_file(Path::new(word));
+    }
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| is_file(&folder.join(word))))
 }
 
 /// What was said, unless the credential stands in it in any form.
@@ -191,6 +214,7 @@ mod tests {
             ("echo sk-canary; echo sk-canary >&2; exit 3", "`echo` ended with exit code 3"),
             ("TOKEN=sk-canary false", "`false` ended with exit code 1"),
             ("sk-canary-credential sk-canary", "`sh` found no such program"),
+            ("sk-canary-credential || exit 3", "the credential's command `sh` ended with exit code 3"),
             ("echo sk-canary; kill -9 $$", "by a signal"),
             ("echo sk-canary two", "holds a blank"),
             ("echo sk-canary; echo sk-canary", "a line break"),
@@ -201,10 +225,12 @@ mod tests {
             let error = shell(line).err().unwrap();
             assert!(error.contains(said) && !error.contains("canary"), "{line}: {error}");
         }
-        let missing = Helper::of_words(vec!["/no/such/program".to_owned(), "sk-canary".to_owned()]);
-        let error = missing.run(LIMIT).err().unwrap();
-        assert!(error.to_string().contains("`/no/such/program` cannot be started"), "{error}");
-        assert!(!format!("{error:?} {missing:?}").contains("canary"));
+        for word in ["/no/such/canary", "sk-canary-credential", ""] {
+            let missing = Helper::of_words(vec![word.to_owned(), "sk-canary".to_owned()]);
+            let error = missing.run(LIMIT).err().unwrap();
+            assert!(error.to_string().contains("the credential's command cannot be started"), "{error}");
+            assert!(!format!("{error} {error:?} {missing:?}").contains("canary"));
+        }
     }
 
     #[test]

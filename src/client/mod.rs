@@ -260,7 +260,10 @@ pub fn may_travel(base: &BaseUrl, transport: &Transport) -> Result<(), ClientErr
     if base.is_https() || stays || transport.allow_http {
         return Ok(());
     }
-    Err(ClientError::PlainHttp(base.host_and_port()))
+    Err(ClientError::PlainHttp(match &transport.proxy {
+        ProxyChoice::Through(proxy) => format!("{} through the proxy {}", base.host_and_port(), proxy.at()),
+        ProxyChoice::System | ProxyChoice::Never => base.host_and_port(),
+    }))
 }
 
 /// The HTTP library, told to do nothing on its own: no redirects, no retries, no decoding.

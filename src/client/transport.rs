@@ -208,6 +208,11 @@ impl ProxyUrl {
             .map_err(|e| TransportError::Proxy { shown: self.at.clone(), problem: super::last_cause(&e) })
     }
 
+    /// Its host and port.
+    pub(super) fn at(&self) -> &str {
+        &self.at
+    }
+
     /// True where it stands on this machine.
     pub(super) fn is_loopback(&self) -> bool {
         self.is_loopback
@@ -233,7 +238,8 @@ pub fn secrets_in_url(text: &str) -> Vec<SecretString> {
     secrets
 }
 
-fn percent_decoded(text: &str) -> String {
+/// The text with `%XX` undone.
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {

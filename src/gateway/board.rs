@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
 use super::draw::{self, LABEL};
+use super::keys::{in_header, in_query, is_secret_name, without_keys};
 use super::recording::{AnswerEnd, Answered, Call};
 use super::script::Script;
 use crate::case::Shape;
@@ -29,9 +30,6 @@ pub(super) const UPSTREAMS: &str = "<the upstream's credential>";
 
 /// What stands in the place of the client's credential where a gateway passes it on.
 const CLIENTS: &str = "<the client's credential>";
-
-/// Headers that carry credentials, by a part of their names.
-const SECRET_NAMES: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];
 
 /// What both sides share.
 #[derive(Debug)]
@@ -150,14 +148,12 @@ impl Board {
         }
         let has_credential =
             headers.iter().any(|(name, _)| ["authorization", "x-api-key", "api-key"].contains(&name.as_str()));
-        let shown = headers.iter().filter(|(name, _)| SECRET_NAMES.iter().any(|part| name.contains(part)));
-        for (_, value) in shown {
-            let bare = value.strip_prefix("Bearer ").unwrap_or(value);
-            if is_long(bare)
-                && !is_secret(value, secret)
-                && !inner.upstreams.iter().any(|known| known.expose_secret() == bare)
+        for shown in headers.iter().flat_map(|(name, value)| in_header(name, value)).chain(in_query(&path)) {
+            if is_long(&shown)
+                && !is_secret(&shown, secret)
+                && !inner.upstreams.iter().any(|known| known.expose_secret() == shown)
             {
-                inner.upstreams.push(bare.into());
+                inner.upstreams.push(shown.into());
             }
         }
         let masked =
@@ -165,7 +161,7 @@ impl Board {
         let headers = headers
             .into_iter()
             .map(|(name, value)| {
-                let value = match (is_secret(&value, secret), SECRET_NAMES.iter().any(|part| name.contains(part))) {
+                let value = match (is_secret(&value, secret), is_secret_name(&name)) {
                     (true, _) => CLIENTS.to_owned(),
                     (false, true) => "<credential>".to_owned(),
                     (false, false) => masked(&value),
@@ -249,23 +245,11 @@ fn is_long(secret: &str) -> bool {
 }
 
 fn is_secret(value: &str, secret: &str) -> bool {
-    let bare = value.strip_prefix("Bearer ").unwrap_or(value);
+    let bare = match value.split_once(' ') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
+        _ => value,
+    };
     bare == secret || (is_long(secret) && value.contains(secret))
-}
-
-/// A path whose query does not give away a key.
-fn without_keys(path: &str) -> String {
-    let Some((bare, query)) = path.split_once('?') else { return path.to_owned() };
-    let parts: Vec<String> = query
-        .split('&')
-        .map(|part| match part.split_once('=') {
-            Some((name, _)) if SECRET_NAMES.iter().any(|secret| name.to_ascii_lowercase().contains(secret)) => {
-                format!("{name}=<credential>")
-            }
-            _ => part.to_owned(),
-        })
-        .collect();
-    format!("{bare}?{}", parts.join("&"))
 }
 
 /// A lock that a panic elsewhere does not take away: what is behind it is changed in single steps.
@@ -299,6 +283,62 @@ mod tests {
         assert_eq!(call.leaks, ["authorization", "body"]);
         assert_eq!(call.path, "/v1/messages?key=<credential>&beta=true");
         assert!(call.has_credential);
+    }
+
+    /// What is left of a text that the gateway tells its client.
+    fn told(board: &Board, text: &str) -> String {
+        let exchange = serde_json::json!({
+            "id": "a",
+            "request": { "path": "/v1/messages", "headers": {}, "credential": "target", "body": null },
+            "attempts": [{ "started_ms": 0, "duration_ms": 0, "response": {
+                "status": 200, "headers": [["x-told", text]], "body": { "text": text }
+            } }],
+        });
+        let masked = board.masked(serde_json::from_value(exchange).unwrap());
+        serde_json::to_string(&masked.attempts).unwrap()
+    }
+
+    #[test]
+    fn the_upstreams_key_is_learned_however_the_gateway_shows_it() {
+        // `me:uP7key-canary` and `uP7key-canary:`.
+        let (basic, alone) = ("Basic bWU6dVA3a2V5LWNhbmFyeQ==", "basic dVA3a2V5LWNhbmFyeTo");
+        for (name, value) in [
+            ("authorization", "Bearer uP7key-canary"),
+            ("authorization", "bearer uP7key-canary"),
+            ("authorization", "BEARER   uP7key-canary "),
+            ("authorization", "Token uP7key-canary"),
+            ("authorization", "uP7key-canary"),
+            ("authorization", basic),
+            ("authorization", alone),
+            ("proxy-authorization", basic),
+            ("api-key", "uP7key-canary"),
+            ("x-goog-api-key", "uP7key-canary"),
+            ("x-amz-security-token", "uP7key-canary"),
+            ("cookie", "theme=dark; session=uP7key-canary; a"),
+            ("", "/v1/messages?key=uP7key-canary&beta=true"),
+            ("", "/v1/messages?beta=true&api_key=uP7key%2Dcanary"),
+            ("", "/v1/messages?Access-Token=uP7key-canary"),
+        ] {
+            let board = Board::new(Shape::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
+            let text = "the key uP7key-canary is wrong, says beta=true, me, dark";
+            assert!(told(&board, text).contains("uP7key-canary"), "nobody knows it yet");
+            match name {
+                "" => board.enter(incoming(value, &[], "")),
+                name => board.enter(incoming("/v1/messages", &[(name, value)], "")),
+            };
+            let told = told(&board, text);
+            assert!(!told.contains("canary") && told.contains("the upstream's credential"), "{name}: {value}: {told}");
+            assert!(told.contains("is wrong, says beta=true, me, dark"), "the rest is left: {told}");
+            assert!(!serde_json::to_string(&board.calls_from(0)).unwrap().contains("uP7key"), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn the_clients_own_key_is_none_of_the_upstreams() {
+        let board = Board::new(Shape::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
+        board.enter(incoming("/v1/messages?key=sk-client-secret", &[("authorization", "bearer sk-client-secret")], ""));
+        assert_eq!(board.calls_from(0).remove(0).leaks, ["authorization", "path"]);
+        assert!(told(&board, "sk-client-secret").contains("sk-client-secret"), "the client's side takes it out");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod fill;
 mod findings;
 mod hold;
 mod judge;
+mod keys;
 mod place;
 pub mod recording;
 mod request;

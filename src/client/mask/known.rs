@@ -68,10 +68,12 @@ struct Form {
 #[derive(Clone, Copy)]
 enum Gaps {
     None,
-    /// Line ends, as base64 is wrapped.
+    /// Line ends and indentation, as base64 is wrapped.
     Lines,
     /// Whatever separates the numbers of a list.
     Separators,
+    /// The same, only where the form has a comma, and something must stand there: decimals are of any length.
+    Commas,
 }
 
 /// Secrets to look for.
@@ -147,7 +149,7 @@ fn forms(secret: &SecretString, label: &'static str) -> Vec<Form> {
         numbers.join(between).into_bytes()
     };
     add(written(|byte| format!("{byte:02x}"), ""), Gaps::Separators);
-    add(written(u8::to_string, ","), Gaps::Separators);
+    add(written(u8::to_string, ","), Gaps::Commas);
     // As UTF-16 has it, whichever of its two bytes comes first.
     add(plain.iter().flat_map(|byte| [*byte, 0]).take(plain.len() * 2 - 1).collect(), Gaps::None);
     forms
@@ -158,12 +160,17 @@ fn forms(secret: &SecretString, label: &'static str) -> Vec<Form> {
 fn matched(form: &Form, bytes: &[u8], cut: bool) -> Option<usize> {
     let mut at = 0;
     for (nth, wanted) in form.bytes.expose_secret().iter().enumerate() {
+        let before = at;
         if nth > 0 {
             at += gap(form.gaps, *wanted, &bytes[at..]);
         }
         let rest = &bytes[at..];
         let enough = cut && nth >= SHORTEST_REST;
-        match one(*wanted, rest) {
+        let found = match form.gaps {
+            Gaps::Commas if *wanted == b',' => (at > before).then_some(0),
+            Gaps::Commas | Gaps::None | Gaps::Lines | Gaps::Separators => one(*wanted, rest),
+        };
+        match found {
             Some(length) => at += length,
             // The end, or an escape that was cut in its middle.
             None if enough && (rest.is_empty() || is_torn(rest)) => return Some(bytes.len()),
@@ -182,20 +189,35 @@ fn is_torn(rest: &[u8]) -> bool {
 fn gap(gaps: Gaps, wanted: u8, bytes: &[u8]) -> usize {
     match gaps {
         Gaps::None => 0,
-        Gaps::Lines => run(bytes, |rest| match rest {
-            [b'\r' | b'\n', ..] => 1,
-            [b'\\', b'r' | b'n', ..] => 2,
-            [b'%', b'0', b'a' | b'A' | b'd' | b'D', ..] => 3,
-            _ => 0,
-        }),
-        Gaps::Separators => run(bytes, |rest| match rest {
-            [b' ' | b':' | b'-' | b'_' | b'\r' | b'\n' | b'\t', ..] => 1,
-            // Between decimals the comma itself is wanted.
-            [b',', ..] if wanted != b',' => 1,
-            [b'0', b'x' | b'X', ..] => 2,
-            [b'\\', b'r' | b'n' | b't', ..] => 2,
-            _ => 0,
-        }),
+        Gaps::Lines => run(bytes, |rest| between(rest, |byte| b" \t\r\n".contains(&byte))),
+        Gaps::Separators => run(bytes, separator),
+        Gaps::Commas if wanted == b',' => run(bytes, separator),
+        Gaps::Commas => 0,
+    }
+}
+
+/// How many bytes are one separator of a list of numbers.
+fn separator(rest: &[u8]) -> usize {
+    match rest {
+        [b'0', b'x' | b'X', ..] => 2,
+        _ => between(rest, |byte| b" \t\r\n,;:-_\"'".contains(&byte)),
+    }
+}
+
+/// How many bytes spell one of the characters that are meant: itself, or an escape.
+fn between(rest: &[u8], is_meant: impl Fn(u8) -> bool) -> usize {
+    let escape = || spelled(rest).filter(|(byte, _)| is_meant(*byte)).map_or(0, |(_, length)| length);
+    match rest {
+        [b'\\', ..] => {
+            let slashes = rest.iter().take(MOST_SLASHES).take_while(|byte| **byte == b'\\').count();
+            match rest.get(slashes) {
+                Some(b'r' | b'n' | b't') => slashes + 1,
+                _ => escape(),
+            }
+        }
+        [b'%' | b'&', ..] => escape(),
+        [byte, ..] if is_meant(*byte) => 1,
+        _ => 0,
     }
 }
 

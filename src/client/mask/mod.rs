@@ -96,14 +96,13 @@ impl Mask {
         if packed::is_plain(encodings, &body) {
             return body;
         }
-        let Some(plain) = packed::unpacked(encodings, &body) else {
-            let whole = [Edit::new(0, body.len(), packed::UNKNOWN)];
-            return edit::apply(body, &whole, arrivals);
+        let holds = |plain: &Vec<u8>| !self.parted(plain).is_empty() || !self.places(plain, true).is_empty();
+        let with = match packed::layers(encodings, &body) {
+            None => packed::UNKNOWN,
+            Some(layers) if layers.iter().any(holds) => SECRET,
+            Some(_) => return body,
         };
-        if plain == body || (self.parted(&plain).is_empty() && self.places(&plain, true).is_empty()) {
-            return body;
-        }
-        let whole = [Edit::new(0, body.len(), SECRET)];
+        let whole = [Edit::new(0, body.len(), with)];
         edit::apply(body, &whole, arrivals)
     }
 
@@ -276,6 +275,73 @@ mod tests {
             assert_eq!(mask.packed(encoding, b"anything".to_vec(), &mut []), packed::UNKNOWN.as_bytes());
         }
         assert_eq!(mask.packed("identity", b"anything".to_vec(), &mut []), b"anything");
+    }
+
+    #[test]
+    fn what_is_packed_twice_or_unsaid_is_looked_into() {
+        use flate2::Compression;
+        use std::io::Write as _;
+        type Pack = fn(&[u8]) -> Vec<u8>;
+        let gzip: Pack = |bytes| {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
+            packed.write_all(bytes).unwrap();
+            packed.finish().unwrap()
+        };
+        let zlib: Pack = |bytes| {
+            let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+            packed.write_all(bytes).unwrap();
+            packed.finish().unwrap()
+        };
+        let bare: Pack = |bytes| {
+            let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), Compression::default());
+            packed.write_all(bytes).unwrap();
+            packed.finish().unwrap()
+        };
+        let mask = mask("sk-12345678");
+        let kept = |header: &str, body: Vec<u8>| mask.packed(header, body, &mut []);
+        let layers: [(&str, &[Pack]); 9] = [
+            ("gzip", &[gzip, gzip]),
+            ("gzip", &[gzip, gzip, gzip, gzip]),
+            ("", &[gzip]),
+            ("", &[zlib]),
+            ("", &[bare]),
+            ("identity", &[gzip, zlib]),
+            ("deflate", &[gzip]),
+            ("gzip", &[bare]),
+            ("gzip, deflate", &[zlib, gzip, bare]),
+        ];
+        for (header, packs) in layers {
+            let packed = |text: &str| packs.iter().fold(text.as_bytes().to_vec(), |bytes, pack| pack(&bytes));
+            let body = packed("hello, this is sk-12345678");
+            assert_eq!(kept(header, body), SECRET.as_bytes(), "{header:?}, {} layers", packs.len());
+            let body = packed("hello, this is nothing");
+            assert_eq!(kept(header, body.clone()), body, "{header:?}, {} layers", packs.len());
+        }
+        // More layers than are looked into may hold anything; what is no packed body is left as it is.
+        let deep = (0..30).fold(b"hello".to_vec(), |bytes, _| gzip(&bytes));
+        assert_eq!(kept("gzip", deep), packed::UNKNOWN.as_bytes());
+        for plain in [&b"x^2 + y^2"[..], b"caf\xe9 au lait", b"\xff\xfeh\0i\0", b""] {
+            assert_eq!(kept("", plain.to_vec()), plain);
+        }
+    }
+
+    #[test]
+    fn lists_of_numbers_and_wrapped_base64_are_found_however_they_are_set() {
+        let mask = mask("sk-Cana/ry+12");
+        let numbers = |between: &str| "sk-Cana/ry+12".bytes().map(|b| b.to_string()).collect::<Vec<_>>().join(between);
+        for between in
+            [" ", "  ", "\n", "\\n", "\\\\n", "; ", ",\n  ", "\", \"", "\\\", \\\"", "-", "%20", "%2C", "&#32;"]
+        {
+            let masked = mask.text(format!("[{}]", numbers(between)));
+            assert_eq!(masked, "[<credential>]", "{between:?}");
+        }
+        // Digits without anything between them are any number.
+        assert_eq!(mask.text(numbers("")), numbers(""));
+        for between in ["\n    ", "\r\n\t", "\\n", "\\\\n", "\\\\r\\\\n  ", "\\u000a", "%0A", "%250a", "&#10;", " "] {
+            let wrapped = ["c2stQ2Fu", "YS9yeSsx", "Mg=="].join(between);
+            let masked = mask.text(wrapped);
+            assert!(masked.contains(CREDENTIAL) && !masked.contains("YS9y"), "{between:?}: {masked}");
+        }
     }
 
     #[test]

@@ -10,37 +10,68 @@ pub const UNKNOWN: &str = "<packed body, taken out: it could not be looked into>
 /// So much of a packed body is looked into: many times what is kept of one.
 const MOST: u64 = 64 * 1024 * 1024;
 
+/// More layers than anybody packs; what is packed more often is not looked into.
+const MOST_LAYERS: usize = 8;
+
 /// How gzip begins, whether or not a header says so.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// True of a body that is neither said to be packed nor looks so.
 pub fn is_plain(encodings: &str, body: &[u8]) -> bool {
-    matches!(encodings.trim(), "" | "identity") && !body.starts_with(&GZIP)
+    body.is_empty() || (named(encodings).next().is_none() && !looks_packed(body) && std::str::from_utf8(body).is_ok())
 }
 
-/// The body as it was before these encodings, in the order in which the header names them; `None` where one of them is
-/// none that can be undone. A body that is not what its header says is left as it is.
-pub fn unpacked(encodings: &str, body: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = body.to_vec();
-    for encoding in encodings.rsplit(',').map(|encoding| encoding.trim().to_ascii_lowercase()) {
-        plain = match encoding.as_str() {
-            "" | "identity" if plain.starts_with(&GZIP) => read(MultiGzDecoder::new(plain.as_slice()), &plain),
-            "" | "identity" => plain,
-            "gzip" | "x-gzip" => read(MultiGzDecoder::new(plain.as_slice()), &plain),
-            "deflate" => {
-                let zlib = read(ZlibDecoder::new(plain.as_slice()), &plain);
-                // Some leave the wrapping out.
-                if zlib == plain { read(DeflateDecoder::new(plain.as_slice()), &plain) } else { zlib }
-            }
-            _ => return None,
-        };
+/// What comes to light when a body is unpacked, layer by layer, until nothing is packed any more; whatever the header
+/// says, since not every client believes it. `None` where it names an encoding that cannot be undone, or where there is
+/// more than can be looked into.
+pub fn layers(encodings: &str, body: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let named: Vec<String> = named(encodings).collect();
+    if !named.iter().all(|encoding| matches!(encoding.as_str(), "gzip" | "x-gzip" | "deflate")) {
+        return None;
     }
-    Some(plain)
+    let says_deflate = named.iter().any(|encoding| encoding == "deflate");
+    let mut layers: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..MOST_LAYERS {
+        let Some(plain) = unpacked(layers.last().map_or(body, Vec::as_slice), says_deflate) else {
+            return Some(layers);
+        };
+        if plain.len() as u64 >= MOST {
+            return None;
+        }
+        layers.push(plain);
+    }
+    // What nobody said to be packed, and does not look so, may be taken for it again and again.
+    layers.last().is_none_or(|last| !looks_packed(last)).then_some(layers)
 }
 
-/// What comes out. Packed bodies may end anywhere; what came out before counts.
-fn read(decoder: impl Read, packed: &[u8]) -> Vec<u8> {
+fn named(encodings: &str) -> impl Iterator<Item = String> {
+    let encodings = encodings.split(',').map(|encoding| encoding.trim().to_ascii_lowercase());
+    encodings.filter(|encoding| !matches!(encoding.as_str(), "" | "identity"))
+}
+
+/// Whether it begins as gzip or zlib do.
+fn looks_packed(body: &[u8]) -> bool {
+    body.starts_with(&GZIP) || is_zlib(body)
+}
+
+/// A zlib header: its method, and its sum.
+fn is_zlib(body: &[u8]) -> bool {
+    matches!(body, [first, second, ..] if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]).is_multiple_of(31))
+}
+
+/// One layer less; `None` where there is none to take off. Bare deflate has no sign of its own: it is tried where the
+/// header says it, and on what is no text.
+fn unpacked(packed: &[u8], says_deflate: bool) -> Option<Vec<u8>> {
+    let gzip = packed.starts_with(&GZIP).then(|| read(MultiGzDecoder::new(packed)));
+    let zlib = || is_zlib(packed).then(|| read(ZlibDecoder::new(packed)));
+    let may_be_bare = || says_deflate || std::str::from_utf8(packed).is_err();
+    let bare = || may_be_bare().then(|| read(DeflateDecoder::new(packed)));
+    gzip.flatten().or_else(|| zlib().flatten()).or_else(|| bare().flatten())
+}
+
+/// What comes out, if anything does. Packed bodies may end anywhere; what came out before counts.
+fn read(decoder: impl Read) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     let _ = decoder.take(MOST).read_to_end(&mut plain);
-    if plain.is_empty() { packed.to_vec() } else { plain }
+    (!plain.is_empty()).then_some(plain)
 }

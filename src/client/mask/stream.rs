@@ -27,10 +27,17 @@ const PROSE: [&str; 13] = [
     "delta",
 ];
 
-/// A line that holds one event.
+/// The byte order mark, which may stand before a stream and is none of its first line.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A line that holds one event, or the first of several that do.
 struct Line<'a> {
     start: usize,
     end: usize,
+    /// Where the next line begins.
+    next: usize,
+    /// The event's other lines, with their ends: all of it is written into the first.
+    more: Vec<(usize, usize)>,
     /// Whether it begins with `data:`.
     is_data: bool,
     /// The event; `None` where it is a text of its own.
@@ -72,16 +79,23 @@ pub fn edits(body: &[u8], places: impl Fn(&[u8], bool) -> Vec<Edit>) -> Vec<Edit
     for ((line, nth), edits) in found {
         by_line.entry(line).or_default().insert(nth, merged(edits));
     }
-    by_line.into_iter().filter_map(|(nth, strings)| Some(rewritten(lines.get(nth)?, &strings))).collect()
+    by_line.into_iter().flat_map(|(nth, strings)| rewritten(&lines[nth], &strings)).collect()
 }
 
 fn lines(body: &[u8]) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
-    let mut at = 0;
-    for line in body.split_inclusive(|byte| *byte == b'\n' || *byte == b'\r') {
-        let bare = line.trim_ascii_end();
-        let (start, end) = (at, at + bare.len());
-        at += line.len();
+    // The data lines of one event, which is over with an empty line.
+    let mut of_event = Vec::new();
+    let mut next = if body.starts_with(MARK) { MARK.len() } else { 0 };
+    while next < body.len() {
+        let (start, rest) = (next, &body[next..]);
+        let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        next += length + if rest[length..].starts_with(b"\r\n") { 2 } else { usize::from(length < rest.len()) };
+        if length == 0 {
+            join(&mut of_event, &mut lines);
+        }
+        let bare = rest[..length].trim_ascii_end();
+        let end = start + bare.len();
         let is_data = bare.starts_with(b"data:");
         let data = if is_data { bare[5..].trim_ascii_start() } else { bare };
         // Streams of JSON lines have no more than the event.
@@ -91,11 +105,31 @@ fn lines(body: &[u8]) -> Vec<Line<'_>> {
         // What is not UTF-8 is nobody's stream of texts.
         let Ok(text) = std::str::from_utf8(data) else { continue };
         let event = serde_json::from_str(text).ok();
-        if is_data || event.is_some() {
-            lines.push(Line { start, end, is_data, event, text });
+        let line = Line { start, end, next, more: Vec::new(), is_data, event, text };
+        if is_data {
+            of_event.push(line);
+        } else if line.event.is_some() {
+            join(&mut of_event, &mut lines);
+            lines.push(line);
         }
     }
+    join(&mut of_event, &mut lines);
     lines
+}
+
+/// Takes over the data lines of one event: as one where they are a JSON text only together.
+fn join<'a>(of_event: &mut Vec<Line<'a>>, lines: &mut Vec<Line<'a>>) {
+    let is_parted = of_event.len() > 1 && of_event.iter().any(|line| line.event.is_none());
+    let together = || of_event.iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
+    let event: Option<Value> = is_parted.then(together).and_then(|text| serde_json::from_str(&text).ok());
+    if event.is_none() {
+        lines.append(of_event);
+        return;
+    }
+    let mut parts = of_event.drain(..);
+    let Some(first) = parts.next() else { return };
+    let more = parts.map(|line| (line.start, line.next)).collect();
+    lines.push(Line { event, more, ..first });
 }
 
 fn sequences<'a>(lines: &'a [Line<'a>]) -> Vec<Sequence<'a>> {
@@ -177,8 +211,8 @@ fn in_sequence(sequence: &Sequence<'_>, places: impl Fn(&[u8], bool) -> Vec<Edit
     edits
 }
 
-/// The line with its strings edited.
-fn rewritten(line: &Line<'_>, strings: &BTreeMap<usize, Vec<Edit>>) -> Edit {
+/// The line with its strings edited; what was the rest of its event is taken away.
+fn rewritten(line: &Line<'_>, strings: &BTreeMap<usize, Vec<Edit>>) -> Vec<Edit> {
     let text = |text: &str, edits: &[Edit]| String::from_utf8_lossy(&applied(text.as_bytes(), edits)).into_owned();
     let data = match &line.event {
         Some(event) => {
@@ -194,7 +228,9 @@ fn rewritten(line: &Line<'_>, strings: &BTreeMap<usize, Vec<Edit>>) -> Edit {
         }
         None => strings.get(&0).map_or_else(|| line.text.to_owned(), |edits| text(line.text, edits)),
     };
-    Edit::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data })
+    let whole = Edit::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data });
+    let more = line.more.iter().map(|(start, next)| Edit::new(*start, *next, ""));
+    std::iter::once(whole).chain(more).collect()
 }
 
 /// Changes every string, in the order of [`each_string`].
@@ -233,6 +269,45 @@ mod tests {
             let edited = edited(body);
             assert!(edited.contains("<secret>") && !edited.contains("ary\"") && !edited.contains("ary b"), "{edited}");
             assert_eq!(edited.lines().count(), body.lines().count());
+        }
+    }
+
+    #[test]
+    fn an_event_may_have_several_lines() {
+        for (body, whole) in [
+            (
+                "data: {\"text\":\ndata:  \"a can\"}\n\ndata: {\ndata: \"text\":\"ary b\"\ndata: }\n\n",
+                "data: {\"text\":\"a <secret>\"}\n\ndata: {\"text\":\" b\"}\n\n",
+            ),
+            (
+                "data: {\"text\":\r\nid: 1\r\ndata:\r\ndata: \"a can\"}\r\n\r\ndata: {\"text\":\"ary b\"}\r\n\r\n",
+                "data: {\"text\":\"a <secret>\"}\r\nid: 1\r\ndata:\r\n\r\ndata: {\"text\":\" b\"}\r\n\r\n",
+            ),
+            (
+                "data: {\"text\":\rdata: \"a can\"}\r\rdata: {\"text\":\rdata: \"ary b\"}",
+                "data: {\"text\":\"a <secret>\"}\r\rdata: {\"text\":\" b\"}\r",
+            ),
+        ] {
+            assert_eq!(edited(body), whole);
+            // In one of them alone, or in none, it is left as it came.
+            let sound = body.replace("can", "no").replace("ary", "canary");
+            assert_eq!(edited(&sound), sound);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_no_line() {
+        for (body, whole) in [
+            (
+                "\u{feff}data: {\"text\":\"a can\"}\n\ndata: {\"text\":\"ary b\"}\n\n",
+                "\u{feff}data: {\"text\":\"a <secret>\"}\n\ndata: {\"text\":\" b\"}\n\n",
+            ),
+            (
+                "\u{feff}{\"text\":\"a can\"}\n{\"text\":\"ary b\"}\n",
+                "\u{feff}{\"text\":\"a <secret>\"}\n{\"text\":\" b\"}\n",
+            ),
+        ] {
+            assert_eq!(edited(body), whole);
         }
     }
 
