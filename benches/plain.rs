@@ -8,11 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Parser;
 use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
-use fieldtest::engine::recording::{LineOf, write_line};
+use fieldtest::engine::recording::{LineOf, text_of};
 use fieldtest::wire::check::check;
 use fieldtest::wire::exchange::{Credential, Method, Request};
 use fieldtest::wire::message::{Reading, read};
@@ -68,7 +69,8 @@ fn main() {
         while let Some(exchange) = sent.next().await {
             let findings = check(&exchange).findings;
             answered += usize::from(matches!(read(&exchange), Reading::Message(_)) && findings.is_empty());
-            write_line(&mut recording, &LineOf::Exchange(&exchange)).expect("room for the recording");
+            let line = text_of(&LineOf::Exchange(&exchange)).expect("an exchange can be written");
+            recording.write_all(&line).expect("room for the recording");
         }
         answered
     });

@@ -69,6 +69,20 @@ fn the_markdown_is_a_table_of_row_before_after_why() {
     assert!(row.contains(", contradicts | refused with HTTP 400: stop_sequences: not supported"), "{row}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_written_through_and_not_replaced() {
+    let folder = two(&[], &["--flip", "field.stop_sequences=unsupported"]);
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("linked.md"), "").unwrap();
+    std::os::unix::fs::symlink("linked.md", path("link.md")).unwrap();
+    diff(&folder, &["--format", "markdown", "--out", "link.md"]).exits(1);
+    assert!(path("link.md").is_symlink());
+    assert!(folder.read("linked.md").contains("| row | before | after | why |"));
+    diff(&folder, &["--out", "/dev/null"]).exits(1);
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+}
+
 #[test]
 fn the_json_has_a_schema_and_a_stable_order() {
     let folder = two(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);

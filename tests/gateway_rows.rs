@@ -275,7 +275,7 @@ async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> FateKind {
 async fn every_row_can_fail() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let catalog = &Catalog::bundled().unwrap();
-    let rows = catalog.gateway().iter().map(|row| &row.row).filter(|row| row.is_of(Shape::Anthropic));
+    let rows = catalog.gateway.iter().map(|row| &row.row).filter(|row| row.is_of(Shape::Anthropic));
     let about = rows.filter_map(|row| match row.subject(Shape::Anthropic) {
         Subject::Request { .. } => Some((row, Takes::Field(row.place().unwrap()))),
         Subject::Answer { comes, .. } => Some((row, Takes::Part(Box::new(comes.clone())))),

@@ -141,6 +141,9 @@ fn each_of_several_runs_is_told_apart_and_all_together_have_the_last_word() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_standard_output_that_takes_nothing_is_told() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let device = std::fs::metadata("/dev/full").is_ok_and(|found| found.file_type().is_char_device());
+    assert!(device, "/dev/full is not the device that this test needs: `mknod -m 666 /dev/full c 1 7` makes it");
     let folder = Folder::new();
     for format in ["terminal", "ndjson"] {
         let mut command = folder.command(run(&["--format", format]));

@@ -17,7 +17,6 @@ mod load;
 mod predicate;
 mod reply;
 mod schema;
-mod side_by_side;
 mod target;
 mod template;
 mod vocabulary;

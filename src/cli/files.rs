@@ -81,6 +81,10 @@ pub fn hold(folder: &Path) -> Result<Hold, CliError> {
 
 /// Writes a file, whole or not at all. A folder that was taken away meanwhile is made again.
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    // A device, a pipe or a link is written through, not put another file in the place of.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return fs::write(path, text).map_err(|e| usage("write", path, &e));
+    }
     let partial = path.with_extension("partial");
     let written = fs::write(&partial, text).or_else(|error| match (error.kind(), path.parent()) {
         (ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| fs::write(&partial, text)),

@@ -258,8 +258,7 @@ pub(super) fn claims(catalog: &Catalog, named: &str, shape: Shape) -> Result<Opt
 /// The rows about gateways whose ids match, in any shape.
 pub(super) fn named<'a>(catalog: &'a Catalog, select: &[String]) -> Result<Vec<&'a GatewayCatalogRow>, CliError> {
     let globs = super::args::globs(select)?;
-    let rows: Vec<_> =
-        catalog.gateway().iter().filter(|row| select.is_empty() || globs.is_match(row.row.id())).collect();
+    let rows: Vec<_> = catalog.gateway.iter().filter(|row| select.is_empty() || globs.is_match(row.row.id())).collect();
     if rows.is_empty() {
         let select = select.join(" --select ");
         return Err(CliError::Usage(format!(

@@ -98,7 +98,7 @@ impl Loaded {
 /// The names that a baseline may use.
 pub fn known<'a>(catalog: &Catalog, names: &[&str], rows: impl IntoIterator<Item = &'a str>) -> Known {
     let bundled = catalog.rows.iter().map(|row| row.experiment.id());
-    let bundled = bundled.chain(catalog.gateway().iter().map(|row| row.row.id())).map(str::to_owned);
+    let bundled = bundled.chain(catalog.gateway.iter().map(|row| row.row.id())).map(str::to_owned);
     let mut known = Known {
         rows: bundled.chain(rows.into_iter().map(str::to_owned)).collect(),
         checks: Check::ALL.iter().map(|check| check.id().to_owned()).collect(),
@@ -112,7 +112,7 @@ pub fn known<'a>(catalog: &Catalog, names: &[&str], rows: impl IntoIterator<Item
 /// The rows that a whole run of these results' target has.
 pub fn whole(catalog: &Catalog, results: &Results) -> Vec<String> {
     if let Some(gateway) = &results.gateway {
-        let of_shape = catalog.gateway().iter().map(|row| &row.row).filter(|row| {
+        let of_shape = catalog.gateway.iter().map(|row| &row.row).filter(|row| {
             [Shape::Anthropic, Shape::Openai].into_iter().any(|shape| shape.word() == gateway.shape && row.is_of(shape))
         });
         return of_shape.map(|row| row.id().to_owned()).collect();

@@ -11,7 +11,7 @@ pub fn usual(catalog: &Catalog, shape: Shape) -> Target {
         Shape::Openai => "The usual translation to chat completions",
     };
     let claims: BTreeMap<String, Claim> = catalog
-        .gateway()
+        .gateway
         .iter()
         .filter(|row| row.row.is_of(shape))
         .filter_map(|row| {

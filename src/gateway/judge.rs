@@ -42,7 +42,7 @@ pub enum JudgeError {
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     let known = |id: &String| {
-        let row = catalog.gateway().iter().find(|row| row.row.id() == id && row.row.is_of(header.shape));
+        let row = catalog.gateway.iter().find(|row| row.row.id() == id && row.row.is_of(header.shape));
         row.ok_or_else(|| JudgeError::UnknownRow(id.clone()))
     };
     let rows: Vec<&GatewayCatalogRow> = header.rows.iter().map(known).collect::<Result<_, _>>()?;

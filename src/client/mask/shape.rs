@@ -2,7 +2,7 @@
 //!
 //! A shape must be one that no drawn value and no plain word has: taking out what is no secret would falsify answers.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -37,10 +37,8 @@ const SHAPES: [Shape; 12] = [
     ),
 ];
 
-static PATTERNS: LazyLock<Vec<(Shape, Regex)>> = LazyLock::new(|| {
-    // The patterns are constants, and a test compiles each.
-    SHAPES.into_iter().filter_map(|shape| Some((shape, pattern(shape.1)?))).collect()
-});
+/// The patterns, compiled where a text is seen that they are for: most runs need none.
+static PATTERNS: [OnceLock<Option<Regex>>; SHAPES.len()] = [const { OnceLock::new() }; SHAPES.len()];
 
 fn pattern(text: &str) -> Option<Regex> {
     RegexBuilder::new(text).unicode(false).build().ok()
@@ -52,7 +50,7 @@ type Needle = (usize, &'static [u8]);
 /// Of each byte, the shapes whose needles begin with it: so that one pass over a text tells which patterns to try.
 static BEGINNINGS: LazyLock<Vec<Vec<Needle>>> = LazyLock::new(|| {
     let mut table = vec![Vec::new(); 256];
-    for (nth, ((needles, ..), _)) in PATTERNS.iter().enumerate() {
+    for (nth, (needles, ..)) in SHAPES.iter().enumerate() {
         for needle in needles.iter().map(|needle| needle.as_bytes()) {
             table[usize::from(needle[0])].push((nth, needle));
         }
@@ -68,8 +66,13 @@ pub fn places(bytes: &[u8]) -> Vec<(usize, usize)> {
             tried[*nth] |= bytes[at..].starts_with(needle);
         }
     }
-    let shapes = PATTERNS.iter().zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
-    shapes.flat_map(|((_, _, wants_digit), pattern)| of_shape(bytes, pattern, *wants_digit)).collect()
+    let shapes = SHAPES.iter().zip(&PATTERNS).zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
+    let of_shape = |((_, text, wants_digit), compiled): (&Shape, &'static OnceLock<Option<Regex>>)| {
+        // The patterns are constants, and a test compiles each.
+        let compiled = compiled.get_or_init(|| pattern(text)).as_ref();
+        compiled.map_or_else(Vec::new, |pattern| of_shape(bytes, pattern, *wants_digit))
+    };
+    shapes.flat_map(of_shape).collect()
 }
 
 fn of_shape(bytes: &[u8], pattern: &Regex, wants_digit: bool) -> Vec<(usize, usize)> {
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_pattern_is_one() {
-        assert_eq!(PATTERNS.len(), SHAPES.len());
+        assert!(SHAPES.iter().all(|(_, text, _)| pattern(text).is_some()));
     }
 
     #[test]
