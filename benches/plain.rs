@@ -16,7 +16,6 @@ use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
 use fieldtest::engine::recording::{LineOf, text_of};
 use fieldtest::wire::check::check;
 use fieldtest::wire::exchange::{Credential, Method, Request};
-use fieldtest::wire::message::{Reading, read};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::json;
@@ -67,8 +66,8 @@ fn main() {
         let mut sent = stream::iter((0..options.requests).map(send)).buffer_unordered(options.at_once);
         let mut answered = 0;
         while let Some(exchange) = sent.next().await {
-            let findings = check(&exchange).findings;
-            answered += usize::from(matches!(read(&exchange), Reading::Message(_)) && findings.is_empty());
+            let checked = check(&exchange);
+            answered += usize::from(checked.message.is_some() && checked.findings.is_empty());
             let line = text_of(&LineOf::Exchange(&exchange)).expect("an exchange can be written");
             recording.write_all(&line).expect("room for the recording");
         }

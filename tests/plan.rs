@@ -163,6 +163,20 @@ fn prices_bounds_rates_and_several_targets() {
 }
 
 #[test]
+fn several_runs_cost_several_times_as_much() {
+    let folder = Folder::new();
+    let plan = told(&folder, &[&["deepseek", "--repeat", "3"], &SELECT[..]].concat());
+    let (one, all) = (&plan["targets"][0]["planned"], &plan["planned"]);
+    assert_eq!(plan["runs"], 3);
+    for path in ["/requests/min", "/requests/max", "/requests/expected", "/output_tokens/max", "/seconds/max"] {
+        let of = |plan: &Value| plan.pointer(path).and_then(Value::as_f64).unwrap();
+        assert!((3.0 * of(one) - of(all)).abs() < 1e-6, "{path}: {plan}");
+    }
+    let said = folder.run([&["plan", "deepseek", "--repeat", "3"], &SELECT[..]].concat()).exits(0).stdout;
+    assert!(said.contains("all 3 runs, one after the other"), "{said}");
+}
+
+#[test]
 fn times_are_those_of_the_rate_limits_or_of_the_answers() {
     let folder = Folder::new();
     let plan = |more: &[&str]| told(&folder, &[&["deepseek"], &SELECT[..], more].concat())["targets"][0].clone();

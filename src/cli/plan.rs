@@ -35,6 +35,9 @@ pub struct PlanArgs {
     confidence: f64,
     #[command(flatten)]
     pace: PaceArgs,
+    /// Plan so many runs of each target, as `fieldtest run --repeat` makes them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    repeat: u32,
     /// Seconds that an answer is assumed to take.
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = parse_seconds)]
     answer_seconds: f64,
@@ -88,7 +91,8 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
             planned: plan.planned,
         });
     }
-    let Some(sum) = told.iter().map(|target| target.planned.clone()).reduce(|sum, more| sum.and(&more)) else {
+    let runs = u64::from(args.repeat);
+    let Some(sum) = told.iter().map(|target| target.planned.times(runs)).reduce(|sum, more| sum.and(&more)) else {
         return Ok(Exit::Success);
     };
     let plan = PlanTold {
@@ -100,6 +104,7 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
         },
         fits: fits(&args.money, &sum),
         targets: told,
+        runs,
         planned: sum,
     };
     output::say(match args.format {

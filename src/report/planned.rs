@@ -87,6 +87,33 @@ impl Planned {
         }
     }
 
+    /// What two plans amount to, one after the other.
+    pub fn then(&self, other: &Self) -> Self {
+        let expected = both(self.seconds.expected, other.seconds.expected);
+        let sum = self.and(other);
+        Self { seconds: Amount { expected, ..sum.seconds }, ..sum }
+    }
+
+    /// What so many of these amount to, one after the other.
+    pub fn times(&self, n: u64) -> Self {
+        let factor = n as f64;
+        let amount = |a: Amount| Amount { expected: a.expected.map(|e| e * factor), max: a.max * factor };
+        let count = |c: u64| c.saturating_mul(n);
+        let tokens = |c: Ceiling| Ceiling { expected: c.expected.map(count), max: count(c.max) };
+        let requests = self.requests;
+        Self {
+            requests: Span {
+                min: count(requests.min),
+                expected: requests.expected.map(count),
+                max: count(requests.max),
+            },
+            input_tokens: tokens(self.input_tokens),
+            output_tokens: tokens(self.output_tokens),
+            cost_usd: self.cost_usd.map(amount),
+            seconds: amount(self.seconds),
+        }
+    }
+
     /// In words, without the time.
     pub fn words(&self) -> String {
         let mut parts = vec![

@@ -75,20 +75,29 @@ impl Message {
         self.counter("output_tokens")
     }
 
-    fn of_json(object: &Map<String, Value>) -> Option<Self> {
-        let content = match object.get("content")? {
-            Value::Array(blocks) => blocks.clone(),
+    fn of_json(mut object: Map<String, Value>) -> Option<Self> {
+        // What is taken away leaves its key, so that nothing behind it need be moved.
+        let mut take = |key: &str| object.get_mut(key).map(Value::take);
+        let content = match take("content")? {
+            Value::Array(blocks) => blocks,
             // Seen from servers that had nothing to say; the shape is wrong, the meaning is clear.
             Value::Null => Vec::new(),
             _ => return None,
         };
-        let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
+        let usage = match take("usage") {
+            Some(Value::Object(usage)) => usage,
+            _ => Map::new(),
+        };
+        let mut text = |key: &str| match take(key) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
         Some(Self {
             model: text("model"),
             content,
             stop_reason: text("stop_reason"),
             stop_sequence: text("stop_sequence"),
-            usage: object.get("usage").and_then(Value::as_object).cloned().unwrap_or_default(),
+            usage,
             streamed: false,
         })
     }
@@ -201,7 +210,8 @@ fn read_response(response: &Response, pace: Pace) -> Reading {
     if json["type"] == "error" || (json.get("error").is_some_and(|e| !e.is_null()) && json.get("content").is_none()) {
         return Reading::Broken(format!("HTTP {} with an error in the body: {}", response.status, excerpt(&body, 300)));
     }
-    match json.as_object().and_then(Message::of_json) {
+    let object = if let Value::Object(object) = json { Some(object) } else { None };
+    match object.and_then(Message::of_json) {
         Some(message) => Reading::Message(message),
         None => {
             Reading::Broken(format!("HTTP {} with JSON that is no message: {}", response.status, excerpt(&body, 160)))
@@ -246,7 +256,8 @@ fn read_stream(response: &Response, pace: Pace) -> Reading {
                 return Reading::Failed(format!("the stream ended with an error event: {}", excerpt(data, 300)));
             }
             ("message_start", None) => {
-                let mut started = event["message"].as_object().and_then(Message::of_json).unwrap_or_default();
+                let started = event.get("message").and_then(Value::as_object).cloned();
+                let mut started = started.and_then(Message::of_json).unwrap_or_default();
                 started.streamed = true;
                 message = Some(started);
             }

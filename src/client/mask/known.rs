@@ -7,6 +7,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use super::edit::Edit;
+use super::pairs::Pairs;
 
 /// Environment variables in which people keep keys of model providers and clouds. A gateway on the same machine may
 /// well say one of them in an error.
@@ -54,6 +55,9 @@ const SHORTEST_REST: usize = 4;
 /// again from each of them.
 const MOST_SLASHES: usize = 64;
 
+/// What every escape begins with.
+const ESCAPES: [u8; 3] = *b"\\%&";
+
 /// Less of a secret in base64 could be anything.
 const SHORTEST_BASE64: usize = 10;
 
@@ -79,8 +83,10 @@ enum Gaps {
 /// Secrets to look for.
 pub struct Known {
     forms: Vec<Form>,
-    /// Of each byte, the forms that begin with it, so that one pass over a text is enough for all.
+    /// Of each byte, the forms that begin with it.
     beginnings: Vec<Vec<usize>>,
+    /// What a form may begin with, however it is written.
+    pairs: Pairs,
 }
 
 impl Known {
@@ -88,14 +94,27 @@ impl Known {
     pub fn new<'a>(secrets: impl Iterator<Item = (&'a SecretString, &'static str)>) -> Self {
         let forms: Vec<Form> = secrets.flat_map(|(secret, label)| forms(secret, label)).collect();
         let mut beginnings = vec![Vec::new(); 256];
+        let mut pairs = Pairs::none();
         for (nth, form) in forms.iter().enumerate() {
-            let Some(first) = form.bytes.expose_secret().first() else { continue };
+            let [first, second, ..] = form.bytes.expose_secret() else { continue };
             beginnings[usize::from(first.to_ascii_lowercase())].push(nth);
             if first.is_ascii_lowercase() || first.is_ascii_uppercase() {
                 beginnings[usize::from(first.to_ascii_uppercase())].push(nth);
             }
+            pairs.add_any_case(*first, *second);
+            let begins_gap = |byte: &u8| match form.gaps {
+                Gaps::None => false,
+                // No letter and no digit, but for the `0x` of numbers.
+                Gaps::Lines | Gaps::Separators | Gaps::Commas => !byte.is_ascii_alphanumeric() || *byte == b'0',
+            };
+            (0..=255)
+                .filter(|byte| ESCAPES.contains(byte) || begins_gap(byte))
+                .for_each(|byte| pairs.add_any_case(*first, byte));
         }
-        Self { forms, beginnings }
+        if !forms.is_empty() {
+            ESCAPES.iter().for_each(|escape| (0..=255).for_each(|byte| pairs.add(*escape, byte)));
+        }
+        Self { forms, beginnings, pairs }
     }
 
     /// Every place in which one stands, in whatever form. They may overlap.
@@ -104,7 +123,7 @@ impl Known {
         if self.forms.is_empty() {
             return places;
         }
-        for at in 0..bytes.len() {
+        for at in self.pairs.places(bytes) {
             let rest = &bytes[at..];
             let plainly = &self.beginnings[usize::from(bytes[at])];
             let escaped = match bytes[at] {

@@ -8,8 +8,10 @@
 mod edit;
 mod known;
 mod packed;
+mod pairs;
 mod shape;
 mod stream;
+mod words;
 
 use std::fmt;
 
@@ -55,7 +57,8 @@ impl Mask {
     pub fn new(credential: Option<&SecretString>, others: &[SecretString]) -> Self {
         let credential = credential.into_iter().map(|secret| (secret, CREDENTIAL));
         let all = credential.chain(others.iter().map(|secret| (secret, SECRET)));
-        Self { known: Known::new(all.filter(|(secret, _)| secret.expose_secret().len() >= SHORTEST)) }
+        let matters = |secret: &str| secret.len() >= SHORTEST && !words::is_protocols(secret);
+        Self { known: Known::new(all.filter(|(secret, _)| matters(secret.expose_secret()))) }
     }
 
     /// The text without secrets.
@@ -116,6 +119,10 @@ impl Mask {
 
     /// Where secrets stand, in order, none overlapping another.
     fn places(&self, bytes: &[u8], cut: bool) -> Vec<Edit> {
+        // Nothing that short holds one.
+        if bytes.len() < SHORTEST && !cut {
+            return Vec::new();
+        }
         let mut edits = self.known.places(bytes, cut);
         edits.extend(shape::places(bytes).into_iter().map(|(start, end)| Edit::new(start, end, SECRET)));
         edit::merged(edits)
@@ -202,6 +209,15 @@ mod tests {
                 assert!(left <= "seen  here".len() + (before.len() + after.len()) * 2 + 8, "{masked}");
             }
         }
+    }
+
+    #[test]
+    fn a_word_of_the_protocol_is_no_secret() {
+        let answer = r#"{"type":"message","role":"assistant","content":[{"type":"tool_use"}]}"#;
+        for word in ["assistant", "Assistant", "tool_use"] {
+            assert_eq!(body(&mask(word), answer), answer);
+        }
+        assert_eq!(body(&mask("assistants"), r#"{"a":"assistants"}"#), r#"{"a":"<credential>"}"#);
     }
 
     #[test]

@@ -6,11 +6,13 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::pairs::Pairs;
+
 /// A shape: a text that always stands in it, the pattern, and whether a digit must be in what is taken out. Where the
 /// pattern has a group, the group is taken out and what stands around it is left.
 type Shape = (&'static [&'static str], &'static str, bool);
 
-const SHAPES: [Shape; 12] = [
+static SHAPES: [Shape; 12] = [
     (&["sk-"], r"\bsk-[A-Za-z0-9_-]{16,}", true),
     (
         &["gsk_", "xai-", "hf_", "r8_", "pplx-", "nvapi-", "fw_", "tgp_v1_"],
@@ -27,7 +29,11 @@ const SHAPES: [Shape; 12] = [
         false,
     ),
     (&["xox"], r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}", true),
-    (&["earer", "EARER", "asic", "ASIC"], r"\b(?i:bearer|basic)[ ]+([A-Za-z0-9._~+/=-]{16,})", true),
+    (
+        &["Bearer ", "bearer ", "BEARER ", "Basic ", "basic ", "BASIC "],
+        r"\b(?i:bearer|basic)[ ]+([A-Za-z0-9._~+/=-]{16,})",
+        true,
+    ),
     (&["PRIVATE KEY-----"], r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----", false),
     (&["://"], r#"://[^/\s:@"'\\]+:([^/\s@"'\\]+)@"#, false),
     (
@@ -44,26 +50,45 @@ fn pattern(text: &str) -> Option<Regex> {
     RegexBuilder::new(text).unicode(false).build().ok()
 }
 
-/// A shape, by its place in the list, and a text that always stands in it.
-type Needle = (usize, &'static [u8]);
+/// A text that always stands in a shape, known by the pair of its bytes that stands in the fewest other texts.
+struct Needle {
+    shape: usize,
+    text: &'static [u8],
+    /// Where in it the pair stands.
+    at: usize,
+}
 
-/// Of each byte, the shapes whose needles begin with it: so that one pass over a text tells which patterns to try.
-static BEGINNINGS: LazyLock<Vec<Vec<Needle>>> = LazyLock::new(|| {
-    let mut table = vec![Vec::new(); 256];
-    for (nth, (needles, ..)) in SHAPES.iter().enumerate() {
-        for needle in needles.iter().map(|needle| needle.as_bytes()) {
-            table[usize::from(needle[0])].push((nth, needle));
-        }
+impl Needle {
+    fn of(shape: usize, text: &'static str) -> Self {
+        let text = text.as_bytes();
+        // Small letters and blanks are what most texts are made of.
+        let is_rare = |byte: u8| !byte.is_ascii_lowercase() && byte != b' ';
+        let at = text.windows(2).position(|pair| is_rare(pair[1])).or_else(|| text.iter().position(|b| is_rare(*b)));
+        Self { shape, text, at: at.unwrap_or(0).min(text.len() - 2) }
     }
-    table
+
+    fn pair(&self) -> [u8; 2] {
+        [self.text[self.at], self.text[self.at + 1]]
+    }
+}
+
+/// All needles, and their pairs.
+static NEEDLES: LazyLock<(Vec<Needle>, Pairs)> = LazyLock::new(|| {
+    let of_shape =
+        |(nth, (needles, ..)): (usize, &'static Shape)| needles.iter().map(move |text| Needle::of(nth, text));
+    let needles: Vec<Needle> = SHAPES.iter().enumerate().flat_map(of_shape).collect();
+    let mut pairs = Pairs::none();
+    needles.iter().map(Needle::pair).for_each(|[first, second]| pairs.add(first, second));
+    (needles, pairs)
 });
 
 /// Where something stands that looks like a key.
 pub fn places(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let (needles, pairs) = &*NEEDLES;
     let mut tried = [false; SHAPES.len()];
-    for (at, byte) in bytes.iter().enumerate() {
-        for (nth, needle) in &BEGINNINGS[usize::from(*byte)] {
-            tried[*nth] |= bytes[at..].starts_with(needle);
+    for at in pairs.places(bytes) {
+        for needle in needles.iter().filter(|needle| bytes[at..].starts_with(&needle.pair()) && at >= needle.at) {
+            tried[needle.shape] |= bytes[at - needle.at..].starts_with(needle.text);
         }
     }
     let shapes = SHAPES.iter().zip(&PATTERNS).zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
@@ -95,6 +120,7 @@ mod tests {
     #[test]
     fn every_pattern_is_one() {
         assert!(SHAPES.iter().all(|(_, text, _)| pattern(text).is_some()));
+        assert!(SHAPES.iter().flat_map(|(needles, ..)| *needles).all(|needle| needle.len() >= 2));
     }
 
     #[test]

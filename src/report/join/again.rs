@@ -64,7 +64,7 @@ pub fn again(old: Results, new: Results) -> Results {
     let order: Vec<String> = old.rows.iter().map(|row| row.id.clone()).collect();
     let order: Vec<&str> = order.iter().map(String::as_str).collect();
     let findings = findings(&[&old.findings, &new.findings], &order);
-    let totals = add(&old.totals, &new.totals, old.totals.wall_ms.saturating_add(new.totals.wall_ms));
+    let totals = add(&old.totals, &new.totals);
     let (strictness, _) = strictness(&old.strictness, &new.strictness);
     // What is replaced was seen by the last run that asked the row.
     let seen_at = |row: &RowResult| {

@@ -40,8 +40,14 @@ fn findings(parts: &[&[Finding]], rows: &[&str]) -> Vec<Finding> {
     all
 }
 
-/// What two runs cost together, but for the time.
-fn add(a: &Totals, b: &Totals, wall_ms: u64) -> Totals {
+/// What two runs cost, one after the other.
+fn add(a: &Totals, b: &Totals) -> Totals {
+    let planned = a.planned.as_ref().zip(b.planned.as_ref()).map(|(a, b)| a.then(b));
+    Totals { wall_ms: a.wall_ms.saturating_add(b.wall_ms), planned, ..add_side_by_side(a, b) }
+}
+
+/// What two runs cost, side by side.
+fn add_side_by_side(a: &Totals, b: &Totals) -> Totals {
     Totals {
         requests: a.requests.saturating_add(b.requests),
         retries: a.retries.saturating_add(b.retries),
@@ -51,7 +57,7 @@ fn add(a: &Totals, b: &Totals, wall_ms: u64) -> Totals {
             (Some(a), Some(b)) => Some(a + b),
             (one, other) => one.or(other),
         },
-        wall_ms,
+        wall_ms: a.wall_ms.max(b.wall_ms),
         // The parts of one plan make up what was planned of it; a plan that lacks one says nothing.
         planned: a.planned.as_ref().zip(b.planned.as_ref()).map(|(a, b)| a.and(b)),
     }

@@ -30,7 +30,7 @@ impl Repeats {
         let order: Vec<String> = made.rows.iter().map(|row| row.id.clone()).collect();
         let order: Vec<&str> = order.iter().map(String::as_str).collect();
         made.findings = findings(&[&made.findings, &next.findings], &order);
-        made.totals = add(&made.totals, &next.totals, made.totals.wall_ms.saturating_add(next.totals.wall_ms));
+        made.totals = add(&made.totals, &next.totals);
         (made.strictness, _) = strictness(&made.strictness, &next.strictness);
         made.unsteady |= next.unsteady;
         made.partial = made.partial.take().or(next.partial);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use super::{add, findings, recount, strictness};
+use super::{add_side_by_side, findings, recount, strictness};
 use crate::report::results::{Results, RowResult, Shard};
 
 /// Shards that were joined, and what is to be known of it.
@@ -115,8 +115,7 @@ pub fn shards(parts: Vec<(String, Results)>) -> Result<Option<Joined>, JoinError
     for (_, shard, part) in &known[1..] {
         let part_of = format!("shard {} of {}", shard.index, shard.of);
         // Shards run side by side, so the time of all is that of the longest.
-        let wall_ms = results.totals.wall_ms.max(part.totals.wall_ms);
-        results.totals = add(&results.totals, &part.totals, wall_ms);
+        results.totals = add_side_by_side(&results.totals, &part.totals);
         let (together, disagree) = strictness(&results.strictness, &part.strictness);
         results.strictness = together;
         notes.extend(disagree.iter().map(|place| {

@@ -24,7 +24,9 @@ pub struct PlanTold {
     pub assumed: Assumed,
     /// One entry per target.
     pub targets: Vec<TargetPlan>,
-    /// What all targets come to. Times: of the longest where all goes as expected, since targets are tested side by side;
+    /// How often each target would be run.
+    pub runs: u64,
+    /// What all runs of all targets come to. Times: of the longest where all goes as expected, since targets are tested side by side;
     /// of all, one after the other, at most.
     pub planned: Planned,
     /// Whether the whole fits the bounds that were given, one entry each.
@@ -68,7 +70,7 @@ pub struct TargetPlan {
     pub first: Planned,
     /// The rows, in order.
     pub rows: Vec<PlannedRow>,
-    /// What all of it comes to.
+    /// What one run comes to.
     pub planned: Planned,
 }
 

@@ -14,10 +14,13 @@ pub fn render(plan: &PlanTold, width: usize) -> String {
         parts.push(rows(target, width));
         parts.push(facts(target).join("\n"));
     }
-    if plan.targets.len() > 1 {
-        let count = plan.targets.len();
-        parts.push([vec![format!("all {count} targets")], sums(&plan.planned)].concat().join("\n"));
-    }
+    let whole = match (plan.targets.len(), plan.runs) {
+        (1, 1) => None,
+        (1, runs) => Some(format!("all {runs} runs, one after the other")),
+        (count, 1) => Some(format!("all {count} targets")),
+        (count, runs) => Some(format!("all {count} targets, {runs} runs of each")),
+    };
+    parts.extend(whole.map(|whole| [vec![whole], sums(&plan.planned)].concat().join("\n")));
     parts.extend(plan.fits.iter().map(fits));
     let assumed = &plan.assumed;
     parts.push(format!(
