@@ -9,14 +9,14 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::conduct::{Job, conduct};
 use super::connect::Connection;
-use super::endpoint::Tested;
 use super::held::Loaded;
-use super::part::{Portion, Rerun};
+use super::part::Rerun;
 use super::ready::Ready;
 use super::resuming::Resumption;
 use super::run::RunArgs;
 use super::sending::{Redact, SendArgs};
 use super::watch::Watch;
+use super::work::Work;
 use super::{CliError, Environment, files, output};
 use crate::case::Catalog;
 use crate::engine::recording::Ended;
@@ -46,16 +46,6 @@ pub struct Batch<'a> {
     pub stop: Stop,
     /// What watches them.
     pub watch: Watch,
-}
-
-/// One target, and the rows that it is asked.
-pub struct Work<'a> {
-    /// What is tested.
-    pub tested: &'a Tested,
-    /// The rows.
-    pub portion: Portion<'a>,
-    /// What is gone on with, where it was begun before.
-    pub resumption: Option<Resumption>,
 }
 
 /// What came of a command's runs.
@@ -119,7 +109,8 @@ impl Batch<'_> {
         let started = resumption.as_ref().map_or_else(Instant::now, Resumption::begun);
         let args = self.args;
         let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.sending(&args.sending));
-        let connection = Connection::new(tested, &sending, &args.simulator, self.catalog, &self.ready, started).await?;
+        let connection =
+            Connection::new(&tested, &sending, &args.simulator, self.catalog, &self.ready, started).await?;
         if let Some(resumption) = &resumption {
             connection.recall(&resumption.recording.exchanges);
         }
@@ -142,7 +133,7 @@ impl Batch<'_> {
         for n in 0..asked {
             let recording = self.folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
             // Each asks with draws of its own: a cache of answers must not pass for stability.
-            let work = Work { tested, portion: portion.clone(), resumption: None };
+            let work = Work { tested: tested.clone(), portion: portion.clone(), resumption: None };
             let (results, ended) =
                 self.once(&connection, work, &sending, (seed.wrapping_add(n), Some(n + 1)), recording).await?;
             match &mut repeats {
@@ -167,7 +158,7 @@ impl Batch<'_> {
     ) -> Result<(Results, Ended), CliError> {
         let removed = |results| if sending.redact == Redact::Texts { without_texts(results) } else { results };
         let job = Job {
-            tested,
+            tested: &tested,
             base_url: connection.base_url.clone(),
             simulated: connection.is_simulated(),
             extent: portion.extent,

@@ -150,8 +150,12 @@ fn named(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> R
 }
 
 /// Options that do not fit what is tested: the simulator's for a live endpoint, a bound on the cost without prices.
-pub fn fit(targets: &[Tested], simulator: bool, money: &MoneyArgs) -> Result<(), CliError> {
-    if simulator && targets.iter().any(|t| matches!(t.place, Place::Live { .. })) {
+pub fn fit<'a>(
+    targets: impl Iterator<Item = &'a Tested> + Clone,
+    simulator: bool,
+    money: &MoneyArgs,
+) -> Result<(), CliError> {
+    if simulator && targets.clone().any(|t| matches!(t.place, Place::Live { .. })) {
         return Err(CliError::Usage("the simulator's options go with a simulation: add --simulate".to_owned()));
     }
     money.fit(targets)

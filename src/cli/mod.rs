@@ -40,6 +40,7 @@ mod simulate;
 mod test;
 mod transport;
 mod watch;
+mod work;
 
 pub use conduct::waiting_runtime;
 pub use process::{harness, program};

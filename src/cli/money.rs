@@ -49,8 +49,8 @@ impl MoneyArgs {
     }
 
     /// Refuses a bound on the cost where something may cost nobody knows what.
-    pub fn fit(&self, targets: &[Tested]) -> Result<(), CliError> {
-        match targets.iter().find(|tested| self.prices(tested).is_none()) {
+    pub fn fit<'a>(&self, mut targets: impl Iterator<Item = &'a Tested>) -> Result<(), CliError> {
+        match targets.find(|tested| self.prices(tested).is_none()) {
             Some(tested) if self.max_cost.is_some() => Err(CliError::Usage(format!(
                 "--max-cost needs the prices of every target, and those of {} are not known: state them in its file under \
                  `prices`, or give --price-input and --price-output, in US dollars for a million tokens",

@@ -59,7 +59,7 @@ pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError
     let catalog = args.cases.load()?;
     // A plan touches no endpoint: it needs no credential, and says where a run would lack one.
     let targets = resolve(&args.endpoint.for_a_plan(), &catalog, environment)?;
-    args.money.fit(&targets)?;
+    args.money.fit(targets.iter())?;
     let assumed = Assumed {
         answer: Duration::from_secs_f64(args.answer_seconds),
         disobedience: args.disobedience,

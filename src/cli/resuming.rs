@@ -20,6 +20,7 @@ use super::part::Portion;
 use super::recorder::Recorder;
 use super::run::RunArgs;
 use super::sending::{Redact, SendArgs};
+use super::work::Work;
 use super::{CliError, Environment, files, output};
 use crate::case::{Catalog, CatalogRow};
 use crate::client::{Mask, PLACEHOLDER};
@@ -38,16 +39,6 @@ pub struct Resumption {
     file: File,
 }
 
-/// A target, the rows that it is asked, and what it was asked before; nothing where it was not begun.
-pub struct Planned<'a> {
-    /// What is tested.
-    pub tested: Tested,
-    /// The rows.
-    pub portion: Portion<'a>,
-    /// What is gone on with.
-    pub resumption: Option<Resumption>,
-}
-
 /// Where recordings are that belong to a place which is to be gone on with.
 pub fn folder(place: &Path) -> PathBuf {
     match (place.is_dir(), place.parent()) {
@@ -59,12 +50,12 @@ pub fn folder(place: &Path) -> PathBuf {
 
 /// Finds what is to be gone on with: what is named and was begun, with the rest of what is named; or all that is there,
 /// where nothing is named.
-pub fn plan<'a>(
+pub fn work<'a>(
     place: &Path,
     args: &RunArgs,
     catalog: &'a Catalog,
     environment: &Environment,
-) -> Result<Vec<Planned<'a>>, CliError> {
+) -> Result<Vec<Work<'a>>, CliError> {
     let at_place = |what: &str| CliError::Usage(format!("--resume {}: {what}", place.display()));
     if !place.exists() {
         return Err(at_place("there is no such file or folder; a run leaves its recording in --out or --record"));
@@ -78,7 +69,7 @@ pub fn plan<'a>(
         let resumption = Resumption::read(place)?;
         if !is_named {
             let tested = resumption.tested(given, catalog, environment)?;
-            return Ok(vec![resumption.planned(tested, args, catalog)?]);
+            return Ok(vec![resumption.work(tested, args, catalog)?]);
         }
         let mut filled = given.clone();
         if given.model.is_empty() && given.list.is_none() {
@@ -86,7 +77,7 @@ pub fn plan<'a>(
         }
         let mut tested = endpoint::resolve(&filled, catalog, environment)?;
         return match (tested.pop(), tested.is_empty()) {
-            (Some(one), true) => Ok(vec![resumption.planned(one, args, catalog)?]),
+            (Some(one), true) => Ok(vec![resumption.work(one, args, catalog)?]),
             _ => Err(at_place("it is the recording of one target, and several are named: give its folder")),
         };
     }
@@ -95,20 +86,16 @@ pub fn plan<'a>(
         for tested in endpoint::resolve(given, catalog, environment)? {
             let path = place.join(format!("recording-{}.jsonl", slug(&tested.name)));
             all.push(match path.is_file() && !is_bare(&path)? {
-                true => Resumption::read(&path)?.planned(tested, args, catalog)?,
-                false => {
-                    let plan = args.select.rows(catalog, |needed| tested.states(needed))?;
-                    let portion = Portion { extent: args.shard.extent(catalog, &plan), plan };
-                    Planned { tested, portion, resumption: None }
-                }
+                true => Resumption::read(&path)?.work(tested, args, catalog)?,
+                false => Work::new(tested, args, catalog, None)?,
             });
         }
-        return match all.iter().any(|planned| planned.resumption.is_some()) {
+        return match all.iter().any(|work| work.resumption.is_some()) {
             true => Ok(all),
             false => Err(at_place("there is no recording of what is named in it: was it of another target?")),
         };
     }
-    let mut all: Vec<Planned<'a>> = Vec::new();
+    let mut all: Vec<Work<'a>> = Vec::new();
     for path in files::recordings(place)? {
         if is_bare(&path)? {
             output::warn(format!("{}: nothing was recorded in it: name its target, and it is run", path.display()));
@@ -116,10 +103,10 @@ pub fn plan<'a>(
         }
         let resumption = Resumption::read(&path)?;
         let tested = resumption.tested(given, catalog, environment)?;
-        if all.iter().any(|planned| planned.tested.name == tested.name) {
+        if all.iter().any(|work| work.tested.name == tested.name) {
             return Err(at_place(&format!("it holds several recordings of `{}`: give the file", tested.name)));
         }
-        all.push(resumption.planned(tested, args, catalog)?);
+        all.push(resumption.work(tested, args, catalog)?);
     }
     if all.is_empty() { Err(at_place("there is no recording-*.jsonl in it")) } else { Ok(all) }
 }
@@ -214,7 +201,7 @@ impl Resumption {
     }
 
     /// Holds what is tested against what was, and takes from the recording what it knows better.
-    fn planned<'a>(self, mut tested: Tested, args: &RunArgs, catalog: &'a Catalog) -> Result<Planned<'a>, CliError> {
+    fn work<'a>(self, mut tested: Tested, args: &RunArgs, catalog: &'a Catalog) -> Result<Work<'a>, CliError> {
         let header = &self.recording.header;
         self.same("target", &header.name, &tested.name)?;
         let is_simulated = matches!(tested.place, Place::Simulated(_));
@@ -236,7 +223,7 @@ impl Resumption {
         }
         tested.claims.clone_from(&header.claims);
         tested.settings = header.settings.clone();
-        Ok(Planned { tested, portion, resumption: Some(self) })
+        Ok(Work { tested, portion, resumption: Some(self) })
     }
 
     /// Refuses another endpoint than that of the recording. Its base URL is there as it is shown, without secrets.

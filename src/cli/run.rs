@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::args::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs, SimulatorArgs};
-use super::batch::{Batch, Made, Work};
+use super::batch::{Batch, Made};
 use super::conduct::{file_size_signal, runtime, stop_on_signal, waiting_runtime};
-use super::endpoint::{Place, Tested, fit, resolve};
-use super::part::{Portion, Rerun, ShardArgs};
+use super::endpoint::Place;
+use super::part::{Rerun, ShardArgs};
 use super::ready::ready;
 use super::sending::SendArgs;
 use super::watch::{Wanted, Watch};
+use super::work::Work;
 use super::{CliError, Environment, Exit, files, output, replaying, resuming};
 use crate::case::Catalog;
 use crate::engine::Stop;
@@ -65,7 +66,7 @@ pub struct RunArgs {
     /// Go on with runs that were cut: from the recording of one, or from those in a folder. What was answered is not sent
     /// again. What was asked comes from the recording; where to send it, and the credential, as always.
     #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["replay", "rerun", "repeat", "record"])]
-    resume: Option<PathBuf>,
+    pub resume: Option<PathBuf>,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
 }
@@ -84,37 +85,10 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     if let Some(place) = &args.replay {
         return replayed(args, place, &catalog, environment);
     }
-    let (mut targets, mut portions, mut resumptions) = (Vec::new(), Vec::new(), Vec::new());
-    match &args.resume {
-        Some(place) => {
-            for planned in resuming::plan(place, args, &catalog, environment)? {
-                targets.push(planned.tested);
-                portions.push(planned.portion);
-                resumptions.push(planned.resumption);
-            }
-        }
-        None => targets = resolve(&args.endpoint, &catalog, environment)?,
-    }
-    fit(&targets, args.simulator.given(), &args.sending.money)?;
     let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
-    if rerun.is_some() && targets.len() != 1 {
-        return Err(CliError::Usage("--rerun goes with one target: name the one that the file is of".to_owned()));
-    }
-    // What can be wrong is found out for every target before anything is sent to the first.
-    for tested in targets.iter().filter(|_| args.resume.is_none()) {
-        resumptions.push(None);
-        let plan = args.select.rows(&catalog, |needed| tested.states(needed))?;
-        portions.push(match &rerun {
-            Some(rerun) => rerun.portion(&catalog, &plan)?,
-            None => Portion { extent: args.shard.extent(&catalog, &plan), plan },
-        });
-    }
-    for (tested, portion) in targets.iter_mut().zip(&portions) {
-        if portion.extent.rows.is_empty() {
-            tested.send_nothing();
-        }
-    }
-    let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
+    let work = Work::all(args, &catalog, environment, rerun.as_ref())?;
+    let targets = || work.iter().map(|work| &work.tested);
+    let names: Vec<&str> = targets().map(|tested| tested.name.as_str()).collect();
     let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
     let folder = match &args.resume {
         Some(place) => resuming::folder(place),
@@ -122,27 +96,22 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     };
     let _held = files::hold(&args.output.out)?;
     files::writable(&folder)?;
-    let places = targets.iter().map(|tested| &tested.place);
-    let ready = ready(places, &args.sending.transport, &catalog, environment)?;
-    for (tested, resumption) in targets.iter().zip(&resumptions) {
+    let ready = ready(targets().map(|tested| &tested.place), &args.sending.transport, &catalog, environment)?;
+    for Work { tested, resumption, .. } in &work {
         let Some(resumption) = resumption else { continue };
         resumption.is_at(&tested.place, &ready.secrets)?;
         // The budget is the whole command's: what any target took counts before another sends.
         args.sending.book(tested, &resumption.recording);
     }
-    for tested in &targets {
+    for tested in targets() {
         args.sending.check(tested)?;
     }
-    let simulates = targets.iter().any(|tested| matches!(tested.place, Place::Simulated(_)));
+    let simulates = targets().any(|tested| matches!(tested.place, Place::Simulated(_)));
     let runtime = if simulates { runtime() } else { waiting_runtime() }?;
-    let work = targets.iter().zip(portions).zip(resumptions).map(|((tested, portion), resumption)| {
-        tell_portion(tested, &portion, args, rerun.is_some());
-        Work { tested, portion, resumption }
-    });
-    let work = work.collect();
+    work.iter().for_each(|work| work.tell(args, rerun.is_some()));
     let repeats = args.repeat.unwrap_or(1) as usize;
     let ndjson = args.output.format.contains(&Format::Ndjson);
-    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson, runs: targets.len().saturating_mul(repeats) };
+    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson, runs: work.len().saturating_mul(repeats) };
     let batch = Batch {
         args,
         environment,
@@ -186,20 +155,4 @@ fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Envir
     args.output.baseline.hold(&mut all, catalog, args.output.strict, environment.today)?;
     output::write_all_results(&args.output, &all, |_, _| false)?;
     output::finish(&args.output, &all, environment)
-}
-
-/// Says what of the plan is run, where it is not all.
-fn tell_portion(tested: &Tested, portion: &Portion<'_>, args: &RunArgs, is_rerun: bool) {
-    let (name, rows, beside) = (&tested.name, portion.extent.reported(), portion.extent.beside.len());
-    let of = portion.plan.len();
-    let more = if beside > 0 { format!(", with {beside} more that they work through") } else { String::new() };
-    match args.shard.shard {
-        Some(part) if rows == 0 => output::warn(format!("{name}: shard {part} has none of the {of} rows")),
-        Some(part) => output::warn(format!("{name}: shard {part} has {rows} of the {of} rows{more}")),
-        None if is_rerun && rows == 0 => {
-            output::warn(format!("{name}: nothing to ask again: no row is contradicted or undetermined"));
-        }
-        None if is_rerun => output::warn(format!("{name}: {rows} of {of} rows are asked again{more}")),
-        None => {}
-    }
 }

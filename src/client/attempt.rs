@@ -40,9 +40,12 @@ pub(super) struct Bounds {
 pub(super) async fn attempt(http: &reqwest::Client, request: &Prepared, bounds: &Bounds) -> AttemptResult {
     let started = Instant::now();
     let deadline = (started + bounds.timeout).into();
-    let asking = http.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
-    let sending = if request.body.is_empty() { asking } else { asking.body(request.body.clone()) }.send();
-    let response = match timeout_at(deadline, sending).await {
+    let mut asking = reqwest::Request::new(request.method.clone(), request.url.clone());
+    *asking.headers_mut() = request.headers.clone();
+    if !request.body.is_empty() {
+        *asking.body_mut() = Some(request.body.clone().into());
+    }
+    let response = match timeout_at(deadline, http.execute(asking)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return AttemptResult::Failure(bounds.masked(bounds.peer.transport(&error, Phase::Sending))),
         Err(_) => return AttemptResult::Failure(bounds.peer.timed_out(bounds.timeout, Phase::Sending)),
@@ -52,7 +55,7 @@ pub(super) async fn attempt(http: &reqwest::Client, request: &Prepared, bounds: 
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .map(|(name, value)| bounds.mask.header(&name, value))
+        .map(|header| bounds.mask.header(header))
         .collect();
     let encodings: Vec<&str> =
         response.headers().get_all(CONTENT_ENCODING).iter().map(|e| e.to_str().unwrap_or("unreadable")).collect();

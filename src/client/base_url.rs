@@ -10,7 +10,14 @@ use super::config::ClientError;
 
 /// A checked base URL: `http` or `https`, a host, perhaps a path; nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrl(Url);
+pub struct BaseUrl {
+    url: Url,
+    /// The address that nearly all requests go to, which need not be put together for each.
+    messages: Url,
+}
+
+/// Where messages are asked for.
+const MESSAGES: &str = "/v1/messages";
 
 /// What people paste after the base itself, because their provider's page shows it so. The request's path brings it.
 const PASTED_ENDINGS: [&str; 2] = ["/v1/messages", "/v1"];
@@ -41,42 +48,46 @@ impl BaseUrl {
         let path = url.path().trim_end_matches('/');
         let path = PASTED_ENDINGS.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path).to_owned();
         url.set_path(path.trim_end_matches('/'));
-        Ok(Self(url))
+        Ok(Self { messages: below(&url, MESSAGES), url })
     }
 
     /// The address of `path` below this base. `path` begins with a slash and may end in a query.
     pub fn join(&self, path: &str) -> Url {
-        let (path, query) = match path.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (path, None),
-        };
-        let mut url = self.0.clone();
-        let base = self.0.path().trim_end_matches('/');
-        url.set_path(&format!("{base}/{}", path.trim_start_matches('/')));
-        url.set_query(query);
-        url
+        if path == MESSAGES { self.messages.clone() } else { below(&self.url, path) }
     }
 
     /// `host`, or `host:port` where the port is not the scheme's own: what messages and unnamed targets are called by.
     pub fn host_and_port(&self) -> String {
-        host_and_port(&self.0)
+        host_and_port(&self.url)
     }
 
     /// True where the host is this machine by its very name: `localhost`, 127.0.0.0/8, `::1`. What goes there passes no
     /// wire. Addresses of private networks do.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.0)
+        is_loopback(&self.url)
     }
 
     /// Scheme, host and port: what says whose server it is, whatever the path.
     pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
+        self.url.origin().ascii_serialization()
     }
 
     /// True for `https`.
     pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+        self.url.scheme() == "https"
     }
+}
+
+/// The address of a path below another.
+fn below(base: &Url, path: &str) -> Url {
+    let (path, query) = match path.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (path, None),
+    };
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), path.trim_start_matches('/')));
+    url.set_query(query);
+    url
 }
 
 /// An address's host, and its port where that is not the scheme's own.

@@ -153,7 +153,7 @@ fn tests(
     }
     let targets = endpoint::resolve(&endpoint, &catalog, environment)?;
     if !args.libtest.list {
-        endpoint::fit(&targets, args.simulator.given(), &args.sending.money)?;
+        endpoint::fit(targets.iter(), args.simulator.given(), &args.sending.money)?;
     }
     let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
     let baseline = args.baseline.load(&catalog, &names, [], environment.today)?.map(Arc::new);

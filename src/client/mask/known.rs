@@ -123,7 +123,7 @@ impl Known {
         if self.forms.is_empty() {
             return places;
         }
-        for at in self.pairs.places(bytes) {
+        self.pairs.places(bytes).for_each(|at| {
             let rest = &bytes[at..];
             let plainly = &self.beginnings[usize::from(bytes[at])];
             let escaped = match bytes[at] {
@@ -140,7 +140,7 @@ impl Known {
             if let Some((length, label)) = found.max_by_key(|(length, label)| (*length, label.len())) {
                 places.push(Edit::new(at, at + length, label));
             }
-        }
+        });
         places
     }
 }

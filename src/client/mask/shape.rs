@@ -86,11 +86,11 @@ static NEEDLES: LazyLock<(Vec<Needle>, Pairs)> = LazyLock::new(|| {
 pub fn places(bytes: &[u8]) -> Vec<(usize, usize)> {
     let (needles, pairs) = &*NEEDLES;
     let mut tried = [false; SHAPES.len()];
-    for at in pairs.places(bytes) {
+    pairs.places(bytes).for_each(|at| {
         for needle in needles.iter().filter(|needle| bytes[at..].starts_with(&needle.pair()) && at >= needle.at) {
             tried[needle.shape] |= bytes[at - needle.at..].starts_with(needle.text);
         }
-    }
+    });
     let shapes = SHAPES.iter().zip(&PATTERNS).zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
     let of_shape = |((_, text, wants_digit), compiled): (&Shape, &'static OnceLock<Option<Regex>>)| {
         // The patterns are constants, and a test compiles each.
