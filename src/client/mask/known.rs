@@ -123,7 +123,7 @@ impl Known {
         if self.forms.is_empty() {
             return places;
         }
-        self.pairs.places(bytes).for_each(|at| {
+        self.pairs.each(bytes, |at| {
             let rest = &bytes[at..];
             let plainly = &self.beginnings[usize::from(bytes[at])];
             let escaped = match bytes[at] {

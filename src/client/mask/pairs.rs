@@ -1,12 +1,14 @@
 //! Pairs of bytes: one pass over a text tells the few places at which a longer look is worth while.
 
 /// A set of pairs.
-pub struct Pairs(Box<[u64]>);
+pub struct Pairs(Box<[u64; WORDS]>);
+
+const WORDS: usize = 1 << 10;
 
 impl Pairs {
     /// No pairs.
     pub fn none() -> Self {
-        Self(vec![0; 1 << 10].into_boxed_slice())
+        Self(Box::new([0; WORDS]))
     }
 
     /// Adds a pair.
@@ -23,19 +25,21 @@ impl Pairs {
         }
     }
 
-    /// The places of a text at which one of the pairs stands; and its last byte, which is half of one that may have been cut.
-    pub fn places<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        let is_pair = |pair: &[u8]| {
+    /// Calls with the places of a text at which one of the pairs stands; and with its last byte, which is half of one that
+    /// may have been cut.
+    pub fn each(&self, bytes: &[u8], mut found: impl FnMut(usize)) {
+        for (at, pair) in bytes.windows(2).enumerate() {
             let (word, bit) = Self::at(pair[0], pair[1]);
-            self.0[word] & bit != 0
-        };
-        let pairs = bytes.windows(2).enumerate().filter(move |(_, pair)| is_pair(pair)).map(|(at, _)| at);
-        pairs.chain(bytes.len().checked_sub(1))
+            if self.0[word] & bit != 0 {
+                found(at);
+            }
+        }
+        bytes.len().checked_sub(1).into_iter().for_each(found);
     }
 
     fn at(first: u8, second: u8) -> (usize, u64) {
-        let pair = usize::from(first) << 8 | usize::from(second);
-        (pair >> 6, 1 << (pair & 63))
+        // The same word and bit for no other pair.
+        (usize::from(first) << 2 | usize::from(second >> 6), 1 << (second & 63))
     }
 }
 
@@ -48,7 +52,12 @@ mod tests {
         let mut pairs = Pairs::none();
         pairs.add_any_case(b'a', b'b');
         pairs.add(0xff, 0);
-        assert_eq!(pairs.places(b"ab.AB.aXb.\xff\0.ba.c").collect::<Vec<_>>(), [0, 3, 10, 16]);
-        assert_eq!(pairs.places(b"").count(), 0);
+        let places = |text: &[u8]| {
+            let mut places = Vec::new();
+            pairs.each(text, |at| places.push(at));
+            places
+        };
+        assert_eq!(places(b"ab.AB.aXb.\xff\0.ba.c"), [0, 3, 10, 16]);
+        assert_eq!(places(b""), [0; 0]);
     }
 }

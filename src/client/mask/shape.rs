@@ -86,7 +86,7 @@ static NEEDLES: LazyLock<(Vec<Needle>, Pairs)> = LazyLock::new(|| {
 pub fn places(bytes: &[u8]) -> Vec<(usize, usize)> {
     let (needles, pairs) = &*NEEDLES;
     let mut tried = [false; SHAPES.len()];
-    pairs.places(bytes).for_each(|at| {
+    pairs.each(bytes, |at| {
         for needle in needles.iter().filter(|needle| bytes[at..].starts_with(&needle.pair()) && at >= needle.at) {
             tried[needle.shape] |= bytes[at - needle.at..].starts_with(needle.text);
         }
