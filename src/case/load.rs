@@ -192,6 +192,8 @@ impl Loader {
     }
 
     fn layer(&mut self) {
+        // Who brings a screen of the same name later changes nothing for these rows.
+        self.find_screens();
         self.seen.clear();
         self.trusts = false;
     }
@@ -221,6 +223,12 @@ impl Loader {
     fn add_experiments(&mut self, file: &str, text: &str, parsed: ExperimentFile, errors: &mut Vec<CaseError>) {
         let mut last_of_section = self.catalog.rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for (name, screen) in parsed.screens {
+            if !self.seen.insert(format!("screen {name}")) {
+                let at = place_of_text(text, &format!("{name}:"), 1).unwrap_or_else(|| Place::of(text, 1, 1));
+                let what =
+                    format!("the screen `{name}` stands in another file as well: rows would not know which to use");
+                errors.push(CaseError::at(file, at, what).help("give it a name of its own"));
+            }
             for Problem { what, quote } in self.unless_trusted(|| check::screen_problems(&screen)) {
                 let named = place_of_text(text, &quote.unwrap_or_else(|| format!("{name}:")), 1);
                 let at = named.unwrap_or_else(|| Place::of(text, 1, 1));
@@ -287,6 +295,14 @@ impl Loader {
         }
     }
 
+    /// Gives the rows their screens: those of their own layer, else of one before it.
+    fn find_screens(&mut self) {
+        for row in self.catalog.rows.iter_mut().filter(|row| row.experiment.screen_arms.is_none()) {
+            let named = row.experiment.screen.as_ref();
+            row.experiment.screen_arms = named.and_then(|name| self.screens.get(name)).cloned();
+        }
+    }
+
     /// What a check finds in what was not checked before.
     fn unless_trusted(&self, check: impl FnOnce() -> Vec<Problem>) -> Vec<Problem> {
         if self.trusts { Vec::new() } else { check() }
@@ -328,11 +344,26 @@ impl Loader {
         Ok(())
     }
 
+    fn works_through_itself(&self, experiment: &Experiment) -> bool {
+        let mut seen = HashSet::new();
+        let mut next: Vec<&str> = experiment.through.iter().map(String::as_str).collect();
+        while let Some(row) = next.pop() {
+            if row == experiment.id() {
+                return true;
+            }
+            if seen.insert(row) {
+                let through = self.catalog.experiment(row).into_iter().flat_map(|other| &other.through);
+                next.extend(through.map(String::as_str));
+            }
+        }
+        false
+    }
+
     /// The references between files: claims name rows, rows name rows.
     fn finish(&mut self, errors: &mut Vec<CaseError>) {
-        for row in &mut self.catalog.rows {
+        self.find_screens();
+        for row in &self.catalog.rows {
             let Some(name) = &row.experiment.screen else { continue };
-            row.experiment.screen_arms = self.screens.get(name).cloned();
             if row.experiment.screen_arms.is_none() {
                 let file = &self.row_files[row.experiment.id()];
                 let place = place_of_row(&self.texts[file], &row.experiment.row);
@@ -363,6 +394,12 @@ impl Loader {
                     place,
                     format!("row `{}` works through row `{other}`, which no experiment decides", experiment.id()),
                 ));
+            }
+            if self.works_through_itself(experiment) {
+                let file = &self.row_files[experiment.id()];
+                let place = place_of_row(&self.texts[file], &experiment.row);
+                let what = format!("row `{}` works through rows that work through it", experiment.id());
+                errors.push(CaseError::at(file, place, what).help("neither could be decided before the other"));
             }
             let other = experiment.field.as_ref().and_then(|field| field.at.row());
             // One step leads to the field: a row that itself refers to another is none to refer to.
@@ -523,5 +560,49 @@ mod tests {
             let line = |row| place_of_row(text.unwrap(), row).line;
             assert_eq!(line(bundled), line(read), "{}", read.value);
         }
+    }
+
+    #[test]
+    fn a_screen_of_ones_own_is_for_ones_own_rows() {
+        let file = |name: &str, row: &str| {
+            CaseFile {
+            name: name.to_owned(),
+            kind: FileKind::Experiments,
+            bytes: format!(
+                "section: Mine\nscreens:\n  fields:\n    treatment: {{ body: {{ metadata: {{ user_id: a }} }}, ask: Hello }}\n    \
+                 challenge: {{ body: {{ metadata: {{ user_id: b }} }}, ask: Hello }}\nrows:\n  - row: {row}\n    title: mine\n    \
+                 ask: Hello\n    screen: fields\n    treatment: {{ body: {{ metadata: {{ user_id: a }} }} }}\n    \
+                 challenge: [{{ body: {{ metadata: {{ user_id: b }} }} }}]\n"
+            )
+            .into_bytes(),
+        }
+        };
+        let catalog = Catalog::with(&[file("x.yaml", "my.row")]).unwrap();
+        let screen = |catalog: &Catalog, row: &str| format!("{:?}", catalog.experiment(row).unwrap().screen_arms);
+        let bundled = screen(&Catalog::bundled().unwrap(), "field.metadata");
+        assert_eq!(screen(&catalog, "field.metadata"), bundled);
+        assert_ne!(screen(&catalog, "my.row"), bundled);
+        assert!(bundled.starts_with("Some"));
+        let error = Catalog::with(&[file("x.yaml", "my.row"), file("y.yaml", "my.other")]).unwrap_err().to_string();
+        assert!(error.contains("y.yaml:3:") && error.contains("the screen `fields` stands in another file"), "{error}");
+    }
+
+    #[test]
+    fn a_row_cannot_work_through_itself() {
+        let row = |row: &str, through: &str| {
+            format!(
+                "  - row: {row}\n    title: t\n    ask: Hello\n    through: [{through}]\n    treatment: {{ body: {{ top_k: 1 }} }}\n    effect: {{ text: {{ contains: [a] }} }}\n    by_chance: never\n"
+            )
+        };
+        let file = |rows: &[String]| CaseFile {
+            name: "x.yaml".to_owned(),
+            kind: FileKind::Experiments,
+            bytes: format!("section: Mine\nrows:\n{}", rows.concat()).into_bytes(),
+        };
+        let around = [row("my.a", "my.b"), row("my.b", "my.c"), row("my.c", "my.a"), row("my.d", "my.a")];
+        let error = Catalog::with(&[file(&around)]).unwrap_err().to_string();
+        let said = |row: &str| error.contains(&format!("row `{row}` works through rows that work through it"));
+        assert!(["my.a", "my.b", "my.c"].into_iter().all(said) && !said("my.d"), "{error}");
+        assert!(Catalog::with(&[file(&[row("my.a", "my.b"), row("my.b", "field.top_k")])]).is_ok());
     }
 }

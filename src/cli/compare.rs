@@ -172,7 +172,7 @@ async fn compared(
     ready: &Ready,
 ) -> Result<Comparison, CliError> {
     let stop = Stop::default();
-    let watcher = tokio::spawn(stop_on_signal(stop.clone()));
+    stop_on_signal(stop.clone());
     let seed = args.sending.seed.unwrap_or(environment.entropy);
     let wanted = Wanted { no_progress: args.sending.no_progress, ndjson: false, runs: sides.len() };
     let watch = Watch::new(environment, wanted);
@@ -194,7 +194,6 @@ async fn compared(
         let (direct, via, _) = round.ask(extent, seed.wrapping_add(2), "-again").await?;
         again = Some((direct, via));
     }
-    watcher.abort();
     Ok(comparison::compare(first, again.as_ref().map(|(direct, via)| Sides { direct, via })))
 }
 

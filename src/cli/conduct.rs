@@ -180,8 +180,18 @@ fn made(mut builder: tokio::runtime::Builder) -> Result<tokio::runtime::Runtime,
     builder.enable_all().build().map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))
 }
 
-/// The first signal ends the run with what it has; the second ends the process.
-pub async fn stop_on_signal(stop: Stop) {
+/// From now on the first signal ends the run with what it has; the second ends the process, whatever it does then. So they
+/// are heard on a thread of their own, to the end of the process.
+pub fn stop_on_signal(stop: Stop) {
+    let heard = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map(|runtime| runtime.block_on(two_signals(stop)))
+    };
+    // Without the thread, a signal ends the process at once.
+    drop(std::thread::Builder::new().name("signals".to_owned()).spawn(heard));
+}
+
+async fn two_signals(stop: Stop) {
     if signal().await.is_ok() {
         stop.stop();
         output::warn("\nstopping: results so far will be written (press again to quit at once)");

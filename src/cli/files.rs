@@ -81,7 +81,8 @@ pub fn hold(folder: &Path) -> Result<Hold, CliError> {
 
 /// Writes a file, whole or not at all. A folder that was taken away meanwhile is made again.
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    // A device, a pipe or a link is written through, not put another file in the place of.
+    is_no_pipe(path)?;
+    // A device or a link is written through, not put another file in the place of.
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return fs::write(path, text).map_err(|e| usage("write", path, &e));
     }
@@ -97,8 +98,29 @@ pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     })
 }
 
+/// Refuses a named pipe: to open one waits for a reader, who may never come. What a shell has opened already (`/dev/fd/N`) is
+/// none.
+#[cfg(unix)]
+fn is_no_pipe(path: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let is_open = ["/dev/fd", "/dev/std", "/proc"].iter().any(|open| path.to_string_lossy().starts_with(open));
+    match fs::metadata(path) {
+        Ok(found) if found.file_type().is_fifo() && !is_open => {
+            Err(CliError::Usage(format!("cannot write {}: it is a named pipe, and a file is needed", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Elsewhere there are none among files.
+#[cfg(not(unix))]
+fn is_no_pipe(_: &Path) -> Result<(), CliError> {
+    Ok(())
+}
+
 /// Adds text to a file that others write too. It is made once the size of what is there is known.
 pub fn append(path: &Path, text: impl FnOnce(usize) -> String) -> Result<(), CliError> {
+    is_no_pipe(path)?;
     let open = File::options().create(true).append(true).open(path);
     open.and_then(|mut file| {
         let there = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
@@ -168,6 +190,7 @@ pub fn reopen_recording(path: &Path) -> Result<File, CliError> {
 
 /// Opens a recording. Nobody else writes there meanwhile: two runs in one file would be none.
 fn open_recording(options: &mut OpenOptions, path: &Path) -> Result<File, CliError> {
+    is_no_pipe(path)?;
     let file = options.read(true).write(true).open(path).map_err(|e| usage("write", path, &e))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(CliError::Usage(format!(

@@ -197,9 +197,8 @@ pub fn main(args: &GatewayArgs, environment: &Environment) -> Result<Exit, CliEr
         let mut listener = GatewayListener::new(Recorder::create(&path)?, &name, rows.len(), shown);
         listener.line(&Line::Header(Box::new(header.clone())));
         let stop = Stop::default();
-        let watcher = tokio::spawn(stop_on_signal(stop.clone()));
+        stop_on_signal(stop.clone());
         let finished = gateway::run(&client, socket, &rows, &options, &mut listener, stop.stopped()).await;
-        watcher.abort();
         let footer = Footer {
             finished_at: now(),
             wall_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -123,16 +123,14 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
         stop: Stop::default(),
         watch: Watch::new(environment, wanted),
     };
+    stop_on_signal(batch.stop.clone());
     let made = runtime.block_on(async {
-        let watcher = tokio::spawn(stop_on_signal(batch.stop.clone()));
         let _heard = file_size_signal();
-        let made = tokio::select! {
+        tokio::select! {
             made = batch.run(work, usize::from(args.jobs)) => made,
             // It never ends by itself.
             () = batch.watch.beat() => Made { results: Vec::new(), errors: Vec::new() },
-        };
-        watcher.abort();
-        made
+        }
     });
     let finished = output::finish(&args.output, &made.results, environment);
     // One is what the command ends with; the others are told.

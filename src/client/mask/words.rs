@@ -1,15 +1,18 @@
 //! Words that every answer holds. As a credential they protect nothing, and an answer without them is no message.
 
-/// Names and values of the Messages API and of chat completions, of eight letters and more: shorter secrets are none.
+/// Names and values of the Messages API, of chat completions and of HTTP, of eight letters and more: shorter secrets are none.
 /// From the API's reference; what stands in texts, such as a model's name, is not among them.
-const WORDS: [&str; 74] = [
+const WORDS: [&str; 87] = [
     "anthropic",
+    "anthropic-version",
     "api_error",
     "application",
+    "application/json",
     "arguments",
     "assistant",
     "authentication_error",
     "billing_error",
+    "cache-control",
     "cache_control",
     "cache_creation",
     "cache_creation_input_tokens",
@@ -22,6 +25,10 @@ const WORDS: [&str; 74] = [
     "cited_text",
     "completion",
     "completion_tokens",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
     "content_block",
     "content_block_delta",
     "content_block_location",
@@ -40,6 +47,7 @@ const WORDS: [&str; 74] = [
     "input_json_delta",
     "input_tokens",
     "invalid_request_error",
+    "keep-alive",
     "max_tokens",
     "message_delta",
     "message_start",
@@ -57,8 +65,10 @@ const WORDS: [&str; 74] = [
     "rate_limit_error",
     "reasoning_content",
     "redacted_thinking",
+    "request-id",
     "request_id",
     "request_too_large",
+    "retry-after",
     "search_result",
     "server_tool_use",
     "service_tier",
@@ -67,6 +77,7 @@ const WORDS: [&str; 74] = [
     "standard",
     "stop_reason",
     "stop_sequence",
+    "text/event-stream",
     "text_delta",
     "thinking",
     "thinking_delta",
@@ -75,8 +86,10 @@ const WORDS: [&str; 74] = [
     "tool_result",
     "tool_use",
     "total_tokens",
+    "transfer-encoding",
     "web_search_result_location",
     "web_search_tool_result",
+    "x-should-retry",
 ];
 
 /// True for a word of the protocol, in capitals or not.
