@@ -822,3 +822,53 @@ fn the_simulator_ends_when_it_is_told_to() {
     running.signal("INT");
     running.ended().exits(0);
 }
+
+#[cfg(unix)]
+#[test]
+fn two_signals_end_a_run_whatever_it_waits_for() {
+    let folder = Folder::new();
+    let simulator = Simulator::start(&folder, &["anthropic"]);
+    let mut command =
+        folder.command(["run", "--base-url", &simulator.url, "--model", "claude-sonnet-4-5", "--name", "x"]);
+    command.args([
+        "--claims",
+        "anthropic",
+        "--api-key-env",
+        "KEY",
+        "--format",
+        "ndjson",
+        "--no-progress",
+        "--out",
+        "out",
+    ]);
+    // Nobody reads the events, and a pipe does not hold all of them: at some point the run waits to get rid of one.
+    let mut child = command
+        .env("KEY", &simulator.key)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let size = || std::fs::metadata(folder.path().join("out/recording-x.jsonl")).map_or(0, |file| file.len());
+    let mut before = 0;
+    loop {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let now = size();
+        if now > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    let mut signals = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(signals < 300, "two signals did not end it");
+        signals += 1;
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    assert_eq!(status.code(), Some(3));
+}
