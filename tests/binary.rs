@@ -849,7 +849,7 @@ fn two_signals_end_a_run_whatever_it_waits_for() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let size = || std::fs::metadata(folder.path().join("out/recording-x.jsonl")).map_or(0, |file| file.len());
+    let size = || fs::metadata(folder.path().join("out/recording-x.jsonl")).map_or(0, |file| file.len());
     let mut before = 0;
     loop {
         std::thread::sleep(std::time::Duration::from_millis(500));
