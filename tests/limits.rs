@@ -262,23 +262,17 @@ fn client(url: &str, accounts: &Accounts, concurrency: usize) -> Client {
 
 #[test]
 fn targets_of_one_account_do_not_each_find_out_that_it_is_too_much() {
-    let turned = |share: bool| {
-        let limited = Limited::a_second(Some(20), None);
-        let url = limited.running.base_url();
-        let exchanges = limited.runtime.block_on(async {
-            let one = Accounts::default();
-            let accounts = |_| if share { client(&url, &one, 4) } else { client(&url, &Accounts::default(), 4) };
-            let clients: Vec<Client> = (0..8).map(accounts).collect();
-            send(&clients, 10).await
-        });
-        let turned = limited.running.turned();
-        assert!(!share || exchanges.iter().all(is_answered), "{turned:?}");
-        turned.away
-    };
-    // Eight that know nothing of each other each go on as the limit allows to one. How often that is too much hangs on the
-    // moment, so it is counted twice.
-    let (together, apart) = (turned(true) + turned(true), turned(false) + turned(false));
-    assert!(together < apart, "{together} were turned away, {apart} of those that share nothing");
+    let limited = Limited::a_second(Some(20), None);
+    let url = limited.running.base_url();
+    let exchanges = limited.runtime.block_on(async {
+        let accounts = Accounts::default();
+        let clients: Vec<Client> = (0..8).map(|_| client(&url, &accounts, 4)).collect();
+        send(&clients, 10).await
+    });
+    let turned = limited.running.turned();
+    assert!(exchanges.iter().all(is_answered), "{turned:?}");
+    // Eight that know nothing of each other would each go on as the limit allows to one.
+    assert!(turned.away <= 40, "{turned:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub enum CredentialSource {
     /// `~/` is the home folder.
     File(String),
     /// A program and its arguments, started without a shell. What it prints on standard output is the credential, alone
-    /// on its one line: `[op, read, "op://work/deepseek/key"]`.
+    /// on its one line: `[op, read, "op://vault/deepseek/key"]`.
     Command(Vec<String>),
 }
 
