@@ -271,8 +271,8 @@ fn targets_of_one_account_do_not_each_find_out_that_it_is_too_much() {
     });
     let turned = limited.running.turned();
     assert!(exchanges.iter().all(is_answered), "{turned:?}");
-    // Eight that know nothing of each other would each go on as the limit allows to one.
-    assert!(turned.away <= 40, "{turned:?}");
+    // Of the first volley, twelve are beyond the limit; after it, what the server tells is known to all.
+    assert!((12..=20).contains(&turned.away), "{turned:?}");
 }
 
 #[test]

@@ -9,15 +9,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::Instant;
 
 use super::base_url::BaseUrl;
 use super::config::ClientError;
 use super::limits::{Limits, Rates};
-use super::pause::Pause;
-use crate::wire::exchange::AttemptResult;
+use super::pause::{Leave, Pause};
 
 /// What all clients of one account wait for.
 pub struct Account {
@@ -51,8 +48,9 @@ impl Account {
         Ok(())
     }
 
-    /// Waits until one more attempt with about this many tokens may be sent.
-    pub(super) async fn until_allowed(&self, tokens: u32) {
+    /// Waits until one more attempt with about this many tokens may be sent. The attempt is under way until what is given
+    /// back is dropped, and is to tell it what it brought: `None` where nobody listens.
+    pub(super) async fn until_allowed(&self, tokens: u32) -> Option<Leave<'_>> {
         let limits: Vec<Arc<Limits>> = {
             let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
             limits.iter().map(|(_, limits)| limits.clone()).collect()
@@ -60,15 +58,9 @@ impl Account {
         for limits in limits {
             limits.until_allowed(tokens).await;
         }
-        if let Some(pause) = &self.pause {
-            pause.until_allowed().await;
-        }
-    }
-
-    /// Learns from what an attempt brought that was sent at `sent`.
-    pub(super) fn heard(&self, result: &AttemptResult, tokens: u32, sent: Instant, date: Timestamp) {
-        if let Some(pause) = &self.pause {
-            pause.heard(result, tokens, sent, date);
+        match &self.pause {
+            Some(pause) => Some(pause.until_allowed(tokens).await),
+            None => None,
         }
     }
 }
@@ -174,7 +166,7 @@ mod tests {
         account.limit(Rates { requests: Some(1200), tokens: None }).unwrap();
         account.limit(Rates { requests: Some(1200), tokens: None }).unwrap();
         assert_eq!(account.limits.read().unwrap().len(), 2, "the same rate counts once");
-        let started = Instant::now();
+        let started = std::time::Instant::now();
         for _ in 0..5 {
             account.until_allowed(1).await;
         }

@@ -11,6 +11,7 @@ mod base_url;
 mod budget;
 mod config;
 mod failure;
+mod gap;
 pub mod helper;
 mod limits;
 mod mask;
@@ -18,6 +19,7 @@ mod pause;
 mod replay;
 mod retry;
 pub mod secret;
+mod told;
 pub mod transport;
 mod turnstile;
 
@@ -211,11 +213,13 @@ impl Client {
         // for a retry, so that a request which the server put off does not keep the others from being sent.
         // The semaphore is never closed; were it, requests would go out unbounded rather than not at all.
         let _slot = self.slots.acquire().await;
-        self.account.until_allowed(request.tokens).await;
+        let leave = self.account.until_allowed(request.tokens).await;
         let started = Instant::now();
         let started_ms = milliseconds(started.saturating_duration_since(self.run_started));
         let result = attempt(&self.http, request, &self.bounds).await;
-        self.account.heard(&result, request.tokens, started.into(), Timestamp::now());
+        if let Some(leave) = leave {
+            leave.heard(&result, Timestamp::now());
+        }
         Attempt { started_ms, duration_ms: milliseconds(started.elapsed()), result }
     }
 }
