@@ -116,6 +116,10 @@ impl State {
     fn heard(&mut self, response: &Response, sent: Instant, now: Instant, date: Timestamp) {
         if matches!(response.status, 429 | 529) {
             let asked = wait_asked_for(response, date).unwrap_or(Duration::ZERO).min(LONGEST_RETRY_AFTER);
+            if asked.is_zero() {
+                // A limit that is filled bit by bit need not be full again: a refusal that says more is taken at its word.
+                self.told.hear(response, sent, now, date);
+            }
             self.not_before = self.not_before.max(now + asked);
             self.gap.refused(sent, now);
         } else {
