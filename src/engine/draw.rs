@@ -76,11 +76,7 @@ impl Draw {
             "600_characters" => words(&mut rng, 200).replace(' ', "")[..600].to_owned(),
             "colour" => media::COLOURS.choose(&mut rng)?.0.to_owned(),
             "city" => (*CITIES.choose(&mut rng)?).to_owned(),
-            "image" => {
-                let colour = again("colour");
-                let (_, rgb) = media::COLOURS.iter().find(|(name, _)| *name == colour)?;
-                base64(&media::png(*rgb))
-            }
+            "image" => base64(media::picture(&again("colour"))?),
             "pdf" => {
                 let filler = words(&mut rng, 30);
                 let (first, second) = filler.split_at(filler.len() / 2);
