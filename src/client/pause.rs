@@ -117,7 +117,7 @@ impl State {
         if matches!(response.status, 429 | 529) {
             let asked = wait_asked_for(response, date).unwrap_or(Duration::ZERO).min(LONGEST_RETRY_AFTER);
             if asked.is_zero() {
-                // A limit that is filled bit by bit need not be full again: a refusal that says more is taken at its word.
+                // A limit that is filled bit by bit need not be full again: where a wait is asked for, that one counts.
                 self.told.hear(response, sent, now, date);
             }
             self.not_before = self.not_before.max(now + asked);

@@ -86,6 +86,11 @@ impl Left {
         let number = |what: &str| header(what).and_then(|number| number.parse::<u64>().ok());
         let reset: Timestamp = header("reset")?.parse().ok()?;
         let wait = reset.duration_since(date);
+        let until_filled = Duration::try_from(wait).unwrap_or_default();
+        // Nobody waits so long to be refused again: what is refused until then is soon given up.
+        if matches!(response.status, 429 | 529) && until_filled > LONGEST_RETRY_AFTER {
+            return None;
+        }
         // An answer may take longer than the filling: what is told is as old as the request.
         let whole =
             Duration::try_from(wait.saturating_add(now.duration_since(sent).try_into().ok()?)).unwrap_or_default();
@@ -99,7 +104,7 @@ impl Left {
             limit: limit.filter(|limit| *limit > 0),
             remaining,
             heard: now,
-            filled: now + Duration::try_from(wait).unwrap_or_default().min(LONGEST_RETRY_AFTER),
+            filled: now + until_filled.min(LONGEST_RETRY_AFTER),
             whole: whole.min(LONGEST_RETRY_AFTER),
         })
     }

@@ -43,16 +43,24 @@ async fn a_wait_that_one_request_is_told_holds_for_all() {
     assert!(waited >= Duration::from_millis(95), "{waited:?}");
 }
 
-#[tokio::test]
-async fn a_refusal_that_tells_only_when_the_limit_is_filled_again_is_heard_as_well() {
-    let reset = (date() + Duration::from_millis(100)).to_string();
-    let told = [("anthropic-ratelimit-requests-remaining", "0"), ("anthropic-ratelimit-requests-reset", &reset)];
-    for (retry_after, least) in [(None, 95), (Some("soon"), 95), (Some("0.05"), 45)] {
-        let pause = Pause::new(Duration::ZERO);
-        let headers = told.into_iter().chain(retry_after.map(|wait| ("retry-after", wait))).collect::<Vec<_>>();
-        pause.until_allowed(1).await.heard(&answer(429, &headers), date());
-        let waited = time_of(&pause, 1, 200).await;
-        assert!(waited >= Duration::from_millis(least), "{retry_after:?}: {waited:?}");
+#[test]
+fn a_refusal_that_tells_only_when_the_limit_is_filled_again_is_heard_as_well() {
+    // What it tells, and how long nothing is sent then.
+    for (retry_after, reset, wait) in [
+        (None, 60, 60),
+        (Some("soon"), 60, 60),
+        (Some("5"), 60, 5),
+        // As long as that nobody waits; the requests fail instead.
+        (None, 3600, 0),
+    ] {
+        let reset = (date() + Duration::from_secs(reset)).to_string();
+        let told = [("anthropic-ratelimit-requests-remaining", "0"), ("anthropic-ratelimit-requests-reset", &reset)];
+        let headers: Vec<_> = told.into_iter().chain(retry_after.map(|wait| ("retry-after", wait))).collect();
+        let AttemptResult::Response(refusal) = answer(429, &headers) else { unreachable!() };
+        let now = Instant::now();
+        let mut state = State::new(Duration::ZERO, now);
+        state.heard(&refusal, now, now, date());
+        assert_eq!(state.due(Load::one(1), now) - now, Duration::from_secs(wait), "{retry_after:?} {reset}");
     }
 }
 
