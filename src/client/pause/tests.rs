@@ -65,6 +65,13 @@ fn a_refusal_that_tells_only_when_the_limit_is_filled_again_is_heard_as_well() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_holds_nobody() {
+    let pause = Pause::new(Duration::ZERO);
+    pause.until_allowed(1).await.heard(&answer(429, &[("retry-after", "3600")]), date());
+    assert!(time_of(&pause, 1, 200).await < Duration::from_secs(60));
+}
+
+#[tokio::test]
 async fn refusals_set_requests_apart() {
     let pause = Pause::new(GAP);
     let waited = time_of(&pause, 4, 529).await;
