@@ -171,11 +171,10 @@ fn a_side_that_is_lost_in_the_middle_is_blamed_for_nothing() {
         Server::start(move |asked, stream| stream.write_all(&faithful.answer(asked)?))
     };
     let dies = Server::start(move |asked, stream| match asked.number {
-        0..30 => stream.write_all(&faithful.answer(asked)?),
+        0..50 => stream.write_all(&faithful.answer(asked)?),
         _ => Ok(()),
     });
-    // One at a time, rows are decided one after the other: the first requests decide some whatever the schedule.
-    let more = ["--select", "field.*", "--retries", "0", "--concurrency", "1"];
+    let more = ["--select", "field.*", "--retries", "0"];
     servers(&folder, &upstream.url(), &dies.url(), &more).exits(3).says(&["via: partial results"]);
     let comparison = comparison(&folder);
     assert_eq!(rows(&comparison, "introduced"), [""; 0]);

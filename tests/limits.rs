@@ -10,13 +10,14 @@ mod server;
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use binary::{Ended, Folder};
 use fieldtest::client::{Accounts, Client, ClientConfig, Endpoint as _, Rates, Scheme};
 use fieldtest::simulator::{self, Behaviour, Knobs, Running};
 use fieldtest::wire::exchange::{Attempt, AttemptResult, Credential, Exchange, Method, Request};
+use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Value, json};
 use server::{Asked, Faithful, Server};
@@ -212,6 +213,32 @@ fn a_servers_limit_of_requests_or_tokens_is_kept_without_a_storm() {
         assert_eq!(results["summary"]["decided"], results["summary"]["rows"], "{what}");
         assert!(turned.came <= needed + needed / 2 + 8, "{what}");
     }
+}
+
+#[test]
+fn a_limit_that_is_used_up_before_the_run_is_waited_for_whatever_tells_when_it_is_filled() {
+    let (faithful, opens, refused) = (Faithful::start(), OnceLock::new(), Arc::new(AtomicUsize::new(0)));
+    let count = refused.clone();
+    let server = Server::start(move |asked, stream| {
+        let now = Timestamp::now();
+        let opens = *opens.get_or_init(|| now + Duration::from_secs(3));
+        if now >= opens {
+            return stream.write_all(&faithful.answer(asked)?);
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        // Told a bit later than it is: two clocks may differ.
+        let reset = opens + Duration::from_millis(50);
+        let told = format!("anthropic-ratelimit-requests-remaining: 0\r\nanthropic-ratelimit-requests-reset: {reset}");
+        write!(stream, "HTTP/1.1 429 Too Many Requests\r\n{told}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    });
+    let folder = Folder::new();
+    // The one wait before the one retry is at most a second.
+    let run = ["run", "--base-url", &server.url(), "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek"];
+    let more = ["--select", "field.{system,stop_sequences}", "--retries", "1", "--out", "out"];
+    folder.run_with(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&run[..], &more].concat()).exits(0);
+    let results = folder.results("out");
+    assert_eq!(results["summary"]["decided"], results["summary"]["rows"]);
+    assert!(refused.load(Ordering::Relaxed) <= 4, "{refused:?}");
 }
 
 #[test]

@@ -14,6 +14,9 @@ use super::retry::{LONGEST_RETRY_AFTER, wait_asked_for};
 use super::told::{Load, Told};
 use crate::wire::exchange::{AttemptResult, Response};
 
+/// A wait that somebody who looks on would wonder about.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
 /// What all requests to one account wait for.
 #[derive(Debug)]
 pub(super) struct Pause {
@@ -32,12 +35,15 @@ pub(super) struct Leave<'a> {
 
 impl Pause {
     pub(super) fn new(first_gap: Duration) -> Self {
+        // So that no sum of times overflows.
+        let first_gap = first_gap.min(LONGEST_RETRY_AFTER);
         Self { state: Mutex::new(State::new(first_gap, Instant::now())), news: Notify::new() }
     }
 
     /// Waits until one more attempt of about so many tokens may be sent.
     pub(super) async fn until_allowed(&self, tokens: u32) -> Leave<'_> {
         let load = Load::one(tokens);
+        let mut is_told = false;
         loop {
             // What ends from here on is heard.
             let news = self.news.notified();
@@ -50,6 +56,11 @@ impl Pause {
                 }
                 due
             };
+            let wait = due.saturating_duration_since(Instant::now());
+            if wait >= WORTH_TELLING && !is_told {
+                is_told = true;
+                tracing::info!(wait_ms = wait.as_millis() as u64, "waiting for the account's limits");
+            }
             // Asked again afterwards: a refusal may have come meanwhile, or another request gone first.
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => {}
@@ -115,8 +126,13 @@ impl State {
 
     fn heard(&mut self, response: &Response, sent: Instant, now: Instant, date: Timestamp) {
         if matches!(response.status, 429 | 529) {
-            let asked = wait_asked_for(response, date).unwrap_or(Duration::ZERO).min(LONGEST_RETRY_AFTER);
-            self.not_before = self.not_before.max(now + asked);
+            match wait_asked_for(response, date).unwrap_or_default() {
+                // A limit that is filled bit by bit need not be full again: where a wait is asked for, that one counts.
+                Duration::ZERO => self.told.hear(response, sent, now, date),
+                asked if asked <= LONGEST_RETRY_AFTER => self.not_before = self.not_before.max(now + asked),
+                // Nobody waits so long: the refusal stands, and the run finds out soon whether it is that of all.
+                _ => {}
+            }
             self.gap.refused(sent, now);
         } else {
             self.told.hear(response, sent, now, date);

@@ -83,18 +83,28 @@ struct Left {
 impl Left {
     fn of(response: &Response, kind: &str, sent: Instant, now: Instant, date: Timestamp) -> Option<Self> {
         let header = |what: &str| response.header(&format!("anthropic-ratelimit-{kind}-{what}")).map(str::trim);
+        let number = |what: &str| header(what).and_then(|number| number.parse::<u64>().ok());
         let reset: Timestamp = header("reset")?.parse().ok()?;
         let wait = reset.duration_since(date);
+        let until_filled = Duration::try_from(wait).unwrap_or_default();
+        // Nobody waits so long to be refused again: what is refused until then is soon given up.
+        if matches!(response.status, 429 | 529) && until_filled > LONGEST_RETRY_AFTER {
+            return None;
+        }
         // An answer may take longer than the filling: what is told is as old as the request.
         let whole =
             Duration::try_from(wait.saturating_add(now.duration_since(sent).try_into().ok()?)).unwrap_or_default();
+        // A limit of nothing that comes with an answer is no limit, and there is always nothing left of it.
+        let (limit, remaining) = (number("limit"), number("remaining")?);
+        if (limit, remaining) == (Some(0), 0) {
+            return None;
+        }
         Some(Self {
             counts_tokens: kind != "requests",
-            // A limit of nothing that comes with an answer is no limit.
-            limit: header("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0),
-            remaining: header("remaining")?.parse().ok()?,
+            limit: limit.filter(|limit| *limit > 0),
+            remaining,
             heard: now,
-            filled: now + Duration::try_from(wait).unwrap_or_default().min(LONGEST_RETRY_AFTER),
+            filled: now + until_filled.min(LONGEST_RETRY_AFTER),
             whole: whole.min(LONGEST_RETRY_AFTER),
         })
     }
@@ -177,6 +187,7 @@ mod tests {
         assert_eq!(seconds(kind("tokens", None, 99, 3)), 3, "too little for this one");
         assert_eq!(seconds(kind("tokens", None, 100, 3)), 0);
         assert_eq!(seconds(kind("tokens", Some(50), 50, 3)), 0, "more than there ever is can only be tried");
+        assert_eq!(seconds(kind("requests", Some(0), 0, 60)), 0, "a limit of nothing is none");
         assert_eq!(seconds(kind("requests", None, 0, -1_000_000)), 0);
         assert_eq!(seconds(kind("requests", None, 0, 1_000_000)), LONGEST_RETRY_AFTER.as_secs());
         assert_eq!(seconds(vec![("anthropic-ratelimit-requests-remaining".to_owned(), "0".to_owned())]), 0);

@@ -80,7 +80,7 @@ pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
         .map(|arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() })
         .filter(|arm| *arm != Arm::default())
         .collect();
-    format!("{:016x}", fnv1a(&format!("{:?} {changes:?}", conversation(experiment, layers))))
+    format!("{:016x}", fnv1a(format_args!("{:?} {changes:?}", conversation(experiment, layers))))
 }
 
 /// True when the request without the field is one turn in words, as the run's first requests are. It is then known to

@@ -46,7 +46,7 @@ const SPOT_CHECKS: u64 = 64;
 impl Facts {
     /// How many trials of a deciding arm a row needs, where certain evidence would decide it at the first.
     pub fn least(&self, row: &str) -> u32 {
-        let drawn = fnv1a(&format!("{}/{row}", self.seed)).is_multiple_of(SPOT_CHECKS);
+        let drawn = fnv1a(format_args!("{}/{row}", self.seed)).is_multiple_of(SPOT_CHECKS);
         let steady = if self.unsteady { STEADY_TRIALS } else { 1 };
         steady.max(self.least).max(1 + u32::from(drawn))
     }

@@ -4,6 +4,7 @@
 //! go out changes nothing, and a run can be repeated.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -76,11 +77,7 @@ impl Draw {
             "600_characters" => words(&mut rng, 200).replace(' ', "")[..600].to_owned(),
             "colour" => media::COLOURS.choose(&mut rng)?.0.to_owned(),
             "city" => (*CITIES.choose(&mut rng)?).to_owned(),
-            "image" => {
-                let colour = again("colour");
-                let (_, rgb) = media::COLOURS.iter().find(|(name, _)| *name == colour)?;
-                base64(&media::png(*rgb))
-            }
+            "image" => base64(media::picture(&again("colour"))?),
             "pdf" => {
                 let filler = words(&mut rng, 30);
                 let (first, second) = filler.split_at(filler.len() / 2);
@@ -113,8 +110,18 @@ fn rng(seed: u64, purpose: &str) -> ChaCha8Rng {
 }
 
 /// A hash that is the same in every build, which the standard library's hasher does not promise.
-pub fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+pub fn fnv1a(text: impl fmt::Display) -> u64 {
+    struct Hash(u64);
+    impl fmt::Write for Hash {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = text.bytes().fold(self.0, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+            Ok(())
+        }
+    }
+    let mut hash = Hash(0xcbf2_9ce4_8422_2325);
+    // Hashing does not fail.
+    let _ = write!(hash, "{text}");
+    hash.0
 }
 
 fn label(rng: &mut ChaCha8Rng) -> String {

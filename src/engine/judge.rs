@@ -168,7 +168,9 @@ fn plainest(recording: &Recording) -> String {
     match trials.iter().flatten().next().and_then(|t| t.steps.last()) {
         Some(Reading::Refused(r)) => {
             let advice = match r.status {
-                401 | 403 => "; is the credential right, and in the header that the endpoint reads (--auth)?",
+                401 | 403 => {
+                    "; is there a credential (--api-key-env), is it right, and in the header that the endpoint reads (--auth)?"
+                }
                 404 => "; are the base URL and the model right?",
                 400 | 422 => "; does the endpoint serve the model (--model)?",
                 429 => "; is the quota used up, or is a lower --rate or --concurrency needed?",

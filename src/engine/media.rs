@@ -1,6 +1,7 @@
 //! The smallest real picture and the smallest real page: a PNG of one colour, a PDF that says one thing.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 /// The colours a picture can have, with their RGB values: far enough apart that any eye tells them.
 pub const COLOURS: [(&str, [u8; 3]); 8] = [
@@ -17,8 +18,15 @@ pub const COLOURS: [(&str, [u8; 3]); 8] = [
 /// The side of a picture in pixels: real servers refuse tiny ones, and count tokens by area.
 const SIDE: u32 = 256;
 
-/// A PNG of one colour.
-pub fn png(rgb: [u8; 3]) -> Vec<u8> {
+/// A PNG of one of the [`COLOURS`], by its name. It is made once: packing it takes longer than all else that a request
+/// needs.
+pub fn picture(colour: &str) -> Option<&'static [u8]> {
+    static MADE: [OnceLock<Vec<u8>>; COLOURS.len()] = [const { OnceLock::new() }; COLOURS.len()];
+    let at = COLOURS.iter().position(|(name, _)| *name == colour)?;
+    Some(MADE[at].get_or_init(|| png(COLOURS[at].1)))
+}
+
+fn png(rgb: [u8; 3]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, SIDE, SIDE);
     encoder.set_color(png::ColorType::Rgb);
@@ -59,12 +67,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_is_a_png_of_its_colour() {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png([220, 20, 20]))).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!((info.width, info.height), (SIDE, SIDE));
-        assert!(pixels.chunks(3).all(|p| p == [220, 20, 20]));
+    fn each_picture_is_a_png_of_its_colour() {
+        for (name, rgb) in COLOURS {
+            let file = std::io::Cursor::new(picture(name).unwrap());
+            let mut reader = png::Decoder::new(file).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut pixels).unwrap();
+            assert_eq!((info.width, info.height), (SIDE, SIDE), "{name}");
+            assert!(pixels.chunks(3).all(|p| p == rgb), "{name}");
+        }
+        assert_eq!(picture("mauve"), None);
     }
 
     #[test]

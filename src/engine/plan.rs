@@ -284,7 +284,26 @@ fn context<'a>(settings: &'a Settings, draw: &'a Draw) -> Context<'a> {
 }
 
 fn bytes(request: &Request) -> usize {
-    request.raw.as_ref().map_or_else(|| request.body.to_string().len(), String::len)
+    request.raw.as_ref().map_or_else(|| length(&request.body), String::len)
+}
+
+/// How long a value is as text, without making that text: prompts may be long, and each request's length is asked for.
+fn length(value: &serde_json::Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0 += text.len();
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Neither counting nor a value fails.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// The most that a request can cost.

@@ -43,6 +43,34 @@ async fn a_wait_that_one_request_is_told_holds_for_all() {
     assert!(waited >= Duration::from_millis(95), "{waited:?}");
 }
 
+#[test]
+fn a_refusal_that_tells_only_when_the_limit_is_filled_again_is_heard_as_well() {
+    // What it tells, and how long nothing is sent then.
+    for (retry_after, reset, wait) in [
+        (None, 60, 60),
+        (Some("soon"), 60, 60),
+        (Some("5"), 60, 5),
+        // As long as that nobody waits; the requests fail instead.
+        (None, 3600, 0),
+    ] {
+        let reset = (date() + Duration::from_secs(reset)).to_string();
+        let told = [("anthropic-ratelimit-requests-remaining", "0"), ("anthropic-ratelimit-requests-reset", &reset)];
+        let headers: Vec<_> = told.into_iter().chain(retry_after.map(|wait| ("retry-after", wait))).collect();
+        let AttemptResult::Response(refusal) = answer(429, &headers) else { unreachable!() };
+        let now = Instant::now();
+        let mut state = State::new(Duration::ZERO, now);
+        state.heard(&refusal, now, now, date());
+        assert_eq!(state.due(Load::one(1), now) - now, Duration::from_secs(wait), "{retry_after:?} {reset}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_holds_nobody() {
+    let pause = Pause::new(Duration::ZERO);
+    pause.until_allowed(1).await.heard(&answer(429, &[("retry-after", "3600")]), date());
+    assert!(time_of(&pause, 1, 200).await < Duration::from_secs(60));
+}
+
 #[tokio::test]
 async fn refusals_set_requests_apart() {
     let pause = Pause::new(GAP);
@@ -81,6 +109,8 @@ enum Speech {
     RetryAfter,
     /// It tells of its limits with each answer, as the Messages API does, and when to come back.
     Headers,
+    /// It tells of its limits with each answer and each refusal, though of no other time to come back.
+    HeadersAlone,
 }
 
 /// Whether a limit fills up bit by bit, or all at once at the end of each window.
@@ -132,7 +162,7 @@ impl Server {
             self.left -= 1.0;
         }
         let mut headers = Vec::new();
-        if self.speech == Speech::Headers {
+        if matches!(self.speech, Speech::Headers | Speech::HeadersAlone) {
             let reset = date() + (now + self.until(self.limit, now));
             for (what, value) in [
                 ("limit", self.limit.to_string()),
@@ -142,7 +172,7 @@ impl Server {
                 headers.push((format!("anthropic-ratelimit-requests-{what}"), value));
             }
         }
-        if is_refused && self.speech != Speech::Silent {
+        if is_refused && matches!(self.speech, Speech::RetryAfter | Speech::Headers) {
             headers.push(("retry-after".to_owned(), self.until(1.0, now).as_secs_f64().ceil().to_string()));
         }
         response(if is_refused { 429 } else { 200 }, headers)
@@ -238,7 +268,7 @@ fn play(load: Asking, mut take: impl FnMut(Duration) -> Response) -> Outcome {
 #[test]
 fn few_are_refused_whatever_a_server_says_of_its_limit_and_none_more_for_sharing() {
     let first_volley = (TARGETS * CONCURRENCY) as u32 - 20;
-    for speech in [Speech::Silent, Speech::RetryAfter, Speech::Headers] {
+    for speech in [Speech::Silent, Speech::RetryAfter, Speech::Headers, Speech::HeadersAlone] {
         for fills in [Fills::Evenly, Fills::AtOnce] {
             for latency in [10, 300, 2000] {
                 for gap in [10, 100] {
@@ -253,7 +283,7 @@ fn few_are_refused_whatever_a_server_says_of_its_limit_and_none_more_for_sharing
                     assert!(shared.refused <= alone.refused + 2, "{told}");
                     // What the server tells leaves nothing to be found out; else one in ten or so is refused.
                     let most = match (speech, fills) {
-                        (Speech::Headers, _) => 50,
+                        (Speech::Headers | Speech::HeadersAlone, _) => 50,
                         (Speech::Silent, Fills::AtOnce) => 6,
                         _ => 8,
                     };
@@ -261,7 +291,8 @@ fn few_are_refused_whatever_a_server_says_of_its_limit_and_none_more_for_sharing
                     // So long it takes at the least: at twenty a second after the first, or with so many at once.
                     let at_once = latency * (TARGETS * load.each).div_ceil(TARGETS * CONCURRENCY) as u32;
                     let least = Duration::from_secs(19).max(at_once);
-                    let times = if fills == Fills::AtOnce && speech != Speech::Headers { 1.7 } else { 1.3 };
+                    let is_guessed = matches!(speech, Speech::Silent | Speech::RetryAfter);
+                    let times = if fills == Fills::AtOnce && is_guessed { 1.7 } else { 1.3 };
                     assert!(shared.took <= least.mul_f64(times), "{told}");
                 }
             }
