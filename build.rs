@@ -1,6 +1,6 @@
 //! Turns the case files that come with the binary into JSON, which a start of it reads faster than YAML (docs/performance.md, Start).
 //!
-//! Nothing is checked here beside that a file is YAML: the tests of `src/case/load.rs` hold both readings to each other,
+//! Nothing is checked here beside that a file is YAML: the tests of `src/case/load` hold both readings to each other,
 //! and every file to its rules.
 
 use std::error::Error;

@@ -1,26 +1,30 @@
-//! From case files to a checked catalog: parsing, overriding, and the cross-references between the two kinds of file.
+//! From case files to a checked catalog: user files are layered over the bundled ones, and each row and target is checked.
 //!
 //! Pure: files come in as names and bytes. Every error names its place; all of them are collected, so that an author
-//! sees them at once.
+//! sees them at once. How bytes are read is `read`'s, where something stands `place`'s, and what files say of each
+//! other `references`'.
+
+mod place;
+mod read;
+mod references;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_yaml::Spanned;
 
+use self::place::{TargetPlaces, place_of_row, place_of_text};
+pub use self::read::{MAX_FILE_BYTES, read_yaml};
+use self::read::{Parsed, kind_of};
 use super::arm::Screen;
 use super::check::{self, Problem};
-use super::embedded::{BundledFile, FILES};
+use super::embedded::FILES;
 use super::error::{CaseError, CaseErrors, Place};
 use super::experiment::{Experiment, ExperimentFile};
 use super::field::Field;
 use super::gateway::{GatewayFile, GatewayRow};
 use super::gateway_check;
 use super::target::Target;
-
-/// The largest case file that is read, in bytes.
-pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// All experiments and targets of a run.
 #[derive(Debug, Clone, Default)]
@@ -130,53 +134,6 @@ struct Loader {
     rows_missing: bool,
     /// The files of this layer were checked by the tests of this module.
     trusts: bool,
-}
-
-/// A target file, read again for the places of what is in it alone: only where something is wrong with it.
-#[derive(Default, Deserialize)]
-struct TargetPlaces {
-    name: Option<Spanned<IgnoredAny>>,
-    sources: Option<Spanned<IgnoredAny>>,
-    credential: Option<Spanned<IgnoredAny>>,
-    #[serde(default)]
-    claims: BTreeMap<String, Spanned<IgnoredAny>>,
-}
-
-impl TargetPlaces {
-    fn of(text: &str) -> Self {
-        serde_yaml::from_str_with_options(text, options()).unwrap_or_default()
-    }
-}
-
-/// A case file as it was read.
-enum Parsed {
-    Experiments(Box<ExperimentFile>),
-    Gateway(Box<GatewayFile>),
-    Target(Box<Target>),
-}
-
-impl Parsed {
-    /// Reads a file; with its text.
-    fn of(file: &CaseFile) -> Result<(&str, Self), CaseError> {
-        let name = &file.name;
-        let text = text_of(name, &file.bytes)?;
-        let parsed = match file.kind {
-            FileKind::Experiments => Self::Experiments(Box::new(parse(name, text)?)),
-            FileKind::Gateway => Self::Gateway(Box::new(parse(name, text)?)),
-            FileKind::Target => Self::Target(Box::new(parse(name, text)?)),
-        };
-        Ok((text, parsed))
-    }
-
-    /// Reads a bundled file, without the places of what is in it.
-    fn bundled(file: &BundledFile) -> Result<Self, CaseError> {
-        let read = match kind_of(file.path) {
-            FileKind::Experiments => serde_json::from_str(file.json).map(|read| Self::Experiments(Box::new(read))),
-            FileKind::Gateway => serde_json::from_str(file.json).map(|read| Self::Gateway(Box::new(read))),
-            FileKind::Target => serde_json::from_str(file.json).map(|read| Self::Target(Box::new(read))),
-        };
-        read.map_err(|error| CaseError::file(file.path, error.to_string()))
-    }
 }
 
 impl Loader {
@@ -343,176 +300,12 @@ impl Loader {
         self.catalog.targets.insert(target.name.clone(), target);
         Ok(())
     }
-
-    fn works_through_itself(&self, experiment: &Experiment) -> bool {
-        let mut seen = HashSet::new();
-        let mut next: Vec<&str> = experiment.through.iter().map(String::as_str).collect();
-        while let Some(row) = next.pop() {
-            if row == experiment.id() {
-                return true;
-            }
-            if seen.insert(row) {
-                let through = self.catalog.experiment(row).into_iter().flat_map(|other| &other.through);
-                next.extend(through.map(String::as_str));
-            }
-        }
-        false
-    }
-
-    /// The references between files: claims name rows, rows name rows.
-    fn finish(&mut self, errors: &mut Vec<CaseError>) {
-        self.find_screens();
-        for row in &self.catalog.rows {
-            let Some(name) = &row.experiment.screen else { continue };
-            if row.experiment.screen_arms.is_none() {
-                let file = &self.row_files[row.experiment.id()];
-                let place = place_of_row(&self.texts[file], &row.experiment.row);
-                let what = format!("row `{}` names the screen `{name}`, which no file has", row.experiment.id());
-                errors.push(CaseError::at(file, place, what));
-            }
-        }
-        let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
-        let is_of_gateways = |row: &str| self.catalog.gateway.iter().any(|r| r.row.id() == row);
-        let is_known = |row: &str| known.contains(row) || is_of_gateways(row);
-        for target in self.catalog.targets.values() {
-            let file = &self.target_files[&target.name];
-            for row in target.claims.keys().filter(|row| !is_known(row)) {
-                let place = place_of_claim(&self.texts[file], row);
-                errors.push(
-                    CaseError::at(file, place, format!("a claim for row `{row}`, which no experiment decides"))
-                        .help("`fieldtest rows` lists the rows; a new one needs an experiment"),
-                );
-            }
-        }
-        for row in &self.catalog.rows {
-            let experiment = &row.experiment;
-            for other in experiment.through.iter().filter(|other| !known.contains(other.as_str())) {
-                let file = &self.row_files[experiment.id()];
-                let place = place_of_row(&self.texts[file], &experiment.row);
-                errors.push(CaseError::at(
-                    file,
-                    place,
-                    format!("row `{}` works through row `{other}`, which no experiment decides", experiment.id()),
-                ));
-            }
-            if self.works_through_itself(experiment) {
-                let file = &self.row_files[experiment.id()];
-                let place = place_of_row(&self.texts[file], &experiment.row);
-                let what = format!("row `{}` works through rows that work through it", experiment.id());
-                errors.push(CaseError::at(file, place, what).help("neither could be decided before the other"));
-            }
-            let other = experiment.field.as_ref().and_then(|field| field.at.row());
-            // One step leads to the field: a row that itself refers to another is none to refer to.
-            let stands = |other: &&str| {
-                self.catalog.experiment(other).is_some_and(|e| e.field.as_ref().is_none_or(|f| f.at.row().is_none()))
-            };
-            if let Some(other) = other.filter(|other| !stands(other)) {
-                let file = &self.row_files[experiment.id()];
-                let place = place_of_row(&self.texts[file], &experiment.row);
-                let what =
-                    format!("row `{}` is about the field of row `{other}`, which has none of its own", experiment.id());
-                errors.push(CaseError::at(file, place, what));
-            }
-        }
-    }
-}
-
-/// Reads a YAML file of any kind, within the bounds of case files, with errors that name their place.
-///
-/// # Errors
-/// A file that is too large, empty, no YAML or of another shape.
-pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
-    parse(file, text_of(file, text.as_bytes())?)
-}
-
-fn text_of<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, CaseError> {
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        let what = format!("the file goes on past {} KiB, which no case file needs", MAX_FILE_BYTES / 1024);
-        return Err(CaseError::at(file, end_of(&bytes[..MAX_FILE_BYTES as usize]), what));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        CaseError::at(file, end_of(&bytes[..e.valid_up_to()]), "the file is not UTF-8 from here on")
-            .help("save it as UTF-8")
-    })?;
-    if text.trim().is_empty() {
-        return Err(CaseError::at(file, Place::of(text, 1, 1), "the file is empty"));
-    }
-    Ok(text)
-}
-
-/// The place where these first bytes of a file end.
-fn end_of(bytes: &[u8]) -> Place {
-    let line = bytes.iter().filter(|b| **b == b'\n').count() + 1;
-    let last = bytes.rsplit(|b| *b == b'\n').next().unwrap_or_default();
-    let text = String::from_utf8_lossy(last).into_owned();
-    Place { line, column: text.chars().count() + 1, text }
-}
-
-fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
-    serde_yaml::from_str_with_options(text, options()).map_err(|e| {
-        let message = super::credential::without_value(super::wording::message(&e));
-        match e.location() {
-            Some(at) => CaseError::at(file, Place::of(text, at.line() as usize, at.column() as usize), message),
-            None => CaseError::file(file, message),
-        }
-    })
-}
-
-/// Bounds for hostile files: far above what case files need, far below what would hurt.
-fn options() -> serde_yaml::Options {
-    serde_yaml::options! {
-        budget: serde_yaml::budget! {
-            max_depth: 40,
-            max_nodes: 50_000,
-            max_events: 100_000,
-            max_aliases: 500,
-            max_anchors: 200,
-            max_documents: 1,
-        },
-    }
-}
-
-/// The first place of a text, from a line on.
-fn place_of_text(text: &str, quote: &str, from: usize) -> Option<Place> {
-    let mut lines = text.lines().enumerate().skip(from - 1);
-    lines.find_map(|(i, line)| {
-        let column = line[..line.find(quote)?].chars().count() + 1;
-        Some(Place { line: i + 1, column, text: line.to_owned() })
-    })
-}
-
-/// The place of a row. Those that were read without places are looked for.
-fn place_of_row(text: &str, row: &Spanned<String>) -> Place {
-    let known = row.defined != serde_yaml::Location::UNKNOWN;
-    let known = known.then(|| Place::of(text, row.defined.line() as usize, row.defined.column() as usize));
-    let is_of_row = |line: &str| line.trim().trim_start_matches("- ") == format!("row: {}", row.value);
-    let found = || text.lines().position(is_of_row).map(|n| Place::of(text, n + 1, 1));
-    known.or_else(found).unwrap_or_else(|| Place::of(text, 1, 1))
-}
-
-/// The place of a claim's key: on the line of its value, or on the last one above that begins with it.
-fn place_of_claim(text: &str, row: &str) -> Place {
-    let places = TargetPlaces::of(text).claims;
-    let of_value = places.get(row).map_or(1, |value| value.defined.line() as usize);
-    let lines: Vec<&str> = text.lines().collect();
-    let begins = |line: &str| line.trim_start().trim_start_matches(['"', '\'']).starts_with(row);
-    let line = (1..=of_value.min(lines.len())).rev().find(|n| begins(lines[n - 1])).unwrap_or(of_value);
-    let column = lines.get(line - 1).map_or(1, |l| l.chars().take_while(|c| c.is_whitespace()).count() + 1);
-    Place::of(text, line, column)
-}
-
-/// The kind of a file, from its path below a folder of case files.
-fn kind_of(path: &str) -> FileKind {
-    match path.split_once('/') {
-        Some(("targets", _)) => FileKind::Target,
-        Some(("gateway", _)) => FileKind::Gateway,
-        _ => FileKind::Experiments,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::embedded::BundledFile;
 
     /// The bundled files as an author sees them.
     fn files() -> Vec<CaseFile> {
@@ -585,24 +378,5 @@ mod tests {
         assert!(bundled.starts_with("Some"));
         let error = Catalog::with(&[file("x.yaml", "my.row"), file("y.yaml", "my.other")]).unwrap_err().to_string();
         assert!(error.contains("y.yaml:3:") && error.contains("the screen `fields` stands in another file"), "{error}");
-    }
-
-    #[test]
-    fn a_row_cannot_work_through_itself() {
-        let row = |row: &str, through: &str| {
-            format!(
-                "  - row: {row}\n    title: t\n    ask: Hello\n    through: [{through}]\n    treatment: {{ body: {{ top_k: 1 }} }}\n    effect: {{ text: {{ contains: [a] }} }}\n    by_chance: never\n"
-            )
-        };
-        let file = |rows: &[String]| CaseFile {
-            name: "x.yaml".to_owned(),
-            kind: FileKind::Experiments,
-            bytes: format!("section: Mine\nrows:\n{}", rows.concat()).into_bytes(),
-        };
-        let around = [row("my.a", "my.b"), row("my.b", "my.c"), row("my.c", "my.a"), row("my.d", "my.a")];
-        let error = Catalog::with(&[file(&around)]).unwrap_err().to_string();
-        let said = |row: &str| error.contains(&format!("row `{row}` works through rows that work through it"));
-        assert!(["my.a", "my.b", "my.c"].into_iter().all(said) && !said("my.d"), "{error}");
-        assert!(Catalog::with(&[file(&[row("my.a", "my.b"), row("my.b", "field.top_k")])]).is_ok());
     }
 }
