@@ -159,7 +159,10 @@ fn a_credential_that_is_refused() {
     let body = r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
     for status in ["401 Unauthorized", "403 Forbidden"] {
         let server = Server::start(move |_, stream| write_answer(stream, status, "application/json", body));
-        untested(&server.url(), &[&status[..3], "invalid x-api-key", "is it right", "--auth"]);
+        untested(
+            &server.url(),
+            &[&status[..3], "invalid x-api-key", "is there a credential (--api-key-env), is it right", "--auth"],
+        );
     }
 }
 

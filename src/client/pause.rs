@@ -1,7 +1,8 @@
 //! Going slower where a server says that it is too much, and faster again once it no longer does.
 //!
 //! A 429 to one request is news for all: while it asks for a wait, none is sent, and after it they are sent further
-//! apart for a while. What the server tells of its own limits is obeyed before it has to refuse. This module never decides whether a request is sent again.
+//! apart for a while. What the server tells of its own limits is obeyed before it has to refuse. This module never
+//! decides whether a request is sent again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,8 +48,9 @@ impl Pause {
         loop {
             // What ends from here on is heard.
             let news = self.news.notified();
+            let now = Instant::now();
             let due = {
-                let (mut state, now) = (self.state(), Instant::now());
+                let mut state = self.state();
                 let due = state.due(load, now);
                 if due <= now {
                     state.sent(load, now);
@@ -56,7 +58,7 @@ impl Pause {
                 }
                 due
             };
-            let wait = due.saturating_duration_since(Instant::now());
+            let wait = due - now;
             if wait >= WORTH_TELLING && !is_told {
                 is_told = true;
                 tracing::info!(wait_ms = wait.as_millis() as u64, "waiting for the account's limits");

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::{Event, Runner};
 use crate::client::{Budget, Endpoint, Reservation};
-use crate::engine::build::{Channel, Context, build};
+use crate::engine::build::Channel;
 use crate::engine::draw::Draw;
 use crate::engine::recording::Recording;
 use crate::engine::turns::Turn;
@@ -142,14 +142,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let probe = probes::experiment();
         let draw = Draw::new(self.options.seed, "probe.there");
         let asks = probes::plain_arm();
-        let context = Context {
-            settings: &self.options.settings,
-            channel: self.channel,
-            draw: &draw,
-            first_content: None,
-            step: 1,
-        };
-        let request = build(&probe, &[&asks], context).request;
+        let request = self.build(&probe, &[&asks], &draw, None).request;
         let id = format!("{IS_THERE}{}", self.asked.load(Ordering::Relaxed));
         let Some((_, reading)) = self.spend(&id, request).await else { return };
         if !matches!(reading, Reading::Message(_)) {

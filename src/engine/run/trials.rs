@@ -120,7 +120,13 @@ impl<E: Endpoint> Runner<'_, E> {
         Some(self.record(experiment, key, &sent, values))
     }
 
-    fn build(&self, experiment: &Experiment, layers: &[&Arm], draw: &Draw, first: Option<&serde_json::Value>) -> Built {
+    pub(super) fn build(
+        &self,
+        experiment: &Experiment,
+        layers: &[&Arm],
+        draw: &Draw,
+        first: Option<&serde_json::Value>,
+    ) -> Built {
         build(experiment, layers, self.context(draw, first))
     }
 
