@@ -10,8 +10,9 @@ use std::fmt;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use fieldtest::checks;
 use fieldtest::wire::exchange::{Attempt, AttemptResult, Body, Credential, Exchange, Method, Request, Response};
-use fieldtest::wire::{check, message, sse};
+use fieldtest::wire::{message, sse};
 use serde_json::{Value, json};
 
 /// About what the client keeps of a body at most.
@@ -183,9 +184,9 @@ fn bytes_of(exchange: &Exchange) -> BytesCount {
 #[divan::bench(args = KINDS)]
 fn check_all(bencher: Bencher, kind: Kind) {
     let exchange = kind.exchange();
-    let found = check::check(&exchange).findings;
+    let found = checks::check(&exchange).findings;
     assert_eq!(found.is_empty(), !matches!(kind, Kind::Unnamed), "{found:?}");
-    bencher.counter(bytes_of(&exchange)).bench_local(|| check::check(black_box(&exchange)));
+    bencher.counter(bytes_of(&exchange)).bench_local(|| checks::check(black_box(&exchange)));
 }
 
 /// The message that a stream spells.

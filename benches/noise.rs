@@ -15,13 +15,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use serde_json::{Value, json};
-
 use common::{CATALOG, TARGETS};
 use noise::condition::Condition;
 use noise::server::{FLIPS, Kind};
 use noise::tally::Tally;
 use noise::{designs, measure, servers};
+use serde_json::{Value, json};
 
 /// How many rows that noise left open are named.
 const NAMED: usize = 8;

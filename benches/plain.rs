@@ -12,12 +12,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Parser;
+use fieldtest::checks::check;
 use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
-use fieldtest::engine::recording::{LineOf, text_of};
-use fieldtest::wire::check::check;
+use fieldtest::recording::run::{LineOf, text_of};
 use fieldtest::wire::exchange::{AttemptResult, Credential, Method, Request};
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
 #[derive(Parser)]

@@ -10,13 +10,12 @@ mod common;
 
 use std::sync::LazyLock;
 
+use common::{CATALOG, record, target};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use fieldtest::engine::judge;
-use fieldtest::engine::recording::Recording;
+use fieldtest::recording::run::Recording;
 use tokio::runtime::Runtime;
-
-use common::{CATALOG, record, target};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 

@@ -1,12 +1,17 @@
 //! `fieldtest` tells, by black-box experiment, how faithfully an endpoint implements the Anthropic Messages API.
 
-pub mod case;
+pub mod catalog;
+pub mod checks;
 pub mod cli;
 pub mod client;
 pub mod engine;
 pub mod gateway;
-mod line;
-pub mod proof;
+mod loopback;
+pub mod mutation;
+pub mod recording;
+mod redact;
 pub mod report;
+pub mod results;
 pub mod simulator;
+mod variables;
 pub mod wire;

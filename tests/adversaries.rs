@@ -23,7 +23,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use futures_util::stream::{self, StreamExt as _};
-
 use run::{seen, told};
 use server::Adversary;
 use truth::{ALL, Truth};

@@ -169,7 +169,7 @@ mod findings {
     #[test]
     fn the_codes_of_rows_without_an_answer_are_the_engines() {
         let codes = [Undecided::NegativeFailed, Undecided::TreatmentFailed, Undecided::ChallengeFailed];
-        assert_eq!(codes.map(Undecided::word), fieldtest::report::baseline::NO_ANSWER);
+        assert_eq!(codes.map(Undecided::word), fieldtest::results::baseline::NO_ANSWER);
     }
 
     /// With some rows only, nobody knows whether another one would still show it.

@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
 use binary::{Ended, Folder, Running};
-use fieldtest::engine::recording;
+use fieldtest::recording::run;
 use fieldtest::simulator::Fault;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -791,23 +791,23 @@ mod files {
             let at = at.index(bytes.len());
             let end = (at + length).min(bytes.len());
             bytes.splice(at..end, with.bytes());
-            if let Ok(recording) = recording::read(&bytes[..])
+            if let Ok(recording) = run::read(&bytes[..])
                 && let Ok(results) = fieldtest::engine::judge(catalog, &recording)
             {
-                let text = fieldtest::report::json::render(&results);
-                prop_assert!(fieldtest::report::json::parse("x", &text).is_ok());
+                let text = fieldtest::results::json::render(&results);
+                prop_assert!(fieldtest::results::json::parse("x", &text).is_ok());
             }
         }
     }
 
     /// The bundled cases and a recording of two rows, made once.
-    fn recorded() -> &'static (fieldtest::case::Catalog, Vec<u8>) {
-        static RECORDED: std::sync::OnceLock<(fieldtest::case::Catalog, Vec<u8>)> = std::sync::OnceLock::new();
+    fn recorded() -> &'static (fieldtest::catalog::Catalog, Vec<u8>) {
+        static RECORDED: std::sync::OnceLock<(fieldtest::catalog::Catalog, Vec<u8>)> = std::sync::OnceLock::new();
         RECORDED.get_or_init(|| {
             let folder = Folder::new();
             simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).exits(0);
             let text = folder.read("out/recording-deepseek.jsonl").into_bytes();
-            (fieldtest::case::Catalog::bundled().unwrap(), text)
+            (fieldtest::catalog::Catalog::bundled().unwrap(), text)
         })
     }
 }

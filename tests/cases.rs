@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use binary::Folder;
-use fieldtest::case::{CaseErrors, CaseFile, Catalog, FileKind, MAX_FILE_BYTES};
+use fieldtest::catalog::{CaseErrors, CaseFile, Catalog, FileKind, MAX_FILE_BYTES};
 use proptest::prelude::*;
 use server::Server;
 

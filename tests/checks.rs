@@ -9,22 +9,22 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
-use fieldtest::engine::judge;
-use fieldtest::engine::recording::Recording;
-use fieldtest::report::results::{Finding, Results, Severity};
-use fieldtest::simulator::{self, Behaviour, Fault};
-use fieldtest::wire::check::clients::{Measured, Outcome};
-use fieldtest::wire::check::{Check, Severity as Degree};
-use fieldtest::wire::exchange::{AttemptResult, Credential, Exchange, Method, Request, Response};
-use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt as _};
-use serde_json::{Value, json};
-
 use common::{
     CATALOG, SHORT_WAIT, Server, Setup, TARGETS, fields_of, record, record_at, record_run, repository, simulate,
     target, update,
 };
+use fieldtest::checks::client_reactions::{Measured, Outcome};
+use fieldtest::checks::{Check, Severity as Degree};
+use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
+use fieldtest::engine::judge;
+use fieldtest::recording::run::Recording;
+use fieldtest::results::model::{Finding, Results, Severity};
+use fieldtest::simulator;
+use fieldtest::simulator::{Behaviour, Fault};
+use fieldtest::wire::exchange::{AttemptResult, Credential, Exchange, Method, Request, Response};
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn honest_simulations_have_no_findings() {

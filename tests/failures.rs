@@ -11,13 +11,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use fieldtest::case::{Experiment, VerdictStatus};
+use common::{CATALOG, Setup, record_run, repository, target, update};
+use fieldtest::catalog::{Experiment, VerdictStatus};
+use fieldtest::checks::Check;
 use fieldtest::engine::judge;
 use fieldtest::simulator::Fault;
-use fieldtest::wire::check::Check;
 use serde::Deserialize;
-
-use common::{CATALOG, Setup, record_run, repository, target, update};
 
 /// An entry of the catalogue.
 #[derive(Deserialize)]

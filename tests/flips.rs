@@ -11,11 +11,11 @@ mod common;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use fieldtest::case::VerdictStatus;
-use fieldtest::proof::{Options, prove};
-use fieldtest::report::proof::{self, Proof};
-
 use common::{CATALOG, TARGETS, fields_of, target};
+use fieldtest::catalog::VerdictStatus;
+use fieldtest::mutation::{Options, prove};
+use fieldtest::results::mutation;
+use fieldtest::results::mutation::Proof;
 
 /// How many runs are under way at once.
 const SIDE_BY_SIDE: usize = 2;
@@ -38,7 +38,7 @@ fn there_is_a_proof_for_every_target() {
 #[test]
 fn every_mutant_of_every_bundled_row_is_killed() {
     let proof = proved();
-    assert!(proof.passed, "{}", proof::terminal(&proof, 120));
+    assert!(proof.passed, "{}", mutation::terminal(&proof, 120));
     assert_eq!(proof.killed, proof.mutants);
     // Nearly every row has another status on every ground: a proof of little would pass as well.
     let rows: usize = TARGETS.iter().map(|name| fields_of(target(name)).len()).sum();

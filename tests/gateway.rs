@@ -10,11 +10,10 @@ mod sandwich;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde_json::Value;
-
 use binary::{Ended, Folder, Running};
 use sandwich::quirk::Quirk;
 use sandwich::{Gateway, Shape};
+use serde_json::Value;
 
 /// What the client sends as its credential.
 const CLIENT_KEY: &str = "sk-client-very-secret";

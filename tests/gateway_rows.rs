@@ -12,16 +12,16 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use fieldtest::catalog::{Arrival, BodyPath, Catalog, FieldAt, GatewayRow, Shape, Sign, Step, Subject};
+use fieldtest::client::{Client, ClientConfig, Scheme};
+use fieldtest::gateway;
+use fieldtest::gateway::{Event, Listener, Options, judge};
+use fieldtest::recording::gateway::{Footer, Header, Recording, SCHEMA};
+use fieldtest::results::gateway::FateKind;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde_json::Value;
 use tokio::net::TcpListener;
-
-use fieldtest::case::{Arrival, BodyPath, Catalog, FieldAt, GatewayRow, Shape, Sign, Step, Subject};
-use fieldtest::client::{Client, ClientConfig, Scheme};
-use fieldtest::gateway::recording::{Footer, Header, Recording, SCHEMA};
-use fieldtest::gateway::{self, Event, Listener, Options, judge};
-use fieldtest::report::fate::FateKind;
 
 /// What a gateway takes away.
 #[derive(Debug, Clone)]

@@ -8,12 +8,11 @@ mod binary;
 #[path = "common/server.rs"]
 mod server;
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 use binary::{Ended, Folder, Running};
 use serde_json::Value;

@@ -9,17 +9,17 @@ mod binary;
 mod server;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io::{BufReader, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 use binary::{Ended, Folder, Running};
-use fieldtest::engine::recording::{self, Recording};
+use fieldtest::recording::run;
+use fieldtest::recording::run::Recording;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -77,7 +77,7 @@ fn resume(folder: &Folder, url: &str, more: &[&str]) -> Ended {
 }
 
 fn read(path: &Path) -> Recording {
-    recording::read(BufReader::new(fs::File::open(path).unwrap())).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    run::read(BufReader::new(fs::File::open(path).unwrap())).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Results without what no two runs have in common: times, tries that brought nothing, and a forecast, which is of a

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use binary::{Ended, Folder};
 use fieldtest::client::{Accounts, Client, ClientConfig, Endpoint as _, Rates, Scheme};
-use fieldtest::simulator::{self, Behaviour, Knobs, Running};
+use fieldtest::simulator;
+use fieldtest::simulator::{Behaviour, Knobs, Running};
 use fieldtest::wire::exchange::{Attempt, AttemptResult, Credential, Exchange, Method, Request};
 use jiff::Timestamp;
 use regex::Regex;

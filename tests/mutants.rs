@@ -21,10 +21,9 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
-use fieldtest::case::VerdictStatus;
-use futures_util::stream::{self, StreamExt as _};
-
 use common::CATALOG;
+use fieldtest::catalog::VerdictStatus;
+use futures_util::stream::{self, StreamExt as _};
 use ground::{Ground, Run};
 use plan::{Batch, Mutant, apart, batches, mutants};
 use proxy::mutation::Mutation;

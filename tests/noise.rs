@@ -9,9 +9,8 @@ mod noise;
 
 use std::collections::BTreeSet;
 
-use fieldtest::case::{ClaimStatus, VerdictStatus};
-
 use common::{CATALOG, TARGETS, rows_of, target};
+use fieldtest::catalog::{ClaimStatus, VerdictStatus};
 use noise::condition::Condition;
 use noise::designs::{self, Design};
 use noise::server::{FLIPS, Kind, Server};

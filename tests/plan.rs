@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 
 use binary::Folder;
 use common::{CATALOG, Setup, TARGETS, judged, record_run, rows_of, target};
-use fieldtest::case::{CatalogRow, ClaimStatus};
-use fieldtest::engine::build::Settings;
-use fieldtest::engine::expected::{Expected, Used};
-use fieldtest::engine::recording::Recording;
+use fieldtest::catalog::{CatalogRow, ClaimStatus};
+use fieldtest::engine::plan::estimate::{Expected, Used};
+use fieldtest::engine::request::build::Settings;
 use fieldtest::engine::{Basis, Pace, plan};
-use fieldtest::report::plan::schema;
+use fieldtest::recording::run::Recording;
+use fieldtest::results::plan::schema;
 use fieldtest::simulator::{Behaviour, Knobs};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn within(recording: &Recording, rows: &[&CatalogRow], what: &str) -> Expected {
     let (requests, whole) = (plan.planned.requests, recording.footer.as_ref().unwrap());
     assert!(all.requests <= requests.max, "{what}: {} of at most {}", all.requests, requests.max);
     assert!(
-        all.requests >= requests.min || whole.ended != fieldtest::engine::recording::Ended::Complete,
+        all.requests >= requests.min || whole.ended != fieldtest::recording::run::Ended::Complete,
         "{what}: {} of at least {}",
         all.requests,
         requests.min

@@ -12,15 +12,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use fieldtest::case::VerdictStatus;
-use fieldtest::engine::recording::{self, Line};
+use common::{CATALOG, repository, update};
+use fieldtest::catalog::VerdictStatus;
 use fieldtest::engine::{Undecided, judge};
-use fieldtest::report;
-use fieldtest::report::results::{Results, RowResult};
+use fieldtest::recording::run;
+use fieldtest::recording::run::Line;
+use fieldtest::results::model::{Results, RowResult};
 use serde_json::Value;
 use tempfile::TempDir;
-
-use common::{CATALOG, repository, update};
 
 const RESULTS: [&str; 2] = ["results-deepseek.json", "results-tencent-lkeap.json"];
 const RECORDINGS: [&str; 2] = ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"];
@@ -140,7 +139,7 @@ const INPUT_TOKENS: u64 = 60_000;
 
 #[test]
 fn an_obedient_endpoint_is_cheap_to_decide() {
-    let catalog = fieldtest::case::Catalog::bundled().unwrap();
+    let catalog = fieldtest::catalog::Catalog::bundled().unwrap();
     let (mut requests, mut rows) = ([0, 0], [0, 0]);
     for seed in ["1", "2", "3", "4", "5"] {
         let made = run(&["--seed", seed], 0);
@@ -212,7 +211,7 @@ impl Whole {
                 done_at.insert(trial.key.row, index + 1);
             }
         }
-        let results = report::json::parse(RESULTS[0], &self::text(made, RESULTS[0])).unwrap();
+        let results = fieldtest::results::json::parse(RESULTS[0], &self::text(made, RESULTS[0])).unwrap();
         assert!(results.partial.is_none());
         Self { lines, results, done_at }
     }
@@ -223,8 +222,7 @@ impl Whole {
 
     /// Judges what is left of the recording, and holds it against the whole.
     fn check(&self, text: &str, lines: usize) {
-        let recording =
-            recording::read(text.as_bytes()).unwrap_or_else(|error| panic!("cut to {lines} lines: {error}"));
+        let recording = run::read(text.as_bytes()).unwrap_or_else(|error| panic!("cut to {lines} lines: {error}"));
         let results = judge(&CATALOG, &recording).unwrap();
         assert!(results.partial.as_deref().is_some_and(|why| why.contains("no footer")), "cut to {lines} lines");
         assert_eq!(results.rows.len(), self.results.rows.len(), "cut to {lines} lines");
@@ -286,7 +284,7 @@ fn a_whole_recording_cut_here_and_there_is_judged_as_partial_and_ends_with_3() {
         let cut = folder.path().join("cut.jsonl");
         fs::write(&cut, whole.cut(lines)).unwrap();
         fieldtest(&["judge", cut.to_str().unwrap(), "--out", folder.path().to_str().unwrap()], 3);
-        let results = report::json::parse(RESULTS[0], &text(folder.path(), RESULTS[0])).unwrap();
+        let results = fieldtest::results::json::parse(RESULTS[0], &text(folder.path(), RESULTS[0])).unwrap();
         assert!(results.partial.is_some());
         assert!(text(folder.path(), "matrix.md").to_lowercase().contains("partial"), "the matrix does not say so");
     }

@@ -13,13 +13,11 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use fieldtest::case::Outcome;
-use fieldtest::report;
-use fieldtest::report::results::{Results, RowResult};
+use common::{TARGETS, repository, rows_of, simulate, target};
+use fieldtest::catalog::Outcome;
+use fieldtest::results::model::{Results, RowResult};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
-
-use common::{TARGETS, repository, rows_of, simulate, target};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -133,7 +131,7 @@ fn keeping_place(name: &str) -> Option<std::path::PathBuf> {
 fn kept(name: &str) -> Option<Results> {
     let path = keeping_place(name)?;
     let text = fs::read_to_string(&path).ok()?;
-    Some(report::json::parse(name, &text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    Some(fieldtest::results::json::parse(name, &text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
 
 fn keep(name: &str, results: &Results) {
@@ -148,5 +146,5 @@ fn keep(name: &str, results: &Results) {
     }
     // Whole or not at all: another process may be reading. What could not be kept is run again, no more.
     let partial = path.with_extension(std::process::id().to_string());
-    let _ = fs::write(&partial, report::json::render(results)).and_then(|()| fs::rename(&partial, &path));
+    let _ = fs::write(&partial, fieldtest::results::json::render(results)).and_then(|()| fs::rename(&partial, &path));
 }

@@ -17,15 +17,14 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fieldtest::case::CatalogRow;
-use fieldtest::client::{Bounds, Budget};
-use fieldtest::client::{Endpoint, Replay};
-use fieldtest::engine::recording::{Recording, TrialKey};
-use fieldtest::engine::{Options, judge, record};
-use fieldtest::wire::exchange::{Exchange, Request};
-
 use clock::Clock;
 use common::{CATALOG, Setup, TARGETS, record_run, rows_of, target};
+use fieldtest::catalog::CatalogRow;
+use fieldtest::client::{Bounds, Budget, Endpoint, Replay};
+use fieldtest::engine::{Options, judge};
+use fieldtest::recording::in_memory::record;
+use fieldtest::recording::run::{Recording, TrialKey};
+use fieldtest::wire::exchange::{Exchange, Request};
 use harness::{Folder, Running};
 
 /// How far above the bound a run may be.

@@ -10,12 +10,10 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use fieldtest::case::{experiments_schema, gateway_schema, list_schema, target_schema};
-use fieldtest::report;
+use common::{TARGETS, repository, simulate, target, update};
+use fieldtest::catalog::{experiments_schema, gateway_schema, list_schema, target_schema};
 use jsonschema::Validator;
 use serde_json::Value;
-
-use common::{TARGETS, repository, simulate, target, update};
 
 /// What a schema finds wrong, each with its place.
 fn errors(validator: &Validator, value: &Value) -> Vec<String> {
@@ -56,7 +54,7 @@ fn holds_to_the_published(name: &str, schema: &Value) {
 #[test]
 fn the_schemas_of_lists_and_events_are_published() {
     holds_to_the_published("targets.schema.json", &list_schema());
-    holds_to_the_published("events.schema.json", &report::events::schema());
+    holds_to_the_published("events.schema.json", &fieldtest::results::events::schema());
 }
 
 #[test]
@@ -76,32 +74,32 @@ fn the_schema_of_targets_is_published() {
 
 #[test]
 fn the_schema_of_results_is_published() {
-    holds_to_the_published("results.schema.json", &report::json::schema());
+    holds_to_the_published("results.schema.json", &fieldtest::results::json::schema());
 }
 
 #[test]
 fn the_schema_of_plans_is_published() {
-    holds_to_the_published("plan.schema.json", &report::plan::schema());
+    holds_to_the_published("plan.schema.json", &fieldtest::results::plan::schema());
 }
 
 #[test]
 fn the_schema_of_comparisons_is_published() {
-    holds_to_the_published("comparison.schema.json", &report::comparison::schema());
+    holds_to_the_published("comparison.schema.json", &fieldtest::results::gateway_diff::schema());
 }
 
 #[test]
 fn the_schema_of_baselines_is_published() {
-    holds_to_the_published("baseline.schema.json", &report::baseline::schema());
+    holds_to_the_published("baseline.schema.json", &fieldtest::results::baseline::schema());
 }
 
 #[test]
 fn the_schema_of_differences_is_published() {
-    holds_to_the_published("diff.schema.json", &report::diff::schema());
+    holds_to_the_published("diff.schema.json", &fieldtest::results::diff::schema());
 }
 
 #[test]
 fn the_schema_of_baselines_refuses_what_the_reader_refuses() {
-    let validator = validator(&report::baseline::schema());
+    let validator = validator(&fieldtest::results::baseline::schema());
     let valid =
         |entry: Value| validator.is_valid(&serde_json::json!({ "schema": "fieldtest-baseline/1", "expect": [entry] }));
     let row = serde_json::json!({ "row": "field.top_k", "verdict": "ignored", "reason": "r" });
@@ -179,11 +177,11 @@ fn the_schema_of_targets_refuses_what_the_loader_refuses() {
 
 #[tokio::test]
 async fn the_results_of_real_runs_obey_the_schema() {
-    let validator = validator(&report::json::schema());
+    let validator = validator(&fieldtest::results::json::schema());
     for name in TARGETS {
         let results = simulate(target(name), &[]).await;
         // As text and back: what users have is the file.
-        let value: Value = serde_json::from_str(&report::json::render(&results)).unwrap();
+        let value: Value = serde_json::from_str(&fieldtest::results::json::render(&results)).unwrap();
         let errors = errors(&validator, &value);
         assert!(errors.is_empty(), "{name}:\n{}", errors.join("\n"));
     }

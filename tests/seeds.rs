@@ -8,10 +8,9 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 
-use fieldtest::case::{ClaimStatus, Range};
-use serde::Deserialize;
-
 use common::{repository, target};
+use fieldtest::catalog::{ClaimStatus, Range};
+use serde::Deserialize;
 
 type Tables = BTreeMap<String, Vec<Line>>;
 
@@ -174,7 +173,7 @@ fn limits_and_names_are_the_pages() {
     assert_eq!(tencent.base_url.as_deref(), Some("https://api.lkeap.cloud.tencent.com/anthropic"));
     assert_eq!(tencent.model, "deepseek-v3.1-terminus");
     let deepseek = target("deepseek");
-    assert_eq!(deepseek.limits, fieldtest::case::Limits::default());
+    assert_eq!(deepseek.limits, fieldtest::catalog::Limits::default());
     assert_eq!(deepseek.base_url.as_deref(), Some("https://api.deepseek.com/anthropic"));
     assert_eq!(deepseek.model, "deepseek-chat");
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fieldtest::case::ClaimStatus;
+use fieldtest::catalog::ClaimStatus;
 use fieldtest::simulator::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, ROWS, Running, start};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;

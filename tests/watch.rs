@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use binary::Folder;
-use fieldtest::report::events;
+use fieldtest::results::events;
 use serde_json::Value;
 
 const RUN: [&str; 6] = ["run", "deepseek", "--simulate", "--select", "field.*", "--out"];

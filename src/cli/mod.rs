@@ -2,52 +2,20 @@
 //!
 //! What the environment says (variables, terminal, clock) is gathered once, by `main`, and handed in.
 
-mod args;
-mod baseline;
-mod batch;
-mod check;
-mod compare;
-mod conduct;
-mod connect;
-mod credential;
-mod diff;
-mod endpoint;
-mod expecting;
-mod files;
-mod gateway;
-mod held;
-mod hush;
-mod judge;
-mod keeper;
-mod listed;
-mod listeners;
-mod logging;
-mod merge;
-mod money;
-mod output;
-mod part;
-mod plan;
+pub mod args;
+mod commands;
+pub mod io;
 mod process;
-mod ready;
-mod recorder;
-mod replaying;
-mod report;
-mod resuming;
-mod rows;
-mod run;
-mod sending;
-mod simulate;
-mod test;
-mod transport;
-mod watch;
-mod work;
-
-pub use conduct::waiting_runtime;
-pub use process::{harness, program};
+mod progress;
+mod session;
+mod target;
 
 use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
+
+pub use crate::cli::process::{harness, program};
+pub use crate::cli::session::run::waiting_runtime;
 
 /// What a run of the program ends with. Other tools rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +76,7 @@ pub enum CliError {
     Usage(String),
     /// Case files are wrong.
     #[error("{0}")]
-    Cases(#[from] crate::case::CaseErrors),
+    Cases(#[from] crate::catalog::CaseErrors),
     /// Something failed that should not have.
     #[error("{0}")]
     Fault(String),
@@ -145,19 +113,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(Box<run::RunArgs>),
-    Gateway(Box<gateway::GatewayArgs>),
-    Plan(plan::PlanArgs),
-    Judge(judge::JudgeArgs),
-    Compare(Box<compare::CompareArgs>),
-    Merge(merge::MergeArgs),
-    Report(report::ReportArgs),
-    Rows(rows::RowsArgs),
-    Simulate(simulate::SimulateArgs),
-    Check(check::CheckArgs),
-    Test(Box<test::TestArgs>),
-    Diff(diff::DiffArgs),
-    Baseline(baseline::BaselineCommand),
+    Run(Box<commands::run::RunArgs>),
+    Gateway(Box<commands::gateway::GatewayArgs>),
+    Plan(commands::plan::PlanArgs),
+    Judge(commands::judge::JudgeArgs),
+    Compare(Box<commands::compare::CompareArgs>),
+    Merge(commands::merge::MergeArgs),
+    Report(commands::report::ReportArgs),
+    Rows(commands::rows::RowsArgs),
+    Simulate(commands::simulate::SimulateArgs),
+    Check(commands::check::CheckArgs),
+    Test(Box<commands::test::TestArgs>),
+    Diff(commands::diff::DiffArgs),
+    Baseline(commands::baseline::BaselineCommand),
 }
 
 /// Whether the command line takes these arguments; nothing is done. For those who check scripts that call the program.
@@ -177,22 +145,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
             return if error.use_stderr() { Exit::Usage } else { Exit::Success };
         }
     };
-    let logs = logging::init(cli.verbose, (environment.variable)("RUST_LOG"));
+    let logs = io::logging::init(cli.verbose, (environment.variable)("RUST_LOG"));
     let environment = &Environment { logs, ..environment.clone() };
     let result = match &cli.command {
-        Command::Run(args) => run::main(args, environment),
-        Command::Gateway(args) => gateway::main(args, environment),
-        Command::Plan(args) => plan::main(args, environment),
-        Command::Judge(args) => judge::main(args, environment),
-        Command::Compare(args) => compare::main(args, environment),
-        Command::Merge(args) => merge::main(args, environment),
-        Command::Report(args) => report::main(args, environment),
-        Command::Rows(args) => rows::main(args, environment),
-        Command::Simulate(args) => simulate::main(args),
-        Command::Check(args) => check::main(args, environment),
-        Command::Test(args) => test::main(args, environment),
-        Command::Diff(args) => diff::main(args, environment),
-        Command::Baseline(args) => baseline::main(args, environment),
+        Command::Run(args) => commands::run::main(args, environment),
+        Command::Gateway(args) => commands::gateway::main(args, environment),
+        Command::Plan(args) => commands::plan::main(args, environment),
+        Command::Judge(args) => commands::judge::main(args, environment),
+        Command::Compare(args) => commands::compare::main(args, environment),
+        Command::Merge(args) => commands::merge::main(args, environment),
+        Command::Report(args) => commands::report::main(args, environment),
+        Command::Rows(args) => commands::rows::main(args, environment),
+        Command::Simulate(args) => commands::simulate::main(args),
+        Command::Check(args) => commands::check::main(args, environment),
+        Command::Test(args) => commands::test::main(args, environment),
+        Command::Diff(args) => commands::diff::main(args, environment),
+        Command::Baseline(args) => commands::baseline::main(args, environment),
     };
     ended(result)
 }
@@ -200,13 +168,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
 /// Prints what is wrong with the arguments, or the help that was asked for.
 fn told(error: &clap::Error) {
     let text = error.to_string();
-    let hushed = hush::hushed(&text);
+    let hushed = io::stderr::hushed(&text);
     // Help quotes nobody; what quotes an argument may quote a secret.
     if hushed == text || !error.use_stderr() {
         // Where standard output is closed there is nobody to tell.
         let _ = error.print();
     } else {
-        output::warn(hushed.trim_end());
+        io::stdout::warn(hushed.trim_end());
     }
 }
 
@@ -216,13 +184,13 @@ fn tested(
     given: impl IntoIterator<Item = OsString>,
     environment: &Environment,
 ) -> Exit {
-    ended(test::harness(arguments, given, environment))
+    ended(commands::test::harness(arguments, given, environment))
 }
 
 fn ended(result: Result<Exit, CliError>) -> Exit {
-    result.map(output::unless_unsaid).unwrap_or_else(|error| {
+    result.map(io::stdout::unless_unsaid).unwrap_or_else(|error| {
         let text = error.to_string();
-        output::warn(if text.starts_with("error") { text } else { format!("error: {text}") });
+        io::stdout::warn(if text.starts_with("error") { text } else { format!("error: {text}") });
         error.exit()
     })
 }

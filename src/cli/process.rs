@@ -6,7 +6,9 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Environment, Exit, hush, sending};
+use crate::cli::args::send;
+use crate::cli::io::stderr;
+use crate::cli::{Environment, Exit};
 
 impl Environment {
     /// What this process finds around itself.
@@ -35,7 +37,7 @@ impl Environment {
 
 /// Runs the program on the process's own arguments.
 pub fn program() -> ExitCode {
-    ended(|environment| super::main(std::env::args_os(), environment))
+    ended(|environment| crate::cli::main(std::env::args_os(), environment))
 }
 
 /// A test program of one's own: the whole of a `main` for a test target with `harness = false`, so that `cargo test` and
@@ -43,13 +45,13 @@ pub fn program() -> ExitCode {
 /// test program.
 pub fn harness<S: Into<OsString>>(arguments: impl IntoIterator<Item = S>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    ended(move |environment| super::tested(arguments.clone(), std::env::args_os(), environment))
+    ended(move |environment| crate::cli::tested(arguments.clone(), std::env::args_os(), environment))
 }
 
 fn ended(run: impl Fn(&Environment) -> Exit + std::panic::UnwindSafe) -> ExitCode {
     let environment = Environment::of_process();
-    hush::learn(&sending::of_environment(&environment));
-    hush::panics();
+    stderr::learn(&send::of_environment(&environment));
+    stderr::panics();
     let exit = catch_unwind(move || run(&environment)).unwrap_or_else(|panic| {
         // Who closed the pipe has read enough; the library that runs tests knows no other way to say so.
         if panic.downcast_ref::<String>().is_some_and(|said| said.contains("Broken pipe")) {

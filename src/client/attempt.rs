@@ -9,8 +9,8 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::time::timeout_at;
 
-use super::failure::{Peer, Phase};
-use super::mask::Mask;
+use crate::client::transport_error::{Peer, Phase};
+use crate::redact::Mask;
 use crate::wire::exchange::{AttemptResult, Body, Failure, FailureKind, Response};
 
 /// At most this many notes are made of a body's pieces: the last one takes in all that comes after it, so that a trickle

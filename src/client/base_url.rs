@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::config::ClientError;
+use crate::client::config::ClientError;
 
 /// A checked base URL: `http` or `https`, a host, perhaps a path; nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]

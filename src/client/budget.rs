@@ -285,9 +285,10 @@ impl Drop for Reservation<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use futures_util::FutureExt as _;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn tokens(most: u64) -> Budget {
         Budget::new(Bounds { tokens: Some(most), ..Bounds::default() })

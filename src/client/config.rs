@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-use super::account::Account;
-use super::base_url::without_secrets;
-use super::limits::Rates;
-use super::transport::{Transport, TransportError};
+use crate::client::base_url::without_secrets;
+use crate::client::throttle::account::Account;
+use crate::client::throttle::rate_limiter::Rates;
+use crate::client::transport::{Transport, TransportError};
 
 /// The header that carries the credential: one at a time, as real clients do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

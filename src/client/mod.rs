@@ -4,24 +4,18 @@
 //! is worth it, and keeps every attempt. It judges nothing, knows no case and no target file, and lets no secret out:
 //! not into an exchange, not into a message, not into `Debug`.
 
-mod account;
 mod attempt;
-mod auth;
+mod auth_header;
 mod base_url;
 mod budget;
 mod config;
-mod failure;
-mod gap;
-pub mod helper;
-mod limits;
-mod mask;
-mod pause;
+pub mod credential;
+mod lockstep;
 mod replay;
 mod retry;
-pub mod secret;
-mod told;
+mod throttle;
 pub mod transport;
-mod turnstile;
+mod transport_error;
 
 use std::fmt;
 use std::sync::{Arc, Once};
@@ -32,20 +26,20 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, 
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+use crate::client::attempt::{Prepared, attempt, unsendable};
+use crate::client::auth_header::Auth;
+pub use crate::client::auth_header::PLACEHOLDER;
+pub use crate::client::base_url::BaseUrl;
+pub use crate::client::budget::{Bounds, Budget, Cost, PerMillion, Reservation};
+pub use crate::client::config::{ClientConfig, ClientError, Scheme};
+pub use crate::client::lockstep::{Paced, Side, Turnstile};
+pub use crate::client::replay::{Missing, Replay};
+use crate::client::retry::Retries;
+pub use crate::client::throttle::account::{Account, Accounts};
+pub use crate::client::throttle::rate_limiter::{Rates, estimated_tokens};
+use crate::client::transport::{ProxyChoice, Transport};
+pub use crate::redact::{Mask, VARIABLES};
 use crate::wire::exchange::{Attempt, Exchange, Method, Request};
-pub use account::{Account, Accounts};
-use attempt::{Prepared, attempt, unsendable};
-use auth::Auth;
-pub use auth::PLACEHOLDER;
-pub use base_url::BaseUrl;
-pub use budget::{Bounds, Budget, Cost, PerMillion, Reservation};
-pub use config::{ClientConfig, ClientError, Scheme};
-pub use limits::{Rates, estimated_tokens};
-pub use mask::{Mask, VARIABLES};
-pub use replay::{Missing, Replay};
-use retry::Retries;
-use transport::{ProxyChoice, Transport};
-pub use turnstile::{Paced, Side, Turnstile};
 
 /// What the engine sends to: a live endpoint, the simulator or a replayed recording; it cannot tell which.
 pub trait Endpoint: Send + Sync {
@@ -109,7 +103,7 @@ impl Client {
         if config.timeout.is_zero() {
             return Err(ClientError::Zero("the time-out"));
         }
-        let peer = failure::Peer {
+        let peer = transport_error::Peer {
             at: base.host_and_port(),
             https: base.is_https(),
             proxy: match &transport.proxy {
@@ -159,7 +153,7 @@ impl Client {
         for (name, value) in &request.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"))?;
             // One credential at a time, and none in plain sight of a recording.
-            if auth::is_credential_header(&name) {
+            if auth_header::is_credential_header(&name) {
                 return Err(format!("`{name}` stands among its headers, and only its credential decides that one"));
             }
             let value =
@@ -284,7 +278,7 @@ fn http_client(transport: &Transport, base: &BaseUrl) -> Result<reqwest::Client,
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .connect_timeout(failure::CONNECT_TIMEOUT)
+            .connect_timeout(transport_error::CONNECT_TIMEOUT)
             .referer(false)
             .tls_certs_merge(transport.authorities.iter().cloned());
         if let Some(identity) = &transport.identity {

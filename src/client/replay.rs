@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::Endpoint;
+use crate::client::Endpoint;
 use crate::wire::exchange::{Attempt, AttemptResult, Exchange, Failure, FailureKind, Request};
 
 /// Answers from recorded exchanges.

@@ -15,7 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::base_url::{self, without_secrets};
+use crate::client::base_url;
+use crate::client::base_url::without_secrets;
 
 /// How requests travel.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +81,7 @@ pub fn authorities((file, pem): Named<'_>) -> Result<Vec<Certificate>, Transport
         let unusable = |e: &dyn fmt::Display| wrong("--ca-file", file, format!("certificate {} of it: {e}", nth + 1));
         // Looked at here, so that the message can say which one it is.
         RootCertStore::empty().add(der.clone()).map_err(|e| unusable(&e))?;
-        made.push(Certificate::from_der(der).map_err(|e| unusable(&super::last_cause(&e)))?);
+        made.push(Certificate::from_der(der).map_err(|e| unusable(&crate::client::last_cause(&e)))?);
     }
     Ok(made)
 }
@@ -127,7 +128,8 @@ pub fn identity(certificate: Named<'_>, key: Named<'_>) -> Result<Identity, Tran
     };
     let sections = chain.iter().map(|der| section("CERTIFICATE", der));
     let both: Zeroizing<String> = Zeroizing::new(sections.chain([section(kind, private.secret_der())]).collect());
-    Identity::from_pem(both.as_bytes()).map_err(|e| wrong("--client-cert", certificate.0, super::last_cause(&e)))
+    Identity::from_pem(both.as_bytes())
+        .map_err(|e| wrong("--client-cert", certificate.0, crate::client::last_cause(&e)))
 }
 
 fn section(kind: &str, der: &[u8]) -> String {
@@ -205,7 +207,7 @@ impl ProxyUrl {
     /// The proxy, as the HTTP library takes it.
     pub(super) fn proxy(&self) -> Result<Proxy, TransportError> {
         Proxy::all(self.url.expose_secret())
-            .map_err(|e| TransportError::Proxy { shown: self.at.clone(), problem: super::last_cause(&e) })
+            .map_err(|e| TransportError::Proxy { shown: self.at.clone(), problem: crate::client::last_cause(&e) })
     }
 
     /// Its host and port.

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::build::Settings;
-use super::draw::fnv1a;
-use super::scope::digest;
-use crate::case::{CatalogRow, Target};
-use crate::report::results::Shard;
+use crate::catalog::{CatalogRow, Target};
+use crate::engine::request::build::Settings;
+use crate::recording::scope::digest;
+use crate::results::model::Shard;
+use crate::variables::fnv1a;
 
 /// One of several parts, `2/4` for instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

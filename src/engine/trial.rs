@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::arms;
-use super::effect::holds;
-use super::recording::ArmKind;
-use crate::case::{Chance, Experiment};
-use crate::wire::answer::Answer;
+use crate::catalog::{Chance, Experiment};
+use crate::engine::predicate::holds;
+use crate::engine::request::arms;
+use crate::recording::run::ArmKind;
 use crate::wire::message::{Message, Reading, Refusal, excerpt};
+use crate::wire::response_body::Answer;
 
 /// A trial, with its answers read.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::book::Book;
-use super::recording::{Arm, Recording};
-use super::{came, conduct, fill};
-use crate::case::GatewayRow;
-use crate::report::results::{Finding, Severity};
-use crate::wire::check;
+use crate::catalog::GatewayRow;
+use crate::checks;
+use crate::gateway::client_response;
+use crate::gateway::outcome::behaviour;
+use crate::gateway::trial_index::Book;
+use crate::recording::gateway::{Arm, Recording};
+use crate::results::model::{Finding, Severity};
+use crate::variables::fill;
 
 /// What the passive checks saw on the client's side, where the upstream's answer gave no cause.
 #[derive(Debug)]
@@ -27,14 +29,14 @@ impl Findings {
             let row = rows.iter().find(|row| row.id() == trial.row).copied();
             let asked = book.questions(trial);
             let answered = asked.iter().all(|call| (200..300).contains(&call.answered.status));
-            if asked.is_empty() || !answered || !conduct::is_clean(row, book.shape, trial.arm) {
+            if asked.is_empty() || !answered || !behaviour::is_clean(row, book.shape, trial.arm) {
                 continue;
             }
-            for finding in came::findings(&trial.exchange) {
+            for finding in client_response::findings(&trial.exchange) {
                 let severity = match finding.check.severity() {
-                    check::Severity::Error => Severity::Error,
-                    check::Severity::Warning => Severity::Warning,
-                    check::Severity::Note => Severity::Note,
+                    checks::Severity::Error => Severity::Error,
+                    checks::Severity::Warning => Severity::Warning,
+                    checks::Severity::Note => Severity::Note,
                 };
                 let detail = fill::unfilled(&finding.detail, &trial.values);
                 let (count, of_rows, example) = seen.entry((severity, finding.check.id())).or_default();

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::book::{self, Book};
-use super::came::{self, Came};
-use super::conduct;
-use super::fate::{self, Decided, Step};
-use super::fill;
-use super::findings::Findings;
-use super::hold::Seen;
-use super::recording::{Arm, Ended, Recording, TrialRecord};
-use super::unclear::Unclear;
-use crate::case::{Catalog, GatewayCatalogRow, GatewayRow, Outcome, Shape, Subject, is_silent};
-use crate::report::fate::{Fate, FateKind, GatewayTested};
-use crate::report::results::{
+use crate::catalog::{Catalog, GatewayCatalogRow, GatewayRow, Outcome, Shape, Subject, is_silent};
+use crate::gateway::client_response::Came;
+use crate::gateway::findings::Findings;
+use crate::gateway::outcome::decide::{Decided, Step};
+use crate::gateway::outcome::matcher::Seen;
+use crate::gateway::outcome::undetermined::Unclear;
+use crate::gateway::outcome::{behaviour, decide};
+use crate::gateway::trial_index::Book;
+use crate::gateway::{client_response, trial_index};
+use crate::recording::gateway::{Arm, Ended, Recording, TrialRecord};
+use crate::results::gateway::{Fate, FateKind, GatewayTested};
+use crate::results::model::{
     Answer, ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA,
     Strictness, Summary, TestedTarget, Totals, Verdict,
 };
+use crate::variables::fill;
 use crate::wire::curl;
 use crate::wire::message::excerpt;
 
@@ -47,7 +48,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     };
     let rows: Vec<&GatewayCatalogRow> = header.rows.iter().map(known).collect::<Result<_, _>>()?;
     let plain: Vec<&GatewayRow> = rows.iter().map(|row| &row.row).collect();
-    let book = Book::new(header.shape, book::controls(&plain), &recording.trials, &recording.calls);
+    let book = Book::new(header.shape, trial_index::controls(&plain), &recording.trials, &recording.calls);
     let findings = Findings::of(&book, recording, &plain);
     let mut judged = Vec::new();
     for row in &rows {
@@ -75,7 +76,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             shape: header.shape.word().to_owned(),
             upstream: header.upstream.clone(),
             upstream_calls: recording.calls.len() as u64,
-            own_requests: conduct::own_list(&book),
+            own_requests: behaviour::own_list(&book),
         }),
         started_at: header.started_at.clone(),
         finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |footer| footer.finished_at.clone()),
@@ -118,7 +119,7 @@ fn untestable(book: &Book<'_>, recording: &Recording) -> String {
     let Some(first) = recording.trials.iter().rfind(|trial| trial.arm == Arm::First) else {
         return "the gateway was asked nothing".to_owned();
     };
-    let came = match came::read(&first.exchange) {
+    let came = match client_response::read(&first.exchange) {
         Came::Nothing(why) => return format!("the gateway at {} does not answer: {why}", header.via),
         Came::Answer(answer) => answer,
     };
@@ -147,10 +148,10 @@ fn decide<'a>(book: &Book<'a>, recording: &'a Recording, row: &GatewayRow, rows:
     let step = match row.subject(book.shape) {
         Subject::Conduct(conduct) if recording.footer.as_ref().is_some_and(|f| f.ended == Ended::Complete) => {
             let trials = book.trials(row.id(), Arm::Treatment);
-            Step::Done(Decided { seen: conduct::seen(book, conduct, row, rows), shown_by: trials.first().copied() })
+            Step::Done(Decided { seen: behaviour::seen(book, conduct, row, rows), shown_by: trials.first().copied() })
         }
         Subject::Conduct(_) => Step::Try,
-        Subject::Request { .. } | Subject::Answer { .. } => fate::next(book, row),
+        Subject::Request { .. } | Subject::Answer { .. } => decide::next(book, row),
     };
     match step {
         Step::Done(decided) => decided,
@@ -168,7 +169,7 @@ fn unfinished<'a>(book: &Book<'a>, recording: &Recording, row: &GatewayRow) -> D
         }
         (Some(_), Some(why)) => Seen::Void(Unclear::NotFinished, format!("not run to the end: {why}")),
         // What came later, or belongs to another row, shows a trial in another light than while the run went on.
-        (Some(trial), None) => match fate::observe(book, row, trial) {
+        (Some(trial), None) => match decide::observe(book, row, trial) {
             void @ Seen::Void(..) => void,
             _ => Seen::Void(Unclear::Unsteady, "it was seen once, and could not be seen again".to_owned()),
         },
@@ -296,7 +297,7 @@ fn arms(book: &Book<'_>, row: &GatewayRow) -> Vec<ArmResult> {
             arm.trials += 1;
             continue;
         }
-        match fate::observe(book, row, trial) {
+        match decide::observe(book, row, trial) {
             Seen::Forwarded { .. } => {
                 arm.trials += 1;
                 arm.effects += 1;
@@ -313,7 +314,7 @@ fn arms(book: &Book<'_>, row: &GatewayRow) -> Vec<ArmResult> {
 }
 
 fn example(recording: &Recording, trial: &TrialRecord) -> Example {
-    let (status, answer) = match came::read(&trial.exchange) {
+    let (status, answer) = match client_response::read(&trial.exchange) {
         Came::Nothing(why) => ("no answer".to_owned(), why),
         Came::Answer(answer) => (format!("HTTP {}", answer.status), excerpt(&answer.text, ANSWER)),
     };

@@ -9,30 +9,20 @@
 //! `place` read, `hold` compares, `arrival` and `returned` look at one trial in either direction, `fate` decides over
 //! several, `conduct` over all, and `judge` makes results of it.
 
-mod arrival;
-mod board;
-mod book;
-mod came;
-mod claims;
-mod conduct;
-mod draw;
-mod fate;
-mod fill;
+mod client_response;
+mod correlation;
+mod default_claims;
 mod findings;
-mod hold;
-mod judge;
-mod keys;
-mod place;
-pub mod recording;
+mod json_search;
+pub mod judge;
+mod outcome;
 mod request;
-mod returned;
 mod run;
-mod script;
-mod stream;
-mod unclear;
+mod trial_index;
 mod upstream;
+pub mod values;
 
-pub use claims::usual;
-pub use judge::{JudgeError, judge};
-pub use run::{Event, Finished, Listener, MOST_AT_ONCE, Options, run};
-pub use unclear::Unclear;
+pub use crate::gateway::default_claims::usual;
+pub use crate::gateway::judge::{JudgeError, judge};
+pub use crate::gateway::outcome::undetermined::Unclear;
+pub use crate::gateway::run::{Event, Finished, Listener, MOST_AT_ONCE, Options, run};

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::draw::Values;
-use super::fill;
-use crate::case::{self, Sending};
+use crate::catalog;
+use crate::catalog::Sending;
+use crate::gateway::values::Values;
+use crate::variables::fill;
 use crate::wire::exchange::{Credential, Method, Request};
 
 /// `max_tokens` of requests that do not set it.
@@ -44,9 +45,9 @@ fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
 pub(super) fn request(sending: &Sending, values: &Values) -> Request {
     let path = sending.path.as_ref().map_or("/v1/messages".to_owned(), |path| fill::text(path, values));
     let method = match sending.method {
-        None | Some(case::Method::Post) => Method::Post,
-        Some(case::Method::Get) => Method::Get,
-        Some(case::Method::Head) => Method::Head,
+        None | Some(catalog::Method::Post) => Method::Post,
+        Some(catalog::Method::Get) => Method::Get,
+        Some(catalog::Method::Head) => Method::Head,
     };
     let mut headers: std::collections::BTreeMap<String, String> =
         sending.headers.iter().map(|(name, value)| (name.clone(), fill::text(value, values))).collect();

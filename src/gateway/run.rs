@@ -14,18 +14,19 @@ use futures_util::stream::iter;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use super::board::{Board, Crowd, Posted};
-use super::book::{self, Book};
-use super::conduct::{self, CROWD};
-use super::draw;
-use super::fate::{self, Step};
-use super::fill;
-use super::recording::{Arm, Call, Ended, TrialRecord};
-use super::request::{layered, request};
-use super::script::Script;
-use super::upstream;
-use crate::case::{Answer, Conduct, GatewayRow, Sending, Shape, Sign, Subject};
+use crate::catalog::{Answer, Conduct, GatewayRow, Sending, Shape, Sign, Subject};
 use crate::client::Endpoint;
+use crate::gateway::correlation::{Board, Crowd, Posted};
+use crate::gateway::outcome::behaviour::CROWD;
+use crate::gateway::outcome::decide::Step;
+use crate::gateway::outcome::{behaviour, decide};
+use crate::gateway::request::{layered, request};
+use crate::gateway::trial_index::Book;
+use crate::gateway::upstream::script::Script;
+use crate::gateway::upstream::server;
+use crate::gateway::{trial_index, values};
+use crate::recording::gateway::{Arm, Call, Ended, TrialRecord};
+use crate::variables::fill;
 use crate::wire::exchange::{AttemptResult, Exchange, FailureKind};
 
 /// So many requests in a row without any answer end the run.
@@ -99,13 +100,13 @@ pub async fn run<E: Endpoint>(
     stopped: impl Future<Output = ()>,
 ) -> Finished {
     let board = Arc::new(Board::new(options.shape, options.started, options.secret.clone(), &options.secrets));
-    let server = upstream::serve(socket, Arc::clone(&board));
+    let server = server::serve(socket, Arc::clone(&board));
     let runner = Runner {
         client,
         board: &board,
         rows,
         options,
-        controls: book::controls(rows),
+        controls: trial_index::controls(rows),
         silent: AtomicU32::new(0),
         kept: Mutex::new(Kept { trials: Vec::new(), calls: Vec::new(), listener }),
     };
@@ -161,7 +162,7 @@ impl<E: Endpoint> Runner<'_, E> {
         iter(firsts()).map(|row| self.control(row, Arm::Control)).buffer_unordered(each).collect::<Vec<()>>().await;
         // A gateway that sees its upstream fail may leave it alone for a while: those rows come last, one by one.
         let (failing, sound): (Vec<_>, Vec<_>) =
-            self.rows.iter().copied().partition(|row| conduct::fails(row, self.options.shape));
+            self.rows.iter().copied().partition(|row| behaviour::fails(row, self.options.shape));
         iter(sound).map(|row| self.row(row)).buffer_unordered(each).collect::<Vec<()>>().await;
         iter(firsts()).map(|row| self.control(row, Arm::After)).buffer_unordered(each).collect::<Vec<()>>().await;
         for row in failing {
@@ -229,7 +230,7 @@ impl<E: Endpoint> Runner<'_, E> {
         match row.subject(shape) {
             Subject::Conduct(Conduct::Isolation) => self.crowd(row).await,
             Subject::Conduct(conduct) => {
-                for (nth, answer) in (1..).zip(conduct::failures(conduct, shape)) {
+                for (nth, answer) in (1..).zip(behaviour::failures(conduct, shape)) {
                     self.treatment(row, nth, answer).await;
                 }
             }
@@ -246,7 +247,7 @@ impl<E: Endpoint> Runner<'_, E> {
         let control = self.controls.get(row.id()).copied().unwrap_or(row.id());
         for trial in 1.. {
             let is_over = self
-                .with_book(&[row.id(), control, NO_ROW], None, |book| matches!(fate::next(book, row), Step::Done(_)));
+                .with_book(&[row.id(), control, NO_ROW], None, |book| matches!(decide::next(book, row), Step::Done(_)));
             if is_over || self.is_lost() {
                 return;
             }
@@ -291,7 +292,7 @@ impl<E: Endpoint> Runner<'_, E> {
     async fn send(&self, asking: Asking<'_>) -> TrialRecord {
         let Asking { row, arm, trial, sending, answer, crowd, counts } = asking;
         let id = format!("{row}/{}/{trial}", arm.word());
-        let values = draw::values(self.options.seed, &id, &self.options.model);
+        let values = values::values(self.options.seed, &id, &self.options.model);
         let reply = values.get("reply").cloned().unwrap_or_default();
         let script = Script { reply, answer: fill::answer(&answer, &values) };
         self.board.post(values.get("label").map_or("", String::as_str), Posted { script, crowd });

@@ -4,11 +4,11 @@
 
 use serde_json::json;
 
-use super::clean::one_line;
-use super::figures;
-use super::join::is_flaky;
-use super::names::slug;
-use super::results::Results;
+use crate::report::common::format;
+use crate::report::common::sanitize::one_line;
+use crate::results::file_names::slug;
+use crate::results::merge::is_flaky;
+use crate::results::model::Results;
 
 /// The name of a target's badge: `badge-deepseek.json`.
 pub fn file_name(target: &str) -> String {
@@ -44,7 +44,7 @@ fn message(run: &Results) -> String {
         (summary.unclaimed, "unclaimed"),
         (flaky(run), "flaky"),
     ];
-    let counted = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", figures::count(*n)));
+    let counted = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", format::count(*n)));
     let partial = run.partial.is_some().then(|| "partial".to_owned());
     counted.chain(partial).collect::<Vec<_>>().join(", ")
 }
@@ -82,8 +82,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::case::{ClaimStatus, VerdictStatus};
-    use crate::report::fixtures;
+    use crate::catalog::{ClaimStatus, VerdictStatus};
+    use crate::results::fixtures;
 
     fn badge(run: &Results) -> (String, String) {
         let value: Value = serde_json::from_str(&render(run)).unwrap();
@@ -116,7 +116,7 @@ mod tests {
         let mut partial = fixtures::partial();
         assert_eq!(badge(&partial).1, "red");
         partial.rows.remove(3);
-        partial.summary = crate::report::results::Summary::of(&partial.rows);
+        partial.summary = crate::results::model::Summary::of(&partial.rows);
         let (message, colour) = badge(&partial);
         assert!(message.ends_with(", partial") && colour == "lightgrey", "{message} {colour}");
     }

@@ -13,10 +13,11 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
 };
 
-use super::clean::{one_line, shorten};
-use super::grade::{self, Grade, Graded};
-use super::matrix::{Column, Matrix};
-use super::results::{EarlierVerdict, Finding, Results, RowResult};
+use crate::report::common::ci_status;
+use crate::report::common::ci_status::{Grade, Graded};
+use crate::report::common::matrix::{Column, Matrix};
+use crate::report::common::sanitize::{one_line, shorten};
+use crate::results::model::{EarlierVerdict, Finding, Results, RowResult};
 
 /// The most characters of a message: readers show it in a line. The body has all of it.
 const MESSAGE: usize = 300;
@@ -44,11 +45,11 @@ fn suite(column: &Column<'_>, strict: bool) -> TestSuite {
     suite.add_properties(properties(run));
     suite.add_test_cases(run.rows.iter().map(|row| of_row(column, row, strict)));
     suite.add_test_cases(run.findings.iter().map(|finding| of_finding(column, finding, strict)));
-    suite.add_test_cases(grade::of_absent(run).into_iter().map(|(id, graded)| {
+    suite.add_test_cases(ci_status::of_absent(run).into_iter().map(|(id, graded)| {
         let status = status(&graded, &graded.message);
         case(id, &column.heading, "baseline", status)
     }));
-    if let Some(why) = grade::of_run(run).filter(|_| suite.errors == 0) {
+    if let Some(why) = ci_status::of_run(run).filter(|_| suite.errors == 0) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(shorten(&why, MESSAGE)).set_type("could-not-test").set_description(why);
         suite.add_test_case(case("the target could be tested", &column.heading, "run", status));
@@ -80,15 +81,15 @@ fn case(name: &str, heading: &str, class: &str, status: TestCaseStatus) -> TestC
 }
 
 fn of_row(column: &Column<'_>, row: &RowResult, strict: bool) -> TestCase {
-    let graded = grade::of_row(column.run, row, strict);
-    let mut told = grade::details(row);
+    let graded = ci_status::of_row(column.run, row, strict);
+    let mut told = ci_status::details(row);
     if column.run.baseline.is_some() && !matches!(graded.grade, Grade::Passed | Grade::Noted) {
         told = format!("{}: {}\n\n{told}", graded.kind, graded.message);
     }
     let mut status = status(&graded, &told);
     let mut before = Vec::new();
     for earlier in &row.earlier {
-        match (grade::of_earlier(earlier), &status) {
+        match (ci_status::of_earlier(earlier), &status) {
             // There is no element for an earlier success, nor for what came before a case that is skipped.
             (Grade::Failed | Grade::Untested, TestCaseStatus::Success { .. } | TestCaseStatus::NonSuccess { .. }) => {
                 status.add_rerun(rerun(earlier));
@@ -110,7 +111,7 @@ fn of_row(column: &Column<'_>, row: &RowResult, strict: bool) -> TestCase {
 }
 
 fn of_finding(column: &Column<'_>, finding: &Finding, strict: bool) -> TestCase {
-    let graded = grade::of_finding(column.run, finding, strict);
+    let graded = ci_status::of_finding(column.run, finding, strict);
     let mut told = format!("{}, {}", graded.kind, graded.message);
     if !finding.rows.is_empty() {
         told.push_str(&format!("\nrows: {}", one_line(&finding.rows.join(", "))));
@@ -134,7 +135,7 @@ fn status(graded: &Graded, body: &str) -> TestCaseStatus {
 }
 
 fn rerun(earlier: &EarlierVerdict) -> TestRerun {
-    let kind = match grade::of_earlier(earlier) {
+    let kind = match ci_status::of_earlier(earlier) {
         Grade::Failed => NonSuccessKind::Failure,
         Grade::Passed | Grade::Noted | Grade::Undetermined | Grade::Expected | Grade::Untested => NonSuccessKind::Error,
     };
@@ -156,8 +157,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::case::{Outcome, VerdictStatus};
-    use crate::report::fixtures;
+    use crate::catalog::{Outcome, VerdictStatus};
+    use crate::results::fixtures;
 
     fn snapshot(name: &str, results: &[Results], strict: bool) {
         fixtures::snapshots().bind(|| insta::assert_snapshot!(name, render(results, strict).unwrap()));
@@ -245,7 +246,7 @@ mod tests {
             prop_assert_eq!(report.test_suites.len(), results.len());
             for (suite, run) in report.test_suites.iter().zip(&results) {
                 prop_assert_eq!(suite.tests, suite.test_cases.len());
-                let told = run.rows.len() + run.findings.len() + grade::of_absent(run).len();
+                let told = run.rows.len() + run.findings.len() + ci_status::of_absent(run).len();
                 prop_assert!(suite.tests == told || suite.tests == told + 1);
                 let broken = run.baseline.as_ref().map_or(run.summary.contradicts, |held| {
                     held.counts.regression + held.counts.stale

@@ -17,40 +17,14 @@
 //!   from outside made fit to be shown)
 
 pub mod badge;
-pub mod baseline;
-pub mod comparison;
-pub mod diff;
-pub mod events;
-pub mod fate;
+pub mod common;
 pub mod github;
-pub mod grade;
 pub mod html;
-pub mod join;
-pub mod json;
 pub mod junit;
 pub mod markdown;
-pub mod pace;
-pub mod plan;
-pub mod planned;
-pub mod proof;
-mod redacted;
-pub mod results;
 pub mod terminal;
 
-mod clean;
-mod figures;
-#[cfg(test)]
-mod fixtures;
-mod kinship;
-mod lists;
-mod matrix;
-mod names;
-mod pages;
-mod prose;
-mod standing;
-mod tally;
-
-pub use clean::{block as visible, uncommanded};
-pub use names::{file_name, slug};
-pub use redacted::without_texts;
-pub use terminal::TerminalStyle;
+pub use crate::report::common::sanitize::{block as visible, uncommanded};
+pub use crate::report::terminal::TerminalStyle;
+pub use crate::results::file_names::{file_name, slug};
+pub use crate::results::redact::without_texts;

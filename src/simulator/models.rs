@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::behaviour::Behaviour;
-use super::fault::ConductFault;
-use super::path::{Path, clip};
-use super::refusal::{Kind, Refusal};
+use crate::simulator::api_error::{Kind, Refusal};
+use crate::simulator::config::Behaviour;
+use crate::simulator::error_path::{Path, clip};
+use crate::simulator::fault::ConductFault;
 
 /// The most models of one page.
 const MOST: u64 = 1000;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use axum::http::{Method, Uri};
 
-use super::behaviour::Behaviour;
-use super::check::Endpoint;
-use super::fault::ConductFault;
-use super::models::Page;
-use super::path::clip;
-use super::refusal::{Kind, Refusal};
+use crate::simulator::api_error::{Kind, Refusal};
+use crate::simulator::config::Behaviour;
+use crate::simulator::error_path::clip;
+use crate::simulator::fault::ConductFault;
+use crate::simulator::models::Page;
+use crate::simulator::validate::Endpoint;
 
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]

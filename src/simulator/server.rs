@@ -21,16 +21,16 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::behaviour::{Behaviour, Knobs};
-use super::draw::Draws;
-use super::fault::{self, ConductFault, Wire};
-use super::ledger::{Acted, Acts};
-use super::pace::Pace;
-use super::quota::Turned;
-use super::refusal::{Kind, Refusal};
-use super::service::{Reply, Service};
-use super::stream;
-use crate::line::{Line, Port};
+use crate::loopback::{Line, Port};
+use crate::simulator::activity_log::{Acted, Acts};
+use crate::simulator::api_error::{Kind, Refusal};
+use crate::simulator::config::{Behaviour, Knobs};
+use crate::simulator::fault::{ConductFault, Wire};
+use crate::simulator::pipeline::{Reply, Service};
+use crate::simulator::rate_limit::Turned;
+use crate::simulator::rng::Draws;
+use crate::simulator::stream_timing::Pace;
+use crate::simulator::{fault, sse};
 
 /// The largest body that is read.
 const MOST_BYTES: usize = 32 << 20;
@@ -151,7 +151,7 @@ async fn handle(
         Ok(reply) => match fault::on_reply(faults, reply, &mut draws) {
             Reply::Json(value) => whole(value.to_string(), faults, line),
             Reply::Stream(message) => {
-                let mut records = stream::events(&message);
+                let mut records = sse::events(&message);
                 fault::on_stream(faults, &mut records);
                 let pace = Pace::of(records.len(), knobs.latency / 10);
                 let mut wire = Wire::of(records, pace);
@@ -200,7 +200,7 @@ fn wait(knobs: &Knobs, draws: &mut Draws) -> Duration {
 fn broken(reply: Result<Reply, Refusal>, line: Line, knobs: &Knobs, draws: &mut Draws) -> Response {
     match reply {
         Ok(Reply::Stream(message)) => {
-            let records = stream::events(&message);
+            let records = sse::events(&message);
             let pace = Pace::of(records.len(), knobs.latency / 10);
             let mut wire = Wire::of(records, pace);
             wire.cut_after(draws.below(wire.pieces.len()) + 1);

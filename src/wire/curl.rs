@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::exchange::{Credential, Method, Request};
+use crate::wire::exchange::{Credential, Method, Request};
 
 /// The environment variable that stands for the credential.
 pub const VARIABLE: &str = "API_KEY";

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::delta::{self, Delta, Pace, Part};
-use super::exchange::{AttemptResult, Exchange, FailureKind, Response};
-use super::sse;
+use crate::wire::exchange::{AttemptResult, Exchange, FailureKind, Response};
+use crate::wire::fast_delta::{Delta, Pace, Part};
+use crate::wire::{fast_delta, sse};
 
 /// An exchange, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -241,7 +241,7 @@ fn read_stream(response: &Response, pace: Pace) -> Reading {
         let sse::Part::Frame(sse::Frame { event, data: Some(data) }) = part else { continue };
         let data = data.as_ref();
         // Nearly all events are plain deltas.
-        if event.is_none_or(|name| name == delta::NAME)
+        if event.is_none_or(|name| name == fast_delta::NAME)
             && let (Some(message), Some(delta)) = (&mut message, pace.delta(data))
             && takes(message, &mut partial_json, &delta)
         {

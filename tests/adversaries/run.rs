@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use fieldtest::case::{ClaimStatus, VerdictStatus};
-use fieldtest::report::results::{Evidence, Results, Verdict};
-use fieldtest::simulator::{self, Behaviour, Running};
+use fieldtest::catalog::{ClaimStatus, VerdictStatus};
+use fieldtest::results::model::{Evidence, Results, Verdict};
+use fieldtest::simulator;
+use fieldtest::simulator::{Behaviour, Running};
 use tokio::sync::OnceCell;
 
 use super::common::{SHORT_WAIT, Server, fields_of, results_at, target};

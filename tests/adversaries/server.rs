@@ -12,11 +12,10 @@ use serde_json::{Value, json};
 
 use super::acts::{self, lenient, strict};
 use super::proxy::answer::Answer;
-use super::proxy::blocks;
 use super::proxy::cache::Cache;
 use super::proxy::mutation::{Done, Mutation, Own};
 use super::proxy::upstream::Upstream;
-use super::proxy::{Asked, Between};
+use super::proxy::{Asked, Between, blocks};
 
 /// The adversaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,10 +1,9 @@
 //! What is true of each adversary, row by row, and so which decided verdicts are right. Saying that the evidence does
 //! not decide is always right; everything that is not listed must be as the honest upstream has it.
 
-use fieldtest::case::{ClaimStatus, VerdictStatus};
-use fieldtest::report::results::{Evidence, Verdict};
-
 use VerdictStatus::{Ignored, Rejected, Substituted, Supported};
+use fieldtest::catalog::{ClaimStatus, VerdictStatus};
+use fieldtest::results::model::{Evidence, Verdict};
 
 use super::server::{Adversary, CHECKED_ONLY, REFUSED_NAMELESSLY};
 

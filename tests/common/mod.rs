@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fieldtest::case::{Catalog, CatalogRow, ClaimStatus, Target};
-use fieldtest::client::{Client, ClientConfig, Scheme};
-use fieldtest::engine::build::Settings;
-use fieldtest::engine::recording::{Header, Recording, SCHEMA};
-use fieldtest::engine::{Budget, Options, judge};
-use fieldtest::report::results::Results;
-use fieldtest::simulator::{self, Behaviour};
+use fieldtest::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
+use fieldtest::client::{Budget, Client, ClientConfig, Scheme};
+use fieldtest::engine::request::build::Settings;
+use fieldtest::engine::{Options, judge};
+use fieldtest::recording::run::{Header, Recording, SCHEMA};
+use fieldtest::results::model::Results;
+use fieldtest::simulator;
+use fieldtest::simulator::Behaviour;
 
 /// The targets that are simulated: the reference and the two seed tables.
 pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
@@ -162,9 +163,9 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
         confidence: options.confidence,
         seed: options.seed,
         started_at: MOMENT.to_owned(),
-        scope: fieldtest::engine::scope::Scope::default(),
+        scope: fieldtest::recording::scope::Scope::default(),
     };
-    fieldtest::engine::record(&client, &rows, &options, header).await
+    fieldtest::recording::in_memory::record(&client, &rows, &options, header).await
 }
 
 /// The results of such a run.

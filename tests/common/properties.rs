@@ -8,14 +8,16 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::case::{CaseFile, Catalog, FileKind, variables};
-use fieldtest::wire::check::{self, Check, Finding};
-use fieldtest::wire::delta::Pace;
+use fieldtest::catalog::{CaseFile, Catalog, FileKind, variables};
+use fieldtest::checks;
+use fieldtest::checks::{Check, Finding};
 use fieldtest::wire::exchange::{
     Attempt, AttemptResult, Body, Credential, Exchange, Failure, FailureKind, Method, Request, Response,
 };
-use fieldtest::wire::message::{self, Reading};
-use fieldtest::wire::sse::{self, Decoder, Frame, Part};
+use fieldtest::wire::fast_delta::Pace;
+use fieldtest::wire::message::Reading;
+use fieldtest::wire::sse::{Decoder, Frame, Part};
+use fieldtest::wire::{message, sse};
 use serde_json::json;
 
 /// Stands between the experiments and the target of an input that has both.
@@ -68,8 +70,8 @@ fn drawn(bytes: &[u8]) -> impl FnMut(usize) -> usize {
 /// but for what is said of the cutting itself.
 pub fn message(bytes: &[u8]) {
     let exchange = exchange(bytes);
-    let (found, reading) = (check::check(&exchange).findings, message::read(&exchange));
-    assert_eq!(check::check_at(Pace::Full, &exchange).findings, found, "the plain way finds the same");
+    let (found, reading) = (checks::check(&exchange).findings, message::read(&exchange));
+    assert_eq!(checks::check_at(Pace::Full, &exchange).findings, found, "the plain way finds the same");
     assert_eq!(message::read_at(Pace::Full, &exchange), reading, "the plain way reads the same");
     for finding in &found {
         assert!(finding.detail.chars().count() <= 241 && !finding.detail.contains('\n'), "{finding:?}");
@@ -88,7 +90,7 @@ pub fn message(bytes: &[u8]) {
         if let Some(AttemptResult::Response(response)) = tidy.attempts.last_mut().map(|attempt| &mut attempt.result) {
             response.body = Body(frames.iter().map(written).collect::<String>().into_bytes());
         }
-        assert_eq!(of_events(check::check(&tidy).findings), of_events(found), "well-cut frames are found the same");
+        assert_eq!(of_events(checks::check(&tidy).findings), of_events(found), "well-cut frames are found the same");
         match (message::read(&tidy), reading) {
             (Reading::Broken(_), Reading::Broken(_)) => {}
             (tidy, reading) => assert_eq!(tidy, reading, "well-cut frames are read the same"),

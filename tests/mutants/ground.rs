@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::env;
 use std::time::Duration;
 
-use fieldtest::case::Target;
-use fieldtest::report::results::{Results, Verdict};
-use fieldtest::simulator::{self, Behaviour, Running};
+use fieldtest::catalog::Target;
+use fieldtest::results::model::{Results, Verdict};
+use fieldtest::simulator;
+use fieldtest::simulator::{Behaviour, Running};
 
 use crate::common::{SHORT_WAIT, Server, fields_of, results_at, target};
 use crate::proxy::Proxy;

@@ -2,7 +2,7 @@
 //!
 //! Pure. What a row can be seen as is the case files' word; what it is on this upstream was measured before.
 
-use fieldtest::case::VerdictStatus;
+use fieldtest::catalog::VerdictStatus;
 
 use super::common::CATALOG;
 use super::ground::Verdicts;

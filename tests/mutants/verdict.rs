@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use fieldtest::case::VerdictStatus;
-use fieldtest::report::results::Verdict;
+use fieldtest::catalog::VerdictStatus;
+use fieldtest::results::model::Verdict;
 
 use super::ground::{Run, Verdicts};
 use super::plan::{Mutant, works_through};

@@ -19,6 +19,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use answer::Answer;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
@@ -27,8 +28,6 @@ use axum::serve::ListenerExt as _;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-
-use answer::Answer;
 use upstream::Upstream;
 
 /// The largest request that is read.

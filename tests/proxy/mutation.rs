@@ -5,9 +5,8 @@
 use axum::http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
-use super::Asked;
-use super::blocks;
 use super::place::{self, Place};
+use super::{Asked, blocks};
 
 /// One change to the traffic. Lines of the tables are named by their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,12 +20,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use quirk::Quirk;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
-
-use quirk::Quirk;
 
 /// The credential that the gateways use for their upstream.
 pub const UPSTREAM_KEY: &str = "sk-upstream-very-secret";

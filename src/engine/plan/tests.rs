@@ -7,12 +7,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::case::{Catalog, variables};
+use crate::catalog::{Catalog, variables};
+use crate::engine::plan::*;
 use crate::engine::trial::Trial;
-use crate::wire::answer::answer;
 use crate::wire::exchange::{Attempt, AttemptResult, Body, Exchange, Failure, FailureKind, Response};
 use crate::wire::message::read;
+use crate::wire::response_body::answer;
 
 /// More than any arm is allowed.
 const ENDLESS: usize = 2000;
@@ -147,7 +147,7 @@ fn whatever_is_answered_no_arm_is_asked_for_more_often_than_planned() {
         // First as it is, then as a row is asked again once the endpoint was seen to be unsteady.
         for unsteady in [false, true] {
             facts.unsteady = unsteady;
-            while let Step::Try(needed) = decide::next(experiment, &trials, &facts) {
+            while let Step::Try(needed) = rules::next(experiment, &trials, &facts) {
                 assert!(trials.len() < ENDLESS, "{} never ends (seed {seed})", experiment.id());
                 let count = tried.entry((needed.variant.clone(), needed.arm)).or_default();
                 *count += 1;

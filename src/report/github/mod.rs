@@ -2,8 +2,8 @@
 //!
 //! Both are bounded by GitHub, and both say what they leave out.
 
-mod commands;
-mod summary;
+mod annotations;
+mod step_summary;
 
-pub use commands::render as commands;
-pub use summary::{LIMIT as SUMMARY_LIMIT, render as summary};
+pub use crate::report::github::annotations::render as commands;
+pub use crate::report::github::step_summary::{LIMIT as SUMMARY_LIMIT, render as summary};

@@ -2,15 +2,16 @@
 //!
 //! The template draws, `view` says what. Every text is escaped by the template engine; none is marked as safe.
 
-mod view;
+#[cfg(test)]
+mod tests;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 
-use super::matrix::Matrix;
-use super::results::Results;
-use view::Page;
+use crate::report::common::matrix::Matrix;
+use crate::report::common::page::Page;
+use crate::results::model::Results;
 
 /// Its name ends with `.html`, which is what switches escaping on.
 const NAME: &str = "matrix.html";
@@ -26,6 +27,3 @@ pub fn render(results: &[Results]) -> Result<String, Error> {
     environment.add_template(NAME, TEMPLATE)?;
     environment.get_template(NAME)?.render(Serde(Page::of(&Matrix::of(results))))
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,10 +3,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::*;
-use crate::case::VerdictStatus;
-use crate::report::fixtures;
+use crate::catalog::VerdictStatus;
+use crate::report::html::*;
 use crate::report::markdown;
+use crate::results::fixtures;
 
 fn page(results: &[Results]) -> String {
     render(results).unwrap()
@@ -122,10 +122,10 @@ fn it_says_what_the_markdown_says() {
     let shown = text(&page(&results));
     for run in &results {
         for row in &run.rows {
-            let why = crate::report::prose::why(row);
+            let why = crate::report::common::phrases::why(row);
             let tried = row.verdict.status != VerdictStatus::Skipped;
             for said in [&row.title, &row.id, &why].into_iter().take(if tried { 3 } else { 2 }) {
-                assert!(shown.contains(&crate::report::clean::one_line(said)), "{said}");
+                assert!(shown.contains(&crate::report::common::sanitize::one_line(said)), "{said}");
             }
         }
         for finding in &run.findings {

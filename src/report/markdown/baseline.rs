@@ -1,9 +1,9 @@
 //! How each run stands to its baseline.
 
-use super::text::{Table, code, escape, link};
-use crate::report::baseline::{Case, Entry, Held, State, Subject};
-use crate::report::matrix::Matrix;
-use crate::report::prose;
+use crate::report::common::matrix::Matrix;
+use crate::report::common::phrases;
+use crate::report::markdown::escape::{Table, code, escape, link};
+use crate::results::baseline::{Case, Entry, Held, State, Subject};
 
 /// A chapter for the runs that were held against a baseline; nothing where none was.
 pub(super) fn render(matrix: &Matrix<'_>) -> String {
@@ -24,12 +24,12 @@ pub(super) fn render(matrix: &Matrix<'_>) -> String {
 
 fn chapter(held: &Held) -> String {
     let mut out = format!("\nThe baseline is {}, held on {}.", code(&held.file), escape(&held.held_on));
-    let counts: Vec<String> = prose::baseline_counts(held).into_iter().map(|(_, told)| told).collect();
+    let counts: Vec<String> = phrases::baseline_counts(held).into_iter().map(|(_, told)| told).collect();
     if !counts.is_empty() {
         out.push_str(&format!(" {}.", counts.join(", ")));
     }
     out.push('\n');
-    let notes = prose::baseline_notes(held);
+    let notes = phrases::baseline_notes(held);
     if !notes.is_empty() {
         out.push('\n');
         out.extend(notes.iter().map(|note| format!("- {}\n", escape(note))));
@@ -50,8 +50,8 @@ fn chapter(held: &Held) -> String {
 fn row(entry: &Entry) -> Vec<String> {
     let state = |state: Option<State>| state.map_or("—", State::word).to_owned();
     let case = match entry.case {
-        Case::Regression | Case::Stale => format!("**{}**", prose::case(entry.case)),
-        Case::Unconfirmed | Case::NotRun | Case::Expected => prose::case(entry.case).to_owned(),
+        Case::Regression | Case::Stale => format!("**{}**", phrases::case(entry.case)),
+        Case::Unconfirmed | Case::NotRun | Case::Expected => phrases::case(entry.case).to_owned(),
     };
     let case = entry.cause.map_or(case.clone(), |cause| format!("{case}: {}", cause.words()));
     let about = match &entry.subject {

@@ -1,24 +1,24 @@
 //! The rows that need more than a cell, with their evidence: what was claimed, why the verdict, the trials, and a
 //! request that anyone can send.
 
-use super::anchor;
-use super::text::{Table, code, escape, fence};
-use crate::report::lists::{self, List, NotRun};
-use crate::report::matrix::{Entry, Matrix};
-use crate::report::results::{Example, RowResult};
-use crate::report::standing::Standing;
-use crate::report::{figures, prose};
+use crate::report::common::highlights::{List, NotRun};
+use crate::report::common::matrix::{Entry, Matrix};
+use crate::report::common::row_status::Standing;
+use crate::report::common::{format, highlights, phrases};
+use crate::report::markdown::anchor;
+use crate::report::markdown::escape::{Table, code, escape, fence};
+use crate::results::model::{Example, RowResult};
 
 /// A chapter for each list that has a row, and whose rows are `wanted`: a list has rows of one kind.
 pub(super) fn render(matrix: &Matrix<'_>, wanted: impl Fn(&RowResult) -> bool) -> String {
     // A list without a row that was tried has rows that were not run, which contradict nothing.
     let wanted = |list: &List<'_, '_>| list.tried.first().is_none_or(|entry| wanted(entry.row));
-    let chapters = lists::of(matrix).into_iter().filter(wanted).map(|list| chapter(matrix, &list));
+    let chapters = highlights::of(matrix).into_iter().filter(wanted).map(|list| chapter(matrix, &list));
     chapters.collect::<Vec<_>>().join("\n")
 }
 
 fn chapter(matrix: &Matrix<'_>, list: &List<'_, '_>) -> String {
-    let mut out = format!("## {} ({})\n", list.title, figures::count(list.len() as u64));
+    let mut out = format!("## {} ({})\n", list.title, format::count(list.len() as u64));
     for entry in &list.tried {
         out.push('\n');
         out.push_str(&item(matrix, entry));
@@ -42,11 +42,11 @@ fn item(matrix: &Matrix<'_>, entry: &Entry<'_, '_>) -> String {
     out.push_str(&format!("{} **Observed** {}", Standing::of(row).mark(), row.observed()));
     if let Some(claim) = &row.claim {
         out.push_str(&format!(", **claimed** {}", claim.status.word()));
-        if let Some(words) = prose::claim_words(claim) {
+        if let Some(words) = phrases::claim_words(claim) {
             out.push_str(&format!(" ({})", escape(&words)));
         }
     }
-    out.push_str(&format!(". {}\n\n", escape(&prose::why(row))));
+    out.push_str(&format!(". {}\n\n", escape(&phrases::why(row))));
     out.push_str(&grounds(row));
     if !row.arms.is_empty() {
         out.push_str(&arms(row));
@@ -69,7 +69,7 @@ fn grounds(row: &RowResult) -> String {
     facts.extend(verdict.evidence.map(|evidence| format!("evidence: {}", evidence.word().replace('_', " "))));
     facts.extend(verdict.confidence.map(|confidence| format!("confidence: {confidence:.4}")));
     facts.extend(verdict.code.as_deref().map(|why| format!("undecided because: {}", code(why))));
-    facts.push(figures::counted(row.cost.requests, "request", "requests"));
+    facts.push(format::counted(row.cost.requests, "request", "requests"));
     if !row.findings.is_empty() {
         let checks: Vec<String> = row.findings.iter().map(|check| code(check)).collect();
         facts.push(format!("protocol violations: {}", checks.join(", ")));
@@ -85,7 +85,7 @@ fn arms(row: &RowResult) -> String {
     let header = ["Arm", "Trials", "Showed the effect", "Refused", "Says nothing"];
     let mut table = Table::figures(header.map(str::to_owned).to_vec());
     for arm in &row.arms {
-        let figures = [arm.trials, arm.effects, arm.refused, arm.void].map(figures::count);
+        let figures = [arm.trials, arm.effects, arm.refused, arm.void].map(format::count);
         table.row(std::iter::once(escape(&arm.name)).chain(figures).collect());
     }
     format!("{}\n", table.finish())

@@ -1,10 +1,10 @@
 //! Protocol violations, whatever row they were seen in.
 
-use super::text::{Table, code, escape, link};
-use crate::report::clean::{one_line, shorten};
-use crate::report::matrix::Matrix;
-use crate::report::results::Severity;
-use crate::report::{figures, pages};
+use crate::report::common::matrix::Matrix;
+use crate::report::common::sanitize::{one_line, shorten};
+use crate::report::common::{doc_links, format};
+use crate::report::markdown::escape::{Table, code, escape, link};
+use crate::results::model::Severity;
 
 /// Enough to recognise it; the results file has all of it.
 const EXAMPLE: usize = 200;
@@ -27,7 +27,7 @@ pub(super) fn in_this_repository(check: &str) -> String {
 
 /// A check that links to its page from anywhere, where its address is known.
 pub(super) fn anywhere(check: &str) -> String {
-    link(&one_line(check), pages::of_check(check).as_deref())
+    link(&one_line(check), doc_links::of_check(check).as_deref())
 }
 
 /// A table per run; nothing where nothing was found.
@@ -54,7 +54,7 @@ pub(super) fn render(matrix: &Matrix<'_>, page: fn(&str) -> String) -> String {
             table.row(vec![
                 page(&finding.check),
                 severity.to_owned(),
-                figures::counted(finding.count, "time", "times"),
+                format::counted(finding.count, "time", "times"),
                 rows(&finding.rows),
                 code(&shorten(&one_line(&finding.example), EXAMPLE)),
             ]);

@@ -1,8 +1,8 @@
 //! What marks and words mean.
 
-use super::text::Table;
-use crate::report::matrix::Matrix;
-use crate::report::standing::{Standing, observations};
+use crate::report::common::matrix::Matrix;
+use crate::report::common::row_status::{Standing, observations};
+use crate::report::markdown::escape::Table;
 
 /// Two short tables: the marks, and the words beside them.
 pub(super) fn render(matrix: &Matrix<'_>) -> String {

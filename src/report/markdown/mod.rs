@@ -3,23 +3,26 @@
 //! The first half is for a reader who asks what works where; the second for one who doubts it. Whatever comes from
 //! outside goes through `text`, so that it can neither break a table nor become markup.
 
-mod about;
 mod baseline;
+pub mod diff;
+pub mod escape;
 mod evidence;
 mod findings;
+pub mod gateway_diff;
 mod legend;
-mod sections;
+mod matrix;
+pub mod mutation;
+mod run_info;
 mod summary;
 #[cfg(test)]
 mod tests;
-pub(super) mod text;
 
-use self::text::escape;
-use super::lists;
-use super::matrix::Matrix;
-use super::names::slug;
-use super::results::{Results, RowResult};
-use super::standing::Standing;
+use crate::report::common::highlights;
+use crate::report::common::matrix::Matrix;
+use crate::report::common::row_status::Standing;
+use crate::report::markdown::escape::escape;
+use crate::results::file_names::slug;
+use crate::results::model::{Results, RowResult};
 
 /// The whole report of one run, or of several side by side.
 pub fn render(results: &[Results]) -> String {
@@ -28,11 +31,11 @@ pub fn render(results: &[Results]) -> String {
         return "# Anthropic Messages API\n\nNothing was run.\n".to_owned();
     }
     let parts = [
-        about::render(&matrix),
+        run_info::render(&matrix),
         legend::render(&matrix),
         summary::render(&matrix),
         baseline::render(&matrix),
-        sections::render(&matrix, lists::has_own_item),
+        matrix::render(&matrix, highlights::has_own_item),
         evidence::render(&matrix, |_| true),
         findings::render(&matrix, findings::in_this_repository),
     ];
@@ -84,13 +87,13 @@ impl Part {
 pub(super) fn part(matrix: &Matrix<'_>, part: Part, all: &[Part]) -> String {
     let contradicts = |row: &RowResult| Standing::of(row) == Standing::Contradicts;
     match part {
-        Part::About => about::render(matrix),
+        Part::About => run_info::render(matrix),
         Part::Summary => summary::render(matrix),
         Part::Baseline => baseline::render(matrix),
         Part::Legend => legend::render(matrix),
-        Part::Matrix => sections::render(matrix, |row| {
+        Part::Matrix => matrix::render(matrix, |row| {
             let place = if contradicts(row) { Part::Contradictions } else { Part::OtherDetails };
-            lists::has_own_item(row) && all.contains(&place)
+            highlights::has_own_item(row) && all.contains(&place)
         }),
         Part::Contradictions => evidence::render(matrix, contradicts),
         Part::Findings => findings::render(matrix, findings::anywhere),

@@ -1,14 +1,15 @@
 //! The counts of every run: what ran and what did not, then the outcomes, then the cost.
 
-use super::headings;
-use super::text::{Table, escape};
-use crate::report::matrix::Matrix;
-use crate::report::tally::{self, Line};
+use crate::report::common::matrix::Matrix;
+use crate::report::common::summary;
+use crate::report::common::summary::Line;
+use crate::report::markdown::escape::{Table, escape};
+use crate::report::markdown::headings;
 
 /// One table, a column per run.
 pub(super) fn render(matrix: &Matrix<'_>) -> String {
     let mut table = Table::figures(std::iter::once(String::new()).chain(headings(matrix)).collect());
-    for line in tally::lines(matrix.columns.iter().map(|column| column.run)) {
+    for line in summary::lines(matrix.columns.iter().map(|column| column.run)) {
         let figures = matrix.columns.iter().map(|column| escape(&line.figure(column.run)));
         table.row(std::iter::once(label(line)).chain(figures).collect());
     }

@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::*;
-use crate::report::fixtures;
+use crate::report::markdown::*;
+use crate::results::fixtures;
 
 fn snapshot(name: &str, results: &[Results]) {
     fixtures::snapshots().bind(|| insta::assert_snapshot!(name, render(results)));

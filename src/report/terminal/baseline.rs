@@ -1,12 +1,12 @@
 //! How each run stands to its baseline: what needs a reader first stands first.
 
-use super::grid::Grid;
-use super::ink::{Ink, paint, unbroken};
-use super::{TerminalStyle, heading};
-use crate::report::baseline::{Case, Cause, Entry, Held, State};
-use crate::report::clean::{one_line, shorten};
-use crate::report::matrix::Matrix;
-use crate::report::prose;
+use crate::report::common::matrix::Matrix;
+use crate::report::common::phrases;
+use crate::report::common::sanitize::{one_line, shorten};
+use crate::report::terminal::color::{Ink, paint, unbroken};
+use crate::report::terminal::table::Grid;
+use crate::report::terminal::{TerminalStyle, heading};
+use crate::results::baseline::{Case, Cause, Entry, Held, State};
 
 /// Enough of a reason to recognise it; the results file has all of it.
 const WHY: usize = 400;
@@ -30,10 +30,10 @@ pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
 fn body(held: &Held, style: TerminalStyle) -> String {
     let grid = Grid::paragraph(2, style.columns());
     let mut out = String::new();
-    for note in prose::baseline_notes(held) {
+    for note in phrases::baseline_notes(held) {
         out.push_str(&grid.row(vec![paint(Ink::Yellow, &one_line(&note))]));
     }
-    let counts = prose::baseline_counts(held).into_iter().map(|(case, told)| {
+    let counts = phrases::baseline_counts(held).into_iter().map(|(case, told)| {
         let told = unbroken(&told);
         case.map_or(told.clone(), |case| paint(ink_of(case), &told))
     });
@@ -52,13 +52,13 @@ fn item(entry: &Entry, style: TerminalStyle) -> String {
     let cause = entry.cause.map_or(String::new(), |cause: Cause| format!(" ({})", cause.words()));
     let line = format!(
         "{}: {}, {change}{cause}",
-        paint(ink_of(entry.case), prose::case(entry.case)),
+        paint(ink_of(entry.case), phrases::case(entry.case)),
         one_line(entry.subject.id())
     );
     let below = Grid::paragraph(4, style.columns());
     let mut out = Grid::paragraph(2, style.columns()).row(vec![line]);
     out.push_str(&below.row(vec![shorten(&one_line(&entry.why), WHY)]));
-    if let Some(said) = prose::listed(entry) {
+    if let Some(said) = phrases::listed(entry) {
         out.push_str(&below.row(vec![paint(Ink::Dim, &one_line(&said))]));
     }
     out

@@ -1,10 +1,11 @@
 //! A difference between two runs, on a terminal: what was lost first.
 
-use super::grid::Grid;
-use super::ink::{self, Ink, paint};
-use super::{TerminalStyle, heading};
-use crate::report::clean::{one_line, shorten};
-use crate::report::diff::{Diff, FindingKind, RowKind, words};
+use crate::report::common::diff_phrases;
+use crate::report::common::sanitize::{one_line, shorten};
+use crate::report::terminal::color::{Ink, paint};
+use crate::report::terminal::table::Grid;
+use crate::report::terminal::{TerminalStyle, color, heading};
+use crate::results::diff::{Diff, FindingKind, RowKind};
 
 /// Enough of a reason to recognise it; the results files have all of it.
 const WHY: usize = 400;
@@ -13,17 +14,18 @@ const WHY: usize = 400;
 pub fn render(diff: &Diff, style: TerminalStyle) -> String {
     let across = diff.is_across();
     let indented = Grid::paragraph(2, style.columns());
-    let mut out = Grid::paragraph(0, style.columns()).row(vec![paint(Ink::Bold, &one_line(&words::title(diff)))]);
-    out.extend(words::sides(diff).iter().map(|side| indented.row(vec![one_line(side)])));
+    let mut out =
+        Grid::paragraph(0, style.columns()).row(vec![paint(Ink::Bold, &one_line(&diff_phrases::title(diff)))]);
+    out.extend(diff_phrases::sides(diff).iter().map(|side| indented.row(vec![one_line(side)])));
     out.extend(diff.notes.iter().map(|note| indented.row(vec![paint(Ink::Yellow, &one_line(note))])));
     for kind in RowKind::ALL {
         let changes: Vec<_> = diff.rows.iter().filter(|change| change.kind == kind).collect();
         if changes.is_empty() {
             continue;
         }
-        out.push_str(&heading(&format!("{} ({})", words::rows(kind, across), changes.len()), style));
+        out.push_str(&heading(&format!("{} ({})", diff_phrases::rows(kind, across), changes.len()), style));
         for change in changes {
-            let [before, after] = words::states(change);
+            let [before, after] = diff_phrases::states(change);
             out.push_str(&item(&change.row, &before, &after, &change.why, ink_of(kind, change.regression), style));
         }
     }
@@ -32,16 +34,16 @@ pub fn render(diff: &Diff, style: TerminalStyle) -> String {
         if changes.is_empty() {
             continue;
         }
-        out.push_str(&heading(&format!("{} ({})", words::findings(kind, across), changes.len()), style));
+        out.push_str(&heading(&format!("{} ({})", diff_phrases::findings(kind, across), changes.len()), style));
         for change in changes {
-            let [before, after] = [&change.before, &change.after].map(|state| words::sight(state.as_ref()));
+            let [before, after] = [&change.before, &change.after].map(|state| diff_phrases::sight(state.as_ref()));
             let ink = if change.regression { Ink::Red } else { Ink::Bold };
             out.push_str(&item(&change.check, &before, &after, &change.why, ink, style));
         }
     }
     out.push('\n');
-    out.push_str(&Grid::paragraph(0, style.columns()).row(vec![words::summary(diff)]));
-    ink::develop(&out, style.colour)
+    out.push_str(&Grid::paragraph(0, style.columns()).row(vec![diff_phrases::summary(diff)]));
+    color::develop(&out, style.colour)
 }
 
 fn item(id: &str, before: &str, after: &str, why: &str, ink: Ink, style: TerminalStyle) -> String {

@@ -1,12 +1,12 @@
 //! Protocol violations, whatever row they were seen in.
 
-use super::grid::Grid;
-use super::ink::{Ink, paint};
-use super::{TerminalStyle, heading};
-use crate::report::clean::{one_line, shorten};
-use crate::report::figures;
-use crate::report::matrix::Matrix;
-use crate::report::results::{Finding, Severity};
+use crate::report::common::format;
+use crate::report::common::matrix::Matrix;
+use crate::report::common::sanitize::{one_line, shorten};
+use crate::report::terminal::color::{Ink, paint};
+use crate::report::terminal::table::Grid;
+use crate::report::terminal::{TerminalStyle, heading};
+use crate::results::model::{Finding, Severity};
 
 /// Two lines of an example are enough to recognise it; the results file has all of it.
 const EXAMPLE: usize = 140;
@@ -36,7 +36,7 @@ fn line(finding: &Finding) -> String {
         Severity::Warning => ("warning", Ink::Yellow),
         Severity::Note => ("note", Ink::Dim),
     };
-    let seen = figures::counted(finding.count, "time", "times");
+    let seen = format::counted(finding.count, "time", "times");
     let rows = one_line(&finding.rows.join(", "));
     let place = if rows.is_empty() { String::new() } else { format!(" in {rows}") };
     format!("{}: {}, {seen}{place}", paint(ink, word), one_line(&finding.check))

@@ -3,24 +3,27 @@
 //! Width, colour and glyphs come in as arguments: nothing here looks at the terminal or the environment.
 
 mod baseline;
+mod color;
 mod diff;
 mod findings;
-mod foot;
-mod grid;
-mod head;
-mod ink;
-mod list;
-mod side_by_side;
-mod single;
+pub mod gateway_diff;
+mod header;
+mod highlights;
+mod matrix;
+pub mod mutation;
+pub mod plan;
+mod single_run;
+mod summary;
+mod table;
 #[cfg(test)]
 mod tests;
 
-pub use self::diff::render as render_diff;
-use self::grid::Grid;
-use self::ink::Ink;
-use super::matrix::Matrix;
-use super::results::Results;
-use super::standing::Standing;
+use crate::report::common::matrix::Matrix;
+use crate::report::common::row_status::Standing;
+use crate::report::terminal::color::Ink;
+pub use crate::report::terminal::diff::render as render_diff;
+use crate::report::terminal::table::Grid;
+use crate::results::model::Results;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +52,7 @@ impl TerminalStyle {
 
     /// Facts on a line, broken only between them.
     fn facts(self, facts: impl IntoIterator<Item = String>) -> String {
-        let facts: Vec<String> = facts.into_iter().map(|fact| ink::unbroken(&fact)).collect();
+        let facts: Vec<String> = facts.into_iter().map(|fact| color::unbroken(&fact)).collect();
         facts.join(if self.unicode { " · " } else { ", " })
     }
 
@@ -62,19 +65,19 @@ impl TerminalStyle {
 /// The whole report of one run, or of several side by side.
 pub fn render(results: &[Results], style: TerminalStyle) -> String {
     let matrix = Matrix::of(results);
-    let mut out = head::render(&matrix, style);
+    let mut out = header::render(&matrix, style);
     match matrix.columns.as_slice() {
         [] => return "Nothing was run.\n".to_owned(),
-        [_] => out.push_str(&single::render(&matrix, style)),
+        [_] => out.push_str(&single_run::render(&matrix, style)),
         [_, _, ..] => {
-            out.push_str(&side_by_side::render(&matrix, style));
-            out.push_str(&list::render(&matrix, style));
+            out.push_str(&matrix::render(&matrix, style));
+            out.push_str(&highlights::render(&matrix, style));
         }
     }
     out.push_str(&findings::render(&matrix, style));
-    out.push_str(&foot::render(&matrix, style));
+    out.push_str(&summary::render(&matrix, style));
     out.push_str(&baseline::render(&matrix, style));
-    ink::develop(&out, style.colour)
+    color::develop(&out, style.colour)
 }
 
 /// The colour of a standing: green is for what conforms and for nothing else.
@@ -91,5 +94,5 @@ fn ink_of(standing: Standing) -> Ink {
 
 /// A heading after a blank line.
 fn heading(title: &str, style: TerminalStyle) -> String {
-    format!("\n{}", Grid::paragraph(0, style.columns()).row(vec![ink::paint(Ink::Bold, title)]))
+    format!("\n{}", Grid::paragraph(0, style.columns()).row(vec![color::paint(Ink::Bold, title)]))
 }

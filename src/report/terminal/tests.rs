@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
-use super::*;
-use crate::report::fixtures;
+use crate::report::terminal::*;
+use crate::results::fixtures;
 
 const PLAIN: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-super::faults! { ErrorFault {
+crate::simulator::fault::faults! { ErrorFault {
     ServerError = "http.server-error": "a mistake of the client's becomes a 500",
     RetryAfterMissing = "http.retry-after-missing": "a mistake of the client's becomes a 429 without retry-after",
     NotJson = "error.not-json": "errors have a line of text for a body",

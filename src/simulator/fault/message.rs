@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::draw::Draws;
+use crate::simulator::rng::Draws;
 
-super::faults! { MessageFault {
+crate::simulator::fault::faults! { MessageFault {
     ErrorInSuccess = "message.error-in-success": "a success has an error for a body",
     NoMessage = "message.no-message": "a success has an object of another API for a body",
     Type = "message.type": "messages have no type",

@@ -5,12 +5,15 @@
 //! check that is to see it, as a word; what the checks look at is not known here. Those of conduct lie in what the server
 //! does, and act where it does it.
 
-mod conduct;
+mod behaviour;
+mod bytes;
+mod content_type;
 mod error;
-mod form;
-mod head;
+mod headers;
 mod message;
-mod raw;
+pub mod prompt;
+mod rejections;
+pub mod response;
 mod stream;
 
 use std::fmt;
@@ -19,18 +22,18 @@ use std::time::Duration;
 
 use axum::response::Response;
 
-pub(super) use self::conduct::ConductFault;
-use self::error::ErrorFault;
-pub(super) use self::error::Outgoing;
-use self::form::FormFault;
-use self::head::HeadFault;
-use self::message::MessageFault;
-use self::raw::RawFault;
-pub(super) use self::raw::Wire;
-use self::stream::StreamFault;
-use super::draw::Draws;
-use super::pace::Pace;
-use super::service::Reply;
+pub(super) use crate::simulator::fault::behaviour::ConductFault;
+use crate::simulator::fault::bytes::RawFault;
+pub(super) use crate::simulator::fault::bytes::Wire;
+use crate::simulator::fault::content_type::FormFault;
+use crate::simulator::fault::error::ErrorFault;
+pub(super) use crate::simulator::fault::error::Outgoing;
+use crate::simulator::fault::headers::HeadFault;
+use crate::simulator::fault::message::MessageFault;
+use crate::simulator::fault::stream::StreamFault;
+use crate::simulator::pipeline::Reply;
+use crate::simulator::rng::Draws;
+use crate::simulator::stream_timing::Pace;
 
 /// A closed set of faults with their ids, and what each makes the server do.
 macro_rules! faults {
@@ -163,7 +166,7 @@ impl FromStr for Fault {
 pub(super) fn on_reply(faults: &[Fault], mut reply: Reply, draws: &mut Draws) -> Reply {
     for fault in faults {
         if let Kind::Form(fault) = fault.0 {
-            reply = form::spoil(fault, reply);
+            reply = content_type::spoil(fault, reply);
         }
     }
     let (value, streams) = match &mut reply {
@@ -193,7 +196,7 @@ pub(super) fn on_stream(faults: &[Fault], records: &mut Vec<String>) {
 pub(super) fn on_stream_bytes(faults: &[Fault], wire: &mut Wire) {
     for fault in faults {
         if let Kind::Raw(fault) = fault.0 {
-            raw::spoil_stream(fault, wire);
+            bytes::spoil_stream(fault, wire);
         }
     }
 }
@@ -206,7 +209,7 @@ pub(super) fn on_body(faults: &[Fault], body: &str) -> Option<Wire> {
             && fault.is_of_whole_answers()
         {
             let wire = wire.get_or_insert_with(|| Wire::of([body.to_owned()], Pace::of(1, Duration::ZERO)));
-            raw::spoil_whole(fault, wire);
+            bytes::spoil_whole(fault, wire);
         }
     }
     wire
@@ -225,7 +228,7 @@ pub(super) fn on_error(faults: &[Fault], error: &mut Outgoing) {
 pub(super) fn on_head(faults: &[Fault], response: &mut Response) {
     for fault in faults {
         if let Kind::Head(fault) = fault.0 {
-            head::spoil(fault, response);
+            headers::spoil(fault, response);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-super::faults! { StreamFault {
+crate::simulator::fault::faults! { StreamFault {
     LineStray = "sse.line-stray": "streams have a line that is no field",
     DataMissing = "sse.data-missing": "streams have an event without data",
     DataNotJson = "sse.data-not-json": "streams have an event whose data is a word",

@@ -15,13 +15,13 @@ pub mod tally;
 
 use std::collections::BTreeMap;
 
+use condition::Condition;
 use fieldtest::engine::judge;
 use futures_util::stream::{self, StreamExt as _};
-
-use crate::common::{CATALOG, Setup, TARGETS, fields_of, record_run, target};
-use condition::Condition;
 use server::{Kind, Server};
 use tally::{RowSeen, Seen, Tally};
+
+use crate::common::{CATALOG, Setup, TARGETS, fields_of, record_run, target};
 
 /// How many runs are under way at once.
 const SIDE_BY_SIDE: usize = 6;

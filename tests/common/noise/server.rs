@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::case::{ClaimStatus, Combine, Target, VerdictStatus};
+use fieldtest::catalog::{ClaimStatus, Combine, Target, VerdictStatus};
 use fieldtest::simulator::{Behaviour, Knobs};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::case::VerdictStatus;
+use fieldtest::catalog::VerdictStatus;
 use serde::Serialize;
 
 use super::interval;

@@ -1,0 +1,29 @@
+//! JSON Schemas of the case files, for editors. Generated from the types; a test holds the published copies to them.
+
+use schemars::schema_for;
+use serde_json::Value;
+
+use crate::catalog::experiment::ExperimentFile;
+use crate::catalog::gateway_row::GatewayFile;
+use crate::catalog::target::Target;
+use crate::catalog::target_list::TargetList;
+
+/// The schema of a file under `cases/experiments/`.
+pub fn experiments_schema() -> Value {
+    schema_for!(ExperimentFile).to_value()
+}
+
+/// The schema of a file under `cases/gateway/`.
+pub fn gateway_schema() -> Value {
+    schema_for!(GatewayFile).to_value()
+}
+
+/// The schema of a file under `cases/targets/`.
+pub fn target_schema() -> Value {
+    schema_for!(Target).to_value()
+}
+
+/// The schema of a list of targets, as `--targets` takes it.
+pub fn list_schema() -> Value {
+    schema_for!(TargetList).to_value()
+}

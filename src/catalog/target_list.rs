@@ -1,0 +1,161 @@
+//! Lists of endpoints to test in one command: targets by name, and endpoints that no target file describes.
+//!
+//! A list claims nothing: claims stand in target files. Whether the targets that it names exist is checked here, since
+//! only here their places are known.
+
+use std::collections::{BTreeMap, HashMap};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_yaml::Spanned;
+
+use crate::catalog::credential_source::CredentialSource;
+use crate::catalog::error::{CaseError, CaseErrors, Place};
+use crate::catalog::load::read_yaml;
+use crate::catalog::target::{Auth, Limits, Prices, Target};
+
+/// A file that `--targets` takes.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetList {
+    /// What to test, in the order of the reports.
+    pub targets: Vec<ListedTarget>,
+}
+
+/// One entry: a target by name, or an endpoint by its base URL.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListedTarget {
+    /// A target: its endpoint, credential, model, limits, prices and claims, where this entry does not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The name in results; the target's unless told, or the base URL's host and port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The base URL; a credential goes there only if this entry says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The models to ask for, each a run of its own, named `NAME@MODEL` where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Whose claims to hold the verdicts against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<String>,
+    /// The header of the credential, and where the credential is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Where the credential is found, where none of the variables of `auth` is set.
+    #[serde(default, skip_serializing)]
+    pub credential: Option<CredentialSource>,
+    /// Rates that bound the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// What a million tokens cost, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+    /// Entries of the same account share their limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Test the target's simulation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulate: bool,
+}
+
+/// The list again, for places alone.
+#[derive(Deserialize)]
+struct Places {
+    targets: Vec<Spanned<HashMap<String, Spanned<serde::de::IgnoredAny>>>>,
+}
+
+impl TargetList {
+    /// Reads a list whose entries name these targets.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place.
+    pub fn read(file: &str, text: &str, targets: &BTreeMap<String, Target>) -> Result<Self, CaseErrors> {
+        let list: Self = read_yaml(file, text).map_err(|error| CaseErrors(vec![error]))?;
+        let places: Places = read_yaml(file, text).map_err(|error| CaseErrors(vec![error]))?;
+        if list.targets.is_empty() {
+            let none = CaseError::at(file, Place::of(text, 1, 1), "the list is empty");
+            return Err(CaseErrors(vec![none.help("each entry has a `target`, or a `base_url`")]));
+        }
+        let mut errors = Vec::new();
+        for (entry, place) in list.targets.iter().zip(&places.targets) {
+            for (key, what, help) in entry.problems(targets) {
+                let at = place.value.get(key).map_or(&place.defined, |value| &value.defined);
+                let at = Place::of(text, at.line() as usize, at.column() as usize);
+                errors.push(CaseError::at(file, at, what).help(help));
+            }
+        }
+        if errors.is_empty() { Ok(list) } else { Err(CaseErrors(errors)) }
+    }
+}
+
+impl ListedTarget {
+    /// What is wrong with it: the key that is at fault, what, and what to do.
+    fn problems(&self, targets: &BTreeMap<String, Target>) -> Vec<(&'static str, String, String)> {
+        let known = || format!("there are: {}", targets.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+        let mut problems = Vec::new();
+        for (key, name) in [("target", &self.target), ("claims", &self.claims)] {
+            if let Some(name) = name.as_ref().filter(|name| !targets.contains_key(*name)) {
+                problems.push((key, format!("there is no target `{name}`"), known()));
+            }
+        }
+        let mut wrong = |key, what: &str, help: &str| problems.push((key, what.to_owned(), help.to_owned()));
+        if self.target.is_none() && self.base_url.is_none() {
+            wrong("name", "nothing says what is tested", "give a `target`, or a `base_url`");
+        }
+        if self.target.is_none() && self.claims.is_none() && self.models.is_empty() {
+            wrong("base_url", "nothing says which model is to be asked for", "give `models: [NAME]`");
+        }
+        if let Some(what) = self.credential.as_ref().and_then(CredentialSource::missing) {
+            wrong("credential", what, "fill it in, or leave it out");
+        }
+        if self.simulate && self.target.is_none() {
+            wrong("simulate", "only a target can be simulated", "give a `target`");
+        }
+        if self.simulate && self.base_url.is_some() {
+            wrong("base_url", "a simulation has no base URL", "leave out `base_url` or `simulate`");
+        }
+        if self.models.iter().any(String::is_empty) || self.name.as_ref().is_some_and(String::is_empty) {
+            wrong("models", "a name is empty", "leave it out, or fill it in");
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::load::Catalog;
+
+    fn read(text: &str) -> Result<TargetList, String> {
+        TargetList::read("list.yaml", text, &Catalog::bundled().unwrap().targets).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn targets_and_endpoints_can_be_listed() {
+        let list = read(
+            "targets:\n  - { target: deepseek, models: [a, b] }\n  - { base_url: http://h, models: [m], claims: deepseek }\n",
+        );
+        let list = list.unwrap();
+        assert_eq!(list.targets[0].models, ["a", "b"]);
+        assert_eq!(list.targets[1].base_url.as_deref(), Some("http://h"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (text, told) in [
+            ("targets: []\n", "list.yaml:1:1: the list is empty"),
+            ("targets:\n  - target: deepsek\n", "list.yaml:2:13: there is no target `deepsek`"),
+            ("targets:\n  - { name: x }\n", "list.yaml:2:13: nothing says what is tested"),
+            ("targets:\n  - { base_url: http://h }\n", "list.yaml:2:17: nothing says which model"),
+            ("targets:\n  - { target: deepseek, modles: [a] }\n", "list.yaml:2:25"),
+            ("targets:\n  - { base_url: http://h, models: [m], simulate: true }\n", "only a target can be simulated"),
+            ("", "the file is empty"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(told), "{text}: {said}");
+        }
+    }
+}

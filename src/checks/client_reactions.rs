@@ -1,0 +1,126 @@
+//! What real clients did with each fault of the protocol, as it was measured: `clients.json`, which `scripts/clients/run`
+//! writes and nobody edits. `docs/clients.md` says how it was measured.
+//!
+//! For documents and for whoever wants to know. No check is decided by it, and no run reads it.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::checks::catalog::Check;
+
+/// A client that was driven.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// A short name for tables.
+    pub id: String,
+    /// What it is.
+    pub name: String,
+    /// The version that was driven.
+    pub version: String,
+}
+
+/// The worst that came of a client's scenarios, by what comes of them without the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The fault never came before this client.
+    Unreached,
+    /// Nothing differs.
+    Same,
+    /// A message or an error differs.
+    Differs,
+    /// A message was due, and the client raised an error.
+    Raises,
+    /// The client came to no end.
+    Hangs,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unreached => "unreached",
+            Self::Same => "same",
+            Self::Differs => "differs",
+            Self::Raises => "raises",
+            Self::Hangs => "hangs",
+        }
+    }
+}
+
+/// What one client did with one fault.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reaction {
+    /// The worst of it.
+    pub outcome: Outcome,
+    /// The scenarios with this outcome.
+    #[serde(default, rename = "in")]
+    pub scenarios: Vec<String>,
+    /// What was seen there.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// All that was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The clients, in the order of tables.
+    pub clients: Vec<Client>,
+    /// What each did, by the fault's id and the client's.
+    pub faults: BTreeMap<String, BTreeMap<String, Reaction>>,
+}
+
+/// All that was measured. None only where the file in this library is broken, which a test rules out.
+pub fn measured() -> Option<&'static Measured> {
+    static MEASURED: LazyLock<Option<Measured>> =
+        LazyLock::new(|| serde_json::from_str(include_str!("clients.json")).ok());
+    MEASURED.as_ref()
+}
+
+impl Measured {
+    /// What each client did with the fault of this id, in the order of tables. Empty where it was not measured.
+    pub fn reactions(&self, fault: &str) -> Vec<(&Client, &Reaction)> {
+        let Some(by_client) = self.faults.get(fault) else { return Vec::new() };
+        self.clients.iter().filter_map(|client| Some((client, by_client.get(&client.id)?))).collect()
+    }
+}
+
+impl Check {
+    /// What each client did with the fault that this check sees.
+    pub fn reactions(self) -> Vec<(&'static Client, &'static Reaction)> {
+        measured().map(|all| all.reactions(self.id())).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_well_formed_and_names_only_checks_and_clients() {
+        let all: Measured = serde_json::from_str(include_str!("clients.json")).expect("scripts/clients/run wrote it");
+        assert_eq!(measured(), Some(&all));
+        for (fault, by_client) in &all.faults {
+            // What bears this name breaks no rule, and has no check.
+            let harmless = fault.starts_with("raw.");
+            assert!(harmless || Check::ALL.iter().any(|check| check.id() == fault), "{fault} is no check");
+            for (id, reaction) in by_client {
+                assert!(all.clients.iter().any(|client| client.id == *id), "{fault}: {id} is no client");
+                let says = !reaction.detail.is_empty() && !reaction.scenarios.is_empty();
+                assert_eq!(says, reaction.outcome > Outcome::Same, "{fault}, {id}: {reaction:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_check_without_a_measured_fault_has_no_reactions() {
+        let nameless = Check::EventNameMissing.reactions();
+        assert_eq!(nameless.len(), measured().map_or(0, |all| all.clients.len()));
+        assert_eq!(Check::EventNameMissing.reactions().first().map(|(client, _)| client.id.as_str()), Some("python"));
+    }
+}

@@ -1,0 +1,45 @@
+//! What an error should not tell: a traceback, a path of the server's, a key. What the request itself said is no leak.
+
+use serde_json::Value;
+
+use crate::checks::{Check, Found};
+use crate::wire::exchange::SECRET;
+
+/// How runtimes begin their tracebacks.
+const TRACES: [&str; 6] = [
+    "Traceback (most recent call last)",
+    "goroutine 1 [",
+    "panicked at ",
+    "at java.",
+    "    at Object.<anonymous>",
+    "node:internal/",
+];
+
+/// Where the files of a server lie.
+const ROOTS: [&str; 8] = ["/usr/", "/home/", "/root/", "/opt/", "/var/", "/srv/", "/app/", "/etc/"];
+
+/// How keys begin, with the length that makes them one.
+const KEYS: [(&str, usize); 4] = [("sk-", 24), ("AKIA", 20), ("AIza", 35), ("ghp_", 36)];
+
+pub(super) fn check(asked: &Value, text: &str, found: &mut Found) {
+    let asked = asked.to_string();
+    if let Some(trace) = TRACES.iter().find(|trace| text.contains(**trace) && !asked.contains(**trace)) {
+        let at = text.find(*trace).unwrap_or_default();
+        found.add(Check::LeakTraceback, &text[at..]);
+    }
+    if text.contains(SECRET) && !asked.contains(SECRET) {
+        found.add(Check::LeakKey, "a key, taken out before the answer was kept");
+    }
+    let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '(' | ')' | ',' | ';' | '=' | '\\');
+    for word in text.split(is_edge).filter(|word| !word.is_empty() && !asked.contains(*word)) {
+        if ROOTS.iter().any(|root| word.starts_with(root) && word.len() > root.len()) {
+            found.add(Check::LeakPath, word);
+        }
+        let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if KEYS.iter().any(|(start, length)| word.starts_with(start) && word.len() >= *length && word.chars().all(bare))
+        {
+            // The finding must not leak it again.
+            found.add(Check::LeakKey, format!("{}… ({} characters)", word.get(..6).unwrap_or_default(), word.len()));
+        }
+    }
+}

@@ -1,0 +1,611 @@
+//! Each check has an exchange that commits it; those that are made of do not.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::checks::event_sequence::{Event, Grammar};
+use crate::checks::*;
+use crate::wire::exchange::{Attempt, Body, Credential, Failure, FailureKind, Method};
+
+fn request(stream: bool) -> Value {
+    json!({
+        "model": "m", "max_tokens": 64, "stream": stream, "stop_sequences": ["7"],
+        "messages": [{ "role": "user", "content": "Hello" }],
+        "tools": [{ "name": "weather", "input_schema": {
+            "type": "object", "properties": { "city": { "type": "string" } }, "required": ["city"],
+        }}],
+    })
+}
+
+fn usage() -> Value {
+    json!({
+        "input_tokens": 9, "output_tokens": 5, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 3,
+        "cache_creation": { "ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 0 },
+    })
+}
+
+fn message() -> Value {
+    json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
+        "stop_sequence": null, "usage": usage(),
+        "content": [
+            { "type": "thinking", "thinking": "Hm.", "signature": "c2ln" },
+            { "type": "text", "text": "Let me see." },
+            { "type": "tool_use", "id": "toolu_1", "name": "weather", "input": { "city": "Bern" } },
+        ],
+    })
+}
+
+fn events() -> Vec<Value> {
+    let mut start = message();
+    start["content"] = json!([]);
+    start["stop_reason"] = Value::Null;
+    let delta = |index: u64, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
+    let stop = |index: u64| json!({ "type": "content_block_stop", "index": index });
+    let block =
+        |index: u64, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
+    vec![
+        json!({ "type": "message_start", "message": start }),
+        block(0, json!({ "type": "thinking", "thinking": "", "signature": "" })),
+        json!({ "type": "ping" }),
+        delta(0, json!({ "type": "thinking_delta", "thinking": "Hm." })),
+        delta(0, json!({ "type": "signature_delta", "signature": "c2ln" })),
+        stop(0),
+        block(1, json!({ "type": "text", "text": "" })),
+        delta(1, json!({ "type": "text_delta", "text": "Let me see." })),
+        stop(1),
+        block(2, json!({ "type": "tool_use", "id": "toolu_1", "name": "weather", "input": {} })),
+        delta(2, json!({ "type": "input_json_delta", "partial_json": "" })),
+        delta(2, json!({ "type": "input_json_delta", "partial_json": "{\"city\":" })),
+        delta(2, json!({ "type": "input_json_delta", "partial_json": "\"Bern\"}" })),
+        stop(2),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use", "stop_sequence": null }, "usage": usage() }),
+        json!({ "type": "message_stop" }),
+    ]
+}
+
+fn frames(events: &[Value]) -> String {
+    events.iter().map(|e| format!("event: {}\ndata: {e}\n\n", e["type"].as_str().unwrap())).collect()
+}
+
+fn response(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Response {
+    let headers = [("content-type", kind), ("request-id", "req_1")];
+    Response {
+        status,
+        headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
+        body: Body(body.into()),
+        arrivals: Vec::new(),
+        cut: None,
+    }
+}
+
+fn exchange(id: &str, asked: Value, response: Response) -> Exchange {
+    Exchange {
+        id: id.to_owned(),
+        request: Request {
+            method: Method::Post,
+            raw: None,
+            path: "/v1/messages".to_owned(),
+            headers: BTreeMap::new(),
+            credential: Credential::Target,
+            body: asked,
+        },
+        attempts: vec![Attempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
+    }
+}
+
+fn findings(asked: Value, response: Response) -> Vec<Finding> {
+    check(&exchange("x1", asked, response)).findings
+}
+
+/// What is found across whole answers; each check once, and alike in whatever order they came.
+fn of_answers(answers: &[(Value, Value)]) -> Vec<Finding> {
+    let looked: Vec<(Exchange, Checked)> = answers
+        .iter()
+        .enumerate()
+        .map(|(i, (asked, message))| {
+            let exchange =
+                exchange(&format!("x{i}"), asked.clone(), response(200, "application/json", message.to_string()));
+            let checked = check(&exchange);
+            (exchange, checked)
+        })
+        .collect();
+    let answers = || looked.iter().map(|(exchange, c)| Answer { exchange, message: c.message.as_ref().unwrap() });
+    let found = across(answers());
+    assert_eq!(across(answers().collect::<Vec<_>>().into_iter().rev()), found);
+    let mut once: Vec<Finding> = Vec::new();
+    for (_, finding) in found {
+        if once.iter().all(|f| f.check != finding.check) {
+            once.push(finding);
+        }
+    }
+    once
+}
+
+/// Two answers, to different prompts, with nothing in common that should not be.
+fn two(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Finding> {
+    let mut answers = [1, 2].map(|n| {
+        let (mut asked, mut answer) = (request(false), message());
+        asked["messages"][0]["content"] = format!("Hello {n}").into();
+        answer["id"] = format!("msg_{n}").into();
+        answer["content"][0] =
+            json!({ "type": "thinking", "thinking": format!("Hm {n}."), "signature": format!("s{n}") });
+        answer["content"][2]["id"] = format!("toolu_{n}").into();
+        (asked, answer)
+    });
+    change(&mut answers);
+    of_answers(&answers)
+}
+
+/// A prompt that is text and nothing else, and its answer.
+fn plain(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
+    let mut asked = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "Hello" }] });
+    let mut answer = message();
+    (answer["content"], answer["stop_reason"]) = (json!([{ "type": "text", "text": "Hi." }]), "end_turn".into());
+    change(&mut asked, &mut answer);
+    findings(asked, response(200, "application/json", answer.to_string()))
+}
+
+/// A stream of many deltas; the head comes at once, each delta so many milliseconds after the one before, the rest with
+/// the last.
+fn told(first_ms: u64, between_ms: u64) -> Vec<Finding> {
+    let mut all = events();
+    let delta = all[7].clone();
+    all.splice(7..7, std::iter::repeat_n(delta, 30));
+    let mut arrivals = Vec::new();
+    for (i, event) in all.iter().enumerate() {
+        let size = frames(std::slice::from_ref(event)).len() as u64;
+        arrivals.push((if i < 3 { 5 } else { first_ms + between_ms * (i as u64 - 3) }, size));
+    }
+    let mut answer = response(200, "text/event-stream", frames(&all));
+    answer.arrivals = arrivals;
+    findings(request(true), answer)
+}
+
+fn of_response(change: impl Fn(&mut Response)) -> Vec<Finding> {
+    let mut answer = response(200, "application/json", message().to_string());
+    change(&mut answer);
+    findings(request(false), answer)
+}
+
+fn of_message(change: impl Fn(&mut Value)) -> Vec<Finding> {
+    let mut answer = message();
+    change(&mut answer);
+    of_response(|r| r.body = Body(answer.to_string().into()))
+}
+
+fn of_text(change: impl Fn(String) -> String) -> Vec<Finding> {
+    findings(request(true), response(200, "text/event-stream", change(frames(&events()))))
+}
+
+fn of_events(change: impl Fn(&mut Vec<Value>)) -> Vec<Finding> {
+    of_text(|_| {
+        let mut events = events();
+        change(&mut events);
+        frames(&events)
+    })
+}
+
+fn of_error(status: u16, change: impl Fn(&mut Value)) -> Vec<Finding> {
+    let mut body = json!({
+        "type": "error", "error": { "type": "invalid_request_error", "message": "no" }, "request_id": "req_1",
+    });
+    change(&mut body);
+    findings(request(false), response(status, "application/json", body.to_string()))
+}
+
+#[test]
+fn what_is_right_has_no_findings() {
+    for found in [of_response(|_| {}), of_message(|_| {}), of_events(|_| {}), of_text(|t| t), of_error(400, |_| {})] {
+        assert_eq!(found, []);
+    }
+    for found in [two(|_| {}), plain(|_, _| {}), told(10, 20), told(900, 1)] {
+        assert_eq!(found, []);
+    }
+    assert_eq!(of_text(|t| format!("\u{feff}: hello\n\n{}", t.replace('\n', "\r\n"))), []);
+}
+
+/// What commits each check. Where other checks see it too, they are named.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
+    use Check as C;
+    let cut = |kind| Some(Failure { kind, message: "the connection broke".to_owned() });
+    vec![
+        (C::ContentType, of_response(|r| r.headers[0].1 = "text/plain".into()), &[]),
+        (C::StreamNotStreamed, findings(request(true), response(200, "application/json", message().to_string())), &[]),
+        (C::StreamUnasked, findings(request(false), response(200, "text/event-stream", frames(&events()))), &[]),
+        (C::Redirect, of_response(|r| r.status = 307), &[]),
+        (C::SuccessStatus, of_response(|r| r.status = 201), &[]),
+        (C::ServerError, of_error(500, |e| e["error"]["type"] = "api_error".into()), &[]),
+        (C::StatusUndocumented, of_error(422, |_| {}), &[]),
+        (C::RequestIdMissing, of_response(|r| drop(r.headers.pop())), &[]),
+        (C::RetryAfterMissing, of_error(429, |e| e["error"]["type"] = "rate_limit_error".into()), &[]),
+        (C::RetryAfterInvalid, of_response(|r| r.headers.push(("retry-after".into(), "soon".into()))), &[]),
+        (
+            C::RateLimitHeader,
+            of_response(|r| r.headers.push(("anthropic-ratelimit-tokens-reset".into(), "30".into()))),
+            &[],
+        ),
+        (C::BodyCut, of_response(|r| r.cut = cut(FailureKind::Reset)), &[]),
+        (C::BodyNotJson, of_response(|r| r.body = Body(b"<html>".to_vec())), &[]),
+        (C::ErrorInSuccess, of_response(|r| r.body = Body(br#"{"type":"error","error":{}}"#.to_vec())), &[]),
+        (C::NoMessage, of_response(|r| r.body = Body(br#"{"choices":[]}"#.to_vec())), &[]),
+        (C::MessageType, of_message(|m| m["type"] = Value::Null), &[]),
+        (C::MessageRole, of_message(|m| m["role"] = "user".into()), &[]),
+        (C::MessageIdMissing, of_message(|m| m["id"] = Value::Null), &[]),
+        (C::MessageIdPrefix, of_message(|m| m["id"] = "chatcmpl-1".into()), &[]),
+        (C::MessageIdRepeated, two(|a| a[1].1["id"] = a[0].1["id"].clone()), &[]),
+        (C::ModelMissing, of_message(|m| m["model"] = Value::Null), &[]),
+        (C::ContentShape, of_message(|m| m["content"] = Value::Null), &[]),
+        (C::ContentEmpty, of_message(|m| (m["content"], m["stop_reason"]) = (json!([]), "end_turn".into())), &[]),
+        (C::BlockUnknown, of_message(|m| m["content"][1] = json!({ "type": "hologram" })), &[]),
+        (C::BlockShape, of_message(|m| m["content"][1]["text"] = Value::Null), &[]),
+        (C::TextEmpty, of_message(|m| m["content"][1]["text"] = "".into()), &[]),
+        (C::SignatureMissing, of_message(|m| m["content"][0]["signature"] = "".into()), &[]),
+        (C::SignatureConstant, two(|a| a[1].1["content"][0]["signature"] = "s1".into()), &[]),
+        (C::SignatureStray, of_message(|m| m["content"][1]["signature"] = "c2ln".into()), &[]),
+        (C::ThinkingInText, of_message(|m| m["content"][1]["text"] = "<think>Hm".into()), &[]),
+        (C::StopReasonMissing, of_message(|m| m["stop_reason"] = Value::Null), &[]),
+        (C::StopReasonUnknown, of_message(|m| m["stop_reason"] = "length".into()), &[]),
+        (C::StopSequenceKeyMissing, of_message(|m| drop(m.as_object_mut().unwrap().remove("stop_sequence"))), &[]),
+        (C::StopSequenceMismatch, of_message(|m| m["stop_reason"] = "stop_sequence".into()), &[]),
+        (
+            C::StopSequenceInText,
+            of_message(|m| {
+                (m["stop_reason"], m["stop_sequence"]) = ("stop_sequence".into(), "7".into());
+                m["content"][1]["text"] = "5, 6, 7, 8".into();
+            }),
+            &[],
+        ),
+        (C::StopToolUseWithoutTool, of_message(|m| drop(m["content"].as_array_mut().unwrap().pop())), &[]),
+        (C::ToolWithoutStopToolUse, of_message(|m| m["stop_reason"] = "end_turn".into()), &[]),
+        (C::MessageKeyUnknown, of_message(|m| m["created"] = 1.into()), &[]),
+        (
+            C::NotUtf8,
+            findings(request(true), {
+                let mut bytes = frames(&events()).into_bytes();
+                bytes.splice(0..0, *b": \xff\n\n");
+                response(200, "text/event-stream", bytes)
+            }),
+            &[],
+        ),
+        (C::LineStray, of_text(|t| format!("hello\n{t}")), &[]),
+        (C::FrameUnfinished, of_text(|t| t.trim_end().to_owned() + "\n"), &[]),
+        (C::DataMissing, of_text(|t| format!("event: ping\n\n{t}")), &[]),
+        (C::DataNotJson, of_text(|t| format!("event: ping\ndata: x\n\n{t}")), &[]),
+        (C::DoneRecord, of_text(|t| t + "data: [DONE]\n\n"), &[]),
+        (C::EventNameMissing, of_text(|t| t.replace("event: message_start\n", "")), &[]),
+        (C::EventNameMismatch, of_text(|t| t.replace("event: message_start\n", "event: message\n")), &[]),
+        (C::EventUnknown, of_events(|e| e.insert(1, json!({ "type": "progress" }))), &[]),
+        (C::MessageStartMissing, of_events(|e| drop(e.remove(0))), &[C::EventBeforeStart]),
+        (C::EventBeforeStart, of_events(|e| e.swap(0, 1)), &[]),
+        (C::MessageStartTwice, of_events(|e| e.insert(1, e[0].clone())), &[]),
+        (C::StartNotEmpty, of_events(|e| e[0]["message"]["stop_reason"] = "end_turn".into()), &[]),
+        (C::MessageDeltaMissing, of_events(|e| drop(e.remove(14))), &[C::StopReasonMissing]),
+        (C::MessageStopMissing, of_events(|e| drop(e.pop())), &[]),
+        (C::MessageStopTwice, of_events(|e| e.push(e[15].clone())), &[]),
+        (C::EventAfterStop, of_events(|e| e.push(e[14].clone())), &[]),
+        (
+            C::StreamCut,
+            findings(request(true), {
+                let mut answer = response(200, "text/event-stream", frames(&events()[..4]));
+                answer.cut = cut(FailureKind::Reset);
+                answer
+            }),
+            &[],
+        ),
+        (C::BlockIndex, of_events(|e| e[6]["index"] = 5.into()), &[]),
+        (C::BlockNested, of_events(|e| e.swap(5, 6)), &[]),
+        (C::BlockStartShape, of_events(|e| e[6]["content_block"] = json!([])), &[C::ContentShape]),
+        (C::BlockPrefilled, of_events(|e| e[6]["content_block"]["text"] = "Well. ".into()), &[]),
+        (C::ToolInputInStart, of_events(|e| e[9]["content_block"]["input"] = json!({ "city": "Bern" })), &[]),
+        (C::BlockNotStopped, of_events(|e| drop(e.remove(8))), &[C::BlockNested]),
+        (C::BlockStopStray, of_events(|e| e.insert(6, e[5].clone())), &[]),
+        (C::BlockAfterDelta, of_events(|e| e.swap(13, 14)), &[C::BlockNotStopped, C::BlockStopStray]),
+        (C::DeltaWithoutBlock, of_events(|e| e.insert(6, e[7].clone())), &[]),
+        (C::DeltaAfterStop, of_events(|e| e.swap(7, 8)), &[]),
+        (
+            C::DeltaType,
+            of_events(|e| e[7]["delta"] = json!({ "type": "input_json_delta", "partial_json": "{}" })),
+            &[C::TextEmpty],
+        ),
+        (
+            C::DeltaTypeUnknown,
+            of_events(|e| {
+                e.insert(8, json!({ "type": "content_block_delta", "index": 1, "delta": { "type": "audio_delta" } }))
+            }),
+            &[],
+        ),
+        (C::DeltaShape, of_events(|e| e[7]["delta"]["text"] = Value::Null), &[C::TextEmpty]),
+        (C::ToolJson, of_events(|e| drop(e.remove(11))), &[C::ToolInputShape]),
+        (C::SignatureOrder, of_events(|e| e.swap(3, 4)), &[]),
+        (C::PingMissing, of_events(|e| drop(e.remove(2))), &[]),
+        (C::SilentGap, told(15_006, 30), &[]),
+        (C::Buffered, told(1200, 1), &[]),
+        (C::ErrorEvent, of_text(|_| "event: error\ndata: {\"message\":\"no\"}\n\n".to_owned()), &[]),
+        (
+            C::ErrorInStream,
+            of_events(|e| {
+                e.truncate(4);
+                e.push(json!({ "type": "error", "error": { "type": "overloaded_error", "message": "busy" } }));
+            }),
+            &[],
+        ),
+        (C::UsageMissing, of_message(|m| m["usage"] = Value::Null), &[]),
+        (C::UsageCounter, of_message(|m| m["usage"]["output_tokens"] = "5".into()), &[]),
+        (C::UsageStartMissing, of_events(|e| e[0]["message"]["usage"] = Value::Null), &[]),
+        (
+            C::UsageStartInputZero,
+            of_events(|e| e[0]["message"]["usage"] = json!({ "input_tokens": 0, "output_tokens": 1 })),
+            &[],
+        ),
+        (C::UsageDeltaMissing, of_events(|e| e[14]["usage"] = Value::Null), &[]),
+        (C::UsageDeltaInputZero, of_events(|e| e[14]["usage"] = json!({ "input_tokens": 0, "output_tokens": 5 })), &[]),
+        (C::UsageShrinks, of_events(|e| e[14]["usage"]["output_tokens"] = 4.into()), &[]),
+        (
+            C::UsageInputZero,
+            of_message(|m| {
+                let none = json!({ "input_tokens": 0, "output_tokens": 5, "cache_read_input_tokens": null, "cache_creation_input_tokens": null });
+                m["usage"] = none;
+            }),
+            &[],
+        ),
+        (C::InputMoreThanSent, plain(|_, m| m["usage"]["input_tokens"] = 2000.into()), &[]),
+        (C::UsageOutputZero, of_message(|m| m["usage"]["output_tokens"] = 0.into()), &[]),
+        (C::UsageOverMaxTokens, of_message(|m| m["usage"]["output_tokens"] = 65.into()), &[]),
+        (C::UsageCacheSum, of_message(|m| m["usage"]["cache_creation_input_tokens"] = 4.into()), &[]),
+        (
+            C::UsageCacheMissing,
+            of_message(|m| drop(m["usage"].as_object_mut().unwrap().remove("cache_read_input_tokens"))),
+            &[],
+        ),
+        (C::UsageThinking, of_message(|m| m["usage"]["output_tokens_details"] = json!({ "thinking_tokens": 6 })), &[]),
+        (
+            C::RepeatDiffers,
+            two(|a| {
+                a[1].0 = a[0].0.clone();
+                a[1].1["usage"]["cache_read_input_tokens"] = 30.into();
+            }),
+            &[],
+        ),
+        (
+            C::TwinDiffers,
+            two(|a| {
+                a[1].0 = a[0].0.clone();
+                a[1].0["stream"] = true.into();
+                a[1].1["usage"]["input_tokens"] = 39.into();
+            }),
+            &[],
+        ),
+        (C::ErrorNotJson, findings(request(false), response(400, "application/json", "no")), &[]),
+        (C::ErrorEnvelope, of_error(400, |e| *e = json!({ "error": { "message": "no" } })), &[]),
+        (C::ErrorTypeMissing, of_error(400, |e| e["error"]["type"] = Value::Null), &[]),
+        (C::ErrorMessageMissing, of_error(400, |e| e["error"]["message"] = Value::Null), &[]),
+        (C::ErrorTypeUnknown, of_error(400, |e| e["error"]["type"] = "BadRequestError".into()), &[]),
+        (C::ErrorTypeStatus, of_error(401, |_| {}), &[]),
+        (C::ErrorNested, of_error(400, |e| e["error"]["error"] = json!({})), &[]),
+        (C::ErrorRequestIdMissing, of_error(400, |e| e["request_id"] = Value::Null), &[]),
+        (C::ErrorRequestIdMismatch, of_error(400, |e| e["request_id"] = "req_2".into()), &[]),
+        (
+            C::LeakTraceback,
+            of_error(400, |e| e["error"]["message"] = "Traceback (most recent call last): …".into()),
+            &[],
+        ),
+        (C::LeakPath, of_error(400, |e| e["error"]["message"] = "File \"/usr/lib/app.py\"".into()), &[]),
+        (C::LeakKey, of_error(400, |e| e["error"]["message"] = format!("key sk-{}", "a".repeat(32)).into()), &[]),
+        (C::ToolShape, of_message(|m| m["content"][2]["id"] = Value::Null), &[]),
+        (C::ToolIdPattern, of_message(|m| m["content"][2]["id"] = "f.w:0".into()), &[]),
+        (C::ToolIdDuplicate, of_message(|m| m["content"][1] = m["content"][2].clone()), &[]),
+        (
+            C::ToolIdRepeated,
+            two(|a| {
+                let call = a[0].1["content"][2].clone();
+                a[1].0["messages"] = json!([
+                    { "role": "user", "content": "Hello" },
+                    { "role": "assistant", "content": [{ "type": "tool_use", "id": "t", "name": "weather", "input": {} }] },
+                    { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t" }] },
+                ]);
+                a[1].1["content"][2] = call;
+            }),
+            &[],
+        ),
+        (C::ToolNameUnknown, of_message(|m| m["content"][2]["name"] = "get_weather".into()), &[]),
+        (C::ToolInputShape, of_message(|m| m["content"][2]["input"] = "{}".into()), &[]),
+        (C::ToolInputSchema, of_message(|m| m["content"][2]["input"] = json!({ "city": 7 })), &[]),
+        (C::ToolMarkup, of_message(|m| m["content"][1]["text"] = "<tool_call>{}".into()), &[]),
+    ]
+}
+
+#[test]
+fn each_check_is_committed_by_its_exchange_and_only_named_companions_with_it() {
+    let mut wrong = Vec::new();
+    for (check, found, companions) in committed() {
+        let mut found: Vec<Check> = found.into_iter().map(|f| f.check).collect();
+        let mut wanted = [&[check], companions].concat();
+        found.sort();
+        wanted.sort();
+        if found != wanted {
+            wrong.push((check.id(), found, wanted));
+        }
+    }
+    assert!(wrong.is_empty(), "check, found, wanted: {wrong:#?}");
+}
+
+#[test]
+fn no_check_is_forgotten() {
+    let tried: Vec<Check> = committed().into_iter().map(|(check, ..)| check).collect();
+    assert_eq!(tried, Check::ALL);
+}
+
+#[test]
+fn ids_are_one_areas_kebab_words_and_differ() {
+    let mut ids: Vec<&str> = Check::ALL.iter().map(|c| c.id()).collect();
+    for id in &ids {
+        let (area, words) = id.split_once('.').unwrap();
+        assert!(["http", "message", "sse", "usage", "error", "tool"].contains(&area), "{id}");
+        assert!(
+            words.split('-').all(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())),
+            "{id}"
+        );
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), Check::ALL.len());
+}
+
+#[test]
+fn what_a_vendor_may_do_across_answers_is_no_finding() {
+    // The same answer to the same request, from a cache of answers, streamed or not.
+    let cached = |a: &mut [(Value, Value); 2]| {
+        a[1] = a[0].clone();
+        a[1].0["stream"] = true.into();
+    };
+    // Ids that count the calls of a conversation, and a meter that moves by a date.
+    let counted = |a: &mut [(Value, Value); 2]| {
+        for (_, answer) in a.iter_mut() {
+            answer["content"][2]["id"] = "functions_weather_0".into();
+        }
+        a[1].0 = a[0].0.clone();
+        a[1].1["usage"]["input_tokens"] = 20.into();
+    };
+    // What is read from a cache was written to it before: the sum stays.
+    let read = |a: &mut [(Value, Value); 2]| {
+        a[1].0 = a[0].0.clone();
+        for (i, key) in ["cache_creation_input_tokens", "cache_read_input_tokens"].into_iter().enumerate() {
+            a[i].1["usage"] = json!({ "input_tokens": 9, "output_tokens": 5 });
+            a[i].1["usage"][key] = 4000.into();
+        }
+    };
+    // Thinking that is not shown, and a search whose results are another time's.
+    let hidden = |a: &mut [(Value, Value); 2]| {
+        a[1].0 = a[0].0.clone();
+        a[0].0["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
+        a[1].0["tools"] = a[0].0["tools"].clone();
+        a[1].1["usage"]["input_tokens"] = 4000.into();
+        for (_, answer) in a.iter_mut() {
+            answer["content"][0] = json!({ "type": "thinking", "thinking": "", "signature": "s" });
+        }
+    };
+    for found in [two(cached), two(counted), two(read), two(hidden)] {
+        assert_eq!(found, []);
+    }
+}
+
+#[test]
+fn a_prompt_that_is_more_than_text_may_count_more_than_it_has_bytes() {
+    for more in [
+        json!({ "tools": [] }),
+        json!({ "thinking": { "type": "adaptive" } }),
+        json!({ "thread": { "type": "create" } }),
+        json!({ "messages": [{ "role": "user", "content": [{ "type": "image", "source": {} }] }] }),
+        json!({ "system": [{ "type": "text", "text": "Hi." }, { "type": "document" }] }),
+    ] {
+        let found = plain(|asked, answer| {
+            let more = more.as_object().unwrap().clone();
+            asked.as_object_mut().unwrap().extend(more);
+            answer["usage"]["input_tokens"] = 2000.into();
+        });
+        assert_eq!(found, [], "{more}");
+    }
+}
+
+#[test]
+fn headers_of_limits_that_are_right_or_not_documented_are_no_finding() {
+    for (name, value) in [
+        ("anthropic-ratelimit-requests-remaining", "49"),
+        ("anthropic-ratelimit-input-tokens-reset", "2026-11-22T02:30:00Z"),
+        ("anthropic-ratelimit-unified-reset", "1763778600"),
+        ("anthropic-ratelimit-unified-status", "allowed"),
+        ("x-should-retry", "false"),
+    ] {
+        assert_eq!(of_response(|r| r.headers.push((name.to_owned(), value.to_owned()))), [], "{name}");
+    }
+    let found = of_response(|r| r.headers.push(("x-should-retry".to_owned(), "1".to_owned())));
+    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [Check::RateLimitHeader]);
+}
+
+#[test]
+fn what_the_request_said_is_no_leak() {
+    let mut asked = request(false);
+    asked["system"] = "/usr/lib/app.py".into();
+    let body = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "system: /usr/lib/app.py" }, "request_id": "req_1" });
+    assert_eq!(findings(asked, response(400, "application/json", body.to_string())), []);
+}
+
+#[test]
+fn an_added_block_and_its_deltas_are_a_note() {
+    let found = of_events(|e| e[6]["content_block"] = json!({ "type": "hologram" }));
+    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [Check::BlockUnknown]);
+}
+
+#[test]
+fn a_call_that_was_cut_by_max_tokens_may_lack_its_end() {
+    let found = of_events(|e| {
+        e.remove(13);
+        e[13]["delta"]["stop_reason"] = "max_tokens".into();
+    });
+    assert_eq!(found, []);
+}
+
+fn any_event() -> impl Strategy<Value = Value> {
+    let index = prop::sample::select(vec![json!(0), json!(1), json!(-1), json!(null), json!(u64::MAX), json!("x")]);
+    let inner = prop::sample::select(vec![
+        json!({}),
+        json!(null),
+        json!([]),
+        json!("text"),
+        json!(7),
+        json!({ "type": "text", "text": "" }),
+        json!({ "type": "tool_use", "input": {} }),
+        json!({ "type": "tool_use", "input": "x" }),
+        json!({ "type": "thinking" }),
+        json!({ "type": "text_delta", "text": "a" }),
+        json!({ "type": "input_json_delta", "partial_json": "{" }),
+        json!({ "type": "signature_delta", "signature": "" }),
+        json!({ "usage": [], "content": {} }),
+        json!({ "input_tokens": -1, "output_tokens": u64::MAX }),
+    ]);
+    let kind = prop::sample::select(vec![
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+        "error",
+        "other",
+    ]);
+    (kind, index, prop::collection::vec(inner, 4)).prop_map(|(kind, index, inner)| {
+        json!({ "type": kind, "index": index, "message": inner[0], "content_block": inner[1], "delta": inner[2], "usage": inner[3] })
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_events_is_gone_through(events in prop::collection::vec(any_event(), 0..24)) {
+        let mut found = Found::default();
+        let mut grammar = Grammar::default();
+        for event in &events {
+            grammar.step(&Event::of(event["type"].as_str().unwrap()), event, &request(true), &mut found);
+        }
+        let _ = grammar.finish(None, &mut found);
+        let _ = of_text(|_| frames(&events));
+    }
+
+    #[test]
+    fn any_bytes_are_gone_through(bytes in prop::collection::vec(any::<u8>(), 0..300), status in 200u16..600) {
+        let _ = findings(request(true), response(status, "text/event-stream", bytes.clone()));
+        let _ = findings(request(false), response(status, "application/json", bytes));
+    }
+
+    #[test]
+    fn any_damage_to_a_valid_stream_is_gone_through(at in 0usize..2000, byte in any::<u8>()) {
+        let mut bytes = frames(&events()).into_bytes();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let _ = findings(request(true), response(200, "text/event-stream", bytes));
+    }
+}

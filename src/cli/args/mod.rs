@@ -1,0 +1,6 @@
+pub mod baseline;
+pub mod budget;
+pub mod common;
+pub mod send;
+pub mod shard;
+pub mod transport;

@@ -1,0 +1,13 @@
+pub mod baseline;
+pub mod check;
+pub mod compare;
+pub mod diff;
+pub mod gateway;
+pub mod judge;
+pub mod merge;
+pub mod plan;
+pub mod report;
+pub mod rows;
+pub mod run;
+pub mod simulate;
+pub mod test;

@@ -1,0 +1,116 @@
+//! `fieldtest rows`: lists rows, with each target's claim.
+
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, TableStyle};
+use serde_json::json;
+
+use crate::catalog::{Catalog, GatewayRow, Shape};
+use crate::cli::args::common::{CaseArgs, SelectArgs};
+use crate::cli::args::shard::ShardArgs;
+use crate::cli::io::stdout;
+use crate::cli::{CliError, Environment, Exit};
+
+/// Lists the rows of the matrix, with what each target's document claims.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fieldtest rows --select 'tool_choice.*'\n  fieldtest rows --gateway")]
+pub struct RowsArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
+    cases: CaseArgs,
+    /// The rows about gateways, with what is usually claimed of them in front of each kind of upstream.
+    #[arg(long, conflicts_with_all = ["shard"])]
+    gateway: bool,
+    /// How to print them.
+    #[arg(long, value_name = "FORMAT", default_value = "terminal")]
+    format: RowsFormat,
+}
+
+/// How rows and plans are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowsFormat {
+    /// A table.
+    Terminal,
+    /// JSON.
+    Json,
+}
+
+/// Runs the command.
+pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError> {
+    let catalog = args.cases.load()?;
+    if args.gateway {
+        return of_gateways(args, &catalog, environment);
+    }
+    // Rows that only some targets can be tested for are listed, too.
+    let rows = args.shard.own(&args.select.rows(&catalog, |_| true)?);
+    let claim = |target: &crate::catalog::Target, row: &str| target.claims.get(row).map(|c| c.status.word());
+    match args.format {
+        RowsFormat::Json => {
+            let list: Vec<_> = rows
+                .iter()
+                .map(|row| {
+                    let id = row.experiment.id();
+                    let claims: serde_json::Map<_, _> =
+                        catalog.targets.values().map(|t| (t.name.clone(), json!(claim(t, id)))).collect();
+                    json!({
+                        "id": id, "section": row.section, "title": row.experiment.title,
+                        "statuses": row.experiment.statuses, "claims": claims,
+                    })
+                })
+                .collect();
+            stdout::say(serde_json::to_string_pretty(&list).map_err(|e| CliError::Fault(e.to_string()))?);
+        }
+        RowsFormat::Terminal => {
+            let mut table = Table::new();
+            table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
+            let names = catalog.targets.keys().cloned();
+            table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(names));
+            for row in &rows {
+                let id = row.experiment.id();
+                let claims = catalog.targets.values().map(|t| claim(t, id).unwrap_or("-").to_owned());
+                table.add_row([id.to_owned(), row.experiment.title.clone()].into_iter().chain(claims));
+            }
+            stdout::say(table.to_string());
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// The rows about gateways.
+fn of_gateways(args: &RowsArgs, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
+    let rows = crate::cli::commands::gateway::named(catalog, &args.select.select)?;
+    let usual = |row: &GatewayRow, shape: Shape| match row.is_of(shape) {
+        true => row.usual_claim(shape).map_or("-", |claim| claim.word()),
+        false => "no such row",
+    };
+    match args.format {
+        RowsFormat::Json => {
+            let list: Vec<_> = rows
+                .iter()
+                .map(|row| {
+                    let usual: serde_json::Map<_, _> = Shape::ALL
+                        .iter()
+                        .map(|shape| (shape.word().to_owned(), json!(usual(&row.row, *shape))))
+                        .collect();
+                    json!({ "id": row.row.id(), "section": row.section, "title": row.row.title, "usual": usual })
+                })
+                .collect();
+            stdout::say(serde_json::to_string_pretty(&list).map_err(|e| CliError::Fault(e.to_string()))?);
+        }
+        RowsFormat::Terminal => {
+            let mut table = Table::new();
+            table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
+            table.set_header(["row", "title", Shape::Anthropic.word(), Shape::Openai.word()]);
+            for row in rows {
+                let usual = Shape::ALL.map(|shape| usual(&row.row, shape).to_owned());
+                table.add_row([row.row.id().to_owned(), row.row.title.clone()].into_iter().chain(usual));
+            }
+            stdout::say(table.to_string());
+        }
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,4 @@
+pub mod files;
+pub mod logging;
+pub mod stderr;
+pub mod stdout;

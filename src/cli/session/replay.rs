@@ -1,0 +1,98 @@
+//! `--replay`: recordings in the place of endpoints, held against the arguments of the command line.
+
+use std::path::{Path, PathBuf};
+
+use crate::catalog::{Catalog, Requirement};
+use crate::cli::CliError;
+use crate::cli::args::common::{EndpointArgs, SelectArgs};
+use crate::cli::io::files;
+use crate::cli::session::run;
+use crate::cli::target::resolve::target;
+use crate::engine::{ReplayError, judge, replay};
+use crate::recording::run::Recording;
+use crate::results::model::Results;
+
+/// Replays the recordings that are meant: of each target that is named, else all that are there.
+pub fn results(
+    place: &Path,
+    endpoint: &EndpointArgs,
+    select: &SelectArgs,
+    catalog: &Catalog,
+) -> Result<Vec<Results>, CliError> {
+    let claims = endpoint.claims.as_deref().map(|name| target(catalog, name)).transpose()?;
+    let runtime = run::runtime()?;
+    let mut all = Vec::new();
+    for (path, named) in recordings(place, endpoint)? {
+        let wrong = |what: String| CliError::Usage(format!("{}: {what}", path.display()));
+        let (mut recording, lines) = files::read_recording_lines(&path)?;
+        let of = named.as_deref().and_then(|name| catalog.targets.get(name));
+        if let Some(claims) = claims.or(of) {
+            recording.header.claims = Some(claims.clone());
+        }
+        let rows = selected(select, catalog, &recording)?;
+        let unknown = recording.header.rows.iter().find(|id| catalog.experiment(id).is_none());
+        if let (Some(unknown), None) = (unknown, &rows) {
+            return Err(wrong(format!(
+                "it holds row `{unknown}`, which no experiment decides: give the case files of the run with --cases, \
+                 or other rows with --select"
+            )));
+        }
+        let replayed = runtime.block_on(replay(catalog, &recording, rows.as_deref())).map_err(|e| {
+            let ReplayError::Differs(id) = &e;
+            let line = recording.exchanges.iter().position(|x| x.id == *id).and_then(|at| lines.get(at));
+            wrong(line.map_or(e.to_string(), |line| format!("line {line} of the recording: {e}")))
+        })?;
+        all.push(judge(catalog, &replayed).map_err(|e| wrong(e.to_string()))?);
+    }
+    Ok(all)
+}
+
+/// The rows that `--select` names; `None` where all of the recording are meant.
+fn selected(select: &SelectArgs, catalog: &Catalog, recording: &Recording) -> Result<Option<Vec<String>>, CliError> {
+    if select.select.is_empty() {
+        return Ok(None);
+    }
+    let limits = recording.header.claims.as_ref().map(|t| &t.limits);
+    let stated = |needed: Requirement| limits.is_some_and(|limits| limits.state(needed));
+    let rows = select.rows(catalog, stated)?;
+    Ok(Some(rows.iter().map(|row| row.experiment.id().to_owned()).collect()))
+}
+
+/// The files to replay, each with the target that it was named by.
+fn recordings(place: &Path, endpoint: &EndpointArgs) -> Result<Vec<(PathBuf, Option<String>)>, CliError> {
+    let wrong = |what: String| Err(CliError::Usage(format!("--replay {}: {what}", place.display())));
+    let names: Vec<&String> = endpoint.name.iter().chain(&endpoint.targets).collect();
+    if endpoint.name.is_some() && endpoint.targets.len() > 1 {
+        return wrong("--name names one recording, and several targets are named".to_owned());
+    }
+    if place.is_file() {
+        return match endpoint.targets.as_slice() {
+            [] => Ok(vec![(place.to_owned(), None)]),
+            [one] => Ok(vec![(place.to_owned(), Some(one.clone()))]),
+            _ => wrong("it is one recording, and several targets are named".to_owned()),
+        };
+    }
+    if !place.is_dir() {
+        return wrong("there is no such file or folder; `fieldtest run --record DIR` makes recordings".to_owned());
+    }
+    if names.is_empty() {
+        let all: Vec<_> = files::recordings(place)?.into_iter().map(|path| (path, None)).collect();
+        return if all.is_empty() { wrong("there is no recording-*.jsonl in it".to_owned()) } else { Ok(all) };
+    }
+    let file = |name: &str| place.join(format!("recording-{}.jsonl", crate::results::file_names::slug(name)));
+    let of = |name: &String, target: Option<&String>| {
+        let path = file(name);
+        match path.is_file() {
+            true => Ok((path, target.cloned())),
+            false => Err(CliError::Usage(format!(
+                "--replay {}: there is no {} in it; was the run of another target, or written elsewhere?",
+                place.display(),
+                path.file_name().unwrap_or_default().display()
+            ))),
+        }
+    };
+    match &endpoint.name {
+        Some(name) => Ok(vec![of(name, endpoint.targets.first())?]),
+        None => endpoint.targets.iter().map(|name| of(name, Some(name))).collect(),
+    }
+}

@@ -1,0 +1,3 @@
+pub mod credential;
+mod list;
+pub mod resolve;

@@ -1,0 +1,5 @@
+pub mod account;
+mod adaptive_interval;
+mod backpressure;
+pub mod rate_limiter;
+mod server_limits;

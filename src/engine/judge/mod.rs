@@ -1,0 +1,394 @@
+//! Judging: from a recording and the case files to results. Pure; the same input gives the same results.
+
+mod findings;
+mod stored_results;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::catalog::{AuthScheme, Catalog, CatalogRow, Outcome, VerdictStatus, is_silent};
+use crate::engine::inconclusive::Undecided;
+use crate::engine::judge::findings::Findings;
+use crate::engine::plan::{Basis, Pace};
+use crate::engine::rules::{Step, inconclusive, not_finished};
+use crate::engine::run::probes;
+use crate::engine::trial::{Seen, Trial};
+use crate::engine::{plan, rules};
+use crate::recording::run::{ArmKind, Ended, Recording, TrialRecord};
+use crate::results::model::{
+    ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA, Summary,
+    TestedTarget, Totals, Verdict,
+};
+use crate::wire::curl;
+use crate::wire::exchange::{AttemptResult, Exchange};
+use crate::wire::message::{Reading, excerpt, read};
+use crate::wire::response_body::answer;
+
+/// Why a recording cannot be judged with these case files.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The recording has a row that the case files do not decide.
+    #[error("the recording holds row `{0}`, which no experiment decides: give the case files of the run with --cases")]
+    UnknownRow(String),
+}
+
+/// Judges a recording.
+///
+/// # Errors
+/// A row of the recording that the case files do not know.
+pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
+    let header = &recording.header;
+    if header.scope.texts_removed {
+        return Ok(stored_results::results(catalog, recording));
+    }
+    let book = Book::new(recording);
+    let mut facts = probes::facts(
+        header.confidence,
+        header.seed,
+        &book.trials(probes::STRICTNESS, false),
+        &book.trials(probes::CHANNEL, false),
+    );
+    let mut tried = Vec::new();
+    for id in &header.rows {
+        let row =
+            catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
+        tried.push((row, book.trials(id, row.experiment.looks_at_answers())));
+    }
+    facts.unsteady =
+        tried.iter().any(|(row, trials)| rules::is_unsteady(&rules::next(&row.experiment, trials, &facts)));
+    let mut judged: Vec<_> = tried
+        .into_iter()
+        .map(|(row, trials)| {
+            let verdict = match rules::next(&row.experiment, &trials, &facts) {
+                Step::Done(verdict) => verdict,
+                Step::Try(_) => not_finished(&unfinished(recording, trials.is_empty())),
+            };
+            (row, trials, verdict)
+        })
+        .collect();
+    rest_on_others(&mut judged);
+    let left = left_over(recording, &judged);
+    let mut counted = HashSet::new();
+    let findings = Findings::of(recording);
+    let mut rows = Vec::new();
+    for (row, trials, verdict) in judged {
+        let id = row.experiment.id();
+        if header.scope.beside.iter().any(|beside| beside == id) {
+            continue;
+        }
+        let claim = header.claims.as_ref().and_then(|t| t.claims.get(id));
+        let status = claim.map(|c| c.status);
+        rows.push(RowResult {
+            id: id.to_owned(),
+            section: row.section.clone(),
+            title: row.experiment.title.clone(),
+            claim: claim.map(ClaimResult::from),
+            outcome: Outcome::of(status, verdict.status),
+            fate: None,
+            silent: is_silent(status, verdict.status),
+            cost: book.cost(id, &mut counted),
+            arms: book.arms(id, &trials, row),
+            findings: findings.of_row(id),
+            example: book.example(id, &trials, &row.experiment, &verdict, header),
+            earlier: Vec::new(),
+            stability: None,
+            verdict,
+        });
+    }
+    let (totals, summary) = (totals(recording), Summary::of(&rows));
+    Ok(Results {
+        schema: SCHEMA.to_owned(),
+        target: TestedTarget {
+            name: header.name.clone(),
+            base_url: header.base_url.clone(),
+            model: header.settings.model.clone(),
+            simulated: header.simulated,
+            anthropic_version: header.settings.anthropic_version.clone(),
+            claims: header.claims.as_ref().map(ClaimsOf::from),
+        },
+        gateway: None,
+        started_at: header.started_at.clone(),
+        finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
+        partial: partial(recording).map(|why| left.map_or(why.clone(), |left| format!("{why}: {left}"))),
+        confidence: header.confidence,
+        seed: header.seed,
+        per_verdict: PerVerdict::of(&totals, summary.decided),
+        baseline: None,
+        totals,
+        shard: header.scope.shard.clone(),
+        reruns: Vec::new(),
+        repeats: None,
+        strictness: facts.strictness,
+        unsteady: facts.unsteady,
+        summary,
+        rows,
+        findings: findings.reported(&header.scope.beside),
+    })
+}
+
+/// What the rows would have sent that a spent budget left over.
+fn left_over(recording: &Recording, judged: &[(&CatalogRow, Vec<Trial>, Verdict)]) -> Option<String> {
+    recording.footer.as_ref().filter(|footer| footer.ended == Ended::Budget)?;
+    let unfinished = |verdict: &Verdict| verdict.code.as_deref() == Some(Undecided::NotFinished.word());
+    let rows: BTreeSet<String> = judged
+        .iter()
+        .filter(|(_, _, verdict)| unfinished(verdict))
+        .map(|(row, ..)| row.experiment.id().to_owned())
+        .collect();
+    let foreseen = recording.header.scope.foreseen.as_deref();
+    let basis = Basis {
+        settings: &recording.header.settings,
+        prices: foreseen.and_then(|f| f.prices),
+        pace: Pace::default(),
+        expected: foreseen.and_then(|f| f.expected.as_ref()),
+    };
+    let all: Vec<&CatalogRow> = judged.iter().map(|(row, ..)| *row).collect();
+    let planned = plan::left(&plan(&all, basis), &rows)?;
+    let count = rows.len();
+    let rows = if count == 1 { "1 row is".to_owned() } else { format!("{count} rows are") };
+    Some(format!("{rows} not finished, for which were planned: {}", planned.words()))
+}
+
+fn partial(recording: &Recording) -> Option<String> {
+    match recording.footer.as_ref().map(|f| f.ended) {
+        Some(Ended::Complete) => None,
+        Some(Ended::Interrupted) => Some("the run was interrupted".to_owned()),
+        Some(Ended::Lost) => Some("the endpoint stopped answering".to_owned()),
+        Some(Ended::Budget) => Some("the budget was spent before the end".to_owned()),
+        Some(Ended::Unrecorded) => Some(
+            "the recording lacks requests that the rows need: other rows or case files than those of the run?"
+                .to_owned(),
+        ),
+        Some(Ended::Untestable) => Some(format!("the endpoint could not be tested: {}", plainest(recording))),
+        None => Some("the recording has no footer: the run was cut".to_owned()),
+    }
+}
+
+/// What the plainest request of the run brought instead of a message.
+fn plainest(recording: &Recording) -> String {
+    let book = Book::new(recording);
+    // The first request of all may already have found nobody.
+    let trials = [probes::STRICTNESS, probes::CHANNEL].map(|row| book.trials(row, false));
+    match trials.iter().flatten().next().and_then(|t| t.steps.last()) {
+        Some(Reading::Refused(r)) => {
+            let advice = match r.status {
+                401 | 403 => {
+                    "; is there a credential (--api-key-env), is it right, and in the header that the endpoint reads (--auth)?"
+                }
+                404 => "; are the base URL and the model right?",
+                400 | 422 => "; does the endpoint serve the model (--model)?",
+                429 => "; is the quota used up, or is a lower --rate or --concurrency needed?",
+                500.. => "; does the same run work later?",
+                _ => "; is the base URL right?",
+            };
+            format!("a plain request is answered with HTTP {}: {}{advice}", r.status, r.message)
+        }
+        Some(Reading::Broken(why)) => {
+            format!("{why}; is the base URL right, and is it the Messages API that answers there?")
+        }
+        Some(Reading::Failed(why)) => why.clone(),
+        Some(Reading::Message(_)) | None => "no plain request was answered".to_owned(),
+    }
+}
+
+fn unfinished(recording: &Recording, untried: bool) -> String {
+    let why = partial(recording).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
+    format!("{}: {why}", if untried { "not run" } else { "not run to the end" })
+}
+
+/// Where a row works through another one that is not honoured, or of which nobody knows yet because the run was cut,
+/// "ignored" proves nothing of it.
+fn rest_on_others(judged: &mut [(&CatalogRow, Vec<Trial>, Verdict)]) {
+    use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped};
+    let statuses: HashMap<String, VerdictStatus> =
+        judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
+    // Of a row about conduct, nothing can be said where what it works through is not known to work.
+    let rests = |row: &CatalogRow, v: &Verdict| match row.experiment.is_of_field() {
+        true => v.status == Ignored,
+        false => v.status.is_decided(),
+    };
+    for (row, _, verdict) in judged.iter_mut().filter(|(row, _, v)| rests(row, v)) {
+        let of_field = row.experiment.is_of_field();
+        let is_weak = |s: VerdictStatus| matches!(s, Ignored | Rejected | Skipped) || (!of_field && s == Inconclusive);
+        let others =
+            row.experiment.through.iter().map(|other| (other, statuses.get(other).copied().unwrap_or(Skipped)));
+        // A row that was not selected is as unknown as one that was not finished. What is known goes before what is not.
+        let weak = others.filter(|(_, s)| is_weak(*s)).min_by_key(|(_, s)| *s == Skipped);
+        match weak {
+            Some((other, Skipped)) => {
+                *verdict = not_finished(&format!(
+                    "it works through {other}, which was not run, or not to the end; by itself: {}",
+                    verdict.reason
+                ));
+            }
+            Some((other, status)) => {
+                *verdict = inconclusive(
+                    Undecided::RestsOn,
+                    format!("it works through {other}, which is {status}; by itself: {}", verdict.reason),
+                );
+            }
+            None => {}
+        }
+    }
+}
+
+fn totals(recording: &Recording) -> Totals {
+    let mut totals = Totals { requests: recording.exchanges.len() as u64, ..Totals::default() };
+    for exchange in &recording.exchanges {
+        totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
+        let (input, output) = tokens(&read(exchange));
+        totals.input_tokens = totals.input_tokens.saturating_add(input);
+        totals.output_tokens = totals.output_tokens.saturating_add(output);
+    }
+    let header = &recording.header;
+    let foreseen = header.scope.foreseen.as_ref();
+    let stated = foreseen.and_then(|f| f.prices).or(header.claims.as_ref().and_then(|t| t.prices));
+    let prices = stated.filter(|_| !header.simulated);
+    totals.cost_usd =
+        prices.map(|p| (totals.input_tokens as f64 * p.input + totals.output_tokens as f64 * p.output) / 1e6);
+    totals.planned = foreseen.map(|f| f.planned.clone());
+    totals.wall_ms = recording.footer.as_ref().map_or(0, |f| f.wall_ms);
+    totals
+}
+
+fn tokens(reading: &Reading) -> (u64, u64) {
+    match reading {
+        Reading::Message(m) => (m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
+        Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => (0, 0),
+    }
+}
+
+/// A recording, by row.
+struct Book<'a> {
+    exchanges: HashMap<&'a str, (&'a Exchange, Reading)>,
+    trials: HashMap<&'a str, Vec<&'a TrialRecord>>,
+}
+
+impl<'a> Book<'a> {
+    fn new(recording: &'a Recording) -> Self {
+        let mut trials: HashMap<&str, Vec<&TrialRecord>> = HashMap::new();
+        for trial in &recording.trials {
+            trials.entry(trial.key.row.as_str()).or_default().push(trial);
+        }
+        // By name, not by the order in which answers happened to come.
+        trials.values_mut().for_each(|of_row| of_row.sort_by(|a, b| a.key.cmp(&b.key)));
+        let exchanges = recording.exchanges.iter().map(|e| (e.id.as_str(), (e, read(e)))).collect();
+        Self { exchanges, trials }
+    }
+
+    fn records(&self, row: &str) -> &[&'a TrialRecord] {
+        self.trials.get(row).map_or(&[], Vec::as_slice)
+    }
+
+    /// The trials of a row; with its answers as they came, where these count.
+    fn trials(&self, row: &str, with_answers: bool) -> Vec<Trial> {
+        let of = |record: &&TrialRecord| {
+            let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.exchanges.get(id.as_str())).collect();
+            Trial {
+                variant: record.key.variant.clone(),
+                arm: record.key.arm,
+                answer: steps.last().filter(|_| with_answers).and_then(|(exchange, _)| answer(exchange)),
+                steps: steps.into_iter().map(|(_, reading)| reading.clone()).collect(),
+                values: record.values.clone(),
+            }
+        };
+        self.records(row).iter().map(of).collect()
+    }
+
+    /// What a row cost, of what was not yet counted.
+    fn cost(&self, row: &str, counted: &mut HashSet<&'a str>) -> RowCost {
+        let mut cost = RowCost::default();
+        for id in self.records(row).iter().flat_map(|r| &r.exchanges) {
+            if let (true, Some((_, reading))) = (counted.insert(id), self.exchanges.get(id.as_str())) {
+                let (input, output) = tokens(reading);
+                cost.requests += 1;
+                cost.input_tokens = cost.input_tokens.saturating_add(input);
+                cost.output_tokens = cost.output_tokens.saturating_add(output);
+            }
+        }
+        cost
+    }
+
+    fn arms(&self, row: &str, trials: &[Trial], catalog_row: &CatalogRow) -> Vec<ArmResult> {
+        let mut arms: BTreeMap<(ArmKind, Option<&str>), ArmResult> = BTreeMap::new();
+        for (record, trial) in self.records(row).iter().zip(trials) {
+            let variant = record.key.variant.as_deref();
+            let arm = arms.entry((record.key.arm, variant)).or_insert_with(|| ArmResult {
+                name: variant.map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm)),
+                trials: 0,
+                effects: 0,
+                refused: 0,
+                void: 0,
+                exchanges: Vec::new(),
+            });
+            match trial.seen(&catalog_row.experiment) {
+                Seen::Shows { .. } => {
+                    arm.trials += 1;
+                    arm.effects += 1;
+                }
+                Seen::Absent => arm.trials += 1,
+                Seen::Silent if catalog_row.experiment.effect.is_none() => arm.trials += 1,
+                Seen::Silent | Seen::Void(_) | Seen::Failed(_) | Seen::Broken(_) => arm.void += 1,
+                Seen::Refused(_) => {
+                    arm.trials += 1;
+                    arm.refused += 1;
+                }
+            }
+            arm.exchanges.extend(record.exchanges.iter().cloned());
+        }
+        arms.into_values().collect()
+    }
+
+    /// The exchange that shows the verdict best: the one that was refused, or the first with the field.
+    fn example(
+        &self,
+        row: &str,
+        trials: &[Trial],
+        experiment: &crate::catalog::Experiment,
+        verdict: &Verdict,
+        header: &crate::recording::run::Header,
+    ) -> Option<Example> {
+        let records = self.records(row);
+        let find = |wanted: &dyn Fn(&Trial) -> bool| trials.iter().position(wanted).map(|i| records[i]);
+        let refused = |t: &Trial| matches!(t.seen(experiment), Seen::Refused(_)) && t.arm != ArmKind::Negative;
+        let failed = |t: &Trial| matches!(t.seen(experiment), Seen::Failed(_) | Seen::Broken(_));
+        let challenge = |t: &Trial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
+        let treated =
+            |t: &Trial| matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen);
+        let negative = |t: &Trial| t.arm == ArmKind::Negative;
+        let record = match (verdict.status, verdict.evidence) {
+            (VerdictStatus::Rejected, _) => find(&refused),
+            (VerdictStatus::Supported, Some(Evidence::Validated)) => find(&refused),
+            (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(Evidence::Validated)) => {
+                find(&|t| challenge(t) && t.message().is_some())
+            }
+            (VerdictStatus::Inconclusive, _) => {
+                find(&failed).or_else(|| find(&|t| negative(t) && matches!(t.seen(experiment), Seen::Refused(_))))
+            }
+            _ => None,
+        }
+        .or_else(|| find(&treated))
+        .or_else(|| find(&challenge))
+        .or_else(|| find(&negative))?;
+        let (exchange, reading) = self.exchanges.get(record.exchanges.last()?.as_str())?;
+        let scheme = header.claims.as_ref().map_or(AuthScheme::XApiKey, |t| t.auth.scheme);
+        let (status, answer) = match exchange.last().map(|a| &a.result) {
+            Some(AttemptResult::Response(response)) => {
+                (format!("HTTP {}", response.status), excerpt(&String::from_utf8_lossy(&response.body.0), 700))
+            }
+            Some(AttemptResult::Failure(failure)) => (failure.kind.word().to_owned(), failure.message.clone()),
+            None => ("not sent".to_owned(), String::new()),
+        };
+        let status = match reading {
+            Reading::Broken(why) | Reading::Failed(why) if why != &answer => format!("{status} ({why})"),
+            _ => status,
+        };
+        let arm =
+            record.key.variant.as_deref().map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm));
+        Some(Example {
+            arm,
+            curl: curl::command(&header.base_url, scheme == AuthScheme::Bearer, &exchange.request),
+            status,
+            answer,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Which layers make up an arm, and which arms an experiment can send.
+
+use serde_json::Value;
+
+use crate::catalog::{Arm, Experiment, Then, Turn};
+use crate::engine::request::build::conversation;
+use crate::recording::run::ArmKind;
+use crate::variables::fnv1a;
+
+/// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for `Genuine`, which
+/// has two requests (`genuine_layers`).
+pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKind) -> Vec<&'a Arm> {
+    let own = variant.and_then(|name| experiment.variants.get(name));
+    let treatment = own.map(|v| &v.treatment).or(experiment.treatment.as_ref());
+    let negative = own.and_then(|v| v.negative.as_ref()).unwrap_or(&experiment.negative);
+    let spread = experiment.spread.as_ref();
+    let widen = spread.and_then(|s| s.widen.as_ref());
+    let over = |arms: Vec<Option<&'a Arm>>| -> Vec<&'a Arm> {
+        let whole: Option<Vec<&Arm>> = arms.into_iter().collect();
+        whole.map_or_else(Vec::new, |arms| [vec![&experiment.base], arms].concat())
+    };
+    match arm {
+        ArmKind::Negative | ArmKind::After => over(vec![Some(negative)]),
+        ArmKind::Treatment => over(vec![treatment]),
+        ArmKind::Insist => over(vec![treatment, experiment.insist.as_ref()]),
+        ArmKind::Positive => over(vec![own.and_then(|v| v.positive.as_ref()).or(experiment.positive.as_ref())]),
+        ArmKind::Challenge(n) => over(vec![experiment.challenge.get(usize::from(n))]),
+        ArmKind::Screen => experiment.screen_arms.iter().filter_map(|s| s.treatment.as_ref()).collect(),
+        ArmKind::ScreenChallenge => experiment.screen_arms.iter().filter_map(|s| s.challenge.as_ref()).collect(),
+        ArmKind::Narrow => over(vec![spread.map(|s| &s.narrow)]),
+        ArmKind::Wide => over(vec![widen]),
+        ArmKind::NarrowWide => over(vec![widen, spread.map(|s| &s.narrow)]),
+        ArmKind::Genuine => Vec::new(),
+    }
+}
+
+/// The further requests of an arm's trials, after the first.
+pub fn then<'a>(layers: &[&'a Arm]) -> &'a [Then] {
+    layers.iter().rev().find(|arm| !arm.then.is_empty()).map_or(&[], |arm| arm.then.as_slice())
+}
+
+/// The layers of the two requests of a genuine trial.
+pub fn genuine_layers(experiment: &Experiment) -> Option<[Vec<&Arm>; 2]> {
+    let genuine = experiment.genuine.as_ref()?;
+    Some([vec![&experiment.base, &genuine.first], vec![&experiment.base, &genuine.then]])
+}
+
+/// Every arm that an experiment may send, with its variant, in the order of the rules.
+pub fn all(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
+    let mut arms = vec![(None, ArmKind::Negative)];
+    for (name, variant) in &experiment.variants {
+        let name = Some(name.as_str());
+        arms.extend(variant.negative.is_some().then_some((name, ArmKind::Negative)));
+        arms.push((name, ArmKind::Treatment));
+        arms.extend(variant.positive.is_some().then_some((name, ArmKind::Positive)));
+    }
+    let kinds = [
+        ArmKind::Screen,
+        ArmKind::ScreenChallenge,
+        ArmKind::Treatment,
+        ArmKind::Insist,
+        ArmKind::Positive,
+        ArmKind::Narrow,
+        ArmKind::Wide,
+        ArmKind::NarrowWide,
+    ];
+    let kinds = kinds.into_iter().chain((0..experiment.challenge.len()).map(|n| ArmKind::Challenge(n as u8)));
+    arms.extend(kinds.filter(|kind| !layers(experiment, None, *kind).is_empty()).map(|kind| (None, kind)));
+    arms.extend(experiment.looks_at_answers().then_some((None, ArmKind::After)));
+    arms.extend(experiment.genuine.is_some().then_some((None, ArmKind::Genuine)));
+    arms
+}
+
+/// Names what an arm asks, whatever row it belongs to: arms of the same words and layers have the same name, draw the
+/// same values, and share their requests.
+pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
+    // An arm that changes nothing makes no difference. What a refusal must say is no part of the request.
+    let changes: Vec<Arm> = layers
+        .iter()
+        .map(|arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() })
+        .filter(|arm| *arm != Arm::default())
+        .collect();
+    format!("{:016x}", fnv1a(format_args!("{:?} {changes:?}", conversation(experiment, layers))))
+}
+
+/// True when the request without the field is one turn in words, as the run's first requests are. It is then known to
+/// be accepted, and need not be sent to tell whose fault a refusal is.
+pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
+    let layers = layers(experiment, variant, ArmKind::Negative);
+    let bare = |arm: &&Arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() } == Arm::default();
+    let in_words = |content: &Value| match content {
+        Value::Array(blocks) => blocks.iter().all(|block| {
+            let keys = block.as_object().map_or(0, serde_json::Map::len);
+            block["type"] == "text" && block["text"].is_string() && keys == 2
+        }),
+        content => content.is_string(),
+    };
+    layers.iter().all(bare)
+        && match conversation(experiment, &layers).as_slice() {
+            [Turn::User(content)] => in_words(content),
+            _ => false,
+        }
+}

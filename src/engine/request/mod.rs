@@ -1,0 +1,3 @@
+pub mod arms;
+pub mod build;
+pub mod follow_up;

@@ -1,0 +1,234 @@
+//! What the client got, made fit to be looked into. Pure; nothing is judged here.
+
+use std::io::Read as _;
+
+use flate2::read::{GzDecoder, ZlibDecoder};
+use serde_json::Value;
+
+use crate::checks;
+use crate::wire::exchange::{AttemptResult, Body, Exchange, FailureKind, Response};
+use crate::wire::message::excerpt;
+use crate::wire::sse;
+
+/// The most that is unpacked: far above any answer, far below what would hurt.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// What the client got.
+#[derive(Debug, Clone)]
+pub(super) enum Came {
+    /// Nothing: why, in a sentence.
+    Nothing(String),
+    /// An answer.
+    Answer(Box<CameAnswer>),
+}
+
+/// An answer that the client got.
+#[derive(Debug, Clone)]
+pub(super) struct CameAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names (lower case) and values.
+    pub headers: Vec<(String, String)>,
+    /// The body as JSON; of a stream, the message that it spells. `null` where there is none.
+    pub json: Value,
+    /// The events, where it is a stream.
+    pub events: Vec<Event>,
+    /// True for an event stream.
+    pub is_stream: bool,
+    /// Why it is not whole.
+    pub cut: Option<Cut>,
+    /// All of the body as text, unpacked.
+    pub text: String,
+    /// How it was packed.
+    pub packed: Option<String>,
+}
+
+/// How an answer stopped short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// True where the client gave up waiting.
+    pub is_timeout: bool,
+    /// What happened.
+    pub message: String,
+}
+
+/// An event of a stream.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    /// Its name.
+    pub name: String,
+    /// Its data.
+    pub data: Value,
+}
+
+/// Reads an exchange.
+pub(super) fn read(exchange: &Exchange) -> Came {
+    match exchange.last().map(|attempt| &attempt.result) {
+        None => Came::Nothing("nothing was sent".to_owned()),
+        Some(AttemptResult::Failure(failure)) => Came::Nothing(failure.message.clone()),
+        Some(AttemptResult::Response(response)) => {
+            let unpacked = unpacked(response);
+            Came::Answer(Box::new(answer(unpacked.as_ref().unwrap_or(response), response)))
+        }
+    }
+}
+
+/// The exchange with its answer unpacked, for who reads bodies.
+pub(super) fn plainly(exchange: &Exchange) -> Exchange {
+    let mut plain = exchange.clone();
+    for attempt in &mut plain.attempts {
+        if let AttemptResult::Response(response) = &mut attempt.result
+            && let Some(unpacked) = unpacked(response)
+        {
+            *response = unpacked;
+        }
+    }
+    plain
+}
+
+fn answer(plain: &Response, response: &Response) -> CameAnswer {
+    let text = String::from_utf8_lossy(&plain.body.0).into_owned();
+    let is_stream = plain.is_event_stream();
+    CameAnswer {
+        status: plain.status,
+        headers: plain.headers.clone(),
+        json: if is_stream {
+            assembled(plain).unwrap_or(Value::Null)
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::Null)
+        },
+        events: if is_stream { events(&text) } else { Vec::new() },
+        is_stream,
+        cut: plain
+            .cut
+            .as_ref()
+            .map(|cut| Cut { is_timeout: cut.kind == FailureKind::Timeout, message: cut.message.clone() }),
+        text,
+        packed: encoding(response).map(str::to_owned),
+    }
+}
+
+impl CameAnswer {
+    /// True where a stream was told to its end.
+    pub fn is_finished(&self) -> bool {
+        self.events.iter().any(|event| ["message_stop", "error"].contains(&event.name.as_str()))
+    }
+
+    /// The error that it tells, wherever it tells it.
+    pub fn error(&self) -> Option<String> {
+        let told = |value: &Value| match &value["error"]["message"] {
+            Value::String(message) => excerpt(message, 200),
+            _ => excerpt(&value.to_string(), 200),
+        };
+        if let Some(event) = self.events.iter().find(|event| event.name == "error") {
+            return Some(format!("an error event: {}", told(&event.data)));
+        }
+        if self.status >= 400 {
+            let said = if self.json.is_null() { excerpt(&self.text, 200) } else { told(&self.json) };
+            return Some(format!("HTTP {}: {said}", self.status));
+        }
+        let is_error = self.json["type"] == "error" || self.json.get("error").is_some_and(|e| !e.is_null());
+        is_error.then(|| format!("HTTP {} with an error in the body: {}", self.status, told(&self.json)))
+    }
+}
+
+fn encoding(response: &Response) -> Option<&str> {
+    response.header("content-encoding").filter(|encoding| !encoding.is_empty() && *encoding != "identity")
+}
+
+/// A response with its body unpacked, where it was packed in a way that is known.
+fn unpacked(response: &Response) -> Option<Response> {
+    let bytes = unpack(encoding(response)?, &response.body.0)?;
+    let mut plain = response.clone();
+    plain.headers.retain(|(name, _)| name != "content-encoding");
+    plain.body = Body(bytes);
+    Some(plain)
+}
+
+/// A packed body, unpacked; `None` where that is not possible.
+pub(super) fn unpack(encoding: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    // What came of a stream that was cut is as good as what came of any.
+    let read = match encoding.trim().to_ascii_lowercase().as_str() {
+        "gzip" | "x-gzip" => GzDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut plain),
+        "deflate" => ZlibDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut plain),
+        _ => return None,
+    };
+    (read.is_ok() || !plain.is_empty()).then_some(plain)
+}
+
+fn events(text: &str) -> Vec<Event> {
+    let frames = sse::parts(text).filter_map(|part| match part {
+        sse::Part::Frame(frame) => Some(frame),
+        sse::Part::Stray(_) | sse::Part::Rest(_) => None,
+    });
+    frames
+        .filter_map(|frame| {
+            let data: Value = frame.data.and_then(|data| serde_json::from_str(&data).ok()).unwrap_or(Value::Null);
+            let name = frame.event.map(|name| name.into_owned()).or_else(|| Some(data["type"].as_str()?.to_owned()))?;
+            Some(Event { name, data })
+        })
+        .collect()
+}
+
+/// The message that a stream spells, as far as it goes, the way the official clients put it together.
+pub(super) fn assembled(response: &Response) -> Option<Value> {
+    let (text, _) = sse::text(&response.body.0);
+    let mut message: Option<Value> = None;
+    let mut inputs: Vec<String> = Vec::new();
+    for Event { data, .. } in events(&text) {
+        match (data["type"].as_str().unwrap_or_default(), &mut message) {
+            ("message_start", None) => message = Some(data["message"].clone()).filter(Value::is_object),
+            ("content_block_start", Some(message)) => {
+                if let Some(content) = message["content"].as_array_mut() {
+                    content.push(data["content_block"].clone());
+                    inputs.push(String::new());
+                }
+            }
+            ("content_block_delta", Some(message)) => {
+                let index = data["index"].as_u64().map_or(usize::MAX, |i| i as usize);
+                if let (Some(block), Some(input)) = (message["content"].get_mut(index), inputs.get_mut(index)) {
+                    apply(block, input, &data["delta"]);
+                }
+            }
+            ("message_delta", Some(message)) => {
+                for (into, from) in [("", &data["delta"]), ("usage", &data["usage"])] {
+                    let place = if into.is_empty() { Some(&mut *message) } else { message.get_mut(into) };
+                    if let (Some(place), Some(from)) = (place.and_then(Value::as_object_mut), from.as_object()) {
+                        place.extend(from.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut message = message?;
+    for (nth, input) in inputs.iter().enumerate().filter(|(_, input)| !input.is_empty()) {
+        let block = message["content"].get_mut(nth).and_then(Value::as_object_mut);
+        if let (Some(block), Ok(input)) = (block, serde_json::from_str::<Value>(input)) {
+            block.insert("input".to_owned(), input);
+        }
+    }
+    Some(message)
+}
+
+fn apply(block: &mut Value, input: &mut String, delta: &Value) {
+    let text = |key: &str| delta[key].as_str().unwrap_or_default();
+    let (key, piece) = match delta["type"].as_str().unwrap_or_default() {
+        "text_delta" => ("text", text("text")),
+        "thinking_delta" => ("thinking", text("thinking")),
+        "signature_delta" => ("signature", text("signature")),
+        "input_json_delta" => return input.push_str(text("partial_json")),
+        _ => return,
+    };
+    if let Some(block) = block.as_object_mut() {
+        let so_far = block.get(key).and_then(Value::as_str).unwrap_or_default();
+        let whole = format!("{so_far}{piece}");
+        block.insert(key.to_owned(), Value::from(whole));
+    }
+}
+
+/// The checks that an answer fails, whatever it was asked for.
+pub(super) fn findings(exchange: &Exchange) -> Vec<checks::Finding> {
+    checks::check(&plainly(exchange)).findings
+}

@@ -1,0 +1,4 @@
+pub mod credentials;
+pub mod script;
+pub mod server;
+pub mod sse;

@@ -1,0 +1,221 @@
+//! What the upstream says: the plain answer of each shape, changed as a row wants it. Pure.
+//!
+//! It knows no model: an answer is made from what was asked and from the script, and from nothing else.
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{Answer, Shape};
+use crate::gateway::upstream::sse;
+use crate::gateway::upstream::sse::Record;
+
+/// What is to be answered to a request with a label.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    /// The word by which the answer is known to belong to its request.
+    pub reply: String,
+    /// How it differs from the plain answer; its variables are filled in.
+    pub answer: Answer,
+}
+
+/// An answer, ready to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reply {
+    /// A status, headers, and a body that is there at once.
+    Whole {
+        /// The HTTP status.
+        status: u16,
+        /// Headers beside those of the transport.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Value,
+    },
+    /// An event stream, record by record.
+    Stream {
+        /// Headers beside those of the transport.
+        headers: Vec<(String, String)>,
+        /// The records.
+        records: Vec<Record>,
+        /// The connection breaks behind the last of them.
+        is_cut: bool,
+    },
+    /// The connection breaks, and nothing was said.
+    Death,
+}
+
+/// What a call asks for, by its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// An answer of the Messages API.
+    Messages,
+    /// The size of a prompt.
+    CountTokens,
+    /// An answer of chat completions.
+    ChatCompletions,
+    /// The list of models.
+    Models,
+    /// Nothing that this upstream knows.
+    Unknown,
+}
+
+impl Route {
+    /// What is asked for. Whatever stands before the last parts of the path is the gateway's business.
+    pub(crate) fn of(method: &str, path: &str) -> Self {
+        let bare = path.split('?').next().unwrap_or_default().trim_end_matches('/');
+        match method {
+            "POST" if bare.ends_with("/messages/count_tokens") => Self::CountTokens,
+            "POST" if bare.ends_with("/messages") => Self::Messages,
+            "POST" if bare.ends_with("/chat/completions") => Self::ChatCompletions,
+            "GET" if bare.ends_with("/models") => Self::Models,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// True for what asks a model something.
+    pub(crate) fn is_question(self, shape: Shape) -> bool {
+        match self {
+            Self::Messages | Self::CountTokens => shape == Shape::Anthropic,
+            Self::ChatCompletions => shape == Shape::Openai,
+            Self::Models | Self::Unknown => false,
+        }
+    }
+}
+
+/// The answer to a call.
+pub(crate) fn reply(shape: Shape, route: Route, asked: &Value, script: &Script) -> Reply {
+    let answer = &script.answer;
+    if answer.dies {
+        return Reply::Death;
+    }
+    let mut headers: Vec<(String, String)> = answer.headers.clone().into_iter().collect();
+    let request_id = match shape {
+        Shape::Anthropic => "request-id",
+        Shape::Openai => "x-request-id",
+    };
+    if !answer.headers.contains_key(request_id) {
+        headers.push((request_id.to_owned(), format!("req_01{}", script.reply)));
+    }
+    let whole = |status: u16, body: Value| Reply::Whole { status, headers: headers.clone(), body };
+    if !route.is_question(shape) && route != Route::Models {
+        let message = format!("this upstream speaks {} and has nothing at this path", shape.word());
+        return whole(404, json!({ "type": "error", "error": { "type": "not_found_error", "message": message } }));
+    }
+    let body = answer.body.clone().unwrap_or_else(|| match route {
+        Route::Messages | Route::Unknown => message(asked, script),
+        Route::CountTokens => json!({ "input_tokens": 41 }),
+        Route::ChatCompletions => completion(asked, script),
+        Route::Models => models(shape),
+    });
+    let is_message = answer.body.is_none() && matches!(route, Route::Messages | Route::ChatCompletions);
+    if asked["stream"] != true || answer.status.is_some() || !is_message {
+        return whole(answer.status.unwrap_or(200), body);
+    }
+    let records = match shape {
+        Shape::Anthropic => sse::of_message(&body),
+        Shape::Openai => sse::of_completion(&body, asked["stream_options"]["include_usage"] == true),
+    };
+    let (records, is_cut) = sse::changed(records, &answer.stream, shape);
+    Reply::Stream { headers, records, is_cut }
+}
+
+/// The plain answer's text.
+pub(crate) fn plain_text(reply: &str) -> String {
+    format!("{reply} is the answer.")
+}
+
+fn message(asked: &Value, script: &Script) -> Value {
+    let mut message = json!({
+        "id": format!("msg_01{}", script.reply),
+        "type": "message",
+        "role": "assistant",
+        "model": asked["model"],
+        "content": [{ "type": "text", "text": plain_text(&script.reply) }],
+        "stop_reason": "end_turn",
+        "stop_sequence": null,
+        "usage": {
+            "input_tokens": 41, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 17,
+        },
+    });
+    lay_over(&mut message, &script.answer.message);
+    message
+}
+
+fn completion(asked: &Value, script: &Script) -> Value {
+    let mut choice = json!({
+        "index": 0,
+        "message": { "role": "assistant", "content": plain_text(&script.reply), "refusal": null },
+        "logprobs": null,
+        "finish_reason": "stop",
+    });
+    for (key, value) in &script.answer.choice {
+        match (choice[key].as_object_mut(), value) {
+            (Some(into), Value::Object(from)) => into.extend(from.clone()),
+            _ => choice[key] = value.clone(),
+        }
+    }
+    let mut completion = json!({
+        "id": format!("chatcmpl-{}", script.reply),
+        "object": "chat.completion",
+        "created": 1_767_225_600,
+        "model": asked["model"],
+        "choices": [choice],
+        "usage": { "prompt_tokens": 41, "completion_tokens": 17, "total_tokens": 58 },
+    });
+    lay_over(&mut completion, &script.answer.message);
+    completion
+}
+
+fn lay_over(into: &mut Value, keys: &Map<String, Value>) {
+    if let Some(into) = into.as_object_mut() {
+        into.extend(keys.clone());
+    }
+}
+
+fn models(shape: Shape) -> Value {
+    match shape {
+        Shape::Anthropic => json!({
+            "data": [{ "type": "model", "id": "fieldtest", "display_name": "fieldtest", "created_at": "2026-01-01T00:00:00Z" }],
+            "has_more": false, "first_id": "fieldtest", "last_id": "fieldtest",
+        }),
+        Shape::Openai => json!({
+            "object": "list",
+            "data": [{ "id": "fieldtest", "object": "model", "created": 1_767_225_600, "owned_by": "fieldtest" }],
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(answer: Value) -> Script {
+        Script { reply: "rp1".to_owned(), answer: serde_json::from_value(answer).unwrap() }
+    }
+
+    #[test]
+    fn a_route_is_known_wherever_the_gateway_puts_it() {
+        assert_eq!(Route::of("POST", "/v1/messages?beta=true"), Route::Messages);
+        assert_eq!(Route::of("POST", "/v1/v1/messages/count_tokens"), Route::CountTokens);
+        assert_eq!(Route::of("POST", "/chat/completions"), Route::ChatCompletions);
+        assert_eq!(Route::of("GET", "/v1/models?limit=2"), Route::Models);
+        assert_eq!(Route::of("POST", "/v1/responses"), Route::Unknown);
+        assert!(!Route::Messages.is_question(Shape::Openai));
+    }
+
+    #[test]
+    fn keys_are_laid_over_the_plain_answer() {
+        let asked = json!({ "model": "m" });
+        let of = |shape, route, answer| match reply(shape, route, &asked, &script(answer)) {
+            Reply::Whole { status, body, .. } => (status, body),
+            other => panic!("{other:?}"),
+        };
+        let (status, body) = of(Shape::Anthropic, Route::Messages, json!({ "message": { "stop_reason": "refusal" } }));
+        assert_eq!((status, &body["stop_reason"], &body["model"]), (200, &json!("refusal"), &json!("m")));
+        assert_eq!(body["content"][0]["text"], "rp1 is the answer.");
+        let changed = json!({ "choice": { "finish_reason": "length", "message": { "reasoning_content": "hm" } } });
+        let (_, body) = of(Shape::Openai, Route::ChatCompletions, changed);
+        assert_eq!(body["choices"][0]["finish_reason"], "length");
+        assert_eq!(body["choices"][0]["message"]["reasoning_content"], "hm");
+        assert_eq!(body["choices"][0]["message"]["content"], "rp1 is the answer.");
+        assert_eq!(of(Shape::Openai, Route::Messages, json!({})).0, 404);
+    }
+}

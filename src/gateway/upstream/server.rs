@@ -1,0 +1,175 @@
+//! The upstream on its socket: it notes every call, and answers as the board says.
+//!
+//! It has no model. It can rest between pieces, answer out of order, and break a connection.
+
+use std::convert::Infallible;
+use std::future::IntoFuture as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::Response;
+use futures_util::StreamExt as _;
+use futures_util::stream::unfold;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::gateway::client_response::unpack;
+use crate::gateway::correlation::{Board, Incoming};
+use crate::gateway::upstream::script;
+use crate::gateway::upstream::script::{Reply, Route, Script};
+use crate::gateway::upstream::sse::Record;
+use crate::loopback::{Line, Port};
+use crate::recording::gateway::AnswerEnd;
+
+/// The largest body that is read.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Serves the upstream until the task is dropped.
+pub(crate) fn serve(listener: TcpListener, board: Arc<Board>) -> tokio::task::JoinHandle<()> {
+    let router = Router::new().fallback(handle).with_state(board);
+    let server = axum::serve(Port(listener), router.into_make_service_with_connect_info::<Line>());
+    tokio::spawn(async move {
+        // It ends when it is aborted, and in no other way.
+        let _ = server.into_future().await;
+    })
+}
+
+async fn handle(State(board): State<Arc<Board>>, ConnectInfo(line): ConnectInfo<Line>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(body) = read(body).await else {
+        return whole(StatusCode::PAYLOAD_TOO_LARGE, &[], "{}".to_owned());
+    };
+    let headers: Vec<(String, String)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let packed =
+        headers.iter().find(|(name, value)| name == "content-encoding" && value != "identity").map(|(_, v)| v.clone());
+    let body = packed.as_deref().and_then(|encoding| unpack(encoding, &body)).unwrap_or(body);
+    let asked: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let method = parts.method.to_string();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let route = Route::of(&method, &path);
+    let (number, posted) = board.enter(Incoming { method, path, headers, body, packed });
+    // Who goes away before the answer is noted as well.
+    let entry = Entry { board: Arc::clone(&board), number, ended: AnswerEnd::Abandoned };
+    if let Some(crowd) = posted.as_ref().and_then(|posted| posted.crowd.as_ref()) {
+        crowd.turn().await;
+    }
+    let own = Script { reply: "fieldtest".to_owned(), ..Script::default() };
+    let script = posted.as_ref().map_or(&own, |posted| &posted.script);
+    match script::reply(board.shape, route, &asked, script) {
+        Reply::Whole { status, headers, body } => {
+            let now = board.now_ms();
+            board.note(number, |answered| {
+                answered.status = status;
+                answered.pieces_ms.push(now);
+            });
+            entry.ends(AnswerEnd::Whole);
+            whole(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), &headers, body.to_string())
+        }
+        Reply::Stream { headers, records, is_cut } => {
+            board.note(number, |answered| {
+                answered.status = 200;
+                answered.is_stream = true;
+            });
+            let mut response = Response::new(in_pieces(records, is_cut.then_some(line), entry));
+            let event_stream = HeaderValue::from_static("text/event-stream; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, event_stream);
+            add(&mut response, &headers);
+            response
+        }
+        Reply::Death => {
+            entry.ends(AnswerEnd::Cut);
+            line.cut();
+            Response::new(Body::empty())
+        }
+    }
+}
+
+/// Notes the end of an answer, whoever brings it about.
+struct Entry {
+    board: Arc<Board>,
+    number: usize,
+    ended: AnswerEnd,
+}
+
+impl Entry {
+    fn ends(mut self, ended: AnswerEnd) {
+        self.ended = ended;
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let ended = self.ended;
+        self.board.note(self.number, |answered| answered.ended = ended);
+    }
+}
+
+/// Reads a body whole; `None` where it is too large.
+async fn read(body: Body) -> Option<Vec<u8>> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(Ok(chunk)) = stream.next().await {
+        if bytes.len() + chunk.len() > MOST_BYTES {
+            return None;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Some(bytes)
+}
+
+fn whole(status: StatusCode, headers: &[(String, String)], body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    add(&mut response, headers);
+    response
+}
+
+fn add(response: &mut Response, headers: &[(String, String)]) {
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+}
+
+/// Sends records one by one, each after its rest; the line may break behind the last.
+fn in_pieces(records: Vec<Record>, line: Option<Line>, entry: Entry) -> Body {
+    // The break shows when something is written next; what it is gets lost.
+    let lost = line.is_some().then(|| Record { bytes: "\n".to_owned(), wait_ms: 30 });
+    let records = records.into_iter().chain(lost);
+    let left = records.size_hint().0;
+    Body::from_stream(unfold((records, left, line, Some(entry)), |(mut records, left, line, mut entry)| async move {
+        let Some(record) = records.next() else {
+            if let Some(entry) = entry.take() {
+                entry.ends(AnswerEnd::Whole);
+            }
+            return None;
+        };
+        tokio::time::sleep(Duration::from_millis(record.wait_ms)).await;
+        match (&line, left) {
+            (Some(line), 1) => {
+                line.cut();
+                if let Some(entry) = entry.take() {
+                    entry.ends(AnswerEnd::Cut);
+                }
+            }
+            _ => {
+                if let Some(entry) = &entry {
+                    let now = entry.board.now_ms();
+                    entry.board.note(entry.number, |answered| answered.pieces_ms.push(now));
+                }
+            }
+        }
+        Some((Ok::<_, Infallible>(Bytes::from(record.bytes)), (records, left - 1, line, entry)))
+    }))
+}

@@ -1,0 +1,267 @@
+//! Taking the texts out of an exchange: what was asked and what was answered, but not how.
+//!
+//! What stays is a closed list: the words of the protocol, numbers beside them, identifiers, lengths and times. Nothing
+//! else stays, wherever it stands, so that a text in an unknown place goes like any other. What is left shows how an
+//! endpoint answered and cannot be judged; a recording that is written so carries the results as well.
+
+use serde_json::{Map, Value};
+
+use crate::recording::run::TrialRecord;
+use crate::wire::exchange::{AttemptResult, Body, Exchange, Request, Response};
+
+/// The words of the protocol, as keys and as values.
+const WORDS: &str = "any array assistant auto base64 batch block boolean budget_tokens cache_control cache_creation \
+    cache_creation_input_tokens cache_read_input_tokens caller char_location citation citations citations_delta code \
+    container content content_block content_block_delta content_block_location content_block_start content_block_stop \
+    context context_management created_at data delta description detail details direct disable_parallel_tool_use \
+    disabled display_name document effort enabled encrypted_content end_turn enum ephemeral ephemeral_1h_input_tokens \
+    ephemeral_5m_input_tokens error file file_id first_id format has_more high id image index input input_json_delta \
+    input_schema input_tokens integer invalid_request_error is_error items json_schema last_id low max_tokens \
+    mcp_servers mcp_tool_result mcp_tool_use media_type medium message message_delta message_start message_stop \
+    messages metadata model model_context_window_exceeded name none not_found_error null number object output_config \
+    output_format output_tokens overloaded_error page_location param partial_json pause_turn permission_error ping \
+    priority properties rate_limit_error redacted_thinking refusal request_id request_too_large required role schema \
+    search_result search_result_location server_tool_use service_tier signature signature_delta source standard \
+    standard_only status stop_details stop_reason stop_sequence stop_sequences stream string strict system \
+    temperature text text_delta thinking thinking_delta timeout_error title tool tool_choice tool_reference \
+    tool_result tool_use tool_use_id tools top_k top_p total_tokens ttl type url usage user version \
+    web_fetch_requests web_search_requests web_search_tool_result adaptive api_error authentication_error \
+    billing_error image/gif image/jpeg image/png image/webp application/pdf text/plain 5m 1h [DONE]";
+
+/// Keys below which everything is the user's own: names, numbers and all.
+const OWN: [&str; 5] = ["input", "input_schema", "metadata", "properties", "mcp_servers"];
+
+/// Keys whose values are identifiers: they say which thing is meant, and nothing of it.
+const IDENTIFIERS: [&str; 4] = ["model", "id", "tool_use_id", "request_id"];
+
+/// Headers of answers whose values say how it was answered.
+const HEADERS: [&str; 14] = [
+    "anthropic-version",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "request-id",
+    "retry-after",
+    "retry-after-ms",
+    "server",
+    "transfer-encoding",
+    "x-request-id",
+    "x-should-retry",
+];
+
+/// The exchange without its texts.
+pub fn without(exchange: &Exchange) -> Exchange {
+    let mut exchange = exchange.clone();
+    of_request(&mut exchange.request);
+    for attempt in &mut exchange.attempts {
+        match &mut attempt.result {
+            AttemptResult::Response(response) => of_response(response),
+            // These are our own sentences.
+            AttemptResult::Failure(_) => {}
+        }
+    }
+    exchange
+}
+
+/// The trial without what was drawn for it, which stands in questions and answers.
+pub fn without_values(trial: &TrialRecord) -> TrialRecord {
+    TrialRecord { values: Default::default(), ..trial.clone() }
+}
+
+fn of_request(request: &mut Request) {
+    request.body = json(&request.body, false);
+    request.raw = request.raw.as_deref().map(|raw| body(raw).0);
+}
+
+fn of_response(response: &mut Response) {
+    for (name, value) in &mut response.headers {
+        if !HEADERS.contains(&name.as_str()) {
+            *value = blank(value);
+        }
+    }
+    let Ok(text) = std::str::from_utf8(&response.body.0) else {
+        response.body = Body(vec![b'x'; response.body.0.len()]);
+        return;
+    };
+    let (out, ends) = body(text);
+    // Each piece ends where its line does now: near enough to see how an answer came.
+    let at = |end: usize| ends.iter().find(|(then, _)| *then >= end).map_or(out.len(), |(_, now)| *now);
+    let (mut end, mut before) = (0, 0);
+    for (_, size) in &mut response.arrivals {
+        end += *size as usize;
+        let now = at(end);
+        *size = (now - before) as u64;
+        before = now;
+    }
+    response.body = Body(out.into_bytes());
+}
+
+/// A body without its texts, and where each of its lines ended and ends.
+fn body(text: &str) -> (String, Vec<(usize, usize)>) {
+    if let Ok(value) = serde_json::from_str::<Value>(text) {
+        let out = json(&value, false).to_string();
+        let ends = vec![(text.len(), out.len())];
+        return (out, ends);
+    }
+    let (mut out, mut ends, mut read) = (String::new(), Vec::new(), 0);
+    for line in text.split_inclusive(['\n', '\r']) {
+        let content = line.trim_end_matches(['\n', '\r']);
+        out.push_str(&of_line(content));
+        out.push_str(&line[content.len()..]);
+        read += line.len();
+        ends.push((read, out.len()));
+    }
+    (out, ends)
+}
+
+/// A line of an event stream, or of anything else.
+fn of_line(line: &str) -> String {
+    let Some((field, value)) = line.split_once(':') else { return blank(line) };
+    let (space, value) = value.strip_prefix(' ').map_or(("", value), |rest| (" ", rest));
+    let value = match field {
+        "data" => match serde_json::from_str::<Value>(value) {
+            Ok(event) => json(&event, false).to_string(),
+            Err(_) => word(value),
+        },
+        "event" => word(value),
+        _ => return blank(line),
+    };
+    format!("{field}:{space}{value}")
+}
+
+/// A value without its texts. `own` says that it is the user's own, with its keys and numbers.
+fn json(value: &Value, own: bool) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) => value.clone(),
+        Value::Number(_) if own => Value::from(0),
+        Value::Number(_) => value.clone(),
+        Value::String(text) if own => Value::from(blank(text)),
+        Value::String(text) => Value::from(word(text)),
+        Value::Array(items) => items.iter().map(|item| json(item, own)).collect(),
+        Value::Object(map) => Value::Object(object(map, own)),
+    }
+}
+
+fn object(map: &Map<String, Value>, own: bool) -> Map<String, Value> {
+    let mut out = Map::new();
+    for (nth, (key, value)) in map.iter().enumerate() {
+        let known = !own && is_word(key);
+        let value = match value {
+            Value::String(text) if known && IDENTIFIERS.contains(&key.as_str()) && is_identifier(text) => value.clone(),
+            _ => json(value, own || !known || OWN.contains(&key.as_str())),
+        };
+        // Two keys of one length would become one.
+        let key = if known { key.clone() } else { format!("{}{nth}", blank(key)) };
+        out.insert(key, value);
+    }
+    out
+}
+
+fn is_word(text: &str) -> bool {
+    WORDS.split(' ').any(|word| word == text)
+}
+
+fn is_identifier(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/' | '@');
+    text.len() <= 100 && text.chars().all(fits)
+}
+
+/// A word of the protocol as it is, anything else blanked.
+fn word(text: &str) -> String {
+    if is_word(text) { text.to_owned() } else { blank(text) }
+}
+
+/// The text's outline: as long, with its blanks, and nothing else of it.
+fn blank(text: &str) -> String {
+    text.chars().map(|c| if c.is_whitespace() { c } else { 'x' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_message_is_how_it_was_answered() {
+        let message = json!({
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "m-1",
+            "content": [{ "type": "text", "text": "amber anchor" },
+                        { "type": "tool_use", "id": "toolu_1", "name": "look_up", "input": { "age": 42, "who": ["me"] } }],
+            "stop_reason": "tool_use", "usage": { "input_tokens": 7 }, "vendor": { "note": "hidden", "n": 3 },
+        });
+        assert_eq!(
+            json(&message, false),
+            json!({
+                "id": "msg_1", "type": "message", "role": "assistant", "model": "m-1",
+                "content": [{ "type": "text", "text": "xxxxx xxxxxx" },
+                            { "type": "tool_use", "id": "toolu_1", "name": "xxxxxxx", "input": { "xxx0": 0, "xxx1": ["xx"] } }],
+                "stop_reason": "tool_use", "usage": { "input_tokens": 7 }, "xxxxxx7": { "xxxx0": "xxxxxx", "x1": 0 },
+            })
+        );
+    }
+
+    #[test]
+    fn a_stream_keeps_its_events() {
+        let stream = ": hello\nevent: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"amber\"}}\n\ndata: [DONE]\n\ndata: {broken\n";
+        let out = body(stream).0;
+        assert_eq!(
+            out,
+            ": xxxxx\nevent: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"xxxxx\"}}\n\ndata: [DONE]\n\ndata: xxxxxxx\n"
+                .replace(": xxxxx\nevent", "x xxxxx\nevent")
+        );
+    }
+
+    /// Any JSON, with a text in it that is to be gone.
+    fn hiding() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(json!("CANARY7 is here")),
+            Just(json!(true)),
+            any::<i32>().prop_map(Value::from),
+            "[a-z ]{0,12}".prop_map(Value::from),
+        ];
+        let key = prop_oneof![
+            Just("CANARY7".to_owned()),
+            proptest::sample::select(WORDS.split(' ').map(str::to_owned).collect::<Vec<_>>()),
+            "[a-z]{1,4}",
+        ];
+        leaf.prop_recursive(4, 40, 5, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::vec((key.clone(), inner), 0..5)
+                    .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_survives_wherever_it_stands(value in hiding(), pretty: bool, stream: bool, cut in 0..400usize) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            let mut text = if stream { format!("event: CANARY7\ndata: {text}\n\n") } else { text };
+            text.truncate(text.floor_char_boundary(text.len().saturating_sub(cut % 7)));
+            let out = body(&text).0;
+            prop_assert!(!out.contains("CANARY7"), "{out}");
+            prop_assert!(!json(&value, false).to_string().contains("CANARY7"));
+        }
+
+        #[test]
+        fn pieces_still_add_up(sizes in proptest::collection::vec(1..40u64, 1..20)) {
+            let text: String = "event: ping\ndata: {\"type\":\"ping\",\"text\":\"abc\"}\n\n".repeat(20);
+            let total: u64 = sizes.iter().sum();
+            let mut response = Response {
+                status: 200,
+                headers: vec![("x-note".to_owned(), "abc".to_owned())],
+                body: Body(text.as_bytes()[..total as usize].to_vec()),
+                arrivals: sizes.iter().map(|size| (0, *size)).collect(),
+                cut: None,
+            };
+            of_response(&mut response);
+            prop_assert_eq!(response.arrivals.iter().map(|a| a.1).sum::<u64>(), response.body.0.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+pub mod ci_status;
+pub mod diff_phrases;
+pub mod doc_links;
+pub mod format;
+pub mod highlights;
+pub mod matrix;
+pub mod mutation_phrases;
+pub mod page;
+pub mod phrases;
+pub mod row_status;
+pub mod sanitize;
+pub mod summary;

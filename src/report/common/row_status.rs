@@ -1,0 +1,148 @@
+//! How a row stands, as reports draw it: the outcome, with the silent rows told apart.
+//!
+//! Every format takes its marks and its words from here, so that a mark means the same everywhere. This module must
+//! not know any format.
+
+use crate::catalog::{Outcome, VerdictStatus};
+use crate::results::gateway::FateKind;
+use crate::results::model::{Results, RowResult};
+
+/// An outcome as a reader needs it. `Silent` is a conforming row that a client cannot tell from a working one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Conforms,
+    Silent,
+    Exceeds,
+    Contradicts,
+    Undetermined,
+    Unclaimed,
+}
+
+impl Standing {
+    /// In the order of legends.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Conforms, Self::Silent, Self::Exceeds, Self::Contradicts, Self::Undetermined, Self::Unclaimed];
+
+    /// How this row stands.
+    pub(crate) fn of(row: &RowResult) -> Self {
+        match row.outcome {
+            Outcome::Conforms if row.silent => Self::Silent,
+            Outcome::Conforms => Self::Conforms,
+            Outcome::Exceeds => Self::Exceeds,
+            Outcome::Contradicts => Self::Contradicts,
+            Outcome::Undetermined => Self::Undetermined,
+            Outcome::Unclaimed => Self::Unclaimed,
+        }
+    }
+
+    /// The word shown for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::Conforms => Outcome::Conforms.word(),
+            Self::Exceeds => Outcome::Exceeds.word(),
+            Self::Contradicts => Outcome::Contradicts.word(),
+            Self::Undetermined => Outcome::Undetermined.word(),
+            Self::Unclaimed => Outcome::Unclaimed.word(),
+        }
+    }
+
+    /// A sign of one column.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Self::Conforms => "✓",
+            Self::Silent => "○",
+            Self::Exceeds => "▲",
+            Self::Contradicts => "✗",
+            Self::Undetermined => "?",
+            Self::Unclaimed => "·",
+        }
+    }
+
+    /// The sign for terminals that have ASCII only.
+    pub(crate) fn ascii_mark(self) -> &'static str {
+        match self {
+            Self::Conforms => "=",
+            Self::Silent => "~",
+            Self::Exceeds => ">",
+            Self::Contradicts => "x",
+            Self::Undetermined => "?",
+            Self::Unclaimed => ".",
+        }
+    }
+
+    /// What it means, for legends.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Conforms => "the endpoint does what its document claims",
+            Self::Silent => {
+                "claimed unsupported, and passed over without a word: this conforms, but a client is not told"
+            }
+            Self::Exceeds => "the endpoint does more than its document claims",
+            Self::Contradicts => "the endpoint does not do what its document claims",
+            Self::Undetermined => "there is a claim, and the row was not run or the evidence does not decide it",
+            Self::Unclaimed => "the document claims nothing of this row",
+        }
+    }
+}
+
+/// Every observation, in the order of legends.
+pub(crate) const OBSERVATIONS: [VerdictStatus; 6] = [
+    VerdictStatus::Supported,
+    VerdictStatus::Ignored,
+    VerdictStatus::Rejected,
+    VerdictStatus::Substituted,
+    VerdictStatus::Inconclusive,
+    VerdictStatus::Skipped,
+];
+
+/// What an observation means, for legends.
+pub(crate) fn observation(status: VerdictStatus) -> &'static str {
+    match status {
+        VerdictStatus::Supported => "the field was shown to be honoured",
+        VerdictStatus::Ignored => "the field was accepted, and shown to have no effect",
+        VerdictStatus::Rejected => "the request was refused because of the field",
+        VerdictStatus::Substituted => "another value than the requested one was used",
+        VerdictStatus::Inconclusive => "the evidence does not decide; the reason is given",
+        VerdictStatus::Skipped => "the row was not run, or not to the end",
+    }
+}
+
+/// The words for observations in these runs, and their meaning: runs against gateways have fates.
+pub(crate) fn observations<'a>(runs: impl Iterator<Item = &'a Results>) -> Vec<(&'static str, &'static str)> {
+    let (gateways, others): (Vec<_>, Vec<_>) = runs.partition(|run| run.gateway.is_some());
+    let verdicts = OBSERVATIONS.iter().map(|status| (status.word(), observation(*status)));
+    let fates = FateKind::ALL.into_iter().map(|fate| (fate.word(), fate.meaning()));
+    match (others.is_empty(), gateways.is_empty()) {
+        (_, true) => verdicts.collect(),
+        (true, false) => fates.collect(),
+        (false, false) => verdicts.chain(fates.filter(|(word, _)| *word != VerdictStatus::Skipped.word())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::fixtures;
+
+    #[test]
+    fn marks_are_one_column_wide_and_differ() {
+        for mark in [Standing::mark, Standing::ascii_mark] {
+            let mut seen: Vec<&str> = Standing::ALL.iter().map(|s| mark(*s)).collect();
+            assert!(seen.iter().all(|m| unicode_width::UnicodeWidthStr::width(*m) == 1), "{seen:?}");
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), Standing::ALL.len());
+        }
+        assert!(Standing::ALL.iter().all(|s| s.ascii_mark().is_ascii()));
+    }
+
+    #[test]
+    fn a_silent_row_is_not_shown_as_plainly_conforming() {
+        let run = fixtures::every_outcome();
+        let silent: Vec<_> = run.rows.iter().filter(|row| row.silent).collect();
+        assert_eq!(silent.len(), 1);
+        assert_eq!(silent[0].outcome, Outcome::Conforms);
+        assert_eq!(Standing::of(silent[0]), Standing::Silent);
+    }
+}

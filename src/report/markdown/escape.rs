@@ -1,0 +1,149 @@
+//! Text as Markdown: escaping, code, fences, links and tables.
+//!
+//! Written for GitHub's dialect. Pipes, backslashes and backticks become entities, which mean the same inside a table
+//! and outside.
+
+use crate::report::common::sanitize;
+
+/// One line of text that is shown as it is.
+pub(in crate::report) fn escape(text: &str) -> String {
+    let line = sanitize::one_line(text);
+    let mut escaped = String::with_capacity(line.len());
+    let mut before = ' ';
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        let within_word = before.is_alphanumeric() && chars.peek().is_some_and(|next| next.is_alphanumeric());
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '|' => escaped.push_str("&#124;"),
+            '\\' => escaped.push_str("&#92;"),
+            '`' => escaped.push_str("&#96;"),
+            // `top_k` is no emphasis, and stays readable in the source.
+            '_' if within_word => escaped.push('_'),
+            '*' | '_' | '[' | ']' | '~' | '$' | '#' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            _ => escaped.push(c),
+        }
+        before = c;
+    }
+    escaped
+}
+
+/// One line of code, in a table or out of it.
+pub(in crate::report) fn code(text: &str) -> String {
+    let line = sanitize::one_line(text);
+    if line.is_empty() {
+        String::new()
+    } else if line.contains(['`', '|', '\\']) {
+        format!("<code>{}</code>", escape(&line))
+    } else {
+        format!("`{line}`")
+    }
+}
+
+/// Lines of code, between fences that no run of backticks in them can close.
+pub(super) fn fence(language: &str, text: &str) -> String {
+    let block = sanitize::block(text);
+    let longest = block.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}{language}\n{block}\n{fence}\n")
+}
+
+/// A link where there is an address that is one, and its text alone where there is none.
+pub(super) fn link(text: &str, url: Option<&str>) -> String {
+    let safe = |url: &&str| {
+        let web = url.starts_with("https://") || url.starts_with("http://");
+        web && url.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '\\' | '`'))
+    };
+    match url.filter(safe) {
+        Some(url) => format!("[{}](<{url}>)", escape(text)),
+        None => escape(text),
+    }
+}
+
+/// A table. Cells are Markdown; a row that is short is filled up.
+pub(in crate::report) struct Table {
+    lines: String,
+    columns: usize,
+}
+
+impl Table {
+    /// A table with these headings, its text to the left.
+    pub(in crate::report) fn new(header: Vec<String>) -> Self {
+        Self::aligned(header, ":---")
+    }
+
+    /// The same, with figures: every column but the first to the right.
+    pub(super) fn figures(header: Vec<String>) -> Self {
+        Self::aligned(header, "---:")
+    }
+
+    fn aligned(header: Vec<String>, others: &str) -> Self {
+        let mut table = Self { lines: String::new(), columns: header.len() };
+        table.row(header);
+        let rule = (0..table.columns).map(|i| if i == 0 { ":---" } else { others }.to_owned()).collect();
+        table.row(rule);
+        table
+    }
+
+    /// Adds a row.
+    pub(in crate::report) fn row(&mut self, cells: Vec<String>) {
+        debug_assert!(cells.len() <= self.columns, "a row has more cells than the table has columns");
+        let cells = cells.into_iter().chain(std::iter::repeat(String::new())).take(self.columns);
+        for cell in cells {
+            self.lines.push_str("| ");
+            self.lines.push_str(&cell);
+            self.lines.push(' ');
+        }
+        self.lines.push_str("|\n");
+    }
+
+    /// The table's lines.
+    pub(in crate::report) fn finish(self) -> String {
+        self.lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_markup_is_text() {
+        assert_eq!(escape("a|b `c` <b>&\nnext"), "a&#124;b &#96;c&#96; &lt;b&gt;&amp; next");
+        assert_eq!(escape("top_k _x_ *y* [z](u)"), "top_k \\_x\\_ \\*y\\* \\[z\\](u)");
+        assert_eq!(escape("\\|"), "&#92;&#124;");
+    }
+
+    #[test]
+    fn code_is_code_whatever_is_in_it() {
+        assert_eq!(code("field.top_k"), "`field.top_k`");
+        assert_eq!(code("a|`b`"), "<code>a&#124;&#96;b&#96;</code>");
+        assert_eq!(code(" \n"), "");
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_any_in_it() {
+        assert_eq!(fence("sh", "echo"), "```sh\necho\n```\n");
+        assert_eq!(fence("", "a\n````\nb"), "`````\na\n````\nb\n`````\n");
+    }
+
+    #[test]
+    fn only_web_addresses_become_links() {
+        assert_eq!(link("a]b", Some("https://x.example/y_z")), "[a\\]b](<https://x.example/y_z>)");
+        assert_eq!(link("a", Some("javascript:alert(1)")), "a");
+        assert_eq!(link("a", Some("https://x.example/>b")), "a");
+        assert_eq!(link("a", None), "a");
+    }
+
+    #[test]
+    fn short_rows_are_filled_up() {
+        let mut table = Table::figures(vec!["a".into(), "b".into()]);
+        table.row(vec!["1".into()]);
+        assert_eq!(table.finish(), "| a | b |\n| :--- | ---: |\n| 1 |  |\n");
+    }
+}

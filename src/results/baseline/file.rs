@@ -1,0 +1,298 @@
+//! Files of expectations: read with errors that name their place, written by the YAML library.
+//!
+//! Which rows, checks and targets there are comes in as an argument: an entry that names none of them is an error, since
+//! it would guard nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_yaml::Spanned;
+
+use crate::catalog::{CaseError, CaseErrors, Place, VerdictStatus, read_yaml};
+use crate::results::baseline::expectations::{Expectations, Listed};
+use crate::results::baseline::model::Subject;
+
+/// The value of `schema` in every file of expectations of this version.
+pub const SCHEMA: &str = "fieldtest-baseline/1";
+
+/// The verdicts that can be expected, each with the word that matrices of gateways use for it.
+const VERDICTS: [(VerdictStatus, &str); 4] = [
+    (VerdictStatus::Supported, "forwarded"),
+    (VerdictStatus::Ignored, "dropped"),
+    (VerdictStatus::Rejected, "refused"),
+    (VerdictStatus::Substituted, "changed"),
+];
+
+/// The names that entries may use.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Ids of rows.
+    pub rows: Vec<String>,
+    /// Ids of checks.
+    pub checks: Vec<String>,
+    /// Names of targets.
+    pub targets: Vec<String>,
+}
+
+/// A file of expectations that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// What it says.
+    pub expectations: Expectations,
+    /// Where each entry stands.
+    pub places: Vec<Place>,
+}
+
+/// What is known to fail: everything else that fails is a regression.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Baseline")]
+struct File {
+    /// Always `fieldtest-baseline/1`.
+    #[schemars(with = "String", extend("const" = SCHEMA))]
+    schema: Spanned<String>,
+    /// The only target whose results are held against this file; any where it is absent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    target: Option<Spanned<String>>,
+    /// The rows and findings that are known to fail.
+    #[schemars(with = "Vec<FileEntry>")]
+    expect: Vec<Spanned<FileEntry>>,
+}
+
+/// A row with the verdict that is expected of it, or a check whose finding is expected.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Expectation", extend("oneOf" = [
+    { "required": ["row", "verdict"], "not": { "required": ["check"] } },
+    { "required": ["check"], "not": { "anyOf": [{ "required": ["row"] }, { "required": ["verdict"] }] } },
+]))]
+struct FileEntry {
+    /// The row's id, `field.top_k` for instance.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    row: Option<Spanned<String>>,
+    /// The check's id, `sse.ping-missing` for instance.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    check: Option<Spanned<String>>,
+    /// The verdict that is expected to be observed; of gateways, what is expected to become of the field.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("enum" = [
+        "supported", "ignored", "rejected", "substituted", "forwarded", "dropped", "refused", "changed", null,
+    ]))]
+    verdict: Option<Spanned<String>>,
+    /// Why it is known to fail, and when it will not: for whoever reads the report.
+    #[schemars(with = "String", length(min = 1))]
+    reason: Option<Spanned<String>>,
+    /// Where more is said: a web address.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("pattern" = "^https?://"))]
+    link: Option<Spanned<String>>,
+    /// The last day on which the entry holds, `YYYY-MM-DD`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
+    until: Option<Spanned<String>>,
+}
+
+/// The JSON Schema of files of expectations.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}
+
+/// Reads a file of expectations. `name` is used in messages only.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its place.
+pub fn read(name: &str, text: &str, known: &Known) -> Result<Read, CaseErrors> {
+    let file: File = read_yaml(name, text).map_err(|error| CaseErrors(vec![error]))?;
+    let mut reader = Reader { name, text, known, errors: Vec::new(), seen: BTreeMap::new() };
+    if file.schema.value != SCHEMA {
+        let error = reader
+            .at(&file.schema, format!("\"schema\" is `{}`", file.schema.value))
+            .help(format!("this version of fieldtest reads {SCHEMA}"));
+        return Err(CaseErrors(vec![error]));
+    }
+    if let Some(target) = &file.target {
+        reader.name_known("target", target, &known.targets, "`fieldtest rows` shows the bundled targets");
+    }
+    let mut read = Read { expectations: Expectations::default(), places: Vec::new() };
+    read.expectations.target = file.target.map(|target| target.value);
+    for entry in file.expect {
+        read.places.push(reader.place(&entry));
+        read.expectations.expect.extend(reader.entry(entry));
+    }
+    if reader.errors.is_empty() { Ok(read) } else { Err(CaseErrors(reader.errors)) }
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    text: &'a str,
+    known: &'a Known,
+    errors: Vec<CaseError>,
+    /// The line of each entry so far.
+    seen: BTreeMap<Subject, usize>,
+}
+
+impl Reader<'_> {
+    fn place<T>(&self, value: &Spanned<T>) -> Place {
+        Place::of(self.text, value.defined.line() as usize, value.defined.column() as usize)
+    }
+
+    fn at<T>(&self, value: &Spanned<T>, message: impl Into<String>) -> CaseError {
+        CaseError::at(self.name, self.place(value), message)
+    }
+
+    fn entry(&mut self, entry: Spanned<FileEntry>) -> Option<Listed> {
+        let before = self.errors.len();
+        let of = &entry.value;
+        let (subject, name, verdict) = match (&of.row, &of.check) {
+            (Some(row), None) => {
+                self.name_known("row", row, &self.known.rows, "`fieldtest rows` lists the rows");
+                let verdict = self.verdict(&entry, row);
+                (Subject::Row(row.value.clone()), row, verdict)
+            }
+            (None, Some(check)) => {
+                self.name_known("check", check, &self.known.checks, "docs/checks/README.md lists the checks");
+                if let Some(verdict) = &of.verdict {
+                    let what = "a finding has no verdict: it is seen or it is not; expected no key `verdict` here";
+                    self.errors.push(self.at(verdict, what));
+                }
+                (Subject::Check(check.value.clone()), check, None)
+            }
+            (Some(_), Some(check)) => {
+                self.errors.push(self.at(check, "expected `row` or `check`, and here are both: make two entries"));
+                return None;
+            }
+            (None, None) => {
+                self.errors.push(self.at(&entry, "expected an entry with `row` or `check`, and here is neither"));
+                return None;
+            }
+        };
+        if let Some(line) = self.seen.insert(subject.clone(), self.place(name).line) {
+            let what = format!("`{}` is listed twice", subject.id());
+            self.errors.push(self.at(name, what).help(format!("the other entry stands on line {line}; leave one")));
+        }
+        let reason = self.reason(of, name);
+        let link = of.link.as_ref().map(|link| {
+            if !is_web_address(&link.value) {
+                let what = format!("`{}` is no web address: expected one that begins with https://", link.value);
+                self.errors.push(self.at(link, what));
+            }
+            link.value.clone()
+        });
+        let until = of.until.as_ref().and_then(|until| match until.value.parse::<Date>() {
+            // The library reads more than the format asks for.
+            Ok(day) if day.to_string() == until.value => Some(day),
+            Ok(_) | Err(_) => {
+                let what = format!("`{}` is no day: expected one like 2027-01-31", until.value);
+                self.errors.push(self.at(until, what));
+                None
+            }
+        });
+        (self.errors.len() == before).then_some(Listed { subject, verdict, reason, link, until })
+    }
+
+    fn reason(&mut self, of: &FileEntry, name: &Spanned<String>) -> Option<String> {
+        match &of.reason {
+            Some(reason) if !reason.value.trim().is_empty() => Some(reason.value.clone()),
+            Some(reason) => {
+                self.errors.push(self.at(reason, format!("the reason of `{}` is blank: say why it fails", name.value)));
+                None
+            }
+            None => {
+                let what = format!("the entry of `{}` has no `reason`: say why it is known to fail", name.value);
+                self.errors.push(self.at(name, what));
+                None
+            }
+        }
+    }
+
+    fn verdict(&mut self, entry: &Spanned<FileEntry>, row: &Spanned<String>) -> Option<VerdictStatus> {
+        let Some(word) = &entry.value.verdict else {
+            let what = format!("the entry of `{}` has no `verdict`: an entry is bound to what it expects", row.value);
+            self.errors.push(self.at(row, what).help(format!("expected one of {}", words().join(", "))));
+            return None;
+        };
+        let found = VERDICTS.into_iter().find(|(status, fate)| word.value == status.word() || word.value == *fate);
+        if found.is_none() {
+            let undecided = [VerdictStatus::Inconclusive, VerdictStatus::Skipped].map(VerdictStatus::word);
+            let help = if undecided.contains(&word.value.as_str()) {
+                "a row that is not decided satisfies no entry; list what is observed once it is".to_owned()
+            } else {
+                did_you_mean(&word.value, words().into_iter())
+                    .unwrap_or_else(|| format!("expected one of {}", words().join(", ")))
+            };
+            self.errors.push(self.at(word, format!("`{}` is no verdict that can be expected", word.value)).help(help));
+        }
+        found.map(|(status, _)| status)
+    }
+
+    fn name_known(&mut self, what: &str, name: &Spanned<String>, known: &[String], where_to_look: &str) {
+        if known.contains(&name.value) {
+            return;
+        }
+        let help = did_you_mean(&name.value, known.iter().map(String::as_str));
+        let help = help.map_or(where_to_look.to_owned(), |help| format!("{help} {where_to_look}"));
+        self.errors.push(self.at(name, format!("there is no {what} `{}`", name.value)).help(help));
+    }
+}
+
+/// True for what a link may be.
+pub fn is_web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '\\' | '`');
+    rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(fits))
+}
+
+fn words() -> Vec<&'static str> {
+    let words = VERDICTS.iter().map(|(status, _)| status.word());
+    words.chain(VERDICTS.iter().map(|(_, fate)| *fate)).collect()
+}
+
+/// The nearest of some names, where one is near.
+pub(super) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let near = known.map(|other| (strsim::normalized_damerau_levenshtein(name, other), other));
+    let (likeness, nearest) = near.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (likeness >= 0.5).then(|| format!("did you mean `{nearest}`?"))
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    expect: Vec<WrittenEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenEntry<'a> {
+    #[serde(flatten)]
+    subject: &'a Subject,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<VerdictStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+/// The text of a file of expectations.
+///
+/// # Errors
+/// What the YAML library says; none is known.
+pub fn write(expectations: &Expectations) -> Result<String, String> {
+    let expect = expectations.expect.iter().map(|listed| WrittenEntry {
+        subject: &listed.subject,
+        verdict: listed.verdict,
+        reason: listed.reason.as_deref(),
+        link: listed.link.as_deref(),
+        until: listed.until.map(|day| day.to_string()),
+    });
+    let written = Written { schema: SCHEMA, target: expectations.target.as_deref(), expect: expect.collect() };
+    serde_yaml::to_string(&written).map_err(|error| error.to_string())
+}

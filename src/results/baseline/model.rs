@@ -1,0 +1,276 @@
+//! The comparison with a baseline, as results carry it and reports show it.
+//!
+//! Names and order are a contract, as those of the results are. Whoever gates on a baseline asks [`Held::is_broken`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::VerdictStatus;
+
+/// A run held against a baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Held {
+    /// The baseline's file, as it was named.
+    pub file: String,
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// The day on which it was held, `YYYY-MM-DD`: entries expire.
+    pub held_on: String,
+    /// True where silent rows and warnings count as failures.
+    pub strict: bool,
+    /// The earlier run; absent where the baseline is a file of expectations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
+    /// What a reader must know before comparing: another model, another contract, rows that are missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// How many rows and findings there are of each case.
+    pub counts: Counts,
+    /// Every row and finding that does not simply pass: rows in the order of the tables, then findings, then what is
+    /// listed and was not part of the run.
+    pub entries: Vec<Entry>,
+}
+
+impl Held {
+    /// True where the comparison makes a run fail: a regression, or an entry that is stale.
+    pub fn is_broken(&self) -> bool {
+        self.counts.regression > 0 || self.counts.stale > 0
+    }
+
+    /// The entries of a case, in order.
+    pub fn of_case(&self, case: Case) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.case == case)
+    }
+
+    /// What is said of a row.
+    pub fn of_row(&self, id: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| matches!(&entry.subject, Subject::Row(row) if row == id))
+    }
+
+    /// What is said of a check.
+    pub fn of_check(&self, id: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| matches!(&entry.subject, Subject::Check(check) if check == id))
+    }
+}
+
+/// The kinds of baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineKind")]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An earlier results file.
+    Results,
+    /// A file of expectations.
+    Expectations,
+}
+
+/// The run that a results file used as a baseline is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineEarlier")]
+pub struct Earlier {
+    /// The target's name.
+    pub target: String,
+    /// The model that was asked for.
+    pub model: String,
+    /// The contract that was tested.
+    pub anthropic_version: String,
+    /// When the run began.
+    pub started_at: String,
+}
+
+/// A row or a finding, and how it stands to the baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineEntry")]
+pub struct Entry {
+    /// What it is about.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// How it stands.
+    pub case: Case,
+    /// What made it a regression; `null` in every other case.
+    pub cause: Option<Cause>,
+    /// True where the baseline lists it as failing.
+    pub listed: bool,
+    /// What the baseline says of it; `null` where it says nothing.
+    pub before: Option<State>,
+    /// What this run shows of it; `null` where it was not part of the run.
+    pub now: Option<State>,
+    /// The comparison in a sentence, with the verdict's own reason.
+    pub why: String,
+    /// Why it is listed, in the words of the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where more is said, in the words of the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The last day on which the entry holds, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A row, by its id.
+    Row(String),
+    /// The finding of a check, by the check's id.
+    Check(String),
+}
+
+impl Subject {
+    /// The id alone.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Row(id) | Self::Check(id) => id,
+        }
+    }
+}
+
+/// How a row or a finding stands to a baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineCase")]
+#[serde(rename_all = "snake_case")]
+pub enum Case {
+    /// Worse than the baseline allows.
+    Regression,
+    /// Listed as failing, and fails no longer: the entry is to be removed.
+    Stale,
+    /// The baseline speaks of it, and this run could not decide it.
+    Unconfirmed,
+    /// Listed, and not part of this run.
+    NotRun,
+    /// Fails as listed.
+    Expected,
+}
+
+impl Case {
+    /// What needs a reader first stands first.
+    pub const ALL: [Self; 5] = [Self::Regression, Self::Stale, Self::Unconfirmed, Self::NotRun, Self::Expected];
+
+    /// The word used in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::Stale => "stale",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotRun => "not_run",
+            Self::Expected => "expected",
+        }
+    }
+
+    /// What it means, for legends.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Regression => "worse than the baseline allows",
+            Self::Stale => "listed as failing, and fails no longer: remove the entry",
+            Self::Unconfirmed => "the baseline speaks of it, and this run could not decide it",
+            Self::NotRun => "listed, and not part of this run",
+            Self::Expected => "fails as listed",
+        }
+    }
+}
+
+/// What made a row or a finding a regression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineCause")]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// It fails, and is not listed.
+    Unlisted,
+    /// It fails, and is listed with another verdict.
+    AnotherVerdict,
+    /// It fails, and its entry holds no longer.
+    Expired,
+    /// It is worse than in the earlier run: honoured then and not now, or accepted then and refused now.
+    FellBehind,
+}
+
+impl Cause {
+    /// The cause in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unlisted => "not listed",
+            Self::AnotherVerdict => "listed with another verdict",
+            Self::Expired => "the entry has expired",
+            Self::FellBehind => "worse than in the earlier run",
+        }
+    }
+}
+
+/// What is known of a row, or of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineState")]
+#[serde(untagged)]
+pub enum State {
+    /// A row's verdict.
+    Verdict(VerdictStatus),
+    /// Whether a finding was seen.
+    Sight(Sight),
+}
+
+impl State {
+    /// The word used in JSON and in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verdict(status) => status.word(),
+            Self::Sight(Sight::Seen) => "seen",
+            Self::Sight(Sight::Unseen) => "unseen",
+        }
+    }
+}
+
+/// Whether a finding was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineSight")]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    /// In at least one exchange.
+    Seen,
+    /// In none.
+    Unseen,
+}
+
+/// How many rows and findings there are of each case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BaselineCounts")]
+pub struct Counts {
+    /// Worse than the baseline allows.
+    pub regression: u64,
+    /// Listed, and no longer failing.
+    pub stale: u64,
+    /// The baseline speaks of it, and this run could not decide it.
+    pub unconfirmed: u64,
+    /// Listed, and not part of this run.
+    pub not_run: u64,
+    /// Fails as listed.
+    pub expected: u64,
+    /// Rows that were decided, do not fail, and are not listed.
+    pub passes: u64,
+    /// Rows that were not decided, and of which the baseline says nothing.
+    pub undetermined: u64,
+}
+
+impl Counts {
+    /// How many there are of a case.
+    pub fn of(&self, case: Case) -> u64 {
+        match case {
+            Case::Regression => self.regression,
+            Case::Stale => self.stale,
+            Case::Unconfirmed => self.unconfirmed,
+            Case::NotRun => self.not_run,
+            Case::Expected => self.expected,
+        }
+    }
+
+    pub(super) fn add(&mut self, case: Case) {
+        let count = match case {
+            Case::Regression => &mut self.regression,
+            Case::Stale => &mut self.stale,
+            Case::Unconfirmed => &mut self.unconfirmed,
+            Case::NotRun => &mut self.not_run,
+            Case::Expected => &mut self.expected,
+        };
+        *count += 1;
+    }
+}

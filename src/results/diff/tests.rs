@@ -1,0 +1,224 @@
+//! Whole outputs, each kind of change by hand, and what must hold of any two runs.
+
+use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr;
+
+use crate::catalog::{ClaimStatus as C, VerdictStatus as V};
+use crate::report::TerminalStyle;
+use crate::results::diff::*;
+use crate::results::fixtures;
+use crate::results::model::{Finding, Results, Severity};
+
+const PLAIN: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
+
+fn run(rows: &[(&str, Option<C>, V)]) -> Results {
+    let rows = rows.iter().map(|(id, claim, verdict)| fixtures::row("S", id, id, *claim, *verdict));
+    fixtures::run("any", rows.collect())
+}
+
+fn with(check: &str, severity: Severity, count: u64) -> Results {
+    let mut run = run(&[("a", None, V::Supported)]);
+    run.findings = vec![Finding { check: check.to_owned(), severity, count, rows: vec![], example: "e".to_owned() }];
+    run
+}
+
+fn kinds(old: &Results, new: &Results) -> Vec<RowKind> {
+    diff(old, new, false).rows.iter().map(|change| change.kind).collect()
+}
+
+/// A later run of the same target: some rows are worse, some better, some not decided, and one is new.
+fn later() -> Results {
+    let mut run = fixtures::every_outcome();
+    run.started_at = "2026-12-01T06:30:00Z".to_owned();
+    for (id, claim, verdict) in [
+        ("header.anthropic-version", C::Ignored, V::Rejected),
+        ("header.x-api-key", C::Supported, V::Inconclusive),
+        ("field.metadata", C::Ignored, V::Ignored),
+        ("field.temperature", C::Supported, V::Supported),
+        ("content.document", C::Ignored, V::Rejected),
+    ] {
+        let row = run.rows.iter_mut().find(|row| row.id == id).expect("there is such a row");
+        *row = fixtures::row(&row.section, &row.id, &row.title, Some(claim), verdict);
+    }
+    run.rows[5].verdict.qualifiers = vec!["altered: only with top_k 1".to_owned()];
+    run.rows.retain(|row| row.id != "field.top_p");
+    run.rows.push(fixtures::row("Tools", "tool_choice.none", "tool_choice: none", Some(C::Supported), V::Ignored));
+    run.findings.remove(0);
+    run.findings[0].count = 40;
+    let example = "the stream ended after | `content_block_stop`".to_owned();
+    let check = "sse.message-stop-missing".to_owned();
+    run.findings.push(Finding { check, severity: Severity::Error, count: 1, rows: vec![], example });
+    run
+}
+
+#[test]
+fn every_kind_of_change_is_shown() {
+    let told = diff(&fixtures::every_outcome(), &later(), false);
+    for kind in RowKind::ALL {
+        assert!(told.rows.iter().any(|change| change.kind == kind), "no {kind:?}");
+    }
+    for kind in FindingKind::ALL {
+        assert!(told.findings.iter().any(|change| change.kind == kind), "no {kind:?}");
+    }
+    assert_eq!(told.regressions, 2);
+    assert_eq!(diff(&fixtures::every_outcome(), &later(), true).regressions, 5);
+    fixtures::snapshots().bind(|| {
+        insta::assert_snapshot!("diff-terminal-80", terminal(&told, PLAIN));
+        insta::assert_snapshot!("diff-terminal-ascii", terminal(&told, TerminalStyle { unicode: false, ..PLAIN }));
+        insta::assert_snapshot!("diff.md", markdown(&told));
+        insta::assert_snapshot!("diff.json", json(&told));
+    });
+}
+
+#[test]
+fn two_targets_are_compared_in_other_words() {
+    let told = diff(&fixtures::every_outcome(), &fixtures::second(), false);
+    fixtures::snapshots().bind(|| {
+        insta::assert_snapshot!("diff-across-terminal-80", terminal(&told, PLAIN));
+        insta::assert_snapshot!("diff-across.md", markdown(&told));
+    });
+}
+
+#[test]
+fn what_came_from_outside_breaks_nothing() {
+    let told = diff(&fixtures::every_outcome(), &fixtures::nasty(), false);
+    let text = markdown(&told);
+    assert!(!text.contains("<script>") && !text.contains('\u{1b}'), "{text}");
+    let back = diff(&fixtures::nasty(), &fixtures::second(), false);
+    assert!(!terminal(&back, PLAIN).contains('\u{1b}'));
+}
+
+#[test]
+fn verdicts_are_ordered_by_what_a_client_gets() {
+    use RowKind as K;
+    let changed = |before, after| kinds(&run(&[("a", None, before)]), &run(&[("a", None, after)]));
+    for (before, after, kind) in [
+        (V::Supported, V::Ignored, K::Lost),
+        (V::Supported, V::Rejected, K::Lost),
+        (V::Supported, V::Substituted, K::Lost),
+        (V::Ignored, V::Rejected, K::Lost),
+        (V::Substituted, V::Rejected, K::Lost),
+        (V::Ignored, V::Supported, K::Gained),
+        (V::Rejected, V::Ignored, K::Gained),
+        (V::Rejected, V::Supported, K::Gained),
+        (V::Ignored, V::Substituted, K::Changed),
+        (V::Supported, V::Inconclusive, K::Undetermined),
+        (V::Rejected, V::Skipped, K::Undetermined),
+        (V::Skipped, V::Rejected, K::Decided),
+        (V::Skipped, V::Inconclusive, K::Changed),
+    ] {
+        assert_eq!(changed(before, after), [kind], "{before} to {after}");
+    }
+    assert!(changed(V::Ignored, V::Ignored).is_empty());
+}
+
+#[test]
+fn a_qualifier_that_comes_is_a_change_and_a_claim_that_changes_is_told() {
+    let old = run(&[("a", Some(C::Supported), V::Ignored)]);
+    let mut new = old.clone();
+    new.rows[0].verdict.qualifiers = vec!["altered: cut".to_owned()];
+    assert_eq!(kinds(&old, &new), [RowKind::Changed]);
+    assert_eq!((diff(&old, &new, false).regressions, diff(&old, &new, true).regressions), (0, 1));
+    // The evidence behind a qualifier is told in other words by each run.
+    let checked = |reason: &str| {
+        let mut run = old.clone();
+        run.rows[0].verdict.qualifiers = vec![format!("validated, then ignored: {reason}")];
+        run
+    };
+    assert!(kinds(&checked("2 of 2"), &checked("3 of 3")).is_empty());
+    assert_eq!(kinds(&old, &checked("2 of 2")), [RowKind::Changed]);
+    assert_eq!(kinds(&old, &run(&[("a", Some(C::Ignored), V::Ignored)])), [RowKind::Outcome]);
+}
+
+#[test]
+fn findings_come_go_and_change_their_class() {
+    let none = run(&[("a", None, V::Supported)]);
+    let told = |old: &Results, new: &Results, strict| {
+        let diff = diff(old, new, strict);
+        (diff.findings.first().map(|change| change.kind), diff.regressions)
+    };
+    let error = |count| with("x", Severity::Error, count);
+    assert_eq!(told(&none, &error(1), false), (Some(FindingKind::Came), 1));
+    assert_eq!(told(&error(1), &none, true), (Some(FindingKind::Went), 0));
+    assert_eq!(told(&error(3), &error(9), true), (None, 0));
+    assert_eq!(told(&error(9), &error(10), true), (Some(FindingKind::Changed), 0));
+    let warning = with("x", Severity::Warning, 1);
+    assert_eq!((told(&none, &warning, false).1, told(&none, &warning, true).1), (0, 1));
+    assert_eq!(told(&none, &with("x", Severity::Note, 1), true).1, 0);
+}
+
+#[test]
+fn equal_runs_are_told_as_equal() {
+    let run = fixtures::every_outcome();
+    let told = diff(&run, &run, true);
+    assert!(told.is_empty() && told.notes.is_empty());
+    assert!(terminal(&told, PLAIN).contains("No difference: 10 rows and 2 findings are the same."));
+    assert!(markdown(&told).contains("No difference"));
+}
+
+fn mirrored(kind: RowKind) -> RowKind {
+    match kind {
+        RowKind::Lost => RowKind::Gained,
+        RowKind::Gained => RowKind::Lost,
+        RowKind::Undetermined => RowKind::Decided,
+        RowKind::Decided => RowKind::Undetermined,
+        RowKind::Gone => RowKind::Come,
+        RowKind::Come => RowKind::Gone,
+        RowKind::Changed | RowKind::Outcome => kind,
+    }
+}
+
+/// Two runs with rows and findings in common.
+fn any_two() -> impl Strategy<Value = (Results, Results)> {
+    (fixtures::any_plain_run(), fixtures::any_plain_run()).prop_map(|(old, mut new)| {
+        for (row, then) in new.rows.iter_mut().zip(&old.rows).step_by(2) {
+            row.id.clone_from(&then.id);
+            row.section.clone_from(&then.section);
+        }
+        for (finding, then) in new.findings.iter_mut().zip(&old.findings) {
+            finding.check.clone_from(&then.check);
+        }
+        (old, new)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_run_does_not_differ_from_itself(run in fixtures::any_plain_run(), strict: bool) {
+        let told = diff(&run, &run, strict);
+        prop_assert!(told.is_empty() && told.regressions == 0, "{:?}", told);
+    }
+
+    #[test]
+    fn what_is_lost_one_way_is_gained_the_other((old, new) in any_two()) {
+        let (there, back) = (diff(&old, &new, false), diff(&new, &old, false));
+        let sorted = |mut list: Vec<(String, RowKind)>| {
+            list.sort();
+            list
+        };
+        let of_there = there.rows.iter().map(|c| (c.row.clone(), mirrored(c.kind))).collect();
+        let of_back = back.rows.iter().map(|c| (c.row.clone(), c.kind)).collect();
+        prop_assert_eq!(sorted(of_there), sorted(of_back));
+        prop_assert_eq!(there.findings.len(), back.findings.len());
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_none_moves_the_cursor((old, new) in any_two(), width in 60_usize..160) {
+        let text = terminal(&diff(&old, &new, false), TerminalStyle { width, ..PLAIN });
+        for line in text.lines() {
+            prop_assert!(line.width() <= width, "{}: {line:?}", line.width());
+        }
+        prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+    }
+
+    #[test]
+    fn json_is_valid_and_reads_as_it_was((old, new) in any_two(), strict: bool) {
+        let told = diff(&old, &new, strict);
+        let text = json(&told);
+        prop_assert_eq!(&serde_json::from_str::<Diff>(&text).expect("it was just written"), &told);
+        let validator = jsonschema::validator_for(&schema()).expect("a valid schema");
+        prop_assert!(validator.is_valid(&serde_json::from_str(&text).expect("it is JSON")));
+    }
+}

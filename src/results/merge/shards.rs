@@ -1,0 +1,186 @@
+//! The shards of one plan, joined: each row exactly once, in the order of the tables.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use crate::results::merge::{add_side_by_side, findings, recount, strictness};
+use crate::results::model::{Results, RowResult, Shard};
+
+/// Shards that were joined, and what is to be known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Joined {
+    /// The results of the whole plan.
+    pub results: Results,
+    /// What the shards did not agree in, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// Why shards cannot be joined.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum JoinError {
+    /// A file holds a whole run.
+    #[error("{0}: it is no shard: the run was made without --shard")]
+    NoShard(String),
+    /// Two shards are of different plans.
+    #[error("{one} and {other} are shards of different plans: {what}")]
+    Mixed {
+        /// A file.
+        one: String,
+        /// The other file.
+        other: String,
+        /// What differs.
+        what: String,
+    },
+    /// A shard is there twice.
+    #[error("shard {index} of {of} is there twice: {one} and {other}")]
+    Double {
+        /// Which shard.
+        index: u32,
+        /// Of how many.
+        of: u32,
+        /// A file.
+        one: String,
+        /// The other file.
+        other: String,
+    },
+    /// Shards are not there.
+    #[error("{target}: {} of {of} {} missing: run {}", numbers(.missing), are(.missing), runs(.missing, *.of))]
+    Missing {
+        /// The target.
+        target: String,
+        /// Which shards.
+        missing: Vec<u32>,
+        /// Of how many.
+        of: u32,
+    },
+    /// A row is in no shard, in two, or in none of the plan.
+    #[error("{target}: row {row} {what}; was a file edited, or written by another version of fieldtest?")]
+    Row {
+        /// The target.
+        target: String,
+        /// The row's id.
+        row: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+fn numbers(missing: &[u32]) -> String {
+    let numbers: Vec<String> = missing.iter().map(u32::to_string).collect();
+    format!("shard{} {}", if missing.len() == 1 { "" } else { "s" }, numbers.join(", "))
+}
+
+fn are(missing: &[u32]) -> &'static str {
+    if missing.len() == 1 { "is" } else { "are" }
+}
+
+fn runs(missing: &[u32], of: u32) -> String {
+    let options: Vec<String> = missing.iter().map(|index| format!("--shard {index}/{of}")).collect();
+    options.join(" and ")
+}
+
+/// Joins the shards of one target's plan. Each comes with the name of its file.
+///
+/// # Errors
+/// Whatever keeps them from being one whole plan.
+pub fn shards(parts: Vec<(String, Results)>) -> Result<Option<Joined>, JoinError> {
+    let mut known: Vec<(String, Shard, Results)> = Vec::new();
+    for (name, results) in parts {
+        let shard = results.shard.clone().ok_or_else(|| JoinError::NoShard(name.clone()))?;
+        if let Some((first, of, whole)) = known.first()
+            && let Some(what) = difference((of, whole), (&shard, &results))
+        {
+            return Err(JoinError::Mixed { one: first.clone(), other: name, what });
+        }
+        if let Some((one, ..)) = known.iter().find(|(_, other, _)| other.index == shard.index) {
+            let (index, of) = (shard.index, shard.of);
+            return Err(JoinError::Double { index, of, one: one.clone(), other: name });
+        }
+        known.push((name, shard, results));
+    }
+    known.sort_by_key(|(_, shard, _)| shard.index);
+    let Some((_, plan, first)) = known.first().cloned() else { return Ok(None) };
+    let missing: Vec<u32> = (1..=plan.of).filter(|i| known.iter().all(|(_, shard, _)| shard.index != *i)).collect();
+    let target = first.target.name.clone();
+    if !missing.is_empty() {
+        return Err(JoinError::Missing { target, missing, of: plan.of });
+    }
+    let order: Vec<&str> = plan.rows.iter().map(String::as_str).collect();
+    let rows = rows(&target, &order, &known)?;
+    let of_parts: Vec<_> = known.iter().map(|(_, _, results)| results.findings.as_slice()).collect();
+    let findings = findings(&of_parts, &order);
+    let mut results = Results { rows, findings, shard: None, partial: partial(&known), ..first };
+    let mut notes = Vec::new();
+    for (_, shard, part) in &known[1..] {
+        let part_of = format!("shard {} of {}", shard.index, shard.of);
+        // Shards run side by side, so the time of all is that of the longest.
+        results.totals = add_side_by_side(&results.totals, &part.totals);
+        let (together, disagree) = strictness(&results.strictness, &part.strictness);
+        results.strictness = together;
+        notes.extend(disagree.iter().map(|place| {
+            format!("{target}: an invented key in {place} was accepted in one shard and refused in {part_of}")
+        }));
+        if part.seed != results.seed && !part.rows.is_empty() {
+            notes.push(format!(
+                "{target}: {part_of} was run with another seed than shard 1; the results name the first"
+            ));
+        }
+        if part.unsteady && !results.unsteady {
+            notes.push(format!("{target}: {part_of} saw equal requests treated unequally; others did not ask again"));
+        }
+        results.unsteady |= part.unsteady;
+        results.started_at = results.started_at.min(part.started_at.clone());
+        results.finished_at = results.finished_at.max(part.finished_at.clone());
+    }
+    recount(&mut results);
+    Ok(Some(Joined { results, notes }))
+}
+
+/// Every row of the plan, once.
+fn rows(target: &str, order: &[&str], parts: &[(String, Shard, Results)]) -> Result<Vec<RowResult>, JoinError> {
+    let wrong = |row: &str, what| JoinError::Row { target: target.to_owned(), row: row.to_owned(), what };
+    let mut by_id: HashMap<&str, &RowResult> = HashMap::new();
+    for row in parts.iter().flat_map(|(_, _, results)| &results.rows) {
+        if !order.contains(&row.id.as_str()) {
+            return Err(wrong(&row.id, "is not of the plan"));
+        }
+        if by_id.insert(&row.id, row).is_some() {
+            return Err(wrong(&row.id, "is in two shards"));
+        }
+    }
+    let of = |id: &&str| by_id.get(id).map(|row| (*row).clone()).ok_or_else(|| wrong(id, "is in none of the shards"));
+    order.iter().map(of).collect()
+}
+
+fn partial(parts: &[(String, Shard, Results)]) -> Option<String> {
+    let told = parts.iter().filter_map(|(_, shard, results)| {
+        Some(format!("shard {} of {}: {}", shard.index, shard.of, results.partial.as_ref()?))
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What two shards' plans differ in.
+fn difference((a, of_a): (&Shard, &Results), (b, of_b): (&Shard, &Results)) -> Option<String> {
+    let differs = |what: &str, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| {
+        let (a, b) = (a.to_string(), b.to_string());
+        (a != b).then(|| format!("{what} {a} and {b}"))
+    };
+    let claims = |r: &Results| r.target.claims.as_ref().map_or("none".to_owned(), |claims| claims.target.clone());
+    let (x, y) = (&of_a.target, &of_b.target);
+    let only = |a: &[String], b: &[String]| a.iter().find(|row| !b.contains(row)).cloned();
+    differs("the number of shards is", &a.of, &b.of)
+        .or_else(|| differs("the base URL is", &x.base_url, &y.base_url))
+        .or_else(|| differs("the model is", &x.model, &y.model))
+        .or_else(|| differs("anthropic-version is", &x.anthropic_version, &y.anthropic_version))
+        .or_else(|| differs("the claims are those of", &claims(of_a), &claims(of_b)))
+        .or_else(|| differs("the confidence is", &of_a.confidence, &of_b.confidence))
+        .or_else(|| differs("--answer-tokens is", &a.answer_tokens, &b.answer_tokens))
+        .or_else(|| only(&a.rows, &b.rows).map(|row| format!("row {row} is only in the first's (--select, --cases)")))
+        .or_else(|| only(&b.rows, &a.rows).map(|row| format!("row {row} is only in the second's (--select, --cases)")))
+        .or_else(|| (a.cases != b.cases).then(|| "the case files decide the rows otherwise (--cases)".to_owned()))
+        .or_else(|| {
+            (a.plan != b.plan).then(|| "the claims, or the limits that go with them, are not the same".to_owned())
+        })
+}

@@ -1,0 +1,101 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use crate::catalog::{Outcome, VerdictStatus};
+use crate::results::fixtures;
+use crate::results::merge::*;
+use crate::results::model::Shard;
+
+/// The results as `of` shards would have them, each row in the shard that `place` gives it.
+fn shared_out(whole: &Results, of: u32, place: &[u32]) -> Vec<(String, Results)> {
+    let ids: Vec<String> = whole.rows.iter().map(|row| row.id.clone()).collect();
+    let at =
+        |id: &String| ids.iter().position(|other| other == id).and_then(|n| place.get(n)).copied().unwrap_or(0) % of;
+    (0..of)
+        .map(|nth| {
+            let mut part = whole.clone();
+            part.shard = Some(Shard {
+                index: nth + 1,
+                of,
+                answer_tokens: 1024,
+                cases: "c".to_owned(),
+                plan: "p".to_owned(),
+                rows: ids.clone(),
+            });
+            part.rows.retain(|row| at(&row.id) == nth);
+            part.findings.retain(|finding| finding.rows.is_empty() || finding.rows.iter().any(|id| at(id) == nth));
+            part.findings.iter_mut().for_each(|finding| finding.rows.retain(|id| at(id) == nth));
+            part.partial = None;
+            part.totals = Totals { requests: 1, ..Totals::default() };
+            recount(&mut part);
+            (format!("{nth}.json"), part)
+        })
+        .collect()
+}
+
+/// A run whose findings are as judging leaves them: each check once, in order, of rows of the run.
+fn tidy(mut run: Results) -> Results {
+    let rows: BTreeSet<String> = run.rows.iter().map(|row| row.id.clone()).collect();
+    let order: Vec<String> = run.rows.iter().map(|row| row.id.clone()).collect();
+    let order: Vec<&str> = order.iter().map(String::as_str).collect();
+    run.findings.retain(|finding| finding.rows.iter().all(|id| rows.contains(id)));
+    run.findings = findings(&[&run.findings], &order);
+    run.partial = None;
+    run.shard = None;
+    run
+}
+
+proptest! {
+    #[test]
+    fn shards_joined_are_the_whole_up_to_its_cost(
+        run in fixtures::any_run(),
+        of in 1..6u32,
+        place in proptest::collection::vec(0..6u32, 40),
+        turn in 0..6usize,
+    ) {
+        let whole = tidy(run);
+        let mut parts = shared_out(&whole, of, &place);
+        let by = turn % parts.len();
+        parts.rotate_left(by);
+        let joined = shards(parts.clone()).unwrap().unwrap().results;
+        prop_assert_eq!(&joined.rows, &whole.rows);
+        prop_assert_eq!(&joined.summary, &Summary::of(&whole.rows));
+        prop_assert_eq!(joined.totals.requests, u64::from(of));
+        prop_assert_eq!(joined.unsteady, whole.unsteady);
+        let told = |r: &Results| r.findings.iter().map(|f| (f.check.clone(), f.severity, f.rows.clone())).collect::<Vec<_>>();
+        prop_assert_eq!(told(&joined), told(&whole));
+        // One that is not there, or twice, is noticed.
+        let last = parts.pop().unwrap();
+        if !parts.is_empty() {
+            let missing = matches!(shards(parts.clone()), Err(JoinError::Missing { .. }));
+            prop_assert!(missing);
+            parts.push(parts[0].clone());
+            parts.push(last);
+            let double = matches!(shards(parts), Err(JoinError::Double { .. }));
+            prop_assert!(double);
+        }
+    }
+
+    /// Whatever is asked again: every row stays, what was not asked stays as it was, and no contradiction is forgotten.
+    #[test]
+    fn a_rerun_forgets_nothing(old in fixtures::any_run(), new in fixtures::any_run()) {
+        let mut new = new;
+        new.rows.retain(|row| old.rows.iter().any(|before| before.id == row.id));
+        let merged = again(old.clone(), new.clone());
+        prop_assert_eq!(merged.rows.len(), old.rows.len());
+        for (before, after) in old.rows.iter().zip(&merged.rows) {
+            prop_assert_eq!(&before.id, &after.id);
+            let asked = new.rows.iter().any(|r| r.id == before.id && r.verdict.status != VerdictStatus::Skipped);
+            if !asked {
+                prop_assert_eq!(before, after);
+            } else {
+                let last = after.earlier.last().unwrap();
+                prop_assert_eq!((last.status, last.outcome), (before.verdict.status, before.outcome));
+                let contradicted = before.outcome == Outcome::Contradicts && before.verdict.status != after.verdict.status;
+                prop_assert!(!(contradicted && after.verdict.status.is_decided()) || is_flaky(after));
+            }
+        }
+        prop_assert_eq!(&merged.summary, &Summary::of(&merged.rows));
+    }
+}

@@ -1,0 +1,264 @@
+//! The content blocks that a request may carry: their words, their keys, who may send them, and the row that owns
+//! each whole block.
+//!
+//! A flat catalogue. What stands inside the keys is `check`'s and `view`'s work.
+
+use crate::simulator::fields::row::Row;
+
+/// The kinds of content block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    Text,
+    Image,
+    Document,
+    SearchResult,
+    Thinking,
+    RedactedThinking,
+    ToolUse,
+    ToolResult,
+    ToolReference,
+    ServerToolUse,
+    WebSearchToolResult,
+    WebFetchToolResult,
+    CodeExecutionToolResult,
+    BashCodeExecutionToolResult,
+    TextEditorCodeExecutionToolResult,
+    ToolSearchToolResult,
+    McpToolUse,
+    McpToolResult,
+    ContainerUpload,
+}
+
+/// Where a block stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    User,
+    Assistant,
+    /// A system turn amid the messages.
+    System,
+    /// Inside a `tool_result`.
+    ToolResult,
+    /// Inside a document of blocks.
+    Document,
+}
+
+impl Place {
+    /// The place as error messages call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user messages",
+            Self::Assistant => "assistant messages",
+            Self::System => "system messages",
+            Self::ToolResult => "tool results",
+            Self::Document => "documents",
+        }
+    }
+}
+
+impl Block {
+    const ALL: [Self; 19] = [
+        Self::Text,
+        Self::Image,
+        Self::Document,
+        Self::SearchResult,
+        Self::Thinking,
+        Self::RedactedThinking,
+        Self::ToolUse,
+        Self::ToolResult,
+        Self::ToolReference,
+        Self::ServerToolUse,
+        Self::WebSearchToolResult,
+        Self::WebFetchToolResult,
+        Self::CodeExecutionToolResult,
+        Self::BashCodeExecutionToolResult,
+        Self::TextEditorCodeExecutionToolResult,
+        Self::ToolSearchToolResult,
+        Self::McpToolUse,
+        Self::McpToolResult,
+        Self::ContainerUpload,
+    ];
+
+    /// The block of this `type`.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|block| block.word() == word)
+    }
+
+    /// The `type`, which is also the block's tag in paths.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Document => "document",
+            Self::SearchResult => "search_result",
+            Self::Thinking => "thinking",
+            Self::RedactedThinking => "redacted_thinking",
+            Self::ToolUse => "tool_use",
+            Self::ToolResult => "tool_result",
+            Self::ToolReference => "tool_reference",
+            Self::ServerToolUse => "server_tool_use",
+            Self::WebSearchToolResult => "web_search_tool_result",
+            Self::WebFetchToolResult => "web_fetch_tool_result",
+            Self::CodeExecutionToolResult => "code_execution_tool_result",
+            Self::BashCodeExecutionToolResult => "bash_code_execution_tool_result",
+            Self::TextEditorCodeExecutionToolResult => "text_editor_code_execution_tool_result",
+            Self::ToolSearchToolResult => "tool_search_tool_result",
+            Self::McpToolUse => "mcp_tool_use",
+            Self::McpToolResult => "mcp_tool_result",
+            Self::ContainerUpload => "container_upload",
+        }
+    }
+
+    /// The keys that the block may have besides `type`.
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Text => &["text", "cache_control", "citations"],
+            Self::Image => &["source", "cache_control", "transformations"],
+            Self::Document => &["source", "title", "context", "citations", "cache_control"],
+            Self::SearchResult => &["source", "title", "content", "citations", "cache_control"],
+            Self::Thinking => &["thinking", "signature"],
+            Self::RedactedThinking => &["data"],
+            Self::ToolUse => &["id", "name", "input", "cache_control", "caller", "toolset_name"],
+            Self::ToolResult => &["tool_use_id", "content", "is_error", "cache_control", "toolset_name"],
+            Self::ToolReference => &["tool_name", "cache_control"],
+            Self::ServerToolUse => &["id", "name", "input", "caller", "cache_control"],
+            Self::WebSearchToolResult | Self::WebFetchToolResult => {
+                &["tool_use_id", "content", "caller", "cache_control"]
+            }
+            Self::CodeExecutionToolResult
+            | Self::BashCodeExecutionToolResult
+            | Self::TextEditorCodeExecutionToolResult
+            | Self::ToolSearchToolResult => &["tool_use_id", "content", "cache_control"],
+            Self::McpToolUse => &["id", "name", "server_name", "input", "cache_control"],
+            Self::McpToolResult => &["tool_use_id", "content", "is_error", "cache_control"],
+            Self::ContainerUpload => &["file_id", "cache_control"],
+        }
+    }
+
+    /// True when the block may stand there.
+    pub fn fits(self, place: Place) -> bool {
+        match self {
+            Self::Text => true,
+            Self::Image => matches!(place, Place::User | Place::ToolResult | Place::Document),
+            // In assistant messages the older contract allows it; the newer one is checked apart.
+            Self::Document => matches!(place, Place::User | Place::Assistant | Place::ToolResult),
+            Self::SearchResult => matches!(place, Place::User | Place::ToolResult),
+            Self::ToolReference => place == Place::ToolResult,
+            Self::ToolResult | Self::ContainerUpload => place == Place::User,
+            Self::Thinking
+            | Self::RedactedThinking
+            | Self::ToolUse
+            | Self::ServerToolUse
+            | Self::WebSearchToolResult
+            | Self::WebFetchToolResult
+            | Self::CodeExecutionToolResult
+            | Self::BashCodeExecutionToolResult
+            | Self::TextEditorCodeExecutionToolResult
+            | Self::ToolSearchToolResult
+            | Self::McpToolUse
+            | Self::McpToolResult => place == Place::Assistant,
+        }
+    }
+
+    /// What a tool on a server's side did.
+    pub fn is_of_server(self) -> bool {
+        !matches!(
+            self,
+            Self::Text
+                | Self::Image
+                | Self::Document
+                | Self::SearchResult
+                | Self::Thinking
+                | Self::RedactedThinking
+                | Self::ToolUse
+                | Self::ToolResult
+                | Self::ToolReference
+                | Self::ContainerUpload
+        )
+    }
+
+    /// The row that owns the whole block. Text and client tool blocks have a row per key instead.
+    pub fn row(self) -> Option<Row> {
+        match self {
+            Self::Image => Some(Row::Image),
+            Self::Document => Some(Row::Document),
+            Self::SearchResult => Some(Row::SearchResult),
+            Self::Thinking => Some(Row::ContentThinking),
+            Self::RedactedThinking => Some(Row::RedactedThinking),
+            Self::ServerToolUse => Some(Row::ServerToolUse),
+            Self::WebSearchToolResult => Some(Row::WebSearchToolResult),
+            Self::CodeExecutionToolResult => Some(Row::CodeExecutionToolResult),
+            Self::McpToolUse => Some(Row::McpToolUse),
+            Self::McpToolResult => Some(Row::McpToolResult),
+            Self::ContainerUpload => Some(Row::ContainerUpload),
+            Self::Text
+            | Self::ToolUse
+            | Self::ToolResult
+            | Self::ToolReference
+            | Self::WebFetchToolResult
+            | Self::BashCodeExecutionToolResult
+            | Self::TextEditorCodeExecutionToolResult
+            | Self::ToolSearchToolResult => None,
+        }
+    }
+
+    /// The rows of single keys, for blocks directly in a message.
+    pub fn key_rows(self) -> &'static [(&'static str, Row)] {
+        match self {
+            Self::Text => {
+                &[("text", Row::TextText), ("cache_control", Row::TextCacheControl), ("citations", Row::TextCitations)]
+            }
+            Self::ToolUse => &[
+                ("id", Row::ToolUseId),
+                ("input", Row::ToolUseInput),
+                ("name", Row::ToolUseName),
+                ("cache_control", Row::ToolUseCacheControl),
+            ],
+            Self::ToolResult => &[
+                ("tool_use_id", Row::ToolResultId),
+                ("content", Row::ToolResultContent),
+                ("cache_control", Row::ToolResultCacheControl),
+                ("is_error", Row::ToolResultIsError),
+            ],
+            // These are owned whole, or by no row.
+            Self::Image
+            | Self::Document
+            | Self::SearchResult
+            | Self::Thinking
+            | Self::RedactedThinking
+            | Self::ToolReference
+            | Self::ServerToolUse
+            | Self::WebSearchToolResult
+            | Self::WebFetchToolResult
+            | Self::CodeExecutionToolResult
+            | Self::BashCodeExecutionToolResult
+            | Self::TextEditorCodeExecutionToolResult
+            | Self::ToolSearchToolResult
+            | Self::McpToolUse
+            | Self::McpToolResult
+            | Self::ContainerUpload => &[],
+        }
+    }
+
+    /// The row that a cache marker on the block belongs to, if one does.
+    pub fn marker_row(self) -> Option<Row> {
+        match self {
+            Self::Text => Some(Row::TextCacheControl),
+            Self::ToolUse => Some(Row::ToolUseCacheControl),
+            Self::ToolResult => Some(Row::ToolResultCacheControl),
+            other => other.row(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_finds_its_block_again() {
+        for block in Block::ALL {
+            assert_eq!(Block::of(block.word()), Some(block));
+        }
+        assert_eq!(Block::of("banana"), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! Faults of status and headers.
+
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+crate::simulator::fault::faults! { HeadFault {
+    ContentType = "http.content-type": "answers that are no stream come as plain text",
+    SuccessStatus = "http.success-status": "requests succeed with 201",
+    StatusUndocumented = "http.status-undocumented": "a 400 becomes a 422",
+    RequestIdMissing = "http.request-id-missing": "no answer has a request-id",
+    Redirect = "http.redirect": "successes become redirects",
+    RateLimitHeader = "http.rate-limit-header": "each answer says that `many` requests are allowed",
+    RetryAfterInvalid = "http.retry-after-invalid": "each answer says to come again `soon`",
+} }
+
+pub(super) fn spoil(fault: HeadFault, response: &mut Response) {
+    match fault {
+        HeadFault::ContentType if !is_stream(response.headers()) => {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        HeadFault::SuccessStatus if response.status() == StatusCode::OK => *response.status_mut() = StatusCode::CREATED,
+        HeadFault::StatusUndocumented if response.status() == StatusCode::BAD_REQUEST => {
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        }
+        HeadFault::RequestIdMissing => drop(response.headers_mut().remove("request-id")),
+        HeadFault::RetryAfterInvalid => {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("soon"));
+        }
+        HeadFault::Redirect if response.status() == StatusCode::OK => {
+            *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            response.headers_mut().insert(LOCATION, HeaderValue::from_static("/elsewhere"));
+        }
+        HeadFault::RateLimitHeader => {
+            let name = HeaderName::from_static("anthropic-ratelimit-requests-limit");
+            response.headers_mut().insert(name, HeaderValue::from_static("many"));
+        }
+        HeadFault::ContentType | HeadFault::Redirect | HeadFault::SuccessStatus | HeadFault::StatusUndocumented => {}
+    }
+}
+
+fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}

@@ -1,0 +1,3 @@
+pub mod find;
+pub mod remove;
+pub mod row;

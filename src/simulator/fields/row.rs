@@ -1,0 +1,101 @@
+//! The rows that the simulator can act on: one enum, so that every check, every removal and every refusal names its
+//! row, and the compiler knows them all.
+//!
+//! Which status a row has is `filter`'s knowledge; what the rows mean stands where they are acted on.
+
+macro_rules! rows {
+    ($($name:ident = $id:literal,)*) => {
+        /// A line of a support table that the simulator can honour, ignore or refuse.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Row { $($name,)* }
+
+        impl Row {
+            /// Every row, in the order of the tables.
+            pub const ALL: &'static [Row] = &[$(Row::$name,)*];
+
+            /// The row's id in case files and reports.
+            pub fn id(self) -> &'static str {
+                match self { $(Row::$name => $id,)* }
+            }
+        }
+
+        /// The id of every row that the simulator's filter can act on, in the order of the tables.
+        pub const ROWS: &[&str] = &[$($id,)*];
+    };
+}
+
+rows! {
+    AnthropicBeta = "header.anthropic-beta",
+    AnthropicVersion = "header.anthropic-version",
+    XApiKey = "header.x-api-key",
+    Authorization = "header.authorization",
+
+    Model = "field.model",
+    MaxTokens = "field.max_tokens",
+    Container = "field.container",
+    McpServers = "field.mcp_servers",
+    Metadata = "field.metadata",
+    ServiceTier = "field.service_tier",
+    StopSequences = "field.stop_sequences",
+    Stream = "field.stream",
+    System = "field.system",
+    Temperature = "field.temperature",
+    TemperatureRange = "field.temperature.range",
+    Thinking = "field.thinking",
+    ThinkingBudget = "field.thinking.budget_tokens",
+    TopK = "field.top_k",
+    TopP = "field.top_p",
+
+    ToolName = "tools.name",
+    ToolInputSchema = "tools.input_schema",
+    ToolDescription = "tools.description",
+    ToolCacheControl = "tools.cache_control",
+
+    ChoiceString = "tool_choice.string_form",
+    ChoiceObject = "tool_choice.object_form",
+    ChoiceNone = "tool_choice.none",
+    ChoiceAuto = "tool_choice.auto",
+    ChoiceAny = "tool_choice.any",
+    ChoiceTool = "tool_choice.tool",
+    ChoiceAutoParallel = "tool_choice.auto.disable_parallel_tool_use",
+    ChoiceAnyParallel = "tool_choice.any.disable_parallel_tool_use",
+    ChoiceToolParallel = "tool_choice.tool.disable_parallel_tool_use",
+
+    ContentString = "content.string",
+    TextText = "content.text.text",
+    TextCacheControl = "content.text.cache_control",
+    TextCitations = "content.text.citations",
+    Image = "content.image",
+    Document = "content.document",
+    SearchResult = "content.search_result",
+    ContentThinking = "content.thinking",
+    RedactedThinking = "content.redacted_thinking",
+    ToolUseId = "content.tool_use.id",
+    ToolUseInput = "content.tool_use.input",
+    ToolUseName = "content.tool_use.name",
+    ToolUseCacheControl = "content.tool_use.cache_control",
+    ToolResultId = "content.tool_result.tool_use_id",
+    ToolResultContent = "content.tool_result.content",
+    ToolResultCacheControl = "content.tool_result.cache_control",
+    ToolResultIsError = "content.tool_result.is_error",
+    ServerToolUse = "content.server_tool_use",
+    WebSearchToolResult = "content.web_search_tool_result",
+    CodeExecutionToolResult = "content.code_execution_tool_result",
+    McpToolUse = "content.mcp_tool_use",
+    McpToolResult = "content.mcp_tool_result",
+    ContainerUpload = "content.container_upload",
+
+    MaxOutputTokens = "limit.max_output_tokens",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_listed_in_the_enums_order() {
+        let ids: std::collections::BTreeSet<&str> = ROWS.iter().copied().collect();
+        assert_eq!(ids.len(), ROWS.len());
+        assert_eq!(Row::ALL.iter().map(|r| r.id()).collect::<Vec<_>>(), ROWS);
+    }
+}

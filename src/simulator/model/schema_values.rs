@@ -1,0 +1,223 @@
+//! Fills a JSON Schema in: the input of a call, or an answer that must follow a schema.
+//!
+//! Understands what the schemas of tools use: types, `const`, `enum`, `required`, bounds, `$ref` within the schema,
+//! and the first way out of a choice. Hostile schemas end: depth and size are bounded.
+
+use serde_json::{Map, Value, json};
+
+use crate::simulator::fields::find::array;
+
+/// The deepest value that is made.
+const DEPTH: usize = 12;
+
+/// The most values that are made for one input.
+const VALUES: usize = 500;
+
+/// What strings are filled with.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Words {
+    /// The thing that the call is for: the value of the first string at the top.
+    pub item: Option<String>,
+    /// The value of the other strings.
+    pub other: String,
+}
+
+/// A value that follows the schema.
+pub(super) fn fill(schema: &Value, words: &Words) -> Value {
+    let mut filler = Filler { root: schema, words, item: words.item.clone(), left: VALUES };
+    filler.value(schema, 0)
+}
+
+struct Filler<'a> {
+    root: &'a Value,
+    words: &'a Words,
+    /// Not used up yet.
+    item: Option<String>,
+    left: usize,
+}
+
+impl Filler<'_> {
+    fn value(&mut self, schema: &Value, depth: usize) -> Value {
+        self.left = self.left.saturating_sub(1);
+        if depth > DEPTH || self.left == 0 {
+            return Value::Null;
+        }
+        if let Some(value) = schema.get("const") {
+            return value.clone();
+        }
+        if let Some(value) = schema.get("enum").and_then(|e| e.get(0)) {
+            return value.clone();
+        }
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+            let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+            return target.map_or(Value::Null, |schema| self.value(&schema.clone(), depth + 1));
+        }
+        for choice in ["anyOf", "oneOf", "allOf"] {
+            if let Some(schema) = schema.get(choice).and_then(|c| c.get(0)) {
+                return self.value(schema, depth + 1);
+            }
+        }
+        match type_of(schema) {
+            "object" => self.object(schema, depth),
+            "array" => self.array(schema, depth),
+            "string" => self.string(schema),
+            "integer" => json!(bounded(schema).ceil() as i64),
+            "number" => number(bounded(schema)),
+            "boolean" => json!(true),
+            _ => Value::Null,
+        }
+    }
+
+    fn object(&mut self, schema: &Value, depth: usize) -> Value {
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return json!({}) };
+        let required: Vec<&str> = array(schema.get("required")).iter().filter_map(Value::as_str).collect();
+        // An item must find its place, even where the schema leaves every property open.
+        let for_item = (depth == 0 && self.item.is_some())
+            .then(|| {
+                let is_open = |(key, schema): &(&String, &Value)| {
+                    is_free_string(schema) && (required.is_empty() || required.contains(&key.as_str()))
+                };
+                properties.iter().find(is_open).or_else(|| properties.iter().find(|(_, s)| is_free_string(s)))
+            })
+            .flatten()
+            .map(|(key, _)| key);
+        // Taken at once, so that no string further in takes it first.
+        let item = for_item.and_then(|_| self.item.take());
+        let mut object = Map::new();
+        for (key, schema) in properties {
+            if Some(key) == for_item {
+                object.insert(key.clone(), json!(item));
+            } else if required.contains(&key.as_str()) {
+                object.insert(key.clone(), self.value(schema, depth + 1));
+            }
+        }
+        Value::Object(object)
+    }
+
+    fn array(&mut self, schema: &Value, depth: usize) -> Value {
+        let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1).clamp(1, 16);
+        let most = schema.get("maxItems").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        let Some(items) = schema.get("items") else { return json!([]) };
+        Value::Array((0..least.min(most)).map(|_| self.value(items, depth + 1)).collect())
+    }
+
+    fn string(&mut self, schema: &Value) -> Value {
+        if let Some(text) = schema.get("format").and_then(Value::as_str).and_then(formatted) {
+            return json!(text);
+        }
+        let word = self.item.take().unwrap_or_else(|| self.words.other.clone());
+        let length = |key: &str| schema.get(key).and_then(Value::as_u64).map(|l| l.min(1000) as usize);
+        let mut word: String = word.chars().take(length("maxLength").unwrap_or(usize::MAX)).collect();
+        let missing = length("minLength").unwrap_or(0).saturating_sub(word.chars().count());
+        word.extend(std::iter::repeat_n('x', missing));
+        json!(word)
+    }
+}
+
+/// A text in one of the formats that schemas know.
+fn formatted(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "date-time" => "2025-01-31T12:00:00Z",
+        "date" => "2025-01-31",
+        "time" => "12:00:00Z",
+        "duration" => "PT1H",
+        "email" => "someone@example.com",
+        "hostname" => "example.com",
+        "uri" => "https://example.com/",
+        "ipv4" => "192.0.2.1",
+        "ipv6" => "2001:db8::1",
+        "uuid" => "0b8f0f6e-6c1e-4c5a-9d8f-3f2a1b0c9d8e",
+        _ => return None,
+    })
+}
+
+/// A string property that may have any value.
+fn is_free_string(schema: &Value) -> bool {
+    let bound = ["const", "enum", "format", "$ref", "anyOf", "oneOf", "allOf"];
+    type_of(schema) == "string" && bound.iter().all(|key| schema.get(key).is_none())
+}
+
+/// The type of the value to make.
+fn type_of(schema: &Value) -> &str {
+    let word = match schema.get("type") {
+        Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).find(|t| *t != "null"),
+        other => other.and_then(Value::as_str),
+    };
+    match word {
+        Some(word) => word,
+        None if schema.get("properties").is_some() => "object",
+        None if schema.get("items").is_some() => "array",
+        None => "string",
+    }
+}
+
+/// One, moved into the bounds.
+fn bounded(schema: &Value) -> f64 {
+    let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let least = bound("minimum").or(bound("exclusiveMinimum").map(|b| b + 1.0)).unwrap_or(f64::MIN);
+    let most = bound("maximum").or(bound("exclusiveMaximum").map(|b| b - 1.0)).unwrap_or(f64::MAX);
+    1f64.min(most).max(least)
+}
+
+/// A number, whole where it can be.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(item: Option<&str>) -> Words {
+        Words { item: item.map(str::to_owned), other: "value".to_owned() }
+    }
+
+    #[test]
+    fn required_properties_are_filled_by_their_types() {
+        let schema = json!({"type": "object", "required": ["city", "days", "mode", "deep", "list"], "properties": {
+            "note": {"type": "string"},
+            "city": {"type": "string"},
+            "days": {"type": "integer", "minimum": 3},
+            "mode": {"type": "string", "enum": ["fast", "slow"]},
+            "deep": {"type": "object", "properties": {"x": {"const": 7}}, "required": ["x"]},
+            "list": {"type": "array", "items": {"type": "boolean"}},
+        }});
+        let expected = json!({"city": "Paris", "days": 3, "mode": "fast", "deep": {"x": 7}, "list": [true]});
+        assert_eq!(fill(&schema, &words(Some("Paris"))), expected);
+    }
+
+    #[test]
+    fn an_item_finds_its_place_among_optional_properties() {
+        let schema = json!({"type": "object", "properties": {"n": {"type": "number"}, "city": {"type": "string"}}});
+        assert_eq!(fill(&schema, &words(Some("Rome"))), json!({"city": "Rome"}));
+        assert_eq!(fill(&schema, &words(None)), json!({}));
+    }
+
+    #[test]
+    fn references_choices_and_formats_are_followed() {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object", "additionalProperties": false, "required": ["place", "when", "who", "unit"],
+            "$defs": {"place": {"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}}},
+            "properties": {
+                "place": {"$ref": "#/$defs/place"},
+                "when": {"type": "string", "format": "date"},
+                "who": {"type": "string", "format": "email"},
+                "unit": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            }
+        });
+        let filled = fill(&schema, &words(Some("Paris")));
+        assert_eq!(filled["place"], json!({"city": "Paris"}));
+        assert!(
+            jsonschema::options().should_validate_formats(true).build(&schema).unwrap().is_valid(&filled),
+            "{filled}"
+        );
+    }
+
+    #[test]
+    fn a_schema_that_names_itself_ends() {
+        let schema = json!({"$defs": {"a": {"type": "object", "required": ["l", "r"], "properties": {
+            "l": {"$ref": "#/$defs/a"}, "r": {"$ref": "#/$defs/a"}}}}, "$ref": "#/$defs/a"});
+        assert!(fill(&schema, &words(None)).is_object());
+    }
+}

@@ -1,0 +1,200 @@
+use axum::http::{HeaderName, HeaderValue};
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::catalog::{ClaimStatus, Range};
+use crate::simulator::media::image;
+use crate::simulator::pipeline::*;
+use crate::simulator::{DEFAULT_CREDENTIAL, ROWS, sse};
+
+mod behaviour;
+mod newer;
+mod reference;
+mod rows;
+mod survival;
+
+/// A request: the usual headers with changes, and a body.
+#[derive(Debug, Clone)]
+struct Ask {
+    headers: Vec<(&'static str, Option<String>)>,
+    body: Value,
+}
+
+impl Ask {
+    /// A plain request with other keys put over it.
+    fn with(changes: Value) -> Self {
+        let mut body =
+            json!({"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": "Say hello."}]});
+        for (key, value) in changes.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        Self { headers: Vec::new(), body }
+    }
+
+    /// A conversation of one user message.
+    fn user(content: impl Into<Value>) -> Self {
+        Self::with(json!({"messages": [{"role": "user", "content": content.into()}]}))
+    }
+
+    /// A conversation whose second message is the assistant's.
+    fn assistant(block: Value, last: impl Into<Value>) -> Self {
+        Self::with(json!({"messages": [
+            {"role": "user", "content": "Hello."},
+            {"role": "assistant", "content": [block]},
+            {"role": "user", "content": last.into()},
+        ]}))
+    }
+
+    fn without(mut self, key: &str) -> Self {
+        self.body.as_object_mut().unwrap().remove(key);
+        self
+    }
+
+    fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, Some(value.to_owned())));
+        self
+    }
+
+    fn no_header(mut self, name: &'static str) -> Self {
+        self.headers.push((name, None));
+        self
+    }
+
+    fn map(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        map.insert("x-api-key", HeaderValue::from_static(DEFAULT_CREDENTIAL));
+        map.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        for (name, value) in &self.headers {
+            let name = HeaderName::from_static(name);
+            match value {
+                Some(value) => drop(map.insert(name, HeaderValue::from_str(value).unwrap())),
+                None => drop(map.remove(name)),
+            }
+        }
+        map
+    }
+}
+
+fn behaviour() -> Behaviour {
+    Behaviour { model: "m".into(), max_output_tokens: Some(8192), ..Behaviour::default() }
+}
+
+fn flipped(row: &str, status: ClaimStatus) -> Behaviour {
+    let mut behaviour = behaviour();
+    behaviour.flip(row, status).unwrap();
+    behaviour
+}
+
+fn send(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
+    let body = ask.body.to_string();
+    let mut draws = service.fate.of("/v1/messages", body.as_bytes());
+    service.answer(&Route::Messages(Endpoint::Messages), &ask.map(), body.as_bytes(), &mut draws, &mut Acts::default())
+}
+
+/// The message that a server answers with.
+fn message(service: &Service, ask: &Ask) -> Value {
+    match send(service, ask) {
+        Ok(Reply::Json(message)) => message,
+        other => panic!("{ask:?} was answered with {other:?}"),
+    }
+}
+
+fn text(service: &Service, ask: &Ask) -> String {
+    message(service, ask)["content"][0]["text"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The refusal that a server answers with: status and message.
+fn refusal(service: &Service, ask: &Ask) -> (u16, String) {
+    match send(service, ask) {
+        Err(refusal) => (refusal.kind.status(), refusal.message),
+        Ok(reply) => panic!("{ask:?} was answered with {reply:?}"),
+    }
+}
+
+/// The status that a server answers with.
+fn status(service: &Service, ask: &Ask) -> u16 {
+    send(service, ask).map_or_else(|refusal| refusal.kind.status(), |_| 200)
+}
+
+/// What a path gives: the status, and the body where there is an answer.
+fn visit(service: &Service, method: Method, uri: &str, ask: &Ask) -> (u16, Value) {
+    let headers = ask.map();
+    let answer = service.route(&method, &uri.parse().unwrap(), &headers).and_then(|route| {
+        let body = ask.body.to_string();
+        service.answer(&route, &headers, body.as_bytes(), &mut Draws::new(0), &mut Acts::default())
+    });
+    match answer {
+        Ok(Reply::Json(value)) => (200, value),
+        Ok(Reply::Stream(_)) => (200, Value::Null),
+        Err(refusal) => (refusal.kind.status(), refusal.envelope("req_1")),
+    }
+}
+
+/// The tokens that are counted in a request, or the status of the refusal.
+fn count(service: &Service, ask: &Ask) -> Result<u64, u16> {
+    let ask = ask.clone().without("max_tokens");
+    let (status, body) = visit(service, Method::POST, "/v1/messages/count_tokens", &ask);
+    if status == 200 { Ok(body["input_tokens"].as_u64().unwrap()) } else { Err(status) }
+}
+
+/// The message that a stream tells.
+fn streamed(service: &Service, ask: &Ask) -> Value {
+    let mut ask = ask.clone();
+    ask.body["stream"] = json!(true);
+    match send(service, &ask) {
+        Ok(Reply::Stream(message)) => reference::put_together(&sse::events(&message)).0,
+        other => panic!("{ask:?} was answered with {other:?}"),
+    }
+}
+
+/// The types of an answer's blocks.
+fn kinds(message: &Value) -> Vec<&str> {
+    message["content"].as_array().unwrap().iter().map(|block| block["type"].as_str().unwrap()).collect()
+}
+
+/// A request of one user message with tools.
+fn with_tools(text: &str, tools: Value) -> Ask {
+    Ask::with(json!({"tools": tools, "messages": [{"role": "user", "content": text}]}))
+}
+
+/// A conversation goes on: the answer is handed back with a result for each of its calls.
+fn handed_back(ask: &Ask, content: &Value) -> Ask {
+    let mut next = ask.clone();
+    let calls = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
+    let results: Vec<Value> =
+        calls.map(|call| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "Sunny."})).collect();
+    let last = if results.is_empty() { json!("Go on.") } else { json!(results) };
+    let messages = next.body["messages"].as_array_mut().unwrap();
+    messages.push(json!({"role": "assistant", "content": content}));
+    messages.push(json!({"role": "user", "content": last}));
+    next
+}
+
+fn png(colour: [u8; 3]) -> Value {
+    let data = base64::engine::general_purpose::STANDARD.encode(image::tests::png_of(colour, 64));
+    json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}})
+}
+
+fn tool(name: &str) -> Value {
+    json!({"name": name, "description": "Tells the weather of a city.", "input_schema": {
+        "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}})
+}
+
+/// A call and its result, and a question after it.
+fn exchange(call: Value, result: Value, ask: &str) -> Ask {
+    Ask::assistant(call, json!([result, {"type": "text", "text": ask}]))
+}
+
+fn call() -> Value {
+    json!({"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"city": "Paris"}})
+}
+
+fn result() -> Value {
+    json!({"type": "tool_result", "tool_use_id": "toolu_1", "content": "Done."})
+}
+
+/// A value with one key more.
+fn plus(mut value: Value, key: &str, more: impl Into<Value>) -> Value {
+    value[key] = more.into();
+    value
+}

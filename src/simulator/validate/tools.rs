@@ -1,0 +1,194 @@
+//! The checks of `tools` and `tool_choice`.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use crate::simulator::api_error::Refusal;
+use crate::simulator::error_path::{Path, clip};
+use crate::simulator::fields::find::{array, choice_rows, tool_tag};
+use crate::simulator::fields::row::Row;
+use crate::simulator::validate::types::{
+    Checked, boolean, known_keys, object, one_of, required, required_words, string,
+};
+use crate::simulator::validate::{Endpoint, Rules, types};
+
+/// The tools that the API itself defines: their `type`, and the name that goes with it. Toolsets have none.
+const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
+    ("bash_20241022", Some("bash")),
+    ("bash_20250124", Some("bash")),
+    ("text_editor_20241022", Some("str_replace_editor")),
+    ("text_editor_20250124", Some("str_replace_editor")),
+    ("text_editor_20250429", Some("str_replace_based_edit_tool")),
+    ("text_editor_20250728", Some("str_replace_based_edit_tool")),
+    ("memory_20250818", Some("memory")),
+    ("computer_20241022", Some("computer")),
+    ("computer_20250124", Some("computer")),
+    ("computer_20251124", Some("computer")),
+    ("computer_toolset_20260801", None),
+    ("browser_toolset_20260801", None),
+    ("web_search_20250305", Some("web_search")),
+    ("web_search_20260209", Some("web_search")),
+    ("web_search_20260318", Some("web_search")),
+    ("web_fetch_20250910", Some("web_fetch")),
+    ("web_fetch_20260209", Some("web_fetch")),
+    ("web_fetch_20260309", Some("web_fetch")),
+    ("web_fetch_20260318", Some("web_fetch")),
+    ("code_execution_20250522", Some("code_execution")),
+    ("code_execution_20250825", Some("code_execution")),
+    ("code_execution_20260120", Some("code_execution")),
+    ("code_execution_20260521", Some("code_execution")),
+    ("tool_search_tool_regex", Some("tool_search_tool_regex")),
+    ("tool_search_tool_regex_20251119", Some("tool_search_tool_regex")),
+    ("tool_search_tool_bm25", Some("tool_search_tool_bm25")),
+    ("tool_search_tool_bm25_20251119", Some("tool_search_tool_bm25")),
+    ("advisor_20260301", Some("advisor")),
+    ("mcp_toolset", None),
+];
+
+/// Tools that run on the server's side and cannot be counted.
+const UNCOUNTED: &[&str] = &["web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset"];
+
+/// The keys of a client's own tool.
+const CUSTOM_KEYS: &[&str] = &[
+    "type",
+    "name",
+    "description",
+    "input_schema",
+    "cache_control",
+    "strict",
+    "eager_input_streaming",
+    "defer_loading",
+    "input_examples",
+    "allowed_callers",
+];
+
+impl Rules<'_> {
+    pub(super) fn tools(&self, body: &Map<String, Value>) -> Checked {
+        let Some(value) = body.get("tools").filter(|v| !v.is_null()) else { return Ok(()) };
+        let path = Path::root("tools");
+        let mut names = HashSet::new();
+        for (i, tool) in types::array(value, &path)?.iter().enumerate() {
+            let path = path.index(i);
+            let map = object(tool, &path)?;
+            let tag = tool_tag(tool).ok_or_else(|| Refusal::at(&path.key("type"), "expected a string"))?;
+            if tag == "custom" {
+                self.custom_tool(map, &path.key(tag))?;
+            } else {
+                self.defined_tool(map, tag, &path)?;
+            }
+            // Toolsets have no name.
+            if let Some(name) = map.get("name").and_then(Value::as_str)
+                && self.on(Row::ToolName)
+                && !names.insert(name)
+            {
+                return Err(Refusal::at(&path.key(tag).key("name"), "tool names must be unique"));
+            }
+        }
+        Ok(())
+    }
+
+    fn defined_tool(&self, map: &Map<String, Value>, tag: &str, path: &Path) -> Checked {
+        let Some((_, name)) = DEFINED_TOOLS.iter().find(|(known, _)| *known == tag) else {
+            return Err(Refusal::at(&path.key("type"), format!("unknown tool type '{tag}'")));
+        };
+        if self.endpoint == Endpoint::CountTokens && UNCOUNTED.iter().any(|family| tag.starts_with(family)) {
+            return Err(Refusal::at(&path.key("type"), "tools of the server cannot be counted"));
+        }
+        let path = path.key(tag);
+        match name {
+            Some(name) => one_of(required(map, &path, "name")?, &path.key("name"), &[name]).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn custom_tool(&self, map: &Map<String, Value>, path: &Path) -> Checked {
+        known_keys(map, Some(path), &[CUSTOM_KEYS])?;
+        self.when(Row::ToolName, || {
+            let at = path.key("name");
+            let name = string(required(map, path, "name")?, &at)?;
+            if is_identifier(name, 128) {
+                return Ok(());
+            }
+            Err(Refusal::at(&at, "expected 1 to 128 letters, digits, underscores and hyphens"))
+        })?;
+        self.when(Row::ToolInputSchema, || {
+            let at = path.key("input_schema");
+            let schema = object(required(map, path, "input_schema")?, &at)?;
+            match schema.get("type").and_then(Value::as_str) {
+                Some("object") => Ok(()),
+                _ => Err(Refusal::at(&at.key("type"), "expected 'object'")),
+            }
+        })?;
+        self.when(Row::ToolDescription, || match map.get("description") {
+            Some(text) => string(text, &path.key("description")).map(drop),
+            None => Ok(()),
+        })?;
+        for key in ["strict", "eager_input_streaming", "defer_loading"] {
+            if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
+                boolean(value, &path.key(key))?;
+            }
+        }
+        for key in ["input_examples", "allowed_callers"] {
+            if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
+                types::array(value, &path.key(key))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tool_choice(&self, body: &Map<String, Value>) -> Checked {
+        let path = Path::root("tool_choice");
+        match body.get("tool_choice") {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(word)) => self.when(Row::ChoiceString, || match word.as_str() {
+                "auto" | "any" | "none" => Ok(()),
+                other => Err(Refusal::at(&path, format!("unknown value '{}'", clip(other)))),
+            }),
+            Some(Value::Object(map)) => self.choice_object(map, body, &path),
+            Some(_) => Err(Refusal::at(&path, "expected an object")),
+        }
+    }
+
+    fn choice_object(&self, map: &Map<String, Value>, body: &Map<String, Value>, path: &Path) -> Checked {
+        let word = map.get("type").and_then(Value::as_str).unwrap_or_default();
+        let Some(rows) = choice_rows(word) else {
+            return self.when(Row::ChoiceObject, || {
+                let given = string(required(map, path, "type")?, &path.key("type"))?;
+                Err(Refusal::at(&path.key("type"), format!("unknown tool_choice type '{}'", clip(given))))
+            });
+        };
+        let path = path.key(word);
+        self.when(rows.variant, || {
+            let name: &[&str] = if word == "tool" { &["name"] } else { &[] };
+            let parallel: &[&str] = if rows.parallel.is_some() { &["disable_parallel_tool_use"] } else { &[] };
+            known_keys(map, Some(&path), &[&["type"], name, parallel])?;
+            match word {
+                "tool" => {
+                    let name = required_words(map, &path, "name")?;
+                    if tool_names(body).any(|known| known == name) {
+                        return Ok(());
+                    }
+                    Err(Refusal::at(&path.key("name"), format!("no tool is named '{}'", clip(name))))
+                }
+                "any" if array(body.get("tools")).is_empty() => Err(Refusal::at(&path, "needs tools")),
+                _ => Ok(()),
+            }
+        })?;
+        match (rows.parallel, map.get("disable_parallel_tool_use")) {
+            (Some(row), Some(flag)) => {
+                self.when(row, || boolean(flag, &path.key("disable_parallel_tool_use")).map(drop))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn tool_names(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    array(body.get("tools")).iter().filter_map(|tool| tool.get("name")?.as_str())
+}
+
+/// Letters, digits, underscores and hyphens, at least one and at most so many.
+pub(crate) fn is_identifier(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
