@@ -1,7 +1,8 @@
-//! How fast event streams are decoded, put together, and checked: megabytes of stream a second, on one core.
+//! Measures how fast event streams are decoded, assembled and checked, in megabytes per second on one
+//! core.
 //!
-//! `cargo bench --bench decoder` measures. The streams are long answers in the pieces that real servers send, and a few
-//! that servers send which do not follow the documents.
+//! Run it with `cargo bench --bench decoder`. The streams are long responses in the pieces that real
+//! servers send, and some streams that break the documentation.
 
 #![allow(clippy::expect_used, reason = "benchmarks may fail loudly")]
 
@@ -11,33 +12,35 @@ use std::fmt;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use fieldtest::checks;
-use fieldtest::wire::exchange::{Attempt, AttemptResult, Body, Credential, Exchange, Method, Request, Response};
+use fieldtest::wire::exchange::{
+    AttemptResult, BodyBytes, Exchange, ExchangeAttempt, HttpMethod, Request, RequestCredential, Response,
+};
 use fieldtest::wire::{message, sse};
 use serde_json::{Value, json};
 
-/// About what the client keeps of a body at most.
+/// About the maximum size of a body that the client keeps.
 const SIZE: usize = 4_000_000;
 
 fn main() {
     divan::main();
 }
 
-/// What a stream is made of.
+/// The content of a stream.
 #[derive(Clone, Copy)]
 enum Kind {
     /// Deltas of three to six words.
     Text,
     /// The same, as thinking.
     Thinking,
-    /// Fragments of a call's input, nearly each with a quote to unescape.
+    /// Fragments of the input of a tool call; nearly each has a quote to unescape.
     Tool,
     /// One token in each delta.
     Small,
     /// Text that is not ASCII.
     Chinese,
-    /// Data without event names, as some servers send it: each frame is a finding.
+    /// Data without event names, as some servers send it. Each frame is a finding.
     Unnamed,
-    /// A key in each delta that the documents do not know: every event is read in full.
+    /// An undocumented key in each delta, so every event is parsed completely.
     Added,
 }
 
@@ -83,7 +86,7 @@ impl Kind {
             Self::Text | Self::Unnamed => text(words[at]),
             Self::Thinking => json!({ "type": "thinking_delta", "thinking": words[at] }),
             Self::Tool => {
-                // From the second on, each five make whole values.
+                // From the second piece on, five pieces are complete values.
                 let pieces = [
                     " before\", 3.25",
                     ", \"the quick brown",
@@ -100,7 +103,7 @@ impl Kind {
         }
     }
 
-    /// The stream of an answer that is as long as the client keeps one.
+    /// The stream of a response of the maximum size.
     fn stream(self) -> Vec<u8> {
         let mut text = String::new();
         let mut event = |name: &str, data: Value| {
@@ -154,55 +157,59 @@ impl Kind {
         let response = Response {
             status: 200,
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-            body: Body(self.stream()),
+            body: BodyBytes(self.stream()),
             arrivals: Vec::new(),
             cut: None,
         };
         Exchange {
             id: "x1".to_owned(),
             request: Request {
-                method: Method::Post,
+                method: HttpMethod::Post,
                 raw: None,
                 path: "/v1/messages".to_owned(),
                 headers: BTreeMap::new(),
-                credential: Credential::Target,
+                credential: RequestCredential::Target,
                 body,
             },
-            attempts: vec![Attempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
+            attempts: vec![ExchangeAttempt {
+                started_ms: 0,
+                duration_ms: 1,
+                result: AttemptResult::Response(response),
+            }],
         }
     }
 }
 
 fn bytes_of(exchange: &Exchange) -> BytesCount {
-    match exchange.last().map(|attempt| &attempt.result) {
+    match exchange.last_attempt().map(|attempt| &attempt.result) {
         Some(AttemptResult::Response(response)) => BytesCount::of_slice(&response.body.0),
         _ => BytesCount::new(0usize),
     }
 }
 
-/// Every passive check: framing, grammar, the message.
+/// Every passive check: frames, event sequence, message.
 #[divan::bench(args = KINDS)]
 fn check_all(bencher: Bencher, kind: Kind) {
     let exchange = kind.exchange();
-    let found = checks::check(&exchange).findings;
+    let found = checks::check_exchange(&exchange).findings;
     assert_eq!(found.is_empty(), !matches!(kind, Kind::Unnamed), "{found:?}");
-    bencher.counter(bytes_of(&exchange)).bench_local(|| checks::check(black_box(&exchange)));
+    bencher.counter(bytes_of(&exchange)).bench_local(|| checks::check_exchange(black_box(&exchange)));
 }
 
-/// The message that a stream spells.
+/// The message that a stream contains.
 #[divan::bench(args = KINDS)]
 fn read_message(bencher: Bencher, kind: Kind) {
     let exchange = kind.exchange();
-    assert!(matches!(message::read(&exchange), message::Reading::Message(_)), "it is a message");
-    bencher.counter(bytes_of(&exchange)).bench_local(|| message::read(black_box(&exchange)));
+    assert!(matches!(message::interpret(&exchange), message::InterpretedExchange::Message(_)), "it is a message");
+    bencher.counter(bytes_of(&exchange)).bench_local(|| message::interpret(black_box(&exchange)));
 }
 
-/// Frames from a stream that comes in pieces as small as networks make them.
+/// Frames of a stream that arrives in small pieces.
 #[divan::bench(args = [64, 1400, 65536])]
 fn decode_pieces(bencher: Bencher, piece: usize) {
     let bytes = Kind::Text.stream();
     bencher.counter(BytesCount::of_slice(&bytes)).bench_local(|| {
-        let mut decoder = sse::Decoder::new();
+        let mut decoder = sse::SseDecoder::new();
         let mut frames = Vec::new();
         let mut count = 0;
         for piece in bytes.chunks(piece) {

@@ -1,7 +1,8 @@
-//! Measures how often verdicts are wrong or missing, and what they cost, against simulated servers under noise.
+//! Measures how often verdicts are wrong or undecided, and what they cost, on simulated servers under
+//! noise.
 //!
-//! Writes JSON to standard output, and how far it is to standard error; `scripts/trust` makes tables of it. Exit 1 where
-//! a verdict is wrong without noise, or a row is wrong more often than its confidence allows.
+//! Prints JSON to stdout and the progress to stderr. `scripts/trust` makes tables from it. Exit code
+//! 1: a verdict is wrong without noise, or a row is wrong more often than its confidence allows.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "measurements may fail loudly")]
 
@@ -22,27 +23,27 @@ use noise::tally::Tally;
 use noise::{designs, measure, servers};
 use serde_json::{Value, json};
 
-/// How many rows that noise left open are named.
+/// The maximum number of undetermined rows that are listed.
 const NAMED: usize = 8;
-/// How many wrong verdicts of a line are told with all that is known of them: the canary's are hundreds.
+/// The maximum number of wrong verdicts per line that are listed; the canary has hundreds.
 const MOST_WRONG: usize = 20;
 
 /// Measures verdicts under noise.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Runs of each target under each condition; every other one against a server with flipped rows.
+    /// Runs per target and condition; every second run uses a server with flipped rows.
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: u64,
-    /// The seed of the first run.
+    /// Seed of the first run.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     first_seed: u64,
-    /// Only this condition. May be repeated.
+    /// Measure only this condition; repeatable.
     #[arg(long, value_name = "NAME")]
     condition: Vec<Condition>,
-    /// Plays of the abstract comparison of designs.
+    /// Simulated tests per design.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     plays: u64,
-    /// What cargo adds.
+    /// Set by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let started = Instant::now();
     let tell = |what: &str| {
-        // Nobody is there to read it: then it is not needed.
+        // A closed stderr is not an error.
         let _ = writeln!(std::io::stderr(), "{:6.0} s  {what}", started.elapsed().as_secs_f64());
     };
     let conditions: Vec<Condition> = Condition::ALL
@@ -83,7 +84,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(broken))
 }
 
-/// A line of the table.
+/// Builds one line of the table.
 fn line(condition: Condition, kind: Kind, tally: &Tally) -> Value {
     let confidence = condition.confidence();
     let mut line = json!({

@@ -1,8 +1,9 @@
-//! Plain exchanges, many at once, through the product's own client, and its checks and recording: what a run spends on each
-//! beside its questions and verdicts. `scripts/compare-peers --only plain memory` starts it, and holds it against other programs.
+//! Sends many plain requests through the client of fieldtest, with its checks and recording. This is
+//! the cost of an exchange without the work for verdicts. `scripts/compare-peers --only plain memory`
+//! runs it and compares it with other programs.
 //!
-//! It needs a server: `cargo bench --bench plain -- --base-url http://127.0.0.1:8787 --model m --requests 20000`, with the
-//! credential in `KEY`.
+//! It needs a server, and the credential in `KEY`:
+//! `cargo bench --bench plain -- --base-url http://127.0.0.1:8787 --model m --requests 20000`.
 
 #![allow(clippy::expect_used, clippy::print_stderr, reason = "benchmarks may fail loudly")]
 
@@ -12,10 +13,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Parser;
-use fieldtest::checks::check;
-use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
-use fieldtest::recording::run::{LineOf, text_of};
-use fieldtest::wire::exchange::{AttemptResult, Credential, Method, Request};
+use fieldtest::checks::check_exchange;
+use fieldtest::client::{Client, ClientConfig, CredentialHeader, MessagesEndpoint as _};
+use fieldtest::recording::run::{LineRef, to_json_line};
+use fieldtest::wire::exchange::{AttemptResult, HttpMethod, Request, RequestCredential};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
@@ -29,27 +30,27 @@ struct Options {
     requests: usize,
     #[arg(long, default_value_t = 32)]
     at_once: usize,
-    /// Where the recording goes. Without it, answers are neither checked nor recorded.
+    /// File for the recording. Without it, responses are neither checked nor recorded.
     #[arg(long)]
     recording: Option<PathBuf>,
-    /// `cargo bench` says so.
+    /// Set by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 fn main() {
     let options = Options::parse();
-    let mut config = ClientConfig::new(options.base_url.clone(), Scheme::XApiKey);
+    let mut config = ClientConfig::new(options.base_url.clone(), CredentialHeader::XApiKey);
     config.credential = std::env::var("KEY").ok().map(Into::into);
     config.concurrency = options.at_once;
     config.retries = 0;
     let client = Client::new(config).expect("a base URL and a credential");
     let mut recording = options.recording.map(|path| File::create(path).expect("a place for the recording"));
     let request = Request {
-        method: Method::Post,
+        method: HttpMethod::Post,
         path: "/v1/messages".to_owned(),
         headers: BTreeMap::from([("anthropic-version".to_owned(), "2023-06-01".to_owned())]),
-        credential: Credential::Target,
+        credential: RequestCredential::Target,
         body: json!({
             "model": options.model,
             "max_tokens": 64,
@@ -57,7 +58,7 @@ fn main() {
         }),
         raw: None,
     };
-    let runtime = fieldtest::cli::waiting_runtime().expect("a runtime");
+    let runtime = fieldtest::cli::single_thread_runtime().expect("a runtime");
     let answered = runtime.block_on(async {
         let send = |n: usize| {
             let (client, request) = (&client, request.clone());
@@ -67,13 +68,13 @@ fn main() {
         let mut answered = 0;
         while let Some(exchange) = sent.next().await {
             let Some(recording) = &mut recording else {
-                let result = exchange.last().map(|attempt| &attempt.result);
+                let result = exchange.last_attempt().map(|attempt| &attempt.result);
                 answered += usize::from(matches!(result, Some(AttemptResult::Response(r)) if r.status == 200));
                 continue;
             };
-            let checked = check(&exchange);
+            let checked = check_exchange(&exchange);
             answered += usize::from(checked.message.is_some() && checked.findings.is_empty());
-            let line = text_of(&LineOf::Exchange(&exchange)).expect("an exchange can be written");
+            let line = to_json_line(&LineRef::Exchange(&exchange)).expect("an exchange can be written");
             recording.write_all(&line).expect("room for the recording");
         }
         answered

@@ -1,7 +1,7 @@
-//! How fast the parts are that a run's time is spent in beside waiting: judging a recording, and a whole run against a
-//! simulation. Event streams have a benchmark of their own, `decoder`.
+//! Measures the parts of a run that are not waiting: judging a recording, and a complete run against
+//! a simulated endpoint. The benchmark `decoder` measures event streams.
 //!
-//! `cargo bench` measures; nothing here is compared with anything, so nothing here can fail.
+//! Run it with `cargo bench`. It compares nothing, so it cannot fail.
 
 #![allow(clippy::expect_used, reason = "benchmarks may fail loudly")]
 
@@ -19,21 +19,22 @@ use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-/// A run of deepseek's simulation, whole.
+/// A complete run of the simulated deepseek.
 static RECORDING: LazyLock<Recording> = LazyLock::new(|| RUNTIME.block_on(record(target("deepseek"), &[])));
 
 fn main() {
     divan::main();
 }
 
-/// Judges a recording; an item is an exchange.
+/// Judges a recording. An item is an exchange.
 #[divan::bench]
 fn judge_recording(bencher: Bencher) {
     let recording = &*RECORDING;
     bencher.counter(ItemsCount::new(recording.exchanges.len())).bench_local(|| judge(&CATALOG, recording));
 }
 
-/// Runs deepseek's simulation, from the first request to the last verdict; an item is an exchange.
+/// Runs the simulated deepseek, from the first request to the last verdict. An item is an
+/// exchange.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn whole_run(bencher: Bencher) {
     let exchanges = RECORDING.exchanges.len();

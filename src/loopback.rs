@@ -17,39 +17,39 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A handle on one connection, by which a handler can break it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Line {
-    is_broken: Arc<AtomicBool>,
+pub(crate) struct ConnectionHandle {
+    is_aborted: Arc<AtomicBool>,
 }
 
-impl Line {
+impl ConnectionHandle {
     /// Breaks the connection: whatever is written next is lost, and the client sees a reset.
-    pub fn cut(&self) {
-        self.is_broken.store(true, Ordering::Relaxed);
+    pub fn abort(&self) {
+        self.is_aborted.store(true, Ordering::Relaxed);
     }
 }
 
-impl Connected<IncomingStream<'_, Port>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Port>) -> Self {
+impl Connected<IncomingStream<'_, LoopbackListener>> for ConnectionHandle {
+    fn connect_info(stream: IncomingStream<'_, LoopbackListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
 
 /// The listening socket.
 #[derive(Debug)]
-pub(crate) struct Port(pub TcpListener);
+pub(crate) struct LoopbackListener(pub TcpListener);
 
-impl Listener for Port {
-    type Io = Wire;
-    type Addr = Line;
+impl Listener for LoopbackListener {
+    type Io = AbortableStream;
+    type Addr = ConnectionHandle;
 
-    async fn accept(&mut self) -> (Wire, Line) {
+    async fn accept(&mut self) -> (AbortableStream, ConnectionHandle) {
         loop {
             match self.0.accept().await {
                 Ok((stream, _)) => {
                     // A socket that refuses is slower, not wrong.
                     let _ = stream.set_nodelay(true);
-                    let line = Line::default();
-                    return (Wire { stream, line: line.clone() }, line);
+                    let line = ConnectionHandle::default();
+                    return (AbortableStream { stream, handle: line.clone() }, line);
                 }
                 // Out of sockets, or a client that left at once: others may still be served.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -57,21 +57,21 @@ impl Listener for Port {
         }
     }
 
-    fn local_addr(&self) -> io::Result<Line> {
-        self.0.local_addr().map(|_: SocketAddr| Line::default())
+    fn local_addr(&self) -> io::Result<ConnectionHandle> {
+        self.0.local_addr().map(|_: SocketAddr| ConnectionHandle::default())
     }
 }
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct AbortableStream {
     stream: TcpStream,
-    line: Line,
+    handle: ConnectionHandle,
 }
 
-impl Wire {
-    fn check(&self) -> io::Result<()> {
-        if !self.line.is_broken.load(Ordering::Relaxed) {
+impl AbortableStream {
+    fn fail_if_aborted(&self) -> io::Result<()> {
+        if !self.handle.is_aborted.load(Ordering::Relaxed) {
             return Ok(());
         }
         // Without it, the socket would close politely.
@@ -80,15 +80,15 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for AbortableStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for AbortableStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
+        self.fail_if_aborted()?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -97,7 +97,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check()?;
+        self.fail_if_aborted()?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    fieldtest::cli::program()
+    fieldtest::cli::run_binary()
 }

@@ -7,7 +7,7 @@
 mod binary;
 
 use binary::{Ended, Folder};
-use fieldtest::engine::Undecided;
+use fieldtest::engine::InconclusiveReason;
 use serde_json::Value;
 
 /// Few requests, and deepseek's document calls both supported.
@@ -168,8 +168,12 @@ mod findings {
     /// The codes are the engine's; baselines know them by their words.
     #[test]
     fn the_codes_of_rows_without_an_answer_are_the_engines() {
-        let codes = [Undecided::NegativeFailed, Undecided::TreatmentFailed, Undecided::ChallengeFailed];
-        assert_eq!(codes.map(Undecided::word), fieldtest::results::baseline::NO_ANSWER);
+        let codes = [
+            InconclusiveReason::NegativeFailed,
+            InconclusiveReason::TreatmentFailed,
+            InconclusiveReason::ChallengeFailed,
+        ];
+        assert_eq!(codes.map(InconclusiveReason::as_str), fieldtest::results::baseline::NO_RESPONSE_CODES);
     }
 
     /// With some rows only, nobody knows whether another one would still show it.

@@ -14,7 +14,7 @@ use std::process::{Child, Stdio};
 
 use binary::{Ended, Folder, Running};
 use fieldtest::recording::run;
-use fieldtest::simulator::Fault;
+use fieldtest::simulator::SimulatorFault;
 use proptest::prelude::*;
 use serde_json::Value;
 use server::{Faithful, Server};
@@ -108,7 +108,7 @@ mod help {
     fn the_faults_of_the_simulator_are_listed_area_by_area_each_with_what_it_does() {
         let ended = Folder::new().run(["simulate", "--list-faults"]).exits(0);
         let listed: Vec<(&str, &str)> = ended.stdout.lines().map(|line| line.split_once("  ").unwrap()).collect();
-        let all: Vec<(&str, &str)> = Fault::all().map(|fault| (fault.id(), fault.about())).collect();
+        let all: Vec<(&str, &str)> = SimulatorFault::all().map(|fault| (fault.id(), fault.description())).collect();
         assert_eq!(listed.iter().map(|(id, what)| (*id, what.trim())).collect::<Vec<_>>(), all);
         assert!(all.iter().all(|(_, what)| !what.is_empty() && what.len() < 90), "{all:?}");
         let mut areas: Vec<&str> = all.iter().map(|(id, _)| id.split('.').next().unwrap()).collect();
@@ -791,7 +791,7 @@ mod files {
             let at = at.index(bytes.len());
             let end = (at + length).min(bytes.len());
             bytes.splice(at..end, with.bytes());
-            if let Ok(recording) = run::read(&bytes[..])
+            if let Ok(recording) = run::read_recording(&bytes[..])
                 && let Ok(results) = fieldtest::engine::judge(catalog, &recording)
             {
                 let text = fieldtest::results::json::render(&results);
@@ -807,7 +807,7 @@ mod files {
             let folder = Folder::new();
             simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).exits(0);
             let text = folder.read("out/recording-deepseek.jsonl").into_bytes();
-            (fieldtest::catalog::Catalog::bundled().unwrap(), text)
+            (fieldtest::catalog::Catalog::load_bundled().unwrap(), text)
         })
     }
 }

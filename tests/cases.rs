@@ -44,7 +44,7 @@ fn load_all(files: Vec<(&str, Vec<u8>)>) -> Result<Catalog, CaseErrors> {
     let kind = |name: &str| if name.starts_with("targets") { FileKind::Target } else { FileKind::Experiments };
     let files: Vec<CaseFile> =
         files.into_iter().map(|(name, bytes)| CaseFile { name: name.to_owned(), kind: kind(name), bytes }).collect();
-    Catalog::with(&files)
+    Catalog::load_with_extra(&files)
 }
 
 /// What is said of a file.

@@ -226,7 +226,7 @@ fn a_row_that_needs_what_no_ground_states_is_not_green() {
 fn reading_the_files_alone_proves_nothing_and_says_so_little() {
     let folder = with_rows(BLIND);
     let ended = folder.run(["check", "--cases", "mine", "--no-proof"]).exits(0);
-    let catalog = fieldtest::catalog::Catalog::bundled().unwrap();
+    let catalog = fieldtest::catalog::Catalog::load_bundled().unwrap();
     let claims: usize = catalog.targets.values().map(|target| target.claims.len()).sum();
     let rows = catalog.rows.len() + 1;
     assert_eq!(ended.stdout, format!("{rows} rows, 3 targets, {claims} claims: the case files are sound\n"));

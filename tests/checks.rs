@@ -13,15 +13,15 @@ use common::{
     CATALOG, SHORT_WAIT, Server, Setup, TARGETS, fields_of, record, record_at, record_run, repository, simulate,
     target, update,
 };
-use fieldtest::checks::client_reactions::{Measured, Outcome};
-use fieldtest::checks::{Check, Severity as Degree};
-use fieldtest::client::{Client, ClientConfig, Endpoint as _, Scheme};
+use fieldtest::checks::client_reactions::{ClientMeasurements, ClientOutcome};
+use fieldtest::checks::{CheckSeverity as Degree, ProtocolCheck};
+use fieldtest::client::{Client, ClientConfig, CredentialHeader, MessagesEndpoint as _};
 use fieldtest::engine::judge;
 use fieldtest::recording::run::Recording;
-use fieldtest::results::model::{Finding, Results, Severity};
+use fieldtest::results::model::{FindingSeverity, FindingSummary, Results};
 use fieldtest::simulator;
-use fieldtest::simulator::{Behaviour, Fault};
-use fieldtest::wire::exchange::{AttemptResult, Credential, Exchange, Method, Request, Response};
+use fieldtest::simulator::{SimulatorConfig, SimulatorFault};
+use fieldtest::wire::exchange::{AttemptResult, Exchange, HttpMethod, Request, RequestCredential, Response};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
@@ -30,7 +30,8 @@ use serde_json::{Value, json};
 async fn honest_simulations_have_no_findings() {
     for name in TARGETS {
         let results = simulate(target(name), &[]).await;
-        let bad: Vec<&Finding> = results.findings.iter().filter(|f| f.severity != Severity::Note).collect();
+        let bad: Vec<&FindingSummary> =
+            results.findings.iter().filter(|f| f.severity != FindingSeverity::Note).collect();
         assert!(bad.is_empty(), "{name}: {bad:#?}");
     }
 }
@@ -49,7 +50,7 @@ fn spoiled(recording: &Recording, spoil: impl Fn(&Exchange, &mut Response)) -> R
     judge(&CATALOG, &recording).expect("the rows are the catalog's")
 }
 
-fn found<'a>(results: &'a Results, check: &str) -> Option<&'a Finding> {
+fn found<'a>(results: &'a Results, check: &str) -> Option<&'a FindingSummary> {
     results.findings.iter().find(|finding| finding.check == check)
 }
 
@@ -64,7 +65,7 @@ async fn findings_stand_at_their_rows_and_in_the_list_in_one_order() {
         response.headers.retain(|(name, _)| name != "request-id");
     });
     let nameless = found(&results, "sse.event-name-missing").expect("streams were spoiled");
-    assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (Severity::Error, true));
+    assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (FindingSeverity::Error, true));
     assert!(nameless.example.contains("message_start"), "{nameless:?}");
     let nobody = found(&results, "http.request-id-missing").expect("all were spoiled");
     assert_eq!(nobody.count, recording.exchanges.len() as u64);
@@ -94,11 +95,17 @@ async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
     });
     let bare = found(&results, "error.envelope").expect("challenges were refused");
     assert!(bare.count > 0 && !bare.rows.is_empty(), "{bare:?}");
-    assert_eq!(results.findings.iter().filter(|f| f.severity != Severity::Note).count(), 1, "{:#?}", results.findings);
+    assert_eq!(
+        results.findings.iter().filter(|f| f.severity != FindingSeverity::Note).count(),
+        1,
+        "{:#?}",
+        results.findings
+    );
 }
 
 /// Rows that bring about a stream, thinking, calls and refusals.
-const ROWS: [&str; 5] = ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
+const ROW_IDS: [&str; 5] =
+    ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
 
 /// Requests beside those of rows: streams of calls and of thinking, equal ones, and one with a stream for a twin.
 fn requests() -> Vec<Request> {
@@ -107,11 +114,11 @@ fn requests() -> Vec<Request> {
         body["model"] = target("anthropic").model.clone().into();
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         Request {
-            method: Method::Post,
+            method: HttpMethod::Post,
             raw: None,
             path: "/v1/messages".to_owned(),
             headers: [("anthropic-version".to_owned(), "2023-06-01".to_owned())].into(),
-            credential: Credential::Target,
+            credential: RequestCredential::Target,
             body,
         }
     };
@@ -142,14 +149,14 @@ struct FoundWith {
     streams: Vec<String>,
 }
 
-async fn found_with(fault: Fault) -> FoundWith {
-    let mut behaviour = Behaviour::of(target("anthropic"));
+async fn found_with(fault: SimulatorFault) -> FoundWith {
+    let mut behaviour = SimulatorConfig::from_target(target("anthropic"));
     behaviour.seed = 1;
     behaviour.faults = vec![fault];
-    let credential = behaviour.right_credential().to_owned();
+    let credential = behaviour.expected_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     // Where each stream takes its time, the requests beside the rows, which go out together, are enough.
-    let rows = if fault.id() == "sse.silent-gap" { &ROWS[2..3] } else { &ROWS };
+    let rows = if fault.id() == "sse.silent-gap" { &ROW_IDS[2..3] } else { &ROW_IDS };
     let server = Server {
         base_url: running.base_url(),
         credential,
@@ -162,9 +169,9 @@ async fn found_with(fault: Fault) -> FoundWith {
         rows: rows.iter().map(|row| (*row).to_owned()).collect(),
     };
     let mut recording = record_at(&server, target("anthropic")).await;
-    let mut config = ClientConfig::new(server.base_url.clone(), Scheme::XApiKey);
+    let mut config = ClientConfig::new(server.base_url.clone(), CredentialHeader::XApiKey);
     config.credential = Some(server.credential.clone().into());
-    (config.retries, config.concurrency, config.proxies) = (0, 32, false);
+    (config.retries, config.concurrency, config.use_proxies) = (0, 32, false);
     let client = Client::new(config).expect("a plain configuration");
     let sent = requests().into_iter().enumerate().map(|(i, request)| {
         let client = &client;
@@ -196,13 +203,13 @@ const WHOLE: [&str; 8] = [
 ];
 
 /// Faults of errors, and of answers that are JSON.
-fn is_of_streams(fault: Fault) -> bool {
+fn is_of_streams(fault: SimulatorFault) -> bool {
     let of_errors = ["http.content-type", "http.server-error", "http.status-undocumented", "http.retry-after-missing"];
     !fault.id().starts_with("error.") && !of_errors.contains(&fault.id()) && !WHOLE.contains(&fault.id())
 }
 
 /// Checks that see a fault along with its own.
-fn companions(fault: Fault) -> &'static [&'static str] {
+fn companions(fault: SimulatorFault) -> &'static [&'static str] {
     match fault.id() {
         "sse.message-start-missing" => &["sse.event-before-start"],
         "sse.message-delta-missing" => &["message.stop-reason-missing"],
@@ -215,7 +222,7 @@ fn companions(fault: Fault) -> &'static [&'static str] {
 
 #[tokio::test]
 async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its_named_companions() {
-    let faults = Fault::all().filter(|fault| fault.breaks_protocol());
+    let faults = SimulatorFault::all().filter(|fault| fault.breaks_protocol());
     let wrong: Vec<String> = stream::iter(faults)
         .map(|fault| async move {
             let FoundWith { all: mut found, streams } = found_with(fault).await;
@@ -235,8 +242,9 @@ async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its
 
 #[test]
 fn every_check_has_a_fault_and_every_fault_of_the_protocol_a_check() {
-    let checks: BTreeSet<&str> = Check::ALL.iter().map(|check| check.id()).collect();
-    let faults: Vec<&str> = Fault::all().filter(|fault| fault.breaks_protocol()).map(Fault::id).collect();
+    let checks: BTreeSet<&str> = ProtocolCheck::ALL.iter().map(|check| check.id()).collect();
+    let faults: Vec<&str> =
+        SimulatorFault::all().filter(|fault| fault.breaks_protocol()).map(SimulatorFault::id).collect();
     let once: BTreeSet<&str> = faults.iter().copied().collect();
     assert_eq!(once.len(), faults.len());
     assert_eq!(once.symmetric_difference(&checks).collect::<Vec<_>>(), [&""; 0]);
@@ -252,7 +260,7 @@ async fn what_is_nasty_and_allowed_is_no_finding_and_moves_no_verdict() {
     let mut honest = Setup::of(target("anthropic"), &[]);
     honest.rows = fields_of(target("anthropic"));
     let plain = judge(&CATALOG, &record_run(honest).await).expect("the rows are the catalog's");
-    let nasty: Vec<Fault> = Fault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
+    let nasty: Vec<SimulatorFault> = SimulatorFault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
     assert_eq!(nasty.len(), 4);
     for fault in nasty {
         assert!(!fault.breaks_protocol());
@@ -266,26 +274,26 @@ async fn what_is_nasty_and_allowed_is_no_finding_and_moves_no_verdict() {
     }
 }
 
-fn page(check: Check, measured: &Measured) -> String {
+fn page(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     let about = check.about();
-    let (title, url) = about.source.cite();
+    let (title, url) = about.source.citation();
     let failures: Vec<String> = about.failures.iter().map(|n| format!("F{n:02}")).collect();
     let catalogue = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
     format!(
         "# {}\n\nSeverity: **{}**\n\n## What is seen\n\n{}\n\n## Why it matters\n\n{}\n\n## Which clients break\n\n{}\n\n\
          ## What clients did\n\n{}\n\n## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
         about.id,
-        about.severity.word(),
-        about.what,
-        about.why,
-        about.breaks,
+        about.severity.as_str(),
+        about.summary,
+        about.rationale,
+        about.client_impact,
         reactions(check, measured),
         about.example,
     )
 }
 
 /// What each client was measured to do with the fault that the check sees.
-fn reactions(check: Check, measured: &Measured) -> String {
+fn reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     let reactions = measured.reactions(check.id());
     if reactions.is_empty() {
         return "Not measured.".to_owned();
@@ -297,40 +305,41 @@ fn reactions(check: Check, measured: &Measured) -> String {
     for (client, reaction) in reactions {
         let places = reaction.scenarios.join(", ");
         let seen = reaction.detail.replace('|', "\\|").replace('<', "&lt;");
-        out += &format!("\n| {} | {} | {} | {places} | {seen} |", client.name, client.version, reaction.outcome.word());
+        out +=
+            &format!("\n| {} | {} | {} | {places} | {seen} |", client.name, client.version, reaction.outcome.as_str());
     }
     out
 }
 
 /// What clients did with every fault, a check a line.
-fn matrix(measured: &Measured) -> String {
+fn matrix(measured: &ClientMeasurements) -> String {
     let names: Vec<&str> = measured.clients.iter().map(|client| client.id.as_str()).collect();
     let mut out = format!("| check | severity | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 2));
-    for check in Check::ALL {
+    for check in ProtocolCheck::ALL {
         let reactions = measured.reactions(check.id());
         let word = |id: &str| {
             let found = reactions.iter().find(|(client, _)| client.id == id);
             found.map_or("not measured", |(_, reaction)| shown(reaction.outcome))
         };
         let words: Vec<&str> = names.iter().map(|id| word(id)).collect();
-        let (id, severity) = (check.id(), check.severity().word());
+        let (id, severity) = (check.id(), check.severity().as_str());
         out += &format!("| [{id}]({id}.md) | {severity} | {} |\n", words.join(" | "));
     }
     out
 }
 
 /// An outcome in the matrix, where what breaks a program is to catch the eye.
-fn shown(outcome: Outcome) -> &'static str {
+fn shown(outcome: ClientOutcome) -> &'static str {
     match outcome {
-        Outcome::Unreached => "",
-        Outcome::Same => "same",
-        Outcome::Differs => "differs",
-        Outcome::Raises => "**raises**",
-        Outcome::Hangs => "**hangs**",
+        ClientOutcome::Unreached => "",
+        ClientOutcome::Same => "same",
+        ClientOutcome::Differs => "differs",
+        ClientOutcome::Raises => "**raises**",
+        ClientOutcome::Hangs => "**hangs**",
     }
 }
 
-fn index(measured: &Measured) -> String {
+fn index(measured: &ClientMeasurements) -> String {
     let mut out = String::from(
         "# Passive checks\n\nEvery exchange of every run is held to these, at no extra request. What is seen stands in the reports under \
          \"Findings\"; it never decides a row. An **error** breaks a client that follows the documents, a **warning** makes some suffer, a \
@@ -339,13 +348,13 @@ fn index(measured: &Measured) -> String {
          `UPDATE=1 cargo test --test checks`.\n",
     );
     let mut area = "";
-    for check in Check::ALL {
+    for check in ProtocolCheck::ALL {
         if check.area() != area {
             area = check.area();
             out.push_str(&format!("\n## {area}\n\n| check | severity | what is seen |\n| --- | --- | --- |\n"));
         }
         let about = check.about();
-        out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.word(), about.what));
+        out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.as_str(), about.summary));
     }
     out.push_str(&format!(
         "\n## What clients did\n\nReal clients against a server with the fault, by what they do without it: [clients.md](../clients.md). Empty: the \
@@ -359,9 +368,9 @@ fn index(measured: &Measured) -> String {
 fn the_pages_are_what_the_code_says() {
     let folder = repository("docs/checks");
     let measured = fs::read_to_string(repository("src/wire/check/clients.json")).unwrap();
-    let measured: Measured = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
+    let measured: ClientMeasurements = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
     let mut wanted: BTreeMap<String, String> =
-        Check::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
+        ProtocolCheck::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
     wanted.insert("README.md".to_owned(), index(&measured));
     if update() {
         let _ = fs::remove_dir_all(&folder);
@@ -382,9 +391,9 @@ fn the_pages_are_what_the_code_says() {
 
 #[test]
 fn every_page_says_something_and_additions_are_notes() {
-    for check in Check::ALL {
+    for check in ProtocolCheck::ALL {
         let about = check.about();
-        for text in [about.what, about.why, about.breaks] {
+        for text in [about.summary, about.rationale, about.client_impact] {
             assert!(text.ends_with('.') && text.len() > 5, "{}: {text}", about.id);
         }
         assert!(about.failures.is_sorted() && about.failures.iter().all(|n| (1..=125).contains(n)), "{}", about.id);

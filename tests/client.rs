@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fieldtest::client::{Client, ClientConfig, ClientError, Endpoint as _, Rates, Scheme};
+use fieldtest::client::{Client, ClientConfig, ClientError, CredentialHeader, MessagesEndpoint as _, PerMinuteLimits};
 use fieldtest::wire::exchange::{
-    Attempt, AttemptResult, Credential, Exchange, Failure, FailureKind, Method, Request, Response,
+    AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, HttpMethod, Request, RequestCredential,
+    Response,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,21 +20,21 @@ const KEY: &str = "sk-test-0123456789";
 
 /// Short waits and times, so that the suite is quick; everything else as users have it.
 fn config(base_url: &str) -> ClientConfig {
-    let mut config = ClientConfig::new(base_url, Scheme::XApiKey);
+    let mut config = ClientConfig::new(base_url, CredentialHeader::XApiKey);
     config.credential = Some(KEY.into());
     config.timeout = Duration::from_secs(20);
-    config.first_wait = Duration::from_millis(1);
-    config.proxies = false;
+    config.initial_backoff = Duration::from_millis(1);
+    config.use_proxies = false;
     config
 }
 
 fn request() -> Request {
     Request {
-        method: Method::Post,
+        method: HttpMethod::Post,
         raw: None,
         path: "/v1/messages".to_owned(),
         headers: BTreeMap::from([("anthropic-version".to_owned(), "2023-06-01".to_owned())]),
-        credential: Credential::Target,
+        credential: RequestCredential::Target,
         body: json!({ "model": "m", "max_tokens": 8, "messages": [{ "role": "user", "content": "hello" }] }),
     }
 }
@@ -42,14 +43,14 @@ async fn send(config: ClientConfig) -> Exchange {
     Client::new(config).unwrap().send("x-1", request()).await
 }
 
-fn response(attempt: &Attempt) -> &Response {
+fn response(attempt: &ExchangeAttempt) -> &Response {
     match &attempt.result {
         AttemptResult::Response(response) => response,
         AttemptResult::Failure(failure) => panic!("no response came: {failure:?}"),
     }
 }
 
-fn failure(attempt: &Attempt) -> &Failure {
+fn failure(attempt: &ExchangeAttempt) -> &AttemptFailure {
     match &attempt.result {
         AttemptResult::Failure(failure) => failure,
         AttemptResult::Response(response) => panic!("a response came: {response:?}"),
@@ -109,16 +110,21 @@ mod requests {
     async fn each_kind_of_credential_travels_in_its_one_header() {
         let bearer = format!("Bearer {KEY}");
         for (scheme, credential, x_api_key, authorization) in [
-            (Scheme::XApiKey, Credential::Target, Some(KEY), None),
-            (Scheme::Bearer, Credential::Target, None, Some(bearer.as_str())),
-            (Scheme::Bearer, Credential::XApiKey, Some(KEY), None),
-            (Scheme::XApiKey, Credential::Bearer, None, Some(bearer.as_str())),
-            (Scheme::Bearer, Credential::WrongXApiKey, Some("fieldtest-made-up-credential"), None),
-            (Scheme::XApiKey, Credential::WrongBearer, None, Some("Bearer fieldtest-made-up-credential")),
-            (Scheme::XApiKey, Credential::Missing, None, None),
+            (CredentialHeader::XApiKey, RequestCredential::Target, Some(KEY), None),
+            (CredentialHeader::Bearer, RequestCredential::Target, None, Some(bearer.as_str())),
+            (CredentialHeader::Bearer, RequestCredential::XApiKey, Some(KEY), None),
+            (CredentialHeader::XApiKey, RequestCredential::Bearer, None, Some(bearer.as_str())),
+            (CredentialHeader::Bearer, RequestCredential::WrongXApiKey, Some("fieldtest-made-up-credential"), None),
+            (
+                CredentialHeader::XApiKey,
+                RequestCredential::WrongBearer,
+                None,
+                Some("Bearer fieldtest-made-up-credential"),
+            ),
+            (CredentialHeader::XApiKey, RequestCredential::Missing, None, None),
         ] {
             let server = server_with(ResponseTemplate::new(200)).await;
-            let client = Client::new(ClientConfig { scheme, ..config(&server.uri()) }).unwrap();
+            let client = Client::new(ClientConfig { credential_header: scheme, ..config(&server.uri()) }).unwrap();
             client.send("x-1", Request { credential, ..request() }).await;
             let received = &server.received_requests().await.unwrap()[0];
             let sent = |name: &str| received.headers.get(name).map(|v| v.to_str().unwrap());
@@ -224,8 +230,8 @@ mod requests {
         assert!(refused(|c| c.credential = Some("a b".into())).contains("credential cannot be sent"));
         assert!(refused(|c| c.concurrency = 0).contains("requests at once"));
         assert!(refused(|c| c.timeout = Duration::ZERO).contains("time-out"));
-        assert!(refused(|c| c.rates.requests = Some(0)).contains("requests a minute"));
-        assert!(refused(|c| c.rates.tokens = Some(0)).contains("tokens a minute"));
+        assert!(refused(|c| c.rate_limits.requests = Some(0)).contains("requests a minute"));
+        assert!(refused(|c| c.rate_limits.tokens = Some(0)).contains("tokens a minute"));
         assert_eq!(refused(|c| c.timeout = Duration::MAX), "", "the longest time-out is one");
     }
 }
@@ -256,7 +262,7 @@ mod retries {
         let server = server_with(ResponseTemplate::new(503)).await;
         let exchange = send(ClientConfig { retries: 3, ..config(&server.uri()) }).await;
         assert_eq!(statuses(&exchange), [503; 4]);
-        assert_eq!(exchange.last(), exchange.attempts.get(3));
+        assert_eq!(exchange.last_attempt(), exchange.attempts.get(3));
         assert!(exchange.attempts.is_sorted_by_key(|a| a.started_ms), "{exchange:?}");
     }
 
@@ -327,9 +333,11 @@ mod limits {
     #[tokio::test]
     async fn attempts_are_spread_over_the_minute() {
         let server = server_with(ResponseTemplate::new(200)).await;
-        let client =
-            Client::new(ClientConfig { rates: Rates { requests: Some(600), tokens: None }, ..config(&server.uri()) })
-                .unwrap();
+        let client = Client::new(ClientConfig {
+            rate_limits: PerMinuteLimits { requests: Some(600), tokens: None },
+            ..config(&server.uri())
+        })
+        .unwrap();
         let started = Instant::now();
         futures_util::future::join_all((0..5).map(|_| client.send("x-1", request()))).await;
         assert!(started.elapsed() >= Duration::from_millis(380), "five within {:?}", started.elapsed());
@@ -340,7 +348,7 @@ mod limits {
     async fn large_requests_wait_for_the_tokens_they_cost() {
         let server = server_with(ResponseTemplate::new(200)).await;
         let client = Client::new(ClientConfig {
-            rates: Rates { requests: None, tokens: Some(60_000) },
+            rate_limits: PerMinuteLimits { requests: None, tokens: Some(60_000) },
             ..config(&server.uri())
         })
         .unwrap();
@@ -532,7 +540,7 @@ mod broken_servers {
             while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
         })
         .await;
-        let exchange = send(ClientConfig { kept_bytes: 100_000, ..config(&base) }).await;
+        let exchange = send(ClientConfig { max_body_bytes: 100_000, ..config(&base) }).await;
         assert_eq!(exchange.attempts.len(), 1);
         let response = response(&exchange.attempts[0]);
         assert_eq!(response.body.0.len(), 100_000);
@@ -545,7 +553,7 @@ mod broken_servers {
     #[tokio::test]
     async fn a_body_of_just_the_kept_size_is_whole() {
         let server = server_with(ResponseTemplate::new(200).set_body_string("x".repeat(5000))).await;
-        let exchange = send(ClientConfig { kept_bytes: 5000, ..config(&server.uri()) }).await;
+        let exchange = send(ClientConfig { max_body_bytes: 5000, ..config(&server.uri()) }).await;
         let response = response(&exchange.attempts[0]);
         assert_eq!((response.body.0.len(), &response.cut), (5000, &None));
     }

@@ -13,9 +13,9 @@ use std::fs;
 
 use common::{CATALOG, Setup, record_run, repository, target, update};
 use fieldtest::catalog::{Experiment, VerdictStatus};
-use fieldtest::checks::Check;
+use fieldtest::checks::ProtocolCheck;
 use fieldtest::engine::judge;
-use fieldtest::simulator::Fault;
+use fieldtest::simulator::SimulatorFault;
 use serde::Deserialize;
 
 /// An entry of the catalogue.
@@ -35,7 +35,7 @@ struct Entry {
 /// Who sees an entry.
 #[derive(Default)]
 struct Seen {
-    checks: Vec<Check>,
+    checks: Vec<ProtocolCheck>,
     rows: Vec<&'static Experiment>,
 }
 
@@ -48,8 +48,8 @@ fn catalogue() -> BTreeMap<u16, Entry> {
 
 fn seen() -> BTreeMap<u16, Seen> {
     let mut seen: BTreeMap<u16, Seen> = BTreeMap::new();
-    for check in Check::ALL {
-        for n in check.about().failures {
+    for check in ProtocolCheck::ALL {
+        for n in check.description().failures {
             seen.entry(*n).or_default().checks.push(*check);
         }
     }
@@ -61,13 +61,13 @@ fn seen() -> BTreeMap<u16, Seen> {
     seen
 }
 
-fn fault_of(check: Check) -> Option<Fault> {
-    Fault::all().find(|fault| fault.id() == check.id())
+fn fault_of(check: ProtocolCheck) -> Option<SimulatorFault> {
+    SimulatorFault::all().find(|fault| fault.id() == check.id())
 }
 
 /// What makes the simulator so that the row sees it.
 fn made_by(row: &Experiment) -> Vec<String> {
-    if !row.is_of_field() {
+    if !row.is_field_row() {
         return row.faults.keys().map(|fault| format!("`--fault {fault}`")).collect();
     }
     let status = |status: &VerdictStatus| match status {
@@ -88,7 +88,7 @@ fn every_entry_is_seen_by_something_that_can_be_provoked_or_has_its_reason() {
     let mut wrong = Vec::new();
     for (n, entry) in &catalogue {
         if let (Some(told), Some(fault)) = (&entry.by_run, &entry.fault) {
-            assert!(told.len() > 20 && fault.parse::<Fault>().is_ok(), "F{n:02}");
+            assert!(told.len() > 20 && fault.parse::<SimulatorFault>().is_ok(), "F{n:02}");
             continue;
         }
         match (seen.get(n), &entry.unseen) {
@@ -111,12 +111,12 @@ fn every_entry_is_seen_by_something_that_can_be_provoked_or_has_its_reason() {
 fn every_fault_that_a_row_names_exists_and_every_fault_is_named_by_a_row_or_seen_by_a_check() {
     let mut wrong = Vec::new();
     for row in CATALOG.rows.iter().map(|row| &row.experiment) {
-        for fault in row.faults.keys().filter(|fault| fault.parse::<Fault>().is_err()) {
+        for fault in row.faults.keys().filter(|fault| fault.parse::<SimulatorFault>().is_err()) {
             wrong.push(format!("{}: there is no fault {fault}", row.id()));
         }
     }
-    for fault in Fault::all() {
-        let of_check = Check::ALL.iter().any(|check| check.id() == fault.id());
+    for fault in SimulatorFault::all() {
+        let of_check = ProtocolCheck::ALL.iter().any(|check| check.id() == fault.id());
         let of_row = CATALOG.rows.iter().any(|row| row.experiment.faults.contains_key(fault.id()));
         // What only changes the form of a stream is a fault that nothing may see.
         let of_run = catalogue().values().any(|entry| entry.fault.as_deref() == Some(fault.id()));
@@ -171,7 +171,7 @@ fn table() -> String {
 #[tokio::test]
 async fn what_a_whole_run_shows_is_told_by_its_results() {
     for entry in catalogue().values().filter(|entry| entry.by_run.is_some()) {
-        let fault = entry.fault.as_deref().unwrap().parse::<Fault>().unwrap();
+        let fault = entry.fault.as_deref().unwrap().parse::<SimulatorFault>().unwrap();
         let mut setup = Setup::of(target("anthropic"), &[]);
         setup.behaviour.faults = vec![fault];
         let results = judge(&CATALOG, &record_run(setup).await).unwrap();

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use common::{CATALOG, TARGETS, fields_of, target};
 use fieldtest::catalog::VerdictStatus;
-use fieldtest::mutation::{Options, prove};
+use fieldtest::mutation::{MutationOptions, prove};
 use fieldtest::results::mutation;
-use fieldtest::results::mutation::Proof;
+use fieldtest::results::mutation::MutationReport;
 
 /// How many runs are under way at once.
 const SIDE_BY_SIDE: usize = 2;
@@ -57,12 +57,12 @@ fn every_mutant_of_every_bundled_row_is_killed() {
     }
 }
 
-fn proved() -> Proof {
-    let options = Options {
+fn proved() -> MutationReport {
+    let options = MutationOptions {
         targets: TARGETS.map(str::to_owned).to_vec(),
         rows: CATALOG.rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
-        alone: std::env::var_os("FIELDTEST_ALL_FLIPS").is_some_and(|value| value == "1"),
-        side_by_side: SIDE_BY_SIDE,
+        one_by_one: std::env::var_os("FIELDTEST_ALL_FLIPS").is_some_and(|value| value == "1"),
+        jobs: SIDE_BY_SIDE,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(prove(&Arc::new(CATALOG.clone()), &options, &mut |_| {})).unwrap()

@@ -12,12 +12,15 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use fieldtest::catalog::{Arrival, BodyPath, Catalog, FieldAt, GatewayRow, Shape, Sign, Step, Subject};
-use fieldtest::client::{Client, ClientConfig, Scheme};
+use fieldtest::catalog::{
+    ApiDialect, Catalog, ClientSignal, GatewayExpectation, GatewayFieldLocation, GatewayRow, GatewayRowSubject,
+    JsonPath, PathSegment,
+};
+use fieldtest::client::{Client, ClientConfig, CredentialHeader};
 use fieldtest::gateway;
-use fieldtest::gateway::{Event, Listener, Options, judge};
-use fieldtest::recording::gateway::{Footer, Header, Recording, SCHEMA};
-use fieldtest::results::gateway::FateKind;
+use fieldtest::gateway::{GatewayEvent, GatewayEventListener, GatewayRunOptions, judge};
+use fieldtest::recording::gateway::{GatewayFooter, GatewayHeader, GatewayRecording, SCHEMA};
+use fieldtest::results::gateway::GatewayVerdictKind;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde_json::Value;
@@ -29,9 +32,9 @@ enum Takes {
     /// Nothing.
     Nothing,
     /// A field of the request.
-    Field(FieldAt),
+    Field(GatewayFieldLocation),
     /// A part of the answer.
-    Part(Box<Arrival>),
+    Part(Box<GatewayExpectation>),
 }
 
 struct Shared {
@@ -41,18 +44,18 @@ struct Shared {
 }
 
 /// Takes a path out of a body; true where there was something.
-fn take(value: &mut Value, steps: &[Step]) -> bool {
+fn take(value: &mut Value, steps: &[PathSegment]) -> bool {
     let Some((step, rest)) = steps.split_first() else { return false };
     let is_last = rest.is_empty();
     let meant = |item: &Value, nth: usize| match step {
-        Step::Index(index) => nth == *index,
-        Step::Each => true,
-        Step::Where(key, wanted) => item[key.as_str()] == wanted.as_str(),
-        Step::Key(_) => false,
+        PathSegment::Index(index) => nth == *index,
+        PathSegment::Each => true,
+        PathSegment::Filter(key, wanted) => item[key.as_str()] == wanted.as_str(),
+        PathSegment::Key(_) => false,
     };
     match (step, value) {
-        (Step::Key(key), Value::Object(map)) if is_last => map.remove(key).is_some(),
-        (Step::Key(key), Value::Object(map)) => map.get_mut(key).is_some_and(|below| take(below, rest)),
+        (PathSegment::Key(key), Value::Object(map)) if is_last => map.remove(key).is_some(),
+        (PathSegment::Key(key), Value::Object(map)) => map.get_mut(key).is_some_and(|below| take(below, rest)),
         (_, Value::Array(items)) if is_last => {
             let before = items.len();
             let mut nth = 0;
@@ -71,7 +74,7 @@ fn take(value: &mut Value, steps: &[Step]) -> bool {
 }
 
 /// Takes a field out of a request: of messages, all that says the same but the question.
-fn take_field(path: &BodyPath, body: &mut Value) {
+fn take_field(path: &JsonPath, body: &mut Value) {
     let text = path.to_string();
     let is_turn = text.starts_with("messages[") && text.ends_with(".content") && text.matches(".content").count() == 1;
     match is_turn {
@@ -93,7 +96,7 @@ fn take_field(path: &BodyPath, body: &mut Value) {
                 }
             }
             if !question {
-                take(body, path.steps());
+                take(body, path.segments());
             }
         }
     }
@@ -109,9 +112,11 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     let mut path = parts.uri.path_and_query().unwrap().as_str().to_owned();
     match &shared.takes {
-        Takes::Field(FieldAt::Body(place)) => take_field(place, &mut body),
-        Takes::Field(FieldAt::Header(name)) => drop(headers.remove(HeaderName::from_bytes(name.as_bytes()).unwrap())),
-        Takes::Field(FieldAt::Query(_)) => path = path.split('?').next().unwrap().to_owned(),
+        Takes::Field(GatewayFieldLocation::Body(place)) => take_field(place, &mut body),
+        Takes::Field(GatewayFieldLocation::Header(name)) => {
+            drop(headers.remove(HeaderName::from_bytes(name.as_bytes()).unwrap()))
+        }
+        Takes::Field(GatewayFieldLocation::Query(_)) => path = path.split('?').next().unwrap().to_owned(),
         Takes::Part(_) | Takes::Nothing => {}
     }
     let request = shared.client.request(parts.method, format!("{}{path}", shared.upstream)).headers(headers);
@@ -122,7 +127,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 /// What becomes of an upstream that breaks off: told, unless that is what is taken away.
 fn of_break(takes: &Takes) -> Response {
-    let hides = matches!(takes, Takes::Part(part) if part.sign == Some(Sign::Failure));
+    let hides = matches!(takes, Takes::Part(part) if part.sign == Some(ClientSignal::Failure));
     let text = if hides { MESSAGE } else { r#"{"type":"error","error":{"type":"api_error","message":"broken"}}"# };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = if hides { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
@@ -148,7 +153,7 @@ async fn returned(takes: &Takes, response: reqwest::Response) -> Response {
         if part.status.is_some() {
             status = StatusCode::IM_A_TEAPOT;
         }
-        if part.sign == Some(Sign::Failure) {
+        if part.sign == Some(ClientSignal::Failure) {
             return of_break(takes);
         }
         text = if is_stream { of_stream(part, &text) } else { of_body(part, &text) };
@@ -159,17 +164,17 @@ async fn returned(takes: &Takes, response: reqwest::Response) -> Response {
     response
 }
 
-fn of_body(part: &Arrival, text: &str) -> String {
+fn of_body(part: &GatewayExpectation, text: &str) -> String {
     let mut body: Value = serde_json::from_str(text).unwrap();
     if let Some(path) = &part.at {
-        take(&mut body, path.steps());
+        take(&mut body, path.segments());
     }
     body.to_string()
 }
 
 /// The events without what the part is about.
-fn of_stream(part: &Arrival, text: &str) -> String {
-    let keys: Vec<&str> = match part.at.as_ref().and_then(BodyPath::last_key) {
+fn of_stream(part: &GatewayExpectation, text: &str) -> String {
+    let keys: Vec<&str> = match part.at.as_ref().and_then(JsonPath::last_key) {
         Some("input" | "key" | "content") => vec!["partial_json"],
         Some(key) => vec![key],
         None => Vec::new(),
@@ -182,7 +187,7 @@ fn of_stream(part: &Arrival, text: &str) -> String {
             return None;
         }
         let is_piece = event["delta"]["type"] == "text_delta";
-        if part.sign == Some(Sign::Pieces) && is_piece {
+        if part.sign == Some(ClientSignal::Pieces) && is_piece {
             event["delta"]["text"] = Value::from("other");
         }
         if event.is_null() {
@@ -208,12 +213,12 @@ fn without(value: &mut Value, key: &str) {
 
 struct Deaf;
 
-impl Listener for Deaf {
-    fn on(&mut self, _: Event<'_>) {}
+impl GatewayEventListener for Deaf {
+    fn on_event(&mut self, _: GatewayEvent<'_>) {}
 }
 
 /// The fate of one row behind a gateway that takes something away.
-async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> FateKind {
+async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> GatewayVerdictKind {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let shared = Shared {
         takes,
@@ -225,32 +230,32 @@ async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> FateKind {
     let router = Router::new().fallback(handle).with_state(Arc::new(shared));
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let started = Instant::now();
-    let mut config = ClientConfig::new(&via, Scheme::XApiKey);
+    let mut config = ClientConfig::new(&via, CredentialHeader::XApiKey);
     config.retries = 0;
-    config.concurrency = gateway::MOST_AT_ONCE;
-    config.proxies = false;
+    config.concurrency = gateway::MAX_CONCURRENT_REQUESTS;
+    config.use_proxies = false;
     config.timeout = Duration::from_secs(20);
     config.run_started = started;
     let client = Client::new(config).unwrap();
-    let options = Options {
-        shape: Shape::Anthropic,
+    let options = GatewayRunOptions {
+        shape: ApiDialect::Anthropic,
         model: "m".to_owned(),
         seed: 1,
         concurrency: 1,
-        ready: Duration::from_secs(5),
-        secret: None,
-        secrets: Vec::new(),
-        started,
+        ready_timeout: Duration::from_secs(5),
+        client_secret: None,
+        other_secrets: Vec::new(),
+        started_at: started,
     };
     let finished = gateway::run(&client, socket, &[row], &options, &mut Deaf, std::future::pending()).await;
     server.abort();
-    let recording = Recording {
-        header: Header {
+    let recording = GatewayRecording {
+        header: GatewayHeader {
             schema: SCHEMA.to_owned(),
             name: "g".to_owned(),
             via,
             upstream: "http://127.0.0.1:1".to_owned(),
-            shape: Shape::Anthropic,
+            shape: ApiDialect::Anthropic,
             model: "m".to_owned(),
             bearer: false,
             claims: None,
@@ -258,10 +263,10 @@ async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> FateKind {
             seed: 1,
             started_at: "2026-01-01T00:00:00Z".to_owned(),
         },
-        footer: Some(Footer {
+        footer: Some(GatewayFooter {
             finished_at: "2026-01-01T00:00:01Z".to_owned(),
             wall_ms: 0,
-            ended: finished.ended,
+            ended: finished.end,
             trials: finished.trials.len(),
             calls: finished.calls.len(),
         }),
@@ -274,26 +279,32 @@ async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> FateKind {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_row_can_fail() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let catalog = &Catalog::bundled().unwrap();
-    let rows = catalog.gateway.iter().map(|row| &row.row).filter(|row| row.is_of(Shape::Anthropic));
-    let about = rows.filter_map(|row| match row.subject(Shape::Anthropic) {
-        Subject::Request { .. } => Some((row, Takes::Field(row.place().unwrap()))),
-        Subject::Answer { comes, .. } => Some((row, Takes::Part(Box::new(comes.clone())))),
+    let catalog = &Catalog::load_bundled().unwrap();
+    let rows =
+        catalog.gateway_rows.iter().map(|row| &row.row).filter(|row| row.applies_to_dialect(ApiDialect::Anthropic));
+    let about = rows.filter_map(|row| match row.subject(ApiDialect::Anthropic) {
+        GatewayRowSubject::Request { .. } => Some((row, Takes::Field(row.field_location().unwrap()))),
+        GatewayRowSubject::Response { expectation: comes, .. } => Some((row, Takes::Part(Box::new(comes.clone())))),
         // The tests with small gateways have one for each side of conduct.
-        Subject::Conduct(_) => None,
+        GatewayRowSubject::Behaviour(_) => None,
     });
     let failures: Vec<String> = iter(about)
         .map(|(row, takes)| async move {
             let with = fate(catalog, row, Takes::Nothing);
             let without = fate(catalog, row, takes);
             let (with, without) = (with.await, without.await);
-            let is_proven = match row.subject(Shape::Anthropic) {
+            let is_proven = match row.subject(ApiDialect::Anthropic) {
                 // A gateway that reads whole answers, as this one does, has no pace.
-                Subject::Answer { comes, .. } if comes.sign == Some(Sign::Pace) => without == FateKind::Changed,
-                _ => with == FateKind::Forwarded && matches!(without, FateKind::Dropped | FateKind::Changed),
+                GatewayRowSubject::Response { expectation: comes, .. } if comes.sign == Some(ClientSignal::Pace) => {
+                    without == GatewayVerdictKind::Changed
+                }
+                _ => {
+                    with == GatewayVerdictKind::Forwarded
+                        && matches!(without, GatewayVerdictKind::Dropped | GatewayVerdictKind::Changed)
+                }
             };
             (!is_proven).then(|| {
-                format!("{}: {} behind a faithful gateway, {} without it", row.id(), with.word(), without.word())
+                format!("{}: {} behind a faithful gateway, {} without it", row.id(), with.as_str(), without.as_str())
             })
         })
         .buffer_unordered(16)

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    fieldtest::cli::harness(["anthropic", "--simulate", "--select", "field.s*"])
+    fieldtest::cli::run_test_binary(["anthropic", "--simulate", "--select", "field.s*"])
 }

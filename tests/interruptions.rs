@@ -29,7 +29,7 @@ const KEY: &str = "fieldtest-simulator";
 const RECORDING: &str = "out/recording-it.jsonl";
 const RESULTS: &str = "results-it.json";
 /// Rows of every kind of trial: screens, conversations, samples, repeats, genuine blocks. None that is about times.
-const ROWS: [&str; 5] = ["field.*", "tools.*", "error.*", "turns.*", "content.thinking*"];
+const ROW_IDS: [&str; 5] = ["field.*", "tools.*", "error.*", "turns.*", "content.thinking*"];
 
 /// An endpoint that answers equal requests equally, whenever they come: two runs of it can be compared to the byte.
 fn steady(pause: Duration) -> Server {
@@ -60,7 +60,7 @@ impl Memo {
 fn command(folder: &Folder, url: &str, out: &str, more: &[&str]) -> Command {
     let all =
         ["run", "--base-url", url, "--model", "m", "--name", "it", "--api-key-env", "KEY", "--claims", "deepseek"];
-    let rows = ROWS.iter().flat_map(|glob| ["--select", glob]);
+    let rows = ROW_IDS.iter().flat_map(|glob| ["--select", glob]);
     let rest = ["--out", out, "--seed", "7", "--retries", "0", "--no-progress"];
     let mut command = folder.command(all.into_iter().chain(rows).chain(rest).chain(more.iter().copied()));
     command.env("KEY", KEY);
@@ -77,7 +77,8 @@ fn resume(folder: &Folder, url: &str, more: &[&str]) -> Ended {
 }
 
 fn read(path: &Path) -> Recording {
-    run::read(BufReader::new(fs::File::open(path).unwrap())).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    run::read_recording(BufReader::new(fs::File::open(path).unwrap()))
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Results without what no two runs have in common: times, tries that brought nothing, and a forecast, which is of a
@@ -128,7 +129,7 @@ fn recorded(recording: &Recording) -> BTreeMap<String, usize> {
             (None, true) => String::new(),
             (None, false) => request.body.to_string(),
         };
-        *counts.entry(format!("{} {} {body}", request.method.word(), request.path)).or_default() += 1;
+        *counts.entry(format!("{} {} {body}", request.method.as_str(), request.path)).or_default() += 1;
     }
     counts
 }
@@ -345,7 +346,7 @@ mod stopped {
         }
         assert_eq!(whole, resumed);
         // Nothing that was answered was sent again.
-        let is_answered = |e: &&fieldtest::wire::exchange::Exchange| matches!(&e.last().unwrap().result, fieldtest::wire::exchange::AttemptResult::Response(r) if r.status < 500);
+        let is_answered = |e: &&fieldtest::wire::exchange::Exchange| matches!(&e.last_attempt().unwrap().result, fieldtest::wire::exchange::AttemptResult::Response(r) if r.status < 500);
         let answered =
             Recording { exchanges: before.exchanges.iter().filter(is_answered).cloned().collect(), ..before };
         let asked_now = sent(&server.asked()[so_far..]);

@@ -14,10 +14,12 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use binary::{Ended, Folder};
-use fieldtest::client::{Accounts, Client, ClientConfig, Endpoint as _, Rates, Scheme};
+use fieldtest::client::{
+    AccountRegistry, Client, ClientConfig, CredentialHeader, MessagesEndpoint as _, PerMinuteLimits,
+};
 use fieldtest::simulator;
-use fieldtest::simulator::{Behaviour, Knobs, Running};
-use fieldtest::wire::exchange::{Attempt, AttemptResult, Credential, Exchange, Method, Request};
+use fieldtest::simulator::{RunningSimulator, SimulatorConfig, SimulatorImpairments};
+use fieldtest::wire::exchange::{AttemptResult, Exchange, ExchangeAttempt, HttpMethod, Request, RequestCredential};
 use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Value, json};
@@ -159,14 +161,18 @@ fn all_targets_of_a_command_have_one_budget() {
 /// A simulation with limits, and how it is reached.
 struct Limited {
     runtime: tokio::runtime::Runtime,
-    running: Running,
+    running: RunningSimulator,
 }
 
 impl Limited {
-    fn start(knobs: Knobs) -> Self {
+    fn start(knobs: SimulatorImpairments) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let behaviour =
-            Behaviour { model: "m".to_owned(), credential: Some("key".to_owned()), knobs, ..Behaviour::default() };
+        let behaviour = SimulatorConfig {
+            model: "m".to_owned(),
+            credential: Some("key".to_owned()),
+            impairments: knobs,
+            ..SimulatorConfig::default()
+        };
         let running = runtime.block_on(simulator::start(behaviour)).unwrap();
         Self { runtime, running }
     }
@@ -174,7 +180,12 @@ impl Limited {
     /// So many requests in a second, and tokens.
     fn a_second(requests: Option<u32>, tokens: Option<u32>) -> Self {
         let limit_window = Duration::from_secs(1);
-        Self::start(Knobs { limit_requests: requests, limit_tokens: tokens, limit_window, ..Knobs::default() })
+        Self::start(SimulatorImpairments {
+            limit_requests: requests,
+            limit_tokens: tokens,
+            limit_window,
+            ..SimulatorImpairments::default()
+        })
     }
 
     fn run(&self, folder: &Folder, more: &[&str]) -> Ended {
@@ -208,11 +219,11 @@ fn a_servers_limit_of_requests_or_tokens_is_kept_without_a_storm() {
         let folder = Folder::new();
         limited.run(&folder, &["--concurrency", "32"]).exits(0);
         let results = folder.results("out");
-        let (needed, turned) = (results["totals"]["requests"].as_u64().unwrap(), limited.running.turned());
+        let (needed, turned) = (results["totals"]["requests"].as_u64().unwrap(), limited.running.request_counts());
         let what = format!("{requests:?} {tokens:?}: {turned:?}, {needed} needed");
         assert!(needed > 15, "{what}");
         assert_eq!(results["summary"]["decided"], results["summary"]["rows"], "{what}");
-        assert!(turned.came <= needed + needed / 2 + 8, "{what}");
+        assert!(turned.total <= needed + needed / 2 + 8, "{what}");
     }
 }
 
@@ -258,17 +269,17 @@ fn a_storm_of_429_without_any_headers_is_no_storm_of_retries() {
 
 fn request(n: usize) -> Request {
     Request {
-        method: Method::Post,
+        method: HttpMethod::Post,
         path: "/v1/messages".to_owned(),
         headers: [("anthropic-version".to_owned(), "2023-06-01".to_owned())].into(),
-        credential: Credential::Target,
+        credential: RequestCredential::Target,
         body: json!({ "model": "m", "max_tokens": 16, "messages": [{ "role": "user", "content": format!("Say {n}.") }] }),
         raw: None,
     }
 }
 
 fn is_answered(exchange: &Exchange) -> bool {
-    matches!(exchange.attempts.last(), Some(Attempt { result: AttemptResult::Response(r), .. }) if r.status == 200)
+    matches!(exchange.attempts.last(), Some(ExchangeAttempt { result: AttemptResult::Response(r), .. }) if r.status == 200)
 }
 
 /// Sends so many requests through each of these clients, all at once.
@@ -278,13 +289,13 @@ async fn send(clients: &[Client], each: usize) -> Vec<Exchange> {
     futures_util::future::join_all(asked).await
 }
 
-fn client(url: &str, accounts: &Accounts, concurrency: usize) -> Client {
-    let mut config = ClientConfig::new(url, Scheme::XApiKey);
+fn client(url: &str, accounts: &AccountRegistry, concurrency: usize) -> Client {
+    let mut config = ClientConfig::new(url, CredentialHeader::XApiKey);
     config.credential = Some("key".into());
-    config.proxies = false;
-    (config.concurrency, config.first_wait) = (concurrency, Duration::from_millis(50));
-    let gap = Some(config.first_wait / 5);
-    let account = accounts.of(None, url, config.credential.as_ref(), Rates::default(), gap);
+    config.use_proxies = false;
+    (config.concurrency, config.initial_backoff) = (concurrency, Duration::from_millis(50));
+    let gap = Some(config.initial_backoff / 5);
+    let account = accounts.get_or_create(None, url, config.credential.as_ref(), PerMinuteLimits::default(), gap);
     config.account = Some(account.unwrap());
     Client::new(config).unwrap()
 }
@@ -294,14 +305,14 @@ fn targets_of_one_account_do_not_each_find_out_that_it_is_too_much() {
     let limited = Limited::a_second(Some(20), None);
     let url = limited.running.base_url();
     let exchanges = limited.runtime.block_on(async {
-        let accounts = Accounts::default();
+        let accounts = AccountRegistry::default();
         let clients: Vec<Client> = (0..8).map(|_| client(&url, &accounts, 4)).collect();
         send(&clients, 10).await
     });
-    let turned = limited.running.turned();
+    let turned = limited.running.request_counts();
     assert!(exchanges.iter().all(is_answered), "{turned:?}");
     // Of the first volley, twelve are beyond the limit; after it, what the server tells is known to all.
-    assert!(turned.away <= 24, "{turned:?}");
+    assert!(turned.throttled <= 24, "{turned:?}");
 }
 
 #[test]
@@ -316,7 +327,7 @@ fn once_a_storm_is_over_requests_go_as_fast_as_before() {
         server::write_answer(stream, status, "application/json", body)
     });
     runtime.block_on(async {
-        let client = client(&server.url(), &Accounts::default(), 8);
+        let client = client(&server.url(), &AccountRegistry::default(), 8);
         let begun = Instant::now();
         while came.load(Ordering::Relaxed) < 40 {
             client.send("x", request(0)).await;

@@ -35,7 +35,7 @@ const SIDE_BY_SIDE: usize = 2;
 
 #[test]
 fn the_proxy_knows_a_place_for_every_row_and_for_no_other() {
-    let fields = CATALOG.rows.iter().filter(|row| row.experiment.is_of_field());
+    let fields = CATALOG.rows.iter().filter(|row| row.experiment.is_field_row());
     let mut rows: Vec<&str> = fields.map(|row| row.experiment.id()).collect();
     let mut places: Vec<&str> = place::rows().collect();
     rows.sort_unstable();

@@ -112,13 +112,13 @@ fn flipped_servers_meet_every_row_in_every_status() {
     let mut met = BTreeSet::new();
     let mut possible = BTreeSet::new();
     for name in TARGETS {
-        for row in rows_of(target(name)).into_iter().filter(|row| row.experiment.is_of_field()) {
+        for row in rows_of(target(name)).into_iter().filter(|row| row.experiment.is_field_row()) {
             possible.extend(row.experiment.statuses.iter().map(|status| (row.experiment.id(), *status)));
         }
     }
     for server in servers(1000, 200).into_iter().filter(|server| server.kind == Kind::Flipped) {
         assert_eq!(server.flips.len(), FLIPS);
-        for row in rows_of(server.target).into_iter().filter(|row| row.experiment.is_of_field()) {
+        for row in rows_of(server.target).into_iter().filter(|row| row.experiment.is_field_row()) {
             met.insert((row.experiment.id(), server.truth(row.experiment.id())));
         }
     }

@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use binary::Folder;
 use common::{CATALOG, Setup, TARGETS, judged, record_run, rows_of, target};
 use fieldtest::catalog::{CatalogRow, ClaimStatus};
-use fieldtest::engine::plan::estimate::{Expected, Used};
-use fieldtest::engine::request::build::Settings;
-use fieldtest::engine::{Basis, Pace, plan};
+use fieldtest::engine::plan::estimate::{RunEstimate, TokenUse};
+use fieldtest::engine::request::build::RequestSettings;
+use fieldtest::engine::{PlanInput, RateAssumptions, plan_run};
 use fieldtest::recording::run::Recording;
 use fieldtest::results::plan::schema;
-use fieldtest::simulator::{Behaviour, Knobs};
+use fieldtest::simulator::{SimulatorConfig, SimulatorImpairments};
 use serde_json::Value;
 
 const SELECT: [&str; 4] = ["--select", "field.{system,stop_sequences,metadata,top_k}", "--select", "tools.*"];
@@ -28,22 +28,25 @@ fn told(folder: &Folder, arguments: &[&str]) -> Value {
 }
 
 /// Holds a recording against the plan of its rows.
-fn within(recording: &Recording, rows: &[&CatalogRow], what: &str) -> Expected {
+fn within(recording: &Recording, rows: &[&CatalogRow], what: &str) -> RunEstimate {
     let settings = &recording.header.settings;
-    let plan = plan(rows, Basis { settings, prices: None, pace: Pace::default(), expected: None });
-    let took = Expected::of(recording, 0);
-    let all = took.rows.values().fold(took.first, |sum, row| sum.and(*row));
-    let (requests, whole) = (plan.planned.requests, recording.footer.as_ref().unwrap());
+    let plan = plan_run(
+        rows,
+        PlanInput { settings, prices: None, rate_assumptions: RateAssumptions::default(), estimate: None },
+    );
+    let took = RunEstimate::from_recording(recording, 0);
+    let all = took.rows.values().fold(took.first, |sum, row| sum.merge(*row));
+    let (requests, whole) = (plan.total.requests, recording.footer.as_ref().unwrap());
     assert!(all.requests <= requests.max, "{what}: {} of at most {}", all.requests, requests.max);
     assert!(
-        all.requests >= requests.min || whole.ended != fieldtest::recording::run::Ended::Complete,
+        all.requests >= requests.min || whole.ended != fieldtest::recording::run::RunEnd::Complete,
         "{what}: {} of at least {}",
         all.requests,
         requests.min
     );
-    assert!(all.input <= plan.planned.input_tokens.max, "{what}: {} tokens in", all.input);
-    assert!(all.output <= plan.planned.output_tokens.max, "{what}: {} tokens out", all.output);
-    let mut left: BTreeMap<&str, Used> = took.rows.iter().map(|(row, used)| (row.as_str(), *used)).collect();
+    assert!(all.input <= plan.total.input_tokens.max, "{what}: {} tokens in", all.input);
+    assert!(all.output <= plan.total.output_tokens.max, "{what}: {} tokens out", all.output);
+    let mut left: BTreeMap<&str, TokenUse> = took.rows.iter().map(|(row, used)| (row.as_str(), *used)).collect();
     for row in &plan.rows {
         let used = left.remove(row.id.as_str()).unwrap_or_default();
         assert!(used.requests <= row.requests.max, "{what}: {} of {}: {}", used.requests, row.requests.max, row.id);
@@ -54,8 +57,8 @@ fn within(recording: &Recording, rows: &[&CatalogRow], what: &str) -> Expected {
     took
 }
 
-fn all_of(expected: &Expected) -> u64 {
-    expected.rows.values().fold(expected.first, |sum, row| sum.and(*row)).requests
+fn all_of(expected: &RunEstimate) -> u64 {
+    expected.rows.values().fold(expected.first, |sum, row| sum.merge(*row)).requests
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +67,7 @@ async fn runs_stay_within_their_plan_and_near_what_is_expected() {
         let (target, mut took) = (target(name), Vec::new());
         for seed in 1..=5 {
             let mut setup = Setup::of(target, &[]);
-            (setup.seed, setup.behaviour.seed, setup.behaviour.knobs.disobedience) = (seed, seed, disobedience);
+            (setup.seed, setup.behaviour.seed, setup.behaviour.impairments.disobedience) = (seed, seed, disobedience);
             let recording = record_run(setup).await;
             let what = format!("{name}, disobedience {disobedience}, seed {seed}");
             took.push(all_of(&within(&recording, &rows_of(target), &what)) as f64);
@@ -82,24 +85,42 @@ async fn runs_stay_within_their_plan_and_near_what_is_expected() {
 async fn runs_stay_within_their_plan_whatever_answers() {
     let target = target("deepseek");
     let rows = rows_of(target);
-    let bad = |knobs: Knobs| Behaviour { knobs, seed: 3, ..Behaviour::of(target) };
+    let bad = |knobs: SimulatorImpairments| SimulatorConfig {
+        impairments: knobs,
+        seed: 3,
+        ..SimulatorConfig::from_target(target)
+    };
     let everything = |status: ClaimStatus| {
-        let mut behaviour = Behaviour::of(target);
+        let mut behaviour = SimulatorConfig::from_target(target);
         for row in rows.iter().filter(|row| !row.experiment.id().starts_with("header.")) {
             // What the simulator does not know as a field cannot be turned.
-            let _ = behaviour.flip(row.experiment.id(), status);
+            let _ = behaviour.set_status(row.experiment.id(), status);
         }
         behaviour
     };
     let servers = [
         (
             "429, 529 and broken connections",
-            bad(Knobs { rate_429: 0.1, rate_529: 0.1, rate_reset: 0.1, ..Knobs::default() }),
+            bad(SimulatorImpairments {
+                rate_429: 0.1,
+                rate_529: 0.1,
+                rate_reset: 0.1,
+                ..SimulatorImpairments::default()
+            }),
         ),
-        ("nothing but refusals", bad(Knobs { rate_529: 1.0, ..Knobs::default() })),
-        ("half the connections break", bad(Knobs { rate_reset: 0.5, ..Knobs::default() })),
-        ("a model that never obeys", bad(Knobs { disobedience: 1.0, ..Knobs::default() })),
-        ("a model that obeys half the time", bad(Knobs { disobedience: 0.5, ..Knobs::default() })),
+        ("nothing but refusals", bad(SimulatorImpairments { rate_529: 1.0, ..SimulatorImpairments::default() })),
+        (
+            "half the connections break",
+            bad(SimulatorImpairments { rate_reset: 0.5, ..SimulatorImpairments::default() }),
+        ),
+        (
+            "a model that never obeys",
+            bad(SimulatorImpairments { disobedience: 1.0, ..SimulatorImpairments::default() }),
+        ),
+        (
+            "a model that obeys half the time",
+            bad(SimulatorImpairments { disobedience: 0.5, ..SimulatorImpairments::default() }),
+        ),
         ("everything is passed over", everything(ClaimStatus::Ignored)),
         ("everything is refused", everything(ClaimStatus::Unsupported)),
     ];
@@ -201,9 +222,12 @@ fn plans_obey_their_published_schema() {
         let errors: Vec<String> = validator.iter_errors(&plan).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
-    let settings = Settings::of(target("anthropic"), 1024);
+    let settings = RequestSettings::from_target(target("anthropic"), 1024);
     let rows: Vec<&CatalogRow> = CATALOG.rows.iter().collect();
-    let whole = plan(&rows, Basis { settings: &settings, prices: None, pace: Pace::default(), expected: None });
+    let whole = plan_run(
+        &rows,
+        PlanInput { settings: &settings, prices: None, rate_assumptions: RateAssumptions::default(), estimate: None },
+    );
     assert_eq!(whole.rows.len(), rows.len());
 }
 

@@ -14,9 +14,9 @@ use std::process::{Command, Output};
 
 use common::{CATALOG, repository, update};
 use fieldtest::catalog::VerdictStatus;
-use fieldtest::engine::{Undecided, judge};
+use fieldtest::engine::{InconclusiveReason, judge};
 use fieldtest::recording::run;
-use fieldtest::recording::run::Line;
+use fieldtest::recording::run::RunLine;
 use fieldtest::results::model::{Results, RowResult};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -139,7 +139,7 @@ const INPUT_TOKENS: u64 = 60_000;
 
 #[test]
 fn an_obedient_endpoint_is_cheap_to_decide() {
-    let catalog = fieldtest::catalog::Catalog::bundled().unwrap();
+    let catalog = fieldtest::catalog::Catalog::load_bundled().unwrap();
     let (mut requests, mut rows) = ([0, 0], [0, 0]);
     for seed in ["1", "2", "3", "4", "5"] {
         let made = run(&["--seed", seed], 0);
@@ -147,7 +147,7 @@ fn an_obedient_endpoint_is_cheap_to_decide() {
             let results: Value = serde_json::from_str(&text(made.path(), file)).unwrap();
             // The rows that stand for a field, and what belongs to no row.
             let all = results["rows"].as_array().unwrap();
-            let is_of_field = |id: &str| catalog.experiment(id).is_some_and(|e| e.is_of_field());
+            let is_of_field = |id: &str| catalog.experiment(id).is_some_and(|e| e.is_field_row());
             let others = || all.iter().filter(|row| !is_of_field(row["id"].as_str().unwrap()));
             let cost = |of: &str| {
                 let whole = results["totals"][of].as_u64().unwrap();
@@ -207,7 +207,7 @@ impl Whole {
         let lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
         let mut done_at = HashMap::new();
         for (index, line) in lines.iter().enumerate() {
-            if let Line::Trial(trial) = serde_json::from_str(line).unwrap() {
+            if let RunLine::Trial(trial) = serde_json::from_str(line).unwrap() {
                 done_at.insert(trial.key.row, index + 1);
             }
         }
@@ -222,7 +222,8 @@ impl Whole {
 
     /// Judges what is left of the recording, and holds it against the whole.
     fn check(&self, text: &str, lines: usize) {
-        let recording = run::read(text.as_bytes()).unwrap_or_else(|error| panic!("cut to {lines} lines: {error}"));
+        let recording =
+            run::read_recording(text.as_bytes()).unwrap_or_else(|error| panic!("cut to {lines} lines: {error}"));
         let results = judge(&CATALOG, &recording).unwrap();
         assert!(results.partial.as_deref().is_some_and(|why| why.contains("no footer")), "cut to {lines} lines");
         assert_eq!(results.rows.len(), self.results.rows.len(), "cut to {lines} lines");
@@ -230,7 +231,7 @@ impl Whole {
             let at = format!("cut to {lines} lines: {}: {:?}", row.id, row.verdict);
             if self.done_at[&row.id] > lines {
                 assert_eq!(row.verdict.status, VerdictStatus::Skipped, "{at}");
-                assert_eq!(row.verdict.code.as_deref(), Some(Undecided::NotFinished.word()), "{at}");
+                assert_eq!(row.verdict.code.as_deref(), Some(InconclusiveReason::NotFinished.as_str()), "{at}");
             } else if self.leans_on_what_is_open(whole, lines) {
                 assert!(!row.verdict.status.is_decided() || row.verdict == whole.verdict, "{at}");
             } else {

@@ -40,7 +40,7 @@ fn check(name: &str, id: &str) -> Result<(), Failed> {
     }
     let expected = if row.claim.is_some() { Outcome::Conforms } else { Outcome::Unclaimed };
     if row.outcome != expected {
-        let claim = row.claim.as_ref().map_or("nothing", |claim| claim.status.word());
+        let claim = row.claim.as_ref().map_or("nothing", |claim| claim.status.as_str());
         return Err(format!(
             "{}: claimed is {claim}, observed {}: {}",
             row.outcome, row.verdict.status, row.verdict.reason

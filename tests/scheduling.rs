@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clock::Clock;
 use common::{CATALOG, Setup, TARGETS, record_run, rows_of, target};
 use fieldtest::catalog::CatalogRow;
-use fieldtest::client::{Bounds, Budget, Endpoint, Replay};
-use fieldtest::engine::{Options, judge};
-use fieldtest::recording::in_memory::record;
+use fieldtest::client::{Budget, BudgetLimits, MessagesEndpoint, ReplayEndpoint};
+use fieldtest::engine::{RunOptions, judge};
+use fieldtest::recording::in_memory::run_in_memory;
 use fieldtest::recording::run::{Recording, TrialKey};
 use fieldtest::wire::exchange::{Exchange, Request};
 use harness::{Folder, Running};
@@ -33,12 +33,12 @@ const GOAL: f64 = 1.1;
 /// A server that takes a tick for each answer.
 struct Slow<'a> {
     clock: &'a Clock,
-    answers: Replay<'a>,
+    answers: ReplayEndpoint<'a>,
     under_way: AtomicUsize,
     most: AtomicUsize,
 }
 
-impl Endpoint for Slow<'_> {
+impl MessagesEndpoint for Slow<'_> {
     async fn send(&self, id: &str, request: Request) -> Exchange {
         let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
@@ -69,12 +69,14 @@ fn bound(recording: &Recording, at_once: usize) -> f64 {
 /// most that were under way.
 fn again(recording: &Recording, rows: &[&CatalogRow], at_once: usize, budget: Budget) -> (Recording, f64, usize) {
     let clock = Clock::default();
-    let slow = Slow { clock: &clock, answers: Replay::new(&recording.exchanges), under_way: 0.into(), most: 0.into() };
+    let slow =
+        Slow { clock: &clock, answers: ReplayEndpoint::new(&recording.exchanges), under_way: 0.into(), most: 0.into() };
     let header = recording.header.clone();
     let settings = header.settings.clone();
-    let options = Options { settings, seed: header.seed, confidence: header.confidence, concurrency: at_once, budget };
-    let made = clock.run(record(&slow, rows, &options, header));
-    assert_eq!(slow.answers.missing(), [], "it asks what was asked");
+    let options =
+        RunOptions { settings, seed: header.seed, confidence: header.confidence, concurrency: at_once, budget };
+    let made = clock.run(run_in_memory(&slow, rows, &options, header));
+    assert_eq!(slow.answers.unrecorded_requests(), [], "it asks what was asked");
     let most = slow.most.load(Ordering::Relaxed);
     (made, clock.now() as f64, most)
 }
@@ -118,7 +120,7 @@ fn a_run_waits_no_longer_than_it_must_and_sends_the_same_at_any_number_of_reques
 #[test]
 fn where_only_so_much_may_be_sent_rows_are_asked_in_order_and_end_before_others_begin() {
     let (first, rows) = (recorded("deepseek"), rows_of(target("deepseek")));
-    let budget = Budget::new(Bounds { requests: Some(60), ..Bounds::default() });
+    let budget = Budget::new(BudgetLimits { requests: Some(60), ..BudgetLimits::default() });
     let (made, ..) = again(&first, &rows, 4, budget);
     assert_eq!(made.exchanges.len(), 60);
     let asked: BTreeSet<&str> = made.exchanges.iter().filter_map(|e| e.id.split('/').next()).collect();

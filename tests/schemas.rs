@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use common::{TARGETS, repository, simulate, target, update};
-use fieldtest::catalog::{experiments_schema, gateway_schema, list_schema, target_schema};
+use fieldtest::catalog::{experiments_schema, gateway_schema, target_list_schema, target_schema};
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ fn holds_to_the_published(name: &str, schema: &Value) {
 
 #[test]
 fn the_schemas_of_lists_and_events_are_published() {
-    holds_to_the_published("targets.schema.json", &list_schema());
+    holds_to_the_published("targets.schema.json", &target_list_schema());
     holds_to_the_published("events.schema.json", &fieldtest::results::events::schema());
 }
 

@@ -205,7 +205,7 @@ fn leak(secrets: &[&str], asked: &Asked, to: &mut TcpStream) -> std::io::Result<
 }
 
 /// Rows of every kind: fields, streams, errors, headers.
-const ROWS: [&str; 8] =
+const ROW_IDS: [&str; 8] =
     ["--select", "field.s*", "--select", "error.w*", "--select", "stream.*", "--select", "header.*"];
 
 fn live<'a>(url: &'a str, key: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
@@ -252,12 +252,12 @@ fn a_run_tells_nothing_wherever_the_credential_came_from_and_however_it_is_told(
         let server = if n == 0 { &first } else { &fresh() };
         let (url, out) = (at(server), format!("out-{n}"));
         let arguments = live(&url, source, &["--format", ALL_FORMATS, "-vvv"]);
-        ended.push(folder.run_with(&VARIABLES, &[&["run", "--out", &out][..], &arguments, &ROWS].concat()));
+        ended.push(folder.run_with(&VARIABLES, &[&["run", "--out", &out][..], &arguments, &ROW_IDS].concat()));
         assert!(server.asked().len() > 30, "{}", ended[n].stderr);
     }
     let url = at(&fresh());
     let lines = live(&url, sources[0], &["--format", "ndjson,json", "--out", "lines"]);
-    ended.push(folder.run_with(&VARIABLES, &[&["run"][..], &lines, &ROWS].concat()));
+    ended.push(folder.run_with(&VARIABLES, &[&["run"][..], &lines, &ROW_IDS].concat()));
     // What is made of what a run left.
     let recording = "out-0/recording-leaky.jsonl";
     for arguments in [
@@ -309,10 +309,10 @@ fn a_proxy_and_its_password_are_not_told() {
     for url in ["http://endpoint.invalid", "https://endpoint.invalid"] {
         for proxy in [&through, &closed] {
             let key = ["--api-key-env", "KEY", "--allow-http", "--format", ALL_FORMATS, "--out", "out", "-vvv"];
-            let arguments = [&["run"][..], &live(url, &key, &["--proxy", proxy]), &ROWS].concat();
+            let arguments = [&["run"][..], &live(url, &key, &["--proxy", proxy]), &ROW_IDS].concat();
             ended.push(folder.run_with(&VARIABLES, &arguments));
             let variables = [&VARIABLES[..], &[("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy)]].concat();
-            ended.push(folder.run_with(&variables, &[&["run"][..], &live(url, &key, &[]), &ROWS].concat()));
+            ended.push(folder.run_with(&variables, &[&["run"][..], &live(url, &key, &[]), &ROW_IDS].concat()));
         }
     }
     assert!(proxy.asked().iter().any(|asked| asked.head.contains("proxy-authorization")), "it was told");
@@ -330,7 +330,7 @@ fn a_comparison_tells_neither_sides_credential() {
     let keys = ["--direct-key-env", "KEY", "--via-key-command", "printf %s $OTHER", "--model", "m", "--out", "out"];
     let sides = ["--direct", &one, "--via", &other, "--retries", "0", "--timeout", "20", "-vvv"];
     let variables = [&VARIABLES[..], &[("OTHER", OTHER)]].concat();
-    let ended = folder.run_with(&variables, &[&["compare"][..], &sides, &keys, &ROWS].concat());
+    let ended = folder.run_with(&variables, &[&["compare"][..], &sides, &keys, &ROW_IDS].concat());
     // But for the rows about other credentials.
     assert!(via.asked().iter().filter(|asked| asked.head.contains(OTHER)).count() > 20, "{}", ended.stderr);
     assert!(!via.asked().iter().any(|asked| asked.head.contains(KEY)), "each side has its own");

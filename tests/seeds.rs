@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use common::{repository, target};
-use fieldtest::catalog::{ClaimStatus, Range};
+use fieldtest::catalog::{ClaimStatus, ClaimedRange};
 use serde::Deserialize;
 
 type Tables = BTreeMap<String, Vec<Line>>;
@@ -129,7 +129,7 @@ fn every_line_is_a_claim() {
                         ));
                     }
                     Some(claim) => {
-                        let range = line.range.map(|(min, max)| Range { min, max });
+                        let range = line.range.map(|(min, max)| ClaimedRange { min, max });
                         if claim.range != range {
                             problems.push(format!("{name}: {}: {row} has range {:?}", line.name(), claim.range));
                         }
@@ -173,7 +173,7 @@ fn limits_and_names_are_the_pages() {
     assert_eq!(tencent.base_url.as_deref(), Some("https://api.lkeap.cloud.tencent.com/anthropic"));
     assert_eq!(tencent.model, "deepseek-v3.1-terminus");
     let deepseek = target("deepseek");
-    assert_eq!(deepseek.limits, fieldtest::catalog::Limits::default());
+    assert_eq!(deepseek.limits, fieldtest::catalog::TargetLimits::default());
     assert_eq!(deepseek.base_url.as_deref(), Some("https://api.deepseek.com/anthropic"));
     assert_eq!(deepseek.model, "deepseek-chat");
 }

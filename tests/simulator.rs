@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fieldtest::catalog::ClaimStatus;
-use fieldtest::simulator::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, ROWS, Running, start};
+use fieldtest::simulator::{
+    DEFAULT_CREDENTIAL, DisobedienceDrift, ROW_IDS, RunningSimulator, SimulatorConfig, SimulatorImpairments, start,
+};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use reqwest::{Client, RequestBuilder, Response};
@@ -18,11 +20,11 @@ fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-async fn server(knobs: Knobs) -> Running {
-    start(Behaviour { model: "m".into(), knobs, ..Behaviour::default() }).await.unwrap()
+async fn server(knobs: SimulatorImpairments) -> RunningSimulator {
+    start(SimulatorConfig { model: "m".into(), impairments: knobs, ..SimulatorConfig::default() }).await.unwrap()
 }
 
-fn post(client: &Client, server: &Running, path: &str, body: &Value) -> RequestBuilder {
+fn post(client: &Client, server: &RunningSimulator, path: &str, body: &Value) -> RequestBuilder {
     let request = client.post(format!("{}{path}", server.base_url())).body(body.to_string());
     request.header("x-api-key", DEFAULT_CREDENTIAL).header("anthropic-version", "2023-06-01")
 }
@@ -43,7 +45,7 @@ async fn said(response: Response) -> String {
 
 #[tokio::test]
 async fn messages_are_served_below_any_base_path_with_and_without_the_beta_query() {
-    let (client, server) = (client(), server(Knobs::default()).await);
+    let (client, server) = (client(), server(SimulatorImpairments::default()).await);
     let mut ids = Vec::new();
     for path in ["/v1/messages", "/v1/messages?beta=true", "/anthropic/v1/messages", "/a/b/v1/messages?beta=true"] {
         let response = post(&client, &server, path, &ask("Count from 1 to 3.")).send().await.unwrap();
@@ -59,7 +61,7 @@ async fn messages_are_served_below_any_base_path_with_and_without_the_beta_query
 
 #[tokio::test]
 async fn every_refusal_wears_the_envelope() {
-    let (client, server) = (client(), server(Knobs::default()).await);
+    let (client, server) = (client(), server(SimulatorImpairments::default()).await);
     let good = || post(&client, &server, "/v1/messages", &ask("Hello."));
     let cases = [
         (good().body("{"), 400, "invalid_request_error"),
@@ -87,7 +89,7 @@ async fn every_refusal_wears_the_envelope() {
 
 #[tokio::test]
 async fn a_stream_arrives_event_by_event() {
-    let knobs = Knobs { latency: Duration::from_millis(50), ..Knobs::default() };
+    let knobs = SimulatorImpairments { latency: Duration::from_millis(50), ..SimulatorImpairments::default() };
     let (client, server) = (client(), server(knobs).await);
     let mut body = ask("Count from 1 to 40.");
     body["stream"] = json!(true);
@@ -111,7 +113,7 @@ async fn a_stream_arrives_event_by_event() {
 /// When each piece of a long streamed answer arrives, and what all of them say.
 async fn arrivals(faults: &[&str]) -> (Vec<Duration>, String) {
     let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
-    let server = start(Behaviour { model: "m".into(), faults, ..Behaviour::default() }).await.unwrap();
+    let server = start(SimulatorConfig { model: "m".into(), faults, ..SimulatorConfig::default() }).await.unwrap();
     let mut body = ask("Count from 1 to 200.");
     body["stream"] = json!(true);
     let started = Instant::now();
@@ -139,7 +141,7 @@ async fn a_long_answer_takes_its_time_and_a_server_that_buffers_shows_it() {
 
 #[tokio::test]
 async fn a_head_of_nothing_has_no_body() {
-    let server = server(Knobs::default()).await;
+    let server = server(SimulatorImpairments::default()).await;
     let response = client().head(server.base_url()).send().await.unwrap();
     assert_eq!(response.status(), 404);
     assert!(response.bytes().await.unwrap().is_empty());
@@ -147,7 +149,7 @@ async fn a_head_of_nothing_has_no_body() {
 
 #[tokio::test]
 async fn small_requests_on_one_connection_do_not_wait_for_each_other() {
-    let (client, server) = (client(), server(Knobs::default()).await);
+    let (client, server) = (client(), server(SimulatorImpairments::default()).await);
     let mut body = ask("Say hello.");
     body["stream"] = json!(true);
     let started = Instant::now();
@@ -161,11 +163,12 @@ async fn small_requests_on_one_connection_do_not_wait_for_each_other() {
 #[tokio::test]
 async fn rate_limits_and_overload_carry_what_the_knobs_say() {
     let client = client();
-    let limited = server(Knobs { rate_429: 1.0, retry_after: Some(7), ..Knobs::default() }).await;
+    let limited =
+        server(SimulatorImpairments { rate_429: 1.0, retry_after: Some(7), ..SimulatorImpairments::default() }).await;
     let response = post(&client, &limited, "/v1/messages", &ask("Hello.")).send().await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"7".parse().unwrap()));
     assert!(response.text().await.unwrap().contains("rate_limit_error"));
-    let overloaded = server(Knobs { rate_529: 1.0, ..Knobs::default() }).await;
+    let overloaded = server(SimulatorImpairments { rate_529: 1.0, ..SimulatorImpairments::default() }).await;
     let response = post(&client, &overloaded, "/v1/messages", &ask("Hello.")).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.headers().get("retry-after")), (529, None));
     assert!(response.text().await.unwrap().contains("overloaded_error"));
@@ -173,7 +176,8 @@ async fn rate_limits_and_overload_carry_what_the_knobs_say() {
 
 #[tokio::test]
 async fn connections_break_before_the_answer_or_in_the_midst_of_a_stream() {
-    let (client, server) = (client(), server(Knobs { rate_reset: 1.0, ..Knobs::default() }).await);
+    let (client, server) =
+        (client(), server(SimulatorImpairments { rate_reset: 1.0, ..SimulatorImpairments::default() }).await);
     assert!(post(&client, &server, "/v1/messages", &ask("Hello.")).send().await.is_err());
     let mut body = ask("Count from 1 to 60.");
     body["stream"] = json!(true);
@@ -189,7 +193,7 @@ async fn connections_break_before_the_answer_or_in_the_midst_of_a_stream() {
 
 #[tokio::test]
 async fn a_run_can_be_repeated_whatever_the_order() {
-    let words = |server: Running, order: Vec<usize>| async move {
+    let words = |server: RunningSimulator, order: Vec<usize>| async move {
         let client = client();
         let answers = join_all(order.into_iter().map(|i| {
             let body = ask(&format!("Name one random word, try {}.", i / 2));
@@ -203,8 +207,8 @@ async fn a_run_can_be_repeated_whatever_the_order() {
         by_ask.values_mut().for_each(|words| words.sort());
         by_ask
     };
-    let first = words(server(Knobs::default()).await, (0..40).collect()).await;
-    let second = words(server(Knobs::default()).await, (0..40).rev().collect()).await;
+    let first = words(server(SimulatorImpairments::default()).await, (0..40).collect()).await;
+    let second = words(server(SimulatorImpairments::default()).await, (0..40).rev().collect()).await;
     assert_eq!(first, second);
     let distinct: std::collections::BTreeSet<&String> = first.values().flatten().collect();
     assert!(distinct.len() > 10, "{distinct:?}");
@@ -212,7 +216,8 @@ async fn a_run_can_be_repeated_whatever_the_order() {
 
 #[tokio::test]
 async fn a_model_disobeys_about_as_often_as_it_is_told_to() {
-    let (client, server) = (client(), server(Knobs { disobedience: 0.3, ..Knobs::default() }).await);
+    let (client, server) =
+        (client(), server(SimulatorImpairments { disobedience: 0.3, ..SimulatorImpairments::default() }).await);
     let mut obeyed = 0;
     for _ in 0..200 {
         let response = post(&client, &server, "/v1/messages", &ask("Count from 1 to 3.")).send().await.unwrap();
@@ -223,8 +228,8 @@ async fn a_model_disobeys_about_as_often_as_it_is_told_to() {
 
 #[tokio::test]
 async fn a_model_drifts_while_it_answers() {
-    let drift = Some(Drift { to: 1.0, after: 5, over: 0 });
-    let (client, server) = (client(), server(Knobs { drift, ..Knobs::default() }).await);
+    let drift = Some(DisobedienceDrift { final_probability: 1.0, delay_responses: 5, duration_responses: 0 });
+    let (client, server) = (client(), server(SimulatorImpairments { drift, ..SimulatorImpairments::default() }).await);
     let mut obeyed = Vec::new();
     for _ in 0..10 {
         let response = post(&client, &server, "/v1/messages", &ask("Count from 1 to 3.")).send().await.unwrap();
@@ -235,7 +240,7 @@ async fn a_model_drifts_while_it_answers() {
 
 #[tokio::test]
 async fn prompts_are_cached_across_requests() {
-    let (client, server) = (client(), server(Knobs::default()).await);
+    let (client, server) = (client(), server(SimulatorImpairments::default()).await);
     let mut body = ask("Hello.");
     let text = "The quick fox walks on. ".repeat(600);
     body["system"] = json!([{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]);
@@ -253,7 +258,7 @@ async fn prompts_are_cached_across_requests() {
 
 #[tokio::test]
 async fn a_dropped_server_is_gone() {
-    let (client, server) = (client(), server(Knobs::default()).await);
+    let (client, server) = (client(), server(SimulatorImpairments::default()).await);
     let request = || post(&client, &server, "/v1/messages", &ask("Hello."));
     let later = request();
     assert_eq!(request().send().await.unwrap().bytes().await.unwrap()[0], b'{');
@@ -264,9 +269,9 @@ async fn a_dropped_server_is_gone() {
 
 #[tokio::test]
 async fn a_server_with_every_row_ignored_still_answers() {
-    let mut behaviour = Behaviour::default();
-    for row in ROWS {
-        behaviour.flip(row, ClaimStatus::Ignored).unwrap();
+    let mut behaviour = SimulatorConfig::default();
+    for row in ROW_IDS {
+        behaviour.set_status(row, ClaimStatus::Ignored).unwrap();
     }
     let server = start(behaviour).await.unwrap();
     let response = client().post(format!("{}/v1/messages", server.base_url())).body(ask("Hello.").to_string()).send();
@@ -277,20 +282,20 @@ async fn a_server_with_every_row_ignored_still_answers() {
 async fn a_server_tells_which_requests_each_rows_status_was_brought_to_bear_on() {
     const TOP_K: &str = "field.top_k";
     for status in [ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported] {
-        let mut behaviour = Behaviour { model: "m".into(), ..Behaviour::default() };
-        behaviour.flip(TOP_K, status).unwrap();
+        let mut behaviour = SimulatorConfig { model: "m".into(), ..SimulatorConfig::default() };
+        behaviour.set_status(TOP_K, status).unwrap();
         let (client, server) = (client(), start(behaviour).await.unwrap());
         let with = |key: &str, value: Value| {
             let mut body = ask("Hello.");
             body[key] = value;
             post(&client, &server, "/v1/messages", &body)
         };
-        assert!(!server.acted().contains_key(TOP_K));
+        assert!(!server.field_activity().contains_key(TOP_K));
         with("top_p", json!(0.5)).send().await.unwrap();
-        assert!(!server.acted().contains_key(TOP_K), "{status}: another field was sent");
+        assert!(!server.field_activity().contains_key(TOP_K), "{status}: another field was sent");
         let response = with("top_k", json!(5)).send().await.unwrap();
         assert_eq!(response.status(), if status == ClaimStatus::Unsupported { 400 } else { 200 });
-        let acted: Vec<String> = server.acted()[TOP_K].iter().cloned().collect();
+        let acted: Vec<String> = server.field_activity()[TOP_K].iter().cloned().collect();
         assert_eq!(acted, [request_id(&response)], "{status}");
         // What is ignored is taken out behind the checks: of a request that they refuse, nothing was.
         if status == ClaimStatus::Ignored {
@@ -299,7 +304,7 @@ async fn a_server_tells_which_requests_each_rows_status_was_brought_to_bear_on()
             body["max_tokens"] = json!("many");
             let refused = post(&client, &server, "/v1/messages", &body).send().await.unwrap();
             assert_eq!(refused.status(), 400);
-            assert_eq!(server.acted()[TOP_K].len(), 1);
+            assert_eq!(server.field_activity()[TOP_K].len(), 1);
         }
     }
 }

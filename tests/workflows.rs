@@ -52,7 +52,7 @@ fn calls(script: &str) -> Vec<Vec<String>> {
 
 fn taken(call: &[String], place: &str) {
     let words = std::iter::once("fieldtest").chain(call.iter().map(String::as_str)).map(OsString::from);
-    if let Err(error) = fieldtest::cli::takes(words) {
+    if let Err(error) = fieldtest::cli::accepts(words) {
         panic!("{place}: fieldtest {}:\n{error}", call.join(" "));
     }
 }
@@ -85,7 +85,7 @@ fn a_call_that_does_not_exist_is_noticed() {
     let [call] = calls("fieldtest run deepseek \\\n  --formats junit || true").try_into().unwrap();
     assert_eq!(call, ["run", "deepseek", "--formats", "junit"]);
     let words = ["fieldtest"].into_iter().chain(call.iter().map(String::as_str)).map(OsString::from);
-    assert!(fieldtest::cli::takes(words).unwrap_err().contains("--formats"));
+    assert!(fieldtest::cli::accepts(words).unwrap_err().contains("--formats"));
 }
 
 #[test]

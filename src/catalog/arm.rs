@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::catalog::message_predicate::Predicate;
+use crate::catalog::message_predicate::MessagePredicate;
 
 /// One variant of the request: what it changes in the base request.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -34,7 +34,7 @@ pub struct Arm {
     pub credential: Option<ArmCredential>,
     /// The method; POST unless told. The others have no body.
     #[serde(default)]
-    pub method: Option<Method>,
+    pub method: Option<ArmMethod>,
     /// The path below the base URL, with its query: `/v1/messages` unless told.
     #[serde(default)]
     pub path: Option<String>,
@@ -43,7 +43,7 @@ pub struct Arm {
     pub raw: Option<String>,
     /// Further requests of the same trial: each hands the endpoint's own answer back, and goes on from there.
     #[serde(default)]
-    pub then: Vec<Then>,
+    pub then: Vec<FollowUp>,
     /// Words of which a refusal must contain at least one to show that the field is known and its value is what is
     /// wrong. A refusal without them then rejects the field.
     #[serde(default)]
@@ -65,7 +65,7 @@ pub enum Turn {
 /// The method of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Method {
+pub enum ArmMethod {
     /// With a body.
     Post,
     /// Without one.
@@ -77,13 +77,13 @@ pub enum Method {
 /// The next request of a trial: the conversation so far, the endpoint's own answer, and what is said to it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Then {
+pub struct FollowUp {
     /// What the answer must show for this request to make sense; else the trial says nothing.
     #[serde(default)]
-    pub when: Option<Predicate>,
+    pub when: Option<MessagePredicate>,
     /// How the answer is handed back.
     #[serde(default)]
-    pub hand_back: HandBack,
+    pub hand_back: EchoBack,
     /// A text that each call of the answer is given as its result.
     #[serde(default)]
     pub results: Option<String>,
@@ -98,7 +98,7 @@ pub struct Then {
 /// How an answer is handed back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum HandBack {
+pub enum EchoBack {
     /// As it came, block by block.
     #[default]
     Whole,
@@ -131,7 +131,7 @@ pub enum ArmCredential {
 /// on its own. The base of a row is not laid under these arms.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Screen {
+pub struct ScreenArms {
     /// The fields of all rows at valid values.
     #[serde(default)]
     pub treatment: Option<Arm>,
@@ -143,14 +143,14 @@ pub struct Screen {
 /// A trial in two steps: get a block from the endpoint, hand it back.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Genuine {
+pub struct OwnBlock {
     /// The request that makes the endpoint produce the block.
     pub first: Arm,
     /// What the first answer must show for the second request to make sense.
-    pub when: Predicate,
+    pub when: MessagePredicate,
     /// True of a first answer whose block holds what the second asks for, and nothing else of it does: only then can
     /// the effect tell whether the block was read.
-    pub carries: Predicate,
+    pub carries: MessagePredicate,
     /// The request that hands it back; `{{first.content}}` stands for the first answer's content.
     pub then: Arm,
 }

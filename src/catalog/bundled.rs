@@ -13,4 +13,4 @@ pub struct BundledFile {
 }
 
 /// All of them, in the order of the tables.
-pub const FILES: &[BundledFile] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+pub const BUNDLED_FILES: &[BundledFile] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));

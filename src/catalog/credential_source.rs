@@ -20,7 +20,7 @@ pub enum CredentialSource {
 
 impl CredentialSource {
     /// What is missing in it, if anything is.
-    pub(super) fn missing(&self) -> Option<&'static str> {
+    pub(super) fn validation_message(&self) -> Option<&'static str> {
         match self {
             Self::Env(names) if names.iter().all(String::is_empty) => {
                 Some("`credential: { env: … }` names no variable: `credential: { env: [MY_KEY] }`")
@@ -38,7 +38,7 @@ impl CredentialSource {
 
 /// What is wrong with a file, in words that do not repeat what stands there in the place of a source: it may be the
 /// credential itself.
-pub(super) fn without_value(message: String) -> String {
+pub(super) fn redact_credential_error(message: String) -> String {
     if message.contains("expected one of env, file, command") {
         return "this says where the credential is, and is never the credential itself: expected `{ env: [NAME] }`, \
                 `{ file: PATH }` or `{ command: [PROGRAM, ARGUMENT] }`"

@@ -7,10 +7,10 @@ use std::fmt;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 /// How many characters of a long line are shown on either side of the place.
-const WINDOW: usize = 60;
+const CONTEXT_CHARS: usize = 60;
 
 /// How many errors are shown; more would push the first ones off the screen.
-const MOST_SHOWN: usize = 20;
+const MAX_REPORTED_ERRORS: usize = 20;
 
 /// One thing wrong with one case file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub struct CaseError {
     /// What is wrong and what was expected.
     pub message: String,
     /// Where, unless it is about the file as a whole.
-    pub place: Option<Place>,
+    pub location: Option<SourceLocation>,
     /// What to do about it, where that is not plain from the message.
     pub help: Option<String>,
 }
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
@@ -36,9 +36,9 @@ pub struct Place {
     pub text: String,
 }
 
-impl Place {
+impl SourceLocation {
     /// The place at a line and column of a text. Places past the end are moved to the end.
-    pub fn of(text: &str, line: usize, column: usize) -> Self {
+    pub fn new(text: &str, line: usize, column: usize) -> Self {
         let line = line.max(1);
         let shown = text.lines().nth(line - 1).unwrap_or_default();
         Self { line, column: column.max(1), text: shown.to_owned() }
@@ -47,17 +47,17 @@ impl Place {
 
 impl CaseError {
     /// An error about a file as a whole.
-    pub fn file(file: &str, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), message: message.into(), place: None, help: None }
+    pub fn new(file: &str, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), message: message.into(), location: None, help: None }
     }
 
     /// An error at a place in a file.
-    pub fn at(file: &str, place: Place, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), message: message.into(), place: Some(place), help: None }
+    pub fn new_at_location(file: &str, place: SourceLocation, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), message: message.into(), location: Some(place), help: None }
     }
 
     /// Says what to do about it.
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -66,14 +66,14 @@ impl CaseError {
 impl fmt::Display for CaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let renderer = Renderer::plain();
-        let Some(place) = &self.place else {
+        let Some(place) = &self.location else {
             write!(f, "error: {}: {}", self.file, self.message)?;
             return self.help.iter().try_for_each(|help| write!(f, "\n  = help: {help}"));
         };
         // A hostile file may consist of one endless line: only a window of it is shown.
         let at = (place.column - 1).min(place.text.chars().count());
-        let from = at.saturating_sub(WINDOW);
-        let shown: String = place.text.chars().skip(from).take(2 * WINDOW).collect();
+        let from = at.saturating_sub(CONTEXT_CHARS);
+        let shown: String = place.text.chars().skip(from).take(2 * CONTEXT_CHARS).collect();
         let start: usize = shown.chars().take(at - from).map(char::len_utf8).sum();
         let end = shown[start..].chars().next().map_or(start, |c| start + c.len_utf8());
         let path = format!("{}:{}:{}", self.file, place.line, place.column);
@@ -95,13 +95,13 @@ pub struct CaseErrors(pub Vec<CaseError>);
 
 impl fmt::Display for CaseErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, error) in self.0.iter().take(MOST_SHOWN).enumerate() {
+        for (i, error) in self.0.iter().take(MAX_REPORTED_ERRORS).enumerate() {
             if i > 0 {
                 f.write_str("\n\n")?;
             }
             write!(f, "{error}")?;
         }
-        match self.0.len().saturating_sub(MOST_SHOWN) {
+        match self.0.len().saturating_sub(MAX_REPORTED_ERRORS) {
             0 => Ok(()),
             1 => write!(f, "\n\nand 1 more error"),
             more => write!(f, "\n\nand {more} more errors"),

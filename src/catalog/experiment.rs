@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
-use crate::catalog::arm::{Arm, Genuine, Screen, Turn};
-use crate::catalog::field_location::Field;
-use crate::catalog::message_predicate::Predicate;
-use crate::catalog::response_predicate::{AnswerTest, Compare, Otherwise};
+use crate::catalog::arm::{Arm, OwnBlock, ScreenArms, Turn};
+use crate::catalog::field_location::FieldSpec;
+use crate::catalog::message_predicate::MessagePredicate;
+use crate::catalog::response_predicate::{AlternativeVerdict, ArmComparison, ResponsePredicate};
 use crate::catalog::status::VerdictStatus;
 
 /// A file of experiments: one section of the matrix.
@@ -23,7 +23,7 @@ pub struct ExperimentFile {
     pub section: String,
     /// Arms that rows share, by the name under which rows of any file refer to them.
     #[serde(default)]
-    pub screens: BTreeMap<String, Screen>,
+    pub screens: BTreeMap<String, ScreenArms>,
     /// The rows, in the order of the tables.
     pub rows: Vec<Experiment>,
 }
@@ -50,11 +50,11 @@ pub struct Experiment {
     pub statuses: Vec<VerdictStatus>,
     /// What the target's file must state for this row to make sense; without it the row is left out.
     #[serde(default)]
-    pub requires: Option<Requirement>,
+    pub requires: Option<LimitRequirement>,
     /// Where the field stands in a request: what `fieldtest check` needs to prove a row that the simulator does not know
     /// by name. Deciding the row does not look at it.
     #[serde(default)]
-    pub field: Option<Field>,
+    pub field: Option<FieldSpec>,
     /// The conversation of every arm that has none of its own: the last user turn's text.
     #[serde(default)]
     pub ask: Option<String>,
@@ -78,13 +78,13 @@ pub struct Experiment {
     pub screen: Option<String>,
     /// The arms of that screen, once all files are read.
     #[serde(skip)]
-    pub screen_arms: Option<Screen>,
+    pub screen_arms: Option<ScreenArms>,
     /// Several treatments, by name, instead of one.
     #[serde(default)]
-    pub variants: BTreeMap<String, Variant>,
+    pub variants: BTreeMap<String, TreatmentVariant>,
     /// How the variants' verdicts become the row's.
     #[serde(default)]
-    pub combine: Combine,
+    pub combine: CombineRule,
     /// The same information through a channel that is known to work. Sent only when the treatment shows no effect.
     #[serde(default)]
     pub positive: Option<Arm>,
@@ -93,42 +93,42 @@ pub struct Experiment {
     pub challenge: Vec<Arm>,
     /// For blocks that only the endpoint itself can make: decides when the treatment, which is made up, is refused.
     #[serde(default)]
-    pub genuine: Option<Genuine>,
+    pub genuine: Option<OwnBlock>,
     /// True of an answer in which the field was honoured.
     #[serde(default)]
-    pub effect: Option<Predicate>,
+    pub effect: Option<MessagePredicate>,
     /// True of an answer that only a server passing over the field would give. Answers with neither the effect nor
     /// its contrary then say nothing.
     #[serde(default)]
-    pub contrary: Option<Predicate>,
+    pub contrary: Option<MessagePredicate>,
     /// Honoured, but not as the reference has it: counts as the effect, and qualifies the verdict.
     #[serde(default)]
-    pub partial: Vec<Partial>,
+    pub partial: Vec<PartialEffect>,
     /// What shows in an answer when the thing that the field governs is at work. Where a challenge is accepted and
     /// the trace, which the treatment shows, is gone, the field was honoured after all.
     #[serde(default)]
-    pub trace: Option<Predicate>,
+    pub trace: Option<MessagePredicate>,
     /// How often the effect shows by chance where the field is not honoured.
     #[serde(default)]
-    pub by_chance: Chance,
+    pub by_chance: ChanceRate,
     /// The least number of tokens by which the field raises the prompt, where the endpoint's own meter can tell.
     #[serde(default)]
     pub meter: Option<u64>,
     /// How often a trial sends its request, one after the other (caches show at the second).
-    #[serde(default = "once")]
+    #[serde(default = "default_repeat")]
     pub repeat: u32,
     /// Decide by comparing two samples of answers instead of by an effect.
     #[serde(default)]
-    pub spread: Option<Spread>,
+    pub spread: Option<SamplingTest>,
     /// Decide by what the treatment's answer is, whatever it is: a refusal, a count, a list.
     #[serde(default)]
-    pub reply: Option<AnswerTest>,
+    pub reply: Option<ResponsePredicate>,
     /// Other answers that mean something, in the order in which they are tried. What is neither is not honoured.
     #[serde(default)]
-    pub otherwise: Vec<Otherwise>,
+    pub otherwise: Vec<AlternativeVerdict>,
     /// Decide by holding the treatment's answer against the negative arm's.
     #[serde(default)]
-    pub compare: Option<Compare>,
+    pub compare: Option<ArmComparison>,
     /// What it means when every challenge is accepted.
     #[serde(default)]
     pub accepted_means: AcceptedMeans,
@@ -148,7 +148,7 @@ fn all_statuses() -> Vec<VerdictStatus> {
     vec![VerdictStatus::Supported, VerdictStatus::Ignored, VerdictStatus::Rejected]
 }
 
-fn once() -> u32 {
+fn default_repeat() -> u32 {
     1
 }
 
@@ -160,17 +160,17 @@ impl Experiment {
 
     /// True where the row stands for one field of a request, which a server can honour, ignore or refuse. The others are
     /// about how a server conducts itself, and follow many fields.
-    pub fn is_of_field(&self) -> bool {
-        self.faults.is_empty() && !self.looks_at_answers()
+    pub fn is_field_row(&self) -> bool {
+        self.faults.is_empty() && !self.decides_by_response()
     }
 
     /// True where the answer counts as it came, and not only the message in it.
-    pub fn looks_at_answers(&self) -> bool {
+    pub fn decides_by_response(&self) -> bool {
         self.reply.is_some() || self.compare.is_some()
     }
 
     /// An experiment of that name that asks nothing and changes nothing: a ground to lay arms over.
-    pub fn bare(row: &str) -> Self {
+    pub fn empty(row: &str) -> Self {
         Self {
             row: Spanned::new(row.to_owned(), serde_yaml::Location::UNKNOWN, serde_yaml::Location::UNKNOWN),
             title: String::new(),
@@ -188,7 +188,7 @@ impl Experiment {
             screen: None,
             screen_arms: None,
             variants: BTreeMap::new(),
-            combine: Combine::default(),
+            combine: CombineRule::default(),
             positive: None,
             challenge: Vec::new(),
             genuine: None,
@@ -196,9 +196,9 @@ impl Experiment {
             contrary: None,
             partial: Vec::new(),
             trace: None,
-            by_chance: Chance::default(),
+            by_chance: ChanceRate::default(),
             meter: None,
-            repeat: once(),
+            repeat: default_repeat(),
             spread: None,
             reply: None,
             otherwise: Vec::new(),
@@ -214,7 +214,7 @@ impl Experiment {
 /// How several variants make one verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Combine {
+pub enum CombineRule {
     /// Every variant must be honoured; the worst counts.
     #[default]
     All,
@@ -225,14 +225,14 @@ pub enum Combine {
 /// Something that a target's file must state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Requirement {
+pub enum LimitRequirement {
     /// `limits.max_output_tokens`
     MaxOutputTokens,
     /// `limits.context_tokens`
     ContextTokens,
 }
 
-impl Requirement {
+impl LimitRequirement {
     /// The key of `limits` that states it.
     pub fn key(self) -> &'static str {
         match self {
@@ -245,7 +245,7 @@ impl Requirement {
 /// One of several treatments of a row. What it leaves out is the row's.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Variant {
+pub struct TreatmentVariant {
     /// The request without the field, where this variant needs its own.
     #[serde(default)]
     pub negative: Option<Arm>,
@@ -259,12 +259,12 @@ pub struct Variant {
 /// Two samples of answers to one question: do answers agree more under a narrowing value of the field?
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Spread {
+pub struct SamplingTest {
     /// The field at a value under which an honouring endpoint always answers alike.
     pub narrow: Arm,
     /// True of an answer to the question. Other answers are about something else, and are not compared.
     #[serde(default)]
-    pub answers: Option<Predicate>,
+    pub answers: Option<MessagePredicate>,
     /// Laid under both samples when answers do not vary without it.
     #[serde(default)]
     pub widen: Option<Arm>,
@@ -273,9 +273,9 @@ pub struct Spread {
 /// The effect, but not as the reference has it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Partial {
+pub struct PartialEffect {
     /// True of such an answer.
-    pub when: Predicate,
+    pub when: MessagePredicate,
     /// What is different, in words that qualify the verdict.
     pub note: String,
 }
@@ -283,7 +283,7 @@ pub struct Partial {
 /// How often an effect shows by chance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Chance {
+pub enum ChanceRate {
     /// Never: it is true of the protocol and not of the model (an echo, an event stream). One trial decides.
     Never,
     /// Hardly ever: it takes a code word that was drawn for this trial.

@@ -10,19 +10,19 @@ use serde_json::Value;
 /// A field of a request, and what a server that honours it does with it.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Field {
+pub struct FieldSpec {
     /// Where it stands.
-    pub at: FieldPlace,
+    pub at: FieldLocation,
     /// What a simulated server that honours it does. Unless written, the field is left to the reference server, which
     /// honours what it knows and refuses keys that it does not.
     #[serde(default)]
-    pub honoured: Option<Honoured>,
+    pub honoured: Option<SupportedBehaviour>,
 }
 
 /// The places where a field can stand.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FieldPlace {
+pub enum FieldLocation {
     /// A key of the body, dotted where it lies deeper: `output_config.effort`.
     Body(String),
     /// A header, by its name.
@@ -38,14 +38,14 @@ pub enum FieldPlace {
 /// What honouring a field comes to.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Honoured {
+pub enum SupportedBehaviour {
     /// These values are accepted, and any other is refused.
     Values(Vec<Value>),
     /// The model reads the texts in it, as if they stood in the system prompt.
     Read,
 }
 
-impl FieldPlace {
+impl FieldLocation {
     /// The path or the id, whatever it begins in.
     pub fn path(&self) -> &str {
         let (Self::Body(path) | Self::Header(path) | Self::Tool(path) | Self::Block(path) | Self::Row(path)) = self;
@@ -61,21 +61,21 @@ impl FieldPlace {
     }
 }
 
-impl Field {
+impl FieldSpec {
     /// What is wrong with it that its types cannot forbid.
-    pub(super) fn problem(&self) -> Option<&'static str> {
+    pub(super) fn validation_message(&self) -> Option<&'static str> {
         let path = self.at.path();
         if path.split('.').any(str::is_empty) {
             return Some("the place of its `field` is empty, or has a dot too many");
         }
         let is_token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-        if matches!(self.at, FieldPlace::Header(_)) && !path.chars().all(is_token) {
+        if matches!(self.at, FieldLocation::Header(_)) && !path.chars().all(is_token) {
             return Some("the header of its `field` is written in lower-case letters, digits, `-` and `_`");
         }
-        if matches!(self.at, FieldPlace::Row(_)) && self.honoured.is_some() {
+        if matches!(self.at, FieldLocation::Row(_)) && self.honoured.is_some() {
             return Some("what honouring the field of another row comes to is said there: no `honoured` beside it");
         }
-        if matches!(&self.honoured, Some(Honoured::Values(values)) if values.is_empty()) {
+        if matches!(&self.honoured, Some(SupportedBehaviour::Values(values)) if values.is_empty()) {
             return Some("`honoured: { values: [] }` accepts nothing: write the values that are valid");
         }
         None

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_yaml::Spanned;
 
-use crate::catalog::arm::Method;
-use crate::catalog::json_path::BodyPath;
+use crate::catalog::arm::ArmMethod;
+use crate::catalog::json_path::JsonPath;
 use crate::catalog::status::ClaimStatus;
 
 /// A file of rows: one section of the matrix.
@@ -42,29 +42,29 @@ pub struct GatewayRow {
     pub about: Option<String>,
     /// What the request carries beside the plain question, with the field and without.
     #[serde(default)]
-    pub base: Sending,
+    pub base: RequestSpec,
     /// What carries the field: laid over the base.
     #[serde(default)]
-    pub send: Option<Sending>,
+    pub send: Option<RequestSpec>,
     /// Where the field stands in the client's request. Needed where `send` holds more than one key.
     #[serde(default)]
-    pub at: Option<BodyPath>,
+    pub at: Option<JsonPath>,
     /// Where the field should arrive.
     #[serde(default)]
-    pub arrives: Option<Arrives>,
+    pub arrives: Option<ExpectationByDialect>,
     /// What the upstream answers. A shape that has no such answer is left out, and then has no such row.
     #[serde(default)]
-    pub answer: Option<Answers>,
+    pub answer: Option<UpstreamResponseByDialect>,
     /// Where the answer should come out.
     #[serde(default)]
-    pub comes: Option<Arrival>,
+    pub comes: Option<GatewayExpectation>,
     /// The gateway's conduct that the row is about, seen over all requests.
     #[serde(default)]
-    pub conduct: Option<Conduct>,
+    pub conduct: Option<GatewayBehaviour>,
     /// What is claimed where nobody claims anything else. Unless written: `ignored` where the field has no place in the
     /// shape, else `supported`.
     #[serde(default)]
-    pub usual: Usual,
+    pub usual: DefaultClaimByDialect,
 }
 
 impl GatewayRow {
@@ -74,52 +74,65 @@ impl GatewayRow {
     }
 
     /// Where the field stands in the client's request: as it says, or the one thing that it sends.
-    pub fn place(&self) -> Option<FieldAt> {
+    pub fn field_location(&self) -> Option<GatewayFieldLocation> {
         if let Some(at) = &self.at {
-            return Some(FieldAt::Body(at.clone()));
+            return Some(GatewayFieldLocation::Body(at.clone()));
         }
-        let Sending { body, headers, turns, content, after, path, method: _ } = self.send.as_ref()?;
+        let RequestSpec { body, headers, turns, content, after, path, method: _ } = self.send.as_ref()?;
         let mut keys = body.keys();
         let mut names = headers.keys();
         let no_message = turns.is_empty() && content.is_empty() && after.is_empty();
         match (keys.next(), names.next(), no_message, path) {
-            (Some(key), None, true, None) if keys.next().is_none() => Some(FieldAt::Body(BodyPath::of_key(key))),
-            (None, Some(name), true, None) if names.next().is_none() => Some(FieldAt::Header(name.clone())),
+            (Some(key), None, true, None) if keys.next().is_none() => {
+                Some(GatewayFieldLocation::Body(JsonPath::from_key(key)))
+            }
+            (None, Some(name), true, None) if names.next().is_none() => {
+                Some(GatewayFieldLocation::Header(name.clone()))
+            }
             (None, None, true, Some(path)) => {
                 let (name, _) = path.split_once('?')?.1.split_once('=')?;
-                Some(FieldAt::Query(name.to_owned()))
+                Some(GatewayFieldLocation::Query(name.to_owned()))
             }
             _ => None,
         }
     }
 
     /// What the row is made of.
-    pub fn subject(&self, shape: Shape) -> Subject<'_> {
+    pub fn subject(&self, shape: ApiDialect) -> GatewayRowSubject<'_> {
         match (self.conduct, &self.comes) {
-            (Some(conduct), _) => Subject::Conduct(conduct),
-            (None, Some(comes)) => Subject::Answer { answer: self.answer.as_ref().and_then(|a| a.of(shape)), comes },
-            (None, None) => Subject::Request { arrives: self.arrives.as_ref().and_then(|a| a.of(shape)) },
+            (Some(conduct), _) => GatewayRowSubject::Behaviour(conduct),
+            (None, Some(comes)) => GatewayRowSubject::Response {
+                response: self.answer.as_ref().and_then(|a| a.get(shape)),
+                expectation: comes,
+            },
+            (None, None) => {
+                GatewayRowSubject::Request { expectation: self.arrives.as_ref().and_then(|a| a.get(shape)) }
+            }
         }
     }
 
     /// True where the row can be asked with an upstream of this shape.
-    pub fn is_of(&self, shape: Shape) -> bool {
+    pub fn applies_to_dialect(&self, shape: ApiDialect) -> bool {
         match self.subject(shape) {
-            Subject::Answer { answer, .. } => answer.is_some(),
-            Subject::Request { .. } | Subject::Conduct(_) => true,
+            GatewayRowSubject::Response { response: answer, .. } => answer.is_some(),
+            GatewayRowSubject::Request { .. } | GatewayRowSubject::Behaviour(_) => true,
         }
     }
 
     /// What is claimed of the row where nobody claims anything else.
-    pub fn usual_claim(&self, shape: Shape) -> Option<ClaimStatus> {
-        match self.usual.of(shape) {
-            Some(UsualClaim::Nothing) => None,
-            Some(UsualClaim::Supported) => Some(ClaimStatus::Supported),
-            Some(UsualClaim::Ignored) => Some(ClaimStatus::Ignored),
-            Some(UsualClaim::Unsupported) => Some(ClaimStatus::Unsupported),
+    pub fn default_claim(&self, shape: ApiDialect) -> Option<ClaimStatus> {
+        match self.usual.get(shape) {
+            Some(DefaultClaim::Nothing) => None,
+            Some(DefaultClaim::Supported) => Some(ClaimStatus::Supported),
+            Some(DefaultClaim::Ignored) => Some(ClaimStatus::Ignored),
+            Some(DefaultClaim::Unsupported) => Some(ClaimStatus::Unsupported),
             None => match self.subject(shape) {
-                Subject::Request { arrives: Some(arrival) } if arrival.nowhere.is_some() => Some(ClaimStatus::Ignored),
-                Subject::Request { .. } | Subject::Answer { .. } | Subject::Conduct(_) => Some(ClaimStatus::Supported),
+                GatewayRowSubject::Request { expectation: Some(arrival) } if arrival.nowhere.is_some() => {
+                    Some(ClaimStatus::Ignored)
+                }
+                GatewayRowSubject::Request { .. }
+                | GatewayRowSubject::Response { .. }
+                | GatewayRowSubject::Behaviour(_) => Some(ClaimStatus::Supported),
             },
         }
     }
@@ -127,9 +140,9 @@ impl GatewayRow {
 
 /// Where a field stands in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FieldAt {
+pub enum GatewayFieldLocation {
     /// In the body.
-    Body(BodyPath),
+    Body(JsonPath),
     /// In a header.
     Header(String),
     /// In the query.
@@ -138,39 +151,39 @@ pub enum FieldAt {
 
 /// What a row is made of.
 #[derive(Debug, Clone, Copy)]
-pub enum Subject<'a> {
+pub enum GatewayRowSubject<'a> {
     /// A field on its way to the upstream; `None` where it arrives as it was sent.
     Request {
         /// Where it should arrive.
-        arrives: Option<&'a Arrival>,
+        expectation: Option<&'a GatewayExpectation>,
     },
     /// A part of an answer on its way back.
-    Answer {
+    Response {
         /// What the upstream answers; `None` where the shape has no such answer.
-        answer: Option<&'a Answer>,
+        response: Option<&'a UpstreamResponse>,
         /// Where it should come out.
-        comes: &'a Arrival,
+        expectation: &'a GatewayExpectation,
     },
     /// What the gateway does, whatever it is asked.
-    Conduct(Conduct),
+    Behaviour(GatewayBehaviour),
 }
 
 /// The API that the gateway's upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Shape {
+pub enum ApiDialect {
     /// The Messages API.
     Anthropic,
     /// OpenAI's chat completions.
     Openai,
 }
 
-impl Shape {
+impl ApiDialect {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Anthropic, Self::Openai];
 
     /// The word used on the command line and in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",
             Self::Openai => "openai",
@@ -179,7 +192,7 @@ impl Shape {
 }
 
 /// Something for each shape.
-macro_rules! by_shape {
+macro_rules! per_dialect {
     ($(#[$about:meta])* $name:ident of $type:ty) => {
         $(#[$about])*
         #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -195,33 +208,33 @@ macro_rules! by_shape {
 
         impl $name {
             /// That of one shape.
-            pub fn of(&self, shape: Shape) -> Option<&$type> {
+            pub fn get(&self, shape: ApiDialect) -> Option<&$type> {
                 match shape {
-                    Shape::Anthropic => self.anthropic.as_ref(),
-                    Shape::Openai => self.openai.as_ref(),
+                    ApiDialect::Anthropic => self.anthropic.as_ref(),
+                    ApiDialect::Openai => self.openai.as_ref(),
                 }
             }
         }
     };
 }
 
-by_shape!(
+per_dialect!(
     /// Where a field should arrive. Unless written for a shape, it arrives where it was sent, as it was.
-    Arrives of Arrival
+    ExpectationByDialect of GatewayExpectation
 );
-by_shape!(
+per_dialect!(
     /// What the upstream answers.
-    Answers of Answer
+    UpstreamResponseByDialect of UpstreamResponse
 );
-by_shape!(
+per_dialect!(
     /// What is usually claimed.
-    Usual of UsualClaim
+    DefaultClaimByDialect of DefaultClaim
 );
 
 /// What is claimed where nobody claims anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum UsualClaim {
+pub enum DefaultClaim {
     /// It is carried.
     Supported,
     /// It is dropped, and the rest goes on.
@@ -235,7 +248,7 @@ pub enum UsualClaim {
 /// What a client sends, beside the plain question.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Sending {
+pub struct RequestSpec {
     /// Keys of the body, laid over the plain request's.
     #[serde(default)]
     pub body: Map<String, Value>,
@@ -256,20 +269,20 @@ pub struct Sending {
     pub path: Option<String>,
     /// Another method than POST.
     #[serde(default)]
-    pub method: Option<Method>,
+    pub method: Option<ArmMethod>,
 }
 
 /// Where something should come out, and as what. One place: `at`, `header`, `query`, `event`, `status`, `sign` or
 /// `nowhere`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Arrival {
+pub struct GatewayExpectation {
     /// A place in the body; of an event, in its data.
     #[serde(default)]
-    pub at: Option<BodyPath>,
+    pub at: Option<JsonPath>,
     /// Other places that are as good.
     #[serde(default)]
-    pub or: Vec<BodyPath>,
+    pub or: Vec<JsonPath>,
     /// A header.
     #[serde(default)]
     pub header: Option<String>,
@@ -284,7 +297,7 @@ pub struct Arrival {
     pub event: Option<String>,
     /// Something else that a client can see.
     #[serde(default)]
-    pub sign: Option<Sign>,
+    pub sign: Option<ClientSignal>,
     /// The usual translation has no place for it, and why. Found under its own name it is forwarded, found otherwise changed,
     /// else dropped.
     #[serde(default)]
@@ -309,13 +322,13 @@ pub struct Arrival {
     pub exactly: bool,
     /// Further parts, all of which must come out as well.
     #[serde(default)]
-    pub also: Vec<Arrival>,
+    pub also: Vec<GatewayExpectation>,
 }
 
 /// What a client can see of an answer beside its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Sign {
+pub enum ClientSignal {
     /// That something went wrong: an error status, an error in the body or the stream, a broken connection.
     Failure,
     /// The beginning of the stream, before the upstream sent its end.
@@ -327,7 +340,7 @@ pub enum Sign {
 /// What the upstream answers: the plain answer, changed.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Answer {
+pub struct UpstreamResponse {
     /// The HTTP status, where it is not 200.
     #[serde(default)]
     pub status: Option<u16>,
@@ -345,7 +358,7 @@ pub struct Answer {
     pub body: Option<Value>,
     /// How the stream differs from the plain one.
     #[serde(default)]
-    pub stream: Streaming,
+    pub stream: StreamOverrides,
     /// The connection breaks before anything is answered.
     #[serde(default)]
     pub dies: bool,
@@ -354,7 +367,7 @@ pub struct Answer {
 /// How a stream differs from the plain one. Places count its records, from 0.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Streaming {
+pub struct StreamOverrides {
     /// Milliseconds of rest before each record.
     #[serde(default)]
     pub pause: u64,
@@ -363,13 +376,13 @@ pub struct Streaming {
     pub cut_after: Option<usize>,
     /// Records beside those of the answer.
     #[serde(default)]
-    pub insert: Vec<Insert>,
+    pub insert: Vec<StreamInsert>,
 }
 
 /// A record beside those of the answer: an event, or a comment.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Insert {
+pub struct StreamInsert {
     /// How many of the answer's own records come before it.
     pub after: usize,
     /// The event's name.
@@ -389,7 +402,7 @@ pub struct Insert {
 /// What a gateway does, whatever it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Conduct {
+pub enum GatewayBehaviour {
     /// One upstream call for each request.
     Calls,
     /// Each answer goes to who asked, though many ask at once and the upstream answers in reverse order.

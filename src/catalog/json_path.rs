@@ -12,14 +12,14 @@ use serde::{Deserialize, Deserializer};
 
 /// A path into JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BodyPath {
-    steps: Vec<Step>,
+pub struct JsonPath {
+    segments: Vec<PathSegment>,
     text: String,
 }
 
 /// One step down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum PathSegment {
     /// Into the value of a key: `system`.
     Key(String),
     /// Into one entry of a list: `[0]`.
@@ -27,36 +27,36 @@ pub enum Step {
     /// Into every entry of a list: `[*]`.
     Each,
     /// Into the entries of a list in which a key has this value: `[role=user]`.
-    Where(String, String),
+    Filter(String, String),
 }
 
-impl BodyPath {
+impl JsonPath {
     /// The path to a key at the top of the body, whatever stands in it.
-    pub fn of_key(key: &str) -> Self {
-        Self { steps: vec![Step::Key(key.to_owned())], text: key.to_owned() }
+    pub fn from_key(key: &str) -> Self {
+        Self { segments: vec![PathSegment::Key(key.to_owned())], text: key.to_owned() }
     }
 
     /// The steps, from the top of the body.
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
+    pub fn segments(&self) -> &[PathSegment] {
+        &self.segments
     }
 
     /// The key that the path ends in, where it ends in one.
     pub fn last_key(&self) -> Option<&str> {
-        self.steps.iter().rev().find_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) | Step::Each | Step::Where(..) => None,
+        self.segments.iter().rev().find_map(|step| match step {
+            PathSegment::Key(key) => Some(key.as_str()),
+            PathSegment::Index(_) | PathSegment::Each | PathSegment::Filter(..) => None,
         })
     }
 }
 
-impl fmt::Display for BodyPath {
+impl fmt::Display for JsonPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl FromStr for BodyPath {
+impl FromStr for JsonPath {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -75,13 +75,15 @@ impl FromStr for BodyPath {
             if key.contains(']') {
                 return Err(wrong("a bracket is closed that was not opened"));
             }
-            steps.push(Step::Key(key.to_owned()));
+            steps.push(PathSegment::Key(key.to_owned()));
             while let Some(inner) = rest.strip_prefix('[') {
                 let (inner, after) = inner.split_once(']').ok_or_else(|| wrong("a bracket is left open"))?;
                 steps.push(match (inner, inner.split_once('=')) {
-                    ("*", _) => Step::Each,
-                    (_, Some((key, value))) if !key.is_empty() => Step::Where(key.to_owned(), value.to_owned()),
-                    _ => Step::Index(inner.parse().map_err(|_| wrong("brackets hold a number, `*` or `key=value`"))?),
+                    ("*", _) => PathSegment::Each,
+                    (_, Some((key, value))) if !key.is_empty() => PathSegment::Filter(key.to_owned(), value.to_owned()),
+                    _ => PathSegment::Index(
+                        inner.parse().map_err(|_| wrong("brackets hold a number, `*` or `key=value`"))?,
+                    ),
                 });
                 rest = after;
             }
@@ -89,17 +91,17 @@ impl FromStr for BodyPath {
                 return Err(wrong("a dot belongs between a bracket and the next key"));
             }
         }
-        Ok(Self { steps, text: text.to_owned() })
+        Ok(Self { segments: steps, text: text.to_owned() })
     }
 }
 
-impl<'de> Deserialize<'de> for BodyPath {
+impl<'de> Deserialize<'de> for JsonPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
-impl JsonSchema for BodyPath {
+impl JsonSchema for JsonPath {
     fn schema_name() -> Cow<'static, str> {
         "BodyPath".into()
     }
@@ -119,16 +121,16 @@ mod tests {
 
     #[test]
     fn a_path_is_read_step_by_step() {
-        let path: BodyPath = "messages[role=user].content[0][*].text".parse().unwrap();
+        let path: JsonPath = "messages[role=user].content[0][*].text".parse().unwrap();
         let expected = [
-            Step::Key("messages".to_owned()),
-            Step::Where("role".to_owned(), "user".to_owned()),
-            Step::Key("content".to_owned()),
-            Step::Index(0),
-            Step::Each,
-            Step::Key("text".to_owned()),
+            PathSegment::Key("messages".to_owned()),
+            PathSegment::Filter("role".to_owned(), "user".to_owned()),
+            PathSegment::Key("content".to_owned()),
+            PathSegment::Index(0),
+            PathSegment::Each,
+            PathSegment::Key("text".to_owned()),
         ];
-        assert_eq!(path.steps(), expected);
+        assert_eq!(path.segments(), expected);
         assert_eq!(
             (path.last_key(), path.to_string().as_str()),
             (Some("text"), "messages[role=user].content[0][*].text")
@@ -146,7 +148,7 @@ mod tests {
             ("a[0]b", "a dot"),
             ("a[=v]", "a number"),
         ] {
-            let error = text.parse::<BodyPath>().unwrap_err();
+            let error = text.parse::<JsonPath>().unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
     }

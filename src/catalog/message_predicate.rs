@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::catalog::template::{Piece, pieces};
+use crate::catalog::template::{TemplateSegment, parse_template};
 
 /// A test of an answer. Everything that is written must hold.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Predicate {
+pub struct MessagePredicate {
     /// The text of the answer.
     #[serde(default)]
     pub text: Option<TextTest>,
@@ -26,7 +26,7 @@ pub struct Predicate {
     pub stop_sequence: Option<String>,
     /// How many content blocks there are, by type.
     #[serde(default)]
-    pub blocks: BTreeMap<String, Count>,
+    pub blocks: BTreeMap<String, CountRange>,
     /// A `tool_use` block like this is there.
     #[serde(default)]
     pub call: Option<CallTest>,
@@ -35,34 +35,35 @@ pub struct Predicate {
     pub calls: Vec<CallTest>,
     /// Counters of `usage`, by dotted path; an absent counter is 0.
     #[serde(default)]
-    pub usage: BTreeMap<String, Count>,
+    pub usage: BTreeMap<String, CountRange>,
     /// Came as an event stream, from `message_start` to `message_stop`.
     #[serde(default)]
     pub streamed: Option<bool>,
     /// At least one of these holds.
     #[serde(default)]
-    pub any: Vec<Predicate>,
+    pub any: Vec<MessagePredicate>,
     /// This does not hold.
     #[serde(default)]
-    pub not: Option<Box<Predicate>>,
+    pub not: Option<Box<MessagePredicate>>,
 }
 
-impl Predicate {
+impl MessagePredicate {
     /// True when no answer can pass that counts nothing in `usage`.
     pub fn needs_usage(&self) -> bool {
         !self.usage.is_empty() || (!self.any.is_empty() && self.any.iter().all(Self::needs_usage))
     }
 
     /// True when no answer can pass that does not hold something that was drawn for the trial.
-    pub fn needs_drawn(&self) -> bool {
-        let drawn = |text: &String| pieces(text).iter().any(|piece| matches!(piece, Piece::Variable(_)));
+    pub fn needs_random_values(&self) -> bool {
+        let drawn =
+            |text: &String| parse_template(text).iter().any(|piece| matches!(piece, TemplateSegment::Variable(_)));
         let texts = [&self.text, &self.thinking].into_iter().flatten();
         let mut calls = self.call.iter().chain(&self.calls);
         texts.flat_map(|t| &t.contains).any(drawn)
             || calls.any(|c| {
                 c.name.as_ref().is_some_and(drawn) || c.input.iter().any(|(key, value)| drawn(key) || drawn(value))
             })
-            || (!self.any.is_empty() && self.any.iter().all(Self::needs_drawn))
+            || (!self.any.is_empty() && self.any.iter().all(Self::needs_random_values))
     }
 }
 
@@ -78,10 +79,10 @@ pub struct TextTest {
     pub lacks: Vec<String>,
     /// How many words it has; a word is at least one token.
     #[serde(default)]
-    pub words: Option<Count>,
+    pub words: Option<CountRange>,
     /// How many digits it has.
     #[serde(default)]
-    pub digits: Option<Count>,
+    pub digits: Option<CountRange>,
 }
 
 /// A test of a tool call.
@@ -102,7 +103,7 @@ pub struct CallTest {
 /// Bounds of a number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Count {
+pub struct CountRange {
     /// The least that passes.
     #[serde(default)]
     pub at_least: Option<u64>,
@@ -111,9 +112,9 @@ pub struct Count {
     pub at_most: Option<u64>,
 }
 
-impl Count {
+impl CountRange {
     /// True when the number lies within the bounds.
-    pub fn admits(self, n: u64) -> bool {
+    pub fn matches(self, n: u64) -> bool {
         self.at_least.is_none_or(|least| n >= least) && self.at_most.is_none_or(|most| n <= most)
     }
 }

@@ -22,24 +22,30 @@ mod validate;
 mod validate_gateway;
 mod yaml_errors;
 
-pub use crate::catalog::arm::{Arm, ArmCredential, Genuine, HandBack, Method, Screen, Then, Turn};
+pub use crate::catalog::arm::{Arm, ArmCredential, ArmMethod, EchoBack, FollowUp, OwnBlock, ScreenArms, Turn};
 pub use crate::catalog::credential_source::CredentialSource;
-pub use crate::catalog::error::{CaseError, CaseErrors, Place};
+pub use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 pub use crate::catalog::experiment::{
-    AcceptedMeans, Chance, Combine, Experiment, ExperimentFile, Partial, Requirement, Spread, Variant,
+    AcceptedMeans, ChanceRate, CombineRule, Experiment, ExperimentFile, LimitRequirement, PartialEffect, SamplingTest,
+    TreatmentVariant,
 };
-pub use crate::catalog::field_location::{Field, FieldPlace, Honoured};
+pub use crate::catalog::field_location::{FieldLocation, FieldSpec, SupportedBehaviour};
 pub use crate::catalog::gateway_row::{
-    Answer, Answers, Arrival, Arrives, Conduct, FieldAt, GATEWAY_VARIABLES, GatewayFile, GatewayRow, Insert, Sending,
-    Shape, Sign, Streaming, Subject, Usual, UsualClaim,
+    ApiDialect, ClientSignal, DefaultClaim, DefaultClaimByDialect, ExpectationByDialect, GATEWAY_VARIABLES,
+    GatewayBehaviour, GatewayExpectation, GatewayFieldLocation, GatewayFile, GatewayRow, GatewayRowSubject,
+    RequestSpec, StreamInsert, StreamOverrides, UpstreamResponse, UpstreamResponseByDialect,
 };
-pub use crate::catalog::json_path::{BodyPath, Step};
+pub use crate::catalog::json_path::{JsonPath, PathSegment};
 pub use crate::catalog::load::{CaseFile, Catalog, CatalogRow, FileKind, GatewayCatalogRow, MAX_FILE_BYTES, read_yaml};
-pub use crate::catalog::message_predicate::{CallTest, Count, Predicate, TextTest};
-pub use crate::catalog::response_predicate::{AnswerTest, Aspect, Compare, JsonKind, JsonTest, Otherwise};
-pub use crate::catalog::schema::{experiments_schema, gateway_schema, list_schema, target_schema};
+pub use crate::catalog::message_predicate::{CallTest, CountRange, MessagePredicate, TextTest};
+pub use crate::catalog::response_predicate::{
+    AlternativeVerdict, ArmComparison, JsonKind, JsonTest, ResponseAspect, ResponsePredicate,
+};
+pub use crate::catalog::schema::{experiments_schema, gateway_schema, target_list_schema, target_schema};
 pub use crate::catalog::status::{ClaimStatus, Outcome, VerdictStatus, is_silent};
-pub use crate::catalog::target::{Auth, AuthScheme, Claim, Limits, Prices, Range, Source, Target};
+pub use crate::catalog::target::{
+    AuthScheme, Claim, ClaimSource, ClaimedRange, Target, TargetAuth, TargetLimits, TargetPrices,
+};
 pub use crate::catalog::target_list::{ListedTarget, TargetList};
-pub use crate::catalog::template::{CITIES, Piece, VARIABLES, Variable, pieces};
-pub use crate::catalog::validate::variables;
+pub use crate::catalog::template::{CITIES, TemplateSegment, TemplateVariable, VARIABLES, parse_template};
+pub use crate::catalog::validate::collect_variables;

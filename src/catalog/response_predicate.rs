@@ -7,13 +7,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::catalog::message_predicate::Predicate;
+use crate::catalog::message_predicate::MessagePredicate;
 use crate::catalog::status::VerdictStatus;
 
 /// A test of an HTTP answer. Everything that is written must hold.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct AnswerTest {
+pub struct ResponsePredicate {
     /// The status is one of these.
     pub status: Vec<u16>,
     /// `error.type`, in an envelope whose own `type` is `error`.
@@ -30,12 +30,12 @@ pub struct AnswerTest {
     pub has: Vec<String>,
     /// The answer is a message, and this holds of it.
     #[serde(default)]
-    pub message: Option<Predicate>,
+    pub message: Option<MessagePredicate>,
 }
 
-impl AnswerTest {
+impl ResponsePredicate {
     /// True when it asks for a refusal.
-    pub fn is_refusal(&self) -> bool {
+    pub fn expects_http_error(&self) -> bool {
         self.status.iter().all(|status| *status >= 400)
     }
 }
@@ -74,9 +74,9 @@ pub enum JsonKind {
 /// An answer that means something without being what was asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Otherwise {
+pub struct AlternativeVerdict {
     /// Such an answer.
-    pub when: AnswerTest,
+    pub when: ResponsePredicate,
     /// What it means.
     pub verdict: VerdictStatus,
     /// In words that qualify the verdict.
@@ -86,9 +86,9 @@ pub struct Otherwise {
 /// What the treatment's answer has in common with the negative arm's, or has more of.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Compare {
+pub enum ArmComparison {
     /// They agree in these. What a model may do differently each time need agree but once.
-    Agree(Vec<Aspect>),
+    Agree(Vec<ResponseAspect>),
     /// The treatment's counts at least so many more input tokens.
     Grows(u64),
     /// Both count as many input tokens, within so many percent.
@@ -100,7 +100,7 @@ pub enum Compare {
 /// What two answers to one question may have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Aspect {
+pub enum ResponseAspect {
     /// Why they ended.
     StopReason,
     /// The types of their blocks, in order.

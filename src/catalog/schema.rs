@@ -24,6 +24,6 @@ pub fn target_schema() -> Value {
 }
 
 /// The schema of a list of targets, as `--targets` takes it.
-pub fn list_schema() -> Value {
+pub fn target_list_schema() -> Value {
     schema_for!(TargetList).to_value()
 }

@@ -24,7 +24,7 @@ pub enum ClaimStatus {
 
 impl ClaimStatus {
     /// The word used in YAML and JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Supported => "supported",
             Self::Ignored => "ignored",
@@ -36,7 +36,7 @@ impl ClaimStatus {
 
 impl fmt::Display for ClaimStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
@@ -60,7 +60,7 @@ pub enum VerdictStatus {
 
 impl VerdictStatus {
     /// The word used in YAML and JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Supported => "supported",
             Self::Ignored => "ignored",
@@ -82,7 +82,7 @@ impl VerdictStatus {
 
 impl fmt::Display for VerdictStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
@@ -104,7 +104,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The word used in JSON and in reports.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Conforms => "conforms",
             Self::Exceeds => "exceeds",
@@ -115,7 +115,7 @@ impl Outcome {
     }
 
     /// Holds a claim against a verdict: the truth table of the project, cell by cell.
-    pub fn of(claim: Option<ClaimStatus>, verdict: VerdictStatus) -> Self {
+    pub fn compare(claim: Option<ClaimStatus>, verdict: VerdictStatus) -> Self {
         use ClaimStatus as C;
         use VerdictStatus as V;
         match (claim, verdict) {
@@ -137,7 +137,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
             (None, "unclaimed unclaimed unclaimed unclaimed unclaimed unclaimed"),
         ];
         for (claim, row) in table {
-            let seen: Vec<&str> = verdicts.iter().map(|v| Outcome::of(claim, *v).word()).collect();
+            let seen: Vec<&str> = verdicts.iter().map(|v| Outcome::compare(claim, *v).as_str()).collect();
             assert_eq!(seen.join(" "), row, "claim {claim:?}");
         }
     }

@@ -11,7 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::catalog::credential_source::CredentialSource;
-use crate::catalog::experiment::Requirement;
+use crate::catalog::experiment::LimitRequirement;
 use crate::catalog::status::ClaimStatus;
 
 /// A target file: an endpoint, and what its documentation says of it.
@@ -26,7 +26,7 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// How the endpoint wants its credential.
-    pub auth: Auth,
+    pub auth: TargetAuth,
     /// Where the credential is to be found, where none of the variables of `auth` is set. No recording tells it.
     #[serde(default, skip_serializing)]
     pub credential: Option<CredentialSource>,
@@ -36,13 +36,13 @@ pub struct Target {
     #[serde(default = "default_version")]
     pub anthropic_version: String,
     /// The documents that the claims were read from. The first is the main one.
-    pub sources: Vec<Source>,
+    pub sources: Vec<ClaimSource>,
     /// What the page says of sizes and rates.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: TargetLimits,
     /// What a million tokens cost, in US dollars, where the provider publishes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prices: Option<Prices>,
+    pub prices: Option<TargetPrices>,
     /// The account that requests are charged to, by any name: targets of the same one share its limits. Without it,
     /// those with the same server and the same credential do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ fn default_version() -> String {
 /// How a credential travels, and where it is found.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Auth {
+pub struct TargetAuth {
     /// The header that carries the credential.
     pub scheme: AuthScheme,
     /// The environment variables that may hold the credential; the first that is set is used.
@@ -79,7 +79,7 @@ pub enum AuthScheme {
 /// Where a claim stands, and when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct ClaimSource {
     /// A short name, for reports.
     pub title: String,
     /// The page's address, where it has one.
@@ -94,7 +94,7 @@ pub struct Source {
 /// Sizes and rates that the page promises. All are optional; an absent one bounds nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct TargetLimits {
     /// Requests a minute: feeds the rate limiter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
@@ -115,12 +115,12 @@ pub struct Limits {
     pub max_output_tokens: Option<u32>,
 }
 
-impl Limits {
+impl TargetLimits {
     /// True when they state what a row requires.
-    pub fn state(&self, requirement: Requirement) -> bool {
+    pub fn satisfies(&self, requirement: LimitRequirement) -> bool {
         match requirement {
-            Requirement::MaxOutputTokens => self.max_output_tokens.is_some(),
-            Requirement::ContextTokens => self.context_tokens.is_some(),
+            LimitRequirement::MaxOutputTokens => self.max_output_tokens.is_some(),
+            LimitRequirement::ContextTokens => self.context_tokens.is_some(),
         }
     }
 }
@@ -128,18 +128,18 @@ impl Limits {
 /// US dollars for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Prices {
+pub struct TargetPrices {
     /// Input tokens that were neither written to nor read from a cache.
-    #[serde(deserialize_with = "price")]
+    #[serde(deserialize_with = "deserialize_price")]
     #[schemars(range(min = 0.0))]
     pub input: f64,
     /// Output tokens.
-    #[serde(deserialize_with = "price")]
+    #[serde(deserialize_with = "deserialize_price")]
     #[schemars(range(min = 0.0))]
     pub output: f64,
 }
 
-fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+fn deserialize_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let price = f64::deserialize(deserializer)?;
     let is_one = price.is_finite() && price >= 0.0;
     is_one.then_some(price).ok_or_else(|| D::Error::custom("a price is a number of US dollars, and not below 0"))
@@ -156,7 +156,7 @@ pub struct Claim {
     pub note: Option<String>,
     /// The claimed range of values, for rows about a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range: Option<Range>,
+    pub range: Option<ClaimedRange>,
     /// The title of the source that says so, when it is not the target's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -165,7 +165,7 @@ pub struct Claim {
 /// A closed range of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Range {
+pub struct ClaimedRange {
     /// The least value that is allowed.
     pub min: f64,
     /// The greatest value that is allowed.

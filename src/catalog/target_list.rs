@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Spanned;
 
 use crate::catalog::credential_source::CredentialSource;
-use crate::catalog::error::{CaseError, CaseErrors, Place};
+use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 use crate::catalog::load::read_yaml;
-use crate::catalog::target::{Auth, Limits, Prices, Target};
+use crate::catalog::target::{Target, TargetAuth, TargetLimits, TargetPrices};
 
 /// A file that `--targets` takes.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -43,16 +43,16 @@ pub struct ListedTarget {
     pub claims: Option<String>,
     /// The header of the credential, and where the credential is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<Auth>,
+    pub auth: Option<TargetAuth>,
     /// Where the credential is found, where none of the variables of `auth` is set.
     #[serde(default, skip_serializing)]
     pub credential: Option<CredentialSource>,
     /// Rates that bound the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limits: Option<Limits>,
+    pub limits: Option<TargetLimits>,
     /// What a million tokens cost, in US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prices: Option<Prices>,
+    pub prices: Option<TargetPrices>,
     /// Entries of the same account share their limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -63,7 +63,7 @@ pub struct ListedTarget {
 
 /// The list again, for places alone.
 #[derive(Deserialize)]
-struct Places {
+struct TargetListLocations {
     targets: Vec<Spanned<HashMap<String, Spanned<serde::de::IgnoredAny>>>>,
 }
 
@@ -72,19 +72,19 @@ impl TargetList {
     ///
     /// # Errors
     /// Everything that is wrong with it, each with its place.
-    pub fn read(file: &str, text: &str, targets: &BTreeMap<String, Target>) -> Result<Self, CaseErrors> {
+    pub fn parse(file: &str, text: &str, targets: &BTreeMap<String, Target>) -> Result<Self, CaseErrors> {
         let list: Self = read_yaml(file, text).map_err(|error| CaseErrors(vec![error]))?;
-        let places: Places = read_yaml(file, text).map_err(|error| CaseErrors(vec![error]))?;
+        let places: TargetListLocations = read_yaml(file, text).map_err(|error| CaseErrors(vec![error]))?;
         if list.targets.is_empty() {
-            let none = CaseError::at(file, Place::of(text, 1, 1), "the list is empty");
-            return Err(CaseErrors(vec![none.help("each entry has a `target`, or a `base_url`")]));
+            let none = CaseError::new_at_location(file, SourceLocation::new(text, 1, 1), "the list is empty");
+            return Err(CaseErrors(vec![none.with_help("each entry has a `target`, or a `base_url`")]));
         }
         let mut errors = Vec::new();
         for (entry, place) in list.targets.iter().zip(&places.targets) {
-            for (key, what, help) in entry.problems(targets) {
+            for (key, what, help) in entry.validate(targets) {
                 let at = place.value.get(key).map_or(&place.defined, |value| &value.defined);
-                let at = Place::of(text, at.line() as usize, at.column() as usize);
-                errors.push(CaseError::at(file, at, what).help(help));
+                let at = SourceLocation::new(text, at.line() as usize, at.column() as usize);
+                errors.push(CaseError::new_at_location(file, at, what).with_help(help));
             }
         }
         if errors.is_empty() { Ok(list) } else { Err(CaseErrors(errors)) }
@@ -93,7 +93,7 @@ impl TargetList {
 
 impl ListedTarget {
     /// What is wrong with it: the key that is at fault, what, and what to do.
-    fn problems(&self, targets: &BTreeMap<String, Target>) -> Vec<(&'static str, String, String)> {
+    fn validate(&self, targets: &BTreeMap<String, Target>) -> Vec<(&'static str, String, String)> {
         let known = || format!("there are: {}", targets.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
         let mut problems = Vec::new();
         for (key, name) in [("target", &self.target), ("claims", &self.claims)] {
@@ -108,7 +108,7 @@ impl ListedTarget {
         if self.target.is_none() && self.claims.is_none() && self.models.is_empty() {
             wrong("base_url", "nothing says which model is to be asked for", "give `models: [NAME]`");
         }
-        if let Some(what) = self.credential.as_ref().and_then(CredentialSource::missing) {
+        if let Some(what) = self.credential.as_ref().and_then(CredentialSource::validation_message) {
             wrong("credential", what, "fill it in, or leave it out");
         }
         if self.simulate && self.target.is_none() {
@@ -129,13 +129,13 @@ mod tests {
     use super::*;
     use crate::catalog::load::Catalog;
 
-    fn read(text: &str) -> Result<TargetList, String> {
-        TargetList::read("list.yaml", text, &Catalog::bundled().unwrap().targets).map_err(|e| e.to_string())
+    fn parse_list(text: &str) -> Result<TargetList, String> {
+        TargetList::parse("list.yaml", text, &Catalog::load_bundled().unwrap().targets).map_err(|e| e.to_string())
     }
 
     #[test]
     fn targets_and_endpoints_can_be_listed() {
-        let list = read(
+        let list = parse_list(
             "targets:\n  - { target: deepseek, models: [a, b] }\n  - { base_url: http://h, models: [m], claims: deepseek }\n",
         );
         let list = list.unwrap();
@@ -154,7 +154,7 @@ mod tests {
             ("targets:\n  - { base_url: http://h, models: [m], simulate: true }\n", "only a target can be simulated"),
             ("", "the file is empty"),
         ] {
-            let said = read(text).unwrap_err();
+            let said = parse_list(text).unwrap_err();
             assert!(said.contains(told), "{text}: {said}");
         }
     }

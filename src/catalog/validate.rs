@@ -4,32 +4,32 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::catalog::arm::{Arm, HandBack, Method, Screen, Then, Turn};
-use crate::catalog::experiment::{AcceptedMeans, Chance, Experiment};
-use crate::catalog::field_location::Field;
-use crate::catalog::message_predicate::{CallTest, Predicate, TextTest};
-use crate::catalog::response_predicate::{AnswerTest, Compare};
+use crate::catalog::arm::{Arm, ArmMethod, EchoBack, FollowUp, ScreenArms, Turn};
+use crate::catalog::experiment::{AcceptedMeans, ChanceRate, Experiment};
+use crate::catalog::field_location::FieldSpec;
+use crate::catalog::message_predicate::{CallTest, MessagePredicate, TextTest};
+use crate::catalog::response_predicate::{ArmComparison, ResponsePredicate};
 use crate::catalog::status::VerdictStatus;
-use crate::catalog::template::{Piece, VARIABLES, pieces, unknown_variable};
+use crate::catalog::template::{TemplateSegment, VARIABLES, find_unknown_variable, parse_template};
 
 /// Something wrong with an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct ValidationError {
     /// What, in words.
-    pub what: String,
+    pub message: String,
     /// The text of the file that it is about, where there is one.
     pub quote: Option<String>,
 }
 
-impl From<String> for Problem {
+impl From<String> for ValidationError {
     fn from(what: String) -> Self {
-        Self { what, quote: None }
+        Self { message: what, quote: None }
     }
 }
 
 /// Everything wrong with one experiment.
-pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = Vec::new();
+pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationError> {
+    let mut problems: Vec<ValidationError> = Vec::new();
     let e = experiment;
     let mut say = |wrong: bool, what: &str| {
         if wrong {
@@ -62,7 +62,10 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         e.compare.is_some() && !e.variants.is_empty(),
         "`compare` holds one `treatment` against the negative arm: no `variants`",
     );
-    say(matches!(&e.compare, Some(Compare::Agree(aspects)) if aspects.is_empty()), "`agree` lists what must agree");
+    say(
+        matches!(&e.compare, Some(ArmComparison::Agree(aspects)) if aspects.is_empty()),
+        "`agree` lists what must agree",
+    );
     let tests = || e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when));
     say(tests().any(|t| t.status.is_empty()), "a test of an answer lists the `status` that it may have");
     say(
@@ -76,7 +79,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     say(e.through.iter().any(|other| other == e.id()), "a row cannot work `through` itself");
     let is_stream = |a: &Arm| a.body.get("stream") == Some(&Value::Bool(true));
     say(
-        e.compare == Some(Compare::Gradual) && !e.treatment.iter().chain([&e.base]).any(is_stream),
+        e.compare == Some(ArmComparison::Gradual) && !e.treatment.iter().chain([&e.base]).any(is_stream),
         "`gradual` looks at a stream: the base or the treatment asks for one with `stream: true`",
     );
     say(
@@ -108,7 +111,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         !has_treatment && e.spread.is_none() && !by_answer && e.challenge.iter().any(|c| c.because.is_empty()),
         "without a `treatment`, each `challenge` must say `because` of which words a refusal counts",
     );
-    say(matches!(e.by_chance, Chance::OneIn(n) if n < 2), "`one_in` is 2 or more");
+    say(matches!(e.by_chance, ChanceRate::OneIn(n) if n < 2), "`one_in` is 2 or more");
     say(
         e.screen.is_some() && (e.spread.is_some() || !(e.positive.is_none() && e.contrary.is_none())),
         "a `screen` serves rows without `spread`, `positive` and `contrary`",
@@ -123,40 +126,40 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
         e.accepted_means == AcceptedMeans::Substituted && !e.statuses.contains(&VerdictStatus::Substituted),
         "`accepted_means: substituted` needs `substituted` among its `statuses`",
     );
-    if let Some(what) = e.field.as_ref().and_then(Field::problem) {
+    if let Some(what) = e.field.as_ref().and_then(FieldSpec::validation_message) {
         problems.push(what.to_owned().into());
     }
-    let base_words = e.ask.is_some() || e.turns.is_some() || asks(&e.base);
-    for (name, arm) in arms(e) {
+    let base_words = e.ask.is_some() || e.turns.is_some() || has_prompt(&e.base);
+    for (name, arm) in collect_arms(e) {
         let words_below = base_words || matches!(name, "insist" | "narrow" | "widen");
-        arm_problems(name, arm, words_below, &mut problems);
+        validate_arm(name, arm, words_below, &mut problems);
     }
-    texts(e, &mut |text| problems.extend(variable_problem(text)));
+    visit_texts(e, &mut |text| problems.extend(validate_variables(text)));
     problems.dedup();
     problems
 }
 
 /// Everything wrong with arms that rows share.
-pub(super) fn screen_problems(screen: &Screen) -> Vec<Problem> {
+pub(super) fn validate_screen(screen: &ScreenArms) -> Vec<ValidationError> {
     let mut problems = Vec::new();
     if screen.treatment.is_none() && screen.challenge.is_none() {
         problems.push("a screen needs a `treatment` or a `challenge`".to_owned().into());
     }
     for a in screen.treatment.iter().chain(&screen.challenge) {
-        arm_problems("screen", a, false, &mut problems);
-        arm(a, &mut |text| problems.extend(variable_problem(text)));
+        validate_arm("screen", a, false, &mut problems);
+        visit_arm(a, &mut |text| problems.extend(validate_variables(text)));
     }
     problems.dedup();
     problems
 }
 
-fn asks(arm: &Arm) -> bool {
-    let has_body = !matches!(arm.method, Some(Method::Get | Method::Head)) && arm.raw.is_none();
+fn has_prompt(arm: &Arm) -> bool {
+    let has_body = !matches!(arm.method, Some(ArmMethod::Get | ArmMethod::Head)) && arm.raw.is_none();
     !has_body || arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages")
 }
 
-fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Problem>) {
-    if !(words_below || asks(arm)) {
+fn validate_arm(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<ValidationError>) {
+    if !(words_below || has_prompt(arm)) {
         problems.push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row").into());
     }
     if arm.ask.is_some() && arm.turns.is_some() {
@@ -168,7 +171,7 @@ fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Pro
     if arm.path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains(char::is_whitespace)) {
         problems.push(format!("the `path` of the {name} arm begins with a slash, and has no blanks").into());
     }
-    let has_body = matches!(arm.method, None | Some(Method::Post));
+    let has_body = matches!(arm.method, None | Some(ArmMethod::Post));
     if (!arm.then.is_empty() && (arm.raw.is_some() || !has_body)) || (arm.raw.is_some() && !has_body) {
         problems.push(format!("the {name} arm has a `then` or a `raw` body that its request cannot carry").into());
     }
@@ -191,16 +194,16 @@ fn arm_problems(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Pro
     }
 }
 
-fn variable_problem(text: &str) -> Option<Problem> {
-    unknown_variable(text).map(|name| {
+fn validate_variables(text: &str) -> Option<ValidationError> {
+    find_unknown_variable(text).map(|name| {
         let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
         let what = format!("there is no variable `{{{{{name}}}}}`; there are: {}", known.join(", "));
-        Problem { what, quote: Some(format!("{{{{{name}}}}}")) }
+        ValidationError { message: what, quote: Some(format!("{{{{{name}}}}}")) }
     })
 }
 
 /// Every arm of an experiment that is sent, with the name used in messages.
-fn arms(e: &Experiment) -> Vec<(&str, &Arm)> {
+fn collect_arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     let mut arms: Vec<(&str, &Arm)> = vec![("negative", &e.negative)];
     arms.extend(e.treatment.iter().map(|a| ("treatment", a)));
     arms.extend(e.insist.iter().map(|a| ("insist", a)));
@@ -225,86 +228,86 @@ fn arms(e: &Experiment) -> Vec<(&str, &Arm)> {
 }
 
 /// The names of all variables that an experiment uses, and arms that are laid over it.
-pub fn variables(experiment: &Experiment, layers: &[&Arm]) -> BTreeSet<String> {
+pub fn collect_variables(experiment: &Experiment, layers: &[&Arm]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut note = |text: &str| {
-        names.extend(pieces(text).into_iter().filter_map(|piece| match piece {
-            Piece::Variable(name) => Some(name.to_owned()),
-            Piece::Text(_) => None,
+        names.extend(parse_template(text).into_iter().filter_map(|piece| match piece {
+            TemplateSegment::Variable(name) => Some(name.to_owned()),
+            TemplateSegment::Text(_) => None,
         }));
     };
-    texts(experiment, &mut note);
-    layers.iter().for_each(|layer| arm(layer, &mut note));
+    visit_texts(experiment, &mut note);
+    layers.iter().for_each(|layer| visit_arm(layer, &mut note));
     names
 }
 
 /// Hands every text of an experiment that may hold variables to `visit`.
-fn texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
+fn visit_texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
     e.ask.iter().for_each(|t| visit(t));
-    turns(e.turns.as_deref().unwrap_or_default(), visit);
-    arm(&e.base, visit);
-    for (_, a) in arms(e) {
-        arm(a, visit);
+    visit_turns(e.turns.as_deref().unwrap_or_default(), visit);
+    visit_arm(&e.base, visit);
+    for (_, a) in collect_arms(e) {
+        visit_arm(a, visit);
     }
     let asked = e.spread.as_ref().and_then(|s| s.answers.as_ref());
     for p in [&e.effect, &e.contrary, &e.trace].into_iter().flatten().chain(asked) {
-        predicate(p, visit);
+        visit_predicate(p, visit);
     }
-    e.partial.iter().for_each(|p| predicate(&p.when, visit));
-    e.genuine.iter().flat_map(|g| [&g.when, &g.carries]).for_each(|p| predicate(p, visit));
-    e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when)).for_each(|t| answer(t, visit));
+    e.partial.iter().for_each(|p| visit_predicate(&p.when, visit));
+    e.genuine.iter().flat_map(|g| [&g.when, &g.carries]).for_each(|p| visit_predicate(p, visit));
+    e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when)).for_each(|t| visit_response_predicate(t, visit));
 }
 
-fn answer(test: &AnswerTest, visit: &mut dyn FnMut(&str)) {
+fn visit_response_predicate(test: &ResponsePredicate, visit: &mut dyn FnMut(&str)) {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let AnswerTest { status: _, error: _, says: _, json, has: _, message } = test;
-    json.values().filter_map(|t| t.equals.as_ref()).for_each(|v| value(v, visit));
-    message.iter().for_each(|p| predicate(p, visit));
+    let ResponsePredicate { status: _, error: _, says: _, json, has: _, message } = test;
+    json.values().filter_map(|t| t.equals.as_ref()).for_each(|v| visit_value(v, visit));
+    message.iter().for_each(|p| visit_predicate(p, visit));
 }
 
-fn arm(arm: &Arm, visit: &mut dyn FnMut(&str)) {
+fn visit_arm(arm: &Arm, visit: &mut dyn FnMut(&str)) {
     arm.ask.iter().for_each(|t| visit(t));
-    turns(arm.turns.as_deref().unwrap_or_default(), visit);
+    visit_turns(arm.turns.as_deref().unwrap_or_default(), visit);
     arm.headers.values().flatten().for_each(|t| visit(t));
-    value(&Value::Object(arm.body.clone()), visit);
+    visit_value(&Value::Object(arm.body.clone()), visit);
     arm.path.iter().chain(&arm.raw).for_each(|t| visit(t));
-    for Then {
+    for FollowUp {
         when,
-        hand_back: HandBack::Whole | HandBack::WithoutThinking | HandBack::AlteredSignature,
+        hand_back: EchoBack::Whole | EchoBack::WithoutThinking | EchoBack::AlteredSignature,
         results,
         user,
         body,
     } in &arm.then
     {
-        when.iter().for_each(|p| predicate(p, visit));
+        when.iter().for_each(|p| visit_predicate(p, visit));
         results.iter().for_each(|t| visit(t));
-        user.iter().for_each(|v| value(v, visit));
-        value(&Value::Object(body.clone()), visit);
+        user.iter().for_each(|v| visit_value(v, visit));
+        visit_value(&Value::Object(body.clone()), visit);
     }
 }
 
-fn turns(turns: &[Turn], visit: &mut dyn FnMut(&str)) {
+fn visit_turns(turns: &[Turn], visit: &mut dyn FnMut(&str)) {
     for turn in turns {
         let (Turn::User(content) | Turn::Assistant(content) | Turn::System(content)) = turn;
-        value(content, visit);
+        visit_value(content, visit);
     }
 }
 
-fn value(v: &Value, visit: &mut dyn FnMut(&str)) {
+fn visit_value(v: &Value, visit: &mut dyn FnMut(&str)) {
     match v {
         Value::String(text) => visit(text),
-        Value::Array(items) => items.iter().for_each(|i| value(i, visit)),
+        Value::Array(items) => items.iter().for_each(|i| visit_value(i, visit)),
         Value::Object(map) => map.iter().for_each(|(k, i)| {
             visit(k);
-            value(i, visit);
+            visit_value(i, visit);
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
+fn visit_predicate(p: &MessagePredicate, visit: &mut dyn FnMut(&str)) {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let Predicate {
+    let MessagePredicate {
         text,
         thinking,
         stop_reason,
@@ -328,6 +331,6 @@ fn predicate(p: &Predicate, visit: &mut dyn FnMut(&str)) {
             visit(v);
         });
     }
-    any.iter().for_each(|p| predicate(p, visit));
-    not.iter().for_each(|p| predicate(p, visit));
+    any.iter().for_each(|p| visit_predicate(p, visit));
+    not.iter().for_each(|p| visit_predicate(p, visit));
 }

@@ -2,16 +2,18 @@
 
 use serde_json::Value;
 
-use crate::catalog::gateway_row::{Answer, Arrival, GATEWAY_VARIABLES, GatewayRow, Sending, Shape, Subject};
-use crate::catalog::template::{Piece, pieces};
-use crate::catalog::validate::Problem;
+use crate::catalog::gateway_row::{
+    ApiDialect, GATEWAY_VARIABLES, GatewayExpectation, GatewayRow, GatewayRowSubject, RequestSpec, UpstreamResponse,
+};
+use crate::catalog::template::{TemplateSegment, parse_template};
+use crate::catalog::validate::ValidationError;
 
 /// Everything wrong with one row.
-pub(super) fn problems(row: &GatewayRow) -> Vec<Problem> {
+pub(super) fn validate_gateway_row(row: &GatewayRow) -> Vec<ValidationError> {
     let mut problems = Vec::new();
     let mut say = |wrong: bool, what: &str| {
         if wrong {
-            problems.push(Problem::from(what.to_owned()));
+            problems.push(ValidationError::from(what.to_owned()));
         }
     };
     let id = row.id();
@@ -33,7 +35,7 @@ pub(super) fn problems(row: &GatewayRow) -> Vec<Problem> {
     if is_request {
         say(row.send.is_none(), "expected `send` (what a request carries), `answer` and `comes`, or `conduct`");
         say(
-            row.send.is_some() && row.place().is_none(),
+            row.send.is_some() && row.field_location().is_none(),
             "say with `at` where the field stands in the request: `send` has not just one key or header",
         );
         say(
@@ -42,24 +44,24 @@ pub(super) fn problems(row: &GatewayRow) -> Vec<Problem> {
         );
     }
     if let Some(arrives) = &row.arrives {
-        for shape in Shape::ALL {
-            arrives.of(shape).into_iter().for_each(|arrival| of_arrival(arrival, false, &mut say));
+        for shape in ApiDialect::ALL {
+            arrives.get(shape).into_iter().for_each(|arrival| validate_expectation(arrival, false, &mut say));
         }
     }
-    row.comes.iter().for_each(|comes| of_arrival(comes, true, &mut say));
+    row.comes.iter().for_each(|comes| validate_expectation(comes, true, &mut say));
     if let Some(answer) = &row.answer {
-        say(Shape::ALL.iter().all(|shape| answer.of(*shape).is_none()), "`answer` says nothing of either shape");
-        for answer in Shape::ALL.iter().filter_map(|shape| answer.of(*shape)) {
+        say(ApiDialect::ALL.iter().all(|shape| answer.get(*shape).is_none()), "`answer` says nothing of either shape");
+        for answer in ApiDialect::ALL.iter().filter_map(|shape| answer.get(*shape)) {
             say(
-                !tells_its_request(answer),
+                !identifies_request(answer),
                 "the answer must hold `{{reply}}` in a text, by which it is known to belong to its request",
             );
         }
     }
-    for text in texts(row) {
-        if let Some(name) = unknown(&text) {
-            problems.push(Problem {
-                what: format!(
+    for text in collect_texts(row) {
+        if let Some(name) = find_unknown_gateway_variable(&text) {
+            problems.push(ValidationError {
+                message: format!(
                     "there is no variable `{name}`; there are: {}",
                     GATEWAY_VARIABLES.iter().map(|v| v.0).collect::<Vec<_>>().join(", ")
                 ),
@@ -70,7 +72,7 @@ pub(super) fn problems(row: &GatewayRow) -> Vec<Problem> {
     problems
 }
 
-fn of_arrival(arrival: &Arrival, of_answer: bool, say: &mut impl FnMut(bool, &str)) {
+fn validate_expectation(arrival: &GatewayExpectation, of_answer: bool, say: &mut impl FnMut(bool, &str)) {
     let a = arrival;
     let in_body = a.at.is_some() && a.event.is_none();
     let places = [
@@ -106,11 +108,11 @@ fn of_arrival(arrival: &Arrival, of_answer: bool, say: &mut impl FnMut(bool, &st
             "a request arrives `at` a place, in a `header`, in the `query`, or `nowhere`",
         );
     }
-    a.also.iter().for_each(|part| of_arrival(part, of_answer, say));
+    a.also.iter().for_each(|part| validate_expectation(part, of_answer, say));
 }
 
 /// Whether the answer can be told from those to other requests.
-fn tells_its_request(answer: &Answer) -> bool {
+fn identifies_request(answer: &UpstreamResponse) -> bool {
     let replaces =
         answer.body.is_some() || answer.message.contains_key("content") || answer.choice.contains_key("message");
     let told = |value: &Value| value.to_string().contains("{{reply}}");
@@ -121,30 +123,32 @@ fn tells_its_request(answer: &Answer) -> bool {
         || answer.headers.values().any(|value| value.contains("{{reply}}"))
 }
 
-fn unknown(text: &str) -> Option<String> {
-    pieces(text).into_iter().find_map(|piece| match piece {
-        Piece::Variable(name) if GATEWAY_VARIABLES.iter().all(|(known, _)| *known != name) => Some(name.to_owned()),
-        Piece::Variable(_) | Piece::Text(_) => None,
+fn find_unknown_gateway_variable(text: &str) -> Option<String> {
+    parse_template(text).into_iter().find_map(|piece| match piece {
+        TemplateSegment::Variable(name) if GATEWAY_VARIABLES.iter().all(|(known, _)| *known != name) => {
+            Some(name.to_owned())
+        }
+        TemplateSegment::Variable(_) | TemplateSegment::Text(_) => None,
     })
 }
 
 /// Every text of a row in which a variable can stand.
-fn texts(row: &GatewayRow) -> Vec<String> {
+fn collect_texts(row: &GatewayRow) -> Vec<String> {
     let mut found = Vec::new();
     for sending in std::iter::once(&row.base).chain(&row.send) {
-        let Sending { body, headers, turns, content, after, path, method: _ } = sending;
+        let RequestSpec { body, headers, turns, content, after, path, method: _ } = sending;
         found.extend(body.values().chain(turns).chain(content).chain(after).map(Value::to_string));
         found.extend(headers.values().chain(path).cloned());
     }
-    let mut arrivals: Vec<&Arrival> = row.comes.iter().collect();
-    arrivals.extend(Shape::ALL.iter().filter_map(|shape| row.arrives.as_ref()?.of(*shape)));
+    let mut arrivals: Vec<&GatewayExpectation> = row.comes.iter().collect();
+    arrivals.extend(ApiDialect::ALL.iter().filter_map(|shape| row.arrives.as_ref()?.get(*shape)));
     while let Some(arrival) = arrivals.pop() {
         found.extend(arrival.value.iter().map(Value::to_string));
         found.extend(arrival.contains.iter().chain(&arrival.order).cloned());
         arrivals.extend(&arrival.also);
     }
-    for shape in Shape::ALL {
-        let Subject::Answer { answer: Some(answer), .. } = row.subject(shape) else { continue };
+    for shape in ApiDialect::ALL {
+        let GatewayRowSubject::Response { response: Some(answer), .. } = row.subject(shape) else { continue };
         found.extend(answer.headers.values().cloned());
         found.extend(answer.message.values().chain(answer.choice.values()).chain(&answer.body).map(Value::to_string));
         found.extend(answer.stream.insert.iter().filter_map(|insert| Some(insert.data.as_ref()?.to_string())));

@@ -7,19 +7,19 @@ use std::borrow::Cow;
 use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error, MessageFormatter as _, UserMessageFormatter};
 
-const SECOND_DOCUMENT: &str = "a second document begins (`---`): expected one in a file";
-const TOO_DEEP: &str = "too deep: no case file needs so many levels, one within another";
+const SECOND_DOCUMENT_MESSAGE: &str = "a second document begins (`---`): expected one in a file";
+const TOO_DEEP_MESSAGE: &str = "too deep: no case file needs so many levels, one within another";
 
 /// What is wrong, in a line without the place.
-pub(super) fn message(error: &Error) -> String {
+pub(super) fn explain(error: &Error) -> String {
     let said: Cow<'_, str> = match error {
-        Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => return message(error),
+        Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => return explain(error),
         Error::Eof { .. } => "nothing is there: the file ends where a value is expected".into(),
-        Error::Unexpected { expected, .. } => format!("expected {}", node(expected)).into(),
-        Error::MultipleDocuments { .. } => SECOND_DOCUMENT.into(),
+        Error::Unexpected { expected, .. } => format!("expected {}", describe_node(expected)).into(),
+        Error::MultipleDocuments { .. } => SECOND_DOCUMENT_MESSAGE.into(),
         Error::UnknownAnchor { .. } => "the `*` refers to an anchor (`&`) that does not stand above it".into(),
         Error::RecursiveReferencesRequireWeakTypes { .. } => "the `*` refers to something that it is a part of".into(),
-        Error::InvalidScalar { ty, .. } => format!("expected {}", scalar(ty)).into(),
+        Error::InvalidScalar { ty, .. } => format!("expected {}", describe_scalar(ty)).into(),
         Error::NullIntoString { .. } => "expected a text, and nothing is there".into(),
         Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands here twice").into(),
         Error::DuplicateMappingKey { key: None, .. } => "a key stands here twice".into(),
@@ -31,11 +31,11 @@ pub(super) fn message(error: &Error) -> String {
         }
         Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing").into(),
         Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => "expected a word, or one key with a value".into(),
-        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => SECOND_DOCUMENT.into(),
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => TOO_DEEP.into(),
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => SECOND_DOCUMENT_MESSAGE.into(),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => TOO_DEEP_MESSAGE.into(),
         // What the scanner below the parser finds has no kind of its own.
         Error::Message { msg, .. } | Error::ExternalMessage { msg, .. } if msg.contains("recursion limit") => {
-            TOO_DEEP.into()
+            TOO_DEEP_MESSAGE.into()
         }
         Error::Message { msg, .. } | Error::ExternalMessage { msg, .. } if msg.contains("multiline quoted") => {
             format!("{msg}: is a quote above left open?").into()
@@ -54,7 +54,7 @@ pub(super) fn message(error: &Error) -> String {
 }
 
 /// The library's name for a kind of node, in the words of a YAML author.
-fn node(name: &str) -> &str {
+fn describe_node(name: &str) -> &str {
     match name {
         "string scalar" => "a text",
         "scalar" => "a single value",
@@ -65,7 +65,7 @@ fn node(name: &str) -> &str {
 }
 
 /// A Rust type in the words of a YAML author.
-fn scalar(name: &str) -> String {
+fn describe_scalar(name: &str) -> String {
     match name {
         "u8" | "u16" | "u32" | "u64" => "a whole number, not below 0 and not too large".to_owned(),
         "floating point" => "a number".to_owned(),

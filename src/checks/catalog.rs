@@ -6,7 +6,7 @@ use crate::checks::pages::{error, http, message, sse, tool, usage};
 
 /// How bad it is for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
+pub enum CheckSeverity {
     /// A client that follows the documents breaks.
     Error,
     /// Some clients suffer.
@@ -15,9 +15,9 @@ pub enum Severity {
     Note,
 }
 
-impl Severity {
+impl CheckSeverity {
     /// The word for it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
@@ -28,7 +28,7 @@ impl Severity {
 
 /// The documents that a check holds an exchange to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum SpecDocument {
     /// The reference of `POST /v1/messages`.
     Messages,
     /// Its event streams.
@@ -43,9 +43,9 @@ pub enum Source {
     EventStreams,
 }
 
-impl Source {
+impl SpecDocument {
     /// Title and address.
-    pub fn cite(self) -> (&'static str, &'static str) {
+    pub fn citation(self) -> (&'static str, &'static str) {
         match self {
             Self::Messages => ("Messages API, reference", "https://docs.anthropic.com/en/api/messages"),
             Self::Streaming => {
@@ -68,45 +68,45 @@ impl Source {
 
 /// All that is to be said of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct About {
+pub struct CheckDescription {
     /// `area.kebab-words`; stable.
     pub id: &'static str,
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: CheckSeverity,
     /// The entries of the failure catalogue that it sees, `F11` for instance, by number.
     pub failures: &'static [u16],
     /// What is seen.
-    pub what: &'static str,
+    pub summary: &'static str,
     /// Why it matters.
-    pub why: &'static str,
+    pub rationale: &'static str,
     /// Which clients break, and how.
-    pub breaks: &'static str,
+    pub client_impact: &'static str,
     /// What it looks like on the wire.
     pub example: &'static str,
     /// The document that says how it should be.
-    pub source: Source,
+    pub source: SpecDocument,
 }
 
-macro_rules! checks {
+macro_rules! define_checks {
     ($($check:ident => $about:path,)*) => {
         /// A check.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(missing_docs, reason = "each is described where `about` says")]
-        pub enum Check { $($check,)* }
+        pub enum ProtocolCheck { $($check,)* }
 
-        impl Check {
+        impl ProtocolCheck {
             /// Every check, area by area.
             pub const ALL: &[Self] = &[$(Self::$check,)*];
 
             /// What is to be said of it.
-            pub fn about(self) -> &'static About {
+            pub fn description(self) -> &'static CheckDescription {
                 match self { $(Self::$check => &$about,)* }
             }
         }
     };
 }
 
-checks! {
+define_checks! {
     ContentType => http::CONTENT_TYPE,
     StreamNotStreamed => http::STREAM_NOT_STREAMED,
     StreamUnasked => http::STREAM_UNASKED,
@@ -221,15 +221,15 @@ checks! {
     ToolMarkup => tool::MARKUP,
 }
 
-impl Check {
+impl ProtocolCheck {
     /// Its id, `sse.event-name-missing` for instance.
     pub fn id(self) -> &'static str {
-        self.about().id
+        self.description().id
     }
 
     /// How bad it is.
-    pub fn severity(self) -> Severity {
-        self.about().severity
+    pub fn severity(self) -> CheckSeverity {
+        self.description().severity
     }
 
     /// Its area: what stands before the dot of its id.

@@ -8,12 +8,12 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::checks::catalog::Check;
+use crate::checks::catalog::ProtocolCheck;
 
 /// A client that was driven.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Client {
+pub struct MeasuredClient {
     /// A short name for tables.
     pub id: String,
     /// What it is.
@@ -25,7 +25,7 @@ pub struct Client {
 /// The worst that came of a client's scenarios, by what comes of them without the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum ClientOutcome {
     /// The fault never came before this client.
     Unreached,
     /// Nothing differs.
@@ -38,9 +38,9 @@ pub enum Outcome {
     Hangs,
 }
 
-impl Outcome {
+impl ClientOutcome {
     /// The word for it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreached => "unreached",
             Self::Same => "same",
@@ -54,9 +54,9 @@ impl Outcome {
 /// What one client did with one fault.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reaction {
+pub struct ClientReaction {
     /// The worst of it.
-    pub outcome: Outcome,
+    pub outcome: ClientOutcome,
     /// The scenarios with this outcome.
     #[serde(default, rename = "in")]
     pub scenarios: Vec<String>,
@@ -68,32 +68,32 @@ pub struct Reaction {
 /// All that was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Measured {
+pub struct ClientMeasurements {
     /// The clients, in the order of tables.
-    pub clients: Vec<Client>,
+    pub clients: Vec<MeasuredClient>,
     /// What each did, by the fault's id and the client's.
-    pub faults: BTreeMap<String, BTreeMap<String, Reaction>>,
+    pub faults: BTreeMap<String, BTreeMap<String, ClientReaction>>,
 }
 
 /// All that was measured. None only where the file in this library is broken, which a test rules out.
-pub fn measured() -> Option<&'static Measured> {
-    static MEASURED: LazyLock<Option<Measured>> =
+pub fn client_measurements() -> Option<&'static ClientMeasurements> {
+    static MEASUREMENTS: LazyLock<Option<ClientMeasurements>> =
         LazyLock::new(|| serde_json::from_str(include_str!("clients.json")).ok());
-    MEASURED.as_ref()
+    MEASUREMENTS.as_ref()
 }
 
-impl Measured {
+impl ClientMeasurements {
     /// What each client did with the fault of this id, in the order of tables. Empty where it was not measured.
-    pub fn reactions(&self, fault: &str) -> Vec<(&Client, &Reaction)> {
+    pub fn reactions(&self, fault: &str) -> Vec<(&MeasuredClient, &ClientReaction)> {
         let Some(by_client) = self.faults.get(fault) else { return Vec::new() };
         self.clients.iter().filter_map(|client| Some((client, by_client.get(&client.id)?))).collect()
     }
 }
 
-impl Check {
+impl ProtocolCheck {
     /// What each client did with the fault that this check sees.
-    pub fn reactions(self) -> Vec<(&'static Client, &'static Reaction)> {
-        measured().map(|all| all.reactions(self.id())).unwrap_or_default()
+    pub fn reactions(self) -> Vec<(&'static MeasuredClient, &'static ClientReaction)> {
+        client_measurements().map(|all| all.reactions(self.id())).unwrap_or_default()
     }
 }
 
@@ -103,24 +103,28 @@ mod tests {
 
     #[test]
     fn the_file_is_well_formed_and_names_only_checks_and_clients() {
-        let all: Measured = serde_json::from_str(include_str!("clients.json")).expect("scripts/clients/run wrote it");
-        assert_eq!(measured(), Some(&all));
+        let all: ClientMeasurements =
+            serde_json::from_str(include_str!("clients.json")).expect("scripts/clients/run wrote it");
+        assert_eq!(client_measurements(), Some(&all));
         for (fault, by_client) in &all.faults {
             // What bears this name breaks no rule, and has no check.
             let harmless = fault.starts_with("raw.");
-            assert!(harmless || Check::ALL.iter().any(|check| check.id() == fault), "{fault} is no check");
+            assert!(harmless || ProtocolCheck::ALL.iter().any(|check| check.id() == fault), "{fault} is no check");
             for (id, reaction) in by_client {
                 assert!(all.clients.iter().any(|client| client.id == *id), "{fault}: {id} is no client");
                 let says = !reaction.detail.is_empty() && !reaction.scenarios.is_empty();
-                assert_eq!(says, reaction.outcome > Outcome::Same, "{fault}, {id}: {reaction:?}");
+                assert_eq!(says, reaction.outcome > ClientOutcome::Same, "{fault}, {id}: {reaction:?}");
             }
         }
     }
 
     #[test]
     fn a_check_without_a_measured_fault_has_no_reactions() {
-        let nameless = Check::EventNameMissing.reactions();
-        assert_eq!(nameless.len(), measured().map_or(0, |all| all.clients.len()));
-        assert_eq!(Check::EventNameMissing.reactions().first().map(|(client, _)| client.id.as_str()), Some("python"));
+        let nameless = ProtocolCheck::EventNameMissing.reactions();
+        assert_eq!(nameless.len(), client_measurements().map_or(0, |all| all.clients.len()));
+        assert_eq!(
+            ProtocolCheck::EventNameMissing.reactions().first().map(|(client, _)| client.id.as_str()),
+            Some("python")
+        );
     }
 }

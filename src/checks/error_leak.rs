@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::checks::{Check, Found};
-use crate::wire::exchange::SECRET;
+use crate::checks::{FindingCollector, ProtocolCheck};
+use crate::wire::exchange::SECRET_PLACEHOLDER;
 
 /// How runtimes begin their tracebacks.
-const TRACES: [&str; 6] = [
+const TRACEBACK_MARKERS: [&str; 6] = [
     "Traceback (most recent call last)",
     "goroutine 1 [",
     "panicked at ",
@@ -16,30 +16,35 @@ const TRACES: [&str; 6] = [
 ];
 
 /// Where the files of a server lie.
-const ROOTS: [&str; 8] = ["/usr/", "/home/", "/root/", "/opt/", "/var/", "/srv/", "/app/", "/etc/"];
+const SERVER_PATH_PREFIXES: [&str; 8] = ["/usr/", "/home/", "/root/", "/opt/", "/var/", "/srv/", "/app/", "/etc/"];
 
 /// How keys begin, with the length that makes them one.
-const KEYS: [(&str, usize); 4] = [("sk-", 24), ("AKIA", 20), ("AIza", 35), ("ghp_", 36)];
+const API_KEY_PREFIXES: [(&str, usize); 4] = [("sk-", 24), ("AKIA", 20), ("AIza", 35), ("ghp_", 36)];
 
-pub(super) fn check(asked: &Value, text: &str, found: &mut Found) {
+pub(super) fn check(asked: &Value, text: &str, found: &mut FindingCollector) {
     let asked = asked.to_string();
-    if let Some(trace) = TRACES.iter().find(|trace| text.contains(**trace) && !asked.contains(**trace)) {
+    if let Some(trace) = TRACEBACK_MARKERS.iter().find(|trace| text.contains(**trace) && !asked.contains(**trace)) {
         let at = text.find(*trace).unwrap_or_default();
-        found.add(Check::LeakTraceback, &text[at..]);
+        found.add(ProtocolCheck::LeakTraceback, &text[at..]);
     }
-    if text.contains(SECRET) && !asked.contains(SECRET) {
-        found.add(Check::LeakKey, "a key, taken out before the answer was kept");
+    if text.contains(SECRET_PLACEHOLDER) && !asked.contains(SECRET_PLACEHOLDER) {
+        found.add(ProtocolCheck::LeakKey, "a key, taken out before the answer was kept");
     }
     let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '(' | ')' | ',' | ';' | '=' | '\\');
     for word in text.split(is_edge).filter(|word| !word.is_empty() && !asked.contains(*word)) {
-        if ROOTS.iter().any(|root| word.starts_with(root) && word.len() > root.len()) {
-            found.add(Check::LeakPath, word);
+        if SERVER_PATH_PREFIXES.iter().any(|root| word.starts_with(root) && word.len() > root.len()) {
+            found.add(ProtocolCheck::LeakPath, word);
         }
         let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if KEYS.iter().any(|(start, length)| word.starts_with(start) && word.len() >= *length && word.chars().all(bare))
+        if API_KEY_PREFIXES
+            .iter()
+            .any(|(start, length)| word.starts_with(start) && word.len() >= *length && word.chars().all(bare))
         {
             // The finding must not leak it again.
-            found.add(Check::LeakKey, format!("{}… ({} characters)", word.get(..6).unwrap_or_default(), word.len()));
+            found.add(
+                ProtocolCheck::LeakKey,
+                format!("{}… ({} characters)", word.get(..6).unwrap_or_default(), word.len()),
+            );
         }
     }
 }

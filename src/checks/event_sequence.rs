@@ -4,13 +4,13 @@
 
 use serde_json::{Value, json};
 
-use crate::checks::stream_block::Block;
-use crate::checks::{Check, Found, error, error_leak, shown, usage};
-use crate::wire::fast_delta::Delta;
+use crate::checks::stream_block::StreamBlock;
+use crate::checks::{FindingCollector, ProtocolCheck, error, error_leak, format_value, usage};
+use crate::wire::fast_delta::ContentDelta;
 
 /// The events of a stream, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum StreamEvent {
     MessageStart,
     BlockStart,
     BlockDelta,
@@ -22,8 +22,8 @@ pub(super) enum Event {
     Unknown(String),
 }
 
-impl Event {
-    pub fn of(name: &str) -> Self {
+impl StreamEvent {
+    pub fn from_name(name: &str) -> Self {
         match name {
             "message_start" => Self::MessageStart,
             "content_block_start" => Self::BlockStart,
@@ -40,7 +40,7 @@ impl Event {
 
 /// Where in the stream we are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum SequenceState {
     /// Nothing but pings so far.
     #[default]
     Start,
@@ -56,150 +56,166 @@ enum State {
 
 /// The machine.
 #[derive(Debug, Default)]
-pub(super) struct Grammar {
-    state: State,
+pub(super) struct EventSequence {
+    state: SequenceState,
     message: Option<Value>,
-    blocks: Vec<Block>,
+    blocks: Vec<StreamBlock>,
     has_started: bool,
-    was_pinged: bool,
+    has_ping: bool,
     has_failed: bool,
 }
 
-impl Grammar {
-    pub fn step(&mut self, event: &Event, data: &Value, asked: &Value, found: &mut Found) {
+impl EventSequence {
+    pub fn process_event(&mut self, event: &StreamEvent, data: &Value, asked: &Value, found: &mut FindingCollector) {
         match (self.state, event) {
-            (_, Event::Ping) => self.was_pinged = true,
-            (_, Event::Unknown(name)) => found.add(Check::EventUnknown, format!("event {name}")),
-            (State::End, Event::MessageStop) => found.add(Check::MessageStopTwice, "a second message_stop"),
-            (State::End, event) => found.add(Check::EventAfterStop, format!("{event:?} after the end")),
-            (_, Event::Error) => {
+            (_, StreamEvent::Ping) => self.has_ping = true,
+            (_, StreamEvent::Unknown(name)) => found.add(ProtocolCheck::EventUnknown, format!("event {name}")),
+            (SequenceState::End, StreamEvent::MessageStop) => {
+                found.add(ProtocolCheck::MessageStopTwice, "a second message_stop")
+            }
+            (SequenceState::End, event) => found.add(ProtocolCheck::EventAfterStop, format!("{event:?} after the end")),
+            (_, StreamEvent::Error) => {
                 error_leak::check(asked, &data.to_string(), found);
-                if let Some(kind) = error::envelope(data, Check::ErrorEvent, found) {
-                    let message = shown(data["error"].get("message"));
-                    found.add(Check::ErrorInStream, format!("{kind}: {message}"));
+                if let Some(kind) = error::check_envelope(data, ProtocolCheck::ErrorEvent, found) {
+                    let message = format_value(data["error"].get("message"));
+                    found.add(ProtocolCheck::ErrorInStream, format!("{kind}: {message}"));
                 }
-                (self.state, self.has_failed) = (State::End, true);
+                (self.state, self.has_failed) = (SequenceState::End, true);
             }
-            (_, Event::MessageStart) => self.message_start(data, found),
-            (State::Start, event) => {
-                found.add(Check::EventBeforeStart, format!("{event:?} before message_start"));
-                self.within(event, data, found);
+            (_, StreamEvent::MessageStart) => self.handle_message_start(data, found),
+            (SequenceState::Start, event) => {
+                found.add(ProtocolCheck::EventBeforeStart, format!("{event:?} before message_start"));
+                self.process_inner_event(event, data, found);
             }
-            (State::Open | State::Block(_) | State::Closing, event) => self.within(event, data, found),
+            (SequenceState::Open | SequenceState::Block(_) | SequenceState::Closing, event) => {
+                self.process_inner_event(event, data, found)
+            }
         }
     }
 
     /// Takes a delta in which nothing is wrong, without a word; false where it is [`step`](Self::step)'s to look at.
     /// What is taken here must be what `step` finds nothing in.
-    pub fn takes(&mut self, delta: &Delta<'_>) -> bool {
-        matches!(self.state, State::Open | State::Block(_))
-            && self.blocks.get_mut(delta.index).is_some_and(|block| block.takes(delta))
+    pub fn accept_fast(&mut self, delta: &ContentDelta<'_>) -> bool {
+        matches!(self.state, SequenceState::Open | SequenceState::Block(_))
+            && self.blocks.get_mut(delta.index).is_some_and(|block| block.accept_fast(delta))
     }
 
     /// Events between the start and the end.
-    fn within(&mut self, event: &Event, data: &Value, found: &mut Found) {
-        let is_block = matches!(event, Event::BlockStart | Event::BlockDelta | Event::BlockStop);
-        if self.state == State::Closing && is_block {
-            found.add(Check::BlockAfterDelta, format!("{event:?} after message_delta"));
+    fn process_inner_event(&mut self, event: &StreamEvent, data: &Value, found: &mut FindingCollector) {
+        let is_block = matches!(event, StreamEvent::BlockStart | StreamEvent::BlockDelta | StreamEvent::BlockStop);
+        if self.state == SequenceState::Closing && is_block {
+            found.add(ProtocolCheck::BlockAfterDelta, format!("{event:?} after message_delta"));
         }
         match event {
-            Event::BlockStart => self.block_start(data, found),
-            Event::BlockDelta => self.block_delta(data, found),
-            Event::BlockStop => self.block_stop(data, found),
-            Event::MessageDelta => self.message_delta(data, found),
-            Event::MessageStop => self.message_stop(found),
-            Event::MessageStart | Event::Ping | Event::Error | Event::Unknown(_) => {}
+            StreamEvent::BlockStart => self.handle_block_start(data, found),
+            StreamEvent::BlockDelta => self.handle_block_delta(data, found),
+            StreamEvent::BlockStop => self.handle_block_stop(data, found),
+            StreamEvent::MessageDelta => self.handle_message_delta(data, found),
+            StreamEvent::MessageStop => self.handle_message_stop(found),
+            StreamEvent::MessageStart | StreamEvent::Ping | StreamEvent::Error | StreamEvent::Unknown(_) => {}
         }
     }
 
-    fn message_start(&mut self, data: &Value, found: &mut Found) {
+    fn handle_message_start(&mut self, data: &Value, found: &mut FindingCollector) {
         if std::mem::replace(&mut self.has_started, true) {
-            found.add(Check::MessageStartTwice, "a second message_start");
+            found.add(ProtocolCheck::MessageStartTwice, "a second message_start");
             return;
         }
         let message = &data["message"];
-        usage::at_start(&message["usage"], found);
+        usage::check_start(&message["usage"], found);
         let filled = ["stop_reason", "stop_sequence"].into_iter().find(|key| !message[*key].is_null());
         if let Some(key) = filled {
-            found.add(Check::StartNotEmpty, format!("{key} is {}", shown(message.get(key))));
+            found.add(ProtocolCheck::StartNotEmpty, format!("{key} is {}", format_value(message.get(key))));
         }
         if message["content"].as_array().is_none_or(|c| !c.is_empty()) {
-            found.add(Check::StartNotEmpty, format!("content is {}", shown(message.get("content"))));
+            found.add(ProtocolCheck::StartNotEmpty, format!("content is {}", format_value(message.get("content"))));
         }
         self.message = Some(if message.is_object() { message.clone() } else { json!({}) });
-        if self.state == State::Start {
-            self.state = State::Open;
+        if self.state == SequenceState::Start {
+            self.state = SequenceState::Open;
         }
     }
 
-    fn block_start(&mut self, data: &Value, found: &mut Found) {
-        if let State::Block(open) = self.state {
-            found.add(Check::BlockNested, format!("a block starts while block {open} is open"));
+    fn handle_block_start(&mut self, data: &Value, found: &mut FindingCollector) {
+        if let SequenceState::Block(open) = self.state {
+            found.add(ProtocolCheck::BlockNested, format!("a block starts while block {open} is open"));
         }
         let next = self.blocks.len();
         if data["index"].as_u64() != Some(next as u64) {
-            found.add(Check::BlockIndex, format!("block {next} starts with index {}", shown(data.get("index"))));
+            found.add(
+                ProtocolCheck::BlockIndex,
+                format!("block {next} starts with index {}", format_value(data.get("index"))),
+            );
         }
         let value = data["content_block"].clone();
         let kind = value["type"].as_str().unwrap_or_default().to_owned();
         if kind.is_empty() {
-            found.add(Check::BlockStartShape, format!("content_block is {}", shown(data.get("content_block"))));
+            found.add(
+                ProtocolCheck::BlockStartShape,
+                format!("content_block is {}", format_value(data.get("content_block"))),
+            );
         }
         let early = ["text", "thinking"].into_iter().find(|key| value[*key].as_str().is_some_and(|t| !t.is_empty()));
         if let Some(key) = early {
-            found.add(Check::BlockPrefilled, format!("{key} is {}", shown(value.get(key))));
+            found.add(ProtocolCheck::BlockPrefilled, format!("{key} is {}", format_value(value.get(key))));
         }
         // Whatever stands there, the deltas need an object to go to.
         let value = if value.is_object() { value } else { json!({}) };
-        let block = Block::new(kind, value);
+        let block = StreamBlock::new(kind, value);
         if block.is_call() && block.value["input"].as_object().is_some_and(|i| !i.is_empty()) {
-            found.add(Check::ToolInputInStart, format!("input is {}", shown(block.value.get("input"))));
+            found.add(ProtocolCheck::ToolInputInStart, format!("input is {}", format_value(block.value.get("input"))));
         }
         self.blocks.push(block);
-        self.enter(State::Block(next));
+        self.enter_state(SequenceState::Block(next));
     }
 
     /// The closing state is not left: what follows it is told as such, and ends as it would have.
-    fn enter(&mut self, state: State) {
-        if self.state != State::Closing {
+    fn enter_state(&mut self, state: SequenceState) {
+        if self.state != SequenceState::Closing {
             self.state = state;
         }
     }
 
     /// The block that an event names.
-    fn named(&mut self, data: &Value) -> Option<&mut Block> {
+    fn find_block(&mut self, data: &Value) -> Option<&mut StreamBlock> {
         let index = data["index"].as_u64().and_then(|i| usize::try_from(i).ok())?;
         self.blocks.get_mut(index)
     }
 
-    fn block_delta(&mut self, data: &Value, found: &mut Found) {
-        let Some(block) = self.named(data) else {
-            found.add(Check::DeltaWithoutBlock, format!("index {} was never started", shown(data.get("index"))));
+    fn handle_block_delta(&mut self, data: &Value, found: &mut FindingCollector) {
+        let Some(block) = self.find_block(data) else {
+            found.add(
+                ProtocolCheck::DeltaWithoutBlock,
+                format!("index {} was never started", format_value(data.get("index"))),
+            );
             return;
         };
         if !block.is_open {
-            found.add(Check::DeltaAfterStop, format!("block {} was stopped before", shown(data.get("index"))));
+            found.add(
+                ProtocolCheck::DeltaAfterStop,
+                format!("block {} was stopped before", format_value(data.get("index"))),
+            );
         }
         block.apply(&data["delta"], found);
     }
 
-    fn block_stop(&mut self, data: &Value, found: &mut Found) {
-        let Some(block) = self.named(data).filter(|block| block.is_open) else {
-            found.add(Check::BlockStopStray, format!("index {} is not open", shown(data.get("index"))));
+    fn handle_block_stop(&mut self, data: &Value, found: &mut FindingCollector) {
+        let Some(block) = self.find_block(data).filter(|block| block.is_open) else {
+            found.add(ProtocolCheck::BlockStopStray, format!("index {} is not open", format_value(data.get("index"))));
             return;
         };
-        block.end();
+        block.close();
         let open = self.blocks.iter().rposition(|block| block.is_open);
-        self.enter(open.map_or(State::Open, State::Block));
+        self.enter_state(open.map_or(SequenceState::Open, SequenceState::Block));
     }
 
-    fn message_delta(&mut self, data: &Value, found: &mut Found) {
+    fn handle_message_delta(&mut self, data: &Value, found: &mut FindingCollector) {
         // A call that was cut by max_tokens may lack its end; the documents leave it open.
-        let is_excused = |b: &Block| b.is_call() && data["delta"]["stop_reason"] == "max_tokens";
+        let is_excused = |b: &StreamBlock| b.is_call() && data["delta"]["stop_reason"] == "max_tokens";
         self.close_blocks(found, is_excused);
-        self.state = State::Closing;
+        self.state = SequenceState::Closing;
         let message = self.message.get_or_insert_with(|| json!({}));
-        usage::at_delta(&message["usage"], &data["usage"], found);
+        usage::check_delta(&message["usage"], &data["usage"], found);
         for key in ["stop_reason", "stop_sequence"] {
             if let Some(value) = data["delta"].get(key) {
                 message[key] = value.clone();
@@ -213,48 +229,48 @@ impl Grammar {
         }
     }
 
-    fn message_stop(&mut self, found: &mut Found) {
-        if self.state != State::Closing {
-            found.add(Check::MessageDeltaMissing, "message_stop without a message_delta");
+    fn handle_message_stop(&mut self, found: &mut FindingCollector) {
+        if self.state != SequenceState::Closing {
+            found.add(ProtocolCheck::MessageDeltaMissing, "message_stop without a message_delta");
         }
         self.close_blocks(found, |_| false);
-        self.state = State::End;
+        self.state = SequenceState::End;
     }
 
-    fn close_blocks(&mut self, found: &mut Found, is_excused: impl Fn(&Block) -> bool) {
+    fn close_blocks(&mut self, found: &mut FindingCollector, is_excused: impl Fn(&StreamBlock) -> bool) {
         for (index, block) in self.blocks.iter_mut().enumerate().filter(|(_, block)| block.is_open) {
             if is_excused(block) {
                 block.is_open = false;
             } else {
-                found.add(Check::BlockNotStopped, format!("block {index} is still open"));
-                block.end();
+                found.add(ProtocolCheck::BlockNotStopped, format!("block {index} is still open"));
+                block.close();
             }
         }
     }
 
     /// Ends the stream; the message, where there is a whole one.
-    pub fn finish(self, cut: Option<&str>, found: &mut Found) -> Option<Value> {
+    pub fn finish(self, cut: Option<&str>, found: &mut FindingCollector) -> Option<Value> {
         let is_cut = self.message.as_ref().is_some_and(|message| message["stop_reason"] == "max_tokens");
-        self.blocks.iter().for_each(|block| block.tell(is_cut, found));
+        self.blocks.iter().for_each(|block| block.report(is_cut, found));
         match (self.state, cut) {
             _ if self.has_failed => return None,
-            (State::End, _) => {}
+            (SequenceState::End, _) => {}
             (_, Some(why)) => {
-                found.add(Check::StreamCut, why);
+                found.add(ProtocolCheck::StreamCut, why);
                 return None;
             }
-            (State::Start, None) => {}
-            (State::Open | State::Block(_) | State::Closing, None) => {
-                found.add(Check::MessageStopMissing, format!("the stream ends in the state {:?}", self.state));
+            (SequenceState::Start, None) => {}
+            (SequenceState::Open | SequenceState::Block(_) | SequenceState::Closing, None) => {
+                found.add(ProtocolCheck::MessageStopMissing, format!("the stream ends in the state {:?}", self.state));
                 return None;
             }
         }
         let Some(mut message) = self.message.filter(|_| self.has_started) else {
-            found.add(Check::MessageStartMissing, "no message_start with a message");
+            found.add(ProtocolCheck::MessageStartMissing, "no message_start with a message");
             return None;
         };
-        if !self.was_pinged {
-            found.add(Check::PingMissing, "a whole stream without a ping");
+        if !self.has_ping {
+            found.add(ProtocolCheck::PingMissing, "a whole stream without a ping");
         }
         message["content"] = self.blocks.into_iter().map(|block| block.value).collect();
         Some(message)

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::checks::{Check, Found, shown};
+use crate::checks::{FindingCollector, ProtocolCheck, format_value};
 
 /// Keys that the reference gives a message.
-const KEYS: [&str; 13] = [
+const MESSAGE_KEYS: [&str; 13] = [
     "id",
     "type",
     "role",
@@ -34,7 +34,7 @@ const STOP_REASONS: [&str; 8] = [
 ];
 
 /// Blocks of answers that the reference names; those of tools that run at the server end alike.
-pub(super) const BLOCKS: [&str; 11] = [
+pub(super) const BLOCK_TYPES: [&str; 11] = [
     "text",
     "thinking",
     "redacted_thinking",
@@ -48,42 +48,49 @@ pub(super) const BLOCKS: [&str; 11] = [
     "fallback",
 ];
 
-pub(super) fn check(asked: &Value, message: &Value, found: &mut Found) {
-    envelope(message, found);
+pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector) {
+    check_envelope(message, found);
     match message["content"].as_array() {
         Some(blocks) if blocks.iter().all(|b| b["type"].is_string()) => {
             blocks.iter().for_each(|block| check_block(asked, block, found));
             let after_tool = asked["messages"].as_array().and_then(|m| m.last()).is_some_and(has_tool_result);
             if blocks.is_empty() && message["stop_reason"] == "end_turn" && !after_tool {
-                found.add(Check::ContentEmpty, "end_turn with no content");
+                found.add(ProtocolCheck::ContentEmpty, "end_turn with no content");
             }
-            stop(asked, message, blocks, found);
+            check_stop_reason(asked, message, blocks, found);
         }
-        Some(_) => found.add(Check::ContentShape, "a block without a type"),
-        None => found.add(Check::ContentShape, format!("content is {}", shown(message.get("content")))),
+        Some(_) => found.add(ProtocolCheck::ContentShape, "a block without a type"),
+        None => found.add(ProtocolCheck::ContentShape, format!("content is {}", format_value(message.get("content")))),
     }
 }
 
-fn envelope(message: &Value, found: &mut Found) {
-    let mut constant = |key: &str, wanted: &str, check: Check| {
+fn check_envelope(message: &Value, found: &mut FindingCollector) {
+    let mut constant = |key: &str, wanted: &str, check: ProtocolCheck| {
         if message[key] != wanted {
-            found.add(check, format!("{key} is {}", shown(message.get(key))));
+            found.add(check, format!("{key} is {}", format_value(message.get(key))));
         }
     };
-    constant("type", "message", Check::MessageType);
-    constant("role", "assistant", Check::MessageRole);
+    constant("type", "message", ProtocolCheck::MessageType);
+    constant("role", "assistant", ProtocolCheck::MessageRole);
     match message["id"].as_str() {
-        None | Some("") => found.add(Check::MessageIdMissing, format!("id is {}", shown(message.get("id")))),
-        Some(id) if !id.starts_with("msg_") => found.add(Check::MessageIdPrefix, format!("id is {id}")),
+        None | Some("") => {
+            found.add(ProtocolCheck::MessageIdMissing, format!("id is {}", format_value(message.get("id"))))
+        }
+        Some(id) if !id.starts_with("msg_") => found.add(ProtocolCheck::MessageIdPrefix, format!("id is {id}")),
         Some(_) => {}
     }
     if message["model"].as_str().is_none_or(str::is_empty) {
-        found.add(Check::ModelMissing, format!("model is {}", shown(message.get("model"))));
+        found.add(ProtocolCheck::ModelMissing, format!("model is {}", format_value(message.get("model"))));
     }
-    let unknown: Vec<&str> =
-        message.as_object().into_iter().flatten().map(|(k, _)| k.as_str()).filter(|k| !KEYS.contains(k)).collect();
+    let unknown: Vec<&str> = message
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(k, _)| k.as_str())
+        .filter(|k| !MESSAGE_KEYS.contains(k))
+        .collect();
     if !unknown.is_empty() {
-        found.add(Check::MessageKeyUnknown, unknown.join(", "));
+        found.add(ProtocolCheck::MessageKeyUnknown, unknown.join(", "));
     }
 }
 
@@ -91,56 +98,64 @@ fn has_tool_result(turn: &Value) -> bool {
     turn["content"].as_array().is_some_and(|blocks| blocks.iter().any(|b| b["type"] == "tool_result"))
 }
 
-fn check_block(asked: &Value, block: &Value, found: &mut Found) {
+fn check_block(asked: &Value, block: &Value, found: &mut FindingCollector) {
     let kind = block["type"].as_str().unwrap_or_default();
     if matches!(kind, "text" | "tool_use") && block["signature"].as_str().is_some_and(|signature| !signature.is_empty())
     {
         found.add(
-            Check::SignatureStray,
-            format!("a block of type {kind} with signature {}", shown(block.get("signature"))),
+            ProtocolCheck::SignatureStray,
+            format!("a block of type {kind} with signature {}", format_value(block.get("signature"))),
         );
     }
     match kind {
         "text" => match block["text"].as_str() {
-            None => found.add(Check::BlockShape, format!("text is {}", shown(block.get("text")))),
-            Some("") => found.add(Check::TextEmpty, "a text block with an empty text"),
+            None => found.add(ProtocolCheck::BlockShape, format!("text is {}", format_value(block.get("text")))),
+            Some("") => found.add(ProtocolCheck::TextEmpty, "a text block with an empty text"),
             Some(text) => {
                 // A model may speak of the mark where it was asked to.
                 if text.trim_start().starts_with("<think>") && !asked.to_string().contains("<think>") {
-                    found.add(Check::ThinkingInText, text);
+                    found.add(ProtocolCheck::ThinkingInText, text);
                 }
             }
         },
         "thinking" => {
             if !block["thinking"].is_string() {
-                found.add(Check::BlockShape, format!("thinking is {}", shown(block.get("thinking"))));
+                found.add(ProtocolCheck::BlockShape, format!("thinking is {}", format_value(block.get("thinking"))));
             }
             if block["signature"].as_str().is_none_or(str::is_empty) {
-                found.add(Check::SignatureMissing, format!("signature is {}", shown(block.get("signature"))));
+                found.add(
+                    ProtocolCheck::SignatureMissing,
+                    format!("signature is {}", format_value(block.get("signature"))),
+                );
             }
         }
         "redacted_thinking" if !block["data"].is_string() => {
-            found.add(Check::BlockShape, format!("data is {}", shown(block.get("data"))));
+            found.add(ProtocolCheck::BlockShape, format!("data is {}", format_value(block.get("data"))));
         }
-        _ if !BLOCKS.contains(&kind) && !kind.ends_with("_tool_result") => found.add(Check::BlockUnknown, kind),
+        _ if !BLOCK_TYPES.contains(&kind) && !kind.ends_with("_tool_result") => {
+            found.add(ProtocolCheck::BlockUnknown, kind)
+        }
         _ => {}
     }
 }
 
-fn stop(asked: &Value, message: &Value, blocks: &[Value], found: &mut Found) {
+fn check_stop_reason(asked: &Value, message: &Value, blocks: &[Value], found: &mut FindingCollector) {
     let Some(reason) = message["stop_reason"].as_str() else {
-        found.add(Check::StopReasonMissing, format!("stop_reason is {}", shown(message.get("stop_reason"))));
+        found.add(
+            ProtocolCheck::StopReasonMissing,
+            format!("stop_reason is {}", format_value(message.get("stop_reason"))),
+        );
         return;
     };
     if !STOP_REASONS.contains(&reason) {
-        found.add(Check::StopReasonUnknown, format!("stop_reason is {reason}"));
+        found.add(ProtocolCheck::StopReasonUnknown, format!("stop_reason is {reason}"));
     }
     let has_tool = blocks.iter().any(|b| b["type"] == "tool_use");
     if reason == "tool_use" && !has_tool {
-        found.add(Check::StopToolUseWithoutTool, "stop_reason tool_use without a tool_use block");
+        found.add(ProtocolCheck::StopToolUseWithoutTool, "stop_reason tool_use without a tool_use block");
     }
     if reason == "end_turn" && has_tool {
-        found.add(Check::ToolWithoutStopToolUse, "a tool_use block with stop_reason end_turn");
+        found.add(ProtocolCheck::ToolWithoutStopToolUse, "a tool_use block with stop_reason end_turn");
     }
     let sequence = message.get("stop_sequence");
     let met = sequence.and_then(Value::as_str).filter(|met| reason == "stop_sequence" && !met.is_empty());
@@ -148,16 +163,22 @@ fn stop(asked: &Value, message: &Value, blocks: &[Value], found: &mut Found) {
     if let Some(met) = met
         && let Some(text) = texts.find(|text| text.contains(met))
     {
-        found.add(Check::StopSequenceInText, format!("the answer stopped at {met}, and has it in its text: {text}"));
+        found.add(
+            ProtocolCheck::StopSequenceInText,
+            format!("the answer stopped at {met}, and has it in its text: {text}"),
+        );
     }
     let sent = asked["stop_sequences"].as_array();
     match (reason == "stop_sequence", sequence) {
-        (_, None) => found.add(Check::StopSequenceKeyMissing, "no key stop_sequence"),
+        (_, None) => found.add(ProtocolCheck::StopSequenceKeyMissing, "no key stop_sequence"),
         (false, Some(Value::Null)) => {}
         (true, Some(told)) if sent.is_some_and(|sent| sent.contains(told)) => {}
         (_, Some(told)) => found.add(
-            Check::StopSequenceMismatch,
-            format!("stop_reason {reason} with stop_sequence {told}, sent: {}", shown(asked.get("stop_sequences"))),
+            ProtocolCheck::StopSequenceMismatch,
+            format!(
+                "stop_reason {reason} with stop_sequence {told}, sent: {}",
+                format_value(asked.get("stop_sequences"))
+            ),
         ),
     }
 }

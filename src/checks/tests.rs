@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::checks::event_sequence::{Event, Grammar};
+use crate::checks::event_sequence::{EventSequence, StreamEvent};
 use crate::checks::*;
-use crate::wire::exchange::{Attempt, Body, Credential, Failure, FailureKind, Method};
+use crate::wire::exchange::{AttemptFailure, BodyBytes, ExchangeAttempt, FailureKind, HttpMethod, RequestCredential};
 
 fn request(stream: bool) -> Value {
     json!({
@@ -75,7 +75,7 @@ fn response(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Response {
     Response {
         status,
         headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
-        body: Body(body.into()),
+        body: BodyBytes(body.into()),
         arrivals: Vec::new(),
         cut: None,
     }
@@ -85,36 +85,37 @@ fn exchange(id: &str, asked: Value, response: Response) -> Exchange {
     Exchange {
         id: id.to_owned(),
         request: Request {
-            method: Method::Post,
+            method: HttpMethod::Post,
             raw: None,
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::new(),
-            credential: Credential::Target,
+            credential: RequestCredential::Target,
             body: asked,
         },
-        attempts: vec![Attempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
+        attempts: vec![ExchangeAttempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
     }
 }
 
 fn findings(asked: Value, response: Response) -> Vec<Finding> {
-    check(&exchange("x1", asked, response)).findings
+    check_exchange(&exchange("x1", asked, response)).findings
 }
 
 /// What is found across whole answers; each check once, and alike in whatever order they came.
-fn of_answers(answers: &[(Value, Value)]) -> Vec<Finding> {
-    let looked: Vec<(Exchange, Checked)> = answers
+fn cross_response_findings(answers: &[(Value, Value)]) -> Vec<Finding> {
+    let looked: Vec<(Exchange, CheckedExchange)> = answers
         .iter()
         .enumerate()
         .map(|(i, (asked, message))| {
             let exchange =
                 exchange(&format!("x{i}"), asked.clone(), response(200, "application/json", message.to_string()));
-            let checked = check(&exchange);
+            let checked = check_exchange(&exchange);
             (exchange, checked)
         })
         .collect();
-    let answers = || looked.iter().map(|(exchange, c)| Answer { exchange, message: c.message.as_ref().unwrap() });
-    let found = across(answers());
-    assert_eq!(across(answers().collect::<Vec<_>>().into_iter().rev()), found);
+    let answers =
+        || looked.iter().map(|(exchange, c)| CheckedResponse { exchange, message: c.message.as_ref().unwrap() });
+    let found = check_across(answers());
+    assert_eq!(check_across(answers().collect::<Vec<_>>().into_iter().rev()), found);
     let mut once: Vec<Finding> = Vec::new();
     for (_, finding) in found {
         if once.iter().all(|f| f.check != finding.check) {
@@ -125,7 +126,7 @@ fn of_answers(answers: &[(Value, Value)]) -> Vec<Finding> {
 }
 
 /// Two answers, to different prompts, with nothing in common that should not be.
-fn two(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Finding> {
+fn two_response_findings(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Finding> {
     let mut answers = [1, 2].map(|n| {
         let (mut asked, mut answer) = (request(false), message());
         asked["messages"][0]["content"] = format!("Hello {n}").into();
@@ -136,11 +137,11 @@ fn two(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Finding> {
         (asked, answer)
     });
     change(&mut answers);
-    of_answers(&answers)
+    cross_response_findings(&answers)
 }
 
 /// A prompt that is text and nothing else, and its answer.
-fn plain(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
+fn text_only_findings(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
     let mut asked = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "Hello" }] });
     let mut answer = message();
     (answer["content"], answer["stop_reason"]) = (json!([{ "type": "text", "text": "Hi." }]), "end_turn".into());
@@ -150,7 +151,7 @@ fn plain(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
 
 /// A stream of many deltas; the head comes at once, each delta so many milliseconds after the one before, the rest with
 /// the last.
-fn told(first_ms: u64, between_ms: u64) -> Vec<Finding> {
+fn timing_findings(first_ms: u64, between_ms: u64) -> Vec<Finding> {
     let mut all = events();
     let delta = all[7].clone();
     all.splice(7..7, std::iter::repeat_n(delta, 30));
@@ -164,31 +165,31 @@ fn told(first_ms: u64, between_ms: u64) -> Vec<Finding> {
     findings(request(true), answer)
 }
 
-fn of_response(change: impl Fn(&mut Response)) -> Vec<Finding> {
+fn response_findings(change: impl Fn(&mut Response)) -> Vec<Finding> {
     let mut answer = response(200, "application/json", message().to_string());
     change(&mut answer);
     findings(request(false), answer)
 }
 
-fn of_message(change: impl Fn(&mut Value)) -> Vec<Finding> {
+fn message_findings(change: impl Fn(&mut Value)) -> Vec<Finding> {
     let mut answer = message();
     change(&mut answer);
-    of_response(|r| r.body = Body(answer.to_string().into()))
+    response_findings(|r| r.body = BodyBytes(answer.to_string().into()))
 }
 
-fn of_text(change: impl Fn(String) -> String) -> Vec<Finding> {
+fn stream_text_findings(change: impl Fn(String) -> String) -> Vec<Finding> {
     findings(request(true), response(200, "text/event-stream", change(frames(&events()))))
 }
 
-fn of_events(change: impl Fn(&mut Vec<Value>)) -> Vec<Finding> {
-    of_text(|_| {
+fn event_findings(change: impl Fn(&mut Vec<Value>)) -> Vec<Finding> {
+    stream_text_findings(|_| {
         let mut events = events();
         change(&mut events);
         frames(&events)
     })
 }
 
-fn of_error(status: u16, change: impl Fn(&mut Value)) -> Vec<Finding> {
+fn error_findings(status: u16, change: impl Fn(&mut Value)) -> Vec<Finding> {
     let mut body = json!({
         "type": "error", "error": { "type": "invalid_request_error", "message": "no" }, "request_id": "req_1",
     });
@@ -198,70 +199,82 @@ fn of_error(status: u16, change: impl Fn(&mut Value)) -> Vec<Finding> {
 
 #[test]
 fn what_is_right_has_no_findings() {
-    for found in [of_response(|_| {}), of_message(|_| {}), of_events(|_| {}), of_text(|t| t), of_error(400, |_| {})] {
+    for found in [
+        response_findings(|_| {}),
+        message_findings(|_| {}),
+        event_findings(|_| {}),
+        stream_text_findings(|t| t),
+        error_findings(400, |_| {}),
+    ] {
         assert_eq!(found, []);
     }
-    for found in [two(|_| {}), plain(|_, _| {}), told(10, 20), told(900, 1)] {
+    for found in
+        [two_response_findings(|_| {}), text_only_findings(|_, _| {}), timing_findings(10, 20), timing_findings(900, 1)]
+    {
         assert_eq!(found, []);
     }
-    assert_eq!(of_text(|t| format!("\u{feff}: hello\n\n{}", t.replace('\n', "\r\n"))), []);
+    assert_eq!(stream_text_findings(|t| format!("\u{feff}: hello\n\n{}", t.replace('\n', "\r\n"))), []);
 }
 
 /// What commits each check. Where other checks see it too, they are named.
 #[expect(clippy::too_many_lines, reason = "it is a table")]
-fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
-    use Check as C;
-    let cut = |kind| Some(Failure { kind, message: "the connection broke".to_owned() });
+fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck])> {
+    use ProtocolCheck as C;
+    let cut = |kind| Some(AttemptFailure { kind, message: "the connection broke".to_owned() });
     vec![
-        (C::ContentType, of_response(|r| r.headers[0].1 = "text/plain".into()), &[]),
+        (C::ContentType, response_findings(|r| r.headers[0].1 = "text/plain".into()), &[]),
         (C::StreamNotStreamed, findings(request(true), response(200, "application/json", message().to_string())), &[]),
         (C::StreamUnasked, findings(request(false), response(200, "text/event-stream", frames(&events()))), &[]),
-        (C::Redirect, of_response(|r| r.status = 307), &[]),
-        (C::SuccessStatus, of_response(|r| r.status = 201), &[]),
-        (C::ServerError, of_error(500, |e| e["error"]["type"] = "api_error".into()), &[]),
-        (C::StatusUndocumented, of_error(422, |_| {}), &[]),
-        (C::RequestIdMissing, of_response(|r| drop(r.headers.pop())), &[]),
-        (C::RetryAfterMissing, of_error(429, |e| e["error"]["type"] = "rate_limit_error".into()), &[]),
-        (C::RetryAfterInvalid, of_response(|r| r.headers.push(("retry-after".into(), "soon".into()))), &[]),
+        (C::Redirect, response_findings(|r| r.status = 307), &[]),
+        (C::SuccessStatus, response_findings(|r| r.status = 201), &[]),
+        (C::ServerError, error_findings(500, |e| e["error"]["type"] = "api_error".into()), &[]),
+        (C::StatusUndocumented, error_findings(422, |_| {}), &[]),
+        (C::RequestIdMissing, response_findings(|r| drop(r.headers.pop())), &[]),
+        (C::RetryAfterMissing, error_findings(429, |e| e["error"]["type"] = "rate_limit_error".into()), &[]),
+        (C::RetryAfterInvalid, response_findings(|r| r.headers.push(("retry-after".into(), "soon".into()))), &[]),
         (
             C::RateLimitHeader,
-            of_response(|r| r.headers.push(("anthropic-ratelimit-tokens-reset".into(), "30".into()))),
+            response_findings(|r| r.headers.push(("anthropic-ratelimit-tokens-reset".into(), "30".into()))),
             &[],
         ),
-        (C::BodyCut, of_response(|r| r.cut = cut(FailureKind::Reset)), &[]),
-        (C::BodyNotJson, of_response(|r| r.body = Body(b"<html>".to_vec())), &[]),
-        (C::ErrorInSuccess, of_response(|r| r.body = Body(br#"{"type":"error","error":{}}"#.to_vec())), &[]),
-        (C::NoMessage, of_response(|r| r.body = Body(br#"{"choices":[]}"#.to_vec())), &[]),
-        (C::MessageType, of_message(|m| m["type"] = Value::Null), &[]),
-        (C::MessageRole, of_message(|m| m["role"] = "user".into()), &[]),
-        (C::MessageIdMissing, of_message(|m| m["id"] = Value::Null), &[]),
-        (C::MessageIdPrefix, of_message(|m| m["id"] = "chatcmpl-1".into()), &[]),
-        (C::MessageIdRepeated, two(|a| a[1].1["id"] = a[0].1["id"].clone()), &[]),
-        (C::ModelMissing, of_message(|m| m["model"] = Value::Null), &[]),
-        (C::ContentShape, of_message(|m| m["content"] = Value::Null), &[]),
-        (C::ContentEmpty, of_message(|m| (m["content"], m["stop_reason"]) = (json!([]), "end_turn".into())), &[]),
-        (C::BlockUnknown, of_message(|m| m["content"][1] = json!({ "type": "hologram" })), &[]),
-        (C::BlockShape, of_message(|m| m["content"][1]["text"] = Value::Null), &[]),
-        (C::TextEmpty, of_message(|m| m["content"][1]["text"] = "".into()), &[]),
-        (C::SignatureMissing, of_message(|m| m["content"][0]["signature"] = "".into()), &[]),
-        (C::SignatureConstant, two(|a| a[1].1["content"][0]["signature"] = "s1".into()), &[]),
-        (C::SignatureStray, of_message(|m| m["content"][1]["signature"] = "c2ln".into()), &[]),
-        (C::ThinkingInText, of_message(|m| m["content"][1]["text"] = "<think>Hm".into()), &[]),
-        (C::StopReasonMissing, of_message(|m| m["stop_reason"] = Value::Null), &[]),
-        (C::StopReasonUnknown, of_message(|m| m["stop_reason"] = "length".into()), &[]),
-        (C::StopSequenceKeyMissing, of_message(|m| drop(m.as_object_mut().unwrap().remove("stop_sequence"))), &[]),
-        (C::StopSequenceMismatch, of_message(|m| m["stop_reason"] = "stop_sequence".into()), &[]),
+        (C::BodyCut, response_findings(|r| r.cut = cut(FailureKind::Reset)), &[]),
+        (C::BodyNotJson, response_findings(|r| r.body = BodyBytes(b"<html>".to_vec())), &[]),
+        (C::ErrorInSuccess, response_findings(|r| r.body = BodyBytes(br#"{"type":"error","error":{}}"#.to_vec())), &[]),
+        (C::NoMessage, response_findings(|r| r.body = BodyBytes(br#"{"choices":[]}"#.to_vec())), &[]),
+        (C::MessageType, message_findings(|m| m["type"] = Value::Null), &[]),
+        (C::MessageRole, message_findings(|m| m["role"] = "user".into()), &[]),
+        (C::MessageIdMissing, message_findings(|m| m["id"] = Value::Null), &[]),
+        (C::MessageIdPrefix, message_findings(|m| m["id"] = "chatcmpl-1".into()), &[]),
+        (C::MessageIdRepeated, two_response_findings(|a| a[1].1["id"] = a[0].1["id"].clone()), &[]),
+        (C::ModelMissing, message_findings(|m| m["model"] = Value::Null), &[]),
+        (C::ContentShape, message_findings(|m| m["content"] = Value::Null), &[]),
+        (C::ContentEmpty, message_findings(|m| (m["content"], m["stop_reason"]) = (json!([]), "end_turn".into())), &[]),
+        (C::BlockUnknown, message_findings(|m| m["content"][1] = json!({ "type": "hologram" })), &[]),
+        (C::BlockShape, message_findings(|m| m["content"][1]["text"] = Value::Null), &[]),
+        (C::TextEmpty, message_findings(|m| m["content"][1]["text"] = "".into()), &[]),
+        (C::SignatureMissing, message_findings(|m| m["content"][0]["signature"] = "".into()), &[]),
+        (C::SignatureConstant, two_response_findings(|a| a[1].1["content"][0]["signature"] = "s1".into()), &[]),
+        (C::SignatureStray, message_findings(|m| m["content"][1]["signature"] = "c2ln".into()), &[]),
+        (C::ThinkingInText, message_findings(|m| m["content"][1]["text"] = "<think>Hm".into()), &[]),
+        (C::StopReasonMissing, message_findings(|m| m["stop_reason"] = Value::Null), &[]),
+        (C::StopReasonUnknown, message_findings(|m| m["stop_reason"] = "length".into()), &[]),
+        (
+            C::StopSequenceKeyMissing,
+            message_findings(|m| drop(m.as_object_mut().unwrap().remove("stop_sequence"))),
+            &[],
+        ),
+        (C::StopSequenceMismatch, message_findings(|m| m["stop_reason"] = "stop_sequence".into()), &[]),
         (
             C::StopSequenceInText,
-            of_message(|m| {
+            message_findings(|m| {
                 (m["stop_reason"], m["stop_sequence"]) = ("stop_sequence".into(), "7".into());
                 m["content"][1]["text"] = "5, 6, 7, 8".into();
             }),
             &[],
         ),
-        (C::StopToolUseWithoutTool, of_message(|m| drop(m["content"].as_array_mut().unwrap().pop())), &[]),
-        (C::ToolWithoutStopToolUse, of_message(|m| m["stop_reason"] = "end_turn".into()), &[]),
-        (C::MessageKeyUnknown, of_message(|m| m["created"] = 1.into()), &[]),
+        (C::StopToolUseWithoutTool, message_findings(|m| drop(m["content"].as_array_mut().unwrap().pop())), &[]),
+        (C::ToolWithoutStopToolUse, message_findings(|m| m["stop_reason"] = "end_turn".into()), &[]),
+        (C::MessageKeyUnknown, message_findings(|m| m["created"] = 1.into()), &[]),
         (
             C::NotUtf8,
             findings(request(true), {
@@ -271,22 +284,22 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
             }),
             &[],
         ),
-        (C::LineStray, of_text(|t| format!("hello\n{t}")), &[]),
-        (C::FrameUnfinished, of_text(|t| t.trim_end().to_owned() + "\n"), &[]),
-        (C::DataMissing, of_text(|t| format!("event: ping\n\n{t}")), &[]),
-        (C::DataNotJson, of_text(|t| format!("event: ping\ndata: x\n\n{t}")), &[]),
-        (C::DoneRecord, of_text(|t| t + "data: [DONE]\n\n"), &[]),
-        (C::EventNameMissing, of_text(|t| t.replace("event: message_start\n", "")), &[]),
-        (C::EventNameMismatch, of_text(|t| t.replace("event: message_start\n", "event: message\n")), &[]),
-        (C::EventUnknown, of_events(|e| e.insert(1, json!({ "type": "progress" }))), &[]),
-        (C::MessageStartMissing, of_events(|e| drop(e.remove(0))), &[C::EventBeforeStart]),
-        (C::EventBeforeStart, of_events(|e| e.swap(0, 1)), &[]),
-        (C::MessageStartTwice, of_events(|e| e.insert(1, e[0].clone())), &[]),
-        (C::StartNotEmpty, of_events(|e| e[0]["message"]["stop_reason"] = "end_turn".into()), &[]),
-        (C::MessageDeltaMissing, of_events(|e| drop(e.remove(14))), &[C::StopReasonMissing]),
-        (C::MessageStopMissing, of_events(|e| drop(e.pop())), &[]),
-        (C::MessageStopTwice, of_events(|e| e.push(e[15].clone())), &[]),
-        (C::EventAfterStop, of_events(|e| e.push(e[14].clone())), &[]),
+        (C::LineStray, stream_text_findings(|t| format!("hello\n{t}")), &[]),
+        (C::FrameUnfinished, stream_text_findings(|t| t.trim_end().to_owned() + "\n"), &[]),
+        (C::DataMissing, stream_text_findings(|t| format!("event: ping\n\n{t}")), &[]),
+        (C::DataNotJson, stream_text_findings(|t| format!("event: ping\ndata: x\n\n{t}")), &[]),
+        (C::DoneRecord, stream_text_findings(|t| t + "data: [DONE]\n\n"), &[]),
+        (C::EventNameMissing, stream_text_findings(|t| t.replace("event: message_start\n", "")), &[]),
+        (C::EventNameMismatch, stream_text_findings(|t| t.replace("event: message_start\n", "event: message\n")), &[]),
+        (C::EventUnknown, event_findings(|e| e.insert(1, json!({ "type": "progress" }))), &[]),
+        (C::MessageStartMissing, event_findings(|e| drop(e.remove(0))), &[C::EventBeforeStart]),
+        (C::EventBeforeStart, event_findings(|e| e.swap(0, 1)), &[]),
+        (C::MessageStartTwice, event_findings(|e| e.insert(1, e[0].clone())), &[]),
+        (C::StartNotEmpty, event_findings(|e| e[0]["message"]["stop_reason"] = "end_turn".into()), &[]),
+        (C::MessageDeltaMissing, event_findings(|e| drop(e.remove(14))), &[C::StopReasonMissing]),
+        (C::MessageStopMissing, event_findings(|e| drop(e.pop())), &[]),
+        (C::MessageStopTwice, event_findings(|e| e.push(e[15].clone())), &[]),
+        (C::EventAfterStop, event_findings(|e| e.push(e[14].clone())), &[]),
         (
             C::StreamCut,
             findings(request(true), {
@@ -296,75 +309,83 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
             }),
             &[],
         ),
-        (C::BlockIndex, of_events(|e| e[6]["index"] = 5.into()), &[]),
-        (C::BlockNested, of_events(|e| e.swap(5, 6)), &[]),
-        (C::BlockStartShape, of_events(|e| e[6]["content_block"] = json!([])), &[C::ContentShape]),
-        (C::BlockPrefilled, of_events(|e| e[6]["content_block"]["text"] = "Well. ".into()), &[]),
-        (C::ToolInputInStart, of_events(|e| e[9]["content_block"]["input"] = json!({ "city": "Bern" })), &[]),
-        (C::BlockNotStopped, of_events(|e| drop(e.remove(8))), &[C::BlockNested]),
-        (C::BlockStopStray, of_events(|e| e.insert(6, e[5].clone())), &[]),
-        (C::BlockAfterDelta, of_events(|e| e.swap(13, 14)), &[C::BlockNotStopped, C::BlockStopStray]),
-        (C::DeltaWithoutBlock, of_events(|e| e.insert(6, e[7].clone())), &[]),
-        (C::DeltaAfterStop, of_events(|e| e.swap(7, 8)), &[]),
+        (C::BlockIndex, event_findings(|e| e[6]["index"] = 5.into()), &[]),
+        (C::BlockNested, event_findings(|e| e.swap(5, 6)), &[]),
+        (C::BlockStartShape, event_findings(|e| e[6]["content_block"] = json!([])), &[C::ContentShape]),
+        (C::BlockPrefilled, event_findings(|e| e[6]["content_block"]["text"] = "Well. ".into()), &[]),
+        (C::ToolInputInStart, event_findings(|e| e[9]["content_block"]["input"] = json!({ "city": "Bern" })), &[]),
+        (C::BlockNotStopped, event_findings(|e| drop(e.remove(8))), &[C::BlockNested]),
+        (C::BlockStopStray, event_findings(|e| e.insert(6, e[5].clone())), &[]),
+        (C::BlockAfterDelta, event_findings(|e| e.swap(13, 14)), &[C::BlockNotStopped, C::BlockStopStray]),
+        (C::DeltaWithoutBlock, event_findings(|e| e.insert(6, e[7].clone())), &[]),
+        (C::DeltaAfterStop, event_findings(|e| e.swap(7, 8)), &[]),
         (
             C::DeltaType,
-            of_events(|e| e[7]["delta"] = json!({ "type": "input_json_delta", "partial_json": "{}" })),
+            event_findings(|e| e[7]["delta"] = json!({ "type": "input_json_delta", "partial_json": "{}" })),
             &[C::TextEmpty],
         ),
         (
             C::DeltaTypeUnknown,
-            of_events(|e| {
+            event_findings(|e| {
                 e.insert(8, json!({ "type": "content_block_delta", "index": 1, "delta": { "type": "audio_delta" } }))
             }),
             &[],
         ),
-        (C::DeltaShape, of_events(|e| e[7]["delta"]["text"] = Value::Null), &[C::TextEmpty]),
-        (C::ToolJson, of_events(|e| drop(e.remove(11))), &[C::ToolInputShape]),
-        (C::SignatureOrder, of_events(|e| e.swap(3, 4)), &[]),
-        (C::PingMissing, of_events(|e| drop(e.remove(2))), &[]),
-        (C::SilentGap, told(15_006, 30), &[]),
-        (C::Buffered, told(1200, 1), &[]),
-        (C::ErrorEvent, of_text(|_| "event: error\ndata: {\"message\":\"no\"}\n\n".to_owned()), &[]),
+        (C::DeltaShape, event_findings(|e| e[7]["delta"]["text"] = Value::Null), &[C::TextEmpty]),
+        (C::ToolJson, event_findings(|e| drop(e.remove(11))), &[C::ToolInputShape]),
+        (C::SignatureOrder, event_findings(|e| e.swap(3, 4)), &[]),
+        (C::PingMissing, event_findings(|e| drop(e.remove(2))), &[]),
+        (C::SilentGap, timing_findings(15_006, 30), &[]),
+        (C::Buffered, timing_findings(1200, 1), &[]),
+        (C::ErrorEvent, stream_text_findings(|_| "event: error\ndata: {\"message\":\"no\"}\n\n".to_owned()), &[]),
         (
             C::ErrorInStream,
-            of_events(|e| {
+            event_findings(|e| {
                 e.truncate(4);
                 e.push(json!({ "type": "error", "error": { "type": "overloaded_error", "message": "busy" } }));
             }),
             &[],
         ),
-        (C::UsageMissing, of_message(|m| m["usage"] = Value::Null), &[]),
-        (C::UsageCounter, of_message(|m| m["usage"]["output_tokens"] = "5".into()), &[]),
-        (C::UsageStartMissing, of_events(|e| e[0]["message"]["usage"] = Value::Null), &[]),
+        (C::UsageMissing, message_findings(|m| m["usage"] = Value::Null), &[]),
+        (C::UsageCounter, message_findings(|m| m["usage"]["output_tokens"] = "5".into()), &[]),
+        (C::UsageStartMissing, event_findings(|e| e[0]["message"]["usage"] = Value::Null), &[]),
         (
             C::UsageStartInputZero,
-            of_events(|e| e[0]["message"]["usage"] = json!({ "input_tokens": 0, "output_tokens": 1 })),
+            event_findings(|e| e[0]["message"]["usage"] = json!({ "input_tokens": 0, "output_tokens": 1 })),
             &[],
         ),
-        (C::UsageDeltaMissing, of_events(|e| e[14]["usage"] = Value::Null), &[]),
-        (C::UsageDeltaInputZero, of_events(|e| e[14]["usage"] = json!({ "input_tokens": 0, "output_tokens": 5 })), &[]),
-        (C::UsageShrinks, of_events(|e| e[14]["usage"]["output_tokens"] = 4.into()), &[]),
+        (C::UsageDeltaMissing, event_findings(|e| e[14]["usage"] = Value::Null), &[]),
+        (
+            C::UsageDeltaInputZero,
+            event_findings(|e| e[14]["usage"] = json!({ "input_tokens": 0, "output_tokens": 5 })),
+            &[],
+        ),
+        (C::UsageShrinks, event_findings(|e| e[14]["usage"]["output_tokens"] = 4.into()), &[]),
         (
             C::UsageInputZero,
-            of_message(|m| {
+            message_findings(|m| {
                 let none = json!({ "input_tokens": 0, "output_tokens": 5, "cache_read_input_tokens": null, "cache_creation_input_tokens": null });
                 m["usage"] = none;
             }),
             &[],
         ),
-        (C::InputMoreThanSent, plain(|_, m| m["usage"]["input_tokens"] = 2000.into()), &[]),
-        (C::UsageOutputZero, of_message(|m| m["usage"]["output_tokens"] = 0.into()), &[]),
-        (C::UsageOverMaxTokens, of_message(|m| m["usage"]["output_tokens"] = 65.into()), &[]),
-        (C::UsageCacheSum, of_message(|m| m["usage"]["cache_creation_input_tokens"] = 4.into()), &[]),
+        (C::InputMoreThanSent, text_only_findings(|_, m| m["usage"]["input_tokens"] = 2000.into()), &[]),
+        (C::UsageOutputZero, message_findings(|m| m["usage"]["output_tokens"] = 0.into()), &[]),
+        (C::UsageOverMaxTokens, message_findings(|m| m["usage"]["output_tokens"] = 65.into()), &[]),
+        (C::UsageCacheSum, message_findings(|m| m["usage"]["cache_creation_input_tokens"] = 4.into()), &[]),
         (
             C::UsageCacheMissing,
-            of_message(|m| drop(m["usage"].as_object_mut().unwrap().remove("cache_read_input_tokens"))),
+            message_findings(|m| drop(m["usage"].as_object_mut().unwrap().remove("cache_read_input_tokens"))),
             &[],
         ),
-        (C::UsageThinking, of_message(|m| m["usage"]["output_tokens_details"] = json!({ "thinking_tokens": 6 })), &[]),
+        (
+            C::UsageThinking,
+            message_findings(|m| m["usage"]["output_tokens_details"] = json!({ "thinking_tokens": 6 })),
+            &[],
+        ),
         (
             C::RepeatDiffers,
-            two(|a| {
+            two_response_findings(|a| {
                 a[1].0 = a[0].0.clone();
                 a[1].1["usage"]["cache_read_input_tokens"] = 30.into();
             }),
@@ -372,7 +393,7 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
         ),
         (
             C::TwinDiffers,
-            two(|a| {
+            two_response_findings(|a| {
                 a[1].0 = a[0].0.clone();
                 a[1].0["stream"] = true.into();
                 a[1].1["usage"]["input_tokens"] = 39.into();
@@ -380,27 +401,27 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
             &[],
         ),
         (C::ErrorNotJson, findings(request(false), response(400, "application/json", "no")), &[]),
-        (C::ErrorEnvelope, of_error(400, |e| *e = json!({ "error": { "message": "no" } })), &[]),
-        (C::ErrorTypeMissing, of_error(400, |e| e["error"]["type"] = Value::Null), &[]),
-        (C::ErrorMessageMissing, of_error(400, |e| e["error"]["message"] = Value::Null), &[]),
-        (C::ErrorTypeUnknown, of_error(400, |e| e["error"]["type"] = "BadRequestError".into()), &[]),
-        (C::ErrorTypeStatus, of_error(401, |_| {}), &[]),
-        (C::ErrorNested, of_error(400, |e| e["error"]["error"] = json!({})), &[]),
-        (C::ErrorRequestIdMissing, of_error(400, |e| e["request_id"] = Value::Null), &[]),
-        (C::ErrorRequestIdMismatch, of_error(400, |e| e["request_id"] = "req_2".into()), &[]),
+        (C::ErrorEnvelope, error_findings(400, |e| *e = json!({ "error": { "message": "no" } })), &[]),
+        (C::ErrorTypeMissing, error_findings(400, |e| e["error"]["type"] = Value::Null), &[]),
+        (C::ErrorMessageMissing, error_findings(400, |e| e["error"]["message"] = Value::Null), &[]),
+        (C::ErrorTypeUnknown, error_findings(400, |e| e["error"]["type"] = "BadRequestError".into()), &[]),
+        (C::ErrorTypeStatus, error_findings(401, |_| {}), &[]),
+        (C::ErrorNested, error_findings(400, |e| e["error"]["error"] = json!({})), &[]),
+        (C::ErrorRequestIdMissing, error_findings(400, |e| e["request_id"] = Value::Null), &[]),
+        (C::ErrorRequestIdMismatch, error_findings(400, |e| e["request_id"] = "req_2".into()), &[]),
         (
             C::LeakTraceback,
-            of_error(400, |e| e["error"]["message"] = "Traceback (most recent call last): …".into()),
+            error_findings(400, |e| e["error"]["message"] = "Traceback (most recent call last): …".into()),
             &[],
         ),
-        (C::LeakPath, of_error(400, |e| e["error"]["message"] = "File \"/usr/lib/app.py\"".into()), &[]),
-        (C::LeakKey, of_error(400, |e| e["error"]["message"] = format!("key sk-{}", "a".repeat(32)).into()), &[]),
-        (C::ToolShape, of_message(|m| m["content"][2]["id"] = Value::Null), &[]),
-        (C::ToolIdPattern, of_message(|m| m["content"][2]["id"] = "f.w:0".into()), &[]),
-        (C::ToolIdDuplicate, of_message(|m| m["content"][1] = m["content"][2].clone()), &[]),
+        (C::LeakPath, error_findings(400, |e| e["error"]["message"] = "File \"/usr/lib/app.py\"".into()), &[]),
+        (C::LeakKey, error_findings(400, |e| e["error"]["message"] = format!("key sk-{}", "a".repeat(32)).into()), &[]),
+        (C::ToolShape, message_findings(|m| m["content"][2]["id"] = Value::Null), &[]),
+        (C::ToolIdPattern, message_findings(|m| m["content"][2]["id"] = "f.w:0".into()), &[]),
+        (C::ToolIdDuplicate, message_findings(|m| m["content"][1] = m["content"][2].clone()), &[]),
         (
             C::ToolIdRepeated,
-            two(|a| {
+            two_response_findings(|a| {
                 let call = a[0].1["content"][2].clone();
                 a[1].0["messages"] = json!([
                     { "role": "user", "content": "Hello" },
@@ -411,18 +432,18 @@ fn committed() -> Vec<(Check, Vec<Finding>, &'static [Check])> {
             }),
             &[],
         ),
-        (C::ToolNameUnknown, of_message(|m| m["content"][2]["name"] = "get_weather".into()), &[]),
-        (C::ToolInputShape, of_message(|m| m["content"][2]["input"] = "{}".into()), &[]),
-        (C::ToolInputSchema, of_message(|m| m["content"][2]["input"] = json!({ "city": 7 })), &[]),
-        (C::ToolMarkup, of_message(|m| m["content"][1]["text"] = "<tool_call>{}".into()), &[]),
+        (C::ToolNameUnknown, message_findings(|m| m["content"][2]["name"] = "get_weather".into()), &[]),
+        (C::ToolInputShape, message_findings(|m| m["content"][2]["input"] = "{}".into()), &[]),
+        (C::ToolInputSchema, message_findings(|m| m["content"][2]["input"] = json!({ "city": 7 })), &[]),
+        (C::ToolMarkup, message_findings(|m| m["content"][1]["text"] = "<tool_call>{}".into()), &[]),
     ]
 }
 
 #[test]
 fn each_check_is_committed_by_its_exchange_and_only_named_companions_with_it() {
     let mut wrong = Vec::new();
-    for (check, found, companions) in committed() {
-        let mut found: Vec<Check> = found.into_iter().map(|f| f.check).collect();
+    for (check, found, companions) in check_examples() {
+        let mut found: Vec<ProtocolCheck> = found.into_iter().map(|f| f.check).collect();
         let mut wanted = [&[check], companions].concat();
         found.sort();
         wanted.sort();
@@ -435,13 +456,13 @@ fn each_check_is_committed_by_its_exchange_and_only_named_companions_with_it() {
 
 #[test]
 fn no_check_is_forgotten() {
-    let tried: Vec<Check> = committed().into_iter().map(|(check, ..)| check).collect();
-    assert_eq!(tried, Check::ALL);
+    let tried: Vec<ProtocolCheck> = check_examples().into_iter().map(|(check, ..)| check).collect();
+    assert_eq!(tried, ProtocolCheck::ALL);
 }
 
 #[test]
 fn ids_are_one_areas_kebab_words_and_differ() {
-    let mut ids: Vec<&str> = Check::ALL.iter().map(|c| c.id()).collect();
+    let mut ids: Vec<&str> = ProtocolCheck::ALL.iter().map(|c| c.id()).collect();
     for id in &ids {
         let (area, words) = id.split_once('.').unwrap();
         assert!(["http", "message", "sse", "usage", "error", "tool"].contains(&area), "{id}");
@@ -452,7 +473,7 @@ fn ids_are_one_areas_kebab_words_and_differ() {
     }
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), Check::ALL.len());
+    assert_eq!(ids.len(), ProtocolCheck::ALL.len());
 }
 
 #[test]
@@ -488,7 +509,12 @@ fn what_a_vendor_may_do_across_answers_is_no_finding() {
             answer["content"][0] = json!({ "type": "thinking", "thinking": "", "signature": "s" });
         }
     };
-    for found in [two(cached), two(counted), two(read), two(hidden)] {
+    for found in [
+        two_response_findings(cached),
+        two_response_findings(counted),
+        two_response_findings(read),
+        two_response_findings(hidden),
+    ] {
         assert_eq!(found, []);
     }
 }
@@ -502,7 +528,7 @@ fn a_prompt_that_is_more_than_text_may_count_more_than_it_has_bytes() {
         json!({ "messages": [{ "role": "user", "content": [{ "type": "image", "source": {} }] }] }),
         json!({ "system": [{ "type": "text", "text": "Hi." }, { "type": "document" }] }),
     ] {
-        let found = plain(|asked, answer| {
+        let found = text_only_findings(|asked, answer| {
             let more = more.as_object().unwrap().clone();
             asked.as_object_mut().unwrap().extend(more);
             answer["usage"]["input_tokens"] = 2000.into();
@@ -520,10 +546,10 @@ fn headers_of_limits_that_are_right_or_not_documented_are_no_finding() {
         ("anthropic-ratelimit-unified-status", "allowed"),
         ("x-should-retry", "false"),
     ] {
-        assert_eq!(of_response(|r| r.headers.push((name.to_owned(), value.to_owned()))), [], "{name}");
+        assert_eq!(response_findings(|r| r.headers.push((name.to_owned(), value.to_owned()))), [], "{name}");
     }
-    let found = of_response(|r| r.headers.push(("x-should-retry".to_owned(), "1".to_owned())));
-    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [Check::RateLimitHeader]);
+    let found = response_findings(|r| r.headers.push(("x-should-retry".to_owned(), "1".to_owned())));
+    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [ProtocolCheck::RateLimitHeader]);
 }
 
 #[test]
@@ -536,13 +562,13 @@ fn what_the_request_said_is_no_leak() {
 
 #[test]
 fn an_added_block_and_its_deltas_are_a_note() {
-    let found = of_events(|e| e[6]["content_block"] = json!({ "type": "hologram" }));
-    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [Check::BlockUnknown]);
+    let found = event_findings(|e| e[6]["content_block"] = json!({ "type": "hologram" }));
+    assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [ProtocolCheck::BlockUnknown]);
 }
 
 #[test]
 fn a_call_that_was_cut_by_max_tokens_may_lack_its_end() {
-    let found = of_events(|e| {
+    let found = event_findings(|e| {
         e.remove(13);
         e[13]["delta"]["stop_reason"] = "max_tokens".into();
     });
@@ -586,13 +612,13 @@ fn any_event() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_order_of_events_is_gone_through(events in prop::collection::vec(any_event(), 0..24)) {
-        let mut found = Found::default();
-        let mut grammar = Grammar::default();
+        let mut found = FindingCollector::default();
+        let mut grammar = EventSequence::default();
         for event in &events {
-            grammar.step(&Event::of(event["type"].as_str().unwrap()), event, &request(true), &mut found);
+            grammar.process_event(&StreamEvent::from_name(event["type"].as_str().unwrap()), event, &request(true), &mut found);
         }
         let _ = grammar.finish(None, &mut found);
-        let _ = of_text(|_| frames(&events));
+        let _ = stream_text_findings(|_| frames(&events));
     }
 
     #[test]

@@ -14,12 +14,12 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-pub use crate::cli::process::{harness, program};
-pub use crate::cli::session::run::waiting_runtime;
+pub use crate::cli::process::{run_binary, run_test_binary};
+pub use crate::cli::session::run::single_thread_runtime;
 
 /// What a run of the program ends with. Other tools rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     /// No claim is contradicted, and something was decided.
     Success,
     /// A contradiction; against a baseline, a regression or a stale entry; or, with `--strict`, a silent row, an undetermined row or a finding. Of `check`: a row without
@@ -32,10 +32,10 @@ pub enum Exit {
     /// Of `test` alone: a test failed. The number is that of Rust's test programs.
     TestFailed,
     /// A fault of fieldtest itself.
-    Fault,
+    InternalError,
 }
 
-impl Exit {
+impl ExitStatus {
     /// The number.
     pub fn code(self) -> u8 {
         match self {
@@ -44,14 +44,14 @@ impl Exit {
             Self::Usage => 2,
             Self::Untested => 3,
             Self::TestFailed => 101,
-            Self::Fault => 70,
+            Self::InternalError => 70,
         }
     }
 }
 
 /// What the process finds around itself, gathered once.
 #[derive(Debug, Clone)]
-pub struct Environment {
+pub struct ProcessEnvironment {
     /// Looks up an environment variable.
     pub variable: fn(&str) -> Option<OsString>,
     /// The terminal's width in columns, where standard output is a terminal.
@@ -61,7 +61,7 @@ pub struct Environment {
     /// True where standard error is a terminal.
     pub interactive: bool,
     /// True where standard error has a log on it.
-    pub logs: bool,
+    pub log_enabled: bool,
     /// A number that differs from run to run.
     pub entropy: u64,
     /// Today, in UTC: entries of baselines expire.
@@ -79,14 +79,14 @@ pub enum CliError {
     Cases(#[from] crate::catalog::CaseErrors),
     /// Something failed that should not have.
     #[error("{0}")]
-    Fault(String),
+    Internal(String),
 }
 
 impl CliError {
-    fn exit(&self) -> Exit {
+    fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Usage(_) | Self::Cases(_) => Exit::Usage,
-            Self::Fault(_) => Exit::Fault,
+            Self::Usage(_) | Self::Cases(_) => ExitStatus::Usage,
+            Self::Internal(_) => ExitStatus::InternalError,
         }
     }
 }
@@ -103,16 +103,16 @@ impl CliError {
                   fieldtest run --base-url http://127.0.0.1:4000 --model m --claims deepseek --out out\n\n\
                   Exit codes: 0 no contradiction; 1 contradiction; 2 usage or case files; 3 could not be tested; 70 a fault of fieldtest; `test` ends with 101 where a test failed"
 )]
-struct Cli {
+struct CliArgs {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
     /// Say more on standard error: verdicts and waits; twice, each request; thrice, all. `RUST_LOG` says which modules.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Run(Box<commands::run::RunArgs>),
     Gateway(Box<commands::gateway::GatewayArgs>),
     Plan(commands::plan::PlanArgs),
@@ -132,43 +132,43 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn takes(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
-    Cli::try_parse_from(arguments).map(|_| ()).map_err(|error| error.to_string())
+pub fn accepts(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+    CliArgs::try_parse_from(arguments).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Runs the program.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &ProcessEnvironment) -> ExitStatus {
+    let cli = match CliArgs::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            told(&error);
-            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            print_usage_error(&error);
+            return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
         }
     };
     let logs = io::logging::init(cli.verbose, (environment.variable)("RUST_LOG"));
-    let environment = &Environment { logs, ..environment.clone() };
+    let environment = &ProcessEnvironment { log_enabled: logs, ..environment.clone() };
     let result = match &cli.command {
-        Command::Run(args) => commands::run::main(args, environment),
-        Command::Gateway(args) => commands::gateway::main(args, environment),
-        Command::Plan(args) => commands::plan::main(args, environment),
-        Command::Judge(args) => commands::judge::main(args, environment),
-        Command::Compare(args) => commands::compare::main(args, environment),
-        Command::Merge(args) => commands::merge::main(args, environment),
-        Command::Report(args) => commands::report::main(args, environment),
-        Command::Rows(args) => commands::rows::main(args, environment),
-        Command::Simulate(args) => commands::simulate::main(args),
-        Command::Check(args) => commands::check::main(args, environment),
-        Command::Test(args) => commands::test::main(args, environment),
-        Command::Diff(args) => commands::diff::main(args, environment),
-        Command::Baseline(args) => commands::baseline::main(args, environment),
+        CliCommand::Run(args) => commands::run::main(args, environment),
+        CliCommand::Gateway(args) => commands::gateway::main(args, environment),
+        CliCommand::Plan(args) => commands::plan::main(args, environment),
+        CliCommand::Judge(args) => commands::judge::main(args, environment),
+        CliCommand::Compare(args) => commands::compare::main(args, environment),
+        CliCommand::Merge(args) => commands::merge::main(args, environment),
+        CliCommand::Report(args) => commands::report::main(args, environment),
+        CliCommand::Rows(args) => commands::rows::main(args, environment),
+        CliCommand::Simulate(args) => commands::simulate::main(args),
+        CliCommand::Check(args) => commands::check::main(args, environment),
+        CliCommand::Test(args) => commands::test::main(args, environment),
+        CliCommand::Diff(args) => commands::diff::main(args, environment),
+        CliCommand::Baseline(args) => commands::baseline::main(args, environment),
     };
-    ended(result)
+    exit_with(result)
 }
 
 /// Prints what is wrong with the arguments, or the help that was asked for.
-fn told(error: &clap::Error) {
+fn print_usage_error(error: &clap::Error) {
     let text = error.to_string();
-    let hushed = io::stderr::hushed(&text);
+    let hushed = io::stderr::redact(&text);
     // Help quotes nobody; what quotes an argument may quote a secret.
     if hushed == text || !error.use_stderr() {
         // Where standard output is closed there is nobody to tell.
@@ -179,18 +179,18 @@ fn told(error: &clap::Error) {
 }
 
 /// Runs `fieldtest test` with these arguments, as a test program that is `given` its own.
-fn tested(
+fn run_test_harness(
     arguments: impl IntoIterator<Item = OsString>,
     given: impl IntoIterator<Item = OsString>,
-    environment: &Environment,
-) -> Exit {
-    ended(commands::test::harness(arguments, given, environment))
+    environment: &ProcessEnvironment,
+) -> ExitStatus {
+    exit_with(commands::test::run_harness(arguments, given, environment))
 }
 
-fn ended(result: Result<Exit, CliError>) -> Exit {
-    result.map(io::stdout::unless_unsaid).unwrap_or_else(|error| {
+fn exit_with(result: Result<ExitStatus, CliError>) -> ExitStatus {
+    result.map(io::stdout::apply_stdout_failure).unwrap_or_else(|error| {
         let text = error.to_string();
         io::stdout::warn(if text.starts_with("error") { text } else { format!("error: {text}") });
-        error.exit()
+        error.exit_status()
     })
 }

@@ -8,11 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::send;
 use crate::cli::io::stderr;
-use crate::cli::{Environment, Exit};
+use crate::cli::{ExitStatus, ProcessEnvironment};
 
-impl Environment {
+impl ProcessEnvironment {
     /// What this process finds around itself.
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         let terminal = std::io::stdout().is_terminal();
         // One that cannot move its cursor has no use for bars.
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -28,7 +28,7 @@ impl Environment {
             }),
             colour: terminal && !plain,
             interactive: std::io::stderr().is_terminal() && !is_dumb,
-            logs: false,
+            log_enabled: false,
             today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
             entropy: since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()),
         }
@@ -36,32 +36,32 @@ impl Environment {
 }
 
 /// Runs the program on the process's own arguments.
-pub fn program() -> ExitCode {
-    ended(|environment| crate::cli::main(std::env::args_os(), environment))
+pub fn run_binary() -> ExitCode {
+    exit_code(|environment| crate::cli::main(std::env::args_os(), environment))
 }
 
 /// A test program of one's own: the whole of a `main` for a test target with `harness = false`, so that `cargo test` and
 /// `cargo nextest` run one test per row. The arguments are those of `fieldtest test`; the process's own are those of any
 /// test program.
-pub fn harness<S: Into<OsString>>(arguments: impl IntoIterator<Item = S>) -> ExitCode {
+pub fn run_test_binary<S: Into<OsString>>(arguments: impl IntoIterator<Item = S>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    ended(move |environment| crate::cli::tested(arguments.clone(), std::env::args_os(), environment))
+    exit_code(move |environment| crate::cli::run_test_harness(arguments.clone(), std::env::args_os(), environment))
 }
 
-fn ended(run: impl Fn(&Environment) -> Exit + std::panic::UnwindSafe) -> ExitCode {
-    let environment = Environment::of_process();
-    stderr::learn(&send::of_environment(&environment));
-    stderr::panics();
+fn exit_code(run: impl Fn(&ProcessEnvironment) -> ExitStatus + std::panic::UnwindSafe) -> ExitCode {
+    let environment = ProcessEnvironment::from_process();
+    stderr::register_secrets(&send::well_known_secrets(&environment));
+    stderr::install_panic_hook();
     let exit = catch_unwind(move || run(&environment)).unwrap_or_else(|panic| {
         // Who closed the pipe has read enough; the library that runs tests knows no other way to say so.
         if panic.downcast_ref::<String>().is_some_and(|said| said.contains("Broken pipe")) {
-            return Exit::Success;
+            return ExitStatus::Success;
         }
         let _ = writeln!(
             std::io::stderr(),
             "error: this is a fault of fieldtest itself, not of the endpoint; please report it with the lines above"
         );
-        Exit::Fault
+        ExitStatus::InternalError
     });
     ExitCode::from(exit.code())
 }

@@ -13,14 +13,14 @@ use crate::client::config::ClientError;
 pub struct BaseUrl {
     url: Url,
     /// The address that nearly all requests go to, which need not be put together for each.
-    messages: Url,
+    messages_url: Url,
 }
 
 /// Where messages are asked for.
-const MESSAGES: &str = "/v1/messages";
+const MESSAGES_PATH: &str = "/v1/messages";
 
 /// What people paste after the base itself, because their provider's page shows it so. The request's path brings it.
-const PASTED_ENDINGS: [&str; 2] = ["/v1/messages", "/v1"];
+const PASTED_PATH_SUFFIXES: [&str; 2] = ["/v1/messages", "/v1"];
 
 impl BaseUrl {
     /// Reads a base URL as SDKs take it: `https://host`, `https://host/anthropic`, with or without a last slash. One
@@ -31,7 +31,7 @@ impl BaseUrl {
     /// [`ClientError::BaseUrl`] when it is no URL, is neither `http` nor `https`, or has user, password, query or
     /// fragment.
     pub fn parse(text: &str) -> Result<Self, ClientError> {
-        let refuse = |problem: String| ClientError::BaseUrl { shown: without_secrets(text), problem };
+        let refuse = |problem: String| ClientError::BaseUrl { redacted_url: redact_url(text), problem };
         let mut url = Url::parse(text).map_err(|e| match e.to_string() {
             missing if missing.contains("relative URL") => refuse("it does not say http:// or https://".to_owned()),
             other => refuse(other),
@@ -46,14 +46,14 @@ impl BaseUrl {
             return Err(refuse("it has a query (`?`) or a fragment (`#`), and paths are added to it".to_owned()));
         }
         let path = url.path().trim_end_matches('/');
-        let path = PASTED_ENDINGS.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path).to_owned();
+        let path = PASTED_PATH_SUFFIXES.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path).to_owned();
         url.set_path(path.trim_end_matches('/'));
-        Ok(Self { messages: below(&url, MESSAGES), url })
+        Ok(Self { messages_url: append_path(&url, MESSAGES_PATH), url })
     }
 
     /// The address of `path` below this base. `path` begins with a slash and may end in a query.
     pub fn join(&self, path: &str) -> Url {
-        if path == MESSAGES { self.messages.clone() } else { below(&self.url, path) }
+        if path == MESSAGES_PATH { self.messages_url.clone() } else { append_path(&self.url, path) }
     }
 
     /// `host`, or `host:port` where the port is not the scheme's own: what messages and unnamed targets are called by.
@@ -79,7 +79,7 @@ impl BaseUrl {
 }
 
 /// The address of a path below another.
-fn below(base: &Url, path: &str) -> Url {
+fn append_path(base: &Url, path: &str) -> Url {
     let (path, query) = match path.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (path, None),
@@ -108,7 +108,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 }
 
 /// The text with everything left out that may be a secret: what stands before an `@`, and what follows a `?` or `#`.
-pub(super) fn without_secrets(text: &str) -> String {
+pub(super) fn redact_url(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = match text.split_once("//") {
         Some((scheme, rest)) => (format!("{scheme}//"), rest),

@@ -5,58 +5,62 @@
 
 use tokio::sync::watch;
 
-use crate::client::{Endpoint, Reservation};
+use crate::client::{BudgetReservation, MessagesEndpoint};
 use crate::wire::exchange::{Exchange, Request};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum LockstepSide {
     /// The first.
-    One,
+    Left,
     /// The second.
-    Other,
+    Right,
 }
 
 /// How far the sides are.
 #[derive(Debug, Default)]
-struct Count {
+struct LockstepProgress {
     started: [u64; 2],
-    ended: [u64; 2],
-    left: [bool; 2],
+    finished: [u64; 2],
+    has_left: [bool; 2],
 }
 
 /// Keeps two sides in step.
 #[derive(Debug)]
-pub struct Turnstile {
-    count: watch::Sender<Count>,
-    lead: u64,
+pub struct LockstepGate {
+    progress: watch::Sender<LockstepProgress>,
+    max_lead: u64,
 }
 
-impl Turnstile {
+impl LockstepGate {
     /// A turnstile that lets a side begin `lead` requests more than the other has ended; one at the least, or nothing
     /// would ever begin.
     pub fn new(lead: u64) -> Self {
-        Self { count: watch::Sender::new(Count::default()), lead: lead.max(1) }
+        Self { progress: watch::Sender::new(LockstepProgress::default()), max_lead: lead.max(1) }
     }
 
     /// An endpoint behind the turnstile. The side has left when it is dropped.
-    pub fn side<'a, E: Endpoint>(&'a self, side: Side, endpoint: &'a E) -> Paced<'a, E> {
-        Paced { turnstile: self, side: side as usize, endpoint }
+    pub fn wrap_endpoint<'a, E: MessagesEndpoint>(
+        &'a self,
+        side: LockstepSide,
+        endpoint: &'a E,
+    ) -> LockstepEndpoint<'a, E> {
+        LockstepEndpoint { gate: self, side: side as usize, endpoint }
     }
 
-    async fn enter(&self, side: usize) -> Pass<'_> {
-        let mut moved = self.count.subscribe();
+    async fn enter(&self, side: usize) -> InFlightRequest<'_> {
+        let mut moved = self.progress.subscribe();
         loop {
             let mut entered = false;
-            self.count.send_if_modified(|count| {
+            self.progress.send_if_modified(|count| {
                 let other = 1 - side;
-                entered = count.left[other] || count.started[side] < count.ended[other] + self.lead;
+                entered = count.has_left[other] || count.started[side] < count.finished[other] + self.max_lead;
                 count.started[side] += u64::from(entered);
                 // That one begins lets nobody else in.
                 false
             });
             if entered {
-                return Pass { turnstile: self, side };
+                return InFlightRequest { gate: self, side };
             }
             // The sender lives in `self`, so waiting cannot fail.
             let _ = moved.changed().await;
@@ -65,40 +69,45 @@ impl Turnstile {
 }
 
 /// A request under way. However it ends, the other side may go on.
-struct Pass<'a> {
-    turnstile: &'a Turnstile,
+struct InFlightRequest<'a> {
+    gate: &'a LockstepGate,
     side: usize,
 }
 
-impl Drop for Pass<'_> {
+impl Drop for InFlightRequest<'_> {
     fn drop(&mut self) {
-        self.turnstile.count.send_modify(|count| count.ended[self.side] += 1);
+        self.gate.progress.send_modify(|count| count.finished[self.side] += 1);
     }
 }
 
 /// An endpoint behind a turnstile.
 #[derive(Debug)]
-pub struct Paced<'a, E> {
-    turnstile: &'a Turnstile,
+pub struct LockstepEndpoint<'a, E> {
+    gate: &'a LockstepGate,
     side: usize,
     endpoint: &'a E,
 }
 
-impl<E: Endpoint> Endpoint for Paced<'_, E> {
+impl<E: MessagesEndpoint> MessagesEndpoint for LockstepEndpoint<'_, E> {
     async fn send(&self, id: &str, request: Request) -> Exchange {
-        let _pass = self.turnstile.enter(self.side).await;
+        let _pass = self.gate.enter(self.side).await;
         self.endpoint.send(id, request).await
     }
 
-    async fn send_within(&self, id: &str, request: Request, reserved: &mut Reservation<'_>) -> Exchange {
-        let _pass = self.turnstile.enter(self.side).await;
-        self.endpoint.send_within(id, request, reserved).await
+    async fn send_with_reservation(
+        &self,
+        id: &str,
+        request: Request,
+        reserved: &mut BudgetReservation<'_>,
+    ) -> Exchange {
+        let _pass = self.gate.enter(self.side).await;
+        self.endpoint.send_with_reservation(id, request, reserved).await
     }
 }
 
-impl<E> Drop for Paced<'_, E> {
+impl<E> Drop for LockstepEndpoint<'_, E> {
     fn drop(&mut self) {
-        self.turnstile.count.send_modify(|count| count.left[self.side] = true);
+        self.gate.progress.send_modify(|count| count.has_left[self.side] = true);
     }
 }
 
@@ -109,18 +118,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::wire::exchange::{Credential, Method};
+    use crate::wire::exchange::{HttpMethod, RequestCredential};
 
     /// Takes its time, and notes that it was asked.
-    struct Slow<'a> {
+    struct SlowEndpoint<'a> {
         name: char,
         wait: Duration,
-        asked: &'a Mutex<String>,
+        call_order: &'a Mutex<String>,
     }
 
-    impl Endpoint for Slow<'_> {
+    impl MessagesEndpoint for SlowEndpoint<'_> {
         async fn send(&self, id: &str, request: Request) -> Exchange {
-            self.asked.lock().unwrap().push(self.name);
+            self.call_order.lock().unwrap().push(self.name);
             tokio::time::sleep(self.wait).await;
             Exchange { id: id.to_owned(), request, attempts: Vec::new() }
         }
@@ -128,36 +137,37 @@ mod tests {
 
     fn request() -> Request {
         Request {
-            method: Method::Get,
+            method: HttpMethod::Get,
             path: "/".to_owned(),
             headers: BTreeMap::new(),
-            credential: Credential::Target,
+            credential: RequestCredential::Target,
             body: serde_json::Value::Null,
             raw: None,
         }
     }
 
-    async fn ask(endpoint: &impl Endpoint, times: usize) {
+    async fn send_requests(endpoint: &impl MessagesEndpoint, times: usize) {
         for n in 0..times {
             endpoint.send(&n.to_string(), request()).await;
         }
     }
 
     /// Asks a quick side and a slow one so often; in which order they were asked.
-    async fn asked(lead: u64, quick: usize, slow: usize) -> String {
+    async fn record_call_order(lead: u64, quick: usize, slow: usize) -> String {
         let asked = Mutex::new(String::new());
-        let turnstile = Turnstile::new(lead);
-        let a = Slow { name: 'a', wait: Duration::from_millis(1), asked: &asked };
-        let b = Slow { name: 'b', wait: Duration::from_millis(10), asked: &asked };
-        let (one, other) = (turnstile.side(Side::One, &a), turnstile.side(Side::Other, &b));
-        tokio::join!(async move { ask(&one, quick).await }, async move { ask(&other, slow).await },);
+        let turnstile = LockstepGate::new(lead);
+        let a = SlowEndpoint { name: 'a', wait: Duration::from_millis(1), call_order: &asked };
+        let b = SlowEndpoint { name: 'b', wait: Duration::from_millis(10), call_order: &asked };
+        let (one, other) =
+            (turnstile.wrap_endpoint(LockstepSide::Left, &a), turnstile.wrap_endpoint(LockstepSide::Right, &b));
+        tokio::join!(async move { send_requests(&one, quick).await }, async move { send_requests(&other, slow).await },);
         asked.into_inner().unwrap()
     }
 
     #[tokio::test]
     async fn neither_side_gets_far_ahead_while_both_have_work() {
         for lead in [1, 3] {
-            let asked = asked(lead, 20, 20).await;
+            let asked = record_call_order(lead, 20, 20).await;
             let mut ahead = 0_i64;
             for name in asked.chars() {
                 ahead += if name == 'a' { 1 } else { -1 };
@@ -169,19 +179,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_side_that_is_through_holds_nobody_up() {
-        assert_eq!(asked(2, 30, 2).await.len(), 32);
-        assert_eq!(asked(2, 0, 9).await.len(), 9);
+        assert_eq!(record_call_order(2, 30, 2).await.len(), 32);
+        assert_eq!(record_call_order(2, 0, 9).await.len(), 9);
     }
 
     #[tokio::test]
     async fn a_request_that_is_given_up_counts_as_ended() {
         let asked = Mutex::new(String::new());
-        let turnstile = Turnstile::new(1);
-        let stuck = Slow { name: 'b', wait: Duration::from_secs(3600), asked: &asked };
-        let quick = Slow { name: 'a', wait: Duration::ZERO, asked: &asked };
-        let (one, other) = (turnstile.side(Side::One, &quick), turnstile.side(Side::Other, &stuck));
+        let turnstile = LockstepGate::new(1);
+        let stuck = SlowEndpoint { name: 'b', wait: Duration::from_secs(3600), call_order: &asked };
+        let quick = SlowEndpoint { name: 'a', wait: Duration::ZERO, call_order: &asked };
+        let (one, other) =
+            (turnstile.wrap_endpoint(LockstepSide::Left, &quick), turnstile.wrap_endpoint(LockstepSide::Right, &stuck));
         let given_up = tokio::time::timeout(Duration::from_millis(20), other.send("x", request()));
-        tokio::join!(async { drop(given_up.await) }, ask(&one, 2));
+        tokio::join!(async { drop(given_up.await) }, send_requests(&one, 2));
         assert_eq!(*asked.lock().unwrap(), "baa");
     }
 }

@@ -16,11 +16,11 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::client::base_url;
-use crate::client::base_url::without_secrets;
+use crate::client::base_url::redact_url;
 
 /// How requests travel.
 #[derive(Debug, Clone, Default)]
-pub struct Transport {
+pub struct TransportConfig {
     /// Whether a credential may go over plain HTTP to a host that is not this machine.
     pub allow_http: bool,
     /// Certificate authorities that are trusted beside the system's.
@@ -40,7 +40,7 @@ pub enum ProxyChoice {
     /// None, whatever the environment says.
     Never,
     /// This one, for every request.
-    Through(ProxyUrl),
+    Explicit(ProxyUrl),
 }
 
 /// Why a part of the transport cannot be used.
@@ -57,28 +57,29 @@ pub enum TransportError {
         problem: String,
     },
     /// A proxy's address cannot be used.
-    #[error("the proxy `{shown}` cannot be used: {problem} (expected http://host:port or https://host:port)")]
+    #[error("the proxy `{redacted_url}` cannot be used: {problem} (expected http://host:port or https://host:port)")]
     Proxy {
         /// The address, with what may be secret left out.
-        shown: String,
+        redacted_url: String,
         /// What is wrong with it.
         problem: String,
     },
 }
 
 /// A file's name and its content.
-pub type Named<'a> = (&'a Path, &'a [u8]);
+pub type NamedFile<'a> = (&'a Path, &'a [u8]);
 
 /// The certificates of `--ca-file`.
 ///
 /// # Errors
 ///
 /// When there is none in it, or one that cannot be read.
-pub fn authorities((file, pem): Named<'_>) -> Result<Vec<Certificate>, TransportError> {
-    let found = certificates("--ca-file", (file, pem))?;
+pub fn parse_authorities((file, pem): NamedFile<'_>) -> Result<Vec<Certificate>, TransportError> {
+    let found = parse_certificates("--ca-file", (file, pem))?;
     let mut made = Vec::new();
     for (nth, der) in found.iter().enumerate() {
-        let unusable = |e: &dyn fmt::Display| wrong("--ca-file", file, format!("certificate {} of it: {e}", nth + 1));
+        let unusable =
+            |e: &dyn fmt::Display| file_error("--ca-file", file, format!("certificate {} of it: {e}", nth + 1));
         // Looked at here, so that the message can say which one it is.
         RootCertStore::empty().add(der.clone()).map_err(|e| unusable(&e))?;
         made.push(Certificate::from_der(der).map_err(|e| unusable(&crate::client::last_cause(&e)))?);
@@ -91,8 +92,8 @@ pub fn authorities((file, pem): Named<'_>) -> Result<Vec<Certificate>, Transport
 /// # Errors
 ///
 /// When one of them is not in its file, cannot be read, or they do not belong together.
-pub fn identity(certificate: Named<'_>, key: Named<'_>) -> Result<Identity, TransportError> {
-    let chain = certificates("--client-cert", certificate)?;
+pub fn parse_identity(certificate: NamedFile<'_>, key: NamedFile<'_>) -> Result<Identity, TransportError> {
+    let chain = parse_certificates("--client-cert", certificate)?;
     let (file, pem) = key;
     let private = PrivateKeyDer::from_pem_slice(pem).map_err(|e| {
         let has = |what: &str| String::from_utf8_lossy(pem).contains(what);
@@ -105,20 +106,20 @@ pub fn identity(certificate: Named<'_>, key: Named<'_>) -> Result<Identity, Tran
             PemError::NoItemsFound if has("BEGIN CERTIFICATE") => {
                 "it holds a certificate and no private key: were the two files swapped?".to_owned()
             }
-            other => broken(&other, "private key"),
+            other => describe_pem_error(&other, "private key"),
         };
-        wrong("--client-key", file, problem)
+        file_error("--client-key", file, problem)
     })?;
     let signer = rustls::crypto::ring::sign::any_supported_type(&private).map_err(|_| {
-        wrong("--client-key", file, "its private key is of no kind that can be used (RSA, ECDSA, Ed25519)")
+        file_error("--client-key", file, "its private key is of no kind that can be used (RSA, ECDSA, Ed25519)")
     })?;
     match rustls::sign::CertifiedKey::new(chain.clone(), signer).keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
         Err(rustls::Error::InconsistentKeys(_)) => {
             let problem = format!("its key does not belong to the certificate in {}", certificate.0.display());
-            return Err(wrong("--client-key", file, problem));
+            return Err(file_error("--client-key", file, problem));
         }
-        Err(other) => return Err(wrong("--client-cert", certificate.0, other.to_string())),
+        Err(other) => return Err(file_error("--client-cert", certificate.0, other.to_string())),
     }
     // Written anew: other things may stand in either file.
     let kind = match &private {
@@ -126,30 +127,33 @@ pub fn identity(certificate: Named<'_>, key: Named<'_>) -> Result<Identity, Tran
         PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
         _ => "PRIVATE KEY",
     };
-    let sections = chain.iter().map(|der| section("CERTIFICATE", der));
-    let both: Zeroizing<String> = Zeroizing::new(sections.chain([section(kind, private.secret_der())]).collect());
+    let sections = chain.iter().map(|der| pem_section("CERTIFICATE", der));
+    let both: Zeroizing<String> = Zeroizing::new(sections.chain([pem_section(kind, private.secret_der())]).collect());
     Identity::from_pem(both.as_bytes())
-        .map_err(|e| wrong("--client-cert", certificate.0, crate::client::last_cause(&e)))
+        .map_err(|e| file_error("--client-cert", certificate.0, crate::client::last_cause(&e)))
 }
 
-fn section(kind: &str, der: &[u8]) -> String {
+fn pem_section(kind: &str, der: &[u8]) -> String {
     format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der))
 }
 
-fn certificates(option: &'static str, (file, pem): Named<'_>) -> Result<Vec<CertificateDer<'static>>, TransportError> {
+fn parse_certificates(
+    option: &'static str,
+    (file, pem): NamedFile<'_>,
+) -> Result<Vec<CertificateDer<'static>>, TransportError> {
     let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) if String::from_utf8_lossy(pem).contains("PRIVATE KEY") => {
-            Err(wrong(option, file, "it holds a private key and no certificate: were the two files swapped?"))
+            Err(file_error(option, file, "it holds a private key and no certificate: were the two files swapped?"))
         }
-        Ok(_) => Err(wrong(option, file, broken(&PemError::NoItemsFound, "certificate"))),
-        Err(e) => Err(wrong(option, file, broken(&e, "certificate"))),
+        Ok(_) => Err(file_error(option, file, describe_pem_error(&PemError::NoItemsFound, "certificate"))),
+        Err(e) => Err(file_error(option, file, describe_pem_error(&e, "certificate"))),
     }
 }
 
 /// What is wrong with a PEM file. The library's own words may quote a line of it.
-fn broken(error: &PemError, wanted: &str) -> String {
+fn describe_pem_error(error: &PemError, wanted: &str) -> String {
     match error {
         PemError::NoItemsFound => {
             format!("no {wanted} is in it (expected PEM: `-----BEGIN {}-----`)", wanted.to_uppercase())
@@ -160,7 +164,7 @@ fn broken(error: &PemError, wanted: &str) -> String {
     }
 }
 
-fn wrong(option: &'static str, file: &Path, problem: impl Into<String>) -> TransportError {
+fn file_error(option: &'static str, file: &Path, problem: impl Into<String>) -> TransportError {
     TransportError::File { option, file: file.to_owned(), problem: problem.into() }
 }
 
@@ -169,13 +173,13 @@ fn wrong(option: &'static str, file: &Path, problem: impl Into<String>) -> Trans
 pub struct ProxyUrl {
     url: SecretString,
     /// Host and port.
-    at: String,
+    host_and_port: String,
     is_loopback: bool,
 }
 
 impl fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ProxyUrl").field(&self.at).finish()
+        f.debug_tuple("ProxyUrl").field(&self.host_and_port).finish()
     }
 }
 
@@ -188,8 +192,8 @@ impl ProxyUrl {
     pub fn parse(text: &SecretString) -> Result<Self, TransportError> {
         let text = text.expose_secret();
         // What has no scheme may be anything, and is not shown.
-        let shown = || if text.contains("://") { without_secrets(text) } else { "…".to_owned() };
-        let refuse = |problem: &str| TransportError::Proxy { shown: shown(), problem: problem.to_owned() };
+        let shown = || if text.contains("://") { redact_url(text) } else { "…".to_owned() };
+        let refuse = |problem: &str| TransportError::Proxy { redacted_url: shown(), problem: problem.to_owned() };
         let url = Url::parse(text).map_err(|e| refuse(&e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
             return Err(refuse("it is no http:// and no https:// address"));
@@ -198,21 +202,23 @@ impl ProxyUrl {
             return Err(refuse("something stands behind its host and port"));
         }
         Ok(Self {
-            at: base_url::host_and_port(&url),
+            host_and_port: base_url::host_and_port(&url),
             is_loopback: base_url::is_loopback(&url),
             url: text.to_owned().into(),
         })
     }
 
     /// The proxy, as the HTTP library takes it.
-    pub(super) fn proxy(&self) -> Result<Proxy, TransportError> {
-        Proxy::all(self.url.expose_secret())
-            .map_err(|e| TransportError::Proxy { shown: self.at.clone(), problem: crate::client::last_cause(&e) })
+    pub(super) fn to_proxy(&self) -> Result<Proxy, TransportError> {
+        Proxy::all(self.url.expose_secret()).map_err(|e| TransportError::Proxy {
+            redacted_url: self.host_and_port.clone(),
+            problem: crate::client::last_cause(&e),
+        })
     }
 
     /// Its host and port.
-    pub(super) fn at(&self) -> &str {
-        &self.at
+    pub(super) fn host_and_port(&self) -> &str {
+        &self.host_and_port
     }
 
     /// True where it stands on this machine.
@@ -222,18 +228,18 @@ impl ProxyUrl {
 
     /// What of it is secret.
     pub fn secrets(&self) -> Vec<SecretString> {
-        secrets_in_url(self.url.expose_secret())
+        extract_url_secrets(self.url.expose_secret())
     }
 }
 
 /// The secret parts of an address, as they stand in it and as they are sent: the password; without one, the user name,
 /// which is then a token.
-pub fn secrets_in_url(text: &str) -> Vec<SecretString> {
+pub fn extract_url_secrets(text: &str) -> Vec<SecretString> {
     // The environment's proxies may stand without a scheme.
     let parsed = Url::parse(text).ok().filter(Url::has_host).or_else(|| Url::parse(&format!("http://{text}")).ok());
     let Some(url) = parsed else { return Vec::new() };
     let written = url.password().unwrap_or(url.username());
-    let sent = percent_decoded(written);
+    let sent = percent_decode(written);
     let mut secrets = vec![SecretString::from(written), SecretString::from(sent)];
     secrets.retain(|secret| !secret.expose_secret().is_empty());
     secrets.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
@@ -241,7 +247,7 @@ pub fn secrets_in_url(text: &str) -> Vec<SecretString> {
 }
 
 /// The text with `%XX` undone.
-pub(crate) fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
@@ -264,21 +270,21 @@ pub(crate) fn percent_decoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn proxy(text: &str) -> Result<ProxyUrl, TransportError> {
+    fn parse_proxy(text: &str) -> Result<ProxyUrl, TransportError> {
         ProxyUrl::parse(&text.into())
     }
 
     #[test]
     fn a_proxys_password_is_known_and_never_shown() {
-        let made = proxy("http://user:hunter%2F22@proxy:3128").unwrap();
+        let made = parse_proxy("http://user:hunter%2F22@proxy:3128").unwrap();
         let secrets: Vec<String> = made.secrets().iter().map(|s| s.expose_secret().to_owned()).collect();
         assert_eq!(secrets, ["hunter%2F22", "hunter/22"]);
-        assert!(made.proxy().is_ok());
+        assert!(made.to_proxy().is_ok());
         assert_eq!(format!("{made:?}"), "ProxyUrl(\"proxy:3128\")");
-        assert_eq!(proxy("https://token-hunter22@p").unwrap().secrets()[0].expose_secret(), "token-hunter22");
-        assert!(proxy("http://proxy:3128").unwrap().secrets().is_empty());
+        assert_eq!(parse_proxy("https://token-hunter22@p").unwrap().secrets()[0].expose_secret(), "token-hunter22");
+        assert!(parse_proxy("http://proxy:3128").unwrap().secrets().is_empty());
         for bare in ["user:hunter22@proxy:3128", "http://user:hunter22@proxy"] {
-            assert_eq!(secrets_in_url(bare)[0].expose_secret(), "hunter22", "{bare}");
+            assert_eq!(extract_url_secrets(bare)[0].expose_secret(), "hunter22", "{bare}");
         }
     }
 
@@ -292,7 +298,7 @@ mod tests {
             "http://h?hunter22",
             "hunter22@",
         ] {
-            let error = proxy(text).unwrap_err();
+            let error = parse_proxy(text).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter22"), "{text}: {error}");
             assert!(error.to_string().contains("expected http://host:port"), "{error}");
         }
@@ -310,7 +316,7 @@ mod tests {
             ("-----BEGIN CERTIFICATE-----\n!hunter22\n-----END CERTIFICATE-----\n", "not base64"),
             ("-----BEGIN CERTIFICATE-----\naHVudGVyMjI=\n-----END CERTIFICATE-----\n", "certificate 1 of it"),
         ] {
-            let error = authorities((path, pem.as_bytes())).unwrap_err().to_string();
+            let error = parse_authorities((path, pem.as_bytes())).unwrap_err().to_string();
             assert!(error.starts_with("--ca-file some.pem: ") && error.contains(said), "{error}");
             assert!(!error.contains("hunter22"), "{error}");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::AlertDescription;
 
-use crate::wire::exchange::{Failure, FailureKind};
+use crate::wire::exchange::{AttemptFailure, FailureKind};
 
 /// The time for making a connection, TLS included. Real servers take milliseconds; a host that swallows packets would
 /// otherwise hold a request until its time-out.
@@ -17,7 +17,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How far an attempt had come when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum AttemptPhase {
     /// No status line yet.
     Sending,
     /// This many bytes of the body were there.
@@ -26,49 +26,59 @@ pub(super) enum Phase {
 
 /// Who is being talked to, as sentences need it.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(super) struct ErrorContext {
     /// Host, and port where it is not the scheme's own.
-    pub at: String,
+    pub host_and_port: String,
     /// True for https.
-    pub https: bool,
+    pub is_https: bool,
     /// What names a proxy, if one may be in use: an environment variable, or the option.
-    pub proxy: Option<&'static str>,
+    pub proxy_source: Option<&'static str>,
 }
 
-impl Peer {
+impl ErrorContext {
     /// The failure behind an error of the HTTP client.
-    pub(super) fn transport(&self, error: &reqwest::Error, phase: Phase) -> Failure {
+    pub(super) fn classify_http_error(&self, error: &reqwest::Error, phase: AttemptPhase) -> AttemptFailure {
         self.classify(error, error.is_connect(), error.is_timeout(), phase)
     }
 
-    fn classify(&self, error: &(dyn Error + 'static), connecting: bool, timed_out: bool, phase: Phase) -> Failure {
-        let causes = causes(error);
+    fn classify(
+        &self,
+        error: &(dyn Error + 'static),
+        connecting: bool,
+        timed_out: bool,
+        phase: AttemptPhase,
+    ) -> AttemptFailure {
+        let causes = error_chain(error);
         // The last cause is the one that says what happened; those before it say who was told.
         let detail = causes.last().map_or_else(String::new, |c| c.to_string());
         // I/O errors are wrapped in I/O errors on their way; the innermost has the kind that counts.
         let io = causes.iter().rev().find_map(|c| c.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
         let http = causes.iter().find_map(|c| c.downcast_ref::<hyper::Error>());
         if let Some(tls) = causes.iter().find_map(|c| c.downcast_ref::<rustls::Error>()) {
-            return self.tls(tls, connecting);
+            return self.tls_failure(tls, connecting);
         }
         if connecting {
             // A connection that was there and broke before the first byte of HTTP broke in the TLS handshake.
-            let in_handshake = self.https && io.is_some_and(is_broken) && !says(&causes, "tcp connect error");
+            let in_handshake =
+                self.is_https && io.is_some_and(is_disconnect) && !contains(&causes, "tcp connect error");
             return if in_handshake {
-                failure(FailureKind::Tls, format!("{} broke off the TLS handshake ({detail}): is it https?", self.at))
+                new_failure(
+                    FailureKind::Tls,
+                    format!("{} broke off the TLS handshake ({detail}): is it https?", self.host_and_port),
+                )
             } else {
-                self.connect(io, timed_out, says(&causes, "dns error"), &detail)
+                self.connect_failure(io, timed_out, contains(&causes, "dns error"), &detail)
             };
         }
         if http.is_some_and(hyper::Error::is_parse) || is_malformed(io) {
-            self.not_http(&detail, phase)
+            self.protocol_failure(&detail, phase)
         } else {
-            self.reset(&detail, phase)
+            self.reset_failure(&detail, phase)
         }
     }
 
-    fn connect(&self, io: Option<ErrorKind>, timed_out: bool, dns: bool, detail: &str) -> Failure {
-        let Self { at, .. } = self;
+    fn connect_failure(&self, io: Option<ErrorKind>, timed_out: bool, dns: bool, detail: &str) -> AttemptFailure {
+        let Self { host_and_port: at, .. } = self;
         let mut message = if dns {
             format!("the address of {at} could not be found ({detail}): is the name right, is there a network?")
         } else if timed_out || io == Some(ErrorKind::TimedOut) {
@@ -79,14 +89,14 @@ impl Peer {
         } else {
             format!("no connection to {at} could be made ({detail}): is the address right, is there a network?")
         };
-        if let Some(set) = self.proxy {
+        if let Some(set) = self.proxy_source {
             message += &format!(" A proxy is set by {set}: is that one right and running?");
         }
-        failure(FailureKind::Connect, message)
+        new_failure(FailureKind::Connect, message)
     }
 
-    fn tls(&self, error: &rustls::Error, connecting: bool) -> Failure {
-        let at = &self.at;
+    fn tls_failure(&self, error: &rustls::Error, connecting: bool) -> AttemptFailure {
+        let at = &self.host_and_port;
         let message = match error {
             rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => format!(
                 "{at} asks for a client certificate, and none was sent: --client-cert and --client-key name one"
@@ -113,72 +123,74 @@ impl Peer {
             ),
             _ => format!("the TLS handshake with {at} failed ({error}): is it https, is the certificate valid?"),
         };
-        failure(FailureKind::Tls, message)
+        new_failure(FailureKind::Tls, message)
     }
 
-    fn not_http(&self, detail: &str, phase: Phase) -> Failure {
-        let at = &self.at;
+    fn protocol_failure(&self, detail: &str, phase: AttemptPhase) -> AttemptFailure {
+        let at = &self.host_and_port;
         let message = match phase {
-            Phase::Sending if self.https => format!("{at} does not answer in HTTP ({detail}): is the port right?"),
-            Phase::Sending => {
+            AttemptPhase::Sending if self.is_https => {
+                format!("{at} does not answer in HTTP ({detail}): is the port right?")
+            }
+            AttemptPhase::Sending => {
                 format!(
                     "{at} does not answer in HTTP ({detail}): is the port right, is it https:// rather than http://?"
                 )
             }
-            Phase::Reading(n) => format!("the body from {at} is broken HTTP after {n} bytes ({detail})"),
+            AttemptPhase::Reading(n) => format!("the body from {at} is broken HTTP after {n} bytes ({detail})"),
         };
-        failure(FailureKind::Protocol, message)
+        new_failure(FailureKind::Protocol, message)
     }
 
-    fn reset(&self, detail: &str, phase: Phase) -> Failure {
-        let at = &self.at;
+    fn reset_failure(&self, detail: &str, phase: AttemptPhase) -> AttemptFailure {
+        let at = &self.host_and_port;
         let message = match phase {
-            Phase::Sending => {
-                let scheme = if self.https { "" } else { ", is it https:// rather than http://" };
+            AttemptPhase::Sending => {
+                let scheme = if self.is_https { "" } else { ", is it https:// rather than http://" };
                 format!("{at} closed the connection without an answer ({detail}): does its log say why{scheme}?")
             }
-            Phase::Reading(n) => format!(
+            AttemptPhase::Reading(n) => format!(
                 "the connection to {at} broke after {n} bytes of the body ({detail}): does the server, or a proxy in \
                  between, end answers early?"
             ),
         };
-        failure(FailureKind::Reset, message)
+        new_failure(FailureKind::Reset, message)
     }
 
     /// The failure of an attempt whose time ran out.
-    pub(super) fn timed_out(&self, timeout: Duration, phase: Phase) -> Failure {
-        let (at, seconds) = (&self.at, timeout.as_secs_f64());
+    pub(super) fn timeout_failure(&self, timeout: Duration, phase: AttemptPhase) -> AttemptFailure {
+        let (at, seconds) = (&self.host_and_port, timeout.as_secs_f64());
         let message = match phase {
-            Phase::Sending => format!(
+            AttemptPhase::Sending => format!(
                 "no answer from {at} within {seconds} s: is the server stuck or overloaded? A longer time-out \
                  (--timeout) may help"
             ),
-            Phase::Reading(n) => format!(
+            AttemptPhase::Reading(n) => format!(
                 "the answer from {at} was not complete within {seconds} s ({n} bytes came): does it end? A longer \
                  time-out (--timeout) may help"
             ),
         };
-        failure(FailureKind::Timeout, message)
+        new_failure(FailureKind::Timeout, message)
     }
 
     /// The failure of a body that is larger than what is kept.
-    pub(super) fn too_large(&self, kept_bytes: usize) -> Failure {
+    pub(super) fn too_large_failure(&self, kept_bytes: usize) -> AttemptFailure {
         let message = format!(
             "the body from {} is larger than {kept_bytes} bytes, far more than the answer to a short question needs; the \
              rest was not read",
-            self.at
+            self.host_and_port
         );
-        failure(FailureKind::TooLarge, message)
+        new_failure(FailureKind::TooLarge, message)
     }
 }
 
-fn failure(kind: FailureKind, message: String) -> Failure {
-    Failure { kind, message }
+fn new_failure(kind: FailureKind, message: String) -> AttemptFailure {
+    AttemptFailure { kind, message }
 }
 
 /// The error and everything behind it. The standard library's I/O error hides the error that it wraps from `source`;
 /// it is looked into here, since TLS errors travel that way.
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)> {
+fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&e| match e.downcast_ref::<std::io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => e.source(),
@@ -188,11 +200,11 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)
 
 /// Whether one of the causes has this name. For the two causes whose types the HTTP library keeps to itself; they
 /// change the sentence, and never whether something failed.
-fn says(causes: &[&(dyn Error + 'static)], name: &str) -> bool {
+fn contains(causes: &[&(dyn Error + 'static)], name: &str) -> bool {
     causes.iter().any(|c| c.to_string() == name)
 }
 
-fn is_broken(kind: ErrorKind) -> bool {
+fn is_disconnect(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::UnexpectedEof
@@ -214,34 +226,34 @@ mod tests {
 
     use super::*;
 
-    fn peer() -> Peer {
-        Peer { at: "h:1".to_owned(), https: true, proxy: None }
+    fn error_context() -> ErrorContext {
+        ErrorContext { host_and_port: "h:1".to_owned(), is_https: true, proxy_source: None }
     }
 
-    fn connecting(error: io::Error) -> Failure {
-        peer().classify(&error, true, false, Phase::Sending)
+    fn classify_connect_error(error: io::Error) -> AttemptFailure {
+        error_context().classify(&error, true, false, AttemptPhase::Sending)
     }
 
-    fn certificate(problem: rustls::CertificateError) -> io::Error {
+    fn certificate_error(problem: rustls::CertificateError) -> io::Error {
         io::Error::new(ErrorKind::InvalidData, rustls::Error::InvalidCertificate(problem))
     }
 
     #[test]
     fn a_tls_error_is_found_behind_the_io_error_that_wraps_it() {
-        let failure = connecting(certificate(rustls::CertificateError::UnknownIssuer));
+        let failure = classify_connect_error(certificate_error(rustls::CertificateError::UnknownIssuer));
         assert_eq!(failure.kind, FailureKind::Tls);
         assert!(failure.message.contains("UnknownIssuer") && failure.message.contains("--ca-file"), "{failure:?}");
 
-        let wrapped = io::Error::other(certificate(rustls::CertificateError::Expired));
-        assert_eq!(connecting(wrapped).kind, FailureKind::Tls);
+        let wrapped = io::Error::other(certificate_error(rustls::CertificateError::Expired));
+        assert_eq!(classify_connect_error(wrapped).kind, FailureKind::Tls);
     }
 
     #[test]
     fn a_connection_that_breaks_in_the_handshake_is_a_tls_failure_only_over_https() {
         let eof = || io::Error::new(ErrorKind::UnexpectedEof, "tls handshake eof");
-        assert_eq!(connecting(eof()).kind, FailureKind::Tls);
-        let plain = Peer { https: false, ..peer() };
-        assert_eq!(plain.classify(&eof(), true, false, Phase::Sending).kind, FailureKind::Connect);
+        assert_eq!(classify_connect_error(eof()).kind, FailureKind::Tls);
+        let plain = ErrorContext { is_https: false, ..error_context() };
+        assert_eq!(plain.classify(&eof(), true, false, AttemptPhase::Sending).kind, FailureKind::Connect);
     }
 
     #[test]
@@ -251,30 +263,30 @@ mod tests {
             (ErrorKind::TimedOut, "no connection within 20 s"),
             (ErrorKind::HostUnreachable, "no connection to h:1 could be made"),
         ] {
-            let failure = connecting(kind.into());
+            let failure = classify_connect_error(kind.into());
             assert_eq!(failure.kind, FailureKind::Connect);
             assert!(failure.message.contains(said), "{failure:?}");
         }
-        let timed_out = peer().classify(&io::Error::other("deadline"), true, true, Phase::Sending);
+        let timed_out = error_context().classify(&io::Error::other("deadline"), true, true, AttemptPhase::Sending);
         assert!(timed_out.message.contains("firewall"), "{timed_out:?}");
     }
 
     #[test]
     fn a_proxy_that_may_be_at_fault_is_named() {
-        let peer = Peer { proxy: Some("HTTPS_PROXY"), ..peer() };
-        let failure = peer.classify(&io::Error::from(ErrorKind::ConnectionRefused), true, false, Phase::Sending);
+        let peer = ErrorContext { proxy_source: Some("HTTPS_PROXY"), ..error_context() };
+        let failure = peer.classify(&io::Error::from(ErrorKind::ConnectionRefused), true, false, AttemptPhase::Sending);
         assert!(failure.message.contains("HTTPS_PROXY"), "{failure:?}");
     }
 
     #[test]
     fn a_broken_body_says_how_much_of_it_came() {
         let eof = io::Error::new(ErrorKind::UnexpectedEof, "end of file before message length reached");
-        let failure = peer().classify(&eof, false, false, Phase::Reading(17));
+        let failure = error_context().classify(&eof, false, false, AttemptPhase::Reading(17));
         assert_eq!(failure.kind, FailureKind::Reset);
         assert!(failure.message.contains("after 17 bytes"), "{failure:?}");
 
         let framing = io::Error::new(ErrorKind::InvalidInput, "Invalid chunk size line");
-        let failure = peer().classify(&framing, false, false, Phase::Reading(17));
+        let failure = error_context().classify(&framing, false, false, AttemptPhase::Reading(17));
         assert_eq!(failure.kind, FailureKind::Protocol);
     }
 }

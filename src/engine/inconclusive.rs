@@ -2,9 +2,9 @@
 
 /// Why a row is inconclusive or skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Undecided {
+pub enum InconclusiveReason {
     /// The request without the field was refused: nothing can be attributed to the field.
-    NegativeRefused,
+    NegativeRejected,
     /// The request without the field brought no answer.
     NegativeFailed,
     /// The request with the field brought no answer, or an error that says nothing about it.
@@ -12,7 +12,7 @@ pub enum Undecided {
     /// The request at an impossible value brought no answer, or an error that says nothing about it.
     ChallengeFailed,
     /// An answer came that is no message.
-    BrokenAnswer,
+    MalformedResponse,
     /// The effect shows without the field as well.
     DoesNotDiscriminate,
     /// What the field asks for comes unasked.
@@ -30,33 +30,33 @@ pub enum Undecided {
     /// A far too large value was accepted: clamped or unbounded cannot be told apart.
     BoundNotSeen,
     /// An impossible value was refused, in words that do not say whether for the field or for the value.
-    RefusalUnclear,
+    RejectionUnclear,
     /// What was seen amounts to a verdict that this row cannot have.
-    NoVerdict,
+    ImpossibleVerdict,
     /// Equal requests were treated unequally.
-    Unsteady,
+    Inconsistent,
     /// Answers were empty, refused by the model, or spent on thinking.
-    VoidTrials,
+    UnusableTrials,
     /// The evidence was still open at the row's trial limit.
     TrialLimit,
     /// Some variants of the row were decided and others not.
     VariantsDisagree,
     /// The row works through another one, which is not honoured.
-    RestsOn,
+    DependsOn,
     /// Answers came too fast to see how they come.
     TooFast,
     /// The run ended before the row was decided.
     NotFinished,
 }
 
-impl Undecided {
+impl InconclusiveReason {
     /// All of them, for documents and tests.
     pub const ALL: [Self; 22] = [
-        Self::NegativeRefused,
+        Self::NegativeRejected,
         Self::NegativeFailed,
         Self::TreatmentFailed,
         Self::ChallengeFailed,
-        Self::BrokenAnswer,
+        Self::MalformedResponse,
         Self::DoesNotDiscriminate,
         Self::AlwaysOn,
         Self::ModelDoesNotShow,
@@ -65,25 +65,25 @@ impl Undecided {
         Self::ValidatedWithoutEffect,
         Self::ChallengesDisagree,
         Self::BoundNotSeen,
-        Self::RefusalUnclear,
-        Self::NoVerdict,
-        Self::Unsteady,
-        Self::VoidTrials,
+        Self::RejectionUnclear,
+        Self::ImpossibleVerdict,
+        Self::Inconsistent,
+        Self::UnusableTrials,
         Self::TrialLimit,
         Self::VariantsDisagree,
-        Self::RestsOn,
+        Self::DependsOn,
         Self::TooFast,
         Self::NotFinished,
     ];
 
     /// The word used in results.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::NegativeRefused => "negative-refused",
+            Self::NegativeRejected => "negative-refused",
             Self::NegativeFailed => "negative-failed",
             Self::TreatmentFailed => "treatment-failed",
             Self::ChallengeFailed => "challenge-failed",
-            Self::BrokenAnswer => "broken-answer",
+            Self::MalformedResponse => "broken-answer",
             Self::DoesNotDiscriminate => "does-not-discriminate",
             Self::AlwaysOn => "always-on",
             Self::ModelDoesNotShow => "model-does-not-show",
@@ -92,13 +92,13 @@ impl Undecided {
             Self::ValidatedWithoutEffect => "validated-without-effect",
             Self::ChallengesDisagree => "challenges-disagree",
             Self::BoundNotSeen => "bound-not-seen",
-            Self::RefusalUnclear => "refusal-unclear",
-            Self::NoVerdict => "no-verdict",
-            Self::Unsteady => "unsteady",
-            Self::VoidTrials => "void-trials",
+            Self::RejectionUnclear => "refusal-unclear",
+            Self::ImpossibleVerdict => "no-verdict",
+            Self::Inconsistent => "unsteady",
+            Self::UnusableTrials => "void-trials",
             Self::TrialLimit => "trial-limit",
             Self::VariantsDisagree => "variants-disagree",
-            Self::RestsOn => "rests-on",
+            Self::DependsOn => "rests-on",
             Self::TooFast => "too-fast",
             Self::NotFinished => "not-finished",
         }
@@ -109,11 +109,11 @@ impl Undecided {
 mod tests {
     use std::collections::HashSet;
 
-    use super::Undecided;
+    use super::InconclusiveReason;
 
     #[test]
     fn every_word_is_its_own() {
-        let words: HashSet<&str> = Undecided::ALL.iter().map(|u| u.word()).collect();
-        assert_eq!(words.len(), Undecided::ALL.len());
+        let words: HashSet<&str> = InconclusiveReason::ALL.iter().map(|u| u.as_str()).collect();
+        assert_eq!(words.len(), InconclusiveReason::ALL.len());
     }
 }

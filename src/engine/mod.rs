@@ -13,13 +13,15 @@ pub mod run;
 mod shard;
 mod trial;
 
-pub use crate::client::{Bounds, Budget};
-pub use crate::engine::inconclusive::Undecided;
+pub use crate::client::{Budget, BudgetLimits};
+pub use crate::engine::inconclusive::InconclusiveReason;
 pub use crate::engine::judge::{JudgeError, judge};
-pub use crate::engine::plan::{Basis, Pace, Plan, plan};
+pub use crate::engine::plan::{PlanInput, RateAssumptions, RunPlan, plan_run};
 pub use crate::engine::run::replay::{ReplayError, replay};
-pub use crate::engine::run::{Event, Finished, Listener, Options, Stop, book, resume, run, run_named};
-pub use crate::engine::shard::Part;
-pub use crate::recording::answered::Known;
-pub use crate::recording::in_memory::{Memory, record};
-pub use crate::wire::curl::VARIABLE as CURL_VARIABLE;
+pub use crate::engine::run::{
+    FinishedRun, RunEvent, RunListener, RunOptions, StopSignal, charge_recording, resume, run, run_subset,
+};
+pub use crate::engine::shard::ShardSpec;
+pub use crate::recording::answered::AnsweredExchanges;
+pub use crate::recording::in_memory::{RecordingListener, run_in_memory};
+pub use crate::wire::curl::API_KEY_VARIABLE as CURL_VARIABLE;

@@ -4,60 +4,60 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::catalog::{AnswerTest, CallTest, JsonKind, JsonTest, Predicate, TextTest};
-use crate::engine::request::build::fill_short;
+use crate::catalog::{CallTest, JsonKind, JsonTest, MessagePredicate, ResponsePredicate, TextTest};
+use crate::engine::request::build::fill_trial_values;
 use crate::wire::message::{Message, excerpt};
-use crate::wire::response_body::Answer;
+use crate::wire::response_body::ParsedResponse;
 
 /// True when everything that the predicate says holds of the message. `values` are the trial's drawn values.
-pub fn holds(predicate: &Predicate, message: &Message, values: &BTreeMap<String, String>) -> bool {
+pub fn matches(predicate: &MessagePredicate, message: &Message, values: &BTreeMap<String, String>) -> bool {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let Predicate { text, thinking, stop_reason, stop_sequence, blocks, call, calls, usage, streamed, any, not } =
+    let MessagePredicate { text, thinking, stop_reason, stop_sequence, blocks, call, calls, usage, streamed, any, not } =
         predicate;
     let same = |wanted: &Option<String>, seen: &Option<String>| {
-        wanted.as_ref().is_none_or(|wanted| seen.as_deref() == Some(fill_short(wanted, values).as_str()))
+        wanted.as_ref().is_none_or(|wanted| seen.as_deref() == Some(fill_trial_values(wanted, values).as_str()))
     };
-    text.as_ref().is_none_or(|test| text_holds(test, &message.text(), values))
-        && thinking.as_ref().is_none_or(|test| text_holds(test, &message.thinking(), values))
+    text.as_ref().is_none_or(|test| text_matches(test, &message.text(), values))
+        && thinking.as_ref().is_none_or(|test| text_matches(test, &message.thinking(), values))
         && same(stop_reason, &message.stop_reason)
         && same(stop_sequence, &message.stop_sequence)
-        && blocks.iter().all(|(kind, count)| count.admits(message.blocks(kind).count() as u64))
-        && call.as_ref().is_none_or(|test| message.blocks("tool_use").any(|block| call_holds(test, block, values)))
-        && calls_hold(calls, message, values)
-        && usage.iter().all(|(path, count)| count.admits(message.counter(path).unwrap_or(0)))
+        && blocks.iter().all(|(kind, count)| count.matches(message.blocks(kind).count() as u64))
+        && call.as_ref().is_none_or(|test| message.blocks("tool_use").any(|block| call_matches(test, block, values)))
+        && calls_match(calls, message, values)
+        && usage.iter().all(|(path, count)| count.matches(message.counter(path).unwrap_or(0)))
         && streamed.is_none_or(|streamed| message.streamed == streamed)
-        && (any.is_empty() || any.iter().any(|p| holds(p, message, values)))
-        && not.as_ref().is_none_or(|p| !holds(p, message, values))
+        && (any.is_empty() || any.iter().any(|p| matches(p, message, values)))
+        && not.as_ref().is_none_or(|p| !matches(p, message, values))
 }
 
 /// True when the test holds of an answer, and of the message in it, where there is one.
-pub fn answer_holds(
-    test: &AnswerTest,
-    answer: &Answer,
+pub fn response_matches(
+    test: &ResponsePredicate,
+    answer: &ParsedResponse,
     message: Option<&Message>,
     values: &BTreeMap<String, String>,
 ) -> bool {
-    failing(test, answer, message, values).is_none()
+    first_mismatch(test, answer, message, values).is_none()
 }
 
 /// What of the test does not hold of an answer, in words.
-pub fn why_not(
-    test: &AnswerTest,
-    answer: &Answer,
+pub fn mismatch_reason(
+    test: &ResponsePredicate,
+    answer: &ParsedResponse,
     message: Option<&Message>,
     values: &BTreeMap<String, String>,
 ) -> String {
-    failing(test, answer, message, values).unwrap_or_default()
+    first_mismatch(test, answer, message, values).unwrap_or_default()
 }
 
-fn failing(
-    test: &AnswerTest,
-    answer: &Answer,
+fn first_mismatch(
+    test: &ResponsePredicate,
+    answer: &ParsedResponse,
     message: Option<&Message>,
     values: &BTreeMap<String, String>,
 ) -> Option<String> {
     // Destructured without `..`, so that a new test cannot be forgotten here.
-    let AnswerTest { status, error, says, json, has, message: of_message } = test;
+    let ResponsePredicate { status, error, says, json, has, message: of_message } = test;
     if !status.contains(&answer.status) {
         return Some(format!("the status is {}", answer.status));
     }
@@ -67,28 +67,28 @@ fn failing(
         return Some(format!("it is no {kind}"));
     }
     if !says.is_empty() {
-        let text = answer.json["error"]["message"].as_str().unwrap_or(&answer.text).to_lowercase();
+        let text = answer.json["error"]["message"].as_str().unwrap_or(&answer.excerpt).to_lowercase();
         if !says.iter().any(|words| text.contains(&words.to_lowercase())) {
             return Some(format!("its words are none of: {}", says.join(", ")));
         }
     }
-    let wrong = json.iter().find(|(pointer, test)| !json_holds(test, answer.json.pointer(pointer), values));
+    let wrong = json.iter().find(|(pointer, test)| !json_matches(test, answer.json.pointer(pointer), values));
     if let Some((pointer, _)) = wrong {
         let seen = answer.json.pointer(pointer).map_or_else(|| "missing".to_owned(), |v| excerpt(&v.to_string(), 60));
         return Some(format!("{pointer} is {seen}"));
     }
-    if let Some(missing) = has.iter().find(|event| !answer.events.contains(event.as_str())) {
+    if let Some(missing) = has.iter().find(|event| !answer.event_names.contains(event.as_str())) {
         return Some(format!("there is no {missing} event"));
     }
     let Some(wanted) = of_message else { return None };
     match message {
-        Some(message) if holds(wanted, message, values) => None,
+        Some(message) if matches(wanted, message, values) => None,
         Some(message) => Some(format!("the message is not as asked for: {}", excerpt(&message.text(), 120))),
         None => Some("it is no message".to_owned()),
     }
 }
 
-fn json_holds(test: &JsonTest, value: Option<&Value>, values: &BTreeMap<String, String>) -> bool {
+fn json_matches(test: &JsonTest, value: Option<&Value>, values: &BTreeMap<String, String>) -> bool {
     let Some(value) = value else { return false };
     let JsonTest { is, equals, at_least } = test;
     let is_kind = |kind: &JsonKind| match kind {
@@ -99,7 +99,7 @@ fn json_holds(test: &JsonTest, value: Option<&Value>, values: &BTreeMap<String, 
         JsonKind::Object => value.is_object(),
     };
     let is_equal = |wanted: &Value| match wanted {
-        Value::String(text) => value.as_str() == Some(fill_short(text, values).as_str()),
+        Value::String(text) => value.as_str() == Some(fill_trial_values(text, values).as_str()),
         wanted => value == wanted,
     };
     is.as_ref().is_none_or(is_kind)
@@ -107,18 +107,18 @@ fn json_holds(test: &JsonTest, value: Option<&Value>, values: &BTreeMap<String, 
         && at_least.is_none_or(|least| value.as_u64().is_some_and(|n| n >= least))
 }
 
-fn text_holds(test: &TextTest, text: &str, values: &BTreeMap<String, String>) -> bool {
-    let there = |wanted: &String| contains(text, &fill_short(wanted, values));
+fn text_matches(test: &TextTest, text: &str, values: &BTreeMap<String, String>) -> bool {
+    let there = |wanted: &String| contains_words(text, &fill_trial_values(wanted, values));
     test.contains.iter().all(there)
         && !test.lacks.iter().any(there)
-        && test.words.is_none_or(|count| count.admits(text.split_whitespace().count() as u64))
-        && test.digits.is_none_or(|count| count.admits(text.chars().filter(char::is_ascii_digit).count() as u64))
+        && test.words.is_none_or(|count| count.matches(text.split_whitespace().count() as u64))
+        && test.digits.is_none_or(|count| count.matches(text.chars().filter(char::is_ascii_digit).count() as u64))
 }
 
 /// True when `wanted` stands in `text`, word by word: case and punctuation do not matter, word borders do. A longer
 /// code word is found as well where an answer runs its parts together.
-pub fn contains(text: &str, wanted: &str) -> bool {
-    let (text, wanted) = (words(text), words(wanted));
+pub fn contains_words(text: &str, wanted: &str) -> bool {
+    let (text, wanted) = (split_words(text), split_words(wanted));
     if wanted.is_empty() {
         return false;
     }
@@ -129,30 +129,30 @@ pub fn contains(text: &str, wanted: &str) -> bool {
     wanted.len() > 1 && squeezed.chars().count() >= 10 && text.iter().any(|word| word.contains(&squeezed))
 }
 
-fn words(text: &str) -> Vec<String> {
+fn split_words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
 }
 
 /// True when each test has a call of its own. The tests of one row differ in what they ask for, so that the first call
 /// that passes may be taken.
-fn calls_hold(tests: &[CallTest], message: &Message, values: &BTreeMap<String, String>) -> bool {
+fn calls_match(tests: &[CallTest], message: &Message, values: &BTreeMap<String, String>) -> bool {
     let mut left: Vec<&Value> = message.blocks("tool_use").collect();
     tests.iter().all(|test| {
-        let found = left.iter().position(|block| call_holds(test, block, values));
+        let found = left.iter().position(|block| call_matches(test, block, values));
         found.map(|at| left.remove(at)).is_some()
     })
 }
 
-fn call_holds(test: &CallTest, block: &Value, values: &BTreeMap<String, String>) -> bool {
-    let name_holds = test.name.as_ref().is_none_or(|name| block["name"] == fill_short(name, values));
+fn call_matches(test: &CallTest, block: &Value, values: &BTreeMap<String, String>) -> bool {
+    let name_holds = test.name.as_ref().is_none_or(|name| block["name"] == fill_trial_values(name, values));
     name_holds
         && (!test.no_input || block["input"].as_object().is_some_and(serde_json::Map::is_empty))
         && test.input.iter().all(|(property, wanted)| {
-            let Some(seen) = block["input"].get(fill_short(property, values)) else { return false };
-            let wanted = fill_short(wanted, values);
+            let Some(seen) = block["input"].get(fill_trial_values(property, values)) else { return false };
+            let wanted = fill_trial_values(wanted, values);
             match seen {
                 _ if wanted.is_empty() => true,
-                Value::String(text) => contains(text, &wanted),
+                Value::String(text) => contains_words(text, &wanted),
                 other => {
                     let written = other.to_string();
                     written == wanted
@@ -169,13 +169,13 @@ mod tests {
 
     #[test]
     fn texts_are_compared_word_by_word() {
-        assert!(contains("The label is **Amber-Falcon 4821**.", "amber falcon 4821"));
-        assert!(contains("AmberFalcon4821", "amber falcon 4821"));
-        assert!(contains("1 2 3 4 5 6", "5 6"));
-        assert!(!contains("1 2 3 4 5 16", "5 6"));
-        assert!(!contains("amber falcon 48210", "amber falcon 4821"));
-        assert!(!contains("nothing", "no"));
-        assert!(!contains("", "x") && !contains("x", ""));
+        assert!(contains_words("The label is **Amber-Falcon 4821**.", "amber falcon 4821"));
+        assert!(contains_words("AmberFalcon4821", "amber falcon 4821"));
+        assert!(contains_words("1 2 3 4 5 6", "5 6"));
+        assert!(!contains_words("1 2 3 4 5 16", "5 6"));
+        assert!(!contains_words("amber falcon 48210", "amber falcon 4821"));
+        assert!(!contains_words("nothing", "no"));
+        assert!(!contains_words("", "x") && !contains_words("x", ""));
     }
 
     proptest! {
@@ -184,7 +184,7 @@ mod tests {
             let text = words.join(", ");
             let at = at % words.len();
             let part = words[at..(at + len).min(words.len())].join(" ");
-            prop_assert!(contains(&text, &part));
+            prop_assert!(contains_words(&text, &part));
         }
     }
 }

@@ -2,128 +2,136 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Chance, Experiment};
-use crate::engine::predicate::holds;
+use crate::catalog::{ChanceRate, Experiment};
+use crate::engine::predicate::matches;
 use crate::engine::request::arms;
 use crate::recording::run::ArmKind;
-use crate::wire::message::{Message, Reading, Refusal, excerpt};
-use crate::wire::response_body::Answer;
+use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt};
+use crate::wire::response_body::ParsedResponse;
 
 /// A trial, with its answers read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trial {
+pub struct CompletedTrial {
     /// The variant, for rows that have several.
     pub variant: Option<String>,
     /// The arm.
     pub arm: ArmKind,
     /// The answers, one per step.
-    pub steps: Vec<Reading>,
+    pub responses: Vec<InterpretedExchange>,
     /// The last answer as it came, for rows that are decided by it.
-    pub answer: Option<Answer>,
+    pub last_response: Option<ParsedResponse>,
     /// The short drawn values.
     pub values: BTreeMap<String, String>,
 }
 
 /// What a trial amounts to.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Seen<'a> {
+pub enum TrialOutcome<'a> {
     /// The effect showed.
-    Shows {
+    EffectPresent {
         /// Honoured, but not as the reference has it: which of the ways that the experiment knows.
         partial: Option<usize>,
     },
     /// No effect. Where the experiment names the effect's contrary, that showed.
-    Absent,
+    EffectAbsent,
     /// Neither the effect nor its contrary: the trial says nothing, though the answer is sound.
-    Silent,
+    NoSignal,
     /// The answer says nothing of anything: empty, refused by the model, or spent on thinking.
-    Void(String),
+    Unusable(String),
     /// A client error.
-    Refused(&'a Refusal),
+    Rejected(&'a HttpError),
     /// No answer, or an error that says nothing about the request.
     Failed(String),
     /// An answer that is no message.
-    Broken(String),
+    Malformed(String),
 }
 
-impl Trial {
+impl CompletedTrial {
     /// The message of the last step, where all steps brought one.
     pub fn message(&self) -> Option<&Message> {
-        self.steps.iter().try_fold(None, |_, step| match step {
-            Reading::Message(message) => Some(Some(message)),
-            Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => None,
+        self.responses.iter().try_fold(None, |_, step| match step {
+            InterpretedExchange::Message(message) => Some(Some(message)),
+            InterpretedExchange::HttpError(_)
+            | InterpretedExchange::Malformed(_)
+            | InterpretedExchange::NoResponse(_) => None,
         })?
     }
 
     /// The first step's problem, where there is one. `credentials` makes 401 and 403 refusals.
-    fn problem(&self, credentials: bool) -> Option<Seen<'_>> {
-        self.steps.iter().find_map(|step| match step {
-            Reading::Message(message) => spoken_error(message).map(Seen::Broken),
-            Reading::Refused(refusal) if is_refusal(refusal.status, credentials) => Some(Seen::Refused(refusal)),
-            Reading::Refused(refusal) => Some(Seen::Failed(format!("HTTP {}: {}", refusal.status, refusal.message))),
-            Reading::Broken(why) => Some(Seen::Broken(why.clone())),
-            Reading::Failed(why) => Some(Seen::Failed(why.clone())),
+    fn first_problem(&self, credentials: bool) -> Option<TrialOutcome<'_>> {
+        self.responses.iter().find_map(|step| match step {
+            InterpretedExchange::Message(message) => error_in_text(message).map(TrialOutcome::Malformed),
+            InterpretedExchange::HttpError(refusal) if is_rejection(refusal.status, credentials) => {
+                Some(TrialOutcome::Rejected(refusal))
+            }
+            InterpretedExchange::HttpError(refusal) => {
+                Some(TrialOutcome::Failed(format!("HTTP {}: {}", refusal.status, refusal.message)))
+            }
+            InterpretedExchange::Malformed(why) => Some(TrialOutcome::Malformed(why.clone())),
+            InterpretedExchange::NoResponse(why) => Some(TrialOutcome::Failed(why.clone())),
         })
     }
 
     /// True when an answer did not have what the next request of the trial goes on from.
-    pub fn ended_early(&self, experiment: &Experiment) -> bool {
-        let then = arms::then(&arms::layers(experiment, self.variant.as_deref(), self.arm));
-        self.message().is_some() && !then.is_empty() && self.steps.len() <= then.len()
+    pub fn is_incomplete(&self, experiment: &Experiment) -> bool {
+        let then = arms::follow_ups(&arms::layers(experiment, self.variant.as_deref(), self.arm));
+        self.message().is_some() && !then.is_empty() && self.responses.len() <= then.len()
     }
 
     /// What the trial amounts to, by the experiment's effect. Without one, any message is merely an answer.
-    pub fn seen(&self, experiment: &Experiment) -> Seen<'_> {
-        if let Some(problem) = self.problem(experiment.about_credentials) {
+    pub fn outcome(&self, experiment: &Experiment) -> TrialOutcome<'_> {
+        if let Some(problem) = self.first_problem(experiment.about_credentials) {
             return problem;
         }
-        if self.ended_early(experiment) {
-            return Seen::Void(ENDED_EARLY.to_owned());
+        if self.is_incomplete(experiment) {
+            return TrialOutcome::Unusable(INCOMPLETE_REASON.to_owned());
         }
         // Of a conversation, the last answer counts; of a request that is repeated, the one that shows the effect.
         let is_conversation = self.arm != ArmKind::Genuine && experiment.repeat == 1;
-        let passed_over = if is_conversation { self.steps.len().saturating_sub(1) } else { 0 };
+        let passed_over = if is_conversation { self.responses.len().saturating_sub(1) } else { 0 };
         let messages = || {
-            self.steps.iter().skip(passed_over).filter_map(|step| match step {
-                Reading::Message(message) => Some(message),
-                Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => None,
+            self.responses.iter().skip(passed_over).filter_map(|step| match step {
+                InterpretedExchange::Message(message) => Some(message),
+                InterpretedExchange::HttpError(_)
+                | InterpretedExchange::Malformed(_)
+                | InterpretedExchange::NoResponse(_) => None,
             })
         };
-        let Some(effect) = &experiment.effect else { return Seen::Silent };
-        let any = |p| messages().any(|m| holds(p, m, &self.values));
+        let Some(effect) = &experiment.effect else { return TrialOutcome::NoSignal };
+        let any = |p| messages().any(|m| matches(p, m, &self.values));
         if any(effect) {
-            return Seen::Shows { partial: None };
+            return TrialOutcome::EffectPresent { partial: None };
         }
         if experiment.contrary.as_ref().is_some_and(any) {
-            return Seen::Absent;
+            return TrialOutcome::EffectAbsent;
         }
         if let partial @ Some(_) = experiment.partial.iter().position(|p| any(&p.when)) {
-            return Seen::Shows { partial };
+            return TrialOutcome::EffectPresent { partial };
         }
-        if let Some(why) = messages().find_map(void) {
-            return Seen::Void(why);
+        if let Some(why) = messages().find_map(unusable_reason) {
+            return TrialOutcome::Unusable(why);
         }
         // What a model might still have done after the bound is not known.
         let cut = messages().any(|m| m.stop_reason.as_deref() == Some("max_tokens"));
-        if cut && experiment.by_chance == Chance::Possible {
-            return Seen::Void("the answer was cut at max_tokens before it ended".to_owned());
+        if cut && experiment.by_chance == ChanceRate::Possible {
+            return TrialOutcome::Unusable("the answer was cut at max_tokens before it ended".to_owned());
         }
         // Counters that the endpoint never gives cannot show anything.
         let uncounted = effect.needs_usage() && messages().all(|m| m.usage.is_empty());
-        if experiment.contrary.is_some() || uncounted { Seen::Silent } else { Seen::Absent }
+        if experiment.contrary.is_some() || uncounted { TrialOutcome::NoSignal } else { TrialOutcome::EffectAbsent }
     }
 }
 
 /// Why a trial of several requests says nothing.
-pub(super) const ENDED_EARLY: &str = "an answer had nothing that the next request could go on from";
+pub(super) const INCOMPLETE_REASON: &str = "an answer had nothing that the next request could go on from";
 
 /// Client errors that say something about the request. 401, 403, 429 and 5xx never do, but for rows about credentials.
-fn is_refusal(status: u16, credentials: bool) -> bool {
+fn is_rejection(status: u16, credentials: bool) -> bool {
     matches!(status, 400 | 404 | 413 | 422) || (credentials && matches!(status, 401 | 403))
 }
 
 /// Some servers say 200 and let the assistant speak the error: that is no answer of a model.
-pub(super) fn spoken_error(message: &Message) -> Option<String> {
+pub(super) fn error_in_text(message: &Message) -> Option<String> {
     let text = message.text();
     let start = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let speaks = ["error", "api error", "internal server error", "invalid request", "bad request"];
@@ -135,7 +143,7 @@ pub(super) fn spoken_error(message: &Message) -> Option<String> {
 }
 
 /// Why an answer says nothing of anything, if so.
-pub fn void(message: &Message) -> Option<String> {
+pub fn unusable_reason(message: &Message) -> Option<String> {
     if message.stop_reason.as_deref() == Some("refusal") {
         return Some("the model refused to answer (stop_reason refusal)".to_owned());
     }

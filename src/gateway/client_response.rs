@@ -6,25 +6,25 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use serde_json::Value;
 
 use crate::checks;
-use crate::wire::exchange::{AttemptResult, Body, Exchange, FailureKind, Response};
+use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, FailureKind, Response};
 use crate::wire::message::excerpt;
 use crate::wire::sse;
 
 /// The most that is unpacked: far above any answer, far below what would hurt.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_DECOMPRESSED_BYTES: u64 = 64 << 20;
 
 /// What the client got.
 #[derive(Debug, Clone)]
-pub(super) enum Came {
+pub(super) enum ClientResponse {
     /// Nothing: why, in a sentence.
-    Nothing(String),
+    NoResponse(String),
     /// An answer.
-    Answer(Box<CameAnswer>),
+    Received(Box<ReceivedResponse>),
 }
 
 /// An answer that the client got.
 #[derive(Debug, Clone)]
-pub(super) struct CameAnswer {
+pub(super) struct ReceivedResponse {
     /// The HTTP status.
     pub status: u16,
     /// Header names (lower case) and values.
@@ -32,20 +32,20 @@ pub(super) struct CameAnswer {
     /// The body as JSON; of a stream, the message that it spells. `null` where there is none.
     pub json: Value,
     /// The events, where it is a stream.
-    pub events: Vec<Event>,
+    pub events: Vec<SseEvent>,
     /// True for an event stream.
     pub is_stream: bool,
     /// Why it is not whole.
-    pub cut: Option<Cut>,
+    pub truncation: Option<ResponseTruncation>,
     /// All of the body as text, unpacked.
     pub text: String,
     /// How it was packed.
-    pub packed: Option<String>,
+    pub content_encoding: Option<String>,
 }
 
 /// How an answer stopped short.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct ResponseTruncation {
     /// True where the client gave up waiting.
     pub is_timeout: bool,
     /// What happened.
@@ -54,7 +54,7 @@ pub(super) struct Cut {
 
 /// An event of a stream.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
+pub(super) struct SseEvent {
     /// Its name.
     pub name: String,
     /// Its data.
@@ -62,23 +62,23 @@ pub(super) struct Event {
 }
 
 /// Reads an exchange.
-pub(super) fn read(exchange: &Exchange) -> Came {
-    match exchange.last().map(|attempt| &attempt.result) {
-        None => Came::Nothing("nothing was sent".to_owned()),
-        Some(AttemptResult::Failure(failure)) => Came::Nothing(failure.message.clone()),
+pub(super) fn read_response(exchange: &Exchange) -> ClientResponse {
+    match exchange.last_attempt().map(|attempt| &attempt.result) {
+        None => ClientResponse::NoResponse("nothing was sent".to_owned()),
+        Some(AttemptResult::Failure(failure)) => ClientResponse::NoResponse(failure.message.clone()),
         Some(AttemptResult::Response(response)) => {
-            let unpacked = unpacked(response);
-            Came::Answer(Box::new(answer(unpacked.as_ref().unwrap_or(response), response)))
+            let unpacked = decompress_response(response);
+            ClientResponse::Received(Box::new(parse_response(unpacked.as_ref().unwrap_or(response), response)))
         }
     }
 }
 
 /// The exchange with its answer unpacked, for who reads bodies.
-pub(super) fn plainly(exchange: &Exchange) -> Exchange {
+pub(super) fn decompress_exchange(exchange: &Exchange) -> Exchange {
     let mut plain = exchange.clone();
     for attempt in &mut plain.attempts {
         if let AttemptResult::Response(response) = &mut attempt.result
-            && let Some(unpacked) = unpacked(response)
+            && let Some(unpacked) = decompress_response(response)
         {
             *response = unpacked;
         }
@@ -86,29 +86,29 @@ pub(super) fn plainly(exchange: &Exchange) -> Exchange {
     plain
 }
 
-fn answer(plain: &Response, response: &Response) -> CameAnswer {
+fn parse_response(plain: &Response, response: &Response) -> ReceivedResponse {
     let text = String::from_utf8_lossy(&plain.body.0).into_owned();
     let is_stream = plain.is_event_stream();
-    CameAnswer {
+    ReceivedResponse {
         status: plain.status,
         headers: plain.headers.clone(),
         json: if is_stream {
-            assembled(plain).unwrap_or(Value::Null)
+            assemble_message(plain).unwrap_or(Value::Null)
         } else {
             serde_json::from_str(&text).unwrap_or(Value::Null)
         },
-        events: if is_stream { events(&text) } else { Vec::new() },
+        events: if is_stream { parse_events(&text) } else { Vec::new() },
         is_stream,
-        cut: plain
-            .cut
-            .as_ref()
-            .map(|cut| Cut { is_timeout: cut.kind == FailureKind::Timeout, message: cut.message.clone() }),
+        truncation: plain.cut.as_ref().map(|cut| ResponseTruncation {
+            is_timeout: cut.kind == FailureKind::Timeout,
+            message: cut.message.clone(),
+        }),
         text,
-        packed: encoding(response).map(str::to_owned),
+        content_encoding: content_encoding(response).map(str::to_owned),
     }
 }
 
-impl CameAnswer {
+impl ReceivedResponse {
     /// True where a stream was told to its end.
     pub fn is_finished(&self) -> bool {
         self.events.iter().any(|event| ["message_stop", "error"].contains(&event.name.as_str()))
@@ -132,51 +132,51 @@ impl CameAnswer {
     }
 }
 
-fn encoding(response: &Response) -> Option<&str> {
+fn content_encoding(response: &Response) -> Option<&str> {
     response.header("content-encoding").filter(|encoding| !encoding.is_empty() && *encoding != "identity")
 }
 
 /// A response with its body unpacked, where it was packed in a way that is known.
-fn unpacked(response: &Response) -> Option<Response> {
-    let bytes = unpack(encoding(response)?, &response.body.0)?;
+fn decompress_response(response: &Response) -> Option<Response> {
+    let bytes = decompress_body(content_encoding(response)?, &response.body.0)?;
     let mut plain = response.clone();
     plain.headers.retain(|(name, _)| name != "content-encoding");
-    plain.body = Body(bytes);
+    plain.body = BodyBytes(bytes);
     Some(plain)
 }
 
 /// A packed body, unpacked; `None` where that is not possible.
-pub(super) fn unpack(encoding: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn decompress_body(encoding: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     // What came of a stream that was cut is as good as what came of any.
     let read = match encoding.trim().to_ascii_lowercase().as_str() {
-        "gzip" | "x-gzip" => GzDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut plain),
-        "deflate" => ZlibDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut plain),
+        "gzip" | "x-gzip" => GzDecoder::new(bytes).take(MAX_DECOMPRESSED_BYTES).read_to_end(&mut plain),
+        "deflate" => ZlibDecoder::new(bytes).take(MAX_DECOMPRESSED_BYTES).read_to_end(&mut plain),
         _ => return None,
     };
     (read.is_ok() || !plain.is_empty()).then_some(plain)
 }
 
-fn events(text: &str) -> Vec<Event> {
-    let frames = sse::parts(text).filter_map(|part| match part {
-        sse::Part::Frame(frame) => Some(frame),
-        sse::Part::Stray(_) | sse::Part::Rest(_) => None,
+fn parse_events(text: &str) -> Vec<SseEvent> {
+    let frames = sse::iter_items(text).filter_map(|part| match part {
+        sse::SseItem::Frame(frame) => Some(frame),
+        sse::SseItem::UnknownLine(_) | sse::SseItem::Unterminated(_) => None,
     });
     frames
         .filter_map(|frame| {
             let data: Value = frame.data.and_then(|data| serde_json::from_str(&data).ok()).unwrap_or(Value::Null);
             let name = frame.event.map(|name| name.into_owned()).or_else(|| Some(data["type"].as_str()?.to_owned()))?;
-            Some(Event { name, data })
+            Some(SseEvent { name, data })
         })
         .collect()
 }
 
 /// The message that a stream spells, as far as it goes, the way the official clients put it together.
-pub(super) fn assembled(response: &Response) -> Option<Value> {
-    let (text, _) = sse::text(&response.body.0);
+pub(super) fn assemble_message(response: &Response) -> Option<Value> {
+    let (text, _) = sse::decode_text(&response.body.0);
     let mut message: Option<Value> = None;
     let mut inputs: Vec<String> = Vec::new();
-    for Event { data, .. } in events(&text) {
+    for SseEvent { data, .. } in parse_events(&text) {
         match (data["type"].as_str().unwrap_or_default(), &mut message) {
             ("message_start", None) => message = Some(data["message"].clone()).filter(Value::is_object),
             ("content_block_start", Some(message)) => {
@@ -188,7 +188,7 @@ pub(super) fn assembled(response: &Response) -> Option<Value> {
             ("content_block_delta", Some(message)) => {
                 let index = data["index"].as_u64().map_or(usize::MAX, |i| i as usize);
                 if let (Some(block), Some(input)) = (message["content"].get_mut(index), inputs.get_mut(index)) {
-                    apply(block, input, &data["delta"]);
+                    apply_delta(block, input, &data["delta"]);
                 }
             }
             ("message_delta", Some(message)) => {
@@ -212,7 +212,7 @@ pub(super) fn assembled(response: &Response) -> Option<Value> {
     Some(message)
 }
 
-fn apply(block: &mut Value, input: &mut String, delta: &Value) {
+fn apply_delta(block: &mut Value, input: &mut String, delta: &Value) {
     let text = |key: &str| delta[key].as_str().unwrap_or_default();
     let (key, piece) = match delta["type"].as_str().unwrap_or_default() {
         "text_delta" => ("text", text("text")),
@@ -229,6 +229,6 @@ fn apply(block: &mut Value, input: &mut String, delta: &Value) {
 }
 
 /// The checks that an answer fails, whatever it was asked for.
-pub(super) fn findings(exchange: &Exchange) -> Vec<checks::Finding> {
-    checks::check(&plainly(exchange)).findings
+pub(super) fn check_exchange(exchange: &Exchange) -> Vec<checks::Finding> {
+    checks::check_exchange(&decompress_exchange(exchange)).findings
 }

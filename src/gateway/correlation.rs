@@ -9,92 +9,92 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
-use crate::catalog::Shape;
-use crate::gateway::upstream::credentials::{in_header, in_query, is_secret_name, without_keys};
-use crate::gateway::upstream::script::Script;
+use crate::catalog::ApiDialect;
+use crate::gateway::upstream::credentials::{find_in_header, find_in_query, is_secret_name, redact_query};
+use crate::gateway::upstream::script::ResponseScript;
 use crate::gateway::values;
 use crate::gateway::values::LABEL;
-use crate::recording::gateway::{AnswerEnd, Answered, Call};
-use crate::redact::Mask;
-use crate::wire::exchange::{AttemptResult, Body, Exchange};
+use crate::recording::gateway::{ServedResponse, ServedResponseEnd, UpstreamCall};
+use crate::redact::SecretRedactor;
+use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange};
 
 /// How long the upstream waits for a crowd to be complete.
-const CROWD_WAIT: Duration = Duration::from_millis(1500);
+const BATCH_FILL_TIMEOUT: Duration = Duration::from_millis(1500);
 /// The rest between two answers to a crowd.
-const CROWD_STEP: Duration = Duration::from_millis(15);
+const BATCH_RESPONSE_INTERVAL: Duration = Duration::from_millis(15);
 
 /// What the client sends as a credential when it has none.
-pub(super) const PLACEHOLDER: &str = crate::client::PLACEHOLDER;
+pub(super) const PLACEHOLDER_CREDENTIAL: &str = crate::client::PLACEHOLDER_CREDENTIAL;
 
 /// What stands in the place of the upstream's credential where a gateway tells it to its client.
-pub(super) const UPSTREAMS: &str = "<the upstream's credential>";
+pub(super) const UPSTREAM_CREDENTIAL: &str = "<the upstream's credential>";
 
 /// What stands in the place of the client's credential where a gateway passes it on.
-const CLIENTS: &str = "<the client's credential>";
+const CLIENT_CREDENTIAL: &str = "<the client's credential>";
 
 /// What both sides share.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct CallCorrelator {
     /// The API that the upstream speaks.
-    pub shape: Shape,
-    started: Instant,
-    secret: SecretString,
+    pub shape: ApiDialect,
+    started_at: Instant,
+    client_secret: SecretString,
     /// Finds the client's credential however the gateway passes it on.
-    mask: Mask,
-    inner: Mutex<Inner>,
+    redactor: SecretRedactor,
+    state: Mutex<CorrelatorState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    scripts: HashMap<String, Arc<Posted>>,
-    calls: Vec<Call>,
+struct CorrelatorState {
+    scripts: HashMap<String, Arc<ScriptedResponse>>,
+    calls: Vec<UpstreamCall>,
     /// The credentials that the gateway showed to its upstream.
-    upstreams: Vec<SecretString>,
+    upstream_credentials: Vec<SecretString>,
 }
 
 /// An answer for a label.
 #[derive(Debug, Default)]
-pub(super) struct Posted {
+pub(super) struct ScriptedResponse {
     /// What is answered.
-    pub script: Script,
+    pub script: ResponseScript,
     /// Who else must have asked before it is.
-    pub crowd: Option<Arc<Crowd>>,
+    pub batch: Option<Arc<ConcurrentBatch>>,
 }
 
 /// Requests that are answered together, the last one first.
 #[derive(Debug)]
-pub(super) struct Crowd {
+pub(super) struct ConcurrentBatch {
     size: usize,
-    come: Mutex<usize>,
-    complete: Notify,
+    arrived: Mutex<usize>,
+    all_arrived: Notify,
 }
 
-impl Crowd {
+impl ConcurrentBatch {
     /// A crowd of so many.
     pub(super) fn new(size: usize) -> Self {
-        Self { size, come: Mutex::new(0), complete: Notify::new() }
+        Self { size, arrived: Mutex::new(0), all_arrived: Notify::new() }
     }
 
     /// Waits until all have come, or for a while; then until it is one's turn.
-    pub(super) async fn turn(&self) {
-        let complete = self.complete.notified();
+    pub(super) async fn wait_for_turn(&self) {
+        let complete = self.all_arrived.notified();
         let place = {
-            let mut come = locked(&self.come);
+            let mut come = lock(&self.arrived);
             *come += 1;
             *come
         };
         if place >= self.size {
-            self.complete.notify_waiters();
+            self.all_arrived.notify_waiters();
         } else {
             // Who serves one after the other never has them all at once; that is no harm.
-            let _ = tokio::time::timeout(CROWD_WAIT, complete).await;
+            let _ = tokio::time::timeout(BATCH_FILL_TIMEOUT, complete).await;
         }
-        tokio::time::sleep(CROWD_STEP * u32::try_from(self.size.saturating_sub(place)).unwrap_or(0)).await;
+        tokio::time::sleep(BATCH_RESPONSE_INTERVAL * u32::try_from(self.size.saturating_sub(place)).unwrap_or(0)).await;
     }
 }
 
 /// A request as it reached the upstream.
-pub(super) struct Incoming {
+pub(super) struct IncomingCall {
     /// The method.
     pub method: String,
     /// Path and query.
@@ -104,66 +104,76 @@ pub(super) struct Incoming {
     /// The body, unpacked.
     pub body: Vec<u8>,
     /// How it was packed.
-    pub packed: Option<String>,
+    pub content_encoding: Option<String>,
 }
 
-impl Board {
+impl CallCorrelator {
     /// A board for one run.
-    pub(super) fn new(shape: Shape, started: Instant, secret: Option<SecretString>, others: &[SecretString]) -> Self {
-        let secret = secret.unwrap_or_else(|| PLACEHOLDER.to_owned().into());
-        let mask = Mask::new(Some(&secret), others);
-        Self { shape, started, secret, mask, inner: Mutex::default() }
+    pub(super) fn new(
+        shape: ApiDialect,
+        started: Instant,
+        secret: Option<SecretString>,
+        others: &[SecretString],
+    ) -> Self {
+        let secret = secret.unwrap_or_else(|| PLACEHOLDER_CREDENTIAL.to_owned().into());
+        let mask = SecretRedactor::new(Some(&secret), others);
+        Self { shape, started_at: started, client_secret: secret, redactor: mask, state: Mutex::default() }
     }
 
     /// Says what is answered to a label.
-    pub(super) fn post(&self, label: &str, posted: Posted) {
-        locked(&self.inner).scripts.insert(label.to_owned(), Arc::new(posted));
+    pub(super) fn register(&self, label: &str, posted: ScriptedResponse) {
+        lock(&self.state).scripts.insert(label.to_owned(), Arc::new(posted));
     }
 
     /// Milliseconds from the start of the run.
     pub(super) fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Notes a call; its number, and what is answered to it. A call without a known label is the gateway's own.
-    pub(super) fn enter(&self, incoming: Incoming) -> (usize, Option<Arc<Posted>>) {
-        let Incoming { method, path, headers, body, packed } = incoming;
+    pub(super) fn begin_call(&self, incoming: IncomingCall) -> (usize, Option<Arc<ScriptedResponse>>) {
+        let IncomingCall { method, path, headers, body, content_encoding: packed } = incoming;
         let at_ms = self.now_ms();
         let text = String::from_utf8_lossy(&body);
-        let mut inner = locked(&self.inner);
+        let mut inner = lock(&self.state);
         let mut labels: Vec<String> = Vec::new();
-        for label in values::marks(&path, LABEL).chain(values::marks(&text, LABEL)) {
+        for label in values::find_labels(&path, LABEL).chain(values::find_labels(&text, LABEL)) {
             if inner.scripts.contains_key(label) && !labels.iter().any(|l| l == label) {
                 labels.push(label.to_owned());
             }
         }
         let posted = labels.last().and_then(|label| inner.scripts.get(label).cloned());
-        let secret = self.secret.expose_secret();
+        let secret = self.client_secret.expose_secret();
         let mut leaks: Vec<String> =
-            headers.iter().filter(|(_, value)| is_secret(value, secret)).map(|(name, _)| name.clone()).collect();
-        if is_long(secret) && text.contains(secret) {
+            headers.iter().filter(|(_, value)| matches_secret(value, secret)).map(|(name, _)| name.clone()).collect();
+        if is_redactable(secret) && text.contains(secret) {
             leaks.push("body".to_owned());
         }
-        if is_long(secret) && path.contains(secret) {
+        if is_redactable(secret) && path.contains(secret) {
             leaks.push("path".to_owned());
         }
         let has_credential =
             headers.iter().any(|(name, _)| ["authorization", "x-api-key", "api-key"].contains(&name.as_str()));
-        for shown in headers.iter().flat_map(|(name, value)| in_header(name, value)).chain(in_query(&path)) {
-            if is_long(&shown)
-                && !is_secret(&shown, secret)
-                && !inner.upstreams.iter().any(|known| known.expose_secret() == shown)
+        for shown in headers.iter().flat_map(|(name, value)| find_in_header(name, value)).chain(find_in_query(&path)) {
+            if is_redactable(&shown)
+                && !matches_secret(&shown, secret)
+                && !inner.upstream_credentials.iter().any(|known| known.expose_secret() == shown)
             {
-                inner.upstreams.push(shown.into());
+                inner.upstream_credentials.push(shown.into());
             }
         }
-        let masked =
-            |text: &str| self.mask.known(if is_long(secret) { text.replace(secret, CLIENTS) } else { text.to_owned() });
+        let masked = |text: &str| {
+            self.redactor.redact_known(if is_redactable(secret) {
+                text.replace(secret, CLIENT_CREDENTIAL)
+            } else {
+                text.to_owned()
+            })
+        };
         let headers = headers
             .into_iter()
             .map(|(name, value)| {
-                let value = match (is_secret(&value, secret), is_secret_name(&name)) {
-                    (true, _) => CLIENTS.to_owned(),
+                let value = match (matches_secret(&value, secret), is_secret_name(&name)) {
+                    (true, _) => CLIENT_CREDENTIAL.to_owned(),
                     (false, true) => "<credential>".to_owned(),
                     (false, false) => masked(&value),
                 };
@@ -171,90 +181,91 @@ impl Board {
             })
             .collect();
         let number = inner.calls.len();
-        inner.calls.push(Call {
+        inner.calls.push(UpstreamCall {
             number: number as u64 + 1,
             at_ms,
             method,
-            path: masked(&without_keys(&path)),
+            path: masked(&redact_query(&path)),
             headers,
-            body: Body(if is_long(secret) { masked(&text).into_bytes() } else { body.clone() }),
+            body: BodyBytes(if is_redactable(secret) { masked(&text).into_bytes() } else { body.clone() }),
             packed,
             labels,
             leaks,
             has_credential,
-            answered: Answered::default(),
+            answered: ServedResponse::default(),
         });
         (number, posted)
     }
 
     /// An exchange without the credentials that the gateway showed to its upstream.
-    pub(super) fn masked(&self, mut exchange: Exchange) -> Exchange {
-        let known = locked(&self.inner).upstreams.clone();
+    pub(super) fn redact_exchange(&self, mut exchange: Exchange) -> Exchange {
+        let known = lock(&self.state).upstream_credentials.clone();
         if known.is_empty() {
             return exchange;
         }
-        let mask = Mask::new(None, &known);
-        let plain = |text: String| known.iter().fold(text, |text, key| text.replace(key.expose_secret(), UPSTREAMS));
+        let mask = SecretRedactor::new(None, &known);
+        let plain =
+            |text: String| known.iter().fold(text, |text, key| text.replace(key.expose_secret(), UPSTREAM_CREDENTIAL));
         for attempt in &mut exchange.attempts {
             let AttemptResult::Response(response) = &mut attempt.result else { continue };
             for text in response.headers.iter_mut().flat_map(|(name, value)| [name, value]) {
-                *text = mask.text(plain(std::mem::take(text)));
+                *text = mask.redact_text(plain(std::mem::take(text)));
             }
             let body = std::mem::take(&mut response.body.0);
             let body = match String::from_utf8(body) {
                 Ok(text) => plain(text).into_bytes(),
                 Err(bytes) => bytes.into_bytes(),
             };
-            response.body.0 = mask.body(body, &mut response.arrivals, response.cut.is_some());
+            response.body.0 = mask.redact_body(body, &mut response.arrivals, response.cut.is_some());
         }
         exchange
     }
 
     /// Changes what is noted of the answer to a call.
-    pub(super) fn note(&self, number: usize, change: impl FnOnce(&mut Answered)) {
-        if let Some(call) = locked(&self.inner).calls.get_mut(number) {
+    pub(super) fn update_call(&self, number: usize, change: impl FnOnce(&mut ServedResponse)) {
+        if let Some(call) = lock(&self.state).calls.get_mut(number) {
             change(&mut call.answered);
         }
     }
 
     /// The calls from a number on whose answers are over, as far as none before them is open.
-    pub(super) fn finished_from(&self, from: usize) -> Vec<Call> {
-        let inner = locked(&self.inner);
+    pub(super) fn finished_calls_from(&self, from: usize) -> Vec<UpstreamCall> {
+        let inner = lock(&self.state);
         let rest = inner.calls.get(from..).unwrap_or_default();
-        rest.iter().take_while(|call| call.answered.ended != AnswerEnd::Open).cloned().collect()
+        rest.iter().take_while(|call| call.answered.ended != ServedResponseEnd::Open).cloned().collect()
     }
 
     /// True where a call with this label has come.
-    pub(super) fn has_come(&self, label: &str) -> bool {
-        locked(&self.inner).calls.iter().any(|call| call.labels.iter().any(|known| known == label))
+    pub(super) fn was_called(&self, label: &str) -> bool {
+        lock(&self.state).calls.iter().any(|call| call.labels.iter().any(|known| known == label))
     }
 
     /// Every reply word that stands in an answer to somebody.
     pub(super) fn replies(&self) -> Vec<String> {
-        locked(&self.inner).scripts.values().map(|posted| posted.script.reply.clone()).collect()
+        lock(&self.state).scripts.values().map(|posted| posted.script.reply.clone()).collect()
     }
 
     /// All calls, from a number on.
-    pub(super) fn calls_from(&self, from: usize) -> Vec<Call> {
-        locked(&self.inner).calls.get(from..).unwrap_or_default().to_vec()
+    pub(super) fn calls_from(&self, from: usize) -> Vec<UpstreamCall> {
+        lock(&self.state).calls.get(from..).unwrap_or_default().to_vec()
     }
 }
 
 /// Shorter ones are words like `test`, which protect nothing and stand in texts by chance.
-fn is_long(secret: &str) -> bool {
+fn is_redactable(secret: &str) -> bool {
     secret.len() >= 8
 }
 
-fn is_secret(value: &str, secret: &str) -> bool {
+fn matches_secret(value: &str, secret: &str) -> bool {
     let bare = match value.split_once(' ') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
         _ => value,
     };
-    bare == secret || (is_long(secret) && value.contains(secret))
+    bare == secret || (is_redactable(secret) && value.contains(secret))
 }
 
 /// A lock that a panic elsewhere does not take away: what is behind it is changed in single steps.
-fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -262,22 +273,23 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    fn incoming(path: &str, headers: &[(&str, &str)], body: &str) -> Incoming {
-        Incoming {
+    fn incoming_call(path: &str, headers: &[(&str, &str)], body: &str) -> IncomingCall {
+        IncomingCall {
             method: "POST".to_owned(),
             path: path.to_owned(),
             headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             body: body.as_bytes().to_vec(),
-            packed: None,
+            content_encoding: None,
         }
     }
 
     #[test]
     fn no_credential_stands_in_a_call_and_the_clients_is_told() {
-        let board = Board::new(Shape::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
+        let board =
+            CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
         let headers =
             [("authorization", "Bearer sk-client-secret"), ("x-goog-api-key", "sk-upstream"), ("accept", "*/*")];
-        board.enter(incoming("/v1/messages?key=abc&beta=true", &headers, r#"{"key":"sk-client-secret"}"#));
+        board.begin_call(incoming_call("/v1/messages?key=abc&beta=true", &headers, r#"{"key":"sk-client-secret"}"#));
         let call = board.calls_from(0).remove(0);
         let text = serde_json::to_string(&call).unwrap();
         assert!(!text.contains("sk-client") && !text.contains("sk-upstream") && !text.contains("abc"), "{text}");
@@ -287,7 +299,7 @@ mod tests {
     }
 
     /// What is left of a text that the gateway tells its client.
-    fn told(board: &Board, text: &str) -> String {
+    fn redacted_attempts(board: &CallCorrelator, text: &str) -> String {
         let exchange = serde_json::json!({
             "id": "a",
             "request": { "path": "/v1/messages", "headers": {}, "credential": "target", "body": null },
@@ -295,7 +307,7 @@ mod tests {
                 "status": 200, "headers": [["x-told", text]], "body": { "text": text }
             } }],
         });
-        let masked = board.masked(serde_json::from_value(exchange).unwrap());
+        let masked = board.redact_exchange(serde_json::from_value(exchange).unwrap());
         serde_json::to_string(&masked.attempts).unwrap()
     }
 
@@ -320,14 +332,19 @@ mod tests {
             ("", "/v1/messages?beta=true&api_key=uP7key%2Dcanary"),
             ("", "/v1/messages?Access-Token=uP7key-canary"),
         ] {
-            let board = Board::new(Shape::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
+            let board = CallCorrelator::new(
+                ApiDialect::Anthropic,
+                Instant::now(),
+                Some("sk-client-secret".to_owned().into()),
+                &[],
+            );
             let text = "the key uP7key-canary is wrong, says beta=true, me, dark";
-            assert!(told(&board, text).contains("uP7key-canary"), "nobody knows it yet");
+            assert!(redacted_attempts(&board, text).contains("uP7key-canary"), "nobody knows it yet");
             match name {
-                "" => board.enter(incoming(value, &[], "")),
-                name => board.enter(incoming("/v1/messages", &[(name, value)], "")),
+                "" => board.begin_call(incoming_call(value, &[], "")),
+                name => board.begin_call(incoming_call("/v1/messages", &[(name, value)], "")),
             };
-            let told = told(&board, text);
+            let told = redacted_attempts(&board, text);
             assert!(!told.contains("canary") && told.contains("the upstream's credential"), "{name}: {value}: {told}");
             assert!(told.contains("is wrong, says beta=true, me, dark"), "the rest is left: {told}");
             assert!(!serde_json::to_string(&board.calls_from(0)).unwrap().contains("uP7key"), "{name}: {value}");
@@ -336,19 +353,27 @@ mod tests {
 
     #[test]
     fn the_clients_own_key_is_none_of_the_upstreams() {
-        let board = Board::new(Shape::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
-        board.enter(incoming("/v1/messages?key=sk-client-secret", &[("authorization", "bearer sk-client-secret")], ""));
+        let board =
+            CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
+        board.begin_call(incoming_call(
+            "/v1/messages?key=sk-client-secret",
+            &[("authorization", "bearer sk-client-secret")],
+            "",
+        ));
         assert_eq!(board.calls_from(0).remove(0).leaks, ["authorization", "path"]);
-        assert!(told(&board, "sk-client-secret").contains("sk-client-secret"), "the client's side takes it out");
+        assert!(
+            redacted_attempts(&board, "sk-client-secret").contains("sk-client-secret"),
+            "the client's side takes it out"
+        );
     }
 
     #[test]
     fn only_known_labels_belong_to_a_request() {
-        let board = Board::new(Shape::Anthropic, Instant::now(), None, &[]);
-        let [one, other] = ["a", "b"].map(|purpose| values::values(1, purpose, "m")["label"].clone());
-        board.post(&one, Posted::default());
-        let (_, known) = board.enter(incoming("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));
-        let (_, unknown) = board.enter(incoming("/v1/messages", &[], &format!("Ticket {other}")));
+        let board = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
+        let [one, other] = ["a", "b"].map(|purpose| values::generate_values(1, purpose, "m")["label"].clone());
+        board.register(&one, ScriptedResponse::default());
+        let (_, known) = board.begin_call(incoming_call("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));
+        let (_, unknown) = board.begin_call(incoming_call("/v1/messages", &[], &format!("Ticket {other}")));
         assert!(known.is_some() && unknown.is_none());
         let labels: Vec<Vec<String>> = board.calls_from(0).into_iter().map(|call| call.labels).collect();
         assert_eq!(labels, [vec![one], Vec::new()]);

@@ -2,38 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Auth, AuthScheme, Catalog, Claim, Limits, Shape, Source, Target};
+use crate::catalog::{ApiDialect, AuthScheme, Catalog, Claim, ClaimSource, Target, TargetAuth, TargetLimits};
 
 /// The claims of a transparent gateway in front of this shape, made of the rows themselves.
-pub fn usual(catalog: &Catalog, shape: Shape) -> Target {
+pub fn default_claims(catalog: &Catalog, shape: ApiDialect) -> Target {
     let title = match shape {
-        Shape::Anthropic => "A transparent gateway",
-        Shape::Openai => "The usual translation to chat completions",
+        ApiDialect::Anthropic => "A transparent gateway",
+        ApiDialect::Openai => "The usual translation to chat completions",
     };
     let claims: BTreeMap<String, Claim> = catalog
-        .gateway
+        .gateway_rows
         .iter()
-        .filter(|row| row.row.is_of(shape))
+        .filter(|row| row.row.applies_to_dialect(shape))
         .filter_map(|row| {
-            let status = row.row.usual_claim(shape)?;
+            let status = row.row.default_claim(shape)?;
             Some((row.row.id().to_owned(), Claim { status, note: None, range: None, source: None }))
         })
         .collect();
     Target {
-        name: format!("gateway-{}", shape.word()),
+        name: format!("gateway-{}", shape.as_str()),
         title: title.to_owned(),
         base_url: None,
-        auth: Auth { scheme: AuthScheme::XApiKey, env: Vec::new() },
+        auth: TargetAuth { scheme: AuthScheme::XApiKey, env: Vec::new() },
         credential: None,
         model: "any".to_owned(),
         anthropic_version: "2023-06-01".to_owned(),
-        sources: vec![Source {
+        sources: vec![ClaimSource {
             title: "cases/gateway of fieldtest".to_owned(),
             url: None,
             revision: env!("CARGO_PKG_VERSION").to_owned(),
             read_on: "2026-11-22".to_owned(),
         }],
-        limits: Limits::default(),
+        limits: TargetLimits::default(),
         prices: None,
         account: None,
         claims,

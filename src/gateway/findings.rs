@@ -6,39 +6,39 @@ use crate::catalog::GatewayRow;
 use crate::checks;
 use crate::gateway::client_response;
 use crate::gateway::outcome::behaviour;
-use crate::gateway::trial_index::Book;
-use crate::recording::gateway::{Arm, Recording};
-use crate::results::model::{Finding, Severity};
+use crate::gateway::trial_index::TrialIndex;
+use crate::recording::gateway::{GatewayRecording, TrialKind};
+use crate::results::model::{FindingSeverity, FindingSummary};
 use crate::variables::fill;
 
 /// What the passive checks saw on the client's side, where the upstream's answer gave no cause.
 #[derive(Debug)]
-pub(super) struct Findings {
+pub(super) struct GatewayFindings {
     by_row: BTreeMap<String, BTreeSet<&'static str>>,
     /// Over the whole run: errors first, then by id.
-    pub all: Vec<Finding>,
+    pub all: Vec<FindingSummary>,
 }
 
-impl Findings {
+impl GatewayFindings {
     /// Looks at every answer that the upstream gave no cause to be odd.
-    pub(super) fn of(book: &Book<'_>, recording: &Recording, rows: &[&GatewayRow]) -> Self {
+    pub(super) fn collect(book: &TrialIndex<'_>, recording: &GatewayRecording, rows: &[&GatewayRow]) -> Self {
         let place = |id: &str| rows.iter().position(|row| row.id() == id);
-        let mut seen: BTreeMap<(Severity, &'static str), (u64, BTreeSet<usize>, String)> = BTreeMap::new();
+        let mut seen: BTreeMap<(FindingSeverity, &'static str), (u64, BTreeSet<usize>, String)> = BTreeMap::new();
         let mut by_row: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
         for trial in &recording.trials {
             let row = rows.iter().find(|row| row.id() == trial.row).copied();
-            let asked = book.questions(trial);
+            let asked = book.model_calls(trial);
             let answered = asked.iter().all(|call| (200..300).contains(&call.answered.status));
-            if asked.is_empty() || !answered || !behaviour::is_clean(row, book.shape, trial.arm) {
+            if asked.is_empty() || !answered || !behaviour::expects_clean_response(row, book.shape, trial.arm) {
                 continue;
             }
-            for finding in client_response::findings(&trial.exchange) {
+            for finding in client_response::check_exchange(&trial.exchange) {
                 let severity = match finding.check.severity() {
-                    checks::Severity::Error => Severity::Error,
-                    checks::Severity::Warning => Severity::Warning,
-                    checks::Severity::Note => Severity::Note,
+                    checks::CheckSeverity::Error => FindingSeverity::Error,
+                    checks::CheckSeverity::Warning => FindingSeverity::Warning,
+                    checks::CheckSeverity::Note => FindingSeverity::Note,
                 };
-                let detail = fill::unfilled(&finding.detail, &trial.values);
+                let detail = fill::restore_placeholders(&finding.detail, &trial.values);
                 let (count, of_rows, example) = seen.entry((severity, finding.check.id())).or_default();
                 *count += 1;
                 of_rows.extend(place(&trial.row));
@@ -46,14 +46,14 @@ impl Findings {
                 if example.is_empty() || (detail.len(), &detail) < (example.len(), &*example) {
                     *example = detail;
                 }
-                if trial.arm == Arm::Treatment {
+                if trial.arm == TrialKind::Treatment {
                     by_row.entry(trial.row.clone()).or_default().insert(finding.check.id());
                 }
             }
         }
         let all = seen
             .into_iter()
-            .map(|((severity, check), (count, of_rows, example))| Finding {
+            .map(|((severity, check), (count, of_rows, example))| FindingSummary {
                 check: check.to_owned(),
                 severity,
                 count,
@@ -65,7 +65,7 @@ impl Findings {
     }
 
     /// The ids of what was seen in a row's answers.
-    pub(super) fn of_row(&self, row: &str) -> Vec<String> {
+    pub(super) fn check_ids_of_row(&self, row: &str) -> Vec<String> {
         self.by_row.get(row).into_iter().flatten().map(|id| (*id).to_owned()).collect()
     }
 }

@@ -2,31 +2,33 @@
 
 use serde_json::Value;
 
-use crate::catalog::{BodyPath, Step};
+use crate::catalog::{JsonPath, PathSegment};
 
 /// A value, and where it stands, as a JSON pointer.
-pub(super) type Found<'a> = (String, &'a Value);
+pub(super) type LocatedValue<'a> = (String, &'a Value);
 
 /// Everything that a path finds, in order.
-pub(super) fn find<'a>(path: &BodyPath, body: &'a Value) -> Vec<Found<'a>> {
+pub(super) fn find<'a>(path: &JsonPath, body: &'a Value) -> Vec<LocatedValue<'a>> {
     let mut found = vec![(String::new(), body)];
-    for step in path.steps() {
-        found = found.into_iter().flat_map(|(at, value)| below(step, &at, value)).collect();
+    for step in path.segments() {
+        found = found.into_iter().flat_map(|(at, value)| step_into(step, &at, value)).collect();
     }
     found
 }
 
-fn below<'a>(step: &Step, at: &str, value: &'a Value) -> Vec<Found<'a>> {
+fn step_into<'a>(step: &PathSegment, at: &str, value: &'a Value) -> Vec<LocatedValue<'a>> {
     let entries = || value.as_array().into_iter().flatten().enumerate().map(|(i, item)| (format!("{at}/{i}"), item));
     match step {
-        Step::Key(key) => value.get(key).map(|value| (format!("{at}/{}", escaped(key)), value)).into_iter().collect(),
-        Step::Index(index) => entries().skip(*index).take(1).collect(),
-        Step::Each => entries().collect(),
-        Step::Where(key, wanted) => entries().filter(|(_, item)| is_text(&item[key], wanted)).collect(),
+        PathSegment::Key(key) => {
+            value.get(key).map(|value| (format!("{at}/{}", escape_pointer(key)), value)).into_iter().collect()
+        }
+        PathSegment::Index(index) => entries().skip(*index).take(1).collect(),
+        PathSegment::Each => entries().collect(),
+        PathSegment::Filter(key, wanted) => entries().filter(|(_, item)| matches_text(&item[key], wanted)).collect(),
     }
 }
 
-fn is_text(value: &Value, wanted: &str) -> bool {
+fn matches_text(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
         Value::Null | Value::Bool(_) | Value::Number(_) => {
@@ -36,12 +38,12 @@ fn is_text(value: &Value, wanted: &str) -> bool {
     }
 }
 
-fn escaped(key: &str) -> String {
+fn escape_pointer(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
 /// Every value below and including this one, with its place, from the top down.
-pub(super) fn all(body: &Value) -> Vec<Found<'_>> {
+pub(super) fn walk(body: &Value) -> Vec<LocatedValue<'_>> {
     let mut found = Vec::new();
     let mut open = vec![(String::new(), body)];
     while let Some((at, value)) = open.pop() {
@@ -50,7 +52,7 @@ pub(super) fn all(body: &Value) -> Vec<Found<'_>> {
                 open.extend(items.iter().enumerate().rev().map(|(i, item)| (format!("{at}/{i}"), item)));
             }
             Value::Object(map) => {
-                open.extend(map.iter().rev().map(|(key, item)| (format!("{at}/{}", escaped(key)), item)));
+                open.extend(map.iter().rev().map(|(key, item)| (format!("{at}/{}", escape_pointer(key)), item)));
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
@@ -60,47 +62,47 @@ pub(super) fn all(body: &Value) -> Vec<Found<'_>> {
 }
 
 /// Where a text stands first.
-pub(super) fn holds<'a>(body: &'a Value, text: &str) -> Option<Found<'a>> {
-    holding(body, text).into_iter().next()
+pub(super) fn find_text<'a>(body: &'a Value, text: &str) -> Option<LocatedValue<'a>> {
+    find_all_text(body, text).into_iter().next()
 }
 
 /// Where a text stands: in a string, as a number, or as a key; each time the innermost place.
-pub(super) fn holding<'a>(body: &'a Value, text: &str) -> Vec<Found<'a>> {
+pub(super) fn find_all_text<'a>(body: &'a Value, text: &str) -> Vec<LocatedValue<'a>> {
     let leaf = |value: &Value| match value {
         Value::String(string) => string.contains(text),
         Value::Number(number) => number.to_string() == text,
         Value::Null | Value::Bool(_) | Value::Array(_) => false,
         Value::Object(map) => map.contains_key(text),
     };
-    all(body).into_iter().filter(|(_, value)| leaf(value)).collect()
+    walk(body).into_iter().filter(|(_, value)| leaf(value)).collect()
 }
 
 /// Every value of a key, wherever the key stands.
-pub(super) fn of_key<'a>(body: &'a Value, key: &str) -> Vec<Found<'a>> {
-    let end = format!("/{}", escaped(key));
-    all(body).into_iter().filter(|(at, _)| at.ends_with(&end)).collect()
+pub(super) fn find_key<'a>(body: &'a Value, key: &str) -> Vec<LocatedValue<'a>> {
+    let end = format!("/{}", escape_pointer(key));
+    walk(body).into_iter().filter(|(at, _)| at.ends_with(&end)).collect()
 }
 
 /// All text in a value, in order: strings as they stand, everything else as JSON.
-pub(super) fn text_of(value: &Value) -> String {
+pub(super) fn collect_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join("\n"),
-        Value::Object(map) if map.get("text").is_some_and(Value::is_string) => text_of(&map["text"]),
+        Value::Array(items) => items.iter().map(collect_text).collect::<Vec<_>>().join("\n"),
+        Value::Object(map) if map.get("text").is_some_and(Value::is_string) => collect_text(&map["text"]),
         other => other.to_string(),
     }
 }
 
 /// True where two values say the same. A whole number may be written as a float that is as exact.
-pub(super) fn same(one: &Value, other: &Value) -> bool {
+pub(super) fn equivalent(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => {
             a == b
                 || (a.is_f64() != b.is_f64() && a.as_f64() == b.as_f64() && a.as_f64().is_some_and(|n| n.abs() < 9e15))
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equivalent(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| equivalent(value, other)))
         }
         _ => one == other,
     }
@@ -112,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    fn pointers(path: &str, body: &Value) -> Vec<String> {
+    fn find_pointers(path: &str, body: &Value) -> Vec<String> {
         find(&path.parse().unwrap(), body).into_iter().map(|(at, _)| at).collect()
     }
 
@@ -122,20 +124,23 @@ mod tests {
             { "role": "user", "content": "a" },
             { "role": "assistant", "content": [{ "type": "text", "text": "b" }, { "type": "tool_use", "id": 7 }] },
         ]});
-        assert_eq!(pointers("messages[role=assistant].content[type=tool_use].id", &body), ["/messages/1/content/1/id"]);
-        assert_eq!(pointers("messages[*].content", &body), ["/messages/0/content", "/messages/1/content"]);
-        assert_eq!(pointers("messages[0].content[0]", &body), [""; 0]);
-        assert_eq!(holds(&body, "b").unwrap().0, "/messages/1/content/0/text");
-        assert_eq!(holds(&body, "7").unwrap().0, "/messages/1/content/1/id");
-        assert_eq!(of_key(&body, "id").len(), 1);
+        assert_eq!(
+            find_pointers("messages[role=assistant].content[type=tool_use].id", &body),
+            ["/messages/1/content/1/id"]
+        );
+        assert_eq!(find_pointers("messages[*].content", &body), ["/messages/0/content", "/messages/1/content"]);
+        assert_eq!(find_pointers("messages[0].content[0]", &body), [""; 0]);
+        assert_eq!(find_text(&body, "b").unwrap().0, "/messages/1/content/0/text");
+        assert_eq!(find_text(&body, "7").unwrap().0, "/messages/1/content/1/id");
+        assert_eq!(find_key(&body, "id").len(), 1);
     }
 
     #[test]
     fn numbers_are_the_same_only_where_they_say_the_same() {
-        assert!(same(&json!({ "a": [1, 0.5] }), &json!({ "a": [1.0, 0.5] })));
-        assert!(!same(&json!(9007199254740993_u64), &json!(9007199254740992.0)));
-        assert!(!same(&json!(0.30000000000000004), &json!(0.3)));
-        assert!(same(&json!({ "a": 1, "b": 2 }), &json!({ "b": 2, "a": 1 })));
-        assert!(!same(&json!({ "a": null }), &json!({})));
+        assert!(equivalent(&json!({ "a": [1, 0.5] }), &json!({ "a": [1.0, 0.5] })));
+        assert!(!equivalent(&json!(9007199254740993_u64), &json!(9007199254740992.0)));
+        assert!(!equivalent(&json!(0.30000000000000004), &json!(0.3)));
+        assert!(equivalent(&json!({ "a": 1, "b": 2 }), &json!({ "b": 2, "a": 1 })));
+        assert!(!equivalent(&json!({ "a": null }), &json!({})));
     }
 }

@@ -22,7 +22,9 @@ mod trial_index;
 mod upstream;
 pub mod values;
 
-pub use crate::gateway::default_claims::usual;
-pub use crate::gateway::judge::{JudgeError, judge};
-pub use crate::gateway::outcome::undetermined::Unclear;
-pub use crate::gateway::run::{Event, Finished, Listener, MOST_AT_ONCE, Options, run};
+pub use crate::gateway::default_claims::default_claims;
+pub use crate::gateway::judge::{GatewayJudgeError, judge};
+pub use crate::gateway::outcome::undetermined::UndeterminedReason;
+pub use crate::gateway::run::{
+    GatewayEvent, GatewayEventListener, GatewayRunOptions, GatewayRunOutput, MAX_CONCURRENT_REQUESTS, run,
+};

@@ -3,21 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalog;
-use crate::catalog::Sending;
-use crate::gateway::values::Values;
+use crate::catalog::RequestSpec;
+use crate::gateway::values::VariableValues;
 use crate::variables::fill;
-use crate::wire::exchange::{Credential, Method, Request};
+use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
 
 /// `max_tokens` of requests that do not set it.
-const MAX_TOKENS: u32 = 512;
+const DEFAULT_MAX_TOKENS: u32 = 512;
 
 /// What a request carries without the field, or with it.
-pub(super) fn layered(base: &Sending, send: Option<&Sending>) -> Sending {
+pub(super) fn merge_specs(base: &RequestSpec, send: Option<&RequestSpec>) -> RequestSpec {
     let mut all = base.clone();
     let Some(send) = send else { return all };
     // Destructured, so that a new part cannot be forgotten here.
-    let Sending { body, headers, turns, content, after, path, method } = send;
-    merge(&mut all.body, body);
+    let RequestSpec { body, headers, turns, content, after, path, method } = send;
+    merge_objects(&mut all.body, body);
     all.headers.extend(headers.clone());
     for (into, from) in [(&mut all.turns, turns), (&mut all.content, content), (&mut all.after, after)] {
         if !from.is_empty() {
@@ -30,10 +30,10 @@ pub(super) fn layered(base: &Sending, send: Option<&Sending>) -> Sending {
 }
 
 /// Lays keys over others: objects by key, everything else replaced.
-fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
+fn merge_objects(into: &mut Map<String, Value>, from: &Map<String, Value>) {
     for (key, value) in from {
         match (into.get_mut(key), value) {
-            (Some(Value::Object(into)), Value::Object(from)) => merge(into, from),
+            (Some(Value::Object(into)), Value::Object(from)) => merge_objects(into, from),
             _ => {
                 into.insert(key.clone(), value.clone());
             }
@@ -42,22 +42,22 @@ fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
 }
 
 /// The request that carries this.
-pub(super) fn request(sending: &Sending, values: &Values) -> Request {
-    let path = sending.path.as_ref().map_or("/v1/messages".to_owned(), |path| fill::text(path, values));
+pub(super) fn build_request(sending: &RequestSpec, values: &VariableValues) -> Request {
+    let path = sending.path.as_ref().map_or("/v1/messages".to_owned(), |path| fill::fill_text(path, values));
     let method = match sending.method {
-        None | Some(catalog::Method::Post) => Method::Post,
-        Some(catalog::Method::Get) => Method::Get,
-        Some(catalog::Method::Head) => Method::Head,
+        None | Some(catalog::ArmMethod::Post) => HttpMethod::Post,
+        Some(catalog::ArmMethod::Get) => HttpMethod::Get,
+        Some(catalog::ArmMethod::Head) => HttpMethod::Head,
     };
     let mut headers: std::collections::BTreeMap<String, String> =
-        sending.headers.iter().map(|(name, value)| (name.clone(), fill::text(value, values))).collect();
+        sending.headers.iter().map(|(name, value)| (name.clone(), fill::fill_text(value, values))).collect();
     headers.entry("anthropic-version".to_owned()).or_insert_with(|| "2023-06-01".to_owned());
-    let body = if method == Method::Post { body(sending, &path, values) } else { Value::Null };
-    Request { method, path, headers, credential: Credential::Target, body, raw: None }
+    let body = if method == HttpMethod::Post { build_body(sending, &path, values) } else { Value::Null };
+    Request { method, path, headers, credential: RequestCredential::Target, body, raw: None }
 }
 
-fn body(sending: &Sending, path: &str, values: &Values) -> Value {
-    let filled = |list: &[Value]| list.iter().map(|item| fill::value(item, values)).collect::<Vec<_>>();
+fn build_body(sending: &RequestSpec, path: &str, values: &VariableValues) -> Value {
+    let filled = |list: &[Value]| list.iter().map(|item| fill::fill_value(item, values)).collect::<Vec<_>>();
     let question = format!("Ticket {}. Please answer.", values.get("label").map_or("", String::as_str));
     let content = if sending.content.is_empty() {
         Value::from(question)
@@ -72,10 +72,10 @@ fn body(sending: &Sending, path: &str, values: &Values) -> Value {
     let mut body = Map::new();
     body.insert("model".to_owned(), Value::from(values.get("model").map_or("", String::as_str)));
     if !path.contains("count_tokens") {
-        body.insert("max_tokens".to_owned(), Value::from(MAX_TOKENS));
+        body.insert("max_tokens".to_owned(), Value::from(DEFAULT_MAX_TOKENS));
     }
     body.insert("messages".to_owned(), Value::from(messages));
-    body.extend(fill::object(&sending.body, values));
+    body.extend(fill::fill_object(&sending.body, values));
     Value::Object(body)
 }
 
@@ -85,19 +85,19 @@ mod tests {
 
     #[test]
     fn the_field_is_laid_over_the_base_and_the_question_holds_the_label() {
-        let base: Sending = serde_json::from_value(json!({
+        let base: RequestSpec = serde_json::from_value(json!({
             "body": { "max_tokens": 9, "thinking": { "type": "enabled" } },
             "turns": [{ "role": "user", "content": "Hi." }, { "role": "assistant", "content": "Hi." }],
         }))
         .unwrap();
-        let send: Sending = serde_json::from_value(json!({
+        let send: RequestSpec = serde_json::from_value(json!({
             "body": { "thinking": { "budget_tokens": "{{number}}" } }, "content": [{ "type": "text", "text": "{{word}}" }],
         }))
         .unwrap();
-        let values: Values = [("label", "lb1"), ("number", "2000"), ("word", "w"), ("model", "m")]
+        let values: VariableValues = [("label", "lb1"), ("number", "2000"), ("word", "w"), ("model", "m")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-        let request = request(&layered(&base, Some(&send)), &values);
+        let request = build_request(&merge_specs(&base, Some(&send)), &values);
         assert_eq!(request.body["thinking"], json!({ "type": "enabled", "budget_tokens": 2000 }));
         assert_eq!((&request.body["max_tokens"], &request.body["model"]), (&json!(9), &json!("m")));
         let last = json!([{ "type": "text", "text": "w" }, { "type": "text", "text": "Ticket lb1. Please answer." }]);

@@ -2,37 +2,37 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::catalog::{GatewayRow, Shape};
-use crate::gateway::upstream::script::Route;
+use crate::catalog::{ApiDialect, GatewayRow};
+use crate::gateway::upstream::script::UpstreamRoute;
 use crate::gateway::values;
 use crate::gateway::values::REPLY;
-use crate::recording::gateway::{Arm, Call, TrialRecord};
+use crate::recording::gateway::{GatewayTrial, TrialKind, UpstreamCall};
 
 /// Trials and calls, by what they belong to.
-pub(super) struct Book<'a> {
+pub(super) struct TrialIndex<'a> {
     /// The API that the upstream speaks.
-    pub shape: Shape,
-    trials: HashMap<(&'a str, Arm), Vec<&'a TrialRecord>>,
-    calls: HashMap<&'a str, Vec<&'a Call>>,
+    pub shape: ApiDialect,
+    trials: HashMap<(&'a str, TrialKind), Vec<&'a GatewayTrial>>,
+    calls: HashMap<&'a str, Vec<&'a UpstreamCall>>,
     /// Calls without the label of any request.
-    pub own: Vec<&'a Call>,
+    pub uncorrelated: Vec<&'a UpstreamCall>,
     replies: HashSet<&'a str>,
     controls: HashMap<&'a str, &'a str>,
 }
 
-impl<'a> Book<'a> {
+impl<'a> TrialIndex<'a> {
     /// Arranges what there is.
     pub(super) fn new(
-        shape: Shape,
+        shape: ApiDialect,
         controls: HashMap<&'a str, &'a str>,
-        trials: &'a [TrialRecord],
-        calls: &'a [Call],
+        trials: &'a [GatewayTrial],
+        calls: &'a [UpstreamCall],
     ) -> Self {
         let mut book = Self {
             shape,
             trials: HashMap::new(),
             calls: HashMap::new(),
-            own: Vec::new(),
+            uncorrelated: Vec::new(),
             replies: HashSet::new(),
             controls,
         };
@@ -47,51 +47,53 @@ impl<'a> Book<'a> {
                 book.calls.entry(label).or_default().push(call);
             }
             if call.labels.is_empty() {
-                book.own.push(call);
+                book.uncorrelated.push(call);
             }
         }
         book
     }
 
     /// Adds reply words of trials that are not here.
-    pub(super) fn knowing(mut self, replies: &'a [String]) -> Self {
+    pub(super) fn with_replies(mut self, replies: &'a [String]) -> Self {
         self.replies.extend(replies.iter().map(String::as_str));
         self
     }
 
     /// The trials of a row's arm, in order.
-    pub(super) fn trials(&self, row: &str, arm: Arm) -> &[&'a TrialRecord] {
+    pub(super) fn trials(&self, row: &str, arm: TrialKind) -> &[&'a GatewayTrial] {
         // The key's lifetime is that of the recording, which a search does not need.
         self.trials.iter().find(|((of, kind), _)| *of == row && *kind == arm).map_or(&[], |(_, trials)| trials)
     }
 
     /// Every trial.
-    pub(super) fn all(&self) -> impl Iterator<Item = &'a TrialRecord> + '_ {
+    pub(super) fn all_trials(&self) -> impl Iterator<Item = &'a GatewayTrial> + '_ {
         self.trials.values().flatten().copied()
     }
 
     /// The first question of the run, as it was asked last.
-    pub(super) fn first(&self) -> Option<&'a TrialRecord> {
-        self.all().filter(|trial| trial.arm == Arm::First).max_by_key(|trial| trial.trial)
+    pub(super) fn first_trial(&self) -> Option<&'a GatewayTrial> {
+        self.all_trials().filter(|trial| trial.arm == TrialKind::First).max_by_key(|trial| trial.trial)
     }
 
     /// The calls that hold a trial's label.
-    pub(super) fn calls(&self, trial: &TrialRecord) -> &[&'a Call] {
+    pub(super) fn calls(&self, trial: &GatewayTrial) -> &[&'a UpstreamCall] {
         let label = trial.values.get("label").map_or("", String::as_str);
         self.calls.get(label).map_or(&[], Vec::as_slice)
     }
 
     /// Those of them that ask a model something, in this shape.
-    pub(super) fn questions(&self, trial: &TrialRecord) -> Vec<&'a Call> {
-        let asks = |call: &&&Call| {
-            let route = Route::of(&call.method, &call.path);
-            route.is_question(self.shape) || route == Route::Models
+    pub(super) fn model_calls(&self, trial: &GatewayTrial) -> Vec<&'a UpstreamCall> {
+        let asks = |call: &&&UpstreamCall| {
+            let route = UpstreamRoute::from_request(&call.method, &call.path);
+            route.is_model_call(self.shape) || route == UpstreamRoute::Models
         };
-        let asked: Vec<&Call> = self.calls(trial).iter().filter(asks).copied().collect();
+        let asked: Vec<&UpstreamCall> = self.calls(trial).iter().filter(asks).copied().collect();
         // Who sizes a prompt before sending it has asked something else.
-        let is_count = |call: &&Call| Route::of(&call.method, &call.path) == Route::CountTokens;
+        let is_count =
+            |call: &&UpstreamCall| UpstreamRoute::from_request(&call.method, &call.path) == UpstreamRoute::CountTokens;
         let request = &trial.exchange.request;
-        let asks_for_count = Route::of(request.method.word(), &request.path) == Route::CountTokens;
+        let asks_for_count =
+            UpstreamRoute::from_request(request.method.as_str(), &request.path) == UpstreamRoute::CountTokens;
         match asks_for_count || asked.iter().all(is_count) {
             true => asked,
             false => asked.into_iter().filter(|call| !is_count(call)).collect(),
@@ -99,19 +101,19 @@ impl<'a> Book<'a> {
     }
 
     /// The trials of a row's control, before and after.
-    pub(super) fn controls(&self, row: &str) -> Vec<&'a TrialRecord> {
+    pub(super) fn control_trials(&self, row: &str) -> Vec<&'a GatewayTrial> {
         let of = self.controls.get(row).copied().unwrap_or(row);
-        self.trials(of, Arm::Control).iter().chain(self.trials(of, Arm::After)).copied().collect()
+        self.trials(of, TrialKind::Control).iter().chain(self.trials(of, TrialKind::After)).copied().collect()
     }
 
     /// A reply in a text that belongs to another trial.
-    pub(super) fn stranger<'t>(&self, text: &'t str, own: &str) -> Option<&'t str> {
-        values::marks(text, REPLY).find(|reply| *reply != own && self.replies.contains(reply))
+    pub(super) fn foreign_reply<'t>(&self, text: &'t str, own: &str) -> Option<&'t str> {
+        values::find_labels(text, REPLY).find(|reply| *reply != own && self.replies.contains(reply))
     }
 }
 
 /// The control of each row: that of the first row with the same base.
-pub(super) fn controls<'a>(rows: &[&'a GatewayRow]) -> HashMap<&'a str, &'a str> {
+pub(super) fn assign_controls<'a>(rows: &[&'a GatewayRow]) -> HashMap<&'a str, &'a str> {
     let mut bases: Vec<&GatewayRow> = Vec::new();
     let mut controls = HashMap::new();
     for row in rows.iter().filter(|row| row.send.is_some()) {

@@ -22,5 +22,5 @@ mod report_builder;
 mod run;
 mod subject;
 
-pub use crate::mutation::mutant::{Impossible, Mutant};
-pub use crate::mutation::run::{Options, ProofError, Told, prove};
+pub use crate::mutation::mutant::{ImpossibleMutant, RowMutant};
+pub use crate::mutation::run::{MutationError, MutationEvent, MutationOptions, prove};

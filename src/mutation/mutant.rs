@@ -6,25 +6,25 @@
 use std::collections::HashSet;
 
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Experiment, VerdictStatus};
-use crate::simulator::{Behaviour, Fault};
+use crate::simulator::{SimulatorConfig, SimulatorFault};
 
 /// The only row with a value of the server's own to put in its place.
-const SUBSTITUTED: &str = "field.model";
+const SUBSTITUTABLE_ROW: &str = "field.model";
 
 /// A row, and the status that the simulated server is given there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mutant {
+pub struct RowMutant {
     /// The row.
     pub row: String,
     /// The verdict that such a server deserves.
     pub status: VerdictStatus,
     /// The fault that makes the server so, where no status of a field does.
-    pub fault: Option<Fault>,
+    pub fault: Option<SimulatorFault>,
 }
 
 /// Why no simulated server can be so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Impossible {
+pub enum ImpossibleMutant {
     /// It does not know the field.
     #[error(
         "the simulator has no row of this name: say under the row's `field` where it stands in a request, so that a \
@@ -33,7 +33,7 @@ pub enum Impossible {
     UnknownRow,
     /// The status is one that only the model's name can have.
     #[error(
-        "the simulator has no value of its own to put in this field's place: only {SUBSTITUTED} can be substituted"
+        "the simulator has no value of its own to put in this field's place: only {SUBSTITUTABLE_ROW} can be substituted"
     )]
     Substituted,
     /// No fault is named that makes a server so.
@@ -46,25 +46,25 @@ pub enum Impossible {
     UnknownFault(String),
     /// A server cannot be told to leave things undecided.
     #[error("no server can be told to be so: `statuses` lists decided verdicts")]
-    Undecided,
+    Inconclusive,
 }
 
-impl Mutant {
+impl RowMutant {
     /// What the simulated server is told.
-    pub fn claim(&self) -> Result<ClaimStatus, Impossible> {
+    pub fn claim_status(&self) -> Result<ClaimStatus, ImpossibleMutant> {
         match self.status {
             VerdictStatus::Supported => Ok(ClaimStatus::Supported),
             VerdictStatus::Ignored => Ok(ClaimStatus::Ignored),
             VerdictStatus::Rejected => Ok(ClaimStatus::Unsupported),
-            VerdictStatus::Substituted if self.row == SUBSTITUTED => Ok(ClaimStatus::Substituted),
-            VerdictStatus::Substituted => Err(Impossible::Substituted),
-            VerdictStatus::Inconclusive | VerdictStatus::Skipped => Err(Impossible::Undecided),
+            VerdictStatus::Substituted if self.row == SUBSTITUTABLE_ROW => Ok(ClaimStatus::Substituted),
+            VerdictStatus::Substituted => Err(ImpossibleMutant::Substituted),
+            VerdictStatus::Inconclusive | VerdictStatus::Skipped => Err(ImpossibleMutant::Inconclusive),
         }
     }
 }
 
 /// The verdict that a server with this status deserves.
-pub(super) fn deserved(status: ClaimStatus) -> VerdictStatus {
+pub(super) fn expected_verdict(status: ClaimStatus) -> VerdictStatus {
     match status {
         ClaimStatus::Supported => VerdictStatus::Supported,
         ClaimStatus::Ignored => VerdictStatus::Ignored,
@@ -74,32 +74,32 @@ pub(super) fn deserved(status: ClaimStatus) -> VerdictStatus {
 }
 
 /// The mutants of a row on a ground, and those that no server can be.
-pub(super) struct Mutants {
-    pub possible: Vec<Mutant>,
-    pub impossible: Vec<(Mutant, Impossible)>,
+pub(super) struct MutantSet {
+    pub possible: Vec<RowMutant>,
+    pub impossible: Vec<(RowMutant, ImpossibleMutant)>,
 }
 
 /// Every status that the row can have but the one that it was seen to have. Where a row that it works through is not
 /// honoured on this ground, "ignored" could not be proved of it, so it is none of the mutants there.
-pub(super) fn of_row(
+pub(super) fn generate_mutants(
     row: &CatalogRow,
-    behaviour: &Behaviour,
+    behaviour: &SimulatorConfig,
     before: VerdictStatus,
     is_honoured: impl Fn(&str) -> bool,
-) -> Mutants {
+) -> MutantSet {
     let experiment = &row.experiment;
-    if !experiment.is_of_field() {
-        return of_conduct(experiment, before);
+    if !experiment.is_field_row() {
+        return generate_behaviour_mutants(experiment, before);
     }
     let known = behaviour.status(experiment.id()).is_some();
     let unfounded = experiment.through.iter().any(|other| !is_honoured(other));
     let mut seen = HashSet::new();
-    let mut mutants = Mutants { possible: Vec::new(), impossible: Vec::new() };
+    let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
     for status in experiment.statuses.iter().copied().filter(|status| seen.insert(*status)) {
-        let mutant = Mutant { row: experiment.id().to_owned(), status, fault: None };
-        match mutant.claim() {
+        let mutant = RowMutant { row: experiment.id().to_owned(), status, fault: None };
+        match mutant.claim_status() {
             // What an unknown field does proves nothing, even where the verdict happens to be the expected one.
-            _ if !known => mutants.impossible.push((mutant, Impossible::UnknownRow)),
+            _ if !known => mutants.impossible.push((mutant, ImpossibleMutant::UnknownRow)),
             _ if status == before => {}
             Err(why) => mutants.impossible.push((mutant, why)),
             Ok(_) if status == VerdictStatus::Ignored && unfounded => {}
@@ -110,23 +110,23 @@ pub(super) fn of_row(
 }
 
 /// The mutants of a row about conduct: one for each fault that it names, and one for each status that none leads to.
-fn of_conduct(experiment: &Experiment, before: VerdictStatus) -> Mutants {
-    let mut mutants = Mutants { possible: Vec::new(), impossible: Vec::new() };
-    let mutant = |status, fault| Mutant { row: experiment.id().to_owned(), status, fault };
+fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) -> MutantSet {
+    let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
+    let mutant = |status, fault| RowMutant { row: experiment.id().to_owned(), status, fault };
     for (name, status) in experiment.faults.iter().filter(|(_, status)| **status != before) {
-        match name.parse::<Fault>() {
+        match name.parse::<SimulatorFault>() {
             Ok(fault) => mutants.possible.push(mutant(*status, Some(fault))),
-            Err(_) => mutants.impossible.push((mutant(*status, None), Impossible::UnknownFault(name.clone()))),
+            Err(_) => mutants.impossible.push((mutant(*status, None), ImpossibleMutant::UnknownFault(name.clone()))),
         }
     }
     let led_to = |status: &VerdictStatus| *status == before || experiment.faults.values().any(|v| v == status);
     let missing = experiment.statuses.iter().filter(|status| !led_to(status));
-    mutants.impossible.extend(missing.map(|status| (mutant(*status, None), Impossible::NoFault)));
+    mutants.impossible.extend(missing.map(|status| (mutant(*status, None), ImpossibleMutant::NoFault)));
     mutants
 }
 
 /// Whether an experiment works through a row, directly or by way of others.
-pub(super) fn works_through(catalog: &Catalog, row: &str, other: &str) -> bool {
+pub(super) fn depends_on(catalog: &Catalog, row: &str, other: &str) -> bool {
     let (mut waiting, mut seen) = (vec![row], HashSet::new());
     while let Some(row) = waiting.pop() {
         let through = catalog.experiment(row).map(|e| e.through.as_slice()).unwrap_or_default();
@@ -140,27 +140,27 @@ pub(super) fn works_through(catalog: &Catalog, row: &str, other: &str) -> bool {
 }
 
 /// The row under which a row's field is known: its own, or the one that it refers to.
-pub(super) fn field_of<'a>(catalog: &'a Catalog, row: &'a str) -> &'a str {
+pub(super) fn resolve_field_row<'a>(catalog: &'a Catalog, row: &'a str) -> &'a str {
     let field = catalog.experiment(row).and_then(|e| e.field.as_ref());
     field.and_then(|field| field.at.row()).unwrap_or(row)
 }
 
 /// Puts mutants together that do not work through one another, and lie far apart in the tables: neighbours meet often.
 /// Faults reach far, so each stays by itself.
-pub(super) fn batches(catalog: &Catalog, mutants: &[Mutant], most: usize) -> Vec<Vec<Mutant>> {
-    let (faults, mutants): (Vec<Mutant>, Vec<Mutant>) = mutants.iter().cloned().partition(|m| m.fault.is_some());
-    let mut batches = of_fields(catalog, &mutants, most);
+pub(super) fn plan_batches(catalog: &Catalog, mutants: &[RowMutant], most: usize) -> Vec<Vec<RowMutant>> {
+    let (faults, mutants): (Vec<RowMutant>, Vec<RowMutant>) = mutants.iter().cloned().partition(|m| m.fault.is_some());
+    let mut batches = batch_field_mutants(catalog, &mutants, most);
     batches.extend(faults.into_iter().map(|mutant| vec![mutant]));
     batches
 }
 
-fn of_fields(catalog: &Catalog, mutants: &[Mutant], most: usize) -> Vec<Vec<Mutant>> {
-    let mut batches: Vec<Vec<Mutant>> = vec![Vec::new(); mutants.len().div_ceil(most.max(1))];
+fn batch_field_mutants(catalog: &Catalog, mutants: &[RowMutant], most: usize) -> Vec<Vec<RowMutant>> {
+    let mut batches: Vec<Vec<RowMutant>> = vec![Vec::new(); mutants.len().div_ceil(most.max(1))];
     for (nth, mutant) in mutants.iter().enumerate() {
-        let related = |other: &Mutant| {
-            field_of(catalog, &other.row) == field_of(catalog, &mutant.row)
-                || works_through(catalog, &other.row, &mutant.row)
-                || works_through(catalog, &mutant.row, &other.row)
+        let related = |other: &RowMutant| {
+            resolve_field_row(catalog, &other.row) == resolve_field_row(catalog, &mutant.row)
+                || depends_on(catalog, &other.row, &mutant.row)
+                || depends_on(catalog, &mutant.row, &other.row)
         };
         let count = batches.len();
         let place = (nth..nth + count)

@@ -4,38 +4,39 @@
 //! where it may not have changed, it undoes one.
 
 use crate::catalog::{Catalog, VerdictStatus};
-use crate::engine::Undecided;
+use crate::engine::InconclusiveReason;
 use crate::mutation::insensitive_arms;
-use crate::mutation::mutant::{Mutant, field_of, works_through};
-use crate::mutation::observation::Shown;
+use crate::mutation::mutant::{RowMutant, depends_on, resolve_field_row};
+use crate::mutation::observation::RunObservation;
 use crate::recording::run::ArmKind;
 use crate::results::model::{RowResult, Verdict};
-use crate::results::mutation::{Because, BlindArm, Change, Fate};
+use crate::results::mutation::{FollowReason, InsensitiveArm, MutantOutcome, VerdictChange};
 
 /// What became of one mutant in a run.
 #[derive(Debug, Clone)]
-pub(super) struct Weighed {
-    pub mutant: Mutant,
-    pub fate: Fate,
-    pub reached: Option<VerdictStatus>,
+pub(super) struct MutantResult {
+    pub mutant: RowMutant,
+    pub outcome: MutantOutcome,
+    pub actual_status: Option<VerdictStatus>,
     pub reason: String,
-    pub arms: Vec<BlindArm>,
+    pub insensitive_arms: Vec<InsensitiveArm>,
     /// Rows that changed along with it, as they may.
-    pub followers: Vec<(String, Because)>,
+    pub followers: Vec<(String, FollowReason)>,
 }
 
 /// A run with some mutants at once.
 #[derive(Debug, Clone)]
-pub(super) struct Tried {
-    pub mutants: Vec<Weighed>,
+pub(super) struct BatchResult {
+    pub results: Vec<MutantResult>,
     /// Rows that changed and may not: with several mutants, nobody knows yet because of which.
-    pub strays: Vec<Change>,
+    pub unexpected_changes: Vec<VerdictChange>,
 }
 
-impl Tried {
+impl BatchResult {
     /// Weighs what a run showed.
-    pub fn weigh(catalog: &Catalog, before: &Shown, after: &Shown, mutants: &[Mutant]) -> Self {
-        let mut weighed: Vec<Weighed> = mutants.iter().map(|mutant| weigh(catalog, before, after, mutant)).collect();
+    pub fn evaluate(catalog: &Catalog, before: &RunObservation, after: &RunObservation, mutants: &[RowMutant]) -> Self {
+        let mut weighed: Vec<MutantResult> =
+            mutants.iter().map(|mutant| evaluate_mutant(catalog, before, after, mutant)).collect();
         let mut strays = Vec::new();
         for (row, now) in &after.rows {
             let Some(was) = before.rows.get(row) else { continue };
@@ -52,28 +53,32 @@ impl Tried {
                 }
             }
             if !follows {
-                strays.push(change(was, now));
+                strays.push(build_change(was, now));
             }
         }
         // By itself, a mutant answers for every row that changes with it.
         if let ([one], false) = (weighed.as_mut_slice(), strays.is_empty())
-            && one.fate == Fate::Killed
+            && one.outcome == MutantOutcome::Killed
         {
-            one.fate = Fate::Spread;
+            one.outcome = MutantOutcome::Spread;
         }
-        Self { mutants: weighed, strays }
+        Self { results: weighed, unexpected_changes: strays }
     }
 
     /// The parts to try apart where something is wrong: what was missed and the rest, else the halves. None where
     /// nothing is wrong, or nobody else can be the cause.
-    pub fn parts(&self) -> Option<[Vec<Mutant>; 2]> {
-        let all: Vec<Mutant> = self.mutants.iter().map(|one| one.mutant.clone()).collect();
-        let missed: Vec<Mutant> =
-            self.mutants.iter().filter(|one| one.fate != Fate::Killed).map(|one| one.mutant.clone()).collect();
-        if all.len() == 1 || (missed.is_empty() && self.strays.is_empty()) {
+    pub fn bisect(&self) -> Option<[Vec<RowMutant>; 2]> {
+        let all: Vec<RowMutant> = self.results.iter().map(|one| one.mutant.clone()).collect();
+        let missed: Vec<RowMutant> = self
+            .results
+            .iter()
+            .filter(|one| one.outcome != MutantOutcome::Killed)
+            .map(|one| one.mutant.clone())
+            .collect();
+        if all.len() == 1 || (missed.is_empty() && self.unexpected_changes.is_empty()) {
             return None;
         }
-        let seen: Vec<Mutant> = all.iter().filter(|mutant| !missed.contains(mutant)).cloned().collect();
+        let seen: Vec<RowMutant> = all.iter().filter(|mutant| !missed.contains(mutant)).cloned().collect();
         if !missed.is_empty() && !seen.is_empty() {
             return Some([missed, seen]);
         }
@@ -83,43 +88,48 @@ impl Tried {
 }
 
 /// A row that is not what it was.
-pub(super) fn change(was: &RowResult, now: &RowResult) -> Change {
-    Change {
+pub(super) fn build_change(was: &RowResult, now: &RowResult) -> VerdictChange {
+    VerdictChange {
         row: now.id.clone(),
         expected: was.verdict.status,
         reached: now.verdict.status,
-        reason: told(&now.verdict),
+        reason: describe(&now.verdict),
     }
 }
 
 /// A verdict's reason, with the word for it where it is undecided.
-pub(super) fn told(verdict: &Verdict) -> String {
+pub(super) fn describe(verdict: &Verdict) -> String {
     let code = verdict.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
     format!("{code}{}", verdict.reason)
 }
 
-fn weigh(catalog: &Catalog, before: &Shown, after: &Shown, mutant: &Mutant) -> Weighed {
-    let mut weighed = Weighed {
+fn evaluate_mutant(
+    catalog: &Catalog,
+    before: &RunObservation,
+    after: &RunObservation,
+    mutant: &RowMutant,
+) -> MutantResult {
+    let mut weighed = MutantResult {
         mutant: mutant.clone(),
-        fate: Fate::Survived,
-        reached: None,
+        outcome: MutantOutcome::Survived,
+        actual_status: None,
         reason: "the run has no such row".to_owned(),
-        arms: Vec::new(),
+        insensitive_arms: Vec::new(),
         followers: Vec::new(),
     };
     let Some(now) = after.rows.get(&mutant.row) else { return weighed };
-    weighed.reached = Some(now.verdict.status);
-    weighed.reason = told(&now.verdict);
+    weighed.actual_status = Some(now.verdict.status);
+    weighed.reason = describe(&now.verdict);
     if let Some(partial) = &after.partial {
         weighed.reason = format!("{partial}: {}", weighed.reason);
-    } else if mutant.fault.is_none() && !after.acted(field_of(catalog, &mutant.row), &mutant.row, None) {
-        weighed.fate = Fate::Void;
+    } else if mutant.fault.is_none() && !after.acted_on(resolve_field_row(catalog, &mutant.row), &mutant.row, None) {
+        weighed.outcome = MutantOutcome::Void;
         weighed.reason =
             format!("no request of this row's arms carried the field, so the server never met it ({})", weighed.reason);
     } else if now.verdict.status == mutant.status {
-        weighed.fate = Fate::Killed;
+        weighed.outcome = MutantOutcome::Killed;
     } else {
-        weighed.arms = insensitive_arms::arms(before.rows.get(&mutant.row), now);
+        weighed.insensitive_arms = insensitive_arms::insensitive_arms(before.rows.get(&mutant.row), now);
     }
     weighed
 }
@@ -127,21 +137,27 @@ fn weigh(catalog: &Catalog, before: &Shown, after: &Shown, mutant: &Mutant) -> W
 /// Whether a row's verdict may change because of another row's mutation, and why. It may become undecided where it
 /// works through that row, or where its request without the field is refused for that row's sake; and it may be refused
 /// with it. A second row for the same field may become what the first becomes. Never is it decided wrongly.
-fn may_follow(catalog: &Catalog, after: &Shown, row: &str, verdict: &Verdict, mutant: &Mutant) -> Option<Because> {
-    let through = || works_through(catalog, row, &mutant.row);
+fn may_follow(
+    catalog: &Catalog,
+    after: &RunObservation,
+    row: &str,
+    verdict: &Verdict,
+    mutant: &RowMutant,
+) -> Option<FollowReason> {
+    let through = || depends_on(catalog, row, &mutant.row);
     let is_refused = mutant.status == VerdictStatus::Rejected;
-    if verdict.status == mutant.status && field_of(catalog, row) == field_of(catalog, &mutant.row) {
-        return Some(Because::SameField);
+    if verdict.status == mutant.status && resolve_field_row(catalog, row) == resolve_field_row(catalog, &mutant.row) {
+        return Some(FollowReason::SameField);
     }
     match verdict.status {
-        VerdictStatus::Inconclusive if through() => Some(Because::WorksThrough),
+        VerdictStatus::Inconclusive if through() => Some(FollowReason::WorksThrough),
         VerdictStatus::Inconclusive => {
             let refused = is_refused
-                && verdict.code.as_deref() == Some(Undecided::NegativeRefused.word())
-                && after.acted(field_of(catalog, &mutant.row), row, Some(ArmKind::Negative));
-            refused.then_some(Because::NegativeRefused)
+                && verdict.code.as_deref() == Some(InconclusiveReason::NegativeRejected.as_str())
+                && after.acted_on(resolve_field_row(catalog, &mutant.row), row, Some(ArmKind::Negative));
+            refused.then_some(FollowReason::NegativeRefused)
         }
-        VerdictStatus::Rejected => (is_refused && through()).then_some(Because::WorksThrough),
+        VerdictStatus::Rejected => (is_refused && through()).then_some(FollowReason::WorksThrough),
         VerdictStatus::Supported | VerdictStatus::Ignored | VerdictStatus::Substituted | VerdictStatus::Skipped => None,
     }
 }

@@ -5,27 +5,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, VerdictStatus};
-use crate::mutation::mutant::Mutant;
-use crate::mutation::outcome::{Tried, Weighed};
-use crate::results::mutation::{Failure, Fate, Follower, Reached, RowProof, rate};
+use crate::mutation::mutant::RowMutant;
+use crate::mutation::outcome::{BatchResult, MutantResult};
+use crate::results::mutation::{FollowerRow, MutantFailure, MutantOutcome, ReachedStatus, RowReport, kill_rate};
 
 /// What is known of each row so far.
-pub(super) struct Book {
-    rows: BTreeMap<String, RowProof>,
+pub(super) struct ReportBuilder {
+    rows: BTreeMap<String, RowReport>,
     order: Vec<String>,
 }
 
-impl Book {
+impl ReportBuilder {
     pub fn new(catalog: &Catalog, rows: &[String]) -> Self {
         let mut book = Self { rows: BTreeMap::new(), order: rows.to_vec() };
         for id in rows {
-            let mut statuses: Vec<Reached> = Vec::new();
+            let mut statuses: Vec<ReachedStatus> = Vec::new();
             for status in catalog.experiment(id).map(|e| e.statuses.as_slice()).unwrap_or_default() {
                 if !statuses.iter().any(|known| known.status == *status) {
-                    statuses.push(Reached { status: *status, on: Vec::new() });
+                    statuses.push(ReachedStatus { status: *status, on: Vec::new() });
                 }
             }
-            let row = RowProof {
+            let row = RowReport {
                 id: id.clone(),
                 statuses,
                 mutants: 0,
@@ -40,7 +40,7 @@ impl Book {
     }
 
     /// A row was seen to have a status on a ground.
-    pub fn reached(&mut self, row: &str, status: VerdictStatus, target: &str) {
+    pub fn add_status(&mut self, row: &str, status: VerdictStatus, target: &str) {
         let statuses = self.rows.get_mut(row).map(|row| row.statuses.as_mut_slice()).unwrap_or_default();
         if let Some(reached) = statuses.iter_mut().find(|reached| reached.status == status) {
             reached.on.push(target.to_owned());
@@ -48,38 +48,38 @@ impl Book {
     }
 
     /// What became of a mutant that was tried.
-    pub fn weighed(&mut self, target: &str, one: &Weighed, tried: &Tried) {
-        let Mutant { row: id, status, fault: _ } = &one.mutant;
-        if one.fate == Fate::Killed {
-            self.reached(id, *status, target);
+    pub fn add_mutant(&mut self, target: &str, one: &MutantResult, tried: &BatchResult) {
+        let RowMutant { row: id, status, fault: _ } = &one.mutant;
+        if one.outcome == MutantOutcome::Killed {
+            self.add_status(id, *status, target);
         }
         let Some(row) = self.rows.get_mut(id) else { return };
         row.mutants += 1;
-        row.followers.extend(one.followers.iter().map(|(row, because)| Follower {
+        row.followers.extend(one.followers.iter().map(|(row, because)| FollowerRow {
             target: target.to_owned(),
             row: row.clone(),
             because: *because,
         }));
-        if one.fate == Fate::Killed {
+        if one.outcome == MutantOutcome::Killed {
             row.killed += 1;
             return;
         }
-        row.failures.push(Failure {
+        row.failures.push(MutantFailure {
             target: target.to_owned(),
             expected: *status,
-            fate: one.fate,
-            reached: one.reached,
+            fate: one.outcome,
+            reached: one.actual_status,
             reason: one.reason.clone(),
-            arms: one.arms.clone(),
-            others: tried.strays.clone(),
+            arms: one.insensitive_arms.clone(),
+            others: tried.unexpected_changes.clone(),
         });
     }
 
     /// A mutant that was not tried, and why.
-    pub fn failed(&mut self, target: &str, mutant: &Mutant, fate: Fate, reason: &str) {
+    pub fn add_failure(&mut self, target: &str, mutant: &RowMutant, fate: MutantOutcome, reason: &str) {
         let Some(row) = self.rows.get_mut(&mutant.row) else { return };
         row.mutants += 1;
-        row.failures.push(Failure {
+        row.failures.push(MutantFailure {
             target: target.to_owned(),
             expected: mutant.status,
             fate,
@@ -91,7 +91,7 @@ impl Book {
     }
 
     /// The rows, in the order in which they were asked for.
-    pub fn finish(mut self) -> Vec<RowProof> {
+    pub fn finish(mut self) -> Vec<RowReport> {
         for row in self.rows.values_mut() {
             // A status that was tried nowhere is as unproved as one that cannot be tried.
             let tried: BTreeSet<VerdictStatus> = row.failures.iter().map(|failure| failure.expected).collect();
@@ -99,17 +99,17 @@ impl Book {
             let nowhere: Vec<VerdictStatus> = nowhere.map(|s| s.status).collect();
             for expected in nowhere {
                 row.mutants += 1;
-                row.failures.push(Failure {
+                row.failures.push(MutantFailure {
                     target: "any of the targets".to_owned(),
                     expected,
-                    fate: Fate::Unproved,
+                    fate: MutantOutcome::Unproved,
                     reached: None,
                     reason: "none of them is a ground on which the row could have it".to_owned(),
                     arms: Vec::new(),
                     others: Vec::new(),
                 });
             }
-            row.kill_rate = rate(row.killed, row.mutants);
+            row.kill_rate = kill_rate(row.killed, row.mutants);
             row.followers.sort();
             row.followers.dedup();
         }

@@ -16,28 +16,28 @@ use crate::cli::CliError;
 use crate::cli::io::{files, stdout};
 
 /// A file of lines that is being written.
-pub struct Recorder {
+pub struct DurableFile {
     path: PathBuf,
     file: Arc<File>,
     /// What is to be written next: what could not be written so far, and nothing else.
     pending: Vec<u8>,
     /// How long the file is, as far as it was written here.
     length: u64,
-    trouble: Option<Trouble>,
-    disk: Disk,
+    problem: Option<WriteProblem>,
+    sync_thread: SyncThread,
 }
 
 /// Why what is recorded is not all where it belongs.
-enum Trouble {
+enum WriteProblem {
     /// It cannot be written for now.
-    Unwritten(String),
+    WriteFailed(String),
     /// It was taken away, and cannot be made again for now.
-    Gone(String),
+    Removed(String),
     /// Somebody else changed what was written. Nothing more is written there.
-    Changed(String),
+    ModifiedExternally(String),
 }
 
-impl Recorder {
+impl DurableFile {
     /// Begins a recording.
     pub fn create(path: &Path) -> Result<Self, CliError> {
         let file = files::create_recording(path)?;
@@ -49,37 +49,39 @@ impl Recorder {
     pub fn new(path: &Path, file: File) -> io::Result<Self> {
         let length = (&file).seek(SeekFrom::End(0))?;
         let file = Arc::new(file);
-        let disk = Disk::start(path);
-        Ok(Self { path: path.to_owned(), file, pending: Vec::new(), length, trouble: None, disk })
+        let disk = SyncThread::start(path);
+        Ok(Self { path: path.to_owned(), file, pending: Vec::new(), length, problem: None, sync_thread: disk })
     }
 
     /// Writes a line: its text, with its newline.
-    pub fn line(&mut self, line: &[u8]) {
+    pub fn write_line(&mut self, line: &[u8]) {
         self.pending.extend_from_slice(line);
-        self.write();
+        self.write_pending();
     }
 
     /// What was written so far is worth keeping through a loss of power.
-    pub fn keep(&mut self) {
-        self.look_after();
-        self.disk.keep(&self.file);
+    pub fn sync_in_background(&mut self) {
+        self.restore_if_unlinked();
+        self.sync_thread.try_sync_file(&self.file);
     }
 
     /// Ends it: all of it is on the disk then. Where it is, which is elsewhere than it was if something else came into
     /// its place; and what is wrong with it, if anything is.
-    pub fn end(mut self) -> (PathBuf, Option<String>) {
-        self.look_after();
-        self.write();
-        let unsafe_on_disk = self.disk.end(self.file);
-        let wrong = match self.trouble {
-            Some(Trouble::Unwritten(why) | Trouble::Gone(why) | Trouble::Changed(why)) => Some(why),
+    pub fn finish(mut self) -> (PathBuf, Option<String>) {
+        self.restore_if_unlinked();
+        self.write_pending();
+        let unsafe_on_disk = self.sync_thread.finish(self.file);
+        let wrong = match self.problem {
+            Some(
+                WriteProblem::WriteFailed(why) | WriteProblem::Removed(why) | WriteProblem::ModifiedExternally(why),
+            ) => Some(why),
             None => unsafe_on_disk,
         };
         (self.path, wrong)
     }
 
     /// Writes what is pending. A line that was written in part goes on where it was cut.
-    fn write(&mut self) {
+    fn write_pending(&mut self) {
         if self.is_changed() {
             self.pending.clear();
             return;
@@ -98,17 +100,17 @@ impl Recorder {
         };
         self.pending.drain(..written);
         self.length += written as u64;
-        match (ended, &self.trouble) {
-            (Ok(()), Some(Trouble::Unwritten(_))) => {
+        match (ended, &self.problem) {
+            (Ok(()), Some(WriteProblem::WriteFailed(_))) => {
                 stdout::warn(format!("{} can be written again, and lacks nothing", self.path.display()));
-                self.trouble = None;
+                self.problem = None;
             }
             (Err(error), None) => {
                 stdout::warn(format!(
                     "cannot write {}: {error}; the run goes on, and what is missing there is tried again",
                     self.path.display()
                 ));
-                self.trouble = Some(Trouble::Unwritten(error.to_string()));
+                self.problem = Some(WriteProblem::WriteFailed(error.to_string()));
             }
             (Ok(()), _) | (Err(_), Some(_)) => {}
         }
@@ -116,30 +118,30 @@ impl Recorder {
 
     /// True where somebody else wrote into the file, or cut it. Whatever came behind that would be no recording.
     fn is_changed(&mut self) -> bool {
-        if matches!(self.trouble, Some(Trouble::Changed(_))) {
+        if matches!(self.problem, Some(WriteProblem::ModifiedExternally(_))) {
             return true;
         }
         let is_changed = self.file.metadata().is_ok_and(|now| now.is_file() && now.len() != self.length);
         if is_changed {
             let what = "somebody else wrote into it, or cut it, while it was being written".to_owned();
             stdout::warn(format!("{}: {what}: nothing more is written there", self.path.display()));
-            self.trouble = Some(Trouble::Changed(what));
+            self.problem = Some(WriteProblem::ModifiedExternally(what));
         }
         is_changed
     }
 
     /// Sees whether what was written is still there, and mends what can be.
-    fn look_after(&mut self) {
-        if !self.is_changed() && !is_at(&self.file, &self.path) {
-            match self.rescue() {
+    fn restore_if_unlinked(&mut self) {
+        if !self.is_changed() && !is_same_file(&self.file, &self.path) {
+            match self.recreate_file() {
                 Ok(told) => stdout::warn(told),
-                Err(error) if !matches!(self.trouble, Some(Trouble::Gone(_))) => {
+                Err(error) if !matches!(self.problem, Some(WriteProblem::Removed(_))) => {
                     stdout::warn(format!(
                         "{} was taken away while it was being written, and cannot be made again: {error}; the run \
                          goes on, and it is tried again",
                         self.path.display()
                     ));
-                    self.trouble = Some(Trouble::Gone(format!("it was taken away: {error}")));
+                    self.problem = Some(WriteProblem::Removed(format!("it was taken away: {error}")));
                 }
                 Err(_) => {}
             }
@@ -147,12 +149,12 @@ impl Recorder {
     }
 
     /// Writes the file anew from what is still held of it, under another name where something else is in its place.
-    fn rescue(&mut self) -> io::Result<String> {
+    fn recreate_file(&mut self) -> io::Result<String> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let (stem, extension) = (self.path.file_stem(), self.path.extension());
         let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-        let path = files::unused(folder, &part(stem), &part(extension));
+        let path = files::unique_path(folder, &part(stem), &part(extension));
         let mut new = File::options().read(true).write(true).create_new(true).open(&path)?;
         // Where locks are not known, nobody heeds them.
         let _ = new.try_lock();
@@ -166,8 +168,8 @@ impl Recorder {
         }
         let was = std::mem::replace(&mut self.path, path);
         self.file = Arc::new(new);
-        self.disk.moved(&self.path);
-        self.trouble = None;
+        self.sync_thread.sync_folder(&self.path);
+        self.problem = None;
         let what = format!("{} was taken away while it was being written", was.display());
         Ok(match was == self.path {
             true => format!("{what}: it is written again, and lacks nothing"),
@@ -181,7 +183,7 @@ impl Recorder {
 
 /// True where a path still leads to a file.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     match (file.metadata(), fs::metadata(path)) {
         (Ok(file), Ok(there)) => (file.dev(), file.ino()) == (there.dev(), there.ino()),
@@ -197,72 +199,73 @@ fn is_at(_: &File, _: &Path) -> bool {
 }
 
 /// A thread that has files put onto the disk. While it is at it, asking again costs nothing.
-struct Disk {
-    ask: Option<SyncSender<Ask>>,
+struct SyncThread {
+    sender: Option<SyncSender<SyncRequest>>,
     thread: Option<JoinHandle<()>>,
-    failed: Arc<Mutex<Option<String>>>,
+    error: Arc<Mutex<Option<String>>>,
 }
 
 /// What is to be put onto the disk.
-enum Ask {
+enum SyncRequest {
     /// What was written into a file.
-    Content(Arc<File>),
+    FileData(Arc<File>),
     /// That there is a file in a folder.
-    Place(PathBuf),
+    FolderEntry(PathBuf),
 }
 
-impl Disk {
+impl SyncThread {
     fn start(path: &Path) -> Self {
         let (ask, asked) = sync_channel(1);
         let failed: Arc<Mutex<Option<String>>> = Arc::default();
         let (shown, told) = (path.display().to_string(), failed.clone());
-        let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(move || serve(&asked, &shown, &told));
-        let disk = Self { ask: Some(ask), thread: thread.ok(), failed };
-        disk.moved(path);
+        let thread =
+            std::thread::Builder::new().name("disk".to_owned()).spawn(move || run_sync_loop(&asked, &shown, &told));
+        let disk = Self { sender: Some(ask), thread: thread.ok(), error: failed };
+        disk.sync_folder(path);
         disk
     }
 
-    fn keep(&self, file: &Arc<File>) {
+    fn try_sync_file(&self, file: &Arc<File>) {
         // Where one was asked for and is not begun, that one will do. And where no thread could be started, nothing is
         // made safe, and nothing else is lost.
-        if let Some(ask) = &self.ask {
-            let _ = ask.try_send(Ask::Content(file.clone()));
+        if let Some(ask) = &self.sender {
+            let _ = ask.try_send(SyncRequest::FileData(file.clone()));
         }
     }
 
     /// There is a new file at a path.
-    fn moved(&self, path: &Path) {
+    fn sync_folder(&self, path: &Path) {
         if let Some(folder) = path.parent() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            self.ask(Ask::Place(folder.to_owned()));
+            self.send(SyncRequest::FolderEntry(folder.to_owned()));
         }
     }
 
     /// Asks for what must not be left out.
-    fn ask(&self, what: Ask) {
-        if let Some(ask) = &self.ask {
+    fn send(&self, what: SyncRequest) {
+        if let Some(ask) = &self.sender {
             let _ = ask.send(what);
         }
     }
 
     /// Waits until a file, and all that was asked for before, is on the disk; what went wrong.
-    fn end(mut self, file: Arc<File>) -> Option<String> {
-        self.ask(Ask::Content(file));
-        self.ask = None;
+    fn finish(mut self, file: Arc<File>) -> Option<String> {
+        self.send(SyncRequest::FileData(file));
+        self.sender = None;
         if let Some(thread) = self.thread.take() {
             // It does not panic, and if it did, the file would be no worse.
             let _ = thread.join();
         }
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-fn serve(asked: &Receiver<Ask>, path: &str, failed: &Mutex<Option<String>>) {
+fn run_sync_loop(asked: &Receiver<SyncRequest>, path: &str, failed: &Mutex<Option<String>>) {
     for ask in asked {
         let done = match &ask {
-            Ask::Content(file) => file.sync_data(),
+            SyncRequest::FileData(file) => file.sync_data(),
             // Not every system opens folders.
-            Ask::Place(folder) => File::open(folder).map_or(Ok(()), |folder| folder.sync_all()),
+            SyncRequest::FolderEntry(folder) => File::open(folder).map_or(Ok(()), |folder| folder.sync_all()),
         };
         let Err(error) = done else { continue };
         // Pipes and devices have no disk below them.

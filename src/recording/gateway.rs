@@ -9,31 +9,31 @@ use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Shape, Target};
-use crate::wire::exchange::{Body, Exchange};
+use crate::catalog::{ApiDialect, Target};
+use crate::wire::exchange::{BodyBytes, Exchange};
 
 /// The value of `schema` in every recording of this version.
 pub const SCHEMA: &str = "fieldtest-gateway-recording/1";
 
 /// What every recording of a gateway begins with.
-pub const BEGINS: &str = r#"{"header":{"schema":"fieldtest-gateway-recording/"#;
+pub const HEADER_PREFIX: &str = r#"{"header":{"schema":"fieldtest-gateway-recording/"#;
 
 /// A whole recording, in memory.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recording {
+pub struct GatewayRecording {
     /// What was run, and how.
-    pub header: Header,
+    pub header: GatewayHeader,
     /// Every request of the client, in the order in which they ended.
-    pub trials: Vec<TrialRecord>,
+    pub trials: Vec<GatewayTrial>,
     /// Every call of the upstream, in the order in which they came.
-    pub calls: Vec<Call>,
+    pub calls: Vec<UpstreamCall>,
     /// How the run ended; `None` when the file was cut.
-    pub footer: Option<Footer>,
+    pub footer: Option<GatewayFooter>,
 }
 
 /// What was run, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Header {
+pub struct GatewayHeader {
     /// Always `fieldtest-gateway-recording/1`.
     pub schema: String,
     /// The gateway's name in the results.
@@ -43,7 +43,7 @@ pub struct Header {
     /// The address of the upstream.
     pub upstream: String,
     /// The API that the upstream speaks.
-    pub shape: Shape,
+    pub shape: ApiDialect,
     /// The model that was asked for.
     pub model: String,
     /// True where the client's credential goes into `authorization`.
@@ -60,11 +60,11 @@ pub struct Header {
 
 /// One request of the client, and what came back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrialRecord {
+pub struct GatewayTrial {
     /// The row that it was sent for; of a control, the first row that it serves.
     pub row: String,
     /// What it was sent for.
-    pub arm: Arm,
+    pub arm: TrialKind,
     /// Counts the trials of this arm, from 1.
     pub trial: u32,
     /// The values that were drawn for it.
@@ -76,7 +76,7 @@ pub struct TrialRecord {
 /// What a request was sent for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Arm {
+pub enum TrialKind {
     /// The first question of all.
     First,
     /// Without the field.
@@ -89,9 +89,9 @@ pub enum Arm {
     Crowd,
 }
 
-impl Arm {
+impl TrialKind {
     /// The word used in recordings and reports.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::First => "first",
             Self::Control => "control",
@@ -104,7 +104,7 @@ impl Arm {
 
 /// One call that reached the upstream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Call {
+pub struct UpstreamCall {
     /// Counts the calls from 1, in the order in which they came.
     pub number: u64,
     /// Milliseconds from the start of the run.
@@ -116,7 +116,7 @@ pub struct Call {
     /// Header names (lower case) and values, in the order they came, credentials masked.
     pub headers: Vec<(String, String)>,
     /// The body, unpacked.
-    pub body: Body,
+    pub body: BodyBytes,
     /// How the body was packed, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packed: Option<String>,
@@ -128,12 +128,12 @@ pub struct Call {
     /// True where the call carried a credential.
     pub has_credential: bool,
     /// What was answered.
-    pub answered: Answered,
+    pub answered: ServedResponse,
 }
 
 /// What the upstream answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answered {
+pub struct ServedResponse {
     /// The HTTP status; 0 where the connection was broken instead.
     pub status: u16,
     /// True for an event stream.
@@ -141,13 +141,13 @@ pub struct Answered {
     /// When each piece of the body was handed to the connection, in milliseconds from the start of the run.
     pub pieces_ms: Vec<u64>,
     /// How it ended.
-    pub ended: AnswerEnd,
+    pub ended: ServedResponseEnd,
 }
 
 /// How an answer of the upstream ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AnswerEnd {
+pub enum ServedResponseEnd {
     /// All of it was handed over.
     Whole,
     /// It was broken off on purpose.
@@ -161,13 +161,13 @@ pub enum AnswerEnd {
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Footer {
+pub struct GatewayFooter {
     /// When the run ended, RFC 3339, UTC.
     pub finished_at: String,
     /// Milliseconds from the first request to the last answer.
     pub wall_ms: u64,
     /// Whether the run came to its end.
-    pub ended: Ended,
+    pub ended: GatewayRunEnd,
     /// How many trials stand above.
     pub trials: usize,
     /// How many calls stand above.
@@ -177,7 +177,7 @@ pub struct Footer {
 /// Whether a run came to its end, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ended {
+pub enum GatewayRunEnd {
     /// Every row was tried to the end.
     Complete,
     /// Somebody stopped it.
@@ -191,26 +191,26 @@ pub enum Ended {
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Line {
+pub enum GatewayLine {
     /// The first line.
-    Header(Box<Header>),
+    Header(Box<GatewayHeader>),
     /// A request of the client.
-    Trial(Box<TrialRecord>),
+    Trial(Box<GatewayTrial>),
     /// A call of the upstream.
-    Call(Box<Call>),
+    Call(Box<UpstreamCall>),
     /// The last line.
-    Footer(Footer),
+    Footer(GatewayFooter),
 }
 
 /// What is wrong with a recording.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordingError {
+pub enum GatewayRecordingError {
     /// The file could not be read.
     #[error("cannot read the recording: {0}")]
     Io(#[from] io::Error),
     /// A line is not what it should be.
     #[error("line {line} of the recording: {what}")]
-    Line {
+    InvalidLine {
         /// The line, from 1.
         line: usize,
         /// What is wrong with it.
@@ -221,19 +221,19 @@ pub enum RecordingError {
     NoHeader,
     /// The file does not hold what its footer counts.
     #[error(
-        "its footer counts {said} {what}, and the file has {found}: lines were taken out or put in; record it again"
+        "its footer counts {expected} {what}, and the file has {found}: lines were taken out or put in; record it again"
     )]
-    Count {
+    CountMismatch {
         /// What is counted.
         what: &'static str,
         /// As the footer has it.
-        said: usize,
+        expected: usize,
         /// As the file has it.
         found: usize,
     },
     /// A trial's request does not hold its label.
     #[error("the request of `{row}`, {arm} {trial}, does not hold its label: the file was edited; record it again")]
-    Label {
+    MissingLabel {
         /// The row.
         row: String,
         /// The arm.
@@ -243,7 +243,7 @@ pub enum RecordingError {
     },
     /// A trial stands there twice.
     #[error("`{row}`, {arm} {trial}, stands in the file twice: the file was edited; record it again")]
-    Twice {
+    DuplicateTrial {
         /// The row.
         row: String,
         /// The arm.
@@ -260,24 +260,24 @@ const MAX_LINE_BYTES: u64 = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// Anything else that is wrong, with its line.
-pub fn read(mut reader: impl BufRead) -> Result<Recording, RecordingError> {
-    let mut recording: Option<Recording> = None;
+pub fn read(mut reader: impl BufRead) -> Result<GatewayRecording, GatewayRecordingError> {
+    let mut recording: Option<GatewayRecording> = None;
     for line in 1.. {
         let mut text = Vec::new();
         reader.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut text)?;
         if text.is_empty() {
             break;
         }
-        let wrong = |what: String| RecordingError::Line { line, what };
+        let wrong = |what: String| GatewayRecordingError::InvalidLine { line, what };
         if text.len() as u64 > MAX_LINE_BYTES {
             return Err(wrong(format!(
                 "it is longer than {} MiB, which no line of a recording is",
                 MAX_LINE_BYTES >> 20
             )));
         }
-        let parsed = match serde_json::from_slice::<Line>(&text) {
+        let parsed = match serde_json::from_slice::<GatewayLine>(&text) {
             Ok(parsed) => parsed,
-            Err(_) if recording.is_none() => return Err(RecordingError::NoHeader),
+            Err(_) if recording.is_none() => return Err(GatewayRecordingError::NoHeader),
             Err(_) if text.last() != Some(&b'\n') => break,
             Err(e) => {
                 let what = e.to_string();
@@ -286,47 +286,50 @@ pub fn read(mut reader: impl BufRead) -> Result<Recording, RecordingError> {
             }
         };
         match (parsed, &mut recording) {
-            (Line::Header(header), None) if header.schema == SCHEMA => {
-                recording = Some(Recording { header: *header, trials: Vec::new(), calls: Vec::new(), footer: None });
+            (GatewayLine::Header(header), None) if header.schema == SCHEMA => {
+                recording =
+                    Some(GatewayRecording { header: *header, trials: Vec::new(), calls: Vec::new(), footer: None });
             }
-            (Line::Header(header), None) => {
+            (GatewayLine::Header(header), None) => {
                 return Err(wrong(format!("the schema is `{}`, this version reads `{SCHEMA}`", header.schema)));
             }
-            (_, None) => return Err(RecordingError::NoHeader),
-            (Line::Header(_), Some(_)) => return Err(wrong("a second header: are these two recordings?".to_owned())),
+            (_, None) => return Err(GatewayRecordingError::NoHeader),
+            (GatewayLine::Header(_), Some(_)) => {
+                return Err(wrong("a second header: are these two recordings?".to_owned()));
+            }
             (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
-            (Line::Trial(trial), Some(r)) => r.trials.push(*trial),
-            (Line::Call(call), Some(r)) => r.calls.push(*call),
-            (Line::Footer(footer), Some(r)) => r.footer = Some(footer),
+            (GatewayLine::Trial(trial), Some(r)) => r.trials.push(*trial),
+            (GatewayLine::Call(call), Some(r)) => r.calls.push(*call),
+            (GatewayLine::Footer(footer), Some(r)) => r.footer = Some(footer),
         }
     }
-    let mut recording = recording.ok_or(RecordingError::NoHeader)?;
-    check(&recording)?;
+    let mut recording = recording.ok_or(GatewayRecordingError::NoHeader)?;
+    verify_recording(&recording)?;
     recording.calls.sort_by_key(|call| call.number);
     Ok(recording)
 }
 
-fn check(recording: &Recording) -> Result<(), RecordingError> {
+fn verify_recording(recording: &GatewayRecording) -> Result<(), GatewayRecordingError> {
     if let Some(footer) = &recording.footer {
         for (what, said, found) in
             [("trials", footer.trials, recording.trials.len()), ("calls", footer.calls, recording.calls.len())]
         {
             if said != found {
-                return Err(RecordingError::Count { what, said, found });
+                return Err(GatewayRecordingError::CountMismatch { what, expected: said, found });
             }
         }
     }
     let mut seen = HashSet::new();
-    for TrialRecord { row, arm, trial, values, exchange } in &recording.trials {
+    for GatewayTrial { row, arm, trial, values, exchange } in &recording.trials {
         let label = values.get("label").map_or("", String::as_str);
         let request = &exchange.request;
         let holds = !label.is_empty() && (request.body.to_string().contains(label) || request.path.contains(label));
-        let (row, arm, trial) = (row.clone(), arm.word(), *trial);
+        let (row, arm, trial) = (row.clone(), arm.as_str(), *trial);
         if !holds {
-            return Err(RecordingError::Label { row, arm, trial });
+            return Err(GatewayRecordingError::MissingLabel { row, arm, trial });
         }
         if !seen.insert((row.clone(), arm, trial)) {
-            return Err(RecordingError::Twice { row, arm, trial });
+            return Err(GatewayRecordingError::DuplicateTrial { row, arm, trial });
         }
     }
     Ok(())

@@ -2,32 +2,37 @@
 //! that only want to judge it.
 
 use crate::catalog::CatalogRow;
-use crate::client::Endpoint;
-use crate::engine::run::{Event, Listener, Options, Stop, run};
-use crate::recording::run::{Counts, Footer, Header, Recording};
+use crate::client::MessagesEndpoint;
+use crate::engine::run::{RunEvent, RunListener, RunOptions, StopSignal, run};
+use crate::recording::run::{LineCounts, Recording, RunFooter, RunHeader};
 
 /// Keeps every exchange and every trial.
-pub struct Memory<'a>(pub &'a mut Recording);
+pub struct RecordingListener<'a>(pub &'a mut Recording);
 
-impl Listener for Memory<'_> {
-    fn on(&mut self, event: Event<'_>) {
+impl RunListener for RecordingListener<'_> {
+    fn on_event(&mut self, event: RunEvent<'_>) {
         match event {
-            Event::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
-            Event::Trial(trial) => self.0.trials.push(trial.clone()),
-            Event::RowStarted(_) | Event::AskedAgain(_) | Event::Verdict(..) => {}
+            RunEvent::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
+            RunEvent::Trial(trial) => self.0.trials.push(trial.clone()),
+            RunEvent::RowStarted(_) | RunEvent::RowsRestarted(_) | RunEvent::Verdict(..) => {}
         }
     }
 }
 
 /// Runs the rows to the end, and gives the recording. There is no clock here: it ends at the moment at which the header
 /// says that it began.
-pub async fn record<E: Endpoint>(endpoint: &E, rows: &[&CatalogRow], options: &Options, header: Header) -> Recording {
+pub async fn run_in_memory<E: MessagesEndpoint>(
+    endpoint: &E,
+    rows: &[&CatalogRow],
+    options: &RunOptions,
+    header: RunHeader,
+) -> Recording {
     let finished_at = header.started_at.clone();
     let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
-    let stop = Stop::default();
-    let finished = run(endpoint, rows, options, vec![&mut Memory(&mut recording)], &stop).await;
-    let counts = Some(Counts::of(&recording));
+    let stop = StopSignal::default();
+    let finished = run(endpoint, rows, options, vec![&mut RecordingListener(&mut recording)], &stop).await;
+    let counts = Some(LineCounts::from_recording(&recording));
     recording.footer =
-        Some(Footer { finished_at, wall_ms: 0, channel: finished.channel, ended: finished.ended, counts });
+        Some(RunFooter { finished_at, wall_ms: 0, channel: finished.text_form, ended: finished.end, counts });
     recording
 }

@@ -14,10 +14,10 @@ use std::io::{self, BufRead, Read as _};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Target;
-use crate::engine::request::build::{Channel, Settings};
-use crate::recording::scope::Scope;
-pub use crate::recording::upsert::Places;
-use crate::recording::upsert::put;
+use crate::engine::request::build::{RequestSettings, TextForm};
+use crate::recording::scope::RunScope;
+pub use crate::recording::upsert::RecordingPositions;
+use crate::recording::upsert::upsert;
 use crate::results::json;
 use crate::results::model::Results;
 use crate::wire::exchange::Exchange;
@@ -29,18 +29,18 @@ pub const SCHEMA: &str = "fieldtest-recording/1";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
     /// What was run, and how.
-    pub header: Header,
+    pub header: RunHeader,
     /// Every exchange, in the order in which they ended.
     pub exchanges: Vec<Exchange>,
     /// Every trial, in the order in which they ended.
     pub trials: Vec<TrialRecord>,
     /// How the run ended; `None` when the file was cut.
-    pub footer: Option<Footer>,
+    pub footer: Option<RunFooter>,
 }
 
 /// What was run, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Header {
+pub struct RunHeader {
     /// Always `fieldtest-recording/1`.
     pub schema: String,
     /// The target's name in the results.
@@ -52,7 +52,7 @@ pub struct Header {
     /// Whose claims were held against the verdicts, whole, so that the recording can be judged by itself.
     pub claims: Option<Target>,
     /// What requests took from the target and the options.
-    pub settings: Settings,
+    pub settings: RequestSettings,
     /// The rows that were selected, in order.
     pub rows: Vec<String>,
     /// The confidence that a statistical verdict had to reach.
@@ -63,7 +63,7 @@ pub struct Header {
     pub started_at: String,
     /// What it covers.
     #[serde(flatten)]
-    pub scope: Scope,
+    pub scope: RunScope,
 }
 
 /// One trial of one arm: which exchanges it is made of, and what was drawn for it.
@@ -155,32 +155,32 @@ impl fmt::Display for ArmKind {
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Footer {
+pub struct RunFooter {
     /// When the run ended, RFC 3339, UTC.
     pub finished_at: String,
     /// Milliseconds from the first request to the last answer.
     pub wall_ms: u64,
     /// The form in which texts were put into messages.
-    pub channel: Channel,
+    pub channel: TextForm,
     /// Whether the run came to its end.
-    pub ended: Ended,
+    pub ended: RunEnd,
     /// How many exchanges and trials stand before it, so that a line that was taken out is noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub counts: Option<Counts>,
+    pub counts: Option<LineCounts>,
 }
 
 /// How many lines of each kind a recording has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct LineCounts {
     /// Exchanges.
     pub exchanges: usize,
     /// Trials.
     pub trials: usize,
 }
 
-impl Counts {
+impl LineCounts {
     /// Those of a recording.
-    pub fn of(recording: &Recording) -> Self {
+    pub fn from_recording(recording: &Recording) -> Self {
         Self { exchanges: recording.exchanges.len(), trials: recording.trials.len() }
     }
 }
@@ -188,7 +188,7 @@ impl Counts {
 /// Whether a run came to its end, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ended {
+pub enum RunEnd {
     /// Every row was tried to the end.
     Complete,
     /// Somebody stopped it.
@@ -205,7 +205,7 @@ pub enum Ended {
 
 /// A run that was cut goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resumed {
+pub struct ResumeMarker {
     /// When, RFC 3339, UTC.
     pub at: String,
 }
@@ -213,9 +213,9 @@ pub struct Resumed {
 /// One line of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Line {
+pub enum RunLine {
     /// The first line.
-    Header(Box<Header>),
+    Header(Box<RunHeader>),
     /// An exchange.
     Exchange(Box<Exchange>),
     /// A trial.
@@ -223,17 +223,17 @@ pub enum Line {
     /// What the run found, where the texts that led to it were taken out.
     Results(Box<Results>),
     /// What stands above did not come to its end, and goes on below.
-    Resumed(Resumed),
+    Resumed(ResumeMarker),
     /// Trials that do not stand any more: what came before them was asked again, was answered otherwise, and they were
     /// not needed after that.
     Withdrawn(Vec<TrialKey>),
     /// The last line.
-    Footer(Footer),
+    Footer(RunFooter),
 }
 
 impl Recording {
     /// A recording in which nothing stands yet.
-    pub fn new(header: Header) -> Self {
+    pub fn new(header: RunHeader) -> Self {
         Self { header, exchanges: Vec::new(), trials: Vec::new(), footer: None }
     }
 }
@@ -241,7 +241,7 @@ impl Recording {
 /// A line that is written while the run goes on: what it says is borrowed, since bodies may be long.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LineOf<'a> {
+pub enum LineRef<'a> {
     /// An exchange.
     Exchange(&'a Exchange),
     /// A trial.
@@ -252,7 +252,7 @@ pub enum LineOf<'a> {
 ///
 /// # Errors
 /// None: whatever stands in a line can be written as one.
-pub fn text_of(line: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub fn to_json_line(line: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
     Ok(text)
@@ -265,12 +265,12 @@ pub enum RecordingError {
     #[error("cannot read the recording: {0}")]
     Io(#[from] io::Error),
     /// A line is not what it should be.
-    #[error("line {line} of the recording: {what}")]
-    Line {
+    #[error("line {line} of the recording: {problem}")]
+    InvalidLine {
         /// The line, from 1.
         line: usize,
         /// What is wrong with it.
-        what: String,
+        problem: String,
     },
     /// There is no header.
     #[error("its first line is no header of a recording (`{SCHEMA}`); what a run wrote as recording-*.jsonl has one")]
@@ -278,20 +278,20 @@ pub enum RecordingError {
     /// Lines are missing, or there are too many.
     #[error(
         "its last line counts {} exchanges and {} trials, and it has {} and {}: were lines taken out?",
-        said.exchanges, said.trials, there.exchanges, there.trials
+        expected.exchanges, expected.trials, actual.exchanges, actual.trials
     )]
-    Counts {
+    CountMismatch {
         /// As the footer has it.
-        said: Counts,
+        expected: LineCounts,
         /// As they are counted.
-        there: Counts,
+        actual: LineCounts,
     },
     /// A trial is made of an exchange that is not there.
     #[error(
         "line {line} of the recording: trial {trial} refers to exchange `{exchange}`, which is not in the file: was a \
          line taken out?"
     )]
-    Missing {
+    MissingExchange {
         /// The trial's line, from 1.
         line: usize,
         /// The trial.
@@ -305,43 +305,43 @@ pub enum RecordingError {
 const MAX_LINE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The next line with its newline, empty at the end of the file.
-fn next_line(reader: &mut impl BufRead, line: usize) -> Result<Vec<u8>, RecordingError> {
+fn read_next_line(reader: &mut impl BufRead, line: usize) -> Result<Vec<u8>, RecordingError> {
     let mut bytes = Vec::new();
     reader.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut bytes)?;
     if bytes.len() as u64 > MAX_LINE_BYTES {
         let what = format!("it is longer than {} MiB, which no line of a recording is", MAX_LINE_BYTES >> 20);
-        return Err(RecordingError::Line { line, what });
+        return Err(RecordingError::InvalidLine { line, problem: what });
     }
     Ok(bytes)
 }
 
 /// In which lines of the file exchanges stand, from 1, in their order.
-pub type Lines = Vec<usize>;
+pub type LineNumbers = Vec<usize>;
 
 /// Reads a recording.
 ///
 /// # Errors
 /// As [`read_lines`].
-pub fn read(reader: impl BufRead) -> Result<Recording, RecordingError> {
-    read_lines(reader).map(|(recording, _)| recording)
+pub fn read_recording(reader: impl BufRead) -> Result<Recording, RecordingError> {
+    read_recording_with_lines(reader).map(|(recording, _)| recording)
 }
 
 /// Reads a recording, and tells where each exchange stands. A last line that was cut in the middle is passed over: the run was killed while writing it.
 ///
 /// # Errors
 /// Anything else that is wrong, with its line.
-pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), RecordingError> {
-    let (mut lines, mut trial_lines) = (Lines::new(), Lines::new());
+pub fn read_recording_with_lines(mut reader: impl BufRead) -> Result<(Recording, LineNumbers), RecordingError> {
+    let (mut lines, mut trial_lines) = (LineNumbers::new(), LineNumbers::new());
     let mut recording: Option<Recording> = None;
     // Once the run was gone on with, what comes again takes the place of what was there.
-    let mut places: Option<Places> = None;
+    let mut places: Option<RecordingPositions> = None;
     for line in 1.. {
-        let text = next_line(&mut reader, line)?;
+        let text = read_next_line(&mut reader, line)?;
         if text.is_empty() {
             break;
         }
-        let wrong = |what: String| RecordingError::Line { line, what };
-        let parsed = match serde_json::from_slice::<Line>(&text) {
+        let wrong = |what: String| RecordingError::InvalidLine { line, problem: what };
+        let parsed = match serde_json::from_slice::<RunLine>(&text) {
             Ok(parsed) => parsed,
             Err(_) if recording.is_none() => return Err(RecordingError::NoHeader),
             // Every line is written with its newline, so this one was cut while it was written.
@@ -354,87 +354,89 @@ pub fn read_lines(mut reader: impl BufRead) -> Result<(Recording, Lines), Record
             }
         };
         match (parsed, &mut recording) {
-            (Line::Header(header), None) if !(0.5..1.0).contains(&header.confidence) => {
+            (RunLine::Header(header), None) if !(0.5..1.0).contains(&header.confidence) => {
                 return Err(wrong(format!("the confidence is {}, and no run has one like that", header.confidence)));
             }
-            (Line::Header(header), None) if header.schema == SCHEMA => {
+            (RunLine::Header(header), None) if header.schema == SCHEMA => {
                 recording = Some(Recording::new(*header));
             }
-            (Line::Header(header), None) => {
+            (RunLine::Header(header), None) => {
                 return Err(wrong(format!("the schema is `{}`, this version reads `{SCHEMA}`", header.schema)));
             }
             (_, None) => return Err(RecordingError::NoHeader),
-            (Line::Header(_), Some(_)) => return Err(wrong("a second header: are these two recordings?".to_owned())),
-            (Line::Resumed(_), Some(r)) if !is_over(r) => {
-                counted(r)?;
-                r.footer = None;
-                places.get_or_insert_with(|| Places::of(r));
+            (RunLine::Header(_), Some(_)) => {
+                return Err(wrong("a second header: are these two recordings?".to_owned()));
             }
-            (Line::Resumed(_), Some(_)) => {
+            (RunLine::Resumed(_), Some(r)) if !is_complete(r) => {
+                verify_counts(r)?;
+                r.footer = None;
+                places.get_or_insert_with(|| RecordingPositions::new(r));
+            }
+            (RunLine::Resumed(_), Some(_)) => {
                 return Err(wrong("it goes on, and stands behind the footer of a run that was at its end".to_owned()));
             }
             (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
-            (Line::Exchange(exchange), Some(r)) => match &mut places {
+            (RunLine::Exchange(exchange), Some(r)) => match &mut places {
                 Some(places) => {
-                    let at = places.put_exchange(r, *exchange);
-                    put(&mut lines, at, line);
+                    let at = places.upsert_exchange(r, *exchange);
+                    upsert(&mut lines, at, line);
                 }
                 None => {
                     lines.push(line);
                     r.exchanges.push(*exchange);
                 }
             },
-            (Line::Trial(trial), Some(r)) => match &mut places {
+            (RunLine::Trial(trial), Some(r)) => match &mut places {
                 Some(places) => {
-                    let at = places.put_trial(r, trial);
-                    put(&mut trial_lines, at, line);
+                    let at = places.upsert_trial(r, trial);
+                    upsert(&mut trial_lines, at, line);
                 }
                 None => {
                     trial_lines.push(line);
                     r.trials.push(trial);
                 }
             },
-            (Line::Withdrawn(gone), Some(r)) if places.is_some() => {
+            (RunLine::Withdrawn(gone), Some(r)) if places.is_some() => {
                 let stand: Vec<bool> = r.trials.iter().map(|trial| !gone.contains(&trial.key)).collect();
                 let (mut of_trials, mut of_lines) = (stand.iter(), stand.iter());
                 r.trials.retain(|_| of_trials.next().copied().unwrap_or(true));
                 trial_lines.retain(|_| of_lines.next().copied().unwrap_or(true));
-                places = Some(Places::of(r));
+                places = Some(RecordingPositions::new(r));
             }
-            (Line::Withdrawn(_), Some(_)) => {
+            (RunLine::Withdrawn(_), Some(_)) => {
                 return Err(wrong("trials are withdrawn, and the run was never gone on with".to_owned()));
             }
-            (Line::Results(results), Some(r)) if r.header.scope.texts_removed => {
-                json::checked(&results).map_err(|e| wrong(format!("its results: {e}")))?;
+            (RunLine::Results(results), Some(r)) if r.header.scope.texts_removed => {
+                json::validate(&results).map_err(|e| wrong(format!("its results: {e}")))?;
                 r.header.scope.results = Some(results);
             }
-            (Line::Results(_), Some(_)) => {
+            (RunLine::Results(_), Some(_)) => {
                 return Err(wrong("results, and only a recording without its texts carries any".to_owned()));
             }
-            (Line::Footer(footer), Some(r)) => r.footer = Some(footer),
+            (RunLine::Footer(footer), Some(r)) => r.footer = Some(footer),
         }
     }
     let recording = recording.ok_or(RecordingError::NoHeader)?;
     let known: std::collections::HashSet<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
     for (trial, line) in recording.trials.iter().zip(trial_lines) {
         if let Some(missing) = trial.exchanges.iter().find(|id| !known.contains(id.as_str())) {
-            return Err(RecordingError::Missing { line, trial: trial.key.clone(), exchange: missing.clone() });
+            return Err(RecordingError::MissingExchange { line, trial: trial.key.clone(), exchange: missing.clone() });
         }
     }
-    counted(&recording)?;
+    verify_counts(&recording)?;
     Ok((recording, lines))
 }
 
 /// Holds what a footer counts against what stands before it.
-fn counted(recording: &Recording) -> Result<(), RecordingError> {
-    let there = Counts::of(recording);
+fn verify_counts(recording: &Recording) -> Result<(), RecordingError> {
+    let there = LineCounts::from_recording(recording);
     match recording.footer.as_ref().and_then(|footer| footer.counts).filter(|said| *said != there) {
-        Some(said) => Err(RecordingError::Counts { said, there }),
+        Some(said) => Err(RecordingError::CountMismatch { expected: said, actual: there }),
         None => Ok(()),
     }
 }
 
 /// True of a run that came to its end: nothing can follow.
-pub fn is_over(recording: &Recording) -> bool {
-    recording.footer.as_ref().is_some_and(|footer| footer.ended == Ended::Complete)
+pub fn is_complete(recording: &Recording) -> bool {
+    recording.footer.as_ref().is_some_and(|footer| footer.ended == RunEnd::Complete)
 }

@@ -5,15 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Catalog, CatalogRow, Prices};
-use crate::engine::plan::estimate::Expected;
-use crate::results::model::{Results, Shard};
-use crate::results::plan_estimate::Planned;
-use crate::variables::fnv1a;
+use crate::catalog::{Catalog, CatalogRow, TargetPrices};
+use crate::engine::plan::estimate::RunEstimate;
+use crate::results::model::{Results, ShardMetadata};
+use crate::results::plan_estimate::PlanEstimate;
+use crate::variables::hash;
 
 /// What a recording covers; of a plain run, everything that it has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Scope {
+pub struct RunScope {
     /// A digest of the experiments of its rows, so that other case files are not taken for an edited recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cases: Option<String>,
@@ -34,13 +34,13 @@ pub struct Scope {
     pub beside: Vec<String>,
     /// The part of a plan that it is, where the plan was shared out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<Shard>,
+    pub shard: Option<ShardMetadata>,
     /// True where the texts were taken out when it was written: it then carries the results that they led to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub texts_removed: bool,
     /// What was planned of it, where anybody planned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreseen: Option<Box<Foreseen>>,
+    pub foreseen: Option<Box<RunForecast>>,
     /// Those results. They stand in the file on a line of their own, at the end.
     #[serde(skip)]
     pub results: Option<Box<Results>>,
@@ -48,40 +48,40 @@ pub struct Scope {
 
 /// What was planned of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Foreseen {
+pub struct RunForecast {
     /// What all of it comes to.
-    pub planned: Planned,
+    pub planned: PlanEstimate,
     /// What tokens cost, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prices: Option<Prices>,
+    pub prices: Option<TargetPrices>,
     /// What a simulation took, where one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<Expected>,
+    pub expected: Option<RunEstimate>,
 }
 
 /// A digest of what rows ask and how they are decided. FNV-1a: it tells mistakes from each other, not forgeries.
-pub fn digest(rows: &[&CatalogRow]) -> String {
-    digest_of(&format!("{rows:?}"))
+pub fn digest_rows(rows: &[&CatalogRow]) -> String {
+    digest_text(&format!("{rows:?}"))
 }
 
 /// A digest of a text.
-pub fn digest_of(text: &str) -> String {
-    format!("{:016x}", fnv1a(text))
+pub fn digest_text(text: &str) -> String {
+    format!("{:016x}", hash(text))
 }
 
 /// Rows to run, and those of them that are run for the sake of others only.
 #[derive(Debug, Clone, Default)]
-pub struct Extent<'a> {
+pub struct RowSelection<'a> {
     /// All of them, in the order of the tables.
     pub rows: Vec<&'a CatalogRow>,
     /// Those that are decided and not reported, by id.
-    pub beside: Vec<String>,
+    pub dependency_rows: Vec<String>,
 }
 
-impl<'a> Extent<'a> {
+impl<'a> RowSelection<'a> {
     /// The rows that are wanted, with those of the `known` ones that they work through: so each is decided as it would
     /// be among all of them.
-    pub fn of(catalog: &'a Catalog, wanted: impl Fn(&str) -> bool, known: impl Fn(&str) -> bool) -> Self {
+    pub fn new(catalog: &'a Catalog, wanted: impl Fn(&str) -> bool, known: impl Fn(&str) -> bool) -> Self {
         let id = |row: &'a CatalogRow| row.experiment.id();
         let rests = |other: &CatalogRow| {
             let mut others = catalog.rows.iter().filter(|row| wanted(id(row)) && known(id(row)));
@@ -97,11 +97,11 @@ impl<'a> Extent<'a> {
                 beside.push(id(row).to_owned());
             }
         }
-        Self { rows, beside }
+        Self { rows, dependency_rows: beside }
     }
 
     /// How many rows are reported.
-    pub fn reported(&self) -> usize {
-        self.rows.len() - self.beside.len()
+    pub fn reported_count(&self) -> usize {
+        self.rows.len() - self.dependency_rows.len()
     }
 }

@@ -7,14 +7,14 @@ use crate::wire::exchange::Exchange;
 
 /// Where things stand in a recording, so that later ones can take the places of earlier ones.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct RecordingPositions {
     exchanges: HashMap<String, usize>,
     trials: HashMap<TrialKey, usize>,
 }
 
-impl Places {
+impl RecordingPositions {
     /// Those of a recording.
-    pub fn of(recording: &Recording) -> Self {
+    pub fn new(recording: &Recording) -> Self {
         Self {
             exchanges: recording.exchanges.iter().enumerate().map(|(at, e)| (e.id.clone(), at)).collect(),
             trials: recording.trials.iter().enumerate().map(|(at, t)| (t.key.clone(), at)).collect(),
@@ -22,27 +22,27 @@ impl Places {
     }
 
     /// Puts an exchange where the one of its id stands, else behind all others; and says where.
-    pub fn put_exchange(&mut self, recording: &mut Recording, exchange: Exchange) -> usize {
+    pub fn upsert_exchange(&mut self, recording: &mut Recording, exchange: Exchange) -> usize {
         let at = *self.exchanges.entry(exchange.id.clone()).or_insert(recording.exchanges.len());
-        put(&mut recording.exchanges, at, exchange);
+        upsert(&mut recording.exchanges, at, exchange);
         at
     }
 
     /// The trial of this name.
-    pub fn trial<'a>(&self, recording: &'a Recording, key: &TrialKey) -> Option<&'a TrialRecord> {
+    pub fn find_trial<'a>(&self, recording: &'a Recording, key: &TrialKey) -> Option<&'a TrialRecord> {
         recording.trials.get(*self.trials.get(key)?)
     }
 
     /// Puts a trial where the one of its name stands, else behind all others; and says where.
-    pub fn put_trial(&mut self, recording: &mut Recording, trial: TrialRecord) -> usize {
+    pub fn upsert_trial(&mut self, recording: &mut Recording, trial: TrialRecord) -> usize {
         let at = *self.trials.entry(trial.key.clone()).or_insert(recording.trials.len());
-        put(&mut recording.trials, at, trial);
+        upsert(&mut recording.trials, at, trial);
         at
     }
 }
 
 /// Puts one thing into a place, or behind all others.
-pub(crate) fn put<T>(all: &mut Vec<T>, at: usize, one: T) {
+pub(crate) fn upsert<T>(all: &mut Vec<T>, at: usize, one: T) {
     match all.get_mut(at) {
         Some(place) => *place = one,
         None => all.push(one),

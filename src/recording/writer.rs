@@ -8,79 +8,85 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::args::send::Redact;
-use crate::engine::{Event, Listener};
-use crate::recording::durable_file::Recorder;
+use crate::cli::args::send::ContentPolicy;
+use crate::engine::{RunEvent, RunListener};
+use crate::recording::durable_file::DurableFile;
 use crate::recording::run;
-use crate::recording::run::{Line, LineOf, Recording, TrialKey, TrialRecord};
-use crate::recording::upsert::Places;
+use crate::recording::run::{LineRef, Recording, RunLine, TrialKey, TrialRecord};
+use crate::recording::upsert::RecordingPositions;
 use crate::redact::content;
 
 /// A recording in memory and on disk.
-pub struct Keeper {
+pub struct RecordingWriter {
     /// What stands so far.
     pub recording: Recording,
-    places: Places,
-    file: Recorder,
-    redact: Redact,
+    positions: RecordingPositions,
+    file: DurableFile,
+    content_policy: ContentPolicy,
     /// The trials that the run needed, since it was begun or gone on with.
-    needed: HashSet<TrialKey>,
+    used_trials: HashSet<TrialKey>,
 }
 
-impl Keeper {
+impl RecordingWriter {
     /// Keeps what comes behind what stands in `recording`, and in its file.
-    pub fn new(recording: Recording, file: Recorder, redact: Redact) -> Self {
-        Self { places: Places::of(&recording), recording, file, redact, needed: HashSet::new() }
+    pub fn new(recording: Recording, file: DurableFile, redact: ContentPolicy) -> Self {
+        Self {
+            positions: RecordingPositions::new(&recording),
+            recording,
+            file,
+            content_policy: redact,
+            used_trials: HashSet::new(),
+        }
     }
 
     /// Writes a line.
-    pub fn line(&mut self, line: &impl Serialize) {
-        if let Ok(text) = run::text_of(line) {
-            self.file.line(&text);
+    pub fn write_line(&mut self, line: &impl Serialize) {
+        if let Ok(text) = run::to_json_line(line) {
+            self.file.write_line(&text);
         }
     }
 
     /// Takes back the trials that stand and were not needed by the run as it went to its end.
-    pub fn withdraw(&mut self) {
-        let unneeded = |trial: &&TrialRecord| !self.needed.contains(&trial.key);
+    pub fn discard_unused_trials(&mut self) {
+        let unneeded = |trial: &&TrialRecord| !self.used_trials.contains(&trial.key);
         let gone: Vec<TrialKey> = self.recording.trials.iter().filter(unneeded).map(|t| t.key.clone()).collect();
         if !gone.is_empty() {
             self.recording.trials.retain(|trial| !gone.contains(&trial.key));
-            self.places = Places::of(&self.recording);
-            self.line(&Line::Withdrawn(gone));
+            self.positions = RecordingPositions::new(&self.recording);
+            self.write_line(&RunLine::Withdrawn(gone));
         }
     }
 
     /// Ends it: where the file is, and what is wrong with it.
-    pub fn end(self) -> (PathBuf, Option<String>) {
-        self.file.end()
+    pub fn finish(self) -> (PathBuf, Option<String>) {
+        self.file.finish()
     }
 }
 
-impl Listener for Keeper {
-    fn on(&mut self, event: Event<'_>) {
+impl RunListener for RecordingWriter {
+    fn on_event(&mut self, event: RunEvent<'_>) {
         match event {
-            Event::Exchange(exchange) => {
+            RunEvent::Exchange(exchange) => {
                 // Secrets never come this far: the client takes them out of whatever it gets.
-                match self.redact {
-                    Redact::Secrets => self.line(&LineOf::Exchange(exchange)),
-                    Redact::Texts => self.line(&LineOf::Exchange(&content::without(exchange))),
+                match self.content_policy {
+                    ContentPolicy::Secrets => self.write_line(&LineRef::Exchange(exchange)),
+                    ContentPolicy::Texts => self.write_line(&LineRef::Exchange(&content::without_content(exchange))),
                 }
-                self.places.put_exchange(&mut self.recording, exchange.clone());
+                self.positions.upsert_exchange(&mut self.recording, exchange.clone());
             }
-            Event::Trial(trial) => {
-                self.needed.insert(trial.key.clone());
-                if self.places.trial(&self.recording, &trial.key) == Some(trial) {
+            RunEvent::Trial(trial) => {
+                self.used_trials.insert(trial.key.clone());
+                if self.positions.find_trial(&self.recording, &trial.key) == Some(trial) {
                     return;
                 }
-                match self.redact {
-                    Redact::Secrets => self.line(&LineOf::Trial(trial)),
-                    Redact::Texts => self.line(&LineOf::Trial(&content::without_values(trial))),
+                match self.content_policy {
+                    ContentPolicy::Secrets => self.write_line(&LineRef::Trial(trial)),
+                    ContentPolicy::Texts => self.write_line(&LineRef::Trial(&content::without_values(trial))),
                 }
-                self.places.put_trial(&mut self.recording, trial.clone());
+                self.positions.upsert_trial(&mut self.recording, trial.clone());
             }
-            Event::Verdict(..) => self.file.keep(),
-            Event::RowStarted(_) | Event::AskedAgain(_) => {}
+            RunEvent::Verdict(..) => self.file.sync_in_background(),
+            RunEvent::RowStarted(_) | RunEvent::RowsRestarted(_) => {}
         }
     }
 }

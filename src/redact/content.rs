@@ -7,10 +7,10 @@
 use serde_json::{Map, Value};
 
 use crate::recording::run::TrialRecord;
-use crate::wire::exchange::{AttemptResult, Body, Exchange, Request, Response};
+use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, Request, Response};
 
 /// The words of the protocol, as keys and as values.
-const WORDS: &str = "any array assistant auto base64 batch block boolean budget_tokens cache_control cache_creation \
+const PROTOCOL_WORDS: &str = "any array assistant auto base64 batch block boolean budget_tokens cache_control cache_creation \
     cache_creation_input_tokens cache_read_input_tokens caller char_location citation citations citations_delta code \
     container content content_block content_block_delta content_block_location content_block_start content_block_stop \
     context context_management created_at data delta description detail details direct disable_parallel_tool_use \
@@ -29,13 +29,13 @@ const WORDS: &str = "any array assistant auto base64 batch block boolean budget_
     billing_error image/gif image/jpeg image/png image/webp application/pdf text/plain 5m 1h [DONE]";
 
 /// Keys below which everything is the user's own: names, numbers and all.
-const OWN: [&str; 5] = ["input", "input_schema", "metadata", "properties", "mcp_servers"];
+const USER_DATA_KEYS: [&str; 5] = ["input", "input_schema", "metadata", "properties", "mcp_servers"];
 
 /// Keys whose values are identifiers: they say which thing is meant, and nothing of it.
-const IDENTIFIERS: [&str; 4] = ["model", "id", "tool_use_id", "request_id"];
+const IDENTIFIER_KEYS: [&str; 4] = ["model", "id", "tool_use_id", "request_id"];
 
 /// Headers of answers whose values say how it was answered.
-const HEADERS: [&str; 14] = [
+const KEPT_HEADERS: [&str; 14] = [
     "anthropic-version",
     "cache-control",
     "connection",
@@ -53,12 +53,12 @@ const HEADERS: [&str; 14] = [
 ];
 
 /// The exchange without its texts.
-pub fn without(exchange: &Exchange) -> Exchange {
+pub fn without_content(exchange: &Exchange) -> Exchange {
     let mut exchange = exchange.clone();
-    of_request(&mut exchange.request);
+    redact_request(&mut exchange.request);
     for attempt in &mut exchange.attempts {
         match &mut attempt.result {
-            AttemptResult::Response(response) => of_response(response),
+            AttemptResult::Response(response) => redact_response(response),
             // These are our own sentences.
             AttemptResult::Failure(_) => {}
         }
@@ -71,22 +71,22 @@ pub fn without_values(trial: &TrialRecord) -> TrialRecord {
     TrialRecord { values: Default::default(), ..trial.clone() }
 }
 
-fn of_request(request: &mut Request) {
-    request.body = json(&request.body, false);
-    request.raw = request.raw.as_deref().map(|raw| body(raw).0);
+fn redact_request(request: &mut Request) {
+    request.body = redact_json(&request.body, false);
+    request.raw = request.raw.as_deref().map(|raw| redact_body(raw).0);
 }
 
-fn of_response(response: &mut Response) {
+fn redact_response(response: &mut Response) {
     for (name, value) in &mut response.headers {
-        if !HEADERS.contains(&name.as_str()) {
-            *value = blank(value);
+        if !KEPT_HEADERS.contains(&name.as_str()) {
+            *value = mask_text(value);
         }
     }
     let Ok(text) = std::str::from_utf8(&response.body.0) else {
-        response.body = Body(vec![b'x'; response.body.0.len()]);
+        response.body = BodyBytes(vec![b'x'; response.body.0.len()]);
         return;
     };
-    let (out, ends) = body(text);
+    let (out, ends) = redact_body(text);
     // Each piece ends where its line does now: near enough to see how an answer came.
     let at = |end: usize| ends.iter().find(|(then, _)| *then >= end).map_or(out.len(), |(_, now)| *now);
     let (mut end, mut before) = (0, 0);
@@ -96,20 +96,20 @@ fn of_response(response: &mut Response) {
         *size = (now - before) as u64;
         before = now;
     }
-    response.body = Body(out.into_bytes());
+    response.body = BodyBytes(out.into_bytes());
 }
 
 /// A body without its texts, and where each of its lines ended and ends.
-fn body(text: &str) -> (String, Vec<(usize, usize)>) {
+fn redact_body(text: &str) -> (String, Vec<(usize, usize)>) {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
-        let out = json(&value, false).to_string();
+        let out = redact_json(&value, false).to_string();
         let ends = vec![(text.len(), out.len())];
         return (out, ends);
     }
     let (mut out, mut ends, mut read) = (String::new(), Vec::new(), 0);
     for line in text.split_inclusive(['\n', '\r']) {
         let content = line.trim_end_matches(['\n', '\r']);
-        out.push_str(&of_line(content));
+        out.push_str(&redact_line(content));
         out.push_str(&line[content.len()..]);
         read += line.len();
         ends.push((read, out.len()));
@@ -118,50 +118,52 @@ fn body(text: &str) -> (String, Vec<(usize, usize)>) {
 }
 
 /// A line of an event stream, or of anything else.
-fn of_line(line: &str) -> String {
-    let Some((field, value)) = line.split_once(':') else { return blank(line) };
+fn redact_line(line: &str) -> String {
+    let Some((field, value)) = line.split_once(':') else { return mask_text(line) };
     let (space, value) = value.strip_prefix(' ').map_or(("", value), |rest| (" ", rest));
     let value = match field {
         "data" => match serde_json::from_str::<Value>(value) {
-            Ok(event) => json(&event, false).to_string(),
-            Err(_) => word(value),
+            Ok(event) => redact_json(&event, false).to_string(),
+            Err(_) => redact_word(value),
         },
-        "event" => word(value),
-        _ => return blank(line),
+        "event" => redact_word(value),
+        _ => return mask_text(line),
     };
     format!("{field}:{space}{value}")
 }
 
 /// A value without its texts. `own` says that it is the user's own, with its keys and numbers.
-fn json(value: &Value, own: bool) -> Value {
+fn redact_json(value: &Value, own: bool) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value.clone(),
         Value::Number(_) if own => Value::from(0),
         Value::Number(_) => value.clone(),
-        Value::String(text) if own => Value::from(blank(text)),
-        Value::String(text) => Value::from(word(text)),
-        Value::Array(items) => items.iter().map(|item| json(item, own)).collect(),
-        Value::Object(map) => Value::Object(object(map, own)),
+        Value::String(text) if own => Value::from(mask_text(text)),
+        Value::String(text) => Value::from(redact_word(text)),
+        Value::Array(items) => items.iter().map(|item| redact_json(item, own)).collect(),
+        Value::Object(map) => Value::Object(redact_object(map, own)),
     }
 }
 
-fn object(map: &Map<String, Value>, own: bool) -> Map<String, Value> {
+fn redact_object(map: &Map<String, Value>, own: bool) -> Map<String, Value> {
     let mut out = Map::new();
     for (nth, (key, value)) in map.iter().enumerate() {
-        let known = !own && is_word(key);
+        let known = !own && is_protocol_word(key);
         let value = match value {
-            Value::String(text) if known && IDENTIFIERS.contains(&key.as_str()) && is_identifier(text) => value.clone(),
-            _ => json(value, own || !known || OWN.contains(&key.as_str())),
+            Value::String(text) if known && IDENTIFIER_KEYS.contains(&key.as_str()) && is_identifier(text) => {
+                value.clone()
+            }
+            _ => redact_json(value, own || !known || USER_DATA_KEYS.contains(&key.as_str())),
         };
         // Two keys of one length would become one.
-        let key = if known { key.clone() } else { format!("{}{nth}", blank(key)) };
+        let key = if known { key.clone() } else { format!("{}{nth}", mask_text(key)) };
         out.insert(key, value);
     }
     out
 }
 
-fn is_word(text: &str) -> bool {
-    WORDS.split(' ').any(|word| word == text)
+fn is_protocol_word(text: &str) -> bool {
+    PROTOCOL_WORDS.split(' ').any(|word| word == text)
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -170,12 +172,12 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// A word of the protocol as it is, anything else blanked.
-fn word(text: &str) -> String {
-    if is_word(text) { text.to_owned() } else { blank(text) }
+fn redact_word(text: &str) -> String {
+    if is_protocol_word(text) { text.to_owned() } else { mask_text(text) }
 }
 
 /// The text's outline: as long, with its blanks, and nothing else of it.
-fn blank(text: &str) -> String {
+fn mask_text(text: &str) -> String {
     text.chars().map(|c| if c.is_whitespace() { c } else { 'x' }).collect()
 }
 
@@ -195,7 +197,7 @@ mod tests {
             "stop_reason": "tool_use", "usage": { "input_tokens": 7 }, "vendor": { "note": "hidden", "n": 3 },
         });
         assert_eq!(
-            json(&message, false),
+            redact_json(&message, false),
             json!({
                 "id": "msg_1", "type": "message", "role": "assistant", "model": "m-1",
                 "content": [{ "type": "text", "text": "xxxxx xxxxxx" },
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn a_stream_keeps_its_events() {
         let stream = ": hello\nevent: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"amber\"}}\n\ndata: [DONE]\n\ndata: {broken\n";
-        let out = body(stream).0;
+        let out = redact_body(stream).0;
         assert_eq!(
             out,
             ": xxxxx\nevent: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"xxxxx\"}}\n\ndata: [DONE]\n\ndata: xxxxxxx\n"
@@ -217,7 +219,7 @@ mod tests {
     }
 
     /// Any JSON, with a text in it that is to be gone.
-    fn hiding() -> impl Strategy<Value = Value> {
+    fn json_with_canary() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(json!("CANARY7 is here")),
             Just(json!(true)),
@@ -226,7 +228,7 @@ mod tests {
         ];
         let key = prop_oneof![
             Just("CANARY7".to_owned()),
-            proptest::sample::select(WORDS.split(' ').map(str::to_owned).collect::<Vec<_>>()),
+            proptest::sample::select(PROTOCOL_WORDS.split(' ').map(str::to_owned).collect::<Vec<_>>()),
             "[a-z]{1,4}",
         ];
         leaf.prop_recursive(4, 40, 5, move |inner| {
@@ -240,13 +242,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_survives_wherever_it_stands(value in hiding(), pretty: bool, stream: bool, cut in 0..400usize) {
+        fn no_text_survives_wherever_it_stands(value in json_with_canary(), pretty: bool, stream: bool, cut in 0..400usize) {
             let text = if pretty { format!("{value:#}") } else { value.to_string() };
             let mut text = if stream { format!("event: CANARY7\ndata: {text}\n\n") } else { text };
             text.truncate(text.floor_char_boundary(text.len().saturating_sub(cut % 7)));
-            let out = body(&text).0;
+            let out = redact_body(&text).0;
             prop_assert!(!out.contains("CANARY7"), "{out}");
-            prop_assert!(!json(&value, false).to_string().contains("CANARY7"));
+            prop_assert!(!redact_json(&value, false).to_string().contains("CANARY7"));
         }
 
         #[test]
@@ -256,11 +258,11 @@ mod tests {
             let mut response = Response {
                 status: 200,
                 headers: vec![("x-note".to_owned(), "abc".to_owned())],
-                body: Body(text.as_bytes()[..total as usize].to_vec()),
+                body: BodyBytes(text.as_bytes()[..total as usize].to_vec()),
                 arrivals: sizes.iter().map(|size| (0, *size)).collect(),
                 cut: None,
             };
-            of_response(&mut response);
+            redact_response(&mut response);
             prop_assert_eq!(response.arrivals.iter().map(|a| a.1).sum::<u64>(), response.body.0.len() as u64);
         }
     }

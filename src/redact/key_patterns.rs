@@ -6,13 +6,13 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::redact::prefilter::Pairs;
+use crate::redact::prefilter::BytePairFilter;
 
 /// A shape: a text that always stands in it, the pattern, and whether a digit must be in what is taken out. Where the
 /// pattern has a group, the group is taken out and what stands around it is left.
-type Shape = (&'static [&'static str], &'static str, bool);
+type KeyPattern = (&'static [&'static str], &'static str, bool);
 
-static SHAPES: [Shape; 12] = [
+static KEY_PATTERNS: [KeyPattern; 12] = [
     (&["sk-"], r"\bsk-[A-Za-z0-9_-]{16,}", true),
     (
         &["gsk_", "xai-", "hf_", "r8_", "pplx-", "nvapi-", "fw_", "tgp_v1_"],
@@ -44,63 +44,68 @@ static SHAPES: [Shape; 12] = [
 ];
 
 /// The patterns, compiled where a text is seen that they are for: most runs need none.
-static PATTERNS: [OnceLock<Option<Regex>>; SHAPES.len()] = [const { OnceLock::new() }; SHAPES.len()];
+static COMPILED_PATTERNS: [OnceLock<Option<Regex>>; KEY_PATTERNS.len()] =
+    [const { OnceLock::new() }; KEY_PATTERNS.len()];
 
-fn pattern(text: &str) -> Option<Regex> {
+fn compile_pattern(text: &str) -> Option<Regex> {
     RegexBuilder::new(text).unicode(false).build().ok()
 }
 
 /// A text that always stands in a shape, known by the pair of its bytes that stands in the fewest other texts.
-struct Needle {
-    shape: usize,
-    text: &'static [u8],
+struct PatternLiteral {
+    pattern_index: usize,
+    literal: &'static [u8],
     /// Where in it the pair stands.
-    at: usize,
+    pair_offset: usize,
 }
 
-impl Needle {
-    fn of(shape: usize, text: &'static str) -> Self {
+impl PatternLiteral {
+    fn new(shape: usize, text: &'static str) -> Self {
         let text = text.as_bytes();
         // Small letters and blanks are what most texts are made of.
         let is_rare = |byte: u8| !byte.is_ascii_lowercase() && byte != b' ';
         let at = text.windows(2).position(|pair| is_rare(pair[1])).or_else(|| text.iter().position(|b| is_rare(*b)));
-        Self { shape, text, at: at.unwrap_or(0).min(text.len() - 2) }
+        Self { pattern_index: shape, literal: text, pair_offset: at.unwrap_or(0).min(text.len() - 2) }
     }
 
-    fn pair(&self) -> [u8; 2] {
-        [self.text[self.at], self.text[self.at + 1]]
+    fn rare_pair(&self) -> [u8; 2] {
+        [self.literal[self.pair_offset], self.literal[self.pair_offset + 1]]
     }
 }
 
 /// All needles, and their pairs.
-static NEEDLES: LazyLock<(Vec<Needle>, Pairs)> = LazyLock::new(|| {
-    let of_shape =
-        |(nth, (needles, ..)): (usize, &'static Shape)| needles.iter().map(move |text| Needle::of(nth, text));
-    let needles: Vec<Needle> = SHAPES.iter().enumerate().flat_map(of_shape).collect();
-    let mut pairs = Pairs::none();
-    needles.iter().map(Needle::pair).for_each(|[first, second]| pairs.add(first, second));
+static PATTERN_LITERALS: LazyLock<(Vec<PatternLiteral>, BytePairFilter)> = LazyLock::new(|| {
+    let of_shape = |(nth, (needles, ..)): (usize, &'static KeyPattern)| {
+        needles.iter().map(move |text| PatternLiteral::new(nth, text))
+    };
+    let needles: Vec<PatternLiteral> = KEY_PATTERNS.iter().enumerate().flat_map(of_shape).collect();
+    let mut pairs = BytePairFilter::empty();
+    needles.iter().map(PatternLiteral::rare_pair).for_each(|[first, second]| pairs.add(first, second));
     (needles, pairs)
 });
 
 /// Where something stands that looks like a key.
-pub fn places(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let (needles, pairs) = &*NEEDLES;
-    let mut tried = [false; SHAPES.len()];
-    pairs.each(bytes, |at| {
-        for needle in needles.iter().filter(|needle| bytes[at..].starts_with(&needle.pair()) && at >= needle.at) {
-            tried[needle.shape] |= bytes[at - needle.at..].starts_with(needle.text);
+pub fn find(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let (needles, pairs) = &*PATTERN_LITERALS;
+    let mut tried = [false; KEY_PATTERNS.len()];
+    pairs.for_each_candidate(bytes, |at| {
+        for needle in
+            needles.iter().filter(|needle| bytes[at..].starts_with(&needle.rare_pair()) && at >= needle.pair_offset)
+        {
+            tried[needle.pattern_index] |= bytes[at - needle.pair_offset..].starts_with(needle.literal);
         }
     });
-    let shapes = SHAPES.iter().zip(&PATTERNS).zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
-    let of_shape = |((_, text, wants_digit), compiled): (&Shape, &'static OnceLock<Option<Regex>>)| {
+    let shapes =
+        KEY_PATTERNS.iter().zip(&COMPILED_PATTERNS).zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
+    let of_shape = |((_, text, wants_digit), compiled): (&KeyPattern, &'static OnceLock<Option<Regex>>)| {
         // The patterns are constants, and a test compiles each.
-        let compiled = compiled.get_or_init(|| pattern(text)).as_ref();
-        compiled.map_or_else(Vec::new, |pattern| of_shape(bytes, pattern, *wants_digit))
+        let compiled = compiled.get_or_init(|| compile_pattern(text)).as_ref();
+        compiled.map_or_else(Vec::new, |pattern| find_matches(bytes, pattern, *wants_digit))
     };
     shapes.flat_map(of_shape).collect()
 }
 
-fn of_shape(bytes: &[u8], pattern: &Regex, wants_digit: bool) -> Vec<(usize, usize)> {
+fn find_matches(bytes: &[u8], pattern: &Regex, wants_digit: bool) -> Vec<(usize, usize)> {
     let place = |found: regex::bytes::Captures<'_>| {
         let place = found.get(1).or_else(|| found.get(0))?;
         let has_digit = place.as_bytes().iter().any(u8::is_ascii_digit);
@@ -113,14 +118,14 @@ fn of_shape(bytes: &[u8], pattern: &Regex, wants_digit: bool) -> Vec<(usize, usi
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Vec<&str> {
-        places(text.as_bytes()).into_iter().map(|(start, end)| &text[start..end]).collect()
+    fn find_texts(text: &str) -> Vec<&str> {
+        find(text.as_bytes()).into_iter().map(|(start, end)| &text[start..end]).collect()
     }
 
     #[test]
     fn every_pattern_is_one() {
-        assert!(SHAPES.iter().all(|(_, text, _)| pattern(text).is_some()));
-        assert!(SHAPES.iter().flat_map(|(needles, ..)| *needles).all(|needle| needle.len() >= 2));
+        assert!(KEY_PATTERNS.iter().all(|(_, text, _)| compile_pattern(text).is_some()));
+        assert!(KEY_PATTERNS.iter().flat_map(|(needles, ..)| *needles).all(|needle| needle.len() >= 2));
     }
 
     #[test]
@@ -137,12 +142,12 @@ mod tests {
             "xoxb-1234567890-abcdef",
             "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----",
         ] {
-            assert_eq!(found(&format!("wrong: '{key}', sorry")), [key]);
+            assert_eq!(find_texts(&format!("wrong: '{key}', sorry")), [key]);
         }
-        assert_eq!(found("authorization: Bearer abcdefgh12345678"), ["abcdefgh12345678"]);
-        assert_eq!(found("Basic dXNlcjpwYXNzd29yZDEyMw=="), ["dXNlcjpwYXNzd29yZDEyMw=="]);
-        assert_eq!(found("postgres://me:hunter22@db/x"), ["hunter22"]);
-        assert_eq!(found("GET https://h/v1?alt=sse&key=abcdefgh1"), ["abcdefgh1"]);
+        assert_eq!(find_texts("authorization: Bearer abcdefgh12345678"), ["abcdefgh12345678"]);
+        assert_eq!(find_texts("Basic dXNlcjpwYXNzd29yZDEyMw=="), ["dXNlcjpwYXNzd29yZDEyMw=="]);
+        assert_eq!(find_texts("postgres://me:hunter22@db/x"), ["hunter22"]);
+        assert_eq!(find_texts("GET https://h/v1?alt=sse&key=abcdefgh1"), ["abcdefgh1"]);
     }
 
     #[test]
@@ -158,7 +163,7 @@ mod tests {
             "http://127.0.0.1:8787/v1/messages?beta=true",
             "EuYBCkQYAiJAabcdefghijklmnop0123456789+/==",
         ] {
-            assert_eq!(found(text), [""; 0], "{text}");
+            assert_eq!(find_texts(text), [""; 0], "{text}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Names and values of the Messages API, of chat completions and of HTTP, of eight letters and more: shorter secrets are none.
 /// From the API's reference; what stands in texts, such as a model's name, is not among them.
-const WORDS: [&str; 87] = [
+const PROTOCOL_WORDS: [&str; 87] = [
     "anthropic",
     "anthropic-version",
     "api_error",
@@ -93,8 +93,8 @@ const WORDS: [&str; 87] = [
 ];
 
 /// True for a word of the protocol, in capitals or not.
-pub fn is_protocols(secret: &str) -> bool {
-    WORDS.iter().any(|word| word.eq_ignore_ascii_case(secret))
+pub fn is_protocol_word(secret: &str) -> bool {
+    PROTOCOL_WORDS.iter().any(|word| word.eq_ignore_ascii_case(secret))
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_words_are_in_order_and_long_enough_to_matter() {
-        assert!(WORDS.is_sorted_by(|a, b| a < b));
-        assert!(WORDS.iter().all(|word| word.len() >= crate::redact::SHORTEST));
+        assert!(PROTOCOL_WORDS.is_sorted_by(|a, b| a < b));
+        assert!(PROTOCOL_WORDS.iter().all(|word| word.len() >= crate::redact::MIN_SECRET_BYTES));
     }
 }

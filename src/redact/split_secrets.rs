@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::redact::replacement::{Edit, applied, merged};
+use crate::redact::replacement::{ByteReplacement, merge_overlapping, replace_bytes};
 
 /// What the pieces of a model's answer are called, by the Messages API and others.
-const PROSE: [&str; 13] = [
+const PROSE_FIELDS: [&str; 13] = [
     "text",
     "partial_json",
     "thinking",
@@ -28,16 +28,16 @@ const PROSE: [&str; 13] = [
 ];
 
 /// The byte order mark, which may stand before a stream and is none of its first line.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A line that holds one event, or the first of several that do.
-struct Line<'a> {
+struct EventLine<'a> {
     start: usize,
     end: usize,
     /// Where the next line begins.
-    next: usize,
+    next_start: usize,
     /// The event's other lines, with their ends: all of it is written into the first.
-    more: Vec<(usize, usize)>,
+    continuation_lines: Vec<(usize, usize)>,
     /// Whether it begins with `data:`.
     is_data: bool,
     /// The event; `None` where it is a text of its own.
@@ -47,55 +47,55 @@ struct Line<'a> {
 
 /// One string of one event.
 #[derive(Clone, Copy)]
-struct Part<'a> {
-    line: usize,
+struct StringPart<'a> {
+    line_index: usize,
     /// Which of the event's strings it is, in order.
-    nth: usize,
+    string_index: usize,
     text: &'a str,
 }
 
 /// Strings that are read together.
 #[derive(Default)]
-struct Sequence<'a> {
-    parts: Vec<Part<'a>>,
+struct StringSequence<'a> {
+    parts: Vec<StringPart<'a>>,
     is_prose: bool,
 }
 
 /// The lines that are to be written anew. `places` finds secrets in a text, and is told whether it is prose: what is no
 /// prose is put together from ids and the like, in which only secrets that are known mean anything.
-pub fn edits(body: &[u8], places: impl Fn(&[u8], bool) -> Vec<Edit>) -> Vec<Edit> {
+pub fn find_replacements(body: &[u8], places: impl Fn(&[u8], bool) -> Vec<ByteReplacement>) -> Vec<ByteReplacement> {
     // One event parts nothing, and one line is no more than an event.
     if memchr::memchr2(b'\n', b'\r', body.trim_ascii()).is_none() {
         return Vec::new();
     }
-    let lines = lines(body);
+    let lines = parse_lines(body);
     if lines.len() < 2 {
         return Vec::new();
     }
-    let mut found: BTreeMap<(usize, usize), Vec<Edit>> = BTreeMap::new();
-    for sequence in sequences(&lines) {
-        for ((line, nth), edit) in in_sequence(&sequence, &places) {
+    let mut found: BTreeMap<(usize, usize), Vec<ByteReplacement>> = BTreeMap::new();
+    for sequence in group_strings(&lines) {
+        for ((line, nth), edit) in find_in_sequence(&sequence, &places) {
             found.entry((line, nth)).or_default().push(edit);
         }
     }
-    let mut by_line: BTreeMap<usize, BTreeMap<usize, Vec<Edit>>> = BTreeMap::new();
+    let mut by_line: BTreeMap<usize, BTreeMap<usize, Vec<ByteReplacement>>> = BTreeMap::new();
     for ((line, nth), edits) in found {
-        by_line.entry(line).or_default().insert(nth, merged(edits));
+        by_line.entry(line).or_default().insert(nth, merge_overlapping(edits));
     }
-    by_line.into_iter().flat_map(|(nth, strings)| rewritten(&lines[nth], &strings)).collect()
+    by_line.into_iter().flat_map(|(nth, strings)| rewrite_line(&lines[nth], &strings)).collect()
 }
 
-fn lines(body: &[u8]) -> Vec<Line<'_>> {
+fn parse_lines(body: &[u8]) -> Vec<EventLine<'_>> {
     let mut lines = Vec::new();
     // The data lines of one event, which is over with an empty line.
     let mut of_event = Vec::new();
-    let mut next = if body.starts_with(MARK) { MARK.len() } else { 0 };
+    let mut next = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     while next < body.len() {
         let (start, rest) = (next, &body[next..]);
         let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         next += length + if rest[length..].starts_with(b"\r\n") { 2 } else { usize::from(length < rest.len()) };
         if length == 0 {
-            join(&mut of_event, &mut lines);
+            flush_event(&mut of_event, &mut lines);
         }
         let bare = rest[..length].trim_ascii_end();
         let end = start + bare.len();
@@ -108,20 +108,20 @@ fn lines(body: &[u8]) -> Vec<Line<'_>> {
         // What is not UTF-8 is nobody's stream of texts.
         let Ok(text) = std::str::from_utf8(data) else { continue };
         let event = serde_json::from_str(text).ok();
-        let line = Line { start, end, next, more: Vec::new(), is_data, event, text };
+        let line = EventLine { start, end, next_start: next, continuation_lines: Vec::new(), is_data, event, text };
         if is_data {
             of_event.push(line);
         } else if line.event.is_some() {
-            join(&mut of_event, &mut lines);
+            flush_event(&mut of_event, &mut lines);
             lines.push(line);
         }
     }
-    join(&mut of_event, &mut lines);
+    flush_event(&mut of_event, &mut lines);
     lines
 }
 
 /// Takes over the data lines of one event: as one where they are a JSON text only together.
-fn join<'a>(of_event: &mut Vec<Line<'a>>, lines: &mut Vec<Line<'a>>) {
+fn flush_event<'a>(of_event: &mut Vec<EventLine<'a>>, lines: &mut Vec<EventLine<'a>>) {
     let is_parted = of_event.len() > 1 && of_event.iter().any(|line| line.event.is_none());
     let together = || of_event.iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
     let event: Option<Value> = is_parted.then(together).and_then(|text| serde_json::from_str(&text).ok());
@@ -131,24 +131,24 @@ fn join<'a>(of_event: &mut Vec<Line<'a>>, lines: &mut Vec<Line<'a>>) {
     }
     let mut parts = of_event.drain(..);
     let Some(first) = parts.next() else { return };
-    let more = parts.map(|line| (line.start, line.next)).collect();
-    lines.push(Line { event, more, ..first });
+    let more = parts.map(|line| (line.start, line.next_start)).collect();
+    lines.push(EventLine { event, continuation_lines: more, ..first });
 }
 
-fn sequences<'a>(lines: &'a [Line<'a>]) -> Vec<Sequence<'a>> {
+fn group_strings<'a>(lines: &'a [EventLine<'a>]) -> Vec<StringSequence<'a>> {
     // By the block they belong to and their place in the event; and the prose of all blocks.
-    let mut by_place: HashMap<(u64, u64), Sequence<'_>> = HashMap::new();
-    let mut all = Sequence { parts: Vec::new(), is_prose: true };
+    let mut by_place: HashMap<(u64, u64), StringSequence<'_>> = HashMap::new();
+    let mut all = StringSequence { parts: Vec::new(), is_prose: true };
     for (line, of) in lines.iter().enumerate() {
         let block = of.event.as_ref().map_or(0, |event| event["index"].as_u64().unwrap_or_default());
         let mut nth = 0;
         let mut take = |place: u64, name: &str, text: &'a str| {
-            let part = Part { line, nth, text };
+            let part = StringPart { line_index: line, string_index: nth, text };
             nth += 1;
             if text.is_empty() {
                 return;
             }
-            let is_prose = PROSE.contains(&name);
+            let is_prose = PROSE_FIELDS.contains(&name);
             if is_prose {
                 all.parts.push(part);
             }
@@ -157,7 +157,7 @@ fn sequences<'a>(lines: &'a [Line<'a>]) -> Vec<Sequence<'a>> {
             sequence.parts.push(part);
         };
         match &of.event {
-            Some(event) => each_string(event, 0, "", &mut take),
+            Some(event) => for_each_string(event, 0, "", &mut take),
             None => take(0, "data", of.text),
         }
     }
@@ -165,7 +165,7 @@ fn sequences<'a>(lines: &'a [Line<'a>]) -> Vec<Sequence<'a>> {
 }
 
 /// Calls with the place (as a number that stands for it), the name and the text of every string, in order.
-fn each_string<'a>(value: &'a Value, place: u64, name: &str, take: &mut impl FnMut(u64, &str, &'a str)) {
+fn for_each_string<'a>(value: &'a Value, place: u64, name: &str, take: &mut impl FnMut(u64, &str, &'a str)) {
     // Two places of the same number would be read together, which harms nobody.
     let below = |key: &[u8]| {
         key.iter().chain(b"/").fold(place, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
@@ -173,20 +173,23 @@ fn each_string<'a>(value: &'a Value, place: u64, name: &str, take: &mut impl FnM
     match value {
         Value::String(text) => take(place, name, text),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| each_string(item, below(&i.to_le_bytes()), name, take));
+            items.iter().enumerate().for_each(|(i, item)| for_each_string(item, below(&i.to_le_bytes()), name, take));
         }
         Value::Object(map) => {
-            map.iter().for_each(|(key, item)| each_string(item, below(key.as_bytes()), key, take));
+            map.iter().for_each(|(key, item)| for_each_string(item, below(key.as_bytes()), key, take));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 /// Where secrets stand in more than one part: each part's edits, by its line and number.
-fn in_sequence(sequence: &Sequence<'_>, places: impl Fn(&[u8], bool) -> Vec<Edit>) -> Vec<((usize, usize), Edit)> {
+fn find_in_sequence(
+    sequence: &StringSequence<'_>,
+    places: impl Fn(&[u8], bool) -> Vec<ByteReplacement>,
+) -> Vec<((usize, usize), ByteReplacement)> {
     let mut from = 0;
     let mut whole = String::new();
-    let parts: Vec<(usize, usize, Part<'_>)> = sequence
+    let parts: Vec<(usize, usize, StringPart<'_>)> = sequence
         .parts
         .iter()
         .map(|part| {
@@ -206,22 +209,24 @@ fn in_sequence(sequence: &Sequence<'_>, places: impl Fn(&[u8], bool) -> Vec<Edit
         }
         for (start, end, part) in touched {
             // What stands for the secret goes where it begins; the rest of it leaves nothing.
-            let with = if place.start >= *start { place.with.clone() } else { Vec::new() };
-            let edit = Edit::new(place.start.max(*start) - start, place.end.min(*end) - start, with);
-            edits.push(((part.line, part.nth), edit));
+            let with = if place.start >= *start { place.replacement.clone() } else { Vec::new() };
+            let edit = ByteReplacement::new(place.start.max(*start) - start, place.end.min(*end) - start, with);
+            edits.push(((part.line_index, part.string_index), edit));
         }
     }
     edits
 }
 
 /// The line with its strings edited; what was the rest of its event is taken away.
-fn rewritten(line: &Line<'_>, strings: &BTreeMap<usize, Vec<Edit>>) -> Vec<Edit> {
-    let text = |text: &str, edits: &[Edit]| String::from_utf8_lossy(&applied(text.as_bytes(), edits)).into_owned();
+fn rewrite_line(line: &EventLine<'_>, strings: &BTreeMap<usize, Vec<ByteReplacement>>) -> Vec<ByteReplacement> {
+    let text = |text: &str, edits: &[ByteReplacement]| {
+        String::from_utf8_lossy(&replace_bytes(text.as_bytes(), edits)).into_owned()
+    };
     let data = match &line.event {
         Some(event) => {
             let mut event = event.clone();
             let mut nth = 0;
-            change_strings(&mut event, &mut |string| {
+            map_strings(&mut event, &mut |string| {
                 if let Some(edits) = strings.get(&nth) {
                     *string = text(string, edits);
                 }
@@ -231,17 +236,17 @@ fn rewritten(line: &Line<'_>, strings: &BTreeMap<usize, Vec<Edit>>) -> Vec<Edit>
         }
         None => strings.get(&0).map_or_else(|| line.text.to_owned(), |edits| text(line.text, edits)),
     };
-    let whole = Edit::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data });
-    let more = line.more.iter().map(|(start, next)| Edit::new(*start, *next, ""));
+    let whole = ByteReplacement::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data });
+    let more = line.continuation_lines.iter().map(|(start, next)| ByteReplacement::new(*start, *next, ""));
     std::iter::once(whole).chain(more).collect()
 }
 
 /// Changes every string, in the order of [`each_string`].
-fn change_strings(value: &mut Value, change: &mut impl FnMut(&mut String)) {
+fn map_strings(value: &mut Value, change: &mut impl FnMut(&mut String)) {
     match value {
         Value::String(text) => change(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| change_strings(item, change)),
-        Value::Object(map) => map.values_mut().for_each(|item| change_strings(item, change)),
+        Value::Array(items) => items.iter_mut().for_each(|item| map_strings(item, change)),
+        Value::Object(map) => map.values_mut().for_each(|item| map_strings(item, change)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -251,13 +256,13 @@ mod tests {
     use super::*;
 
     /// Finds the word "canary" wherever it stands.
-    fn places(text: &[u8], _: bool) -> Vec<Edit> {
+    fn find_canary(text: &[u8], _: bool) -> Vec<ByteReplacement> {
         let text = String::from_utf8_lossy(text);
-        text.match_indices("canary").map(|(at, found)| Edit::new(at, at + found.len(), "<secret>")).collect()
+        text.match_indices("canary").map(|(at, found)| ByteReplacement::new(at, at + found.len(), "<secret>")).collect()
     }
 
-    fn edited(body: &str) -> String {
-        String::from_utf8(applied(body.as_bytes(), &edits(body.as_bytes(), places))).unwrap()
+    fn redact_stream(body: &str) -> String {
+        String::from_utf8(replace_bytes(body.as_bytes(), &find_replacements(body.as_bytes(), find_canary))).unwrap()
     }
 
     #[test]
@@ -269,7 +274,7 @@ mod tests {
             "data: {\"index\":0,\"delta\":{\"text\":\"a can\"}}\n\ndata: {\"index\":1,\"delta\":{\"thinking\":\"ary b\"}}\n\n",
             "data: {\"c\":[{\"x\":\"c\"},{\"x\":\"no\"}]}\ndata: {\"c\":[{\"x\":\"\"}]}\ndata: {\"c\":[{\"x\":\"anary\"}]}\n",
         ] {
-            let edited = edited(body);
+            let edited = redact_stream(body);
             assert!(edited.contains("<secret>") && !edited.contains("ary\"") && !edited.contains("ary b"), "{edited}");
             assert_eq!(edited.lines().count(), body.lines().count());
         }
@@ -291,10 +296,10 @@ mod tests {
                 "data: {\"text\":\"a <secret>\"}\r\rdata: {\"text\":\" b\"}\r",
             ),
         ] {
-            assert_eq!(edited(body), whole);
+            assert_eq!(redact_stream(body), whole);
             // In one of them alone, or in none, it is left as it came.
             let sound = body.replace("can", "no").replace("ary", "canary");
-            assert_eq!(edited(&sound), sound);
+            assert_eq!(redact_stream(&sound), sound);
         }
     }
 
@@ -310,7 +315,7 @@ mod tests {
                 "\u{feff}{\"text\":\"a <secret>\"}\n{\"text\":\" b\"}\n",
             ),
         ] {
-            assert_eq!(edited(body), whole);
+            assert_eq!(redact_stream(body), whole);
         }
     }
 
@@ -322,7 +327,7 @@ mod tests {
             "data: {\"id\":\"can\",\"text\":\"a\"}\n\ndata: {\"text\":\"ary\"}\n\n",
             "",
         ] {
-            assert_eq!(edited(body), body);
+            assert_eq!(redact_stream(body), body);
         }
     }
 }

@@ -14,95 +14,98 @@ use quick_junit::{
 };
 
 use crate::report::common::ci_status;
-use crate::report::common::ci_status::{Grade, Graded};
-use crate::report::common::matrix::{Column, Matrix};
-use crate::report::common::sanitize::{one_line, shorten};
-use crate::results::model::{EarlierVerdict, Finding, Results, RowResult};
+use crate::report::common::ci_status::{CiResult, CiStatus};
+use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
+use crate::report::common::sanitize::{sanitize_line, shorten};
+use crate::results::model::{EarlierVerdict, FindingSummary, Results, RowResult};
 
 /// The most characters of a message: readers show it in a line. The body has all of it.
-const MESSAGE: usize = 300;
+const MAX_MESSAGE_CHARS: usize = 300;
 
 /// The whole file.
 ///
 /// # Errors
 /// Writing XML into memory failed, which is a fault of this program.
 pub fn render(results: &[Results], strict: bool) -> Result<String, SerializeError> {
-    let matrix = Matrix::of(results);
+    let matrix = ResultsMatrix::from_results(results);
     let mut report = Report::new("fieldtest");
     if !results.is_empty() {
         report.set_time(results.iter().map(|run| Duration::from_millis(run.totals.wall_ms)).sum());
     }
-    report.add_test_suites(matrix.columns.iter().map(|column| suite(column, strict)));
+    report.add_test_suites(matrix.columns.iter().map(|column| render_suite(column, strict)));
     report.to_string()
 }
 
-fn suite(column: &Column<'_>, strict: bool) -> TestSuite {
+fn render_suite(column: &MatrixColumn<'_>, strict: bool) -> TestSuite {
     let run = column.run;
     let mut suite = TestSuite::new(column.heading.as_str());
     suite.set_time(Duration::from_millis(run.totals.wall_ms));
     // A results file may have been written by anyone: a date that is none is left out.
     suite.timestamp = run.started_at.parse().ok();
-    suite.add_properties(properties(run));
-    suite.add_test_cases(run.rows.iter().map(|row| of_row(column, row, strict)));
-    suite.add_test_cases(run.findings.iter().map(|finding| of_finding(column, finding, strict)));
-    suite.add_test_cases(ci_status::of_absent(run).into_iter().map(|(id, graded)| {
-        let status = status(&graded, &graded.message);
-        case(id, &column.heading, "baseline", status)
+    suite.add_properties(suite_properties(run));
+    suite.add_test_cases(run.rows.iter().map(|row| row_test_case(column, row, strict)));
+    suite.add_test_cases(run.findings.iter().map(|finding| finding_test_case(column, finding, strict)));
+    suite.add_test_cases(ci_status::missing_entries(run).into_iter().map(|(id, graded)| {
+        let status = test_case_status(&graded, &graded.message);
+        new_test_case(id, &column.heading, "baseline", status)
     }));
-    if let Some(why) = ci_status::of_run(run).filter(|_| suite.errors == 0) {
+    if let Some(why) = ci_status::untestable_reason(run).filter(|_| suite.errors == 0) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message(shorten(&why, MESSAGE)).set_type("could-not-test").set_description(why);
-        suite.add_test_case(case("the target could be tested", &column.heading, "run", status));
+        status.set_message(shorten(&why, MAX_MESSAGE_CHARS)).set_type("could-not-test").set_description(why);
+        suite.add_test_case(new_test_case("the target could be tested", &column.heading, "run", status));
     }
     suite
 }
 
 /// What was tested.
-fn properties(run: &Results) -> Vec<Property> {
+fn suite_properties(run: &Results) -> Vec<Property> {
     let target = &run.target;
     let claims = target.claims.as_ref().map_or("none", |claims| claims.target.as_str());
     let mut facts = vec![
-        ("base_url", one_line(&target.base_url)),
-        ("model", one_line(&target.model)),
-        ("anthropic-version", one_line(&target.anthropic_version)),
+        ("base_url", sanitize_line(&target.base_url)),
+        ("model", sanitize_line(&target.model)),
+        ("anthropic-version", sanitize_line(&target.anthropic_version)),
         ("simulated", target.simulated.to_string()),
-        ("claims", one_line(claims)),
+        ("claims", sanitize_line(claims)),
         ("seed", run.seed.to_string()),
         ("requests", run.totals.requests.to_string()),
     ];
-    facts.extend(run.partial.as_deref().map(|why| ("partial", one_line(why))));
+    facts.extend(run.partial.as_deref().map(|why| ("partial", sanitize_line(why))));
     facts.into_iter().map(|(name, value)| Property::new(name, value)).collect()
 }
 
-fn case(name: &str, heading: &str, class: &str, status: TestCaseStatus) -> TestCase {
-    let mut case = TestCase::new(one_line(name), status);
-    case.set_classname(one_line(&format!("{heading}.{class}")));
+fn new_test_case(name: &str, heading: &str, class: &str, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(sanitize_line(name), status);
+    case.set_classname(sanitize_line(&format!("{heading}.{class}")));
     case
 }
 
-fn of_row(column: &Column<'_>, row: &RowResult, strict: bool) -> TestCase {
-    let graded = ci_status::of_row(column.run, row, strict);
-    let mut told = ci_status::details(row);
-    if column.run.baseline.is_some() && !matches!(graded.grade, Grade::Passed | Grade::Noted) {
+fn row_test_case(column: &MatrixColumn<'_>, row: &RowResult, strict: bool) -> TestCase {
+    let graded = ci_status::classify_row(column.run, row, strict);
+    let mut told = ci_status::render_details(row);
+    if column.run.baseline.is_some() && !matches!(graded.status, CiStatus::Passed | CiStatus::PassedWithNote) {
         told = format!("{}: {}\n\n{told}", graded.kind, graded.message);
     }
-    let mut status = status(&graded, &told);
+    let mut status = test_case_status(&graded, &told);
     let mut before = Vec::new();
     for earlier in &row.earlier {
-        match (ci_status::of_earlier(earlier), &status) {
+        match (ci_status::classify_earlier(earlier), &status) {
             // There is no element for an earlier success, nor for what came before a case that is skipped.
-            (Grade::Failed | Grade::Untested, TestCaseStatus::Success { .. } | TestCaseStatus::NonSuccess { .. }) => {
-                status.add_rerun(rerun(earlier));
+            (
+                CiStatus::Failed | CiStatus::Untested,
+                TestCaseStatus::Success { .. } | TestCaseStatus::NonSuccess { .. },
+            ) => {
+                status.add_rerun(test_rerun(earlier));
             }
-            _ => before.push(line(earlier)),
+            _ => before.push(describe_earlier(earlier)),
         }
     }
     if !before.is_empty() {
         // It went well once: not the same failure again and again.
         status.set_rerun_kind(FlakyOrRerun::Flaky);
     }
-    let mut case = case(&row.id, &column.heading, &row.section, status);
-    let noted = (graded.grade == Grade::Noted).then(|| format!("{}: {}", graded.kind, graded.message));
+    let mut case = new_test_case(&row.id, &column.heading, &row.section, status);
+    let noted = (graded.status == CiStatus::PassedWithNote).then(|| format!("{}: {}", graded.kind, graded.message));
     let out: Vec<String> = noted.into_iter().chain(before).collect();
     if !out.is_empty() {
         case.set_system_out(out.join("\n"));
@@ -110,45 +113,49 @@ fn of_row(column: &Column<'_>, row: &RowResult, strict: bool) -> TestCase {
     case
 }
 
-fn of_finding(column: &Column<'_>, finding: &Finding, strict: bool) -> TestCase {
-    let graded = ci_status::of_finding(column.run, finding, strict);
+fn finding_test_case(column: &MatrixColumn<'_>, finding: &FindingSummary, strict: bool) -> TestCase {
+    let graded = ci_status::classify_finding(column.run, finding, strict);
     let mut told = format!("{}, {}", graded.kind, graded.message);
     if !finding.rows.is_empty() {
-        told.push_str(&format!("\nrows: {}", one_line(&finding.rows.join(", "))));
+        told.push_str(&format!("\nrows: {}", sanitize_line(&finding.rows.join(", "))));
     }
-    let mut case = case(&finding.check, &column.heading, "findings", status(&graded, &told));
-    if graded.grade != Grade::Failed {
+    let mut case = new_test_case(&finding.check, &column.heading, "findings", test_case_status(&graded, &told));
+    if graded.status != CiStatus::Failed {
         case.set_system_out(told);
     }
     case
 }
 
-fn status(graded: &Graded, body: &str) -> TestCaseStatus {
-    let mut status = match graded.grade {
-        Grade::Passed | Grade::Noted => return TestCaseStatus::success(),
-        Grade::Undetermined | Grade::Expected => TestCaseStatus::skipped(),
-        Grade::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        Grade::Untested => TestCaseStatus::non_success(NonSuccessKind::Error),
+fn test_case_status(graded: &CiResult, body: &str) -> TestCaseStatus {
+    let mut status = match graded.status {
+        CiStatus::Passed | CiStatus::PassedWithNote => return TestCaseStatus::success(),
+        CiStatus::Undetermined | CiStatus::Expected => TestCaseStatus::skipped(),
+        CiStatus::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        CiStatus::Untested => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
-    status.set_message(shorten(&graded.message, MESSAGE)).set_type(graded.kind).set_description(body);
+    status.set_message(shorten(&graded.message, MAX_MESSAGE_CHARS)).set_type(graded.kind).set_description(body);
     status
 }
 
-fn rerun(earlier: &EarlierVerdict) -> TestRerun {
-    let kind = match ci_status::of_earlier(earlier) {
-        Grade::Failed => NonSuccessKind::Failure,
-        Grade::Passed | Grade::Noted | Grade::Undetermined | Grade::Expected | Grade::Untested => NonSuccessKind::Error,
+fn test_rerun(earlier: &EarlierVerdict) -> TestRerun {
+    let kind = match ci_status::classify_earlier(earlier) {
+        CiStatus::Failed => NonSuccessKind::Failure,
+        CiStatus::Passed
+        | CiStatus::PassedWithNote
+        | CiStatus::Undetermined
+        | CiStatus::Expected
+        | CiStatus::Untested => NonSuccessKind::Error,
     };
     let mut rerun = TestRerun::new(kind);
     rerun.timestamp = earlier.started_at.parse().ok();
-    let message = format!("observed {}: {}", earlier.status.word(), one_line(&earlier.reason));
-    rerun.set_type(earlier.outcome.word()).set_message(shorten(&message, MESSAGE)).set_description(message);
+    let message = format!("observed {}: {}", earlier.status.as_str(), sanitize_line(&earlier.reason));
+    rerun.set_type(earlier.outcome.as_str()).set_message(shorten(&message, MAX_MESSAGE_CHARS)).set_description(message);
     rerun
 }
 
-fn line(earlier: &EarlierVerdict) -> String {
-    let (at, outcome, status) = (one_line(&earlier.started_at), earlier.outcome.word(), earlier.status.word());
-    format!("before, at {at}: {outcome}, observed {status}: {}", one_line(&earlier.reason))
+fn describe_earlier(earlier: &EarlierVerdict) -> String {
+    let (at, outcome, status) = (sanitize_line(&earlier.started_at), earlier.outcome.as_str(), earlier.status.as_str());
+    format!("before, at {at}: {outcome}, observed {status}: {}", sanitize_line(&earlier.reason))
 }
 
 #[cfg(test)]
@@ -160,51 +167,51 @@ mod tests {
     use crate::catalog::{Outcome, VerdictStatus};
     use crate::results::fixtures;
 
-    fn snapshot(name: &str, results: &[Results], strict: bool) {
-        fixtures::snapshots().bind(|| insta::assert_snapshot!(name, render(results, strict).unwrap()));
+    fn snapshot_report(name: &str, results: &[Results], strict: bool) {
+        fixtures::snapshot_settings().bind(|| insta::assert_snapshot!(name, render(results, strict).unwrap()));
     }
 
     /// What a reader makes of it.
-    fn read(results: &[Results], strict: bool) -> Report {
+    fn parse_report(results: &[Results], strict: bool) -> Report {
         let text = render(results, strict).unwrap();
         Report::deserialize_from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
-    fn counts(report: &Report) -> (usize, usize, usize, usize) {
+    fn report_counts(report: &Report) -> (usize, usize, usize, usize) {
         (report.tests, report.failures, report.errors, report.skipped)
     }
 
     #[test]
     fn one_run() {
-        snapshot("junit-one.xml", &[fixtures::every_outcome()], false);
-        assert_eq!(counts(&read(&[fixtures::every_outcome()], false)), (12, 1, 0, 2));
+        snapshot_report("junit-one.xml", &[fixtures::every_outcome()], false);
+        assert_eq!(report_counts(&parse_report(&[fixtures::every_outcome()], false)), (12, 1, 0, 2));
     }
 
     #[test]
     fn two_runs_strictly() {
-        snapshot("junit-two-strict.xml", &[fixtures::every_outcome(), fixtures::second()], true);
+        snapshot_report("junit-two-strict.xml", &[fixtures::every_outcome(), fixtures::second_run()], true);
     }
 
     #[test]
     fn a_partial_run_has_errors() {
-        snapshot("junit-partial.xml", &[fixtures::partial()], false);
-        assert_eq!(counts(&read(&[fixtures::partial()], false)), (12, 1, 6, 0));
+        snapshot_report("junit-partial.xml", &[fixtures::partial_run()], false);
+        assert_eq!(report_counts(&parse_report(&[fixtures::partial_run()], false)), (12, 1, 6, 0));
     }
 
     #[test]
     fn nasty_text_is_text() {
-        snapshot("junit-nasty.xml", &[fixtures::nasty()], false);
+        snapshot_report("junit-nasty.xml", &[fixtures::hostile_run()], false);
     }
 
     #[test]
     fn a_run_held_against_a_baseline() {
-        snapshot("junit-baseline.xml", &[fixtures::held_against_a_list()], false);
+        snapshot_report("junit-baseline.xml", &[fixtures::run_with_expectations()], false);
     }
 
     #[test]
     fn a_run_that_decided_nothing_is_no_success() {
-        let row = fixtures::row("S", "field.x", "x", None, VerdictStatus::Inconclusive);
-        assert_eq!(counts(&read(&[fixtures::run("any", vec![row])], false)), (2, 0, 1, 1));
+        let row = fixtures::make_row("S", "field.x", "x", None, VerdictStatus::Inconclusive);
+        assert_eq!(report_counts(&parse_report(&[fixtures::make_run("any", vec![row])], false)), (2, 0, 1, 1));
     }
 
     #[test]
@@ -231,7 +238,7 @@ mod tests {
         {
             assert_eq!(text.matches(element).count(), times, "{element}\n{text}");
         }
-        snapshot("junit-asked-again.xml", &[run], false);
+        snapshot_report("junit-asked-again.xml", &[run], false);
     }
 
     proptest! {
@@ -246,7 +253,7 @@ mod tests {
             prop_assert_eq!(report.test_suites.len(), results.len());
             for (suite, run) in report.test_suites.iter().zip(&results) {
                 prop_assert_eq!(suite.tests, suite.test_cases.len());
-                let told = run.rows.len() + run.findings.len() + ci_status::of_absent(run).len();
+                let told = run.rows.len() + run.findings.len() + ci_status::missing_entries(run).len();
                 prop_assert!(suite.tests == told || suite.tests == told + 1);
                 let broken = run.baseline.as_ref().map_or(run.summary.contradicts, |held| {
                     held.counts.regression + held.counts.stale

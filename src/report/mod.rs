@@ -24,7 +24,7 @@ pub mod junit;
 pub mod markdown;
 pub mod terminal;
 
-pub use crate::report::common::sanitize::{block as visible, uncommanded};
+pub use crate::report::common::sanitize::{escape_workflow_commands, sanitize_block as visible};
 pub use crate::report::terminal::TerminalStyle;
-pub use crate::results::file_names::{file_name, slug};
-pub use crate::results::redact::without_texts;
+pub use crate::results::file_names::{results_file_name, slugify};
+pub use crate::results::redact::redact_content;

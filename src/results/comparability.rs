@@ -17,7 +17,7 @@ pub(crate) fn differences(old: &Results, new: &Results) -> Vec<String> {
     differ("the contract", &old.target.anthropic_version, &new.target.anthropic_version);
     let answered = |run: &Results| if run.target.simulated { "the simulator" } else { "the live endpoint" };
     differ("who answered", answered(old), answered(new));
-    differ("the table of claims", &claims(old), &claims(new));
+    differ("the table of claims", &describe_claims(old), &describe_claims(new));
     differ("the confidence asked for", &old.confidence.to_string(), &new.confidence.to_string());
     for (run, when) in [(old, "first"), (new, "second")] {
         if let Some(partial) = &run.partial {
@@ -33,7 +33,7 @@ pub(crate) fn differences(old: &Results, new: &Results) -> Vec<String> {
 }
 
 /// Whose claims, and of which revision.
-fn claims(run: &Results) -> String {
+fn describe_claims(run: &Results) -> String {
     run.target.claims.as_ref().map_or("none".to_owned(), |claims| {
         let revisions: Vec<&str> = claims.sources.iter().map(|source| source.revision.as_str()).collect();
         format!("{} ({})", claims.target, revisions.join(", "))

@@ -8,15 +8,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ClaimStatus, Outcome, VerdictStatus};
-use crate::results::model::{Results, Summary, Totals};
-use crate::results::progress::Pace;
+use crate::results::model::{Results, ResultsSummary, RunTotals};
+use crate::results::progress::ProgressCounts;
 
 /// The value of `schema` in the first line.
 pub const SCHEMA: &str = "fieldtest-events/1";
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Told {
+pub struct EventEnvelope {
     /// Milliseconds since the command began.
     pub ms: u64,
     /// The target that it is about; absent where it is about the command.
@@ -27,13 +27,13 @@ pub struct Told {
     pub run: Option<u64>,
     /// What happened.
     #[serde(flatten)]
-    pub event: Event,
+    pub event: NdjsonEvent,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
+pub enum NdjsonEvent {
     /// The first line: the command began.
     Started {
         /// Always `fieldtest-events/1`.
@@ -99,7 +99,7 @@ pub enum Event {
         /// Why, in a sentence.
         reason: String,
         /// How far the run is.
-        pace: Pace,
+        pace: ProgressCounts,
         /// Milliseconds until its end, as far as that can be foretold.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left_ms: Option<u64>,
@@ -123,9 +123,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         partial: Option<String>,
         /// What it cost.
-        totals: Totals,
+        totals: RunTotals,
         /// How many rows have each outcome, and each verdict.
-        summary: Summary,
+        summary: ResultsSummary,
     },
     /// The last line: the command is over.
     Finished {
@@ -135,15 +135,15 @@ pub enum Event {
 }
 
 /// What is told of a run that is over.
-pub fn of_results(results: &Results) -> Vec<Event> {
-    let rows = results.rows.iter().map(|row| Event::Row {
+pub fn events_from_results(results: &Results) -> Vec<NdjsonEvent> {
+    let rows = results.rows.iter().map(|row| NdjsonEvent::Row {
         row: row.id.clone(),
         claim: row.claim.as_ref().map(|claim| claim.status),
         status: row.verdict.status,
         outcome: row.outcome,
         silent: row.silent,
     });
-    let finished = Event::RunFinished {
+    let finished = NdjsonEvent::RunFinished {
         partial: results.partial.clone(),
         totals: results.totals.clone(),
         summary: results.summary.clone(),
@@ -153,11 +153,11 @@ pub fn of_results(results: &Results) -> Vec<Event> {
 
 /// The text of a line, without its end.
 #[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
-pub fn render(told: &Told) -> String {
+pub fn render(told: &EventEnvelope) -> String {
     serde_json::to_string(told).expect("events are plain data")
 }
 
 /// The JSON Schema of a line.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Told).to_value()
+    schemars::schema_for!(EventEnvelope).to_value()
 }

@@ -11,9 +11,9 @@ use crate::catalog::VerdictStatus;
 
 /// What became of a field, a part of an answer, or one side of a gateway's conduct.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Fate {
+pub struct GatewayVerdict {
     /// The kind.
-    pub kind: FateKind,
+    pub kind: GatewayVerdictKind,
     /// Where it came out: a JSON pointer, or a header, a query or an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
@@ -31,7 +31,7 @@ pub struct Fate {
 /// The kinds of fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FateKind {
+pub enum GatewayVerdictKind {
     /// It came out where it should, as it should.
     Forwarded,
     /// It came out as something else, or somewhere else.
@@ -46,13 +46,13 @@ pub enum FateKind {
     Skipped,
 }
 
-impl FateKind {
+impl GatewayVerdictKind {
     /// All of them, in the order of legends.
     pub const ALL: [Self; 6] =
         [Self::Forwarded, Self::Changed, Self::Dropped, Self::Refused, Self::Undetermined, Self::Skipped];
 
     /// The word used in JSON and in reports.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Forwarded => "forwarded",
             Self::Changed => "changed",
@@ -90,7 +90,7 @@ impl FateKind {
 
 /// What was between the two sides of a run of `fieldtest gateway`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct GatewayTested {
+pub struct TestedGateway {
     /// The API that the upstream spoke: `anthropic` or `openai`.
     pub shape: String,
     /// The address at which the gateway found its upstream.
@@ -98,12 +98,12 @@ pub struct GatewayTested {
     /// How many calls reached the upstream.
     pub upstream_calls: u64,
     /// What the gateway asked of its upstream by itself.
-    pub own_requests: Vec<OwnRequest>,
+    pub own_requests: Vec<GatewayInitiatedRequest>,
 }
 
 /// What a gateway asked by itself: a health check, a list of models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct OwnRequest {
+pub struct GatewayInitiatedRequest {
     /// Method and path.
     pub what: String,
     /// How often.

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::catalog::{Outcome, is_silent};
 use crate::results::baseline;
-use crate::results::model::{Results, RowResult, SCHEMA, Summary};
+use crate::results::model::{Results, ResultsSummary, RowResult, SCHEMA};
 
 /// The text of a results file. Equal results are equal text.
 #[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
@@ -104,12 +104,12 @@ pub enum ParseError {
 /// Reads a results file. `name` is used in messages only.
 pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
     // Asked first, so that a file of another version is told as that and not as a missing field.
-    let version: Version = serde_json::from_str(text).map_err(|error| located(name, &error))?;
+    let version: SchemaProbe = serde_json::from_str(text).map_err(|error| to_parse_error(name, &error))?;
     if version.schema.as_deref() != Some(SCHEMA) {
         return Err(ParseError::Version { name: name.to_owned(), found: version.schema });
     }
-    let results: Results = serde_json::from_str(text).map_err(|error| located(name, &error))?;
-    check(name, &results)?;
+    let results: Results = serde_json::from_str(text).map_err(|error| to_parse_error(name, &error))?;
+    validate_results(name, &results)?;
     Ok(results)
 }
 
@@ -117,20 +117,20 @@ pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn checked(results: &Results) -> Result<(), ParseError> {
-    check("results", results)
+pub fn validate(results: &Results) -> Result<(), ParseError> {
+    validate_results("results", results)
 }
 
-fn check(name: &str, results: &Results) -> Result<(), ParseError> {
+fn validate_results(name: &str, results: &Results) -> Result<(), ParseError> {
     for (nth, row) in results.rows.iter().enumerate() {
-        check_row(row, &results.rows[..nth]).map_err(|message| ParseError::Row {
+        validate_row(row, &results.rows[..nth]).map_err(|message| ParseError::Row {
             name: name.to_owned(),
             row: row.id.clone(),
             message,
         })?;
     }
-    check_summary(name, results)?;
-    let wrong = results.baseline.as_ref().and_then(|held| baseline::inconsistency(results, held));
+    validate_summary(name, results)?;
+    let wrong = results.baseline.as_ref().and_then(|held| baseline::find_inconsistency(results, held));
     if let Some(message) = wrong {
         return Err(ParseError::Baseline { name: name.to_owned(), message });
     }
@@ -143,12 +143,12 @@ pub fn schema() -> serde_json::Value {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct SchemaProbe {
     #[serde(default)]
     schema: Option<String>,
 }
 
-fn located(name: &str, error: &serde_json::Error) -> ParseError {
+fn to_parse_error(name: &str, error: &serde_json::Error) -> ParseError {
     let (name, line, column) = (name.to_owned(), error.line(), error.column());
     let text = error.to_string();
     // serde_json puts the place behind the message; here it stands before.
@@ -160,14 +160,14 @@ fn located(name: &str, error: &serde_json::Error) -> ParseError {
     }
 }
 
-fn check_row(row: &RowResult, before: &[RowResult]) -> Result<(), String> {
+fn validate_row(row: &RowResult, before: &[RowResult]) -> Result<(), String> {
     if before.iter().any(|other| other.id == row.id) {
         return Err("it stands in the file twice".to_owned());
     }
     let claim = row.claim.as_ref().map(|claim| claim.status);
     let status = row.verdict.status;
     let held = claim.map_or("no claim".to_owned(), |claim| format!("claimed {claim}"));
-    let outcome = Outcome::of(claim, status);
+    let outcome = Outcome::compare(claim, status);
     if row.outcome != outcome {
         return Err(format!("{held} and observed {status} is {outcome}, and not {}", row.outcome));
     }
@@ -178,9 +178,9 @@ fn check_row(row: &RowResult, before: &[RowResult]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_summary(name: &str, results: &Results) -> Result<(), ParseError> {
-    let counted = counts(&Summary::of(&results.rows));
-    for ((field, said), (_, counted)) in counts(&results.summary).into_iter().zip(counted) {
+fn validate_summary(name: &str, results: &Results) -> Result<(), ParseError> {
+    let counted = summary_counts(&ResultsSummary::from_rows(&results.rows));
+    for ((field, said), (_, counted)) in summary_counts(&results.summary).into_iter().zip(counted) {
         if said != counted {
             return Err(ParseError::Summary { name: name.to_owned(), field, said, counted });
         }
@@ -188,9 +188,9 @@ fn check_summary(name: &str, results: &Results) -> Result<(), ParseError> {
     Ok(())
 }
 
-fn counts(summary: &Summary) -> [(&'static str, u64); 10] {
+fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 10] {
     // Destructured, so that a new count cannot be forgotten here.
-    let Summary {
+    let ResultsSummary {
         rows,
         decided,
         inconclusive,
@@ -225,37 +225,38 @@ mod tests {
     use super::*;
     use crate::results::fixtures;
 
-    static VALIDATOR: LazyLock<jsonschema::Validator> =
+    static SCHEMA_VALIDATOR: LazyLock<jsonschema::Validator> =
         LazyLock::new(|| jsonschema::validator_for(&schema()).expect("a valid schema"));
 
-    fn refused(text: &str) -> String {
+    fn parse_failure(text: &str) -> String {
         parse("results-x.json", text).expect_err("this must be refused").to_string()
     }
 
     #[test]
     fn a_results_file_looks_like_this() {
-        fixtures::snapshots().bind(|| insta::assert_snapshot!("results.json", render(&fixtures::every_outcome())));
+        fixtures::snapshot_settings()
+            .bind(|| insta::assert_snapshot!("results.json", render(&fixtures::every_outcome())));
     }
 
     #[test]
     fn the_schema_is_published() {
         let schema = serde_json::to_string_pretty(&schema()).expect("a schema is JSON");
-        fixtures::snapshots().bind(|| insta::assert_snapshot!("results.schema.json", schema));
+        fixtures::snapshot_settings().bind(|| insta::assert_snapshot!("results.schema.json", schema));
     }
 
     #[test]
     fn the_schema_refuses_what_it_does_not_describe() {
         let good = serde_json::to_value(fixtures::every_outcome()).expect("plain data");
-        assert!(VALIDATOR.is_valid(&good));
+        assert!(SCHEMA_VALIDATOR.is_valid(&good));
         let mut other_version = good.clone();
         other_version["schema"] = "fieldtest-results/2".into();
-        assert!(!VALIDATOR.is_valid(&other_version));
+        assert!(!SCHEMA_VALIDATOR.is_valid(&other_version));
         let mut other_status = good.clone();
         other_status["rows"][0]["verdict"]["status"] = "works".into();
-        assert!(!VALIDATOR.is_valid(&other_status));
+        assert!(!SCHEMA_VALIDATOR.is_valid(&other_status));
         let mut no_model = good;
         no_model["target"].as_object_mut().expect("an object").remove("model");
-        assert!(!VALIDATOR.is_valid(&no_model));
+        assert!(!SCHEMA_VALIDATOR.is_valid(&no_model));
     }
 
     #[test]
@@ -263,7 +264,7 @@ mod tests {
         let text = render(&fixtures::every_outcome());
         let whole = text.trim_end();
         for end in (1..whole.len()).step_by(97).filter(|end| whole.is_char_boundary(*end)) {
-            let message = refused(&whole[..end]);
+            let message = parse_failure(&whole[..end]);
             assert!(message.ends_with("the file ends too early; it was cut short"), "cut at {end}: {message}");
         }
     }
@@ -273,11 +274,11 @@ mod tests {
         let text = render(&fixtures::every_outcome());
         let edited = |from: &str, to: &str| {
             assert!(text.contains(from), "the fixture has no {from}");
-            refused(&text.replacen(from, to, 1))
+            parse_failure(&text.replacen(from, to, 1))
         };
-        assert_eq!(refused("{]"), "results-x.json:1:2: this is not JSON: key must be a string");
+        assert_eq!(parse_failure("{]"), "results-x.json:1:2: this is not JSON: key must be a string");
         assert_eq!(
-            refused("{\"rows\": []}"),
+            parse_failure("{\"rows\": []}"),
             "results-x.json: there is no \"schema\", so this is no results file; \
              this version of fieldtest reads \"fieldtest-results/1\""
         );
@@ -298,8 +299,8 @@ mod tests {
         let mut run = fixtures::every_outcome();
         let contradicting = run.rows.iter().position(|row| row.outcome == Outcome::Contradicts).expect("there is one");
         run.rows[contradicting].outcome = Outcome::Conforms;
-        run.summary = Summary::of(&run.rows);
-        let message = refused(&render(&run));
+        run.summary = ResultsSummary::from_rows(&run.rows);
+        let message = parse_failure(&render(&run));
         assert!(
             message.contains("claimed ignored and observed rejected is contradicts, and not conforms"),
             "{message}"
@@ -307,13 +308,15 @@ mod tests {
 
         let mut run = fixtures::every_outcome();
         run.rows.iter_mut().for_each(|row| row.silent = false);
-        run.summary = Summary::of(&run.rows);
-        assert!(refused(&render(&run)).contains("\"silent\" is true where claimed unsupported and observed ignored"));
+        run.summary = ResultsSummary::from_rows(&run.rows);
+        assert!(
+            parse_failure(&render(&run)).contains("\"silent\" is true where claimed unsupported and observed ignored")
+        );
 
         let mut run = fixtures::every_outcome();
         run.rows.push(run.rows[0].clone());
-        run.summary = Summary::of(&run.rows);
-        assert!(refused(&render(&run)).contains("it stands in the file twice"));
+        run.summary = ResultsSummary::from_rows(&run.rows);
+        assert!(parse_failure(&render(&run)).contains("it stands in the file twice"));
     }
 
     proptest! {
@@ -324,7 +327,7 @@ mod tests {
             let text = render(&run);
             prop_assert_eq!(parse("results-x.json", &text).expect("it was just written"), run.clone());
             let value = serde_json::from_str(&text).expect("it was just parsed");
-            prop_assert!(VALIDATOR.is_valid(&value));
+            prop_assert!(SCHEMA_VALIDATOR.is_valid(&value));
         }
     }
 }

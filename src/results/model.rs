@@ -6,10 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Claim, ClaimStatus, Limits, Outcome, Range, Source, Target, VerdictStatus};
-use crate::results::baseline::Held;
-use crate::results::gateway::{Fate, GatewayTested};
-use crate::results::plan_estimate::Planned;
+use crate::catalog::{Claim, ClaimSource, ClaimStatus, ClaimedRange, Outcome, Target, TargetLimits, VerdictStatus};
+use crate::results::baseline::BaselineComparison;
+use crate::results::gateway::{GatewayVerdict, TestedGateway};
+use crate::results::plan_estimate::PlanEstimate;
 
 /// The value of `schema` in every results file of this version.
 pub const SCHEMA: &str = "fieldtest-results/1";
@@ -24,7 +24,7 @@ pub struct Results {
     pub target: TestedTarget,
     /// What was between, where both sides of a gateway were seen; absent in every other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<GatewayTested>,
+    pub gateway: Option<TestedGateway>,
     /// When the run began, RFC 3339, UTC.
     pub started_at: String,
     /// When the run ended, RFC 3339, UTC.
@@ -37,38 +37,38 @@ pub struct Results {
     /// The seed of every random draw in the run.
     pub seed: u64,
     /// What the run cost.
-    pub totals: Totals,
+    pub totals: RunTotals,
     /// What a decided row cost on average; absent where none was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_verdict: Option<PerVerdict>,
+    pub per_verdict: Option<CostPerVerdict>,
     /// The part of a plan that these results are, where it was shared out with `--shard`; absent when they are whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<Shard>,
+    pub shard: Option<ShardMetadata>,
     /// The runs in which rows were asked again, oldest first; totals and findings hold theirs as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reruns: Vec<Rerun>,
+    pub reruns: Vec<RerunRecord>,
     /// How often the plan was run, where it was repeated; the totals are those of all runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repeats: Option<Repeated>,
+    pub repeats: Option<RepeatSummary>,
     /// What the endpoint does with keys that no API knows.
-    pub strictness: Strictness,
+    pub strictness: EndpointStrictness,
     /// True where the endpoint was seen to treat equal requests unequally; each verdict then rests on many trials.
     #[serde(default)]
     pub unsteady: bool,
     /// How many rows have each outcome, and each verdict.
-    pub summary: Summary,
+    pub summary: ResultsSummary,
     /// The run held against a baseline; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<Held>,
+    pub baseline: Option<BaselineComparison>,
     /// One entry per row, in the order of the tables.
     pub rows: Vec<RowResult>,
     /// Protocol violations seen in any exchange.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<FindingSummary>,
 }
 
 /// One part of a plan that was shared out over several runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Shard {
+pub struct ShardMetadata {
     /// Which part, from 1.
     pub index: u32,
     /// Of how many.
@@ -85,7 +85,7 @@ pub struct Shard {
 
 /// A run that asked some rows again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Rerun {
+pub struct RerunRecord {
     /// When it began, RFC 3339, UTC.
     pub started_at: String,
     /// When it ended, RFC 3339, UTC.
@@ -98,7 +98,7 @@ pub struct Rerun {
 
 /// Runs of the same plan that these results join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Repeated {
+pub struct RepeatSummary {
     /// How many were asked for.
     pub asked: u64,
     /// How many were made.
@@ -111,34 +111,34 @@ pub struct Repeated {
 
 /// What repeated runs saw of a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Stability {
+pub struct VerdictStability {
     /// The runs that had the row.
     pub runs: u64,
     /// How many of them came to each verdict, in the order of the verdicts.
-    pub seen: Vec<TimesSeen>,
+    pub seen: Vec<VerdictCount>,
 }
 
 /// How many runs came to a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TimesSeen {
+pub struct VerdictCount {
     /// The verdict.
     pub status: VerdictStatus,
     /// Runs that came to it.
     pub runs: u64,
 }
 
-impl Stability {
+impl VerdictStability {
     /// What one run saw.
-    pub fn of(status: VerdictStatus) -> Self {
-        Self { runs: 1, seen: vec![TimesSeen { status, runs: 1 }] }
+    pub fn from_status(status: VerdictStatus) -> Self {
+        Self { runs: 1, seen: vec![VerdictCount { status, runs: 1 }] }
     }
 
     /// Counts another run.
-    pub fn see(&mut self, status: VerdictStatus) {
+    pub fn record(&mut self, status: VerdictStatus) {
         self.runs += 1;
         match self.seen.binary_search_by_key(&status, |seen| seen.status) {
             Ok(at) => self.seen[at].runs += 1,
-            Err(at) => self.seen.insert(at, TimesSeen { status, runs: 1 }),
+            Err(at) => self.seen.insert(at, VerdictCount { status, runs: 1 }),
         }
     }
 
@@ -148,7 +148,7 @@ impl Stability {
     }
 
     /// In words.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let each = self.seen.iter().enumerate().map(|(n, seen)| match n {
             0 => format!("{} in {} of {} runs", seen.status, seen.runs, self.runs),
             _ => format!("{} in {}", seen.status, seen.runs),
@@ -171,23 +171,23 @@ pub struct TestedTarget {
     /// The contract tested: the value of `anthropic-version`.
     pub anthropic_version: String,
     /// The target whose claims were held against the verdicts; `null` when there were none.
-    pub claims: Option<ClaimsOf>,
+    pub claims: Option<TestedClaims>,
 }
 
 /// Whose claims, and from which documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ClaimsOf {
+pub struct TestedClaims {
     /// The claiming target's name.
     pub target: String,
     /// The provider's name, as people write it.
     pub title: String,
     /// The documents, with revision and date.
-    pub sources: Vec<Source>,
+    pub sources: Vec<ClaimSource>,
     /// Sizes and rates that the documents promise. They bound the run; they are not tested unless a row says so.
-    pub limits: Limits,
+    pub limits: TargetLimits,
 }
 
-impl From<&Target> for ClaimsOf {
+impl From<&Target> for TestedClaims {
     fn from(target: &Target) -> Self {
         Self {
             target: target.name.clone(),
@@ -200,7 +200,7 @@ impl From<&Target> for ClaimsOf {
 
 /// What a run, or a row, cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Totals {
+pub struct RunTotals {
     /// Requests, without retries.
     pub requests: u64,
     /// Further attempts at requests that failed.
@@ -215,21 +215,21 @@ pub struct Totals {
     pub wall_ms: u64,
     /// What was planned before the run; absent where nobody planned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub planned: Option<Planned>,
+    pub planned: Option<PlanEstimate>,
 }
 
 /// What a decided row cost on average, the run's first questions included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PerVerdict {
+pub struct CostPerVerdict {
     /// Requests, without retries.
     pub requests: f64,
     /// Input tokens.
     pub input_tokens: f64,
 }
 
-impl PerVerdict {
+impl CostPerVerdict {
     /// Spreads a run's totals over the rows that it decided, to two digits.
-    pub fn of(totals: &Totals, decided: u64) -> Option<Self> {
+    pub fn from_totals(totals: &RunTotals, decided: u64) -> Option<Self> {
         let each = |n: u64| (n as f64 / decided as f64 * 100.0).round() / 100.0;
         (decided > 0).then(|| Self { requests: each(totals.requests), input_tokens: each(totals.input_tokens) })
     }
@@ -237,19 +237,19 @@ impl PerVerdict {
 
 /// What the endpoint does with invented keys. Where it accepts them, mere acceptance of a field is worth nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Strictness {
+pub struct EndpointStrictness {
     /// An invented key at the top of the body.
-    pub top_level: Answer,
+    pub top_level: UnknownKeyReaction,
     /// An invented key inside a tool.
-    pub tool: Answer,
+    pub tool: UnknownKeyReaction,
     /// An invented key inside a content block.
-    pub block: Answer,
+    pub block: UnknownKeyReaction,
 }
 
 /// What happened to a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum UnknownKeyReaction {
     /// A message came back.
     Accepted,
     /// A client error came back.
@@ -261,7 +261,7 @@ pub enum Answer {
 
 /// Counts of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
+pub struct ResultsSummary {
     /// All rows of the run.
     pub rows: u64,
     /// Rows decided: supported, ignored, rejected or substituted.
@@ -284,9 +284,9 @@ pub struct Summary {
     pub unclaimed: u64,
 }
 
-impl Summary {
+impl ResultsSummary {
     /// Counts the rows.
-    pub fn of(rows: &[RowResult]) -> Self {
+    pub fn from_rows(rows: &[RowResult]) -> Self {
         let mut summary = Self { rows: rows.len() as u64, ..Self::default() };
         for row in rows {
             match row.verdict.status {
@@ -325,7 +325,7 @@ pub struct RowResult {
     pub verdict: Verdict,
     /// What became of it on its way, where both sides of a gateway were seen; absent in every other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fate: Option<Fate>,
+    pub fate: Option<GatewayVerdict>,
     /// The claim held against the verdict.
     pub outcome: Outcome,
     /// Claimed unsupported, and passed over without a word.
@@ -338,13 +338,13 @@ pub struct RowResult {
     pub findings: Vec<String>,
     /// The smallest request that shows the verdict, and what came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub example: Option<Example>,
+    pub example: Option<RowExample>,
     /// What earlier runs said of the row, oldest first, where it was asked again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierVerdict>,
     /// What each of several runs saw, where the plan was repeated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stability: Option<Stability>,
+    pub stability: Option<VerdictStability>,
 }
 
 /// What an earlier run said of a row that was asked again.
@@ -362,8 +362,8 @@ pub struct EarlierVerdict {
 
 impl RowResult {
     /// The word for what was observed: the fate's where there is one, else the verdict's.
-    pub fn observed(&self) -> &'static str {
-        self.fate.as_ref().map_or(self.verdict.status.word(), |fate| fate.kind.word())
+    pub fn verdict_label(&self) -> &'static str {
+        self.fate.as_ref().map_or(self.verdict.status.as_str(), |fate| fate.kind.as_str())
     }
 }
 
@@ -376,7 +376,7 @@ pub struct ClaimResult {
     pub note: Option<String>,
     /// The claimed range, for rows about a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range: Option<Range>,
+    pub range: Option<ClaimedRange>,
 }
 
 impl From<&Claim> for ClaimResult {
@@ -397,7 +397,7 @@ pub struct Verdict {
     /// The confidence reached by the sequential test; `null` where no statistics decided.
     pub confidence: Option<f64>,
     /// The kind of evidence that decided; `null` for undecided rows.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<EvidenceKind>,
     /// What the status alone does not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qualifiers: Vec<String>,
@@ -406,7 +406,7 @@ pub struct Verdict {
 /// The kinds of evidence that decide a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Evidence {
+pub enum EvidenceKind {
     /// The field's effect showed, or did not where it could have.
     Effect,
     /// The endpoint's own token counts moved, or did not.
@@ -425,9 +425,9 @@ pub enum Evidence {
     Seen,
 }
 
-impl Evidence {
+impl EvidenceKind {
     /// The word used in JSON and in reports.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Effect => "effect",
             Self::UsageMeter => "usage_meter",
@@ -477,7 +477,7 @@ fn is_zero(n: &u64) -> bool {
 
 /// A request that anyone can send, and what it brought.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Example {
+pub struct RowExample {
     /// The arm that it belongs to.
     pub arm: String,
     /// A curl command; the credential is an environment variable in it, never the secret.
@@ -490,11 +490,11 @@ pub struct Example {
 
 /// A protocol violation, over all exchanges of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Finding {
+pub struct FindingSummary {
     /// The check's stable id, `sse.message-stop-missing` for instance.
     pub check: String,
     /// How bad it is for a client that follows the documents.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// How often it was seen.
     pub count: u64,
     /// The rows in whose exchanges it was seen.
@@ -506,7 +506,7 @@ pub struct Finding {
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Severity {
+pub enum FindingSeverity {
     /// A client that follows the documents breaks.
     Error,
     /// Some clients suffer.

@@ -14,7 +14,7 @@ pub const SCHEMA: &str = "fieldtest-proof/1";
 
 /// Everything that was tried on every ground.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Proof {
+pub struct MutationReport {
     /// Always `fieldtest-proof/1`.
     pub schema: &'static str,
     /// True where every mutant was killed, and every rule of an honest proof was kept.
@@ -36,55 +36,55 @@ pub struct Proof {
     /// `killed` of `mutants`, from 0 to 1.
     pub kill_rate: f64,
     /// The servers on which it was tried, in order.
-    pub grounds: Vec<GroundProof>,
+    pub grounds: Vec<SubjectReport>,
     /// The rows, in the order of the tables.
-    pub rows: Vec<RowProof>,
+    pub rows: Vec<RowReport>,
 }
 
 /// A simulated server on which mutants were tried, and whether the trying can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct GroundProof {
+pub struct SubjectReport {
     /// The target whose simulation it is.
     pub target: String,
     /// How many rows it can be tested for.
     pub rows: u64,
     /// Rows that did not reach the verdict that the server deserves before anything was mutated.
-    pub unmutated: Vec<Change>,
+    pub unmutated: Vec<VerdictChange>,
     /// The mutant that must survive; absent where nothing was tried.
-    pub control: Option<Control>,
+    pub control: Option<ControlResult>,
     /// The mutant that must die; absent where nothing was tried.
-    pub canary: Option<Canary>,
+    pub canary: Option<CanaryResult>,
 }
 
-impl GroundProof {
+impl SubjectReport {
     /// True where the trying itself can be trusted.
     pub fn is_sound(&self) -> bool {
         self.unmutated.is_empty()
-            && self.control.as_ref().is_some_and(Control::survived)
-            && self.canary.as_ref().is_some_and(Canary::died)
+            && self.control.as_ref().is_some_and(ControlResult::has_survived)
+            && self.canary.as_ref().is_some_and(CanaryResult::is_detected)
     }
 }
 
 /// The inverted control: every row is set to the status that it has, and the server draws its chances from another
 /// seed. No row may change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Control {
+pub struct ControlResult {
     /// How many rows were looked at.
     pub rows: u64,
     /// Rows that changed all the same.
-    pub changes: Vec<Change>,
+    pub changes: Vec<VerdictChange>,
 }
 
-impl Control {
+impl ControlResult {
     /// True where nothing changed, as must be.
-    pub fn survived(&self) -> bool {
+    pub fn has_survived(&self) -> bool {
         self.changes.is_empty()
     }
 }
 
 /// The canary: a server that ignores whatever can be ignored, but for what most requests carry anyway. No row that it can be seen in may still be supported.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Canary {
+pub struct CanaryResult {
     /// How many rows were supported before and can be ignored.
     pub rows: u64,
     /// How many of them are not called supported any more.
@@ -95,16 +95,16 @@ pub struct Canary {
     pub at_odds: Vec<String>,
 }
 
-impl Canary {
+impl CanaryResult {
     /// True where it was noticed, as must be. Rows that survive their own mutants are named there.
-    pub fn died(&self) -> bool {
+    pub fn is_detected(&self) -> bool {
         self.noticed > 0 && self.at_odds.is_empty()
     }
 }
 
 /// A row whose verdict is not what it was, or not what it should be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
+pub struct VerdictChange {
     /// The row.
     pub row: String,
     /// What it was, or should be.
@@ -117,11 +117,11 @@ pub struct Change {
 
 /// One row: what it reached, and what it did not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RowProof {
+pub struct RowReport {
     /// The row's id.
     pub id: String,
     /// The statuses that the row can have, and where each was reached.
-    pub statuses: Vec<Reached>,
+    pub statuses: Vec<ReachedStatus>,
     /// Mutants of this row.
     pub mutants: u64,
     /// Those that were killed.
@@ -129,21 +129,21 @@ pub struct RowProof {
     /// `killed` of `mutants`, from 0 to 1.
     pub kill_rate: f64,
     /// Other rows that changed along with this one, as they may.
-    pub followers: Vec<Follower>,
+    pub followers: Vec<FollowerRow>,
     /// What is wrong.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<MutantFailure>,
 }
 
-impl RowProof {
+impl RowReport {
     /// True where every status was reached, and nothing is wrong.
-    pub fn passed(&self) -> bool {
+    pub fn has_passed(&self) -> bool {
         self.failures.is_empty() && self.killed == self.mutants && self.statuses.iter().all(|s| !s.on.is_empty())
     }
 }
 
 /// A status that a row can have, and the grounds on which the row was seen to have it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reached {
+pub struct ReachedStatus {
     /// The status.
     pub status: VerdictStatus,
     /// The grounds; none where it was not reached.
@@ -152,19 +152,19 @@ pub struct Reached {
 
 /// A row that may change along with another, and did.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Follower {
+pub struct FollowerRow {
     /// The ground.
     pub target: String,
     /// The row that changed.
     pub row: String,
     /// Why it may.
-    pub because: Because,
+    pub because: FollowReason,
 }
 
 /// Why a row may change along with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Because {
+pub enum FollowReason {
     /// Its experiment says that it works through the other.
     WorksThrough,
     /// It is another experiment on the same field.
@@ -175,27 +175,27 @@ pub enum Because {
 
 /// A mutant that was not killed, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Failure {
+pub struct MutantFailure {
     /// The ground.
     pub target: String,
     /// The status that the server was given, and so the verdict that the row must reach.
     pub expected: VerdictStatus,
     /// What became of the mutant.
-    pub fate: Fate,
+    pub fate: MutantOutcome,
     /// The verdict that was reached; absent where none was.
     pub reached: Option<VerdictStatus>,
     /// Why, in a sentence.
     pub reason: String,
     /// The arms that carry the field and came out as they do on the server that was not mutated.
-    pub arms: Vec<BlindArm>,
+    pub arms: Vec<InsensitiveArm>,
     /// Other rows that changed.
-    pub others: Vec<Change>,
+    pub others: Vec<VerdictChange>,
 }
 
 /// What becomes of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum MutantOutcome {
     /// The row was named, with the expected verdict, and no other row that may not.
     Killed,
     /// The row was not named, or with another verdict.
@@ -212,7 +212,7 @@ pub enum Fate {
 
 /// An arm that did not discriminate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BlindArm {
+pub struct InsensitiveArm {
     /// The arm's name.
     pub name: String,
     /// Trials that say something.
@@ -223,23 +223,26 @@ pub struct BlindArm {
     pub refused: u64,
 }
 
-impl Proof {
+impl MutationReport {
     /// Counts what the grounds and the rows say.
-    pub fn of(grounds: Vec<GroundProof>, rows: Vec<RowProof>) -> Self {
-        let fates = |fate: Fate| rows.iter().flat_map(|r| &r.failures).filter(|f| f.fate == fate).count() as u64;
+    pub fn new(grounds: Vec<SubjectReport>, rows: Vec<RowReport>) -> Self {
+        let fates =
+            |fate: MutantOutcome| rows.iter().flat_map(|r| &r.failures).filter(|f| f.fate == fate).count() as u64;
         let mutants = rows.iter().map(|r| r.mutants).sum();
         let killed = rows.iter().map(|r| r.killed).sum();
         Self {
             schema: SCHEMA,
-            passed: mutants > 0 && rows.iter().all(RowProof::passed) && grounds.iter().all(GroundProof::is_sound),
+            passed: mutants > 0
+                && rows.iter().all(RowReport::has_passed)
+                && grounds.iter().all(SubjectReport::is_sound),
             mutants,
             killed,
-            survived: fates(Fate::Survived),
-            spread: fates(Fate::Spread),
-            void: fates(Fate::Void),
-            unproved: fates(Fate::Unproved),
-            untried: fates(Fate::Untried),
-            kill_rate: rate(killed, mutants),
+            survived: fates(MutantOutcome::Survived),
+            spread: fates(MutantOutcome::Spread),
+            void: fates(MutantOutcome::Void),
+            unproved: fates(MutantOutcome::Unproved),
+            untried: fates(MutantOutcome::Untried),
+            kill_rate: kill_rate(killed, mutants),
             grounds,
             rows,
         }
@@ -247,13 +250,13 @@ impl Proof {
 }
 
 /// A share, rounded down to four digits, so that 1 means all. Nothing of nothing is no success.
-pub fn rate(part: u64, of: u64) -> f64 {
+pub fn kill_rate(part: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { (part as f64 / of as f64 * 10_000.0).floor() / 10_000.0 }
 }
 
 /// The text of the JSON form. Equal proofs are equal text.
 #[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
-pub fn json(proof: &Proof) -> String {
+pub fn to_json(proof: &MutationReport) -> String {
     let mut text = serde_json::to_string_pretty(proof).expect("a proof is plain data");
     text.push('\n');
     text

@@ -6,34 +6,34 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::Prices;
-use crate::results::plan_estimate::{Amount, Ceiling, Planned, Span};
+use crate::catalog::TargetPrices;
+use crate::results::plan_estimate::{AmountRange, PlanEstimate, RequestRange, TokenRange};
 
 /// The value of `schema` in every plan of this version.
 pub const SCHEMA: &str = "fieldtest-plan/1";
 
 /// The plan of a command, with all its targets.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct PlanTold {
+pub struct PlanReport {
     /// Always `fieldtest-plan/1`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// What is assumed where nothing is known.
-    pub assumed: Assumed,
+    pub assumed: PlanAssumptions,
     /// One entry per target.
     pub targets: Vec<TargetPlan>,
     /// How often each target would be run.
     pub runs: u64,
     /// What all runs of all targets come to. Times: of the longest where all goes as expected, since targets are tested side by side;
     /// of all, one after the other, at most.
-    pub planned: Planned,
+    pub planned: PlanEstimate,
     /// Whether the whole fits the bounds that were given, one entry each.
-    pub fits: Vec<Fits>,
+    pub fits: Vec<BudgetFit>,
 }
 
 /// What is assumed where nothing is known.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Assumed {
+pub struct PlanAssumptions {
     /// Seconds until an answer is there.
     pub seconds_an_answer: f64,
     /// How often the model does not do as it is told.
@@ -63,13 +63,13 @@ pub struct TargetPlan {
     pub tokens_per_minute: Option<u32>,
     /// US dollars for a million tokens; absent where they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prices: Option<Prices>,
+    pub prices: Option<TargetPrices>,
     /// What every run asks before any row, and whether the endpoint is still there where answers fail to come.
-    pub first: Planned,
+    pub first: PlanEstimate,
     /// The rows, in order.
     pub rows: Vec<PlannedRow>,
     /// What one run comes to.
-    pub planned: Planned,
+    pub planned: PlanEstimate,
 }
 
 /// What a row would send. A request that several rows need stands with the first of them.
@@ -80,14 +80,14 @@ pub struct PlannedRow {
     /// Its section.
     pub section: String,
     /// Requests.
-    pub requests: Span,
+    pub requests: RequestRange,
     /// Input tokens.
-    pub input_tokens: Ceiling,
+    pub input_tokens: TokenRange,
     /// Output tokens.
-    pub output_tokens: Ceiling,
+    pub output_tokens: TokenRange,
     /// US dollars; absent where no prices are known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost_usd: Option<Amount>,
+    pub cost_usd: Option<AmountRange>,
     /// Its arms.
     pub arms: Vec<PlannedArm>,
 }
@@ -110,19 +110,19 @@ pub struct PlannedArm {
 
 /// Whether a run fits a bound.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Fits {
+pub struct BudgetFit {
     /// The option that sets the bound.
     pub bound: String,
     /// The bound.
     pub limit: f64,
     /// How a run fares with it.
-    pub fits: Fit,
+    pub fits: FitStatus,
 }
 
 /// How a run fares with a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Fit {
+pub enum FitStatus {
     /// It fits whatever is answered, retries apart.
     Always,
     /// It fits where all goes as expected.
@@ -133,9 +133,9 @@ pub enum Fit {
     Unknown,
 }
 
-impl Fit {
+impl FitStatus {
     /// Holds numbers against a bound.
-    pub fn of(limit: f64, expected: Option<f64>, max: f64) -> Self {
+    pub fn from_estimate(limit: f64, expected: Option<f64>, max: f64) -> Self {
         match expected {
             _ if max <= limit => Self::Always,
             None => Self::Unknown,
@@ -147,7 +147,7 @@ impl Fit {
 
 /// The JSON Schema of plans.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(PlanTold).to_value()
+    schemars::schema_for!(PlanReport).to_value()
 }
 
 /// As JSON.
@@ -155,7 +155,7 @@ pub fn schema() -> serde_json::Value {
 /// # Errors
 ///
 /// Where a number is none that JSON has.
-pub fn json(plan: &PlanTold) -> Result<String, serde_json::Error> {
+pub fn to_json(plan: &PlanReport) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(plan)
 }
 
@@ -168,14 +168,14 @@ mod tests {
     #[test]
     fn a_bound_is_kept_always_as_expected_or_not() {
         for (limit, expected, fit) in [
-            (100.0, Some(50.0), Fit::Always),
-            (99.0, Some(50.0), Fit::Expected),
-            (50.0, Some(50.0), Fit::Expected),
-            (49.0, Some(50.0), Fit::No),
-            (49.0, None, Fit::Unknown),
-            (100.0, None, Fit::Always),
+            (100.0, Some(50.0), FitStatus::Always),
+            (99.0, Some(50.0), FitStatus::Expected),
+            (50.0, Some(50.0), FitStatus::Expected),
+            (49.0, Some(50.0), FitStatus::No),
+            (49.0, None, FitStatus::Unknown),
+            (100.0, None, FitStatus::Always),
         ] {
-            assert_eq!(Fit::of(limit, expected, 100.0), fit, "{limit}");
+            assert_eq!(FitStatus::from_estimate(limit, expected, 100.0), fit, "{limit}");
         }
     }
 }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::report::common::format;
 
 /// Fewer decided rows than this foretell nothing.
-const ENOUGH: u64 = 5;
+const MIN_DECIDED_ROWS: u64 = 5;
 
 /// How far one run is, or several together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Pace {
+pub struct ProgressCounts {
     /// Rows of the run.
     pub rows: u64,
     /// Of them decided, or given up.
@@ -27,9 +27,9 @@ pub struct Pace {
     pub cost_usd: Option<f64>,
 }
 
-impl Pace {
+impl ProgressCounts {
     /// Two runs together. What is not priced has no part in the cost.
-    pub fn plus(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         Self {
             rows: self.rows.saturating_add(other.rows),
             decided: self.decided.saturating_add(other.decided),
@@ -46,9 +46,9 @@ impl Pace {
 
     /// Milliseconds until the end, if the rows that are left take as long as those before. `None` while too few are
     /// decided to say so.
-    pub fn left_ms(&self, elapsed_ms: u64) -> Option<u64> {
+    pub fn remaining_ms(&self, elapsed_ms: u64) -> Option<u64> {
         let left = self.rows.saturating_sub(self.decided);
-        (self.decided >= ENOUGH).then(|| (elapsed_ms as f64 * left as f64 / self.decided as f64) as u64)
+        (self.decided >= MIN_DECIDED_ROWS).then(|| (elapsed_ms as f64 * left as f64 / self.decided as f64) as u64)
     }
 
     /// Requests a minute so far.
@@ -57,16 +57,16 @@ impl Pace {
     }
 
     /// What it took so far, in words: `120 requests, 36,210 tokens, $0.02, about 1 min 20 s left, 190 a minute`.
-    pub fn told(&self, elapsed_ms: u64) -> String {
-        let mut told = vec![format::counted(self.requests, "request", "requests")];
+    pub fn describe(&self, elapsed_ms: u64) -> String {
+        let mut told = vec![format::plural(self.requests, "request", "requests")];
         if self.retries > 0 {
-            told.push(format::counted(self.retries, "retry", "retries"));
+            told.push(format::plural(self.retries, "retry", "retries"));
         }
-        told.push(format::counted(self.input_tokens.saturating_add(self.output_tokens), "token", "tokens"));
+        told.push(format::plural(self.input_tokens.saturating_add(self.output_tokens), "token", "tokens"));
         told.extend(self.cost_usd.map(format::dollars));
-        told.extend(self.left_ms(elapsed_ms).map(|ms| format!("about {} left", format::duration(ms))));
+        told.extend(self.remaining_ms(elapsed_ms).map(|ms| format!("about {} left", format::duration(ms))));
         if elapsed_ms >= 1000 {
-            told.push(format!("{} a minute", format::count(self.requests_per_minute(elapsed_ms))));
+            told.push(format!("{} a minute", format::with_thousands(self.requests_per_minute(elapsed_ms))));
         }
         told.join(", ")
     }
@@ -76,30 +76,45 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn pace() -> Pace {
-        Pace { rows: 100, decided: 40, requests: 120, input_tokens: 36_000, output_tokens: 210, ..Pace::default() }
+    fn progress() -> ProgressCounts {
+        ProgressCounts {
+            rows: 100,
+            decided: 40,
+            requests: 120,
+            input_tokens: 36_000,
+            output_tokens: 210,
+            ..ProgressCounts::default()
+        }
     }
 
     #[test]
     fn what_is_left_is_foretold_by_what_is_done() {
-        assert_eq!(pace().left_ms(60_000), Some(90_000));
-        assert_eq!(Pace { decided: 100, ..pace() }.left_ms(60_000), Some(0));
-        assert_eq!(Pace { decided: ENOUGH - 1, ..pace() }.left_ms(60_000), None, "too early to say");
-        assert_eq!(Pace { decided: 150, ..pace() }.left_ms(60_000), Some(0), "asked again, and so more than all");
+        assert_eq!(progress().remaining_ms(60_000), Some(90_000));
+        assert_eq!(ProgressCounts { decided: 100, ..progress() }.remaining_ms(60_000), Some(0));
+        assert_eq!(
+            ProgressCounts { decided: MIN_DECIDED_ROWS - 1, ..progress() }.remaining_ms(60_000),
+            None,
+            "too early to say"
+        );
+        assert_eq!(
+            ProgressCounts { decided: 150, ..progress() }.remaining_ms(60_000),
+            Some(0),
+            "asked again, and so more than all"
+        );
     }
 
     #[test]
     fn words_say_what_there_is_to_say() {
-        assert_eq!(Pace::default().told(0), "0 requests, 0 tokens");
+        assert_eq!(ProgressCounts::default().describe(0), "0 requests, 0 tokens");
         let told = "120 requests, 36,210 tokens, about 1 min 30 s left, 120 a minute";
-        assert_eq!(pace().told(60_000), told);
-        let priced = Pace { cost_usd: Some(0.02), retries: 1, ..pace() };
-        assert!(priced.told(60_000).starts_with("120 requests, 1 retry, 36,210 tokens, $0.0200, "));
+        assert_eq!(progress().describe(60_000), told);
+        let priced = ProgressCounts { cost_usd: Some(0.02), retries: 1, ..progress() };
+        assert!(priced.describe(60_000).starts_with("120 requests, 1 retry, 36,210 tokens, $0.0200, "));
     }
 
     #[test]
     fn runs_add_up() {
-        let both = pace().plus(Pace { cost_usd: Some(1.0), ..pace() });
+        let both = progress().merge(ProgressCounts { cost_usd: Some(1.0), ..progress() });
         assert_eq!((both.rows, both.requests, both.cost_usd), (200, 240, Some(1.0)));
     }
 }

@@ -6,25 +6,25 @@
 use crate::results::model::{Results, RowResult};
 
 /// Stands where an example of a finding was.
-const TAKEN_OUT: &str = "taken out with the texts";
+const REDACTED_EXAMPLE: &str = "taken out with the texts";
 
 /// The results without texts.
-pub fn without_texts(mut results: Results) -> Results {
-    results.partial = results.partial.as_deref().map(own_words);
-    results.rows.iter_mut().for_each(row);
-    results.findings.iter_mut().for_each(|finding| TAKEN_OUT.clone_into(&mut finding.example));
+pub fn redact_content(mut results: Results) -> Results {
+    results.partial = results.partial.as_deref().map(strip_quotation);
+    results.rows.iter_mut().for_each(redact_row);
+    results.findings.iter_mut().for_each(|finding| REDACTED_EXAMPLE.clone_into(&mut finding.example));
     results
 }
 
-fn row(row: &mut RowResult) {
+fn redact_row(row: &mut RowResult) {
     row.example = None;
-    row.verdict.reason = own_words(&row.verdict.reason);
-    row.earlier.iter_mut().for_each(|earlier| earlier.reason = own_words(&earlier.reason));
-    row.verdict.qualifiers.iter_mut().for_each(|qualifier| *qualifier = own_words(qualifier));
+    row.verdict.reason = strip_quotation(&row.verdict.reason);
+    row.earlier.iter_mut().for_each(|earlier| earlier.reason = strip_quotation(&earlier.reason));
+    row.verdict.qualifiers.iter_mut().for_each(|qualifier| *qualifier = strip_quotation(qualifier));
 }
 
 /// A sentence up to where it begins to quote.
-fn own_words(text: &str) -> String {
+fn strip_quotation(text: &str) -> String {
     let own = text.split([':', '(', '`', '"', '\'', '“', '«']).next().unwrap_or_default();
     // Behind a status may stand the kind of error, which is a server's word.
     let status = own.find("HTTP ").and_then(|at| own.get(..at + "HTTP 400".len()));
@@ -40,20 +40,20 @@ mod tests {
     #[test]
     fn our_own_words_stay() {
         assert_eq!(
-            own_words("refused with HTTP 400: the secret plan"),
+            strip_quotation("refused with HTTP 400: the secret plan"),
             "refused with HTTP 400 (the rest was taken out with the texts)"
         );
         assert_eq!(
-            own_words("refused with HTTP 400, the_secret_kind: no"),
+            strip_quotation("refused with HTTP 400, the_secret_kind: no"),
             "refused with HTTP 400 (the rest was taken out with the texts)"
         );
-        assert_eq!(own_words("an impossible value is accepted"), "an impossible value is accepted");
+        assert_eq!(strip_quotation("an impossible value is accepted"), "an impossible value is accepted");
     }
 
     #[test]
     fn verdicts_and_counts_stay() {
         let run = fixtures::every_outcome();
-        let redacted = without_texts(run.clone());
+        let redacted = redact_content(run.clone());
         assert_eq!(redacted.summary, run.summary);
         for (row, was) in redacted.rows.iter().zip(&run.rows) {
             assert_eq!(

@@ -8,15 +8,15 @@ use std::sync::{Mutex, PoisonError};
 
 /// The ids of requests (their `request-id` header) that the filter acted on, by row. A row whose field no request
 /// carried is absent.
-pub type Acted = BTreeMap<String, BTreeSet<String>>;
+pub type FieldActivity = BTreeMap<String, BTreeSet<String>>;
 
 /// What one request's stages acted on.
 #[derive(Debug, Default)]
-pub(super) struct Acts(BTreeSet<String>);
+pub(super) struct RequestActivity(BTreeSet<String>);
 
-impl Acts {
+impl RequestActivity {
     /// A stage treated a row by its status.
-    pub fn note(&mut self, row: &str) {
+    pub fn record(&mut self, row: &str) {
         if !self.0.contains(row) {
             self.0.insert(row.to_owned());
         }
@@ -25,11 +25,11 @@ impl Acts {
 
 /// The acts of all requests so far.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(Mutex<Acted>);
+pub(super) struct ActivityLog(Mutex<FieldActivity>);
 
-impl Ledger {
+impl ActivityLog {
     /// Writes a request's acts down.
-    pub fn enter(&self, request_id: &str, acts: Acts) {
+    pub fn append(&self, request_id: &str, acts: RequestActivity) {
         let mut acted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for row in acts.0 {
             acted.entry(row).or_default().insert(request_id.to_owned());
@@ -37,7 +37,7 @@ impl Ledger {
     }
 
     /// What was written down so far.
-    pub fn read(&self) -> Acted {
+    pub fn snapshot(&self) -> FieldActivity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -5,31 +5,31 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::catalog::{ClaimStatus, Field, Range, Target};
-use crate::simulator::custom_field::Added;
-use crate::simulator::fault::{ConductFault, Fault};
-use crate::simulator::fields::row::ROWS;
+use crate::catalog::{ClaimStatus, ClaimedRange, FieldSpec, Target};
+use crate::simulator::custom_field::CustomField;
+use crate::simulator::fault::{BehaviourFault, SimulatorFault};
+use crate::simulator::fields::row::ROW_IDS;
 
 /// The credential that a simulated server accepts unless its behaviour names another.
 pub const DEFAULT_CREDENTIAL: &str = "fieldtest-simulator";
 
 /// The range of `temperature` that the Messages API itself documents.
-const REFERENCE_TEMPERATURE: Range = Range { min: 0.0, max: 1.0 };
+const REFERENCE_TEMPERATURE_RANGE: ClaimedRange = ClaimedRange { min: 0.0, max: 1.0 };
 
 /// The context window of a server whose limits name none, in tokens.
-const REFERENCE_CONTEXT: u32 = 200_000;
+const REFERENCE_CONTEXT_TOKENS: u32 = 200_000;
 
 /// Everything that distinguishes one simulated server from another.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Behaviour {
+pub struct SimulatorConfig {
     /// The status of each row, by id. An absent row is supported.
     pub statuses: BTreeMap<String, ClaimStatus>,
     /// Rows that the simulator does not know by name, with the places of their fields.
-    pub fields: BTreeMap<String, Field>,
+    pub fields: BTreeMap<String, FieldSpec>,
     /// The one model that is served.
     pub model: String,
     /// The values of `temperature` that are accepted.
-    pub temperature: Range,
+    pub temperature: ClaimedRange,
     /// The largest `max_tokens` that is accepted. None accepts any.
     pub max_output_tokens: Option<u32>,
     /// The most tokens that a prompt may have.
@@ -37,20 +37,20 @@ pub struct Behaviour {
     /// The one right credential. None stands for [`DEFAULT_CREDENTIAL`].
     pub credential: Option<String>,
     /// How bad the server's day is.
-    pub knobs: Knobs,
+    pub impairments: SimulatorImpairments,
     /// The rules that it breaks.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<SimulatorFault>,
     /// Seeds every draw: the same requests to the same server get the same answers.
     pub seed: u64,
 }
 
 /// How bad the simulated server's day is. The default is a perfect day.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Knobs {
+pub struct SimulatorImpairments {
     /// The probability that the model does not do as it is told, for each answer.
     pub disobedience: f64,
     /// How that probability changes while the server is up. None keeps it.
-    pub drift: Option<Drift>,
+    pub drift: Option<DisobedienceDrift>,
     /// The wait before each answer; a tenth of it lies between two events of a stream.
     pub latency: Duration,
     /// The most that is added to the wait before an answer, drawn evenly.
@@ -76,25 +76,25 @@ pub struct Knobs {
 /// Time is counted in answers of the model, so that a drift does not depend on how fast the machine is. Where requests
 /// come side by side, which of them meets which step is as open as their order.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Drift {
+pub struct DisobedienceDrift {
     /// The probability that it ends at.
-    pub to: f64,
+    pub final_probability: f64,
     /// How many answers come before it begins.
-    pub after: u64,
+    pub delay_responses: u64,
     /// How many answers it takes. 0 is a jump.
-    pub over: u64,
+    pub duration_responses: u64,
 }
 
-impl Knobs {
+impl SimulatorImpairments {
     /// The disobedience of the model's answer after it has given so many.
     pub(super) fn disobedience_after(&self, answers: u64) -> f64 {
         let Some(drift) = self.drift else { return self.disobedience };
-        let share = match answers.checked_sub(drift.after) {
+        let share = match answers.checked_sub(drift.delay_responses) {
             None => 0.0,
-            Some(gone) if gone >= drift.over => 1.0,
-            Some(gone) => gone as f64 / drift.over as f64,
+            Some(gone) if gone >= drift.duration_responses => 1.0,
+            Some(gone) => gone as f64 / drift.duration_responses as f64,
         };
-        self.disobedience + (drift.to - self.disobedience) * share
+        self.disobedience + (drift.final_probability - self.disobedience) * share
     }
 }
 
@@ -103,31 +103,31 @@ impl Knobs {
 #[error("the simulator has no row '{0}'")]
 pub struct UnknownRow(pub String);
 
-impl Default for Behaviour {
+impl Default for SimulatorConfig {
     fn default() -> Self {
         Self {
             statuses: BTreeMap::new(),
             fields: BTreeMap::new(),
             model: "simulated-model".to_owned(),
-            temperature: REFERENCE_TEMPERATURE,
+            temperature: REFERENCE_TEMPERATURE_RANGE,
             max_output_tokens: None,
-            context_tokens: REFERENCE_CONTEXT,
+            context_tokens: REFERENCE_CONTEXT_TOKENS,
             credential: None,
-            knobs: Knobs::default(),
+            impairments: SimulatorImpairments::default(),
             faults: Vec::new(),
             seed: 0,
         }
     }
 }
 
-impl Behaviour {
+impl SimulatorConfig {
     /// The server that a target's document describes. Claims of rows that no server shows in its answers, such as rates,
     /// are passed over.
-    pub fn of(target: &Target) -> Self {
+    pub fn from_target(target: &Target) -> Self {
         let statuses = target
             .claims
             .iter()
-            .filter(|(row, _)| ROWS.contains(&row.as_str()))
+            .filter(|(row, _)| ROW_IDS.contains(&row.as_str()))
             .map(|(row, claim)| (row.clone(), claim.status))
             .collect();
         let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
@@ -136,39 +136,39 @@ impl Behaviour {
             model: target.model.clone(),
             temperature: range("field.temperature.range")
                 .or_else(|| range("field.temperature"))
-                .unwrap_or(REFERENCE_TEMPERATURE),
+                .unwrap_or(REFERENCE_TEMPERATURE_RANGE),
             max_output_tokens: target.limits.max_output_tokens,
-            context_tokens: target.limits.context_tokens.unwrap_or(REFERENCE_CONTEXT),
+            context_tokens: target.limits.context_tokens.unwrap_or(REFERENCE_CONTEXT_TOKENS),
             ..Self::default()
         }
     }
 
     /// Makes rows known that the simulator has no name for, by the places of their fields, with the target's claims of
     /// them. Rows that it does know stay what they are.
-    pub fn know<'a>(&mut self, target: &Target, fields: impl IntoIterator<Item = (&'a str, &'a Field)>) {
-        for (row, field) in fields.into_iter().filter(|(row, _)| !ROWS.contains(row)) {
+    pub fn add_fields<'a>(&mut self, target: &Target, fields: impl IntoIterator<Item = (&'a str, &'a FieldSpec)>) {
+        for (row, field) in fields.into_iter().filter(|(row, _)| !ROW_IDS.contains(row)) {
             self.fields.insert(row.to_owned(), field.clone());
             self.statuses.extend(target.claims.get(row).map(|claim| (row.to_owned(), claim.status)));
         }
     }
 
     /// The fields that it was told of, each with its status.
-    pub(super) fn added(&self) -> Vec<Added> {
+    pub(super) fn custom_fields(&self) -> Vec<CustomField> {
         let status = |row: &str| self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported);
         let own = self.fields.iter().filter(|(_, field)| field.at.row().is_none());
-        own.map(|(row, field)| Added::new(row, field, status(row))).collect()
+        own.map(|(row, field)| CustomField::new(row, field, status(row))).collect()
     }
 
     /// The row under which the simulator knows a row's field: its own, or the one that it refers to.
-    pub fn known_as<'a>(&'a self, row: &'a str) -> Option<&'a str> {
-        if ROWS.contains(&row) {
+    pub fn field_id<'a>(&'a self, row: &'a str) -> Option<&'a str> {
+        if ROW_IDS.contains(&row) {
             return Some(row);
         }
         match self.fields.get(row)?.at.row() {
             None => Some(row),
             // One step, as in case files: two rows that refer to each other lead nowhere.
             Some(other) => {
-                let leads = ROWS.contains(&other) || self.fields.get(other).is_some_and(|f| f.at.row().is_none());
+                let leads = ROW_IDS.contains(&other) || self.fields.get(other).is_some_and(|f| f.at.row().is_none());
                 leads.then_some(other)
             }
         }
@@ -176,24 +176,24 @@ impl Behaviour {
 
     /// The status that a row has; none where the simulator does not know it.
     pub fn status(&self, row: &str) -> Option<ClaimStatus> {
-        let row = self.known_as(row)?;
+        let row = self.field_id(row)?;
         Some(self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
     }
 
     /// Gives one row another status.
-    pub fn flip(&mut self, row: &str, status: ClaimStatus) -> Result<(), UnknownRow> {
-        let known = self.known_as(row).ok_or_else(|| UnknownRow(row.to_owned()))?.to_owned();
+    pub fn set_status(&mut self, row: &str, status: ClaimStatus) -> Result<(), UnknownRow> {
+        let known = self.field_id(row).ok_or_else(|| UnknownRow(row.to_owned()))?.to_owned();
         self.statuses.insert(known, status);
         Ok(())
     }
 
     /// True when the server is to have this fault.
-    pub(super) fn commits(&self, fault: ConductFault) -> bool {
-        self.faults.iter().any(|own| own.is(fault))
+    pub(super) fn has_fault(&self, fault: BehaviourFault) -> bool {
+        self.faults.iter().any(|own| own.is_behaviour(fault))
     }
 
     /// The credential that is right.
-    pub fn right_credential(&self) -> &str {
+    pub fn expected_credential(&self) -> &str {
         self.credential.as_deref().unwrap_or(DEFAULT_CREDENTIAL)
     }
 }
@@ -201,25 +201,32 @@ impl Behaviour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Auth, AuthScheme, Claim, Limits};
+    use crate::catalog::{AuthScheme, Claim, TargetAuth, TargetLimits};
 
-    fn target() -> Target {
+    fn sample_target() -> Target {
         let claim = |status, range| Claim { status, note: None, range, source: None };
         Target {
             name: "t".into(),
             title: "T".into(),
             base_url: None,
-            auth: Auth { scheme: AuthScheme::XApiKey, env: vec![] },
+            auth: TargetAuth { scheme: AuthScheme::XApiKey, env: vec![] },
             credential: None,
             model: "m".into(),
             anthropic_version: "2023-06-01".into(),
             sources: vec![],
-            limits: Limits { max_output_tokens: Some(4096), context_tokens: Some(9000), ..Limits::default() },
+            limits: TargetLimits {
+                max_output_tokens: Some(4096),
+                context_tokens: Some(9000),
+                ..TargetLimits::default()
+            },
             prices: None,
             account: None,
             claims: BTreeMap::from([
                 ("field.top_k".to_owned(), claim(ClaimStatus::Ignored, None)),
-                ("field.temperature".to_owned(), claim(ClaimStatus::Supported, Some(Range { min: 0.0, max: 2.0 }))),
+                (
+                    "field.temperature".to_owned(),
+                    claim(ClaimStatus::Supported, Some(ClaimedRange { min: 0.0, max: 2.0 })),
+                ),
                 ("limit.requests_per_minute".to_owned(), claim(ClaimStatus::Supported, None)),
             ]),
         }
@@ -227,32 +234,32 @@ mod tests {
 
     #[test]
     fn a_behaviour_takes_the_targets_claims_and_limits() {
-        let behaviour = Behaviour::of(&target());
+        let behaviour = SimulatorConfig::from_target(&sample_target());
         assert_eq!(behaviour.statuses.len(), 2);
         assert_eq!(behaviour.temperature.max, 2.0);
         assert_eq!(behaviour.max_output_tokens, Some(4096));
-        assert_eq!((behaviour.context_tokens, Behaviour::default().context_tokens), (9000, 200_000));
-        assert_eq!(behaviour.right_credential(), DEFAULT_CREDENTIAL);
+        assert_eq!((behaviour.context_tokens, SimulatorConfig::default().context_tokens), (9000, 200_000));
+        assert_eq!(behaviour.expected_credential(), DEFAULT_CREDENTIAL);
     }
 
     #[test]
     fn disobedience_drifts_from_one_value_to_the_other_and_stays_there() {
         let rates = |drift, answers: [u64; 5]| {
-            let knobs = Knobs { disobedience: 0.25, drift, ..Knobs::default() };
+            let knobs = SimulatorImpairments { disobedience: 0.25, drift, ..SimulatorImpairments::default() };
             answers.map(|n| knobs.disobedience_after(n))
         };
-        let slow = Drift { to: 0.75, after: 10, over: 20 };
+        let slow = DisobedienceDrift { final_probability: 0.75, delay_responses: 10, duration_responses: 20 };
         assert_eq!(rates(Some(slow), [0, 10, 20, 30, u64::MAX]), [0.25, 0.25, 0.5, 0.75, 0.75]);
-        let jump = Drift { to: 0.0, after: 10, over: 0 };
+        let jump = DisobedienceDrift { final_probability: 0.0, delay_responses: 10, duration_responses: 0 };
         assert_eq!(rates(Some(jump), [0, 9, 10, 11, u64::MAX]), [0.25, 0.25, 0.0, 0.0, 0.0]);
         assert_eq!(rates(None, [0, 1, 2, 3, u64::MAX]), [0.25; 5]);
     }
 
     #[test]
     fn flipping_names_an_unknown_row() {
-        let mut behaviour = Behaviour::of(&target());
-        assert_eq!(behaviour.flip("field.top_q", ClaimStatus::Ignored), Err(UnknownRow("field.top_q".into())));
-        behaviour.flip("field.top_k", ClaimStatus::Unsupported).unwrap();
+        let mut behaviour = SimulatorConfig::from_target(&sample_target());
+        assert_eq!(behaviour.set_status("field.top_q", ClaimStatus::Ignored), Err(UnknownRow("field.top_q".into())));
+        behaviour.set_status("field.top_k", ClaimStatus::Unsupported).unwrap();
         assert_eq!(behaviour.statuses["field.top_k"], ClaimStatus::Unsupported);
     }
 }

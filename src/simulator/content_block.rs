@@ -3,11 +3,11 @@
 //!
 //! A flat catalogue. What stands inside the keys is `check`'s and `view`'s work.
 
-use crate::simulator::fields::row::Row;
+use crate::simulator::fields::row::SupportRow;
 
 /// The kinds of content block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Block {
+pub(super) enum ContentBlockKind {
     Text,
     Image,
     Document,
@@ -31,7 +31,7 @@ pub(super) enum Block {
 
 /// Where a block stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum BlockLocation {
     User,
     Assistant,
     /// A system turn amid the messages.
@@ -42,9 +42,9 @@ pub(super) enum Place {
     Document,
 }
 
-impl Place {
+impl BlockLocation {
     /// The place as error messages call it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user messages",
             Self::Assistant => "assistant messages",
@@ -55,7 +55,7 @@ impl Place {
     }
 }
 
-impl Block {
+impl ContentBlockKind {
     const ALL: [Self; 19] = [
         Self::Text,
         Self::Image,
@@ -79,12 +79,12 @@ impl Block {
     ];
 
     /// The block of this `type`.
-    pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|block| block.word() == word)
+    pub fn from_type(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|block| block.as_str() == word)
     }
 
     /// The `type`, which is also the block's tag in paths.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Image => "image",
@@ -109,7 +109,7 @@ impl Block {
     }
 
     /// The keys that the block may have besides `type`.
-    pub fn keys(self) -> &'static [&'static str] {
+    pub fn allowed_keys(self) -> &'static [&'static str] {
         match self {
             Self::Text => &["text", "cache_control", "citations"],
             Self::Image => &["source", "cache_control", "transformations"],
@@ -135,15 +135,17 @@ impl Block {
     }
 
     /// True when the block may stand there.
-    pub fn fits(self, place: Place) -> bool {
+    pub fn allowed_in(self, place: BlockLocation) -> bool {
         match self {
             Self::Text => true,
-            Self::Image => matches!(place, Place::User | Place::ToolResult | Place::Document),
+            Self::Image => matches!(place, BlockLocation::User | BlockLocation::ToolResult | BlockLocation::Document),
             // In assistant messages the older contract allows it; the newer one is checked apart.
-            Self::Document => matches!(place, Place::User | Place::Assistant | Place::ToolResult),
-            Self::SearchResult => matches!(place, Place::User | Place::ToolResult),
-            Self::ToolReference => place == Place::ToolResult,
-            Self::ToolResult | Self::ContainerUpload => place == Place::User,
+            Self::Document => {
+                matches!(place, BlockLocation::User | BlockLocation::Assistant | BlockLocation::ToolResult)
+            }
+            Self::SearchResult => matches!(place, BlockLocation::User | BlockLocation::ToolResult),
+            Self::ToolReference => place == BlockLocation::ToolResult,
+            Self::ToolResult | Self::ContainerUpload => place == BlockLocation::User,
             Self::Thinking
             | Self::RedactedThinking
             | Self::ToolUse
@@ -155,12 +157,12 @@ impl Block {
             | Self::TextEditorCodeExecutionToolResult
             | Self::ToolSearchToolResult
             | Self::McpToolUse
-            | Self::McpToolResult => place == Place::Assistant,
+            | Self::McpToolResult => place == BlockLocation::Assistant,
         }
     }
 
     /// What a tool on a server's side did.
-    pub fn is_of_server(self) -> bool {
+    pub fn is_server_side(self) -> bool {
         !matches!(
             self,
             Self::Text
@@ -177,19 +179,19 @@ impl Block {
     }
 
     /// The row that owns the whole block. Text and client tool blocks have a row per key instead.
-    pub fn row(self) -> Option<Row> {
+    pub fn row(self) -> Option<SupportRow> {
         match self {
-            Self::Image => Some(Row::Image),
-            Self::Document => Some(Row::Document),
-            Self::SearchResult => Some(Row::SearchResult),
-            Self::Thinking => Some(Row::ContentThinking),
-            Self::RedactedThinking => Some(Row::RedactedThinking),
-            Self::ServerToolUse => Some(Row::ServerToolUse),
-            Self::WebSearchToolResult => Some(Row::WebSearchToolResult),
-            Self::CodeExecutionToolResult => Some(Row::CodeExecutionToolResult),
-            Self::McpToolUse => Some(Row::McpToolUse),
-            Self::McpToolResult => Some(Row::McpToolResult),
-            Self::ContainerUpload => Some(Row::ContainerUpload),
+            Self::Image => Some(SupportRow::Image),
+            Self::Document => Some(SupportRow::Document),
+            Self::SearchResult => Some(SupportRow::SearchResult),
+            Self::Thinking => Some(SupportRow::ContentThinking),
+            Self::RedactedThinking => Some(SupportRow::RedactedThinking),
+            Self::ServerToolUse => Some(SupportRow::ServerToolUse),
+            Self::WebSearchToolResult => Some(SupportRow::WebSearchToolResult),
+            Self::CodeExecutionToolResult => Some(SupportRow::CodeExecutionToolResult),
+            Self::McpToolUse => Some(SupportRow::McpToolUse),
+            Self::McpToolResult => Some(SupportRow::McpToolResult),
+            Self::ContainerUpload => Some(SupportRow::ContainerUpload),
             Self::Text
             | Self::ToolUse
             | Self::ToolResult
@@ -202,22 +204,24 @@ impl Block {
     }
 
     /// The rows of single keys, for blocks directly in a message.
-    pub fn key_rows(self) -> &'static [(&'static str, Row)] {
+    pub fn key_rows(self) -> &'static [(&'static str, SupportRow)] {
         match self {
-            Self::Text => {
-                &[("text", Row::TextText), ("cache_control", Row::TextCacheControl), ("citations", Row::TextCitations)]
-            }
+            Self::Text => &[
+                ("text", SupportRow::TextText),
+                ("cache_control", SupportRow::TextCacheControl),
+                ("citations", SupportRow::TextCitations),
+            ],
             Self::ToolUse => &[
-                ("id", Row::ToolUseId),
-                ("input", Row::ToolUseInput),
-                ("name", Row::ToolUseName),
-                ("cache_control", Row::ToolUseCacheControl),
+                ("id", SupportRow::ToolUseId),
+                ("input", SupportRow::ToolUseInput),
+                ("name", SupportRow::ToolUseName),
+                ("cache_control", SupportRow::ToolUseCacheControl),
             ],
             Self::ToolResult => &[
-                ("tool_use_id", Row::ToolResultId),
-                ("content", Row::ToolResultContent),
-                ("cache_control", Row::ToolResultCacheControl),
-                ("is_error", Row::ToolResultIsError),
+                ("tool_use_id", SupportRow::ToolResultId),
+                ("content", SupportRow::ToolResultContent),
+                ("cache_control", SupportRow::ToolResultCacheControl),
+                ("is_error", SupportRow::ToolResultIsError),
             ],
             // These are owned whole, or by no row.
             Self::Image
@@ -240,11 +244,11 @@ impl Block {
     }
 
     /// The row that a cache marker on the block belongs to, if one does.
-    pub fn marker_row(self) -> Option<Row> {
+    pub fn marker_row(self) -> Option<SupportRow> {
         match self {
-            Self::Text => Some(Row::TextCacheControl),
-            Self::ToolUse => Some(Row::ToolUseCacheControl),
-            Self::ToolResult => Some(Row::ToolResultCacheControl),
+            Self::Text => Some(SupportRow::TextCacheControl),
+            Self::ToolUse => Some(SupportRow::ToolUseCacheControl),
+            Self::ToolResult => Some(SupportRow::ToolResultCacheControl),
             other => other.row(),
         }
     }
@@ -256,9 +260,9 @@ mod tests {
 
     #[test]
     fn every_word_finds_its_block_again() {
-        for block in Block::ALL {
-            assert_eq!(Block::of(block.word()), Some(block));
+        for block in ContentBlockKind::ALL {
+            assert_eq!(ContentBlockKind::from_type(block.as_str()), Some(block));
         }
-        assert_eq!(Block::of("banana"), None);
+        assert_eq!(ContentBlockKind::from_type("banana"), None);
     }
 }

@@ -7,26 +7,26 @@
 use axum::http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{ClaimStatus, Field, FieldPlace, Honoured};
-use crate::simulator::activity_log::Acts;
-use crate::simulator::api_error::{Kind, Refusal};
-use crate::simulator::error_path::clip;
-use crate::simulator::fields::find::array;
+use crate::catalog::{ClaimStatus, FieldLocation, FieldSpec, SupportedBehaviour};
+use crate::simulator::activity_log::RequestActivity;
+use crate::simulator::api_error::{ApiError, ApiErrorKind};
+use crate::simulator::error_path::truncate_text;
+use crate::simulator::fields::find::array_items;
 
 /// What stands in for the last block of a message when it is taken out: a message without any would be refused.
-const NOTHING_LEFT: &str = "-";
+const PLACEHOLDER_TEXT: &str = "-";
 
 /// A field under a row's name, and how this server treats it.
 #[derive(Debug)]
-pub(super) struct Added {
+pub(super) struct CustomField {
     row: String,
-    field: Field,
+    spec: FieldSpec,
     status: ClaimStatus,
 }
 
-impl Added {
-    pub fn new(row: &str, field: &Field, status: ClaimStatus) -> Self {
-        Self { row: row.to_owned(), field: field.clone(), status }
+impl CustomField {
+    pub fn new(row: &str, field: &FieldSpec, status: ClaimStatus) -> Self {
+        Self { row: row.to_owned(), spec: field.clone(), status }
     }
 
     /// Deals with the field, wherever it stands. What remains is as if it had never been there, unless it is left to the
@@ -36,33 +36,33 @@ impl Added {
         headers: &mut HeaderMap,
         body: &mut Map<String, Value>,
         read: &mut Vec<String>,
-        acts: &mut Acts,
-    ) -> Result<(), Refusal> {
+        acts: &mut RequestActivity,
+    ) -> Result<(), ApiError> {
         let mut found = Vec::new();
-        let leave = self.status == ClaimStatus::Supported && self.field.honoured.is_none();
-        visit(&self.field.at, headers, body, leave, &mut found);
+        let leave = self.status == ClaimStatus::Supported && self.spec.honoured.is_none();
+        take_field(&self.spec.at, headers, body, leave, &mut found);
         if found.is_empty() {
             return Ok(());
         }
-        acts.note(&self.row);
-        match (self.status, &self.field.honoured) {
+        acts.record(&self.row);
+        match (self.status, &self.spec.honoured) {
             (ClaimStatus::Unsupported, _) => {
                 let parts: Vec<String> =
                     found.iter().map(|(path, _)| format!("{path}: not supported by this endpoint")).collect();
-                Err(Refusal::new(Kind::InvalidRequest, parts.join("; ")))
+                Err(ApiError::new(ApiErrorKind::InvalidRequest, parts.join("; ")))
             }
             (ClaimStatus::Ignored | ClaimStatus::Substituted, _) | (ClaimStatus::Supported, None) => Ok(()),
-            (ClaimStatus::Supported, Some(Honoured::Read)) => {
-                found.iter().for_each(|(_, value)| texts(value, read));
+            (ClaimStatus::Supported, Some(SupportedBehaviour::Read)) => {
+                found.iter().for_each(|(_, value)| collect_texts(value, read));
                 Ok(())
             }
-            (ClaimStatus::Supported, Some(Honoured::Values(values))) => {
+            (ClaimStatus::Supported, Some(SupportedBehaviour::Values(values))) => {
                 match found.iter().find(|(_, value)| !values.contains(value)) {
                     None => Ok(()),
                     Some((path, value)) => {
                         let given = value.to_string();
-                        let what = format!("{path}: unknown value {}", clip(&given));
-                        Err(Refusal::new(Kind::InvalidRequest, what))
+                        let what = format!("{path}: unknown value {}", truncate_text(&given));
+                        Err(ApiError::new(ApiErrorKind::InvalidRequest, what))
                     }
                 }
             }
@@ -71,7 +71,7 @@ impl Added {
 }
 
 /// Puts texts into the request where the model reads them.
-pub(super) fn tell(body: &mut Map<String, Value>, read: &[String]) {
+pub(super) fn inject_texts(body: &mut Map<String, Value>, read: &[String]) {
     if read.is_empty() {
         return;
     }
@@ -88,15 +88,15 @@ pub(super) fn tell(body: &mut Map<String, Value>, read: &[String]) {
 }
 
 /// Collects what stands at a place, with its path, and takes it out unless it is to be left.
-fn visit(
-    at: &FieldPlace,
+fn take_field(
+    at: &FieldLocation,
     headers: &mut HeaderMap,
     body: &mut Map<String, Value>,
     leave: bool,
     found: &mut Vec<(String, Value)>,
 ) {
     match at {
-        FieldPlace::Header(name) => {
+        FieldLocation::Header(name) => {
             let values = headers.get_all(name.as_str()).iter();
             let value = |v: &axum::http::HeaderValue| json!(String::from_utf8_lossy(v.as_bytes()));
             found.extend(values.map(|v| (format!("header {name}"), value(v))));
@@ -105,21 +105,21 @@ fn visit(
             }
         }
         // Such a row has no place of its own, and is never added.
-        FieldPlace::Row(_) => {}
-        FieldPlace::Body(path) => key(body, path, "", leave, found),
-        FieldPlace::Tool(path) => {
-            for (i, tool) in array_mut(body.get_mut("tools")).iter_mut().enumerate() {
+        FieldLocation::Row(_) => {}
+        FieldLocation::Body(path) => take_key(body, path, "", leave, found),
+        FieldLocation::Tool(path) => {
+            for (i, tool) in array_items_mut(body.get_mut("tools")).iter_mut().enumerate() {
                 if let Some(tool) = tool.as_object_mut() {
-                    key(tool, path, &format!("tools.{i}."), leave, found);
+                    take_key(tool, path, &format!("tools.{i}."), leave, found);
                 }
             }
         }
-        FieldPlace::Block(path) => {
+        FieldLocation::Block(path) => {
             let (kind, inner) = path.split_once('.').map_or((path.as_str(), None), |(kind, key)| (kind, Some(key)));
-            for (i, message) in array_mut(body.get_mut("messages")).iter_mut().enumerate() {
+            for (i, message) in array_items_mut(body.get_mut("messages")).iter_mut().enumerate() {
                 let place = format!("messages.{i}.content");
                 if let Some(content) = message.get_mut("content") {
-                    blocks(content, &place, (kind, inner), leave, found);
+                    take_blocks(content, &place, (kind, inner), leave, found);
                 }
             }
         }
@@ -127,7 +127,7 @@ fn visit(
 }
 
 /// A key, dotted where it lies deeper. Objects that are empty without it go with it.
-fn key(map: &mut Map<String, Value>, path: &str, above: &str, leave: bool, found: &mut Vec<(String, Value)>) {
+fn take_key(map: &mut Map<String, Value>, path: &str, above: &str, leave: bool, found: &mut Vec<(String, Value)>) {
     match path.split_once('.') {
         None => {
             if let Some(value) = map.get(path) {
@@ -140,7 +140,7 @@ fn key(map: &mut Map<String, Value>, path: &str, above: &str, leave: bool, found
         Some((first, rest)) => {
             let before = found.len();
             let Some(Value::Object(inner)) = map.get_mut(first) else { return };
-            key(inner, rest, &format!("{above}{first}."), leave, found);
+            take_key(inner, rest, &format!("{above}{first}."), leave, found);
             if inner.is_empty() && found.len() > before {
                 map.shift_remove(first);
             }
@@ -149,7 +149,7 @@ fn key(map: &mut Map<String, Value>, path: &str, above: &str, leave: bool, found
 }
 
 /// Blocks of a kind, or a key in them; those within results of tools as well.
-fn blocks(
+fn take_blocks(
     content: &mut Value,
     path: &str,
     wanted: (&str, Option<&str>),
@@ -158,7 +158,9 @@ fn blocks(
 ) {
     let (kind, inner) = wanted;
     let is_kind = |block: &Value| block.get("type").and_then(Value::as_str) == Some(kind);
-    for (i, block) in array(Some(content)).iter().enumerate().filter(|(_, block)| inner.is_none() && is_kind(block)) {
+    for (i, block) in
+        array_items(Some(content)).iter().enumerate().filter(|(_, block)| inner.is_none() && is_kind(block))
+    {
         found.push((format!("{path}.{i}.{kind}"), block.clone()));
     }
     let Value::Array(list) = content else { return };
@@ -167,33 +169,35 @@ fn blocks(
         list.retain(|block| !is_kind(block));
     }
     if list.is_empty() && before > 0 {
-        list.push(json!({ "type": "text", "text": NOTHING_LEFT }));
+        list.push(json!({ "type": "text", "text": PLACEHOLDER_TEXT }));
     }
     for (i, block) in list.iter_mut().enumerate() {
         let here = is_kind(block);
         let Some(map) = block.as_object_mut() else { continue };
         if let (Some(inner), true) = (inner, here) {
-            key(map, inner, &format!("{path}.{i}.{kind}."), leave, found);
+            take_key(map, inner, &format!("{path}.{i}.{kind}."), leave, found);
         }
         if map.get("type").and_then(Value::as_str) == Some("tool_result")
             && let Some(content) = map.get_mut("content")
         {
-            blocks(content, &format!("{path}.{i}.tool_result.content"), wanted, leave, found);
+            take_blocks(content, &format!("{path}.{i}.tool_result.content"), wanted, leave, found);
         }
     }
 }
 
 /// Every text in a value, but for the words that only name a kind of block.
-fn texts(value: &Value, into: &mut Vec<String>) {
+fn collect_texts(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::String(text) => into.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
-        Value::Object(map) => map.iter().filter(|(key, _)| *key != "type").for_each(|(_, item)| texts(item, into)),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, into)),
+        Value::Object(map) => {
+            map.iter().filter(|(key, _)| *key != "type").for_each(|(_, item)| collect_texts(item, into))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn array_mut(value: Option<&mut Value>) -> &mut [Value] {
+fn array_items_mut(value: Option<&mut Value>) -> &mut [Value] {
     match value {
         Some(Value::Array(entries)) => entries,
         _ => &mut [],
@@ -205,44 +209,45 @@ mod tests {
     use super::*;
 
     /// What becomes of a request: the refusal or the rest of the body, what is read, and whether it was acted on.
-    fn treat(
-        at: FieldPlace,
-        honoured: Option<Honoured>,
+    fn apply_field(
+        at: FieldLocation,
+        honoured: Option<SupportedBehaviour>,
         status: ClaimStatus,
         body: Value,
     ) -> (Result<Value, String>, String) {
         let Value::Object(mut body) = body else { panic!("an object") };
-        let (mut read, mut acts) = (Vec::new(), Acts::default());
+        let (mut read, mut acts) = (Vec::new(), RequestActivity::default());
         let mut headers = HeaderMap::new();
         headers.insert("x-policy", "lax".parse().unwrap());
-        let added = Added::new("my.row", &Field { at, honoured }, status);
+        let added = CustomField::new("my.row", &FieldSpec { at, honoured }, status);
         let treated = added.apply(&mut headers, &mut body, &mut read, &mut acts);
         (treated.map(|()| Value::Object(body)).map_err(|r| r.message), read.join(" "))
     }
 
     #[test]
     fn what_is_ignored_is_taken_out_and_leaves_no_empty_shell() {
-        let at = || FieldPlace::Body("output_config.effort".into());
+        let at = || FieldLocation::Body("output_config.effort".into());
         let body = json!({"model": "m", "output_config": {"effort": "low"}});
-        assert_eq!(treat(at(), None, ClaimStatus::Ignored, body.clone()).0, Ok(json!({"model": "m"})));
-        assert_eq!(treat(at(), None, ClaimStatus::Supported, body.clone()).0, Ok(body));
+        assert_eq!(apply_field(at(), None, ClaimStatus::Ignored, body.clone()).0, Ok(json!({"model": "m"})));
+        assert_eq!(apply_field(at(), None, ClaimStatus::Supported, body.clone()).0, Ok(body));
     }
 
     #[test]
     fn what_is_unsupported_is_refused_by_its_path() {
         let body = json!({"messages": [{"content": [{"type": "text"}, {"type": "audio", "data": "x"}]}]});
-        let refused = treat(FieldPlace::Block("audio".into()), None, ClaimStatus::Unsupported, body).0.unwrap_err();
+        let refused =
+            apply_field(FieldLocation::Block("audio".into()), None, ClaimStatus::Unsupported, body).0.unwrap_err();
         assert_eq!(refused, "messages.0.content.1.audio: not supported by this endpoint");
-        let refused = treat(FieldPlace::Header("x-policy".into()), None, ClaimStatus::Unsupported, json!({}));
+        let refused = apply_field(FieldLocation::Header("x-policy".into()), None, ClaimStatus::Unsupported, json!({}));
         assert_eq!(refused.0.unwrap_err(), "header x-policy: not supported by this endpoint");
     }
 
     #[test]
     fn values_are_checked_and_texts_are_read() {
-        let values = || Some(Honoured::Values(vec![json!("low"), json!("high")]));
+        let values = || Some(SupportedBehaviour::Values(vec![json!("low"), json!("high")]));
         let tier = |value: &str| {
-            treat(
-                FieldPlace::Tool("tier".into()),
+            apply_field(
+                FieldLocation::Tool("tier".into()),
                 values(),
                 ClaimStatus::Supported,
                 json!({"tools": [{"tier": value}]}),
@@ -252,16 +257,21 @@ mod tests {
         assert_eq!(tier("low"), Ok(json!({"tools": [{}]})));
         assert_eq!(tier("mid").unwrap_err(), "tools.0.tier: unknown value \"mid\"");
         let body = json!({"messages": [{"content": [{"type": "audio", "words": "Hello."}]}]});
-        let (left, read) = treat(FieldPlace::Block("audio".into()), Some(Honoured::Read), ClaimStatus::Supported, body);
+        let (left, read) = apply_field(
+            FieldLocation::Block("audio".into()),
+            Some(SupportedBehaviour::Read),
+            ClaimStatus::Supported,
+            body,
+        );
         assert_eq!(read, "Hello.");
-        assert_eq!(left.unwrap()["messages"][0]["content"], json!([{"type": "text", "text": NOTHING_LEFT}]));
+        assert_eq!(left.unwrap()["messages"][0]["content"], json!([{"type": "text", "text": PLACEHOLDER_TEXT}]));
     }
 
     #[test]
     fn what_is_read_stands_beside_the_system_prompt() {
         for (system, expected) in [(json!("a"), 2), (json!([{"type": "text", "text": "a"}]), 2), (Value::Null, 1)] {
             let mut body = Map::from_iter([("system".to_owned(), system)]);
-            tell(&mut body, &["b".to_owned()]);
+            inject_texts(&mut body, &["b".to_owned()]);
             assert_eq!(body["system"].as_array().unwrap().len(), expected);
         }
     }

@@ -2,22 +2,22 @@
 
 use axum::http::HeaderMap;
 
-use crate::simulator::api_error::{Kind, Refusal};
-use crate::simulator::config::Behaviour;
-use crate::simulator::error_path::clip;
-use crate::simulator::fault::ConductFault;
-use crate::simulator::fields::row::Row;
-use crate::simulator::support::Filter;
+use crate::simulator::api_error::{ApiError, ApiErrorKind};
+use crate::simulator::config::SimulatorConfig;
+use crate::simulator::error_path::truncate_text;
+use crate::simulator::fault::BehaviourFault;
+use crate::simulator::fields::row::SupportRow;
+use crate::simulator::support::SupportTable;
 
 /// The contract that a request is judged by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Contract {
-    pub version: Version,
+pub(super) struct ProtocolHeaders {
+    pub version: ApiVersion,
     /// The names in `anthropic-beta`, whether or not that row is honoured: a body may depend on them.
     pub betas: Vec<String>,
 }
 
-impl Contract {
+impl ProtocolHeaders {
     /// True when a beta of this family was asked for.
     pub fn has_beta(&self, prefix: &str) -> bool {
         self.betas.iter().any(|name| name.starts_with(prefix))
@@ -26,7 +26,7 @@ impl Contract {
 
 /// The versions of the contract.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum ApiVersion {
     /// `2023-06-01`
     #[default]
     V2023,
@@ -35,29 +35,37 @@ pub(super) enum Version {
 }
 
 /// What an `authorization` header begins with.
-const BEARER: &[u8] = b"Bearer ";
+const BEARER_PREFIX: &[u8] = b"Bearer ";
 
 /// Refuses a request whose credential is wrong or missing.
-pub(super) fn credentials(headers: &HeaderMap, filter: &Filter, behaviour: &Behaviour) -> Result<(), Refusal> {
-    let kind = if behaviour.commits(ConductFault::AuthStatus) { Kind::Permission } else { Kind::Authentication };
-    let refuse = |what: &str| Err(Refusal::new(kind, what));
+pub(super) fn authenticate(
+    headers: &HeaderMap,
+    filter: &SupportTable,
+    behaviour: &SimulatorConfig,
+) -> Result<(), ApiError> {
+    let kind = if behaviour.has_fault(BehaviourFault::AuthStatus) {
+        ApiErrorKind::Permission
+    } else {
+        ApiErrorKind::Authentication
+    };
+    let refuse = |what: &str| Err(ApiError::new(kind, what));
     let carried = ["authorization", "x-api-key"].into_iter().filter(|name| headers.contains_key(*name)).count();
-    if carried == 0 && behaviour.commits(ConductFault::AuthMissingAccepted)
-        || carried > 0 && behaviour.commits(ConductFault::AuthWrongAccepted)
+    if carried == 0 && behaviour.has_fault(BehaviourFault::AuthMissingAccepted)
+        || carried > 0 && behaviour.has_fault(BehaviourFault::AuthWrongAccepted)
     {
         return Ok(());
     }
-    if carried == 2 && behaviour.commits(ConductFault::AuthOneHeaderOnly) {
+    if carried == 2 && behaviour.has_fault(BehaviourFault::AuthOneHeaderOnly) {
         return refuse("both header authorization and header x-api-key are given");
     }
-    let right = behaviour.right_credential().as_bytes();
+    let right = behaviour.expected_credential().as_bytes();
     let mut known = false;
     if let Some(value) = headers.get("authorization") {
-        let (scheme, token) = value.as_bytes().split_at_checked(BEARER.len()).unwrap_or_default();
-        let token = scheme.eq_ignore_ascii_case(BEARER).then_some(token);
-        if filter.refuses(Row::Authorization) {
+        let (scheme, token) = value.as_bytes().split_at_checked(BEARER_PREFIX.len()).unwrap_or_default();
+        let token = scheme.eq_ignore_ascii_case(BEARER_PREFIX).then_some(token);
+        if filter.rejects(SupportRow::Authorization) {
             return refuse("header authorization: not supported by this endpoint");
-        } else if filter.ignores(Row::Authorization) {
+        } else if filter.ignores(SupportRow::Authorization) {
             if token.is_some() {
                 return Ok(());
             }
@@ -68,59 +76,74 @@ pub(super) fn credentials(headers: &HeaderMap, filter: &Filter, behaviour: &Beha
         }
     }
     if let Some(value) = headers.get("x-api-key") {
-        if filter.refuses(Row::XApiKey) {
+        if filter.rejects(SupportRow::XApiKey) {
             return refuse("header x-api-key: not supported by this endpoint");
         }
-        if filter.honours(Row::XApiKey) {
+        if filter.supports(SupportRow::XApiKey) {
             if value.as_bytes() != right {
                 return refuse("header x-api-key: invalid key");
             }
             known = true;
         }
     }
-    if known || filter.ignores(Row::XApiKey) {
+    if known || filter.ignores(SupportRow::XApiKey) {
         return Ok(());
     }
     refuse("a credential is needed: header x-api-key, or authorization: Bearer")
 }
 
 /// Reads the contract from the headers.
-pub(super) fn contract(headers: &HeaderMap, filter: &Filter, behaviour: &Behaviour) -> Result<Contract, Refusal> {
-    let version = match version(headers, filter) {
-        Err(_) if behaviour.commits(ConductFault::ErrorsVersionAccepted) => Version::default(),
+pub(super) fn parse_protocol_headers(
+    headers: &HeaderMap,
+    filter: &SupportTable,
+    behaviour: &SimulatorConfig,
+) -> Result<ProtocolHeaders, ApiError> {
+    let version = match parse_version(headers, filter) {
+        Err(_) if behaviour.has_fault(BehaviourFault::ErrorsVersionAccepted) => ApiVersion::default(),
         version => version?,
     };
-    Ok(Contract { version, betas: betas(headers, filter, behaviour)? })
+    Ok(ProtocolHeaders { version, betas: parse_betas(headers, filter, behaviour)? })
 }
 
-fn version(headers: &HeaderMap, filter: &Filter) -> Result<Version, Refusal> {
-    const NAME: &str = "anthropic-version";
-    if !filter.checks(Row::AnthropicVersion) {
-        return Ok(Version::default());
+fn parse_version(headers: &HeaderMap, filter: &SupportTable) -> Result<ApiVersion, ApiError> {
+    const HEADER_NAME: &str = "anthropic-version";
+    if !filter.validates(SupportRow::AnthropicVersion) {
+        return Ok(ApiVersion::default());
     }
-    let mut values = headers.get_all(NAME).iter();
-    let Some(value) = values.next() else { return Err(Refusal::header(NAME, "required")) };
+    let mut values = headers.get_all(HEADER_NAME).iter();
+    let Some(value) = values.next() else { return Err(ApiError::invalid_header(HEADER_NAME, "required")) };
     if values.next().is_some() {
-        return Err(Refusal::header(NAME, "given more than once"));
+        return Err(ApiError::invalid_header(HEADER_NAME, "given more than once"));
     }
     match value.as_bytes() {
-        b"2023-06-01" => Ok(Version::V2023),
-        b"2026-10-21" => Ok(Version::V2026),
-        other => Err(Refusal::header(NAME, format!("unknown version '{}'", clip(&String::from_utf8_lossy(other))))),
+        b"2023-06-01" => Ok(ApiVersion::V2023),
+        b"2026-10-21" => Ok(ApiVersion::V2026),
+        other => Err(ApiError::invalid_header(
+            HEADER_NAME,
+            format!("unknown version '{}'", truncate_text(&String::from_utf8_lossy(other))),
+        )),
     }
 }
 
-fn betas(headers: &HeaderMap, filter: &Filter, behaviour: &Behaviour) -> Result<Vec<String>, Refusal> {
-    const NAME: &str = "anthropic-beta";
-    let checks = filter.checks(Row::AnthropicBeta) && !behaviour.commits(ConductFault::ErrorsBetaAccepted);
-    let refuses_known = behaviour.commits(ConductFault::BetaKnownRefused);
+fn parse_betas(
+    headers: &HeaderMap,
+    filter: &SupportTable,
+    behaviour: &SimulatorConfig,
+) -> Result<Vec<String>, ApiError> {
+    const HEADER_NAME: &str = "anthropic-beta";
+    let checks =
+        filter.validates(SupportRow::AnthropicBeta) && !behaviour.has_fault(BehaviourFault::ErrorsBetaAccepted);
+    let refuses_known = behaviour.has_fault(BehaviourFault::BetaKnownRefused);
     let mut names = Vec::new();
-    for value in headers.get_all(NAME) {
+    for value in headers.get_all(HEADER_NAME) {
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
         for name in text.split(',').map(str::trim) {
             let is_known = KNOWN_BETAS.contains(&name) || CLAUDE_CODE_BETAS.contains(&name);
             if checks && !is_known || refuses_known && CLAUDE_CODE_BETAS.contains(&name) {
-                return Err(Refusal::header(NAME, format!("unknown beta name '{}'", clip(name))));
+                return Err(ApiError::invalid_header(
+                    HEADER_NAME,
+                    format!("unknown beta name '{}'", truncate_text(name)),
+                ));
             }
             names.push(name.to_owned());
         }

@@ -42,9 +42,11 @@ mod thinking_signature;
 mod tokenizer;
 mod validate;
 
-pub use crate::simulator::activity_log::Acted;
-pub use crate::simulator::config::{Behaviour, DEFAULT_CREDENTIAL, Drift, Knobs, UnknownRow};
-pub use crate::simulator::fault::{Fault, UnknownFault};
-pub use crate::simulator::fields::row::ROWS;
-pub use crate::simulator::rate_limit::Turned;
-pub use crate::simulator::server::{Running, serve, start};
+pub use crate::simulator::activity_log::FieldActivity;
+pub use crate::simulator::config::{
+    DEFAULT_CREDENTIAL, DisobedienceDrift, SimulatorConfig, SimulatorImpairments, UnknownRow,
+};
+pub use crate::simulator::fault::{SimulatorFault, UnknownFault};
+pub use crate::simulator::fields::row::ROW_IDS;
+pub use crate::simulator::rate_limit::RequestCounts;
+pub use crate::simulator::server::{RunningSimulator, serve, start};

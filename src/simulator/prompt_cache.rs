@@ -6,29 +6,29 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::simulator::hash::Digest;
-use crate::simulator::prompt::{Choice, Marker, Role, View};
+use crate::simulator::hash::RunningHash;
+use crate::simulator::prompt::{CacheTtl, ModelPrompt, PromptRole, ToolChoice};
 
 /// The shortest prefix that is kept, in tokens.
-const MINIMUM: u64 = 1024;
+const MIN_PREFIX_TOKENS: u64 = 1024;
 
 /// How many pieces before a marker an earlier entry may end.
-const LOOKBACK: usize = 20;
+const LOOKBACK_SEGMENTS: usize = 20;
 
 /// The number of entries at which the outdated ones are thrown away.
-const CROWDED: usize = 10_000;
+const PRUNE_THRESHOLD_ENTRIES: usize = 10_000;
 
 /// What a prompt is charged as, in tokens. The parts add up to the whole prompt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Charge {
+pub(super) struct CacheUsage {
     pub input: u64,
     pub read: u64,
     pub written_5m: u64,
     pub written_1h: u64,
 }
 
-impl Charge {
-    pub fn written(&self) -> u64 {
+impl CacheUsage {
+    pub fn total_written(&self) -> u64 {
         self.written_5m + self.written_1h
     }
 }
@@ -36,54 +36,54 @@ impl Charge {
 /// What the server remembers of earlier prompts.
 #[derive(Debug, Default)]
 pub(super) struct PromptCache {
-    entries: Mutex<HashMap<u64, Entry>>,
+    entries: Mutex<HashMap<u64, PromptCacheEntry>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    life: Duration,
-    end: Instant,
+struct PromptCacheEntry {
+    lifetime: Duration,
+    expires_at: Instant,
 }
 
 impl PromptCache {
     /// Looks a prompt up, keeps what it marks, and says what it costs.
-    pub fn charge(&self, view: &View, now: Instant) -> Charge {
-        let tokens = view.running_tokens();
+    pub fn lookup_and_store(&self, view: &ModelPrompt, now: Instant) -> CacheUsage {
+        let tokens = view.cumulative_tokens();
         let total = tokens.last().copied().unwrap_or(0);
-        let markers: Vec<(usize, Marker)> =
-            view.pieces.iter().enumerate().filter_map(|(i, piece)| Some((i, piece.marker?))).collect();
+        let markers: Vec<(usize, CacheTtl)> =
+            view.segments.iter().enumerate().filter_map(|(i, piece)| Some((i, piece.cache_ttl?))).collect();
         if markers.is_empty() {
-            return Charge { input: total, ..Charge::default() };
+            return CacheUsage { input: total, ..CacheUsage::default() };
         }
-        let keys = keys(view);
+        let keys = prefix_keys(view);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() > CROWDED {
-            entries.retain(|_, entry| entry.end > now);
+        if entries.len() > PRUNE_THRESHOLD_ENTRIES {
+            entries.retain(|_, entry| entry.expires_at > now);
         }
         let known = markers
             .iter()
-            .flat_map(|(at, _)| at.saturating_sub(LOOKBACK)..=*at)
-            .filter(|at| entries.get(&keys[*at]).is_some_and(|entry| entry.end > now))
+            .flat_map(|(at, _)| at.saturating_sub(LOOKBACK_SEGMENTS)..=*at)
+            .filter(|at| entries.get(&keys[*at]).is_some_and(|entry| entry.expires_at > now))
             .max();
-        let mut charge = Charge::default();
+        let mut charge = CacheUsage::default();
         if let Some(at) = known {
             charge.read = tokens[at];
             if let Some(entry) = entries.get_mut(&keys[at]) {
-                entry.end = now + entry.life;
+                entry.expires_at = now + entry.lifetime;
             }
         }
         let mut reached = charge.read;
         for (at, marker) in markers {
-            if tokens[at] < MINIMUM || tokens[at] <= reached {
+            if tokens[at] < MIN_PREFIX_TOKENS || tokens[at] <= reached {
                 continue;
             }
             let (written, life) = match marker {
-                Marker::Minutes => (&mut charge.written_5m, Duration::from_secs(5 * 60)),
-                Marker::Hour => (&mut charge.written_1h, Duration::from_secs(60 * 60)),
+                CacheTtl::FiveMinutes => (&mut charge.written_5m, Duration::from_secs(5 * 60)),
+                CacheTtl::OneHour => (&mut charge.written_1h, Duration::from_secs(60 * 60)),
             };
             *written += tokens[at] - reached;
             reached = tokens[at];
-            entries.insert(keys[at], Entry { life, end: now + life });
+            entries.insert(keys[at], PromptCacheEntry { lifetime: life, expires_at: now + life });
         }
         charge.input = total - reached;
         charge
@@ -91,25 +91,25 @@ impl PromptCache {
 }
 
 /// A key for the prefix that ends with each piece.
-fn keys(view: &View) -> Vec<u64> {
-    let mut prefix = Digest::new("prefix");
+fn prefix_keys(view: &ModelPrompt) -> Vec<u64> {
+    let mut prefix = RunningHash::new("prefix");
     let mut in_messages = false;
-    view.pieces
+    view.segments
         .iter()
         .map(|piece| {
-            if !in_messages && matches!(piece.role, Role::User | Role::Assistant) {
+            if !in_messages && matches!(piece.role, PromptRole::User | PromptRole::Assistant) {
                 in_messages = true;
                 // Tools and system stay known when only these change; the messages do not.
-                let choice = match &view.choice {
-                    Choice::Auto => "auto",
-                    Choice::Any => "any",
-                    Choice::None => "none",
-                    Choice::Tool(name) => name,
+                let choice = match &view.tool_choice {
+                    ToolChoice::Auto => "auto",
+                    ToolChoice::Any => "any",
+                    ToolChoice::None => "none",
+                    ToolChoice::Tool(name) => name,
                 };
-                prefix = prefix.clone().text(choice).number(u64::from(view.is_single));
-                prefix = prefix.clone().number(u64::from(view.thinking.is_some()));
+                prefix = prefix.clone().with_text(choice).with_number(u64::from(view.is_single_call));
+                prefix = prefix.clone().with_number(u64::from(view.thinking.is_some()));
             }
-            prefix = prefix.clone().number(piece.digest);
+            prefix = prefix.clone().with_number(piece.content_hash);
             prefix.value()
         })
         .collect()
@@ -121,13 +121,13 @@ mod tests {
 
     use super::*;
 
-    fn view(system: &str, ttl: &str, ask: &str) -> View {
+    fn build_prompt(system: &str, ttl: &str, ask: &str) -> ModelPrompt {
         let body = json!({
             "system": [{"type": "text", "text": system, "cache_control": {"type": "ephemeral", "ttl": ttl}}],
             "messages": [{"role": "user", "content": ask}],
         });
         match body {
-            Value::Object(map) => View::of(&map),
+            Value::Object(map) => ModelPrompt::from_body(&map),
             _ => unreachable!(),
         }
     }
@@ -137,11 +137,11 @@ mod tests {
         let cache = PromptCache::default();
         let now = Instant::now();
         let long = "The quick fox walks on. ".repeat(400);
-        let first = cache.charge(&view(&long, "5m", "One?"), now);
+        let first = cache.lookup_and_store(&build_prompt(&long, "5m", "One?"), now);
         assert!(first.written_5m > 1024 && first.read == 0 && first.input > 0);
-        let second = cache.charge(&view(&long, "5m", "Two, then?"), now);
-        assert_eq!((second.read, second.written()), (first.written_5m, 0));
-        let other = cache.charge(&view(&format!("A{long}"), "1h", "One?"), now);
+        let second = cache.lookup_and_store(&build_prompt(&long, "5m", "Two, then?"), now);
+        assert_eq!((second.read, second.total_written()), (first.written_5m, 0));
+        let other = cache.lookup_and_store(&build_prompt(&format!("A{long}"), "1h", "One?"), now);
         assert!(other.read == 0 && other.written_1h > 1024);
     }
 
@@ -150,16 +150,16 @@ mod tests {
         let cache = PromptCache::default();
         let now = Instant::now();
         let long = "The quick fox walks on. ".repeat(400);
-        cache.charge(&view(&long, "5m", "One?"), now);
-        assert!(cache.charge(&view(&long, "5m", "One?"), now + Duration::from_secs(299)).read > 0);
-        assert!(cache.charge(&view(&long, "5m", "One?"), now + Duration::from_secs(598)).read > 0);
-        assert_eq!(cache.charge(&view(&long, "5m", "One?"), now + Duration::from_secs(900)).read, 0);
+        cache.lookup_and_store(&build_prompt(&long, "5m", "One?"), now);
+        assert!(cache.lookup_and_store(&build_prompt(&long, "5m", "One?"), now + Duration::from_secs(299)).read > 0);
+        assert!(cache.lookup_and_store(&build_prompt(&long, "5m", "One?"), now + Duration::from_secs(598)).read > 0);
+        assert_eq!(cache.lookup_and_store(&build_prompt(&long, "5m", "One?"), now + Duration::from_secs(900)).read, 0);
     }
 
     #[test]
     fn short_prefixes_are_not_kept() {
         let cache = PromptCache::default();
-        let charge = cache.charge(&view("Be brief.", "5m", "One?"), Instant::now());
-        assert_eq!((charge.written(), charge.read), (0, 0));
+        let charge = cache.lookup_and_store(&build_prompt("Be brief.", "5m", "One?"), Instant::now());
+        assert_eq!((charge.total_written(), charge.read), (0, 0));
     }
 }

@@ -2,139 +2,155 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::model::Reply;
-use crate::simulator::prompt::{Thinking, View};
-use crate::simulator::prompt_cache::Charge;
-use crate::simulator::rng::Draws;
-use crate::simulator::thinking_signature::Signer;
+use crate::simulator::model::ModelOutput;
+use crate::simulator::prompt::{ModelPrompt, ThinkingConfig};
+use crate::simulator::prompt_cache::CacheUsage;
+use crate::simulator::rng::RequestRng;
+use crate::simulator::thinking_signature::ThinkingSigner;
 use crate::simulator::{model, tokenizer};
 
 /// What a call costs besides its name and its input.
-const CALL: u64 = 10;
+const TOOL_CALL_OVERHEAD_TOKENS: u64 = 10;
 
 /// A finished answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Answer {
+pub(super) struct ResponseDraft {
     pub id: String,
     pub model: String,
-    pub content: Vec<Content>,
-    pub stop: Stop,
-    pub charge: Charge,
+    pub content: Vec<DraftBlock>,
+    pub stop_reason: StopReason,
+    pub cache_usage: CacheUsage,
     pub output_tokens: u64,
     pub thinking_tokens: u64,
 }
 
 /// A block of the answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Content {
+pub(super) enum DraftBlock {
     Thinking { text: String, signature: String },
     Text(String),
-    Call { id: String, name: String, input: Value },
+    ToolUse { id: String, name: String, input: Value },
 }
 
 /// Why the answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum StopReason {
     EndTurn,
     MaxTokens,
-    Sequence(String),
+    StopSequence(String),
     ToolUse,
 }
 
-impl Stop {
+impl StopReason {
     /// `stop_reason` and `stop_sequence`.
-    pub fn words(&self) -> (&'static str, Option<&str>) {
+    pub fn reason_and_sequence(&self) -> (&'static str, Option<&str>) {
         match self {
             Self::EndTurn => ("end_turn", None),
             Self::MaxTokens => ("max_tokens", None),
-            Self::Sequence(sequence) => ("stop_sequence", Some(sequence)),
+            Self::StopSequence(sequence) => ("stop_sequence", Some(sequence)),
             Self::ToolUse => ("tool_use", None),
         }
     }
 }
 
-impl Answer {
+impl ResponseDraft {
     /// Bounds a reply: thinking first, then the rest, in whatever `max_tokens` leaves.
-    pub fn of(view: &View, reply: &Reply, model: &str, charge: Charge, signer: &Signer, draws: &mut Draws) -> Self {
+    pub fn new(
+        view: &ModelPrompt,
+        reply: &ModelOutput,
+        model: &str,
+        charge: CacheUsage,
+        signer: &ThinkingSigner,
+        draws: &mut RequestRng,
+    ) -> Self {
         let mut answer = Self {
-            id: draws.id("msg"),
+            id: draws.generate_id("msg"),
             model: model.to_owned(),
             content: Vec::new(),
-            stop: Stop::EndTurn,
-            charge,
+            stop_reason: StopReason::EndTurn,
+            cache_usage: charge,
             output_tokens: 0,
             thinking_tokens: 0,
         };
         let left = view.max_tokens.unwrap_or(u64::MAX);
         if let Some(thinking) = view.thinking {
-            answer.think(&model::think(view, reply), thinking, left, signer, draws);
+            answer.add_thinking(&model::think(view, reply), thinking, left, signer, draws);
         }
         let left = left - answer.output_tokens;
         if left == 0 {
-            answer.stop = Stop::MaxTokens;
+            answer.stop_reason = StopReason::MaxTokens;
             return answer;
         }
         match reply {
-            Reply::Words(text) => answer.say(text, &view.stop_sequences, left),
-            Reply::Calls(calls) => answer.call(calls, left, draws),
+            ModelOutput::Text(text) => answer.add_text(text, &view.stop_sequences, left),
+            ModelOutput::ToolCalls(calls) => answer.add_tool_calls(calls, left, draws),
         }
         answer
     }
 
-    fn think(&mut self, thought: &str, thinking: Thinking, left: u64, signer: &Signer, draws: &mut Draws) {
-        let kept = tokenizer::take(thought, thinking.budget.unwrap_or(u64::MAX).min(left));
-        self.thinking_tokens = tokenizer::count(kept);
+    fn add_thinking(
+        &mut self,
+        thought: &str,
+        thinking: ThinkingConfig,
+        left: u64,
+        signer: &ThinkingSigner,
+        draws: &mut RequestRng,
+    ) {
+        let kept = tokenizer::take_tokens(thought, thinking.budget.unwrap_or(u64::MAX).min(left));
+        self.thinking_tokens = tokenizer::count_tokens(kept);
         self.output_tokens = self.thinking_tokens;
-        let text = if thinking.is_shown { kept.to_owned() } else { String::new() };
+        let text = if thinking.is_visible { kept.to_owned() } else { String::new() };
         if self.thinking_tokens > 0 {
-            let signature = signer.sign(&text, draws.bits());
-            self.content.push(Content::Thinking { text, signature });
+            let signature = signer.sign(&text, draws.next_u64());
+            self.content.push(DraftBlock::Thinking { text, signature });
         }
     }
 
-    fn say(&mut self, text: &str, stop_sequences: &[String], left: u64) {
+    fn add_text(&mut self, text: &str, stop_sequences: &[String], left: u64) {
         // The sequence that is complete first stops the answer.
         let stop = stop_sequences
             .iter()
             .filter_map(|sequence| Some((text.find(sequence.as_str())?, sequence)))
             .min_by_key(|(at, sequence)| (at + sequence.len(), *at));
         let wanted = stop.map_or(text, |(at, _)| &text[..at]);
-        let kept = tokenizer::take(wanted, left);
-        self.output_tokens += tokenizer::count(kept);
-        self.stop = match stop {
-            _ if kept.len() < wanted.len() => Stop::MaxTokens,
-            Some((_, sequence)) => Stop::Sequence(sequence.clone()),
-            None => Stop::EndTurn,
+        let kept = tokenizer::take_tokens(wanted, left);
+        self.output_tokens += tokenizer::count_tokens(kept);
+        self.stop_reason = match stop {
+            _ if kept.len() < wanted.len() => StopReason::MaxTokens,
+            Some((_, sequence)) => StopReason::StopSequence(sequence.clone()),
+            None => StopReason::EndTurn,
         };
         if !kept.is_empty() {
-            self.content.push(Content::Text(kept.to_owned()));
+            self.content.push(DraftBlock::Text(kept.to_owned()));
         }
     }
 
-    fn call(&mut self, calls: &[model::Call], left: u64, draws: &mut Draws) {
+    fn add_tool_calls(&mut self, calls: &[model::ModelToolCall], left: u64, draws: &mut RequestRng) {
         let mut left = left;
-        self.stop = Stop::ToolUse;
+        self.stop_reason = StopReason::ToolUse;
         for call in calls {
-            let cost = CALL + tokenizer::count(&call.name) + tokenizer::count(&call.input.to_string());
+            let cost = TOOL_CALL_OVERHEAD_TOKENS
+                + tokenizer::count_tokens(&call.name)
+                + tokenizer::count_tokens(&call.input.to_string());
             // Half a call is no use to anyone.
             if cost > left {
                 self.output_tokens += left;
-                self.stop = Stop::MaxTokens;
+                self.stop_reason = StopReason::MaxTokens;
                 return;
             }
             left -= cost;
             self.output_tokens += cost;
-            let id = draws.id("toolu");
-            self.content.push(Content::Call { id, name: call.name.clone(), input: call.input.clone() });
+            let id = draws.generate_id("toolu");
+            self.content.push(DraftBlock::ToolUse { id, name: call.name.clone(), input: call.input.clone() });
         }
     }
 
     /// The usage at the end.
     pub fn usage(&self) -> Value {
-        let Charge { input, read, written_5m, written_1h } = self.charge;
+        let CacheUsage { input, read, written_5m, written_1h } = self.cache_usage;
         json!({
             "input_tokens": input,
-            "cache_creation_input_tokens": self.charge.written(),
+            "cache_creation_input_tokens": self.cache_usage.total_written(),
             "cache_read_input_tokens": read,
             "cache_creation": {
                 "ephemeral_5m_input_tokens": written_5m,
@@ -148,14 +164,14 @@ impl Answer {
     }
 
     /// The whole answer as one message.
-    pub fn message(&self) -> Value {
-        let (reason, sequence) = self.stop.words();
+    pub fn to_message(&self) -> Value {
+        let (reason, sequence) = self.stop_reason.reason_and_sequence();
         json!({
             "id": self.id,
             "type": "message",
             "role": "assistant",
             "model": self.model,
-            "content": self.content.iter().map(Content::json).collect::<Vec<_>>(),
+            "content": self.content.iter().map(DraftBlock::to_json).collect::<Vec<_>>(),
             "stop_reason": reason,
             "stop_sequence": sequence,
             "stop_details": null,
@@ -165,12 +181,12 @@ impl Answer {
     }
 }
 
-impl Content {
-    fn json(&self) -> Value {
+impl DraftBlock {
+    fn to_json(&self) -> Value {
         match self {
             Self::Thinking { text, signature } => json!({"type": "thinking", "thinking": text, "signature": signature}),
             Self::Text(text) => json!({"type": "text", "text": text}),
-            Self::Call { id, name, input } => json!({"type": "tool_use", "id": id, "name": name, "input": input}),
+            Self::ToolUse { id, name, input } => json!({"type": "tool_use", "id": id, "name": name, "input": input}),
         }
     }
 }

@@ -9,68 +9,68 @@ use std::sync::{Mutex, PoisonError};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::simulator::hash::Digest;
+use crate::simulator::hash::RunningHash;
 
 /// The most requests that are remembered; after that, counting starts again.
-const MEMORY: usize = 1 << 20;
+const MAX_REMEMBERED_REQUESTS: usize = 1 << 20;
 
 /// The source of every request's draws.
 #[derive(Debug)]
-pub(super) struct Fate {
+pub(super) struct RngSource {
     seed: u64,
-    seen: Mutex<HashMap<u64, u64>>,
+    request_counts: Mutex<HashMap<u64, u64>>,
 }
 
-impl Fate {
+impl RngSource {
     pub fn new(seed: u64) -> Self {
-        Self { seed, seen: Mutex::default() }
+        Self { seed, request_counts: Mutex::default() }
     }
 
     /// The draws of a request.
-    pub fn of(&self, path: &str, body: &[u8]) -> Draws {
-        let request = Digest::new("request").number(self.seed).text(path).bytes(body);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= MEMORY {
+    pub fn request_rng(&self, path: &str, body: &[u8]) -> RequestRng {
+        let request = RunningHash::new("request").with_number(self.seed).with_text(path).with_bytes(body);
+        let mut seen = self.request_counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MAX_REMEMBERED_REQUESTS {
             seen.clear();
         }
         let times = seen.entry(request.value()).or_default();
         *times += 1;
-        Draws::new(request.number(*times).value())
+        RequestRng::new(request.with_number(*times).value())
     }
 }
 
 /// One request's draws.
 #[derive(Debug)]
-pub(super) struct Draws(ChaCha8Rng);
+pub(super) struct RequestRng(ChaCha8Rng);
 
-impl Draws {
+impl RequestRng {
     pub fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// A number from 0 up to, but not including, 1.
-    pub fn unit(&mut self) -> f64 {
+    pub fn next_unit(&mut self) -> f64 {
         self.0.random()
     }
 
     /// True with this probability.
-    pub fn chance(&mut self, probability: f64) -> bool {
-        self.unit() < probability
+    pub fn bernoulli(&mut self, probability: f64) -> bool {
+        self.next_unit() < probability
     }
 
     /// A number below a bound; 0 when there is none below it.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub fn next_below(&mut self, bound: usize) -> usize {
         if bound == 0 { 0 } else { self.0.random_range(0..bound) }
     }
 
-    pub fn bits(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0.random()
     }
 
     /// A fresh id.
-    pub fn id(&mut self, prefix: &str) -> String {
-        const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz123456789";
-        let tail: String = (0..22).map(|_| char::from(LETTERS[self.below(LETTERS.len())])).collect();
+    pub fn generate_id(&mut self, prefix: &str) -> String {
+        const ID_ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz123456789";
+        let tail: String = (0..22).map(|_| char::from(ID_ALPHABET[self.next_below(ID_ALPHABET.len())])).collect();
         format!("{prefix}_01{tail}")
     }
 }
@@ -82,8 +82,9 @@ mod tests {
     #[test]
     fn the_same_requests_draw_the_same_in_any_order() {
         let draw = |order: &[&str]| {
-            let fate = Fate::new(3);
-            let mut drawn: Vec<u64> = order.iter().map(|body| fate.of("/", body.as_bytes()).bits()).collect();
+            let fate = RngSource::new(3);
+            let mut drawn: Vec<u64> =
+                order.iter().map(|body| fate.request_rng("/", body.as_bytes()).next_u64()).collect();
             drawn.sort_unstable();
             drawn
         };

@@ -21,71 +21,75 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::loopback::{Line, Port};
-use crate::simulator::activity_log::{Acted, Acts};
-use crate::simulator::api_error::{Kind, Refusal};
-use crate::simulator::config::{Behaviour, Knobs};
-use crate::simulator::fault::{ConductFault, Wire};
-use crate::simulator::pipeline::{Reply, Service};
-use crate::simulator::rate_limit::Turned;
-use crate::simulator::rng::Draws;
-use crate::simulator::stream_timing::Pace;
+use crate::loopback::{ConnectionHandle, LoopbackListener};
+use crate::simulator::activity_log::{FieldActivity, RequestActivity};
+use crate::simulator::api_error::{ApiError, ApiErrorKind};
+use crate::simulator::config::{SimulatorConfig, SimulatorImpairments};
+use crate::simulator::fault::{BehaviourFault, OutgoingBody};
+use crate::simulator::pipeline::{PipelineResponse, RequestPipeline};
+use crate::simulator::rate_limit::RequestCounts;
+use crate::simulator::rng::RequestRng;
+use crate::simulator::stream_timing::StreamTiming;
 use crate::simulator::{fault, sse};
 
 /// The largest body that is read.
-const MOST_BYTES: usize = 32 << 20;
+const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// The largest body that is waited for, so that a client can still read its refusal.
-const MOST_DRAINED: usize = 4 * MOST_BYTES;
+const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// Serves a simulated endpoint on a socket, until the future is dropped. The requests that come are counted.
-pub async fn serve(listener: TcpListener, behaviour: Behaviour, asked: Arc<AtomicU64>) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, behaviour: SimulatorConfig, asked: Arc<AtomicU64>) -> io::Result<()> {
     // Nobody could ask for the ledger, and it would grow for as long as the server lives.
-    let served = Served { service: Arc::new(Service::new(behaviour)), keeps_ledger: false, asked };
-    axum::serve(Port(listener), router(served)).await
+    let served = SimulatorState {
+        pipeline: Arc::new(RequestPipeline::new(behaviour)),
+        logs_activity: false,
+        request_count: asked,
+    };
+    axum::serve(LoopbackListener(listener), build_router(served)).await
 }
 
 /// Starts a simulated endpoint on a loopback port of the system's choice.
-pub async fn start(behaviour: Behaviour) -> io::Result<Running> {
+pub async fn start(behaviour: SimulatorConfig) -> io::Result<RunningSimulator> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
-    let service = Arc::new(Service::new(behaviour));
+    let service = Arc::new(RequestPipeline::new(behaviour));
     let (life, ended) = oneshot::channel::<Infallible>();
     let server = axum::serve(
-        Port(listener),
-        router(Served { service: service.clone(), keeps_ledger: true, asked: Arc::default() }),
+        LoopbackListener(listener),
+        build_router(SimulatorState { pipeline: service.clone(), logs_activity: true, request_count: Arc::default() }),
     )
     .with_graceful_shutdown(async {
         // Nothing is ever sent: it ends when the other end is dropped.
         let _ = ended.await;
     });
     tokio::spawn(server.into_future());
-    Ok(Running { addr, service, _life: life })
+    Ok(RunningSimulator { addr, pipeline: service, _shutdown: life })
 }
 
-fn router(served: Served) -> IntoMakeServiceWithConnectInfo<Router, Line> {
-    let router = Router::new().fallback(handle).with_state(served);
+fn build_router(served: SimulatorState) -> IntoMakeServiceWithConnectInfo<Router, ConnectionHandle> {
+    let router = Router::new().fallback(handle_request).with_state(served);
     router.into_make_service_with_connect_info()
 }
 
 /// What a handler works with.
 #[derive(Debug, Clone)]
-struct Served {
-    service: Arc<Service>,
-    keeps_ledger: bool,
-    asked: Arc<AtomicU64>,
+struct SimulatorState {
+    pipeline: Arc<RequestPipeline>,
+    logs_activity: bool,
+    request_count: Arc<AtomicU64>,
 }
 
 /// A simulated endpoint at work. Once this is dropped, requests under way are answered and no others.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningSimulator {
     /// Where it listens.
     pub addr: SocketAddr,
-    service: Arc<Service>,
-    _life: oneshot::Sender<Infallible>,
+    pipeline: Arc<RequestPipeline>,
+    _shutdown: oneshot::Sender<Infallible>,
 }
 
-impl Running {
+impl RunningSimulator {
     /// Its base URL, as a client is given it.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
@@ -93,180 +97,187 @@ impl Running {
 
     /// Takes a request as having come before, to an earlier simulation of the same seed: what is left to chance goes on from
     /// there. What prompts it keeps is forgotten, as it is by an endpoint that was asked long ago.
-    pub fn recall(&self, path: &str, body: &[u8], was_answered: bool) {
-        self.service.recall(path, body, was_answered);
+    pub fn fast_forward(&self, path: &str, body: &[u8], was_answered: bool) {
+        self.pipeline.fast_forward(path, body, was_answered);
     }
 
     /// The requests that each row's status was brought to bear on so far, by their `request-id`.
-    pub fn acted(&self) -> Acted {
-        self.service.ledger.read()
+    pub fn field_activity(&self) -> FieldActivity {
+        self.pipeline.activity_log.snapshot()
     }
 
     /// How many requests came so far, and how many of them were turned away for a limit.
-    pub fn turned(&self) -> Turned {
-        self.service.quota.turned()
+    pub fn request_counts(&self) -> RequestCounts {
+        self.pipeline.rate_limits.counts()
     }
 }
 
-async fn handle(
-    State(Served { service, keeps_ledger, asked }): State<Served>,
-    ConnectInfo(line): ConnectInfo<Line>,
+async fn handle_request(
+    State(SimulatorState { pipeline: service, logs_activity: keeps_ledger, request_count: asked }): State<
+        SimulatorState,
+    >,
+    ConnectInfo(line): ConnectInfo<ConnectionHandle>,
     request: Request,
 ) -> Response {
     asked.fetch_add(1, Ordering::Relaxed);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let body = read(body).await;
-    let mut draws = service.fate.of(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
-    let request_id = draws.id("req");
-    let (knobs, faults) = (&service.behaviour.knobs, &service.behaviour.faults);
+    let body = read_body(body).await;
+    let mut draws = service.rng_source.request_rng(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
+    let request_id = draws.generate_id("req");
+    let (knobs, faults) = (&service.config.impairments, &service.config.faults);
     let size = body.as_ref().map_or(0, Bytes::len);
-    let (told, allowed) = service.quota.take(size, Instant::now(), Timestamp::now());
-    let route = service.route(&parts.method, &parts.uri, &parts.headers);
-    let reply = match (route.map_err(|refusal| refusal.told_by(&service.behaviour)), body) {
+    let (told, allowed) = service.rate_limits.admit_request(size, Instant::now(), Timestamp::now());
+    let route = service.resolve_route(&parts.method, &parts.uri, &parts.headers);
+    let reply = match (route.map_err(|refusal| refusal.with_faults(&service.config)), body) {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
-        (Ok(route), Ok(body)) => match allowed.and_then(|()| misfortune(knobs, &mut draws)) {
+        (Ok(route), Ok(body)) => match allowed.and_then(|()| draw_connection_fault(knobs, &mut draws)) {
             Err(refusal) => Err(refusal),
             Ok(fault) => {
-                tokio::time::sleep(wait(knobs, &mut draws)).await;
+                tokio::time::sleep(response_delay(knobs, &mut draws)).await;
                 let reply = match parts.headers.get(CONTENT_ENCODING).is_some_and(|e| e != "identity") {
-                    true => Err(Refusal::header("content-encoding", "no encoding is supported")),
+                    true => Err(ApiError::invalid_header("content-encoding", "no encoding is supported")),
                     false => {
-                        let mut acts = Acts::default();
-                        let reply = service.answer(&route, &parts.headers, &body, &mut draws, &mut acts);
+                        let mut acts = RequestActivity::default();
+                        let reply = service.respond(&route, &parts.headers, &body, &mut draws, &mut acts);
                         if keeps_ledger {
-                            service.ledger.enter(&request_id, acts);
+                            service.activity_log.append(&request_id, acts);
                         }
                         reply
                     }
                 };
-                if fault == Fault::Reset {
-                    return broken(reply, line, knobs, &mut draws);
+                if fault == ConnectionFault::Reset {
+                    return aborted_response(reply, line, knobs, &mut draws);
                 }
                 reply
             }
         },
     };
     let mut response = match reply {
-        Ok(reply) => match fault::on_reply(faults, reply, &mut draws) {
-            Reply::Json(value) => whole(value.to_string(), faults, line),
-            Reply::Stream(message) => {
-                let mut records = sse::events(&message);
-                fault::on_stream(faults, &mut records);
-                let pace = Pace::of(records.len(), knobs.latency / 10);
-                let mut wire = Wire::of(records, pace);
-                if service.behaviour.commits(ConductFault::StreamBuffered) {
-                    wire.buffer();
+        Ok(reply) => match fault::apply_to_response(faults, reply, &mut draws) {
+            PipelineResponse::Json(value) => full_response(value.to_string(), faults, line),
+            PipelineResponse::Stream(message) => {
+                let mut records = sse::encode_events(&message);
+                fault::apply_to_stream(faults, &mut records);
+                let pace = StreamTiming::new(records.len(), knobs.latency / 10);
+                let mut wire = OutgoingBody::new(records, pace);
+                if service.config.has_fault(BehaviourFault::StreamBuffered) {
+                    wire.merge_chunks();
                 }
-                fault::on_stream_bytes(faults, &mut wire);
-                event_stream(wire, line)
+                fault::apply_to_stream_bytes(faults, &mut wire);
+                stream_response(wire, line)
             }
         },
-        Err(refusal) => refused(&refusal, &request_id, &service.behaviour),
+        Err(refusal) => error_response(&refusal, &request_id, &service.config),
     };
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("request-id"), value);
     }
-    told.tell(response.headers_mut());
-    fault::on_head(faults, &mut response);
+    told.insert_into(response.headers_mut());
+    fault::apply_to_headers(faults, &mut response);
     response
 }
 
 /// What goes wrong with a request besides a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum ConnectionFault {
     None,
     Reset,
 }
 
 /// Draws the faults that have nothing to do with the request.
-fn misfortune(knobs: &Knobs, draws: &mut Draws) -> Result<Fault, Refusal> {
+fn draw_connection_fault(knobs: &SimulatorImpairments, draws: &mut RequestRng) -> Result<ConnectionFault, ApiError> {
     // All are drawn each time, so that turning one knob does not move the others' draws.
-    let [limited, overloaded, reset] = [knobs.rate_429, knobs.rate_529, knobs.rate_reset].map(|p| draws.chance(p));
+    let [limited, overloaded, reset] = [knobs.rate_429, knobs.rate_529, knobs.rate_reset].map(|p| draws.bernoulli(p));
     if limited {
-        return Err(Refusal::new(Kind::RateLimit, "too many requests, try again later"));
+        return Err(ApiError::new(ApiErrorKind::RateLimit, "too many requests, try again later"));
     }
     if overloaded {
-        return Err(Refusal::new(Kind::Overloaded, "the endpoint is overloaded, try again later"));
+        return Err(ApiError::new(ApiErrorKind::Overloaded, "the endpoint is overloaded, try again later"));
     }
-    Ok(if reset { Fault::Reset } else { Fault::None })
+    Ok(if reset { ConnectionFault::Reset } else { ConnectionFault::None })
 }
 
-fn wait(knobs: &Knobs, draws: &mut Draws) -> Duration {
-    knobs.latency.saturating_add(knobs.jitter.mul_f64(draws.unit()))
+fn response_delay(knobs: &SimulatorImpairments, draws: &mut RequestRng) -> Duration {
+    knobs.latency.saturating_add(knobs.jitter.mul_f64(draws.next_unit()))
 }
 
 /// An answer that never arrives, or only in part where it is a stream.
-fn broken(reply: Result<Reply, Refusal>, line: Line, knobs: &Knobs, draws: &mut Draws) -> Response {
+fn aborted_response(
+    reply: Result<PipelineResponse, ApiError>,
+    line: ConnectionHandle,
+    knobs: &SimulatorImpairments,
+    draws: &mut RequestRng,
+) -> Response {
     match reply {
-        Ok(Reply::Stream(message)) => {
-            let records = sse::events(&message);
-            let pace = Pace::of(records.len(), knobs.latency / 10);
-            let mut wire = Wire::of(records, pace);
-            wire.cut_after(draws.below(wire.pieces.len()) + 1);
-            event_stream(wire, line)
+        Ok(PipelineResponse::Stream(message)) => {
+            let records = sse::encode_events(&message);
+            let pace = StreamTiming::new(records.len(), knobs.latency / 10);
+            let mut wire = OutgoingBody::new(records, pace);
+            wire.abort_after(draws.next_below(wire.chunks.len()) + 1);
+            stream_response(wire, line)
         }
         _ => {
-            line.cut();
+            line.abort();
             Response::new(Body::empty())
         }
     }
 }
 
 /// Reads a body whole, up to the bound.
-async fn read(body: Body) -> Result<Bytes, Refusal> {
+async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     let mut total = 0;
     while let Some(chunk) = stream.next().await {
         let Ok(chunk) = chunk else {
-            return Err(Refusal::new(Kind::InvalidRequest, "request body: cut short"));
+            return Err(ApiError::new(ApiErrorKind::InvalidRequest, "request body: cut short"));
         };
         total += chunk.len();
-        if total <= MOST_BYTES {
+        if total <= MAX_BODY_BYTES {
             bytes.extend_from_slice(&chunk);
-        } else if total > MOST_DRAINED {
+        } else if total > MAX_DRAINED_BYTES {
             break;
         }
     }
-    if total > MOST_BYTES {
-        return Err(Refusal::new(Kind::TooLarge, format!("request body: larger than {MOST_BYTES} bytes")));
+    if total > MAX_BODY_BYTES {
+        return Err(ApiError::new(ApiErrorKind::TooLarge, format!("request body: larger than {MAX_BODY_BYTES} bytes")));
     }
     Ok(bytes.into())
 }
 
-fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-fn whole(body: String, faults: &[fault::Fault], line: Line) -> Response {
-    match fault::on_body(faults, &body) {
-        Some(wire) => json(StatusCode::OK, in_pieces(wire, line)),
-        None => json(StatusCode::OK, body),
+fn full_response(body: String, faults: &[fault::SimulatorFault], line: ConnectionHandle) -> Response {
+    match fault::apply_to_body(faults, &body) {
+        Some(wire) => json_response(StatusCode::OK, chunked_body(wire, line)),
+        None => json_response(StatusCode::OK, body),
     }
 }
 
-fn refused(refusal: &Refusal, request_id: &str, behaviour: &Behaviour) -> Response {
-    let waits = matches!(refusal.kind, Kind::RateLimit | Kind::Overloaded);
-    let mut error = fault::Outgoing {
+fn error_response(refusal: &ApiError, request_id: &str, behaviour: &SimulatorConfig) -> Response {
+    let waits = matches!(refusal.kind, ApiErrorKind::RateLimit | ApiErrorKind::Overloaded);
+    let mut error = fault::OutgoingError {
         status: refusal.kind.status(),
-        retry_after: behaviour.knobs.retry_after.filter(|_| waits),
-        body: refusal.envelope(request_id).to_string(),
+        retry_after: behaviour.impairments.retry_after.filter(|_| waits),
+        body: refusal.to_envelope(request_id).to_string(),
     };
-    fault::on_error(&behaviour.faults, &mut error);
+    fault::apply_to_error(&behaviour.faults, &mut error);
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, error.body);
+    let mut response = json_response(status, error.body);
     if let Some(seconds) = error.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
 }
 
-fn event_stream(wire: Wire, line: Line) -> Response {
-    let mut response = Response::new(in_pieces(wire, line));
+fn stream_response(wire: OutgoingBody, line: ConnectionHandle) -> Response {
+    let mut response = Response::new(chunked_body(wire, line));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -274,11 +285,11 @@ fn event_stream(wire: Wire, line: Line) -> Response {
 }
 
 /// Sends pieces one by one, each after its wait; the line may break after the last.
-fn in_pieces(wire: Wire, line: Line) -> Body {
-    let line = Some(line).filter(|_| wire.is_cut);
+fn chunked_body(wire: OutgoingBody, line: ConnectionHandle) -> Body {
+    let line = Some(line).filter(|_| wire.aborts);
     // The break shows when something is written next; what it is gets lost.
     let lost = line.is_some().then(|| (Duration::ZERO, Bytes::from_static(b"\n")));
-    let pieces = wire.pieces.into_iter().chain(lost);
+    let pieces = wire.chunks.into_iter().chain(lost);
     let left = pieces.size_hint().0;
     Body::from_stream(unfold((pieces, left, line), |(mut pieces, left, line)| async move {
         let (wait, piece) = pieces.next()?;
@@ -288,7 +299,7 @@ fn in_pieces(wire: Wire, line: Line) -> Body {
             false => tokio::time::sleep(wait).await,
         }
         if let Some(line) = line.as_ref().filter(|_| left == 1) {
-            line.cut();
+            line.abort();
         }
         Some((Ok::<_, Infallible>(piece), (pieces, left - 1, line)))
     }))

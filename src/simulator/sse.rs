@@ -7,39 +7,39 @@ use serde_json::{Map, Value, json};
 use crate::simulator::tokenizer;
 
 /// The tokens in one delta of text.
-const TOKENS: usize = 2;
+const TOKENS_PER_DELTA: usize = 2;
 
 /// The characters in one fragment of a call's input.
-const FRAGMENT: usize = 8;
+const FRAGMENT_CHARS: usize = 8;
 
 /// The events of a message, each as the bytes of one record.
-pub(super) fn events(message: &Value) -> Vec<String> {
-    let mut events = vec![start(message)];
+pub(super) fn encode_events(message: &Value) -> Vec<String> {
+    let mut events = vec![message_start(message)];
     for (index, block) in message["content"].as_array().into_iter().flatten().enumerate() {
-        let (skeleton, deltas) = told(block);
-        events.push(record(json!({"type": "content_block_start", "index": index, "content_block": skeleton})));
+        let (skeleton, deltas) = split_block(block);
+        events.push(format_event(json!({"type": "content_block_start", "index": index, "content_block": skeleton})));
         if index == 0 {
-            events.push(record(json!({"type": "ping"})));
+            events.push(format_event(json!({"type": "ping"})));
         }
         for delta in deltas {
-            events.push(record(json!({"type": "content_block_delta", "index": index, "delta": delta})));
+            events.push(format_event(json!({"type": "content_block_delta", "index": index, "delta": delta})));
         }
-        events.push(record(json!({"type": "content_block_stop", "index": index})));
+        events.push(format_event(json!({"type": "content_block_stop", "index": index})));
     }
     if events.len() == 1 {
-        events.push(record(json!({"type": "ping"})));
+        events.push(format_event(json!({"type": "ping"})));
     }
-    events.push(end(message));
-    events.push(record(json!({"type": "message_stop"})));
+    events.push(message_delta(message));
+    events.push(format_event(json!({"type": "message_stop"})));
     events
 }
 
 /// One record: the event's name is its data's type.
-fn record(data: Value) -> String {
+fn format_event(data: Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
 }
 
-fn start(message: &Value) -> String {
+fn message_start(message: &Value) -> String {
     let mut message = message.clone();
     message["content"] = json!([]);
     message["stop_reason"] = Value::Null;
@@ -51,10 +51,10 @@ fn start(message: &Value) -> String {
         usage.insert("output_tokens".to_owned(), json!(output.min(1)));
         usage.insert("output_tokens_details".to_owned(), json!({ "thinking_tokens": 0 }));
     }
-    record(json!({"type": "message_start", "message": message}))
+    format_event(json!({"type": "message_start", "message": message}))
 }
 
-fn end(message: &Value) -> String {
+fn message_delta(message: &Value) -> String {
     // Keys that the message lacks are lacking here as well.
     let keys = ["stop_reason", "stop_sequence", "stop_details", "container"];
     let delta: Map<String, Value> =
@@ -65,21 +65,21 @@ fn end(message: &Value) -> String {
         usage.shift_remove("cache_creation");
         usage.shift_remove("service_tier");
     }
-    record(json!({"type": "message_delta", "delta": delta, "usage": usage}))
+    format_event(json!({"type": "message_delta", "delta": delta, "usage": usage}))
 }
 
 /// A block before anything was said, and the deltas that say it.
-fn told(block: &Value) -> (Value, Vec<Value>) {
+fn split_block(block: &Value) -> (Value, Vec<Value>) {
     let mut skeleton = block.clone();
     let deltas = match block["type"].as_str().unwrap_or_default() {
         "text" => block["text"].as_str().map(|text| {
             skeleton["text"] = json!("");
-            groups(text).map(|part| json!({"type": "text_delta", "text": part})).collect()
+            split_text(text).map(|part| json!({"type": "text_delta", "text": part})).collect()
         }),
         "thinking" => block["thinking"].as_str().map(|text| {
             (skeleton["thinking"], skeleton["signature"]) = (json!(""), json!(""));
             let mut deltas: Vec<Value> =
-                groups(text).map(|part| json!({"type": "thinking_delta", "thinking": part})).collect();
+                split_text(text).map(|part| json!({"type": "thinking_delta", "thinking": part})).collect();
             // What is not signed has no delta that says so.
             let signature = block["signature"].as_str().filter(|signature| !signature.is_empty());
             deltas.extend(signature.map(|signature| json!({"type": "signature_delta", "signature": signature})));
@@ -94,7 +94,7 @@ fn told(block: &Value) -> (Value, Vec<Value>) {
                 other => other.to_string(),
             };
             let characters: Vec<char> = told.chars().collect();
-            let fragments = characters.chunks(FRAGMENT).map(|part| part.iter().collect::<String>());
+            let fragments = characters.chunks(FRAGMENT_CHARS).map(|part| part.iter().collect::<String>());
             let fragments = std::iter::once(String::new()).chain(fragments);
             Some(fragments.map(|part| json!({"type": "input_json_delta", "partial_json": part})).collect())
         }
@@ -104,7 +104,7 @@ fn told(block: &Value) -> (Value, Vec<Value>) {
 }
 
 /// A text in parts of a few tokens.
-fn groups(text: &str) -> impl Iterator<Item = String> {
-    let tokens: Vec<&str> = tokenizer::split(text).collect();
-    tokens.chunks(TOKENS).map(<[&str]>::concat).collect::<Vec<_>>().into_iter()
+fn split_text(text: &str) -> impl Iterator<Item = String> {
+    let tokens: Vec<&str> = tokenizer::split_tokens(text).collect();
+    tokens.chunks(TOKENS_PER_DELTA).map(<[&str]>::concat).collect::<Vec<_>>().into_iter()
 }

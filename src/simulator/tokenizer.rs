@@ -3,33 +3,33 @@
 //! Joining the tokens gives the text again, so an answer can be cut after any token.
 
 /// The most letters or digits in one token.
-const LETTERS: usize = 6;
+const MAX_TOKEN_LETTERS: usize = 6;
 
 /// The tokens of a text, in order.
-pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn split_tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let (token, after) = rest.split_at(first(rest)?);
+        let (token, after) = rest.split_at(first_token_len(rest)?);
         rest = after;
         Some(token)
     })
 }
 
 /// The number of tokens of a text.
-pub(super) fn count(text: &str) -> u64 {
-    split(text).count() as u64
+pub(super) fn count_tokens(text: &str) -> u64 {
+    split_tokens(text).count() as u64
 }
 
 /// The first tokens of a text, at most so many.
-pub(super) fn take(text: &str, most: u64) -> &str {
+pub(super) fn take_tokens(text: &str, most: u64) -> &str {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let end = split(text).take(most).map(str::len).sum();
+    let end = split_tokens(text).take(most).map(str::len).sum();
     &text[..end]
 }
 
 /// The length of the first token: a run of letters or digits with the space before it, a run of spaces, or one other
 /// character. None at the end.
-fn first(text: &str) -> Option<usize> {
+fn first_token_len(text: &str) -> Option<usize> {
     let mut chars = text.char_indices().peekable();
     let (_, head) = *chars.peek()?;
     let mut letters = 0;
@@ -50,7 +50,7 @@ fn first(text: &str) -> Option<usize> {
         letters += 1;
         // Scripts that write a word with one or two characters spend a token on each.
         end = at + c.len_utf8();
-        if letters == LETTERS || !c.is_ascii() {
+        if letters == MAX_TOKEN_LETTERS || !c.is_ascii() {
             break;
         }
     }
@@ -65,21 +65,21 @@ mod tests {
 
     #[test]
     fn words_numbers_and_marks_are_tokens() {
-        assert_eq!(split("1 2 3").collect::<Vec<_>>(), ["1", " 2", " 3"]);
+        assert_eq!(split_tokens("1 2 3").collect::<Vec<_>>(), ["1", " 2", " 3"]);
         assert_eq!(
-            split("Hello,  my understanding\n").collect::<Vec<_>>(),
+            split_tokens("Hello,  my understanding\n").collect::<Vec<_>>(),
             ["Hello", ",", "  ", "my", " unders", "tandin", "g", "\n"]
         );
-        assert_eq!(take("1 2 3 4", 2), "1 2");
-        assert_eq!(count(""), 0);
+        assert_eq!(take_tokens("1 2 3 4", 2), "1 2");
+        assert_eq!(count_tokens(""), 0);
     }
 
     proptest! {
         #[test]
         fn the_tokens_make_up_the_text(text in ".*") {
-            prop_assert_eq!(split(&text).collect::<String>(), text.clone());
-            prop_assert!(split(&text).all(|token| !token.is_empty()));
-            prop_assert!(text.starts_with(take(&text, 3)));
+            prop_assert_eq!(split_tokens(&text).collect::<String>(), text.clone());
+            prop_assert!(split_tokens(&text).all(|token| !token.is_empty()));
+            prop_assert!(text.starts_with(take_tokens(&text, 3)));
         }
     }
 }

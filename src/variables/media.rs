@@ -16,22 +16,22 @@ pub const COLOURS: [(&str, [u8; 3]); 8] = [
 ];
 
 /// The side of a picture in pixels: real servers refuse tiny ones, and count tokens by area.
-const SIDE: u32 = 256;
+const IMAGE_SIDE_PX: u32 = 256;
 
 /// A PNG of one of the [`COLOURS`], by its name. It is made once: packing it takes longer than all else that a request
 /// needs.
-pub fn picture(colour: &str) -> Option<&'static [u8]> {
-    static MADE: [OnceLock<Vec<u8>>; COLOURS.len()] = [const { OnceLock::new() }; COLOURS.len()];
+pub fn png_image(colour: &str) -> Option<&'static [u8]> {
+    static CACHED_IMAGES: [OnceLock<Vec<u8>>; COLOURS.len()] = [const { OnceLock::new() }; COLOURS.len()];
     let at = COLOURS.iter().position(|(name, _)| *name == colour)?;
-    Some(MADE[at].get_or_init(|| png(COLOURS[at].1)))
+    Some(CACHED_IMAGES[at].get_or_init(|| encode_png(COLOURS[at].1)))
 }
 
-fn png(rgb: [u8; 3]) -> Vec<u8> {
+fn encode_png(rgb: [u8; 3]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, SIDE, SIDE);
+    let mut encoder = png::Encoder::new(&mut bytes, IMAGE_SIDE_PX, IMAGE_SIDE_PX);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    let pixels: Vec<u8> = rgb.iter().copied().cycle().take((SIDE * SIDE * 3) as usize).collect();
+    let pixels: Vec<u8> = rgb.iter().copied().cycle().take((IMAGE_SIDE_PX * IMAGE_SIDE_PX * 3) as usize).collect();
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
     // Writing fixed dimensions into memory cannot fail; an empty picture would be refused and seen at once.
     if written.is_err() { Vec::new() } else { bytes }
@@ -69,14 +69,14 @@ mod tests {
     #[test]
     fn each_picture_is_a_png_of_its_colour() {
         for (name, rgb) in COLOURS {
-            let file = std::io::Cursor::new(picture(name).unwrap());
+            let file = std::io::Cursor::new(png_image(name).unwrap());
             let mut reader = png::Decoder::new(file).read_info().unwrap();
             let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
             let info = reader.next_frame(&mut pixels).unwrap();
-            assert_eq!((info.width, info.height), (SIDE, SIDE), "{name}");
+            assert_eq!((info.width, info.height), (IMAGE_SIDE_PX, IMAGE_SIDE_PX), "{name}");
             assert!(pixels.chunks(3).all(|p| p == rgb), "{name}");
         }
-        assert_eq!(picture("mauve"), None);
+        assert_eq!(png_image("mauve"), None);
     }
 
     #[test]

@@ -4,58 +4,64 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::wire::exchange::{Credential, Method, Request};
+use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
 
 /// The environment variable that stands for the credential.
-pub const VARIABLE: &str = "API_KEY";
+pub const API_KEY_VARIABLE: &str = "API_KEY";
 /// Longer strings in the body are shortened: they are filler, or binary, and what matters is that they are long.
-const LONG: usize = 1200;
+const MAX_STRING_CHARS: usize = 1200;
 
 /// The command. The target's own credential goes into `authorization` where it is a `bearer`'s.
-pub fn command(base_url: &str, bearer: bool, request: &Request) -> String {
+pub fn render_command(base_url: &str, bearer: bool, request: &Request) -> String {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
     let method = match request.method {
-        Method::Post => "",
-        Method::Get => " -X GET",
-        Method::Head => " -I",
+        HttpMethod::Post => "",
+        HttpMethod::Get => " -X GET",
+        HttpMethod::Head => " -I",
     };
-    let mut line = format!("curl -sS{method} {}", quoted(&format!("{base}{}", request.path)));
+    let mut line = format!("curl -sS{method} {}", shell_quote(&format!("{base}{}", request.path)));
     let header = match (request.credential, bearer) {
-        (Credential::Target, false) | (Credential::XApiKey, _) => Some(format!("\"x-api-key: ${VARIABLE}\"")),
-        (Credential::Target, true) | (Credential::Bearer, _) => Some(format!("\"authorization: Bearer ${VARIABLE}\"")),
-        (Credential::WrongXApiKey, _) => Some("'x-api-key: made-up'".to_owned()),
-        (Credential::WrongBearer, _) => Some("'authorization: Bearer made-up'".to_owned()),
-        (Credential::Both, _) => Some(format!("\"x-api-key: ${VARIABLE}\" -H \"authorization: Bearer ${VARIABLE}\"")),
-        (Credential::Missing, _) => None,
+        (RequestCredential::Target, false) | (RequestCredential::XApiKey, _) => {
+            Some(format!("\"x-api-key: ${API_KEY_VARIABLE}\""))
+        }
+        (RequestCredential::Target, true) | (RequestCredential::Bearer, _) => {
+            Some(format!("\"authorization: Bearer ${API_KEY_VARIABLE}\""))
+        }
+        (RequestCredential::WrongXApiKey, _) => Some("'x-api-key: made-up'".to_owned()),
+        (RequestCredential::WrongBearer, _) => Some("'authorization: Bearer made-up'".to_owned()),
+        (RequestCredential::Both, _) => {
+            Some(format!("\"x-api-key: ${API_KEY_VARIABLE}\" -H \"authorization: Bearer ${API_KEY_VARIABLE}\""))
+        }
+        (RequestCredential::Missing, _) => None,
     };
     // Writing into a String does not fail.
-    for header in header.into_iter().chain(request.headers.iter().map(|(n, v)| quoted(&format!("{n}: {v}")))) {
+    for header in header.into_iter().chain(request.headers.iter().map(|(n, v)| shell_quote(&format!("{n}: {v}")))) {
         let _ = write!(line, " -H {header}");
     }
     let body = match (&request.raw, request.method) {
         (Some(raw), _) => Some(raw.clone()),
-        (None, Method::Post) => Some(shortened(&request.body).to_string()),
-        (None, Method::Get | Method::Head) => None,
+        (None, HttpMethod::Post) => Some(shorten_strings(&request.body).to_string()),
+        (None, HttpMethod::Get | HttpMethod::Head) => None,
     };
     if let Some(body) = body {
-        let _ = write!(line, " -H 'content-type: application/json' -d {}", quoted(&body));
+        let _ = write!(line, " -H 'content-type: application/json' -d {}", shell_quote(&body));
     }
     line
 }
 
-fn quoted(text: &str) -> String {
+fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn shortened(value: &Value) -> Value {
+fn shorten_strings(value: &Value) -> Value {
     match value {
-        Value::String(text) => match (text.char_indices().nth(LONG), text.char_indices().nth(60)) {
+        Value::String(text) => match (text.char_indices().nth(MAX_STRING_CHARS), text.char_indices().nth(60)) {
             (Some(_), Some((at, _))) => Value::from(format!("{}… ({} characters)", &text[..at], text.chars().count())),
             _ => value.clone(),
         },
-        Value::Array(items) => items.iter().map(shortened).collect(),
-        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), shortened(v))).collect(),
+        Value::Array(items) => items.iter().map(shorten_strings).collect(),
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), shorten_strings(v))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
@@ -71,15 +77,15 @@ mod tests {
     #[test]
     fn the_command_quotes_for_a_shell_and_hides_the_secret() {
         let request = Request {
-            method: Method::Post,
+            method: HttpMethod::Post,
             raw: None,
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::from([("anthropic-version".to_owned(), "2023-06-01".to_owned())]),
-            credential: Credential::Target,
+            credential: RequestCredential::Target,
             body: json!({ "system": "Today's label" }),
         };
         assert_eq!(
-            command("https://h/anthropic/", true, &request),
+            render_command("https://h/anthropic/", true, &request),
             "curl -sS 'https://h/anthropic/v1/messages' -H \"authorization: Bearer $API_KEY\" -H 'anthropic-version: 2023-06-01' \
              -H 'content-type: application/json' -d '{\"system\":\"Today'\\''s label\"}'"
         );
@@ -87,7 +93,7 @@ mod tests {
 
     #[test]
     fn long_strings_are_shortened() {
-        let short = shortened(&json!(["x".repeat(5000)]));
+        let short = shorten_strings(&json!(["x".repeat(5000)]));
         assert_eq!(short[0].as_str().unwrap(), format!("{}… (5000 characters)", "x".repeat(60)));
     }
 }

@@ -11,20 +11,20 @@ use serde_json::Value;
 
 /// What stands in an answer where a secret stood that is not the run's own credential: it is taken out before anything is
 /// kept.
-pub const SECRET: &str = "<secret>";
+pub const SECRET_PLACEHOLDER: &str = "<secret>";
 
 /// A request as the engine asks for it. The client adds the base URL, the credential and the transport's own headers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// The method.
-    #[serde(default, skip_serializing_if = "Method::is_post")]
-    pub method: Method,
+    #[serde(default, skip_serializing_if = "HttpMethod::is_post")]
+    pub method: HttpMethod,
     /// Path below the base URL, with its query: `/v1/messages`.
     pub path: String,
     /// Header names (lower case) and values, without the credential.
     pub headers: BTreeMap<String, String>,
     /// The credential to send.
-    pub credential: Credential,
+    pub credential: RequestCredential,
     /// The JSON body; `null` where there is none.
     pub body: Value,
     /// What goes out as the body in the place of JSON.
@@ -34,7 +34,7 @@ pub struct Request {
 
 impl Request {
     /// The path without its query.
-    pub fn bare_path(&self) -> &str {
+    pub fn path_without_query(&self) -> &str {
         self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path)
     }
 }
@@ -42,7 +42,7 @@ impl Request {
 /// The method of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Method {
+pub enum HttpMethod {
     /// With a body.
     #[default]
     Post,
@@ -52,9 +52,9 @@ pub enum Method {
     Head,
 }
 
-impl Method {
+impl HttpMethod {
     /// The word on the wire.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Post => "POST",
             Self::Get => "GET",
@@ -70,7 +70,7 @@ impl Method {
 /// Which credential a request carries, and in which header. The secret itself is known to the client alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Credential {
+pub enum RequestCredential {
     /// The right one, in the header that the target asks for.
     Target,
     /// The right one as `x-api-key`.
@@ -95,24 +95,24 @@ pub struct Exchange {
     /// What was asked.
     pub request: Request,
     /// What was tried, in order; the last one counts.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<ExchangeAttempt>,
 }
 
 impl Exchange {
     /// The attempt that counts: the last. `None` when nothing was sent.
-    pub fn last(&self) -> Option<&Attempt> {
+    pub fn last_attempt(&self) -> Option<&ExchangeAttempt> {
         self.attempts.last()
     }
 
     /// True where a recording was asked for it, and does not have it.
     pub fn is_not_recorded(&self) -> bool {
-        matches!(self.last().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::NotRecorded)
+        matches!(self.last_attempt().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::NotRecorded)
     }
 }
 
 /// One try at getting a request answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct ExchangeAttempt {
     /// Milliseconds from the start of the run.
     pub started_ms: u64,
     /// Milliseconds until the answer was whole, or the try was given up.
@@ -129,7 +129,7 @@ pub enum AttemptResult {
     /// A status line and headers came, and perhaps a body.
     Response(Response),
     /// Nothing came.
-    Failure(Failure),
+    Failure(AttemptFailure),
 }
 
 /// An HTTP response, kept whole up to the client's bound.
@@ -140,14 +140,14 @@ pub struct Response {
     /// Header names (lower case) and values, in the order they came. A credential that a server echoes is masked.
     pub headers: Vec<(String, String)>,
     /// The body's bytes.
-    pub body: Body,
+    pub body: BodyBytes,
     /// When the body's pieces came: milliseconds from the start of the attempt, and the piece's size in bytes. Of more
     /// pieces than the client notes, the last entry has the rest, with the time at which the last of them came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<(u64, u64)>,
     /// Why the body is not whole, when it is not. Where the client's bound on kept bytes is why, it says that bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cut: Option<Failure>,
+    pub cut: Option<AttemptFailure>,
 }
 
 impl Response {
@@ -165,7 +165,7 @@ impl Response {
 
 /// Why an attempt, or the rest of a body, did not come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct AttemptFailure {
     /// The kind, a closed set.
     pub kind: FailureKind,
     /// What happened and what to try, in a sentence, without secrets.
@@ -196,7 +196,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// The word used in recordings and messages.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Tls => "tls",
@@ -212,33 +212,33 @@ impl FailureKind {
 
 /// A body: text where it is UTF-8, base64 where it is not, so that a recording stays readable and loses nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Body(pub Vec<u8>);
+pub struct BodyBytes(pub Vec<u8>);
 
 /// As it is written: texts are borrowed, since a body may have megabytes.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum BodyForm<'a> {
+enum EncodedBody<'a> {
     Text(Cow<'a, str>),
     Base64(String),
 }
 
-impl Serialize for Body {
+impl Serialize for BodyBytes {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use base64::Engine as _;
         match std::str::from_utf8(&self.0) {
-            Ok(text) => BodyForm::Text(text.into()),
-            Err(_) => BodyForm::Base64(base64::engine::general_purpose::STANDARD.encode(&self.0)),
+            Ok(text) => EncodedBody::Text(text.into()),
+            Err(_) => EncodedBody::Base64(base64::engine::general_purpose::STANDARD.encode(&self.0)),
         }
         .serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Body {
+impl<'de> Deserialize<'de> for BodyBytes {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use base64::Engine as _;
-        match BodyForm::deserialize(deserializer)? {
-            BodyForm::Text(text) => Ok(Self(text.into_owned().into_bytes())),
-            BodyForm::Base64(text) => base64::engine::general_purpose::STANDARD
+        match EncodedBody::deserialize(deserializer)? {
+            EncodedBody::Text(text) => Ok(Self(text.into_owned().into_bytes())),
+            EncodedBody::Base64(text) => base64::engine::general_purpose::STANDARD
                 .decode(text)
                 .map(Self)
                 .map_err(|e| serde::de::Error::custom(format!("body is not base64: {e}"))),
@@ -253,8 +253,8 @@ mod tests {
     #[test]
     fn a_body_survives_the_recording_whether_text_or_not() {
         for bytes in [b"plain".to_vec(), vec![0xff, 0x00, 0xfe], Vec::new()] {
-            let json = serde_json::to_string(&Body(bytes.clone())).unwrap();
-            assert_eq!(serde_json::from_str::<Body>(&json).unwrap().0, bytes);
+            let json = serde_json::to_string(&BodyBytes(bytes.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<BodyBytes>(&json).unwrap().0, bytes);
         }
     }
 }

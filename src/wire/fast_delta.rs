@@ -10,22 +10,22 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 /// The event's name and its data's type.
-pub const NAME: &str = "content_block_delta";
+pub const EVENT_NAME: &str = "content_block_delta";
 
 /// Whether the shortcut is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum ParseMode {
     /// Wherever it leads to the same place.
-    Quick,
+    Fast,
     /// Never: each event is read in full. For tests, which hold the other against it.
     Full,
 }
 
-impl Pace {
+impl ParseMode {
     /// The delta that an event's data holds, if it is a plain one.
-    pub fn delta(self, data: &str) -> Option<Delta<'_>> {
+    pub fn parse_delta(self, data: &str) -> Option<ContentDelta<'_>> {
         match self {
-            Self::Quick => serde_json::from_str(data).ok(),
+            Self::Fast => serde_json::from_str(data).ok(),
             Self::Full => None,
         }
     }
@@ -33,18 +33,18 @@ impl Pace {
 
 /// A piece of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delta<'a> {
+pub struct ContentDelta<'a> {
     /// The block's position.
     pub index: usize,
     /// What it is a piece of.
-    pub part: Part,
+    pub kind: DeltaKind,
     /// The piece.
-    pub piece: Cow<'a, str>,
+    pub fragment: Cow<'a, str>,
 }
 
 /// What deltas carry pieces of; signatures and citations are rare, and go the plain way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum DeltaKind {
     /// Text.
     Text,
     /// Thinking.
@@ -53,9 +53,9 @@ pub enum Part {
     Input,
 }
 
-impl Part {
+impl DeltaKind {
     /// What a delta of this type carries under this key.
-    fn of(kind: &str, key: &str) -> Option<Self> {
+    fn from_type_and_key(kind: &str, key: &str) -> Option<Self> {
         match (kind, key) {
             ("text_delta", "text") => Some(Self::Text),
             ("thinking_delta", "thinking") => Some(Self::Thinking),
@@ -66,17 +66,17 @@ impl Part {
 }
 
 /// The value of `delta`: its type, the key of its piece, and the piece.
-struct Inner<'a> {
+struct DeltaBody<'a> {
     kind: &'a str,
     key: &'a str,
-    piece: Cow<'a, str>,
+    fragment: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
-struct Piece<'a>(#[serde(borrow)] Cow<'a, str>);
+struct DeltaFragment<'a>(#[serde(borrow)] Cow<'a, str>);
 
 // By hand, since derived structs read arrays as well, which these are not.
-impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ContentDelta<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(DeltaVisitor)
     }
@@ -85,7 +85,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
 struct DeltaVisitor;
 
 impl<'de> Visitor<'de> for DeltaVisitor {
-    type Value = Delta<'de>;
+    type Value = ContentDelta<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a plain content_block_delta")
@@ -97,29 +97,31 @@ impl<'de> Visitor<'de> for DeltaVisitor {
             match key {
                 "type" if kind.is_none() => kind = Some(map.next_value::<&str>()?),
                 "index" if index.is_none() => index = Some(map.next_value::<usize>()?),
-                "delta" if inner.is_none() => inner = Some(map.next_value::<Inner<'de>>()?),
+                "delta" if inner.is_none() => inner = Some(map.next_value::<DeltaBody<'de>>()?),
                 _ => return Err(A::Error::custom("unusual")),
             }
         }
         match (kind, index, inner) {
-            (Some(NAME), Some(index), Some(Inner { kind, key, piece })) => Part::of(kind, key)
-                .map(|part| Delta { index, part, piece })
-                .ok_or_else(|| A::Error::custom("another kind of delta")),
+            (Some(EVENT_NAME), Some(index), Some(DeltaBody { kind, key, fragment: piece })) => {
+                DeltaKind::from_type_and_key(kind, key)
+                    .map(|part| ContentDelta { index, kind: part, fragment: piece })
+                    .ok_or_else(|| A::Error::custom("another kind of delta"))
+            }
             _ => Err(A::Error::custom("another kind of event")),
         }
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Inner<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for DeltaBody<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(InnerVisitor)
+        deserializer.deserialize_map(DeltaBodyVisitor)
     }
 }
 
-struct InnerVisitor;
+struct DeltaBodyVisitor;
 
-impl<'de> Visitor<'de> for InnerVisitor {
-    type Value = Inner<'de>;
+impl<'de> Visitor<'de> for DeltaBodyVisitor {
+    type Value = DeltaBody<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a type and a piece")
@@ -131,13 +133,13 @@ impl<'de> Visitor<'de> for InnerVisitor {
             match key {
                 "type" if kind.is_none() => kind = Some(map.next_value::<&str>()?),
                 "text" | "thinking" | "partial_json" if piece.is_none() => {
-                    piece = Some((key, map.next_value::<Piece<'de>>()?.0));
+                    piece = Some((key, map.next_value::<DeltaFragment<'de>>()?.0));
                 }
                 _ => return Err(A::Error::custom("unusual")),
             }
         }
         match (kind, piece) {
-            (Some(kind), Some((key, piece))) => Ok(Inner { kind, key, piece }),
+            (Some(kind), Some((key, piece))) => Ok(DeltaBody { kind, key, fragment: piece }),
             _ => Err(A::Error::custom("incomplete")),
         }
     }
@@ -147,32 +149,32 @@ impl<'de> Visitor<'de> for InnerVisitor {
 mod tests {
     use super::*;
 
-    fn read(data: &str) -> Option<Delta<'_>> {
-        Pace::Quick.delta(data)
+    fn parse_fast(data: &str) -> Option<ContentDelta<'_>> {
+        ParseMode::Fast.parse_delta(data)
     }
 
     #[test]
     fn plain_deltas_are_read_in_any_order_of_keys_and_without_copies() {
         let delta =
-            read(r#"{"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"caf\u00e9"}}"#);
-        assert_eq!(delta, Some(Delta { index: 2, part: Part::Text, piece: "café".into() }));
-        let delta = read(
+            parse_fast(r#"{"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"caf\u00e9"}}"#);
+        assert_eq!(delta, Some(ContentDelta { index: 2, kind: DeltaKind::Text, fragment: "café".into() }));
+        let delta = parse_fast(
             r#" { "delta" : { "thinking": "Hm", "type": "thinking_delta" }, "index": 0, "type": "content_block_delta" } "#,
         );
         assert!(
-            matches!(delta, Some(Delta { index: 0, part: Part::Thinking, piece: Cow::Borrowed("Hm") })),
+            matches!(delta, Some(ContentDelta { index: 0, kind: DeltaKind::Thinking, fragment: Cow::Borrowed("Hm") })),
             "{delta:?}"
         );
-        let delta = read(
+        let delta = parse_fast(
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\""}}"#,
         );
-        assert_eq!(delta, Some(Delta { index: 0, part: Part::Input, piece: "{\"".into() }));
+        assert_eq!(delta, Some(ContentDelta { index: 0, kind: DeltaKind::Input, fragment: "{\"".into() }));
     }
 
     #[test]
     fn whatever_is_unusual_is_left_to_the_plain_way() {
         let plain = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#;
-        assert!(read(plain).is_some());
+        assert!(parse_fast(plain).is_some());
         for (from, to) in [
             ("content_block_delta", "content_block_start"),
             ("text_delta", "thinking_delta"),
@@ -197,8 +199,8 @@ mod tests {
         ] {
             let data = plain.replacen(from, to, 1);
             assert_ne!(data, plain, "{from} is not in it");
-            assert_eq!(read(&data), None, "{data}");
+            assert_eq!(parse_fast(&data), None, "{data}");
         }
-        assert_eq!(read(r#"["content_block_delta",0,["text_delta","a"]]"#), None);
+        assert_eq!(parse_fast(r#"["content_block_delta",0,["text_delta","a"]]"#), None);
     }
 }

@@ -6,20 +6,20 @@
 use serde_json::{Map, Value};
 
 use crate::wire::exchange::{AttemptResult, Exchange, FailureKind, Response};
-use crate::wire::fast_delta::{Delta, Pace, Part};
+use crate::wire::fast_delta::{ContentDelta, DeltaKind, ParseMode};
 use crate::wire::{fast_delta, sse};
 
 /// An exchange, read.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
+pub enum InterpretedExchange {
     /// A message came back.
     Message(Message),
     /// An HTTP error status came back.
-    Refused(Refusal),
+    HttpError(HttpError),
     /// A success status came back with something that is no message; in words.
-    Broken(String),
+    Malformed(String),
     /// Nothing came back, or not to the end; in words.
-    Failed(String),
+    NoResponse(String),
 }
 
 /// A message: the answer to `POST /v1/messages`, streamed or not.
@@ -75,7 +75,7 @@ impl Message {
         self.counter("output_tokens")
     }
 
-    fn of_json(mut object: Map<String, Value>) -> Option<Self> {
+    fn from_json(mut object: Map<String, Value>) -> Option<Self> {
         // What is taken away leaves its key, so that nothing behind it need be moved.
         let mut take = |key: &str| object.get_mut(key).map(Value::take);
         let content = match take("content")? {
@@ -105,7 +105,7 @@ impl Message {
 
 /// An HTTP error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct HttpError {
     /// The HTTP status.
     pub status: u16,
     /// `error.type`, where the body has one.
@@ -114,8 +114,8 @@ pub struct Refusal {
     pub message: String,
 }
 
-impl Refusal {
-    fn of(response: &Response) -> Self {
+impl HttpError {
+    fn from_response(response: &Response) -> Self {
         let body = String::from_utf8_lossy(&response.body.0);
         let json: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
         let error = &json["error"];
@@ -124,7 +124,7 @@ impl Refusal {
             .find_map(|v| match v {
                 Value::String(s) if !s.is_empty() => Some(s.clone()),
                 Value::Array(list) if !list.is_empty() => {
-                    Some(list.iter().map(without_echo).collect::<Value>().to_string())
+                    Some(list.iter().map(strip_input_echo).collect::<Value>().to_string())
                 }
                 _ => None,
             })
@@ -139,7 +139,7 @@ impl Refusal {
 
 /// An entry of a validation library's list, without the part of the request that it says back: what the request said
 /// is no word of the server's.
-fn without_echo(entry: &Value) -> Value {
+fn strip_input_echo(entry: &Value) -> Value {
     let mut entry = entry.clone();
     if let Some(entry) = entry.as_object_mut() {
         entry.retain(|key, _| key != "input");
@@ -160,47 +160,47 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 }
 
 /// Reads an exchange: what its last attempt amounts to.
-pub fn read(exchange: &Exchange) -> Reading {
-    read_at(Pace::Quick, exchange)
+pub fn interpret(exchange: &Exchange) -> InterpretedExchange {
+    interpret_with_mode(ParseMode::Fast, exchange)
 }
 
 /// The same with or without shortcuts, so that tests can hold the one against the other.
 #[doc(hidden)]
-pub fn read_at(pace: Pace, exchange: &Exchange) -> Reading {
-    let Some(attempt) = exchange.last() else {
-        return Reading::Failed("nothing was sent".to_owned());
+pub fn interpret_with_mode(pace: ParseMode, exchange: &Exchange) -> InterpretedExchange {
+    let Some(attempt) = exchange.last_attempt() else {
+        return InterpretedExchange::NoResponse("nothing was sent".to_owned());
     };
     match &attempt.result {
-        AttemptResult::Failure(failure) => Reading::Failed(failure.message.clone()),
-        AttemptResult::Response(response) => read_response(response, pace),
+        AttemptResult::Failure(failure) => InterpretedExchange::NoResponse(failure.message.clone()),
+        AttemptResult::Response(response) => interpret_response(response, pace),
     }
 }
 
-fn read_response(response: &Response, pace: Pace) -> Reading {
+fn interpret_response(response: &Response, pace: ParseMode) -> InterpretedExchange {
     match response.status {
         200..=299 => {}
         300..=399 => {
             let to = response.header("location").unwrap_or("nowhere");
-            return Reading::Failed(format!(
+            return InterpretedExchange::NoResponse(format!(
                 "HTTP {}: a redirect to {}; redirects are not followed, give the final address as the base URL",
                 response.status,
                 excerpt(to, 200)
             ));
         }
-        _ => return Reading::Refused(Refusal::of(response)),
+        _ => return InterpretedExchange::HttpError(HttpError::from_response(response)),
     }
     if response.is_event_stream() {
-        return read_stream(response, pace);
+        return interpret_stream(response, pace);
     }
     if let Some(cut) = &response.cut {
-        return failed_or_broken(cut.kind, &cut.message);
+        return interpret_truncation(cut.kind, &cut.message);
     }
     let body = String::from_utf8_lossy(&response.body.0);
     let json: Value = match serde_json::from_str(&body) {
         Ok(json) => json,
         Err(_) => {
             let what = response.header("content-type").unwrap_or("no content type");
-            return Reading::Broken(format!(
+            return InterpretedExchange::Malformed(format!(
                 "HTTP {} with a body that is not JSON ({what}): {}",
                 response.status,
                 excerpt(&body, 160)
@@ -208,42 +208,48 @@ fn read_response(response: &Response, pace: Pace) -> Reading {
         }
     };
     if json["type"] == "error" || (json.get("error").is_some_and(|e| !e.is_null()) && json.get("content").is_none()) {
-        return Reading::Broken(format!("HTTP {} with an error in the body: {}", response.status, excerpt(&body, 300)));
+        return InterpretedExchange::Malformed(format!(
+            "HTTP {} with an error in the body: {}",
+            response.status,
+            excerpt(&body, 300)
+        ));
     }
     let object = if let Value::Object(object) = json { Some(object) } else { None };
-    match object.and_then(Message::of_json) {
-        Some(message) => Reading::Message(message),
-        None => {
-            Reading::Broken(format!("HTTP {} with JSON that is no message: {}", response.status, excerpt(&body, 160)))
-        }
+    match object.and_then(Message::from_json) {
+        Some(message) => InterpretedExchange::Message(message),
+        None => InterpretedExchange::Malformed(format!(
+            "HTTP {} with JSON that is no message: {}",
+            response.status,
+            excerpt(&body, 160)
+        )),
     }
 }
 
-fn failed_or_broken(kind: FailureKind, message: &str) -> Reading {
+fn interpret_truncation(kind: FailureKind, message: &str) -> InterpretedExchange {
     match kind {
-        FailureKind::TooLarge => Reading::Broken(message.to_owned()),
+        FailureKind::TooLarge => InterpretedExchange::Malformed(message.to_owned()),
         FailureKind::Connect
         | FailureKind::Tls
         | FailureKind::Timeout
         | FailureKind::Reset
         | FailureKind::Protocol
         | FailureKind::Stopped
-        | FailureKind::NotRecorded => Reading::Failed(message.to_owned()),
+        | FailureKind::NotRecorded => InterpretedExchange::NoResponse(message.to_owned()),
     }
 }
 
 /// Puts a message together from an event stream, the way the official accumulators do.
-fn read_stream(response: &Response, pace: Pace) -> Reading {
-    let (text, _) = sse::text(&response.body.0);
+fn interpret_stream(response: &Response, pace: ParseMode) -> InterpretedExchange {
+    let (text, _) = sse::decode_text(&response.body.0);
     let mut message: Option<Message> = None;
     let mut partial_json: Vec<String> = Vec::new();
-    for part in sse::parts(&text) {
-        let sse::Part::Frame(sse::Frame { event, data: Some(data) }) = part else { continue };
+    for part in sse::iter_items(&text) {
+        let sse::SseItem::Frame(sse::SseFrame { event, data: Some(data) }) = part else { continue };
         let data = data.as_ref();
         // Nearly all events are plain deltas.
-        if event.is_none_or(|name| name == fast_delta::NAME)
-            && let (Some(message), Some(delta)) = (&mut message, pace.delta(data))
-            && takes(message, &mut partial_json, &delta)
+        if event.is_none_or(|name| name == fast_delta::EVENT_NAME)
+            && let (Some(message), Some(delta)) = (&mut message, pace.parse_delta(data))
+            && append_delta_fast(message, &mut partial_json, &delta)
         {
             continue;
         }
@@ -253,11 +259,14 @@ fn read_stream(response: &Response, pace: Pace) -> Reading {
         };
         match (event["type"].as_str().unwrap_or_default(), &mut message) {
             ("error", _) => {
-                return Reading::Failed(format!("the stream ended with an error event: {}", excerpt(data, 300)));
+                return InterpretedExchange::NoResponse(format!(
+                    "the stream ended with an error event: {}",
+                    excerpt(data, 300)
+                ));
             }
             ("message_start", None) => {
                 let started = event.get("message").and_then(Value::as_object).cloned();
-                let mut started = started.and_then(Message::of_json).unwrap_or_default();
+                let mut started = started.and_then(Message::from_json).unwrap_or_default();
                 started.streamed = true;
                 message = Some(started);
             }
@@ -287,35 +296,35 @@ fn read_stream(response: &Response, pace: Pace) -> Reading {
                         block.insert("input".to_owned(), input);
                     }
                 }
-                return Reading::Message(std::mem::take(message));
+                return InterpretedExchange::Message(std::mem::take(message));
             }
             _ => {}
         }
     }
     if let Some(cut) = &response.cut {
-        return failed_or_broken(cut.kind, &cut.message);
+        return interpret_truncation(cut.kind, &cut.message);
     }
-    Reading::Broken(match message {
+    InterpretedExchange::Malformed(match message {
         Some(_) => "an event stream that ends without message_stop".to_owned(),
         None => format!("an event stream without message_start: {}", excerpt(&text, 160)),
     })
 }
 
 /// Adds a plain delta; false, and nothing added, where its block is not as plain.
-fn takes(message: &mut Message, partial_json: &mut [String], delta: &Delta<'_>) -> bool {
+fn append_delta_fast(message: &mut Message, partial_json: &mut [String], delta: &ContentDelta<'_>) -> bool {
     let (Some(block), Some(json)) = (message.content.get_mut(delta.index), partial_json.get_mut(delta.index)) else {
         return false;
     };
-    let text = match delta.part {
-        Part::Text => block.get_mut("text"),
-        Part::Thinking => block.get_mut("thinking"),
-        Part::Input => {
-            json.push_str(&delta.piece);
+    let text = match delta.kind {
+        DeltaKind::Text => block.get_mut("text"),
+        DeltaKind::Thinking => block.get_mut("thinking"),
+        DeltaKind::Input => {
+            json.push_str(&delta.fragment);
             return true;
         }
     };
     match text {
-        Some(Value::String(text)) => text.push_str(&delta.piece),
+        Some(Value::String(text)) => text.push_str(&delta.fragment),
         _ => return false,
     }
     true
@@ -347,13 +356,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wire::exchange::{Body, Failure};
+    use crate::wire::exchange::{AttemptFailure, BodyBytes};
 
     fn response(status: u16, kind: &str, body: &str) -> Response {
         Response {
             status,
             headers: vec![("content-type".to_owned(), kind.to_owned())],
-            body: Body(body.as_bytes().to_vec()),
+            body: BodyBytes(body.as_bytes().to_vec()),
             arrivals: Vec::new(),
             cut: None,
         }
@@ -379,8 +388,8 @@ mod tests {
             json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 5}}),
             json!({"type": "message_stop"}),
         ]);
-        let Reading::Message(message) =
-            read_response(&response(200, "text/event-stream; charset=utf-8", &body), Pace::Quick)
+        let InterpretedExchange::Message(message) =
+            interpret_response(&response(200, "text/event-stream; charset=utf-8", &body), ParseMode::Fast)
         else {
             panic!("not a message");
         };
@@ -408,8 +417,8 @@ mod tests {
             ),
         ];
         for (response, part) in cases {
-            match read_response(&response, Pace::Quick) {
-                Reading::Broken(why) => assert!(why.contains(part), "{why}"),
+            match interpret_response(&response, ParseMode::Fast) {
+                InterpretedExchange::Malformed(why) => assert!(why.contains(part), "{why}"),
                 other => panic!("{other:?}"),
             }
         }
@@ -422,8 +431,11 @@ mod tests {
             "text/event-stream",
             &stream(&[json!({"type": "message_start", "message": {"content": []}})]),
         );
-        cut.cut = Some(Failure { kind: FailureKind::Reset, message: "the connection broke".to_owned() });
-        assert_eq!(read_response(&cut, Pace::Quick), Reading::Failed("the connection broke".to_owned()));
+        cut.cut = Some(AttemptFailure { kind: FailureKind::Reset, message: "the connection broke".to_owned() });
+        assert_eq!(
+            interpret_response(&cut, ParseMode::Fast),
+            InterpretedExchange::NoResponse("the connection broke".to_owned())
+        );
     }
 
     #[test]
@@ -440,7 +452,7 @@ mod tests {
             ("<html>502</html>", None, "<html>502</html>"),
         ];
         for (body, kind, message) in bodies {
-            let refusal = Refusal::of(&response(400, "application/json", body));
+            let refusal = HttpError::from_response(&response(400, "application/json", body));
             assert_eq!((refusal.kind.as_deref(), refusal.message.as_str()), (kind, message));
         }
     }

@@ -13,46 +13,46 @@ use memchr::memchr2;
 
 /// One frame: what stood between two blank lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub struct SseFrame<'a> {
     /// The value of the last `event:` line, if there was one.
     pub event: Option<Cow<'a, str>>,
     /// The values of the `data:` lines, joined with newlines; `None` when there was no such line.
     pub data: Option<Cow<'a, str>>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> SseFrame<'a> {
     fn is_empty(&self) -> bool {
         self.event.is_none() && self.data.is_none()
     }
 
-    fn put(&mut self, field: Field, value: Cow<'a, str>) {
+    fn add_field(&mut self, field: SseField, value: Cow<'a, str>) {
         match (field, &mut self.data) {
-            (Field::Event, _) => self.event = Some(value),
-            (Field::Data, Some(data)) => {
+            (SseField::Event, _) => self.event = Some(value),
+            (SseField::Data, Some(data)) => {
                 let data = data.to_mut();
                 data.push('\n');
                 data.push_str(&value);
             }
-            (Field::Data, data @ None) => *data = Some(value),
-            (Field::Unused | Field::Stray, _) => {}
+            (SseField::Data, data @ None) => *data = Some(value),
+            (SseField::Unused | SseField::Unknown, _) => {}
         }
     }
 }
 
 /// What a line is for, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+enum SseField {
     Event,
     Data,
     /// Comments (an empty name), `id` and `retry`: they carry nothing that the Messages API uses.
     Unused,
     /// No part of the format. Readers are told to pass over it.
-    Stray,
+    Unknown,
 }
 
-impl Field {
+impl SseField {
     /// The field of a line that is not blank, and its value.
-    fn of(line: &str) -> (Self, &str) {
+    fn parse_line(line: &str) -> (Self, &str) {
         let (name, value) = match line.split_once(':') {
             Some((name, value)) => (name, value.strip_prefix(' ').unwrap_or(value)),
             None => (line, ""),
@@ -61,7 +61,7 @@ impl Field {
             "event" => Self::Event,
             "data" => Self::Data,
             "" | "id" | "retry" => Self::Unused,
-            _ => Self::Stray,
+            _ => Self::Unknown,
         };
         (field, value)
     }
@@ -69,26 +69,26 @@ impl Field {
 
 /// A part of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum SseItem<'a> {
     /// A frame.
-    Frame(Frame<'a>),
+    Frame(SseFrame<'a>),
     /// A line that is no part of the event stream format.
-    Stray(&'a str),
+    UnknownLine(&'a str),
     /// At the end, what has no blank line behind it. By the rules it is no frame; it is told apart, so that a cut stream
     /// can be told from a whole one.
-    Rest(Frame<'a>),
+    Unterminated(SseFrame<'a>),
 }
 
 /// The parts of a whole body, in order.
 #[derive(Debug, Clone)]
-pub struct Parts<'a> {
+pub struct SseItems<'a> {
     text: &'a str,
-    frame: Frame<'a>,
+    frame: SseFrame<'a>,
 }
 
 /// A whole body as text, with broken bytes replaced, and where the first of those stands. Line ends are ASCII, so it makes
 /// no difference to the frames whether this is done to the body or to each of its lines.
-pub fn text(body: &[u8]) -> (Cow<'_, str>, Option<usize>) {
+pub fn decode_text(body: &[u8]) -> (Cow<'_, str>, Option<usize>) {
     // Several times as fast as the lossy way, which is hardly ever needed.
     match std::str::from_utf8(body) {
         Ok(text) => (Cow::Borrowed(text), None),
@@ -97,13 +97,13 @@ pub fn text(body: &[u8]) -> (Cow<'_, str>, Option<usize>) {
 }
 
 /// Goes through a whole body.
-pub fn parts(text: &str) -> Parts<'_> {
-    Parts { text: text.strip_prefix('\u{feff}').unwrap_or(text), frame: Frame::default() }
+pub fn iter_items(text: &str) -> SseItems<'_> {
+    SseItems { text: text.strip_prefix('\u{feff}').unwrap_or(text), frame: SseFrame::default() }
 }
 
-impl<'a> Parts<'a> {
+impl<'a> SseItems<'a> {
     /// The next line. The end of the body ends a line as well.
-    fn line(&mut self) -> Option<&'a str> {
+    fn next_line(&mut self) -> Option<&'a str> {
         if self.text.is_empty() {
             return None;
         }
@@ -116,44 +116,44 @@ impl<'a> Parts<'a> {
     }
 }
 
-impl<'a> Iterator for Parts<'a> {
-    type Item = Part<'a>;
+impl<'a> Iterator for SseItems<'a> {
+    type Item = SseItem<'a>;
 
-    fn next(&mut self) -> Option<Part<'a>> {
-        while let Some(line) = self.line() {
+    fn next(&mut self) -> Option<SseItem<'a>> {
+        while let Some(line) = self.next_line() {
             if line.is_empty() {
                 if !self.frame.is_empty() {
-                    return Some(Part::Frame(std::mem::take(&mut self.frame)));
+                    return Some(SseItem::Frame(std::mem::take(&mut self.frame)));
                 }
                 continue;
             }
-            match Field::of(line) {
-                (Field::Stray, _) => return Some(Part::Stray(line)),
-                (field, value) => self.frame.put(field, Cow::Borrowed(value)),
+            match SseField::parse_line(line) {
+                (SseField::Unknown, _) => return Some(SseItem::UnknownLine(line)),
+                (field, value) => self.frame.add_field(field, Cow::Borrowed(value)),
             }
         }
-        (!self.frame.is_empty()).then(|| Part::Rest(std::mem::take(&mut self.frame)))
+        (!self.frame.is_empty()).then(|| SseItem::Unterminated(std::mem::take(&mut self.frame)))
     }
 }
 
 /// An incremental decoder. Feed it bytes; it hands out every frame that became whole.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub struct SseDecoder {
     /// The beginning of a line that is not at its end yet.
     line: Vec<u8>,
-    frame: Frame<'static>,
+    frame: SseFrame<'static>,
     started: bool,
     after_cr: bool,
 }
 
-impl Decoder {
+impl SseDecoder {
     /// A decoder at the start of a stream.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Takes the next bytes and appends the frames they complete to `frames`.
-    pub fn feed(&mut self, bytes: &[u8], frames: &mut Vec<Frame<'static>>) {
+    pub fn feed(&mut self, bytes: &[u8], frames: &mut Vec<SseFrame<'static>>) {
         let mut rest = bytes;
         while !rest.is_empty() {
             // CR, LF and CRLF all end a line; a CRLF may be split between two pieces.
@@ -174,22 +174,22 @@ impl Decoder {
 
     /// Ends the stream. A frame without its blank line is not a frame by the rules; it is handed out separately, so
     /// that a cut stream can be told from a whole one.
-    pub fn finish(mut self) -> Option<Frame<'static>> {
+    pub fn finish(mut self) -> Option<SseFrame<'static>> {
         if !self.line.is_empty() {
             self.end_line(&mut Vec::new());
         }
         (!self.frame.is_empty()).then_some(self.frame)
     }
 
-    fn end_line(&mut self, frames: &mut Vec<Frame<'static>>) {
+    fn end_line(&mut self, frames: &mut Vec<SseFrame<'static>>) {
         let mut line = std::mem::take(&mut self.line);
         if !std::mem::replace(&mut self.started, true) && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
         }
         if !line.is_empty() {
             let text = String::from_utf8_lossy(&line);
-            let (field, value) = Field::of(&text);
-            self.frame.put(field, Cow::Owned(value.to_owned()));
+            let (field, value) = SseField::parse_line(&text);
+            self.frame.add_field(field, Cow::Owned(value.to_owned()));
         } else if !self.frame.is_empty() {
             frames.push(std::mem::take(&mut self.frame));
         }
@@ -199,8 +199,8 @@ impl Decoder {
 }
 
 /// Decodes a whole body: its frames, and what was left without a blank line at the end.
-pub fn decode(bytes: &[u8]) -> (Vec<Frame<'static>>, Option<Frame<'static>>) {
-    let mut decoder = Decoder::new();
+pub fn decode(bytes: &[u8]) -> (Vec<SseFrame<'static>>, Option<SseFrame<'static>>) {
+    let mut decoder = SseDecoder::new();
     let mut frames = Vec::new();
     decoder.feed(bytes, &mut frames);
     let rest = decoder.finish();
@@ -213,18 +213,18 @@ mod tests {
 
     use super::*;
 
-    fn frame(event: Option<&'static str>, data: Option<&'static str>) -> Frame<'static> {
-        Frame { event: event.map(Cow::Borrowed), data: data.map(Cow::Borrowed) }
+    fn frame(event: Option<&'static str>, data: Option<&'static str>) -> SseFrame<'static> {
+        SseFrame { event: event.map(Cow::Borrowed), data: data.map(Cow::Borrowed) }
     }
 
     /// What [`parts`] finds, as [`decode`] tells it.
-    fn in_parts(text: &str) -> (Vec<Frame<'_>>, Option<Frame<'_>>) {
+    fn collect_items(text: &str) -> (Vec<SseFrame<'_>>, Option<SseFrame<'_>>) {
         let (mut frames, mut rest) = (Vec::new(), None);
-        for part in parts(text) {
+        for part in iter_items(text) {
             match part {
-                Part::Frame(frame) => frames.push(frame),
-                Part::Stray(_) => {}
-                Part::Rest(frame) => rest = Some(frame),
+                SseItem::Frame(frame) => frames.push(frame),
+                SseItem::UnknownLine(_) => {}
+                SseItem::Unterminated(frame) => rest = Some(frame),
             }
         }
         (frames, rest)
@@ -233,12 +233,12 @@ mod tests {
     #[test]
     fn frames_of_one_line_of_data_are_not_copied_and_stray_lines_are_told() {
         let text = "event: a\ndata: 1\n\nhello\nid: 3\ndata: 2";
-        let found: Vec<_> = parts(text).collect();
+        let found: Vec<_> = iter_items(text).collect();
         assert!(matches!(
             &found[0],
-            Part::Frame(Frame { event: Some(Cow::Borrowed("a")), data: Some(Cow::Borrowed("1")) })
+            SseItem::Frame(SseFrame { event: Some(Cow::Borrowed("a")), data: Some(Cow::Borrowed("1")) })
         ));
-        assert_eq!(found[1..], [Part::Stray("hello"), Part::Rest(frame(None, Some("2")))]);
+        assert_eq!(found[1..], [SseItem::UnknownLine("hello"), SseItem::Unterminated(frame(None, Some("2")))]);
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
             let text = &lines.join(ending);
             let bytes = text.as_bytes();
             let (whole, whole_rest) = decode(bytes);
-            let mut decoder = Decoder::new();
+            let mut decoder = SseDecoder::new();
             let mut frames = Vec::new();
             let mut at = 0;
             for cut in cuts {
@@ -291,14 +291,14 @@ mod tests {
             decoder.feed(&bytes[at..], &mut frames);
             prop_assert_eq!(&frames, &whole);
             prop_assert_eq!(decoder.finish(), whole_rest.clone());
-            prop_assert_eq!(in_parts(text), (whole, whole_rest));
+            prop_assert_eq!(collect_items(text), (whole, whole_rest));
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let whole = decode(&bytes);
-            let (text, _) = text(&bytes);
-            prop_assert_eq!(in_parts(&text), whole);
+            let (text, _) = decode_text(&bytes);
+            prop_assert_eq!(collect_items(&text), whole);
         }
     }
 }

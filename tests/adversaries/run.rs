@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
-use fieldtest::results::model::{Evidence, Results, Verdict};
+use fieldtest::results::model::{EvidenceKind, Results, Verdict};
 use fieldtest::simulator;
-use fieldtest::simulator::{Behaviour, Running};
+use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
 use tokio::sync::OnceCell;
 
 use super::common::{SHORT_WAIT, Server, fields_of, results_at, target};
@@ -85,14 +85,14 @@ async fn run(adversary: Adversary) -> Seen {
     Seen { upstream, runs, acted, unnoticed }
 }
 
-async fn simulated(flips: &[(&str, ClaimStatus)]) -> (Running, Own) {
+async fn simulated(flips: &[(&str, ClaimStatus)]) -> (RunningSimulator, Own) {
     let target = target("anthropic");
-    let mut behaviour = Behaviour::of(target);
+    let mut behaviour = SimulatorConfig::from_target(target);
     behaviour.seed = 1;
     for (row, status) in flips {
-        behaviour.flip(row, *status).expect("the simulator knows every row");
+        behaviour.set_status(row, *status).expect("the simulator knows every row");
     }
-    let own = Own { credential: behaviour.right_credential().to_owned(), model: target.model.clone() };
+    let own = Own { credential: behaviour.expected_credential().to_owned(), model: target.model.clone() };
     (simulator::start(behaviour).await.expect("loopback has a free port"), own)
 }
 
@@ -145,7 +145,7 @@ pub fn word(verdict: &Verdict) -> String {
     if let Some(code) = &verdict.code {
         return code.clone();
     }
-    let validated = verdict.status == VerdictStatus::Supported && verdict.evidence == Some(Evidence::Validated);
+    let validated = verdict.status == VerdictStatus::Supported && verdict.evidence == Some(EvidenceKind::Validated);
     let by = if validated { ", as validated" } else { "" };
     let but = if verdict.qualifiers.is_empty() { "" } else { ", with a qualifier" };
     format!("{}{by}{but}", verdict.status)

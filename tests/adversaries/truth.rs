@@ -3,7 +3,7 @@
 
 use VerdictStatus::{Ignored, Rejected, Substituted, Supported};
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
-use fieldtest::results::model::{Evidence, Verdict};
+use fieldtest::results::model::{EvidenceKind, Verdict};
 
 use super::server::{Adversary, CHECKED_ONLY, REFUSED_NAMELESSLY};
 
@@ -107,7 +107,7 @@ impl Truth {
             Adversary::AcceptsAnything if BY_VALIDATION.contains(&row) => is(&[Ignored]),
             // No client can see more of these than that they are checked, and the verdict says that it saw no more.
             Adversary::ValidatesThenIgnores if ["field.metadata", "field.service_tier"].contains(&row) => {
-                as_upstream && verdict.evidence == Some(Evidence::Validated)
+                as_upstream && verdict.evidence == Some(EvidenceKind::Validated)
             }
             Adversary::ValidatesThenIgnores if CHECKED_ONLY.contains(&row) => is(&[Ignored]),
             // Obeyed from a bound on: neither passed over nor honoured without a word of that.

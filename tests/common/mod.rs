@@ -10,13 +10,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fieldtest::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
-use fieldtest::client::{Budget, Client, ClientConfig, Scheme};
-use fieldtest::engine::request::build::Settings;
-use fieldtest::engine::{Options, judge};
-use fieldtest::recording::run::{Header, Recording, SCHEMA};
+use fieldtest::client::{Budget, Client, ClientConfig, CredentialHeader};
+use fieldtest::engine::request::build::RequestSettings;
+use fieldtest::engine::{RunOptions, judge};
+use fieldtest::recording::run::{Recording, RunHeader, SCHEMA};
 use fieldtest::results::model::Results;
 use fieldtest::simulator;
-use fieldtest::simulator::Behaviour;
+use fieldtest::simulator::SimulatorConfig;
 
 /// The targets that are simulated: the reference and the two seed tables.
 pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
@@ -29,7 +29,7 @@ const MOMENT: &str = "2026-01-01T00:00:00Z";
 
 /// The bundled case files.
 pub static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
-    Catalog::bundled().unwrap_or_else(|errors| panic!("the bundled case files are broken:\n{errors}"))
+    Catalog::load_bundled().unwrap_or_else(|errors| panic!("the bundled case files are broken:\n{errors}"))
 });
 
 /// A file or folder of this repository.
@@ -49,13 +49,17 @@ pub fn target(name: &str) -> &'static Target {
 
 /// The rows that a target can be tested for.
 pub fn rows_of(target: &Target) -> Vec<&'static CatalogRow> {
-    CATALOG.rows.iter().filter(|row| row.experiment.requires.is_none_or(|needed| target.limits.state(needed))).collect()
+    CATALOG
+        .rows
+        .iter()
+        .filter(|row| row.experiment.requires.is_none_or(|needed| target.limits.satisfies(needed)))
+        .collect()
 }
 
 /// Those of them that stand for a field, by id. Where a field is changed on purpose, rows about conduct follow, and are
 /// no witnesses.
 pub fn fields_of(target: &Target) -> Vec<String> {
-    let fields = rows_of(target).into_iter().filter(|row| row.experiment.is_of_field());
+    let fields = rows_of(target).into_iter().filter(|row| row.experiment.is_field_row());
     fields.map(|row| row.experiment.id().to_owned()).collect()
 }
 
@@ -64,7 +68,7 @@ pub struct Setup<'a> {
     /// The target whose rows are tested and whose claims the verdicts are held against.
     pub target: &'a Target,
     /// The server that is tested.
-    pub behaviour: Behaviour,
+    pub behaviour: SimulatorConfig,
     /// The seed of the run's own draws.
     pub seed: u64,
     /// The confidence that statistical verdicts must reach.
@@ -78,10 +82,10 @@ pub struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// The simulation of a target, with some rows flipped to another status.
     pub fn of(target: &'a Target, flips: &[(&str, ClaimStatus)]) -> Self {
-        let mut behaviour = Behaviour::of(target);
+        let mut behaviour = SimulatorConfig::from_target(target);
         behaviour.seed = 1;
         for (row, status) in flips {
-            behaviour.flip(row, *status).expect("the simulator knows every row");
+            behaviour.set_status(row, *status).expect("the simulator knows every row");
         }
         Self { target, behaviour, seed: 1, confidence: 0.99, concurrency: 4, rows: Vec::new() }
     }
@@ -94,7 +98,7 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
 
 /// The recording of a whole run.
 pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency, rows }: Setup<'_>) -> Recording {
-    let credential = behaviour.right_credential().to_owned();
+    let credential = behaviour.expected_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     let server = Server {
         base_url: running.base_url(),
@@ -135,24 +139,24 @@ pub struct Server {
 
 /// The recording of a whole run against a server, held against a target's claims.
 pub async fn record_at(server: &Server, target: &Target) -> Recording {
-    let options = Options {
-        settings: Settings { model: server.model.clone(), ..Settings::of(target, 1024) },
+    let options = RunOptions {
+        settings: RequestSettings { model: server.model.clone(), ..RequestSettings::from_target(target, 1024) },
         seed: server.seed,
         confidence: server.confidence,
         concurrency: server.concurrency,
         budget: Budget::default(),
     };
-    let mut config = ClientConfig::new(server.base_url.clone(), Scheme::XApiKey);
+    let mut config = ClientConfig::new(server.base_url.clone(), CredentialHeader::XApiKey);
     config.credential = Some(server.credential.clone().into());
     config.timeout = Duration::from_secs(60);
-    config.first_wait = server.first_wait;
+    config.initial_backoff = server.first_wait;
     config.retries = server.retries;
     config.concurrency = server.concurrency;
-    config.proxies = false;
+    config.use_proxies = false;
     let client = Client::new(config).expect("a plain configuration");
     let mut rows = rows_of(target);
     rows.retain(|row| server.rows.is_empty() || server.rows.iter().any(|id| id == row.experiment.id()));
-    let header = Header {
+    let header = RunHeader {
         schema: SCHEMA.to_owned(),
         name: target.name.clone(),
         base_url: "http://simulator".to_owned(),
@@ -163,9 +167,9 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
         confidence: options.confidence,
         seed: options.seed,
         started_at: MOMENT.to_owned(),
-        scope: fieldtest::recording::scope::Scope::default(),
+        scope: fieldtest::recording::scope::RunScope::default(),
     };
-    fieldtest::recording::in_memory::record(&client, &rows, &options, header).await
+    fieldtest::recording::in_memory::run_in_memory(&client, &rows, &options, header).await
 }
 
 /// The results of such a run.

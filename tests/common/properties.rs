@@ -8,15 +8,16 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::catalog::{CaseFile, Catalog, FileKind, variables};
+use fieldtest::catalog::{CaseFile, Catalog, FileKind, collect_variables};
 use fieldtest::checks;
-use fieldtest::checks::{Check, Finding};
+use fieldtest::checks::{Finding, ProtocolCheck};
 use fieldtest::wire::exchange::{
-    Attempt, AttemptResult, Body, Credential, Exchange, Failure, FailureKind, Method, Request, Response,
+    AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, HttpMethod, Request,
+    RequestCredential, Response,
 };
-use fieldtest::wire::fast_delta::Pace;
-use fieldtest::wire::message::Reading;
-use fieldtest::wire::sse::{Decoder, Frame, Part};
+use fieldtest::wire::fast_delta::ParseMode;
+use fieldtest::wire::message::InterpretedExchange;
+use fieldtest::wire::sse::{SseDecoder, SseFrame, SseItem};
 use fieldtest::wire::{message, sse};
 use serde_json::json;
 
@@ -31,24 +32,26 @@ pub fn sse(bytes: &[u8]) {
     let whole = sse::decode(bytes);
     assert_eq!(in_pieces(bytes, |_| 1), whole, "byte by byte");
     assert_eq!(in_pieces(bytes, drawn(bytes)), whole, "in drawn pieces");
-    let (text, broken) = sse::text(bytes);
+    let (text, broken) = sse::decode_text(bytes);
     assert_eq!(broken.is_none(), text.as_bytes() == bytes);
     let (mut frames, mut rest) = (Vec::new(), None);
-    for part in sse::parts(&text) {
+    for part in sse::iter_items(&text) {
         assert_eq!(rest, None, "nothing comes after the rest");
         match part {
-            Part::Frame(frame) => frames.push(frame),
-            Part::Stray(line) => assert!(!line.is_empty() && !line.contains(['\n', '\r']), "{line:?} is no line"),
-            Part::Rest(frame) => rest = Some(frame),
+            SseItem::Frame(frame) => frames.push(frame),
+            SseItem::UnknownLine(line) => {
+                assert!(!line.is_empty() && !line.contains(['\n', '\r']), "{line:?} is no line")
+            }
+            SseItem::Unterminated(frame) => rest = Some(frame),
         }
     }
     assert_eq!((frames, rest), whole, "in one go");
 }
 
-type Frames = (Vec<Frame<'static>>, Option<Frame<'static>>);
+type Frames = (Vec<SseFrame<'static>>, Option<SseFrame<'static>>);
 
 fn in_pieces(bytes: &[u8], mut size: impl FnMut(usize) -> usize) -> Frames {
-    let (mut decoder, mut frames, mut at) = (Decoder::new(), Vec::new(), 0);
+    let (mut decoder, mut frames, mut at) = (SseDecoder::new(), Vec::new(), 0);
     while at < bytes.len() {
         let end = (at + size(at)).min(bytes.len());
         decoder.feed(&bytes[at..end], &mut frames);
@@ -70,16 +73,20 @@ fn drawn(bytes: &[u8]) -> impl FnMut(usize) -> usize {
 /// but for what is said of the cutting itself.
 pub fn message(bytes: &[u8]) {
     let exchange = exchange(bytes);
-    let (found, reading) = (checks::check(&exchange).findings, message::read(&exchange));
-    assert_eq!(checks::check_at(Pace::Full, &exchange).findings, found, "the plain way finds the same");
-    assert_eq!(message::read_at(Pace::Full, &exchange), reading, "the plain way reads the same");
+    let (found, reading) = (checks::check_exchange(&exchange).findings, message::interpret(&exchange));
+    assert_eq!(
+        checks::check_exchange_with_mode(ParseMode::Full, &exchange).findings,
+        found,
+        "the plain way finds the same"
+    );
+    assert_eq!(message::interpret_with_mode(ParseMode::Full, &exchange), reading, "the plain way reads the same");
     for finding in &found {
         assert!(finding.detail.chars().count() <= 241 && !finding.detail.contains('\n'), "{finding:?}");
         assert_eq!(found.iter().filter(|f| f.check == finding.check).count(), 1, "{finding:?} is told once");
     }
     let response = response_of(&exchange);
     let is_success = (200..300).contains(&response.status);
-    if let Reading::Message(message) = &reading {
+    if let InterpretedExchange::Message(message) = &reading {
         assert!(is_success, "a message with status {}", response.status);
         assert_eq!(message.streamed, response.is_event_stream());
         let _ = (message.text(), message.thinking(), message.input_tokens(), message.output_tokens());
@@ -88,18 +95,22 @@ pub fn message(bytes: &[u8]) {
     if is_success && response.is_event_stream() && response.cut.is_none() && rest.is_none() {
         let mut tidy = exchange.clone();
         if let Some(AttemptResult::Response(response)) = tidy.attempts.last_mut().map(|attempt| &mut attempt.result) {
-            response.body = Body(frames.iter().map(written).collect::<String>().into_bytes());
+            response.body = BodyBytes(frames.iter().map(written).collect::<String>().into_bytes());
         }
-        assert_eq!(of_events(checks::check(&tidy).findings), of_events(found), "well-cut frames are found the same");
-        match (message::read(&tidy), reading) {
-            (Reading::Broken(_), Reading::Broken(_)) => {}
+        assert_eq!(
+            of_events(checks::check_exchange(&tidy).findings),
+            of_events(found),
+            "well-cut frames are found the same"
+        );
+        match (message::interpret(&tidy), reading) {
+            (InterpretedExchange::Malformed(_), InterpretedExchange::Malformed(_)) => {}
             (tidy, reading) => assert_eq!(tidy, reading, "well-cut frames are read the same"),
         }
     }
 }
 
 /// A frame as a server should write it.
-fn written(frame: &Frame<'_>) -> String {
+fn written(frame: &SseFrame<'_>) -> String {
     let event = frame.event.iter().map(|event| format!("event: {event}\n"));
     let data = frame.data.iter().flat_map(|data| data.split('\n')).map(|line| format!("data: {line}\n"));
     event.chain(data).chain(["\n".to_owned()]).collect()
@@ -107,7 +118,9 @@ fn written(frame: &Frame<'_>) -> String {
 
 /// What is found in the events; the rest is about their bytes.
 fn of_events(mut found: Vec<Finding>) -> Vec<Finding> {
-    found.retain(|f| !matches!(f.check, Check::NotUtf8 | Check::LineStray | Check::FrameUnfinished));
+    found.retain(|f| {
+        !matches!(f.check, ProtocolCheck::NotUtf8 | ProtocolCheck::LineStray | ProtocolCheck::FrameUnfinished)
+    });
     found
 }
 
@@ -121,14 +134,14 @@ fn exchange(bytes: &[u8]) -> Exchange {
     let head = String::from_utf8_lossy(head);
     let mut lines = head.split('\n');
     let first: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let cut = |kind, message: &str| Some(Failure { kind, message: message.to_owned() });
+    let cut = |kind, message: &str| Some(AttemptFailure { kind, message: message.to_owned() });
     let response = Response {
         status: first[0].parse().unwrap_or(200),
         headers: lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect(),
-        body: Body(body.to_vec()),
+        body: BodyBytes(body.to_vec()),
         arrivals: vec![(1, body.len() as u64)],
         cut: match () {
             () if first.contains(&"cut") => cut(FailureKind::Reset, "the connection broke"),
@@ -146,19 +159,19 @@ fn exchange(bytes: &[u8]) -> Exchange {
     Exchange {
         id: "x1".to_owned(),
         request: Request {
-            method: Method::Post,
+            method: HttpMethod::Post,
             raw: None,
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::new(),
-            credential: Credential::Target,
+            credential: RequestCredential::Target,
             body,
         },
-        attempts: vec![Attempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
+        attempts: vec![ExchangeAttempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
     }
 }
 
 fn response_of(exchange: &Exchange) -> &Response {
-    match exchange.last().map(|attempt| &attempt.result) {
+    match exchange.last_attempt().map(|attempt| &attempt.result) {
         Some(AttemptResult::Response(response)) => response,
         other => panic!("{other:?} is no response"),
     }
@@ -180,14 +193,14 @@ pub fn cases(bytes: &[u8]) {
 }
 
 fn load(files: &[CaseFile]) {
-    let catalog = match Catalog::of(files) {
+    let catalog = match Catalog::from_files(files) {
         Ok(catalog) => catalog,
         Err(errors) => {
             assert!(!errors.0.is_empty(), "a refusal without a reason");
             for error in &errors.0 {
                 let file =
                     files.iter().find(|file| file.name == error.file).expect("an error names a file that was given");
-                let place = error.place.as_ref().unwrap_or_else(|| panic!("no place in {error:?}"));
+                let place = error.location.as_ref().unwrap_or_else(|| panic!("no place in {error:?}"));
                 // A break that is no line end to one reader may be one to the other.
                 let breaks = |c: &char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
                 let lines = String::from_utf8_lossy(&file.bytes).chars().filter(breaks).count() + 1;
@@ -200,7 +213,7 @@ fn load(files: &[CaseFile]) {
     };
     for row in &catalog.rows {
         assert!(!row.experiment.id().is_empty(), "a row without a name");
-        let _ = (variables(&row.experiment, &[]), catalog.experiment(row.experiment.id()));
+        let _ = (collect_variables(&row.experiment, &[]), catalog.experiment(row.experiment.id()));
     }
-    let _ = catalog.fields().count();
+    let _ = catalog.field_specs().count();
 }

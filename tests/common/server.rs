@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fieldtest::simulator::{Behaviour, Running};
+use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -95,14 +95,14 @@ pub fn hold(stream: &mut TcpStream) -> io::Result<()> {
 /// A faithful endpoint in this process, for servers that behave until they do not.
 pub struct Faithful {
     address: SocketAddr,
-    _running: Running,
+    _running: RunningSimulator,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Faithful {
     pub fn start() -> Arc<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let behaviour = Behaviour { model: "m".to_owned(), credential: None, ..Behaviour::default() };
+        let behaviour = SimulatorConfig { model: "m".to_owned(), credential: None, ..SimulatorConfig::default() };
         let running = runtime.block_on(fieldtest::simulator::start(behaviour)).unwrap();
         let address = running.base_url().strip_prefix("http://").unwrap().parse().unwrap();
         Arc::new(Self { address, _running: running, _runtime: runtime })

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fieldtest::catalog::Target;
 use fieldtest::results::model::{Results, Verdict};
 use fieldtest::simulator;
-use fieldtest::simulator::{Behaviour, Running};
+use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
 
 use crate::common::{SHORT_WAIT, Server, fields_of, results_at, target};
 use crate::proxy::Proxy;
@@ -28,7 +28,7 @@ pub struct Ground {
     url: String,
     own: Own,
     target: &'static Target,
-    running: Option<Running>,
+    running: Option<RunningSimulator>,
 }
 
 /// A run through the proxy.
@@ -51,9 +51,9 @@ impl Ground {
     /// The simulator of the reference, in this process.
     pub async fn simulated() -> Self {
         let target = target("anthropic");
-        let mut behaviour = Behaviour::of(target);
+        let mut behaviour = SimulatorConfig::from_target(target);
         behaviour.seed = 1;
-        let own = Own { credential: behaviour.right_credential().to_owned(), model: target.model.clone() };
+        let own = Own { credential: behaviour.expected_credential().to_owned(), model: target.model.clone() };
         let running = simulator::start(behaviour).await.expect("loopback has a free port");
         let url = running.base_url();
         Self { name: "the simulated reference".to_owned(), url, own, target, running: Some(running) }

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_yaml::Spanned;
 
-use crate::catalog::error::Place;
-use crate::catalog::load::parse::options;
+use crate::catalog::error::SourceLocation;
+use crate::catalog::load::parse::yaml_options;
 
 /// A target file, read again for the places of what is in it alone: only where something is wrong with it.
 #[derive(Default, Deserialize)]
-pub(super) struct TargetPlaces {
+pub(super) struct TargetLocations {
     pub(super) name: Option<Spanned<IgnoredAny>>,
     pub(super) sources: Option<Spanned<IgnoredAny>>,
     pub(super) credential: Option<Spanned<IgnoredAny>>,
@@ -21,37 +21,37 @@ pub(super) struct TargetPlaces {
     pub(super) claims: BTreeMap<String, Spanned<IgnoredAny>>,
 }
 
-impl TargetPlaces {
-    pub(super) fn of(text: &str) -> Self {
-        serde_yaml::from_str_with_options(text, options()).unwrap_or_default()
+impl TargetLocations {
+    pub(super) fn from_text(text: &str) -> Self {
+        serde_yaml::from_str_with_options(text, yaml_options()).unwrap_or_default()
     }
 }
 
 /// The first place of a text, from a line on.
-pub(super) fn place_of_text(text: &str, quote: &str, from: usize) -> Option<Place> {
+pub(super) fn locate_text(text: &str, quote: &str, from: usize) -> Option<SourceLocation> {
     let mut lines = text.lines().enumerate().skip(from - 1);
     lines.find_map(|(i, line)| {
         let column = line[..line.find(quote)?].chars().count() + 1;
-        Some(Place { line: i + 1, column, text: line.to_owned() })
+        Some(SourceLocation { line: i + 1, column, text: line.to_owned() })
     })
 }
 
 /// The place of a row. Those that were read without places are looked for.
-pub(super) fn place_of_row(text: &str, row: &Spanned<String>) -> Place {
+pub(super) fn locate_row(text: &str, row: &Spanned<String>) -> SourceLocation {
     let known = row.defined != serde_yaml::Location::UNKNOWN;
-    let known = known.then(|| Place::of(text, row.defined.line() as usize, row.defined.column() as usize));
+    let known = known.then(|| SourceLocation::new(text, row.defined.line() as usize, row.defined.column() as usize));
     let is_of_row = |line: &str| line.trim().trim_start_matches("- ") == format!("row: {}", row.value);
-    let found = || text.lines().position(is_of_row).map(|n| Place::of(text, n + 1, 1));
-    known.or_else(found).unwrap_or_else(|| Place::of(text, 1, 1))
+    let found = || text.lines().position(is_of_row).map(|n| SourceLocation::new(text, n + 1, 1));
+    known.or_else(found).unwrap_or_else(|| SourceLocation::new(text, 1, 1))
 }
 
 /// The place of a claim's key: on the line of its value, or on the last one above that begins with it.
-pub(super) fn place_of_claim(text: &str, row: &str) -> Place {
-    let places = TargetPlaces::of(text).claims;
+pub(super) fn locate_claim(text: &str, row: &str) -> SourceLocation {
+    let places = TargetLocations::from_text(text).claims;
     let of_value = places.get(row).map_or(1, |value| value.defined.line() as usize);
     let lines: Vec<&str> = text.lines().collect();
     let begins = |line: &str| line.trim_start().trim_start_matches(['"', '\'']).starts_with(row);
     let line = (1..=of_value.min(lines.len())).rev().find(|n| begins(lines[n - 1])).unwrap_or(of_value);
     let column = lines.get(line - 1).map_or(1, |l| l.chars().take_while(|c| c.is_whitespace()).count() + 1);
-    Place::of(text, line, column)
+    SourceLocation::new(text, line, column)
 }

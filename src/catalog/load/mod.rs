@@ -13,17 +13,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::de::IgnoredAny;
 use serde_yaml::Spanned;
 
-use crate::catalog::arm::Screen;
-use crate::catalog::bundled::FILES;
-use crate::catalog::error::{CaseError, CaseErrors, Place};
+use crate::catalog::arm::ScreenArms;
+use crate::catalog::bundled::BUNDLED_FILES;
+use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 use crate::catalog::experiment::{Experiment, ExperimentFile};
-use crate::catalog::field_location::Field;
+use crate::catalog::field_location::FieldSpec;
 use crate::catalog::gateway_row::{GatewayFile, GatewayRow};
-use crate::catalog::load::locate::{TargetPlaces, place_of_row, place_of_text};
+use crate::catalog::load::locate::{TargetLocations, locate_row, locate_text};
 pub use crate::catalog::load::parse::{MAX_FILE_BYTES, read_yaml};
-use crate::catalog::load::parse::{Parsed, kind_of};
+use crate::catalog::load::parse::{ParsedCaseFile, kind_from_path};
 use crate::catalog::target::Target;
-use crate::catalog::validate::Problem;
+use crate::catalog::validate::ValidationError;
 use crate::catalog::{validate, validate_gateway};
 
 /// All experiments and targets of a run.
@@ -34,7 +34,7 @@ pub struct Catalog {
     /// The targets, by name.
     pub targets: BTreeMap<String, Target>,
     /// The rows about gateways, in order.
-    pub gateway: Vec<GatewayCatalogRow>,
+    pub gateway_rows: Vec<GatewayCatalogRow>,
 }
 
 /// A row about gateways and the section it stands in.
@@ -82,22 +82,22 @@ impl Catalog {
     ///
     /// # Errors
     /// None that the tests would not have found.
-    pub fn bundled() -> Result<Self, CaseErrors> {
-        Self::with(&[])
+    pub fn load_bundled() -> Result<Self, CaseErrors> {
+        Self::load_with_extra(&[])
     }
 
     /// The bundled case files, with rows and targets of `extra` added, or put in the place of those of the same name.
     ///
     /// # Errors
     /// Everything that is wrong with the files.
-    pub fn with(extra: &[CaseFile]) -> Result<Self, CaseErrors> {
+    pub fn load_with_extra(extra: &[CaseFile]) -> Result<Self, CaseErrors> {
         let mut errors = Vec::new();
-        let mut loader = Loader { trusts: true, ..Loader::default() };
-        for file in FILES {
-            let parsed = Parsed::bundled(file).map(|parsed| (file.yaml, parsed));
-            loader.add(&format!("cases/{}", file.path), kind_of(file.path), parsed, &mut errors);
+        let mut loader = CatalogLoader { skip_validation: true, ..CatalogLoader::default() };
+        for file in BUNDLED_FILES {
+            let parsed = ParsedCaseFile::from_bundled(file).map(|parsed| (file.yaml, parsed));
+            loader.add_file(&format!("cases/{}", file.path), kind_from_path(file.path), parsed, &mut errors);
         }
-        loader.layer();
+        loader.start_layer();
         loader.load(extra, errors)
     }
 
@@ -105,8 +105,8 @@ impl Catalog {
     ///
     /// # Errors
     /// Everything that is wrong with the files.
-    pub fn of(files: &[CaseFile]) -> Result<Self, CaseErrors> {
-        Loader::default().load(files, Vec::new())
+    pub fn from_files(files: &[CaseFile]) -> Result<Self, CaseErrors> {
+        CatalogLoader::default().load(files, Vec::new())
     }
 
     /// The experiment of a row.
@@ -115,59 +115,59 @@ impl Catalog {
     }
 
     /// The rows that say where their field stands, with that place.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
+    pub fn field_specs(&self) -> impl Iterator<Item = (&str, &FieldSpec)> {
         self.rows.iter().filter_map(|r| Some((r.experiment.id(), r.experiment.field.as_ref()?)))
     }
 }
 
 /// Where the parts of a catalog came from.
 #[derive(Default)]
-struct Loader {
+struct CatalogLoader {
     catalog: Catalog,
-    texts: HashMap<String, String>,
+    file_texts: HashMap<String, String>,
     row_files: HashMap<String, String>,
     target_files: HashMap<String, String>,
-    screens: BTreeMap<String, Screen>,
+    screens: BTreeMap<String, ScreenArms>,
     /// Rows and targets seen in this layer: doubles within a layer are errors, over layers they override.
-    seen: HashSet<String>,
+    layer_names: HashSet<String>,
     /// An experiment file could not be read: who refers to its rows is not at fault.
     rows_missing: bool,
     /// The files of this layer were checked by the tests of this module.
-    trusts: bool,
+    skip_validation: bool,
 }
 
-impl Loader {
+impl CatalogLoader {
     /// Adds the last files; the catalog, if nothing is wrong with these or with those before.
     fn load(mut self, files: &[CaseFile], mut errors: Vec<CaseError>) -> Result<Catalog, CaseErrors> {
         for file in files {
-            self.add(&file.name, file.kind, Parsed::of(file), &mut errors);
+            self.add_file(&file.name, file.kind, ParsedCaseFile::from_case_file(file), &mut errors);
         }
         if !self.rows_missing {
-            self.finish(&mut errors);
+            self.resolve(&mut errors);
         }
         if errors.is_empty() { Ok(self.catalog) } else { Err(CaseErrors(errors)) }
     }
 
-    fn layer(&mut self) {
+    fn start_layer(&mut self) {
         // Who brings a screen of the same name later changes nothing for these rows.
-        self.find_screens();
-        self.seen.clear();
-        self.trusts = false;
+        self.assign_screens();
+        self.layer_names.clear();
+        self.skip_validation = false;
     }
 
-    fn add(
+    fn add_file(
         &mut self,
         name: &str,
         kind: FileKind,
-        parsed: Result<(&str, Parsed), CaseError>,
+        parsed: Result<(&str, ParsedCaseFile), CaseError>,
         errors: &mut Vec<CaseError>,
     ) {
         let added = parsed.and_then(|(text, parsed)| {
-            self.texts.insert(name.to_owned(), text.to_owned());
+            self.file_texts.insert(name.to_owned(), text.to_owned());
             match parsed {
-                Parsed::Experiments(parsed) => self.add_experiments(name, text, *parsed, errors),
-                Parsed::Gateway(parsed) => self.add_gateway(name, text, *parsed, errors),
-                Parsed::Target(target) => return self.add_target(name, text, *target, errors),
+                ParsedCaseFile::Experiments(parsed) => self.add_experiments(name, text, *parsed, errors),
+                ParsedCaseFile::Gateway(parsed) => self.add_gateway(name, text, *parsed, errors),
+                ParsedCaseFile::Target(target) => return self.add_target(name, text, *target, errors),
             }
             Ok(())
         });
@@ -180,35 +180,39 @@ impl Loader {
     fn add_experiments(&mut self, file: &str, text: &str, parsed: ExperimentFile, errors: &mut Vec<CaseError>) {
         let mut last_of_section = self.catalog.rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for (name, screen) in parsed.screens {
-            if !self.seen.insert(format!("screen {name}")) {
-                let at = place_of_text(text, &format!("{name}:"), 1).unwrap_or_else(|| Place::of(text, 1, 1));
+            if !self.layer_names.insert(format!("screen {name}")) {
+                let at = locate_text(text, &format!("{name}:"), 1).unwrap_or_else(|| SourceLocation::new(text, 1, 1));
                 let what =
                     format!("the screen `{name}` stands in another file as well: rows would not know which to use");
-                errors.push(CaseError::at(file, at, what).help("give it a name of its own"));
+                errors.push(CaseError::new_at_location(file, at, what).with_help("give it a name of its own"));
             }
-            for Problem { what, quote } in self.unless_trusted(|| validate::screen_problems(&screen)) {
-                let named = place_of_text(text, &quote.unwrap_or_else(|| format!("{name}:")), 1);
-                let at = named.unwrap_or_else(|| Place::of(text, 1, 1));
-                errors.push(CaseError::at(file, at, format!("screen `{name}`: {what}")));
+            for ValidationError { message: what, quote } in self.run_validation(|| validate::validate_screen(&screen)) {
+                let named = locate_text(text, &quote.unwrap_or_else(|| format!("{name}:")), 1);
+                let at = named.unwrap_or_else(|| SourceLocation::new(text, 1, 1));
+                errors.push(CaseError::new_at_location(file, at, format!("screen `{name}`: {what}")));
             }
             self.screens.insert(name, screen);
         }
         for experiment in parsed.rows {
             let id = experiment.id().to_owned();
-            let at = || place_of_row(text, &experiment.row);
-            if !self.seen.insert(format!("row {id}")) {
+            let at = || locate_row(text, &experiment.row);
+            if !self.layer_names.insert(format!("row {id}")) {
                 let other = self.row_files.get(&id).map_or(file, String::as_str);
-                let first =
-                    self.catalog.experiment(&id).map_or(0, |first| place_of_row(&self.texts[other], &first.row).line);
+                let first = self
+                    .catalog
+                    .experiment(&id)
+                    .map_or(0, |first| locate_row(&self.file_texts[other], &first.row).line);
                 errors.push(
-                    CaseError::at(file, at(), format!("row `{id}` is decided twice"))
-                        .help(format!("the other experiment stands in {other}:{first}; a row has one")),
+                    CaseError::new_at_location(file, at(), format!("row `{id}` is decided twice"))
+                        .with_help(format!("the other experiment stands in {other}:{first}; a row has one")),
                 );
                 continue;
             }
-            for Problem { what, quote } in self.unless_trusted(|| validate::problems(&experiment)) {
-                let quoted = quote.and_then(|quote| place_of_text(text, &quote, at().line));
-                errors.push(CaseError::at(file, quoted.unwrap_or_else(at), format!("row `{id}`: {what}")));
+            for ValidationError { message: what, quote } in
+                self.run_validation(|| validate::validate_experiment(&experiment))
+            {
+                let quoted = quote.and_then(|quote| locate_text(text, &quote, at().line));
+                errors.push(CaseError::new_at_location(file, quoted.unwrap_or_else(at), format!("row `{id}`: {what}")));
             }
             self.row_files.insert(id.clone(), file.to_owned());
             let row = CatalogRow { section: parsed.section.clone(), experiment };
@@ -224,23 +228,30 @@ impl Loader {
     }
 
     fn add_gateway(&mut self, file: &str, text: &str, parsed: GatewayFile, errors: &mut Vec<CaseError>) {
-        let mut last_of_section = self.catalog.gateway.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
+        let mut last_of_section =
+            self.catalog.gateway_rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for row in parsed.rows {
-            let at = || place_of_row(text, &row.row);
-            if !self.seen.insert(format!("gateway {}", row.id())) {
-                errors.push(CaseError::at(
+            let at = || locate_row(text, &row.row);
+            if !self.layer_names.insert(format!("gateway {}", row.id())) {
+                errors.push(CaseError::new_at_location(
                     file,
                     at(),
                     format!("row `{}` stands here twice, or in two files", row.id()),
                 ));
                 continue;
             }
-            for Problem { what, quote } in self.unless_trusted(|| validate_gateway::problems(&row)) {
-                let quoted = quote.and_then(|quote| place_of_text(text, &quote, at().line));
-                errors.push(CaseError::at(file, quoted.unwrap_or_else(at), format!("row `{}`: {what}", row.id())));
+            for ValidationError { message: what, quote } in
+                self.run_validation(|| validate_gateway::validate_gateway_row(&row))
+            {
+                let quoted = quote.and_then(|quote| locate_text(text, &quote, at().line));
+                errors.push(CaseError::new_at_location(
+                    file,
+                    quoted.unwrap_or_else(at),
+                    format!("row `{}`: {what}", row.id()),
+                ));
             }
             let row = GatewayCatalogRow { section: parsed.section.clone(), row };
-            let rows = &mut self.catalog.gateway;
+            let rows = &mut self.catalog.gateway_rows;
             match rows.iter().position(|r| r.row.id() == row.row.id()) {
                 Some(i) => rows[i] = row,
                 None => {
@@ -253,7 +264,7 @@ impl Loader {
     }
 
     /// Gives the rows their screens: those of their own layer, else of one before it.
-    fn find_screens(&mut self) {
+    fn assign_screens(&mut self) {
         for row in self.catalog.rows.iter_mut().filter(|row| row.experiment.screen_arms.is_none()) {
             let named = row.experiment.screen.as_ref();
             row.experiment.screen_arms = named.and_then(|name| self.screens.get(name)).cloned();
@@ -261,8 +272,8 @@ impl Loader {
     }
 
     /// What a check finds in what was not checked before.
-    fn unless_trusted(&self, check: impl FnOnce() -> Vec<Problem>) -> Vec<Problem> {
-        if self.trusts { Vec::new() } else { check() }
+    fn run_validation(&self, check: impl FnOnce() -> Vec<ValidationError>) -> Vec<ValidationError> {
+        if self.skip_validation { Vec::new() } else { check() }
     }
 
     fn add_target(
@@ -272,18 +283,18 @@ impl Loader {
         target: Target,
         errors: &mut Vec<CaseError>,
     ) -> Result<(), CaseError> {
-        type Where = fn(TargetPlaces) -> Option<Spanned<IgnoredAny>>;
-        let error = |of: Where, what: String| match of(TargetPlaces::of(text)) {
+        type LocationSelector = fn(TargetLocations) -> Option<Spanned<IgnoredAny>>;
+        let error = |of: LocationSelector, what: String| match of(TargetLocations::from_text(text)) {
             Some(value) => {
                 let (line, column) = (value.defined.line() as usize, value.defined.column() as usize);
-                CaseError::at(file, Place::of(text, line, column), what)
+                CaseError::new_at_location(file, SourceLocation::new(text, line, column), what)
             }
-            None => CaseError::file(file, what),
+            None => CaseError::new(file, what),
         };
-        if !self.seen.insert(format!("target {}", target.name)) {
+        if !self.layer_names.insert(format!("target {}", target.name)) {
             let other = self.target_files.get(&target.name).map_or("this file", String::as_str);
             let what = format!("there is already a target `{}`", target.name);
-            return Err(error(|places| places.name, what).help(format!("it stands in {other}")));
+            return Err(error(|places| places.name, what).with_help(format!("it stands in {other}")));
         }
         if target.name.is_empty() || !target.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
             let what = format!("`{}` cannot be a target's name: letters, digits, `-`, `_` and `.` can", target.name);
@@ -293,7 +304,7 @@ impl Loader {
             let what = "`sources` is empty: a claim without a source cannot be held against anyone";
             errors.push(error(|places| places.sources, what.to_owned()));
         }
-        if let Some(what) = target.credential.as_ref().and_then(|c| c.missing()) {
+        if let Some(what) = target.credential.as_ref().and_then(|c| c.validation_message()) {
             errors.push(error(|places| places.credential, what.to_owned()));
         }
         self.target_files.insert(target.name.clone(), file.to_owned());
@@ -308,26 +319,26 @@ mod tests {
     use crate::catalog::bundled::BundledFile;
 
     /// The bundled files as an author sees them.
-    fn files() -> Vec<CaseFile> {
+    fn bundled_case_files() -> Vec<CaseFile> {
         let file = |file: &BundledFile| CaseFile {
             name: format!("cases/{}", file.path),
-            kind: kind_of(file.path),
+            kind: kind_from_path(file.path),
             bytes: file.yaml.as_bytes().to_vec(),
         };
-        FILES.iter().map(file).collect()
+        BUNDLED_FILES.iter().map(file).collect()
     }
 
     #[test]
     fn the_bundled_files_are_sound() {
-        match Catalog::of(&files()) {
+        match Catalog::from_files(&bundled_case_files()) {
             Ok(catalog) => {
-                let fields = catalog.rows.iter().filter(|row| row.experiment.is_of_field()).count();
+                let fields = catalog.rows.iter().filter(|row| row.experiment.is_field_row()).count();
                 let listed = |target: &str| catalog.targets[target].claims.len();
                 assert!(fields >= listed("deepseek") && fields >= listed("tencent-lkeap"), "{fields}");
                 let sections: Vec<&str> = catalog.rows.iter().map(|row| row.section.as_str()).collect();
                 assert!(["Streaming", "Errors", "Turns", "Side endpoints"].iter().all(|s| sections.contains(s)));
                 assert_eq!(catalog.targets.keys().collect::<Vec<_>>(), ["anthropic", "deepseek", "tencent-lkeap"]);
-                assert!(catalog.gateway.len() > 200, "{}", catalog.gateway.len());
+                assert!(catalog.gateway_rows.len() > 200, "{}", catalog.gateway_rows.len());
             }
             Err(errors) => panic!("{errors}"),
         }
@@ -335,10 +346,11 @@ mod tests {
 
     #[test]
     fn the_bundle_says_what_the_files_say() {
-        let (mut read, bundled) = (Catalog::of(&files()).unwrap(), Catalog::bundled().unwrap());
+        let (mut read, bundled) =
+            (Catalog::from_files(&bundled_case_files()).unwrap(), Catalog::load_bundled().unwrap());
         // Places are the YAML's alone.
         let rows = read.rows.iter_mut().map(|row| &mut row.experiment.row);
-        for row in rows.chain(read.gateway.iter_mut().map(|row| &mut row.row.row)) {
+        for row in rows.chain(read.gateway_rows.iter_mut().map(|row| &mut row.row.row)) {
             *row = Spanned::new(row.value.clone(), serde_yaml::Location::UNKNOWN, serde_yaml::Location::UNKNOWN);
         }
         assert_eq!(format!("{read:#?}"), format!("{bundled:#?}"));
@@ -346,11 +358,14 @@ mod tests {
 
     #[test]
     fn a_bundled_row_has_its_place_in_the_file() {
-        let (read, bundled) = (Catalog::of(&files()).unwrap(), Catalog::bundled().unwrap());
+        let (read, bundled) = (Catalog::from_files(&bundled_case_files()).unwrap(), Catalog::load_bundled().unwrap());
         for (read, bundled) in read.rows.iter().zip(&bundled.rows) {
             let (read, bundled) = (&read.experiment.row, &bundled.experiment.row);
-            let text = FILES.iter().map(|file| file.yaml).find(|yaml| yaml.contains(&format!("row: {}\n", read.value)));
-            let line = |row| place_of_row(text.unwrap(), row).line;
+            let text = BUNDLED_FILES
+                .iter()
+                .map(|file| file.yaml)
+                .find(|yaml| yaml.contains(&format!("row: {}\n", read.value)));
+            let line = |row| locate_row(text.unwrap(), row).line;
             assert_eq!(line(bundled), line(read), "{}", read.value);
         }
     }
@@ -370,13 +385,14 @@ mod tests {
             .into_bytes(),
         }
         };
-        let catalog = Catalog::with(&[file("x.yaml", "my.row")]).unwrap();
+        let catalog = Catalog::load_with_extra(&[file("x.yaml", "my.row")]).unwrap();
         let screen = |catalog: &Catalog, row: &str| format!("{:?}", catalog.experiment(row).unwrap().screen_arms);
-        let bundled = screen(&Catalog::bundled().unwrap(), "field.metadata");
+        let bundled = screen(&Catalog::load_bundled().unwrap(), "field.metadata");
         assert_eq!(screen(&catalog, "field.metadata"), bundled);
         assert_ne!(screen(&catalog, "my.row"), bundled);
         assert!(bundled.starts_with("Some"));
-        let error = Catalog::with(&[file("x.yaml", "my.row"), file("y.yaml", "my.other")]).unwrap_err().to_string();
+        let error =
+            Catalog::load_with_extra(&[file("x.yaml", "my.row"), file("y.yaml", "my.other")]).unwrap_err().to_string();
         assert!(error.contains("y.yaml:3:") && error.contains("the screen `fields` stands in another file"), "{error}");
     }
 }

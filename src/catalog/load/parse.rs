@@ -5,7 +5,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::catalog::bundled::BundledFile;
-use crate::catalog::error::{CaseError, Place};
+use crate::catalog::error::{CaseError, SourceLocation};
 use crate::catalog::experiment::ExperimentFile;
 use crate::catalog::gateway_row::GatewayFile;
 use crate::catalog::load::{CaseFile, FileKind};
@@ -16,33 +16,33 @@ use crate::catalog::{credential_source, yaml_errors};
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A case file as it was read.
-pub(super) enum Parsed {
+pub(super) enum ParsedCaseFile {
     Experiments(Box<ExperimentFile>),
     Gateway(Box<GatewayFile>),
     Target(Box<Target>),
 }
 
-impl Parsed {
+impl ParsedCaseFile {
     /// Reads a file; with its text.
-    pub(super) fn of(file: &CaseFile) -> Result<(&str, Self), CaseError> {
+    pub(super) fn from_case_file(file: &CaseFile) -> Result<(&str, Self), CaseError> {
         let name = &file.name;
-        let text = text_of(name, &file.bytes)?;
+        let text = decode_text(name, &file.bytes)?;
         let parsed = match file.kind {
-            FileKind::Experiments => Self::Experiments(Box::new(parse(name, text)?)),
-            FileKind::Gateway => Self::Gateway(Box::new(parse(name, text)?)),
-            FileKind::Target => Self::Target(Box::new(parse(name, text)?)),
+            FileKind::Experiments => Self::Experiments(Box::new(deserialize_yaml(name, text)?)),
+            FileKind::Gateway => Self::Gateway(Box::new(deserialize_yaml(name, text)?)),
+            FileKind::Target => Self::Target(Box::new(deserialize_yaml(name, text)?)),
         };
         Ok((text, parsed))
     }
 
     /// Reads a bundled file, without the places of what is in it.
-    pub(super) fn bundled(file: &BundledFile) -> Result<Self, CaseError> {
-        let read = match kind_of(file.path) {
+    pub(super) fn from_bundled(file: &BundledFile) -> Result<Self, CaseError> {
+        let read = match kind_from_path(file.path) {
             FileKind::Experiments => serde_json::from_str(file.json).map(|read| Self::Experiments(Box::new(read))),
             FileKind::Gateway => serde_json::from_str(file.json).map(|read| Self::Gateway(Box::new(read))),
             FileKind::Target => serde_json::from_str(file.json).map(|read| Self::Target(Box::new(read))),
         };
-        read.map_err(|error| CaseError::file(file.path, error.to_string()))
+        read.map_err(|error| CaseError::new(file.path, error.to_string()))
     }
 }
 
@@ -51,44 +51,48 @@ impl Parsed {
 /// # Errors
 /// A file that is too large, empty, no YAML or of another shape.
 pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
-    parse(file, text_of(file, text.as_bytes())?)
+    deserialize_yaml(file, decode_text(file, text.as_bytes())?)
 }
 
-pub(super) fn text_of<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, CaseError> {
+pub(super) fn decode_text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, CaseError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let what = format!("the file goes on past {} KiB, which no case file needs", MAX_FILE_BYTES / 1024);
-        return Err(CaseError::at(file, end_of(&bytes[..MAX_FILE_BYTES as usize]), what));
+        return Err(CaseError::new_at_location(file, locate_end(&bytes[..MAX_FILE_BYTES as usize]), what));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        CaseError::at(file, end_of(&bytes[..e.valid_up_to()]), "the file is not UTF-8 from here on")
-            .help("save it as UTF-8")
+        CaseError::new_at_location(file, locate_end(&bytes[..e.valid_up_to()]), "the file is not UTF-8 from here on")
+            .with_help("save it as UTF-8")
     })?;
     if text.trim().is_empty() {
-        return Err(CaseError::at(file, Place::of(text, 1, 1), "the file is empty"));
+        return Err(CaseError::new_at_location(file, SourceLocation::new(text, 1, 1), "the file is empty"));
     }
     Ok(text)
 }
 
 /// The place where these first bytes of a file end.
-pub(super) fn end_of(bytes: &[u8]) -> Place {
+pub(super) fn locate_end(bytes: &[u8]) -> SourceLocation {
     let line = bytes.iter().filter(|b| **b == b'\n').count() + 1;
     let last = bytes.rsplit(|b| *b == b'\n').next().unwrap_or_default();
     let text = String::from_utf8_lossy(last).into_owned();
-    Place { line, column: text.chars().count() + 1, text }
+    SourceLocation { line, column: text.chars().count() + 1, text }
 }
 
-pub(super) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
-    serde_yaml::from_str_with_options(text, options()).map_err(|e| {
-        let message = credential_source::without_value(yaml_errors::message(&e));
+pub(super) fn deserialize_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
+    serde_yaml::from_str_with_options(text, yaml_options()).map_err(|e| {
+        let message = credential_source::redact_credential_error(yaml_errors::explain(&e));
         match e.location() {
-            Some(at) => CaseError::at(file, Place::of(text, at.line() as usize, at.column() as usize), message),
-            None => CaseError::file(file, message),
+            Some(at) => CaseError::new_at_location(
+                file,
+                SourceLocation::new(text, at.line() as usize, at.column() as usize),
+                message,
+            ),
+            None => CaseError::new(file, message),
         }
     })
 }
 
 /// Bounds for hostile files: far above what case files need, far below what would hurt.
-pub(super) fn options() -> serde_yaml::Options {
+pub(super) fn yaml_options() -> serde_yaml::Options {
     serde_yaml::options! {
         budget: serde_yaml::budget! {
             max_depth: 40,
@@ -102,7 +106,7 @@ pub(super) fn options() -> serde_yaml::Options {
 }
 
 /// The kind of a file, from its path below a folder of case files.
-pub(super) fn kind_of(path: &str) -> FileKind {
+pub(super) fn kind_from_path(path: &str) -> FileKind {
     match path.split_once('/') {
         Some(("targets", _)) => FileKind::Target,
         Some(("gateway", _)) => FileKind::Gateway,

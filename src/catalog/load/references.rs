@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use crate::catalog::error::CaseError;
 use crate::catalog::experiment::Experiment;
-use crate::catalog::load::Loader;
-use crate::catalog::load::locate::{place_of_claim, place_of_row};
+use crate::catalog::load::CatalogLoader;
+use crate::catalog::load::locate::{locate_claim, locate_row};
 
-impl Loader {
-    fn works_through_itself(&self, experiment: &Experiment) -> bool {
+impl CatalogLoader {
+    fn depends_on_itself(&self, experiment: &Experiment) -> bool {
         let mut seen = HashSet::new();
         let mut next: Vec<&str> = experiment.through.iter().map(String::as_str).collect();
         while let Some(row) = next.pop() {
@@ -26,27 +26,31 @@ impl Loader {
     }
 
     /// The references between files: claims name rows, rows name rows.
-    pub(super) fn finish(&mut self, errors: &mut Vec<CaseError>) {
-        self.find_screens();
+    pub(super) fn resolve(&mut self, errors: &mut Vec<CaseError>) {
+        self.assign_screens();
         for row in &self.catalog.rows {
             let Some(name) = &row.experiment.screen else { continue };
             if row.experiment.screen_arms.is_none() {
                 let file = &self.row_files[row.experiment.id()];
-                let place = place_of_row(&self.texts[file], &row.experiment.row);
+                let place = locate_row(&self.file_texts[file], &row.experiment.row);
                 let what = format!("row `{}` names the screen `{name}`, which no file has", row.experiment.id());
-                errors.push(CaseError::at(file, place, what));
+                errors.push(CaseError::new_at_location(file, place, what));
             }
         }
         let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
-        let is_of_gateways = |row: &str| self.catalog.gateway.iter().any(|r| r.row.id() == row);
+        let is_of_gateways = |row: &str| self.catalog.gateway_rows.iter().any(|r| r.row.id() == row);
         let is_known = |row: &str| known.contains(row) || is_of_gateways(row);
         for target in self.catalog.targets.values() {
             let file = &self.target_files[&target.name];
             for row in target.claims.keys().filter(|row| !is_known(row)) {
-                let place = place_of_claim(&self.texts[file], row);
+                let place = locate_claim(&self.file_texts[file], row);
                 errors.push(
-                    CaseError::at(file, place, format!("a claim for row `{row}`, which no experiment decides"))
-                        .help("`fieldtest rows` lists the rows; a new one needs an experiment"),
+                    CaseError::new_at_location(
+                        file,
+                        place,
+                        format!("a claim for row `{row}`, which no experiment decides"),
+                    )
+                    .with_help("`fieldtest rows` lists the rows; a new one needs an experiment"),
                 );
             }
         }
@@ -54,18 +58,21 @@ impl Loader {
             let experiment = &row.experiment;
             for other in experiment.through.iter().filter(|other| !known.contains(other.as_str())) {
                 let file = &self.row_files[experiment.id()];
-                let place = place_of_row(&self.texts[file], &experiment.row);
-                errors.push(CaseError::at(
+                let place = locate_row(&self.file_texts[file], &experiment.row);
+                errors.push(CaseError::new_at_location(
                     file,
                     place,
                     format!("row `{}` works through row `{other}`, which no experiment decides", experiment.id()),
                 ));
             }
-            if self.works_through_itself(experiment) {
+            if self.depends_on_itself(experiment) {
                 let file = &self.row_files[experiment.id()];
-                let place = place_of_row(&self.texts[file], &experiment.row);
+                let place = locate_row(&self.file_texts[file], &experiment.row);
                 let what = format!("row `{}` works through rows that work through it", experiment.id());
-                errors.push(CaseError::at(file, place, what).help("neither could be decided before the other"));
+                errors.push(
+                    CaseError::new_at_location(file, place, what)
+                        .with_help("neither could be decided before the other"),
+                );
             }
             let other = experiment.field.as_ref().and_then(|field| field.at.row());
             // One step leads to the field: a row that itself refers to another is none to refer to.
@@ -74,10 +81,10 @@ impl Loader {
             };
             if let Some(other) = other.filter(|other| !stands(other)) {
                 let file = &self.row_files[experiment.id()];
-                let place = place_of_row(&self.texts[file], &experiment.row);
+                let place = locate_row(&self.file_texts[file], &experiment.row);
                 let what =
                     format!("row `{}` is about the field of row `{other}`, which has none of its own", experiment.id());
-                errors.push(CaseError::at(file, place, what));
+                errors.push(CaseError::new_at_location(file, place, what));
             }
         }
     }
@@ -100,9 +107,9 @@ mod tests {
             bytes: format!("section: Mine\nrows:\n{}", rows.concat()).into_bytes(),
         };
         let around = [row("my.a", "my.b"), row("my.b", "my.c"), row("my.c", "my.a"), row("my.d", "my.a")];
-        let error = Catalog::with(&[file(&around)]).unwrap_err().to_string();
+        let error = Catalog::load_with_extra(&[file(&around)]).unwrap_err().to_string();
         let said = |row: &str| error.contains(&format!("row `{row}` works through rows that work through it"));
         assert!(["my.a", "my.b", "my.c"].into_iter().all(said) && !said("my.d"), "{error}");
-        assert!(Catalog::with(&[file(&[row("my.a", "my.b"), row("my.b", "field.top_k")])]).is_ok());
+        assert!(Catalog::load_with_extra(&[file(&[row("my.a", "my.b"), row("my.b", "field.top_k")])]).is_ok());
     }
 }

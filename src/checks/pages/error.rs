@@ -1,6 +1,6 @@
 //! Pages of the checks of errors.
 
-use crate::checks::catalog::{About, Severity, Source};
+use crate::checks::catalog::{CheckDescription, CheckSeverity, SpecDocument};
 
 page! { NOT_JSON, "error.not-json", Error, [33], Errors,
 what: "An error has a body that is no JSON object.",

@@ -1,6 +1,6 @@
 //! Pages of the checks of HTTP.
 
-use crate::checks::catalog::{About, Severity, Source};
+use crate::checks::catalog::{CheckDescription, CheckSeverity, SpecDocument};
 
 page! { CONTENT_TYPE, "http.content-type", Error, [17], Messages,
 what: "An answer that is no stream, or an error, comes with another content type than JSON.",

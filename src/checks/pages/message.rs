@@ -1,6 +1,6 @@
 //! Pages of the checks of messages.
 
-use crate::checks::catalog::{About, Severity, Source};
+use crate::checks::catalog::{CheckDescription, CheckSeverity, SpecDocument};
 
 page! { BODY_NOT_JSON, "message.body-not-json", Error, [], Messages,
 what: "A success has a body that is not JSON.",

@@ -8,15 +8,15 @@ macro_rules! page {
         $name:ident, $id:literal, $severity:ident, [$($failure:literal),*], $source:ident,
         what: $what:literal, why: $why:literal, breaks: $breaks:literal, example: $example:literal
     ) => {
-        pub(in crate::checks) const $name: About = About {
+        pub(in crate::checks) const $name: CheckDescription = CheckDescription {
             id: $id,
-            severity: Severity::$severity,
+            severity: CheckSeverity::$severity,
             failures: &[$($failure),*],
-            what: $what,
-            why: $why,
-            breaks: $breaks,
+            summary: $what,
+            rationale: $why,
+            client_impact: $breaks,
             example: $example,
-            source: Source::$source,
+            source: SpecDocument::$source,
         };
     };
 }

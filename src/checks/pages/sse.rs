@@ -1,6 +1,6 @@
 //! Pages of the checks of event streams.
 
-use crate::checks::catalog::{About, Severity, Source};
+use crate::checks::catalog::{CheckDescription, CheckSeverity, SpecDocument};
 
 page! { NOT_UTF8, "sse.not-utf8", Error, [], EventStreams,
 what: "The stream is not UTF-8.",

@@ -1,6 +1,6 @@
 //! Pages of the checks of tools.
 
-use crate::checks::catalog::{About, Severity, Source};
+use crate::checks::catalog::{CheckDescription, CheckSeverity, SpecDocument};
 
 page! { SHAPE, "tool.shape", Error, [], Tools,
 what: "A call lacks its id or its name.",

@@ -1,6 +1,6 @@
 //! Pages of the checks of usage.
 
-use crate::checks::catalog::{About, Severity, Source};
+use crate::checks::catalog::{CheckDescription, CheckSeverity, SpecDocument};
 
 page! { MISSING, "usage.missing", Error, [], Messages,
 what: "A message has no `usage`.",

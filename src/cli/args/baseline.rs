@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::civil::Date;
 
-use crate::catalog::{Catalog, Shape};
-use crate::checks::Check;
+use crate::catalog::{ApiDialect, Catalog};
+use crate::checks::ProtocolCheck;
 use crate::cli::CliError;
 use crate::cli::io::{files, stdout};
 use crate::results::baseline;
-use crate::results::baseline::{Baseline, Known, ReadError, Setting};
+use crate::results::baseline::{BaselineSource, CatalogNames, CompareOptions, ReadError};
 use crate::results::model::Results;
 
 /// What results are held against.
@@ -24,21 +24,27 @@ pub struct BaselineArgs {
 
 /// A baseline that was read.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedBaseline {
     file: String,
-    baseline: Baseline,
+    baseline: BaselineSource,
     today: Date,
     /// The names of the results that it is for.
-    binds: Vec<String>,
+    applies_to: Vec<String>,
 }
 
 impl BaselineArgs {
     /// Reads the file for these results, and holds them against it.
-    pub fn hold(&self, all: &mut [Results], catalog: &Catalog, strict: bool, today: Date) -> Result<(), CliError> {
+    pub fn load_and_compare(
+        &self,
+        all: &mut [Results],
+        catalog: &Catalog,
+        strict: bool,
+        today: Date,
+    ) -> Result<(), CliError> {
         let names: Vec<&str> = all.iter().map(|results| results.target.name.as_str()).collect();
         let rows = all.iter().flat_map(|results| &results.rows).map(|row| row.id.as_str());
         if let Some(baseline) = self.load(catalog, &names, rows, today)? {
-            all.iter_mut().for_each(|results| baseline.hold(results, catalog, strict));
+            all.iter_mut().for_each(|results| baseline.compare(results, catalog, strict));
         }
         Ok(())
     }
@@ -50,12 +56,12 @@ impl BaselineArgs {
         names: &[&str],
         rows: impl IntoIterator<Item = &'a str>,
         today: Date,
-    ) -> Result<Option<Loaded>, CliError> {
+    ) -> Result<Option<LoadedBaseline>, CliError> {
         let Some(path) = &self.baseline else { return Ok(None) };
         let file = path.display().to_string();
         let text = files::read_text(path)?;
-        let known = known(catalog, names, rows);
-        let baseline = baseline::read(&file, &text, &known).map_err(|error| match error {
+        let known = catalog_names(catalog, names, rows);
+        let baseline = baseline::read_baseline(&file, &text, &known).map_err(|error| match error {
             ReadError::Entries(errors) => CliError::Cases(errors),
             ReadError::Results(error) => {
                 let recording = files::is_recording(&text);
@@ -64,9 +70,11 @@ impl BaselineArgs {
             }
         })?;
         let of_its_name = match &baseline {
-            Baseline::Expectations(expectations) => expectations.target.as_deref(),
+            BaselineSource::Expectations(expectations) => expectations.target.as_deref(),
             // Where several targets are tested, an earlier run of one of them is for that one.
-            Baseline::Earlier(earlier) => names.iter().copied().find(|n| names.len() > 1 && *n == earlier.target.name),
+            BaselineSource::EarlierRun(earlier) => {
+                names.iter().copied().find(|n| names.len() > 1 && *n == earlier.target.name)
+            }
         };
         let is_bound = |name: &&&str| of_its_name.is_none_or(|target| target == **name);
         let binds: Vec<String> = names.iter().filter(is_bound).map(|name| (*name).to_owned()).collect();
@@ -81,29 +89,29 @@ impl BaselineArgs {
         for name in names.iter().filter(|name| !is_bound(name)) {
             stdout::warn(format!("{name}: held against nothing: {file} is for another target"));
         }
-        Ok(Some(Loaded { file, baseline, today, binds }))
+        Ok(Some(LoadedBaseline { file, baseline, today, applies_to: binds }))
     }
 }
 
-impl Loaded {
+impl LoadedBaseline {
     /// Holds results against it, where it is for them.
-    pub fn hold(&self, results: &mut Results, catalog: &Catalog, strict: bool) {
+    pub fn compare(&self, results: &mut Results, catalog: &Catalog, strict: bool) {
         results.baseline = None;
-        if self.binds.contains(&results.target.name) {
-            let whole = whole(catalog, results);
-            let setting = Setting { file: &self.file, today: self.today, strict, whole: &whole };
-            results.baseline = Some(baseline::hold(results, &self.baseline, &setting));
+        if self.applies_to.contains(&results.target.name) {
+            let whole = all_rows(catalog, results);
+            let setting = CompareOptions { file: &self.file, today: self.today, strict, all_rows: &whole };
+            results.baseline = Some(baseline::compare(results, &self.baseline, &setting));
         }
     }
 }
 
 /// The names that a baseline may use.
-pub fn known<'a>(catalog: &Catalog, names: &[&str], rows: impl IntoIterator<Item = &'a str>) -> Known {
+pub fn catalog_names<'a>(catalog: &Catalog, names: &[&str], rows: impl IntoIterator<Item = &'a str>) -> CatalogNames {
     let bundled = catalog.rows.iter().map(|row| row.experiment.id());
-    let bundled = bundled.chain(catalog.gateway.iter().map(|row| row.row.id())).map(str::to_owned);
-    let mut known = Known {
+    let bundled = bundled.chain(catalog.gateway_rows.iter().map(|row| row.row.id())).map(str::to_owned);
+    let mut known = CatalogNames {
         rows: bundled.chain(rows.into_iter().map(str::to_owned)).collect(),
-        checks: Check::ALL.iter().map(|check| check.id().to_owned()).collect(),
+        checks: ProtocolCheck::ALL.iter().map(|check| check.id().to_owned()).collect(),
         targets: catalog.targets.keys().map(String::as_str).chain(names.iter().copied()).map(str::to_owned).collect(),
     };
     known.rows.sort();
@@ -112,15 +120,18 @@ pub fn known<'a>(catalog: &Catalog, names: &[&str], rows: impl IntoIterator<Item
 }
 
 /// The rows that a whole run of these results' target has.
-pub fn whole(catalog: &Catalog, results: &Results) -> Vec<String> {
+pub fn all_rows(catalog: &Catalog, results: &Results) -> Vec<String> {
     if let Some(gateway) = &results.gateway {
-        let of_shape = catalog.gateway.iter().map(|row| &row.row).filter(|row| {
-            [Shape::Anthropic, Shape::Openai].into_iter().any(|shape| shape.word() == gateway.shape && row.is_of(shape))
+        let of_shape = catalog.gateway_rows.iter().map(|row| &row.row).filter(|row| {
+            [ApiDialect::Anthropic, ApiDialect::Openai]
+                .into_iter()
+                .any(|shape| shape.as_str() == gateway.shape && row.applies_to_dialect(shape))
         });
         return of_shape.map(|row| row.id().to_owned()).collect();
     }
     let limits = results.target.claims.as_ref().map(|claims| &claims.limits);
     let rows = catalog.rows.iter().map(|row| &row.experiment);
-    let rows = rows.filter(|row| row.requires.is_none_or(|needed| limits.is_some_and(|limits| limits.state(needed))));
+    let rows =
+        rows.filter(|row| row.requires.is_none_or(|needed| limits.is_some_and(|limits| limits.satisfies(needed))));
     rows.map(|row| row.id().to_owned()).collect()
 }

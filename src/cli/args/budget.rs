@@ -4,16 +4,16 @@
 
 use clap::Args;
 
-use crate::catalog::Prices;
+use crate::catalog::TargetPrices;
 use crate::cli::CliError;
 use crate::cli::args::common::{parse_dollars, parse_price};
-use crate::cli::target::resolve::Tested;
-use crate::client::{Bounds, PerMillion, Rates};
+use crate::cli::target::resolve::ResolvedTarget;
+use crate::client::{BudgetLimits, PerMinuteLimits, TokenPrices};
 
 /// What may be spent, by all targets of a command together.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Budget")]
-pub struct MoneyArgs {
+pub struct BudgetArgs {
     /// Stop after this many requests, retries included; of all targets together.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_requests: Option<u64>,
@@ -31,25 +31,25 @@ pub struct MoneyArgs {
     pub price_output: Option<f64>,
 }
 
-impl MoneyArgs {
+impl BudgetArgs {
     /// True where they bound anything.
     pub fn is_bounded(&self) -> bool {
-        self.bounds() != Bounds::default()
+        self.limits() != BudgetLimits::default()
     }
 
     /// The bounds that they set.
-    pub fn bounds(&self) -> Bounds {
-        Bounds { requests: self.max_requests, tokens: self.max_tokens, dollars: self.max_cost }
+    pub fn limits(&self) -> BudgetLimits {
+        BudgetLimits { requests: self.max_requests, tokens: self.max_tokens, dollars: self.max_cost }
     }
 
     /// What a target's tokens cost, as far as it is known.
-    pub fn prices(&self, tested: &Tested) -> Option<Prices> {
-        let given = self.price_input.zip(self.price_output).map(|(input, output)| Prices { input, output });
+    pub fn prices(&self, tested: &ResolvedTarget) -> Option<TargetPrices> {
+        let given = self.price_input.zip(self.price_output).map(|(input, output)| TargetPrices { input, output });
         given.or(tested.prices)
     }
 
     /// Refuses a bound on the cost where something may cost nobody knows what.
-    pub fn fit<'a>(&self, mut targets: impl Iterator<Item = &'a Tested>) -> Result<(), CliError> {
+    pub fn require_prices<'a>(&self, mut targets: impl Iterator<Item = &'a ResolvedTarget>) -> Result<(), CliError> {
         match targets.find(|tested| self.prices(tested).is_none()) {
             Some(tested) if self.max_cost.is_some() => Err(CliError::Usage(format!(
                 "--max-cost needs the prices of every target, and those of {} are not known: state them in its file under \
@@ -62,13 +62,13 @@ impl MoneyArgs {
 }
 
 /// Prices as the client takes them.
-pub fn per_million(prices: Prices) -> PerMillion {
-    PerMillion { input: prices.input, output: prices.output }
+pub fn token_prices(prices: TargetPrices) -> TokenPrices {
+    TokenPrices { input: prices.input, output: prices.output }
 }
 
 /// How fast requests are sent.
 #[derive(Debug, Clone, Args)]
-pub struct PaceArgs {
+pub struct RateArgs {
     /// How many requests are under way at once; what the target's file states unless told, else 4.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: Option<u16>,
@@ -81,22 +81,22 @@ pub struct PaceArgs {
 }
 
 /// Requests under way at once where nobody says how many.
-const CONCURRENCY: u16 = 4;
+const DEFAULT_CONCURRENCY: u16 = 4;
 
-impl PaceArgs {
+impl RateArgs {
     /// How many requests to this target are under way at once.
-    pub fn concurrency(&self, tested: &Tested) -> usize {
-        usize::from(self.concurrency.or(tested.limits.concurrency).unwrap_or(CONCURRENCY))
+    pub fn concurrency(&self, tested: &ResolvedTarget) -> usize {
+        usize::from(self.concurrency.or(tested.limits.concurrency).unwrap_or(DEFAULT_CONCURRENCY))
     }
 
     /// The same, whatever the target.
-    pub fn concurrency_of_any(&self) -> usize {
-        usize::from(self.concurrency.unwrap_or(CONCURRENCY))
+    pub fn default_concurrency(&self) -> usize {
+        usize::from(self.concurrency.unwrap_or(DEFAULT_CONCURRENCY))
     }
 
     /// How much may be sent to this target in a minute.
-    pub fn rates(&self, tested: &Tested) -> Rates {
-        Rates {
+    pub fn rate_limits(&self, tested: &ResolvedTarget) -> PerMinuteLimits {
+        PerMinuteLimits {
             requests: self.rate.or(tested.limits.requests_per_minute),
             tokens: self.token_rate.or(tested.limits.tokens_per_minute),
         }

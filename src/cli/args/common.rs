@@ -8,13 +8,13 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
-use crate::catalog::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, Requirement};
+use crate::catalog::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, LimitRequirement};
 use crate::cli::CliError;
 use crate::cli::args::baseline::BaselineArgs;
-use crate::cli::args::transport::sensitive;
-use crate::cli::target::credential::Named;
-use crate::recording::scope::digest_of;
-use crate::simulator::{Behaviour, Drift, Fault, Knobs};
+use crate::cli::args::transport::parse_secret;
+use crate::cli::target::credential::CredentialArgs;
+use crate::recording::scope::digest_text;
+use crate::simulator::{DisobedienceDrift, SimulatorConfig, SimulatorFault, SimulatorImpairments};
 
 /// Which case files are used.
 #[derive(Debug, Clone, Args)]
@@ -28,7 +28,7 @@ pub struct CaseArgs {
 impl CaseArgs {
     /// Loads them.
     pub fn load(&self) -> Result<Catalog, CliError> {
-        Ok(Catalog::with(&self.files()?)?)
+        Ok(Catalog::load_with_extra(&self.files()?)?)
     }
 
     /// Their files, and one more.
@@ -41,7 +41,7 @@ impl CaseArgs {
     fn files(&self) -> Result<Vec<CaseFile>, CliError> {
         let mut files = Vec::new();
         for folder in &self.cases {
-            files.extend(crate::cli::io::files::case_files(folder)?);
+            files.extend(crate::cli::io::files::read_case_files(folder)?);
         }
         Ok(files)
     }
@@ -57,12 +57,12 @@ pub struct SelectArgs {
 
 impl SelectArgs {
     /// The rows that are selected, of those whose requirements are stated.
-    pub fn rows<'a>(
+    pub fn select_rows<'a>(
         &self,
         catalog: &'a Catalog,
-        is_stated: impl Fn(Requirement) -> bool,
+        is_stated: impl Fn(LimitRequirement) -> bool,
     ) -> Result<Vec<&'a CatalogRow>, CliError> {
-        let globs = globs(&self.select)?;
+        let globs = build_glob_set(&self.select)?;
         let named = || catalog.rows.iter().filter(|row| self.select.is_empty() || globs.is_match(row.experiment.id()));
         let rows: Vec<&CatalogRow> = named().filter(|row| row.experiment.requires.is_none_or(&is_stated)).collect();
         if rows.is_empty() {
@@ -83,7 +83,7 @@ impl SelectArgs {
 }
 
 /// The patterns of `--select`.
-pub fn globs(select: &[String]) -> Result<globset::GlobSet, CliError> {
+pub fn build_glob_set(select: &[String]) -> Result<globset::GlobSet, CliError> {
     let mut globs = globset::GlobSetBuilder::new();
     for pattern in select {
         let glob =
@@ -123,7 +123,7 @@ pub struct EndpointArgs {
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
     /// A command, for the system's shell, that prints the credential. It runs once, before anything is sent.
-    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["api_key_env", "api_key_file"])]
+    #[arg(long, value_name = "COMMAND", value_parser = parse_secret, conflicts_with_all = ["api_key_env", "api_key_file"])]
     pub api_key_command: Option<SecretString>,
     /// The header that carries the credential, instead of the one that the target's file names.
     #[arg(long, value_name = "HEADER")]
@@ -132,7 +132,7 @@ pub struct EndpointArgs {
     #[arg(long)]
     pub simulate: bool,
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
-    #[arg(long, value_name = "N", default_value_t = EndpointArgs::ANSWER_TOKENS, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = EndpointArgs::DEFAULT_ANSWER_TOKENS, value_parser = clap::value_parser!(u32).range(1..))]
     pub answer_tokens: u32,
     /// True where nothing is going to be sent.
     #[arg(skip)]
@@ -141,11 +141,11 @@ pub struct EndpointArgs {
 
 impl EndpointArgs {
     /// `max_tokens` of requests that do not set it, unless told.
-    pub const ANSWER_TOKENS: u32 = 1024;
+    pub const DEFAULT_ANSWER_TOKENS: u32 = 1024;
 
     /// What they say of the credential.
-    pub fn credential(&self) -> Named<'_> {
-        Named {
+    pub fn credential_args(&self) -> CredentialArgs<'_> {
+        CredentialArgs {
             variable: self.api_key_env.as_ref(),
             file: self.api_key_file.as_ref(),
             command: self.api_key_command.as_ref(),
@@ -158,7 +158,7 @@ impl EndpointArgs {
     }
 
     /// The same for a plan: a credential that is missing is told, and no error.
-    pub fn for_a_plan(&self) -> Self {
+    pub fn with_optional_credential(&self) -> Self {
         Self { planning: true, ..self.clone() }
     }
 }
@@ -191,7 +191,7 @@ pub struct SimulatorArgs {
     /// Makes answers break a rule of the protocol: the id of the check that sees it, `sse.done-record` for instance;
     /// `fieldtest simulate --list-faults` lists them. May be repeated.
     #[arg(long, value_name = "ID")]
-    pub fault: Vec<Fault>,
+    pub fault: Vec<SimulatorFault>,
     /// How often the simulated model does not do as told, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
     pub disobedience: f64,
@@ -236,25 +236,29 @@ pub struct SimulatorArgs {
 
 impl SimulatorArgs {
     /// True where any of the options was given.
-    pub fn given(&self) -> bool {
-        !self.flip.is_empty() || !self.fault.is_empty() || self.knobs() != Knobs::default()
+    pub fn is_set(&self) -> bool {
+        !self.flip.is_empty() || !self.fault.is_empty() || self.impairments() != SimulatorImpairments::default()
     }
 
     /// A digest of what they change in answers; nothing where they change nothing. How long an answer takes is no part.
     pub fn digest(&self) -> Option<String> {
-        let knobs = Knobs { latency: Duration::ZERO, jitter: Duration::ZERO, ..self.knobs() };
-        let is_plain = self.flip.is_empty() && self.fault.is_empty() && knobs == Knobs::default();
-        (!is_plain).then(|| digest_of(&format!("{:?} {:?} {knobs:?}", self.flip, self.fault)))
+        let knobs = SimulatorImpairments { latency: Duration::ZERO, jitter: Duration::ZERO, ..self.impairments() };
+        let is_plain = self.flip.is_empty() && self.fault.is_empty() && knobs == SimulatorImpairments::default();
+        (!is_plain).then(|| digest_text(&format!("{:?} {:?} {knobs:?}", self.flip, self.fault)))
     }
 
-    fn is_limited(&self) -> bool {
+    fn has_limits(&self) -> bool {
         self.limit_requests.is_some() || self.limit_tokens.is_some()
     }
 
-    fn knobs(&self) -> Knobs {
-        Knobs {
+    fn impairments(&self) -> SimulatorImpairments {
+        SimulatorImpairments {
             disobedience: self.disobedience,
-            drift: self.drift_to.map(|to| Drift { to, after: self.drift_after, over: self.drift_over }),
+            drift: self.drift_to.map(|to| DisobedienceDrift {
+                final_probability: to,
+                delay_responses: self.drift_after,
+                duration_responses: self.drift_over,
+            }),
             latency: Duration::from_millis(self.latency),
             jitter: Duration::from_millis(self.jitter),
             rate_429: self.rate_429,
@@ -263,25 +267,25 @@ impl SimulatorArgs {
             rate_reset: self.rate_reset,
             limit_requests: self.limit_requests,
             limit_tokens: self.limit_tokens,
-            limit_window: if self.is_limited() { Duration::from_millis(self.limit_window) } else { Duration::ZERO },
+            limit_window: if self.has_limits() { Duration::from_millis(self.limit_window) } else { Duration::ZERO },
         }
     }
 
     /// A target's simulation with these options.
-    pub fn behaviour(
+    pub fn simulator_config(
         &self,
         target: &crate::catalog::Target,
         catalog: &Catalog,
         seed: u64,
-    ) -> Result<Behaviour, CliError> {
-        let mut behaviour = Behaviour::of(target);
-        behaviour.know(target, catalog.fields());
-        behaviour.knobs = self.knobs();
+    ) -> Result<SimulatorConfig, CliError> {
+        let mut behaviour = SimulatorConfig::from_target(target);
+        behaviour.add_fields(target, catalog.field_specs());
+        behaviour.impairments = self.impairments();
         behaviour.faults.clone_from(&self.fault);
         behaviour.seed = seed;
         for (row, status) in &self.flip {
             behaviour
-                .flip(row, *status)
+                .set_status(row, *status)
                 .map_err(|e| CliError::Usage(format!("--flip {row}={status}: {e}; `fieldtest rows` lists the rows")))?;
         }
         Ok(behaviour)
@@ -293,7 +297,7 @@ fn parse_flip(text: &str) -> Result<(String, ClaimStatus), String> {
     let all = [ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported, ClaimStatus::Substituted];
     let status = all
         .into_iter()
-        .find(|s| s.word() == word)
+        .find(|s| s.as_str() == word)
         // The word for the verdict is what people will try, too.
         .or((word == "rejected").then_some(ClaimStatus::Unsupported))
         .ok_or_else(|| format!("`{word}` is no status: supported, ignored, unsupported or substituted"))?;

@@ -7,10 +7,10 @@ use clap::Args;
 use crate::catalog::{Catalog, CatalogRow};
 use crate::cli::CliError;
 use crate::cli::io::files;
-use crate::engine::{Part, judge};
-use crate::recording::run::{Header, Recording};
-use crate::recording::scope::Extent;
-use crate::results::merge::to_ask_again;
+use crate::engine::{ShardSpec, judge};
+use crate::recording::run::{Recording, RunHeader};
+use crate::recording::scope::RowSelection;
+use crate::results::merge::rows_to_rerun;
 use crate::results::model::Results;
 use crate::results::{json, merge};
 
@@ -19,95 +19,103 @@ use crate::results::{json, merge};
 pub struct ShardArgs {
     /// One of N parts of the rows: they are shared out by a hash of their ids. `fieldtest merge` joins the results.
     #[arg(long, value_name = "I/N")]
-    pub shard: Option<Part>,
+    pub shard: Option<ShardSpec>,
 }
 
 impl ShardArgs {
     /// The rows of this part, with those that they work through.
-    pub fn extent<'a>(&self, catalog: &'a Catalog, plan: &[&'a CatalogRow]) -> Extent<'a> {
+    pub fn select_rows<'a>(&self, catalog: &'a Catalog, plan: &[&'a CatalogRow]) -> RowSelection<'a> {
         match self.shard {
-            None => Extent { rows: plan.to_vec(), beside: Vec::new() },
-            Some(part) => Extent::of(catalog, |row| part.owns(row) && is_in(plan, row), |row| is_in(plan, row)),
+            None => RowSelection { rows: plan.to_vec(), dependency_rows: Vec::new() },
+            Some(part) => RowSelection::new(
+                catalog,
+                |row| part.contains(row) && contains_row(plan, row),
+                |row| contains_row(plan, row),
+            ),
         }
     }
 
     /// The rows that this part reports.
-    pub fn own<'a>(&self, plan: &[&'a CatalogRow]) -> Vec<&'a CatalogRow> {
-        plan.iter().copied().filter(|row| self.shard.is_none_or(|part| part.owns(row.experiment.id()))).collect()
+    pub fn reported_rows<'a>(&self, plan: &[&'a CatalogRow]) -> Vec<&'a CatalogRow> {
+        plan.iter().copied().filter(|row| self.shard.is_none_or(|part| part.contains(row.experiment.id()))).collect()
     }
 }
 
-fn is_in(plan: &[&CatalogRow], row: &str) -> bool {
+fn contains_row(plan: &[&CatalogRow], row: &str) -> bool {
     plan.iter().any(|planned| planned.experiment.id() == row)
 }
 
 /// A run's part of a plan.
 #[derive(Debug, Clone)]
-pub struct Portion<'a> {
+pub struct PlannedRows<'a> {
     /// All rows of the plan.
     pub plan: Vec<&'a CatalogRow>,
     /// Those that are run.
-    pub extent: Extent<'a>,
+    pub selection: RowSelection<'a>,
 }
 
 /// The results that a rerun begins from.
 #[derive(Debug, Clone)]
-pub struct Rerun {
+pub struct RerunSource {
     path: PathBuf,
-    old: Results,
+    previous: Results,
 }
 
-impl Rerun {
+impl RerunSource {
     /// Reads them.
     pub fn read(path: &Path) -> Result<Self, CliError> {
         let text = files::read_text(path)?;
         let old = json::parse(&path.display().to_string(), &text).map_err(|e| CliError::Usage(e.to_string()))?;
-        Ok(Self { path: path.to_owned(), old })
+        Ok(Self { path: path.to_owned(), previous: old })
     }
 
     /// The rows that are asked again, of those that are selected; none where nothing is to be asked again.
-    pub fn portion<'a>(&self, catalog: &'a Catalog, selected: &[&'a CatalogRow]) -> Result<Portion<'a>, CliError> {
-        let known = |row: &str| self.old.rows.iter().any(|r| r.id == row);
-        if let Some(row) = self.old.rows.iter().find(|row| catalog.experiment(&row.id).is_none()) {
-            return Err(self.refused(format!(
+    pub fn plan_rows<'a>(
+        &self,
+        catalog: &'a Catalog,
+        selected: &[&'a CatalogRow],
+    ) -> Result<PlannedRows<'a>, CliError> {
+        let known = |row: &str| self.previous.rows.iter().any(|r| r.id == row);
+        if let Some(row) = self.previous.rows.iter().find(|row| catalog.experiment(&row.id).is_none()) {
+            return Err(self.usage_error(format!(
                 "it has row `{}`, which no experiment decides: give the case files of the run with --cases",
                 row.id
             )));
         }
-        let due = to_ask_again(&self.old);
-        let wanted = |row: &str| due.iter().any(|id| id == row) && is_in(selected, row);
-        let planned = self.old.shard.as_ref().map(|shard| &shard.rows);
+        let due = rows_to_rerun(&self.previous);
+        let wanted = |row: &str| due.iter().any(|id| id == row) && contains_row(selected, row);
+        let planned = self.previous.shard.as_ref().map(|shard| &shard.rows);
         let in_plan = |row: &&CatalogRow| {
             let id = row.experiment.id();
             planned.map_or_else(|| known(id), |rows| rows.iter().any(|row| row == id))
         };
         let plan: Vec<&CatalogRow> = catalog.rows.iter().filter(in_plan).collect();
-        let extent = Extent::of(catalog, wanted, |row| is_in(&plan, row));
-        Ok(Portion { plan, extent })
+        let extent = RowSelection::new(catalog, wanted, |row| contains_row(&plan, row));
+        Ok(PlannedRows { plan, selection: extent })
     }
 
     /// Holds what the rerun is of against what its file is of. `header` is the rerun's.
-    pub fn fits(&self, header: &Header, catalog: &Catalog) -> Result<(), CliError> {
+    pub fn verify_compatible(&self, header: &RunHeader, catalog: &Catalog) -> Result<(), CliError> {
         let mut header = header.clone();
-        header.rows = self.old.rows.iter().map(|row| row.id.clone()).collect();
+        header.rows = self.previous.rows.iter().map(|row| row.id.clone()).collect();
         header.scope.beside.clear();
         let nothing = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
-        let of_this_run = judge(catalog, &nothing).map_err(|e| CliError::Fault(e.to_string()))?;
-        merge::held_against(&self.old, &of_this_run).map_err(|e| self.refused(e.to_string()))
+        let of_this_run = judge(catalog, &nothing).map_err(|e| CliError::Internal(e.to_string()))?;
+        merge::verify_compatible(&self.previous, &of_this_run).map_err(|e| self.usage_error(e.to_string()))
     }
 
     /// The old results with what was asked again.
-    pub fn with(&self, new: Results) -> Results {
-        merge::again(self.old.clone(), new)
+    pub fn merge(&self, new: Results) -> Results {
+        merge::merge_rerun(self.previous.clone(), new)
     }
 
     /// The old results as they are.
-    pub fn as_it_is(&self) -> Results {
+    pub fn unchanged(&self) -> Results {
         // What they were held against is for this run's options to say.
-        Results { baseline: None, ..self.old.clone() }
+        Results { baseline: None, ..self.previous.clone() }
     }
 
-    fn refused(&self, what: String) -> CliError {
+    fn usage_error(&self, what: String) -> CliError {
         CliError::Usage(format!("--rerun {}: {what}", self.path.display()))
     }
 }

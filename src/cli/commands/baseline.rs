@@ -6,11 +6,13 @@ use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
 use crate::catalog::Catalog;
-use crate::cli::args::baseline::{known, whole};
+use crate::cli::args::baseline::{all_rows, catalog_names};
 use crate::cli::args::common::CaseArgs;
 use crate::cli::io::{files, stdout};
-use crate::cli::{CliError, Environment, Exit};
-use crate::results::baseline::{Expectations, Known, Read, Setting, failing, gather};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
+use crate::results::baseline::{
+    CatalogNames, CompareOptions, ExpectationList, ParsedFile, collect_failures, combine_results,
+};
 use crate::results::model::Results;
 use crate::results::{baseline, json};
 
@@ -24,11 +26,11 @@ use crate::results::{baseline, json};
                         longer is stale. docs/baselines.md tells all of it.")]
 pub struct BaselineCommand {
     #[command(subcommand)]
-    command: Action,
+    command: BaselineAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum BaselineAction {
     Write(WriteArgs),
     Update(UpdateArgs),
     Lint(LintArgs),
@@ -101,15 +103,15 @@ struct LintArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &BaselineCommand, environment: &Environment) -> Result<Exit, CliError> {
+pub fn main(args: &BaselineCommand, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     match &args.command {
-        Action::Write(args) => write(args),
-        Action::Update(args) => update(args, environment.today),
-        Action::Lint(args) => lint(args, environment.today),
+        BaselineAction::Write(args) => write_baseline(args),
+        BaselineAction::Update(args) => update_baseline(args, environment.today),
+        BaselineAction::Lint(args) => lint_baseline(args, environment.today),
     }
 }
 
-fn write(args: &WriteArgs) -> Result<Exit, CliError> {
+fn write_baseline(args: &WriteArgs) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     let results = read_results(&args.results)?;
     if args.out.exists() && !args.force {
@@ -118,7 +120,7 @@ fn write(args: &WriteArgs) -> Result<Exit, CliError> {
             args.out.display()
         )));
     }
-    let mut expect = failing(&results, args.strict);
+    let mut expect = collect_failures(&results, args.strict);
     for listed in &mut expect {
         listed.reason = Some(args.reason.clone());
         listed.link.clone_from(&args.link);
@@ -127,58 +129,58 @@ fn write(args: &WriteArgs) -> Result<Exit, CliError> {
     let name = &results.target.name;
     // A name that no file has, a host and a port for instance, binds a list to nothing that lasts.
     let target = catalog.targets.contains_key(name).then(|| name.clone());
-    let expectations = Expectations { target, expect };
-    put(&args.out, &expectations, &known_of(&catalog, &results))?;
+    let expectations = ExpectationList { target, expect };
+    write_expectations(&args.out, &expectations, &catalog_names_for_results(&catalog, &results))?;
     let open = results.rows.iter().filter(|row| !row.verdict.status.is_decided()).count();
     if open > 0 {
         stdout::warn(format!("{open} rows were not decided, and are not listed"));
     }
-    stdout::say(format!("{}: {}", args.out.display(), entries(expectations.expect.len())));
-    Ok(Exit::Success)
+    stdout::print(format!("{}: {}", args.out.display(), format_entry_count(expectations.expect.len())));
+    Ok(ExitStatus::Success)
 }
 
-fn update(args: &UpdateArgs, today: Date) -> Result<Exit, CliError> {
+fn update_baseline(args: &UpdateArgs, today: Date) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     let results = read_results(&args.results)?;
-    let known = known_of(&catalog, &results);
-    let (file, old) = read_file(&args.file, &known)?;
+    let known = catalog_names_for_results(&catalog, &results);
+    let (file, old) = read_baseline_file(&args.file, &known)?;
     if let Some(target) = old.expectations.target.as_ref().filter(|target| **target != results.target.name) {
         return Err(CliError::Usage(format!(
             "{file}: it is for the target `{target}`, and the results are of `{}`",
             results.target.name
         )));
     }
-    let whole = whole(&catalog, &results);
-    let setting = Setting { file: &file, today, strict: args.strict, whole: &whole };
+    let whole = all_rows(&catalog, &results);
+    let setting = CompareOptions { file: &file, today, strict: args.strict, all_rows: &whole };
     let (new, changes) = baseline::update(&old.expectations, &results, &setting, &args.reason);
     if changes.is_empty() {
-        stdout::say(format!("{file}: {}, nothing to change", entries(new.expect.len())));
-        return Ok(Exit::Success);
+        stdout::print(format!("{file}: {}, nothing to change", format_entry_count(new.expect.len())));
+        return Ok(ExitStatus::Success);
     }
-    put(&args.file, &new, &known)?;
+    write_expectations(&args.file, &new, &known)?;
     for change in &changes {
-        stdout::say(change.to_string());
+        stdout::print(change.to_string());
     }
-    stdout::say(format!("{file}: {}", entries(new.expect.len())));
-    Ok(Exit::Success)
+    stdout::print(format!("{file}: {}", format_entry_count(new.expect.len())));
+    Ok(ExitStatus::Success)
 }
 
-fn lint(args: &LintArgs, today: Date) -> Result<Exit, CliError> {
+fn lint_baseline(args: &LintArgs, today: Date) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
-    let (file, read) = read_file(&args.file, &known(&catalog, &[], []))?;
-    let placed = read.expectations.expect.iter().zip(&read.places);
+    let (file, read) = read_baseline_file(&args.file, &catalog_names(&catalog, &[], []))?;
+    let placed = read.expectations.expect.iter().zip(&read.locations);
     let expired: Vec<_> = placed.filter(|(listed, _)| listed.is_expired(today)).collect();
     for (listed, place) in &expired {
         let until = listed.until.map_or(String::new(), |day| format!(" after {day}"));
         stdout::warn(format!("{file}:{}:{}: `{}` expired{until}", place.line, place.column, listed.subject.id()));
     }
-    let count = entries(read.expectations.expect.len());
+    let count = format_entry_count(read.expectations.expect.len());
     if expired.is_empty() {
-        stdout::say(format!("{file}: {count}, all sound"));
-        return Ok(Exit::Success);
+        stdout::print(format!("{file}: {count}, all sound"));
+        return Ok(ExitStatus::Success);
     }
-    stdout::say(format!("{file}: {count}, {} of them expired", expired.len()));
-    Ok(Exit::Contradiction)
+    stdout::print(format!("{file}: {count}, {} of them expired", expired.len()));
+    Ok(ExitStatus::Contradiction)
 }
 
 /// The results files as one.
@@ -188,14 +190,14 @@ fn read_results(paths: &[PathBuf]) -> Result<Results, CliError> {
         let text = files::read_text(path)?;
         all.push(json::parse(&path.display().to_string(), &text).map_err(|e| CliError::Usage(e.to_string()))?);
     }
-    gather(&all).map_err(CliError::Usage)
+    combine_results(&all).map_err(CliError::Usage)
 }
 
-fn known_of(catalog: &Catalog, results: &Results) -> Known {
-    known(catalog, &[&results.target.name], results.rows.iter().map(|row| row.id.as_str()))
+fn catalog_names_for_results(catalog: &Catalog, results: &Results) -> CatalogNames {
+    catalog_names(catalog, &[&results.target.name], results.rows.iter().map(|row| row.id.as_str()))
 }
 
-fn read_file(path: &Path, known: &Known) -> Result<(String, Read), CliError> {
+fn read_baseline_file(path: &Path, known: &CatalogNames) -> Result<(String, ParsedFile), CliError> {
     let file = path.display().to_string();
     let text = files::read_text(path)?;
     if !baseline::is_expectations(&text) {
@@ -209,18 +211,18 @@ fn read_file(path: &Path, known: &Known) -> Result<(String, Read), CliError> {
 }
 
 /// Writes a file, after making sure that it will be read again as it was meant.
-fn put(path: &Path, expectations: &Expectations, known: &Known) -> Result<(), CliError> {
-    let text = baseline::write(expectations).map_err(CliError::Fault)?;
+fn write_expectations(path: &Path, expectations: &ExpectationList, known: &CatalogNames) -> Result<(), CliError> {
+    let text = baseline::write_expectations(expectations).map_err(CliError::Internal)?;
     let file = path.display().to_string();
     let again = baseline::read_expectations(&file, &text, known)
-        .map_err(|error| CliError::Fault(format!("what would be written cannot be read again: {error}")))?;
+        .map_err(|error| CliError::Internal(format!("what would be written cannot be read again: {error}")))?;
     if again.expectations != *expectations {
-        return Err(CliError::Fault(format!("{file}: what would be written reads otherwise than it was meant")));
+        return Err(CliError::Internal(format!("{file}: what would be written reads otherwise than it was meant")));
     }
     files::write(path, &text)
 }
 
-fn entries(n: usize) -> String {
+fn format_entry_count(n: usize) -> String {
     if n == 1 { "1 entry".to_owned() } else { format!("{n} entries") }
 }
 

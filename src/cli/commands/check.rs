@@ -8,11 +8,11 @@ use clap::Args;
 use crate::catalog::Catalog;
 use crate::cli::args::common::{CaseArgs, SelectArgs, TextFormat};
 use crate::cli::io::{files, stdout};
-use crate::cli::progress::gateway::MutantsBar;
-use crate::cli::target::resolve::target;
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::progress::gateway::MutationProgressBar;
+use crate::cli::target::resolve::find_target;
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::mutation;
-use crate::mutation::{Options, ProofError};
+use crate::mutation::{MutationError, MutationOptions};
 use crate::results::mutation as report;
 
 /// The files in `--out`.
@@ -52,7 +52,7 @@ pub struct CheckArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &CheckArgs, environment: &Environment) -> Result<Exit, CliError> {
+pub fn main(args: &CheckArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     let claims: usize = catalog.targets.values().map(|t| t.claims.len()).sum();
     let sound = format!(
@@ -61,12 +61,12 @@ pub fn main(args: &CheckArgs, environment: &Environment) -> Result<Exit, CliErro
         catalog.targets.len()
     );
     if args.no_proof {
-        stdout::say(sound);
-        return Ok(Exit::Success);
+        stdout::print(sound);
+        return Ok(ExitStatus::Success);
     }
-    let options = options(args, &catalog)?;
+    let options = build_options(args, &catalog)?;
     match &args.out {
-        Some(folder) => files::writable(folder)?,
+        Some(folder) => files::ensure_writable(folder)?,
         None if args.format.len() > 1 => {
             return Err(CliError::Usage(
                 "--format: one of them goes to standard output; several need --out".to_owned(),
@@ -78,23 +78,23 @@ pub fn main(args: &CheckArgs, environment: &Environment) -> Result<Exit, CliErro
     let proof = prove(catalog, &options, environment.interactive && !args.no_progress)?;
     for format in &args.format {
         let text = match format {
-            TextFormat::Terminal => report::terminal(&proof, stdout::width(environment)),
+            TextFormat::Terminal => report::terminal(&proof, stdout::table_width(environment)),
             TextFormat::Markdown => report::markdown(&proof),
-            TextFormat::Json => report::json(&proof),
+            TextFormat::Json => report::to_json(&proof),
         };
-        match (&args.out, file_name(*format)) {
+        match (&args.out, report_file_name(*format)) {
             (Some(folder), Some(name)) => files::write(&folder.join(name), &text)?,
-            _ => stdout::say(text.trim_end()),
+            _ => stdout::print(text.trim_end()),
         }
     }
-    tell_files(args.out.as_deref(), &args.format);
-    Ok(if proof.passed { Exit::Success } else { Exit::Contradiction })
+    print_written_files(args.out.as_deref(), &args.format);
+    Ok(if proof.passed { ExitStatus::Success } else { ExitStatus::Contradiction })
 }
 
-fn options(args: &CheckArgs, catalog: &Catalog) -> Result<Options, CliError> {
+fn build_options(args: &CheckArgs, catalog: &Catalog) -> Result<MutationOptions, CliError> {
     let mut targets: Vec<String> = args.target.clone();
     for (i, name) in targets.iter().enumerate() {
-        target(catalog, name)?;
+        find_target(catalog, name)?;
         if targets[..i].contains(name) {
             return Err(CliError::Usage(format!("target `{name}` is named twice")));
         }
@@ -103,34 +103,34 @@ fn options(args: &CheckArgs, catalog: &Catalog) -> Result<Options, CliError> {
         targets = catalog.targets.keys().cloned().collect();
     }
     // Which targets a row needs is the proof's business: here, none is left out for want of a limit.
-    let rows = args.select.rows(catalog, |_| true)?;
-    Ok(Options {
+    let rows = args.select.select_rows(catalog, |_| true)?;
+    Ok(MutationOptions {
         targets,
         rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
-        alone: args.one_by_one,
-        side_by_side: std::thread::available_parallelism().map_or(2, usize::from).min(8),
+        one_by_one: args.one_by_one,
+        jobs: std::thread::available_parallelism().map_or(2, usize::from).min(8),
     })
 }
 
-fn prove(catalog: Catalog, options: &Options, shown: bool) -> Result<report::Proof, CliError> {
+fn prove(catalog: Catalog, options: &MutationOptions, shown: bool) -> Result<report::MutationReport, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))?;
-    let mut bar = MutantsBar::new(shown);
-    let proved = runtime.block_on(mutation::prove(&Arc::new(catalog), options, &mut |told| bar.on(told)));
+        .map_err(|e| CliError::Internal(format!("cannot start the runtime: {e}")))?;
+    let mut bar = MutationProgressBar::new(shown);
+    let proved = runtime.block_on(mutation::prove(&Arc::new(catalog), options, &mut |told| bar.update(told)));
     bar.clear();
     proved.map_err(|e| match e {
-        ProofError::Target(_) => CliError::Usage(e.to_string()),
-        ProofError::Start(_)
-        | ProofError::Client(_)
-        | ProofError::Row(_)
-        | ProofError::Judge(_)
-        | ProofError::Run(_) => CliError::Fault(e.to_string()),
+        MutationError::UnknownTarget(_) => CliError::Usage(e.to_string()),
+        MutationError::Start(_)
+        | MutationError::Client(_)
+        | MutationError::UnknownRow(_)
+        | MutationError::Judge(_)
+        | MutationError::Run(_) => CliError::Internal(e.to_string()),
     })
 }
 
-fn file_name(format: TextFormat) -> Option<&'static str> {
+fn report_file_name(format: TextFormat) -> Option<&'static str> {
     match format {
         TextFormat::Terminal => None,
         TextFormat::Markdown => Some(MARKDOWN_FILE),
@@ -138,8 +138,8 @@ fn file_name(format: TextFormat) -> Option<&'static str> {
     }
 }
 
-fn tell_files(out: Option<&Path>, format: &[TextFormat]) {
-    let made: Vec<&str> = format.iter().filter_map(|f| file_name(*f)).collect();
+fn print_written_files(out: Option<&Path>, format: &[TextFormat]) {
+    let made: Vec<&str> = format.iter().filter_map(|f| report_file_name(*f)).collect();
     if let (Some(out), false) = (out, made.is_empty()) {
         stdout::warn(format!("written to {}: {}", out.display(), made.join(", ")));
     }

@@ -10,22 +10,22 @@ use secrecy::SecretString;
 use crate::catalog::{Catalog, CatalogRow};
 use crate::cli::args::common::{AuthArg, CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs};
 use crate::cli::args::send::SendArgs;
-use crate::cli::args::transport::sensitive;
+use crate::cli::args::transport::parse_secret;
 use crate::cli::io::{files, stdout};
-use crate::cli::progress::{Wanted, Watch};
-use crate::cli::session::preflight::{Ready, ready};
-use crate::cli::session::run::{Job, conduct, runtime, stop_on_signal};
-use crate::cli::target::credential::Credential;
-use crate::cli::target::resolve::{Place, Tested, resolve};
-use crate::cli::{CliError, Environment, Exit};
-use crate::client::{Client, Side, Turnstile};
-use crate::engine::Stop;
-use crate::recording::run::Ended;
-use crate::recording::scope::{Extent, Scope};
-use crate::redact::Mask;
+use crate::cli::progress::{ProgressOptions, ProgressReporter};
+use crate::cli::session::preflight::{PreflightResult, preflight};
+use crate::cli::session::run::{RunJob, multi_thread_runtime, run_target, stop_on_signal};
+use crate::cli::target::credential::LazyCredential;
+use crate::cli::target::resolve::{EndpointKind, ResolvedTarget, resolve_targets};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
+use crate::client::{Client, LockstepGate, LockstepSide};
+use crate::engine::StopSignal;
+use crate::recording::run::RunEnd;
+use crate::recording::scope::{RowSelection, RunScope};
+use crate::redact::SecretRedactor;
 use crate::results::gateway_diff;
-use crate::results::gateway_diff::{Comparison, Fate, Sides};
-use crate::results::model::{Results, Severity};
+use crate::results::gateway_diff::{GatewayAttribution, GatewayComparison, ResultsPair};
+use crate::results::model::{FindingSeverity, Results};
 
 /// Asks an upstream and the gateway in front of it the same rows, in step, and says of each whether it passes through.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     direct_key_file: Option<PathBuf>,
     /// A command, for the system's shell, that prints the upstream's credential.
-    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["direct_key_env", "direct_key_file"])]
+    #[arg(long, value_name = "COMMAND", value_parser = parse_secret, conflicts_with_all = ["direct_key_env", "direct_key_file"])]
     direct_key_command: Option<SecretString>,
     /// The environment variable that holds the gateway's credential.
     #[arg(long, value_name = "VAR", value_parser = NonEmpty::new(), conflicts_with = "via_key_file")]
@@ -64,7 +64,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     via_key_file: Option<PathBuf>,
     /// A command, for the system's shell, that prints the gateway's credential.
-    #[arg(long, value_name = "COMMAND", value_parser = sensitive, conflicts_with_all = ["via_key_env", "via_key_file"])]
+    #[arg(long, value_name = "COMMAND", value_parser = parse_secret, conflicts_with_all = ["via_key_env", "via_key_file"])]
     via_key_command: Option<SecretString>,
     /// The header that carries the upstream's credential.
     #[arg(long, value_name = "HEADER")]
@@ -89,11 +89,11 @@ pub struct CompareArgs {
 }
 
 /// A side's name, in files and messages.
-const DIRECT: &str = "direct";
-const VIA: &str = "via";
+const DIRECT_NAME: &str = "direct";
+const VIA_NAME: &str = "via";
 
 /// Runs the command.
-pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliError> {
+pub fn main(args: &CompareArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     if args.sending.money.max_cost.is_some() && args.sending.money.price_input.is_none() {
         return Err(CliError::Usage(
             "--max-cost needs --price-input and --price-output: no target's prices are known here".to_owned(),
@@ -109,35 +109,45 @@ pub fn main(args: &CompareArgs, environment: &Environment) -> Result<Exit, CliEr
         ));
     }
     let catalog = args.cases.load()?;
-    let sides = [side(args, DIRECT, &catalog, environment)?, side(args, VIA, &catalog, environment)?];
-    let rows = args.select.rows(&catalog, |needed| sides.iter().all(|tested| tested.states(needed)))?;
-    let _held = files::hold(&args.output.out)?;
-    let ready = ready(sides.iter().map(|side| &side.place), &args.sending.transport, &catalog, environment)?;
-    let comparison = runtime()?.block_on(compared(args, environment, &catalog, &sides, &rows, &ready))?;
+    let sides =
+        [resolve_side(args, DIRECT_NAME, &catalog, environment)?, resolve_side(args, VIA_NAME, &catalog, environment)?];
+    let rows =
+        args.select.select_rows(&catalog, |needed| sides.iter().all(|tested| tested.meets_requirement(needed)))?;
+    let _held = files::lock_folder(&args.output.out)?;
+    let ready = preflight(sides.iter().map(|side| &side.endpoint), &args.sending.transport, &catalog, environment)?;
+    let comparison =
+        multi_thread_runtime()?.block_on(run_comparison(args, environment, &catalog, &sides, &rows, &ready))?;
     let out = &args.output.out;
     for format in &args.output.format {
         match format {
             Format::Terminal => {
-                stdout::show(gateway_diff::terminal(&comparison, stdout::width(environment)).trim_end());
+                stdout::print_untrusted(
+                    gateway_diff::terminal(&comparison, stdout::table_width(environment)).trim_end(),
+                );
             }
             Format::Markdown => files::write(&out.join("comparison.md"), &gateway_diff::markdown(&comparison))?,
-            Format::Json => files::write(&out.join("comparison.json"), &gateway_diff::json(&comparison))?,
+            Format::Json => files::write(&out.join("comparison.json"), &gateway_diff::to_json(&comparison))?,
             // Refused above.
             Format::Html | Format::Junit | Format::Github | Format::Badge | Format::Ndjson => {}
         }
     }
     stdout::warn(format!("written to {}: comparison.*, results-*.json, recording-*.jsonl", out.display()));
-    Ok(exit_of(&comparison, args.output.strict))
+    Ok(exit_status(&comparison, args.output.strict))
 }
 
 /// One side, from its arguments.
-fn side(args: &CompareArgs, name: &str, catalog: &Catalog, environment: &Environment) -> Result<Tested, CliError> {
+fn resolve_side(
+    args: &CompareArgs,
+    name: &str,
+    catalog: &Catalog,
+    environment: &ProcessEnvironment,
+) -> Result<ResolvedTarget, CliError> {
     let (url, model, auth) = match name {
-        DIRECT => (&args.direct, &args.direct_model, args.direct_auth),
+        DIRECT_NAME => (&args.direct, &args.direct_model, args.direct_auth),
         _ => (&args.via, &args.via_model, args.via_auth),
     };
     let (key_env, key_file, key_command) = match name {
-        DIRECT => (&args.direct_key_env, &args.direct_key_file, &args.direct_key_command),
+        DIRECT_NAME => (&args.direct_key_env, &args.direct_key_file, &args.direct_key_command),
         _ => (&args.via_key_env, &args.via_key_file, &args.via_key_command),
     };
     let endpoint = EndpointArgs {
@@ -161,131 +171,139 @@ fn side(args: &CompareArgs, name: &str, catalog: &Catalog, environment: &Environ
         ),
         other => other,
     };
-    let mut sides = resolve(&endpoint, catalog, environment).map_err(in_our_words)?;
-    sides.pop().ok_or_else(|| CliError::Fault("a base URL is one target".to_owned()))
+    let mut sides = resolve_targets(&endpoint, catalog, environment).map_err(in_our_words)?;
+    sides.pop().ok_or_else(|| CliError::Internal("a base URL is one target".to_owned()))
 }
 
 /// Asks both sides, and what is in doubt once more.
-async fn compared(
+async fn run_comparison(
     args: &CompareArgs,
-    environment: &Environment,
+    environment: &ProcessEnvironment,
     catalog: &Catalog,
-    sides: &[Tested; 2],
+    sides: &[ResolvedTarget; 2],
     rows: &[&CatalogRow],
-    ready: &Ready,
-) -> Result<Comparison, CliError> {
-    let stop = Stop::default();
+    ready: &PreflightResult,
+) -> Result<GatewayComparison, CliError> {
+    let stop = StopSignal::default();
     stop_on_signal(stop.clone());
     let seed = args.sending.seed.unwrap_or(environment.entropy);
-    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson: false, runs: sides.len() };
-    let watch = Watch::new(environment, wanted);
-    let round = Round { args, catalog, sides, plan: rows, ready, stop: &stop, watch: &watch };
-    let whole = Extent { rows: rows.to_vec(), beside: Vec::new() };
-    let (direct, via, ended) = round.ask(whole, seed, "").await?;
+    let wanted = ProgressOptions { no_progress: args.sending.no_progress, ndjson: false, run_count: sides.len() };
+    let watch = ProgressReporter::new(environment, wanted);
+    let round = ComparisonRound { args, catalog, sides, plan: rows, preflight: ready, stop: &stop, progress: &watch };
+    let whole = RowSelection { rows: rows.to_vec(), dependency_rows: Vec::new() };
+    let (direct, via, ended) = round.run_sides(whole, seed, "").await?;
     for results in [&direct, &via] {
         stdout::write_results(&args.output, results)?;
     }
-    stdout::tell_shortfalls(&[direct.clone(), via.clone()]);
-    let first = Sides { direct: &direct, via: &via };
-    let doubtful = gateway_diff::in_doubt(first);
+    stdout::print_shortfalls(&[direct.clone(), via.clone()]);
+    let first = ResultsPair { direct: &direct, via: &via };
+    let doubtful = gateway_diff::rows_to_confirm(first);
     let sound = |results: &Results| results.summary.decided > 0;
     let mut again = None;
-    if !doubtful.is_empty() && ended != Ended::Interrupted && sound(&direct) && sound(&via) {
+    if !doubtful.is_empty() && ended != RunEnd::Interrupted && sound(&direct) && sound(&via) {
         stdout::warn(format!("{} of {} rows are in doubt, and are asked once more", doubtful.len(), rows.len()));
         let known = |row: &str| rows.iter().any(|r| r.experiment.id() == row);
-        let extent = Extent::of(catalog, |row| doubtful.iter().any(|id| id == row), known);
-        let (direct, via, _) = round.ask(extent, seed.wrapping_add(2), "-again").await?;
+        let extent = RowSelection::new(catalog, |row| doubtful.iter().any(|id| id == row), known);
+        let (direct, via, _) = round.run_sides(extent, seed.wrapping_add(2), "-again").await?;
         again = Some((direct, via));
     }
-    Ok(gateway_diff::compare(first, again.as_ref().map(|(direct, via)| Sides { direct, via })))
+    Ok(gateway_diff::compare(first, again.as_ref().map(|(direct, via)| ResultsPair { direct, via })))
 }
 
 /// What every asking of both sides has in common.
-struct Round<'a> {
+struct ComparisonRound<'a> {
     args: &'a CompareArgs,
     catalog: &'a Catalog,
-    sides: &'a [Tested; 2],
+    sides: &'a [ResolvedTarget; 2],
     plan: &'a [&'a CatalogRow],
-    ready: &'a Ready,
-    stop: &'a Stop,
-    watch: &'a Watch,
+    preflight: &'a PreflightResult,
+    stop: &'a StopSignal,
+    progress: &'a ProgressReporter,
 }
 
-impl Round<'_> {
+impl ComparisonRound<'_> {
     /// Asks both sides these rows, in step.
-    async fn ask(&self, extent: Extent<'_>, seed: u64, suffix: &str) -> Result<(Results, Results, Ended), CliError> {
+    async fn run_sides(
+        &self,
+        extent: RowSelection<'_>,
+        seed: u64,
+        suffix: &str,
+    ) -> Result<(Results, Results, RunEnd), CliError> {
         let started = Instant::now();
         // As many as a side may have under way, and one: neither ever waits for its own requests alone.
-        let turnstile = Turnstile::new(self.args.sending.pace.concurrency_of_any() as u64 + 1);
+        let turnstile = LockstepGate::new(self.args.sending.pace.default_concurrency() as u64 + 1);
         let [direct, via] = self.sides;
-        let ask = |tested, place, seed, extent| self.ask_one(tested, &turnstile, place, seed, extent, suffix, started);
+        let ask = |tested, place, seed, extent| self.run_side(tested, &turnstile, place, seed, extent, suffix, started);
         // Each side has draws of its own, so that neither is served from what the other left in a cache.
         let (direct, via) = tokio::join!(
-            ask(direct, Side::One, seed, extent.clone()),
-            ask(via, Side::Other, seed.wrapping_add(1), extent)
+            ask(direct, LockstepSide::Left, seed, extent.clone()),
+            ask(via, LockstepSide::Right, seed.wrapping_add(1), extent)
         );
         let ((direct, one), (via, other)) = (direct?, via?);
-        Ok((direct, via, if one == Ended::Interrupted { one } else { other }))
+        Ok((direct, via, if one == RunEnd::Interrupted { one } else { other }))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call, from the line above")]
-    async fn ask_one(
+    async fn run_side(
         &self,
-        tested: &Tested,
-        turnstile: &Turnstile,
-        place: Side,
+        tested: &ResolvedTarget,
+        turnstile: &LockstepGate,
+        place: LockstepSide,
         seed: u64,
-        extent: Extent<'_>,
+        extent: RowSelection<'_>,
         suffix: &str,
         started: Instant,
-    ) -> Result<(Results, Ended), CliError> {
-        let Place::Live { base_url, credential, .. } = &tested.place else {
-            return Err(CliError::Fault("both sides are on the network".to_owned()));
+    ) -> Result<(Results, RunEnd), CliError> {
+        let EndpointKind::Live { base_url, credential, .. } = &tested.endpoint else {
+            return Err(CliError::Internal("both sides are on the network".to_owned()));
         };
         // With one purse for both, a side that waits in step would wait for money that the other holds.
-        let sending = &self.args.sending.alone();
-        let credential = credential.as_ref().map(Credential::get).transpose()?;
-        let mut config = sending.config(tested, base_url, credential, false, started)?;
+        let sending = &self.args.sending.with_own_state();
+        let credential = credential.as_ref().map(LazyCredential::resolve).transpose()?;
+        let mut config = sending.client_config(tested, base_url, credential, false, started)?;
         // A gateway may tell its upstream's credential, and the other way round: those of both sides are among these.
-        config.secrets.clone_from(&self.ready.secrets);
-        config.transport = self.ready.transport.clone();
-        let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url.clone());
+        config.secrets.clone_from(&self.preflight.secrets);
+        config.transport = self.preflight.transport.clone();
+        let shown = SecretRedactor::new(config.credential.as_ref(), &config.secrets).redact_text(base_url.clone());
         let client = Client::new(config).map_err(|e| CliError::Usage(e.to_string()))?;
-        let endpoint = turnstile.side(place, &client);
-        let job = Job {
-            tested,
+        let endpoint = turnstile.wrap_endpoint(place, &client);
+        let job = RunJob {
+            target: tested,
             base_url: shown,
             simulated: false,
-            extent,
+            selection: extent,
             plan: self.plan.to_vec(),
             shard: None,
             seed,
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),
-            watch: self.watch,
-            run: None,
+            progress: self.progress,
+            run_number: None,
             started,
-            scope: Scope::default(),
-            resumption: None,
+            scope: RunScope::default(),
+            resumed: None,
         };
-        conduct(&endpoint, job, sending, self.catalog, self.stop).await
+        run_target(&endpoint, job, sending, self.catalog, self.stop).await
     }
 }
 
 /// What a comparison amounts to. What the gateway was seen to introduce stands, however the runs ended.
-fn exit_of(comparison: &Comparison, strict: bool) -> Exit {
-    let introduced = |least: Severity| {
-        comparison.findings.iter().any(|finding| finding.fate == Fate::Introduced && finding.severity <= least)
+fn exit_status(comparison: &GatewayComparison, strict: bool) -> ExitStatus {
+    let introduced = |least: FindingSeverity| {
+        comparison
+            .findings
+            .iter()
+            .any(|finding| finding.fate == GatewayAttribution::Introduced && finding.severity <= least)
     };
     let fates = &comparison.summary;
     let untested = [&comparison.direct, &comparison.via].iter().any(|side| side.decided == 0 || side.partial.is_some());
-    let undesired = fates.changed > 0 || fates.undetermined > 0 || introduced(Severity::Warning);
-    if fates.introduced > 0 || introduced(Severity::Error) {
-        Exit::Contradiction
+    let undesired = fates.changed > 0 || fates.undetermined > 0 || introduced(FindingSeverity::Warning);
+    if fates.introduced > 0 || introduced(FindingSeverity::Error) {
+        ExitStatus::Contradiction
     } else if untested {
-        Exit::Untested
+        ExitStatus::Untested
     } else if strict && undesired {
-        Exit::Contradiction
+        ExitStatus::Contradiction
     } else {
-        Exit::Success
+        ExitStatus::Success
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::args::common::TextFormat;
 use crate::cli::io::{files, stdout};
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report::TerminalStyle;
 use crate::results::model::Results;
 use crate::results::{diff, json};
@@ -37,27 +37,27 @@ pub struct DiffArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &DiffArgs, environment: &Environment) -> Result<Exit, CliError> {
-    let (old, new) = (read(&args.old)?, read(&args.new)?);
+pub fn main(args: &DiffArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
+    let (old, new) = (read_results(&args.old)?, read_results(&args.new)?);
     let diff = diff::diff(&old, &new, args.strict);
     let text = match args.format {
         TextFormat::Terminal => {
             let colour = environment.colour && args.out.is_none();
-            let style = TerminalStyle { width: stdout::width(environment), colour, unicode: true };
+            let style = TerminalStyle { width: stdout::table_width(environment), colour, unicode: true };
             diff::terminal(&diff, style)
         }
         TextFormat::Markdown => diff::markdown(&diff),
-        TextFormat::Json => diff::json(&diff),
+        TextFormat::Json => diff::to_json(&diff),
     };
     match (&args.out, args.format) {
         (Some(path), _) => files::write(path, &text)?,
-        (None, TextFormat::Json) => stdout::say(text.trim_end()),
-        (None, TextFormat::Terminal | TextFormat::Markdown) => stdout::show(text.trim_end()),
+        (None, TextFormat::Json) => stdout::print(text.trim_end()),
+        (None, TextFormat::Terminal | TextFormat::Markdown) => stdout::print_untrusted(text.trim_end()),
     }
-    Ok(if diff.regressions > 0 { Exit::Contradiction } else { Exit::Success })
+    Ok(if diff.regressions > 0 { ExitStatus::Contradiction } else { ExitStatus::Success })
 }
 
-fn read(path: &Path) -> Result<Results, CliError> {
+fn read_results(path: &Path) -> Result<Results, CliError> {
     let text = files::read_text(path)?;
     json::parse(&path.display().to_string(), &text).map_err(|error| {
         let recording = files::is_recording(&text);

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::cli::args::common::{CaseArgs, OutputArgs};
 use crate::cli::io::{files, stdout};
-use crate::cli::target::resolve::target;
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::target::resolve::find_target;
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::engine::judge;
 use crate::gateway;
 use crate::results::model::Results;
@@ -30,16 +30,16 @@ pub struct JudgeArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliError> {
-    stdout::without_events(&args.output)?;
+pub fn main(args: &JudgeArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
+    stdout::reject_ndjson(&args.output)?;
     let catalog = args.cases.load()?;
-    let of_gateways = args.recordings.iter().all(|path| files::is_of_gateway(path).unwrap_or(false));
-    let claims = args.claims.as_ref().filter(|_| !of_gateways).map(|name| target(&catalog, name)).transpose()?;
-    let _held = files::hold(&args.output.out)?;
+    let of_gateways = args.recordings.iter().all(|path| files::is_gateway_recording(path).unwrap_or(false));
+    let claims = args.claims.as_ref().filter(|_| !of_gateways).map(|name| find_target(&catalog, name)).transpose()?;
+    let _held = files::lock_folder(&args.output.out)?;
     let mut all = Vec::new();
     for path in &args.recordings {
-        if files::is_of_gateway(path)? {
-            all.push(of_gateway(args, path)?);
+        if files::is_gateway_recording(path)? {
+            all.push(judge_gateway_recording(args, path)?);
             continue;
         }
         let mut recording = files::read_recording(path)?;
@@ -49,18 +49,18 @@ pub fn main(args: &JudgeArgs, environment: &Environment) -> Result<Exit, CliErro
         let results = judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
         all.push(results);
     }
-    args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
+    args.output.baseline.load_and_compare(&mut all, &catalog, args.output.strict, environment.today)?;
     stdout::write_all_results(&args.output, &all, |_, _| false)?;
     stdout::finish(&args.output, &all, environment)
 }
 
 /// The results of a gateway's recording.
-fn of_gateway(args: &JudgeArgs, path: &Path) -> Result<Results, CliError> {
+fn judge_gateway_recording(args: &JudgeArgs, path: &Path) -> Result<Results, CliError> {
     let mut recording = files::read_gateway_recording(path)?;
     let (catalog, named) =
-        crate::cli::commands::gateway::load(&args.cases, args.claims.as_deref().unwrap_or_default())?;
+        crate::cli::commands::gateway::load_catalog(&args.cases, args.claims.as_deref().unwrap_or_default())?;
     if let Some(claims) = &args.claims {
-        recording.header.claims = crate::cli::commands::gateway::claims(
+        recording.header.claims = crate::cli::commands::gateway::resolve_claims(
             &catalog,
             named.as_deref().unwrap_or(claims),
             recording.header.shape,

@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::cli::args::common::{CaseArgs, OutputArgs};
 use crate::cli::io::{files, stdout};
-use crate::cli::{CliError, Environment, Exit};
-use crate::results::merge::Joined;
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
+use crate::results::merge::MergedShards;
 use crate::results::model::Results;
 use crate::results::{json, merge};
 
@@ -27,8 +27,8 @@ pub struct MergeArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &MergeArgs, environment: &Environment) -> Result<Exit, CliError> {
-    stdout::without_events(&args.output)?;
+pub fn main(args: &MergeArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
+    stdout::reject_ndjson(&args.output)?;
     let mut targets: BTreeMap<String, Vec<(String, Results)>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for path in &args.results {
@@ -42,14 +42,16 @@ pub fn main(args: &MergeArgs, environment: &Environment) -> Result<Exit, CliErro
     }
     let mut all = Vec::new();
     for parts in order.iter().filter_map(|target| targets.remove(target)) {
-        if let Some(Joined { results, notes }) = merge::shards(parts).map_err(|e| CliError::Usage(e.to_string()))? {
+        if let Some(MergedShards { results, notes }) =
+            merge::merge_shards(parts).map_err(|e| CliError::Usage(e.to_string()))?
+        {
             notes.iter().for_each(stdout::warn);
             all.push(results);
         }
     }
     let catalog = args.cases.load()?;
-    args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
-    let _held = files::hold(&args.output.out)?;
+    args.output.baseline.load_and_compare(&mut all, &catalog, args.output.strict, environment.today)?;
+    let _held = files::lock_folder(&args.output.out)?;
     stdout::write_all_results(&args.output, &all, |_, _| false)?;
     stdout::finish(&args.output, &all, environment)
 }

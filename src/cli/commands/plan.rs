@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::budget::{MoneyArgs, PaceArgs};
+use crate::cli::args::budget::{BudgetArgs, RateArgs};
 use crate::cli::args::common::{
     CaseArgs, EndpointArgs, SelectArgs, parse_confidence, parse_probability, parse_seconds,
 };
 use crate::cli::args::shard::ShardArgs;
 use crate::cli::commands::rows::RowsFormat;
 use crate::cli::io::stdout;
-use crate::cli::session::forecast::{Assumed, Forecasts, planned};
-use crate::cli::session::run::runtime;
-use crate::cli::target::resolve::{Place, Tested, resolve};
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::session::forecast::{ForecastAssumptions, ForecastCache, build_plan};
+use crate::cli::session::run::multi_thread_runtime;
+use crate::cli::target::resolve::{EndpointKind, ResolvedTarget, resolve_targets};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::results::plan;
-use crate::results::plan::{Fit, Fits, PlanTold, SCHEMA, TargetPlan};
-use crate::results::plan_estimate::Planned;
+use crate::results::plan::{BudgetFit, FitStatus, PlanReport, SCHEMA, TargetPlan};
+use crate::results::plan_estimate::PlanEstimate;
 
 /// Says what a run would send: requests, tokens, cost and time, row by row. Sends nothing, and needs no credential.
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
     confidence: f64,
     #[command(flatten)]
-    pace: PaceArgs,
+    pace: RateArgs,
     /// Plan so many runs of each target, as `fieldtest run --repeat` makes them.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     repeat: u32,
@@ -55,79 +55,80 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
     format: RowsFormat,
     #[command(flatten)]
-    money: MoneyArgs,
+    money: BudgetArgs,
 }
 
 /// Runs the command.
-pub fn main(args: &PlanArgs, environment: &Environment) -> Result<Exit, CliError> {
+pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     // A plan touches no endpoint: it needs no credential, and says where a run would lack one.
-    let targets = resolve(&args.endpoint.for_a_plan(), &catalog, environment)?;
-    args.money.fit(targets.iter())?;
-    let assumed = Assumed {
-        answer: Duration::from_secs_f64(args.answer_seconds),
+    let targets = resolve_targets(&args.endpoint.with_optional_credential(), &catalog, environment)?;
+    args.money.require_prices(targets.iter())?;
+    let assumed = ForecastAssumptions {
+        response_time: Duration::from_secs_f64(args.answer_seconds),
         disobedience: args.disobedience,
-        thinking: args.thinking_tokens,
+        thinking_tokens: args.thinking_tokens,
     };
-    let (runtime, forecasts) = (runtime()?, Forecasts::default());
+    let (runtime, forecasts) = (multi_thread_runtime()?, ForecastCache::default());
     let mut told = Vec::new();
     for tested in &targets {
-        let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
-        let extent = args.shard.extent(&catalog, &rows);
+        let rows = args.select.select_rows(&catalog, |needed| tested.meets_requirement(needed))?;
+        let extent = args.shard.select_rows(&catalog, &rows);
         if let (Some(part), true) = (args.shard.shard, extent.rows.is_empty()) {
             stdout::warn(format!("{}: shard {part} has none of the {} rows", tested.name, rows.len()));
             continue;
         }
-        let forecast = forecasts.expected(tested, &catalog, &extent.rows, args.confidence, assumed);
+        let forecast = forecasts.estimate(tested, &catalog, &extent.rows, args.confidence, assumed);
         let expected = runtime.block_on(forecast)?;
-        let plan = planned(tested, &extent.rows, (&args.money, &args.pace), assumed, Some(&expected));
-        let rates = args.pace.rates(tested);
+        let plan = build_plan(tested, &extent.rows, (&args.money, &args.pace), assumed, Some(&expected));
+        let rates = args.pace.rate_limits(tested);
         told.push(TargetPlan {
             name: tested.name.clone(),
             model: tested.settings.model.clone(),
-            missing_credential: missing(tested),
+            missing_credential: missing_credential(tested),
             concurrency: args.pace.concurrency(tested) as u64,
             requests_per_minute: rates.requests,
             tokens_per_minute: rates.tokens,
             prices: args.money.prices(tested),
-            first: plan.first,
+            first: plan.probes,
             rows: plan.rows,
-            planned: plan.planned,
+            planned: plan.total,
         });
     }
     let runs = u64::from(args.repeat);
-    let Some(sum) = told.iter().map(|target| target.planned.times(runs)).reduce(|sum, more| sum.and(&more)) else {
-        return Ok(Exit::Success);
+    let Some(sum) = told.iter().map(|target| target.planned.repeat(runs)).reduce(|sum, more| sum.add_parallel(&more))
+    else {
+        return Ok(ExitStatus::Success);
     };
-    let plan = PlanTold {
+    let plan = PlanReport {
         schema: SCHEMA.to_owned(),
-        assumed: plan::Assumed {
+        assumed: plan::PlanAssumptions {
             seconds_an_answer: args.answer_seconds,
             disobedience: args.disobedience,
             thinking_tokens: args.thinking_tokens,
         },
-        fits: fits(&args.money, &sum),
+        fits: compare_with_budget(&args.money, &sum),
         targets: told,
         runs,
         planned: sum,
     };
-    stdout::say(match args.format {
-        RowsFormat::Json => plan::json(&plan).map_err(|e| CliError::Fault(e.to_string()))?,
-        RowsFormat::Terminal => plan::terminal(&plan, stdout::width(environment)),
+    stdout::print(match args.format {
+        RowsFormat::Json => plan::to_json(&plan).map_err(|e| CliError::Internal(e.to_string()))?,
+        RowsFormat::Terminal => plan::terminal(&plan, stdout::table_width(environment)),
     });
-    Ok(Exit::Success)
+    Ok(ExitStatus::Success)
 }
 
 /// What a live run would lack: never what is there.
-fn missing(tested: &Tested) -> Option<String> {
-    match &tested.place {
-        Place::Live { missing, .. } => missing.clone(),
-        Place::Simulated(_) => None,
+fn missing_credential(tested: &ResolvedTarget) -> Option<String> {
+    match &tested.endpoint {
+        EndpointKind::Live { missing_credential: missing, .. } => missing.clone(),
+        EndpointKind::Simulated(_) => None,
     }
 }
 
 /// Holds the whole against the bounds that were given.
-fn fits(money: &MoneyArgs, planned: &Planned) -> Vec<Fits> {
+fn compare_with_budget(money: &BudgetArgs, planned: &PlanEstimate) -> Vec<BudgetFit> {
     let (input, output) = (planned.input_tokens, planned.output_tokens);
     let tokens = input.expected.zip(output.expected).map(|(input, output)| (input + output) as f64);
     let cost = planned.cost_usd.unwrap_or_default();
@@ -145,7 +146,7 @@ fn fits(money: &MoneyArgs, planned: &Planned) -> Vec<Fits> {
     .into_iter()
     .filter_map(|(bound, limit, expected, max)| {
         let limit = limit?;
-        Some(Fits { bound: bound.to_owned(), limit, fits: Fit::of(limit, expected, max) })
+        Some(BudgetFit { bound: bound.to_owned(), limit, fits: FitStatus::from_estimate(limit, expected, max) })
     })
     .collect()
 }

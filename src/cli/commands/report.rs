@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::args::common::{CaseArgs, OutputArgs};
 use crate::cli::io::{files, stdout};
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::results::json;
 
 /// Renders results files, one or many targets side by side.
@@ -26,8 +26,8 @@ pub struct ReportArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliError> {
-    stdout::without_events(&args.output)?;
+pub fn main(args: &ReportArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
+    stdout::reject_ndjson(&args.output)?;
     let mut all = Vec::new();
     for path in &args.results {
         let text = files::read_text(path)?;
@@ -38,9 +38,9 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
         })?);
     }
     let catalog = args.cases.load()?;
-    args.output.baseline.hold(&mut all, &catalog, args.output.strict, environment.today)?;
+    args.output.baseline.load_and_compare(&mut all, &catalog, args.output.strict, environment.today)?;
     let is_held = args.output.baseline.baseline.is_some();
-    let _held = files::hold(&args.output.out)?;
+    let _held = files::lock_folder(&args.output.out)?;
     // No file that is rendered here is written over with another's results.
     let inputs: Vec<Option<PathBuf>> = args.results.iter().map(|path| path.canonicalize().ok()).collect();
     stdout::write_all_results(&args.output, &all, |of, path| {
@@ -49,10 +49,10 @@ pub fn main(args: &ReportArgs, environment: &Environment) -> Result<Exit, CliErr
     })?;
     stdout::write_reports(&args.output, &all, environment)?;
     if is_held {
-        stdout::tell_baselines(&all);
+        stdout::print_baseline_failures(&all);
     }
-    stdout::tell_files(&args.output.out, &args.output.format);
+    stdout::print_written_files(&args.output.out, &args.output.format);
     // Rendering succeeded; what the results say was said when they were made. `--strict` and a baseline ask to hear it
     // again.
-    Ok(if args.output.strict || is_held { stdout::exit_of(&all, args.output.strict) } else { Exit::Success })
+    Ok(if args.output.strict || is_held { stdout::exit_status(&all, args.output.strict) } else { ExitStatus::Success })
 }

@@ -4,11 +4,11 @@ use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde_json::json;
 
-use crate::catalog::{Catalog, GatewayRow, Shape};
+use crate::catalog::{ApiDialect, Catalog, GatewayRow};
 use crate::cli::args::common::{CaseArgs, SelectArgs};
 use crate::cli::args::shard::ShardArgs;
 use crate::cli::io::stdout;
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 
 /// Lists the rows of the matrix, with what each target's document claims.
 #[derive(Debug, Args)]
@@ -38,14 +38,14 @@ pub enum RowsFormat {
 }
 
 /// Runs the command.
-pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError> {
+pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     if args.gateway {
-        return of_gateways(args, &catalog, environment);
+        return list_gateway_rows(args, &catalog, environment);
     }
     // Rows that only some targets can be tested for are listed, too.
-    let rows = args.shard.own(&args.select.rows(&catalog, |_| true)?);
-    let claim = |target: &crate::catalog::Target, row: &str| target.claims.get(row).map(|c| c.status.word());
+    let rows = args.shard.reported_rows(&args.select.select_rows(&catalog, |_| true)?);
+    let claim = |target: &crate::catalog::Target, row: &str| target.claims.get(row).map(|c| c.status.as_str());
     match args.format {
         RowsFormat::Json => {
             let list: Vec<_> = rows
@@ -60,7 +60,7 @@ pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError
                     })
                 })
                 .collect();
-            stdout::say(serde_json::to_string_pretty(&list).map_err(|e| CliError::Fault(e.to_string()))?);
+            stdout::print(serde_json::to_string_pretty(&list).map_err(|e| CliError::Internal(e.to_string()))?);
         }
         RowsFormat::Terminal => {
             let mut table = Table::new();
@@ -73,17 +73,21 @@ pub fn main(args: &RowsArgs, environment: &Environment) -> Result<Exit, CliError
                 let claims = catalog.targets.values().map(|t| claim(t, id).unwrap_or("-").to_owned());
                 table.add_row([id.to_owned(), row.experiment.title.clone()].into_iter().chain(claims));
             }
-            stdout::say(table.to_string());
+            stdout::print(table.to_string());
         }
     }
-    Ok(Exit::Success)
+    Ok(ExitStatus::Success)
 }
 
 /// The rows about gateways.
-fn of_gateways(args: &RowsArgs, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
-    let rows = crate::cli::commands::gateway::named(catalog, &args.select.select)?;
-    let usual = |row: &GatewayRow, shape: Shape| match row.is_of(shape) {
-        true => row.usual_claim(shape).map_or("-", |claim| claim.word()),
+fn list_gateway_rows(
+    args: &RowsArgs,
+    catalog: &Catalog,
+    environment: &ProcessEnvironment,
+) -> Result<ExitStatus, CliError> {
+    let rows = crate::cli::commands::gateway::select_gateway_rows(catalog, &args.select.select)?;
+    let usual = |row: &GatewayRow, shape: ApiDialect| match row.applies_to_dialect(shape) {
+        true => row.default_claim(shape).map_or("-", |claim| claim.as_str()),
         false => "no such row",
     };
     match args.format {
@@ -91,26 +95,26 @@ fn of_gateways(args: &RowsArgs, catalog: &Catalog, environment: &Environment) ->
             let list: Vec<_> = rows
                 .iter()
                 .map(|row| {
-                    let usual: serde_json::Map<_, _> = Shape::ALL
+                    let usual: serde_json::Map<_, _> = ApiDialect::ALL
                         .iter()
-                        .map(|shape| (shape.word().to_owned(), json!(usual(&row.row, *shape))))
+                        .map(|shape| (shape.as_str().to_owned(), json!(usual(&row.row, *shape))))
                         .collect();
                     json!({ "id": row.row.id(), "section": row.section, "title": row.row.title, "usual": usual })
                 })
                 .collect();
-            stdout::say(serde_json::to_string_pretty(&list).map_err(|e| CliError::Fault(e.to_string()))?);
+            stdout::print(serde_json::to_string_pretty(&list).map_err(|e| CliError::Internal(e.to_string()))?);
         }
         RowsFormat::Terminal => {
             let mut table = Table::new();
             table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
             table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
-            table.set_header(["row", "title", Shape::Anthropic.word(), Shape::Openai.word()]);
+            table.set_header(["row", "title", ApiDialect::Anthropic.as_str(), ApiDialect::Openai.as_str()]);
             for row in rows {
-                let usual = Shape::ALL.map(|shape| usual(&row.row, shape).to_owned());
+                let usual = ApiDialect::ALL.map(|shape| usual(&row.row, shape).to_owned());
                 table.add_row([row.row.id().to_owned(), row.row.title.clone()].into_iter().chain(usual));
             }
-            stdout::say(table.to_string());
+            stdout::print(table.to_string());
         }
     }
-    Ok(Exit::Success)
+    Ok(ExitStatus::Success)
 }

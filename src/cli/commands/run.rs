@@ -7,17 +7,17 @@ use clap::Args;
 use crate::catalog::Catalog;
 use crate::cli::args::common::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs, SimulatorArgs};
 use crate::cli::args::send::SendArgs;
-use crate::cli::args::shard::{Rerun, ShardArgs};
+use crate::cli::args::shard::{RerunSource, ShardArgs};
 use crate::cli::io::{files, stdout};
-use crate::cli::progress::{Wanted, Watch};
-use crate::cli::session::batch::{Batch, Made};
-use crate::cli::session::jobs::Work;
-use crate::cli::session::preflight::ready;
-use crate::cli::session::run::{file_size_signal, runtime, stop_on_signal, waiting_runtime};
+use crate::cli::progress::{ProgressOptions, ProgressReporter};
+use crate::cli::session::batch::{BatchOutcome, RunBatch};
+use crate::cli::session::jobs::TargetJob;
+use crate::cli::session::preflight::preflight;
+use crate::cli::session::run::{ignore_file_size_signal, multi_thread_runtime, single_thread_runtime, stop_on_signal};
 use crate::cli::session::{replay, resume};
-use crate::cli::target::resolve::Place;
-use crate::cli::{CliError, Environment, Exit};
-use crate::engine::Stop;
+use crate::cli::target::resolve::EndpointKind;
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
+use crate::engine::StopSignal;
 
 /// Tests endpoints: sends the experiments, decides every row, writes the recording, the results and the matrix.
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ pub struct RunArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError> {
+pub fn main(args: &RunArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let prints = |format: &&Format| matches!(format, Format::Terminal | Format::Github);
     if let (true, Some(_)) = (args.output.format.contains(&Format::Ndjson), args.output.format.iter().find(prints)) {
         return Err(CliError::Usage(
@@ -85,53 +85,57 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     }
     let catalog = args.cases.load()?;
     if let Some(place) = &args.replay {
-        return replayed(args, place, &catalog, environment);
+        return replay(args, place, &catalog, environment);
     }
-    let rerun = args.rerun.as_deref().map(Rerun::read).transpose()?;
-    let work = Work::all(args, &catalog, environment, rerun.as_ref())?;
-    let targets = || work.iter().map(|work| &work.tested);
+    let rerun = args.rerun.as_deref().map(RerunSource::read).transpose()?;
+    let work = TargetJob::plan_jobs(args, &catalog, environment, rerun.as_ref())?;
+    let targets = || work.iter().map(|work| &work.target);
     let names: Vec<&str> = targets().map(|tested| tested.name.as_str()).collect();
     let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
     let folder = match &args.resume {
-        Some(place) => resume::folder(place),
+        Some(place) => resume::recording_folder(place),
         None => args.record.as_ref().unwrap_or(&args.output.out).clone(),
     };
-    let _held = files::hold(&args.output.out)?;
-    files::writable(&folder)?;
-    let ready = ready(targets().map(|tested| &tested.place), &args.sending.transport, &catalog, environment)?;
-    for Work { tested, resumption, .. } in &work {
+    let _held = files::lock_folder(&args.output.out)?;
+    files::ensure_writable(&folder)?;
+    let ready = preflight(targets().map(|tested| &tested.endpoint), &args.sending.transport, &catalog, environment)?;
+    for TargetJob { target: tested, resumed: resumption, .. } in &work {
         let Some(resumption) = resumption else { continue };
-        resumption.is_at(&tested.place, &ready.secrets)?;
+        resumption.verify_base_url(&tested.endpoint, &ready.secrets)?;
         // The budget is the whole command's: what any target took counts before another sends.
-        args.sending.book(tested, &resumption.recording);
+        args.sending.charge_recording(tested, &resumption.recording);
     }
     for tested in targets() {
-        args.sending.check(tested)?;
+        args.sending.validate_limits(tested)?;
     }
-    let simulates = targets().any(|tested| matches!(tested.place, Place::Simulated(_)));
-    let runtime = if simulates { runtime() } else { waiting_runtime() }?;
-    work.iter().for_each(|work| work.tell(args, rerun.is_some()));
+    let simulates = targets().any(|tested| matches!(tested.endpoint, EndpointKind::Simulated(_)));
+    let runtime = if simulates { multi_thread_runtime() } else { single_thread_runtime() }?;
+    work.iter().for_each(|work| work.announce(args, rerun.is_some()));
     let repeats = args.repeat.unwrap_or(1) as usize;
     let ndjson = args.output.format.contains(&Format::Ndjson);
-    let wanted = Wanted { no_progress: args.sending.no_progress, ndjson, runs: work.len().saturating_mul(repeats) };
-    let batch = Batch {
+    let wanted = ProgressOptions {
+        no_progress: args.sending.no_progress,
+        ndjson,
+        run_count: work.len().saturating_mul(repeats),
+    };
+    let batch = RunBatch {
         args,
         environment,
         catalog: &catalog,
-        ready,
-        folder,
+        preflight: ready,
+        recording_folder: folder,
         rerun,
         baseline,
-        stop: Stop::default(),
-        watch: Watch::new(environment, wanted),
+        stop: StopSignal::default(),
+        progress: ProgressReporter::new(environment, wanted),
     };
     stop_on_signal(batch.stop.clone());
     let made = runtime.block_on(async {
-        let _heard = file_size_signal();
+        let _heard = ignore_file_size_signal();
         tokio::select! {
             made = batch.run(work, usize::from(args.jobs)) => made,
             // It never ends by itself.
-            () = batch.watch.beat() => Made { results: Vec::new(), errors: Vec::new() },
+            () = batch.progress.heartbeat() => BatchOutcome { results: Vec::new(), errors: Vec::new() },
         }
     });
     let finished = stdout::finish(&args.output, &made.results, environment);
@@ -140,19 +144,24 @@ pub fn main(args: &RunArgs, environment: &Environment) -> Result<Exit, CliError>
     let first = errors.next();
     errors.for_each(|error| stdout::warn(format!("error: {error}")));
     let exit = first.map_or(finished, Err);
-    batch.watch.ended(&exit);
+    batch.progress.emit_exit(&exit);
     exit
 }
 
 /// Replays instead of sending.
-fn replayed(args: &RunArgs, place: &Path, catalog: &Catalog, environment: &Environment) -> Result<Exit, CliError> {
-    stdout::without_events(&args.output)?;
-    if args.simulator.given() {
+fn replay(
+    args: &RunArgs,
+    place: &Path,
+    catalog: &Catalog,
+    environment: &ProcessEnvironment,
+) -> Result<ExitStatus, CliError> {
+    stdout::reject_ndjson(&args.output)?;
+    if args.simulator.is_set() {
         return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
     }
-    let _held = files::hold(&args.output.out)?;
-    let mut all = replay::results(place, &args.endpoint, &args.select, catalog)?;
-    args.output.baseline.hold(&mut all, catalog, args.output.strict, environment.today)?;
+    let _held = files::lock_folder(&args.output.out)?;
+    let mut all = replay::replay_recordings(place, &args.endpoint, &args.select, catalog)?;
+    args.output.baseline.load_and_compare(&mut all, catalog, args.output.strict, environment.today)?;
     stdout::write_all_results(&args.output, &all, |_, _| false)?;
     stdout::finish(&args.output, &all, environment)
 }

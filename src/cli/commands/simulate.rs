@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 
 use crate::cli::args::common::{CaseArgs, SimulatorArgs};
 use crate::cli::io::stdout;
-use crate::cli::{CliError, Exit};
+use crate::cli::{CliError, ExitStatus};
 use crate::simulator;
-use crate::simulator::Fault;
+use crate::simulator::SimulatorFault;
 
 /// Serves a Messages API on loopback that behaves as a target's claims say.
 #[derive(Debug, Args)]
@@ -38,46 +38,47 @@ pub struct SimulateArgs {
 }
 
 /// Runs the command, until it is interrupted.
-pub fn main(args: &SimulateArgs) -> Result<Exit, CliError> {
+pub fn main(args: &SimulateArgs) -> Result<ExitStatus, CliError> {
     let Some(name) = args.target.as_deref().filter(|_| !args.list_faults) else {
         list_faults();
-        return Ok(Exit::Success);
+        return Ok(ExitStatus::Success);
     };
     let catalog = args.cases.load()?;
     let target = catalog.targets.get(name).ok_or_else(|| {
         let known: Vec<&str> = catalog.targets.keys().map(String::as_str).collect();
         CliError::Usage(format!("there is no target `{name}`; there are: {}", known.join(", ")))
     })?;
-    let behaviour = args.simulator.behaviour(target, &catalog, args.seed)?;
+    let behaviour = args.simulator.simulator_config(target, &catalog, args.seed)?;
     let asked = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| CliError::Fault(format!("cannot start the runtime: {e}")))?;
+        .map_err(|e| CliError::Internal(format!("cannot start the runtime: {e}")))?;
     runtime.block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
         let listener = TcpListener::bind(address)
             .await
             .map_err(|e| CliError::Usage(format!("cannot listen on {address}: {e}; --port takes another")))?;
-        let address = listener.local_addr().map_err(|e| CliError::Fault(e.to_string()))?;
-        stdout::say(format!(
+        let address = listener.local_addr().map_err(|e| CliError::Internal(e.to_string()))?;
+        stdout::print(format!(
             "simulating {} on http://{address}: model {}, x-api-key {}",
             target.name,
             behaviour.model,
-            behaviour.right_credential()
+            behaviour.expected_credential()
         ));
         tokio::select! {
-            served = simulator::serve(listener, behaviour, asked.clone()) => served.map_err(|e| CliError::Fault(e.to_string())),
+            served = simulator::serve(listener, behaviour, asked.clone()) => served.map_err(|e| CliError::Internal(e.to_string())),
             _ = tokio::signal::ctrl_c() => Ok(()),
         }
     })?;
-    stdout::say(format!("{} requests came", asked.load(Ordering::Relaxed)));
-    Ok(Exit::Success)
+    stdout::print(format!("{} requests came", asked.load(Ordering::Relaxed)));
+    Ok(ExitStatus::Success)
 }
 
 /// One fault a line, in the order of areas.
 fn list_faults() {
-    let width = Fault::all().map(|fault| fault.id().len()).max().unwrap_or_default();
-    let lines: Vec<String> = Fault::all().map(|fault| format!("{:width$}  {}", fault.id(), fault.about())).collect();
-    stdout::say(lines.join("\n"));
+    let width = SimulatorFault::all().map(|fault| fault.id().len()).max().unwrap_or_default();
+    let lines: Vec<String> =
+        SimulatorFault::all().map(|fault| format!("{:width$}  {}", fault.id(), fault.description())).collect();
+    stdout::print(lines.join("\n"));
 }

@@ -30,8 +30,10 @@ pub fn init(verbose: u8, rust_log: Option<OsString>) -> bool {
     if named.is_none() && verbose == 0 {
         return false;
     }
-    let layer =
-        tracing_subscriber::fmt::layer().with_writer(|| stderr::Stderr).with_ansi(false).with_timer(time::uptime());
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(|| stderr::RedactedStderr)
+        .with_ansi(false)
+        .with_timer(time::uptime());
     // A process has one log; a second one, of a program that embeds this one, is that program's.
     tracing_subscriber::registry().with(named.unwrap_or(ours)).with(layer).try_init().is_ok()
 }

@@ -11,13 +11,13 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use regex::Regex;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::redact::Mask;
+use crate::redact::SecretRedactor;
 
-static KNOWN: Mutex<Vec<SecretString>> = Mutex::new(Vec::new());
+static KNOWN_SECRETS: Mutex<Vec<SecretString>> = Mutex::new(Vec::new());
 
 /// Remembers what must never be said.
-pub fn learn(secrets: &[SecretString]) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+pub fn register_secrets(secrets: &[SecretString]) {
+    let mut known = KNOWN_SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     for secret in secrets {
         if !known.iter().any(|other| other.expose_secret() == secret.expose_secret()) {
             known.push(secret.clone());
@@ -26,15 +26,15 @@ pub fn learn(secrets: &[SecretString]) {
 }
 
 /// The text without secrets.
-pub fn hushed(text: &str) -> String {
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let masked = Mask::new(None, &known).text(text.to_owned());
-    SET.iter().fold(masked, |text, set| set.replace_all(&text, "${1}<secret>${2}").into_owned())
+pub fn redact(text: &str) -> String {
+    let known = KNOWN_SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+    let masked = SecretRedactor::new(None, &known).redact_text(text.to_owned());
+    SECRET_PATTERNS.iter().fold(masked, |text, set| set.replace_all(&text, "${1}<secret>${2}").into_owned())
 }
 
 /// Something that is set to a value, as a line of a file that is quoted in an error may say it, and a password in an
 /// address, even one that stands there wrongly: whatever they look like, they are nobody's business.
-static SET: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+static SECRET_PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let names = "api[-_]?key|token|secret|password|passwd|credential";
     let set = format!(r#"(?-u:\b)((?i-u:{names})["']?[ ]?[:=][ ]?["']?)[^ \t\r\n"'`,;()\[\]{{}}<>]{{8,}}"#);
     let address = r#"(://[^ \t\r\n/:@"'`]+:)[^ \t\r\n"'`]+(@)"#;
@@ -43,11 +43,11 @@ static SET: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 });
 
 /// Standard error for whoever writes whole lines to it.
-pub struct Stderr;
+pub struct RedactedStderr;
 
-impl io::Write for Stderr {
+impl io::Write for RedactedStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(hushed(&String::from_utf8_lossy(line)).as_bytes())?;
+        io::stderr().write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?;
         Ok(line.len())
     }
 
@@ -57,9 +57,9 @@ impl io::Write for Stderr {
 }
 
 /// Lets panics be told without secrets.
-pub fn panics() {
+pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
-        let _ = writeln!(io::stderr(), "{}", hushed(&panic.to_string()));
+        let _ = writeln!(io::stderr(), "{}", redact(&panic.to_string()));
     }));
 }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn what_is_known_and_what_is_set_is_not_said() {
-        learn(&["known-to-the-hush".into()]);
+        register_secrets(&["known-to-the-hush".into()]);
         for text in [
             "panicked at src/x.rs:1:2: called `unwrap()` on `known-to-the-hush`",
             "4 | auth: { scheme: bearer, token: some-canary-1 }",
@@ -78,7 +78,7 @@ mod tests {
             "invalid value 'http://user:some-canary-1@h' for '--rate <N>'",
             "invalid value 'http://user:some/canary-1@h' for '--rate <N>'",
         ] {
-            let said = hushed(text);
+            let said = redact(text);
             assert!(said.contains("<secret>") && !said.contains("canary") && !said.contains("known-to"), "{said}");
         }
         for text in [
@@ -87,7 +87,7 @@ mod tests {
             "--api-key-env takes the name of an environment variable",
             "`input_tokens`: 12345678 and max_tokens: 12345678",
         ] {
-            assert_eq!(hushed(text), text);
+            assert_eq!(redact(text), text);
         }
     }
 }

@@ -7,29 +7,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::catalog::Outcome;
 use crate::cli::args::common::{Format, OutputArgs};
 use crate::cli::io::{files, stderr};
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report;
 use crate::report::TerminalStyle;
-use crate::results::baseline::Held;
-use crate::results::model::{Results, Severity};
+use crate::results::baseline::BaselineComparison;
+use crate::results::model::{FindingSeverity, Results};
 
 /// The width of tables where there is no terminal to ask.
-const PLAIN_WIDTH: usize = 120;
+const DEFAULT_WIDTH_COLUMNS: usize = 120;
 
 /// How wide tables are.
-pub fn width(environment: &Environment) -> usize {
-    environment.terminal_width.unwrap_or(PLAIN_WIDTH).max(60)
+pub fn table_width(environment: &ProcessEnvironment) -> usize {
+    environment.terminal_width.unwrap_or(DEFAULT_WIDTH_COLUMNS).max(60)
 }
 
 /// True once standard output could not be written. A closed pipe is no error: who closed it has read enough.
-static UNSAID: AtomicBool = AtomicBool::new(false);
+static STDOUT_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Prints to standard output.
-pub fn say(text: impl AsRef<str>) {
+pub fn print(text: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
     match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe && !UNSAID.swap(true, Ordering::Relaxed) => {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe && !STDOUT_FAILED.swap(true, Ordering::Relaxed) => {
             warn(format!("error: standard output cannot be written: {error}"));
         }
         Ok(()) | Err(_) => {}
@@ -37,19 +37,23 @@ pub fn say(text: impl AsRef<str>) {
 }
 
 /// What a command ends with that may have printed into nothing.
-pub fn unless_unsaid(exit: Exit) -> Exit {
-    if exit == Exit::Success && UNSAID.load(Ordering::Relaxed) { Exit::Usage } else { exit }
+pub fn apply_stdout_failure(exit: ExitStatus) -> ExitStatus {
+    if exit == ExitStatus::Success && STDOUT_FAILED.load(Ordering::Relaxed) { ExitStatus::Usage } else { exit }
 }
 
 /// Prints a text in which a server's words may stand, so that nothing in it is a command to a workflow that reads it.
-pub fn show(text: impl AsRef<str>) {
-    say(report::uncommanded(text.as_ref()));
+pub fn print_untrusted(text: impl AsRef<str>) {
+    print(report::escape_workflow_commands(text.as_ref()));
 }
 
 /// Prints to standard error. What a server wrote may stand in the text, so nothing in it moves the cursor, and nothing is
 /// a command to a workflow that reads it.
 pub fn warn(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr(), "{}", report::uncommanded(&report::visible(&stderr::hushed(text.as_ref()))));
+    let _ = writeln!(
+        std::io::stderr(),
+        "{}",
+        report::escape_workflow_commands(&report::visible(&stderr::redact(text.as_ref())))
+    );
 }
 
 /// Writes one target's results, as soon as there are any.
@@ -57,7 +61,7 @@ pub fn write_results(out: &OutputArgs, results: &Results) -> Result<(), CliError
     if !out.format.contains(&Format::Json) {
         return Ok(());
     }
-    files::write(&out.out.join(report::file_name(&results.target.name)), &crate::results::json::render(results))
+    files::write(&out.out.join(report::results_file_name(&results.target.name)), &crate::results::json::render(results))
 }
 
 /// Writes the results of several runs, which may be of the same target: later ones get a number then. A path that is
@@ -75,7 +79,7 @@ pub fn write_all_results(
         let name = &results.target.name;
         let path = std::iter::once(name.clone())
             .chain((2..).map(|n| format!("{name}-{n}")))
-            .map(|name| out.out.join(report::file_name(&name)))
+            .map(|name| out.out.join(report::results_file_name(&name)))
             .find(|path| !used.contains(path) && !taken(i, path));
         if let Some(path) = path {
             files::write(&path, &crate::results::json::render(results))?;
@@ -86,7 +90,7 @@ pub fn write_all_results(
 }
 
 /// Says why results are less than was asked for, where they are.
-pub fn tell_shortfalls(all: &[Results]) {
+pub fn print_shortfalls(all: &[Results]) {
     for results in all {
         let name = &results.target.name;
         match (&results.partial, results.rows.first()) {
@@ -100,15 +104,15 @@ pub fn tell_shortfalls(all: &[Results]) {
 }
 
 /// Makes the reports over all targets: first what is shown, then what is written, which may fail.
-pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
+pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &ProcessEnvironment) -> Result<(), CliError> {
     if out.format.contains(&Format::Terminal) {
-        let style = TerminalStyle { width: width(environment), colour: environment.colour, unicode: true };
-        show(report::terminal::render(results, style).trim_end());
+        let style = TerminalStyle { width: table_width(environment), colour: environment.colour, unicode: true };
+        print_untrusted(report::terminal::render(results, style).trim_end());
     }
     if out.format.contains(&Format::Github) {
         let commands = report::github::commands(results, out.strict);
         if !commands.is_empty() {
-            say(commands.trim_end());
+            print(commands.trim_end());
         }
         write_summary(out, results, environment)?;
     }
@@ -116,19 +120,22 @@ pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Enviro
         files::write(&out.out.join("matrix.md"), &report::markdown::render(results))?;
     }
     if out.format.contains(&Format::Html) {
-        let page = report::html::render(results).map_err(|e| CliError::Fault(format!("matrix.html: {e:#}")))?;
+        let page = report::html::render(results).map_err(|e| CliError::Internal(format!("matrix.html: {e:#}")))?;
         files::write(&out.out.join("matrix.html"), &page)?;
     }
     if out.format.contains(&Format::Junit) {
         let suites = report::junit::render(results, out.strict);
-        let suites = suites.map_err(|e| CliError::Fault(format!("junit.xml: {e}")))?;
+        let suites = suites.map_err(|e| CliError::Internal(format!("junit.xml: {e}")))?;
         files::write(&out.out.join("junit.xml"), &suites)?;
     }
     if out.format.contains(&Format::Badge) {
         let mut used: Vec<PathBuf> = Vec::new();
         for run in results {
-            let path =
-                numbered(&run.target.name, |name| out.out.join(report::badge::file_name(name)), |p| used.contains(p));
+            let path = unique_report_path(
+                &run.target.name,
+                |name| out.out.join(report::badge::badge_file_name(name)),
+                |p| used.contains(p),
+            );
             files::write(&path, &report::badge::render(run))?;
             used.push(path);
         }
@@ -137,7 +144,7 @@ pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Enviro
 }
 
 /// The first path that is not taken, of those that the name and its numbered forms give.
-fn numbered(name: &str, path: impl Fn(&str) -> PathBuf, taken: impl Fn(&PathBuf) -> bool) -> PathBuf {
+fn unique_report_path(name: &str, path: impl Fn(&str) -> PathBuf, taken: impl Fn(&PathBuf) -> bool) -> PathBuf {
     let mut wanted = path(name);
     for n in 2u32.. {
         if !taken(&wanted) {
@@ -149,7 +156,7 @@ fn numbered(name: &str, path: impl Fn(&str) -> PathBuf, taken: impl Fn(&PathBuf)
 }
 
 /// Adds the summary to the step's, as far as there is room left, or writes it where no step asks for one.
-fn write_summary(out: &OutputArgs, results: &[Results], environment: &Environment) -> Result<(), CliError> {
+fn write_summary(out: &OutputArgs, results: &[Results], environment: &ProcessEnvironment) -> Result<(), CliError> {
     let limit = report::github::SUMMARY_LIMIT;
     let named = (environment.variable)("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
     match named.map(PathBuf::from) {
@@ -159,7 +166,7 @@ fn write_summary(out: &OutputArgs, results: &[Results], environment: &Environmen
 }
 
 /// Refuses events where nothing goes on that could be told as it happens.
-pub fn without_events(out: &OutputArgs) -> Result<(), CliError> {
+pub fn reject_ndjson(out: &OutputArgs) -> Result<(), CliError> {
     if out.format.contains(&Format::Ndjson) {
         return Err(CliError::Usage(
             "--format ndjson tells of what goes on, and is for `fieldtest run` alone".to_owned(),
@@ -169,18 +176,18 @@ pub fn without_events(out: &OutputArgs) -> Result<(), CliError> {
 }
 
 /// Ends a command that has results: makes the reports, says what the results lack, and what they amount to.
-pub fn finish(out: &OutputArgs, all: &[Results], environment: &Environment) -> Result<Exit, CliError> {
+pub fn finish(out: &OutputArgs, all: &[Results], environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let reports = write_reports(out, all, environment);
     // What is to be said of the results is said, whatever became of the files.
-    tell_shortfalls(all);
-    tell_baselines(all);
+    print_shortfalls(all);
+    print_baseline_failures(all);
     reports?;
-    tell_files(&out.out, &out.format);
-    Ok(exit_of(all, out.strict))
+    print_written_files(&out.out, &out.format);
+    Ok(exit_status(all, out.strict))
 }
 
 /// Says where things are.
-pub fn tell_files(out: &Path, format: &[Format]) {
+pub fn print_written_files(out: &Path, format: &[Format]) {
     let made: Vec<&str> = format
         .iter()
         .filter_map(|f| match f {
@@ -200,9 +207,9 @@ pub fn tell_files(out: &Path, format: &[Format]) {
 }
 
 /// Says where results are worse than their baseline, or the baseline is out of date.
-pub fn tell_baselines(all: &[Results]) {
+pub fn print_baseline_failures(all: &[Results]) {
     for results in all {
-        let Some(held) = results.baseline.as_ref().filter(|held| held.is_broken()) else { continue };
+        let Some(held) = results.baseline.as_ref().filter(|held| held.fails_run()) else { continue };
         let count = |n: u64, one: &str, many: &str| match n {
             0 => None,
             1 => Some(format!("1 {one}")),
@@ -218,8 +225,8 @@ pub fn tell_baselines(all: &[Results]) {
 /// What results amount to. A contradiction that was found stands, however the run ended; what `--strict` adds is asked
 /// of whole runs only: an endpoint that could not be tested has not failed the test. Where results were held against a
 /// baseline, what is worse than that takes the place of contradictions.
-pub fn exit_of(results: &[Results], strict: bool) -> Exit {
-    let broken = |r: &Results| r.baseline.as_ref().map_or(r.summary.contradicts > 0, Held::is_broken);
+pub fn exit_status(results: &[Results], strict: bool) -> ExitStatus {
+    let broken = |r: &Results| r.baseline.as_ref().map_or(r.summary.contradicts > 0, BaselineComparison::fails_run);
     // What a strict baseline lists is known; what it speaks of and was not decided is as good as undetermined.
     let known = |r: &Results| r.baseline.as_ref().is_some_and(|held| held.strict);
     let undesired = |r: &Results| {
@@ -227,18 +234,18 @@ pub fn exit_of(results: &[Results], strict: bool) -> Exit {
             || r.baseline.as_ref().is_some_and(|held| held.counts.unconfirmed > 0)
             || (!known(r) && r.summary.silent > 0)
             // What is only worth knowing breaks nobody.
-            || (!known(r) && r.findings.iter().any(|finding| finding.severity != Severity::Note))
+            || (!known(r) && r.findings.iter().any(|finding| finding.severity != FindingSeverity::Note))
             // A contradiction that was not seen again is no conformity.
             || r.rows.iter().any(crate::results::merge::is_flaky)
     };
     if results.iter().any(broken) {
-        Exit::Contradiction
+        ExitStatus::Contradiction
     } else if results.iter().any(|r| (r.summary.decided == 0 && !is_empty_shard(r)) || r.partial.is_some()) {
-        Exit::Untested
+        ExitStatus::Untested
     } else if strict && results.iter().any(undesired) {
-        Exit::Contradiction
+        ExitStatus::Contradiction
     } else {
-        Exit::Success
+        ExitStatus::Success
     }
 }
 

@@ -4,69 +4,71 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::progress::{Bar, Bars};
+use crate::cli::progress::{ProgressBars, RunProgressBar};
 use crate::gateway;
-use crate::mutation::Told;
-use crate::recording::durable_file::Recorder;
+use crate::mutation::MutationEvent;
+use crate::recording::durable_file::DurableFile;
 use crate::recording::run;
 
 /// Writes the recording of a gateway as it goes, and shows how far it is.
-pub struct GatewayListener {
-    file: Recorder,
-    bar: Option<Bar>,
+pub struct GatewayRecorder {
+    file: DurableFile,
+    bar: Option<RunProgressBar>,
     requests: u64,
 }
 
-impl GatewayListener {
+impl GatewayRecorder {
     /// A recording in a file, and a bar for so many rows, where it is to be shown.
-    pub fn new(file: Recorder, name: &str, rows: usize, shown: bool) -> Self {
-        let bar = shown.then(|| Bars::new(1).run(name, rows as u64));
+    pub fn new(file: DurableFile, name: &str, rows: usize, shown: bool) -> Self {
+        let bar = shown.then(|| ProgressBars::new(1).add_run(name, rows as u64));
         Self { file, bar, requests: 0 }
     }
 
     /// Writes a line.
-    pub fn line(&mut self, line: &crate::recording::gateway::Line) {
-        if let Ok(text) = run::text_of(line) {
-            self.file.line(&text);
+    pub fn write_line(&mut self, line: &crate::recording::gateway::GatewayLine) {
+        if let Ok(text) = run::to_json_line(line) {
+            self.file.write_line(&text);
         }
     }
 
     /// Ends it: where the file is, and what is wrong with it, if anything is.
-    pub fn end(self) -> (PathBuf, Option<String>) {
+    pub fn finish(self) -> (PathBuf, Option<String>) {
         self.clear();
-        self.file.end()
+        self.file.finish()
     }
 
     fn clear(&self) {
-        self.bar.iter().for_each(Bar::clear);
+        self.bar.iter().for_each(RunProgressBar::clear);
     }
 }
 
-impl gateway::Listener for GatewayListener {
-    fn on(&mut self, event: gateway::Event<'_>) {
+impl gateway::GatewayEventListener for GatewayRecorder {
+    fn on_event(&mut self, event: gateway::GatewayEvent<'_>) {
         match event {
-            gateway::Event::Trial(trial) => {
+            gateway::GatewayEvent::TrialFinished(trial) => {
                 self.requests += 1;
                 if let Some(bar) = &self.bar {
-                    bar.say(format!("{} requests, {}", self.requests, trial.row));
+                    bar.set_message(format!("{} requests, {}", self.requests, trial.row));
                 }
-                self.line(&crate::recording::gateway::Line::Trial(Box::new(trial.clone())));
+                self.write_line(&crate::recording::gateway::GatewayLine::Trial(Box::new(trial.clone())));
             }
-            gateway::Event::Call(call) => self.line(&crate::recording::gateway::Line::Call(Box::new(call.clone()))),
-            gateway::Event::Row(_) => {
-                self.bar.iter().for_each(Bar::row);
-                self.file.keep();
+            gateway::GatewayEvent::CallFinished(call) => {
+                self.write_line(&crate::recording::gateway::GatewayLine::Call(Box::new(call.clone())))
+            }
+            gateway::GatewayEvent::RowDecided(_) => {
+                self.bar.iter().for_each(RunProgressBar::inc);
+                self.file.sync_in_background();
             }
         }
     }
 }
 
 /// A progress bar for a proof, on standard error.
-pub struct MutantsBar {
+pub struct MutationProgressBar {
     bar: ProgressBar,
 }
 
-impl MutantsBar {
+impl MutationProgressBar {
     /// A bar; hidden unless `shown`.
     pub fn new(shown: bool) -> Self {
         let bar = ProgressBar::with_draw_target(
@@ -80,14 +82,14 @@ impl MutantsBar {
     }
 
     /// Shows how far it is.
-    pub fn on(&mut self, told: Told<'_>) {
+    pub fn update(&mut self, told: MutationEvent<'_>) {
         match told {
-            Told::Ground(name) => {
+            MutationEvent::SubjectStarted(name) => {
                 self.bar.set_prefix(name.to_owned());
                 self.bar.set_position(0);
             }
-            Told::Mutants(n) => self.bar.set_length(n),
-            Told::Done(n) => self.bar.inc(n),
+            MutationEvent::MutantsPlanned(n) => self.bar.set_length(n),
+            MutationEvent::MutantsDone(n) => self.bar.inc(n),
         }
     }
 

@@ -4,61 +4,63 @@
 
 use tracing::{debug, info, trace};
 
-use crate::engine::Event;
+use crate::engine::RunEvent;
 use crate::wire::exchange::AttemptResult;
-use crate::wire::message::Reading;
+use crate::wire::message::InterpretedExchange;
 
 /// The name that `RUST_LOG` knows it by.
-const RUN: &str = "fieldtest::run";
+const LOG_TARGET: &str = "fieldtest::run";
 
 /// The log of one run.
-pub struct Log {
-    run: String,
+pub struct RunLog {
+    run_name: String,
 }
 
-impl Log {
+impl RunLog {
     /// A log that calls the run by its target's name.
     pub fn new(run: &str) -> Self {
-        Self { run: crate::report::visible(run) }
+        Self { run_name: crate::report::visible(run) }
     }
 
     /// Tells what happened.
-    pub fn tell(&self, event: Event<'_>, reading: Option<&Reading>) {
-        let run = self.run.as_str();
+    pub fn log_event(&self, event: RunEvent<'_>, reading: Option<&InterpretedExchange>) {
+        let run = self.run_name.as_str();
         match event {
-            Event::RowStarted(row) => debug!(target: RUN, run, row, "row begun"),
-            Event::Exchange(exchange) => {
-                let last = exchange.last();
+            RunEvent::RowStarted(row) => debug!(target: LOG_TARGET, run, row, "row begun"),
+            RunEvent::Exchange(exchange) => {
+                let last = exchange.last_attempt();
                 let (id, attempts) = (exchange.id.as_str(), exchange.attempts.len());
                 let ms = last.map_or(0, |attempt| attempt.duration_ms);
                 match last.map(|attempt| &attempt.result) {
                     Some(AttemptResult::Response(response)) => {
-                        let (status, what) = (response.status, what(reading));
-                        debug!(target: RUN, run, id, attempts, status, ms, what, "answered");
+                        let (status, what) = (response.status, interpretation_label(reading));
+                        debug!(target: LOG_TARGET, run, id, attempts, status, ms, what, "answered");
                     }
                     Some(AttemptResult::Failure(failure)) => {
                         let why = crate::report::visible(&failure.message);
-                        debug!(target: RUN, run, id, attempts, ms, why, "no answer");
+                        debug!(target: LOG_TARGET, run, id, attempts, ms, why, "no answer");
                     }
-                    None => debug!(target: RUN, run, id, "not sent"),
+                    None => debug!(target: LOG_TARGET, run, id, "not sent"),
                 }
             }
-            Event::Trial(trial) => trace!(target: RUN, run, trial = trial.key.to_string(), "trial done"),
-            Event::AskedAgain(rows) => info!(target: RUN, run, rows, "unequal answers to equal requests: asking again"),
-            Event::Verdict(row, verdict) => {
+            RunEvent::Trial(trial) => trace!(target: LOG_TARGET, run, trial = trial.key.to_string(), "trial done"),
+            RunEvent::RowsRestarted(rows) => {
+                info!(target: LOG_TARGET, run, rows, "unequal answers to equal requests: asking again")
+            }
+            RunEvent::Verdict(row, verdict) => {
                 let reason = crate::report::visible(&verdict.reason);
-                info!(target: RUN, run, row, status = verdict.status.word(), reason, "verdict");
+                info!(target: LOG_TARGET, run, row, status = verdict.status.as_str(), reason, "verdict");
             }
         }
     }
 }
 
-fn what(reading: Option<&Reading>) -> &'static str {
+fn interpretation_label(reading: Option<&InterpretedExchange>) -> &'static str {
     match reading {
-        Some(Reading::Message(_)) => "message",
-        Some(Reading::Refused(_)) => "refused",
-        Some(Reading::Broken(_)) => "broken",
-        Some(Reading::Failed(_)) => "failed",
+        Some(InterpretedExchange::Message(_)) => "message",
+        Some(InterpretedExchange::HttpError(_)) => "refused",
+        Some(InterpretedExchange::Malformed(_)) => "broken",
+        Some(InterpretedExchange::NoResponse(_)) => "failed",
         None => "unread",
     }
 }

@@ -11,54 +11,54 @@ mod ndjson;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::catalog::Prices;
+use crate::catalog::TargetPrices;
 use crate::cli::io::stdout;
-pub use crate::cli::progress::bar::{Bar, Bars};
-use crate::cli::progress::log::Log;
-use crate::cli::progress::ndjson::Events;
-use crate::cli::{Environment, Exit};
-use crate::engine::{Event, Listener};
-use crate::results::events::Event as Told;
+pub use crate::cli::progress::bar::{ProgressBars, RunProgressBar};
+use crate::cli::progress::log::RunLog;
+use crate::cli::progress::ndjson::NdjsonEmitter;
+use crate::cli::{ExitStatus, ProcessEnvironment};
+use crate::engine::{RunEvent, RunListener};
+use crate::results::events::NdjsonEvent as Told;
 use crate::results::model::Results;
-use crate::results::progress::Pace;
+use crate::results::progress::ProgressCounts;
 use crate::wire::exchange::Exchange;
-use crate::wire::message::{Reading, read};
+use crate::wire::message::{InterpretedExchange, interpret};
 
 /// How often it is said how far things are, where there is no terminal.
-const BEAT: Duration = Duration::from_secs(30);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How a command is watched.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct ProgressOptions {
     /// No bars, and no lines.
     pub no_progress: bool,
     /// Events on standard output.
     pub ndjson: bool,
     /// How many runs there will be.
-    pub runs: usize,
+    pub run_count: usize,
 }
 
 /// What watches all runs of a command.
-pub struct Watch {
-    bars: Option<Bars>,
-    lines: bool,
-    events: Option<Events>,
-    log: bool,
+pub struct ProgressReporter {
+    bars: Option<ProgressBars>,
+    prints_lines: bool,
+    ndjson: Option<NdjsonEmitter>,
+    log_enabled: bool,
     started: Instant,
-    runs: usize,
-    paces: Mutex<Paces>,
+    run_count: usize,
+    totals: Mutex<ProgressTotals>,
 }
 
 /// The runs that are over, and those that are under way.
 #[derive(Default)]
-struct Paces {
-    over: usize,
-    done: Pace,
-    under_way: Vec<Arc<Mutex<Pace>>>,
+struct ProgressTotals {
+    finished_runs: usize,
+    finished: ProgressCounts,
+    running: Vec<Arc<Mutex<ProgressCounts>>>,
 }
 
 /// A run that begins.
-pub struct Begun<'a> {
+pub struct RunInfo<'a> {
     /// The target's name.
     pub name: &'a str,
     /// The base URL, as results show it.
@@ -74,36 +74,37 @@ pub struct Begun<'a> {
     /// Where its recording goes.
     pub recording: String,
     /// What a million tokens cost.
-    pub prices: Option<Prices>,
+    pub prices: Option<TargetPrices>,
     /// Which of several runs of the same plan, from 1.
-    pub run: Option<u64>,
+    pub run_number: Option<u64>,
 }
 
-impl Watch {
+impl ProgressReporter {
     /// Watches a command from now on.
-    pub fn new(environment: &Environment, wanted: Wanted) -> Self {
-        let quiet = wanted.no_progress || environment.logs;
+    pub fn new(environment: &ProcessEnvironment, wanted: ProgressOptions) -> Self {
+        let quiet = wanted.no_progress || environment.log_enabled;
         let watch = Self {
-            bars: (environment.interactive && !quiet).then(|| Bars::new(wanted.runs)),
-            lines: !environment.interactive && !quiet,
-            events: wanted.ndjson.then(Events::new),
-            log: environment.logs,
+            bars: (environment.interactive && !quiet).then(|| ProgressBars::new(wanted.run_count)),
+            prints_lines: !environment.interactive && !quiet,
+            ndjson: wanted.ndjson.then(NdjsonEmitter::new),
+            log_enabled: environment.log_enabled,
             started: Instant::now(),
-            runs: wanted.runs,
-            paces: Mutex::default(),
+            run_count: wanted.run_count,
+            totals: Mutex::default(),
         };
-        if let Some(events) = &watch.events {
-            events.began();
+        if let Some(events) = &watch.ndjson {
+            events.start();
         }
         watch
     }
 
     /// Watches one run.
-    pub fn run(&self, begun: &Begun<'_>) -> Watched<'_> {
-        let pace = Pace { rows: begun.rows, cost_usd: begun.prices.map(|_| 0.0), ..Pace::default() };
+    pub fn start_run(&self, begun: &RunInfo<'_>) -> RunProgress<'_> {
+        let pace =
+            ProgressCounts { rows: begun.rows, cost_usd: begun.prices.map(|_| 0.0), ..ProgressCounts::default() };
         let pace = Arc::new(Mutex::new(pace));
-        self.paces().under_way.push(Arc::clone(&pace));
-        if let Some(events) = &self.events {
+        self.lock_totals().running.push(Arc::clone(&pace));
+        if let Some(events) = &self.ndjson {
             let begins = Told::RunStarted {
                 base_url: begun.base_url.to_owned(),
                 model: begun.model.to_owned(),
@@ -112,102 +113,102 @@ impl Watch {
                 seed: begun.seed,
                 recording: begun.recording.clone(),
             };
-            events.tell(Some(begun.name), begun.run, begins);
+            events.emit(Some(begun.name), begun.run_number, begins);
         }
-        Watched {
-            watch: self,
+        RunProgress {
+            reporter: self,
             name: begun.name.to_owned(),
-            run: begun.run,
+            run_number: begun.run_number,
             prices: begun.prices,
             started: Instant::now(),
-            pace,
-            bar: self.bars.as_ref().map(|bars| bars.run(begun.name, begun.rows)),
-            log: self.log.then(|| Log::new(begun.name)),
+            progress: pace,
+            bar: self.bars.as_ref().map(|bars| bars.add_run(begun.name, begun.rows)),
+            log: self.log_enabled.then(|| RunLog::new(begun.name)),
         }
     }
 
     /// Says every half minute how far things are, where nothing else does. Never ends.
-    pub async fn beat(&self) {
-        if !self.lines {
+    pub async fn heartbeat(&self) {
+        if !self.prints_lines {
             return std::future::pending().await;
         }
-        let mut beats = tokio::time::interval(BEAT);
+        let mut beats = tokio::time::interval(HEARTBEAT_INTERVAL);
         beats.tick().await;
         loop {
             beats.tick().await;
-            stdout::warn(self.told(self.started.elapsed()));
+            stdout::warn(self.status_line(self.started.elapsed()));
         }
     }
 
     /// How far things are, in a line.
-    fn told(&self, elapsed: Duration) -> String {
-        let paces = self.paces();
-        let each = paces.under_way.iter().map(|pace| *pace.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = each.fold(paces.done, Pace::plus);
+    fn status_line(&self, elapsed: Duration) -> String {
+        let paces = self.lock_totals();
+        let each = paces.running.iter().map(|pace| *pace.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = each.fold(paces.finished, ProgressCounts::merge);
         let rows = format!("{} of {} rows", all.decided, all.rows);
-        let runs = match self.runs {
+        let runs = match self.run_count {
             0 | 1 => rows,
-            runs => format!("{} of {runs} runs done, {} under way, {rows}", paces.over, paces.under_way.len()),
+            runs => format!("{} of {runs} runs done, {} under way, {rows}", paces.finished_runs, paces.running.len()),
         };
         let seconds = elapsed.as_secs();
         // What is left of the runs that have begun says nothing of those that have not.
-        let foretold = if self.runs > 1 { Pace { rows: 0, decided: 0, ..all } } else { all };
-        format!("{}:{:02} {runs}: {}", seconds / 60, seconds % 60, foretold.told(milliseconds(elapsed)))
+        let foretold = if self.run_count > 1 { ProgressCounts { rows: 0, decided: 0, ..all } } else { all };
+        format!("{}:{:02} {runs}: {}", seconds / 60, seconds % 60, foretold.describe(milliseconds(elapsed)))
     }
 
     /// Tells what a target came to: all of its runs, where there are several.
-    pub fn results(&self, results: &Results) {
-        if let Some(events) = &self.events {
-            for event in crate::results::events::of_results(results) {
-                events.tell(Some(&results.target.name), None, event);
+    pub fn emit_results(&self, results: &Results) {
+        if let Some(events) = &self.ndjson {
+            for event in crate::results::events::events_from_results(results) {
+                events.emit(Some(&results.target.name), None, event);
             }
         }
     }
 
     /// Tells how the command ends.
-    pub fn ended(&self, exit: &Result<Exit, crate::cli::CliError>) {
-        if let Some(events) = &self.events {
-            let exit = exit.as_ref().map_or_else(crate::cli::CliError::exit, |exit| *exit);
-            events.tell(None, None, Told::Finished { exit: exit.code() });
+    pub fn emit_exit(&self, exit: &Result<ExitStatus, crate::cli::CliError>) {
+        if let Some(events) = &self.ndjson {
+            let exit = exit.as_ref().map_or_else(crate::cli::CliError::exit_status, |exit| *exit);
+            events.emit(None, None, Told::Finished { exit: exit.code() });
         }
     }
 
-    fn paces(&self) -> std::sync::MutexGuard<'_, Paces> {
-        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_totals(&self) -> std::sync::MutexGuard<'_, ProgressTotals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What watches one run.
-pub struct Watched<'a> {
-    watch: &'a Watch,
+pub struct RunProgress<'a> {
+    reporter: &'a ProgressReporter,
     name: String,
-    run: Option<u64>,
-    prices: Option<Prices>,
+    run_number: Option<u64>,
+    prices: Option<TargetPrices>,
     started: Instant,
-    pace: Arc<Mutex<Pace>>,
-    bar: Option<Bar>,
-    log: Option<Log>,
+    progress: Arc<Mutex<ProgressCounts>>,
+    bar: Option<RunProgressBar>,
+    log: Option<RunLog>,
 }
 
-impl Watched<'_> {
+impl RunProgress<'_> {
     /// The run is over, and came to these results. Those of the only run are the target's, which are told as such.
-    pub fn ended(self, results: &Results) {
-        if let (Some(events), Some(_)) = (&self.watch.events, self.run) {
-            for event in crate::results::events::of_results(results) {
-                events.tell(Some(&self.name), self.run, event);
+    pub fn finish(self, results: &Results) {
+        if let (Some(events), Some(_)) = (&self.reporter.ndjson, self.run_number) {
+            for event in crate::results::events::events_from_results(results) {
+                events.emit(Some(&self.name), self.run_number, event);
             }
         }
     }
 
-    fn pace(&self) -> Pace {
-        *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn current_progress(&self) -> ProgressCounts {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, exchange: &Exchange, reading: &Reading) {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+    fn count_exchange(&self, exchange: &Exchange, reading: &InterpretedExchange) {
+        let mut pace = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         pace.requests += 1;
         pace.retries += (exchange.attempts.len() as u64).saturating_sub(1);
-        if let Reading::Message(message) = reading {
+        if let InterpretedExchange::Message(message) = reading {
             // An endpoint may say anything of its usage.
             pace.input_tokens = pace.input_tokens.saturating_add(message.input_tokens().unwrap_or(0));
             pace.output_tokens = pace.output_tokens.saturating_add(message.output_tokens().unwrap_or(0));
@@ -217,46 +218,46 @@ impl Watched<'_> {
     }
 }
 
-impl Listener for Watched<'_> {
-    fn on(&mut self, event: Event<'_>) {
+impl RunListener for RunProgress<'_> {
+    fn on_event(&mut self, event: RunEvent<'_>) {
         let reading = match event {
-            Event::Exchange(exchange) => {
-                let reading = read(exchange);
-                self.count(exchange, &reading);
+            RunEvent::Exchange(exchange) => {
+                let reading = interpret(exchange);
+                self.count_exchange(exchange, &reading);
                 Some(reading)
             }
-            Event::Verdict(..) => {
-                self.pace.lock().unwrap_or_else(PoisonError::into_inner).decided += 1;
+            RunEvent::Verdict(..) => {
+                self.progress.lock().unwrap_or_else(PoisonError::into_inner).decided += 1;
                 None
             }
-            Event::AskedAgain(rows) => {
-                self.pace.lock().unwrap_or_else(PoisonError::into_inner).rows += rows as u64;
+            RunEvent::RowsRestarted(rows) => {
+                self.progress.lock().unwrap_or_else(PoisonError::into_inner).rows += rows as u64;
                 None
             }
-            Event::RowStarted(_) | Event::Trial(_) => None,
+            RunEvent::RowStarted(_) | RunEvent::Trial(_) => None,
         };
-        let (pace, elapsed) = (self.pace(), milliseconds(self.started.elapsed()));
+        let (pace, elapsed) = (self.current_progress(), milliseconds(self.started.elapsed()));
         if let Some(bar) = &self.bar {
-            bar.show(event, &pace, elapsed);
+            bar.update(event, &pace, elapsed);
         }
         if let Some(log) = &self.log {
-            log.tell(event, reading.as_ref());
+            log.log_event(event, reading.as_ref());
         }
-        if let Some(events) = &self.watch.events {
-            events.on(&self.name, self.run, event, reading.as_ref(), pace, elapsed);
+        if let Some(events) = &self.reporter.ndjson {
+            events.emit_run_event(&self.name, self.run_number, event, reading.as_ref(), pace, elapsed);
         }
     }
 }
 
-impl Drop for Watched<'_> {
+impl Drop for RunProgress<'_> {
     /// However the run ended, it is under way no longer.
     fn drop(&mut self) {
-        let mut paces = self.watch.paces();
-        paces.under_way.retain(|pace| !Arc::ptr_eq(pace, &self.pace));
-        paces.done = paces.done.plus(*self.pace.lock().unwrap_or_else(PoisonError::into_inner));
-        paces.over += 1;
-        if let (Some(bars), Some(bar)) = (&self.watch.bars, &self.bar) {
-            bars.over(bar);
+        let mut paces = self.reporter.lock_totals();
+        paces.running.retain(|pace| !Arc::ptr_eq(pace, &self.progress));
+        paces.finished = paces.finished.merge(*self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        paces.finished_runs += 1;
+        if let (Some(bars), Some(bar)) = (&self.reporter.bars, &self.bar) {
+            bars.finish_run(bar);
         }
     }
 }

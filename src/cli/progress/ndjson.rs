@@ -3,76 +3,79 @@
 use std::time::Instant;
 
 use crate::cli::io::stdout;
-use crate::engine::Event;
-use crate::results::events::{Event as Told, SCHEMA, Told as Line, render};
-use crate::results::progress::Pace;
+use crate::engine::RunEvent;
+use crate::results::events::{EventEnvelope as Line, NdjsonEvent as Told, SCHEMA, render};
+use crate::results::progress::ProgressCounts;
 use crate::wire::exchange::{AttemptResult, Exchange};
-use crate::wire::message::Reading;
+use crate::wire::message::InterpretedExchange;
 
 /// Tells events as they come.
-pub struct Events {
+pub struct NdjsonEmitter {
     started: Instant,
 }
 
-impl Events {
+impl NdjsonEmitter {
     pub fn new() -> Self {
         Self { started: Instant::now() }
     }
 
     /// The first line.
-    pub fn began(&self) {
+    pub fn start(&self) {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.tell(None, None, Told::Started { schema: SCHEMA.to_owned(), version });
+        self.emit(None, None, Told::Started { schema: SCHEMA.to_owned(), version });
     }
 
     /// Writes a line, whole and at once. Where nobody reads any more, the run goes on all the same.
-    pub fn tell(&self, target: Option<&str>, run: Option<u64>, event: Told) {
+    pub fn emit(&self, target: Option<&str>, run: Option<u64>, event: Told) {
         let ms = crate::cli::progress::milliseconds(self.started.elapsed());
-        stdout::say(render(&Line { ms, target: target.map(str::to_owned), run, event }));
+        stdout::print(render(&Line { ms, target: target.map(str::to_owned), run, event }));
     }
 
     /// Tells what happened in a run.
-    pub fn on(
+    pub fn emit_run_event(
         &self,
         name: &str,
         run: Option<u64>,
-        event: Event<'_>,
-        reading: Option<&Reading>,
-        pace: Pace,
+        event: RunEvent<'_>,
+        reading: Option<&InterpretedExchange>,
+        pace: ProgressCounts,
         elapsed_ms: u64,
     ) {
         let told = match event {
-            Event::RowStarted(row) => Told::RowStarted { row: row.to_owned() },
-            Event::Exchange(exchange) => of_exchange(exchange, reading),
-            Event::AskedAgain(rows) => Told::AskedAgain { rows: rows as u64 },
-            Event::Verdict(row, verdict) => Told::Verdict {
+            RunEvent::RowStarted(row) => Told::RowStarted { row: row.to_owned() },
+            RunEvent::Exchange(exchange) => exchange_event(exchange, reading),
+            RunEvent::RowsRestarted(rows) => Told::AskedAgain { rows: rows as u64 },
+            RunEvent::Verdict(row, verdict) => Told::Verdict {
                 row: row.to_owned(),
                 status: verdict.status,
                 reason: verdict.reason.clone(),
                 pace,
-                left_ms: pace.left_ms(elapsed_ms),
+                left_ms: pace.remaining_ms(elapsed_ms),
             },
             // Its exchanges are told.
-            Event::Trial(_) => return,
+            RunEvent::Trial(_) => return,
         };
-        self.tell(Some(name), run, told);
+        self.emit(Some(name), run, told);
     }
 }
 
-fn of_exchange(exchange: &Exchange, reading: Option<&Reading>) -> Told {
-    let last = exchange.last();
+fn exchange_event(exchange: &Exchange, reading: Option<&InterpretedExchange>) -> Told {
+    let last = exchange.last_attempt();
     let (status, failure) = match last.map(|attempt| &attempt.result) {
         Some(AttemptResult::Response(response)) => (Some(response.status), None),
         Some(AttemptResult::Failure(failure)) => (None, Some(failure.message.clone())),
         None => (None, None),
     };
     let tokens = match reading {
-        Some(Reading::Message(message)) => (message.input_tokens(), message.output_tokens()),
-        Some(Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_)) | None => (None, None),
+        Some(InterpretedExchange::Message(message)) => (message.input_tokens(), message.output_tokens()),
+        Some(
+            InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_),
+        )
+        | None => (None, None),
     };
     Told::Exchange {
         id: exchange.id.clone(),
-        method: exchange.request.method.word().to_owned(),
+        method: exchange.request.method.as_str().to_owned(),
         path: exchange.request.path.clone(),
         status,
         failure,

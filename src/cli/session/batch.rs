@@ -8,68 +8,68 @@ use std::time::Instant;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::catalog::Catalog;
-use crate::cli::args::baseline::Loaded;
-use crate::cli::args::send::{Redact, SendArgs};
-use crate::cli::args::shard::Rerun;
+use crate::cli::args::baseline::LoadedBaseline;
+use crate::cli::args::send::{ContentPolicy, SendArgs};
+use crate::cli::args::shard::RerunSource;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::{files, stdout};
-use crate::cli::progress::Watch;
-use crate::cli::session::connection::Connection;
-use crate::cli::session::jobs::Work;
-use crate::cli::session::preflight::Ready;
-use crate::cli::session::resume::Resumption;
-use crate::cli::session::run::{Job, conduct};
-use crate::cli::{CliError, Environment};
-use crate::engine::{Stop, judge};
-use crate::recording::answered::Known;
-use crate::recording::run::Ended;
-use crate::recording::scope::Scope;
-use crate::results::file_names::slug;
-use crate::results::merge::Repeats;
+use crate::cli::progress::ProgressReporter;
+use crate::cli::session::connection::EndpointConnection;
+use crate::cli::session::jobs::TargetJob;
+use crate::cli::session::preflight::PreflightResult;
+use crate::cli::session::resume::ResumedRun;
+use crate::cli::session::run::{RunJob, run_target};
+use crate::cli::{CliError, ProcessEnvironment};
+use crate::engine::{StopSignal, judge};
+use crate::recording::answered::AnsweredExchanges;
+use crate::recording::run::RunEnd;
+use crate::recording::scope::RunScope;
+use crate::results::file_names::slugify;
+use crate::results::merge::RepeatMerger;
 use crate::results::model::Results;
-use crate::results::redact::without_texts;
+use crate::results::redact::redact_content;
 
 /// What all runs of a command have in common.
-pub struct Batch<'a> {
+pub struct RunBatch<'a> {
     /// The command's arguments.
     pub args: &'a RunArgs,
     /// What the process finds around itself.
-    pub environment: &'a Environment,
+    pub environment: &'a ProcessEnvironment,
     /// The case files.
     pub catalog: &'a Catalog,
     /// What all requests have in common.
-    pub ready: Ready,
+    pub preflight: PreflightResult,
     /// Where recordings go.
-    pub folder: PathBuf,
+    pub recording_folder: PathBuf,
     /// The results that a rerun begins from.
-    pub rerun: Option<Rerun>,
+    pub rerun: Option<RerunSource>,
     /// What results are held against.
-    pub baseline: Option<Loaded>,
+    pub baseline: Option<LoadedBaseline>,
     /// Ends all runs.
-    pub stop: Stop,
+    pub stop: StopSignal,
     /// What watches them.
-    pub watch: Watch,
+    pub progress: ProgressReporter,
 }
 
 /// What came of a command's runs.
-pub struct Made {
+pub struct BatchOutcome {
     /// The results, in the order of the targets.
     pub results: Vec<Results>,
     /// What went wrong beside them, in that order.
     pub errors: Vec<CliError>,
 }
 
-impl Batch<'_> {
+impl RunBatch<'_> {
     /// Makes the runs, so many targets at once. Each target's results are written as soon as they are there.
-    pub async fn run(&self, work: Vec<Work<'_>>, at_once: usize) -> Made {
+    pub async fn run(&self, work: Vec<TargetJob<'_>>, at_once: usize) -> BatchOutcome {
         let targets = work.len();
         let mut ended: Vec<_> = stream::iter(work.into_iter().enumerate())
-            .map(|(n, work)| async move { (n, self.target(work).await) })
+            .map(|(n, work)| async move { (n, self.run_target_job(work).await) })
             .buffer_unordered(at_once.max(1))
             .collect()
             .await;
         ended.sort_by_key(|(n, _)| *n);
-        let mut made = Made { results: Vec::new(), errors: Vec::new() };
+        let mut made = BatchOutcome { results: Vec::new(), errors: Vec::new() };
         for (_, (results, error)) in ended {
             made.results.extend(results);
             made.errors.extend(error);
@@ -82,110 +82,115 @@ impl Batch<'_> {
     }
 
     /// All runs of a target; neither results nor an error where it was not begun.
-    async fn target(&self, work: Work<'_>) -> (Option<Results>, Option<CliError>) {
+    async fn run_target_job(&self, work: TargetJob<'_>) -> (Option<Results>, Option<CliError>) {
         if self.stop.is_stopped() {
             return (None, None);
         }
-        let mut results = match self.repeats(work).await {
+        let mut results = match self.run_repeats(work).await {
             Ok(results) => results,
             Err(error) => return (None, Some(error)),
         };
         if let Some(baseline) = &self.baseline {
-            baseline.hold(&mut results, self.catalog, self.args.output.strict);
+            baseline.compare(&mut results, self.catalog, self.args.output.strict);
         }
-        self.watch.results(&results);
+        self.progress.emit_results(&results);
         // A file that cannot be written any more costs nobody the results: they are still shown.
         let written = stdout::write_results(&self.args.output, &results);
         (Some(results), written.err())
     }
 
-    async fn repeats(&self, work: Work<'_>) -> Result<Results, CliError> {
-        let Work { tested, portion, resumption } = work;
-        if let Some(over) = resumption.as_ref().filter(|resumption| resumption.is_over()) {
+    async fn run_repeats(&self, work: TargetJob<'_>) -> Result<Results, CliError> {
+        let TargetJob { target: tested, rows: portion, resumed: resumption } = work;
+        if let Some(over) = resumption.as_ref().filter(|resumption| resumption.is_complete()) {
             stdout::warn(format!("{}: {} is complete: nothing is sent", tested.name, over.path.display()));
-            return judge(self.catalog, &over.recording).map_err(|e| CliError::Fault(e.to_string()));
+            return judge(self.catalog, &over.recording).map_err(|e| CliError::Internal(e.to_string()));
         }
         if let Some(resumption) = &resumption {
-            let answers = Known::of(&resumption.recording).answers();
+            let answers = AnsweredExchanges::from_recording(&resumption.recording).answered_count();
             stdout::warn(format!("{}: goes on; {answers} requests were answered and are not sent again", tested.name));
         }
-        let started = resumption.as_ref().map_or_else(Instant::now, Resumption::begun);
+        let started = resumption.as_ref().map_or_else(Instant::now, ResumedRun::started_at);
         let args = self.args;
-        let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.sending(&args.sending));
+        let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.send_args(&args.sending));
         let connection =
-            Connection::new(&tested, &sending, &args.simulator, self.catalog, &self.ready, started).await?;
+            EndpointConnection::new(&tested, &sending, &args.simulator, self.catalog, &self.preflight, started).await?;
         if let Some(resumption) = &resumption {
-            connection.recall(&resumption.recording.exchanges);
+            connection.fast_forward_simulator(&resumption.recording.exchanges);
         }
         // A rerun asks with fresh draws: the same questions might only bring the same answers.
         let entropy = self.environment.entropy;
-        let fresh = || if self.rerun.is_some() { entropy } else { connection.seed(entropy) };
+        let fresh = || if self.rerun.is_some() { entropy } else { connection.default_seed(entropy) };
         let seed = sending.seed.unwrap_or_else(fresh);
-        let slug = slug(&tested.name);
+        let slug = slugify(&tested.name);
         let Some(asked) = args.repeat.map(u64::from) else {
             let recording = match (&self.rerun, &resumption) {
                 (_, Some(resumption)) => resumption.path.clone(),
-                (Some(_), None) => files::unused(&self.folder, &format!("recording-{slug}-rerun"), "jsonl"),
-                (None, None) => self.folder.join(format!("recording-{slug}.jsonl")),
+                (Some(_), None) => {
+                    files::unique_path(&self.recording_folder, &format!("recording-{slug}-rerun"), "jsonl")
+                }
+                (None, None) => self.recording_folder.join(format!("recording-{slug}.jsonl")),
             };
-            let work = Work { tested, portion, resumption };
-            return self.once(&connection, work, &sending, (seed, None), recording).await.map(|(results, _)| results);
+            let work = TargetJob { target: tested, rows: portion, resumed: resumption };
+            return self
+                .run_once(&connection, work, &sending, (seed, None), recording)
+                .await
+                .map(|(results, _)| results);
         };
         let digits = asked.to_string().len();
-        let mut repeats: Option<Repeats> = None;
+        let mut repeats: Option<RepeatMerger> = None;
         for n in 0..asked {
-            let recording = self.folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
+            let recording = self.recording_folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
             // Each asks with draws of its own: a cache of answers must not pass for stability.
-            let work = Work { tested: tested.clone(), portion: portion.clone(), resumption: None };
+            let work = TargetJob { target: tested.clone(), rows: portion.clone(), resumed: None };
             let (results, ended) =
-                self.once(&connection, work, &sending, (seed.wrapping_add(n), Some(n + 1)), recording).await?;
+                self.run_once(&connection, work, &sending, (seed.wrapping_add(n), Some(n + 1)), recording).await?;
             match &mut repeats {
-                Some(repeats) => repeats.add(results),
-                None => repeats = Some(Repeats::new(results, asked)),
+                Some(repeats) => repeats.add_run(results),
+                None => repeats = Some(RepeatMerger::new(results, asked)),
             }
-            if matches!(ended, Ended::Interrupted | Ended::Budget | Ended::Lost | Ended::Untestable) {
+            if matches!(ended, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost | RunEnd::Untestable) {
                 break;
             }
         }
-        repeats.map(Repeats::results).ok_or_else(|| CliError::Fault("no run was made".to_owned()))
+        repeats.map(RepeatMerger::into_results).ok_or_else(|| CliError::Internal("no run was made".to_owned()))
     }
 
     /// One run.
-    async fn once(
+    async fn run_once(
         &self,
-        connection: &Connection,
-        Work { tested, portion, resumption }: Work<'_>,
+        connection: &EndpointConnection,
+        TargetJob { target: tested, rows: portion, resumed: resumption }: TargetJob<'_>,
         sending: &SendArgs,
         (seed, nth): (u64, Option<u64>),
         recording: PathBuf,
-    ) -> Result<(Results, Ended), CliError> {
-        let removed = |results| if sending.redact == Redact::Texts { without_texts(results) } else { results };
-        let job = Job {
-            tested: &tested,
+    ) -> Result<(Results, RunEnd), CliError> {
+        let removed = |results| if sending.redact == ContentPolicy::Texts { redact_content(results) } else { results };
+        let job = RunJob {
+            target: &tested,
             base_url: connection.base_url.clone(),
             simulated: connection.is_simulated(),
-            extent: portion.extent,
+            selection: portion.selection,
             plan: portion.plan,
             shard: self.args.shard.shard,
             seed,
             recording,
-            watch: &self.watch,
+            progress: &self.progress,
             started: Instant::now(),
-            scope: Scope {
+            scope: RunScope {
                 simulation: self.args.simulator.digest(),
                 rerun: self.rerun.is_some(),
                 repeat: self.args.repeat.is_some(),
-                ..Scope::default()
+                ..RunScope::default()
             },
-            run: nth,
-            resumption,
+            run_number: nth,
+            resumed: resumption,
         };
         let Some(rerun) = &self.rerun else {
             let path = job.recording.clone();
-            let made = conduct(&connection.client, job, sending, self.catalog, &self.stop).await;
-            if let Ok((_, Ended::Interrupted | Ended::Budget | Ended::Lost)) = &made
+            let made = run_target(&connection.client, job, sending, self.catalog, &self.stop).await;
+            if let Ok((_, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost)) = &made
                 && self.args.repeat.is_none()
-                && sending.redact == Redact::Secrets
+                && sending.redact == ContentPolicy::Secrets
             {
                 let bound = match sending.money.is_bounded() {
                     true => "; what was spent counts towards the bound that it is given",
@@ -200,12 +205,12 @@ impl Batch<'_> {
             }
             return made;
         };
-        rerun.fits(&job.header(sending), self.catalog)?;
-        if job.extent.rows.is_empty() {
-            return Ok((removed(rerun.as_it_is()), Ended::Complete));
+        rerun.verify_compatible(&job.build_header(sending), self.catalog)?;
+        if job.selection.rows.is_empty() {
+            return Ok((removed(rerun.unchanged()), RunEnd::Complete));
         }
-        let (results, ended) = conduct(&connection.client, job, sending, self.catalog, &self.stop).await?;
+        let (results, ended) = run_target(&connection.client, job, sending, self.catalog, &self.stop).await?;
         // What a rerun keeps may have been written with its texts.
-        Ok((removed(rerun.with(results)), ended))
+        Ok((removed(rerun.merge(results)), ended))
     }
 }

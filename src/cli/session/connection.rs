@@ -6,72 +6,72 @@ use crate::catalog::Catalog;
 use crate::cli::CliError;
 use crate::cli::args::common::SimulatorArgs;
 use crate::cli::args::send::SendArgs;
-use crate::cli::session::preflight::Ready;
-use crate::cli::target::credential::Credential;
-use crate::cli::target::resolve::{Place, Tested};
+use crate::cli::session::preflight::PreflightResult;
+use crate::cli::target::credential::LazyCredential;
+use crate::cli::target::resolve::{EndpointKind, ResolvedTarget};
 use crate::client::Client;
-use crate::redact::Mask;
+use crate::redact::SecretRedactor;
 use crate::simulator;
-use crate::wire::exchange::{AttemptResult, Exchange, Method};
+use crate::wire::exchange::{AttemptResult, Exchange, HttpMethod};
 
 /// An endpoint that can be asked.
-pub struct Connection {
+pub struct EndpointConnection {
     /// What sends to it.
     pub client: Client,
     /// Its base URL, as results show it.
     pub base_url: String,
     /// The simulation, which lives as long as this.
-    simulation: Option<simulator::Running>,
+    simulation: Option<simulator::RunningSimulator>,
 }
 
-impl Connection {
+impl EndpointConnection {
     /// Makes a client for what is tested, and starts its simulation where it has one. Sends nothing.
     pub async fn new(
-        tested: &Tested,
+        tested: &ResolvedTarget,
         sending: &SendArgs,
         simulator: &SimulatorArgs,
         catalog: &Catalog,
-        ready: &Ready,
+        ready: &PreflightResult,
         started: Instant,
     ) -> Result<Self, CliError> {
-        let (base_url, credential, simulation) = match &tested.place {
-            Place::Live { base_url, credential, .. } => {
-                (base_url.clone(), credential.as_ref().map(Credential::get).transpose()?, None)
+        let (base_url, credential, simulation) = match &tested.endpoint {
+            EndpointKind::Live { base_url, credential, .. } => {
+                (base_url.clone(), credential.as_ref().map(LazyCredential::resolve).transpose()?, None)
             }
-            Place::Simulated(target) => {
-                let behaviour = simulator.behaviour(target, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
-                let key = behaviour.right_credential().to_owned();
+            EndpointKind::Simulated(target) => {
+                let behaviour = simulator.simulator_config(target, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
+                let key = behaviour.expected_credential().to_owned();
                 let running = simulator::start(behaviour)
                     .await
-                    .map_err(|e| CliError::Fault(format!("cannot start the simulator: {e}")))?;
+                    .map_err(|e| CliError::Internal(format!("cannot start the simulator: {e}")))?;
                 (running.base_url(), Some(key.into()), Some(running))
             }
         };
-        let mut config = sending.config(tested, &base_url, credential, simulation.is_some(), started)?;
+        let mut config = sending.client_config(tested, &base_url, credential, simulation.is_some(), started)?;
         config.secrets.clone_from(&ready.secrets);
         if simulation.is_none() {
             config.transport = ready.transport.clone();
         }
         // A path may hold a key, too; a simulation's port differs from run to run and means nothing to anyone.
-        let shown = Mask::new(config.credential.as_ref(), &config.secrets).text(base_url);
+        let shown = SecretRedactor::new(config.credential.as_ref(), &config.secrets).redact_text(base_url);
         let base_url = if simulation.is_some() { "http://simulator".to_owned() } else { shown };
         let client = Client::new(config).map_err(|e| CliError::Usage(format!("{}: {e}", tested.name)))?;
         Ok(Self { client, base_url, simulation })
     }
 
     /// Takes a simulation to where it was when these exchanges had come.
-    pub fn recall(&self, exchanges: &[Exchange]) {
+    pub fn fast_forward_simulator(&self, exchanges: &[Exchange]) {
         let Some(simulation) = &self.simulation else { return };
         for exchange in exchanges {
             let request = &exchange.request;
             let body = match (&request.raw, request.method) {
                 (Some(raw), _) => raw.clone(),
-                (None, Method::Post) => request.body.to_string(),
-                (None, Method::Get | Method::Head) => String::new(),
+                (None, HttpMethod::Post) => request.body.to_string(),
+                (None, HttpMethod::Get | HttpMethod::Head) => String::new(),
             };
             for attempt in &exchange.attempts {
                 let was_answered = matches!(&attempt.result, AttemptResult::Response(r) if r.status == 200);
-                simulation.recall(request.bare_path(), body.as_bytes(), was_answered);
+                simulation.fast_forward(request.path_without_query(), body.as_bytes(), was_answered);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Connection {
     }
 
     /// The seed of a run's draws, unless told: a simulation is asked the same every time, an endpoint never.
-    pub fn seed(&self, entropy: u64) -> u64 {
+    pub fn default_seed(&self, entropy: u64) -> u64 {
         if self.is_simulated() { SIMULATION_SEED } else { entropy }
     }
 }

@@ -3,36 +3,36 @@
 //! All of it is found out before anything is sent to the first target. Nothing here sends.
 
 use crate::catalog::Catalog;
-use crate::cli::args::shard::{Portion, Rerun};
+use crate::cli::args::shard::{PlannedRows, RerunSource};
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::stdout;
 use crate::cli::session::resume;
-use crate::cli::session::resume::Resumption;
-use crate::cli::target::resolve::{Tested, fit, resolve};
-use crate::cli::{CliError, Environment};
+use crate::cli::session::resume::ResumedRun;
+use crate::cli::target::resolve::{ResolvedTarget, resolve_targets, validate_options};
+use crate::cli::{CliError, ProcessEnvironment};
 
 /// One target, and what it is asked.
-pub struct Work<'a> {
+pub struct TargetJob<'a> {
     /// What is tested.
-    pub tested: Tested,
+    pub target: ResolvedTarget,
     /// The rows.
-    pub portion: Portion<'a>,
+    pub rows: PlannedRows<'a>,
     /// What is gone on with, where it was begun before.
-    pub resumption: Option<Resumption>,
+    pub resumed: Option<ResumedRun>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> TargetJob<'a> {
     /// All that the options name.
-    pub fn all(
+    pub fn plan_jobs(
         args: &RunArgs,
         catalog: &'a Catalog,
-        environment: &Environment,
-        rerun: Option<&Rerun>,
+        environment: &ProcessEnvironment,
+        rerun: Option<&RerunSource>,
     ) -> Result<Vec<Self>, CliError> {
         let mut all = match &args.resume {
-            Some(place) => resume::work(place, args, catalog, environment)?,
+            Some(place) => resume::resume_jobs(place, args, catalog, environment)?,
             None => {
-                let targets = resolve(&args.endpoint, catalog, environment)?;
+                let targets = resolve_targets(&args.endpoint, catalog, environment)?;
                 if rerun.is_some() && targets.len() != 1 {
                     let what = "--rerun goes with one target: name the one that the file is of";
                     return Err(CliError::Usage(what.to_owned()));
@@ -40,27 +40,33 @@ impl<'a> Work<'a> {
                 targets.into_iter().map(|tested| Self::new(tested, args, catalog, rerun)).collect::<Result<_, _>>()?
             }
         };
-        fit(all.iter().map(|work| &work.tested), args.simulator.given(), &args.sending.money)?;
-        for work in all.iter_mut().filter(|work| work.portion.extent.rows.is_empty()) {
-            work.tested.send_nothing();
+        validate_options(all.iter().map(|work| &work.target), args.simulator.is_set(), &args.sending.money)?;
+        for work in all.iter_mut().filter(|work| work.rows.selection.rows.is_empty()) {
+            work.target.clear_credential();
         }
         Ok(all)
     }
 
     /// What a target is asked that was not begun.
-    pub fn new(tested: Tested, args: &RunArgs, catalog: &'a Catalog, rerun: Option<&Rerun>) -> Result<Self, CliError> {
-        let plan = args.select.rows(catalog, |needed| tested.states(needed))?;
+    pub fn new(
+        tested: ResolvedTarget,
+        args: &RunArgs,
+        catalog: &'a Catalog,
+        rerun: Option<&RerunSource>,
+    ) -> Result<Self, CliError> {
+        let plan = args.select.select_rows(catalog, |needed| tested.meets_requirement(needed))?;
         let portion = match rerun {
-            Some(rerun) => rerun.portion(catalog, &plan)?,
-            None => Portion { extent: args.shard.extent(catalog, &plan), plan },
+            Some(rerun) => rerun.plan_rows(catalog, &plan)?,
+            None => PlannedRows { selection: args.shard.select_rows(catalog, &plan), plan },
         };
-        Ok(Self { tested, portion, resumption: None })
+        Ok(Self { target: tested, rows: portion, resumed: None })
     }
 
     /// Says what of the plan is run, where it is not all.
-    pub fn tell(&self, args: &RunArgs, is_rerun: bool) {
-        let Self { tested, portion, .. } = self;
-        let (name, rows, beside) = (&tested.name, portion.extent.reported(), portion.extent.beside.len());
+    pub fn announce(&self, args: &RunArgs, is_rerun: bool) {
+        let Self { target: tested, rows: portion, .. } = self;
+        let (name, rows, beside) =
+            (&tested.name, portion.selection.reported_count(), portion.selection.dependency_rows.len());
         let of = portion.plan.len();
         let more = if beside > 0 { format!(", with {beside} more that they work through") } else { String::new() };
         match args.shard.shard {

@@ -4,19 +4,19 @@
 use secrecy::SecretString;
 
 use crate::catalog::Catalog;
-use crate::cli::args::send::secrets;
+use crate::cli::args::send::environment_secrets;
 use crate::cli::args::transport::TransportArgs;
 use crate::cli::io::stderr;
-use crate::cli::target::resolve::Place;
-use crate::cli::{CliError, Environment};
-use crate::client::transport::Transport;
-use crate::client::{BaseUrl, may_travel};
+use crate::cli::target::resolve::EndpointKind;
+use crate::cli::{CliError, ProcessEnvironment};
+use crate::client::transport::TransportConfig;
+use crate::client::{BaseUrl, check_plain_http};
 
 /// What all requests of a command have in common.
 #[derive(Debug, Default)]
-pub struct Ready {
+pub struct PreflightResult {
     /// The way.
-    pub transport: Transport,
+    pub transport: TransportConfig,
     /// What is taken out of everything that a server says: all credentials of the command, since one endpoint may know
     /// another's, and what the environment holds.
     pub secrets: Vec<SecretString>,
@@ -27,25 +27,25 @@ pub struct Ready {
 /// # Errors
 /// A file or a proxy that cannot be used, a credential that would travel in plain sight, one that its command does not
 /// give.
-pub fn ready<'a>(
-    places: impl IntoIterator<Item = &'a Place>,
+pub fn preflight<'a>(
+    places: impl IntoIterator<Item = &'a EndpointKind>,
     args: &TransportArgs,
     catalog: &Catalog,
-    environment: &Environment,
-) -> Result<Ready, CliError> {
-    let mut secrets = secrets(catalog, environment);
+    environment: &ProcessEnvironment,
+) -> Result<PreflightResult, CliError> {
+    let mut secrets = environment_secrets(catalog, environment);
     secrets.extend(args.proxy_secrets());
-    stderr::learn(&secrets);
+    stderr::register_secrets(&secrets);
     let transport = args.load()?;
     let mut credentials = Vec::new();
     for place in places {
-        let Place::Live { base_url, credential: Some(credential), .. } = place else { continue };
+        let EndpointKind::Live { base_url, credential: Some(credential), .. } = place else { continue };
         let usage = |e: crate::client::ClientError| CliError::Usage(e.to_string());
-        may_travel(&BaseUrl::parse(base_url).map_err(usage)?, &transport).map_err(usage)?;
+        check_plain_http(&BaseUrl::parse(base_url).map_err(usage)?, &transport).map_err(usage)?;
         credentials.push(credential);
     }
-    let credentials: Vec<SecretString> = credentials.into_iter().map(|c| c.get()).collect::<Result<_, _>>()?;
-    stderr::learn(&credentials);
+    let credentials: Vec<SecretString> = credentials.into_iter().map(|c| c.resolve()).collect::<Result<_, _>>()?;
+    stderr::register_secrets(&credentials);
     secrets.extend(credentials);
-    Ok(Ready { transport, secrets })
+    Ok(PreflightResult { transport, secrets })
 }

@@ -2,34 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{Catalog, Requirement};
+use crate::catalog::{Catalog, LimitRequirement};
 use crate::cli::CliError;
 use crate::cli::args::common::{EndpointArgs, SelectArgs};
 use crate::cli::io::files;
 use crate::cli::session::run;
-use crate::cli::target::resolve::target;
+use crate::cli::target::resolve::find_target;
 use crate::engine::{ReplayError, judge, replay};
 use crate::recording::run::Recording;
 use crate::results::model::Results;
 
 /// Replays the recordings that are meant: of each target that is named, else all that are there.
-pub fn results(
+pub fn replay_recordings(
     place: &Path,
     endpoint: &EndpointArgs,
     select: &SelectArgs,
     catalog: &Catalog,
 ) -> Result<Vec<Results>, CliError> {
-    let claims = endpoint.claims.as_deref().map(|name| target(catalog, name)).transpose()?;
-    let runtime = run::runtime()?;
+    let claims = endpoint.claims.as_deref().map(|name| find_target(catalog, name)).transpose()?;
+    let runtime = run::multi_thread_runtime()?;
     let mut all = Vec::new();
-    for (path, named) in recordings(place, endpoint)? {
+    for (path, named) in find_recordings(place, endpoint)? {
         let wrong = |what: String| CliError::Usage(format!("{}: {what}", path.display()));
         let (mut recording, lines) = files::read_recording_lines(&path)?;
         let of = named.as_deref().and_then(|name| catalog.targets.get(name));
         if let Some(claims) = claims.or(of) {
             recording.header.claims = Some(claims.clone());
         }
-        let rows = selected(select, catalog, &recording)?;
+        let rows = select_rows(select, catalog, &recording)?;
         let unknown = recording.header.rows.iter().find(|id| catalog.experiment(id).is_none());
         if let (Some(unknown), None) = (unknown, &rows) {
             return Err(wrong(format!(
@@ -38,7 +38,7 @@ pub fn results(
             )));
         }
         let replayed = runtime.block_on(replay(catalog, &recording, rows.as_deref())).map_err(|e| {
-            let ReplayError::Differs(id) = &e;
+            let ReplayError::RequestMismatch(id) = &e;
             let line = recording.exchanges.iter().position(|x| x.id == *id).and_then(|at| lines.get(at));
             wrong(line.map_or(e.to_string(), |line| format!("line {line} of the recording: {e}")))
         })?;
@@ -48,18 +48,18 @@ pub fn results(
 }
 
 /// The rows that `--select` names; `None` where all of the recording are meant.
-fn selected(select: &SelectArgs, catalog: &Catalog, recording: &Recording) -> Result<Option<Vec<String>>, CliError> {
+fn select_rows(select: &SelectArgs, catalog: &Catalog, recording: &Recording) -> Result<Option<Vec<String>>, CliError> {
     if select.select.is_empty() {
         return Ok(None);
     }
     let limits = recording.header.claims.as_ref().map(|t| &t.limits);
-    let stated = |needed: Requirement| limits.is_some_and(|limits| limits.state(needed));
-    let rows = select.rows(catalog, stated)?;
+    let stated = |needed: LimitRequirement| limits.is_some_and(|limits| limits.satisfies(needed));
+    let rows = select.select_rows(catalog, stated)?;
     Ok(Some(rows.iter().map(|row| row.experiment.id().to_owned()).collect()))
 }
 
 /// The files to replay, each with the target that it was named by.
-fn recordings(place: &Path, endpoint: &EndpointArgs) -> Result<Vec<(PathBuf, Option<String>)>, CliError> {
+fn find_recordings(place: &Path, endpoint: &EndpointArgs) -> Result<Vec<(PathBuf, Option<String>)>, CliError> {
     let wrong = |what: String| Err(CliError::Usage(format!("--replay {}: {what}", place.display())));
     let names: Vec<&String> = endpoint.name.iter().chain(&endpoint.targets).collect();
     if endpoint.name.is_some() && endpoint.targets.len() > 1 {
@@ -76,10 +76,10 @@ fn recordings(place: &Path, endpoint: &EndpointArgs) -> Result<Vec<(PathBuf, Opt
         return wrong("there is no such file or folder; `fieldtest run --record DIR` makes recordings".to_owned());
     }
     if names.is_empty() {
-        let all: Vec<_> = files::recordings(place)?.into_iter().map(|path| (path, None)).collect();
+        let all: Vec<_> = files::list_recordings(place)?.into_iter().map(|path| (path, None)).collect();
         return if all.is_empty() { wrong("there is no recording-*.jsonl in it".to_owned()) } else { Ok(all) };
     }
-    let file = |name: &str| place.join(format!("recording-{}.jsonl", crate::results::file_names::slug(name)));
+    let file = |name: &str| place.join(format!("recording-{}.jsonl", crate::results::file_names::slugify(name)));
     let of = |name: &String, target: Option<&String>| {
         let path = file(name);
         match path.is_file() {

@@ -13,28 +13,28 @@ use secrecy::SecretString;
 
 use crate::catalog::{Catalog, CatalogRow};
 use crate::cli::args::common::EndpointArgs;
-use crate::cli::args::send::{Redact, SendArgs};
-use crate::cli::args::shard::Portion;
+use crate::cli::args::send::{ContentPolicy, SendArgs};
+use crate::cli::args::shard::PlannedRows;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::{files, stdout};
-use crate::cli::session::jobs::Work;
-use crate::cli::session::run::now;
-use crate::cli::target::credential::Credential;
+use crate::cli::session::jobs::TargetJob;
+use crate::cli::session::run::current_timestamp;
+use crate::cli::target::credential::LazyCredential;
 use crate::cli::target::resolve;
-use crate::cli::target::resolve::{Place, Tested};
-use crate::cli::{CliError, Environment};
-use crate::client::PLACEHOLDER;
-use crate::recording::durable_file::Recorder;
-use crate::recording::run::{Line, Recording, Resumed, is_over};
-use crate::recording::scope::{Extent, digest};
-use crate::recording::writer::Keeper;
-use crate::redact::Mask;
-use crate::results::file_names::slug;
-use crate::wire::exchange::SECRET;
+use crate::cli::target::resolve::{EndpointKind, ResolvedTarget};
+use crate::cli::{CliError, ProcessEnvironment};
+use crate::client::PLACEHOLDER_CREDENTIAL;
+use crate::recording::durable_file::DurableFile;
+use crate::recording::run::{Recording, ResumeMarker, RunLine, is_complete};
+use crate::recording::scope::{RowSelection, digest_rows};
+use crate::recording::writer::RecordingWriter;
+use crate::redact::SecretRedactor;
+use crate::results::file_names::slugify;
+use crate::wire::exchange::SECRET_PLACEHOLDER;
 
 /// A run that was cut, and its recording, which nobody else writes meanwhile.
 #[derive(Debug)]
-pub struct Resumption {
+pub struct ResumedRun {
     /// Where the recording is.
     pub path: PathBuf,
     /// What stands in it.
@@ -43,7 +43,7 @@ pub struct Resumption {
 }
 
 /// Where recordings are that belong to a place which is to be gone on with.
-pub fn folder(place: &Path) -> PathBuf {
+pub fn recording_folder(place: &Path) -> PathBuf {
     match (place.is_dir(), place.parent()) {
         (true, _) => place.to_owned(),
         (false, Some(parent)) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -53,12 +53,12 @@ pub fn folder(place: &Path) -> PathBuf {
 
 /// Finds what is to be gone on with: what is named and was begun, with the rest of what is named; or all that is there,
 /// where nothing is named.
-pub fn work<'a>(
+pub fn resume_jobs<'a>(
     place: &Path,
     args: &RunArgs,
     catalog: &'a Catalog,
-    environment: &Environment,
-) -> Result<Vec<Work<'a>>, CliError> {
+    environment: &ProcessEnvironment,
+) -> Result<Vec<TargetJob<'a>>, CliError> {
     let at_place = |what: &str| CliError::Usage(format!("--resume {}: {what}", place.display()));
     if !place.exists() {
         return Err(at_place("there is no such file or folder; a run leaves its recording in --out or --record"));
@@ -66,67 +66,67 @@ pub fn work<'a>(
     let given = &args.endpoint;
     let is_named = !given.targets.is_empty() || given.base_url.is_some() || given.list.is_some();
     if place.is_file() {
-        if is_bare(place)? {
+        if has_no_header(place)? {
             return Err(at_place("the run was cut before anything was recorded: begin it anew"));
         }
-        let resumption = Resumption::read(place)?;
+        let resumption = ResumedRun::read(place)?;
         if !is_named {
-            let tested = resumption.tested(given, catalog, environment)?;
-            return Ok(vec![resumption.work(tested, args, catalog)?]);
+            let tested = resumption.resolve_target(given, catalog, environment)?;
+            return Ok(vec![resumption.into_job(tested, args, catalog)?]);
         }
         let mut filled = given.clone();
         if given.model.is_empty() && given.list.is_none() {
             filled.model = vec![resumption.recording.header.settings.model.clone()];
         }
-        let mut tested = resolve::resolve(&filled, catalog, environment)?;
+        let mut tested = resolve::resolve_targets(&filled, catalog, environment)?;
         return match (tested.pop(), tested.is_empty()) {
-            (Some(one), true) => Ok(vec![resumption.work(one, args, catalog)?]),
+            (Some(one), true) => Ok(vec![resumption.into_job(one, args, catalog)?]),
             _ => Err(at_place("it is the recording of one target, and several are named: give its folder")),
         };
     }
     if is_named {
         let mut all = Vec::new();
-        for tested in resolve::resolve(given, catalog, environment)? {
-            let path = place.join(format!("recording-{}.jsonl", slug(&tested.name)));
-            all.push(match path.is_file() && !is_bare(&path)? {
-                true => Resumption::read(&path)?.work(tested, args, catalog)?,
-                false => Work::new(tested, args, catalog, None)?,
+        for tested in resolve::resolve_targets(given, catalog, environment)? {
+            let path = place.join(format!("recording-{}.jsonl", slugify(&tested.name)));
+            all.push(match path.is_file() && !has_no_header(&path)? {
+                true => ResumedRun::read(&path)?.into_job(tested, args, catalog)?,
+                false => TargetJob::new(tested, args, catalog, None)?,
             });
         }
-        return match all.iter().any(|work| work.resumption.is_some()) {
+        return match all.iter().any(|work| work.resumed.is_some()) {
             true => Ok(all),
             false => Err(at_place("there is no recording of what is named in it: was it of another target?")),
         };
     }
-    let mut all: Vec<Work<'a>> = Vec::new();
-    for path in files::recordings(place)? {
-        if is_bare(&path)? {
+    let mut all: Vec<TargetJob<'a>> = Vec::new();
+    for path in files::list_recordings(place)? {
+        if has_no_header(&path)? {
             stdout::warn(format!("{}: nothing was recorded in it: name its target, and it is run", path.display()));
             continue;
         }
-        let resumption = Resumption::read(&path)?;
-        let tested = resumption.tested(given, catalog, environment)?;
-        if all.iter().any(|work| work.tested.name == tested.name) {
+        let resumption = ResumedRun::read(&path)?;
+        let tested = resumption.resolve_target(given, catalog, environment)?;
+        if all.iter().any(|work| work.target.name == tested.name) {
             return Err(at_place(&format!("it holds several recordings of `{}`: give the file", tested.name)));
         }
-        all.push(resumption.work(tested, args, catalog)?);
+        all.push(resumption.into_job(tested, args, catalog)?);
     }
     if all.is_empty() { Err(at_place("there is no recording-*.jsonl in it")) } else { Ok(all) }
 }
 
 /// True of a recording that has not one whole line: its run was cut before it asked anything.
-fn is_bare(path: &Path) -> Result<bool, CliError> {
+fn has_no_header(path: &Path) -> Result<bool, CliError> {
     let mut line = Vec::new();
     let read = File::open(path).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
     read.map_err(|e| CliError::Usage(format!("cannot read {}: {e}", path.display())))?;
     Ok(line.last() != Some(&b'\n'))
 }
 
-impl Resumption {
+impl ResumedRun {
     /// Reads a recording that is to be gone on with.
     fn read(path: &Path) -> Result<Self, CliError> {
         let refused = |what: &str| CliError::Usage(format!("--resume {}: {what}", path.display()));
-        if files::is_of_gateway(path)? {
+        if files::is_gateway_recording(path)? {
             return Err(refused("it is of a gateway, whose run takes seconds: begin it anew with `fieldtest gateway`"));
         }
         let file = files::reopen_recording(path)?;
@@ -159,12 +159,17 @@ impl Resumption {
     }
 
     /// True where nothing is left to be asked.
-    pub fn is_over(&self) -> bool {
-        is_over(&self.recording)
+    pub fn is_complete(&self) -> bool {
+        is_complete(&self.recording)
     }
 
     /// What is tested, where the command line names nothing: what the recording is of.
-    fn tested(&self, given: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Tested, CliError> {
+    fn resolve_target(
+        &self,
+        given: &EndpointArgs,
+        catalog: &Catalog,
+        environment: &ProcessEnvironment,
+    ) -> Result<ResolvedTarget, CliError> {
         let header = &self.recording.header;
         let mut filled = EndpointArgs {
             name: Some(given.name.clone().unwrap_or_else(|| header.name.clone())),
@@ -183,73 +188,89 @@ impl Resumption {
         let names = [header.name.as_str(), header.name.split('@').next().unwrap_or_default()];
         match names.into_iter().find(is_of) {
             // It is not asked again, so nothing is needed to ask it.
-            Some(_) | None if self.is_over() && !header.simulated => {
-                let place = Place::Live { base_url: header.base_url.clone(), credential: None, missing: None };
-                return Ok(resolve::tested(&filled, &header.name, place, None, header.claims.as_ref()));
+            Some(_) | None if self.is_complete() && !header.simulated => {
+                let place = EndpointKind::Live {
+                    base_url: header.base_url.clone(),
+                    credential: None,
+                    missing_credential: None,
+                };
+                return Ok(resolve::build_target(&filled, &header.name, place, None, header.claims.as_ref()));
             }
             Some(name) => filled.targets = vec![name.to_owned()],
             None if header.simulated => {
-                return Err(self.refused("it is of a simulation: name the target that was simulated, with --simulate"));
+                return Err(
+                    self.usage_error("it is of a simulation: name the target that was simulated, with --simulate")
+                );
             }
-            None if [SECRET, PLACEHOLDER].iter().any(|taken| header.base_url.contains(taken)) => {
-                return Err(self.refused("its base URL held a secret, which was left out: give it with --base-url"));
+            None if [SECRET_PLACEHOLDER, PLACEHOLDER_CREDENTIAL]
+                .iter()
+                .any(|taken| header.base_url.contains(taken)) =>
+            {
+                return Err(self.usage_error("its base URL held a secret, which was left out: give it with --base-url"));
             }
             None => filled.base_url = Some(header.base_url.clone()),
         }
-        let mut tested = resolve::resolve(&filled, catalog, environment)?;
+        let mut tested = resolve::resolve_targets(&filled, catalog, environment)?;
         match (tested.pop(), tested.is_empty()) {
             (Some(one), true) => Ok(one),
-            _ => Err(self.refused("it is of one model, and several are given with --model")),
+            _ => Err(self.usage_error("it is of one model, and several are given with --model")),
         }
     }
 
     /// Holds what is tested against what was, and takes from the recording what it knows better.
-    fn work<'a>(self, mut tested: Tested, args: &RunArgs, catalog: &'a Catalog) -> Result<Work<'a>, CliError> {
+    fn into_job<'a>(
+        self,
+        mut tested: ResolvedTarget,
+        args: &RunArgs,
+        catalog: &'a Catalog,
+    ) -> Result<TargetJob<'a>, CliError> {
         let header = &self.recording.header;
-        self.same("target", &header.name, &tested.name)?;
-        let is_simulated = matches!(tested.place, Place::Simulated(_));
+        self.verify_same("target", &header.name, &tested.name)?;
+        let is_simulated = matches!(tested.endpoint, EndpointKind::Simulated(_));
         if is_simulated != header.simulated {
             let (then, option) = if header.simulated { ("a simulation", "add") } else { ("a live run", "leave out") };
-            return Err(self.refused(&format!("it is of {then}: {option} --simulate")));
+            return Err(self.usage_error(&format!("it is of {then}: {option} --simulate")));
         }
         if !args.endpoint.model.is_empty() || args.endpoint.list.is_some() {
-            self.same("model", &header.settings.model, &tested.settings.model)?;
+            self.verify_same("model", &header.settings.model, &tested.settings.model)?;
         }
         let claims = header.claims.as_ref().map_or("", |claims| claims.name.as_str());
         if let Some(wanted) = &args.endpoint.claims {
-            self.same("claims of", claims, wanted)?;
+            self.verify_same("claims of", claims, wanted)?;
         }
-        self.same_questions(args)?;
-        let portion = self.portion(args, catalog, &tested)?;
-        if self.is_over() {
-            tested.send_nothing();
+        self.verify_options(args)?;
+        let portion = self.planned_rows(args, catalog, &tested)?;
+        if self.is_complete() {
+            tested.clear_credential();
         }
         tested.claims.clone_from(&header.claims);
         tested.settings = header.settings.clone();
-        Ok(Work { tested, portion, resumption: Some(self) })
+        Ok(TargetJob { target: tested, rows: portion, resumed: Some(self) })
     }
 
     /// Refuses another endpoint than that of the recording. Its base URL is there as it is shown, without secrets.
-    pub fn is_at(&self, place: &Place, secrets: &[SecretString]) -> Result<(), CliError> {
-        let Place::Live { base_url, credential, .. } = place else { return Ok(()) };
-        let credential = credential.as_ref().map(Credential::get).transpose()?;
-        let shown = Mask::new(credential.as_ref(), secrets).text(base_url.clone());
-        self.same("base URL", &self.recording.header.base_url, &shown)
+    pub fn verify_base_url(&self, place: &EndpointKind, secrets: &[SecretString]) -> Result<(), CliError> {
+        let EndpointKind::Live { base_url, credential, .. } = place else { return Ok(()) };
+        let credential = credential.as_ref().map(LazyCredential::resolve).transpose()?;
+        let shown = SecretRedactor::new(credential.as_ref(), secrets).redact_text(base_url.clone());
+        self.verify_same("base URL", &self.recording.header.base_url, &shown)
     }
 
-    fn same(&self, what: &str, then: &str, now: &str) -> Result<(), CliError> {
+    fn verify_same(&self, what: &str, then: &str, now: &str) -> Result<(), CliError> {
         match then == now {
             true => Ok(()),
-            false => Err(self.refused(&format!("it is of the {what} `{then}`, and this is `{now}`: both must be one"))),
+            false => {
+                Err(self.usage_error(&format!("it is of the {what} `{then}`, and this is `{now}`: both must be one")))
+            }
         }
     }
 
     /// Refuses options that would change what is asked, or how it is decided. What has a value unless told is held
     /// against the recording only where it was told another.
-    fn same_questions(&self, args: &RunArgs) -> Result<(), CliError> {
+    fn verify_options(&self, args: &RunArgs) -> Result<(), CliError> {
         let header = &self.recording.header;
         let differs = |option: &str, then: String, now: String| {
-            Err(self.refused(&format!(
+            Err(self.usage_error(&format!(
                 "it was begun with {option} {then}, and answers to that do not go with {option} {now}: leave the option \
                  out"
             )))
@@ -258,18 +279,20 @@ impl Resumption {
         if let Some(seed) = sending.seed.filter(|seed| *seed != header.seed) {
             return differs("--seed", header.seed.to_string(), seed.to_string());
         }
-        if sending.confidence != SendArgs::CONFIDENCE && sending.confidence != header.confidence {
+        if sending.confidence != SendArgs::DEFAULT_CONFIDENCE && sending.confidence != header.confidence {
             return differs("--confidence", header.confidence.to_string(), sending.confidence.to_string());
         }
         let (then, now) = (header.settings.answer_tokens, args.endpoint.answer_tokens);
-        if now != EndpointArgs::ANSWER_TOKENS && now != then {
+        if now != EndpointArgs::DEFAULT_ANSWER_TOKENS && now != then {
             return differs("--answer-tokens", then.to_string(), now.to_string());
         }
-        if sending.redact != Redact::Secrets {
-            return Err(self.refused("it holds the texts already: --redact texts goes with a run from its beginning"));
+        if sending.redact != ContentPolicy::Secrets {
+            return Err(
+                self.usage_error("it holds the texts already: --redact texts goes with a run from its beginning")
+            );
         }
         if header.simulated && header.scope.simulation != args.simulator.digest() {
-            return Err(self.refused(
+            return Err(self.usage_error(
                 "the simulation was told otherwise how to behave: give the same --flip, --fault and the like as then",
             ));
         }
@@ -283,34 +306,39 @@ impl Resumption {
     }
 
     /// The rows of the run.
-    fn portion<'a>(&self, args: &RunArgs, catalog: &'a Catalog, tested: &Tested) -> Result<Portion<'a>, CliError> {
+    fn planned_rows<'a>(
+        &self,
+        args: &RunArgs,
+        catalog: &'a Catalog,
+        tested: &ResolvedTarget,
+    ) -> Result<PlannedRows<'a>, CliError> {
         let header = &self.recording.header;
         let rows = |ids: &[String]| -> Result<Vec<&'a CatalogRow>, CliError> {
             let find = |id: &String| catalog.rows.iter().find(|row| row.experiment.id() == id);
-            ids.iter().map(|id| find(id).ok_or_else(|| self.of_other_cases())).collect()
+            ids.iter().map(|id| find(id).ok_or_else(|| self.different_cases_error())).collect()
         };
         let run = rows(&header.rows)?;
-        if header.scope.cases.as_ref() != Some(&digest(&run)) {
-            return Err(self.of_other_cases());
+        if header.scope.cases.as_ref() != Some(&digest_rows(&run)) {
+            return Err(self.different_cases_error());
         }
         let plan = rows(header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows))?;
         if !args.select.select.is_empty() {
             let ids = |rows: &[&CatalogRow]| rows.iter().map(|row| row.experiment.id().to_owned()).collect::<Vec<_>>();
-            if ids(&args.select.rows(catalog, |needed| tested.states(needed))?) != ids(&plan) {
-                return Err(self.refused("it is of other rows than --select names: leave the option out"));
+            if ids(&args.select.select_rows(catalog, |needed| tested.meets_requirement(needed))?) != ids(&plan) {
+                return Err(self.usage_error("it is of other rows than --select names: leave the option out"));
             }
         }
-        Ok(Portion { extent: Extent { rows: run, beside: header.scope.beside.clone() }, plan })
+        Ok(PlannedRows { selection: RowSelection { rows: run, dependency_rows: header.scope.beside.clone() }, plan })
     }
 
     /// How the rest is sent.
-    pub fn sending(&self, given: &SendArgs) -> SendArgs {
+    pub fn send_args(&self, given: &SendArgs) -> SendArgs {
         let header = &self.recording.header;
         SendArgs { seed: Some(header.seed), confidence: header.confidence, ..given.clone() }
     }
 
     /// When the run was begun, as far as the clock goes back.
-    pub fn begun(&self) -> Instant {
+    pub fn started_at(&self) -> Instant {
         let now = Instant::now();
         let began = self.recording.header.started_at.parse::<Timestamp>().ok();
         let ago = began.and_then(|began| Duration::try_from(Timestamp::now().duration_since(began)).ok());
@@ -318,35 +346,37 @@ impl Resumption {
     }
 
     /// How long the run took so far.
-    pub fn took_ms(&self) -> u64 {
+    pub fn elapsed_ms(&self) -> u64 {
         let attempts = self.recording.exchanges.iter().flat_map(|exchange| &exchange.attempts);
         let ended = || attempts.map(|a| a.started_ms.saturating_add(a.duration_ms)).max().unwrap_or(0);
         self.recording.footer.as_ref().map_or_else(ended, |footer| footer.wall_ms)
     }
 
     /// Goes on writing where the recording ends. A line that was cut while it was written is taken off.
-    pub fn keeper(self) -> Result<Keeper, CliError> {
+    pub fn into_writer(self) -> Result<RecordingWriter, CliError> {
         let failed = |e: io::Error| CliError::Usage(format!("cannot write {}: {e}", self.path.display()));
-        mend(&self.file).map_err(failed)?;
-        let file = Recorder::new(&self.path, self.file).map_err(|e| CliError::Fault(e.to_string()))?;
+        repair_last_line(&self.file).map_err(failed)?;
+        let file = DurableFile::new(&self.path, self.file).map_err(|e| CliError::Internal(e.to_string()))?;
         let mut recording = self.recording;
         recording.footer = None;
-        let mut keeper = Keeper::new(recording, file, Redact::Secrets);
-        keeper.line(&Line::Resumed(Resumed { at: now() }));
+        let mut keeper = RecordingWriter::new(recording, file, ContentPolicy::Secrets);
+        keeper.write_line(&RunLine::Resumed(ResumeMarker { at: current_timestamp() }));
         Ok(keeper)
     }
 
-    fn of_other_cases(&self) -> CliError {
-        self.refused("it is of other case files than these: give those of the run with --cases, or begin the run anew")
+    fn different_cases_error(&self) -> CliError {
+        self.usage_error(
+            "it is of other case files than these: give those of the run with --cases, or begin the run anew",
+        )
     }
 
-    fn refused(&self, what: &str) -> CliError {
+    fn usage_error(&self, what: &str) -> CliError {
         CliError::Usage(format!("--resume {}: {what}", self.path.display()))
     }
 }
 
 /// Makes a file of lines end with a whole one.
-fn mend(file: &File) -> io::Result<()> {
+fn repair_last_line(file: &File) -> io::Result<()> {
     let (mut file, mut last) = (file, Vec::new());
     let mut from = file.seek(SeekFrom::End(0))?;
     // Back to the newline before the last line, in steps.
@@ -365,7 +395,7 @@ fn mend(file: &File) -> io::Result<()> {
     match rest {
         [] => Ok(()),
         // Only its newline is missing.
-        line if serde_json::from_slice::<Line>(line).is_ok() => file.write_all(b"\n"),
+        line if serde_json::from_slice::<RunLine>(line).is_ok() => file.write_all(b"\n"),
         _ => file.set_len(from + whole as u64),
     }
 }

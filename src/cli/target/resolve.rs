@@ -2,104 +2,109 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::{AuthScheme, Catalog, Limits, Prices, Requirement, Target};
-use crate::cli::args::budget::MoneyArgs;
+use crate::catalog::{AuthScheme, Catalog, LimitRequirement, Target, TargetLimits, TargetPrices};
+use crate::cli::args::budget::BudgetArgs;
 use crate::cli::args::common::EndpointArgs;
-use crate::cli::target::credential::Credential;
+use crate::cli::target::credential::LazyCredential;
 use crate::cli::target::{credential, list};
-use crate::cli::{CliError, Environment};
+use crate::cli::{CliError, ProcessEnvironment};
 use crate::client::BaseUrl;
-use crate::engine::request::build::{REFERENCE_TEMPERATURE_MAX, Settings, temperature_max};
-use crate::results::file_names::slug;
+use crate::engine::request::build::{REFERENCE_TEMPERATURE_MAX, RequestSettings, temperature_max};
+use crate::results::file_names::slugify;
 
 /// The targets of a bare `run`: the two seed tables.
-const SEEDS: [&str; 2] = ["deepseek", "tencent-lkeap"];
+const DEFAULT_TARGETS: [&str; 2] = ["deepseek", "tencent-lkeap"];
 
 /// Something to test.
 #[derive(Debug, Clone)]
-pub struct Tested {
+pub struct ResolvedTarget {
     /// The name in results.
     pub name: String,
     /// Where it is; a simulation is started for this target.
-    pub place: Place,
+    pub endpoint: EndpointKind,
     /// The header that carries the credential.
-    pub scheme: AuthScheme,
+    pub auth_scheme: AuthScheme,
     /// Whose claims the verdicts are held against.
     pub claims: Option<Target>,
     /// The account that its limits are shared with, where one is named.
     pub account: Option<String>,
     /// What requests take from it.
-    pub settings: Settings,
+    pub settings: RequestSettings,
     /// The target's own limits: those of another endpoint, whose claims are borrowed, bind nobody here.
-    pub limits: Limits,
+    pub limits: TargetLimits,
     /// The target's own prices.
-    pub prices: Option<Prices>,
+    pub prices: Option<TargetPrices>,
 }
 
 /// Where an endpoint is.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum EndpointKind {
     /// On the network.
     Live {
         /// Its base URL.
         base_url: String,
         /// Its credential, where there is one.
-        credential: Option<Credential>,
+        credential: Option<LazyCredential>,
         /// What its credential lacks, for a plan: nothing else is told what it cannot do without.
-        missing: Option<String>,
+        missing_credential: Option<String>,
     },
     /// In this process.
     Simulated(Box<Target>),
 }
 
-impl Tested {
+impl ResolvedTarget {
     /// True when its claims state what a row requires.
-    pub fn states(&self, requirement: Requirement) -> bool {
-        self.claims.as_ref().is_some_and(|t| t.limits.state(requirement))
+    pub fn meets_requirement(&self, requirement: LimitRequirement) -> bool {
+        self.claims.as_ref().is_some_and(|t| t.limits.satisfies(requirement))
     }
 
     /// Does without a credential: nothing will be sent.
-    pub fn send_nothing(&mut self) {
-        if let Place::Live { credential, .. } = &mut self.place {
+    pub fn clear_credential(&mut self) {
+        if let EndpointKind::Live { credential, .. } = &mut self.endpoint {
             *credential = None;
         }
     }
 
     /// The same with each of these models; as it is where there is none.
-    pub fn of_models(self, models: &[String]) -> Vec<Self> {
+    pub fn expand_models(self, models: &[String]) -> Vec<Self> {
         let of_model = |model: &String| {
             let name = if models.len() > 1 { format!("{}@{model}", self.name) } else { self.name.clone() };
-            Self { name, settings: Settings { model: model.clone(), ..self.settings.clone() }, ..self.clone() }
+            Self { name, settings: RequestSettings { model: model.clone(), ..self.settings.clone() }, ..self.clone() }
         };
         if models.is_empty() { vec![self] } else { models.iter().map(of_model).collect() }
     }
 }
 
 /// Resolves the arguments: each model of each target is tested by itself.
-pub fn resolve(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Vec<Tested>, CliError> {
-    let mut all: Vec<Tested> = match &args.list {
-        Some(list) => list::resolve(list, args, catalog, environment)?,
-        None => {
-            named(args, catalog, environment)?.into_iter().flat_map(|tested| tested.of_models(&args.model)).collect()
-        }
+pub fn resolve_targets(
+    args: &EndpointArgs,
+    catalog: &Catalog,
+    environment: &ProcessEnvironment,
+) -> Result<Vec<ResolvedTarget>, CliError> {
+    let mut all: Vec<ResolvedTarget> = match &args.list {
+        Some(list) => list::resolve_list(list, args, catalog, environment)?,
+        None => resolve_named(args, catalog, environment)?
+            .into_iter()
+            .flat_map(|tested| tested.expand_models(&args.model))
+            .collect(),
     };
-    told_apart(&all)?;
-    credential::share(all.iter_mut().filter_map(|tested| match &mut tested.place {
-        Place::Live { credential, .. } => credential.as_mut(),
-        Place::Simulated(_) => None,
+    validate_unique_names(&all)?;
+    credential::dedupe_commands(all.iter_mut().filter_map(|tested| match &mut tested.endpoint {
+        EndpointKind::Live { credential, .. } => credential.as_mut(),
+        EndpointKind::Simulated(_) => None,
     }));
     Ok(all)
 }
 
 /// Files are named after targets, and no system takes longer names than 255 bytes.
-const LONGEST_NAME: usize = 200;
+const MAX_FILE_NAME_BYTES: usize = 200;
 
 /// Two runs in the same files would be none.
-fn told_apart(all: &[Tested]) -> Result<(), CliError> {
+fn validate_unique_names(all: &[ResolvedTarget]) -> Result<(), CliError> {
     let mut seen: HashMap<String, &str> = HashMap::new();
     for tested in all {
-        let file = slug(&tested.name);
-        if file.len() > LONGEST_NAME {
+        let file = slugify(&tested.name);
+        if file.len() > MAX_FILE_NAME_BYTES {
             return Err(CliError::Usage(format!(
                 "`{}` is too long for the name of a file: give a shorter one, or a shorter model",
                 tested.name
@@ -122,13 +127,18 @@ fn told_apart(all: &[Tested]) -> Result<(), CliError> {
     Ok(())
 }
 
-fn named(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> Result<Vec<Tested>, CliError> {
-    let claims = args.claims.as_deref().map(|name| target(catalog, name)).transpose()?;
+fn resolve_named(
+    args: &EndpointArgs,
+    catalog: &Catalog,
+    environment: &ProcessEnvironment,
+) -> Result<Vec<ResolvedTarget>, CliError> {
+    let claims = args.claims.as_deref().map(|name| find_target(catalog, name)).transpose()?;
     if let Some(base_url) = &args.base_url {
         return resolve_url(args, base_url, claims, catalog, environment).map(|tested| vec![tested]);
     }
     let bare = args.targets.is_empty();
-    let names: Vec<&str> = if bare { SEEDS.to_vec() } else { args.targets.iter().map(String::as_str).collect() };
+    let names: Vec<&str> =
+        if bare { DEFAULT_TARGETS.to_vec() } else { args.targets.iter().map(String::as_str).collect() };
     if names.len() > 1 && args.name.is_some() {
         return Err(CliError::Usage("--name names one target, and several are tested".to_owned()));
     }
@@ -139,27 +149,27 @@ fn named(args: &EndpointArgs, catalog: &Catalog, environment: &Environment) -> R
             if !seen.insert(name) {
                 return Err(CliError::Usage(format!("target `{name}` is named twice")));
             }
-            let of = target(catalog, name)?;
+            let of = find_target(catalog, name)?;
             let place = if bare || args.simulate {
-                Place::Simulated(Box::new(of.clone()))
+                EndpointKind::Simulated(Box::new(of.clone()))
             } else {
-                live(of, args, environment)?
+                resolve_live(of, args, environment)?
             };
-            Ok(tested(args, args.name.as_deref().unwrap_or(name), place, Some(of), claims.or(Some(of))))
+            Ok(build_target(args, args.name.as_deref().unwrap_or(name), place, Some(of), claims.or(Some(of))))
         })
         .collect()
 }
 
 /// Options that do not fit what is tested: the simulator's for a live endpoint, a bound on the cost without prices.
-pub fn fit<'a>(
-    targets: impl Iterator<Item = &'a Tested> + Clone,
+pub fn validate_options<'a>(
+    targets: impl Iterator<Item = &'a ResolvedTarget> + Clone,
     simulator: bool,
-    money: &MoneyArgs,
+    money: &BudgetArgs,
 ) -> Result<(), CliError> {
-    if simulator && targets.clone().any(|t| matches!(t.place, Place::Live { .. })) {
+    if simulator && targets.clone().any(|t| matches!(t.endpoint, EndpointKind::Live { .. })) {
         return Err(CliError::Usage("the simulator's options go with a simulation: add --simulate".to_owned()));
     }
-    money.fit(targets)
+    money.require_prices(targets)
 }
 
 fn resolve_url(
@@ -167,8 +177,8 @@ fn resolve_url(
     base_url: &str,
     claims: Option<&Target>,
     catalog: &Catalog,
-    environment: &Environment,
-) -> Result<Tested, CliError> {
+    environment: &ProcessEnvironment,
+) -> Result<ResolvedTarget, CliError> {
     if args.simulate {
         return Err(CliError::Usage("--simulate and --base-url exclude each other".to_owned()));
     }
@@ -176,19 +186,19 @@ fn resolve_url(
         return Err(CliError::Usage("--base-url goes with one target at most".to_owned()));
     }
     let url = BaseUrl::parse(base_url).map_err(|e| CliError::Usage(format!("--base-url: {e}")))?;
-    let of = args.targets.first().map(|name| target(catalog, name)).transpose()?;
+    let of = args.targets.first().map(|name| find_target(catalog, name)).transpose()?;
     // A credential goes only where it was told to go: never one that belongs to another host.
-    let (credential, missing) = unless_planning(args, credential::of_options(args.credential(), environment))?;
+    let (credential, missing) = optional_credential(args, credential::from_args(args.credential_args(), environment))?;
     let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
     if args.model.is_empty() && of.is_none() && claims.is_none() {
         return Err(CliError::Usage("--base-url needs --model: which model is to be asked for?".to_owned()));
     }
-    let place = Place::Live { base_url: base_url.to_owned(), credential, missing };
-    Ok(tested(args, &name, place, of, claims.or(of)))
+    let place = EndpointKind::Live { base_url: base_url.to_owned(), credential, missing_credential: missing };
+    Ok(build_target(args, &name, place, of, claims.or(of)))
 }
 
 /// The target of this name.
-pub fn target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliError> {
+pub fn find_target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliError> {
     catalog.targets.get(name).ok_or_else(|| {
         let known: Vec<&str> = catalog.targets.keys().map(String::as_str).collect();
         CliError::Usage(format!("there is no target `{name}`; there are: {}", known.join(", ")))
@@ -196,22 +206,27 @@ pub fn target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliErr
 }
 
 /// Where a target is, with its credential.
-pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Result<Place, CliError> {
+pub fn resolve_live(
+    of: &Target,
+    args: &EndpointArgs,
+    environment: &ProcessEnvironment,
+) -> Result<EndpointKind, CliError> {
     let Some(base_url) = of.base_url.clone() else {
         if args.planning {
-            return Ok(Place::Simulated(Box::new(of.clone())));
+            return Ok(EndpointKind::Simulated(Box::new(of.clone())));
         }
         return Err(CliError::Usage(format!("target `{}` has no base_url: give --base-url, or --simulate", of.name)));
     };
     BaseUrl::parse(&base_url).map_err(|e| CliError::Usage(format!("target `{}`: {e}", of.name)))?;
-    let named = credential::of_options(args.credential(), environment)?;
+    let named = credential::from_args(args.credential_args(), environment)?;
     let found =
-        named.map_or_else(|| credential::of_file(&of.auth, of.credential.as_ref(), environment), |c| Ok(Some(c)));
+        named.map_or_else(|| credential::from_target(&of.auth, of.credential.as_ref(), environment), |c| Ok(Some(c)));
     let none =
         || CliError::Usage("no credential: the target's file does not say where it is (`credential`)".to_owned());
     if args.planning {
-        let (credential, missing) = unless_planning(args, found.and_then(|found| found.ok_or_else(none).map(Some)))?;
-        return Ok(Place::Live { base_url, credential, missing });
+        let (credential, missing) =
+            optional_credential(args, found.and_then(|found| found.ok_or_else(none).map(Some)))?;
+        return Ok(EndpointKind::Live { base_url, credential, missing_credential: missing });
     }
     let credential = found.and_then(|found| found.ok_or_else(none)).map_err(|e| {
         CliError::Usage(format!(
@@ -220,14 +235,14 @@ pub fn live(of: &Target, args: &EndpointArgs, environment: &Environment) -> Resu
             name = of.name
         ))
     })?;
-    Ok(Place::Live { base_url, credential: Some(credential), missing: None })
+    Ok(EndpointKind::Live { base_url, credential: Some(credential), missing_credential: None })
 }
 
 /// A credential; or what it lacks, where nothing is going to be sent.
-pub fn unless_planning(
+pub fn optional_credential(
     args: &EndpointArgs,
-    found: Result<Option<Credential>, CliError>,
-) -> Result<(Option<Credential>, Option<String>), CliError> {
+    found: Result<Option<LazyCredential>, CliError>,
+) -> Result<(Option<LazyCredential>, Option<String>), CliError> {
     match found {
         Ok(credential) => Ok((credential, None)),
         Err(error) if args.planning => Ok((None, Some(error.to_string()))),
@@ -236,13 +251,19 @@ pub fn unless_planning(
 }
 
 /// What is tested, of these.
-pub fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>, claims: Option<&Target>) -> Tested {
+pub fn build_target(
+    args: &EndpointArgs,
+    name: &str,
+    place: EndpointKind,
+    of: Option<&Target>,
+    claims: Option<&Target>,
+) -> ResolvedTarget {
     let either = of.or(claims);
     let temperature_max = claims.map_or(REFERENCE_TEMPERATURE_MAX, temperature_max);
-    Tested {
+    ResolvedTarget {
         name: name.to_owned(),
-        scheme: args.auth.map(AuthScheme::from).or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),
-        settings: Settings {
+        auth_scheme: args.auth.map(AuthScheme::from).or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),
+        settings: RequestSettings {
             model: either.map(|t| t.model.clone()).unwrap_or_default(),
             anthropic_version: either.map_or("2023-06-01".to_owned(), |t| t.anthropic_version.clone()),
             answer_tokens: args.answer_tokens,
@@ -254,6 +275,6 @@ pub fn tested(args: &EndpointArgs, name: &str, place: Place, of: Option<&Target>
         prices: of.and_then(|t| t.prices),
         account: of.and_then(|t| t.account.clone()),
         claims: claims.cloned(),
-        place,
+        endpoint: place,
     }
 }

@@ -13,66 +13,68 @@ use std::{fmt, thread};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::client::credential::source::{Fate, LONGEST, Problem, SecretError, checked};
-use crate::redact::Mask;
+use crate::client::credential::source::{
+    CommandFailure, InvalidCredential, MAX_CREDENTIAL_BYTES, SecretError, validate,
+};
+use crate::redact::SecretRedactor;
 
 /// The time for a command: enough to unlock a vault, and no run hangs for ever.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// So much of what it says beside the credential is kept.
-const MOST_SAID: u64 = 64 * 1024;
+const MAX_STDERR_BYTES: u64 = 64 * 1024;
 
 /// How long output is waited for once the command has ended: something it left behind may hold the pipe open.
-const GRACE: Duration = Duration::from_secs(1);
+const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a shell ends with where there is no such program.
-const NOT_FOUND: i32 = 127;
+const SHELL_NOT_FOUND_EXIT_CODE: i32 = 127;
 
 /// The pause between two looks at whether it has ended.
-const LOOK: Duration = Duration::from_millis(5);
+const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A command line.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Helper {
-    words: Vec<String>,
+pub struct CredentialCommand {
+    argv: Vec<String>,
     /// What messages call it: `command`, with its name where that is a program's. What is none may be the credential,
     /// put into the wrong place.
-    name: String,
+    display_name: String,
     /// True where a shell runs it.
-    by_shell: bool,
+    uses_shell: bool,
 }
 
-impl fmt::Debug for Helper {
+impl fmt::Debug for CredentialCommand {
     /// By hand, since an argument may be a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Helper").field(&self.name).finish_non_exhaustive()
+        f.debug_tuple("Helper").field(&self.display_name).finish_non_exhaustive()
     }
 }
 
 /// What a command brought.
-pub struct Helped {
+pub struct CommandOutput {
     /// The credential.
     pub credential: SecretString,
     /// What it said on standard error; `None` where the credential stands in that.
-    pub said: Option<String>,
+    pub stderr: Option<String>,
 }
 
-impl Helper {
+impl CredentialCommand {
     /// A program with its arguments, started without a shell.
-    pub fn of_words(words: Vec<String>) -> Self {
-        let name = called(words.first().map(String::as_str).filter(|word| is_program(word)));
-        Self { words, name, by_shell: false }
+    pub fn from_args(words: Vec<String>) -> Self {
+        let name = display_name(words.first().map(String::as_str).filter(|word| is_program(word)));
+        Self { argv: words, display_name: name, uses_shell: false }
     }
 
     /// A line for the system's shell: `sh`, on Windows `cmd`.
-    pub fn of_shell(line: &str) -> Self {
+    pub fn from_shell(line: &str) -> Self {
         let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["sh", "-c"] };
         let words = shell.into_iter().chain([line]).map(str::to_owned).collect();
         // The first word that is neither an assignment nor anything that only a shell understands.
         let is_plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/\\:".contains(c));
         let program = line.split_whitespace().find(|word| !word.contains('=')).filter(is_plain);
         let program = program.filter(|word| is_program(word)).unwrap_or(shell[0]);
-        Self { words, name: called(Some(program)), by_shell: true }
+        Self { argv: words, display_name: display_name(Some(program)), uses_shell: true }
     }
 
     /// Runs it, and takes its standard output for the credential.
@@ -81,11 +83,11 @@ impl Helper {
     ///
     /// [`SecretError::Command`] when it does not come to a good end within `limit`, [`SecretError::Printed`] when what
     /// it prints is no credential.
-    pub fn run(&self, limit: Duration) -> Result<Helped, SecretError> {
-        let failed = |fate| SecretError::Command { program: self.name.clone(), fate };
-        let unfit = |problem| SecretError::Printed { program: self.name.clone(), problem };
-        let (program, arguments) = self.words.split_first().ok_or_else(|| {
-            failed(Fate::NotStarted(std::io::Error::new(std::io::ErrorKind::NotFound, "no program is named")))
+    pub fn run(&self, limit: Duration) -> Result<CommandOutput, SecretError> {
+        let failed = |fate| SecretError::Command { program: self.display_name.clone(), failure: fate };
+        let unfit = |problem| SecretError::InvalidOutput { program: self.display_name.clone(), problem };
+        let (program, arguments) = self.argv.split_first().ok_or_else(|| {
+            failed(CommandFailure::NotStarted(std::io::Error::new(std::io::ErrorKind::NotFound, "no program is named")))
         })?;
         let mut child = Command::new(program)
             .args(arguments)
@@ -93,35 +95,38 @@ impl Helper {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| failed(Fate::NotStarted(error)))?;
-        let printed = child.stdout.take().map(|stream| reader(stream, LONGEST + 1));
-        let said = child.stderr.take().map(|stream| reader(stream, MOST_SAID));
-        let status = ended(&mut child, limit).map_err(failed)?;
-        let until = Instant::now() + GRACE;
-        let printed = printed.map(|bytes| all_of(&bytes, until)).unwrap_or_default();
-        let said = said.map(|bytes| all_of(&bytes, until)).unwrap_or_default();
+            .map_err(|error| failed(CommandFailure::NotStarted(error)))?;
+        let printed = child.stdout.take().map(|stream| spawn_reader(stream, MAX_CREDENTIAL_BYTES + 1));
+        let said = child.stderr.take().map(|stream| spawn_reader(stream, MAX_STDERR_BYTES));
+        let status = wait_for_exit(&mut child, limit).map_err(failed)?;
+        let until = Instant::now() + OUTPUT_DRAIN_TIMEOUT;
+        let printed = printed.map(|bytes| collect_output(&bytes, until)).unwrap_or_default();
+        let said = said.map(|bytes| collect_output(&bytes, until)).unwrap_or_default();
         // Who prints without end is stopped by the closed pipe: that is not what is wrong with it.
-        if printed.len() as u64 > LONGEST {
-            return Err(unfit(Problem::TooLong));
+        if printed.len() as u64 > MAX_CREDENTIAL_BYTES {
+            return Err(unfit(InvalidCredential::TooLong));
         }
         match status.code() {
             Some(0) => {}
             // What is no program may be the credential itself, put into the wrong place.
-            Some(NOT_FOUND) if self.by_shell => {
-                return Err(SecretError::Command { program: called(Some(&self.words[0])), fate: Fate::NotFound });
+            Some(SHELL_NOT_FOUND_EXIT_CODE) if self.uses_shell => {
+                return Err(SecretError::Command {
+                    program: display_name(Some(&self.argv[0])),
+                    failure: CommandFailure::NotFound,
+                });
             }
-            Some(code) => return Err(failed(Fate::Code(code))),
-            None => return Err(failed(Fate::Signal)),
+            Some(code) => return Err(failed(CommandFailure::ExitCode(code))),
+            None => return Err(failed(CommandFailure::Signal)),
         }
-        let text = std::str::from_utf8(&printed).map_err(|_| unfit(Problem::NotText))?;
-        let credential = checked(text.to_owned()).map_err(unfit)?;
-        let said = harmless(&String::from_utf8_lossy(&said), &credential);
-        Ok(Helped { credential, said })
+        let text = std::str::from_utf8(&printed).map_err(|_| unfit(InvalidCredential::NotUtf8))?;
+        let credential = validate(text.to_owned()).map_err(unfit)?;
+        let said = discard_if_secret(&String::from_utf8_lossy(&said), &credential);
+        Ok(CommandOutput { credential, stderr: said })
     }
 }
 
 /// A command as messages call it.
-fn called(program: Option<&str>) -> String {
+fn display_name(program: Option<&str>) -> String {
     program.map_or_else(|| "command".to_owned(), |program| format!("command `{program}`"))
 }
 
@@ -141,13 +146,14 @@ fn is_program(word: &str) -> bool {
 }
 
 /// What was said, unless the credential stands in it in any form.
-fn harmless(said: &str, credential: &SecretString) -> Option<String> {
-    let holds = said.contains(credential.expose_secret()) || Mask::new(Some(credential), &[]).text(said.into()) != said;
+fn discard_if_secret(said: &str, credential: &SecretString) -> Option<String> {
+    let holds = said.contains(credential.expose_secret())
+        || SecretRedactor::new(Some(credential), &[]).redact_text(said.into()) != said;
     (!holds).then(|| said.trim_end().to_owned())
 }
 
 /// Reads a pipe on a thread of its own, so that neither of two pipes fills up while the other is read.
-fn reader(stream: impl Read + Send + 'static, most: u64) -> Receiver<Zeroizing<Vec<u8>>> {
+fn spawn_reader(stream: impl Read + Send + 'static, most: u64) -> Receiver<Zeroizing<Vec<u8>>> {
     let (send, receive) = channel();
     thread::spawn(move || {
         let mut stream = stream.take(most);
@@ -162,7 +168,7 @@ fn reader(stream: impl Read + Send + 'static, most: u64) -> Receiver<Zeroizing<V
     receive
 }
 
-fn all_of(pieces: &Receiver<Zeroizing<Vec<u8>>>, until: Instant) -> Zeroizing<Vec<u8>> {
+fn collect_output(pieces: &Receiver<Zeroizing<Vec<u8>>>, until: Instant) -> Zeroizing<Vec<u8>> {
     let mut all = Zeroizing::new(Vec::new());
     loop {
         match pieces.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -173,19 +179,19 @@ fn all_of(pieces: &Receiver<Zeroizing<Vec<u8>>>, until: Instant) -> Zeroizing<Ve
 }
 
 /// Waits for the end, and brings it about when the time is over.
-fn ended(child: &mut Child, limit: Duration) -> Result<ExitStatus, Fate> {
+fn wait_for_exit(child: &mut Child, limit: Duration) -> Result<ExitStatus, CommandFailure> {
     let started = Instant::now();
     loop {
-        if let Some(status) = child.try_wait().map_err(Fate::NotStarted)? {
+        if let Some(status) = child.try_wait().map_err(CommandFailure::NotStarted)? {
             return Ok(status);
         }
         if started.elapsed() >= limit {
             // One that ended meanwhile cannot be ended, and is waited for all the same.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Fate::TooSlow(limit));
+            return Err(CommandFailure::TimedOut(limit));
         }
-        thread::sleep(LOOK);
+        thread::sleep(EXIT_POLL_INTERVAL);
     }
 }
 
@@ -193,17 +199,17 @@ fn ended(child: &mut Child, limit: Duration) -> Result<ExitStatus, Fate> {
 mod tests {
     use super::*;
 
-    fn shell(line: &str) -> Result<Helped, String> {
-        Helper::of_shell(line).run(Duration::from_secs(30)).map_err(|e| format!("{e} {e:?}"))
+    fn run_shell(line: &str) -> Result<CommandOutput, String> {
+        CredentialCommand::from_shell(line).run(Duration::from_secs(30)).map_err(|e| format!("{e} {e:?}"))
     }
 
     #[test]
     fn what_it_prints_is_the_credential() {
         for line in ["echo sk-canary-1", "printf sk-canary-1", "printf 'sk-canary-1\\r\\n'"] {
-            assert_eq!(shell(line).unwrap().credential.expose_secret(), "sk-canary-1", "{line}");
+            assert_eq!(run_shell(line).unwrap().credential.expose_secret(), "sk-canary-1", "{line}");
         }
         let words = ["printf", "%s", "sk $(canary)"].map(str::to_owned).to_vec();
-        let error = Helper::of_words(words).run(LIMIT).err().unwrap().to_string();
+        let error = CredentialCommand::from_args(words).run(COMMAND_TIMEOUT).err().unwrap().to_string();
         assert!(error.contains("`printf`") && error.contains("blank"), "no shell looks at a list: {error}");
     }
 
@@ -221,12 +227,12 @@ mod tests {
             ("printf '\\377'", "not UTF-8"),
             ("yes sk-canary", "longer than 16 KiB"),
         ] {
-            let error = shell(line).err().unwrap();
+            let error = run_shell(line).err().unwrap();
             assert!(error.contains(said) && !error.contains("canary"), "{line}: {error}");
         }
         for word in ["/no/such/canary", "sk-canary-credential", ""] {
-            let missing = Helper::of_words(vec![word.to_owned(), "sk-canary".to_owned()]);
-            let error = missing.run(LIMIT).err().unwrap();
+            let missing = CredentialCommand::from_args(vec![word.to_owned(), "sk-canary".to_owned()]);
+            let error = missing.run(COMMAND_TIMEOUT).err().unwrap();
             assert!(error.to_string().contains("the credential's command cannot be started"), "{error}");
             assert!(!format!("{error} {error:?} {missing:?}").contains("canary"));
         }
@@ -234,23 +240,24 @@ mod tests {
 
     #[test]
     fn what_it_says_beside_is_told_unless_the_credential_stands_in_it() {
-        assert_eq!(shell("echo unlocking >&2; echo sk-canary-12").unwrap().said.unwrap(), "unlocking");
+        assert_eq!(run_shell("echo unlocking >&2; echo sk-canary-12").unwrap().stderr.unwrap(), "unlocking");
         for line in
             ["set -x; echo sk-canary-12", "echo key; echo key >&2", "k=sk-canary-12; echo $k; echo $k | base64 >&2"]
         {
             let line = line.strip_prefix("echo key; ").map_or(line, |_| "echo key; echo 'a key' >&2");
-            assert_eq!(shell(line).unwrap().said, None, "{line}");
+            assert_eq!(run_shell(line).unwrap().stderr, None, "{line}");
         }
     }
 
     #[test]
     fn one_that_does_not_end_is_ended() {
         let started = Instant::now();
-        let error = Helper::of_words(["sleep", "600"].map(str::to_owned).to_vec()).run(Duration::from_millis(50));
+        let error =
+            CredentialCommand::from_args(["sleep", "600"].map(str::to_owned).to_vec()).run(Duration::from_millis(50));
         assert!(error.err().unwrap().to_string().contains("did not end within 0.05 s"));
         assert!(started.elapsed() < Duration::from_secs(60));
         // What it leaves behind does not keep the run from going on.
-        assert_eq!(shell("sleep 20 & echo sk-canary-12").unwrap().credential.expose_secret(), "sk-canary-12");
+        assert_eq!(run_shell("sleep 20 & echo sk-canary-12").unwrap().credential.expose_secret(), "sk-canary-12");
         assert!(started.elapsed() < Duration::from_secs(19));
     }
 }

@@ -12,16 +12,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 /// No credential is this long; more is a file named by mistake, and is not read to its end.
-pub(crate) const LONGEST: u64 = 16 * 1024;
+pub(crate) const MAX_CREDENTIAL_BYTES: u64 = 16 * 1024;
 
 /// The time in which a pipe must be open: one that nobody writes into never is.
-const OPENING: Duration = Duration::from_secs(5);
+const PIPE_OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time for what a pipe brings: as much as a command has.
-const READING: Duration = Duration::from_secs(60);
+const PIPE_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What messages say of a variable with a name that no variable has: it may be the credential itself.
-const UNNAMED: &str = "the variable that --api-key-env (or `env` in a file) names";
+const UNNAMED_VARIABLE: &str = "the variable that --api-key-env (or `env` in a file) names";
 
 /// Why no credential could be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum SecretError {
         /// The variable, by its name where that can be one.
         variable: String,
         /// What is wrong with its value, after "the credential".
-        problem: Problem,
+        problem: InvalidCredential,
     },
     /// The file cannot be read.
     #[error("the credential file {} cannot be read: {error}", .path.display())]
@@ -51,35 +51,35 @@ pub enum SecretError {
         /// The file.
         path: PathBuf,
         /// What is wrong with its content, after "the credential".
-        problem: Problem,
+        problem: InvalidCredential,
     },
     /// The command gave none.
-    #[error("the credential's {program} {fate}")]
+    #[error("the credential's {program} {failure}")]
     Command {
         /// `command`, and its name where that is a program's.
         program: String,
         /// What became of it, after its name.
-        fate: Fate,
+        failure: CommandFailure,
     },
     /// What the command printed cannot be a credential.
     #[error("the credential that the {program} prints {problem}")]
-    Printed {
+    InvalidOutput {
         /// `command`, and its name where that is a program's.
         program: String,
         /// What is wrong with it, after "the credential".
-        problem: Problem,
+        problem: InvalidCredential,
     },
 }
 
 /// What became of a command that gave no credential. What it printed is never told: it may hold the secret.
 #[derive(Debug, thiserror::Error)]
-pub enum Fate {
+pub enum CommandFailure {
     /// It was not found, or may not be started.
     #[error("cannot be started: {0}")]
     NotStarted(std::io::Error),
     /// It ended with this code.
     #[error("ended with exit code {0}; run it by hand to see what it says")]
-    Code(i32),
+    ExitCode(i32),
     /// The shell knows none of this name.
     #[error("found no such program; --api-key-command takes a command, and never the credential itself")]
     NotFound,
@@ -91,23 +91,23 @@ pub enum Fate {
         "did not end within {} s, and was ended (does it wait for somebody? Let it find what it needs before the run)",
         .0.as_secs_f64()
     )]
-    TooSlow(Duration),
+    TimedOut(Duration),
 }
 
 /// What is wrong with a credential's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum InvalidCredential {
     /// Nothing is there.
     #[error("is empty")]
     Empty,
     /// The bytes are no text.
     #[error("is not UTF-8 text")]
-    NotText,
+    NotUtf8,
     /// It holds what a header cannot carry and no provider hands out.
     #[error(
         "holds a blank, a line break or another character that no credential has (copied with something around it?)"
     )]
-    Characters,
+    InvalidCharacters,
     /// It is far longer than a credential.
     #[error("is longer than 16 KiB (is it the right file?)")]
     TooLong,
@@ -127,29 +127,31 @@ pub fn from_variables(
         .iter()
         .filter_map(|name| Some((name, lookup(name)?)))
         .find(|(_, value)| !value.is_empty())
-        .ok_or_else(|| SecretError::NotSet(named(names)))?;
+        .ok_or_else(|| SecretError::NotSet(display_names(names)))?;
     value
         .into_string()
-        .map_err(|_| Problem::NotText)
-        .and_then(checked)
-        .map_err(|problem| SecretError::Variable { variable: in_words(variable), problem })
+        .map_err(|_| InvalidCredential::NotUtf8)
+        .and_then(validate)
+        .map_err(|problem| SecretError::Variable { variable: display_name(variable), problem })
 }
 
 /// A variable as messages name it.
-fn in_words(name: &str) -> String {
-    if is_name(name) { format!("the environment variable {name}") } else { UNNAMED.to_owned() }
+fn display_name(name: &str) -> String {
+    if is_variable_name(name) { format!("the environment variable {name}") } else { UNNAMED_VARIABLE.to_owned() }
 }
 
 /// Variables as messages list them.
-fn named(names: &[String]) -> Vec<String> {
-    let mut named: Vec<String> =
-        names.iter().map(|name| if is_name(name) { name.clone() } else { UNNAMED.to_owned() }).collect();
+fn display_names(names: &[String]) -> Vec<String> {
+    let mut named: Vec<String> = names
+        .iter()
+        .map(|name| if is_variable_name(name) { name.clone() } else { UNNAMED_VARIABLE.to_owned() })
+        .collect();
     named.dedup();
     named
 }
 
 /// Whether this is a name as variables have it. A key that was put in its place has small letters as well.
-fn is_name(name: &str) -> bool {
+fn is_variable_name(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
@@ -163,21 +165,25 @@ pub fn from_file(path: &Path) -> Result<SecretString, SecretError> {
     let unreadable = |error| SecretError::Unreadable { path: path.to_owned(), error };
     let unfit = |problem| SecretError::File { path: path.to_owned(), problem };
     let is_file = std::fs::metadata(path).map_err(unreadable)?.is_file();
-    let bytes = if is_file { read(path, || ()) } else { read_within(path, OPENING, READING) }.map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|_| unfit(Problem::NotText)).and_then(|text| checked(text).map_err(unfit))
+    let bytes =
+        if is_file { read_limited(path, || ()) } else { read_with_timeout(path, PIPE_OPEN_TIMEOUT, PIPE_READ_TIMEOUT) }
+            .map_err(unreadable)?;
+    String::from_utf8(bytes)
+        .map_err(|_| unfit(InvalidCredential::NotUtf8))
+        .and_then(|text| validate(text).map_err(unfit))
 }
 
 /// What a file holds, up to the length of the longest credential. `opened` is called in between.
-fn read(path: &Path, opened: impl FnOnce()) -> std::io::Result<Vec<u8>> {
+fn read_limited(path: &Path, opened: impl FnOnce()) -> std::io::Result<Vec<u8>> {
     let file = std::fs::File::open(path)?;
     opened();
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_CREDENTIAL_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// What a pipe or a device brings, read on a thread of its own, which is left behind where nothing comes.
-fn read_within(path: &Path, opening: Duration, reading: Duration) -> std::io::Result<Vec<u8>> {
+fn read_with_timeout(path: &Path, opening: Duration, reading: Duration) -> std::io::Result<Vec<u8>> {
     let too_slow = |what: &str, limit: Duration| {
         let said = format!("it is no regular file, and {what} within {} s", limit.as_secs_f64());
         std::io::Error::new(std::io::ErrorKind::TimedOut, said)
@@ -187,7 +193,7 @@ fn read_within(path: &Path, opening: Duration, reading: Duration) -> std::io::Re
     let path = path.to_owned();
     // Nobody waits for either any more where sending fails.
     thread::spawn(move || {
-        let read = read(&path, || tell_opened.send(()).unwrap_or_default());
+        let read = read_limited(&path, || tell_opened.send(()).unwrap_or_default());
         tell_bytes.send(read).unwrap_or_default();
     });
     // Where it cannot be opened, this ends as well, and the reason comes below.
@@ -198,12 +204,12 @@ fn read_within(path: &Path, opening: Duration, reading: Duration) -> std::io::Re
 }
 
 /// Takes one newline off the end, and lets through only what a header can carry.
-pub(crate) fn checked(text: String) -> Result<SecretString, Problem> {
+pub(crate) fn validate(text: String) -> Result<SecretString, InvalidCredential> {
     let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     match line {
-        "" => Err(Problem::Empty),
-        _ if line.len() as u64 > LONGEST => Err(Problem::TooLong),
-        _ if !line.bytes().all(|b| b.is_ascii_graphic()) => Err(Problem::Characters),
+        "" => Err(InvalidCredential::Empty),
+        _ if line.len() as u64 > MAX_CREDENTIAL_BYTES => Err(InvalidCredential::TooLong),
+        _ if !line.bytes().all(|b| b.is_ascii_graphic()) => Err(InvalidCredential::InvalidCharacters),
         _ => Ok(SecretString::from(line)),
     }
 }
@@ -214,11 +220,11 @@ mod tests {
 
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<String> {
+    fn variable_names(names: &[&str]) -> Vec<String> {
         names.iter().map(|n| (*n).to_owned()).collect()
     }
 
-    fn environment(name: &str) -> Option<OsString> {
+    fn lookup_variable(name: &str) -> Option<OsString> {
         match name {
             "EMPTY" => Some("".into()),
             "KEY" => Some("sk-one".into()),
@@ -236,19 +242,23 @@ mod tests {
             (["OTHER", "KEY"], "sk-two"),
             (["KEY", "BROKEN"], "sk-one"),
         ] {
-            assert_eq!(from_variables(&names(&list), environment).unwrap().expose_secret(), value, "{list:?}");
+            assert_eq!(
+                from_variables(&variable_names(&list), lookup_variable).unwrap().expose_secret(),
+                value,
+                "{list:?}"
+            );
         }
     }
 
     #[test]
     fn without_a_value_every_variable_is_named() {
-        let error = from_variables(&names(&["UNSET", "EMPTY"]), environment).unwrap_err();
+        let error = from_variables(&variable_names(&["UNSET", "EMPTY"]), lookup_variable).unwrap_err();
         assert_eq!(error.to_string(), "no credential: set UNSET or EMPTY");
     }
 
     #[test]
     fn an_unfit_value_names_the_variable_and_is_not_shown() {
-        let error = from_variables(&names(&["BROKEN", "KEY"]), environment).unwrap_err();
+        let error = from_variables(&variable_names(&["BROKEN", "KEY"]), lookup_variable).unwrap_err();
         let said = format!("{error} {error:?}");
         assert!(said.contains("BROKEN") && said.contains("line break"), "{said}");
         assert!(!said.contains("hunter") && !said.contains("sk-22"), "{said}");
@@ -258,8 +268,9 @@ mod tests {
     fn what_is_no_name_of_a_variable_is_not_shown() {
         for name in ["sk_canary_1", "hf_Canary22", "Canary"] {
             for value in [None, Some("hunter 22")] {
-                let error =
-                    from_variables(&names(&[name, "OTHER_1"]), |asked| value.filter(|_| asked == name).map(Into::into));
+                let error = from_variables(&variable_names(&[name, "OTHER_1"]), |asked| {
+                    value.filter(|_| asked == name).map(Into::into)
+                });
                 let said = format!("{0} {0:?}", error.unwrap_err());
                 assert!(said.contains("the variable that --api-key-env"), "{said}");
                 assert!(!said.to_lowercase().contains("canary") && !said.contains("hunter"), "{said}");
@@ -275,7 +286,7 @@ mod tests {
         let pipe = dir.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let short = Duration::from_millis(50);
-        let error = read_within(&pipe, short, READING).unwrap_err().to_string();
+        let error = read_with_timeout(&pipe, short, PIPE_READ_TIMEOUT).unwrap_err().to_string();
         assert!(error.contains("no regular file") && error.contains("nobody began to write"), "{error}");
         let (done, whole) = channel();
         let at = pipe.clone();
@@ -284,7 +295,7 @@ mod tests {
         assert!(error.contains("pipe cannot be read: it is no regular file"), "{error}");
         // One that is opened and never ends.
         let held = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-        let error = read_within(&pipe, READING, short).unwrap_err().to_string();
+        let error = read_with_timeout(&pipe, PIPE_READ_TIMEOUT, short).unwrap_err().to_string();
         assert!(error.contains("did not end within"), "{error}");
         drop(held);
         // The readers that were left behind take none of what goes into another one.

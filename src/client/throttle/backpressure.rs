@@ -10,56 +10,56 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::client::retry::{LONGEST_RETRY_AFTER, wait_asked_for};
-use crate::client::throttle::adaptive_interval::Gap;
-use crate::client::throttle::server_limits::{Load, Told};
+use crate::client::retry::{MAX_RETRY_AFTER, min_retry_delay};
+use crate::client::throttle::adaptive_interval::AdaptiveInterval;
+use crate::client::throttle::server_limits::{AdvertisedLimits, RequestDemand};
 use crate::wire::exchange::{AttemptResult, Response};
 
 /// A wait that somebody who looks on would wonder about.
-const WORTH_TELLING: Duration = Duration::from_secs(1);
+const MIN_LOGGED_WAIT: Duration = Duration::from_secs(1);
 
 /// What all requests to one account wait for.
 #[derive(Debug)]
-pub(crate) struct Pause {
-    state: Mutex<State>,
+pub(crate) struct AccountBackpressure {
+    state: Mutex<BackpressureState>,
     /// Rings when an attempt has come to its end.
-    news: Notify,
+    state_changed: Notify,
 }
 
 /// One attempt that may be sent. It is under way until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Leave<'a> {
-    pause: &'a Pause,
-    load: Load,
-    sent: Instant,
+pub(crate) struct SendPermit<'a> {
+    backpressure: &'a AccountBackpressure,
+    demand: RequestDemand,
+    sent_at: Instant,
 }
 
-impl Pause {
+impl AccountBackpressure {
     pub(crate) fn new(first_gap: Duration) -> Self {
         // So that no sum of times overflows.
-        let first_gap = first_gap.min(LONGEST_RETRY_AFTER);
-        Self { state: Mutex::new(State::new(first_gap, Instant::now())), news: Notify::new() }
+        let first_gap = first_gap.min(MAX_RETRY_AFTER);
+        Self { state: Mutex::new(BackpressureState::new(first_gap, Instant::now())), state_changed: Notify::new() }
     }
 
     /// Waits until one more attempt of about so many tokens may be sent.
-    pub(crate) async fn until_allowed(&self, tokens: u32) -> Leave<'_> {
-        let load = Load::one(tokens);
+    pub(crate) async fn acquire(&self, tokens: u32) -> SendPermit<'_> {
+        let load = RequestDemand::from_tokens(tokens);
         let mut is_told = false;
         loop {
             // What ends from here on is heard.
-            let news = self.news.notified();
+            let news = self.state_changed.notified();
             let now = Instant::now();
             let due = {
-                let mut state = self.state();
-                let due = state.due(load, now);
+                let mut state = self.lock_state();
+                let due = state.due_at(load, now);
                 if due <= now {
-                    state.sent(load, now);
-                    return Leave { pause: self, load, sent: now };
+                    state.record_sent(load, now);
+                    return SendPermit { backpressure: self, demand: load, sent_at: now };
                 }
                 due
             };
             let wait = due - now;
-            if wait >= WORTH_TELLING && !is_told {
+            if wait >= MIN_LOGGED_WAIT && !is_told {
                 is_told = true;
                 tracing::info!(wait_ms = wait.as_millis() as u64, "waiting for the account's limits");
             }
@@ -71,74 +71,81 @@ impl Pause {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, BackpressureState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Leave<'_> {
+impl SendPermit<'_> {
     /// Learns from what the attempt brought; `date` is the time of day, for headers with a date.
-    pub(crate) fn heard(&self, result: &AttemptResult, date: Timestamp) {
+    pub(crate) fn record_outcome(&self, result: &AttemptResult, date: Timestamp) {
         if let AttemptResult::Response(response) = result {
-            self.pause.state().heard(response, self.sent, Instant::now(), date);
+            self.backpressure.lock_state().observe_response(response, self.sent_at, Instant::now(), date);
         }
     }
 }
 
-impl Drop for Leave<'_> {
+impl Drop for SendPermit<'_> {
     fn drop(&mut self) {
-        self.pause.state().under_way.take(self.load);
-        self.pause.news.notify_waiters();
+        self.backpressure.lock_state().in_flight.subtract(self.demand);
+        self.backpressure.state_changed.notify_waiters();
     }
 }
 
 /// All that decides when the next attempt may be sent. Time comes in as an argument.
 #[derive(Debug)]
-struct State {
+struct BackpressureState {
     /// Nothing is sent before.
     not_before: Instant,
     /// When the last was sent.
-    last: Option<Instant>,
+    last_sent: Option<Instant>,
     /// What refusals taught.
-    gap: Gap,
+    adaptive_interval: AdaptiveInterval,
     /// What the server tells of itself.
-    told: Told,
-    under_way: Load,
+    advertised_limits: AdvertisedLimits,
+    in_flight: RequestDemand,
 }
 
-impl State {
+impl BackpressureState {
     fn new(first_gap: Duration, now: Instant) -> Self {
-        let (gap, told) = (Gap::new(first_gap), Told::default());
-        Self { not_before: now, last: None, gap, told, under_way: Load::default() }
+        let (gap, told) = (AdaptiveInterval::new(first_gap), AdvertisedLimits::default());
+        Self {
+            not_before: now,
+            last_sent: None,
+            adaptive_interval: gap,
+            advertised_limits: told,
+            in_flight: RequestDemand::default(),
+        }
     }
 
     /// When an attempt may be sent, as things stand.
-    fn due(&self, load: Load, now: Instant) -> Instant {
-        let apart = self.gap.now().max(self.told.apart(load, self.under_way, now));
-        let next = self.last.map_or(now, |last| last + apart);
-        let until = self.told.until(load, self.under_way, now).unwrap_or(now);
+    fn due_at(&self, load: RequestDemand, now: Instant) -> Instant {
+        let apart =
+            self.adaptive_interval.interval().max(self.advertised_limits.min_interval(load, self.in_flight, now));
+        let next = self.last_sent.map_or(now, |last| last + apart);
+        let until = self.advertised_limits.blocked_until(load, self.in_flight, now).unwrap_or(now);
         self.not_before.max(next).max(until)
     }
 
-    fn sent(&mut self, load: Load, now: Instant) {
-        self.last = Some(now);
-        self.gap.sent();
-        self.under_way.add(load);
+    fn record_sent(&mut self, load: RequestDemand, now: Instant) {
+        self.last_sent = Some(now);
+        self.adaptive_interval.on_sent();
+        self.in_flight.add(load);
     }
 
-    fn heard(&mut self, response: &Response, sent: Instant, now: Instant, date: Timestamp) {
+    fn observe_response(&mut self, response: &Response, sent: Instant, now: Instant, date: Timestamp) {
         if matches!(response.status, 429 | 529) {
-            match wait_asked_for(response, date).unwrap_or_default() {
+            match min_retry_delay(response, date).unwrap_or_default() {
                 // A limit that is filled bit by bit need not be full again: where a wait is asked for, that one counts.
-                Duration::ZERO => self.told.hear(response, sent, now, date),
-                asked if asked <= LONGEST_RETRY_AFTER => self.not_before = self.not_before.max(now + asked),
+                Duration::ZERO => self.advertised_limits.observe(response, sent, now, date),
+                asked if asked <= MAX_RETRY_AFTER => self.not_before = self.not_before.max(now + asked),
                 // Nobody waits so long: the refusal stands, and the run finds out soon whether it is that of all.
                 _ => {}
             }
-            self.gap.refused(sent, now);
+            self.adaptive_interval.on_throttled(sent, now);
         } else {
-            self.told.hear(response, sent, now, date);
-            self.gap.answered(sent);
+            self.advertised_limits.observe(response, sent, now, date);
+            self.adaptive_interval.on_success(sent);
         }
     }
 }

@@ -12,16 +12,16 @@ use serde_json::Value;
 use crate::client::config::ClientError;
 
 /// No answer of an experiment is longer than so many tokens.
-const LONGEST_ANSWER: u64 = 8192;
+const MAX_ESTIMATED_RESPONSE_TOKENS: u64 = 8192;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Tokens are let through in portions of at most this part of a minute's allowance.
-const PORTIONS_A_MINUTE: u32 = 12;
+const PORTIONS_PER_MINUTE: u32 = 12;
 
 /// What a provider allows in a minute; `None` bounds nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rates {
+pub struct PerMinuteLimits {
     /// Attempts, spread evenly.
     pub requests: Option<u32>,
     /// Input and output tokens, as estimated before sending.
@@ -29,42 +29,43 @@ pub struct Rates {
 }
 
 /// The limiters of one account.
-pub(crate) struct Limits {
+pub(crate) struct AccountRateLimiter {
     requests: Option<DefaultDirectRateLimiter>,
-    tokens: Option<TokenLimit>,
+    tokens: Option<TokenRateLimiter>,
 }
 
-struct TokenLimit {
+struct TokenRateLimiter {
     limiter: DefaultDirectRateLimiter,
     per_minute: u32,
-    portion: NonZeroU32,
+    max_portion: NonZeroU32,
 }
 
-impl TokenLimit {
+impl TokenRateLimiter {
     /// The tokens in portions that the limiter takes. A request that alone is more than a minute allows is one minute's
     /// worth: more would not make the provider accept it, and an absurd `max_tokens` must not stop the run.
     fn portions(&self, tokens: u32) -> impl Iterator<Item = NonZeroU32> {
         let mut rest = tokens.min(self.per_minute);
         std::iter::from_fn(move || {
-            let portion = NonZeroU32::new(rest.min(self.portion.get()))?;
+            let portion = NonZeroU32::new(rest.min(self.max_portion.get()))?;
             rest -= portion.get();
             Some(portion)
         })
     }
 }
 
-impl Limits {
-    pub(crate) fn new(rates: Rates) -> Result<Self, ClientError> {
-        let requests = positive(rates.requests, "the limit of requests a minute")?.map(|n| limiter(n, ONE));
-        let tokens = positive(rates.tokens, "the limit of tokens a minute")?.map(|n| {
-            let portion = NonZeroU32::new(n.get() / PORTIONS_A_MINUTE).unwrap_or(ONE);
-            TokenLimit { limiter: limiter(n, portion), per_minute: n.get(), portion }
+impl AccountRateLimiter {
+    pub(crate) fn new(rates: PerMinuteLimits) -> Result<Self, ClientError> {
+        let requests =
+            require_positive(rates.requests, "the limit of requests a minute")?.map(|n| new_limiter(n, MIN_BURST));
+        let tokens = require_positive(rates.tokens, "the limit of tokens a minute")?.map(|n| {
+            let portion = NonZeroU32::new(n.get() / PORTIONS_PER_MINUTE).unwrap_or(MIN_BURST);
+            TokenRateLimiter { limiter: new_limiter(n, portion), per_minute: n.get(), max_portion: portion }
         });
         Ok(Self { requests, tokens })
     }
 
     /// Waits until one more attempt with about this many tokens may be sent.
-    pub(crate) async fn until_allowed(&self, tokens: u32) {
+    pub(crate) async fn acquire(&self, tokens: u32) {
         if let Some(limit) = &self.tokens {
             for portion in limit.portions(tokens) {
                 // A portion is never larger than the limiter's burst, so this cannot be refused.
@@ -77,22 +78,22 @@ impl Limits {
     }
 }
 
-const ONE: NonZeroU32 = NonZeroU32::MIN;
+const MIN_BURST: NonZeroU32 = NonZeroU32::MIN;
 
-fn limiter(per_minute: NonZeroU32, burst: NonZeroU32) -> DefaultDirectRateLimiter {
+fn new_limiter(per_minute: NonZeroU32, burst: NonZeroU32) -> DefaultDirectRateLimiter {
     // A `u32` divides a minute into at least 13 ns, so the period is never zero.
     let quota = Quota::with_period(MINUTE / per_minute.get()).unwrap_or_else(|| Quota::per_minute(per_minute));
     RateLimiter::direct(quota.allow_burst(burst))
 }
 
-fn positive(limit: Option<u32>, name: &'static str) -> Result<Option<NonZeroU32>, ClientError> {
-    limit.map(|n| NonZeroU32::new(n).ok_or(ClientError::Zero(name))).transpose()
+fn require_positive(limit: Option<u32>, name: &'static str) -> Result<Option<NonZeroU32>, ClientError> {
+    limit.map(|n| NonZeroU32::new(n).ok_or(ClientError::ZeroLimit(name))).transpose()
 }
 
 /// About how many tokens a request costs: four bytes of it to a token, and an eighth of the answer it allows, since
 /// most answers end long before their limit. A limit that is there to be refused is none.
-pub fn estimated_tokens(body: &Value, body_bytes: usize) -> u32 {
-    let answer = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0).min(LONGEST_ANSWER) / 8;
+pub fn estimate_tokens(body: &Value, body_bytes: usize) -> u32 {
+    let answer = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0).min(MAX_ESTIMATED_RESPONSE_TOKENS) / 8;
     u32::try_from(body_bytes as u64 / 4 + answer).unwrap_or(u32::MAX).max(1)
 }
 
@@ -113,34 +114,35 @@ mod tests {
             (json!({ "max_tokens": u64::MAX }), 400, 1124),
             (json!([]), 400, 100),
         ] {
-            assert_eq!(estimated_tokens(&body, bytes), tokens, "{body}");
+            assert_eq!(estimate_tokens(&body, bytes), tokens, "{body}");
         }
     }
 
     #[test]
     fn a_limit_of_nothing_is_refused_by_name() {
-        let error = |requests, tokens| Limits::new(Rates { requests, tokens }).err().unwrap().to_string();
+        let error =
+            |requests, tokens| AccountRateLimiter::new(PerMinuteLimits { requests, tokens }).err().unwrap().to_string();
         assert!(error(Some(0), None).contains("requests a minute must be more than zero"));
         assert!(error(None, Some(0)).contains("tokens a minute must be more than zero"));
     }
 
     #[tokio::test]
     async fn attempts_are_spread_over_the_minute() {
-        let limits = Limits::new(Rates { requests: Some(1200), tokens: None }).unwrap();
+        let limits = AccountRateLimiter::new(PerMinuteLimits { requests: Some(1200), tokens: None }).unwrap();
         let started = Instant::now();
         for _ in 0..5 {
-            limits.until_allowed(1).await;
+            limits.acquire(1).await;
         }
         assert!(started.elapsed() >= Duration::from_millis(180), "{:?}", started.elapsed());
     }
 
     #[tokio::test]
     async fn tokens_are_spread_over_the_minute_beyond_the_first_portion() {
-        let limits = Limits::new(Rates { requests: None, tokens: Some(60_000) }).unwrap();
+        let limits = AccountRateLimiter::new(PerMinuteLimits { requests: None, tokens: Some(60_000) }).unwrap();
         let started = Instant::now();
-        limits.until_allowed(5_000).await;
+        limits.acquire(5_000).await;
         let first = started.elapsed();
-        limits.until_allowed(200).await;
+        limits.acquire(200).await;
         let second = started.elapsed() - first;
         assert!(
             second >= Duration::from_millis(150),
@@ -152,11 +154,11 @@ mod tests {
     fn a_request_is_taken_in_portions_and_never_as_more_than_a_minutes_worth() {
         for (per_minute, tokens, sum) in [(120, 25, 25), (120, 120, 120), (120, u32::MAX, 120), (5, 9, 5), (120, 0, 0)]
         {
-            let limits = Limits::new(Rates { requests: None, tokens: Some(per_minute) }).unwrap();
+            let limits = AccountRateLimiter::new(PerMinuteLimits { requests: None, tokens: Some(per_minute) }).unwrap();
             let limit = limits.tokens.as_ref().unwrap();
             let portions: Vec<u32> = limit.portions(tokens).map(NonZeroU32::get).collect();
             assert_eq!(portions.iter().sum::<u32>(), sum, "{per_minute} {tokens}");
-            assert!(portions.iter().all(|p| *p <= limit.portion.get()), "{per_minute} {tokens}: {portions:?}");
+            assert!(portions.iter().all(|p| *p <= limit.max_portion.get()), "{per_minute} {tokens}: {portions:?}");
         }
     }
 }

@@ -3,35 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::checks;
-use crate::checks::Check;
+use crate::checks::ProtocolCheck;
 use crate::recording::run::{Recording, TrialRecord};
-use crate::results::model::{Finding, Severity};
+use crate::results::model::{FindingSeverity, FindingSummary};
 
 /// The findings of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub(crate) struct RunFindings {
     by_row: HashMap<String, BTreeSet<&'static str>>,
     /// Over the whole run: errors first, then by id.
-    pub all: Vec<Finding>,
+    pub all: Vec<FindingSummary>,
 }
 
 /// What is known of one check.
 #[derive(Debug, Default)]
-struct Seen {
+struct CheckSummary {
     exchanges: BTreeSet<String>,
     rows: BTreeSet<usize>,
     /// The shortest detail, whichever answer came first.
     example: Option<String>,
 }
 
-impl Findings {
+impl RunFindings {
     /// Looks at every exchange once, and at the answers beside each other; names each in every row that it served.
-    pub fn of(recording: &Recording) -> Self {
-        let looked: Vec<_> = recording.exchanges.iter().map(|e| (e, checks::check(e))).collect();
-        let answers = looked
-            .iter()
-            .filter_map(|(exchange, checked)| Some(checks::Answer { exchange, message: checked.message.as_ref()? }));
-        let across = checks::across(answers);
+    pub fn from_recording(recording: &Recording) -> Self {
+        let looked: Vec<_> = recording.exchanges.iter().map(|e| (e, checks::check_exchange(e))).collect();
+        let answers = looked.iter().filter_map(|(exchange, checked)| {
+            Some(checks::CheckedResponse { exchange, message: checked.message.as_ref()? })
+        });
+        let across = checks::check_across(answers);
         let mut checked: HashMap<&str, Vec<checks::Finding>> = HashMap::new();
         for (exchange, found) in &looked {
             checked.entry(&exchange.id).or_default().extend(found.findings.iter().cloned());
@@ -45,10 +45,10 @@ impl Findings {
             recording.trials.iter().map(|t| (place.get(t.key.row.as_str()), t)).collect();
         // The run's own questions, which belong to no row, go first.
         trials.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.key.cmp(&y.key)));
-        let mut seen: BTreeMap<(Severity, &'static str), Seen> = BTreeMap::new();
+        let mut seen: BTreeMap<(FindingSeverity, &'static str), CheckSummary> = BTreeMap::new();
         let mut by_row: HashMap<String, BTreeSet<&'static str>> = HashMap::new();
         let mut note = |row: Option<usize>, id: &str, finding: &checks::Finding| {
-            let of_check = seen.entry((severity(finding.check), finding.check.id())).or_default();
+            let of_check = seen.entry((to_report_severity(finding.check), finding.check.id())).or_default();
             of_check.exchanges.insert(id.to_owned());
             of_check.rows.extend(row);
             let length = |text: &str| (text.len(), text.to_owned());
@@ -76,7 +76,7 @@ impl Findings {
         }
         let all = seen
             .into_iter()
-            .map(|((severity, check), seen)| Finding {
+            .map(|((severity, check), seen)| FindingSummary {
                 check: check.to_owned(),
                 severity,
                 count: seen.exchanges.len() as u64,
@@ -88,24 +88,24 @@ impl Findings {
     }
 
     /// All of them, but for what was seen only in rows that are not reported: that is told where those rows are.
-    pub fn reported(self, beside: &[String]) -> Vec<Finding> {
+    pub fn without_dependencies(self, beside: &[String]) -> Vec<FindingSummary> {
         let is_reported = |row: &String| !beside.contains(row);
-        let of_the_run = |finding: &Finding| finding.rows.is_empty() || finding.rows.iter().any(is_reported);
-        let mut all: Vec<Finding> = self.all.into_iter().filter(of_the_run).collect();
+        let of_the_run = |finding: &FindingSummary| finding.rows.is_empty() || finding.rows.iter().any(is_reported);
+        let mut all: Vec<FindingSummary> = self.all.into_iter().filter(of_the_run).collect();
         all.iter_mut().for_each(|finding| finding.rows.retain(is_reported));
         all
     }
 
     /// The ids of what was seen in a row's exchanges.
-    pub fn of_row(&self, row: &str) -> Vec<String> {
+    pub fn row_checks(&self, row: &str) -> Vec<String> {
         self.by_row.get(row).into_iter().flatten().map(|id| (*id).to_owned()).collect()
     }
 }
 
-fn severity(check: Check) -> Severity {
+fn to_report_severity(check: ProtocolCheck) -> FindingSeverity {
     match check.severity() {
-        checks::Severity::Error => Severity::Error,
-        checks::Severity::Warning => Severity::Warning,
-        checks::Severity::Note => Severity::Note,
+        checks::CheckSeverity::Error => FindingSeverity::Error,
+        checks::CheckSeverity::Warning => FindingSeverity::Warning,
+        checks::CheckSeverity::Note => FindingSeverity::Note,
     }
 }

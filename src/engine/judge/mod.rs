@@ -6,22 +6,22 @@ mod stored_results;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::catalog::{AuthScheme, Catalog, CatalogRow, Outcome, VerdictStatus, is_silent};
-use crate::engine::inconclusive::Undecided;
-use crate::engine::judge::findings::Findings;
-use crate::engine::plan::{Basis, Pace};
-use crate::engine::rules::{Step, inconclusive, not_finished};
+use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::judge::findings::RunFindings;
+use crate::engine::plan::{PlanInput, RateAssumptions};
+use crate::engine::rules::{Step, inconclusive_verdict, unfinished_verdict};
 use crate::engine::run::probes;
-use crate::engine::trial::{Seen, Trial};
+use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::engine::{plan, rules};
-use crate::recording::run::{ArmKind, Ended, Recording, TrialRecord};
+use crate::recording::run::{ArmKind, Recording, RunEnd, TrialRecord};
 use crate::results::model::{
-    ArmResult, ClaimResult, ClaimsOf, Evidence, Example, PerVerdict, Results, RowCost, RowResult, SCHEMA, Summary,
-    TestedTarget, Totals, Verdict,
+    ArmResult, ClaimResult, CostPerVerdict, EvidenceKind, Results, ResultsSummary, RowCost, RowExample, RowResult,
+    RunTotals, SCHEMA, TestedClaims, TestedTarget, Verdict,
 };
 use crate::wire::curl;
 use crate::wire::exchange::{AttemptResult, Exchange};
-use crate::wire::message::{Reading, excerpt, read};
-use crate::wire::response_body::answer;
+use crate::wire::message::{InterpretedExchange, excerpt, interpret};
+use crate::wire::response_body::parse_last_response;
 
 /// Why a recording cannot be judged with these case files.
 #[derive(Debug, thiserror::Error)]
@@ -38,37 +38,37 @@ pub enum JudgeError {
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     if header.scope.texts_removed {
-        return Ok(stored_results::results(catalog, recording));
+        return Ok(stored_results::stored_results(catalog, recording));
     }
-    let book = Book::new(recording);
-    let mut facts = probes::facts(
+    let book = ExchangeIndex::new(recording);
+    let mut facts = probes::run_facts(
         header.confidence,
         header.seed,
-        &book.trials(probes::STRICTNESS, false),
-        &book.trials(probes::CHANNEL, false),
+        &book.trials(probes::STRICTNESS_PROBE, false),
+        &book.trials(probes::TEXT_FORM_PROBE, false),
     );
     let mut tried = Vec::new();
     for id in &header.rows {
         let row =
             catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
-        tried.push((row, book.trials(id, row.experiment.looks_at_answers())));
+        tried.push((row, book.trials(id, row.experiment.decides_by_response())));
     }
-    facts.unsteady =
-        tried.iter().any(|(row, trials)| rules::is_unsteady(&rules::next(&row.experiment, trials, &facts)));
+    facts.is_inconsistent =
+        tried.iter().any(|(row, trials)| rules::is_inconsistent(&rules::next_step(&row.experiment, trials, &facts)));
     let mut judged: Vec<_> = tried
         .into_iter()
         .map(|(row, trials)| {
-            let verdict = match rules::next(&row.experiment, &trials, &facts) {
-                Step::Done(verdict) => verdict,
-                Step::Try(_) => not_finished(&unfinished(recording, trials.is_empty())),
+            let verdict = match rules::next_step(&row.experiment, &trials, &facts) {
+                Step::Decided(verdict) => verdict,
+                Step::Run(_) => unfinished_verdict(&unfinished_reason(recording, trials.is_empty())),
             };
             (row, trials, verdict)
         })
         .collect();
-    rest_on_others(&mut judged);
-    let left = left_over(recording, &judged);
+    apply_dependencies(&mut judged);
+    let left = remaining_work(recording, &judged);
     let mut counted = HashSet::new();
-    let findings = Findings::of(recording);
+    let findings = RunFindings::from_recording(recording);
     let mut rows = Vec::new();
     for (row, trials, verdict) in judged {
         let id = row.experiment.id();
@@ -82,19 +82,19 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             section: row.section.clone(),
             title: row.experiment.title.clone(),
             claim: claim.map(ClaimResult::from),
-            outcome: Outcome::of(status, verdict.status),
+            outcome: Outcome::compare(status, verdict.status),
             fate: None,
             silent: is_silent(status, verdict.status),
-            cost: book.cost(id, &mut counted),
-            arms: book.arms(id, &trials, row),
-            findings: findings.of_row(id),
-            example: book.example(id, &trials, &row.experiment, &verdict, header),
+            cost: book.row_cost(id, &mut counted),
+            arms: book.arm_results(id, &trials, row),
+            findings: findings.row_checks(id),
+            example: book.find_example(id, &trials, &row.experiment, &verdict, header),
             earlier: Vec::new(),
             stability: None,
             verdict,
         });
     }
-    let (totals, summary) = (totals(recording), Summary::of(&rows));
+    let (totals, summary) = (sum_totals(recording), ResultsSummary::from_rows(&rows));
     Ok(Results {
         schema: SCHEMA.to_owned(),
         target: TestedTarget {
@@ -103,73 +103,75 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             model: header.settings.model.clone(),
             simulated: header.simulated,
             anthropic_version: header.settings.anthropic_version.clone(),
-            claims: header.claims.as_ref().map(ClaimsOf::from),
+            claims: header.claims.as_ref().map(TestedClaims::from),
         },
         gateway: None,
         started_at: header.started_at.clone(),
         finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
-        partial: partial(recording).map(|why| left.map_or(why.clone(), |left| format!("{why}: {left}"))),
+        partial: partial_reason(recording).map(|why| left.map_or(why.clone(), |left| format!("{why}: {left}"))),
         confidence: header.confidence,
         seed: header.seed,
-        per_verdict: PerVerdict::of(&totals, summary.decided),
+        per_verdict: CostPerVerdict::from_totals(&totals, summary.decided),
         baseline: None,
         totals,
         shard: header.scope.shard.clone(),
         reruns: Vec::new(),
         repeats: None,
         strictness: facts.strictness,
-        unsteady: facts.unsteady,
+        unsteady: facts.is_inconsistent,
         summary,
         rows,
-        findings: findings.reported(&header.scope.beside),
+        findings: findings.without_dependencies(&header.scope.beside),
     })
 }
 
 /// What the rows would have sent that a spent budget left over.
-fn left_over(recording: &Recording, judged: &[(&CatalogRow, Vec<Trial>, Verdict)]) -> Option<String> {
-    recording.footer.as_ref().filter(|footer| footer.ended == Ended::Budget)?;
-    let unfinished = |verdict: &Verdict| verdict.code.as_deref() == Some(Undecided::NotFinished.word());
+fn remaining_work(recording: &Recording, judged: &[(&CatalogRow, Vec<CompletedTrial>, Verdict)]) -> Option<String> {
+    recording.footer.as_ref().filter(|footer| footer.ended == RunEnd::Budget)?;
+    let unfinished = |verdict: &Verdict| verdict.code.as_deref() == Some(InconclusiveReason::NotFinished.as_str());
     let rows: BTreeSet<String> = judged
         .iter()
         .filter(|(_, _, verdict)| unfinished(verdict))
         .map(|(row, ..)| row.experiment.id().to_owned())
         .collect();
     let foreseen = recording.header.scope.foreseen.as_deref();
-    let basis = Basis {
+    let basis = PlanInput {
         settings: &recording.header.settings,
         prices: foreseen.and_then(|f| f.prices),
-        pace: Pace::default(),
-        expected: foreseen.and_then(|f| f.expected.as_ref()),
+        rate_assumptions: RateAssumptions::default(),
+        estimate: foreseen.and_then(|f| f.expected.as_ref()),
     };
     let all: Vec<&CatalogRow> = judged.iter().map(|(row, ..)| *row).collect();
-    let planned = plan::left(&plan(&all, basis), &rows)?;
+    let planned = plan::remaining(&plan::plan_run(&all, basis), &rows)?;
     let count = rows.len();
     let rows = if count == 1 { "1 row is".to_owned() } else { format!("{count} rows are") };
-    Some(format!("{rows} not finished, for which were planned: {}", planned.words()))
+    Some(format!("{rows} not finished, for which were planned: {}", planned.describe()))
 }
 
-fn partial(recording: &Recording) -> Option<String> {
+fn partial_reason(recording: &Recording) -> Option<String> {
     match recording.footer.as_ref().map(|f| f.ended) {
-        Some(Ended::Complete) => None,
-        Some(Ended::Interrupted) => Some("the run was interrupted".to_owned()),
-        Some(Ended::Lost) => Some("the endpoint stopped answering".to_owned()),
-        Some(Ended::Budget) => Some("the budget was spent before the end".to_owned()),
-        Some(Ended::Unrecorded) => Some(
+        Some(RunEnd::Complete) => None,
+        Some(RunEnd::Interrupted) => Some("the run was interrupted".to_owned()),
+        Some(RunEnd::Lost) => Some("the endpoint stopped answering".to_owned()),
+        Some(RunEnd::Budget) => Some("the budget was spent before the end".to_owned()),
+        Some(RunEnd::Unrecorded) => Some(
             "the recording lacks requests that the rows need: other rows or case files than those of the run?"
                 .to_owned(),
         ),
-        Some(Ended::Untestable) => Some(format!("the endpoint could not be tested: {}", plainest(recording))),
+        Some(RunEnd::Untestable) => {
+            Some(format!("the endpoint could not be tested: {}", describe_first_failure(recording)))
+        }
         None => Some("the recording has no footer: the run was cut".to_owned()),
     }
 }
 
 /// What the plainest request of the run brought instead of a message.
-fn plainest(recording: &Recording) -> String {
-    let book = Book::new(recording);
+fn describe_first_failure(recording: &Recording) -> String {
+    let book = ExchangeIndex::new(recording);
     // The first request of all may already have found nobody.
-    let trials = [probes::STRICTNESS, probes::CHANNEL].map(|row| book.trials(row, false));
-    match trials.iter().flatten().next().and_then(|t| t.steps.last()) {
-        Some(Reading::Refused(r)) => {
+    let trials = [probes::STRICTNESS_PROBE, probes::TEXT_FORM_PROBE].map(|row| book.trials(row, false));
+    match trials.iter().flatten().next().and_then(|t| t.responses.last()) {
+        Some(InterpretedExchange::HttpError(r)) => {
             let advice = match r.status {
                 401 | 403 => {
                     "; is there a credential (--api-key-env), is it right, and in the header that the endpoint reads (--auth)?"
@@ -182,32 +184,33 @@ fn plainest(recording: &Recording) -> String {
             };
             format!("a plain request is answered with HTTP {}: {}{advice}", r.status, r.message)
         }
-        Some(Reading::Broken(why)) => {
+        Some(InterpretedExchange::Malformed(why)) => {
             format!("{why}; is the base URL right, and is it the Messages API that answers there?")
         }
-        Some(Reading::Failed(why)) => why.clone(),
-        Some(Reading::Message(_)) | None => "no plain request was answered".to_owned(),
+        Some(InterpretedExchange::NoResponse(why)) => why.clone(),
+        Some(InterpretedExchange::Message(_)) | None => "no plain request was answered".to_owned(),
     }
 }
 
-fn unfinished(recording: &Recording, untried: bool) -> String {
-    let why = partial(recording).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
+fn unfinished_reason(recording: &Recording, untried: bool) -> String {
+    let why =
+        partial_reason(recording).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
     format!("{}: {why}", if untried { "not run" } else { "not run to the end" })
 }
 
 /// Where a row works through another one that is not honoured, or of which nobody knows yet because the run was cut,
 /// "ignored" proves nothing of it.
-fn rest_on_others(judged: &mut [(&CatalogRow, Vec<Trial>, Verdict)]) {
+fn apply_dependencies(judged: &mut [(&CatalogRow, Vec<CompletedTrial>, Verdict)]) {
     use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped};
     let statuses: HashMap<String, VerdictStatus> =
         judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
     // Of a row about conduct, nothing can be said where what it works through is not known to work.
-    let rests = |row: &CatalogRow, v: &Verdict| match row.experiment.is_of_field() {
+    let rests = |row: &CatalogRow, v: &Verdict| match row.experiment.is_field_row() {
         true => v.status == Ignored,
         false => v.status.is_decided(),
     };
     for (row, _, verdict) in judged.iter_mut().filter(|(row, _, v)| rests(row, v)) {
-        let of_field = row.experiment.is_of_field();
+        let of_field = row.experiment.is_field_row();
         let is_weak = |s: VerdictStatus| matches!(s, Ignored | Rejected | Skipped) || (!of_field && s == Inconclusive);
         let others =
             row.experiment.through.iter().map(|other| (other, statuses.get(other).copied().unwrap_or(Skipped)));
@@ -215,14 +218,14 @@ fn rest_on_others(judged: &mut [(&CatalogRow, Vec<Trial>, Verdict)]) {
         let weak = others.filter(|(_, s)| is_weak(*s)).min_by_key(|(_, s)| *s == Skipped);
         match weak {
             Some((other, Skipped)) => {
-                *verdict = not_finished(&format!(
+                *verdict = unfinished_verdict(&format!(
                     "it works through {other}, which was not run, or not to the end; by itself: {}",
                     verdict.reason
                 ));
             }
             Some((other, status)) => {
-                *verdict = inconclusive(
-                    Undecided::RestsOn,
+                *verdict = inconclusive_verdict(
+                    InconclusiveReason::DependsOn,
                     format!("it works through {other}, which is {status}; by itself: {}", verdict.reason),
                 );
             }
@@ -231,11 +234,11 @@ fn rest_on_others(judged: &mut [(&CatalogRow, Vec<Trial>, Verdict)]) {
     }
 }
 
-fn totals(recording: &Recording) -> Totals {
-    let mut totals = Totals { requests: recording.exchanges.len() as u64, ..Totals::default() };
+fn sum_totals(recording: &Recording) -> RunTotals {
+    let mut totals = RunTotals { requests: recording.exchanges.len() as u64, ..RunTotals::default() };
     for exchange in &recording.exchanges {
         totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
-        let (input, output) = tokens(&read(exchange));
+        let (input, output) = token_counts(&interpret(exchange));
         totals.input_tokens = totals.input_tokens.saturating_add(input);
         totals.output_tokens = totals.output_tokens.saturating_add(output);
     }
@@ -250,20 +253,22 @@ fn totals(recording: &Recording) -> Totals {
     totals
 }
 
-fn tokens(reading: &Reading) -> (u64, u64) {
+fn token_counts(reading: &InterpretedExchange) -> (u64, u64) {
     match reading {
-        Reading::Message(m) => (m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
-        Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => (0, 0),
+        InterpretedExchange::Message(m) => (m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
+        InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_) => {
+            (0, 0)
+        }
     }
 }
 
 /// A recording, by row.
-struct Book<'a> {
-    exchanges: HashMap<&'a str, (&'a Exchange, Reading)>,
+struct ExchangeIndex<'a> {
+    exchanges: HashMap<&'a str, (&'a Exchange, InterpretedExchange)>,
     trials: HashMap<&'a str, Vec<&'a TrialRecord>>,
 }
 
-impl<'a> Book<'a> {
+impl<'a> ExchangeIndex<'a> {
     fn new(recording: &'a Recording) -> Self {
         let mut trials: HashMap<&str, Vec<&TrialRecord>> = HashMap::new();
         for trial in &recording.trials {
@@ -271,35 +276,38 @@ impl<'a> Book<'a> {
         }
         // By name, not by the order in which answers happened to come.
         trials.values_mut().for_each(|of_row| of_row.sort_by(|a, b| a.key.cmp(&b.key)));
-        let exchanges = recording.exchanges.iter().map(|e| (e.id.as_str(), (e, read(e)))).collect();
+        let exchanges = recording.exchanges.iter().map(|e| (e.id.as_str(), (e, interpret(e)))).collect();
         Self { exchanges, trials }
     }
 
-    fn records(&self, row: &str) -> &[&'a TrialRecord] {
+    fn trial_records(&self, row: &str) -> &[&'a TrialRecord] {
         self.trials.get(row).map_or(&[], Vec::as_slice)
     }
 
     /// The trials of a row; with its answers as they came, where these count.
-    fn trials(&self, row: &str, with_answers: bool) -> Vec<Trial> {
+    fn trials(&self, row: &str, with_answers: bool) -> Vec<CompletedTrial> {
         let of = |record: &&TrialRecord| {
             let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.exchanges.get(id.as_str())).collect();
-            Trial {
+            CompletedTrial {
                 variant: record.key.variant.clone(),
                 arm: record.key.arm,
-                answer: steps.last().filter(|_| with_answers).and_then(|(exchange, _)| answer(exchange)),
-                steps: steps.into_iter().map(|(_, reading)| reading.clone()).collect(),
+                last_response: steps
+                    .last()
+                    .filter(|_| with_answers)
+                    .and_then(|(exchange, _)| parse_last_response(exchange)),
+                responses: steps.into_iter().map(|(_, reading)| reading.clone()).collect(),
                 values: record.values.clone(),
             }
         };
-        self.records(row).iter().map(of).collect()
+        self.trial_records(row).iter().map(of).collect()
     }
 
     /// What a row cost, of what was not yet counted.
-    fn cost(&self, row: &str, counted: &mut HashSet<&'a str>) -> RowCost {
+    fn row_cost(&self, row: &str, counted: &mut HashSet<&'a str>) -> RowCost {
         let mut cost = RowCost::default();
-        for id in self.records(row).iter().flat_map(|r| &r.exchanges) {
+        for id in self.trial_records(row).iter().flat_map(|r| &r.exchanges) {
             if let (true, Some((_, reading))) = (counted.insert(id), self.exchanges.get(id.as_str())) {
-                let (input, output) = tokens(reading);
+                let (input, output) = token_counts(reading);
                 cost.requests += 1;
                 cost.input_tokens = cost.input_tokens.saturating_add(input);
                 cost.output_tokens = cost.output_tokens.saturating_add(output);
@@ -308,9 +316,9 @@ impl<'a> Book<'a> {
         cost
     }
 
-    fn arms(&self, row: &str, trials: &[Trial], catalog_row: &CatalogRow) -> Vec<ArmResult> {
+    fn arm_results(&self, row: &str, trials: &[CompletedTrial], catalog_row: &CatalogRow) -> Vec<ArmResult> {
         let mut arms: BTreeMap<(ArmKind, Option<&str>), ArmResult> = BTreeMap::new();
-        for (record, trial) in self.records(row).iter().zip(trials) {
+        for (record, trial) in self.trial_records(row).iter().zip(trials) {
             let variant = record.key.variant.as_deref();
             let arm = arms.entry((record.key.arm, variant)).or_insert_with(|| ArmResult {
                 name: variant.map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm)),
@@ -320,15 +328,18 @@ impl<'a> Book<'a> {
                 void: 0,
                 exchanges: Vec::new(),
             });
-            match trial.seen(&catalog_row.experiment) {
-                Seen::Shows { .. } => {
+            match trial.outcome(&catalog_row.experiment) {
+                TrialOutcome::EffectPresent { .. } => {
                     arm.trials += 1;
                     arm.effects += 1;
                 }
-                Seen::Absent => arm.trials += 1,
-                Seen::Silent if catalog_row.experiment.effect.is_none() => arm.trials += 1,
-                Seen::Silent | Seen::Void(_) | Seen::Failed(_) | Seen::Broken(_) => arm.void += 1,
-                Seen::Refused(_) => {
+                TrialOutcome::EffectAbsent => arm.trials += 1,
+                TrialOutcome::NoSignal if catalog_row.experiment.effect.is_none() => arm.trials += 1,
+                TrialOutcome::NoSignal
+                | TrialOutcome::Unusable(_)
+                | TrialOutcome::Failed(_)
+                | TrialOutcome::Malformed(_) => arm.void += 1,
+                TrialOutcome::Rejected(_) => {
                     arm.trials += 1;
                     arm.refused += 1;
                 }
@@ -339,31 +350,34 @@ impl<'a> Book<'a> {
     }
 
     /// The exchange that shows the verdict best: the one that was refused, or the first with the field.
-    fn example(
+    fn find_example(
         &self,
         row: &str,
-        trials: &[Trial],
+        trials: &[CompletedTrial],
         experiment: &crate::catalog::Experiment,
         verdict: &Verdict,
-        header: &crate::recording::run::Header,
-    ) -> Option<Example> {
-        let records = self.records(row);
-        let find = |wanted: &dyn Fn(&Trial) -> bool| trials.iter().position(wanted).map(|i| records[i]);
-        let refused = |t: &Trial| matches!(t.seen(experiment), Seen::Refused(_)) && t.arm != ArmKind::Negative;
-        let failed = |t: &Trial| matches!(t.seen(experiment), Seen::Failed(_) | Seen::Broken(_));
-        let challenge = |t: &Trial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
-        let treated =
-            |t: &Trial| matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen);
-        let negative = |t: &Trial| t.arm == ArmKind::Negative;
+        header: &crate::recording::run::RunHeader,
+    ) -> Option<RowExample> {
+        let records = self.trial_records(row);
+        let find = |wanted: &dyn Fn(&CompletedTrial) -> bool| trials.iter().position(wanted).map(|i| records[i]);
+        let refused = |t: &CompletedTrial| {
+            matches!(t.outcome(experiment), TrialOutcome::Rejected(_)) && t.arm != ArmKind::Negative
+        };
+        let failed =
+            |t: &CompletedTrial| matches!(t.outcome(experiment), TrialOutcome::Failed(_) | TrialOutcome::Malformed(_));
+        let challenge = |t: &CompletedTrial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
+        let treated = |t: &CompletedTrial| {
+            matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen)
+        };
+        let negative = |t: &CompletedTrial| t.arm == ArmKind::Negative;
         let record = match (verdict.status, verdict.evidence) {
             (VerdictStatus::Rejected, _) => find(&refused),
-            (VerdictStatus::Supported, Some(Evidence::Validated)) => find(&refused),
-            (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(Evidence::Validated)) => {
+            (VerdictStatus::Supported, Some(EvidenceKind::Validated)) => find(&refused),
+            (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(EvidenceKind::Validated)) => {
                 find(&|t| challenge(t) && t.message().is_some())
             }
-            (VerdictStatus::Inconclusive, _) => {
-                find(&failed).or_else(|| find(&|t| negative(t) && matches!(t.seen(experiment), Seen::Refused(_))))
-            }
+            (VerdictStatus::Inconclusive, _) => find(&failed)
+                .or_else(|| find(&|t| negative(t) && matches!(t.outcome(experiment), TrialOutcome::Rejected(_)))),
             _ => None,
         }
         .or_else(|| find(&treated))
@@ -371,22 +385,24 @@ impl<'a> Book<'a> {
         .or_else(|| find(&negative))?;
         let (exchange, reading) = self.exchanges.get(record.exchanges.last()?.as_str())?;
         let scheme = header.claims.as_ref().map_or(AuthScheme::XApiKey, |t| t.auth.scheme);
-        let (status, answer) = match exchange.last().map(|a| &a.result) {
+        let (status, answer) = match exchange.last_attempt().map(|a| &a.result) {
             Some(AttemptResult::Response(response)) => {
                 (format!("HTTP {}", response.status), excerpt(&String::from_utf8_lossy(&response.body.0), 700))
             }
-            Some(AttemptResult::Failure(failure)) => (failure.kind.word().to_owned(), failure.message.clone()),
+            Some(AttemptResult::Failure(failure)) => (failure.kind.as_str().to_owned(), failure.message.clone()),
             None => ("not sent".to_owned(), String::new()),
         };
         let status = match reading {
-            Reading::Broken(why) | Reading::Failed(why) if why != &answer => format!("{status} ({why})"),
+            InterpretedExchange::Malformed(why) | InterpretedExchange::NoResponse(why) if why != &answer => {
+                format!("{status} ({why})")
+            }
             _ => status,
         };
         let arm =
             record.key.variant.as_deref().map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm));
-        Some(Example {
+        Some(RowExample {
             arm,
-            curl: curl::command(&header.base_url, scheme == AuthScheme::Bearer, &exchange.request),
+            curl: curl::render_command(&header.base_url, scheme == AuthScheme::Bearer, &exchange.request),
             status,
             answer,
         })

@@ -4,17 +4,18 @@
 //! out; they cannot be judged by newer rules, and nothing here pretends to.
 
 use crate::catalog::{Catalog, CatalogRow, Outcome, Target, is_silent};
-use crate::engine::rules::not_finished;
+use crate::engine::rules::unfinished_verdict;
 use crate::recording::run::Recording;
 use crate::results::model::{
-    ClaimResult, ClaimsOf, PerVerdict, Results, RowCost, RowResult, Strictness, Summary, TestedTarget, Totals, Verdict,
+    ClaimResult, CostPerVerdict, EndpointStrictness, Results, ResultsSummary, RowCost, RowResult, RunTotals,
+    TestedClaims, TestedTarget, Verdict,
 };
 
 /// Why a row of such a recording has no verdict.
-const NO_VERDICT: &str = "the texts were taken out of the recording, and it carries no verdict of this row";
+const NO_STORED_VERDICT: &str = "the texts were taken out of the recording, and it carries no verdict of this row";
 
 /// The results that a recording carries, for the rows of its header, held against the claims of its header.
-pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
+pub fn stored_results(catalog: &Catalog, recording: &Recording) -> Results {
     let header = &recording.header;
     let stored = header.scope.results.as_deref();
     let claims = header.claims.as_ref();
@@ -22,13 +23,14 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
     let rows: Vec<RowResult> = reported
         .filter_map(|id| {
             let known = stored.and_then(|results| results.rows.iter().find(|row| row.id == *id)).cloned();
-            let row = known.or_else(|| catalog.rows.iter().find(|row| row.experiment.id() == id).map(untried))?;
-            Some(held(row, claims))
+            let row =
+                known.or_else(|| catalog.rows.iter().find(|row| row.experiment.id() == id).map(missing_row_result))?;
+            Some(apply_claims(row, claims))
         })
         .collect();
     let is_known = |row: &RowResult| stored.is_some_and(|results| results.rows.iter().any(|r| r.id == row.id));
     let is_whole = rows.iter().all(is_known);
-    let summary = Summary::of(&rows);
+    let summary = ResultsSummary::from_rows(&rows);
     let mut results = stored.cloned().unwrap_or_else(|| Results {
         schema: crate::results::model::SCHEMA.to_owned(),
         target: TestedTarget {
@@ -44,22 +46,22 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
         partial: Some("the run was cut before its results were written".to_owned()),
         confidence: header.confidence,
         seed: header.seed,
-        totals: Totals { requests: recording.exchanges.len() as u64, ..Totals::default() },
+        totals: RunTotals { requests: recording.exchanges.len() as u64, ..RunTotals::default() },
         per_verdict: None,
         shard: header.scope.shard.clone(),
         reruns: Vec::new(),
         repeats: None,
         baseline: None,
         gateway: None,
-        strictness: Strictness::default(),
+        strictness: EndpointStrictness::default(),
         unsteady: false,
-        summary: Summary::default(),
+        summary: ResultsSummary::default(),
         rows: Vec::new(),
         findings: Vec::new(),
     });
-    results.partial = results.partial.or_else(|| (!is_whole).then(|| NO_VERDICT.to_owned()));
-    results.target.claims = claims.map(ClaimsOf::from);
-    results.per_verdict = PerVerdict::of(&results.totals, summary.decided);
+    results.partial = results.partial.or_else(|| (!is_whole).then(|| NO_STORED_VERDICT.to_owned()));
+    results.target.claims = claims.map(TestedClaims::from);
+    results.per_verdict = CostPerVerdict::from_totals(&results.totals, summary.decided);
     results.findings.retain(|f| f.rows.is_empty() || f.rows.iter().any(|id| rows.iter().any(|row| row.id == *id)));
     results.findings.iter_mut().for_each(|f| f.rows.retain(|id| rows.iter().any(|row| row.id == *id)));
     results.summary = summary;
@@ -68,23 +70,23 @@ pub fn results(catalog: &Catalog, recording: &Recording) -> Results {
 }
 
 /// A row held against these claims.
-fn held(mut row: RowResult, claims: Option<&Target>) -> RowResult {
+fn apply_claims(mut row: RowResult, claims: Option<&Target>) -> RowResult {
     let claim = claims.and_then(|target| target.claims.get(&row.id));
     let status = claim.map(|claim| claim.status);
-    row.outcome = Outcome::of(status, row.verdict.status);
+    row.outcome = Outcome::compare(status, row.verdict.status);
     row.silent = is_silent(status, row.verdict.status);
     row.claim = claim.map(ClaimResult::from);
     row
 }
 
-fn untried(row: &CatalogRow) -> RowResult {
-    let verdict: Verdict = not_finished(NO_VERDICT);
+fn missing_row_result(row: &CatalogRow) -> RowResult {
+    let verdict: Verdict = unfinished_verdict(NO_STORED_VERDICT);
     RowResult {
         id: row.experiment.id().to_owned(),
         section: row.section.clone(),
         title: row.experiment.title.clone(),
         claim: None,
-        outcome: Outcome::of(None, verdict.status),
+        outcome: Outcome::compare(None, verdict.status),
         silent: false,
         verdict,
         cost: RowCost::default(),

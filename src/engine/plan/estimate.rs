@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::estimated_tokens;
+use crate::client::estimate_tokens;
 use crate::recording::run::Recording;
 use crate::wire::exchange::Exchange;
-use crate::wire::message::{Reading, read};
+use crate::wire::message::{InterpretedExchange, interpret};
 
 /// What requests took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Used {
+pub struct TokenUse {
     /// Requests.
     pub requests: u64,
     /// Input tokens.
@@ -24,9 +24,9 @@ pub struct Used {
     pub limiter: u64,
 }
 
-impl Used {
+impl TokenUse {
     /// Both together.
-    pub fn and(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         Self {
             requests: self.requests + other.requests,
             input: self.input.saturating_add(other.input),
@@ -35,50 +35,52 @@ impl Used {
         }
     }
 
-    fn of(exchange: &Exchange, thinking: u64) -> Self {
+    fn from_exchange(exchange: &Exchange, thinking: u64) -> Self {
         let body = &exchange.request.body;
         let bytes = exchange.request.raw.as_ref().map_or_else(|| body.to_string().len(), String::len);
-        let (input, output) = match read(exchange) {
-            Reading::Message(m) => {
+        let (input, output) = match interpret(exchange) {
+            InterpretedExchange::Message(m) => {
                 let output = m.output_tokens().unwrap_or(0);
                 // No answer is longer than it may be.
                 let room = body["max_tokens"].as_u64().unwrap_or(0).saturating_sub(output);
                 (m.input_tokens().unwrap_or(0), output + thinking.min(room))
             }
-            Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_) => (0, 0),
+            InterpretedExchange::HttpError(_)
+            | InterpretedExchange::Malformed(_)
+            | InterpretedExchange::NoResponse(_) => (0, 0),
         };
-        Self { requests: 1, input, output, limiter: u64::from(estimated_tokens(body, bytes)) }
+        Self { requests: 1, input, output, limiter: u64::from(estimate_tokens(body, bytes)) }
     }
 }
 
 /// What a run took, row by row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expected {
+pub struct RunEstimate {
     /// What is asked before any row.
-    pub first: Used,
+    pub first: TokenUse,
     /// The rows; a request that several need is counted with the first of them.
-    pub rows: BTreeMap<String, Used>,
+    pub rows: BTreeMap<String, TokenUse>,
     /// Requests of the longest chain that must go one after the other.
     pub longest: u64,
 }
 
-impl Expected {
+impl RunEstimate {
     /// All of it together.
-    pub fn all(&self) -> Used {
-        self.rows.values().fold(self.first, |sum, used| sum.and(*used))
+    pub fn total(&self) -> TokenUse {
+        self.rows.values().fold(self.first, |sum, used| sum.merge(*used))
     }
 
     /// Counts a recording, as if the model had thought so many tokens before each answer.
-    pub fn of(recording: &Recording, thinking: u64) -> Self {
+    pub fn from_recording(recording: &Recording, thinking: u64) -> Self {
         let mut expected = Self::default();
         for exchange in &recording.exchanges {
             let row = exchange.id.split('/').next().unwrap_or_default();
-            let used = Used::of(exchange, thinking);
+            let used = TokenUse::from_exchange(exchange, thinking);
             if recording.header.rows.iter().any(|known| known == row) {
                 let sum = expected.rows.entry(row.to_owned()).or_default();
-                *sum = sum.and(used);
+                *sum = sum.merge(used);
             } else {
-                expected.first = expected.first.and(used);
+                expected.first = expected.first.merge(used);
             }
         }
         let mut chains: BTreeMap<&str, u64> = BTreeMap::new();

@@ -7,33 +7,35 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::catalog::{Catalog, variables};
+use crate::catalog::{Catalog, collect_variables};
 use crate::engine::plan::*;
-use crate::engine::trial::Trial;
-use crate::wire::exchange::{Attempt, AttemptResult, Body, Exchange, Failure, FailureKind, Response};
-use crate::wire::message::read;
-use crate::wire::response_body::answer;
+use crate::engine::trial::CompletedTrial;
+use crate::wire::exchange::{
+    AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, Response,
+};
+use crate::wire::message::interpret;
+use crate::wire::response_body::parse_last_response;
 
 /// More than any arm is allowed.
-const ENDLESS: usize = 2000;
+const MAX_TEST_TRIALS: usize = 2000;
 
 /// An endpoint that answers as it likes, each kind of answer as often as its mood has it.
-struct Moody {
+struct RandomEndpoint {
     rng: ChaCha8Rng,
     /// What was asked is of no interest to what comes back.
     request: Request,
     weights: [u32; 6],
 }
 
-impl Moody {
+impl RandomEndpoint {
     fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // Most moods know a few kinds of answer only: that is what leads the rules far.
         let weights = std::array::from_fn(|_| if rng.random_bool(0.5) { 0 } else { rng.random_range(1..8) });
         let weights = if weights == [0; 6] { [1; 6] } else { weights };
-        let experiment = probes::experiment();
-        let draw = Draw::new(0, "moody");
-        let request = build(&experiment, &[&probes::plain_arm()], context(&settings(), &draw)).request;
+        let experiment = probes::probe_experiment();
+        let draw = TrialValues::new(0, "moody");
+        let request = build_request(&experiment, &[&probes::plain_arm()], plan_context(&settings(), &draw)).request;
         Self { rng, weights, request }
     }
 
@@ -41,7 +43,7 @@ impl Moody {
         of[self.rng.random_range(0..of.len())]
     }
 
-    fn result(&mut self, row: &str, values: &BTreeMap<String, String>) -> AttemptResult {
+    fn random_result(&mut self, row: &str, values: &BTreeMap<String, String>) -> AttemptResult {
         let mut at = self.rng.random_range(0..self.weights.iter().sum());
         let kind = self.weights.iter().position(|w| match at.checked_sub(*w) {
             None => true,
@@ -53,9 +55,9 @@ impl Moody {
         let told = values.values().cloned().collect::<Vec<_>>().join(" ");
         let field = row.rsplit('.').next().unwrap_or_default();
         let (status, body) = match kind {
-            Some(0) => (200, self.message(&told)),
-            Some(1) => (200, self.message("something else")),
-            Some(2) => (200, self.message("")),
+            Some(0) => (200, self.random_message(&told)),
+            Some(1) => (200, self.random_message("something else")),
+            Some(2) => (200, self.random_message("")),
             Some(3) => {
                 let message = self.pick(&["no", "unknown field", "the value is wrong"]);
                 let named = if self.rng.random_bool(0.5) { field } else { "" };
@@ -65,19 +67,19 @@ impl Moody {
             Some(4) => (self.pick(&[500, 503, 429, 529, 200]), json!("what?")),
             _ => {
                 let kind = self.pick(&[FailureKind::Reset, FailureKind::Timeout, FailureKind::Connect]);
-                return AttemptResult::Failure(Failure { kind, message: "gone".to_owned() });
+                return AttemptResult::Failure(AttemptFailure { kind, message: "gone".to_owned() });
             }
         };
         AttemptResult::Response(Response {
             status,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: Body(body.to_string().into_bytes()),
+            body: BodyBytes(body.to_string().into_bytes()),
             arrivals: Vec::new(),
             cut: None,
         })
     }
 
-    fn message(&mut self, text: &str) -> Value {
+    fn random_message(&mut self, text: &str) -> Value {
         let mut content = vec![json!({ "type": "text", "text": text })];
         if self.rng.random_bool(0.2) {
             content.push(json!({ "type": "tool_use", "id": "toolu_1", "name": text, "input": { "city": text } }));
@@ -93,40 +95,46 @@ impl Moody {
     }
 
     /// A trial, as the runner makes one of what an endpoint answers; with how many requests it took.
-    fn trial(&mut self, experiment: &Experiment, variant: Option<String>, arm: ArmKind, n: usize) -> Trial {
+    fn random_trial(
+        &mut self,
+        experiment: &Experiment,
+        variant: Option<String>,
+        arm: ArmKind,
+        n: usize,
+    ) -> CompletedTrial {
         let layers = arms::layers(experiment, variant.as_deref(), arm);
-        let draw = Draw::new(n as u64, experiment.id());
-        let values = draw.values(&variables(experiment, &layers));
+        let draw = TrialValues::new(n as u64, experiment.id());
+        let values = draw.short_values(&collect_variables(experiment, &layers));
         let most = match arm {
             ArmKind::Genuine => 2,
-            _ => 1 + arms::then(&layers).len(),
+            _ => 1 + arms::follow_ups(&layers).len(),
         };
         let exchanges: Vec<Exchange> = (0..self.rng.random_range(1..=most))
             .map(|_| {
-                let result = self.result(experiment.id(), &values);
+                let result = self.random_result(experiment.id(), &values);
                 let request = self.request.clone();
-                let attempts = vec![Attempt { started_ms: 0, duration_ms: 9, result }];
+                let attempts = vec![ExchangeAttempt { started_ms: 0, duration_ms: 9, result }];
                 Exchange { id: String::new(), request, attempts }
             })
             .collect();
-        Trial {
+        CompletedTrial {
             variant,
             arm,
-            steps: exchanges.iter().map(read).collect(),
-            answer: exchanges.last().filter(|_| experiment.looks_at_answers()).and_then(answer),
+            responses: exchanges.iter().map(interpret).collect(),
+            last_response: exchanges.last().filter(|_| experiment.decides_by_response()).and_then(parse_last_response),
             values,
         }
     }
 }
 
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::bundled().unwrap());
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load_bundled().unwrap());
 
-fn settings() -> Settings {
-    Settings::of(&CATALOG.targets["anthropic"], 1024)
+fn settings() -> RequestSettings {
+    RequestSettings::from_target(&CATALOG.targets["anthropic"], 1024)
 }
 
-fn basis(settings: &Settings) -> Basis<'_> {
-    Basis { settings, prices: None, pace: Pace::default(), expected: None }
+fn plan_input(settings: &RequestSettings) -> PlanInput<'_> {
+    PlanInput { settings, prices: None, rate_assumptions: RateAssumptions::default(), estimate: None }
 }
 
 #[test]
@@ -134,29 +142,29 @@ fn whatever_is_answered_no_arm_is_asked_for_more_often_than_planned() {
     let mut reached: HashMap<(String, ArmKind), (u32, u32)> = HashMap::new();
     for (seed, row) in (0..40u64).flat_map(|seed| CATALOG.rows.iter().map(move |row| (seed, row))) {
         let experiment = &row.experiment;
-        let mut moody = Moody::new(seed * 1000 + u64::from(experiment.id().len() as u32));
-        let mut facts = Facts {
+        let mut moody = RandomEndpoint::new(seed * 1000 + u64::from(experiment.id().len() as u32));
+        let mut facts = RunFacts {
             confidence: 0.99,
             seed,
-            meter_trusted: seed % 2 == 0,
-            model_reads: seed % 3 == 0,
-            ..Facts::default()
+            trusts_usage_meter: seed % 2 == 0,
+            model_reads_prompt: seed % 3 == 0,
+            ..RunFacts::default()
         };
-        let mut trials: Vec<Trial> = Vec::new();
+        let mut trials: Vec<CompletedTrial> = Vec::new();
         let mut tried: HashMap<(Option<String>, ArmKind), u32> = HashMap::new();
         // First as it is, then as a row is asked again once the endpoint was seen to be unsteady.
         for unsteady in [false, true] {
-            facts.unsteady = unsteady;
-            while let Step::Try(needed) = rules::next(experiment, &trials, &facts) {
-                assert!(trials.len() < ENDLESS, "{} never ends (seed {seed})", experiment.id());
+            facts.is_inconsistent = unsteady;
+            while let Step::Run(needed) = rules::next_step(experiment, &trials, &facts) {
+                assert!(trials.len() < MAX_TEST_TRIALS, "{} never ends (seed {seed})", experiment.id());
                 let count = tried.entry((needed.variant.clone(), needed.arm)).or_default();
                 *count += 1;
-                let most = most_trials(experiment, needed.arm);
+                let most = max_trials(experiment, needed.arm);
                 assert!(*count <= most, "{}: {} of {} {most} (seed {seed})", experiment.id(), count, needed.arm);
                 let of = reached.entry((experiment.id().to_owned(), needed.arm)).or_insert((0, most));
                 of.0 = of.0.max(*count);
                 let n = trials.len();
-                trials.push(moody.trial(experiment, needed.variant, needed.arm, n));
+                trials.push(moody.random_trial(experiment, needed.variant, needed.arm, n));
             }
         }
         assert!(!trials.is_empty(), "{} is decided by nothing", experiment.id());
@@ -172,30 +180,30 @@ fn whatever_is_answered_no_arm_is_asked_for_more_often_than_planned() {
 fn a_request_that_rows_share_is_planned_once_and_as_often_as_the_one_that_needs_it_most() {
     let rows: Vec<&CatalogRow> = CATALOG.rows.iter().collect();
     let settings = settings();
-    let whole = plan(&rows, basis(&settings));
-    let alone: u64 = rows.iter().map(|row| plan(&[row], basis(&settings)).rows[0].requests.max).sum();
+    let whole = plan_run(&rows, plan_input(&settings));
+    let alone: u64 = rows.iter().map(|row| plan_run(&[row], plan_input(&settings)).rows[0].requests.max).sum();
     let together: u64 = whole.rows.iter().map(|row| row.requests.max).sum();
     assert!(together < alone, "{together} < {alone}: rows share requests");
-    let sum: u64 = whole.rows.iter().map(|row| row.requests.max).sum::<u64>() + whole.first.requests.max;
-    assert_eq!(whole.planned.requests.max, sum);
+    let sum: u64 = whole.rows.iter().map(|row| row.requests.max).sum::<u64>() + whole.probes.requests.max;
+    assert_eq!(whole.total.requests.max, sum);
     for row in &whole.rows {
         let of_arms: u64 = row.arms.iter().map(|arm| arm.requests).sum();
         assert_eq!(of_arms, row.requests.max, "{}", row.id);
         assert!(row.arms.iter().all(|arm| arm.shared_with.is_none() || arm.requests == 0), "{}", row.id);
         assert!(row.requests.min <= row.requests.max, "{}", row.id);
     }
-    assert!(whole.planned.requests.min > CHANNEL.0 + STRICTNESS.0 + 50, "{:?}", whole.planned.requests);
+    assert!(whole.total.requests.min > TEXT_FORM_REQUESTS.0 + STRICTNESS_REQUESTS.0 + 50, "{:?}", whole.total.requests);
 }
 
 #[test]
 fn the_time_is_that_of_whatever_takes_longest() {
-    let pace = |requests, tokens, concurrency| Pace {
-        rates: Rates { requests, tokens },
+    let pace = |requests, tokens, concurrency| RateAssumptions {
+        rates: PerMinuteLimits { requests, tokens },
         concurrency,
-        answer: Duration::from_secs(2),
+        response_time: Duration::from_secs(2),
     };
-    assert_eq!(pace(None, None, 4).seconds(100, 0, 10), 50.0, "requests over concurrency");
-    assert_eq!(pace(None, None, 50).seconds(100, 0, 10), 20.0, "the longest chain");
-    assert_eq!(pace(Some(60), None, 50).seconds(100, 0, 10), 100.0, "requests a minute");
-    assert_eq!(pace(Some(60), Some(600), 50).seconds(100, 9000, 10), 900.0, "tokens a minute");
+    assert_eq!(pace(None, None, 4).estimate_seconds(100, 0, 10), 50.0, "requests over concurrency");
+    assert_eq!(pace(None, None, 50).estimate_seconds(100, 0, 10), 20.0, "the longest chain");
+    assert_eq!(pace(Some(60), None, 50).estimate_seconds(100, 0, 10), 100.0, "requests a minute");
+    assert_eq!(pace(Some(60), Some(600), 50).estimate_seconds(100, 9000, 10), 900.0, "tokens a minute");
 }

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::catalog::{Arm, Experiment, Then, Turn};
-use crate::engine::request::build::conversation;
+use crate::catalog::{Arm, Experiment, FollowUp, Turn};
+use crate::engine::request::build::conversation_turns;
 use crate::recording::run::ArmKind;
-use crate::variables::fnv1a;
+use crate::variables::hash;
 
 /// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for `Genuine`, which
 /// has two requests (`genuine_layers`).
@@ -35,18 +35,18 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
 }
 
 /// The further requests of an arm's trials, after the first.
-pub fn then<'a>(layers: &[&'a Arm]) -> &'a [Then] {
+pub fn follow_ups<'a>(layers: &[&'a Arm]) -> &'a [FollowUp] {
     layers.iter().rev().find(|arm| !arm.then.is_empty()).map_or(&[], |arm| arm.then.as_slice())
 }
 
 /// The layers of the two requests of a genuine trial.
-pub fn genuine_layers(experiment: &Experiment) -> Option<[Vec<&Arm>; 2]> {
+pub fn own_block_layers(experiment: &Experiment) -> Option<[Vec<&Arm>; 2]> {
     let genuine = experiment.genuine.as_ref()?;
     Some([vec![&experiment.base, &genuine.first], vec![&experiment.base, &genuine.then]])
 }
 
 /// Every arm that an experiment may send, with its variant, in the order of the rules.
-pub fn all(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
+pub fn arms(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
     let mut arms = vec![(None, ArmKind::Negative)];
     for (name, variant) in &experiment.variants {
         let name = Some(name.as_str());
@@ -66,26 +66,26 @@ pub fn all(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
     ];
     let kinds = kinds.into_iter().chain((0..experiment.challenge.len()).map(|n| ArmKind::Challenge(n as u8)));
     arms.extend(kinds.filter(|kind| !layers(experiment, None, *kind).is_empty()).map(|kind| (None, kind)));
-    arms.extend(experiment.looks_at_answers().then_some((None, ArmKind::After)));
+    arms.extend(experiment.decides_by_response().then_some((None, ArmKind::After)));
     arms.extend(experiment.genuine.is_some().then_some((None, ArmKind::Genuine)));
     arms
 }
 
 /// Names what an arm asks, whatever row it belongs to: arms of the same words and layers have the same name, draw the
 /// same values, and share their requests.
-pub fn template(experiment: &Experiment, layers: &[&Arm]) -> String {
+pub fn template_id(experiment: &Experiment, layers: &[&Arm]) -> String {
     // An arm that changes nothing makes no difference. What a refusal must say is no part of the request.
     let changes: Vec<Arm> = layers
         .iter()
         .map(|arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() })
         .filter(|arm| *arm != Arm::default())
         .collect();
-    format!("{:016x}", fnv1a(format_args!("{:?} {changes:?}", conversation(experiment, layers))))
+    format!("{:016x}", hash(format_args!("{:?} {changes:?}", conversation_turns(experiment, layers))))
 }
 
 /// True when the request without the field is one turn in words, as the run's first requests are. It is then known to
 /// be accepted, and need not be sent to tell whose fault a refusal is.
-pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
+pub fn is_negative_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
     let layers = layers(experiment, variant, ArmKind::Negative);
     let bare = |arm: &&Arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() } == Arm::default();
     let in_words = |content: &Value| match content {
@@ -96,7 +96,7 @@ pub fn negative_is_plain(experiment: &Experiment, variant: Option<&str>) -> bool
         content => content.is_string(),
     };
     layers.iter().all(bare)
-        && match conversation(experiment, &layers).as_slice() {
+        && match conversation_turns(experiment, &layers).as_slice() {
             [Turn::User(content)] => in_words(content),
             _ => false,
         }

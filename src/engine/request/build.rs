@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Arm, ArmCredential, Experiment, Piece, Target, Turn, pieces};
-use crate::variables::Draw;
-use crate::wire::exchange::{Credential, Method, Request};
+use crate::catalog::{Arm, ArmCredential, Experiment, Target, TemplateSegment, Turn, parse_template};
+use crate::variables::TrialValues;
+use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
 
 /// The path of the Messages API below a base URL.
-pub const PATH: &str = "/v1/messages";
+pub const MESSAGES_PATH: &str = "/v1/messages";
 
 /// What requests take from the target and the options.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Settings {
+pub struct RequestSettings {
     /// The model that is asked for.
     pub model: String,
     /// The value of `anthropic-version`.
@@ -35,9 +35,9 @@ pub struct Settings {
 /// The upper bound of `temperature` that the Messages API itself documents.
 pub const REFERENCE_TEMPERATURE_MAX: f64 = 1.0;
 
-impl Settings {
+impl RequestSettings {
     /// What a target's file says.
-    pub fn of(target: &Target, answer_tokens: u32) -> Self {
+    pub fn from_target(target: &Target, answer_tokens: u32) -> Self {
         Self {
             model: target.model.clone(),
             anthropic_version: target.anthropic_version.clone(),
@@ -58,14 +58,14 @@ pub fn temperature_max(target: &Target) -> f64 {
 }
 
 /// The most tokens that an answer may have and be paid for: a bound that is there to be refused is none.
-pub(crate) fn answer_ceiling(max_tokens: u64, settings: &Settings) -> u64 {
+pub(crate) fn max_billed_output_tokens(max_tokens: u64, settings: &RequestSettings) -> u64 {
     max_tokens.min(u64::from(settings.answer_tokens).max(8192))
 }
 
 /// The form in which texts are put into messages: whichever the endpoint was seen to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Channel {
+pub enum TextForm {
     /// `content: "…"`
     #[default]
     String,
@@ -75,22 +75,22 @@ pub enum Channel {
 
 /// A request, and whether anything in it was drawn afresh. What was not can be shared between rows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Built {
+pub struct BuiltRequest {
     /// The request.
     pub request: Request,
     /// True when a drawn value stands in it.
-    pub fresh: bool,
+    pub has_random_values: bool,
 }
 
 /// Everything that a request depends on beside its arm.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub struct BuildContext<'a> {
     /// What the target and the options say.
-    pub settings: &'a Settings,
+    pub settings: &'a RequestSettings,
     /// The form of texts in messages.
-    pub channel: Channel,
+    pub text_form: TextForm,
     /// The fresh values.
-    pub draw: &'a Draw,
+    pub values: &'a TrialValues,
     /// The first answer's content, in the second step of a trial.
     pub first_content: Option<&'a Value>,
     /// Which request of a trial that repeats it, from 1.
@@ -98,41 +98,43 @@ pub struct Context<'a> {
 }
 
 /// Builds a request from layers of arms, each laid over the ones before.
-pub fn build(experiment: &Experiment, layers: &[&Arm], context: Context<'_>) -> Built {
-    let fill = Filler::new(context);
+pub fn build_request(experiment: &Experiment, layers: &[&Arm], context: BuildContext<'_>) -> BuiltRequest {
+    let fill = ArmFiller::new(context);
     let mut body = Map::new();
     body.insert("model".to_owned(), Value::from(context.settings.model.as_str()));
     body.insert("max_tokens".to_owned(), Value::from(context.settings.answer_tokens));
-    body.insert("messages".to_owned(), fill.messages(&conversation(experiment, layers)));
+    body.insert("messages".to_owned(), fill.fill_messages(&conversation_turns(experiment, layers)));
     let mut headers = BTreeMap::from([("anthropic-version".to_owned(), context.settings.anthropic_version.clone())]);
-    let mut credential = Credential::Target;
-    let (mut method, mut path, mut raw) = (Method::Post, PATH.to_owned(), None);
+    let mut credential = RequestCredential::Target;
+    let (mut method, mut path, mut raw) = (HttpMethod::Post, MESSAGES_PATH.to_owned(), None);
     for arm in layers {
-        merge(&mut body, &fill.object(&arm.body));
+        merge_objects(&mut body, &fill.fill_object(&arm.body));
         for key in &arm.drop {
             body.remove(key);
         }
         for (name, value) in &arm.headers {
             match value {
-                Some(value) => headers.insert(name.clone(), fill.text(value)),
+                Some(value) => headers.insert(name.clone(), fill.fill_text(value)),
                 None => headers.remove(name),
             };
         }
-        credential = arm.credential.map_or(credential, wire_credential);
-        method = arm.method.map_or(method, wire_method);
-        path = arm
-            .path
-            .as_ref()
-            .map_or(path, |path| fill.text(&path.replace("{{model}}", &segment(&context.settings.model))));
-        raw = arm.raw.as_ref().map(|raw| fill.text(raw)).or(raw);
+        credential = arm.credential.map_or(credential, to_wire_credential);
+        method = arm.method.map_or(method, to_wire_method);
+        path = arm.path.as_ref().map_or(path, |path| {
+            fill.fill_text(&path.replace("{{model}}", &encode_path_segment(&context.settings.model)))
+        });
+        raw = arm.raw.as_ref().map(|raw| fill.fill_text(raw)).or(raw);
     }
-    let is_json = method == Method::Post && raw.is_none();
+    let is_json = method == HttpMethod::Post && raw.is_none();
     let body = if is_json { Value::Object(body) } else { Value::Null };
-    Built { request: Request { method, path, headers, credential, body, raw }, fresh: fill.fresh.get() }
+    BuiltRequest {
+        request: Request { method, path, headers, credential, body, raw },
+        has_random_values: fill.has_random_values.get(),
+    }
 }
 
 /// The last layer that asks something; else the row's own words.
-pub(crate) fn conversation(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
+pub(crate) fn conversation_turns(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
     let words = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {
         turns.clone().or_else(|| ask.as_ref().map(|ask| vec![Turn::User(Value::from(ask.as_str()))]))
     };
@@ -144,30 +146,30 @@ pub(crate) fn conversation(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn
         .unwrap_or_default()
 }
 
-fn wire_credential(credential: ArmCredential) -> Credential {
+fn to_wire_credential(credential: ArmCredential) -> RequestCredential {
     match credential {
-        ArmCredential::XApiKey => Credential::XApiKey,
-        ArmCredential::Bearer => Credential::Bearer,
-        ArmCredential::WrongXApiKey => Credential::WrongXApiKey,
-        ArmCredential::WrongBearer => Credential::WrongBearer,
-        ArmCredential::Both => Credential::Both,
-        ArmCredential::Missing => Credential::Missing,
+        ArmCredential::XApiKey => RequestCredential::XApiKey,
+        ArmCredential::Bearer => RequestCredential::Bearer,
+        ArmCredential::WrongXApiKey => RequestCredential::WrongXApiKey,
+        ArmCredential::WrongBearer => RequestCredential::WrongBearer,
+        ArmCredential::Both => RequestCredential::Both,
+        ArmCredential::Missing => RequestCredential::Missing,
     }
 }
 
-fn wire_method(method: crate::catalog::Method) -> Method {
+fn to_wire_method(method: crate::catalog::ArmMethod) -> HttpMethod {
     match method {
-        crate::catalog::Method::Post => Method::Post,
-        crate::catalog::Method::Get => Method::Get,
-        crate::catalog::Method::Head => Method::Head,
+        crate::catalog::ArmMethod::Post => HttpMethod::Post,
+        crate::catalog::ArmMethod::Get => HttpMethod::Get,
+        crate::catalog::ArmMethod::Head => HttpMethod::Head,
     }
 }
 
 /// Lays `over` on `under`: objects by key, everything else replaced.
-pub(crate) fn merge(under: &mut Map<String, Value>, over: &Map<String, Value>) {
+pub(crate) fn merge_objects(under: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match (under.get_mut(key), value) {
-            (Some(Value::Object(under)), Value::Object(over)) => merge(under, over),
+            (Some(Value::Object(under)), Value::Object(over)) => merge_objects(under, over),
             _ => {
                 under.insert(key.clone(), value.clone());
             }
@@ -176,24 +178,24 @@ pub(crate) fn merge(under: &mut Map<String, Value>, over: &Map<String, Value>) {
 }
 
 /// Puts values in the place of variables, and notes whether any of them was drawn.
-pub(crate) struct Filler<'a> {
-    context: Context<'a>,
-    fresh: Cell<bool>,
+pub(crate) struct ArmFiller<'a> {
+    context: BuildContext<'a>,
+    has_random_values: Cell<bool>,
 }
 
-impl<'a> Filler<'a> {
-    pub fn new(context: Context<'a>) -> Self {
-        Self { context, fresh: Cell::new(false) }
+impl<'a> ArmFiller<'a> {
+    pub fn new(context: BuildContext<'a>) -> Self {
+        Self { context, has_random_values: Cell::new(false) }
     }
 
-    fn messages(&self, turns: &[Turn]) -> Value {
+    fn fill_messages(&self, turns: &[Turn]) -> Value {
         turns
             .iter()
             .map(|turn| {
                 let (role, content) = match turn {
-                    Turn::User(content) => ("user", self.said(content)),
-                    Turn::Assistant(content) => ("assistant", self.said(content)),
-                    Turn::System(content) => ("system", self.value(content)),
+                    Turn::User(content) => ("user", self.fill_content(content)),
+                    Turn::Assistant(content) => ("assistant", self.fill_content(content)),
+                    Turn::System(content) => ("system", self.fill_value(content)),
                 };
                 json!({ "role": role, "content": content })
             })
@@ -201,36 +203,36 @@ impl<'a> Filler<'a> {
     }
 
     /// What somebody says, in the form that the endpoint was seen to read.
-    pub fn said(&self, content: &Value) -> Value {
-        match (self.value(content), self.context.channel) {
-            (Value::String(text), Channel::Blocks) => json!([{ "type": "text", "text": text }]),
+    pub fn fill_content(&self, content: &Value) -> Value {
+        match (self.fill_value(content), self.context.text_form) {
+            (Value::String(text), TextForm::Blocks) => json!([{ "type": "text", "text": text }]),
             (content, _) => content,
         }
     }
 
-    pub fn object(&self, map: &Map<String, Value>) -> Map<String, Value> {
-        map.iter().map(|(key, value)| (self.text(key), self.value(value))).collect()
+    pub fn fill_object(&self, map: &Map<String, Value>) -> Map<String, Value> {
+        map.iter().map(|(key, value)| (self.fill_text(key), self.fill_value(value))).collect()
     }
 
-    fn value(&self, value: &Value) -> Value {
+    fn fill_value(&self, value: &Value) -> Value {
         match value {
             // A variable that stands alone keeps its kind: a number stays a number, a list of blocks a list.
-            Value::String(text) => match pieces(text).as_slice() {
-                [Piece::Variable(name)] => self.variable(name),
-                _ => Value::from(self.text(text)),
+            Value::String(text) => match parse_template(text).as_slice() {
+                [TemplateSegment::Variable(name)] => self.resolve_variable(name),
+                _ => Value::from(self.fill_text(text)),
             },
-            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
-            Value::Object(map) => Value::Object(self.object(map)),
+            Value::Array(items) => items.iter().map(|item| self.fill_value(item)).collect(),
+            Value::Object(map) => Value::Object(self.fill_object(map)),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
 
-    pub fn text(&self, text: &str) -> String {
-        pieces(text)
+    pub fn fill_text(&self, text: &str) -> String {
+        parse_template(text)
             .into_iter()
             .map(|piece| match piece {
-                Piece::Text(text) => text.to_owned(),
-                Piece::Variable(name) => match self.variable(name) {
+                TemplateSegment::Text(text) => text.to_owned(),
+                TemplateSegment::Variable(name) => match self.resolve_variable(name) {
                     Value::String(text) => text,
                     other => other.to_string(),
                 },
@@ -238,23 +240,23 @@ impl<'a> Filler<'a> {
             .collect()
     }
 
-    fn variable(&self, name: &str) -> Value {
+    fn resolve_variable(&self, name: &str) -> Value {
         let settings = self.context.settings;
         match name {
             "version" => Value::from(settings.anthropic_version.as_str()),
-            "range.max" => number(settings.temperature_max),
-            "range.above" => number(((settings.temperature_max + 0.1) * 1000.0).round() / 1000.0),
+            "range.max" => json_number(settings.temperature_max),
+            "range.above" => json_number(((settings.temperature_max + 0.1) * 1000.0).round() / 1000.0),
             "step" => Value::from(self.context.step),
             "model" => Value::from(settings.model.as_str()),
-            "overflow" => Value::from(overflow(settings.context_tokens.unwrap_or_default())),
+            "overflow" => Value::from(overflow_text(settings.context_tokens.unwrap_or_default())),
             "max_output_tokens" => settings.max_output_tokens.map_or(Value::Null, Value::from),
             "first.content" => {
-                self.fresh.set(true);
+                self.has_random_values.set(true);
                 self.context.first_content.cloned().unwrap_or(Value::Null)
             }
             drawn => {
-                self.fresh.set(true);
-                match self.context.draw.value(drawn) {
+                self.has_random_values.set(true);
+                match self.context.values.value(drawn) {
                     Some(value) if drawn.starts_with("is_city:") => Value::from(value == "true"),
                     value => value.map_or(Value::Null, Value::from),
                 }
@@ -264,29 +266,29 @@ impl<'a> Filler<'a> {
 }
 
 /// A model's name as one segment of a path: some have slashes in them.
-fn segment(name: &str) -> String {
+fn encode_path_segment(name: &str) -> String {
     name.replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace('#', "%23")
 }
 
 /// More words than there may be tokens: a word is one token at least. One short word makes the prompt no longer than it
 /// need be.
-fn overflow(context_tokens: u32) -> String {
+fn overflow_text(context_tokens: u32) -> String {
     "to ".repeat(context_tokens as usize / 20 * 21)
 }
 
 /// A whole number without its fraction, as people write it: `2`, not `2.0`.
-fn number(n: f64) -> Value {
+fn json_number(n: f64) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small on this line")]
     if n.fract() == 0.0 && n.abs() < 1e15 { Value::from(n as i64) } else { Value::from(n) }
 }
 
 /// The text of a test of answers, with the trial's short values filled in.
-pub fn fill_short(text: &str, values: &BTreeMap<String, String>) -> String {
-    pieces(text)
+pub fn fill_trial_values(text: &str, values: &BTreeMap<String, String>) -> String {
+    parse_template(text)
         .into_iter()
         .map(|piece| match piece {
-            Piece::Text(text) => text,
-            Piece::Variable(name) => values.get(name).map_or("", String::as_str),
+            TemplateSegment::Text(text) => text,
+            TemplateSegment::Variable(name) => values.get(name).map_or("", String::as_str),
         })
         .collect()
 }

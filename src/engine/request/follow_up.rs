@@ -8,34 +8,34 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::catalog::{HandBack, Then};
-use crate::engine::predicate::holds;
-use crate::engine::request::build::{Context, Filler, merge};
+use crate::catalog::{EchoBack, FollowUp};
+use crate::engine::predicate::matches;
+use crate::engine::request::build::{ArmFiller, BuildContext, merge_objects};
 use crate::wire::exchange::Request;
 use crate::wire::message::Message;
 
 /// True when an answer has what the next request hands back.
-pub(crate) fn goes_on(then: &Then, answer: &Message, values: &BTreeMap<String, String>) -> bool {
+pub(crate) fn has_next(then: &FollowUp, answer: &Message, values: &BTreeMap<String, String>) -> bool {
     !answer.content.is_empty()
-        && then.when.as_ref().is_none_or(|when| holds(when, answer, values))
+        && then.when.as_ref().is_none_or(|when| matches(when, answer, values))
         && (then.results.is_none() || answer.blocks("tool_use").next().is_some())
 }
 
 /// The request that goes on from an answer.
-pub(crate) fn follow(before: &Request, answer: &Message, then: &Then, context: Context<'_>) -> Request {
-    let fill = Filler::new(context);
+pub(crate) fn next_request(before: &Request, answer: &Message, then: &FollowUp, context: BuildContext<'_>) -> Request {
+    let fill = ArmFiller::new(context);
     let mut request = before.clone();
     let Value::Object(body) = &mut request.body else { return request };
-    merge(body, &fill.object(&then.body));
-    let handed: Vec<Value> = answer.content.iter().filter_map(|block| handed_back(block, then.hand_back)).collect();
+    merge_objects(body, &fill.fill_object(&then.body));
+    let handed: Vec<Value> = answer.content.iter().filter_map(|block| echo_back(block, then.hand_back)).collect();
     let results = then.results.iter().flat_map(|text| {
-        let text = fill.text(text);
+        let text = fill.fill_text(text);
         answer
             .blocks("tool_use")
             .map(move |call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": text }))
     });
     let results: Vec<Value> = results.collect();
-    let said = then.user.as_ref().map(|said| fill.said(said));
+    let said = then.user.as_ref().map(|said| fill.fill_content(said));
     let said = match (results.is_empty(), said) {
         (true, said) => said.unwrap_or_default(),
         (false, said) => {
@@ -54,15 +54,15 @@ pub(crate) fn follow(before: &Request, answer: &Message, then: &Then, context: C
     request
 }
 
-fn handed_back(block: &Value, how: HandBack) -> Option<Value> {
+fn echo_back(block: &Value, how: EchoBack) -> Option<Value> {
     let is_thinking = matches!(block["type"].as_str(), Some("thinking" | "redacted_thinking"));
     match how {
-        HandBack::Whole => Some(block.clone()),
-        HandBack::WithoutThinking => (!is_thinking).then(|| block.clone()),
-        HandBack::AlteredSignature => {
+        EchoBack::Whole => Some(block.clone()),
+        EchoBack::WithoutThinking => (!is_thinking).then(|| block.clone()),
+        EchoBack::AlteredSignature => {
             let mut block = block.clone();
             if let Some(signature) = block["signature"].as_str() {
-                block["signature"] = Value::from(altered(signature));
+                block["signature"] = Value::from(alter_signature(signature));
             }
             Some(block)
         }
@@ -70,7 +70,7 @@ fn handed_back(block: &Value, how: HandBack) -> Option<Value> {
 }
 
 /// The same letters but one, in the midst: it stays base64 where it was.
-fn altered(signature: &str) -> String {
+fn alter_signature(signature: &str) -> String {
     let middle = signature.chars().count() / 2;
     let other = |c: char| if c == 'A' { 'B' } else { 'A' };
     signature.chars().enumerate().map(|(i, c)| if i == middle { other(c) } else { c }).collect()
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn an_altered_signature_is_another_of_the_same_length() {
         for signature in ["", "A", "EqQBCgIYAhIM", "AAAA"] {
-            let other = altered(signature);
+            let other = alter_signature(signature);
             assert_eq!(other.len(), signature.len());
             assert_eq!(other == signature, signature.is_empty());
         }
@@ -93,9 +93,9 @@ mod tests {
     fn thinking_is_left_out_or_altered_as_told() {
         let thinking = json!({ "type": "thinking", "thinking": "so", "signature": "AAAA" });
         let text = json!({ "type": "text", "text": "so" });
-        assert_eq!(handed_back(&thinking, HandBack::Whole), Some(thinking.clone()));
-        assert_eq!(handed_back(&thinking, HandBack::WithoutThinking), None);
-        assert_eq!(handed_back(&text, HandBack::WithoutThinking), Some(text));
-        assert_eq!(handed_back(&thinking, HandBack::AlteredSignature).unwrap()["signature"], "AABA");
+        assert_eq!(echo_back(&thinking, EchoBack::Whole), Some(thinking.clone()));
+        assert_eq!(echo_back(&thinking, EchoBack::WithoutThinking), None);
+        assert_eq!(echo_back(&text, EchoBack::WithoutThinking), Some(text));
+        assert_eq!(echo_back(&thinking, EchoBack::AlteredSignature).unwrap()["signature"], "AABA");
     }
 }

@@ -14,14 +14,14 @@
 
 /// Trials that showed the effect, and trials that did not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct EffectCounts {
     /// Showed the effect.
     pub shows: u32,
     /// Did not.
     pub fails: u32,
 }
 
-impl Counts {
+impl EffectCounts {
     /// All trials.
     pub fn trials(self) -> u32 {
         self.shows + self.fails
@@ -30,36 +30,36 @@ impl Counts {
 
 /// A Beta prior with whole parameters: `shows` and `fails` imagined trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prior {
+pub struct BetaPrior {
     /// Imagined trials that showed the effect, at least 1.
     pub shows: u32,
     /// Imagined trials that did not, at least 1.
     pub fails: u32,
 }
 
-impl Prior {
+impl BetaPrior {
     /// Any rate is as likely as any other: a model's obedience before it was seen.
     pub const FLAT: Self = Self { shows: 1, fails: 1 };
     /// Nineteen times in twenty: a server that enforces the field, where its contrary would show too.
     pub const ENFORCED: Self = Self { shows: 19, fails: 1 };
     /// One in three: what a model may do of its own accord, before it was seen.
-    pub const NOW_AND_THEN: Self = Self { shows: 1, fails: 2 };
+    pub const OCCASIONAL: Self = Self { shows: 1, fails: 2 };
     /// One in ten thousand: a freshly drawn code word coming up by chance.
-    pub const HARDLY_EVER: Self = Self { shows: 1, fails: 9999 };
+    pub const RARE: Self = Self { shows: 1, fails: 9999 };
 
     /// Once in so many, known by design: the right answer was drawn among as many for each trial.
     pub fn one_in(n: u32) -> Self {
-        const SURE: u32 = 1000;
-        Self { shows: SURE, fails: SURE * n.clamp(2, 1000).saturating_sub(1) }
+        const PSEUDO_TRIALS: u32 = 1000;
+        Self { shows: PSEUDO_TRIALS, fails: PSEUDO_TRIALS * n.clamp(2, 1000).saturating_sub(1) }
     }
 
     /// The prior after having seen these trials.
-    pub fn after(self, seen: Counts) -> Self {
+    pub fn with_observations(self, seen: EffectCounts) -> Self {
         Self { shows: self.shows + seen.shows, fails: self.fails + seen.fails }
     }
 
     /// The natural logarithm of the probability of these trials, in any one order.
-    pub fn log_predictive(self, seen: Counts) -> f64 {
+    pub fn log_predictive(self, seen: EffectCounts) -> f64 {
         let rise = |from: u32, by: u32| (0..by).map(|i| f64::from(from + i).ln()).sum::<f64>();
         rise(self.shows, seen.shows) + rise(self.fails, seen.fails) - rise(self.shows + self.fails, seen.trials())
     }
@@ -67,41 +67,41 @@ impl Prior {
 
 /// The two accounts of a treatment arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accounts {
+pub struct RateHypotheses {
     /// The rate at which the effect shows where the field is honoured.
-    pub honoured: Prior,
+    pub supported: BetaPrior,
     /// The rate at which it shows where the field is passed over.
-    pub passed_over: Prior,
+    pub ignored: BetaPrior,
 }
 
-impl Accounts {
+impl RateHypotheses {
     /// The natural logarithm of the Bayes factor for "honoured" against "passed over".
-    pub fn log_factor(self, treatment: Counts) -> f64 {
-        self.honoured.log_predictive(treatment) - self.passed_over.log_predictive(treatment)
+    pub fn log_bayes_factor(self, treatment: EffectCounts) -> f64 {
+        self.supported.log_predictive(treatment) - self.ignored.log_predictive(treatment)
     }
 }
 
 /// What the evidence amounts to, for a required confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Weight {
+pub enum PosteriorDecision {
     /// Honoured, with this confidence.
-    Honoured(f64),
+    Supported(f64),
     /// Passed over, with this confidence.
-    PassedOver(f64),
+    Ignored(f64),
     /// Neither, yet.
-    Open,
+    Inconclusive,
 }
 
 /// Weighs a log Bayes factor against the required confidence (both accounts being as likely beforehand).
-pub fn weigh(log_factor: f64, confidence: f64) -> Weight {
+pub fn evaluate(log_factor: f64, confidence: f64) -> PosteriorDecision {
     let threshold = (confidence / (1.0 - confidence)).ln();
     let reached = |log: f64| 1.0 / (1.0 + (-log).exp());
     if log_factor >= threshold {
-        Weight::Honoured(reached(log_factor))
+        PosteriorDecision::Supported(reached(log_factor))
     } else if -log_factor >= threshold {
-        Weight::PassedOver(reached(-log_factor))
+        PosteriorDecision::Ignored(reached(-log_factor))
     } else {
-        Weight::Open
+        PosteriorDecision::Inconclusive
     }
 }
 
@@ -112,33 +112,39 @@ mod tests {
 
     use super::*;
 
-    fn counts(shows: u32, fails: u32) -> Counts {
-        Counts { shows, fails }
+    fn counts(shows: u32, fails: u32) -> EffectCounts {
+        EffectCounts { shows, fails }
     }
 
     #[test]
     fn predictive_probabilities_are_those_of_the_polya_urn() {
-        let p = |prior: Prior, s, f| prior.log_predictive(counts(s, f)).exp();
-        assert!((p(Prior::FLAT, 1, 0) - 0.5).abs() < 1e-12);
-        assert!((p(Prior::FLAT, 2, 0) - 1.0 / 3.0).abs() < 1e-12);
-        assert!((p(Prior::FLAT, 1, 1) - 1.0 / 6.0).abs() < 1e-12);
-        assert!((p(Prior::ENFORCED, 0, 2) - 2.0 / 420.0).abs() < 1e-12);
-        assert!((p(Prior::one_in(16), 2, 0) - 1.0 / 256.0).abs() < 1e-4);
+        let p = |prior: BetaPrior, s, f| prior.log_predictive(counts(s, f)).exp();
+        assert!((p(BetaPrior::FLAT, 1, 0) - 0.5).abs() < 1e-12);
+        assert!((p(BetaPrior::FLAT, 2, 0) - 1.0 / 3.0).abs() < 1e-12);
+        assert!((p(BetaPrior::FLAT, 1, 1) - 1.0 / 6.0).abs() < 1e-12);
+        assert!((p(BetaPrior::ENFORCED, 0, 2) - 2.0 / 420.0).abs() < 1e-12);
+        assert!((p(BetaPrior::one_in(16), 2, 0) - 1.0 / 256.0).abs() < 1e-4);
     }
 
     #[test]
     fn the_confidence_reached_is_at_least_the_one_asked_for() {
-        assert_eq!(weigh(0.0, 0.99), Weight::Open);
-        let Weight::Honoured(c) = weigh(4.7, 0.99) else { panic!() };
+        assert_eq!(evaluate(0.0, 0.99), PosteriorDecision::Inconclusive);
+        let PosteriorDecision::Supported(c) = evaluate(4.7, 0.99) else { panic!() };
         assert!(c > 0.99);
-        let Weight::PassedOver(c) = weigh(-4.7, 0.99) else { panic!() };
+        let PosteriorDecision::Ignored(c) = evaluate(-4.7, 0.99) else { panic!() };
         assert!(c > 0.99);
     }
 
     /// Plays the test as the engine does: treatment first, then positive and treatment in turns, up to a limit.
-    fn play(rng: &mut ChaCha8Rng, honoured: bool, obedience: f64, chance: f64, by_itself: Prior) -> Weight {
-        let (mut t, mut p, mut n) = (Counts::default(), Counts::default(), Counts::default());
-        let draw = |rng: &mut ChaCha8Rng, rate: f64, c: &mut Counts| {
+    fn run_test(
+        rng: &mut ChaCha8Rng,
+        honoured: bool,
+        obedience: f64,
+        chance: f64,
+        by_itself: BetaPrior,
+    ) -> PosteriorDecision {
+        let (mut t, mut p, mut n) = (EffectCounts::default(), EffectCounts::default(), EffectCounts::default());
+        let draw = |rng: &mut ChaCha8Rng, rate: f64, c: &mut EffectCounts| {
             if rng.random_bool(rate) { c.shows += 1 } else { c.fails += 1 }
         };
         draw(rng, chance, &mut n);
@@ -147,15 +153,18 @@ mod tests {
             if t.fails > 0 && p.trials() < t.trials() {
                 draw(rng, obedience, &mut p);
             }
-            let accounts = Accounts { honoured: Prior::FLAT.after(p), passed_over: by_itself.after(n) };
-            match weigh(accounts.log_factor(t), 0.99) {
-                Weight::Open => {}
+            let accounts = RateHypotheses {
+                supported: BetaPrior::FLAT.with_observations(p),
+                ignored: by_itself.with_observations(n),
+            };
+            match evaluate(accounts.log_bayes_factor(t), 0.99) {
+                PosteriorDecision::Inconclusive => {}
                 _ if t.trials() < 2 => {}
-                Weight::PassedOver(_) if p.shows == 0 => {}
+                PosteriorDecision::Ignored(_) if p.shows == 0 => {}
                 decided => return decided,
             }
         }
-        Weight::Open
+        PosteriorDecision::Inconclusive
     }
 
     #[test]
@@ -166,9 +175,9 @@ mod tests {
                 let mut rng = ChaCha8Rng::seed_from_u64(7);
                 let (mut wrong, mut open) = (0, 0);
                 for _ in 0..runs {
-                    match (play(&mut rng, honoured, obedience, 0.0, Prior::HARDLY_EVER), honoured) {
-                        (Weight::Honoured(_), false) | (Weight::PassedOver(_), true) => wrong += 1,
-                        (Weight::Open, _) => open += 1,
+                    match (run_test(&mut rng, honoured, obedience, 0.0, BetaPrior::RARE), honoured) {
+                        (PosteriorDecision::Supported(_), false) | (PosteriorDecision::Ignored(_), true) => wrong += 1,
+                        (PosteriorDecision::Inconclusive, _) => open += 1,
                         _ => {}
                     }
                 }

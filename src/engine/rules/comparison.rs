@@ -4,70 +4,84 @@
 //! What is true of the server (a count, a reason to stop) need be seen once. What a model may do differently each time
 //! is asked again, and need agree but once. Of times, the shortest count, since an answer may wait for anything.
 
-use crate::catalog::{Aspect, Compare, Experiment, VerdictStatus};
-use crate::engine::inconclusive::Undecided;
-use crate::engine::rules::{Facts, STEADY_TRIALS, Step, Try, decided, inconclusive, validation};
-use crate::engine::trial::{Trial, void};
+use crate::catalog::{ArmComparison, Experiment, ResponseAspect, VerdictStatus};
+use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::rules::{
+    MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, TrialSpec, decided_verdict, inconclusive_verdict, validation,
+};
+use crate::engine::trial::{CompletedTrial, unusable_reason};
 use crate::recording::run::ArmKind;
-use crate::results::model::{Evidence, Verdict};
-use crate::wire::message::{Message, Reading, excerpt};
-use crate::wire::response_body::{Answer, Timing};
+use crate::results::model::{EvidenceKind, Verdict};
+use crate::wire::message::{InterpretedExchange, Message, excerpt};
+use crate::wire::response_body::{ChunkTiming, ParsedResponse};
 
 /// Pairs of answers after which what never agreed is said to differ.
-const PAIRS: usize = 5;
+const MAX_DIFFERING_PAIRS: usize = 5;
 /// Pairs of answers of which times are taken.
-const TIMED: usize = 3;
+const MIN_TIMED_PAIRS: usize = 3;
 /// The most pairs of answers of which times are taken, where fewer tell nothing.
-const TIMED_AT_MOST: usize = 6;
+const MAX_TIMED_PAIRS: usize = 6;
 /// The most trials of an arm: one fewer answer than are ever needed, as many void trials as these allow, and one.
-pub(crate) const MOST_TRIALS: u32 = 2 * (STEADY_TRIALS - 1) + VOID_LIMIT as u32 + 1;
+pub(crate) const MAX_TRIALS: u32 = 2 * (MIN_TRIALS_IF_INCONSISTENT - 1) + MAX_UNUSABLE_TRIALS as u32 + 1;
 /// Answers of one arm that say nothing after which it is given up.
-const VOID_LIMIT: usize = 3;
+const MAX_UNUSABLE_TRIALS: usize = 3;
 /// A difference of fewer tokens than this is a matter of how turns are marked.
-const MARKS: u64 = 8;
+const TURN_MARKER_TOKENS: u64 = 8;
 /// A burst is over in this time, in milliseconds.
-const BURST_MS: u64 = 15;
+const MAX_BURST_MS: u64 = 15;
 /// The least time, in milliseconds, that the longer answer must take longer: less cannot be told from chance.
-const LEAST_MS: u64 = 60;
+const MIN_DIFFERENCE_MS: u64 = 60;
 
 /// What comes next for a row.
-pub(crate) fn next(experiment: &Experiment, how: &Compare, trials: &[Trial], facts: &Facts) -> Step {
+pub(crate) fn next_step(
+    experiment: &Experiment,
+    how: &ArmComparison,
+    trials: &[CompletedTrial],
+    facts: &RunFacts,
+) -> Step {
     // An answer that lost what the other has is what twins are compared for, and an empty one is counted all the same.
-    let may_be_empty = !matches!(how, Compare::Gradual);
+    let may_be_empty = !matches!(how, ArmComparison::Gradual);
     let [treated, plain] =
-        match [ArmKind::Treatment, ArmKind::Negative].map(|arm| answers(experiment, arm, trials, may_be_empty)) {
+        match [ArmKind::Treatment, ArmKind::Negative].map(|arm| usable_trials(experiment, arm, trials, may_be_empty)) {
             [Err(step), _] | [_, Err(step)] => return step,
             [Ok(treated), Ok(plain)] => [treated, plain],
         };
-    let least = facts.least(experiment.id()) as usize;
+    let least = facts.min_trials(experiment.id()) as usize;
     match how {
-        Compare::Agree(aspects) => agree(aspects, &treated, &plain, least),
-        Compare::Grows(by) => counts(&treated, &plain, least, |with, without| grows(with, without, *by)),
-        Compare::Near(percent) => counts(&treated, &plain, least, |one, other| near(one, other, *percent)),
-        Compare::Gradual => gradual(&treated, &plain),
+        ArmComparison::Agree(aspects) => compare_pairs(aspects, &treated, &plain, least),
+        ArmComparison::Grows(by) => {
+            compare_counts(&treated, &plain, least, |with, without| compare_growth(with, without, *by))
+        }
+        ArmComparison::Near(percent) => {
+            compare_counts(&treated, &plain, least, |one, other| compare_similarity(one, other, *percent))
+        }
+        ArmComparison::Gradual => compare_streaming(&treated, &plain),
     }
 }
 
-fn again(arm: ArmKind) -> Step {
-    Step::Try(Try { variant: None, arm })
+fn trial_step(arm: ArmKind) -> Step {
+    Step::Run(TrialSpec { variant: None, arm })
 }
 
 /// The successful answers of an arm, at least one; else the step that comes first.
-fn answers<'a>(
+fn usable_trials<'a>(
     experiment: &Experiment,
     arm: ArmKind,
-    trials: &'a [Trial],
+    trials: &'a [CompletedTrial],
     may_be_empty: bool,
-) -> Result<Vec<&'a Trial>, Step> {
-    let tried: Vec<&Trial> = trials.iter().filter(|t| t.arm == arm).collect();
+) -> Result<Vec<&'a CompletedTrial>, Step> {
+    let tried: Vec<&CompletedTrial> = trials.iter().filter(|t| t.arm == arm).collect();
     let treated = arm == ArmKind::Treatment;
-    let is_refused = |t: &&Trial| matches!(t.steps.last(), Some(Reading::Refused(_)));
+    let is_refused = |t: &&CompletedTrial| matches!(t.responses.last(), Some(InterpretedExchange::HttpError(_)));
     if tried.iter().any(is_refused) && !tried.iter().all(is_refused) {
-        return Err(Step::Done(inconclusive(Undecided::Unsteady, "the same request was refused and accepted")));
+        return Err(Step::Decided(inconclusive_verdict(
+            InconclusiveReason::Inconsistent,
+            "the same request was refused and accepted",
+        )));
     }
     for trial in &tried {
-        let (refused, failed) = match trial.steps.last() {
-            Some(Reading::Refused(r)) => {
+        let (refused, failed) = match trial.responses.last() {
+            Some(InterpretedExchange::HttpError(r)) => {
                 let told = format!("HTTP {}: {}", r.status, r.message);
                 if matches!(r.status, 400 | 404 | 405 | 413 | 422 | 501) {
                     (Some(told), None)
@@ -75,51 +89,54 @@ fn answers<'a>(
                     (None, Some(told))
                 }
             }
-            Some(Reading::Failed(why)) => (None, Some(why.clone())),
+            Some(InterpretedExchange::NoResponse(why)) => (None, Some(why.clone())),
             // A count is no message, and an answer all the same.
-            Some(Reading::Broken(why)) => {
-                (None, trial.answer.as_ref().is_none_or(|a| tokens(trial, a).is_none()).then(|| why.clone()))
-            }
-            Some(Reading::Message(_)) | None => (None, None),
+            Some(InterpretedExchange::Malformed(why)) => (
+                None,
+                trial.last_response.as_ref().is_none_or(|a| input_tokens(trial, a).is_none()).then(|| why.clone()),
+            ),
+            Some(InterpretedExchange::Message(_)) | None => (None, None),
         };
         return Err(match (refused, failed, treated) {
-            (Some(_), _, true) if tried.len() < 2 => again(arm),
-            (Some(told), _, true) => validation::control(experiment, trials, ArmKind::After).unwrap_or_else(|| {
-                let reason = format!("refused with {told}");
-                Step::Done(decided(VerdictStatus::Rejected, Evidence::Refusal, None, reason))
-            }),
-            (Some(told), _, false) => Step::Done(inconclusive(
-                Undecided::NegativeRefused,
+            (Some(_), _, true) if tried.len() < 2 => trial_step(arm),
+            (Some(told), _, true) => {
+                validation::negative_control(experiment, trials, ArmKind::After).unwrap_or_else(|| {
+                    let reason = format!("refused with {told}");
+                    Step::Decided(decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, reason))
+                })
+            }
+            (Some(told), _, false) => Step::Decided(inconclusive_verdict(
+                InconclusiveReason::NegativeRejected,
                 format!("what it is compared with is refused: {told}"),
             )),
-            (None, Some(why), true) => Step::Done(inconclusive(Undecided::TreatmentFailed, why)),
-            (None, Some(why), false) => Step::Done(inconclusive(Undecided::NegativeFailed, why)),
+            (None, Some(why), true) => Step::Decided(inconclusive_verdict(InconclusiveReason::TreatmentFailed, why)),
+            (None, Some(why), false) => Step::Decided(inconclusive_verdict(InconclusiveReason::NegativeFailed, why)),
             (None, None, _) => continue,
         });
     }
     let says_nothing = |m: &Message| match m.stop_reason.as_deref() {
         Some("refusal") => true,
-        _ => !may_be_empty && void(m).is_some(),
+        _ => !may_be_empty && unusable_reason(m).is_some(),
     };
-    let is_void = |t: &&Trial| t.message().is_some_and(says_nothing) || t.ended_early(experiment);
-    let sound: Vec<&Trial> = tried.iter().copied().filter(|t| !is_void(t)).collect();
+    let is_void = |t: &&CompletedTrial| t.message().is_some_and(says_nothing) || t.is_incomplete(experiment);
+    let sound: Vec<&CompletedTrial> = tried.iter().copied().filter(|t| !is_void(t)).collect();
     // A model that answers now and then only is given up, too.
-    let few = tried.len() - sound.len() > VOID_LIMIT + sound.len();
+    let few = tried.len() - sound.len() > MAX_UNUSABLE_TRIALS + sound.len();
     if !sound.is_empty() && !few {
         return Ok(sound);
     }
-    Err(if sound.is_empty() && tried.len() < VOID_LIMIT {
-        again(arm)
+    Err(if sound.is_empty() && tried.len() < MAX_UNUSABLE_TRIALS {
+        trial_step(arm)
     } else {
-        Step::Done(inconclusive(
-            Undecided::VoidTrials,
+        Step::Decided(inconclusive_verdict(
+            InconclusiveReason::UnusableTrials,
             format!("{} of {} answers of the {arm} arm say nothing", tried.len() - sound.len(), tried.len()),
         ))
     })
 }
 
 /// The input tokens that an answer counts: those of a message, or a bare count.
-fn tokens(trial: &Trial, answer: &Answer) -> Option<u64> {
+fn input_tokens(trial: &CompletedTrial, answer: &ParsedResponse) -> Option<u64> {
     match trial.message() {
         Some(message) => message.input_tokens(),
         None => answer.json["input_tokens"].as_u64(),
@@ -127,33 +144,36 @@ fn tokens(trial: &Trial, answer: &Answer) -> Option<u64> {
 }
 
 /// One pair of counts decides, where both arms have as many trials as they need.
-fn counts(
-    treated: &[&Trial],
-    plain: &[&Trial],
+fn compare_counts(
+    treated: &[&CompletedTrial],
+    plain: &[&CompletedTrial],
     least: usize,
     held: impl Fn(u64, u64) -> (VerdictStatus, String),
 ) -> Step {
     for (of, arm) in [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)] {
         if of.len() < least {
-            return again(arm);
+            return trial_step(arm);
         }
     }
-    let count = |t: &&Trial| t.answer.as_ref().and_then(|a| tokens(t, a));
+    let count = |t: &&CompletedTrial| t.last_response.as_ref().and_then(|a| input_tokens(t, a));
     let mut verdicts = treated.iter().zip(plain).map(|(t, p)| match (count(t), count(p)) {
         (Some(t), Some(p)) => {
             let (status, reason) = held(t, p);
-            decided(status, Evidence::Comparison, None, reason)
+            decided_verdict(status, EvidenceKind::Comparison, None, reason)
         }
-        _ => inconclusive(Undecided::BrokenAnswer, "an answer gives no count of input tokens"),
+        _ => inconclusive_verdict(InconclusiveReason::MalformedResponse, "an answer gives no count of input tokens"),
     });
-    let Some(first) = verdicts.next() else { return again(ArmKind::Treatment) };
+    let Some(first) = verdicts.next() else { return trial_step(ArmKind::Treatment) };
     if verdicts.any(|v| v.status != first.status) {
-        return Step::Done(inconclusive(Undecided::Unsteady, "the same two requests are counted in different ways"));
+        return Step::Decided(inconclusive_verdict(
+            InconclusiveReason::Inconsistent,
+            "the same two requests are counted in different ways",
+        ));
     }
-    Step::Done(first)
+    Step::Decided(first)
 }
 
-fn grows(with: u64, without: u64, by: u64) -> (VerdictStatus, String) {
+fn compare_growth(with: u64, without: u64, by: u64) -> (VerdictStatus, String) {
     let told = format!("{with} tokens with it, {without} without");
     if without.checked_add(by).is_some_and(|least| with >= least) {
         (VerdictStatus::Supported, told)
@@ -162,8 +182,8 @@ fn grows(with: u64, without: u64, by: u64) -> (VerdictStatus, String) {
     }
 }
 
-fn near(one: u64, other: u64, percent: u32) -> (VerdictStatus, String) {
-    let allowed = (other.saturating_mul(u64::from(percent)) / 100).max(MARKS);
+fn compare_similarity(one: u64, other: u64, percent: u32) -> (VerdictStatus, String) {
+    let allowed = (other.saturating_mul(u64::from(percent)) / 100).max(TURN_MARKER_TOKENS);
     let told = format!("{one} tokens against {other}");
     if one.abs_diff(other) <= allowed {
         (VerdictStatus::Supported, told)
@@ -173,44 +193,63 @@ fn near(one: u64, other: u64, percent: u32) -> (VerdictStatus, String) {
 }
 
 /// Twins agree in everything, each aspect at least once.
-fn agree(aspects: &[Aspect], treated: &[&Trial], plain: &[&Trial], least: usize) -> Step {
+fn compare_pairs(
+    aspects: &[ResponseAspect],
+    treated: &[&CompletedTrial],
+    plain: &[&CompletedTrial],
+    least: usize,
+) -> Step {
     let pairs: Vec<(&Message, &Message)> =
         treated.iter().zip(plain).filter_map(|(t, p)| Some((t.message()?, p.message()?))).collect();
-    let differ: Vec<Aspect> = aspects
+    let differ: Vec<ResponseAspect> = aspects
         .iter()
         .copied()
-        .filter(|aspect| !pairs.iter().any(|(t, p)| value(*aspect, t) == value(*aspect, p)))
+        .filter(|aspect| !pairs.iter().any(|(t, p)| aspect_value(*aspect, t) == aspect_value(*aspect, p)))
         .collect();
     // Twins that both lack what they are compared for agree in nothing.
-    let absent = aspects.iter().copied().find(|aspect| !pairs.iter().any(|(t, p)| has(*aspect, t) || has(*aspect, p)));
-    let wanted = if differ.is_empty() && absent.is_none() { least } else { PAIRS.max(least) };
+    let absent = aspects
+        .iter()
+        .copied()
+        .find(|aspect| !pairs.iter().any(|(t, p)| has_aspect(*aspect, t) || has_aspect(*aspect, p)));
+    let wanted = if differ.is_empty() && absent.is_none() { least } else { MAX_DIFFERING_PAIRS.max(least) };
     for (of, arm) in [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)] {
         if of.len() < wanted {
-            return again(arm);
+            return trial_step(arm);
         }
     }
     if let Some(absent) = absent {
-        let told = format!("no answer of {} pairs has any {}", pairs.len(), word(absent));
-        return Step::Done(inconclusive(Undecided::ModelDoesNotShow, told));
+        let told = format!("no answer of {} pairs has any {}", pairs.len(), aspect_name(absent));
+        return Step::Decided(inconclusive_verdict(InconclusiveReason::ModelDoesNotShow, told));
     }
     let Some((one, other)) = pairs.last() else {
-        return Step::Done(inconclusive(Undecided::BrokenAnswer, "there are no two messages to compare"));
+        return Step::Decided(inconclusive_verdict(
+            InconclusiveReason::MalformedResponse,
+            "there are no two messages to compare",
+        ));
     };
-    Step::Done(match differ.first() {
-        None => decided(
+    Step::Decided(match differ.first() {
+        None => decided_verdict(
             VerdictStatus::Supported,
-            Evidence::Comparison,
+            EvidenceKind::Comparison,
             None,
-            format!("both answers have the same {}", aspects.iter().map(|a| word(*a)).collect::<Vec<_>>().join(", ")),
+            format!(
+                "both answers have the same {}",
+                aspects.iter().map(|a| aspect_name(*a)).collect::<Vec<_>>().join(", ")
+            ),
         ),
         Some(_) => {
-            let told = |a: &Aspect| {
-                format!("{}: {} against {}", word(*a), excerpt(&value(*a, one), 80), excerpt(&value(*a, other), 80))
+            let told = |a: &ResponseAspect| {
+                format!(
+                    "{}: {} against {}",
+                    aspect_name(*a),
+                    excerpt(&aspect_value(*a, one), 80),
+                    excerpt(&aspect_value(*a, other), 80)
+                )
             };
             let told: Vec<String> = differ.iter().map(told).collect();
-            decided(
+            decided_verdict(
                 VerdictStatus::Ignored,
-                Evidence::Comparison,
+                EvidenceKind::Comparison,
                 None,
                 format!("in none of {} pairs of answers do these agree: {}", pairs.len(), told.join("; ")),
             )
@@ -219,96 +258,107 @@ fn agree(aspects: &[Aspect], treated: &[&Trial], plain: &[&Trial], least: usize)
 }
 
 /// True where an answer has the thing at all.
-fn has(aspect: Aspect, message: &Message) -> bool {
+fn has_aspect(aspect: ResponseAspect, message: &Message) -> bool {
     match aspect {
-        Aspect::StopReason | Aspect::Blocks | Aspect::Text | Aspect::InputTokens => true,
-        Aspect::Calls => message.blocks("tool_use").next().is_some(),
-        Aspect::Thinking => message.blocks("thinking").chain(message.blocks("redacted_thinking")).next().is_some(),
+        ResponseAspect::StopReason | ResponseAspect::Blocks | ResponseAspect::Text | ResponseAspect::InputTokens => {
+            true
+        }
+        ResponseAspect::Calls => message.blocks("tool_use").next().is_some(),
+        ResponseAspect::Thinking => {
+            message.blocks("thinking").chain(message.blocks("redacted_thinking")).next().is_some()
+        }
     }
 }
 
-fn word(aspect: Aspect) -> &'static str {
+fn aspect_name(aspect: ResponseAspect) -> &'static str {
     match aspect {
-        Aspect::StopReason => "stop_reason",
-        Aspect::Blocks => "blocks",
-        Aspect::Calls => "calls",
-        Aspect::Thinking => "thinking",
-        Aspect::Text => "text",
-        Aspect::InputTokens => "input tokens",
+        ResponseAspect::StopReason => "stop_reason",
+        ResponseAspect::Blocks => "blocks",
+        ResponseAspect::Calls => "calls",
+        ResponseAspect::Thinking => "thinking",
+        ResponseAspect::Text => "text",
+        ResponseAspect::InputTokens => "input tokens",
     }
 }
 
-fn value(aspect: Aspect, message: &Message) -> String {
+fn aspect_value(aspect: ResponseAspect, message: &Message) -> String {
     match aspect {
-        Aspect::StopReason => message.stop_reason.clone().unwrap_or_else(|| "nothing".to_owned()),
-        Aspect::Blocks => {
+        ResponseAspect::StopReason => message.stop_reason.clone().unwrap_or_else(|| "nothing".to_owned()),
+        ResponseAspect::Blocks => {
             message.content.iter().map(|b| b["type"].as_str().unwrap_or("nothing")).collect::<Vec<_>>().join(", ")
         }
-        Aspect::Calls => {
+        ResponseAspect::Calls => {
             message.blocks("tool_use").map(|b| format!("{} {}", b["name"], b["input"])).collect::<Vec<_>>().join(", ")
         }
-        Aspect::Thinking => if has(aspect, message) { "there" } else { "missing" }.to_owned(),
-        Aspect::Text => message.text().split_whitespace().collect::<Vec<_>>().join(" "),
-        Aspect::InputTokens => message.input_tokens().map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
+        ResponseAspect::Thinking => if has_aspect(aspect, message) { "there" } else { "missing" }.to_owned(),
+        ResponseAspect::Text => message.text().split_whitespace().collect::<Vec<_>>().join(" "),
+        ResponseAspect::InputTokens => message.input_tokens().map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
     }
 }
 
 /// How much longer the long answer takes is the time in which it is made; a stream comes during that time.
-fn gradual(treated: &[&Trial], plain: &[&Trial]) -> Step {
+fn compare_streaming(treated: &[&CompletedTrial], plain: &[&CompletedTrial]) -> Step {
     for (of, arm) in [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)] {
-        if of.len() < TIMED {
-            return again(arm);
+        if of.len() < MIN_TIMED_PAIRS {
+            return trial_step(arm);
         }
     }
-    let timings = |of: &[&Trial]| of.iter().filter_map(|t| t.answer.as_ref()?.timing).collect::<Vec<_>>();
+    let timings =
+        |of: &[&CompletedTrial]| of.iter().filter_map(|t| t.last_response.as_ref()?.timing).collect::<Vec<_>>();
     let (long, short) = (timings(treated), timings(plain));
-    let quickest = |of: &[Timing]| of.iter().min_by_key(|t| t.whole_ms).copied();
+    let quickest = |of: &[ChunkTiming]| of.iter().min_by_key(|t| t.complete_ms).copied();
     let (Some(best), Some(least)) = (quickest(&long), quickest(&short)) else {
-        return Step::Done(inconclusive(Undecided::BrokenAnswer, "the recording does not say when the answers came"));
+        return Step::Decided(inconclusive_verdict(
+            InconclusiveReason::MalformedResponse,
+            "the recording does not say when the answers came",
+        ));
     };
-    let in_time = |t: &Timing| t.whole_ms - t.quarter_ms;
-    let seen = Seen {
-        making: best.whole_ms.saturating_sub(least.whole_ms),
+    let in_time = |t: &ChunkTiming| t.complete_ms - t.quarter_ms;
+    let seen = TimingSample {
+        generation_ms: best.complete_ms.saturating_sub(least.complete_ms),
         // Each long answer took longer than each short one: no accident of waiting.
-        is_apart: short.iter().all(|t| t.whole_ms < best.whole_ms),
-        longest: long.iter().map(in_time).max().unwrap_or_default(),
-        coming: in_time(&best),
+        is_separated: short.iter().all(|t| t.complete_ms < best.complete_ms),
+        max_stream_ms: long.iter().map(in_time).max().unwrap_or_default(),
+        stream_ms: in_time(&best),
     };
     let told = format!(
         "the long answer takes {} ms, the short one {} ms; three quarters of the long one come within {} ms",
-        best.whole_ms, least.whole_ms, seen.coming
+        best.complete_ms, least.complete_ms, seen.stream_ms
     );
-    let verdict = by_times(&seen, told);
+    let verdict = timing_verdict(&seen, told);
     // One more look, where something else was at work.
     let few = [(treated, ArmKind::Treatment), (plain, ArmKind::Negative)]
         .into_iter()
-        .find(|(of, _)| of.len() < TIMED_AT_MOST);
+        .find(|(of, _)| of.len() < MAX_TIMED_PAIRS);
     match few {
-        Some((_, arm)) if !verdict.status.is_decided() => again(arm),
-        _ => Step::Done(verdict),
+        Some((_, arm)) if !verdict.status.is_decided() => trial_step(arm),
+        _ => Step::Decided(verdict),
     }
 }
 
 /// What was seen of the times, in milliseconds.
-struct Seen {
+struct TimingSample {
     /// How much longer the long answer takes.
-    making: u64,
-    is_apart: bool,
+    generation_ms: u64,
+    is_separated: bool,
     /// In how long three quarters of it come: the quickest, and at most.
-    coming: u64,
-    longest: u64,
+    stream_ms: u64,
+    max_stream_ms: u64,
 }
 
-fn by_times(seen: &Seen, told: String) -> Verdict {
-    let decided = |status, told| decided(status, Evidence::Comparison, None, told);
+fn timing_verdict(seen: &TimingSample, told: String) -> Verdict {
+    let decided = |status, told| decided_verdict(status, EvidenceKind::Comparison, None, told);
     // Three quarters of an even stream take three quarters of the time. A replay at the speed of the making takes half
     // of it at most, as it begins when all is made.
-    if seen.coming >= LEAST_MS && seen.coming * 2 >= seen.making {
+    if seen.stream_ms >= MIN_DIFFERENCE_MS && seen.stream_ms * 2 >= seen.generation_ms {
         decided(VerdictStatus::Supported, told)
-    } else if seen.making >= LEAST_MS && seen.is_apart && seen.longest <= BURST_MS {
+    } else if seen.generation_ms >= MIN_DIFFERENCE_MS && seen.is_separated && seen.max_stream_ms <= MAX_BURST_MS {
         decided(VerdictStatus::Ignored, format!("it comes in one burst at the end: {told}"))
     } else {
-        inconclusive(Undecided::TooFast, format!("the times are too short or too mixed to tell: {told}"))
+        inconclusive_verdict(
+            InconclusiveReason::TooFast,
+            format!("the times are too short or too mixed to tell: {told}"),
+        )
     }
 }
 
@@ -318,7 +368,7 @@ mod tests {
 
     #[test]
     fn counts_that_differ_by_the_marks_of_turns_are_near() {
-        let status = |one, other| near(one, other, 10).0;
+        let status = |one, other| compare_similarity(one, other, 10).0;
         assert_eq!(status(100, 100), VerdictStatus::Supported);
         assert_eq!(status(20, 12), VerdictStatus::Supported);
         assert_eq!(status(21, 12), VerdictStatus::Ignored);
@@ -329,15 +379,24 @@ mod tests {
 
     #[test]
     fn what_it_would_add_at_least_decides_growth() {
-        assert_eq!(grows(125, 100, 25).0, VerdictStatus::Supported);
-        assert_eq!(grows(124, 100, 25).0, VerdictStatus::Ignored);
-        assert_eq!(grows(0, 100, 25).0, VerdictStatus::Ignored);
+        assert_eq!(compare_growth(125, 100, 25).0, VerdictStatus::Supported);
+        assert_eq!(compare_growth(124, 100, 25).0, VerdictStatus::Ignored);
+        assert_eq!(compare_growth(0, 100, 25).0, VerdictStatus::Ignored);
     }
 
     #[test]
     fn a_stream_comes_while_it_is_made() {
         let status = |making, coming, is_apart| {
-            by_times(&Seen { making, is_apart, coming, longest: coming }, String::new()).status
+            timing_verdict(
+                &TimingSample {
+                    generation_ms: making,
+                    is_separated: is_apart,
+                    stream_ms: coming,
+                    max_stream_ms: coming,
+                },
+                String::new(),
+            )
+            .status
         };
         assert_eq!(status(1000, 740, true), VerdictStatus::Supported);
         assert_eq!(status(1000, 3, true), VerdictStatus::Ignored);

@@ -1,18 +1,20 @@
 //! The rule for rows without a visible effect: is the value looked at? A valid one must be accepted, and impossible
 //! ones tell a server that honours the field from one that passes over it.
 
-use crate::catalog::{AcceptedMeans, Combine, Experiment, VerdictStatus};
-use crate::engine::inconclusive::Undecided;
-use crate::engine::predicate::holds;
+use crate::catalog::{AcceptedMeans, CombineRule, Experiment, VerdictStatus};
+use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::predicate::matches;
 use crate::engine::request::arms;
-use crate::engine::rules::{Facts, Step, Try, combine, decided, inconclusive, rejected};
-use crate::engine::trial::{Seen, Trial};
+use crate::engine::rules::{
+    RunFacts, Step, TrialSpec, combine_verdicts, decided_verdict, inconclusive_verdict, rejected_verdict,
+};
+use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
-use crate::results::model::{Evidence, Verdict};
-use crate::wire::message::Refusal;
+use crate::results::model::{EvidenceKind, Verdict};
+use crate::wire::message::HttpError;
 
 /// Words with which servers say that they do not know a field, as against its value.
-const UNKNOWN: [&str; 16] = [
+const UNKNOWN_FIELD_PHRASES: [&str; 16] = [
     "not supported",
     "unsupported",
     "unknown field",
@@ -32,50 +34,61 @@ const UNKNOWN: [&str; 16] = [
 ];
 
 /// What comes next for a row that is decided by validation.
-pub(crate) fn next(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
-    match treatments(experiment, trials, facts) {
+pub(crate) fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
+    match next_treatment_step(experiment, trials, facts) {
         Some(step) => step,
-        None => challenges(experiment, trials, facts),
+        None => invalid_values(experiment, trials, facts),
     }
 }
 
 /// The request without the field, where a refusal needs it: `None` once it is known to be accepted. `arm` says which:
 /// the one that rows share, or one that is asked afterwards for this row alone.
-pub(crate) fn control(experiment: &Experiment, trials: &[Trial], arm: ArmKind) -> Option<Step> {
+pub(crate) fn negative_control(experiment: &Experiment, trials: &[CompletedTrial], arm: ArmKind) -> Option<Step> {
     let Some(negative) = trials.iter().find(|t| t.arm == arm) else {
-        return Some(Step::Try(Try { variant: None, arm }));
+        return Some(Step::Run(TrialSpec { variant: None, arm }));
     };
-    Some(Step::Done(match negative.seen(experiment) {
-        Seen::Refused(r) => inconclusive(
-            Undecided::NegativeRefused,
+    Some(Step::Decided(match negative.outcome(experiment) {
+        TrialOutcome::Rejected(r) => inconclusive_verdict(
+            InconclusiveReason::NegativeRejected,
             format!("without the field the request is refused as well (HTTP {}: {})", r.status, r.message),
         ),
-        Seen::Failed(why) => {
-            inconclusive(Undecided::NegativeFailed, format!("without the field no answer came: {why}"))
+        TrialOutcome::Failed(why) => {
+            inconclusive_verdict(InconclusiveReason::NegativeFailed, format!("without the field no answer came: {why}"))
         }
-        Seen::Broken(why) => inconclusive(Undecided::BrokenAnswer, format!("without the field: {why}")),
-        Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => return None,
+        TrialOutcome::Malformed(why) => {
+            inconclusive_verdict(InconclusiveReason::MalformedResponse, format!("without the field: {why}"))
+        }
+        TrialOutcome::EffectPresent { .. }
+        | TrialOutcome::EffectAbsent
+        | TrialOutcome::NoSignal
+        | TrialOutcome::Unusable(_) => return None,
     }))
 }
 
 /// True where an error's text says that the thing is not known, as against its value.
-pub(crate) fn says_unknown(text: &str) -> bool {
+pub(crate) fn reports_unknown_field(text: &str) -> bool {
     let text = text.to_lowercase();
-    UNKNOWN.iter().any(|words| text.contains(words))
+    UNKNOWN_FIELD_PHRASES.iter().any(|words| text.contains(words))
 }
 
 /// True when a trial brought a message.
-fn accepted(experiment: &Experiment, trial: &Trial) -> bool {
-    matches!(trial.seen(experiment), Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_))
+fn is_accepted(experiment: &Experiment, trial: &CompletedTrial) -> bool {
+    matches!(
+        trial.outcome(experiment),
+        TrialOutcome::EffectPresent { .. }
+            | TrialOutcome::EffectAbsent
+            | TrialOutcome::NoSignal
+            | TrialOutcome::Unusable(_)
+    )
 }
 
 /// The treatments: `None` when all are accepted.
-fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Option<Step> {
+fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Option<Step> {
     let screen = experiment.screen_arms.as_ref().and_then(|s| s.treatment.as_ref());
     if screen.is_some() {
         match trials.iter().find(|t| t.arm == ArmKind::Screen) {
-            None => return Some(Step::Try(Try { variant: None, arm: ArmKind::Screen })),
-            Some(trial) if accepted(experiment, trial) && !facts.unsteady => return None,
+            None => return Some(Step::Run(TrialSpec { variant: None, arm: ArmKind::Screen })),
+            Some(trial) if is_accepted(experiment, trial) && !facts.is_inconsistent => return None,
             Some(_) => {}
         }
     }
@@ -84,31 +97,34 @@ fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Optio
         (Some(_), _) => vec![None],
         (None, false) => experiment.variants.keys().map(|k| Some(k.as_str())).collect(),
     };
-    let wanted = facts.least(experiment.id()) as usize;
+    let wanted = facts.min_trials(experiment.id()) as usize;
     let mut verdicts = Vec::new();
     for name in names {
-        let tried: Vec<&Trial> =
+        let tried: Vec<&CompletedTrial> =
             trials.iter().filter(|t| t.arm == ArmKind::Treatment && t.variant.as_deref() == name).collect();
-        let again = || Some(Step::Try(Try { variant: name.map(str::to_owned), arm: ArmKind::Treatment }));
-        let refused = tried.iter().find_map(|t| match t.seen(experiment) {
-            Seen::Refused(refusal) => Some(refusal),
+        let again = || Some(Step::Run(TrialSpec { variant: name.map(str::to_owned), arm: ArmKind::Treatment }));
+        let refused = tried.iter().find_map(|t| match t.outcome(experiment) {
+            TrialOutcome::Rejected(refusal) => Some(refusal),
             _ => None,
         });
-        let verdict = match (tried.last().map(|t| t.seen(experiment)), refused) {
+        let verdict = match (tried.last().map(|t| t.outcome(experiment)), refused) {
             (None, _) => return again(),
-            (Some(Seen::Failed(why)), _) => {
-                inconclusive(Undecided::TreatmentFailed, format!("with the field no answer came: {why}"))
+            (Some(TrialOutcome::Failed(why)), _) => inconclusive_verdict(
+                InconclusiveReason::TreatmentFailed,
+                format!("with the field no answer came: {why}"),
+            ),
+            (Some(TrialOutcome::Malformed(why)), _) => {
+                inconclusive_verdict(InconclusiveReason::MalformedResponse, format!("with the field: {why}"))
             }
-            (Some(Seen::Broken(why)), _) => inconclusive(Undecided::BrokenAnswer, format!("with the field: {why}")),
-            (Some(_), Some(refusal)) if tried.iter().any(|t| accepted(experiment, t)) => inconclusive(
-                Undecided::Unsteady,
+            (Some(_), Some(refusal)) if tried.iter().any(|t| is_accepted(experiment, t)) => inconclusive_verdict(
+                InconclusiveReason::Inconsistent,
                 format!("the same request was refused and accepted (HTTP {}: {})", refusal.status, refusal.message),
             ),
             (Some(_), Some(refusal)) => {
-                let named = crate::engine::rules::names(&refusal.message, experiment.id())
+                let named = crate::engine::rules::names_field(&refusal.message, experiment.id())
                     || (experiment.about_credentials && refusal.status == 401);
-                if !(named && arms::negative_is_plain(experiment, name))
-                    && let Some(step) = control(experiment, trials, ArmKind::Negative)
+                if !(named && arms::is_negative_plain(experiment, name))
+                    && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
                 {
                     return Some(step);
                 }
@@ -116,7 +132,7 @@ fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Optio
                 if tried.len() < wanted.max(1 + usize::from(!named)) {
                     return again();
                 }
-                rejected(experiment.id(), refusal, facts)
+                rejected_verdict(experiment.id(), refusal, facts)
             }
             (Some(_), None) if tried.len() < wanted => return again(),
             (Some(_), None) => continue,
@@ -129,165 +145,181 @@ fn treatments(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Optio
     let of_all = experiment.variants.len().max(1);
     let few = verdicts.len() < of_all;
     let told = verdicts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let mut verdict = combine(Combine::All, verdicts);
+    let mut verdict = combine_verdicts(CombineRule::All, verdicts);
     if few {
         verdict.qualifiers.push(format!("only the variant {told}; the others are accepted"));
     }
-    Some(Step::Done(verdict))
+    Some(Step::Decided(verdict))
 }
 
 /// How a challenge ended.
-enum Challenged<'a> {
+enum ChallengeOutcome<'a> {
     /// Refused for its value: the field is looked at.
-    Refused(&'a Refusal),
+    Rejected(&'a HttpError),
     /// Refused in words that are not about the value.
-    RefusedOtherwise(&'a Refusal),
+    RejectedForOtherReason(&'a HttpError),
     /// Accepted like any other.
-    Accepted(&'a Trial),
+    Accepted(&'a CompletedTrial),
     /// No answer that says anything.
     Failed(String),
 }
 
-fn challenged<'a>(experiment: &Experiment, index: usize, trial: &'a Trial) -> Challenged<'a> {
+fn classify_challenge<'a>(experiment: &Experiment, index: usize, trial: &'a CompletedTrial) -> ChallengeOutcome<'a> {
     let because = &experiment.challenge[index].because;
-    match trial.seen(experiment) {
-        Seen::Refused(refusal) if because.is_empty() => Challenged::Refused(refusal),
-        Seen::Refused(refusal) => {
+    match trial.outcome(experiment) {
+        TrialOutcome::Rejected(refusal) if because.is_empty() => ChallengeOutcome::Rejected(refusal),
+        TrialOutcome::Rejected(refusal) => {
             let text = refusal.message.to_lowercase();
             let about_value = because.iter().any(|words| text.contains(&words.to_lowercase()));
-            if about_value && !says_unknown(&text) {
-                Challenged::Refused(refusal)
+            if about_value && !reports_unknown_field(&text) {
+                ChallengeOutcome::Rejected(refusal)
             } else {
-                Challenged::RefusedOtherwise(refusal)
+                ChallengeOutcome::RejectedForOtherReason(refusal)
             }
         }
-        Seen::Failed(why) | Seen::Broken(why) => Challenged::Failed(why),
-        Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => Challenged::Accepted(trial),
+        TrialOutcome::Failed(why) | TrialOutcome::Malformed(why) => ChallengeOutcome::Failed(why),
+        TrialOutcome::EffectPresent { .. }
+        | TrialOutcome::EffectAbsent
+        | TrialOutcome::NoSignal
+        | TrialOutcome::Unusable(_) => ChallengeOutcome::Accepted(trial),
     }
 }
 
 /// What comes next for a row's challenges, and what they say: supported where an impossible value is refused.
-pub(crate) fn challenges(experiment: &Experiment, trials: &[Trial], facts: &Facts) -> Step {
+pub(crate) fn invalid_values(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     let screen = experiment.screen_arms.as_ref().and_then(|s| s.challenge.as_ref());
     if screen.is_some() {
         match trials.iter().find(|t| t.arm == ArmKind::ScreenChallenge) {
-            None => return Step::Try(Try { variant: None, arm: ArmKind::ScreenChallenge }),
-            Some(trial) if accepted(experiment, trial) && !facts.unsteady => {
-                return Step::Done(all_accepted(experiment, trials, &[(0, trial)]));
+            None => return Step::Run(TrialSpec { variant: None, arm: ArmKind::ScreenChallenge }),
+            Some(trial) if is_accepted(experiment, trial) && !facts.is_inconsistent => {
+                return Step::Decided(accepted_values_verdict(experiment, trials, &[(0, trial)]));
             }
             Some(_) => {}
         }
     }
-    let mut taken: Vec<(usize, &Trial)> = Vec::new();
+    let mut taken: Vec<(usize, &CompletedTrial)> = Vec::new();
     let mut failed = None;
     let outcomes = |index: usize| {
         let arm = ArmKind::Challenge(index as u8);
-        trials.iter().filter(move |t| t.arm == arm).map(move |t| challenged(experiment, index, t))
+        trials.iter().filter(move |t| t.arm == arm).map(move |t| classify_challenge(experiment, index, t))
     };
     let all = || (0..experiment.challenge.len()).flat_map(outcomes);
     // Values of which one is taken and another refused may be two kinds of answer to one question: they are asked again.
-    let disagree =
-        all().any(|c| matches!(c, Challenged::Accepted(_))) && all().any(|c| matches!(c, Challenged::Refused(_)));
-    let wanted = if disagree { facts.surer() } else { facts.clone() }.least(experiment.id()) as usize;
+    let disagree = all().any(|c| matches!(c, ChallengeOutcome::Accepted(_)))
+        && all().any(|c| matches!(c, ChallengeOutcome::Rejected(_)));
+    let wanted = if disagree { facts.with_min_trials() } else { facts.clone() }.min_trials(experiment.id()) as usize;
     for index in 0..experiment.challenge.len() {
         let arm = ArmKind::Challenge(index as u8);
-        let tried: Vec<&Trial> = trials.iter().filter(|t| t.arm == arm).collect();
-        let ended: Vec<Challenged<'_>> = outcomes(index).collect();
-        let refused = ended.iter().any(|c| matches!(c, Challenged::Refused(_) | Challenged::RefusedOtherwise(_)));
-        if refused && ended.iter().any(|c| matches!(c, Challenged::Accepted(_))) {
-            return Step::Done(inconclusive(Undecided::Unsteady, "the same impossible value was refused and accepted"));
+        let tried: Vec<&CompletedTrial> = trials.iter().filter(|t| t.arm == arm).collect();
+        let ended: Vec<ChallengeOutcome<'_>> = outcomes(index).collect();
+        let refused = ended
+            .iter()
+            .any(|c| matches!(c, ChallengeOutcome::Rejected(_) | ChallengeOutcome::RejectedForOtherReason(_)));
+        if refused && ended.iter().any(|c| matches!(c, ChallengeOutcome::Accepted(_))) {
+            return Step::Decided(inconclusive_verdict(
+                InconclusiveReason::Inconsistent,
+                "the same impossible value was refused and accepted",
+            ));
         }
         if tried.len() < wanted {
-            return Step::Try(Try { variant: None, arm });
+            return Step::Run(TrialSpec { variant: None, arm });
         }
         let attributed = experiment.treatment.is_some() || !experiment.variants.is_empty();
         for outcome in ended {
             let told = match &outcome {
-                Challenged::Refused(refusal) | Challenged::RefusedOtherwise(refusal) => {
-                    let named = crate::engine::rules::names(&refusal.message, experiment.id());
+                ChallengeOutcome::Rejected(refusal) | ChallengeOutcome::RejectedForOtherReason(refusal) => {
+                    let named = crate::engine::rules::names_field(&refusal.message, experiment.id());
                     // A treatment that was accepted is all the control that a refused value needs.
-                    if !(attributed || named && arms::negative_is_plain(experiment, None))
-                        && let Some(step) = control(experiment, trials, ArmKind::Negative)
+                    if !(attributed || named && arms::is_negative_plain(experiment, None))
+                        && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
                     {
                         return step;
                     }
                     format!("an impossible value is refused (HTTP {}: {})", refusal.status, refusal.message)
                 }
-                Challenged::Accepted(_) | Challenged::Failed(_) => String::new(),
+                ChallengeOutcome::Accepted(_) | ChallengeOutcome::Failed(_) => String::new(),
             };
             match outcome {
                 // A refusal that does not say what it is about is asked for twice, here too.
-                Challenged::Refused(refusal)
+                ChallengeOutcome::Rejected(refusal)
                     if tried.len() < 2
                         && refusal.status != 401
-                        && !crate::engine::rules::names(&refusal.message, experiment.id()) =>
+                        && !crate::engine::rules::names_field(&refusal.message, experiment.id()) =>
                 {
-                    return Step::Try(Try { variant: None, arm });
+                    return Step::Run(TrialSpec { variant: None, arm });
                 }
-                Challenged::Refused(_) => {
+                ChallengeOutcome::Rejected(_) => {
                     if experiment.about_credentials && !taken.is_empty() {
-                        return Step::Done(inconclusive(
-                            Undecided::ChallengesDisagree,
+                        return Step::Decided(inconclusive_verdict(
+                            InconclusiveReason::ChallengesDisagree,
                             "a made-up credential is accepted and a missing one refused: it must be there, but is not \
                              checked",
                         ));
                     }
-                    let mut verdict = decided(VerdictStatus::Supported, Evidence::Validated, None, told);
+                    let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Validated, None, told);
                     if !taken.is_empty() {
-                        verdict.qualifiers.push(format!("another impossible value is accepted ({})", names_of(&taken)));
+                        verdict
+                            .qualifiers
+                            .push(format!("another impossible value is accepted ({})", join_challenge_names(&taken)));
                     }
-                    return Step::Done(verdict);
+                    return Step::Decided(verdict);
                 }
-                Challenged::RefusedOtherwise(refusal) => {
+                ChallengeOutcome::RejectedForOtherReason(refusal) => {
                     let text = &refusal.message;
-                    return Step::Done(if crate::engine::rules::names(text, experiment.id()) || says_unknown(text) {
-                        rejected(experiment.id(), refusal, facts)
-                    } else {
-                        inconclusive(
-                            Undecided::RefusalUnclear,
-                            format!(
-                                "refused with HTTP {}, in words that tell neither that the field is unknown nor that its \
+                    return Step::Decided(
+                        if crate::engine::rules::names_field(text, experiment.id()) || reports_unknown_field(text) {
+                            rejected_verdict(experiment.id(), refusal, facts)
+                        } else {
+                            inconclusive_verdict(
+                                InconclusiveReason::RejectionUnclear,
+                                format!(
+                                    "refused with HTTP {}, in words that tell neither that the field is unknown nor that its \
                                  value is wrong: {text}",
-                                refusal.status
-                            ),
-                        )
-                    });
+                                    refusal.status
+                                ),
+                            )
+                        },
+                    );
                 }
-                Challenged::Accepted(trial) => {
+                ChallengeOutcome::Accepted(trial) => {
                     taken.push((index, trial));
                     break;
                 }
-                Challenged::Failed(why) => failed = Some(why),
+                ChallengeOutcome::Failed(why) => failed = Some(why),
             }
         }
     }
     if let Some(why) = failed {
-        return Step::Done(inconclusive(
-            Undecided::ChallengeFailed,
+        return Step::Decided(inconclusive_verdict(
+            InconclusiveReason::ChallengeFailed,
             format!("an impossible value brought no answer: {why}"),
         ));
     }
-    Step::Done(all_accepted(experiment, trials, &taken))
+    Step::Decided(accepted_values_verdict(experiment, trials, &taken))
 }
 
-fn names_of(accepted: &[(usize, &Trial)]) -> String {
+fn join_challenge_names(accepted: &[(usize, &CompletedTrial)]) -> String {
     accepted.iter().map(|(i, _)| ArmKind::Challenge(*i as u8).to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn all_accepted(experiment: &Experiment, trials: &[Trial], accepted: &[(usize, &Trial)]) -> Verdict {
+fn accepted_values_verdict(
+    experiment: &Experiment,
+    trials: &[CompletedTrial],
+    accepted: &[(usize, &CompletedTrial)],
+) -> Verdict {
     if let Some(trace) = &experiment.trace {
-        let shows = |t: &Trial| t.message().is_some_and(|m| holds(trace, m, &t.values));
+        let shows = |t: &CompletedTrial| t.message().is_some_and(|m| matches(trace, m, &t.values));
         let treated = trials.iter().any(|t| t.arm == ArmKind::Treatment && shows(t));
         if !treated {
-            return inconclusive(
-                Undecided::ModelDoesNotShow,
+            return inconclusive_verdict(
+                InconclusiveReason::ModelDoesNotShow,
                 "impossible values are accepted, and what the field governs shows at a valid one neither",
             );
         }
         if !accepted.iter().any(|(_, t)| shows(t)) {
-            return decided(
+            return decided_verdict(
                 VerdictStatus::Supported,
-                Evidence::Effect,
+                EvidenceKind::Effect,
                 None,
                 "an impossible value is accepted, and takes away what shows at a valid one: it is obeyed".to_owned(),
             );
@@ -300,9 +332,9 @@ fn all_accepted(experiment: &Experiment, trials: &[Trial], accepted: &[(usize, &
         "an impossible value is accepted like any other".to_owned()
     };
     match experiment.accepted_means {
-        AcceptedMeans::Ignored => decided(VerdictStatus::Ignored, Evidence::Validated, None, told),
-        AcceptedMeans::Inconclusive => inconclusive(
-            Undecided::BoundNotSeen,
+        AcceptedMeans::Ignored => decided_verdict(VerdictStatus::Ignored, EvidenceKind::Validated, None, told),
+        AcceptedMeans::Inconclusive => inconclusive_verdict(
+            InconclusiveReason::BoundNotSeen,
             "the claimed bound is accepted, and so is a value far above it: clamped or unbounded cannot be told apart",
         ),
         AcceptedMeans::Substituted => {
@@ -315,7 +347,7 @@ fn all_accepted(experiment: &Experiment, trials: &[Trial], accepted: &[(usize, &
                 Some(model) => format!("a value that cannot exist is accepted; the answer says it came from `{model}`"),
                 None => "a value that cannot exist is accepted; the answer does not say what served it".to_owned(),
             };
-            decided(VerdictStatus::Substituted, Evidence::Validated, None, told)
+            decided_verdict(VerdictStatus::Substituted, EvidenceKind::Validated, None, told)
         }
     }
 }

@@ -5,38 +5,38 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::wire::exchange::{AttemptResult, Exchange, Failure, FailureKind, Response};
+use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, FailureKind, Response};
 
 /// So many bytes of bodies are kept whole.
-const WHOLE: u64 = 128 << 20;
+const MAX_TOTAL_BODY_BYTES: u64 = 128 << 20;
 
 /// So much of each body that comes after them: more than a sound answer has.
-const BEGINNING: usize = 64 << 10;
+const TRUNCATED_BODY_BYTES: usize = 64 << 10;
 
 /// What is kept so far.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(AtomicU64);
+pub(crate) struct BodyMemoryLimit(AtomicU64);
 
-impl Kept {
+impl BodyMemoryLimit {
     /// Counts an exchange, and cuts its bodies where too much is kept already.
-    pub fn bound(&self, exchange: &mut Exchange) {
+    pub fn truncate_if_over(&self, exchange: &mut Exchange) {
         for attempt in &mut exchange.attempts {
             let AttemptResult::Response(response) = &mut attempt.result else { continue };
             let before = self.0.fetch_add(response.body.0.len() as u64, Ordering::Relaxed);
-            if before + response.body.0.len() as u64 > WHOLE {
-                cut(response);
+            if before + response.body.0.len() as u64 > MAX_TOTAL_BODY_BYTES {
+                truncate_body(response);
             }
         }
     }
 }
 
-fn cut(response: &mut Response) {
-    if response.body.0.len() <= BEGINNING {
+fn truncate_body(response: &mut Response) {
+    if response.body.0.len() <= TRUNCATED_BODY_BYTES {
         return;
     }
-    response.body.0.truncate(BEGINNING);
+    response.body.0.truncate(TRUNCATED_BODY_BYTES);
     response.body.0.shrink_to_fit();
-    let mut left = BEGINNING as u64;
+    let mut left = TRUNCATED_BODY_BYTES as u64;
     response.arrivals.retain_mut(|(_, size)| {
         *size = left.min(*size);
         left -= *size;
@@ -44,34 +44,34 @@ fn cut(response: &mut Response) {
     });
     let message = format!(
         "the answers of this run are longer than {} MiB in all, and of this one {} KiB are kept",
-        WHOLE >> 20,
-        BEGINNING >> 10
+        MAX_TOTAL_BODY_BYTES >> 20,
+        TRUNCATED_BODY_BYTES >> 10
     );
-    response.cut = Some(Failure { kind: FailureKind::TooLarge, message });
+    response.cut = Some(AttemptFailure { kind: FailureKind::TooLarge, message });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::exchange::{Attempt, Body, Credential, Method, Request};
+    use crate::wire::exchange::{BodyBytes, ExchangeAttempt, HttpMethod, Request, RequestCredential};
 
     fn exchange(bytes: usize) -> Exchange {
         let response = Response {
             status: 200,
             headers: Vec::new(),
-            body: Body(vec![b'x'; bytes]),
+            body: BodyBytes(vec![b'x'; bytes]),
             arrivals: vec![(1, 1000), (2, bytes as u64 - 1000)],
             cut: None,
         };
         let request = Request {
-            method: Method::Post,
+            method: HttpMethod::Post,
             path: "/v1/messages".to_owned(),
             headers: Default::default(),
-            credential: Credential::Target,
+            credential: RequestCredential::Target,
             body: serde_json::Value::Null,
             raw: None,
         };
-        let attempt = Attempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) };
+        let attempt = ExchangeAttempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) };
         Exchange { id: "a".to_owned(), request, attempts: vec![attempt] }
     }
 
@@ -84,19 +84,19 @@ mod tests {
 
     #[test]
     fn answers_are_kept_whole_until_their_sum_is_too_much() {
-        let kept = Kept::default();
+        let kept = BodyMemoryLimit::default();
         let large = 4 << 20;
         for nth in 1..=40 {
             let mut one = exchange(large);
-            kept.bound(&mut one);
+            kept.truncate_if_over(&mut one);
             let response = response(&one);
-            let is_whole = nth * large as u64 <= WHOLE;
-            assert_eq!(response.body.0.len(), if is_whole { large } else { BEGINNING }, "{nth}");
+            let is_whole = nth * large as u64 <= MAX_TOTAL_BODY_BYTES;
+            assert_eq!(response.body.0.len(), if is_whole { large } else { TRUNCATED_BODY_BYTES }, "{nth}");
             assert_eq!(response.arrivals.iter().map(|a| a.1).sum::<u64>(), response.body.0.len() as u64);
             assert_eq!(response.cut.is_some(), !is_whole);
         }
-        let mut small = exchange(BEGINNING);
-        kept.bound(&mut small);
+        let mut small = exchange(TRUNCATED_BODY_BYTES);
+        kept.truncate_if_over(&mut small);
         assert_eq!(response(&small).cut, None, "what a sound answer has is kept all the same");
     }
 }

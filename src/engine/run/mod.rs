@@ -18,27 +18,27 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::catalog::{CatalogRow, Experiment};
-use crate::client::{Budget, Endpoint};
+use crate::client::{Budget, MessagesEndpoint};
 use crate::engine::request::arms;
-use crate::engine::request::build::{Channel, Settings};
+use crate::engine::request::build::{RequestSettings, TextForm};
 use crate::engine::rules;
-use crate::engine::rules::{Facts, Step};
-use crate::engine::run::body_memory::Kept;
-use crate::engine::run::scheduler::{Turn, Turns, Way, way};
-use crate::engine::run::send::Shared;
-pub use crate::engine::run::send::book;
-pub(super) use crate::engine::run::send::{GIVE_UP, IS_THERE};
-use crate::engine::trial::Trial;
-use crate::recording::answered::Known;
-use crate::recording::run::{ArmKind, Ended, TrialKey, TrialRecord};
+use crate::engine::rules::{RunFacts, Step};
+use crate::engine::run::body_memory::BodyMemoryLimit;
+use crate::engine::run::scheduler::{RowPriority, RowScheduler, RowSlot, row_priority};
+use crate::engine::run::send::SharedRequests;
+pub use crate::engine::run::send::charge_recording;
+pub(super) use crate::engine::run::send::{LIVENESS_PREFIX, MAX_NO_RESPONSE};
+use crate::engine::trial::CompletedTrial;
+use crate::recording::answered::AnsweredExchanges;
+use crate::recording::run::{ArmKind, RunEnd, TrialKey, TrialRecord};
 use crate::results::model::Verdict;
 use crate::wire::exchange::Exchange;
 
 /// What a run is told.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RunOptions {
     /// What requests take from the target and the options.
-    pub settings: Settings,
+    pub settings: RequestSettings,
     /// The seed of every draw.
     pub seed: u64,
     /// The confidence that statistical verdicts must reach.
@@ -51,7 +51,7 @@ pub struct Options {
 
 /// What happens in a run.
 #[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
+pub enum RunEvent<'a> {
     /// A row is begun.
     RowStarted(&'a str),
     /// An exchange is done.
@@ -59,29 +59,29 @@ pub enum Event<'a> {
     /// A trial is done.
     Trial(&'a TrialRecord),
     /// The endpoint was seen to treat equal requests unequally: so many rows are asked again.
-    AskedAgain(usize),
+    RowsRestarted(usize),
     /// A row has its verdict.
     Verdict(&'a str, &'a Verdict),
 }
 
 /// Hears what happens in a run.
-pub trait Listener: Send {
+pub trait RunListener: Send {
     /// Called for each event, in order.
-    fn on(&mut self, event: Event<'_>);
+    fn on_event(&mut self, event: RunEvent<'_>);
 }
 
 /// Stops a run from outside.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<tokio::sync::watch::Sender<bool>>);
+pub struct StopSignal(Arc<tokio::sync::watch::Sender<bool>>);
 
-impl Stop {
+impl StopSignal {
     /// Stops the run: nothing more is sent, and what is under way is given up.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
 
     /// Waits until somebody stops the run.
-    pub async fn stopped(&self) {
+    pub async fn wait_until_stopped(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
     }
@@ -94,160 +94,173 @@ impl Stop {
 
 /// How a run went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedRun {
     /// Whether it came to its end.
-    pub ended: Ended,
+    pub end: RunEnd,
     /// The form in which texts were put into messages.
-    pub channel: Channel,
+    pub text_form: TextForm,
 }
 
 /// Runs the rows against an endpoint.
-pub async fn run<'a, E: Endpoint>(
+pub async fn run<'a, E: MessagesEndpoint>(
     endpoint: &'a E,
     rows: &[&CatalogRow],
-    options: &'a Options,
-    listeners: Vec<&'a mut (dyn Listener + 'a)>,
-    stop: &'a Stop,
-) -> Finished {
-    run_named(endpoint, rows, rows, options, listeners, stop).await
+    options: &'a RunOptions,
+    listeners: Vec<&'a mut (dyn RunListener + 'a)>,
+    stop: &'a StopSignal,
+) -> FinishedRun {
+    run_subset(endpoint, rows, rows, options, listeners, stop).await
 }
 
 /// Runs rows that are some of a larger plan. Requests that rows share are named after the first row of the plan that
 /// sends them, so that every part of it gives them the same names.
-pub async fn run_named<'a, E: Endpoint>(
+pub async fn run_subset<'a, E: MessagesEndpoint>(
     endpoint: &'a E,
     plan: &[&CatalogRow],
     rows: &[&CatalogRow],
-    options: &'a Options,
-    listeners: Vec<&'a mut (dyn Listener + 'a)>,
-    stop: &'a Stop,
-) -> Finished {
-    static NOTHING: LazyLock<Known> = LazyLock::new(Known::default);
-    resume(endpoint, plan, rows, options, &NOTHING, listeners, stop).await
+    options: &'a RunOptions,
+    listeners: Vec<&'a mut (dyn RunListener + 'a)>,
+    stop: &'a StopSignal,
+) -> FinishedRun {
+    static NO_ANSWERED_EXCHANGES: LazyLock<AnsweredExchanges> = LazyLock::new(AnsweredExchanges::default);
+    resume(endpoint, plan, rows, options, &NO_ANSWERED_EXCHANGES, listeners, stop).await
 }
 
 /// Goes on with a run that was cut: what is `known` already is not sent again, and not told of. Trials are told of
 /// whether they are known or not.
-pub async fn resume<'a, E: Endpoint>(
+pub async fn resume<'a, E: MessagesEndpoint>(
     endpoint: &'a E,
     plan: &[&CatalogRow],
     rows: &[&CatalogRow],
-    options: &'a Options,
-    known: &'a Known,
-    listeners: Vec<&'a mut (dyn Listener + 'a)>,
-    stop: &'a Stop,
-) -> Finished {
-    let mut runner = Runner {
+    options: &'a RunOptions,
+    known: &'a AnsweredExchanges,
+    listeners: Vec<&'a mut (dyn RunListener + 'a)>,
+    stop: &'a StopSignal,
+) -> FinishedRun {
+    let mut runner = RowRunner {
         endpoint,
         options,
         stop,
         listeners: Mutex::new(listeners),
-        shared: Mutex::default(),
-        owners: HashMap::new(),
-        lost: AtomicU64::new(0),
-        gone: AtomicBool::new(false),
-        channel: Channel::String,
-        turns: Turns::new(options.concurrency),
-        kept: Kept::default(),
-        asked: AtomicU64::new(0),
-        known,
+        shared_requests: Mutex::default(),
+        request_names: HashMap::new(),
+        no_response_streak: AtomicU64::new(0),
+        unreachable: AtomicBool::new(false),
+        text_form: TextForm::String,
+        scheduler: RowScheduler::new(options.concurrency),
+        body_memory: BodyMemoryLimit::default(),
+        request_count: AtomicU64::new(0),
+        answered_exchanges: known,
     };
-    let probe = probes::experiment();
+    let probe = probes::probe_experiment();
     let mut trials = Vec::new();
     let channel = loop {
-        match probes::channel(&trials) {
+        match probes::text_form(&trials) {
             Ok(channel) => break channel,
             Err(arm) => {
-                runner.channel = if arm == ArmKind::Positive { Channel::Blocks } else { Channel::String };
-                let before = trials.iter().filter(|t: &&Trial| t.arm == arm).count() as u32;
-                let key = TrialKey { row: probes::CHANNEL.to_owned(), variant: None, arm, trial: before + 1 };
-                let asks = probes::channel_arm();
-                match runner.simple_trial(&probe, &[&asks], key, &runner.turns.of(0, Way::InOrder)).await {
+                runner.text_form = if arm == ArmKind::Positive { TextForm::Blocks } else { TextForm::String };
+                let before = trials.iter().filter(|t: &&CompletedTrial| t.arm == arm).count() as u32;
+                let key = TrialKey { row: probes::TEXT_FORM_PROBE.to_owned(), variant: None, arm, trial: before + 1 };
+                let asks = probes::text_form_arm();
+                match runner
+                    .run_simple_trial(&probe, &[&asks], key, &runner.scheduler.create_slot(0, RowPriority::InOrder))
+                    .await
+                {
                     Some(trial) => trials.push(trial),
-                    None => break Channel::String,
+                    None => break TextForm::String,
                 }
             }
         }
     };
-    runner.channel = channel;
-    runner.owners = owners(plan);
-    let facts = if probes::unanswered(&trials) { None } else { runner.strictness(&probe, &trials).await };
+    runner.text_form = channel;
+    runner.request_names = shared_request_names(plan);
+    let facts = if probes::has_no_response(&trials) { None } else { runner.probe_strictness(&probe, &trials).await };
     if let Some(mut facts) = facts.clone() {
-        let mut begun: Vec<(usize, Vec<Trial>)> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
-        begun = runner.rows(rows, begun, &facts).await;
-        let verdict = |(row, trials): &(usize, Vec<Trial>)| rules::next(&rows[*row].experiment, trials, &facts);
-        if begun.iter().any(|row| rules::is_unsteady(&verdict(row))) {
+        let mut begun: Vec<(usize, Vec<CompletedTrial>)> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
+        begun = runner.run_rows(rows, begun, &facts).await;
+        let verdict =
+            |(row, trials): &(usize, Vec<CompletedTrial>)| rules::next_step(&rows[*row].experiment, trials, &facts);
+        if begun.iter().any(|row| rules::is_inconsistent(&verdict(row))) {
             // What was sure of one endpoint is not of several: every row is asked again, many times.
-            facts.unsteady = true;
-            runner.tell(Event::AskedAgain(begun.len()));
-            runner.rows(rows, begun, &facts).await;
+            facts.is_inconsistent = true;
+            runner.emit(RunEvent::RowsRestarted(begun.len()));
+            runner.run_rows(rows, begun, &facts).await;
         }
     }
     let ended = if stop.is_stopped() {
-        Ended::Interrupted
-    } else if runner.gone.load(Ordering::Relaxed) {
-        Ended::Lost
-    } else if options.budget.is_spent() {
-        Ended::Budget
+        RunEnd::Interrupted
+    } else if runner.unreachable.load(Ordering::Relaxed) {
+        RunEnd::Lost
+    } else if options.budget.is_exhausted() {
+        RunEnd::Budget
     } else if facts.is_none() {
-        Ended::Untestable
+        RunEnd::Untestable
     } else {
-        Ended::Complete
+        RunEnd::Complete
     };
-    Finished { ended, channel }
+    FinishedRun { end: ended, text_form: channel }
 }
 
 /// The names of requests that several rows share: the first row, in order, that can send them, by template.
-fn owners(rows: &[&CatalogRow]) -> HashMap<String, String> {
+fn shared_request_names(rows: &[&CatalogRow]) -> HashMap<String, String> {
     let mut owners = HashMap::new();
     for row in rows {
-        for (variant, arm) in arms::all(&row.experiment).into_iter().filter(|(_, arm)| *arm != ArmKind::After) {
+        for (variant, arm) in arms::arms(&row.experiment).into_iter().filter(|(_, arm)| *arm != ArmKind::After) {
             let layers = arms::layers(&row.experiment, variant, arm);
             let variant = variant.map_or(String::new(), |v| format!("{v}/"));
-            let template = arms::template(&row.experiment, &layers);
+            let template = arms::template_id(&row.experiment, &layers);
             owners.entry(template).or_insert_with(|| format!("{}/{variant}{arm}", row.experiment.id()));
         }
     }
     owners
 }
 
-struct Runner<'a, E> {
+struct RowRunner<'a, E> {
     endpoint: &'a E,
-    options: &'a Options,
-    stop: &'a Stop,
-    listeners: Mutex<Vec<&'a mut (dyn Listener + 'a)>>,
-    shared: Mutex<Shared>,
-    owners: HashMap<String, String>,
+    options: &'a RunOptions,
+    stop: &'a StopSignal,
+    listeners: Mutex<Vec<&'a mut (dyn RunListener + 'a)>>,
+    shared_requests: Mutex<SharedRequests>,
+    request_names: HashMap<String, String>,
     /// Requests in a row that brought no answer.
-    lost: AtomicU64,
+    no_response_streak: AtomicU64,
     /// The plainest request brought no message either.
-    gone: AtomicBool,
-    channel: Channel,
-    turns: Turns,
-    kept: Kept,
+    unreachable: AtomicBool,
+    text_form: TextForm,
+    scheduler: RowScheduler,
+    body_memory: BodyMemoryLimit,
     /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
-    asked: AtomicU64,
+    request_count: AtomicU64,
     /// What an earlier part of the run brought.
-    known: &'a Known,
+    answered_exchanges: &'a AnsweredExchanges,
 }
 
-impl<E: Endpoint> Runner<'_, E> {
-    fn tell(&self, event: Event<'_>) {
+impl<E: MessagesEndpoint> RowRunner<'_, E> {
+    fn emit(&self, event: RunEvent<'_>) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.iter_mut().for_each(|l| l.on(event));
+        listeners.iter_mut().for_each(|l| l.on_event(event));
     }
 
     /// Takes rows on from the trials that they have; with the trials that they end with.
-    async fn rows(
+    async fn run_rows(
         &self,
         rows: &[&CatalogRow],
-        begun: Vec<(usize, Vec<Trial>)>,
-        facts: &Facts,
-    ) -> Vec<(usize, Vec<Trial>)> {
+        begun: Vec<(usize, Vec<CompletedTrial>)>,
+        facts: &RunFacts,
+    ) -> Vec<(usize, Vec<CompletedTrial>)> {
         let in_order = self.options.concurrency <= 1 || self.options.budget.is_bounded();
-        let go_on = |(row, trials): (usize, Vec<Trial>)| async move {
+        let go_on = |(row, trials): (usize, Vec<CompletedTrial>)| async move {
             let experiment = &rows[row].experiment;
-            (row, self.row(experiment, trials, facts, self.turns.of(row, way(experiment, in_order))).await)
+            (
+                row,
+                self.run_row(
+                    experiment,
+                    trials,
+                    facts,
+                    self.scheduler.create_slot(row, row_priority(experiment, in_order)),
+                )
+                .await,
+            )
         };
         let under_way: FuturesUnordered<_> = begun.into_iter().map(go_on).collect();
         let mut ended: Vec<_> = under_way.collect().await;
@@ -255,19 +268,25 @@ impl<E: Endpoint> Runner<'_, E> {
         ended
     }
 
-    async fn row(&self, experiment: &Experiment, mut trials: Vec<Trial>, facts: &Facts, turn: Turn<'_>) -> Vec<Trial> {
-        turn.come().await;
+    async fn run_row(
+        &self,
+        experiment: &Experiment,
+        mut trials: Vec<CompletedTrial>,
+        facts: &RunFacts,
+        turn: RowSlot<'_>,
+    ) -> Vec<CompletedTrial> {
+        turn.acquire().await;
         if self.stop.is_stopped() {
             return trials;
         }
-        self.tell(Event::RowStarted(experiment.id()));
+        self.emit(RunEvent::RowStarted(experiment.id()));
         loop {
-            let needed = match rules::next(experiment, &trials, facts) {
-                Step::Done(verdict) => {
-                    self.tell(Event::Verdict(experiment.id(), &verdict));
+            let needed = match rules::next_step(experiment, &trials, facts) {
+                Step::Decided(verdict) => {
+                    self.emit(RunEvent::Verdict(experiment.id(), &verdict));
                     return trials;
                 }
-                Step::Try(needed) => needed,
+                Step::Run(needed) => needed,
             };
             let before = trials.iter().filter(|t| t.arm == needed.arm && t.variant == needed.variant).count();
             let key = TrialKey {
@@ -276,7 +295,7 @@ impl<E: Endpoint> Runner<'_, E> {
                 arm: needed.arm,
                 trial: before as u32 + 1,
             };
-            match self.trial(experiment, key, &turn).await {
+            match self.run_trial(experiment, key, &turn).await {
                 Some(trial) => trials.push(trial),
                 None => return trials,
             }
@@ -285,21 +304,22 @@ impl<E: Endpoint> Runner<'_, E> {
 
     /// What holds for the whole run. `None` where the plainest request of all brings no message: nothing that follows
     /// could be decided, and nothing more need be sent.
-    async fn strictness(&self, probe: &Experiment, channel: &[Trial]) -> Option<Facts> {
-        let mut trials: Vec<Trial> = Vec::new();
+    async fn probe_strictness(&self, probe: &Experiment, channel: &[CompletedTrial]) -> Option<RunFacts> {
+        let mut trials: Vec<CompletedTrial> = Vec::new();
         loop {
-            let needed = probes::strictness(&trials);
+            let needed = probes::next_strictness_arms(&trials);
             if needed.is_empty() {
                 break;
             }
             let ask = |(rank, (arm, asks))| async move {
-                let key = TrialKey { row: probes::STRICTNESS.to_owned(), variant: None, arm, trial: 1 };
-                self.simple_trial(probe, &[&asks], key, &self.turns.of(rank, Way::InOrder)).await
+                let key = TrialKey { row: probes::STRICTNESS_PROBE.to_owned(), variant: None, arm, trial: 1 };
+                self.run_simple_trial(probe, &[&asks], key, &self.scheduler.create_slot(rank, RowPriority::InOrder))
+                    .await
             };
             let asked = join_all(needed.into_iter().enumerate().map(ask)).await;
-            trials.extend(asked.into_iter().collect::<Option<Vec<Trial>>>()?);
+            trials.extend(asked.into_iter().collect::<Option<Vec<CompletedTrial>>>()?);
         }
         trials.first()?.message()?;
-        Some(probes::facts(self.options.confidence, self.options.seed, &trials, channel))
+        Some(probes::run_facts(self.options.confidence, self.options.seed, &trials, channel))
     }
 }

@@ -7,24 +7,24 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{Arm, Turn};
 use crate::engine::predicate;
-use crate::engine::request::build::Channel;
-use crate::engine::rules::Facts;
-use crate::engine::trial::Trial;
+use crate::engine::request::build::TextForm;
+use crate::engine::rules::RunFacts;
+use crate::engine::trial::CompletedTrial;
 use crate::recording::run::ArmKind;
-use crate::results::model::{Answer, Strictness};
-use crate::wire::message::Reading;
+use crate::results::model::{EndpointStrictness, UnknownKeyReaction};
+use crate::wire::message::InterpretedExchange;
 
 /// The name under which the trials about the form of texts are recorded.
-pub const CHANNEL: &str = "probe.channel";
+pub const TEXT_FORM_PROBE: &str = "probe.channel";
 /// The name under which the trials about invented keys are recorded.
-pub const STRICTNESS: &str = "probe.strictness";
+pub const STRICTNESS_PROBE: &str = "probe.strictness";
 /// Tokens by which an invented key's long value would raise an honest prompt; see `padding` in case files.
-const METER_LEAST: u64 = 25;
+const MIN_INVENTED_KEY_TOKENS: u64 = 25;
 
 /// What the plainest request asks. The ticket keeps caches of answers away.
-const HELLO: &str = "Ticket {{id}}. Say hello in one word.";
+const PLAIN_PROMPT: &str = "Ticket {{id}}. Say hello in one word.";
 
-fn object(value: Value) -> Map<String, Value> {
+fn to_object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -32,7 +32,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 /// The arm that says a label in the user's own message.
-pub fn channel_arm() -> Arm {
+pub fn text_form_arm() -> Arm {
     Arm {
         ask: Some("Today's label is {{label}}. What is today's label? Reply with the label alone.".to_owned()),
         ..Arm::default()
@@ -41,126 +41,141 @@ pub fn channel_arm() -> Arm {
 
 /// The arm without invented keys: the request that validation rows share as their negative arm.
 pub fn plain_arm() -> Arm {
-    Arm { ask: Some(HELLO.to_owned()), ..Arm::default() }
+    Arm { ask: Some(PLAIN_PROMPT.to_owned()), ..Arm::default() }
 }
 
 /// Where an invented key can stand.
-const TOP: u8 = 0;
-const TOOL: u8 = 1;
-const BLOCK: u8 = 2;
+const PLACE_TOP_LEVEL: u8 = 0;
+const PLACE_TOOL: u8 = 1;
+const PLACE_BLOCK: u8 = 2;
 /// At the top and in a block at once: where that is accepted, each is.
-const TOP_AND_BLOCK: u8 = 3;
+const PLACE_TOP_LEVEL_AND_BLOCK: u8 = 3;
 
 /// The arm with invented keys in these places.
 fn strictness_arm(place: u8) -> Arm {
-    let key = || object(json!({ "zz_{{name}}": "{{padding}}" }));
+    let key = || to_object(json!({ "zz_{{name}}": "{{padding}}" }));
     let tool = || json!({ "tools": [{ "name": "calendar", "input_schema": { "type": "object", "properties": {} }, "zz_{{name}}": "{{padding}}" }] });
-    let block = || Some(vec![Turn::User(json!([{ "type": "text", "text": HELLO, "zz_{{name}}": "{{padding}}" }]))]);
+    let block =
+        || Some(vec![Turn::User(json!([{ "type": "text", "text": PLAIN_PROMPT, "zz_{{name}}": "{{padding}}" }]))]);
     match place {
-        TOP => Arm { body: key(), ..plain_arm() },
-        TOOL => Arm { body: object(tool()), ..plain_arm() },
-        BLOCK => Arm { turns: block(), ..Arm::default() },
+        PLACE_TOP_LEVEL => Arm { body: key(), ..plain_arm() },
+        PLACE_TOOL => Arm { body: to_object(tool()), ..plain_arm() },
+        PLACE_BLOCK => Arm { turns: block(), ..Arm::default() },
         _ => Arm { body: key(), turns: block(), ..Arm::default() },
     }
 }
 
 /// All arms with invented keys.
 pub fn strictness_arms() -> [Arm; 4] {
-    [TOP, TOOL, BLOCK, TOP_AND_BLOCK].map(strictness_arm)
+    [PLACE_TOP_LEVEL, PLACE_TOOL, PLACE_BLOCK, PLACE_TOP_LEVEL_AND_BLOCK].map(strictness_arm)
 }
 
 /// The next trials of `STRICTNESS`, which do not wait for each other; none once what is to be known is known. The plain
 /// request goes first, and where it brings no message nothing else is asked.
-pub fn strictness(trials: &[Trial]) -> Vec<(ArmKind, Arm)> {
+pub fn next_strictness_arms(trials: &[CompletedTrial]) -> Vec<(ArmKind, Arm)> {
     let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
     let missing = |places: &[u8]| -> Vec<(ArmKind, Arm)> {
         let missing = places.iter().filter(|place| of(ArmKind::Challenge(**place)).is_none());
         missing.map(|place| (ArmKind::Challenge(*place), strictness_arm(*place))).collect()
     };
-    match of(ArmKind::Negative).map(Trial::message) {
+    match of(ArmKind::Negative).map(CompletedTrial::message) {
         None => return vec![(ArmKind::Negative, plain_arm())],
         Some(None) => return Vec::new(),
         Some(Some(_)) => {}
     }
-    match of(ArmKind::Challenge(TOP_AND_BLOCK)) {
-        Some(both) if both.message().is_none() => missing(&[TOOL, TOP, BLOCK]),
-        _ => missing(&[TOP_AND_BLOCK, TOOL]),
+    match of(ArmKind::Challenge(PLACE_TOP_LEVEL_AND_BLOCK)) {
+        Some(both) if both.message().is_none() => missing(&[PLACE_TOOL, PLACE_TOP_LEVEL, PLACE_BLOCK]),
+        _ => missing(&[PLACE_TOP_LEVEL_AND_BLOCK, PLACE_TOOL]),
     }
 }
 
 /// How often each form is tried on a model that does not do as told.
-const CHANNEL_TRIALS: usize = 4;
+const MAX_TEXT_FORM_TRIALS: usize = 4;
 
 /// True when the answer says the label, and does not just say back the question.
-fn reads(trial: &Trial) -> bool {
+fn repeats_label(trial: &CompletedTrial) -> bool {
     let label = trial.values.get("label").map_or("", String::as_str);
     trial.message().is_some_and(|m| {
         let text = m.text();
-        predicate::contains(&text, label) && !predicate::contains(&text, "what is today's label")
+        predicate::contains_words(&text, label) && !predicate::contains_words(&text, "what is today's label")
     })
 }
 
 /// The form in which texts are to be sent, by the trials of `CHANNEL`; or the arm that is still needed, `Treatment` for
 /// strings and `Positive` for blocks. Strings are what every client library's first example sends, so they are given
 /// up only where blocks are read and strings are not.
-pub fn channel(trials: &[Trial]) -> Result<Channel, ArmKind> {
+pub fn text_form(trials: &[CompletedTrial]) -> Result<TextForm, ArmKind> {
     let of = |arm: ArmKind| trials.iter().filter(move |t| t.arm == arm);
-    let read = |arm: ArmKind| of(arm).any(reads);
-    let refused = of(ArmKind::Treatment).any(|t| matches!(t.steps.first(), Some(Reading::Refused(_))));
+    let read = |arm: ArmKind| of(arm).any(repeats_label);
+    let refused =
+        of(ArmKind::Treatment).any(|t| matches!(t.responses.first(), Some(InterpretedExchange::HttpError(_))));
     let (strings, blocks) = (of(ArmKind::Treatment).count(), of(ArmKind::Positive).count());
     // Where no answer comes at all, or no message in either form, trying on tells nothing.
-    let hopeless = unanswered(trials) || (strings > 0 && blocks > 0 && trials.iter().all(|t| t.message().is_none()));
+    let hopeless =
+        has_no_response(trials) || (strings > 0 && blocks > 0 && trials.iter().all(|t| t.message().is_none()));
     if hopeless || read(ArmKind::Treatment) {
-        return Ok(Channel::String);
+        return Ok(TextForm::String);
     }
-    if read(ArmKind::Positive) && (refused || strings >= CHANNEL_TRIALS) {
-        return Ok(Channel::Blocks);
+    if read(ArmKind::Positive) && (refused || strings >= MAX_TEXT_FORM_TRIALS) {
+        return Ok(TextForm::Blocks);
     }
-    if strings == 0 || (strings <= blocks && strings < CHANNEL_TRIALS && !refused) {
+    if strings == 0 || (strings <= blocks && strings < MAX_TEXT_FORM_TRIALS && !refused) {
         Err(ArmKind::Treatment)
-    } else if blocks < CHANNEL_TRIALS {
+    } else if blocks < MAX_TEXT_FORM_TRIALS {
         Err(ArmKind::Positive)
     } else if refused && of(ArmKind::Positive).any(|t| t.message().is_some()) {
         // Nothing was seen to be read, but blocks at least are taken.
-        Ok(Channel::Blocks)
+        Ok(TextForm::Blocks)
     } else {
-        Ok(Channel::String)
+        Ok(TextForm::String)
     }
 }
 
 /// True where the endpoint did not answer: the connection could not be made, broke or ran out of time, or the answer
 /// sends elsewhere.
-pub fn unanswered(trials: &[Trial]) -> bool {
-    trials.iter().any(|t| matches!(t.steps.last(), Some(Reading::Failed(_))))
+pub fn has_no_response(trials: &[CompletedTrial]) -> bool {
+    trials.iter().any(|t| matches!(t.responses.last(), Some(InterpretedExchange::NoResponse(_))))
 }
 
 /// What the trials of `STRICTNESS` and of `CHANNEL` say.
-pub fn facts(confidence: f64, seed: u64, trials: &[Trial], channel: &[Trial]) -> Facts {
+pub fn run_facts(confidence: f64, seed: u64, trials: &[CompletedTrial], channel: &[CompletedTrial]) -> RunFacts {
     let of = |n: u8| trials.iter().find(|t| t.arm == ArmKind::Challenge(n));
-    let both = of(TOP_AND_BLOCK).filter(|t| t.message().is_some());
-    let answer = |n: u8| match both.filter(|_| n != TOOL).or(of(n)).and_then(|t| t.steps.last()) {
-        Some(Reading::Message(_)) => Answer::Accepted,
-        Some(Reading::Refused(r)) if matches!(r.status, 400 | 404 | 413 | 422) => Answer::Refused,
-        Some(Reading::Refused(_) | Reading::Broken(_) | Reading::Failed(_)) | None => Answer::Unknown,
+    let both = of(PLACE_TOP_LEVEL_AND_BLOCK).filter(|t| t.message().is_some());
+    let answer = |n: u8| match both.filter(|_| n != PLACE_TOOL).or(of(n)).and_then(|t| t.responses.last()) {
+        Some(InterpretedExchange::Message(_)) => UnknownKeyReaction::Accepted,
+        Some(InterpretedExchange::HttpError(r)) if matches!(r.status, 400 | 404 | 413 | 422) => {
+            UnknownKeyReaction::Refused
+        }
+        Some(
+            InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_),
+        )
+        | None => UnknownKeyReaction::Unknown,
     };
-    let tokens = |trial: Option<&Trial>| trial.and_then(Trial::message).and_then(|m| m.input_tokens());
+    let tokens =
+        |trial: Option<&CompletedTrial>| trial.and_then(CompletedTrial::message).and_then(|m| m.input_tokens());
     let plain = tokens(trials.iter().find(|t| t.arm == ArmKind::Negative));
-    let counts_unread = |trial: Option<&Trial>| match (plain, tokens(trial)) {
-        (Some(plain), Some(with)) => with.saturating_sub(plain) >= METER_LEAST,
+    let counts_unread = |trial: Option<&CompletedTrial>| match (plain, tokens(trial)) {
+        (Some(plain), Some(with)) => with.saturating_sub(plain) >= MIN_INVENTED_KEY_TOKENS,
         _ => false,
     };
-    Facts {
+    RunFacts {
         confidence,
-        strictness: Strictness { top_level: answer(TOP), tool: answer(TOOL), block: answer(BLOCK) },
-        model_reads: channel.iter().any(reads),
+        strictness: EndpointStrictness {
+            top_level: answer(PLACE_TOP_LEVEL),
+            tool: answer(PLACE_TOOL),
+            block: answer(PLACE_BLOCK),
+        },
+        model_reads_prompt: channel.iter().any(repeats_label),
         seed,
-        least: 1,
-        unsteady: false,
-        meter_trusted: ![TOP, BLOCK, TOP_AND_BLOCK].into_iter().any(|n| counts_unread(of(n))),
+        min_trials: 1,
+        is_inconsistent: false,
+        trusts_usage_meter: ![PLACE_TOP_LEVEL, PLACE_BLOCK, PLACE_TOP_LEVEL_AND_BLOCK]
+            .into_iter()
+            .any(|n| counts_unread(of(n))),
     }
 }
 
 /// The experiment that the probes' arms are laid over: it adds nothing of its own.
-pub fn experiment() -> crate::catalog::Experiment {
-    crate::catalog::Experiment::bare("probe")
+pub fn probe_experiment() -> crate::catalog::Experiment {
+    crate::catalog::Experiment::empty("probe")
 }

@@ -1,14 +1,14 @@
 //! Replaying: a run whose endpoint is a recording. Nothing is sent, and what was not recorded is not guessed.
 
 use crate::catalog::{Catalog, CatalogRow};
-use crate::client::{Budget, Replay};
-use crate::engine::run::{IS_THERE, Options, Stop, run_named};
-use crate::recording::in_memory::Memory;
-use crate::recording::run::{Ended, Footer, Recording};
-use crate::recording::scope::{Extent, digest};
+use crate::client::{Budget, ReplayEndpoint};
+use crate::engine::run::{LIVENESS_PREFIX, RunOptions, StopSignal, run_subset};
+use crate::recording::in_memory::RecordingListener;
+use crate::recording::run::{Recording, RunEnd, RunFooter};
+use crate::recording::scope::{RowSelection, digest_rows};
 
 /// Begins the ids of what a run asks for itself and not for a row.
-const OF_THE_RUN: &str = "probe.";
+const PROBE_PREFIX: &str = "probe.";
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum ReplayError {
         "exchange `{0}` holds another request than the one that the run sent: the recording was edited, or written by \
          another version of fieldtest"
     )]
-    Differs(String),
+    RequestMismatch(String),
 }
 
 /// Runs rows against a recording, and gives the recording of that. `wanted` names the rows, where not all are meant.
@@ -36,24 +36,24 @@ pub async fn replay(
         Some(wanted) => has(wanted, row),
         None => has(&header.rows, row) && !has(&header.scope.beside, row),
     };
-    let extent = Extent::of(catalog, is_wanted, |row| has(&header.rows, row) || is_wanted(row));
+    let extent = RowSelection::new(catalog, is_wanted, |row| has(&header.rows, row) || is_wanted(row));
     // Requests that rows share are named after the first of all the rows of the run.
     let planned = header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows);
     let in_run = |row: &&CatalogRow| has(planned, row.experiment.id());
     let mut named: Vec<&CatalogRow> = catalog.rows.iter().filter(in_run).collect();
     named.extend(extent.rows.iter().filter(|row| !in_run(row)));
     let recorded: Vec<&CatalogRow> = catalog.rows.iter().filter(|row| has(&header.rows, row.experiment.id())).collect();
-    let same_cases = header.scope.cases.as_ref().is_none_or(|cases| *cases == digest(&recorded));
+    let same_cases = header.scope.cases.as_ref().is_none_or(|cases| *cases == digest_rows(&recorded));
 
     let mut replayed = Recording { header: header.clone(), exchanges: Vec::new(), trials: Vec::new(), footer: None };
     replayed.header.rows = extent.rows.iter().map(|row| row.experiment.id().to_owned()).collect();
-    replayed.header.scope.beside = extent.beside;
+    replayed.header.scope.beside = extent.dependency_rows;
     if header.scope.texts_removed {
         // Nothing could be asked again: the results that it carries are what there is.
         replayed.footer = recording.footer.clone();
         return Ok(replayed);
     }
-    let options = Options {
+    let options = RunOptions {
         settings: header.settings.clone(),
         seed: header.seed,
         confidence: header.confidence,
@@ -61,33 +61,34 @@ pub async fn replay(
         budget: Budget::default(),
     };
     // Whether the endpoint was still there is no question of a replay: the answer would end it where it ended no row.
-    let answered: Vec<_> = recording.exchanges.iter().filter(|e| !e.id.starts_with(IS_THERE)).cloned().collect();
-    let endpoint = Replay::new(&answered);
-    let stop = Stop::default();
+    let answered: Vec<_> = recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_PREFIX)).cloned().collect();
+    let endpoint = ReplayEndpoint::new(&answered);
+    let stop = StopSignal::default();
     let finished = {
-        let mut memory = Memory(&mut replayed);
-        run_named(&endpoint, &named, &extent.rows, &options, vec![&mut memory], &stop).await
+        let mut memory = RecordingListener(&mut replayed);
+        run_subset(&endpoint, &named, &extent.rows, &options, vec![&mut memory], &stop).await
     };
-    let missing: Vec<_> = endpoint.missing().into_iter().filter(|m| !m.id.starts_with(IS_THERE)).collect();
-    if let Some(other) = missing.iter().find(|m| m.differs && same_cases) {
-        return Err(ReplayError::Differs(other.id.clone()));
+    let missing: Vec<_> =
+        endpoint.unrecorded_requests().into_iter().filter(|m| !m.id.starts_with(LIVENESS_PREFIX)).collect();
+    if let Some(other) = missing.iter().find(|m| m.has_other_request && same_cases) {
+        return Err(ReplayError::RequestMismatch(other.id.clone()));
     }
     // What the run asked for itself came when answers failed, in an order that no replay repeats.
     let asked: std::collections::HashSet<String> = replayed.exchanges.iter().map(|e| e.id.clone()).collect();
-    let of_the_run = recording.exchanges.iter().filter(|e| e.id.starts_with(OF_THE_RUN) && !asked.contains(&e.id));
+    let of_the_run = recording.exchanges.iter().filter(|e| e.id.starts_with(PROBE_PREFIX) && !asked.contains(&e.id));
     replayed.exchanges.extend(of_the_run.cloned());
-    replayed.footer = recording
-        .footer
-        .as_ref()
-        .map(|footer| Footer { ended: ended(footer.ended, finished.ended, missing.is_empty()), ..footer.clone() });
+    replayed.footer = recording.footer.as_ref().map(|footer| RunFooter {
+        ended: merge_run_end(footer.ended, finished.end, missing.is_empty()),
+        ..footer.clone()
+    });
     Ok(replayed)
 }
 
 /// How the run ended, seen again: as it did, unless more is missing than the run itself left out.
-fn ended(then: Ended, now: Ended, whole: bool) -> Ended {
+fn merge_run_end(then: RunEnd, now: RunEnd, whole: bool) -> RunEnd {
     match (then, now) {
-        (Ended::Complete, Ended::Untestable) => Ended::Untestable,
-        (Ended::Complete, _) if !whole => Ended::Unrecorded,
+        (RunEnd::Complete, RunEnd::Untestable) => RunEnd::Untestable,
+        (RunEnd::Complete, _) if !whole => RunEnd::Unrecorded,
         (then, _) => then,
     }
 }

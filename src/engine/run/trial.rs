@@ -6,78 +6,90 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::{Arm, Experiment, Predicate, variables};
-use crate::client::Endpoint;
+use crate::catalog::{Arm, Experiment, MessagePredicate, collect_variables};
+use crate::client::MessagesEndpoint;
 use crate::engine::predicate;
-use crate::engine::request::build::{Built, Context, build};
+use crate::engine::request::build::{BuildContext, BuiltRequest, build_request};
 use crate::engine::request::{arms, follow_up};
-use crate::engine::run::scheduler::Turn;
-use crate::engine::run::send::Sent;
-use crate::engine::run::{Event, Runner};
-use crate::engine::trial::Trial;
+use crate::engine::run::scheduler::RowSlot;
+use crate::engine::run::send::SentExchange;
+use crate::engine::run::{RowRunner, RunEvent};
+use crate::engine::trial::CompletedTrial;
 use crate::recording::run::{ArmKind, TrialKey, TrialRecord};
-use crate::variables::Draw;
+use crate::variables::TrialValues;
 use crate::wire::exchange::Exchange;
-use crate::wire::message::Reading;
-use crate::wire::response_body::answer;
+use crate::wire::message::InterpretedExchange;
+use crate::wire::response_body::parse_last_response;
 
 /// What an endpoint keeps of a prompt, it keeps for five minutes at least.
-const KEPT_MS: u64 = 4 * 60 * 1000;
+const MIN_CACHE_LIFETIME_MS: u64 = 4 * 60 * 1000;
 
 /// True where so long lies between the last two of equal requests that the endpoint may not know the first any more: the
 /// run was cut between them, or made to wait.
-fn is_forgotten(before: &Exchange, last: &Exchange) -> bool {
-    let (Some(before), Some(last)) = (before.last(), last.last()) else { return false };
-    last.started_ms > before.started_ms.saturating_add(before.duration_ms).saturating_add(KEPT_MS)
+fn is_cache_expired(before: &Exchange, last: &Exchange) -> bool {
+    let (Some(before), Some(last)) = (before.last_attempt(), last.last_attempt()) else { return false };
+    last.started_ms > before.started_ms.saturating_add(before.duration_ms).saturating_add(MIN_CACHE_LIFETIME_MS)
 }
 
-impl<E: Endpoint> Runner<'_, E> {
+impl<E: MessagesEndpoint> RowRunner<'_, E> {
     /// One trial of a row; `None` when the run is over before it is done.
-    pub(super) async fn trial(&self, experiment: &Experiment, key: TrialKey, turn: &Turn<'_>) -> Option<Trial> {
+    pub(super) async fn run_trial(
+        &self,
+        experiment: &Experiment,
+        key: TrialKey,
+        turn: &RowSlot<'_>,
+    ) -> Option<CompletedTrial> {
         if key.arm == ArmKind::Genuine {
-            return self.genuine_trial(experiment, key, turn).await;
+            return self.run_own_block_trial(experiment, key, turn).await;
         }
         let layers = arms::layers(experiment, key.variant.as_deref(), key.arm);
-        self.simple_trial(experiment, &layers, key, turn).await
+        self.run_simple_trial(experiment, &layers, key, turn).await
     }
 
     /// A trial that sends one request, several times in a row where the experiment repeats it, until the effect shows.
     /// Rows whose arms ask the same share their requests.
-    pub(super) async fn simple_trial(
+    pub(super) async fn run_simple_trial(
         &self,
         experiment: &Experiment,
         layers: &[&Arm],
         key: TrialKey,
-        turn: &Turn<'_>,
-    ) -> Option<Trial> {
+        turn: &RowSlot<'_>,
+    ) -> Option<CompletedTrial> {
         let repeat = match key.arm {
             ArmKind::Challenge(_) | ArmKind::ScreenChallenge => 1,
             _ => experiment.repeat,
         };
-        let mut template = arms::template(experiment, layers);
+        let mut template = arms::template_id(experiment, layers);
         if key.arm == ArmKind::After {
             // It is asked for one row alone, or it would tell nothing of the moment.
             template.push_str(&key.row);
         }
-        let draw = Draw::new(self.options.seed, format!("{template}/{}", key.trial));
-        let built = self.build(experiment, layers, &draw, None);
-        let owner = self.owners.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
-        let values = if built.fresh { draw.values(&variables(experiment, layers)) } else { BTreeMap::new() };
-        let then = arms::then(layers);
+        let draw = TrialValues::new(self.options.seed, format!("{template}/{}", key.trial));
+        let built = self.build_request(experiment, layers, &draw, None);
+        let owner =
+            self.request_names.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
+        let values = if built.has_random_values {
+            draw.short_values(&collect_variables(experiment, layers))
+        } else {
+            BTreeMap::new()
+        };
+        let then = arms::follow_ups(layers);
         let is_alone = repeat == 1 && then.is_empty();
         let id = |step: u32| if is_alone { owner.clone() } else { format!("{owner}/{step}") };
-        let name = |step: u32| (template.clone(), self.channel, key.trial, step);
-        let mut sent: Vec<Arc<Sent>> = Vec::new();
+        let name = |step: u32| (template.clone(), self.text_form, key.trial, step);
+        let mut sent: Vec<Arc<SentExchange>> = Vec::new();
         let (mut step, mut steps) = (0, repeat);
         while step < steps {
             step += 1;
             let request = match step {
                 // Documents take their time to be made.
                 1 => built.request.clone(),
-                _ => build(experiment, layers, Context { step, ..self.context(&draw, None) }).request,
+                _ => {
+                    build_request(experiment, layers, BuildContext { step, ..self.build_context(&draw, None) }).request
+                }
             };
             let next = self.send_shared(turn, name(step), &id(step), &request).await?;
-            let shows = |effect: &Predicate| matches!(&next.reading, Reading::Message(m) if predicate::holds(effect, m, &values));
+            let shows = |effect: &MessagePredicate| matches!(&next.reading, InterpretedExchange::Message(m) if predicate::matches(effect, m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);
             sent.push(next);
             if enough {
@@ -85,71 +97,85 @@ impl<E: Endpoint> Runner<'_, E> {
             }
             if let [.., before, last] = sent.as_slice()
                 && steps < 2 * repeat
-                && is_forgotten(&before.exchange, &last.exchange)
+                && is_cache_expired(&before.exchange, &last.exchange)
             {
                 steps += 1;
             }
         }
         let mut request = built.request;
         for (next, step) in then.iter().zip(steps + 1..) {
-            let Some(Reading::Message(answer)) = sent.last().map(|sent| &sent.reading) else { break };
-            if !follow_up::goes_on(next, answer, &values) {
+            let Some(InterpretedExchange::Message(answer)) = sent.last().map(|sent| &sent.reading) else { break };
+            if !follow_up::has_next(next, answer, &values) {
                 break;
             }
-            request = follow_up::follow(&request, answer, next, self.context(&draw, None));
+            request = follow_up::next_request(&request, answer, next, self.build_context(&draw, None));
             sent.push(self.send_shared(turn, name(step), &id(step), &request).await?);
         }
-        Some(self.record(experiment, key, &sent, values))
+        Some(self.finish_trial(experiment, key, &sent, values))
     }
 
     /// A trial in two steps: get a block from the endpoint, hand it back.
-    async fn genuine_trial(&self, experiment: &Experiment, key: TrialKey, turn: &Turn<'_>) -> Option<Trial> {
-        let genuine = experiment.genuine.as_ref()?;
-        let [first_layers, then_layers] = arms::genuine_layers(experiment)?;
-        let draw = Draw::new(self.options.seed, key.to_string());
-        let built = self.build(experiment, &first_layers, &draw, None);
-        let values = draw.values(&variables(experiment, &[]));
-        let mut sent = vec![self.send(turn, &format!("{key}/1"), built.request).await?];
-        if let Reading::Message(first) = &sent[0].reading
-            && predicate::holds(&genuine.when, first, &values)
-        {
-            let content = serde_json::Value::from(first.content.clone());
-            let built = self.build(experiment, &then_layers, &draw, Some(&content));
-            sent.push(self.send(turn, &format!("{key}/2"), built.request).await?);
-        }
-        Some(self.record(experiment, key, &sent, values))
-    }
-
-    pub(super) fn build(
-        &self,
-        experiment: &Experiment,
-        layers: &[&Arm],
-        draw: &Draw,
-        first: Option<&serde_json::Value>,
-    ) -> Built {
-        build(experiment, layers, self.context(draw, first))
-    }
-
-    fn context<'c>(&'c self, draw: &'c Draw, first: Option<&'c serde_json::Value>) -> Context<'c> {
-        Context { settings: &self.options.settings, channel: self.channel, draw, first_content: first, step: 1 }
-    }
-
-    fn record(
+    async fn run_own_block_trial(
         &self,
         experiment: &Experiment,
         key: TrialKey,
-        sent: &[Arc<Sent>],
+        turn: &RowSlot<'_>,
+    ) -> Option<CompletedTrial> {
+        let genuine = experiment.genuine.as_ref()?;
+        let [first_layers, then_layers] = arms::own_block_layers(experiment)?;
+        let draw = TrialValues::new(self.options.seed, key.to_string());
+        let built = self.build_request(experiment, &first_layers, &draw, None);
+        let values = draw.short_values(&collect_variables(experiment, &[]));
+        let mut sent = vec![self.send(turn, &format!("{key}/1"), built.request).await?];
+        if let InterpretedExchange::Message(first) = &sent[0].reading
+            && predicate::matches(&genuine.when, first, &values)
+        {
+            let content = serde_json::Value::from(first.content.clone());
+            let built = self.build_request(experiment, &then_layers, &draw, Some(&content));
+            sent.push(self.send(turn, &format!("{key}/2"), built.request).await?);
+        }
+        Some(self.finish_trial(experiment, key, &sent, values))
+    }
+
+    pub(super) fn build_request(
+        &self,
+        experiment: &Experiment,
+        layers: &[&Arm],
+        draw: &TrialValues,
+        first: Option<&serde_json::Value>,
+    ) -> BuiltRequest {
+        build_request(experiment, layers, self.build_context(draw, first))
+    }
+
+    fn build_context<'c>(&'c self, draw: &'c TrialValues, first: Option<&'c serde_json::Value>) -> BuildContext<'c> {
+        BuildContext {
+            settings: &self.options.settings,
+            text_form: self.text_form,
+            values: draw,
+            first_content: first,
+            step: 1,
+        }
+    }
+
+    fn finish_trial(
+        &self,
+        experiment: &Experiment,
+        key: TrialKey,
+        sent: &[Arc<SentExchange>],
         values: BTreeMap<String, String>,
-    ) -> Trial {
-        let trial = Trial {
+    ) -> CompletedTrial {
+        let trial = CompletedTrial {
             variant: key.variant.clone(),
             arm: key.arm,
-            steps: sent.iter().map(|sent| sent.reading.clone()).collect(),
-            answer: sent.last().filter(|_| experiment.looks_at_answers()).and_then(|sent| answer(&sent.exchange)),
+            responses: sent.iter().map(|sent| sent.reading.clone()).collect(),
+            last_response: sent
+                .last()
+                .filter(|_| experiment.decides_by_response())
+                .and_then(|sent| parse_last_response(&sent.exchange)),
             values: values.clone(),
         };
         let record = TrialRecord { key, exchanges: sent.iter().map(|sent| sent.exchange.id.clone()).collect(), values };
-        self.tell(Event::Trial(&record));
+        self.emit(RunEvent::Trial(&record));
         trial
     }
 }
@@ -157,25 +183,30 @@ impl<E: Endpoint> Runner<'_, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::exchange::{Attempt, AttemptResult, Credential, Failure, FailureKind, Method, Request};
+    use crate::wire::exchange::{
+        AttemptFailure, AttemptResult, ExchangeAttempt, FailureKind, HttpMethod, Request, RequestCredential,
+    };
 
     #[test]
     fn what_was_asked_long_ago_may_be_forgotten() {
         let at = |started_ms, duration_ms| {
-            let failure = Failure { kind: FailureKind::Reset, message: String::new() };
+            let failure = AttemptFailure { kind: FailureKind::Reset, message: String::new() };
             let result = AttemptResult::Failure(failure);
             let request = Request {
-                method: Method::Post,
+                method: HttpMethod::Post,
                 path: String::new(),
                 headers: BTreeMap::new(),
-                credential: Credential::Target,
+                credential: RequestCredential::Target,
                 body: serde_json::Value::Null,
                 raw: None,
             };
-            let attempts = vec![Attempt { started_ms, duration_ms, result }];
+            let attempts = vec![ExchangeAttempt { started_ms, duration_ms, result }];
             Exchange { id: String::new(), request, attempts }
         };
-        assert!(!is_forgotten(&at(0, KEPT_MS), &at(KEPT_MS + 5, 10)), "it took long, and was asked at once");
-        assert!(is_forgotten(&at(0, 10), &at(KEPT_MS + 11, 10)));
+        assert!(
+            !is_cache_expired(&at(0, MIN_CACHE_LIFETIME_MS), &at(MIN_CACHE_LIFETIME_MS + 5, 10)),
+            "it took long, and was asked at once"
+        );
+        assert!(is_cache_expired(&at(0, 10), &at(MIN_CACHE_LIFETIME_MS + 11, 10)));
     }
 }

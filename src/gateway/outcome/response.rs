@@ -2,104 +2,109 @@
 
 use serde_json::{Value, json};
 
-use crate::catalog::{Answer, Arrival, BodyPath, Sign};
-use crate::gateway::client_response::{Came, CameAnswer};
+use crate::catalog::{ClientSignal, GatewayExpectation, JsonPath, UpstreamResponse};
+use crate::gateway::client_response::{ClientResponse, ReceivedResponse};
 use crate::gateway::json_search;
-use crate::gateway::outcome::matcher::{Candidate, Seen, Wanted, shown};
-use crate::gateway::outcome::undetermined::Unclear;
+use crate::gateway::outcome::matcher::{CandidateValue, ExpectedValue, GatewayObservation, shorten};
+use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::gateway::upstream::{script, sse};
-use crate::gateway::values::Values;
-use crate::recording::gateway::Call;
+use crate::gateway::values::VariableValues;
+use crate::recording::gateway::UpstreamCall;
 use crate::wire::exchange::Exchange;
 
 /// How much earlier than the upstream's last piece of text the client's first must be, in milliseconds.
-const PACE_MS: u64 = 100;
+const MIN_STREAM_LEAD_MS: u64 = 100;
 
 /// What was answered, and what came of it.
-pub(crate) struct Returned<'a> {
+pub(crate) struct ResponseProbe<'a> {
     /// The script, its variables filled in.
-    pub answer: &'a Answer,
+    pub scripted_response: &'a UpstreamResponse,
     /// What was drawn.
-    pub values: &'a Values,
+    pub values: &'a VariableValues,
     /// The client's side.
     pub exchange: &'a Exchange,
     /// The same, read.
-    pub came: &'a Came,
+    pub client_response: &'a ClientResponse,
     /// The upstream's side.
-    pub call: &'a Call,
+    pub call: &'a UpstreamCall,
 }
 
-impl Returned<'_> {
+impl ResponseProbe<'_> {
     /// What became of a part of the answer.
-    pub(crate) fn seen(&self, comes: &Arrival) -> Seen {
+    pub(crate) fn observe(&self, comes: &GatewayExpectation) -> GatewayObservation {
         let mut first = None;
         for part in std::iter::once(comes).chain(&comes.also) {
-            match self.part(part) {
-                seen @ Seen::Forwarded { .. } => first = first.or(Some(seen)),
+            match self.observe_part(part) {
+                seen @ GatewayObservation::Forwarded { .. } => first = first.or(Some(seen)),
                 other => return other,
             }
         }
-        first.unwrap_or(Seen::Dropped { note: None })
+        first.unwrap_or(GatewayObservation::Dropped { note: None })
     }
 
-    fn part(&self, part: &Arrival) -> Seen {
-        if part.sign == Some(Sign::Failure) {
-            return self.failure();
+    fn observe_part(&self, part: &GatewayExpectation) -> GatewayObservation {
+        if part.sign == Some(ClientSignal::Failure) {
+            return self.observe_failure();
         }
-        let came = match self.came {
-            Came::Nothing(why) => return Seen::Void(Unclear::GatewayFailed, why.clone()),
-            Came::Answer(came) => came,
+        let came = match self.client_response {
+            ClientResponse::NoResponse(why) => {
+                return GatewayObservation::Undetermined(UndeterminedReason::GatewayFailed, why.clone());
+            }
+            ClientResponse::Received(came) => came,
         };
         if let Some(status) = part.status {
-            return told(
+            return observe_match(
                 came.status == status,
                 || "the status".to_owned(),
                 &format!("HTTP {status}"),
                 || format!("HTTP {}", came.status),
             );
         }
-        let status = self.answer.status.unwrap_or(200);
+        let status = self.scripted_response.status.unwrap_or(200);
         if status < 400 && came.status >= 400 {
-            return Seen::Refused { said: came.error().unwrap_or_else(|| format!("HTTP {}", came.status)) };
+            return GatewayObservation::Refused {
+                message: came.error().unwrap_or_else(|| format!("HTTP {}", came.status)),
+            };
         }
         if status >= 400 && came.status < 400 && part.header.is_none() {
             let to = came.error().unwrap_or_else(|| format!("HTTP {}", came.status));
-            return Seen::Changed { from: format!("HTTP {status}"), to, place: "the status".to_owned() };
+            return GatewayObservation::Changed { from: format!("HTTP {status}"), to, place: "the status".to_owned() };
         }
         // Who never ends a connection has told all the same; who broke it off has not.
-        if let Some(cut) = came.cut.as_ref().filter(|_| !came.is_finished()) {
-            return Seen::Void(Unclear::GatewayFailed, cut.message.clone());
+        if let Some(cut) = came.truncation.as_ref().filter(|_| !came.is_finished()) {
+            return GatewayObservation::Undetermined(UndeterminedReason::GatewayFailed, cut.message.clone());
         }
         let asked_for_stream = self.exchange.request.body.get("stream") == Some(&Value::Bool(true));
         if asked_for_stream && !came.is_stream && came.status < 400 && status < 400 {
             let (from, to) = ("an event stream".to_owned(), "an answer that is no stream".to_owned());
-            return Seen::Changed { from, to, place: "the stream".to_owned() };
+            return GatewayObservation::Changed { from, to, place: "the stream".to_owned() };
         }
         match part.sign {
-            Some(Sign::Pace) => self.pace(came),
-            Some(Sign::Pieces) => self.pieces(came),
-            Some(Sign::Failure) | None => self.value(part, came),
+            Some(ClientSignal::Pace) => self.observe_pacing(came),
+            Some(ClientSignal::Pieces) => self.observe_pieces(came),
+            Some(ClientSignal::Failure) | None => self.observe_value(part, came),
         }
     }
 
-    fn value(&self, part: &Arrival, came: &CameAnswer) -> Seen {
-        let wanted = Wanted::of(part, self.values, None);
+    fn observe_value(&self, part: &GatewayExpectation, came: &ReceivedResponse) -> GatewayObservation {
+        let wanted = ExpectedValue::new(part, self.values, None);
         if let (Some(name), None) = (&part.event, &part.at) {
             let is_there = came.events.iter().any(|event| event.name == *name);
             return if is_there {
-                Seen::Forwarded { place: format!("event {name}") }
+                GatewayObservation::Forwarded { place: format!("event {name}") }
             } else {
-                Seen::Dropped { note: None }
+                GatewayObservation::Dropped { note: None }
             };
         }
-        let candidates = candidates(part, came);
-        match wanted.among(&candidates) {
-            Some(place) => Seen::Forwarded { place },
+        let candidates = find_candidates(part, came);
+        match wanted.find_in(&candidates) {
+            Some(place) => GatewayObservation::Forwarded { place },
             None => {
-                let missed =
-                    wanted.missed(&candidates, &anywhere(came), &[], "\u{0}", |marker| self.explained(part, marker));
-                match (missed, wanted.is_fresh()) {
-                    (Seen::Dropped { .. }, _) => Seen::Dropped { note: came.error() },
+                let missed = wanted.explain_miss(&candidates, &searchable_content(came), &[], "\u{0}", |marker| {
+                    self.count_elsewhere(part, marker)
+                });
+                match (missed, wanted.is_unique()) {
+                    (GatewayObservation::Dropped { .. }, _) => GatewayObservation::Dropped { note: came.error() },
                     (seen, _) => seen,
                 }
             }
@@ -107,58 +112,70 @@ impl Returned<'_> {
     }
 
     /// How often a drawn value stands in the upstream's answer outside of a part.
-    fn explained(&self, part: &Arrival, marker: &str) -> usize {
-        let message = Value::Object(self.answer.message.clone().into_iter().collect());
-        let paths: Vec<&BodyPath> = part.at.iter().chain(&part.or).collect();
+    fn count_elsewhere(&self, part: &GatewayExpectation, marker: &str) -> usize {
+        let message = Value::Object(self.scripted_response.message.clone().into_iter().collect());
+        let paths: Vec<&JsonPath> = part.at.iter().chain(&part.or).collect();
         let own: usize = paths
             .iter()
             .flat_map(|path| json_search::find(path, &message))
-            .map(|(_, value)| json_search::holding(value, marker).len())
+            .map(|(_, value)| json_search::find_all_text(value, marker).len())
             .sum();
-        json_search::holding(&message, marker).len().saturating_sub(own.max(1))
+        json_search::find_all_text(&message, marker).len().saturating_sub(own.max(1))
     }
 
     /// Whether a client can tell that something went wrong.
-    fn failure(&self) -> Seen {
-        let came = match self.came {
-            Came::Nothing(why) => return Seen::Forwarded { place: shown(why) },
-            Came::Answer(came) => came,
+    fn observe_failure(&self) -> GatewayObservation {
+        let came = match self.client_response {
+            ClientResponse::NoResponse(why) => return GatewayObservation::Forwarded { place: shorten(why) },
+            ClientResponse::Received(came) => came,
         };
         if let Some(error) = came.error() {
-            return Seen::Forwarded { place: error };
+            return GatewayObservation::Forwarded { place: error };
         }
         let from = "a failure".to_owned();
         let place = "the end".to_owned();
-        match &came.cut {
-            Some(cut) if !cut.is_timeout => Seen::Forwarded { place: shown(&cut.message) },
-            Some(_) => Seen::Changed { from, to: "silence, until the client gave up".to_owned(), place },
-            None if came.is_stream && !came.is_finished() => Seen::Changed {
+        match &came.truncation {
+            Some(cut) if !cut.is_timeout => GatewayObservation::Forwarded { place: shorten(&cut.message) },
+            Some(_) => GatewayObservation::Changed { from, to: "silence, until the client gave up".to_owned(), place },
+            None if came.is_stream && !came.is_finished() => GatewayObservation::Changed {
                 from,
                 to: "a stream that ends without message_stop, without an error, on a connection that closes cleanly"
                     .to_owned(),
                 place,
             },
-            None => Seen::Changed { from, to: format!("HTTP {} with an answer that looks whole", came.status), place },
+            None => GatewayObservation::Changed {
+                from,
+                to: format!("HTTP {} with an answer that looks whole", came.status),
+                place,
+            },
         }
     }
 
     /// Whether the first text was there before the upstream sent its last.
-    fn pace(&self, came: &CameAnswer) -> Seen {
+    fn observe_pacing(&self, came: &ReceivedResponse) -> GatewayObservation {
         let from = "piece by piece".to_owned();
         let place = "the stream".to_owned();
         if !self.call.answered.is_stream {
-            return Seen::Changed { from, to: "the upstream was asked for a whole answer".to_owned(), place };
+            return GatewayObservation::Changed {
+                from,
+                to: "the upstream was asked for a whole answer".to_owned(),
+                place,
+            };
         }
         if !came.is_stream {
-            return Seen::Changed { from, to: "an answer that is no stream".to_owned(), place };
+            return GatewayObservation::Changed { from, to: "an answer that is no stream".to_owned(), place };
         }
         let Some((first, last)) = self.first_delta_ms().zip(self.last_delta_ms()) else {
-            return Seen::Dropped { note: None };
+            return GatewayObservation::Dropped { note: None };
         };
-        if first + PACE_MS < last {
-            Seen::Forwarded { place }
+        if first + MIN_STREAM_LEAD_MS < last {
+            GatewayObservation::Forwarded { place }
         } else {
-            Seen::Changed { from, to: "held back until the upstream had sent all of it".to_owned(), place }
+            GatewayObservation::Changed {
+                from,
+                to: "held back until the upstream had sent all of it".to_owned(),
+                place,
+            }
         }
     }
 
@@ -170,7 +187,7 @@ impl Returned<'_> {
 
     /// When the client had the first delta of text, in milliseconds from the start of the run.
     fn first_delta_ms(&self) -> Option<u64> {
-        let attempt = self.exchange.last()?;
+        let attempt = self.exchange.last_attempt()?;
         let crate::wire::exchange::AttemptResult::Response(response) = &attempt.result else { return None };
         let name = b"content_block_delta";
         // Of a packed body, only its beginning is known to hold something.
@@ -183,17 +200,21 @@ impl Returned<'_> {
         Some(attempt.started_ms + ms)
     }
 
-    fn pieces(&self, came: &CameAnswer) -> Seen {
-        let text =
-            self.answer.message.get("content").and_then(|content| content[0]["text"].as_str()).map(str::to_owned);
-        let text = text.or_else(|| Some(self.answer.choice.get("message")?["content"].as_str()?.to_owned()));
+    fn observe_pieces(&self, came: &ReceivedResponse) -> GatewayObservation {
+        let text = self
+            .scripted_response
+            .message
+            .get("content")
+            .and_then(|content| content[0]["text"].as_str())
+            .map(str::to_owned);
+        let text = text.or_else(|| Some(self.scripted_response.choice.get("message")?["content"].as_str()?.to_owned()));
         let text = text.unwrap_or_else(|| script::plain_text(self.values.get("reply").map_or("", String::as_str)));
-        let sent = sse::pieces(&text);
+        let sent = sse::split_text(&text);
         let deltas = came.events.iter().filter(|event| event.name == "content_block_delta");
         let got: Vec<&str> =
             deltas.filter_map(|event| event.data["delta"]["text"].as_str()).filter(|t| !t.is_empty()).collect();
         let place = "the stream".to_owned();
-        told(
+        observe_match(
             got == sent,
             || place,
             &format!("{} pieces", sent.len()),
@@ -205,21 +226,26 @@ impl Returned<'_> {
     }
 }
 
-fn told(is_same: bool, place: impl FnOnce() -> String, from: &str, to: impl FnOnce() -> String) -> Seen {
+fn observe_match(
+    is_same: bool,
+    place: impl FnOnce() -> String,
+    from: &str,
+    to: impl FnOnce() -> String,
+) -> GatewayObservation {
     if is_same {
-        Seen::Forwarded { place: place() }
+        GatewayObservation::Forwarded { place: place() }
     } else {
-        Seen::Changed { from: from.to_owned(), to: to(), place: place() }
+        GatewayObservation::Changed { from: from.to_owned(), to: to(), place: place() }
     }
 }
 
-fn candidates(part: &Arrival, came: &CameAnswer) -> Vec<Candidate> {
+fn find_candidates(part: &GatewayExpectation, came: &ReceivedResponse) -> Vec<CandidateValue> {
     if let Some(name) = &part.header {
         let named = came.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         return named.map(|(n, value)| (format!("header {n}"), json!(value))).collect();
     }
-    let paths: Vec<&BodyPath> = part.at.iter().chain(&part.or).collect();
-    let below = |value: &Value| -> Vec<Candidate> {
+    let paths: Vec<&JsonPath> = part.at.iter().chain(&part.or).collect();
+    let below = |value: &Value| -> Vec<CandidateValue> {
         paths.iter().flat_map(|path| json_search::find(path, value)).map(|(at, value)| (at, value.clone())).collect()
     };
     match &part.event {
@@ -231,7 +257,7 @@ fn candidates(part: &Arrival, came: &CameAnswer) -> Vec<Candidate> {
 }
 
 /// Everything that came, for who looks for a marker wherever it is.
-fn anywhere(came: &CameAnswer) -> Value {
+fn searchable_content(came: &ReceivedResponse) -> Value {
     let mut all = came.json.as_object().cloned().unwrap_or_default();
     let headers = came.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     all.insert("(headers)".to_owned(), headers);

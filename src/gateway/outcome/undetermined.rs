@@ -2,7 +2,7 @@
 
 /// The reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Unclear {
+pub enum UndeterminedReason {
     /// An answer came although the upstream was never asked.
     NotAsked,
     /// The gateway failed: a 5xx of its own, a broken connection, a time-out.
@@ -27,9 +27,9 @@ pub enum Unclear {
     NotFinished,
 }
 
-impl Unclear {
+impl UndeterminedReason {
     /// The word in results.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::NotAsked => "not_asked",
             Self::GatewayFailed => "gateway_failed",

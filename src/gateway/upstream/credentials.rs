@@ -6,19 +6,19 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::client::transport::percent_decoded;
+use crate::client::transport::percent_decode;
 
 /// Headers and parameters that carry credentials, by a part of their names.
-const SECRET_NAMES: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];
+const SECRET_NAME_PARTS: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];
 
 /// Whether what has this name is a credential.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|part| name.contains(part))
+    SECRET_NAME_PARTS.iter().any(|part| name.contains(part))
 }
 
 /// The credentials in a header, without the words around them.
-pub(crate) fn in_header(name: &str, value: &str) -> Vec<String> {
+pub(crate) fn find_in_header(name: &str, value: &str) -> Vec<String> {
     if !is_secret_name(name) {
         return Vec::new();
     }
@@ -27,14 +27,14 @@ pub(crate) fn in_header(name: &str, value: &str) -> Vec<String> {
         return parts.map(|part| part.trim().to_owned()).collect();
     }
     match value.trim().split_once(char::is_whitespace) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("basic") => vec![of_basic(rest.trim())],
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("basic") => vec![decode_basic(rest.trim())],
         Some((_, rest)) => vec![rest.trim().to_owned()],
         None => vec![value.trim().to_owned()],
     }
 }
 
 /// The password behind `Basic`, or the user name where it stands alone; what cannot be read is taken as it is.
-fn of_basic(encoded: &str) -> String {
+fn decode_basic(encoded: &str) -> String {
     let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let decoded = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(encoded);
     let Some(pair) = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok()) else { return encoded.to_owned() };
@@ -46,14 +46,14 @@ fn of_basic(encoded: &str) -> String {
 }
 
 /// The credentials in the query of a path.
-pub(crate) fn in_query(path: &str) -> Vec<String> {
+pub(crate) fn find_in_query(path: &str) -> Vec<String> {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split('&').filter_map(|part| part.split_once('='));
-    pairs.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| percent_decoded(value)).collect()
+    pairs.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| percent_decode(value)).collect()
 }
 
 /// A path whose query does not give away a key.
-pub(crate) fn without_keys(path: &str) -> String {
+pub(crate) fn redact_query(path: &str) -> String {
     let Some((bare, query)) = path.split_once('?') else { return path.to_owned() };
     let parts: Vec<String> = query
         .split('&')

@@ -18,31 +18,36 @@ use futures_util::stream::unfold;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::gateway::client_response::unpack;
-use crate::gateway::correlation::{Board, Incoming};
+use crate::gateway::client_response::decompress_body;
+use crate::gateway::correlation::{CallCorrelator, IncomingCall};
 use crate::gateway::upstream::script;
-use crate::gateway::upstream::script::{Reply, Route, Script};
-use crate::gateway::upstream::sse::Record;
-use crate::loopback::{Line, Port};
-use crate::recording::gateway::AnswerEnd;
+use crate::gateway::upstream::script::{RenderedResponse, ResponseScript, UpstreamRoute};
+use crate::gateway::upstream::sse::SseChunk;
+use crate::loopback::{ConnectionHandle, LoopbackListener};
+use crate::recording::gateway::ServedResponseEnd;
 
 /// The largest body that is read.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// Serves the upstream until the task is dropped.
-pub(crate) fn serve(listener: TcpListener, board: Arc<Board>) -> tokio::task::JoinHandle<()> {
-    let router = Router::new().fallback(handle).with_state(board);
-    let server = axum::serve(Port(listener), router.into_make_service_with_connect_info::<Line>());
+pub(crate) fn serve(listener: TcpListener, board: Arc<CallCorrelator>) -> tokio::task::JoinHandle<()> {
+    let router = Router::new().fallback(handle_request).with_state(board);
+    let server =
+        axum::serve(LoopbackListener(listener), router.into_make_service_with_connect_info::<ConnectionHandle>());
     tokio::spawn(async move {
         // It ends when it is aborted, and in no other way.
         let _ = server.into_future().await;
     })
 }
 
-async fn handle(State(board): State<Arc<Board>>, ConnectInfo(line): ConnectInfo<Line>, request: Request) -> Response {
+async fn handle_request(
+    State(board): State<Arc<CallCorrelator>>,
+    ConnectInfo(line): ConnectInfo<ConnectionHandle>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else {
-        return whole(StatusCode::PAYLOAD_TOO_LARGE, &[], "{}".to_owned());
+    let Some(body) = read_body(body).await else {
+        return json_response(StatusCode::PAYLOAD_TOO_LARGE, &[], "{}".to_owned());
     };
     let headers: Vec<(String, String)> = parts
         .headers
@@ -51,74 +56,74 @@ async fn handle(State(board): State<Arc<Board>>, ConnectInfo(line): ConnectInfo<
         .collect();
     let packed =
         headers.iter().find(|(name, value)| name == "content-encoding" && value != "identity").map(|(_, v)| v.clone());
-    let body = packed.as_deref().and_then(|encoding| unpack(encoding, &body)).unwrap_or(body);
+    let body = packed.as_deref().and_then(|encoding| decompress_body(encoding, &body)).unwrap_or(body);
     let asked: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let method = parts.method.to_string();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let route = Route::of(&method, &path);
-    let (number, posted) = board.enter(Incoming { method, path, headers, body, packed });
+    let route = UpstreamRoute::from_request(&method, &path);
+    let (number, posted) = board.begin_call(IncomingCall { method, path, headers, body, content_encoding: packed });
     // Who goes away before the answer is noted as well.
-    let entry = Entry { board: Arc::clone(&board), number, ended: AnswerEnd::Abandoned };
-    if let Some(crowd) = posted.as_ref().and_then(|posted| posted.crowd.as_ref()) {
-        crowd.turn().await;
+    let entry = CallGuard { correlator: Arc::clone(&board), number, end: ServedResponseEnd::Abandoned };
+    if let Some(crowd) = posted.as_ref().and_then(|posted| posted.batch.as_ref()) {
+        crowd.wait_for_turn().await;
     }
-    let own = Script { reply: "fieldtest".to_owned(), ..Script::default() };
+    let own = ResponseScript { reply: "fieldtest".to_owned(), ..ResponseScript::default() };
     let script = posted.as_ref().map_or(&own, |posted| &posted.script);
-    match script::reply(board.shape, route, &asked, script) {
-        Reply::Whole { status, headers, body } => {
+    match script::render_response(board.shape, route, &asked, script) {
+        RenderedResponse::Json { status, headers, body } => {
             let now = board.now_ms();
-            board.note(number, |answered| {
+            board.update_call(number, |answered| {
                 answered.status = status;
                 answered.pieces_ms.push(now);
             });
-            entry.ends(AnswerEnd::Whole);
-            whole(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), &headers, body.to_string())
+            entry.finish(ServedResponseEnd::Whole);
+            json_response(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), &headers, body.to_string())
         }
-        Reply::Stream { headers, records, is_cut } => {
-            board.note(number, |answered| {
+        RenderedResponse::Stream { headers, chunks: records, aborts: is_cut } => {
+            board.update_call(number, |answered| {
                 answered.status = 200;
                 answered.is_stream = true;
             });
-            let mut response = Response::new(in_pieces(records, is_cut.then_some(line), entry));
+            let mut response = Response::new(send_chunks(records, is_cut.then_some(line), entry));
             let event_stream = HeaderValue::from_static("text/event-stream; charset=utf-8");
             response.headers_mut().insert(CONTENT_TYPE, event_stream);
-            add(&mut response, &headers);
+            add_headers(&mut response, &headers);
             response
         }
-        Reply::Death => {
-            entry.ends(AnswerEnd::Cut);
-            line.cut();
+        RenderedResponse::Disconnect => {
+            entry.finish(ServedResponseEnd::Cut);
+            line.abort();
             Response::new(Body::empty())
         }
     }
 }
 
 /// Notes the end of an answer, whoever brings it about.
-struct Entry {
-    board: Arc<Board>,
+struct CallGuard {
+    correlator: Arc<CallCorrelator>,
     number: usize,
-    ended: AnswerEnd,
+    end: ServedResponseEnd,
 }
 
-impl Entry {
-    fn ends(mut self, ended: AnswerEnd) {
-        self.ended = ended;
+impl CallGuard {
+    fn finish(mut self, ended: ServedResponseEnd) {
+        self.end = ended;
     }
 }
 
-impl Drop for Entry {
+impl Drop for CallGuard {
     fn drop(&mut self) {
-        let ended = self.ended;
-        self.board.note(self.number, |answered| answered.ended = ended);
+        let ended = self.end;
+        self.correlator.update_call(self.number, |answered| answered.ended = ended);
     }
 }
 
 /// Reads a body whole; `None` where it is too large.
-async fn read(body: Body) -> Option<Vec<u8>> {
+async fn read_body(body: Body) -> Option<Vec<u8>> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(Ok(chunk)) = stream.next().await {
-        if bytes.len() + chunk.len() > MOST_BYTES {
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
             return None;
         }
         bytes.extend_from_slice(&chunk);
@@ -126,15 +131,15 @@ async fn read(body: Body) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn whole(status: StatusCode, headers: &[(String, String)], body: String) -> Response {
+fn json_response(status: StatusCode, headers: &[(String, String)], body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    add(&mut response, headers);
+    add_headers(&mut response, headers);
     response
 }
 
-fn add(response: &mut Response, headers: &[(String, String)]) {
+fn add_headers(response: &mut Response, headers: &[(String, String)]) {
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
             response.headers_mut().insert(name, value);
@@ -143,30 +148,30 @@ fn add(response: &mut Response, headers: &[(String, String)]) {
 }
 
 /// Sends records one by one, each after its rest; the line may break behind the last.
-fn in_pieces(records: Vec<Record>, line: Option<Line>, entry: Entry) -> Body {
+fn send_chunks(records: Vec<SseChunk>, line: Option<ConnectionHandle>, entry: CallGuard) -> Body {
     // The break shows when something is written next; what it is gets lost.
-    let lost = line.is_some().then(|| Record { bytes: "\n".to_owned(), wait_ms: 30 });
+    let lost = line.is_some().then(|| SseChunk { bytes: "\n".to_owned(), delay_ms: 30 });
     let records = records.into_iter().chain(lost);
     let left = records.size_hint().0;
     Body::from_stream(unfold((records, left, line, Some(entry)), |(mut records, left, line, mut entry)| async move {
         let Some(record) = records.next() else {
             if let Some(entry) = entry.take() {
-                entry.ends(AnswerEnd::Whole);
+                entry.finish(ServedResponseEnd::Whole);
             }
             return None;
         };
-        tokio::time::sleep(Duration::from_millis(record.wait_ms)).await;
+        tokio::time::sleep(Duration::from_millis(record.delay_ms)).await;
         match (&line, left) {
             (Some(line), 1) => {
-                line.cut();
+                line.abort();
                 if let Some(entry) = entry.take() {
-                    entry.ends(AnswerEnd::Cut);
+                    entry.finish(ServedResponseEnd::Cut);
                 }
             }
             _ => {
                 if let Some(entry) = &entry {
-                    let now = entry.board.now_ms();
-                    entry.board.note(entry.number, |answered| answered.pieces_ms.push(now));
+                    let now = entry.correlator.now_ms();
+                    entry.correlator.update_call(entry.number, |answered| answered.pieces_ms.push(now));
                 }
             }
         }

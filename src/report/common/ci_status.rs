@@ -5,19 +5,19 @@
 
 use crate::catalog::{Outcome, VerdictStatus};
 use crate::report::common::phrases;
-use crate::report::common::row_status::Standing;
-use crate::report::common::sanitize::{block, one_line};
-use crate::results::baseline::{Case, Entry, Subject};
+use crate::report::common::row_status::RowStatus;
+use crate::report::common::sanitize::{sanitize_block, sanitize_line};
+use crate::results::baseline::{BaselineEntry, EntryStatus, EntrySubject};
 use crate::results::merge::is_flaky;
-use crate::results::model::{EarlierVerdict, Finding, Results, RowResult, Severity};
+use crate::results::model::{EarlierVerdict, FindingSeverity, FindingSummary, Results, RowResult};
 
 /// What it means to a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grade {
+pub enum CiStatus {
     /// Nothing to tell.
     Passed,
     /// It passes, and there is something to tell.
-    Noted,
+    PassedWithNote,
     /// It could not be decided: neither passed nor failed.
     Undetermined,
     /// It fails as the baseline expects.
@@ -30,9 +30,9 @@ pub enum Grade {
 
 /// A grade with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Graded {
+pub struct CiResult {
     /// The grade.
-    pub grade: Grade,
+    pub status: CiStatus,
     /// Why, in a word: `contradicts`, `silent`, `not-run`, …
     pub kind: &'static str,
     /// Why, in one line.
@@ -41,151 +41,165 @@ pub struct Graded {
 
 /// What a row means. `strict` is the option: silent and undetermined rows fail. Where the run was held against a
 /// baseline, that has the first word.
-pub fn of_row(run: &Results, row: &RowResult, strict: bool) -> Graded {
-    if let Some(graded) = run.baseline.as_ref().and_then(|held| held.of_row(&row.id)).and_then(of_entry) {
+pub fn classify_row(run: &Results, row: &RowResult, strict: bool) -> CiResult {
+    if let Some(graded) = run.baseline.as_ref().and_then(|held| held.find_row(&row.id)).and_then(classify_entry) {
         return graded;
     }
-    let standing = Standing::of(row);
+    let standing = RowStatus::from_row(row);
     let (grade, kind) = match (row.verdict.status, standing) {
         // Why a row was not tried is the run's matter, and not the row's.
-        (VerdictStatus::Skipped, _) if run.partial.is_some() => (Grade::Untested, "not-run"),
-        (VerdictStatus::Skipped, _) => (undetermined(strict), "not-run"),
-        (VerdictStatus::Inconclusive, Standing::Unclaimed) => (Grade::Undetermined, "undetermined"),
-        (_, Standing::Undetermined) => (undetermined(strict), "undetermined"),
-        (_, Standing::Contradicts) => (Grade::Failed, "contradicts"),
+        (VerdictStatus::Skipped, _) if run.partial.is_some() => (CiStatus::Untested, "not-run"),
+        (VerdictStatus::Skipped, _) => (undetermined_status(strict), "not-run"),
+        (VerdictStatus::Inconclusive, RowStatus::Unclaimed) => (CiStatus::Undetermined, "undetermined"),
+        (_, RowStatus::Undetermined) => (undetermined_status(strict), "undetermined"),
+        (_, RowStatus::Contradicts) => (CiStatus::Failed, "contradicts"),
         // A contradiction that was not seen again is no conformity.
-        _ if is_flaky(row) => (if strict { Grade::Failed } else { Grade::Noted }, "flaky"),
-        (_, Standing::Silent) => (if strict { Grade::Failed } else { Grade::Noted }, "silent"),
-        (_, Standing::Exceeds) => (Grade::Noted, "exceeds"),
-        (_, Standing::Conforms) => (Grade::Passed, "conforms"),
-        (_, Standing::Unclaimed) => (Grade::Passed, "unclaimed"),
+        _ if is_flaky(row) => (if strict { CiStatus::Failed } else { CiStatus::PassedWithNote }, "flaky"),
+        (_, RowStatus::Silent) => (if strict { CiStatus::Failed } else { CiStatus::PassedWithNote }, "silent"),
+        (_, RowStatus::Exceeds) => (CiStatus::PassedWithNote, "exceeds"),
+        (_, RowStatus::Conforms) => (CiStatus::Passed, "conforms"),
+        (_, RowStatus::Unclaimed) => (CiStatus::Passed, "unclaimed"),
     };
-    Graded { grade, kind, message: message(row) }
+    CiResult { status: grade, kind, message: describe_row(row) }
 }
 
-fn undetermined(strict: bool) -> Grade {
-    if strict { Grade::Failed } else { Grade::Undetermined }
+fn undetermined_status(strict: bool) -> CiStatus {
+    if strict { CiStatus::Failed } else { CiStatus::Undetermined }
 }
 
 /// What a comparison with the baseline means; nothing where the row itself says what there is to say.
-fn of_entry(entry: &Entry) -> Option<Graded> {
+fn classify_entry(entry: &BaselineEntry) -> Option<CiResult> {
     let grade = match entry.case {
-        Case::Regression | Case::Stale => Grade::Failed,
-        Case::Expected => Grade::Expected,
-        Case::Unconfirmed | Case::NotRun => return None,
+        EntryStatus::Regression | EntryStatus::Stale => CiStatus::Failed,
+        EntryStatus::Expected => CiStatus::Expected,
+        EntryStatus::Unconfirmed | EntryStatus::NotRun => return None,
     };
-    Some(Graded { grade, kind: word(entry.case), message: told(entry) })
+    Some(CiResult { status: grade, kind: entry_kind(entry.case), message: describe_entry(entry) })
 }
 
-fn word(case: Case) -> &'static str {
+fn entry_kind(case: EntryStatus) -> &'static str {
     match case {
-        Case::NotRun => "not-run",
-        Case::Regression | Case::Stale | Case::Unconfirmed | Case::Expected => case.word(),
+        EntryStatus::NotRun => "not-run",
+        EntryStatus::Regression | EntryStatus::Stale | EntryStatus::Unconfirmed | EntryStatus::Expected => {
+            case.as_str()
+        }
     }
 }
 
 /// An entry in a line: what was seen, and the baseline's own words.
-fn told(entry: &Entry) -> String {
-    let until = entry.until.as_deref().map(|day| format!(" until {}", one_line(day)));
-    let reason =
-        entry.reason.as_deref().map(|reason| format!("; listed{}: {}", until.unwrap_or_default(), one_line(reason)));
-    let link = entry.link.as_deref().map(|link| format!(" ({})", one_line(link)));
-    format!("{}{}{}", one_line(&entry.why), reason.unwrap_or_default(), link.unwrap_or_default())
+fn describe_entry(entry: &BaselineEntry) -> String {
+    let until = entry.until.as_deref().map(|day| format!(" until {}", sanitize_line(day)));
+    let reason = entry
+        .reason
+        .as_deref()
+        .map(|reason| format!("; listed{}: {}", until.unwrap_or_default(), sanitize_line(reason)));
+    let link = entry.link.as_deref().map(|link| format!(" ({})", sanitize_line(link)));
+    format!("{}{}{}", sanitize_line(&entry.why), reason.unwrap_or_default(), link.unwrap_or_default())
 }
 
 /// What the baseline lists and the run does not have: a finding that is gone is stale, the rest was not looked for.
-pub(crate) fn of_absent(run: &Results) -> Vec<(&str, Graded)> {
+pub(crate) fn missing_entries(run: &Results) -> Vec<(&str, CiResult)> {
     let entries = run.baseline.iter().flat_map(|held| &held.entries);
     let absent = entries.filter(|entry| match &entry.subject {
-        Subject::Row(id) => !run.rows.iter().any(|row| row.id == *id),
-        Subject::Check(id) => !run.findings.iter().any(|finding| finding.check == *id),
+        EntrySubject::Row(id) => !run.rows.iter().any(|row| row.id == *id),
+        EntrySubject::Check(id) => !run.findings.iter().any(|finding| finding.check == *id),
     });
     absent
         .map(|entry| {
-            let unknown = Graded { grade: Grade::Undetermined, kind: word(entry.case), message: told(entry) };
-            (entry.subject.id(), of_entry(entry).unwrap_or(unknown))
+            let unknown = CiResult {
+                status: CiStatus::Undetermined,
+                kind: entry_kind(entry.case),
+                message: describe_entry(entry),
+            };
+            (entry.subject.id(), classify_entry(entry).unwrap_or(unknown))
         })
         .collect()
 }
 
 /// What a finding means. Without a baseline it fails a strict build alone, and not where it is only worth knowing.
-pub fn of_finding(run: &Results, finding: &Finding, strict: bool) -> Graded {
-    if let Some(graded) = run.baseline.as_ref().and_then(|held| held.of_check(&finding.check)).and_then(of_entry) {
+pub fn classify_finding(run: &Results, finding: &FindingSummary, strict: bool) -> CiResult {
+    if let Some(graded) =
+        run.baseline.as_ref().and_then(|held| held.find_check(&finding.check)).and_then(classify_entry)
+    {
         return graded;
     }
     let grade = match finding.severity {
-        Severity::Error | Severity::Warning if strict => Grade::Failed,
-        Severity::Error | Severity::Warning | Severity::Note => Grade::Noted,
+        FindingSeverity::Error | FindingSeverity::Warning if strict => CiStatus::Failed,
+        FindingSeverity::Error | FindingSeverity::Warning | FindingSeverity::Note => CiStatus::PassedWithNote,
     };
-    let example = one_line(&finding.example);
+    let example = sanitize_line(&finding.example);
     let colon = if example.is_empty() { "" } else { ": " };
-    let times = crate::report::common::format::counted(finding.count, "time", "times");
-    Graded { grade, kind: severity(finding.severity), message: format!("seen {times}{colon}{example}") }
+    let times = crate::report::common::format::plural(finding.count, "time", "times");
+    CiResult { status: grade, kind: severity_label(finding.severity), message: format!("seen {times}{colon}{example}") }
 }
 
 /// The word for a severity.
-pub(crate) fn severity(severity: Severity) -> &'static str {
+pub(crate) fn severity_label(severity: FindingSeverity) -> &'static str {
     match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
+        FindingSeverity::Error => "error",
+        FindingSeverity::Warning => "warning",
+        FindingSeverity::Note => "note",
     }
 }
 
 /// Why a run is no test of its target as a whole, where it is none: cut short, or nothing decided.
-pub fn of_run(run: &Results) -> Option<String> {
-    match phrases::partial(run) {
-        Some(why) => Some(one_line(&why)),
+pub fn untestable_reason(run: &Results) -> Option<String> {
+    match phrases::partial_reason(run) {
+        Some(why) => Some(sanitize_line(&why)),
         None if run.summary.decided == 0 => Some("no row could be decided".to_owned()),
         None => None,
     }
 }
 
 /// What an earlier run said of a row, where that was no success.
-pub(crate) fn of_earlier(earlier: &EarlierVerdict) -> Grade {
+pub(crate) fn classify_earlier(earlier: &EarlierVerdict) -> CiStatus {
     match earlier.outcome {
-        Outcome::Contradicts => Grade::Failed,
-        Outcome::Undetermined => Grade::Untested,
-        Outcome::Conforms | Outcome::Exceeds => Grade::Passed,
-        Outcome::Unclaimed if earlier.status.is_decided() => Grade::Passed,
-        Outcome::Unclaimed => Grade::Untested,
+        Outcome::Contradicts => CiStatus::Failed,
+        Outcome::Undetermined => CiStatus::Untested,
+        Outcome::Conforms | Outcome::Exceeds => CiStatus::Passed,
+        Outcome::Unclaimed if earlier.status.is_decided() => CiStatus::Passed,
+        Outcome::Unclaimed => CiStatus::Untested,
     }
 }
 
 /// All that a reader of the failure needs, so that nobody must look for another file. Many lines.
-pub fn details(row: &RowResult) -> String {
-    let claimed = row.claim.as_ref().map_or("nothing".to_owned(), |claim| match phrases::claim_words(claim) {
-        Some(words) => format!("{} ({})", claim.status.word(), one_line(&words)),
-        None => claim.status.word().to_owned(),
+pub fn render_details(row: &RowResult) -> String {
+    let claimed = row.claim.as_ref().map_or("nothing".to_owned(), |claim| match phrases::describe_claim(claim) {
+        Some(words) => format!("{} ({})", claim.status.as_str(), sanitize_line(&words)),
+        None => claim.status.as_str().to_owned(),
     });
     let verdict = &row.verdict;
     let mut lines = vec![
-        format!("row:      {}", one_line(&row.title)),
+        format!("row:      {}", sanitize_line(&row.title)),
         format!("claimed:  {claimed}"),
-        format!("observed: {}", row.observed()),
-        format!("reason:   {}", one_line(&phrases::why(row))),
+        format!("observed: {}", row.verdict_label()),
+        format!("reason:   {}", sanitize_line(&phrases::reason(row))),
     ];
-    lines.extend(verdict.code.as_deref().map(|code| format!("undecided because: {}", one_line(code))));
+    lines.extend(verdict.code.as_deref().map(|code| format!("undecided because: {}", sanitize_line(code))));
     if let Some(evidence) = verdict.evidence {
         let sure = verdict.confidence.map_or(String::new(), |p| format!(", confidence {p:.4}"));
-        lines.push(format!("evidence: {}{sure}", evidence.word().replace('_', " ")));
+        lines.push(format!("evidence: {}{sure}", evidence.as_str().replace('_', " ")));
     }
     if !row.findings.is_empty() {
-        lines.push(format!("protocol violations: {}", one_line(&row.findings.join(", "))));
+        lines.push(format!("protocol violations: {}", sanitize_line(&row.findings.join(", "))));
     }
     if let Some(example) = &row.example {
-        lines.push(format!("\nThe {} request:\n{}", one_line(&example.arm), block(&example.curl)));
-        lines.push(format!("\nWhat came back:\n{}\n{}", one_line(&example.status), block(&example.answer)));
+        lines.push(format!("\nThe {} request:\n{}", sanitize_line(&example.arm), sanitize_block(&example.curl)));
+        lines.push(format!(
+            "\nWhat came back:\n{}\n{}",
+            sanitize_line(&example.status),
+            sanitize_block(&example.answer)
+        ));
     }
     lines.join("\n")
 }
 
 /// What was claimed and observed, and why, in a line.
-fn message(row: &RowResult) -> String {
-    let claimed = row.claim.as_ref().map_or("nothing", |claim| claim.status.word());
+fn describe_row(row: &RowResult) -> String {
+    let claimed = row.claim.as_ref().map_or("nothing", |claim| claim.status.as_str());
     let silently = if row.silent { " silently" } else { "" };
-    let why = one_line(&phrases::why(row));
-    format!("claimed {claimed}, observed{silently} {}: {why}", row.observed())
+    let why = sanitize_line(&phrases::reason(row));
+    format!("claimed {claimed}, observed{silently} {}: {why}", row.verdict_label())
 }
 
 #[cfg(test)]
@@ -193,13 +207,13 @@ mod tests {
     use super::*;
     use crate::results::fixtures;
 
-    fn grades(run: &Results, strict: bool) -> Vec<(&str, Grade)> {
-        run.rows.iter().map(|row| (row.id.as_str(), of_row(run, row, strict).grade)).collect()
+    fn row_statuses(run: &Results, strict: bool) -> Vec<(&str, CiStatus)> {
+        run.rows.iter().map(|row| (row.id.as_str(), classify_row(run, row, strict).status)).collect()
     }
 
     #[test]
     fn each_outcome_has_its_grade_and_strictness_adds_silent_and_undetermined_rows() {
-        use Grade::{Failed, Noted, Passed, Undetermined};
+        use CiStatus::{Failed, Passed, PassedWithNote, Undetermined};
         let run = fixtures::every_outcome();
         let mut expected = vec![
             ("header.anthropic-version", Passed),
@@ -207,47 +221,48 @@ mod tests {
             ("field.model", Passed),
             ("field.metadata", Failed),
             ("field.temperature", Undetermined),
-            ("field.top_k", Noted),
+            ("field.top_k", PassedWithNote),
             ("field.top_p", Undetermined),
             ("content.tool_use.cache_control", Passed),
-            ("content.image", Noted),
+            ("content.image", PassedWithNote),
             ("content.document", Passed),
         ];
-        assert_eq!(grades(&run, false), expected);
+        assert_eq!(row_statuses(&run, false), expected);
         for (id, grade) in &mut expected {
             if matches!(*id, "field.temperature" | "field.top_p" | "content.image") {
                 *grade = Failed;
             }
         }
-        assert_eq!(grades(&run, true), expected);
+        assert_eq!(row_statuses(&run, true), expected);
     }
 
     #[test]
     fn what_a_run_did_not_reach_is_untested_even_where_strict() {
-        let run = fixtures::partial();
+        let run = fixtures::partial_run();
         for strict in [false, true] {
-            let untested = grades(&run, strict).into_iter().filter(|(_, grade)| *grade == Grade::Untested).count();
+            let untested =
+                row_statuses(&run, strict).into_iter().filter(|(_, grade)| *grade == CiStatus::Untested).count();
             assert_eq!(untested as u64, run.summary.skipped);
         }
-        assert!(of_run(&run).is_some_and(|why| why.contains("budget")));
-        assert_eq!(of_run(&fixtures::every_outcome()), None);
+        assert!(untestable_reason(&run).is_some_and(|why| why.contains("budget")));
+        assert_eq!(untestable_reason(&fixtures::every_outcome()), None);
     }
 
     #[test]
     fn findings_fail_strict_builds_alone_and_notes_none() {
         let run = fixtures::every_outcome();
-        let of = |strict| run.findings.iter().map(|f| of_finding(&run, f, strict).grade).collect::<Vec<_>>();
-        assert_eq!(of(false), [Grade::Noted, Grade::Noted]);
-        assert_eq!(of(true), [Grade::Failed, Grade::Noted]);
+        let of = |strict| run.findings.iter().map(|f| classify_finding(&run, f, strict).status).collect::<Vec<_>>();
+        assert_eq!(of(false), [CiStatus::PassedWithNote, CiStatus::PassedWithNote]);
+        assert_eq!(of(true), [CiStatus::Failed, CiStatus::PassedWithNote]);
     }
 
     #[test]
     fn a_baseline_has_the_first_word() {
-        let run = fixtures::held_against_a_list();
-        let graded: Vec<_> = run.rows.iter().map(|row| of_row(&run, row, false)).collect();
+        let run = fixtures::run_with_expectations();
+        let graded: Vec<_> = run.rows.iter().map(|row| classify_row(&run, row, false)).collect();
         let of = |kind| graded.iter().filter(|graded| graded.kind == kind).collect::<Vec<_>>();
-        assert!(of("expected").iter().all(|graded| graded.grade == Grade::Expected) && !of("expected").is_empty());
-        assert!(of("stale").iter().all(|graded| graded.grade == Grade::Failed) && !of("stale").is_empty());
+        assert!(of("expected").iter().all(|graded| graded.status == CiStatus::Expected) && !of("expected").is_empty());
+        assert!(of("stale").iter().all(|graded| graded.status == CiStatus::Failed) && !of("stale").is_empty());
         assert!(of("contradicts").is_empty(), "a contradiction is expected, or a regression");
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// A count with thousands apart: `1,200,000`.
-pub(crate) fn count(n: u64) -> String {
+pub(crate) fn with_thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -16,12 +16,12 @@ pub(crate) fn count(n: u64) -> String {
 }
 
 /// A count with its noun: `1 row`, `2 rows`.
-pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(n), if n == 1 { one } else { many })
+pub(crate) fn plural(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", with_thousands(n), if n == 1 { one } else { many })
 }
 
 /// A small number, to one digit.
-pub(crate) fn rounded(n: f64) -> String {
+pub(crate) fn one_decimal(n: f64) -> String {
     format!("{n:.1}")
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn dollars(usd: f64) -> String {
 }
 
 /// An RFC 3339 instant to the minute, in UTC. What is no instant is shown as it stands.
-pub(crate) fn instant(rfc3339: &str) -> String {
+pub(crate) fn timestamp(rfc3339: &str) -> String {
     match rfc3339.parse::<Timestamp>() {
         Ok(instant) => instant.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         Err(_) => rfc3339.to_owned(),
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn counts_have_their_thousands_apart() {
-        assert_eq!([0, 999, 1_000, 1_200_000].map(count), ["0", "999", "1,000", "1,200,000"]);
-        assert_eq!([0, 1, 2].map(|n| counted(n, "row", "rows")), ["0 rows", "1 row", "2 rows"]);
+        assert_eq!([0, 999, 1_000, 1_200_000].map(with_thousands), ["0", "999", "1,000", "1,200,000"]);
+        assert_eq!([0, 1, 2].map(|n| plural(n, "row", "rows")), ["0 rows", "1 row", "2 rows"]);
     }
 
     #[test]
@@ -69,8 +69,8 @@ mod tests {
     fn money_and_instants() {
         assert_eq!(dollars(0.01234), "$0.0123");
         assert_eq!(dollars(12.5), "$12.50");
-        assert_eq!(instant("2026-11-21T18:00:59Z"), "2026-11-21 18:00 UTC");
-        assert_eq!(instant("2026-11-21T20:00:00+02:00"), "2026-11-21 18:00 UTC");
-        assert_eq!(instant("yesterday"), "yesterday");
+        assert_eq!(timestamp("2026-11-21T18:00:59Z"), "2026-11-21 18:00 UTC");
+        assert_eq!(timestamp("2026-11-21T20:00:00+02:00"), "2026-11-21 18:00 UTC");
+        assert_eq!(timestamp("yesterday"), "yesterday");
     }
 }

@@ -6,43 +6,43 @@ use crate::results::file_names;
 use crate::results::model::{Results, RowResult};
 
 /// One or more runs, a column each.
-pub(crate) struct Matrix<'a> {
-    pub(crate) columns: Vec<Column<'a>>,
-    pub(crate) sections: Vec<Section<'a>>,
+pub(crate) struct ResultsMatrix<'a> {
+    pub(crate) columns: Vec<MatrixColumn<'a>>,
+    pub(crate) sections: Vec<MatrixSection<'a>>,
 }
 
 /// One run.
-pub(crate) struct Column<'a> {
+pub(crate) struct MatrixColumn<'a> {
     /// The target's name, and as much more as tells it from the other columns.
     pub(crate) heading: String,
     pub(crate) run: &'a Results,
 }
 
 /// A section of the tables.
-pub(crate) struct Section<'a> {
+pub(crate) struct MatrixSection<'a> {
     pub(crate) title: &'a str,
-    pub(crate) lines: Vec<Line<'a>>,
+    pub(crate) rows: Vec<MatrixRow<'a>>,
 }
 
 /// One row of the tables in every run; `None` where a run has no such row.
-pub(crate) struct Line<'a> {
+pub(crate) struct MatrixRow<'a> {
     pub(crate) id: &'a str,
     pub(crate) title: &'a str,
     pub(crate) cells: Vec<Option<&'a RowResult>>,
 }
 
 /// One cell with its place, for lists below the tables.
-pub(crate) struct Entry<'m, 'a> {
-    pub(crate) column: &'m Column<'a>,
+pub(crate) struct Cell<'m, 'a> {
+    pub(crate) column: &'m MatrixColumn<'a>,
     pub(crate) row: &'a RowResult,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> ResultsMatrix<'a> {
     /// Arranges the runs. A row that only a later run has stands behind the row that precedes it there.
-    pub(crate) fn of(results: &'a [Results]) -> Self {
-        let columns = file_names::headings(results).into_iter().zip(results);
-        let columns: Vec<_> = columns.map(|(heading, run)| Column { heading, run }).collect();
-        let mut sections: Vec<Section<'a>> = Vec::new();
+    pub(crate) fn from_results(results: &'a [Results]) -> Self {
+        let columns = file_names::column_headings(results).into_iter().zip(results);
+        let columns: Vec<_> = columns.map(|(heading, run)| MatrixColumn { heading, run }).collect();
+        let mut sections: Vec<MatrixSection<'a>> = Vec::new();
         for (nth, run) in results.iter().enumerate() {
             // The place after the row that was placed last, and its section.
             let mut after: Option<(usize, usize)> = None;
@@ -51,12 +51,12 @@ impl<'a> Matrix<'a> {
                     Some(at) => at,
                     None => {
                         let at = after.map_or(sections.len(), |(section, _)| section + 1);
-                        sections.insert(at, Section { title: &row.section, lines: Vec::new() });
+                        sections.insert(at, MatrixSection { title: &row.section, rows: Vec::new() });
                         at
                     }
                 };
-                let lines = &mut sections[at].lines;
-                let free = |line: &Line<'_>| line.id == row.id && line.cells[nth].is_none();
+                let lines = &mut sections[at].rows;
+                let free = |line: &MatrixRow<'_>| line.id == row.id && line.cells[nth].is_none();
                 let place = lines.iter().position(free).unwrap_or_else(|| {
                     let place = match after {
                         Some((section, next)) if section == at => next,
@@ -69,7 +69,7 @@ impl<'a> Matrix<'a> {
                             }
                         }
                     };
-                    lines.insert(place, Line { id: &row.id, title: &row.title, cells: vec![None; results.len()] });
+                    lines.insert(place, MatrixRow { id: &row.id, title: &row.title, cells: vec![None; results.len()] });
                     place
                 });
                 lines[place].cells[nth] = Some(row);
@@ -80,11 +80,11 @@ impl<'a> Matrix<'a> {
     }
 
     /// The cells that are wanted, row by row, and in the order of the columns within a row.
-    pub(crate) fn entries<'m>(&'m self, wanted: impl Fn(&RowResult) -> bool) -> Vec<Entry<'m, 'a>> {
-        let lines = self.sections.iter().flat_map(|section| &section.lines);
+    pub(crate) fn find_cells<'m>(&'m self, wanted: impl Fn(&RowResult) -> bool) -> Vec<Cell<'m, 'a>> {
+        let lines = self.sections.iter().flat_map(|section| &section.rows);
         let cells = lines.flat_map(|line| self.columns.iter().zip(&line.cells));
         cells
-            .filter_map(|(column, cell)| cell.map(|row| Entry { column, row }))
+            .filter_map(|(column, cell)| cell.map(|row| Cell { column, row }))
             .filter(|entry| wanted(entry.row))
             .collect()
     }
@@ -96,14 +96,14 @@ mod tests {
     use crate::catalog::VerdictStatus;
     use crate::results::fixtures;
 
-    fn run(rows: &[(&str, &str)]) -> Results {
-        let rows = rows.iter().map(|(section, id)| fixtures::row(section, id, id, None, VerdictStatus::Supported));
-        fixtures::run("any", rows.collect())
+    fn run_with_rows(rows: &[(&str, &str)]) -> Results {
+        let rows = rows.iter().map(|(section, id)| fixtures::make_row(section, id, id, None, VerdictStatus::Supported));
+        fixtures::make_run("any", rows.collect())
     }
 
-    fn arrangement(results: &[Results]) -> Vec<String> {
-        let matrix = Matrix::of(results);
-        let lines = matrix.sections.iter().flat_map(|s| s.lines.iter().map(move |l| (s.title, l)));
+    fn describe_layout(results: &[Results]) -> Vec<String> {
+        let matrix = ResultsMatrix::from_results(results);
+        let lines = matrix.sections.iter().flat_map(|s| s.rows.iter().map(move |l| (s.title, l)));
         lines
             .map(|(section, line)| {
                 let cells: String = line.cells.iter().map(|cell| if cell.is_some() { 'x' } else { '-' }).collect();
@@ -114,23 +114,23 @@ mod tests {
 
     #[test]
     fn a_row_of_one_run_only_keeps_its_place() {
-        let first = run(&[("A", "1"), ("A", "3"), ("C", "6")]);
-        let second = run(&[("A", "1"), ("A", "2"), ("B", "5"), ("C", "6"), ("C", "7")]);
-        assert_eq!(arrangement(&[first, second]), ["A/1 xx", "A/2 -x", "A/3 x-", "B/5 -x", "C/6 xx", "C/7 -x"]);
+        let first = run_with_rows(&[("A", "1"), ("A", "3"), ("C", "6")]);
+        let second = run_with_rows(&[("A", "1"), ("A", "2"), ("B", "5"), ("C", "6"), ("C", "7")]);
+        assert_eq!(describe_layout(&[first, second]), ["A/1 xx", "A/2 -x", "A/3 x-", "B/5 -x", "C/6 xx", "C/7 -x"]);
     }
 
     #[test]
     fn no_row_is_lost_when_an_id_comes_twice_or_a_section_is_taken_up_again() {
-        let odd = run(&[("A", "1"), ("B", "2"), ("A", "1"), ("A", "3")]);
-        assert_eq!(arrangement(&[odd]), ["A/1 x", "A/1 x", "A/3 x", "B/2 x"]);
+        let odd = run_with_rows(&[("A", "1"), ("B", "2"), ("A", "1"), ("A", "3")]);
+        assert_eq!(describe_layout(&[odd]), ["A/1 x", "A/1 x", "A/3 x", "B/2 x"]);
     }
 
     #[test]
     fn entries_come_row_by_row() {
-        let results = [run(&[("A", "1"), ("A", "2")]), run(&[("A", "2"), ("A", "1")])];
-        let matrix = Matrix::of(&results);
+        let results = [run_with_rows(&[("A", "1"), ("A", "2")]), run_with_rows(&[("A", "2"), ("A", "1")])];
+        let matrix = ResultsMatrix::from_results(&results);
         let ids: Vec<_> =
-            matrix.entries(|_| true).iter().map(|e| (e.row.id.clone(), e.column.heading.clone())).collect();
+            matrix.find_cells(|_| true).iter().map(|e| (e.row.id.clone(), e.column.heading.clone())).collect();
         let expected = [("1", "any #1"), ("1", "any #2"), ("2", "any #1"), ("2", "any #2")];
         assert_eq!(ids, expected.map(|(id, heading)| (id.to_owned(), heading.to_owned())));
     }

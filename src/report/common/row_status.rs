@@ -4,12 +4,12 @@
 //! not know any format.
 
 use crate::catalog::{Outcome, VerdictStatus};
-use crate::results::gateway::FateKind;
+use crate::results::gateway::GatewayVerdictKind;
 use crate::results::model::{Results, RowResult};
 
 /// An outcome as a reader needs it. `Silent` is a conforming row that a client cannot tell from a working one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum RowStatus {
     Conforms,
     Silent,
     Exceeds,
@@ -18,13 +18,13 @@ pub(crate) enum Standing {
     Unclaimed,
 }
 
-impl Standing {
+impl RowStatus {
     /// In the order of legends.
     pub(crate) const ALL: [Self; 6] =
         [Self::Conforms, Self::Silent, Self::Exceeds, Self::Contradicts, Self::Undetermined, Self::Unclaimed];
 
     /// How this row stands.
-    pub(crate) fn of(row: &RowResult) -> Self {
+    pub(crate) fn from_row(row: &RowResult) -> Self {
         match row.outcome {
             Outcome::Conforms if row.silent => Self::Silent,
             Outcome::Conforms => Self::Conforms,
@@ -36,14 +36,14 @@ impl Standing {
     }
 
     /// The word shown for it.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Silent => "silent",
-            Self::Conforms => Outcome::Conforms.word(),
-            Self::Exceeds => Outcome::Exceeds.word(),
-            Self::Contradicts => Outcome::Contradicts.word(),
-            Self::Undetermined => Outcome::Undetermined.word(),
-            Self::Unclaimed => Outcome::Unclaimed.word(),
+            Self::Conforms => Outcome::Conforms.as_str(),
+            Self::Exceeds => Outcome::Exceeds.as_str(),
+            Self::Contradicts => Outcome::Contradicts.as_str(),
+            Self::Undetermined => Outcome::Undetermined.as_str(),
+            Self::Unclaimed => Outcome::Unclaimed.as_str(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Standing {
 }
 
 /// Every observation, in the order of legends.
-pub(crate) const OBSERVATIONS: [VerdictStatus; 6] = [
+pub(crate) const ALL_VERDICT_STATUSES: [VerdictStatus; 6] = [
     VerdictStatus::Supported,
     VerdictStatus::Ignored,
     VerdictStatus::Rejected,
@@ -97,7 +97,7 @@ pub(crate) const OBSERVATIONS: [VerdictStatus; 6] = [
 ];
 
 /// What an observation means, for legends.
-pub(crate) fn observation(status: VerdictStatus) -> &'static str {
+pub(crate) fn verdict_meaning(status: VerdictStatus) -> &'static str {
     match status {
         VerdictStatus::Supported => "the field was shown to be honoured",
         VerdictStatus::Ignored => "the field was accepted, and shown to have no effect",
@@ -109,14 +109,14 @@ pub(crate) fn observation(status: VerdictStatus) -> &'static str {
 }
 
 /// The words for observations in these runs, and their meaning: runs against gateways have fates.
-pub(crate) fn observations<'a>(runs: impl Iterator<Item = &'a Results>) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn verdict_meanings<'a>(runs: impl Iterator<Item = &'a Results>) -> Vec<(&'static str, &'static str)> {
     let (gateways, others): (Vec<_>, Vec<_>) = runs.partition(|run| run.gateway.is_some());
-    let verdicts = OBSERVATIONS.iter().map(|status| (status.word(), observation(*status)));
-    let fates = FateKind::ALL.into_iter().map(|fate| (fate.word(), fate.meaning()));
+    let verdicts = ALL_VERDICT_STATUSES.iter().map(|status| (status.as_str(), verdict_meaning(*status)));
+    let fates = GatewayVerdictKind::ALL.into_iter().map(|fate| (fate.as_str(), fate.meaning()));
     match (others.is_empty(), gateways.is_empty()) {
         (_, true) => verdicts.collect(),
         (true, false) => fates.collect(),
-        (false, false) => verdicts.chain(fates.filter(|(word, _)| *word != VerdictStatus::Skipped.word())).collect(),
+        (false, false) => verdicts.chain(fates.filter(|(word, _)| *word != VerdictStatus::Skipped.as_str())).collect(),
     }
 }
 
@@ -127,14 +127,14 @@ mod tests {
 
     #[test]
     fn marks_are_one_column_wide_and_differ() {
-        for mark in [Standing::mark, Standing::ascii_mark] {
-            let mut seen: Vec<&str> = Standing::ALL.iter().map(|s| mark(*s)).collect();
+        for mark in [RowStatus::mark, RowStatus::ascii_mark] {
+            let mut seen: Vec<&str> = RowStatus::ALL.iter().map(|s| mark(*s)).collect();
             assert!(seen.iter().all(|m| unicode_width::UnicodeWidthStr::width(*m) == 1), "{seen:?}");
             seen.sort_unstable();
             seen.dedup();
-            assert_eq!(seen.len(), Standing::ALL.len());
+            assert_eq!(seen.len(), RowStatus::ALL.len());
         }
-        assert!(Standing::ALL.iter().all(|s| s.ascii_mark().is_ascii()));
+        assert!(RowStatus::ALL.iter().all(|s| s.ascii_mark().is_ascii()));
     }
 
     #[test]
@@ -143,6 +143,6 @@ mod tests {
         let silent: Vec<_> = run.rows.iter().filter(|row| row.silent).collect();
         assert_eq!(silent.len(), 1);
         assert_eq!(silent[0].outcome, Outcome::Conforms);
-        assert_eq!(Standing::of(silent[0]), Standing::Silent);
+        assert_eq!(RowStatus::from_row(silent[0]), RowStatus::Silent);
     }
 }

@@ -4,7 +4,7 @@
 //! hide itself. This module must not know any format: escaping for Markdown is the Markdown report's work.
 
 /// One line: white space in any form becomes single spaces, and what is invisible is spelled out.
-pub(crate) fn one_line(text: &str) -> String {
+pub(crate) fn sanitize_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !line.is_empty() {
@@ -18,7 +18,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// Lines as they are, without their trailing white space; what is invisible is spelled out.
-pub fn block(text: &str) -> String {
+pub fn sanitize_block(text: &str) -> String {
     let mut block = String::with_capacity(text.len());
     for (i, line) in text.trim_end().lines().enumerate() {
         if i > 0 {
@@ -36,7 +36,7 @@ pub fn block(text: &str) -> String {
 
 /// Lines that the runner of GitHub's workflows does not take for commands: it obeys any line of a step's output that
 /// begins with `::`, and the older form `##[` anywhere in a line.
-pub fn uncommanded(text: &str) -> String {
+pub fn escape_workflow_commands(text: &str) -> String {
     let broken = text.split_inclusive(['\n', '\r']).map(|line| {
         let rest = line.trim_start();
         let indent = &line[..line.len() - rest.len()];
@@ -79,23 +79,23 @@ mod tests {
 
     #[test]
     fn a_line_is_one_line_and_shows_what_is_hidden() {
-        assert_eq!(one_line("  two\r\n\tlines\u{2028}here "), "two lines here");
-        assert_eq!(one_line("red \u{1b}[31mtext"), "red \\u{1b}[31mtext");
-        assert_eq!(one_line("a\u{202e}b\u{e0041}c"), "a\\u{202e}b\\u{e0041}c");
+        assert_eq!(sanitize_line("  two\r\n\tlines\u{2028}here "), "two lines here");
+        assert_eq!(sanitize_line("red \u{1b}[31mtext"), "red \\u{1b}[31mtext");
+        assert_eq!(sanitize_line("a\u{202e}b\u{e0041}c"), "a\\u{202e}b\\u{e0041}c");
     }
 
     #[test]
     fn a_block_keeps_its_lines() {
-        assert_eq!(block("{\r\n\t\"a\": 1  \n}\n\n"), "{\n\t\"a\": 1\n}");
-        assert_eq!(block("bell\u{7}"), "bell\\u{7}");
+        assert_eq!(sanitize_block("{\r\n\t\"a\": 1  \n}\n\n"), "{\n\t\"a\": 1\n}");
+        assert_eq!(sanitize_block("bell\u{7}"), "bell\\u{7}");
     }
 
     #[test]
     fn no_line_is_a_workflow_command() {
         let hostile = "fine\n::error::x\n  \t::stop-commands::y\r::z\na ##[error]z ::not at the start";
         let told = "fine\n\\::error::x\n  \t\\::stop-commands::y\r\\::z\na #\\#[error]z ::not at the start";
-        assert_eq!(uncommanded(hostile), told);
-        assert_eq!(uncommanded("plain\n"), "plain\n");
+        assert_eq!(escape_workflow_commands(hostile), told);
+        assert_eq!(escape_workflow_commands("plain\n"), "plain\n");
     }
 
     #[test]

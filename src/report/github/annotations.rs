@@ -4,30 +4,30 @@
 //! (docs.github.com/actions, "Workflow commands", and the limits of problem matchers in actions/toolkit). So the
 //! worst come first, and the tenth of a level says how many there are more.
 
-use crate::report::common::ci_status::Grade;
-use crate::report::common::matrix::{Column, Matrix};
-use crate::report::common::sanitize::{one_line, shorten, uncommanded};
+use crate::report::common::ci_status::CiStatus;
+use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
+use crate::report::common::sanitize::{escape_workflow_commands, sanitize_line, shorten};
 use crate::report::common::{ci_status, format};
-use crate::results::baseline::Case;
-use crate::results::model::{Results, Severity};
+use crate::results::baseline::EntryStatus;
+use crate::results::model::{FindingSeverity, Results};
 
 /// Annotations of one level that a step may make.
-const MOST: usize = 10;
+const MAX_ANNOTATIONS_PER_LEVEL: usize = 10;
 /// The most characters of one annotation. The summary has all of it.
-const MESSAGE: usize = 500;
+const MAX_MESSAGE_CHARS: usize = 500;
 
 /// How much an annotation asks for, the most first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
+enum AnnotationLevel {
     Error,
     Warning,
     Notice,
 }
 
-impl Level {
+impl AnnotationLevel {
     const ALL: [Self; 3] = [Self::Error, Self::Warning, Self::Notice];
 
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
@@ -36,8 +36,8 @@ impl Level {
     }
 }
 
-struct Annotation {
-    level: Level,
+struct WorkflowAnnotation {
+    level: AnnotationLevel,
     /// An entry of the baseline to be removed: nothing broke.
     is_stale: bool,
     title: String,
@@ -46,90 +46,114 @@ struct Annotation {
 
 /// The commands, one a line; nothing where there is nothing to tell.
 pub fn render(results: &[Results], strict: bool) -> String {
-    let matrix = Matrix::of(results);
-    let mut all: Vec<Annotation> = matrix.columns.iter().filter_map(of_run).collect();
-    for entry in matrix.entries(|_| true) {
-        let graded = ci_status::of_row(entry.column.run, entry.row, strict);
-        let level = match graded.grade {
-            Grade::Failed => Level::Error,
-            Grade::Undetermined if entry.row.claim.is_some() => Level::Warning,
-            Grade::Noted => Level::Notice,
+    let matrix = ResultsMatrix::from_results(results);
+    let mut all: Vec<WorkflowAnnotation> = matrix.columns.iter().filter_map(annotate_run).collect();
+    for entry in matrix.find_cells(|_| true) {
+        let graded = ci_status::classify_row(entry.column.run, entry.row, strict);
+        let level = match graded.status {
+            CiStatus::Failed => AnnotationLevel::Error,
+            CiStatus::Undetermined if entry.row.claim.is_some() => AnnotationLevel::Warning,
+            CiStatus::PassedWithNote => AnnotationLevel::Notice,
             // What the run did not reach is told once, of the run.
-            Grade::Passed | Grade::Undetermined | Grade::Untested => continue,
+            CiStatus::Passed | CiStatus::Undetermined | CiStatus::Untested => continue,
             // Known failures are counted, below: nobody needs to act on them.
-            Grade::Expected => continue,
+            CiStatus::Expected => continue,
         };
-        let title = format!("{}: {} {}", entry.column.heading, one_line(&entry.row.id), graded.kind);
-        all.push(Annotation { level, is_stale: graded.kind == Case::Stale.word(), title, message: graded.message });
+        let title = format!("{}: {} {}", entry.column.heading, sanitize_line(&entry.row.id), graded.kind);
+        all.push(WorkflowAnnotation {
+            level,
+            is_stale: graded.kind == EntryStatus::Stale.as_str(),
+            title,
+            message: graded.message,
+        });
     }
     for column in &matrix.columns {
         for finding in &column.run.findings {
-            let graded = ci_status::of_finding(column.run, finding, strict);
-            let level = match (graded.grade, finding.severity) {
-                (Grade::Failed, _) => Level::Error,
-                (Grade::Expected, _) => continue,
-                (_, Severity::Error) => Level::Warning,
-                (_, Severity::Warning | Severity::Note) => Level::Notice,
+            let graded = ci_status::classify_finding(column.run, finding, strict);
+            let level = match (graded.status, finding.severity) {
+                (CiStatus::Failed, _) => AnnotationLevel::Error,
+                (CiStatus::Expected, _) => continue,
+                (_, FindingSeverity::Error) => AnnotationLevel::Warning,
+                (_, FindingSeverity::Warning | FindingSeverity::Note) => AnnotationLevel::Notice,
             };
-            let title = format!("{}: {}", column.heading, one_line(&finding.check));
-            all.push(Annotation { level, is_stale: graded.kind == Case::Stale.word(), title, message: graded.message });
+            let title = format!("{}: {}", column.heading, sanitize_line(&finding.check));
+            all.push(WorkflowAnnotation {
+                level,
+                is_stale: graded.kind == EntryStatus::Stale.as_str(),
+                title,
+                message: graded.message,
+            });
         }
-        for (id, graded) in ci_status::of_absent(column.run) {
-            let level = if graded.grade == Grade::Failed { Level::Error } else { Level::Notice };
-            let title = format!("{}: {} {}", column.heading, one_line(id), graded.kind);
-            all.push(Annotation { level, is_stale: graded.kind == Case::Stale.word(), title, message: graded.message });
+        for (id, graded) in ci_status::missing_entries(column.run) {
+            let level =
+                if graded.status == CiStatus::Failed { AnnotationLevel::Error } else { AnnotationLevel::Notice };
+            let title = format!("{}: {} {}", column.heading, sanitize_line(id), graded.kind);
+            all.push(WorkflowAnnotation {
+                level,
+                is_stale: graded.kind == EntryStatus::Stale.as_str(),
+                title,
+                message: graded.message,
+            });
         }
-        all.extend(expected(column));
+        all.extend(annotate_expected(column));
     }
     // Regressions before what is merely to be tidied up; else the order of the tables.
     all.sort_by_key(|annotation| annotation.is_stale);
-    Level::ALL.into_iter().map(|level| of_level(&all, level)).collect()
+    AnnotationLevel::ALL.into_iter().map(|level| render_level(&all, level)).collect()
 }
 
-fn of_run(column: &Column<'_>) -> Option<Annotation> {
-    let message = ci_status::of_run(column.run)?;
-    Some(Annotation {
-        level: Level::Error,
+fn annotate_run(column: &MatrixColumn<'_>) -> Option<WorkflowAnnotation> {
+    let message = ci_status::untestable_reason(column.run)?;
+    Some(WorkflowAnnotation {
+        level: AnnotationLevel::Error,
         is_stale: false,
         title: format!("{}: could not be tested", column.heading),
         message,
     })
 }
 
-fn expected(column: &Column<'_>) -> Option<Annotation> {
+fn annotate_expected(column: &MatrixColumn<'_>) -> Option<WorkflowAnnotation> {
     let held = column.run.baseline.as_ref().filter(|held| held.counts.expected > 0)?;
-    let told = format::counted(held.counts.expected, "failure is", "failures are");
-    let message = format!("{told} as {} lists", one_line(&held.file));
-    Some(Annotation { level: Level::Notice, is_stale: false, title: format!("{}: expected", column.heading), message })
+    let told = format::plural(held.counts.expected, "failure is", "failures are");
+    let message = format!("{told} as {} lists", sanitize_line(&held.file));
+    Some(WorkflowAnnotation {
+        level: AnnotationLevel::Notice,
+        is_stale: false,
+        title: format!("{}: expected", column.heading),
+        message,
+    })
 }
 
-fn of_level(all: &[Annotation], level: Level) -> String {
-    let of_level: Vec<&Annotation> = all.iter().filter(|annotation| annotation.level == level).collect();
+fn render_level(all: &[WorkflowAnnotation], level: AnnotationLevel) -> String {
+    let of_level: Vec<&WorkflowAnnotation> = all.iter().filter(|annotation| annotation.level == level).collect();
     // The last place is for telling how many have none.
-    let shown = if of_level.len() > MOST { MOST - 1 } else { of_level.len() };
-    let mut out: String = of_level[..shown].iter().map(|a| command(level, &a.title, &a.message)).collect();
+    let shown = if of_level.len() > MAX_ANNOTATIONS_PER_LEVEL { MAX_ANNOTATIONS_PER_LEVEL - 1 } else { of_level.len() };
+    let mut out: String = of_level[..shown].iter().map(|a| render_command(level, &a.title, &a.message)).collect();
     if of_level.len() > shown {
         let more = of_level.len() - shown;
         let message = format!("{more} more of this level are left out here; the step's summary has them all");
-        out.push_str(&command(level, &format!("{more} more"), &message));
+        out.push_str(&render_command(level, &format!("{more} more"), &message));
     }
     out
 }
 
-fn command(level: Level, title: &str, message: &str) -> String {
+fn render_command(level: AnnotationLevel, title: &str, message: &str) -> String {
     // The runner knows an older form of commands too, which may stand anywhere in a line.
-    let (title, message) = (uncommanded(&shorten(title, MESSAGE)), uncommanded(&shorten(message, MESSAGE)));
-    format!("::{} title={}::{}\n", level.word(), property(&title), data(&message))
+    let (title, message) = (
+        escape_workflow_commands(&shorten(title, MAX_MESSAGE_CHARS)),
+        escape_workflow_commands(&shorten(message, MAX_MESSAGE_CHARS)),
+    );
+    format!("::{} title={}::{}\n", level.as_str(), escape_property(&title), escape_data(&message))
 }
 
 /// The text of a command: what would end it is written otherwise.
-fn data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// The value of a property, which the command's own signs would end as well.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -142,7 +166,7 @@ mod tests {
     use crate::results::fixtures;
 
     /// Level, title and message, as GitHub's runner reads a line.
-    fn read(line: &str) -> (String, String, String) {
+    fn parse_command(line: &str) -> (String, String, String) {
         let (head, message) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
         let (level, title) = head.split_once(" title=").unwrap();
         let plain = |text: &str| {
@@ -154,12 +178,15 @@ mod tests {
 
     #[test]
     fn the_worst_comes_first() {
-        fixtures::snapshots().bind(|| {
-            let results = [fixtures::every_outcome(), fixtures::second()];
+        fixtures::snapshot_settings().bind(|| {
+            let results = [fixtures::every_outcome(), fixtures::second_run()];
             insta::assert_snapshot!("github-commands.txt", render(&results, false));
             insta::assert_snapshot!("github-commands-strict.txt", render(&results, true));
-            insta::assert_snapshot!("github-commands-baseline.txt", render(&[fixtures::held_against_a_list()], false));
-            insta::assert_snapshot!("github-commands-partial.txt", render(&[fixtures::partial()], false));
+            insta::assert_snapshot!(
+                "github-commands-baseline.txt",
+                render(&[fixtures::run_with_expectations()], false)
+            );
+            insta::assert_snapshot!("github-commands-partial.txt", render(&[fixtures::partial_run()], false));
         });
     }
 
@@ -167,23 +194,23 @@ mod tests {
     fn ten_of_a_level_at_most_and_the_tenth_tells_of_the_rest() {
         let row = |i: usize, status| {
             let id = format!("field.{i}");
-            fixtures::row("S", &id, &id, Some(ClaimStatus::Supported), status)
+            fixtures::make_row("S", &id, &id, Some(ClaimStatus::Supported), status)
         };
         let of = |n| {
-            let run = fixtures::run("any", (0..n).map(|i| row(i, VerdictStatus::Ignored)).collect());
+            let run = fixtures::make_run("any", (0..n).map(|i| row(i, VerdictStatus::Ignored)).collect());
             render(&[run], false)
         };
         assert_eq!(of(10).lines().count(), 10);
         assert!(!of(10).contains("more"));
         let text = of(31);
         assert_eq!(text.lines().count(), 10);
-        assert_eq!(read(text.lines().last().unwrap()).1, "22 more");
+        assert_eq!(parse_command(text.lines().last().unwrap()).1, "22 more");
     }
 
     #[test]
     fn signs_of_the_commands_own_are_written_otherwise() {
         assert_eq!(
-            command(Level::Error, "a: b, c", "100 %\r\n::x::"),
+            render_command(AnnotationLevel::Error, "a: b, c", "100 %\r\n::x::"),
             "::error title=a%3A b%2C c::100 %25%0D%0A\\::x::\n"
         );
     }
@@ -194,13 +221,13 @@ mod tests {
         #[test]
         fn any_run_makes_whole_commands_and_no_others(results in vec(fixtures::any_run(), 0..4), strict: bool) {
             let text = render(&results, strict);
-            for level in Level::ALL {
-                let of_level = text.lines().filter(|line| line.starts_with(&format!("::{} title=", level.word())));
-                prop_assert!(of_level.count() <= MOST);
+            for level in AnnotationLevel::ALL {
+                let of_level = text.lines().filter(|line| line.starts_with(&format!("::{} title=", level.as_str())));
+                prop_assert!(of_level.count() <= MAX_ANNOTATIONS_PER_LEVEL);
             }
             for line in text.lines() {
-                let (level, title, message) = read(line);
-                prop_assert!(Level::ALL.iter().any(|l| l.word() == level));
+                let (level, title, message) = parse_command(line);
+                prop_assert!(AnnotationLevel::ALL.iter().any(|l| l.as_str() == level));
                 prop_assert!(!title.is_empty() && !message.contains(['\r', '\n']));
             }
         }

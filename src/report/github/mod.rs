@@ -6,4 +6,4 @@ mod annotations;
 mod step_summary;
 
 pub use crate::report::github::annotations::render as commands;
-pub use crate::report::github::step_summary::{LIMIT as SUMMARY_LIMIT, render as summary};
+pub use crate::report::github::step_summary::{MAX_SUMMARY_BYTES as SUMMARY_LIMIT, render as summary};

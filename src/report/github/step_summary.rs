@@ -3,25 +3,25 @@
 //! GitHub takes a mebibyte a step and refuses the whole of what is larger. So the text is made of parts; the details go
 //! first, and a part is there as a whole or not at all.
 
-use crate::report::common::matrix::Matrix;
+use crate::report::common::matrix::ResultsMatrix;
 use crate::report::markdown;
-use crate::report::markdown::Part;
+use crate::report::markdown::ReportSection;
 use crate::results::model::Results;
 
 /// The most bytes that GitHub takes of a step.
-pub const LIMIT: usize = 1024 * 1024;
+pub const MAX_SUMMARY_BYTES: usize = 1024 * 1024;
 
 /// The summary, in `room` bytes at most.
 pub fn render(results: &[Results], room: usize) -> String {
-    let matrix = Matrix::of(results);
+    let matrix = ResultsMatrix::from_results(results);
     if matrix.columns.is_empty() {
         return "Nothing was run.\n".to_owned();
     }
-    let mut kept: Vec<Part> = Part::ALL.to_vec();
+    let mut kept: Vec<ReportSection> = ReportSection::ALL.to_vec();
     let mut left_out: Vec<&str> = Vec::new();
     // The last of them is needed least.
     loop {
-        let text = whole(&matrix, &kept, &left_out);
+        let text = render_sections(&matrix, &kept, &left_out);
         if text.len() <= room {
             return text;
         }
@@ -34,8 +34,8 @@ pub fn render(results: &[Results], room: usize) -> String {
     if note.len() <= room { note.to_owned() } else { String::new() }
 }
 
-fn whole(matrix: &Matrix<'_>, kept: &[Part], left_out: &[&str]) -> String {
-    let parts = kept.iter().map(|part| markdown::part(matrix, *part, kept)).filter(|text| !text.is_empty());
+fn render_sections(matrix: &ResultsMatrix<'_>, kept: &[ReportSection], left_out: &[&str]) -> String {
+    let parts = kept.iter().map(|part| markdown::render_section(matrix, *part, kept)).filter(|text| !text.is_empty());
     let mut text = parts.collect::<Vec<_>>().join("\n");
     if !left_out.is_empty() {
         let note = format!(
@@ -58,16 +58,16 @@ mod tests {
 
     #[test]
     fn all_of_it_where_it_fits() {
-        fixtures::snapshots().bind(|| {
-            let results = [fixtures::every_outcome(), fixtures::second()];
-            insta::assert_snapshot!("github-summary.md", render(&results, LIMIT));
+        fixtures::snapshot_settings().bind(|| {
+            let results = [fixtures::every_outcome(), fixtures::second_run()];
+            insta::assert_snapshot!("github-summary.md", render(&results, MAX_SUMMARY_BYTES));
         });
     }
 
     #[test]
     fn details_go_first_and_whole_parts_only() {
-        let results = [fixtures::every_outcome(), fixtures::nasty()];
-        let whole = render(&results, LIMIT);
+        let results = [fixtures::every_outcome(), fixtures::hostile_run()];
+        let whole = render(&results, MAX_SUMMARY_BYTES);
         let mut before = usize::MAX;
         for room in (0..=whole.len()).rev().step_by(97) {
             let text = render(&results, room);
@@ -95,12 +95,16 @@ mod tests {
         let rows = (0..4000).map(|i| {
             let id = format!("field.{i}");
             let status = if i % 2 == 0 { VerdictStatus::Ignored } else { VerdictStatus::Supported };
-            let mut row = fixtures::row("S", &id, &id, Some(ClaimStatus::Supported), status);
+            let mut row = fixtures::make_row("S", &id, &id, Some(ClaimStatus::Supported), status);
             row.verdict.reason = "x".repeat(400);
             row
         });
-        let text = render(&[fixtures::run("any", rows.collect())], LIMIT);
-        assert!(text.len() <= LIMIT && text.contains("## Summary") && text.contains("Left out"), "{}", text.len());
+        let text = render(&[fixtures::make_run("any", rows.collect())], MAX_SUMMARY_BYTES);
+        assert!(
+            text.len() <= MAX_SUMMARY_BYTES && text.contains("## Summary") && text.contains("Left out"),
+            "{}",
+            text.len()
+        );
         assert!(text.contains("4,000") && text.contains("Matrix"));
     }
 

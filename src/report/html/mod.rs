@@ -9,13 +9,13 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error};
 
-use crate::report::common::matrix::Matrix;
-use crate::report::common::page::Page;
+use crate::report::common::matrix::ResultsMatrix;
+use crate::report::common::page::PageView;
 use crate::results::model::Results;
 
 /// Its name ends with `.html`, which is what switches escaping on.
-const NAME: &str = "matrix.html";
-const TEMPLATE: &str = include_str!("matrix.html");
+const TEMPLATE_NAME: &str = "matrix.html";
+const TEMPLATE_SOURCE: &str = include_str!("matrix.html");
 
 /// The whole page of one run, or of several side by side.
 ///
@@ -24,6 +24,6 @@ const TEMPLATE: &str = include_str!("matrix.html");
 pub fn render(results: &[Results]) -> Result<String, Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.add_template(NAME, TEMPLATE)?;
-    environment.get_template(NAME)?.render(Serde(Page::of(&Matrix::of(results))))
+    environment.add_template(TEMPLATE_NAME, TEMPLATE_SOURCE)?;
+    environment.get_template(TEMPLATE_NAME)?.render(Serde(PageView::from_matrix(&ResultsMatrix::from_results(results))))
 }

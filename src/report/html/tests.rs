@@ -8,23 +8,23 @@ use crate::report::html::*;
 use crate::report::markdown;
 use crate::results::fixtures;
 
-fn page(results: &[Results]) -> String {
+fn render_page(results: &[Results]) -> String {
     render(results).unwrap()
 }
 
-fn snapshot(name: &str, results: &[Results]) {
-    fixtures::snapshots().bind(|| insta::assert_snapshot!(name, page(results)));
+fn snapshot_page(name: &str, results: &[Results]) {
+    fixtures::snapshot_settings().bind(|| insta::assert_snapshot!(name, render_page(results)));
 }
 
 /// The tags of a page, in order. Text holds no angle bracket, since it is escaped; a style sheet has none of its own.
-fn tags(page: &str) -> Vec<&str> {
+fn list_tags(page: &str) -> Vec<&str> {
     page.split('<').skip(1).map(|rest| rest.split_once('>').expect("a tag is closed").0).collect()
 }
 
 /// Every element that is opened is closed, in order.
-fn well_formed(page: &str) {
+fn assert_well_formed(page: &str) {
     let mut open = Vec::new();
-    for tag in tags(page) {
+    for tag in list_tags(page) {
         let name = tag.split([' ', '\n']).next().unwrap_or_default();
         match name.strip_prefix('/') {
             Some(closed) => assert_eq!(open.pop(), Some(closed), "</{closed}> closes another element"),
@@ -36,7 +36,7 @@ fn well_formed(page: &str) {
 }
 
 /// What a reader sees.
-fn text(page: &str) -> String {
+fn visible_text(page: &str) -> String {
     let body = page.split_once("<body>").unwrap().1;
     let shown: String = body.split('<').map(|rest| rest.split_once('>').map_or("", |(_, text)| text)).collect();
     let plain = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#x27;", "'");
@@ -45,26 +45,26 @@ fn text(page: &str) -> String {
 
 #[test]
 fn one_run() {
-    snapshot("matrix-one.html", &[fixtures::every_outcome()]);
+    snapshot_page("matrix-one.html", &[fixtures::every_outcome()]);
 }
 
 #[test]
 fn two_runs() {
-    snapshot("matrix-two.html", &[fixtures::every_outcome(), fixtures::second()]);
+    snapshot_page("matrix-two.html", &[fixtures::every_outcome(), fixtures::second_run()]);
 }
 
 #[test]
 fn a_partial_run() {
-    let text = text(&page(&[fixtures::partial()]));
+    let text = visible_text(&render_page(&[fixtures::partial_run()]));
     assert!(text.contains("The run of deepseek is partial: the budget of 20 requests was spent. 6 rows"), "{text}");
     assert!(text.contains("Not run"));
 }
 
 #[test]
 fn a_run_held_against_a_baseline() {
-    let page = page(&[fixtures::held_against_a_list()]);
-    well_formed(&page);
-    let text = text(&page);
+    let page = render_page(&[fixtures::run_with_expectations()]);
+    assert_well_formed(&page);
+    let text = visible_text(&page);
     for part in ["against known.yaml", "stale", "expected"] {
         assert!(text.contains(part), "{part}");
     }
@@ -72,29 +72,29 @@ fn a_run_held_against_a_baseline() {
 
 #[test]
 fn nasty_text_is_text() {
-    let page = page(&[fixtures::nasty(), fixtures::second()]);
-    well_formed(&page);
+    let page = render_page(&[fixtures::hostile_run(), fixtures::second_run()]);
+    assert_well_formed(&page);
     assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("\u{1b}"));
-    assert!(text(&page).contains("a|b`c<script>"));
+    assert!(visible_text(&page).contains("a|b`c<script>"));
 }
 
 #[test]
 fn an_address_that_is_a_script_is_no_link() {
     let mut run = fixtures::every_outcome();
     run.target.claims.as_mut().unwrap().sources[0].url = Some("javascript:alert(1)".to_owned());
-    assert!(!page(&[run]).contains("javascript:"));
+    assert!(!render_page(&[run]).contains("javascript:"));
 }
 
 #[test]
 fn nothing_run_is_told() {
-    let page = page(&[]);
-    well_formed(&page);
-    assert!(text(&page).contains("Nothing was run."));
+    let page = render_page(&[]);
+    assert_well_formed(&page);
+    assert!(visible_text(&page).contains("Nothing was run."));
 }
 
 #[test]
 fn it_needs_nothing_else() {
-    let page = page(&[fixtures::every_outcome(), fixtures::second()]);
+    let page = render_page(&[fixtures::every_outcome(), fixtures::second_run()]);
     for tag in ["<script", "<link", "<img", "<iframe", "@import", "url("] {
         assert!(!page.contains(tag), "{tag}");
     }
@@ -103,8 +103,8 @@ fn it_needs_nothing_else() {
 
 #[test]
 fn tables_have_headers_with_a_scope_and_links_lead_somewhere() {
-    let page = page(&[fixtures::every_outcome(), fixtures::second(), fixtures::partial()]);
-    for tag in tags(&page).into_iter().filter(|tag| *tag == "th" || tag.starts_with("th ")) {
+    let page = render_page(&[fixtures::every_outcome(), fixtures::second_run(), fixtures::partial_run()]);
+    for tag in list_tags(&page).into_iter().filter(|tag| *tag == "th" || tag.starts_with("th ")) {
         assert!(tag.contains("scope=\"col\"") || tag.contains("scope=\"row\""), "{tag}");
     }
     let mut links = 0;
@@ -118,14 +118,14 @@ fn tables_have_headers_with_a_scope_and_links_lead_somewhere() {
 /// The page holds what `matrix.md` holds: every word of its text, in whatever order.
 #[test]
 fn it_says_what_the_markdown_says() {
-    let results = [fixtures::every_outcome(), fixtures::second()];
-    let shown = text(&page(&results));
+    let results = [fixtures::every_outcome(), fixtures::second_run()];
+    let shown = visible_text(&render_page(&results));
     for run in &results {
         for row in &run.rows {
-            let why = crate::report::common::phrases::why(row);
+            let why = crate::report::common::phrases::reason(row);
             let tried = row.verdict.status != VerdictStatus::Skipped;
             for said in [&row.title, &row.id, &why].into_iter().take(if tried { 3 } else { 2 }) {
-                assert!(shown.contains(&crate::report::common::sanitize::one_line(said)), "{said}");
+                assert!(shown.contains(&crate::report::common::sanitize::sanitize_line(said)), "{said}");
             }
         }
         for finding in &run.findings {
@@ -143,14 +143,14 @@ proptest! {
 
     #[test]
     fn any_run_is_a_whole_page_without_foreign_markup(results in vec(fixtures::any_run(), 0..4)) {
-        let page = page(&results);
-        well_formed(&page);
+        let page = render_page(&results);
+        assert_well_formed(&page);
         let own = [
             "!doctype", "html", "head", "meta", "title", "style", "body", "header", "main", "section", "h1", "h2", "h3", "p",
             "div", "table", "thead", "tbody", "tr", "th", "td", "br", "a", "small", "code", "pre", "span", "strong",
             "details", "summary", "ul", "li",
         ];
-        for tag in tags(&page) {
+        for tag in list_tags(&page) {
             let name = tag.trim_start_matches('/').split([' ', '\n']).next().unwrap_or_default();
             prop_assert!(own.contains(&name), "{tag}");
             prop_assert!(!tag.contains("on") || !tag.contains("onclick"), "{tag}");

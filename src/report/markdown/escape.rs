@@ -7,7 +7,7 @@ use crate::report::common::sanitize;
 
 /// One line of text that is shown as it is.
 pub(in crate::report) fn escape(text: &str) -> String {
-    let line = sanitize::one_line(text);
+    let line = sanitize::sanitize_line(text);
     let mut escaped = String::with_capacity(line.len());
     let mut before = ' ';
     let mut chars = line.chars().peekable();
@@ -34,8 +34,8 @@ pub(in crate::report) fn escape(text: &str) -> String {
 }
 
 /// One line of code, in a table or out of it.
-pub(in crate::report) fn code(text: &str) -> String {
-    let line = sanitize::one_line(text);
+pub(in crate::report) fn code_span(text: &str) -> String {
+    let line = sanitize::sanitize_line(text);
     if line.is_empty() {
         String::new()
     } else if line.contains(['`', '|', '\\']) {
@@ -46,15 +46,15 @@ pub(in crate::report) fn code(text: &str) -> String {
 }
 
 /// Lines of code, between fences that no run of backticks in them can close.
-pub(super) fn fence(language: &str, text: &str) -> String {
-    let block = sanitize::block(text);
+pub(super) fn code_fence(language: &str, text: &str) -> String {
+    let block = sanitize::sanitize_block(text);
     let longest = block.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat((longest + 1).max(3));
     format!("{fence}{language}\n{block}\n{fence}\n")
 }
 
 /// A link where there is an address that is one, and its text alone where there is none.
-pub(super) fn link(text: &str, url: Option<&str>) -> String {
+pub(super) fn render_link(text: &str, url: Option<&str>) -> String {
     let safe = |url: &&str| {
         let web = url.starts_with("https://") || url.starts_with("http://");
         web && url.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '\\' | '`'))
@@ -66,32 +66,32 @@ pub(super) fn link(text: &str, url: Option<&str>) -> String {
 }
 
 /// A table. Cells are Markdown; a row that is short is filled up.
-pub(in crate::report) struct Table {
+pub(in crate::report) struct MarkdownTable {
     lines: String,
     columns: usize,
 }
 
-impl Table {
+impl MarkdownTable {
     /// A table with these headings, its text to the left.
     pub(in crate::report) fn new(header: Vec<String>) -> Self {
-        Self::aligned(header, ":---")
+        Self::with_alignment(header, ":---")
     }
 
     /// The same, with figures: every column but the first to the right.
-    pub(super) fn figures(header: Vec<String>) -> Self {
-        Self::aligned(header, "---:")
+    pub(super) fn right_aligned(header: Vec<String>) -> Self {
+        Self::with_alignment(header, "---:")
     }
 
-    fn aligned(header: Vec<String>, others: &str) -> Self {
+    fn with_alignment(header: Vec<String>, others: &str) -> Self {
         let mut table = Self { lines: String::new(), columns: header.len() };
-        table.row(header);
+        table.add_row(header);
         let rule = (0..table.columns).map(|i| if i == 0 { ":---" } else { others }.to_owned()).collect();
-        table.row(rule);
+        table.add_row(rule);
         table
     }
 
     /// Adds a row.
-    pub(in crate::report) fn row(&mut self, cells: Vec<String>) {
+    pub(in crate::report) fn add_row(&mut self, cells: Vec<String>) {
         debug_assert!(cells.len() <= self.columns, "a row has more cells than the table has columns");
         let cells = cells.into_iter().chain(std::iter::repeat(String::new())).take(self.columns);
         for cell in cells {
@@ -121,29 +121,29 @@ mod tests {
 
     #[test]
     fn code_is_code_whatever_is_in_it() {
-        assert_eq!(code("field.top_k"), "`field.top_k`");
-        assert_eq!(code("a|`b`"), "<code>a&#124;&#96;b&#96;</code>");
-        assert_eq!(code(" \n"), "");
+        assert_eq!(code_span("field.top_k"), "`field.top_k`");
+        assert_eq!(code_span("a|`b`"), "<code>a&#124;&#96;b&#96;</code>");
+        assert_eq!(code_span(" \n"), "");
     }
 
     #[test]
     fn a_fence_is_longer_than_any_in_it() {
-        assert_eq!(fence("sh", "echo"), "```sh\necho\n```\n");
-        assert_eq!(fence("", "a\n````\nb"), "`````\na\n````\nb\n`````\n");
+        assert_eq!(code_fence("sh", "echo"), "```sh\necho\n```\n");
+        assert_eq!(code_fence("", "a\n````\nb"), "`````\na\n````\nb\n`````\n");
     }
 
     #[test]
     fn only_web_addresses_become_links() {
-        assert_eq!(link("a]b", Some("https://x.example/y_z")), "[a\\]b](<https://x.example/y_z>)");
-        assert_eq!(link("a", Some("javascript:alert(1)")), "a");
-        assert_eq!(link("a", Some("https://x.example/>b")), "a");
-        assert_eq!(link("a", None), "a");
+        assert_eq!(render_link("a]b", Some("https://x.example/y_z")), "[a\\]b](<https://x.example/y_z>)");
+        assert_eq!(render_link("a", Some("javascript:alert(1)")), "a");
+        assert_eq!(render_link("a", Some("https://x.example/>b")), "a");
+        assert_eq!(render_link("a", None), "a");
     }
 
     #[test]
     fn short_rows_are_filled_up() {
-        let mut table = Table::figures(vec!["a".into(), "b".into()]);
-        table.row(vec!["1".into()]);
+        let mut table = MarkdownTable::right_aligned(vec!["a".into(), "b".into()]);
+        table.add_row(vec!["1".into()]);
         assert_eq!(table.finish(), "| a | b |\n| :--- | ---: |\n| 1 |  |\n");
     }
 }

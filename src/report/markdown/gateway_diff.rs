@@ -1,48 +1,57 @@
 //! `comparison.md`: what the gateway does, for GitHub.
 
-use crate::report::markdown::escape::{Table, code, escape};
-use crate::results::gateway_diff::{Comparison, Fate};
+use crate::report::markdown::escape::{MarkdownTable, code_span, escape};
+use crate::results::gateway_diff::{GatewayAttribution, GatewayComparison};
 
 /// The whole comparison.
-pub fn render(comparison: &Comparison) -> String {
+pub fn render(comparison: &GatewayComparison) -> String {
     let mut out = String::from("# A gateway against its upstream\n\n");
-    let mut sides = Table::new(["", "base URL", "model", "requests", "rows decided"].map(str::to_owned).to_vec());
+    let mut sides =
+        MarkdownTable::new(["", "base URL", "model", "requests", "rows decided"].map(str::to_owned).to_vec());
     for (name, side) in [("direct", &comparison.direct), ("via", &comparison.via)] {
         let decided = match &side.partial {
             Some(why) => format!("{}; partial: {}", side.decided, escape(why)),
             None => side.decided.to_string(),
         };
-        sides.row(vec![name.to_owned(), code(&side.base_url), code(&side.model), side.requests.to_string(), decided]);
+        sides.add_row(vec![
+            name.to_owned(),
+            code_span(&side.base_url),
+            code_span(&side.model),
+            side.requests.to_string(),
+            decided,
+        ]);
     }
     out.push_str(&sides.finish());
     out.push_str(&format!("\nFrom {} to {}.\n\n", comparison.started_at, comparison.finished_at));
-    let mut counts = Table::new(vec!["fate".to_owned(), "rows".to_owned(), "findings".to_owned()]);
-    for fate in Fate::ALL {
+    let mut counts = MarkdownTable::new(vec!["fate".to_owned(), "rows".to_owned(), "findings".to_owned()]);
+    for fate in GatewayAttribution::ALL {
         let findings = comparison.findings.iter().filter(|finding| finding.fate == fate).count();
-        let words = format!("{} {}", fate.mark(), fate.words());
-        counts.row(vec![words, comparison.summary.of(fate).to_string(), findings.to_string()]);
+        let words = format!("{} {}", fate.mark(), fate.label());
+        counts.add_row(vec![words, comparison.summary.get(fate).to_string(), findings.to_string()]);
     }
     out.push_str(&counts.finish());
     out.push_str("\nA row is introduced or repaired where both sides came out the same twice, with fresh draws.\n");
     out.push_str("\n## Rows\n\n");
-    let mut rows = Table::new(["row", "direct", "via", "fate", "why"].map(str::to_owned).to_vec());
-    for row in Fate::ALL.into_iter().flat_map(|fate| comparison.rows.iter().filter(move |row| row.fate == fate)) {
-        let why = if row.fate == Fate::PassedThrough { String::new() } else { escape(&row.why) };
-        let fate = format!("{} {}", row.fate.mark(), row.fate.words());
-        rows.row(vec![code(&row.id), row.direct.words(), row.via.words(), fate, why]);
+    let mut rows = MarkdownTable::new(["row", "direct", "via", "fate", "why"].map(str::to_owned).to_vec());
+    for row in
+        GatewayAttribution::ALL.into_iter().flat_map(|fate| comparison.rows.iter().filter(move |row| row.fate == fate))
+    {
+        let why = if row.fate == GatewayAttribution::PassedThrough { String::new() } else { escape(&row.why) };
+        let fate = format!("{} {}", row.fate.mark(), row.fate.label());
+        rows.add_row(vec![code_span(&row.id), row.direct.describe(), row.via.describe(), fate, why]);
     }
     out.push_str(&rows.finish());
     if !comparison.findings.is_empty() {
         out.push_str("\n## Findings\n\n");
         let heads = ["check", "severity", "direct", "via", "fate", "example"].map(str::to_owned).to_vec();
-        let mut findings = Table::new(heads);
+        let mut findings = MarkdownTable::new(heads);
         for finding in &comparison.findings {
-            findings.row(vec![
-                code(&finding.check),
-                severity(finding.severity).to_owned(),
+            findings.add_row(vec![
+                code_span(&finding.check),
+                severity_label(finding.severity).to_owned(),
                 finding.direct.to_string(),
                 finding.via.to_string(),
-                format!("{} {}", finding.fate.mark(), finding.fate.words()),
+                format!("{} {}", finding.fate.mark(), finding.fate.label()),
                 escape(&finding.example),
             ]);
         }
@@ -51,10 +60,10 @@ pub fn render(comparison: &Comparison) -> String {
     out
 }
 
-fn severity(severity: crate::results::model::Severity) -> &'static str {
+fn severity_label(severity: crate::results::model::FindingSeverity) -> &'static str {
     match severity {
-        crate::results::model::Severity::Error => "error",
-        crate::results::model::Severity::Warning => "warning",
-        crate::results::model::Severity::Note => "note",
+        crate::results::model::FindingSeverity::Error => "error",
+        crate::results::model::FindingSeverity::Warning => "warning",
+        crate::results::model::FindingSeverity::Note => "note",
     }
 }

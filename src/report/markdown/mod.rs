@@ -18,15 +18,15 @@ mod summary;
 mod tests;
 
 use crate::report::common::highlights;
-use crate::report::common::matrix::Matrix;
-use crate::report::common::row_status::Standing;
+use crate::report::common::matrix::ResultsMatrix;
+use crate::report::common::row_status::RowStatus;
 use crate::report::markdown::escape::escape;
-use crate::results::file_names::slug;
+use crate::results::file_names::slugify;
 use crate::results::model::{Results, RowResult};
 
 /// The whole report of one run, or of several side by side.
 pub fn render(results: &[Results]) -> String {
-    let matrix = Matrix::of(results);
+    let matrix = ResultsMatrix::from_results(results);
     if matrix.columns.is_empty() {
         return "# Anthropic Messages API\n\nNothing was run.\n".to_owned();
     }
@@ -35,16 +35,16 @@ pub fn render(results: &[Results]) -> String {
         legend::render(&matrix),
         summary::render(&matrix),
         baseline::render(&matrix),
-        matrix::render(&matrix, highlights::has_own_item),
+        matrix::render(&matrix, highlights::is_highlighted),
         evidence::render(&matrix, |_| true),
-        findings::render(&matrix, findings::in_this_repository),
+        findings::render(&matrix, findings::repository_check_link),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// A part of the report, for places that do not hold all of it. The most needed comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum ReportSection {
     About,
     Summary,
     Baseline,
@@ -55,7 +55,7 @@ pub(super) enum Part {
     OtherDetails,
 }
 
-impl Part {
+impl ReportSection {
     pub(super) const ALL: [Self; 8] = [
         Self::About,
         Self::Summary,
@@ -84,29 +84,29 @@ impl Part {
 
 /// One part, beside `all` those that are shown: cells link to evidence that is there, and pages are named by addresses
 /// that work anywhere.
-pub(super) fn part(matrix: &Matrix<'_>, part: Part, all: &[Part]) -> String {
-    let contradicts = |row: &RowResult| Standing::of(row) == Standing::Contradicts;
+pub(super) fn render_section(matrix: &ResultsMatrix<'_>, part: ReportSection, all: &[ReportSection]) -> String {
+    let contradicts = |row: &RowResult| RowStatus::from_row(row) == RowStatus::Contradicts;
     match part {
-        Part::About => run_info::render(matrix),
-        Part::Summary => summary::render(matrix),
-        Part::Baseline => baseline::render(matrix),
-        Part::Legend => legend::render(matrix),
-        Part::Matrix => matrix::render(matrix, |row| {
-            let place = if contradicts(row) { Part::Contradictions } else { Part::OtherDetails };
-            highlights::has_own_item(row) && all.contains(&place)
+        ReportSection::About => run_info::render(matrix),
+        ReportSection::Summary => summary::render(matrix),
+        ReportSection::Baseline => baseline::render(matrix),
+        ReportSection::Legend => legend::render(matrix),
+        ReportSection::Matrix => matrix::render(matrix, |row| {
+            let place = if contradicts(row) { ReportSection::Contradictions } else { ReportSection::OtherDetails };
+            highlights::is_highlighted(row) && all.contains(&place)
         }),
-        Part::Contradictions => evidence::render(matrix, contradicts),
-        Part::Findings => findings::render(matrix, findings::anywhere),
-        Part::OtherDetails => evidence::render(matrix, |row| !contradicts(row)),
+        ReportSection::Contradictions => evidence::render(matrix, contradicts),
+        ReportSection::Findings => findings::render(matrix, findings::absolute_check_link),
+        ReportSection::OtherDetails => evidence::render(matrix, |row| !contradicts(row)),
     }
 }
 
 /// Where the evidence of a row stands in this file.
-fn anchor(heading: &str, row: &str) -> String {
-    format!("{}--{}", slug(heading), slug(row))
+fn row_anchor(heading: &str, row: &str) -> String {
+    format!("{}--{}", slugify(heading), slugify(row))
 }
 
 /// The columns' headings, ready for a table.
-fn headings(matrix: &Matrix<'_>) -> Vec<String> {
+fn escaped_headings(matrix: &ResultsMatrix<'_>) -> Vec<String> {
     matrix.columns.iter().map(|column| escape(&column.heading)).collect()
 }

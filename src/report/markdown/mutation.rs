@@ -1,37 +1,37 @@
 //! A proof as Markdown, for documents that carry the kill rate.
 
 use crate::report::common::mutation_phrases;
-use crate::report::markdown::escape::{Table, code, escape};
-use crate::results::mutation::Proof;
+use crate::report::markdown::escape::{MarkdownTable, code_span, escape};
+use crate::results::mutation::MutationReport;
 
 /// The text.
-pub fn render(proof: &Proof) -> String {
-    let mut out = format!("# Every row can fail\n\n**{}**\n", escape(&mutation_phrases::total(proof)));
+pub fn render(proof: &MutationReport) -> String {
+    let mut out = format!("# Every row can fail\n\n**{}**\n", escape(&mutation_phrases::summarise(proof)));
     out.push_str("\n## What makes it trustworthy\n\n");
     for ground in &proof.grounds {
-        for (holds, line) in mutation_phrases::soundness(ground) {
-            out.push_str(&format!("- {} {}: {}\n", mark(holds), code(&ground.target), escape(&line)));
+        for (holds, line) in mutation_phrases::describe_soundness(ground) {
+            out.push_str(&format!("- {} {}: {}\n", mark(holds), code_span(&ground.target), escape(&line)));
         }
     }
     out.push_str("\n## Rows\n\n");
     let header = ["", "row", "reached", "killed", "changes along"];
-    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    let mut table = MarkdownTable::new(header.map(str::to_owned).to_vec());
     for row in &proof.rows {
-        table.row(vec![
-            mark(row.passed()).to_owned(),
-            code(&row.id),
-            escape(&mutation_phrases::statuses(row)),
-            mutation_phrases::killed(row),
-            mutation_phrases::followers(row).iter().map(|row| escape(row)).collect::<Vec<_>>().join(", "),
+        table.add_row(vec![
+            mark(row.has_passed()).to_owned(),
+            code_span(&row.id),
+            escape(&mutation_phrases::describe_statuses(row)),
+            mutation_phrases::format_killed(row),
+            mutation_phrases::list_followers(row).iter().map(|row| escape(row)).collect::<Vec<_>>().join(", "),
         ]);
     }
     out.push_str(&table.finish());
-    if proof.rows.iter().any(mutation_phrases::has_negatives) {
-        out.push_str(&format!("\n{}\n", escape(mutation_phrases::NEGATIVES)));
+    if proof.rows.iter().any(mutation_phrases::has_rejected_negatives) {
+        out.push_str(&format!("\n{}\n", escape(mutation_phrases::REJECTED_NEGATIVE_NOTE)));
     }
-    for row in proof.rows.iter().filter(|row| !row.passed()) {
-        out.push_str(&format!("\n### {}\n\n", code(&row.id)));
-        for (told, below) in mutation_phrases::failures(row) {
+    for row in proof.rows.iter().filter(|row| !row.has_passed()) {
+        out.push_str(&format!("\n### {}\n\n", code_span(&row.id)));
+        for (told, below) in mutation_phrases::describe_failures(row) {
             out.push_str(&format!("- {}\n", escape(&told)));
             below.iter().for_each(|line| out.push_str(&format!("  - {}\n", escape(line))));
         }

@@ -1,35 +1,36 @@
 //! The counts of every run: what ran and what did not, then the outcomes, then the cost.
 
-use crate::report::common::matrix::Matrix;
+use crate::report::common::matrix::ResultsMatrix;
 use crate::report::common::summary;
-use crate::report::common::summary::Line;
-use crate::report::markdown::escape::{Table, escape};
-use crate::report::markdown::headings;
+use crate::report::common::summary::SummaryLine;
+use crate::report::markdown::escape::{MarkdownTable, escape};
+use crate::report::markdown::escaped_headings;
 
 /// One table, a column per run.
-pub(super) fn render(matrix: &Matrix<'_>) -> String {
-    let mut table = Table::figures(std::iter::once(String::new()).chain(headings(matrix)).collect());
-    for line in summary::lines(matrix.columns.iter().map(|column| column.run)) {
-        let figures = matrix.columns.iter().map(|column| escape(&line.figure(column.run)));
-        table.row(std::iter::once(label(line)).chain(figures).collect());
+pub(super) fn render(matrix: &ResultsMatrix<'_>) -> String {
+    let mut table =
+        MarkdownTable::right_aligned(std::iter::once(String::new()).chain(escaped_headings(matrix)).collect());
+    for line in summary::summary_lines(matrix.columns.iter().map(|column| column.run)) {
+        let figures = matrix.columns.iter().map(|column| escape(&line.value(column.run)));
+        table.add_row(std::iter::once(line_label(line)).chain(figures).collect());
     }
     format!("## Summary\n\n{}", table.finish())
 }
 
-fn label(line: Line) -> String {
+fn line_label(line: SummaryLine) -> String {
     match line {
-        Line::Standing(standing) => format!("{} {}", standing.mark(), line.label()),
-        Line::Rows => format!("**{}**", line.label()),
-        Line::Decided
-        | Line::Inconclusive
-        | Line::NotRun
-        | Line::Requests
-        | Line::PerVerdict
-        | Line::Retries
-        | Line::InputTokens
-        | Line::OutputTokens
-        | Line::Cost
-        | Line::Time
-        | Line::Planned => line.label(),
+        SummaryLine::Status(standing) => format!("{} {}", standing.mark(), line.label()),
+        SummaryLine::Rows => format!("**{}**", line.label()),
+        SummaryLine::Decided
+        | SummaryLine::Inconclusive
+        | SummaryLine::NotRun
+        | SummaryLine::Requests
+        | SummaryLine::PerVerdict
+        | SummaryLine::Retries
+        | SummaryLine::InputTokens
+        | SummaryLine::OutputTokens
+        | SummaryLine::Cost
+        | SummaryLine::Time
+        | SummaryLine::Planned => line.label(),
     }
 }

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use crate::report::markdown::*;
 use crate::results::fixtures;
 
-fn snapshot(name: &str, results: &[Results]) {
-    fixtures::snapshots().bind(|| insta::assert_snapshot!(name, render(results)));
+fn snapshot_report(name: &str, results: &[Results]) {
+    fixtures::snapshot_settings().bind(|| insta::assert_snapshot!(name, render(results)));
 }
 
 /// The lines that are not inside a fence, each fence closed by one at least as long as the one that opened it.
-fn outside_fences(markdown: &str) -> Vec<&str> {
+fn lines_outside_fences(markdown: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut open: Option<usize> = None;
     for line in markdown.lines() {
@@ -28,25 +28,25 @@ fn outside_fences(markdown: &str) -> Vec<&str> {
 }
 
 /// Pipes that part cells: all but those after a backslash.
-fn pipes(line: &str) -> usize {
+fn count_pipes(line: &str) -> usize {
     line.bytes().enumerate().filter(|(i, b)| *b == b'|' && (*i == 0 || line.as_bytes()[i - 1] != b'\\')).count()
 }
 
 #[test]
 fn one_run() {
-    snapshot("matrix-one.md", &[fixtures::every_outcome()]);
+    snapshot_report("matrix-one.md", &[fixtures::every_outcome()]);
 }
 
 #[test]
 fn two_runs() {
-    snapshot("matrix-two.md", &[fixtures::every_outcome(), fixtures::second()]);
+    snapshot_report("matrix-two.md", &[fixtures::every_outcome(), fixtures::second_run()]);
 }
 
 #[test]
 fn a_partial_run() {
-    let text = render(&[fixtures::partial()]);
+    let text = render(&[fixtures::partial_run()]);
     assert!(text.contains("> **The run of deepseek is partial:** the budget of 20 requests was spent. 6 rows"));
-    snapshot("matrix-partial.md", &[fixtures::partial()]);
+    snapshot_report("matrix-partial.md", &[fixtures::partial_run()]);
 }
 
 #[test]
@@ -56,15 +56,15 @@ fn runs_held_against_baselines() {
         let (_, from) = text.split_once("## Held against a baseline").expect("a chapter");
         from.split("\n## ").next().unwrap_or_default().to_owned()
     };
-    let one = chapter(&[fixtures::held_against_a_list()]);
-    fixtures::snapshots().bind(|| insta::assert_snapshot!("matrix-held-one.md", one));
-    let two = chapter(&[fixtures::held_against_a_list(), fixtures::held_against_a_run()]);
-    fixtures::snapshots().bind(|| insta::assert_snapshot!("matrix-held-two.md", two));
+    let one = chapter(&[fixtures::run_with_expectations()]);
+    fixtures::snapshot_settings().bind(|| insta::assert_snapshot!("matrix-held-one.md", one));
+    let two = chapter(&[fixtures::run_with_expectations(), fixtures::run_with_earlier_baseline()]);
+    fixtures::snapshot_settings().bind(|| insta::assert_snapshot!("matrix-held-two.md", two));
 }
 
 #[test]
 fn nasty_text_is_text() {
-    snapshot("matrix-nasty.md", &[fixtures::nasty(), fixtures::second()]);
+    snapshot_report("matrix-nasty.md", &[fixtures::hostile_run(), fixtures::second_run()]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn nothing_run_is_told() {
 
 #[test]
 fn every_link_leads_to_its_evidence() {
-    let text = render(&[fixtures::every_outcome(), fixtures::second()]);
+    let text = render(&[fixtures::every_outcome(), fixtures::second_run()]);
     let targets: Vec<&str> = text.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap_or("")).collect();
     assert!(targets.len() > 4, "{targets:?}");
     for target in targets {
@@ -84,7 +84,7 @@ fn every_link_leads_to_its_evidence() {
 
 #[test]
 fn what_is_not_known_carries_no_tick() {
-    for line in render(&[fixtures::partial()]).lines().filter(|line| line.contains("skipped")) {
+    for line in render(&[fixtures::partial_run()]).lines().filter(|line| line.contains("skipped")) {
         assert!(!line.contains('✓'), "{line}");
     }
 }
@@ -97,9 +97,9 @@ proptest! {
         let text = render(&results);
         let mut expected = None;
         let mut tables = 0;
-        for line in outside_fences(&text) {
+        for line in lines_outside_fences(&text) {
             if line.starts_with('|') {
-                let pipes = pipes(line);
+                let pipes = count_pipes(line);
                 match expected {
                     None => { expected = Some(pipes); tables += 1; }
                     Some(n) => prop_assert_eq!(pipes, n, "{}", line),
@@ -115,7 +115,7 @@ proptest! {
     #[test]
     fn no_markup_comes_from_the_results(results in vec(fixtures::any_run(), 1..3)) {
         let own = ["<br>", "<sub>", "</sub>", "<code>", "</code>", "<details>", "</details>", "<summary>", "</summary>"];
-        for line in outside_fences(&render(&results)) {
+        for line in lines_outside_fences(&render(&results)) {
             let mut rest = line.to_owned();
             // Code spans and link addresses show angle brackets as they are.
             while let Some((before, code)) = rest.split_once('`') {

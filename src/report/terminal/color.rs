@@ -7,7 +7,7 @@
 
 /// What a word can be painted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(super) enum TextColor {
     Bold,
     Dim,
     Red,
@@ -17,7 +17,7 @@ pub(super) enum Ink {
     Cyan,
 }
 
-impl Ink {
+impl TextColor {
     const ALL: [Self; 7] = [Self::Bold, Self::Dim, Self::Red, Self::Green, Self::Yellow, Self::Magenta, Self::Cyan];
 
     fn tag(self) -> char {
@@ -32,11 +32,11 @@ impl Ink {
         }
     }
 
-    fn of_tag(c: char) -> Option<Self> {
+    fn from_tag(c: char) -> Option<Self> {
         Self::ALL.into_iter().find(|ink| ink.tag() == c)
     }
 
-    fn escape(self) -> &'static str {
+    fn escape_code(self) -> &'static str {
         match self {
             Self::Bold => "\u{1b}[1m",
             Self::Dim => "\u{1b}[2m",
@@ -49,17 +49,17 @@ impl Ink {
     }
 }
 
-const RESET: &str = "\u{1b}[0m";
+const RESET_ESCAPE: &str = "\u{1b}[0m";
 
 /// A space at which no line is broken. Text from outside has none: `clean` makes plain spaces of all kinds.
-const UNBROKEN: &str = "\u{a0}";
+const NO_BREAK_SPACE: &str = "\u{a0}";
 
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\u{a0}')
 }
 
 /// Paints every character but spaces.
-pub(super) fn paint(ink: Ink, text: &str) -> String {
+pub(super) fn colorize(ink: TextColor, text: &str) -> String {
     // A tag would part an emoji from what widens it, and the line would be measured too short.
     if text.contains(['\u{200d}', '\u{fe0f}']) {
         return text.to_owned();
@@ -75,14 +75,14 @@ pub(super) fn paint(ink: Ink, text: &str) -> String {
 }
 
 /// Makes a text that no line break parts, if it fits in a line at all.
-pub(super) fn unbroken(text: &str) -> String {
-    text.replace(' ', UNBROKEN)
+pub(super) fn use_no_break_spaces(text: &str) -> String {
+    text.replace(' ', NO_BREAK_SPACE)
 }
 
 /// Turns ink into escape codes, or washes it out; unbroken spaces become plain ones.
-pub(super) fn develop(painted: &str, colour: bool) -> String {
+pub(super) fn to_ansi(painted: &str, colour: bool) -> String {
     let mut out = String::with_capacity(painted.len());
-    let mut current: Option<Ink> = None;
+    let mut current: Option<TextColor> = None;
     // Spaces wait until it is known whether the next word has the same ink.
     let mut spaces = 0;
     let mut chars = painted.chars().peekable();
@@ -91,24 +91,24 @@ pub(super) fn develop(painted: &str, colour: bool) -> String {
             spaces += 1;
             continue;
         }
-        let ink = chars.peek().and_then(|next| Ink::of_tag(*next));
+        let ink = chars.peek().and_then(|next| TextColor::from_tag(*next));
         if ink.is_some() {
             chars.next();
         }
         let changes = colour && ink != current;
         if changes && current.is_some() {
-            out.push_str(RESET);
+            out.push_str(RESET_ESCAPE);
         }
         out.extend(std::iter::repeat_n(' ', spaces));
         spaces = 0;
         if changes {
-            out.push_str(ink.map_or("", Ink::escape));
+            out.push_str(ink.map_or("", TextColor::escape_code));
             current = ink;
         }
         out.push(c);
     }
     if current.is_some() {
-        out.push_str(RESET);
+        out.push_str(RESET_ESCAPE);
     }
     out.extend(std::iter::repeat_n(' ', spaces));
     out
@@ -122,21 +122,21 @@ mod tests {
 
     #[test]
     fn ink_has_no_width() {
-        for ink in Ink::ALL {
-            assert_eq!(paint(ink, "a b").width(), 3, "{ink:?}");
+        for ink in TextColor::ALL {
+            assert_eq!(colorize(ink, "a b").width(), 3, "{ink:?}");
         }
     }
 
     #[test]
     fn ink_is_washed_out_or_developed() {
-        let line = format!("{} and {}", paint(Ink::Red, "two words"), paint(Ink::Bold, "bold"));
-        assert_eq!(develop(&line, false), "two words and bold");
-        assert_eq!(develop(&line, true), "\u{1b}[31mtwo words\u{1b}[0m and \u{1b}[1mbold\u{1b}[0m");
+        let line = format!("{} and {}", colorize(TextColor::Red, "two words"), colorize(TextColor::Bold, "bold"));
+        assert_eq!(to_ansi(&line, false), "two words and bold");
+        assert_eq!(to_ansi(&line, true), "\u{1b}[31mtwo words\u{1b}[0m and \u{1b}[1mbold\u{1b}[0m");
     }
 
     #[test]
     fn ink_ends_with_its_line() {
-        let lines = format!("{}\nplain", paint(Ink::Dim, "dim"));
-        assert_eq!(develop(&lines, true), "\u{1b}[2mdim\u{1b}[0m\nplain");
+        let lines = format!("{}\nplain", colorize(TextColor::Dim, "dim"));
+        assert_eq!(to_ansi(&lines, true), "\u{1b}[2mdim\u{1b}[0m\nplain");
     }
 }

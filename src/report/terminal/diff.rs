@@ -1,32 +1,44 @@
 //! A difference between two runs, on a terminal: what was lost first.
 
 use crate::report::common::diff_phrases;
-use crate::report::common::sanitize::{one_line, shorten};
-use crate::report::terminal::color::{Ink, paint};
-use crate::report::terminal::table::Grid;
-use crate::report::terminal::{TerminalStyle, color, heading};
-use crate::results::diff::{Diff, FindingKind, RowKind};
+use crate::report::common::sanitize::{sanitize_line, shorten};
+use crate::report::terminal::color::{TextColor, colorize};
+use crate::report::terminal::table::FixedTable;
+use crate::report::terminal::{TerminalStyle, color, render_heading};
+use crate::results::diff::{FindingKind, ResultsDiff, RowKind};
 
 /// Enough of a reason to recognise it; the results files have all of it.
-const WHY: usize = 400;
+const MAX_REASON_CHARS: usize = 400;
 
 /// The whole of it.
-pub fn render(diff: &Diff, style: TerminalStyle) -> String {
-    let across = diff.is_across();
-    let indented = Grid::paragraph(2, style.columns());
-    let mut out =
-        Grid::paragraph(0, style.columns()).row(vec![paint(Ink::Bold, &one_line(&diff_phrases::title(diff)))]);
-    out.extend(diff_phrases::sides(diff).iter().map(|side| indented.row(vec![one_line(side)])));
-    out.extend(diff.notes.iter().map(|note| indented.row(vec![paint(Ink::Yellow, &one_line(note))])));
+pub fn render(diff: &ResultsDiff, style: TerminalStyle) -> String {
+    let across = diff.is_cross_target();
+    let indented = FixedTable::paragraph(2, style.table_width());
+    let mut out = FixedTable::paragraph(0, style.table_width())
+        .render_row(vec![colorize(TextColor::Bold, &sanitize_line(&diff_phrases::title(diff)))]);
+    out.extend(diff_phrases::describe_pair(diff).iter().map(|side| indented.render_row(vec![sanitize_line(side)])));
+    out.extend(
+        diff.notes.iter().map(|note| indented.render_row(vec![colorize(TextColor::Yellow, &sanitize_line(note))])),
+    );
     for kind in RowKind::ALL {
         let changes: Vec<_> = diff.rows.iter().filter(|change| change.kind == kind).collect();
         if changes.is_empty() {
             continue;
         }
-        out.push_str(&heading(&format!("{} ({})", diff_phrases::rows(kind, across), changes.len()), style));
+        out.push_str(&render_heading(
+            &format!("{} ({})", diff_phrases::row_heading(kind, across), changes.len()),
+            style,
+        ));
         for change in changes {
-            let [before, after] = diff_phrases::states(change);
-            out.push_str(&item(&change.row, &before, &after, &change.why, ink_of(kind, change.regression), style));
+            let [before, after] = diff_phrases::describe_states(change);
+            out.push_str(&render_change(
+                &change.row,
+                &before,
+                &after,
+                &change.why,
+                change_color(kind, change.regression),
+                style,
+            ));
         }
     }
     for kind in FindingKind::ALL {
@@ -34,35 +46,39 @@ pub fn render(diff: &Diff, style: TerminalStyle) -> String {
         if changes.is_empty() {
             continue;
         }
-        out.push_str(&heading(&format!("{} ({})", diff_phrases::findings(kind, across), changes.len()), style));
+        out.push_str(&render_heading(
+            &format!("{} ({})", diff_phrases::finding_heading(kind, across), changes.len()),
+            style,
+        ));
         for change in changes {
-            let [before, after] = [&change.before, &change.after].map(|state| diff_phrases::sight(state.as_ref()));
-            let ink = if change.regression { Ink::Red } else { Ink::Bold };
-            out.push_str(&item(&change.check, &before, &after, &change.why, ink, style));
+            let [before, after] =
+                [&change.before, &change.after].map(|state| diff_phrases::finding_state(state.as_ref()));
+            let ink = if change.regression { TextColor::Red } else { TextColor::Bold };
+            out.push_str(&render_change(&change.check, &before, &after, &change.why, ink, style));
         }
     }
     out.push('\n');
-    out.push_str(&Grid::paragraph(0, style.columns()).row(vec![diff_phrases::summary(diff)]));
-    color::develop(&out, style.colour)
+    out.push_str(&FixedTable::paragraph(0, style.table_width()).render_row(vec![diff_phrases::summarise(diff)]));
+    color::to_ansi(&out, style.colour)
 }
 
-fn item(id: &str, before: &str, after: &str, why: &str, ink: Ink, style: TerminalStyle) -> String {
+fn render_change(id: &str, before: &str, after: &str, why: &str, ink: TextColor, style: TerminalStyle) -> String {
     let arrow = if style.unicode { "→" } else { "->" };
-    let absent = |state: &str| if state == "—" && !style.unicode { "-".to_owned() } else { one_line(state) };
-    let line = format!("{}: {} {arrow} {}", paint(ink, &one_line(id)), absent(before), absent(after));
-    let mut out = Grid::paragraph(2, style.columns()).row(vec![line]);
-    let why = shorten(&one_line(why), WHY);
+    let absent = |state: &str| if state == "—" && !style.unicode { "-".to_owned() } else { sanitize_line(state) };
+    let line = format!("{}: {} {arrow} {}", colorize(ink, &sanitize_line(id)), absent(before), absent(after));
+    let mut out = FixedTable::paragraph(2, style.table_width()).render_row(vec![line]);
+    let why = shorten(&sanitize_line(why), MAX_REASON_CHARS);
     if !why.is_empty() {
-        out.push_str(&Grid::paragraph(4, style.columns()).row(vec![paint(Ink::Dim, &why)]));
+        out.push_str(&FixedTable::paragraph(4, style.table_width()).render_row(vec![colorize(TextColor::Dim, &why)]));
     }
     out
 }
 
-fn ink_of(kind: RowKind, regression: bool) -> Ink {
+fn change_color(kind: RowKind, regression: bool) -> TextColor {
     match kind {
-        _ if regression => Ink::Red,
-        RowKind::Undetermined | RowKind::Changed => Ink::Yellow,
-        RowKind::Lost | RowKind::Gone => Ink::Red,
-        RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Come => Ink::Bold,
+        _ if regression => TextColor::Red,
+        RowKind::Undetermined | RowKind::Changed => TextColor::Yellow,
+        RowKind::Lost | RowKind::Gone => TextColor::Red,
+        RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Come => TextColor::Bold,
     }
 }

@@ -2,87 +2,91 @@
 //!
 //! A cell says what was observed; the claim stands below it where the two differ. Reasons are listed after the tables.
 
-use crate::report::common::matrix::{Column, Matrix};
-use crate::report::common::row_status::Standing;
-use crate::report::common::sanitize::one_line;
-use crate::report::terminal::color::{Ink, paint, unbroken};
-use crate::report::terminal::table::{GAP, Grid, widest};
-use crate::report::terminal::{TerminalStyle, heading, ink_of};
+use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
+use crate::report::common::row_status::RowStatus;
+use crate::report::common::sanitize::sanitize_line;
+use crate::report::terminal::color::{TextColor, colorize, use_no_break_spaces};
+use crate::report::terminal::table::{COLUMN_GAP, FixedTable, max_width};
+use crate::report::terminal::{TerminalStyle, render_heading, status_color};
 use crate::results::model::RowResult;
 
-const INDENT: usize = 2;
+const INDENT_WIDTH: usize = 2;
 /// `? inconclusive`: a narrower column would break words.
-const LEAST_CELL: usize = 14;
+const MIN_CELL_WIDTH: usize = 14;
 /// `claimed unsupported`: a wider column is only wanted for a long name.
-const CELL: usize = 19;
-const LEAST_TITLE: usize = 16;
+const PREFERRED_CELL_WIDTH: usize = 19;
+const MIN_TITLE_WIDTH: usize = 16;
 /// Most titles fit: claims may wrap before titles get narrower than this.
-const GOOD_TITLE: usize = 30;
+const PREFERRED_TITLE_WIDTH: usize = 30;
 
 /// How columns are laid out: a width for titles, one for cells, and how many runs stand side by side.
-pub(super) struct Shape {
-    pub(super) title: usize,
-    pub(super) cell: usize,
-    pub(super) abreast: usize,
+pub(super) struct ColumnLayout {
+    pub(super) title_width: usize,
+    pub(super) cell_width: usize,
+    pub(super) columns_per_table: usize,
 }
 
-impl Shape {
+impl ColumnLayout {
     /// The shape for these titles. Where not all runs fit abreast, the tables come in several goes.
-    pub(super) fn of(titles: &[String], columns: &[Column<'_>], style: TerminalStyle) -> Self {
-        let width = style.columns() - INDENT;
-        let abreast = ((width - LEAST_TITLE) / (LEAST_CELL + GAP)).min(columns.len());
-        let widest_title = widest(titles.iter().map(String::as_str)).max(LEAST_TITLE);
-        let name = widest(columns.iter().map(|column| column.heading.as_str()));
-        let share = (width - widest_title.min(GOOD_TITLE)) / abreast - GAP;
-        let cell = share.clamp(LEAST_CELL, CELL.max(name));
-        let title = widest_title.min(width - abreast * (cell + GAP));
-        Self { title, cell, abreast }
+    pub(super) fn new(titles: &[String], columns: &[MatrixColumn<'_>], style: TerminalStyle) -> Self {
+        let width = style.table_width() - INDENT_WIDTH;
+        let abreast = ((width - MIN_TITLE_WIDTH) / (MIN_CELL_WIDTH + COLUMN_GAP)).min(columns.len());
+        let widest_title = max_width(titles.iter().map(String::as_str)).max(MIN_TITLE_WIDTH);
+        let name = max_width(columns.iter().map(|column| column.heading.as_str()));
+        let share = (width - widest_title.min(PREFERRED_TITLE_WIDTH)) / abreast - COLUMN_GAP;
+        let cell = share.clamp(MIN_CELL_WIDTH, PREFERRED_CELL_WIDTH.max(name));
+        let title = widest_title.min(width - abreast * (cell + COLUMN_GAP));
+        Self { title_width: title, cell_width: cell, columns_per_table: abreast }
     }
 
     /// Title and `n` cells.
     pub(super) fn widths(&self, n: usize) -> impl Iterator<Item = usize> {
-        std::iter::once(self.title).chain(std::iter::repeat_n(self.cell, n))
+        std::iter::once(self.title_width).chain(std::iter::repeat_n(self.cell_width, n))
     }
 }
 
 /// The tables of all runs, and what the marks mean.
-pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
-    let lines = || matrix.sections.iter().flat_map(|section| &section.lines);
-    let titles: Vec<String> = lines().map(|line| one_line(line.title)).collect();
-    let shape = Shape::of(&titles, &matrix.columns, style);
+pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String {
+    let lines = || matrix.sections.iter().flat_map(|section| &section.rows);
+    let titles: Vec<String> = lines().map(|line| sanitize_line(line.title)).collect();
+    let shape = ColumnLayout::new(&titles, &matrix.columns, style);
     let mut out = String::new();
-    for (go, columns) in matrix.columns.chunks(shape.abreast).enumerate() {
-        let grid = Grid::new(INDENT, shape.widths(columns.len()));
+    for (go, columns) in matrix.columns.chunks(shape.columns_per_table).enumerate() {
+        let grid = FixedTable::new(INDENT_WIDTH, shape.widths(columns.len()));
         for section in &matrix.sections {
-            out.push_str(&heading(&one_line(section.title), style));
-            let names = columns.iter().map(|column| paint(Ink::Bold, &column.heading));
-            out.push_str(&grid.row(std::iter::once(paint(Ink::Dim, "Row")).chain(names).collect()));
-            out.push_str(&grid.rule(style.stroke()));
-            for line in &section.lines {
-                let cells = line.cells.iter().skip(go * shape.abreast).take(columns.len());
-                let cells = cells.map(|cell| observed(*cell, style));
-                out.push_str(&grid.row(std::iter::once(one_line(line.title)).chain(cells).collect()));
+            out.push_str(&render_heading(&sanitize_line(section.title), style));
+            let names = columns.iter().map(|column| colorize(TextColor::Bold, &column.heading));
+            out.push_str(&grid.render_row(std::iter::once(colorize(TextColor::Dim, "Row")).chain(names).collect()));
+            out.push_str(&grid.render_rule(style.stroke()));
+            for line in &section.rows {
+                let cells = line.cells.iter().skip(go * shape.columns_per_table).take(columns.len());
+                let cells = cells.map(|cell| render_cell(*cell, style));
+                out.push_str(&grid.render_row(std::iter::once(sanitize_line(line.title)).chain(cells).collect()));
             }
         }
     }
-    out + &legend(style)
+    out + &render_legend(style)
 }
 
-fn observed(cell: Option<&RowResult>, style: TerminalStyle) -> String {
-    let Some(row) = cell else { return paint(Ink::Dim, style.absent()) };
-    let standing = Standing::of(row);
-    let seen = paint(ink_of(standing), &format!("{} {}", style.mark(standing), row.observed()));
+fn render_cell(cell: Option<&RowResult>, style: TerminalStyle) -> String {
+    let Some(row) = cell else { return colorize(TextColor::Dim, style.not_run_label()) };
+    let standing = RowStatus::from_row(row);
+    let seen = colorize(status_color(standing), &format!("{} {}", style.mark(standing), row.verdict_label()));
     match (standing, &row.claim) {
-        (Standing::Conforms | Standing::Unclaimed, _) | (_, None) => seen,
-        (Standing::Silent | Standing::Exceeds | Standing::Contradicts | Standing::Undetermined, Some(claim)) => {
-            format!("{seen}\n{}", paint(Ink::Dim, &format!("claimed {}", claim.status.word())))
+        (RowStatus::Conforms | RowStatus::Unclaimed, _) | (_, None) => seen,
+        (RowStatus::Silent | RowStatus::Exceeds | RowStatus::Contradicts | RowStatus::Undetermined, Some(claim)) => {
+            format!("{seen}\n{}", colorize(TextColor::Dim, &format!("claimed {}", claim.status.as_str())))
         }
     }
 }
 
-fn legend(style: TerminalStyle) -> String {
-    let marks = Standing::ALL
-        .map(|standing| paint(ink_of(standing), &unbroken(&format!("{} {}", style.mark(standing), standing.word()))));
-    let grid = Grid::paragraph(INDENT, style.columns());
-    format!("\n{}", grid.row(vec![marks.join("  ")]))
+fn render_legend(style: TerminalStyle) -> String {
+    let marks = RowStatus::ALL.map(|standing| {
+        colorize(
+            status_color(standing),
+            &use_no_break_spaces(&format!("{} {}", style.mark(standing), standing.as_str())),
+        )
+    });
+    let grid = FixedTable::paragraph(INDENT_WIDTH, style.table_width());
+    format!("\n{}", grid.render_row(vec![marks.join("  ")]))
 }

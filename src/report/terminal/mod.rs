@@ -18,11 +18,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::report::common::matrix::Matrix;
-use crate::report::common::row_status::Standing;
-use crate::report::terminal::color::Ink;
+use crate::report::common::matrix::ResultsMatrix;
+use crate::report::common::row_status::RowStatus;
+use crate::report::terminal::color::TextColor;
 pub use crate::report::terminal::diff::render as render_diff;
-use crate::report::terminal::table::Grid;
+use crate::report::terminal::table::FixedTable;
 use crate::results::model::Results;
 
 /// What the terminal can show.
@@ -38,11 +38,11 @@ pub struct TerminalStyle {
 
 impl TerminalStyle {
     /// The width that tables are made for.
-    fn columns(self) -> usize {
+    fn table_width(self) -> usize {
         self.width.clamp(60, 400)
     }
 
-    fn mark(self, standing: Standing) -> &'static str {
+    fn mark(self, standing: RowStatus) -> &'static str {
         if self.unicode { standing.mark() } else { standing.ascii_mark() }
     }
 
@@ -51,20 +51,20 @@ impl TerminalStyle {
     }
 
     /// Facts on a line, broken only between them.
-    fn facts(self, facts: impl IntoIterator<Item = String>) -> String {
-        let facts: Vec<String> = facts.into_iter().map(|fact| color::unbroken(&fact)).collect();
+    fn join_facts(self, facts: impl IntoIterator<Item = String>) -> String {
+        let facts: Vec<String> = facts.into_iter().map(|fact| color::use_no_break_spaces(&fact)).collect();
         facts.join(if self.unicode { " · " } else { ", " })
     }
 
     /// Where a run has no such row.
-    fn absent(self) -> &'static str {
+    fn not_run_label(self) -> &'static str {
         if self.unicode { "— not run" } else { "- not run" }
     }
 }
 
 /// The whole report of one run, or of several side by side.
 pub fn render(results: &[Results], style: TerminalStyle) -> String {
-    let matrix = Matrix::of(results);
+    let matrix = ResultsMatrix::from_results(results);
     let mut out = header::render(&matrix, style);
     match matrix.columns.as_slice() {
         [] => return "Nothing was run.\n".to_owned(),
@@ -77,22 +77,25 @@ pub fn render(results: &[Results], style: TerminalStyle) -> String {
     out.push_str(&findings::render(&matrix, style));
     out.push_str(&summary::render(&matrix, style));
     out.push_str(&baseline::render(&matrix, style));
-    color::develop(&out, style.colour)
+    color::to_ansi(&out, style.colour)
 }
 
 /// The colour of a standing: green is for what conforms and for nothing else.
-fn ink_of(standing: Standing) -> Ink {
+fn status_color(standing: RowStatus) -> TextColor {
     match standing {
-        Standing::Conforms => Ink::Green,
-        Standing::Silent => Ink::Magenta,
-        Standing::Exceeds => Ink::Cyan,
-        Standing::Contradicts => Ink::Red,
-        Standing::Undetermined => Ink::Yellow,
-        Standing::Unclaimed => Ink::Dim,
+        RowStatus::Conforms => TextColor::Green,
+        RowStatus::Silent => TextColor::Magenta,
+        RowStatus::Exceeds => TextColor::Cyan,
+        RowStatus::Contradicts => TextColor::Red,
+        RowStatus::Undetermined => TextColor::Yellow,
+        RowStatus::Unclaimed => TextColor::Dim,
     }
 }
 
 /// A heading after a blank line.
-fn heading(title: &str, style: TerminalStyle) -> String {
-    format!("\n{}", Grid::paragraph(0, style.columns()).row(vec![color::paint(Ink::Bold, title)]))
+fn render_heading(title: &str, style: TerminalStyle) -> String {
+    format!(
+        "\n{}",
+        FixedTable::paragraph(0, style.table_width()).render_row(vec![color::colorize(TextColor::Bold, title)])
+    )
 }

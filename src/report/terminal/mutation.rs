@@ -3,18 +3,18 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, TableStyle};
 
 use crate::report::common::{mutation_phrases, sanitize};
-use crate::results::mutation::Proof;
+use crate::results::mutation::MutationReport;
 
 /// The text, so many columns wide.
-pub fn render(proof: &Proof, width: usize) -> String {
+pub fn render(proof: &MutationReport, width: usize) -> String {
     let mut out = String::new();
     let mut say = |text: &str| {
-        out.push_str(&sanitize::block(text));
+        out.push_str(&sanitize::sanitize_block(text));
         out.push('\n');
     };
     for ground in &proof.grounds {
         say(&ground.target);
-        for (holds, line) in mutation_phrases::soundness(ground) {
+        for (holds, line) in mutation_phrases::describe_soundness(ground) {
             say(&format!("  {} {line}", mark(holds)));
         }
         say("");
@@ -25,11 +25,11 @@ pub fn render(proof: &Proof, width: usize) -> String {
     table.set_header(["", "row", "reached", "killed", "changes along"]);
     for row in &proof.rows {
         table.add_row([
-            mark(row.passed()).to_owned(),
+            mark(row.has_passed()).to_owned(),
             row.id.clone(),
-            mutation_phrases::statuses(row),
-            mutation_phrases::killed(row),
-            mutation_phrases::followers(row).join(", "),
+            mutation_phrases::describe_statuses(row),
+            mutation_phrases::format_killed(row),
+            mutation_phrases::list_followers(row).join(", "),
         ]);
     }
     // Ids and counts stay whole; what changes along takes the lines that it needs.
@@ -39,19 +39,19 @@ pub fn render(proof: &Proof, width: usize) -> String {
         }
     }
     say(&table.to_string());
-    if proof.rows.iter().any(mutation_phrases::has_negatives) {
-        say(mutation_phrases::NEGATIVES);
+    if proof.rows.iter().any(mutation_phrases::has_rejected_negatives) {
+        say(mutation_phrases::REJECTED_NEGATIVE_NOTE);
     }
-    for row in proof.rows.iter().filter(|row| !row.passed()) {
+    for row in proof.rows.iter().filter(|row| !row.has_passed()) {
         say("");
         say(&format!("{} {}", mark(false), row.id));
-        for (told, below) in mutation_phrases::failures(row) {
-            say(&format!("    {}", sanitize::one_line(&told)));
-            below.iter().for_each(|line| say(&format!("      {}", sanitize::one_line(line))));
+        for (told, below) in mutation_phrases::describe_failures(row) {
+            say(&format!("    {}", sanitize::sanitize_line(&told)));
+            below.iter().for_each(|line| say(&format!("      {}", sanitize::sanitize_line(line))));
         }
     }
     say("");
-    say(&format!("{} {}", mark(proof.passed), mutation_phrases::total(proof)));
+    say(&format!("{} {}", mark(proof.passed), mutation_phrases::summarise(proof)));
     out
 }
 

@@ -3,16 +3,16 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
 use crate::report::common::format;
-use crate::results::plan::{Fit, Fits, PlanTold, TargetPlan};
-use crate::results::plan_estimate::{Amount, Ceiling, Planned, Span};
+use crate::results::plan::{BudgetFit, FitStatus, PlanReport, TargetPlan};
+use crate::results::plan_estimate::{AmountRange, PlanEstimate, RequestRange, TokenRange};
 
 /// Tables of this width.
-pub fn render(plan: &PlanTold, width: usize) -> String {
+pub fn render(plan: &PlanReport, width: usize) -> String {
     let mut parts = Vec::new();
     for target in &plan.targets {
         parts.push(format!("{}, model {}: nothing is sent by this command", target.name, target.model));
-        parts.push(rows(target, width));
-        parts.push(facts(target).join("\n"));
+        parts.push(render_rows(target, width));
+        parts.push(describe_target(target).join("\n"));
     }
     let whole = match (plan.targets.len(), plan.runs) {
         (1, 1) => None,
@@ -20,8 +20,8 @@ pub fn render(plan: &PlanTold, width: usize) -> String {
         (count, 1) => Some(format!("all {count} targets")),
         (count, runs) => Some(format!("all {count} targets, {runs} runs of each")),
     };
-    parts.extend(whole.map(|whole| [vec![whole], sums(&plan.planned)].concat().join("\n")));
-    parts.extend(plan.fits.iter().map(fits));
+    parts.extend(whole.map(|whole| [vec![whole], describe_totals(&plan.planned)].concat().join("\n")));
+    parts.extend(plan.fits.iter().map(describe_fit));
     let assumed = &plan.assumed;
     parts.push(format!(
         "Expected is what a simulation of the claims takes, by the same rules, with a model that does not do as it is told \
@@ -34,7 +34,7 @@ pub fn render(plan: &PlanTold, width: usize) -> String {
     parts.join("\n\n")
 }
 
-fn rows(target: &TargetPlan, width: usize) -> String {
+fn render_rows(target: &TargetPlan, width: usize) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width.clamp(60, 65_535) as u16);
@@ -45,10 +45,10 @@ fn rows(target: &TargetPlan, width: usize) -> String {
     let figures_end = header.len() - 1;
     table.set_header(header);
     let first = ("first of all", &target.first, String::new());
-    let mut line = |name: &str, planned: (Span, Ceiling, Ceiling, Option<Amount>), arms: String| {
+    let mut line = |name: &str, planned: (RequestRange, TokenRange, TokenRange, Option<AmountRange>), arms: String| {
         let (requests, input, output, cost) = planned;
-        let mut cells = vec![name.to_owned(), span(requests), ceiling(input), ceiling(output)];
-        cells.extend(priced.then(|| cost.map_or(String::new(), amount)));
+        let mut cells = vec![name.to_owned(), format_requests(requests), format_tokens(input), format_tokens(output)];
+        cells.extend(priced.then(|| cost.map_or(String::new(), format_cost)));
         cells.push(arms);
         table.add_row(cells);
     };
@@ -71,7 +71,7 @@ fn rows(target: &TargetPlan, width: usize) -> String {
 }
 
 /// `5 (1-22)`: what is expected, and the range.
-fn span(span: Span) -> String {
+fn format_requests(span: RequestRange) -> String {
     match span.expected {
         Some(n) => format!("{n} ({}-{})", span.min, span.max),
         None => format!("{}-{}", span.min, span.max),
@@ -79,22 +79,22 @@ fn span(span: Span) -> String {
 }
 
 /// `210 (≤ 9,000)`
-fn ceiling(ceiling: Ceiling) -> String {
-    let max = format!("≤ {}", format::count(ceiling.max));
-    ceiling.expected.map_or(max.clone(), |n| format!("{} ({max})", format::count(n)))
+fn format_tokens(ceiling: TokenRange) -> String {
+    let max = format!("≤ {}", format::with_thousands(ceiling.max));
+    ceiling.expected.map_or(max.clone(), |n| format!("{} ({max})", format::with_thousands(n)))
 }
 
-fn amount(amount: Amount) -> String {
+fn format_cost(amount: AmountRange) -> String {
     let max = format!("≤ {}", format::dollars(amount.max));
     amount.expected.map_or(max.clone(), |n| format!("{} ({max})", format::dollars(n)))
 }
 
-fn facts(target: &TargetPlan) -> Vec<String> {
-    let mut pace = vec![format!("{} at once", format::counted(target.concurrency, "request", "requests"))];
-    pace.extend(target.requests_per_minute.map(|n| format!("{} requests a minute", format::count(n.into()))));
-    pace.extend(target.tokens_per_minute.map(|n| format!("{} tokens a minute", format::count(n.into()))));
-    let mut lines = vec![format!("{}; {}", format::counted(target.rows.len() as u64, "row", "rows"), pace.join(", "))];
-    lines.extend(sums(&target.planned));
+fn describe_target(target: &TargetPlan) -> Vec<String> {
+    let mut pace = vec![format!("{} at once", format::plural(target.concurrency, "request", "requests"))];
+    pace.extend(target.requests_per_minute.map(|n| format!("{} requests a minute", format::with_thousands(n.into()))));
+    pace.extend(target.tokens_per_minute.map(|n| format!("{} tokens a minute", format::with_thousands(n.into()))));
+    let mut lines = vec![format!("{}; {}", format::plural(target.rows.len() as u64, "row", "rows"), pace.join(", "))];
+    lines.extend(describe_totals(&target.planned));
     if let Some(missing) = &target.missing_credential {
         let missing = missing.strip_prefix("no credential: ").unwrap_or(missing);
         lines.push(format!("credential   missing: {missing}"));
@@ -102,26 +102,26 @@ fn facts(target: &TargetPlan) -> Vec<String> {
     lines
 }
 
-fn sums(planned: &Planned) -> Vec<String> {
+fn describe_totals(planned: &PlanEstimate) -> Vec<String> {
     vec![
-        format!("requests     {}", planned.requests.words()),
-        format!("tokens in    {}", planned.input_tokens.words()),
-        format!("tokens out   {}", planned.output_tokens.words()),
+        format!("requests     {}", planned.requests.describe()),
+        format!("tokens in    {}", planned.input_tokens.describe()),
+        format!("tokens out   {}", planned.output_tokens.describe()),
         match planned.cost_usd {
-            Some(cost) => format!("cost         {}", cost.dollars()),
+            Some(cost) => format!("cost         {}", cost.describe_dollars()),
             None => "cost         unknown: no prices in the target's file; --price-input and --price-output state them"
                 .to_owned(),
         },
-        format!("time         {}", planned.seconds.time()),
+        format!("time         {}", planned.seconds.describe_duration()),
     ]
 }
 
-fn fits(fits: &Fits) -> String {
+fn describe_fit(fits: &BudgetFit) -> String {
     let told = match fits.fits {
-        Fit::Always => "the run fits, whatever is answered",
-        Fit::Expected => "the run fits if all goes as expected, and may stop before the end if not",
-        Fit::No => "the run does not fit: it would stop before the end",
-        Fit::Unknown => "not known",
+        FitStatus::Always => "the run fits, whatever is answered",
+        FitStatus::Expected => "the run fits if all goes as expected, and may stop before the end if not",
+        FitStatus::No => "the run does not fit: it would stop before the end",
+        FitStatus::Unknown => "not known",
     };
     format!("{} {}: {told}", fits.bound, fits.limit)
 }

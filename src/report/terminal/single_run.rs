@@ -3,64 +3,70 @@
 //! Where the terminal is wide, the reason is a column; where a column for it would be a thin strip of words, it stands
 //! below its row over the whole width.
 
-use crate::report::common::matrix::Matrix;
+use crate::report::common::matrix::ResultsMatrix;
 use crate::report::common::phrases;
-use crate::report::common::row_status::Standing;
-use crate::report::common::sanitize::one_line;
-use crate::report::terminal::color::{Ink, paint};
-use crate::report::terminal::table::{GAP, Grid, widest};
-use crate::report::terminal::{TerminalStyle, heading, ink_of};
+use crate::report::common::row_status::RowStatus;
+use crate::report::common::sanitize::sanitize_line;
+use crate::report::terminal::color::{TextColor, colorize};
+use crate::report::terminal::table::{COLUMN_GAP, FixedTable, max_width};
+use crate::report::terminal::{TerminalStyle, render_heading, status_color};
 use crate::results::model::RowResult;
 
-const INDENT: usize = 2;
+const INDENT_WIDTH: usize = 2;
 /// `unsupported`, `substituted`.
-const CLAIM: usize = 11;
+const CLAIM_WIDTH: usize = 11;
 /// `inconclusive`.
-const OBSERVED: usize = 12;
+const OBSERVED_WIDTH: usize = 12;
 /// `? undetermined`.
-const OUTCOME: usize = 14;
+const OUTCOME_WIDTH: usize = 14;
 /// The narrowest column in which reasons are still pleasant to read.
-const LEAST_WHY: usize = 44;
+const MIN_REASON_WIDTH: usize = 44;
 /// Longer lines are hard to follow with the eye.
-const MOST_WHY: usize = 100;
+const MAX_REASON_WIDTH: usize = 100;
 
 /// Where reasons stand.
-enum Why {
+enum ReasonPlacement {
     Column,
     Below,
 }
 
 /// The tables of the only run.
-pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
-    let lines = || matrix.sections.iter().flat_map(|section| &section.lines);
-    let titles: Vec<String> = lines().map(|line| one_line(line.title)).collect();
-    let taken = INDENT + CLAIM + OBSERVED + OUTCOME + 3 * GAP;
-    let title = widest(titles.iter().map(String::as_str)).clamp(3, style.columns() - taken);
-    let rest = (style.columns() - taken - title).saturating_sub(GAP);
-    let (why, grid) = if rest >= LEAST_WHY {
-        (Why::Column, Grid::new(INDENT, [title, CLAIM, OBSERVED, OUTCOME, rest.min(MOST_WHY)]))
+pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String {
+    let lines = || matrix.sections.iter().flat_map(|section| &section.rows);
+    let titles: Vec<String> = lines().map(|line| sanitize_line(line.title)).collect();
+    let taken = INDENT_WIDTH + CLAIM_WIDTH + OBSERVED_WIDTH + OUTCOME_WIDTH + 3 * COLUMN_GAP;
+    let title = max_width(titles.iter().map(String::as_str)).clamp(3, style.table_width() - taken);
+    let rest = (style.table_width() - taken - title).saturating_sub(COLUMN_GAP);
+    let (why, grid) = if rest >= MIN_REASON_WIDTH {
+        (
+            ReasonPlacement::Column,
+            FixedTable::new(
+                INDENT_WIDTH,
+                [title, CLAIM_WIDTH, OBSERVED_WIDTH, OUTCOME_WIDTH, rest.min(MAX_REASON_WIDTH)],
+            ),
+        )
     } else {
-        (Why::Below, Grid::new(INDENT, [title, CLAIM, OBSERVED, OUTCOME]))
+        (ReasonPlacement::Below, FixedTable::new(INDENT_WIDTH, [title, CLAIM_WIDTH, OBSERVED_WIDTH, OUTCOME_WIDTH]))
     };
 
-    let below = Grid::paragraph(2 * INDENT, style.columns());
+    let below = FixedTable::paragraph(2 * INDENT_WIDTH, style.table_width());
     let mut out = String::new();
     for section in &matrix.sections {
-        out.push_str(&heading(&one_line(section.title), style));
-        out.push_str(&grid.row(header(&why)));
-        out.push_str(&grid.rule(style.stroke()));
-        for line in &section.lines {
+        out.push_str(&render_heading(&sanitize_line(section.title), style));
+        out.push_str(&grid.render_row(header_cells(&why)));
+        out.push_str(&grid.render_rule(style.stroke()));
+        for line in &section.rows {
             for row in line.cells.iter().copied().flatten() {
-                let mut cells = cells(row, line.title, style);
-                let reason = reason(row);
+                let mut cells = row_cells(row, line.title, style);
+                let reason = render_reason(row);
                 match why {
-                    Why::Column => {
+                    ReasonPlacement::Column => {
                         cells.push(reason);
-                        out.push_str(&grid.row(cells));
+                        out.push_str(&grid.render_row(cells));
                     }
-                    Why::Below => {
-                        out.push_str(&grid.row(cells));
-                        out.push_str(&below.row(vec![reason]));
+                    ReasonPlacement::Below => {
+                        out.push_str(&grid.render_row(cells));
+                        out.push_str(&below.render_row(vec![reason]));
                     }
                 }
             }
@@ -69,32 +75,32 @@ pub(super) fn render(matrix: &Matrix<'_>, style: TerminalStyle) -> String {
     out
 }
 
-fn header(why: &Why) -> Vec<String> {
+fn header_cells(why: &ReasonPlacement) -> Vec<String> {
     let mut header = vec!["Row", "Claim", "Observed", "Outcome"];
     match why {
-        Why::Column => header.push("Why"),
-        Why::Below => {}
+        ReasonPlacement::Column => header.push("Why"),
+        ReasonPlacement::Below => {}
     }
-    header.into_iter().map(|word| paint(Ink::Dim, word)).collect()
+    header.into_iter().map(|word| colorize(TextColor::Dim, word)).collect()
 }
 
-fn cells(row: &RowResult, title: &str, style: TerminalStyle) -> Vec<String> {
-    let standing = Standing::of(row);
-    let outcome = paint(ink_of(standing), &format!("{} {}", style.mark(standing), standing.word()));
-    let claim = row.claim.as_ref().map_or("", |claim| claim.status.word());
-    vec![one_line(title), claim.to_owned(), row.observed().to_owned(), outcome]
+fn row_cells(row: &RowResult, title: &str, style: TerminalStyle) -> Vec<String> {
+    let standing = RowStatus::from_row(row);
+    let outcome = colorize(status_color(standing), &format!("{} {}", style.mark(standing), standing.as_str()));
+    let claim = row.claim.as_ref().map_or("", |claim| claim.status.as_str());
+    vec![sanitize_line(title), claim.to_owned(), row.verdict_label().to_owned(), outcome]
 }
 
 /// The verdict's reason. The document's own words stand beside it where the endpoint does otherwise.
-fn reason(row: &RowResult) -> String {
-    let said = row.claim.as_ref().and_then(phrases::claim_words);
-    let why = one_line(&phrases::why(row));
-    match (Standing::of(row), said) {
-        (Standing::Contradicts | Standing::Exceeds | Standing::Silent, Some(said)) => {
-            format!("{why} Claimed: {}.", one_line(&said))
+fn render_reason(row: &RowResult) -> String {
+    let said = row.claim.as_ref().and_then(phrases::describe_claim);
+    let why = sanitize_line(&phrases::reason(row));
+    match (RowStatus::from_row(row), said) {
+        (RowStatus::Contradicts | RowStatus::Exceeds | RowStatus::Silent, Some(said)) => {
+            format!("{why} Claimed: {}.", sanitize_line(&said))
         }
-        (Standing::Contradicts | Standing::Exceeds | Standing::Silent | Standing::Undetermined, _) => why,
+        (RowStatus::Contradicts | RowStatus::Exceeds | RowStatus::Silent | RowStatus::Undetermined, _) => why,
         // What is as expected stands back.
-        (Standing::Conforms | Standing::Unclaimed, _) => paint(Ink::Dim, &why),
+        (RowStatus::Conforms | RowStatus::Unclaimed, _) => colorize(TextColor::Dim, &why),
     }
 }

@@ -6,15 +6,15 @@
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, TableStyle, Width};
 
 /// Spaces between two columns.
-pub(super) const GAP: usize = 2;
+pub(super) const COLUMN_GAP: usize = 2;
 
 /// Columns side by side, behind an indent.
-pub(super) struct Grid {
+pub(super) struct FixedTable {
     indent: usize,
     columns: Vec<(usize, CellAlignment)>,
 }
 
-impl Grid {
+impl FixedTable {
     /// Columns of these widths, their text to the left.
     pub(super) fn new(indent: usize, widths: impl IntoIterator<Item = usize>) -> Self {
         // A wide character needs two columns.
@@ -23,7 +23,7 @@ impl Grid {
     }
 
     /// The same with the text of every column but the first to the right.
-    pub(super) fn figures(indent: usize, widths: impl IntoIterator<Item = usize>) -> Self {
+    pub(super) fn right_aligned(indent: usize, widths: impl IntoIterator<Item = usize>) -> Self {
         let mut grid = Self::new(indent, widths);
         grid.columns.iter_mut().skip(1).for_each(|(_, alignment)| *alignment = CellAlignment::Right);
         grid
@@ -35,35 +35,36 @@ impl Grid {
     }
 
     /// One row, as the lines that it takes, each with its line end.
-    pub(super) fn row(&self, cells: Vec<String>) -> String {
+    pub(super) fn render_row(&self, cells: Vec<String>) -> String {
         let mut table = Table::new();
         // Widths are set below; nothing is left for comfy-table to arrange.
         table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled).add_row(cells);
         for (i, (width, alignment)) in self.columns.iter().enumerate() {
-            let (left, right) = (if i == 0 { self.indent } else { GAP }, 0);
+            let (left, right) = (if i == 0 { self.indent } else { COLUMN_GAP }, 0);
             let Some(column) = table.column_mut(i) else { break };
-            column.set_padding((cells_wide(left), right));
-            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(cells_wide(left + width))));
+            column.set_padding((to_width(left), right));
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(to_width(left + width))));
             column.set_cell_alignment(*alignment);
         }
         table.lines().fold(String::new(), |lines, line| lines + line.trim_end() + "\n")
     }
 
     /// A line below the headings.
-    pub(super) fn rule(&self, stroke: &str) -> String {
-        let width: usize = self.columns.iter().map(|(width, _)| width).sum::<usize>() + GAP * (self.columns.len() - 1);
+    pub(super) fn render_rule(&self, stroke: &str) -> String {
+        let width: usize =
+            self.columns.iter().map(|(width, _)| width).sum::<usize>() + COLUMN_GAP * (self.columns.len() - 1);
         format!("{}{}\n", " ".repeat(self.indent), stroke.repeat(width))
     }
 }
 
 /// The width of the widest of these texts.
-pub(super) fn widest<'t>(texts: impl IntoIterator<Item = &'t str>) -> usize {
+pub(super) fn max_width<'t>(texts: impl IntoIterator<Item = &'t str>) -> usize {
     let mut table = Table::new();
     table.add_rows(texts.into_iter().map(|text| [text]));
     table.column_max_content_widths().first().copied().unwrap_or(0).into()
 }
 
-fn cells_wide(width: usize) -> u16 {
+fn to_width(width: usize) -> u16 {
     u16::try_from(width).unwrap_or(u16::MAX)
 }
 
@@ -73,26 +74,26 @@ mod tests {
 
     #[test]
     fn text_wraps_in_its_column_and_columns_stay_in_line() {
-        let grid = Grid::new(2, [6, 8]);
-        assert_eq!(grid.row(vec!["a".into(), "one two three".into()]), "  a       one two\n          three\n");
-        assert_eq!(grid.rule("-"), "  ----------------\n");
+        let grid = FixedTable::new(2, [6, 8]);
+        assert_eq!(grid.render_row(vec!["a".into(), "one two three".into()]), "  a       one two\n          three\n");
+        assert_eq!(grid.render_rule("-"), "  ----------------\n");
     }
 
     #[test]
     fn long_words_and_wide_characters_are_broken() {
-        let grid = Grid::paragraph(1, 6);
-        assert_eq!(grid.row(vec!["abcdefgh".into()]), " abcde\n fgh\n");
-        assert_eq!(grid.row(vec!["日本語".into()]), " 日本\n 語\n");
+        let grid = FixedTable::paragraph(1, 6);
+        assert_eq!(grid.render_row(vec!["abcdefgh".into()]), " abcde\n fgh\n");
+        assert_eq!(grid.render_row(vec!["日本語".into()]), " 日本\n 語\n");
     }
 
     #[test]
     fn figures_stand_to_the_right() {
-        assert_eq!(Grid::figures(0, [4, 5]).row(vec!["a".into(), "12".into()]), "a        12\n");
+        assert_eq!(FixedTable::right_aligned(0, [4, 5]).render_row(vec!["a".into(), "12".into()]), "a        12\n");
     }
 
     #[test]
     fn the_widest_text_is_measured_as_it_looks() {
-        assert_eq!(widest(["ab", "日本", "a"]), 4);
-        assert_eq!(widest([]), 0);
+        assert_eq!(max_width(["ab", "日本", "a"]), 4);
+        assert_eq!(max_width([]), 0);
     }
 }

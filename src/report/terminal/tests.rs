@@ -7,13 +7,13 @@ use unicode_width::UnicodeWidthStr;
 use crate::report::terminal::*;
 use crate::results::fixtures;
 
-const PLAIN: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
+const PLAIN_STYLE: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
 
-fn snapshot(name: &str, results: &[Results], style: TerminalStyle) {
-    fixtures::snapshots().bind(|| insta::assert_snapshot!(name, render(results, style)));
+fn snapshot_report(name: &str, results: &[Results], style: TerminalStyle) {
+    fixtures::snapshot_settings().bind(|| insta::assert_snapshot!(name, render(results, style)));
 }
 
-fn without_escapes(text: &str) -> String {
+fn strip_escapes(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\u{1b}') {
@@ -25,44 +25,44 @@ fn without_escapes(text: &str) -> String {
 
 #[test]
 fn one_run_at_80_columns() {
-    snapshot("terminal-one-80", &[fixtures::every_outcome()], PLAIN);
+    snapshot_report("terminal-one-80", &[fixtures::every_outcome()], PLAIN_STYLE);
 }
 
 #[test]
 fn one_run_at_160_columns() {
-    snapshot("terminal-one-160", &[fixtures::every_outcome()], TerminalStyle { width: 160, ..PLAIN });
+    snapshot_report("terminal-one-160", &[fixtures::every_outcome()], TerminalStyle { width: 160, ..PLAIN_STYLE });
 }
 
 #[test]
 fn one_run_in_ascii() {
-    let style = TerminalStyle { unicode: false, ..PLAIN };
+    let style = TerminalStyle { unicode: false, ..PLAIN_STYLE };
     let text = render(&[fixtures::every_outcome()], style);
     // The text of the results is shown as it is; marks and lines are the report's own.
     let own: String = text.lines().filter(|line| !line.contains("metadata: …")).collect();
     assert!(own.is_ascii(), "{own}");
-    snapshot("terminal-one-ascii", &[fixtures::every_outcome()], style);
+    snapshot_report("terminal-one-ascii", &[fixtures::every_outcome()], style);
 }
 
 #[test]
 fn one_run_in_colour() {
-    let style = TerminalStyle { colour: true, ..PLAIN };
-    snapshot("terminal-one-colour", &[fixtures::every_outcome()], style);
+    let style = TerminalStyle { colour: true, ..PLAIN_STYLE };
+    snapshot_report("terminal-one-colour", &[fixtures::every_outcome()], style);
 }
 
 #[test]
 fn two_runs_at_80_columns() {
-    snapshot("terminal-two-80", &[fixtures::every_outcome(), fixtures::second()], PLAIN);
+    snapshot_report("terminal-two-80", &[fixtures::every_outcome(), fixtures::second_run()], PLAIN_STYLE);
 }
 
 #[test]
 fn runs_that_do_not_fit_abreast_come_in_several_goes() {
     let mut results = Vec::new();
     for n in 1..=5 {
-        let mut run = fixtures::second();
+        let mut run = fixtures::second_run();
         run.target.name = format!("gateway-{n}");
         results.push(run);
     }
-    let text = render(&results, TerminalStyle { width: 60, ..PLAIN });
+    let text = render(&results, TerminalStyle { width: 60, ..PLAIN_STYLE });
     for run in &results {
         assert!(text.matches(&run.target.name).count() > 3, "{} is missing", run.target.name);
     }
@@ -71,22 +71,22 @@ fn runs_that_do_not_fit_abreast_come_in_several_goes() {
 
 #[test]
 fn a_partial_run_says_so_first_and_last() {
-    let text = render(&[fixtures::partial()], PLAIN);
+    let text = render(&[fixtures::partial_run()], PLAIN_STYLE);
     assert_eq!(text.matches("PARTIAL RUN").count(), 2);
-    snapshot("terminal-partial-80", &[fixtures::partial()], PLAIN);
+    snapshot_report("terminal-partial-80", &[fixtures::partial_run()], PLAIN_STYLE);
 }
 
 #[test]
 fn runs_held_against_baselines() {
-    snapshot("terminal-held-80", &[fixtures::held_against_a_list()], PLAIN);
-    let both = [fixtures::held_against_a_list(), fixtures::held_against_a_run()];
-    snapshot("terminal-held-two-80", &both, PLAIN);
+    snapshot_report("terminal-held-80", &[fixtures::run_with_expectations()], PLAIN_STYLE);
+    let both = [fixtures::run_with_expectations(), fixtures::run_with_earlier_baseline()];
+    snapshot_report("terminal-held-two-80", &both, PLAIN_STYLE);
 }
 
 #[test]
 fn nasty_text_stays_in_its_cell() {
-    snapshot("terminal-nasty-80", &[fixtures::nasty()], PLAIN);
-    snapshot("terminal-nasty-two-80", &[fixtures::nasty(), fixtures::second()], PLAIN);
+    snapshot_report("terminal-nasty-80", &[fixtures::hostile_run()], PLAIN_STYLE);
+    snapshot_report("terminal-nasty-two-80", &[fixtures::hostile_run(), fixtures::second_run()], PLAIN_STYLE);
 }
 
 #[test]
@@ -94,19 +94,19 @@ fn a_target_without_a_name_widens_no_line() {
     let mut run = fixtures::every_outcome();
     run.target.name = String::new();
     for width in 60..100 {
-        let text = render(&[run.clone()], TerminalStyle { width, ..PLAIN });
+        let text = render(&[run.clone()], TerminalStyle { width, ..PLAIN_STYLE });
         assert!(text.lines().all(|line| line.width() <= width), "at {width} columns:\n{text}");
     }
 }
 
 #[test]
 fn nothing_run_is_told() {
-    assert_eq!(render(&[], PLAIN), "Nothing was run.\n");
+    assert_eq!(render(&[], PLAIN_STYLE), "Nothing was run.\n");
 }
 
 #[test]
 fn only_what_conforms_is_green() {
-    let text = render(&[fixtures::every_outcome()], TerminalStyle { colour: true, ..PLAIN });
+    let text = render(&[fixtures::every_outcome()], TerminalStyle { colour: true, ..PLAIN_STYLE });
     let green: Vec<&str> = text.split("\u{1b}[32m").skip(1).map(|t| t.split('\u{1b}').next().unwrap_or(t)).collect();
     assert!(green.len() > 3);
     assert!(green.iter().all(|t| *t == "✓ conforms" || *t == "✓ 5 conforms"), "{green:?}");
@@ -123,20 +123,20 @@ proptest! {
         unicode: bool,
     ) {
         let text = render(&results, TerminalStyle { width, colour, unicode });
-        for line in without_escapes(&text).lines() {
+        for line in strip_escapes(&text).lines() {
             prop_assert!(line.width() <= width, "{} > {width}: {line:?}", line.width());
         }
     }
 
     #[test]
     fn colour_changes_nothing_but_colour(results in vec(fixtures::any_run(), 1..3)) {
-        let coloured = render(&results, TerminalStyle { colour: true, ..PLAIN });
-        prop_assert_eq!(without_escapes(&coloured), render(&results, PLAIN));
+        let coloured = render(&results, TerminalStyle { colour: true, ..PLAIN_STYLE });
+        prop_assert_eq!(strip_escapes(&coloured), render(&results, PLAIN_STYLE));
     }
 
     #[test]
     fn no_escape_comes_from_the_results(results in vec(fixtures::any_run(), 1..3)) {
-        let text = render(&results, PLAIN);
+        let text = render(&results, PLAIN_STYLE);
         prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
     }
 }

@@ -8,14 +8,17 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::civil::Date;
 
 use crate::catalog::VerdictStatus;
-use crate::results::baseline::expectations::{Baseline, Listed, fails, is_failure};
-use crate::results::baseline::model::{Case, Cause, Counts, Earlier, Entry, Held, Kind, Sight, State, Subject};
+use crate::results::baseline::expectations::{BaselineSource, ExpectedFailure, is_failing_finding, is_failing_row};
+use crate::results::baseline::model::{
+    BaselineComparison, BaselineCounts, BaselineEntry, BaselineKind, EarlierRun, EntryState, EntryStatus, EntrySubject,
+    FindingPresence, RegressionCause,
+};
 use crate::results::comparability;
-use crate::results::model::{Finding, Results, RowResult};
+use crate::results::model::{FindingSummary, Results, RowResult};
 
 /// What a comparison depends on beside the run and the baseline.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting<'a> {
+pub struct CompareOptions<'a> {
     /// The baseline's file, as it was named.
     pub file: &'a str,
     /// Today.
@@ -24,76 +27,84 @@ pub struct Setting<'a> {
     pub strict: bool,
     /// The rows that a whole run of this target has. A finding that was not seen is only known to be gone where all of
     /// them were tried.
-    pub whole: &'a [String],
+    pub all_rows: &'a [String],
 }
 
 /// How a row or a finding stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stand {
+pub(super) enum RowComparison {
     /// Nothing to tell.
     Passes,
     /// Not decided, and nobody expected anything.
     Undetermined,
     /// Something to tell.
-    Told(Case, Option<Cause>),
+    Reported(EntryStatus, Option<RegressionCause>),
 }
 
 /// Holds a run against a baseline.
-pub fn hold(results: &Results, baseline: &Baseline, setting: &Setting<'_>) -> Held {
-    let listed = baseline.listed(setting.strict);
-    let listed: HashMap<&Subject, &Listed> = listed.iter().map(|entry| (&entry.subject, entry)).collect();
-    let earlier = baseline.earlier();
+pub fn compare(results: &Results, baseline: &BaselineSource, setting: &CompareOptions<'_>) -> BaselineComparison {
+    let listed = baseline.expected_failures(setting.strict);
+    let listed: HashMap<&EntrySubject, &ExpectedFailure> = listed.iter().map(|entry| (&entry.subject, entry)).collect();
+    let earlier = baseline.earlier_run();
     let before: HashMap<&str, VerdictStatus> =
         earlier.iter().flat_map(|run| &run.rows).map(|row| (row.id.as_str(), row.verdict.status)).collect();
-    let mut counts = Counts::default();
+    let mut counts = BaselineCounts::default();
     let mut entries = Vec::new();
     for row in &results.rows {
-        let subject = Subject::Row(row.id.clone());
+        let subject = EntrySubject::Row(row.id.clone());
         let entry = listed.get(&subject).copied();
         let then = before.get(row.id.as_str()).copied();
-        match of_row(row, entry, then, setting.strict, setting.today) {
-            Stand::Passes => counts.passes += 1,
-            Stand::Undetermined => counts.undetermined += 1,
-            Stand::Told(case, cause) => {
+        match compare_row(row, entry, then, setting.strict, setting.today) {
+            RowComparison::Passes => counts.passes += 1,
+            RowComparison::Undetermined => counts.undetermined += 1,
+            RowComparison::Reported(case, cause) => {
                 counts.add(case);
                 let expected = entry.and_then(|entry| entry.verdict).or(then);
-                let why = why_of_row(row, case, cause, entry, expected);
-                let now = State::Verdict(row.verdict.status);
-                entries.push(told(subject, (case, cause), entry, expected.map(State::Verdict), Some(now), why));
+                let why = explain_row(row, case, cause, entry, expected);
+                let now = EntryState::Verdict(row.verdict.status);
+                entries.push(build_entry(
+                    subject,
+                    (case, cause),
+                    entry,
+                    expected.map(EntryState::Verdict),
+                    Some(now),
+                    why,
+                ));
             }
         }
     }
     for finding in &results.findings {
-        let subject = Subject::Check(finding.check.clone());
+        let subject = EntrySubject::Check(finding.check.clone());
         let entry = listed.get(&subject).copied();
-        if let Stand::Told(case, cause) = of_finding(finding, entry, setting.strict, setting.today) {
+        if let RowComparison::Reported(case, cause) = compare_finding(finding, entry, setting.strict, setting.today) {
             counts.add(case);
-            let why = why_of_finding(finding, case, cause);
-            let (before, now) = (entry.map(|_| State::Sight(Sight::Seen)), State::Sight(Sight::Seen));
-            entries.push(told(subject, (case, cause), entry, before, Some(now), why));
+            let why = explain_finding(finding, case, cause);
+            let (before, now) =
+                (entry.map(|_| EntryState::Sight(FindingPresence::Seen)), EntryState::Sight(FindingPresence::Seen));
+            entries.push(build_entry(subject, (case, cause), entry, before, Some(now), why));
         }
     }
-    for entry in baseline.listed(setting.strict) {
+    for entry in baseline.expected_failures(setting.strict) {
         let (case, now, why) = match &entry.subject {
-            Subject::Row(id) if results.rows.iter().any(|row| row.id == *id) => continue,
-            Subject::Check(id) if results.findings.iter().any(|finding| finding.check == *id) => continue,
-            Subject::Row(_) => (Case::NotRun, None, "listed, and not part of this run".to_owned()),
-            Subject::Check(id) => {
-                let (case, why) = unseen(results, places(id, earlier, setting.whole));
-                let now = (case != Case::NotRun).then_some(State::Sight(Sight::Unseen));
+            EntrySubject::Row(id) if results.rows.iter().any(|row| row.id == *id) => continue,
+            EntrySubject::Check(id) if results.findings.iter().any(|finding| finding.check == *id) => continue,
+            EntrySubject::Row(_) => (EntryStatus::NotRun, None, "listed, and not part of this run".to_owned()),
+            EntrySubject::Check(id) => {
+                let (case, why) = compare_unseen_finding(results, find_relevant_rows(id, earlier, setting.all_rows));
+                let now = (case != EntryStatus::NotRun).then_some(EntryState::Sight(FindingPresence::Unseen));
                 (case, now, why)
             }
         };
         counts.add(case);
-        let before = entry.verdict.map_or(State::Sight(Sight::Seen), State::Verdict);
-        entries.push(told(entry.subject.clone(), (case, None), Some(&entry), Some(before), now, why));
+        let before = entry.verdict.map_or(EntryState::Sight(FindingPresence::Seen), EntryState::Verdict);
+        entries.push(build_entry(entry.subject.clone(), (case, None), Some(&entry), Some(before), now, why));
     }
-    Held {
+    BaselineComparison {
         file: setting.file.to_owned(),
-        kind: if earlier.is_some() { Kind::Results } else { Kind::Expectations },
+        kind: if earlier.is_some() { BaselineKind::Results } else { BaselineKind::Expectations },
         held_on: setting.today.to_string(),
         strict: setting.strict,
-        earlier: earlier.map(|run| Earlier {
+        earlier: earlier.map(|run| EarlierRun {
             target: run.target.name.clone(),
             model: run.target.model.clone(),
             anthropic_version: run.target.anthropic_version.clone(),
@@ -105,15 +116,15 @@ pub fn hold(results: &Results, baseline: &Baseline, setting: &Setting<'_>) -> He
     }
 }
 
-fn told(
-    subject: Subject,
-    (case, cause): (Case, Option<Cause>),
-    listed: Option<&Listed>,
-    before: Option<State>,
-    now: Option<State>,
+fn build_entry(
+    subject: EntrySubject,
+    (case, cause): (EntryStatus, Option<RegressionCause>),
+    listed: Option<&ExpectedFailure>,
+    before: Option<EntryState>,
+    now: Option<EntryState>,
     why: String,
-) -> Entry {
-    Entry {
+) -> BaselineEntry {
+    BaselineEntry {
         subject,
         case,
         cause,
@@ -128,54 +139,63 @@ fn told(
 }
 
 /// The heart: how a row stands to what is listed and to what it was before.
-pub(super) fn of_row(
+pub(super) fn compare_row(
     row: &RowResult,
-    listed: Option<&Listed>,
+    listed: Option<&ExpectedFailure>,
     before: Option<VerdictStatus>,
     strict: bool,
     today: Date,
-) -> Stand {
+) -> RowComparison {
     let now = row.verdict.status;
     if !now.is_decided() {
         let spoken_of = listed.is_some() || before.is_some_and(VerdictStatus::is_decided);
-        return if spoken_of { Stand::Told(Case::Unconfirmed, None) } else { Stand::Undetermined };
+        return if spoken_of {
+            RowComparison::Reported(EntryStatus::Unconfirmed, None)
+        } else {
+            RowComparison::Undetermined
+        };
     }
     let expired = listed.is_some_and(|entry| entry.is_expired(today));
     let as_listed = listed.is_some_and(|entry| entry.verdict == Some(now));
     // What fails only strictly may stand in the list of a run that is not strict.
-    if as_listed && !expired && fails(row, true) {
-        return Stand::Told(Case::Expected, None);
+    if as_listed && !expired && is_failing_row(row, true) {
+        return RowComparison::Reported(EntryStatus::Expected, None);
     }
-    let behind = before.is_some_and(|before| falls_behind(before, now));
-    let regression = |cause| Stand::Told(Case::Regression, Some(cause));
-    match (fails(row, strict), listed) {
-        (true, Some(_)) if as_listed => regression(Cause::Expired),
-        (true, Some(_)) => regression(Cause::AnotherVerdict),
-        (_, _) if behind => regression(Cause::FellBehind),
-        (true, None) => regression(Cause::Unlisted),
-        (false, Some(_)) => Stand::Told(Case::Stale, None),
-        (false, None) => Stand::Passes,
+    let behind = before.is_some_and(|before| is_regression(before, now));
+    let regression = |cause| RowComparison::Reported(EntryStatus::Regression, Some(cause));
+    match (is_failing_row(row, strict), listed) {
+        (true, Some(_)) if as_listed => regression(RegressionCause::Expired),
+        (true, Some(_)) => regression(RegressionCause::AnotherVerdict),
+        (_, _) if behind => regression(RegressionCause::FellBehind),
+        (true, None) => regression(RegressionCause::Unlisted),
+        (false, Some(_)) => RowComparison::Reported(EntryStatus::Stale, None),
+        (false, None) => RowComparison::Passes,
     }
 }
 
 /// The same of a finding that was seen. One that is listed may be of any severity: it is what the entry says.
-pub(super) fn of_finding(finding: &Finding, listed: Option<&Listed>, strict: bool, today: Date) -> Stand {
-    match (listed, is_failure(finding, strict)) {
+pub(super) fn compare_finding(
+    finding: &FindingSummary,
+    listed: Option<&ExpectedFailure>,
+    strict: bool,
+    today: Date,
+) -> RowComparison {
+    match (listed, is_failing_finding(finding, strict)) {
         (Some(entry), fails) if entry.is_expired(today) => {
             if fails {
-                Stand::Told(Case::Regression, Some(Cause::Expired))
+                RowComparison::Reported(EntryStatus::Regression, Some(RegressionCause::Expired))
             } else {
-                Stand::Told(Case::Stale, None)
+                RowComparison::Reported(EntryStatus::Stale, None)
             }
         }
-        (Some(_), _) => Stand::Told(Case::Expected, None),
-        (None, true) => Stand::Told(Case::Regression, Some(Cause::Unlisted)),
-        (None, false) => Stand::Passes,
+        (Some(_), _) => RowComparison::Reported(EntryStatus::Expected, None),
+        (None, true) => RowComparison::Reported(EntryStatus::Regression, Some(RegressionCause::Unlisted)),
+        (None, false) => RowComparison::Passes,
     }
 }
 
 /// Honoured before and not now, or accepted before and refused now. Both must be decided.
-pub fn falls_behind(before: VerdictStatus, now: VerdictStatus) -> bool {
+pub fn is_regression(before: VerdictStatus, now: VerdictStatus) -> bool {
     use VerdictStatus as V;
     match (before, now) {
         (V::Supported, V::Ignored | V::Rejected | V::Substituted) | (V::Substituted | V::Ignored, V::Rejected) => true,
@@ -187,7 +207,7 @@ pub fn falls_behind(before: VerdictStatus, now: VerdictStatus) -> bool {
 }
 
 /// The rows in whose exchanges a finding can be looked for: where it was seen before, or anywhere.
-fn places(check: &str, earlier: Option<&Results>, whole: &[String]) -> BTreeSet<String> {
+fn find_relevant_rows(check: &str, earlier: Option<&Results>, whole: &[String]) -> BTreeSet<String> {
     let Some(earlier) = earlier else { return whole.iter().cloned().collect() };
     let seen = earlier.findings.iter().find(|finding| finding.check == check);
     match seen.filter(|finding| !finding.rows.is_empty()) {
@@ -198,67 +218,73 @@ fn places(check: &str, earlier: Option<&Results>, whole: &[String]) -> BTreeSet<
 }
 
 /// How a listed finding stands that was not seen: it is gone only where it could have been seen.
-fn unseen(results: &Results, places: BTreeSet<String>) -> (Case, String) {
+fn compare_unseen_finding(results: &Results, places: BTreeSet<String>) -> (EntryStatus, String) {
     let of_run = |id: &String| results.rows.iter().find(|row| row.id == *id);
     let absent = places.iter().filter(|id| of_run(id).is_none()).count();
-    let open = places.iter().filter_map(of_run).filter(|row| !brought_an_answer(row)).count();
+    let open = places.iter().filter_map(of_run).filter(|row| !has_response(row)).count();
     if absent > 0 {
         let why =
             format!("not seen, but {absent} of the {} rows that could show it were not part of this run", places.len());
-        (Case::NotRun, why)
+        (EntryStatus::NotRun, why)
     } else if results.partial.is_some() {
-        (Case::Unconfirmed, "not seen, but the run is partial".to_owned())
+        (EntryStatus::Unconfirmed, "not seen, but the run is partial".to_owned())
     } else if open > 0 {
         let why = format!("not seen, but {open} of the {} rows that could show it brought no answer", places.len());
-        (Case::Unconfirmed, why)
+        (EntryStatus::Unconfirmed, why)
     } else {
-        (Case::Stale, "listed, and not seen any more".to_owned())
+        (EntryStatus::Stale, "listed, and not seen any more".to_owned())
     }
 }
 
 /// The codes of rows for which no answer came at all.
-pub const NO_ANSWER: [&str; 3] = ["negative-failed", "treatment-failed", "challenge-failed"];
+pub const NO_RESPONSE_CODES: [&str; 3] = ["negative-failed", "treatment-failed", "challenge-failed"];
 
-fn brought_an_answer(row: &RowResult) -> bool {
-    let failed = row.verdict.code.as_deref().is_some_and(|code| NO_ANSWER.contains(&code));
+fn has_response(row: &RowResult) -> bool {
+    let failed = row.verdict.code.as_deref().is_some_and(|code| NO_RESPONSE_CODES.contains(&code));
     let skipped = row.verdict.status == VerdictStatus::Skipped;
     row.verdict.status.is_decided() || (!failed && !skipped && row.arms.iter().any(|arm| !arm.exchanges.is_empty()))
 }
 
-fn why_of_row(
+fn explain_row(
     row: &RowResult,
-    case: Case,
-    cause: Option<Cause>,
-    listed: Option<&Listed>,
+    case: EntryStatus,
+    cause: Option<RegressionCause>,
+    listed: Option<&ExpectedFailure>,
     before: Option<VerdictStatus>,
 ) -> String {
     let now = row.verdict.status;
     let claim = row.claim.as_ref().map_or("without a claim".to_owned(), |claim| format!("claimed {}", claim.status));
-    let then = before.map_or("not listed", VerdictStatus::word);
+    let then = before.map_or("not listed", VerdictStatus::as_str);
     let until = listed.and_then(|entry| entry.until).map_or(String::new(), |day| format!(" {day}"));
     let told = match (case, cause) {
-        (Case::Expected, _) => format!("{now} as listed, {claim}"),
-        (Case::Regression, Some(Cause::AnotherVerdict)) => format!("{now}, {claim}, and listed as {then}"),
-        (Case::Regression, Some(Cause::Expired)) => format!("{now}, {claim}, and its entry expired after{until}"),
-        (Case::Regression, Some(Cause::FellBehind)) => format!("{now}, and {then} before"),
-        (Case::Regression, Some(Cause::Unlisted) | None) => format!("{now}, {claim}, and not listed"),
-        (Case::Stale, _) if row.claim.is_none() => {
+        (EntryStatus::Expected, _) => format!("{now} as listed, {claim}"),
+        (EntryStatus::Regression, Some(RegressionCause::AnotherVerdict)) => {
+            format!("{now}, {claim}, and listed as {then}")
+        }
+        (EntryStatus::Regression, Some(RegressionCause::Expired)) => {
+            format!("{now}, {claim}, and its entry expired after{until}")
+        }
+        (EntryStatus::Regression, Some(RegressionCause::FellBehind)) => format!("{now}, and {then} before"),
+        (EntryStatus::Regression, Some(RegressionCause::Unlisted) | None) => format!("{now}, {claim}, and not listed"),
+        (EntryStatus::Stale, _) if row.claim.is_none() => {
             format!("{now}, and listed as {then}: nothing is claimed of it, so it cannot fail")
         }
-        (Case::Stale, _) => format!("{now}, {claim}, and listed as {then}: it does not fail any more"),
-        (Case::Unconfirmed | Case::NotRun, _) if listed.is_some() => format!("{now}, and listed as {then}"),
-        (Case::Unconfirmed | Case::NotRun, _) => format!("{now}, and {then} before"),
+        (EntryStatus::Stale, _) => format!("{now}, {claim}, and listed as {then}: it does not fail any more"),
+        (EntryStatus::Unconfirmed | EntryStatus::NotRun, _) if listed.is_some() => {
+            format!("{now}, and listed as {then}")
+        }
+        (EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => format!("{now}, and {then} before"),
     };
     let reason = row.verdict.reason.trim();
     if reason.is_empty() { told } else { format!("{told}: {reason}") }
 }
 
-fn why_of_finding(finding: &Finding, case: Case, cause: Option<Cause>) -> String {
+fn explain_finding(finding: &FindingSummary, case: EntryStatus, cause: Option<RegressionCause>) -> String {
     let told = match (case, cause) {
-        (Case::Regression, Some(Cause::Expired)) => "seen, and its entry has expired",
-        (Case::Regression, _) => "seen, and not listed",
-        (Case::Stale, _) => "seen, but no failure, and its entry has expired",
-        (Case::Expected | Case::Unconfirmed | Case::NotRun, _) => "seen as listed",
+        (EntryStatus::Regression, Some(RegressionCause::Expired)) => "seen, and its entry has expired",
+        (EntryStatus::Regression, _) => "seen, and not listed",
+        (EntryStatus::Stale, _) => "seen, but no failure, and its entry has expired",
+        (EntryStatus::Expected | EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => "seen as listed",
     };
     let example = finding.example.trim();
     if example.is_empty() { told.to_owned() } else { format!("{told}: {example}") }

@@ -10,15 +10,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Spanned;
 
-use crate::catalog::{CaseError, CaseErrors, Place, VerdictStatus, read_yaml};
-use crate::results::baseline::expectations::{Expectations, Listed};
-use crate::results::baseline::model::Subject;
+use crate::catalog::{CaseError, CaseErrors, SourceLocation, VerdictStatus, read_yaml};
+use crate::results::baseline::expectations::{ExpectationList, ExpectedFailure};
+use crate::results::baseline::model::EntrySubject;
 
 /// The value of `schema` in every file of expectations of this version.
 pub const SCHEMA: &str = "fieldtest-baseline/1";
 
 /// The verdicts that can be expected, each with the word that matrices of gateways use for it.
-const VERDICTS: [(VerdictStatus, &str); 4] = [
+const EXPECTABLE_VERDICTS: [(VerdictStatus, &str); 4] = [
     (VerdictStatus::Supported, "forwarded"),
     (VerdictStatus::Ignored, "dropped"),
     (VerdictStatus::Rejected, "refused"),
@@ -27,7 +27,7 @@ const VERDICTS: [(VerdictStatus, &str); 4] = [
 
 /// The names that entries may use.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct CatalogNames {
     /// Ids of rows.
     pub rows: Vec<String>,
     /// Ids of checks.
@@ -38,18 +38,18 @@ pub struct Known {
 
 /// A file of expectations that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
+pub struct ParsedFile {
     /// What it says.
-    pub expectations: Expectations,
+    pub expectations: ExpectationList,
     /// Where each entry stands.
-    pub places: Vec<Place>,
+    pub locations: Vec<SourceLocation>,
 }
 
 /// What is known to fail: everything else that fails is a regression.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Baseline")]
-struct File {
+struct ExpectationsFile {
     /// Always `fieldtest-baseline/1`.
     #[schemars(with = "String", extend("const" = SCHEMA))]
     schema: Spanned<String>,
@@ -99,87 +99,89 @@ struct FileEntry {
 
 /// The JSON Schema of files of expectations.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(File).to_value()
+    schemars::schema_for!(ExpectationsFile).to_value()
 }
 
 /// Reads a file of expectations. `name` is used in messages only.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its place.
-pub fn read(name: &str, text: &str, known: &Known) -> Result<Read, CaseErrors> {
-    let file: File = read_yaml(name, text).map_err(|error| CaseErrors(vec![error]))?;
-    let mut reader = Reader { name, text, known, errors: Vec::new(), seen: BTreeMap::new() };
+pub fn read_expectations(name: &str, text: &str, known: &CatalogNames) -> Result<ParsedFile, CaseErrors> {
+    let file: ExpectationsFile = read_yaml(name, text).map_err(|error| CaseErrors(vec![error]))?;
+    let mut reader = ExpectationsReader { name, text, known, errors: Vec::new(), entry_lines: BTreeMap::new() };
     if file.schema.value != SCHEMA {
         let error = reader
-            .at(&file.schema, format!("\"schema\" is `{}`", file.schema.value))
-            .help(format!("this version of fieldtest reads {SCHEMA}"));
+            .error_at(&file.schema, format!("\"schema\" is `{}`", file.schema.value))
+            .with_help(format!("this version of fieldtest reads {SCHEMA}"));
         return Err(CaseErrors(vec![error]));
     }
     if let Some(target) = &file.target {
-        reader.name_known("target", target, &known.targets, "`fieldtest rows` shows the bundled targets");
+        reader.require_known("target", target, &known.targets, "`fieldtest rows` shows the bundled targets");
     }
-    let mut read = Read { expectations: Expectations::default(), places: Vec::new() };
+    let mut read = ParsedFile { expectations: ExpectationList::default(), locations: Vec::new() };
     read.expectations.target = file.target.map(|target| target.value);
     for entry in file.expect {
-        read.places.push(reader.place(&entry));
-        read.expectations.expect.extend(reader.entry(entry));
+        read.locations.push(reader.locate(&entry));
+        read.expectations.expect.extend(reader.read_entry(entry));
     }
     if reader.errors.is_empty() { Ok(read) } else { Err(CaseErrors(reader.errors)) }
 }
 
-struct Reader<'a> {
+struct ExpectationsReader<'a> {
     name: &'a str,
     text: &'a str,
-    known: &'a Known,
+    known: &'a CatalogNames,
     errors: Vec<CaseError>,
     /// The line of each entry so far.
-    seen: BTreeMap<Subject, usize>,
+    entry_lines: BTreeMap<EntrySubject, usize>,
 }
 
-impl Reader<'_> {
-    fn place<T>(&self, value: &Spanned<T>) -> Place {
-        Place::of(self.text, value.defined.line() as usize, value.defined.column() as usize)
+impl ExpectationsReader<'_> {
+    fn locate<T>(&self, value: &Spanned<T>) -> SourceLocation {
+        SourceLocation::new(self.text, value.defined.line() as usize, value.defined.column() as usize)
     }
 
-    fn at<T>(&self, value: &Spanned<T>, message: impl Into<String>) -> CaseError {
-        CaseError::at(self.name, self.place(value), message)
+    fn error_at<T>(&self, value: &Spanned<T>, message: impl Into<String>) -> CaseError {
+        CaseError::new_at_location(self.name, self.locate(value), message)
     }
 
-    fn entry(&mut self, entry: Spanned<FileEntry>) -> Option<Listed> {
+    fn read_entry(&mut self, entry: Spanned<FileEntry>) -> Option<ExpectedFailure> {
         let before = self.errors.len();
         let of = &entry.value;
         let (subject, name, verdict) = match (&of.row, &of.check) {
             (Some(row), None) => {
-                self.name_known("row", row, &self.known.rows, "`fieldtest rows` lists the rows");
-                let verdict = self.verdict(&entry, row);
-                (Subject::Row(row.value.clone()), row, verdict)
+                self.require_known("row", row, &self.known.rows, "`fieldtest rows` lists the rows");
+                let verdict = self.read_verdict(&entry, row);
+                (EntrySubject::Row(row.value.clone()), row, verdict)
             }
             (None, Some(check)) => {
-                self.name_known("check", check, &self.known.checks, "docs/checks/README.md lists the checks");
+                self.require_known("check", check, &self.known.checks, "docs/checks/README.md lists the checks");
                 if let Some(verdict) = &of.verdict {
                     let what = "a finding has no verdict: it is seen or it is not; expected no key `verdict` here";
-                    self.errors.push(self.at(verdict, what));
+                    self.errors.push(self.error_at(verdict, what));
                 }
-                (Subject::Check(check.value.clone()), check, None)
+                (EntrySubject::Check(check.value.clone()), check, None)
             }
             (Some(_), Some(check)) => {
-                self.errors.push(self.at(check, "expected `row` or `check`, and here are both: make two entries"));
+                self.errors
+                    .push(self.error_at(check, "expected `row` or `check`, and here are both: make two entries"));
                 return None;
             }
             (None, None) => {
-                self.errors.push(self.at(&entry, "expected an entry with `row` or `check`, and here is neither"));
+                self.errors.push(self.error_at(&entry, "expected an entry with `row` or `check`, and here is neither"));
                 return None;
             }
         };
-        if let Some(line) = self.seen.insert(subject.clone(), self.place(name).line) {
+        if let Some(line) = self.entry_lines.insert(subject.clone(), self.locate(name).line) {
             let what = format!("`{}` is listed twice", subject.id());
-            self.errors.push(self.at(name, what).help(format!("the other entry stands on line {line}; leave one")));
+            self.errors
+                .push(self.error_at(name, what).with_help(format!("the other entry stands on line {line}; leave one")));
         }
-        let reason = self.reason(of, name);
+        let reason = self.read_reason(of, name);
         let link = of.link.as_ref().map(|link| {
             if !is_web_address(&link.value) {
                 let what = format!("`{}` is no web address: expected one that begins with https://", link.value);
-                self.errors.push(self.at(link, what));
+                self.errors.push(self.error_at(link, what));
             }
             link.value.clone()
         });
@@ -188,55 +190,61 @@ impl Reader<'_> {
             Ok(day) if day.to_string() == until.value => Some(day),
             Ok(_) | Err(_) => {
                 let what = format!("`{}` is no day: expected one like 2027-01-31", until.value);
-                self.errors.push(self.at(until, what));
+                self.errors.push(self.error_at(until, what));
                 None
             }
         });
-        (self.errors.len() == before).then_some(Listed { subject, verdict, reason, link, until })
+        (self.errors.len() == before).then_some(ExpectedFailure { subject, verdict, reason, link, until })
     }
 
-    fn reason(&mut self, of: &FileEntry, name: &Spanned<String>) -> Option<String> {
+    fn read_reason(&mut self, of: &FileEntry, name: &Spanned<String>) -> Option<String> {
         match &of.reason {
             Some(reason) if !reason.value.trim().is_empty() => Some(reason.value.clone()),
             Some(reason) => {
-                self.errors.push(self.at(reason, format!("the reason of `{}` is blank: say why it fails", name.value)));
+                self.errors
+                    .push(self.error_at(reason, format!("the reason of `{}` is blank: say why it fails", name.value)));
                 None
             }
             None => {
                 let what = format!("the entry of `{}` has no `reason`: say why it is known to fail", name.value);
-                self.errors.push(self.at(name, what));
+                self.errors.push(self.error_at(name, what));
                 None
             }
         }
     }
 
-    fn verdict(&mut self, entry: &Spanned<FileEntry>, row: &Spanned<String>) -> Option<VerdictStatus> {
+    fn read_verdict(&mut self, entry: &Spanned<FileEntry>, row: &Spanned<String>) -> Option<VerdictStatus> {
         let Some(word) = &entry.value.verdict else {
             let what = format!("the entry of `{}` has no `verdict`: an entry is bound to what it expects", row.value);
-            self.errors.push(self.at(row, what).help(format!("expected one of {}", words().join(", "))));
+            self.errors.push(
+                self.error_at(row, what).with_help(format!("expected one of {}", list_verdict_words().join(", "))),
+            );
             return None;
         };
-        let found = VERDICTS.into_iter().find(|(status, fate)| word.value == status.word() || word.value == *fate);
+        let found =
+            EXPECTABLE_VERDICTS.into_iter().find(|(status, fate)| word.value == status.as_str() || word.value == *fate);
         if found.is_none() {
-            let undecided = [VerdictStatus::Inconclusive, VerdictStatus::Skipped].map(VerdictStatus::word);
+            let undecided = [VerdictStatus::Inconclusive, VerdictStatus::Skipped].map(VerdictStatus::as_str);
             let help = if undecided.contains(&word.value.as_str()) {
                 "a row that is not decided satisfies no entry; list what is observed once it is".to_owned()
             } else {
-                did_you_mean(&word.value, words().into_iter())
-                    .unwrap_or_else(|| format!("expected one of {}", words().join(", ")))
+                did_you_mean(&word.value, list_verdict_words().into_iter())
+                    .unwrap_or_else(|| format!("expected one of {}", list_verdict_words().join(", ")))
             };
-            self.errors.push(self.at(word, format!("`{}` is no verdict that can be expected", word.value)).help(help));
+            self.errors.push(
+                self.error_at(word, format!("`{}` is no verdict that can be expected", word.value)).with_help(help),
+            );
         }
         found.map(|(status, _)| status)
     }
 
-    fn name_known(&mut self, what: &str, name: &Spanned<String>, known: &[String], where_to_look: &str) {
+    fn require_known(&mut self, what: &str, name: &Spanned<String>, known: &[String], where_to_look: &str) {
         if known.contains(&name.value) {
             return;
         }
         let help = did_you_mean(&name.value, known.iter().map(String::as_str));
         let help = help.map_or(where_to_look.to_owned(), |help| format!("{help} {where_to_look}"));
-        self.errors.push(self.at(name, format!("there is no {what} `{}`", name.value)).help(help));
+        self.errors.push(self.error_at(name, format!("there is no {what} `{}`", name.value)).with_help(help));
     }
 }
 
@@ -247,9 +255,9 @@ pub fn is_web_address(text: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(fits))
 }
 
-fn words() -> Vec<&'static str> {
-    let words = VERDICTS.iter().map(|(status, _)| status.word());
-    words.chain(VERDICTS.iter().map(|(_, fate)| *fate)).collect()
+fn list_verdict_words() -> Vec<&'static str> {
+    let words = EXPECTABLE_VERDICTS.iter().map(|(status, _)| status.as_str());
+    words.chain(EXPECTABLE_VERDICTS.iter().map(|(_, fate)| *fate)).collect()
 }
 
 /// The nearest of some names, where one is near.
@@ -260,7 +268,7 @@ pub(super) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>)
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct WrittenExpectations<'a> {
     schema: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
@@ -270,7 +278,7 @@ struct Written<'a> {
 #[derive(Serialize)]
 struct WrittenEntry<'a> {
     #[serde(flatten)]
-    subject: &'a Subject,
+    subject: &'a EntrySubject,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<VerdictStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -285,7 +293,7 @@ struct WrittenEntry<'a> {
 ///
 /// # Errors
 /// What the YAML library says; none is known.
-pub fn write(expectations: &Expectations) -> Result<String, String> {
+pub fn write_expectations(expectations: &ExpectationList) -> Result<String, String> {
     let expect = expectations.expect.iter().map(|listed| WrittenEntry {
         subject: &listed.subject,
         verdict: listed.verdict,
@@ -293,6 +301,7 @@ pub fn write(expectations: &Expectations) -> Result<String, String> {
         link: listed.link.as_deref(),
         until: listed.until.map(|day| day.to_string()),
     });
-    let written = Written { schema: SCHEMA, target: expectations.target.as_deref(), expect: expect.collect() };
+    let written =
+        WrittenExpectations { schema: SCHEMA, target: expectations.target.as_deref(), expect: expect.collect() };
     serde_yaml::to_string(&written).map_err(|error| error.to_string())
 }

@@ -21,13 +21,16 @@ mod tests;
 mod update;
 mod verify;
 
-pub(crate) use crate::results::baseline::compare::falls_behind;
-pub use crate::results::baseline::compare::{NO_ANSWER, Setting, hold};
-pub use crate::results::baseline::expectations::{Baseline, Expectations, Listed, failing};
+pub(crate) use crate::results::baseline::compare::is_regression;
+pub use crate::results::baseline::compare::{CompareOptions, NO_RESPONSE_CODES, compare};
+pub use crate::results::baseline::expectations::{BaselineSource, ExpectationList, ExpectedFailure, collect_failures};
 pub use crate::results::baseline::file::{
-    Known, Read, SCHEMA, is_web_address, read as read_expectations, schema, write,
+    CatalogNames, ParsedFile, SCHEMA, is_web_address, read_expectations, schema, write_expectations,
 };
-pub use crate::results::baseline::model::{Case, Cause, Counts, Earlier, Entry, Held, Kind, Sight, State, Subject};
-pub use crate::results::baseline::read::{ReadError, is_expectations, read};
-pub use crate::results::baseline::update::{Change, Done, gather, update};
-pub(crate) use crate::results::baseline::verify::inconsistency;
+pub use crate::results::baseline::model::{
+    BaselineComparison, BaselineCounts, BaselineEntry, BaselineKind, EarlierRun, EntryState, EntryStatus, EntrySubject,
+    FindingPresence, RegressionCause,
+};
+pub use crate::results::baseline::read::{ReadError, is_expectations, read_baseline};
+pub use crate::results::baseline::update::{BaselineChange, EntryUpdate, combine_results, update};
+pub(crate) use crate::results::baseline::verify::find_inconsistency;

@@ -9,47 +9,47 @@ use crate::catalog::VerdictStatus;
 
 /// A run held against a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Held {
+pub struct BaselineComparison {
     /// The baseline's file, as it was named.
     pub file: String,
     /// What kind of file it is.
-    pub kind: Kind,
+    pub kind: BaselineKind,
     /// The day on which it was held, `YYYY-MM-DD`: entries expire.
     pub held_on: String,
     /// True where silent rows and warnings count as failures.
     pub strict: bool,
     /// The earlier run; absent where the baseline is a file of expectations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub earlier: Option<Earlier>,
+    pub earlier: Option<EarlierRun>,
     /// What a reader must know before comparing: another model, another contract, rows that are missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// How many rows and findings there are of each case.
-    pub counts: Counts,
+    pub counts: BaselineCounts,
     /// Every row and finding that does not simply pass: rows in the order of the tables, then findings, then what is
     /// listed and was not part of the run.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<BaselineEntry>,
 }
 
-impl Held {
+impl BaselineComparison {
     /// True where the comparison makes a run fail: a regression, or an entry that is stale.
-    pub fn is_broken(&self) -> bool {
+    pub fn fails_run(&self) -> bool {
         self.counts.regression > 0 || self.counts.stale > 0
     }
 
     /// The entries of a case, in order.
-    pub fn of_case(&self, case: Case) -> impl Iterator<Item = &Entry> {
+    pub fn entries_with_status(&self, case: EntryStatus) -> impl Iterator<Item = &BaselineEntry> {
         self.entries.iter().filter(move |entry| entry.case == case)
     }
 
     /// What is said of a row.
-    pub fn of_row(&self, id: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| matches!(&entry.subject, Subject::Row(row) if row == id))
+    pub fn find_row(&self, id: &str) -> Option<&BaselineEntry> {
+        self.entries.iter().find(|entry| matches!(&entry.subject, EntrySubject::Row(row) if row == id))
     }
 
     /// What is said of a check.
-    pub fn of_check(&self, id: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| matches!(&entry.subject, Subject::Check(check) if check == id))
+    pub fn find_check(&self, id: &str) -> Option<&BaselineEntry> {
+        self.entries.iter().find(|entry| matches!(&entry.subject, EntrySubject::Check(check) if check == id))
     }
 }
 
@@ -57,7 +57,7 @@ impl Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineKind")]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum BaselineKind {
     /// An earlier results file.
     Results,
     /// A file of expectations.
@@ -67,7 +67,7 @@ pub enum Kind {
 /// The run that a results file used as a baseline is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineEarlier")]
-pub struct Earlier {
+pub struct EarlierRun {
     /// The target's name.
     pub target: String,
     /// The model that was asked for.
@@ -81,20 +81,20 @@ pub struct Earlier {
 /// A row or a finding, and how it stands to the baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineEntry")]
-pub struct Entry {
+pub struct BaselineEntry {
     /// What it is about.
     #[serde(flatten)]
-    pub subject: Subject,
+    pub subject: EntrySubject,
     /// How it stands.
-    pub case: Case,
+    pub case: EntryStatus,
     /// What made it a regression; `null` in every other case.
-    pub cause: Option<Cause>,
+    pub cause: Option<RegressionCause>,
     /// True where the baseline lists it as failing.
     pub listed: bool,
     /// What the baseline says of it; `null` where it says nothing.
-    pub before: Option<State>,
+    pub before: Option<EntryState>,
     /// What this run shows of it; `null` where it was not part of the run.
-    pub now: Option<State>,
+    pub now: Option<EntryState>,
     /// The comparison in a sentence, with the verdict's own reason.
     pub why: String,
     /// Why it is listed, in the words of the baseline.
@@ -111,14 +111,14 @@ pub struct Entry {
 /// What an entry is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Subject {
+pub enum EntrySubject {
     /// A row, by its id.
     Row(String),
     /// The finding of a check, by the check's id.
     Check(String),
 }
 
-impl Subject {
+impl EntrySubject {
     /// The id alone.
     pub fn id(&self) -> &str {
         match self {
@@ -131,7 +131,7 @@ impl Subject {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineCase")]
 #[serde(rename_all = "snake_case")]
-pub enum Case {
+pub enum EntryStatus {
     /// Worse than the baseline allows.
     Regression,
     /// Listed as failing, and fails no longer: the entry is to be removed.
@@ -144,12 +144,12 @@ pub enum Case {
     Expected,
 }
 
-impl Case {
+impl EntryStatus {
     /// What needs a reader first stands first.
     pub const ALL: [Self; 5] = [Self::Regression, Self::Stale, Self::Unconfirmed, Self::NotRun, Self::Expected];
 
     /// The word used in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Regression => "regression",
             Self::Stale => "stale",
@@ -175,7 +175,7 @@ impl Case {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineCause")]
 #[serde(rename_all = "snake_case")]
-pub enum Cause {
+pub enum RegressionCause {
     /// It fails, and is not listed.
     Unlisted,
     /// It fails, and is listed with another verdict.
@@ -186,9 +186,9 @@ pub enum Cause {
     FellBehind,
 }
 
-impl Cause {
+impl RegressionCause {
     /// The cause in words.
-    pub fn words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Unlisted => "not listed",
             Self::AnotherVerdict => "listed with another verdict",
@@ -202,20 +202,20 @@ impl Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineState")]
 #[serde(untagged)]
-pub enum State {
+pub enum EntryState {
     /// A row's verdict.
     Verdict(VerdictStatus),
     /// Whether a finding was seen.
-    Sight(Sight),
+    Sight(FindingPresence),
 }
 
-impl State {
+impl EntryState {
     /// The word used in JSON and in reports.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Verdict(status) => status.word(),
-            Self::Sight(Sight::Seen) => "seen",
-            Self::Sight(Sight::Unseen) => "unseen",
+            Self::Verdict(status) => status.as_str(),
+            Self::Sight(FindingPresence::Seen) => "seen",
+            Self::Sight(FindingPresence::Unseen) => "unseen",
         }
     }
 }
@@ -224,7 +224,7 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineSight")]
 #[serde(rename_all = "snake_case")]
-pub enum Sight {
+pub enum FindingPresence {
     /// In at least one exchange.
     Seen,
     /// In none.
@@ -234,7 +234,7 @@ pub enum Sight {
 /// How many rows and findings there are of each case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineCounts")]
-pub struct Counts {
+pub struct BaselineCounts {
     /// Worse than the baseline allows.
     pub regression: u64,
     /// Listed, and no longer failing.
@@ -251,25 +251,25 @@ pub struct Counts {
     pub undetermined: u64,
 }
 
-impl Counts {
+impl BaselineCounts {
     /// How many there are of a case.
-    pub fn of(&self, case: Case) -> u64 {
+    pub fn get(&self, case: EntryStatus) -> u64 {
         match case {
-            Case::Regression => self.regression,
-            Case::Stale => self.stale,
-            Case::Unconfirmed => self.unconfirmed,
-            Case::NotRun => self.not_run,
-            Case::Expected => self.expected,
+            EntryStatus::Regression => self.regression,
+            EntryStatus::Stale => self.stale,
+            EntryStatus::Unconfirmed => self.unconfirmed,
+            EntryStatus::NotRun => self.not_run,
+            EntryStatus::Expected => self.expected,
         }
     }
 
-    pub(super) fn add(&mut self, case: Case) {
+    pub(super) fn add(&mut self, case: EntryStatus) {
         let count = match case {
-            Case::Regression => &mut self.regression,
-            Case::Stale => &mut self.stale,
-            Case::Unconfirmed => &mut self.unconfirmed,
-            Case::NotRun => &mut self.not_run,
-            Case::Expected => &mut self.expected,
+            EntryStatus::Regression => &mut self.regression,
+            EntryStatus::Stale => &mut self.stale,
+            EntryStatus::Unconfirmed => &mut self.unconfirmed,
+            EntryStatus::NotRun => &mut self.not_run,
+            EntryStatus::Expected => &mut self.expected,
         };
         *count += 1;
     }

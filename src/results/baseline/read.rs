@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::catalog::{CaseError, CaseErrors, Place};
-use crate::results::baseline::expectations::Baseline;
+use crate::catalog::{CaseError, CaseErrors, SourceLocation};
+use crate::results::baseline::expectations::BaselineSource;
 use crate::results::baseline::file;
-use crate::results::baseline::file::{Known, did_you_mean};
+use crate::results::baseline::file::{CatalogNames, did_you_mean};
 use crate::results::json;
 use crate::results::json::ParseError;
 use crate::results::model::Results;
@@ -27,38 +27,42 @@ pub enum ReadError {
 /// # Errors
 /// What is wrong with the file: every entry that names nothing, or a results file that was cut, edited, or is of
 /// another version.
-pub fn read(name: &str, text: &str, known: &Known) -> Result<Baseline, ReadError> {
+pub fn read_baseline(name: &str, text: &str, known: &CatalogNames) -> Result<BaselineSource, ReadError> {
     if is_expectations(text) {
-        return Ok(Baseline::Expectations(file::read(name, text, known)?.expectations));
+        return Ok(BaselineSource::Expectations(file::read_expectations(name, text, known)?.expectations));
     }
     let earlier = json::parse(name, text)?;
-    let errors = unknown(name, text, &earlier, known);
-    if errors.is_empty() { Ok(Baseline::Earlier(Box::new(earlier))) } else { Err(CaseErrors(errors).into()) }
+    let errors = find_unknown_names(name, text, &earlier, known);
+    if errors.is_empty() { Ok(BaselineSource::EarlierRun(Box::new(earlier))) } else { Err(CaseErrors(errors).into()) }
 }
 
 /// Which kind of file a text is. JSON is YAML: a list may be written in it, and then says what it is.
 pub fn is_expectations(text: &str) -> bool {
     #[derive(Deserialize)]
-    struct Head {
+    struct BaselineSchemaProbe {
         schema: String,
     }
-    let head: Option<Head> = serde_json::from_str(text).ok();
+    let head: Option<BaselineSchemaProbe> = serde_json::from_str(text).ok();
     !text.trim_start().starts_with('{') || head.is_some_and(|head| head.schema.starts_with("fieldtest-baseline/"))
 }
 
 /// Names in an earlier run that nobody knows here: it is of other case files, or of another version.
-fn unknown(name: &str, text: &str, earlier: &Results, known: &Known) -> Vec<CaseError> {
+fn find_unknown_names(name: &str, text: &str, earlier: &Results, known: &CatalogNames) -> Vec<CaseError> {
     let missing = |what: &str, key: &str, id: &str, known: &[String]| {
         if known.iter().any(|other| other == id) {
             return None;
         }
         let message = format!("there is no {what} `{id}`");
-        let error = match place_of(text, key, id) {
-            Some(place) => CaseError::at(name, place, message),
-            None => CaseError::file(name, message),
+        let error = match locate_value(text, key, id) {
+            Some(place) => CaseError::new_at_location(name, place, message),
+            None => CaseError::new(name, message),
         };
         let near = did_you_mean(id, known.iter().map(String::as_str)).map_or(String::new(), |near| format!("{near} "));
-        Some(error.help(format!("{near}the file is of other case files (--cases), or of another version of fieldtest")))
+        Some(
+            error.with_help(format!(
+                "{near}the file is of other case files (--cases), or of another version of fieldtest"
+            )),
+        )
     };
     let rows = earlier.rows.iter().filter_map(|row| missing("row", "id", &row.id, &known.rows));
     let findings = earlier.findings.iter();
@@ -67,9 +71,9 @@ fn unknown(name: &str, text: &str, earlier: &Results, known: &Known) -> Vec<Case
 }
 
 /// Where a key with this value stands in a text that was written by `json::render`.
-fn place_of(text: &str, key: &str, value: &str) -> Option<Place> {
+fn locate_value(text: &str, key: &str, value: &str) -> Option<SourceLocation> {
     let pair = format!("\"{key}\": {}", serde_json::Value::from(value));
     let (index, line) = text.lines().enumerate().find(|(_, line)| line.contains(&pair))?;
     let column = line[..line.find(&pair)?].chars().count() + 1;
-    Some(Place { line: index + 1, column, text: line.to_owned() })
+    Some(SourceLocation { line: index + 1, column, text: line.to_owned() })
 }

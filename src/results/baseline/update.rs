@@ -4,42 +4,42 @@
 
 use std::fmt;
 
-use crate::results::baseline::compare::{Setting, hold};
-use crate::results::baseline::expectations::{Baseline, Expectations, Listed};
-use crate::results::baseline::model::{Case, Cause, State, Subject};
-use crate::results::model::{Results, Summary};
+use crate::results::baseline::compare::{CompareOptions, compare};
+use crate::results::baseline::expectations::{BaselineSource, ExpectationList, ExpectedFailure};
+use crate::results::baseline::model::{EntryState, EntryStatus, EntrySubject, RegressionCause};
+use crate::results::model::{Results, ResultsSummary};
 
 /// A change of a file of expectations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct BaselineChange {
     /// What it is about.
-    pub subject: Subject,
+    pub subject: EntrySubject,
     /// What was done.
-    pub done: Done,
+    pub action: EntryUpdate,
 }
 
 /// What was done to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum EntryUpdate {
     /// It is new.
-    Added(Option<State>),
+    Added(Option<EntryState>),
     /// It was listed with another verdict.
-    Changed(Option<State>, Option<State>),
+    Changed(Option<EntryState>, Option<EntryState>),
     /// It had expired, and what it lists still fails.
     Renewed,
     /// What it lists fails no longer.
     Removed,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for BaselineChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = |state: Option<State>| state.map_or("unknown", State::word);
+        let word = |state: Option<EntryState>| state.map_or("unknown", EntryState::as_str);
         let id = self.subject.id();
-        match self.done {
-            Done::Added(now) => write!(f, "added    {id}: {}", word(now)),
-            Done::Changed(before, now) => write!(f, "changed  {id}: {} to {}", word(before), word(now)),
-            Done::Renewed => write!(f, "renewed  {id}: its entry had expired"),
-            Done::Removed => write!(f, "removed  {id}: it fails no longer"),
+        match self.action {
+            EntryUpdate::Added(now) => write!(f, "added    {id}: {}", word(now)),
+            EntryUpdate::Changed(before, now) => write!(f, "changed  {id}: {} to {}", word(before), word(now)),
+            EntryUpdate::Renewed => write!(f, "renewed  {id}: its entry had expired"),
+            EntryUpdate::Removed => write!(f, "removed  {id}: it fails no longer"),
         }
     }
 }
@@ -47,19 +47,19 @@ impl fmt::Display for Change {
 /// The list that a run asks for, and what was changed. Entries that still hold keep their reason, link and day; what
 /// is not decided, or was not run, stays as it is.
 pub fn update(
-    old: &Expectations,
+    old: &ExpectationList,
     results: &Results,
-    setting: &Setting<'_>,
+    setting: &CompareOptions<'_>,
     reason: &str,
-) -> (Expectations, Vec<Change>) {
-    let held = hold(results, &Baseline::Expectations(old.clone()), setting);
-    let mut new = Expectations { target: old.target.clone(), expect: Vec::new() };
+) -> (ExpectationList, Vec<BaselineChange>) {
+    let held = compare(results, &BaselineSource::Expectations(old.clone()), setting);
+    let mut new = ExpectationList { target: old.target.clone(), expect: Vec::new() };
     let mut changes = Vec::new();
-    let fresh = |subject: &Subject, now: Option<State>| Listed {
+    let fresh = |subject: &EntrySubject, now: Option<EntryState>| ExpectedFailure {
         subject: subject.clone(),
         verdict: match now {
-            Some(State::Verdict(status)) => Some(status),
-            Some(State::Sight(_)) | None => None,
+            Some(EntryState::Verdict(status)) => Some(status),
+            Some(EntryState::Sight(_)) | None => None,
         },
         reason: Some(reason.to_owned()),
         link: None,
@@ -72,21 +72,21 @@ pub fn update(
             continue;
         };
         let done = match (entry.case, entry.cause) {
-            (Case::Expected | Case::Unconfirmed | Case::NotRun, _) => None,
-            (Case::Stale, _) => Some(Done::Removed),
-            (Case::Regression, Some(Cause::Expired)) => Some(Done::Renewed),
-            (Case::Regression, _) => Some(Done::Changed(entry.before, entry.now)),
+            (EntryStatus::Expected | EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => None,
+            (EntryStatus::Stale, _) => Some(EntryUpdate::Removed),
+            (EntryStatus::Regression, Some(RegressionCause::Expired)) => Some(EntryUpdate::Renewed),
+            (EntryStatus::Regression, _) => Some(EntryUpdate::Changed(entry.before, entry.now)),
         };
         match done {
             None => new.expect.push(listed.clone()),
-            Some(Done::Removed) => {}
+            Some(EntryUpdate::Removed) => {}
             Some(_) => new.expect.push(fresh(&listed.subject, entry.now)),
         }
-        changes.extend(done.map(|done| Change { subject: listed.subject.clone(), done }));
+        changes.extend(done.map(|done| BaselineChange { subject: listed.subject.clone(), action: done }));
     }
-    for entry in held.of_case(Case::Regression).filter(|entry| !entry.listed) {
+    for entry in held.entries_with_status(EntryStatus::Regression).filter(|entry| !entry.listed) {
         new.expect.push(fresh(&entry.subject, entry.now));
-        changes.push(Change { subject: entry.subject.clone(), done: Done::Added(entry.now) });
+        changes.push(BaselineChange { subject: entry.subject.clone(), action: EntryUpdate::Added(entry.now) });
     }
     (new, changes)
 }
@@ -95,7 +95,7 @@ pub fn update(
 ///
 /// # Errors
 /// Results of several targets, or a row that they decide differently.
-pub fn gather(all: &[Results]) -> Result<Results, String> {
+pub fn combine_results(all: &[Results]) -> Result<Results, String> {
     let [first, rest @ ..] = all else { return Err("there are no results".to_owned()) };
     let mut whole = first.clone();
     whole.baseline = None;
@@ -136,6 +136,6 @@ pub fn gather(all: &[Results]) -> Result<Results, String> {
         }
         whole.partial = whole.partial.or_else(|| part.partial.clone());
     }
-    whole.summary = Summary::of(&whole.rows);
+    whole.summary = ResultsSummary::from_rows(&whole.rows);
     Ok(whole)
 }

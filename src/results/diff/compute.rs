@@ -1,30 +1,30 @@
 //! Compares two runs, row by row and finding by finding.
 
-use crate::report::common::matrix::Matrix;
-use crate::results::baseline::falls_behind;
+use crate::report::common::matrix::ResultsMatrix;
+use crate::results::baseline::is_regression;
 use crate::results::comparability;
 use crate::results::diff::model::{
-    CountClass, Diff, FindingChange, FindingKind, FindingState, RowChange, RowKind, RowState, SCHEMA, Side,
+    CountClass, DiffSide, FindingChange, FindingKind, FindingState, ResultsDiff, RowChange, RowKind, RowState, SCHEMA,
 };
-use crate::results::model::{Finding, Results, RowResult, Severity};
+use crate::results::model::{FindingSeverity, FindingSummary, Results, RowResult};
 
 /// What differs between two runs.
-pub fn diff(old: &Results, new: &Results, strict: bool) -> Diff {
+pub fn diff(old: &Results, new: &Results, strict: bool) -> ResultsDiff {
     // The union of the rows, in the order of the tables.
     let both = [old.clone(), new.clone()];
-    let matrix = Matrix::of(&both);
-    let lines = matrix.sections.iter().flat_map(|section| &section.lines);
-    let mut rows: Vec<RowChange> = lines.filter_map(|line| row(line.cells[0], line.cells[1], strict)).collect();
+    let matrix = ResultsMatrix::from_results(&both);
+    let lines = matrix.sections.iter().flat_map(|section| &section.rows);
+    let mut rows: Vec<RowChange> = lines.filter_map(|line| compare_row(line.cells[0], line.cells[1], strict)).collect();
     // Stable: within a kind the order of the tables stays.
     rows.sort_by_key(|change| change.kind);
-    let mut findings = findings(old, new, strict);
+    let mut findings = compare_findings(old, new, strict);
     findings.sort_by(|a, b| (a.kind, &a.check).cmp(&(b.kind, &b.check)));
     let regressions =
         rows.iter().filter(|change| change.regression).count() + findings.iter().filter(|f| f.regression).count();
-    Diff {
+    ResultsDiff {
         schema: SCHEMA.to_owned(),
-        old: side(old),
-        new: side(new),
+        old: summarise_side(old),
+        new: summarise_side(new),
         notes: comparability::differences(old, new),
         strict,
         regressions: regressions as u64,
@@ -33,8 +33,8 @@ pub fn diff(old: &Results, new: &Results, strict: bool) -> Diff {
     }
 }
 
-fn side(run: &Results) -> Side {
-    Side {
+fn summarise_side(run: &Results) -> DiffSide {
+    DiffSide {
         target: run.target.name.clone(),
         model: run.target.model.clone(),
         started_at: run.started_at.clone(),
@@ -43,19 +43,19 @@ fn side(run: &Results) -> Side {
     }
 }
 
-fn row(old: Option<&RowResult>, new: Option<&RowResult>, strict: bool) -> Option<RowChange> {
+fn compare_row(old: Option<&RowResult>, new: Option<&RowResult>, strict: bool) -> Option<RowChange> {
     let kind = match (old, new) {
         (None, None) => return None,
         (Some(_), None) => RowKind::Gone,
         (None, Some(_)) => RowKind::Come,
-        (Some(old), Some(new)) => kind_of(old, new)?,
+        (Some(old), Some(new)) => classify_row(old, new)?,
     };
     let shown = new.or(old)?;
     Some(RowChange {
         row: shown.id.clone(),
         kind,
-        before: old.map(state),
-        after: new.map(state),
+        before: old.map(row_state),
+        after: new.map(row_state),
         why: shown.verdict.reason.clone(),
         regression: match kind {
             RowKind::Lost => true,
@@ -66,18 +66,21 @@ fn row(old: Option<&RowResult>, new: Option<&RowResult>, strict: bool) -> Option
 }
 
 /// What became of a row that both runs have; nothing where it is the same.
-fn kind_of(old: &RowResult, new: &RowResult) -> Option<RowKind> {
+fn classify_row(old: &RowResult, new: &RowResult) -> Option<RowKind> {
     let (before, after) = (old.verdict.status, new.verdict.status);
     match (before.is_decided(), after.is_decided()) {
         (true, false) => return Some(RowKind::Undetermined),
         (false, true) => return Some(RowKind::Decided),
         (true, true) | (false, false) => {}
     }
-    if falls_behind(before, after) {
+    if is_regression(before, after) {
         Some(RowKind::Lost)
-    } else if falls_behind(after, before) {
+    } else if is_regression(after, before) {
         Some(RowKind::Gained)
-    } else if before != after || qualities(old) != qualities(new) || came_to(old) != came_to(new) {
+    } else if before != after
+        || qualifier_kinds(old) != qualifier_kinds(new)
+        || gateway_value(old) != gateway_value(new)
+    {
         Some(RowKind::Changed)
     } else {
         (old.outcome != new.outcome || old.silent != new.silent).then_some(RowKind::Outcome)
@@ -85,12 +88,12 @@ fn kind_of(old: &RowResult, new: &RowResult) -> Option<RowKind> {
 }
 
 /// What something became on its way through a gateway.
-fn came_to(row: &RowResult) -> Option<&str> {
+fn gateway_value(row: &RowResult) -> Option<&str> {
     row.fate.as_ref()?.to.as_deref()
 }
 
 /// What the qualifiers say, without the evidence behind it: that is put into other words by each run.
-fn qualities(row: &RowResult) -> Vec<&str> {
+fn qualifier_kinds(row: &RowResult) -> Vec<&str> {
     let quality = |told: &'_ str| match told.split_once(": ") {
         Some((what, _)) if what != "altered" => what.len(),
         Some(_) | None => told.len(),
@@ -98,7 +101,7 @@ fn qualities(row: &RowResult) -> Vec<&str> {
     row.verdict.qualifiers.iter().map(|told| &told[..quality(told)]).collect()
 }
 
-fn state(row: &RowResult) -> RowState {
+fn row_state(row: &RowResult) -> RowState {
     RowState {
         verdict: row.verdict.status,
         fate: row.fate.as_ref().map(|fate| fate.kind),
@@ -109,15 +112,16 @@ fn state(row: &RowResult) -> RowState {
     }
 }
 
-fn findings(old: &Results, new: &Results, strict: bool) -> Vec<FindingChange> {
+fn compare_findings(old: &Results, new: &Results, strict: bool) -> Vec<FindingChange> {
     let of = |run: &'_ Results, check: &str| run.findings.iter().find(|finding| finding.check == check).cloned();
-    let of_new = new.findings.iter().filter_map(|after| finding(of(old, &after.check).as_ref(), Some(after), strict));
+    let of_new =
+        new.findings.iter().filter_map(|after| compare_finding(of(old, &after.check).as_ref(), Some(after), strict));
     let gone = old.findings.iter().filter(|before| of(new, &before.check).is_none());
-    of_new.chain(gone.filter_map(|before| finding(Some(before), None, strict))).collect()
+    of_new.chain(gone.filter_map(|before| compare_finding(Some(before), None, strict))).collect()
 }
 
-fn finding(old: Option<&Finding>, new: Option<&Finding>, strict: bool) -> Option<FindingChange> {
-    let (before, after) = (old.map(sight), new.map(sight));
+fn compare_finding(old: Option<&FindingSummary>, new: Option<&FindingSummary>, strict: bool) -> Option<FindingChange> {
+    let (before, after) = (old.map(finding_state), new.map(finding_state));
     let kind = match (&before, &after) {
         (None, None) => return None,
         (None, Some(_)) => FindingKind::Came,
@@ -131,9 +135,9 @@ fn finding(old: Option<&Finding>, new: Option<&Finding>, strict: bool) -> Option
         kind,
         regression: kind == FindingKind::Came
             && match shown.severity {
-                Severity::Error => true,
-                Severity::Warning => strict,
-                Severity::Note => false,
+                FindingSeverity::Error => true,
+                FindingSeverity::Warning => strict,
+                FindingSeverity::Note => false,
             },
         before,
         after,
@@ -141,6 +145,6 @@ fn finding(old: Option<&Finding>, new: Option<&Finding>, strict: bool) -> Option
     })
 }
 
-fn sight(finding: &Finding) -> FindingState {
-    FindingState { severity: finding.severity, count: finding.count, class: CountClass::of(finding.count) }
+fn finding_state(finding: &FindingSummary) -> FindingState {
+    FindingState { severity: finding.severity, count: finding.count, class: CountClass::from_count(finding.count) }
 }

@@ -13,12 +13,12 @@ pub use crate::report::markdown::diff::render as markdown;
 pub use crate::report::terminal::render_diff as terminal;
 pub use crate::results::diff::compute::diff;
 pub use crate::results::diff::model::{
-    CountClass, Diff, FindingChange, FindingKind, FindingState, RowChange, RowKind, RowState, SCHEMA, Side,
+    CountClass, DiffSide, FindingChange, FindingKind, FindingState, ResultsDiff, RowChange, RowKind, RowState, SCHEMA,
 };
 
 /// The JSON of a difference. Equal differences are equal text.
 #[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
-pub fn json(diff: &Diff) -> String {
+pub fn to_json(diff: &ResultsDiff) -> String {
     let mut text = serde_json::to_string_pretty(diff).expect("a difference is plain data");
     text.push('\n');
     text
@@ -26,5 +26,5 @@ pub fn json(diff: &Diff) -> String {
 
 /// The JSON Schema of differences.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Diff).to_value()
+    schemars::schema_for!(ResultsDiff).to_value()
 }

@@ -4,22 +4,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ClaimStatus, Outcome, VerdictStatus};
-use crate::results::gateway::FateKind;
-use crate::results::model::Severity;
+use crate::results::gateway::GatewayVerdictKind;
+use crate::results::model::FindingSeverity;
 
 /// The value of `schema` in every difference of this version.
 pub const SCHEMA: &str = "fieldtest-diff/1";
 
 /// What differs between two runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Diff {
+pub struct ResultsDiff {
     /// Always `fieldtest-diff/1`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// The run that was compared with.
-    pub old: Side,
+    pub old: DiffSide,
     /// The run that was compared.
-    pub new: Side,
+    pub new: DiffSide,
     /// What a reader must know before comparing: another model, another contract, rows that are missing.
     pub notes: Vec<String>,
     /// True where rows that are no longer decided or no longer there, changed rows and warnings count as regressions.
@@ -32,21 +32,21 @@ pub struct Diff {
     pub findings: Vec<FindingChange>,
 }
 
-impl Diff {
+impl ResultsDiff {
     /// True where nothing differs.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.findings.is_empty()
     }
 
     /// True where the runs are of two targets.
-    pub fn is_across(&self) -> bool {
+    pub fn is_cross_target(&self) -> bool {
         self.old.target != self.new.target
     }
 }
 
 /// One of the two runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Side {
+pub struct DiffSide {
     /// The target's name.
     pub target: String,
     /// The model that was asked for.
@@ -119,7 +119,7 @@ pub struct RowState {
     pub verdict: VerdictStatus,
     /// What became of it on its way through a gateway; absent in every other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fate: Option<FateKind>,
+    pub fate: Option<GatewayVerdictKind>,
     /// What it became there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -169,7 +169,7 @@ impl FindingKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingState {
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// How often it was seen.
     pub count: u64,
     /// How often that is, in a word.
@@ -192,7 +192,7 @@ pub enum CountClass {
 
 impl CountClass {
     /// The class of a count.
-    pub fn of(count: u64) -> Self {
+    pub fn from_count(count: u64) -> Self {
         match count {
             0 | 1 => Self::Once,
             2..=9 => Self::Several,

@@ -7,27 +7,28 @@ use crate::catalog::{ClaimStatus as C, VerdictStatus as V};
 use crate::report::TerminalStyle;
 use crate::results::diff::*;
 use crate::results::fixtures;
-use crate::results::model::{Finding, Results, Severity};
+use crate::results::model::{FindingSeverity, FindingSummary, Results};
 
-const PLAIN: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
+const PLAIN_STYLE: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
 
-fn run(rows: &[(&str, Option<C>, V)]) -> Results {
-    let rows = rows.iter().map(|(id, claim, verdict)| fixtures::row("S", id, id, *claim, *verdict));
-    fixtures::run("any", rows.collect())
+fn run_with_rows(rows: &[(&str, Option<C>, V)]) -> Results {
+    let rows = rows.iter().map(|(id, claim, verdict)| fixtures::make_row("S", id, id, *claim, *verdict));
+    fixtures::make_run("any", rows.collect())
 }
 
-fn with(check: &str, severity: Severity, count: u64) -> Results {
-    let mut run = run(&[("a", None, V::Supported)]);
-    run.findings = vec![Finding { check: check.to_owned(), severity, count, rows: vec![], example: "e".to_owned() }];
+fn run_with_finding(check: &str, severity: FindingSeverity, count: u64) -> Results {
+    let mut run = run_with_rows(&[("a", None, V::Supported)]);
+    run.findings =
+        vec![FindingSummary { check: check.to_owned(), severity, count, rows: vec![], example: "e".to_owned() }];
     run
 }
 
-fn kinds(old: &Results, new: &Results) -> Vec<RowKind> {
+fn change_kinds(old: &Results, new: &Results) -> Vec<RowKind> {
     diff(old, new, false).rows.iter().map(|change| change.kind).collect()
 }
 
 /// A later run of the same target: some rows are worse, some better, some not decided, and one is new.
-fn later() -> Results {
+fn later_run() -> Results {
     let mut run = fixtures::every_outcome();
     run.started_at = "2026-12-01T06:30:00Z".to_owned();
     for (id, claim, verdict) in [
@@ -38,22 +39,22 @@ fn later() -> Results {
         ("content.document", C::Ignored, V::Rejected),
     ] {
         let row = run.rows.iter_mut().find(|row| row.id == id).expect("there is such a row");
-        *row = fixtures::row(&row.section, &row.id, &row.title, Some(claim), verdict);
+        *row = fixtures::make_row(&row.section, &row.id, &row.title, Some(claim), verdict);
     }
     run.rows[5].verdict.qualifiers = vec!["altered: only with top_k 1".to_owned()];
     run.rows.retain(|row| row.id != "field.top_p");
-    run.rows.push(fixtures::row("Tools", "tool_choice.none", "tool_choice: none", Some(C::Supported), V::Ignored));
+    run.rows.push(fixtures::make_row("Tools", "tool_choice.none", "tool_choice: none", Some(C::Supported), V::Ignored));
     run.findings.remove(0);
     run.findings[0].count = 40;
     let example = "the stream ended after | `content_block_stop`".to_owned();
     let check = "sse.message-stop-missing".to_owned();
-    run.findings.push(Finding { check, severity: Severity::Error, count: 1, rows: vec![], example });
+    run.findings.push(FindingSummary { check, severity: FindingSeverity::Error, count: 1, rows: vec![], example });
     run
 }
 
 #[test]
 fn every_kind_of_change_is_shown() {
-    let told = diff(&fixtures::every_outcome(), &later(), false);
+    let told = diff(&fixtures::every_outcome(), &later_run(), false);
     for kind in RowKind::ALL {
         assert!(told.rows.iter().any(|change| change.kind == kind), "no {kind:?}");
     }
@@ -61,37 +62,41 @@ fn every_kind_of_change_is_shown() {
         assert!(told.findings.iter().any(|change| change.kind == kind), "no {kind:?}");
     }
     assert_eq!(told.regressions, 2);
-    assert_eq!(diff(&fixtures::every_outcome(), &later(), true).regressions, 5);
-    fixtures::snapshots().bind(|| {
-        insta::assert_snapshot!("diff-terminal-80", terminal(&told, PLAIN));
-        insta::assert_snapshot!("diff-terminal-ascii", terminal(&told, TerminalStyle { unicode: false, ..PLAIN }));
+    assert_eq!(diff(&fixtures::every_outcome(), &later_run(), true).regressions, 5);
+    fixtures::snapshot_settings().bind(|| {
+        insta::assert_snapshot!("diff-terminal-80", terminal(&told, PLAIN_STYLE));
+        insta::assert_snapshot!(
+            "diff-terminal-ascii",
+            terminal(&told, TerminalStyle { unicode: false, ..PLAIN_STYLE })
+        );
         insta::assert_snapshot!("diff.md", markdown(&told));
-        insta::assert_snapshot!("diff.json", json(&told));
+        insta::assert_snapshot!("diff.json", to_json(&told));
     });
 }
 
 #[test]
 fn two_targets_are_compared_in_other_words() {
-    let told = diff(&fixtures::every_outcome(), &fixtures::second(), false);
-    fixtures::snapshots().bind(|| {
-        insta::assert_snapshot!("diff-across-terminal-80", terminal(&told, PLAIN));
+    let told = diff(&fixtures::every_outcome(), &fixtures::second_run(), false);
+    fixtures::snapshot_settings().bind(|| {
+        insta::assert_snapshot!("diff-across-terminal-80", terminal(&told, PLAIN_STYLE));
         insta::assert_snapshot!("diff-across.md", markdown(&told));
     });
 }
 
 #[test]
 fn what_came_from_outside_breaks_nothing() {
-    let told = diff(&fixtures::every_outcome(), &fixtures::nasty(), false);
+    let told = diff(&fixtures::every_outcome(), &fixtures::hostile_run(), false);
     let text = markdown(&told);
     assert!(!text.contains("<script>") && !text.contains('\u{1b}'), "{text}");
-    let back = diff(&fixtures::nasty(), &fixtures::second(), false);
-    assert!(!terminal(&back, PLAIN).contains('\u{1b}'));
+    let back = diff(&fixtures::hostile_run(), &fixtures::second_run(), false);
+    assert!(!terminal(&back, PLAIN_STYLE).contains('\u{1b}'));
 }
 
 #[test]
 fn verdicts_are_ordered_by_what_a_client_gets() {
     use RowKind as K;
-    let changed = |before, after| kinds(&run(&[("a", None, before)]), &run(&[("a", None, after)]));
+    let changed =
+        |before, after| change_kinds(&run_with_rows(&[("a", None, before)]), &run_with_rows(&[("a", None, after)]));
     for (before, after, kind) in [
         (V::Supported, V::Ignored, K::Lost),
         (V::Supported, V::Rejected, K::Lost),
@@ -114,10 +119,10 @@ fn verdicts_are_ordered_by_what_a_client_gets() {
 
 #[test]
 fn a_qualifier_that_comes_is_a_change_and_a_claim_that_changes_is_told() {
-    let old = run(&[("a", Some(C::Supported), V::Ignored)]);
+    let old = run_with_rows(&[("a", Some(C::Supported), V::Ignored)]);
     let mut new = old.clone();
     new.rows[0].verdict.qualifiers = vec!["altered: cut".to_owned()];
-    assert_eq!(kinds(&old, &new), [RowKind::Changed]);
+    assert_eq!(change_kinds(&old, &new), [RowKind::Changed]);
     assert_eq!((diff(&old, &new, false).regressions, diff(&old, &new, true).regressions), (0, 1));
     // The evidence behind a qualifier is told in other words by each run.
     let checked = |reason: &str| {
@@ -125,26 +130,26 @@ fn a_qualifier_that_comes_is_a_change_and_a_claim_that_changes_is_told() {
         run.rows[0].verdict.qualifiers = vec![format!("validated, then ignored: {reason}")];
         run
     };
-    assert!(kinds(&checked("2 of 2"), &checked("3 of 3")).is_empty());
-    assert_eq!(kinds(&old, &checked("2 of 2")), [RowKind::Changed]);
-    assert_eq!(kinds(&old, &run(&[("a", Some(C::Ignored), V::Ignored)])), [RowKind::Outcome]);
+    assert!(change_kinds(&checked("2 of 2"), &checked("3 of 3")).is_empty());
+    assert_eq!(change_kinds(&old, &checked("2 of 2")), [RowKind::Changed]);
+    assert_eq!(change_kinds(&old, &run_with_rows(&[("a", Some(C::Ignored), V::Ignored)])), [RowKind::Outcome]);
 }
 
 #[test]
 fn findings_come_go_and_change_their_class() {
-    let none = run(&[("a", None, V::Supported)]);
+    let none = run_with_rows(&[("a", None, V::Supported)]);
     let told = |old: &Results, new: &Results, strict| {
         let diff = diff(old, new, strict);
         (diff.findings.first().map(|change| change.kind), diff.regressions)
     };
-    let error = |count| with("x", Severity::Error, count);
+    let error = |count| run_with_finding("x", FindingSeverity::Error, count);
     assert_eq!(told(&none, &error(1), false), (Some(FindingKind::Came), 1));
     assert_eq!(told(&error(1), &none, true), (Some(FindingKind::Went), 0));
     assert_eq!(told(&error(3), &error(9), true), (None, 0));
     assert_eq!(told(&error(9), &error(10), true), (Some(FindingKind::Changed), 0));
-    let warning = with("x", Severity::Warning, 1);
+    let warning = run_with_finding("x", FindingSeverity::Warning, 1);
     assert_eq!((told(&none, &warning, false).1, told(&none, &warning, true).1), (0, 1));
-    assert_eq!(told(&none, &with("x", Severity::Note, 1), true).1, 0);
+    assert_eq!(told(&none, &run_with_finding("x", FindingSeverity::Note, 1), true).1, 0);
 }
 
 #[test]
@@ -152,11 +157,11 @@ fn equal_runs_are_told_as_equal() {
     let run = fixtures::every_outcome();
     let told = diff(&run, &run, true);
     assert!(told.is_empty() && told.notes.is_empty());
-    assert!(terminal(&told, PLAIN).contains("No difference: 10 rows and 2 findings are the same."));
+    assert!(terminal(&told, PLAIN_STYLE).contains("No difference: 10 rows and 2 findings are the same."));
     assert!(markdown(&told).contains("No difference"));
 }
 
-fn mirrored(kind: RowKind) -> RowKind {
+fn mirror_kind(kind: RowKind) -> RowKind {
     match kind {
         RowKind::Lost => RowKind::Gained,
         RowKind::Gained => RowKind::Lost,
@@ -169,8 +174,8 @@ fn mirrored(kind: RowKind) -> RowKind {
 }
 
 /// Two runs with rows and findings in common.
-fn any_two() -> impl Strategy<Value = (Results, Results)> {
-    (fixtures::any_plain_run(), fixtures::any_plain_run()).prop_map(|(old, mut new)| {
+fn any_run_pair() -> impl Strategy<Value = (Results, Results)> {
+    (fixtures::any_run_without_baseline(), fixtures::any_run_without_baseline()).prop_map(|(old, mut new)| {
         for (row, then) in new.rows.iter_mut().zip(&old.rows).step_by(2) {
             row.id.clone_from(&then.id);
             row.section.clone_from(&then.section);
@@ -186,27 +191,27 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_run_does_not_differ_from_itself(run in fixtures::any_plain_run(), strict: bool) {
+    fn a_run_does_not_differ_from_itself(run in fixtures::any_run_without_baseline(), strict: bool) {
         let told = diff(&run, &run, strict);
         prop_assert!(told.is_empty() && told.regressions == 0, "{:?}", told);
     }
 
     #[test]
-    fn what_is_lost_one_way_is_gained_the_other((old, new) in any_two()) {
+    fn what_is_lost_one_way_is_gained_the_other((old, new) in any_run_pair()) {
         let (there, back) = (diff(&old, &new, false), diff(&new, &old, false));
         let sorted = |mut list: Vec<(String, RowKind)>| {
             list.sort();
             list
         };
-        let of_there = there.rows.iter().map(|c| (c.row.clone(), mirrored(c.kind))).collect();
+        let of_there = there.rows.iter().map(|c| (c.row.clone(), mirror_kind(c.kind))).collect();
         let of_back = back.rows.iter().map(|c| (c.row.clone(), c.kind)).collect();
         prop_assert_eq!(sorted(of_there), sorted(of_back));
         prop_assert_eq!(there.findings.len(), back.findings.len());
     }
 
     #[test]
-    fn no_line_is_wider_than_the_terminal_and_none_moves_the_cursor((old, new) in any_two(), width in 60_usize..160) {
-        let text = terminal(&diff(&old, &new, false), TerminalStyle { width, ..PLAIN });
+    fn no_line_is_wider_than_the_terminal_and_none_moves_the_cursor((old, new) in any_run_pair(), width in 60_usize..160) {
+        let text = terminal(&diff(&old, &new, false), TerminalStyle { width, ..PLAIN_STYLE });
         for line in text.lines() {
             prop_assert!(line.width() <= width, "{}: {line:?}", line.width());
         }
@@ -214,10 +219,10 @@ proptest! {
     }
 
     #[test]
-    fn json_is_valid_and_reads_as_it_was((old, new) in any_two(), strict: bool) {
+    fn json_is_valid_and_reads_as_it_was((old, new) in any_run_pair(), strict: bool) {
         let told = diff(&old, &new, strict);
-        let text = json(&told);
-        prop_assert_eq!(&serde_json::from_str::<Diff>(&text).expect("it was just written"), &told);
+        let text = to_json(&told);
+        prop_assert_eq!(&serde_json::from_str::<ResultsDiff>(&text).expect("it was just written"), &told);
         let validator = jsonschema::validator_for(&schema()).expect("a valid schema");
         prop_assert!(validator.is_valid(&serde_json::from_str(&text).expect("it is JSON")));
     }

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
-use crate::results::model::Severity;
+use crate::results::model::FindingSeverity;
 
 /// The value of `schema` in every comparison of this version.
 pub const SCHEMA: &str = "fieldtest-comparison/1";
 
 /// The same plan asked of an upstream and through a gateway in front of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Comparison {
+pub struct GatewayComparison {
     /// Always `fieldtest-comparison/1`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
@@ -22,11 +22,11 @@ pub struct Comparison {
     /// When the last run ended, RFC 3339, UTC.
     pub finished_at: String,
     /// The upstream.
-    pub direct: Asked,
+    pub direct: SideSummary,
     /// The gateway.
-    pub via: Asked,
+    pub via: SideSummary,
     /// How many rows have each fate.
-    pub summary: Fates,
+    pub summary: AttributionCounts,
     /// One entry per row, in the order of the tables.
     pub rows: Vec<ComparedRow>,
     /// Protocol violations, by check.
@@ -35,7 +35,7 @@ pub struct Comparison {
 
 /// One side, as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Asked {
+pub struct SideSummary {
     /// Its base URL.
     pub base_url: String,
     /// The model that was asked for.
@@ -52,7 +52,7 @@ pub struct Asked {
 /// What becomes of something on its way through the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum GatewayAttribution {
     /// The upstream does better than the gateway lets through: the gateway's doing.
     Introduced,
     /// The gateway does better than its upstream.
@@ -65,13 +65,13 @@ pub enum Fate {
     Undetermined,
 }
 
-impl Fate {
+impl GatewayAttribution {
     /// In the order in which reports tell them.
     pub const ALL: [Self; 5] =
         [Self::Introduced, Self::Repaired, Self::Changed, Self::PassedThrough, Self::Undetermined];
 
     /// The words shown for it.
-    pub fn words(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Introduced => "introduced",
             Self::Repaired => "repaired",
@@ -95,7 +95,7 @@ impl Fate {
 
 /// Counts of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Fates {
+pub struct AttributionCounts {
     /// All rows.
     pub rows: u64,
     /// Worse through the gateway.
@@ -110,27 +110,27 @@ pub struct Fates {
     pub undetermined: u64,
 }
 
-impl Fates {
+impl AttributionCounts {
     /// How many rows have this fate.
-    pub fn of(&self, fate: Fate) -> u64 {
+    pub fn get(&self, fate: GatewayAttribution) -> u64 {
         match fate {
-            Fate::Introduced => self.introduced,
-            Fate::Repaired => self.repaired,
-            Fate::Changed => self.changed,
-            Fate::PassedThrough => self.passed_through,
-            Fate::Undetermined => self.undetermined,
+            GatewayAttribution::Introduced => self.introduced,
+            GatewayAttribution::Repaired => self.repaired,
+            GatewayAttribution::Changed => self.changed,
+            GatewayAttribution::PassedThrough => self.passed_through,
+            GatewayAttribution::Undetermined => self.undetermined,
         }
     }
 
-    pub(super) fn count(rows: &[ComparedRow]) -> Self {
+    pub(super) fn from_rows(rows: &[ComparedRow]) -> Self {
         let of = |fate| rows.iter().filter(|row| row.fate == fate).count() as u64;
         Self {
             rows: rows.len() as u64,
-            introduced: of(Fate::Introduced),
-            repaired: of(Fate::Repaired),
-            changed: of(Fate::Changed),
-            passed_through: of(Fate::PassedThrough),
-            undetermined: of(Fate::Undetermined),
+            introduced: of(GatewayAttribution::Introduced),
+            repaired: of(GatewayAttribution::Repaired),
+            changed: of(GatewayAttribution::Changed),
+            passed_through: of(GatewayAttribution::PassedThrough),
+            undetermined: of(GatewayAttribution::Undetermined),
         }
     }
 }
@@ -145,21 +145,21 @@ pub struct ComparedRow {
     /// The tables' own words for it.
     pub title: String,
     /// What becomes of it.
-    pub fate: Fate,
+    pub fate: GatewayAttribution,
     /// What was observed at the upstream.
-    pub direct: Observed,
+    pub direct: SideVerdict,
     /// What was observed through the gateway.
-    pub via: Observed,
+    pub via: SideVerdict,
     /// The same once more, with fresh draws, where the sides differed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub again: Option<Again>,
+    pub again: Option<ConfirmationResult>,
     /// Why, in a sentence.
     pub why: String,
 }
 
 /// What one side did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Observed {
+pub struct SideVerdict {
     /// The verdict.
     pub status: VerdictStatus,
     /// Honoured, but not as the documents have it.
@@ -171,11 +171,11 @@ pub struct Observed {
 
 /// What both sides did when they were asked again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Again {
+pub struct ConfirmationResult {
     /// At the upstream.
-    pub direct: Observed,
+    pub direct: SideVerdict,
     /// Through the gateway.
-    pub via: Observed,
+    pub via: SideVerdict,
 }
 
 /// A check on both sides, over the rows that were run on both.
@@ -184,9 +184,9 @@ pub struct ComparedFinding {
     /// The check's id.
     pub check: String,
     /// How bad it is for a client that follows the documents.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// What becomes of it: introduced is seen through the gateway alone.
-    pub fate: Fate,
+    pub fate: GatewayAttribution,
     /// How often it was seen at the upstream.
     pub direct: u64,
     /// How often it was seen through the gateway.

@@ -11,14 +11,17 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub use crate::results::merge::repeats::Repeats;
-pub use crate::results::merge::rerun::{Mismatch, again, held_against, is_flaky, to_ask_again};
-pub use crate::results::merge::shards::{JoinError, Joined, shards};
-use crate::results::model::{Answer, Finding, PerVerdict, Results, RowCost, Severity, Strictness, Summary, Totals};
+pub use crate::results::merge::repeats::RepeatMerger;
+pub use crate::results::merge::rerun::{RunMismatch, is_flaky, merge_rerun, rows_to_rerun, verify_compatible};
+pub use crate::results::merge::shards::{MergeError, MergedShards, merge_shards};
+use crate::results::model::{
+    CostPerVerdict, EndpointStrictness, FindingSeverity, FindingSummary, Results, ResultsSummary, RowCost, RunTotals,
+    UnknownKeyReaction,
+};
 
 /// The findings of several runs as one run's: counts added, rows united in the order of `rows`, the first example.
-fn findings(parts: &[&[Finding]], rows: &[&str]) -> Vec<Finding> {
-    let mut all: BTreeMap<(Severity, &str), Finding> = BTreeMap::new();
+fn merge_findings(parts: &[&[FindingSummary]], rows: &[&str]) -> Vec<FindingSummary> {
+    let mut all: BTreeMap<(FindingSeverity, &str), FindingSummary> = BTreeMap::new();
     for finding in parts.iter().copied().flatten() {
         match all.get_mut(&(finding.severity, finding.check.as_str())) {
             None => {
@@ -30,7 +33,7 @@ fn findings(parts: &[&[Finding]], rows: &[&str]) -> Vec<Finding> {
             }
         }
     }
-    let mut all: Vec<Finding> = all.into_values().collect();
+    let mut all: Vec<FindingSummary> = all.into_values().collect();
     for finding in &mut all {
         let seen = std::mem::take(&mut finding.rows);
         let is_seen = |row: &&&str| seen.iter().any(|id| id == **row);
@@ -40,14 +43,14 @@ fn findings(parts: &[&[Finding]], rows: &[&str]) -> Vec<Finding> {
 }
 
 /// What two runs cost, one after the other.
-fn add(a: &Totals, b: &Totals) -> Totals {
-    let planned = a.planned.as_ref().zip(b.planned.as_ref()).map(|(a, b)| a.then(b));
-    Totals { wall_ms: a.wall_ms.saturating_add(b.wall_ms), planned, ..add_side_by_side(a, b) }
+fn add_totals(a: &RunTotals, b: &RunTotals) -> RunTotals {
+    let planned = a.planned.as_ref().zip(b.planned.as_ref()).map(|(a, b)| a.add_sequential(b));
+    RunTotals { wall_ms: a.wall_ms.saturating_add(b.wall_ms), planned, ..add_parallel_totals(a, b) }
 }
 
 /// What two runs cost, side by side.
-fn add_side_by_side(a: &Totals, b: &Totals) -> Totals {
-    Totals {
+fn add_parallel_totals(a: &RunTotals, b: &RunTotals) -> RunTotals {
+    RunTotals {
         requests: a.requests.saturating_add(b.requests),
         retries: a.retries.saturating_add(b.retries),
         input_tokens: a.input_tokens.saturating_add(b.input_tokens),
@@ -58,7 +61,7 @@ fn add_side_by_side(a: &Totals, b: &Totals) -> Totals {
         },
         wall_ms: a.wall_ms.max(b.wall_ms),
         // The parts of one plan make up what was planned of it; a plan that lacks one says nothing.
-        planned: a.planned.as_ref().zip(b.planned.as_ref()).map(|(a, b)| a.and(b)),
+        planned: a.planned.as_ref().zip(b.planned.as_ref()).map(|(a, b)| a.add_parallel(b)),
     }
 }
 
@@ -71,17 +74,17 @@ fn add_cost(a: &RowCost, b: &RowCost) -> RowCost {
 }
 
 /// What two runs know of invented keys together, and the places where they saw opposite things, of which nothing is known.
-fn strictness(a: &Strictness, b: &Strictness) -> (Strictness, Vec<&'static str>) {
+fn merge_strictness(a: &EndpointStrictness, b: &EndpointStrictness) -> (EndpointStrictness, Vec<&'static str>) {
     let mut disagree = Vec::new();
-    let mut both = |place: &'static str, a: Answer, b: Answer| match (a, b) {
-        (Answer::Unknown, known) | (known, Answer::Unknown) => known,
+    let mut both = |place: &'static str, a: UnknownKeyReaction, b: UnknownKeyReaction| match (a, b) {
+        (UnknownKeyReaction::Unknown, known) | (known, UnknownKeyReaction::Unknown) => known,
         (a, b) if a == b => a,
         _ => {
             disagree.push(place);
-            Answer::Unknown
+            UnknownKeyReaction::Unknown
         }
     };
-    let together = Strictness {
+    let together = EndpointStrictness {
         top_level: both("the top of the body", a.top_level, b.top_level),
         tool: both("a tool", a.tool, b.tool),
         block: both("a block", a.block, b.block),
@@ -93,6 +96,6 @@ fn strictness(a: &Strictness, b: &Strictness) -> (Strictness, Vec<&'static str>)
 fn recount(results: &mut Results) {
     // What a part was held against says nothing of the whole.
     results.baseline = None;
-    results.summary = Summary::of(&results.rows);
-    results.per_verdict = PerVerdict::of(&results.totals, results.summary.decided);
+    results.summary = ResultsSummary::from_rows(&results.rows);
+    results.per_verdict = CostPerVerdict::from_totals(&results.totals, results.summary.decided);
 }

@@ -4,66 +4,69 @@
 //! counts are told. Runs are taken in one by one, so that no more than two are ever in memory.
 
 use crate::catalog::{Outcome, VerdictStatus, is_silent};
-use crate::results::merge::{add, add_cost, findings, recount, strictness};
-use crate::results::model::{Repeated, Results, RowResult, Stability, TimesSeen};
+use crate::results::merge::{add_cost, add_totals, merge_findings, merge_strictness, recount};
+use crate::results::model::{RepeatSummary, Results, RowResult, VerdictCount, VerdictStability};
 
 /// Runs that are being joined.
 #[derive(Debug, Clone)]
-pub struct Repeats {
-    asked: u64,
-    made: Results,
+pub struct RepeatMerger {
+    planned_runs: u64,
+    merged: Results,
     seeds: Vec<u64>,
 }
 
-impl Repeats {
+impl RepeatMerger {
     /// Begins with the first run, of as many as were asked for.
     pub fn new(first: Results, asked: u64) -> Self {
         let seeds = vec![first.seed];
         let mut made = first;
-        made.rows.iter_mut().for_each(|row| row.stability = Some(Stability::of(row.verdict.status)));
-        Self { asked, made, seeds }
+        made.rows.iter_mut().for_each(|row| row.stability = Some(VerdictStability::from_status(row.verdict.status)));
+        Self { planned_runs: asked, merged: made, seeds }
     }
 
     /// Takes in the next run, of the same rows.
-    pub fn add(&mut self, next: Results) {
-        let made = &mut self.made;
+    pub fn add_run(&mut self, next: Results) {
+        let made = &mut self.merged;
         let order: Vec<String> = made.rows.iter().map(|row| row.id.clone()).collect();
         let order: Vec<&str> = order.iter().map(String::as_str).collect();
-        made.findings = findings(&[&made.findings, &next.findings], &order);
-        made.totals = add(&made.totals, &next.totals);
-        (made.strictness, _) = strictness(&made.strictness, &next.strictness);
+        made.findings = merge_findings(&[&made.findings, &next.findings], &order);
+        made.totals = add_totals(&made.totals, &next.totals);
+        (made.strictness, _) = merge_strictness(&made.strictness, &next.strictness);
         made.unsteady |= next.unsteady;
         made.partial = made.partial.take().or(next.partial);
         made.finished_at = next.finished_at;
         self.seeds.push(next.seed);
         for new in next.rows {
             match made.rows.iter_mut().find(|row| row.id == new.id) {
-                Some(row) => take_in(row, new),
-                None => made.rows.push(RowResult { stability: Some(Stability::of(new.verdict.status)), ..new }),
+                Some(row) => merge_row(row, new),
+                None => made
+                    .rows
+                    .push(RowResult { stability: Some(VerdictStability::from_status(new.verdict.status)), ..new }),
             }
         }
     }
 
     /// The runs as one.
-    pub fn results(self) -> Results {
-        let Self { asked, mut made, seeds } = self;
+    pub fn into_results(self) -> Results {
+        let Self { planned_runs: asked, merged: mut made, seeds } = self;
         let runs = seeds.len() as u64;
-        made.rows.iter_mut().for_each(decide);
+        made.rows.iter_mut().for_each(clear_disputed_verdict);
         if runs < asked {
             let why = made.partial.take().map_or_else(String::new, |why| format!(": {why}"));
             made.partial = Some(format!("{runs} of {asked} runs were made{why}"));
         }
-        let stable = made.rows.iter().filter(|row| row.stability.as_ref().is_some_and(Stability::is_stable)).count();
-        made.repeats = Some(Repeated { asked, runs, seeds, stable: stable as u64 });
+        let stable =
+            made.rows.iter().filter(|row| row.stability.as_ref().is_some_and(VerdictStability::is_stable)).count();
+        made.repeats = Some(RepeatSummary { asked, runs, seeds, stable: stable as u64 });
         recount(&mut made);
         made
     }
 }
 
 /// Adds what another run saw of a row. The row that is shown is the first one that was decided.
-fn take_in(row: &mut RowResult, new: RowResult) {
+fn merge_row(row: &mut RowResult, new: RowResult) {
     let mut stability = row.stability.take().unwrap_or_default();
-    stability.see(new.verdict.status);
+    stability.record(new.verdict.status);
     let cost = add_cost(&row.cost, &new.cost);
     let mut findings = std::mem::take(&mut row.findings);
     findings.extend(new.findings.iter().cloned());
@@ -76,9 +79,9 @@ fn take_in(row: &mut RowResult, new: RowResult) {
 }
 
 /// Takes a row's verdict away where the runs disagree about it.
-fn decide(row: &mut RowResult) {
+fn clear_disputed_verdict(row: &mut RowResult) {
     let Some(stability) = &row.stability else { return };
-    let decided: Vec<&TimesSeen> = stability.seen.iter().filter(|seen| seen.status.is_decided()).collect();
+    let decided: Vec<&VerdictCount> = stability.seen.iter().filter(|seen| seen.status.is_decided()).collect();
     if decided.len() < 2 {
         return;
     }
@@ -90,7 +93,7 @@ fn decide(row: &mut RowResult) {
     row.verdict.confidence = None;
     row.verdict.qualifiers.clear();
     let claim = row.claim.as_ref().map(|claim| claim.status);
-    row.outcome = Outcome::of(claim, row.verdict.status);
+    row.outcome = Outcome::compare(claim, row.verdict.status);
     row.silent = is_silent(claim, row.verdict.status);
 }
 
@@ -102,23 +105,23 @@ mod tests {
     use crate::catalog::ClaimStatus;
     use crate::results::fixtures;
 
-    fn run(seed: u64, status: VerdictStatus) -> Results {
-        let row = fixtures::row("A", "a", "a", Some(ClaimStatus::Supported), status);
-        let mut run = fixtures::run("any", vec![row]);
+    fn run_with_verdict(seed: u64, status: VerdictStatus) -> Results {
+        let row = fixtures::make_row("A", "a", "a", Some(ClaimStatus::Supported), status);
+        let mut run = fixtures::make_run("any", vec![row]);
         run.seed = seed;
         run
     }
 
-    fn joined(asked: u64, statuses: &[VerdictStatus]) -> Results {
-        let mut runs = statuses.iter().zip(1..).map(|(status, seed)| run(seed, *status));
-        let mut repeats = Repeats::new(runs.next().unwrap(), asked);
-        runs.for_each(|run| repeats.add(run));
-        repeats.results()
+    fn merge_runs(asked: u64, statuses: &[VerdictStatus]) -> Results {
+        let mut runs = statuses.iter().zip(1..).map(|(status, seed)| run_with_verdict(seed, *status));
+        let mut repeats = RepeatMerger::new(runs.next().unwrap(), asked);
+        runs.for_each(|run| repeats.add_run(run));
+        repeats.into_results()
     }
 
     #[test]
     fn a_verdict_that_every_run_agrees_on_stands() {
-        let results = joined(3, &[Supported, Supported, Supported]);
+        let results = merge_runs(3, &[Supported, Supported, Supported]);
         let row = &results.rows[0];
         assert_eq!((row.verdict.status, row.outcome), (Supported, Outcome::Conforms));
         let repeated = results.repeats.unwrap();
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn runs_that_disagree_decide_nothing() {
-        let results = joined(3, &[Supported, Ignored, Supported]);
+        let results = merge_runs(3, &[Supported, Ignored, Supported]);
         let row = &results.rows[0];
         assert_eq!((row.verdict.status, row.outcome), (Inconclusive, Outcome::Undetermined));
         assert_eq!(row.verdict.reason, "of 3 runs it was supported in 2, ignored in 1");
@@ -139,26 +142,26 @@ mod tests {
     #[test]
     fn a_run_that_does_not_decide_takes_nothing_away_and_is_counted() {
         for order in [[Inconclusive, Supported], [Supported, Inconclusive]] {
-            let results = joined(2, &order);
+            let results = merge_runs(2, &order);
             let row = &results.rows[0];
             assert_eq!(row.verdict.status, Supported);
             let stability = row.stability.as_ref().unwrap();
             assert!(!stability.is_stable());
-            assert_eq!(stability.told(), "supported in 1 of 2 runs, inconclusive in 1");
+            assert_eq!(stability.describe(), "supported in 1 of 2 runs, inconclusive in 1");
         }
     }
 
     #[test]
     fn runs_that_were_not_made_are_told() {
-        let results = joined(5, &[Supported, Skipped]);
+        let results = merge_runs(5, &[Supported, Skipped]);
         assert_eq!(results.partial.as_deref(), Some("2 of 5 runs were made"));
         assert_eq!(results.rows[0].verdict.status, Supported);
     }
 
     #[test]
     fn costs_are_those_of_all_runs() {
-        let one = run(1, Supported);
-        let results = joined(2, &[Supported, Supported]);
+        let one = run_with_verdict(1, Supported);
+        let results = merge_runs(2, &[Supported, Supported]);
         assert_eq!(results.totals.requests, 2 * one.totals.requests);
         assert_eq!(results.rows[0].cost.requests, 2 * one.rows[0].cost.requests);
     }

@@ -3,13 +3,13 @@
 use thiserror::Error;
 
 use crate::catalog::{Outcome, VerdictStatus};
-use crate::results::merge::{add, add_cost, findings, recount, strictness};
-use crate::results::model::{EarlierVerdict, Rerun, Results, RowResult};
+use crate::results::merge::{add_cost, add_totals, merge_findings, merge_strictness, recount};
+use crate::results::model::{EarlierVerdict, RerunRecord, Results, RowResult};
 
 /// What keeps a run from being the rerun of another.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("it is of another run: {what} is {then} there, and {now} here")]
-pub struct Mismatch {
+pub struct RunMismatch {
     /// What differs.
     pub what: &'static str,
     /// In the file.
@@ -19,7 +19,7 @@ pub struct Mismatch {
 }
 
 /// The rows that a rerun is for: those that contradict their claim, and those that were not decided.
-pub fn to_ask_again(results: &Results) -> Vec<String> {
+pub fn rows_to_rerun(results: &Results) -> Vec<String> {
     let is_due = |row: &&RowResult| row.outcome == Outcome::Contradicts || !row.verdict.status.is_decided();
     results.rows.iter().filter(is_due).map(|row| row.id.clone()).collect()
 }
@@ -35,22 +35,23 @@ pub fn is_flaky(row: &RowResult) -> bool {
 ///
 /// # Errors
 /// The first thing that differs.
-pub fn held_against(old: &Results, new: &Results) -> Result<(), Mismatch> {
+pub fn verify_compatible(old: &Results, new: &Results) -> Result<(), RunMismatch> {
     let claims = |r: &Results| {
-        let told = |c: &crate::results::model::ClaimsOf| {
+        let told = |c: &crate::results::model::TestedClaims| {
             let source = c.sources.first().map_or(String::new(), |s| format!(" ({s:?})"));
             format!("{}{source}", c.target)
         };
         r.target.claims.as_ref().map_or("none".to_owned(), told)
     };
     let (a, b) = (&old.target, &new.target);
-    let same = |what, then: String, now: String| if then == now { Ok(()) } else { Err(Mismatch { what, then, now }) };
+    let same =
+        |what, then: String, now: String| if then == now { Ok(()) } else { Err(RunMismatch { what, then, now }) };
     same("the target", a.name.clone(), b.name.clone())?;
     same("the base URL", a.base_url.clone(), b.base_url.clone())?;
     same("the model", a.model.clone(), b.model.clone())?;
     same("anthropic-version", a.anthropic_version.clone(), b.anthropic_version.clone())?;
     same("whose claims are held", claims(old), claims(new))?;
-    let claim = |row: &RowResult| row.claim.as_ref().map_or("none".to_owned(), |c| c.status.word().to_owned());
+    let claim = |row: &RowResult| row.claim.as_ref().map_or("none".to_owned(), |c| c.status.as_str().to_owned());
     for row in &new.rows {
         if let Some(before) = old.rows.iter().find(|before| before.id == row.id) {
             same("a row's claim", format!("{} of {}", claim(before), row.id), format!("{} of {}", claim(row), row.id))?;
@@ -60,12 +61,12 @@ pub fn held_against(old: &Results, new: &Results) -> Result<(), Mismatch> {
 }
 
 /// The old results with the rows that were asked again in their places. What was seen before stays told.
-pub fn again(old: Results, new: Results) -> Results {
+pub fn merge_rerun(old: Results, new: Results) -> Results {
     let order: Vec<String> = old.rows.iter().map(|row| row.id.clone()).collect();
     let order: Vec<&str> = order.iter().map(String::as_str).collect();
-    let findings = findings(&[&old.findings, &new.findings], &order);
-    let totals = add(&old.totals, &new.totals);
-    let (strictness, _) = strictness(&old.strictness, &new.strictness);
+    let findings = merge_findings(&[&old.findings, &new.findings], &order);
+    let totals = add_totals(&old.totals, &new.totals);
+    let (strictness, _) = merge_strictness(&old.strictness, &new.strictness);
     // What is replaced was seen by the last run that asked the row.
     let seen_at = |row: &RowResult| {
         let reruns = old.reruns.iter().rev().find(|rerun| rerun.rows.contains(&row.id));
@@ -81,14 +82,14 @@ pub fn again(old: Results, new: Results) -> Results {
             Some(row) if row.verdict.status != VerdictStatus::Skipped => {
                 asked.push(row.id.clone());
                 let seen_at = seen_at(&before);
-                renewed(before, row.clone(), seen_at)
+                merge_row(before, row.clone(), seen_at)
             }
             Some(_) | None => before,
         })
         .collect();
     let untried = rows.iter().any(|row| row.verdict.status == VerdictStatus::Skipped);
     let mut reruns = old.reruns.clone();
-    reruns.push(Rerun {
+    reruns.push(RerunRecord {
         started_at: new.started_at,
         finished_at: new.finished_at.clone(),
         seed: new.seed,
@@ -109,7 +110,7 @@ pub fn again(old: Results, new: Results) -> Results {
     results
 }
 
-fn renewed(before: RowResult, mut row: RowResult, started_at: String) -> RowResult {
+fn merge_row(before: RowResult, mut row: RowResult, started_at: String) -> RowResult {
     row.cost = add_cost(&before.cost, &row.cost);
     row.findings.extend(before.findings);
     row.findings.sort();

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::results::merge::{add_side_by_side, findings, recount, strictness};
-use crate::results::model::{Results, RowResult, Shard};
+use crate::results::merge::{add_parallel_totals, merge_findings, merge_strictness, recount};
+use crate::results::model::{Results, RowResult, ShardMetadata};
 
 /// Shards that were joined, and what is to be known of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Joined {
+pub struct MergedShards {
     /// The results of the whole plan.
     pub results: Results,
     /// What the shards did not agree in, in sentences.
@@ -18,13 +18,13 @@ pub struct Joined {
 
 /// Why shards cannot be joined.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum JoinError {
+pub enum MergeError {
     /// A file holds a whole run.
     #[error("{0}: it is no shard: the run was made without --shard")]
-    NoShard(String),
+    NotAShard(String),
     /// Two shards are of different plans.
     #[error("{one} and {other} are shards of different plans: {what}")]
-    Mixed {
+    DifferentPlans {
         /// A file.
         one: String,
         /// The other file.
@@ -34,7 +34,7 @@ pub enum JoinError {
     },
     /// A shard is there twice.
     #[error("shard {index} of {of} is there twice: {one} and {other}")]
-    Double {
+    DuplicateShard {
         /// Which shard.
         index: u32,
         /// Of how many.
@@ -45,8 +45,8 @@ pub enum JoinError {
         other: String,
     },
     /// Shards are not there.
-    #[error("{target}: {} of {of} {} missing: run {}", numbers(.missing), are(.missing), runs(.missing, *.of))]
-    Missing {
+    #[error("{target}: {} of {of} {} missing: run {}", shard_numbers(.missing), is_or_are(.missing), shard_options(.missing, *.of))]
+    MissingShards {
         /// The target.
         target: String,
         /// Which shards.
@@ -56,7 +56,7 @@ pub enum JoinError {
     },
     /// A row is in no shard, in two, or in none of the plan.
     #[error("{target}: row {row} {what}; was a file edited, or written by another version of fieldtest?")]
-    Row {
+    InvalidRow {
         /// The target.
         target: String,
         /// The row's id.
@@ -66,16 +66,16 @@ pub enum JoinError {
     },
 }
 
-fn numbers(missing: &[u32]) -> String {
+fn shard_numbers(missing: &[u32]) -> String {
     let numbers: Vec<String> = missing.iter().map(u32::to_string).collect();
     format!("shard{} {}", if missing.len() == 1 { "" } else { "s" }, numbers.join(", "))
 }
 
-fn are(missing: &[u32]) -> &'static str {
+fn is_or_are(missing: &[u32]) -> &'static str {
     if missing.len() == 1 { "is" } else { "are" }
 }
 
-fn runs(missing: &[u32], of: u32) -> String {
+fn shard_options(missing: &[u32], of: u32) -> String {
     let options: Vec<String> = missing.iter().map(|index| format!("--shard {index}/{of}")).collect();
     options.join(" and ")
 }
@@ -84,18 +84,18 @@ fn runs(missing: &[u32], of: u32) -> String {
 ///
 /// # Errors
 /// Whatever keeps them from being one whole plan.
-pub fn shards(parts: Vec<(String, Results)>) -> Result<Option<Joined>, JoinError> {
-    let mut known: Vec<(String, Shard, Results)> = Vec::new();
+pub fn merge_shards(parts: Vec<(String, Results)>) -> Result<Option<MergedShards>, MergeError> {
+    let mut known: Vec<(String, ShardMetadata, Results)> = Vec::new();
     for (name, results) in parts {
-        let shard = results.shard.clone().ok_or_else(|| JoinError::NoShard(name.clone()))?;
+        let shard = results.shard.clone().ok_or_else(|| MergeError::NotAShard(name.clone()))?;
         if let Some((first, of, whole)) = known.first()
-            && let Some(what) = difference((of, whole), (&shard, &results))
+            && let Some(what) = find_plan_difference((of, whole), (&shard, &results))
         {
-            return Err(JoinError::Mixed { one: first.clone(), other: name, what });
+            return Err(MergeError::DifferentPlans { one: first.clone(), other: name, what });
         }
         if let Some((one, ..)) = known.iter().find(|(_, other, _)| other.index == shard.index) {
             let (index, of) = (shard.index, shard.of);
-            return Err(JoinError::Double { index, of, one: one.clone(), other: name });
+            return Err(MergeError::DuplicateShard { index, of, one: one.clone(), other: name });
         }
         known.push((name, shard, results));
     }
@@ -104,19 +104,19 @@ pub fn shards(parts: Vec<(String, Results)>) -> Result<Option<Joined>, JoinError
     let missing: Vec<u32> = (1..=plan.of).filter(|i| known.iter().all(|(_, shard, _)| shard.index != *i)).collect();
     let target = first.target.name.clone();
     if !missing.is_empty() {
-        return Err(JoinError::Missing { target, missing, of: plan.of });
+        return Err(MergeError::MissingShards { target, missing, of: plan.of });
     }
     let order: Vec<&str> = plan.rows.iter().map(String::as_str).collect();
-    let rows = rows(&target, &order, &known)?;
+    let rows = merge_rows(&target, &order, &known)?;
     let of_parts: Vec<_> = known.iter().map(|(_, _, results)| results.findings.as_slice()).collect();
-    let findings = findings(&of_parts, &order);
-    let mut results = Results { rows, findings, shard: None, partial: partial(&known), ..first };
+    let findings = merge_findings(&of_parts, &order);
+    let mut results = Results { rows, findings, shard: None, partial: merge_partial_reasons(&known), ..first };
     let mut notes = Vec::new();
     for (_, shard, part) in &known[1..] {
         let part_of = format!("shard {} of {}", shard.index, shard.of);
         // Shards run side by side, so the time of all is that of the longest.
-        results.totals = add_side_by_side(&results.totals, &part.totals);
-        let (together, disagree) = strictness(&results.strictness, &part.strictness);
+        results.totals = add_parallel_totals(&results.totals, &part.totals);
+        let (together, disagree) = merge_strictness(&results.strictness, &part.strictness);
         results.strictness = together;
         notes.extend(disagree.iter().map(|place| {
             format!("{target}: an invented key in {place} was accepted in one shard and refused in {part_of}")
@@ -134,12 +134,16 @@ pub fn shards(parts: Vec<(String, Results)>) -> Result<Option<Joined>, JoinError
         results.finished_at = results.finished_at.max(part.finished_at.clone());
     }
     recount(&mut results);
-    Ok(Some(Joined { results, notes }))
+    Ok(Some(MergedShards { results, notes }))
 }
 
 /// Every row of the plan, once.
-fn rows(target: &str, order: &[&str], parts: &[(String, Shard, Results)]) -> Result<Vec<RowResult>, JoinError> {
-    let wrong = |row: &str, what| JoinError::Row { target: target.to_owned(), row: row.to_owned(), what };
+fn merge_rows(
+    target: &str,
+    order: &[&str],
+    parts: &[(String, ShardMetadata, Results)],
+) -> Result<Vec<RowResult>, MergeError> {
+    let wrong = |row: &str, what| MergeError::InvalidRow { target: target.to_owned(), row: row.to_owned(), what };
     let mut by_id: HashMap<&str, &RowResult> = HashMap::new();
     for row in parts.iter().flat_map(|(_, _, results)| &results.rows) {
         if !order.contains(&row.id.as_str()) {
@@ -153,7 +157,7 @@ fn rows(target: &str, order: &[&str], parts: &[(String, Shard, Results)]) -> Res
     order.iter().map(of).collect()
 }
 
-fn partial(parts: &[(String, Shard, Results)]) -> Option<String> {
+fn merge_partial_reasons(parts: &[(String, ShardMetadata, Results)]) -> Option<String> {
     let told = parts.iter().filter_map(|(_, shard, results)| {
         Some(format!("shard {} of {}: {}", shard.index, shard.of, results.partial.as_ref()?))
     });
@@ -162,7 +166,10 @@ fn partial(parts: &[(String, Shard, Results)]) -> Option<String> {
 }
 
 /// What two shards' plans differ in.
-fn difference((a, of_a): (&Shard, &Results), (b, of_b): (&Shard, &Results)) -> Option<String> {
+fn find_plan_difference(
+    (a, of_a): (&ShardMetadata, &Results),
+    (b, of_b): (&ShardMetadata, &Results),
+) -> Option<String> {
     let differs = |what: &str, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| {
         let (a, b) = (a.to_string(), b.to_string());
         (a != b).then(|| format!("{what} {a} and {b}"))

@@ -5,17 +5,17 @@ use proptest::prelude::*;
 use crate::catalog::{Outcome, VerdictStatus};
 use crate::results::fixtures;
 use crate::results::merge::*;
-use crate::results::model::Shard;
+use crate::results::model::ShardMetadata;
 
 /// The results as `of` shards would have them, each row in the shard that `place` gives it.
-fn shared_out(whole: &Results, of: u32, place: &[u32]) -> Vec<(String, Results)> {
+fn split_into_shards(whole: &Results, of: u32, place: &[u32]) -> Vec<(String, Results)> {
     let ids: Vec<String> = whole.rows.iter().map(|row| row.id.clone()).collect();
     let at =
         |id: &String| ids.iter().position(|other| other == id).and_then(|n| place.get(n)).copied().unwrap_or(0) % of;
     (0..of)
         .map(|nth| {
             let mut part = whole.clone();
-            part.shard = Some(Shard {
+            part.shard = Some(ShardMetadata {
                 index: nth + 1,
                 of,
                 answer_tokens: 1024,
@@ -27,7 +27,7 @@ fn shared_out(whole: &Results, of: u32, place: &[u32]) -> Vec<(String, Results)>
             part.findings.retain(|finding| finding.rows.is_empty() || finding.rows.iter().any(|id| at(id) == nth));
             part.findings.iter_mut().for_each(|finding| finding.rows.retain(|id| at(id) == nth));
             part.partial = None;
-            part.totals = Totals { requests: 1, ..Totals::default() };
+            part.totals = RunTotals { requests: 1, ..RunTotals::default() };
             recount(&mut part);
             (format!("{nth}.json"), part)
         })
@@ -35,12 +35,12 @@ fn shared_out(whole: &Results, of: u32, place: &[u32]) -> Vec<(String, Results)>
 }
 
 /// A run whose findings are as judging leaves them: each check once, in order, of rows of the run.
-fn tidy(mut run: Results) -> Results {
+fn normalize_run(mut run: Results) -> Results {
     let rows: BTreeSet<String> = run.rows.iter().map(|row| row.id.clone()).collect();
     let order: Vec<String> = run.rows.iter().map(|row| row.id.clone()).collect();
     let order: Vec<&str> = order.iter().map(String::as_str).collect();
     run.findings.retain(|finding| finding.rows.iter().all(|id| rows.contains(id)));
-    run.findings = findings(&[&run.findings], &order);
+    run.findings = merge_findings(&[&run.findings], &order);
     run.partial = None;
     run.shard = None;
     run
@@ -54,13 +54,13 @@ proptest! {
         place in proptest::collection::vec(0..6u32, 40),
         turn in 0..6usize,
     ) {
-        let whole = tidy(run);
-        let mut parts = shared_out(&whole, of, &place);
+        let whole = normalize_run(run);
+        let mut parts = split_into_shards(&whole, of, &place);
         let by = turn % parts.len();
         parts.rotate_left(by);
-        let joined = shards(parts.clone()).unwrap().unwrap().results;
+        let joined = merge_shards(parts.clone()).unwrap().unwrap().results;
         prop_assert_eq!(&joined.rows, &whole.rows);
-        prop_assert_eq!(&joined.summary, &Summary::of(&whole.rows));
+        prop_assert_eq!(&joined.summary, &ResultsSummary::from_rows(&whole.rows));
         prop_assert_eq!(joined.totals.requests, u64::from(of));
         prop_assert_eq!(joined.unsteady, whole.unsteady);
         let told = |r: &Results| r.findings.iter().map(|f| (f.check.clone(), f.severity, f.rows.clone())).collect::<Vec<_>>();
@@ -68,11 +68,11 @@ proptest! {
         // One that is not there, or twice, is noticed.
         let last = parts.pop().unwrap();
         if !parts.is_empty() {
-            let missing = matches!(shards(parts.clone()), Err(JoinError::Missing { .. }));
+            let missing = matches!(merge_shards(parts.clone()), Err(MergeError::MissingShards { .. }));
             prop_assert!(missing);
             parts.push(parts[0].clone());
             parts.push(last);
-            let double = matches!(shards(parts), Err(JoinError::Double { .. }));
+            let double = matches!(merge_shards(parts), Err(MergeError::DuplicateShard { .. }));
             prop_assert!(double);
         }
     }
@@ -82,7 +82,7 @@ proptest! {
     fn a_rerun_forgets_nothing(old in fixtures::any_run(), new in fixtures::any_run()) {
         let mut new = new;
         new.rows.retain(|row| old.rows.iter().any(|before| before.id == row.id));
-        let merged = again(old.clone(), new.clone());
+        let merged = merge_rerun(old.clone(), new.clone());
         prop_assert_eq!(merged.rows.len(), old.rows.len());
         for (before, after) in old.rows.iter().zip(&merged.rows) {
             prop_assert_eq!(&before.id, &after.id);
@@ -96,6 +96,6 @@ proptest! {
                 prop_assert!(!(contradicted && after.verdict.status.is_decided()) || is_flaky(after));
             }
         }
-        prop_assert_eq!(&merged.summary, &Summary::of(&merged.rows));
+        prop_assert_eq!(&merged.summary, &ResultsSummary::from_rows(&merged.rows));
     }
 }

@@ -3,7 +3,7 @@
 //! Only named here. Each is consulted where the thing happens: at the gate, in the checks, before the model sees the
 //! request, on the finished answer.
 
-crate::simulator::fault::faults! { ConductFault {
+crate::simulator::fault::define_faults! { BehaviourFault {
     AuthMissingAccepted = "auth.missing-accepted": "answers requests that carry no credential",
     AuthWrongAccepted = "auth.wrong-accepted": "answers requests whatever their credential",
     AuthStatus = "auth.status": "refuses credentials with 403 instead of 401",

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 
-use crate::simulator::stream_timing::Pace;
+use crate::simulator::stream_timing::StreamTiming;
 
-crate::simulator::fault::faults! { RawFault {
+crate::simulator::fault::define_faults! { ByteFault {
     BodyCut = "http.body-cut": "the line breaks in the midst of a whole answer",
     BodyNotJson = "message.body-not-json": "a success has a page of HTML for a body",
     NotUtf8 = "sse.not-utf8": "streams have a byte in them that is no UTF-8",
@@ -24,49 +24,49 @@ crate::simulator::fault::faults! { RawFault {
 
 /// A body on its way out.
 #[derive(Debug, Default)]
-pub(in crate::simulator) struct Wire {
+pub(in crate::simulator) struct OutgoingBody {
     /// The pieces, each with the wait before it.
-    pub pieces: Vec<(Duration, Bytes)>,
+    pub chunks: Vec<(Duration, Bytes)>,
     /// The line breaks after them.
-    pub is_cut: bool,
+    pub aborts: bool,
 }
 
-impl Wire {
+impl OutgoingBody {
     /// Pieces at this pace.
-    pub fn of(pieces: impl IntoIterator<Item = String>, pace: Pace) -> Self {
-        let pieces = pieces.into_iter().enumerate().map(|(i, piece)| (pace.before(i), Bytes::from(piece)));
-        Self { pieces: pieces.collect(), is_cut: false }
+    pub fn new(pieces: impl IntoIterator<Item = String>, pace: StreamTiming) -> Self {
+        let pieces = pieces.into_iter().enumerate().map(|(i, piece)| (pace.delay_before(i), Bytes::from(piece)));
+        Self { chunks: pieces.collect(), aborts: false }
     }
 
     /// All pieces at once, after the time that they would take.
-    pub fn buffer(&mut self) {
-        let wait = self.pieces.iter().map(|(wait, _)| *wait).sum();
-        let whole: Vec<u8> = self.pieces.drain(..).flat_map(|(_, piece)| piece).collect();
-        self.pieces = vec![(wait, whole.into())];
+    pub fn merge_chunks(&mut self) {
+        let wait = self.chunks.iter().map(|(wait, _)| *wait).sum();
+        let whole: Vec<u8> = self.chunks.drain(..).flat_map(|(_, piece)| piece).collect();
+        self.chunks = vec![(wait, whole.into())];
     }
 
     /// Keeps so many pieces, after which the line breaks.
-    pub fn cut_after(&mut self, pieces: usize) {
-        self.pieces.truncate(pieces);
-        self.is_cut = true;
+    pub fn abort_after(&mut self, pieces: usize) {
+        self.chunks.truncate(pieces);
+        self.aborts = true;
     }
 
-    fn each(&mut self, spoil: impl Fn(&str) -> String) {
-        for (_, piece) in &mut self.pieces {
+    fn map_chunks(&mut self, spoil: impl Fn(&str) -> String) {
+        for (_, piece) in &mut self.chunks {
             *piece = spoil(&String::from_utf8_lossy(piece)).into();
         }
     }
 
-    fn split(&mut self, size: usize) {
-        let pieces = std::mem::take(&mut self.pieces);
+    fn split_chunks(&mut self, size: usize) {
+        let pieces = std::mem::take(&mut self.chunks);
         for (wait, piece) in pieces {
             let waits = std::iter::once(wait).chain(std::iter::repeat(Duration::ZERO));
-            self.pieces.extend(waits.zip(piece.chunks(size).map(Bytes::copy_from_slice)));
+            self.chunks.extend(waits.zip(piece.chunks(size).map(Bytes::copy_from_slice)));
         }
     }
 }
 
-impl RawFault {
+impl ByteFault {
     /// False where the protocol allows it.
     pub fn breaks_protocol(self) -> bool {
         match self {
@@ -82,62 +82,64 @@ impl RawFault {
     }
 
     /// True where it takes more than a body with its length to send a whole answer.
-    pub fn is_of_whole_answers(self) -> bool {
+    pub fn affects_full_body(self) -> bool {
         matches!(self, Self::BodyCut | Self::BodyNotJson | Self::SplitBytes)
     }
 }
 
 /// Spoils a whole answer.
-pub(super) fn spoil_whole(fault: RawFault, wire: &mut Wire) {
+pub(super) fn apply_to_body(fault: ByteFault, wire: &mut OutgoingBody) {
     match fault {
-        RawFault::BodyCut => {
-            let half = wire.pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>() / 2;
-            wire.split(half.max(1));
-            wire.cut_after(1);
+        ByteFault::BodyCut => {
+            let half = wire.chunks.iter().map(|(_, piece)| piece.len()).sum::<usize>() / 2;
+            wire.split_chunks(half.max(1));
+            wire.abort_after(1);
         }
-        RawFault::BodyNotJson => wire.pieces = vec![(Duration::ZERO, Bytes::from_static(b"<html>It works.</html>"))],
-        RawFault::SplitBytes => wire.split(1),
-        RawFault::NotUtf8
-        | RawFault::FrameUnfinished
-        | RawFault::StreamCut
-        | RawFault::Buffered
-        | RawFault::SilentGap
-        | RawFault::Crlf
-        | RawFault::Comments
-        | RawFault::Bom => {}
+        ByteFault::BodyNotJson => wire.chunks = vec![(Duration::ZERO, Bytes::from_static(b"<html>It works.</html>"))],
+        ByteFault::SplitBytes => wire.split_chunks(1),
+        ByteFault::NotUtf8
+        | ByteFault::FrameUnfinished
+        | ByteFault::StreamCut
+        | ByteFault::Buffered
+        | ByteFault::SilentGap
+        | ByteFault::Crlf
+        | ByteFault::Comments
+        | ByteFault::Bom => {}
     }
 }
 
 /// Spoils a stream, whose pieces are its records.
-pub(super) fn spoil_stream(fault: RawFault, wire: &mut Wire) {
-    let middle = wire.pieces.len() / 2;
+pub(super) fn apply_to_stream(fault: ByteFault, wire: &mut OutgoingBody) {
+    let middle = wire.chunks.len() / 2;
     match fault {
-        RawFault::NotUtf8 => {
-            if let Some((_, first)) = wire.pieces.first_mut() {
+        ByteFault::NotUtf8 => {
+            if let Some((_, first)) = wire.chunks.first_mut() {
                 *first = [b": \xff\n", &first[..]].concat().into();
             }
         }
-        RawFault::FrameUnfinished => {
-            if let Some((_, last)) = wire.pieces.last_mut() {
+        ByteFault::FrameUnfinished => {
+            if let Some((_, last)) = wire.chunks.last_mut() {
                 last.truncate(last.trim_ascii_end().len());
             }
         }
-        RawFault::StreamCut => wire.cut_after(middle),
-        RawFault::Buffered => {
-            let rest = wire.pieces.split_off(1.min(wire.pieces.len()));
+        ByteFault::StreamCut => wire.abort_after(middle),
+        ByteFault::Buffered => {
+            let rest = wire.chunks.split_off(1.min(wire.chunks.len()));
             let rest: Vec<u8> = rest.into_iter().flat_map(|(_, piece)| piece).collect();
-            wire.pieces.push((Duration::from_millis(1100), rest.into()));
+            wire.chunks.push((Duration::from_millis(1100), rest.into()));
         }
-        RawFault::SilentGap => {
-            if let Some((wait, _)) = wire.pieces.get_mut(middle) {
+        ByteFault::SilentGap => {
+            if let Some((wait, _)) = wire.chunks.get_mut(middle) {
                 *wait = Duration::from_millis(15_200);
             }
         }
-        RawFault::SplitBytes => wire.split(1),
-        RawFault::Crlf => wire.each(|record| record.replace('\n', "\r\n")),
-        RawFault::Comments => wire.each(|record| format!(": keep-alive\n\n{}", record.replacen('\n', "\n:\n", 1))),
-        RawFault::Bom => wire.pieces.insert(0, (Duration::ZERO, Bytes::from_static(b"\xef\xbb\xbf"))),
-        RawFault::BodyCut | RawFault::BodyNotJson => {}
+        ByteFault::SplitBytes => wire.split_chunks(1),
+        ByteFault::Crlf => wire.map_chunks(|record| record.replace('\n', "\r\n")),
+        ByteFault::Comments => {
+            wire.map_chunks(|record| format!(": keep-alive\n\n{}", record.replacen('\n', "\n:\n", 1)))
+        }
+        ByteFault::Bom => wire.chunks.insert(0, (Duration::ZERO, Bytes::from_static(b"\xef\xbb\xbf"))),
+        ByteFault::BodyCut | ByteFault::BodyNotJson => {}
     }
 }
 
@@ -145,25 +147,25 @@ pub(super) fn spoil_stream(fault: RawFault, wire: &mut Wire) {
 mod tests {
     use super::*;
 
-    fn bytes(wire: &Wire) -> Vec<u8> {
-        wire.pieces.iter().flat_map(|(_, piece)| piece.to_vec()).collect()
+    fn concat_bytes(wire: &OutgoingBody) -> Vec<u8> {
+        wire.chunks.iter().flat_map(|(_, piece)| piece.to_vec()).collect()
     }
 
     #[test]
     fn a_body_in_single_bytes_says_the_same_and_waits_as_long() {
         let pause = Duration::from_millis(7);
-        let mut wire = Wire::of(["caf\u{e9}".to_owned(), "b\n\n".to_owned()], Pace::of(2, pause));
-        let as_it_was = bytes(&wire);
-        spoil_stream(RawFault::SplitBytes, &mut wire);
-        assert_eq!(bytes(&wire), as_it_was);
-        assert!(wire.pieces.len() == 8 && wire.pieces.iter().all(|(_, piece)| piece.len() == 1));
-        assert_eq!(wire.pieces.iter().map(|(wait, _)| *wait).sum::<Duration>(), pause);
+        let mut wire = OutgoingBody::new(["caf\u{e9}".to_owned(), "b\n\n".to_owned()], StreamTiming::new(2, pause));
+        let as_it_was = concat_bytes(&wire);
+        apply_to_stream(ByteFault::SplitBytes, &mut wire);
+        assert_eq!(concat_bytes(&wire), as_it_was);
+        assert!(wire.chunks.len() == 8 && wire.chunks.iter().all(|(_, piece)| piece.len() == 1));
+        assert_eq!(wire.chunks.iter().map(|(wait, _)| *wait).sum::<Duration>(), pause);
     }
 
     #[test]
     fn half_a_body_goes_out_before_the_line_breaks() {
-        let mut wire = Wire::of(["0123456789".to_owned()], Pace::of(1, Duration::ZERO));
-        spoil_whole(RawFault::BodyCut, &mut wire);
-        assert_eq!((bytes(&wire), wire.is_cut), (b"01234".to_vec(), true));
+        let mut wire = OutgoingBody::new(["0123456789".to_owned()], StreamTiming::new(1, Duration::ZERO));
+        apply_to_body(ByteFault::BodyCut, &mut wire);
+        assert_eq!((concat_bytes(&wire), wire.aborts), (b"01234".to_vec(), true));
     }
 }

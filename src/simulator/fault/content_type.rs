@@ -1,16 +1,18 @@
 //! Faults of the form in which an answer comes.
 
-use crate::simulator::pipeline::Reply;
+use crate::simulator::pipeline::PipelineResponse;
 
-crate::simulator::fault::faults! { FormFault {
+crate::simulator::fault::define_faults! { ContentTypeFault {
     StreamNotStreamed = "http.stream-not-streamed": "who asks to stream gets a whole answer",
     StreamUnasked = "http.stream-unasked": "who does not ask to stream gets a stream",
 } }
 
-pub(super) fn spoil(fault: FormFault, reply: Reply) -> Reply {
+pub(super) fn apply(fault: ContentTypeFault, reply: PipelineResponse) -> PipelineResponse {
     match (fault, reply) {
-        (FormFault::StreamNotStreamed, Reply::Stream(message)) => Reply::Json(message),
-        (FormFault::StreamUnasked, Reply::Json(message)) if message["type"] == "message" => Reply::Stream(message),
-        (FormFault::StreamNotStreamed | FormFault::StreamUnasked, reply) => reply,
+        (ContentTypeFault::StreamNotStreamed, PipelineResponse::Stream(message)) => PipelineResponse::Json(message),
+        (ContentTypeFault::StreamUnasked, PipelineResponse::Json(message)) if message["type"] == "message" => {
+            PipelineResponse::Stream(message)
+        }
+        (ContentTypeFault::StreamNotStreamed | ContentTypeFault::StreamUnasked, reply) => reply,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-crate::simulator::fault::faults! { ErrorFault {
+crate::simulator::fault::define_faults! { ErrorFault {
     ServerError = "http.server-error": "a mistake of the client's becomes a 500",
     RetryAfterMissing = "http.retry-after-missing": "a mistake of the client's becomes a 429 without retry-after",
     NotJson = "error.not-json": "errors have a line of text for a body",
@@ -21,13 +21,13 @@ crate::simulator::fault::faults! { ErrorFault {
 
 /// An error on its way out.
 #[derive(Debug)]
-pub(in crate::simulator) struct Outgoing {
+pub(in crate::simulator) struct OutgoingError {
     pub status: u16,
     pub retry_after: Option<u64>,
     pub body: String,
 }
 
-pub(super) fn spoil(fault: ErrorFault, error: &mut Outgoing) {
+pub(super) fn apply(fault: ErrorFault, error: &mut OutgoingError) {
     use ErrorFault as F;
     let mut json: Value = serde_json::from_str(&error.body).unwrap_or_default();
     let message = json["error"]["message"].clone();

@@ -4,7 +4,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-crate::simulator::fault::faults! { HeadFault {
+crate::simulator::fault::define_faults! { HeaderFault {
     ContentType = "http.content-type": "answers that are no stream come as plain text",
     SuccessStatus = "http.success-status": "requests succeed with 201",
     StatusUndocumented = "http.status-undocumented": "a 400 becomes a 422",
@@ -14,28 +14,33 @@ crate::simulator::fault::faults! { HeadFault {
     RetryAfterInvalid = "http.retry-after-invalid": "each answer says to come again `soon`",
 } }
 
-pub(super) fn spoil(fault: HeadFault, response: &mut Response) {
+pub(super) fn apply(fault: HeaderFault, response: &mut Response) {
     match fault {
-        HeadFault::ContentType if !is_stream(response.headers()) => {
+        HeaderFault::ContentType if !is_stream(response.headers()) => {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         }
-        HeadFault::SuccessStatus if response.status() == StatusCode::OK => *response.status_mut() = StatusCode::CREATED,
-        HeadFault::StatusUndocumented if response.status() == StatusCode::BAD_REQUEST => {
+        HeaderFault::SuccessStatus if response.status() == StatusCode::OK => {
+            *response.status_mut() = StatusCode::CREATED
+        }
+        HeaderFault::StatusUndocumented if response.status() == StatusCode::BAD_REQUEST => {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
-        HeadFault::RequestIdMissing => drop(response.headers_mut().remove("request-id")),
-        HeadFault::RetryAfterInvalid => {
+        HeaderFault::RequestIdMissing => drop(response.headers_mut().remove("request-id")),
+        HeaderFault::RetryAfterInvalid => {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("soon"));
         }
-        HeadFault::Redirect if response.status() == StatusCode::OK => {
+        HeaderFault::Redirect if response.status() == StatusCode::OK => {
             *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
             response.headers_mut().insert(LOCATION, HeaderValue::from_static("/elsewhere"));
         }
-        HeadFault::RateLimitHeader => {
+        HeaderFault::RateLimitHeader => {
             let name = HeaderName::from_static("anthropic-ratelimit-requests-limit");
             response.headers_mut().insert(name, HeaderValue::from_static("many"));
         }
-        HeadFault::ContentType | HeadFault::Redirect | HeadFault::SuccessStatus | HeadFault::StatusUndocumented => {}
+        HeaderFault::ContentType
+        | HeaderFault::Redirect
+        | HeaderFault::SuccessStatus
+        | HeaderFault::StatusUndocumented => {}
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::simulator::rng::Draws;
+use crate::simulator::rng::RequestRng;
 
-crate::simulator::fault::faults! { MessageFault {
+crate::simulator::fault::define_faults! { MessageFault {
     ErrorInSuccess = "message.error-in-success": "a success has an error for a body",
     NoMessage = "message.no-message": "a success has an object of another API for a body",
     Type = "message.type": "messages have no type",
@@ -53,38 +53,38 @@ crate::simulator::fault::faults! { MessageFault {
 
 impl MessageFault {
     /// Those that a stream cannot have, or that are another fault there.
-    fn is_of_whole_answers(self) -> bool {
+    fn is_full_body_only(self) -> bool {
         matches!(self, Self::ErrorInSuccess | Self::NoMessage | Self::ContentShape | Self::UsageMissing)
     }
 }
 
 /// Spoils a message that is to go out whole, or as a stream.
-pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, draws: &mut Draws) {
+pub(super) fn apply(fault: MessageFault, message: &mut Value, streams: bool, draws: &mut RequestRng) {
     use MessageFault as F;
-    if streams && fault.is_of_whole_answers() {
+    if streams && fault.is_full_body_only() {
         return;
     }
     match fault {
         F::ErrorInSuccess => *message = json!({"type": "error", "error": {"type": "api_error", "message": "lost"}}),
         F::NoMessage => *message = json!({"object": "chat.completion", "choices": []}),
-        F::Type => remove(message, "type"),
-        F::Role => remove(message, "role"),
+        F::Type => remove_key(message, "type"),
+        F::Role => remove_key(message, "role"),
         F::IdMissing => message["id"] = Value::Null,
         F::IdPrefix => message["id"] = json!(format!("chatcmpl-{}", message["id"].as_str().unwrap_or_default())),
-        F::ModelMissing => remove(message, "model"),
+        F::ModelMissing => remove_key(message, "model"),
         F::ContentShape => message["content"] = Value::Null,
         F::ContentEmpty => {
             if message["stop_reason"] == "end_turn" {
                 message["content"] = json!([]);
             }
         }
-        F::BlockShape => each(message, "text", |block| block["text"] = Value::Null),
-        F::BlockUnknown => push(message, json!({"type": "hologram"})),
-        F::TextEmpty => push(message, json!({"type": "text", "text": ""})),
-        F::SignatureMissing => each(message, "thinking", |block| block["signature"] = json!("")),
-        F::SignatureConstant => each(message, "thinking", |block| block["signature"] = json!("c2FtZQ==")),
-        F::SignatureStray => each(message, "text", |block| block["signature"] = json!("c3RyYXk=")),
-        F::ThinkingInText => push(message, json!({"type": "text", "text": "<think>So be it.</think>"})),
+        F::BlockShape => for_each_block(message, "text", |block| block["text"] = Value::Null),
+        F::BlockUnknown => push_block(message, json!({"type": "hologram"})),
+        F::TextEmpty => push_block(message, json!({"type": "text", "text": ""})),
+        F::SignatureMissing => for_each_block(message, "thinking", |block| block["signature"] = json!("")),
+        F::SignatureConstant => for_each_block(message, "thinking", |block| block["signature"] = json!("c2FtZQ==")),
+        F::SignatureStray => for_each_block(message, "text", |block| block["signature"] = json!("c3RyYXk=")),
+        F::ThinkingInText => push_block(message, json!({"type": "text", "text": "<think>So be it.</think>"})),
         F::StopReasonMissing => message["stop_reason"] = Value::Null,
         F::StopReasonUnknown => {
             if message["stop_reason"] == "end_turn" {
@@ -94,11 +94,11 @@ pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, dra
         F::StopSequenceMismatch => message["stop_sequence"] = Value::Null,
         F::StopSequenceInText => {
             if let Some(sequence) = message["stop_sequence"].as_str().map(str::to_owned) {
-                push(message, json!({"type": "text", "text": format!("So much for {sequence}")}));
+                push_block(message, json!({"type": "text", "text": format!("So much for {sequence}")}));
             }
         }
         F::IdRepeated => message["id"] = json!("msg_01simulated"),
-        F::StopSequenceKeyMissing => remove(message, "stop_sequence"),
+        F::StopSequenceKeyMissing => remove_key(message, "stop_sequence"),
         F::ToolWithoutStopToolUse => {
             if message["stop_reason"] == "tool_use" {
                 message["stop_reason"] = json!("end_turn");
@@ -110,7 +110,7 @@ pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, dra
             }
         }
         F::KeyUnknown => message["created"] = json!(1),
-        F::UsageMissing => remove(message, "usage"),
+        F::UsageMissing => remove_key(message, "usage"),
         F::Counter => message["usage"]["cache_read_input_tokens"] = json!("12"),
         F::InputZero => {
             for key in ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] {
@@ -122,27 +122,27 @@ pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, dra
             message["usage"]["output_tokens"] = json!(0);
             message["usage"]["output_tokens_details"] = Value::Null;
         }
-        F::InputMoreThanSent => count_more(message, 1_000_000),
-        F::RepeatDiffers if draws.chance(0.5) => count_more(message, MORE),
-        F::TwinDiffers if streams => count_more(message, MORE),
+        F::InputMoreThanSent => add_input_tokens(message, 1_000_000),
+        F::RepeatDiffers if draws.bernoulli(0.5) => add_input_tokens(message, EXTRA_INPUT_TOKENS),
+        F::TwinDiffers if streams => add_input_tokens(message, EXTRA_INPUT_TOKENS),
         F::RepeatDiffers | F::TwinDiffers => {}
         F::OverMaxTokens => message["usage"]["output_tokens"] = json!(1_000_000_000),
         F::CacheSum => message["usage"]["cache_creation"]["ephemeral_5m_input_tokens"] = json!(1_000_000),
-        F::CacheMissing => remove(&mut message["usage"], "cache_read_input_tokens"),
+        F::CacheMissing => remove_key(&mut message["usage"], "cache_read_input_tokens"),
         F::Thinking => message["usage"]["output_tokens_details"] = json!({"thinking_tokens": 1_000_000}),
-        F::ToolShape => each(message, "tool_use", |block| block["id"] = Value::Null),
-        F::ToolIdPattern => each(message, "tool_use", |block| {
+        F::ToolShape => for_each_block(message, "tool_use", |block| block["id"] = Value::Null),
+        F::ToolIdPattern => for_each_block(message, "tool_use", |block| {
             block["id"] = json!(format!("functions.{}:0", block["id"].as_str().unwrap_or_default()));
         }),
         F::ToolIdDuplicate => {
             let call = message["content"].as_array().and_then(|b| b.iter().find(|b| b["type"] == "tool_use")).cloned();
             if let Some(call) = call {
-                push(message, call);
+                push_block(message, call);
             }
         }
-        F::ToolNameUnknown => each(message, "tool_use", |block| block["name"] = json!("nobody_sent_this")),
-        F::ToolInputShape => each(message, "tool_use", |block| block["input"] = json!("")),
-        F::ToolInputSchema => each(message, "tool_use", |block| {
+        F::ToolNameUnknown => for_each_block(message, "tool_use", |block| block["name"] = json!("nobody_sent_this")),
+        F::ToolInputShape => for_each_block(message, "tool_use", |block| block["input"] = json!("")),
+        F::ToolInputSchema => for_each_block(message, "tool_use", |block| {
             block["input"].as_object_mut().into_iter().flatten().for_each(|(_, value)| *value = Value::Null);
         }),
         F::ToolIdRepeated => {
@@ -151,30 +151,30 @@ pub(super) fn spoil(fault: MessageFault, message: &mut Value, streams: bool, dra
                 last["id"] = json!("toolu_01simulated");
             }
         }
-        F::ToolMarkup => push(message, json!({"type": "text", "text": "<tool_call>{}</tool_call>"})),
+        F::ToolMarkup => push_block(message, json!({"type": "text", "text": "<tool_call>{}</tool_call>"})),
     }
 }
 
 /// What a wrong count adds: much for a short prompt, and less than its request has bytes.
-const MORE: u64 = 150;
+const EXTRA_INPUT_TOKENS: u64 = 150;
 
-fn count_more(message: &mut Value, more: u64) {
+fn add_input_tokens(message: &mut Value, more: u64) {
     let counted = message["usage"]["input_tokens"].as_u64().unwrap_or_default();
     message["usage"]["input_tokens"] = json!(counted + more);
 }
 
-fn remove(value: &mut Value, key: &str) {
+fn remove_key(value: &mut Value, key: &str) {
     if let Some(map) = value.as_object_mut() {
         map.shift_remove(key);
     }
 }
 
-fn push(message: &mut Value, block: Value) {
+fn push_block(message: &mut Value, block: Value) {
     if let Some(blocks) = message["content"].as_array_mut() {
         blocks.push(block);
     }
 }
 
-fn each(message: &mut Value, kind: &str, spoil: impl Fn(&mut Value)) {
+fn for_each_block(message: &mut Value, kind: &str, spoil: impl Fn(&mut Value)) {
     message["content"].as_array_mut().into_iter().flatten().filter(|block| block["type"] == kind).for_each(spoil);
 }

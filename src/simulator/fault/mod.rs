@@ -22,21 +22,21 @@ use std::time::Duration;
 
 use axum::response::Response;
 
-pub(super) use crate::simulator::fault::behaviour::ConductFault;
-use crate::simulator::fault::bytes::RawFault;
-pub(super) use crate::simulator::fault::bytes::Wire;
-use crate::simulator::fault::content_type::FormFault;
+pub(super) use crate::simulator::fault::behaviour::BehaviourFault;
+use crate::simulator::fault::bytes::ByteFault;
+pub(super) use crate::simulator::fault::bytes::OutgoingBody;
+use crate::simulator::fault::content_type::ContentTypeFault;
 use crate::simulator::fault::error::ErrorFault;
-pub(super) use crate::simulator::fault::error::Outgoing;
-use crate::simulator::fault::headers::HeadFault;
+pub(super) use crate::simulator::fault::error::OutgoingError;
+use crate::simulator::fault::headers::HeaderFault;
 use crate::simulator::fault::message::MessageFault;
 use crate::simulator::fault::stream::StreamFault;
-use crate::simulator::pipeline::Reply;
-use crate::simulator::rng::Draws;
-use crate::simulator::stream_timing::Pace;
+use crate::simulator::pipeline::PipelineResponse;
+use crate::simulator::rng::RequestRng;
+use crate::simulator::stream_timing::StreamTiming;
 
 /// A closed set of faults with their ids, and what each makes the server do.
-macro_rules! faults {
+macro_rules! define_faults {
     ($name:ident { $($fault:ident = $id:literal: $about:literal,)* }) => {
         /// The faults of this kind.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,85 +56,89 @@ macro_rules! faults {
         }
     };
 }
-use faults;
+use define_faults;
 
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault(Kind);
+pub struct SimulatorFault(FaultKind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Head(HeadFault),
-    Form(FormFault),
+enum FaultKind {
+    Header(HeaderFault),
+    ContentType(ContentTypeFault),
     Message(MessageFault),
     Stream(StreamFault),
-    Raw(RawFault),
+    Byte(ByteFault),
     Error(ErrorFault),
-    Conduct(ConductFault),
+    Behaviour(BehaviourFault),
 }
 
 /// The areas of ids, in the order in which faults are listed; those of no area here come last.
-const AREAS: [&str; 7] = ["http", "message", "sse", "usage", "error", "tool", "raw"];
+const FAULT_AREAS: [&str; 7] = ["http", "message", "sse", "usage", "error", "tool", "raw"];
 
 /// There is no such fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the simulator has no fault `{0}`; `fieldtest simulate --list-faults` lists them")]
 pub struct UnknownFault(String);
 
-impl Fault {
+impl SimulatorFault {
     /// All faults, area by area.
     pub fn all() -> impl Iterator<Item = Self> {
-        let head = HeadFault::ALL.iter().copied().map(Kind::Head);
-        let form = FormFault::ALL.iter().copied().map(Kind::Form);
-        let message = MessageFault::ALL.iter().copied().map(Kind::Message);
-        let stream = StreamFault::ALL.iter().copied().map(Kind::Stream);
-        let raw = RawFault::ALL.iter().copied().map(Kind::Raw);
-        let error = ErrorFault::ALL.iter().copied().map(Kind::Error);
-        let conduct = ConductFault::ALL.iter().copied().map(Kind::Conduct);
+        let head = HeaderFault::ALL.iter().copied().map(FaultKind::Header);
+        let form = ContentTypeFault::ALL.iter().copied().map(FaultKind::ContentType);
+        let message = MessageFault::ALL.iter().copied().map(FaultKind::Message);
+        let stream = StreamFault::ALL.iter().copied().map(FaultKind::Stream);
+        let raw = ByteFault::ALL.iter().copied().map(FaultKind::Byte);
+        let error = ErrorFault::ALL.iter().copied().map(FaultKind::Error);
+        let conduct = BehaviourFault::ALL.iter().copied().map(FaultKind::Behaviour);
         let of_protocol = head.chain(form).chain(message).chain(stream).chain(raw).chain(error);
         let mut all: Vec<Self> = of_protocol.chain(conduct).map(Self).collect();
-        all.sort_by_key(|fault| AREAS.iter().position(|area| *area == fault.area()).unwrap_or(AREAS.len()));
+        all.sort_by_key(|fault| FAULT_AREAS.iter().position(|area| *area == fault.area()).unwrap_or(FAULT_AREAS.len()));
         all.into_iter()
     }
 
     /// Its id.
     pub fn id(self) -> &'static str {
         match self.0 {
-            Kind::Head(fault) => fault.id(),
-            Kind::Form(fault) => fault.id(),
-            Kind::Message(fault) => fault.id(),
-            Kind::Stream(fault) => fault.id(),
-            Kind::Raw(fault) => fault.id(),
-            Kind::Error(fault) => fault.id(),
-            Kind::Conduct(fault) => fault.id(),
+            FaultKind::Header(fault) => fault.id(),
+            FaultKind::ContentType(fault) => fault.id(),
+            FaultKind::Message(fault) => fault.id(),
+            FaultKind::Stream(fault) => fault.id(),
+            FaultKind::Byte(fault) => fault.id(),
+            FaultKind::Error(fault) => fault.id(),
+            FaultKind::Behaviour(fault) => fault.id(),
         }
     }
 
     /// What it makes the server do, on one line.
-    pub fn about(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self.0 {
-            Kind::Head(fault) => fault.about(),
-            Kind::Form(fault) => fault.about(),
-            Kind::Message(fault) => fault.about(),
-            Kind::Stream(fault) => fault.about(),
-            Kind::Raw(fault) => fault.about(),
-            Kind::Error(fault) => fault.about(),
-            Kind::Conduct(fault) => fault.about(),
+            FaultKind::Header(fault) => fault.about(),
+            FaultKind::ContentType(fault) => fault.about(),
+            FaultKind::Message(fault) => fault.about(),
+            FaultKind::Stream(fault) => fault.about(),
+            FaultKind::Byte(fault) => fault.about(),
+            FaultKind::Error(fault) => fault.about(),
+            FaultKind::Behaviour(fault) => fault.about(),
         }
     }
 
     /// True where it breaks a rule of the protocol, so that a passive check bears its id.
     pub fn breaks_protocol(self) -> bool {
         match self.0 {
-            Kind::Raw(fault) => fault.breaks_protocol(),
-            Kind::Head(_) | Kind::Form(_) | Kind::Message(_) | Kind::Stream(_) | Kind::Error(_) => true,
-            Kind::Conduct(_) => false,
+            FaultKind::Byte(fault) => fault.breaks_protocol(),
+            FaultKind::Header(_)
+            | FaultKind::ContentType(_)
+            | FaultKind::Message(_)
+            | FaultKind::Stream(_)
+            | FaultKind::Error(_) => true,
+            FaultKind::Behaviour(_) => false,
         }
     }
 
     /// It is this fault of conduct.
-    pub(super) fn is(self, fault: ConductFault) -> bool {
-        self.0 == Kind::Conduct(fault)
+    pub(super) fn is_behaviour(self, fault: BehaviourFault) -> bool {
+        self.0 == FaultKind::Behaviour(fault)
     }
 
     fn area(self) -> &'static str {
@@ -142,19 +146,19 @@ impl Fault {
     }
 }
 
-impl From<ConductFault> for Fault {
-    fn from(fault: ConductFault) -> Self {
-        Self(Kind::Conduct(fault))
+impl From<BehaviourFault> for SimulatorFault {
+    fn from(fault: BehaviourFault) -> Self {
+        Self(FaultKind::Behaviour(fault))
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SimulatorFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
     }
 }
 
-impl FromStr for Fault {
+impl FromStr for SimulatorFault {
     type Err = UnknownFault;
 
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
@@ -163,20 +167,24 @@ impl FromStr for Fault {
 }
 
 /// Spoils an answer; what is no message (a list of models, a count) is left alone.
-pub(super) fn on_reply(faults: &[Fault], mut reply: Reply, draws: &mut Draws) -> Reply {
+pub(super) fn apply_to_response(
+    faults: &[SimulatorFault],
+    mut reply: PipelineResponse,
+    draws: &mut RequestRng,
+) -> PipelineResponse {
     for fault in faults {
-        if let Kind::Form(fault) = fault.0 {
-            reply = content_type::spoil(fault, reply);
+        if let FaultKind::ContentType(fault) = fault.0 {
+            reply = content_type::apply(fault, reply);
         }
     }
     let (value, streams) = match &mut reply {
-        Reply::Json(value) => (value, false),
-        Reply::Stream(message) => (message, true),
+        PipelineResponse::Json(value) => (value, false),
+        PipelineResponse::Stream(message) => (message, true),
     };
     if value["type"] == "message" {
         for fault in faults {
-            if let Kind::Message(fault) = fault.0 {
-                message::spoil(fault, value, streams, draws);
+            if let FaultKind::Message(fault) = fault.0 {
+                message::apply(fault, value, streams, draws);
             }
         }
     }
@@ -184,51 +192,52 @@ pub(super) fn on_reply(faults: &[Fault], mut reply: Reply, draws: &mut Draws) ->
 }
 
 /// Spoils the records of a stream.
-pub(super) fn on_stream(faults: &[Fault], records: &mut Vec<String>) {
+pub(super) fn apply_to_stream(faults: &[SimulatorFault], records: &mut Vec<String>) {
     for fault in faults {
-        if let Kind::Stream(fault) = fault.0 {
-            stream::spoil(fault, records);
+        if let FaultKind::Stream(fault) = fault.0 {
+            stream::apply(fault, records);
         }
     }
 }
 
 /// Spoils the bytes of a stream.
-pub(super) fn on_stream_bytes(faults: &[Fault], wire: &mut Wire) {
+pub(super) fn apply_to_stream_bytes(faults: &[SimulatorFault], wire: &mut OutgoingBody) {
     for fault in faults {
-        if let Kind::Raw(fault) = fault.0 {
-            bytes::spoil_stream(fault, wire);
+        if let FaultKind::Byte(fault) = fault.0 {
+            bytes::apply_to_stream(fault, wire);
         }
     }
 }
 
 /// The bytes of a whole answer, where they are spoiled.
-pub(super) fn on_body(faults: &[Fault], body: &str) -> Option<Wire> {
+pub(super) fn apply_to_body(faults: &[SimulatorFault], body: &str) -> Option<OutgoingBody> {
     let mut wire = None;
     for fault in faults {
-        if let Kind::Raw(fault) = fault.0
-            && fault.is_of_whole_answers()
+        if let FaultKind::Byte(fault) = fault.0
+            && fault.affects_full_body()
         {
-            let wire = wire.get_or_insert_with(|| Wire::of([body.to_owned()], Pace::of(1, Duration::ZERO)));
-            bytes::spoil_whole(fault, wire);
+            let wire =
+                wire.get_or_insert_with(|| OutgoingBody::new([body.to_owned()], StreamTiming::new(1, Duration::ZERO)));
+            bytes::apply_to_body(fault, wire);
         }
     }
     wire
 }
 
 /// Spoils an error.
-pub(super) fn on_error(faults: &[Fault], error: &mut Outgoing) {
+pub(super) fn apply_to_error(faults: &[SimulatorFault], error: &mut OutgoingError) {
     for fault in faults {
-        if let Kind::Error(fault) = fault.0 {
-            error::spoil(fault, error);
+        if let FaultKind::Error(fault) = fault.0 {
+            error::apply(fault, error);
         }
     }
 }
 
 /// Spoils status and headers.
-pub(super) fn on_head(faults: &[Fault], response: &mut Response) {
+pub(super) fn apply_to_headers(faults: &[SimulatorFault], response: &mut Response) {
     for fault in faults {
-        if let Kind::Head(fault) = fault.0 {
-            headers::spoil(fault, response);
+        if let FaultKind::Header(fault) = fault.0 {
+            headers::apply(fault, response);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-crate::simulator::fault::faults! { StreamFault {
+crate::simulator::fault::define_faults! { StreamFault {
     LineStray = "sse.line-stray": "streams have a line that is no field",
     DataMissing = "sse.data-missing": "streams have an event without data",
     DataNotJson = "sse.data-not-json": "streams have an event whose data is a word",
@@ -43,7 +43,7 @@ crate::simulator::fault::faults! { StreamFault {
     Shrinks = "usage.shrinks": "output_tokens falls from message_start to message_delta",
 } }
 
-pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
+pub(super) fn apply(fault: StreamFault, records: &mut Vec<String>) {
     use StreamFault as F;
     let named = |record: &String, name: &str| record.starts_with(&format!("event: {name}\n"));
     let first = records.first().cloned().unwrap_or_default();
@@ -63,47 +63,50 @@ pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
                 *record = format!("event: message\n{}", record.split_once('\n').map_or("", |(_, data)| data));
             }
         }
-        F::EventUnknown => records.insert(1, record(&json!({"type": "progress"}))),
+        F::EventUnknown => records.insert(1, format_event(&json!({"type": "progress"}))),
         F::MessageStartMissing => drop(records.drain(..1)),
         F::EventBeforeStart => records.swap(0, 1),
         F::MessageStartTwice => records.insert(1, first),
-        F::StartNotEmpty => change(records, "message_start", |e| e["message"]["stop_reason"] = json!("end_turn")),
+        F::StartNotEmpty => edit_events(records, "message_start", |e| e["message"]["stop_reason"] = json!("end_turn")),
         F::MessageDeltaMissing => records.retain(|r| !named(r, "message_delta")),
         F::MessageStopMissing => records.retain(|r| !named(r, "message_stop")),
-        F::MessageStopTwice => records.push(record(&json!({"type": "message_stop"}))),
+        F::MessageStopTwice => records.push(format_event(&json!({"type": "message_stop"}))),
         F::EventAfterStop => records.push(delta),
-        F::BlockIndex => change(records, "content_block_start", |e| e["index"] = json!(70)),
+        F::BlockIndex => edit_events(records, "content_block_start", |e| e["index"] = json!(70)),
         F::BlockNested => {
-            let index = blocks(records);
+            let index = count_blocks(records);
             if let Some(at) = records.iter().rposition(|r| named(r, "content_block_stop")) {
-                records.splice(at..at, text_block(index));
+                records.splice(at..at, text_block_events(index));
             }
         }
-        F::BlockStartShape => change(records, "content_block_start", |e| e["content_block"] = Value::Null),
-        F::ToolInputInStart => input_in_start(records),
+        F::BlockStartShape => edit_events(records, "content_block_start", |e| e["content_block"] = Value::Null),
+        F::ToolInputInStart => move_input_to_start(records),
         F::BlockAfterDelta => {
-            let index = blocks(records);
+            let index = count_blocks(records);
             if let Some(at) = records.iter().rposition(|r| named(r, "message_delta")) {
-                records.splice(at + 1..at + 1, text_block(index));
+                records.splice(at + 1..at + 1, text_block_events(index));
             }
         }
         F::DeltaAfterStop => {
-            let is_last = |pair: &[String]| kind(&pair[0]) == "text_delta" && named(&pair[1], "content_block_stop");
+            let is_last =
+                |pair: &[String]| delta_type(&pair[0]) == "text_delta" && named(&pair[1], "content_block_stop");
             if let Some(at) = records.windows(2).position(is_last) {
                 records.swap(at, at + 1);
             }
         }
-        F::DeltaType => beside_text(records, |e| e["delta"] = json!({"type": "input_json_delta", "partial_json": ""})),
-        F::DeltaShape => beside_text(records, |e| e["delta"]["text"] = Value::Null),
+        F::DeltaType => {
+            insert_before_text_delta(records, |e| e["delta"] = json!({"type": "input_json_delta", "partial_json": ""}))
+        }
+        F::DeltaShape => insert_before_text_delta(records, |e| e["delta"]["text"] = Value::Null),
         F::ToolJson => {
-            if let Some(at) = records.iter().rposition(|r| kind(r) == "input_json_delta") {
+            if let Some(at) = records.iter().rposition(|r| delta_type(r) == "input_json_delta") {
                 records.remove(at);
             }
         }
         F::SignatureOrder => {
             if let Some(at) = records
                 .windows(2)
-                .position(|pair| kind(&pair[0]) == "thinking_delta" && kind(&pair[1]) == "signature_delta")
+                .position(|pair| delta_type(&pair[0]) == "thinking_delta" && delta_type(&pair[1]) == "signature_delta")
             {
                 records.swap(at, at + 1);
             }
@@ -111,9 +114,9 @@ pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
         F::ErrorInStream => {
             records.truncate(1);
             let error = json!({"type": "overloaded_error", "message": "the endpoint is overloaded"});
-            records.push(record(&json!({"type": "error", "error": error})));
+            records.push(format_event(&json!({"type": "error", "error": error})));
         }
-        F::BlockPrefilled => change(records, "content_block_start", |e| {
+        F::BlockPrefilled => edit_events(records, "content_block_start", |e| {
             if e["content_block"]["type"] == "text" {
                 e["content_block"]["text"] = json!("Well. ");
             }
@@ -125,12 +128,12 @@ pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
         }
         F::BlockStopStray => {
             let at = records.len().saturating_sub(2);
-            records.insert(at, record(&json!({"type": "content_block_stop", "index": 70})));
+            records.insert(at, format_event(&json!({"type": "content_block_stop", "index": 70})));
         }
-        F::DeltaWithoutBlock => records.insert(1, piece(70, "text_delta")),
+        F::DeltaWithoutBlock => records.insert(1, delta_event(70, "text_delta")),
         F::DeltaTypeUnknown => {
             if let Some(at) = records.iter().position(|r| named(r, "content_block_delta")) {
-                records.insert(at, piece(0, "audio_delta"));
+                records.insert(at, delta_event(0, "audio_delta"));
             }
         }
         F::PingMissing => records.retain(|r| !named(r, "ping")),
@@ -138,81 +141,86 @@ pub(super) fn spoil(fault: StreamFault, records: &mut Vec<String>) {
             records.truncate(1);
             records.push("event: error\ndata: {\"message\":\"lost\"}\n\n".to_owned());
         }
-        F::StartUsageMissing => change(records, "message_start", |e| e["message"]["usage"] = Value::Null),
-        F::StartInputZero => change(records, "message_start", |e| no_input(&mut e["message"]["usage"])),
-        F::DeltaUsageMissing => change(records, "message_delta", |e| e["usage"] = Value::Null),
-        F::DeltaInputZero => change(records, "message_delta", |e| no_input(&mut e["usage"])),
-        F::Shrinks => change(records, "message_start", |e| e["message"]["usage"]["output_tokens"] = json!(1_000_000)),
+        F::StartUsageMissing => edit_events(records, "message_start", |e| e["message"]["usage"] = Value::Null),
+        F::StartInputZero => edit_events(records, "message_start", |e| zero_input_counters(&mut e["message"]["usage"])),
+        F::DeltaUsageMissing => edit_events(records, "message_delta", |e| e["usage"] = Value::Null),
+        F::DeltaInputZero => edit_events(records, "message_delta", |e| zero_input_counters(&mut e["usage"])),
+        F::Shrinks => {
+            edit_events(records, "message_start", |e| e["message"]["usage"]["output_tokens"] = json!(1_000_000))
+        }
     }
 }
 
-fn no_input(usage: &mut Value) {
+fn zero_input_counters(usage: &mut Value) {
     for key in ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] {
         usage[key] = json!(0);
     }
 }
 
-fn piece(index: u64, kind: &str) -> String {
-    record(&json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, "text": "Well."}}))
+fn delta_event(index: u64, kind: &str) -> String {
+    format_event(&json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, "text": "Well."}}))
 }
 
-fn record(data: &Value) -> String {
+fn format_event(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
 }
 
 /// How many blocks a stream has.
-fn blocks(records: &[String]) -> u64 {
+fn count_blocks(records: &[String]) -> u64 {
     records.iter().filter(|record| record.starts_with("event: content_block_start\n")).count() as u64
 }
 
 /// A whole block of text.
-fn text_block(index: u64) -> [String; 3] {
+fn text_block_events(index: u64) -> [String; 3] {
     [
-        record(&json!({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}})),
-        piece(index, "text_delta"),
-        record(&json!({"type": "content_block_stop", "index": index})),
+        format_event(
+            &json!({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}),
+        ),
+        delta_event(index, "text_delta"),
+        format_event(&json!({"type": "content_block_stop", "index": index})),
     ]
 }
 
 /// The data of a record.
-fn data(record: &str) -> Value {
+fn parse_data(record: &str) -> Value {
     record.split_once("\ndata: ").and_then(|(_, data)| serde_json::from_str(data).ok()).unwrap_or_default()
 }
 
 /// The type of a delta; nothing where the record is none.
-fn kind(record: &str) -> String {
-    data(record)["delta"]["type"].as_str().unwrap_or_default().to_owned()
+fn delta_type(record: &str) -> String {
+    parse_data(record)["delta"]["type"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Puts a changed copy of the first delta of text beside it.
-fn beside_text(records: &mut Vec<String>, spoil: impl Fn(&mut Value)) {
-    if let Some(at) = records.iter().position(|r| kind(r) == "text_delta") {
-        let mut event = data(&records[at]);
+fn insert_before_text_delta(records: &mut Vec<String>, spoil: impl Fn(&mut Value)) {
+    if let Some(at) = records.iter().position(|r| delta_type(r) == "text_delta") {
+        let mut event = parse_data(&records[at]);
         spoil(&mut event);
-        records.insert(at, record(&event));
+        records.insert(at, format_event(&event));
     }
 }
 
 /// Puts what the fragments of calls come to into the starts of their blocks, and leaves the fragments out.
-fn input_in_start(records: &mut Vec<String>) {
-    let fragments: Vec<Value> = records.iter().filter(|r| kind(r) == "input_json_delta").map(|r| data(r)).collect();
-    change(records, "content_block_start", |start| {
+fn move_input_to_start(records: &mut Vec<String>) {
+    let fragments: Vec<Value> =
+        records.iter().filter(|r| delta_type(r) == "input_json_delta").map(|r| parse_data(r)).collect();
+    edit_events(records, "content_block_start", |start| {
         let own = fragments.iter().filter(|fragment| fragment["index"] == start["index"]);
         let input: String = own.filter_map(|fragment| fragment["delta"]["partial_json"].as_str()).collect();
         if let Ok(input) = serde_json::from_str::<Value>(&input) {
             start["content_block"]["input"] = input;
         }
     });
-    records.retain(|r| kind(r) != "input_json_delta");
+    records.retain(|r| delta_type(r) != "input_json_delta");
 }
 
 /// Changes the events of one name.
-fn change(records: &mut [String], name: &str, spoil: impl Fn(&mut Value)) {
+fn edit_events(records: &mut [String], name: &str, spoil: impl Fn(&mut Value)) {
     for text in records {
         let data = text.strip_prefix(&format!("event: {name}\ndata: ")).and_then(|d| serde_json::from_str(d).ok());
         if let Some(mut data) = data {
             spoil(&mut data);
-            *text = record(&data);
+            *text = format_event(&data);
         }
     }
 }

@@ -5,54 +5,54 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::content_block::Block;
-use crate::simulator::fields::find::{block_of, choice_rows, tool_tag};
-use crate::simulator::fields::row::Row;
-use crate::simulator::support::Filter;
+use crate::simulator::content_block::ContentBlockKind;
+use crate::simulator::fields::find::{block_kind, choice_rows, tool_tag};
+use crate::simulator::fields::row::SupportRow;
+use crate::simulator::support::SupportTable;
 
 /// Top-level keys that simply go.
-const FIELDS: &[(&str, Row)] = &[
-    ("max_tokens", Row::MaxTokens),
-    ("container", Row::Container),
-    ("mcp_servers", Row::McpServers),
-    ("metadata", Row::Metadata),
-    ("service_tier", Row::ServiceTier),
-    ("stop_sequences", Row::StopSequences),
-    ("stream", Row::Stream),
-    ("system", Row::System),
-    ("temperature", Row::Temperature),
-    ("thinking", Row::Thinking),
-    ("top_k", Row::TopK),
-    ("top_p", Row::TopP),
+const REMOVABLE_FIELDS: &[(&str, SupportRow)] = &[
+    ("max_tokens", SupportRow::MaxTokens),
+    ("container", SupportRow::Container),
+    ("mcp_servers", SupportRow::McpServers),
+    ("metadata", SupportRow::Metadata),
+    ("service_tier", SupportRow::ServiceTier),
+    ("stop_sequences", SupportRow::StopSequences),
+    ("stream", SupportRow::Stream),
+    ("system", SupportRow::System),
+    ("temperature", SupportRow::Temperature),
+    ("thinking", SupportRow::Thinking),
+    ("top_k", SupportRow::TopK),
+    ("top_p", SupportRow::TopP),
 ];
 
 /// The request as the model of a server with these statuses sees it.
-pub(crate) fn effective(mut body: Map<String, Value>, filter: &Filter) -> Map<String, Value> {
-    for (key, row) in FIELDS {
+pub(crate) fn without_ignored(mut body: Map<String, Value>, filter: &SupportTable) -> Map<String, Value> {
+    for (key, row) in REMOVABLE_FIELDS {
         if filter.ignores(*row) {
             body.shift_remove(*key);
         }
     }
-    if filter.ignores(Row::ThinkingBudget)
+    if filter.ignores(SupportRow::ThinkingBudget)
         && let Some(Value::Object(thinking)) = body.get_mut("thinking")
     {
         thinking.shift_remove("budget_tokens");
     }
-    tool_choice(&mut body, filter);
-    tools(&mut body, filter);
-    for message in array_mut(body.get_mut("messages")) {
+    strip_tool_choice(&mut body, filter);
+    strip_tools(&mut body, filter);
+    for message in array_items_mut(body.get_mut("messages")) {
         if let Some(content) = message.get_mut("content") {
-            self::content(content, filter);
+            strip_content(content, filter);
         }
     }
     body
 }
 
 /// An ignored kind of choice becomes `auto` and keeps its flag; an ignored form is as good as absent.
-fn tool_choice(body: &mut Map<String, Value>, filter: &Filter) {
+fn strip_tool_choice(body: &mut Map<String, Value>, filter: &SupportTable) {
     let is_gone = match body.get("tool_choice") {
-        Some(Value::String(_)) => filter.ignores(Row::ChoiceString),
-        Some(Value::Object(_)) => filter.ignores(Row::ChoiceObject),
+        Some(Value::String(_)) => filter.ignores(SupportRow::ChoiceString),
+        Some(Value::Object(_)) => filter.ignores(SupportRow::ChoiceObject),
         _ => false,
     };
     if is_gone {
@@ -69,24 +69,25 @@ fn tool_choice(body: &mut Map<String, Value>, filter: &Filter) {
     }
 }
 
-fn tools(body: &mut Map<String, Value>, filter: &Filter) {
+fn strip_tools(body: &mut Map<String, Value>, filter: &SupportTable) {
     let forced = body.get("tool_choice").and_then(|c| c.get("name")).cloned();
     let mut forced_now = None;
-    for (i, tool) in array_mut(body.get_mut("tools")).iter_mut().enumerate() {
+    for (i, tool) in array_items_mut(body.get_mut("tools")).iter_mut().enumerate() {
         let is_custom = tool_tag(tool) == Some("custom");
         let Some(tool) = tool.as_object_mut() else { continue };
-        if filter.ignores(Row::ToolCacheControl) {
+        if filter.ignores(SupportRow::ToolCacheControl) {
             tool.shift_remove("cache_control");
         }
         if !is_custom {
             continue;
         }
-        for (key, row) in [("description", Row::ToolDescription), ("input_schema", Row::ToolInputSchema)] {
+        for (key, row) in [("description", SupportRow::ToolDescription), ("input_schema", SupportRow::ToolInputSchema)]
+        {
             if filter.ignores(row) {
                 tool.shift_remove(key);
             }
         }
-        if filter.ignores(Row::ToolName) {
+        if filter.ignores(SupportRow::ToolName) {
             // The server calls its tools as it likes; a choice of one still means that one.
             let own = json!(format!("tool_{i}"));
             if forced.is_some() && tool.get("name") == forced.as_ref() {
@@ -100,14 +101,14 @@ fn tools(body: &mut Map<String, Value>, filter: &Filter) {
     }
 }
 
-fn content(content: &mut Value, filter: &Filter) {
+fn strip_content(content: &mut Value, filter: &SupportTable) {
     match content {
-        Value::String(text) if filter.ignores(Row::ContentString) => text.clear(),
+        Value::String(text) if filter.ignores(SupportRow::ContentString) => text.clear(),
         Value::Array(blocks) => {
-            blocks.retain(|block| !is_gone(block, filter));
+            blocks.retain(|block| !is_ignored_block(block, filter));
             for value in blocks {
-                if let Some(block) = block_of(value) {
-                    self::block(block, value, filter);
+                if let Some(block) = block_kind(value) {
+                    strip_block(block, value, filter);
                 }
             }
         }
@@ -115,34 +116,36 @@ fn content(content: &mut Value, filter: &Filter) {
     }
 }
 
-fn is_gone(value: &Value, filter: &Filter) -> bool {
-    block_of(value).and_then(Block::row).is_some_and(|row| filter.ignores(row))
+fn is_ignored_block(value: &Value, filter: &SupportTable) -> bool {
+    block_kind(value).and_then(ContentBlockKind::row).is_some_and(|row| filter.ignores(row))
 }
 
-fn block(block: Block, value: &mut Value, filter: &Filter) {
+fn strip_block(block: ContentBlockKind, value: &mut Value, filter: &SupportTable) {
     let Some(map) = value.as_object_mut() else { return };
     for (key, row) in block.key_rows() {
         // Ids that are not checked still tell which result belongs to which call.
-        if filter.ignores(*row) && *row != Row::ToolUseId {
+        if filter.ignores(*row) && *row != SupportRow::ToolUseId {
             map.shift_remove(*key);
         }
     }
     match block {
-        Block::ToolResult => {
-            nested(map.get_mut("content"), filter, filter.ignores(Row::ToolResultCacheControl));
+        ContentBlockKind::ToolResult => {
+            strip_nested_blocks(map.get_mut("content"), filter, filter.ignores(SupportRow::ToolResultCacheControl));
         }
-        Block::Document => nested(map.get_mut("source").and_then(|s| s.get_mut("content")), filter, false),
+        ContentBlockKind::Document => {
+            strip_nested_blocks(map.get_mut("source").and_then(|s| s.get_mut("content")), filter, false)
+        }
         _ => {}
     }
 }
 
 /// Blocks inside a result or a document: whole blocks go by their own rows, markers by the result's.
-fn nested(content: Option<&mut Value>, filter: &Filter, without_markers: bool) {
+fn strip_nested_blocks(content: Option<&mut Value>, filter: &SupportTable, without_markers: bool) {
     let Some(Value::Array(blocks)) = content else { return };
-    blocks.retain(|block| !is_gone(block, filter));
+    blocks.retain(|block| !is_ignored_block(block, filter));
     for block in blocks {
-        if block_of(block) == Some(Block::Document) {
-            nested(block.get_mut("source").and_then(|s| s.get_mut("content")), filter, false);
+        if block_kind(block) == Some(ContentBlockKind::Document) {
+            strip_nested_blocks(block.get_mut("source").and_then(|s| s.get_mut("content")), filter, false);
         }
         if let Some(map) = block.as_object_mut().filter(|_| without_markers) {
             map.shift_remove("cache_control");
@@ -150,7 +153,7 @@ fn nested(content: Option<&mut Value>, filter: &Filter, without_markers: bool) {
     }
 }
 
-fn array_mut(value: Option<&mut Value>) -> &mut [Value] {
+fn array_items_mut(value: Option<&mut Value>) -> &mut [Value] {
     match value {
         Some(Value::Array(entries)) => entries,
         _ => &mut [],

@@ -3,28 +3,28 @@
 //!
 //! Which status a row has is `filter`'s knowledge; what the rows mean stands where they are acted on.
 
-macro_rules! rows {
+macro_rules! define_rows {
     ($($name:ident = $id:literal,)*) => {
         /// A line of a support table that the simulator can honour, ignore or refuse.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub(crate) enum Row { $($name,)* }
+        pub(crate) enum SupportRow { $($name,)* }
 
-        impl Row {
+        impl SupportRow {
             /// Every row, in the order of the tables.
-            pub const ALL: &'static [Row] = &[$(Row::$name,)*];
+            pub const ALL: &'static [SupportRow] = &[$(SupportRow::$name,)*];
 
             /// The row's id in case files and reports.
             pub fn id(self) -> &'static str {
-                match self { $(Row::$name => $id,)* }
+                match self { $(SupportRow::$name => $id,)* }
             }
         }
 
         /// The id of every row that the simulator's filter can act on, in the order of the tables.
-        pub const ROWS: &[&str] = &[$($id,)*];
+        pub const ROW_IDS: &[&str] = &[$($id,)*];
     };
 }
 
-rows! {
+define_rows! {
     AnthropicBeta = "header.anthropic-beta",
     AnthropicVersion = "header.anthropic-version",
     XApiKey = "header.x-api-key",
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn ids_are_unique_and_listed_in_the_enums_order() {
-        let ids: std::collections::BTreeSet<&str> = ROWS.iter().copied().collect();
-        assert_eq!(ids.len(), ROWS.len());
-        assert_eq!(Row::ALL.iter().map(|r| r.id()).collect::<Vec<_>>(), ROWS);
+        let ids: std::collections::BTreeSet<&str> = ROW_IDS.iter().copied().collect();
+        assert_eq!(ids.len(), ROW_IDS.len());
+        assert_eq!(SupportRow::ALL.iter().map(|r| r.id()).collect::<Vec<_>>(), ROW_IDS);
     }
 }

@@ -4,32 +4,32 @@
 
 use png::{ColorType, Decoder, Limits, Transformations};
 
-use crate::simulator::hash::Digest;
+use crate::simulator::hash::RunningHash;
 
 /// The media types that the API takes.
-pub(crate) const MEDIA_TYPES: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp"];
+pub(crate) const IMAGE_MEDIA_TYPES: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp"];
 
 /// The longest side that is accepted, in pixels.
-const MOST_PIXELS: u32 = 8000;
+const MAX_SIDE_PIXELS: u32 = 8000;
 
 /// The most bytes that decoding may take.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_DECODED_BYTES: usize = 64 << 20;
 
 /// What the model sees of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Picture {
+pub(crate) struct PromptImage {
     /// Width and height, where the format was decoded.
     pub size: Option<(u32, u32)>,
     /// The name of the colour in the middle, where the format was decoded.
     pub colour: Option<&'static str>,
     /// Stands for the bytes in cache keys: two images may show the same colour.
-    pub digest: u64,
+    pub content_hash: u64,
 }
 
-impl Picture {
+impl PromptImage {
     /// An image that stands elsewhere: nothing is fetched, so nothing of it is seen.
-    pub fn unseen(url: &str) -> Self {
-        Self { size: None, colour: None, digest: Digest::new("picture").text(url).value() }
+    pub fn undecodable(url: &str) -> Self {
+        Self { size: None, colour: None, content_hash: RunningHash::new("picture").with_text(url).value() }
     }
 
     /// What the image costs: its area counts.
@@ -42,7 +42,7 @@ impl Picture {
 }
 
 /// Reads an image of a media type; the error says what is wrong with the bytes.
-pub(crate) fn read(bytes: &[u8], media_type: &str) -> Result<Picture, String> {
+pub(crate) fn decode_image(bytes: &[u8], media_type: &str) -> Result<PromptImage, String> {
     let format = match bytes {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
@@ -53,23 +53,23 @@ pub(crate) fn read(bytes: &[u8], media_type: &str) -> Result<Picture, String> {
     if format != media_type {
         return Err(format!("the data is {format}, not {media_type}"));
     }
-    let (size, colour) = if format == "image/png" { read_png(bytes)? } else { (None, None) };
-    Ok(Picture { size, colour, digest: Digest::new("picture").bytes(bytes).value() })
+    let (size, colour) = if format == "image/png" { decode_png(bytes)? } else { (None, None) };
+    Ok(PromptImage { size, colour, content_hash: RunningHash::new("picture").with_bytes(bytes).value() })
 }
 
 /// Width and height, and the name of a colour.
-type Seen = (Option<(u32, u32)>, Option<&'static str>);
+type DecodedPng = (Option<(u32, u32)>, Option<&'static str>);
 
-fn read_png(bytes: &[u8]) -> Result<Seen, String> {
+fn decode_png(bytes: &[u8]) -> Result<DecodedPng, String> {
     let broken = |fault: png::DecodingError| format!("not a readable PNG: {fault}");
-    let mut decoder = Decoder::new_with_limits(std::io::Cursor::new(bytes), Limits { bytes: MOST_BYTES });
+    let mut decoder = Decoder::new_with_limits(std::io::Cursor::new(bytes), Limits { bytes: MAX_DECODED_BYTES });
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(broken)?;
     let (width, height) = reader.info().size();
-    if width > MOST_PIXELS || height > MOST_PIXELS {
-        return Err(format!("{width} x {height} pixels are more than {MOST_PIXELS} on a side"));
+    if width > MAX_SIDE_PIXELS || height > MAX_SIDE_PIXELS {
+        return Err(format!("{width} x {height} pixels are more than {MAX_SIDE_PIXELS} on a side"));
     }
-    let length = reader.output_buffer_size().filter(|l| *l <= MOST_BYTES).ok_or("too large to decode")?;
+    let length = reader.output_buffer_size().filter(|l| *l <= MAX_DECODED_BYTES).ok_or("too large to decode")?;
     let mut pixels = vec![0; length];
     let frame = reader.next_frame(&mut pixels).map_err(broken)?;
     let width_of = match frame.color_type {
@@ -80,15 +80,15 @@ fn read_png(bytes: &[u8]) -> Result<Seen, String> {
     };
     let middle = (height as usize / 2) * frame.line_size + (width as usize / 2) * width_of;
     let colour = pixels.get(middle..middle + width_of).map(|pixel| match pixel {
-        [grey] | [grey, _] => nearest([*grey; 3]),
-        [r, g, b, ..] => nearest([*r, *g, *b]),
+        [grey] | [grey, _] => nearest_colour([*grey; 3]),
+        [r, g, b, ..] => nearest_colour([*r, *g, *b]),
         [] => "black",
     });
     Ok((Some((width, height)), colour))
 }
 
 /// Colours by name, some of them twice: people call more than one shade green.
-const COLOURS: &[(&str, [u8; 3])] = &[
+const NAMED_COLOURS: &[(&str, [u8; 3])] = &[
     ("red", [255, 0, 0]),
     ("green", [0, 128, 0]),
     ("green", [0, 255, 0]),
@@ -102,14 +102,14 @@ const COLOURS: &[(&str, [u8; 3])] = &[
 ];
 
 /// The colour of this name, where it is one that the model knows.
-pub(crate) fn colour_named(word: &str) -> Option<&'static str> {
-    COLOURS.iter().map(|(name, _)| *name).find(|name| name.eq_ignore_ascii_case(word))
+pub(crate) fn find_colour(word: &str) -> Option<&'static str> {
+    NAMED_COLOURS.iter().map(|(name, _)| *name).find(|name| name.eq_ignore_ascii_case(word))
 }
 
-fn nearest(pixel: [u8; 3]) -> &'static str {
+fn nearest_colour(pixel: [u8; 3]) -> &'static str {
     let distance =
         |colour: &[u8; 3]| -> u32 { colour.iter().zip(pixel).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum() };
-    COLOURS.iter().min_by_key(|(_, colour)| distance(colour)).map_or("black", |(name, _)| name)
+    NAMED_COLOURS.iter().min_by_key(|(_, colour)| distance(colour)).map_or("black", |(name, _)| name)
 }
 
 #[cfg(test)]
@@ -117,7 +117,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A PNG of one colour.
-    pub fn png_of(colour: [u8; 3], side: u32) -> Vec<u8> {
+    pub fn solid_png(colour: [u8; 3], side: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, side, side);
         encoder.set_color(ColorType::Rgb);
@@ -129,18 +129,18 @@ pub(crate) mod tests {
 
     #[test]
     fn the_colour_in_the_middle_is_named_and_area_costs() {
-        let picture = read(&png_of([250, 10, 5], 64), "image/png").unwrap();
+        let picture = decode_image(&solid_png([250, 10, 5], 64), "image/png").unwrap();
         assert_eq!(picture.colour, Some("red"));
         assert_eq!(picture.tokens(), 6);
-        assert_eq!(read(&png_of([255, 165, 0], 8), "image/png").unwrap().colour, Some("orange"));
+        assert_eq!(decode_image(&solid_png([255, 165, 0], 8), "image/png").unwrap().colour, Some("orange"));
     }
 
     #[test]
     fn bad_data_is_told_apart_from_good() {
-        let mut bytes = png_of([0, 0, 255], 16);
-        assert!(read(&bytes, "image/jpeg").unwrap_err().contains("image/png"));
+        let mut bytes = solid_png([0, 0, 255], 16);
+        assert!(decode_image(&bytes, "image/jpeg").unwrap_err().contains("image/png"));
         bytes.truncate(bytes.len() / 2);
-        assert!(read(&bytes, "image/png").is_err());
-        assert!(read(b"hello", "image/png").is_err());
+        assert!(decode_image(&bytes, "image/png").is_err());
+        assert!(decode_image(b"hello", "image/png").is_err());
     }
 }

@@ -9,7 +9,7 @@ pub(crate) fn is_pdf(bytes: &[u8]) -> bool {
 }
 
 /// The words that the document shows, in order, a line per string.
-pub(crate) fn text(bytes: &[u8]) -> String {
+pub(crate) fn extract_text(bytes: &[u8]) -> String {
     let mut lines = Vec::new();
     // Strings since the last operator: they are shown when `Tj` or `TJ` follows.
     let mut pending = String::new();
@@ -17,7 +17,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'(' => {
-                let (string, end) = literal(bytes, at + 1);
+                let (string, end) = read_literal(bytes, at + 1);
                 pending.push_str(&string);
                 at = end;
             }
@@ -39,7 +39,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 /// Reads a `(…)` string from behind its opening bracket; also gives the place behind its end.
-fn literal(bytes: &[u8], start: usize) -> (String, usize) {
+fn read_literal(bytes: &[u8], start: usize) -> (String, usize) {
     let mut text = Vec::new();
     let mut depth = 1;
     let mut at = start;
@@ -81,7 +81,7 @@ mod tests {
             b"%PDF-1.4\n1 0 obj << /Title (not shown) >> endobj\nstream\nBT /F1 12 Tf (Hello \\(big\\) world) Tj\n\
             [(am) -20 (ber)] TJ ET\nendstream";
         assert!(is_pdf(pdf));
-        assert_eq!(text(pdf), "Hello (big) world\namber");
-        assert_eq!(text(b"(never closed"), "");
+        assert_eq!(extract_text(pdf), "Hello (big) world\namber");
+        assert_eq!(extract_text(b"(never closed"), "");
     }
 }

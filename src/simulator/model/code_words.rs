@@ -2,16 +2,16 @@
 //! `amber falcon 4821`.
 
 /// Words that come before a year or an amount in plain prose: with one of them, it is no code word.
-const PLAIN: &[&str] = &[
+const PROSE_WORDS: &[&str] = &[
     "the", "and", "for", "with", "from", "about", "than", "over", "under", "until", "since", "before", "after", "near",
     "into", "between", "exactly", "least", "most", "only", "nearly", "almost", "roughly", "some", "year", "number",
 ];
 
 /// The shortest and the longest word in a label.
-const WORD: std::ops::RangeInclusive<usize> = 3..=20;
+const WORD_LENGTH_CHARS: std::ops::RangeInclusive<usize> = 3..=20;
 
 /// The labels in a text, in order, written with spaces.
-pub(super) fn find(text: &str) -> Vec<String> {
+pub(super) fn find_all(text: &str) -> Vec<String> {
     let bytes = text.as_bytes();
     let mut labels = Vec::new();
     let mut at = 0;
@@ -21,36 +21,36 @@ pub(super) fn find(text: &str) -> Vec<String> {
             continue;
         }
         let end = at + bytes[at..].iter().take_while(|b| b.is_ascii_digit()).count();
-        labels.extend(ending(text, at, end));
+        labels.extend(parse_at(text, at, end));
         at = end;
     }
     labels
 }
 
 /// The last label in a text.
-pub(super) fn last(text: &str) -> Option<String> {
-    find(text).pop()
+pub(super) fn find_last(text: &str) -> Option<String> {
+    find_all(text).pop()
 }
 
 /// The label whose digits stand there, if they end one.
-fn ending(text: &str, start: usize, end: usize) -> Option<String> {
+fn parse_at(text: &str, start: usize, end: usize) -> Option<String> {
     let is_free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     if end - start != 4 || !is_free(text[end..].chars().next()) {
         return None;
     }
-    let (second, at) = word_before(text, start)?;
-    let (first, at) = word_before(text, at)?;
+    let (second, at) = previous_word(text, start)?;
+    let (first, at) = previous_word(text, at)?;
     // A longer word, or a name in capitals, would reach further to the left.
-    let is_plain = PLAIN.contains(&first) || PLAIN.contains(&second);
+    let is_plain = PROSE_WORDS.contains(&first) || PROSE_WORDS.contains(&second);
     (is_free(text[..at].chars().next_back()) && !is_plain).then(|| format!("{first} {second} {}", &text[start..end]))
 }
 
 /// The lower-case word before a joint, and where it begins.
-fn word_before(text: &str, at: usize) -> Option<(&str, usize)> {
+fn previous_word(text: &str, at: usize) -> Option<(&str, usize)> {
     let head = text[..at].strip_suffix([' ', '_', '-'])?;
-    let length = head.bytes().rev().take(*WORD.end() + 1).take_while(u8::is_ascii_lowercase).count();
+    let length = head.bytes().rev().take(*WORD_LENGTH_CHARS.end() + 1).take_while(u8::is_ascii_lowercase).count();
     let start = head.len() - length;
-    WORD.contains(&length).then(|| (&head[start..], start))
+    WORD_LENGTH_CHARS.contains(&length).then(|| (&head[start..], start))
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn labels_are_found_however_they_are_joined() {
         let text = "Today's label is amber falcon 4821. use_quiet_river_0007 {\"x\":\"tall-cedar-9999\"}";
-        assert_eq!(find(text), ["amber falcon 4821", "quiet river 0007", "tall cedar 9999"]);
+        assert_eq!(find_all(text), ["amber falcon 4821", "quiet river 0007", "tall cedar 9999"]);
     }
 
     #[test]
@@ -77,14 +77,14 @@ mod tests {
             "falcon 4821",
             "xAmber falcon 4821 and 2000",
         ] {
-            assert!(find(text).is_empty(), "{text}");
+            assert!(find_all(text).is_empty(), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_can_be_searched(text in ".*[a-zé]{0,4}[ _-]?[a-z]{0,24}[ _-][0-9]{3,5}.*") {
-            find(&text);
+            find_all(&text);
         }
     }
 }

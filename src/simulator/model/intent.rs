@@ -4,94 +4,94 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::simulator::prompt::Tool;
+use crate::simulator::prompt::PromptTool;
 
 /// The most numbers that the model counts.
-const PATIENCE: u64 = 2000;
+const MAX_COUNTED_NUMBERS: u64 = 2000;
 
 /// The words of a text: letters, digits, underscores, hyphens and apostrophes within, with their case.
-pub(super) fn words(text: &str) -> Vec<&str> {
+pub(super) fn split_words(text: &str) -> Vec<&str> {
     text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '\'' | '’')))
         .map(|word| word.trim_matches(['\'', '’']))
         .filter(|word| !word.is_empty())
         .collect()
 }
 
-fn is(word: &str, other: &str) -> bool {
+fn equals_word(word: &str, other: &str) -> bool {
     word.eq_ignore_ascii_case(other)
 }
 
-fn has(words: &[&str], any: &[&str]) -> bool {
-    words.iter().any(|word| any.iter().any(|other| is(word, other)))
+fn contains_word(words: &[&str], any: &[&str]) -> bool {
+    words.iter().any(|word| any.iter().any(|other| equals_word(word, other)))
 }
 
 /// The most things that the model keeps apart: names it is asked for, items it goes through.
-const ITEMS: usize = 32;
+const MAX_ITEMS: usize = 32;
 
 /// The ask is about labels: its question is, where it asks one; else all of it.
 pub(super) fn is_about_labels(ask: &str) -> bool {
     let is_question = |sentence: &&str| sentence.ends_with('?');
     let mut questions = ask.split_inclusive(['.', '?', '!', ';', '\n']).filter(is_question).peekable();
-    let about = |text: &str| has(&words(text), &["label", "labels"]);
+    let about = |text: &str| contains_word(&split_words(text), &["label", "labels"]);
     if questions.peek().is_some() { questions.any(about) } else { about(ask) }
 }
 
 /// The ask wants every label, not one: "both labels", "all the labels".
 pub(super) fn wants_all_labels(ask: &str) -> bool {
-    let words = words(ask);
+    let words = split_words(ask);
     (0..words.len()).any(|i| {
         let near = &words[i..words.len().min(i + 4)];
-        has(&near[..1], &["both", "all", "every"]) && has(near, &["label", "labels"])
+        contains_word(&near[..1], &["both", "all", "every"]) && contains_word(near, &["label", "labels"])
     })
 }
 
 /// The capitalised words that follow "for".
 pub(super) fn names_after_for(ask: &str) -> Vec<&str> {
-    let words = words(ask);
-    let pairs = words.windows(2).filter(|pair| is(pair[0], "for"));
-    pairs.map(|pair| pair[1]).filter(|name| name.starts_with(char::is_uppercase)).take(ITEMS).collect()
+    let words = split_words(ask);
+    let pairs = words.windows(2).filter(|pair| equals_word(pair[0], "for"));
+    pairs.map(|pair| pair[1]).filter(|name| name.starts_with(char::is_uppercase)).take(MAX_ITEMS).collect()
 }
 
 /// The bounds of "count from A to B".
-pub(super) fn count(ask: &str) -> Option<(u64, u64)> {
-    let words = words(ask);
-    let start = words.iter().position(|word| is(word, "count"))?;
+pub(super) fn parse_count_range(ask: &str) -> Option<(u64, u64)> {
+    let words = split_words(ask);
+    let start = words.iter().position(|word| equals_word(word, "count"))?;
     let mut numbers = words[start..].iter().filter_map(|word| word.parse::<u64>().ok());
     let (from, to) = match (numbers.next()?, numbers.next()) {
         (from, Some(to)) => (from, to),
         (to, None) => (1, to),
     };
-    (from.abs_diff(to) < PATIENCE).then_some((from, to))
+    (from.abs_diff(to) < MAX_COUNTED_NUMBERS).then_some((from, to))
 }
 
 /// The ask is about a colour.
 pub(super) fn is_about_colour(ask: &str) -> bool {
-    has(&words(ask), &["colour", "color", "colours", "colors"])
+    contains_word(&split_words(ask), &["colour", "color", "colours", "colors"])
 }
 
 /// The colour that a text gives something in words: "the colour of … is red".
-pub(super) fn stated_colour(text: &str) -> Option<&'static str> {
-    let words = words(text);
-    let from = words.iter().rposition(|word| is(word, "colour") || is(word, "color"))?;
-    let verb = from + words[from..].iter().position(|word| is(word, "is"))?;
-    crate::simulator::media::image::colour_named(words.get(verb + 1)?)
+pub(super) fn find_stated_colour(text: &str) -> Option<&'static str> {
+    let words = split_words(text);
+    let from = words.iter().rposition(|word| equals_word(word, "colour") || equals_word(word, "color"))?;
+    let verb = from + words[from..].iter().position(|word| equals_word(word, "is"))?;
+    crate::simulator::media::image::find_colour(words.get(verb + 1)?)
 }
 
 /// The ask wants something drawn by chance.
-pub(super) fn is_random(ask: &str) -> bool {
-    has(&words(ask), &["random", "randomly"])
+pub(super) fn wants_random(ask: &str) -> bool {
+    contains_word(&split_words(ask), &["random", "randomly"])
 }
 
 /// The ask wants a number.
 pub(super) fn wants_number(ask: &str) -> bool {
-    has(&words(ask), &["number", "numbers"])
+    contains_word(&split_words(ask), &["number", "numbers"])
 }
 
 /// The ask wants a yes or no on whether something worked: true when yes stands for success.
-pub(super) fn is_about_success(ask: &str) -> Option<bool> {
-    let words = words(ask);
+pub(super) fn yes_means_success(ask: &str) -> Option<bool> {
+    let words = split_words(ask);
     let starts = |stem: &str| words.iter().any(|word| word.to_ascii_lowercase().starts_with(stem));
-    let is_yes_or_no = has(&words, &["yes", "no"]);
+    let is_yes_or_no = contains_word(&words, &["yes", "no"]);
     match (starts("succe"), starts("fail")) {
         (true, _) if is_yes_or_no => Some(true),
         (false, true) if is_yes_or_no => Some(false),
@@ -100,25 +100,25 @@ pub(super) fn is_about_success(ask: &str) -> Option<bool> {
 }
 
 /// The ask wants to know which of several calls failed.
-pub(super) fn wants_failed(ask: &str) -> bool {
-    let words = words(ask);
-    has(&words, &["which"]) && words.iter().any(|word| word.to_ascii_lowercase().starts_with("fail"))
+pub(super) fn wants_failed_call(ask: &str) -> bool {
+    let words = split_words(ask);
+    contains_word(&words, &["which"]) && words.iter().any(|word| word.to_ascii_lowercase().starts_with("fail"))
 }
 
 /// The name of which a text says that it failed: "the mail for Rome failed".
-pub(super) fn said_to_fail(text: &str) -> Option<&str> {
-    let words = words(text);
-    let at = words.iter().position(|word| is(word, "failed"))?;
+pub(super) fn find_failed_name(text: &str) -> Option<&str> {
+    let words = split_words(text);
+    let at = words.iter().position(|word| equals_word(word, "failed"))?;
     words[..at].iter().rev().find(|word| word.starts_with(char::is_uppercase) && word.len() > 3).copied()
 }
 
 /// The first capitalised word of a call's input.
-pub(super) fn proper_value(input: &str) -> Option<&str> {
-    words(input).into_iter().find(|word| word.starts_with(char::is_uppercase))
+pub(super) fn first_capitalised_word(input: &str) -> Option<&str> {
+    split_words(input).into_iter().find(|word| word.starts_with(char::is_uppercase))
 }
 
 /// The result of the product, the sum or the difference that the ask states.
-pub(super) fn arithmetic(ask: &str) -> Option<u128> {
+pub(super) fn evaluate_arithmetic(ask: &str) -> Option<u128> {
     let spaced: String =
         ask.chars().flat_map(|c| if "*×+".contains(c) { vec![' ', c, ' '] } else { vec![c] }).collect();
     let tokens: Vec<&str> = spaced.split_whitespace().collect();
@@ -137,27 +137,27 @@ pub(super) fn arithmetic(ask: &str) -> Option<u128> {
 }
 
 /// The ask tells the model to use a tool now.
-pub(super) fn wants_tool(ask: &str, tools: &[Tool]) -> bool {
+pub(super) fn wants_tool(ask: &str, tools: &[PromptTool]) -> bool {
     let names: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
-    orders(ask, &names).next().is_some()
+    tool_sentences(ask, &names).next().is_some()
 }
 
 /// The sentences that tell the model to use a tool.
-fn orders<'a>(ask: &'a str, names: &HashSet<&str>) -> impl Iterator<Item = &'a str> {
+fn tool_sentences<'a>(ask: &'a str, names: &HashSet<&str>) -> impl Iterator<Item = &'a str> {
     ask.split(['.', '!', '?', '\n', ';']).filter(|sentence| sentence_wants_tool(sentence, names))
 }
 
 /// The tools that are wanted, each with the words that say what for: "call `a` for Paris and `b` for Rome". Empty unless
 /// more than one is wanted.
-pub(super) fn errands<'a, 't>(ask: &'a str, tools: &'t [Tool]) -> Vec<(&'t Tool, &'a str)> {
-    let by_name: HashMap<&str, &Tool> = tools.iter().rev().map(|tool| (tool.name.as_str(), tool)).collect();
+pub(super) fn tool_tasks<'a, 't>(ask: &'a str, tools: &'t [PromptTool]) -> Vec<(&'t PromptTool, &'a str)> {
+    let by_name: HashMap<&str, &PromptTool> = tools.iter().rev().map(|tool| (tool.name.as_str(), tool)).collect();
     let names: HashSet<&str> = by_name.keys().copied().collect();
-    let mut errands: Vec<(&Tool, &str)> = Vec::new();
-    for order in orders(ask, &names) {
+    let mut errands: Vec<(&PromptTool, &str)> = Vec::new();
+    for order in tool_sentences(ask, &names) {
         // Where each tool is named; one that only stands against another ("not", "or") is not wanted.
-        let mut starts: Vec<(&Tool, usize)> = Vec::new();
+        let mut starts: Vec<(&PromptTool, usize)> = Vec::new();
         let mut is_joined = true;
-        for word in words(order) {
+        for word in split_words(order) {
             let at = word.as_ptr() as usize - order.as_ptr() as usize;
             match by_name.get(word) {
                 Some(tool) if is_joined => {
@@ -165,17 +165,17 @@ pub(super) fn errands<'a, 't>(ask: &'a str, tools: &'t [Tool]) -> Vec<(&'t Tool,
                     is_joined = false;
                 }
                 Some(_) => {}
-                None => is_joined |= has(&[word], &["and", "then"]),
+                None => is_joined |= contains_word(&[word], &["and", "then"]),
             }
         }
-        let all = has_near(order, &["both", "all", "each", "every"], &["tools", "tool", "functions"]);
+        let all = contains_nearby(order, &["both", "all", "each", "every"], &["tools", "tool", "functions"]);
         if starts.is_empty() && all {
             errands.extend(tools.iter().map(|tool| (tool, order)));
         }
         // "For Paris call `a`" says what for in front of the tool, "call `a` for Paris" behind it.
         let head = &order[..starts.first().map_or(0, |(_, at)| *at)];
         let is_in_front =
-            !names_after_for(head).is_empty() || crate::simulator::model::code_words::last(head).is_some();
+            !names_after_for(head).is_empty() || crate::simulator::model::code_words::find_last(head).is_some();
         let end_of = |i: usize| starts.get(i).map_or(order.len(), |(_, at)| *at);
         for (i, (tool, at)) in starts.iter().enumerate() {
             let before = if i == 0 { 0 } else { starts[i - 1].1 };
@@ -183,60 +183,64 @@ pub(super) fn errands<'a, 't>(ask: &'a str, tools: &'t [Tool]) -> Vec<(&'t Tool,
             errands.push((tool, &order[about]));
         }
     }
-    errands.truncate(ITEMS);
+    errands.truncate(MAX_ITEMS);
     if errands.len() > 1 { errands } else { Vec::new() }
 }
 
 /// One of the first words stands closely before one of the second.
-fn has_near(text: &str, first: &[&str], second: &[&str]) -> bool {
-    let words = words(text);
-    (0..words.len()).any(|i| has(&words[i..=i], first) && has(&words[i..words.len().min(i + 3)], second))
+fn contains_nearby(text: &str, first: &[&str], second: &[&str]) -> bool {
+    let words = split_words(text);
+    (0..words.len())
+        .any(|i| contains_word(&words[i..=i], first) && contains_word(&words[i..words.len().min(i + 3)], second))
 }
 
 /// The labels that the orders to use a tool name, when there are several.
-pub(super) fn labels_to_pass(ask: &str, tools: &[Tool]) -> Vec<String> {
+pub(super) fn labels_to_pass(ask: &str, tools: &[PromptTool]) -> Vec<String> {
     let names: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
     let mut labels: Vec<String> =
-        orders(ask, &names).flat_map(crate::simulator::model::code_words::find).take(ITEMS).collect();
+        tool_sentences(ask, &names).flat_map(crate::simulator::model::code_words::find_all).take(MAX_ITEMS).collect();
     labels.dedup();
     if labels.len() > 1 { labels } else { Vec::new() }
 }
 
 /// Words that make a sentence a question about what was, rather than an order.
-const QUESTION: &[&str] = &[
+const QUESTION_WORDS: &[&str] = &[
     "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "did", "does", "do", "is", "are", "was",
     "were", "has", "have", "had",
 ];
 
 /// Words that turn an order around.
-const NOT: &[&str] = &["not", "never", "without", "don't", "don’t", "cannot", "no", "neither"];
+const NEGATION_WORDS: &[&str] = &["not", "never", "without", "don't", "don’t", "cannot", "no", "neither"];
 
 fn sentence_wants_tool(sentence: &str, names: &HashSet<&str>) -> bool {
-    let words = words(sentence);
+    let words = split_words(sentence);
     let Some(first) = words.first() else { return false };
-    let asks_back = QUESTION.iter().any(|q| is(first, q)) && !words.get(1).is_some_and(|w| is(w, "not"));
+    let asks_back =
+        QUESTION_WORDS.iter().any(|q| equals_word(first, q)) && !words.get(1).is_some_and(|w| equals_word(w, "not"));
     if asks_back {
         return false;
     }
-    let is_tool = |word: &&str| has(&[word], &["tool", "tools", "function"]) || names.contains(word);
+    let is_tool = |word: &&str| contains_word(&[word], &["tool", "tools", "function"]) || names.contains(word);
     let last_tool = words.iter().rposition(is_tool);
     words.iter().enumerate().any(|(i, word)| {
         let (before, after) = (&words[i.saturating_sub(3)..i], &words[i + 1..]);
-        let looks_up = is(word, "look") && after.iter().take(4).any(|w| is(w, "up"));
-        let uses = has(&[word], &["use", "call", "invoke", "run", "using", "calling"]) && last_tool > Some(i);
-        (looks_up || uses) && !has(before, NOT) && !after.first().is_some_and(|w| has(&[w], NOT))
+        let looks_up = equals_word(word, "look") && after.iter().take(4).any(|w| equals_word(w, "up"));
+        let uses = contains_word(&[word], &["use", "call", "invoke", "run", "using", "calling"]) && last_tool > Some(i);
+        (looks_up || uses)
+            && !contains_word(before, NEGATION_WORDS)
+            && !after.first().is_some_and(|w| contains_word(&[w], NEGATION_WORDS))
     })
 }
 
 /// The tool whose name stands first in the ask.
-pub(super) fn named_tool<'a>(ask: &str, tools: &'a [Tool]) -> Option<&'a Tool> {
+pub(super) fn find_named_tool<'a>(ask: &str, tools: &'a [PromptTool]) -> Option<&'a PromptTool> {
     // The first of two tools of one name is the one that is meant.
-    let by_name: HashMap<&str, &Tool> = tools.iter().rev().map(|tool| (tool.name.as_str(), tool)).collect();
-    words(ask).into_iter().find_map(|word| by_name.get(word).copied())
+    let by_name: HashMap<&str, &PromptTool> = tools.iter().rev().map(|tool| (tool.name.as_str(), tool)).collect();
+    split_words(ask).into_iter().find_map(|word| by_name.get(word).copied())
 }
 
 /// The things after "each of": "once for each of: Paris, Rome and Oslo."
-pub(super) fn each_of(ask: &str) -> Vec<&str> {
+pub(super) fn list_items(ask: &str) -> Vec<&str> {
     let lower = ask.to_ascii_lowercase();
     let Some(start) = lower.find("each of") else { return Vec::new() };
     let rest = &ask[start + "each of".len()..];
@@ -246,14 +250,14 @@ pub(super) fn each_of(ask: &str) -> Vec<&str> {
         .flat_map(|part| part.split(" and "))
         .map(|item| item.trim().trim_start_matches("and ").trim_matches(['"', '\'', '`', ' ']))
         .filter(|item| !item.is_empty())
-        .take(ITEMS)
+        .take(MAX_ITEMS)
         .collect()
 }
 
 /// A name in the ask: the first word in capitals that does not begin a sentence.
-pub(super) fn proper_name(ask: &str) -> Option<&str> {
+pub(super) fn find_proper_name(ask: &str) -> Option<&str> {
     ask.split(['.', '!', '?', '\n', ':']).find_map(|sentence| {
-        words(sentence)
+        split_words(sentence)
             .into_iter()
             .skip(1)
             .find(|word| word.len() > 1 && word.starts_with(|c: char| c.is_ascii_uppercase()) && !word.contains('_'))
@@ -264,9 +268,9 @@ pub(super) fn proper_name(ask: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn tools() -> Vec<Tool> {
+    fn sample_tools() -> Vec<PromptTool> {
         ["get_weather", "get_time"]
-            .map(|name| Tool { name: name.into(), description: String::new(), schema: None })
+            .map(|name| PromptTool { name: name.into(), description: String::new(), schema: None })
             .to_vec()
     }
 
@@ -280,7 +284,7 @@ mod tests {
             "Hello. Now call the tool once for each of: Paris, Rome",
             "Could you run the get_time function?",
         ] {
-            assert!(wants_tool(ask, &tools()), "{ask}");
+            assert!(wants_tool(ask, &sample_tools()), "{ask}");
         }
         for ask in [
             "What label did the tool return for Paris?",
@@ -293,15 +297,18 @@ mod tests {
             "Which tool did you call?",
             "What is 3 times 4?",
         ] {
-            assert!(!wants_tool(ask, &tools()), "{ask}");
+            assert!(!wants_tool(ask, &sample_tools()), "{ask}");
         }
     }
 
     #[test]
     fn several_tools_can_be_wanted_each_for_its_own_thing() {
         let wanted = |ask: &str| -> Vec<(String, String)> {
-            let tools = tools();
-            errands(ask, &tools).into_iter().map(|(tool, words)| (tool.name.clone(), words.trim().to_owned())).collect()
+            let tools = sample_tools();
+            tool_tasks(ask, &tools)
+                .into_iter()
+                .map(|(tool, words)| (tool.name.clone(), words.trim().to_owned()))
+                .collect()
         };
         let two = [("get_weather", "get_weather for Paris and"), ("get_time", "get_time for Rome")];
         let two = two.map(|(tool, words)| (tool.to_owned(), words.to_owned()));
@@ -316,17 +323,17 @@ mod tests {
         {
             assert!(wanted(ask).is_empty(), "{ask}");
         }
-        let both = labels_to_pass("Call get_time with amber falcon 4821 and with quiet river 0007.", &tools());
+        let both = labels_to_pass("Call get_time with amber falcon 4821 and with quiet river 0007.", &sample_tools());
         assert_eq!(both, ["amber falcon 4821", "quiet river 0007"]);
-        assert!(labels_to_pass("Call get_time with amber falcon 4821.", &tools()).is_empty());
+        assert!(labels_to_pass("Call get_time with amber falcon 4821.", &sample_tools()).is_empty());
     }
 
     #[test]
     fn each_item_of_a_list_is_one() {
-        assert_eq!(each_of("Use the tool once for each of: Paris, Rome."), ["Paris", "Rome"]);
-        assert_eq!(each_of("for each of these cities: New York, Oslo, and Rome"), ["New York", "Oslo", "Rome"]);
-        assert_eq!(each_of("Call it for each of Paris and Rome."), ["Paris", "Rome"]);
-        assert!(each_of("Call the tool.").is_empty());
+        assert_eq!(list_items("Use the tool once for each of: Paris, Rome."), ["Paris", "Rome"]);
+        assert_eq!(list_items("for each of these cities: New York, Oslo, and Rome"), ["New York", "Oslo", "Rome"]);
+        assert_eq!(list_items("Call it for each of Paris and Rome."), ["Paris", "Rome"]);
+        assert!(list_items("Call the tool.").is_empty());
     }
 
     #[test]
@@ -341,29 +348,29 @@ mod tests {
 
     #[test]
     fn counts_sums_and_names_are_understood() {
-        assert_eq!(count("Count from 1 to 20, separated by single spaces."), Some((1, 20)));
-        assert_eq!(count("Count from 1 to 99999999999"), None);
-        assert_eq!(arithmetic("What is 12 * 12?"), Some(144));
-        assert_eq!(arithmetic("How much is 7 times 6?"), Some(42));
-        assert_eq!(arithmetic("What is 3*4"), Some(12));
-        assert_eq!(arithmetic("Say hello."), None);
+        assert_eq!(parse_count_range("Count from 1 to 20, separated by single spaces."), Some((1, 20)));
+        assert_eq!(parse_count_range("Count from 1 to 99999999999"), None);
+        assert_eq!(evaluate_arithmetic("What is 12 * 12?"), Some(144));
+        assert_eq!(evaluate_arithmetic("How much is 7 times 6?"), Some(42));
+        assert_eq!(evaluate_arithmetic("What is 3*4"), Some(12));
+        assert_eq!(evaluate_arithmetic("Say hello."), None);
         assert_eq!(names_after_for("What label did the tool return for Paris?"), ["Paris"]);
-        assert_eq!(proper_name("Use the tool for Paris."), Some("Paris"));
-        assert_eq!(named_tool("Use get_time, please.", &tools()).unwrap().name, "get_time");
+        assert_eq!(find_proper_name("Use the tool for Paris."), Some("Paris"));
+        assert_eq!(find_named_tool("Use get_time, please.", &sample_tools()).unwrap().name, "get_time");
     }
 
     #[test]
     fn failures_have_names() {
-        assert!(wants_failed("For which city did the tool fail?") && !wants_failed("Did the tool fail?"));
-        assert_eq!(said_to_fail("The mail for Rome failed."), Some("Rome"));
-        assert_eq!(said_to_fail("It failed."), None);
+        assert!(wants_failed_call("For which city did the tool fail?") && !wants_failed_call("Did the tool fail?"));
+        assert_eq!(find_failed_name("The mail for Rome failed."), Some("Rome"));
+        assert_eq!(find_failed_name("It failed."), None);
     }
 
     #[test]
     fn yes_may_stand_for_success_or_for_failure() {
-        assert_eq!(is_about_success("Did the tool succeed? Answer yes or no."), Some(true));
-        assert_eq!(is_about_success("Did it fail, yes or no?"), Some(false));
-        assert_eq!(is_about_success("Did it succeed or fail? Answer yes if it succeeded."), Some(true));
-        assert_eq!(is_about_success("Tell me whether it failed."), None);
+        assert_eq!(yes_means_success("Did the tool succeed? Answer yes or no."), Some(true));
+        assert_eq!(yes_means_success("Did it fail, yes or no?"), Some(false));
+        assert_eq!(yes_means_success("Did it succeed or fail? Answer yes if it succeeded."), Some(true));
+        assert_eq!(yes_means_success("Tell me whether it failed."), None);
     }
 }

@@ -5,41 +5,42 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::fields::find::array;
+use crate::simulator::fields::find::array_items;
 
 /// The deepest value that is made.
-const DEPTH: usize = 12;
+const MAX_DEPTH: usize = 12;
 
 /// The most values that are made for one input.
-const VALUES: usize = 500;
+const MAX_VALUES: usize = 500;
 
 /// What strings are filled with.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Words {
+pub(super) struct ValueSource {
     /// The thing that the call is for: the value of the first string at the top.
     pub item: Option<String>,
     /// The value of the other strings.
-    pub other: String,
+    pub fallback: String,
 }
 
 /// A value that follows the schema.
-pub(super) fn fill(schema: &Value, words: &Words) -> Value {
-    let mut filler = Filler { root: schema, words, item: words.item.clone(), left: VALUES };
-    filler.value(schema, 0)
+pub(super) fn generate(schema: &Value, words: &ValueSource) -> Value {
+    let mut filler =
+        ValueGenerator { root: schema, source: words, pending_item: words.item.clone(), remaining_values: MAX_VALUES };
+    filler.generate_value(schema, 0)
 }
 
-struct Filler<'a> {
+struct ValueGenerator<'a> {
     root: &'a Value,
-    words: &'a Words,
+    source: &'a ValueSource,
     /// Not used up yet.
-    item: Option<String>,
-    left: usize,
+    pending_item: Option<String>,
+    remaining_values: usize,
 }
 
-impl Filler<'_> {
-    fn value(&mut self, schema: &Value, depth: usize) -> Value {
-        self.left = self.left.saturating_sub(1);
-        if depth > DEPTH || self.left == 0 {
+impl ValueGenerator<'_> {
+    fn generate_value(&mut self, schema: &Value, depth: usize) -> Value {
+        self.remaining_values = self.remaining_values.saturating_sub(1);
+        if depth > MAX_DEPTH || self.remaining_values == 0 {
             return Value::Null;
         }
         if let Some(value) = schema.get("const") {
@@ -50,62 +51,62 @@ impl Filler<'_> {
         }
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
             let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
-            return target.map_or(Value::Null, |schema| self.value(&schema.clone(), depth + 1));
+            return target.map_or(Value::Null, |schema| self.generate_value(&schema.clone(), depth + 1));
         }
         for choice in ["anyOf", "oneOf", "allOf"] {
             if let Some(schema) = schema.get(choice).and_then(|c| c.get(0)) {
-                return self.value(schema, depth + 1);
+                return self.generate_value(schema, depth + 1);
             }
         }
-        match type_of(schema) {
-            "object" => self.object(schema, depth),
-            "array" => self.array(schema, depth),
-            "string" => self.string(schema),
-            "integer" => json!(bounded(schema).ceil() as i64),
-            "number" => number(bounded(schema)),
+        match schema_type(schema) {
+            "object" => self.generate_object(schema, depth),
+            "array" => self.generate_array(schema, depth),
+            "string" => self.generate_string(schema),
+            "integer" => json!(clamp_to_bounds(schema).ceil() as i64),
+            "number" => to_json_number(clamp_to_bounds(schema)),
             "boolean" => json!(true),
             _ => Value::Null,
         }
     }
 
-    fn object(&mut self, schema: &Value, depth: usize) -> Value {
+    fn generate_object(&mut self, schema: &Value, depth: usize) -> Value {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return json!({}) };
-        let required: Vec<&str> = array(schema.get("required")).iter().filter_map(Value::as_str).collect();
+        let required: Vec<&str> = array_items(schema.get("required")).iter().filter_map(Value::as_str).collect();
         // An item must find its place, even where the schema leaves every property open.
-        let for_item = (depth == 0 && self.item.is_some())
+        let for_item = (depth == 0 && self.pending_item.is_some())
             .then(|| {
                 let is_open = |(key, schema): &(&String, &Value)| {
-                    is_free_string(schema) && (required.is_empty() || required.contains(&key.as_str()))
+                    is_unconstrained_string(schema) && (required.is_empty() || required.contains(&key.as_str()))
                 };
-                properties.iter().find(is_open).or_else(|| properties.iter().find(|(_, s)| is_free_string(s)))
+                properties.iter().find(is_open).or_else(|| properties.iter().find(|(_, s)| is_unconstrained_string(s)))
             })
             .flatten()
             .map(|(key, _)| key);
         // Taken at once, so that no string further in takes it first.
-        let item = for_item.and_then(|_| self.item.take());
+        let item = for_item.and_then(|_| self.pending_item.take());
         let mut object = Map::new();
         for (key, schema) in properties {
             if Some(key) == for_item {
                 object.insert(key.clone(), json!(item));
             } else if required.contains(&key.as_str()) {
-                object.insert(key.clone(), self.value(schema, depth + 1));
+                object.insert(key.clone(), self.generate_value(schema, depth + 1));
             }
         }
         Value::Object(object)
     }
 
-    fn array(&mut self, schema: &Value, depth: usize) -> Value {
+    fn generate_array(&mut self, schema: &Value, depth: usize) -> Value {
         let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1).clamp(1, 16);
         let most = schema.get("maxItems").and_then(Value::as_u64).unwrap_or(u64::MAX);
         let Some(items) = schema.get("items") else { return json!([]) };
-        Value::Array((0..least.min(most)).map(|_| self.value(items, depth + 1)).collect())
+        Value::Array((0..least.min(most)).map(|_| self.generate_value(items, depth + 1)).collect())
     }
 
-    fn string(&mut self, schema: &Value) -> Value {
-        if let Some(text) = schema.get("format").and_then(Value::as_str).and_then(formatted) {
+    fn generate_string(&mut self, schema: &Value) -> Value {
+        if let Some(text) = schema.get("format").and_then(Value::as_str).and_then(sample_for_format) {
             return json!(text);
         }
-        let word = self.item.take().unwrap_or_else(|| self.words.other.clone());
+        let word = self.pending_item.take().unwrap_or_else(|| self.source.fallback.clone());
         let length = |key: &str| schema.get(key).and_then(Value::as_u64).map(|l| l.min(1000) as usize);
         let mut word: String = word.chars().take(length("maxLength").unwrap_or(usize::MAX)).collect();
         let missing = length("minLength").unwrap_or(0).saturating_sub(word.chars().count());
@@ -115,7 +116,7 @@ impl Filler<'_> {
 }
 
 /// A text in one of the formats that schemas know.
-fn formatted(format: &str) -> Option<&'static str> {
+fn sample_for_format(format: &str) -> Option<&'static str> {
     Some(match format {
         "date-time" => "2025-01-31T12:00:00Z",
         "date" => "2025-01-31",
@@ -132,13 +133,13 @@ fn formatted(format: &str) -> Option<&'static str> {
 }
 
 /// A string property that may have any value.
-fn is_free_string(schema: &Value) -> bool {
+fn is_unconstrained_string(schema: &Value) -> bool {
     let bound = ["const", "enum", "format", "$ref", "anyOf", "oneOf", "allOf"];
-    type_of(schema) == "string" && bound.iter().all(|key| schema.get(key).is_none())
+    schema_type(schema) == "string" && bound.iter().all(|key| schema.get(key).is_none())
 }
 
 /// The type of the value to make.
-fn type_of(schema: &Value) -> &str {
+fn schema_type(schema: &Value) -> &str {
     let word = match schema.get("type") {
         Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).find(|t| *t != "null"),
         other => other.and_then(Value::as_str),
@@ -152,7 +153,7 @@ fn type_of(schema: &Value) -> &str {
 }
 
 /// One, moved into the bounds.
-fn bounded(schema: &Value) -> f64 {
+fn clamp_to_bounds(schema: &Value) -> f64 {
     let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
     let least = bound("minimum").or(bound("exclusiveMinimum").map(|b| b + 1.0)).unwrap_or(f64::MIN);
     let most = bound("maximum").or(bound("exclusiveMaximum").map(|b| b - 1.0)).unwrap_or(f64::MAX);
@@ -160,7 +161,7 @@ fn bounded(schema: &Value) -> f64 {
 }
 
 /// A number, whole where it can be.
-fn number(value: f64) -> Value {
+fn to_json_number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
 }
 
@@ -168,8 +169,8 @@ fn number(value: f64) -> Value {
 mod tests {
     use super::*;
 
-    fn words(item: Option<&str>) -> Words {
-        Words { item: item.map(str::to_owned), other: "value".to_owned() }
+    fn value_source(item: Option<&str>) -> ValueSource {
+        ValueSource { item: item.map(str::to_owned), fallback: "value".to_owned() }
     }
 
     #[test]
@@ -183,14 +184,14 @@ mod tests {
             "list": {"type": "array", "items": {"type": "boolean"}},
         }});
         let expected = json!({"city": "Paris", "days": 3, "mode": "fast", "deep": {"x": 7}, "list": [true]});
-        assert_eq!(fill(&schema, &words(Some("Paris"))), expected);
+        assert_eq!(generate(&schema, &value_source(Some("Paris"))), expected);
     }
 
     #[test]
     fn an_item_finds_its_place_among_optional_properties() {
         let schema = json!({"type": "object", "properties": {"n": {"type": "number"}, "city": {"type": "string"}}});
-        assert_eq!(fill(&schema, &words(Some("Rome"))), json!({"city": "Rome"}));
-        assert_eq!(fill(&schema, &words(None)), json!({}));
+        assert_eq!(generate(&schema, &value_source(Some("Rome"))), json!({"city": "Rome"}));
+        assert_eq!(generate(&schema, &value_source(None)), json!({}));
     }
 
     #[test]
@@ -206,7 +207,7 @@ mod tests {
                 "unit": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
             }
         });
-        let filled = fill(&schema, &words(Some("Paris")));
+        let filled = generate(&schema, &value_source(Some("Paris")));
         assert_eq!(filled["place"], json!({"city": "Paris"}));
         assert!(
             jsonschema::options().should_validate_formats(true).build(&schema).unwrap().is_valid(&filled),
@@ -218,6 +219,6 @@ mod tests {
     fn a_schema_that_names_itself_ends() {
         let schema = json!({"$defs": {"a": {"type": "object", "required": ["l", "r"], "properties": {
             "l": {"$ref": "#/$defs/a"}, "r": {"$ref": "#/$defs/a"}}}}, "$ref": "#/$defs/a"});
-        assert!(fill(&schema, &words(None)).is_object());
+        assert!(generate(&schema, &value_source(None)).is_object());
     }
 }

@@ -1,10 +1,10 @@
 //! What the model says to itself before it answers.
 
-use crate::simulator::error_path::clip;
-use crate::simulator::prompt::View;
+use crate::simulator::error_path::truncate_text;
+use crate::simulator::prompt::ModelPrompt;
 
 /// Sentences that fit any question.
-const MUSINGS: &[&str] = &[
+const FILLER_SENTENCES: &[&str] = &[
     "Let me go over what stands in the conversation before I settle on an answer.",
     "Nothing in it should be taken for granted, so it is worth reading each part once more.",
     "The wording matters here, because a short question can be meant in more than one way.",
@@ -15,19 +15,19 @@ const MUSINGS: &[&str] = &[
 ];
 
 /// The sentences of a long thought, when the question calls for one.
-const LONG: usize = 150;
+const LONG_THOUGHT_SENTENCES: usize = 150;
 
 /// The whole of a thought, at its natural length.
-pub(super) fn natural(view: &View, answer: &str) -> String {
+pub(super) fn thinking_text(view: &ModelPrompt, answer: &str) -> String {
     let question = view.question();
     let mut thought = format!("The user says: \"{}\"", excerpt(question, 60));
     if !view.tools.is_empty() {
         thought.push_str(&format!(" There are tools at hand, {} of them.", view.tools.len()));
     }
-    let usual = if wants_length(question) { LONG } else { MUSINGS.len() - 1 };
-    let sentences = view.effort.of_usual(usual);
-    for (i, musing) in MUSINGS.iter().cycle().take(sentences).enumerate() {
-        match i / MUSINGS.len() {
+    let usual = if wants_long_thought(question) { LONG_THOUGHT_SENTENCES } else { FILLER_SENTENCES.len() - 1 };
+    let sentences = view.effort.scale(usual);
+    for (i, musing) in FILLER_SENTENCES.iter().cycle().take(sentences).enumerate() {
+        match i / FILLER_SENTENCES.len() {
             0 => thought.push_str(&format!(" {musing}")),
             round => thought.push_str(&format!(" Round {}: {musing}", round + 1)),
         }
@@ -37,7 +37,7 @@ pub(super) fn natural(view: &View, answer: &str) -> String {
 }
 
 /// The question asks for long thought.
-fn wants_length(question: &str) -> bool {
+fn wants_long_thought(question: &str) -> bool {
     let question = question.to_ascii_lowercase();
     ["at length", "carefully", "step by step", "think hard", "in detail", "thoroughly", "prove that"]
         .iter()
@@ -46,7 +46,7 @@ fn wants_length(question: &str) -> bool {
 
 /// The first words of a text.
 fn excerpt(text: &str, most: usize) -> String {
-    let words: Vec<&str> = text.split_whitespace().map(clip).collect();
+    let words: Vec<&str> = text.split_whitespace().map(truncate_text).collect();
     let kept = words[..words.len().min(most)].join(" ");
     if words.len() > most { format!("{kept} …") } else { kept }
 }

@@ -2,10 +2,10 @@ use axum::http::{HeaderName, HeaderValue};
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::catalog::{ClaimStatus, Range};
+use crate::catalog::{ClaimStatus, ClaimedRange};
 use crate::simulator::media::image;
 use crate::simulator::pipeline::*;
-use crate::simulator::{DEFAULT_CREDENTIAL, ROWS, sse};
+use crate::simulator::{DEFAULT_CREDENTIAL, ROW_IDS, sse};
 
 mod behaviour;
 mod newer;
@@ -15,14 +15,14 @@ mod survival;
 
 /// A request: the usual headers with changes, and a body.
 #[derive(Debug, Clone)]
-struct Ask {
+struct SimulatorRequest {
     headers: Vec<(&'static str, Option<String>)>,
     body: Value,
 }
 
-impl Ask {
+impl SimulatorRequest {
     /// A plain request with other keys put over it.
-    fn with(changes: Value) -> Self {
+    fn with_keys(changes: Value) -> Self {
         let mut body =
             json!({"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": "Say hello."}]});
         for (key, value) in changes.as_object().unwrap() {
@@ -32,35 +32,35 @@ impl Ask {
     }
 
     /// A conversation of one user message.
-    fn user(content: impl Into<Value>) -> Self {
-        Self::with(json!({"messages": [{"role": "user", "content": content.into()}]}))
+    fn from_user(content: impl Into<Value>) -> Self {
+        Self::with_keys(json!({"messages": [{"role": "user", "content": content.into()}]}))
     }
 
     /// A conversation whose second message is the assistant's.
-    fn assistant(block: Value, last: impl Into<Value>) -> Self {
-        Self::with(json!({"messages": [
+    fn from_assistant(block: Value, last: impl Into<Value>) -> Self {
+        Self::with_keys(json!({"messages": [
             {"role": "user", "content": "Hello."},
             {"role": "assistant", "content": [block]},
             {"role": "user", "content": last.into()},
         ]}))
     }
 
-    fn without(mut self, key: &str) -> Self {
+    fn without_key(mut self, key: &str) -> Self {
         self.body.as_object_mut().unwrap().remove(key);
         self
     }
 
-    fn header(mut self, name: &'static str, value: &str) -> Self {
+    fn with_header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, Some(value.to_owned())));
         self
     }
 
-    fn no_header(mut self, name: &'static str) -> Self {
+    fn without_header(mut self, name: &'static str) -> Self {
         self.headers.push((name, None));
         self
     }
 
-    fn map(&self) -> HeaderMap {
+    fn header_map(&self) -> HeaderMap {
         let mut map = HeaderMap::new();
         map.insert("x-api-key", HeaderValue::from_static(DEFAULT_CREDENTIAL));
         map.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
@@ -75,36 +75,42 @@ impl Ask {
     }
 }
 
-fn behaviour() -> Behaviour {
-    Behaviour { model: "m".into(), max_output_tokens: Some(8192), ..Behaviour::default() }
+fn test_config() -> SimulatorConfig {
+    SimulatorConfig { model: "m".into(), max_output_tokens: Some(8192), ..SimulatorConfig::default() }
 }
 
-fn flipped(row: &str, status: ClaimStatus) -> Behaviour {
-    let mut behaviour = behaviour();
-    behaviour.flip(row, status).unwrap();
+fn config_with_status(row: &str, status: ClaimStatus) -> SimulatorConfig {
+    let mut behaviour = test_config();
+    behaviour.set_status(row, status).unwrap();
     behaviour
 }
 
-fn send(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
+fn send(service: &RequestPipeline, ask: &SimulatorRequest) -> Result<PipelineResponse, ApiError> {
     let body = ask.body.to_string();
-    let mut draws = service.fate.of("/v1/messages", body.as_bytes());
-    service.answer(&Route::Messages(Endpoint::Messages), &ask.map(), body.as_bytes(), &mut draws, &mut Acts::default())
+    let mut draws = service.rng_source.request_rng("/v1/messages", body.as_bytes());
+    service.respond(
+        &SimulatorRoute::Messages(MessagesRoute::Messages),
+        &ask.header_map(),
+        body.as_bytes(),
+        &mut draws,
+        &mut RequestActivity::default(),
+    )
 }
 
 /// The message that a server answers with.
-fn message(service: &Service, ask: &Ask) -> Value {
+fn get_message(service: &RequestPipeline, ask: &SimulatorRequest) -> Value {
     match send(service, ask) {
-        Ok(Reply::Json(message)) => message,
+        Ok(PipelineResponse::Json(message)) => message,
         other => panic!("{ask:?} was answered with {other:?}"),
     }
 }
 
-fn text(service: &Service, ask: &Ask) -> String {
-    message(service, ask)["content"][0]["text"].as_str().unwrap_or_default().to_owned()
+fn get_text(service: &RequestPipeline, ask: &SimulatorRequest) -> String {
+    get_message(service, ask)["content"][0]["text"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The refusal that a server answers with: status and message.
-fn refusal(service: &Service, ask: &Ask) -> (u16, String) {
+fn get_error(service: &RequestPipeline, ask: &SimulatorRequest) -> (u16, String) {
     match send(service, ask) {
         Err(refusal) => (refusal.kind.status(), refusal.message),
         Ok(reply) => panic!("{ask:?} was answered with {reply:?}"),
@@ -112,53 +118,53 @@ fn refusal(service: &Service, ask: &Ask) -> (u16, String) {
 }
 
 /// The status that a server answers with.
-fn status(service: &Service, ask: &Ask) -> u16 {
+fn get_status(service: &RequestPipeline, ask: &SimulatorRequest) -> u16 {
     send(service, ask).map_or_else(|refusal| refusal.kind.status(), |_| 200)
 }
 
 /// What a path gives: the status, and the body where there is an answer.
-fn visit(service: &Service, method: Method, uri: &str, ask: &Ask) -> (u16, Value) {
-    let headers = ask.map();
-    let answer = service.route(&method, &uri.parse().unwrap(), &headers).and_then(|route| {
+fn send_to_path(service: &RequestPipeline, method: Method, uri: &str, ask: &SimulatorRequest) -> (u16, Value) {
+    let headers = ask.header_map();
+    let answer = service.resolve_route(&method, &uri.parse().unwrap(), &headers).and_then(|route| {
         let body = ask.body.to_string();
-        service.answer(&route, &headers, body.as_bytes(), &mut Draws::new(0), &mut Acts::default())
+        service.respond(&route, &headers, body.as_bytes(), &mut RequestRng::new(0), &mut RequestActivity::default())
     });
     match answer {
-        Ok(Reply::Json(value)) => (200, value),
-        Ok(Reply::Stream(_)) => (200, Value::Null),
-        Err(refusal) => (refusal.kind.status(), refusal.envelope("req_1")),
+        Ok(PipelineResponse::Json(value)) => (200, value),
+        Ok(PipelineResponse::Stream(_)) => (200, Value::Null),
+        Err(refusal) => (refusal.kind.status(), refusal.to_envelope("req_1")),
     }
 }
 
 /// The tokens that are counted in a request, or the status of the refusal.
-fn count(service: &Service, ask: &Ask) -> Result<u64, u16> {
-    let ask = ask.clone().without("max_tokens");
-    let (status, body) = visit(service, Method::POST, "/v1/messages/count_tokens", &ask);
+fn count_tokens(service: &RequestPipeline, ask: &SimulatorRequest) -> Result<u64, u16> {
+    let ask = ask.clone().without_key("max_tokens");
+    let (status, body) = send_to_path(service, Method::POST, "/v1/messages/count_tokens", &ask);
     if status == 200 { Ok(body["input_tokens"].as_u64().unwrap()) } else { Err(status) }
 }
 
 /// The message that a stream tells.
-fn streamed(service: &Service, ask: &Ask) -> Value {
+fn get_streamed_message(service: &RequestPipeline, ask: &SimulatorRequest) -> Value {
     let mut ask = ask.clone();
     ask.body["stream"] = json!(true);
     match send(service, &ask) {
-        Ok(Reply::Stream(message)) => reference::put_together(&sse::events(&message)).0,
+        Ok(PipelineResponse::Stream(message)) => reference::assemble_stream(&sse::encode_events(&message)).0,
         other => panic!("{ask:?} was answered with {other:?}"),
     }
 }
 
 /// The types of an answer's blocks.
-fn kinds(message: &Value) -> Vec<&str> {
+fn block_types(message: &Value) -> Vec<&str> {
     message["content"].as_array().unwrap().iter().map(|block| block["type"].as_str().unwrap()).collect()
 }
 
 /// A request of one user message with tools.
-fn with_tools(text: &str, tools: Value) -> Ask {
-    Ask::with(json!({"tools": tools, "messages": [{"role": "user", "content": text}]}))
+fn request_with_tools(text: &str, tools: Value) -> SimulatorRequest {
+    SimulatorRequest::with_keys(json!({"tools": tools, "messages": [{"role": "user", "content": text}]}))
 }
 
 /// A conversation goes on: the answer is handed back with a result for each of its calls.
-fn handed_back(ask: &Ask, content: &Value) -> Ask {
+fn echo_back(ask: &SimulatorRequest, content: &Value) -> SimulatorRequest {
     let mut next = ask.clone();
     let calls = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
     let results: Vec<Value> =
@@ -170,31 +176,31 @@ fn handed_back(ask: &Ask, content: &Value) -> Ask {
     next
 }
 
-fn png(colour: [u8; 3]) -> Value {
-    let data = base64::engine::general_purpose::STANDARD.encode(image::tests::png_of(colour, 64));
+fn image_block(colour: [u8; 3]) -> Value {
+    let data = base64::engine::general_purpose::STANDARD.encode(image::tests::solid_png(colour, 64));
     json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}})
 }
 
-fn tool(name: &str) -> Value {
+fn tool_definition(name: &str) -> Value {
     json!({"name": name, "description": "Tells the weather of a city.", "input_schema": {
         "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}})
 }
 
 /// A call and its result, and a question after it.
-fn exchange(call: Value, result: Value, ask: &str) -> Ask {
-    Ask::assistant(call, json!([result, {"type": "text", "text": ask}]))
+fn tool_round(call: Value, result: Value, ask: &str) -> SimulatorRequest {
+    SimulatorRequest::from_assistant(call, json!([result, {"type": "text", "text": ask}]))
 }
 
-fn call() -> Value {
+fn tool_use_block() -> Value {
     json!({"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"city": "Paris"}})
 }
 
-fn result() -> Value {
+fn tool_result_block() -> Value {
     json!({"type": "tool_result", "tool_use_id": "toolu_1", "content": "Done."})
 }
 
 /// A value with one key more.
-fn plus(mut value: Value, key: &str, more: impl Into<Value>) -> Value {
+fn with_key(mut value: Value, key: &str, more: impl Into<Value>) -> Value {
     value[key] = more.into();
     value
 }

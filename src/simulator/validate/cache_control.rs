@@ -2,39 +2,47 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::Refusal;
-use crate::simulator::error_path::Path;
-use crate::simulator::fields::find::{array, block_of, tool_tag};
-use crate::simulator::fields::row::Row;
-use crate::simulator::validate::Rules;
-use crate::simulator::validate::types::{Checked, known_keys, object, one_of, required, words};
+use crate::simulator::api_error::ApiError;
+use crate::simulator::error_path::ErrorPath;
+use crate::simulator::fields::find::{array_items, block_kind, tool_tag};
+use crate::simulator::fields::row::SupportRow;
+use crate::simulator::validate::RequestValidator;
+use crate::simulator::validate::types::{
+    ApiResult, non_empty_string, object, one_of, reject_unknown_keys, required_value,
+};
 
 /// The most markers that a request may have.
-const MOST: usize = 4;
+const MAX_MARKERS: usize = 4;
 
 /// A marker in the request, with the row of its place, if one owns it.
-pub(crate) struct Marker<'a> {
-    pub row: Option<Row>,
-    pub path: Path,
+pub(crate) struct CacheControlMarker<'a> {
+    pub row: Option<SupportRow>,
+    pub path: ErrorPath,
     pub value: &'a Value,
 }
 
-impl Rules<'_> {
-    pub(super) fn markers(&self, body: &Map<String, Value>) -> Checked {
-        let markers = markers(body);
+impl RequestValidator<'_> {
+    pub(super) fn validate_cache_control(&self, body: &Map<String, Value>) -> ApiResult {
+        let markers = find_markers(body);
         // Who shares a prefix is said only under its beta.
-        let scope: &[&str] = if self.contract.has_beta("prompt-caching-scope-") { &["scope"] } else { &[] };
+        let scope: &[&str] = if self.protocol.has_beta("prompt-caching-scope-") { &["scope"] } else { &[] };
         let mut count = 0;
         let mut has_short = false;
-        for marker in markers.iter().filter(|m| m.row.is_none_or(|row| self.on(row))) {
-            let is_long = shape(marker, scope)?;
+        for marker in markers.iter().filter(|m| m.row.is_none_or(|row| self.is_enforced(row))) {
+            let is_long = validate_marker(marker, scope)?;
             if is_long && has_short {
-                return Err(Refusal::at(&marker.path.key("ttl"), "markers of 1h must come before those of 5m"));
+                return Err(ApiError::invalid_field(
+                    &marker.path.key("ttl"),
+                    "markers of 1h must come before those of 5m",
+                ));
             }
             has_short |= !is_long;
             count += 1;
-            if count > MOST {
-                return Err(Refusal::at(&marker.path, format!("expected at most {MOST} cache_control markers")));
+            if count > MAX_MARKERS {
+                return Err(ApiError::invalid_field(
+                    &marker.path,
+                    format!("expected at most {MAX_MARKERS} cache_control markers"),
+                ));
             }
         }
         Ok(())
@@ -42,12 +50,12 @@ impl Rules<'_> {
 }
 
 /// Checks one marker; true when it is to live for an hour.
-fn shape(marker: &Marker, scope: &[&str]) -> Checked<bool> {
+fn validate_marker(marker: &CacheControlMarker, scope: &[&str]) -> ApiResult<bool> {
     let map = object(marker.value, &marker.path)?;
-    one_of(required(map, &marker.path, "type")?, &marker.path.key("type"), &["ephemeral"])?;
-    known_keys(map, Some(&marker.path), &[&["type", "ttl"], scope])?;
+    one_of(required_value(map, &marker.path, "type")?, &marker.path.key("type"), &["ephemeral"])?;
+    reject_unknown_keys(map, Some(&marker.path), &[&["type", "ttl"], scope])?;
     if let Some(scope) = map.get("scope").filter(|v| !v.is_null()) {
-        words(scope, &marker.path.key("scope"))?;
+        non_empty_string(scope, &marker.path.key("scope"))?;
     }
     match map.get("ttl").filter(|v| !v.is_null()) {
         Some(ttl) => Ok(one_of(ttl, &marker.path.key("ttl"), &["5m", "1h"])? == "1h"),
@@ -56,35 +64,40 @@ fn shape(marker: &Marker, scope: &[&str]) -> Checked<bool> {
 }
 
 /// Every marker, in the order in which prompts are read: tools, system, messages, and last the request's own.
-pub(crate) fn markers(body: &Map<String, Value>) -> Vec<Marker<'_>> {
+pub(crate) fn find_markers(body: &Map<String, Value>) -> Vec<CacheControlMarker<'_>> {
     let mut found = Vec::new();
-    for (i, tool) in array(body.get("tools")).iter().enumerate() {
-        let path = Path::root("tools").index(i).key(tool_tag(tool).unwrap_or("custom"));
-        push(&mut found, tool, &path, Some(Row::ToolCacheControl));
+    for (i, tool) in array_items(body.get("tools")).iter().enumerate() {
+        let path = ErrorPath::root("tools").index(i).key(tool_tag(tool).unwrap_or("custom"));
+        push_marker(&mut found, tool, &path, Some(SupportRow::ToolCacheControl));
     }
-    for (i, block) in array(body.get("system")).iter().enumerate() {
-        push(&mut found, block, &Path::root("system").index(i), Some(Row::System));
+    for (i, block) in array_items(body.get("system")).iter().enumerate() {
+        push_marker(&mut found, block, &ErrorPath::root("system").index(i), Some(SupportRow::System));
     }
-    for (i, message) in array(body.get("messages")).iter().enumerate() {
-        let path = Path::root("messages").index(i).key("content");
-        for (j, value) in array(message.get("content")).iter().enumerate() {
-            let Some(block) = block_of(value) else { continue };
-            let path = path.index(j).key(block.word());
-            push(&mut found, value, &path, block.marker_row());
+    for (i, message) in array_items(body.get("messages")).iter().enumerate() {
+        let path = ErrorPath::root("messages").index(i).key("content");
+        for (j, value) in array_items(message.get("content")).iter().enumerate() {
+            let Some(block) = block_kind(value) else { continue };
+            let path = path.index(j).key(block.as_str());
+            push_marker(&mut found, value, &path, block.marker_row());
             // Inside a result, the marker is the result's.
-            for (k, inner) in array(value.get("content")).iter().enumerate() {
-                push(&mut found, inner, &path.key("content").index(k), block.marker_row());
+            for (k, inner) in array_items(value.get("content")).iter().enumerate() {
+                push_marker(&mut found, inner, &path.key("content").index(k), block.marker_row());
             }
         }
     }
     if let Some(value) = body.get("cache_control").filter(|v| !v.is_null()) {
-        found.push(Marker { row: None, path: Path::root("cache_control"), value });
+        found.push(CacheControlMarker { row: None, path: ErrorPath::root("cache_control"), value });
     }
     found
 }
 
-fn push<'a>(found: &mut Vec<Marker<'a>>, holder: &'a Value, path: &Path, row: Option<Row>) {
+fn push_marker<'a>(
+    found: &mut Vec<CacheControlMarker<'a>>,
+    holder: &'a Value,
+    path: &ErrorPath,
+    row: Option<SupportRow>,
+) {
     if let Some(value) = holder.get("cache_control").filter(|v| !v.is_null()) {
-        found.push(Marker { row, path: path.key("cache_control"), value });
+        found.push(CacheControlMarker { row, path: path.key("cache_control"), value });
     }
 }

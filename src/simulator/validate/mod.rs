@@ -19,58 +19,58 @@ pub mod types;
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::Refusal;
-use crate::simulator::config::Behaviour;
-use crate::simulator::fields::row::Row;
-use crate::simulator::headers::{Contract, Version};
-use crate::simulator::support::Filter;
-use crate::simulator::thinking_signature::Signer;
-use crate::simulator::validate::types::Checked;
+use crate::simulator::api_error::ApiError;
+use crate::simulator::config::SimulatorConfig;
+use crate::simulator::fields::row::SupportRow;
+use crate::simulator::headers::{ApiVersion, ProtocolHeaders};
+use crate::simulator::support::SupportTable;
+use crate::simulator::thinking_signature::ThinkingSigner;
+use crate::simulator::validate::types::ApiResult;
 
 /// What the checks need to know besides the request.
-pub(super) struct Rules<'a> {
-    pub behaviour: &'a Behaviour,
-    pub filter: &'a Filter,
-    pub signer: &'a Signer,
-    pub contract: &'a Contract,
-    pub endpoint: Endpoint,
+pub(super) struct RequestValidator<'a> {
+    pub config: &'a SimulatorConfig,
+    pub support: &'a SupportTable,
+    pub signer: &'a ThinkingSigner,
+    pub protocol: &'a ProtocolHeaders,
+    pub endpoint: MessagesRoute,
 }
 
 /// The endpoints that take a request of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(super) enum MessagesRoute {
     Messages,
     CountTokens,
 }
 
-impl Rules<'_> {
+impl RequestValidator<'_> {
     /// Refuses a request that the reference server would refuse.
-    pub fn check(&self, body: &Map<String, Value>) -> Result<(), Refusal> {
-        self.keys(body)?;
-        self.fields(body)?;
-        self.tools(body)?;
-        self.tool_choice(body)?;
-        self.system(body)?;
-        self.messages(body)?;
-        self.pairing(body)?;
-        self.markers(body)?;
-        self.combinations(body)?;
-        self.thinking_turns(body)?;
-        self.refused(body)?;
-        self.world(body)
+    pub fn validate(&self, body: &Map<String, Value>) -> Result<(), ApiError> {
+        self.validate_keys(body)?;
+        self.validate_fields(body)?;
+        self.validate_tools(body)?;
+        self.validate_tool_choice(body)?;
+        self.validate_system(body)?;
+        self.validate_messages(body)?;
+        self.validate_tool_pairing(body)?;
+        self.validate_cache_control(body)?;
+        self.validate_combinations(body)?;
+        self.validate_thinking_turns(body)?;
+        self.reject_by_faults(body)?;
+        self.validate_resources(body)
     }
 
-    fn on(&self, row: Row) -> bool {
-        self.filter.checks(row)
+    fn is_enforced(&self, row: SupportRow) -> bool {
+        self.support.validates(row)
     }
 
     /// Runs a check that belongs to a row.
-    fn when(&self, row: Row, check: impl FnOnce() -> Checked) -> Checked {
-        if self.on(row) { check() } else { Ok(()) }
+    fn enforce(&self, row: SupportRow, check: impl FnOnce() -> ApiResult) -> ApiResult {
+        if self.is_enforced(row) { check() } else { Ok(()) }
     }
 
     /// Fields that the newer contract no longer has are refused under the row that names the contract.
-    fn is_newer_contract(&self) -> bool {
-        self.contract.version == Version::V2026
+    fn is_newer_version(&self) -> bool {
+        self.protocol.version == ApiVersion::V2026
     }
 }

@@ -7,93 +7,96 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::Refusal;
-use crate::simulator::error_path::{Path, clip};
-use crate::simulator::fields::find::array;
-use crate::simulator::fields::row::Row;
-use crate::simulator::validate::Rules;
-use crate::simulator::validate::types::Checked;
+use crate::simulator::api_error::ApiError;
+use crate::simulator::error_path::{ErrorPath, truncate_text};
+use crate::simulator::fields::find::array_items;
+use crate::simulator::fields::row::SupportRow;
+use crate::simulator::validate::RequestValidator;
+use crate::simulator::validate::types::ApiResult;
 
 /// Neighbouring messages of one role, which count as one turn.
-struct Turn<'a> {
+struct ToolTurn<'a> {
     role: &'a str,
     messages: Vec<(usize, &'a [Value])>,
 }
 
-impl Rules<'_> {
-    pub(super) fn pairing(&self, body: &Map<String, Value>) -> Checked {
-        if !self.on(Row::ToolUseId) {
+impl RequestValidator<'_> {
+    pub(super) fn validate_tool_pairing(&self, body: &Map<String, Value>) -> ApiResult {
+        if !self.is_enforced(SupportRow::ToolUseId) {
             return Ok(());
         }
         let mut used = HashSet::new();
-        let mut open = Open::default();
-        for turn in turns(array(body.get("messages"))) {
+        let mut open = PendingToolCalls::default();
+        for turn in group_turns(array_items(body.get("messages"))) {
             if turn.role == "assistant" {
-                open.all_answered()?;
-                open = Open::of(&turn, &mut used)?;
+                open.require_all_answered()?;
+                open = PendingToolCalls::from_turn(&turn, &mut used)?;
             } else {
                 open.take_results(&turn)?;
-                open.all_answered()?;
-                open = Open::default();
+                open.require_all_answered()?;
+                open = PendingToolCalls::default();
             }
         }
-        open.all_answered()
+        open.require_all_answered()
     }
 }
 
 /// The calls of one assistant's turn, and which of them have their result.
 #[derive(Default)]
-struct Open<'a> {
-    calls: Vec<Call<'a>>,
+struct PendingToolCalls<'a> {
+    calls: Vec<PendingToolCall<'a>>,
     by_id: HashMap<&'a str, usize>,
     /// Where the search for the next unanswered call starts.
-    next: usize,
+    search_start: usize,
 }
 
-struct Call<'a> {
+struct PendingToolCall<'a> {
     id: &'a str,
-    path: Path,
+    path: ErrorPath,
     is_answered: bool,
 }
 
-impl<'a> Open<'a> {
-    fn of(turn: &Turn<'a>, used: &mut HashSet<&'a str>) -> Checked<Self> {
+impl<'a> PendingToolCalls<'a> {
+    fn from_turn(turn: &ToolTurn<'a>, used: &mut HashSet<&'a str>) -> ApiResult<Self> {
         let mut open = Self::default();
         for (i, blocks) in &turn.messages {
-            for (j, block) in blocks.iter().enumerate().filter(|(_, b)| is(b, "tool_use")) {
+            for (j, block) in blocks.iter().enumerate().filter(|(_, b)| has_type(b, "tool_use")) {
                 let Some(id) = block.get("id").and_then(Value::as_str) else { continue };
-                let path = Path::root("messages").index(*i).key("content").index(j).key("tool_use").key("id");
+                let path = ErrorPath::root("messages").index(*i).key("content").index(j).key("tool_use").key("id");
                 if !used.insert(id) {
-                    return Err(Refusal::at(&path, "tool_use ids must be unique"));
+                    return Err(ApiError::invalid_field(&path, "tool_use ids must be unique"));
                 }
                 open.by_id.insert(id, open.calls.len());
-                open.calls.push(Call { id, path, is_answered: false });
+                open.calls.push(PendingToolCall { id, path, is_answered: false });
             }
         }
         Ok(open)
     }
 
-    fn all_answered(&self) -> Checked {
+    fn require_all_answered(&self) -> ApiResult {
         match self.calls.iter().find(|call| !call.is_answered) {
             None => Ok(()),
             Some(call) => {
-                let what = format!("no tool_result for '{}' follows in the next message", clip(call.id));
-                Err(Refusal::at(&call.path, what))
+                let what = format!("no tool_result for '{}' follows in the next message", truncate_text(call.id));
+                Err(ApiError::invalid_field(&call.path, what))
             }
         }
     }
 
-    fn take_results(&mut self, turn: &Turn) -> Checked {
+    fn take_results(&mut self, turn: &ToolTurn) -> ApiResult {
         for (i, blocks) in &turn.messages {
             let mut other_before = false;
             for (j, block) in blocks.iter().enumerate() {
-                if !is(block, "tool_result") {
+                if !has_type(block, "tool_result") {
                     other_before = true;
                     continue;
                 }
-                let path = Path::root("messages").index(*i).key("content").index(j).key("tool_result");
+                let path = ErrorPath::root("messages").index(*i).key("content").index(j).key("tool_result");
                 if other_before {
-                    return Err(Refusal::at(&path, "tool results must come before the other blocks of their message"));
+                    return Err(ApiError::invalid_field(
+                        &path,
+                        "tool results must come before the other blocks of their message",
+                    ));
                 }
                 self.take_result(block, &path)?;
             }
@@ -101,46 +104,51 @@ impl<'a> Open<'a> {
         Ok(())
     }
 
-    fn take_result(&mut self, block: &Value, path: &Path) -> Checked {
+    fn take_result(&mut self, block: &Value, path: &ErrorPath) -> ApiResult {
         let at = path.key("tool_use_id");
         let call = match block.get("tool_use_id").and_then(Value::as_str) {
             Some(id) => self.by_id.get(id).copied().ok_or_else(|| {
-                Refusal::at(&at, format!("no tool_use '{}' stands in the previous message", clip(id)))
+                ApiError::invalid_field(
+                    &at,
+                    format!("no tool_use '{}' stands in the previous message", truncate_text(id)),
+                )
             })?,
             // Whether a result may lack its id is another row's question; here it answers the next call.
-            None => self.next_unanswered().ok_or_else(|| Refusal::at(path, "there is no tool_use left to answer"))?,
+            None => self
+                .next_unanswered()
+                .ok_or_else(|| ApiError::invalid_field(path, "there is no tool_use left to answer"))?,
         };
         if std::mem::replace(&mut self.calls[call].is_answered, true) {
-            return Err(Refusal::at(&at, "answered more than once"));
+            return Err(ApiError::invalid_field(&at, "answered more than once"));
         }
         Ok(())
     }
 
     fn next_unanswered(&mut self) -> Option<usize> {
-        while self.calls.get(self.next)?.is_answered {
-            self.next += 1;
+        while self.calls.get(self.search_start)?.is_answered {
+            self.search_start += 1;
         }
-        Some(self.next)
+        Some(self.search_start)
     }
 }
 
 /// System turns stand between the others without parting them.
-fn turns(messages: &[Value]) -> Vec<Turn<'_>> {
-    let mut turns: Vec<Turn> = Vec::new();
+fn group_turns(messages: &[Value]) -> Vec<ToolTurn<'_>> {
+    let mut turns: Vec<ToolTurn> = Vec::new();
     for (i, message) in messages.iter().enumerate() {
         let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
         if role == "system" {
             continue;
         }
-        let blocks = array(message.get("content"));
+        let blocks = array_items(message.get("content"));
         match turns.last_mut().filter(|turn| turn.role == role) {
             Some(turn) => turn.messages.push((i, blocks)),
-            None => turns.push(Turn { role, messages: vec![(i, blocks)] }),
+            None => turns.push(ToolTurn { role, messages: vec![(i, blocks)] }),
         }
     }
     turns
 }
 
-fn is(block: &Value, word: &str) -> bool {
+fn has_type(block: &Value, word: &str) -> bool {
     block.get("type").and_then(Value::as_str) == Some(word)
 }

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::Refusal;
-use crate::simulator::error_path::{Path, clip};
-use crate::simulator::fields::find::{array, choice_rows, tool_tag};
-use crate::simulator::fields::row::Row;
+use crate::simulator::api_error::ApiError;
+use crate::simulator::error_path::{ErrorPath, truncate_text};
+use crate::simulator::fields::find::{array_items, choice_rows, tool_tag};
+use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::types::{
-    Checked, boolean, known_keys, object, one_of, required, required_words, string,
+    ApiResult, boolean, object, one_of, reject_unknown_keys, required_non_empty_string, required_value, string,
 };
-use crate::simulator::validate::{Endpoint, Rules, types};
+use crate::simulator::validate::{MessagesRoute, RequestValidator, types};
 
 /// The tools that the API itself defines: their `type`, and the name that goes with it. Toolsets have none.
 const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
@@ -47,10 +47,11 @@ const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
 ];
 
 /// Tools that run on the server's side and cannot be counted.
-const UNCOUNTED: &[&str] = &["web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset"];
+const UNCOUNTED_TOOL_PREFIXES: &[&str] =
+    &["web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset"];
 
 /// The keys of a client's own tool.
-const CUSTOM_KEYS: &[&str] = &[
+const CUSTOM_TOOL_KEYS: &[&str] = &[
     "type",
     "name",
     "description",
@@ -63,64 +64,66 @@ const CUSTOM_KEYS: &[&str] = &[
     "allowed_callers",
 ];
 
-impl Rules<'_> {
-    pub(super) fn tools(&self, body: &Map<String, Value>) -> Checked {
+impl RequestValidator<'_> {
+    pub(super) fn validate_tools(&self, body: &Map<String, Value>) -> ApiResult {
         let Some(value) = body.get("tools").filter(|v| !v.is_null()) else { return Ok(()) };
-        let path = Path::root("tools");
+        let path = ErrorPath::root("tools");
         let mut names = HashSet::new();
         for (i, tool) in types::array(value, &path)?.iter().enumerate() {
             let path = path.index(i);
             let map = object(tool, &path)?;
-            let tag = tool_tag(tool).ok_or_else(|| Refusal::at(&path.key("type"), "expected a string"))?;
+            let tag = tool_tag(tool).ok_or_else(|| ApiError::invalid_field(&path.key("type"), "expected a string"))?;
             if tag == "custom" {
-                self.custom_tool(map, &path.key(tag))?;
+                self.validate_custom_tool(map, &path.key(tag))?;
             } else {
-                self.defined_tool(map, tag, &path)?;
+                self.validate_defined_tool(map, tag, &path)?;
             }
             // Toolsets have no name.
             if let Some(name) = map.get("name").and_then(Value::as_str)
-                && self.on(Row::ToolName)
+                && self.is_enforced(SupportRow::ToolName)
                 && !names.insert(name)
             {
-                return Err(Refusal::at(&path.key(tag).key("name"), "tool names must be unique"));
+                return Err(ApiError::invalid_field(&path.key(tag).key("name"), "tool names must be unique"));
             }
         }
         Ok(())
     }
 
-    fn defined_tool(&self, map: &Map<String, Value>, tag: &str, path: &Path) -> Checked {
+    fn validate_defined_tool(&self, map: &Map<String, Value>, tag: &str, path: &ErrorPath) -> ApiResult {
         let Some((_, name)) = DEFINED_TOOLS.iter().find(|(known, _)| *known == tag) else {
-            return Err(Refusal::at(&path.key("type"), format!("unknown tool type '{tag}'")));
+            return Err(ApiError::invalid_field(&path.key("type"), format!("unknown tool type '{tag}'")));
         };
-        if self.endpoint == Endpoint::CountTokens && UNCOUNTED.iter().any(|family| tag.starts_with(family)) {
-            return Err(Refusal::at(&path.key("type"), "tools of the server cannot be counted"));
+        if self.endpoint == MessagesRoute::CountTokens
+            && UNCOUNTED_TOOL_PREFIXES.iter().any(|family| tag.starts_with(family))
+        {
+            return Err(ApiError::invalid_field(&path.key("type"), "tools of the server cannot be counted"));
         }
         let path = path.key(tag);
         match name {
-            Some(name) => one_of(required(map, &path, "name")?, &path.key("name"), &[name]).map(drop),
+            Some(name) => one_of(required_value(map, &path, "name")?, &path.key("name"), &[name]).map(drop),
             None => Ok(()),
         }
     }
 
-    fn custom_tool(&self, map: &Map<String, Value>, path: &Path) -> Checked {
-        known_keys(map, Some(path), &[CUSTOM_KEYS])?;
-        self.when(Row::ToolName, || {
+    fn validate_custom_tool(&self, map: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
+        reject_unknown_keys(map, Some(path), &[CUSTOM_TOOL_KEYS])?;
+        self.enforce(SupportRow::ToolName, || {
             let at = path.key("name");
-            let name = string(required(map, path, "name")?, &at)?;
+            let name = string(required_value(map, path, "name")?, &at)?;
             if is_identifier(name, 128) {
                 return Ok(());
             }
-            Err(Refusal::at(&at, "expected 1 to 128 letters, digits, underscores and hyphens"))
+            Err(ApiError::invalid_field(&at, "expected 1 to 128 letters, digits, underscores and hyphens"))
         })?;
-        self.when(Row::ToolInputSchema, || {
+        self.enforce(SupportRow::ToolInputSchema, || {
             let at = path.key("input_schema");
-            let schema = object(required(map, path, "input_schema")?, &at)?;
+            let schema = object(required_value(map, path, "input_schema")?, &at)?;
             match schema.get("type").and_then(Value::as_str) {
                 Some("object") => Ok(()),
-                _ => Err(Refusal::at(&at.key("type"), "expected 'object'")),
+                _ => Err(ApiError::invalid_field(&at.key("type"), "expected 'object'")),
             }
         })?;
-        self.when(Row::ToolDescription, || match map.get("description") {
+        self.enforce(SupportRow::ToolDescription, || match map.get("description") {
             Some(text) => string(text, &path.key("description")).map(drop),
             None => Ok(()),
         })?;
@@ -137,47 +140,60 @@ impl Rules<'_> {
         Ok(())
     }
 
-    pub(super) fn tool_choice(&self, body: &Map<String, Value>) -> Checked {
-        let path = Path::root("tool_choice");
+    pub(super) fn validate_tool_choice(&self, body: &Map<String, Value>) -> ApiResult {
+        let path = ErrorPath::root("tool_choice");
         match body.get("tool_choice") {
             None | Some(Value::Null) => Ok(()),
-            Some(Value::String(word)) => self.when(Row::ChoiceString, || match word.as_str() {
+            Some(Value::String(word)) => self.enforce(SupportRow::ChoiceString, || match word.as_str() {
                 "auto" | "any" | "none" => Ok(()),
-                other => Err(Refusal::at(&path, format!("unknown value '{}'", clip(other)))),
+                other => Err(ApiError::invalid_field(&path, format!("unknown value '{}'", truncate_text(other)))),
             }),
-            Some(Value::Object(map)) => self.choice_object(map, body, &path),
-            Some(_) => Err(Refusal::at(&path, "expected an object")),
+            Some(Value::Object(map)) => self.validate_choice_object(map, body, &path),
+            Some(_) => Err(ApiError::invalid_field(&path, "expected an object")),
         }
     }
 
-    fn choice_object(&self, map: &Map<String, Value>, body: &Map<String, Value>, path: &Path) -> Checked {
+    fn validate_choice_object(
+        &self,
+        map: &Map<String, Value>,
+        body: &Map<String, Value>,
+        path: &ErrorPath,
+    ) -> ApiResult {
         let word = map.get("type").and_then(Value::as_str).unwrap_or_default();
         let Some(rows) = choice_rows(word) else {
-            return self.when(Row::ChoiceObject, || {
-                let given = string(required(map, path, "type")?, &path.key("type"))?;
-                Err(Refusal::at(&path.key("type"), format!("unknown tool_choice type '{}'", clip(given))))
+            return self.enforce(SupportRow::ChoiceObject, || {
+                let given = string(required_value(map, path, "type")?, &path.key("type"))?;
+                Err(ApiError::invalid_field(
+                    &path.key("type"),
+                    format!("unknown tool_choice type '{}'", truncate_text(given)),
+                ))
             });
         };
         let path = path.key(word);
-        self.when(rows.variant, || {
+        self.enforce(rows.variant, || {
             let name: &[&str] = if word == "tool" { &["name"] } else { &[] };
             let parallel: &[&str] = if rows.parallel.is_some() { &["disable_parallel_tool_use"] } else { &[] };
-            known_keys(map, Some(&path), &[&["type"], name, parallel])?;
+            reject_unknown_keys(map, Some(&path), &[&["type"], name, parallel])?;
             match word {
                 "tool" => {
-                    let name = required_words(map, &path, "name")?;
+                    let name = required_non_empty_string(map, &path, "name")?;
                     if tool_names(body).any(|known| known == name) {
                         return Ok(());
                     }
-                    Err(Refusal::at(&path.key("name"), format!("no tool is named '{}'", clip(name))))
+                    Err(ApiError::invalid_field(
+                        &path.key("name"),
+                        format!("no tool is named '{}'", truncate_text(name)),
+                    ))
                 }
-                "any" if array(body.get("tools")).is_empty() => Err(Refusal::at(&path, "needs tools")),
+                "any" if array_items(body.get("tools")).is_empty() => {
+                    Err(ApiError::invalid_field(&path, "needs tools"))
+                }
                 _ => Ok(()),
             }
         })?;
         match (rows.parallel, map.get("disable_parallel_tool_use")) {
             (Some(row), Some(flag)) => {
-                self.when(row, || boolean(flag, &path.key("disable_parallel_tool_use")).map(drop))
+                self.enforce(row, || boolean(flag, &path.key("disable_parallel_tool_use")).map(drop))
             }
             _ => Ok(()),
         }
@@ -185,7 +201,7 @@ impl Rules<'_> {
 }
 
 fn tool_names(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    array(body.get("tools")).iter().filter_map(|tool| tool.get("name")?.as_str())
+    array_items(body.get("tools")).iter().filter_map(|tool| tool.get("name")?.as_str())
 }
 
 /// Letters, digits, underscores and hyphens, at least one and at most so many.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fieldtest::simulator::{Drift, Knobs};
+use fieldtest::simulator::{DisobedienceDrift, SimulatorImpairments};
 use serde::Serialize;
 
 /// A condition. The closed set of those in the tables of `docs/trust.md`.
@@ -71,7 +71,7 @@ impl Condition {
     }
 
     /// How bad the server's day is. `length` is about how many answers a run takes: a drift is to begin in its middle.
-    pub fn knobs(self, length: u64) -> Knobs {
+    pub fn knobs(self, length: u64) -> SimulatorImpairments {
         let disobedience = match self {
             Self::Calm => 0.0,
             Self::Five | Self::Worsening => 0.05,
@@ -79,12 +79,26 @@ impl Condition {
             Self::Twenty => 0.2,
             Self::Forty | Self::Improving | Self::Canary => 0.4,
         };
-        let knobs = Knobs { disobedience, ..Knobs::default() };
+        let knobs = SimulatorImpairments { disobedience, ..SimulatorImpairments::default() };
         match self {
-            Self::Jitter => Knobs { jitter: Duration::from_millis(4), ..knobs },
-            Self::Faults => Knobs { rate_429: 0.05, rate_529: 0.05, rate_reset: 0.05, ..knobs },
-            Self::Worsening => Knobs { drift: Some(Drift { to: 0.4, after: length / 4, over: length / 2 }), ..knobs },
-            Self::Improving => Knobs { drift: Some(Drift { to: 0.05, after: length / 2, over: 0 }), ..knobs },
+            Self::Jitter => SimulatorImpairments { jitter: Duration::from_millis(4), ..knobs },
+            Self::Faults => SimulatorImpairments { rate_429: 0.05, rate_529: 0.05, rate_reset: 0.05, ..knobs },
+            Self::Worsening => SimulatorImpairments {
+                drift: Some(DisobedienceDrift {
+                    final_probability: 0.4,
+                    delay_responses: length / 4,
+                    duration_responses: length / 2,
+                }),
+                ..knobs
+            },
+            Self::Improving => SimulatorImpairments {
+                drift: Some(DisobedienceDrift {
+                    final_probability: 0.05,
+                    delay_responses: length / 2,
+                    duration_responses: 0,
+                }),
+                ..knobs
+            },
             Self::Calm
             | Self::Five
             | Self::Ten

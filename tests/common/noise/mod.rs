@@ -92,7 +92,7 @@ pub async fn observe(server: Server, condition: Condition, length: u64) -> Seen 
                 code: row.verdict.code,
                 reason: row.verdict.reason,
                 confidence: row.verdict.confidence,
-                evidence: row.verdict.evidence.map(|evidence| evidence.word()),
+                evidence: row.verdict.evidence.map(|evidence| evidence.as_str()),
             })
             .collect(),
     }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::catalog::{ClaimStatus, Combine, Target, VerdictStatus};
-use fieldtest::simulator::{Behaviour, Knobs};
+use fieldtest::catalog::{ClaimStatus, CombineRule, Target, VerdictStatus};
+use fieldtest::simulator::{SimulatorConfig, SimulatorImpairments};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -49,17 +49,17 @@ impl Server {
             Kind::Flipped => draw_flips(target, seed),
         };
         let mut server = Self { target, kind, seed, flips, statuses: BTreeMap::new() };
-        server.statuses = server.behaviour(Knobs::default()).statuses;
+        server.statuses = server.behaviour(SimulatorImpairments::default()).statuses;
         server
     }
 
     /// What the simulator is told.
-    pub fn behaviour(&self, knobs: Knobs) -> Behaviour {
-        let mut behaviour = Behaviour::of(self.target);
+    pub fn behaviour(&self, knobs: SimulatorImpairments) -> SimulatorConfig {
+        let mut behaviour = SimulatorConfig::from_target(self.target);
         behaviour.seed = self.seed;
-        behaviour.knobs = knobs;
+        behaviour.impairments = knobs;
         for (row, status) in &self.flips {
-            behaviour.flip(row, *status).expect("the simulator knows every row");
+            behaviour.set_status(row, *status).expect("the simulator knows every row");
         }
         behaviour
     }
@@ -106,9 +106,9 @@ fn verdict_of(status: ClaimStatus) -> VerdictStatus {
 fn draw_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimStatus)> {
     let name = target.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name.rotate_left(32));
-    let claimed = Behaviour::of(target).statuses;
+    let claimed = SimulatorConfig::from_target(target).statuses;
     let mut rows = rows_of(target);
-    rows.retain(|row| row.experiment.is_of_field());
+    rows.retain(|row| row.experiment.is_field_row());
     rows.shuffle(&mut rng);
     let mut flips: Vec<(&'static str, ClaimStatus)> = Vec::new();
     for row in rows {
@@ -137,7 +137,7 @@ fn are_related(one: &str, other: &str) -> bool {
 /// Whether both show one row that any of them is enough for: with all of them gone there is nothing to see of it.
 fn show_one_row(one: &str, other: &str) -> bool {
     let through = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.through);
-    let any = |row: &String| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == Combine::Any);
+    let any = |row: &String| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == CombineRule::Any);
     through(one).iter().any(|common| any(common) && through(other).contains(common))
 }
 

@@ -30,13 +30,13 @@ pub struct LibtestArgs {
     pub test_threads: Option<u16>,
     /// How the tests are shown.
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<Shown>,
+    pub format: Option<OutputFormat>,
     /// One sign for each test.
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
     /// When to use colours.
     #[arg(long, value_name = "WHEN")]
-    pub color: Option<Colour>,
+    pub color: Option<ColorMode>,
     /// Write to this file what would be shown.
     #[arg(long, value_name = "PATH")]
     pub logfile: Option<String>,
@@ -59,7 +59,7 @@ pub struct LibtestArgs {
 
 /// How tests are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Shown {
+pub enum OutputFormat {
     /// A line for each test.
     Pretty,
     /// A sign for each test.
@@ -70,7 +70,7 @@ pub enum Shown {
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
+pub enum ColorMode {
     /// On a terminal.
     Auto,
     /// Always.
@@ -81,7 +81,7 @@ pub enum Colour {
 
 impl LibtestArgs {
     /// In the shape of the library that runs the tests.
-    pub fn arguments(&self, filter: Option<String>) -> Arguments {
+    pub fn to_libtest(&self, filter: Option<String>) -> Arguments {
         Arguments {
             include_ignored: self.include_ignored,
             ignored: self.ignored,
@@ -96,14 +96,14 @@ impl LibtestArgs {
             logfile: self.logfile.clone(),
             skip: self.skip.clone(),
             color: self.color.map(|colour| match colour {
-                Colour::Auto => ColorSetting::Auto,
-                Colour::Always => ColorSetting::Always,
-                Colour::Never => ColorSetting::Never,
+                ColorMode::Auto => ColorSetting::Auto,
+                ColorMode::Always => ColorSetting::Always,
+                ColorMode::Never => ColorSetting::Never,
             }),
             format: self.format.map(|format| match format {
-                Shown::Pretty => FormatSetting::Pretty,
-                Shown::Terse => FormatSetting::Terse,
-                Shown::Json => FormatSetting::Json,
+                OutputFormat::Pretty => FormatSetting::Pretty,
+                OutputFormat::Terse => FormatSetting::Terse,
+                OutputFormat::Json => FormatSetting::Json,
             }),
             filter,
             ..Arguments::default()
@@ -112,7 +112,7 @@ impl LibtestArgs {
 }
 
 /// Targets, and the one word that names none.
-pub fn split(words: &[String], catalog: &Catalog) -> Result<(Vec<String>, Option<String>), CliError> {
+pub fn split_targets(words: &[String], catalog: &Catalog) -> Result<(Vec<String>, Option<String>), CliError> {
     let (targets, mut filters): (Vec<String>, Vec<String>) =
         words.iter().cloned().partition(|word| catalog.targets.contains_key(word));
     let filter = filters.pop();

@@ -20,17 +20,17 @@ use crate::cli::args::baseline::BaselineArgs;
 use crate::cli::args::common::{CaseArgs, EndpointArgs, SelectArgs, SimulatorArgs};
 use crate::cli::args::send::SendArgs;
 use crate::cli::commands::test::libtest_args::LibtestArgs;
-use crate::cli::commands::test::snapshots::Snapshots;
-use crate::cli::commands::test::target_run::Run;
+use crate::cli::commands::test::snapshots::SnapshotStore;
+use crate::cli::commands::test::target_run::TargetRun;
 use crate::cli::io::stdout;
-use crate::cli::session::preflight::{Ready, ready};
+use crate::cli::session::preflight::{PreflightResult, preflight};
 use crate::cli::target::resolve;
-use crate::cli::target::resolve::Tested;
-use crate::cli::{CliError, Environment, Exit};
+use crate::cli::target::resolve::ResolvedTarget;
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report::common::ci_status;
-use crate::report::common::ci_status::Grade;
-use crate::report::uncommanded;
-use crate::results::baseline::{Case, Entry, Subject};
+use crate::report::common::ci_status::CiStatus;
+use crate::report::escape_workflow_commands;
+use crate::results::baseline::{BaselineEntry, EntryStatus, EntrySubject};
 
 /// Tests endpoints row by row, as Rust's test programs test: names, filters, `--list`. A test is called
 /// `TARGET::ROW`. It passes where the row is what its document claims; it is ignored, with the reason, where the row
@@ -71,7 +71,7 @@ pub struct TestArgs {
 
 /// What the arguments of a test program of one's own may be: those of any test program.
 #[derive(Debug, Parser)]
-struct Harness {
+struct HarnessArgs {
     /// Only tests whose names contain this.
     filter: Option<String>,
     #[command(flatten)]
@@ -81,15 +81,15 @@ struct Harness {
 /// The fixed arguments of a test program of one's own, and the words of the command behind them.
 #[derive(Debug, Parser)]
 #[command(name = "fieldtest test")]
-struct Fixed {
+struct FixedArgs {
     #[command(flatten)]
     test: TestArgs,
 }
 
 /// Runs the command.
-pub fn main(args: &TestArgs, environment: &Environment) -> Result<Exit, CliError> {
+pub fn main(args: &TestArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
-    let (targets, filter) = libtest_args::split(&args.endpoint.targets, &catalog)?;
+    let (targets, filter) = libtest_args::split_targets(&args.endpoint.targets, &catalog)?;
     let mut args = args.clone();
     args.endpoint.targets = targets;
     let selects_nothing = |filter: &str| {
@@ -103,7 +103,7 @@ pub fn main(args: &TestArgs, environment: &Environment) -> Result<Exit, CliError
         Some(filter) if args.libtest.exact => format!("`{filter}` is no test's whole name"),
         Some(filter) => format!("`{filter}` is in no test's name"),
     };
-    match tests(&args, filter, catalog.clone(), environment)? {
+    match run_tests(&args, filter, catalog.clone(), environment)? {
         Some(exit) => Ok(exit),
         None => Err(selects_nothing(&filter_text)),
     }
@@ -111,79 +111,80 @@ pub fn main(args: &TestArgs, environment: &Environment) -> Result<Exit, CliError
 
 /// Runs as a test program of one's own does: `fixed` are arguments of `fieldtest test`, `given` those of the process.
 /// Where nothing is selected nothing fails: it may be one of many programs that get the same filter.
-pub fn harness(
+pub fn run_harness(
     fixed: impl IntoIterator<Item = OsString>,
     given: impl IntoIterator<Item = OsString>,
-    environment: &Environment,
-) -> Result<Exit, CliError> {
+    environment: &ProcessEnvironment,
+) -> Result<ExitStatus, CliError> {
     let command = std::iter::once(OsString::from("fieldtest test"));
-    let mut args = match Fixed::try_parse_from(command.chain(fixed)) {
+    let mut args = match FixedArgs::try_parse_from(command.chain(fixed)) {
         Ok(fixed) => fixed.test,
         Err(error) => return Err(CliError::Usage(error.to_string())),
     };
-    let given = match Harness::try_parse_from(given) {
+    let given = match HarnessArgs::try_parse_from(given) {
         Ok(given) => given,
         Err(error) => {
-            crate::cli::told(&error);
-            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Success });
+            crate::cli::print_usage_error(&error);
+            return Ok(if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success });
         }
     };
     args.libtest = given.libtest;
     let catalog = args.cases.load()?;
-    Ok(tests(&args, given.filter, catalog, environment)?.unwrap_or(Exit::Success))
+    Ok(run_tests(&args, given.filter, catalog, environment)?.unwrap_or(ExitStatus::Success))
 }
 
 /// What the tests found out beside passing or failing, which libtest has no word for.
 #[derive(Debug, Default)]
-struct Seen {
+struct TestState {
     contradicted: AtomicBool,
     untested: AtomicBool,
     decided: AtomicBool,
 }
 
 /// Runs the tests that are asked for; nothing where that is none.
-fn tests(
+fn run_tests(
     args: &TestArgs,
     filter: Option<String>,
     catalog: Catalog,
-    environment: &Environment,
-) -> Result<Option<Exit>, CliError> {
+    environment: &ProcessEnvironment,
+) -> Result<Option<ExitStatus>, CliError> {
     let mut endpoint = args.endpoint.clone();
     if args.libtest.list {
         // Names need no credential: a simulation has the same.
         endpoint = endpoint.without_credential();
         endpoint.planning = true;
     }
-    let targets = resolve::resolve(&endpoint, &catalog, environment)?;
+    let targets = resolve::resolve_targets(&endpoint, &catalog, environment)?;
     if !args.libtest.list {
-        resolve::fit(targets.iter(), args.simulator.given(), &args.sending.money)?;
+        resolve::validate_options(targets.iter(), args.simulator.is_set(), &args.sending.money)?;
     }
     let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
     let baseline = args.baseline.load(&catalog, &names, [], environment.today)?.map(Arc::new);
     let accept = args.accept;
-    let snapshots = args.snapshots.as_ref().map(|folder| Snapshots::new(folder, accept, environment)).transpose()?;
+    let snapshots =
+        args.snapshots.as_ref().map(|folder| SnapshotStore::new(folder, accept, environment)).transpose()?;
     let snapshots = snapshots.map(Arc::new);
-    let arguments = args.libtest.arguments(filter);
+    let arguments = args.libtest.to_libtest(filter);
     let catalog = Arc::new(catalog);
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(TestState::default());
     let mut trials = Vec::new();
     let mut any = false;
     let ready = match args.libtest.list {
-        true => Ready::default(),
-        false => ready_for(args, &arguments, &targets, &catalog, environment, baseline.is_some())?,
+        true => PreflightResult::default(),
+        false => preflight_selected(args, &arguments, &targets, &catalog, environment, baseline.is_some())?,
     };
     let ready = Arc::new(ready);
     for tested in targets {
-        let rows = args.select.rows(&catalog, |needed| tested.states(needed))?;
+        let rows = args.select.select_rows(&catalog, |needed| tested.meets_requirement(needed))?;
         let ids: Vec<String> = rows.iter().map(|row| row.experiment.id().to_owned()).collect();
         let mut wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &tested, id)).cloned().collect();
         // A baseline speaks of findings as well, and they are no row's.
-        let looks_for_findings = baseline.is_some() && is_selected(&arguments, &tested, FINDINGS);
+        let looks_for_findings = baseline.is_some() && is_selected(&arguments, &tested, FINDINGS_TEST_NAME);
         if wanted.is_empty() && looks_for_findings {
             wanted.clone_from(&ids);
         }
         any |= !wanted.is_empty();
-        let run = Arc::new(Run::new(
+        let run = Arc::new(TargetRun::new(
             args,
             environment,
             Arc::clone(&catalog),
@@ -194,19 +195,20 @@ fn tests(
         ));
         if baseline.is_some() {
             let (run, seen) = (Arc::clone(&run), Arc::clone(&seen));
-            trials.push(Trial::test(name(run.tested(), FINDINGS), move || findings(&run, &seen)));
+            trials
+                .push(Trial::test(test_name(run.target(), FINDINGS_TEST_NAME), move || run_findings_test(&run, &seen)));
         }
         trials.extend(ids.into_iter().map(|id| {
             let (run, snapshots, seen) = (Arc::clone(&run), snapshots.clone(), Arc::clone(&seen));
-            let (name, strict) = (name(run.tested(), &id), args.strict);
-            Trial::ignorable_test(name, move || check(&run, &id, strict, snapshots.as_deref(), &seen))
+            let (name, strict) = (test_name(run.target(), &id), args.strict);
+            Trial::ignorable_test(name, move || run_row_test(&run, &id, strict, snapshots.as_deref(), &seen))
         }));
     }
     if args.libtest.list {
         // Here, and not in the library: whoever closes the pipe has read enough.
         trials.retain(|trial| !arguments.is_filtered_out(trial));
-        trials.iter().for_each(|trial| stdout::say(format!("{}: test", trial.name())));
-        return Ok(Some(Exit::Success));
+        trials.iter().for_each(|trial| stdout::print(format!("{}: test", trial.name())));
+        return Ok(Some(ExitStatus::Success));
     }
     if !any {
         return Ok(None);
@@ -216,114 +218,129 @@ fn tests(
     // One row alone that stays open is no target that could not be tested.
     let undecided = !was(&seen.decided) && !args.libtest.exact;
     Ok(Some(if was(&seen.contradicted) {
-        Exit::TestFailed
+        ExitStatus::TestFailed
     } else if was(&seen.untested) || (undecided && !conclusion.has_failed()) {
-        Exit::Untested
+        ExitStatus::Untested
     } else if conclusion.has_failed() {
-        Exit::TestFailed
+        ExitStatus::TestFailed
     } else {
-        Exit::Success
+        ExitStatus::Success
     }))
 }
 
 /// Makes ready for the targets of which a test is selected.
-fn ready_for(
+fn preflight_selected(
     args: &TestArgs,
     arguments: &libtest_mimic::Arguments,
-    targets: &[Tested],
+    targets: &[ResolvedTarget],
     catalog: &Catalog,
-    environment: &Environment,
+    environment: &ProcessEnvironment,
     has_findings: bool,
-) -> Result<Ready, CliError> {
+) -> Result<PreflightResult, CliError> {
     let mut places = Vec::new();
     for tested in targets {
-        let rows = args.select.rows(catalog, |needed| tested.states(needed))?;
-        let findings = has_findings.then_some(FINDINGS);
+        let rows = args.select.select_rows(catalog, |needed| tested.meets_requirement(needed))?;
+        let findings = has_findings.then_some(FINDINGS_TEST_NAME);
         let mut tests = rows.iter().map(|row| row.experiment.id()).chain(findings);
         if tests.any(|test| is_selected(arguments, tested, test)) {
-            places.push(&tested.place);
+            places.push(&tested.endpoint);
         }
     }
-    ready(places, &args.sending.transport, catalog, environment)
+    preflight(places, &args.sending.transport, catalog, environment)
 }
 
 /// The test that holds a run's findings against the baseline.
-const FINDINGS: &str = "findings";
+const FINDINGS_TEST_NAME: &str = "findings";
 
-fn name(tested: &Tested, id: &str) -> String {
+fn test_name(tested: &ResolvedTarget, id: &str) -> String {
     format!("{}::{id}", tested.name)
 }
 
-fn is_selected(arguments: &libtest_mimic::Arguments, tested: &Tested, id: &str) -> bool {
-    !arguments.is_filtered_out(&Trial::test(name(tested, id), || Ok(())))
+fn is_selected(arguments: &libtest_mimic::Arguments, tested: &ResolvedTarget, id: &str) -> bool {
+    !arguments.is_filtered_out(&Trial::test(test_name(tested, id), || Ok(())))
 }
 
 /// The findings of a run, and what the baseline lists of them.
-fn findings(run: &Run, seen: &Seen) -> Result<(), Failed> {
+fn run_findings_test(run: &TargetRun, seen: &TestState) -> Result<(), Failed> {
     let of = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
     let results = run.results().map_err(|why| {
         of(&seen.untested);
-        Failed::from(uncommanded(why))
+        Failed::from(escape_workflow_commands(why))
     })?;
-    let is_failure = |entry: &&Entry| {
-        matches!(entry.subject, Subject::Check(_)) && matches!(entry.case, Case::Regression | Case::Stale)
+    let is_failure = |entry: &&BaselineEntry| {
+        matches!(entry.subject, EntrySubject::Check(_))
+            && matches!(entry.case, EntryStatus::Regression | EntryStatus::Stale)
     };
     let entries = results.baseline.iter().flat_map(|held| &held.entries).filter(is_failure);
     let told: Vec<String> =
-        entries.map(|entry| format!("{} {}: {}", entry.case.word(), entry.subject.id(), entry.why)).collect();
+        entries.map(|entry| format!("{} {}: {}", entry.case.as_str(), entry.subject.id(), entry.why)).collect();
     if told.is_empty() {
         return Ok(());
     }
     of(&seen.contradicted);
-    Err(Failed::from(uncommanded(&told.join("\n"))))
+    Err(Failed::from(escape_workflow_commands(&told.join("\n"))))
 }
 
 /// One test.
-fn check(run: &Run, id: &str, strict: bool, snapshots: Option<&Snapshots>, seen: &Seen) -> Result<Completion, Failed> {
+fn run_row_test(
+    run: &TargetRun,
+    id: &str,
+    strict: bool,
+    snapshots: Option<&SnapshotStore>,
+    seen: &TestState,
+) -> Result<Completion, Failed> {
     let of = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
     let results = run.results().map_err(|why| {
         of(&seen.untested);
-        Failed::from(uncommanded(why))
+        Failed::from(escape_workflow_commands(why))
     })?;
     let row = results.rows.iter().find(|row| row.id == id).ok_or("the run has no such row")?;
-    let graded = ci_status::of_row(results, row, strict);
+    let graded = ci_status::classify_row(results, row, strict);
     let told = |more: &str| {
-        Failed::from(uncommanded(&format!("{}: {}\n\n{}{more}", graded.kind, graded.message, ci_status::details(row))))
+        Failed::from(escape_workflow_commands(&format!(
+            "{}: {}\n\n{}{more}",
+            graded.kind,
+            graded.message,
+            ci_status::render_details(row)
+        )))
     };
-    match graded.grade {
-        Grade::Untested => {
+    match graded.status {
+        CiStatus::Untested => {
             of(&seen.untested);
-            return Err(format!("could not be tested: {}", uncommanded(&graded.message)).into());
+            return Err(format!("could not be tested: {}", escape_workflow_commands(&graded.message)).into());
         }
-        Grade::Undetermined => {
+        CiStatus::Undetermined => {
             // Its snapshot, if there is one, is neither confirmed nor changed.
-            return Ok(Completion::ignored_with(uncommanded(&format!("{}: {}", graded.kind, row.verdict.reason))));
+            return Ok(Completion::ignored_with(escape_workflow_commands(&format!(
+                "{}: {}",
+                graded.kind, row.verdict.reason
+            ))));
         }
-        Grade::Expected => {
+        CiStatus::Expected => {
             of(&seen.decided);
-            return Ok(Completion::ignored_with(uncommanded(&format!("expected: {}", graded.message))));
+            return Ok(Completion::ignored_with(escape_workflow_commands(&format!("expected: {}", graded.message))));
         }
-        Grade::Passed | Grade::Noted | Grade::Failed => {}
+        CiStatus::Passed | CiStatus::PassedWithNote | CiStatus::Failed => {}
     }
     if row.verdict.status.is_decided() {
         of(&seen.decided);
     }
     // A row that contradicts has its snapshot too: it shows what changed.
     let changed = match snapshots.filter(|_| row.verdict.status.is_decided()) {
-        Some(snapshots) => snapshots.check(&results.target.name, row),
+        Some(snapshots) => snapshots.compare_row(&results.target.name, row),
         None => Ok(()),
     };
-    match (graded.grade, changed) {
-        (Grade::Failed, changed) => {
+    match (graded.status, changed) {
+        (CiStatus::Failed, changed) => {
             of(&seen.contradicted);
             Err(told(&changed.err().map_or(String::new(), |changed| format!("\n\n{changed}"))))
         }
         (_, Err(changed)) => {
             of(&seen.contradicted);
-            Err(Failed::from(uncommanded(&changed)))
+            Err(Failed::from(escape_workflow_commands(&changed)))
         }
-        (Grade::Noted, Ok(())) => {
-            stdout::warn(format!("{}: {}: {}", name(run.tested(), id), graded.kind, graded.message));
+        (CiStatus::PassedWithNote, Ok(())) => {
+            stdout::warn(format!("{}: {}: {}", test_name(run.target(), id), graded.kind, graded.message));
             Ok(Completion::Completed)
         }
         (_, Ok(())) => Ok(Completion::Completed),

@@ -6,55 +6,55 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::catalog::Catalog;
-use crate::cli::args::baseline::Loaded;
+use crate::cli::args::baseline::LoadedBaseline;
 use crate::cli::args::common::SimulatorArgs;
-use crate::cli::args::send::{Redact, SendArgs};
+use crate::cli::args::send::{ContentPolicy, SendArgs};
 use crate::cli::commands::test::TestArgs;
-use crate::cli::session::connection::Connection;
-use crate::cli::session::preflight::Ready;
-use crate::cli::session::run::{now, runtime};
-use crate::cli::target::resolve::Tested;
-use crate::cli::{CliError, Environment};
+use crate::cli::session::connection::EndpointConnection;
+use crate::cli::session::preflight::PreflightResult;
+use crate::cli::session::run::{current_timestamp, multi_thread_runtime};
+use crate::cli::target::resolve::ResolvedTarget;
+use crate::cli::{CliError, ProcessEnvironment};
 use crate::engine;
 use crate::engine::judge;
-use crate::recording::run::{Header, SCHEMA};
-use crate::recording::scope::{Extent, Scope};
+use crate::recording::run::{RunHeader, SCHEMA};
+use crate::recording::scope::{RowSelection, RunScope};
 use crate::results::model::Results;
-use crate::results::redact::without_texts;
+use crate::results::redact::redact_content;
 
 /// A target that is tested.
 #[derive(Debug)]
-pub struct Run {
+pub struct TargetRun {
     catalog: Arc<Catalog>,
-    tested: Tested,
-    wanted: HashSet<String>,
+    target: ResolvedTarget,
+    row_ids: HashSet<String>,
     sending: SendArgs,
     simulator: SimulatorArgs,
     entropy: u64,
-    ready: Arc<Ready>,
-    baseline: Option<Arc<Loaded>>,
+    preflight: Arc<PreflightResult>,
+    baseline: Option<Arc<LoadedBaseline>>,
     strict: bool,
     results: OnceLock<Result<Results, String>>,
 }
 
-impl Run {
+impl TargetRun {
     /// A run of these rows, not yet made.
     pub fn new(
         args: &TestArgs,
-        environment: &Environment,
+        environment: &ProcessEnvironment,
         catalog: Arc<Catalog>,
-        tested: Tested,
+        tested: ResolvedTarget,
         wanted: &[String],
-        baseline: Option<Arc<Loaded>>,
-        ready: Arc<Ready>,
+        baseline: Option<Arc<LoadedBaseline>>,
+        ready: Arc<PreflightResult>,
     ) -> Self {
         Self {
             baseline,
             strict: args.strict,
-            wanted: wanted.iter().cloned().collect(),
-            ready,
+            row_ids: wanted.iter().cloned().collect(),
+            preflight: ready,
             catalog,
-            tested,
+            target: tested,
             sending: args.sending.clone(),
             simulator: args.simulator.clone(),
             entropy: environment.entropy,
@@ -63,45 +63,47 @@ impl Run {
     }
 
     /// What is tested.
-    pub fn tested(&self) -> &Tested {
-        &self.tested
+    pub fn target(&self) -> &ResolvedTarget {
+        &self.target
     }
 
     /// The results; the run is made where it was not yet.
     pub fn results(&self) -> Result<&Results, &str> {
-        let made = self.results.get_or_init(|| self.make().map_err(|error| error.to_string()));
+        let made = self.results.get_or_init(|| self.run().map_err(|error| error.to_string()));
         made.as_ref().map_err(String::as_str)
     }
 
-    fn make(&self) -> Result<Results, CliError> {
-        runtime()?.block_on(self.send())
+    fn run(&self) -> Result<Results, CliError> {
+        multi_thread_runtime()?.block_on(self.run_async())
     }
 
-    async fn send(&self) -> Result<Results, CliError> {
-        let Self { tested, sending, catalog, .. } = self;
-        let connected = Connection::new(tested, sending, &self.simulator, catalog, &self.ready, Instant::now()).await?;
-        let options = sending.options(tested, sending.seed.unwrap_or_else(|| connected.seed(self.entropy)));
-        let Extent { rows, beside } = Extent::of(&self.catalog, |row| self.wanted.contains(row), |_| true);
-        let header = Header {
+    async fn run_async(&self) -> Result<Results, CliError> {
+        let Self { target: tested, sending, catalog, .. } = self;
+        let connected =
+            EndpointConnection::new(tested, sending, &self.simulator, catalog, &self.preflight, Instant::now()).await?;
+        let options = sending.run_options(tested, sending.seed.unwrap_or_else(|| connected.default_seed(self.entropy)));
+        let RowSelection { rows, dependency_rows: beside } =
+            RowSelection::new(&self.catalog, |row| self.row_ids.contains(row), |_| true);
+        let header = RunHeader {
             schema: SCHEMA.to_owned(),
-            name: self.tested.name.clone(),
+            name: self.target.name.clone(),
             base_url: connected.base_url.clone(),
             simulated: connected.is_simulated(),
-            claims: self.tested.claims.clone(),
-            settings: self.tested.settings.clone(),
+            claims: self.target.claims.clone(),
+            settings: self.target.settings.clone(),
             rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
             confidence: options.confidence,
             seed: options.seed,
-            started_at: now(),
-            scope: Scope { beside, ..Scope::default() },
+            started_at: current_timestamp(),
+            scope: RunScope { beside, ..RunScope::default() },
         };
-        let recording = engine::record(&connected.client, &rows, &options, header).await;
-        let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Fault(e.to_string()))?;
-        if self.sending.redact == Redact::Texts {
-            results = without_texts(results);
+        let recording = engine::run_in_memory(&connected.client, &rows, &options, header).await;
+        let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Internal(e.to_string()))?;
+        if self.sending.redact == ContentPolicy::Texts {
+            results = redact_content(results);
         }
         if let Some(baseline) = &self.baseline {
-            baseline.hold(&mut results, &self.catalog, self.strict);
+            baseline.compare(&mut results, &self.catalog, self.strict);
         }
         Ok(results)
     }

@@ -1,24 +1,24 @@
 //! Requests that bring no message: what a refusal proves, and of whom.
 
 use crate::catalog::VerdictStatus;
-use crate::engine::inconclusive::Undecided;
-use crate::engine::predicate::holds;
+use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::predicate::matches;
 use crate::engine::request::arms;
-use crate::engine::rules::effect::{Rule, VOID_LIMIT, void};
-use crate::engine::rules::{Step, decided, inconclusive, names, rejected};
-use crate::engine::trial::{Seen, Trial};
+use crate::engine::rules::effect::{EffectRule, MAX_UNUSABLE_TRIALS, unusable_trials_verdict};
+use crate::engine::rules::{Step, decided_verdict, inconclusive_verdict, names_field, rejected_verdict};
+use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
-use crate::results::model::{Evidence, Verdict};
-use crate::wire::message::{Reading, Refusal};
+use crate::results::model::{EvidenceKind, Verdict};
+use crate::wire::message::{HttpError, InterpretedExchange};
 
-impl Rule<'_> {
+impl EffectRule<'_> {
     /// What stands in the way of holding the arm without the field against the others: it was refused, or brought no
     /// answer, or has not been sent.
-    pub(super) fn control(&self) -> Option<Step> {
+    pub(super) fn negative_control(&self) -> Option<Step> {
         let n = &self.negative;
-        if let Some(refusal) = n.refused.first() {
-            return Some(Step::Done(inconclusive(
-                Undecided::NegativeRefused,
+        if let Some(refusal) = n.rejected.first() {
+            return Some(Step::Decided(inconclusive_verdict(
+                InconclusiveReason::NegativeRejected,
                 format!(
                     "without the field the request is refused as well (HTTP {}: {})",
                     refusal.status, refusal.message
@@ -26,120 +26,132 @@ impl Rule<'_> {
             )));
         }
         if let Some(why) = &n.failed {
-            return Some(Step::Done(inconclusive(
-                Undecided::NegativeFailed,
+            return Some(Step::Decided(inconclusive_verdict(
+                InconclusiveReason::NegativeFailed,
                 format!("without the field no answer came: {why}"),
             )));
         }
-        if let Some(why) = &n.broken {
-            return Some(Step::Done(inconclusive(Undecided::BrokenAnswer, format!("without the field: {why}"))));
+        if let Some(why) = &n.malformed {
+            return Some(Step::Decided(inconclusive_verdict(
+                InconclusiveReason::MalformedResponse,
+                format!("without the field: {why}"),
+            )));
         }
-        (n.answered() == 0).then(|| self.send(ArmKind::Negative))
+        (n.response_count() == 0).then(|| self.trial_step(ArmKind::Negative))
     }
 
     /// The treatment arm must be accepted, and say something.
     pub(super) fn treatment_step(&self) -> Option<Step> {
         let t = &self.treatment;
-        if let Some(refusal) = t.refused.last() {
-            return Some(self.refused(refusal));
+        if let Some(refusal) = t.rejected.last() {
+            return Some(self.decide_rejection(refusal));
         }
         if let Some(why) = &t.failed {
-            return Some(self.control().unwrap_or_else(|| {
-                Step::Done(inconclusive(Undecided::TreatmentFailed, format!("with the field no answer came: {why}")))
+            return Some(self.negative_control().unwrap_or_else(|| {
+                Step::Decided(inconclusive_verdict(
+                    InconclusiveReason::TreatmentFailed,
+                    format!("with the field no answer came: {why}"),
+                ))
             }));
         }
-        if let Some(why) = &t.broken {
-            return Some(self.control().unwrap_or_else(|| {
-                Step::Done(inconclusive(Undecided::BrokenAnswer, format!("with the field: {why}")))
+        if let Some(why) = &t.malformed {
+            return Some(self.negative_control().unwrap_or_else(|| {
+                Step::Decided(inconclusive_verdict(
+                    InconclusiveReason::MalformedResponse,
+                    format!("with the field: {why}"),
+                ))
             }));
         }
         if t.counts.trials() > 0 {
             return None;
         }
-        if t.void.len() as u32 >= VOID_LIMIT {
-            return Some(Step::Done(void("treatment", &t.void)));
+        if t.unusable.len() as u32 >= MAX_UNUSABLE_TRIALS {
+            return Some(Step::Decided(unusable_trials_verdict("treatment", &t.unusable)));
         }
-        if t.silent > VOID_LIMIT {
-            return Some(Step::Done(inconclusive(
-                Undecided::ModelDoesNotShow,
-                format!("in {} answers the model shows neither the effect nor its contrary", t.silent),
+        if t.no_signal > MAX_UNUSABLE_TRIALS {
+            return Some(Step::Decided(inconclusive_verdict(
+                InconclusiveReason::ModelDoesNotShow,
+                format!("in {} answers the model shows neither the effect nor its contrary", t.no_signal),
             )));
         }
-        Some(self.treat())
+        Some(self.next_treatment())
     }
 
-    fn refused(&self, refusal: &Refusal) -> Step {
+    fn decide_rejection(&self, refusal: &HttpError) -> Step {
         let id = self.experiment.id();
-        if self.treatment.answered() > 0 {
-            return Step::Done(inconclusive(
-                Undecided::Unsteady,
+        if self.treatment.response_count() > 0 {
+            return Step::Decided(inconclusive_verdict(
+                InconclusiveReason::Inconsistent,
                 format!("the same request was accepted and refused (HTTP {}: {})", refusal.status, refusal.message),
             ));
         }
         if self.experiment.genuine.is_some() {
-            return self.genuine(refusal);
+            return self.decide_own_block(refusal);
         }
-        let named = names(&refusal.message, id);
+        let named = names_field(&refusal.message, id);
         // A refusal that says what it is about needs no control where the rest of the request is known to be accepted.
-        if !(named && arms::negative_is_plain(self.experiment, self.variant))
-            && let Some(step) = self.control()
+        if !(named && arms::is_negative_plain(self.experiment, self.variant))
+            && let Some(step) = self.negative_control()
         {
             return step;
         }
         // One that does not say what it is about is asked for twice.
-        let wanted = self.least().max(1 + u32::from(!named));
-        if (self.treatment.refused.len() as u32) < wanted {
+        let wanted = self.min_trials().max(1 + u32::from(!named));
+        if (self.treatment.rejected.len() as u32) < wanted {
             // An endpoint that refuses once and then says nothing could be asked for ever.
-            return match self.treatment.failed.as_ref().or(self.treatment.broken.as_ref()) {
-                Some(why) => Step::Done(inconclusive(
-                    Undecided::TreatmentFailed,
+            return match self.treatment.failed.as_ref().or(self.treatment.malformed.as_ref()) {
+                Some(why) => Step::Decided(inconclusive_verdict(
+                    InconclusiveReason::TreatmentFailed,
                     format!("refused with HTTP {}, and asked again no answer came: {why}", refusal.status),
                 )),
-                None => self.send(ArmKind::Treatment),
+                None => self.trial_step(ArmKind::Treatment),
             };
         }
-        Step::Done(rejected(id, refusal, self.facts))
+        Step::Decided(rejected_verdict(id, refusal, self.facts))
     }
 
     /// The made-up block was refused: does the endpoint take its own?
-    fn genuine(&self, refusal: &Refusal) -> Step {
-        let tried: Vec<&Trial> = self.trials.iter().filter(|t| t.arm == ArmKind::Genuine).collect();
-        let Some(trial) = tried.iter().find(|t| t.steps.len() > 1).or(tried.last()).copied() else {
-            return self.send(ArmKind::Genuine);
+    fn decide_own_block(&self, refusal: &HttpError) -> Step {
+        let tried: Vec<&CompletedTrial> = self.trials.iter().filter(|t| t.arm == ArmKind::Genuine).collect();
+        let Some(trial) = tried.iter().find(|t| t.responses.len() > 1).or(tried.last()).copied() else {
+            return self.trial_step(ArmKind::Genuine);
         };
-        let handed_back = trial.steps.len() > 1;
-        if !handed_back && !matches!(trial.steps.first(), Some(Reading::Message(_))) {
-            return self.control().unwrap_or_else(|| {
-                Step::Done(inconclusive(
-                    Undecided::TreatmentFailed,
+        let handed_back = trial.responses.len() > 1;
+        if !handed_back && !matches!(trial.responses.first(), Some(InterpretedExchange::Message(_))) {
+            return self.negative_control().unwrap_or_else(|| {
+                Step::Decided(inconclusive_verdict(
+                    InconclusiveReason::TreatmentFailed,
                     "the made-up block is refused, and the request for the endpoint's own brought no message",
                 ))
             });
         }
         // A model that thinks when it likes gets more than one chance to.
-        if !handed_back && (tried.len() as u32) < VOID_LIMIT {
-            return self.send(ArmKind::Genuine);
+        if !handed_back && (tried.len() as u32) < MAX_UNUSABLE_TRIALS {
+            return self.trial_step(ArmKind::Genuine);
         }
         // The endpoint's own block, accepted, shows that the rest of the request is; else the control must.
         let accepted = handed_back && trial.message().is_some();
-        if !accepted && let Some(step) = self.control() {
+        if !accepted && let Some(step) = self.negative_control() {
             return step;
         }
-        let mut verdict = rejected(self.experiment.id(), refusal, self.facts);
+        let mut verdict = rejected_verdict(self.experiment.id(), refusal, self.facts);
         if !handed_back {
             verdict.qualifiers.push("the endpoint made no such block of its own that could be handed back".to_owned());
-            return Step::Done(verdict);
+            return Step::Decided(verdict);
         }
-        Step::Done(match trial.seen(self.experiment) {
-            Seen::Refused(own) => rejected(self.experiment.id(), own, self.facts),
-            Seen::Failed(why) => inconclusive(
-                Undecided::TreatmentFailed,
+        Step::Decided(match trial.outcome(self.experiment) {
+            TrialOutcome::Rejected(own) => rejected_verdict(self.experiment.id(), own, self.facts),
+            TrialOutcome::Failed(why) => inconclusive_verdict(
+                InconclusiveReason::TreatmentFailed,
                 format!("the endpoint's own block, handed back, brought no answer: {why}"),
             ),
-            Seen::Broken(why) => inconclusive(Undecided::BrokenAnswer, why),
-            Seen::Shows { .. } | Seen::Absent | Seen::Silent | Seen::Void(_) => decided(
+            TrialOutcome::Malformed(why) => inconclusive_verdict(InconclusiveReason::MalformedResponse, why),
+            TrialOutcome::EffectPresent { .. }
+            | TrialOutcome::EffectAbsent
+            | TrialOutcome::NoSignal
+            | TrialOutcome::Unusable(_) => decided_verdict(
                 VerdictStatus::Supported,
-                Evidence::Validated,
+                EvidenceKind::Validated,
                 None,
                 format!(
                     "the endpoint's own block, handed back, is accepted, and a made-up one refused (HTTP {}: {})",
@@ -151,46 +163,47 @@ impl Rule<'_> {
 
     /// The made-up block was accepted and had no effect. Some gateways take out what they cannot verify: only the
     /// endpoint's own block can tell whether the field is passed over.
-    pub(super) fn unless_genuine(&self, ignored: Verdict) -> Step {
-        let Some(genuine) = &self.experiment.genuine else { return Step::Done(ignored) };
+    pub(super) fn recheck_own_block(&self, ignored: Verdict) -> Step {
+        let Some(genuine) = &self.experiment.genuine else { return Step::Decided(ignored) };
         let Some(trial) = self.trials.iter().find(|t| t.arm == ArmKind::Genuine) else {
-            return self.send(ArmKind::Genuine);
+            return self.trial_step(ArmKind::Genuine);
         };
-        let (Some(Reading::Message(first)), Some(Reading::Message(second))) = (trial.steps.first(), trial.steps.get(1))
+        let (Some(InterpretedExchange::Message(first)), Some(InterpretedExchange::Message(second))) =
+            (trial.responses.first(), trial.responses.get(1))
         else {
-            return Step::Done(match trial.steps.get(1) {
+            return Step::Decided(match trial.responses.get(1) {
                 // The endpoint makes no such block: there is none but made-up ones.
                 None => ignored,
-                Some(_) => inconclusive(
-                    Undecided::TreatmentFailed,
+                Some(_) => inconclusive_verdict(
+                    InconclusiveReason::TreatmentFailed,
                     format!("{}; but the endpoint's own block, handed back, brings no message", ignored.reason),
                 ),
             });
         };
-        if !holds(&genuine.carries, first, &trial.values) {
-            return Step::Done(inconclusive(
-                Undecided::ModelDoesNotShow,
+        if !matches(&genuine.carries, first, &trial.values) {
+            return Step::Decided(inconclusive_verdict(
+                InconclusiveReason::ModelDoesNotShow,
                 format!(
                     "{}; the endpoint's own block might be treated otherwise, but holds nothing to ask for",
                     ignored.reason
                 ),
             ));
         }
-        if self.experiment.effect.as_ref().is_some_and(|effect| holds(effect, second, &trial.values)) {
+        if self.experiment.effect.as_ref().is_some_and(|effect| matches(effect, second, &trial.values)) {
             let told = "the endpoint's own block, handed back, is read".to_owned();
-            let mut verdict = decided(VerdictStatus::Supported, Evidence::Effect, None, told);
+            let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Effect, None, told);
             verdict.qualifiers.push(format!("a made-up block is accepted and passed over: {}", ignored.reason));
-            return Step::Done(verdict);
+            return Step::Decided(verdict);
         }
         if self.positive.counts.shows == 0 {
-            return Step::Done(inconclusive(
-                Undecided::ModelDoesNotShow,
+            return Step::Decided(inconclusive_verdict(
+                InconclusiveReason::ModelDoesNotShow,
                 format!(
                     "{}; the endpoint's own block might be treated otherwise, which this model does not show",
                     ignored.reason
                 ),
             ));
         }
-        Step::Done(ignored)
+        Step::Decided(ignored)
     }
 }

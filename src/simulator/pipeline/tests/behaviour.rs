@@ -1,209 +1,226 @@
 //! What each fault of conduct makes the server do, beside what it does without.
 
-use crate::simulator::Fault;
-use crate::simulator::fault::ConductFault as F;
+use crate::simulator::SimulatorFault;
+use crate::simulator::fault::BehaviourFault as F;
 use crate::simulator::pipeline::tests::*;
 
 /// What is seen of a server.
-type Observe = Box<dyn Fn(&Service) -> Value>;
+type PipelineObserver = Box<dyn Fn(&RequestPipeline) -> Value>;
 
 /// A fault, what is looked at, and what is seen without and with it.
-struct Case(F, Observe, Value, Value);
+struct FaultCase(F, PipelineObserver, Value, Value);
 
-fn case(fault: F, observe: impl Fn(&Service) -> Value + 'static, without: Value, with: Value) -> Case {
-    Case(fault, Box::new(observe), without, with)
+fn new_case(fault: F, observe: impl Fn(&RequestPipeline) -> Value + 'static, without: Value, with: Value) -> FaultCase {
+    FaultCase(fault, Box::new(observe), without, with)
 }
 
 /// A request that is answered with one status, and with another under the fault.
-fn statuses(fault: F, ask: Ask, without: u16, with: u16) -> Case {
-    case(fault, move |service| json!(status(service, &ask)), json!(without), json!(with))
+fn status_case(fault: F, ask: SimulatorRequest, without: u16, with: u16) -> FaultCase {
+    new_case(fault, move |service| json!(get_status(service, &ask)), json!(without), json!(with))
 }
 
 /// A request that is answered, and refused under the fault.
-fn refused(fault: F, ask: Ask) -> Case {
-    statuses(fault, ask, 200, 400)
+fn rejected_case(fault: F, ask: SimulatorRequest) -> FaultCase {
+    status_case(fault, ask, 200, 400)
 }
 
 /// A request that is refused, and answered under the fault.
-fn accepted(fault: F, ask: Ask, without: u16) -> Case {
-    statuses(fault, ask, without, 200)
+fn accepted_case(fault: F, ask: SimulatorRequest, without: u16) -> FaultCase {
+    status_case(fault, ask, without, 200)
 }
 
-fn path(fault: F, method: Method, uri: &'static str, ask: Ask, without: u16, with: u16) -> Case {
-    case(fault, move |service| json!(visit(service, method.clone(), uri, &ask).0), json!(without), json!(with))
+fn path_case(fault: F, method: Method, uri: &'static str, ask: SimulatorRequest, without: u16, with: u16) -> FaultCase {
+    new_case(
+        fault,
+        move |service| json!(send_to_path(service, method.clone(), uri, &ask).0),
+        json!(without),
+        json!(with),
+    )
 }
 
-fn plain() -> Ask {
-    Ask::with(json!({}))
+fn plain_request() -> SimulatorRequest {
+    SimulatorRequest::with_keys(json!({}))
 }
 
-fn system(blocks: Value) -> Ask {
-    Ask::with(json!({"system": blocks, "messages": [{"role": "user", "content": "What is the label?"}]}))
+fn system_request(blocks: Value) -> SimulatorRequest {
+    SimulatorRequest::with_keys(
+        json!({"system": blocks, "messages": [{"role": "user", "content": "What is the label?"}]}),
+    )
 }
 
-fn two_turns(role: &str, first: &str, second: &str) -> Ask {
-    Ask::with(json!({"messages": [{"role": "user", "content": first}, {"role": role, "content": second}]}))
+fn two_turn_request(role: &str, first: &str, second: &str) -> SimulatorRequest {
+    SimulatorRequest::with_keys(
+        json!({"messages": [{"role": "user", "content": first}, {"role": role, "content": second}]}),
+    )
 }
 
-fn role_system() -> Ask {
-    two_turns("system", "What is the label?", "The label is amber falcon 4821.")
+fn role_system_request() -> SimulatorRequest {
+    two_turn_request("system", "What is the label?", "The label is amber falcon 4821.")
 }
 
-fn prefill() -> Ask {
-    two_turns("assistant", "Count from 1 to 5.", "1 2 3")
+fn prefill_request() -> SimulatorRequest {
+    two_turn_request("assistant", "Count from 1 to 5.", "1 2 3")
 }
 
-fn two_calls() -> Ask {
-    with_tools("Use the find tool once for each of: Paris, Rome.", json!([tool("find")]))
+fn two_calls_request() -> SimulatorRequest {
+    request_with_tools("Use the find tool once for each of: Paris, Rome.", json!([tool_definition("find")]))
 }
 
-fn thinks(kind: &str, text: &str) -> Ask {
+fn thinking_request(kind: &str, text: &str) -> SimulatorRequest {
     let thinking = match kind {
         "enabled" => json!({"type": kind, "budget_tokens": 1024}),
         _ => json!({"type": kind}),
     };
     let messages = json!([{"role": "user", "content": text}]);
-    Ask::with(json!({"thinking": thinking, "tools": [tool("find")], "messages": messages}))
+    SimulatorRequest::with_keys(json!({"thinking": thinking, "tools": [tool_definition("find")], "messages": messages}))
 }
 
 /// The status of an own answer that is handed back, changed.
-fn replay(ask: Ask, change: fn(&mut Vec<Value>)) -> impl Fn(&Service) -> Value {
+fn observe_echo_status(ask: SimulatorRequest, change: fn(&mut Vec<Value>)) -> impl Fn(&RequestPipeline) -> Value {
     move |service| {
-        let mut content = message(service, &ask)["content"].as_array().unwrap().clone();
+        let mut content = get_message(service, &ask)["content"].as_array().unwrap().clone();
         change(&mut content);
-        json!(status(service, &handed_back(&ask, &json!(content))))
+        json!(get_status(service, &echo_back(&ask, &json!(content))))
     }
 }
 
-fn forced_thinking() -> Ask {
-    let mut ask = thinks("enabled", "Use the find tool for Paris.");
+fn forced_thinking_request() -> SimulatorRequest {
+    let mut ask = thinking_request("enabled", "Use the find tool for Paris.");
     ask.body["tool_choice"] = json!({"type": "any"});
     ask
 }
 
-fn no_such_edit() -> Ask {
-    Ask::with(json!({"context_management": {"edits": [{"type": "no_such_edit"}]}}))
-        .header("anthropic-beta", "context-management-2025-06-27")
+fn unknown_edit_request() -> SimulatorRequest {
+    SimulatorRequest::with_keys(json!({"context_management": {"edits": [{"type": "no_such_edit"}]}}))
+        .with_header("anthropic-beta", "context-management-2025-06-27")
 }
 
-fn kinds_of(ask: Ask) -> impl Fn(&Service) -> Value {
-    move |service| json!(kinds(&message(service, &ask)))
+fn observe_block_types(ask: SimulatorRequest) -> impl Fn(&RequestPipeline) -> Value {
+    move |service| json!(block_types(&get_message(service, &ask)))
 }
 
-fn kinds_streamed(ask: Ask) -> impl Fn(&Service) -> Value {
-    move |service| json!(kinds(&streamed(service, &ask)))
+fn observe_streamed_types(ask: SimulatorRequest) -> impl Fn(&RequestPipeline) -> Value {
+    move |service| json!(block_types(&get_streamed_message(service, &ask)))
 }
 
-fn marked(marker: Value) -> Ask {
+fn cached_request(marker: Value) -> SimulatorRequest {
     let long = "The quick fox walks on. ".repeat(400);
-    Ask::with(json!({"system": [{"type": "text", "text": long, "cache_control": marker}]}))
+    SimulatorRequest::with_keys(json!({"system": [{"type": "text", "text": long, "cache_control": marker}]}))
 }
 
-fn counted(ask: Ask, see: fn(u64, u64) -> Value) -> impl Fn(&Service) -> Value {
+fn observe_count(ask: SimulatorRequest, see: fn(u64, u64) -> Value) -> impl Fn(&RequestPipeline) -> Value {
     move |service| {
-        let used = message(service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
-        count(service, &ask).map_or_else(|status| json!(status), |counted| see(counted, used))
+        let used = get_message(service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
+        count_tokens(service, &ask).map_or_else(|status| json!(status), |counted| see(counted, used))
     }
 }
 
 /// How often the counted tokens are the used ones.
-fn ratio(counted: u64, used: u64) -> Value {
+fn count_ratio(counted: u64, used: u64) -> Value {
     json!(counted as f64 / used as f64)
 }
 
-fn cases_of_the_gate() -> Vec<Case> {
+fn header_cases() -> Vec<FaultCase> {
     let bearer = format!("Bearer {DEFAULT_CREDENTIAL}");
-    let long = || Ask::user("word ".repeat(6000));
-    let broken = || plain().without("messages");
+    let long = || SimulatorRequest::from_user("word ".repeat(6000));
+    let broken = || plain_request().without_key("messages");
     vec![
-        accepted(F::AuthMissingAccepted, plain().no_header("x-api-key"), 401),
-        accepted(F::AuthWrongAccepted, plain().header("x-api-key", "wrong"), 401),
-        statuses(F::AuthStatus, plain().header("x-api-key", "wrong"), 401, 403),
-        path(F::AuthBeforeRouting, Method::POST, "/none", plain().no_header("x-api-key"), 404, 401),
-        statuses(F::AuthOneHeaderOnly, plain().header("authorization", &bearer), 200, 401),
-        statuses(F::ErrorsServerError, broken(), 400, 500),
-        statuses(F::ErrorsStatus422, broken(), 400, 422),
-        statuses(F::ErrorsAsOverloaded, broken(), 400, 529),
-        accepted(F::ErrorsMissingMaxTokensAccepted, plain().without("max_tokens"), 400),
-        accepted(F::ErrorsEmptyMessagesAccepted, Ask::with(json!({"messages": []})), 400),
-        accepted(F::ErrorsUnknownModelAccepted, Ask::with(json!({"model": "none"})), 404),
-        accepted(
+        accepted_case(F::AuthMissingAccepted, plain_request().without_header("x-api-key"), 401),
+        accepted_case(F::AuthWrongAccepted, plain_request().with_header("x-api-key", "wrong"), 401),
+        status_case(F::AuthStatus, plain_request().with_header("x-api-key", "wrong"), 401, 403),
+        path_case(F::AuthBeforeRouting, Method::POST, "/none", plain_request().without_header("x-api-key"), 404, 401),
+        status_case(F::AuthOneHeaderOnly, plain_request().with_header("authorization", &bearer), 200, 401),
+        status_case(F::ErrorsServerError, broken(), 400, 500),
+        status_case(F::ErrorsStatus422, broken(), 400, 422),
+        status_case(F::ErrorsAsOverloaded, broken(), 400, 529),
+        accepted_case(F::ErrorsMissingMaxTokensAccepted, plain_request().without_key("max_tokens"), 400),
+        accepted_case(F::ErrorsEmptyMessagesAccepted, SimulatorRequest::with_keys(json!({"messages": []})), 400),
+        accepted_case(F::ErrorsUnknownModelAccepted, SimulatorRequest::with_keys(json!({"model": "none"})), 404),
+        accepted_case(
             F::ErrorsUnknownRoleAccepted,
-            Ask::with(json!({"messages": [{"role": "ctx", "content": "Hi."}]})),
+            SimulatorRequest::with_keys(json!({"messages": [{"role": "ctx", "content": "Hi."}]})),
             400,
         ),
-        accepted(F::ErrorsUnknownKeyAccepted, Ask::with(json!({"zz_unknown": 1})), 400),
-        accepted(F::ErrorsWrongTypeAccepted, Ask::with(json!({"max_tokens": "10"})), 400),
-        path(F::ErrorsUnknownPath200, Method::POST, "/v1/none", plain(), 404, 200),
-        statuses(F::ErrorsOverflow500, long(), 400, 500),
-        case(
+        accepted_case(F::ErrorsUnknownKeyAccepted, SimulatorRequest::with_keys(json!({"zz_unknown": 1})), 400),
+        accepted_case(F::ErrorsWrongTypeAccepted, SimulatorRequest::with_keys(json!({"max_tokens": "10"})), 400),
+        path_case(F::ErrorsUnknownPath200, Method::POST, "/v1/none", plain_request(), 404, 200),
+        status_case(F::ErrorsOverflow500, long(), 400, 500),
+        new_case(
             F::ErrorsOverflowWording,
-            move |service| json!(refusal(service, &long()).1.contains("prompt is too long")),
+            move |service| json!(get_error(service, &long()).1.contains("prompt is too long")),
             json!(true),
             json!(false),
         ),
-        accepted(F::ErrorsOverflowTruncates, Ask::user("word ".repeat(6000)), 400),
-        accepted(F::ErrorsVersionAccepted, plain().header("anthropic-version", "1999-01-01"), 400),
-        accepted(F::ErrorsBetaAccepted, plain().header("anthropic-beta", "none-such"), 400),
-        refused(F::BetaKnownRefused, plain().header("anthropic-beta", "claude-code-20250219")),
-        path(F::QueryNotRouted, Method::POST, "/v1/messages?beta=true", plain(), 200, 404),
-        path(F::PathNoV1, Method::POST, "/v1/messages", plain(), 200, 404),
-        path(F::PathNoV1, Method::POST, "/messages", plain(), 404, 200),
-        path(F::ModelsMissing, Method::GET, "/v1/models", plain(), 200, 404),
-        path(F::ModelsMissing, Method::GET, "/v1/models/m", plain(), 200, 404),
-        case(
+        accepted_case(F::ErrorsOverflowTruncates, SimulatorRequest::from_user("word ".repeat(6000)), 400),
+        accepted_case(F::ErrorsVersionAccepted, plain_request().with_header("anthropic-version", "1999-01-01"), 400),
+        accepted_case(F::ErrorsBetaAccepted, plain_request().with_header("anthropic-beta", "none-such"), 400),
+        rejected_case(F::BetaKnownRefused, plain_request().with_header("anthropic-beta", "claude-code-20250219")),
+        path_case(F::QueryNotRouted, Method::POST, "/v1/messages?beta=true", plain_request(), 200, 404),
+        path_case(F::PathNoV1, Method::POST, "/v1/messages", plain_request(), 200, 404),
+        path_case(F::PathNoV1, Method::POST, "/messages", plain_request(), 404, 200),
+        path_case(F::ModelsMissing, Method::GET, "/v1/models", plain_request(), 200, 404),
+        path_case(F::ModelsMissing, Method::GET, "/v1/models/m", plain_request(), 200, 404),
+        new_case(
             F::ModelsOpenaiShape,
-            |service| visit(service, Method::GET, "/v1/models", &plain()).1["object"].clone(),
+            |service| send_to_path(service, Method::GET, "/v1/models", &plain_request()).1["object"].clone(),
             Value::Null,
             json!("list"),
         ),
-        path(F::ModelsIdMissing, Method::GET, "/v1/models/m", plain(), 200, 404),
-        path(F::CountTokensMissing, Method::POST, "/v1/messages/count_tokens", plain().without("max_tokens"), 200, 404),
+        path_case(F::ModelsIdMissing, Method::GET, "/v1/models/m", plain_request(), 200, 404),
+        path_case(
+            F::CountTokensMissing,
+            Method::POST,
+            "/v1/messages/count_tokens",
+            plain_request().without_key("max_tokens"),
+            200,
+            404,
+        ),
     ]
 }
 
-fn cases_of_counting() -> Vec<Case> {
+fn counting_cases() -> Vec<FaultCase> {
     let smaller = |counted: u64, used: u64| json!(counted < used);
-    let system = || Ask::with(json!({"system": "Be brief."}));
-    let tools = || Ask::with(json!({"tools": [tool("find")]}));
-    let twin = |service: &Service| {
-        let ask = plain();
+    let system = || SimulatorRequest::with_keys(json!({"system": "Be brief."}));
+    let tools = || SimulatorRequest::with_keys(json!({"tools": [tool_definition("find")]}));
+    let twin = |service: &RequestPipeline| {
+        let ask = plain_request();
         let of = |message: Value| message["usage"]["input_tokens"].as_i64().unwrap();
-        json!(of(streamed(service, &ask)) - of(message(service, &ask)))
+        json!(of(get_streamed_message(service, &ask)) - of(get_message(service, &ask)))
     };
     vec![
-        case(F::CountTokensZero, counted(plain(), ratio), json!(1.0), json!(0.0)),
-        case(F::CountTokensBlindToSystem, counted(system(), smaller), json!(false), json!(true)),
-        case(F::CountTokensBlindToTools, counted(tools(), smaller), json!(false), json!(true)),
-        case(F::CountTokensWantsMaxTokens, counted(plain(), ratio), json!(1.0), json!(400)),
-        case(F::CountTokensOff, counted(plain(), ratio), json!(1.0), json!(2.0)),
-        case(F::StreamTwinUsage, twin, json!(0), json!(50)),
-        case(
+        new_case(F::CountTokensZero, observe_count(plain_request(), count_ratio), json!(1.0), json!(0.0)),
+        new_case(F::CountTokensBlindToSystem, observe_count(system(), smaller), json!(false), json!(true)),
+        new_case(F::CountTokensBlindToTools, observe_count(tools(), smaller), json!(false), json!(true)),
+        new_case(F::CountTokensWantsMaxTokens, observe_count(plain_request(), count_ratio), json!(1.0), json!(400)),
+        new_case(F::CountTokensOff, observe_count(plain_request(), count_ratio), json!(1.0), json!(2.0)),
+        new_case(F::StreamTwinUsage, twin, json!(0), json!(50)),
+        new_case(
             F::CacheCountedTwice,
             |service| {
-                let usage = message(service, &marked(json!({"type": "ephemeral"})))["usage"].clone();
+                let usage = get_message(service, &cached_request(json!({"type": "ephemeral"})))["usage"].clone();
                 json!(usage["input_tokens"].as_u64() > usage["cache_creation_input_tokens"].as_u64())
             },
             json!(false),
             json!(true),
         ),
-        case(
+        new_case(
             F::CacheTtlDropped,
             |service| {
-                let usage = message(service, &marked(json!({"type": "ephemeral", "ttl": "1h"})))["usage"].clone();
+                let usage =
+                    get_message(service, &cached_request(json!({"type": "ephemeral", "ttl": "1h"})))["usage"].clone();
                 json!(usage["cache_creation"]["ephemeral_1h_input_tokens"].as_u64() > Some(0))
             },
             json!(true),
             json!(false),
         ),
-        case(
+        new_case(
             F::CacheBillingHeader,
             |service| {
                 let used = |bill: &str| {
-                    let mut ask = marked(json!({"type": "ephemeral"}));
+                    let mut ask = cached_request(json!({"type": "ephemeral"}));
                     let header = json!({"type": "text", "text": format!("x-anthropic-billing-header: {bill}")});
                     ask.body["system"].as_array_mut().unwrap().insert(0, header);
-                    message(service, &ask)["usage"]["cache_read_input_tokens"].as_u64()
+                    get_message(service, &ask)["usage"]["cache_read_input_tokens"].as_u64()
                 };
                 used("1");
                 json!(used("2") > Some(0))
@@ -211,32 +228,36 @@ fn cases_of_counting() -> Vec<Case> {
             json!(true),
             json!(false),
         ),
-        refused(
+        rejected_case(
             F::CacheScopeRefused,
-            marked(json!({"type": "ephemeral", "scope": "global"}))
-                .header("anthropic-beta", "prompt-caching-scope-2026-01-05"),
+            cached_request(json!({"type": "ephemeral", "scope": "global"}))
+                .with_header("anthropic-beta", "prompt-caching-scope-2026-01-05"),
         ),
-        refused(F::CacheTtlRefused, marked(json!({"type": "ephemeral", "ttl": "5m"}))),
-        refused(
+        rejected_case(F::CacheTtlRefused, cached_request(json!({"type": "ephemeral", "ttl": "5m"}))),
+        rejected_case(
             F::CacheWithThinkingRefused,
-            Ask::with(plus(marked(json!({"type": "ephemeral"})).body, "thinking", json!({"type": "adaptive"}))),
+            SimulatorRequest::with_keys(with_key(
+                cached_request(json!({"type": "ephemeral"})).body,
+                "thinking",
+                json!({"type": "adaptive"}),
+            )),
         ),
     ]
 }
 
-fn cases_of_turns() -> Vec<Case> {
+fn turn_cases() -> Vec<FaultCase> {
     let block = |text: &str| json!({"type": "text", "text": text});
     let label = json!("amber falcon 4821");
     let unknown = json!("I do not know.");
-    let said = |ask: Ask| move |service: &Service| json!(text(service, &ask));
-    let words = |ask: Ask| {
-        move |service: &Service| {
+    let said = |ask: SimulatorRequest| move |service: &RequestPipeline| json!(get_text(service, &ask));
+    let words = |ask: SimulatorRequest| {
+        move |service: &RequestPipeline| {
             json!(send(service, &ask).err().map(|refusal| refusal.message.contains("not supported")))
         }
     };
-    let second = system(json!([block("Hi."), block("The label is amber falcon 4821.")]));
-    let mut rounds = exchange(call(), result(), "Go on.");
-    let again = [call(), result()].map(|block| plus(block, "id", "toolu_2"));
+    let second = system_request(json!([block("Hi."), block("The label is amber falcon 4821.")]));
+    let mut rounds = tool_round(tool_use_block(), tool_result_block(), "Go on.");
+    let again = [tool_use_block(), tool_result_block()].map(|block| with_key(block, "id", "toolu_2"));
     let messages = rounds.body["messages"].as_array_mut().unwrap();
     messages.push(json!({"role": "assistant", "content": [again[0]]}));
     messages.push(json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_2"}]}));
@@ -246,67 +267,67 @@ fn cases_of_turns() -> Vec<Case> {
     let managed = json!({"context_management": {"edits": []}});
     let schema = json!({"type": "object", "additionalProperties": false, "properties": {}});
     let format = json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}});
-    let effort = |service: &Service| {
+    let effort = |service: &RequestPipeline| {
         let thought = |effort: &str| {
-            let mut ask = thinks("adaptive", "Say hello.");
+            let mut ask = thinking_request("adaptive", "Say hello.");
             ask.body["output_config"] = json!({ "effort": effort });
-            message(service, &ask)["usage"]["output_tokens_details"]["thinking_tokens"].as_u64()
+            get_message(service, &ask)["usage"]["output_tokens_details"]["thinking_tokens"].as_u64()
         };
         json!(thought("max") > thought("low"))
     };
     vec![
-        case(F::SystemFirstBlockOnly, said(second), label.clone(), unknown.clone()),
-        refused(F::SystemArrayRefused, system(json!([block("Hi.")]))),
-        refused(F::RoleSystemRefused, role_system()),
-        refused(F::RoleSystemRefusedUnclearly, role_system()),
-        statuses(F::RoleSystemCrashes, role_system(), 200, 500),
-        case(F::RoleSystemDropped, said(role_system()), label, unknown),
-        refused(F::PrefillRefused, prefill()),
-        case(F::PrefillRepeated, said(prefill()), json!(" 4 5"), json!("1 2 3 4 5")),
-        case(F::PrefillIgnored, said(prefill()), json!(" 4 5"), json!("1 2 3 4 5")),
-        refused(F::ToolsHistoryRefused, rounds),
-        refused(F::HistorySearchRefused, Ask::assistant(search, "Go on.")),
-        refused(F::HistorySearchRefused, Ask::user(found)),
-        refused(F::ImageUrlRefused, Ask::user(url)),
-        refused(F::MetadataStrict, Ask::with(json!({"metadata": {"user_id": "a@b"}}))),
-        refused(
+        new_case(F::SystemFirstBlockOnly, said(second), label.clone(), unknown.clone()),
+        rejected_case(F::SystemArrayRefused, system_request(json!([block("Hi.")]))),
+        rejected_case(F::RoleSystemRefused, role_system_request()),
+        rejected_case(F::RoleSystemRefusedUnclearly, role_system_request()),
+        status_case(F::RoleSystemCrashes, role_system_request(), 200, 500),
+        new_case(F::RoleSystemDropped, said(role_system_request()), label, unknown),
+        rejected_case(F::PrefillRefused, prefill_request()),
+        new_case(F::PrefillRepeated, said(prefill_request()), json!(" 4 5"), json!("1 2 3 4 5")),
+        new_case(F::PrefillIgnored, said(prefill_request()), json!(" 4 5"), json!("1 2 3 4 5")),
+        rejected_case(F::ToolsHistoryRefused, rounds),
+        rejected_case(F::HistorySearchRefused, SimulatorRequest::from_assistant(search, "Go on.")),
+        rejected_case(F::HistorySearchRefused, SimulatorRequest::from_user(found)),
+        rejected_case(F::ImageUrlRefused, SimulatorRequest::from_user(url)),
+        rejected_case(F::MetadataStrict, SimulatorRequest::with_keys(json!({"metadata": {"user_id": "a@b"}}))),
+        rejected_case(
             F::ContextManagementRefused,
-            Ask::with(managed).header("anthropic-beta", "context-management-2025-06-27"),
+            SimulatorRequest::with_keys(managed).with_header("anthropic-beta", "context-management-2025-06-27"),
         ),
-        case(
+        new_case(
             F::FormatDropped,
-            move |service| json!(text(service, &Ask::with(format.clone())) == "{}"),
+            move |service| json!(get_text(service, &SimulatorRequest::with_keys(format.clone())) == "{}"),
             json!(true),
             json!(false),
         ),
-        case(F::EffortDropped, effort, json!(true), json!(false)),
-        refused(F::MaxTokens32000Refused, Ask::with(json!({"max_tokens": 32_000}))),
-        case(F::RoleSystemRefused, words(role_system()), Value::Null, json!(true)),
-        case(F::RoleSystemRefusedUnclearly, words(role_system()), Value::Null, json!(false)),
+        new_case(F::EffortDropped, effort, json!(true), json!(false)),
+        rejected_case(F::MaxTokens32000Refused, SimulatorRequest::with_keys(json!({"max_tokens": 32_000}))),
+        new_case(F::RoleSystemRefused, words(role_system_request()), Value::Null, json!(true)),
+        new_case(F::RoleSystemRefusedUnclearly, words(role_system_request()), Value::Null, json!(false)),
     ]
 }
 
-fn cases_of_tools() -> Vec<Case> {
+fn tool_cases() -> Vec<FaultCase> {
     let long = "a".repeat(64);
-    let named = |service: &Service| {
+    let named = |service: &RequestPipeline| {
         let long = "a".repeat(64);
-        let ask = with_tools(&format!("Call the {long} tool."), json!([tool(&long)]));
-        message(service, &ask)["content"][0]["name"].clone()
+        let ask = request_with_tools(&format!("Call the {long} tool."), json!([tool_definition(&long)]));
+        get_message(service, &ask)["content"][0]["name"].clone()
     };
-    let choosing = plus(
-        tool("find"),
+    let choosing = with_key(
+        tool_definition("find"),
         "input_schema",
         json!({"type": "object", "properties": {"x": {"anyOf": [
         {"type": "string"}, {"type": "null"}]}}}),
     );
     let empty = json!([{"name": "ping", "input_schema": {"type": "object", "properties": {}}}]);
-    let ping = with_tools("Call the ping tool.", empty.clone());
-    let input = move |service: &Service| message(service, &ping)["content"][0]["input"].clone();
-    let told = |service: &Service| {
-        let mut ask = two_calls();
+    let ping = request_with_tools("Call the ping tool.", empty.clone());
+    let input = move |service: &RequestPipeline| get_message(service, &ping)["content"][0]["input"].clone();
+    let told = |service: &RequestPipeline| {
+        let mut ask = two_calls_request();
         ask.body["stream"] = json!(true);
-        let Ok(Reply::Stream(message)) = send(service, &ask) else { panic!("no stream") };
-        let events = sse::events(&message);
+        let Ok(PipelineResponse::Stream(message)) = send(service, &ask) else { panic!("no stream") };
+        let events = sse::encode_events(&message);
         let fragments = events.iter().filter_map(|e| serde_json::from_str::<Value>(e.split_once("data: ")?.1).ok());
         let parts: Vec<String> =
             fragments.filter_map(|data| data["delta"]["partial_json"].as_str().map(str::to_owned)).collect();
@@ -314,67 +335,79 @@ fn cases_of_tools() -> Vec<Case> {
     };
     let both = r#"{"city":"Paris"}{"city":"Rome"}"#;
     vec![
-        case(
+        new_case(
             F::ToolsFirstCallOnly,
-            kinds_of(two_calls()),
+            observe_block_types(two_calls_request()),
             json!(["tool_use", "tool_use"]),
             json!(["tool_use", "tool_use"]),
         ),
-        case(F::ToolsFirstCallOnly, told, json!([2, both]), json!([1, r#"{"city":"Paris"}"#])),
-        case(
+        new_case(F::ToolsFirstCallOnly, told, json!([2, both]), json!([1, r#"{"city":"Paris"}"#])),
+        new_case(
             F::ToolsCallsMerged,
-            kinds_of(two_calls()),
+            observe_block_types(two_calls_request()),
             json!(["tool_use", "tool_use"]),
             json!(["tool_use", "tool_use"]),
         ),
-        case(F::ToolsCallsMerged, told, json!([2, both]), json!([1, both])),
-        case(F::ToolsInputLost, told, json!([2, both]), json!([2, ""])),
-        refused(F::ToolsWithoutArgumentsRefused, with_tools("Call the ping tool.", empty.clone())),
-        refused(F::ToolsLongNameRefused, with_tools("Say hello.", json!([tool(&"n".repeat(64))]))),
-        refused(
+        new_case(F::ToolsCallsMerged, told, json!([2, both]), json!([1, both])),
+        new_case(F::ToolsInputLost, told, json!([2, both]), json!([2, ""])),
+        rejected_case(F::ToolsWithoutArgumentsRefused, request_with_tools("Call the ping tool.", empty.clone())),
+        rejected_case(
+            F::ToolsLongNameRefused,
+            request_with_tools("Say hello.", json!([tool_definition(&"n".repeat(64))])),
+        ),
+        rejected_case(
             F::ToolsNewVersionsRefused,
-            Ask::with(json!({"tools": [{"type": "web_search_20260209", "name": "web_search"}]})),
+            SimulatorRequest::with_keys(json!({"tools": [{"type": "web_search_20260209", "name": "web_search"}]})),
         ),
-        refused(F::StreamRefused, Ask::with(json!({"stream": true}))),
-        refused(
+        rejected_case(F::StreamRefused, SimulatorRequest::with_keys(json!({"stream": true}))),
+        rejected_case(
             F::FormatRefused,
-            Ask::with(
+            SimulatorRequest::with_keys(
                 json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object", "additionalProperties": false}}}}),
             ),
         ),
-        refused(F::EffortRefused, Ask::with(json!({"output_config": {"effort": "low"}}))),
-        refused(F::ThinkingDisabledRefused, Ask::with(json!({"thinking": {"type": "disabled"}}))),
-        accepted(
+        rejected_case(F::EffortRefused, SimulatorRequest::with_keys(json!({"output_config": {"effort": "low"}}))),
+        rejected_case(
+            F::ThinkingDisabledRefused,
+            SimulatorRequest::with_keys(json!({"thinking": {"type": "disabled"}})),
+        ),
+        accepted_case(
             F::ErrorsEmptyTextAccepted,
-            Ask::with(
+            SimulatorRequest::with_keys(
                 json!({"messages": [{"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "Say hello."}]}]}),
             ),
             400,
         ),
-        accepted(F::ErrorsForcedToolAccepted, forced_thinking(), 400),
-        accepted(F::ContextManagementDropped, no_such_edit(), 400),
-        case(F::ToolsLongNameCut, named, json!(long), json!(long[..60])),
-        refused(F::ToolsSchemaRefused, Ask::with(json!({"tools": [choosing]}))),
-        refused(
+        accepted_case(F::ErrorsForcedToolAccepted, forced_thinking_request(), 400),
+        accepted_case(F::ContextManagementDropped, unknown_edit_request(), 400),
+        new_case(F::ToolsLongNameCut, named, json!(long), json!(long[..60])),
+        rejected_case(F::ToolsSchemaRefused, SimulatorRequest::with_keys(json!({"tools": [choosing]}))),
+        rejected_case(
             F::ToolsServerToolsRefused,
-            Ask::with(json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})),
+            SimulatorRequest::with_keys(json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})),
         ),
-        refused(F::ToolsNewKeysRefused, Ask::with(json!({"tools": [plus(tool("find"), "strict", true)]}))),
-        case(F::ToolsEmptyInputBroken, input, json!({}), json!("")),
-        case(
+        rejected_case(
+            F::ToolsNewKeysRefused,
+            SimulatorRequest::with_keys(json!({"tools": [with_key(tool_definition("find"), "strict", true)]})),
+        ),
+        new_case(F::ToolsEmptyInputBroken, input, json!({}), json!("")),
+        new_case(
             F::TextEmptyBlock,
             |service| {
-                let content = message(service, &plain())["content"].clone();
-                json!([content[1]["text"], status(service, &handed_back(&plain(), &content))])
+                let content = get_message(service, &plain_request())["content"].clone();
+                json!([content[1]["text"], get_status(service, &echo_back(&plain_request(), &content))])
             },
             json!([null, 200]),
             json!(["", 400]),
         ),
-        case(
+        new_case(
             F::StreamTwinStopReason,
             |service| {
                 let reason = |message: Value| message["stop_reason"].clone();
-                json!(reason(streamed(service, &plain())) == reason(message(service, &plain())))
+                json!(
+                    reason(get_streamed_message(service, &plain_request()))
+                        == reason(get_message(service, &plain_request()))
+                )
             },
             json!(true),
             json!(false),
@@ -382,51 +415,61 @@ fn cases_of_tools() -> Vec<Case> {
     ]
 }
 
-fn cases_of_thinking() -> Vec<Case> {
-    let hello = |kind: &str| thinks(kind, "Say hello.");
-    let use_tool = |kind: &str| thinks(kind, "Use the find tool for Paris.");
+fn thinking_cases() -> Vec<FaultCase> {
+    let hello = |kind: &str| thinking_request(kind, "Say hello.");
+    let use_tool = |kind: &str| thinking_request(kind, "Use the find tool for Paris.");
     let (thought, said) = (json!(["thinking", "text"]), json!(["text"]));
     vec![
-        case(F::ThinkingHistoryRefused, replay(hello("enabled"), |_| {}), json!(200), json!(400)),
-        case(F::ThinkingMustReplay, replay(use_tool("adaptive"), |c| drop(c.remove(0))), json!(200), json!(400)),
-        case(F::ThinkingMustReplay, replay(use_tool("adaptive"), |_| {}), json!(200), json!(200)),
-        case(F::ThinkingStrippedAccepted, replay(use_tool("enabled"), |c| drop(c.remove(0))), json!(400), json!(200)),
-        case(
-            F::ThinkingSignatureUnchecked,
-            replay(hello("enabled"), |c| c[0]["signature"] = json!("c2lnbmF0dXJl")),
+        new_case(F::ThinkingHistoryRefused, observe_echo_status(hello("enabled"), |_| {}), json!(200), json!(400)),
+        new_case(
+            F::ThinkingMustReplay,
+            observe_echo_status(use_tool("adaptive"), |c| drop(c.remove(0))),
+            json!(200),
+            json!(400),
+        ),
+        new_case(F::ThinkingMustReplay, observe_echo_status(use_tool("adaptive"), |_| {}), json!(200), json!(200)),
+        new_case(
+            F::ThinkingStrippedAccepted,
+            observe_echo_status(use_tool("enabled"), |c| drop(c.remove(0))),
             json!(400),
             json!(200),
         ),
-        case(F::ThinkingStreamLost, kinds_streamed(hello("enabled")), thought.clone(), said.clone()),
-        case(F::ThinkingStreamLost, kinds_of(hello("enabled")), thought.clone(), thought.clone()),
-        case(F::ThinkingTextLost, kinds_streamed(hello("enabled")), thought.clone(), json!(["thinking"])),
-        case(F::ThinkingTextLost, kinds_of(hello("enabled")), thought.clone(), thought.clone()),
-        case(F::ThinkingUnasked, kinds_of(plain()), said.clone(), thought.clone()),
-        case(F::ThinkingUnasked, kinds_of(hello("disabled")), said.clone(), said.clone()),
-        case(F::ThinkingAlways, kinds_of(hello("disabled")), said.clone(), thought.clone()),
-        refused(F::ThinkingAdaptiveRefused, hello("adaptive")),
-        case(F::ThinkingAdaptiveDropped, kinds_of(hello("adaptive")), thought.clone(), said),
-        case(F::ThinkingAdaptiveDropped, kinds_of(hello("enabled")), thought.clone(), thought),
-        case(F::ThinkingRewritten, replay(hello("enabled"), |_| {}), json!(200), json!(400)),
+        new_case(
+            F::ThinkingSignatureUnchecked,
+            observe_echo_status(hello("enabled"), |c| c[0]["signature"] = json!("c2lnbmF0dXJl")),
+            json!(400),
+            json!(200),
+        ),
+        new_case(F::ThinkingStreamLost, observe_streamed_types(hello("enabled")), thought.clone(), said.clone()),
+        new_case(F::ThinkingStreamLost, observe_block_types(hello("enabled")), thought.clone(), thought.clone()),
+        new_case(F::ThinkingTextLost, observe_streamed_types(hello("enabled")), thought.clone(), json!(["thinking"])),
+        new_case(F::ThinkingTextLost, observe_block_types(hello("enabled")), thought.clone(), thought.clone()),
+        new_case(F::ThinkingUnasked, observe_block_types(plain_request()), said.clone(), thought.clone()),
+        new_case(F::ThinkingUnasked, observe_block_types(hello("disabled")), said.clone(), said.clone()),
+        new_case(F::ThinkingAlways, observe_block_types(hello("disabled")), said.clone(), thought.clone()),
+        rejected_case(F::ThinkingAdaptiveRefused, hello("adaptive")),
+        new_case(F::ThinkingAdaptiveDropped, observe_block_types(hello("adaptive")), thought.clone(), said),
+        new_case(F::ThinkingAdaptiveDropped, observe_block_types(hello("enabled")), thought.clone(), thought),
+        new_case(F::ThinkingRewritten, observe_echo_status(hello("enabled"), |_| {}), json!(200), json!(400)),
     ]
 }
 
-fn cases() -> Vec<Case> {
-    let all = [cases_of_the_gate(), cases_of_counting(), cases_of_turns(), cases_of_tools(), cases_of_thinking()];
+fn all_cases() -> Vec<FaultCase> {
+    let all = [header_cases(), counting_cases(), turn_cases(), tool_cases(), thinking_cases()];
     all.into_iter().flatten().collect()
 }
 
 /// A server that would give any number of tokens and take few.
-fn server(faults: &[F]) -> Service {
-    let faults = faults.iter().map(|fault| Fault::from(*fault)).collect();
-    Service::new(Behaviour { max_output_tokens: None, context_tokens: 5000, faults, ..behaviour() })
+fn pipeline_with_faults(faults: &[F]) -> RequestPipeline {
+    let faults = faults.iter().map(|fault| SimulatorFault::from(*fault)).collect();
+    RequestPipeline::new(SimulatorConfig { max_output_tokens: None, context_tokens: 5000, faults, ..test_config() })
 }
 
 #[test]
 fn every_fault_does_what_it_says_and_nothing_without_it() {
     let mut wrong = Vec::new();
-    for Case(fault, observe, without, with) in cases() {
-        let seen = [observe(&server(&[])), observe(&server(&[fault]))];
+    for FaultCase(fault, observe, without, with) in all_cases() {
+        let seen = [observe(&pipeline_with_faults(&[])), observe(&pipeline_with_faults(&[fault]))];
         if seen != [without.clone(), with.clone()] {
             wrong.push(format!("{}: {seen:?} instead of {:?}", fault.id(), [without, with]));
         }
@@ -436,12 +479,12 @@ fn every_fault_does_what_it_says_and_nothing_without_it() {
 
 #[test]
 fn every_fault_is_tried_and_described() {
-    let tried: Vec<F> = cases().iter().filter(|case| case.2 != case.3).map(|case| case.0).collect();
+    let tried: Vec<F> = all_cases().iter().filter(|case| case.2 != case.3).map(|case| case.0).collect();
     for fault in F::ALL {
         // How a stream is sent is seen on the wire alone.
         assert!(tried.contains(fault) || *fault == F::StreamBuffered, "{}", fault.id());
-        assert!(!fault.about().is_empty() && !Fault::from(*fault).breaks_protocol(), "{}", fault.id());
-        assert_eq!(fault.id().parse(), Ok(Fault::from(*fault)));
+        assert!(!fault.about().is_empty() && !SimulatorFault::from(*fault).breaks_protocol(), "{}", fault.id());
+        assert_eq!(fault.id().parse(), Ok(SimulatorFault::from(*fault)));
     }
 }
 
@@ -449,6 +492,6 @@ fn every_fault_is_tried_and_described() {
 fn a_plain_request_is_answered_under_almost_every_fault() {
     let odd = [F::PathNoV1];
     for fault in F::ALL.iter().filter(|fault| !odd.contains(fault)) {
-        assert_eq!(status(&server(&[*fault]), &plain()), 200, "{}", fault.id());
+        assert_eq!(get_status(&pipeline_with_faults(&[*fault]), &plain_request()), 200, "{}", fault.id());
     }
 }

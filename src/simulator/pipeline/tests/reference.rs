@@ -2,83 +2,115 @@
 
 use crate::simulator::pipeline::tests::*;
 
-fn reference() -> Service {
-    Service::new(behaviour())
+fn reference_pipeline() -> RequestPipeline {
+    RequestPipeline::new(test_config())
 }
 
-fn last_user(text: &str) -> Value {
+fn user_messages(text: &str) -> Value {
     json!([{"role": "user", "content": text}])
 }
 
 #[test]
 fn invalid_requests_are_refused_by_path() {
-    let service = reference();
+    let service = reference_pipeline();
     let text = |more: Value| {
         let mut block = json!({"type": "text", "text": "Hi."});
         block.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        Ask::user(json!([block]))
+        SimulatorRequest::from_user(json!([block]))
     };
     let many_markers: Vec<Value> =
         (0..5).map(|_| json!({"type": "text", "text": "Hi.", "cache_control": {"type": "ephemeral"}})).collect();
     for (ask, expected) in [
-        (Ask::with(json!({"zz_unknown": 1})), "zz_unknown: unknown key"),
-        (Ask::with(json!({"messages": [{"role": "user", "content": "Hi.", "foo": 1}]})), "messages.0.foo: unknown key"),
-        (text(json!({"foo": 1})), "messages.0.content.0.text.foo: unknown key"),
-        (Ask::with(json!({"tools": [plus(tool("t"), "foo", 1)]})), "tools.0.custom.foo: unknown key"),
-        (Ask::with(json!({})).without("max_tokens"), "max_tokens: required"),
-        (Ask::with(json!({})).without("messages"), "messages: required"),
-        (Ask::with(json!({})).without("model"), "model: required"),
-        (Ask::with(json!({"max_tokens": -1})), "max_tokens: expected a whole number that is not negative"),
-        (Ask::with(json!({"max_tokens": 9000})), "max_tokens: 9000 is above the limit of 8192 output tokens of m"),
-        (Ask::with(json!({"messages": []})), "messages: expected at least 1 message"),
-        (Ask::with(json!({"messages": [{"role": "ctx", "content": "x"}]})), "messages.0.role: unknown role 'ctx'"),
-        (Ask::user(""), "messages.0.content: must not be empty"),
+        (SimulatorRequest::with_keys(json!({"zz_unknown": 1})), "zz_unknown: unknown key"),
         (
-            Ask::user(json!([{"type": "text", "text": ""}])),
+            SimulatorRequest::with_keys(json!({"messages": [{"role": "user", "content": "Hi.", "foo": 1}]})),
+            "messages.0.foo: unknown key",
+        ),
+        (text(json!({"foo": 1})), "messages.0.content.0.text.foo: unknown key"),
+        (
+            SimulatorRequest::with_keys(json!({"tools": [with_key(tool_definition("t"), "foo", 1)]})),
+            "tools.0.custom.foo: unknown key",
+        ),
+        (SimulatorRequest::with_keys(json!({})).without_key("max_tokens"), "max_tokens: required"),
+        (SimulatorRequest::with_keys(json!({})).without_key("messages"), "messages: required"),
+        (SimulatorRequest::with_keys(json!({})).without_key("model"), "model: required"),
+        (
+            SimulatorRequest::with_keys(json!({"max_tokens": -1})),
+            "max_tokens: expected a whole number that is not negative",
+        ),
+        (
+            SimulatorRequest::with_keys(json!({"max_tokens": 9000})),
+            "max_tokens: 9000 is above the limit of 8192 output tokens of m",
+        ),
+        (SimulatorRequest::with_keys(json!({"messages": []})), "messages: expected at least 1 message"),
+        (
+            SimulatorRequest::with_keys(json!({"messages": [{"role": "ctx", "content": "x"}]})),
+            "messages.0.role: unknown role 'ctx'",
+        ),
+        (SimulatorRequest::from_user(""), "messages.0.content: must not be empty"),
+        (
+            SimulatorRequest::from_user(json!([{"type": "text", "text": ""}])),
             "messages.0.content.0.text.text: expected at least 1 character",
         ),
-        (Ask::user(json!([{"type": "sound"}])), "messages.0.content.0.type: unknown block type 'sound'"),
-        (Ask::user(json!([call()])), "messages.0.content.0.tool_use: not allowed in user messages"),
-        (Ask::with(json!({"stream": "yes"})), "stream: expected a boolean"),
-        (Ask::with(json!({"system": [png([0, 0, 0])]})), "system.0.type: expected 'text', not 'image'"),
         (
-            Ask::with(json!({"metadata": {"user_id": "x".repeat(513)}})),
+            SimulatorRequest::from_user(json!([{"type": "sound"}])),
+            "messages.0.content.0.type: unknown block type 'sound'",
+        ),
+        (
+            SimulatorRequest::from_user(json!([tool_use_block()])),
+            "messages.0.content.0.tool_use: not allowed in user messages",
+        ),
+        (SimulatorRequest::with_keys(json!({"stream": "yes"})), "stream: expected a boolean"),
+        (
+            SimulatorRequest::with_keys(json!({"system": [image_block([0, 0, 0])]})),
+            "system.0.type: expected 'text', not 'image'",
+        ),
+        (
+            SimulatorRequest::with_keys(json!({"metadata": {"user_id": "x".repeat(513)}})),
             "metadata.user_id: expected at most 512 characters",
         ),
-        (Ask::with(json!({"metadata": {"foo": 1}})), "metadata.foo: unknown key"),
-        (Ask::with(json!({"top_p": 1.1})), "top_p: expected a number from 0 to 1"),
-        (Ask::with(json!({"top_k": 1.5})), "top_k: expected a whole number that is not negative"),
-        (Ask::with(json!({"temperature": 1.01})), "temperature: expected a number from 0 to 1"),
+        (SimulatorRequest::with_keys(json!({"metadata": {"foo": 1}})), "metadata.foo: unknown key"),
+        (SimulatorRequest::with_keys(json!({"top_p": 1.1})), "top_p: expected a number from 0 to 1"),
+        (SimulatorRequest::with_keys(json!({"top_k": 1.5})), "top_k: expected a whole number that is not negative"),
+        (SimulatorRequest::with_keys(json!({"temperature": 1.01})), "temperature: expected a number from 0 to 1"),
         (
-            Ask::with(json!({"thinking": {"type": "banana"}})),
+            SimulatorRequest::with_keys(json!({"thinking": {"type": "banana"}})),
             "thinking.type: unknown value 'banana', expected one of enabled, adaptive, disabled",
         ),
         (
-            Ask::with(json!({"thinking": {"type": "enabled", "budget_tokens": 2000}})),
+            SimulatorRequest::with_keys(json!({"thinking": {"type": "enabled", "budget_tokens": 2000}})),
             "thinking.enabled.budget_tokens: expected less than max_tokens",
         ),
-        (Ask::with(json!({"tools": [tool("a"), tool("a")]})), "tools.1.custom.name: tool names must be unique"),
         (
-            Ask::with(json!({"tools": [tool("bad name!")]})),
+            SimulatorRequest::with_keys(json!({"tools": [tool_definition("a"), tool_definition("a")]})),
+            "tools.1.custom.name: tool names must be unique",
+        ),
+        (
+            SimulatorRequest::with_keys(json!({"tools": [tool_definition("bad name!")]})),
             "tools.0.custom.name: expected 1 to 128 letters, digits, underscores and hyphens",
         ),
         (
-            Ask::with(json!({"tools": [plus(tool("a"), "type", "no_such_20250101")]})),
+            SimulatorRequest::with_keys(json!({"tools": [with_key(tool_definition("a"), "type", "no_such_20250101")]})),
             "tools.0.type: unknown tool type 'no_such_20250101'",
         ),
         (
-            Ask::with(json!({"tools": [tool("a")], "tool_choice": {"type": "tool", "name": "b"}})),
+            SimulatorRequest::with_keys(
+                json!({"tools": [tool_definition("a")], "tool_choice": {"type": "tool", "name": "b"}}),
+            ),
             "tool_choice.tool.name: no tool is named 'b'",
         ),
         (
-            Ask::with(
-                json!({"tools": [tool("a")], "tool_choice": {"type": "none", "disable_parallel_tool_use": true}}),
+            SimulatorRequest::with_keys(
+                json!({"tools": [tool_definition("a")], "tool_choice": {"type": "none", "disable_parallel_tool_use": true}}),
             ),
             "tool_choice.none.disable_parallel_tool_use: unknown key",
         ),
-        (Ask::with(json!({"tools": [tool("a")], "tool_choice": "required"})), "tool_choice: unknown value 'required'"),
         (
-            Ask::user(json!(many_markers)),
+            SimulatorRequest::with_keys(json!({"tools": [tool_definition("a")], "tool_choice": "required"})),
+            "tool_choice: unknown value 'required'",
+        ),
+        (
+            SimulatorRequest::from_user(json!(many_markers)),
             "messages.0.content.4.text.cache_control: expected at most 4 cache_control markers",
         ),
         (
@@ -86,204 +118,243 @@ fn invalid_requests_are_refused_by_path() {
             "messages.0.content.0.text.cache_control.type: unknown value 'label', expected one of ephemeral",
         ),
         (
-            Ask::assistant(call(), "Go on."),
+            SimulatorRequest::from_assistant(tool_use_block(), "Go on."),
             "messages.1.content.0.tool_use.id: no tool_result for 'toolu_1' follows in the next message",
         ),
         (
-            Ask::user(json!([result()])),
+            SimulatorRequest::from_user(json!([tool_result_block()])),
             "messages.0.content.0.tool_result.tool_use_id: no tool_use 'toolu_1' stands in the previous message",
         ),
         (
-            exchange(call(), plus(result(), "is_error", "banana"), "Go on."),
+            tool_round(tool_use_block(), with_key(tool_result_block(), "is_error", "banana"), "Go on."),
             "messages.2.content.0.tool_result.is_error: expected a boolean",
         ),
         (
-            Ask::assistant(call(), json!([{"type": "text", "text": "Hi."}, result()])),
+            SimulatorRequest::from_assistant(
+                tool_use_block(),
+                json!([{"type": "text", "text": "Hi."}, tool_result_block()]),
+            ),
             "messages.2.content.1.tool_result: tool results must come before the other blocks of their message",
         ),
         (
-            Ask::assistant(json!({"type": "thinking", "thinking": "x", "signature": "y"}), "Go on."),
+            SimulatorRequest::from_assistant(json!({"type": "thinking", "thinking": "x", "signature": "y"}), "Go on."),
             "messages.1.content.0.thinking.signature: does not belong to this thinking",
         ),
         (
-            Ask::assistant(json!({"type": "thinking", "thinking": "x"}), "Go on."),
+            SimulatorRequest::from_assistant(json!({"type": "thinking", "thinking": "x"}), "Go on."),
             "messages.1.content.0.thinking.signature: required",
         ),
         (
-            Ask::assistant(json!({"type": "redacted_thinking", "data": "x"}), "Go on."),
+            SimulatorRequest::from_assistant(json!({"type": "redacted_thinking", "data": "x"}), "Go on."),
             "messages.1.content.0.redacted_thinking.data: could not be decrypted",
         ),
         (
-            Ask::user(json!([{"type": "container_upload", "file_id": "file_9"}])),
+            SimulatorRequest::from_user(json!([{"type": "container_upload", "file_id": "file_9"}])),
             "messages.0.content.0.container_upload.file_id: file 'file_9' was not found",
         ),
         (
-            Ask::user(json!([{"type": "image", "source": {"type": "url", "url": "https://nowhere.invalid/x.png"}}])),
+            SimulatorRequest::from_user(
+                json!([{"type": "image", "source": {"type": "url", "url": "https://nowhere.invalid/x.png"}}]),
+            ),
             "messages.0.content.0.image.source.url.url: could not be fetched",
         ),
         (
-            Ask::with(json!({"mcp_servers": [{"type": "url", "name": "s", "url": "https://nowhere.invalid/"}]})),
+            SimulatorRequest::with_keys(
+                json!({"mcp_servers": [{"type": "url", "name": "s", "url": "https://nowhere.invalid/"}]}),
+            ),
             "mcp_servers: needs the header anthropic-beta: mcp-client-2025-11-20",
         ),
         (
-            Ask::with(json!({"mcp_servers": [{"type": "url", "name": "s", "url": "https://nowhere.invalid/"}]}))
-                .header("anthropic-beta", "mcp-client-2025-11-20"),
+            SimulatorRequest::with_keys(
+                json!({"mcp_servers": [{"type": "url", "name": "s", "url": "https://nowhere.invalid/"}]}),
+            )
+            .with_header("anthropic-beta", "mcp-client-2025-11-20"),
             "mcp_servers.0.url: could not connect to the MCP server 's'",
         ),
         (
-            Ask::with(json!({"temperature": 1.0})).header("anthropic-version", "2026-10-21"),
+            SimulatorRequest::with_keys(json!({"temperature": 1.0})).with_header("anthropic-version", "2026-10-21"),
             "temperature: not allowed under anthropic-version 2026-10-21",
         ),
         (
-            Ask::with(json!({})).header("anthropic-version", "1999-01-01"),
+            SimulatorRequest::with_keys(json!({})).with_header("anthropic-version", "1999-01-01"),
             "header anthropic-version: unknown version '1999-01-01'",
         ),
         (
-            Ask::with(json!({})).header("anthropic-beta", "none-such"),
+            SimulatorRequest::with_keys(json!({})).with_header("anthropic-beta", "none-such"),
             "header anthropic-beta: unknown beta name 'none-such'",
         ),
     ] {
-        assert_eq!(refusal(&service, &ask), (400, expected.to_owned()));
+        assert_eq!(get_error(&service, &ask), (400, expected.to_owned()));
     }
-    let (status, message) = refusal(&service, &Ask::with(json!({"container": "container_1"})));
+    let (status, message) = get_error(&service, &SimulatorRequest::with_keys(json!({"container": "container_1"})));
     assert_eq!((status, message.as_str()), (404, "container: no container 'container_1' was found"));
-    assert_eq!(refusal(&service, &Ask::with(json!({"model": "x"}))).0, 404);
-    assert_eq!(refusal(&service, &Ask::with(json!({})).no_header("x-api-key")).0, 401);
-    assert_eq!(refusal(&service, &Ask::with(json!({})).header("authorization", "Bearer wrong")).0, 401);
+    assert_eq!(get_error(&service, &SimulatorRequest::with_keys(json!({"model": "x"}))).0, 404);
+    assert_eq!(get_error(&service, &SimulatorRequest::with_keys(json!({})).without_header("x-api-key")).0, 401);
+    assert_eq!(
+        get_error(&service, &SimulatorRequest::with_keys(json!({})).with_header("authorization", "Bearer wrong")).0,
+        401
+    );
 }
 
 #[test]
 fn what_real_clients_send_is_accepted() {
-    let service = reference();
+    let service = reference_pipeline();
     let bearer = format!("Bearer {DEFAULT_CREDENTIAL}");
     let user_id = json!({"device_id": "d", "account_uuid": "", "session_id": "s"}).to_string();
     for ask in [
-        Ask::with(json!({})).no_header("x-api-key").header("authorization", &bearer),
-        Ask::with(json!({})).header("anthropic-beta", "interleaved-thinking-2025-05-14, effort-2025-11-24"),
-        Ask::with(json!({"metadata": {"user_id": user_id}})),
-        Ask::with(json!({"container": null, "stop_sequences": []})),
-        Ask::with(
-            json!({"tools": [plus(tool("a"), "type", "custom"), {"type": "web_search_20250305", "name": "web_search"}]}),
+        SimulatorRequest::with_keys(json!({})).without_header("x-api-key").with_header("authorization", &bearer),
+        SimulatorRequest::with_keys(json!({}))
+            .with_header("anthropic-beta", "interleaved-thinking-2025-05-14, effort-2025-11-24"),
+        SimulatorRequest::with_keys(json!({"metadata": {"user_id": user_id}})),
+        SimulatorRequest::with_keys(json!({"container": null, "stop_sequences": []})),
+        SimulatorRequest::with_keys(
+            json!({"tools": [with_key(tool_definition("a"), "type", "custom"), {"type": "web_search_20250305", "name": "web_search"}]}),
         ),
-        Ask::with(
+        SimulatorRequest::with_keys(
             json!({"system": [{"type": "text", "text": "Hi.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}),
         ),
-        Ask::with(json!({"context_management": {"edits": []}}))
-            .header("anthropic-beta", "context-management-2025-06-27"),
-        Ask::with(json!({"output_config": {"effort": "medium"}, "thinking": {"type": "adaptive"}})),
-        exchange(call(), result(), "Thanks."),
-        Ask::with(json!({"messages": [{"role": "user", "content": "A"}, {"role": "user", "content": "B"}]})),
-        Ask::with(json!({"messages": [{"role": "user", "content": "A"}, {"role": "system", "content": "B"}]})),
+        SimulatorRequest::with_keys(json!({"context_management": {"edits": []}}))
+            .with_header("anthropic-beta", "context-management-2025-06-27"),
+        SimulatorRequest::with_keys(json!({"output_config": {"effort": "medium"}, "thinking": {"type": "adaptive"}})),
+        tool_round(tool_use_block(), tool_result_block(), "Thanks."),
+        SimulatorRequest::with_keys(
+            json!({"messages": [{"role": "user", "content": "A"}, {"role": "user", "content": "B"}]}),
+        ),
+        SimulatorRequest::with_keys(
+            json!({"messages": [{"role": "user", "content": "A"}, {"role": "system", "content": "B"}]}),
+        ),
     ] {
-        message(&service, &ask);
+        get_message(&service, &ask);
     }
 }
 
 #[test]
 fn bounds_and_stops_belong_to_the_server() {
-    let service = reference();
-    let ask = Ask::with(json!({"max_tokens": 12, "messages": last_user("Count from 1 to 60.")}));
-    let cut = message(&service, &ask);
+    let service = reference_pipeline();
+    let ask = SimulatorRequest::with_keys(json!({"max_tokens": 12, "messages": user_messages("Count from 1 to 60.")}));
+    let cut = get_message(&service, &ask);
     assert_eq!((&cut["stop_reason"], &cut["usage"]["output_tokens"]), (&json!("max_tokens"), &json!(12)));
     assert_eq!(cut["content"][0]["text"], "1 2 3 4 5 6 7 8 9 10 11 12");
-    let ask = Ask::with(json!({"stop_sequences": ["nothing", " 7"], "messages": last_user("Count from 1 to 20.")}));
-    let stopped = message(&service, &ask);
+    let ask = SimulatorRequest::with_keys(
+        json!({"stop_sequences": ["nothing", " 7"], "messages": user_messages("Count from 1 to 20.")}),
+    );
+    let stopped = get_message(&service, &ask);
     assert_eq!((&stopped["stop_reason"], &stopped["stop_sequence"]), (&json!("stop_sequence"), &json!(" 7")));
     assert_eq!(stopped["content"][0]["text"], "1 2 3 4 5 6");
-    let nothing = message(&service, &Ask::with(json!({"max_tokens": 0})));
+    let nothing = get_message(&service, &SimulatorRequest::with_keys(json!({"max_tokens": 0})));
     assert_eq!((&nothing["content"], &nothing["stop_reason"]), (&json!([]), &json!("max_tokens")));
 }
 
 #[test]
 fn thinking_is_signed_counted_and_taken_back() {
-    let service = reference();
+    let service = reference_pipeline();
     let thinking = json!({"type": "enabled", "budget_tokens": 1024});
-    let body = json!({"thinking": thinking, "messages": last_user("Today's label is amber falcon 4821. Say hello.")});
-    let first = message(&service, &Ask::with(body));
+    let body =
+        json!({"thinking": thinking, "messages": user_messages("Today's label is amber falcon 4821. Say hello.")});
+    let first = get_message(&service, &SimulatorRequest::with_keys(body));
     let block = first["content"][0].clone();
     assert_eq!(block["type"], "thinking");
     let usage = &first["usage"];
     let thought = usage["output_tokens_details"]["thinking_tokens"].as_u64().unwrap();
     assert!(thought > 60 && thought < usage["output_tokens"].as_u64().unwrap());
     let ask = "What is today's label?";
-    assert_eq!(text(&service, &Ask::assistant(block.clone(), ask)), "amber falcon 4821");
-    let altered = plus(block, "thinking", "Something else.");
-    assert_eq!(refusal(&service, &Ask::assistant(altered, ask)).0, 400);
+    assert_eq!(get_text(&service, &SimulatorRequest::from_assistant(block.clone(), ask)), "amber falcon 4821");
+    let altered = with_key(block, "thinking", "Something else.");
+    assert_eq!(get_error(&service, &SimulatorRequest::from_assistant(altered, ask)).0, 400);
     // Nobody else's signatures are known to a server that does not think.
-    let other = Service::new(flipped("field.thinking", ClaimStatus::Ignored));
+    let other = RequestPipeline::new(config_with_status("field.thinking", ClaimStatus::Ignored));
     let made_up = json!({"type": "thinking", "thinking": "It is amber falcon 4821.", "signature": "made up"});
-    assert_eq!(text(&other, &Ask::assistant(made_up, ask)), "amber falcon 4821");
+    assert_eq!(get_text(&other, &SimulatorRequest::from_assistant(made_up, ask)), "amber falcon 4821");
 }
 
 #[test]
 fn a_budget_bounds_long_thought() {
-    let think = |service: &Service, budget: u64| {
+    let think = |service: &RequestPipeline, budget: u64| {
         let thinking = json!({"type": "enabled", "budget_tokens": budget});
-        let messages = last_user("Think step by step, then say hello.");
-        let answer =
-            message(service, &Ask::with(json!({"max_tokens": 8000, "thinking": thinking, "messages": messages})));
+        let messages = user_messages("Think step by step, then say hello.");
+        let answer = get_message(
+            service,
+            &SimulatorRequest::with_keys(json!({"max_tokens": 8000, "thinking": thinking, "messages": messages})),
+        );
         answer["usage"]["output_tokens_details"]["thinking_tokens"].as_u64().unwrap()
     };
-    assert_eq!(think(&reference(), 1024), 1024);
-    assert!(think(&reference(), 7000) > 2000);
-    assert!(think(&Service::new(flipped("field.thinking.budget_tokens", ClaimStatus::Ignored)), 1024) > 2000);
+    assert_eq!(think(&reference_pipeline(), 1024), 1024);
+    assert!(think(&reference_pipeline(), 7000) > 2000);
+    assert!(
+        think(&RequestPipeline::new(config_with_status("field.thinking.budget_tokens", ClaimStatus::Ignored)), 1024)
+            > 2000
+    );
 }
 
 #[test]
 fn equal_requests_cost_the_same() {
-    let service = reference();
-    let tokens = |ask: Ask| message(&service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
+    let service = reference_pipeline();
+    let tokens = |ask: SimulatorRequest| get_message(&service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
     let text = |text: &str| json!({"type": "text", "text": text});
-    assert_eq!(tokens(Ask::user("Say hello.")), tokens(Ask::user(json!([text("Say hello.")]))));
+    assert_eq!(
+        tokens(SimulatorRequest::from_user("Say hello.")),
+        tokens(SimulatorRequest::from_user(json!([text("Say hello.")])))
+    );
     let two = json!([{"role": "user", "content": "A"}, {"role": "user", "content": "B"}]);
-    assert_eq!(tokens(Ask::with(json!({ "messages": two }))), tokens(Ask::user(json!([text("A"), text("B")]))));
-    let system = |system: Value| tokens(Ask::with(json!({ "system": system })));
+    assert_eq!(
+        tokens(SimulatorRequest::with_keys(json!({ "messages": two }))),
+        tokens(SimulatorRequest::from_user(json!([text("A"), text("B")])))
+    );
+    let system = |system: Value| tokens(SimulatorRequest::with_keys(json!({ "system": system })));
     assert_eq!(system(json!("Be brief.")), system(json!([text("Be brief.")])));
-    assert!(system(json!("Be brief.")) > tokens(Ask::with(json!({}))));
-    assert!(tokens(Ask::with(json!({"tools": [tool("a")]}))) > 300);
+    assert!(system(json!("Be brief.")) > tokens(SimulatorRequest::with_keys(json!({}))));
+    assert!(tokens(SimulatorRequest::with_keys(json!({"tools": [tool_definition("a")]}))) > 300);
 }
 
 #[test]
 fn tokens_are_counted_without_an_answer() {
-    let service = reference();
-    let count = |ask: &Ask| {
+    let service = reference_pipeline();
+    let count = |ask: &SimulatorRequest| {
         let body = ask.body.to_string();
-        let route = Route::Messages(Endpoint::CountTokens);
-        service.answer(&route, &ask.map(), body.as_bytes(), &mut Draws::new(0), &mut Acts::default()).map(|reply| {
-            match reply {
-                Reply::Json(value) => value["input_tokens"].as_u64().unwrap(),
-                Reply::Stream(_) => panic!("a stream of counts"),
-            }
-        })
+        let route = SimulatorRoute::Messages(MessagesRoute::CountTokens);
+        service
+            .respond(
+                &route,
+                &ask.header_map(),
+                body.as_bytes(),
+                &mut RequestRng::new(0),
+                &mut RequestActivity::default(),
+            )
+            .map(|reply| match reply {
+                PipelineResponse::Json(value) => value["input_tokens"].as_u64().unwrap(),
+                PipelineResponse::Stream(_) => panic!("a stream of counts"),
+            })
     };
-    let ask = Ask::with(json!({"system": "Be brief."}));
-    let expected = message(&service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
-    assert_eq!(count(&ask.clone().without("max_tokens")), Ok(expected));
+    let ask = SimulatorRequest::with_keys(json!({"system": "Be brief."}));
+    let expected = get_message(&service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
+    assert_eq!(count(&ask.clone().without_key("max_tokens")), Ok(expected));
     assert_eq!(count(&ask).unwrap_err().message, "max_tokens: unknown key");
 }
 
 #[test]
 fn a_stream_tells_the_same_message() {
     for body in [
-        json!({"messages": last_user("Count from 1 to 20.")}),
+        json!({"messages": user_messages("Count from 1 to 20.")}),
         json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}),
         json!({"thinking": {"type": "adaptive", "display": "omitted"}}),
-        json!({"tools": [tool("find")], "messages": last_user("Use the tool once for each of: Paris, Zürich.")}),
-        json!({"max_tokens": 3, "messages": last_user("Count from 1 to 20.")}),
-        json!({"stop_sequences": ["1"], "messages": last_user("Count from 1 to 20.")}),
+        json!({"tools": [tool_definition("find")], "messages": user_messages("Use the tool once for each of: Paris, Zürich.")}),
+        json!({"max_tokens": 3, "messages": user_messages("Count from 1 to 20.")}),
+        json!({"stop_sequences": ["1"], "messages": user_messages("Count from 1 to 20.")}),
     ] {
-        let whole = message(&reference(), &Ask::with(body.clone()));
-        let Ok(Reply::Stream(streamed)) = send(&reference(), &Ask::with(plus(body, "stream", true))) else {
+        let whole = get_message(&reference_pipeline(), &SimulatorRequest::with_keys(body.clone()));
+        let Ok(PipelineResponse::Stream(streamed)) =
+            send(&reference_pipeline(), &SimulatorRequest::with_keys(with_key(body, "stream", true)))
+        else {
             panic!("no stream")
         };
-        let (told, names) = put_together(&sse::events(&streamed));
+        let (told, names) = assemble_stream(&sse::encode_events(&streamed));
         assert_eq!(without_ids(told), without_ids(whole));
         assert_eq!((names[0].as_str(), names[names.len() - 1].as_str()), ("message_start", "message_stop"));
     }
 }
 
 /// The message that a stream tells, and its events' names.
-pub(super) fn put_together(events: &[String]) -> (Value, Vec<String>) {
+pub(super) fn assemble_stream(events: &[String]) -> (Value, Vec<String>) {
     let mut message = Value::Null;
     let mut input = String::new();
     let mut names = Vec::new();
@@ -343,17 +414,23 @@ fn without_ids(mut message: Value) -> Value {
 
 #[test]
 fn models_are_listed_and_paths_may_have_a_base() {
-    let service = reference();
+    let service = reference_pipeline();
     let get = |path: &'static str| {
-        let route = Route::of(&Method::GET, &Uri::from_static(path), &service.behaviour)?;
-        service.answer(&route, &Ask::with(json!({})).map(), b"", &mut Draws::new(0), &mut Acts::default())
+        let route = SimulatorRoute::resolve(&Method::GET, &Uri::from_static(path), &service.config)?;
+        service.respond(
+            &route,
+            &SimulatorRequest::with_keys(json!({})).header_map(),
+            b"",
+            &mut RequestRng::new(0),
+            &mut RequestActivity::default(),
+        )
     };
-    assert!(matches!(get("/v1/models"), Ok(Reply::Json(list)) if list["data"][0]["id"] == "m"));
-    assert!(matches!(get("/anthropic/v1/models/m"), Ok(Reply::Json(model)) if model["type"] == "model"));
-    assert_eq!(get("/v1/models/x").unwrap_err().kind, Kind::NotFound);
-    assert_eq!(get("/v1/none").unwrap_err().kind, Kind::NotFound);
-    assert_eq!(get("/v1/messages").unwrap_err().kind, Kind::Method);
-    let messages = Route::Messages(Endpoint::Messages);
+    assert!(matches!(get("/v1/models"), Ok(PipelineResponse::Json(list)) if list["data"][0]["id"] == "m"));
+    assert!(matches!(get("/anthropic/v1/models/m"), Ok(PipelineResponse::Json(model)) if model["type"] == "model"));
+    assert_eq!(get("/v1/models/x").unwrap_err().kind, ApiErrorKind::NotFound);
+    assert_eq!(get("/v1/none").unwrap_err().kind, ApiErrorKind::NotFound);
+    assert_eq!(get("/v1/messages").unwrap_err().kind, ApiErrorKind::MethodNotAllowed);
+    let messages = SimulatorRoute::Messages(MessagesRoute::Messages);
     let uri = Uri::from_static("/a/b/v1/messages?beta=true");
-    assert_eq!(Route::of(&Method::POST, &uri, &service.behaviour), Ok(messages));
+    assert_eq!(SimulatorRoute::resolve(&Method::POST, &uri, &service.config), Ok(messages));
 }

@@ -2,62 +2,84 @@
 
 use crate::simulator::pipeline::tests::*;
 
-const LABEL_ASK: &str = "What is today's label? Reply with the label alone.";
-const LABEL: &str = "Today's label is amber falcon 4821.";
+const LABEL_QUESTION: &str = "What is today's label? Reply with the label alone.";
+const LABEL_TEXT: &str = "Today's label is amber falcon 4821.";
 
 /// For each row a request whose treatment changes when the row is ignored, and one that carries the row, for when it
 /// is unsupported. Most rows need only one.
-fn requests(row: &str) -> (Ask, Ask) {
-    let same = |ask: Ask| (ask.clone(), ask);
+fn row_requests(row: &str) -> (SimulatorRequest, SimulatorRequest) {
+    let same = |ask: SimulatorRequest| (ask.clone(), ask);
     let long = "The quick fox walks on. ".repeat(400);
     let marker = || json!({"type": "ephemeral"});
-    let label_text = json!({"type": "text", "text": LABEL_ASK});
+    let label_text = json!({"type": "text", "text": LABEL_QUESTION});
     let weather = |ask: &str, choice: Value| {
-        Ask::with(json!({"tools": [tool("get_weather"), tool("get_time")], "tool_choice": choice,
-            "messages": [{"role": "user", "content": ask}]}))
+        SimulatorRequest::with_keys(
+            json!({"tools": [tool_definition("get_weather"), tool_definition("get_time")], "tool_choice": choice,
+            "messages": [{"role": "user", "content": ask}]}),
+        )
     };
     let each = "Use the get_weather tool once for each of: Paris, Rome.";
-    let handed_back = |block: Value| same(Ask::assistant(block, LABEL_ASK));
+    let handed_back = |block: Value| same(SimulatorRequest::from_assistant(block, LABEL_QUESTION));
     match row {
-        "header.anthropic-beta" => same(Ask::with(json!({})).header("anthropic-beta", "no-such-beta-2020-01-01")),
-        "header.anthropic-version" => (Ask::with(json!({})).no_header("anthropic-version"), Ask::with(json!({}))),
-        "header.x-api-key" => (Ask::with(json!({})).header("x-api-key", "wrong"), Ask::with(json!({}))),
-        "header.authorization" => (
-            Ask::with(json!({})).no_header("x-api-key").header("authorization", "Bearer wrong"),
-            Ask::with(json!({})).header("authorization", &format!("Bearer {DEFAULT_CREDENTIAL}")),
-        ),
-        "field.model" => same(Ask::with(json!({"model": "none-such"}))),
-        "field.max_tokens" => {
-            same(Ask::with(json!({"max_tokens": 12, "messages": [{"role": "user", "content": "Count from 1 to 60."}]})))
+        "header.anthropic-beta" => {
+            same(SimulatorRequest::with_keys(json!({})).with_header("anthropic-beta", "no-such-beta-2020-01-01"))
         }
-        "field.container" => same(Ask::with(json!({"container": "container_1"}))),
+        "header.anthropic-version" => (
+            SimulatorRequest::with_keys(json!({})).without_header("anthropic-version"),
+            SimulatorRequest::with_keys(json!({})),
+        ),
+        "header.x-api-key" => (
+            SimulatorRequest::with_keys(json!({})).with_header("x-api-key", "wrong"),
+            SimulatorRequest::with_keys(json!({})),
+        ),
+        "header.authorization" => (
+            SimulatorRequest::with_keys(json!({}))
+                .without_header("x-api-key")
+                .with_header("authorization", "Bearer wrong"),
+            SimulatorRequest::with_keys(json!({}))
+                .with_header("authorization", &format!("Bearer {DEFAULT_CREDENTIAL}")),
+        ),
+        "field.model" => same(SimulatorRequest::with_keys(json!({"model": "none-such"}))),
+        "field.max_tokens" => same(SimulatorRequest::with_keys(
+            json!({"max_tokens": 12, "messages": [{"role": "user", "content": "Count from 1 to 60."}]}),
+        )),
+        "field.container" => same(SimulatorRequest::with_keys(json!({"container": "container_1"}))),
         "field.mcp_servers" => {
             let servers = json!([{"type": "url", "name": "s", "url": "https://nowhere.invalid/"}]);
-            same(Ask::with(json!({ "mcp_servers": servers })))
+            same(SimulatorRequest::with_keys(json!({ "mcp_servers": servers })))
         }
-        "field.metadata" => same(Ask::with(json!({"metadata": {"user_id": 12345}}))),
-        "field.service_tier" => same(Ask::with(json!({"service_tier": "turbo"}))),
-        "field.stop_sequences" => same(Ask::with(json!({"stop_sequences": [" 7"],
+        "field.metadata" => same(SimulatorRequest::with_keys(json!({"metadata": {"user_id": 12345}}))),
+        "field.service_tier" => same(SimulatorRequest::with_keys(json!({"service_tier": "turbo"}))),
+        "field.stop_sequences" => same(SimulatorRequest::with_keys(json!({"stop_sequences": [" 7"],
             "messages": [{"role": "user", "content": "Count from 1 to 20."}]}))),
-        "field.stream" => same(Ask::with(json!({"stream": true}))),
-        "field.system" => {
-            same(Ask::with(json!({"system": LABEL, "messages": [{"role": "user", "content": LABEL_ASK}]})))
+        "field.stream" => same(SimulatorRequest::with_keys(json!({"stream": true}))),
+        "field.system" => same(SimulatorRequest::with_keys(
+            json!({"system": LABEL_TEXT, "messages": [{"role": "user", "content": LABEL_QUESTION}]}),
+        )),
+        "field.temperature" => same(SimulatorRequest::with_keys(json!({"temperature": "hot"}))),
+        "field.temperature.range" => (
+            SimulatorRequest::with_keys(json!({"temperature": 1.01})),
+            SimulatorRequest::with_keys(json!({"temperature": 1.0})),
+        ),
+        "field.thinking" => {
+            same(SimulatorRequest::with_keys(json!({"thinking": {"type": "enabled", "budget_tokens": 1024}})))
         }
-        "field.temperature" => same(Ask::with(json!({"temperature": "hot"}))),
-        "field.temperature.range" => (Ask::with(json!({"temperature": 1.01})), Ask::with(json!({"temperature": 1.0}))),
-        "field.thinking" => same(Ask::with(json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}))),
-        "field.thinking.budget_tokens" => same(Ask::with(json!({"thinking": {"type": "enabled", "budget_tokens": 1}}))),
-        "field.top_k" => same(Ask::with(json!({"top_k": -1}))),
-        "field.top_p" => same(Ask::with(json!({"top_p": 1.5}))),
+        "field.thinking.budget_tokens" => {
+            same(SimulatorRequest::with_keys(json!({"thinking": {"type": "enabled", "budget_tokens": 1}})))
+        }
+        "field.top_k" => same(SimulatorRequest::with_keys(json!({"top_k": -1}))),
+        "field.top_p" => same(SimulatorRequest::with_keys(json!({"top_p": 1.5}))),
         "tools.name" => same(weather("Use the tool for Paris.", json!({"type": "auto"}))),
         "tools.input_schema" => same(weather("Use the tool for Paris.", json!({"type": "auto"}))),
         "tools.description" => {
-            let tools = json!([plus(tool("find"), "description", LABEL)]);
-            same(Ask::with(json!({"tools": tools, "messages": [{"role": "user", "content": LABEL_ASK}]})))
+            let tools = json!([with_key(tool_definition("find"), "description", LABEL_TEXT)]);
+            same(SimulatorRequest::with_keys(
+                json!({"tools": tools, "messages": [{"role": "user", "content": LABEL_QUESTION}]}),
+            ))
         }
         "tools.cache_control" => {
-            let tool = plus(plus(tool("find"), "description", long), "cache_control", marker());
-            same(Ask::with(json!({ "tools": [tool] })))
+            let tool = with_key(with_key(tool_definition("find"), "description", long), "cache_control", marker());
+            same(SimulatorRequest::with_keys(json!({ "tools": [tool] })))
         }
         "tool_choice.string_form" => same(weather("Use the tool for Paris.", json!("none"))),
         "tool_choice.object_form" | "tool_choice.none" => {
@@ -76,37 +98,47 @@ fn requests(row: &str) -> (Ask, Ask) {
             let choice = json!({"type": "tool", "name": "get_weather", "disable_parallel_tool_use": true});
             same(weather(each, choice))
         }
-        "content.string" => same(Ask::user(format!("{LABEL} {LABEL_ASK}"))),
-        "content.text.text" => same(Ask::user(json!([{"type": "text", "text": format!("{LABEL} {LABEL_ASK}")}]))),
+        "content.string" => same(SimulatorRequest::from_user(format!("{LABEL_TEXT} {LABEL_QUESTION}"))),
+        "content.text.text" => same(SimulatorRequest::from_user(
+            json!([{"type": "text", "text": format!("{LABEL_TEXT} {LABEL_QUESTION}")}]),
+        )),
         "content.text.cache_control" => {
-            same(Ask::user(json!([{"type": "text", "text": long, "cache_control": marker()}])))
+            same(SimulatorRequest::from_user(json!([{"type": "text", "text": long, "cache_control": marker()}])))
         }
         "content.text.citations" => {
             let text = json!({"type": "text", "text": "Hi.", "citations": [{"type": "made_up", "cited_text": "x"}]});
             handed_back(text)
         }
-        "content.image" => {
-            same(Ask::user(json!([png([255, 0, 0]), {"type": "text", "text": "What colour is the image?"}])))
-        }
+        "content.image" => same(SimulatorRequest::from_user(
+            json!([image_block([255, 0, 0]), {"type": "text", "text": "What colour is the image?"}]),
+        )),
         "content.document" => {
-            let source = json!({"type": "text", "media_type": "text/plain", "data": LABEL});
-            same(Ask::user(json!([{"type": "document", "source": source}, label_text])))
+            let source = json!({"type": "text", "media_type": "text/plain", "data": LABEL_TEXT});
+            same(SimulatorRequest::from_user(json!([{"type": "document", "source": source}, label_text])))
         }
         "content.search_result" => {
-            let content = json!([{"type": "text", "text": LABEL}]);
+            let content = json!([{"type": "text", "text": LABEL_TEXT}]);
             let result = json!({"type": "search_result", "source": "s", "title": "t", "content": content});
-            same(Ask::user(json!([result, label_text])))
+            same(SimulatorRequest::from_user(json!([result, label_text])))
         }
-        "content.thinking" => handed_back(json!({"type": "thinking", "thinking": LABEL, "signature": "made up"})),
+        "content.thinking" => handed_back(json!({"type": "thinking", "thinking": LABEL_TEXT, "signature": "made up"})),
         "content.redacted_thinking" => handed_back(json!({"type": "redacted_thinking", "data": "b3BhcXVl"})),
-        "content.tool_use.id" => same(exchange(call(), plus(result(), "tool_use_id", "other"), "Go on.")),
-        "content.tool_use.input" => {
-            same(exchange(plus(call(), "input", json!({"x": "amber falcon 4821"})), result(), LABEL_ASK))
+        "content.tool_use.id" => {
+            same(tool_round(tool_use_block(), with_key(tool_result_block(), "tool_use_id", "other"), "Go on."))
         }
-        "content.tool_use.name" => same(exchange(plus(call(), "name", "say_amber_falcon_4821"), result(), LABEL_ASK)),
+        "content.tool_use.input" => same(tool_round(
+            with_key(tool_use_block(), "input", json!({"x": "amber falcon 4821"})),
+            tool_result_block(),
+            LABEL_QUESTION,
+        )),
+        "content.tool_use.name" => same(tool_round(
+            with_key(tool_use_block(), "name", "say_amber_falcon_4821"),
+            tool_result_block(),
+            LABEL_QUESTION,
+        )),
         "content.tool_use.cache_control" => {
-            let call = plus(plus(call(), "input", json!({ "x": long })), "cache_control", marker());
-            same(exchange(call, result(), "Go on."))
+            let call = with_key(with_key(tool_use_block(), "input", json!({ "x": long })), "cache_control", marker());
+            same(tool_round(call, tool_result_block(), "Go on."))
         }
         "content.tool_result.tool_use_id" => {
             let body = json!({"messages": [
@@ -119,55 +151,59 @@ fn requests(row: &str) -> (Ask, Ask) {
                     {"type": "tool_result", "tool_use_id": "a", "content": "tall cedar 9999"},
                     {"type": "text", "text": "What label did the tool return for Paris?"}]},
             ]});
-            same(Ask::with(body))
+            same(SimulatorRequest::with_keys(body))
         }
-        "content.tool_result.content" => same(exchange(call(), plus(result(), "content", LABEL), LABEL_ASK)),
+        "content.tool_result.content" => {
+            same(tool_round(tool_use_block(), with_key(tool_result_block(), "content", LABEL_TEXT), LABEL_QUESTION))
+        }
         "content.tool_result.cache_control" => {
-            let result = plus(plus(result(), "content", long), "cache_control", marker());
-            same(exchange(call(), result, "Go on."))
+            let result = with_key(with_key(tool_result_block(), "content", long), "cache_control", marker());
+            same(tool_round(tool_use_block(), result, "Go on."))
         }
         "content.tool_result.is_error" => {
             let ask = "Did the tool succeed? Answer yes or no.";
-            same(exchange(call(), plus(result(), "is_error", true), ask))
+            same(tool_round(tool_use_block(), with_key(tool_result_block(), "is_error", true), ask))
         }
         "content.server_tool_use" => {
-            let block =
-                json!({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"q": LABEL}});
+            let block = json!({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"q": LABEL_TEXT}});
             handed_back(block)
         }
         "content.web_search_tool_result" => {
-            let hit = json!({"type": "web_search_result", "url": "u", "title": LABEL, "encrypted_content": "e"});
+            let hit = json!({"type": "web_search_result", "url": "u", "title": LABEL_TEXT, "encrypted_content": "e"});
             handed_back(json!({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [hit]}))
         }
         "content.code_execution_tool_result" => {
-            let content = json!({"type": "code_execution_result", "stdout": LABEL, "stderr": "", "return_code": 0,
+            let content = json!({"type": "code_execution_result", "stdout": LABEL_TEXT, "stderr": "", "return_code": 0,
                 "content": []});
             handed_back(json!({"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_1", "content": content}))
         }
         "content.mcp_tool_use" => handed_back(
-            json!({"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "n", "server_name": "s", "input": {"q": LABEL}}),
+            json!({"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "n", "server_name": "s", "input": {"q": LABEL_TEXT}}),
         ),
         "content.mcp_tool_result" => {
-            let content = json!([{"type": "text", "text": LABEL}]);
+            let content = json!([{"type": "text", "text": LABEL_TEXT}]);
             handed_back(
                 json!({"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": false, "content": content}),
             )
         }
         "content.container_upload" => {
-            same(Ask::user(json!([{"type": "container_upload", "file_id": "file_1"}, label_text])))
+            same(SimulatorRequest::from_user(json!([{"type": "container_upload", "file_id": "file_1"}, label_text])))
         }
-        "limit.max_output_tokens" => (Ask::with(json!({"max_tokens": 9000})), Ask::with(json!({"max_tokens": 8000}))),
+        "limit.max_output_tokens" => (
+            SimulatorRequest::with_keys(json!({"max_tokens": 9000})),
+            SimulatorRequest::with_keys(json!({"max_tokens": 8000})),
+        ),
         other => panic!("no request for the row {other}"),
     }
 }
 
 /// What a client can see of an answer, without its ids.
-fn seen(status: Option<ClaimStatus>, row: &str, ask: &Ask) -> String {
-    let behaviour = status.map_or_else(behaviour, |status| flipped(row, status));
-    match send(&Service::new(behaviour), ask) {
+fn observe_response(status: Option<ClaimStatus>, row: &str, ask: &SimulatorRequest) -> String {
+    let behaviour = status.map_or_else(test_config, |status| config_with_status(row, status));
+    match send(&RequestPipeline::new(behaviour), ask) {
         Err(refusal) => format!("{} {}", refusal.kind.status(), refusal.message),
-        Ok(Reply::Stream(_)) => "a stream".to_owned(),
-        Ok(Reply::Json(mut message)) => {
+        Ok(PipelineResponse::Stream(_)) => "a stream".to_owned(),
+        Ok(PipelineResponse::Json(mut message)) => {
             message["id"] = Value::Null;
             for block in message["content"].as_array_mut().unwrap() {
                 block["id"] = Value::Null;
@@ -180,14 +216,14 @@ fn seen(status: Option<ClaimStatus>, row: &str, ask: &Ask) -> String {
 
 #[test]
 fn every_row_can_be_ignored_and_refused() {
-    for row in ROWS {
-        let (for_ignored, for_unsupported) = requests(row);
-        let supported = seen(None, row, &for_ignored);
-        let ignored = seen(Some(ClaimStatus::Ignored), row, &for_ignored);
+    for row in ROW_IDS {
+        let (for_ignored, for_unsupported) = row_requests(row);
+        let supported = observe_response(None, row, &for_ignored);
+        let ignored = observe_response(Some(ClaimStatus::Ignored), row, &for_ignored);
         assert_ne!(supported, ignored, "{row}");
         assert!(!ignored.starts_with(|c: char| c.is_ascii_digit()), "{row}, ignored, is refused: {ignored}");
-        let supported = seen(None, row, &for_unsupported);
-        let unsupported = seen(Some(ClaimStatus::Unsupported), row, &for_unsupported);
+        let supported = observe_response(None, row, &for_unsupported);
+        let unsupported = observe_response(Some(ClaimStatus::Unsupported), row, &for_unsupported);
         assert_ne!(supported, unsupported, "{row}");
         let expected = if row.starts_with("header.x-api") || row.starts_with("header.auth") { "401" } else { "400" };
         assert!(unsupported.starts_with(expected), "{row}, unsupported: {unsupported}");
@@ -196,15 +232,15 @@ fn every_row_can_be_ignored_and_refused() {
 
 #[test]
 fn a_refusal_names_every_place_of_what_is_not_supported() {
-    let mut behaviour = behaviour();
+    let mut behaviour = test_config();
     for row in ["content.image", "content.document", "tools.cache_control", "header.anthropic-beta"] {
-        behaviour.flip(row, ClaimStatus::Unsupported).unwrap();
+        behaviour.set_status(row, ClaimStatus::Unsupported).unwrap();
     }
-    let document = json!({"type": "document", "source": {"type": "content", "content": [png([0, 0, 0])]}});
-    let mut ask = exchange(call(), plus(result(), "content", json!([document])), "Go on.");
-    ask.body["tools"] = json!([plus(tool("find"), "cache_control", json!({"type": "ephemeral"}))]);
-    ask.body["messages"][0]["content"] = json!([png([0, 0, 0])]);
-    let (status, message) = refusal(&Service::new(behaviour), &ask.header("anthropic-beta", "x"));
+    let document = json!({"type": "document", "source": {"type": "content", "content": [image_block([0, 0, 0])]}});
+    let mut ask = tool_round(tool_use_block(), with_key(tool_result_block(), "content", json!([document])), "Go on.");
+    ask.body["tools"] = json!([with_key(tool_definition("find"), "cache_control", json!({"type": "ephemeral"}))]);
+    ask.body["messages"][0]["content"] = json!([image_block([0, 0, 0])]);
+    let (status, message) = get_error(&RequestPipeline::new(behaviour), &ask.with_header("anthropic-beta", "x"));
     assert_eq!(status, 400);
     let paths = [
         "header anthropic-beta",
@@ -219,67 +255,73 @@ fn a_refusal_names_every_place_of_what_is_not_supported() {
 
 #[test]
 fn a_range_or_a_limit_that_is_not_supported_is_narrower() {
-    let mut behaviour = flipped("field.temperature.range", ClaimStatus::Unsupported);
-    behaviour.temperature = Range { min: 0.0, max: 2.0 };
-    let service = Service::new(behaviour);
-    message(&service, &Ask::with(json!({"temperature": 1.0})));
-    let (_, fault) = refusal(&service, &Ask::with(json!({"temperature": 1.1})));
+    let mut behaviour = config_with_status("field.temperature.range", ClaimStatus::Unsupported);
+    behaviour.temperature = ClaimedRange { min: 0.0, max: 2.0 };
+    let service = RequestPipeline::new(behaviour);
+    get_message(&service, &SimulatorRequest::with_keys(json!({"temperature": 1.0})));
+    let (_, fault) = get_error(&service, &SimulatorRequest::with_keys(json!({"temperature": 1.1})));
     assert_eq!(fault, "temperature: expected a number from 0 to 1");
-    let service = Service::new(flipped("limit.max_output_tokens", ClaimStatus::Unsupported));
-    let (_, fault) = refusal(&service, &Ask::with(json!({"max_tokens": 8192})));
+    let service = RequestPipeline::new(config_with_status("limit.max_output_tokens", ClaimStatus::Unsupported));
+    let (_, fault) = get_error(&service, &SimulatorRequest::with_keys(json!({"max_tokens": 8192})));
     assert_eq!(fault, "max_tokens: 8192 is above the limit of 2048 output tokens of m");
 }
 
 #[test]
 fn the_checks_of_other_rows_stay_on() {
-    let service = Service::new(flipped("field.max_tokens", ClaimStatus::Ignored));
-    message(&service, &Ask::with(json!({"max_tokens": "many"})));
-    assert_eq!(refusal(&service, &Ask::with(json!({"max_tokens": 9000}))).0, 400);
-    let service = Service::new(flipped("field.thinking", ClaimStatus::Ignored));
-    let ask = Ask::with(json!({"thinking": {"type": "enabled", "budget_tokens": 1}}));
-    assert_eq!(refusal(&service, &ask).1, "thinking.enabled.budget_tokens: expected at least 1024");
+    let service = RequestPipeline::new(config_with_status("field.max_tokens", ClaimStatus::Ignored));
+    get_message(&service, &SimulatorRequest::with_keys(json!({"max_tokens": "many"})));
+    assert_eq!(get_error(&service, &SimulatorRequest::with_keys(json!({"max_tokens": 9000}))).0, 400);
+    let service = RequestPipeline::new(config_with_status("field.thinking", ClaimStatus::Ignored));
+    let ask = SimulatorRequest::with_keys(json!({"thinking": {"type": "enabled", "budget_tokens": 1}}));
+    assert_eq!(get_error(&service, &ask).1, "thinking.enabled.budget_tokens: expected at least 1024");
 }
 
 #[test]
 fn a_substituted_model_answers_to_any_name_with_its_own() {
-    let service = Service::new(flipped("field.model", ClaimStatus::Substituted));
-    assert_eq!(message(&service, &Ask::with(json!({"model": "none-such"})))["model"], "m");
-    assert_eq!(refusal(&service, &Ask::with(json!({"model": 3}))), (400, "model: expected a string".to_owned()));
+    let service = RequestPipeline::new(config_with_status("field.model", ClaimStatus::Substituted));
+    assert_eq!(get_message(&service, &SimulatorRequest::with_keys(json!({"model": "none-such"})))["model"], "m");
+    assert_eq!(
+        get_error(&service, &SimulatorRequest::with_keys(json!({"model": 3}))),
+        (400, "model: expected a string".to_owned())
+    );
 }
 
 #[test]
 fn tools_without_names_are_called_by_the_servers_own() {
-    let service = Service::new(flipped("tools.name", ClaimStatus::Ignored));
-    let ask = Ask::with(json!({"tools": [tool("a"), tool("b")], "tool_choice": {"type": "tool", "name": "b"}}));
-    assert_eq!(message(&service, &ask)["content"][0]["name"], "tool_1");
+    let service = RequestPipeline::new(config_with_status("tools.name", ClaimStatus::Ignored));
+    let ask = SimulatorRequest::with_keys(
+        json!({"tools": [tool_definition("a"), tool_definition("b")], "tool_choice": {"type": "tool", "name": "b"}}),
+    );
+    assert_eq!(get_message(&service, &ask)["content"][0]["name"], "tool_1");
 }
 
 #[test]
 fn the_string_form_has_a_path_of_its_own() {
-    let service = Service::new(flipped("tool_choice.none", ClaimStatus::Unsupported));
+    let service = RequestPipeline::new(config_with_status("tool_choice.none", ClaimStatus::Unsupported));
     let ask = |choice: Value| {
-        Ask::with(json!({"tools": [tool("find")], "tool_choice": choice,
+        SimulatorRequest::with_keys(json!({"tools": [tool_definition("find")], "tool_choice": choice,
             "messages": [{"role": "user", "content": "Use the tool."}]}))
     };
-    assert_eq!(message(&service, &ask(json!("none")))["stop_reason"], "end_turn");
-    assert_eq!(message(&service, &ask(json!("any")))["stop_reason"], "tool_use");
-    assert_eq!(refusal(&service, &ask(json!({"type": "none"}))).0, 400);
+    assert_eq!(get_message(&service, &ask(json!("none")))["stop_reason"], "end_turn");
+    assert_eq!(get_message(&service, &ask(json!("any")))["stop_reason"], "tool_use");
+    assert_eq!(get_error(&service, &ask(json!({"type": "none"}))).0, 400);
 }
 
 #[test]
 fn an_ignored_field_is_not_paid_for() {
     for row in ["field.system", "tools.description", "content.document", "content.image", "content.mcp_tool_result"] {
-        let (ask, _) = requests(row);
-        let tokens = |behaviour| message(&Service::new(behaviour), &ask)["usage"]["input_tokens"].as_u64().unwrap();
-        assert!(tokens(flipped(row, ClaimStatus::Ignored)) < tokens(behaviour()), "{row}");
+        let (ask, _) = row_requests(row);
+        let tokens =
+            |behaviour| get_message(&RequestPipeline::new(behaviour), &ask)["usage"]["input_tokens"].as_u64().unwrap();
+        assert!(tokens(config_with_status(row, ClaimStatus::Ignored)) < tokens(test_config()), "{row}");
     }
 }
 
 #[test]
 fn ids_that_are_not_checked_still_pair() {
-    let (mut ask, _) = requests("content.tool_result.tool_use_id");
+    let (mut ask, _) = row_requests("content.tool_result.tool_use_id");
     ask.body["messages"][1]["content"][1]["id"] = json!("not an id!");
     ask.body["messages"][2]["content"][0]["tool_use_id"] = json!("nobody's");
-    let service = Service::new(flipped("content.tool_use.id", ClaimStatus::Ignored));
-    assert_eq!(text(&service, &ask), "tall cedar 9999");
+    let service = RequestPipeline::new(config_with_status("content.tool_use.id", ClaimStatus::Ignored));
+    assert_eq!(get_text(&service, &ask), "tall cedar 9999");
 }

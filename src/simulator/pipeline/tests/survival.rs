@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use crate::simulator::pipeline::tests::*;
 
 /// Any JSON, with a liking for the words that the API knows.
-fn json_value() -> impl Strategy<Value = Value> {
+fn any_json() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
-        3 => prop::sample::select(WORDS).prop_map(str::to_owned),
+        3 => prop::sample::select(API_WORDS).prop_map(str::to_owned),
         1 => ".{0,12}",
     ];
     let leaf = prop_oneof![
@@ -26,7 +26,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-const WORDS: &[&str] = &[
+const API_WORDS: &[&str] = &[
     "type",
     "text",
     "role",
@@ -109,7 +109,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// Fields that may hold anything when their rows are ignored.
-const IGNORABLE: &[&str] = &[
+const IGNORABLE_FIELDS: &[&str] = &[
     "model",
     "max_tokens",
     "container",
@@ -126,7 +126,7 @@ const IGNORABLE: &[&str] = &[
 ];
 
 /// A body that is often nearly right: valid keys with arbitrary values under them.
-fn body() -> impl Strategy<Value = Value> {
+fn any_body() -> impl Strategy<Value = Value> {
     let keys = prop::sample::select(
         &[
             "messages",
@@ -148,18 +148,18 @@ fn body() -> impl Strategy<Value = Value> {
             "model",
         ][..],
     );
-    let block = prop::collection::vec((prop::sample::select(WORDS), json_value()), 0..6);
-    let content = (prop::sample::select(WORDS), block).prop_map(|(kind, entries)| {
+    let block = prop::collection::vec((prop::sample::select(API_WORDS), any_json()), 0..6);
+    let content = (prop::sample::select(API_WORDS), block).prop_map(|(kind, entries)| {
         let mut block: Map<String, Value> = entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         block.insert("type".to_owned(), json!(kind));
         json!([block])
     });
-    let content = prop_oneof![content, json_value()];
-    (prop::collection::vec((keys, json_value()), 0..5), content, json_value(), any::<bool>()).prop_map(
+    let content = prop_oneof![content, any_json()];
+    (prop::collection::vec((keys, any_json()), 0..5), content, any_json(), any::<bool>()).prop_map(
         |(entries, content, tool, is_assistant)| {
             let last = if is_assistant { "assistant" } else { "user" };
             let messages = json!([{"role": "user", "content": "Use the tool."}, {"role": last, "content": content}]);
-            let mut ask = Ask::with(json!({ "messages": messages, "tools": [tool] })).body;
+            let mut ask = SimulatorRequest::with_keys(json!({ "messages": messages, "tools": [tool] })).body;
             for (key, value) in entries {
                 ask[key] = value;
             }
@@ -169,26 +169,28 @@ fn body() -> impl Strategy<Value = Value> {
 }
 
 /// Some rows ignored, some unsupported.
-fn statuses() -> impl Strategy<Value = Behaviour> {
+fn any_config() -> impl Strategy<Value = SimulatorConfig> {
     let status = prop::sample::select(&[ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported][..]);
     let all = Just(ClaimStatus::Ignored);
-    prop_oneof![prop::collection::vec(status, ROWS.len()), prop::collection::vec(all, ROWS.len()),].prop_map(
+    prop_oneof![prop::collection::vec(status, ROW_IDS.len()), prop::collection::vec(all, ROW_IDS.len()),].prop_map(
         |statuses| {
-            let mut behaviour = behaviour();
-            for (row, status) in ROWS.iter().zip(statuses) {
-                behaviour.flip(row, status).unwrap();
+            let mut behaviour = test_config();
+            for (row, status) in ROW_IDS.iter().zip(statuses) {
+                behaviour.set_status(row, status).unwrap();
             }
             behaviour
         },
     )
 }
 
-fn check(behaviour: Behaviour, body: Value) {
-    let service = Service::new(behaviour);
-    let mut ask = Ask::with(json!({}));
+fn assert_valid_response(behaviour: SimulatorConfig, body: Value) {
+    let service = RequestPipeline::new(behaviour);
+    let mut ask = SimulatorRequest::with_keys(json!({}));
     ask.body = body;
     match send(&service, &ask) {
-        Ok(Reply::Json(message) | Reply::Stream(message)) => assert_eq!(message["type"], "message"),
+        Ok(PipelineResponse::Json(message) | PipelineResponse::Stream(message)) => {
+            assert_eq!(message["type"], "message")
+        }
         Err(refusal) => assert!(matches!(refusal.kind.status(), 400 | 401 | 404) && !refusal.message.is_empty()),
     }
 }
@@ -197,74 +199,82 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn arbitrary_json_never_panics(body in json_value()) {
-        check(behaviour(), body);
+    fn arbitrary_json_never_panics(body in any_json()) {
+        assert_valid_response(test_config(), body);
     }
 
     #[test]
-    fn nearly_right_requests_never_panic(body in body(), behaviour in statuses()) {
-        check(behaviour, body);
+    fn nearly_right_requests_never_panic(body in any_body(), behaviour in any_config()) {
+        assert_valid_response(behaviour, body);
     }
 
     #[test]
     fn sending_what_is_ignored_does_no_harm(
-        fields in prop::collection::vec((prop::sample::select(IGNORABLE), json_value()), 0..8),
-        keys in prop::collection::vec((prop::sample::select(&["text", "cache_control", "citations"][..]), json_value()), 0..3),
+        fields in prop::collection::vec((prop::sample::select(IGNORABLE_FIELDS), any_json()), 0..8),
+        keys in prop::collection::vec((prop::sample::select(&["text", "cache_control", "citations"][..]), any_json()), 0..3),
     ) {
-        let mut behaviour = behaviour();
-        for row in ROWS {
-            behaviour.flip(row, ClaimStatus::Ignored).unwrap();
+        let mut behaviour = test_config();
+        for row in ROW_IDS {
+            behaviour.set_status(row, ClaimStatus::Ignored).unwrap();
         }
         let mut block = json!({"type": "text"});
         for (key, value) in keys {
             block[key] = value;
         }
-        let mut ask = Ask::user(json!([block]));
+        let mut ask = SimulatorRequest::from_user(json!([block]));
         for (key, value) in fields {
             ask.body[key] = value;
         }
-        let reply = send(&Service::new(behaviour), &ask);
-        prop_assert!(matches!(reply, Ok(Reply::Json(_))), "{reply:?}");
+        let reply = send(&RequestPipeline::new(behaviour), &ask);
+        prop_assert!(matches!(reply, Ok(PipelineResponse::Json(_))), "{reply:?}");
     }
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let service = Service::new(behaviour());
-        let route = Route::Messages(Endpoint::Messages);
-        let _ = service.answer(&route, &Ask::with(json!({})).map(), &bytes, &mut Draws::new(0), &mut Acts::default());
+        let service = RequestPipeline::new(test_config());
+        let route = SimulatorRoute::Messages(MessagesRoute::Messages);
+        let _ = service.respond(&route, &SimulatorRequest::with_keys(json!({})).header_map(), &bytes, &mut RequestRng::new(0), &mut RequestActivity::default());
     }
 }
 
 #[test]
 fn hostile_requests_end_soon() {
     let started = Instant::now();
-    let service = Service::new(Behaviour { context_tokens: u32::MAX, ..behaviour() });
+    let service = RequestPipeline::new(SimulatorConfig { context_tokens: u32::MAX, ..test_config() });
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let route = Route::Messages(Endpoint::Messages);
-    let headers = Ask::with(json!({})).map();
-    assert!(service.answer(&route, &headers, deep.as_bytes(), &mut Draws::new(0), &mut Acts::default()).is_err());
+    let route = SimulatorRoute::Messages(MessagesRoute::Messages);
+    let headers = SimulatorRequest::with_keys(json!({})).header_map();
+    assert!(
+        service
+            .respond(&route, &headers, deep.as_bytes(), &mut RequestRng::new(0), &mut RequestActivity::default())
+            .is_err()
+    );
     let properties: Map<String, Value> = (0..40).map(|i| (format!("p{i}"), json!({"$ref": "#"}))).collect();
     let required: Vec<String> = properties.keys().cloned().collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
     let tools = json!([{"name": "t", "input_schema": schema}]);
-    message(&service, &Ask::with(json!({"tools": tools, "tool_choice": {"type": "any"}, "max_tokens": 8000})));
-    let calls: Vec<Value> = (0..20_000).map(|i| plus(call(), "id", format!("t{i}"))).collect();
-    let results: Vec<Value> = (0..20_000).rev().map(|i| plus(result(), "tool_use_id", format!("t{i}"))).collect();
-    message(
+    get_message(
         &service,
-        &Ask::with(json!({"messages": [
+        &SimulatorRequest::with_keys(json!({"tools": tools, "tool_choice": {"type": "any"}, "max_tokens": 8000})),
+    );
+    let calls: Vec<Value> = (0..20_000).map(|i| with_key(tool_use_block(), "id", format!("t{i}"))).collect();
+    let results: Vec<Value> =
+        (0..20_000).rev().map(|i| with_key(tool_result_block(), "tool_use_id", format!("t{i}"))).collect();
+    get_message(
+        &service,
+        &SimulatorRequest::with_keys(json!({"messages": [
             {"role": "user", "content": "Hello."}, {"role": "assistant", "content": calls}, {"role": "user", "content": results},
         ]})),
     );
-    message(&service, &Ask::user("Count from 1 to 18446744073709551615."));
-    message(&service, &Ask::user(format!("label for {}", "Paris 1234 for ".repeat(50_000))));
-    let many: Vec<Value> = (0..20_000).map(|i| tool(&format!("t{i}"))).collect();
-    let ask = Ask::user("use look the call ".repeat(50_000));
-    message(&service, &plus_tools(ask, many));
+    get_message(&service, &SimulatorRequest::from_user("Count from 1 to 18446744073709551615."));
+    get_message(&service, &SimulatorRequest::from_user(format!("label for {}", "Paris 1234 for ".repeat(50_000))));
+    let many: Vec<Value> = (0..20_000).map(|i| tool_definition(&format!("t{i}"))).collect();
+    let ask = SimulatorRequest::from_user("use look the call ".repeat(50_000));
+    get_message(&service, &add_tools(ask, many));
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
 
-fn plus_tools(mut ask: Ask, tools: Vec<Value>) -> Ask {
+fn add_tools(mut ask: SimulatorRequest, tools: Vec<Value>) -> SimulatorRequest {
     ask.body["tools"] = json!(tools);
     ask
 }
