@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the corpus anew, but for finds: answers of the simulator, sound and with each of its faults, and rows of the case files.
+"""Writes the fuzz corpus, except files that begin with `find-`: responses of the simulator without
+faults and with each fault, and rows of the case files.
 
-Run it from the repository's root after `cargo build`, then `cargo test --test fuzz_corpus`.
+Run it from the root of the repository after `cargo build`. Then run
+`cargo test --test it fuzz_corpus::`.
 """
 
 import http.client
@@ -31,7 +33,7 @@ ASKED = {
 
 
 def answers(fault=None):
-    """What the simulator answers to each request, as the corpus has it: a status, headers, a blank line, the body."""
+    """Yields the response to each request in the format of the corpus: status, headers, body."""
     command = [BINARY, "simulate", "anthropic", "--port", "0"] + (["--fault", fault] if fault else [])
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -71,7 +73,7 @@ def write(target, name, content):
 
 def main():
     for seed in CORPUS.glob("*/*"):
-        # What fuzzing found stays.
+        # Keep the inputs that fuzzing found.
         if not seed.name.startswith("find-"):
             seed.unlink()
     sound = {}
@@ -82,7 +84,7 @@ def main():
             write("sse", name, body)
             write("sse", name + "-crlf", b"\xef\xbb\xbf" + body.replace(b"\n", b"\r\n")[:600])
     for fault in faults():
-        # The shortest answer that the fault shows in is enough.
+        # The shortest response that shows the fault is enough.
         shown = [(head, body) for name, head, body in answers(fault) if head + body != sound[name]]
         if shown:
             head, body = min(shown, key=lambda answer: len(answer[1]))
@@ -91,7 +93,7 @@ def main():
                 write("sse", fault, body[:1200])
     for path in sorted(pathlib.Path("cases/experiments").glob("*.yaml")):
         head, *rows = re.split(r"(?m)^(?=  - row: )", path.read_text())
-        # Two rows at a time: a row may take an anchor from the one before.
+        # Two rows at a time: a row may use an anchor of the row before.
         for at in range(0, len(rows), 4):
             write("cases", f"{path.stem}-{at // 4 + 1}", (head + "".join(rows[at:at + 2])).encode())
     for path in sorted(pathlib.Path("cases/targets").glob("*.yaml")):

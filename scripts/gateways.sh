@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The demonstration with a real gateway, LiteLLM's proxy: leaves its matrices in reports/gateways.
-#   gateways.sh sandwich             the fate of each field, in both shapes of upstream, for an older and a newer
-#                                    release, and what changed between the two
-#   gateways.sh compare-anthropic    the same questions to an upstream and through the gateway: Anthropic's shape in
-#                                    front of a server that honours everything
-#   gateways.sh compare-openai       OpenAI's shape in front of a mock that speaks both APIs, with canned text
-#   gateways.sh                      all
-# The gateway is installed on first use into $LAB (see servers/common.sh), started on loopback, and stopped again.
-# FIELDTEST names the binary, PORT the first of three ports that are used, VERSIONS the releases.
+# Tests a real gateway, LiteLLM's proxy, and writes its reports to reports/gateways:
+#   gateways.sh sandwich             what it does with each field, with both shapes of upstream, in
+#                                    an older and a newer release, and what changed between the two
+#   gateways.sh compare-anthropic    an upstream and the gateway in front of it, compared:
+#                                    Anthropic's shape, with a server that supports everything
+#   gateways.sh compare-openai       the same with OpenAI's shape, and a mock with fixed texts that
+#                                    speaks both APIs
+#   gateways.sh                      all of them
+# Installs the gateway on first use into $LAB (see servers/common.sh), starts it on loopback, and
+# stops it. FIELDTEST is the binary, PORT the first of three ports, VERSIONS the two releases.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,10 +19,10 @@ read -r OLDER NEWER <<<"${VERSIONS:-1.80.0 1.106.2}"
 source scripts/servers/start.sh
 export PROXY_KEY=dummy-proxy-key
 
-# finds COMMAND...: exit 1 is a difference, which is what these runs are there to find.
+# finds COMMAND...: runs the command and accepts exit code 1, a difference.
 finds() { "$@" || [[ $? == 1 ]]; }
 
-# gateway VERSION UPSTREAM_URL [OPENAI_URL]: the release in front of these upstreams.
+# gateway VERSION UPSTREAM_URL [OPENAI_URL]: starts this release in front of these upstreams.
 gateway() {
     local version="$1"
     shift
@@ -70,7 +71,7 @@ for what in "${@:-sandwich compare-anthropic compare-openai}"; do
         case "$one" in
         sandwich | compare-anthropic | compare-openai) "$one" ;;
         *)
-            echo "no '$one': sandwich, compare-anthropic, compare-openai" >&2
+            echo "unknown part '$one'. Use sandwich, compare-anthropic or compare-openai" >&2
             exit 2
             ;;
         esac

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs all rows against servers that nobody here wrote, and leaves their matrices in reports/real/NAME:
-#   real-servers.sh [llama|litellm|llmock|mock-ai-api]...     (all four without arguments)
-# Each server is installed on first use into $LAB (see servers/common.sh), started on loopback, and stopped again.
-# FIELDTEST names the binary, PORT the first of the ports that are used.
+# Runs all rows against independent servers, and writes their reports to reports/real/NAME:
+#   real-servers.sh [llama|litellm|llmock|mock-ai-api]...     (default: all four)
+# Installs each server on first use into $LAB (see servers/common.sh), starts it on loopback, and
+# stops it. FIELDTEST is the binary, PORT the first port to use.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,7 +11,7 @@ FIELDTEST="${FIELDTEST:-target/release/fieldtest}"
 [[ -x "$FIELDTEST" ]] || cargo build --release
 source scripts/servers/start.sh
 
-# matrix NAME OPTION...: exit 1 is a contradiction, which is what these runs are there to find.
+# matrix NAME OPTION...: runs all rows and accepts exit code 1, a contradiction.
 matrix() {
     local name="$1"
     shift
@@ -21,12 +21,12 @@ matrix() {
 for server in "${@:-llama litellm llmock mock-ai-api}"; do
     for one in $server; do
         case "$one" in
-        llama) # A weak model: rows that need it to do as told come out undetermined, the others are decided.
+        llama) # A weak model: rows that need its obedience are undetermined, the others are decided.
             start scripts/servers/llama.sh "$PORT"
             matrix llama.cpp-smollm2 --base-url "http://127.0.0.1:$PORT" --model smollm2 --claims deepseek \
-                --concurrency 2 --answer-tokens 256
+                --concurrency 2 --default-max-tokens 256
             ;;
-        litellm) # In front of a server that honours everything: what is missing is the gateway's doing.
+        litellm) # In front of a server that supports everything: the gateway causes each difference.
             start "$FIELDTEST" simulate anthropic --port "$((PORT + 1))"
             UPSTREAM_KEY=fieldtest-simulator start scripts/servers/litellm.sh "$PORT" "http://127.0.0.1:$((PORT + 1))"
             PROXY_KEY=dummy-proxy-key matrix litellm-anthropic --base-url "http://127.0.0.1:$PORT" --model anthropic-shape \
@@ -41,7 +41,7 @@ for server in "${@:-llama litellm llmock mock-ai-api}"; do
             matrix mock-ai-api --base-url "http://127.0.0.1:$PORT" --model m --claims deepseek
             ;;
         *)
-            echo "no server '$one': llama, litellm, llmock, mock-ai-api" >&2
+            echo "unknown server '$one'. Use llama, litellm, llmock or mock-ai-api" >&2
             exit 2
             ;;
         esac

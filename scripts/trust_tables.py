@@ -1,31 +1,33 @@
-"""The generated parts of docs/trust.md and README.md, from what scripts/trust measured.
+"""Renders the generated parts of docs/trust.md and README.md from the data of scripts/trust.
 
-Pure: numbers in, markdown out. It measures nothing and reads no file.
+Pure: numbers in, Markdown out. It measures nothing and reads no file.
 """
+
+import textwrap
 
 FULL_RUNS = 200
 COMMANDS = {
     "noise": "scripts/trust --only noise",
     "check": "fieldtest check",
-    "mutants": "cargo test --test mutants -- --nocapture",
-    "adversaries": "FIELDTEST_TABLE=1 cargo test --test adversaries table -- --nocapture",
+    "mutants": "cargo test --test it mutants:: -- --nocapture",
+    "adversaries": "FIELDTEST_TABLE=1 cargo test --test it adversaries::table -- --nocapture",
 }
 KINDS = {"as_claimed": "as claimed", "flipped": "flipped"}
 EVIDENCE = {
-    "effect": "the effect showed, or did not where it could",
-    "usage_meter": "the endpoint's own token count moved, or did not",
-    "validated": "an impossible value was refused, or accepted",
-    "refusal": "the request with the field was refused",
-    "distribution": "two samples of answers differ, or do not",
+    "effect": "the effect appeared, or did not appear although it could",
+    "usage_meter": "the token count of the endpoint rose, or did not rise",
+    "validated": "an invalid value was rejected, or accepted",
+    "refusal": "the request with the field was rejected",
+    "distribution": "two samples of responses differ, or do not differ",
 }
 DESIGNS = {
-    "bayes_factor": "Bayes factors, obedience learnt",
+    "bayes_factor": "Bayes factors, obedience learned",
     "sprt": "SPRT, obedience of 90 % assumed",
     "cautious_sprt": "SPRT, obedience of 50 % assumed",
     "fixed_three": "fixed sample, 3 of each arm",
     "fixed_twelve": "fixed sample, 12 of each arm",
 }
-# What two lines of a condition add up.
+# The counts that are summed over the two lines of a condition.
 COUNTS = (
     "runs", "rows", "verdicts", "statistical", "owned_up", "runs_with_wrong", "undetermined",
     "undetermined_by_noise", "attempts", "input_tokens", "wrong",
@@ -33,50 +35,50 @@ COUNTS = (
 
 
 def percent(part, whole=1.0):
-    """A share, with as many digits as it needs."""
+    """Formats a share in percent, with as many digits as it needs."""
     if not whole:
         return "–"
     share = 100 * part / whole
     if share in (0, 100):
         return f"{share:.0f} %"
-    # Nothing that is not all may read like all.
+    # A share below 100 % must not be rounded up to 100 %.
     return f"{min(share, 99.9):.1f} %" if share >= 1 else f"{share:.2g} %"
 
 
 def number(value):
-    """A count, with thousands told apart."""
+    """Formats a count with thousands separators."""
     return f"{value:,}"
 
 
 def table(head, rows):
-    """A markdown table."""
+    """Renders a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def data(parts, name):
-    """A part's numbers, where it was measured."""
+    """Returns the numbers of a part, or None if it was not measured."""
     return parts[name]["data"] if name in parts else None
 
 
 def missing(name):
-    """The place of a part that was never measured."""
-    return f"Not measured yet; `{COMMANDS[name]}` does."
+    """Returns the text for a part that was never measured."""
+    return f"Not measured yet. Run `{COMMANDS[name]}`."
 
 
 def provenance(parts, name):
-    """When, and by which command."""
+    """Says when a part was measured, and by which command."""
     return f"Measured on {parts[name]['date']} by `{command(parts, name)}`."
 
 
 def command(parts, name):
-    """The command that gives a part's numbers again."""
+    """Returns the command that measures a part again."""
     runs = parts[name]["data"]["runs_of_each_target"] if name == "noise" else FULL_RUNS
     return COMMANDS[name] + (f" --runs {runs}" if runs != FULL_RUNS else "")
 
 
 def lines_of(found, condition):
-    """The two lines of a condition, added up."""
+    """Sums the two lines of a condition."""
     lines = [line for line in found["lines"] if line["condition"] == condition]
     if not lines:
         return None
@@ -85,31 +87,31 @@ def lines_of(found, condition):
 
 
 def conditions(found):
-    """The conditions that were measured, in order, each once."""
+    """Returns the measured conditions in order, each one time."""
     return list(dict.fromkeys(line["condition"] for line in found["lines"]))
 
 
 def size(found):
-    """What was run, and whether that is enough."""
+    """Describes the runs, and says if there are too few of them."""
     runs, seed = found["runs_of_each_target"], found["first_seed"]
     whole = runs * len(found["targets"])
     text = (
-        f"{number(whole)} runs under each condition: {number(runs)} of each of {len(found['targets'])} targets (seeds {seed} to {seed + runs - 1}), "
-        f"half of them against servers as their documents claim, half with {found['flips_of_each_server']} rows of each server flipped "
-        "at random."
+        f"{number(whole)} runs for each condition: {number(runs)} for each of {len(found['targets'])} targets "
+        f"(seeds {seed} to {seed + runs - 1}). Half of them test servers that follow their claims. The other half test servers "
+        f"with {found['flips_of_each_server']} random rows flipped."
     )
     if whole < FULL_RUNS:
-        text += f" **A short measurement: fewer than {FULL_RUNS} runs; take no rate from it.**"
+        text += f" **This measurement is short (fewer than {FULL_RUNS} runs). Do not use its rates.**"
     return text
 
 
 def noise(parts):
-    """Wrong verdicts, undetermined rows, cost."""
+    """Renders wrong verdicts, undetermined rows and cost."""
     found = data(parts, "noise")
     if not found:
         return missing("noise")
     head = ["condition", "servers", "runs", "verdicts", "wrong", "rate (95 %: at most)", "worst row", "undetermined",
-            "by noise", "requests a verdict", "input tokens a verdict"]
+            "by noise", "requests per verdict", "input tokens per verdict"]
     rows = []
     for line in found["lines"]:
         wrong, verdicts, worst = line["wrong"], line["verdicts"], line["worst"]
@@ -123,23 +125,23 @@ def noise(parts):
     met = {line["statuses_met"] for line in found["lines"] if line["servers"] == "flipped"}
     opened = [f"{entry['times']} times {entry['row']}" for line in found["lines"] if line["condition"] == "ten"
               for entry in line["left_open"][:4]]
-    text = [size(found), f"{found['rows']} rows, {max(met, default=0)} pairs of a row and a true status.", table(head, rows)]
+    text = [size(found), f"{found['rows']} rows, {max(met, default=0)} pairs of a row and its true status.", table(head, rows)]
     if opened:
-        text.append(f"What 10 % leaves open most often: {'; '.join(opened)}.")
+        text.append(f"Most frequent undetermined rows at 10 % disobedience: {'; '.join(opened)}.")
     accused = [f"`{row['row']}` ({row['wrong']} of {row['tests']}; {line['title']})"
                for line in found["lines"] for row in line["proved_above"]]
     if accused:
-        text.append(f"**Wrong more often than the confidence allows, beyond chance: {', '.join(dict.fromkeys(accused))}.**")
+        text.append(f"**Wrong significantly more often than the confidence allows: {', '.join(dict.fromkeys(accused))}.**")
     return "\n\n".join([*text, provenance(parts, "noise")])
 
 
 def matrix(parts):
-    """What the confidence means for a whole matrix: what verdicts own up to, and what was seen."""
+    """Renders the errors per matrix: the allowed number and the measured number."""
     found = data(parts, "noise")
     if not found:
         return missing("noise")
-    head = ["condition", "confidence", "verdicts a matrix", "statistical", "wrong a matrix, owned up to",
-            "wrong a matrix, seen", "matrices with any"]
+    head = ["condition", "confidence", "verdicts per matrix", "statistical", "wrong per matrix, allowed",
+            "wrong per matrix, measured", "matrices with a wrong verdict"]
     rows = []
     for name in conditions(found):
         total = lines_of(found, name)
@@ -152,24 +154,24 @@ def matrix(parts):
 
 
 def evidence(parts):
-    """Which verdicts rest on statistics."""
+    """Renders the kinds of evidence, and how many of their verdicts are statistical."""
     found = data(parts, "noise")
     if not found:
         return missing("noise")
     sums = {}
-    # The canary is made to be wrong.
+    # The canary is expected to be wrong.
     for line in (line for line in found["lines"] if line["condition"] != "canary"):
         for kind, counts in line["by_evidence"].items():
             sums[kind] = [a + b for a, b in zip(sums.get(kind, [0, 0, 0]), counts)]
     total = sum(counts[0] for counts in sums.values())
     rows = [[f"`{kind}`", EVIDENCE.get(kind, kind), percent(counts[0], total), percent(counts[1], counts[0]), counts[2]]
             for kind, counts in sorted(sums.items())]
-    head = ["evidence", "what decided", "share of verdicts", "of them statistical", "wrong, under all conditions but the canary"]
+    head = ["evidence", "observation", "share of verdicts", "of these, statistical", "wrong, in all conditions except the canary"]
     return "\n\n".join([table(head, rows), provenance(parts, "noise")])
 
 
 def designs(parts):
-    """The sequential test against its rivals."""
+    """Renders the comparison of the sequential test with other designs."""
     found = data(parts, "noise")
     if not found:
         return missing("noise")
@@ -192,7 +194,7 @@ def designs(parts):
 
 
 def check(parts):
-    """The kill rate of the experiments."""
+    """Renders the kill rate of the experiments."""
     found = data(parts, "check")
     if not found:
         return missing("check")
@@ -202,7 +204,7 @@ def check(parts):
 
 
 def printed(name):
-    """A table that a test printed, as it is."""
+    """Returns a function that renders the printed table of a test unchanged."""
     def render(parts):
         found = data(parts, name)
         return "\n\n".join(["\n".join(found).strip(), provenance(parts, name)]) if found else missing(name)
@@ -210,50 +212,42 @@ def printed(name):
 
 
 def readme(parts):
-    """The few numbers that the README carries."""
+    """Renders the line about trust in the README."""
     found, proof = data(parts, "noise"), data(parts, "check")
-    text = []
+    ten = lines_of(found, "ten") if found else None
     if proof:
-        text.append(f"`fieldtest check` kills {number(proof['killed'])} of {number(proof['mutants'])} mutants of the bundled rows: "
-                    f"kill rate {percent(proof['kill_rate'])}.")
+        text = f"`fieldtest check` detects {number(proof['killed'])} of {number(proof['mutants'])} deliberately broken servers."
     else:
-        text.append(f"Kill rate: not measured yet; `{COMMANDS['check']}` does.")
-    if not found:
-        return "\n\n".join([*text, f"Wrong verdicts: not measured yet; `{COMMANDS['noise']}` does."])
-    rows = []
-    for name in ("calm", "five", "ten", "twenty", "forty"):
-        total = lines_of(found, name)
-        if total:
-            rows.append([total["title"], number(total["verdicts"]), total["wrong"], percent(total["wrong"], total["verdicts"]),
-                         percent(total["undetermined_by_noise"], total["rows"]), f"{total['attempts'] / total['verdicts']:.1f}"])
-    head = ["a model with", "verdicts", "wrong", "wrong rate", "undetermined by it", "requests a verdict"]
-    text += [table(head, rows), size(found), provenance(parts, "noise")]
-    return "\n\n".join(text)
+        text = missing("check")
+    if ten:
+        text += (f" With a model that ignores 10 % of its instructions, {number(ten['wrong'])} of "
+                 f"{number(ten['verdicts'])} verdicts were wrong ([details](docs/trust.md)).")
+    return textwrap.fill(f"**Can you trust it?** {text}", width=100, break_long_words=False, break_on_hyphens=False)
 
 
 def broken_bounds(parts):
-    """What the numbers must keep, and do not."""
+    """Returns every bound that the numbers break."""
     faults = []
     found, proof = data(parts, "noise"), data(parts, "check")
     for line in (found or {"lines": []})["lines"]:
         where = f"{line['title']}, {KINDS[line['servers']]}"
         if line["condition"] == "calm" and line["wrong"]:
-            faults.append(f"{where}: {line['wrong']} wrong verdicts, where none may be")
+            faults.append(f"{where}: {line['wrong']} wrong verdicts; expected 0")
         enough = found["runs_of_each_target"] >= FULL_RUNS
         for row in line["above"] if enough else line["proved_above"]:
-            faults.append(f"{where}: {row['row']} is wrong {row['wrong']} of {row['tests']} times: more than its confidence allows")
-        # A flipped row takes the ground from others: what is undetermined without noise, too, is no noise.
+            faults.append(f"{where}: {row['row']} is wrong in {row['wrong']} of {row['tests']} tests, more than the confidence allows")
+        # Rows that depend on a flipped row are undetermined without noise too, and do not count.
         if line["condition"] == "ten" and line["undetermined_by_noise"] >= 0.02 * line["rows"]:
-            faults.append(f"{where}: noise leaves {percent(line['undetermined_by_noise'], line['rows'])} undetermined; 2 % is too much")
+            faults.append(f"{where}: noise leaves {percent(line['undetermined_by_noise'], line['rows'])} of the rows undetermined; the limit is 2 %")
     canary = lines_of(found, "canary") if found else None
     if canary and not canary["wrong"]:
-        faults.append("the canary lives: where verdicts were given for next to nothing, none was seen to be wrong")
+        faults.append("the canary survived: at a very low confidence, no wrong verdict was found, so the measurement finds nothing")
     if proof and not (proof.get("passed", True) and proof["killed"] == proof["mutants"]):
-        faults.append(f"check: {proof['killed']} of {proof['mutants']} mutants killed, or the proof itself does not hold")
+        faults.append(f"check: {proof['killed']} of {proof['mutants']} mutants killed, or the proof failed")
     return faults
 
 
-# Which places of which document are filled with what.
+# The functions that render each marked place of each document.
 PLACES = {
     "docs/trust.md": {
         "check": check,

@@ -1,7 +1,8 @@
-"""Drives Claude Code in print mode: a process per scenario, $CLAUDE its binary, $CLAUDE_HOME a folder of its own.
+"""Runs Claude Code in print mode, one process per scenario. $CLAUDE is its binary, $CLAUDE_HOME its
+home folder.
 
-Speaks as driver.py does. It reaches the server through a relay on loopback that counts its requests, since it asks again
-where an answer does not please it; every other address leads to a proxy that is not there.
+Uses the protocol of driver.py. A relay on loopback counts the requests, because Claude Code sends
+some requests again after a response. Requests to other addresses go to a proxy that does not exist.
 """
 
 import json
@@ -20,7 +21,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 class Relay:
-    """Hands bytes on, both ways as they come, and counts the requests for messages among them."""
+    """Forwards bytes in both directions, and counts the requests for messages."""
 
     def __init__(self, base):
         url = urllib.parse.urlparse(base)
@@ -43,7 +44,7 @@ class Relay:
     def pump(self, source, sink, counting):
         try:
             while data := source.recv(1 << 16):
-                # A request begins a piece: each waits for the answer before it.
+                # A request is at the start of a chunk, because the client waits for each response.
                 self.requests += counting and data.startswith(b"POST /v1/messages?")
                 sink.sendall(data)
         except OSError:
@@ -56,7 +57,7 @@ class Relay:
 
 
 def claude(order, base, prompt, *options, model=None, **more):
-    """One run, as a program would read it."""
+    """Runs one scenario, and reads its output as a program does."""
     relay = Relay(base)
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(HOME), "CI": "1", "TERM": "dumb",
@@ -82,7 +83,7 @@ def claude(order, base, prompt, *options, model=None, **more):
         lines = str(said.get("result")).splitlines() or [""]
         return {"error": {"class": f"exit {done.returncode}", "line": lines[0][:200], "status": said.get("api_error_status"), "requests": relay.requests}}
     usage = said.get("usage", {})
-    # How many there are varies with the folder and the day.
+    # The number varies with the folder and the day.
     prompt_tokens = any(usage.get(key) for key in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"))
     return {"value": {
         "text": said.get("result"), "stop_reason": said.get("stop_reason"), "turns": said.get("num_turns"), "requests": relay.requests,
@@ -91,7 +92,7 @@ def claude(order, base, prompt, *options, model=None, **more):
 
 
 HELLO = "Say hello in one word."
-# Each with the kind of answer that it is about: a process takes its time, and is not started for what no fault changed.
+# Each scenario has its kind of response. A process is slow, so only affected scenarios run.
 SCENARIOS = {
     "stream": ("stream", lambda order: claude(order, order["base"], HELLO)),
     "agent": ("stream", lambda order: claude(order, order["base"], f"Call the tool Read with the file_path: {NOTE}", "--max-turns", "3")),

@@ -1,13 +1,14 @@
-"""What a client did with a fault, told by what it does without: the same, something else, an exception, or nothing.
+"""Compares what a client did with a fault and without it.
 
-Pure: outcomes as the drivers print them in, one short judgement out.
+Pure: results of the drivers in, one short outcome out.
 """
 
 import json
 import re
 from collections import Counter
 
-# From the least to the worst. A raised exception is worse than a changed message only by convention: both break a program.
+# From best to worst. An error is worse than a changed message only by convention: both break a
+# program.
 OUTCOMES = ["same", "differs", "raises", "hangs"]
 LONGEST = 200
 CHANCE = [
@@ -18,14 +19,14 @@ CHANCE = [
 
 
 def steady(text):
-    """A text without what chance puts into it."""
+    """Removes random values from a text."""
     for pattern, word in CHANCE:
         text = pattern.sub(word, text)
     return text
 
 
 def canonical(value, ids):
-    """A value without what is another at every run. Ids are numbered, so that one that comes twice is seen to; null is absence."""
+    """Removes random values. Numbers ids, so that a duplicate id is visible. Null equals absent."""
     if isinstance(value, dict):
         out = {}
         for key, inner in value.items():
@@ -44,7 +45,7 @@ def canonical(value, ids):
 
 
 def of_events(events):
-    """What a list of raw events amounts to."""
+    """Summarizes a list of raw events."""
     out = {"events": [], "text": ""}
     for event in events:
         kind = event.get("type") if isinstance(event, dict) else event
@@ -60,13 +61,13 @@ def of_events(events):
 
 
 def shown(value):
-    """A value in a few characters."""
+    """Formats a value in at most 40 characters."""
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     return f"`{text}`" if len(text) <= 40 else f"`{text[:37]}...`"
 
 
 def of_lists(was, is_now):
-    """How the kinds in a list differ."""
+    """Describes how the kinds in two lists differ."""
     less, more = Counter(was) - Counter(is_now), Counter(is_now) - Counter(was)
     words = [f"no {kind}" if kind not in is_now else f"{kind} less often" for kind in less]
     words += [f"{kind} as well" if kind not in was else f"{kind} more often" for kind in more]
@@ -74,7 +75,7 @@ def of_lists(was, is_now):
 
 
 def changes(was, is_now, path=""):
-    """Where two values differ, in words."""
+    """Yields the differences between two values as texts."""
     if was == is_now:
         return
     if isinstance(was, dict) and isinstance(is_now, dict):
@@ -96,7 +97,7 @@ def changes(was, is_now, path=""):
                 yield from changes(*pair, f"{path}[{index}]")
         return
     if "usage" in path.split(".") and isinstance(is_now, (int, float, str)):
-        # How much it was is the question's doing, not the fault's.
+        # The old number depends on the request, not on the fault.
         yield f"{path} is {shown(is_now)}"
     elif isinstance(was, str) and isinstance(is_now, str) and is_now and is_now in was:
         yield f"{path} is cut"
@@ -107,18 +108,18 @@ def changes(was, is_now, path=""):
 
 
 def error_line(error):
-    """An exception in a line."""
+    """Formats an exception as one line."""
     name = "when used" if error["class"] == "InUse" else error["class"]
     line = error.get("message") or error["line"]
     return f"{name}: {line}" if line else name
 
 
 def judge_one(clean, got, name):
-    """The outcome of one scenario, and what there is to say of it."""
+    """Returns the outcome of one scenario, and its differences."""
     if "hangs" in got:
         return ("same", []) if "hangs" in clean else ("hangs", ["no end within the time-out"])
     if "error" in got and "error" in clean:
-        # The line says again what the typed parts say.
+        # The line repeats the typed parts.
         parts = [{k: v for k, v in e["error"].items() if k != "line" or "type" not in clean["error"]} for e in (clean, got)]
         found = list(changes(*(canonical(part, {}) for part in parts)))
         return ("differs" if found else "same"), [f"error: {change}" for change in found]
@@ -134,7 +135,7 @@ def judge_one(clean, got, name):
 
 
 def judge(clean, got):
-    """The worst outcome over all scenarios, those that it was seen in, and what was seen there."""
+    """Returns the worst outcome of all scenarios, with the scenarios and the differences."""
     judged = {name: judge_one(clean[name], got[name], name) for name in clean if name in got}
     worst = max((outcome for outcome, _ in judged.values()), key=OUTCOMES.index, default="same")
     if worst == "same":

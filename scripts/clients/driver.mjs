@@ -1,7 +1,8 @@
-// Drives the official TypeScript SDK (`sdk`) or the AI SDK (`ai-sdk`), as the argument says; installed in $CLIENTS_JS.
+// Runs the official TypeScript SDK (argument `sdk`) or the AI SDK (`ai-sdk`) from $CLIENTS_JS.
 //
-// Reads one JSON object a line, {"base": URL, "busy": URL, "key": KEY, "model": MODEL, "wait": SECONDS, "reached": [KIND]},
-// and answers each with one line: what came of every scenario of these kinds. It judges nothing. The scenarios are those of driver.py.
+// Reads one JSON object per line: {"base": URL, "busy": URL, "key": KEY, "model": MODEL, "wait":
+// SECONDS, "reached": [KIND]}. Prints one line per object: the results of the scenarios of these
+// kinds. It does not compare results. The scenarios are those of driver.py.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -17,23 +18,23 @@ const STOP = [" message"];
 const ONCE_MORE = { role: "user", content: "And once more." };
 const FORCED = { tools: [TOOL], tool_choice: { type: "tool", name: "weather" } };
 const THINKING = { thinking: { type: "enabled", budget_tokens: 1024 } };
-// By the kind of answer that they are about: what no fault changed need not be tried again.
+// Scenarios by kind of response. Only the kinds that a fault changes need to run.
 const SCENARIOS = {
   whole: ["whole", "tool", "thinking", "turn_text", "turn_tool", "turn_thinking"],
   stream: ["stream", "stream_text", "stream_tool", "stream_thinking", "events"],
   stop: ["stop", "stream_stop"],
   refused: ["refused", "refused_stream", "unknown_model", "busy"],
 };
-// Notices about models and defaults are not what is looked at.
+// Hide notices about models and defaults.
 console.warn = console.error = () => {};
 process.env.AI_SDK_LOG_WARNINGS = "false";
 globalThis.AI_SDK_LOG_WARNINGS = false;
-// A stream that is given up rejects promises that nobody waits for any more.
+// An abandoned stream rejects promises that nothing awaits.
 process.on("unhandledRejection", () => {});
 
 class InUse extends Error {}
 
-// What nearly every program does with a message: prints its text, looks for calls, counts tokens.
+// Uses a message like most programs: reads its text, its calls and its tokens.
 function plain(message) {
   try {
     message.content.filter((b) => b.type === "text").map((b) => b.text.length);
@@ -101,7 +102,7 @@ async function aiSdk({ base, busy, key, model, wait }) {
   const ask = (more = {}) => ({
     model: at(base)(model), maxOutputTokens: 2000, maxRetries: 0, abortSignal: AbortSignal.timeout(1000 * wait), messages: [HELLO], ...more,
   });
-  // The content of every step, which the final text alone would hide.
+  // The content of every step; the final text would hide it.
   const shown = (content, text, reason, usage) => ({
     content: content.map((part) => {
       const { type, text: words, toolName, toolCallId, input, output, invalid, error } = part;
@@ -155,7 +156,7 @@ async function aiSdk({ base, busy, key, model, wait }) {
   };
 }
 
-// What a program can read from an exception.
+// Returns the data that a program can read from an exception.
 function errorShape(error) {
   const cause = error?.lastError ?? error;
   const shape = { class: error?.constructor?.name ?? typeof error, line: String(error?.message ?? error).split("\n")[0] };

@@ -1,8 +1,8 @@
-"""Drives the official Python SDK, in whatever version the interpreter has; `strict` as the argument asks it to validate.
+"""Runs the official Python SDK in the installed version. The argument `strict` enables validation.
 
-Reads one JSON object a line, `{"base": URL, "busy": URL, "key": KEY, "model": MODEL, "wait": SECONDS, "reached": [KIND]}`,
-and answers each with one line: what came of every scenario of these kinds. It judges nothing. driver.mjs does the same with the
-clients of the other language.
+Reads one JSON object per line: `{"base": URL, "busy": URL, "key": KEY, "model": MODEL, "wait":
+SECONDS, "reached": [KIND]}`. Prints one line per object: the results of the scenarios of these
+kinds. It does not compare results. driver.mjs does the same for the JavaScript clients.
 """
 
 import json
@@ -27,11 +27,11 @@ THINKING = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
 
 
 class InUse(Exception):
-    """The SDK gave a message, and what nearly every program does with one failed."""
+    """The SDK returned a message, and the usual use of this message failed."""
 
 
 def plain(message):
-    """A message as it would be written down, once its text was printed, its calls looked at and its tokens counted."""
+    """Uses a message like most programs (text, calls, tokens), and returns it as JSON."""
     try:
         "".join(block.text for block in message.content if block.type == "text")
         [(block.name, dict(block.input)) for block in message.content if block.type == "tool_use"]
@@ -42,7 +42,7 @@ def plain(message):
 
 
 class Session:
-    """The scenarios against one server."""
+    """The scenarios for one server."""
 
     def __init__(self, order):
         options = {"timeout": order["wait"], "_strict_response_validation": STRICT}
@@ -86,7 +86,7 @@ class Session:
         return [json.loads(event.to_json()) for event in self.create(**self.ask(), stream=True)]
 
     def turn(self, message, answer_to=None, **more):
-        """The answer is handed back as it came, and the conversation goes on."""
+        """Sends the response back unchanged, and continues the conversation."""
         answer = self.create(**self.ask(message, **more))
         follow = ONCE_MORE
         if answer_to:
@@ -123,7 +123,7 @@ class Session:
         return plain(self.busy_client.messages.create(**self.ask()))
 
 
-# By the kind of answer that they are about: what no fault changed need not be tried again.
+# Scenarios by kind of response. Only the kinds that a fault changes need to run.
 SCENARIOS = {
     "whole": ["whole", "tool", "thinking", "turn_text", "turn_tool", "turn_thinking"],
     "stream": ["stream", "stream_text", "stream_tool", "stream_thinking", "events"],
@@ -133,7 +133,8 @@ SCENARIOS = {
 
 
 def validation_line(errors):
-    """The first thing that is wrong. Where one of several types was due, Pydantic tells what is wrong for each of them: the one that its `type` names counts."""
+    """Returns the first error. For a union, Pydantic reports errors of each type; only the type
+    that `type` names counts."""
 
     def place(error):
         names = [i for i, part in enumerate(error["loc"]) if isinstance(part, str) and part[:1].isupper()]
@@ -147,7 +148,7 @@ def validation_line(errors):
 
 
 def error_shape(error):
-    """What a program can read from an exception."""
+    """Returns the data that a program can read from an exception."""
     shape = {"class": type(error).__name__, "line": (str(error).splitlines() or [""])[0]}
     if isinstance(error, anthropic.APIResponseValidationError) and hasattr(error.__cause__, "errors"):
         shape["line"] = validation_line(error.__cause__.errors(include_url=False, include_input=False))
@@ -161,12 +162,12 @@ def error_shape(error):
 
 
 def outcome(run):
-    """What one scenario came to."""
+    """Runs one scenario and returns its result."""
     try:
         return {"value": run()}
     except anthropic.APITimeoutError:
         return {"hangs": True}
-    except Exception as error:  # Whatever it is, it is what we are here to see.
+    except Exception as error:  # Any error is a result.
         return {"error": error_shape(error)}
 
 

@@ -1,4 +1,4 @@
-"""What a server's answers look like without any client: tells whether a fault could reach a client at all."""
+"""Reads the responses of a server without a client, to see if a fault can reach a client."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ KINDS = {
 
 
 def answer(base, key, body):
-    """Status, headers and body of one answer, without what is another each time."""
+    """Returns status, headers and body of one response, without random values."""
     url = urllib.parse.urlparse(base)
     connection = http.client.HTTPConnection(url.hostname, url.port, timeout=WAIT)
     seen = []
@@ -40,7 +40,7 @@ def answer(base, key, body):
 
 
 def answers(order):
-    """The answers of each kind: whole, streamed, ended by a stop sequence, refused."""
+    """Returns the responses by kind: complete, streamed, ended by a stop sequence, rejected."""
     ask = {"model": order["model"], "max_tokens": 2000, "messages": [{"role": "user", "content": "Say hello in one word."}]}
     out = {"whole": [], "stream": [], "stop": [], "refused": []}
     for more in KINDS.values():
@@ -55,6 +55,6 @@ def answers(order):
 
 
 def reached(clean, got):
-    """The kinds of answers that a fault changed; stop sequences only where it is about nothing else."""
+    """Returns the kinds of responses that a fault changed; `stop` only if no other kind changed."""
     kinds = [kind for kind in clean if clean[kind] != got[kind]]
     return [kind for kind in kinds if kind != "stop"] or kinds

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs a command and writes what it took as JSON: measured.py RESULT COMMAND...
+"""Runs a command, and writes its time and memory as JSON: measured.py RESULT COMMAND...
 
-A process of its own, and a small one: the kernel counts the memory of whoever started a process towards its peak, so that
-nothing is seen to take less than its parent. This one takes some 9 MiB.
+The kernel counts the memory of the parent process towards the peak of its child. So this is a
+separate and small process, of about 9 MiB.
 """
 import os
 import sys

@@ -1,7 +1,8 @@
-"""The peers of scripts/compare-peers: how each is installed, what it is given, and how it is started.
+"""The peers of scripts/compare-peers: how to install each, what to give it, and how to start it.
 
-Each plays the requests that it is given, at so many at once where it can, and holds each answer's status to the one that
-is expected. A peer is a pinned version from a package registry. What cannot be installed is told, with the reason.
+Each peer sends the given requests, several in flight if it can, and compares each status with the
+expected one. A peer is a pinned version from a package registry. A peer that cannot be installed is
+reported with the reason.
 """
 
 import json
@@ -15,11 +16,11 @@ LAST_WORDS = 200
 
 
 class Missing(Exception):
-    """A peer that cannot be installed here, and why."""
+    """A peer cannot be installed; the message has the reason."""
 
 
 def run(command, **more):
-    """Runs a step of an installation."""
+    """Runs one step of an installation."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more)
     if done.returncode:
         told = [line.strip() for line in done.stdout.splitlines() if "error" in line.lower()] or done.stdout.splitlines()[-1:]
@@ -27,7 +28,7 @@ def run(command, **more):
 
 
 class Peer:
-    """A program that sends HTTP requests. `can` is how many it can have under way at once, None for any number."""
+    """A program that sends HTTP requests. `can` is its maximum of requests in flight, or None."""
 
     name = version = ""
     can = None
@@ -50,7 +51,7 @@ class Peer:
         raise NotImplementedError
 
     def command(self, requests, server, folder, at_once):
-        """Writes what it needs into the folder; the command that plays the requests, and its environment."""
+        """Writes its input into the folder, and returns its command and its environment."""
         raise NotImplementedError
 
 
@@ -65,7 +66,7 @@ class FromCrates(Peer):
 
 class Oha(FromCrates):
     name, version = "oha", "1.16.0"
-    about = "raw HTTP, the floor: looks at no answer, keeps none"
+    about = "raw HTTP, the lower limit: reads no response, keeps none"
 
     def command(self, requests, server, folder, at_once):
         bodies = folder / "bodies.txt"
@@ -77,7 +78,7 @@ class Oha(FromCrates):
 
 class Hurl(FromCrates):
     name, version = "hurl", "8.0.1"
-    about = "one file a request, its status asserted"
+    about = "one file per request, with an assertion of its status"
 
     def command(self, requests, server, folder, at_once):
         files = []
@@ -92,7 +93,7 @@ class Hurl(FromCrates):
 
 class Newman(Peer):
     name, version, can = "newman", "6.2.2", 1
-    about = "a collection, each status tested; one request at a time is all that it can"
+    about = "a collection, with a test of each status; one request at a time is its maximum"
 
     def fetch(self):
         run(["npm", "install", "--prefix", str(self.home), "--no-audit", "--no-fund", f"newman@{self.version}"])
@@ -155,6 +156,6 @@ PEERS = [Oha, Hurl, Newman, Pytest]
 
 
 def home():
-    """Where peers are installed."""
+    """Returns the folder for installations."""
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     return pathlib.Path(os.environ.get("PEERS") or root / "target" / "peers")

@@ -1,4 +1,4 @@
-"""How well a run used the time that it waited: its wall time against what no schedule can go below.
+"""Compares the wall time of a run with the lower limit of any schedule.
 
 Pure: lines of a recording in, numbers out.
 """
@@ -7,7 +7,7 @@ import json
 
 
 def lines(path):
-    """The recording's lines, by kind."""
+    """Reads the exchanges and the trials of a recording."""
     exchanges, trials = {}, []
     for line in path.read_text().splitlines():
         (kind, what), = json.loads(line).items()
@@ -19,9 +19,9 @@ def lines(path):
 
 
 def chains(exchanges, trials):
-    """The requests that each row and each probe asked one after the other. A row's rule looks at every answer before it asks
-    the next question, so its requests are a chain. What was sent for several rows stands in each of their chains, since
-    none could go on without it."""
+    """Returns the chain of requests of each row and each probe. A rule reads every response before
+    the next request, so the requests of a row are a chain. A shared request is in the chain of each
+    of its rows, because each of them needs it."""
     by_row = {}
     for trial in trials:
         by_row.setdefault(trial["row"], {}).update(dict.fromkeys(trial["exchanges"]))
@@ -29,14 +29,14 @@ def chains(exchanges, trials):
 
 
 def rounds(lengths):
-    """The run's own questions about invented keys: the plain request, then the keys, which do not wait for each other, and
-    where they are refused two more of them."""
+    """Returns the duration of the probes for unknown keys: the plain request, then the keys in
+    parallel, then two more if the keys are rejected."""
     return sum(max(lengths[part]) for part in (slice(0, 1), slice(1, 3), slice(3, None)) if lengths[part])
 
 
 def bound(exchanges, trials, at_once):
-    """The seconds that any schedule needs, each answer taking as long as it took: the run's own questions, and after them
-    the longest row or all other requests over how many may be under way."""
+    """Returns the least seconds of any schedule, with the measured response times: the probes, then
+    the longest row, or all other requests divided by the number in flight."""
     took = {name: sum(attempt["duration_ms"] for attempt in e["attempts"]) / 1000 for name, e in exchanges.items()}
     chain = {row: [took[name] for name in names] for row, names in chains(exchanges, trials).items()}
     texts, keys = chain.pop("probe.channel", []), chain.pop("probe.strictness", [])
@@ -47,7 +47,7 @@ def bound(exchanges, trials, at_once):
 
 
 def span(exchanges):
-    """Seconds from the first request to the last answer."""
+    """Returns the seconds from the first request to the last response."""
     attempts = [attempt for exchange in exchanges.values() for attempt in exchange["attempts"]]
     ends = [attempt["started_ms"] + attempt["duration_ms"] for attempt in attempts]
     return (max(ends) - min(attempt["started_ms"] for attempt in attempts)) / 1000

