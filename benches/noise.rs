@@ -6,17 +6,14 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "measurements may fail loudly")]
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common/mod.rs"]
 mod common;
-#[path = "../tests/common/noise/mod.rs"]
-mod noise;
-
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use common::{CATALOG, TARGETS};
+use common::{CATALOG, TARGETS, noise};
 use noise::condition::Condition;
 use noise::server::{FLIPS, Kind};
 use noise::tally::Tally;

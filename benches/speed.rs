@@ -5,7 +5,7 @@
 
 #![allow(clippy::expect_used, reason = "benchmarks may fail loudly")]
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common/mod.rs"]
 mod common;
 
 use std::sync::LazyLock;

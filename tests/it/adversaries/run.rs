@@ -1,0 +1,158 @@
+//! Runs the judge, all rows, against an adversary, and says which decided verdicts are wrong.
+//!
+//! A run is made once and kept for the test of its adversary and for the table.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use fieldtest::catalog::{ClaimStatus, VerdictStatus};
+use fieldtest::results::model::{EvidenceKind, Results, Verdict};
+use fieldtest::simulator;
+use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
+use tokio::sync::OnceCell;
+
+use super::server::{Acting, Adversary};
+use super::truth::{ALL, DIFFERS, Truth};
+use crate::common::{SHORT_WAIT, Server, fields_of, results_at, target};
+use crate::proxy::Proxy;
+use crate::proxy::mutation::Own;
+
+/// Verdicts by row.
+pub type Verdicts = BTreeMap<String, Verdict>;
+
+/// What was found of an adversary.
+#[derive(Debug)]
+pub struct Seen {
+    /// The verdicts of the honest upstream.
+    pub upstream: Verdicts,
+    /// The adversary's, of each run: more than one where it leaves something to chance.
+    pub runs: Vec<Verdicts>,
+    /// Runs in which two unequal back ends were not noticed. Their verdicts are those of one or the other.
+    pub unnoticed: usize,
+    /// How often it did anything that an honest server would not do.
+    pub acted: usize,
+}
+
+/// A decided verdict that what the server does forbids.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The row.
+    pub row: String,
+    /// The verdict, with its reason.
+    pub told: String,
+}
+
+static SEEN: LazyLock<HashMap<Adversary, OnceCell<Seen>>> =
+    LazyLock::new(|| ALL.iter().map(|truth| (truth.adversary, OnceCell::new())).collect());
+static UPSTREAM: OnceCell<Verdicts> = OnceCell::const_new();
+
+/// The runs against an adversary.
+pub async fn seen(adversary: Adversary) -> &'static Seen {
+    SEEN[&adversary].get_or_init(|| run(adversary)).await
+}
+
+async fn run(adversary: Adversary) -> Seen {
+    let (honest, own) = simulated(&[]).await;
+    let upstream = UPSTREAM
+        .get_or_init(|| async { verdicts(results_at(&server(honest.base_url(), &own, 4), target("anthropic")).await) })
+        .await
+        .clone();
+    let (other, _) = simulated(&DIFFERS).await;
+    let salts = if adversary == Adversary::LoadBalances { 8 } else { 1 };
+    // What hangs on the order of requests must not hang on which row happens to be quicker.
+    let concurrency = match adversary {
+        Adversary::AnswersFromACache
+        | Adversary::HidesItsCache
+        | Adversary::LoadBalances
+        | Adversary::OverloadedEverySecondTime => 1,
+        _ => 4,
+    };
+    let (mut runs, mut acted, mut unnoticed) = (Vec::new(), 0, 0);
+    for salt in 0..salts {
+        let acting = Acting::new(adversary, own.clone(), salt);
+        let proxy = Proxy::start(acting, &[&honest.base_url(), &other.base_url()]).await;
+        let results = results_at(&server(proxy.url.clone(), &own, concurrency), target("anthropic")).await;
+        assert_eq!(results.partial, None, "{adversary:?}");
+        // Two back ends may answer a whole run as one would, now and then; how often they are noticed is told.
+        if adversary == Adversary::LoadBalances && !results.unsteady {
+            unnoticed += 1;
+        } else {
+            runs.push(verdicts(results));
+        }
+        proxy.assert_whole();
+        acted += proxy.between.acted();
+    }
+    Seen { upstream, runs, acted, unnoticed }
+}
+
+async fn simulated(flips: &[(&str, ClaimStatus)]) -> (RunningSimulator, Own) {
+    let target = target("anthropic");
+    let mut behaviour = SimulatorConfig::from_target(target);
+    behaviour.seed = 1;
+    for (row, status) in flips {
+        behaviour.set_status(row, *status).expect("the simulator knows every row");
+    }
+    let own = Own { credential: behaviour.expected_credential().to_owned(), model: target.model.clone() };
+    (simulator::start(behaviour).await.expect("loopback has a free port"), own)
+}
+
+fn server(base_url: String, own: &Own, concurrency: usize) -> Server {
+    Server {
+        base_url,
+        credential: own.credential.clone(),
+        model: own.model.clone(),
+        concurrency,
+        first_wait: SHORT_WAIT,
+        retries: 4,
+        seed: 1,
+        confidence: 0.99,
+        rows: fields_of(target("anthropic")),
+    }
+}
+
+fn verdicts(results: Results) -> Verdicts {
+    results.rows.into_iter().map(|row| (row.id, row.verdict)).collect()
+}
+
+impl Seen {
+    /// The decided verdicts that are wrong; a row that was not tried counts as wrong too.
+    pub fn wrong(&self, truth: &Truth) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        for (row, verdict) in self.runs.iter().flatten() {
+            let right = match verdict.status {
+                VerdictStatus::Inconclusive => true,
+                VerdictStatus::Skipped => false,
+                _ => truth.allows(row, verdict, &self.upstream[row]),
+            };
+            let found = Wrong { row: row.clone(), told: told(verdict) };
+            if !right && !wrong.contains(&found) {
+                wrong.push(found);
+            }
+        }
+        wrong
+    }
+
+    /// What is said of a row, in as many words as there are different verdicts.
+    pub fn said(&self, row: &str) -> String {
+        let mut said: Vec<String> = self.runs.iter().map(|run| word(&run[row])).collect();
+        said.dedup();
+        said.join(" / ")
+    }
+}
+
+/// A verdict in a few words.
+pub fn word(verdict: &Verdict) -> String {
+    if let Some(code) = &verdict.code {
+        return code.clone();
+    }
+    let validated = verdict.status == VerdictStatus::Supported && verdict.evidence == Some(EvidenceKind::Validated);
+    let by = if validated { ", as validated" } else { "" };
+    let but = if verdict.qualifiers.is_empty() { "" } else { ", with a qualifier" };
+    format!("{}{by}{but}", verdict.status)
+}
+
+/// A verdict with all that it says.
+pub fn told(verdict: &Verdict) -> String {
+    let qualifiers = verdict.qualifiers.iter().map(|q| format!("; {q}")).collect::<String>();
+    format!("{} ({}{qualifiers})", word(verdict), verdict.reason)
+}

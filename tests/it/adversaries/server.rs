@@ -1,0 +1,245 @@
+//! The adversaries: servers whose behaviour tempts a wrong verdict, each a few lines between a client and an upstream
+//! that honours everything.
+//!
+//! What each of them does is written here; what verdicts that allows is written in `truth.rs`. This must not know who
+//! asks, nor why.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use super::acts::{self, lenient, strict};
+use crate::proxy::answer::Answer;
+use crate::proxy::cache::Cache;
+use crate::proxy::mutation::{Done, Mutation, Own};
+use crate::proxy::upstream::Upstream;
+use crate::proxy::{Asked, Between, blocks};
+
+/// The adversaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Adversary {
+    /// Gives whoever asks the same the first answer again, whatever else the request says.
+    AnswersFromACache,
+    /// The same, with an id of its own for each copy.
+    HidesItsCache,
+    /// Says the whole request back as text.
+    Parrots,
+    /// Thinks in every answer.
+    ThinksUnasked,
+    /// Counts every long prompt as cached.
+    CachesUnasked,
+    /// Knows few keys, and refuses all others.
+    RefusesUnknownKeys,
+    /// Takes whatever comes, and leaves out what cannot be done.
+    AcceptsAnything,
+    /// Lets fields be checked, and then passes over them.
+    ValidatesThenIgnores,
+    /// Multiplies the temperature, and raises small bounds.
+    Rescales,
+    /// Serves another model under the name that was asked for.
+    SubstitutesSilently,
+    /// Sends each request to one of two servers that differ.
+    LoadBalances,
+    /// Refuses some fields without saying which.
+    RefusesNamelessly,
+    /// Honours everything, and says nothing but that a request is invalid where one is.
+    WordsRefusalsNamelessly,
+    /// Is overloaded every second time.
+    OverloadedEverySecondTime,
+    /// Answers in German.
+    AnswersInGerman,
+    /// Says 200 and puts the error into the body.
+    SaysOkToErrors,
+    /// Says 200 and lets the error be the assistant's text.
+    SpeaksErrors,
+}
+
+/// Fields that are checked and then passed over.
+pub const CHECKED_ONLY: [&str; 11] = [
+    "field.metadata",
+    "field.service_tier",
+    "field.stop_sequences",
+    "field.system",
+    "field.temperature",
+    "field.top_k",
+    "field.top_p",
+    "tools.description",
+    "tools.cache_control",
+    "tool_choice.any",
+    "content.text.cache_control",
+];
+
+/// Fields that are refused without their names.
+pub const REFUSED_NAMELESSLY: [&str; 9] = [
+    "field.container",
+    "field.mcp_servers",
+    "field.metadata",
+    "field.service_tier",
+    "field.stop_sequences",
+    "field.top_k",
+    "content.document",
+    "content.redacted_thinking",
+    "content.container_upload",
+];
+
+/// The least `max_tokens` of the server that rescales.
+const LEAST_TOKENS: u64 = 64;
+/// The signature of thinking that nobody asked for.
+const UNASKED: &str = "not-asked-for";
+/// Prompts of so many tokens are cached unasked.
+const LONG_PROMPT: u64 = 200;
+
+/// An adversary at work.
+pub struct Acting {
+    adversary: Adversary,
+    own: Own,
+    salt: usize,
+    cache: Cache,
+    prompts: Mutex<HashSet<String>>,
+    acted: AtomicUsize,
+}
+
+impl Acting {
+    /// An adversary; the salt stirs what it leaves to chance.
+    pub fn new(adversary: Adversary, own: Own, salt: usize) -> Self {
+        let cache = Cache::new(adversary == Adversary::HidesItsCache);
+        Self { adversary, own, salt, cache, prompts: Mutex::default(), acted: AtomicUsize::new(0) }
+    }
+
+    /// How often it did anything that an honest server would not do.
+    pub fn acted(&self) -> usize {
+        self.acted.load(Ordering::Relaxed)
+    }
+
+    fn acts(&self, does: bool) -> bool {
+        self.acted.fetch_add(usize::from(does), Ordering::Relaxed);
+        does
+    }
+
+    /// Caches whatever is long, and counts accordingly.
+    fn count_as_cached(&self, body: &Value, message: &mut Value) {
+        let usage = &mut message["usage"];
+        let names = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
+        let total: u64 = names.iter().filter_map(|name| usage[name].as_u64()).sum();
+        if self.acts(total >= LONG_PROMPT) {
+            let new = self.prompts.lock().unwrap().insert(acts::prompt(body));
+            let [written, read] = if new { [total, 0] } else { [0, total] };
+            for (name, tokens) in names.iter().zip([0, written, read]) {
+                usage[name] = json!(tokens);
+            }
+        }
+    }
+}
+
+impl Between for Acting {
+    async fn answer(&self, mut asked: Asked, upstreams: &[Upstream]) -> Answer {
+        let upstream = &upstreams[0];
+        match self.adversary {
+            Adversary::AnswersFromACache | Adversary::HidesItsCache => {
+                let (answer, hit) = self.cache.answer(&asked, upstream).await;
+                self.acts(hit);
+                answer
+            }
+            Adversary::Parrots => {
+                self.acts(true);
+                let text = asked.body.to_string();
+                Answer::says(&asked.body["model"], &text, text.len() / 4)
+            }
+            Adversary::ThinksUnasked => {
+                for message in blocks::messages(&mut asked.body) {
+                    if let Some(content) = blocks::list(message, "content") {
+                        content.retain(|block| block["signature"] != UNASKED);
+                    }
+                }
+                let unasked = self.acts(asked.body["thinking"]["type"] != "enabled");
+                upstream.ask(&asked).await.with_message(|message| {
+                    if let (true, Some(content)) = (unasked, blocks::list(message, "content")) {
+                        let thought = "What might be wanted here? Something short, I should think.";
+                        content.insert(0, json!({ "type": "thinking", "thinking": thought, "signature": UNASKED }));
+                    }
+                })
+            }
+            Adversary::CachesUnasked => {
+                upstream.ask(&asked).await.with_message(|message| self.count_as_cached(&asked.body, message))
+            }
+            Adversary::RefusesUnknownKeys => match strict::unknown_key(&asked.body) {
+                Some(place) => {
+                    self.acts(true);
+                    Answer::refusal(&format!("{place}: Extra inputs are not permitted"))
+                }
+                None => upstream.ask(&asked).await,
+            },
+            Adversary::AcceptsAnything => {
+                let (answer, repaired) = lenient::answer(asked, upstream, &self.own).await;
+                self.acts(repaired);
+                answer
+            }
+            Adversary::ValidatesThenIgnores => {
+                let checked = upstream.ask(&asked).await;
+                let mut strip = |row: &'static str| Mutation::Strip(row).apply(&mut asked, &self.own) == Done::Changed;
+                let stripped = CHECKED_ONLY.into_iter().filter(|row| strip(row)).count() > 0;
+                if checked.status() != 200 || !self.acts(stripped) {
+                    return checked;
+                }
+                upstream.ask(&asked).await
+            }
+            Adversary::Rescales => {
+                if let Some(temperature) = asked.body["temperature"].as_f64() {
+                    asked.body["temperature"] = json!(temperature * 0.6);
+                    self.acts(true);
+                }
+                if asked.body["max_tokens"].as_u64().is_some_and(|n| self.acts(n < LEAST_TOKENS)) {
+                    asked.body["max_tokens"] = json!(LEAST_TOKENS);
+                }
+                upstream.ask(&asked).await
+            }
+            Adversary::SubstitutesSilently => {
+                let wanted = asked.body["model"].clone();
+                asked.body["model"] = json!(self.own.model);
+                self.acts(wanted != self.own.model);
+                upstream.ask(&asked).await.with_message(|message| message["model"] = wanted)
+            }
+            Adversary::LoadBalances => {
+                let which = acts::chance(asked.number, self.salt);
+                self.acts(which == 1);
+                upstreams[which].ask(&asked).await
+            }
+            Adversary::RefusesNamelessly => {
+                let mut refused = |row| Mutation::Refuse(row).apply(&mut asked, &self.own) == Done::Refused;
+                if self.acts(REFUSED_NAMELESSLY.into_iter().any(&mut refused)) {
+                    return Answer::refusal("Invalid request.");
+                }
+                upstream.ask(&asked).await
+            }
+            Adversary::WordsRefusalsNamelessly => {
+                let answer = upstream.ask(&asked).await;
+                if self.acts(answer.is_refusal()) { Answer::refusal("Invalid request.") } else { answer }
+            }
+            Adversary::OverloadedEverySecondTime => {
+                if self.acts(asked.number % 2 == 1) {
+                    return Answer::error(529, "overloaded_error", "Overloaded");
+                }
+                upstream.ask(&asked).await
+            }
+            Adversary::AnswersInGerman => upstream.ask(&asked).await.with_message(|message| {
+                self.acts(acts::into_german(message));
+            }),
+            Adversary::SaysOkToErrors => match upstream.ask(&asked).await {
+                Answer::Json { status: 400.., body, .. } => {
+                    self.acts(true);
+                    Answer::json(200, body)
+                }
+                answer => answer,
+            },
+            Adversary::SpeaksErrors => {
+                let answer = upstream.ask(&asked).await;
+                if !self.acts(answer.status() >= 400) {
+                    return answer;
+                }
+                Answer::says(&asked.body["model"], &format!("Error: {}", answer.error_text()), 10)
+            }
+        }
+    }
+}

@@ -1,0 +1,869 @@
+//! The real binary as users run it: every exit code by several ways, what it says, what it leaves behind, and what it
+//! never does.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Stdio};
+
+use binary::{Ended, Folder, Running};
+use fieldtest::recording::run;
+use fieldtest::simulator::SimulatorFault;
+use proptest::prelude::*;
+use serde_json::Value;
+use server::{Faithful, Server};
+
+use crate::common::{binary, server};
+
+const COMMANDS: [&str; 9] = ["run", "plan", "judge", "merge", "compare", "report", "rows", "simulate", "check"];
+/// A row that takes few requests, and that deepseek's document calls supported.
+const STOP: &str = "field.stop_sequences";
+
+/// Runs `fieldtest run deepseek --simulate --out out` with more arguments.
+fn simulated(folder: &Folder, more: &[&str]) -> Ended {
+    folder.run(["run", "deepseek", "--simulate", "--out", "out"].iter().chain(more))
+}
+
+/// A folder with the results and the recording of one row that conforms.
+fn tested() -> Folder {
+    let folder = Folder::new();
+    simulated(&folder, &["--select", STOP]).exits(0);
+    folder
+}
+
+/// `fieldtest simulate`, in a process of its own that ends with this value.
+struct Simulator {
+    child: Child,
+    url: String,
+    key: String,
+}
+
+impl Simulator {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut command = folder.command(["simulate"].iter().chain(arguments).chain(&["--port", "0"]));
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find_map(|word| word.strip_suffix(':').filter(|w| w.starts_with("http://")));
+        let url = url.unwrap_or_else(|| panic!("no address in `{line}`")).to_owned();
+        let key = line.trim().rsplit_once("x-api-key ").unwrap().1.to_owned();
+        Self { child, url, key }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+mod help {
+    use super::*;
+
+    #[test]
+    fn every_command_has_help_with_an_example_that_names_it() {
+        let folder = Folder::new();
+        let all = folder.run(["--help"]).exits(0);
+        for command in COMMANDS {
+            assert!(all.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} "))), "{command}");
+            let help = folder.run([command, "--help"]).exits(0);
+            let (_, examples) = help.stdout.split_once("Example").unwrap_or_else(|| panic!("{command} has no example"));
+            assert!(examples.contains(&format!("fieldtest {command}")), "{examples}");
+            assert_eq!(help.stderr, "");
+        }
+    }
+
+    /// An example that cannot be run is worse than none: at least the arguments must be taken.
+    #[test]
+    fn every_example_is_taken_by_the_command_line() {
+        let folder = Folder::new();
+        let mut tried = 0;
+        for command in COMMANDS {
+            let help = folder.run([command, "--help"]).stdout;
+            let (_, examples) = help.split_once("Example").unwrap();
+            for example in examples.lines().filter_map(|line| line.trim().strip_prefix("fieldtest ")) {
+                let arguments: Vec<&str> = example.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+                // Help is asked for last, so what stands before it has been read without an error.
+                folder.run(arguments.iter().chain(&["--help"])).exits(0);
+                tried += 1;
+            }
+        }
+        assert!(tried >= COMMANDS.len(), "{tried}");
+    }
+
+    #[test]
+    fn the_exit_codes_are_told() {
+        let help = Folder::new().run(["--help"]).exits(0).stdout;
+        for part in ["Exit codes", "0 no contradiction", "1 contradiction", "2 usage", "3 could not be tested", "70"] {
+            assert!(help.contains(part), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_faults_of_the_simulator_are_listed_area_by_area_each_with_what_it_does() {
+        let ended = Folder::new().run(["simulate", "--list-faults"]).exits(0);
+        let listed: Vec<(&str, &str)> = ended.stdout.lines().map(|line| line.split_once("  ").unwrap()).collect();
+        let all: Vec<(&str, &str)> = SimulatorFault::all().map(|fault| (fault.id(), fault.description())).collect();
+        assert_eq!(listed.iter().map(|(id, what)| (*id, what.trim())).collect::<Vec<_>>(), all);
+        assert!(all.iter().all(|(_, what)| !what.is_empty() && what.len() < 90), "{all:?}");
+        let mut areas: Vec<&str> = all.iter().map(|(id, _)| id.split('.').next().unwrap()).collect();
+        areas.dedup();
+        assert!(areas.starts_with(&["http", "message", "sse", "usage", "error", "tool", "raw"]), "{areas:?}");
+        // A target beside it changes nothing, and nothing is served.
+        assert_eq!(Folder::new().run(["simulate", "deepseek", "--list-faults"]).exits(0).stdout, ended.stdout);
+    }
+
+    #[test]
+    fn the_version_is_told() {
+        let version = Folder::new().run(["--version"]).exits(0).stdout;
+        assert_eq!(version, format!("fieldtest {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+mod exit_0 {
+    use super::*;
+
+    #[test]
+    fn a_bare_run_tests_both_seeds_without_network_or_key() {
+        let folder = Folder::new();
+        let ended = folder.run(["run", "--select", STOP, "--select", "field.top_k"]).exits(0);
+        assert!(ended.stdout.contains("deepseek") && ended.stdout.contains("tencent-lkeap"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("simulated"), "a simulation is told as such: {}", ended.stdout);
+        let files = ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"];
+        assert_eq!(folder.names("reports", "recording-"), files);
+        assert_eq!(folder.names("reports", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
+        assert!(folder.read("reports/matrix.md").contains("top_k"));
+    }
+
+    #[test]
+    fn a_named_simulation() {
+        let folder = tested();
+        let results = folder.results("out");
+        assert_eq!(results["schema"], "fieldtest-results/1");
+        assert_eq!((&results["target"]["simulated"], &results["partial"]), (&Value::Bool(true), &Value::Null));
+        assert_eq!(results["rows"][0]["outcome"], "conforms");
+    }
+
+    #[test]
+    fn any_server_by_its_base_url_with_and_without_a_path() {
+        let folder = Folder::new();
+        let simulator = Simulator::start(&folder, &["anthropic"]);
+        let authority = simulator.url.strip_prefix("http://").unwrap();
+        for (path, more, claim) in [
+            ("", &["--claims", "deepseek"][..], Value::from("supported")),
+            ("/", &[], Value::Null),
+            ("/anthropic", &["--claims", "anthropic"], Value::from("supported")),
+            ("/a/b/v1/messages", &[], Value::Null),
+        ] {
+            let folder = Folder::new();
+            let url = format!("{}{path}", simulator.url);
+            let arguments =
+                ["run", "--base-url", &url, "--model", "claude-sonnet-4-5", "--select", STOP, "--out", "out"];
+            let arguments = [&arguments[..], &["--api-key-env", "KEY"], more].concat();
+            folder.run_with(&[("KEY", &simulator.key)], &arguments).exits(0);
+            let results = folder.results("out");
+            let target = &results["target"];
+            assert_eq!((&target["name"], &target["simulated"]), (&authority.into(), &false.into()), "{path}");
+            let row = &results["rows"][0];
+            assert_eq!((&row["verdict"]["status"], &row["claim"]["status"]), (&"supported".into(), &claim), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_name_that_is_given_is_the_name_in_results_and_in_files() {
+        let folder = Folder::new();
+        let simulator = Simulator::start(&folder, &["deepseek"]);
+        let arguments = ["run", "--base-url", &simulator.url, "--claims", "deepseek", "--select", STOP, "--out", "out"];
+        let arguments = [&arguments[..], &["--api-key-env", "KEY", "--name", "../gateway é"]].concat();
+        folder.run_with(&[("KEY", &simulator.key)], &arguments).exits(0);
+        assert_eq!(folder.results("out")["target"]["name"], "../gateway é");
+        assert_eq!(folder.names("out", ""), ["matrix.md", "recording-gateway.jsonl", "results-gateway.json"]);
+    }
+
+    #[test]
+    fn more_than_was_claimed_is_no_contradiction() {
+        let folder = Folder::new();
+        simulated(&folder, &["--select", "field.top_k", "--flip", "field.top_k=supported"]).exits(0);
+        assert_eq!(folder.results("out")["rows"][0]["outcome"], "exceeds");
+    }
+}
+
+mod exit_1 {
+    use super::*;
+
+    #[test]
+    fn a_contradiction() {
+        let folder = Folder::new();
+        simulated(&folder, &["--select", STOP, "--flip", "field.stop_sequences=ignored"]).exits(1);
+        assert_eq!(folder.results("out")["rows"][0]["outcome"], "contradicts");
+    }
+
+    #[test]
+    fn a_contradiction_at_one_of_two_targets() {
+        let folder = Folder::new();
+        folder.run(["run", "--select", STOP, "--flip", "field.stop_sequences=rejected", "--out", "out"]).exits(1);
+        assert_eq!(folder.names("out", "results-").len(), 2);
+    }
+
+    #[test]
+    fn the_claims_of_another() {
+        let folder = Folder::new();
+        simulated(&folder, &["--select", "field.top_k", "--claims", "anthropic"]).exits(1);
+        let results = folder.results("out");
+        assert_eq!(results["target"]["claims"]["target"], "anthropic");
+        assert_eq!(results["rows"][0]["claim"]["status"], "supported");
+    }
+
+    #[test]
+    fn a_silent_row_only_where_that_is_asked_for() {
+        let folder = Folder::new();
+        let silent = ["--select", "content.{image,tool_result.content}", "--flip", "content.image=ignored"];
+        simulated(&folder, &silent).exits(0);
+        assert_eq!(folder.results("out")["rows"][0]["silent"], true);
+        simulated(&folder, &[&silent[..], &["--strict"]].concat()).exits(1);
+    }
+
+    #[test]
+    fn a_finding_only_where_that_is_asked_for_and_a_note_never() {
+        let folder = Folder::new();
+        let warned = ["--select", STOP, "--fault", "message.id-prefix"];
+        let report = simulated(&folder, &warned).exits(0);
+        assert!(report.stdout.contains("warning: message.id-prefix"), "{}", report.stdout);
+        assert_eq!(folder.results("out")["findings"][0]["check"], "message.id-prefix");
+        simulated(&folder, &[&warned[..], &["--strict"]].concat()).exits(1);
+        simulated(&folder, &["--select", STOP, "--fault", "message.key-unknown", "--strict"]).exits(0);
+        assert_eq!(folder.results("out")["findings"][0]["severity"], "note");
+        simulated(&folder, &["--select", STOP, "--strict"]).exits(0);
+        simulated(&folder, &["--select", STOP, "--fault", "no.such"]).exits(2).says(&["no fault `no.such`"]);
+        // A fault is of a simulation; nobody's endpoint is made to have one.
+        let live = ["run", "--base-url", "http://127.0.0.1:9", "--model", "m", "--fault", "message.type"];
+        folder.run(live).exits(2).says(&["--simulate"]);
+    }
+
+    #[test]
+    fn judged_again_by_other_claims() {
+        let folder = Folder::new();
+        simulated(&folder, &["--select", "field.top_k"]).exits(0);
+        let judge =
+            |claims| folder.run(["judge", "out/recording-deepseek.jsonl", "--claims", claims, "--out", "again"]);
+        judge("anthropic").exits(1);
+        assert_eq!(folder.results("again")["rows"][0]["outcome"], "contradicts");
+        judge("deepseek").exits(0);
+        assert_eq!(folder.results("again"), folder.results("out"));
+    }
+}
+
+mod exit_2 {
+    use super::*;
+
+    /// Runs that are wrong from the start: what is said, and that nothing is left behind.
+    #[track_caller]
+    fn refused(arguments: &[&str], said: &[&str]) {
+        let folder = Folder::new();
+        let ended = folder.run(arguments).exits(2).says(said);
+        assert_eq!(ended.stdout, "", "{arguments:?}");
+        assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+        assert!(folder.everything().is_empty(), "{arguments:?} left {:?}", folder.everything());
+    }
+
+    #[test]
+    fn no_command_and_unknown_words() {
+        let folder = Folder::new();
+        folder.run::<&str>([]).exits(2).says(&["Usage: fieldtest [OPTIONS] <COMMAND>"]);
+        refused(&["frobnicate"], &["unrecognized subcommand 'frobnicate'"]);
+        refused(&["run", "--frobnicate"], &["unexpected argument '--frobnicate'"]);
+        refused(&["judge"], &["<RECORDING>..."]);
+        refused(&["report"], &["<RESULTS>..."]);
+        refused(&["simulate"], &["<TARGET>"]);
+    }
+
+    #[test]
+    fn names_that_do_not_exist() {
+        let known = "anthropic, deepseek, tencent-lkeap";
+        refused(&["run", "nobody"], &["there is no target `nobody`", known]);
+        refused(&["run", "--claims", "nobody"], &["there is no target `nobody`", known]);
+        refused(&["plan", "nobody"], &["there is no target `nobody`", known]);
+        refused(&["simulate", "nobody"], &["there is no target `nobody`", known]);
+        refused(&["judge", "nothing.jsonl", "--claims", "nobody"], &["there is no target `nobody`", known]);
+        refused(&["judge", "nothing.jsonl", "--out", "."], &["cannot read nothing.jsonl"]);
+        refused(&["report", "nothing.json"], &["cannot read nothing.json"]);
+    }
+
+    #[test]
+    fn selections_that_select_nothing() {
+        for command in ["run", "plan", "rows"] {
+            refused(&[command, "--select", "field.none"], &["--select field.none selects no row", "`fieldtest rows`"]);
+            refused(&[command, "--select", ""], &["selects no row"]);
+            refused(&[command, "--select", "["], &["--select [", "missing ']'"]);
+        }
+        refused(&["run", "--select", "limit.*"], &["need `limits: max_output_tokens` in the target's file"]);
+    }
+
+    #[test]
+    fn values_out_of_range() {
+        let target = &["run", "deepseek", "--simulate"][..];
+        for (option, value, said) in [
+            ("--confidence", "1", "from 0.5 up to"),
+            ("--confidence", "nan", "from 0.5 up to"),
+            ("--concurrency", "0", "0 is not in 1..=256"),
+            ("--rate", "0", "0 is not in 1.."),
+            ("--timeout", "0", "0 is not in 1.."),
+            ("--timeout", "1.5", "invalid digit"),
+            ("--retries", "99", "99 is not in 0..=20"),
+            ("--max-requests", "0", "0 is not in 1.."),
+            ("--max-tokens", "-1", "'-1'"),
+            ("--max-cost", "-1", "above 0"),
+            ("--max-cost", "inf", "above 0"),
+            ("--answer-tokens", "0", "0 is not in 1.."),
+            ("--model", "", "a value is required for '--model"),
+            ("--name", "", "a value is required for '--name"),
+            ("--api-key-env", "", "a value is required for '--api-key-env"),
+            ("--format", "xml", "possible values: terminal, markdown, json"),
+            ("--disobedience", "2", "a number from 0 to 1"),
+            ("--drift-to", "1.5", "a number from 0 to 1"),
+            ("--drift-after", "5", "--drift-to <P>"),
+            ("--flip", "nonsense", "expected ROW=STATUS"),
+            ("--flip", "field.top_k=maybe", "`maybe` is no status: supported, ignored, unsupported or substituted"),
+        ] {
+            refused(&[target, &[option, value]].concat(), &[said]);
+        }
+    }
+
+    #[test]
+    fn arguments_that_exclude_each_other() {
+        let url = "http://127.0.0.1:9";
+        refused(&["run", "--base-url", url, "--simulate"], &["--simulate and --base-url exclude each other"]);
+        refused(&["run", "deepseek", "anthropic", "--base-url", url], &["--base-url goes with one target at most"]);
+        refused(&["run", "deepseek", "deepseek", "--simulate"], &["target `deepseek` is named twice"]);
+        refused(&["run", "--name", "x"], &["--name names one target"]);
+        refused(&["run", "--base-url", url], &["--base-url needs --model"]);
+        refused(&["run", "--base-url", url, "--model", "m", "--latency", "5"], &["add --simulate"]);
+        refused(&["run", "--max-cost", "1"], &["--max-cost needs the prices", "`prices`", "--price-input"]);
+    }
+
+    #[test]
+    fn base_urls_that_are_none() {
+        for (url, said) in [
+            ("api.example.com", "it does not say http:// or https://"),
+            ("ftp://host", "it begins with `ftp:`"),
+            ("http://", "empty host"),
+            ("https://user:hunter2-0123@host", "it has a user name or a password in it"),
+            ("https://host/?key=hunter2-0123", "it has a query"),
+        ] {
+            for command in ["run", "plan"] {
+                let folder = Folder::new();
+                let ended =
+                    folder.run([command, "--base-url", url, "--model", "m"]).exits(2).says(&[said, "--base-url"]);
+                assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+            }
+        }
+    }
+
+    #[test]
+    fn a_live_target_without_its_credential() {
+        let said =
+            &["no credential: set DEEPSEEK_API_KEY", "--api-key-env", "--api-key-file", "--simulate` needs none"];
+        refused(&["run", "deepseek"], said);
+        let folder = Folder::new();
+        // CI systems set a secret that they do not have to nothing.
+        folder.run_with(&[("DEEPSEEK_API_KEY", "")], &["run", "deepseek"]).exits(2).says(said);
+        // That of another target is not his.
+        folder.run_with(&[("ANTHROPIC_API_KEY", "sk-ant-0123456789")], &["run", "deepseek"]).exits(2).says(said);
+        refused(&["run", "deepseek", "--api-key-env", "MY_KEY"], &["no credential: set MY_KEY"]);
+        refused(&["run", "deepseek", "--api-key-file", "none"], &["the credential file none cannot be read"]);
+        assert!(folder.everything().is_empty());
+    }
+
+    #[test]
+    fn credentials_that_are_none_are_not_shown() {
+        let folder = Folder::new();
+        folder.write("two-lines", "hunter2-0123\nhunter2-4567\n");
+        folder.write("empty", "");
+        for (variables, arguments, said) in [
+            (&[("DEEPSEEK_API_KEY", "hunter2 0123")][..], &["run", "deepseek"][..], "DEEPSEEK_API_KEY holds a blank"),
+            (
+                &[],
+                &["run", "deepseek", "--api-key-file", "two-lines"],
+                "the file two-lines holds a blank, a line break",
+            ),
+            (&[], &["run", "deepseek", "--api-key-file", "empty"], "the file empty is empty"),
+            // The credential itself where a name belongs.
+            (
+                &[],
+                &["run", "deepseek", "--api-key-env", "sk-hunter2-0123"],
+                "takes the name of an environment variable",
+            ),
+            (&[], &["run", "deepseek", "--api-key", "sk-hunter2-0123"], "unexpected argument '--api-key'"),
+            (&[], &["run", "deepseek", "--api-key=sk-hunter2-0123"], "unexpected argument '--api-key'"),
+        ] {
+            let ended = folder.run_with(variables, arguments).exits(2).says(&[said]);
+            assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+        }
+    }
+
+    #[test]
+    fn folders_that_cannot_be_written_are_told_before_anything_is_sent() {
+        let server = Server::start(|_, _| Ok(()));
+        let url = server.url();
+        let folder = Folder::new();
+        folder.write("file", "x");
+        for (out, said) in [
+            ("file", "cannot write into file: it is no folder"),
+            ("file/below", "cannot write into file/below"),
+            ("/proc/fieldtest", "cannot write into /proc/fieldtest"),
+        ] {
+            let run = ["run", "--base-url", &url, "--model", "m"];
+            folder.run(run.iter().chain(&["--out", out])).exits(2).says(&[said]);
+            folder.run(run.iter().chain(&["--record", out, "--out", "out"])).exits(2).says(&[said]);
+        }
+        assert!(server.asked().is_empty());
+    }
+
+    #[test]
+    fn results_that_cannot_be_written_any_more_are_still_shown() {
+        let folder = Folder::new();
+        let out = folder.path().join("out");
+        let faithful = Faithful::start();
+        let server = Server::start(move |asked, stream| {
+            // Somebody tidies up while the run is under way, and has a file of that name.
+            if fs::remove_dir_all(&out).is_ok() {
+                fs::write(&out, "mine")?;
+            }
+            std::io::Write::write_all(stream, &faithful.answer(asked)?)
+        });
+        let url = server.url();
+        let arguments = ["run", "--base-url", &url, "--model", "m", "--select", STOP, "--out", "out", "--retries", "0"];
+        let arguments = [&arguments[..], &["--api-key-env", "KEY"]].concat();
+        let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &arguments).exits(2);
+        let ended = ended.says(&["cannot write out/", "was taken away", "cannot be made again"]);
+        assert!(ended.stdout.contains("stop_sequences") && ended.stdout.contains("supported"), "{}", ended.stdout);
+        assert_eq!(folder.read("out"), "mine");
+    }
+
+    #[test]
+    fn files_that_are_something_else() {
+        let folder = tested();
+        folder.run(["judge", "out/results-deepseek.json", "--out", "x"]).exits(2).says(&["no header of a recording"]);
+        folder.run(["judge", "out", "--out", "x"]).exits(2).says(&["cannot read"]);
+        let recording = "out/recording-deepseek.jsonl";
+        folder.run(["report", recording, "-o", "x"]).exits(2).says(&["`fieldtest judge` makes results of it"]);
+        folder.run(["report", "out/matrix.md", "-o", "x"]).exits(2).says(&["out/matrix.md:1:", "this is not JSON"]);
+    }
+
+    #[test]
+    fn a_port_that_is_taken() {
+        let folder = Folder::new();
+        let simulator = Simulator::start(&folder, &["deepseek"]);
+        let port = simulator.url.rsplit(':').next().unwrap();
+        let said = &["cannot listen on 127.0.0.1:", "--port takes another"];
+        folder.run(["simulate", "deepseek", "--port", port]).exits(2).says(said);
+    }
+}
+
+/// What unreachable, refusing and broken endpoints lead to is held in `hostile.rs`.
+mod exit_3 {
+    use super::*;
+
+    #[test]
+    fn a_budget_that_is_spent_before_the_end() {
+        let folder = Folder::new();
+        let needed = {
+            simulated(&folder, &["--select", STOP]).exits(0);
+            folder.results("out")["totals"]["requests"].as_u64().unwrap()
+        };
+        for (option, value) in [("--max-requests", (needed - 1).to_string()), ("--max-tokens", "20".to_owned())] {
+            let arguments = ["--select", STOP, option, &value];
+            let ended = simulated(&folder, &arguments).exits(3).says(&["partial results: the budget was spent"]);
+            assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
+            let results = folder.results("out");
+            let partial = results["partial"].as_str().unwrap();
+            assert!(partial.starts_with("the budget was spent before the end: "), "{partial}");
+            assert!(partial.contains("not finished, for which were planned"), "{partial}");
+            assert!(results["totals"]["requests"].as_u64().unwrap() < needed, "{results}");
+            assert_eq!(results["rows"][0]["outcome"], "undetermined");
+            assert!(folder.read("out/matrix.md").contains("the budget was spent"));
+            // Spending all of it counts as not tested however strict one is.
+            simulated(&folder, &[&arguments[..], &["--strict"]].concat()).exits(3);
+        }
+        // A run that needs exactly what it may spend is whole.
+        simulated(&folder, &["--select", STOP, "--max-requests", &needed.to_string()]).exits(0);
+        assert_eq!(folder.results("out")["partial"], Value::Null);
+    }
+
+    #[test]
+    fn a_model_that_shows_nothing() {
+        let folder = Folder::new();
+        let arguments = ["--select", "field.system", "--answer-tokens", "1"];
+        simulated(&folder, &arguments).exits(3).says(&["no row could be decided: field.system: "]);
+        assert_eq!(folder.results("out")["summary"]["decided"], 0);
+    }
+}
+
+mod secrets {
+    use super::*;
+
+    const SECRET: &str = "sk-hunter2-0123456789abcdef";
+
+    fn held_back(folder: &Folder, ended: &Ended, but: &str) {
+        assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"), "{ended:?}");
+        let files = folder.everything();
+        assert!(files.len() > 3, "{files:?}");
+        for (path, content) in files.iter().filter(|(path, _)| !path.ends_with(but)) {
+            assert!(!String::from_utf8_lossy(content).contains("hunter2"), "{}", path.display());
+        }
+    }
+
+    /// The rows about credentials send the right one, a wrong one and none, in both headers.
+    #[test]
+    fn the_credential_is_sent_and_stands_nowhere_else() {
+        let faithful = Faithful::start();
+        let server = Server::start(move |asked, stream| {
+            let head = asked.head.replace(SECRET, "fieldtest-simulator");
+            std::io::Write::write_all(stream, &faithful.answer(&server::Asked { head, ..asked.clone() })?)
+        });
+        let folder = Folder::new();
+        folder.write("key", SECRET);
+        let url = server.url();
+        let run =
+            ["run", "--base-url", &url, "--model", "m", "--select", "header.*", "--out", "out", "--claims", "deepseek"];
+        for credential in [["--api-key-env", "KEY"], ["--api-key-file", "key"]] {
+            let before = server.asked().len();
+            let ended = folder.run_with(&[("KEY", SECRET)], &[&run[..], &credential].concat());
+            assert!(matches!(ended.code, Some(0 | 1)), "{ended:?}");
+            held_back(&folder, &ended, "key");
+            let asked = server.asked();
+            assert!(asked[before..].iter().filter(|asked| asked.head.contains(SECRET)).count() > 5);
+            assert!(asked.iter().all(|asked| !asked.body.contains("hunter2")));
+        }
+        let again = folder.run(["judge", &format!("out/{}", folder.names("out", "recording-")[0]), "--out", "again"]);
+        held_back(&folder, &again, "key");
+    }
+
+    #[test]
+    fn a_base_url_does_not_bring_another_hosts_credential_along() {
+        let server = Server::start(|_, _| Ok(()));
+        let folder = Folder::new();
+        let url = server.url();
+        let arguments = ["run", "deepseek", "--base-url", &url, "--select", STOP, "--retries", "0", "--out", "out"];
+        folder.run_with(&[("DEEPSEEK_API_KEY", SECRET)], &arguments).exits(3);
+        assert!(!server.asked().is_empty());
+        assert!(server.asked().iter().all(|asked| !asked.head.contains("hunter2")), "{:?}", server.asked());
+    }
+}
+
+mod output {
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_terminal_gets_escape_codes() {
+        let folder = tested();
+        for variables in [&[][..], &[("NO_COLOR", "1")], &[("TERM", "xterm-256color")], &[("TERM", "dumb")]] {
+            for arguments in [
+                &["run", "deepseek", "--simulate", "--select", STOP, "--out", "out"][..],
+                &["report", "out/results-deepseek.json", "-o", "again"],
+                &["plan", "deepseek", "--select", STOP],
+                &["rows", "--select", STOP],
+                &["run", "nobody"],
+                &["run", "--help"],
+            ] {
+                let ended = folder.run_with(variables, arguments);
+                assert!(!ended.stdout.is_empty() || !ended.stderr.is_empty());
+                assert!(!ended.stdout.contains('\x1b') && !ended.stderr.contains('\x1b'), "{ended:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_formats_that_are_asked_for_are_made() {
+        let folder = Folder::new();
+        let shown = simulated(&folder, &["--select", STOP, "--format", "terminal"]).exits(0);
+        assert!(shown.stdout.contains("stop_sequences"));
+        assert_eq!(folder.names("out", ""), ["recording-deepseek.jsonl"]);
+        let silent = simulated(&folder, &["--select", STOP, "--format", "json"]).exits(0);
+        assert_eq!(silent.stdout, "");
+        assert_eq!(folder.names("out", ""), ["recording-deepseek.jsonl", "results-deepseek.json"]);
+    }
+
+    #[test]
+    fn recordings_go_where_they_are_told() {
+        let folder = Folder::new();
+        simulated(&folder, &["--select", STOP, "--record", "kept/here"]).exits(0);
+        assert_eq!(folder.names("kept/here", ""), ["recording-deepseek.jsonl"]);
+        assert_eq!(folder.names("out", ""), ["matrix.md", "results-deepseek.json"]);
+    }
+
+    #[test]
+    fn the_same_seed_asks_the_same_and_finds_the_same() {
+        let folder = Folder::new();
+        let run = |seed: &str| {
+            simulated(&folder, &["--select", STOP, "--select", "field.system", "--seed", seed]).exits(0);
+            let mut results = folder.results("out");
+            for of in ["started_at", "finished_at"] {
+                results[of] = Value::Null;
+            }
+            results["totals"]["wall_ms"] = Value::Null;
+            results
+        };
+        assert_eq!(run("7"), run("7"));
+        assert_ne!(run("7"), run("8"));
+    }
+
+    #[test]
+    fn whoever_reads_one_line_and_leaves_is_no_panic() {
+        let folder = tested();
+        for arguments in [
+            &["rows"][..],
+            &["plan"],
+            &["--help"],
+            &["report", "out/results-deepseek.json", "-o", "again"],
+            &["rows", "--format", "json"],
+        ] {
+            let mut child = folder.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            drop(child.stdout.take());
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            let status = child.wait().unwrap();
+            assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+            assert_eq!(status.code(), Some(0), "{arguments:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn plans_send_nothing_and_need_no_key() {
+        let server = Server::start(|_, _| Ok(()));
+        let folder = Folder::new();
+        let plan = folder.run(["plan"]).exits(0);
+        assert!(plan.stdout.contains("deepseek") && plan.stdout.contains("nothing is sent"), "{}", plan.stdout);
+        let url = server.url();
+        let arguments = ["plan", "--base-url", &url, "--model", "m", "--select", STOP, "--format", "json"];
+        let plan: Value = serde_json::from_str(&folder.run(arguments).exits(0).stdout).unwrap();
+        assert_eq!(plan["targets"][0]["rows"][0]["id"], STOP);
+        assert!(plan["planned"]["requests"]["min"].as_u64() <= plan["planned"]["requests"]["max"].as_u64());
+        assert!(server.asked().is_empty());
+        assert!(folder.everything().is_empty());
+    }
+
+    /// The plan is a promise: a run stays within it.
+    #[test]
+    fn a_run_stays_within_its_plan() {
+        let folder = Folder::new();
+        let select = ["--select", "field.{system,stop_sequences,metadata}", "--select", "tools.*"];
+        let plan = folder.run(["plan", "deepseek", "--format", "json"].iter().chain(&select)).exits(0);
+        let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+        simulated(&folder, &select).exits(0);
+        let requests = folder.results("out")["totals"]["requests"].as_u64().unwrap();
+        let (least, most) = (
+            plan["planned"]["requests"]["min"].as_u64().unwrap(),
+            plan["planned"]["requests"]["max"].as_u64().unwrap(),
+        );
+        assert!((least..=most).contains(&requests), "{least} <= {requests} <= {most}");
+    }
+
+    #[test]
+    fn rows_are_listed_with_every_targets_claim() {
+        let folder = Folder::new();
+        let all = folder.run(["rows"]).exits(0).stdout;
+        assert!(all.contains("field.top_k") && all.contains("tool_choice.string_form"), "{all}");
+        let rows = folder.run(["rows", "--format", "json", "--select", "field.top_k", "--select", "header.*"]).exits(0);
+        let rows: Value = serde_json::from_str(&rows.stdout).unwrap();
+        assert_eq!(rows.as_array().unwrap().len(), 6);
+        let top_k = rows.as_array().unwrap().iter().find(|row| row["id"] == "field.top_k").unwrap();
+        assert_eq!(
+            top_k["claims"],
+            serde_json::json!({
+                "anthropic": "supported", "deepseek": "ignored", "tencent-lkeap": "ignored",
+            })
+        );
+    }
+}
+
+mod files {
+    use super::*;
+
+    #[test]
+    fn results_are_rendered_side_by_side() {
+        let folder = Folder::new();
+        folder.run(["run", "--select", STOP, "--out", "out"]).exits(0);
+        let arguments = ["report", "out/results-tencent-lkeap.json", "out/results-deepseek.json", "-o", "side"];
+        let ended = folder.run(arguments).exits(0);
+        assert!(ended.stdout.find("tencent-lkeap") < ended.stdout.find("deepseek"), "{}", ended.stdout);
+        let matrix = folder.read("side/matrix.md");
+        assert!(matrix.contains("tencent-lkeap") && matrix.contains("deepseek"), "{matrix}");
+    }
+
+    #[test]
+    fn two_runs_of_one_target_are_both_kept() {
+        let folder = Folder::new();
+        folder.run(["run", "deepseek", "--simulate", "--select", STOP, "--out", "old"]).exits(0);
+        let flip = ["--flip", "field.stop_sequences=ignored", "--out", "new"];
+        folder.run(["run", "deepseek", "--simulate", "--select", STOP].iter().chain(&flip)).exits(1);
+        let (old, new) = (folder.read("old/results-deepseek.json"), folder.read("new/results-deepseek.json"));
+        let both = ["old/results-deepseek.json", "new/results-deepseek.json"];
+        folder.run(["report", both[0], both[1], "-o", "side"]).exits(0);
+        assert_eq!(folder.names("side", "results-"), ["results-deepseek-2.json", "results-deepseek.json"]);
+        // Not even into the folder of one of them.
+        folder.run(["report", both[0], both[1], "-o", "new"]).exits(0);
+        assert_eq!(folder.read(both[1]), new);
+        assert_eq!(folder.read("new/results-deepseek-2.json"), old);
+    }
+
+    #[test]
+    fn results_that_were_edited_or_cut_are_refused() {
+        let folder = tested();
+        let text = folder.read("out/results-deepseek.json");
+        for (content, said) in [
+            (text.replace(r#""outcome": "conforms""#, r#""outcome": "contradicts""#), "row field.stop_sequences"),
+            (text.replace("fieldtest-results/1", "fieldtest-results/9"), "this version of fieldtest reads"),
+            (text.replace(r#""rows": ["#, r#""lines": ["#), "rows"),
+            (text[..text.len() / 2].to_owned(), "it was cut short"),
+            (String::new(), "it was cut short"),
+        ] {
+            folder.write("edited.json", content);
+            folder.run(["report", "edited.json", "-o", "x"]).exits(2).says(&["edited.json", said]);
+        }
+        folder.write("edited.json", b"\xff\xfe");
+        folder.run(["report", "edited.json", "-o", "x"]).exits(2).says(&["edited.json"]);
+        assert!(!folder.exists("x"));
+    }
+
+    #[test]
+    fn recordings_that_were_edited_are_refused_with_the_line() {
+        let folder = tested();
+        let text = folder.read("out/recording-deepseek.jsonl");
+        let lines: Vec<&str> = text.lines().collect();
+        let without = |n: usize| {
+            let mut lines = lines.clone();
+            lines.remove(n);
+            lines.join("\n") + "\n"
+        };
+        for (content, said) in [
+            (String::new(), "no header of a recording"),
+            (without(0), "no header of a recording"),
+            (without(1), "was a line taken out?"),
+            (without(lines.iter().position(|line| line.starts_with(r#"{"trial""#)).unwrap()), "were lines taken out?"),
+            (text.replace("fieldtest-recording/1", "fieldtest-recording/9"), "this version reads"),
+            (text.replacen("\n{\"exchange\"", "\n{\"exchanged\"", 1), "line 2 of the recording: column"),
+            (
+                text.replacen(r#""confidence":0.99"#, r#""confidence":0.0"#, 1),
+                "line 1 of the recording: the confidence is 0",
+            ),
+            (format!("{text}{text}"), "a second header"),
+            (format!("{text}{}\n", lines[1]), "something follows the footer"),
+            (text.replace(r#""row":"field.stop_sequences""#, r#""row":"field.stop_sequences","arm":"none""#), "line "),
+            (
+                text.replace(r#""rows":["field.stop_sequences"]"#, r#""rows":["field.none"]"#),
+                "give the case files of the run",
+            ),
+        ] {
+            folder.write("edited.jsonl", content);
+            folder.run(["judge", "edited.jsonl", "--out", "x"]).exits(2).says(&["edited.jsonl", said]);
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_within_bounds() {
+        let folder = tested();
+        let path = folder.write("endless.jsonl", folder.read("out/recording-deepseek.jsonl"));
+        // A hole of a gigabyte: it costs no disk, and reads as zeros.
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+        let ended =
+            folder.run(["judge", "endless.jsonl", "--out", "x"]).exits(2).says(&["endless.jsonl", "is longer than"]);
+        assert!(ended.peak_kib < 600 * 1024, "{} KiB", ended.peak_kib);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever happens to a recording, judging it is no panic, and what comes of it can be rendered and read back.
+        #[test]
+        fn recordings_that_came_to_harm_are_no_panic(
+            at in any::<prop::sample::Index>(),
+            length in 0..12_usize,
+            with in "[0-9a-z\"{}\\[\\],:\n. -]{0,6}",
+        ) {
+            let (catalog, text) = recorded();
+            let mut bytes = text.clone();
+            let at = at.index(bytes.len());
+            let end = (at + length).min(bytes.len());
+            bytes.splice(at..end, with.bytes());
+            if let Ok(recording) = run::read_recording(&bytes[..])
+                && let Ok(results) = fieldtest::engine::judge(catalog, &recording)
+            {
+                let text = fieldtest::results::json::render(&results);
+                prop_assert!(fieldtest::results::json::parse("x", &text).is_ok());
+            }
+        }
+    }
+
+    /// The bundled cases and a recording of two rows, made once.
+    fn recorded() -> &'static (fieldtest::catalog::Catalog, Vec<u8>) {
+        static RECORDED: std::sync::OnceLock<(fieldtest::catalog::Catalog, Vec<u8>)> = std::sync::OnceLock::new();
+        RECORDED.get_or_init(|| {
+            let folder = Folder::new();
+            simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).exits(0);
+            let text = folder.read("out/recording-deepseek.jsonl").into_bytes();
+            (fieldtest::catalog::Catalog::load_bundled().unwrap(), text)
+        })
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_simulator_ends_when_it_is_told_to() {
+    let folder = Folder::new();
+    let command = folder.command(["simulate", "deepseek", "--port", "0"]);
+    let running = Running::start(command);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    running.signal("INT");
+    running.ended().exits(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn two_signals_end_a_run_whatever_it_waits_for() {
+    let folder = Folder::new();
+    let simulator = Simulator::start(&folder, &["anthropic"]);
+    let mut command =
+        folder.command(["run", "--base-url", &simulator.url, "--model", "claude-sonnet-4-5", "--name", "x"]);
+    command.args([
+        "--claims",
+        "anthropic",
+        "--api-key-env",
+        "KEY",
+        "--format",
+        "ndjson",
+        "--no-progress",
+        "--out",
+        "out",
+    ]);
+    // Nobody reads the events, and a pipe does not hold all of them: at some point the run waits to get rid of one.
+    let mut child = command
+        .env("KEY", &simulator.key)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let size = || fs::metadata(folder.path().join("out/recording-x.jsonl")).map_or(0, |file| file.len());
+    let mut before = 0;
+    loop {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let now = size();
+        if now > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    let mut signals = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(signals < 300, "two signals did not end it");
+        signals += 1;
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    assert_eq!(status.code(), Some(3));
+}

@@ -1,0 +1,252 @@
+//! `fieldtest check`, the real binary: that it passes where every experiment can fail, and that each rule of an honest
+//! proof is kept, each shown by a case that breaks it.
+
+use binary::{Ended, Folder};
+use serde_json::Value;
+
+use crate::common::binary;
+
+/// An experiment that cannot fail: the label stands in the question as well, so it shows whatever becomes of the field.
+const BLIND: &str = r#"
+  - row: my.blind
+    title: blind
+    field: { at: { row: field.top_k } }
+    ask: What is today's label? Reply with the label alone.
+    treatment: { ask: "Today's label is {{label}}. What is today's label? Reply with the label alone.", body: { top_k: 1 } }
+    effect: { text: { contains: ["{{label}}"] } }
+    by_chance: rare
+"#;
+
+/// Where it says that its field stands.
+const AT: &str = "    field: { at: { row: field.top_k } }\n";
+
+/// A folder with these rows as a user's own.
+fn with_rows(rows: &str) -> Folder {
+    let folder = Folder::new();
+    folder.write("mine/experiments/mine.yaml", format!("section: Mine\nrows:{rows}"));
+    folder
+}
+
+/// Checks some rows on one ground.
+fn check(folder: &Folder, select: &str, more: &[&str]) -> Ended {
+    let always = ["check", "--cases", "mine", "--target", "anthropic", "--select", select];
+    folder.run(always.iter().chain(more))
+}
+
+fn json(folder: &Folder, select: &str, code: i32) -> Value {
+    let ended = check(folder, select, &["--format", "json"]).exits(code);
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {}", ended.stdout))
+}
+
+/// The fates of the mutants of a row that were not killed, with the status that each expected.
+fn fates(row: &Value) -> Vec<(&str, &str)> {
+    let failures = row["failures"].as_array().unwrap().iter();
+    failures.map(|f| (f["expected"].as_str().unwrap(), f["fate"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn bundled_rows_pass_with_both_sentinels_and_the_kill_rate_at_the_end() {
+    let folder = Folder::new();
+    let ended = folder.run(["check", "--target", "anthropic", "--select", "field.t{op_k,emperature}"]).exits(0);
+    let last = ended.stdout.trim_end().lines().last().unwrap();
+    assert_eq!(last, "✓ 4 mutants, 4 killed: kill rate 100 %");
+    for part in ["unmutated: passes", "it must (2 rows unchanged)", "canary", "supported, ignored, rejected"] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+    // A row that works through another may change along with it, and is named.
+    let line = ended.stdout.lines().find(|line| line.contains("field.temperature ")).unwrap();
+    assert!(line.contains("field.temperature.range"), "{line}");
+}
+
+#[test]
+fn the_json_form_carries_the_totals_and_every_row() {
+    let folder = Folder::new();
+    let arguments = ["check", "--target", "deepseek", "--select", "field.top_k", "--format", "json"];
+    let ended = folder.run(arguments).exits(0);
+    let proof: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(proof["schema"], "fieldtest-proof/1");
+    let totals = ["mutants", "killed", "survived", "spread", "void", "unproved", "untried"].map(|key| &proof[key]);
+    assert_eq!(totals, [2, 2, 0, 0, 0, 0, 0]);
+    assert_eq!(proof["kill_rate"], 1.0);
+    assert_eq!(proof["rows"][0]["id"], "field.top_k");
+    let statuses: Vec<&str> =
+        proof["rows"][0]["statuses"].as_array().unwrap().iter().map(|s| s["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["supported", "ignored", "rejected"]);
+    assert_eq!(proof["grounds"][0]["target"], "deepseek");
+    assert_eq!(folder.run(arguments).exits(0).stdout, ended.stdout, "the same check says the same");
+}
+
+#[test]
+fn files_are_written_where_a_folder_is_named() {
+    let folder = Folder::new();
+    let select = ["check", "--target", "anthropic", "--select", "field.top_k"];
+    let more = ["--format", "terminal,markdown,json", "--out", "out"];
+    let ended = folder.run(select.iter().chain(&more)).exits(0).says(&["written to out: check.md, check.json"]);
+    assert!(ended.stdout.contains("kill rate 100 %"), "{}", ended.stdout);
+    assert!(folder.read("out/check.md").contains("**2 mutants, 2 killed: kill rate 100 %**"));
+    let proof: Value = serde_json::from_str(&folder.read("out/check.json")).unwrap();
+    assert_eq!(proof["killed"], 2);
+}
+
+#[test]
+fn an_experiment_that_cannot_fail_is_named_with_the_arm_that_did_not_discriminate() {
+    let folder = with_rows(BLIND);
+    let ended = check(&folder, "{my.*,field.top_k}", &[]).exits(1);
+    let said: Vec<&str> = ended.stdout.lines().map(str::trim).collect();
+    let i = said.iter().position(|line| *line == "✗ my.blind").unwrap_or_else(|| panic!("{}", ended.stdout));
+    assert!(said[i + 1].starts_with("on anthropic, expected ignored, reached supported: "), "{}", said[i + 1]);
+    assert!(said[i + 2].starts_with("did not discriminate: treatment ("), "{}", said[i + 2]);
+    // The row beside it is none the worse for it, and the canary names the one that was deceived.
+    assert!(said.iter().any(|line| line.starts_with("✓  field.top_k") && line.contains("2 of 2")), "{}", ended.stdout);
+    assert!(ended.stdout.contains("still called supported: my.blind"), "{}", ended.stdout);
+    assert_eq!(said.iter().rfind(|line| !line.is_empty()), Some(&"✗ 4 mutants, 3 killed; 1 survived: kill rate 75 %"));
+}
+
+#[test]
+fn a_mutation_that_was_never_applied_is_void() {
+    // The bundled row of this name, replaced by one that never sends the field.
+    let rows = BLIND.replace("my.blind", "field.top_k").replace(", body: { top_k: 1 }", "").replace(AT, "");
+    let folder = with_rows(&rows);
+    let proof = json(&folder, "field.top_k", 1);
+    assert_eq!(fates(&proof["rows"][0]), [("ignored", "void"), ("rejected", "void")]);
+    assert_eq!((&proof["void"], &proof["killed"], &proof["kill_rate"]), (&2.into(), &0.into(), &0.0.into()));
+    let ended = check(&folder, "field.top_k", &[]).exits(1);
+    assert!(ended.stdout.contains("void, the mutation was never applied"), "{}", ended.stdout);
+}
+
+#[test]
+fn nothing_is_mutated_where_the_unmutated_run_does_not_pass() {
+    // An effect that never shows, where the server honours the field.
+    let rows = BLIND.replace("contains: [\"{{label}}\"]", "contains: [farewell]");
+    let folder = with_rows(&rows);
+    let proof = json(&folder, "{my.*,field.top_k}", 1);
+    assert_eq!(proof["grounds"][0]["unmutated"][0]["row"], "my.blind");
+    assert_eq!((&proof["grounds"][0]["canary"], &proof["grounds"][0]["control"]), (&Value::Null, &Value::Null));
+    assert_eq!((&proof["killed"], &proof["untried"]), (&0.into(), &proof["mutants"]));
+    assert!(proof["untried"].as_u64().unwrap() > 2, "{proof}");
+}
+
+#[test]
+fn a_row_that_changes_along_without_saying_so_undoes_the_kill() {
+    // It sends another row's field in its treatment alone, and does not say that it works through it.
+    let rows = r#"
+  - row: my.leaky
+    title: leaky
+    field: { at: { body: my_region }, honoured: { values: [eu] } }
+    ask: Say hello in one word.
+    treatment: { body: { my_region: eu, metadata: { user_id: someone } } }
+    challenge: [{ body: { my_region: nowhere } }]
+"#;
+    let folder = with_rows(rows);
+    let proof = json(&folder, "field.metadata", 1);
+    assert_eq!(fates(&proof["rows"][0]), [("rejected", "spread")]);
+    assert_eq!(proof["rows"][0]["failures"][0]["others"][0]["row"], "my.leaky");
+    // Said, it may.
+    let folder = with_rows(&rows.replace("title: leaky", "title: leaky\n    through: [field.metadata]"));
+    let proof = json(&folder, "field.metadata", 0);
+    assert_eq!(proof["rows"][0]["followers"][0]["row"], "my.leaky");
+}
+
+#[test]
+fn a_row_that_no_simulated_server_knows_has_no_proof_and_is_not_green() {
+    let rows = BLIND.replace(AT, "");
+    let folder = with_rows(&rows);
+    let ended = check(&folder, "my.*", &[]).exits(1);
+    assert!(ended.stdout.contains("the simulator has no row of this name"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("NOT supported, NOT ignored, NOT rejected"), "{}", ended.stdout);
+    let proof = json(&folder, "my.*", 1);
+    assert_eq!((&proof["mutants"], &proof["unproved"]), (&3.into(), &3.into()));
+}
+
+#[test]
+fn users_rows_are_proved_where_they_say_where_their_field_stands() {
+    let folder = with_rows(
+        r#"
+  - row: my.effort
+    title: a key of the body, checked
+    field: { at: { body: output_config.zeal }, honoured: { values: [low, high] } }
+    ask: &hello Say hello in one word.
+    treatment: { body: { output_config: { zeal: low } } }
+    challenge: [{ body: { output_config: { zeal: no_such_zeal } } }]
+  - row: my.policy
+    title: a header, checked
+    field: { at: { header: x-policy }, honoured: { values: [strict] } }
+    ask: *hello
+    treatment: { headers: { x-policy: strict } }
+    challenge: [{ headers: { x-policy: no-such-policy } }]
+  - row: my.tool_tier
+    title: a key of tools, checked
+    field: { at: { tool: tier }, honoured: { values: [1, 2] } }
+    ask: *hello
+    negative: { body: { tools: [{ name: look, input_schema: { type: object } }] } }
+    treatment: { body: { tools: [{ name: look, input_schema: { type: object }, tier: 1 }] } }
+    challenge: [{ body: { tools: [{ name: look, input_schema: { type: object }, tier: 9 }] } }]
+  - row: my.audio
+    title: a kind of block, read
+    field: { at: { block: audio }, honoured: read }
+    ask: What is today's label? Reply with the label alone.
+    treatment:
+      turns:
+        - user: [{ type: audio, transcript: "Today's label is {{label}}." }]
+        - assistant: Noted.
+        - user: What is today's label? Reply with the label alone.
+    positive: { ask: "Today's label is {{label}}. What is today's label? Reply with the label alone." }
+    effect: { text: { contains: ["{{label}}"] } }
+    by_chance: rare
+  - row: my.second-opinion
+    title: a second row for a field that the reference knows
+    field: { at: { row: field.stop_sequences } }
+    ask: Count from 1 to 20, separated by single spaces. Write only the numbers.
+    treatment: { body: { stop_sequences: [" 9"] } }
+    effect: { stop_reason: stop_sequence }
+    contrary: { text: { contains: ["8 9 10"] } }
+    by_chance: never
+"#,
+    );
+    let proof = json(&folder, "my.*", 0);
+    assert_eq!((&proof["mutants"], &proof["killed"]), (&10.into(), &10.into()));
+    // What the simulator was told of, other commands can change as well.
+    let run = ["run", "anthropic", "--simulate", "--out", "out", "--cases", "mine", "--select", "my.effort"];
+    folder.run(run.iter().chain(&["--flip", "my.effort=ignored"])).exits(0);
+    assert_eq!(folder.results("out")["rows"][0]["verdict"]["status"], "ignored");
+}
+
+#[test]
+fn a_row_that_needs_what_no_ground_states_is_not_green() {
+    let folder = Folder::new();
+    let arguments = ["check", "--target", "deepseek", "--select", "limit.*", "--format", "json"];
+    let proof: Value = serde_json::from_str(&folder.run(arguments).exits(1).stdout).unwrap();
+    assert_eq!(fates(&proof["rows"][0]), [("supported", "unproved"), ("rejected", "unproved")]);
+}
+
+#[test]
+fn reading_the_files_alone_proves_nothing_and_says_so_little() {
+    let folder = with_rows(BLIND);
+    let ended = folder.run(["check", "--cases", "mine", "--no-proof"]).exits(0);
+    let catalog = fieldtest::catalog::Catalog::load_bundled().unwrap();
+    let claims: usize = catalog.targets.values().map(|target| target.claims.len()).sum();
+    let rows = catalog.rows.len() + 1;
+    assert_eq!(ended.stdout, format!("{rows} rows, 3 targets, {claims} claims: the case files are sound\n"));
+}
+
+#[test]
+fn what_is_asked_wrongly_is_told_before_anything_is_run() {
+    let folder = Folder::new();
+    let wrong: [(&[&str], &str); 5] = [
+        (&["--target", "nobody"], "there is no target `nobody`"),
+        (&["--target", "deepseek", "--target", "deepseek"], "named twice"),
+        (&["--select", "no.such.row"], "selects no row"),
+        (&["--format", "json,markdown"], "several need --out"),
+        (&["--no-proof", "--target", "deepseek"], "cannot be used with"),
+    ];
+    for (arguments, said) in wrong {
+        folder.run(["check"].iter().chain(arguments)).exits(2).says(&[said]);
+    }
+    let folder = with_rows(&BLIND.replace("row: field.top_k }", "body: top_k. }"));
+    folder
+        .run(["check", "--cases", "mine"])
+        .exits(2)
+        .says(&["the place of its `field` is empty, or has a dot too many"]);
+    let folder = with_rows(&BLIND.replace("row: field.top_k }", "row: my.blind }"));
+    folder.run(["check", "--cases", "mine"]).exits(2).says(&["which has none of its own"]);
+}

@@ -1,0 +1,401 @@
+//! The passive checks over whole runs, and their pages: `docs/checks/` says what the code says.
+//!
+//! `UPDATE=1 cargo test --test checks` writes the pages anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use common::{
+    CATALOG, SHORT_WAIT, Server, Setup, TARGETS, fields_of, record, record_at, record_run, repository, simulate,
+    target, update,
+};
+use fieldtest::checks::client_reactions::{ClientMeasurements, ClientOutcome};
+use fieldtest::checks::{CheckSeverity as Degree, ProtocolCheck};
+use fieldtest::client::{Client, ClientConfig, CredentialHeader, MessagesEndpoint as _};
+use fieldtest::engine::judge;
+use fieldtest::recording::run::Recording;
+use fieldtest::results::model::{FindingSeverity, FindingSummary, Results};
+use fieldtest::simulator;
+use fieldtest::simulator::{SimulatorConfig, SimulatorFault};
+use fieldtest::wire::exchange::{AttemptResult, Exchange, HttpMethod, Request, RequestCredential, Response};
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+use serde_json::{Value, json};
+
+use crate::common;
+
+#[tokio::test]
+async fn honest_simulations_have_no_findings() {
+    for name in TARGETS {
+        let results = simulate(target(name), &[]).await;
+        let bad: Vec<&FindingSummary> =
+            results.findings.iter().filter(|f| f.severity != FindingSeverity::Note).collect();
+        assert!(bad.is_empty(), "{name}: {bad:#?}");
+    }
+}
+
+/// The results of an honest run whose answers were spoiled afterwards.
+fn spoiled(recording: &Recording, spoil: impl Fn(&Exchange, &mut Response)) -> Results {
+    let mut recording = recording.clone();
+    for exchange in &mut recording.exchanges {
+        let as_it_was = exchange.clone();
+        for attempt in &mut exchange.attempts {
+            if let AttemptResult::Response(response) = &mut attempt.result {
+                spoil(&as_it_was, response);
+            }
+        }
+    }
+    judge(&CATALOG, &recording).expect("the rows are the catalog's")
+}
+
+fn found<'a>(results: &'a Results, check: &str) -> Option<&'a FindingSummary> {
+    results.findings.iter().find(|finding| finding.check == check)
+}
+
+#[tokio::test]
+async fn findings_stand_at_their_rows_and_in_the_list_in_one_order() {
+    let recording = record(target("anthropic"), &[]).await;
+    let results = spoiled(&recording, |exchange, response| {
+        if exchange.request.body["stream"] == true {
+            let text = String::from_utf8_lossy(&response.body.0).replace("event: message_start\n", "");
+            response.body.0 = text.into_bytes();
+        }
+        response.headers.retain(|(name, _)| name != "request-id");
+    });
+    let nameless = found(&results, "sse.event-name-missing").expect("streams were spoiled");
+    assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (FindingSeverity::Error, true));
+    assert!(nameless.example.contains("message_start"), "{nameless:?}");
+    let nobody = found(&results, "http.request-id-missing").expect("all were spoiled");
+    assert_eq!(nobody.count, recording.exchanges.len() as u64);
+    // The list and the rows say the same.
+    for finding in &results.findings {
+        let rows: Vec<&String> =
+            results.rows.iter().filter(|row| row.findings.contains(&finding.check)).map(|row| &row.id).collect();
+        assert_eq!(rows, finding.rows.iter().collect::<Vec<_>>(), "{}", finding.check);
+    }
+    let order: Vec<_> = results.findings.iter().map(|f| (f.severity, f.check.clone())).collect();
+    assert!(order.is_sorted(), "{order:?}");
+    // The order in which answers came must not show.
+    let mut turned = recording.clone();
+    turned.exchanges.reverse();
+    turned.trials.reverse();
+    let plain = judge(&CATALOG, &recording).expect("the rows are the catalog's");
+    assert_eq!(judge(&CATALOG, &turned).expect("the same rows").findings, plain.findings);
+}
+
+#[tokio::test]
+async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
+    let recording = record(target("anthropic"), &[]).await;
+    let results = spoiled(&recording, |_, response| {
+        if response.status >= 400 {
+            response.body.0 = br#"{"error":{"message":"no","code":400}}"#.to_vec();
+        }
+    });
+    let bare = found(&results, "error.envelope").expect("challenges were refused");
+    assert!(bare.count > 0 && !bare.rows.is_empty(), "{bare:?}");
+    assert_eq!(
+        results.findings.iter().filter(|f| f.severity != FindingSeverity::Note).count(),
+        1,
+        "{:#?}",
+        results.findings
+    );
+}
+
+/// Rows that bring about a stream, thinking, calls and refusals.
+const ROW_IDS: [&str; 5] =
+    ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
+
+/// Requests beside those of rows: streams of calls and of thinking, equal ones, and one with a stream for a twin.
+fn requests() -> Vec<Request> {
+    let ask = |text: &str, more: Value| {
+        let mut body = json!({"max_tokens": 2000, "messages": [{"role": "user", "content": text}]});
+        body["model"] = target("anthropic").model.clone().into();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Request {
+            method: HttpMethod::Post,
+            raw: None,
+            path: "/v1/messages".to_owned(),
+            headers: [("anthropic-version".to_owned(), "2023-06-01".to_owned())].into(),
+            credential: RequestCredential::Target,
+            body,
+        }
+    };
+    let tools = json!([{"name": "find", "description": "Tells the weather of a city.", "input_schema": {
+        "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}]);
+    let count = "Count from 1 to 60.";
+    let thinking = json!({"type": "enabled", "budget_tokens": 1024});
+    let mut requests = vec![
+        ask("Use the tool once for each of: Bonn.", json!({"tools": tools})),
+        ask("Use the tool once for each of: Paris.", json!({"tools": tools, "stream": true})),
+        ask("Use the tool once for each of: Paris, Rome.", json!({"tools": tools, "stream": true})),
+        ask(count, json!({"stream": true, "thinking": thinking})),
+        ask("Count from 1 to 30.", json!({"stream": true, "thinking": thinking})),
+        ask(count, json!({"stream": true, "stop_sequences": ["7"]})),
+    ];
+    // So many, so that a coin that falls for each does not fall alike for all.
+    for more in [json!({}), json!({"stream": true})] {
+        requests.extend(std::iter::repeat_n(ask(count, more), 8));
+    }
+    requests
+}
+
+/// What the reference server with one fault is found to do.
+struct FoundWith {
+    /// In the rows and in the requests beside them.
+    all: Vec<String>,
+    /// In the streams among the latter.
+    streams: Vec<String>,
+}
+
+async fn found_with(fault: SimulatorFault) -> FoundWith {
+    let mut behaviour = SimulatorConfig::from_target(target("anthropic"));
+    behaviour.seed = 1;
+    behaviour.faults = vec![fault];
+    let credential = behaviour.expected_credential().to_owned();
+    let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    // Where each stream takes its time, the requests beside the rows, which go out together, are enough.
+    let rows = if fault.id() == "sse.silent-gap" { &ROW_IDS[2..3] } else { &ROW_IDS };
+    let server = Server {
+        base_url: running.base_url(),
+        credential,
+        model: target("anthropic").model.clone(),
+        concurrency: 4,
+        first_wait: SHORT_WAIT,
+        retries: 1,
+        seed: 1,
+        confidence: 0.99,
+        rows: rows.iter().map(|row| (*row).to_owned()).collect(),
+    };
+    let mut recording = record_at(&server, target("anthropic")).await;
+    let mut config = ClientConfig::new(server.base_url.clone(), CredentialHeader::XApiKey);
+    config.credential = Some(server.credential.clone().into());
+    (config.retries, config.concurrency, config.use_proxies) = (0, 32, false);
+    let client = Client::new(config).expect("a plain configuration");
+    let sent = requests().into_iter().enumerate().map(|(i, request)| {
+        let client = &client;
+        async move { client.send(&format!("beside/{i}"), request).await }
+    });
+    recording.exchanges.extend(join_all(sent).await);
+    let found = |recording: &Recording| {
+        let results = judge(&CATALOG, recording).expect("the rows are the catalog's");
+        results.findings.into_iter().map(|finding| finding.check).collect()
+    };
+    let all = found(&recording);
+    recording.trials.clear();
+    recording
+        .exchanges
+        .retain(|exchange| exchange.id.starts_with("beside/") && exchange.request.body["stream"] == true);
+    FoundWith { all, streams: found(&recording) }
+}
+
+/// Faults that an answer can have only where it is whole, or where a whole one is beside it.
+const WHOLE: [&str; 8] = [
+    "http.body-cut",
+    "http.stream-unasked",
+    "message.body-not-json",
+    "message.error-in-success",
+    "message.no-message",
+    "message.content-shape",
+    "usage.missing",
+    "usage.twin-differs",
+];
+
+/// Faults of errors, and of answers that are JSON.
+fn is_of_streams(fault: SimulatorFault) -> bool {
+    let of_errors = ["http.content-type", "http.server-error", "http.status-undocumented", "http.retry-after-missing"];
+    !fault.id().starts_with("error.") && !of_errors.contains(&fault.id()) && !WHOLE.contains(&fault.id())
+}
+
+/// Checks that see a fault along with its own.
+fn companions(fault: SimulatorFault) -> &'static [&'static str] {
+    match fault.id() {
+        "sse.message-start-missing" => &["sse.event-before-start"],
+        "sse.message-delta-missing" => &["message.stop-reason-missing"],
+        "sse.block-start-shape" => &["message.content-shape"],
+        "sse.tool-json" => &["tool.input-shape"],
+        "usage.delta-input-zero" => &["usage.input-zero"],
+        _ => &[],
+    }
+}
+
+#[tokio::test]
+async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its_named_companions() {
+    let faults = SimulatorFault::all().filter(|fault| fault.breaks_protocol());
+    let wrong: Vec<String> = stream::iter(faults)
+        .map(|fault| async move {
+            let FoundWith { all: mut found, streams } = found_with(fault).await;
+            let mut wanted: Vec<&str> = [&[fault.id()], companions(fault)].concat();
+            found.sort();
+            wanted.sort_unstable();
+            let is_right = found == wanted && streams.iter().any(|id| id == fault.id()) == is_of_streams(fault);
+            (!is_right).then(|| format!("{fault}: found {found:?}, in streams {streams:?}"))
+        })
+        // One of them waits for long.
+        .buffer_unordered(4)
+        .filter_map(|wrong| async { wrong })
+        .collect()
+        .await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_check_has_a_fault_and_every_fault_of_the_protocol_a_check() {
+    let checks: BTreeSet<&str> = ProtocolCheck::ALL.iter().map(|check| check.id()).collect();
+    let faults: Vec<&str> =
+        SimulatorFault::all().filter(|fault| fault.breaks_protocol()).map(SimulatorFault::id).collect();
+    let once: BTreeSet<&str> = faults.iter().copied().collect();
+    assert_eq!(once.len(), faults.len());
+    assert_eq!(once.symmetric_difference(&checks).collect::<Vec<_>>(), [&""; 0]);
+}
+
+/// The rows' verdicts, without what differs from run to run.
+fn verdicts(results: &Results) -> Vec<(String, String)> {
+    results.rows.iter().map(|row| (row.id.clone(), format!("{:?}", row.verdict))).collect()
+}
+
+#[tokio::test]
+async fn what_is_nasty_and_allowed_is_no_finding_and_moves_no_verdict() {
+    let mut honest = Setup::of(target("anthropic"), &[]);
+    honest.rows = fields_of(target("anthropic"));
+    let plain = judge(&CATALOG, &record_run(honest).await).expect("the rows are the catalog's");
+    let nasty: Vec<SimulatorFault> = SimulatorFault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
+    assert_eq!(nasty.len(), 4);
+    for fault in nasty {
+        assert!(!fault.breaks_protocol());
+        let mut setup = Setup::of(target("anthropic"), &[]);
+        setup.behaviour.faults = vec![fault];
+        setup.rows = fields_of(target("anthropic"));
+        let results = judge(&CATALOG, &record_run(setup).await).expect("the rows are the catalog's");
+        assert_eq!(verdicts(&results), verdicts(&plain), "{fault}");
+        assert_eq!(results.findings, plain.findings, "{fault}");
+        assert_eq!(found_with(fault).await.all, [""; 0], "{fault}");
+    }
+}
+
+fn page(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
+    let about = check.description();
+    let (title, url) = about.source.citation();
+    let failures: Vec<String> = about.failures.iter().map(|n| format!("F{n:02}")).collect();
+    let catalogue = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
+    format!(
+        "# {}\n\nSeverity: **{}**\n\n## What is seen\n\n{}\n\n## Why it matters\n\n{}\n\n## Which clients break\n\n{}\n\n\
+         ## What clients did\n\n{}\n\n## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
+        about.id,
+        about.severity.as_str(),
+        about.summary,
+        about.rationale,
+        about.client_impact,
+        reactions(check, measured),
+        about.example,
+    )
+}
+
+/// What each client was measured to do with the fault that the check sees.
+fn reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
+    let reactions = measured.reactions(check.id());
+    if reactions.is_empty() {
+        return "Not measured.".to_owned();
+    }
+    let mut out = String::from(
+        "Measured as [clients.md](../clients.md) tells: the worst of all scenarios.\n\n\
+         | client | version | outcome | where | what was seen |\n| --- | --- | --- | --- | --- |",
+    );
+    for (client, reaction) in reactions {
+        let places = reaction.scenarios.join(", ");
+        let seen = reaction.detail.replace('|', "\\|").replace('<', "&lt;");
+        out +=
+            &format!("\n| {} | {} | {} | {places} | {seen} |", client.name, client.version, reaction.outcome.as_str());
+    }
+    out
+}
+
+/// What clients did with every fault, a check a line.
+fn matrix(measured: &ClientMeasurements) -> String {
+    let names: Vec<&str> = measured.clients.iter().map(|client| client.id.as_str()).collect();
+    let mut out = format!("| check | severity | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 2));
+    for check in ProtocolCheck::ALL {
+        let reactions = measured.reactions(check.id());
+        let word = |id: &str| {
+            let found = reactions.iter().find(|(client, _)| client.id == id);
+            found.map_or("not measured", |(_, reaction)| shown(reaction.outcome))
+        };
+        let words: Vec<&str> = names.iter().map(|id| word(id)).collect();
+        let (id, severity) = (check.id(), check.severity().as_str());
+        out += &format!("| [{id}]({id}.md) | {severity} | {} |\n", words.join(" | "));
+    }
+    out
+}
+
+/// An outcome in the matrix, where what breaks a program is to catch the eye.
+fn shown(outcome: ClientOutcome) -> &'static str {
+    match outcome {
+        ClientOutcome::Unreached => "",
+        ClientOutcome::Same => "same",
+        ClientOutcome::Differs => "differs",
+        ClientOutcome::Raises => "**raises**",
+        ClientOutcome::Hangs => "**hangs**",
+    }
+}
+
+fn index(measured: &ClientMeasurements) -> String {
+    let mut out = String::from(
+        "# Passive checks\n\nEvery exchange of every run is held to these, at no extra request. What is seen stands in the reports under \
+         \"Findings\"; it never decides a row. An **error** breaks a client that follows the documents, a **warning** makes some suffer, a \
+         **note** is worth knowing. Additions, such as unknown keys and events, are notes.\n\nA check counts once per exchange. With \
+         `--strict`, errors and warnings end a run with exit code 1.\n\nThese pages are made from `src/wire/check/pages/` by \
+         `UPDATE=1 cargo test --test checks`.\n",
+    );
+    let mut area = "";
+    for check in ProtocolCheck::ALL {
+        if check.area() != area {
+            area = check.area();
+            out.push_str(&format!("\n## {area}\n\n| check | severity | what is seen |\n| --- | --- | --- |\n"));
+        }
+        let about = check.description();
+        out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.as_str(), about.summary));
+    }
+    out.push_str(&format!(
+        "\n## What clients did\n\nReal clients against a server with the fault, by what they do without it: [clients.md](../clients.md). Empty: the \
+         fault never comes before this client.\n\n{}",
+        matrix(measured)
+    ));
+    out
+}
+
+#[test]
+fn the_pages_are_what_the_code_says() {
+    let folder = repository("docs/checks");
+    let measured = fs::read_to_string(repository("src/wire/check/clients.json")).unwrap();
+    let measured: ClientMeasurements = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
+    let mut wanted: BTreeMap<String, String> =
+        ProtocolCheck::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
+    wanted.insert("README.md".to_owned(), index(&measured));
+    if update() {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in &wanted {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    let there: BTreeMap<String, String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    let differing: Vec<&String> =
+        wanted.keys().chain(there.keys()).filter(|name| wanted.get(*name) != there.get(*name)).collect();
+    assert!(differing.is_empty(), "docs/checks differs: {differing:?}; UPDATE=1 cargo test --test checks");
+}
+
+#[test]
+fn every_page_says_something_and_additions_are_notes() {
+    for check in ProtocolCheck::ALL {
+        let about = check.description();
+        for text in [about.summary, about.rationale, about.client_impact] {
+            assert!(text.ends_with('.') && text.len() > 5, "{}: {text}", about.id);
+        }
+        assert!(about.failures.is_sorted() && about.failures.iter().all(|n| (1..=125).contains(n)), "{}", about.id);
+        // Additions are notes.
+        assert_eq!(about.id.ends_with("-unknown") && about.severity == Degree::Error, about.id == "tool.name-unknown");
+    }
+}

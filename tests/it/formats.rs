@@ -1,0 +1,178 @@
+//! The formats for builds, from the real binary: files, annotations, summaries, badges; and what servers write in them.
+
+use binary::{Ended, Folder};
+use quick_junit::{Report, TestCase, TestCaseStatus};
+use server::{Server, write_answer};
+
+use crate::common::{binary, server};
+
+const ALL: &str = "terminal,markdown,json,html,junit,github,badge";
+/// What GitHub takes of a step.
+const MEBIBYTE: usize = 1024 * 1024;
+
+/// Two rows of deepseek's simulation, one of which contradicts its claim.
+const RUN: [&str; 12] = [
+    "run",
+    "deepseek",
+    "--simulate",
+    "--select",
+    "field.stop_sequences",
+    "--select",
+    "field.metadata",
+    "--flip",
+    "field.metadata=unsupported",
+    "--out",
+    "out",
+    "--format",
+];
+
+fn run(folder: &Folder, variables: &[(&str, &str)], more: &[&str]) -> Ended {
+    folder.run_with(variables, &[&RUN[..], &[ALL], more].concat())
+}
+
+fn junit(folder: &Folder, out: &str) -> Report {
+    Report::deserialize_from_str(&folder.read(&format!("{out}/junit.xml"))).unwrap()
+}
+
+fn case<'a>(report: &'a Report, name: &str) -> &'a TestCase {
+    report.test_suites.iter().flat_map(|suite| &suite.test_cases).find(|case| case.name.as_str() == name).unwrap()
+}
+
+#[test]
+fn every_format_is_made_and_tells_of_the_contradiction() {
+    let folder = Folder::new();
+    let ended = run(&folder, &[], &[]).exits(1).says(&["junit.xml", "matrix.html", "badge-*.json"]);
+    let report = junit(&folder, "out");
+    assert_eq!((report.tests, report.failures, report.errors, report.skipped), (2, 1, 0, 0));
+    let TestCaseStatus::NonSuccess { ty, message, description, .. } = &case(&report, "field.metadata").status else {
+        panic!("{:?}", case(&report, "field.metadata"));
+    };
+    assert_eq!(ty.as_deref(), Some("contradicts"));
+    assert!(message.as_deref().unwrap().starts_with("claimed ignored, observed rejected: "), "{message:?}");
+    let told = description.as_deref().unwrap();
+    assert!(told.contains("curl ") && told.contains("What came back:"), "{told}");
+    let annotation = "::error title=deepseek%3A field.metadata contradicts::claimed ignored, observed rejected: ";
+    assert!(ended.stdout.lines().any(|line| line.starts_with(annotation)), "{}", ended.stdout);
+    assert!(
+        folder.read("out/matrix.html").contains("<strong>The")
+            || folder.read("out/matrix.html").contains("was simulated")
+    );
+    let badge: serde_json::Value = serde_json::from_str(&folder.read("out/badge-deepseek.json")).unwrap();
+    let expected = serde_json::json!({
+        "schemaVersion": 1, "label": "deepseek (simulated)", "message": "1 conform, 1 contradicted", "color": "red",
+    });
+    assert_eq!(badge, expected);
+    // No step asks for a summary: it is a file among the others.
+    assert!(folder.read("out/summary.md").contains("## Contradictions (1)"));
+}
+
+#[test]
+fn results_are_rendered_again_without_a_request() {
+    let folder = Folder::new();
+    run(&folder, &[], &[]).exits(1);
+    folder.run(["report", "out/results-deepseek.json", "--out", "again", "--format", "junit,html,badge"]).exits(0);
+    for file in ["junit.xml", "matrix.html", "badge-deepseek.json"] {
+        assert_eq!(folder.read(&format!("again/{file}")), folder.read(&format!("out/{file}")), "{file}");
+    }
+    assert!(!folder.exists("again/matrix.md"));
+}
+
+#[test]
+fn two_runs_of_a_target_have_two_badges() {
+    let folder = Folder::new();
+    run(&folder, &[], &[]).exits(1);
+    let results = "out/results-deepseek.json";
+    folder.run(["report", results, results, "--out", "again", "--format", "badge"]).exits(0);
+    assert_eq!(folder.names("again", "badge-"), ["badge-deepseek-2.json", "badge-deepseek.json"]);
+}
+
+#[test]
+fn the_summary_of_a_step_is_added_to_and_never_grows_past_what_github_takes() {
+    let folder = Folder::new();
+    for (there, holds) in [(20, "## Contradictions (1)"), (MEBIBYTE - 3_000, "Left out"), (MEBIBYTE, "")] {
+        let before = "x".repeat(there);
+        let path = folder.write("summary", &before);
+        run(&folder, &[("GITHUB_STEP_SUMMARY", path.to_str().unwrap())], &[]).exits(1);
+        let after = folder.read("summary");
+        let added = after.strip_prefix(&before).unwrap();
+        assert!(after.len() <= MEBIBYTE && added.contains(holds), "{there}: {added}");
+        assert!(!folder.exists("out/summary.md"));
+    }
+    let named = [("GITHUB_STEP_SUMMARY", "no/such/folder/summary")];
+    run(&folder, &named, &[]).exits(2).says(&["cannot write no/such/folder/summary"]);
+}
+
+#[test]
+fn strictly_an_undetermined_row_fails() {
+    let folder = Folder::new();
+    let arguments = ["run", "deepseek", "--simulate", "--select", "field.system", "--select", "field.metadata"];
+    let more = ["--disobedience", "1", "--format", "junit,github", "--out", "out"];
+    let loose = folder.run(arguments.iter().chain(&more)).exits(0);
+    assert!(loose.stdout.contains("::warning title=deepseek%3A field.system undetermined::"), "{}", loose.stdout);
+    let report = junit(&folder, "out");
+    assert!(matches!(case(&report, "field.system").status, TestCaseStatus::Skipped { .. }));
+    let strict = folder.run(arguments.iter().chain(&more).chain(&["--strict"])).exits(1);
+    assert!(strict.stdout.contains("::error title=deepseek%3A field.system undetermined::"), "{}", strict.stdout);
+    assert_eq!(junit(&folder, "out").failures, 1);
+}
+
+#[test]
+fn a_baseline_turns_known_failures_into_skipped_cases_and_stale_entries_into_failures() {
+    let folder = Folder::new();
+    run(&folder, &[], &[]).exits(1);
+    let write = ["baseline", "write", "out/results-deepseek.json", "-o", "known.yaml", "--reason", "refused until 1.4"];
+    folder.run(write).exits(0);
+    let ended = run(&folder, &[], &["--baseline", "known.yaml"]).exits(0);
+    assert!(!ended.stdout.contains("::error"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("::notice title=deepseek%3A expected::1 failure is"), "{}", ended.stdout);
+    let report = junit(&folder, "out");
+    let TestCaseStatus::Skipped { ty, message, .. } = &case(&report, "field.metadata").status else {
+        panic!("{report:?}")
+    };
+    assert_eq!(ty.as_deref(), Some("expected"));
+    assert!(message.as_deref().unwrap().contains("refused until 1.4"), "{message:?}");
+    assert!(folder.read("out/matrix.html").contains("against known.yaml"));
+    assert!(folder.read("out/badge-deepseek.json").contains("\"orange\""));
+    // The gateway was mended, and the entry is to go.
+    let mended: Vec<&str> = RUN.into_iter().filter(|word| *word != "--flip" && !word.contains('=')).collect();
+    let ended = folder.run(mended.iter().chain(&[ALL, "--baseline", "known.yaml"])).exits(1);
+    assert!(ended.stdout.contains("::error title=deepseek%3A field.metadata stale::"), "{}", ended.stdout);
+    let TestCaseStatus::NonSuccess { ty, .. } = &case(&junit(&folder, "out"), "field.metadata").status.clone() else {
+        panic!("a stale entry passed");
+    };
+    assert_eq!(ty.as_deref(), Some("stale"));
+}
+
+/// Whoever answers may write anything. Nothing of it becomes a command of the workflow, markup or a broken file.
+#[test]
+fn a_hostile_server_commands_nobody() {
+    let evil = "\\n::error::pwned\\r\\n  ::add-mask::x\\n##[error]old\\u001b[2J<script>alert(1)</script>|]]></failure></details>";
+    let server = Server::start(move |_, stream| {
+        let body =
+            format!("{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"{evil}\"}}}}");
+        write_answer(stream, "400 Bad Request", "application/json", body)
+    });
+    let folder = Folder::new();
+    let url = server.url();
+    let arguments =
+        ["run", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--select", "field.s*", "--retries", "0"];
+    let name = ["--name", "::warning::x", "--out", "out", "--format", ALL];
+    let ended = folder.run(arguments.iter().chain(&name)).exits(3);
+    let ours = ["::error title=", "::warning title=", "::notice title="];
+    let mut annotations = 0;
+    for line in ended.stdout.lines().chain(ended.stderr.lines()) {
+        assert!(!line.contains("##["), "{line}");
+        if line.trim_start().starts_with("::") {
+            assert!(ours.iter().any(|begin| line.starts_with(begin)), "{line}");
+            annotations += 1;
+        }
+    }
+    assert!(annotations > 0);
+    let report = junit(&folder, "out");
+    assert!(report.errors > 0 && report.failures == 0, "{report:?}");
+    for file in ["matrix.html", "summary.md", "junit.xml", "matrix.md"] {
+        let text = folder.read(&format!("out/{file}"));
+        assert!(!text.contains("<script") && !text.contains('\u{1b}'), "{file}");
+        assert!(text.contains("script"), "{file}: what the server said is told");
+    }
+}

@@ -1,0 +1,124 @@
+//! What the fuzzers hold to, without a fuzzer: every file of their corpus, and files of it with some damage.
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::common::properties;
+
+/// Bytes that mean something to one of the formats.
+const WORDS: [&str; 24] = [
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+    ":",
+    " ",
+    "\u{feff}",
+    "\0",
+    "\u{85}",
+    "\u{2028}",
+    "é",
+    "\\ud800",
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    "null",
+    "-1",
+    "18446744073709551616",
+    "1e999",
+    "- ",
+    "&a ",
+    "*a ",
+];
+
+/// The corpus of a fuzz target, by file name.
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(&folder)
+        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn hold(target: &str, property: fn(&[u8])) {
+    let files = corpus(target);
+    assert!(files.len() >= 10, "the corpus of {target} has {} files", files.len());
+    let failed: Vec<&str> = files
+        .iter()
+        .filter(|(_, bytes)| catch_unwind(|| property(bytes)).is_err())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert!(failed.is_empty(), "{target}: {failed:?}");
+}
+
+#[test]
+fn the_decoder_holds_for_its_corpus() {
+    hold("sse", properties::sse);
+}
+
+#[test]
+fn the_readers_and_checks_hold_for_their_corpus() {
+    hold("message", properties::message);
+}
+
+#[test]
+fn the_case_loader_holds_for_its_corpus() {
+    hold("cases", properties::cases);
+}
+
+/// A file of a corpus with a few pieces of it changed, lost, doubled, or moved in from another.
+fn damaged(target: &str) -> impl Strategy<Value = Vec<u8>> {
+    let files: Vec<Vec<u8>> = corpus(target).into_iter().map(|(_, bytes)| bytes).collect();
+    let changes = prop::collection::vec((0..5usize, any::<Index>(), 0..40usize, any::<Index>(), any::<u8>()), 1..6);
+    (prop::sample::select(files.clone()), prop::sample::select(files), changes).prop_map(
+        |(mut bytes, other, changes)| {
+            for (change, at, length, pick, byte) in changes {
+                let at = at.index(bytes.len() + 1);
+                let end = (at + length).min(bytes.len());
+                match change {
+                    0 => drop(bytes.drain(at..end)),
+                    1 => drop(bytes.splice(at..end, [byte])),
+                    2 => drop(bytes.splice(at..at, WORDS[pick.index(WORDS.len())].bytes())),
+                    3 => {
+                        let piece = bytes[at..end].to_vec();
+                        drop(bytes.splice(end..end, piece));
+                    }
+                    _ => {
+                        let from = pick.index(other.len());
+                        let piece = &other[from..(from + 4 * length).min(other.len())];
+                        drop(bytes.splice(at..end, piece.iter().copied()));
+                    }
+                }
+            }
+            bytes
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_decoder_holds_for_a_damaged_corpus(bytes in damaged("sse")) {
+        properties::sse(&bytes);
+    }
+
+    #[test]
+    fn the_readers_and_checks_hold_for_a_damaged_corpus(bytes in damaged("message")) {
+        properties::message(&bytes);
+    }
+
+    #[test]
+    fn the_case_loader_holds_for_a_damaged_corpus(bytes in damaged("cases")) {
+        properties::cases(&bytes);
+    }
+}

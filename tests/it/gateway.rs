@@ -1,0 +1,519 @@
+//! Runs `fieldtest gateway` as users do, between itself and small gateways: a faithful one for each shape, and each way
+//! of being bad. Each must lead to the right fate of the right rows, and of no others.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use binary::{Ended, Folder, Running};
+use sandwich::quirk::Quirk;
+use sandwich::{Gateway, Shape};
+use serde_json::Value;
+
+use crate::common::binary;
+use crate::sandwich;
+
+/// What the client sends as its credential.
+const CLIENT_KEY: &str = "sk-client-very-secret";
+
+/// A run against a gateway.
+struct Run {
+    folder: Folder,
+    ended: Ended,
+}
+
+fn command(folder: &Folder, gateway: &Gateway, shape: Shape, more: &[&str]) -> std::process::Command {
+    let port = gateway.upstream_port.to_string();
+    let shape = if shape == Shape::Anthropic { "anthropic" } else { "openai" };
+    let mut arguments = vec!["gateway", "--via", &gateway.url, "--upstream-port", &port, "--shape", shape];
+    arguments.extend(["--model", "m", "--name", "g", "--out", "out", "--api-key-env", "KEY"]);
+    for (option, value) in [("--timeout", "4"), ("--seed", "1")] {
+        if !more.contains(&option) {
+            arguments.extend([option, value]);
+        }
+    }
+    arguments.extend(more);
+    let mut command = folder.command(arguments);
+    command.env("KEY", CLIENT_KEY);
+    command
+}
+
+impl Run {
+    fn of(shape: Shape, quirk: Quirk, more: &[&str]) -> Self {
+        let gateway = Gateway::start(shape, quirk);
+        let folder = Folder::new();
+        let ended = Running::start(command(&folder, &gateway, shape, more)).ended();
+        Self { folder, ended }
+    }
+
+    fn results(&self) -> Value {
+        self.folder.results("out")
+    }
+
+    /// Each row's fate, with the code where it is undetermined.
+    fn fates(&self) -> BTreeMap<String, String> {
+        let results = self.results();
+        let rows = results["rows"].as_array().unwrap().iter();
+        rows.map(|row| {
+            let fate = row["fate"]["kind"].as_str().unwrap();
+            let code = row["verdict"]["code"].as_str().map_or(String::new(), |code| format!(" {code}"));
+            (row["id"].as_str().unwrap().to_owned(), format!("{fate}{code}"))
+        })
+        .collect()
+    }
+
+    fn row(&self, id: &str) -> Value {
+        let results = self.results();
+        results["rows"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("{id}")).clone()
+    }
+}
+
+/// The fates behind a faithful gateway of the first shape, which many tests compare with.
+static FAITHFUL: LazyLock<BTreeMap<String, String>> =
+    LazyLock::new(|| Run::of(Shape::Anthropic, Quirk::None, &[]).fates());
+
+/// The rows whose fates differ from those behind a faithful gateway.
+fn differing(shape: Shape, quirk: Quirk, more: &[&str]) -> (Run, Vec<(String, String)>) {
+    let faithful = match (shape, more) {
+        (Shape::Anthropic, []) => FAITHFUL.clone(),
+        _ => Run::of(shape, Quirk::None, more).fates(),
+    };
+    let run = Run::of(shape, quirk, more);
+    let fates = run.fates();
+    assert_eq!(fates.keys().collect::<Vec<_>>(), faithful.keys().collect::<Vec<_>>());
+    let differing = fates.into_iter().filter(|(row, fate)| faithful[row] != *fate).collect();
+    (run, differing)
+}
+
+fn strings(rows: &[(&str, &str)]) -> Vec<(String, String)> {
+    rows.iter().map(|(row, fate)| ((*row).to_owned(), (*fate).to_owned())).collect()
+}
+
+#[test]
+fn a_faithful_gateway_forwards_everything() {
+    let run = Run::of(Shape::Anthropic, Quirk::None, &["--format", "terminal,markdown,json,junit,github,html"]);
+    let ended = &run.ended;
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    let fates = run.fates();
+    assert!(fates.len() > 200, "{}", fates.len());
+    let others: Vec<_> = fates.iter().filter(|(_, fate)| *fate != "forwarded").collect();
+    assert_eq!(others, [] as [(&String, &String); 0]);
+    let results = run.results();
+    assert_eq!(results["summary"]["contradicts"], 0);
+    assert_eq!(results["findings"], serde_json::json!([]), "the answers that are scripted break no rule");
+    assert_eq!(results["gateway"]["shape"], "anthropic");
+    assert!(ended.stderr.contains("configure the gateway with http://127.0.0.1:"), "{}", ended.stderr);
+    let markdown = run.folder.read("out/matrix.md");
+    assert!(markdown.contains("| forwarded | it came out on the other side"), "the legend has the words of the matrix");
+    assert!(!markdown.contains("Invented keys") && !ended.stdout.contains("invented keys"));
+    assert!(run.folder.read("out/matrix.html").contains("forwarded"));
+    assert!(run.folder.read("out/junit.xml").contains("field.stop_sequences"));
+}
+
+#[test]
+fn a_faithful_translation_carries_what_the_shape_has_a_place_for() {
+    let run = Run::of(Shape::Openai, Quirk::None, &[]);
+    let ended = &run.ended;
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    let fates = run.fates();
+    assert!(fates.values().filter(|fate| *fate == "forwarded").count() > 70, "{fates:?}");
+    assert_eq!(fates["field.top_k"], "dropped");
+    assert_eq!(fates["field.stop_sequences"], "forwarded");
+    assert_eq!(run.row("field.max_tokens")["fate"]["place"], "/max_completion_tokens");
+    let undetermined: Vec<_> = fates.iter().filter(|(_, fate)| fate.starts_with("undetermined")).collect();
+    assert_eq!(undetermined, [(&"models".to_owned(), &"undetermined not_asked".to_owned())]);
+}
+
+#[test]
+fn what_becomes_of_one_field_is_told_of_that_row_alone() {
+    let quirks: [(Quirk, &[(&str, &str)]); 16] = [
+        (Quirk::DropsTopK, &[("field.top_k", "dropped")]),
+        (Quirk::RenamesStop, &[("field.stop_sequences", "changed")]),
+        (Quirk::ClampsMaxTokens, &[("field.max_tokens", "changed")]),
+        (Quirk::AddsDefaults, &[("field.temperature", "dropped"), ("field.temperature.zero", "dropped")]),
+        (Quirk::LeaksKey, &[("conduct.secret", "changed")]),
+        (Quirk::HealthChecks, &[("conduct.own_requests", "changed")]),
+        (Quirk::AsksTwice, &[("conduct.calls", "changed"), ("conduct.retries", "changed")]),
+        (
+            Quirk::AsksTwiceDifferently,
+            &[
+                ("conduct.calls", "changed"),
+                ("conduct.retries", "changed"),
+                ("field.top_p", "undetermined asked_twice_differently"),
+            ],
+        ),
+        (Quirk::Retries, &[("conduct.retries", "changed")]),
+        (Quirk::GzipToClient, &[("conduct.compression", "changed")]),
+        (Quirk::GzipToUpstream, &[]),
+        (Quirk::Buffers, &[("stream.pace", "changed")]),
+        (Quirk::SplitsPieces, &[("stream.pieces", "changed")]),
+        (Quirk::MergesPieces, &[("stream.pace", "changed"), ("stream.pieces", "changed")]),
+        (Quirk::HidesBreaks, &[("stream.cut", "changed")]),
+        (
+            Quirk::StripsHeaders,
+            &[
+                ("answer.header.anthropic-ratelimit-input-tokens-remaining", "dropped"),
+                ("answer.header.anthropic-ratelimit-output-tokens-remaining", "dropped"),
+                ("answer.header.anthropic-ratelimit-requests-limit", "dropped"),
+                ("answer.header.anthropic-ratelimit-requests-remaining", "dropped"),
+                ("answer.header.anthropic-ratelimit-tokens-remaining", "dropped"),
+                ("answer.header.request-id", "dropped"),
+                ("answer.header.retry-after", "dropped"),
+                ("answer.header.x-should-retry", "dropped"),
+                ("header.anthropic-beta", "dropped"),
+                ("header.anthropic-beta.several", "dropped"),
+                ("header.anthropic-beta.unknown", "dropped"),
+                ("header.anthropic-version", "dropped"),
+                ("header.unknown", "dropped"),
+            ],
+        ),
+    ];
+    let holds = |(quirk, rows): &(Quirk, &[(&str, &str)])| {
+        let (_, found) = differing(Shape::Anthropic, *quirk, &[]);
+        assert_eq!(found, strings(rows), "{quirk:?}");
+    };
+    // They wait more than they work.
+    for some in quirks.chunks(4) {
+        std::thread::scope(|scope| some.iter().for_each(|one| drop(scope.spawn(|| holds(one)))));
+    }
+}
+
+#[test]
+fn what_stands_elsewhere_too_is_dropped_and_not_moved() {
+    let select = ["--select", "content.*"];
+    let (_, found) = differing(Shape::Anthropic, Quirk::LosesToolUseId, &select);
+    assert_eq!(found, strings(&[("content.tool_result.tool_use_id", "dropped")]));
+    let (_, found) = differing(Shape::Anthropic, Quirk::EditsTexts, &["--select", "content.text.text"]);
+    assert_eq!(found, strings(&[("content.text.text", "changed")]));
+}
+
+#[test]
+fn a_copy_that_goes_elsewhere_is_told() {
+    let run = Run::of(Shape::Anthropic, Quirk::Moderates, &["--select", "conduct.calls", "--select", "field.top_*"]);
+    let calls = run.row("conduct.calls");
+    assert_eq!(calls["fate"]["kind"], "changed");
+    assert!(calls["fate"]["to"].as_str().unwrap().contains("POST /v1/moderations"), "{calls}");
+    assert_eq!(run.row("field.top_k")["fate"]["kind"], "forwarded");
+}
+
+#[test]
+fn the_gateways_own_credential_is_told_of_and_stands_nowhere() {
+    let run = Run::of(Shape::Anthropic, Quirk::TellsKey, &["--format", "terminal,markdown,json,junit,html"]);
+    let secret = run.row("conduct.secret");
+    assert_eq!(secret["fate"]["kind"], "changed");
+    assert!(secret["fate"]["to"].as_str().unwrap().starts_with("the upstream's credential stood in"), "{secret}");
+    for (path, content) in run.folder.everything() {
+        assert!(!String::from_utf8_lossy(&content).contains(sandwich::UPSTREAM_KEY), "{}", path.display());
+    }
+    assert!(!run.ended.stdout.contains(sandwich::UPSTREAM_KEY) && !run.ended.stderr.contains(sandwich::UPSTREAM_KEY));
+}
+
+#[test]
+fn where_no_answer_comes_out_nothing_is_said_of_their_parts() {
+    let run = Run::of(Shape::Anthropic, Quirk::FailsAll, &["--select", "answer.[bsu]*", "--select", "field.top_k"]);
+    let fates = run.fates();
+    let wrong: Vec<_> =
+        fates.iter().filter(|(_, fate)| ["dropped", "changed", "refused"].contains(&fate.as_str())).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(fates["answer.block.text"], "undetermined gateway_failed");
+    // The upstream saw the field all the same.
+    assert_eq!(fates["field.top_k"], "forwarded");
+}
+
+#[test]
+fn a_whole_answer_is_no_stream() {
+    let run =
+        Run::of(Shape::Anthropic, Quirk::WholeForStream, &["--select", "stream.delta.*", "--select", "stream.order"]);
+    for (row, fate) in run.fates() {
+        assert_eq!(fate, "changed", "{row}");
+    }
+}
+
+#[test]
+fn a_value_that_was_there_all_along_is_not_forwarded() {
+    let run = Run::of(Shape::Anthropic, Quirk::AddsDefaults, &["--select", "field.temperature*"]);
+    let row = run.row("field.temperature");
+    assert_eq!(
+        row["verdict"]["reason"],
+        "the request arrived without it: 1.0 stands at `/temperature`, as it does without the field"
+    );
+    let run = Run::of(Shape::Anthropic, Quirk::AlwaysStreams, &["--select", "field.s*"]);
+    assert_eq!(run.fates()["field.stream"], "undetermined already_there");
+    assert_eq!(run.fates()["field.stop_sequences"], "forwarded");
+}
+
+#[test]
+fn a_move_and_a_change_say_from_what_to_what() {
+    let run = Run::of(Shape::Anthropic, Quirk::RenamesStop, &["--select", "field.stop_sequences"]);
+    run.ended.exits(1);
+    let (_, found) = differing(Shape::Openai, Quirk::WrongTranslation, &["--select", "field.*"]);
+    let expected = [
+        ("field.stop_sequences", "dropped"),
+        ("field.temperature", "changed"),
+        ("field.temperature.zero", "dropped"),
+        ("field.top_p", "changed"),
+    ];
+    assert_eq!(found, strings(&expected));
+    let run = Run::of(Shape::Openai, Quirk::WrongTranslation, &["--select", "field.*"]);
+    let fate = |row: &str| run.row(row)["fate"].clone();
+    assert_eq!(
+        (&fate("field.temperature")["place"], &fate("field.temperature")["to"]),
+        (&"/temp".into(), &"{{fraction}}".into())
+    );
+    assert_eq!((&fate("field.top_p")["from"], &fate("field.top_p")["to"]), (&"{{fraction}}".into(), &"1.0".into()));
+    assert!(fate("field.top_p")["upstream"].as_str().unwrap().contains("/v1/chat/completions"));
+}
+
+#[test]
+fn a_refusal_is_a_fields_only_where_the_request_without_it_passes() {
+    let (run, found) = differing(Shape::Anthropic, Quirk::RefusesThinking, &[]);
+    let of_base = |row: &str| (row.to_owned(), "undetermined base_refused".to_owned());
+    let mut expected: Vec<(String, String)> = [
+        "answer.block.redacted_thinking",
+        "answer.block.thinking",
+        "answer.block.thinking.signature",
+        "content.redacted_thinking",
+        "content.thinking",
+        "content.thinking.signature",
+        "stream.delta.signature",
+        "stream.delta.thinking",
+    ]
+    .map(of_base)
+    .to_vec();
+    let own = ["field.thinking", "field.thinking.adaptive", "field.thinking.budget_tokens", "field.thinking.disabled"];
+    expected.extend(own.map(|row| (row.to_owned(), "refused".to_owned())));
+    expected.sort();
+    assert_eq!(found, expected);
+    let row = run.row("field.thinking");
+    assert!(row["verdict"]["reason"].as_str().unwrap().contains("HTTP 400: thinking: not here"), "{row}");
+    assert_eq!(row["outcome"], "contradicts");
+    run.ended.exits(1);
+}
+
+#[test]
+fn errors_of_the_upstream_keep_their_status_type_and_words_or_are_told() {
+    let (_, found) = differing(Shape::Anthropic, Quirk::FlattensErrors, &[]);
+    let kept = ["answer.error.500", "answer.error.500.type", "answer.error.in_success", "answer.error.no_answer"];
+    let faithful = Run::of(Shape::Anthropic, Quirk::None, &["--select", "answer.error.*"]).fates();
+    let mut expected: Vec<String> = faithful.into_keys().filter(|row| !kept.contains(&row.as_str())).collect();
+    expected.extend(["answer.header.retry-after".to_owned(), "answer.header.x-should-retry".to_owned()]);
+    expected.sort();
+    assert_eq!(found.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>(), expected);
+    assert!(found.contains(&("answer.error.429".to_owned(), "changed".to_owned())), "{found:?}");
+    assert!(found.contains(&("answer.error.request_id".to_owned(), "dropped".to_owned())), "{found:?}");
+}
+
+#[test]
+fn blocks_that_a_gateway_leaves_out_of_answers_are_dropped() {
+    let (_, found) = differing(Shape::Anthropic, Quirk::DropsUnknownBlocks, &[]);
+    assert!(found.len() > 15, "{found:?}");
+    for (row, fate) in &found {
+        assert!(row.starts_with("answer.block.") && !row.starts_with("answer.block.text"), "{row}");
+        assert_eq!(fate, "dropped", "{row}");
+    }
+}
+
+#[test]
+fn a_gateway_that_never_asks_cannot_be_tested() {
+    let run = Run::of(Shape::Anthropic, Quirk::NeverAsks, &[]);
+    let ended = run.ended.exits(3).says(&[
+        "a plain request was answered with HTTP 200",
+        "nothing was asked of the upstream",
+        "is the gateway's upstream configured as http://127.0.0.1:",
+    ]);
+    assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
+    let run = Run::of(Shape::Anthropic, Quirk::RewritesQuestion, &[]);
+    assert!(run.fates().values().all(|fate| fate == "skipped not_finished"));
+    run.ended.exits(3).says(&["no question reached the upstream (it was asked POST /v1/messages)"]);
+}
+
+#[test]
+fn an_upstream_of_the_other_shape_is_told() {
+    let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
+    let folder = Folder::new();
+    let ended = Running::start(command(&folder, &gateway, Shape::Openai, &[])).ended();
+    ended
+        .exits(3)
+        .says(&["the upstream was asked POST /v1/messages, which is not the API that it speaks (--shape openai)"]);
+}
+
+#[test]
+fn an_answer_that_comes_before_the_upstream_is_asked_is_no_answer_of_the_upstream() {
+    let select = ["--select", "field.t*", "--select", "answer.block.*", "--select", "answer.stop_reason.*"];
+    let run = Run::of(Shape::Anthropic, Quirk::AnswersFirst, &select);
+    for (row, fate) in run.fates() {
+        let expected = if row.starts_with("field.") { "forwarded" } else { "undetermined not_asked" };
+        assert_eq!(fate, expected, "{row}");
+    }
+}
+
+#[test]
+fn answers_that_are_swapped_are_crossed_and_nothing_else() {
+    let (_, found) = differing(Shape::Anthropic, Quirk::Swaps, &["--concurrency", "1"]);
+    assert_eq!(found, strings(&[("conduct.isolation", "changed")]));
+    // Where rows are asked side by side, their answers are swapped as well: no row may be given another's.
+    let run = Run::of(Shape::Anthropic, Quirk::Swaps, &["--select", "answer.[bsu]*", "--concurrency", "8"]);
+    let fates = run.fates();
+    let wrong: Vec<_> = fates
+        .iter()
+        .filter(|(_, fate)| !["forwarded", "undetermined crossed", "undetermined unsteady"].contains(&fate.as_str()))
+        .collect();
+    assert_eq!(wrong, [] as [(&String, &String); 0]);
+    assert!(fates.values().any(|fate| fate == "undetermined crossed"), "{fates:?}");
+}
+
+#[test]
+fn broken_streams_are_the_gateways_failure_and_say_nothing_of_rows() {
+    let (_, found) = differing(Shape::Anthropic, Quirk::BreaksStreams, &[]);
+    for (row, fate) in &found {
+        assert!(row.starts_with("stream."), "{row}");
+        assert_eq!(fate, "undetermined gateway_failed", "{row}");
+    }
+    let undamaged = ["stream.cut", "stream.dies"];
+    assert!(found.len() > 20 && found.iter().all(|(row, _)| !undamaged.contains(&row.as_str())), "{found:?}");
+}
+
+#[test]
+fn a_connection_that_stays_open_costs_no_row() {
+    let select = ["--select", "stream.*", "--select", "conduct.ending", "--timeout", "1", "--concurrency", "16"];
+    let (run, found) = differing(Shape::Anthropic, Quirk::KeepsOpen, &select);
+    assert_eq!(found, strings(&[("conduct.ending", "changed")]));
+    run.ended.exits(1);
+}
+
+#[test]
+fn a_gateway_that_dies_or_hangs_in_the_middle_leaves_what_was_seen() {
+    for (quirk, timeout) in [(Quirk::DiesAfter(60), "4"), (Quirk::HangsAfter(60), "1")] {
+        let run = Run::of(Shape::Anthropic, quirk, &["--timeout", timeout]);
+        let fates = run.fates();
+        assert!(fates.values().any(|fate| fate == "forwarded"), "{quirk:?}");
+        for (row, fate) in &fates {
+            let known = ["forwarded", "undetermined gateway_failed", "skipped not_finished"];
+            assert!(known.contains(&fate.as_str()), "{quirk:?} {row}: {fate}");
+        }
+        assert_eq!(run.results()["partial"], "the gateway stopped answering", "{quirk:?}");
+        run.ended.exits(3);
+    }
+}
+
+#[test]
+fn a_recording_is_judged_again_to_the_byte_and_no_secret_is_in_it() {
+    let run = Run::of(Shape::Anthropic, Quirk::LeaksKey, &[]);
+    let recording = run.folder.read("out/gateway-g.jsonl");
+    run.folder.run(["judge", "out/gateway-g.jsonl", "--out", "again"]).exits(0);
+    assert_eq!(run.folder.read("out/results-g.json"), run.folder.read("again/results-g.json"));
+    for (path, content) in run.folder.everything() {
+        let text = String::from_utf8_lossy(&content);
+        assert!(!text.contains(CLIENT_KEY) && !text.contains(sandwich::UPSTREAM_KEY), "{}", path.display());
+    }
+    run.folder.run(["judge", "out/gateway-g.jsonl", "--claims", "none", "--out", "none"]).exits(0);
+    assert_eq!(run.folder.results("none")["summary"]["unclaimed"], run.folder.results("none")["summary"]["rows"]);
+
+    let lines: Vec<&str> = recording.lines().collect();
+    let without: Vec<&str> = lines.iter().enumerate().filter(|(n, _)| *n != 5).map(|(_, line)| *line).collect();
+    let cut = recording[..recording.len() / 2].to_owned();
+    let label = "Ticket lb";
+    let edited = recording.replacen(label, "Ticket xx", 1);
+    let other = recording.replacen("gateway-recording/1", "gateway-recording/9", 1);
+    for (name, text, code, says) in [
+        ("without", without.join("\n") + "\n", 2, "lines were taken out"),
+        ("edited", edited, 2, "the file was edited"),
+        ("other", other, 2, "this version reads `fieldtest-gateway-recording/1`"),
+        ("cut", cut, 3, "the recording has no footer: the run was cut"),
+    ] {
+        run.folder.write(&format!("{name}.jsonl"), text);
+        run.folder.run(["judge", &format!("{name}.jsonl"), "--out", name]).exits(code).says(&[says]);
+    }
+}
+
+#[test]
+fn claims_and_baselines_hold_gateways_as_they_hold_endpoints() {
+    let gateway = Gateway::start(Shape::Anthropic, Quirk::DropsTopK);
+    let folder = Folder::new();
+    let target = "name: mine\ntitle: Mine\nauth: { scheme: x-api-key }\nmodel: m\nsources: [{ title: README, revision: '1', read_on: '2026-11-22' }]\nclaims:\n  field.top_k: { status: ignored, note: not yet }\n  field.top_p: { status: supported }\n";
+    folder.write("mine.yaml", target);
+    let select = ["--select", "field.top_*"];
+    let run = |more: &[&str]| {
+        let more: Vec<&str> = select.iter().chain(more).copied().collect();
+        Running::start(command(&folder, &gateway, Shape::Anthropic, &more)).ended()
+    };
+    run(&[]).exits(1);
+    run(&["--claims", "mine.yaml"]).exits(0);
+    assert_eq!(folder.results("out")["target"]["claims"]["target"], "mine");
+    run(&["--claims", "none"]).exits(0);
+    std::fs::rename(folder.path().join("out/results-g.json"), folder.path().join("before.json")).unwrap();
+    run(&["--claims", "none", "--baseline", "before.json"]).exits(0);
+    run(&["--claims", "nobody"]).exits(2).says(&["there is no target `nobody`"]);
+    folder.write("bad.yaml", target.replace("field.top_k", "field.top_kk"));
+    run(&["--claims", "bad.yaml"]).exits(2).says(&["bad.yaml:7:3", "a claim for row `field.top_kk`"]);
+}
+
+#[test]
+fn two_runs_that_differ_have_a_diff_in_the_words_of_gateways() {
+    let select = ["--select", "field.*", "--seed", "7"];
+    let old = Run::of(Shape::Anthropic, Quirk::None, &select);
+    let new = Run::of(Shape::Anthropic, Quirk::DropsTopK, &select);
+    old.folder.write("new.json", new.folder.read("out/results-g.json"));
+    let ended = old.folder.run(["diff", "out/results-g.json", "new.json"]).exits(1);
+    assert!(ended.stdout.contains("forwarded") && ended.stdout.contains("dropped"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("field.top_p"), "{}", ended.stdout);
+}
+
+#[test]
+fn users_add_rows_of_their_own_and_mistakes_are_told_with_their_place() {
+    let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
+    let folder = Folder::new();
+    let file = |rows: &str| format!("section: Mine\nrows:\n{rows}");
+    let good = "  - row: my.field\n    title: mine\n    send: { body: { mine: \"{{word}}\" } }\n    arrives: { openai: { at: mine } }\n";
+    folder.write("cases/gateway/mine.yaml", file(good));
+    let run = || {
+        let more = ["--cases", "cases", "--select", "my.*"];
+        Running::start(command(&folder, &gateway, Shape::Anthropic, &more)).ended()
+    };
+    run().exits(0);
+    assert_eq!(folder.results("out")["rows"][0]["fate"]["place"], "/mine");
+    for (rows, says) in [
+        (good.replace("{{word}}", "{{wrod}}"), "there is no variable `wrod`"),
+        (good.replace("at: mine", "at: 'a[x]'"), "is no path into a body"),
+        (good.replace("at: mine", "ta: mine"), "unknown key `ta`"),
+        (good.replace("    arrives: { openai: { at: mine } }\n", ""), "say with `arrives: { openai: … }`"),
+        (good.replace("mine: \"", "other: 1, mine: \""), "say with `at` where the field stands"),
+        ("  - row: my.answer\n    title: a\n    answer: { anthropic: { message: { content: [] } } }\n    comes: { at: id, as: x }\n".to_owned(), "`{{reply}}`"),
+    ] {
+        folder.write("cases/gateway/mine.yaml", file(&rows));
+        run().exits(2).says(&["cases/gateway/mine.yaml:", says]);
+    }
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| folder.run(arguments.iter().copied());
+    let base =
+        ["gateway", "--via", "http://127.0.0.1:9", "--upstream-port", "0", "--shape", "anthropic", "--model", "m"];
+    let with = |more: &[&str]| run(&base.iter().chain(more).copied().collect::<Vec<_>>());
+    run(&["gateway", "--help"]).exits(0);
+    run(&["gateway", "--via", "http://h"]).exits(2).says(&["--upstream-port", "--shape"]);
+    with(&["--select", "nothing.*"]).exits(2).says(&["selects no row about gateways", "fieldtest rows --gateway"]);
+    with(&["--ready-timeout", "0"]).exits(3).says(&["the gateway at http://127.0.0.1:9 does not answer"]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut arguments = base.to_vec();
+    arguments[4] = &port;
+    run(&arguments).exits(2).says(&["cannot listen on 127.0.0.1:", "--upstream-port takes another"]);
+    arguments[2] = "ftp://h";
+    run(&arguments).exits(2).says(&["--via: the base URL `ftp://h`"]);
+    let rows = run(&["rows", "--gateway"]).exits(0);
+    assert!(rows.stdout.contains("field.top_k") && rows.stdout.contains("ignored"), "{}", rows.stdout);
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_has() {
+    let gateway = Gateway::start(Shape::Anthropic, Quirk::HangsAfter(60));
+    let folder = Folder::new();
+    let mut running = Running::start(command(&folder, &gateway, Shape::Anthropic, &["--timeout", "60"]));
+    let recording = folder.path().join("out/gateway-g.jsonl");
+    running.until(|| std::fs::read_to_string(&recording).is_ok_and(|text| text.matches("{\"trial\"").count() >= 50));
+    running.signal("INT");
+    running.ended().exits(3).says(&["the run was interrupted"]);
+    assert_eq!(folder.results("out")["partial"], "the run was interrupted");
+}

@@ -1,0 +1,44 @@
+//! The integration tests, in one binary: each module tests one part of the program through its public face.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
+mod common;
+mod proxy;
+mod sandwich;
+
+mod adversaries;
+mod architecture;
+mod baseline;
+mod binary;
+mod cases;
+mod check;
+mod checks;
+mod client;
+mod compare;
+mod diff;
+mod failures;
+mod flips;
+mod formats;
+mod fuzz_corpus;
+mod gateway;
+mod gateway_rows;
+mod hostile;
+mod interruptions;
+mod limits;
+mod mutants;
+mod noise;
+mod plan;
+mod redaction;
+mod replay;
+mod reports;
+mod scale;
+mod scheduling;
+mod schemas;
+mod secrets;
+mod seeds;
+mod shards;
+mod simulator;
+mod test_command;
+mod transport;
+mod watch;
+mod workflows;

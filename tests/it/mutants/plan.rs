@@ -1,0 +1,130 @@
+//! Which mutants there are on an upstream, what each must look like, and which of them may share a run.
+//!
+//! Pure. What a row can be seen as is the case files' word; what it is on this upstream was measured before.
+
+use fieldtest::catalog::VerdictStatus;
+
+use super::ground::Verdicts;
+use crate::common::CATALOG;
+use crate::proxy::mutation::Mutation;
+
+/// A mutation of one row, and how the row must then look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mutant {
+    /// What the proxy does.
+    pub mutation: Mutation,
+    /// The row whose verdict must change.
+    pub row: &'static str,
+    /// What it must change to.
+    pub expected: VerdictStatus,
+}
+
+/// Mutants that share a run, and the rows to run: all where none are named.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The mutants.
+    pub mutants: Vec<Mutant>,
+    /// The rows, by id.
+    pub rows: Vec<String>,
+}
+
+impl Mutant {
+    /// The kind of mutation, for a table.
+    pub fn kind(&self) -> &'static str {
+        match self.mutation {
+            Mutation::Strip(row) if is_whole_block(row) => "drop a block",
+            Mutation::Strip(_) => "strip a field",
+            Mutation::Refuse(_) => "refuse a field",
+            Mutation::Clamp(_) => "clamp a number",
+            Mutation::CacheByPrompt => "answer from a cache",
+        }
+    }
+}
+
+fn is_whole_block(row: &str) -> bool {
+    use crate::proxy::place::{Place, of};
+    matches!(of(row), Some(Place::Block(_)))
+}
+
+/// All mutants of an upstream with these verdicts, and in words those that cannot be seen there.
+pub fn mutants(before: &Verdicts) -> (Vec<Mutant>, Vec<String>) {
+    let (mut all, mut left_out) = (Vec::new(), Vec::new());
+    for row in CATALOG.rows.iter().filter(|row| before.contains_key(row.experiment.id())) {
+        let (id, experiment) = (row.experiment.id(), &row.experiment);
+        let is = before[id].status;
+        for mutant in of_row(id) {
+            let Mutant { expected, .. } = mutant;
+            let unfounded = experiment.through.iter().find(|other| before[*other].status != VerdictStatus::Supported);
+            let why = if expected != VerdictStatus::Inconclusive && !experiment.statuses.contains(&expected) {
+                Some("the row cannot be seen as that".to_owned())
+            } else if is == expected {
+                Some("it is so already".to_owned())
+            } else if !is.is_decided() {
+                Some(format!("it is {is} without any mutation"))
+            } else if expected == VerdictStatus::Ignored && is != VerdictStatus::Supported && !is_extension(id) {
+                Some(format!("it is {is}, so there is nothing to take away"))
+            } else if let (VerdictStatus::Ignored, Some(other)) = (expected, unfounded) {
+                Some(format!("it works through {other}, which is not honoured there"))
+            } else {
+                None
+            };
+            match why {
+                None => all.push(mutant),
+                Some(why) => left_out.push(format!("{id}, {} ({expected}): {why}", mutant.kind())),
+            }
+        }
+    }
+    (all, left_out)
+}
+
+/// The one row that the reference refuses: taking its field out turns a refusal into silence.
+fn is_extension(row: &str) -> bool {
+    row == "tool_choice.string_form"
+}
+
+fn of_row(row: &'static str) -> [Mutant; 2] {
+    let taken = match row {
+        "field.model" => (Mutation::Strip(row), VerdictStatus::Substituted),
+        "field.temperature.range" => (Mutation::Clamp(row), VerdictStatus::Ignored),
+        // Clamped and unbounded look alike; that neither is claimed is what must be seen.
+        "limit.max_output_tokens" => (Mutation::Clamp(row), VerdictStatus::Inconclusive),
+        _ => (Mutation::Strip(row), VerdictStatus::Ignored),
+    };
+    let refused = (Mutation::Refuse(row), VerdictStatus::Rejected);
+    [taken, refused].map(|(mutation, expected)| Mutant { mutation, row, expected })
+}
+
+/// Puts mutants together that do not work through one another.
+pub fn batches(all: &[Mutant], most: usize) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = vec![Batch::default(); all.len().div_ceil(most)];
+    for (nth, mutant) in all.iter().enumerate() {
+        let related = |other: &Mutant| {
+            other.row == mutant.row || works_through(other.row, mutant.row) || works_through(mutant.row, other.row)
+        };
+        let count = batches.len();
+        let place = (nth..nth + count)
+            .map(|place| place % count)
+            .find(|place| batches[*place].mutants.len() < most && !batches[*place].mutants.iter().any(related));
+        match place {
+            Some(place) => batches[place].mutants.push(*mutant),
+            None => batches.push(Batch { mutants: vec![*mutant], rows: Vec::new() }),
+        }
+    }
+    batches
+}
+
+/// Each mutant of a batch by itself, with the rows about which there is doubt and all that these work through.
+pub fn apart(batch: &Batch, doubtful: &[&str]) -> Vec<Batch> {
+    let alone = |mutant: &Mutant| {
+        let wanted = |row: &str| doubtful.iter().chain([&mutant.row]).any(|of| *of == row || works_through(of, row));
+        let rows = CATALOG.rows.iter().map(|row| row.experiment.id()).filter(|row| wanted(row));
+        Batch { mutants: vec![*mutant], rows: rows.map(str::to_owned).collect() }
+    };
+    batch.mutants.iter().map(alone).collect()
+}
+
+/// Whether an experiment works through a row, directly or by way of others.
+pub fn works_through(row: &str, other: &str) -> bool {
+    let experiment = CATALOG.experiment(row).expect("a row of the catalogue");
+    experiment.through.iter().any(|next| next == other || works_through(next, other))
+}

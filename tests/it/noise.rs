@@ -1,0 +1,183 @@
+//! Proves in seconds what `benches/noise.rs` measures in minutes: that noise costs verdicts, not truth. And proves that
+//! the measurement itself would see it if it were otherwise.
+
+use std::collections::BTreeSet;
+
+use common::{CATALOG, TARGETS, rows_of, target};
+use fieldtest::catalog::{ClaimStatus, VerdictStatus};
+use noise::condition::Condition;
+use noise::designs::{self, Design};
+use noise::server::{FLIPS, Kind, Server};
+use noise::tally::{Seen, Tally};
+use noise::{interval, measure, observe, servers};
+
+use crate::common;
+use crate::common::noise;
+
+/// Runs of each target under each condition: half of them against servers with flipped rows.
+const RUNS: u64 = 4;
+/// The seed of the first.
+const FIRST_SEED: u64 = 1;
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn verdicts_stay_true_under_noise() {
+    let servers = servers(FIRST_SEED, RUNS);
+    let conditions = [Condition::Calm, Condition::Ten, Condition::Twenty, Condition::Canary];
+    let tallies = block_on(measure(&servers, &conditions, |_| {}));
+    let mut problems = Vec::new();
+    for ((condition, kind), tally) in &tallies {
+        let allowed = match condition {
+            Condition::Calm => 0.0,
+            other => (1.0 - other.confidence()) * tally.statistical as f64,
+        };
+        if tally.wrong.len() as f64 > allowed {
+            problems.push(format!("{condition:?}, {kind:?}: {} wrong: {:?}", tally.wrong.len(), tally.wrong));
+        }
+        let open = tally.undetermined_by_noise as f64 / tally.rows as f64;
+        if *condition == Condition::Ten && open >= 0.02 {
+            problems.push(format!("{condition:?}, {kind:?}: {open} left open: {:?}", tally.left_open));
+        }
+        // Or there would be nothing to be wrong about.
+        assert!(tally.verdicts * 10 >= tally.rows * 8, "{condition:?}, {kind:?}: {tally:?}");
+    }
+    assert_eq!(tallies.len(), 2 * conditions.len());
+    let canary: Vec<&Tally> = tallies.iter().filter(|((c, _), _)| *c == Condition::Canary).map(|(_, t)| t).collect();
+    let wrong: usize = canary.iter().map(|tally| tally.wrong.len()).sum();
+    assert!(wrong > 0, "verdicts that nobody was sure of, and none is wrong: whoever looks is blind");
+    let owned_up: f64 = canary.iter().map(|tally| tally.owned_up).sum();
+    // A sum of chances: what is seen of it spreads by its root.
+    let at_most = owned_up + 3.0 * owned_up.sqrt();
+    assert!(wrong as f64 <= at_most, "{wrong} wrong, where {owned_up} were owned up to");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn a_wrong_verdict_is_counted() {
+    let honest = Server::new(target("deepseek"), Kind::AsClaimed, 1);
+    let seen = block_on(observe(honest.clone(), Condition::Calm, 0));
+    // The same answers, from a server that is said to be another.
+    let mut lied_about = honest.clone();
+    lied_about.say("field.top_k", ClaimStatus::Supported);
+    let mut tally = Tally::default();
+    tally.add(&honest, &seen, &seen);
+    assert_eq!((tally.wrong.len(), tally.runs_with_wrong), (0, 0));
+    tally.add(&lied_about, &seen, &seen);
+    let wrong: Vec<_> = tally.wrong.iter().map(|w| (w.row.as_str(), w.truth, w.said)).collect();
+    assert_eq!(wrong, [("field.top_k", VerdictStatus::Supported, VerdictStatus::Ignored)]);
+    assert_eq!((tally.runs_with_wrong, tally.runs), (1, 2));
+    let worst = tally.worst().unwrap();
+    assert_eq!((worst.row.as_str(), worst.wrong, worst.tests), ("field.top_k", 1, 2));
+    assert_eq!(tally.above(0.99).len(), 1);
+    assert!(tally.proved_above(0.99).is_empty(), "one is too few to accuse a row");
+    for _ in 0..9 {
+        tally.add(&lied_about, &seen, &seen);
+    }
+    assert_eq!(tally.proved_above(0.99)[0].row, "field.top_k, supported");
+}
+
+#[test]
+fn what_noise_left_open_is_told_apart_from_what_is_never_decided() {
+    let server = Server::new(target("deepseek"), Kind::AsClaimed, 1);
+    let calm = block_on(observe(server.clone(), Condition::Calm, 0));
+    let mut noisy = calm.clone();
+    for row in &mut noisy.rows[..2] {
+        row.status = VerdictStatus::Inconclusive;
+    }
+    let never = Seen { rows: noisy.rows[..1].iter().chain(&calm.rows[1..]).cloned().collect(), ..calm };
+    let mut tally = Tally::default();
+    tally.add(&server, &noisy, &never);
+    assert_eq!((tally.undetermined, tally.undetermined_by_noise), (2, 1));
+    assert_eq!(tally.verdicts + tally.undetermined, tally.rows);
+}
+
+#[test]
+fn a_row_that_works_through_a_refused_one_is_rightly_refused() {
+    let mut server = Server::new(target("anthropic"), Kind::AsClaimed, 1);
+    server.say("tool_choice.object_form", ClaimStatus::Unsupported);
+    assert!(server.is_right("tool_choice.any", VerdictStatus::Rejected), "directly");
+    assert!(server.is_right("tool_choice.any.disable_parallel_tool_use", VerdictStatus::Rejected), "by way of another");
+    assert!(!server.is_right("tool_choice.any", VerdictStatus::Ignored));
+    assert!(!server.is_right("field.system", VerdictStatus::Rejected));
+}
+
+#[test]
+fn flipped_servers_meet_every_row_in_every_status() {
+    let mut met = BTreeSet::new();
+    let mut possible = BTreeSet::new();
+    for name in TARGETS {
+        for row in rows_of(target(name)).into_iter().filter(|row| row.experiment.is_field_row()) {
+            possible.extend(row.experiment.statuses.iter().map(|status| (row.experiment.id(), *status)));
+        }
+    }
+    for server in servers(1000, 200).into_iter().filter(|server| server.kind == Kind::Flipped) {
+        assert_eq!(server.flips.len(), FLIPS);
+        for row in rows_of(server.target).into_iter().filter(|row| row.experiment.is_field_row()) {
+            met.insert((row.experiment.id(), server.truth(row.experiment.id())));
+        }
+    }
+    let missed: Vec<_> = possible.difference(&met).collect();
+    assert!(missed.is_empty(), "{missed:?}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_server() {
+    let flips = |seed| Server::new(target("deepseek"), Kind::Flipped, seed).flips;
+    assert_eq!(flips(3), flips(3));
+    assert_ne!(flips(3), flips(4));
+    for (row, status) in flips(3) {
+        let claimed = target("deepseek").claims.get(row).map_or(ClaimStatus::Supported, |claim| claim.status);
+        assert_ne!(claimed, status, "{row} is not flipped");
+        assert!(CATALOG.experiment(row).is_some());
+    }
+}
+
+#[test]
+fn a_run_with_one_row_at_a_time_can_be_repeated() {
+    let run = || {
+        let server = Server::new(target("tencent-lkeap"), Kind::Flipped, 5);
+        let seen = block_on(observe(server, Condition::Faults, 0));
+        (seen.attempts, seen.input_tokens, seen.rows.into_iter().map(|row| row.reason).collect::<Vec<_>>())
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn exact_bounds_are_those_of_the_textbooks() {
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 5e-5, "{a} is not {b}");
+    // No hit: 1 - alpha^(1/n).
+    near(interval::upper(0, 100, 0.05), 1.0 - 0.05_f64.powf(0.01));
+    near(interval::lower(0, 100, 0.05), 0.0);
+    near(interval::upper(100, 100, 0.05), 1.0);
+    // Clopper and Pearson at 95 %, both sides, for 10 of 100.
+    near(interval::lower(10, 100, 0.025), 0.049_00);
+    near(interval::upper(10, 100, 0.025), 0.176_22);
+    // So many trials that the first terms vanish.
+    near(interval::upper(3000, 30_000, 0.05), 0.102_90);
+}
+
+#[test]
+fn designs_differ_as_the_document_says() {
+    let fared = designs::compare(4000, 1);
+    let of = |design, disobedience: f64| {
+        fared.iter().find(|f| f.design == design && f.disobedience == disobedience).unwrap().clone()
+    };
+    for level in designs::LEVELS {
+        let bayes = of(Design::BayesFactor, level);
+        let rate = interval::lower(bayes.wrong_honoured, bayes.plays, 0.05);
+        assert!(rate <= 0.01, "{bayes:?}");
+        assert_eq!(bayes.wrong_passed_over, 0, "a code word cannot be guessed");
+    }
+    // Wald's test believes in an obedience that is not there, sooner or later.
+    for (design, level) in [(Design::Sprt, 0.2), (Design::CautiousSprt, 0.8)] {
+        let sprt = of(design, level);
+        assert!(sprt.wrong_honoured * 100 > 2 * sprt.plays, "{sprt:?}");
+    }
+    // Where it may believe in it, it is the cheaper one: that, too, is said.
+    assert!(of(Design::CautiousSprt, 0.4).requests < of(Design::BayesFactor, 0.4).requests);
+    // A fixed sample that is large enough costs more, whatever it meets.
+    assert!(of(Design::FixedTwelve, 0.0).requests > 3 * of(Design::BayesFactor, 0.0).requests);
+}

@@ -1,0 +1,254 @@
+//! What never gets into a file: secrets, however a server tells them; and, on request, texts. With the real binary.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use binary::Folder;
+use serde_json::{Value, json};
+use server::Server;
+
+use crate::common::{binary, server};
+
+/// The credential of the run: with characters that JSON and URLs escape.
+const CREDENTIAL: &str = "canary/credential+0123456789=";
+/// What the gateway knows and the run does not send: its upstream's key, which stands in the environment here.
+const UPSTREAM: &str = "canary-upstream-abcdef0123456789";
+/// What nobody knows, but looks like keys.
+const SHAPED: [&str; 4] = [
+    "sk-ant-api03-canary0123456789abcdef",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ",
+    "AKIACANARY0123456789",
+    "ghp_canary0123456789canary0123456789abcd",
+];
+
+/// All forms in which the secrets may stand in a text.
+fn forms() -> Vec<String> {
+    let mut forms: Vec<String> = SHAPED.map(str::to_owned).to_vec();
+    for secret in [CREDENTIAL, UPSTREAM] {
+        forms.push(secret.to_owned());
+        forms.push(secret.replace('/', "\\/"));
+        forms.push(secret.replace('/', "%2F").replace('+', "%2b").replace('=', "%3D"));
+        forms.push(secret.replace('+', "\\u002b").replace('=', "\\u003D"));
+        for before in ["", "u:", "Bearer "] {
+            forms.push(STANDARD.encode(format!("{before}{secret}")));
+            forms.push(URL_SAFE_NO_PAD.encode(format!("{before}{secret}")));
+        }
+    }
+    forms
+}
+
+/// A gateway that says all it knows in every answer: whole, as an error, or in a stream that parts each form.
+fn leaky() -> Server {
+    Server::start(|asked, stream| {
+        let told = forms().join(" , ");
+        let head = format!(
+            "connection: close\r\nset-cookie: session={UPSTREAM}\r\nauthorization: Bearer {CREDENTIAL}\r\n\
+             x-api-key: {CREDENTIAL}\r\nx-debug: sent {CREDENTIAL} with Bearer {}\r\n",
+            SHAPED[1]
+        );
+        // The escaped forms are JSON already, and stand in it as they are.
+        let (status, kind, body) = if asked.body.contains("\"stream\":true") {
+            let mut events = String::from(
+                "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            );
+            for form in forms().iter().filter(|form| !form.contains('\\')) {
+                let (one, other) = form.split_at(form.len() / 2);
+                for part in [one, &format!("{other} ")] {
+                    let delta = json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": part } });
+                    events.push_str(&format!("event: content_block_delta\ndata: {delta}\n\n"));
+                }
+            }
+            events.push_str("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":9}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+            ("200 OK", "text/event-stream", events)
+        // Not the plain question: where that is refused, nothing else is asked.
+        } else if asked.number > 20 && asked.number % 5 == 4 && asked.body.contains("tool") {
+            let error = format!(
+                "{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"upstream: {told}\"}}}}"
+            );
+            ("400 Bad Request", "application/json", error)
+        } else {
+            let message = format!(
+                "{{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[{{\"type\":\"text\",\"text\":\"hello {told}\"}}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{{\"input_tokens\":9,\"output_tokens\":9}}}}"
+            );
+            ("200 OK", "application/json", message)
+        };
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{head}\r\n", body.len())?;
+        stream.write_all(body.as_bytes())
+    })
+}
+
+/// The texts of a recording's streams, put together as a client would.
+fn streamed(recording: &str) -> String {
+    let mut texts = String::new();
+    for line in recording.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        for attempt in line["exchange"]["attempts"].as_array().into_iter().flatten() {
+            let body = attempt["response"]["body"]["text"].as_str().unwrap_or_default();
+            for data in body.lines().filter_map(|line| line.strip_prefix("data: ")) {
+                let event: Value = serde_json::from_str(data).unwrap();
+                texts.push_str(event["delta"]["text"].as_str().unwrap_or_default());
+            }
+        }
+    }
+    texts
+}
+
+#[test]
+fn no_secret_gets_into_any_file_or_message_however_the_server_tells_it() {
+    let folder = Folder::new();
+    let server = leaky();
+    let select = ["--select", "field.s*", "--select", "error.*", "--select", "stream.*", "--select", "header.*"];
+    for auth in ["x-api-key", "bearer"] {
+        let url = format!("{}/{UPSTREAM}", server.url());
+        let arguments = [
+            "run",
+            "--base-url",
+            &url,
+            "--name",
+            "leaky",
+            "--model",
+            "m",
+            "--api-key-env",
+            "KEY",
+            "--auth",
+            auth,
+            "--out",
+            "out",
+            "--retries",
+            "0",
+        ];
+        let variables = [("KEY", CREDENTIAL), ("OPENAI_API_KEY", UPSTREAM)];
+        let ended = folder.run_with(&variables, &[&arguments[..], &select].concat());
+        assert!(server.asked().len() > 10, "{}", ended.stderr);
+        let recording = folder.read("out/recording-leaky.jsonl");
+        let streamed = streamed(&recording);
+        assert!(recording.contains("<secret>"), "{recording}");
+        assert!(streamed.contains("<credential>"), "{} {}", ended.stderr, ended.stdout);
+        let mut seen: Vec<(String, String)> = folder
+            .everything()
+            .into_iter()
+            .map(|(path, content)| (path.display().to_string(), String::from_utf8(content).unwrap()))
+            .collect();
+        seen.extend([
+            ("out".to_owned(), ended.stdout),
+            ("err".to_owned(), ended.stderr),
+            ("streams".to_owned(), streamed),
+        ]);
+        for (place, content) in seen {
+            // Once more as JSON reads it: a recording holds bodies as strings.
+            for content in [content.replace("\\\\", "\\").replace("\\/", "/"), content] {
+                for form in forms() {
+                    assert!(!content.contains(&form), "{form} is in {place}");
+                }
+                assert!(!content.contains("canary"), "{place}: {}", &content[content.find("canary").unwrap()..][..60]);
+            }
+        }
+    }
+}
+
+/// What stands in every question of the user's own row.
+const TEXT: &str = "CANARY";
+
+fn cases(folder: &Folder) {
+    let case = format!(
+        "section: Own\nrows:\n  - row: own.secret\n    title: A row with a text of its own\n    \
+         ask: The project is called {TEXT}. Today's label is in the system prompt. What is it?\n    \
+         treatment: {{ body: {{ system: \"{TEXT} is secret. Today's label is {{{{label}}}}.\", \
+         metadata: {{ user_id: \"{TEXT}\" }}, tools: [ {{ name: {TEXT}_tool, description: \"{TEXT}\", \
+         input_schema: {{ type: object, properties: {{ {TEXT}: {{ type: string, enum: [{TEXT}] }} }} }} }} ] }} }}\n    \
+         positive: {{ ask: \"{TEXT}: Today's label is {{{{label}}}}. What is today's label? Reply with the label alone.\" }}\n    \
+         effect: {{ text: {{ contains: [\"{{{{label}}}}\"] }} }}\n"
+    );
+    folder.write("cases/experiments/own.yaml", case);
+}
+
+#[test]
+fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
+    let folder = Folder::new();
+    cases(&folder);
+    let run = |out: &str, more: &[&str]| {
+        let arguments = ["run", "deepseek", "--simulate", "--seed", "7", "--cases", "cases", "--out", out];
+        let rows = ["own.*", "field.*", "content.*", "tool_choice.*", "error.*", "stream.*", "turns.*"];
+        let select = rows.iter().flat_map(|glob| ["--select", glob]);
+        let fault = ["--fault", "message.stop-reason-missing", "--flip", "field.top_k=rejected"];
+        let flips =
+            if folder.run(["simulate", "--list-faults"]).stdout.contains(fault[1]) { &fault[..] } else { &fault[2..] };
+        folder.run(arguments.into_iter().chain(select).chain(flips.iter().copied()).chain(more.iter().copied()))
+    };
+    let whole = run("whole", &[]);
+    let redacted = run("redacted", &["--redact", "texts"]);
+    assert_eq!(redacted.code, whole.code, "{}", redacted.stderr);
+    let (before, after) = (folder.results("whole"), folder.results("redacted"));
+    for (a, b) in before["rows"].as_array().unwrap().iter().zip(after["rows"].as_array().unwrap()) {
+        for key in ["status", "code", "evidence", "confidence"] {
+            assert_eq!(a["verdict"][key], b["verdict"][key], "{}", a["id"]);
+        }
+        assert_eq!((&a["id"], &a["outcome"], &a["cost"]), (&b["id"], &b["outcome"], &b["cost"]));
+    }
+    assert_eq!(before["summary"], after["summary"]);
+    // Everything that was drawn for a question or its answer.
+    let recording = folder.read("whole/recording-deepseek.jsonl");
+    let mut drawn: BTreeSet<String> = BTreeSet::from([TEXT.to_owned()]);
+    for line in recording.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        for (name, value) in line["trial"]["values"].as_object().into_iter().flatten() {
+            let value = value.as_str().unwrap();
+            // Names and ids stand in models, paths and identifiers as well, which stay.
+            if matches!(name.as_str(), "label" | "label2") {
+                drawn.insert(value.to_owned());
+            }
+        }
+    }
+    assert!(drawn.len() > 20, "{}", drawn.len());
+    for name in ["recording-deepseek.jsonl", "results-deepseek.json", "matrix.md"] {
+        let content = folder.read(&format!("redacted/{name}"));
+        for text in &drawn {
+            assert!(!content.contains(text), "`{text}` is in {name}");
+        }
+        assert!(!redacted.stdout.contains(TEXT) && !redacted.stderr.contains(TEXT));
+        // They are there where nothing is left out: the test can fail.
+        if name != "matrix.md" {
+            assert!(folder.read(&format!("whole/{name}")).contains(TEXT), "{name}");
+        }
+    }
+    // Judged or replayed, it says what the run said.
+    let cases = ["--cases", "cases"];
+    folder.run(["judge", "redacted/recording-deepseek.jsonl", "--out", "judged"].iter().chain(&cases));
+    folder.run(["run", "deepseek", "--replay", "redacted", "--out", "replayed"].iter().chain(&cases));
+    for out in ["judged", "replayed"] {
+        let again = folder.read(&format!("{out}/results-deepseek.json"));
+        assert!(again == folder.read("redacted/results-deepseek.json"), "{out}");
+    }
+    // It can be held against other claims.
+    folder.run(
+        ["judge", "redacted/recording-deepseek.jsonl", "--claims", "anthropic", "--out", "held"].iter().chain(&cases),
+    );
+    assert_eq!(folder.results("held")["target"]["claims"]["target"], "anthropic");
+    assert_ne!(folder.results("held")["summary"]["contradicts"], after["summary"]["contradicts"]);
+}
+
+#[test]
+fn a_redacted_recording_that_was_cut_claims_nothing() {
+    let folder = Folder::new();
+    folder
+        .run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--redact", "texts", "--out", "out"])
+        .exits(0);
+    let text = folder.read("out/recording-deepseek.jsonl");
+    let lines: Vec<&str> = text.lines().collect();
+    folder.write("cut/recording-deepseek.jsonl", lines[..lines.len() - 2].join("\n") + "\n");
+    folder.run(["run", "deepseek", "--replay", "cut", "--out", "again"]).exits(3).says(&["partial"]);
+    let row = &folder.results("again")["rows"][0];
+    assert_eq!(row["verdict"]["status"], "skipped");
+    assert!(row["verdict"]["reason"].as_str().unwrap().contains("texts were taken out"), "{row}");
+    // Results that somebody turned round are no results.
+    let edited = text.replacen("\"conforms\",\"silent\"", "\"contradicts\",\"silent\"", 1);
+    assert_ne!(edited, text);
+    folder.write("cut/recording-deepseek.jsonl", edited);
+    folder.run(["run", "deepseek", "--replay", "cut", "--out", "again"]).exits(2).says(&[
+        "line ",
+        "its results",
+        "edited",
+    ]);
+}

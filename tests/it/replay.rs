@@ -1,0 +1,192 @@
+//! Recordings in the place of endpoints: `--replay` with the real binary.
+
+use std::io::Write;
+
+use binary::{Ended, Folder};
+use serde_json::Value;
+use server::{Faithful, Server};
+
+use crate::common::{binary, server};
+
+/// Rows of every rule: an effect, a screen, a refusal, a comparison, a conversation, two samples.
+const MIXED: [&str; 8] =
+    ["field.*", "tools.*", "error.*", "stream.*", "content.text.*", "tool_choice.*", "side.*", "turns.*"];
+
+/// Runs `fieldtest run TARGET --simulate` into `out`.
+fn simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> Ended {
+    folder.run(["run", target, "--simulate", "--out", out].iter().chain(more))
+}
+
+fn selects(globs: &[&'static str]) -> Vec<&'static str> {
+    globs.iter().flat_map(|glob| ["--select", glob]).collect()
+}
+
+fn row<'a>(results: &'a Value, id: &str) -> &'a Value {
+    results["rows"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("no row {id}"))
+}
+
+#[test]
+fn a_replay_gives_the_same_results_byte_for_byte() {
+    let folder = Folder::new();
+    for (target, more) in [
+        ("deepseek", vec!["--concurrency", "16"]),
+        ("deepseek", vec!["--disobedience", "0.3", "--rate-529", "0.1", "--rate-reset", "0.1"]),
+        ("tencent-lkeap", vec!["--fault", "sse.message-stop-missing", "--flip", "field.system=ignored"]),
+        ("anthropic", vec!["--max-requests", "60"]),
+        ("deepseek", vec!["--fault", "http.redirect"]),
+    ] {
+        let mut arguments = selects(&MIXED[..6]);
+        arguments.extend(["--record", "rec"]);
+        arguments.extend(&more);
+        let first = simulated(&folder, target, "out", &arguments);
+        let again = folder.run(["run", target, "--replay", "rec", "--out", "again"]);
+        assert_eq!(again.code, first.code, "{more:?}\n{}\n{}", first.stderr, again.stderr);
+        for file in [format!("results-{target}.json"), "matrix.md".to_owned()] {
+            let (first, again) = (folder.read(&format!("out/{file}")), folder.read(&format!("again/{file}")));
+            assert!(first == again, "{target} {more:?}: {file} differs");
+        }
+        folder.run(["judge", &format!("rec/recording-{target}.jsonl"), "--out", "judged"]);
+        let name = format!("results-{target}.json");
+        assert!(folder.read(&format!("judged/{name}")) == folder.read(&format!("again/{name}")), "judge differs");
+    }
+}
+
+#[test]
+fn a_run_whose_endpoint_was_lost_is_replayed_as_that() {
+    let folder = Folder::new();
+    let faithful = Faithful::start();
+    let dies = Server::start(move |asked, stream| match asked.number {
+        0..40 => stream.write_all(&faithful.answer(asked)?),
+        _ => Ok(()),
+    });
+    let url = dies.url();
+    let run = ["run", "--base-url", &url, "--model", "m", "--name", "dies", "--api-key-env", "KEY", "--out", "out"];
+    let more = ["--select", "field.*", "--retries", "0", "--claims", "deepseek"];
+    let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &[&run[..], &more].concat());
+    assert!(ended.stderr.contains("stopped answering"), "{}", ended.stderr);
+    folder.run(["run", "--replay", "out", "--out", "again"]).says(&["stopped answering"]);
+    assert!(folder.read("out/results-dies.json") == folder.read("again/results-dies.json"));
+}
+
+#[test]
+fn without_a_target_every_recording_of_the_folder_is_replayed() {
+    let folder = Folder::new();
+    folder.run(["run", "--select", "field.top_k", "--out", "out"]).exits(0);
+    folder.run(["run", "--replay", "out", "--out", "again"]).exits(0);
+    assert_eq!(folder.names("again", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
+    // A file is as good as a folder.
+    folder.run(["run", "--replay", "out/recording-deepseek.jsonl", "--out", "one"]).exits(0);
+    assert_eq!(folder.names("one", "results-"), ["results-deepseek.json"]);
+}
+
+#[test]
+fn the_command_line_says_which_rows_and_whose_claims() {
+    let folder = Folder::new();
+    simulated(&folder, "deepseek", "out", &["--select", "field.*"]).exits(0);
+    let all = folder.results("out");
+    // One row of many: the same verdict, though the requests that it shares are named after another row.
+    folder.run(["run", "deepseek", "--replay", "out", "--select", "field.top_k", "--out", "one"]).exits(0);
+    let one = folder.results("one");
+    assert_eq!(one["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(row(&one, "field.top_k")["verdict"], row(&all, "field.top_k")["verdict"]);
+    // Other claims.
+    folder.run(["run", "deepseek", "--replay", "out", "--claims", "anthropic", "--out", "held"]).exits(1);
+    let held = folder.results("held");
+    assert_eq!(row(&held, "field.top_k")["outcome"], "contradicts");
+    assert_eq!(held["target"]["claims"]["target"], "anthropic");
+    // A row that was not recorded is there, and says why it is not decided.
+    let select = ["--select", "field.top_k", "--select", "tool_choice.auto"];
+    folder
+        .run(["run", "deepseek", "--replay", "out", "--out", "more"].iter().chain(&select))
+        .exits(3)
+        .says(&["partial", "the recording lacks requests"]);
+    let more = folder.results("more");
+    assert_eq!(row(&more, "tool_choice.auto")["verdict"]["status"], "skipped");
+    assert_eq!(row(&more, "field.top_k")["verdict"]["status"], "ignored");
+}
+
+#[test]
+fn other_case_files_leave_a_row_undecided_and_never_wrong() {
+    let folder = Folder::new();
+    simulated(&folder, "deepseek", "out", &["--select", "field.system", "--select", "field.stop_sequences"]).exits(0);
+    let changed = "rows:\n  - row: field.stop_sequences\n    title: stop_sequences\n    \
+                   ask: Count from 1 to 30, separated by single spaces.\n    \
+                   treatment: { body: { stop_sequences: [\" 9\"] } }\n    \
+                   effect: { stop_reason: stop_sequence, stop_sequence: \" 9\" }\n    by_chance: never\n";
+    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/cases/experiments/02-simple-fields.yaml");
+    let bundled = std::fs::read_to_string(bundled).unwrap();
+    let section = bundled.lines().find(|line| line.starts_with("section:")).unwrap();
+    folder.write("cases/experiments/x.yaml", format!("{section}\n{changed}"));
+    let ended = folder.run(["run", "deepseek", "--replay", "out", "--cases", "cases", "--out", "again"]);
+    let again = {
+        ended.exits(3);
+        folder.results("again")
+    };
+    assert_eq!(row(&again, "field.stop_sequences")["verdict"]["status"], "skipped");
+    assert_eq!(row(&again, "field.system")["verdict"]["status"], "supported");
+}
+
+mod bad_recordings {
+    use super::*;
+
+    /// A folder with a recording of one row, and its lines.
+    fn recorded() -> (Folder, Vec<String>) {
+        let folder = Folder::new();
+        simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
+        let lines = folder.read("out/recording-deepseek.jsonl").lines().map(str::to_owned).collect();
+        (folder, lines)
+    }
+
+    fn replay(folder: &Folder, lines: &[String]) -> Ended {
+        folder.write("rec/recording-deepseek.jsonl", lines.join("\n") + "\n");
+        folder.run(["run", "deepseek", "--replay", "rec", "--out", "again"])
+    }
+
+    #[test]
+    fn a_truncated_one_gives_what_is_there_and_says_that_it_is_partial() {
+        let (folder, lines) = recorded();
+        replay(&folder, &lines[..lines.len() - 1]).exits(3).says(&["partial", "no footer"]);
+        assert_eq!(row(&folder.results("again"), "field.top_k")["verdict"]["status"], "ignored");
+        replay(&folder, &lines[..4]).exits(3).says(&["partial"]);
+        assert_eq!(row(&folder.results("again"), "field.top_k")["verdict"]["status"], "skipped");
+        // Cut in the middle of a line.
+        let half = &lines[lines.len() - 3][..40];
+        let text = format!("{}\n{half}", lines[..lines.len() - 3].join("\n"));
+        folder.write("rec/recording-deepseek.jsonl", text);
+        folder.run(["run", "deepseek", "--replay", "rec", "--out", "again"]).exits(3).says(&["partial"]);
+    }
+
+    #[test]
+    fn one_of_another_version_is_refused() {
+        let (folder, mut lines) = recorded();
+        lines[0] = lines[0].replace("fieldtest-recording/1", "fieldtest-recording/7");
+        replay(&folder, &lines).exits(2).says(&["line 1", "fieldtest-recording/7", "this version reads"]);
+    }
+
+    #[test]
+    fn one_with_an_edited_request_is_refused_with_the_line() {
+        let (folder, mut lines) = recorded();
+        let at = lines.iter().position(|line| line.contains("exchange") && line.contains("\"top_k\"")).unwrap();
+        lines[at] = lines[at].replacen("\"max_tokens\":1024", "\"max_tokens\":1025", 1);
+        let line = format!("line {} ", at + 1);
+        replay(&folder, &lines).exits(2).says(&[&line, "another request", "edited"]);
+    }
+
+    #[test]
+    fn one_with_a_trial_whose_exchange_is_gone_is_refused_with_the_line() {
+        let (folder, mut lines) = recorded();
+        let at = lines.iter().position(|line| line.starts_with("{\"exchange\"") && line.contains("\"top_k\"")).unwrap();
+        lines.remove(at);
+        replay(&folder, &lines).exits(2).says(&["line ", "refers to exchange"]);
+    }
+
+    #[test]
+    fn what_is_no_recording_is_told_as_that() {
+        let folder = Folder::new();
+        folder.run(["run", "deepseek", "--replay", "nowhere"]).exits(2).says(&["nowhere", "no such file or folder"]);
+        folder.write("empty/x.txt", "");
+        folder.run(["run", "--replay", "empty"]).exits(2).says(&["there is no recording-*.jsonl in it"]);
+        folder.run(["run", "deepseek", "--replay", "empty"]).exits(2).says(&["no recording-deepseek.jsonl in it"]);
+        folder.run(["run", "deepseek", "--replay", "x", "--simulate"]).exits(2).says(&["cannot be used with"]);
+    }
+}
