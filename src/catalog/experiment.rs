@@ -43,7 +43,7 @@ pub struct Experiment {
     /// Rows that this experiment works through. Where one of them was found not to be honoured, "ignored" proves
     /// nothing of this row, and it stays undecided.
     #[serde(default)]
-    pub through: Vec<String>,
+    pub depends_on: Vec<String>,
     /// The verdicts that this row can reach, where they are not all of supported, ignored and rejected. A field that
     /// every request must carry cannot be rejected, for instance, for then nothing could be asked at all.
     #[serde(default = "all_statuses")]
@@ -119,13 +119,13 @@ pub struct Experiment {
     pub repeat: u32,
     /// Decide by comparing two samples of answers instead of by an effect.
     #[serde(default)]
-    pub spread: Option<SamplingTest>,
+    pub sampling: Option<SamplingTest>,
     /// Decide by what the treatment's answer is, whatever it is: a refusal, a count, a list.
     #[serde(default)]
     pub reply: Option<ResponsePredicate>,
     /// Other answers that mean something, in the order in which they are tried. What is neither is not honoured.
     #[serde(default)]
-    pub otherwise: Vec<AlternativeVerdict>,
+    pub alternatives: Vec<AlternativeVerdict>,
     /// Decide by holding the treatment's answer against the negative arm's.
     #[serde(default)]
     pub compare: Option<ArmComparison>,
@@ -175,7 +175,7 @@ impl Experiment {
             row: Spanned::new(row.to_owned(), serde_yaml::Location::UNKNOWN, serde_yaml::Location::UNKNOWN),
             title: String::new(),
             about: None,
-            through: Vec::new(),
+            depends_on: Vec::new(),
             statuses: all_statuses(),
             requires: None,
             field: None,
@@ -199,9 +199,9 @@ impl Experiment {
             by_chance: ChanceRate::default(),
             meter: None,
             repeat: default_repeat(),
-            spread: None,
+            sampling: None,
             reply: None,
-            otherwise: Vec::new(),
+            alternatives: Vec::new(),
             compare: None,
             accepted_means: AcceptedMeans::default(),
             about_credentials: false,

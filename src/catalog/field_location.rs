@@ -16,7 +16,7 @@ pub struct FieldSpec {
     /// What a simulated server that honours it does. Unless written, the field is left to the reference server, which
     /// honours what it knows and refuses keys that it does not.
     #[serde(default)]
-    pub honoured: Option<SupportedBehaviour>,
+    pub supported_by: Option<SupportedBehaviour>,
 }
 
 /// The places where a field can stand.
@@ -72,10 +72,10 @@ impl FieldSpec {
         if matches!(self.at, FieldLocation::Header(_)) && !path.chars().all(is_token) {
             return Some("the header of its `field` is written in lower-case letters, digits, `-` and `_`");
         }
-        if matches!(self.at, FieldLocation::Row(_)) && self.honoured.is_some() {
+        if matches!(self.at, FieldLocation::Row(_)) && self.supported_by.is_some() {
             return Some("what honouring the field of another row comes to is said there: no `honoured` beside it");
         }
-        if matches!(&self.honoured, Some(SupportedBehaviour::Values(values)) if values.is_empty()) {
+        if matches!(&self.supported_by, Some(SupportedBehaviour::Values(values)) if values.is_empty()) {
             return Some("`honoured: { values: [] }` accepts nothing: write the values that are valid");
         }
         None

@@ -44,12 +44,12 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
     say(e.treatment.is_some() && !e.variants.is_empty(), "`treatment` and `variants` exclude each other");
     let has_treatment = e.treatment.is_some() || !e.variants.is_empty();
     say(
-        e.spread.is_some() && (has_treatment || e.effect.is_some() || !e.challenge.is_empty()),
+        e.sampling.is_some() && (has_treatment || e.effect.is_some() || !e.challenge.is_empty()),
         "`spread` decides alone: no `treatment`, `variants`, `effect` or `challenge` beside it",
     );
     let by_answer = e.reply.is_some() || e.compare.is_some();
     say(
-        by_answer && (e.spread.is_some() || e.effect.is_some() || !e.challenge.is_empty() || e.genuine.is_some()),
+        by_answer && (e.sampling.is_some() || e.effect.is_some() || !e.challenge.is_empty() || e.genuine.is_some()),
         "`reply` and `compare` decide alone: no `spread`, `effect`, `challenge` or `genuine` beside them",
     );
     say(e.reply.is_some() && e.compare.is_some(), "`reply` and `compare` exclude each other");
@@ -57,7 +57,7 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
         by_answer && !has_treatment,
         "`reply` and `compare` need a `treatment` or `variants` whose answer they look at",
     );
-    say(!e.otherwise.is_empty() && e.reply.is_none(), "`otherwise` needs a `reply`");
+    say(!e.alternatives.is_empty() && e.reply.is_none(), "`otherwise` needs a `reply`");
     say(
         e.compare.is_some() && !e.variants.is_empty(),
         "`compare` holds one `treatment` against the negative arm: no `variants`",
@@ -66,7 +66,7 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
         matches!(&e.compare, Some(ArmComparison::Agree(aspects)) if aspects.is_empty()),
         "`agree` lists what must agree",
     );
-    let tests = || e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when));
+    let tests = || e.reply.iter().chain(e.alternatives.iter().map(|o| &o.when));
     say(tests().any(|t| t.status.is_empty()), "a test of an answer lists the `status` that it may have");
     say(
         tests().any(|t| t.status.iter().any(|status| !(100..600).contains(status))),
@@ -76,18 +76,18 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
         tests().any(|t| t.json.keys().any(|pointer| !pointer.is_empty() && !pointer.starts_with('/'))),
         "the keys of `json` are JSON pointers, which begin with a slash: `/data/0/id`",
     );
-    say(e.through.iter().any(|other| other == e.id()), "a row cannot work `through` itself");
+    say(e.depends_on.iter().any(|other| other == e.id()), "a row cannot work `through` itself");
     let is_stream = |a: &Arm| a.body.get("stream") == Some(&Value::Bool(true));
     say(
         e.compare == Some(ArmComparison::Gradual) && !e.treatment.iter().chain([&e.base]).any(is_stream),
         "`gradual` looks at a stream: the base or the treatment asks for one with `stream: true`",
     );
     say(
-        e.otherwise.iter().any(|o| o.verdict == VerdictStatus::Skipped),
+        e.alternatives.iter().any(|o| o.verdict == VerdictStatus::Skipped),
         "the `verdict` of an `otherwise` is supported, ignored, rejected, substituted or inconclusive",
     );
     say(
-        !by_answer && e.spread.is_none() && e.effect.is_none() && e.challenge.is_empty(),
+        !by_answer && e.sampling.is_none() && e.effect.is_none() && e.challenge.is_empty(),
         "nothing can decide it: write an `effect`, a `challenge`, a `spread`, a `reply` or a `compare`",
     );
     say(e.failures.contains(&0), "the entries of the failure catalogue are counted from 1");
@@ -108,12 +108,12 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
     );
     say(e.genuine.is_some() && e.treatment.is_none(), "`genuine` needs a `treatment` that may be refused");
     say(
-        !has_treatment && e.spread.is_none() && !by_answer && e.challenge.iter().any(|c| c.because.is_empty()),
+        !has_treatment && e.sampling.is_none() && !by_answer && e.challenge.iter().any(|c| c.because.is_empty()),
         "without a `treatment`, each `challenge` must say `because` of which words a refusal counts",
     );
     say(matches!(e.by_chance, ChanceRate::OneIn(n) if n < 2), "`one_in` is 2 or more");
     say(
-        e.screen.is_some() && (e.spread.is_some() || !(e.positive.is_none() && e.contrary.is_none())),
+        e.screen.is_some() && (e.sampling.is_some() || !(e.positive.is_none() && e.contrary.is_none())),
         "a `screen` serves rows without `spread`, `positive` and `contrary`",
     );
     say(e.repeat == 0 || e.repeat > 4, "`repeat` is 1 to 4");
@@ -220,7 +220,7 @@ fn collect_arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     if let Some(screen) = &e.screen_arms {
         arms.extend(screen.treatment.iter().chain(&screen.challenge).map(|a| ("screen", a)));
     }
-    if let Some(spread) = &e.spread {
+    if let Some(spread) = &e.sampling {
         arms.push(("narrow", &spread.narrow));
         arms.extend(spread.widen.iter().map(|a| ("widen", a)));
     }
@@ -249,13 +249,13 @@ fn visit_texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
     for (_, a) in collect_arms(e) {
         visit_arm(a, visit);
     }
-    let asked = e.spread.as_ref().and_then(|s| s.answers.as_ref());
+    let asked = e.sampling.as_ref().and_then(|s| s.answers.as_ref());
     for p in [&e.effect, &e.contrary, &e.trace].into_iter().flatten().chain(asked) {
         visit_predicate(p, visit);
     }
     e.partial.iter().for_each(|p| visit_predicate(&p.when, visit));
     e.genuine.iter().flat_map(|g| [&g.when, &g.carries]).for_each(|p| visit_predicate(p, visit));
-    e.reply.iter().chain(e.otherwise.iter().map(|o| &o.when)).for_each(|t| visit_response_predicate(t, visit));
+    e.reply.iter().chain(e.alternatives.iter().map(|o| &o.when)).for_each(|t| visit_response_predicate(t, visit));
 }
 
 fn visit_response_predicate(test: &ResponsePredicate, visit: &mut dyn FnMut(&str)) {

@@ -92,7 +92,7 @@ pub(super) fn generate_mutants(
         return generate_behaviour_mutants(experiment, before);
     }
     let known = behaviour.status(experiment.id()).is_some();
-    let unfounded = experiment.through.iter().any(|other| !is_honoured(other));
+    let unfounded = experiment.depends_on.iter().any(|other| !is_honoured(other));
     let mut seen = HashSet::new();
     let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
     for status in experiment.statuses.iter().copied().filter(|status| seen.insert(*status)) {
@@ -129,7 +129,7 @@ fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) ->
 pub(super) fn depends_on(catalog: &Catalog, row: &str, other: &str) -> bool {
     let (mut waiting, mut seen) = (vec![row], HashSet::new());
     while let Some(row) = waiting.pop() {
-        let through = catalog.experiment(row).map(|e| e.through.as_slice()).unwrap_or_default();
+        let through = catalog.experiment(row).map(|e| e.depends_on.as_slice()).unwrap_or_default();
         if through.iter().any(|next| next == other) {
             return true;
         }

@@ -85,7 +85,7 @@ impl<'a> RowSelection<'a> {
         let id = |row: &'a CatalogRow| row.experiment.id();
         let rests = |other: &CatalogRow| {
             let mut others = catalog.rows.iter().filter(|row| wanted(id(row)) && known(id(row)));
-            others.any(|row| row.experiment.through.iter().any(|through| through == other.experiment.id()))
+            others.any(|row| row.experiment.depends_on.iter().any(|through| through == other.experiment.id()))
         };
         let (mut rows, mut beside) = (Vec::new(), Vec::new());
         for row in catalog.rows.iter().filter(|row| known(id(row))) {

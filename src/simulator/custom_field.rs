@@ -39,13 +39,13 @@ impl CustomField {
         acts: &mut RequestActivity,
     ) -> Result<(), ApiError> {
         let mut found = Vec::new();
-        let leave = self.status == ClaimStatus::Supported && self.spec.honoured.is_none();
+        let leave = self.status == ClaimStatus::Supported && self.spec.supported_by.is_none();
         take_field(&self.spec.at, headers, body, leave, &mut found);
         if found.is_empty() {
             return Ok(());
         }
         acts.record(&self.row);
-        match (self.status, &self.spec.honoured) {
+        match (self.status, &self.spec.supported_by) {
             (ClaimStatus::Unsupported, _) => {
                 let parts: Vec<String> =
                     found.iter().map(|(path, _)| format!("{path}: not supported by this endpoint")).collect();
@@ -219,7 +219,7 @@ mod tests {
         let (mut read, mut acts) = (Vec::new(), RequestActivity::default());
         let mut headers = HeaderMap::new();
         headers.insert("x-policy", "lax".parse().unwrap());
-        let added = CustomField::new("my.row", &FieldSpec { at, honoured }, status);
+        let added = CustomField::new("my.row", &FieldSpec { at, supported_by: honoured }, status);
         let treated = added.apply(&mut headers, &mut body, &mut read, &mut acts);
         (treated.map(|()| Value::Object(body)).map_err(|r| r.message), read.join(" "))
     }

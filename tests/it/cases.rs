@@ -131,7 +131,7 @@ fn what_stands_twice() {
 fn references_to_what_is_not_there() {
     shows("claim-for-unknown-row", "targets/a.yaml", with(TARGET, "field.top_k:", "field.top_q:"));
     let name = "experiments/a.yaml";
-    shows("through-unknown-row", name, format!("{SECTION}    through: [field.none]\n"));
+    shows("through-unknown-row", name, format!("{SECTION}    depends_on: [field.none]\n"));
     shows("unknown-variable", name, with(SECTION, "Say hello in one word.", "Say {{lable}}."));
     shows("unknown-anchor", name, with(SECTION, "Say hello in one word.", "*hello"));
 }

@@ -132,7 +132,7 @@ fn a_row_that_changes_along_without_saying_so_undoes_the_kill() {
     let rows = r#"
   - row: my.leaky
     title: leaky
-    field: { at: { body: my_region }, honoured: { values: [eu] } }
+    field: { at: { body: my_region }, supported_by: { values: [eu] } }
     ask: Say hello in one word.
     treatment: { body: { my_region: eu, metadata: { user_id: someone } } }
     challenge: [{ body: { my_region: nowhere } }]
@@ -142,7 +142,7 @@ fn a_row_that_changes_along_without_saying_so_undoes_the_kill() {
     assert_eq!(fates(&proof["rows"][0]), [("rejected", "spread")]);
     assert_eq!(proof["rows"][0]["failures"][0]["others"][0]["row"], "my.leaky");
     // Said, it may.
-    let folder = with_rows(&rows.replace("title: leaky", "title: leaky\n    through: [field.metadata]"));
+    let folder = with_rows(&rows.replace("title: leaky", "title: leaky\n    depends_on: [field.metadata]"));
     let proof = json(&folder, "field.metadata", 0);
     assert_eq!(proof["rows"][0]["followers"][0]["row"], "my.leaky");
 }
@@ -164,26 +164,26 @@ fn users_rows_are_proved_where_they_say_where_their_field_stands() {
         r#"
   - row: my.effort
     title: a key of the body, checked
-    field: { at: { body: output_config.zeal }, honoured: { values: [low, high] } }
+    field: { at: { body: output_config.zeal }, supported_by: { values: [low, high] } }
     ask: &hello Say hello in one word.
     treatment: { body: { output_config: { zeal: low } } }
     challenge: [{ body: { output_config: { zeal: no_such_zeal } } }]
   - row: my.policy
     title: a header, checked
-    field: { at: { header: x-policy }, honoured: { values: [strict] } }
+    field: { at: { header: x-policy }, supported_by: { values: [strict] } }
     ask: *hello
     treatment: { headers: { x-policy: strict } }
     challenge: [{ headers: { x-policy: no-such-policy } }]
   - row: my.tool_tier
     title: a key of tools, checked
-    field: { at: { tool: tier }, honoured: { values: [1, 2] } }
+    field: { at: { tool: tier }, supported_by: { values: [1, 2] } }
     ask: *hello
     negative: { body: { tools: [{ name: look, input_schema: { type: object } }] } }
     treatment: { body: { tools: [{ name: look, input_schema: { type: object }, tier: 1 }] } }
     challenge: [{ body: { tools: [{ name: look, input_schema: { type: object }, tier: 9 }] } }]
   - row: my.audio
     title: a kind of block, read
-    field: { at: { block: audio }, honoured: read }
+    field: { at: { block: audio }, supported_by: read }
     ask: What is today's label? Reply with the label alone.
     treatment:
       turns:

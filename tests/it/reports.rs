@@ -241,7 +241,7 @@ impl Whole {
 
     /// Whether a row works through another that was not done when the recording was cut.
     fn leans_on_what_is_open(&self, row: &RowResult, lines: usize) -> bool {
-        let through = &CATALOG.experiment(&row.id).unwrap().through;
+        let through = &CATALOG.experiment(&row.id).unwrap().depends_on;
         through.iter().any(|other| self.done_at.get(other).is_some_and(|done| *done > lines))
     }
 }

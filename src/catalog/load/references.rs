@@ -12,13 +12,13 @@ use crate::catalog::load::locate::{locate_claim, locate_row};
 impl CatalogLoader {
     fn depends_on_itself(&self, experiment: &Experiment) -> bool {
         let mut seen = HashSet::new();
-        let mut next: Vec<&str> = experiment.through.iter().map(String::as_str).collect();
+        let mut next: Vec<&str> = experiment.depends_on.iter().map(String::as_str).collect();
         while let Some(row) = next.pop() {
             if row == experiment.id() {
                 return true;
             }
             if seen.insert(row) {
-                let through = self.catalog.experiment(row).into_iter().flat_map(|other| &other.through);
+                let through = self.catalog.experiment(row).into_iter().flat_map(|other| &other.depends_on);
                 next.extend(through.map(String::as_str));
             }
         }
@@ -56,7 +56,7 @@ impl CatalogLoader {
         }
         for row in &self.catalog.rows {
             let experiment = &row.experiment;
-            for other in experiment.through.iter().filter(|other| !known.contains(other.as_str())) {
+            for other in experiment.depends_on.iter().filter(|other| !known.contains(other.as_str())) {
                 let file = &self.row_files[experiment.id()];
                 let place = locate_row(&self.file_texts[file], &experiment.row);
                 errors.push(CaseError::new_at_location(
@@ -98,7 +98,7 @@ mod tests {
     fn a_row_cannot_work_through_itself() {
         let row = |row: &str, through: &str| {
             format!(
-                "  - row: {row}\n    title: t\n    ask: Hello\n    through: [{through}]\n    treatment: {{ body: {{ top_k: 1 }} }}\n    effect: {{ text: {{ contains: [a] }} }}\n    by_chance: never\n"
+                "  - row: {row}\n    title: t\n    ask: Hello\n    depends_on: [{through}]\n    treatment: {{ body: {{ top_k: 1 }} }}\n    effect: {{ text: {{ contains: [a] }} }}\n    by_chance: never\n"
             )
         };
         let file = |rows: &[String]| CaseFile {

@@ -213,7 +213,7 @@ fn apply_dependencies(judged: &mut [(&CatalogRow, Vec<CompletedTrial>, Verdict)]
         let of_field = row.experiment.is_field_row();
         let is_weak = |s: VerdictStatus| matches!(s, Ignored | Rejected | Skipped) || (!of_field && s == Inconclusive);
         let others =
-            row.experiment.through.iter().map(|other| (other, statuses.get(other).copied().unwrap_or(Skipped)));
+            row.experiment.depends_on.iter().map(|other| (other, statuses.get(other).copied().unwrap_or(Skipped)));
         // A row that was not selected is as unknown as one that was not finished. What is known goes before what is not.
         let weak = others.filter(|(_, s)| is_weak(*s)).min_by_key(|(_, s)| *s == Skipped);
         match weak {

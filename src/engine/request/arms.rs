@@ -13,7 +13,7 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
     let own = variant.and_then(|name| experiment.variants.get(name));
     let treatment = own.map(|v| &v.treatment).or(experiment.treatment.as_ref());
     let negative = own.and_then(|v| v.negative.as_ref()).unwrap_or(&experiment.negative);
-    let spread = experiment.spread.as_ref();
+    let spread = experiment.sampling.as_ref();
     let widen = spread.and_then(|s| s.widen.as_ref());
     let over = |arms: Vec<Option<&'a Arm>>| -> Vec<&'a Arm> {
         let whole: Option<Vec<&Arm>> = arms.into_iter().collect();

@@ -94,7 +94,7 @@ pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &Run
 }
 
 fn apply_rule(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
-    if let Some(spread) = &experiment.spread {
+    if let Some(spread) = &experiment.sampling {
         return sampling::next_step(experiment, spread, trials, facts);
     }
     if let Some(how) = &experiment.compare {

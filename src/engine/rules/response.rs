@@ -170,7 +170,7 @@ fn classify<'a>(
     if holds(expected) {
         return ResponseOutcome::Expected(answer);
     }
-    if let Some(n) = experiment.otherwise.iter().position(|o| holds(&o.when)) {
+    if let Some(n) = experiment.alternatives.iter().position(|o| holds(&o.when)) {
         return ResponseOutcome::Alternative(n, answer);
     }
     if let Some(error) = message.and_then(error_in_text) {
@@ -227,7 +227,7 @@ fn build_verdict(
             decided(VerdictStatus::Supported, format!("answered as documented ({})", describe_response(answer)))
         }
         ResponseOutcome::Alternative(n, answer) => {
-            let otherwise = &experiment.otherwise[*n];
+            let otherwise = &experiment.alternatives[*n];
             if !otherwise.verdict.is_decided() {
                 let why = if answer.status >= 400 {
                     InconclusiveReason::RejectionUnclear

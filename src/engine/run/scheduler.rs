@@ -155,7 +155,7 @@ pub(crate) fn row_priority(experiment: &Experiment, in_order: bool) -> RowPriori
 
 /// About how many requests a row asks one after the other, where all goes well.
 fn estimate_requests(experiment: &Experiment) -> usize {
-    let trials = match (&experiment.spread, &experiment.compare, &experiment.effect) {
+    let trials = match (&experiment.sampling, &experiment.compare, &experiment.effect) {
         (Some(_), ..) => 12,
         (_, Some(_), _) => 8,
         (_, _, Some(_)) => match experiment.by_chance {

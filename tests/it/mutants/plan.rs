@@ -54,7 +54,8 @@ pub fn mutants(before: &Verdicts) -> (Vec<Mutant>, Vec<String>) {
         let is = before[id].status;
         for mutant in of_row(id) {
             let Mutant { expected, .. } = mutant;
-            let unfounded = experiment.through.iter().find(|other| before[*other].status != VerdictStatus::Supported);
+            let unfounded =
+                experiment.depends_on.iter().find(|other| before[*other].status != VerdictStatus::Supported);
             let why = if expected != VerdictStatus::Inconclusive && !experiment.statuses.contains(&expected) {
                 Some("the row cannot be seen as that".to_owned())
             } else if is == expected {
@@ -126,5 +127,5 @@ pub fn apart(batch: &Batch, doubtful: &[&str]) -> Vec<Batch> {
 /// Whether an experiment works through a row, directly or by way of others.
 pub fn works_through(row: &str, other: &str) -> bool {
     let experiment = CATALOG.experiment(row).expect("a row of the catalogue");
-    experiment.through.iter().any(|next| next == other || works_through(next, other))
+    experiment.depends_on.iter().any(|next| next == other || works_through(next, other))
 }

@@ -81,7 +81,7 @@ impl Server {
     }
 
     fn is_refused_along(&self, row: &str) -> bool {
-        let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.through);
+        let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
         through.iter().any(|other| self.truth(other) == VerdictStatus::Rejected || self.is_refused_along(other))
     }
 
@@ -136,13 +136,13 @@ fn are_related(one: &str, other: &str) -> bool {
 
 /// Whether both show one row that any of them is enough for: with all of them gone there is nothing to see of it.
 fn show_one_row(one: &str, other: &str) -> bool {
-    let through = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.through);
+    let through = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
     let any = |row: &String| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == CombineRule::Any);
     through(one).iter().any(|common| any(common) && through(other).contains(common))
 }
 
 /// Whether an experiment works through a row, directly or by way of others.
 fn works_through(row: &str, other: &str) -> bool {
-    let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.through);
+    let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
     through.iter().any(|next| next == other || works_through(next, other))
 }
