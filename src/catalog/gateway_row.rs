@@ -1,8 +1,9 @@
-//! What a gateway is asked and told: the shape of the files under `cases/gateway/`.
+//! The format of the files under `cases/gateway/`: a [`GatewayFile`] of [`GatewayRow`]s.
 //!
-//! `fieldtest` stands on both sides of a gateway, so a row says three things: what the client sends, what the upstream
-//! answers, and where each should come out on the other side. A row knows nothing of claims; deciding its fate is the
-//! gateway module's work.
+//! `fieldtest` is both the client of a gateway and its upstream. A row therefore names up to three
+//! things: what the client sends, what the upstream returns, and where each of them should arrive
+//! on the other side. A row must not know claims, nor how its verdict is decided: that is the work
+//! of the `gateway` module.
 
 use std::collections::BTreeMap;
 
@@ -15,70 +16,70 @@ use crate::catalog::arm::ArmMethod;
 use crate::catalog::json_path::JsonPath;
 use crate::catalog::status::ClaimStatus;
 
-/// A file of rows: one section of the matrix.
+/// A file of gateway rows: one section of the matrix.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayFile {
-    /// The section's title.
+    /// The title of the section.
     pub section: String,
-    /// Values that rows refer to with YAML's anchors; nothing else looks at them.
+    /// Values that rows refer to with YAML anchors. The program does not read them.
     #[serde(default)]
     pub shared: Value,
     /// The rows, in order.
     pub rows: Vec<GatewayRow>,
 }
 
-/// One thing that passes through a gateway, or one side of its conduct.
+/// A row: one field of a request, one part of a response, or one behaviour of the gateway.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayRow {
-    /// The row's stable dotted id, `field.stop_sequences` for instance.
+    /// The stable dotted id of the row, for example `field.stop_sequences`.
     #[schemars(with = "String")]
     pub row: Spanned<String>,
-    /// The row's title.
+    /// The title of the row.
     pub title: String,
-    /// Why the row is asked in this way. For readers; nothing looks at it.
+    /// Why the row is tested in this way. For readers; the program does not read it.
     #[serde(default)]
     pub about: Option<String>,
-    /// What the request carries beside the plain question, with the field and without.
+    /// What the request contains in addition to the plain message, with and without the field.
     #[serde(default)]
     pub base: RequestSpec,
-    /// What carries the field: laid over the base.
+    /// The part of the request with the field; merged into the base.
     #[serde(default)]
-    pub send: Option<RequestSpec>,
-    /// Where the field stands in the client's request. Needed where `send` holds more than one key.
+    pub request: Option<RequestSpec>,
+    /// Where the field is in the client's request. Required if `request` has more than one key.
     #[serde(default)]
     pub at: Option<JsonPath>,
-    /// Where the field should arrive.
+    /// Where the field should arrive at the upstream.
     #[serde(default)]
-    pub arrives: Option<ExpectationByDialect>,
-    /// What the upstream answers. A shape that has no such answer is left out, and then has no such row.
+    pub expect_upstream: Option<PerDialect<GatewayExpectation>>,
+    /// What the upstream returns. The row does not exist for an API without such a response.
     #[serde(default)]
-    pub answer: Option<UpstreamResponseByDialect>,
-    /// Where the answer should come out.
+    pub upstream_response: Option<PerDialect<UpstreamResponse>>,
+    /// What the client should get of this response.
     #[serde(default)]
-    pub comes: Option<GatewayExpectation>,
-    /// The gateway's conduct that the row is about, seen over all requests.
+    pub expect_client: Option<GatewayExpectation>,
+    /// The behaviour of the gateway that the row is about, observed over all requests.
     #[serde(default)]
-    pub conduct: Option<GatewayBehaviour>,
-    /// What is claimed where nobody claims anything else. Unless written: `ignored` where the field has no place in the
-    /// shape, else `supported`.
+    pub behaviour: Option<GatewayBehaviour>,
+    /// What `--claims default` claims. By default: `ignored` if the API of the upstream has no
+    /// equivalent for the field, else `supported`.
     #[serde(default)]
-    pub usual: DefaultClaimByDialect,
+    pub default_claim: PerDialect<DefaultClaim>,
 }
 
 impl GatewayRow {
-    /// The row's id.
+    /// The id of the row.
     pub fn id(&self) -> &str {
         &self.row.value
     }
 
-    /// Where the field stands in the client's request: as it says, or the one thing that it sends.
+    /// Where the field is in the client's request: at `at`, or the only thing in `request`.
     pub fn field_location(&self) -> Option<GatewayFieldLocation> {
         if let Some(at) = &self.at {
             return Some(GatewayFieldLocation::Body(at.clone()));
         }
-        let RequestSpec { body, headers, turns, content, after, path, method: _ } = self.send.as_ref()?;
+        let RequestSpec { body, headers, turns, content, after, path, method: _ } = self.request.as_ref()?;
         let mut keys = body.keys();
         let mut names = headers.keys();
         let no_message = turns.is_empty() && content.is_empty() && after.is_empty();
@@ -97,37 +98,50 @@ impl GatewayRow {
         }
     }
 
-    /// What the row is made of.
-    pub fn subject(&self, shape: ApiDialect) -> GatewayRowSubject<'_> {
-        match (self.conduct, &self.comes) {
-            (Some(conduct), _) => GatewayRowSubject::Behaviour(conduct),
-            (None, Some(comes)) => GatewayRowSubject::Response {
-                response: self.answer.as_ref().and_then(|a| a.get(shape)),
-                expectation: comes,
+    /// What the row is about, for an upstream of this API.
+    pub fn subject(&self, dialect: ApiDialect) -> GatewayRowSubject<'_> {
+        match (self.behaviour, &self.expect_client) {
+            (Some(behaviour), _) => GatewayRowSubject::Behaviour(behaviour),
+            (None, Some(expectation)) => GatewayRowSubject::Response {
+                response: self.upstream_response.as_ref().and_then(|response| response.get(dialect)),
+                expectation,
             },
-            (None, None) => {
-                GatewayRowSubject::Request { expectation: self.arrives.as_ref().and_then(|a| a.get(shape)) }
+            (None, None) => GatewayRowSubject::Request {
+                expectation: self.expect_upstream.as_ref().and_then(|expected| expected.get(dialect)),
+            },
+        }
+    }
+
+    /// True if the row can be tested with an upstream of this API.
+    pub fn applies_to_dialect(&self, dialect: ApiDialect) -> bool {
+        !matches!(self.subject(dialect), GatewayRowSubject::Response { response: None, .. })
+    }
+
+    /// True if the upstream fails on purpose in this row, so that the gateway may react to it.
+    pub fn fails_upstream(&self, dialect: ApiDialect) -> bool {
+        match self.subject(dialect) {
+            GatewayRowSubject::Behaviour(behaviour) => behaviour == GatewayBehaviour::Retries,
+            GatewayRowSubject::Response { response: Some(response), .. } => {
+                let is_error = response.body.as_ref().is_some_and(|body| body.get("error").is_some());
+                let is_cut =
+                    response.stream.cut_after.is_some() || response.stream.insert.iter().any(|insert| insert.last);
+                response.status.is_some() || response.dies || is_error || is_cut
             }
+            GatewayRowSubject::Response { response: None, .. } | GatewayRowSubject::Request { .. } => false,
         }
     }
 
-    /// True where the row can be asked with an upstream of this shape.
-    pub fn applies_to_dialect(&self, shape: ApiDialect) -> bool {
-        match self.subject(shape) {
-            GatewayRowSubject::Response { response: answer, .. } => answer.is_some(),
-            GatewayRowSubject::Request { .. } | GatewayRowSubject::Behaviour(_) => true,
-        }
-    }
-
-    /// What is claimed of the row where nobody claims anything else.
-    pub fn default_claim(&self, shape: ApiDialect) -> Option<ClaimStatus> {
-        match self.usual.get(shape) {
+    /// What `--claims default` claims of the row.
+    pub fn default_claim(&self, dialect: ApiDialect) -> Option<ClaimStatus> {
+        match self.default_claim.get(dialect) {
             Some(DefaultClaim::Nothing) => None,
             Some(DefaultClaim::Supported) => Some(ClaimStatus::Supported),
             Some(DefaultClaim::Ignored) => Some(ClaimStatus::Ignored),
             Some(DefaultClaim::Unsupported) => Some(ClaimStatus::Unsupported),
-            None => match self.subject(shape) {
-                GatewayRowSubject::Request { expectation: Some(arrival) } if arrival.nowhere.is_some() => {
+            None => match self.subject(dialect) {
+                GatewayRowSubject::Request { expectation: Some(expectation) }
+                    if expectation.no_equivalent.is_some() =>
+                {
                     Some(ClaimStatus::Ignored)
                 }
                 GatewayRowSubject::Request { .. }
@@ -138,7 +152,7 @@ impl GatewayRow {
     }
 }
 
-/// Where a field stands in a request.
+/// Where a field is in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GatewayFieldLocation {
     /// In the body.
@@ -149,22 +163,22 @@ pub enum GatewayFieldLocation {
     Query(String),
 }
 
-/// What a row is made of.
+/// What a row is about.
 #[derive(Debug, Clone, Copy)]
 pub enum GatewayRowSubject<'a> {
-    /// A field on its way to the upstream; `None` where it arrives as it was sent.
+    /// A field of a request.
     Request {
-        /// Where it should arrive.
+        /// Where it should arrive; `None` if it should arrive unchanged where it was sent.
         expectation: Option<&'a GatewayExpectation>,
     },
-    /// A part of an answer on its way back.
+    /// A part of a response.
     Response {
-        /// What the upstream answers; `None` where the shape has no such answer.
+        /// What the upstream returns; `None` if its API has no such response.
         response: Option<&'a UpstreamResponse>,
-        /// Where it should come out.
+        /// What the client should get.
         expectation: &'a GatewayExpectation,
     },
-    /// What the gateway does, whatever it is asked.
+    /// What the gateway does, for any request.
     Behaviour(GatewayBehaviour),
 }
 
@@ -179,7 +193,7 @@ pub enum ApiDialect {
 }
 
 impl ApiDialect {
-    /// Both.
+    /// Both dialects.
     pub const ALL: [Self; 2] = [Self::Anthropic, Self::Openai];
 
     /// The word used on the command line and in JSON.
@@ -191,96 +205,82 @@ impl ApiDialect {
     }
 }
 
-/// Something for each shape.
-macro_rules! per_dialect {
-    ($(#[$about:meta])* $name:ident of $type:ty) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name {
-            /// With an upstream that speaks the Messages API.
-            #[serde(default)]
-            pub anthropic: Option<$type>,
-            /// With an upstream that speaks OpenAI's chat completions.
-            #[serde(default)]
-            pub openai: Option<$type>,
-        }
-
-        impl $name {
-            /// That of one shape.
-            pub fn get(&self, shape: ApiDialect) -> Option<&$type> {
-                match shape {
-                    ApiDialect::Anthropic => self.anthropic.as_ref(),
-                    ApiDialect::Openai => self.openai.as_ref(),
-                }
-            }
-        }
-    };
+/// One value for each API of an upstream.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PerDialect<T> {
+    /// For an upstream that speaks the Messages API.
+    pub anthropic: Option<T>,
+    /// For an upstream that speaks OpenAI's chat completions.
+    pub openai: Option<T>,
 }
 
-per_dialect!(
-    /// Where a field should arrive. Unless written for a shape, it arrives where it was sent, as it was.
-    ExpectationByDialect of GatewayExpectation
-);
-per_dialect!(
-    /// What the upstream answers.
-    UpstreamResponseByDialect of UpstreamResponse
-);
-per_dialect!(
-    /// What is usually claimed.
-    DefaultClaimByDialect of DefaultClaim
-);
+impl<T> Default for PerDialect<T> {
+    fn default() -> Self {
+        Self { anthropic: None, openai: None }
+    }
+}
 
-/// What is claimed where nobody claims anything else.
+impl<T> PerDialect<T> {
+    /// The value for one API.
+    pub fn get(&self, dialect: ApiDialect) -> Option<&T> {
+        match dialect {
+            ApiDialect::Anthropic => self.anthropic.as_ref(),
+            ApiDialect::Openai => self.openai.as_ref(),
+        }
+    }
+}
+
+/// What `--claims default` claims of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultClaim {
-    /// It is carried.
+    /// The field is forwarded.
     Supported,
-    /// It is dropped, and the rest goes on.
+    /// The field is dropped, and the rest of the request is forwarded.
     Ignored,
-    /// It is dropped, or the request refused.
+    /// The field is dropped, or the request is rejected.
     Unsupported,
-    /// Nothing.
+    /// No claim.
     Nothing,
 }
 
-/// What a client sends, beside the plain question.
+/// What a client sends in addition to the plain request.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestSpec {
-    /// Keys of the body, laid over the plain request's.
+    /// Keys of the body, merged into the plain request's.
     #[serde(default)]
     pub body: Map<String, Value>,
     /// Headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Messages before the one that holds the question.
+    /// Messages before the message with the question.
     #[serde(default)]
     pub turns: Vec<Value>,
     /// Blocks before the question, in its message.
     #[serde(default)]
     pub content: Vec<Value>,
-    /// Messages after the one that holds the question.
+    /// Messages after the message with the question.
     #[serde(default)]
     pub after: Vec<Value>,
-    /// Another path than `/v1/messages`, with its query.
+    /// The path and its query. By default: `/v1/messages`.
     #[serde(default)]
     pub path: Option<String>,
-    /// Another method than POST.
+    /// The method. By default: POST.
     #[serde(default)]
     pub method: Option<ArmMethod>,
 }
 
-/// Where something should come out, and as what. One place: `at`, `header`, `query`, `event`, `status`, `sign` or
-/// `nowhere`.
+/// Where a value should arrive, and as which value. It names one place: `at`, `header`, `query`,
+/// `event`, `status`, `sign` or `no_equivalent`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayExpectation {
-    /// A place in the body; of an event, in its data.
+    /// A place in the body; with `event`, a place in the data of the event.
     #[serde(default)]
     pub at: Option<JsonPath>,
-    /// Other places that are as good.
+    /// Other places that are as good as `at`.
     #[serde(default)]
     pub or: Vec<JsonPath>,
     /// A header.
@@ -295,146 +295,147 @@ pub struct GatewayExpectation {
     /// An event of the stream that the client should get.
     #[serde(default)]
     pub event: Option<String>,
-    /// Something else that a client can see.
+    /// Something else that a client can observe.
     #[serde(default)]
     pub sign: Option<ClientSignal>,
-    /// The usual translation has no place for it, and why. Found under its own name it is forwarded, found otherwise changed,
-    /// else dropped.
+    /// The reason why the upstream's API has no place for the field. The field is forwarded if it
+    /// arrives under its own name, changed if it arrives in another place, and else dropped.
     #[serde(default)]
-    pub nowhere: Option<String>,
-    /// The value that should be there, where it is not the one that was sent.
+    pub no_equivalent: Option<String>,
+    /// The value that should arrive. By default: the value that was sent.
     #[serde(default, rename = "as")]
     pub value: Option<Value>,
-    /// A text that should be in the text that is there.
+    /// A text that the text in this place should contain.
     #[serde(default)]
     pub contains: Option<String>,
-    /// Texts that should be in the texts that are there, in this order.
+    /// Texts that the texts in this place should contain, in this order.
     #[serde(default)]
     pub order: Vec<String>,
-    /// Any value will do, as long as it is not there without the field.
+    /// Accepts any value that is not there without the field.
     #[serde(default)]
     pub any: bool,
-    /// What is there is a text that holds JSON.
+    /// The value in this place is a text of JSON.
     #[serde(default)]
     pub parsed: bool,
-    /// The keys must stand in the same order, too.
+    /// The order of keys must be the same, too.
     #[serde(default)]
     pub exactly: bool,
-    /// Further parts, all of which must come out as well.
+    /// Further expectations that must all be met.
     #[serde(default)]
     pub also: Vec<GatewayExpectation>,
 }
 
-/// What a client can see of an answer beside its content.
+/// What a client can observe of a response in addition to its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientSignal {
-    /// That something went wrong: an error status, an error in the body or the stream, a broken connection.
+    /// A failure: an error status, an error in the body or the stream, or a broken connection.
     Failure,
-    /// The beginning of the stream, before the upstream sent its end.
+    /// The beginning of the stream, before the upstream has sent its end.
     Pace,
-    /// The pieces of text, cut as the upstream cut them.
+    /// The deltas of text, split as the upstream split them.
     Pieces,
 }
 
-/// What the upstream answers: the plain answer, changed.
+/// What the upstream returns: the changes to its plain response.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamResponse {
-    /// The HTTP status, where it is not 200.
+    /// The HTTP status. By default: 200.
     #[serde(default)]
     pub status: Option<u16>,
     /// Headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Keys laid over the plain answer's.
+    /// Keys that replace those of the plain response.
     #[serde(default)]
     pub message: Map<String, Value>,
-    /// Keys laid over those of the plain answer's first choice (OpenAI's shape).
+    /// Keys that replace those of the first choice of the plain response (chat completions).
     #[serde(default)]
     pub choice: Map<String, Value>,
-    /// A whole body in the place of the plain answer.
+    /// A body that replaces the plain response.
     #[serde(default)]
     pub body: Option<Value>,
-    /// How the stream differs from the plain one.
+    /// The changes to the plain stream.
     #[serde(default)]
     pub stream: StreamOverrides,
-    /// The connection breaks before anything is answered.
+    /// The upstream aborts the connection and sends no response.
     #[serde(default)]
     pub dies: bool,
 }
 
-/// How a stream differs from the plain one. Places count its records, from 0.
+/// The changes to the plain stream. Positions count its records.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamOverrides {
-    /// Milliseconds of rest before each record.
+    /// Milliseconds of delay before each record.
     #[serde(default)]
     pub pause: u64,
-    /// The connection breaks after so many records.
+    /// Aborts the connection after this number of records.
     #[serde(default)]
     pub cut_after: Option<usize>,
-    /// Records beside those of the answer.
+    /// Records in addition to those of the response.
     #[serde(default)]
     pub insert: Vec<StreamInsert>,
 }
 
-/// A record beside those of the answer: an event, or a comment.
+/// A record in addition to those of the response: an event, or a comment.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamInsert {
-    /// How many of the answer's own records come before it.
+    /// The number of the response's own records before it.
     pub after: usize,
-    /// The event's name.
+    /// The name of the event.
     #[serde(default)]
     pub event: Option<String>,
-    /// The event's data.
+    /// The data of the event.
     #[serde(default)]
     pub data: Option<Value>,
     /// A comment.
     #[serde(default)]
     pub comment: Option<String>,
-    /// The stream ends here.
+    /// Ends the stream after this record.
     #[serde(default)]
     pub last: bool,
 }
 
-/// What a gateway does, whatever it is asked.
+/// What a gateway does, for any request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayBehaviour {
     /// One upstream call for each request.
     Calls,
-    /// Each answer goes to who asked, though many ask at once and the upstream answers in reverse order.
+    /// Each client gets its own response, although requests are concurrent and the upstream
+    /// responds in reverse order.
     Isolation,
-    /// The connection ends with the answer, or is free for the next.
+    /// The connection ends with the response, or is free for the next request.
     Ending,
-    /// Answers come as they were coded, unless the client allows another coding.
+    /// Responses have no content encoding that the client did not accept.
     Compression,
-    /// What the gateway asks of its upstream by itself.
+    /// Requests that the gateway itself sends to its upstream.
     OwnRequests,
-    /// What it does when the upstream fails.
+    /// What the gateway does when the upstream fails.
     Retries,
     /// The client's credential does not reach the upstream.
     Secret,
 }
 
-/// The variables of these files.
+/// The variables of these files, with their meaning.
 pub const GATEWAY_VARIABLES: &[(&str, &str)] = &[
-    ("label", "the fresh word in the question, by which a request is known"),
-    ("word", "a fresh code word"),
-    ("word2", "another"),
-    ("word3", "a third"),
-    ("reply", "a fresh word by which an answer is known to belong to its request"),
-    ("id", "24 fresh letters and digits"),
-    ("id2", "another 24"),
-    ("number", "a fresh whole number from 1024 to 9999"),
-    ("number2", "another"),
-    ("large", "a fresh whole number from 16001 to 31999, beyond the caps that gateways have"),
-    ("fraction", "a fresh number between 0.1 and 0.9 with four digits"),
-    ("image", "a small PNG of fresh colours, in base64"),
-    ("pdf", "a page of PDF that says the code word, in base64"),
+    ("label", "the random word in the message that identifies the request"),
+    ("word", "a random code word"),
+    ("word2", "a second code word"),
+    ("word3", "a third code word"),
+    ("reply", "the random word in the response that identifies its request"),
+    ("id", "24 random letters and digits"),
+    ("id2", "24 others"),
+    ("number", "a random integer from 1024 to 9999"),
+    ("number2", "a second integer"),
+    ("large", "a random integer from 16001 to 31999, above the limits that gateways set"),
+    ("fraction", "a random number between 0.1 and 0.9 with four digits"),
+    ("image", "a small PNG of random colours, in base64"),
+    ("pdf", "a PDF page that contains the code word, in base64"),
     ("text_base64", "the code word in base64"),
-    ("long", "a fresh text of 20,000 characters"),
-    ("model", "the model that is asked for"),
+    ("long", "a random text of 20,000 characters"),
+    ("model", "the requested model"),
 ];

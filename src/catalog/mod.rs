@@ -31,9 +31,9 @@ pub use crate::catalog::experiment::{
 };
 pub use crate::catalog::field_location::{FieldLocation, FieldSpec, SupportedBehaviour};
 pub use crate::catalog::gateway_row::{
-    ApiDialect, ClientSignal, DefaultClaim, DefaultClaimByDialect, ExpectationByDialect, GATEWAY_VARIABLES,
-    GatewayBehaviour, GatewayExpectation, GatewayFieldLocation, GatewayFile, GatewayRow, GatewayRowSubject,
-    RequestSpec, StreamInsert, StreamOverrides, UpstreamResponse, UpstreamResponseByDialect,
+    ApiDialect, ClientSignal, DefaultClaim, GATEWAY_VARIABLES, GatewayBehaviour, GatewayExpectation,
+    GatewayFieldLocation, GatewayFile, GatewayRow, GatewayRowSubject, PerDialect, RequestSpec, StreamInsert,
+    StreamOverrides, UpstreamResponse,
 };
 pub use crate::catalog::json_path::{JsonPath, PathSegment};
 pub use crate::catalog::load::{CaseFile, Catalog, CatalogRow, FileKind, GatewayCatalogRow, MAX_FILE_BYTES, read_yaml};

@@ -1,4 +1,4 @@
-//! What can be wrong with a gateway's row that its types cannot forbid.
+//! Validates a [`GatewayRow`]: the rules that its types cannot express.
 
 use serde_json::Value;
 
@@ -8,59 +8,64 @@ use crate::catalog::gateway_row::{
 use crate::catalog::template::{TemplateSegment, parse_template};
 use crate::catalog::validate::ValidationError;
 
-/// Everything wrong with one row.
+/// Returns every mistake in one row.
 pub(super) fn validate_gateway_row(row: &GatewayRow) -> Vec<ValidationError> {
-    let mut problems = Vec::new();
-    let mut say = |wrong: bool, what: &str| {
-        if wrong {
-            problems.push(ValidationError::from(what.to_owned()));
+    let mut errors = Vec::new();
+    let mut reject_if = |is_wrong: bool, message: &str| {
+        if is_wrong {
+            errors.push(ValidationError::from(message.to_owned()));
         }
     };
-    let id = row.id();
-    let part_ok = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-    say(!id.split('.').all(part_ok), "an id is made of dotted parts of letters, digits, `-` and `_`");
-    let is_request = row.comes.is_none() && row.conduct.is_none();
-    say(
-        row.conduct.is_some() && (row.comes.is_some() || row.send.is_some() || row.answer.is_some()),
-        "`conduct` is seen over all requests: no `send`, `answer` or `comes` beside it",
+    let is_id_part =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    reject_if(!row.id().split('.').all(is_id_part), "an id is made of dotted parts of letters, digits, `-` and `_`");
+    let is_request = row.expect_client.is_none() && row.behaviour.is_none();
+    reject_if(
+        row.behaviour.is_some()
+            && (row.expect_client.is_some() || row.request.is_some() || row.upstream_response.is_some()),
+        "`behaviour` is observed over all requests. Remove `request`, `upstream_response` and `expect_client`",
     );
-    say(
-        row.answer.is_some() != row.comes.is_some(),
-        "`answer` and `comes` belong together: what the upstream answers, and where it comes out",
+    reject_if(
+        row.upstream_response.is_some() != row.expect_client.is_some(),
+        "`upstream_response` and `expect_client` need each other: what the upstream returns, and what the client \
+         should get of it",
     );
-    say(
-        row.arrives.is_some() && !is_request,
-        "`arrives` is for what a request carries: no `comes` or `conduct` beside it",
+    reject_if(
+        row.expect_upstream.is_some() && !is_request,
+        "`expect_upstream` is about the request. It cannot be combined with `expect_client` or `behaviour`",
     );
     if is_request {
-        say(row.send.is_none(), "expected `send` (what a request carries), `answer` and `comes`, or `conduct`");
-        say(
-            row.send.is_some() && row.field_location().is_none(),
-            "say with `at` where the field stands in the request: `send` has not just one key or header",
+        reject_if(
+            row.request.is_none(),
+            "the row has no test. Add `request`, `upstream_response` with `expect_client`, or `behaviour`",
         );
-        say(
-            row.arrives.as_ref().is_none_or(|a| a.openai.is_none()),
-            "say with `arrives: { openai: … }` where the usual translation puts it, or `nowhere` and why",
+        reject_if(
+            row.request.is_some() && row.field_location().is_none(),
+            "`request` has more than one key or header. Add `at` with the place of the field",
+        );
+        reject_if(
+            row.expect_upstream.as_ref().is_none_or(|expected| expected.openai.is_none()),
+            "add `expect_upstream: { openai: … }` with the place of the field in chat completions, or with \
+             `no_equivalent` and the reason",
         );
     }
-    if let Some(arrives) = &row.arrives {
-        for shape in ApiDialect::ALL {
-            arrives.get(shape).into_iter().for_each(|arrival| validate_expectation(arrival, false, &mut say));
-        }
+    for expectation in list_upstream_expectations(row) {
+        validate_expectation(expectation, false, &mut reject_if);
     }
-    row.comes.iter().for_each(|comes| validate_expectation(comes, true, &mut say));
-    if let Some(answer) = &row.answer {
-        say(ApiDialect::ALL.iter().all(|shape| answer.get(*shape).is_none()), "`answer` says nothing of either shape");
-        for answer in ApiDialect::ALL.iter().filter_map(|shape| answer.get(*shape)) {
-            say(
-                !identifies_request(answer),
-                "the answer must hold `{{reply}}` in a text, by which it is known to belong to its request",
+    row.expect_client.iter().for_each(|expectation| validate_expectation(expectation, true, &mut reject_if));
+    if let Some(responses) = &row.upstream_response {
+        let responses: Vec<_> = ApiDialect::ALL.iter().filter_map(|dialect| responses.get(*dialect)).collect();
+        reject_if(responses.is_empty(), "`upstream_response` is empty. Add `anthropic` or `openai`");
+        for response in responses {
+            reject_if(
+                !identifies_request(response),
+                "the response needs `{{reply}}` in a text, to be recognized as the response to its request",
             );
         }
     }
     for text in collect_texts(row) {
         if let Some(name) = find_unknown_gateway_variable(&text) {
-            problems.push(ValidationError {
+            errors.push(ValidationError {
                 message: format!(
                     "there is no variable `{name}`; there are: {}",
                     GATEWAY_VARIABLES.iter().map(|v| v.0).collect::<Vec<_>>().join(", ")
@@ -69,62 +74,69 @@ pub(super) fn validate_gateway_row(row: &GatewayRow) -> Vec<ValidationError> {
             });
         }
     }
-    problems
+    errors
 }
 
-fn validate_expectation(arrival: &GatewayExpectation, of_answer: bool, say: &mut impl FnMut(bool, &str)) {
-    let a = arrival;
-    let in_body = a.at.is_some() && a.event.is_none();
+fn list_upstream_expectations(row: &GatewayRow) -> impl Iterator<Item = &GatewayExpectation> {
+    ApiDialect::ALL.into_iter().filter_map(|dialect| row.expect_upstream.as_ref()?.get(dialect))
+}
+
+fn validate_expectation(expectation: &GatewayExpectation, is_response: bool, reject_if: &mut impl FnMut(bool, &str)) {
+    let e = expectation;
+    let is_in_body = e.at.is_some() && e.event.is_none();
     let places = [
-        in_body,
-        a.header.is_some(),
-        a.query.is_some(),
-        a.event.is_some(),
-        a.status.is_some(),
-        a.sign.is_some(),
-        a.nowhere.is_some(),
+        is_in_body,
+        e.header.is_some(),
+        e.query.is_some(),
+        e.event.is_some(),
+        e.status.is_some(),
+        e.sign.is_some(),
+        e.no_equivalent.is_some(),
     ];
-    say(
-        places.into_iter().filter(|p| *p).count() != 1,
-        "an arrival names one place: `at`, `header`, `query`, `event`, `status`, `sign` or `nowhere`",
+    reject_if(
+        places.into_iter().filter(|is_named| *is_named).count() != 1,
+        "an expectation names one place: `at`, `header`, `query`, `event`, `status`, `sign` or `no_equivalent`",
     );
-    say(!a.or.is_empty() && a.at.is_none(), "`or` names further places beside `at`");
-    let tests =
-        [a.value.is_some(), a.contains.is_some(), !a.order.is_empty(), a.any].into_iter().filter(|t| *t).count();
-    say(tests > 1, "`as`, `contains`, `order` and `any` exclude each other");
-    say(
-        tests > 0 && (a.status.is_some() || a.sign.is_some() || a.nowhere.is_some()),
-        "`status`, `sign` and `nowhere` take no value beside them",
+    reject_if(!e.or.is_empty() && e.at.is_none(), "`or` names further places and needs `at`");
+    let tests = [e.value.is_some(), e.contains.is_some(), !e.order.is_empty(), e.any];
+    let tests = tests.into_iter().filter(|is_set| *is_set).count();
+    reject_if(tests > 1, "`as`, `contains`, `order` and `any` exclude each other");
+    reject_if(
+        tests > 0 && (e.status.is_some() || e.sign.is_some() || e.no_equivalent.is_some()),
+        "`status`, `sign` and `no_equivalent` have no value. Remove `as`, `contains`, `order` or `any`",
     );
-    if of_answer {
-        say(
-            a.nowhere.is_some() || a.query.is_some(),
-            "an answer comes out `at` a place, in a `header`, an `event`, a `status` or a `sign`",
+    if is_response {
+        reject_if(
+            e.no_equivalent.is_some() || e.query.is_some(),
+            "`expect_client` names a place: `at`, `header`, `event`, `status` or `sign`",
         );
-        say(tests == 0 && (in_body || a.header.is_some()), "say what should come out: `as`, `contains` or `order`");
+        reject_if(
+            tests == 0 && (is_in_body || e.header.is_some()),
+            "the expected value is missing. Add `as`, `contains` or `order`",
+        );
     } else {
-        say(
-            a.event.is_some() || a.status.is_some() || a.sign.is_some(),
-            "a request arrives `at` a place, in a `header`, in the `query`, or `nowhere`",
+        reject_if(
+            e.event.is_some() || e.status.is_some() || e.sign.is_some(),
+            "`expect_upstream` names a place: `at`, `header`, `query` or `no_equivalent`",
         );
     }
-    a.also.iter().for_each(|part| validate_expectation(part, of_answer, say));
+    e.also.iter().for_each(|part| validate_expectation(part, is_response, reject_if));
 }
 
-/// Whether the answer can be told from those to other requests.
-fn identifies_request(answer: &UpstreamResponse) -> bool {
-    let replaces =
-        answer.body.is_some() || answer.message.contains_key("content") || answer.choice.contains_key("message");
-    let told = |value: &Value| value.to_string().contains("{{reply}}");
-    !replaces
-        || answer.body.as_ref().is_some_and(told)
-        || answer.message.values().any(told)
-        || answer.choice.values().any(told)
-        || answer.headers.values().any(|value| value.contains("{{reply}}"))
+/// Whether the client's copy of the response can be attributed to its request.
+fn identifies_request(response: &UpstreamResponse) -> bool {
+    let replaces_plain_text =
+        response.body.is_some() || response.message.contains_key("content") || response.choice.contains_key("message");
+    let has_reply = |value: &Value| value.to_string().contains("{{reply}}");
+    !replaces_plain_text
+        || response.body.as_ref().is_some_and(has_reply)
+        || response.message.values().any(has_reply)
+        || response.choice.values().any(has_reply)
+        || response.headers.values().any(|value| value.contains("{{reply}}"))
 }
 
 fn find_unknown_gateway_variable(text: &str) -> Option<String> {
-    parse_template(text).into_iter().find_map(|piece| match piece {
+    parse_template(text).into_iter().find_map(|segment| match segment {
         TemplateSegment::Variable(name) if GATEWAY_VARIABLES.iter().all(|(known, _)| *known != name) => {
             Some(name.to_owned())
         }
@@ -132,26 +144,26 @@ fn find_unknown_gateway_variable(text: &str) -> Option<String> {
     })
 }
 
-/// Every text of a row in which a variable can stand.
+/// Every text of a row that may contain a variable.
 fn collect_texts(row: &GatewayRow) -> Vec<String> {
-    let mut found = Vec::new();
-    for sending in std::iter::once(&row.base).chain(&row.send) {
-        let RequestSpec { body, headers, turns, content, after, path, method: _ } = sending;
-        found.extend(body.values().chain(turns).chain(content).chain(after).map(Value::to_string));
-        found.extend(headers.values().chain(path).cloned());
+    let mut texts = Vec::new();
+    for spec in std::iter::once(&row.base).chain(&row.request) {
+        let RequestSpec { body, headers, turns, content, after, path, method: _ } = spec;
+        texts.extend(body.values().chain(turns).chain(content).chain(after).map(Value::to_string));
+        texts.extend(headers.values().chain(path).cloned());
     }
-    let mut arrivals: Vec<&GatewayExpectation> = row.comes.iter().collect();
-    arrivals.extend(ApiDialect::ALL.iter().filter_map(|shape| row.arrives.as_ref()?.get(*shape)));
-    while let Some(arrival) = arrivals.pop() {
-        found.extend(arrival.value.iter().map(Value::to_string));
-        found.extend(arrival.contains.iter().chain(&arrival.order).cloned());
-        arrivals.extend(&arrival.also);
+    let mut expectations: Vec<_> = row.expect_client.iter().chain(list_upstream_expectations(row)).collect();
+    while let Some(expectation) = expectations.pop() {
+        texts.extend(expectation.value.iter().map(Value::to_string));
+        texts.extend(expectation.contains.iter().chain(&expectation.order).cloned());
+        expectations.extend(&expectation.also);
     }
-    for shape in ApiDialect::ALL {
-        let GatewayRowSubject::Response { response: Some(answer), .. } = row.subject(shape) else { continue };
-        found.extend(answer.headers.values().cloned());
-        found.extend(answer.message.values().chain(answer.choice.values()).chain(&answer.body).map(Value::to_string));
-        found.extend(answer.stream.insert.iter().filter_map(|insert| Some(insert.data.as_ref()?.to_string())));
+    for dialect in ApiDialect::ALL {
+        let GatewayRowSubject::Response { response: Some(response), .. } = row.subject(dialect) else { continue };
+        texts.extend(response.headers.values().cloned());
+        let bodies = response.message.values().chain(response.choice.values()).chain(&response.body);
+        texts.extend(bodies.map(Value::to_string));
+        texts.extend(response.stream.insert.iter().filter_map(|insert| Some(insert.data.as_ref()?.to_string())));
     }
-    found
+    texts
 }

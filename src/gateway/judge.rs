@@ -308,7 +308,7 @@ fn describe_upstream_call(book: &TrialIndex<'_>, trial: &GatewayTrial) -> Option
 fn build_arm_results(book: &TrialIndex<'_>, row: &GatewayRow) -> Vec<ArmResult> {
     let mut arms: BTreeMap<TrialKind, ArmResult> = BTreeMap::new();
     let own = book.all_trials().filter(|trial| trial.row == row.id() && trial.arm == TrialKind::Treatment);
-    let controls = if row.send.is_some() { book.control_trials(row.id()) } else { Vec::new() };
+    let controls = if row.request.is_some() { book.control_trials(row.id()) } else { Vec::new() };
     let mut trials: Vec<&GatewayTrial> = controls.into_iter().chain(own).collect();
     trials.sort_by_key(|trial| (trial.arm, trial.trial));
     for trial in trials {
@@ -321,7 +321,7 @@ fn build_arm_results(book: &TrialIndex<'_>, row: &GatewayRow) -> Vec<ArmResult> 
             exchanges: Vec::new(),
         });
         arm.exchanges.push(trial.exchange.id.clone());
-        if trial.arm != TrialKind::Treatment || row.conduct.is_some() {
+        if trial.arm != TrialKind::Treatment || row.behaviour.is_some() {
             arm.trials += 1;
             continue;
         }

@@ -275,9 +275,9 @@ impl<E: MessagesEndpoint> GatewayRunner<'_, E> {
         if self.is_unresponsive() {
             return;
         }
-        let sending = merge_specs(&row.base, row.send.as_ref());
+        let sending = merge_specs(&row.base, row.request.as_ref());
         // Where the upstream breaks off, silence is an answer.
-        let counts = row.comes.as_ref().is_none_or(|comes| comes.sign != Some(ClientSignal::Failure));
+        let counts = row.expect_client.as_ref().is_none_or(|expected| expected.sign != Some(ClientSignal::Failure));
         let asking = GatewayTrialSpec {
             row: row.id(),
             arm: TrialKind::Treatment,

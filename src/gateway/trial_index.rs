@@ -116,7 +116,7 @@ impl<'a> TrialIndex<'a> {
 pub(super) fn assign_controls<'a>(rows: &[&'a GatewayRow]) -> HashMap<&'a str, &'a str> {
     let mut bases: Vec<&GatewayRow> = Vec::new();
     let mut controls = HashMap::new();
-    for row in rows.iter().filter(|row| row.send.is_some()) {
+    for row in rows.iter().filter(|row| row.request.is_some()) {
         let first = match bases.iter().find(|other| other.base == row.base) {
             Some(first) => first.id(),
             None => {

@@ -463,7 +463,7 @@ fn users_add_rows_of_their_own_and_mistakes_are_told_with_their_place() {
     let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
     let folder = Folder::new();
     let file = |rows: &str| format!("section: Mine\nrows:\n{rows}");
-    let good = "  - row: my.field\n    title: mine\n    send: { body: { mine: \"{{word}}\" } }\n    arrives: { openai: { at: mine } }\n";
+    let good = "  - row: my.field\n    title: mine\n    request: { body: { mine: \"{{word}}\" } }\n    expect_upstream: { openai: { at: mine } }\n";
     folder.write("cases/gateway/mine.yaml", file(good));
     let run = || {
         let more = ["--cases", "cases", "--select", "my.*"];
@@ -475,9 +475,9 @@ fn users_add_rows_of_their_own_and_mistakes_are_told_with_their_place() {
         (good.replace("{{word}}", "{{wrod}}"), "there is no variable `wrod`"),
         (good.replace("at: mine", "at: 'a[x]'"), "is no path into a body"),
         (good.replace("at: mine", "ta: mine"), "unknown key `ta`"),
-        (good.replace("    arrives: { openai: { at: mine } }\n", ""), "say with `arrives: { openai: … }`"),
-        (good.replace("mine: \"", "other: 1, mine: \""), "say with `at` where the field stands"),
-        ("  - row: my.answer\n    title: a\n    answer: { anthropic: { message: { content: [] } } }\n    comes: { at: id, as: x }\n".to_owned(), "`{{reply}}`"),
+        (good.replace("    expect_upstream: { openai: { at: mine } }\n", ""), "add `expect_upstream: { openai: … }`"),
+        (good.replace("mine: \"", "other: 1, mine: \""), "Add `at` with the place of the field"),
+        ("  - row: my.answer\n    title: a\n    upstream_response: { anthropic: { message: { content: [] } } }\n    expect_client: { at: id, as: x }\n".to_owned(), "`{{reply}}`"),
     ] {
         folder.write("cases/gateway/mine.yaml", file(&rows));
         run().exits(2).says(&["cases/gateway/mine.yaml:", says]);

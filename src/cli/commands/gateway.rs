@@ -66,9 +66,9 @@ pub struct GatewayArgs {
     /// The header that carries the credential.
     #[arg(long, value_name = "HEADER", default_value = "x-api-key")]
     auth: AuthArg,
-    /// What to hold the fates against: `usual` (all that the shape has a place for is carried), `none`, a target, or a
-    /// target's file.
-    #[arg(long, value_name = "TARGET|FILE", default_value = "usual")]
+    /// Claims to compare with: `default` (forwards every field that the API has a place for), `none`,
+    /// a target, or a target file.
+    #[arg(long, value_name = "TARGET|FILE", default_value = "default")]
     claims: String,
     /// The gateway's name in the results; else its host and port.
     #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
@@ -258,7 +258,7 @@ fn parse_target_name(file: &CaseFile) -> Option<String> {
 /// What the fates are held against.
 pub(crate) fn resolve_claims(catalog: &Catalog, named: &str, shape: ApiDialect) -> Result<Option<Target>, CliError> {
     match named {
-        "usual" => Ok(Some(gateway::default_claims(catalog, shape))),
+        "default" => Ok(Some(gateway::default_claims(catalog, shape))),
         "none" => Ok(None),
         name => find_target(catalog, name).cloned().map(Some),
     }

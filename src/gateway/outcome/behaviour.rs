@@ -84,7 +84,7 @@ pub(crate) fn expects_clean_response(
     arm: TrialKind,
 ) -> bool {
     let Some(GatewayRowSubject::Response { response: Some(answer), .. }) = row.map(|row| row.subject(shape)) else {
-        return row.is_none_or(|row| row.conduct != Some(GatewayBehaviour::Retries) || arm != TrialKind::Treatment);
+        return row.is_none_or(|row| row.behaviour != Some(GatewayBehaviour::Retries) || arm != TrialKind::Treatment);
     };
     let UpstreamResponse { status, headers: _, message, choice: _, body, stream, dies } = answer;
     // What no API knows is the upstream's doing.

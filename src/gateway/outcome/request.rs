@@ -146,7 +146,7 @@ struct RequestProbe<'a> {
 
 impl RequestProbe<'_> {
     fn observe_part(&self, part: &GatewayExpectation) -> GatewayObservation {
-        if let Some(why) = &part.nowhere {
+        if let Some(why) = &part.no_equivalent {
             return self.observe_unmapped(why);
         }
         let wanted = ExpectedValue::new(part, self.values, self.sent_value);
