@@ -7,9 +7,11 @@ mod inconclusive;
 pub mod judge;
 pub mod plan;
 mod predicate;
+pub(crate) mod probes;
 pub mod request;
 pub mod rules;
 pub mod run;
+pub mod selection;
 mod shard;
 mod trial;
 
@@ -17,11 +19,8 @@ pub use crate::client::{Budget, BudgetLimits};
 pub use crate::engine::inconclusive::InconclusiveReason;
 pub use crate::engine::judge::{JudgeError, judge};
 pub use crate::engine::plan::{PlanInput, RateAssumptions, RunPlan, plan_run};
+pub use crate::engine::run::in_memory::run_in_memory;
 pub use crate::engine::run::replay::{ReplayError, replay};
-pub use crate::engine::run::{
-    FinishedRun, RunEvent, RunListener, RunOptions, StopSignal, charge_recording, resume, run, run_subset,
-};
+pub use crate::engine::run::{FinishedRun, RunOptions, StopSignal, charge_recording, resume, run, run_selection};
+pub use crate::engine::selection::RowSelection;
 pub use crate::engine::shard::ShardSpec;
-pub use crate::recording::answered::AnsweredExchanges;
-pub use crate::recording::in_memory::{RecordingListener, run_in_memory};
-pub use crate::wire::curl::API_KEY_VARIABLE as CURL_VARIABLE;

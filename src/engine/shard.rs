@@ -7,8 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::catalog::{CatalogRow, Target};
-use crate::engine::request::build::RequestSettings;
-use crate::recording::scope::digest_rows;
+use crate::engine::selection::digest_rows;
+use crate::recording::request_settings::RequestSettings;
 use crate::results::model::ShardMetadata;
 use crate::variables::hash;
 

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
 use crate::client::{Budget, Client, ClientConfig, CredentialHeader};
-use crate::engine::request::build::RequestSettings;
-use crate::engine::{InconclusiveReason, RunOptions, judge};
+use crate::engine::{InconclusiveReason, RunOptions, judge, run_in_memory};
 use crate::mutation::mutant::{depends_on, expected_verdict};
 use crate::mutation::observation::RunObservation;
 use crate::mutation::outcome::describe;
 use crate::mutation::run::MutationError;
-use crate::recording::in_memory::run_in_memory;
+use crate::recording::request_settings::RequestSettings;
 use crate::recording::run::{RunHeader, SCHEMA};
 use crate::results::mutation::VerdictChange;
 use crate::simulator;

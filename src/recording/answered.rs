@@ -6,8 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::run::send::{LIVENESS_PREFIX, is_uninformative};
-use crate::recording::run::Recording;
+use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::wire::exchange::{Exchange, ExchangeAttempt, Request};
 use crate::wire::message::interpret;
 
@@ -45,7 +44,7 @@ impl AnsweredExchanges {
 /// True where an exchange brought an answer to what was asked: one that broke off is none, nor is one that turned the
 /// request away. Whether the endpoint was there is a question of the moment, and asked anew.
 fn is_answered(exchange: &Exchange) -> bool {
-    !exchange.id.starts_with(LIVENESS_PREFIX) && !is_uninformative(&exchange.request, &interpret(exchange))
+    !exchange.id.starts_with(LIVENESS_ID_PREFIX) && !interpret(exchange).is_uninformative(&exchange.request)
 }
 
 #[cfg(test)]

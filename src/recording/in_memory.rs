@@ -1,10 +1,7 @@
-//! Runs whose recording is kept in memory: a listener for those that write it down as well, and a whole run for those
-//! that only want to judge it.
+//! [`RecordingListener`]: keeps the recording of a run in memory.
 
-use crate::catalog::CatalogRow;
-use crate::client::MessagesEndpoint;
-use crate::engine::run::{RunEvent, RunListener, RunOptions, StopSignal, run};
-use crate::recording::run::{LineCounts, Recording, RunFooter, RunHeader};
+use crate::recording::event::{RunEvent, RunListener};
+use crate::recording::run::Recording;
 
 /// Keeps every exchange and every trial.
 pub struct RecordingListener<'a>(pub &'a mut Recording);
@@ -17,22 +14,4 @@ impl RunListener for RecordingListener<'_> {
             RunEvent::RowStarted(_) | RunEvent::RowsRestarted(_) | RunEvent::Verdict(..) => {}
         }
     }
-}
-
-/// Runs the rows to the end, and gives the recording. There is no clock here: it ends at the moment at which the header
-/// says that it began.
-pub async fn run_in_memory<E: MessagesEndpoint>(
-    endpoint: &E,
-    rows: &[&CatalogRow],
-    options: &RunOptions,
-    header: RunHeader,
-) -> Recording {
-    let finished_at = header.started_at.clone();
-    let mut recording = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
-    let stop = StopSignal::default();
-    let finished = run(endpoint, rows, options, vec![&mut RecordingListener(&mut recording)], &stop).await;
-    let counts = Some(LineCounts::from_recording(&recording));
-    recording.footer =
-        Some(RunFooter { finished_at, wall_ms: 0, channel: finished.text_form, ended: finished.end, counts });
-    recording
 }

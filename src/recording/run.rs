@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Read as _};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Target;
-use crate::engine::request::build::{RequestSettings, TextForm};
+use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::recording::scope::RunScope;
 pub use crate::recording::upsert::RecordingPositions;
 use crate::recording::upsert::upsert;
@@ -24,6 +24,9 @@ use crate::wire::exchange::Exchange;
 
 /// The value of `schema` in every recording of this version.
 pub const SCHEMA: &str = "fieldtest-recording/1";
+
+/// Starts the ids of the requests that test whether the endpoint still responds.
+pub const LIVENESS_ID_PREFIX: &str = "probe.there/";
 
 /// A whole recording, in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +80,13 @@ pub struct TrialRecord {
     /// The short drawn values, which tests of answers need.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
+}
+
+impl TrialRecord {
+    /// The trial without its random values, which requests and responses contain.
+    pub fn without_values(&self) -> Self {
+        Self { values: BTreeMap::new(), ..self.clone() }
+    }
 }
 
 /// Names a trial.

@@ -5,11 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Catalog, CatalogRow, TargetPrices};
-use crate::engine::plan::estimate::RunEstimate;
+use crate::catalog::TargetPrices;
 use crate::results::model::{Results, ShardMetadata};
 use crate::results::plan_estimate::PlanEstimate;
-use crate::variables::hash;
 
 /// What a recording covers; of a plain run, everything that it has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,54 +52,4 @@ pub struct RunForecast {
     /// What tokens cost, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<TargetPrices>,
-    /// What a simulation took, where one was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<RunEstimate>,
-}
-
-/// A digest of what rows ask and how they are decided. FNV-1a: it tells mistakes from each other, not forgeries.
-pub fn digest_rows(rows: &[&CatalogRow]) -> String {
-    digest_text(&format!("{rows:?}"))
-}
-
-/// A digest of a text.
-pub fn digest_text(text: &str) -> String {
-    format!("{:016x}", hash(text))
-}
-
-/// Rows to run, and those of them that are run for the sake of others only.
-#[derive(Debug, Clone, Default)]
-pub struct RowSelection<'a> {
-    /// All of them, in the order of the tables.
-    pub rows: Vec<&'a CatalogRow>,
-    /// Those that are decided and not reported, by id.
-    pub dependency_rows: Vec<String>,
-}
-
-impl<'a> RowSelection<'a> {
-    /// The rows that are wanted, with those of the `known` ones that they work through: so each is decided as it would
-    /// be among all of them.
-    pub fn new(catalog: &'a Catalog, wanted: impl Fn(&str) -> bool, known: impl Fn(&str) -> bool) -> Self {
-        let id = |row: &'a CatalogRow| row.experiment.id();
-        let rests = |other: &CatalogRow| {
-            let mut others = catalog.rows.iter().filter(|row| wanted(id(row)) && known(id(row)));
-            others.any(|row| row.experiment.depends_on.iter().any(|through| through == other.experiment.id()))
-        };
-        let (mut rows, mut beside) = (Vec::new(), Vec::new());
-        for row in catalog.rows.iter().filter(|row| known(id(row))) {
-            let is_wanted = wanted(id(row));
-            if is_wanted || rests(row) {
-                rows.push(row);
-            }
-            if !is_wanted && rests(row) {
-                beside.push(id(row).to_owned());
-            }
-        }
-        Self { rows, dependency_rows: beside }
-    }
-
-    /// How many rows are reported.
-    pub fn reported_count(&self) -> usize {
-        self.rows.len() - self.dependency_rows.len()
-    }
 }

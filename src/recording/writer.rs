@@ -8,13 +8,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::args::send::ContentPolicy;
-use crate::engine::{RunEvent, RunListener};
 use crate::recording::durable_file::DurableFile;
+use crate::recording::event::{RunEvent, RunListener};
 use crate::recording::run;
 use crate::recording::run::{LineRef, Recording, RunLine, TrialKey, TrialRecord};
 use crate::recording::upsert::RecordingPositions;
-use crate::redact::content;
+use crate::redact::content::{self, ContentPolicy};
 
 /// A recording in memory and on disk.
 pub struct RecordingWriter {
@@ -81,7 +80,7 @@ impl RunListener for RecordingWriter {
                 }
                 match self.content_policy {
                     ContentPolicy::Secrets => self.write_line(&LineRef::Trial(trial)),
-                    ContentPolicy::Texts => self.write_line(&LineRef::Trial(&content::without_values(trial))),
+                    ContentPolicy::Texts => self.write_line(&LineRef::Trial(&trial.without_values())),
                 }
                 self.positions.upsert_trial(&mut self.recording, trial.clone());
             }

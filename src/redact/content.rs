@@ -6,7 +6,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::recording::run::TrialRecord;
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, Request, Response};
 
 /// The words of the protocol, as keys and as values.
@@ -66,9 +65,13 @@ pub fn without_content(exchange: &Exchange) -> Exchange {
     exchange
 }
 
-/// The trial without what was drawn for it, which stands in questions and answers.
-pub fn without_values(trial: &TrialRecord) -> TrialRecord {
-    TrialRecord { values: Default::default(), ..trial.clone() }
+/// What recordings and results leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ContentPolicy {
+    /// Credentials and what looks like one.
+    Secrets,
+    /// Secrets, and the texts of requests and responses.
+    Texts,
 }
 
 fn redact_request(request: &mut Request) {

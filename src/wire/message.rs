@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::wire::exchange::{AttemptResult, Exchange, FailureKind, Response};
+use crate::wire::exchange::{AttemptResult, Exchange, FailureKind, Request, RequestCredential, Response};
 use crate::wire::fast_delta::{ContentDelta, DeltaKind, ParseMode};
 use crate::wire::{fast_delta, sse};
 
@@ -20,6 +20,22 @@ pub enum InterpretedExchange {
     Malformed(String),
     /// Nothing came back, or not to the end; in words.
     NoResponse(String),
+}
+
+impl InterpretedExchange {
+    /// True if the exchange says nothing about its request: no complete response, or a status that
+    /// concerns the credential, the quota or the server (401, 403, 429, 5xx).
+    pub fn is_uninformative(&self, request: &Request) -> bool {
+        match self {
+            Self::NoResponse(_) => true,
+            Self::HttpError(error) => {
+                let rejects_credential =
+                    request.credential == RequestCredential::Target && matches!(error.status, 401 | 403);
+                rejects_credential || error.status == 429 || error.status >= 500
+            }
+            Self::Message(_) | Self::Malformed(_) => false,
+        }
+    }
 }
 
 /// A message: the answer to `POST /v1/messages`, streamed or not.

@@ -13,7 +13,7 @@ use crate::cli::CliError;
 use crate::cli::args::baseline::BaselineArgs;
 use crate::cli::args::transport::parse_secret;
 use crate::cli::target::credential::CredentialArgs;
-use crate::recording::scope::digest_text;
+use crate::engine::selection::digest_text;
 use crate::simulator::{DisobedienceDrift, SimulatorConfig, SimulatorFault, SimulatorImpairments};
 
 /// Which case files are used.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use secrecy::SecretString;
 
 use crate::catalog::{AuthScheme, Catalog, CredentialSource};
@@ -19,6 +19,7 @@ use crate::engine;
 use crate::engine::RunOptions;
 use crate::recording::run::Recording;
 use crate::redact::SECRET_VARIABLES;
+use crate::redact::content::ContentPolicy;
 
 /// How requests are sent, and when a run ends.
 #[derive(Debug, Clone, Args)]
@@ -60,15 +61,6 @@ pub struct SharedState {
     accounts: AccountRegistry,
     /// What runs are expected to take.
     pub forecasts: ForecastCache,
-}
-
-/// What is left out of what is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ContentPolicy {
-    /// Credentials and what looks like one.
-    Secrets,
-    /// Secrets, and the texts of questions and answers.
-    Texts,
 }
 
 impl SendArgs {

@@ -7,9 +7,8 @@ use clap::Args;
 use crate::catalog::{Catalog, CatalogRow};
 use crate::cli::CliError;
 use crate::cli::io::files;
-use crate::engine::{ShardSpec, judge};
+use crate::engine::{RowSelection, ShardSpec, judge};
 use crate::recording::run::{Recording, RunHeader};
-use crate::recording::scope::RowSelection;
 use crate::results::merge::rows_to_rerun;
 use crate::results::model::Results;
 use crate::results::{json, merge};
@@ -23,15 +22,11 @@ pub struct ShardArgs {
 }
 
 impl ShardArgs {
-    /// The rows of this part, with those that they work through.
-    pub fn select_rows<'a>(&self, catalog: &'a Catalog, plan: &[&'a CatalogRow]) -> RowSelection<'a> {
+    /// Selects the rows of this shard and the rows that they depend on.
+    pub fn select_rows<'a>(&self, plan: Vec<&'a CatalogRow>) -> RowSelection<'a> {
         match self.shard {
-            None => RowSelection { rows: plan.to_vec(), dependency_rows: Vec::new() },
-            Some(part) => RowSelection::new(
-                catalog,
-                |row| part.contains(row) && contains_row(plan, row),
-                |row| contains_row(plan, row),
-            ),
+            None => RowSelection::all(plan),
+            Some(shard) => RowSelection::new(plan, |row| shard.contains(row)),
         }
     }
 
@@ -43,15 +38,6 @@ impl ShardArgs {
 
 fn contains_row(plan: &[&CatalogRow], row: &str) -> bool {
     plan.iter().any(|planned| planned.experiment.id() == row)
-}
-
-/// A run's part of a plan.
-#[derive(Debug, Clone)]
-pub struct PlannedRows<'a> {
-    /// All rows of the plan.
-    pub plan: Vec<&'a CatalogRow>,
-    /// Those that are run.
-    pub selection: RowSelection<'a>,
 }
 
 /// The results that a rerun begins from.
@@ -74,7 +60,7 @@ impl RerunSource {
         &self,
         catalog: &'a Catalog,
         selected: &[&'a CatalogRow],
-    ) -> Result<PlannedRows<'a>, CliError> {
+    ) -> Result<RowSelection<'a>, CliError> {
         let known = |row: &str| self.previous.rows.iter().any(|r| r.id == row);
         if let Some(row) = self.previous.rows.iter().find(|row| catalog.experiment(&row.id).is_none()) {
             return Err(self.usage_error(format!(
@@ -90,8 +76,7 @@ impl RerunSource {
             planned.map_or_else(|| known(id), |rows| rows.iter().any(|row| row == id))
         };
         let plan: Vec<&CatalogRow> = catalog.rows.iter().filter(in_plan).collect();
-        let extent = RowSelection::new(catalog, wanted, |row| contains_row(&plan, row));
-        Ok(PlannedRows { plan, selection: extent })
+        Ok(RowSelection::new(plan, wanted))
     }
 
     /// Holds what the rerun is of against what its file is of. `header` is the rerun's.
@@ -99,8 +84,7 @@ impl RerunSource {
         let mut header = header.clone();
         header.rows = self.previous.rows.iter().map(|row| row.id.clone()).collect();
         header.scope.beside.clear();
-        let nothing = Recording { header, exchanges: Vec::new(), trials: Vec::new(), footer: None };
-        let of_this_run = judge(catalog, &nothing).map_err(|e| CliError::Internal(e.to_string()))?;
+        let of_this_run = judge(catalog, &Recording::new(header)).map_err(|e| CliError::Internal(e.to_string()))?;
         merge::verify_compatible(&self.previous, &of_this_run).map_err(|e| self.usage_error(e.to_string()))
     }
 

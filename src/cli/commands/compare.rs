@@ -19,9 +19,9 @@ use crate::cli::target::credential::LazyCredential;
 use crate::cli::target::resolve::{EndpointKind, ResolvedTarget, resolve_targets};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::client::{Client, LockstepGate, LockstepSide};
-use crate::engine::StopSignal;
+use crate::engine::{RowSelection, StopSignal};
 use crate::recording::run::RunEnd;
-use crate::recording::scope::{RowSelection, RunScope};
+use crate::recording::scope::RunScope;
 use crate::redact::SecretRedactor;
 use crate::results::gateway_diff;
 use crate::results::gateway_diff::{GatewayAttribution, GatewayComparison, ResultsPair};
@@ -189,9 +189,8 @@ async fn run_comparison(
     let seed = args.sending.seed.unwrap_or(environment.entropy);
     let wanted = ProgressOptions { no_progress: args.sending.no_progress, ndjson: false, run_count: sides.len() };
     let watch = ProgressReporter::new(environment, wanted);
-    let round = ComparisonRound { args, catalog, sides, plan: rows, preflight: ready, stop: &stop, progress: &watch };
-    let whole = RowSelection { rows: rows.to_vec(), dependency_rows: Vec::new() };
-    let (direct, via, ended) = round.run_sides(whole, seed, "").await?;
+    let round = ComparisonRound { args, catalog, sides, preflight: ready, stop: &stop, progress: &watch };
+    let (direct, via, ended) = round.run_sides(RowSelection::all(rows.to_vec()), seed, "").await?;
     for results in [&direct, &via] {
         stdout::write_results(&args.output, results)?;
     }
@@ -202,8 +201,7 @@ async fn run_comparison(
     let mut again = None;
     if !doubtful.is_empty() && ended != RunEnd::Interrupted && sound(&direct) && sound(&via) {
         stdout::warn(format!("{} of {} rows are in doubt, and are asked once more", doubtful.len(), rows.len()));
-        let known = |row: &str| rows.iter().any(|r| r.experiment.id() == row);
-        let extent = RowSelection::new(catalog, |row| doubtful.iter().any(|id| id == row), known);
+        let extent = RowSelection::new(rows.to_vec(), |row| doubtful.iter().any(|id| id == row));
         let (direct, via, _) = round.run_sides(extent, seed.wrapping_add(2), "-again").await?;
         again = Some((direct, via));
     }
@@ -215,7 +213,6 @@ struct ComparisonRound<'a> {
     args: &'a CompareArgs,
     catalog: &'a Catalog,
     sides: &'a [ResolvedTarget; 2],
-    plan: &'a [&'a CatalogRow],
     preflight: &'a PreflightResult,
     stop: &'a StopSignal,
     progress: &'a ProgressReporter,
@@ -272,7 +269,6 @@ impl ComparisonRound<'_> {
             base_url: shown,
             simulated: false,
             selection: extent,
-            plan: self.plan.to_vec(),
             shard: None,
             seed,
             recording: self.args.output.out.join(format!("recording-{}{suffix}.jsonl", tested.name)),

@@ -73,14 +73,14 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     let mut told = Vec::new();
     for tested in &targets {
         let rows = args.select.select_rows(&catalog, |needed| tested.meets_requirement(needed))?;
-        let extent = args.shard.select_rows(&catalog, &rows);
-        if let (Some(part), true) = (args.shard.shard, extent.rows.is_empty()) {
-            stdout::warn(format!("{}: shard {part} has none of the {} rows", tested.name, rows.len()));
+        let selection = args.shard.select_rows(rows);
+        if let (Some(part), true) = (args.shard.shard, selection.run.is_empty()) {
+            stdout::warn(format!("{}: shard {part} has none of the {} rows", tested.name, selection.plan.len()));
             continue;
         }
-        let forecast = forecasts.estimate(tested, &catalog, &extent.rows, args.confidence, assumed);
+        let forecast = forecasts.estimate(tested, &catalog, &selection.run, args.confidence, assumed);
         let expected = runtime.block_on(forecast)?;
-        let plan = build_plan(tested, &extent.rows, (&args.money, &args.pace), assumed, Some(&expected));
+        let plan = build_plan(tested, &selection.run, (&args.money, &args.pace), assumed, Some(&expected));
         let rates = args.pace.rate_limits(tested);
         told.push(TargetPlan {
             name: tested.name.clone(),

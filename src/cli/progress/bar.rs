@@ -2,7 +2,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::engine::RunEvent;
+use crate::recording::event::RunEvent;
 use crate::results::progress::ProgressCounts;
 
 /// All bars of a command.

@@ -4,7 +4,7 @@
 
 use tracing::{debug, info, trace};
 
-use crate::engine::RunEvent;
+use crate::recording::event::RunEvent;
 use crate::wire::exchange::AttemptResult;
 use crate::wire::message::InterpretedExchange;
 

@@ -17,7 +17,7 @@ pub use crate::cli::progress::bar::{ProgressBars, RunProgressBar};
 use crate::cli::progress::log::RunLog;
 use crate::cli::progress::ndjson::NdjsonEmitter;
 use crate::cli::{ExitStatus, ProcessEnvironment};
-use crate::engine::{RunEvent, RunListener};
+use crate::recording::event::{RunEvent, RunListener};
 use crate::results::events::NdjsonEvent as Told;
 use crate::results::model::Results;
 use crate::results::progress::ProgressCounts;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::cli::io::stdout;
-use crate::engine::RunEvent;
+use crate::recording::event::RunEvent;
 use crate::results::events::{EventEnvelope as Line, NdjsonEvent as Told, SCHEMA, render};
 use crate::results::progress::ProgressCounts;
 use crate::wire::exchange::{AttemptResult, Exchange};

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::LoadedBaseline;
-use crate::cli::args::send::{ContentPolicy, SendArgs};
+use crate::cli::args::send::SendArgs;
 use crate::cli::args::shard::RerunSource;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::{files, stdout};
@@ -24,6 +24,7 @@ use crate::engine::{StopSignal, judge};
 use crate::recording::answered::AnsweredExchanges;
 use crate::recording::run::RunEnd;
 use crate::recording::scope::RunScope;
+use crate::redact::content::ContentPolicy;
 use crate::results::file_names::slugify;
 use crate::results::merge::RepeatMerger;
 use crate::results::model::Results;
@@ -169,8 +170,7 @@ impl RunBatch<'_> {
             target: &tested,
             base_url: connection.base_url.clone(),
             simulated: connection.is_simulated(),
-            selection: portion.selection,
-            plan: portion.plan,
+            selection: portion,
             shard: self.args.shard.shard,
             seed,
             recording,
@@ -206,7 +206,7 @@ impl RunBatch<'_> {
             return made;
         };
         rerun.verify_compatible(&job.build_header(sending), self.catalog)?;
-        if job.selection.rows.is_empty() {
+        if job.selection.run.is_empty() {
             return Ok((removed(rerun.unchanged()), RunEnd::Complete));
         }
         let (results, ended) = run_target(&connection.client, job, sending, self.catalog, &self.stop).await?;

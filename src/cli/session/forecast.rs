@@ -12,9 +12,8 @@ use crate::cli::session::run::current_timestamp;
 use crate::cli::target::resolve::ResolvedTarget;
 use crate::client::{Budget, BudgetLimits, Client, ClientConfig, CredentialHeader, PerMinuteLimits};
 use crate::engine::plan::estimate::RunEstimate;
-use crate::engine::request::build::RequestSettings;
-use crate::engine::{PlanInput, RateAssumptions, RunOptions, RunPlan, plan_run};
-use crate::recording::in_memory::run_in_memory;
+use crate::engine::{PlanInput, RateAssumptions, RunOptions, RunPlan, plan_run, run_in_memory};
+use crate::recording::request_settings::RequestSettings;
 use crate::recording::run::{RunHeader, SCHEMA};
 use crate::recording::scope::{RunForecast, RunScope};
 use crate::simulator;
@@ -164,5 +163,5 @@ pub async fn forecast(
         None
     };
     let planned = build_plan(tested, rows, (money, pace), ForecastAssumptions::default(), expected.as_ref()).total;
-    Ok(RunForecast { planned, prices, expected })
+    Ok(RunForecast { planned, prices })
 }

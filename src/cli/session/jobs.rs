@@ -3,20 +3,21 @@
 //! All of it is found out before anything is sent to the first target. Nothing here sends.
 
 use crate::catalog::Catalog;
-use crate::cli::args::shard::{PlannedRows, RerunSource};
+use crate::cli::args::shard::RerunSource;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::stdout;
 use crate::cli::session::resume;
 use crate::cli::session::resume::ResumedRun;
 use crate::cli::target::resolve::{ResolvedTarget, resolve_targets, validate_options};
 use crate::cli::{CliError, ProcessEnvironment};
+use crate::engine::RowSelection;
 
 /// One target, and what it is asked.
 pub struct TargetJob<'a> {
     /// What is tested.
     pub target: ResolvedTarget,
     /// The rows.
-    pub rows: PlannedRows<'a>,
+    pub rows: RowSelection<'a>,
     /// What is gone on with, where it was begun before.
     pub resumed: Option<ResumedRun>,
 }
@@ -41,7 +42,7 @@ impl<'a> TargetJob<'a> {
             }
         };
         validate_options(all.iter().map(|work| &work.target), args.simulator.is_set(), &args.sending.money)?;
-        for work in all.iter_mut().filter(|work| work.rows.selection.rows.is_empty()) {
+        for work in all.iter_mut().filter(|work| work.rows.run.is_empty()) {
             work.target.clear_credential();
         }
         Ok(all)
@@ -57,7 +58,7 @@ impl<'a> TargetJob<'a> {
         let plan = args.select.select_rows(catalog, |needed| tested.meets_requirement(needed))?;
         let portion = match rerun {
             Some(rerun) => rerun.plan_rows(catalog, &plan)?,
-            None => PlannedRows { selection: args.shard.select_rows(catalog, &plan), plan },
+            None => args.shard.select_rows(plan),
         };
         Ok(Self { target: tested, rows: portion, resumed: None })
     }
@@ -65,8 +66,7 @@ impl<'a> TargetJob<'a> {
     /// Says what of the plan is run, where it is not all.
     pub fn announce(&self, args: &RunArgs, is_rerun: bool) {
         let Self { target: tested, rows: portion, .. } = self;
-        let (name, rows, beside) =
-            (&tested.name, portion.selection.reported_count(), portion.selection.dependency_rows.len());
+        let (name, rows, beside) = (&tested.name, portion.reported_count(), portion.dependencies.len());
         let of = portion.plan.len();
         let more = if beside > 0 { format!(", with {beside} more that they work through") } else { String::new() };
         match args.shard.shard {

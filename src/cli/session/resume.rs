@@ -13,8 +13,7 @@ use secrecy::SecretString;
 
 use crate::catalog::{Catalog, CatalogRow};
 use crate::cli::args::common::EndpointArgs;
-use crate::cli::args::send::{ContentPolicy, SendArgs};
-use crate::cli::args::shard::PlannedRows;
+use crate::cli::args::send::SendArgs;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::{files, stdout};
 use crate::cli::session::jobs::TargetJob;
@@ -24,11 +23,13 @@ use crate::cli::target::resolve;
 use crate::cli::target::resolve::{EndpointKind, ResolvedTarget};
 use crate::cli::{CliError, ProcessEnvironment};
 use crate::client::PLACEHOLDER_CREDENTIAL;
+use crate::engine::RowSelection;
+use crate::engine::selection::digest_rows;
 use crate::recording::durable_file::DurableFile;
 use crate::recording::run::{Recording, ResumeMarker, RunLine, is_complete};
-use crate::recording::scope::{RowSelection, digest_rows};
 use crate::recording::writer::RecordingWriter;
 use crate::redact::SecretRedactor;
+use crate::redact::content::ContentPolicy;
 use crate::results::file_names::slugify;
 use crate::wire::exchange::SECRET_PLACEHOLDER;
 
@@ -311,7 +312,7 @@ impl ResumedRun {
         args: &RunArgs,
         catalog: &'a Catalog,
         tested: &ResolvedTarget,
-    ) -> Result<PlannedRows<'a>, CliError> {
+    ) -> Result<RowSelection<'a>, CliError> {
         let header = &self.recording.header;
         let rows = |ids: &[String]| -> Result<Vec<&'a CatalogRow>, CliError> {
             let find = |id: &String| catalog.rows.iter().find(|row| row.experiment.id() == id);
@@ -328,7 +329,7 @@ impl ResumedRun {
                 return Err(self.usage_error("it is of other rows than --select names: leave the option out"));
             }
         }
-        Ok(PlannedRows { selection: RowSelection { rows: run, dependency_rows: header.scope.beside.clone() }, plan })
+        Ok(RowSelection { plan, run, dependencies: header.scope.beside.clone() })
     }
 
     /// How the rest is sent.

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::catalog::{Catalog, CatalogRow};
-use crate::cli::args::send::{ContentPolicy, SendArgs};
+use crate::catalog::Catalog;
+use crate::cli::args::send::SendArgs;
 use crate::cli::io::stdout;
 use crate::cli::progress::{ProgressReporter, RunInfo};
 use crate::cli::session::forecast::forecast;
@@ -16,13 +16,16 @@ use crate::cli::session::resume::ResumedRun;
 use crate::cli::target::resolve::ResolvedTarget;
 use crate::cli::{CliError, ExitStatus};
 use crate::client::MessagesEndpoint;
-use crate::engine::request::build::TextForm;
-use crate::engine::{FinishedRun, RunListener, ShardSpec, StopSignal, judge, resume};
+use crate::engine::selection::digest_rows;
+use crate::engine::{FinishedRun, RowSelection, ShardSpec, StopSignal, judge, resume};
 use crate::recording::answered::AnsweredExchanges;
 use crate::recording::durable_file::DurableFile;
+use crate::recording::event::RunListener;
+use crate::recording::request_settings::TextForm;
 use crate::recording::run::{LineCounts, Recording, RunEnd, RunFooter, RunHeader, RunLine, SCHEMA};
-use crate::recording::scope::{RowSelection, RunScope, digest_rows};
+use crate::recording::scope::RunScope;
 use crate::recording::writer::RecordingWriter;
+use crate::redact::content::ContentPolicy;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
@@ -36,8 +39,6 @@ pub struct RunJob<'a> {
     pub simulated: bool,
     /// The rows to run.
     pub selection: RowSelection<'a>,
-    /// All rows of the plan that these are a part of, in order.
-    pub plan: Vec<&'a CatalogRow>,
     /// The part, where the plan is shared out.
     pub shard: Option<ShardSpec>,
     /// The seed of every draw.
@@ -61,7 +62,13 @@ impl RunJob<'_> {
     pub fn build_header(&self, sending: &SendArgs) -> RunHeader {
         let tested = self.target;
         let part = |part: ShardSpec| {
-            part.shard_info(&self.plan, &tested.settings, tested.claims.as_ref(), sending.confidence, &self.base_url)
+            part.shard_info(
+                &self.selection.plan,
+                &tested.settings,
+                tested.claims.as_ref(),
+                sending.confidence,
+                &self.base_url,
+            )
         };
         RunHeader {
             schema: SCHEMA.to_owned(),
@@ -70,14 +77,14 @@ impl RunJob<'_> {
             simulated: self.simulated,
             claims: tested.claims.clone(),
             settings: tested.settings.clone(),
-            rows: self.selection.rows.iter().map(|r| r.experiment.id().to_owned()).collect(),
+            rows: self.selection.run.iter().map(|r| r.experiment.id().to_owned()).collect(),
             confidence: sending.confidence,
             seed: self.seed,
             started_at: current_timestamp(),
             scope: RunScope {
-                cases: Some(digest_rows(&self.selection.rows)),
+                cases: Some(digest_rows(&self.selection.run)),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-                beside: self.selection.dependency_rows.clone(),
+                beside: self.selection.dependencies.clone(),
                 shard: self.shard.map(part),
                 texts_removed: sending.redact == ContentPolicy::Texts,
                 ..self.scope.clone()
@@ -109,19 +116,19 @@ pub async fn run_target<E: MessagesEndpoint>(
     let earlier_ms = job.resumed.as_ref().map_or(0, ResumedRun::elapsed_ms);
     // What was begun before has its forecast.
     if job.resumed.is_none() {
-        let foreseen = forecast(job.target, catalog, &job.selection.rows, sending, job.simulated).await?;
+        let foreseen = forecast(job.target, catalog, &job.selection.run, sending, job.simulated).await?;
         job.scope.foreseen = Some(Box::new(foreseen));
     }
     let mut keeper = job.open_writer(sending)?;
     let known = AnsweredExchanges::from_recording(&keeper.recording);
-    let RunJob { target: tested, selection: extent, .. } = &job;
+    let RunJob { target: tested, selection, .. } = &job;
     let options = sending.run_options(tested, job.seed);
     let mut watched = job.progress.start_run(&RunInfo {
         name: &tested.name,
         base_url: &job.base_url,
         model: &tested.settings.model,
         simulated: job.simulated,
-        rows: extent.rows.len() as u64,
+        rows: selection.run.len() as u64,
         seed: job.seed,
         recording: job.recording.display().to_string(),
         prices: sending.money.prices(tested),
@@ -129,10 +136,10 @@ pub async fn run_target<E: MessagesEndpoint>(
     });
     let finished = {
         let listeners: Vec<&mut dyn RunListener> = vec![&mut keeper, &mut watched];
-        match extent.rows.is_empty() {
+        match selection.run.is_empty() {
             // A shard without rows asks nothing, not even what runs ask first.
             true => FinishedRun { end: RunEnd::Complete, text_form: TextForm::default() },
-            false => resume(endpoint, &job.plan, &extent.rows, &options, &known, listeners, stop).await,
+            false => resume(endpoint, selection, &options, &known, listeners, stop).await,
         }
     };
     if finished.end == RunEnd::Complete {

@@ -9,7 +9,7 @@ use crate::cli::target::credential::LazyCredential;
 use crate::cli::target::{credential, list};
 use crate::cli::{CliError, ProcessEnvironment};
 use crate::client::BaseUrl;
-use crate::engine::request::build::{REFERENCE_TEMPERATURE_MAX, RequestSettings, temperature_max};
+use crate::recording::request_settings::{REFERENCE_TEMPERATURE_MAX, RequestSettings, temperature_max};
 use crate::results::file_names::slugify;
 
 /// The targets of a bare `run`: the two seed tables.

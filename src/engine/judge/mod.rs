@@ -9,8 +9,8 @@ use crate::catalog::{AuthScheme, Catalog, CatalogRow, Outcome, VerdictStatus, is
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::judge::findings::RunFindings;
 use crate::engine::plan::{PlanInput, RateAssumptions};
+use crate::engine::probes;
 use crate::engine::rules::{Step, inconclusive_verdict, unfinished_verdict};
-use crate::engine::run::probes;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::engine::{plan, rules};
 use crate::recording::run::{ArmKind, Recording, RunEnd, TrialRecord};
@@ -139,7 +139,7 @@ fn remaining_work(recording: &Recording, judged: &[(&CatalogRow, Vec<CompletedTr
         settings: &recording.header.settings,
         prices: foreseen.and_then(|f| f.prices),
         rate_assumptions: RateAssumptions::default(),
-        estimate: foreseen.and_then(|f| f.expected.as_ref()),
+        estimate: None,
     };
     let all: Vec<&CatalogRow> = judged.iter().map(|(row, ..)| *row).collect();
     let planned = plan::remaining(&plan::plan_run(&all, basis), &rows)?;

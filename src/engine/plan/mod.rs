@@ -3,22 +3,29 @@
 //! The fewest and the most requests are bounds that the rules cannot leave, whatever is answered; what is expected is
 //! what a run of the same rules against a simulation took, and comes in as an argument. This module sends nothing.
 
+pub(crate) mod cost;
+pub mod estimate;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::catalog::{Arm, CatalogRow, Experiment, TargetPrices};
 use crate::client::{PerMinuteLimits, RequestCost, estimate_tokens};
+use crate::engine::plan::cost::{max_billed_output_tokens, max_cost, request_bytes};
 use crate::engine::plan::estimate::{RunEstimate, TokenUse};
+use crate::engine::probes;
+use crate::engine::probes::MAX_NO_RESPONSE;
 use crate::engine::request::arms;
-use crate::engine::request::build::{BuildContext, RequestSettings, TextForm, build_request, max_billed_output_tokens};
+use crate::engine::request::build::{BuildContext, build_request};
 use crate::engine::rules;
 use crate::engine::rules::{MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, comparison, effect, response, sampling};
-use crate::engine::run::{MAX_NO_RESPONSE, probes};
+use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::recording::run::ArmKind;
 use crate::results::plan::{PlannedArm, PlannedRow};
 use crate::results::plan_estimate::{AmountRange, PlanEstimate, RequestRange, TokenRange};
 use crate::variables::TrialValues;
-use crate::wire::exchange::Request;
 
 /// Requests about the form of texts that every run sends first, at least and at most.
 const TEXT_FORM_REQUESTS: (u64, u64) = (1, 8);
@@ -300,37 +307,6 @@ fn plan_context<'a>(settings: &'a RequestSettings, draw: &'a TrialValues) -> Bui
     BuildContext { settings, text_form: TextForm::Blocks, values: draw, first_content: None, step: 1 }
 }
 
-fn request_bytes(request: &Request) -> usize {
-    request.raw.as_ref().map_or_else(|| json_bytes(&request.body), String::len)
-}
-
-/// How long a value is as text, without making that text: prompts may be long, and each request's length is asked for.
-fn json_bytes(value: &serde_json::Value) -> usize {
-    struct JsonByteCounter(usize);
-    impl std::io::Write for JsonByteCounter {
-        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-            self.0 += text.len();
-            Ok(text.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = JsonByteCounter(0);
-    // Neither counting nor a value fails.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
-}
-
-/// The most that a request can cost.
-pub(super) fn max_cost(request: &Request, settings: &RequestSettings) -> RequestCost {
-    RequestCost::upper_bound(
-        request_bytes(request),
-        max_billed_output_tokens(request.body["max_tokens"].as_u64().unwrap_or(0), settings),
-    )
-}
-
 /// The template of the request that a row begins with.
 fn first_template(experiment: &Experiment) -> String {
     match rules::next_step(experiment, &[], &RunFacts { confidence: 0.99, ..RunFacts::default() }) {
@@ -363,7 +339,3 @@ fn max_trials(experiment: &Experiment, arm: ArmKind) -> u32 {
         | ArmKind::NarrowWide => effect::MAX_TRIALS,
     }
 }
-
-pub mod estimate;
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, collect_variables};
 use crate::engine::plan::*;
 use crate::engine::trial::CompletedTrial;
 use crate::wire::exchange::{
-    AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, Response,
+    AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, Request, Response,
 };
 use crate::wire::message::interpret;
 use crate::wire::response_body::parse_last_response;

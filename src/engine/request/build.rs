@@ -7,71 +7,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{Arm, ArmCredential, Experiment, Target, TemplateSegment, Turn, parse_template};
+use crate::catalog::{Arm, ArmCredential, Experiment, TemplateSegment, Turn, parse_template};
+use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::variables::TrialValues;
 use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
 
 /// The path of the Messages API below a base URL.
 pub const MESSAGES_PATH: &str = "/v1/messages";
-
-/// What requests take from the target and the options.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct RequestSettings {
-    /// The model that is asked for.
-    pub model: String,
-    /// The value of `anthropic-version`.
-    pub anthropic_version: String,
-    /// `max_tokens` of requests that do not set it: room enough for a model that thinks unasked.
-    pub answer_tokens: u32,
-    /// The claimed upper bound of `temperature`, else the reference's.
-    pub temperature_max: f64,
-    /// The claimed longest answer, where there is a claim.
-    pub max_output_tokens: Option<u32>,
-    /// The claimed length of prompt and answer together, where there is a claim.
-    #[serde(default)]
-    pub context_tokens: Option<u32>,
-}
-
-/// The upper bound of `temperature` that the Messages API itself documents.
-pub const REFERENCE_TEMPERATURE_MAX: f64 = 1.0;
-
-impl RequestSettings {
-    /// What a target's file says.
-    pub fn from_target(target: &Target, answer_tokens: u32) -> Self {
-        Self {
-            model: target.model.clone(),
-            anthropic_version: target.anthropic_version.clone(),
-            answer_tokens,
-            temperature_max: temperature_max(target),
-            max_output_tokens: target.limits.max_output_tokens,
-            context_tokens: target.limits.context_tokens,
-        }
-    }
-}
-
-/// The claimed upper bound of `temperature`, else the reference's.
-pub fn temperature_max(target: &Target) -> f64 {
-    let range = |row: &str| target.claims.get(row).and_then(|claim| claim.range);
-    range("field.temperature.range")
-        .or_else(|| range("field.temperature"))
-        .map_or(REFERENCE_TEMPERATURE_MAX, |range| range.max)
-}
-
-/// The most tokens that an answer may have and be paid for: a bound that is there to be refused is none.
-pub(crate) fn max_billed_output_tokens(max_tokens: u64, settings: &RequestSettings) -> u64 {
-    max_tokens.min(u64::from(settings.answer_tokens).max(8192))
-}
-
-/// The form in which texts are put into messages: whichever the endpoint was seen to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TextForm {
-    /// `content: "…"`
-    #[default]
-    String,
-    /// `content: [{type: text, text: "…"}]`
-    Blocks,
-}
 
 /// A request, and whether anything in it was drawn afresh. What was not can be shared between rows.
 #[derive(Debug, Clone, PartialEq)]

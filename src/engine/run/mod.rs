@@ -4,10 +4,10 @@
 //! listeners as it happens; they know nothing of each other. A run that is stopped keeps what it has.
 
 mod body_memory;
-pub mod probes;
+pub mod in_memory;
 pub mod replay;
 mod scheduler;
-pub mod send;
+mod send;
 mod trial;
 
 use std::collections::HashMap;
@@ -19,20 +19,20 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::catalog::{CatalogRow, Experiment};
 use crate::client::{Budget, MessagesEndpoint};
+use crate::engine::probes;
 use crate::engine::request::arms;
-use crate::engine::request::build::{RequestSettings, TextForm};
 use crate::engine::rules;
 use crate::engine::rules::{RunFacts, Step};
 use crate::engine::run::body_memory::BodyMemoryLimit;
 use crate::engine::run::scheduler::{RowPriority, RowScheduler, RowSlot, row_priority};
 use crate::engine::run::send::SharedRequests;
 pub use crate::engine::run::send::charge_recording;
-pub(super) use crate::engine::run::send::{LIVENESS_PREFIX, MAX_NO_RESPONSE};
+use crate::engine::selection::RowSelection;
 use crate::engine::trial::CompletedTrial;
 use crate::recording::answered::AnsweredExchanges;
-use crate::recording::run::{ArmKind, RunEnd, TrialKey, TrialRecord};
-use crate::results::model::Verdict;
-use crate::wire::exchange::Exchange;
+use crate::recording::event::{RunEvent, RunListener};
+use crate::recording::request_settings::{RequestSettings, TextForm};
+use crate::recording::run::{ArmKind, RunEnd, TrialKey};
 
 /// What a run is told.
 #[derive(Debug, Clone)]
@@ -47,27 +47,6 @@ pub struct RunOptions {
     pub concurrency: usize,
     /// When to stop before the end; runs that go side by side may share it.
     pub budget: Budget,
-}
-
-/// What happens in a run.
-#[derive(Debug, Clone, Copy)]
-pub enum RunEvent<'a> {
-    /// A row is begun.
-    RowStarted(&'a str),
-    /// An exchange is done.
-    Exchange(&'a Exchange),
-    /// A trial is done.
-    Trial(&'a TrialRecord),
-    /// The endpoint was seen to treat equal requests unequally: so many rows are asked again.
-    RowsRestarted(usize),
-    /// A row has its verdict.
-    Verdict(&'a str, &'a Verdict),
-}
-
-/// Hears what happens in a run.
-pub trait RunListener: Send {
-    /// Called for each event, in order.
-    fn on_event(&mut self, event: RunEvent<'_>);
 }
 
 /// Stops a run from outside.
@@ -101,7 +80,7 @@ pub struct FinishedRun {
     pub text_form: TextForm,
 }
 
-/// Runs the rows against an endpoint.
+/// Runs all rows against an endpoint.
 pub async fn run<'a, E: MessagesEndpoint>(
     endpoint: &'a E,
     rows: &[&CatalogRow],
@@ -109,34 +88,32 @@ pub async fn run<'a, E: MessagesEndpoint>(
     listeners: Vec<&'a mut (dyn RunListener + 'a)>,
     stop: &'a StopSignal,
 ) -> FinishedRun {
-    run_subset(endpoint, rows, rows, options, listeners, stop).await
+    run_selection(endpoint, &RowSelection::all(rows.to_vec()), options, listeners, stop).await
 }
 
-/// Runs rows that are some of a larger plan. Requests that rows share are named after the first row of the plan that
-/// sends them, so that every part of it gives them the same names.
-pub async fn run_subset<'a, E: MessagesEndpoint>(
+/// Runs the selected rows of a plan against an endpoint.
+pub async fn run_selection<'a, E: MessagesEndpoint>(
     endpoint: &'a E,
-    plan: &[&CatalogRow],
-    rows: &[&CatalogRow],
+    selection: &RowSelection<'_>,
     options: &'a RunOptions,
     listeners: Vec<&'a mut (dyn RunListener + 'a)>,
     stop: &'a StopSignal,
 ) -> FinishedRun {
     static NO_ANSWERED_EXCHANGES: LazyLock<AnsweredExchanges> = LazyLock::new(AnsweredExchanges::default);
-    resume(endpoint, plan, rows, options, &NO_ANSWERED_EXCHANGES, listeners, stop).await
+    resume(endpoint, selection, options, &NO_ANSWERED_EXCHANGES, listeners, stop).await
 }
 
-/// Goes on with a run that was cut: what is `known` already is not sent again, and not told of. Trials are told of
-/// whether they are known or not.
+/// Resumes an interrupted run. Requests that `answered` has a response to are not sent again, and
+/// cause no event. Trials cause an event in either case.
 pub async fn resume<'a, E: MessagesEndpoint>(
     endpoint: &'a E,
-    plan: &[&CatalogRow],
-    rows: &[&CatalogRow],
+    selection: &RowSelection<'_>,
     options: &'a RunOptions,
-    known: &'a AnsweredExchanges,
+    answered: &'a AnsweredExchanges,
     listeners: Vec<&'a mut (dyn RunListener + 'a)>,
     stop: &'a StopSignal,
 ) -> FinishedRun {
+    let rows = selection.run.as_slice();
     let mut runner = RowRunner {
         endpoint,
         options,
@@ -150,7 +127,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         scheduler: RowScheduler::new(options.concurrency),
         body_memory: BodyMemoryLimit::default(),
         request_count: AtomicU64::new(0),
-        answered_exchanges: known,
+        answered_exchanges: answered,
     };
     let probe = probes::probe_experiment();
     let mut trials = Vec::new();
@@ -173,7 +150,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         }
     };
     runner.text_form = channel;
-    runner.request_names = shared_request_names(plan);
+    runner.request_names = shared_request_names(&selection.plan);
     let facts = if probes::has_no_response(&trials) { None } else { runner.probe_strictness(&probe, &trials).await };
     if let Some(mut facts) = facts.clone() {
         let mut begun: Vec<(usize, Vec<CompletedTrial>)> = (0..rows.len()).map(|row| (row, Vec::new())).collect();

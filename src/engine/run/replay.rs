@@ -2,10 +2,10 @@
 
 use crate::catalog::{Catalog, CatalogRow};
 use crate::client::{Budget, ReplayEndpoint};
-use crate::engine::run::{LIVENESS_PREFIX, RunOptions, StopSignal, run_subset};
+use crate::engine::run::{RunOptions, StopSignal, run_selection};
+use crate::engine::selection::{RowSelection, digest_rows, find_rows};
 use crate::recording::in_memory::RecordingListener;
-use crate::recording::run::{Recording, RunEnd, RunFooter};
-use crate::recording::scope::{RowSelection, digest_rows};
+use crate::recording::run::{LIVENESS_ID_PREFIX, Recording, RunEnd, RunFooter};
 
 /// Begins the ids of what a run asks for itself and not for a row.
 const PROBE_PREFIX: &str = "probe.";
@@ -36,18 +36,21 @@ pub async fn replay(
         Some(wanted) => has(wanted, row),
         None => has(&header.rows, row) && !has(&header.scope.beside, row),
     };
-    let extent = RowSelection::new(catalog, is_wanted, |row| has(&header.rows, row) || is_wanted(row));
-    // Requests that rows share are named after the first of all the rows of the run.
+    let in_reach = |row: &&CatalogRow| {
+        let id = row.experiment.id();
+        has(&header.rows, id) || is_wanted(id)
+    };
+    let mut selection = RowSelection::new(catalog.rows.iter().filter(in_reach).collect(), is_wanted);
+    // Requests that rows share are named after the first of all rows of the run.
     let planned = header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows);
-    let in_run = |row: &&CatalogRow| has(planned, row.experiment.id());
-    let mut named: Vec<&CatalogRow> = catalog.rows.iter().filter(in_run).collect();
-    named.extend(extent.rows.iter().filter(|row| !in_run(row)));
-    let recorded: Vec<&CatalogRow> = catalog.rows.iter().filter(|row| has(&header.rows, row.experiment.id())).collect();
-    let same_cases = header.scope.cases.as_ref().is_none_or(|cases| *cases == digest_rows(&recorded));
+    selection.plan = find_rows(catalog, planned);
+    selection.plan.extend(selection.run.iter().filter(|row| !has(planned, row.experiment.id())));
+    let has_same_cases =
+        header.scope.cases.as_ref().is_none_or(|cases| *cases == digest_rows(&find_rows(catalog, &header.rows)));
 
-    let mut replayed = Recording { header: header.clone(), exchanges: Vec::new(), trials: Vec::new(), footer: None };
-    replayed.header.rows = extent.rows.iter().map(|row| row.experiment.id().to_owned()).collect();
-    replayed.header.scope.beside = extent.dependency_rows;
+    let mut replayed = Recording::new(header.clone());
+    replayed.header.rows = selection.run.iter().map(|row| row.experiment.id().to_owned()).collect();
+    replayed.header.scope.beside.clone_from(&selection.dependencies);
     if header.scope.texts_removed {
         // Nothing could be asked again: the results that it carries are what there is.
         replayed.footer = recording.footer.clone();
@@ -61,16 +64,17 @@ pub async fn replay(
         budget: Budget::default(),
     };
     // Whether the endpoint was still there is no question of a replay: the answer would end it where it ended no row.
-    let answered: Vec<_> = recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_PREFIX)).cloned().collect();
+    let answered: Vec<_> =
+        recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_ID_PREFIX)).cloned().collect();
     let endpoint = ReplayEndpoint::new(&answered);
     let stop = StopSignal::default();
     let finished = {
         let mut memory = RecordingListener(&mut replayed);
-        run_subset(&endpoint, &named, &extent.rows, &options, vec![&mut memory], &stop).await
+        run_selection(&endpoint, &selection, &options, vec![&mut memory], &stop).await
     };
     let missing: Vec<_> =
-        endpoint.unrecorded_requests().into_iter().filter(|m| !m.id.starts_with(LIVENESS_PREFIX)).collect();
-    if let Some(other) = missing.iter().find(|m| m.has_other_request && same_cases) {
+        endpoint.unrecorded_requests().into_iter().filter(|m| !m.id.starts_with(LIVENESS_ID_PREFIX)).collect();
+    if let Some(other) = missing.iter().find(|m| m.has_other_request && has_same_cases) {
         return Err(ReplayError::RequestMismatch(other.id.clone()));
     }
     // What the run asked for itself came when answers failed, in an order that no replay repeats.

@@ -11,24 +11,17 @@ use std::task::Poll;
 use tokio::sync::OnceCell;
 
 use crate::client::{Budget, BudgetReservation, MessagesEndpoint};
-use crate::engine::plan;
-use crate::engine::request::build::TextForm;
+use crate::engine::plan::cost::max_cost;
+use crate::engine::probes;
+use crate::engine::probes::MAX_NO_RESPONSE;
+use crate::engine::run::RowRunner;
 use crate::engine::run::scheduler::RowSlot;
-use crate::engine::run::{RowRunner, RunEvent, probes};
-use crate::recording::run::Recording;
+use crate::recording::event::RunEvent;
+use crate::recording::request_settings::TextForm;
+use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::variables::TrialValues;
-use crate::wire::exchange::{
-    AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, Request, RequestCredential,
-};
+use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, Request};
 use crate::wire::message::{InterpretedExchange, interpret};
-
-/// Begins the ids of the question whether the endpoint is still there.
-pub(crate) const LIVENESS_PREFIX: &str = "probe.there/";
-
-/// Requests in a row without an answer, each after its retries, or with a credential that is no longer taken, after
-/// which the plainest request is asked once more. Where that brings no message either, the endpoint is gone, and
-/// waiting for the time-out of every row that is left would tell nothing more.
-pub(crate) const MAX_NO_RESPONSE: u64 = 8;
 
 /// Names a request that rows share: its template, the form of its texts, the trial and the step.
 pub(super) type SharedRequestKey = (String, TextForm, u32, u32);
@@ -43,21 +36,8 @@ pub(super) struct SentExchange {
 /// Books what a recording's exchanges cost, whether or not the budget allows it: what was spent is spent.
 pub fn charge_recording(recording: &Recording, budget: &Budget) {
     for exchange in &recording.exchanges {
-        let most = plan::max_cost(&exchange.request, &recording.header.settings);
+        let most = max_cost(&exchange.request, &recording.header.settings);
         settle_reservation(budget.charge(most, exchange.attempts.len() as u64), &interpret(exchange));
-    }
-}
-
-/// True where an exchange says nothing of the request: no answer came, or one that turns everything away, or takes the
-/// credential no longer.
-pub(crate) fn is_uninformative(request: &Request, reading: &InterpretedExchange) -> bool {
-    match reading {
-        InterpretedExchange::NoResponse(_) => true,
-        InterpretedExchange::HttpError(r) => {
-            let barred = request.credential == RequestCredential::Target && matches!(r.status, 401 | 403);
-            barred || r.status == 429 || r.status >= 500
-        }
-        InterpretedExchange::Message(_) | InterpretedExchange::Malformed(_) => false,
     }
 }
 
@@ -129,7 +109,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let (exchange, reading) = self.send_within_budget(id, request).await?;
         turn.record_request();
         // Where the plain request is answered, it was the request's fault.
-        if is_uninformative(&exchange.request, &reading) {
+        if reading.is_uninformative(&exchange.request) {
             if (self.no_response_streak.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(MAX_NO_RESPONSE) {
                 self.probe_liveness().await;
             }
@@ -145,7 +125,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let draw = TrialValues::new(self.options.seed, "probe.there");
         let asks = probes::plain_arm();
         let request = self.build_request(&probe, &[&asks], &draw, None).request;
-        let id = format!("{LIVENESS_PREFIX}{}", self.request_count.load(Ordering::Relaxed));
+        let id = format!("{LIVENESS_ID_PREFIX}{}", self.request_count.load(Ordering::Relaxed));
         let Some((_, reading)) = self.send_within_budget(&id, request).await else { return };
         if !matches!(reading, InterpretedExchange::Message(_)) {
             self.unreachable.store(true, Ordering::Relaxed);
@@ -156,7 +136,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
     /// stopped meanwhile.
     async fn send_within_budget(&self, id: &str, request: Request) -> Option<(Exchange, InterpretedExchange)> {
         let mut reservation = tokio::select! {
-            reservation = self.options.budget.reserve(plan::max_cost(&request, &self.options.settings)) => reservation?,
+            reservation = self.options.budget.reserve(max_cost(&request, &self.options.settings)) => reservation?,
             () = self.stop.wait_until_stopped() => return None,
         };
         self.request_count.fetch_add(1, Ordering::Relaxed);

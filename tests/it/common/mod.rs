@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use fieldtest::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
 use fieldtest::client::{Budget, Client, ClientConfig, CredentialHeader};
-use fieldtest::engine::request::build::RequestSettings;
 use fieldtest::engine::{RunOptions, judge};
+use fieldtest::recording::request_settings::RequestSettings;
 use fieldtest::recording::run::{Recording, RunHeader, SCHEMA};
 use fieldtest::results::model::Results;
 use fieldtest::simulator;
@@ -177,7 +177,7 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
         started_at: MOMENT.to_owned(),
         scope: fieldtest::recording::scope::RunScope::default(),
     };
-    fieldtest::recording::in_memory::run_in_memory(&client, &rows, &options, header).await
+    fieldtest::engine::run_in_memory(&client, &rows, &options, header).await
 }
 
 /// The results of such a run.

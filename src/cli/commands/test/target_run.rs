@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::LoadedBaseline;
 use crate::cli::args::common::SimulatorArgs;
-use crate::cli::args::send::{ContentPolicy, SendArgs};
+use crate::cli::args::send::SendArgs;
 use crate::cli::commands::test::TestArgs;
 use crate::cli::session::connection::EndpointConnection;
 use crate::cli::session::preflight::PreflightResult;
@@ -16,9 +16,10 @@ use crate::cli::session::run::{current_timestamp, multi_thread_runtime};
 use crate::cli::target::resolve::ResolvedTarget;
 use crate::cli::{CliError, ProcessEnvironment};
 use crate::engine;
-use crate::engine::judge;
+use crate::engine::{RowSelection, judge};
 use crate::recording::run::{RunHeader, SCHEMA};
-use crate::recording::scope::{RowSelection, RunScope};
+use crate::recording::scope::RunScope;
+use crate::redact::content::ContentPolicy;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
@@ -82,8 +83,8 @@ impl TargetRun {
         let connected =
             EndpointConnection::new(tested, sending, &self.simulator, catalog, &self.preflight, Instant::now()).await?;
         let options = sending.run_options(tested, sending.seed.unwrap_or_else(|| connected.default_seed(self.entropy)));
-        let RowSelection { rows, dependency_rows: beside } =
-            RowSelection::new(&self.catalog, |row| self.row_ids.contains(row), |_| true);
+        let RowSelection { run: rows, dependencies: beside, .. } =
+            RowSelection::new(self.catalog.rows.iter().collect(), |row| self.row_ids.contains(row));
         let header = RunHeader {
             schema: SCHEMA.to_owned(),
             name: self.target.name.clone(),

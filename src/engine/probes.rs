@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{Arm, Turn};
 use crate::engine::predicate;
-use crate::engine::request::build::TextForm;
 use crate::engine::rules::RunFacts;
 use crate::engine::trial::CompletedTrial;
+use crate::recording::request_settings::TextForm;
 use crate::recording::run::ArmKind;
 use crate::results::model::{EndpointStrictness, UnknownKeyReaction};
 use crate::wire::message::InterpretedExchange;
@@ -18,6 +18,11 @@ use crate::wire::message::InterpretedExchange;
 pub const TEXT_FORM_PROBE: &str = "probe.channel";
 /// The name under which the trials about invented keys are recorded.
 pub const STRICTNESS_PROBE: &str = "probe.strictness";
+/// After this many requests in a row without an informative response (each after its retries), one
+/// plain request tests whether the endpoint still responds. If it does not, the run ends: waiting
+/// for the timeout of every other row would add no information.
+pub const MAX_NO_RESPONSE: u64 = 8;
+
 /// Tokens by which an invented key's long value would raise an honest prompt; see `padding` in case files.
 const MIN_INVENTED_KEY_TOKENS: u64 = 25;
 
