@@ -13,5 +13,6 @@ mod redact;
 pub mod report;
 pub mod results;
 pub mod simulator;
+mod string_enum;
 mod variables;
 pub mod wire;

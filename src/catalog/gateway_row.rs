@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_yaml::Spanned;
 
 use crate::catalog::arm::ArmMethod;
 use crate::catalog::json_path::JsonPath;
 use crate::catalog::status::ClaimStatus;
+use crate::string_enum::string_enum;
 
 /// A file of gateway rows: one section of the matrix.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -182,26 +183,13 @@ pub enum GatewayRowSubject<'a> {
     Behaviour(GatewayBehaviour),
 }
 
-/// The API that the gateway's upstream speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ApiDialect {
-    /// The Messages API.
-    Anthropic,
-    /// OpenAI's chat completions.
-    Openai,
-}
-
-impl ApiDialect {
-    /// Both dialects.
-    pub const ALL: [Self; 2] = [Self::Anthropic, Self::Openai];
-
-    /// The word used on the command line and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-            Self::Openai => "openai",
-        }
+string_enum! {
+    /// The API that the gateway's upstream speaks.
+    pub enum ApiDialect {
+        /// The Messages API.
+        Anthropic = "anthropic",
+        /// OpenAI's chat completions.
+        Openai = "openai",
     }
 }
 

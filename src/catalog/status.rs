@@ -3,74 +3,41 @@
 //! Every other module uses these enums, so that YAML, JSON, code and help say the same thing. This module must not
 //! know how a status is decided (that is the engine's work) nor how it is shown (the reports').
 
-use std::fmt;
+use crate::string_enum::string_enum;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// What a target's documentation says of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ClaimStatus {
-    /// The field is honoured.
-    Supported,
-    /// The field is accepted and has no effect: sending it promises to do no harm.
-    Ignored,
-    /// Nothing is promised: the endpoint may refuse the field or pass over it.
-    Unsupported,
-    /// Another value than the requested one is used (`field.model` only).
-    Substituted,
-}
-
-impl ClaimStatus {
-    /// The word used in YAML and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Supported => "supported",
-            Self::Ignored => "ignored",
-            Self::Unsupported => "unsupported",
-            Self::Substituted => "substituted",
-        }
+string_enum! {
+    /// What a target's documentation says of a row.
+    pub enum ClaimStatus {
+        /// The field is honoured.
+        Supported = "supported",
+        /// The field is accepted and has no effect: sending it promises to do no harm.
+        Ignored = "ignored",
+        /// Nothing is promised: the endpoint may refuse the field or pass over it.
+        Unsupported = "unsupported",
+        /// Another value than the requested one is used (`field.model` only).
+        Substituted = "substituted",
     }
 }
 
-impl fmt::Display for ClaimStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+string_enum! {
+    /// What was observed of a row.
+    pub enum VerdictStatus {
+        /// The field was shown to be honoured.
+        Supported = "supported",
+        /// The field was accepted and shown to have no effect.
+        Ignored = "ignored",
+        /// The request was refused because of the field.
+        Rejected = "rejected",
+        /// Another value than the requested one was used (`field.model` only).
+        Substituted = "substituted",
+        /// The evidence does not decide; the verdict carries the reason.
+        Inconclusive = "inconclusive",
+        /// The row was not tried, or not to the end (budget spent, interrupted).
+        Skipped = "skipped",
     }
-}
-
-/// What was observed of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum VerdictStatus {
-    /// The field was shown to be honoured.
-    Supported,
-    /// The field was accepted and shown to have no effect.
-    Ignored,
-    /// The request was refused because of the field.
-    Rejected,
-    /// Another value than the requested one was used (`field.model` only).
-    Substituted,
-    /// The evidence does not decide; the verdict carries the reason.
-    Inconclusive,
-    /// The row was not tried, or not to the end (budget spent, interrupted).
-    Skipped,
 }
 
 impl VerdictStatus {
-    /// The word used in YAML and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Supported => "supported",
-            Self::Ignored => "ignored",
-            Self::Rejected => "rejected",
-            Self::Substituted => "substituted",
-            Self::Inconclusive => "inconclusive",
-            Self::Skipped => "skipped",
-        }
-    }
-
     /// True when the evidence decided the row.
     pub fn is_decided(self) -> bool {
         match self {
@@ -80,40 +47,23 @@ impl VerdictStatus {
     }
 }
 
-impl fmt::Display for VerdictStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+string_enum! {
+    /// The claim held against the verdict.
+    pub enum Outcome {
+        /// The endpoint does what its document says.
+        Conforms = "conforms",
+        /// The endpoint does more than its document says.
+        Exceeds = "exceeds",
+        /// The endpoint does not do what its document says.
+        Contradicts = "contradicts",
+        /// There is a claim, and the row could not be decided.
+        Undetermined = "undetermined",
+        /// The document says nothing of this row.
+        Unclaimed = "unclaimed",
     }
-}
-
-/// The claim held against the verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The endpoint does what its document says.
-    Conforms,
-    /// The endpoint does more than its document says.
-    Exceeds,
-    /// The endpoint does not do what its document says.
-    Contradicts,
-    /// There is a claim, and the row could not be decided.
-    Undetermined,
-    /// The document says nothing of this row.
-    Unclaimed,
 }
 
 impl Outcome {
-    /// The word used in JSON and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Conforms => "conforms",
-            Self::Exceeds => "exceeds",
-            Self::Contradicts => "contradicts",
-            Self::Undetermined => "undetermined",
-            Self::Unclaimed => "unclaimed",
-        }
-    }
-
     /// Holds a claim against a verdict: the truth table of the project, cell by cell.
     pub fn compare(claim: Option<ClaimStatus>, verdict: VerdictStatus) -> Self {
         use ClaimStatus as C;
@@ -132,12 +82,6 @@ impl Outcome {
             (Some(C::Unsupported), V::Supported | V::Substituted) => Self::Exceeds,
             (Some(C::Unsupported), V::Ignored | V::Rejected) => Self::Conforms,
         }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

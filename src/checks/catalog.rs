@@ -3,26 +3,17 @@
 //! Ids are a contract: they are never renamed, and one that is given up is not used again.
 
 use crate::checks::pages::{error, http, message, sse, tool, usage};
+use crate::string_enum::string_enum;
 
-/// How bad it is for a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CheckSeverity {
-    /// A client that follows the documents breaks.
-    Error,
-    /// Some clients suffer.
-    Warning,
-    /// Worth knowing.
-    Note,
-}
-
-impl CheckSeverity {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
+string_enum! {
+    /// How bad a finding is for a client.
+    pub enum CheckSeverity {
+        /// A client that follows the documents breaks.
+        Error = "error",
+        /// Some clients suffer.
+        Warning = "warning",
+        /// Worth knowing.
+        Note = "note",
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::checks::catalog::ProtocolCheck;
+use crate::string_enum::string_enum;
 
 /// A client that was driven.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -22,32 +23,19 @@ pub struct MeasuredClient {
     pub version: String,
 }
 
-/// The worst that came of a client's scenarios, by what comes of them without the fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClientOutcome {
-    /// The fault never came before this client.
-    Unreached,
-    /// Nothing differs.
-    Same,
-    /// A message or an error differs.
-    Differs,
-    /// A message was due, and the client raised an error.
-    Raises,
-    /// The client came to no end.
-    Hangs,
-}
-
-impl ClientOutcome {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreached => "unreached",
-            Self::Same => "same",
-            Self::Differs => "differs",
-            Self::Raises => "raises",
-            Self::Hangs => "hangs",
-        }
+string_enum! {
+    /// The worst that came of a client's scenarios, by what comes of them without the fault.
+    pub enum ClientOutcome {
+        /// The fault never came before this client.
+        Unreached = "unreached",
+        /// Nothing differs.
+        Same = "same",
+        /// A message or an error differs.
+        Differs = "differs",
+        /// A message was due, and the client raised an error.
+        Raises = "raises",
+        /// The client came to no end.
+        Hangs = "hangs",
     }
 }
 

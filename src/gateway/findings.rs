@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::GatewayRow;
-use crate::checks;
+use crate::checks::CheckSeverity;
 use crate::gateway::client_response;
 use crate::gateway::outcome::behaviour;
 use crate::gateway::trial_index::TrialIndex;
 use crate::recording::gateway::{GatewayRecording, TrialKind};
-use crate::results::model::{FindingSeverity, FindingSummary};
+use crate::results::model::FindingSummary;
 use crate::variables::fill;
 
 /// What the passive checks saw on the client's side, where the upstream's answer gave no cause.
@@ -23,7 +23,7 @@ impl GatewayFindings {
     /// Looks at every answer that the upstream gave no cause to be odd.
     pub(super) fn collect(book: &TrialIndex<'_>, recording: &GatewayRecording, rows: &[&GatewayRow]) -> Self {
         let place = |id: &str| rows.iter().position(|row| row.id() == id);
-        let mut seen: BTreeMap<(FindingSeverity, &'static str), (u64, BTreeSet<usize>, String)> = BTreeMap::new();
+        let mut seen: BTreeMap<(CheckSeverity, &'static str), (u64, BTreeSet<usize>, String)> = BTreeMap::new();
         let mut by_row: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
         for trial in &recording.trials {
             let row = rows.iter().find(|row| row.id() == trial.row).copied();
@@ -33,13 +33,8 @@ impl GatewayFindings {
                 continue;
             }
             for finding in client_response::check_exchange(&trial.exchange) {
-                let severity = match finding.check.severity() {
-                    checks::CheckSeverity::Error => FindingSeverity::Error,
-                    checks::CheckSeverity::Warning => FindingSeverity::Warning,
-                    checks::CheckSeverity::Note => FindingSeverity::Note,
-                };
                 let detail = fill::restore_placeholders(&finding.detail, &trial.values);
-                let (count, of_rows, example) = seen.entry((severity, finding.check.id())).or_default();
+                let (count, of_rows, example) = seen.entry((finding.check.severity(), finding.check.id())).or_default();
                 *count += 1;
                 of_rows.extend(place(&trial.row));
                 // The shortest, whichever came first.

@@ -10,6 +10,7 @@ use std::io::{self, BufRead, Read as _};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ApiDialect, Target};
+use crate::string_enum::string_enum;
 use crate::wire::exchange::{BodyBytes, Exchange};
 
 /// The value of `schema` in every recording of this version.
@@ -73,32 +74,19 @@ pub struct GatewayTrial {
     pub exchange: Exchange,
 }
 
-/// What a request was sent for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrialKind {
-    /// The first question of all.
-    First,
-    /// Without the field.
-    Control,
-    /// Without the field, after everything else.
-    After,
-    /// With the field, or with the answer that the row is about.
-    Treatment,
-    /// One of many at once.
-    Crowd,
-}
-
-impl TrialKind {
-    /// The word used in recordings and reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Control => "control",
-            Self::After => "after",
-            Self::Treatment => "treatment",
-            Self::Crowd => "crowd",
-        }
+string_enum! {
+    /// What a request was sent for.
+    pub enum TrialKind {
+        /// The first question of all.
+        First = "first",
+        /// Without the field.
+        Control = "control",
+        /// Without the field, after everything else.
+        After = "after",
+        /// With the field, or with the answer that the row is about.
+        Treatment = "treatment",
+        /// One of many at once.
+        Crowd = "crowd",
     }
 }
 

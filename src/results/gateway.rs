@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
+use crate::string_enum::string_enum;
 
 /// What became of a field, a part of an answer, or one side of a gateway's conduct.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,41 +29,25 @@ pub struct GatewayVerdict {
     pub upstream: Option<String>,
 }
 
-/// The kinds of fate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GatewayVerdictKind {
-    /// It came out where it should, as it should.
-    Forwarded,
-    /// It came out as something else, or somewhere else.
-    Changed,
-    /// It did not come out.
-    Dropped,
-    /// The gateway refused it with an error of its own.
-    Refused,
-    /// It could not be seen; the verdict's code says why.
-    Undetermined,
-    /// It was not tried, or not to the end.
-    Skipped,
+string_enum! {
+    /// The kinds of fate.
+    pub enum GatewayVerdictKind {
+        /// It came out where it should, as it should.
+        Forwarded = "forwarded",
+        /// It came out as something else, or somewhere else.
+        Changed = "changed",
+        /// It did not come out.
+        Dropped = "dropped",
+        /// The gateway refused it with an error of its own.
+        Refused = "refused",
+        /// It could not be seen; the verdict's code says why.
+        Undetermined = "undetermined",
+        /// It was not tried, or not to the end.
+        Skipped = "skipped",
+    }
 }
 
 impl GatewayVerdictKind {
-    /// All of them, in the order of legends.
-    pub const ALL: [Self; 6] =
-        [Self::Forwarded, Self::Changed, Self::Dropped, Self::Refused, Self::Undetermined, Self::Skipped];
-
-    /// The word used in JSON and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Forwarded => "forwarded",
-            Self::Changed => "changed",
-            Self::Dropped => "dropped",
-            Self::Refused => "refused",
-            Self::Undetermined => "undetermined",
-            Self::Skipped => "skipped",
-        }
-    }
-
     /// The verdict that it amounts to.
     pub fn status(self) -> VerdictStatus {
         match self {

@@ -7,9 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Claim, ClaimSource, ClaimStatus, ClaimedRange, Outcome, Target, TargetLimits, VerdictStatus};
+use crate::checks::CheckSeverity;
 use crate::results::baseline::BaselineComparison;
 use crate::results::gateway::{GatewayVerdict, TestedGateway};
 use crate::results::plan_estimate::PlanEstimate;
+use crate::string_enum::string_enum;
 
 /// The value of `schema` in every results file of this version.
 pub const SCHEMA: &str = "fieldtest-results/1";
@@ -246,17 +248,18 @@ pub struct EndpointStrictness {
     pub block: UnknownKeyReaction,
 }
 
-/// What happened to a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownKeyReaction {
-    /// A message came back.
-    Accepted,
-    /// A client error came back.
-    Refused,
-    /// Neither: not sent, or no answer that says anything.
-    #[default]
-    Unknown,
+string_enum! {
+    /// What happened to a request.
+    #[derive(Default)]
+    pub enum UnknownKeyReaction {
+        /// A message came back.
+        Accepted = "accepted",
+        /// A client error came back.
+        Refused = "refused",
+        /// Neither: not sent, or no answer that says anything.
+        #[default]
+        Unknown = "unknown",
+    }
 }
 
 /// Counts of rows.
@@ -403,41 +406,25 @@ pub struct Verdict {
     pub qualifiers: Vec<String>,
 }
 
-/// The kinds of evidence that decide a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EvidenceKind {
-    /// The field's effect showed, or did not where it could have.
-    Effect,
-    /// The endpoint's own token counts moved, or did not.
-    UsageMeter,
-    /// The field's value was checked: an impossible one was refused, or accepted like any other.
-    Validated,
-    /// The request with the field was refused, and without it accepted.
-    Refusal,
-    /// Two samples of answers differ, or do not.
-    Distribution,
-    /// The answer is, or is not, what the documents say of such a request.
-    Reply,
-    /// The answers to two requests agree, or differ as they should.
-    Comparison,
-    /// It was seen on both sides of a gateway.
-    Seen,
-}
-
-impl EvidenceKind {
-    /// The word used in JSON and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Effect => "effect",
-            Self::UsageMeter => "usage_meter",
-            Self::Validated => "validated",
-            Self::Refusal => "refusal",
-            Self::Distribution => "distribution",
-            Self::Reply => "reply",
-            Self::Comparison => "comparison",
-            Self::Seen => "seen",
-        }
+string_enum! {
+    /// The kinds of evidence that decide a row.
+    pub enum EvidenceKind {
+        /// The field's effect showed, or did not where it could have.
+        Effect = "effect",
+        /// The endpoint's own token counts moved, or did not.
+        UsageMeter = "usage_meter",
+        /// The field's value was checked: an impossible one was refused, or accepted like any other.
+        Validated = "validated",
+        /// The request with the field was refused, and without it accepted.
+        Refusal = "refusal",
+        /// Two samples of answers differ, or do not.
+        Distribution = "distribution",
+        /// The answer is, or is not, what the documents say of such a request.
+        Reply = "reply",
+        /// The answers to two requests agree, or differ as they should.
+        Comparison = "comparison",
+        /// It was seen on both sides of a gateway.
+        Seen = "seen",
     }
 }
 
@@ -494,23 +481,11 @@ pub struct FindingSummary {
     /// The check's stable id, `sse.message-stop-missing` for instance.
     pub check: String,
     /// How bad it is for a client that follows the documents.
-    pub severity: FindingSeverity,
+    pub severity: CheckSeverity,
     /// How often it was seen.
     pub count: u64,
     /// The rows in whose exchanges it was seen.
     pub rows: Vec<String>,
     /// A short example.
     pub example: String,
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingSeverity {
-    /// A client that follows the documents breaks.
-    Error,
-    /// Some clients suffer.
-    Warning,
-    /// Worth knowing.
-    Note,
 }

@@ -4,108 +4,51 @@
 //! A flat catalogue. What stands inside the keys is `check`'s and `view`'s work.
 
 use crate::simulator::fields::row::SupportRow;
+use crate::string_enum::string_enum;
 
-/// The kinds of content block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ContentBlockKind {
-    Text,
-    Image,
-    Document,
-    SearchResult,
-    Thinking,
-    RedactedThinking,
-    ToolUse,
-    ToolResult,
-    ToolReference,
-    ServerToolUse,
-    WebSearchToolResult,
-    WebFetchToolResult,
-    CodeExecutionToolResult,
-    BashCodeExecutionToolResult,
-    TextEditorCodeExecutionToolResult,
-    ToolSearchToolResult,
-    McpToolUse,
-    McpToolResult,
-    ContainerUpload,
+string_enum! {
+    /// The kinds of content block.
+    pub(super) enum ContentBlockKind {
+        Text = "text",
+        Image = "image",
+        Document = "document",
+        SearchResult = "search_result",
+        Thinking = "thinking",
+        RedactedThinking = "redacted_thinking",
+        ToolUse = "tool_use",
+        ToolResult = "tool_result",
+        ToolReference = "tool_reference",
+        ServerToolUse = "server_tool_use",
+        WebSearchToolResult = "web_search_tool_result",
+        WebFetchToolResult = "web_fetch_tool_result",
+        CodeExecutionToolResult = "code_execution_tool_result",
+        BashCodeExecutionToolResult = "bash_code_execution_tool_result",
+        TextEditorCodeExecutionToolResult = "text_editor_code_execution_tool_result",
+        ToolSearchToolResult = "tool_search_tool_result",
+        McpToolUse = "mcp_tool_use",
+        McpToolResult = "mcp_tool_result",
+        ContainerUpload = "container_upload",
+    }
 }
 
-/// Where a block stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BlockLocation {
-    User,
-    Assistant,
-    /// A system turn amid the messages.
-    System,
-    /// Inside a `tool_result`.
-    ToolResult,
-    /// Inside a document of blocks.
-    Document,
-}
-
-impl BlockLocation {
-    /// The place as error messages call it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user messages",
-            Self::Assistant => "assistant messages",
-            Self::System => "system messages",
-            Self::ToolResult => "tool results",
-            Self::Document => "documents",
-        }
+string_enum! {
+    /// Where a block stands.
+    pub(super) enum BlockLocation {
+        User = "user messages",
+        Assistant = "assistant messages",
+        /// A system turn amid the messages.
+        System = "system messages",
+        /// Inside a `tool_result`.
+        ToolResult = "tool results",
+        /// Inside a document of blocks.
+        Document = "documents",
     }
 }
 
 impl ContentBlockKind {
-    const ALL: [Self; 19] = [
-        Self::Text,
-        Self::Image,
-        Self::Document,
-        Self::SearchResult,
-        Self::Thinking,
-        Self::RedactedThinking,
-        Self::ToolUse,
-        Self::ToolResult,
-        Self::ToolReference,
-        Self::ServerToolUse,
-        Self::WebSearchToolResult,
-        Self::WebFetchToolResult,
-        Self::CodeExecutionToolResult,
-        Self::BashCodeExecutionToolResult,
-        Self::TextEditorCodeExecutionToolResult,
-        Self::ToolSearchToolResult,
-        Self::McpToolUse,
-        Self::McpToolResult,
-        Self::ContainerUpload,
-    ];
-
     /// The block of this `type`.
     pub fn from_type(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|block| block.as_str() == word)
-    }
-
-    /// The `type`, which is also the block's tag in paths.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Document => "document",
-            Self::SearchResult => "search_result",
-            Self::Thinking => "thinking",
-            Self::RedactedThinking => "redacted_thinking",
-            Self::ToolUse => "tool_use",
-            Self::ToolResult => "tool_result",
-            Self::ToolReference => "tool_reference",
-            Self::ServerToolUse => "server_tool_use",
-            Self::WebSearchToolResult => "web_search_tool_result",
-            Self::WebFetchToolResult => "web_fetch_tool_result",
-            Self::CodeExecutionToolResult => "code_execution_tool_result",
-            Self::BashCodeExecutionToolResult => "bash_code_execution_tool_result",
-            Self::TextEditorCodeExecutionToolResult => "text_editor_code_execution_tool_result",
-            Self::ToolSearchToolResult => "tool_search_tool_result",
-            Self::McpToolUse => "mcp_tool_use",
-            Self::McpToolResult => "mcp_tool_result",
-            Self::ContainerUpload => "container_upload",
-        }
     }
 
     /// The keys that the block may have besides `type`.

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::string_enum::string_enum;
+
 /// What stands in an answer where a secret stood that is not the run's own credential: it is taken out before anything is
 /// kept.
 pub const SECRET_PLACEHOLDER: &str = "<secret>";
@@ -39,29 +41,21 @@ impl Request {
     }
 }
 
-/// The method of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum HttpMethod {
-    /// With a body.
-    #[default]
-    Post,
-    /// Without one.
-    Get,
-    /// Without one, and without one in the answer.
-    Head,
+string_enum! {
+    /// The method of a request.
+    #[derive(Default)]
+    pub enum HttpMethod {
+        /// With a body.
+        #[default]
+        Post = "POST",
+        /// Without one.
+        Get = "GET",
+        /// Without one, and without one in the answer.
+        Head = "HEAD",
+    }
 }
 
 impl HttpMethod {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Post => "POST",
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-        }
-    }
-
     fn is_post(&self) -> bool {
         *self == Self::Post
     }
@@ -172,41 +166,25 @@ pub struct AttemptFailure {
     pub message: String,
 }
 
-/// The ways in which a transport fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// The host's name could not be resolved, or nothing answered at its address.
-    Connect,
-    /// The connection was made and its TLS handshake failed.
-    Tls,
-    /// The time for the request ran out.
-    Timeout,
-    /// The connection broke.
-    Reset,
-    /// The answer was not HTTP.
-    Protocol,
-    /// The body passed the bound on kept bytes; the rest was not read.
-    TooLarge,
-    /// The run was stopped before an answer came.
-    Stopped,
-    /// Nothing was sent: a recording was asked, which does not have this request.
-    NotRecorded,
-}
-
-impl FailureKind {
-    /// The word used in recordings and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Timeout => "timeout",
-            Self::Reset => "reset",
-            Self::Protocol => "protocol",
-            Self::TooLarge => "too_large",
-            Self::Stopped => "stopped",
-            Self::NotRecorded => "not_recorded",
-        }
+string_enum! {
+    /// The ways in which a transport fails.
+    pub enum FailureKind {
+        /// The host's name could not be resolved, or nothing answered at its address.
+        Connect = "connect",
+        /// The connection was made and its TLS handshake failed.
+        Tls = "tls",
+        /// The time for the request ran out.
+        Timeout = "timeout",
+        /// The connection broke.
+        Reset = "reset",
+        /// The answer was not HTTP.
+        Protocol = "protocol",
+        /// The body passed the bound on kept bytes; the rest was not read.
+        TooLarge = "too_large",
+        /// The run was stopped before an answer came.
+        Stopped = "stopped",
+        /// Nothing was sent: a recording was asked, which does not have this request.
+        NotRecorded = "not_recorded",
     }
 }
 

@@ -14,21 +14,36 @@ use regex::Regex;
 ///
 /// The simulator must not know experiments, recordings or the judge; the engine and the gateway judge must not know the
 /// simulator. Otherwise a proof by mutation would be worthless.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
+    ("string_enum", &[]),
     ("loopback", &[]),
-    ("wire", &[]),
-    ("catalog", &[]),
-    ("checks", &["wire"]),
+    ("wire", &["string_enum"]),
+    ("catalog", &["string_enum"]),
+    ("checks", &["string_enum", "wire"]),
     ("redact", &["wire"]),
     ("variables", &["catalog"]),
-    ("results", &["catalog", "checks", "redact", "wire"]),
+    ("results", &["catalog", "checks", "redact", "string_enum", "wire"]),
     ("client", &["redact", "wire"]),
-    ("recording", &["catalog", "client", "redact", "results", "wire"]),
-    ("engine", &["catalog", "checks", "client", "recording", "redact", "results", "variables", "wire"]),
-    ("gateway", &["catalog", "checks", "client", "loopback", "recording", "redact", "results", "variables", "wire"]),
-    ("simulator", &["catalog", "loopback", "wire"]),
+    ("recording", &["catalog", "client", "redact", "results", "string_enum", "wire"]),
+    ("engine", &["catalog", "checks", "client", "recording", "redact", "results", "string_enum", "variables", "wire"]),
+    (
+        "gateway",
+        &[
+            "catalog",
+            "checks",
+            "client",
+            "loopback",
+            "recording",
+            "redact",
+            "results",
+            "string_enum",
+            "variables",
+            "wire",
+        ],
+    ),
+    ("simulator", &["catalog", "loopback", "string_enum", "wire"]),
     ("mutation", &["catalog", "client", "engine", "recording", "results", "simulator", "wire"]),
-    ("report", &["catalog", "checks", "redact", "results", "wire"]),
+    ("report", &["catalog", "checks", "redact", "results", "string_enum", "wire"]),
     (
         "cli",
         &[

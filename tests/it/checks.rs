@@ -10,11 +10,11 @@ use common::{
     target, update,
 };
 use fieldtest::checks::client_reactions::{ClientMeasurements, ClientOutcome};
-use fieldtest::checks::{CheckSeverity as Degree, ProtocolCheck};
+use fieldtest::checks::{CheckSeverity, ProtocolCheck};
 use fieldtest::client::{Client, ClientConfig, CredentialHeader, MessagesEndpoint as _};
 use fieldtest::engine::judge;
 use fieldtest::recording::run::Recording;
-use fieldtest::results::model::{FindingSeverity, FindingSummary, Results};
+use fieldtest::results::model::{FindingSummary, Results};
 use fieldtest::simulator;
 use fieldtest::simulator::{SimulatorConfig, SimulatorFault};
 use fieldtest::wire::exchange::{AttemptResult, Exchange, HttpMethod, Request, RequestCredential, Response};
@@ -28,8 +28,7 @@ use crate::common;
 async fn honest_simulations_have_no_findings() {
     for name in TARGETS {
         let results = simulate(target(name), &[]).await;
-        let bad: Vec<&FindingSummary> =
-            results.findings.iter().filter(|f| f.severity != FindingSeverity::Note).collect();
+        let bad: Vec<&FindingSummary> = results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).collect();
         assert!(bad.is_empty(), "{name}: {bad:#?}");
     }
 }
@@ -63,7 +62,7 @@ async fn findings_stand_at_their_rows_and_in_the_list_in_one_order() {
         response.headers.retain(|(name, _)| name != "request-id");
     });
     let nameless = found(&results, "sse.event-name-missing").expect("streams were spoiled");
-    assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (FindingSeverity::Error, true));
+    assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (CheckSeverity::Error, true));
     assert!(nameless.example.contains("message_start"), "{nameless:?}");
     let nobody = found(&results, "http.request-id-missing").expect("all were spoiled");
     assert_eq!(nobody.count, recording.exchanges.len() as u64);
@@ -94,7 +93,7 @@ async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
     let bare = found(&results, "error.envelope").expect("challenges were refused");
     assert!(bare.count > 0 && !bare.rows.is_empty(), "{bare:?}");
     assert_eq!(
-        results.findings.iter().filter(|f| f.severity != FindingSeverity::Note).count(),
+        results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).count(),
         1,
         "{:#?}",
         results.findings
@@ -396,6 +395,9 @@ fn every_page_says_something_and_additions_are_notes() {
         }
         assert!(about.failures.is_sorted() && about.failures.iter().all(|n| (1..=125).contains(n)), "{}", about.id);
         // Additions are notes.
-        assert_eq!(about.id.ends_with("-unknown") && about.severity == Degree::Error, about.id == "tool.name-unknown");
+        assert_eq!(
+            about.id.ends_with("-unknown") && about.severity == CheckSeverity::Error,
+            about.id == "tool.name-unknown"
+        );
     }
 }

@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use secrecy::SecretString;
 
 use crate::catalog::{Catalog, CatalogRow};
+use crate::checks::CheckSeverity;
 use crate::cli::args::common::{AuthArg, CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs};
 use crate::cli::args::send::SendArgs;
 use crate::cli::args::transport::parse_secret;
@@ -25,7 +26,7 @@ use crate::recording::scope::RunScope;
 use crate::redact::SecretRedactor;
 use crate::results::gateway_diff;
 use crate::results::gateway_diff::{GatewayAttribution, GatewayComparison, ResultsPair};
-use crate::results::model::{FindingSeverity, Results};
+use crate::results::model::Results;
 
 /// Asks an upstream and the gateway in front of it the same rows, in step, and says of each whether it passes through.
 #[derive(Debug, Args)]
@@ -284,7 +285,7 @@ impl ComparisonRound<'_> {
 
 /// What a comparison amounts to. What the gateway was seen to introduce stands, however the runs ended.
 fn exit_status(comparison: &GatewayComparison, strict: bool) -> ExitStatus {
-    let introduced = |least: FindingSeverity| {
+    let introduced = |least: CheckSeverity| {
         comparison
             .findings
             .iter()
@@ -292,8 +293,8 @@ fn exit_status(comparison: &GatewayComparison, strict: bool) -> ExitStatus {
     };
     let fates = &comparison.summary;
     let untested = [&comparison.direct, &comparison.via].iter().any(|side| side.decided == 0 || side.partial.is_some());
-    let undesired = fates.changed > 0 || fates.undetermined > 0 || introduced(FindingSeverity::Warning);
-    if fates.introduced > 0 || introduced(FindingSeverity::Error) {
+    let undesired = fates.changed > 0 || fates.undetermined > 0 || introduced(CheckSeverity::Warning);
+    if fates.introduced > 0 || introduced(CheckSeverity::Error) {
         ExitStatus::Contradiction
     } else if untested {
         ExitStatus::Untested

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::catalog::Outcome;
+use crate::checks::CheckSeverity;
 use crate::cli::args::common::{Format, OutputArgs};
 use crate::cli::io::{files, stderr};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report;
 use crate::report::TerminalStyle;
 use crate::results::baseline::BaselineComparison;
-use crate::results::model::{FindingSeverity, Results};
+use crate::results::model::Results;
 
 /// The width of tables where there is no terminal to ask.
 const DEFAULT_WIDTH_COLUMNS: usize = 120;
@@ -234,7 +235,7 @@ pub fn exit_status(results: &[Results], strict: bool) -> ExitStatus {
             || r.baseline.as_ref().is_some_and(|held| held.counts.unconfirmed > 0)
             || (!known(r) && r.summary.silent > 0)
             // What is only worth knowing breaks nobody.
-            || (!known(r) && r.findings.iter().any(|finding| finding.severity != FindingSeverity::Note))
+            || (!known(r) && r.findings.iter().any(|finding| finding.severity != CheckSeverity::Note))
             // A contradiction that was not seen again is no conformity.
             || r.rows.iter().any(crate::results::merge::is_flaky)
     };

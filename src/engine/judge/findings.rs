@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::checks;
-use crate::checks::ProtocolCheck;
+use crate::checks::CheckSeverity;
 use crate::recording::run::{Recording, TrialRecord};
-use crate::results::model::{FindingSeverity, FindingSummary};
+use crate::results::model::FindingSummary;
 
 /// The findings of a run.
 #[derive(Debug, Default)]
@@ -45,10 +45,10 @@ impl RunFindings {
             recording.trials.iter().map(|t| (place.get(t.key.row.as_str()), t)).collect();
         // The run's own questions, which belong to no row, go first.
         trials.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.key.cmp(&y.key)));
-        let mut seen: BTreeMap<(FindingSeverity, &'static str), CheckSummary> = BTreeMap::new();
+        let mut seen: BTreeMap<(CheckSeverity, &'static str), CheckSummary> = BTreeMap::new();
         let mut by_row: HashMap<String, BTreeSet<&'static str>> = HashMap::new();
         let mut note = |row: Option<usize>, id: &str, finding: &checks::Finding| {
-            let of_check = seen.entry((to_report_severity(finding.check), finding.check.id())).or_default();
+            let of_check = seen.entry((finding.check.severity(), finding.check.id())).or_default();
             of_check.exchanges.insert(id.to_owned());
             of_check.rows.extend(row);
             let length = |text: &str| (text.len(), text.to_owned());
@@ -99,13 +99,5 @@ impl RunFindings {
     /// The ids of what was seen in a row's exchanges.
     pub fn row_checks(&self, row: &str) -> Vec<String> {
         self.by_row.get(row).into_iter().flatten().map(|id| (*id).to_owned()).collect()
-    }
-}
-
-fn to_report_severity(check: ProtocolCheck) -> FindingSeverity {
-    match check.severity() {
-        checks::CheckSeverity::Error => FindingSeverity::Error,
-        checks::CheckSeverity::Warning => FindingSeverity::Warning,
-        checks::CheckSeverity::Note => FindingSeverity::Note,
     }
 }

@@ -4,12 +4,13 @@
 //! This module must not know any format; texts from outside leave it as one visible line.
 
 use crate::catalog::{Outcome, VerdictStatus};
+use crate::checks::CheckSeverity;
 use crate::report::common::phrases;
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::{sanitize_block, sanitize_line};
 use crate::results::baseline::{BaselineEntry, EntryStatus, EntrySubject};
 use crate::results::merge::is_flaky;
-use crate::results::model::{EarlierVerdict, FindingSeverity, FindingSummary, Results, RowResult};
+use crate::results::model::{EarlierVerdict, FindingSummary, Results, RowResult};
 
 /// What it means to a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +79,7 @@ fn classify_entry(entry: &BaselineEntry) -> Option<CiResult> {
 }
 
 fn entry_kind(case: EntryStatus) -> &'static str {
-    match case {
-        EntryStatus::NotRun => "not-run",
-        EntryStatus::Regression | EntryStatus::Stale | EntryStatus::Unconfirmed | EntryStatus::Expected => {
-            case.as_str()
-        }
-    }
+    if case == EntryStatus::NotRun { "not-run" } else { case.as_str() }
 }
 
 /// An entry in a line: what was seen, and the baseline's own words.
@@ -124,22 +120,13 @@ pub fn classify_finding(run: &Results, finding: &FindingSummary, strict: bool) -
         return graded;
     }
     let grade = match finding.severity {
-        FindingSeverity::Error | FindingSeverity::Warning if strict => CiStatus::Failed,
-        FindingSeverity::Error | FindingSeverity::Warning | FindingSeverity::Note => CiStatus::PassedWithNote,
+        CheckSeverity::Error | CheckSeverity::Warning if strict => CiStatus::Failed,
+        CheckSeverity::Error | CheckSeverity::Warning | CheckSeverity::Note => CiStatus::PassedWithNote,
     };
     let example = sanitize_line(&finding.example);
     let colon = if example.is_empty() { "" } else { ": " };
     let times = crate::report::common::format::plural(finding.count, "time", "times");
-    CiResult { status: grade, kind: severity_label(finding.severity), message: format!("seen {times}{colon}{example}") }
-}
-
-/// The word for a severity.
-pub(crate) fn severity_label(severity: FindingSeverity) -> &'static str {
-    match severity {
-        FindingSeverity::Error => "error",
-        FindingSeverity::Warning => "warning",
-        FindingSeverity::Note => "note",
-    }
+    CiResult { status: grade, kind: finding.severity.as_str(), message: format!("seen {times}{colon}{example}") }
 }
 
 /// Why a run is no test of its target as a whole, where it is none: cut short, or nothing decided.

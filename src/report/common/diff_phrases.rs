@@ -4,7 +4,6 @@ use crate::catalog::{ClaimStatus, Outcome};
 use crate::report::common::format;
 use crate::results::diff::model::{FindingKind, FindingState, ResultsDiff, RowChange, RowKind, RowState};
 use crate::results::gateway::GatewayVerdictKind;
-use crate::results::model::FindingSeverity;
 
 /// The heading.
 pub(in crate::report) fn title(diff: &ResultsDiff) -> String {
@@ -85,12 +84,7 @@ pub(in crate::report) fn describe_states(change: &RowChange) -> [String; 2] {
 /// A finding before or after.
 pub(in crate::report) fn finding_state(state: Option<&FindingState>) -> String {
     let Some(state) = state else { return "not seen".to_owned() };
-    let severity = match state.severity {
-        FindingSeverity::Error => "error",
-        FindingSeverity::Warning => "warning",
-        FindingSeverity::Note => "note",
-    };
-    format!("{severity}, {}", format::plural(state.count, "time", "times"))
+    format!("{}, {}", state.severity, format::plural(state.count, "time", "times"))
 }
 
 /// All in a sentence.

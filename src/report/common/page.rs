@@ -8,7 +8,7 @@ use crate::report::common::matrix::{Cell, MatrixColumn, ResultsMatrix};
 use crate::report::common::row_status::{RowStatus, verdict_meanings};
 use crate::report::common::sanitize::{sanitize_block, sanitize_line, shorten};
 use crate::report::common::summary::SummaryLine;
-use crate::report::common::{ci_status, doc_links, format, highlights, phrases, summary};
+use crate::report::common::{doc_links, format, highlights, phrases, summary};
 use crate::results::baseline::{EntryState, EntryStatus};
 use crate::results::file_names::slugify;
 use crate::results::model::{FindingSummary, Results, RowResult};
@@ -215,10 +215,10 @@ fn is_web_url(url: &str) -> bool {
 fn baseline_view(column: &MatrixColumn<'_>) -> Option<BaselineView> {
     let held = column.run.baseline.as_ref()?;
     let counts = EntryStatus::ALL
-        .map(|case| (status_label(case), format::with_thousands(held.counts.get(case)), case.meaning()));
+        .map(|case| (phrases::entry_status(case), format::with_thousands(held.counts.get(case)), case.meaning()));
     let entries =
         EntryStatus::ALL.into_iter().flat_map(|case| held.entries_with_status(case)).map(|entry| BaselineEntryView {
-            case: status_label(entry.case),
+            case: phrases::entry_status(entry.case),
             id: sanitize_line(entry.subject.id()),
             before: entry.before.map_or("—", EntryState::as_str),
             now: entry.now.map_or("—", EntryState::as_str),
@@ -234,15 +234,6 @@ fn baseline_view(column: &MatrixColumn<'_>) -> Option<BaselineView> {
         counts: counts.to_vec(),
         entries: entries.collect(),
     })
-}
-
-fn status_label(case: EntryStatus) -> &'static str {
-    match case {
-        EntryStatus::NotRun => "not run",
-        EntryStatus::Regression | EntryStatus::Stale | EntryStatus::Unconfirmed | EntryStatus::Expected => {
-            case.as_str()
-        }
-    }
 }
 
 fn run_view(column: &MatrixColumn<'_>) -> RunView {
@@ -438,7 +429,7 @@ fn finding_view(finding: &FindingSummary) -> FindingView {
     FindingView {
         check: sanitize_line(&finding.check),
         href: doc_links::check_page(&finding.check),
-        severity: ci_status::severity_label(finding.severity),
+        severity: finding.severity.as_str(),
         seen: format::plural(finding.count, "time", "times"),
         rows: finding.rows.iter().map(|row| sanitize_line(row)).collect(),
         example: shorten(&sanitize_line(&finding.example), MAX_EXAMPLE_CHARS),

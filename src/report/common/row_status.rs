@@ -6,23 +6,21 @@
 use crate::catalog::{Outcome, VerdictStatus};
 use crate::results::gateway::GatewayVerdictKind;
 use crate::results::model::{Results, RowResult};
+use crate::string_enum::string_enum;
 
-/// An outcome as a reader needs it. `Silent` is a conforming row that a client cannot tell from a working one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowStatus {
-    Conforms,
-    Silent,
-    Exceeds,
-    Contradicts,
-    Undetermined,
-    Unclaimed,
+string_enum! {
+    /// An outcome as a reader needs it. `Silent` is a conforming row that a client cannot tell from a working one.
+    pub(crate) enum RowStatus {
+        Conforms = "conforms",
+        Silent = "silent",
+        Exceeds = "exceeds",
+        Contradicts = "contradicts",
+        Undetermined = "undetermined",
+        Unclaimed = "unclaimed",
+    }
 }
 
 impl RowStatus {
-    /// In the order of legends.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Conforms, Self::Silent, Self::Exceeds, Self::Contradicts, Self::Undetermined, Self::Unclaimed];
-
     /// How this row stands.
     pub(crate) fn from_row(row: &RowResult) -> Self {
         match row.outcome {
@@ -32,18 +30,6 @@ impl RowStatus {
             Outcome::Contradicts => Self::Contradicts,
             Outcome::Undetermined => Self::Undetermined,
             Outcome::Unclaimed => Self::Unclaimed,
-        }
-    }
-
-    /// The word shown for it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Silent => "silent",
-            Self::Conforms => Outcome::Conforms.as_str(),
-            Self::Exceeds => Outcome::Exceeds.as_str(),
-            Self::Contradicts => Outcome::Contradicts.as_str(),
-            Self::Undetermined => Outcome::Undetermined.as_str(),
-            Self::Unclaimed => Outcome::Unclaimed.as_str(),
         }
     }
 
@@ -86,16 +72,6 @@ impl RowStatus {
     }
 }
 
-/// Every observation, in the order of legends.
-pub(crate) const ALL_VERDICT_STATUSES: [VerdictStatus; 6] = [
-    VerdictStatus::Supported,
-    VerdictStatus::Ignored,
-    VerdictStatus::Rejected,
-    VerdictStatus::Substituted,
-    VerdictStatus::Inconclusive,
-    VerdictStatus::Skipped,
-];
-
 /// What an observation means, for legends.
 pub(crate) fn verdict_meaning(status: VerdictStatus) -> &'static str {
     match status {
@@ -111,7 +87,7 @@ pub(crate) fn verdict_meaning(status: VerdictStatus) -> &'static str {
 /// The words for observations in these runs, and their meaning: runs against gateways have fates.
 pub(crate) fn verdict_meanings<'a>(runs: impl Iterator<Item = &'a Results>) -> Vec<(&'static str, &'static str)> {
     let (gateways, others): (Vec<_>, Vec<_>) = runs.partition(|run| run.gateway.is_some());
-    let verdicts = ALL_VERDICT_STATUSES.iter().map(|status| (status.as_str(), verdict_meaning(*status)));
+    let verdicts = VerdictStatus::ALL.iter().map(|status| (status.as_str(), verdict_meaning(*status)));
     let fates = GatewayVerdictKind::ALL.into_iter().map(|fate| (fate.as_str(), fate.meaning()));
     match (others.is_empty(), gateways.is_empty()) {
         (_, true) => verdicts.collect(),

@@ -4,35 +4,26 @@
 //! (docs.github.com/actions, "Workflow commands", and the limits of problem matchers in actions/toolkit). So the
 //! worst come first, and the tenth of a level says how many there are more.
 
+use crate::checks::CheckSeverity;
 use crate::report::common::ci_status::CiStatus;
 use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::sanitize::{escape_workflow_commands, sanitize_line, shorten};
 use crate::report::common::{ci_status, format};
 use crate::results::baseline::EntryStatus;
-use crate::results::model::{FindingSeverity, Results};
+use crate::results::model::Results;
+use crate::string_enum::string_enum;
 
 /// Annotations of one level that a step may make.
 const MAX_ANNOTATIONS_PER_LEVEL: usize = 10;
 /// The most characters of one annotation. The summary has all of it.
 const MAX_MESSAGE_CHARS: usize = 500;
 
-/// How much an annotation asks for, the most first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AnnotationLevel {
-    Error,
-    Warning,
-    Notice,
-}
-
-impl AnnotationLevel {
-    const ALL: [Self; 3] = [Self::Error, Self::Warning, Self::Notice];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Notice => "notice",
-        }
+string_enum! {
+    /// How much an annotation asks for, the most first.
+    enum AnnotationLevel {
+        Error = "error",
+        Warning = "warning",
+        Notice = "notice",
     }
 }
 
@@ -73,8 +64,8 @@ pub fn render(results: &[Results], strict: bool) -> String {
             let level = match (graded.status, finding.severity) {
                 (CiStatus::Failed, _) => AnnotationLevel::Error,
                 (CiStatus::Expected, _) => continue,
-                (_, FindingSeverity::Error) => AnnotationLevel::Warning,
-                (_, FindingSeverity::Warning | FindingSeverity::Note) => AnnotationLevel::Notice,
+                (_, CheckSeverity::Error) => AnnotationLevel::Warning,
+                (_, CheckSeverity::Warning | CheckSeverity::Note) => AnnotationLevel::Notice,
             };
             let title = format!("{}: {}", column.heading, sanitize_line(&finding.check));
             all.push(WorkflowAnnotation {

@@ -1,10 +1,10 @@
 //! Protocol violations, whatever row they were seen in.
 
+use crate::checks::CheckSeverity;
 use crate::report::common::matrix::ResultsMatrix;
 use crate::report::common::sanitize::{sanitize_line, shorten};
 use crate::report::common::{doc_links, format};
 use crate::report::markdown::escape::{MarkdownTable, code_span, escape, render_link};
-use crate::results::model::FindingSeverity;
 
 /// Enough to recognise it; the results file has all of it.
 const MAX_EXAMPLE_CHARS: usize = 200;
@@ -47,9 +47,9 @@ pub(super) fn render(matrix: &ResultsMatrix<'_>, page: fn(&str) -> String) -> St
         let mut table = MarkdownTable::new(header.map(str::to_owned).to_vec());
         for finding in &column.run.findings {
             let severity = match finding.severity {
-                FindingSeverity::Error => "**error**",
-                FindingSeverity::Warning => "warning",
-                FindingSeverity::Note => "note",
+                CheckSeverity::Error => "**error**",
+                CheckSeverity::Warning => "warning",
+                CheckSeverity::Note => "note",
             };
             table.add_row(vec![
                 page(&finding.check),

@@ -48,7 +48,7 @@ pub fn render(comparison: &GatewayComparison) -> String {
         for finding in &comparison.findings {
             findings.add_row(vec![
                 code_span(&finding.check),
-                severity_label(finding.severity).to_owned(),
+                finding.severity.to_string(),
                 finding.direct.to_string(),
                 finding.via.to_string(),
                 format!("{} {}", finding.fate.mark(), finding.fate.label()),
@@ -58,12 +58,4 @@ pub fn render(comparison: &GatewayComparison) -> String {
         out.push_str(&findings.finish());
     }
     out
-}
-
-fn severity_label(severity: crate::results::model::FindingSeverity) -> &'static str {
-    match severity {
-        crate::results::model::FindingSeverity::Error => "error",
-        crate::results::model::FindingSeverity::Warning => "warning",
-        crate::results::model::FindingSeverity::Note => "note",
-    }
 }

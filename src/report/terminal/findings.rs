@@ -1,12 +1,13 @@
 //! Protocol violations, whatever row they were seen in.
 
+use crate::checks::CheckSeverity;
 use crate::report::common::format;
 use crate::report::common::matrix::ResultsMatrix;
 use crate::report::common::sanitize::{sanitize_line, shorten};
 use crate::report::terminal::color::{TextColor, colorize};
 use crate::report::terminal::table::FixedTable;
 use crate::report::terminal::{TerminalStyle, render_heading};
-use crate::results::model::{FindingSeverity, FindingSummary};
+use crate::results::model::FindingSummary;
 
 /// Two lines of an example are enough to recognise it; the results file has all of it.
 const MAX_EXAMPLE_CHARS: usize = 140;
@@ -32,13 +33,13 @@ pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String
 }
 
 fn describe_finding(finding: &FindingSummary) -> String {
-    let (word, ink) = match finding.severity {
-        FindingSeverity::Error => ("error", TextColor::Red),
-        FindingSeverity::Warning => ("warning", TextColor::Yellow),
-        FindingSeverity::Note => ("note", TextColor::Dim),
+    let ink = match finding.severity {
+        CheckSeverity::Error => TextColor::Red,
+        CheckSeverity::Warning => TextColor::Yellow,
+        CheckSeverity::Note => TextColor::Dim,
     };
     let seen = format::plural(finding.count, "time", "times");
     let rows = sanitize_line(&finding.rows.join(", "));
     let place = if rows.is_empty() { String::new() } else { format!(" in {rows}") };
-    format!("{}: {}, {seen}{place}", colorize(ink, word), sanitize_line(&finding.check))
+    format!("{}: {}, {seen}{place}", colorize(ink, finding.severity.as_str()), sanitize_line(&finding.check))
 }

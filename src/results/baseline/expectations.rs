@@ -5,8 +5,9 @@
 use jiff::civil::Date;
 
 use crate::catalog::{Outcome, VerdictStatus};
+use crate::checks::CheckSeverity;
 use crate::results::baseline::model::EntrySubject;
-use crate::results::model::{FindingSeverity, FindingSummary, Results, RowResult};
+use crate::results::model::{FindingSummary, Results, RowResult};
 
 /// What a run can be held against.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,8 +87,8 @@ pub(super) fn is_failing_row(row: &RowResult, strict: bool) -> bool {
 /// True where a finding breaks clients; strictly also where it breaks some.
 pub(super) fn is_failing_finding(finding: &FindingSummary, strict: bool) -> bool {
     match finding.severity {
-        FindingSeverity::Error => true,
-        FindingSeverity::Warning => strict,
-        FindingSeverity::Note => false,
+        CheckSeverity::Error => true,
+        CheckSeverity::Warning => strict,
+        CheckSeverity::Note => false,
     }
 }

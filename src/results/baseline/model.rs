@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
+use crate::string_enum::string_enum;
 
 /// A run held against a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,15 +54,15 @@ impl BaselineComparison {
     }
 }
 
-/// The kinds of baseline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineKind")]
-#[serde(rename_all = "snake_case")]
-pub enum BaselineKind {
-    /// An earlier results file.
-    Results,
-    /// A file of expectations.
-    Expectations,
+string_enum! {
+    /// The kinds of baseline.
+    #[schemars(rename = "BaselineKind")]
+    pub enum BaselineKind {
+        /// An earlier results file.
+        Results = "results",
+        /// A file of expectations.
+        Expectations = "expectations",
+    }
 }
 
 /// The run that a results file used as a baseline is of.
@@ -127,38 +128,24 @@ impl EntrySubject {
     }
 }
 
-/// How a row or a finding stands to a baseline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineCase")]
-#[serde(rename_all = "snake_case")]
-pub enum EntryStatus {
-    /// Worse than the baseline allows.
-    Regression,
-    /// Listed as failing, and fails no longer: the entry is to be removed.
-    Stale,
-    /// The baseline speaks of it, and this run could not decide it.
-    Unconfirmed,
-    /// Listed, and not part of this run.
-    NotRun,
-    /// Fails as listed.
-    Expected,
+string_enum! {
+    /// How a row or a finding stands to a baseline.
+    #[schemars(rename = "BaselineCase")]
+    pub enum EntryStatus {
+        /// Worse than the baseline allows.
+        Regression = "regression",
+        /// Listed as failing, and fails no longer: the entry is to be removed.
+        Stale = "stale",
+        /// The baseline speaks of it, and this run could not decide it.
+        Unconfirmed = "unconfirmed",
+        /// Listed, and not part of this run.
+        NotRun = "not_run",
+        /// Fails as listed.
+        Expected = "expected",
+    }
 }
 
 impl EntryStatus {
-    /// What needs a reader first stands first.
-    pub const ALL: [Self; 5] = [Self::Regression, Self::Stale, Self::Unconfirmed, Self::NotRun, Self::Expected];
-
-    /// The word used in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Regression => "regression",
-            Self::Stale => "stale",
-            Self::Unconfirmed => "unconfirmed",
-            Self::NotRun => "not_run",
-            Self::Expected => "expected",
-        }
-    }
-
     /// What it means, for legends.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -171,19 +158,19 @@ impl EntryStatus {
     }
 }
 
-/// What made a row or a finding a regression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineCause")]
-#[serde(rename_all = "snake_case")]
-pub enum RegressionCause {
-    /// It fails, and is not listed.
-    Unlisted,
-    /// It fails, and is listed with another verdict.
-    AnotherVerdict,
-    /// It fails, and its entry holds no longer.
-    Expired,
-    /// It is worse than in the earlier run: honoured then and not now, or accepted then and refused now.
-    FellBehind,
+string_enum! {
+    /// What made a row or a finding a regression.
+    #[schemars(rename = "BaselineCause")]
+    pub enum RegressionCause {
+        /// It fails, and is not listed.
+        Unlisted = "unlisted",
+        /// It fails, and is listed with another verdict.
+        AnotherVerdict = "another_verdict",
+        /// It fails, and its entry holds no longer.
+        Expired = "expired",
+        /// It is worse than in the earlier run: honoured then and not now, or accepted then and refused now.
+        FellBehind = "fell_behind",
+    }
 }
 
 impl RegressionCause {
@@ -214,21 +201,20 @@ impl EntryState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Verdict(status) => status.as_str(),
-            Self::Sight(FindingPresence::Seen) => "seen",
-            Self::Sight(FindingPresence::Unseen) => "unseen",
+            Self::Sight(presence) => presence.as_str(),
         }
     }
 }
 
-/// Whether a finding was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineSight")]
-#[serde(rename_all = "snake_case")]
-pub enum FindingPresence {
-    /// In at least one exchange.
-    Seen,
-    /// In none.
-    Unseen,
+string_enum! {
+    /// Whether a finding was seen.
+    #[schemars(rename = "BaselineSight")]
+    pub enum FindingPresence {
+        /// In at least one exchange.
+        Seen = "seen",
+        /// In none.
+        Unseen = "unseen",
+    }
 }
 
 /// How many rows and findings there are of each case.

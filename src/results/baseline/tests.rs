@@ -4,8 +4,9 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
 use crate::catalog::{ClaimStatus as C, VerdictStatus as V};
+use crate::checks::CheckSeverity;
 use crate::results::baseline::*;
-use crate::results::model::{FindingSeverity, FindingSummary, Results, ResultsSummary};
+use crate::results::model::{FindingSummary, Results, ResultsSummary};
 use crate::results::{fixtures, json};
 
 const TODAY: Date = date(2026, 11, 22);
@@ -15,7 +16,7 @@ fn run_with_rows(rows: &[(&str, Option<C>, V)]) -> Results {
     fixtures::make_run("any", rows.collect())
 }
 
-fn make_finding(check: &str, severity: FindingSeverity) -> FindingSummary {
+fn make_finding(check: &str, severity: CheckSeverity) -> FindingSummary {
     FindingSummary { check: check.to_owned(), severity, count: 1, rows: vec!["a".to_owned()], example: String::new() }
 }
 
@@ -172,12 +173,12 @@ fn what_differs_between_the_runs_is_told() {
 
 #[test]
 fn findings_are_seen_or_not() {
-    let with = |severity: &[(&str, FindingSeverity)]| {
+    let with = |severity: &[(&str, CheckSeverity)]| {
         let mut run = run_with_rows(&[("a", None, V::Supported)]);
         run.findings = severity.iter().map(|(id, severity)| make_finding(id, *severity)).collect();
         run
     };
-    let error = with(&[("x", FindingSeverity::Error)]);
+    let error = with(&[("x", CheckSeverity::Error)]);
     assert_eq!(
         single_entry(&compare_and_verify(&error, &make_baseline(vec![]), false, &[])),
         (EntryStatus::Regression, Some(RegressionCause::Unlisted))
@@ -191,14 +192,14 @@ fn findings_are_seen_or_not() {
         single_entry(&compare_and_verify(&error, &make_baseline(vec![expired]), false, &[])),
         (EntryStatus::Regression, Some(RegressionCause::Expired))
     );
-    let warning = with(&[("x", FindingSeverity::Warning)]);
+    let warning = with(&[("x", CheckSeverity::Warning)]);
     assert!(compare_and_verify(&warning, &make_baseline(vec![]), false, &[]).entries.is_empty());
     assert_eq!(
         single_entry(&compare_and_verify(&warning, &make_baseline(vec![]), true, &[])),
         (EntryStatus::Regression, Some(RegressionCause::Unlisted))
     );
     // What harms nobody may be listed: it is seen, so the entry says what is true.
-    let note = with(&[("x", FindingSeverity::Note)]);
+    let note = with(&[("x", CheckSeverity::Note)]);
     assert_eq!(
         single_entry(&compare_and_verify(&note, &make_baseline(vec![make_expected_check("x")]), false, &[])),
         (EntryStatus::Expected, None)
@@ -220,7 +221,7 @@ fn a_finding_is_gone_only_where_it_could_have_been_seen() {
     assert_eq!(gone(&silent, &["a", "b"]), EntryStatus::Unconfirmed);
     // An earlier run says where it was seen: that row is enough.
     let mut earlier = whole;
-    earlier.findings = vec![make_finding("x", FindingSeverity::Error)];
+    earlier.findings = vec![make_finding("x", CheckSeverity::Error)];
     let earlier = BaselineSource::EarlierRun(Box::new(earlier));
     let of_row = |id: &str| {
         single_entry(&compare_and_verify(&run_with_rows(&[(id, None, V::Supported)]), &earlier, false, &[])).0

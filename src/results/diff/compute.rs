@@ -1,12 +1,13 @@
 //! Compares two runs, row by row and finding by finding.
 
+use crate::checks::CheckSeverity;
 use crate::report::common::matrix::ResultsMatrix;
 use crate::results::baseline::is_regression;
 use crate::results::comparability;
 use crate::results::diff::model::{
     CountClass, DiffSide, FindingChange, FindingKind, FindingState, ResultsDiff, RowChange, RowKind, RowState, SCHEMA,
 };
-use crate::results::model::{FindingSeverity, FindingSummary, Results, RowResult};
+use crate::results::model::{FindingSummary, Results, RowResult};
 
 /// What differs between two runs.
 pub fn diff(old: &Results, new: &Results, strict: bool) -> ResultsDiff {
@@ -135,9 +136,9 @@ fn compare_finding(old: Option<&FindingSummary>, new: Option<&FindingSummary>, s
         kind,
         regression: kind == FindingKind::Came
             && match shown.severity {
-                FindingSeverity::Error => true,
-                FindingSeverity::Warning => strict,
-                FindingSeverity::Note => false,
+                CheckSeverity::Error => true,
+                CheckSeverity::Warning => strict,
+                CheckSeverity::Note => false,
             },
         before,
         after,

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ClaimStatus, Outcome, VerdictStatus};
+use crate::checks::CheckSeverity;
 use crate::results::gateway::GatewayVerdictKind;
-use crate::results::model::FindingSeverity;
+use crate::string_enum::string_enum;
 
 /// The value of `schema` in every difference of this version.
 pub const SCHEMA: &str = "fieldtest-diff/1";
@@ -76,40 +77,26 @@ pub struct RowChange {
     pub regression: bool,
 }
 
-/// What became of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RowKind {
-    /// Honoured before and not now, or accepted before and refused now.
-    Lost,
-    /// Decided before, and not now.
-    Undetermined,
-    /// Another verdict, neither better nor worse; or the same with other qualifiers.
-    Changed,
-    /// Honoured now and not before, or refused before and accepted now.
-    Gained,
-    /// Decided now, and not before.
-    Decided,
-    /// The same verdict, held against another claim.
-    Outcome,
-    /// The new run has no such row.
-    Gone,
-    /// The old run has no such row.
-    Come,
-}
-
-impl RowKind {
-    /// In the order of reports.
-    pub const ALL: [Self; 8] = [
-        Self::Lost,
-        Self::Undetermined,
-        Self::Changed,
-        Self::Gained,
-        Self::Decided,
-        Self::Outcome,
-        Self::Gone,
-        Self::Come,
-    ];
+string_enum! {
+    /// What became of a row.
+    pub enum RowKind {
+        /// Honoured before and not now, or accepted before and refused now.
+        Lost = "lost",
+        /// Decided before, and not now.
+        Undetermined = "undetermined",
+        /// Another verdict, neither better nor worse; or the same with other qualifiers.
+        Changed = "changed",
+        /// Honoured now and not before, or refused before and accepted now.
+        Gained = "gained",
+        /// Decided now, and not before.
+        Decided = "decided",
+        /// The same verdict, held against another claim.
+        Outcome = "outcome",
+        /// The new run has no such row.
+        Gone = "gone",
+        /// The old run has no such row.
+        Come = "come",
+    }
 }
 
 /// A row in one of the runs.
@@ -148,46 +135,41 @@ pub struct FindingChange {
     pub regression: bool,
 }
 
-/// What became of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingKind {
-    /// Seen now, and not before.
-    Came,
-    /// Seen far more often, or far less; or of another severity.
-    Changed,
-    /// Seen before, and not now.
-    Went,
-}
-
-impl FindingKind {
-    /// In the order of reports.
-    pub const ALL: [Self; 3] = [Self::Came, Self::Changed, Self::Went];
+string_enum! {
+    /// What became of a finding.
+    pub enum FindingKind {
+        /// Seen now, and not before.
+        Came = "came",
+        /// Seen far more often, or far less; or of another severity.
+        Changed = "changed",
+        /// Seen before, and not now.
+        Went = "went",
+    }
 }
 
 /// A finding in one of the runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingState {
     /// How bad it is.
-    pub severity: FindingSeverity,
+    pub severity: CheckSeverity,
     /// How often it was seen.
     pub count: u64,
     /// How often that is, in a word.
     pub class: CountClass,
 }
 
-/// How often a finding was seen. Counts themselves differ from run to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CountClass {
-    /// Once.
-    Once,
-    /// Two to nine times.
-    Several,
-    /// Ten to ninety-nine times.
-    Many,
-    /// A hundred times or more.
-    Hundreds,
+string_enum! {
+    /// How often a finding was seen. Counts themselves differ from run to run.
+    pub enum CountClass {
+        /// Once.
+        Once = "once",
+        /// Two to nine times.
+        Several = "several",
+        /// Ten to ninety-nine times.
+        Many = "many",
+        /// A hundred times or more.
+        Hundreds = "hundreds",
+    }
 }
 
 impl CountClass {

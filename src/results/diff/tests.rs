@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use crate::catalog::{ClaimStatus as C, VerdictStatus as V};
+use crate::checks::CheckSeverity;
 use crate::report::TerminalStyle;
 use crate::results::diff::*;
 use crate::results::fixtures;
-use crate::results::model::{FindingSeverity, FindingSummary, Results};
+use crate::results::model::{FindingSummary, Results};
 
 const PLAIN_STYLE: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
 
@@ -16,7 +17,7 @@ fn run_with_rows(rows: &[(&str, Option<C>, V)]) -> Results {
     fixtures::make_run("any", rows.collect())
 }
 
-fn run_with_finding(check: &str, severity: FindingSeverity, count: u64) -> Results {
+fn run_with_finding(check: &str, severity: CheckSeverity, count: u64) -> Results {
     let mut run = run_with_rows(&[("a", None, V::Supported)]);
     run.findings =
         vec![FindingSummary { check: check.to_owned(), severity, count, rows: vec![], example: "e".to_owned() }];
@@ -48,7 +49,7 @@ fn later_run() -> Results {
     run.findings[0].count = 40;
     let example = "the stream ended after | `content_block_stop`".to_owned();
     let check = "sse.message-stop-missing".to_owned();
-    run.findings.push(FindingSummary { check, severity: FindingSeverity::Error, count: 1, rows: vec![], example });
+    run.findings.push(FindingSummary { check, severity: CheckSeverity::Error, count: 1, rows: vec![], example });
     run
 }
 
@@ -142,14 +143,14 @@ fn findings_come_go_and_change_their_class() {
         let diff = diff(old, new, strict);
         (diff.findings.first().map(|change| change.kind), diff.regressions)
     };
-    let error = |count| run_with_finding("x", FindingSeverity::Error, count);
+    let error = |count| run_with_finding("x", CheckSeverity::Error, count);
     assert_eq!(told(&none, &error(1), false), (Some(FindingKind::Came), 1));
     assert_eq!(told(&error(1), &none, true), (Some(FindingKind::Went), 0));
     assert_eq!(told(&error(3), &error(9), true), (None, 0));
     assert_eq!(told(&error(9), &error(10), true), (Some(FindingKind::Changed), 0));
-    let warning = run_with_finding("x", FindingSeverity::Warning, 1);
+    let warning = run_with_finding("x", CheckSeverity::Warning, 1);
     assert_eq!((told(&none, &warning, false).1, told(&none, &warning, true).1), (0, 1));
-    assert_eq!(told(&none, &run_with_finding("x", FindingSeverity::Note, 1), true).1, 0);
+    assert_eq!(told(&none, &run_with_finding("x", CheckSeverity::Note, 1), true).1, 0);
 }
 
 #[test]

@@ -10,13 +10,14 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::catalog::VerdictStatus;
+use crate::checks::CheckSeverity;
 pub use crate::report::markdown::gateway_diff::render as markdown;
 pub use crate::report::terminal::gateway_diff::render as terminal;
 pub use crate::results::gateway_diff::model::{
     AttributionCounts, ComparedFinding, ComparedRow, ConfirmationResult, GatewayAttribution, GatewayComparison, SCHEMA,
     SideSummary, SideVerdict,
 };
-use crate::results::model::{FindingSeverity, FindingSummary, Results, RowResult};
+use crate::results::model::{FindingSummary, Results, RowResult};
 
 /// Both sides of a run.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +191,7 @@ fn explain_unconfirmed(direct: &SideVerdict, via: &SideVerdict) -> String {
 
 /// The checks that failed on either side, held against each other over the rows that were run on both.
 fn compare_findings(first: ResultsPair<'_>, again: Option<ResultsPair<'_>>) -> Vec<ComparedFinding> {
-    let mut checks: BTreeMap<(FindingSeverity, &str), [Option<&FindingSummary>; 2]> = BTreeMap::new();
+    let mut checks: BTreeMap<(CheckSeverity, &str), [Option<&FindingSummary>; 2]> = BTreeMap::new();
     for (side, results) in [first.direct, first.via].into_iter().enumerate() {
         for finding in &results.findings {
             checks.entry((finding.severity, &finding.check)).or_default()[side] = Some(finding);

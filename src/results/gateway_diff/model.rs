@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
-use crate::results::model::FindingSeverity;
+use crate::checks::CheckSeverity;
+use crate::string_enum::string_enum;
 
 /// The value of `schema` in every comparison of this version.
 pub const SCHEMA: &str = "fieldtest-comparison/1";
@@ -49,36 +50,26 @@ pub struct SideSummary {
     pub partial: Option<String>,
 }
 
-/// What becomes of something on its way through the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GatewayAttribution {
-    /// The upstream does better than the gateway lets through: the gateway's doing.
-    Introduced,
-    /// The gateway does better than its upstream.
-    Repaired,
-    /// It comes out differently, and neither is better.
-    Changed,
-    /// It comes out the same.
-    PassedThrough,
-    /// It is not known on one of the sides, or did not come out the same twice.
-    Undetermined,
+string_enum! {
+    /// What becomes of something on its way through the gateway.
+    pub enum GatewayAttribution {
+        /// The upstream does better than the gateway lets through: the gateway's doing.
+        Introduced = "introduced",
+        /// The gateway does better than its upstream.
+        Repaired = "repaired",
+        /// It comes out differently, and neither is better.
+        Changed = "changed",
+        /// It comes out the same.
+        PassedThrough = "passed_through",
+        /// It is not known on one of the sides, or did not come out the same twice.
+        Undetermined = "undetermined",
+    }
 }
 
 impl GatewayAttribution {
-    /// In the order in which reports tell them.
-    pub const ALL: [Self; 5] =
-        [Self::Introduced, Self::Repaired, Self::Changed, Self::PassedThrough, Self::Undetermined];
-
     /// The words shown for it.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Introduced => "introduced",
-            Self::Repaired => "repaired",
-            Self::Changed => "changed",
-            Self::PassedThrough => "passed through",
-            Self::Undetermined => "undetermined",
-        }
+        if self == Self::PassedThrough { "passed through" } else { self.as_str() }
     }
 
     /// A sign of one column.
@@ -184,7 +175,7 @@ pub struct ComparedFinding {
     /// The check's id.
     pub check: String,
     /// How bad it is for a client that follows the documents.
-    pub severity: FindingSeverity,
+    pub severity: CheckSeverity,
     /// What becomes of it: introduced is seen through the gateway alone.
     pub fate: GatewayAttribution,
     /// How often it was seen at the upstream.

@@ -30,7 +30,7 @@ fn make_results(statuses: &[(&str, VerdictStatus, bool)], findings: &[(&str, &[&
         .iter()
         .map(|(check, rows)| FindingSummary {
             check: (*check).to_owned(),
-            severity: FindingSeverity::Error,
+            severity: CheckSeverity::Error,
             count: 1,
             rows: rows.iter().map(|row| (*row).to_owned()).collect(),
             example: "example".to_owned(),

@@ -11,17 +11,17 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use crate::checks::CheckSeverity;
 pub use crate::results::merge::repeats::RepeatMerger;
 pub use crate::results::merge::rerun::{RunMismatch, is_flaky, merge_rerun, rows_to_rerun, verify_compatible};
 pub use crate::results::merge::shards::{MergeError, MergedShards, merge_shards};
 use crate::results::model::{
-    CostPerVerdict, EndpointStrictness, FindingSeverity, FindingSummary, Results, ResultsSummary, RowCost, RunTotals,
-    UnknownKeyReaction,
+    CostPerVerdict, EndpointStrictness, FindingSummary, Results, ResultsSummary, RowCost, RunTotals, UnknownKeyReaction,
 };
 
 /// The findings of several runs as one run's: counts added, rows united in the order of `rows`, the first example.
 fn merge_findings(parts: &[&[FindingSummary]], rows: &[&str]) -> Vec<FindingSummary> {
-    let mut all: BTreeMap<(FindingSeverity, &str), FindingSummary> = BTreeMap::new();
+    let mut all: BTreeMap<(CheckSeverity, &str), FindingSummary> = BTreeMap::new();
     for finding in parts.iter().copied().flatten() {
         match all.get_mut(&(finding.severity, finding.check.as_str())) {
             None => {
