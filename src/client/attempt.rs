@@ -1,6 +1,6 @@
-//! One attempt: sending a prepared request and reading what comes, within a time and a number of bytes.
+//! [`send_once`]: sends a prepared request and reads the response, within a time and a size limit.
 //!
-//! Knows nothing of retries and limits. Whatever the server does, the result is data; nothing here panics on it.
+//! This module must not know retries or rate limits. Whatever the server does, the result is data.
 
 use std::time::{Duration, Instant};
 
@@ -13,22 +13,21 @@ use crate::client::transport_error::{AttemptPhase, ErrorContext};
 use crate::redact::SecretRedactor;
 use crate::wire::exchange::{AttemptFailure, AttemptResult, BodyBytes, FailureKind, Response};
 
-/// At most this many notes are made of a body's pieces: the last one takes in all that comes after it, so that a trickle
-/// of single bytes, however long, cannot fill the memory with notes about it.
+/// The maximum number of recorded chunks of a body. The last entry covers all later chunks, so that
+/// an endless trickle of single bytes cannot fill the memory.
 const MAX_CHUNK_ARRIVALS: usize = 65_536;
 
-/// A request ready to be sent, as often as it takes.
+/// A request that can be sent any number of times.
 pub(super) struct PreparedRequest {
     pub method: reqwest::Method,
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// The estimate for the limit of tokens a minute.
+    /// The estimate for the limit of tokens per minute.
     pub estimated_tokens: u32,
 }
 
-/// What bounds an attempt, and how its failures are told.
-#[derive(Debug)]
+/// The limits of an attempt, and what its results need.
 pub(super) struct AttemptLimits {
     pub timeout: Duration,
     pub max_body_bytes: usize,
@@ -36,60 +35,58 @@ pub(super) struct AttemptLimits {
     pub redactor: SecretRedactor,
 }
 
-/// Sends the request once. Time runs from the call.
+/// Sends the request once. The time limit starts with the call.
 pub(super) async fn send_once(
     http: &reqwest::Client,
-    request: &PreparedRequest,
-    bounds: &AttemptLimits,
+    prepared: &PreparedRequest,
+    limits: &AttemptLimits,
 ) -> AttemptResult {
     let started = Instant::now();
-    let deadline = (started + bounds.timeout).into();
-    let mut asking = reqwest::Request::new(request.method.clone(), request.url.clone());
-    *asking.headers_mut() = request.headers.clone();
-    if !request.body.is_empty() {
-        *asking.body_mut() = Some(request.body.clone().into());
+    let deadline = (started + limits.timeout).into();
+    let mut request = reqwest::Request::new(prepared.method.clone(), prepared.url.clone());
+    *request.headers_mut() = prepared.headers.clone();
+    if !prepared.body.is_empty() {
+        *request.body_mut() = Some(prepared.body.clone().into());
     }
-    let response = match timeout_at(deadline, http.execute(asking)).await {
+    let phase = AttemptPhase::Sending;
+    let response = match timeout_at(deadline, http.execute(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            return AttemptResult::Failure(
-                bounds.redact_failure(bounds.error_context.classify_http_error(&error, AttemptPhase::Sending)),
-            );
+            let failure = limits.error_context.classify_http_error(&error, phase);
+            return AttemptResult::Failure(limits.redact_failure(failure));
         }
-        Err(_) => {
-            return AttemptResult::Failure(bounds.error_context.timeout_failure(bounds.timeout, AttemptPhase::Sending));
-        }
+        Err(_) => return AttemptResult::Failure(limits.error_context.timeout_failure(limits.timeout, phase)),
     };
     let status = response.status().as_u16();
     let headers = response
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .map(|header| bounds.redactor.redact_header(header))
+        .map(|header| limits.redactor.redact_header(header))
         .collect();
     let encodings: Vec<&str> =
         response.headers().get_all(CONTENT_ENCODING).iter().map(|e| e.to_str().unwrap_or("unreadable")).collect();
     let encodings = encodings.join(",");
-    let mut read = read_body(response, started, deadline, bounds).await;
-    read.body = bounds.redactor.redact_compressed(&encodings, read.body, &mut read.chunk_arrivals);
-    let body = bounds.redactor.redact_body(read.body, &mut read.chunk_arrivals, read.truncation.is_some());
+    let ReceivedBody { body, mut chunk_arrivals, truncation } = read_body(response, started, deadline, limits).await;
+    let body = limits.redactor.redact_compressed(&encodings, body, &mut chunk_arrivals);
+    let body = limits.redactor.redact_body(body, &mut chunk_arrivals, truncation.is_some());
     AttemptResult::Response(Response {
         status,
         headers,
         body: BodyBytes(body),
-        arrivals: read.chunk_arrivals,
-        cut: read.truncation.map(|cut| bounds.redact_failure(cut)),
+        arrivals: chunk_arrivals,
+        cut: truncation.map(|failure| limits.redact_failure(failure)),
     })
 }
 
 impl AttemptLimits {
-    /// A failure whose sentence quotes what a server sent must not quote the credential with it.
+    /// Removes secrets from a failure, because its message may quote the server.
     fn redact_failure(&self, failure: AttemptFailure) -> AttemptFailure {
         AttemptFailure { kind: failure.kind, message: self.redactor.redact_text(failure.message) }
     }
 }
 
-/// A body, or as much of it as came and is kept.
+/// A body, or the part of it that arrived and is kept.
 #[derive(Default)]
 struct ReceivedBody {
     body: Vec<u8>,
@@ -101,25 +98,25 @@ async fn read_body(
     mut response: reqwest::Response,
     started: Instant,
     deadline: tokio::time::Instant,
-    bounds: &AttemptLimits,
+    limits: &AttemptLimits,
 ) -> ReceivedBody {
-    let mut read = ReceivedBody::default();
+    let mut received = ReceivedBody::default();
     loop {
-        let phase = AttemptPhase::Reading(read.body.len());
-        read.truncation = match timeout_at(deadline, response.chunk()).await {
-            Ok(Ok(Some(piece))) => {
-                let kept = piece.len().min(bounds.max_body_bytes - read.body.len());
-                read.body.extend_from_slice(&piece[..kept]);
-                read.record_arrival(started.elapsed(), kept);
-                (kept < piece.len()).then(|| bounds.error_context.too_large_failure(bounds.max_body_bytes))
+        let phase = AttemptPhase::Reading(received.body.len());
+        received.truncation = match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                let kept = chunk.len().min(limits.max_body_bytes - received.body.len());
+                received.body.extend_from_slice(&chunk[..kept]);
+                received.record_arrival(started.elapsed(), kept);
+                (kept < chunk.len()).then(|| limits.error_context.too_large_failure(limits.max_body_bytes))
             }
-            Ok(Ok(None)) => return read,
-            Ok(Err(error)) => Some(bounds.error_context.classify_http_error(&error, phase)),
-            Err(_) => Some(bounds.error_context.timeout_failure(bounds.timeout, phase)),
+            Ok(Ok(None)) => return received,
+            Ok(Err(error)) => Some(limits.error_context.classify_http_error(&error, phase)),
+            Err(_) => Some(limits.error_context.timeout_failure(limits.timeout, phase)),
         };
-        if read.truncation.is_some() {
-            // Dropping the response closes its connection, so nothing more is read.
-            return read;
+        if received.truncation.is_some() {
+            // Dropping the response closes the connection, so nothing more is read.
+            return received;
         }
     }
 }
@@ -127,16 +124,16 @@ async fn read_body(
 impl ReceivedBody {
     fn record_arrival(&mut self, after: Duration, size: usize) {
         let (ms, size) = (after.as_millis() as u64, size as u64);
-        let noted = self.chunk_arrivals.len();
+        let count = self.chunk_arrivals.len();
         match self.chunk_arrivals.last_mut() {
-            Some(last) if noted >= MAX_CHUNK_ARRIVALS => *last = (ms, last.1 + size),
+            Some(last) if count >= MAX_CHUNK_ARRIVALS => *last = (ms, last.1 + size),
             _ if size == 0 => {}
             _ => self.chunk_arrivals.push((ms, size)),
         }
     }
 }
 
-/// The failure of a request that cannot even be written as HTTP.
+/// The failure of a request that cannot be written as HTTP.
 pub(super) fn invalid_request(problem: &str) -> AttemptResult {
     let message = format!("the request cannot be sent: {problem}");
     AttemptResult::Failure(AttemptFailure { kind: FailureKind::Protocol, message })
@@ -147,18 +144,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trickle_of_single_bytes_cannot_fill_the_memory_with_notes() {
-        let mut read = ReceivedBody::default();
-        let pieces = 10 * MAX_CHUNK_ARRIVALS;
-        for ms in 0..pieces {
-            read.record_arrival(Duration::from_millis(ms as u64), 1);
+    fn the_number_of_recorded_chunks_is_limited() {
+        let mut received = ReceivedBody::default();
+        let chunks = 10 * MAX_CHUNK_ARRIVALS as u64;
+        for ms in 0..chunks {
+            received.record_arrival(Duration::from_millis(ms), 1);
         }
-        assert_eq!(read.chunk_arrivals.len(), MAX_CHUNK_ARRIVALS);
-        assert_eq!(read.chunk_arrivals.iter().map(|a| a.1).sum::<u64>(), pieces as u64);
-        assert_eq!(
-            read.chunk_arrivals.last().map(|a| a.0),
-            Some(pieces as u64 - 1),
-            "the end is when the last byte came"
-        );
+        assert_eq!(received.chunk_arrivals.len(), MAX_CHUNK_ARRIVALS);
+        assert_eq!(received.chunk_arrivals.iter().map(|a| a.1).sum::<u64>(), chunks);
+        assert_eq!(received.chunk_arrivals.last().map(|a| a.0), Some(chunks - 1), "the time of the last byte");
     }
 }

@@ -1,19 +1,20 @@
-//! Which credential a request carries, and in which header.
+//! [`AuthHeader`]: which credential a request carries, and in which header.
 //!
-//! Every request carries one credential header, unless it is about that. The header's value is marked sensitive, so that no `Debug`
-//! shows it.
+//! Header values are marked as sensitive, so that `Debug` output does not show them.
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::client::config::{ClientError, CredentialHeader};
+use crate::client::config::CredentialHeader;
+use crate::client::credential::source::check_credential_text;
+use crate::client::error::ClientError;
 use crate::wire::exchange::RequestCredential;
 
-/// What is sent as a made-up credential. It looks like none that any provider hands out.
+/// A wrong credential for rows about authentication. No provider issues credentials of this form.
 const WRONG_CREDENTIAL: &str = "fieldtest-made-up-credential";
 
-/// What is sent where a credential belongs and none is known: real clients always send one, and a server that needs
-/// none does not look.
+/// Sent if the target has no credential. Real clients always send one, and a server that needs none
+/// does not look at it.
 pub const PLACEHOLDER_CREDENTIAL: &str = "fieldtest-no-credential";
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -23,48 +24,45 @@ pub(super) fn is_credential_header(name: &HeaderName) -> bool {
     *name == X_API_KEY || *name == AUTHORIZATION
 }
 
-/// The target's credential and the header it asks for.
-#[derive(Debug)]
+/// The credential of the target and its header.
 pub(super) struct AuthHeader {
     header: CredentialHeader,
-    credential: Option<SecretString>,
+    credential: SecretString,
 }
 
 impl AuthHeader {
-    /// Checks once that the credential can stand in a header, so that sending cannot fail for it.
-    pub(super) fn new(scheme: CredentialHeader, credential: Option<SecretString>) -> Result<Self, ClientError> {
-        match credential.as_ref().map(|c| c.expose_secret()) {
-            Some("") => Err(ClientError::Credential("it is empty")),
-            Some(text) if !text.bytes().all(|b| b.is_ascii_graphic()) => Err(ClientError::Credential(
-                "it holds a blank, a line break or another character that no credential has",
-            )),
-            _ => Ok(Self { header: scheme, credential }),
+    /// Checks that a header can carry the credential, so that building a request cannot fail.
+    pub(super) fn new(header: CredentialHeader, credential: Option<SecretString>) -> Result<Self, ClientError> {
+        if let Some(credential) = &credential {
+            check_credential_text(credential.expose_secret()).map_err(ClientError::Credential)?;
         }
+        Ok(Self { header, credential: credential.unwrap_or_else(|| PLACEHOLDER_CREDENTIAL.into()) })
     }
 
     /// The headers for this kind of credential.
     pub(super) fn headers(&self, credential: RequestCredential) -> Vec<(HeaderName, HeaderValue)> {
-        let right = self.credential.as_ref().map_or(PLACEHOLDER_CREDENTIAL, |c| c.expose_secret());
+        use CredentialHeader::{Bearer, XApiKey};
+        let valid = self.credential.expose_secret();
         let sent = match credential {
-            RequestCredential::Target => vec![(self.header, right)],
-            RequestCredential::XApiKey => vec![(CredentialHeader::XApiKey, right)],
-            RequestCredential::Bearer => vec![(CredentialHeader::Bearer, right)],
-            RequestCredential::WrongXApiKey => vec![(CredentialHeader::XApiKey, WRONG_CREDENTIAL)],
-            RequestCredential::WrongBearer => vec![(CredentialHeader::Bearer, WRONG_CREDENTIAL)],
-            RequestCredential::Both => vec![(CredentialHeader::XApiKey, right), (CredentialHeader::Bearer, right)],
+            RequestCredential::Target => vec![(self.header, valid)],
+            RequestCredential::XApiKey => vec![(XApiKey, valid)],
+            RequestCredential::Bearer => vec![(Bearer, valid)],
+            RequestCredential::WrongXApiKey => vec![(XApiKey, WRONG_CREDENTIAL)],
+            RequestCredential::WrongBearer => vec![(Bearer, WRONG_CREDENTIAL)],
+            RequestCredential::Both => vec![(XApiKey, valid), (Bearer, valid)],
             RequestCredential::Missing => Vec::new(),
         };
-        let header = |(scheme, text): (CredentialHeader, &str)| {
-            let (name, value) = match scheme {
-                CredentialHeader::XApiKey => (X_API_KEY, HeaderValue::from_str(text)),
-                CredentialHeader::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}"))),
+        let to_header = |(header, text): (CredentialHeader, &str)| {
+            let (name, value) = match header {
+                XApiKey => (X_API_KEY, HeaderValue::from_str(text)),
+                Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}"))),
             };
-            // `new` let only printable ASCII through, which every header can carry.
+            // `new` accepts only printable ASCII, which is always a valid header value.
             let mut value = value.ok()?;
             value.set_sensitive(true);
             Some((name, value))
         };
-        sent.into_iter().filter_map(header).collect()
+        sent.into_iter().filter_map(to_header).collect()
     }
 }
 
@@ -73,20 +71,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_credential_that_no_header_can_carry_is_refused_without_showing_it() {
+    fn an_invalid_credential_is_rejected_and_not_shown() {
         for text in ["", "hunter 22", "hunter\n22", "hünter"] {
-            let error = AuthHeader::new(CredentialHeader::XApiKey, Some(text.into())).unwrap_err();
-            let said = format!("{error} {error:?}");
-            assert!(said.contains("cannot be sent in a header"), "{said}");
-            assert!(!said.contains("nter"), "{said}");
+            let error = AuthHeader::new(CredentialHeader::XApiKey, Some(text.into())).err().unwrap();
+            let message = format!("{error} {error:?}");
+            assert!(message.contains("cannot be sent in a header"), "{message}");
+            assert!(!message.contains("nter"), "{message}");
         }
     }
 
     #[test]
-    fn debug_shows_no_header_value() {
+    fn debug_output_shows_no_header_value() {
         let auth = AuthHeader::new(CredentialHeader::Bearer, Some("sk-very-secret".into())).unwrap();
         let header = auth.headers(RequestCredential::Target).remove(0);
         assert_eq!(header.1.as_bytes(), b"Bearer sk-very-secret");
-        assert!(!format!("{auth:?} {header:?}").contains("sk-very-secret"));
+        assert!(!format!("{header:?}").contains("sk-very-secret"));
     }
 }

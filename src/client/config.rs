@@ -1,19 +1,17 @@
-//! What a client is told before it sends anything, and what can be wrong with that.
+//! [`ClientConfig`]: the settings of a client.
 //!
-//! Nothing here is read from the environment, and nothing here prints a secret.
+//! Nothing here reads the environment.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-use crate::client::base_url::redact_url;
 use crate::client::throttle::account::RateLimitAccount;
 use crate::client::throttle::rate_limiter::PerMinuteLimits;
-use crate::client::transport::{TransportConfig, TransportError};
+use crate::client::transport::TransportConfig;
 
-/// The header that carries the credential: one at a time, as real clients do.
+/// The header that carries the credential. Like real clients, a request uses one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CredentialHeader {
     /// `x-api-key: KEY`
@@ -22,48 +20,49 @@ pub enum CredentialHeader {
     Bearer,
 }
 
-/// Everything that decides how a [`Client`](super::Client) sends.
+/// The settings of a [`Client`](super::Client). Not `Debug`, because the base URL may contain a
+/// password until the client validates it.
 #[derive(Clone)]
 pub struct ClientConfig {
-    /// The base URL, with or without a path; `/v1/messages` is added to it.
+    /// The base URL, with or without a path. The client appends `/v1/messages`.
     pub base_url: String,
-    /// The header for the target's credential.
+    /// The header for the credential of the target.
     pub credential_header: CredentialHeader,
-    /// The credential. Without one a harmless placeholder is sent, for servers that do not look.
+    /// The credential. Without one, the client sends a placeholder, for servers that do not check.
     pub credential: Option<SecretString>,
-    /// Other secrets that a server may know and tell: they are taken out of what it sends, like the credential.
+    /// Other secrets that the server may know. They are removed from responses, as the credential is.
     pub secrets: Vec<SecretString>,
-    /// The time for one attempt, from sending to the last byte of the body.
+    /// The time limit of one attempt, from the start to the last byte of the body.
     pub timeout: Duration,
-    /// How often a request is sent again at most, after the first attempt.
+    /// The maximum number of retries after the first attempt.
     pub retries: u32,
-    /// The wait before the first retry; later ones are longer.
+    /// The wait before the first retry. Later waits are longer.
     pub initial_backoff: Duration,
-    /// How many requests may be on their way at once.
+    /// The maximum number of concurrent requests.
     pub concurrency: usize,
-    /// How much may be sent in a minute.
+    /// The limits per minute.
     pub rate_limits: PerMinuteLimits,
-    /// Whether a 429 to one request, and what the server tells of its limits, slows down all.
+    /// If true, a 429 response and the rate-limit headers of the server slow down all requests.
     pub respect_server_limits: bool,
-    /// The account that other clients use, too: its rates and its heed take the place of those above.
+    /// An account that other clients use too. Its limits replace the two settings above.
     pub account: Option<Arc<RateLimitAccount>>,
-    /// How many bytes of a body are read and kept.
+    /// The number of bytes of a body that are read and kept.
     pub max_body_bytes: usize,
-    /// Whether any proxy is used. False for a server in this process.
+    /// If false, no proxy is used. For a server in this process.
     pub use_proxies: bool,
     /// TLS, proxies, and whether a credential may travel without TLS.
     pub transport: TransportConfig,
-    /// The moment that attempts' times count from.
+    /// The start of the run. The times of attempts are relative to it.
     pub run_started: Instant,
 }
 
 impl ClientConfig {
-    /// A configuration for this base URL with nothing else set: no credential, a time-out of 600 s, four retries, four
-    /// requests at once, no rate limit, 4 MiB of each body (an answer of 1,024 tokens is a twentieth of that), the system's proxies, a run that starts now.
-    pub fn new(base_url: impl Into<String>, scheme: CredentialHeader) -> Self {
+    /// The default settings for this base URL: no credential, no rate limit, and a body limit of 4
+    /// MiB, which is 20 times the size of a response with 1,024 tokens.
+    pub fn new(base_url: impl Into<String>, credential_header: CredentialHeader) -> Self {
         Self {
             base_url: base_url.into(),
-            credential_header: scheme,
+            credential_header,
             credential: None,
             secrets: Vec::new(),
             timeout: Duration::from_secs(600),
@@ -78,76 +77,5 @@ impl ClientConfig {
             transport: TransportConfig::default(),
             run_started: Instant::now(),
         }
-    }
-}
-
-impl fmt::Debug for ClientConfig {
-    /// By hand, since a base URL that has not been checked yet may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientConfig")
-            .field("base_url", &redact_url(&self.base_url))
-            .field("scheme", &self.credential_header)
-            .field("credential", &self.credential)
-            .field("secrets", &self.secrets.len())
-            .field("timeout", &self.timeout)
-            .field("retries", &self.retries)
-            .field("first_wait", &self.initial_backoff)
-            .field("concurrency", &self.concurrency)
-            .field("rates", &self.rate_limits)
-            .field("heeds_limits", &self.respect_server_limits)
-            .field("account", &self.account)
-            .field("kept_bytes", &self.max_body_bytes)
-            .field("proxies", &self.use_proxies)
-            .field("transport", &self.transport)
-            .field("run_started", &self.run_started)
-            .finish()
-    }
-}
-
-/// Why no client can be made of a configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The base URL cannot be used.
-    #[error(
-        "the base URL `{redacted_url}` cannot be used: {problem} (expected http:// or https://, a host, and perhaps a path: \
-         https://api.example.com/anthropic)"
-    )]
-    BaseUrl {
-        /// The URL, with what may be secret left out.
-        redacted_url: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The credential cannot stand in a header.
-    #[error("the credential cannot be sent in a header: {0}")]
-    Credential(&'static str),
-    /// The credential would travel in plain sight.
-    #[error(
-        "the credential would go to {0} over plain HTTP, where everyone on the way can read it: use https://, or say \
-         --allow-http where nobody else is on the way"
-    )]
-    PlainHttp(String),
-    /// A proxy, or a certificate.
-    #[error("{0}")]
-    Transport(#[from] TransportError),
-    /// A limit that would let nothing through.
-    #[error("{0} must be more than zero, or nothing would ever be sent")]
-    ZeroLimit(&'static str),
-    /// The HTTP library refused to start.
-    #[error("the HTTP client could not be set up: {0} (for https, are the system's CA certificates installed?)")]
-    Setup(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_shows_neither_credential_nor_password() {
-        let mut config = ClientConfig::new("https://user:hunter22@h", CredentialHeader::Bearer);
-        config.credential = Some("sk-very-secret".to_owned().into());
-        let debug = format!("{config:?}");
-        assert!(!debug.contains("hunter22") && !debug.contains("sk-very-secret"), "{debug}");
-        assert!(debug.contains("@h"), "the host is still told: {debug}");
     }
 }

@@ -1,23 +1,25 @@
-//! Two endpoints asked in step: neither side gets more than a few requests ahead of the other.
+//! [`LockstepGate`]: keeps two endpoints in lockstep, so that neither gets more than a few requests
+//! ahead of the other.
 //!
-//! What changes at an upstream while two runs go on changes for both. The turnstile knows nothing of what is asked; a
-//! side that has left holds nobody up, nor does one whose request was given up.
+//! A change of the upstream during two runs then affects both. The gate must not know the requests.
+//! A side that is dropped, or a cancelled request, does not block the other side.
 
 use tokio::sync::watch;
 
-use crate::client::{BudgetReservation, MessagesEndpoint};
+use crate::client::budget::BudgetReservation;
+use crate::client::endpoint::MessagesEndpoint;
 use crate::wire::exchange::{Exchange, Request};
 
-/// Which of the two.
+/// One of the two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockstepSide {
-    /// The first.
+    /// The first side.
     Left,
-    /// The second.
+    /// The second side.
     Right,
 }
 
-/// How far the sides are.
+/// The progress of both sides.
 #[derive(Debug, Default)]
 struct LockstepProgress {
     started: [u64; 2],
@@ -25,7 +27,7 @@ struct LockstepProgress {
     has_left: [bool; 2],
 }
 
-/// Keeps two sides in step.
+/// Keeps two sides in lockstep.
 #[derive(Debug)]
 pub struct LockstepGate {
     progress: watch::Sender<LockstepProgress>,
@@ -33,13 +35,13 @@ pub struct LockstepGate {
 }
 
 impl LockstepGate {
-    /// A turnstile that lets a side begin `lead` requests more than the other has ended; one at the least, or nothing
-    /// would ever begin.
-    pub fn new(lead: u64) -> Self {
-        Self { progress: watch::Sender::new(LockstepProgress::default()), max_lead: lead.max(1) }
+    /// A gate that lets a side start at most `max_lead` requests more than the other side has
+    /// finished. At least 1, because 0 would allow no request.
+    pub fn new(max_lead: u64) -> Self {
+        Self { progress: watch::Sender::new(LockstepProgress::default()), max_lead: max_lead.max(1) }
     }
 
-    /// An endpoint behind the turnstile. The side has left when it is dropped.
+    /// An endpoint behind the gate. Dropping it ends the side.
     pub fn wrap_endpoint<'a, E: MessagesEndpoint>(
         &'a self,
         side: LockstepSide,
@@ -49,26 +51,26 @@ impl LockstepGate {
     }
 
     async fn enter(&self, side: usize) -> InFlightRequest<'_> {
-        let mut moved = self.progress.subscribe();
+        let mut changes = self.progress.subscribe();
         loop {
             let mut entered = false;
-            self.progress.send_if_modified(|count| {
+            self.progress.send_if_modified(|progress| {
                 let other = 1 - side;
-                entered = count.has_left[other] || count.started[side] < count.finished[other] + self.max_lead;
-                count.started[side] += u64::from(entered);
-                // That one begins lets nobody else in.
+                entered = progress.has_left[other] || progress.started[side] < progress.finished[other] + self.max_lead;
+                progress.started[side] += u64::from(entered);
+                // A started request lets no other request in, so wake nobody.
                 false
             });
             if entered {
                 return InFlightRequest { gate: self, side };
             }
-            // The sender lives in `self`, so waiting cannot fail.
-            let _ = moved.changed().await;
+            // `self` owns the sender, so waiting cannot fail.
+            let _ = changes.changed().await;
         }
     }
 }
 
-/// A request under way. However it ends, the other side may go on.
+/// A request in flight. Dropping it counts the request as finished, even if it was cancelled.
 struct InFlightRequest<'a> {
     gate: &'a LockstepGate,
     side: usize,
@@ -76,11 +78,11 @@ struct InFlightRequest<'a> {
 
 impl Drop for InFlightRequest<'_> {
     fn drop(&mut self) {
-        self.gate.progress.send_modify(|count| count.finished[self.side] += 1);
+        self.gate.progress.send_modify(|progress| progress.finished[self.side] += 1);
     }
 }
 
-/// An endpoint behind a turnstile.
+/// An endpoint behind a [`LockstepGate`].
 #[derive(Debug)]
 pub struct LockstepEndpoint<'a, E> {
     gate: &'a LockstepGate,
@@ -89,25 +91,20 @@ pub struct LockstepEndpoint<'a, E> {
 }
 
 impl<E: MessagesEndpoint> MessagesEndpoint for LockstepEndpoint<'_, E> {
-    async fn send(&self, id: &str, request: Request) -> Exchange {
-        let _pass = self.gate.enter(self.side).await;
-        self.endpoint.send(id, request).await
-    }
-
-    async fn send_with_reservation(
+    async fn send_within_budget(
         &self,
         id: &str,
         request: Request,
-        reserved: &mut BudgetReservation<'_>,
+        reservation: Option<&mut BudgetReservation<'_>>,
     ) -> Exchange {
-        let _pass = self.gate.enter(self.side).await;
-        self.endpoint.send_with_reservation(id, request, reserved).await
+        let _in_flight = self.gate.enter(self.side).await;
+        self.endpoint.send_within_budget(id, request, reservation).await
     }
 }
 
 impl<E> Drop for LockstepEndpoint<'_, E> {
     fn drop(&mut self) {
-        self.gate.progress.send_modify(|count| count.has_left[self.side] = true);
+        self.gate.progress.send_modify(|progress| progress.has_left[self.side] = true);
     }
 }
 
@@ -120,17 +117,22 @@ mod tests {
     use super::*;
     use crate::wire::exchange::{HttpMethod, RequestCredential};
 
-    /// Takes its time, and notes that it was asked.
+    /// An endpoint with a latency, which records its calls.
     struct SlowEndpoint<'a> {
         name: char,
-        wait: Duration,
+        latency: Duration,
         call_order: &'a Mutex<String>,
     }
 
     impl MessagesEndpoint for SlowEndpoint<'_> {
-        async fn send(&self, id: &str, request: Request) -> Exchange {
+        async fn send_within_budget(
+            &self,
+            id: &str,
+            request: Request,
+            _: Option<&mut BudgetReservation<'_>>,
+        ) -> Exchange {
             self.call_order.lock().unwrap().push(self.name);
-            tokio::time::sleep(self.wait).await;
+            tokio::time::sleep(self.latency).await;
             Exchange { id: id.to_owned(), request, attempts: Vec::new() }
         }
     }
@@ -146,53 +148,55 @@ mod tests {
         }
     }
 
-    async fn send_requests(endpoint: &impl MessagesEndpoint, times: usize) {
-        for n in 0..times {
+    async fn send_requests(endpoint: &impl MessagesEndpoint, count: usize) {
+        for n in 0..count {
             endpoint.send(&n.to_string(), request()).await;
         }
     }
 
-    /// Asks a quick side and a slow one so often; in which order they were asked.
-    async fn record_call_order(lead: u64, quick: usize, slow: usize) -> String {
-        let asked = Mutex::new(String::new());
-        let turnstile = LockstepGate::new(lead);
-        let a = SlowEndpoint { name: 'a', wait: Duration::from_millis(1), call_order: &asked };
-        let b = SlowEndpoint { name: 'b', wait: Duration::from_millis(10), call_order: &asked };
-        let (one, other) =
-            (turnstile.wrap_endpoint(LockstepSide::Left, &a), turnstile.wrap_endpoint(LockstepSide::Right, &b));
-        tokio::join!(async move { send_requests(&one, quick).await }, async move { send_requests(&other, slow).await },);
-        asked.into_inner().unwrap()
+    /// Sends requests to a fast side and a slow side, and returns the order of the calls.
+    async fn record_call_order(max_lead: u64, fast_count: usize, slow_count: usize) -> String {
+        let call_order = Mutex::new(String::new());
+        let gate = LockstepGate::new(max_lead);
+        let fast = SlowEndpoint { name: 'a', latency: Duration::from_millis(1), call_order: &call_order };
+        let slow = SlowEndpoint { name: 'b', latency: Duration::from_millis(10), call_order: &call_order };
+        let left = gate.wrap_endpoint(LockstepSide::Left, &fast);
+        let right = gate.wrap_endpoint(LockstepSide::Right, &slow);
+        tokio::join!(async move { send_requests(&left, fast_count).await }, async move {
+            send_requests(&right, slow_count).await
+        });
+        call_order.into_inner().unwrap()
     }
 
     #[tokio::test]
-    async fn neither_side_gets_far_ahead_while_both_have_work() {
-        for lead in [1, 3] {
-            let asked = record_call_order(lead, 20, 20).await;
-            let mut ahead = 0_i64;
-            for name in asked.chars() {
-                ahead += if name == 'a' { 1 } else { -1 };
-                assert!(ahead.unsigned_abs() <= lead + 1, "{asked}");
+    async fn no_side_exceeds_the_lead_while_both_send_requests() {
+        for max_lead in [1, 3] {
+            let call_order = record_call_order(max_lead, 20, 20).await;
+            let mut lead = 0_i64;
+            for name in call_order.chars() {
+                lead += if name == 'a' { 1 } else { -1 };
+                assert!(lead.unsigned_abs() <= max_lead + 1, "{call_order}");
             }
-            assert_eq!(asked.len(), 40);
+            assert_eq!(call_order.len(), 40);
         }
     }
 
     #[tokio::test]
-    async fn a_side_that_is_through_holds_nobody_up() {
+    async fn a_dropped_side_does_not_block_the_other_side() {
         assert_eq!(record_call_order(2, 30, 2).await.len(), 32);
         assert_eq!(record_call_order(2, 0, 9).await.len(), 9);
     }
 
     #[tokio::test]
-    async fn a_request_that_is_given_up_counts_as_ended() {
-        let asked = Mutex::new(String::new());
-        let turnstile = LockstepGate::new(1);
-        let stuck = SlowEndpoint { name: 'b', wait: Duration::from_secs(3600), call_order: &asked };
-        let quick = SlowEndpoint { name: 'a', wait: Duration::ZERO, call_order: &asked };
-        let (one, other) =
-            (turnstile.wrap_endpoint(LockstepSide::Left, &quick), turnstile.wrap_endpoint(LockstepSide::Right, &stuck));
-        let given_up = tokio::time::timeout(Duration::from_millis(20), other.send("x", request()));
-        tokio::join!(async { drop(given_up.await) }, send_requests(&one, 2));
-        assert_eq!(*asked.lock().unwrap(), "baa");
+    async fn a_cancelled_request_counts_as_finished() {
+        let call_order = Mutex::new(String::new());
+        let gate = LockstepGate::new(1);
+        let stuck = SlowEndpoint { name: 'b', latency: Duration::from_secs(3600), call_order: &call_order };
+        let fast = SlowEndpoint { name: 'a', latency: Duration::ZERO, call_order: &call_order };
+        let left = gate.wrap_endpoint(LockstepSide::Left, &fast);
+        let right = gate.wrap_endpoint(LockstepSide::Right, &stuck);
+        let cancelled = tokio::time::timeout(Duration::from_millis(20), right.send("x", request()));
+        tokio::join!(async { drop(cancelled.await) }, send_requests(&left, 2));
+        assert_eq!(*call_order.lock().unwrap(), "baa");
     }
 }

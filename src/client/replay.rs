@@ -1,59 +1,58 @@
-//! A recording in the place of an endpoint: each request is answered with what it brought when it was recorded.
+//! [`ReplayEndpoint`]: answers each request with its recorded exchange.
 //!
-//! Sends nothing and judges nothing. A request that was not recorded, or not so, is never answered with another one's
-//! answer: it fails with a kind of its own, which is evidence of nothing.
+//! It sends nothing and judges nothing. A request that differs from the recorded one never gets
+//! another request's response. It fails with [`FailureKind::NotRecorded`], which is no evidence.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::client::MessagesEndpoint;
+use crate::client::budget::BudgetReservation;
+use crate::client::endpoint::MessagesEndpoint;
 use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, Request};
 
-/// Answers from recorded exchanges.
+/// An endpoint whose responses come from a recording.
 #[derive(Debug)]
 pub struct ReplayEndpoint<'a> {
     exchanges: HashMap<&'a str, &'a Exchange>,
     unrecorded: Mutex<Vec<UnrecordedRequest>>,
 }
 
-/// A request that the recording does not answer.
+/// A request that is not in the recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnrecordedRequest {
-    /// The exchange's id.
+    /// The id of the exchange.
     pub id: String,
-    /// True where an exchange of this id was recorded, of another request.
+    /// True if the recording has another request with this id.
     pub has_other_request: bool,
 }
 
 impl<'a> ReplayEndpoint<'a> {
-    /// A replay of these exchanges.
+    /// An endpoint that replays these exchanges.
     pub fn new(exchanges: &'a [Exchange]) -> Self {
         let exchanges = exchanges.iter().map(|exchange| (exchange.id.as_str(), exchange)).collect();
         Self { exchanges, unrecorded: Mutex::default() }
     }
 
-    /// What was asked for and is not there, in the order of asking.
+    /// The requests that were not in the recording, in the order of the calls.
     pub fn unrecorded_requests(&self) -> Vec<UnrecordedRequest> {
         self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl MessagesEndpoint for ReplayEndpoint<'_> {
-    async fn send(&self, id: &str, request: Request) -> Exchange {
+    async fn send_within_budget(&self, id: &str, request: Request, _: Option<&mut BudgetReservation<'_>>) -> Exchange {
         let recorded = self.exchanges.get(id);
-        match recorded.filter(|exchange| exchange.request == request) {
-            Some(exchange) => (*exchange).clone(),
-            None => {
-                let differs = recorded.is_some();
-                let what = if differs { "another request is in its place" } else { "it is not there" };
-                let message = format!("not in the recording: {what}");
-                let missing = UnrecordedRequest { id: id.to_owned(), has_other_request: differs };
-                self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).push(missing);
-                let result = AttemptResult::Failure(AttemptFailure { kind: FailureKind::NotRecorded, message });
-                let attempts = vec![ExchangeAttempt { started_ms: 0, duration_ms: 0, result }];
-                Exchange { id: id.to_owned(), request, attempts }
-            }
+        if let Some(exchange) = recorded.filter(|exchange| exchange.request == request) {
+            return (*exchange).clone();
         }
+        let has_other_request = recorded.is_some();
+        let detail = if has_other_request { "it has another request with this id" } else { "it has no such request" };
+        let message = format!("not in the recording: {detail}");
+        let unrecorded = UnrecordedRequest { id: id.to_owned(), has_other_request };
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).push(unrecorded);
+        let result = AttemptResult::Failure(AttemptFailure { kind: FailureKind::NotRecorded, message });
+        let attempts = vec![ExchangeAttempt { started_ms: 0, duration_ms: 0, result }];
+        Exchange { id: id.to_owned(), request, attempts }
     }
 }
 
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_request_that_was_recorded_gets_its_answer() {
+    async fn only_an_equal_request_gets_the_recorded_response() {
         let recorded = Exchange { id: "a/1".to_owned(), request: request("hello"), attempts: Vec::new() };
         let exchanges = [recorded.clone()];
         let replay = ReplayEndpoint::new(&exchanges);

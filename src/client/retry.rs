@@ -1,7 +1,7 @@
-//! Whether and when a request is sent again.
+//! [`RetryPolicy`]: whether and when a request is retried.
 //!
-//! Only what is not the request's fault is tried again. A time-out is not: it has already cost the longest time that
-//! the user allows. This module decides; it neither sleeps nor sends.
+//! Only failures that the request did not cause are retried. A timeout is not retried, because it
+//! already took the longest time that the user allows. This module must not sleep or send.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use jiff::Timestamp;
 
 use crate::wire::exchange::{AttemptResult, FailureKind, Response};
 
-/// No wait between two attempts that we choose ourselves is longer.
+/// The longest wait that the client chooses by itself.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// A server that asks for a longer wait has said that it will not answer now; the attempt stands as it is.
+/// The longest `retry-after` that the client follows. After a longer one it gives up.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
-/// How often a connection that could not be made is tried again: a server that is down is told soon.
+/// The number of retries after a failed connection, so that a server that is down is reported soon.
 const MAX_CONNECT_RETRIES: u32 = 2;
 
 /// The retries of one request.
@@ -26,51 +26,55 @@ pub(super) struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `retries` of them, waiting `first_wait` before the first and twice as long before each later one, with
-    /// up to as much again at random, so that requests that failed together do not come back together.
-    pub(super) fn new(retries: u32, first_wait: Duration) -> Self {
-        let waits = ExponentialBuilder::new()
-            .with_min_delay(first_wait.min(MAX_BACKOFF))
+    /// At most `retries` retries. The wait doubles from `initial_backoff`, plus random jitter of up to
+    /// 100 %, so that requests that failed together are not retried together.
+    pub(super) fn new(retries: u32, initial_backoff: Duration) -> Self {
+        let backoff = ExponentialBuilder::new()
+            .with_min_delay(initial_backoff.min(MAX_BACKOFF))
             .with_max_delay(MAX_BACKOFF)
             .with_max_times(retries as usize)
             .with_jitter()
             .build();
-        Self { backoff: waits, used_retries: 0 }
+        Self { backoff, used_retries: 0 }
     }
 
-    /// How long to wait before the next attempt, after one that brought `result` at `now`. `None` when it stands.
+    /// The wait before the next attempt, after an attempt that ended with `result` at `now`. `None` if
+    /// the result is final.
     pub(super) fn next_wait(&mut self, result: &AttemptResult, now: Timestamp) -> Option<Duration> {
-        let asked = match result {
+        let min_wait = match result {
             AttemptResult::Response(response) => min_retry_delay(response, now)?,
             AttemptResult::Failure(failure) if should_retry(failure.kind, self.used_retries) => Duration::ZERO,
             AttemptResult::Failure(_) => return None,
         };
-        if asked > MAX_RETRY_AFTER {
+        if min_wait > MAX_RETRY_AFTER {
             return None;
         }
         self.used_retries += 1;
-        // Longer than asked is polite, and keeps a `retry-after: 0` from using up all retries at once.
-        self.backoff.next().map(|wait| wait.min(MAX_BACKOFF).max(asked))
+        // The backoff applies too: otherwise `retry-after: 0` would use up all retries at once.
+        self.backoff.next().map(|wait| wait.min(MAX_BACKOFF).max(min_wait))
     }
 }
 
-/// True where an attempt may cost tokens though its answer is of no use: it broke after it was begun. What is refused,
-/// and what never arrived, is not charged.
+/// True if the provider may charge tokens for the attempt, although its response is not usable.
+/// Rejected requests, and requests that never arrived, are not charged.
 pub(super) fn may_be_charged(result: &AttemptResult) -> bool {
     match result {
         AttemptResult::Response(response) => response.status < 400,
         AttemptResult::Failure(failure) => match failure.kind {
             FailureKind::Connect | FailureKind::Tls | FailureKind::NotRecorded => false,
-            FailureKind::Stopped => true,
-            FailureKind::Reset | FailureKind::Timeout | FailureKind::Protocol | FailureKind::TooLarge => true,
+            FailureKind::Stopped
+            | FailureKind::Reset
+            | FailureKind::Timeout
+            | FailureKind::Protocol
+            | FailureKind::TooLarge => true,
         },
     }
 }
 
-fn should_retry(kind: FailureKind, used: u32) -> bool {
+fn should_retry(kind: FailureKind, used_retries: u32) -> bool {
     match kind {
         FailureKind::Reset => true,
-        FailureKind::Connect => used < MAX_CONNECT_RETRIES,
+        FailureKind::Connect => used_retries < MAX_CONNECT_RETRIES,
         FailureKind::Tls
         | FailureKind::Timeout
         | FailureKind::Protocol
@@ -80,16 +84,16 @@ fn should_retry(kind: FailureKind, used: u32) -> bool {
     }
 }
 
-/// The least wait before a response's request is sent again: what the server asks for, or nothing. `None` when the
-/// response is an answer that stands.
+/// The shortest wait before a retry: the one that the server requests, or zero. `None` if the response
+/// is final.
 pub(super) fn min_retry_delay(response: &Response, now: Timestamp) -> Option<Duration> {
-    let broken = response.cut.as_ref().is_some_and(|cut| cut.kind == FailureKind::Reset);
+    let is_reset = response.cut.as_ref().is_some_and(|cut| cut.kind == FailureKind::Reset);
     match response.status {
         429 | 500 | 502 | 503 | 504 | 529 => {}
-        200..=299 if broken => return Some(Duration::ZERO),
+        200..=299 if is_reset => return Some(Duration::ZERO),
         _ => return None,
     }
-    // Some servers say outright that another try is useless; official SDKs obey it.
+    // With this header, servers say that a retry is useless. The official SDKs follow it.
     if response.header("x-should-retry") == Some("false") {
         return None;
     }
@@ -97,7 +101,7 @@ pub(super) fn min_retry_delay(response: &Response, now: Timestamp) -> Option<Dur
     Some(milliseconds.or_else(|| parse_retry_after(response.header("retry-after")?, now)).unwrap_or(Duration::ZERO))
 }
 
-/// `retry-after` as seconds or as an HTTP date. Anything else is as good as absent.
+/// Parses `retry-after`: seconds or an HTTP date. Any other value counts as absent.
 fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     parse_duration(value, 1.0).or_else(|| {
         let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
@@ -105,10 +109,10 @@ fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     })
 }
 
-/// A number of units that last `unit` seconds. One that is too long for a [`Duration`] is the longest there is.
-fn parse_duration(number: &str, unit: f64) -> Option<Duration> {
+/// Parses a number of units of `unit_seconds` each. A value above the range becomes [`Duration::MAX`].
+fn parse_duration(number: &str, unit_seconds: f64) -> Option<Duration> {
     let number: f64 = number.trim().parse().ok()?;
-    (number >= 0.0).then(|| Duration::try_from_secs_f64(number * unit).unwrap_or(Duration::MAX))
+    (number >= 0.0).then(|| Duration::try_from_secs_f64(number * unit_seconds).unwrap_or(Duration::MAX))
 }
 
 #[cfg(test)]
@@ -145,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_the_requests_fault_is_tried_again() {
+    fn only_failures_that_the_request_did_not_cause_are_retried() {
         for status in [429, 500, 502, 503, 504, 529] {
             assert!(first_retry_delay(&response_result(status, &[])).is_some(), "{status}");
         }
         for status in [200, 301, 307, 400, 401, 403, 404, 408, 409, 413, 422, 501, 505] {
             assert!(first_retry_delay(&response_result(status, &[])).is_none(), "{status}");
         }
-        for (kind, again) in [
+        for (kind, is_retried) in [
             (FailureKind::Connect, true),
             (FailureKind::Reset, true),
             (FailureKind::Timeout, false),
@@ -160,19 +164,19 @@ mod tests {
             (FailureKind::TooLarge, false),
             (FailureKind::Protocol, false),
         ] {
-            assert_eq!(first_retry_delay(&failure_result(kind)).is_some(), again, "{kind:?}");
+            assert_eq!(first_retry_delay(&failure_result(kind)).is_some(), is_retried, "{kind:?}");
             assert_eq!(
                 first_retry_delay(&truncated_result(200, kind)).is_some(),
                 kind == FailureKind::Reset,
                 "{kind:?} in a body"
             );
-            assert!(first_retry_delay(&truncated_result(400, kind)).is_none(), "a refusal is a refusal, {kind:?}");
+            assert!(first_retry_delay(&truncated_result(400, kind)).is_none(), "an HTTP 400 is final, {kind:?}");
         }
         assert!(first_retry_delay(&response_result(529, &[("x-should-retry", "false")])).is_none());
     }
 
     #[test]
-    fn the_servers_wait_is_kept() {
+    fn the_wait_that_the_server_requests_is_kept() {
         for (headers, seconds) in [
             (vec![("retry-after", "7")], 7.0),
             (vec![("retry-after", " 1.5 ")], 1.5),
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_says_nothing_leaves_the_backoff() {
+    fn an_unusable_retry_after_leaves_the_backoff() {
         for value in ["0", "-5", "NaN", "soon", "Fri, 06 Nov 2026 08:49:07 GMT", ""] {
             let wait = first_retry_delay(&response_result(503, &[("retry-after", value)])).unwrap();
             assert!(wait >= Duration::from_millis(1) && wait <= Duration::from_millis(2), "{value}: {wait:?}");
@@ -198,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn too_long_a_wait_ends_the_retrying() {
+    fn a_retry_after_above_the_limit_ends_the_retries() {
         for value in ["121", "1e300", "inf", "99999999999999999999", "Fri, 06 Nov 2026 09:49:37 GMT"] {
             assert!(first_retry_delay(&response_result(429, &[("retry-after", value)])).is_none(), "{value}");
         }
     }
 
     #[test]
-    fn waits_grow_stay_bounded_and_end() {
+    fn waits_double_up_to_the_maximum_and_end() {
         let mut retries = RetryPolicy::new(9, Duration::from_millis(500));
         let waits: Vec<Duration> =
             std::iter::from_fn(|| retries.next_wait(&response_result(529, &[]), fixed_now())).collect();
@@ -217,15 +221,15 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_cannot_be_made_is_given_up_sooner() {
+    fn a_failed_connection_gets_fewer_retries() {
         let mut retries = RetryPolicy::new(9, Duration::from_millis(1));
-        let tries =
+        let retry_count =
             std::iter::from_fn(|| retries.next_wait(&failure_result(FailureKind::Connect), fixed_now())).count();
-        assert_eq!(tries, MAX_CONNECT_RETRIES as usize);
+        assert_eq!(retry_count, MAX_CONNECT_RETRIES as usize);
     }
 
     #[test]
-    fn no_retries_are_no_retries() {
+    fn zero_retries_means_no_retry() {
         assert!(
             RetryPolicy::new(0, Duration::from_millis(1)).next_wait(&response_result(529, &[]), fixed_now()).is_none()
         );

@@ -1,7 +1,7 @@
-//! From a transport's error to a kind and a plain sentence: what happened, and what to try.
+//! Classifies the errors of the HTTP library: a failure kind, and a message with the next step.
 //!
-//! The libraries' errors are read by type, through the whole chain of causes. Sentences name the host and nothing of
-//! the request.
+//! The whole chain of causes is inspected, by type. Messages name the host, and nothing of the
+//! request.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -11,32 +11,32 @@ use rustls::AlertDescription;
 
 use crate::wire::exchange::{AttemptFailure, FailureKind};
 
-/// The time for making a connection, TLS included. Real servers take milliseconds; a host that swallows packets would
-/// otherwise hold a request until its time-out.
+/// The time limit of a connection, including TLS. Without it, a host that drops packets would block a
+/// request until its timeout.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How far an attempt had come when it failed.
+/// The phase in which an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AttemptPhase {
-    /// No status line yet.
+    /// Before the status line.
     Sending,
-    /// This many bytes of the body were there.
+    /// After this many bytes of the body.
     Reading(usize),
 }
 
-/// Who is being talked to, as sentences need it.
-#[derive(Debug, Clone)]
+/// What messages say about the endpoint.
+#[derive(Debug)]
 pub(super) struct ErrorContext {
-    /// Host, and port where it is not the scheme's own.
+    /// The host, with the port if that is not the default.
     pub host_and_port: String,
     /// True for https.
     pub is_https: bool,
-    /// What names a proxy, if one may be in use: an environment variable, or the option.
+    /// The option or variable that sets a proxy, if there may be one.
     pub proxy_source: Option<&'static str>,
 }
 
 impl ErrorContext {
-    /// The failure behind an error of the HTTP client.
+    /// Converts an error of the HTTP library to a failure.
     pub(super) fn classify_http_error(&self, error: &reqwest::Error, phase: AttemptPhase) -> AttemptFailure {
         self.classify(error, error.is_connect(), error.is_timeout(), phase)
     }
@@ -49,22 +49,23 @@ impl ErrorContext {
         phase: AttemptPhase,
     ) -> AttemptFailure {
         let causes = error_chain(error);
-        // The last cause is the one that says what happened; those before it say who was told.
+        // The innermost cause says what happened. The others only wrap it.
         let detail = causes.last().map_or_else(String::new, |c| c.to_string());
-        // I/O errors are wrapped in I/O errors on their way; the innermost has the kind that counts.
+        // I/O errors wrap I/O errors. The innermost one has the right kind.
         let io = causes.iter().rev().find_map(|c| c.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
         let http = causes.iter().find_map(|c| c.downcast_ref::<hyper::Error>());
         if let Some(tls) = causes.iter().find_map(|c| c.downcast_ref::<rustls::Error>()) {
             return self.tls_failure(tls, connecting);
         }
         if connecting {
-            // A connection that was there and broke before the first byte of HTTP broke in the TLS handshake.
+            // A connection that breaks before the first byte of HTTP breaks in the TLS handshake.
             let in_handshake =
                 self.is_https && io.is_some_and(is_disconnect) && !contains(&causes, "tcp connect error");
             return if in_handshake {
+                let at = &self.host_and_port;
                 new_failure(
                     FailureKind::Tls,
-                    format!("{} broke off the TLS handshake ({detail}): is it https?", self.host_and_port),
+                    format!("{at} closed the connection during the TLS handshake ({detail}). Check that it uses https"),
                 )
             } else {
                 self.connect_failure(io, timed_out, contains(&causes, "dns error"), &detail)
@@ -80,17 +81,17 @@ impl ErrorContext {
     fn connect_failure(&self, io: Option<ErrorKind>, timed_out: bool, dns: bool, detail: &str) -> AttemptFailure {
         let Self { host_and_port: at, .. } = self;
         let mut message = if dns {
-            format!("the address of {at} could not be found ({detail}): is the name right, is there a network?")
+            format!("no address found for {at} ({detail}). Check the host name and the network")
         } else if timed_out || io == Some(ErrorKind::TimedOut) {
             let seconds = CONNECT_TIMEOUT.as_secs();
-            format!("{at} accepted no connection within {seconds} s: is the address right, is a firewall in between?")
+            format!("{at} accepted no connection within {seconds} s. Check the address and firewalls")
         } else if io == Some(ErrorKind::ConnectionRefused) {
-            format!("nothing answers at {at} (connection refused): is the server running, is the port right?")
+            format!("connection refused by {at}. Check that the server runs, and the port")
         } else {
-            format!("no connection to {at} could be made ({detail}): is the address right, is there a network?")
+            format!("cannot connect to {at} ({detail}). Check the address and the network")
         };
-        if let Some(set) = self.proxy_source {
-            message += &format!(" A proxy is set by {set}: is that one right and running?");
+        if let Some(source) = self.proxy_source {
+            message += &format!(". {source} sets a proxy; check that it runs");
         }
         new_failure(FailureKind::Connect, message)
     }
@@ -98,9 +99,9 @@ impl ErrorContext {
     fn tls_failure(&self, error: &rustls::Error, connecting: bool) -> AttemptFailure {
         let at = &self.host_and_port;
         let message = match error {
-            rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => format!(
-                "{at} asks for a client certificate, and none was sent: --client-cert and --client-key name one"
-            ),
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+                format!("{at} requires a client certificate. Use --client-cert and --client-key")
+            }
             rustls::Error::AlertReceived(
                 alert @ (AlertDescription::BadCertificate
                 | AlertDescription::UnsupportedCertificate
@@ -110,18 +111,18 @@ impl ErrorContext {
                 | AlertDescription::UnknownCA
                 | AlertDescription::DecryptError
                 | AlertDescription::AccessDenied),
-            ) => format!(
-                "{at} refuses the client's certificate ({alert:?}): is it the one of --client-cert that it knows?"
-            ),
+            ) => format!("{at} rejects the client certificate ({alert:?}). Check --client-cert"),
             _ if !connecting => format!("the TLS connection to {at} failed ({error})"),
             rustls::Error::InvalidMessage(_) => {
-                format!("the TLS handshake with {at} failed ({error}): is it http:// rather than https://?")
+                format!("the TLS handshake with {at} failed ({error}). The server may use http:// instead of https://")
             }
             rustls::Error::InvalidCertificate(_) => format!(
-                "the TLS handshake with {at} failed ({error}): is the certificate valid for this name? \
-                 --ca-file names a further certificate authority"
+                "the TLS handshake with {at} failed ({error}). Check that the certificate is valid for this \
+                 host; --ca-file adds a certificate authority"
             ),
-            _ => format!("the TLS handshake with {at} failed ({error}): is it https, is the certificate valid?"),
+            _ => format!(
+                "the TLS handshake with {at} failed ({error}). Check that the server uses https, and its certificate"
+            ),
         };
         new_failure(FailureKind::Tls, message)
     }
@@ -130,14 +131,14 @@ impl ErrorContext {
         let at = &self.host_and_port;
         let message = match phase {
             AttemptPhase::Sending if self.is_https => {
-                format!("{at} does not answer in HTTP ({detail}): is the port right?")
+                format!("{at} did not return HTTP ({detail}). Check the port")
             }
             AttemptPhase::Sending => {
-                format!(
-                    "{at} does not answer in HTTP ({detail}): is the port right, is it https:// rather than http://?"
-                )
+                format!("{at} did not return HTTP ({detail}). Check the port, or use https://")
             }
-            AttemptPhase::Reading(n) => format!("the body from {at} is broken HTTP after {n} bytes ({detail})"),
+            AttemptPhase::Reading(n) => {
+                format!("the body from {at} is not valid HTTP after {} ({detail})", format_bytes(n))
+            }
         };
         new_failure(FailureKind::Protocol, message)
     }
@@ -146,38 +147,38 @@ impl ErrorContext {
         let at = &self.host_and_port;
         let message = match phase {
             AttemptPhase::Sending => {
-                let scheme = if self.is_https { "" } else { ", is it https:// rather than http://" };
-                format!("{at} closed the connection without an answer ({detail}): does its log say why{scheme}?")
+                let scheme = if self.is_https { "" } else { ", or use https://" };
+                format!("{at} closed the connection without a response ({detail}). Check its log{scheme}")
             }
             AttemptPhase::Reading(n) => format!(
-                "the connection to {at} broke after {n} bytes of the body ({detail}): does the server, or a proxy in \
-                 between, end answers early?"
+                "the connection to {at} broke after {} of the body ({detail}). Check whether the server, or a proxy \
+                 before it, ends responses early",
+                format_bytes(n)
             ),
         };
         new_failure(FailureKind::Reset, message)
     }
 
-    /// The failure of an attempt whose time ran out.
+    /// The failure of an attempt that exceeded its time limit.
     pub(super) fn timeout_failure(&self, timeout: Duration, phase: AttemptPhase) -> AttemptFailure {
         let (at, seconds) = (&self.host_and_port, timeout.as_secs_f64());
         let message = match phase {
             AttemptPhase::Sending => format!(
-                "no answer from {at} within {seconds} s: is the server stuck or overloaded? A longer time-out \
-                 (--timeout) may help"
+                "no response from {at} within {seconds} s. The server may be overloaded; --timeout waits longer"
             ),
             AttemptPhase::Reading(n) => format!(
-                "the answer from {at} was not complete within {seconds} s ({n} bytes came): does it end? A longer \
-                 time-out (--timeout) may help"
+                "the response from {at} was not complete within {seconds} s (received {}). --timeout waits longer",
+                format_bytes(n)
             ),
         };
         new_failure(FailureKind::Timeout, message)
     }
 
-    /// The failure of a body that is larger than what is kept.
-    pub(super) fn too_large_failure(&self, kept_bytes: usize) -> AttemptFailure {
+    /// The failure of a body above the size limit.
+    pub(super) fn too_large_failure(&self, max_bytes: usize) -> AttemptFailure {
         let message = format!(
-            "the body from {} is larger than {kept_bytes} bytes, far more than the answer to a short question needs; the \
-             rest was not read",
+            "the body from {} is larger than {max_bytes} bytes, far too large for the response to a short request. \
+             The rest was not read",
             self.host_and_port
         );
         new_failure(FailureKind::TooLarge, message)
@@ -188,8 +189,12 @@ fn new_failure(kind: FailureKind, message: String) -> AttemptFailure {
     AttemptFailure { kind, message }
 }
 
-/// The error and everything behind it. The standard library's I/O error hides the error that it wraps from `source`;
-/// it is looked into here, since TLS errors travel that way.
+fn format_bytes(count: usize) -> String {
+    format!("{count} byte{}", if count == 1 { "" } else { "s" })
+}
+
+/// The error and all its causes. `source` skips the error that an I/O error wraps, which may be the
+/// TLS error, so this function unwraps I/O errors.
 fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&e| match e.downcast_ref::<std::io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
@@ -198,10 +203,10 @@ fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'st
     .collect()
 }
 
-/// Whether one of the causes has this name. For the two causes whose types the HTTP library keeps to itself; they
-/// change the sentence, and never whether something failed.
-fn contains(causes: &[&(dyn Error + 'static)], name: &str) -> bool {
-    causes.iter().any(|c| c.to_string() == name)
+/// True if one of the causes has this text. For two causes with private types. They change the
+/// message, never whether something failed.
+fn contains(causes: &[&(dyn Error + 'static)], text: &str) -> bool {
+    causes.iter().any(|c| c.to_string() == text)
 }
 
 fn is_disconnect(kind: ErrorKind) -> bool {
@@ -215,7 +220,7 @@ fn is_disconnect(kind: ErrorKind) -> bool {
     )
 }
 
-/// How the HTTP library reports a body whose framing cannot be read.
+/// True for the kinds that the HTTP library uses for invalid framing of a body.
 fn is_malformed(kind: Option<ErrorKind>) -> bool {
     matches!(kind, Some(ErrorKind::InvalidData | ErrorKind::InvalidInput))
 }
@@ -239,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tls_error_is_found_behind_the_io_error_that_wraps_it() {
+    fn a_tls_error_inside_an_io_error_is_found() {
         let failure = classify_connect_error(certificate_error(rustls::CertificateError::UnknownIssuer));
         assert_eq!(failure.kind, FailureKind::Tls);
         assert!(failure.message.contains("UnknownIssuer") && failure.message.contains("--ca-file"), "{failure:?}");
@@ -249,44 +254,45 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_breaks_in_the_handshake_is_a_tls_failure_only_over_https() {
+    fn a_broken_handshake_is_a_tls_failure_only_over_https() {
         let eof = || io::Error::new(ErrorKind::UnexpectedEof, "tls handshake eof");
         assert_eq!(classify_connect_error(eof()).kind, FailureKind::Tls);
-        let plain = ErrorContext { is_https: false, ..error_context() };
-        assert_eq!(plain.classify(&eof(), true, false, AttemptPhase::Sending).kind, FailureKind::Connect);
+        let http_context = ErrorContext { is_https: false, ..error_context() };
+        assert_eq!(http_context.classify(&eof(), true, false, AttemptPhase::Sending).kind, FailureKind::Connect);
     }
 
     #[test]
-    fn what_keeps_a_connection_from_being_made_is_told_apart() {
-        for (kind, said) in [
-            (ErrorKind::ConnectionRefused, "nothing answers at h:1 (connection refused)"),
+    fn connection_failures_have_different_messages() {
+        for (kind, expected) in [
+            (ErrorKind::ConnectionRefused, "connection refused by h:1"),
             (ErrorKind::TimedOut, "no connection within 20 s"),
-            (ErrorKind::HostUnreachable, "no connection to h:1 could be made"),
+            (ErrorKind::HostUnreachable, "cannot connect to h:1"),
         ] {
             let failure = classify_connect_error(kind.into());
             assert_eq!(failure.kind, FailureKind::Connect);
-            assert!(failure.message.contains(said), "{failure:?}");
+            assert!(failure.message.contains(expected), "{failure:?}");
         }
         let timed_out = error_context().classify(&io::Error::other("deadline"), true, true, AttemptPhase::Sending);
         assert!(timed_out.message.contains("firewall"), "{timed_out:?}");
     }
 
     #[test]
-    fn a_proxy_that_may_be_at_fault_is_named() {
-        let peer = ErrorContext { proxy_source: Some("HTTPS_PROXY"), ..error_context() };
-        let failure = peer.classify(&io::Error::from(ErrorKind::ConnectionRefused), true, false, AttemptPhase::Sending);
+    fn a_connection_failure_names_the_proxy() {
+        let context = ErrorContext { proxy_source: Some("HTTPS_PROXY"), ..error_context() };
+        let failure =
+            context.classify(&io::Error::from(ErrorKind::ConnectionRefused), true, false, AttemptPhase::Sending);
         assert!(failure.message.contains("HTTPS_PROXY"), "{failure:?}");
     }
 
     #[test]
-    fn a_broken_body_says_how_much_of_it_came() {
+    fn a_broken_body_reports_the_received_bytes() {
         let eof = io::Error::new(ErrorKind::UnexpectedEof, "end of file before message length reached");
         let failure = error_context().classify(&eof, false, false, AttemptPhase::Reading(17));
         assert_eq!(failure.kind, FailureKind::Reset);
         assert!(failure.message.contains("after 17 bytes"), "{failure:?}");
 
-        let framing = io::Error::new(ErrorKind::InvalidInput, "Invalid chunk size line");
-        let failure = error_context().classify(&framing, false, false, AttemptPhase::Reading(17));
+        let invalid_framing = io::Error::new(ErrorKind::InvalidInput, "Invalid chunk size line");
+        let failure = error_context().classify(&invalid_framing, false, false, AttemptPhase::Reading(17));
         assert_eq!(failure.kind, FailureKind::Protocol);
     }
 }

@@ -13,7 +13,8 @@ use crate::recording::event::{RunEvent, RunListener};
 use crate::recording::run;
 use crate::recording::run::{LineRef, Recording, RunLine, TrialKey, TrialRecord};
 use crate::recording::upsert::RecordingPositions;
-use crate::redact::content::{self, ContentPolicy};
+use crate::redact::ContentPolicy;
+use crate::redact::content::without_content;
 
 /// A recording in memory and on disk.
 pub struct RecordingWriter {
@@ -68,8 +69,8 @@ impl RunListener for RecordingWriter {
             RunEvent::Exchange(exchange) => {
                 // Secrets never come this far: the client takes them out of whatever it gets.
                 match self.content_policy {
-                    ContentPolicy::Secrets => self.write_line(&LineRef::Exchange(exchange)),
-                    ContentPolicy::Texts => self.write_line(&LineRef::Exchange(&content::without_content(exchange))),
+                    ContentPolicy::KeepContent => self.write_line(&LineRef::Exchange(exchange)),
+                    ContentPolicy::RemoveContent => self.write_line(&LineRef::Exchange(&without_content(exchange))),
                 }
                 self.positions.upsert_exchange(&mut self.recording, exchange.clone());
             }
@@ -79,8 +80,8 @@ impl RunListener for RecordingWriter {
                     return;
                 }
                 match self.content_policy {
-                    ContentPolicy::Secrets => self.write_line(&LineRef::Trial(trial)),
-                    ContentPolicy::Texts => self.write_line(&LineRef::Trial(&trial.without_values())),
+                    ContentPolicy::KeepContent => self.write_line(&LineRef::Trial(trial)),
+                    ContentPolicy::RemoveContent => self.write_line(&LineRef::Trial(&trial.without_values())),
                 }
                 self.positions.upsert_trial(&mut self.recording, trial.clone());
             }

@@ -65,15 +65,6 @@ pub fn without_content(exchange: &Exchange) -> Exchange {
     exchange
 }
 
-/// What recordings and results leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ContentPolicy {
-    /// Credentials and what looks like one.
-    Secrets,
-    /// Secrets, and the texts of requests and responses.
-    Texts,
-}
-
 fn redact_request(request: &mut Request) {
     request.body = redact_json(&request.body, false);
     request.raw = request.raw.as_deref().map(|raw| redact_body(raw).0);

@@ -5,8 +5,8 @@
 //! middle of it, and where a stream parts it; what looks like a key is replaced because it looks so. Nothing here knows
 //! the questions: their texts are no secrets.
 
-mod compressed;
-pub mod content;
+pub(crate) mod compressed;
+pub(crate) mod content;
 mod key_patterns;
 mod known_secrets;
 mod prefilter;
@@ -41,6 +41,15 @@ const PRIVATE_HEADERS: [&str; 8] = [
 /// Shorter secrets are not masked. They are what local servers are given (`test`, `ollama`, `sk-1234`): words that
 /// protect nothing, and whose removal would falsify the answers that hold them by chance.
 const MIN_SECRET_BYTES: usize = 8;
+
+/// What is removed from recordings and results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentPolicy {
+    /// Only secrets are removed.
+    KeepContent,
+    /// The texts of requests and responses are removed too.
+    RemoveContent,
+}
 
 /// What is to be taken out.
 pub struct SecretRedactor {

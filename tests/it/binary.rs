@@ -344,7 +344,7 @@ mod exit_2 {
     #[test]
     fn base_urls_that_are_none() {
         for (url, said) in [
-            ("api.example.com", "it does not say http:// or https://"),
+            ("api.example.com", "it does not begin with http:// or https://"),
             ("ftp://host", "it begins with `ftp:`"),
             ("http://", "empty host"),
             ("https://user:hunter2-0123@host", "it has a user name or a password in it"),
@@ -380,11 +380,15 @@ mod exit_2 {
         folder.write("two-lines", "hunter2-0123\nhunter2-4567\n");
         folder.write("empty", "");
         for (variables, arguments, said) in [
-            (&[("DEEPSEEK_API_KEY", "hunter2 0123")][..], &["run", "deepseek"][..], "DEEPSEEK_API_KEY holds a blank"),
+            (
+                &[("DEEPSEEK_API_KEY", "hunter2 0123")][..],
+                &["run", "deepseek"][..],
+                "DEEPSEEK_API_KEY contains a space",
+            ),
             (
                 &[],
                 &["run", "deepseek", "--api-key-file", "two-lines"],
-                "the file two-lines holds a blank, a line break",
+                "the file two-lines contains a space, a line break",
             ),
             (&[], &["run", "deepseek", "--api-key-file", "empty"], "the file empty is empty"),
             // The credential itself where a name belongs.

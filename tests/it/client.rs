@@ -202,10 +202,10 @@ mod requests {
         let server = server_with(ResponseTemplate::new(200)).await;
         let client = Client::new(config(&server.uri())).unwrap();
         for (name, value, said) in [
-            ("bad name", "x", "`bad name` is no header name"),
-            ("x-bad", "line\nbreak", "value of `x-bad`"),
-            ("x-api-key", "second", "only its credential decides"),
-            ("Authorization", "second", "only its credential decides"),
+            ("bad name", "x", "invalid header name `bad name`"),
+            ("x-bad", "line\nbreak", "value of the header `x-bad`"),
+            ("x-api-key", "second", "only `credential` may set"),
+            ("Authorization", "second", "only `credential` may set"),
         ] {
             let headers = BTreeMap::from([(name.to_owned(), value.to_owned())]);
             let exchange = client.send("x-1", Request { headers, ..request() }).await;
@@ -226,8 +226,8 @@ mod requests {
         };
         assert!(refused(|c| c.base_url = "h:80".to_owned()).contains("base URL `h:80`"));
         assert!(refused(|c| c.credential = Some("a b".into())).contains("credential cannot be sent"));
-        assert!(refused(|c| c.concurrency = 0).contains("requests at once"));
-        assert!(refused(|c| c.timeout = Duration::ZERO).contains("time-out"));
+        assert!(refused(|c| c.concurrency = 0).contains("concurrent requests"));
+        assert!(refused(|c| c.timeout = Duration::ZERO).contains("timeout"));
         assert!(refused(|c| c.rate_limits.requests = Some(0)).contains("requests a minute"));
         assert!(refused(|c| c.rate_limits.tokens = Some(0)).contains("tokens a minute"));
         assert_eq!(refused(|c| c.timeout = Duration::MAX), "", "the longest time-out is one");
@@ -472,7 +472,7 @@ mod broken_servers {
         assert_eq!(exchange.attempts.len(), 1);
         let failure = failure(&exchange.attempts[0]);
         assert_eq!(failure.kind, FailureKind::Timeout);
-        assert!(failure.message.contains("no answer from 127.0.0.1"), "{failure:?}");
+        assert!(failure.message.contains("no response from 127.0.0.1"), "{failure:?}");
         assert!(failure.message.contains("within 0.2 s"), "{failure:?}");
         assert!(exchange.attempts[0].duration_ms >= 200);
     }
@@ -485,7 +485,7 @@ mod broken_servers {
         for attempt in &exchange.attempts {
             let failure = failure(attempt);
             assert_eq!(failure.kind, FailureKind::Reset, "{failure:?}");
-            assert!(failure.message.contains("closed the connection without an answer"), "{failure:?}");
+            assert!(failure.message.contains("closed the connection without a response"), "{failure:?}");
         }
     }
 
@@ -582,7 +582,7 @@ mod broken_servers {
             assert_eq!(exchange.attempts.len(), 1, "{exchange:?}");
             let failure = failure(&exchange.attempts[0]);
             assert_eq!(failure.kind, FailureKind::Protocol, "{failure:?}");
-            assert!(failure.message.contains("does not answer in HTTP"), "{failure:?}");
+            assert!(failure.message.contains("did not return HTTP"), "{failure:?}");
         }
     }
 
@@ -606,15 +606,15 @@ mod broken_servers {
         assert_eq!(exchange.attempts.len(), 3, "two retries of the four allowed");
         let failure = failure(&exchange.attempts[0]);
         assert_eq!(failure.kind, FailureKind::Connect);
-        let said = format!("nothing answers at {at} (connection refused): is the server running, is the port right?");
+        let said = format!("connection refused by {at}. Check that the server runs, and the port");
         assert_eq!(failure.message, said);
     }
 
     #[tokio::test]
     async fn tls_to_a_plain_port_is_a_tls_failure() {
         for (bytes, said) in [
-            (b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), "is it http:// rather than https://?"),
-            (b"", "broke off the TLS handshake"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), "may use http:// instead of https://"),
+            (b"", "closed the connection during the TLS handshake"),
         ] {
             let base = server_that_writes(bytes).await.replace("http://", "https://");
             let exchange = send(config(&base)).await;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clock::Clock;
 use common::{CATALOG, Setup, TARGETS, record_run, rows_of, target};
 use fieldtest::catalog::CatalogRow;
-use fieldtest::client::{Budget, BudgetLimits, MessagesEndpoint, ReplayEndpoint};
+use fieldtest::client::{Budget, BudgetLimits, BudgetReservation, MessagesEndpoint, ReplayEndpoint};
 use fieldtest::engine::run_in_memory;
 use fieldtest::engine::{RunOptions, judge};
 use fieldtest::recording::run::{Recording, TrialKey};
@@ -34,7 +34,7 @@ struct Slow<'a> {
 }
 
 impl MessagesEndpoint for Slow<'_> {
-    async fn send(&self, id: &str, request: Request) -> Exchange {
+    async fn send_within_budget(&self, id: &str, request: Request, _: Option<&mut BudgetReservation<'_>>) -> Exchange {
         let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
         self.clock.sleep(1).await;

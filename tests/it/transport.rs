@@ -86,8 +86,8 @@ fn no_credential_goes_over_plain_http_to_another_machine_unasked() {
     }
     // Without a credential there is nothing to lose, and with leave it is sent: what is then wrong is the name.
     let asked = arguments("http://fieldtest.invalid", &[]);
-    Folder::new().run(&asked).exits(3).says(&["could not be found"]);
-    run("http://fieldtest.invalid", &["--allow-http"]).exits(3).says(&["could not be found"]);
+    Folder::new().run(&asked).exits(3).says(&["no address found"]);
+    run("http://fieldtest.invalid", &["--allow-http"]).exits(3).says(&["no address found"]);
     // What stays on this machine may go as it is.
     let server = sound();
     run(&server.url(), &[]).exits(0);
@@ -190,10 +190,10 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
         folder.write(&format!("{name}.pem"), key + &certificate);
     }
     let with = |more: &[&str]| run_in(&folder, &server.url(), &[&["--ca-file", "ca.pem"], more].concat());
-    with(&[]).exits(3).says(&["asks for a client certificate", "--client-cert"]);
+    with(&[]).exits(3).says(&["requires a client certificate", "--client-cert"]);
     with(&["--client-cert", "stranger.crt", "--client-key", "stranger.key"])
         .exits(3)
-        .says(&["refuses the client's certificate"]);
+        .says(&["rejects the client certificate"]);
     assert!(server.asked().is_empty());
     with(&["--client-cert", "client.crt", "--client-key", "client.key"]).exits(0);
     with(&["--client-cert", "client.pem", "--client-key", "client.pem"]).exits(0);
@@ -204,12 +204,12 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
         (
             "client.crt",
             "stranger.key",
-            "--client-key stranger.key: its key does not belong to the certificate in client.crt",
+            "--client-key stranger.key: its key does not match the certificate in client.crt",
         ),
-        ("client.key", "client.crt", "--client-cert client.key: it holds a private key"),
-        ("client.crt", "ca.pem", "--client-key ca.pem: it holds a certificate and no private key"),
+        ("client.key", "client.crt", "--client-cert client.key: it contains a private key"),
+        ("client.crt", "ca.pem", "--client-key ca.pem: it contains a certificate and no private key"),
         ("no.crt", "client.key", "--client-cert no.crt: it cannot be read"),
-        ("client.crt", "broken.pem", "--client-key broken.pem: a private key in it begins and does not end"),
+        ("client.crt", "broken.pem", "--client-key broken.pem: a private key in it has no end"),
     ] {
         let ended = with(&["--client-cert", certificate, "--client-key", key]).exits(2).says(&[said]);
         assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
@@ -217,7 +217,7 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
     with(&["--client-cert", "client.crt"]).exits(2).says(&["--client-key"]);
     run_in(&folder, &server.url(), &["--ca-file", "client.key"])
         .exits(2)
-        .says(&["--ca-file client.key: it holds a private key"]);
+        .says(&["--ca-file client.key: it contains a private key"]);
     assert_eq!(server.asked().len(), asked);
 }
 
@@ -245,7 +245,7 @@ fn a_proxy_sees_the_host_and_nothing_of_the_request() {
     folder.run_with(&key, &arguments(url, &asked)).exits(0);
     assert!(seen.lock().unwrap().contains("CONNECT endpoint.test:443"));
     let direct = [&asked[..], &["--no-proxy"]].concat();
-    folder.run_with(&key, &arguments(url, &direct)).exits(3).says(&["could not be found"]);
+    folder.run_with(&key, &arguments(url, &direct)).exits(3).says(&["no address found"]);
     // It never stands between this machine and itself.
     seen.lock().unwrap().clear();
     folder
@@ -369,7 +369,7 @@ fn a_targets_file_says_where_the_credential_is() {
                 ended.exits(0);
                 sent(&format!("{KEY}-{gives}"));
             }
-            None => drop(ended.exits(2).says(&["`printf` prints", "holds a blank"])),
+            None => drop(ended.exits(2).says(&["`printf` prints", "contains a space"])),
         }
         // A variable of `auth` goes before it, and the command line before both.
         folder.run_with(&[&variables[..], &[("OWN_KEY", "canary-own-variable")]].concat(), &own).exits(0);
@@ -391,7 +391,7 @@ fn a_targets_file_says_where_the_credential_is() {
         folder.run(own).exits(2).says(&[said]);
     }
     target(&folder, &server.url(), "{ command: [canary-credential, canary] }");
-    let ended = folder.run(own).exits(2).says(&["the credential's command cannot be started"]);
+    let ended = folder.run(own).exits(2).says(&["credential command cannot be started"]);
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
 }
 
@@ -401,7 +401,7 @@ fn a_credential_in_the_place_of_a_name_is_not_quoted() {
     let url = sound().url();
     for (option, value, said) in [
         ("--api-key-env", "canary_0123456789aB", "the variable that --api-key-env"),
-        ("--api-key-command", "canary_0123456789aB || exit 3", "`sh` ended with exit code 3"),
+        ("--api-key-command", "canary_0123456789aB || exit 3", "`sh` failed with exit code 3"),
     ] {
         let ended = folder.run(arguments(&url, &[option, value])).exits(2).says(&[said]);
         assert!(!ended.stderr.contains("canary") && !ended.stdout.contains("canary"), "{}", ended.stderr);
@@ -417,7 +417,7 @@ fn a_pipe_may_hold_the_credential_and_is_not_waited_for_without_end() {
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let asked = arguments(&url, &["--api-key-file", "pipe"]);
-    folder.run(&asked).exits(2).says(&["pipe cannot be read: it is no regular file"]);
+    folder.run(&asked).exits(2).says(&["pipe cannot be read: it is not a regular file"]);
     let writer = thread::spawn(move || std::fs::write(pipe, format!("{KEY}\n")));
     folder.run(&asked).exits(0);
     writer.join().unwrap().unwrap();

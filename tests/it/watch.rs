@@ -116,7 +116,7 @@ fn the_log_is_heard_by_those_who_ask() {
 fn waits_are_told_in_the_log() {
     let folder = Folder::new();
     let ended = folder.run(run(&["-v", "--rate-429", "0.3", "--seed", "3"])).exits(0);
-    assert!(ended.stderr.contains("asking again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("retrying"), "{}", ended.stderr);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
 use crate::catalog::{AuthScheme, Catalog, CredentialSource};
@@ -14,12 +15,11 @@ use crate::cli::args::transport::TransportArgs;
 use crate::cli::session::forecast::ForecastCache;
 use crate::cli::target::resolve::ResolvedTarget;
 use crate::cli::{CliError, ProcessEnvironment};
-use crate::client::{AccountRegistry, Budget, ClientConfig, CredentialHeader, PROXY_VARIABLES, transport};
+use crate::client::{AccountRegistry, Budget, ClientConfig, CredentialHeader, transport};
 use crate::engine;
 use crate::engine::RunOptions;
 use crate::recording::run::Recording;
-use crate::redact::SECRET_VARIABLES;
-use crate::redact::content::ContentPolicy;
+use crate::redact::{ContentPolicy, SECRET_VARIABLES};
 
 /// How requests are sent, and when a run ends.
 #[derive(Debug, Clone, Args)]
@@ -61,6 +61,19 @@ pub struct SharedState {
     accounts: AccountRegistry,
     /// What runs are expected to take.
     pub forecasts: ForecastCache,
+}
+
+impl ValueEnum for ContentPolicy {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::KeepContent, Self::RemoveContent]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::KeepContent => PossibleValue::new("secrets").help("Credentials, and text that looks like one"),
+            Self::RemoveContent => PossibleValue::new("texts").help("Secrets, and the texts of requests and responses"),
+        })
+    }
 }
 
 impl SendArgs {
@@ -160,7 +173,8 @@ pub fn environment_secrets(catalog: &Catalog, environment: &ProcessEnvironment) 
 /// The secrets that people are known to keep in the environment: keys, and the passwords of proxies.
 pub fn well_known_secrets(environment: &ProcessEnvironment) -> Vec<SecretString> {
     let mut secrets = read_secret_variables(SECRET_VARIABLES, environment);
-    let proxies = PROXY_VARIABLES.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
+    let proxies =
+        transport::PROXY_VARIABLES.into_iter().filter_map(|name| (environment.variable)(name)?.into_string().ok());
     secrets.extend(proxies.flat_map(|proxy| transport::extract_url_secrets(&proxy)));
     secrets
 }

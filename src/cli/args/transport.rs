@@ -47,7 +47,7 @@ pub fn parse_secret(text: &str) -> Result<SecretString, Infallible> {
 impl TransportArgs {
     /// Reads the files and checks the proxy.
     pub fn load(&self) -> Result<TransportConfig, CliError> {
-        let usage = |e: transport::TransportError| CliError::Usage(e.to_string());
+        let usage = |e: crate::client::TransportError| CliError::Usage(e.to_string());
         let mut authorities = Vec::new();
         for file in &self.ca_file {
             authorities

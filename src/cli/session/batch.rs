@@ -24,7 +24,7 @@ use crate::engine::{StopSignal, judge};
 use crate::recording::answered::AnsweredExchanges;
 use crate::recording::run::RunEnd;
 use crate::recording::scope::RunScope;
-use crate::redact::content::ContentPolicy;
+use crate::redact::ContentPolicy;
 use crate::results::file_names::slugify;
 use crate::results::merge::RepeatMerger;
 use crate::results::model::Results;
@@ -165,7 +165,8 @@ impl RunBatch<'_> {
         (seed, nth): (u64, Option<u64>),
         recording: PathBuf,
     ) -> Result<(Results, RunEnd), CliError> {
-        let removed = |results| if sending.redact == ContentPolicy::Texts { redact_content(results) } else { results };
+        let removed =
+            |results| if sending.redact == ContentPolicy::RemoveContent { redact_content(results) } else { results };
         let job = RunJob {
             target: &tested,
             base_url: connection.base_url.clone(),
@@ -190,7 +191,7 @@ impl RunBatch<'_> {
             let made = run_target(&connection.client, job, sending, self.catalog, &self.stop).await;
             if let Ok((_, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost)) = &made
                 && self.args.repeat.is_none()
-                && sending.redact == ContentPolicy::Secrets
+                && sending.redact == ContentPolicy::KeepContent
             {
                 let bound = match sending.money.is_bounded() {
                     true => "; what was spent counts towards the bound that it is given",

@@ -9,8 +9,8 @@ use crate::cli::args::transport::TransportArgs;
 use crate::cli::io::stderr;
 use crate::cli::target::resolve::EndpointKind;
 use crate::cli::{CliError, ProcessEnvironment};
-use crate::client::transport::TransportConfig;
-use crate::client::{BaseUrl, check_plain_http};
+use crate::client::BaseUrl;
+use crate::client::transport::{TransportConfig, check_plain_http};
 
 /// What all requests of a command have in common.
 #[derive(Debug, Default)]

@@ -28,8 +28,8 @@ use crate::engine::selection::digest_rows;
 use crate::recording::durable_file::DurableFile;
 use crate::recording::run::{Recording, ResumeMarker, RunLine, is_complete};
 use crate::recording::writer::RecordingWriter;
+use crate::redact::ContentPolicy;
 use crate::redact::SecretRedactor;
-use crate::redact::content::ContentPolicy;
 use crate::results::file_names::slugify;
 use crate::wire::exchange::SECRET_PLACEHOLDER;
 
@@ -287,7 +287,7 @@ impl ResumedRun {
         if now != EndpointArgs::DEFAULT_ANSWER_TOKENS && now != then {
             return differs("--answer-tokens", then.to_string(), now.to_string());
         }
-        if sending.redact != ContentPolicy::Secrets {
+        if sending.redact != ContentPolicy::KeepContent {
             return Err(
                 self.usage_error("it holds the texts already: --redact texts goes with a run from its beginning")
             );
@@ -360,7 +360,7 @@ impl ResumedRun {
         let file = DurableFile::new(&self.path, self.file).map_err(|e| CliError::Internal(e.to_string()))?;
         let mut recording = self.recording;
         recording.footer = None;
-        let mut keeper = RecordingWriter::new(recording, file, ContentPolicy::Secrets);
+        let mut keeper = RecordingWriter::new(recording, file, ContentPolicy::KeepContent);
         keeper.write_line(&RunLine::Resumed(ResumeMarker { at: current_timestamp() }));
         Ok(keeper)
     }

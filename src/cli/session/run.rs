@@ -25,7 +25,7 @@ use crate::recording::request_settings::TextForm;
 use crate::recording::run::{LineCounts, Recording, RunEnd, RunFooter, RunHeader, RunLine, SCHEMA};
 use crate::recording::scope::RunScope;
 use crate::recording::writer::RecordingWriter;
-use crate::redact::content::ContentPolicy;
+use crate::redact::ContentPolicy;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
@@ -86,7 +86,7 @@ impl RunJob<'_> {
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
                 beside: self.selection.dependencies.clone(),
                 shard: self.shard.map(part),
-                texts_removed: sending.redact == ContentPolicy::Texts,
+                texts_removed: sending.redact == ContentPolicy::RemoveContent,
                 ..self.scope.clone()
             },
         }
@@ -156,7 +156,7 @@ pub async fn run_target<E: MessagesEndpoint>(
     // In memory the texts are all there: this is what they amount to.
     keeper.recording.header.scope.texts_removed = false;
     let mut results = judge(catalog, &keeper.recording).map_err(|e| CliError::Internal(e.to_string()))?;
-    if sending.redact == ContentPolicy::Texts {
+    if sending.redact == ContentPolicy::RemoveContent {
         results = redact_content(results);
         keeper.write_line(&RunLine::Results(Box::new(results.clone())));
     }

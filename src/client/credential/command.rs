@@ -1,7 +1,8 @@
-//! A command that prints the credential, as the credential helpers of git, Docker or AWS do.
+//! [`CredentialCommand`]: a command that prints the credential, like the credential helpers of git,
+//! Docker and AWS.
 //!
-//! It inherits the environment and reads nothing from standard input. Neither its output nor its arguments ever stand
-//! in a message, since any of them may hold the secret.
+//! It inherits the environment, and its standard input is empty. Messages never show its output or
+//! its arguments, because both may contain the secret.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,80 +15,79 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::client::credential::source::{
-    CommandFailure, InvalidCredential, MAX_CREDENTIAL_BYTES, SecretError, validate,
+    CommandFailure, InvalidCredential, MAX_CREDENTIAL_BYTES, SecretError, parse_credential,
 };
 use crate::redact::SecretRedactor;
 
-/// The time for a command: enough to unlock a vault, and no run hangs for ever.
+/// The time limit of a command. Long enough to unlock a vault.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// So much of what it says beside the credential is kept.
+/// The kept part of standard error.
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
 
-/// How long output is waited for once the command has ended: something it left behind may hold the pipe open.
+/// The wait for output after the exit, because a background process may keep the pipe open.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a shell ends with where there is no such program.
+/// The exit code of a shell that does not find the program.
 const SHELL_NOT_FOUND_EXIT_CODE: i32 = 127;
 
-/// The pause between two looks at whether it has ended.
 const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A command line.
+/// A command that prints the credential.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CredentialCommand {
     argv: Vec<String>,
-    /// What messages call it: `command`, with its name where that is a program's. What is none may be the credential,
-    /// put into the wrong place.
+    /// The name in messages: `command`, followed by the program if it exists. A word that is not a
+    /// program may be the credential, given to the wrong option.
     display_name: String,
-    /// True where a shell runs it.
+    /// True if a shell runs the command.
     uses_shell: bool,
 }
 
 impl fmt::Debug for CredentialCommand {
-    /// By hand, since an argument may be a token.
+    /// Without the arguments, because one may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Helper").field(&self.display_name).finish_non_exhaustive()
+        f.debug_tuple("CredentialCommand").field(&self.display_name).finish_non_exhaustive()
     }
 }
 
-/// What a command brought.
+/// The output of a command.
 pub struct CommandOutput {
     /// The credential.
     pub credential: SecretString,
-    /// What it said on standard error; `None` where the credential stands in that.
+    /// The text on standard error. `None` if it contains the credential.
     pub stderr: Option<String>,
 }
 
 impl CredentialCommand {
     /// A program with its arguments, started without a shell.
-    pub fn from_args(words: Vec<String>) -> Self {
-        let name = display_name(words.first().map(String::as_str).filter(|word| is_program(word)));
-        Self { argv: words, display_name: name, uses_shell: false }
+    pub fn from_args(argv: Vec<String>) -> Self {
+        let display_name = display_name(argv.first().map(String::as_str).filter(|word| is_program(word)));
+        Self { argv, display_name, uses_shell: false }
     }
 
-    /// A line for the system's shell: `sh`, on Windows `cmd`.
+    /// A line for the shell of the system: `sh`, on Windows `cmd`.
     pub fn from_shell(line: &str) -> Self {
         let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["sh", "-c"] };
-        let words = shell.into_iter().chain([line]).map(str::to_owned).collect();
-        // The first word that is neither an assignment nor anything that only a shell understands.
+        let argv = shell.into_iter().chain([line]).map(str::to_owned).collect();
+        // The first word that is not an assignment, if it has no characters that a shell interprets.
         let is_plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/\\:".contains(c));
         let program = line.split_whitespace().find(|word| !word.contains('=')).filter(is_plain);
         let program = program.filter(|word| is_program(word)).unwrap_or(shell[0]);
-        Self { argv: words, display_name: display_name(Some(program)), uses_shell: true }
+        Self { argv, display_name: display_name(Some(program)), uses_shell: true }
     }
 
-    /// Runs it, and takes its standard output for the credential.
+    /// Runs the command. Its standard output is the credential.
     ///
     /// # Errors
     ///
-    /// [`SecretError::Command`] when it does not come to a good end within `limit`, [`SecretError::Printed`] when what
-    /// it prints is no credential.
-    pub fn run(&self, limit: Duration) -> Result<CommandOutput, SecretError> {
-        let failed = |fate| SecretError::Command { program: self.display_name.clone(), failure: fate };
-        let unfit = |problem| SecretError::InvalidOutput { program: self.display_name.clone(), problem };
+    /// [`SecretError::Command`] if the command fails or exceeds `timeout`,
+    /// [`SecretError::InvalidOutput`] if its output is not a credential.
+    pub fn run(&self, timeout: Duration) -> Result<CommandOutput, SecretError> {
+        let failed = |failure| SecretError::Command { program: self.display_name.clone(), failure };
+        let invalid = |problem| SecretError::InvalidOutput { program: self.display_name.clone(), problem };
         let (program, arguments) = self.argv.split_first().ok_or_else(|| {
-            failed(CommandFailure::NotStarted(std::io::Error::new(std::io::ErrorKind::NotFound, "no program is named")))
+            failed(CommandFailure::NotStarted(std::io::Error::new(std::io::ErrorKind::NotFound, "no program given")))
         })?;
         let mut child = Command::new(program)
             .args(arguments)
@@ -96,48 +96,46 @@ impl CredentialCommand {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed(CommandFailure::NotStarted(error)))?;
-        let printed = child.stdout.take().map(|stream| spawn_reader(stream, MAX_CREDENTIAL_BYTES + 1));
-        let said = child.stderr.take().map(|stream| spawn_reader(stream, MAX_STDERR_BYTES));
-        let status = wait_for_exit(&mut child, limit).map_err(failed)?;
-        let until = Instant::now() + OUTPUT_DRAIN_TIMEOUT;
-        let printed = printed.map(|bytes| collect_output(&bytes, until)).unwrap_or_default();
-        let said = said.map(|bytes| collect_output(&bytes, until)).unwrap_or_default();
-        // Who prints without end is stopped by the closed pipe: that is not what is wrong with it.
-        if printed.len() as u64 > MAX_CREDENTIAL_BYTES {
-            return Err(unfit(InvalidCredential::TooLong));
+        let stdout = child.stdout.take().map(|pipe| spawn_reader(pipe, MAX_CREDENTIAL_BYTES + 1));
+        let stderr = child.stderr.take().map(|pipe| spawn_reader(pipe, MAX_STDERR_BYTES));
+        let status = wait_for_exit(&mut child, timeout).map_err(failed)?;
+        let deadline = Instant::now() + OUTPUT_DRAIN_TIMEOUT;
+        let stdout = stdout.map(|chunks| collect_output(&chunks, deadline)).unwrap_or_default();
+        let stderr = stderr.map(|chunks| collect_output(&chunks, deadline)).unwrap_or_default();
+        // Check this before the exit code: a command with endless output fails because of the closed
+        // pipe, and that is not the cause.
+        if stdout.len() as u64 > MAX_CREDENTIAL_BYTES {
+            return Err(invalid(InvalidCredential::TooLong));
         }
         match status.code() {
             Some(0) => {}
-            // What is no program may be the credential itself, put into the wrong place.
+            // Without the name, because the word that is not a program may be the credential.
             Some(SHELL_NOT_FOUND_EXIT_CODE) if self.uses_shell => {
-                return Err(SecretError::Command {
-                    program: display_name(Some(&self.argv[0])),
-                    failure: CommandFailure::NotFound,
-                });
+                return Err(SecretError::Command { program: display_name(None), failure: CommandFailure::NotFound });
             }
             Some(code) => return Err(failed(CommandFailure::ExitCode(code))),
             None => return Err(failed(CommandFailure::Signal)),
         }
-        let text = std::str::from_utf8(&printed).map_err(|_| unfit(InvalidCredential::NotUtf8))?;
-        let credential = validate(text.to_owned()).map_err(unfit)?;
-        let said = discard_if_secret(&String::from_utf8_lossy(&said), &credential);
-        Ok(CommandOutput { credential, stderr: said })
+        let text = std::str::from_utf8(&stdout).map_err(|_| invalid(InvalidCredential::NotUtf8))?;
+        let credential = parse_credential(text).map_err(invalid)?;
+        let stderr = discard_if_secret(&String::from_utf8_lossy(&stderr), &credential);
+        Ok(CommandOutput { credential, stderr })
     }
 }
 
-/// A command as messages call it.
+/// The name of a command in messages.
 fn display_name(program: Option<&str>) -> String {
     program.map_or_else(|| "command".to_owned(), |program| format!("command `{program}`"))
 }
 
-/// Whether there is such a program: a file, or a name that is found where the system looks for programs.
+/// True if this is the path of a file, or the name of a program in `PATH`.
 fn is_program(word: &str) -> bool {
     if word.is_empty() {
         return false;
     }
     let is_file = |path: &Path| {
-        let with = |ending: &str| path.with_extension(ending).is_file();
-        path.is_file() || cfg!(windows) && ["exe", "com", "cmd", "bat"].into_iter().any(with)
+        let has_extension = |extension: &str| path.with_extension(extension).is_file();
+        path.is_file() || cfg!(windows) && ["exe", "com", "cmd", "bat"].into_iter().any(has_extension)
     };
     if word.contains(std::path::is_separator) {
         return is_file(Path::new(word));
@@ -145,22 +143,23 @@ fn is_program(word: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| is_file(&folder.join(word))))
 }
 
-/// What was said, unless the credential stands in it in any form.
-fn discard_if_secret(said: &str, credential: &SecretString) -> Option<String> {
-    let holds = said.contains(credential.expose_secret())
-        || SecretRedactor::new(Some(credential), &[]).redact_text(said.into()) != said;
-    (!holds).then(|| said.trim_end().to_owned())
+/// The text, or `None` if it contains the credential in any form.
+fn discard_if_secret(text: &str, credential: &SecretString) -> Option<String> {
+    // The redactor skips short credentials.
+    let has_secret = text.contains(credential.expose_secret())
+        || SecretRedactor::new(Some(credential), &[]).redact_text(text.into()) != text;
+    (!has_secret).then(|| text.trim_end().to_owned())
 }
 
-/// Reads a pipe on a thread of its own, so that neither of two pipes fills up while the other is read.
-fn spawn_reader(stream: impl Read + Send + 'static, most: u64) -> Receiver<Zeroizing<Vec<u8>>> {
+/// Reads a pipe on its own thread, so that neither of two pipes fills up while the other is read.
+fn spawn_reader(pipe: impl Read + Send + 'static, max_bytes: u64) -> Receiver<Zeroizing<Vec<u8>>> {
     let (send, receive) = channel();
     thread::spawn(move || {
-        let mut stream = stream.take(most);
-        let mut piece = Zeroizing::new([0; 4096]);
-        while let Ok(size @ 1..) = stream.read(piece.as_mut_slice()) {
-            // Nobody waits for the rest any more where this fails.
-            if send.send(Zeroizing::new(piece[..size].to_vec())).is_err() {
+        let mut pipe = pipe.take(max_bytes);
+        let mut buffer = Zeroizing::new([0; 4096]);
+        while let Ok(size @ 1..) = pipe.read(buffer.as_mut_slice()) {
+            // Sending fails if the receiver no longer waits.
+            if send.send(Zeroizing::new(buffer[..size].to_vec())).is_err() {
                 return;
             }
         }
@@ -168,28 +167,28 @@ fn spawn_reader(stream: impl Read + Send + 'static, most: u64) -> Receiver<Zeroi
     receive
 }
 
-fn collect_output(pieces: &Receiver<Zeroizing<Vec<u8>>>, until: Instant) -> Zeroizing<Vec<u8>> {
-    let mut all = Zeroizing::new(Vec::new());
+fn collect_output(chunks: &Receiver<Zeroizing<Vec<u8>>>, deadline: Instant) -> Zeroizing<Vec<u8>> {
+    let mut output = Zeroizing::new(Vec::new());
     loop {
-        match pieces.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(piece) => all.extend_from_slice(&piece),
-            Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return all,
+        match chunks.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(chunk) => output.extend_from_slice(&chunk),
+            Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => return output,
         }
     }
 }
 
-/// Waits for the end, and brings it about when the time is over.
-fn wait_for_exit(child: &mut Child, limit: Duration) -> Result<ExitStatus, CommandFailure> {
+/// Waits for the exit, and kills the process after the timeout.
+fn wait_for_exit(child: &mut Child, timeout: Duration) -> Result<ExitStatus, CommandFailure> {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().map_err(CommandFailure::NotStarted)? {
             return Ok(status);
         }
-        if started.elapsed() >= limit {
-            // One that ended meanwhile cannot be ended, and is waited for all the same.
+        if started.elapsed() >= timeout {
+            // `kill` fails if the process just ended. `wait` is needed in both cases.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(CommandFailure::TimedOut(limit));
+            return Err(CommandFailure::TimedOut(timeout));
         }
         thread::sleep(EXIT_POLL_INTERVAL);
     }
@@ -204,42 +203,42 @@ mod tests {
     }
 
     #[test]
-    fn what_it_prints_is_the_credential() {
+    fn the_output_is_the_credential() {
         for line in ["echo sk-canary-1", "printf sk-canary-1", "printf 'sk-canary-1\\r\\n'"] {
             assert_eq!(run_shell(line).unwrap().credential.expose_secret(), "sk-canary-1", "{line}");
         }
-        let words = ["printf", "%s", "sk $(canary)"].map(str::to_owned).to_vec();
-        let error = CredentialCommand::from_args(words).run(COMMAND_TIMEOUT).err().unwrap().to_string();
-        assert!(error.contains("`printf`") && error.contains("blank"), "no shell looks at a list: {error}");
+        let argv = ["printf", "%s", "sk $(canary)"].map(str::to_owned).to_vec();
+        let error = CredentialCommand::from_args(argv).run(COMMAND_TIMEOUT).err().unwrap().to_string();
+        assert!(error.contains("`printf`") && error.contains("a space"), "a list runs without a shell: {error}");
     }
 
     #[test]
-    fn a_failure_names_the_program_and_what_became_of_it_and_never_its_output() {
-        for (line, said) in [
-            ("echo sk-canary; echo sk-canary >&2; exit 3", "`echo` ended with exit code 3"),
-            ("TOKEN=sk-canary false", "`false` ended with exit code 1"),
-            ("sk-canary-credential sk-canary", "`sh` found no such program"),
-            ("sk-canary-credential || exit 3", "the credential's command `sh` ended with exit code 3"),
-            ("echo sk-canary; kill -9 $$", "by a signal"),
-            ("echo sk-canary two", "holds a blank"),
+    fn a_failure_names_the_program_and_never_its_output() {
+        for (line, expected) in [
+            ("echo sk-canary; echo sk-canary >&2; exit 3", "`echo` failed with exit code 3"),
+            ("TOKEN=sk-canary false", "`false` failed with exit code 1"),
+            ("sk-canary-credential sk-canary", "credential command not found"),
+            ("sk-canary-credential || exit 3", "credential command `sh` failed with exit code 3"),
+            ("echo sk-canary; kill -9 $$", "killed by a signal"),
+            ("echo sk-canary two", "contains a space"),
             ("echo sk-canary; echo sk-canary", "a line break"),
             ("true", "is empty"),
             ("printf '\\377'", "not UTF-8"),
             ("yes sk-canary", "longer than 16 KiB"),
         ] {
             let error = run_shell(line).err().unwrap();
-            assert!(error.contains(said) && !error.contains("canary"), "{line}: {error}");
+            assert!(error.contains(expected) && !error.contains("canary"), "{line}: {error}");
         }
         for word in ["/no/such/canary", "sk-canary-credential", ""] {
             let missing = CredentialCommand::from_args(vec![word.to_owned(), "sk-canary".to_owned()]);
             let error = missing.run(COMMAND_TIMEOUT).err().unwrap();
-            assert!(error.to_string().contains("the credential's command cannot be started"), "{error}");
+            assert!(error.to_string().contains("credential command cannot be started"), "{error}");
             assert!(!format!("{error} {error:?} {missing:?}").contains("canary"));
         }
     }
 
     #[test]
-    fn what_it_says_beside_is_told_unless_the_credential_stands_in_it() {
+    fn standard_error_is_kept_unless_it_contains_the_credential() {
         assert_eq!(run_shell("echo unlocking >&2; echo sk-canary-12").unwrap().stderr.unwrap(), "unlocking");
         for line in
             ["set -x; echo sk-canary-12", "echo key; echo key >&2", "k=sk-canary-12; echo $k; echo $k | base64 >&2"]
@@ -250,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_end_is_ended() {
+    fn a_command_that_exceeds_the_timeout_is_killed() {
         let started = Instant::now();
         let error =
             CredentialCommand::from_args(["sleep", "600"].map(str::to_owned).to_vec()).run(Duration::from_millis(50));
-        assert!(error.err().unwrap().to_string().contains("did not end within 0.05 s"));
+        assert!(error.err().unwrap().to_string().contains("was stopped after 0.05 s"));
         assert!(started.elapsed() < Duration::from_secs(60));
-        // What it leaves behind does not keep the run from going on.
+        // A background process does not delay the run.
         assert_eq!(run_shell("sleep 20 & echo sk-canary-12").unwrap().credential.expose_secret(), "sk-canary-12");
         assert!(started.elapsed() < Duration::from_secs(19));
     }

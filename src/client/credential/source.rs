@@ -1,6 +1,6 @@
-//! Where a credential comes from: an environment variable, a file or a command (`helper`), never the command line.
+//! Reads credentials from environment variables ([`from_variables`]) and files ([`from_file`]).
 //!
-//! Messages name the variable, the file or the program and say what is wrong with the value; they never show it.
+//! Messages name the variable, the file or the program, and the problem. They never show the value.
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -11,30 +11,30 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// No credential is this long; more is a file named by mistake, and is not read to its end.
+/// Longer than any credential. A longer file is probably the wrong one, and is not read further.
 pub(crate) const MAX_CREDENTIAL_BYTES: u64 = 16 * 1024;
 
-/// The time in which a pipe must be open: one that nobody writes into never is.
+/// The time limit for opening a pipe, which blocks until a process writes to it.
 const PIPE_OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time for what a pipe brings: as much as a command has.
+/// The time limit for reading a pipe. The same as for a command.
 const PIPE_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What messages say of a variable with a name that no variable has: it may be the credential itself.
+/// Replaces an unusual variable name in messages, because it may be the credential itself.
 const UNNAMED_VARIABLE: &str = "the variable that --api-key-env (or `env` in a file) names";
 
 /// Why no credential could be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// None of the variables holds anything.
+    /// None of the variables has a value.
     #[error("no credential: set {}", .0.join(" or "))]
     NotSet(Vec<String>),
-    /// The variable's value cannot be a credential.
+    /// The value of the variable is not a credential.
     #[error("the credential in {variable} {problem}")]
     Variable {
-        /// The variable, by its name where that can be one.
+        /// The variable, by its name if that is a usual one.
         variable: String,
-        /// What is wrong with its value, after "the credential".
+        /// What is wrong with its value.
         problem: InvalidCredential,
     },
     /// The file cannot be read.
@@ -42,175 +42,169 @@ pub enum SecretError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         error: std::io::Error,
     },
-    /// The file's content cannot be a credential.
+    /// The content of the file is not a credential.
     #[error("the credential in the file {} {problem}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its content, after "the credential".
+        /// What is wrong with its content.
         problem: InvalidCredential,
     },
-    /// The command gave none.
-    #[error("the credential's {program} {failure}")]
+    /// The command failed.
+    #[error("credential {program} {failure}")]
     Command {
-        /// `command`, and its name where that is a program's.
+        /// `command`, followed by the program if it exists.
         program: String,
-        /// What became of it, after its name.
+        /// How it failed.
         failure: CommandFailure,
     },
-    /// What the command printed cannot be a credential.
+    /// The output of the command is not a credential.
     #[error("the credential that the {program} prints {problem}")]
     InvalidOutput {
-        /// `command`, and its name where that is a program's.
+        /// `command`, followed by the program if it exists.
         program: String,
-        /// What is wrong with it, after "the credential".
+        /// What is wrong with its output.
         problem: InvalidCredential,
     },
 }
 
-/// What became of a command that gave no credential. What it printed is never told: it may hold the secret.
+/// How a credential command failed. Never shows its output, which may contain the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFailure {
-    /// It was not found, or may not be started.
+    /// The program does not exist, or is not executable.
     #[error("cannot be started: {0}")]
     NotStarted(std::io::Error),
-    /// It ended with this code.
-    #[error("ended with exit code {0}; run it by hand to see what it says")]
+    /// The command failed with this exit code.
+    #[error("failed with exit code {0}. Run it by hand to see its output")]
     ExitCode(i32),
-    /// The shell knows none of this name.
-    #[error("found no such program; --api-key-command takes a command, and never the credential itself")]
+    /// The shell did not find the program.
+    #[error("not found. --api-key-command needs a command, not the credential")]
     NotFound,
-    /// It was killed.
-    #[error("was ended by a signal")]
+    /// The command was killed.
+    #[error("was killed by a signal")]
     Signal,
-    /// It went on for longer than it may.
-    #[error(
-        "did not end within {} s, and was ended (does it wait for somebody? Let it find what it needs before the run)",
-        .0.as_secs_f64()
-    )]
+    /// The command exceeded its time limit.
+    #[error("was stopped after {} s. It must not wait for input", .0.as_secs_f64())]
     TimedOut(Duration),
 }
 
-/// What is wrong with a credential's text.
+/// What is wrong with the text of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCredential {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// The bytes are no text.
+    /// The bytes are not UTF-8.
     #[error("is not UTF-8 text")]
     NotUtf8,
-    /// It holds what a header cannot carry and no provider hands out.
-    #[error(
-        "holds a blank, a line break or another character that no credential has (copied with something around it?)"
-    )]
+    /// The text has characters other than printable ASCII.
+    #[error("contains a space, a line break or another invalid character. Copy it without surrounding text")]
     InvalidCharacters,
-    /// It is far longer than a credential.
-    #[error("is longer than 16 KiB (is it the right file?)")]
+    /// The text is longer than any credential.
+    #[error("is longer than 16 KiB. Check that it is the right file")]
     TooLong,
 }
 
-/// The credential from the first of these variables that holds one. `lookup` is [`std::env::var_os`] outside tests. A
-/// variable that is set to nothing counts as not set, as CI systems do that with a secret they do not have.
+/// Reads the credential from the first of these variables that has a value. `lookup` is
+/// [`std::env::var_os`] outside tests. An empty variable counts as not set, because CI systems set an
+/// empty value for a missing secret.
 ///
 /// # Errors
 ///
-/// [`SecretError::NotSet`] naming all variables, or [`SecretError::Variable`] for the first that holds something unfit.
+/// [`SecretError::NotSet`] with all names, or [`SecretError::Variable`] if the value is invalid.
 pub fn from_variables(
     names: &[String],
     lookup: impl Fn(&str) -> Option<OsString>,
 ) -> Result<SecretString, SecretError> {
-    let (variable, value) = names
-        .iter()
-        .filter_map(|name| Some((name, lookup(name)?)))
-        .find(|(_, value)| !value.is_empty())
-        .ok_or_else(|| SecretError::NotSet(display_names(names)))?;
+    let (variable, value) =
+        names.iter().filter_map(|name| Some((name, lookup(name)?))).find(|(_, value)| !value.is_empty()).ok_or_else(
+            || {
+                let mut display_names: Vec<String> =
+                    names.iter().map(|name| variable_name(name).unwrap_or(UNNAMED_VARIABLE).to_owned()).collect();
+                display_names.dedup();
+                SecretError::NotSet(display_names)
+            },
+        )?;
+    let display_name = || match variable_name(variable) {
+        Some(name) => format!("the environment variable {name}"),
+        None => UNNAMED_VARIABLE.to_owned(),
+    };
     value
         .into_string()
         .map_err(|_| InvalidCredential::NotUtf8)
-        .and_then(validate)
-        .map_err(|problem| SecretError::Variable { variable: display_name(variable), problem })
+        .and_then(|text| parse_credential(&text))
+        .map_err(|problem| SecretError::Variable { variable: display_name(), problem })
 }
 
-/// A variable as messages name it.
-fn display_name(name: &str) -> String {
-    if is_variable_name(name) { format!("the environment variable {name}") } else { UNNAMED_VARIABLE.to_owned() }
+/// The name, if it is a usual variable name. A key given by mistake has lowercase letters.
+fn variable_name(name: &str) -> Option<&str> {
+    name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_').then_some(name)
 }
 
-/// Variables as messages list them.
-fn display_names(names: &[String]) -> Vec<String> {
-    let mut named: Vec<String> = names
-        .iter()
-        .map(|name| if is_variable_name(name) { name.clone() } else { UNNAMED_VARIABLE.to_owned() })
-        .collect();
-    named.dedup();
-    named
-}
-
-/// Whether this is a name as variables have it. A key that was put in its place has small letters as well.
-fn is_variable_name(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-}
-
-/// The credential that a file holds, alone on its one line. The file may be a pipe, as `<(command)` and `/dev/stdin` are,
-/// which is not waited for without end.
+/// Reads the credential from a file with one line. The file may be a pipe, such as `<(command)` or
+/// `/dev/stdin`. A pipe is read with a time limit.
 ///
 /// # Errors
 ///
 /// [`SecretError::Unreadable`] or [`SecretError::File`].
 pub fn from_file(path: &Path) -> Result<SecretString, SecretError> {
     let unreadable = |error| SecretError::Unreadable { path: path.to_owned(), error };
-    let unfit = |problem| SecretError::File { path: path.to_owned(), problem };
+    let invalid = |problem| SecretError::File { path: path.to_owned(), problem };
     let is_file = std::fs::metadata(path).map_err(unreadable)?.is_file();
     let bytes =
         if is_file { read_limited(path, || ()) } else { read_with_timeout(path, PIPE_OPEN_TIMEOUT, PIPE_READ_TIMEOUT) }
             .map_err(unreadable)?;
-    String::from_utf8(bytes)
-        .map_err(|_| unfit(InvalidCredential::NotUtf8))
-        .and_then(|text| validate(text).map_err(unfit))
+    let text = str::from_utf8(&bytes).map_err(|_| invalid(InvalidCredential::NotUtf8))?;
+    parse_credential(text).map_err(invalid)
 }
 
-/// What a file holds, up to the length of the longest credential. `opened` is called in between.
-fn read_limited(path: &Path, opened: impl FnOnce()) -> std::io::Result<Vec<u8>> {
+/// Reads a file up to the maximum length of a credential. Calls `on_open` after opening it.
+fn read_limited(path: &Path, on_open: impl FnOnce()) -> std::io::Result<Vec<u8>> {
     let file = std::fs::File::open(path)?;
-    opened();
+    on_open();
     let mut bytes = Vec::new();
     file.take(MAX_CREDENTIAL_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// What a pipe or a device brings, read on a thread of its own, which is left behind where nothing comes.
-fn read_with_timeout(path: &Path, opening: Duration, reading: Duration) -> std::io::Result<Vec<u8>> {
-    let too_slow = |what: &str, limit: Duration| {
-        let said = format!("it is no regular file, and {what} within {} s", limit.as_secs_f64());
-        std::io::Error::new(std::io::ErrorKind::TimedOut, said)
+/// Reads a pipe or a device on its own thread. After a timeout, the thread is abandoned.
+fn read_with_timeout(path: &Path, open_timeout: Duration, read_timeout: Duration) -> std::io::Result<Vec<u8>> {
+    let timed_out = |problem: &str, timeout: Duration| {
+        let message = format!("it is not a regular file, and {problem} within {} s", timeout.as_secs_f64());
+        std::io::Error::new(std::io::ErrorKind::TimedOut, message)
     };
-    let (tell_opened, opened) = channel();
-    let (tell_bytes, bytes) = channel();
+    let (send_opened, opened) = channel();
+    let (send_bytes, bytes) = channel();
     let path = path.to_owned();
-    // Nobody waits for either any more where sending fails.
+    // Sending fails if the receiver no longer waits.
     thread::spawn(move || {
-        let read = read_limited(&path, || tell_opened.send(()).unwrap_or_default());
-        tell_bytes.send(read).unwrap_or_default();
+        let result = read_limited(&path, || send_opened.send(()).unwrap_or_default());
+        send_bytes.send(result).unwrap_or_default();
     });
-    // Where it cannot be opened, this ends as well, and the reason comes below.
-    if let Err(RecvTimeoutError::Timeout) = opened.recv_timeout(opening) {
-        return Err(too_slow("nobody began to write into it", opening));
+    // If opening fails, `opened` disconnects, and `bytes` receives the error.
+    if let Err(RecvTimeoutError::Timeout) = opened.recv_timeout(open_timeout) {
+        return Err(timed_out("no process began to write to it", open_timeout));
     }
-    bytes.recv_timeout(reading).unwrap_or_else(|_| Err(too_slow("did not end", reading)))
+    bytes.recv_timeout(read_timeout).unwrap_or_else(|_| Err(timed_out("it did not end", read_timeout)))
 }
 
-/// Takes one newline off the end, and lets through only what a header can carry.
-pub(crate) fn validate(text: String) -> Result<SecretString, InvalidCredential> {
-    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    match line {
+/// Removes one final newline and checks the rest.
+pub(super) fn parse_credential(text: &str) -> Result<SecretString, InvalidCredential> {
+    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    check_credential_text(line)?;
+    Ok(SecretString::from(line))
+}
+
+/// Checks that a header can carry the credential.
+pub(in crate::client) fn check_credential_text(text: &str) -> Result<(), InvalidCredential> {
+    match text {
         "" => Err(InvalidCredential::Empty),
-        _ if line.len() as u64 > MAX_CREDENTIAL_BYTES => Err(InvalidCredential::TooLong),
-        _ if !line.bytes().all(|b| b.is_ascii_graphic()) => Err(InvalidCredential::InvalidCharacters),
-        _ => Ok(SecretString::from(line)),
+        _ if text.len() as u64 > MAX_CREDENTIAL_BYTES => Err(InvalidCredential::TooLong),
+        _ if !text.bytes().all(|b| b.is_ascii_graphic()) => Err(InvalidCredential::InvalidCharacters),
+        _ => Ok(()),
     }
 }
 
@@ -235,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_variable_that_holds_something_is_used() {
+    fn the_first_variable_with_a_value_is_used() {
         for (list, value) in [
             (["UNSET", "KEY"], "sk-one"),
             (["EMPTY", "OTHER"], "sk-two"),
@@ -251,54 +245,54 @@ mod tests {
     }
 
     #[test]
-    fn without_a_value_every_variable_is_named() {
+    fn the_error_without_a_value_names_every_variable() {
         let error = from_variables(&variable_names(&["UNSET", "EMPTY"]), lookup_variable).unwrap_err();
         assert_eq!(error.to_string(), "no credential: set UNSET or EMPTY");
     }
 
     #[test]
-    fn an_unfit_value_names_the_variable_and_is_not_shown() {
+    fn an_invalid_value_is_not_shown() {
         let error = from_variables(&variable_names(&["BROKEN", "KEY"]), lookup_variable).unwrap_err();
-        let said = format!("{error} {error:?}");
-        assert!(said.contains("BROKEN") && said.contains("line break"), "{said}");
-        assert!(!said.contains("hunter") && !said.contains("sk-22"), "{said}");
+        let message = format!("{error} {error:?}");
+        assert!(message.contains("BROKEN") && message.contains("line break"), "{message}");
+        assert!(!message.contains("hunter") && !message.contains("sk-22"), "{message}");
     }
 
     #[test]
-    fn what_is_no_name_of_a_variable_is_not_shown() {
+    fn an_unusual_variable_name_is_not_shown() {
         for name in ["sk_canary_1", "hf_Canary22", "Canary"] {
             for value in [None, Some("hunter 22")] {
                 let error = from_variables(&variable_names(&[name, "OTHER_1"]), |asked| {
                     value.filter(|_| asked == name).map(Into::into)
                 });
-                let said = format!("{0} {0:?}", error.unwrap_err());
-                assert!(said.contains("the variable that --api-key-env"), "{said}");
-                assert!(!said.to_lowercase().contains("canary") && !said.contains("hunter"), "{said}");
-                assert_eq!(said.contains("OTHER_1"), value.is_none(), "{said}");
+                let message = format!("{0} {0:?}", error.unwrap_err());
+                assert!(message.contains("the variable that --api-key-env"), "{message}");
+                assert!(!message.to_lowercase().contains("canary") && !message.contains("hunter"), "{message}");
+                assert_eq!(message.contains("OTHER_1"), value.is_none(), "{message}");
             }
         }
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_pipe_is_read_and_one_that_nobody_writes_into_is_not_waited_for() {
+    fn a_pipe_is_read_with_a_time_limit() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let short = Duration::from_millis(50);
         let error = read_with_timeout(&pipe, short, PIPE_READ_TIMEOUT).unwrap_err().to_string();
-        assert!(error.contains("no regular file") && error.contains("nobody began to write"), "{error}");
-        let (done, whole) = channel();
+        assert!(error.contains("not a regular file") && error.contains("no process began to write"), "{error}");
+        let (done, result) = channel();
         let at = pipe.clone();
         thread::spawn(move || done.send(from_file(&at).map_err(|e| e.to_string())));
-        let error = whole.recv_timeout(Duration::from_secs(60)).expect("it does not hang").unwrap_err();
-        assert!(error.contains("pipe cannot be read: it is no regular file"), "{error}");
-        // One that is opened and never ends.
-        let held = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        let error = result.recv_timeout(Duration::from_secs(60)).expect("reading does not hang").unwrap_err();
+        assert!(error.contains("pipe cannot be read: it is not a regular file"), "{error}");
+        // A pipe that is open and never ends.
+        let open_pipe = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
         let error = read_with_timeout(&pipe, PIPE_READ_TIMEOUT, short).unwrap_err().to_string();
         assert!(error.contains("did not end within"), "{error}");
-        drop(held);
-        // The readers that were left behind take none of what goes into another one.
+        drop(open_pipe);
+        // The abandoned readers do not read from another pipe.
         let other = dir.path().join("other");
         assert!(std::process::Command::new("mkfifo").arg(&other).status().unwrap().success());
         let to = other.clone();
@@ -307,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_its_line_without_the_newline() {
+    fn one_final_newline_of_a_file_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         for (content, value) in [("sk-a", "sk-a"), ("sk-a\n", "sk-a"), ("sk-a\r\n", "sk-a")] {
             let path = dir.path().join("key");
@@ -317,23 +311,23 @@ mod tests {
     }
 
     #[test]
-    fn an_unfit_file_is_named_and_its_content_is_not_shown() {
+    fn an_invalid_file_is_named_and_its_content_not_shown() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         for (content, problem) in [
             (b"".to_vec(), "is empty"),
             (b"\n".to_vec(), "is empty"),
             (b"hunter\xff".to_vec(), "not UTF-8"),
-            (b"hunter\x07".to_vec(), "holds a blank"),
-            (b"hunter \n".to_vec(), "holds a blank"),
-            (b"hunter\n\n".to_vec(), "holds a blank"),
+            (b"hunter\x07".to_vec(), "contains a space"),
+            (b"hunter \n".to_vec(), "contains a space"),
+            (b"hunter\n\n".to_vec(), "contains a space"),
             (b"hunter".repeat(4000), "longer than 16 KiB"),
         ] {
             std::fs::write(&path, &content).unwrap();
             let error = from_file(&path).unwrap_err();
-            let said = format!("{error} {error:?}");
-            assert!(error.to_string().contains(problem) && said.contains("key"), "{said}");
-            assert!(!said.contains("hunter"), "{said}");
+            let message = format!("{error} {error:?}");
+            assert!(error.to_string().contains(problem) && message.contains("key"), "{message}");
+            assert!(!message.contains("hunter"), "{message}");
         }
         let error = from_file(&dir.path().join("absent")).unwrap_err().to_string();
         assert!(error.contains("absent cannot be read"), "{error}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::client::base_url::BaseUrl;
-use crate::client::config::ClientError;
+use crate::client::error::ClientError;
 use crate::client::throttle::backpressure::{AccountBackpressure, SendPermit};
 use crate::client::throttle::rate_limiter::{AccountRateLimiter, PerMinuteLimits};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde_json::Value;
 
-use crate::client::config::ClientError;
+use crate::client::error::ClientError;
 
 /// No answer of an experiment is longer than so many tokens.
 const MAX_ESTIMATED_RESPONSE_TOKENS: u64 = 8192;

@@ -143,7 +143,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let earlier = self.answered_exchanges.failed_attempts(id, &request);
         let asked = request.clone();
         let sent = tokio::select! {
-            exchange = self.endpoint.send_with_reservation(id, request, &mut reservation) => Some(exchange),
+            exchange = self.endpoint.send_within_budget(id, request, Some(&mut reservation)) => Some(exchange),
             () = self.stop.wait_until_stopped() => None,
         };
         let Some(mut exchange) = sent else {

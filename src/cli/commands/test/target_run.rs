@@ -19,7 +19,7 @@ use crate::engine;
 use crate::engine::{RowSelection, judge};
 use crate::recording::run::{RunHeader, SCHEMA};
 use crate::recording::scope::RunScope;
-use crate::redact::content::ContentPolicy;
+use crate::redact::ContentPolicy;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
@@ -100,7 +100,7 @@ impl TargetRun {
         };
         let recording = engine::run_in_memory(&connected.client, &rows, &options, header).await;
         let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Internal(e.to_string()))?;
-        if self.sending.redact == ContentPolicy::Texts {
+        if self.sending.redact == ContentPolicy::RemoveContent {
             results = redact_content(results);
         }
         if let Some(baseline) = &self.baseline {
