@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::catalog::{CallTest, JsonKind, JsonTest, MessagePredicate, ResponsePredicate, TextTest};
-use crate::engine::request::build::fill_trial_values;
+use crate::variables::fill::filler_from_values;
 use crate::wire::message::{Message, excerpt};
 use crate::wire::response_body::ParsedResponse;
 
@@ -15,7 +15,7 @@ pub fn matches(predicate: &MessagePredicate, message: &Message, values: &BTreeMa
     let MessagePredicate { text, thinking, stop_reason, stop_sequence, blocks, call, calls, usage, streamed, any, not } =
         predicate;
     let same = |wanted: &Option<String>, seen: &Option<String>| {
-        wanted.as_ref().is_none_or(|wanted| seen.as_deref() == Some(fill_trial_values(wanted, values).as_str()))
+        wanted.as_ref().is_none_or(|wanted| seen.as_deref() == Some(fill_text(wanted, values).as_str()))
     };
     text.as_ref().is_none_or(|test| text_matches(test, &message.text(), values))
         && thinking.as_ref().is_none_or(|test| text_matches(test, &message.thinking(), values))
@@ -99,7 +99,7 @@ fn json_matches(test: &JsonTest, value: Option<&Value>, values: &BTreeMap<String
         JsonKind::Object => value.is_object(),
     };
     let is_equal = |wanted: &Value| match wanted {
-        Value::String(text) => value.as_str() == Some(fill_trial_values(text, values).as_str()),
+        Value::String(text) => value.as_str() == Some(fill_text(text, values).as_str()),
         wanted => value == wanted,
     };
     is.as_ref().is_none_or(is_kind)
@@ -108,11 +108,15 @@ fn json_matches(test: &JsonTest, value: Option<&Value>, values: &BTreeMap<String
 }
 
 fn text_matches(test: &TextTest, text: &str, values: &BTreeMap<String, String>) -> bool {
-    let there = |wanted: &String| contains_words(text, &fill_trial_values(wanted, values));
+    let there = |wanted: &String| contains_words(text, &fill_text(wanted, values));
     test.contains.iter().all(there)
         && !test.lacks.iter().any(there)
         && test.words.is_none_or(|count| count.matches(text.split_whitespace().count() as u64))
         && test.digits.is_none_or(|count| count.matches(text.chars().filter(char::is_ascii_digit).count() as u64))
+}
+
+fn fill_text(template: &str, values: &BTreeMap<String, String>) -> String {
+    filler_from_values(values).fill_text(template)
 }
 
 /// True when `wanted` stands in `text`, word by word: case and punctuation do not matter, word borders do. A longer
@@ -144,12 +148,12 @@ fn calls_match(tests: &[CallTest], message: &Message, values: &BTreeMap<String, 
 }
 
 fn call_matches(test: &CallTest, block: &Value, values: &BTreeMap<String, String>) -> bool {
-    let name_holds = test.name.as_ref().is_none_or(|name| block["name"] == fill_trial_values(name, values));
+    let name_holds = test.name.as_ref().is_none_or(|name| block["name"] == fill_text(name, values));
     name_holds
         && (!test.no_input || block["input"].as_object().is_some_and(serde_json::Map::is_empty))
         && test.input.iter().all(|(property, wanted)| {
-            let Some(seen) = block["input"].get(fill_trial_values(property, values)) else { return false };
-            let wanted = fill_trial_values(wanted, values);
+            let Some(seen) = block["input"].get(fill_text(property, values)) else { return false };
+            let wanted = fill_text(wanted, values);
             match seen {
                 _ if wanted.is_empty() => true,
                 Value::String(text) => contains_words(text, &wanted),

@@ -12,10 +12,9 @@ use tokio::sync::Notify;
 use crate::catalog::ApiDialect;
 use crate::gateway::upstream::credentials::{find_in_header, find_in_query, is_secret_name, redact_query};
 use crate::gateway::upstream::script::ResponseScript;
-use crate::gateway::values;
-use crate::gateway::values::LABEL;
 use crate::recording::gateway::{ServedResponse, ServedResponseEnd, UpstreamCall};
 use crate::redact::SecretRedactor;
+use crate::variables::correlation_values::{LABEL_PREFIX, find_labels};
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange};
 
 /// How long the upstream waits for a crowd to be complete.
@@ -137,7 +136,7 @@ impl CallCorrelator {
         let text = String::from_utf8_lossy(&body);
         let mut inner = lock(&self.state);
         let mut labels: Vec<String> = Vec::new();
-        for label in values::find_labels(&path, LABEL).chain(values::find_labels(&text, LABEL)) {
+        for label in find_labels(&path, LABEL_PREFIX).chain(find_labels(&text, LABEL_PREFIX)) {
             if inner.scripts.contains_key(label) && !labels.iter().any(|l| l == label) {
                 labels.push(label.to_owned());
             }
@@ -272,6 +271,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::variables::correlation_values::generate_values;
 
     fn incoming_call(path: &str, headers: &[(&str, &str)], body: &str) -> IncomingCall {
         IncomingCall {
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn only_known_labels_belong_to_a_request() {
         let board = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
-        let [one, other] = ["a", "b"].map(|purpose| values::generate_values(1, purpose, "m")["label"].clone());
+        let [one, other] = ["a", "b"].map(|purpose| generate_values(1, purpose, "m")["label"].clone());
         board.register(&one, ScriptedResponse::default());
         let (_, known) = board.begin_call(incoming_call("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));
         let (_, unknown) = board.begin_call(incoming_call("/v1/messages", &[], &format!("Ticket {other}")));

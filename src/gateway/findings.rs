@@ -9,7 +9,7 @@ use crate::gateway::outcome::behaviour;
 use crate::gateway::trial_index::TrialIndex;
 use crate::recording::gateway::{GatewayRecording, TrialKind};
 use crate::results::model::FindingSummary;
-use crate::variables::fill;
+use crate::variables::fill::restore_placeholders;
 
 /// What the passive checks saw on the client's side, where the upstream's answer gave no cause.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl GatewayFindings {
                 continue;
             }
             for finding in client_response::check_exchange(&trial.exchange) {
-                let detail = fill::restore_placeholders(&finding.detail, &trial.values);
+                let detail = restore_placeholders(&finding.detail, &trial.values);
                 let (count, of_rows, example) = seen.entry((finding.check.severity(), finding.check.id())).or_default();
                 *count += 1;
                 of_rows.extend(place(&trial.row));

@@ -17,7 +17,7 @@ use crate::results::model::{
     ArmResult, ClaimResult, CostPerVerdict, EndpointStrictness, EvidenceKind, Results, ResultsSummary, RowCost,
     RowExample, RowResult, RunTotals, SCHEMA, TestedClaims, TestedTarget, UnknownKeyReaction, Verdict,
 };
-use crate::variables::fill;
+use crate::variables::fill::restore_placeholders;
 use crate::wire::curl;
 use crate::wire::message::excerpt;
 
@@ -125,7 +125,7 @@ fn untestable(book: &TrialIndex<'_>, recording: &GatewayRecording) -> String {
         ClientResponse::Received(answer) => answer,
     };
     let answered = came.error().unwrap_or_else(|| format!("HTTP {}", came.status));
-    let answered = fill::restore_placeholders(&answered, &first.values);
+    let answered = restore_placeholders(&answered, &first.values);
     if let Some(call) = book.calls(first).first() {
         return format!(
             "the upstream was asked {} {}, which is not the API that it speaks (--shape {}); is the gateway configured for \
@@ -301,7 +301,7 @@ fn build_row_result(
 fn describe_upstream_call(book: &TrialIndex<'_>, trial: &GatewayTrial) -> Option<String> {
     let call = book.calls(trial).last()?;
     let body = excerpt(&String::from_utf8_lossy(&call.body.0), MAX_CALL_EXCERPT_CHARS * 20);
-    let plain = fill::restore_placeholders(&format!("{} {} {body}", call.method, call.path), &trial.values);
+    let plain = restore_placeholders(&format!("{} {} {body}", call.method, call.path), &trial.values);
     Some(excerpt(&plain, MAX_CALL_EXCERPT_CHARS))
 }
 
@@ -351,8 +351,8 @@ fn build_example(recording: &GatewayRecording, trial: &GatewayTrial) -> RowExamp
     let command = curl::render_command(&recording.header.via, recording.header.bearer, &trial.exchange.request);
     RowExample {
         arm: trial.arm.as_str().to_owned(),
-        curl: fill::restore_placeholders(&command, &trial.values),
+        curl: restore_placeholders(&command, &trial.values),
         status,
-        answer: fill::restore_placeholders(&answer, &trial.values),
+        answer: restore_placeholders(&answer, &trial.values),
     }
 }

@@ -4,7 +4,7 @@
 //! changed, dropped, refused. No model is needed; answers are scripted. Knows cases, the wire, the client and the results
 //! model; nobody below the command line knows it.
 //!
-//! `draw`, `fill` and `request` make requests of rows; `script` and `stream` make answers; `board` is what both sides
+//! `request` makes requests of rows; `script` and `stream` make answers; `board` is what both sides
 //! share, `upstream` the socket; `run` asks. `recording` keeps both sides, and everything after it is pure: `came` and
 //! `place` read, `hold` compares, `arrival` and `returned` look at one trial in either direction, `fate` decides over
 //! several, `conduct` over all, and `judge` makes results of it.
@@ -20,7 +20,6 @@ mod request;
 mod run;
 mod trial_index;
 mod upstream;
-pub mod values;
 
 pub use crate::gateway::default_claims::default_claims;
 pub use crate::gateway::judge::{GatewayJudgeError, judge};

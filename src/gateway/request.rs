@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog;
 use crate::catalog::RequestSpec;
-use crate::gateway::values::VariableValues;
-use crate::variables::fill;
+use crate::variables::fill::{VariableValues, filler_from_values, merge_objects};
 use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
 
 /// `max_tokens` of requests that do not set it.
@@ -29,35 +28,25 @@ pub(super) fn merge_specs(base: &RequestSpec, send: Option<&RequestSpec>) -> Req
     all
 }
 
-/// Lays keys over others: objects by key, everything else replaced.
-fn merge_objects(into: &mut Map<String, Value>, from: &Map<String, Value>) {
-    for (key, value) in from {
-        match (into.get_mut(key), value) {
-            (Some(Value::Object(into)), Value::Object(from)) => merge_objects(into, from),
-            _ => {
-                into.insert(key.clone(), value.clone());
-            }
-        }
-    }
-}
-
 /// The request that carries this.
 pub(super) fn build_request(sending: &RequestSpec, values: &VariableValues) -> Request {
-    let path = sending.path.as_ref().map_or("/v1/messages".to_owned(), |path| fill::fill_text(path, values));
+    let filler = filler_from_values(values);
+    let path = sending.path.as_ref().map_or("/v1/messages".to_owned(), |path| filler.fill_text(path));
     let method = match sending.method {
         None | Some(catalog::ArmMethod::Post) => HttpMethod::Post,
         Some(catalog::ArmMethod::Get) => HttpMethod::Get,
         Some(catalog::ArmMethod::Head) => HttpMethod::Head,
     };
     let mut headers: std::collections::BTreeMap<String, String> =
-        sending.headers.iter().map(|(name, value)| (name.clone(), fill::fill_text(value, values))).collect();
+        sending.headers.iter().map(|(name, value)| (name.clone(), filler.fill_text(value))).collect();
     headers.entry("anthropic-version".to_owned()).or_insert_with(|| "2023-06-01".to_owned());
     let body = if method == HttpMethod::Post { build_body(sending, &path, values) } else { Value::Null };
     Request { method, path, headers, credential: RequestCredential::Target, body, raw: None }
 }
 
 fn build_body(sending: &RequestSpec, path: &str, values: &VariableValues) -> Value {
-    let filled = |list: &[Value]| list.iter().map(|item| fill::fill_value(item, values)).collect::<Vec<_>>();
+    let filler = filler_from_values(values);
+    let filled = |list: &[Value]| list.iter().map(|item| filler.fill_value(item)).collect::<Vec<_>>();
     let question = format!("Ticket {}. Please answer.", values.get("label").map_or("", String::as_str));
     let content = if sending.content.is_empty() {
         Value::from(question)
@@ -75,7 +64,7 @@ fn build_body(sending: &RequestSpec, path: &str, values: &VariableValues) -> Val
         body.insert("max_tokens".to_owned(), Value::from(DEFAULT_MAX_TOKENS));
     }
     body.insert("messages".to_owned(), Value::from(messages));
-    body.extend(fill::fill_object(&sending.body, values));
+    body.extend(filler.fill_object(&sending.body));
     Value::Object(body)
 }
 

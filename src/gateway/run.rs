@@ -23,12 +23,11 @@ use crate::gateway::outcome::behaviour::CONCURRENT_REQUESTS;
 use crate::gateway::outcome::decide::GatewayStep;
 use crate::gateway::outcome::{behaviour, decide};
 use crate::gateway::request::{build_request, merge_specs};
-use crate::gateway::trial_index::TrialIndex;
-use crate::gateway::upstream::script::ResponseScript;
+use crate::gateway::trial_index::{self, TrialIndex};
+use crate::gateway::upstream::script::{ResponseScript, fill_response};
 use crate::gateway::upstream::server;
-use crate::gateway::{trial_index, values};
 use crate::recording::gateway::{GatewayRunEnd, GatewayTrial, TrialKind, UpstreamCall};
-use crate::variables::fill;
+use crate::variables::correlation_values::generate_values;
 use crate::wire::exchange::{AttemptResult, Exchange, FailureKind};
 
 /// So many requests in a row without any answer end the run.
@@ -323,9 +322,9 @@ impl<E: MessagesEndpoint> GatewayRunner<'_, E> {
             counts_no_response: counts,
         } = asking;
         let id = format!("{row}/{}/{trial}", arm.as_str());
-        let values = values::generate_values(self.options.seed, &id, &self.options.model);
+        let values = generate_values(self.options.seed, &id, &self.options.model);
         let reply = values.get("reply").cloned().unwrap_or_default();
-        let script = ResponseScript { reply, response: fill::fill_response(&answer, &values) };
+        let script = ResponseScript { reply, response: fill_response(&answer, &values) };
         self.correlator
             .register(values.get("label").map_or("", String::as_str), ScriptedResponse { script, batch: crowd });
         let exchange = self.client.send(&id, build_request(sending, &values)).await;

@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{ApiDialect, GatewayRow};
 use crate::gateway::upstream::script::UpstreamRoute;
-use crate::gateway::values;
-use crate::gateway::values::REPLY;
 use crate::recording::gateway::{GatewayTrial, TrialKind, UpstreamCall};
+use crate::variables::correlation_values::{REPLY_PREFIX, find_labels};
 
 /// Trials and calls, by what they belong to.
 pub(super) struct TrialIndex<'a> {
@@ -108,7 +107,7 @@ impl<'a> TrialIndex<'a> {
 
     /// A reply in a text that belongs to another trial.
     pub(super) fn foreign_reply<'t>(&self, text: &'t str, own: &str) -> Option<&'t str> {
-        values::find_labels(text, REPLY).find(|reply| *reply != own && self.replies.contains(reply))
+        find_labels(text, REPLY_PREFIX).find(|reply| *reply != own && self.replies.contains(reply))
     }
 }
 

@@ -1,84 +1,105 @@
-//! Putting drawn values into what case files write, and taking them out of what is reported.
+//! Templates of case files: filling in the values of variables, and replacing the values in a text by the variables.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{TemplateSegment, UpstreamResponse, parse_template};
-use crate::gateway::values::VariableValues;
+use crate::catalog::{TemplateSegment, parse_template};
 
-/// A text with its variables filled in.
-pub(crate) fn fill_text(template: &str, values: &VariableValues) -> String {
-    parse_template(template)
-        .into_iter()
-        .map(|piece| match piece {
-            TemplateSegment::Text(text) => text,
-            TemplateSegment::Variable(name) => values.get(name).map_or("", String::as_str),
-        })
-        .collect()
+/// The values of one trial, by the names of the variables.
+pub(crate) type VariableValues = BTreeMap<String, String>;
+
+/// The variables of gateway rows whose values are numbers.
+const NUMBER_VARIABLES: [&str; 4] = ["number", "number2", "large", "fraction"];
+
+/// Fills templates with the values that a lookup function returns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TemplateFiller<F>(pub F);
+
+impl<F: Fn(&str) -> Value> TemplateFiller<F> {
+    /// A text with the values of its variables.
+    pub fn fill_text(&self, template: &str) -> String {
+        parse_template(template)
+            .into_iter()
+            .map(|segment| match segment {
+                TemplateSegment::Text(text) => text.to_owned(),
+                TemplateSegment::Variable(name) => match (self.0)(name) {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                },
+            })
+            .collect()
+    }
+
+    /// A value with the values of the variables in it. A text that is only a variable gets the variable's type: a
+    /// number stays a number.
+    pub fn fill_value(&self, template: &Value) -> Value {
+        match template {
+            Value::String(text) => match parse_template(text).as_slice() {
+                [TemplateSegment::Variable(name)] => (self.0)(name),
+                _ => Value::from(self.fill_text(text)),
+            },
+            Value::Array(items) => items.iter().map(|item| self.fill_value(item)).collect(),
+            Value::Object(map) => Value::Object(self.fill_object(map)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
+        }
+    }
+
+    /// The same for the keys and values of an object.
+    pub fn fill_object(&self, template: &Map<String, Value>) -> Map<String, Value> {
+        template.iter().map(|(key, value)| (self.fill_text(key), self.fill_value(value))).collect()
+    }
 }
 
-/// A value with the variables in it filled in. A text that is nothing but a number's variable becomes that number.
-pub(crate) fn fill_value(template: &Value, values: &VariableValues) -> Value {
-    match template {
-        Value::String(written) => match parse_template(written).as_slice() {
-            [TemplateSegment::Variable(name)] if ["number", "number2", "large", "fraction"].contains(name) => {
-                values.get(*name).and_then(|n| serde_json::from_str(n).ok()).unwrap_or(Value::Null)
+/// A filler with the values of a gateway row's trial. Variables without a value become an empty text.
+pub(crate) fn filler_from_values(values: &VariableValues) -> TemplateFiller<impl Fn(&str) -> Value> {
+    TemplateFiller(|name: &str| {
+        let text = values.get(name).map_or("", String::as_str);
+        let number = NUMBER_VARIABLES.contains(&name).then(|| serde_json::from_str(text).ok()).flatten();
+        number.unwrap_or_else(|| Value::from(text))
+    })
+}
+
+/// Merges `over` into `base`: objects key by key; every other value is replaced.
+pub(crate) fn merge_objects(base: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (key, value) in over {
+        match (base.get_mut(key), value) {
+            (Some(Value::Object(base)), Value::Object(over)) => merge_objects(base, over),
+            _ => {
+                base.insert(key.clone(), value.clone());
             }
-            _ => Value::String(fill_text(written, values)),
-        },
-        Value::Array(items) => items.iter().map(|item| fill_value(item, values)).collect(),
-        Value::Object(map) => Value::Object(fill_object(map, values)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
+        }
     }
 }
 
-/// The same for the keys and values of an object.
-pub(crate) fn fill_object(template: &Map<String, Value>, values: &VariableValues) -> Map<String, Value> {
-    template.iter().map(|(key, of)| (fill_text(key, values), fill_value(of, values))).collect()
-}
-
-/// An answer with its variables filled in.
-pub(crate) fn fill_response(template: &UpstreamResponse, values: &VariableValues) -> UpstreamResponse {
-    let mut answer = template.clone();
-    answer.headers.values_mut().for_each(|header| *header = fill_text(header, values));
-    answer.message = fill_object(&template.message, values);
-    answer.choice = fill_object(&template.choice, values);
-    answer.body = template.body.as_ref().map(|body| fill_value(body, values));
-    for insert in &mut answer.stream.insert {
-        insert.data = insert.data.as_ref().map(|data| fill_value(data, values));
-    }
-    answer
-}
-
-/// A text of the wire with drawn values put back into their variables, so that two runs report the same in the same
-/// words.
-pub(crate) fn restore_placeholders(told: &str, values: &VariableValues) -> String {
-    // The long ones first: a code word may stand in them.
+/// A text of the wire with random values replaced by their variables, so that two runs report it in the same words.
+pub(crate) fn restore_placeholders(text: &str, values: &VariableValues) -> String {
+    // Longest first: a long value may contain a code word.
     let mut names: Vec<(&String, &String)> = values.iter().filter(|(name, _)| *name != "model").collect();
-    names.sort_by_key(|(name, value)| (std::cmp::Reverse(value.len()), *name));
-    let mut told = told.to_owned();
-    for (name, value) in names {
-        told = replace_standalone(&told, value, &format!("{{{{{name}}}}}"));
-    }
-    told
+    names.sort_by_key(|(name, value)| (Reverse(value.len()), *name));
+    let replace =
+        |text: String, (name, value): (&String, &String)| replace_standalone(&text, value, &format!("{{{{{name}}}}}"));
+    names.into_iter().fold(text.to_owned(), replace)
 }
 
-/// Replaces a value where it stands by itself: 1024 is no part of 10240.
-fn replace_standalone(text: &str, value: &str, by: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut from = 0;
-    let inner = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+/// Replaces a value, but not a number inside a longer number: 1024 is not a part of 10240.
+fn replace_standalone(text: &str, value: &str, replacement: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut copied_to = 0;
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
     let is_number = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    for (at, _) in text.match_indices(value) {
-        let after = at + value.len();
-        if is_number && (inner(text[..at].chars().next_back()) || inner(text[after..].chars().next())) {
+    for (start, _) in text.match_indices(value) {
+        let end = start + value.len();
+        if is_number && (is_digit(text[..start].chars().next_back()) || is_digit(text[end..].chars().next())) {
             continue;
         }
-        out.push_str(&text[from..at]);
-        out.push_str(by);
-        from = after;
+        replaced.push_str(&text[copied_to..start]);
+        replaced.push_str(replacement);
+        copied_to = end;
     }
-    out.push_str(&text[from..]);
-    out
+    replaced.push_str(&text[copied_to..]);
+    replaced
 }
 
 #[cfg(test)]
@@ -95,13 +116,14 @@ mod tests {
 
     #[test]
     fn a_number_stays_a_number_and_keys_are_filled_too() {
-        let filled = fill_value(&json!({ "{{word}}": ["{{number}}", "{{fraction}}", "n {{number}}"] }), &values());
-        assert_eq!(filled, json!({ "amber-falcon-1024": [1024, 0.3729, "n 1024"] }));
+        let template = json!({ "{{word}}": ["{{number}}", "{{fraction}}", "n {{number}}", "{{nothing}}"] });
+        let filled = filler_from_values(&values()).fill_value(&template);
+        assert_eq!(filled, json!({ "amber-falcon-1024": [1024, 0.3729, "n 1024", ""] }));
     }
 
     #[test]
-    fn what_was_drawn_is_reported_by_its_name() {
-        let told = restore_placeholders(r#"["amber-falcon-1024",1024,10240,0.3729]"#, &values());
-        assert_eq!(told, r#"["{{word}}",{{number}},10240,{{fraction}}]"#);
+    fn random_values_are_reported_by_the_names_of_their_variables() {
+        let text = restore_placeholders(r#"["amber-falcon-1024",1024,10240,0.3729]"#, &values());
+        assert_eq!(text, r#"["{{word}}",{{number}},10240,{{fraction}}]"#);
     }
 }

@@ -1,10 +1,12 @@
-//! The smallest real picture and the smallest real page: a PNG of one colour, a PDF that says one thing.
+//! The smallest useful test files: a PNG and a PDF with text.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-/// The colours a picture can have, with their RGB values: far enough apart that any eye tells them.
-pub const COLOURS: [(&str, [u8; 3]); 8] = [
+use base64::Engine as _;
+
+/// The colours of test images, with their RGB values. They are far enough apart that no viewer confuses two of them.
+pub(super) const COLOURS: [(&str, [u8; 3]); 8] = [
     ("red", [220, 20, 20]),
     ("green", [20, 160, 20]),
     ("blue", [20, 40, 220]),
@@ -15,32 +17,33 @@ pub const COLOURS: [(&str, [u8; 3]); 8] = [
     ("white", [255, 255, 255]),
 ];
 
-/// The side of a picture in pixels: real servers refuse tiny ones, and count tokens by area.
+/// The side of a one-colour image. Real servers reject tiny images, and count tokens by area.
 const IMAGE_SIDE_PX: u32 = 256;
 
-/// A PNG of one of the [`COLOURS`], by its name. It is made once: packing it takes longer than all else that a request
-/// needs.
-pub fn png_image(colour: &str) -> Option<&'static [u8]> {
+/// A PNG of one of the [`COLOURS`], by its name. It is encoded once, because that takes longer than the rest of a
+/// request.
+pub(super) fn png_image(colour: &str) -> Option<&'static [u8]> {
     static CACHED_IMAGES: [OnceLock<Vec<u8>>; COLOURS.len()] = [const { OnceLock::new() }; COLOURS.len()];
-    let at = COLOURS.iter().position(|(name, _)| *name == colour)?;
-    Some(CACHED_IMAGES[at].get_or_init(|| encode_png(COLOURS[at].1)))
+    let index = COLOURS.iter().position(|(name, _)| *name == colour)?;
+    let encode = || encode_png(IMAGE_SIDE_PX, &COLOURS[index].1.repeat((IMAGE_SIDE_PX * IMAGE_SIDE_PX) as usize));
+    Some(CACHED_IMAGES[index].get_or_init(encode))
 }
 
-fn encode_png(rgb: [u8; 3]) -> Vec<u8> {
+/// A square PNG of RGB pixels.
+pub(super) fn encode_png(side: u32, pixels: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, IMAGE_SIDE_PX, IMAGE_SIDE_PX);
+    let mut encoder = png::Encoder::new(&mut bytes, side, side);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    let pixels: Vec<u8> = rgb.iter().copied().cycle().take((IMAGE_SIDE_PX * IMAGE_SIDE_PX * 3) as usize).collect();
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
-    // Writing fixed dimensions into memory cannot fail; an empty picture would be refused and seen at once.
-    if written.is_err() { Vec::new() } else { bytes }
+    let result = encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels));
+    // Writing into memory cannot fail. Every endpoint would reject an empty image, so a failure would be noticed.
+    if result.is_err() { Vec::new() } else { bytes }
 }
 
-/// A one-page PDF that shows lines of text. The stream is not compressed, the offsets are right.
-pub fn pdf(lines: &[&str]) -> Vec<u8> {
-    let shown = |line: &str| line.chars().filter(|c| c.is_ascii() && !"()\\".contains(*c)).collect::<String>();
-    let lines: Vec<String> = lines.iter().map(|line| format!("({}) Tj", shown(line))).collect();
+/// A one-page PDF with lines of text. The content is not compressed, and the offsets are correct.
+pub(super) fn pdf(lines: &[&str]) -> Vec<u8> {
+    let printable = |line: &str| line.chars().filter(|c| c.is_ascii() && !"()\\".contains(*c)).collect::<String>();
+    let lines: Vec<String> = lines.iter().map(|line| format!("({}) Tj", printable(line))).collect();
     let content = format!("BT /F1 14 Tf 20 TL 50 740 Td {} ET", lines.join(" T* "));
     let objects = [
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
@@ -62,12 +65,16 @@ pub fn pdf(lines: &[&str]) -> Vec<u8> {
     file.into_bytes()
 }
 
+pub(super) fn encode_base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_picture_is_a_png_of_its_colour() {
+    fn each_image_is_a_png_of_its_colour() {
         for (name, rgb) in COLOURS {
             let file = std::io::Cursor::new(png_image(name).unwrap());
             let mut reader = png::Decoder::new(file).read_info().unwrap();
@@ -80,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_table_points_at_its_objects() {
+    fn the_cross_reference_table_of_a_pdf_points_to_its_objects() {
         let file = String::from_utf8(pdf(&["Hello.", "Today's label is (amber) falcon 4821."])).unwrap();
         assert!(file.contains("(Today's label is amber falcon 4821.) Tj"));
         let table = file.split("xref\n").nth(1).unwrap();

@@ -1,55 +1,65 @@
-//! The next request of a trial of several: the conversation so far, the endpoint's own answer handed back, and what is
-//! said to it.
+//! [`next_request`]: the next request of a trial with several requests. It contains the conversation so far, the
+//! response of the endpoint and the next user message.
 //!
-//! Pure. The answer's blocks are handed back as they came, byte for byte of their JSON values, unless the step says
-//! otherwise: a client that keeps a history does the same.
+//! Pure. The blocks of the response are sent back unchanged (equal JSON values), unless the row says otherwise, because
+//! a client that keeps a history does the same.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::catalog::{EchoBack, FollowUp};
 use crate::engine::predicate::matches;
-use crate::engine::request::build::{ArmFiller, BuildContext, merge_objects};
+use crate::engine::request::build::{BuildContext, fill_content, request_filler};
+use crate::variables::fill::merge_objects;
 use crate::wire::exchange::Request;
 use crate::wire::message::Message;
 
-/// True when an answer has what the next request hands back.
-pub(crate) fn has_next(then: &FollowUp, answer: &Message, values: &BTreeMap<String, String>) -> bool {
-    !answer.content.is_empty()
-        && then.when.as_ref().is_none_or(|when| matches(when, answer, values))
-        && (then.results.is_none() || answer.blocks("tool_use").next().is_some())
+/// True if a response contains everything that the next request sends back.
+pub(crate) fn has_next(then: &FollowUp, response: &Message, values: &BTreeMap<String, String>) -> bool {
+    !response.content.is_empty()
+        && then.when.as_ref().is_none_or(|when| matches(when, response, values))
+        && (then.results.is_none() || response.blocks("tool_use").next().is_some())
 }
 
-/// The request that goes on from an answer.
-pub(crate) fn next_request(before: &Request, answer: &Message, then: &FollowUp, context: BuildContext<'_>) -> Request {
-    let fill = ArmFiller::new(context);
-    let mut request = before.clone();
+/// The request that continues the conversation after a response.
+pub(crate) fn next_request(
+    previous: &Request,
+    response: &Message,
+    then: &FollowUp,
+    context: BuildContext<'_>,
+) -> Request {
+    let has_random_values = Cell::new(false);
+    let filler = request_filler(context, &has_random_values);
+    let mut request = previous.clone();
     let Value::Object(body) = &mut request.body else { return request };
-    merge_objects(body, &fill.fill_object(&then.body));
-    let handed: Vec<Value> = answer.content.iter().filter_map(|block| echo_back(block, then.hand_back)).collect();
-    let results = then.results.iter().flat_map(|text| {
-        let text = fill.fill_text(text);
-        answer
-            .blocks("tool_use")
-            .map(move |call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": text }))
-    });
-    let results: Vec<Value> = results.collect();
-    let said = then.user.as_ref().map(|said| fill.fill_content(said));
-    let said = match (results.is_empty(), said) {
-        (true, said) => said.unwrap_or_default(),
-        (false, said) => {
-            let said = match said {
-                Some(Value::String(text)) => vec![json!({ "type": "text", "text": text })],
-                Some(Value::Array(blocks)) => blocks,
-                _ => Vec::new(),
-            };
-            Value::Array([results, said].concat())
-        }
+    merge_objects(body, &filler.fill_object(&then.body));
+    let echoed: Vec<Value> = response.content.iter().filter_map(|block| echo_back(block, then.hand_back)).collect();
+    let results: Vec<Value> = then
+        .results
+        .iter()
+        .map(|text| filler.fill_text(text))
+        .flat_map(|text| {
+            response
+                .blocks("tool_use")
+                .map(move |call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": text }))
+        })
+        .collect();
+    let user = then.user.as_ref().map(|user| fill_content(&filler, user, context.text_form)).unwrap_or_default();
+    let user = if results.is_empty() {
+        user
+    } else {
+        let blocks = match user {
+            Value::String(text) => vec![json!({ "type": "text", "text": text })],
+            Value::Array(blocks) => blocks,
+            _ => Vec::new(),
+        };
+        Value::Array([results, blocks].concat())
     };
     if let Some(Value::Array(messages)) = body.get_mut("messages") {
-        messages.push(json!({ "role": "assistant", "content": handed }));
-        messages.push(json!({ "role": "user", "content": said }));
+        messages.push(json!({ "role": "assistant", "content": echoed }));
+        messages.push(json!({ "role": "user", "content": user }));
     }
     request
 }
@@ -69,7 +79,7 @@ fn echo_back(block: &Value, how: EchoBack) -> Option<Value> {
     }
 }
 
-/// The same letters but one, in the midst: it stays base64 where it was.
+/// Changes one letter in the middle. Valid base64 stays valid.
 fn alter_signature(signature: &str) -> String {
     let middle = signature.chars().count() / 2;
     let other = |c: char| if c == 'A' { 'B' } else { 'A' };
@@ -81,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_altered_signature_is_another_of_the_same_length() {
+    fn an_altered_signature_differs_and_has_the_same_length() {
         for signature in ["", "A", "EqQBCgIYAhIM", "AAAA"] {
             let other = alter_signature(signature);
             assert_eq!(other.len(), signature.len());
@@ -90,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_is_left_out_or_altered_as_told() {
+    fn thinking_is_left_out_or_altered_as_the_row_says() {
         let thinking = json!({ "type": "thinking", "thinking": "so", "signature": "AAAA" });
         let text = json!({ "type": "text", "text": "so" });
         assert_eq!(echo_back(&thinking, EchoBack::Whole), Some(thinking.clone()));

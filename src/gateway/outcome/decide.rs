@@ -9,9 +9,9 @@ use crate::gateway::outcome::response::ResponseProbe;
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::gateway::outcome::{behaviour, request};
 use crate::gateway::trial_index::TrialIndex;
-use crate::gateway::upstream::script::UpstreamRoute;
+use crate::gateway::upstream::script::{UpstreamRoute, fill_response};
 use crate::recording::gateway::{GatewayTrial, UpstreamCall};
-use crate::variables::fill;
+use crate::variables::fill::restore_placeholders;
 
 /// The most trials of a row.
 const MAX_TRIALS: usize = 3;
@@ -107,7 +107,7 @@ fn apply_controls(book: &TrialIndex<'_>, row: &GatewayRow, seen: &GatewayObserva
             ClientResponse::Received(answer) if answer.status >= 400 => answer.error().unwrap_or_default(),
             ClientResponse::Received(_) => return None,
         };
-        Some(fill::restore_placeholders(&why, &control.values))
+        Some(restore_placeholders(&why, &control.values))
     });
     match failed {
         Some(why) => GatewayObservation::Undetermined(
@@ -133,7 +133,7 @@ fn plain_failure(book: &TrialIndex<'_>) -> Option<String> {
             None => "what it says is not in it".to_owned(),
         },
     };
-    Some(fill::restore_placeholders(&why, &first.values))
+    Some(restore_placeholders(&why, &first.values))
 }
 
 /// What one trial shows, with drawn values by their names.
@@ -147,7 +147,7 @@ pub(crate) fn observe(book: &TrialIndex<'_>, row: &GatewayRow, trial: &GatewayTr
             GatewayObservation::Undetermined(UndeterminedReason::NotFinished, "this shape has no such row".to_owned())
         }
     };
-    let plain = |text: String| fill::restore_placeholders(&text, &trial.values);
+    let plain = |text: String| restore_placeholders(&text, &trial.values);
     match seen {
         GatewayObservation::Forwarded { place } => GatewayObservation::Forwarded { place: plain(place) },
         GatewayObservation::Changed { from, to, place } => {
@@ -212,7 +212,7 @@ pub(crate) fn observe_response(
         );
     }
     let Some(call) = calls.last() else { return GatewayObservation::Dropped { note: None } };
-    let answer = fill::fill_response(answer, &trial.values);
+    let answer = fill_response(answer, &trial.values);
     look(&ResponseProbe {
         scripted_response: &answer,
         values: &trial.values,

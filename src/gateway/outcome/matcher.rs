@@ -6,8 +6,7 @@ use crate::catalog::GatewayExpectation;
 use crate::gateway::json_search;
 use crate::gateway::json_search::{collect_text, equivalent};
 use crate::gateway::outcome::undetermined::UndeterminedReason;
-use crate::gateway::values::VariableValues;
-use crate::variables::fill;
+use crate::variables::fill::{VariableValues, filler_from_values};
 use crate::wire::message::excerpt;
 
 /// How much of a value is shown.
@@ -68,14 +67,15 @@ enum MatchRule {
 impl ExpectedValue {
     /// What a part of a row wants; `sent` is the value that the request carried, where there is one.
     pub(crate) fn new(part: &GatewayExpectation, values: &VariableValues, sent: Option<&Value>) -> Self {
-        let fill = |text: &String| fill::fill_text(text, values);
+        let filler = filler_from_values(values);
+        let fill = |text: &String| filler.fill_text(text);
         let test = if let (Some(Value::String(text)), true) =
             (&part.value, part.header.is_some() || part.query.is_some())
         {
             // What stands in a header is text, whatever it looks like.
             MatchRule::Equals { value: Value::String(fill(text)), parsed: false, exactly: false }
         } else if let Some(value) = &part.value {
-            MatchRule::Equals { value: fill::fill_value(value, values), parsed: part.parsed, exactly: part.exactly }
+            MatchRule::Equals { value: filler.fill_value(value), parsed: part.parsed, exactly: part.exactly }
         } else if let Some(text) = &part.contains {
             MatchRule::Contains(fill(text))
         } else if !part.order.is_empty() {

@@ -8,8 +8,8 @@ use crate::gateway::outcome::matcher::{
     CandidateValue, ExpectedValue, GatewayObservation, find_markers, value_to_text,
 };
 use crate::gateway::outcome::undetermined::UndeterminedReason;
-use crate::gateway::values::VariableValues;
 use crate::recording::gateway::UpstreamCall;
+use crate::variables::fill::VariableValues;
 use crate::wire::exchange::Request;
 
 /// What one call shows of a row's field. `control` is a request without the field, or with another value in its place,

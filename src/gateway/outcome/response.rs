@@ -8,8 +8,8 @@ use crate::gateway::json_search;
 use crate::gateway::outcome::matcher::{CandidateValue, ExpectedValue, GatewayObservation, shorten};
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::gateway::upstream::{script, sse};
-use crate::gateway::values::VariableValues;
 use crate::recording::gateway::UpstreamCall;
+use crate::variables::fill::VariableValues;
 use crate::wire::exchange::Exchange;
 
 /// How much earlier than the upstream's last piece of text the client's first must be, in milliseconds.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::catalog::{ApiDialect, UpstreamResponse};
 use crate::gateway::upstream::sse;
 use crate::gateway::upstream::sse::SseChunk;
+use crate::variables::fill::{VariableValues, filler_from_values};
 
 /// What is to be answered to a request with a label.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,20 @@ pub(crate) struct ResponseScript {
     pub reply: String,
     /// How it differs from the plain answer; its variables are filled in.
     pub response: UpstreamResponse,
+}
+
+/// A scripted response with its variables filled in.
+pub(crate) fn fill_response(template: &UpstreamResponse, values: &VariableValues) -> UpstreamResponse {
+    let filler = filler_from_values(values);
+    let mut response = template.clone();
+    response.headers.values_mut().for_each(|header| *header = filler.fill_text(header));
+    response.message = filler.fill_object(&template.message);
+    response.choice = filler.fill_object(&template.choice);
+    response.body = template.body.as_ref().map(|body| filler.fill_value(body));
+    for insert in &mut response.stream.insert {
+        insert.data = insert.data.as_ref().map(|data| filler.fill_value(data));
+    }
+    response
 }
 
 /// An answer, ready to be sent.
