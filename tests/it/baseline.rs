@@ -112,7 +112,7 @@ mod cases {
     #[test]
     fn what_is_not_decided_satisfies_no_entry_and_is_red_only_strictly() {
         let folder = listing(&[entry(SYSTEM, "ignored", "")]);
-        let arguments = [&HELD[..], &["--select", SYSTEM, "--disobedience", "1"]].concat();
+        let arguments = [&HELD[..], &["--select", SYSTEM], &folder.simulator("disobedience: 1\n")].concat();
         run(&folder, &arguments).exits(0);
         let entry = told(&folder, SYSTEM);
         assert_eq!((&entry["case"], &entry["now"]), (&"unconfirmed".into(), &"inconclusive".into()), "{entry}");
@@ -122,7 +122,7 @@ mod cases {
     #[test]
     fn a_target_that_cannot_be_tested_satisfies_nothing() {
         let folder = listing(&[entry(STOP, "ignored", "")]);
-        run(&folder, &[&HELD[..], &["--rate-429", "1", "--retries", "0"]].concat()).exits(3);
+        run(&folder, &[&HELD[..], &folder.simulator("inject_429: 1\n"), &["--retries", "0"]].concat()).exits(3);
         assert_eq!(told(&folder, STOP)["case"], "unconfirmed");
     }
 
@@ -141,10 +141,11 @@ mod cases {
     }
 }
 
+/// A simulator file with one fault.
+const FAULT: &str = "faults: [sse.done-record]\n";
+
 mod findings {
     use super::*;
-
-    const FAULT: [&str; 2] = ["--fault", "sse.done-record"];
 
     fn check(id: &str) -> String {
         format!("  - check: {id}\n    reason: an OpenAI habit\n")
@@ -153,12 +154,12 @@ mod findings {
     #[test]
     fn listed_and_unlisted() {
         let folder = listing(&[]);
-        run(&folder, &FAULT).exits(0);
-        run(&folder, &[&HELD[..], &FAULT].concat()).exits(1);
+        run(&folder, &folder.simulator(FAULT)).exits(0);
+        run(&folder, &[&HELD[..], &folder.simulator(FAULT)].concat()).exits(1);
         let entry = told(&folder, "sse.done-record");
         assert_eq!((&entry["case"], &entry["cause"]), (&"regression".into(), &"unlisted".into()));
         let folder = listing(&[check("sse.done-record")]);
-        run(&folder, &[&HELD[..], &FAULT].concat()).exits(0);
+        run(&folder, &[&HELD[..], &folder.simulator(FAULT)].concat()).exits(0);
         assert_eq!(told(&folder, "sse.done-record")["case"], "expected");
     }
 
@@ -331,7 +332,7 @@ mod commands {
     /// A folder with the results of a run in which one row fails.
     fn failed() -> Folder {
         let folder = Folder::new();
-        run(&folder, &["--flip", BROKEN, "--fault", "sse.done-record"]).exits(1);
+        run(&folder, &[&["--flip", BROKEN][..], &folder.simulator(FAULT)].concat()).exits(1);
         folder
     }
 
@@ -355,7 +356,7 @@ mod commands {
             (&STOP.into(), &"ignored".into(), &"2999-01-01".into())
         );
         assert_eq!((&check["check"], &check["reason"]), (&"sse.done-record".into(), &"before: 1.4".into()));
-        run(&folder, &[&HELD[..], &["--flip", BROKEN, "--fault", "sse.done-record"]].concat()).exits(0);
+        run(&folder, &[&HELD[..], &["--flip", BROKEN], &folder.simulator(FAULT)].concat()).exits(0);
         folder.run(["baseline", "lint", "known.yaml"]).exits(0);
         write(&folder, &[]).exits(2).says(&["it is there already", "--force"]);
         assert_eq!(folder.read("known.yaml"), text);
@@ -372,7 +373,7 @@ mod commands {
         assert!(update().exits(0).stdout.contains("nothing to change"));
         assert_eq!(folder.read("known.yaml"), before);
         let other = ["--flip", "field.stop_sequences=unsupported", "--flip", "field.stream=ignored"];
-        run(&folder, &[&other[..], &["--fault", "sse.done-record"]].concat()).exits(1);
+        run(&folder, &[&other[..], &folder.simulator(FAULT)].concat()).exits(1);
         let said = update().exits(0).stdout;
         for line in ["changed  field.stop_sequences: ignored to rejected", "added    field.stream: "] {
             assert!(said.contains(line), "{said}");

@@ -226,18 +226,20 @@ mod exit_1 {
     #[test]
     fn a_finding_only_where_that_is_asked_for_and_a_note_never() {
         let folder = Folder::new();
-        let warned = ["--select", STOP, "--fault", "message.id-prefix"];
+        let fault = |id: &str| folder.simulator(&format!("faults: [{id}]\n"));
+        let warned = [&["--select", STOP][..], &fault("message.id-prefix")].concat();
         let report = simulated(&folder, &warned).exits(0);
         assert!(report.stdout.contains("warning: message.id-prefix"), "{}", report.stdout);
         assert_eq!(folder.results("out")["findings"][0]["check"], "message.id-prefix");
         simulated(&folder, &[&warned[..], &["--strict"]].concat()).exits(1);
-        simulated(&folder, &["--select", STOP, "--fault", "message.key-unknown", "--strict"]).exits(0);
+        simulated(&folder, &[&["--select", STOP, "--strict"][..], &fault("message.key-unknown")].concat()).exits(0);
         assert_eq!(folder.results("out")["findings"][0]["severity"], "note");
         simulated(&folder, &["--select", STOP, "--strict"]).exits(0);
-        simulated(&folder, &["--select", STOP, "--fault", "no.such"]).exits(2).says(&["no fault `no.such`"]);
+        let unknown = [&["--select", STOP][..], &fault("no.such")].concat();
+        simulated(&folder, &unknown).exits(2).says(&["simulator.yaml:1:", "no fault `no.such`"]);
         // A fault is of a simulation; nobody's endpoint is made to have one.
-        let live = ["run", "--base-url", "http://127.0.0.1:9", "--model", "m", "--fault", "message.type"];
-        folder.run(live).exits(2).says(&["--simulate"]);
+        let live = ["run", "--base-url", "http://127.0.0.1:9", "--model", "m"];
+        folder.run(live.iter().chain(&fault("message.type"))).exits(2).says(&["--simulate"]);
     }
 
     #[test]
@@ -306,7 +308,7 @@ mod exit_2 {
             ("--confidence", "1", "from 0.5 up to"),
             ("--confidence", "nan", "from 0.5 up to"),
             ("--concurrency", "0", "0 is not in 1..=256"),
-            ("--rate", "0", "0 is not in 1.."),
+            ("--rpm", "0", "0 is not in 1.."),
             ("--timeout", "0", "0 is not in 1.."),
             ("--timeout", "1.5", "invalid digit"),
             ("--retries", "99", "99 is not in 0..=20"),
@@ -314,18 +316,26 @@ mod exit_2 {
             ("--max-tokens", "-1", "'-1'"),
             ("--max-cost", "-1", "above 0"),
             ("--max-cost", "inf", "above 0"),
-            ("--answer-tokens", "0", "0 is not in 1.."),
+            ("--default-max-tokens", "0", "0 is not in 1.."),
             ("--model", "", "a value is required for '--model"),
             ("--name", "", "a value is required for '--name"),
             ("--api-key-env", "", "a value is required for '--api-key-env"),
             ("--format", "xml", "possible values: terminal, markdown, json"),
+            ("--flip", "nonsense", "expected ROW=STATUS"),
+            (
+                "--flip",
+                "field.top_k=maybe",
+                "unknown status `maybe`. Use supported, ignored, unsupported or substituted",
+            ),
+        ] {
+            refused(&[target, &[option, value]].concat(), &[said]);
+        }
+        for (option, value, said) in [
             ("--disobedience", "2", "a number from 0 to 1"),
             ("--drift-to", "1.5", "a number from 0 to 1"),
             ("--drift-after", "5", "--drift-to <P>"),
-            ("--flip", "nonsense", "expected ROW=STATUS"),
-            ("--flip", "field.top_k=maybe", "`maybe` is no status: supported, ignored, unsupported or substituted"),
         ] {
-            refused(&[target, &[option, value]].concat(), &[said]);
+            refused(&["simulate", "deepseek", option, value], &[said]);
         }
     }
 
@@ -337,7 +347,7 @@ mod exit_2 {
         refused(&["run", "deepseek", "deepseek", "--simulate"], &["target `deepseek` is named twice"]);
         refused(&["run", "--name", "x"], &["--name names one target"]);
         refused(&["run", "--base-url", url], &["--base-url needs --model"]);
-        refused(&["run", "--base-url", url, "--model", "m", "--latency", "5"], &["add --simulate"]);
+        refused(&["run", "--base-url", url, "--model", "m", "--flip", "field.top_k=ignored"], &["add --simulate"]);
         refused(&["run", "--max-cost", "1"], &["--max-cost needs the prices", "`prices`", "--price-input"]);
     }
 
@@ -497,7 +507,7 @@ mod exit_3 {
     #[test]
     fn a_model_that_shows_nothing() {
         let folder = Folder::new();
-        let arguments = ["--select", "field.system", "--answer-tokens", "1"];
+        let arguments = ["--select", "field.system", "--default-max-tokens", "1"];
         simulated(&folder, &arguments).exits(3).says(&["no row could be decided: field.system: "]);
         assert_eq!(folder.results("out")["summary"]["decided"], 0);
     }

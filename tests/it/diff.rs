@@ -24,6 +24,14 @@ fn two(old: &[&str], new: &[&str]) -> Folder {
     folder
 }
 
+/// Two such runs, the second of a simulation with these deviations.
+fn two_with(deviations: &str) -> Folder {
+    let folder = Folder::new();
+    run(&folder, "deepseek", "old", &[]);
+    run(&folder, "deepseek", "new", &folder.simulator(deviations));
+    folder
+}
+
 fn diff(folder: &Folder, more: &[&str]) -> Ended {
     folder.run(["diff", "old/results-deepseek.json", "new/results-deepseek.json"].iter().chain(more))
 }
@@ -96,7 +104,7 @@ fn the_json_has_a_schema_and_a_stable_order() {
 
 #[test]
 fn a_finding_of_severity_error_that_came_is_a_regression() {
-    let folder = two(&[], &["--fault", "sse.done-record"]);
+    let folder = two_with("faults: [sse.done-record]\n");
     let ended = diff(&folder, &[]).exits(1);
     assert!(
         ended.stdout.contains("Findings that came (1)") && ended.stdout.contains("sse.done-record"),
@@ -108,7 +116,7 @@ fn a_finding_of_severity_error_that_came_is_a_regression() {
 
 #[test]
 fn what_is_no_longer_decided_is_a_regression_only_strictly() {
-    let folder = two(&[], &["--disobedience", "1"]);
+    let folder = two_with("disobedience: 1\n");
     let ended = diff(&folder, &[]);
     assert!(ended.stdout.contains("No longer decided"), "{}", ended.stdout);
     ended.exits(0);

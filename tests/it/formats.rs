@@ -106,7 +106,7 @@ fn the_summary_of_a_step_is_added_to_and_never_grows_past_what_github_takes() {
 fn strictly_an_undetermined_row_fails() {
     let folder = Folder::new();
     let arguments = ["run", "deepseek", "--simulate", "--select", "field.system", "--select", "field.metadata"];
-    let more = ["--disobedience", "1", "--format", "junit,github", "--out", "out"];
+    let more = [&folder.simulator("disobedience: 1\n")[..], &["--format", "junit,github", "--out", "out"]].concat();
     let loose = folder.run(arguments.iter().chain(&more)).exits(0);
     assert!(loose.stdout.contains("::warning title=deepseek%3A field.system undetermined::"), "{}", loose.stdout);
     let report = junit(&folder, "out");

@@ -233,8 +233,9 @@ mod killed {
         let seed = seed();
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let folder = Folder::new();
-        let options =
-            ["--disobedience", "0.2", "--rate-529", "0.05", "--rate-reset", "0.05", "--flip", "field.top_k=supported"];
+        let deviations = "disobedience: 0.2\ninject_529: 0.05\ninject_reset: 0.05\n";
+        let options = [&folder.simulator(deviations)[..], &["--flip", "field.top_k=supported"]].concat();
+        folder.write("slow.yaml", format!("{deviations}latency_ms: 5\njitter_ms: 10\n"));
         let rows = ["--select", "field.*", "--select", "tools.*", "--no-progress"];
         let whole = ["run", "deepseek", "--simulate", "--out", "whole"];
         folder.run(whole.iter().chain(&rows).chain(&options)).exits(0);
@@ -243,8 +244,8 @@ mod killed {
             let after: usize = random.random_range(1..150);
             let told = format!("seed {seed}, kill {n}, after {after} lines");
             let _ = fs::remove_dir_all(folder.path().join("out"));
-            let slow = ["run", "deepseek", "--simulate", "--out", "out", "--latency", "5", "--jitter", "10"];
-            let mut running = Running::start(folder.command(slow.iter().chain(&rows).chain(&options)));
+            let slow = ["run", "deepseek", "--simulate", "--out", "out", "--simulator", "slow.yaml"];
+            let mut running = Running::start(folder.command(slow.iter().chain(&rows).chain(&options[2..])));
             let path = folder.path().join("out/recording-deepseek.jsonl");
             let lines = || fs::read_to_string(&path).map_or(0, |text| text.lines().count());
             while !running.is_over() && lines() < after {
@@ -478,8 +479,8 @@ mod refused {
             (with(&["--claims", "anthropic"]), vec!["it is of the claims of `deepseek`"]),
             (with(&["--seed", "8"]), vec!["begun with --seed 7", "leave the option out"]),
             (with(&["--confidence", "0.9"]), vec!["--confidence 0.99"]),
-            (with(&["--answer-tokens", "99"]), vec!["--answer-tokens 1024"]),
-            (with(&["--redact", "texts"]), vec!["it holds the texts already"]),
+            (with(&["--default-max-tokens", "99"]), vec!["--default-max-tokens 1024"]),
+            (with(&["--redact", "content"]), vec!["it holds the texts already"]),
             (with(&["--select", "field.top_k"]), vec!["other rows than --select names"]),
             (with(&["--shard", "1/2"]), vec!["--shard none"]),
             (with(&["--repeat", "2"]), vec!["cannot be used with"]),
@@ -517,7 +518,7 @@ mod refused {
         folder.run(["run", "--resume", "empty"]).exits(2).says(&["there is no recording-*.jsonl in it"]);
         let select = ["--select", "field.top_k", "--no-progress"];
         folder
-            .run(["run", "deepseek", "--simulate", "--redact", "texts", "--out", "texts"].iter().chain(&select))
+            .run(["run", "deepseek", "--simulate", "--redact", "content", "--out", "texts"].iter().chain(&select))
             .exits(0);
         folder.run(["run", "--resume", "texts"]).exits(2).says(&["its texts were taken out"]);
         folder.write("gateway.jsonl", "{\"header\":{\"schema\":\"fieldtest-gateway-recording/1\"\n");

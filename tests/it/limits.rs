@@ -253,8 +253,8 @@ fn a_limit_that_is_used_up_before_the_run_is_waited_for_whatever_tells_when_it_i
 fn a_storm_of_429_without_any_headers_is_no_storm_of_retries() {
     let folder = Folder::new();
     let select = ["--select", "field.{system,stop_sequences,top_k,metadata,stream,top_p}"];
-    let run = ["run", "anthropic", "--simulate", "--rate-429", "0.3", "--concurrency", "16", "--out", "out"];
-    folder.run([&run[..], &select].concat());
+    let run = ["run", "anthropic", "--simulate", "--concurrency", "16", "--out", "out"];
+    folder.run([&run[..], &folder.simulator("inject_429: 0.3\n"), &select].concat());
     let results = folder.results("out");
     let (needed, again) =
         (results["totals"]["requests"].as_u64().unwrap(), results["totals"]["retries"].as_u64().unwrap());

@@ -200,11 +200,11 @@ fn times_are_those_of_the_rate_limits_or_of_the_answers() {
     let plan = |more: &[&str]| told(&folder, &[&["deepseek"], &SELECT[..], more].concat())["targets"][0].clone();
     let seconds = |plan: &Value| plan["planned"]["seconds"]["expected"].as_f64().unwrap();
     let requests = |plan: &Value| plan["planned"]["requests"]["expected"].as_f64().unwrap();
-    let limited = plan(&["--rate", "60"]);
+    let limited = plan(&["--rpm", "60"]);
     assert!((seconds(&limited) - requests(&limited)).abs() < 1e-6, "one a second");
     let one_by_one = plan(&["--concurrency", "1", "--answer-seconds", "3"]);
     assert!((seconds(&one_by_one) - 3.0 * requests(&one_by_one)).abs() < 1e-6);
-    assert!(seconds(&plan(&["--token-rate", "100"])) > seconds(&plan(&["--token-rate", "100000"])));
+    assert!(seconds(&plan(&["--tpm", "100"])) > seconds(&plan(&["--tpm", "100000"])));
     // The longest chain bounds what more requests at once can win.
     let wide = plan(&["--concurrency", "256", "--answer-seconds", "3"]);
     assert!(seconds(&wide) > 3.0 * requests(&wide) / 256.0 * 2.0);

@@ -172,13 +172,12 @@ fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
         let arguments = ["run", "deepseek", "--simulate", "--seed", "7", "--cases", "cases", "--out", out];
         let rows = ["own.*", "field.*", "content.*", "tool_choice.*", "error.*", "stream.*", "turns.*"];
         let select = rows.iter().flat_map(|glob| ["--select", glob]);
-        let fault = ["--fault", "message.stop-reason-missing", "--flip", "field.top_k=rejected"];
-        let flips =
-            if folder.run(["simulate", "--list-faults"]).stdout.contains(fault[1]) { &fault[..] } else { &fault[2..] };
-        folder.run(arguments.into_iter().chain(select).chain(flips.iter().copied()).chain(more.iter().copied()))
+        let fault = folder.simulator("faults: [message.stop-reason-missing]\n");
+        let flips = fault.into_iter().chain(["--flip", "field.top_k=rejected"]);
+        folder.run(arguments.into_iter().chain(select).chain(flips).chain(more.iter().copied()))
     };
     let whole = run("whole", &[]);
-    let redacted = run("redacted", &["--redact", "texts"]);
+    let redacted = run("redacted", &["--redact", "content"]);
     assert_eq!(redacted.code, whole.code, "{}", redacted.stderr);
     let (before, after) = (folder.results("whole"), folder.results("redacted"));
     for (a, b) in before["rows"].as_array().unwrap().iter().zip(after["rows"].as_array().unwrap()) {
@@ -233,7 +232,7 @@ fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
 fn a_redacted_recording_that_was_cut_claims_nothing() {
     let folder = Folder::new();
     folder
-        .run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--redact", "texts", "--out", "out"])
+        .run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--redact", "content", "--out", "out"])
         .exits(0);
     let text = folder.read("out/recording-deepseek.jsonl");
     let lines: Vec<&str> = text.lines().collect();

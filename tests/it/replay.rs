@@ -28,19 +28,22 @@ fn row<'a>(results: &'a Value, id: &str) -> &'a Value {
 #[test]
 fn a_replay_gives_the_same_results_byte_for_byte() {
     let folder = Folder::new();
-    for (target, more) in [
-        ("deepseek", vec!["--concurrency", "16"]),
-        ("deepseek", vec!["--disobedience", "0.3", "--rate-529", "0.1", "--rate-reset", "0.1"]),
-        ("tencent-lkeap", vec!["--fault", "sse.message-stop-missing", "--flip", "field.system=ignored"]),
-        ("anthropic", vec!["--max-requests", "60"]),
-        ("deepseek", vec!["--fault", "http.redirect"]),
+    for (target, deviations, more) in [
+        ("deepseek", "", vec!["--concurrency", "16"]),
+        ("deepseek", "disobedience: 0.3\ninject_529: 0.1\ninject_reset: 0.1\n", vec![]),
+        ("tencent-lkeap", "faults: [sse.message-stop-missing]\n", vec!["--flip", "field.system=ignored"]),
+        ("anthropic", "", vec!["--max-requests", "60"]),
+        ("deepseek", "faults: [http.redirect]\n", vec![]),
     ] {
         let mut arguments = selects(&MIXED[..6]);
         arguments.extend(["--record", "rec"]);
         arguments.extend(&more);
+        if !deviations.is_empty() {
+            arguments.extend(folder.simulator(deviations));
+        }
         let first = simulated(&folder, target, "out", &arguments);
         let again = folder.run(["run", target, "--replay", "rec", "--out", "again"]);
-        assert_eq!(again.code, first.code, "{more:?}\n{}\n{}", first.stderr, again.stderr);
+        assert_eq!(again.code, first.code, "{deviations} {more:?}\n{}\n{}", first.stderr, again.stderr);
         for file in [format!("results-{target}.json"), "matrix.md".to_owned()] {
             let (first, again) = (folder.read(&format!("out/{file}")), folder.read(&format!("again/{file}")));
             assert!(first == again, "{target} {more:?}: {file} differs");

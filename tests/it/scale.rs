@@ -119,7 +119,7 @@ fn a_target_that_cannot_be_recorded_costs_the_others_nothing() {
 fn order(folder: &Folder, jobs: &str) -> Vec<(String, String)> {
     let run =
         ["run", "anthropic", "deepseek", "--simulate", "--select", STOP, "--out", "out", "--format", "ndjson,json"];
-    let ended = folder.run(run.iter().chain(&["--latency", "30", "--jobs", jobs])).exits(0);
+    let ended = folder.run(run.iter().chain(&folder.simulator("latency_ms: 30\n")).chain(&["--jobs", jobs])).exits(0);
     let events = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let told = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
     let events = events.map(|event| (told(&event, "event"), told(&event, "target")));
@@ -153,7 +153,7 @@ fn repeats_tell_how_stable_each_verdict_is() {
     let folder = Folder::new();
     let run =
         ["run", "deepseek", "--simulate", "--select", "field.*", "--select", "tool*", "--out", "out", "--seed", "7"];
-    folder.run(run.iter().chain(&["--repeat", "4", "--disobedience", "0.4"]));
+    folder.run(run.iter().chain(&folder.simulator("disobedience: 0.4\n")).chain(&["--repeat", "4"]));
     let results = results(&folder, "deepseek");
     let recordings = folder.names("out", "recording-deepseek-run-");
     assert_eq!(recordings.len(), 4);

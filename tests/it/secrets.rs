@@ -405,7 +405,7 @@ fn what_goes_wrong_is_told_without_the_secret() {
         (live(&refused, &env, &[&as_option]), 2),
         (live(&refused, &env, &[&as_proxy]), 2),
         (live(&refused, &env, &[&url_proxy]), 2),
-        (live(&refused, &env, &["--rate", &in_url]), 2),
+        (live(&refused, &env, &["--rpm", &in_url]), 2),
         (vec!["--targets", "given/list.yaml"], 2),
         (vec!["own", "--cases", "given/cases"], 2),
     ];

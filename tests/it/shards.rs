@@ -49,9 +49,7 @@ mod merging {
         for (target, parts, fault) in [("deepseek", 3, "message.id-missing"), ("anthropic", 2, "sse.ping-missing")] {
             let folder = Folder::new();
             let more = [&SELECT[..], &["--flip", "field.stop_sequences=ignored"]].concat();
-            let faults = folder.run(["simulate", "--list-faults"]).stdout;
-            let fault = if faults.contains(fault) { fault } else { faults.split_whitespace().next().unwrap() };
-            let more = [&more[..], &["--fault", fault]].concat();
+            let more = [&more[..], &folder.simulator(&format!("faults: [{fault}]\n"))].concat();
             simulated(&folder, target, "whole", &more);
             let whole = folder.results("whole");
             let mut files = Vec::new();
@@ -105,7 +103,7 @@ mod merging {
             (vec!["--select", "field.*", "--model", "other"], "the model is"),
             (vec!["--select", "field.*", "--claims", "anthropic"], "the claims are those of"),
             (vec!["--select", "field.*", "--confidence", "0.9"], "the confidence is"),
-            (vec!["--select", "field.*", "--answer-tokens", "900"], "--answer-tokens is"),
+            (vec!["--select", "field.*", "--default-max-tokens", "900"], "--default-max-tokens is"),
             (vec!["--select", "tools.*"], "is only in the first's"),
         ] {
             let arguments = [&["--shard", "2/3"], &more[..]].concat();

@@ -79,13 +79,14 @@ mod running {
     #[test]
     fn a_row_that_stays_open_is_ignored_with_its_reason_and_fails_strictly() {
         let folder = Folder::new();
-        let open = ["deepseek::field.system", "--exact", "--disobedience", "1"];
+        let disobeys = folder.simulator("disobedience: 1\n");
+        let open = [&["deepseek::field.system", "--exact"][..], &disobeys].concat();
         let ended = test(&folder, &open).exits(0);
         assert!(ended.stdout.contains("... ignored (undetermined: "), "{}", ended.stdout);
         assert!(ended.stdout.contains("0 passed; 0 failed; 1 ignored"), "{}", ended.stdout);
         test(&folder, &[&open[..], &["--strict"]].concat()).exits(101);
         // Without a single row decided, the target was not tested.
-        test(&folder, &["field.system", "--disobedience", "1"]).exits(3);
+        test(&folder, &[&["field.system"][..], &disobeys].concat()).exits(3);
     }
 
     #[test]
@@ -135,7 +136,8 @@ mod running {
         folder.write("none.yaml", "schema: fieldtest-baseline/1\nexpect: []\n");
         let arguments = ["--select", "field.stream", "--baseline", "none.yaml"];
         test(&folder, &arguments).exits(0);
-        let ended = test(&folder, &[&arguments[..], &["--fault", "message.id-missing"]].concat()).exits(101);
+        let ended =
+            test(&folder, &[&arguments[..], &folder.simulator("faults: [message.id-missing]\n")].concat()).exits(101);
         assert!(ended.stdout.contains("deepseek::findings"), "{}", ended.stdout);
         assert!(ended.stdout.contains("regression message.id-missing"), "{}", ended.stdout);
     }
@@ -177,7 +179,9 @@ mod usage {
         folder.run(["test", "deepseek", "--accept"]).exits(2).says(&["--snapshots"]);
         let arguments = ["test", "deepseek", "--simulate", "--snapshots"];
         folder.run_with(&[("INSTA_UPDATE", "perhaps")], &arguments).exits(2).says(&["INSTA_UPDATE", "always"]);
-        folder.run(["test", "--base-url", "http://127.0.0.1:9", "--model", "m", "--rate-429", "0.1"]).exits(2);
+        folder
+            .run(["test", "--base-url", "http://127.0.0.1:9", "--model", "m", "--flip", "field.top_k=ignored"])
+            .exits(2);
     }
 }
 
@@ -237,7 +241,7 @@ mod snapshots {
         let row = |more: &[&str]| test(&folder, &[&["deepseek::field.system", "--exact"][..], more].concat());
         row(&["--snapshots", "--accept"]).exits(0);
         let before = folder.read("snapshots/deepseek/field.system.snap");
-        let ended = row(&["--snapshots", "--accept", "--disobedience", "1"]).exits(0);
+        let ended = row(&[&["--snapshots", "--accept"][..], &folder.simulator("disobedience: 1\n")].concat()).exits(0);
         assert!(ended.stdout.contains("1 ignored"), "{}", ended.stdout);
         assert_eq!(folder.names("snapshots/deepseek", ""), ["field.system.snap"]);
         assert_eq!(folder.read("snapshots/deepseek/field.system.snap"), before);

@@ -87,7 +87,8 @@ fn commands_that_only_look_back_have_no_events() {
 #[test]
 fn who_stops_listening_stops_nothing() {
     let folder = Folder::new();
-    let mut command = folder.command(run(&["--format", "ndjson,json", "--latency", "5"]));
+    let mut command =
+        folder.command(run(&[&["--format", "ndjson,json"][..], &folder.simulator("latency_ms: 5\n")].concat()));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -115,14 +116,21 @@ fn the_log_is_heard_by_those_who_ask() {
 #[test]
 fn waits_are_told_in_the_log() {
     let folder = Folder::new();
+<<<<<<< HEAD
     let ended = folder.run(run(&["-v", "--rate-429", "0.3", "--seed", "3"])).exits(0);
     assert!(ended.stderr.contains("retrying"), "{}", ended.stderr);
+=======
+    let ended =
+        folder.run(run(&[&["-v", "--seed", "3"][..], &folder.simulator("inject_429: 0.3\n")].concat())).exits(0);
+    assert!(ended.stderr.contains("asking again"), "{}", ended.stderr);
+>>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
 }
 
 #[test]
 fn each_of_several_runs_is_told_apart_and_all_together_have_the_last_word() {
     let folder = Folder::new();
-    let more = ["--format", "ndjson,json", "--repeat", "2", "--disobedience", "0.35"];
+    let disobeys = folder.simulator("disobedience: 0.35\n");
+    let more = [&["--format", "ndjson,json", "--repeat", "2"][..], &disobeys].concat();
     let ended = folder.run(run(&more));
     let events = events(&ended.stdout);
     let over: Vec<&Value> = events.iter().filter(|event| event["event"] == "run_finished").collect();

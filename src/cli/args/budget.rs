@@ -74,10 +74,10 @@ pub struct RateArgs {
     pub concurrency: Option<u16>,
     /// Requests a minute at most; the target's own limit unless told.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: Option<u32>,
+    pub rpm: Option<u32>,
     /// Tokens a minute at most; the target's own limit unless told.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub token_rate: Option<u32>,
+    pub tpm: Option<u32>,
 }
 
 /// Requests under way at once where nobody says how many.
@@ -97,8 +97,8 @@ impl RateArgs {
     /// How much may be sent to this target in a minute.
     pub fn rate_limits(&self, tested: &ResolvedTarget) -> PerMinuteLimits {
         PerMinuteLimits {
-            requests: self.rate.or(tested.limits.requests_per_minute),
-            tokens: self.token_rate.or(tested.limits.tokens_per_minute),
+            requests: self.rpm.or(tested.limits.requests_per_minute),
+            tokens: self.tpm.or(tested.limits.tokens_per_minute),
         }
     }
 }

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
-use crate::catalog::{AuthScheme, CaseFile, Catalog, CatalogRow, ClaimStatus, LimitRequirement};
+use crate::catalog::{AuthScheme, CaseFile, Catalog, CatalogRow, LimitRequirement};
 use crate::cli::CliError;
 use crate::cli::args::baseline::BaselineArgs;
 use crate::cli::args::transport::parse_secret;
 use crate::cli::target::credential::CredentialArgs;
-use crate::engine::selection::digest_text;
-use crate::simulator::{DisobedienceDrift, SimulatorConfig, SimulatorFault, SimulatorImpairments};
 
 /// Which case files are used.
 #[derive(Debug, Clone, Args)]
@@ -132,8 +129,8 @@ pub struct EndpointArgs {
     #[arg(long)]
     pub simulate: bool,
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
-    #[arg(long, value_name = "N", default_value_t = EndpointArgs::DEFAULT_ANSWER_TOKENS, value_parser = clap::value_parser!(u32).range(1..))]
-    pub answer_tokens: u32,
+    #[arg(long, value_name = "N", default_value_t = EndpointArgs::DEFAULT_MAX_TOKENS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub default_max_tokens: u32,
     /// True where nothing is going to be sent.
     #[arg(skip)]
     pub planning: bool,
@@ -141,7 +138,7 @@ pub struct EndpointArgs {
 
 impl EndpointArgs {
     /// `max_tokens` of requests that do not set it, unless told.
-    pub const DEFAULT_ANSWER_TOKENS: u32 = 1024;
+    pub const DEFAULT_MAX_TOKENS: u32 = 1024;
 
     /// What they say of the credential.
     pub fn credential_args(&self) -> CredentialArgs<'_> {
@@ -179,129 +176,6 @@ impl From<AuthArg> for AuthScheme {
             AuthArg::Bearer => Self::Bearer,
         }
     }
-}
-
-/// How the simulator behaves, beside what a target's claims say.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Simulator")]
-pub struct SimulatorArgs {
-    /// Gives one row another status, `field.top_k=supported` for instance. May be repeated.
-    #[arg(long, value_name = "ROW=STATUS", value_parser = parse_flip)]
-    pub flip: Vec<(String, ClaimStatus)>,
-    /// Makes answers break a rule of the protocol: the id of the check that sees it, `sse.done-record` for instance;
-    /// `fieldtest simulate --list-faults` lists them. May be repeated.
-    #[arg(long, value_name = "ID")]
-    pub fault: Vec<SimulatorFault>,
-    /// How often the simulated model does not do as told, from 0 to 1.
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
-    pub disobedience: f64,
-    /// The disobedience that the model drifts to while it answers, from 0 to 1.
-    #[arg(long, value_name = "P", value_parser = parse_probability)]
-    pub drift_to: Option<f64>,
-    /// How many answers come before the drift.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "drift_to")]
-    pub drift_after: u64,
-    /// How many answers the drift takes; 0 is a jump.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "drift_to")]
-    pub drift_over: u64,
-    /// Milliseconds before each answer.
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub latency: u64,
-    /// Up to this many milliseconds more, drawn for each answer.
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub jitter: u64,
-    /// How often a request is answered with 429, from 0 to 1.
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
-    pub rate_429: f64,
-    /// The `retry-after` of 429 and 529, in seconds.
-    #[arg(long, value_name = "S")]
-    pub retry_after: Option<u64>,
-    /// How often a request is answered with 529, from 0 to 1.
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
-    pub rate_529: f64,
-    /// How often the connection breaks, from 0 to 1.
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
-    pub rate_reset: f64,
-    /// Answer so many requests in a window and refuse the others with 429, `retry-after` and what is left in
-    /// `anthropic-ratelimit-*`.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit_requests: Option<u32>,
-    /// The same for tokens of prompts, at four bytes each.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit_tokens: Option<u32>,
-    /// The window of these limits, in milliseconds: they fill up again evenly in that time.
-    #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit_window: u64,
-}
-
-impl SimulatorArgs {
-    /// True where any of the options was given.
-    pub fn is_set(&self) -> bool {
-        !self.flip.is_empty() || !self.fault.is_empty() || self.impairments() != SimulatorImpairments::default()
-    }
-
-    /// A digest of what they change in answers; nothing where they change nothing. How long an answer takes is no part.
-    pub fn digest(&self) -> Option<String> {
-        let knobs = SimulatorImpairments { latency: Duration::ZERO, jitter: Duration::ZERO, ..self.impairments() };
-        let is_plain = self.flip.is_empty() && self.fault.is_empty() && knobs == SimulatorImpairments::default();
-        (!is_plain).then(|| digest_text(&format!("{:?} {:?} {knobs:?}", self.flip, self.fault)))
-    }
-
-    fn has_limits(&self) -> bool {
-        self.limit_requests.is_some() || self.limit_tokens.is_some()
-    }
-
-    fn impairments(&self) -> SimulatorImpairments {
-        SimulatorImpairments {
-            disobedience: self.disobedience,
-            drift: self.drift_to.map(|to| DisobedienceDrift {
-                final_probability: to,
-                delay_responses: self.drift_after,
-                duration_responses: self.drift_over,
-            }),
-            latency: Duration::from_millis(self.latency),
-            jitter: Duration::from_millis(self.jitter),
-            rate_429: self.rate_429,
-            retry_after: self.retry_after,
-            rate_529: self.rate_529,
-            rate_reset: self.rate_reset,
-            limit_requests: self.limit_requests,
-            limit_tokens: self.limit_tokens,
-            limit_window: if self.has_limits() { Duration::from_millis(self.limit_window) } else { Duration::ZERO },
-        }
-    }
-
-    /// A target's simulation with these options.
-    pub fn simulator_config(
-        &self,
-        target: &crate::catalog::Target,
-        catalog: &Catalog,
-        seed: u64,
-    ) -> Result<SimulatorConfig, CliError> {
-        let mut behaviour = SimulatorConfig::from_target(target);
-        behaviour.add_fields(target, catalog.field_specs());
-        behaviour.impairments = self.impairments();
-        behaviour.faults.clone_from(&self.fault);
-        behaviour.seed = seed;
-        for (row, status) in &self.flip {
-            behaviour
-                .set_status(row, *status)
-                .map_err(|e| CliError::Usage(format!("--flip {row}={status}: {e}; `fieldtest rows` lists the rows")))?;
-        }
-        Ok(behaviour)
-    }
-}
-
-fn parse_flip(text: &str) -> Result<(String, ClaimStatus), String> {
-    let (row, word) = text.split_once('=').ok_or("expected ROW=STATUS, `field.top_k=supported` for instance")?;
-    let all = [ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported, ClaimStatus::Substituted];
-    let status = all
-        .into_iter()
-        .find(|s| s.as_str() == word)
-        // The word for the verdict is what people will try, too.
-        .or((word == "rejected").then_some(ClaimStatus::Unsupported))
-        .ok_or_else(|| format!("`{word}` is no status: supported, ignored, unsupported or substituted"))?;
-    Ok((row.to_owned(), status))
 }
 
 /// A probability.

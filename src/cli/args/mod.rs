@@ -3,4 +3,5 @@ pub mod budget;
 pub mod common;
 pub mod send;
 pub mod shard;
+pub mod simulator;
 pub mod transport;

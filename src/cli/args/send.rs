@@ -38,7 +38,7 @@ pub struct SendArgs {
     /// The seed of every random draw; the same seed asks the same questions. Simulations use 1 unless told.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// What to leave out of recordings and results. Secrets never get into them; `texts` leaves out as well what was
+    /// What to leave out of recordings and results. Secrets never get into them; `content` leaves out as well what was
     /// asked and answered: lengths, structure, times and verdicts stay.
     #[arg(long, value_name = "WHAT", default_value = "secrets")]
     pub redact: ContentPolicy,

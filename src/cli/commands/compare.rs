@@ -78,7 +78,7 @@ pub struct CompareArgs {
     claims: Option<String>,
     /// `max_tokens` of requests that do not set it: room for a model that thinks unasked.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
-    answer_tokens: u32,
+    default_max_tokens: u32,
     #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]
@@ -163,7 +163,7 @@ fn resolve_side(
         api_key_command: key_command.clone(),
         auth,
         simulate: false,
-        answer_tokens: args.answer_tokens,
+        default_max_tokens: args.default_max_tokens,
         planning: false,
     };
     let in_our_words = |error: CliError| match error {

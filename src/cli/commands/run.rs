@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::catalog::Catalog;
-use crate::cli::args::common::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs, SimulatorArgs};
+use crate::cli::args::common::{CaseArgs, EndpointArgs, Format, OutputArgs, SelectArgs};
 use crate::cli::args::send::SendArgs;
 use crate::cli::args::shard::{RerunSource, ShardArgs};
+use crate::cli::args::simulator::SimulationArgs;
 use crate::cli::io::{files, stdout};
 use crate::cli::progress::{ProgressOptions, ProgressReporter};
 use crate::cli::session::batch::{BatchOutcome, RunBatch};
@@ -60,8 +61,8 @@ pub struct RunArgs {
     pub shard: ShardArgs,
     /// Send nothing: answer from the recording of each target that is named, or from all in this folder.
     #[arg(long, value_name = "DIR|FILE", conflicts_with_all = [
-        "targets_file", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "answer_tokens", "record", "seed",
-        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "price_input", "price_output", "rate", "token_rate",
+        "targets_file", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate", "default_max_tokens", "record", "seed",
+        "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens", "max_cost", "price_input", "price_output", "rpm", "tpm",
         "concurrency", "timeout", "retries", "allow_http", "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ])]
     replay: Option<PathBuf>,
@@ -70,7 +71,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["replay", "rerun", "repeat", "record"])]
     pub resume: Option<PathBuf>,
     #[command(flatten)]
-    pub simulator: SimulatorArgs,
+    pub simulation: SimulationArgs,
 }
 
 /// Runs the command.
@@ -88,7 +89,8 @@ pub fn main(args: &RunArgs, environment: &ProcessEnvironment) -> Result<ExitStat
         return replay(args, place, &catalog, environment);
     }
     let rerun = args.rerun.as_deref().map(RerunSource::read).transpose()?;
-    let work = TargetJob::plan_jobs(args, &catalog, environment, rerun.as_ref())?;
+    let simulator = args.simulation.load()?;
+    let work = TargetJob::plan_jobs(args, &catalog, environment, &simulator, rerun.as_ref())?;
     let targets = || work.iter().map(|work| &work.target);
     let names: Vec<&str> = targets().map(|tested| tested.name.as_str()).collect();
     let baseline = args.output.baseline.load(&catalog, &names, [], environment.today)?;
@@ -121,6 +123,7 @@ pub fn main(args: &RunArgs, environment: &ProcessEnvironment) -> Result<ExitStat
     let batch = RunBatch {
         args,
         environment,
+        simulator,
         catalog: &catalog,
         preflight: ready,
         recording_folder: folder,
@@ -156,7 +159,7 @@ fn replay(
     environment: &ProcessEnvironment,
 ) -> Result<ExitStatus, CliError> {
     stdout::reject_ndjson(&args.output)?;
-    if args.simulator.is_set() {
+    if args.simulation.is_set() {
         return Err(CliError::Usage("the simulator's options change nothing in a recording".to_owned()));
     }
     let _held = files::lock_folder(&args.output.out)?;

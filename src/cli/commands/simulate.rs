@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use crate::cli::args::common::{CaseArgs, SimulatorArgs};
+use crate::cli::args::common::CaseArgs;
+use crate::cli::args::simulator::SimulatorArgs;
 use crate::cli::io::stdout;
 use crate::cli::{CliError, ExitStatus};
 use crate::simulator;
@@ -48,7 +49,7 @@ pub fn main(args: &SimulateArgs) -> Result<ExitStatus, CliError> {
         let known: Vec<&str> = catalog.targets.keys().map(String::as_str).collect();
         CliError::Usage(format!("there is no target `{name}`; there are: {}", known.join(", ")))
     })?;
-    let behaviour = args.simulator.simulator_config(target, &catalog, args.seed)?;
+    let behaviour = args.simulator.to_options().simulator_config(target, &catalog, args.seed)?;
     let asked = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -75,8 +75,8 @@ mod tests {
             "4 | auth: { scheme: bearer, token: some-canary-1 }",
             "4 | api_key: \"some-canary-1\"",
             "password=some-canary-1&x=1",
-            "invalid value 'http://user:some-canary-1@h' for '--rate <N>'",
-            "invalid value 'http://user:some/canary-1@h' for '--rate <N>'",
+            "invalid value 'http://user:some-canary-1@h' for '--rpm <N>'",
+            "invalid value 'http://user:some/canary-1@h' for '--rpm <N>'",
         ] {
             let said = redact(text);
             assert!(said.contains("<secret>") && !said.contains("canary") && !said.contains("known-to"), "{said}");

@@ -11,6 +11,7 @@ use crate::catalog::Catalog;
 use crate::cli::args::baseline::LoadedBaseline;
 use crate::cli::args::send::SendArgs;
 use crate::cli::args::shard::RerunSource;
+use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::{files, stdout};
 use crate::cli::progress::ProgressReporter;
@@ -36,6 +37,8 @@ pub struct RunBatch<'a> {
     pub args: &'a RunArgs,
     /// What the process finds around itself.
     pub environment: &'a ProcessEnvironment,
+    /// How simulators deviate from the claims of their targets.
+    pub simulator: SimulatorOptions,
     /// The case files.
     pub catalog: &'a Catalog,
     /// What all requests have in common.
@@ -114,7 +117,7 @@ impl RunBatch<'_> {
         let args = self.args;
         let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.send_args(&args.sending));
         let connection =
-            EndpointConnection::new(&tested, &sending, &args.simulator, self.catalog, &self.preflight, started).await?;
+            EndpointConnection::new(&tested, &sending, &self.simulator, self.catalog, &self.preflight, started).await?;
         if let Some(resumption) = &resumption {
             connection.fast_forward_simulator(&resumption.recording.exchanges);
         }
@@ -166,7 +169,11 @@ impl RunBatch<'_> {
         recording: PathBuf,
     ) -> Result<(Results, RunEnd), CliError> {
         let removed =
+<<<<<<< HEAD
             |results| if sending.redact == ContentPolicy::RemoveContent { redact_content(results) } else { results };
+=======
+            |results| if sending.redact == ContentPolicy::Content { redact_content(results) } else { results };
+>>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
         let job = RunJob {
             target: &tested,
             base_url: connection.base_url.clone(),
@@ -178,7 +185,7 @@ impl RunBatch<'_> {
             progress: &self.progress,
             started: Instant::now(),
             scope: RunScope {
-                simulation: self.args.simulator.digest(),
+                simulation: self.simulator.digest(),
                 rerun: self.rerun.is_some(),
                 repeat: self.args.repeat.is_some(),
                 ..RunScope::default()

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::catalog::Catalog;
 use crate::cli::CliError;
-use crate::cli::args::common::SimulatorArgs;
 use crate::cli::args::send::SendArgs;
+use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::session::preflight::PreflightResult;
 use crate::cli::target::credential::LazyCredential;
 use crate::cli::target::resolve::{EndpointKind, ResolvedTarget};
@@ -29,7 +29,7 @@ impl EndpointConnection {
     pub async fn new(
         tested: &ResolvedTarget,
         sending: &SendArgs,
-        simulator: &SimulatorArgs,
+        simulator: &SimulatorOptions,
         catalog: &Catalog,
         ready: &PreflightResult,
         started: Instant,

@@ -4,6 +4,7 @@
 
 use crate::catalog::Catalog;
 use crate::cli::args::shard::RerunSource;
+use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::stdout;
 use crate::cli::session::resume;
@@ -28,10 +29,11 @@ impl<'a> TargetJob<'a> {
         args: &RunArgs,
         catalog: &'a Catalog,
         environment: &ProcessEnvironment,
+        simulator: &SimulatorOptions,
         rerun: Option<&RerunSource>,
     ) -> Result<Vec<Self>, CliError> {
         let mut all = match &args.resume {
-            Some(place) => resume::resume_jobs(place, args, catalog, environment)?,
+            Some(place) => resume::resume_jobs(place, args, simulator, catalog, environment)?,
             None => {
                 let targets = resolve_targets(&args.endpoint, catalog, environment)?;
                 if rerun.is_some() && targets.len() != 1 {
@@ -41,7 +43,7 @@ impl<'a> TargetJob<'a> {
                 targets.into_iter().map(|tested| Self::new(tested, args, catalog, rerun)).collect::<Result<_, _>>()?
             }
         };
-        validate_options(all.iter().map(|work| &work.target), args.simulator.is_set(), &args.sending.money)?;
+        validate_options(all.iter().map(|work| &work.target), args.simulation.is_set(), &args.sending.money)?;
         for work in all.iter_mut().filter(|work| work.rows.run.is_empty()) {
             work.target.clear_credential();
         }

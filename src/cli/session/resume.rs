@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use crate::catalog::{Catalog, CatalogRow};
 use crate::cli::args::common::EndpointArgs;
 use crate::cli::args::send::SendArgs;
+use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::commands::run::RunArgs;
 use crate::cli::io::{files, stdout};
 use crate::cli::session::jobs::TargetJob;
@@ -57,6 +58,7 @@ pub fn recording_folder(place: &Path) -> PathBuf {
 pub fn resume_jobs<'a>(
     place: &Path,
     args: &RunArgs,
+    simulator: &SimulatorOptions,
     catalog: &'a Catalog,
     environment: &ProcessEnvironment,
 ) -> Result<Vec<TargetJob<'a>>, CliError> {
@@ -73,7 +75,7 @@ pub fn resume_jobs<'a>(
         let resumption = ResumedRun::read(place)?;
         if !is_named {
             let tested = resumption.resolve_target(given, catalog, environment)?;
-            return Ok(vec![resumption.into_job(tested, args, catalog)?]);
+            return Ok(vec![resumption.into_job(tested, args, simulator, catalog)?]);
         }
         let mut filled = given.clone();
         if given.model.is_empty() && given.list.is_none() {
@@ -81,7 +83,7 @@ pub fn resume_jobs<'a>(
         }
         let mut tested = resolve::resolve_targets(&filled, catalog, environment)?;
         return match (tested.pop(), tested.is_empty()) {
-            (Some(one), true) => Ok(vec![resumption.into_job(one, args, catalog)?]),
+            (Some(one), true) => Ok(vec![resumption.into_job(one, args, simulator, catalog)?]),
             _ => Err(at_place("it is the recording of one target, and several are named: give its folder")),
         };
     }
@@ -90,7 +92,7 @@ pub fn resume_jobs<'a>(
         for tested in resolve::resolve_targets(given, catalog, environment)? {
             let path = place.join(format!("recording-{}.jsonl", slugify(&tested.name)));
             all.push(match path.is_file() && !has_no_header(&path)? {
-                true => ResumedRun::read(&path)?.into_job(tested, args, catalog)?,
+                true => ResumedRun::read(&path)?.into_job(tested, args, simulator, catalog)?,
                 false => TargetJob::new(tested, args, catalog, None)?,
             });
         }
@@ -110,7 +112,7 @@ pub fn resume_jobs<'a>(
         if all.iter().any(|work| work.target.name == tested.name) {
             return Err(at_place(&format!("it holds several recordings of `{}`: give the file", tested.name)));
         }
-        all.push(resumption.into_job(tested, args, catalog)?);
+        all.push(resumption.into_job(tested, args, simulator, catalog)?);
     }
     if all.is_empty() { Err(at_place("there is no recording-*.jsonl in it")) } else { Ok(all) }
 }
@@ -135,7 +137,7 @@ impl ResumedRun {
         let scope = &recording.header.scope;
         if scope.texts_removed {
             return Err(refused(
-                "its texts were taken out (--redact texts), and without them nobody knows what was asked: begin the run \
+                "its texts were taken out (--redact content), and without them nobody knows what was asked: begin the run \
                  anew",
             ));
         }
@@ -223,6 +225,7 @@ impl ResumedRun {
         self,
         mut tested: ResolvedTarget,
         args: &RunArgs,
+        simulator: &SimulatorOptions,
         catalog: &'a Catalog,
     ) -> Result<TargetJob<'a>, CliError> {
         let header = &self.recording.header;
@@ -239,7 +242,7 @@ impl ResumedRun {
         if let Some(wanted) = &args.endpoint.claims {
             self.verify_same("claims of", claims, wanted)?;
         }
-        self.verify_options(args)?;
+        self.verify_options(args, simulator)?;
         let portion = self.planned_rows(args, catalog, &tested)?;
         if self.is_complete() {
             tested.clear_credential();
@@ -268,7 +271,7 @@ impl ResumedRun {
 
     /// Refuses options that would change what is asked, or how it is decided. What has a value unless told is held
     /// against the recording only where it was told another.
-    fn verify_options(&self, args: &RunArgs) -> Result<(), CliError> {
+    fn verify_options(&self, args: &RunArgs, simulator: &SimulatorOptions) -> Result<(), CliError> {
         let header = &self.recording.header;
         let differs = |option: &str, then: String, now: String| {
             Err(self.usage_error(&format!(
@@ -283,18 +286,18 @@ impl ResumedRun {
         if sending.confidence != SendArgs::DEFAULT_CONFIDENCE && sending.confidence != header.confidence {
             return differs("--confidence", header.confidence.to_string(), sending.confidence.to_string());
         }
-        let (then, now) = (header.settings.answer_tokens, args.endpoint.answer_tokens);
-        if now != EndpointArgs::DEFAULT_ANSWER_TOKENS && now != then {
-            return differs("--answer-tokens", then.to_string(), now.to_string());
+        let (then, now) = (header.settings.answer_tokens, args.endpoint.default_max_tokens);
+        if now != EndpointArgs::DEFAULT_MAX_TOKENS && now != then {
+            return differs("--default-max-tokens", then.to_string(), now.to_string());
         }
         if sending.redact != ContentPolicy::KeepContent {
             return Err(
-                self.usage_error("it holds the texts already: --redact texts goes with a run from its beginning")
+                self.usage_error("it holds the texts already: --redact content goes with a run from its beginning")
             );
         }
-        if header.simulated && header.scope.simulation != args.simulator.digest() {
+        if header.simulated && header.scope.simulation != simulator.digest() {
             return Err(self.usage_error(
-                "the simulation was told otherwise how to behave: give the same --flip, --fault and the like as then",
+                "simulator options differ from the recorded run. Use the same --flip and --simulator options",
             ));
         }
         if let Some(part) = args.shard.shard {

@@ -266,7 +266,7 @@ pub fn build_target(
         settings: RequestSettings {
             model: either.map(|t| t.model.clone()).unwrap_or_default(),
             anthropic_version: either.map_or("2023-06-01".to_owned(), |t| t.anthropic_version.clone()),
-            answer_tokens: args.answer_tokens,
+            answer_tokens: args.default_max_tokens,
             temperature_max,
             max_output_tokens: claims.and_then(|t| t.limits.max_output_tokens),
             context_tokens: claims.and_then(|t| t.limits.context_tokens),

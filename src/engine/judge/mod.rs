@@ -178,7 +178,7 @@ fn describe_first_failure(recording: &Recording) -> String {
                 }
                 404 => "; are the base URL and the model right?",
                 400 | 422 => "; does the endpoint serve the model (--model)?",
-                429 => "; is the quota used up, or is a lower --rate or --concurrency needed?",
+                429 => "; is the quota used up, or is a lower --rpm or --concurrency needed?",
                 500.. => "; does the same run work later?",
                 _ => "; is the base URL right?",
             };

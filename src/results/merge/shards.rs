@@ -183,7 +183,7 @@ fn find_plan_difference(
         .or_else(|| differs("anthropic-version is", &x.anthropic_version, &y.anthropic_version))
         .or_else(|| differs("the claims are those of", &claims(of_a), &claims(of_b)))
         .or_else(|| differs("the confidence is", &of_a.confidence, &of_b.confidence))
-        .or_else(|| differs("--answer-tokens is", &a.answer_tokens, &b.answer_tokens))
+        .or_else(|| differs("--default-max-tokens is", &a.answer_tokens, &b.answer_tokens))
         .or_else(|| only(&a.rows, &b.rows).map(|row| format!("row {row} is only in the first's (--select, --cases)")))
         .or_else(|| only(&b.rows, &a.rows).map(|row| format!("row {row} is only in the second's (--select, --cases)")))
         .or_else(|| (a.cases != b.cases).then(|| "the case files decide the rows otherwise (--cases)".to_owned()))

@@ -36,6 +36,12 @@ impl Folder {
         path
     }
 
+    /// Writes a file for `--simulator`, and returns the arguments that name it.
+    pub fn simulator(&self, yaml: &str) -> [&'static str; 2] {
+        self.write("simulator.yaml", yaml);
+        ["--simulator", "simulator.yaml"]
+    }
+
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }

@@ -17,8 +17,9 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::BaselineArgs;
-use crate::cli::args::common::{CaseArgs, EndpointArgs, SelectArgs, SimulatorArgs};
+use crate::cli::args::common::{CaseArgs, EndpointArgs, SelectArgs};
 use crate::cli::args::send::SendArgs;
+use crate::cli::args::simulator::SimulationArgs;
 use crate::cli::commands::test::libtest_args::LibtestArgs;
 use crate::cli::commands::test::snapshots::SnapshotStore;
 use crate::cli::commands::test::target_run::TargetRun;
@@ -66,7 +67,7 @@ pub struct TestArgs {
     #[command(flatten)]
     libtest: LibtestArgs,
     #[command(flatten)]
-    simulator: SimulatorArgs,
+    simulation: SimulationArgs,
 }
 
 /// What the arguments of a test program of one's own may be: those of any test program.
@@ -156,7 +157,7 @@ fn run_tests(
     }
     let targets = resolve::resolve_targets(&endpoint, &catalog, environment)?;
     if !args.libtest.list {
-        resolve::validate_options(targets.iter(), args.simulator.is_set(), &args.sending.money)?;
+        resolve::validate_options(targets.iter(), args.simulation.is_set(), &args.sending.money)?;
     }
     let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
     let baseline = args.baseline.load(&catalog, &names, [], environment.today)?.map(Arc::new);
@@ -164,6 +165,7 @@ fn run_tests(
     let snapshots =
         args.snapshots.as_ref().map(|folder| SnapshotStore::new(folder, accept, environment)).transpose()?;
     let snapshots = snapshots.map(Arc::new);
+    let simulator = args.simulation.load()?;
     let arguments = args.libtest.to_libtest(filter);
     let catalog = Arc::new(catalog);
     let seen = Arc::new(TestState::default());
@@ -189,6 +191,7 @@ fn run_tests(
             environment,
             Arc::clone(&catalog),
             tested,
+            simulator.clone(),
             &wanted,
             baseline.clone(),
             Arc::clone(&ready),

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::LoadedBaseline;
-use crate::cli::args::common::SimulatorArgs;
 use crate::cli::args::send::SendArgs;
+use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::commands::test::TestArgs;
 use crate::cli::session::connection::EndpointConnection;
 use crate::cli::session::preflight::PreflightResult;
@@ -30,7 +30,7 @@ pub struct TargetRun {
     target: ResolvedTarget,
     row_ids: HashSet<String>,
     sending: SendArgs,
-    simulator: SimulatorArgs,
+    simulator: SimulatorOptions,
     entropy: u64,
     preflight: Arc<PreflightResult>,
     baseline: Option<Arc<LoadedBaseline>>,
@@ -45,6 +45,7 @@ impl TargetRun {
         environment: &ProcessEnvironment,
         catalog: Arc<Catalog>,
         tested: ResolvedTarget,
+        simulator: SimulatorOptions,
         wanted: &[String],
         baseline: Option<Arc<LoadedBaseline>>,
         ready: Arc<PreflightResult>,
@@ -57,7 +58,7 @@ impl TargetRun {
             catalog,
             target: tested,
             sending: args.sending.clone(),
-            simulator: args.simulator.clone(),
+            simulator,
             entropy: environment.entropy,
             results: OnceLock::new(),
         }
@@ -100,7 +101,11 @@ impl TargetRun {
         };
         let recording = engine::run_in_memory(&connected.client, &rows, &options, header).await;
         let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Internal(e.to_string()))?;
+<<<<<<< HEAD
         if self.sending.redact == ContentPolicy::RemoveContent {
+=======
+        if self.sending.redact == ContentPolicy::Content {
+>>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
             results = redact_content(results);
         }
         if let Some(baseline) = &self.baseline {
