@@ -69,13 +69,8 @@ impl RunListener for RecordingWriter {
             RunEvent::Exchange(exchange) => {
                 // Secrets never come this far: the client takes them out of whatever it gets.
                 match self.content_policy {
-<<<<<<< HEAD
                     ContentPolicy::KeepContent => self.write_line(&LineRef::Exchange(exchange)),
                     ContentPolicy::RemoveContent => self.write_line(&LineRef::Exchange(&without_content(exchange))),
-=======
-                    ContentPolicy::Secrets => self.write_line(&LineRef::Exchange(exchange)),
-                    ContentPolicy::Content => self.write_line(&LineRef::Exchange(&content::without_content(exchange))),
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
                 }
                 self.positions.upsert_exchange(&mut self.recording, exchange.clone());
             }
@@ -85,13 +80,8 @@ impl RunListener for RecordingWriter {
                     return;
                 }
                 match self.content_policy {
-<<<<<<< HEAD
                     ContentPolicy::KeepContent => self.write_line(&LineRef::Trial(trial)),
                     ContentPolicy::RemoveContent => self.write_line(&LineRef::Trial(&trial.without_values())),
-=======
-                    ContentPolicy::Secrets => self.write_line(&LineRef::Trial(trial)),
-                    ContentPolicy::Content => self.write_line(&LineRef::Trial(&trial.without_values())),
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
                 }
                 self.positions.upsert_trial(&mut self.recording, trial.clone());
             }

@@ -65,18 +65,6 @@ pub fn without_content(exchange: &Exchange) -> Exchange {
     exchange
 }
 
-<<<<<<< HEAD
-=======
-/// What recordings and results leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ContentPolicy {
-    /// Credentials and what looks like one.
-    Secrets,
-    /// Secrets, and the texts of requests and responses.
-    Content,
-}
-
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
 fn redact_request(request: &mut Request) {
     request.body = redact_json(&request.body, false);
     request.raw = request.raw.as_deref().map(|raw| redact_body(raw).0);

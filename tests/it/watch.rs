@@ -116,14 +116,9 @@ fn the_log_is_heard_by_those_who_ask() {
 #[test]
 fn waits_are_told_in_the_log() {
     let folder = Folder::new();
-<<<<<<< HEAD
-    let ended = folder.run(run(&["-v", "--rate-429", "0.3", "--seed", "3"])).exits(0);
+    let limited = folder.simulator("inject_429: 0.3\n");
+    let ended = folder.run(run(&[&["-v", "--seed", "3"][..], &limited].concat())).exits(0);
     assert!(ended.stderr.contains("retrying"), "{}", ended.stderr);
-=======
-    let ended =
-        folder.run(run(&[&["-v", "--seed", "3"][..], &folder.simulator("inject_429: 0.3\n")].concat())).exits(0);
-    assert!(ended.stderr.contains("asking again"), "{}", ended.stderr);
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
 }
 
 #[test]

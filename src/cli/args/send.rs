@@ -71,7 +71,9 @@ impl ValueEnum for ContentPolicy {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::KeepContent => PossibleValue::new("secrets").help("Credentials, and text that looks like one"),
-            Self::RemoveContent => PossibleValue::new("texts").help("Secrets, and the texts of requests and responses"),
+            Self::RemoveContent => {
+                PossibleValue::new("content").help("Secrets, and the texts of requests and responses")
+            }
         })
     }
 }

@@ -169,11 +169,7 @@ impl RunBatch<'_> {
         recording: PathBuf,
     ) -> Result<(Results, RunEnd), CliError> {
         let removed =
-<<<<<<< HEAD
             |results| if sending.redact == ContentPolicy::RemoveContent { redact_content(results) } else { results };
-=======
-            |results| if sending.redact == ContentPolicy::Content { redact_content(results) } else { results };
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
         let job = RunJob {
             target: &tested,
             base_url: connection.base_url.clone(),

@@ -86,11 +86,7 @@ impl RunJob<'_> {
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
                 beside: self.selection.dependencies.clone(),
                 shard: self.shard.map(part),
-<<<<<<< HEAD
                 texts_removed: sending.redact == ContentPolicy::RemoveContent,
-=======
-                texts_removed: sending.redact == ContentPolicy::Content,
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
                 ..self.scope.clone()
             },
         }
@@ -160,11 +156,7 @@ pub async fn run_target<E: MessagesEndpoint>(
     // In memory the texts are all there: this is what they amount to.
     keeper.recording.header.scope.texts_removed = false;
     let mut results = judge(catalog, &keeper.recording).map_err(|e| CliError::Internal(e.to_string()))?;
-<<<<<<< HEAD
     if sending.redact == ContentPolicy::RemoveContent {
-=======
-    if sending.redact == ContentPolicy::Content {
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
         results = redact_content(results);
         keeper.write_line(&RunLine::Results(Box::new(results.clone())));
     }

@@ -101,11 +101,7 @@ impl TargetRun {
         };
         let recording = engine::run_in_memory(&connected.client, &rows, &options, header).await;
         let mut results = judge(&self.catalog, &recording).map_err(|e| CliError::Internal(e.to_string()))?;
-<<<<<<< HEAD
         if self.sending.redact == ContentPolicy::RemoveContent {
-=======
-        if self.sending.redact == ContentPolicy::Content {
->>>>>>> 20b1f75 (cli: rename --rate and others; move simulator options into a file)
             results = redact_content(results);
         }
         if let Some(baseline) = &self.baseline {
