@@ -1,6 +1,6 @@
-//! Requests, as case files write them: the layers that an experiment lays over each other.
+//! Requests as case files describe them: each [`Arm`] is merged into the base of its experiment.
 //!
-//! What an author may write, and what it means; making requests of it is the engine's work.
+//! These types describe what an author may write and what it means. The engine builds the requests.
 
 use std::collections::BTreeMap;
 
@@ -10,42 +10,43 @@ use serde_json::{Map, Value};
 
 use crate::catalog::message_predicate::MessagePredicate;
 
-/// One variant of the request: what it changes in the base request.
+/// One kind of request of an experiment: what it changes in the base request.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
-    /// The conversation: one user turn of this text.
+    /// The conversation: one user turn with this text.
     #[serde(default)]
     pub ask: Option<String>,
     /// The conversation: all turns.
     #[serde(default)]
     pub turns: Option<Vec<Turn>>,
-    /// Keys of the body, merged into the base (objects by key, everything else replaced).
+    /// Keys of the body, merged into the base: objects by key, everything else is replaced.
     #[serde(default)]
     pub body: Map<String, Value>,
-    /// Headers to set; `null` takes one away.
+    /// Headers to set; `null` removes one.
     #[serde(default)]
     pub headers: BTreeMap<String, Option<String>>,
-    /// Top-level keys of the body to leave out.
+    /// Top-level keys of the body to remove.
     #[serde(default)]
     pub drop: Vec<String>,
-    /// The credential to send; the target's own unless told.
+    /// The credential to send. By default, the target's own.
     #[serde(default)]
     pub credential: Option<ArmCredential>,
-    /// The method; POST unless told. The others have no body.
+    /// The HTTP method, by default POST. The others have no body.
     #[serde(default)]
     pub method: Option<ArmMethod>,
-    /// The path below the base URL, with its query: `/v1/messages` unless told.
+    /// The path below the base URL, with its query. By default, `/v1/messages`.
     #[serde(default)]
     pub path: Option<String>,
-    /// The body as it stands, in the place of JSON.
+    /// The literal body, instead of JSON.
     #[serde(default)]
     pub raw: Option<String>,
-    /// Further requests of the same trial: each hands the endpoint's own answer back, and goes on from there.
+    /// Further requests of the same trial. Each sends the endpoint's own response back and continues the
+    /// conversation.
     #[serde(default)]
     pub then: Vec<FollowUp>,
-    /// Words of which a refusal must contain at least one to show that the field is known and its value is what is
-    /// wrong. A refusal without them then rejects the field.
+    /// Phrases. An error that contains one of them shows that the server knows the field and rejects its
+    /// value. An error without them rejects the field itself.
     #[serde(default)]
     pub because: Vec<String>,
 }
@@ -54,11 +55,11 @@ pub struct Arm {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
-    /// What the user says: a text, sent in whichever form the endpoint was seen to read, or a list of blocks.
+    /// A user turn: a text, sent in the form that the endpoint was seen to read, or a list of blocks.
     User(Value),
-    /// What the assistant said: the same.
+    /// An assistant turn: the same.
     Assistant(Value),
-    /// What the operator says in the midst of the conversation: a text, sent as it stands, or a list of blocks.
+    /// A system turn within the conversation: a text, sent unchanged, or a list of blocks.
     System(Value),
 }
 
@@ -70,41 +71,42 @@ pub enum ArmMethod {
     Post,
     /// Without one.
     Get,
-    /// Without one, and without one in the answer.
+    /// Without one, and without one in the response.
     Head,
 }
 
-/// The next request of a trial: the conversation so far, the endpoint's own answer, and what is said to it.
+/// The next request of a trial: the conversation so far, the endpoint's own response and the next user
+/// turn.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FollowUp {
-    /// What the answer must show for this request to make sense; else the trial says nothing.
+    /// What the response must show for this request to make sense. Otherwise the trial is unusable.
     #[serde(default)]
     pub when: Option<MessagePredicate>,
-    /// How the answer is handed back.
+    /// How the response is sent back.
     #[serde(default)]
     pub hand_back: EchoBack,
-    /// A text that each call of the answer is given as its result.
+    /// The result text for each tool call of the response.
     #[serde(default)]
     pub results: Option<String>,
-    /// What the user says next, behind the results: a text, or a list of blocks.
+    /// The next user turn, after the results: a text or a list of blocks.
     #[serde(default)]
     pub user: Option<Value>,
-    /// Keys of the body that change from here on, merged as those of an arm.
+    /// Keys of the body that change from here on, merged like those of an arm.
     #[serde(default)]
     pub body: Map<String, Value>,
 }
 
-/// How an answer is handed back.
+/// How a response is sent back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EchoBack {
-    /// As it came, block by block.
+    /// Unchanged, block by block.
     #[default]
     Whole,
     /// Without its thinking blocks, as some clients do.
     WithoutThinking,
-    /// With its signatures altered, as no client should.
+    /// With altered signatures, which no client should send.
     AlteredSignature,
 }
 
@@ -122,35 +124,35 @@ pub enum ArmCredential {
     WrongBearer,
     /// The right one in both headers.
     Both,
-    /// None at all.
+    /// No credential.
     Missing,
 }
 
-/// Arms that several rows share: the fields of all of them in one request. Where that is accepted and shows no effect,
-/// none of them is honoured, and one request has told it of all. Anything else decides nothing, and each row is tried
-/// on its own. The base of a row is not laid under these arms.
+/// Arms that several rows share: the fields of all of these rows in one request. If it is accepted
+/// without any effect, none of the fields is supported. Any other result decides nothing, and each row
+/// is tested alone. The base of a row is not merged into these arms.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScreenArms {
-    /// The fields of all rows at valid values.
+    /// The fields of all rows with valid values.
     #[serde(default)]
     pub treatment: Option<Arm>,
-    /// The fields of all rows at impossible values.
+    /// The fields of all rows with invalid values.
     #[serde(default)]
     pub challenge: Option<Arm>,
 }
 
-/// A trial in two steps: get a block from the endpoint, hand it back.
+/// A trial in two steps: get a block from the endpoint, then send it back.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnBlock {
     /// The request that makes the endpoint produce the block.
     pub first: Arm,
-    /// What the first answer must show for the second request to make sense.
+    /// What the first response must show for the second request to make sense.
     pub when: MessagePredicate,
-    /// True of a first answer whose block holds what the second asks for, and nothing else of it does: only then can
-    /// the effect tell whether the block was read.
+    /// Matches a first response in which the block, and nothing else, holds what the second request asks
+    /// for. Only then does the effect show whether the model sees the block.
     pub carries: MessagePredicate,
-    /// The request that hands it back; `{{first.content}}` stands for the first answer's content.
+    /// The request that sends it back; `{{first.content}}` is the content of the first response.
     pub then: Arm,
 }

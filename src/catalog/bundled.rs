@@ -1,16 +1,16 @@
-//! The case files that come with the binary, so that an installed `fieldtest` needs no checkout.
+//! The case files in the binary, so that an installed `fieldtest` needs no checkout.
 //!
-//! `build.rs` reads them, and writes them as JSON for those who only want what is in them. Places are the YAML's alone.
+//! `build.rs` converts each to JSON, which is faster to parse. Only the YAML has line numbers.
 
-/// A case file of the bundle.
+/// A bundled case file.
 pub struct BundledFile {
-    /// Its path below `cases/`.
+    /// The path below `cases/`.
     pub path: &'static str,
-    /// The file.
+    /// The text of the file.
     pub yaml: &'static str,
-    /// What is in it.
+    /// Its content as JSON.
     pub json: &'static str,
 }
 
-/// All of them, in the order of the tables.
+/// All bundled files, in the order of the published tables.
 pub const BUNDLED_FILES: &[BundledFile] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));

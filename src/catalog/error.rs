@@ -1,31 +1,31 @@
-//! What is wrong with a case file, and where: the file, the line, the column and the line itself.
+//! [`CaseError`]: a problem in a case file, with the file, the line, the column and the text of the line.
 //!
-//! Knows nothing of what the files mean; whoever finds something wrong says what was expected.
+//! Must not know what the files mean. Callers say what was expected.
 
 use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-/// How many characters of a long line are shown on either side of the place.
+/// Characters of a long line that are shown on each side of the location.
 const CONTEXT_CHARS: usize = 60;
 
-/// How many errors are shown; more would push the first ones off the screen.
+/// Errors that are shown. More would push the first ones off the screen.
 const MAX_REPORTED_ERRORS: usize = 20;
 
-/// One thing wrong with one case file.
+/// One problem in one case file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseError {
-    /// The file, as it was named.
+    /// The file, as the user named it.
     pub file: String,
     /// What is wrong and what was expected.
     pub message: String,
-    /// Where, unless it is about the file as a whole.
+    /// The location. `None` for the file as a whole.
     pub location: Option<SourceLocation>,
-    /// What to do about it, where that is not plain from the message.
+    /// What to do, if the message does not say it.
     pub help: Option<String>,
 }
 
-/// A place in a file.
+/// A location in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceLocation {
     /// The line, from 1.
@@ -37,7 +37,7 @@ pub struct SourceLocation {
 }
 
 impl SourceLocation {
-    /// The place at a line and column of a text. Places past the end are moved to the end.
+    /// The location at a line and column of a text. Locations after the end move to the end.
     pub fn new(text: &str, line: usize, column: usize) -> Self {
         let line = line.max(1);
         let shown = text.lines().nth(line - 1).unwrap_or_default();
@@ -46,17 +46,17 @@ impl SourceLocation {
 }
 
 impl CaseError {
-    /// An error about a file as a whole.
+    /// A problem of a file as a whole.
     pub fn new(file: &str, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), message: message.into(), location: None, help: None }
     }
 
-    /// An error at a place in a file.
+    /// A problem at a location in a file.
     pub fn new_at_location(file: &str, place: SourceLocation, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), message: message.into(), location: Some(place), help: None }
     }
 
-    /// Says what to do about it.
+    /// Adds what to do.
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -70,7 +70,7 @@ impl fmt::Display for CaseError {
             write!(f, "error: {}: {}", self.file, self.message)?;
             return self.help.iter().try_for_each(|help| write!(f, "\n  = help: {help}"));
         };
-        // A hostile file may consist of one endless line: only a window of it is shown.
+        // A hostile file may consist of one very long line, so only a part of it is shown.
         let at = (place.column - 1).min(place.text.chars().count());
         let from = at.saturating_sub(CONTEXT_CHARS);
         let shown: String = place.text.chars().skip(from).take(2 * CONTEXT_CHARS).collect();
@@ -89,7 +89,7 @@ impl fmt::Display for CaseError {
 
 impl std::error::Error for CaseError {}
 
-/// Everything wrong with a set of case files.
+/// All problems in a set of case files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseErrors(pub Vec<CaseError>);
 

@@ -1,7 +1,7 @@
-//! How a row is decided: the shape of the files under `cases/experiments/`.
+//! The format of the files under `cases/experiments/`: how an [`Experiment`] decides a row.
 //!
-//! An experiment is provider-neutral: it knows nothing of claims. These types say what an author may write and what
-//! it means; sending and judging are the engine's work.
+//! An experiment must not know claims, so it applies to every provider. These types describe what an
+//! author may write and what it means. The engine sends and judges.
 
 use std::collections::BTreeMap;
 
@@ -19,127 +19,131 @@ use crate::catalog::status::VerdictStatus;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentFile {
-    /// The section's title, in the tables' own words.
+    /// The section's title, as in the published tables.
     pub section: String,
-    /// Arms that rows share, by the name under which rows of any file refer to them.
+    /// Arms that rows share, by name. Rows of any file may refer to them.
     #[serde(default)]
     pub screens: BTreeMap<String, ScreenArms>,
     /// The rows, in the order of the tables.
     pub rows: Vec<Experiment>,
 }
 
-/// One row, and the controlled experiment that decides it.
+/// One row and the controlled experiment that decides it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// The row's stable dotted id, `tool_choice.auto` for instance.
+    /// The row's stable dotted id, for example `tool_choice.auto`.
     #[schemars(with = "String")]
     pub row: Spanned<String>,
-    /// The row's title, in the tables' own words.
+    /// The row's title, as in the published tables.
     pub title: String,
-    /// Why the row is decided in this way, and what would fool it. For readers; the engine does not look at it.
+    /// Why the row is decided in this way, and what could mislead it. For readers; the engine ignores it.
     #[serde(default)]
     pub about: Option<String>,
-    /// Rows that this experiment works through. Where one of them was found not to be honoured, "ignored" proves
-    /// nothing of this row, and it stays undecided.
+    /// Rows that this row depends on. If one of them is not supported, the verdict `ignored` proves
+    /// nothing about this row, and the row is inconclusive.
     #[serde(default)]
     pub depends_on: Vec<String>,
-    /// The verdicts that this row can reach, where they are not all of supported, ignored and rejected. A field that
-    /// every request must carry cannot be rejected, for instance, for then nothing could be asked at all.
+    /// The verdicts that this row can reach, if they are not supported, ignored and rejected. For
+    /// example, a field that every request must carry cannot be rejected.
     #[serde(default = "all_statuses")]
     pub statuses: Vec<VerdictStatus>,
-    /// What the target's file must state for this row to make sense; without it the row is left out.
+    /// The limit that the target's file must state. Without it, the row is left out.
     #[serde(default)]
     pub requires: Option<LimitRequirement>,
-    /// Where the field stands in a request: what `fieldtest check` needs to prove a row that the simulator does not know
-    /// by name. Deciding the row does not look at it.
+    /// Where the field is in a request. `fieldtest check` needs it to prove a row that the simulator
+    /// does not know by name. It has no influence on the verdict.
     #[serde(default)]
     pub field: Option<FieldSpec>,
-    /// The conversation of every arm that has none of its own: the last user turn's text.
+    /// The text of a single user turn, for every arm without its own conversation.
     #[serde(default)]
     pub ask: Option<String>,
-    /// The conversation of every arm that has none of its own: all turns.
+    /// All turns of the conversation, for every arm without its own.
     #[serde(default)]
     pub turns: Option<Vec<Turn>>,
-    /// What every arm carries beside the conversation.
+    /// What every arm sends in addition to the conversation.
     #[serde(default)]
     pub base: Arm,
-    /// The request without the field. Unless written, the base alone.
+    /// The negative control: the request without the field. By default, the base alone.
     #[serde(default)]
     pub negative: Arm,
-    /// The request with the field, at a valid value.
+    /// The request with the field, with a valid value.
     #[serde(default)]
     pub treatment: Option<Arm>,
-    /// Laid over the treatment after a trial that said nothing, to bring the model to show something.
+    /// Merged into the treatment after an unusable trial, so that the model is more likely to act.
     #[serde(default)]
     pub insist: Option<Arm>,
-    /// The name of a screen that is tried before anything else.
+    /// The name of a screen that is sent before anything else.
     #[serde(default)]
     pub screen: Option<String>,
-    /// The arms of that screen, once all files are read.
+    /// The arms of that screen, resolved after all files are read.
     #[serde(skip)]
     pub screen_arms: Option<ScreenArms>,
-    /// Several treatments, by name, instead of one.
+    /// Several treatments by name, instead of one.
     #[serde(default)]
     pub variants: BTreeMap<String, TreatmentVariant>,
-    /// How the variants' verdicts become the row's.
+    /// How the verdicts of the variants become the verdict of the row.
     #[serde(default)]
     pub combine: CombineRule,
-    /// The same information through a channel that is known to work. Sent only when the treatment shows no effect.
+    /// The positive control: the same information in a way known to work. Sent only if the treatment
+    /// shows no effect.
     #[serde(default)]
     pub positive: Option<Arm>,
-    /// The field at values that a server honouring it must refuse.
+    /// The field with invalid values, which a server that supports it must reject.
     #[serde(default)]
     pub challenge: Vec<Arm>,
-    /// For blocks that only the endpoint itself can make: decides when the treatment, which is made up, is refused.
+    /// For blocks that only the endpoint can make: decides the row if the made-up block of the
+    /// treatment is rejected.
     #[serde(default)]
     pub genuine: Option<OwnBlock>,
-    /// True of an answer in which the field was honoured.
+    /// Matches a response that shows the effect of the field.
     #[serde(default)]
     pub effect: Option<MessagePredicate>,
-    /// True of an answer that only a server passing over the field would give. Answers with neither the effect nor
-    /// its contrary then say nothing.
+    /// The opposite effect: matches a response that only a server that ignores the field would give. A
+    /// response with neither the effect nor its opposite is then unusable.
     #[serde(default)]
     pub contrary: Option<MessagePredicate>,
-    /// Honoured, but not as the reference has it: counts as the effect, and qualifies the verdict.
+    /// An effect that differs from the reference: counts as the effect, and adds a qualifier to the
+    /// verdict.
     #[serde(default)]
     pub partial: Vec<PartialEffect>,
-    /// What shows in an answer when the thing that the field governs is at work. Where a challenge is accepted and
-    /// the trace, which the treatment shows, is gone, the field was honoured after all.
+    /// What a response shows while the feature that the field controls is active. If an invalid value is
+    /// accepted and the trace, which the treatment shows, is gone, the field is supported after all.
     #[serde(default)]
     pub trace: Option<MessagePredicate>,
-    /// How often the effect shows by chance where the field is not honoured.
+    /// How often the effect appears by chance if the field is not supported.
     #[serde(default)]
     pub by_chance: ChanceRate,
-    /// The least number of tokens by which the field raises the prompt, where the endpoint's own meter can tell.
+    /// The minimum number of prompt tokens that the field adds, for evidence by the usage meter.
     #[serde(default)]
     pub meter: Option<u64>,
-    /// How often a trial sends its request, one after the other (caches show at the second).
+    /// How many times a trial sends its request, one after another. A cache shows at the second one.
     #[serde(default = "default_repeat")]
     pub repeat: u32,
-    /// Decide by comparing two samples of answers instead of by an effect.
+    /// Decides the row by comparing two samples of responses instead of by an effect.
     #[serde(default)]
     pub sampling: Option<SamplingTest>,
-    /// Decide by what the treatment's answer is, whatever it is: a refusal, a count, a list.
+    /// Decides the row by the response to the treatment, of any kind: an error, a count, a list.
     #[serde(default)]
     pub reply: Option<ResponsePredicate>,
-    /// Other answers that mean something, in the order in which they are tried. What is neither is not honoured.
+    /// Other responses with their verdicts, tested in this order. A response that matches neither these
+    /// nor `reply` means `ignored` or `rejected`.
     #[serde(default)]
     pub alternatives: Vec<AlternativeVerdict>,
-    /// Decide by holding the treatment's answer against the negative arm's.
+    /// Decides the row by comparing the treatment's response with that of the negative control.
     #[serde(default)]
     pub compare: Option<ArmComparison>,
-    /// What it means when every challenge is accepted.
+    /// The verdict if every invalid value is accepted.
     #[serde(default)]
     pub accepted_means: AcceptedMeans,
-    /// The row is about credentials: 401 and 403 are refusals, as nowhere else.
+    /// The row is about credentials: only here do 401 and 403 count as rejections.
     #[serde(default)]
     pub about_credentials: bool,
-    /// The entries of the failure catalogue that this row sees, by number.
+    /// The entries of the failure catalogue that this row detects, by number.
     #[serde(default)]
     pub failures: Vec<u16>,
-    /// For rows that no field stands for: misbehaviour of a server, by the name that a simulator has for it, and the
-    /// verdict that such a server deserves. `fieldtest check` proves the row by them. Deciding it does not look at them.
+    /// For behaviour rows: faults of the simulator, by id, and the verdict that a server with the fault
+    /// must get. `fieldtest check` proves the row with them. They have no influence on the verdict.
     #[serde(default)]
     pub faults: BTreeMap<String, VerdictStatus>,
 }
@@ -158,18 +162,18 @@ impl Experiment {
         &self.row.value
     }
 
-    /// True where the row stands for one field of a request, which a server can honour, ignore or refuse. The others are
-    /// about how a server conducts itself, and follow many fields.
+    /// True if the row is about one field of a request, which a server can support, ignore or reject.
+    /// The others are behaviour rows, which depend on many fields.
     pub fn is_field_row(&self) -> bool {
         self.faults.is_empty() && !self.decides_by_response()
     }
 
-    /// True where the answer counts as it came, and not only the message in it.
+    /// True if the whole HTTP response decides the row, not only the message in it.
     pub fn decides_by_response(&self) -> bool {
         self.reply.is_some() || self.compare.is_some()
     }
 
-    /// An experiment of that name that asks nothing and changes nothing: a ground to lay arms over.
+    /// An experiment without a conversation and without changes, to merge arms into.
     pub fn empty(row: &str) -> Self {
         Self {
             row: Spanned::new(row.to_owned(), serde_yaml::Location::UNKNOWN, serde_yaml::Location::UNKNOWN),
@@ -211,18 +215,18 @@ impl Experiment {
     }
 }
 
-/// How several variants make one verdict.
+/// How several verdicts of variants become one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CombineRule {
-    /// Every variant must be honoured; the worst counts.
+    /// Every variant must be supported; the worst verdict counts.
     #[default]
     All,
-    /// One honoured variant is enough; the best counts.
+    /// One supported variant is enough; the best verdict counts.
     Any,
 }
 
-/// Something that a target's file must state.
+/// A limit that a target's file must state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitRequirement {
@@ -242,69 +246,70 @@ impl LimitRequirement {
     }
 }
 
-/// One of several treatments of a row. What it leaves out is the row's.
+/// One of several treatments of a row. An arm that it leaves out is taken from the row.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TreatmentVariant {
-    /// The request without the field, where this variant needs its own.
+    /// The negative control, if this variant needs its own.
     #[serde(default)]
     pub negative: Option<Arm>,
     /// The request with the field.
     pub treatment: Arm,
-    /// The same information through a channel that is known to work.
+    /// The positive control, if this variant needs its own.
     #[serde(default)]
     pub positive: Option<Arm>,
 }
 
-/// Two samples of answers to one question: do answers agree more under a narrowing value of the field?
+/// A comparison of two samples of responses to one question: do responses agree more with a narrowing
+/// value of the field?
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SamplingTest {
-    /// The field at a value under which an honouring endpoint always answers alike.
+    /// The field with a value that makes the responses of a supporting endpoint equal.
     pub narrow: Arm,
-    /// True of an answer to the question. Other answers are about something else, and are not compared.
+    /// Matches a response that answers the question. Other responses are not compared.
     #[serde(default)]
     pub answers: Option<MessagePredicate>,
-    /// Laid under both samples when answers do not vary without it.
+    /// Merged into both samples if responses do not vary without it.
     #[serde(default)]
     pub widen: Option<Arm>,
 }
 
-/// The effect, but not as the reference has it.
+/// An effect that differs from the reference.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartialEffect {
-    /// True of such an answer.
+    /// Matches such a response.
     pub when: MessagePredicate,
-    /// What is different, in words that qualify the verdict.
+    /// The difference, as a qualifier of the verdict.
     pub note: String,
 }
 
-/// How often an effect shows by chance.
+/// How often an effect appears by chance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChanceRate {
-    /// Never: it is true of the protocol and not of the model (an echo, an event stream). One trial decides.
+    /// Never: the protocol shows it, not the model (an echo, an event stream). One trial decides.
     Never,
-    /// Hardly ever: it takes a code word that was drawn for this trial.
+    /// Almost never: it needs a code word that is new in this trial.
     Rare,
-    /// Once in so many: the field points at one of as many things, drawn for each trial, so that who does not read it
-    /// hits the right one no more often, whatever its habits.
+    /// One time in N: the field names one of N things, chosen at random in each trial, so that a model
+    /// that does not see it is right no more often, whatever it prefers.
     OneIn(u32),
-    /// Now and then: a model may do it of its own accord.
+    /// Sometimes: a model may do it by itself.
     #[default]
     Possible,
 }
 
-/// What it means when every challenge is accepted.
+/// The verdict if every invalid value is accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptedMeans {
-    /// The value is not looked at: ignored.
+    /// The value is not checked: `ignored`.
     #[default]
     Ignored,
-    /// Another value was used in its place: substituted.
+    /// Another value is used instead: `substituted`.
     Substituted,
-    /// It cannot be told from outside.
+    /// It cannot be decided from outside: `inconclusive`.
     Inconclusive,
 }

@@ -1,58 +1,60 @@
-//! Where a row's field stands in a request, for rows that the simulator does not know by name.
+//! [`FieldSpec`]: where the field of a row is in a request, for rows that the simulator does not know by
+//! name.
 //!
-//! Only a place and what honouring it comes to: nothing here says how the row is decided, so the simulator may be
-//! told it without knowing the experiment.
+//! Only a location and what support means. It does not say how the row is decided, so the simulator may
+//! read it without knowing the experiment.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A field of a request, and what a server that honours it does with it.
+/// A field of a request, and what a server that supports it does with it.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FieldSpec {
-    /// Where it stands.
+    /// Where the field is.
     pub at: FieldLocation,
-    /// What a simulated server that honours it does. Unless written, the field is left to the reference server, which
-    /// honours what it knows and refuses keys that it does not.
+    /// What a simulated server that supports the field does. By default, the simulator supports the
+    /// fields that it knows and rejects keys that it does not know.
     #[serde(default)]
     pub supported_by: Option<SupportedBehaviour>,
 }
 
-/// The places where a field can stand.
+/// The locations of a field.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldLocation {
-    /// A key of the body, dotted where it lies deeper: `output_config.effort`.
+    /// A key of the body, with dots for nested keys: `output_config.effort`.
     Body(String),
-    /// A header, by its name.
+    /// A header, by name.
     Header(String),
     /// A key of each tool: `strict`.
     Tool(String),
-    /// A kind of content block, `audio`; or, behind a dot, a key in blocks of that kind: `document.context`.
+    /// A type of content block, `audio`; or, after a dot, a key in blocks of that type:
+    /// `document.context`.
     Block(String),
-    /// Where the field of another row stands, whose id this is: for a second experiment on the same field.
+    /// The location of another row's field, by row id: for a second experiment on the same field.
     Row(String),
 }
 
-/// What honouring a field comes to.
+/// What support of a field means.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SupportedBehaviour {
-    /// These values are accepted, and any other is refused.
+    /// These values are accepted, and all others are rejected.
     Values(Vec<Value>),
-    /// The model reads the texts in it, as if they stood in the system prompt.
+    /// The model sees the texts in the field, as if they were in the system prompt.
     Read,
 }
 
 impl FieldLocation {
-    /// The path or the id, whatever it begins in.
+    /// The path, name or id.
     pub fn path(&self) -> &str {
         let (Self::Body(path) | Self::Header(path) | Self::Tool(path) | Self::Block(path) | Self::Row(path)) = self;
         path
     }
 
-    /// The other row whose field it is.
+    /// The id of the other row that has the same field.
     pub fn row(&self) -> Option<&str> {
         match self {
             Self::Row(row) => Some(row),
@@ -62,21 +64,21 @@ impl FieldLocation {
 }
 
 impl FieldSpec {
-    /// What is wrong with it that its types cannot forbid.
+    /// The first problem that the types cannot rule out.
     pub(super) fn validation_message(&self) -> Option<&'static str> {
         let path = self.at.path();
         if path.split('.').any(str::is_empty) {
-            return Some("the place of its `field` is empty, or has a dot too many");
+            return Some("the location in `field` is empty, or has an extra dot");
         }
         let is_token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         if matches!(self.at, FieldLocation::Header(_)) && !path.chars().all(is_token) {
-            return Some("the header of its `field` is written in lower-case letters, digits, `-` and `_`");
+            return Some("the header in `field` must consist of lower-case letters, digits, `-` and `_`");
         }
         if matches!(self.at, FieldLocation::Row(_)) && self.supported_by.is_some() {
-            return Some("what honouring the field of another row comes to is said there: no `honoured` beside it");
+            return Some("`field: { at: { row: … } }` cannot have `supported_by`; it belongs to the other row");
         }
         if matches!(&self.supported_by, Some(SupportedBehaviour::Values(values)) if values.is_empty()) {
-            return Some("`honoured: { values: [] }` accepts nothing: write the values that are valid");
+            return Some("`supported_by: { values: [] }` accepts nothing. List the valid values");
         }
         None
     }

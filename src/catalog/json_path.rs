@@ -1,6 +1,7 @@
-//! Paths into JSON, as case files about gateways write them: `messages[role=user].content[type=image].source.data`.
+//! [`JsonPath`]: paths into JSON as gateway case files write them, for example
+//! `messages[role=user].content[type=image].source.data`.
 //!
-//! Only the spelling: what a path finds is the work of whoever looks.
+//! Only the syntax. Callers find the values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +18,7 @@ pub struct JsonPath {
     text: String,
 }
 
-/// One step down.
+/// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathSegment {
     /// Into the value of a key: `system`.
@@ -26,22 +27,22 @@ pub enum PathSegment {
     Index(usize),
     /// Into every entry of a list: `[*]`.
     Each,
-    /// Into the entries of a list in which a key has this value: `[role=user]`.
+    /// Into the entries of a list whose key has this value: `[role=user]`.
     Filter(String, String),
 }
 
 impl JsonPath {
-    /// The path to a key at the top of the body, whatever stands in it.
+    /// The path to a top-level key of the body. The key may contain any character.
     pub fn from_key(key: &str) -> Self {
         Self { segments: vec![PathSegment::Key(key.to_owned())], text: key.to_owned() }
     }
 
-    /// The steps, from the top of the body.
+    /// The steps, from the top of the body down.
     pub fn segments(&self) -> &[PathSegment] {
         &self.segments
     }
 
-    /// The key that the path ends in, where it ends in one.
+    /// The last key of the path.
     pub fn last_key(&self) -> Option<&str> {
         self.segments.iter().rev().find_map(|step| match step {
             PathSegment::Key(key) => Some(key.as_str()),
@@ -61,7 +62,9 @@ impl FromStr for JsonPath {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| {
-            format!("`{text}` is no path into a body: {what} (expected one like `messages[role=user].content[0].text`)")
+            format!(
+                "`{text}` is not a path into a body: {what}. Expected for example `messages[role=user].content[0].text`"
+            )
         };
         let mut steps = Vec::new();
         for part in text.split('.') {
@@ -73,22 +76,22 @@ impl FromStr for JsonPath {
                 return Err(wrong("a key is empty"));
             }
             if key.contains(']') {
-                return Err(wrong("a bracket is closed that was not opened"));
+                return Err(wrong("a `]` has no `[`"));
             }
             steps.push(PathSegment::Key(key.to_owned()));
             while let Some(inner) = rest.strip_prefix('[') {
-                let (inner, after) = inner.split_once(']').ok_or_else(|| wrong("a bracket is left open"))?;
+                let (inner, after) = inner.split_once(']').ok_or_else(|| wrong("a `[` is not closed"))?;
                 steps.push(match (inner, inner.split_once('=')) {
                     ("*", _) => PathSegment::Each,
                     (_, Some((key, value))) if !key.is_empty() => PathSegment::Filter(key.to_owned(), value.to_owned()),
                     _ => PathSegment::Index(
-                        inner.parse().map_err(|_| wrong("brackets hold a number, `*` or `key=value`"))?,
+                        inner.parse().map_err(|_| wrong("brackets must contain a number, `*` or `key=value`"))?,
                     ),
                 });
                 rest = after;
             }
             if !rest.is_empty() {
-                return Err(wrong("a dot belongs between a bracket and the next key"));
+                return Err(wrong("a dot is missing between a bracket and the next key"));
             }
         }
         Ok(Self { segments: steps, text: text.to_owned() })
@@ -109,7 +112,7 @@ impl JsonSchema for JsonPath {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "A path into a body: keys with dots between them, `[0]`, `[*]` or `[key=value]` for entries of a list.",
+            "description": "A path into a body: keys separated by dots; `[0]`, `[*]` or `[key=value]` for entries of a list.",
             "pattern": r"^[^.\[\]]+(\[[^\]]+\])*(\.[^.\[\]]+(\[[^\]]+\])*)*$",
         })
     }
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_read_step_by_step() {
+    fn a_path_is_parsed_into_steps() {
         let path: JsonPath = "messages[role=user].content[0][*].text".parse().unwrap();
         let expected = [
             PathSegment::Key("messages".to_owned()),
@@ -138,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_told() {
+    fn an_invalid_path_is_an_error() {
         for (text, part) in [
             ("", "empty"),
             ("a..b", "empty"),
-            ("a[", "left open"),
-            ("a]", "not opened"),
+            ("a[", "not closed"),
+            ("a]", "has no `[`"),
             ("a[x]", "a number"),
             ("a[0]b", "a dot"),
             ("a[=v]", "a number"),

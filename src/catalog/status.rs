@@ -1,44 +1,45 @@
-//! The words a matrix is written in: what a document claims, what was observed, and how the two compare.
+//! The words of a matrix: what a table claims ([`ClaimStatus`]), the verdict ([`VerdictStatus`]), and how
+//! the two compare ([`Outcome`]).
 //!
-//! Every other module uses these enums, so that YAML, JSON, code and help say the same thing. This module must not
-//! know how a status is decided (that is the engine's work) nor how it is shown (the reports').
+//! YAML, JSON, code and help use these enums, so that all use the same words. This module must not know
+//! how a verdict is reached, or how it is shown.
 
 use crate::string_enum::string_enum;
 
 string_enum! {
-    /// What a target's documentation says of a row.
+    /// What a published table says about a row.
     pub enum ClaimStatus {
-        /// The field is honoured.
+        /// The field has its effect.
         Supported = "supported",
-        /// The field is accepted and has no effect: sending it promises to do no harm.
+        /// The field is accepted and has no effect. This promises that sending it does no harm.
         Ignored = "ignored",
-        /// Nothing is promised: the endpoint may refuse the field or pass over it.
+        /// Nothing is promised: the endpoint may reject the field or ignore it.
         Unsupported = "unsupported",
-        /// Another value than the requested one is used (`field.model` only).
+        /// Another value is used instead of the requested one (`field.model` only).
         Substituted = "substituted",
     }
 }
 
 string_enum! {
-    /// What was observed of a row.
+    /// What the endpoint did with a row.
     pub enum VerdictStatus {
-        /// The field was shown to be honoured.
+        /// The field has its effect, or its value is checked.
         Supported = "supported",
-        /// The field was accepted and shown to have no effect.
+        /// The field is accepted and has no effect.
         Ignored = "ignored",
-        /// The request was refused because of the field.
+        /// The field causes a client error.
         Rejected = "rejected",
-        /// Another value than the requested one was used (`field.model` only).
+        /// Another value was used instead of the requested one (`field.model` only).
         Substituted = "substituted",
-        /// The evidence does not decide; the verdict carries the reason.
+        /// The evidence does not decide. The verdict has the reason.
         Inconclusive = "inconclusive",
-        /// The row was not tried, or not to the end (budget spent, interrupted).
+        /// The row was not run, or not completely (budget spent, interrupted).
         Skipped = "skipped",
     }
 }
 
 impl VerdictStatus {
-    /// True when the evidence decided the row.
+    /// True if the evidence decides the row.
     pub fn is_decided(self) -> bool {
         match self {
             Self::Supported | Self::Ignored | Self::Rejected | Self::Substituted => true,
@@ -48,23 +49,23 @@ impl VerdictStatus {
 }
 
 string_enum! {
-    /// The claim held against the verdict.
+    /// The verdict compared with the claim.
     pub enum Outcome {
-        /// The endpoint does what its document says.
+        /// The endpoint does what the table says.
         Conforms = "conforms",
-        /// The endpoint does more than its document says.
+        /// The endpoint does more than the table says.
         Exceeds = "exceeds",
-        /// The endpoint does not do what its document says.
+        /// The endpoint does not do what the table says.
         Contradicts = "contradicts",
-        /// There is a claim, and the row could not be decided.
+        /// There is a claim, and the row is not decided.
         Undetermined = "undetermined",
-        /// The document says nothing of this row.
+        /// The table says nothing about this row.
         Unclaimed = "unclaimed",
     }
 }
 
 impl Outcome {
-    /// Holds a claim against a verdict: the truth table of the project, cell by cell.
+    /// Compares a verdict with a claim: the truth table of the project.
     pub fn compare(claim: Option<ClaimStatus>, verdict: VerdictStatus) -> Self {
         use ClaimStatus as C;
         use VerdictStatus as V;
@@ -85,8 +86,8 @@ impl Outcome {
     }
 }
 
-/// True for the worse of the two ways to leave a field unsupported: the request is accepted and the field is passed
-/// over without a word.
+/// True for the worse of the two ways not to support a field: the request is accepted and the field is
+/// ignored without an error.
 pub fn is_silent(claim: Option<ClaimStatus>, verdict: VerdictStatus) -> bool {
     claim == Some(ClaimStatus::Unsupported) && verdict == VerdictStatus::Ignored
 }
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_unsupported_field_that_is_passed_over_is_silent() {
+    fn only_an_unsupported_field_that_is_ignored_is_silent() {
         assert!(is_silent(Some(ClaimStatus::Unsupported), VerdictStatus::Ignored));
         assert!(!is_silent(Some(ClaimStatus::Unsupported), VerdictStatus::Rejected));
         assert!(!is_silent(Some(ClaimStatus::Ignored), VerdictStatus::Ignored));

@@ -1,7 +1,7 @@
-//! Lists of endpoints to test in one command: targets by name, and endpoints that no target file describes.
+//! [`TargetList`]: endpoints to test in one command, as targets by name or as base URLs.
 //!
-//! A list claims nothing: claims stand in target files. Whether the targets that it names exist is checked here, since
-//! only here their places are known.
+//! A list contains no claims; they are in target files. Whether the named targets exist is validated
+//! here, because only here the locations in the file are known.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 use crate::catalog::load::read_yaml;
 use crate::catalog::target::{Target, TargetAuth, TargetLimits, TargetPrices};
 
-/// A file that `--targets` takes.
+/// The file of `--targets`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetList {
@@ -22,56 +22,57 @@ pub struct TargetList {
     pub targets: Vec<ListedTarget>,
 }
 
-/// One entry: a target by name, or an endpoint by its base URL.
+/// One entry: a target by name, or an endpoint by base URL.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListedTarget {
-    /// A target: its endpoint, credential, model, limits, prices and claims, where this entry does not say otherwise.
+    /// A target: its endpoint, credential, model, limits, prices and claims, unless this entry overrides
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The name in results; the target's unless told, or the base URL's host and port.
+    /// The name in results. By default, the target's name, or the host and port of the base URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The base URL; a credential goes there only if this entry says which.
+    /// The base URL. A credential is sent there only if this entry names its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// The models to ask for, each a run of its own, named `NAME@MODEL` where there are several.
+    /// The models to request, one run each, named `NAME@MODEL` if there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// Whose claims to hold the verdicts against.
+    /// The target whose claims the verdicts are compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<String>,
-    /// The header of the credential, and where the credential is found.
+    /// The header of the credential, and its environment variables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<TargetAuth>,
-    /// Where the credential is found, where none of the variables of `auth` is set.
+    /// The source of the credential if no variable of `auth` is set.
     #[serde(default, skip_serializing)]
     pub credential: Option<CredentialSource>,
-    /// Rates that bound the run.
+    /// Rate limits of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<TargetLimits>,
-    /// What a million tokens cost, in US dollars.
+    /// The price of a million tokens, in US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<TargetPrices>,
-    /// Entries of the same account share their limits.
+    /// The account. Entries with the same account share their limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Test the target's simulation.
+    /// Test the simulated target.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulate: bool,
 }
 
-/// The list again, for places alone.
+/// The list, parsed a second time for its locations.
 #[derive(Deserialize)]
 struct TargetListLocations {
     targets: Vec<Spanned<HashMap<String, Spanned<serde::de::IgnoredAny>>>>,
 }
 
 impl TargetList {
-    /// Reads a list whose entries name these targets.
+    /// Parses a list whose entries may name these targets.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with its place.
+    /// All problems, each with its location.
     pub fn parse(file: &str, text: &str, targets: &BTreeMap<String, Target>) -> Result<Self, CaseErrors> {
         let list: Self = read_yaml(file, text).map_err(|error| CaseErrors(vec![error]))?;
         let places: TargetListLocations = read_yaml(file, text).map_err(|error| CaseErrors(vec![error]))?;
@@ -92,9 +93,9 @@ impl TargetList {
 }
 
 impl ListedTarget {
-    /// What is wrong with it: the key that is at fault, what, and what to do.
+    /// All problems: the key, the problem, and what to do.
     fn validate(&self, targets: &BTreeMap<String, Target>) -> Vec<(&'static str, String, String)> {
-        let known = || format!("there are: {}", targets.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+        let known = || format!("known targets: {}", targets.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
         let mut problems = Vec::new();
         for (key, name) in [("target", &self.target), ("claims", &self.claims)] {
             if let Some(name) = name.as_ref().filter(|name| !targets.contains_key(*name)) {
@@ -103,22 +104,22 @@ impl ListedTarget {
         }
         let mut wrong = |key, what: &str, help: &str| problems.push((key, what.to_owned(), help.to_owned()));
         if self.target.is_none() && self.base_url.is_none() {
-            wrong("name", "nothing says what is tested", "give a `target`, or a `base_url`");
+            wrong("name", "the entry has no `target` and no `base_url`", "add one of them");
         }
         if self.target.is_none() && self.claims.is_none() && self.models.is_empty() {
-            wrong("base_url", "nothing says which model is to be asked for", "give `models: [NAME]`");
+            wrong("base_url", "the entry has no model", "add `models: [NAME]`");
         }
         if let Some(what) = self.credential.as_ref().and_then(CredentialSource::validation_message) {
-            wrong("credential", what, "fill it in, or leave it out");
+            wrong("credential", what, "complete it, or remove it");
         }
         if self.simulate && self.target.is_none() {
-            wrong("simulate", "only a target can be simulated", "give a `target`");
+            wrong("simulate", "only a target can be simulated", "add a `target`");
         }
         if self.simulate && self.base_url.is_some() {
-            wrong("base_url", "a simulation has no base URL", "leave out `base_url` or `simulate`");
+            wrong("base_url", "a simulated target has no base URL", "remove `base_url` or `simulate`");
         }
         if self.models.iter().any(String::is_empty) || self.name.as_ref().is_some_and(String::is_empty) {
-            wrong("models", "a name is empty", "leave it out, or fill it in");
+            wrong("models", "a name is empty", "remove it, or complete it");
         }
         problems
     }
@@ -144,12 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn each_problem_is_reported_with_its_location() {
         for (text, told) in [
             ("targets: []\n", "list.yaml:1:1: the list is empty"),
             ("targets:\n  - target: deepsek\n", "list.yaml:2:13: there is no target `deepsek`"),
-            ("targets:\n  - { name: x }\n", "list.yaml:2:13: nothing says what is tested"),
-            ("targets:\n  - { base_url: http://h }\n", "list.yaml:2:17: nothing says which model"),
+            ("targets:\n  - { name: x }\n", "list.yaml:2:13: the entry has no `target` and no `base_url`"),
+            ("targets:\n  - { base_url: http://h }\n", "list.yaml:2:17: the entry has no model"),
             ("targets:\n  - { target: deepseek, modles: [a] }\n", "list.yaml:2:25"),
             ("targets:\n  - { base_url: http://h, models: [m], simulate: true }\n", "only a target can be simulated"),
             ("", "the file is empty"),

@@ -1,28 +1,29 @@
-//! The YAML library's errors in words for authors of case files: what was expected, and what to do.
+//! Errors of the YAML library, rewritten for authors of case files: what was expected, and what to do.
 //!
-//! The library speaks to programmers of its own settings. Kinds that its author and ours describe alike keep its words.
+//! The library addresses programmers and names its own settings. Errors that are clear anyway keep their
+//! text.
 
 use std::borrow::Cow;
 
 use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error, MessageFormatter as _, UserMessageFormatter};
 
-const SECOND_DOCUMENT_MESSAGE: &str = "a second document begins (`---`): expected one in a file";
-const TOO_DEEP_MESSAGE: &str = "too deep: no case file needs so many levels, one within another";
+const SECOND_DOCUMENT_MESSAGE: &str = "a second document begins (`---`); a file must contain one";
+const TOO_DEEP_MESSAGE: &str = "nested too deeply; no case file needs so many levels";
 
-/// What is wrong, in a line without the place.
+/// The problem in one line, without the location.
 pub(super) fn explain(error: &Error) -> String {
     let said: Cow<'_, str> = match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => return explain(error),
-        Error::Eof { .. } => "nothing is there: the file ends where a value is expected".into(),
+        Error::Eof { .. } => "the file is empty, or ends where a value is expected".into(),
         Error::Unexpected { expected, .. } => format!("expected {}", describe_node(expected)).into(),
         Error::MultipleDocuments { .. } => SECOND_DOCUMENT_MESSAGE.into(),
-        Error::UnknownAnchor { .. } => "the `*` refers to an anchor (`&`) that does not stand above it".into(),
-        Error::RecursiveReferencesRequireWeakTypes { .. } => "the `*` refers to something that it is a part of".into(),
+        Error::UnknownAnchor { .. } => "the alias (`*`) has no anchor (`&`) above it".into(),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "the alias (`*`) is part of its own anchor".into(),
         Error::InvalidScalar { ty, .. } => format!("expected {}", describe_scalar(ty)).into(),
-        Error::NullIntoString { .. } => "expected a text, and nothing is there".into(),
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands here twice").into(),
-        Error::DuplicateMappingKey { key: None, .. } => "a key stands here twice".into(),
+        Error::NullIntoString { .. } => "expected a text, but the value is empty".into(),
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("duplicate key `{key}`").into(),
+        Error::DuplicateMappingKey { key: None, .. } => "duplicate key".into(),
         Error::SerdeUnknownField { field, expected, .. } => {
             format!("unknown key `{field}`, expected one of {}", expected.join(", ")).into()
         }
@@ -33,27 +34,27 @@ pub(super) fn explain(error: &Error) -> String {
         Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => "expected a word, or one key with a value".into(),
         Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => SECOND_DOCUMENT_MESSAGE.into(),
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => TOO_DEEP_MESSAGE.into(),
-        // What the scanner below the parser finds has no kind of its own.
+        // Errors of the scanner have no variant of their own.
         Error::Message { msg, .. } | Error::ExternalMessage { msg, .. } if msg.contains("recursion limit") => {
             TOO_DEEP_MESSAGE.into()
         }
         Error::Message { msg, .. } | Error::ExternalMessage { msg, .. } if msg.contains("multiline quoted") => {
-            format!("{msg}: is a quote above left open?").into()
+            format!("{msg}. Check that every quote above is closed").into()
         }
         Error::Budget { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            "too much: more values than any case file needs (a `*` counts as all that it repeats)".into()
+            "too many values for a case file (an alias counts as the values that it repeats)".into()
         }
         other => UserMessageFormatter.format_message(other),
     };
-    // The author's own text may stand in it.
+    // The message may quote the file.
     said.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The library's name for a kind of node, in the words of a YAML author.
+/// The library's name of a node type, in the words of a YAML author.
 fn describe_node(name: &str) -> &str {
     match name {
         "string scalar" => "a text",
