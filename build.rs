@@ -1,7 +1,7 @@
-//! Turns the case files that come with the binary into JSON, which a start of it reads faster than YAML (docs/performance.md, Start).
+//! Converts the bundled case files to JSON, which the binary parses faster than YAML (docs/performance.md).
 //!
-//! Nothing is checked here beside that a file is YAML: the tests of `src/case/load` hold both readings to each other,
-//! and every file to its rules.
+//! Only checks that a file is YAML. The tests of `src/catalog/load` compare the JSON with the YAML and
+//! validate every file.
 
 use std::error::Error;
 use std::fmt::Write as _;

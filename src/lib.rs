@@ -1,4 +1,4 @@
-//! `fieldtest` tells, by black-box experiment, how faithfully an endpoint implements the Anthropic Messages API.
+//! `fieldtest` tests whether an endpoint implements the Anthropic Messages API as its support table claims.
 
 pub mod catalog;
 pub mod checks;

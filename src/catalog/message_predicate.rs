@@ -1,5 +1,5 @@
-//! Tests of answers: what an effect, its contrary and their kin look like in case files. How they are held against an
-//! answer is the engine's work.
+//! [`MessagePredicate`]: conditions on messages, as case files write them for effects and opposite effects.
+//! The engine evaluates them.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use crate::catalog::template::{TemplateSegment, parse_template};
 
-/// A test of an answer. Everything that is written must hold.
+/// A condition on a message. All given parts must match.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessagePredicate {
-    /// The text of the answer.
+    /// The text of the message.
     #[serde(default)]
     pub text: Option<TextTest>,
-    /// The text of its thinking blocks.
+    /// The text of the thinking blocks.
     #[serde(default)]
     pub thinking: Option<TextTest>,
     /// `stop_reason`
@@ -24,36 +24,36 @@ pub struct MessagePredicate {
     /// `stop_sequence`
     #[serde(default)]
     pub stop_sequence: Option<String>,
-    /// How many content blocks there are, by type.
+    /// Number of content blocks, by type.
     #[serde(default)]
     pub blocks: BTreeMap<String, CountRange>,
-    /// A `tool_use` block like this is there.
+    /// There is a `tool_use` block like this.
     #[serde(default)]
     pub call: Option<CallTest>,
-    /// `tool_use` blocks like these are there, each of its own.
+    /// There is a separate `tool_use` block for each of these.
     #[serde(default)]
     pub calls: Vec<CallTest>,
     /// Counters of `usage`, by dotted path; an absent counter is 0.
     #[serde(default)]
     pub usage: BTreeMap<String, CountRange>,
-    /// Came as an event stream, from `message_start` to `message_stop`.
+    /// The response is an event stream from `message_start` to `message_stop`.
     #[serde(default)]
     pub streamed: Option<bool>,
-    /// At least one of these holds.
+    /// At least one of these matches.
     #[serde(default)]
     pub any: Vec<MessagePredicate>,
-    /// This does not hold.
+    /// This does not match.
     #[serde(default)]
     pub not: Option<Box<MessagePredicate>>,
 }
 
 impl MessagePredicate {
-    /// True when no answer can pass that counts nothing in `usage`.
+    /// True if a message without `usage` cannot match.
     pub fn needs_usage(&self) -> bool {
         !self.usage.is_empty() || (!self.any.is_empty() && self.any.iter().all(Self::needs_usage))
     }
 
-    /// True when no answer can pass that does not hold something that was drawn for the trial.
+    /// True if only a message with random values of the trial can match.
     pub fn needs_random_values(&self) -> bool {
         let drawn =
             |text: &String| parse_template(text).iter().any(|piece| matches!(piece, TemplateSegment::Variable(_)));
@@ -67,53 +67,53 @@ impl MessagePredicate {
     }
 }
 
-/// A test of a text, word by word: case and punctuation do not matter.
+/// A condition on a text. Compares words; case and punctuation do not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextTest {
-    /// Every one of these is in it.
+    /// The text contains all of these.
     #[serde(default)]
     pub contains: Vec<String>,
-    /// None of these is in it.
+    /// The text contains none of these.
     #[serde(default)]
     pub lacks: Vec<String>,
-    /// How many words it has; a word is at least one token.
+    /// Number of words. A word is at least one token.
     #[serde(default)]
     pub words: Option<CountRange>,
-    /// How many digits it has.
+    /// Number of digits.
     #[serde(default)]
     pub digits: Option<CountRange>,
 }
 
-/// A test of a tool call.
+/// A condition on a tool call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallTest {
-    /// The called tool's name.
+    /// The name of the called tool.
     #[serde(default)]
     pub name: Option<String>,
-    /// Properties of the input, with their values; an empty value only asks for the property.
+    /// Properties of the input with their values. An empty value matches any value.
     #[serde(default)]
     pub input: BTreeMap<String, String>,
-    /// The input is an object without a property.
+    /// The input is an empty object.
     #[serde(default)]
     pub no_input: bool,
 }
 
-/// Bounds of a number.
+/// Limits of a number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CountRange {
-    /// The least that passes.
+    /// The minimum.
     #[serde(default)]
     pub at_least: Option<u64>,
-    /// The most that passes.
+    /// The maximum.
     #[serde(default)]
     pub at_most: Option<u64>,
 }
 
 impl CountRange {
-    /// True when the number lies within the bounds.
+    /// True if the number is within the limits.
     pub fn matches(self, n: u64) -> bool {
         self.at_least.is_none_or(|least| n >= least) && self.at_most.is_none_or(|most| n <= most)
     }

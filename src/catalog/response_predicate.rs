@@ -1,5 +1,5 @@
-//! Tests of answers that need not be messages: refusals, counts, lists of models. How they are held against an answer is
-//! the engine's work.
+//! [`ResponsePredicate`]: conditions on HTTP responses of any kind, for example errors, token counts and
+//! lists of models. The engine evaluates them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::catalog::message_predicate::MessagePredicate;
 use crate::catalog::status::VerdictStatus;
 
-/// A test of an HTTP answer. Everything that is written must hold.
+/// A condition on an HTTP response. All given parts must match.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResponsePredicate {
@@ -19,49 +19,49 @@ pub struct ResponsePredicate {
     /// `error.type`, in an envelope whose own `type` is `error`.
     #[serde(default)]
     pub error: Option<String>,
-    /// The text of the error has one of these in it, in any case of letters.
+    /// The error message contains one of these, ignoring case.
     #[serde(default)]
     pub says: Vec<String>,
     /// Values of the body, by JSON pointer (`/data/0/id`).
     #[serde(default)]
     pub json: BTreeMap<String, JsonTest>,
-    /// These events are in its stream, by name.
+    /// The stream contains these events, by name.
     #[serde(default)]
     pub has: Vec<String>,
-    /// The answer is a message, and this holds of it.
+    /// The response is a message that matches this.
     #[serde(default)]
     pub message: Option<MessagePredicate>,
 }
 
 impl ResponsePredicate {
-    /// True when it asks for a refusal.
+    /// True if only an error can match.
     pub fn expects_http_error(&self) -> bool {
         self.status.iter().all(|status| *status >= 400)
     }
 }
 
-/// A test of a JSON value. Everything that is written must hold.
+/// A condition on a JSON value. All given parts must match.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JsonTest {
-    /// Its kind.
+    /// The type.
     #[serde(default)]
     pub is: Option<JsonKind>,
-    /// Its value; a text may hold variables.
+    /// The value. A string may contain variables.
     #[serde(default)]
     pub equals: Option<Value>,
-    /// It is a whole number of at least this.
+    /// The minimum, for an integer.
     #[serde(default)]
     pub at_least: Option<u64>,
 }
 
-/// The kinds of JSON value.
+/// The types of JSON values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JsonKind {
     /// `"…"`
     String,
-    /// A number without a fraction, of 0 or more.
+    /// A non-negative integer.
     Whole,
     /// `true` or `false`
     Boolean,
@@ -71,46 +71,47 @@ pub enum JsonKind {
     Object,
 }
 
-/// An answer that means something without being what was asked for.
+/// A response other than the promised one, with its own verdict.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlternativeVerdict {
-    /// Such an answer.
+    /// Matches such a response.
     pub when: ResponsePredicate,
-    /// What it means.
+    /// The verdict for it.
     pub verdict: VerdictStatus,
-    /// In words that qualify the verdict.
+    /// The qualifier of the verdict.
     pub note: String,
 }
 
-/// What the treatment's answer has in common with the negative arm's, or has more of.
+/// A rule that compares the treatment's response with that of the negative control.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArmComparison {
-    /// They agree in these. What a model may do differently each time need agree but once.
+    /// Both agree in these aspects. Aspects that a model may vary must agree in only one trial.
     Agree(Vec<ResponseAspect>),
-    /// The treatment's counts at least so many more input tokens.
+    /// The treatment has at least this number of additional input tokens.
     Grows(u64),
-    /// Both count as many input tokens, within so many percent.
+    /// Both have the same number of input tokens, within this percentage.
     Near(u32),
-    /// The treatment's long answer takes longer than the negative arm's short one, and comes bit by bit during that time.
+    /// The treatment's long response takes longer than the short one of the negative control, and arrives
+    /// gradually during that time.
     Gradual,
 }
 
-/// What two answers to one question may have in common.
+/// An aspect in which two responses to one question can agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseAspect {
-    /// Why they ended.
+    /// The stop reasons.
     StopReason,
-    /// The types of their blocks, in order.
+    /// The types of the content blocks, in order.
     Blocks,
-    /// Names and inputs of their calls. Where neither has any, there is nothing to agree in.
+    /// Names and inputs of the tool calls. Not comparable if neither response has a call.
     Calls,
-    /// Whether they have thinking. Where neither has any, there is nothing to agree in.
+    /// Whether there are thinking blocks. Not comparable if neither response has one.
     Thinking,
-    /// The words of their texts.
+    /// The words of the texts.
     Text,
-    /// The tokens of the prompt.
+    /// The prompt tokens.
     InputTokens,
 }

@@ -1,4 +1,5 @@
-//! JSON Schemas of the case files, for editors. Generated from the types; a test holds the published copies to them.
+//! JSON Schemas of the case files, for editors. They are generated from the types; a test compares the
+//! published copies.
 
 use schemars::schema_for;
 use serde_json::Value;
@@ -23,7 +24,7 @@ pub fn target_schema() -> Value {
     schema_for!(Target).to_value()
 }
 
-/// The schema of a list of targets, as `--targets` takes it.
+/// The schema of a target list, the file of `--targets`.
 pub fn target_list_schema() -> Value {
     schema_for!(TargetList).to_value()
 }

@@ -1,19 +1,19 @@
-//! The variables that case files may use: `{{label}}` and its kin. What they stand for is drawn by the engine.
+//! Template variables of case files, for example `{{label}}`. `variables` generates their values.
 
-/// A variable: its name in case files, and what it stands for.
+/// A variable: its name in case files, and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TemplateVariable {
     /// The name between the braces.
     pub name: &'static str,
-    /// What it stands for.
+    /// Its value.
     pub description: &'static str,
 }
 
-/// The cities among which `city` is drawn.
+/// The possible values of `city`.
 pub const CITIES: [&str; 6] = ["Paris", "Rome", "Oslo", "Lima", "Cairo", "Delhi"];
 
 impl TemplateVariable {
-    /// True when this is the variable of that name. A name that ends in a colon is a beginning.
+    /// True if this variable has that name. A name that ends with a colon is a prefix.
     fn matches_name(&self, name: &str) -> bool {
         match self.name.strip_suffix(':') {
             None => name == self.name,
@@ -27,56 +27,65 @@ impl TemplateVariable {
 
 /// Every variable that a case file may use.
 pub const VARIABLES: &[TemplateVariable] = &[
-    TemplateVariable { name: "label", description: "a fresh code word: two words and four digits" },
-    TemplateVariable { name: "label2", description: "another fresh code word" },
-    TemplateVariable { name: "label_as_name", description: "the label joined with underscores, fit for a tool's name" },
-    TemplateVariable { name: "name", description: "a fresh name of lower-case words, digits and underscores" },
-    TemplateVariable { name: "name2", description: "another fresh name" },
-    TemplateVariable { name: "id", description: "24 fresh letters and digits, for ids and opaque values" },
-    TemplateVariable { name: "id2", description: "another 24" },
-    TemplateVariable { name: "padding", description: "some thirty words that say nothing, to move the usage meter" },
-    TemplateVariable { name: "prefix", description: "some 2,100 fresh words, to pass caching minimums" },
-    TemplateVariable { name: "600_characters", description: "a fresh text of 600 characters without spaces" },
+    TemplateVariable { name: "label", description: "a new code word: two words and four digits" },
+    TemplateVariable { name: "label2", description: "another new code word" },
+    TemplateVariable { name: "label_as_name", description: "the label joined with underscores, valid as a tool name" },
+    TemplateVariable { name: "name", description: "a new name of lower-case words, digits and underscores" },
+    TemplateVariable { name: "name2", description: "another new name" },
+    TemplateVariable { name: "id", description: "24 random letters and digits, for ids and opaque values" },
+    TemplateVariable { name: "id2", description: "another 24 random letters and digits" },
+    TemplateVariable {
+        name: "padding",
+        description: "about thirty words without information, to move the usage meter",
+    },
+    TemplateVariable { name: "prefix", description: "about 2,100 random words, more than every caching minimum" },
+    TemplateVariable { name: "600_characters", description: "a random text of 600 characters without spaces" },
     TemplateVariable { name: "colour", description: "one of eight colours" },
     TemplateVariable { name: "city", description: "one of six cities: Paris, Rome, Oslo, Lima, Cairo, Delhi" },
     TemplateVariable {
         name: "is_city:",
-        description: "with a city after it: whether it is the one that was drawn (true or false)",
+        description: "followed by a city: true if it is the city of the trial, otherwise false",
     },
     TemplateVariable {
         name: "label:",
-        description: "with a city after it: a code word of its own, `label` for the city that was drawn",
+        description: "followed by a city: a code word of this city; `label` for the city of the trial",
     },
-    TemplateVariable { name: "id:", description: "with a city after it: 24 fresh letters and digits of its own" },
-    TemplateVariable { name: "pick:", description: "with two or more words after it, `a|b|c`: one of them" },
-    TemplateVariable { name: "image", description: "a PNG of that colour, in base64" },
+    TemplateVariable { name: "id:", description: "followed by a city: 24 random letters and digits of this city" },
+    TemplateVariable { name: "pick:", description: "followed by two or more words, `a|b|c`: one of them" },
+    TemplateVariable { name: "image", description: "a PNG of the colour `colour`, in base64" },
     TemplateVariable {
         name: "pdf",
-        description: "a one-page PDF that says the label among thirty words that say nothing, in base64",
+        description: "a one-page PDF with the label among thirty words without information, in base64",
     },
     TemplateVariable { name: "version", description: "the target's anthropic-version" },
-    TemplateVariable { name: "range.max", description: "the claimed upper bound of temperature, else 1" },
-    TemplateVariable { name: "range.above", description: "a value just past it" },
-    TemplateVariable { name: "step", description: "which request of a trial that repeats it: 1, 2, …" },
-    TemplateVariable { name: "model", description: "the model that is asked for" },
+    TemplateVariable { name: "range.max", description: "the claimed upper limit of temperature, otherwise 1" },
+    TemplateVariable { name: "range.above", description: "a value just above `range.max`" },
+    TemplateVariable {
+        name: "step",
+        description: "the number of the request in a trial with several requests: 1, 2, …",
+    },
+    TemplateVariable { name: "model", description: "the requested model" },
     TemplateVariable {
         name: "overflow",
-        description: "a text of more tokens than the claimed context has, for any tokenizer",
+        description: "a text with more tokens than the claimed context, for any tokenizer",
     },
-    TemplateVariable { name: "max_output_tokens", description: "the claimed longest answer" },
-    TemplateVariable { name: "first.content", description: "the content of the first answer of a trial in two steps" },
+    TemplateVariable { name: "max_output_tokens", description: "the claimed maximum response, in tokens" },
+    TemplateVariable {
+        name: "first.content",
+        description: "the content of the first response of a trial in two steps",
+    },
 ];
 
-/// The pieces of a text with variables in it.
+/// A part of a text with variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateSegment<'a> {
-    /// Text as it stands.
+    /// Literal text.
     Text(&'a str),
     /// A variable's name.
     Variable(&'a str),
 }
 
-/// Splits a text at its variables. Braces that are not closed are text.
+/// Splits a text at its variables. Unclosed braces are literal text.
 pub fn parse_template(text: &str) -> Vec<TemplateSegment<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -94,7 +103,7 @@ pub fn parse_template(text: &str) -> Vec<TemplateSegment<'_>> {
     pieces
 }
 
-/// The first name between braces that is no variable.
+/// The first name in braces that is not a variable.
 pub fn find_unknown_variable(text: &str) -> Option<&str> {
     parse_template(text).into_iter().find_map(|piece| match piece {
         TemplateSegment::Variable(name) if !VARIABLES.iter().any(|v| v.matches_name(name)) => Some(name),
@@ -107,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_split_at_their_variables() {
+    fn a_text_is_split_at_its_variables() {
         assert_eq!(
             parse_template("a {{ label }}{{name}} b {{open"),
             [

@@ -1,4 +1,4 @@
-//! What can be wrong with an experiment that its types cannot forbid.
+//! Validates experiments: problems that the types cannot rule out.
 
 use std::collections::BTreeSet;
 
@@ -12,22 +12,22 @@ use crate::catalog::response_predicate::{ArmComparison, ResponsePredicate};
 use crate::catalog::status::VerdictStatus;
 use crate::catalog::template::{TemplateSegment, VARIABLES, find_unknown_variable, parse_template};
 
-/// Something wrong with an experiment.
+/// A problem in an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ValidationError {
-    /// What, in words.
+    /// The problem.
     pub message: String,
-    /// The text of the file that it is about, where there is one.
+    /// The text in the file that causes it, if there is one.
     pub quote: Option<String>,
 }
 
 impl From<String> for ValidationError {
-    fn from(what: String) -> Self {
-        Self { message: what, quote: None }
+    fn from(message: String) -> Self {
+        Self { message, quote: None }
     }
 }
 
-/// Everything wrong with one experiment.
+/// All problems in one experiment.
 pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationError> {
     let mut problems: Vec<ValidationError> = Vec::new();
     let e = experiment;
@@ -40,106 +40,100 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
         && e.id()
             .split('.')
             .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
-    say(!id_ok, "an id is made of dotted parts of letters, digits, `-` and `_`");
-    say(e.treatment.is_some() && !e.variants.is_empty(), "`treatment` and `variants` exclude each other");
+    say(!id_ok, "an id must consist of letters, digits, `-` and `_` in parts separated by dots");
+    say(e.treatment.is_some() && !e.variants.is_empty(), "`treatment` and `variants` cannot be combined");
     let has_treatment = e.treatment.is_some() || !e.variants.is_empty();
     say(
         e.sampling.is_some() && (has_treatment || e.effect.is_some() || !e.challenge.is_empty()),
-        "`spread` decides alone: no `treatment`, `variants`, `effect` or `challenge` beside it",
+        "`sampling` cannot be combined with `treatment`, `variants`, `effect` or `challenge`",
     );
     let by_answer = e.reply.is_some() || e.compare.is_some();
     say(
         by_answer && (e.sampling.is_some() || e.effect.is_some() || !e.challenge.is_empty() || e.genuine.is_some()),
-        "`reply` and `compare` decide alone: no `spread`, `effect`, `challenge` or `genuine` beside them",
+        "`reply` and `compare` cannot be combined with `sampling`, `effect`, `challenge` or `genuine`",
     );
-    say(e.reply.is_some() && e.compare.is_some(), "`reply` and `compare` exclude each other");
-    say(
-        by_answer && !has_treatment,
-        "`reply` and `compare` need a `treatment` or `variants` whose answer they look at",
-    );
-    say(!e.alternatives.is_empty() && e.reply.is_none(), "`otherwise` needs a `reply`");
+    say(e.reply.is_some() && e.compare.is_some(), "`reply` and `compare` cannot be combined");
+    say(by_answer && !has_treatment, "`reply` and `compare` need a `treatment` or `variants`");
+    say(!e.alternatives.is_empty() && e.reply.is_none(), "`alternatives` needs a `reply`");
     say(
         e.compare.is_some() && !e.variants.is_empty(),
-        "`compare` holds one `treatment` against the negative arm: no `variants`",
+        "`compare` needs one `treatment` and cannot be combined with `variants`",
     );
     say(
         matches!(&e.compare, Some(ArmComparison::Agree(aspects)) if aspects.is_empty()),
-        "`agree` lists what must agree",
+        "`agree` is empty. List the aspects that must agree",
     );
     let tests = || e.reply.iter().chain(e.alternatives.iter().map(|o| &o.when));
-    say(tests().any(|t| t.status.is_empty()), "a test of an answer lists the `status` that it may have");
+    say(tests().any(|t| t.status.is_empty()), "`status` is empty. List the allowed statuses");
     say(
         tests().any(|t| t.status.iter().any(|status| !(100..600).contains(status))),
-        "a `status` of HTTP lies between 100 and 599",
+        "a `status` must be between 100 and 599",
     );
     say(
         tests().any(|t| t.json.keys().any(|pointer| !pointer.is_empty() && !pointer.starts_with('/'))),
-        "the keys of `json` are JSON pointers, which begin with a slash: `/data/0/id`",
+        "the keys of `json` must be JSON pointers, which start with a slash: `/data/0/id`",
     );
-    say(e.depends_on.iter().any(|other| other == e.id()), "a row cannot work `through` itself");
+    say(e.depends_on.iter().any(|other| other == e.id()), "a row cannot depend on itself (`depends_on`)");
     let is_stream = |a: &Arm| a.body.get("stream") == Some(&Value::Bool(true));
     say(
         e.compare == Some(ArmComparison::Gradual) && !e.treatment.iter().chain([&e.base]).any(is_stream),
-        "`gradual` looks at a stream: the base or the treatment asks for one with `stream: true`",
+        "`gradual` needs a stream. Add `stream: true` to the base or the treatment",
     );
     say(
         e.alternatives.iter().any(|o| o.verdict == VerdictStatus::Skipped),
-        "the `verdict` of an `otherwise` is supported, ignored, rejected, substituted or inconclusive",
+        "the `verdict` of `alternatives` must be supported, ignored, rejected, substituted or inconclusive",
     );
     say(
         !by_answer && e.sampling.is_none() && e.effect.is_none() && e.challenge.is_empty(),
-        "nothing can decide it: write an `effect`, a `challenge`, a `spread`, a `reply` or a `compare`",
+        "the row has no test. Add `effect`, `challenge`, `sampling`, `reply` or `compare`",
     );
-    say(e.failures.contains(&0), "the entries of the failure catalogue are counted from 1");
+    say(e.failures.contains(&0), "`failures` must not contain 0; the failure catalogue starts at 1");
     say(
         e.faults.values().any(|v| !v.is_decided() || !e.statuses.contains(v)),
-        "the verdicts of `faults` are among the row's `statuses`",
+        "the verdicts of `faults` must be in the `statuses` of the row",
     );
-    say(e.effect.is_some() && !has_treatment, "an `effect` needs a `treatment` or `variants` to show in");
-    say(e.effect.is_none() && e.contrary.is_some(), "a `contrary` needs an `effect`");
-    say(e.effect.is_none() && !e.partial.is_empty(), "a `partial` effect needs an `effect`");
-    say(
-        e.effect.is_none() && e.meter.is_some(),
-        "a `meter` needs an `effect`: it stands in where the model does not show it",
-    );
+    say(e.effect.is_some() && !has_treatment, "`effect` needs a `treatment` or `variants`");
+    say(e.effect.is_none() && e.contrary.is_some(), "`contrary` needs an `effect`");
+    say(e.effect.is_none() && !e.partial.is_empty(), "`partial` needs an `effect`");
+    say(e.effect.is_none() && e.meter.is_some(), "`meter` needs an `effect`");
     say(
         e.meter.is_some() && e.positive.is_none() && e.variants.values().all(|v| v.positive.is_none()),
-        "a `meter` needs a `positive` arm, which shows that the meter moves at all",
+        "`meter` needs a `positive` arm, which shows that the meter works",
     );
-    say(e.genuine.is_some() && e.treatment.is_none(), "`genuine` needs a `treatment` that may be refused");
+    say(e.genuine.is_some() && e.treatment.is_none(), "`genuine` needs a `treatment`");
     say(
         !has_treatment && e.sampling.is_none() && !by_answer && e.challenge.iter().any(|c| c.because.is_empty()),
-        "without a `treatment`, each `challenge` must say `because` of which words a refusal counts",
+        "without a `treatment`, each `challenge` needs `because`: the phrases of an error that count",
     );
-    say(matches!(e.by_chance, ChanceRate::OneIn(n) if n < 2), "`one_in` is 2 or more");
+    say(matches!(e.by_chance, ChanceRate::OneIn(n) if n < 2), "`one_in` must be 2 or more");
     say(
         e.screen.is_some() && (e.sampling.is_some() || !(e.positive.is_none() && e.contrary.is_none())),
-        "a `screen` serves rows without `spread`, `positive` and `contrary`",
+        "`screen` cannot be combined with `sampling`, `positive` or `contrary`",
     );
-    say(e.repeat == 0 || e.repeat > 4, "`repeat` is 1 to 4");
-    say(e.statuses.is_empty(), "`statuses` is empty: the row could reach no verdict");
+    say(e.repeat == 0 || e.repeat > 4, "`repeat` must be from 1 to 4");
+    say(e.statuses.is_empty(), "`statuses` is empty. List the verdicts that the row can reach");
     say(
         e.statuses.iter().any(|s| !s.is_decided()),
-        "`statuses` lists decided verdicts: supported, ignored, rejected, substituted",
+        "`statuses` may contain only supported, ignored, rejected and substituted",
     );
     say(
         e.accepted_means == AcceptedMeans::Substituted && !e.statuses.contains(&VerdictStatus::Substituted),
-        "`accepted_means: substituted` needs `substituted` among its `statuses`",
+        "`accepted_means: substituted` needs `substituted` in `statuses`",
     );
     if let Some(what) = e.field.as_ref().and_then(FieldSpec::validation_message) {
         problems.push(what.to_owned().into());
     }
-    let base_words = e.ask.is_some() || e.turns.is_some() || has_prompt(&e.base);
+    let has_base_prompt = e.ask.is_some() || e.turns.is_some() || has_prompt(&e.base);
     for (name, arm) in collect_arms(e) {
-        let words_below = base_words || matches!(name, "insist" | "narrow" | "widen");
-        validate_arm(name, arm, words_below, &mut problems);
+        let has_inherited_prompt = has_base_prompt || matches!(name, "insist" | "narrow" | "widen");
+        validate_arm(name, arm, has_inherited_prompt, &mut problems);
     }
     visit_texts(e, &mut |text| problems.extend(validate_variables(text)));
     problems.dedup();
     problems
 }
 
-/// Everything wrong with arms that rows share.
+/// All problems in the arms of a screen.
 pub(super) fn validate_screen(screen: &ScreenArms) -> Vec<ValidationError> {
     let mut problems = Vec::new();
     if screen.treatment.is_none() && screen.challenge.is_none() {
@@ -158,38 +152,36 @@ fn has_prompt(arm: &Arm) -> bool {
     !has_body || arm.ask.is_some() || arm.turns.is_some() || arm.body.contains_key("messages")
 }
 
-fn validate_arm(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<ValidationError>) {
-    if !(words_below || has_prompt(arm)) {
-        problems.push(format!("the {name} arm asks nothing: write an `ask` or `turns`, there or for the row").into());
+fn validate_arm(name: &str, arm: &Arm, has_inherited_prompt: bool, problems: &mut Vec<ValidationError>) {
+    if !(has_inherited_prompt || has_prompt(arm)) {
+        problems.push(format!("the {name} arm has no message. Add `ask` or `turns`, here or to the row").into());
     }
     if arm.ask.is_some() && arm.turns.is_some() {
-        problems.push(format!("the {name} arm has both `ask` and `turns`").into());
+        problems.push(format!("the {name} arm has both `ask` and `turns`. Remove one").into());
     }
     if arm.raw.is_some() && (!arm.body.is_empty() || !arm.drop.is_empty()) {
-        problems.push(format!("the {name} arm has a `raw` body, which no keys can be laid over").into());
+        problems
+            .push(format!("the {name} arm has a `raw` body, which cannot be combined with `body` or `drop`").into());
     }
     if arm.path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains(char::is_whitespace)) {
-        problems.push(format!("the `path` of the {name} arm begins with a slash, and has no blanks").into());
+        problems.push(format!("the `path` of the {name} arm must start with a slash and contain no spaces").into());
     }
     let has_body = matches!(arm.method, None | Some(ArmMethod::Post));
     if (!arm.then.is_empty() && (arm.raw.is_some() || !has_body)) || (arm.raw.is_some() && !has_body) {
-        problems.push(format!("the {name} arm has a `then` or a `raw` body that its request cannot carry").into());
+        problems.push(format!("the {name} arm cannot have `then` or `raw` with this method or body").into());
     }
     for then in &arm.then {
         if then.results.is_none() && then.user.is_none() {
-            problems.push(format!("a `then` of the {name} arm says nothing: write `results`, `user` or both").into());
+            problems.push(format!("a `then` of the {name} arm has no content. Add `results`, `user` or both").into());
         }
         if then.user.as_ref().is_some_and(|content| !(content.is_string() || content.is_array())) {
-            problems.push(
-                format!("what the user says in a `then` of the {name} arm is neither a text nor a list of blocks")
-                    .into(),
-            );
+            problems.push(format!("`user` in a `then` of the {name} arm must be a text or a list of blocks").into());
         }
     }
     for turn in arm.turns.iter().flatten() {
         let (Turn::User(content) | Turn::Assistant(content) | Turn::System(content)) = turn;
         if !(content.is_string() || content.is_array()) {
-            problems.push(format!("a turn of the {name} arm is neither a text nor a list of blocks").into());
+            problems.push(format!("a turn of the {name} arm must be a text or a list of blocks").into());
         }
     }
 }
@@ -197,12 +189,12 @@ fn validate_arm(name: &str, arm: &Arm, words_below: bool, problems: &mut Vec<Val
 fn validate_variables(text: &str) -> Option<ValidationError> {
     find_unknown_variable(text).map(|name| {
         let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
-        let what = format!("there is no variable `{{{{{name}}}}}`; there are: {}", known.join(", "));
+        let what = format!("unknown variable `{{{{{name}}}}}`. Known variables: {}", known.join(", "));
         ValidationError { message: what, quote: Some(format!("{{{{{name}}}}}")) }
     })
 }
 
-/// Every arm of an experiment that is sent, with the name used in messages.
+/// All arms of an experiment, with their names in messages.
 fn collect_arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     let mut arms: Vec<(&str, &Arm)> = vec![("negative", &e.negative)];
     arms.extend(e.treatment.iter().map(|a| ("treatment", a)));
@@ -227,7 +219,7 @@ fn collect_arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     arms
 }
 
-/// The names of all variables that an experiment uses, and arms that are laid over it.
+/// The names of all variables in an experiment and in arms that are merged into it.
 pub fn collect_variables(experiment: &Experiment, layers: &[&Arm]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut note = |text: &str| {
@@ -241,7 +233,7 @@ pub fn collect_variables(experiment: &Experiment, layers: &[&Arm]) -> BTreeSet<S
     names
 }
 
-/// Hands every text of an experiment that may hold variables to `visit`.
+/// Calls `visit` with every text of an experiment that may contain variables.
 fn visit_texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
     e.ask.iter().for_each(|t| visit(t));
     visit_turns(e.turns.as_deref().unwrap_or_default(), visit);
@@ -259,7 +251,7 @@ fn visit_texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
 }
 
 fn visit_response_predicate(test: &ResponsePredicate, visit: &mut dyn FnMut(&str)) {
-    // Destructured without `..`, so that a new test cannot be forgotten here.
+    // Destructured without `..`, so that the compiler reports a new field.
     let ResponsePredicate { status: _, error: _, says: _, json, has: _, message } = test;
     json.values().filter_map(|t| t.equals.as_ref()).for_each(|v| visit_value(v, visit));
     message.iter().for_each(|p| visit_predicate(p, visit));
@@ -306,7 +298,7 @@ fn visit_value(v: &Value, visit: &mut dyn FnMut(&str)) {
 }
 
 fn visit_predicate(p: &MessagePredicate, visit: &mut dyn FnMut(&str)) {
-    // Destructured without `..`, so that a new test cannot be forgotten here.
+    // Destructured without `..`, so that the compiler reports a new field.
     let MessagePredicate {
         text,
         thinking,

@@ -1,6 +1,6 @@
-//! Where in a case file something stands, for messages about it.
+//! Finds locations in case files for error messages.
 //!
-//! It must not judge what stands there, nor fail: where a place cannot be found, the nearest that can is told.
+//! Must not validate and must not fail: if a location cannot be found, the nearest known one is used.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_yaml::Spanned;
 use crate::catalog::error::SourceLocation;
 use crate::catalog::load::parse::yaml_options;
 
-/// A target file, read again for the places of what is in it alone: only where something is wrong with it.
+/// A target file, parsed a second time for its locations. Only done if the file has a problem.
 #[derive(Default, Deserialize)]
 pub(super) struct TargetLocations {
     pub(super) name: Option<Spanned<IgnoredAny>>,
@@ -27,7 +27,7 @@ impl TargetLocations {
     }
 }
 
-/// The first place of a text, from a line on.
+/// The first location of a text, from a line on.
 pub(super) fn locate_text(text: &str, quote: &str, from: usize) -> Option<SourceLocation> {
     let mut lines = text.lines().enumerate().skip(from - 1);
     lines.find_map(|(i, line)| {
@@ -36,7 +36,7 @@ pub(super) fn locate_text(text: &str, quote: &str, from: usize) -> Option<Source
     })
 }
 
-/// The place of a row. Those that were read without places are looked for.
+/// The location of a row. Bundled rows have no location and are searched in the text.
 pub(super) fn locate_row(text: &str, row: &Spanned<String>) -> SourceLocation {
     let known = row.defined != serde_yaml::Location::UNKNOWN;
     let known = known.then(|| SourceLocation::new(text, row.defined.line() as usize, row.defined.column() as usize));
@@ -45,7 +45,8 @@ pub(super) fn locate_row(text: &str, row: &Spanned<String>) -> SourceLocation {
     known.or_else(found).unwrap_or_else(|| SourceLocation::new(text, 1, 1))
 }
 
-/// The place of a claim's key: on the line of its value, or on the last one above that begins with it.
+/// The location of a claim's key: on the line of its value, or on the last line above that begins with
+/// the key.
 pub(super) fn locate_claim(text: &str, row: &str) -> SourceLocation {
     let places = TargetLocations::from_text(text).claims;
     let of_value = places.get(row).map_or(1, |value| value.defined.line() as usize);

@@ -1,8 +1,8 @@
-//! From case files to a checked catalog: user files are layered over the bundled ones, and each row and target is checked.
+//! From case files to a validated [`Catalog`]: user files are layered over the bundled ones.
 //!
-//! Pure: files come in as names and bytes. Every error names its place; all of them are collected, so that an author
-//! sees them at once. How bytes are read is `read`'s, where something stands `place`'s, and what files say of each
-//! other `references`'.
+//! Pure: files come in as names and bytes. Every error has its location, and all errors are collected,
+//! so that an author sees them at once. `parse` reads one file, `locate` finds locations, and
+//! `references` validates what files say about each other.
 
 mod locate;
 mod parse;
@@ -29,24 +29,24 @@ use crate::catalog::{validate, validate_gateway};
 /// All experiments and targets of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    /// The rows, in the order of the tables.
+    /// The rows, in the order of the published tables.
     pub rows: Vec<CatalogRow>,
     /// The targets, by name.
     pub targets: BTreeMap<String, Target>,
-    /// The rows about gateways, in order.
+    /// The gateway rows, in order.
     pub gateway_rows: Vec<GatewayCatalogRow>,
 }
 
-/// A row about gateways and the section it stands in.
+/// A gateway row and its section.
 #[derive(Debug, Clone)]
 pub struct GatewayCatalogRow {
     /// The section's title.
     pub section: String,
-    /// What is sent and answered, and where it should come out.
+    /// What is sent and what is expected on the other side.
     pub row: GatewayRow,
 }
 
-/// A row and the section it stands in.
+/// A row and its section.
 #[derive(Debug, Clone)]
 pub struct CatalogRow {
     /// The section's title.
@@ -55,12 +55,12 @@ pub struct CatalogRow {
     pub experiment: Experiment,
 }
 
-/// A case file: what it is called, and what is in it.
+/// A case file: its name and its content.
 #[derive(Debug, Clone)]
 pub struct CaseFile {
     /// The name shown in errors.
     pub name: String,
-    /// The kind, from the folder that it stands in.
+    /// The kind, known from the folder.
     pub kind: FileKind,
     /// The bytes.
     pub bytes: Vec<u8>,
@@ -71,25 +71,26 @@ pub struct CaseFile {
 pub enum FileKind {
     /// A section of experiments.
     Experiments,
-    /// A section of rows about gateways.
+    /// A section of gateway rows.
     Gateway,
     /// A target with its claims.
     Target,
 }
 
 impl Catalog {
-    /// The bundled case files. They are checked by the tests of this module.
+    /// Loads the bundled case files. The tests of this module validate them.
     ///
     /// # Errors
-    /// None that the tests would not have found.
+    /// Only errors that the tests would have found.
     pub fn load_bundled() -> Result<Self, CaseErrors> {
         Self::load_with_extra(&[])
     }
 
-    /// The bundled case files, with rows and targets of `extra` added, or put in the place of those of the same name.
+    /// Loads the bundled case files and `extra`. Rows and targets of `extra` replace those with the same
+    /// name.
     ///
     /// # Errors
-    /// Everything that is wrong with the files.
+    /// All problems in the files.
     pub fn load_with_extra(extra: &[CaseFile]) -> Result<Self, CaseErrors> {
         let mut errors = Vec::new();
         let mut loader = CatalogLoader { skip_validation: true, ..CatalogLoader::default() };
@@ -101,10 +102,10 @@ impl Catalog {
         loader.load(extra, errors)
     }
 
-    /// These files alone.
+    /// Loads these files alone.
     ///
     /// # Errors
-    /// Everything that is wrong with the files.
+    /// All problems in the files.
     pub fn from_files(files: &[CaseFile]) -> Result<Self, CaseErrors> {
         CatalogLoader::default().load(files, Vec::new())
     }
@@ -114,13 +115,13 @@ impl Catalog {
         self.rows.iter().map(|r| &r.experiment).find(|e| e.id() == row)
     }
 
-    /// The rows that say where their field stands, with that place.
+    /// The rows with a field specification.
     pub fn field_specs(&self) -> impl Iterator<Item = (&str, &FieldSpec)> {
         self.rows.iter().filter_map(|r| Some((r.experiment.id(), r.experiment.field.as_ref()?)))
     }
 }
 
-/// Where the parts of a catalog came from.
+/// A catalog while it is loaded, with the file of each part.
 #[derive(Default)]
 struct CatalogLoader {
     catalog: Catalog,
@@ -128,16 +129,16 @@ struct CatalogLoader {
     row_files: HashMap<String, String>,
     target_files: HashMap<String, String>,
     screens: BTreeMap<String, ScreenArms>,
-    /// Rows and targets seen in this layer: doubles within a layer are errors, over layers they override.
+    /// Rows and targets of this layer. A duplicate within a layer is an error; over layers it overrides.
     layer_names: HashSet<String>,
-    /// An experiment file could not be read: who refers to its rows is not at fault.
+    /// An experiment file could not be read, so references to missing rows are not reported.
     rows_missing: bool,
-    /// The files of this layer were checked by the tests of this module.
+    /// The files of this layer are validated by the tests of this module.
     skip_validation: bool,
 }
 
 impl CatalogLoader {
-    /// Adds the last files; the catalog, if nothing is wrong with these or with those before.
+    /// Adds the last files and returns the catalog if no file has a problem.
     fn load(mut self, files: &[CaseFile], mut errors: Vec<CaseError>) -> Result<Catalog, CaseErrors> {
         for file in files {
             self.add_file(&file.name, file.kind, ParsedCaseFile::from_case_file(file), &mut errors);
@@ -149,7 +150,7 @@ impl CatalogLoader {
     }
 
     fn start_layer(&mut self) {
-        // Who brings a screen of the same name later changes nothing for these rows.
+        // A screen with the same name in a later layer must not change these rows.
         self.assign_screens();
         self.layer_names.clear();
         self.skip_validation = false;
@@ -182,9 +183,8 @@ impl CatalogLoader {
         for (name, screen) in parsed.screens {
             if !self.layer_names.insert(format!("screen {name}")) {
                 let at = locate_text(text, &format!("{name}:"), 1).unwrap_or_else(|| SourceLocation::new(text, 1, 1));
-                let what =
-                    format!("the screen `{name}` stands in another file as well: rows would not know which to use");
-                errors.push(CaseError::new_at_location(file, at, what).with_help("give it a name of its own"));
+                let what = format!("the screen `{name}` is in another file too, so rows cannot refer to it");
+                errors.push(CaseError::new_at_location(file, at, what).with_help("rename one of them"));
             }
             for ValidationError { message: what, quote } in self.run_validation(|| validate::validate_screen(&screen)) {
                 let named = locate_text(text, &quote.unwrap_or_else(|| format!("{name}:")), 1);
@@ -203,8 +203,8 @@ impl CatalogLoader {
                     .experiment(&id)
                     .map_or(0, |first| locate_row(&self.file_texts[other], &first.row).line);
                 errors.push(
-                    CaseError::new_at_location(file, at(), format!("row `{id}` is decided twice"))
-                        .with_help(format!("the other experiment stands in {other}:{first}; a row has one")),
+                    CaseError::new_at_location(file, at(), format!("duplicate row `{id}`"))
+                        .with_help(format!("the other experiment is in {other}:{first}; a row has one experiment")),
                 );
                 continue;
             }
@@ -233,11 +233,7 @@ impl CatalogLoader {
         for row in parsed.rows {
             let at = || locate_row(text, &row.row);
             if !self.layer_names.insert(format!("gateway {}", row.id())) {
-                errors.push(CaseError::new_at_location(
-                    file,
-                    at(),
-                    format!("row `{}` stands here twice, or in two files", row.id()),
-                ));
+                errors.push(CaseError::new_at_location(file, at(), format!("duplicate row `{}`", row.id())));
                 continue;
             }
             for ValidationError { message: what, quote } in
@@ -263,7 +259,7 @@ impl CatalogLoader {
         }
     }
 
-    /// Gives the rows their screens: those of their own layer, else of one before it.
+    /// Resolves the screens of rows: from the same layer, otherwise from an earlier one.
     fn assign_screens(&mut self) {
         for row in self.catalog.rows.iter_mut().filter(|row| row.experiment.screen_arms.is_none()) {
             let named = row.experiment.screen.as_ref();
@@ -271,7 +267,7 @@ impl CatalogLoader {
         }
     }
 
-    /// What a check finds in what was not checked before.
+    /// Runs a validation, unless this layer is already validated.
     fn run_validation(&self, check: impl FnOnce() -> Vec<ValidationError>) -> Vec<ValidationError> {
         if self.skip_validation { Vec::new() } else { check() }
     }
@@ -293,15 +289,15 @@ impl CatalogLoader {
         };
         if !self.layer_names.insert(format!("target {}", target.name)) {
             let other = self.target_files.get(&target.name).map_or("this file", String::as_str);
-            let what = format!("there is already a target `{}`", target.name);
-            return Err(error(|places| places.name, what).with_help(format!("it stands in {other}")));
+            let what = format!("duplicate target `{}`", target.name);
+            return Err(error(|places| places.name, what).with_help(format!("the other one is in {other}")));
         }
         if target.name.is_empty() || !target.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            let what = format!("`{}` cannot be a target's name: letters, digits, `-`, `_` and `.` can", target.name);
+            let what = format!("invalid target name `{}`. Use letters, digits, `-`, `_` and `.`", target.name);
             errors.push(error(|places| places.name, what));
         }
         if target.sources.is_empty() {
-            let what = "`sources` is empty: a claim without a source cannot be held against anyone";
+            let what = "`sources` is empty. Each target needs at least one source";
             errors.push(error(|places| places.sources, what.to_owned()));
         }
         if let Some(what) = target.credential.as_ref().and_then(|c| c.validation_message()) {
@@ -318,7 +314,7 @@ mod tests {
     use super::*;
     use crate::catalog::bundled::BundledFile;
 
-    /// The bundled files as an author sees them.
+    /// The bundled files as YAML.
     fn bundled_case_files() -> Vec<CaseFile> {
         let file = |file: &BundledFile| CaseFile {
             name: format!("cases/{}", file.path),
@@ -329,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bundled_files_are_sound() {
+    fn the_bundled_files_are_valid() {
         match Catalog::from_files(&bundled_case_files()) {
             Ok(catalog) => {
                 let fields = catalog.rows.iter().filter(|row| row.experiment.is_field_row()).count();
@@ -345,10 +341,10 @@ mod tests {
     }
 
     #[test]
-    fn the_bundle_says_what_the_files_say() {
+    fn the_bundled_json_equals_the_yaml() {
         let (mut read, bundled) =
             (Catalog::from_files(&bundled_case_files()).unwrap(), Catalog::load_bundled().unwrap());
-        // Places are the YAML's alone.
+        // Only the YAML has locations.
         let rows = read.rows.iter_mut().map(|row| &mut row.experiment.row);
         for row in rows.chain(read.gateway_rows.iter_mut().map(|row| &mut row.row.row)) {
             *row = Spanned::new(row.value.clone(), serde_yaml::Location::UNKNOWN, serde_yaml::Location::UNKNOWN);
@@ -357,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundled_row_has_its_place_in_the_file() {
+    fn a_bundled_row_is_located_in_its_file() {
         let (read, bundled) = (Catalog::from_files(&bundled_case_files()).unwrap(), Catalog::load_bundled().unwrap());
         for (read, bundled) in read.rows.iter().zip(&bundled.rows) {
             let (read, bundled) = (&read.experiment.row, &bundled.experiment.row);
@@ -371,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_screen_of_ones_own_is_for_ones_own_rows() {
+    fn a_screen_of_a_user_file_does_not_change_bundled_rows() {
         let file = |name: &str, row: &str| {
             CaseFile {
             name: name.to_owned(),
@@ -393,6 +389,6 @@ mod tests {
         assert!(bundled.starts_with("Some"));
         let error =
             Catalog::load_with_extra(&[file("x.yaml", "my.row"), file("y.yaml", "my.other")]).unwrap_err().to_string();
-        assert!(error.contains("y.yaml:3:") && error.contains("the screen `fields` stands in another file"), "{error}");
+        assert!(error.contains("y.yaml:3:") && error.contains("the screen `fields` is in another file"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
-//! Reading one case file: from bytes to what it says, within bounds that a hostile file cannot pass.
+//! Parses one case file into a [`ParsedCaseFile`], within limits for hostile files.
 //!
-//! It must not know of other files, nor judge what a file says beyond its shape.
+//! Must not know other files. Validates only the structure.
 
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ use crate::catalog::{credential_source, yaml_errors};
 /// The largest case file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// A case file as it was read.
+/// A parsed case file.
 pub(super) enum ParsedCaseFile {
     Experiments(Box<ExperimentFile>),
     Gateway(Box<GatewayFile>),
@@ -23,7 +23,7 @@ pub(super) enum ParsedCaseFile {
 }
 
 impl ParsedCaseFile {
-    /// Reads a file; with its text.
+    /// Parses a file. Also returns its text.
     pub(super) fn from_case_file(file: &CaseFile) -> Result<(&str, Self), CaseError> {
         let name = &file.name;
         let text = decode_text(name, &file.bytes)?;
@@ -35,7 +35,7 @@ impl ParsedCaseFile {
         Ok((text, parsed))
     }
 
-    /// Reads a bundled file, without the places of what is in it.
+    /// Parses a bundled file from its JSON, without locations.
     pub(super) fn from_bundled(file: &BundledFile) -> Result<Self, CaseError> {
         let read = match kind_from_path(file.path) {
             FileKind::Experiments => serde_json::from_str(file.json).map(|read| Self::Experiments(Box::new(read))),
@@ -46,21 +46,21 @@ impl ParsedCaseFile {
     }
 }
 
-/// Reads a YAML file of any kind, within the bounds of case files, with errors that name their place.
+/// Parses a YAML file of any kind within the limits of case files.
 ///
 /// # Errors
-/// A file that is too large, empty, no YAML or of another shape.
+/// The file is too large, empty, not YAML, or has another structure. The error has the location.
 pub fn read_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, CaseError> {
     deserialize_yaml(file, decode_text(file, text.as_bytes())?)
 }
 
 pub(super) fn decode_text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, CaseError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        let what = format!("the file goes on past {} KiB, which no case file needs", MAX_FILE_BYTES / 1024);
+        let what = format!("the file is larger than {} KiB, the limit of case files", MAX_FILE_BYTES / 1024);
         return Err(CaseError::new_at_location(file, locate_end(&bytes[..MAX_FILE_BYTES as usize]), what));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        CaseError::new_at_location(file, locate_end(&bytes[..e.valid_up_to()]), "the file is not UTF-8 from here on")
+        CaseError::new_at_location(file, locate_end(&bytes[..e.valid_up_to()]), "not UTF-8 from here on")
             .with_help("save it as UTF-8")
     })?;
     if text.trim().is_empty() {
@@ -69,7 +69,7 @@ pub(super) fn decode_text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Ca
     Ok(text)
 }
 
-/// The place where these first bytes of a file end.
+/// The location of the end of these bytes.
 pub(super) fn locate_end(bytes: &[u8]) -> SourceLocation {
     let line = bytes.iter().filter(|b| **b == b'\n').count() + 1;
     let last = bytes.rsplit(|b| *b == b'\n').next().unwrap_or_default();
@@ -91,7 +91,7 @@ pub(super) fn deserialize_yaml<T: DeserializeOwned>(file: &str, text: &str) -> R
     })
 }
 
-/// Bounds for hostile files: far above what case files need, far below what would hurt.
+/// Limits for hostile files: far more than case files need, far less than would do harm.
 pub(super) fn yaml_options() -> serde_yaml::Options {
     serde_yaml::options! {
         budget: serde_yaml::budget! {

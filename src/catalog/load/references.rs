@@ -1,6 +1,6 @@
-//! What case files say of each other: claims name rows, and rows name rows and screens.
+//! Validates references between case files: claims refer to rows, and rows refer to rows and screens.
 //!
-//! It must not change what the files say, and looks only once all of them are read.
+//! Runs after all files are read.
 
 use std::collections::HashSet;
 
@@ -18,14 +18,14 @@ impl CatalogLoader {
                 return true;
             }
             if seen.insert(row) {
-                let through = self.catalog.experiment(row).into_iter().flat_map(|other| &other.depends_on);
-                next.extend(through.map(String::as_str));
+                let dependencies = self.catalog.experiment(row).into_iter().flat_map(|other| &other.depends_on);
+                next.extend(dependencies.map(String::as_str));
             }
         }
         false
     }
 
-    /// The references between files: claims name rows, rows name rows.
+    /// Resolves screens and validates all references.
     pub(super) fn resolve(&mut self, errors: &mut Vec<CaseError>) {
         self.assign_screens();
         for row in &self.catalog.rows {
@@ -33,24 +33,20 @@ impl CatalogLoader {
             if row.experiment.screen_arms.is_none() {
                 let file = &self.row_files[row.experiment.id()];
                 let place = locate_row(&self.file_texts[file], &row.experiment.row);
-                let what = format!("row `{}` names the screen `{name}`, which no file has", row.experiment.id());
+                let what = format!("row `{}` refers to the screen `{name}`, which does not exist", row.experiment.id());
                 errors.push(CaseError::new_at_location(file, place, what));
             }
         }
         let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
-        let is_of_gateways = |row: &str| self.catalog.gateway_rows.iter().any(|r| r.row.id() == row);
-        let is_known = |row: &str| known.contains(row) || is_of_gateways(row);
+        let is_gateway_row = |row: &str| self.catalog.gateway_rows.iter().any(|r| r.row.id() == row);
+        let is_known = |row: &str| known.contains(row) || is_gateway_row(row);
         for target in self.catalog.targets.values() {
             let file = &self.target_files[&target.name];
             for row in target.claims.keys().filter(|row| !is_known(row)) {
                 let place = locate_claim(&self.file_texts[file], row);
                 errors.push(
-                    CaseError::new_at_location(
-                        file,
-                        place,
-                        format!("a claim for row `{row}`, which no experiment decides"),
-                    )
-                    .with_help("`fieldtest rows` lists the rows; a new one needs an experiment"),
+                    CaseError::new_at_location(file, place, format!("claim for row `{row}`, which does not exist"))
+                        .with_help("`fieldtest rows` lists all rows. A new row needs an experiment"),
                 );
             }
         }
@@ -62,28 +58,30 @@ impl CatalogLoader {
                 errors.push(CaseError::new_at_location(
                     file,
                     place,
-                    format!("row `{}` works through row `{other}`, which no experiment decides", experiment.id()),
+                    format!("row `{}` depends on `{other}`, which does not exist", experiment.id()),
                 ));
             }
             if self.depends_on_itself(experiment) {
                 let file = &self.row_files[experiment.id()];
                 let place = locate_row(&self.file_texts[file], &experiment.row);
-                let what = format!("row `{}` works through rows that work through it", experiment.id());
+                let what = format!("row `{}` depends on itself through other rows", experiment.id());
                 errors.push(
                     CaseError::new_at_location(file, place, what)
-                        .with_help("neither could be decided before the other"),
+                        .with_help("no row of such a circle could be decided first"),
                 );
             }
             let other = experiment.field.as_ref().and_then(|field| field.at.row());
-            // One step leads to the field: a row that itself refers to another is none to refer to.
-            let stands = |other: &&str| {
+            // A reference must lead to the field in one step, so a row that refers to another row is not allowed.
+            let has_own_field = |other: &&str| {
                 self.catalog.experiment(other).is_some_and(|e| e.field.as_ref().is_none_or(|f| f.at.row().is_none()))
             };
-            if let Some(other) = other.filter(|other| !stands(other)) {
+            if let Some(other) = other.filter(|other| !has_own_field(other)) {
                 let file = &self.row_files[experiment.id()];
                 let place = locate_row(&self.file_texts[file], &experiment.row);
-                let what =
-                    format!("row `{}` is about the field of row `{other}`, which has none of its own", experiment.id());
+                let what = format!(
+                    "row `{}` refers to the field of row `{other}`, which has no field of its own",
+                    experiment.id()
+                );
                 errors.push(CaseError::new_at_location(file, place, what));
             }
         }
@@ -95,10 +93,10 @@ mod tests {
     use crate::catalog::load::{CaseFile, Catalog, FileKind};
 
     #[test]
-    fn a_row_cannot_work_through_itself() {
-        let row = |row: &str, through: &str| {
+    fn a_row_cannot_depend_on_itself() {
+        let row = |row: &str, depends_on: &str| {
             format!(
-                "  - row: {row}\n    title: t\n    ask: Hello\n    depends_on: [{through}]\n    treatment: {{ body: {{ top_k: 1 }} }}\n    effect: {{ text: {{ contains: [a] }} }}\n    by_chance: never\n"
+                "  - row: {row}\n    title: t\n    ask: Hello\n    depends_on: [{depends_on}]\n    treatment: {{ body: {{ top_k: 1 }} }}\n    effect: {{ text: {{ contains: [a] }} }}\n    by_chance: never\n"
             )
         };
         let file = |rows: &[String]| CaseFile {
@@ -106,10 +104,10 @@ mod tests {
             kind: FileKind::Experiments,
             bytes: format!("section: Mine\nrows:\n{}", rows.concat()).into_bytes(),
         };
-        let around = [row("my.a", "my.b"), row("my.b", "my.c"), row("my.c", "my.a"), row("my.d", "my.a")];
-        let error = Catalog::load_with_extra(&[file(&around)]).unwrap_err().to_string();
-        let said = |row: &str| error.contains(&format!("row `{row}` works through rows that work through it"));
-        assert!(["my.a", "my.b", "my.c"].into_iter().all(said) && !said("my.d"), "{error}");
+        let circle = [row("my.a", "my.b"), row("my.b", "my.c"), row("my.c", "my.a"), row("my.d", "my.a")];
+        let error = Catalog::load_with_extra(&[file(&circle)]).unwrap_err().to_string();
+        let reported = |row: &str| error.contains(&format!("row `{row}` depends on itself through other rows"));
+        assert!(["my.a", "my.b", "my.c"].into_iter().all(reported) && !reported("my.d"), "{error}");
         assert!(Catalog::load_with_extra(&[file(&[row("my.a", "my.b"), row("my.b", "field.top_k")])]).is_ok());
     }
 }
