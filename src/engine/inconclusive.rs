@@ -1,54 +1,79 @@
-//! Why a row is not decided: a closed set, one word each, for tools that read results.
+//! [`InconclusiveReason`]: why a row is not decided. A closed set of codes, for tools that read results.
 
 use crate::string_enum::string_enum;
 
 string_enum! {
     /// Why a row is inconclusive or skipped.
     pub enum InconclusiveReason {
-        /// The request without the field was refused: nothing can be attributed to the field.
+        /// The request without the field is rejected too, so nothing follows about the field.
         NegativeRejected = "negative-refused",
-        /// The request without the field brought no answer.
+        /// The request without the field failed.
         NegativeFailed = "negative-failed",
-        /// The request with the field brought no answer, or an error that says nothing about it.
+        /// The request with the field failed.
         TreatmentFailed = "treatment-failed",
-        /// The request at an impossible value brought no answer, or an error that says nothing about it.
+        /// The request with an invalid value failed.
         ChallengeFailed = "challenge-failed",
-        /// An answer came that is no message.
+        /// The response is not a message.
         MalformedResponse = "broken-answer",
-        /// The effect shows without the field as well.
+        /// The effect also appears without the field.
         DoesNotDiscriminate = "does-not-discriminate",
-        /// What the field asks for comes unasked.
+        /// The endpoint does it without being asked.
         AlwaysOn = "always-on",
-        /// This model does not show the effect, even where it could.
+        /// This model does not show the effect, not even in the positive control.
         ModelDoesNotShow = "model-does-not-show",
-        /// Answers do not vary enough to see the field narrow them.
+        /// Responses vary too little to see a sampling field narrow them.
         NoVariation = "no-variation",
-        /// Two kinds of evidence say opposite things.
+        /// Two kinds of evidence contradict each other.
         EvidenceDisagrees = "evidence-disagrees",
-        /// The value is checked, and yet no effect shows.
+        /// The value is checked, but there is no effect.
         ValidatedWithoutEffect = "validated-without-effect",
-        /// Impossible values were partly accepted and partly refused, in a way that proves neither.
+        /// Some invalid values are accepted and some rejected, in a way that proves neither.
         ChallengesDisagree = "challenges-disagree",
-        /// A far too large value was accepted: clamped or unbounded cannot be told apart.
+        /// A value far too large is accepted. The endpoint may clamp it or have no limit.
         BoundNotSeen = "bound-not-seen",
-        /// An impossible value was refused, in words that do not say whether for the field or for the value.
+        /// An invalid value is rejected, and the error does not say whether the field is unknown or the value is wrong.
         RejectionUnclear = "refusal-unclear",
-        /// What was seen amounts to a verdict that this row cannot have.
+        /// The evidence points to a verdict that this row cannot have.
         ImpossibleVerdict = "no-verdict",
-        /// Equal requests were treated unequally.
+        /// Equal requests are treated differently.
         Inconsistent = "unsteady",
-        /// Answers were empty, refused by the model, or spent on thinking.
+        /// Responses are empty, refused by the model, used up by thinking, or cut.
         UnusableTrials = "void-trials",
-        /// The evidence was still open at the row's trial limit.
+        /// The row is undecided at its trial limit.
         TrialLimit = "trial-limit",
-        /// Some variants of the row were decided and others not.
+        /// Some variants of the row are decided and others are not.
         VariantsDisagree = "variants-disagree",
-        /// The row works through another one, which is not honoured.
+        /// The row depends on another row that is not supported.
         DependsOn = "rests-on",
-        /// Answers came too fast to see how they come.
+        /// Responses arrive too fast to see how they arrive.
         TooFast = "too-fast",
         /// The run ended before the row was decided.
         NotFinished = "not-finished",
+    }
+}
+
+impl InconclusiveReason {
+    /// What the user can do to get a verdict. `None` if the reason itself says it, or if nothing helps.
+    pub(super) fn next_step(self) -> Option<&'static str> {
+        match self {
+            Self::NegativeRejected => Some("Fix that error first: it is not about the field"),
+            Self::NegativeFailed | Self::TreatmentFailed | Self::ChallengeFailed => {
+                Some("Check the endpoint, then test the row again with --rerun")
+            }
+            Self::MalformedResponse => Some("Fix the response format, then test the row again with --rerun"),
+            Self::ModelDoesNotShow | Self::ValidatedWithoutEffect => Some("Try a stronger --model"),
+            Self::DoesNotDiscriminate | Self::NoVariation => Some("Try another --model"),
+            Self::EvidenceDisagrees | Self::ChallengesDisagree | Self::ImpossibleVerdict => {
+                Some("Compare the responses in the recording")
+            }
+            Self::RejectionUnclear => Some("Check the log of the endpoint for the cause"),
+            Self::Inconsistent => Some("If several servers share this address, test each of them alone"),
+            Self::UnusableTrials => Some("Raise --default-max-tokens, or try another --model"),
+            Self::TrialLimit => Some("Try a stronger --model, or test the row again with --rerun"),
+            Self::VariantsDisagree => Some("Test the row again with --rerun"),
+            Self::TooFast => Some("Try a --model that generates more slowly"),
+            Self::AlwaysOn | Self::BoundNotSeen | Self::DependsOn | Self::NotFinished => None,
+        }
     }
 }
 
@@ -59,8 +84,8 @@ mod tests {
     use super::InconclusiveReason;
 
     #[test]
-    fn every_word_is_its_own() {
-        let words: HashSet<&str> = InconclusiveReason::ALL.iter().map(|u| u.as_str()).collect();
-        assert_eq!(words.len(), InconclusiveReason::ALL.len());
+    fn every_code_is_unique() {
+        let codes: HashSet<&str> = InconclusiveReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(codes.len(), InconclusiveReason::ALL.len());
     }
 }

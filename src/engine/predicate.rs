@@ -1,4 +1,4 @@
-//! Does an answer pass a test? Predicates of case files, held against messages.
+//! [`matches`] and [`response_matches`]: evaluates the predicates of case files on messages and responses.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::variables::fill::filler_from_values;
 use crate::wire::message::{Message, excerpt};
 use crate::wire::response_body::ParsedResponse;
 
-/// True when everything that the predicate says holds of the message. `values` are the trial's drawn values.
+/// True if the message satisfies all parts of the predicate. `values` are the random values of the trial.
 pub fn matches(predicate: &MessagePredicate, message: &Message, values: &BTreeMap<String, String>) -> bool {
     // Destructured without `..`, so that a new test cannot be forgotten here.
     let MessagePredicate { text, thinking, stop_reason, stop_sequence, blocks, call, calls, usage, streamed, any, not } =
@@ -30,61 +30,62 @@ pub fn matches(predicate: &MessagePredicate, message: &Message, values: &BTreeMa
         && not.as_ref().is_none_or(|p| !matches(p, message, values))
 }
 
-/// True when the test holds of an answer, and of the message in it, where there is one.
+/// True if the response, and the message in it, satisfy the predicate.
 pub fn response_matches(
     test: &ResponsePredicate,
-    answer: &ParsedResponse,
+    response: &ParsedResponse,
     message: Option<&Message>,
     values: &BTreeMap<String, String>,
 ) -> bool {
-    first_mismatch(test, answer, message, values).is_none()
+    first_mismatch(test, response, message, values).is_none()
 }
 
-/// What of the test does not hold of an answer, in words.
+/// The first part of the predicate that the response does not satisfy, in words.
 pub fn mismatch_reason(
     test: &ResponsePredicate,
-    answer: &ParsedResponse,
+    response: &ParsedResponse,
     message: Option<&Message>,
     values: &BTreeMap<String, String>,
 ) -> String {
-    first_mismatch(test, answer, message, values).unwrap_or_default()
+    first_mismatch(test, response, message, values).unwrap_or_default()
 }
 
 fn first_mismatch(
     test: &ResponsePredicate,
-    answer: &ParsedResponse,
+    response: &ParsedResponse,
     message: Option<&Message>,
     values: &BTreeMap<String, String>,
 ) -> Option<String> {
     // Destructured without `..`, so that a new test cannot be forgotten here.
     let ResponsePredicate { status, error, says, json, has, message: of_message } = test;
-    if !status.contains(&answer.status) {
-        return Some(format!("the status is {}", answer.status));
+    if !status.contains(&response.status) {
+        return Some(format!("the status is {}", response.status));
     }
     if let Some(kind) = error
-        && !(answer.json["type"] == "error" && answer.json["error"]["type"] == kind.as_str())
+        && !(response.json["type"] == "error" && response.json["error"]["type"] == kind.as_str())
     {
-        return Some(format!("it is no {kind}"));
+        return Some(format!("the error type is not {kind}"));
     }
     if !says.is_empty() {
-        let text = answer.json["error"]["message"].as_str().unwrap_or(&answer.excerpt).to_lowercase();
+        let text = response.json["error"]["message"].as_str().unwrap_or(&response.excerpt).to_lowercase();
         if !says.iter().any(|words| text.contains(&words.to_lowercase())) {
-            return Some(format!("its words are none of: {}", says.join(", ")));
+            return Some(format!("the error text contains none of: {}", says.join(", ")));
         }
     }
-    let wrong = json.iter().find(|(pointer, test)| !json_matches(test, answer.json.pointer(pointer), values));
+    let wrong = json.iter().find(|(pointer, test)| !json_matches(test, response.json.pointer(pointer), values));
     if let Some((pointer, _)) = wrong {
-        let seen = answer.json.pointer(pointer).map_or_else(|| "missing".to_owned(), |v| excerpt(&v.to_string(), 60));
-        return Some(format!("{pointer} is {seen}"));
+        let value =
+            response.json.pointer(pointer).map_or_else(|| "missing".to_owned(), |v| excerpt(&v.to_string(), 60));
+        return Some(format!("{pointer} is {value}"));
     }
-    if let Some(missing) = has.iter().find(|event| !answer.event_names.contains(event.as_str())) {
+    if let Some(missing) = has.iter().find(|event| !response.event_names.contains(event.as_str())) {
         return Some(format!("there is no {missing} event"));
     }
-    let Some(wanted) = of_message else { return None };
+    let Some(expected) = of_message else { return None };
     match message {
-        Some(message) if matches(wanted, message, values) => None,
-        Some(message) => Some(format!("the message is not as asked for: {}", excerpt(&message.text(), 120))),
-        None => Some("it is no message".to_owned()),
+        Some(message) if matches(expected, message, values) => None,
+        Some(message) => Some(format!("unexpected content: {}", excerpt(&message.text(), 120))),
+        None => Some("the response is not a message".to_owned()),
     }
 }
 
@@ -108,9 +109,9 @@ fn json_matches(test: &JsonTest, value: Option<&Value>, values: &BTreeMap<String
 }
 
 fn text_matches(test: &TextTest, text: &str, values: &BTreeMap<String, String>) -> bool {
-    let there = |wanted: &String| contains_words(text, &fill_text(wanted, values));
-    test.contains.iter().all(there)
-        && !test.lacks.iter().any(there)
+    let is_in_text = |expected: &String| contains_words(text, &fill_text(expected, values));
+    test.contains.iter().all(is_in_text)
+        && !test.lacks.iter().any(is_in_text)
         && test.words.is_none_or(|count| count.matches(text.split_whitespace().count() as u64))
         && test.digits.is_none_or(|count| count.matches(text.chars().filter(char::is_ascii_digit).count() as u64))
 }
@@ -119,8 +120,8 @@ fn fill_text(template: &str, values: &BTreeMap<String, String>) -> String {
     filler_from_values(values).fill_text(template)
 }
 
-/// True when `wanted` stands in `text`, word by word: case and punctuation do not matter, word borders do. A longer
-/// code word is found as well where an answer runs its parts together.
+/// True if `text` contains `wanted`, word by word. Case and punctuation do not matter, word boundaries do. A longer code
+/// word is also found if the text joins its parts.
 pub fn contains_words(text: &str, wanted: &str) -> bool {
     let (text, wanted) = (split_words(text), split_words(wanted));
     if wanted.is_empty() {
@@ -129,38 +130,34 @@ pub fn contains_words(text: &str, wanted: &str) -> bool {
     if text.windows(wanted.len()).any(|window| window == wanted) {
         return true;
     }
-    let squeezed = wanted.concat();
-    wanted.len() > 1 && squeezed.chars().count() >= 10 && text.iter().any(|word| word.contains(&squeezed))
+    let joined = wanted.concat();
+    wanted.len() > 1 && joined.chars().count() >= 10 && text.iter().any(|word| word.contains(&joined))
 }
 
 fn split_words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// True when each test has a call of its own. The tests of one row differ in what they ask for, so that the first call
-/// that passes may be taken.
+/// True if each test matches another call. The tests of one row differ so much that each can take its first match.
 fn calls_match(tests: &[CallTest], message: &Message, values: &BTreeMap<String, String>) -> bool {
-    let mut left: Vec<&Value> = message.blocks("tool_use").collect();
+    let mut remaining: Vec<&Value> = message.blocks("tool_use").collect();
     tests.iter().all(|test| {
-        let found = left.iter().position(|block| call_matches(test, block, values));
-        found.map(|at| left.remove(at)).is_some()
+        let found = remaining.iter().position(|block| call_matches(test, block, values));
+        found.map(|index| remaining.remove(index)).is_some()
     })
 }
 
 fn call_matches(test: &CallTest, block: &Value, values: &BTreeMap<String, String>) -> bool {
-    let name_holds = test.name.as_ref().is_none_or(|name| block["name"] == fill_text(name, values));
-    name_holds
+    let name_matches = test.name.as_ref().is_none_or(|name| block["name"] == fill_text(name, values));
+    name_matches
         && (!test.no_input || block["input"].as_object().is_some_and(serde_json::Map::is_empty))
         && test.input.iter().all(|(property, wanted)| {
-            let Some(seen) = block["input"].get(fill_text(property, values)) else { return false };
+            let Some(value) = block["input"].get(fill_text(property, values)) else { return false };
             let wanted = fill_text(wanted, values);
-            match seen {
+            match value {
                 _ if wanted.is_empty() => true,
                 Value::String(text) => contains_words(text, &wanted),
-                other => {
-                    let written = other.to_string();
-                    written == wanted
-                }
+                other => other.to_string() == wanted,
             }
         })
 }
@@ -184,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_contains_its_own_words_in_a_row(words in prop::collection::vec("[a-z]{1,6}", 1..8), at in 0usize..8, len in 1usize..4) {
+        fn a_text_contains_any_sequence_of_its_words(words in prop::collection::vec("[a-z]{1,6}", 1..8), at in 0usize..8, len in 1usize..4) {
             let text = words.join(", ");
             let at = at % words.len();
             let part = words[at..(at + len).min(words.len())].join(" ");

@@ -1,7 +1,7 @@
-//! Sharing a plan out over several runs: which row belongs to which.
+//! [`ShardSpec`]: divides the rows of a plan among several runs.
 //!
-//! A row's shard is the FNV-1a hash (64 bits) of its id, modulo the number of shards: it depends on nothing else, not on
-//! the order, not on other rows, not on the build.
+//! The shard of a row is the FNV-1a hash (64 bits) of its id, modulo the number of shards. It does not depend on the
+//! order, on other rows or on the build.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,25 +12,25 @@ use crate::recording::request_settings::RequestSettings;
 use crate::results::model::ShardMetadata;
 use crate::variables::hash;
 
-/// One of several parts, `2/4` for instance.
+/// One of several shards, for example `2/4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardSpec {
-    /// Which one, from 1.
+    /// The number of this shard, from 1.
     pub index: u32,
-    /// Of how many.
+    /// The number of shards.
     pub count: u32,
 }
 
-/// More parts than anyone has machines for.
+/// More shards than anyone has machines.
 const MAX_SHARDS: u32 = 1000;
 
 impl ShardSpec {
-    /// True where a row belongs to this part.
+    /// True if a row belongs to this shard.
     pub fn contains(self, row: &str) -> bool {
         hash(row) % u64::from(self.count) == u64::from(self.index - 1)
     }
 
-    /// What results say of this part of a plan.
+    /// The description of this shard in the results.
     pub fn shard_info(
         self,
         rows: &[&CatalogRow],
@@ -57,12 +57,12 @@ impl FromStr for ShardSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("expected I/N with I from 1 to N and N at most {MAX_SHARDS}, `1/4` for instance");
-        let (index, of) = text.split_once('/').ok_or_else(expected)?;
+        let expected = || format!("expected I/N with I from 1 to N and N at most {MAX_SHARDS}, for example `1/4`");
+        let (index, count) = text.split_once('/').ok_or_else(expected)?;
         let number = |text: &str| text.parse::<u32>().map_err(|_| expected());
-        let part = Self { index: number(index)?, count: number(of)? };
-        let is_part = (1..=part.count).contains(&part.index) && part.count <= MAX_SHARDS;
-        if is_part { Ok(part) } else { Err(expected()) }
+        let shard = Self { index: number(index)?, count: number(count)? };
+        let is_valid = (1..=shard.count).contains(&shard.index) && shard.count <= MAX_SHARDS;
+        if is_valid { Ok(shard) } else { Err(expected()) }
     }
 }
 
@@ -79,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shards_of_rows_are_the_same_in_every_version() {
+    fn the_shard_of_a_row_is_the_same_in_every_version() {
         let of_four = |row: &str| (1..=4).find(|index| ShardSpec { index: *index, count: 4 }.contains(row)).unwrap();
         let rows = ["field.top_k", "field.system", "content.text", "stream.shape"];
         assert_eq!(rows.map(of_four), [1, 3, 4, 3]);
     }
 
     #[test]
-    fn what_is_no_part_is_refused_with_what_was_expected() {
+    fn invalid_shards_are_rejected_with_the_expected_form() {
         assert_eq!("2/4".parse(), Ok(ShardSpec { index: 2, count: 4 }));
         for text in ["", "2", "0/4", "5/4", "1/0", "-1/4", "a/b", "1/2/3", "1/1001"] {
             assert!(text.parse::<ShardSpec>().unwrap_err().starts_with("expected I/N"), "{text}");

@@ -324,7 +324,7 @@ fn max_trials(experiment: &Experiment, arm: ArmKind) -> u32 {
     match arm {
         ArmKind::Screen | ArmKind::ScreenChallenge | ArmKind::After => 1,
         ArmKind::Challenge(_) => MIN_TRIALS_IF_INCONSISTENT,
-        ArmKind::Genuine => effect::MAX_UNUSABLE_TRIALS,
+        ArmKind::Genuine => rules::MAX_UNUSABLE_TRIALS,
         _ if experiment.sampling.is_some() => sampling::MAX_TRIALS,
         _ if experiment.compare.is_some() => comparison::MAX_TRIALS,
         ArmKind::Treatment if experiment.reply.is_some() => response::MAX_TRIALS,

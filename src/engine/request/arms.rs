@@ -1,4 +1,4 @@
-//! Which layers make up an arm, and which arms an experiment can send.
+//! [`layers`] and [`arms`]: the layers of which an arm consists, and the arms that an experiment can send.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::recording::run::ArmKind;
 use crate::variables::hash;
 
 /// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for `Genuine`, which
-/// has two requests (`genuine_layers`).
+/// has two requests (see [`own_block_layers`]).
 pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKind) -> Vec<&'a Arm> {
     let own = variant.and_then(|name| experiment.variants.get(name));
     let treatment = own.map(|v| &v.treatment).or(experiment.treatment.as_ref());
@@ -16,8 +16,8 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
     let spread = experiment.sampling.as_ref();
     let widen = spread.and_then(|s| s.widen.as_ref());
     let over = |arms: Vec<Option<&'a Arm>>| -> Vec<&'a Arm> {
-        let whole: Option<Vec<&Arm>> = arms.into_iter().collect();
-        whole.map_or_else(Vec::new, |arms| [vec![&experiment.base], arms].concat())
+        let all: Option<Vec<&Arm>> = arms.into_iter().collect();
+        all.map_or_else(Vec::new, |arms| [vec![&experiment.base], arms].concat())
     };
     match arm {
         ArmKind::Negative | ArmKind::After => over(vec![Some(negative)]),
@@ -34,18 +34,18 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
     }
 }
 
-/// The further requests of an arm's trials, after the first.
+/// The requests of a trial after the first one.
 pub fn follow_ups<'a>(layers: &[&'a Arm]) -> &'a [FollowUp] {
     layers.iter().rev().find(|arm| !arm.then.is_empty()).map_or(&[], |arm| arm.then.as_slice())
 }
 
-/// The layers of the two requests of a genuine trial.
+/// The layers of the two requests of a trial with the endpoint's own block.
 pub fn own_block_layers(experiment: &Experiment) -> Option<[Vec<&Arm>; 2]> {
     let genuine = experiment.genuine.as_ref()?;
     Some([vec![&experiment.base, &genuine.first], vec![&experiment.base, &genuine.then]])
 }
 
-/// Every arm that an experiment may send, with its variant, in the order of the rules.
+/// Every arm that an experiment can send, with its variant, in the order of the rules.
 pub fn arms(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
     let mut arms = vec![(None, ArmKind::Negative)];
     for (name, variant) in &experiment.variants {
@@ -71,10 +71,10 @@ pub fn arms(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
     arms
 }
 
-/// Names what an arm asks, whatever row it belongs to: arms of the same words and layers have the same name, draw the
-/// same values, and share their requests.
+/// The id of the request of an arm, independent of its row. Arms with the same turns and layers have the same id, use the
+/// same random values, and share their requests.
 pub fn template_id(experiment: &Experiment, layers: &[&Arm]) -> String {
-    // An arm that changes nothing makes no difference. What a refusal must say is no part of the request.
+    // A layer without changes makes no difference, and neither do the expected words of an error.
     let changes: Vec<Arm> = layers
         .iter()
         .map(|arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() })
@@ -83,8 +83,8 @@ pub fn template_id(experiment: &Experiment, layers: &[&Arm]) -> String {
     format!("{:016x}", hash(format_args!("{:?} {changes:?}", conversation_turns(experiment, layers))))
 }
 
-/// True when the request without the field is one turn in words, as the run's first requests are. It is then known to
-/// be accepted, and need not be sent to tell whose fault a refusal is.
+/// True if the request without the field is one turn of text, like the first requests of the run. It is then known to be
+/// accepted, and a rejection needs no control.
 pub fn is_negative_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
     let layers = layers(experiment, variant, ArmKind::Negative);
     let bare = |arm: &&Arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() } == Arm::default();

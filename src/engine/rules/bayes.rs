@@ -1,23 +1,23 @@
-//! How sure a row is after so many trials: Bayes factors of Beta-binomial models, watched while the trials come in.
+//! [`evaluate`]: the confidence after a number of trials, from the Bayes factor of two Beta-binomial models.
 //!
-//! Two accounts of the treatment arm are weighed against each other:
+//! Two explanations of the treatment are compared:
 //!
-//! - *honoured*: the effect shows at the rate at which this model shows it when it can, learnt from the positive arm;
-//! - *passed over*: the effect shows at the rate at which it shows by itself, learnt from the negative arm.
+//! - *supported*: the effect appears as often as in the positive control;
+//! - *ignored*: the effect appears as often as in the negative control.
 //!
-//! Each rate has a Beta prior, and the evidence is the ratio of the two predictive probabilities of what the treatment
-//! arm did. A Bayes factor may be looked at after every trial: under the account that is wrong it exceeds `1/α` at any
-//! time with probability at most `α`, for rates distributed as the priors say (Ville's inequality). That it also holds
-//! for fixed rates of obedience is shown by simulation in this module's tests.
+//! Each rate has a Beta prior, and the evidence is the ratio of the probabilities that the two explanations give to the
+//! trials of the treatment. A Bayes factor can be evaluated after every trial: if an explanation is wrong, its factor
+//! exceeds `1/α` at any time with probability `α` at most, if the rates are distributed as the priors say (Ville's
+//! inequality). A simulation in the tests of this module shows it for fixed rates.
 //!
-//! Pure arithmetic: nothing here knows what a trial is made of.
+//! Pure arithmetic: this file must not know what a trial is.
 
-/// Trials that showed the effect, and trials that did not.
+/// Trials with the effect and without it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EffectCounts {
-    /// Showed the effect.
+    /// Trials with the effect.
     pub shows: u32,
-    /// Did not.
+    /// Trials without it.
     pub fails: u32,
 }
 
@@ -28,71 +28,72 @@ impl EffectCounts {
     }
 }
 
-/// A Beta prior with whole parameters: `shows` and `fails` imagined trials.
+/// A Beta prior with integer parameters, as if so many trials had already been observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BetaPrior {
-    /// Imagined trials that showed the effect, at least 1.
+    /// Imagined trials with the effect, at least 1.
     pub shows: u32,
-    /// Imagined trials that did not, at least 1.
+    /// Imagined trials without it, at least 1.
     pub fails: u32,
 }
 
 impl BetaPrior {
-    /// Any rate is as likely as any other: a model's obedience before it was seen.
+    /// Every rate is equally likely: the obedience of an unknown model.
     pub const FLAT: Self = Self { shows: 1, fails: 1 };
-    /// Nineteen times in twenty: a server that enforces the field, where its contrary would show too.
+    /// 19 in 20: a server that enforces the field, if the opposite effect would be visible.
     pub const ENFORCED: Self = Self { shows: 19, fails: 1 };
-    /// One in three: what a model may do of its own accord, before it was seen.
+    /// 1 in 3: something that models also do by themselves.
     pub const OCCASIONAL: Self = Self { shows: 1, fails: 2 };
-    /// One in ten thousand: a freshly drawn code word coming up by chance.
+    /// 1 in 10,000: a new code word that appears by chance.
     pub const RARE: Self = Self { shows: 1, fails: 9999 };
 
-    /// Once in so many, known by design: the right answer was drawn among as many for each trial.
+    /// 1 in `n`, known by design: each trial chooses the right answer from `n`.
     pub fn one_in(n: u32) -> Self {
         const PSEUDO_TRIALS: u32 = 1000;
         Self { shows: PSEUDO_TRIALS, fails: PSEUDO_TRIALS * n.clamp(2, 1000).saturating_sub(1) }
     }
 
-    /// The prior after having seen these trials.
-    pub fn with_observations(self, seen: EffectCounts) -> Self {
-        Self { shows: self.shows + seen.shows, fails: self.fails + seen.fails }
+    /// The distribution after these trials.
+    pub fn with_observations(self, observed: EffectCounts) -> Self {
+        Self { shows: self.shows + observed.shows, fails: self.fails + observed.fails }
     }
 
-    /// The natural logarithm of the probability of these trials, in any one order.
-    pub fn log_predictive(self, seen: EffectCounts) -> f64 {
+    /// The natural logarithm of the probability of these trials in a given order.
+    pub fn log_predictive(self, observed: EffectCounts) -> f64 {
         let rise = |from: u32, by: u32| (0..by).map(|i| f64::from(from + i).ln()).sum::<f64>();
-        rise(self.shows, seen.shows) + rise(self.fails, seen.fails) - rise(self.shows + self.fails, seen.trials())
+        rise(self.shows, observed.shows) + rise(self.fails, observed.fails)
+            - rise(self.shows + self.fails, observed.trials())
     }
 }
 
-/// The two accounts of a treatment arm.
+/// The two explanations of the treatment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateHypotheses {
-    /// The rate at which the effect shows where the field is honoured.
+    /// The rate of the effect if the field is supported.
     pub supported: BetaPrior,
-    /// The rate at which it shows where the field is passed over.
+    /// The rate of the effect if the field is ignored.
     pub ignored: BetaPrior,
 }
 
 impl RateHypotheses {
-    /// The natural logarithm of the Bayes factor for "honoured" against "passed over".
+    /// The natural logarithm of the Bayes factor of "supported" to "ignored".
     pub fn log_bayes_factor(self, treatment: EffectCounts) -> f64 {
         self.supported.log_predictive(treatment) - self.ignored.log_predictive(treatment)
     }
 }
 
-/// What the evidence amounts to, for a required confidence.
+/// The decision for a required confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PosteriorDecision {
-    /// Honoured, with this confidence.
+    /// Supported, with this confidence.
     Supported(f64),
-    /// Passed over, with this confidence.
+    /// Ignored, with this confidence.
     Ignored(f64),
-    /// Neither, yet.
+    /// Undecided so far.
     Inconclusive,
 }
 
-/// Weighs a log Bayes factor against the required confidence (both accounts being as likely beforehand).
+/// Compares a logarithmic Bayes factor with the required confidence. Both explanations start as equally likely.
 pub fn evaluate(log_factor: f64, confidence: f64) -> PosteriorDecision {
     let threshold = (confidence / (1.0 - confidence)).ln();
     let reached = |log: f64| 1.0 / (1.0 + (-log).exp());
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn predictive_probabilities_are_those_of_the_polya_urn() {
+    fn predictive_probabilities_follow_the_polya_urn() {
         let p = |prior: BetaPrior, s, f| prior.log_predictive(counts(s, f)).exp();
         assert!((p(BetaPrior::FLAT, 1, 0) - 0.5).abs() < 1e-12);
         assert!((p(BetaPrior::FLAT, 2, 0) - 1.0 / 3.0).abs() < 1e-12);
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_confidence_reached_is_at_least_the_one_asked_for() {
+    fn the_reached_confidence_is_at_least_the_required_one() {
         assert_eq!(evaluate(0.0, 0.99), PosteriorDecision::Inconclusive);
         let PosteriorDecision::Supported(c) = evaluate(4.7, 0.99) else { panic!() };
         assert!(c > 0.99);
@@ -135,13 +136,13 @@ mod tests {
         assert!(c > 0.99);
     }
 
-    /// Plays the test as the engine does: treatment first, then positive and treatment in turns, up to a limit.
+    /// Runs the test like the engine: treatment first, then positive control and treatment in turns, up to a limit.
     fn run_test(
         rng: &mut ChaCha8Rng,
-        honoured: bool,
+        is_supported: bool,
         obedience: f64,
         chance: f64,
-        by_itself: BetaPrior,
+        ignored: BetaPrior,
     ) -> PosteriorDecision {
         let (mut t, mut p, mut n) = (EffectCounts::default(), EffectCounts::default(), EffectCounts::default());
         let draw = |rng: &mut ChaCha8Rng, rate: f64, c: &mut EffectCounts| {
@@ -149,15 +150,15 @@ mod tests {
         };
         draw(rng, chance, &mut n);
         for _ in 0..12 {
-            draw(rng, if honoured { obedience } else { chance }, &mut t);
+            draw(rng, if is_supported { obedience } else { chance }, &mut t);
             if t.fails > 0 && p.trials() < t.trials() {
                 draw(rng, obedience, &mut p);
             }
-            let accounts = RateHypotheses {
+            let hypotheses = RateHypotheses {
                 supported: BetaPrior::FLAT.with_observations(p),
-                ignored: by_itself.with_observations(n),
+                ignored: ignored.with_observations(n),
             };
-            match evaluate(accounts.log_bayes_factor(t), 0.99) {
+            match evaluate(hypotheses.log_bayes_factor(t), 0.99) {
                 PosteriorDecision::Inconclusive => {}
                 _ if t.trials() < 2 => {}
                 PosteriorDecision::Ignored(_) if p.shows == 0 => {}
@@ -168,24 +169,24 @@ mod tests {
     }
 
     #[test]
-    fn error_rates_hold_over_thousands_of_seeded_runs() {
+    fn error_rates_hold_in_thousands_of_seeded_runs() {
         let runs = 4000;
         for obedience in [1.0, 0.95, 0.9, 0.8, 0.6] {
-            for honoured in [true, false] {
+            for is_supported in [true, false] {
                 let mut rng = ChaCha8Rng::seed_from_u64(7);
-                let (mut wrong, mut open) = (0, 0);
+                let (mut wrong, mut undecided) = (0, 0);
                 for _ in 0..runs {
-                    match (run_test(&mut rng, honoured, obedience, 0.0, BetaPrior::RARE), honoured) {
+                    match (run_test(&mut rng, is_supported, obedience, 0.0, BetaPrior::RARE), is_supported) {
                         (PosteriorDecision::Supported(_), false) | (PosteriorDecision::Ignored(_), true) => wrong += 1,
-                        (PosteriorDecision::Inconclusive, _) => open += 1,
+                        (PosteriorDecision::Inconclusive, _) => undecided += 1,
                         _ => {}
                     }
                 }
                 let rate = f64::from(wrong) / f64::from(runs);
-                assert!(rate <= 0.01, "obedience {obedience}, honoured {honoured}: {rate} wrong");
+                assert!(rate <= 0.01, "obedience {obedience}, supported {is_supported}: {rate} wrong");
                 if obedience >= 0.9 {
-                    let rate = f64::from(open) / f64::from(runs);
-                    assert!(rate <= 0.02, "obedience {obedience}, honoured {honoured}: {rate} open");
+                    let rate = f64::from(undecided) / f64::from(runs);
+                    assert!(rate <= 0.02, "obedience {obedience}, supported {is_supported}: {rate} undecided");
                 }
             }
         }

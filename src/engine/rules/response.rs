@@ -1,32 +1,31 @@
-//! The rule for rows that are decided by what an answer is: a refusal that the documents promise, a count, a list.
+//! The rule for rows that are decided by the response itself: a documented error, a count, a list.
 //!
-//! One answer decides, since such things are true of the server and not of the model; a refusal is asked for twice, and
-//! proves something only where a request without the mistake is accepted afterwards; a server error, only where it comes
-//! each time. What was
-//! expected is `supported`; what was accepted without it, `ignored`; what was refused otherwise, `rejected`.
+//! One response decides, because such things depend on the server and not on the model. An error is requested twice,
+//! and it counts only if the request without the mistake is accepted afterwards. A server error counts only if it comes
+//! each time. A response as documented is `supported`, an accepted request without the documented response is
+//! `ignored`, and another error is `rejected`.
 
 use crate::catalog::{Experiment, ResponsePredicate, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::{mismatch_reason, response_matches};
 use crate::engine::request::arms;
 use crate::engine::request::build::MESSAGES_PATH;
-use crate::engine::rules::{
-    MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, TrialSpec, decided_verdict, inconclusive_verdict, validation,
+use crate::engine::rules::step::{
+    self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, inconclusive_verdict,
 };
+use crate::engine::rules::trials::{negative_control, trials_of, usable_response_step};
 use crate::engine::trial::{CompletedTrial, INCOMPLETE_REASON, error_in_text, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::{InterpretedExchange, excerpt};
 use crate::wire::response_body::ParsedResponse;
 
-/// The most trials of an arm: one fewer answer than are ever needed, as many void trials as these allow, and one.
-pub(crate) const MAX_TRIALS: u32 = 2 * (MIN_TRIALS_IF_INCONSISTENT - 1) + MAX_UNUSABLE_TRIALS as u32 + 1;
-/// Trials of one arm that say nothing after which it is given up.
-const MAX_UNUSABLE_TRIALS: usize = 3;
-/// Server errors in a row after which they are taken for the answer to this request.
+/// The most trials of an arm.
+pub(crate) const MAX_TRIALS: u32 = step::max_trials(MIN_TRIALS_IF_INCONSISTENT);
+/// Server errors in a row after which they count as the response to this request.
 const MAX_SERVER_ERRORS: usize = 3;
 
-/// What comes next for one variant of a row (or for the row, where it has none).
+/// The next step of one variant, or of a row without variants.
 pub(crate) fn next_step(
     experiment: &Experiment,
     expected: &ResponsePredicate,
@@ -34,107 +33,71 @@ pub(crate) fn next_step(
     trials: &[CompletedTrial],
     facts: &RunFacts,
 ) -> Step {
-    let tried: Vec<&CompletedTrial> =
-        trials.iter().filter(|t| t.arm == ArmKind::Treatment && t.variant.as_deref() == variant).collect();
-    let again = || Step::Run(TrialSpec { variant: variant.map(str::to_owned), arm: ArmKind::Treatment });
-    let came: Vec<ResponseOutcome<'_>> = tried.iter().map(|t| classify(experiment, expected, t)).collect();
-    let told: Vec<&ResponseOutcome<'_>> = came.iter().filter(|c| !matches!(c, ResponseOutcome::Unusable(_))).collect();
-    let Some(last) = told.last() else {
-        return match came.last() {
-            Some(ResponseOutcome::Unusable(why)) if came.len() >= MAX_UNUSABLE_TRIALS => {
-                Step::Decided(inconclusive_verdict(
-                    InconclusiveReason::UnusableTrials,
-                    format!("so in each of {} trials: {why}", came.len()),
-                ))
-            }
-            _ => again(),
-        };
-    };
-    // A model that answers now and then only is given up, too.
-    if came.len() - told.len() > MAX_UNUSABLE_TRIALS + told.len() {
-        return Step::Decided(inconclusive_verdict(
-            InconclusiveReason::UnusableTrials,
-            format!("{} of {} trials say nothing", came.len() - told.len(), came.len()),
-        ));
-    }
-    if let Some(ResponseOutcome::Failed(why)) = told.iter().find(|c| matches!(c, ResponseOutcome::Failed(_))) {
-        return Step::Decided(inconclusive_verdict(InconclusiveReason::TreatmentFailed, why.clone()));
-    }
-    if told.iter().any(|c| c.kind() != last.kind()) {
-        return Step::Decided(inconclusive_verdict(
-            InconclusiveReason::Inconsistent,
-            "the same request was answered in different ways",
-        ));
-    }
-    // A refusal may have another reason than the request, so it is asked for twice, and then whether the server still
-    // answers at all.
-    let is_refusal = matches!(last.kind(), ResponseOutcomeKind::ServerError | ResponseOutcomeKind::Rejected)
-        || last.response().is_some_and(|a| a.status >= 400);
-    let needed = match last.kind() {
-        ResponseOutcomeKind::ServerError => MAX_SERVER_ERRORS,
-        _ if is_refusal => 2,
-        _ => 1,
-    };
-    if told.len() < needed.max(facts.min_trials(experiment.id()) as usize) {
-        return again();
-    }
-    if is_refusal && let Some(step) = validation::negative_control(experiment, trials, ArmKind::After) {
+    let repeat = || Step::run_variant(variant, ArmKind::Treatment);
+    let tried: Vec<ClassifiedResponse<'_>> =
+        trials_of(trials, ArmKind::Treatment, variant).map(|trial| classify(experiment, expected, trial)).collect();
+    let (unusable, usable): (Vec<_>, Vec<_>) =
+        tried.iter().partition(|response| response.kind == ResponseKind::Unusable);
+    let why = unusable.last().map_or("", |response| response.reason.as_str());
+    if let Some(step) = usable_response_step(tried.len(), usable.len(), why, repeat) {
         return step;
     }
-    Step::Decided(build_verdict(experiment, expected, last, told.len()))
+    let Some(last) = usable.last() else { return repeat() };
+    if let Some(failed) = usable.iter().find(|response| response.kind == ResponseKind::Failed) {
+        return Step::inconclusive(InconclusiveReason::TreatmentFailed, failed.reason.clone());
+    }
+    if usable.iter().any(|response| response.kind != last.kind) {
+        return Step::inconclusive(
+            InconclusiveReason::Inconsistent,
+            "inconsistent endpoint: equal requests got different responses",
+        );
+    }
+    // An error can have another cause than the request. So it is requested twice, and then a request without the
+    // mistake shows whether the endpoint still works.
+    let is_error = matches!(last.kind, ResponseKind::ServerError | ResponseKind::Rejected)
+        || last.response.is_some_and(|response| response.status >= 400);
+    let needed = match last.kind {
+        ResponseKind::ServerError => MAX_SERVER_ERRORS,
+        _ if is_error => 2,
+        _ => 1,
+    };
+    if usable.len() < needed.max(facts.min_trials(experiment.id()) as usize) {
+        return repeat();
+    }
+    if is_error && let Some(step) = negative_control(experiment, trials, ArmKind::After) {
+        return step;
+    }
+    Step::Decided(build_verdict(experiment, expected, last, usable.len()))
 }
 
-/// What came of a trial.
-enum ResponseOutcome<'a> {
-    /// What the documents say.
-    Expected(&'a ParsedResponse),
-    /// Another answer that the row knows.
-    Alternative(usize, &'a ParsedResponse),
-    /// A success without what was to be in it; why.
-    Accepted(&'a ParsedResponse, String),
-    /// Another client error.
-    Rejected(&'a ParsedResponse),
-    /// A server error.
-    ServerError(&'a ParsedResponse),
-    /// An answer that says nothing.
-    Unusable(String),
-    /// No answer, or one that has another reason.
-    Failed(String),
+/// The response of a trial, classified.
+struct ClassifiedResponse<'a> {
+    kind: ResponseKind,
+    response: Option<&'a ParsedResponse>,
+    /// For accepted requests, what the response lacks. For unusable and failed ones, why.
+    reason: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum ResponseOutcomeKind {
+enum ResponseKind {
+    /// As documented.
     Expected,
+    /// The alternative of this index in the row.
     Alternative(usize),
+    /// A success without the documented content.
     Accepted,
+    /// Another client error.
     Rejected,
     ServerError,
+    /// A response that is no evidence.
     Unusable,
+    /// No response, or a response with another cause.
     Failed,
 }
 
-impl ResponseOutcome<'_> {
-    fn kind(&self) -> ResponseOutcomeKind {
-        match self {
-            Self::Expected(_) => ResponseOutcomeKind::Expected,
-            Self::Alternative(n, _) => ResponseOutcomeKind::Alternative(*n),
-            Self::Accepted(..) => ResponseOutcomeKind::Accepted,
-            Self::Rejected(_) => ResponseOutcomeKind::Rejected,
-            Self::ServerError(_) => ResponseOutcomeKind::ServerError,
-            Self::Unusable(_) => ResponseOutcomeKind::Unusable,
-            Self::Failed(_) => ResponseOutcomeKind::Failed,
-        }
-    }
-
-    fn response(&self) -> Option<&ParsedResponse> {
-        match self {
-            Self::Expected(a)
-            | Self::Alternative(_, a)
-            | Self::Accepted(a, _)
-            | Self::Rejected(a)
-            | Self::ServerError(a) => Some(a),
-            Self::Unusable(_) | Self::Failed(_) => None,
-        }
+impl ClassifiedResponse<'_> {
+    fn describe(&self) -> String {
+        self.response.map(describe_response).unwrap_or_default()
     }
 }
 
@@ -142,134 +105,135 @@ fn classify<'a>(
     experiment: &Experiment,
     expected: &ResponsePredicate,
     trial: &'a CompletedTrial,
-) -> ResponseOutcome<'a> {
+) -> ClassifiedResponse<'a> {
+    let (kind, reason) = classify_kind(experiment, expected, trial);
+    ClassifiedResponse { kind, response: trial.last_response.as_ref(), reason }
+}
+
+fn classify_kind(
+    experiment: &Experiment,
+    expected: &ResponsePredicate,
+    trial: &CompletedTrial,
+) -> (ResponseKind, String) {
+    let without_reason = |kind| (kind, String::new());
     if trial.is_incomplete(experiment) {
-        return ResponseOutcome::Unusable(INCOMPLETE_REASON.to_owned());
+        return (ResponseKind::Unusable, INCOMPLETE_REASON.to_owned());
     }
-    let steps = 1 + arms::follow_ups(&arms::layers(experiment, trial.variant.as_deref(), trial.arm)).len();
-    let Some(answer) = &trial.last_response else {
-        let why = match trial.responses.last() {
-            Some(InterpretedExchange::NoResponse(why) | InterpretedExchange::Malformed(why)) => why.clone(),
+    let last_step = trial.responses.last();
+    let Some(response) = &trial.last_response else {
+        let why = match last_step {
+            Some(InterpretedExchange::NoResponse(why) | InterpretedExchange::Malformed(why)) => why.as_str(),
             Some(InterpretedExchange::Message(_) | InterpretedExchange::HttpError(_)) | None => {
-                "the answer did not come whole".to_owned()
+                "the response is incomplete"
             }
         };
-        return ResponseOutcome::Failed(why);
+        return (ResponseKind::Failed, why.to_owned());
     };
-    let message = trial.responses.last().and_then(|step| match step {
-        InterpretedExchange::Message(message) => Some(message),
-        InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_) => {
-            None
-        }
-    });
-    // A conversation that is refused at its first request never came to what the row is about.
+    let message = match last_step {
+        Some(InterpretedExchange::Message(message)) => Some(message),
+        _ => None,
+    };
+    // If the first request of a conversation is rejected, the request that the row is about was not sent.
+    let steps = 1 + arms::follow_ups(&arms::layers(experiment, trial.variant.as_deref(), trial.arm)).len();
     if trial.responses.len() == 1 && steps > 1 {
-        return ResponseOutcome::Failed(format!("the conversation did not begin: {}", describe_response(answer)));
+        let reason = format!("the first request of the conversation failed: {}", describe_response(response));
+        return (ResponseKind::Failed, reason);
     }
-    let holds = |test: &ResponsePredicate| response_matches(test, answer, message, &trial.values);
-    if holds(expected) {
-        return ResponseOutcome::Expected(answer);
+    let matches = |test: &ResponsePredicate| response_matches(test, response, message, &trial.values);
+    if matches(expected) {
+        return without_reason(ResponseKind::Expected);
     }
-    if let Some(n) = experiment.alternatives.iter().position(|o| holds(&o.when)) {
-        return ResponseOutcome::Alternative(n, answer);
+    if let Some(index) = experiment.alternatives.iter().position(|alternative| matches(&alternative.when)) {
+        return without_reason(ResponseKind::Alternative(index));
     }
     if let Some(error) = message.and_then(error_in_text) {
-        return ResponseOutcome::Failed(error);
+        return (ResponseKind::Failed, error);
     }
     if let Some(why) = message.and_then(unusable_reason) {
-        return ResponseOutcome::Unusable(why);
+        return (ResponseKind::Unusable, why);
     }
-    match answer.status {
-        // A rate limit is no answer to what was asked, nor is an outage that the server speaks of as one.
-        429 => ResponseOutcome::Failed(describe_response(answer)),
-        401 | 403 if !experiment.about_credentials => ResponseOutcome::Failed(describe_response(answer)),
-        300..=399 => ResponseOutcome::Failed(format!("a redirect: {}", describe_response(answer))),
-        500.. => ResponseOutcome::ServerError(answer),
-        400..=499 => ResponseOutcome::Rejected(answer),
-        _ if answer.json["type"] == "error" => ResponseOutcome::Rejected(answer),
-        // What is no message was not accepted as a request for one.
+    match response.status {
+        // A rate limit is not about the request.
+        429 => (ResponseKind::Failed, describe_response(response)),
+        401 | 403 if !experiment.about_credentials => (ResponseKind::Failed, describe_response(response)),
+        300..=399 => (ResponseKind::Failed, format!("a redirect: {}", describe_response(response))),
+        500.. => without_reason(ResponseKind::ServerError),
+        400..=499 => without_reason(ResponseKind::Rejected),
+        _ if response.json["type"] == "error" => without_reason(ResponseKind::Rejected),
         _ if message.is_none() && expects_message(experiment, trial) => {
-            ResponseOutcome::Failed(format!("an answer that is no message: {}", describe_response(answer)))
+            let why = match last_step {
+                Some(InterpretedExchange::Malformed(why)) => why.clone(),
+                _ => describe_response(response),
+            };
+            (ResponseKind::Failed, format!("the response is not a message: {why}"))
         }
-        _ => ResponseOutcome::Accepted(answer, mismatch_reason(expected, answer, message, &trial.values)),
+        _ => (ResponseKind::Accepted, mismatch_reason(expected, response, message, &trial.values)),
     }
 }
 
-/// True of a request whose answer is a message, where it is accepted.
+/// True if the response to an accepted request is a message.
 fn expects_message(experiment: &Experiment, trial: &CompletedTrial) -> bool {
     let layers = arms::layers(experiment, trial.variant.as_deref(), trial.arm);
     let path = layers.iter().rev().find_map(|arm| arm.path.as_deref()).unwrap_or(MESSAGES_PATH);
     path.split('?').next() == Some(MESSAGES_PATH)
 }
 
-/// An answer in a few words: what a message says is of no interest here.
-fn describe_response(answer: &ParsedResponse) -> String {
-    if answer.status < 300 && (answer.json["type"] == "message" || answer.event_names.contains("message_start")) {
-        format!("HTTP {} with a message", answer.status)
-    } else if let (Some(kind), Some(text)) =
-        (answer.json["error"]["type"].as_str(), answer.json["error"]["message"].as_str())
-    {
-        format!("HTTP {}, {kind}: {}", answer.status, excerpt(text, 300))
+/// A response in a few words, without the text of a message.
+fn describe_response(response: &ParsedResponse) -> String {
+    let status = response.status;
+    let error = &response.json["error"];
+    if status < 300 && (response.json["type"] == "message" || response.event_names.contains("message_start")) {
+        format!("HTTP {status} with a message")
+    } else if let (Some(kind), Some(text)) = (error["type"].as_str(), error["message"].as_str()) {
+        format!("HTTP {status}, {kind}: {}", excerpt(text, 300))
     } else {
-        format!("HTTP {}: {}", answer.status, answer.excerpt)
+        format!("HTTP {status}: {}", response.excerpt)
     }
 }
 
 fn build_verdict(
     experiment: &Experiment,
     expected: &ResponsePredicate,
-    came: &ResponseOutcome<'_>,
+    classified: &ClassifiedResponse<'_>,
     times: usize,
 ) -> Verdict {
     let decided = |status, reason| decided_verdict(status, EvidenceKind::Reply, None, reason);
-    match came {
-        ResponseOutcome::Expected(answer) => {
-            decided(VerdictStatus::Supported, format!("answered as documented ({})", describe_response(answer)))
-        }
-        ResponseOutcome::Alternative(n, answer) => {
-            let otherwise = &experiment.alternatives[*n];
-            if !otherwise.verdict.is_decided() {
-                let why = if answer.status >= 400 {
-                    InconclusiveReason::RejectionUnclear
-                } else {
-                    InconclusiveReason::ModelDoesNotShow
-                };
-                return inconclusive_verdict(why, format!("{}: {}", otherwise.note, describe_response(answer)));
+    let response = classified.describe();
+    match classified.kind {
+        ResponseKind::Expected => decided(VerdictStatus::Supported, format!("as documented ({response})")),
+        ResponseKind::Alternative(index) => {
+            let alternative = &experiment.alternatives[index];
+            if !alternative.verdict.is_decided() {
+                let is_error = classified.response.is_some_and(|response| response.status >= 400);
+                let code =
+                    if is_error { InconclusiveReason::RejectionUnclear } else { InconclusiveReason::ModelDoesNotShow };
+                return inconclusive_verdict(code, format!("{}: {response}", alternative.note));
             }
-            let mut verdict = decided(otherwise.verdict, describe_response(answer));
-            verdict.qualifiers.push(match otherwise.verdict {
-                VerdictStatus::Supported => format!("altered: {}", otherwise.note),
-                _ => otherwise.note.clone(),
+            let mut verdict = decided(alternative.verdict, response);
+            verdict.qualifiers.push(match alternative.verdict {
+                VerdictStatus::Supported => format!("altered: {}", alternative.note),
+                _ => alternative.note.clone(),
             });
             verdict
         }
-        ResponseOutcome::Accepted(answer, _) if expected.expects_http_error() => decided(
-            VerdictStatus::Ignored,
-            format!("accepted where the documents have it refused: {}", describe_response(answer)),
-        ),
-        ResponseOutcome::Accepted(answer, why) => {
-            decided(VerdictStatus::Ignored, format!("{why} ({})", describe_response(answer)))
+        ResponseKind::Accepted if expected.expects_http_error() => {
+            decided(VerdictStatus::Ignored, format!("should be an error, got {response}"))
         }
-        ResponseOutcome::Rejected(answer) if expected.expects_http_error() => decided(
-            VerdictStatus::Rejected,
-            format!("refused, but not as documented: {} ({})", describe_response(answer), describe_expected(expected)),
-        ),
-        ResponseOutcome::Rejected(answer) => {
-            decided(VerdictStatus::Rejected, format!("refused with {}", describe_response(answer)))
+        ResponseKind::Accepted => decided(VerdictStatus::Ignored, format!("{} ({response})", classified.reason)),
+        ResponseKind::Rejected if expected.expects_http_error() => {
+            decided(VerdictStatus::Rejected, format!("wrong error: {response} ({})", describe_expected(expected)))
         }
-        ResponseOutcome::ServerError(answer) => decided(
+        ResponseKind::Rejected => decided(VerdictStatus::Rejected, format!("rejected with {response}")),
+        ResponseKind::ServerError => decided(
             VerdictStatus::Rejected,
-            format!(
-                "a server error, {times} times in a row, while other requests are answered: {}",
-                describe_response(answer)
-            ),
+            format!("server error {times} times in a row, while other requests succeed: {response}"),
         ),
-        ResponseOutcome::Unusable(why) => inconclusive_verdict(InconclusiveReason::UnusableTrials, why.clone()),
-        ResponseOutcome::Failed(why) => inconclusive_verdict(InconclusiveReason::TreatmentFailed, why.clone()),
+        ResponseKind::Unusable => inconclusive_verdict(InconclusiveReason::UnusableTrials, classified.reason.clone()),
+        ResponseKind::Failed => inconclusive_verdict(InconclusiveReason::TreatmentFailed, classified.reason.clone()),
     }
 }
 
-/// What was expected of a refusal.
+/// The documented error.
 fn describe_expected(expected: &ResponsePredicate) -> String {
     let statuses: Vec<String> = expected.status.iter().map(u16::to_string).collect();
     match &expected.error {

@@ -1,34 +1,34 @@
-//! The usage meter as a witness: content that reaches the model raises the prompt's token count.
+//! [`UsageSignal`]: the token count as evidence. Content that reaches the model raises the token count of the prompt.
 
 use crate::wire::message::Message;
 
-/// What the meter says of a field.
+/// What the token count says about a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageSignal {
-    /// The prompt grew by at least the expected tokens.
+    /// The count rose by at least the expected tokens.
     Increased,
-    /// The prompt did not grow.
+    /// The count did not rise.
     Unchanged,
-    /// Something in between: the meter says nothing.
+    /// In between: no evidence.
     Unclear,
 }
 
-/// Reads the meter: `least` tokens are expected of content that arrives. `None` where it was not shown, by the
-/// positive arm, to move at all.
+/// Compares the token counts of the arms. Content that arrives adds at least `expected` tokens. `None` if the positive
+/// control does not raise the count.
 pub fn read_usage_signal(
-    least: u64,
+    expected: u64,
     negative: &Message,
     treatment: &Message,
     positive: &Message,
 ) -> Option<UsageSignal> {
     let base = negative.input_tokens().filter(|n| *n > 0)?;
     let rise = |m: &Message| Some(m.input_tokens()?.saturating_sub(base));
-    if rise(positive)? < least {
+    if rise(positive)? < expected {
         return None;
     }
     Some(match rise(treatment)? {
-        r if r >= least => UsageSignal::Increased,
-        r if r <= least / 3 => UsageSignal::Unchanged,
+        r if r >= expected => UsageSignal::Increased,
+        r if r <= expected / 3 => UsageSignal::Unchanged,
         _ => UsageSignal::Unclear,
     })
 }
@@ -43,13 +43,13 @@ mod tests {
     }
 
     #[test]
-    fn the_meter_speaks_only_where_it_is_seen_to_move() {
+    fn the_token_count_is_evidence_only_if_the_control_raises_it() {
         let read = |n, t, p| read_usage_signal(25, &message(n), &message(t), &message(p));
         assert_eq!(read(20, 70, 72), Some(UsageSignal::Increased));
         assert_eq!(read(20, 24, 72), Some(UsageSignal::Unchanged));
         assert_eq!(read(20, 36, 72), Some(UsageSignal::Unclear));
-        assert_eq!(read(20, 20, 20), None, "a dead meter says nothing");
-        assert_eq!(read(0, 50, 50), None, "a meter at zero says nothing");
+        assert_eq!(read(20, 20, 20), None, "a constant count is no evidence");
+        assert_eq!(read(0, 50, 50), None, "a count of zero is no evidence");
         assert_eq!(read_usage_signal(25, &Message::default(), &message(70), &message(70)), None);
     }
 }

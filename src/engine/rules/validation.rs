@@ -1,19 +1,21 @@
-//! The rule for rows without a visible effect: is the value looked at? A valid one must be accepted, and impossible
-//! ones tell a server that honours the field from one that passes over it.
+//! The rule for rows without a visible effect: does the endpoint check the value? A valid value must be accepted, and
+//! invalid values distinguish an endpoint that supports the field from one that ignores it.
 
 use crate::catalog::{AcceptedMeans, CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::matches;
 use crate::engine::request::arms;
-use crate::engine::rules::{
-    RunFacts, Step, TrialSpec, combine_verdicts, decided_verdict, inconclusive_verdict, rejected_verdict,
+use crate::engine::rules::step::{
+    RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, rejected_verdict,
 };
+use crate::engine::rules::trials::{negative_control, trials_of};
+use crate::engine::rules::variants::combine_verdicts;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::HttpError;
 
-/// Words with which servers say that they do not know a field, as against its value.
+/// Phrases of errors about an unknown field, and not about its value.
 const UNKNOWN_FIELD_PHRASES: [&str; 16] = [
     "not supported",
     "unsupported",
@@ -33,45 +35,21 @@ const UNKNOWN_FIELD_PHRASES: [&str; 16] = [
     "input should be",
 ];
 
-/// What comes next for a row that is decided by validation.
-pub(crate) fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
+/// The next step of a row that is decided by validation.
+pub(super) fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     match next_treatment_step(experiment, trials, facts) {
         Some(step) => step,
-        None => invalid_values(experiment, trials, facts),
+        None => invalid_value_step(experiment, trials, facts),
     }
 }
 
-/// The request without the field, where a refusal needs it: `None` once it is known to be accepted. `arm` says which:
-/// the one that rows share, or one that is asked afterwards for this row alone.
-pub(crate) fn negative_control(experiment: &Experiment, trials: &[CompletedTrial], arm: ArmKind) -> Option<Step> {
-    let Some(negative) = trials.iter().find(|t| t.arm == arm) else {
-        return Some(Step::Run(TrialSpec { variant: None, arm }));
-    };
-    Some(Step::Decided(match negative.outcome(experiment) {
-        TrialOutcome::Rejected(r) => inconclusive_verdict(
-            InconclusiveReason::NegativeRejected,
-            format!("without the field the request is refused as well (HTTP {}: {})", r.status, r.message),
-        ),
-        TrialOutcome::Failed(why) => {
-            inconclusive_verdict(InconclusiveReason::NegativeFailed, format!("without the field no answer came: {why}"))
-        }
-        TrialOutcome::Malformed(why) => {
-            inconclusive_verdict(InconclusiveReason::MalformedResponse, format!("without the field: {why}"))
-        }
-        TrialOutcome::EffectPresent { .. }
-        | TrialOutcome::EffectAbsent
-        | TrialOutcome::NoSignal
-        | TrialOutcome::Unusable(_) => return None,
-    }))
-}
-
-/// True where an error's text says that the thing is not known, as against its value.
-pub(crate) fn reports_unknown_field(text: &str) -> bool {
+/// True if an error text says that the field is unknown, and not that its value is invalid.
+pub(super) fn reports_unknown_field(text: &str) -> bool {
     let text = text.to_lowercase();
-    UNKNOWN_FIELD_PHRASES.iter().any(|words| text.contains(words))
+    UNKNOWN_FIELD_PHRASES.iter().any(|phrase| text.contains(phrase))
 }
 
-/// True when a trial brought a message.
+/// True if a trial got a message.
 fn is_accepted(experiment: &Experiment, trial: &CompletedTrial) -> bool {
     matches!(
         trial.outcome(experiment),
@@ -82,12 +60,12 @@ fn is_accepted(experiment: &Experiment, trial: &CompletedTrial) -> bool {
     )
 }
 
-/// The treatments: `None` when all are accepted.
+/// The step of the treatments. `None` if all of them are accepted.
 fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Option<Step> {
     let screen = experiment.screen_arms.as_ref().and_then(|s| s.treatment.as_ref());
     if screen.is_some() {
         match trials.iter().find(|t| t.arm == ArmKind::Screen) {
-            None => return Some(Step::Run(TrialSpec { variant: None, arm: ArmKind::Screen })),
+            None => return Some(Step::run(ArmKind::Screen)),
             Some(trial) if is_accepted(experiment, trial) && !facts.is_inconsistent => return None,
             Some(_) => {}
         }
@@ -95,46 +73,49 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
     let names: Vec<Option<&str>> = match (&experiment.treatment, experiment.variants.is_empty()) {
         (None, true) => return None,
         (Some(_), _) => vec![None],
-        (None, false) => experiment.variants.keys().map(|k| Some(k.as_str())).collect(),
+        (None, false) => experiment.variants.keys().map(|name| Some(name.as_str())).collect(),
     };
-    let wanted = facts.min_trials(experiment.id()) as usize;
+    let needed = facts.min_trials(experiment.id()) as usize;
     let mut verdicts = Vec::new();
     for name in names {
-        let tried: Vec<&CompletedTrial> =
-            trials.iter().filter(|t| t.arm == ArmKind::Treatment && t.variant.as_deref() == name).collect();
-        let again = || Some(Step::Run(TrialSpec { variant: name.map(str::to_owned), arm: ArmKind::Treatment }));
-        let refused = tried.iter().find_map(|t| match t.outcome(experiment) {
-            TrialOutcome::Rejected(refusal) => Some(refusal),
+        let tried: Vec<&CompletedTrial> = trials_of(trials, ArmKind::Treatment, name).collect();
+        let repeat = || Some(Step::run_variant(name, ArmKind::Treatment));
+        let rejected = tried.iter().find_map(|t| match t.outcome(experiment) {
+            TrialOutcome::Rejected(error) => Some(error),
             _ => None,
         });
-        let verdict = match (tried.last().map(|t| t.outcome(experiment)), refused) {
-            (None, _) => return again(),
+        let verdict = match (tried.last().map(|t| t.outcome(experiment)), rejected) {
+            (None, _) => return repeat(),
             (Some(TrialOutcome::Failed(why)), _) => inconclusive_verdict(
                 InconclusiveReason::TreatmentFailed,
-                format!("with the field no answer came: {why}"),
+                format!("no response to the request with the field: {why}"),
             ),
-            (Some(TrialOutcome::Malformed(why)), _) => {
-                inconclusive_verdict(InconclusiveReason::MalformedResponse, format!("with the field: {why}"))
-            }
-            (Some(_), Some(refusal)) if tried.iter().any(|t| is_accepted(experiment, t)) => inconclusive_verdict(
+            (Some(TrialOutcome::Malformed(why)), _) => inconclusive_verdict(
+                InconclusiveReason::MalformedResponse,
+                format!("the response to the request with the field is not a message: {why}"),
+            ),
+            (Some(_), Some(error)) if tried.iter().any(|t| is_accepted(experiment, t)) => inconclusive_verdict(
                 InconclusiveReason::Inconsistent,
-                format!("the same request was refused and accepted (HTTP {}: {})", refusal.status, refusal.message),
+                format!(
+                    "inconsistent endpoint: the same request was accepted and rejected ({})",
+                    describe_error(error)
+                ),
             ),
-            (Some(_), Some(refusal)) => {
-                let named = crate::engine::rules::names_field(&refusal.message, experiment.id())
-                    || (experiment.about_credentials && refusal.status == 401);
-                if !(named && arms::is_negative_plain(experiment, name))
+            (Some(_), Some(error)) => {
+                let is_named = names_field(&error.message, experiment.id())
+                    || (experiment.about_credentials && error.status == 401);
+                if !(is_named && arms::is_negative_plain(experiment, name))
                     && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
                 {
                     return Some(step);
                 }
-                // A refusal that does not say what it is about is asked for twice.
-                if tried.len() < wanted.max(1 + usize::from(!named)) {
-                    return again();
+                // A request is sent twice if the error does not name the field.
+                if tried.len() < needed.max(1 + usize::from(!is_named)) {
+                    return repeat();
                 }
-                rejected_verdict(experiment.id(), refusal, facts)
+                rejected_verdict(experiment.id(), error, facts)
             }
-            (Some(_), None) if tried.len() < wanted => return again(),
+            (Some(_), None) if tried.len() < needed => return repeat(),
             (Some(_), None) => continue,
         };
         verdicts.push((name.unwrap_or_default(), verdict));
@@ -142,39 +123,37 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
     if verdicts.is_empty() {
         return None;
     }
-    let of_all = experiment.variants.len().max(1);
-    let few = verdicts.len() < of_all;
-    let told = verdicts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let others_accepted = verdicts.len() < experiment.variants.len().max(1);
+    let names = verdicts.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let mut verdict = combine_verdicts(CombineRule::All, verdicts);
-    if few {
-        verdict.qualifiers.push(format!("only the variant {told}; the others are accepted"));
+    if others_accepted {
+        verdict.qualifiers.push(format!("only for variant {names}; the others are accepted"));
     }
     Some(Step::Decided(verdict))
 }
 
-/// How a challenge ended.
+/// The outcome of a request with an invalid value.
 enum ChallengeOutcome<'a> {
-    /// Refused for its value: the field is looked at.
+    /// Rejected because of the value: the endpoint checks it.
     Rejected(&'a HttpError),
-    /// Refused in words that are not about the value.
+    /// Rejected with an error that is not about the value.
     RejectedForOtherReason(&'a HttpError),
-    /// Accepted like any other.
+    /// Accepted like a valid value.
     Accepted(&'a CompletedTrial),
-    /// No answer that says anything.
+    /// No response, or a response that is no evidence.
     Failed(String),
 }
 
 fn classify_challenge<'a>(experiment: &Experiment, index: usize, trial: &'a CompletedTrial) -> ChallengeOutcome<'a> {
     let because = &experiment.challenge[index].because;
     match trial.outcome(experiment) {
-        TrialOutcome::Rejected(refusal) if because.is_empty() => ChallengeOutcome::Rejected(refusal),
-        TrialOutcome::Rejected(refusal) => {
-            let text = refusal.message.to_lowercase();
-            let about_value = because.iter().any(|words| text.contains(&words.to_lowercase()));
-            if about_value && !reports_unknown_field(&text) {
-                ChallengeOutcome::Rejected(refusal)
+        TrialOutcome::Rejected(error) => {
+            let text = error.message.to_lowercase();
+            let is_about_value = because.iter().any(|phrase| text.contains(&phrase.to_lowercase()));
+            if because.is_empty() || is_about_value && !reports_unknown_field(&text) {
+                ChallengeOutcome::Rejected(error)
             } else {
-                ChallengeOutcome::RejectedForOtherReason(refusal)
+                ChallengeOutcome::RejectedForOtherReason(error)
             }
         }
         TrialOutcome::Failed(why) | TrialOutcome::Malformed(why) => ChallengeOutcome::Failed(why),
@@ -185,104 +164,69 @@ fn classify_challenge<'a>(experiment: &Experiment, index: usize, trial: &'a Comp
     }
 }
 
-/// What comes next for a row's challenges, and what they say: supported where an impossible value is refused.
-pub(crate) fn invalid_values(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
+/// The next step of the invalid values of a row: it is supported if one of them is rejected.
+pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     let screen = experiment.screen_arms.as_ref().and_then(|s| s.challenge.as_ref());
     if screen.is_some() {
         match trials.iter().find(|t| t.arm == ArmKind::ScreenChallenge) {
-            None => return Step::Run(TrialSpec { variant: None, arm: ArmKind::ScreenChallenge }),
+            None => return Step::run(ArmKind::ScreenChallenge),
             Some(trial) if is_accepted(experiment, trial) && !facts.is_inconsistent => {
                 return Step::Decided(accepted_values_verdict(experiment, trials, &[(0, trial)]));
             }
             Some(_) => {}
         }
     }
-    let mut taken: Vec<(usize, &CompletedTrial)> = Vec::new();
-    let mut failed = None;
     let outcomes = |index: usize| {
         let arm = ArmKind::Challenge(index as u8);
         trials.iter().filter(move |t| t.arm == arm).map(move |t| classify_challenge(experiment, index, t))
     };
-    let all = || (0..experiment.challenge.len()).flat_map(outcomes);
-    // Values of which one is taken and another refused may be two kinds of answer to one question: they are asked again.
-    let disagree = all().any(|c| matches!(c, ChallengeOutcome::Accepted(_)))
-        && all().any(|c| matches!(c, ChallengeOutcome::Rejected(_)));
-    let wanted = if disagree { facts.with_min_trials() } else { facts.clone() }.min_trials(experiment.id()) as usize;
+    let any = |is_kind: fn(&ChallengeOutcome<'_>) -> bool| {
+        (0..experiment.challenge.len()).flat_map(outcomes).any(|outcome| is_kind(&outcome))
+    };
+    // Invalid values can disagree because the endpoint is inconsistent, so they are repeated.
+    let disagree = any(|outcome| matches!(outcome, ChallengeOutcome::Accepted(_)))
+        && any(|outcome| matches!(outcome, ChallengeOutcome::Rejected(_)));
+    let facts = if disagree { &facts.with_min_trials() } else { facts };
+    let needed = facts.min_trials(experiment.id()) as usize;
+    let has_treatment = experiment.treatment.is_some() || !experiment.variants.is_empty();
+    let mut accepted: Vec<(usize, &CompletedTrial)> = Vec::new();
+    let mut failed = None;
     for index in 0..experiment.challenge.len() {
         let arm = ArmKind::Challenge(index as u8);
-        let tried: Vec<&CompletedTrial> = trials.iter().filter(|t| t.arm == arm).collect();
-        let ended: Vec<ChallengeOutcome<'_>> = outcomes(index).collect();
-        let refused = ended
-            .iter()
-            .any(|c| matches!(c, ChallengeOutcome::Rejected(_) | ChallengeOutcome::RejectedForOtherReason(_)));
-        if refused && ended.iter().any(|c| matches!(c, ChallengeOutcome::Accepted(_))) {
-            return Step::Decided(inconclusive_verdict(
+        let outcomes: Vec<ChallengeOutcome<'_>> = outcomes(index).collect();
+        let tried = outcomes.len();
+        let is_rejected =
+            |c: &_| matches!(c, ChallengeOutcome::Rejected(_) | ChallengeOutcome::RejectedForOtherReason(_));
+        if outcomes.iter().any(is_rejected) && outcomes.iter().any(|c| matches!(c, ChallengeOutcome::Accepted(_))) {
+            return Step::inconclusive(
                 InconclusiveReason::Inconsistent,
-                "the same impossible value was refused and accepted",
-            ));
+                "inconsistent endpoint: the same invalid value was rejected and accepted",
+            );
         }
-        if tried.len() < wanted {
-            return Step::Run(TrialSpec { variant: None, arm });
+        if tried < needed {
+            return Step::run(arm);
         }
-        let attributed = experiment.treatment.is_some() || !experiment.variants.is_empty();
-        for outcome in ended {
-            let told = match &outcome {
-                ChallengeOutcome::Rejected(refusal) | ChallengeOutcome::RejectedForOtherReason(refusal) => {
-                    let named = crate::engine::rules::names_field(&refusal.message, experiment.id());
-                    // A treatment that was accepted is all the control that a refused value needs.
-                    if !(attributed || named && arms::is_negative_plain(experiment, None))
+        for outcome in outcomes {
+            match outcome {
+                ChallengeOutcome::Rejected(error) | ChallengeOutcome::RejectedForOtherReason(error) => {
+                    let is_named = names_field(&error.message, experiment.id());
+                    // An accepted treatment is a sufficient control for a rejected value.
+                    if !(has_treatment || is_named && arms::is_negative_plain(experiment, None))
                         && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
                     {
                         return step;
                     }
-                    format!("an impossible value is refused (HTTP {}: {})", refusal.status, refusal.message)
-                }
-                ChallengeOutcome::Accepted(_) | ChallengeOutcome::Failed(_) => String::new(),
-            };
-            match outcome {
-                // A refusal that does not say what it is about is asked for twice, here too.
-                ChallengeOutcome::Rejected(refusal)
-                    if tried.len() < 2
-                        && refusal.status != 401
-                        && !crate::engine::rules::names_field(&refusal.message, experiment.id()) =>
-                {
-                    return Step::Run(TrialSpec { variant: None, arm });
-                }
-                ChallengeOutcome::Rejected(_) => {
-                    if experiment.about_credentials && !taken.is_empty() {
-                        return Step::Decided(inconclusive_verdict(
-                            InconclusiveReason::ChallengesDisagree,
-                            "a made-up credential is accepted and a missing one refused: it must be there, but is not \
-                             checked",
-                        ));
+                    if matches!(outcome, ChallengeOutcome::RejectedForOtherReason(_)) {
+                        return Step::Decided(other_rejection_verdict(experiment, error, facts));
                     }
-                    let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Validated, None, told);
-                    if !taken.is_empty() {
-                        verdict
-                            .qualifiers
-                            .push(format!("another impossible value is accepted ({})", join_challenge_names(&taken)));
+                    // A request is sent twice if the error does not name the field.
+                    if tried < 2 && error.status != 401 && !is_named {
+                        return Step::run(arm);
                     }
-                    return Step::Decided(verdict);
-                }
-                ChallengeOutcome::RejectedForOtherReason(refusal) => {
-                    let text = &refusal.message;
-                    return Step::Decided(
-                        if crate::engine::rules::names_field(text, experiment.id()) || reports_unknown_field(text) {
-                            rejected_verdict(experiment.id(), refusal, facts)
-                        } else {
-                            inconclusive_verdict(
-                                InconclusiveReason::RejectionUnclear,
-                                format!(
-                                    "refused with HTTP {}, in words that tell neither that the field is unknown nor that its \
-                                 value is wrong: {text}",
-                                    refusal.status
-                                ),
-                            )
-                        },
-                    );
+                    return Step::Decided(rejected_value_verdict(experiment, error, &accepted));
                 }
                 ChallengeOutcome::Accepted(trial) => {
-                    taken.push((index, trial));
+                    accepted.push((index, trial));
                     break;
                 }
                 ChallengeOutcome::Failed(why) => failed = Some(why),
@@ -290,16 +234,49 @@ pub(crate) fn invalid_values(experiment: &Experiment, trials: &[CompletedTrial],
         }
     }
     if let Some(why) = failed {
-        return Step::Decided(inconclusive_verdict(
+        return Step::inconclusive(
             InconclusiveReason::ChallengeFailed,
-            format!("an impossible value brought no answer: {why}"),
-        ));
+            format!("no response to an invalid value: {why}"),
+        );
     }
-    Step::Decided(accepted_values_verdict(experiment, trials, &taken))
+    Step::Decided(accepted_values_verdict(experiment, trials, &accepted))
 }
 
-fn join_challenge_names(accepted: &[(usize, &CompletedTrial)]) -> String {
-    accepted.iter().map(|(i, _)| ArmKind::Challenge(*i as u8).to_string()).collect::<Vec<_>>().join(", ")
+/// The verdict of an invalid value that is rejected because of the value.
+fn rejected_value_verdict(
+    experiment: &Experiment,
+    error: &HttpError,
+    accepted: &[(usize, &CompletedTrial)],
+) -> Verdict {
+    if experiment.about_credentials && !accepted.is_empty() {
+        return inconclusive_verdict(
+            InconclusiveReason::ChallengesDisagree,
+            "a wrong credential is accepted and a missing one rejected: the value is not checked",
+        );
+    }
+    let reason = format!("rejects an invalid value ({})", describe_error(error));
+    let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Validated, None, reason);
+    if !accepted.is_empty() {
+        let names: Vec<String> =
+            accepted.iter().map(|(index, _)| ArmKind::Challenge(*index as u8).to_string()).collect();
+        verdict.qualifiers.push(format!("another invalid value is accepted ({})", names.join(", ")));
+    }
+    verdict
+}
+
+/// The verdict of an invalid value that is rejected with an error that is not about the value.
+fn other_rejection_verdict(experiment: &Experiment, error: &HttpError, facts: &RunFacts) -> Verdict {
+    let text = &error.message;
+    if names_field(text, experiment.id()) || reports_unknown_field(text) {
+        return rejected_verdict(experiment.id(), error, facts);
+    }
+    inconclusive_verdict(
+        InconclusiveReason::RejectionUnclear,
+        format!(
+            "rejected with HTTP {}, but the error says neither \"unknown field\" nor \"invalid value\": {text}",
+            error.status
+        ),
+    )
 }
 
 fn accepted_values_verdict(
@@ -308,46 +285,46 @@ fn accepted_values_verdict(
     accepted: &[(usize, &CompletedTrial)],
 ) -> Verdict {
     if let Some(trace) = &experiment.trace {
-        let shows = |t: &CompletedTrial| t.message().is_some_and(|m| matches(trace, m, &t.values));
-        let treated = trials.iter().any(|t| t.arm == ArmKind::Treatment && shows(t));
-        if !treated {
+        let shows_trace = |t: &CompletedTrial| t.message().is_some_and(|m| matches(trace, m, &t.values));
+        if !trials.iter().any(|t| t.arm == ArmKind::Treatment && shows_trace(t)) {
             return inconclusive_verdict(
                 InconclusiveReason::ModelDoesNotShow,
-                "impossible values are accepted, and what the field governs shows at a valid one neither",
+                "accepts invalid values, and a valid one has no effect either",
             );
         }
-        if !accepted.iter().any(|(_, t)| shows(t)) {
+        if !accepted.iter().any(|(_, t)| shows_trace(t)) {
             return decided_verdict(
                 VerdictStatus::Supported,
                 EvidenceKind::Effect,
                 None,
-                "an impossible value is accepted, and takes away what shows at a valid one: it is obeyed".to_owned(),
+                "accepts an invalid value, and the effect of the valid one disappears: the value is used",
             );
         }
     }
-    let several = accepted.len() > 1;
-    let told = if several {
-        format!("{} impossible values are accepted like any other", accepted.len())
-    } else {
-        "an impossible value is accepted like any other".to_owned()
-    };
     match experiment.accepted_means {
-        AcceptedMeans::Ignored => decided_verdict(VerdictStatus::Ignored, EvidenceKind::Validated, None, told),
+        AcceptedMeans::Ignored => {
+            let values = match accepted.len() {
+                0 | 1 => "an invalid value".to_owned(),
+                count => format!("invalid values ({count} of {count})"),
+            };
+            let reason = format!("accepts {values}: the field is not checked");
+            decided_verdict(VerdictStatus::Ignored, EvidenceKind::Validated, None, reason)
+        }
         AcceptedMeans::Inconclusive => inconclusive_verdict(
             InconclusiveReason::BoundNotSeen,
-            "the claimed bound is accepted, and so is a value far above it: clamped or unbounded cannot be told apart",
+            "accepts the claimed limit and a value far above it: either clamped or without limit",
         ),
         AcceptedMeans::Substituted => {
-            let served = accepted.first().and_then(|(_, t)| t.message()).and_then(|m| m.model.as_deref());
-            let told = match served {
-                // The answer that only says the asked name back hides what served it.
+            let model = accepted.first().and_then(|(_, t)| t.message()).and_then(|m| m.model.as_deref());
+            let reason = match model {
+                // A response that only repeats the requested name hides the model behind it.
                 Some(model) if accepted.iter().any(|(_, t)| t.values.values().any(|v| model.contains(v.as_str()))) => {
-                    "a value that cannot exist is accepted, and the answer says it back as if it existed".to_owned()
+                    "accepts a value that cannot exist and returns it as if it existed".to_owned()
                 }
-                Some(model) => format!("a value that cannot exist is accepted; the answer says it came from `{model}`"),
-                None => "a value that cannot exist is accepted; the answer does not say what served it".to_owned(),
+                Some(model) => format!("accepts a value that cannot exist; the response is from `{model}`"),
+                None => "accepts a value that cannot exist; the response does not name its model".to_owned(),
             };
-            decided_verdict(VerdictStatus::Substituted, EvidenceKind::Validated, None, told)
+            decided_verdict(VerdictStatus::Substituted, EvidenceKind::Validated, None, reason)
         }
     }
 }

@@ -1,0 +1,176 @@
+//! The vocabulary of the rules: [`RunFacts`] go in, a [`Step`] comes out.
+//!
+//! This file must not know any rule.
+
+use crate::catalog::VerdictStatus;
+use crate::engine::inconclusive::InconclusiveReason;
+use crate::recording::run::ArmKind;
+use crate::results::model::{EndpointStrictness, EvidenceKind, UnknownKeyReaction, Verdict};
+use crate::variables::hash;
+use crate::wire::message::HttpError;
+
+/// Unusable trials of an arm without a usable one, after which the arm is given up.
+pub(in crate::engine) const MAX_UNUSABLE_TRIALS: u32 = 3;
+/// Trials of each deciding arm once the run has shown that the endpoint is inconsistent. If one of two servers is
+/// picked at random for each request, ten trials miss one of them about once in 500 rows.
+pub(in crate::engine) const MIN_TRIALS_IF_INCONSISTENT: u32 = 10;
+/// Trials of each deciding arm if parts of one row disagree.
+pub(super) const MIN_TRIALS_IF_DISAGREEING: u32 = 3;
+/// One row in this many gets one trial more than it needs, chosen by the seed. The extra trial can reveal an
+/// inconsistent endpoint even if no row needs a second trial.
+const EXTRA_TRIAL_ROW_INTERVAL: u64 = 64;
+
+/// Facts that hold for the whole run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunFacts {
+    /// The confidence that statistical verdicts must reach.
+    pub confidence: f64,
+    /// What the endpoint does with unknown keys.
+    pub strictness: EndpointStrictness,
+    /// True if the model has repeated something from the user message.
+    pub model_reads_prompt: bool,
+    /// The seed of the run. It chooses the rows that get an extra trial.
+    pub seed: u64,
+    /// The minimum number of trials of each deciding arm.
+    pub min_trials: u32,
+    /// True if the run has shown that the endpoint treats equal requests differently.
+    pub is_inconsistent: bool,
+    /// False if the token count of the endpoint includes an unknown key, which no model reads.
+    pub trusts_usage_meter: bool,
+}
+
+impl RunFacts {
+    /// The number of trials that a deciding arm of a row needs, even if the first one is certain evidence.
+    pub fn min_trials(&self, row: &str) -> u32 {
+        let is_chosen = hash(format_args!("{}/{row}", self.seed)).is_multiple_of(EXTRA_TRIAL_ROW_INTERVAL);
+        let consistency = if self.is_inconsistent { MIN_TRIALS_IF_INCONSISTENT } else { 1 };
+        consistency.max(self.min_trials).max(1 + u32::from(is_chosen))
+    }
+
+    /// The same facts, with more trials of each arm.
+    pub(super) fn with_min_trials(&self) -> Self {
+        Self { min_trials: MIN_TRIALS_IF_DISAGREEING, ..self.clone() }
+    }
+}
+
+/// The next step of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// The row needs this trial.
+    Run(TrialSpec),
+    /// The row has its verdict.
+    Decided(Verdict),
+}
+
+impl Step {
+    /// A trial of an arm that has no variants.
+    pub(super) fn run(arm: ArmKind) -> Self {
+        Self::run_variant(None, arm)
+    }
+
+    /// A trial of an arm, for one variant.
+    pub(super) fn run_variant(variant: Option<&str>, arm: ArmKind) -> Self {
+        Self::Run(TrialSpec { variant: variant.map(str::to_owned), arm })
+    }
+
+    /// The end of a row that cannot be decided.
+    pub(super) fn inconclusive(code: InconclusiveReason, observed: impl Into<String>) -> Self {
+        Self::Decided(inconclusive_verdict(code, observed))
+    }
+}
+
+/// A trial that a row needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrialSpec {
+    /// The variant, for rows with several.
+    pub variant: Option<String>,
+    /// The arm.
+    pub arm: ArmKind,
+}
+
+/// The most trials of an arm that needs a number of usable responses: one fewer than it needs, as many unusable ones
+/// as that allows, and one more.
+pub(super) const fn max_trials(needed_responses: u32) -> u32 {
+    2 * (needed_responses - 1) + MAX_UNUSABLE_TRIALS + 1
+}
+
+/// An undecided verdict. Its reason is what was observed, followed by the next step for the user.
+pub(in crate::engine) fn inconclusive_verdict(code: InconclusiveReason, observed: impl Into<String>) -> Verdict {
+    let mut reason = observed.into();
+    if let Some(next_step) = code.next_step() {
+        reason.truncate(reason.trim_end_matches('.').len());
+        reason.push_str(". ");
+        reason.push_str(next_step);
+    }
+    Verdict {
+        status: VerdictStatus::Inconclusive,
+        reason,
+        code: Some(code.as_str().to_owned()),
+        confidence: None,
+        evidence: None,
+        qualifiers: Vec::new(),
+    }
+}
+
+/// A decided verdict.
+pub(super) fn decided_verdict(
+    status: VerdictStatus,
+    evidence: EvidenceKind,
+    confidence: Option<f64>,
+    reason: impl Into<String>,
+) -> Verdict {
+    Verdict {
+        status,
+        reason: reason.into(),
+        code: None,
+        confidence: confidence.map(|c| (c * 1e4).floor() / 1e4),
+        evidence: Some(evidence),
+        qualifiers: Vec::new(),
+    }
+}
+
+/// The verdict of a row whose run ended too early.
+pub(in crate::engine) fn unfinished_verdict(why: &str) -> Verdict {
+    Verdict { status: VerdictStatus::Skipped, ..inconclusive_verdict(InconclusiveReason::NotFinished, why) }
+}
+
+/// The verdict of a rejected field, with what the error text and the strictness probes say about it.
+pub(super) fn rejected_verdict(row: &str, error: &HttpError, facts: &RunFacts) -> Verdict {
+    let reason = format!("rejected with {}", describe_error(error));
+    let mut verdict = decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, reason);
+    if !names_field(&error.message, row) {
+        verdict.qualifiers.push("the error does not name the field".to_owned());
+    }
+    let reaction = if row.starts_with("content.") {
+        facts.strictness.block
+    } else if row.starts_with("tools.") {
+        facts.strictness.tool
+    } else {
+        facts.strictness.top_level
+    };
+    if reaction == UnknownKeyReaction::Refused {
+        verdict
+            .qualifiers
+            .push("unknown keys are rejected there too: the field is not in this server's schema".to_owned());
+    }
+    verdict
+}
+
+/// An HTTP error in one line.
+pub(super) fn describe_error(error: &HttpError) -> String {
+    format!("HTTP {}: {}", error.status, error.message)
+}
+
+/// True if an error text names the field of a row: one of the last parts of its id.
+pub(super) fn names_field(text: &str, row: &str) -> bool {
+    let text = text.to_lowercase();
+    row.rsplit('.')
+        .take(2)
+        .filter(|part| !matches!(*part, "content" | "field" | "header" | "text" | "name" | "id"))
+        .any(|part| text.contains(&part.to_lowercase()))
+}
+
+/// "1 response", "2 responses".
+pub(super) fn count_responses(count: u32) -> String {
+    format!("{count} response{}", if count == 1 { "" } else { "s" })
+}
