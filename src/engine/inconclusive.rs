@@ -1,4 +1,5 @@
-//! [`InconclusiveReason`]: why a row is not decided. A closed set of codes, for tools that read results.
+//! [`InconclusiveReason`]: why a row is not decided. A closed set of codes, for tools that read
+//! results.
 
 use crate::string_enum::string_enum;
 
@@ -31,7 +32,8 @@ string_enum! {
         ChallengesDisagree = "challenges-disagree",
         /// A value far too large is accepted. The endpoint may clamp it or have no limit.
         BoundNotSeen = "bound-not-seen",
-        /// An invalid value is rejected, and the error does not say whether the field is unknown or the value is wrong.
+        /// An invalid value is rejected, and the error does not say whether the field is unknown or
+        /// the value is wrong.
         RejectionUnclear = "refusal-unclear",
         /// The evidence points to a verdict that this row cannot have.
         ImpossibleVerdict = "no-verdict",
@@ -53,7 +55,8 @@ string_enum! {
 }
 
 impl InconclusiveReason {
-    /// What the user can do to get a verdict. `None` if the reason itself says it, or if nothing helps.
+    /// What the user can do to get a verdict. `None` if the reason itself says it, or if nothing
+    /// helps.
     pub(super) fn next_step(self) -> Option<&'static str> {
         match self {
             Self::NegativeRejected => Some("Fix that error first: it is not about the field"),

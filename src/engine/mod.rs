@@ -1,7 +1,8 @@
-//! Deciding rows: which requests an experiment needs, and what their answers prove.
+//! Decides rows: which requests an experiment needs, and what their responses prove.
 //!
-//! Pure but for `run`, which talks to an `Endpoint`. Knows cases, the wire and the client; of reports it knows the
-//! results model alone, which it fills. It must not know what it talks to.
+//! `request` builds requests, `rules` reaches verdicts, `run` sends requests to an endpoint, `plan`
+//! estimates a run, and `judge` makes results of a recording. Everything except `run` is pure. The
+//! engine must not know which endpoint it talks to.
 
 mod inconclusive;
 pub mod judge;
@@ -15,7 +16,6 @@ pub mod selection;
 mod shard;
 mod trial;
 
-pub use crate::client::{Budget, BudgetLimits};
 pub use crate::engine::inconclusive::InconclusiveReason;
 pub use crate::engine::judge::{JudgeError, judge};
 pub use crate::engine::plan::{PlanInput, RateAssumptions, RunPlan, plan_run};

@@ -1,4 +1,5 @@
-//! [`matches`] and [`response_matches`]: evaluates the predicates of case files on messages and responses.
+//! [`matches`] and [`response_matches`]: evaluates the predicates of case files on messages and
+//! responses.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +10,19 @@ use crate::variables::fill::filler_from_values;
 use crate::wire::message::{Message, excerpt};
 use crate::wire::response_body::ParsedResponse;
 
-/// True if the message satisfies all parts of the predicate. `values` are the random values of the trial.
+/// True if the message satisfies all parts of the predicate. `values` are the random values of the
+/// trial.
 pub fn matches(predicate: &MessagePredicate, message: &Message, values: &BTreeMap<String, String>) -> bool {
     // Destructured without `..`, so that a new test cannot be forgotten here.
     let MessagePredicate { text, thinking, stop_reason, stop_sequence, blocks, call, calls, usage, streamed, any, not } =
         predicate;
-    let same = |wanted: &Option<String>, seen: &Option<String>| {
-        wanted.as_ref().is_none_or(|wanted| seen.as_deref() == Some(fill_text(wanted, values).as_str()))
+    let equals = |expected: &Option<String>, actual: &Option<String>| {
+        expected.as_ref().is_none_or(|expected| actual.as_deref() == Some(fill_text(expected, values).as_str()))
     };
     text.as_ref().is_none_or(|test| text_matches(test, &message.text(), values))
         && thinking.as_ref().is_none_or(|test| text_matches(test, &message.thinking(), values))
-        && same(stop_reason, &message.stop_reason)
-        && same(stop_sequence, &message.stop_sequence)
+        && equals(stop_reason, &message.stop_reason)
+        && equals(stop_sequence, &message.stop_sequence)
         && blocks.iter().all(|(kind, count)| count.matches(message.blocks(kind).count() as u64))
         && call.as_ref().is_none_or(|test| message.blocks("tool_use").any(|block| call_matches(test, block, values)))
         && calls_match(calls, message, values)
@@ -120,8 +122,8 @@ fn fill_text(template: &str, values: &BTreeMap<String, String>) -> String {
     filler_from_values(values).fill_text(template)
 }
 
-/// True if `text` contains `wanted`, word by word. Case and punctuation do not matter, word boundaries do. A longer code
-/// word is also found if the text joins its parts.
+/// True if `text` contains `wanted`, word by word. Case and punctuation do not matter, word
+/// boundaries do. A longer code word is also found if the text joins its parts.
 pub fn contains_words(text: &str, wanted: &str) -> bool {
     let (text, wanted) = (split_words(text), split_words(wanted));
     if wanted.is_empty() {
@@ -138,7 +140,8 @@ fn split_words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// True if each test matches another call. The tests of one row differ so much that each can take its first match.
+/// True if each test matches another call. The tests of one row differ so much that each can take
+/// its first match.
 fn calls_match(tests: &[CallTest], message: &Message, values: &BTreeMap<String, String>) -> bool {
     let mut remaining: Vec<&Value> = message.blocks("tool_use").collect();
     tests.iter().all(|test| {

@@ -1,7 +1,7 @@
 //! [`ShardSpec`]: divides the rows of a plan among several runs.
 //!
-//! The shard of a row is the FNV-1a hash (64 bits) of its id, modulo the number of shards. It does not depend on the
-//! order, on other rows or on the build.
+//! The shard of a row is the FNV-1a hash (64 bits) of its id, modulo the number of shards. It does
+//! not depend on the order, on other rows or on the build.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,5 @@
-//! [`CompletedTrial`]: the responses of a trial, and its [`TrialOutcome`] by the tests of the experiment.
+//! [`CompletedTrial`]: the responses of a trial, and its [`TrialOutcome`] by the tests of the
+//! experiment.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,8 @@ pub struct CompletedTrial {
 pub enum TrialOutcome<'a> {
     /// The response shows the effect.
     EffectPresent {
-        /// The index of a partial effect of the experiment, if the effect differs from the reference.
+        /// The index of a partial effect of the experiment, if the effect differs from the
+        /// reference.
         partial: Option<usize>,
     },
     /// No effect. If the experiment defines the opposite effect, the response shows it.
@@ -57,7 +59,8 @@ impl CompletedTrial {
         })?
     }
 
-    /// The first response that is not a usable message. With `about_credentials`, 401 and 403 are rejections.
+    /// The first response that is not a usable message. With `about_credentials`, 401 and 403 are
+    /// rejections.
     fn first_problem(&self, about_credentials: bool) -> Option<TrialOutcome<'_>> {
         self.responses.iter().find_map(|step| match step {
             InterpretedExchange::Message(message) => error_in_text(message).map(TrialOutcome::Malformed),
@@ -86,7 +89,8 @@ impl CompletedTrial {
         if self.is_incomplete(experiment) {
             return TrialOutcome::Unusable(INCOMPLETE_REASON.to_owned());
         }
-        // In a conversation, only the last response counts. If a request is repeated, any response can show the effect.
+        // In a conversation, only the last response counts. If a request is repeated, any response
+        // can show the effect.
         let is_conversation = self.arm != ArmKind::Genuine && experiment.repeat == 1;
         let skipped = if is_conversation { self.responses.len().saturating_sub(1) } else { 0 };
         let messages = || {
@@ -125,8 +129,8 @@ impl CompletedTrial {
 /// Why a trial with several requests is unusable.
 pub(super) const INCOMPLETE_REASON: &str = "a response gave the next request nothing to continue with";
 
-/// True for client errors that say something about the request. 401 and 403 do so only in rows about credentials, 429
-/// and 5xx never.
+/// True for client errors that say something about the request. 401 and 403 do so only in rows
+/// about credentials, 429 and 5xx never.
 fn is_rejection(status: u16, about_credentials: bool) -> bool {
     matches!(status, 400 | 404 | 413 | 422) || (about_credentials && matches!(status, 401 | 403))
 }

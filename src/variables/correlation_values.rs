@@ -1,5 +1,5 @@
-//! Random values for rows with two sides: the values of [`GATEWAY_VARIABLES`], and the labels by which a request and
-//! its response are recognized on the other side.
+//! Random values for rows with two sides: the values of [`GATEWAY_VARIABLES`], and the labels by
+//! which a request and its response are recognized on the other side.
 //!
 //! [`GATEWAY_VARIABLES`]: crate::catalog::GATEWAY_VARIABLES
 

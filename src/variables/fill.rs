@@ -1,4 +1,5 @@
-//! Templates of case files: filling in the values of variables, and replacing the values in a text by the variables.
+//! Templates of case files: filling in the values of variables, and replacing the values in a text
+//! by the variables.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -32,8 +33,8 @@ impl<F: Fn(&str) -> Value> TemplateFiller<F> {
             .collect()
     }
 
-    /// A value with the values of the variables in it. A text that is only a variable gets the variable's type: a
-    /// number stays a number.
+    /// A value with the values of the variables in it. A text that is only a variable gets the
+    /// variable's type: a number stays a number.
     pub fn fill_value(&self, template: &Value) -> Value {
         match template {
             Value::String(text) => match parse_template(text).as_slice() {
@@ -52,7 +53,8 @@ impl<F: Fn(&str) -> Value> TemplateFiller<F> {
     }
 }
 
-/// A filler with the values of a gateway row's trial. Variables without a value become an empty text.
+/// A filler with the values of a gateway row's trial. Variables without a value become an empty
+/// text.
 pub(crate) fn filler_from_values(values: &VariableValues) -> TemplateFiller<impl Fn(&str) -> Value> {
     TemplateFiller(|name: &str| {
         let text = values.get(name).map_or("", String::as_str);
@@ -73,7 +75,8 @@ pub(crate) fn merge_objects(base: &mut Map<String, Value>, over: &Map<String, Va
     }
 }
 
-/// A text of the wire with random values replaced by their variables, so that two runs report it in the same words.
+/// A text of the wire with random values replaced by their variables, so that two runs report it in
+/// the same words.
 pub(crate) fn restore_placeholders(text: &str, values: &VariableValues) -> String {
     // Longest first: a long value may contain a code word.
     let mut names: Vec<(&String, &String)> = values.iter().filter(|(name, _)| *name != "model").collect();

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 
-/// The colours of test images, with their RGB values. They are far enough apart that no viewer confuses two of them.
+/// The colours of test images, with their RGB values. They are far enough apart that no viewer
+/// confuses two of them.
 pub(super) const COLOURS: [(&str, [u8; 3]); 8] = [
     ("red", [220, 20, 20]),
     ("green", [20, 160, 20]),
@@ -20,8 +21,8 @@ pub(super) const COLOURS: [(&str, [u8; 3]); 8] = [
 /// The side of a one-colour image. Real servers reject tiny images, and count tokens by area.
 const IMAGE_SIDE_PX: u32 = 256;
 
-/// A PNG of one of the [`COLOURS`], by its name. It is encoded once, because that takes longer than the rest of a
-/// request.
+/// A PNG of one of the [`COLOURS`], by its name. It is encoded once, because that takes longer than
+/// the rest of a request.
 pub(super) fn png_image(colour: &str) -> Option<&'static [u8]> {
     static CACHED_IMAGES: [OnceLock<Vec<u8>>; COLOURS.len()] = [const { OnceLock::new() }; COLOURS.len()];
     let index = COLOURS.iter().position(|(name, _)| *name == colour)?;
@@ -36,7 +37,8 @@ pub(super) fn encode_png(side: u32, pixels: &[u8]) -> Vec<u8> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let result = encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels));
-    // Writing into memory cannot fail. Every endpoint would reject an empty image, so a failure would be noticed.
+    // Writing into memory cannot fail. Every endpoint would reject an empty image, so a failure
+    // would be noticed.
     if result.is_err() { Vec::new() } else { bytes }
 }
 

@@ -74,7 +74,8 @@ impl RandomSource {
     }
 }
 
-/// A hash that is the same in every build, which the hasher of the standard library does not promise (FNV-1a, 64 bits).
+/// A hash that is the same in every build, which the hasher of the standard library does not
+/// promise (FNV-1a, 64 bits).
 pub fn hash(text: impl fmt::Display) -> u64 {
     struct FnvHasher(u64);
     impl fmt::Write for FnvHasher {

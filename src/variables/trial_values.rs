@@ -6,14 +6,16 @@ use crate::catalog::CITIES;
 use crate::variables::media;
 use crate::variables::random::RandomSource;
 
-/// The length of `prefix`. A word is at least one token in every known tokenizer, and a request that uses the prefix
-/// twice exceeds every published caching minimum (4,096 tokens).
+/// The length of `prefix`. A word is at least one token in every known tokenizer, and a request
+/// that uses the prefix twice exceeds every published caching minimum (4,096 tokens).
 const PREFIX_WORD_COUNT: usize = 2100;
 
-/// The variables with long values. No test of a response needs them, so a recording does not contain them.
+/// The variables with long values. No test of a response needs them, so a recording does not
+/// contain them.
 const LONG_VARIABLES: [&str; 5] = ["padding", "prefix", "600_characters", "image", "pdf"];
 
-/// The random values of one trial. A value is generated when it is requested, and is the same each time.
+/// The random values of one trial. A value is generated when it is requested, and is the same each
+/// time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrialValues {
     seed: u64,
@@ -21,7 +23,8 @@ pub struct TrialValues {
 }
 
 impl TrialValues {
-    /// The values of the trial that `purpose` names. The same seed and purpose give the same values.
+    /// The values of the trial that `purpose` names. The same seed and purpose give the same
+    /// values.
     pub fn new(seed: u64, purpose: impl Into<String>) -> Self {
         Self { seed, purpose: purpose.into() }
     }
@@ -69,8 +72,8 @@ impl TrialValues {
         })
     }
 
-    /// The values of these variables, without the long ones. Tests of responses need them, so a recording contains
-    /// them.
+    /// The values of these variables, without the long ones. Tests of responses need them, so a
+    /// recording contains them.
     pub fn short_values<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, String> {
         let short = names.into_iter().filter(|name| !LONG_VARIABLES.contains(&name.as_str()));
         short.filter_map(|name| Some((name.clone(), self.value(name)?))).collect()
@@ -82,6 +85,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::variables::hash;
 
     #[test]
     fn values_repeat_for_the_same_purpose_and_differ_for_others() {
@@ -89,6 +93,34 @@ mod tests {
         assert_eq!(label(1, "a/treatment/1"), label(1, "a/treatment/1"));
         assert_ne!(label(1, "a/treatment/1"), label(1, "a/treatment/2"));
         assert_ne!(label(1, "a/treatment/1"), label(2, "a/treatment/1"));
+    }
+
+    #[test]
+    fn values_are_the_same_in_every_version() {
+        let names = [
+            "label",
+            "label2",
+            "label_as_name",
+            "name",
+            "name2",
+            "id",
+            "id2",
+            "padding",
+            "prefix",
+            "600_characters",
+            "colour",
+            "city",
+            "is_city:Rome",
+            "label:Rome",
+            "id:Oslo",
+            "pick:a|b|c",
+            "image",
+            "pdf",
+        ];
+        let values =
+            (0..20).flat_map(|seed| names.map(|name| TrialValues::new(seed, "a/treatment/1").value(name).unwrap()));
+        let all: String = values.collect();
+        assert_eq!(format!("{:016x}", hash(&all)), "b7d378190af555a7");
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn the_markdown_is_a_table_of_row_before_after_why() {
     let [header, _, row] = table.as_slice() else { panic!("{text}") };
     assert_eq!(*header, "| row | before | after | why |");
     assert!(row.starts_with("| `field.stop_sequences` | supported, conforms | rejected "), "{row}");
-    assert!(row.contains(", contradicts | refused with HTTP 400: stop_sequences: not supported"), "{row}");
+    assert!(row.contains(", contradicts | rejected with HTTP 400: stop_sequences: not supported"), "{row}");
 }
 
 #[cfg(unix)]

@@ -1,4 +1,5 @@
-//! [`layers`] and [`arms`]: the layers of which an arm consists, and the arms that an experiment can send.
+//! [`layers`] and [`arms`]: the layers of which an arm consists, and the arms that an experiment
+//! can send.
 
 use serde_json::Value;
 
@@ -7,8 +8,8 @@ use crate::engine::request::build::conversation_turns;
 use crate::recording::run::ArmKind;
 use crate::variables::hash;
 
-/// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for `Genuine`, which
-/// has two requests (see [`own_block_layers`]).
+/// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for
+/// `Genuine`, which has two requests (see [`own_block_layers`]).
 pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKind) -> Vec<&'a Arm> {
     let own = variant.and_then(|name| experiment.variants.get(name));
     let treatment = own.map(|v| &v.treatment).or(experiment.treatment.as_ref());
@@ -71,33 +72,34 @@ pub fn arms(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
     arms
 }
 
-/// The id of the request of an arm, independent of its row. Arms with the same turns and layers have the same id, use the
-/// same random values, and share their requests.
+/// The id of the request of an arm, independent of its row. Arms with the same turns and layers
+/// have the same id, use the same random values, and share their requests.
 pub fn template_id(experiment: &Experiment, layers: &[&Arm]) -> String {
     // A layer without changes makes no difference, and neither do the expected words of an error.
-    let changes: Vec<Arm> = layers
-        .iter()
-        .map(|arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() })
-        .filter(|arm| *arm != Arm::default())
-        .collect();
+    let changes: Vec<Arm> =
+        layers.iter().map(|arm| without_conversation(arm)).filter(|arm| *arm != Arm::default()).collect();
     format!("{:016x}", hash(format_args!("{:?} {changes:?}", conversation_turns(experiment, layers))))
 }
 
-/// True if the request without the field is one turn of text, like the first requests of the run. It is then known to be
-/// accepted, and a rejection needs no control.
+/// A layer without its turns and without the expected words of an error.
+fn without_conversation(arm: &Arm) -> Arm {
+    Arm { ask: None, turns: None, because: Vec::new(), ..arm.clone() }
+}
+
+/// True if the request without the field is one turn of text, like the first requests of the run.
+/// It is then known to be accepted, and a rejection needs no control.
 pub fn is_negative_plain(experiment: &Experiment, variant: Option<&str>) -> bool {
     let layers = layers(experiment, variant, ArmKind::Negative);
-    let bare = |arm: &&Arm| Arm { ask: None, turns: None, because: Vec::new(), ..(*arm).clone() } == Arm::default();
-    let in_words = |content: &Value| match content {
+    let is_text = |content: &Value| match content {
         Value::Array(blocks) => blocks.iter().all(|block| {
             let keys = block.as_object().map_or(0, serde_json::Map::len);
             block["type"] == "text" && block["text"].is_string() && keys == 2
         }),
         content => content.is_string(),
     };
-    layers.iter().all(bare)
+    layers.iter().all(|arm| without_conversation(arm) == Arm::default())
         && match conversation_turns(experiment, &layers).as_slice() {
-            [Turn::User(content)] => in_words(content),
+            [Turn::User(content)] => is_text(content),
             _ => false,
         }
 }

@@ -1,7 +1,7 @@
 //! [`build_request`]: from an arm of an experiment to the request that is sent.
 //!
-//! Pure: the same experiment, arm, settings and random values give the same request. It must not know how requests are
-//! sent.
+//! Pure: the same experiment, arm, settings and random values give the same request. It must not
+//! know how requests are sent.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
 /// The path of the Messages API below a base URL.
 pub const MESSAGES_PATH: &str = "/v1/messages";
 
-/// A request, and whether it contains random values. Rows can share a request without random values.
+/// A request, and whether it contains random values. Rows can share a request without random
+/// values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BuiltRequest {
     /// The request.
@@ -89,14 +90,14 @@ pub fn build_request(experiment: &Experiment, layers: &[&Arm], context: BuildCon
 
 /// The turns of the last layer that has any, or the turns of the row.
 pub(crate) fn conversation_turns(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
-    let words = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {
+    let turns_of = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {
         turns.clone().or_else(|| ask.as_ref().map(|ask| vec![Turn::User(Value::from(ask.as_str()))]))
     };
     layers
         .iter()
         .rev()
-        .find_map(|arm| words(&arm.ask, &arm.turns))
-        .or_else(|| words(&experiment.ask, &experiment.turns))
+        .find_map(|arm| turns_of(&arm.ask, &arm.turns))
+        .or_else(|| turns_of(&experiment.ask, &experiment.turns))
         .unwrap_or_default()
 }
 
@@ -119,7 +120,8 @@ fn to_wire_method(method: ArmMethod) -> HttpMethod {
     }
 }
 
-/// A filler for the variables of a request. It sets `has_random_values` when it fills in a random value.
+/// A filler for the variables of a request. It sets `has_random_values` when it fills in a random
+/// value.
 pub(crate) fn request_filler<'a>(
     context: BuildContext<'a>,
     has_random_values: &'a Cell<bool>,
@@ -164,14 +166,14 @@ fn encode_path_segment(name: &str) -> String {
     name.replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace('#', "%23")
 }
 
-/// More words than the context has tokens, because a word is at least one token. The word is short to keep the prompt
-/// small.
+/// More words than the context has tokens, because a word is at least one token. The word is short
+/// to keep the prompt small.
 fn overflow_text(context_tokens: u32) -> String {
     "to ".repeat(context_tokens as usize / 20 * 21)
 }
 
 /// A number in its usual form: `2` and not `2.0`.
 fn json_number(n: f64) -> Value {
-    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small on this line")]
+    #[expect(clippy::cast_possible_truncation, reason = "the condition checks that it is integral and small")]
     if n.fract() == 0.0 && n.abs() < 1e15 { Value::from(n as i64) } else { Value::from(n) }
 }

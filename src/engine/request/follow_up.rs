@@ -1,8 +1,8 @@
-//! [`next_request`]: the next request of a trial with several requests. It contains the conversation so far, the
-//! response of the endpoint and the next user message.
+//! [`next_request`]: the next request of a trial with several requests. It contains the
+//! conversation so far, the response of the endpoint and the next user message.
 //!
-//! Pure. The blocks of the response are sent back unchanged (equal JSON values), unless the row says otherwise, because
-//! a client that keeps a history does the same.
+//! Pure. The blocks of the response are sent back unchanged (equal JSON values), unless the row
+//! says otherwise, because a client that keeps a history does the same.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -1,14 +1,16 @@
-//! [`evaluate`]: the confidence after a number of trials, from the Bayes factor of two Beta-binomial models.
+//! [`evaluate`]: the confidence after a number of trials, from the Bayes factor of two
+//! Beta-binomial models.
 //!
 //! Two explanations of the treatment are compared:
 //!
 //! - *supported*: the effect appears as often as in the positive control;
 //! - *ignored*: the effect appears as often as in the negative control.
 //!
-//! Each rate has a Beta prior, and the evidence is the ratio of the probabilities that the two explanations give to the
-//! trials of the treatment. A Bayes factor can be evaluated after every trial: if an explanation is wrong, its factor
-//! exceeds `1/α` at any time with probability `α` at most, if the rates are distributed as the priors say (Ville's
-//! inequality). A simulation in the tests of this module shows it for fixed rates.
+//! Each rate has a Beta prior, and the evidence is the ratio of the probabilities that the two
+//! explanations give to the trials of the treatment. A Bayes factor can be evaluated after every
+//! trial: if an explanation is wrong, its factor exceeds `1/α` at any time with probability `α` at
+//! most, if the rates are distributed as the priors say (Ville's inequality). A simulation in the
+//! tests of this module shows it for fixed rates.
 //!
 //! Pure arithmetic: this file must not know what a trial is.
 
@@ -93,7 +95,8 @@ pub enum PosteriorDecision {
     Inconclusive,
 }
 
-/// Compares a logarithmic Bayes factor with the required confidence. Both explanations start as equally likely.
+/// Compares a logarithmic Bayes factor with the required confidence. Both explanations start as
+/// equally likely.
 pub fn evaluate(log_factor: f64, confidence: f64) -> PosteriorDecision {
     let threshold = (confidence / (1.0 - confidence)).ln();
     let reached = |log: f64| 1.0 / (1.0 + (-log).exp());
@@ -136,7 +139,8 @@ mod tests {
         assert!(c > 0.99);
     }
 
-    /// Runs the test like the engine: treatment first, then positive control and treatment in turns, up to a limit.
+    /// Runs the test like the engine: treatment first, then positive control and treatment in
+    /// turns, up to a limit.
     fn run_test(
         rng: &mut ChaCha8Rng,
         is_supported: bool,

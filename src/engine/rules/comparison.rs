@@ -1,8 +1,9 @@
-//! The rule for rows that compare the treatment with the negative control: equal responses, token counts that grow or
-//! are similar, or a long response that must arrive gradually.
+//! The rule for rows that compare the treatment with the negative control: equal responses, token
+//! counts that grow or are similar, or a long response that must arrive gradually.
 //!
-//! What depends on the server (a count, a stop reason) is compared once. What a model can vary is repeated and must
-//! agree once. Of the times, the shortest counts, because a response can wait for anything.
+//! What depends on the server (a count, a stop reason) is compared once. What a model can vary is
+//! repeated and must agree once. Of the times, the shortest counts, because a response can wait for
+//! anything.
 
 use crate::catalog::{ArmComparison, Experiment, ResponseAspect, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
@@ -38,7 +39,8 @@ pub(crate) fn next_step(
     trials: &[CompletedTrial],
     facts: &RunFacts,
 ) -> Step {
-    // An empty response has token counts, and it is a difference from a complete one. It has no timing.
+    // An empty response has token counts, and it is a difference from a complete one. It has no
+    // timing.
     let may_be_empty = !matches!(comparison, ArmComparison::Gradual);
     let arms = ComparedArms {
         treatment: match usable_trials(experiment, ArmKind::Treatment, trials, may_be_empty) {
@@ -220,7 +222,8 @@ impl<'a> ComparedArms<'a> {
         Step::Decided(decided_verdict(status, EvidenceKind::Comparison, None, reason))
     }
 
-    /// The long response takes longer by the time of its generation. A stream arrives during that time.
+    /// The long response takes longer by the time of its generation. A stream arrives during that
+    /// time.
     fn compare_streaming(&self) -> Step {
         if let Some(step) = self.missing_trial(MIN_TIMED_PAIRS) {
             return step;
@@ -317,7 +320,8 @@ fn aspect_value(aspect: ResponseAspect, message: &Message) -> String {
 struct TimingSample {
     /// How much longer the long response takes.
     generation_ms: u64,
-    /// True if each long response took longer than each short one, so that the difference is not an accident.
+    /// True if each long response took longer than each short one, so that the difference is not an
+    /// accident.
     is_separated: bool,
     /// The time of the last three quarters of the fastest long response.
     stream_ms: u64,
@@ -327,8 +331,8 @@ struct TimingSample {
 
 fn timing_verdict(sample: &TimingSample, times: String) -> Verdict {
     let decided = |status, reason| decided_verdict(status, EvidenceKind::Comparison, None, reason);
-    // Three quarters of an even stream take three quarters of the time. A response that is generated first and then
-    // replayed at the same speed takes half of the time at most.
+    // Three quarters of an even stream take three quarters of the time. A response that is
+    // generated first and then replayed at the same speed takes half of the time at most.
     if sample.stream_ms >= MIN_DIFFERENCE_MS && sample.stream_ms * 2 >= sample.generation_ms {
         decided(VerdictStatus::Supported, times)
     } else if sample.generation_ms >= MIN_DIFFERENCE_MS && sample.is_separated && sample.max_stream_ms <= MAX_BURST_MS {

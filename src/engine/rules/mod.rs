@@ -1,7 +1,8 @@
 //! The rules: from the trials of a row to its verdict, or to the next trial that it needs.
 //!
-//! [`next_step`] is a pure function of the trials so far. The run calls it after every trial, and the judge calls it
-//! for a recording, so both reach the same verdicts. The rules must not know which endpoint responds.
+//! [`next_step`] is a pure function of the trials so far. The run calls it after every trial, and
+//! the judge calls it for a recording, so both reach the same verdicts. The rules must not know
+//! which endpoint responds.
 
 mod bayes;
 pub(crate) mod comparison;
@@ -27,7 +28,8 @@ use crate::results::model::Verdict;
 
 /// The next step of a row after these trials.
 ///
-/// A verdict that the row cannot have becomes inconclusive: what led to it has another cause than the field.
+/// A verdict that the row cannot have becomes inconclusive: what led to it has another cause than
+/// the field.
 pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     match apply_rule(experiment, trials, facts) {
         Step::Decided(verdict) if verdict.status.is_decided() && !experiment.statuses.contains(&verdict.status) => {
@@ -103,8 +105,9 @@ pub fn is_inconsistent(step: &Step) -> bool {
     matches!(step, Step::Decided(verdict) if verdict.code.as_deref() == Some(InconclusiveReason::Inconsistent.as_str()))
 }
 
-/// True if the other variants cannot change the verdict of the row: one that must be supported is rejected, one that
-/// suffices is supported, or the error says that the endpoint does not know the field at all.
+/// True if the other variants cannot change the verdict of the row: one that must be supported is
+/// rejected, one that suffices is supported, or the error says that the endpoint does not know the
+/// field at all.
 fn settles_row(experiment: &Experiment, verdict: &Verdict) -> bool {
     match (experiment.combine, verdict.status) {
         (CombineRule::All, VerdictStatus::Rejected) | (CombineRule::Any, VerdictStatus::Supported) => true,

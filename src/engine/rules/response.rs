@@ -1,9 +1,9 @@
 //! The rule for rows that are decided by the response itself: a documented error, a count, a list.
 //!
-//! One response decides, because such things depend on the server and not on the model. An error is requested twice,
-//! and it counts only if the request without the mistake is accepted afterwards. A server error counts only if it comes
-//! each time. A response as documented is `supported`, an accepted request without the documented response is
-//! `ignored`, and another error is `rejected`.
+//! One response decides, because such things depend on the server and not on the model. An error is
+//! requested twice, and it counts only if the request without the mistake is accepted afterwards. A
+//! server error counts only if it comes each time. A response as documented is `supported`, an
+//! accepted request without the documented response is `ignored`, and another error is `rejected`.
 
 use crate::catalog::{Experiment, ResponsePredicate, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
@@ -52,8 +52,8 @@ pub(crate) fn next_step(
             "inconsistent endpoint: equal requests got different responses",
         );
     }
-    // An error can have another cause than the request. So it is requested twice, and then a request without the
-    // mistake shows whether the endpoint still works.
+    // An error can have another cause than the request. So it is requested twice, and then a
+    // request without the mistake shows whether the endpoint still works.
     let is_error = matches!(last.kind, ResponseKind::ServerError | ResponseKind::Rejected)
         || last.response.is_some_and(|response| response.status >= 400);
     let needed = match last.kind {
@@ -133,7 +133,8 @@ fn classify_kind(
         Some(InterpretedExchange::Message(message)) => Some(message),
         _ => None,
     };
-    // If the first request of a conversation is rejected, the request that the row is about was not sent.
+    // If the first request of a conversation is rejected, the request that the row is about was not
+    // sent.
     let steps = 1 + arms::follow_ups(&arms::layers(experiment, trial.variant.as_deref(), trial.arm)).len();
     if trial.responses.len() == 1 && steps > 1 {
         let reason = format!("the first request of the conversation failed: {}", describe_response(response));

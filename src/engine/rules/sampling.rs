@@ -1,10 +1,11 @@
 //! The rule for sampling fields: do responses agree more with the field than without it?
 //!
-//! Two samples of responses to one question that has many right answers. If the field is ignored, the samples are
-//! exchangeable, so the agreement within the narrow sample is compared with that of every other split of all responses
-//! (an exact permutation test). If the field is supported, nearly all narrow responses agree, so a narrow sample
-//! without a clear favourite rules that out. Both tests run after fixed sample sizes and divide the allowed error among
-//! these analyses, so that stopping early adds no error.
+//! Two samples of responses to one question that has many right answers. If the field is ignored,
+//! the samples are exchangeable, so the agreement within the narrow sample is compared with that of
+//! every other split of all responses (an exact permutation test). If the field is supported,
+//! nearly all narrow responses agree, so a narrow sample without a clear favourite rules that out.
+//! Both tests run after fixed sample sizes and divide the allowed error among these analyses, so
+//! that stopping early adds no error.
 
 use std::collections::BTreeMap;
 
@@ -24,15 +25,16 @@ struct InterimAnalysis {
     wide: usize,
     /// Responses with it.
     narrow: usize,
-    /// The share of the allowed error that "supported" may use here. The shares of all analyses add up to 1.
+    /// The share of the allowed error that "supported" may use here. The shares of all analyses add
+    /// up to 1.
     supported_error_share: f64,
     /// The same for "ignored".
     ignored_error_share: f64,
 }
 
-/// The analyses. Four equal responses among ten are one split in 210, so an endpoint that supports the field is
-/// recognized at the first analysis, or at the second if another response is equal by chance. Four different ones are
-/// little evidence for "ignored", which has to wait.
+/// The analyses. Four equal responses among ten are one split in 210, so an endpoint that supports
+/// the field is recognized at the first analysis, or at the second if another response is equal by
+/// chance. Four different ones are little evidence for "ignored", which has to wait.
 const ANALYSES: [InterimAnalysis; 3] = [
     InterimAnalysis { wide: 6, narrow: 4, supported_error_share: 0.5, ignored_error_share: 0.0 },
     InterimAnalysis { wide: 6, narrow: 8, supported_error_share: 0.35, ignored_error_share: 0.5 },
@@ -40,8 +42,8 @@ const ANALYSES: [InterimAnalysis; 3] = [
 ];
 /// The most trials of an arm: the last analysis needs 12 responses.
 pub(crate) const MAX_TRIALS: u32 = step::max_trials(12);
-/// The smallest share of narrow responses that agree if the field is supported. Not 1: real servers are not completely
-/// deterministic at temperature 0, and models do not always follow instructions.
+/// The smallest share of narrow responses that agree if the field is supported. Not 1: real servers
+/// are not completely deterministic at temperature 0, and models do not always follow instructions.
 const MIN_AGREEMENT_SHARE: f64 = 0.75;
 
 /// The next step of a row that is decided by two samples.
@@ -201,14 +203,16 @@ impl<'a> ResponseSamples<'a> {
             Step::Decided(decided_verdict(status, EvidenceKind::Distribution, confidence, observed.clone()))
         };
         let by_chance = split_probability(wide, narrow);
-        // Two constant samples that differ are unlikely for one server, but the field narrows nothing there.
+        // Two constant samples that differ are unlikely for one server, but the field narrows
+        // nothing there.
         let is_narrower = agreement_share(narrow) > agreement_share(wide);
         // An inconsistent endpoint must narrow every response, not most of them.
         let is_consistent = !facts.is_inconsistent || narrow_mode == narrow.len();
         if is_narrower && is_consistent && by_chance <= allowed_error * analysis.supported_error_share {
             return decide(VerdictStatus::Supported, by_chance, analysis.supported_error_share);
         }
-        // Half of the responses of an inconsistent endpoint can come from a server that supports the field.
+        // Half of the responses of an inconsistent endpoint can come from a server that supports
+        // the field.
         let agreement = if facts.is_inconsistent { MIN_AGREEMENT_SHARE / 2.0 } else { MIN_AGREEMENT_SHARE };
         let scattered = binomial_cdf(narrow_mode, narrow.len(), agreement);
         if scattered <= allowed_error * analysis.ignored_error_share {
@@ -252,8 +256,8 @@ fn pair_count(n: usize) -> usize {
     n * n.saturating_sub(1) / 2
 }
 
-/// The probability that a random split of all responses has at least as many agreeing pairs in the narrow half as were
-/// observed there.
+/// The probability that a random split of all responses has at least as many agreeing pairs in the
+/// narrow half as were observed there.
 fn split_probability(wide: &[String], narrow: &[String]) -> f64 {
     let observed: usize = count_values(narrow.iter()).into_values().map(pair_count).sum();
     // Ways to take `taken` responses with `agreeing` pairs among them, group by group.

@@ -11,13 +11,14 @@ use crate::wire::message::HttpError;
 
 /// Unusable trials of an arm without a usable one, after which the arm is given up.
 pub(in crate::engine) const MAX_UNUSABLE_TRIALS: u32 = 3;
-/// Trials of each deciding arm once the run has shown that the endpoint is inconsistent. If one of two servers is
-/// picked at random for each request, ten trials miss one of them about once in 500 rows.
+/// Trials of each deciding arm once the run has shown that the endpoint is inconsistent. If one of
+/// two servers is picked at random for each request, ten trials miss one of them about once in 500
+/// rows.
 pub(in crate::engine) const MIN_TRIALS_IF_INCONSISTENT: u32 = 10;
 /// Trials of each deciding arm if parts of one row disagree.
 pub(super) const MIN_TRIALS_IF_DISAGREEING: u32 = 3;
-/// One row in this many gets one trial more than it needs, chosen by the seed. The extra trial can reveal an
-/// inconsistent endpoint even if no row needs a second trial.
+/// One row in this many gets one trial more than it needs, chosen by the seed. The extra trial can
+/// reveal an inconsistent endpoint even if no row needs a second trial.
 const EXTRA_TRIAL_ROW_INTERVAL: u64 = 64;
 
 /// Facts that hold for the whole run.
@@ -40,7 +41,8 @@ pub struct RunFacts {
 }
 
 impl RunFacts {
-    /// The number of trials that a deciding arm of a row needs, even if the first one is certain evidence.
+    /// The number of trials that a deciding arm of a row needs, even if the first one is certain
+    /// evidence.
     pub fn min_trials(&self, row: &str) -> u32 {
         let is_chosen = hash(format_args!("{}/{row}", self.seed)).is_multiple_of(EXTRA_TRIAL_ROW_INTERVAL);
         let consistency = if self.is_inconsistent { MIN_TRIALS_IF_INCONSISTENT } else { 1 };
@@ -88,8 +90,8 @@ pub struct TrialSpec {
     pub arm: ArmKind,
 }
 
-/// The most trials of an arm that needs a number of usable responses: one fewer than it needs, as many unusable ones
-/// as that allows, and one more.
+/// The most trials of an arm that needs a number of usable responses: one fewer than it needs, as
+/// many unusable ones as that allows, and one more.
 pub(super) const fn max_trials(needed_responses: u32) -> u32 {
     2 * (needed_responses - 1) + MAX_UNUSABLE_TRIALS + 1
 }
@@ -134,7 +136,8 @@ pub(in crate::engine) fn unfinished_verdict(why: &str) -> Verdict {
     Verdict { status: VerdictStatus::Skipped, ..inconclusive_verdict(InconclusiveReason::NotFinished, why) }
 }
 
-/// The verdict of a rejected field, with what the error text and the strictness probes say about it.
+/// The verdict of a rejected field, with what the error text and the strictness probes say about
+/// it.
 pub(super) fn rejected_verdict(row: &str, error: &HttpError, facts: &RunFacts) -> Verdict {
     let reason = format!("rejected with {}", describe_error(error));
     let mut verdict = decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, reason);

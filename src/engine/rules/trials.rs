@@ -1,4 +1,5 @@
-//! [`ArmCounts`]: the trials of one arm, classified and counted once for all rules. It decides no row.
+//! [`ArmCounts`]: the trials of one arm, classified and counted once for all rules. It decides no
+//! row.
 
 use std::collections::BTreeSet;
 
@@ -40,8 +41,8 @@ impl ArmCounts<'_> {
         self.response_count() > 0 || !self.rejected.is_empty() || self.failed.is_some() || self.malformed.is_some()
     }
 
-    /// Adds the trials of the insisting arm. A rejection of such a request can be about what insists, so it says
-    /// nothing about the field.
+    /// Adds the trials of the insisting arm. A rejection of such a request can be about what
+    /// insists, so it says nothing about the field.
     pub fn add_forced(&mut self, forced: ArmCounts<'_>) {
         self.counts.shows += forced.counts.shows;
         self.counts.fails += forced.counts.fails;
@@ -52,7 +53,8 @@ impl ArmCounts<'_> {
         self.malformed = self.malformed.take().or(forced.malformed);
     }
 
-    /// For the arm without the field: the step that precedes a comparison with it. `None` if it was accepted.
+    /// For the arm without the field: the step that precedes a comparison with it. `None` if it was
+    /// accepted.
     pub fn control_step(&self, send: impl FnOnce() -> Step) -> Option<Step> {
         let (code, observed) = if let Some(error) = self.rejected.first() {
             let error = describe_error(error);
@@ -102,15 +104,15 @@ pub(super) fn trials_of<'a>(
     trials.iter().filter(move |trial| trial.arm == arm && trial.variant.as_deref() == variant)
 }
 
-/// The control of a rejection: the request without the field. `None` if it was accepted. `arm` is either the request
-/// that rows share, or the one that is sent afterwards for this row alone.
+/// The control of a rejection: the request without the field. `None` if it was accepted. `arm` is
+/// either the request that rows share, or the one that is sent afterwards for this row alone.
 pub(super) fn negative_control(experiment: &Experiment, trials: &[CompletedTrial], arm: ArmKind) -> Option<Step> {
     let first = trials.iter().filter(|trial| trial.arm == arm).take(1);
     count_outcomes(experiment, first).control_step(|| Step::run(arm))
 }
 
-/// The step of an arm without enough usable responses: another trial, or the end of the row. `None` if there are
-/// enough, unless most of the trials are unusable.
+/// The step of an arm without enough usable responses: another trial, or the end of the row. `None`
+/// if there are enough, unless most of the trials are unusable.
 pub(super) fn usable_response_step(
     tried: usize,
     usable: usize,

@@ -1,4 +1,5 @@
-//! [`UsageSignal`]: the token count as evidence. Content that reaches the model raises the token count of the prompt.
+//! [`UsageSignal`]: the token count as evidence. Content that reaches the model raises the token
+//! count of the prompt.
 
 use crate::wire::message::Message;
 
@@ -13,8 +14,8 @@ pub enum UsageSignal {
     Unclear,
 }
 
-/// Compares the token counts of the arms. Content that arrives adds at least `expected` tokens. `None` if the positive
-/// control does not raise the count.
+/// Compares the token counts of the arms. Content that arrives adds at least `expected` tokens.
+/// `None` if the positive control does not raise the count.
 pub fn read_usage_signal(
     expected: u64,
     negative: &Message,

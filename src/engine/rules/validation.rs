@@ -1,5 +1,6 @@
-//! The rule for rows without a visible effect: does the endpoint check the value? A valid value must be accepted, and
-//! invalid values distinguish an endpoint that supports the field from one that ignores it.
+//! The rule for rows without a visible effect: does the endpoint check the value? A valid value
+//! must be accepted, and invalid values distinguish an endpoint that supports the field from one
+//! that ignores it.
 
 use crate::catalog::{AcceptedMeans, CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;

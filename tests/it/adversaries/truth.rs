@@ -113,7 +113,7 @@ impl Truth {
             // Obeyed from a bound on: neither passed over nor honoured without a word of that.
             Adversary::Rescales if row == "field.max_tokens" => is(&[Supported]) && !verdict.qualifiers.is_empty(),
             Adversary::Rescales if row == "field.temperature.range" => {
-                is(&[Supported]) && qualified("another impossible value is accepted")
+                is(&[Supported]) && qualified("another invalid value is accepted")
             }
             Adversary::SubstitutesSilently if row == "field.model" => is(&[Substituted]),
             // Neither of two servers' behaviour is the endpoint's.

@@ -1,10 +1,12 @@
-//! The rule for rows with a visible effect: treatment, positive and negative control in a sequential test. The usage
-//! meter is a second kind of evidence, and invalid values are used if there is no positive control.
+//! The rule for rows with a visible effect: treatment, positive and negative control in a
+//! sequential test. The usage meter is a second kind of evidence, and invalid values are used if
+//! there is no positive control.
 //!
-//! The treatment goes first, because it is the most likely to decide. The positive control is sent if the treatment
-//! shows no effect. The negative control is sent if the treatment shows an effect that can appear without the field, or
-//! if it is rejected. [`rule`] holds the sequential test, [`rejection`] decides requests without a message, and
-//! [`usage_signal`] decides when the usage meter counts.
+//! The treatment goes first, because it is the most likely to decide. The positive control is sent
+//! if the treatment shows no effect. The negative control is sent if the treatment shows an effect
+//! that can appear without the field, or if it is rejected. [`rule`] holds the sequential test,
+//! [`rejection`] decides requests without a message, and [`usage_signal`] decides when the usage
+//! meter counts.
 
 mod rejection;
 mod rule;

@@ -15,7 +15,8 @@ use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::{HttpError, InterpretedExchange};
 
 impl EffectRule<'_> {
-    /// The step of a treatment that was not accepted or is no evidence. `None` if it shows the effect or its absence.
+    /// The step of a treatment that was not accepted or is no evidence. `None` if it shows the
+    /// effect or its absence.
     pub(super) fn treatment_step(&self) -> Option<Step> {
         let t = &self.treatment;
         if let Some(error) = t.rejected.last() {
@@ -64,7 +65,8 @@ impl EffectRule<'_> {
             return self.decide_own_block(error);
         }
         let is_named = names_field(&error.message, id);
-        // If the error names the field, no control is needed if the rest of the request is known to be accepted.
+        // If the error names the field, no control is needed if the rest of the request is known to
+        // be accepted.
         if !(is_named && arms::is_negative_plain(self.experiment, self.variant))
             && let Some(step) = self.negative_control()
         {
@@ -104,8 +106,8 @@ impl EffectRule<'_> {
         if !is_sent_back && (tried.len() as u32) < MAX_UNUSABLE_TRIALS {
             return self.trial_step(ArmKind::Genuine);
         }
-        // If the endpoint accepts its own block, the rest of the request is accepted. Otherwise, the control must show
-        // that.
+        // If the endpoint accepts its own block, the rest of the request is accepted. Otherwise,
+        // the control must show that.
         let is_accepted = is_sent_back && trial.message().is_some();
         if !is_accepted && let Some(step) = self.negative_control() {
             return step;
@@ -137,8 +139,8 @@ impl EffectRule<'_> {
         })
     }
 
-    /// The made-up block was accepted and had no effect. Some gateways remove blocks that they cannot verify, so only
-    /// the endpoint's own block can show whether the field is ignored.
+    /// The made-up block was accepted and had no effect. Some gateways remove blocks that they
+    /// cannot verify, so only the endpoint's own block can show whether the field is ignored.
     pub(super) fn recheck_own_block(&self, ignored: Verdict) -> Step {
         let Some(genuine) = &self.experiment.genuine else { return Step::Decided(ignored) };
         let Some(trial) = self.trials.iter().find(|t| t.arm == ArmKind::Genuine) else {

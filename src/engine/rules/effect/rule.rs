@@ -15,8 +15,8 @@ use crate::results::model::{EvidenceKind, Verdict};
 
 /// Trials of one arm after which a row stays undecided.
 pub(crate) const MAX_TRIALS: u32 = 12;
-/// Trials of the negative control if the effect can appear without the field. With four trials of the treatment, a
-/// habit of any rate looks like the field with a probability below 1 in 100.
+/// Trials of the negative control if the effect can appear without the field. With four trials of
+/// the treatment, a habit of any rate looks like the field with a probability below 1 in 100.
 const MIN_NEGATIVE_TRIALS: u32 = 3;
 /// The same after the effect has appeared without the field.
 const MAX_INFORMATIVE_NEGATIVE_TRIALS: u32 = 8;
@@ -82,8 +82,8 @@ impl<'a> EffectRule<'a> {
         rule
     }
 
-    /// The variant that an arm belongs to. A control that a variant does not define is that of the row, and its trials
-    /// serve all variants.
+    /// The variant that an arm belongs to. A control that a variant does not define is that of the
+    /// row, and its trials serve all variants.
     pub(super) fn variant_of(&self, arm: ArmKind) -> Option<&'a str> {
         let own = self.variant.and_then(|name| self.experiment.variants.get(name));
         match arm {
@@ -110,8 +110,8 @@ impl<'a> EffectRule<'a> {
         if let Some(step) = self.treatment_step() {
             return step;
         }
-        // A negative control that was sent must have been accepted. One that was not sent is needed if the effect can
-        // appear without the field.
+        // A negative control that was sent must have been accepted. One that was not sent is needed
+        // if the effect can appear without the field.
         let is_control_needed = self.treatment.counts.shows > 0 && self.effect_may_occur_by_chance();
         if (is_control_needed || self.negative.is_sent())
             && let Some(step) = self.negative_control()
@@ -174,7 +174,8 @@ impl<'a> EffectRule<'a> {
         }
     }
 
-    /// True if the server itself enforces the field, so that the opposite effect is visible if it does not.
+    /// True if the server itself enforces the field, so that the opposite effect is visible if it
+    /// does not.
     fn is_enforced(&self) -> bool {
         self.experiment.contrary.is_some()
     }
@@ -188,8 +189,9 @@ impl<'a> EffectRule<'a> {
         let is_certain = self.experiment.by_chance == ChanceRate::Never;
         let is_enforced = self.is_enforced();
         let model_can_show = is_enforced || p.shows > 0;
-        // What a server enforces it enforces always: one response with the opposite effect excludes "supported". What it
-        // ignores it ignores always, unless the effect also appears without the field.
+        // What a server enforces it enforces always: one response with the opposite effect excludes
+        // "supported". What it ignores it ignores always, unless the effect also appears without
+        // the field.
         let is_violated = is_enforced && t.fails > 0;
         let is_followed = is_enforced && t.shows > 0 && self.negative.counts.shows == 0;
         if t.fails > 0
@@ -197,7 +199,8 @@ impl<'a> EffectRule<'a> {
         {
             return Some(Step::Decided(verdict));
         }
-        // For an inconsistent endpoint, responses without the effect must be explained by the model.
+        // For an inconsistent endpoint, responses without the effect must be explained by the
+        // model.
         let is_explained =
             !self.facts.is_inconsistent || t.fails == 0 || !self.has_positive || p.trials() >= MIN_TRIALS_EACH_WAY;
         match evaluate(log_factor, self.facts.confidence) {
@@ -276,8 +279,8 @@ impl<'a> EffectRule<'a> {
                 )
             });
         }
-        // If the effect can appear without the field, its rate must be known well before chance can be excluded, the
-        // more so if the treatment shows it only sometimes.
+        // If the effect can appear without the field, its rate must be known well before chance can
+        // be excluded, the more so if the treatment shows it only sometimes.
         let needed = match self.experiment.by_chance {
             ChanceRate::Never | ChanceRate::Rare | ChanceRate::OneIn(_) => 0,
             // Without an effect, there is no chance to exclude.
@@ -295,8 +298,9 @@ impl<'a> EffectRule<'a> {
         self.next_treatment()
     }
 
-    /// The verdict if the endpoint supports the field in some responses and ignores it in others, and the model cannot
-    /// be the cause. Several different servers behind one address look like this.
+    /// The verdict if the endpoint supports the field in some responses and ignores it in others,
+    /// and the model cannot be the cause. Several different servers behind one address look like
+    /// this.
     fn inconsistency_verdict(&self) -> Option<Verdict> {
         let (t, n, p) = (self.treatment.counts, self.negative.counts, self.positive.counts);
         let is_mixed = t.shows > 0 && t.fails > 0;
@@ -309,7 +313,8 @@ impl<'a> EffectRule<'a> {
             && n.shows == 0
             && n.fails >= MIN_TRIALS_EACH_WAY;
         let is_certain = is_mixed && self.experiment.by_chance == ChanceRate::Never && n.shows == 0;
-        // If a response shows the effect, the content arrived. If the usage meter does not move, it did not.
+        // If a response shows the effect, the content arrived. If the usage meter does not move, it
+        // did not.
         let arrived_only_sometimes = t.shows > 0 && self.any_unchanged();
         (is_clearly_mixed || is_certain || model_always_obeys || arrived_only_sometimes).then(|| {
             inconclusive_verdict(
@@ -386,7 +391,8 @@ impl<'a> EffectRule<'a> {
                 let reason = format!("{no_effect}, and {}", with_subject(&verdict.reason));
                 Verdict { reason, evidence: Some(EvidenceKind::Effect), ..verdict }
             }
-            // A screen without an effect is little evidence if the endpoint checks one of its values.
+            // A screen without an effect is little evidence if the endpoint checks one of its
+            // values.
             VerdictStatus::Supported
                 if self.screen_without_effect && t.fails == 1 && self.treatment.response_count() < MAX_TRIALS =>
             {

@@ -32,8 +32,8 @@ impl EffectRule<'_> {
         )
     }
 
-    /// True if a response with the field does not show the effect, and the usage meter says that the content did not
-    /// arrive.
+    /// True if a response with the field does not show the effect, and the usage meter says that
+    /// the content did not arrive.
     pub(super) fn any_unchanged(&self) -> bool {
         self.facts.trusts_usage_meter
             && trials_of(self.trials, ArmKind::Treatment, self.variant).any(|t| {
@@ -48,7 +48,8 @@ impl EffectRule<'_> {
         (has_meter && self.positive.response_count() > 0).then(|| self.negative_control())?
     }
 
-    /// The verdict of the usage meter if the model shows nothing. Otherwise, the verdict of `otherwise`.
+    /// The verdict of the usage meter if the model shows nothing. Otherwise, the verdict of
+    /// `otherwise`.
     pub(super) fn usage_verdict_or_else(&self, otherwise: impl FnOnce() -> Verdict) -> Step {
         match self.usage_verdict() {
             Some(verdict) if verdict.status == VerdictStatus::Ignored => self.recheck_own_block(verdict),
@@ -57,8 +58,8 @@ impl EffectRule<'_> {
         }
     }
 
-    /// The verdict of the usage meter. It counts only if a model reads the prompt: a server with canned responses can
-    /// count tokens in any way.
+    /// The verdict of the usage meter. It counts only if a model reads the prompt: a server with
+    /// canned responses can count tokens in any way.
     fn usage_verdict(&self) -> Option<Verdict> {
         let is_read = self.facts.model_reads_prompt || self.positive.counts.shows > 0;
         if self.treatment.counts.shows > 0 || !is_read {
