@@ -1,21 +1,21 @@
-//! Which requests each row's status was brought to bear on: how a caller knows that a server really did what it was
-//! told to do, instead of never having met the field.
+//! Which rows the server acted on in which requests: [`ActivityLog`].
 //!
-//! The stages of the pipeline note what they act on; nothing reads it back while a request is answered.
+//! A caller uses it to tell a server that treated a field as configured from one that never
+//! received the field. The pipeline writes the log and must not read it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-/// The ids of requests (their `request-id` header) that the filter acted on, by row. A row whose field no request
-/// carried is absent.
+/// For each row, the ids of the requests (their `request-id` header) in which the server acted on
+/// it. Rows whose fields were never sent are missing.
 pub type FieldActivity = BTreeMap<String, BTreeSet<String>>;
 
-/// What one request's stages acted on.
+/// The rows that the server acted on in one request.
 #[derive(Debug, Default)]
 pub(super) struct RequestActivity(BTreeSet<String>);
 
 impl RequestActivity {
-    /// A stage treated a row by its status.
+    /// Records that a stage acted on a row.
     pub fn record(&mut self, row: &str) {
         if !self.0.contains(row) {
             self.0.insert(row.to_owned());
@@ -23,20 +23,20 @@ impl RequestActivity {
     }
 }
 
-/// The acts of all requests so far.
+/// The activity of all requests so far.
 #[derive(Debug, Default)]
 pub(super) struct ActivityLog(Mutex<FieldActivity>);
 
 impl ActivityLog {
-    /// Writes a request's acts down.
-    pub fn append(&self, request_id: &str, acts: RequestActivity) {
-        let mut acted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for row in acts.0 {
-            acted.entry(row).or_default().insert(request_id.to_owned());
+    /// Adds the activity of a request.
+    pub fn append(&self, request_id: &str, activity: RequestActivity) {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in activity.0 {
+            log.entry(row).or_default().insert(request_id.to_owned());
         }
     }
 
-    /// What was written down so far.
+    /// The activity so far.
     pub fn snapshot(&self) -> FieldActivity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

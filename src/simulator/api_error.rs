@@ -1,19 +1,18 @@
-//! Errors as the API tells them: a status, a type that belongs to it, and a message that names the place.
+//! Errors in the format of the API: an [`ApiError`] has a status, the type that belongs to it, and a
+//! message that names the place in the request.
 
 use serde_json::{Value, json};
 
-use crate::simulator::config::SimulatorConfig;
 use crate::simulator::error_path::ErrorPath;
-use crate::simulator::fault::BehaviourFault;
 
-/// A request that is not answered.
+/// Why a request gets an error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiError {
     pub kind: ApiErrorKind,
     pub message: String,
 }
 
-/// The kinds of error that the simulator answers.
+/// The kinds of error that the simulator returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ApiErrorKind {
     InvalidRequest,
@@ -22,7 +21,7 @@ pub(super) enum ApiErrorKind {
     NotFound,
     MethodNotAllowed,
     TooLarge,
-    /// A framework's own refusal: no part of the API.
+    /// The validation error of a web framework. Not part of the API.
     Unprocessable,
     RateLimit,
     Internal,
@@ -64,7 +63,7 @@ impl ApiError {
         Self { kind, message: message.into() }
     }
 
-    /// A 400 about one place.
+    /// A 400 about one place of the body.
     pub fn invalid_field(path: &ErrorPath, what: impl std::fmt::Display) -> Self {
         Self::new(ApiErrorKind::InvalidRequest, format!("{path}: {what}"))
     }
@@ -74,27 +73,16 @@ impl ApiError {
         Self::new(ApiErrorKind::InvalidRequest, format!("header {name}: {what}"))
     }
 
-    /// The refusal as a server tells it that is at fault with a client's mistakes.
-    pub fn with_faults(self, behaviour: &SimulatorConfig) -> Self {
-        if !matches!(self.kind, ApiErrorKind::InvalidRequest | ApiErrorKind::NotFound) {
-            return self;
-        }
-        let Self { kind, message } = self;
-        if behaviour.has_fault(BehaviourFault::ErrorsServerError) {
-            return Self::internal_error(&message);
-        }
-        let kind = match () {
-            () if behaviour.has_fault(BehaviourFault::ErrorsStatus422) => ApiErrorKind::Unprocessable,
-            () if behaviour.has_fault(BehaviourFault::ErrorsAsOverloaded) => ApiErrorKind::Overloaded,
-            () => kind,
-        };
-        Self { kind, message }
-    }
-
-    /// A server that fell over a request.
+    /// A 500 with a traceback.
     pub fn internal_error(what: &str) -> Self {
         let trace = "Traceback (most recent call last):\n  File \"/srv/app/serving.py\", line 211, in create_message";
         Self::new(ApiErrorKind::Internal, format!("{trace}\nValueError: {what}"))
+    }
+
+    /// A 400 that lists places of the request that this server does not support.
+    pub fn unsupported<'a>(paths: impl Iterator<Item = &'a String>) -> Self {
+        let parts: Vec<String> = paths.map(|path| format!("{path}: not supported by this endpoint")).collect();
+        Self::new(ApiErrorKind::InvalidRequest, parts.join("; "))
     }
 
     /// The error envelope.

@@ -1,106 +1,109 @@
-//! What a simulated server is to be like: the statuses of its rows, its limits and how bad its day is.
+//! The configuration of a simulated server: [`SimulatorConfig`] has the statuses of its rows, its
+//! limits, its faults and its [`SimulatorImpairments`].
 //!
-//! Plain data. It knows targets' claims; it does not know how the server acts on them.
+//! Plain data. It knows the claims of targets. It must not know how the server implements them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::catalog::{ClaimStatus, ClaimedRange, FieldSpec, Target};
-use crate::simulator::custom_field::CustomField;
-use crate::simulator::fault::{BehaviourFault, SimulatorFault};
+use crate::simulator::fault::catalog::{BehaviourFault, SimulatorFault};
 use crate::simulator::fields::row::ROW_IDS;
 
-/// The credential that a simulated server accepts unless its behaviour names another.
+/// The credential of a server whose configuration sets none.
 pub const DEFAULT_CREDENTIAL: &str = "fieldtest-simulator";
 
 /// The range of `temperature` that the Messages API itself documents.
 const REFERENCE_TEMPERATURE_RANGE: ClaimedRange = ClaimedRange { min: 0.0, max: 1.0 };
 
-/// The context window of a server whose limits name none, in tokens.
+/// The context window in tokens, if the target's limits do not set one.
 const REFERENCE_CONTEXT_TOKENS: u32 = 200_000;
 
 /// Everything that distinguishes one simulated server from another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimulatorConfig {
-    /// The status of each row, by id. An absent row is supported.
+    /// The status of each row, by id. Missing rows are supported.
     pub statuses: BTreeMap<String, ClaimStatus>,
-    /// Rows that the simulator does not know by name, with the places of their fields.
+    /// The locations of fields that the simulator does not know by name, by row.
     pub fields: BTreeMap<String, FieldSpec>,
     /// The one model that is served.
     pub model: String,
-    /// The values of `temperature` that are accepted.
+    /// The accepted values of `temperature`.
     pub temperature: ClaimedRange,
-    /// The largest `max_tokens` that is accepted. None accepts any.
+    /// The largest accepted `max_tokens`. `None` accepts any.
     pub max_output_tokens: Option<u32>,
-    /// The most tokens that a prompt may have.
+    /// The largest number of tokens in a prompt.
     pub context_tokens: u32,
-    /// The one right credential. None stands for [`DEFAULT_CREDENTIAL`].
+    /// The accepted credential. `None` means [`DEFAULT_CREDENTIAL`].
     pub credential: Option<String>,
-    /// How bad the server's day is.
+    /// Errors, delays and rate limits.
     pub impairments: SimulatorImpairments,
-    /// The rules that it breaks.
+    /// The rules that the server breaks.
     pub faults: Vec<SimulatorFault>,
-    /// Seeds every draw: the same requests to the same server get the same answers.
+    /// The seed of all random values. Equal requests to servers with the same seed get equal
+    /// responses.
     pub seed: u64,
 }
 
-/// How bad the simulated server's day is. The default is a perfect day.
+/// Errors, delays and rate limits of a server. The default has none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SimulatorImpairments {
-    /// The probability that the model does not do as it is told, for each answer.
+    /// The probability that the model disobeys, for each response.
     pub disobedience: f64,
-    /// How that probability changes while the server is up. None keeps it.
+    /// How that probability changes over time. `None` keeps it constant.
     pub drift: Option<DisobedienceDrift>,
-    /// The wait before each answer; a tenth of it lies between two events of a stream.
+    /// The delay before each response. The events of a stream are a tenth of it apart.
     pub latency: Duration,
-    /// The most that is added to the wait before an answer, drawn evenly.
+    /// The upper bound of a uniformly distributed additional delay.
     pub jitter: Duration,
     /// The probability of a 429.
     pub rate_429: f64,
-    /// The `retry-after` of 429 and 529 answers, in seconds. None sends no such header.
+    /// The `retry-after` header of 429 and 529 responses, in seconds. `None` sends no header.
     pub retry_after: Option<u64>,
     /// The probability of a 529.
     pub rate_529: f64,
-    /// The probability that the connection breaks: before the answer, or in the midst of a stream.
+    /// The probability that the connection is reset, before the response or in the middle of a
+    /// stream.
     pub rate_reset: f64,
-    /// Requests that are answered in a window, before they are refused with a 429. None answers all.
+    /// The number of requests that are accepted in a window. Others get 429. `None` accepts all.
     pub limit_requests: Option<u32>,
-    /// The same for the tokens of prompts, at four bytes each.
+    /// The same for prompt tokens, at four bytes per token.
     pub limit_tokens: Option<u32>,
-    /// The time in which these limits, used up, are filled again.
+    /// The time in which an empty limit fills up again.
     pub limit_window: Duration,
 }
 
-/// A model that does not stay as it is: its disobedience moves to another value, in equal steps, and stays there.
+/// A model that changes: its disobedience moves in equal steps to another probability and stays
+/// there.
 ///
-/// Time is counted in answers of the model, so that a drift does not depend on how fast the machine is. Where requests
-/// come side by side, which of them meets which step is as open as their order.
+/// Time is counted in responses of the model, so a drift does not depend on the speed of the
+/// machine. The step that applies to a request depends on the order of parallel requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DisobedienceDrift {
-    /// The probability that it ends at.
+    /// The probability at the end.
     pub final_probability: f64,
-    /// How many answers come before it begins.
+    /// The number of responses before the drift starts.
     pub delay_responses: u64,
-    /// How many answers it takes. 0 is a jump.
+    /// The number of responses that the drift takes. 0 is a jump.
     pub duration_responses: u64,
 }
 
 impl SimulatorImpairments {
-    /// The disobedience of the model's answer after it has given so many.
-    pub(super) fn disobedience_after(&self, answers: u64) -> f64 {
+    /// The disobedience after this number of responses.
+    pub(super) fn disobedience_after(&self, responses: u64) -> f64 {
         let Some(drift) = self.drift else { return self.disobedience };
-        let share = match answers.checked_sub(drift.delay_responses) {
+        let share = match responses.checked_sub(drift.delay_responses) {
             None => 0.0,
-            Some(gone) if gone >= drift.duration_responses => 1.0,
-            Some(gone) => gone as f64 / drift.duration_responses as f64,
+            Some(elapsed) if elapsed >= drift.duration_responses => 1.0,
+            Some(elapsed) => elapsed as f64 / drift.duration_responses as f64,
         };
         self.disobedience + (drift.final_probability - self.disobedience) * share
     }
 }
 
-/// The row is none that a simulated server can act on.
+/// The simulator does not know the row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the simulator has no row '{0}'")]
+#[error("the simulator has no row `{0}`. `fieldtest rows` lists the rows")]
 pub struct UnknownRow(pub String);
 
 impl Default for SimulatorConfig {
@@ -121,8 +124,8 @@ impl Default for SimulatorConfig {
 }
 
 impl SimulatorConfig {
-    /// The server that a target's document describes. Claims of rows that no server shows in its answers, such as rates,
-    /// are passed over.
+    /// The server that a target's claims describe. Claims that do not show in responses, such as
+    /// rate limits, are left out.
     pub fn from_target(target: &Target) -> Self {
         let statuses = target
             .claims
@@ -143,8 +146,8 @@ impl SimulatorConfig {
         }
     }
 
-    /// Makes rows known that the simulator has no name for, by the places of their fields, with the target's claims of
-    /// them. Rows that it does know stay what they are.
+    /// Adds rows that the simulator does not know by name, by the locations of their fields, with
+    /// the target's claims. Rows that it knows stay as they are.
     pub fn add_fields<'a>(&mut self, target: &Target, fields: impl IntoIterator<Item = (&'a str, &'a FieldSpec)>) {
         for (row, field) in fields.into_iter().filter(|(row, _)| !ROW_IDS.contains(row)) {
             self.fields.insert(row.to_owned(), field.clone());
@@ -152,21 +155,15 @@ impl SimulatorConfig {
         }
     }
 
-    /// The fields that it was told of, each with its status.
-    pub(super) fn custom_fields(&self) -> Vec<CustomField> {
-        let status = |row: &str| self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported);
-        let own = self.fields.iter().filter(|(_, field)| field.at.row().is_none());
-        own.map(|(row, field)| CustomField::new(row, field, status(row))).collect()
-    }
-
-    /// The row under which the simulator knows a row's field: its own, or the one that it refers to.
+    /// The row under which the simulator knows a row's field: the row itself, or the row that it
+    /// refers to.
     pub fn field_id<'a>(&'a self, row: &'a str) -> Option<&'a str> {
         if ROW_IDS.contains(&row) {
             return Some(row);
         }
         match self.fields.get(row)?.at.row() {
             None => Some(row),
-            // One step, as in case files: two rows that refer to each other lead nowhere.
+            // One step, as in case files. Rows that refer to each other are unknown.
             Some(other) => {
                 let leads = ROW_IDS.contains(&other) || self.fields.get(other).is_some_and(|f| f.at.row().is_none());
                 leads.then_some(other)
@@ -174,25 +171,25 @@ impl SimulatorConfig {
         }
     }
 
-    /// The status that a row has; none where the simulator does not know it.
+    /// The status of a row. `None` if the simulator does not know it.
     pub fn status(&self, row: &str) -> Option<ClaimStatus> {
         let row = self.field_id(row)?;
         Some(self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
     }
 
-    /// Gives one row another status.
+    /// Sets the status of a row.
     pub fn set_status(&mut self, row: &str, status: ClaimStatus) -> Result<(), UnknownRow> {
         let known = self.field_id(row).ok_or_else(|| UnknownRow(row.to_owned()))?.to_owned();
         self.statuses.insert(known, status);
         Ok(())
     }
 
-    /// True when the server is to have this fault.
+    /// Whether the server has this fault.
     pub(super) fn has_fault(&self, fault: BehaviourFault) -> bool {
-        self.faults.iter().any(|own| own.is_behaviour(fault))
+        self.faults.contains(&fault.into())
     }
 
-    /// The credential that is right.
+    /// The accepted credential.
     pub fn expected_credential(&self) -> &str {
         self.credential.as_deref().unwrap_or(DEFAULT_CREDENTIAL)
     }
@@ -233,33 +230,33 @@ mod tests {
     }
 
     #[test]
-    fn a_behaviour_takes_the_targets_claims_and_limits() {
-        let behaviour = SimulatorConfig::from_target(&sample_target());
-        assert_eq!(behaviour.statuses.len(), 2);
-        assert_eq!(behaviour.temperature.max, 2.0);
-        assert_eq!(behaviour.max_output_tokens, Some(4096));
-        assert_eq!((behaviour.context_tokens, SimulatorConfig::default().context_tokens), (9000, 200_000));
-        assert_eq!(behaviour.expected_credential(), DEFAULT_CREDENTIAL);
+    fn from_target_takes_claims_and_limits() {
+        let config = SimulatorConfig::from_target(&sample_target());
+        assert_eq!(config.statuses.len(), 2);
+        assert_eq!(config.temperature.max, 2.0);
+        assert_eq!(config.max_output_tokens, Some(4096));
+        assert_eq!((config.context_tokens, SimulatorConfig::default().context_tokens), (9000, 200_000));
+        assert_eq!(config.expected_credential(), DEFAULT_CREDENTIAL);
     }
 
     #[test]
-    fn disobedience_drifts_from_one_value_to_the_other_and_stays_there() {
-        let rates = |drift, answers: [u64; 5]| {
-            let knobs = SimulatorImpairments { disobedience: 0.25, drift, ..SimulatorImpairments::default() };
-            answers.map(|n| knobs.disobedience_after(n))
+    fn disobedience_drifts_to_the_final_probability_and_stays_there() {
+        let probabilities = |drift, responses: [u64; 5]| {
+            let impairments = SimulatorImpairments { disobedience: 0.25, drift, ..SimulatorImpairments::default() };
+            responses.map(|n| impairments.disobedience_after(n))
         };
         let slow = DisobedienceDrift { final_probability: 0.75, delay_responses: 10, duration_responses: 20 };
-        assert_eq!(rates(Some(slow), [0, 10, 20, 30, u64::MAX]), [0.25, 0.25, 0.5, 0.75, 0.75]);
+        assert_eq!(probabilities(Some(slow), [0, 10, 20, 30, u64::MAX]), [0.25, 0.25, 0.5, 0.75, 0.75]);
         let jump = DisobedienceDrift { final_probability: 0.0, delay_responses: 10, duration_responses: 0 };
-        assert_eq!(rates(Some(jump), [0, 9, 10, 11, u64::MAX]), [0.25, 0.25, 0.0, 0.0, 0.0]);
-        assert_eq!(rates(None, [0, 1, 2, 3, u64::MAX]), [0.25; 5]);
+        assert_eq!(probabilities(Some(jump), [0, 9, 10, 11, u64::MAX]), [0.25, 0.25, 0.0, 0.0, 0.0]);
+        assert_eq!(probabilities(None, [0, 1, 2, 3, u64::MAX]), [0.25; 5]);
     }
 
     #[test]
-    fn flipping_names_an_unknown_row() {
-        let mut behaviour = SimulatorConfig::from_target(&sample_target());
-        assert_eq!(behaviour.set_status("field.top_q", ClaimStatus::Ignored), Err(UnknownRow("field.top_q".into())));
-        behaviour.set_status("field.top_k", ClaimStatus::Unsupported).unwrap();
-        assert_eq!(behaviour.statuses["field.top_k"], ClaimStatus::Unsupported);
+    fn setting_the_status_of_an_unknown_row_fails() {
+        let mut config = SimulatorConfig::from_target(&sample_target());
+        assert_eq!(config.set_status("field.top_q", ClaimStatus::Ignored), Err(UnknownRow("field.top_q".into())));
+        config.set_status("field.top_k", ClaimStatus::Unsupported).unwrap();
+        assert_eq!(config.statuses["field.top_k"], ClaimStatus::Unsupported);
     }
 }

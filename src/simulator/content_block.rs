@@ -1,7 +1,7 @@
-//! The content blocks that a request may carry: their words, their keys, who may send them, and the row that owns
-//! each whole block.
+//! The content blocks that a request can have: [`ContentBlockKind`], with the keys of each block,
+//! the messages that it is allowed in, and the rows that own it.
 //!
-//! A flat catalogue. What stands inside the keys is `check`'s and `view`'s work.
+//! A flat catalogue. Validation and the prompt know what the keys contain.
 
 use crate::simulator::fields::row::SupportRow;
 use crate::string_enum::string_enum;
@@ -32,11 +32,11 @@ string_enum! {
 }
 
 string_enum! {
-    /// Where a block stands.
+    /// The place of a block, as error messages name it.
     pub(super) enum BlockLocation {
         User = "user messages",
         Assistant = "assistant messages",
-        /// A system turn amid the messages.
+        /// A system message between other messages.
         System = "system messages",
         /// Inside a `tool_result`.
         ToolResult = "tool results",
@@ -46,12 +46,12 @@ string_enum! {
 }
 
 impl ContentBlockKind {
-    /// The block of this `type`.
+    /// The block with this `type`.
     pub fn from_type(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|block| block.as_str() == word)
     }
 
-    /// The keys that the block may have besides `type`.
+    /// The keys that the block can have in addition to `type`.
     pub fn allowed_keys(self) -> &'static [&'static str] {
         match self {
             Self::Text => &["text", "cache_control", "citations"],
@@ -77,51 +77,42 @@ impl ContentBlockKind {
         }
     }
 
-    /// True when the block may stand there.
-    pub fn allowed_in(self, place: BlockLocation) -> bool {
+    /// Whether the block is allowed in a place.
+    pub fn allowed_in(self, location: BlockLocation) -> bool {
         match self {
             Self::Text => true,
-            Self::Image => matches!(place, BlockLocation::User | BlockLocation::ToolResult | BlockLocation::Document),
-            // In assistant messages the older contract allows it; the newer one is checked apart.
-            Self::Document => {
-                matches!(place, BlockLocation::User | BlockLocation::Assistant | BlockLocation::ToolResult)
+            Self::Image => {
+                matches!(location, BlockLocation::User | BlockLocation::ToolResult | BlockLocation::Document)
             }
-            Self::SearchResult => matches!(place, BlockLocation::User | BlockLocation::ToolResult),
-            Self::ToolReference => place == BlockLocation::ToolResult,
-            Self::ToolResult | Self::ContainerUpload => place == BlockLocation::User,
-            Self::Thinking
-            | Self::RedactedThinking
-            | Self::ToolUse
-            | Self::ServerToolUse
-            | Self::WebSearchToolResult
-            | Self::WebFetchToolResult
-            | Self::CodeExecutionToolResult
-            | Self::BashCodeExecutionToolResult
-            | Self::TextEditorCodeExecutionToolResult
-            | Self::ToolSearchToolResult
-            | Self::McpToolUse
-            | Self::McpToolResult => place == BlockLocation::Assistant,
+            // The older API version allows it in assistant messages. Validation rejects it in the newer one.
+            Self::Document => {
+                matches!(location, BlockLocation::User | BlockLocation::Assistant | BlockLocation::ToolResult)
+            }
+            Self::SearchResult => matches!(location, BlockLocation::User | BlockLocation::ToolResult),
+            Self::ToolReference => location == BlockLocation::ToolResult,
+            Self::ToolResult | Self::ContainerUpload => location == BlockLocation::User,
+            Self::Thinking | Self::RedactedThinking | Self::ToolUse => location == BlockLocation::Assistant,
+            _ => self.is_server_side() && location == BlockLocation::Assistant,
         }
     }
 
-    /// What a tool on a server's side did.
+    /// Whether the block records the work of a tool that ran on the server.
     pub fn is_server_side(self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::Text
-                | Self::Image
-                | Self::Document
-                | Self::SearchResult
-                | Self::Thinking
-                | Self::RedactedThinking
-                | Self::ToolUse
-                | Self::ToolResult
-                | Self::ToolReference
-                | Self::ContainerUpload
+            Self::ServerToolUse
+                | Self::WebSearchToolResult
+                | Self::WebFetchToolResult
+                | Self::CodeExecutionToolResult
+                | Self::BashCodeExecutionToolResult
+                | Self::TextEditorCodeExecutionToolResult
+                | Self::ToolSearchToolResult
+                | Self::McpToolUse
+                | Self::McpToolResult
         )
     }
 
-    /// The row that owns the whole block. Text and client tool blocks have a row per key instead.
+    /// The row that owns the whole block. Text and client tool blocks have a row for each key instead.
     pub fn row(self) -> Option<SupportRow> {
         match self {
             Self::Image => Some(SupportRow::Image),
@@ -135,14 +126,7 @@ impl ContentBlockKind {
             Self::McpToolUse => Some(SupportRow::McpToolUse),
             Self::McpToolResult => Some(SupportRow::McpToolResult),
             Self::ContainerUpload => Some(SupportRow::ContainerUpload),
-            Self::Text
-            | Self::ToolUse
-            | Self::ToolResult
-            | Self::ToolReference
-            | Self::WebFetchToolResult
-            | Self::BashCodeExecutionToolResult
-            | Self::TextEditorCodeExecutionToolResult
-            | Self::ToolSearchToolResult => None,
+            _ => None,
         }
     }
 
@@ -166,27 +150,12 @@ impl ContentBlockKind {
                 ("cache_control", SupportRow::ToolResultCacheControl),
                 ("is_error", SupportRow::ToolResultIsError),
             ],
-            // These are owned whole, or by no row.
-            Self::Image
-            | Self::Document
-            | Self::SearchResult
-            | Self::Thinking
-            | Self::RedactedThinking
-            | Self::ToolReference
-            | Self::ServerToolUse
-            | Self::WebSearchToolResult
-            | Self::WebFetchToolResult
-            | Self::CodeExecutionToolResult
-            | Self::BashCodeExecutionToolResult
-            | Self::TextEditorCodeExecutionToolResult
-            | Self::ToolSearchToolResult
-            | Self::McpToolUse
-            | Self::McpToolResult
-            | Self::ContainerUpload => &[],
+            // One row owns the whole block, or none does.
+            _ => &[],
         }
     }
 
-    /// The row that a cache marker on the block belongs to, if one does.
+    /// The row that owns a cache marker on the block.
     pub fn marker_row(self) -> Option<SupportRow> {
         match self {
             Self::Text => Some(SupportRow::TextCacheControl),
@@ -202,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_finds_its_block_again() {
+    fn every_type_finds_its_block() {
         for block in ContentBlockKind::ALL {
             assert_eq!(ContentBlockKind::from_type(block.as_str()), Some(block));
         }

@@ -1,4 +1,5 @@
-//! Dotted paths to places in a request, as error messages name them: `messages.0.content.1.text.cache_control`.
+//! Dotted paths in error messages: an [`ErrorPath`] such as
+//! `messages.0.content.1.text.cache_control`.
 
 use std::fmt;
 
@@ -7,17 +8,17 @@ use std::fmt;
 pub(super) struct ErrorPath(String);
 
 impl ErrorPath {
-    /// A key of the request itself.
+    /// A top-level key of the request.
     pub fn root(key: &str) -> Self {
         Self(truncate_text(key).to_owned())
     }
 
-    /// A key, or the tag of a union, below this place.
+    /// A key below this place, or the tag of a union.
     pub fn key(&self, key: &str) -> Self {
         Self(format!("{}.{}", self.0, truncate_text(key)))
     }
 
-    /// An entry of the array at this place.
+    /// An item of the array at this place.
     pub fn index(&self, index: usize) -> Self {
         Self(format!("{}.{index}", self.0))
     }
@@ -29,7 +30,7 @@ impl fmt::Display for ErrorPath {
     }
 }
 
-/// The start of a text that came from a request, short enough for an error message.
+/// The first 80 characters of a text from a request, for error messages.
 pub(super) fn truncate_text(text: &str) -> &str {
     match text.char_indices().nth(80) {
         Some((end, _)) => &text[..end],

@@ -1,13 +1,13 @@
-//! A running hash of texts and numbers, for cache keys, draws and signatures.
+//! [`RunningHash`]: a hash of texts and numbers, for cache keys, random values and signatures.
 
 use std::hash::{DefaultHasher, Hasher};
 
-/// A hash that grows part by part. Parts are told apart: `ab` + `c` is not `a` + `bc`.
+/// A hash that grows by parts. The borders of parts count: `ab` + `c` is not `a` + `bc`.
 #[derive(Debug, Clone)]
 pub(super) struct RunningHash(DefaultHasher);
 
 impl RunningHash {
-    /// Starts a hash for one purpose, so that hashes for different purposes never meet.
+    /// Starts a hash for one purpose. Hashes for different purposes differ.
     pub fn new(purpose: &str) -> Self {
         Self(DefaultHasher::new()).with_text(purpose)
     }

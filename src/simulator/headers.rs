@@ -1,4 +1,5 @@
-//! What a request's headers must say before its body is looked at: who asks, and under which contract.
+//! The headers of a request: its credential ([`authenticate`]) and its [`ProtocolHeaders`], both
+//! checked before the body.
 
 use axum::http::HeaderMap;
 
@@ -9,105 +10,106 @@ use crate::simulator::fault::BehaviourFault;
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::support::SupportTable;
 
-/// The contract that a request is judged by.
+/// The API version and the betas of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ProtocolHeaders {
     pub version: ApiVersion,
-    /// The names in `anthropic-beta`, whether or not that row is honoured: a body may depend on them.
+    /// The names in `anthropic-beta`, whether or not that row is supported: the body may depend on
+    /// them.
     pub betas: Vec<String>,
 }
 
 impl ProtocolHeaders {
-    /// True when a beta of this family was asked for.
+    /// Whether the request names a beta of this family.
     pub fn has_beta(&self, prefix: &str) -> bool {
         self.betas.iter().any(|name| name.starts_with(prefix))
     }
 }
 
-/// The versions of the contract.
+/// The API versions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ApiVersion {
     /// `2023-06-01`
     #[default]
     V2023,
-    /// `2026-10-21`: sampling fields are gone.
+    /// `2026-10-21`, without sampling fields.
     V2026,
 }
 
-/// What an `authorization` header begins with.
+/// The scheme of an `authorization` header.
 const BEARER_PREFIX: &[u8] = b"Bearer ";
 
-/// Refuses a request whose credential is wrong or missing.
+/// Rejects a request whose credential is wrong or missing.
 pub(super) fn authenticate(
     headers: &HeaderMap,
-    filter: &SupportTable,
-    behaviour: &SimulatorConfig,
+    support: &SupportTable,
+    config: &SimulatorConfig,
 ) -> Result<(), ApiError> {
-    let kind = if behaviour.has_fault(BehaviourFault::AuthStatus) {
+    let kind = if config.has_fault(BehaviourFault::AuthStatus) {
         ApiErrorKind::Permission
     } else {
         ApiErrorKind::Authentication
     };
-    let refuse = |what: &str| Err(ApiError::new(kind, what));
-    let carried = ["authorization", "x-api-key"].into_iter().filter(|name| headers.contains_key(*name)).count();
-    if carried == 0 && behaviour.has_fault(BehaviourFault::AuthMissingAccepted)
-        || carried > 0 && behaviour.has_fault(BehaviourFault::AuthWrongAccepted)
+    let reject = |message: &str| Err(ApiError::new(kind, message));
+    let count = ["authorization", "x-api-key"].into_iter().filter(|name| headers.contains_key(*name)).count();
+    if count == 0 && config.has_fault(BehaviourFault::AuthMissingAccepted)
+        || count > 0 && config.has_fault(BehaviourFault::AuthWrongAccepted)
     {
         return Ok(());
     }
-    if carried == 2 && behaviour.has_fault(BehaviourFault::AuthOneHeaderOnly) {
-        return refuse("both header authorization and header x-api-key are given");
+    if count == 2 && config.has_fault(BehaviourFault::AuthOneHeaderOnly) {
+        return reject("both header authorization and header x-api-key are given");
     }
-    let right = behaviour.expected_credential().as_bytes();
-    let mut known = false;
+    let expected = config.expected_credential().as_bytes();
+    let mut is_authenticated = false;
     if let Some(value) = headers.get("authorization") {
         let (scheme, token) = value.as_bytes().split_at_checked(BEARER_PREFIX.len()).unwrap_or_default();
         let token = scheme.eq_ignore_ascii_case(BEARER_PREFIX).then_some(token);
-        if filter.rejects(SupportRow::Authorization) {
-            return refuse("header authorization: not supported by this endpoint");
-        } else if filter.ignores(SupportRow::Authorization) {
+        if support.rejects(SupportRow::Authorization) {
+            return reject("header authorization: not supported by this endpoint");
+        } else if support.ignores(SupportRow::Authorization) {
             if token.is_some() {
                 return Ok(());
             }
-        } else if token == Some(right) {
-            known = true;
+        } else if token == Some(expected) {
+            is_authenticated = true;
         } else {
-            return refuse("header authorization: invalid bearer token");
+            return reject("header authorization: invalid bearer token");
         }
     }
     if let Some(value) = headers.get("x-api-key") {
-        if filter.rejects(SupportRow::XApiKey) {
-            return refuse("header x-api-key: not supported by this endpoint");
+        if support.rejects(SupportRow::XApiKey) {
+            return reject("header x-api-key: not supported by this endpoint");
         }
-        if filter.supports(SupportRow::XApiKey) {
-            if value.as_bytes() != right {
-                return refuse("header x-api-key: invalid key");
+        if support.supports(SupportRow::XApiKey) {
+            if value.as_bytes() != expected {
+                return reject("header x-api-key: invalid key");
             }
-            known = true;
+            is_authenticated = true;
         }
     }
-    if known || filter.ignores(SupportRow::XApiKey) {
+    if is_authenticated || support.ignores(SupportRow::XApiKey) {
         return Ok(());
     }
-    refuse("a credential is needed: header x-api-key, or authorization: Bearer")
+    reject("a credential is needed: header x-api-key, or authorization: Bearer")
 }
 
-/// Reads the contract from the headers.
+/// Reads the API version and the betas.
 pub(super) fn parse_protocol_headers(
     headers: &HeaderMap,
-    filter: &SupportTable,
-    behaviour: &SimulatorConfig,
+    support: &SupportTable,
+    config: &SimulatorConfig,
 ) -> Result<ProtocolHeaders, ApiError> {
-    let version = match parse_version(headers, filter) {
-        Err(_) if behaviour.has_fault(BehaviourFault::ErrorsVersionAccepted) => ApiVersion::default(),
+    let version = match parse_version(headers, support) {
+        Err(_) if config.has_fault(BehaviourFault::ErrorsVersionAccepted) => ApiVersion::default(),
         version => version?,
     };
-    Ok(ProtocolHeaders { version, betas: parse_betas(headers, filter, behaviour)? })
+    Ok(ProtocolHeaders { version, betas: parse_betas(headers, support, config)? })
 }
 
-fn parse_version(headers: &HeaderMap, filter: &SupportTable) -> Result<ApiVersion, ApiError> {
+fn parse_version(headers: &HeaderMap, support: &SupportTable) -> Result<ApiVersion, ApiError> {
     const HEADER_NAME: &str = "anthropic-version";
-    if !filter.validates(SupportRow::AnthropicVersion) {
+    if !support.validates(SupportRow::AnthropicVersion) {
         return Ok(ApiVersion::default());
     }
     let mut values = headers.get_all(HEADER_NAME).iter();
@@ -125,21 +127,17 @@ fn parse_version(headers: &HeaderMap, filter: &SupportTable) -> Result<ApiVersio
     }
 }
 
-fn parse_betas(
-    headers: &HeaderMap,
-    filter: &SupportTable,
-    behaviour: &SimulatorConfig,
-) -> Result<Vec<String>, ApiError> {
+fn parse_betas(headers: &HeaderMap, support: &SupportTable, config: &SimulatorConfig) -> Result<Vec<String>, ApiError> {
     const HEADER_NAME: &str = "anthropic-beta";
-    let checks =
-        filter.validates(SupportRow::AnthropicBeta) && !behaviour.has_fault(BehaviourFault::ErrorsBetaAccepted);
-    let refuses_known = behaviour.has_fault(BehaviourFault::BetaKnownRefused);
+    let is_checked =
+        support.validates(SupportRow::AnthropicBeta) && !config.has_fault(BehaviourFault::ErrorsBetaAccepted);
+    let rejects_known = config.has_fault(BehaviourFault::BetaKnownRefused);
     let mut names = Vec::new();
     for value in headers.get_all(HEADER_NAME) {
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
         for name in text.split(',').map(str::trim) {
             let is_known = KNOWN_BETAS.contains(&name) || CLAUDE_CODE_BETAS.contains(&name);
-            if checks && !is_known || refuses_known && CLAUDE_CODE_BETAS.contains(&name) {
+            if is_checked && !is_known || rejects_known && CLAUDE_CODE_BETAS.contains(&name) {
                 return Err(ApiError::invalid_header(
                     HEADER_NAME,
                     format!("unknown beta name '{}'", truncate_text(name)),
@@ -162,7 +160,7 @@ const CLAUDE_CODE_BETAS: &[&str] = &[
     "effort-2025-11-24",
 ];
 
-/// The other beta names that the reference knows, with those that real clients still send.
+/// The other betas that the reference knows, including older ones that clients still send.
 const KNOWN_BETAS: &[&str] = &[
     "message-batches-2024-09-24",
     "prompt-caching-2024-07-31",

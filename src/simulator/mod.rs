@@ -1,18 +1,19 @@
-//! A Messages API on loopback that behaves as a target's claims say.
+//! A Messages API on loopback that behaves as a target's claims say: [`start`] and [`serve`].
 //!
-//! A fully supporting reference server with a filter in front of it: what is `unsupported` is refused with a 400 that
-//! names the place, what is `ignored` is taken out before the model sees the request. The model is a small reader
-//! that answers from what it can see. Knobs make the server as bad as reality.
+//! It is a reference server that supports everything, with a support table in front: `unsupported`
+//! fields get a 400 that names their place, and `ignored` fields are removed before the model sees
+//! the request. The model is a small reader that answers from the prompt. [`SimulatorImpairments`]
+//! add the errors, delays and limits of real servers.
 //!
-//! It must not know the experiments: it reads requests, as a server does. It knows targets' claims (`case`) and
-//! nothing of engines, clients or reports.
+//! It must not know the experiments, the engine, clients or reports: it reads requests as any server
+//! does. It knows the claims of targets (`catalog`).
 //!
-//! A request passes through `server` (sockets, bodies, faults) and `route`, then the stages that `service` puts in order:
-//! `gate` (credentials, headers), `added` (fields that only the caller knows), `presence` (what is unsupported), `check`
-//! (what is invalid), `strip` (what is ignored), `view` (what is left to see), `reader` (the model), `answer` and `stream`
-//! (what goes back, at the `pace` of a model). `models` is the catalogue. `fault` spoils what is to break the protocol;
-//! faults of conduct act where the thing happens, and `blind` and `twist` hold those that keep something from the model
-//! or change its answer. `ledger` keeps what the filter acted on, for whoever must know that it did.
+//! A request passes through `server` (sockets, bodies) and `route`, then through the stages of
+//! `pipeline`: `custom_field` (fields that only the caller knows), `headers` (credential, API
+//! version), `fields::find` (unsupported rows), `validate` (invalid values), `fields::remove`
+//! (ignored rows), `prompt` (what remains for the model), `model`, `response`, and `sse` with its
+//! `stream_timing`. `models` is the model list. `fault` breaks rules on request, and `activity_log`
+//! records the rows that the server acted on.
 
 mod activity_log;
 mod api_error;
@@ -27,6 +28,7 @@ mod headers;
 mod media;
 mod model;
 mod models;
+mod outgoing;
 mod pipeline;
 mod prompt;
 mod prompt_cache;

@@ -1,7 +1,8 @@
-//! The server without its network: a request in, an answer or a refusal out.
+//! The server without its network: a [`RequestPipeline`] turns a request into a response or an
+//! error.
 //!
-//! The stages, in order: who asks, under which contract, is it JSON, does it carry what is not supported, is it
-//! valid, and then, without what is ignored, what the model says to it.
+//! The stages, in order: credential, custom fields, protocol headers, JSON, unsupported fields,
+//! validation, removal of ignored fields, and the response of the model.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,21 +14,22 @@ use crate::simulator::activity_log::{ActivityLog, RequestActivity};
 use crate::simulator::api_error::{ApiError, ApiErrorKind};
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::custom_field::CustomField;
-use crate::simulator::fault::{BehaviourFault, prompt, response};
+use crate::simulator::fault::{BehaviourFault, error, prompt, response};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::fields::{find, remove};
+use crate::simulator::outgoing::PipelineResponse;
 use crate::simulator::prompt::ModelPrompt;
 use crate::simulator::prompt_cache::PromptCache;
 use crate::simulator::rate_limit::SimulatedRateLimits;
 use crate::simulator::response::ResponseDraft;
 use crate::simulator::rng::{RequestRng, RngSource};
-use crate::simulator::route::SimulatorRoute;
+use crate::simulator::route::{MessagesRoute, SimulatorRoute};
 use crate::simulator::support::SupportTable;
 use crate::simulator::thinking_signature::ThinkingSigner;
-use crate::simulator::validate::{MessagesRoute, RequestValidator};
+use crate::simulator::validate::RequestValidator;
 use crate::simulator::{custom_field, headers, model, models};
 
-/// A simulated server, with what it remembers.
+/// A simulated server and its state.
 #[derive(Debug)]
 pub(super) struct RequestPipeline {
     pub config: SimulatorConfig,
@@ -38,34 +40,26 @@ pub(super) struct RequestPipeline {
     custom_fields: Vec<CustomField>,
     signer: ThinkingSigner,
     cache: PromptCache,
-    /// How many answers the model has given: the clock of its drift.
+    /// The number of responses of the model: the clock of its drift.
     response_count: AtomicU64,
 }
 
-/// What a request is answered with.
-#[derive(Debug)]
-pub(super) enum PipelineResponse {
-    Json(Value),
-    /// A message that goes out as an event stream.
-    Stream(Value),
-}
-
 impl RequestPipeline {
-    pub fn new(behaviour: SimulatorConfig) -> Self {
+    pub fn new(config: SimulatorConfig) -> Self {
         Self {
-            rng_source: RngSource::new(behaviour.seed),
+            rng_source: RngSource::new(config.seed),
             activity_log: ActivityLog::default(),
-            rate_limits: SimulatedRateLimits::new(&behaviour.impairments, Instant::now()),
-            support: SupportTable::new(&behaviour.statuses),
-            custom_fields: behaviour.custom_fields(),
-            signer: ThinkingSigner::new(behaviour.seed),
+            rate_limits: SimulatedRateLimits::new(&config.impairments, Instant::now()),
+            support: SupportTable::new(&config.statuses),
+            custom_fields: CustomField::from_config(&config),
+            signer: ThinkingSigner::new(config.seed),
             cache: PromptCache::default(),
             response_count: AtomicU64::new(0),
-            config: behaviour,
+            config,
         }
     }
 
-    /// Where a request leads.
+    /// Finds the route of a request.
     pub fn resolve_route(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<SimulatorRoute, ApiError> {
         if self.config.has_fault(BehaviourFault::AuthBeforeRouting) {
             headers::authenticate(headers, &self.support, &self.config)?;
@@ -73,16 +67,16 @@ impl RequestPipeline {
         SimulatorRoute::resolve(method, uri, &self.config)
     }
 
-    /// Answers a request, and says which rows' statuses were brought to bear on it.
+    /// Responds to a request, and records the rows that the server acted on.
     pub fn respond(
         &self,
         route: &SimulatorRoute,
         headers: &HeaderMap,
         body: &[u8],
-        draws: &mut RequestRng,
-        acts: &mut RequestActivity,
+        rng: &mut RequestRng,
+        activity: &mut RequestActivity,
     ) -> Result<PipelineResponse, ApiError> {
-        self.handle(route, headers, body, draws, acts).map_err(|refusal| refusal.with_faults(&self.config))
+        self.handle(route, headers, body, rng, activity).map_err(|error| error::with_faults(error, &self.config))
     }
 
     fn handle(
@@ -90,12 +84,12 @@ impl RequestPipeline {
         route: &SimulatorRoute,
         headers: &HeaderMap,
         body: &[u8],
-        draws: &mut RequestRng,
-        acts: &mut RequestActivity,
+        rng: &mut RequestRng,
+        activity: &mut RequestActivity,
     ) -> Result<PipelineResponse, ApiError> {
         for (name, row) in [("authorization", SupportRow::Authorization), ("x-api-key", SupportRow::XApiKey)] {
             if headers.contains_key(name) {
-                acts.record(row.id());
+                activity.record(row.id());
             }
         }
         if *route == SimulatorRoute::Health {
@@ -109,56 +103,58 @@ impl RequestPipeline {
                 return self.list_models(route).map(PipelineResponse::Json);
             }
         };
-        let (mut headers, mut read) = (headers.clone(), Vec::new());
+        let (mut headers, mut texts) = (headers.clone(), Vec::new());
         let body = parse_body(body).and_then(|mut body| {
-            self.custom_fields.iter().try_for_each(|added| added.apply(&mut headers, &mut body, &mut read, acts))?;
+            self.custom_fields
+                .iter()
+                .try_for_each(|field| field.apply(&mut headers, &mut body, &mut texts, activity))?;
             Ok(body)
         });
-        let contract = headers::parse_protocol_headers(&headers, &self.support, &self.config)?;
+        let protocol = headers::parse_protocol_headers(&headers, &self.support, &self.config)?;
         let body = body?;
-        self.reject_unsupported(&headers, &body, acts)?;
-        let rules = RequestValidator {
+        self.reject_unsupported(&headers, &body, activity)?;
+        let validator = RequestValidator {
             config: &self.config,
             support: &self.support,
             signer: &self.signer,
-            protocol: &contract,
+            protocol: &protocol,
             endpoint,
         };
-        let carried = find::find_rows(&headers, &body, &|_| true);
-        // What is honoured is looked at by the checks; what is ignored is acted on only behind them.
-        self.record_activity(&carried, acts, |row| !self.support.ignores(row));
-        rules.validate(&body)?;
-        self.record_activity(&carried, acts, |row| self.support.ignores(row));
+        let found = find::find_rows(&headers, &body, |_| true);
+        // Validation acts on supported fields. Ignored fields are acted on only after it.
+        self.record_activity(&found, activity, |row| !self.support.ignores(row));
+        validator.validate(&body)?;
+        self.record_activity(&found, activity, |row| self.support.ignores(row));
         let mut body = remove::without_ignored(body, &self.support);
-        custom_field::inject_texts(&mut body, &read);
+        custom_field::inject_texts(&mut body, &texts);
         prompt::apply(&mut body, endpoint, &self.config);
-        let view = ModelPrompt::from_body(&body);
+        let prompt = ModelPrompt::from_body(&body);
         match endpoint {
             MessagesRoute::CountTokens => {
-                let counted = response::alter_token_count(view.tokens(), &self.config);
-                Ok(PipelineResponse::Json(json!({ "input_tokens": counted })))
+                let tokens = response::alter_token_count(prompt.tokens(), &self.config);
+                Ok(PipelineResponse::Json(json!({ "input_tokens": tokens })))
             }
             MessagesRoute::Messages => {
-                self.validate_context_window(&view)?;
-                Ok(self.generate_response(&view, draws))
+                self.validate_context_window(&prompt)?;
+                Ok(self.generate_response(&prompt, rng))
             }
         }
     }
 
-    /// Refuses a prompt that is larger than the context window.
-    fn validate_context_window(&self, view: &ModelPrompt) -> Result<(), ApiError> {
-        let (tokens, most) = (view.tokens(), u64::from(self.config.context_tokens));
-        if tokens <= most || self.config.has_fault(BehaviourFault::ErrorsOverflowTruncates) {
+    /// Rejects a prompt that is larger than the context window.
+    fn validate_context_window(&self, prompt: &ModelPrompt) -> Result<(), ApiError> {
+        let (tokens, limit) = (prompt.tokens(), u64::from(self.config.context_tokens));
+        if tokens <= limit || self.config.has_fault(BehaviourFault::ErrorsOverflowTruncates) {
             return Ok(());
         }
         if self.config.has_fault(BehaviourFault::ErrorsOverflow500) {
             return Err(ApiError::internal_error("the input does not fit"));
         }
-        let what = match self.config.has_fault(BehaviourFault::ErrorsOverflowWording) {
+        let message = match self.config.has_fault(BehaviourFault::ErrorsOverflowWording) {
             true => "the request could not be taken".to_owned(),
-            false => format!("prompt is too long: {tokens} tokens > {most} maximum"),
+            false => format!("prompt is too long: {tokens} tokens > {limit} maximum"),
         };
-        Err(ApiError::new(ApiErrorKind::InvalidRequest, what))
+        Err(ApiError::new(ApiErrorKind::InvalidRequest, message))
     }
 
     fn list_models(&self, route: &SimulatorRoute) -> Result<Value, ApiError> {
@@ -173,38 +169,37 @@ impl RequestPipeline {
         &self,
         headers: &HeaderMap,
         body: &Map<String, Value>,
-        acts: &mut RequestActivity,
+        activity: &mut RequestActivity,
     ) -> Result<(), ApiError> {
-        let found = find::find_rows(headers, body, &|row| self.support.rejects(row));
+        let found = find::find_rows(headers, body, |row| self.support.rejects(row));
         if found.is_empty() {
             return Ok(());
         }
-        self.record_activity(&found, acts, |_| true);
-        let parts: Vec<String> =
-            found.iter().map(|(_, path)| format!("{path}: not supported by this endpoint")).collect();
-        Err(ApiError::new(ApiErrorKind::InvalidRequest, parts.join("; ")))
+        self.record_activity(&found, activity, |_| true);
+        Err(ApiError::unsupported(found.iter().map(|(_, path)| path)))
     }
 
-    /// Notes those of the carried rows that are meant. Two rows are bounds of a field and are met wherever it is.
+    /// Records the wanted rows. The rows of two bounds are recorded wherever their field is
+    /// present.
     fn record_activity(
         &self,
-        carried: &[(SupportRow, String)],
-        acts: &mut RequestActivity,
-        meant: impl Fn(SupportRow) -> bool,
+        found: &[(SupportRow, String)],
+        activity: &mut RequestActivity,
+        is_wanted: impl Fn(SupportRow) -> bool,
     ) {
-        for (row, _) in carried {
+        for (row, _) in found {
             let bound = match row {
                 SupportRow::Temperature => Some(SupportRow::TemperatureRange),
                 SupportRow::MaxTokens => Some(SupportRow::MaxOutputTokens),
                 _ => None,
             };
-            for row in std::iter::once(*row).chain(bound).filter(|row| meant(*row)) {
-                acts.record(row.id());
+            for row in std::iter::once(*row).chain(bound).filter(|row| is_wanted(*row)) {
+                activity.record(row.id());
             }
         }
     }
 
-    /// Takes a request as having come before, so that what is left to chance goes on from there.
+    /// Advances the random state as if this request had been sent.
     pub fn fast_forward(&self, path: &str, body: &[u8], was_answered: bool) {
         self.rng_source.request_rng(path, body);
         if was_answered {
@@ -212,18 +207,15 @@ impl RequestPipeline {
         }
     }
 
-    fn generate_response(&self, view: &ModelPrompt, draws: &mut RequestRng) -> PipelineResponse {
-        let before = self.response_count.fetch_add(1, Ordering::Relaxed);
-        let obeys = !draws.bernoulli(self.config.impairments.disobedience_after(before));
-        let reply = model::respond(view, draws, obeys);
-        let charge = self.cache.lookup_and_store(view, Instant::now());
-        let mut answer = ResponseDraft::new(view, &reply, &self.config.model, charge, &self.signer, draws);
-        response::apply(&mut answer, view, &self.config);
-        if view.stream {
-            PipelineResponse::Stream(answer.to_message())
-        } else {
-            PipelineResponse::Json(answer.to_message())
-        }
+    fn generate_response(&self, prompt: &ModelPrompt, rng: &mut RequestRng) -> PipelineResponse {
+        let earlier_responses = self.response_count.fetch_add(1, Ordering::Relaxed);
+        let obeys = !rng.bernoulli(self.config.impairments.disobedience_after(earlier_responses));
+        let output = model::respond(prompt, rng, obeys);
+        let usage = self.cache.lookup_and_store(prompt, Instant::now());
+        let mut draft = ResponseDraft::new(prompt, &output, &self.config.model, usage, &self.signer, rng);
+        response::apply(&mut draft, prompt, &self.config);
+        let message = draft.to_message();
+        if prompt.stream { PipelineResponse::Stream(message) } else { PipelineResponse::Json(message) }
     }
 }
 
@@ -231,9 +223,7 @@ fn parse_body(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(ApiError::new(ApiErrorKind::InvalidRequest, "request body: expected an object")),
-        Err(fault) => {
-            Err(ApiError::new(ApiErrorKind::InvalidRequest, format!("request body: not valid JSON: {fault}")))
-        }
+        Err(e) => Err(ApiError::new(ApiErrorKind::InvalidRequest, format!("request body: not valid JSON: {e}"))),
     }
 }
 

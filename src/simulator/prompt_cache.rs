@@ -1,6 +1,8 @@
-//! The prompt cache: which part of a prompt was seen before, and what is kept of it now.
+//! The prompt cache: a [`PromptCache`] remembers prefixes of earlier prompts and computes the
+//! [`CacheUsage`] of a prompt.
 //!
-//! A prefix of a prompt is known by a hash of all pieces up to its end. Only marked prefixes are kept.
+//! The key of a prefix is a hash of all segments up to its end. Only prefixes with a marker are
+//! stored.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,16 +11,16 @@ use std::time::{Duration, Instant};
 use crate::simulator::hash::RunningHash;
 use crate::simulator::prompt::{CacheTtl, ModelPrompt, PromptRole, ToolChoice};
 
-/// The shortest prefix that is kept, in tokens.
+/// The shortest stored prefix, in tokens.
 const MIN_PREFIX_TOKENS: u64 = 1024;
 
-/// How many pieces before a marker an earlier entry may end.
+/// The number of segments before a marker in which an earlier entry is found.
 const LOOKBACK_SEGMENTS: usize = 20;
 
-/// The number of entries at which the outdated ones are thrown away.
+/// The number of entries at which expired ones are removed.
 const PRUNE_THRESHOLD_ENTRIES: usize = 10_000;
 
-/// What a prompt is charged as, in tokens. The parts add up to the whole prompt.
+/// The tokens of a prompt by price. Their sum is the whole prompt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct CacheUsage {
     pub input: u64,
@@ -33,7 +35,7 @@ impl CacheUsage {
     }
 }
 
-/// What the server remembers of earlier prompts.
+/// The prefixes of earlier prompts.
 #[derive(Debug, Default)]
 pub(super) struct PromptCache {
     entries: Mutex<HashMap<u64, PromptCacheEntry>>,
@@ -46,70 +48,72 @@ struct PromptCacheEntry {
 }
 
 impl PromptCache {
-    /// Looks a prompt up, keeps what it marks, and says what it costs.
-    pub fn lookup_and_store(&self, view: &ModelPrompt, now: Instant) -> CacheUsage {
-        let tokens = view.cumulative_tokens();
+    /// Looks up a prompt, stores its marked prefixes, and returns its usage.
+    pub fn lookup_and_store(&self, prompt: &ModelPrompt, now: Instant) -> CacheUsage {
+        let tokens = prompt.cumulative_tokens();
         let total = tokens.last().copied().unwrap_or(0);
         let markers: Vec<(usize, CacheTtl)> =
-            view.segments.iter().enumerate().filter_map(|(i, piece)| Some((i, piece.cache_ttl?))).collect();
+            prompt.segments.iter().enumerate().filter_map(|(i, segment)| Some((i, segment.cache_ttl?))).collect();
         if markers.is_empty() {
             return CacheUsage { input: total, ..CacheUsage::default() };
         }
-        let keys = prefix_keys(view);
+        let keys = prefix_keys(prompt);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() > PRUNE_THRESHOLD_ENTRIES {
             entries.retain(|_, entry| entry.expires_at > now);
         }
-        let known = markers
+        let hit = markers
             .iter()
             .flat_map(|(at, _)| at.saturating_sub(LOOKBACK_SEGMENTS)..=*at)
             .filter(|at| entries.get(&keys[*at]).is_some_and(|entry| entry.expires_at > now))
             .max();
-        let mut charge = CacheUsage::default();
-        if let Some(at) = known {
-            charge.read = tokens[at];
+        let mut usage = CacheUsage::default();
+        if let Some(at) = hit {
+            usage.read = tokens[at];
             if let Some(entry) = entries.get_mut(&keys[at]) {
                 entry.expires_at = now + entry.lifetime;
             }
         }
-        let mut reached = charge.read;
+        let mut counted = usage.read;
         for (at, marker) in markers {
-            if tokens[at] < MIN_PREFIX_TOKENS || tokens[at] <= reached {
+            if tokens[at] < MIN_PREFIX_TOKENS || tokens[at] <= counted {
                 continue;
             }
-            let (written, life) = match marker {
-                CacheTtl::FiveMinutes => (&mut charge.written_5m, Duration::from_secs(5 * 60)),
-                CacheTtl::OneHour => (&mut charge.written_1h, Duration::from_secs(60 * 60)),
+            let (written, lifetime) = match marker {
+                CacheTtl::FiveMinutes => (&mut usage.written_5m, Duration::from_secs(5 * 60)),
+                CacheTtl::OneHour => (&mut usage.written_1h, Duration::from_secs(60 * 60)),
             };
-            *written += tokens[at] - reached;
-            reached = tokens[at];
-            entries.insert(keys[at], PromptCacheEntry { lifetime: life, expires_at: now + life });
+            *written += tokens[at] - counted;
+            counted = tokens[at];
+            entries.insert(keys[at], PromptCacheEntry { lifetime, expires_at: now + lifetime });
         }
-        charge.input = total - reached;
-        charge
+        usage.input = total - counted;
+        usage
     }
 }
 
-/// A key for the prefix that ends with each piece.
-fn prefix_keys(view: &ModelPrompt) -> Vec<u64> {
+/// A key for the prefix up to the end of each segment.
+fn prefix_keys(prompt: &ModelPrompt) -> Vec<u64> {
     let mut prefix = RunningHash::new("prefix");
     let mut in_messages = false;
-    view.segments
+    prompt
+        .segments
         .iter()
-        .map(|piece| {
-            if !in_messages && matches!(piece.role, PromptRole::User | PromptRole::Assistant) {
+        .map(|segment| {
+            if !in_messages && matches!(segment.role, PromptRole::User | PromptRole::Assistant) {
                 in_messages = true;
-                // Tools and system stay known when only these change; the messages do not.
-                let choice = match &view.tool_choice {
+                // A change of these keeps the prefixes of tools and system, but not those of
+                // messages.
+                let choice = match &prompt.tool_choice {
                     ToolChoice::Auto => "auto",
                     ToolChoice::Any => "any",
                     ToolChoice::None => "none",
                     ToolChoice::Tool(name) => name,
                 };
-                prefix = prefix.clone().with_text(choice).with_number(u64::from(view.is_single_call));
-                prefix = prefix.clone().with_number(u64::from(view.thinking.is_some()));
+                prefix = prefix.clone().with_text(choice).with_number(u64::from(prompt.is_single_call));
+                prefix = prefix.clone().with_number(u64::from(prompt.thinking.is_some()));
             }
-            prefix = prefix.clone().with_number(piece.content_hash);
+            prefix = prefix.clone().with_number(segment.content_hash);
             prefix.value()
         })
         .collect()
@@ -121,10 +125,10 @@ mod tests {
 
     use super::*;
 
-    fn build_prompt(system: &str, ttl: &str, ask: &str) -> ModelPrompt {
+    fn build_prompt(system: &str, ttl: &str, question: &str) -> ModelPrompt {
         let body = json!({
             "system": [{"type": "text", "text": system, "cache_control": {"type": "ephemeral", "ttl": ttl}}],
-            "messages": [{"role": "user", "content": ask}],
+            "messages": [{"role": "user", "content": question}],
         });
         match body {
             Value::Object(map) => ModelPrompt::from_body(&map),
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_lives_five_minutes_after_its_last_use() {
+    fn an_entry_expires_five_minutes_after_its_last_use() {
         let cache = PromptCache::default();
         let now = Instant::now();
         let long = "The quick fox walks on. ".repeat(400);
@@ -157,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn short_prefixes_are_not_kept() {
+    fn short_prefixes_are_not_stored() {
         let cache = PromptCache::default();
-        let charge = cache.lookup_and_store(&build_prompt("Be brief.", "5m", "One?"), Instant::now());
-        assert_eq!((charge.total_written(), charge.read), (0, 0));
+        let usage = cache.lookup_and_store(&build_prompt("Be brief.", "5m", "One?"), Instant::now());
+        assert_eq!((usage.total_written(), usage.read), (0, 0));
     }
 }

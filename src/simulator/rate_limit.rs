@@ -1,7 +1,7 @@
-//! Limits as providers have them: so many requests and so many tokens of prompts in a while, told of in headers, and
-//! refused with the time to wait where they are used up.
+//! Rate limits like those of providers: [`SimulatedRateLimits`] limits requests and prompt tokens,
+//! reports them in headers, and rejects requests over a limit with the time to wait.
 //!
-//! Each limit is a bucket that is full at first and fills up evenly. Time comes in as an argument.
+//! Each limit is a bucket that starts full and refills evenly. The current time is an argument.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,27 +12,27 @@ use jiff::{SignedDuration, Timestamp};
 use crate::simulator::api_error::{ApiError, ApiErrorKind};
 use crate::simulator::config::SimulatorImpairments;
 
-/// The limits of a server, and what is left of them.
+/// The limits of a server, and their remaining amounts.
 #[derive(Debug)]
 pub(super) struct SimulatedRateLimits {
     buckets: Mutex<Vec<QuotaBucket>>,
-    /// The time in which an empty bucket is filled.
+    /// The time in which an empty bucket fills up.
     window: Duration,
     counts: Mutex<RequestCounts>,
 }
 
-/// How many requests came, and how many of them were turned away for a limit.
+/// The number of requests, and of requests over a limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestCounts {
     /// All requests.
     pub total: u64,
-    /// Those that were refused because a limit was used up.
+    /// Requests that were rejected because a limit was used up.
     pub throttled: u64,
 }
 
 #[derive(Debug)]
 struct QuotaBucket {
-    /// `requests` or `tokens`, as headers have it.
+    /// `requests` or `tokens`, as in header names.
     kind: &'static str,
     limit: f64,
     remaining: f64,
@@ -41,18 +41,18 @@ struct QuotaBucket {
 
 impl QuotaBucket {
     fn refill(&mut self, now: Instant, window: Duration) {
-        let gone = now.saturating_duration_since(self.updated_at).as_secs_f64();
-        self.remaining = (self.remaining + self.limit * gone / window.as_secs_f64()).min(self.limit);
+        let elapsed = now.saturating_duration_since(self.updated_at).as_secs_f64();
+        self.remaining = (self.remaining + self.limit * elapsed / window.as_secs_f64()).min(self.limit);
         self.updated_at = now;
     }
 
-    /// The time until so much is there.
+    /// The time until the bucket has this amount.
     fn time_until(&self, wanted: f64, window: Duration) -> Duration {
         window.mul_f64((wanted - self.remaining).max(0.0) / self.limit)
     }
 }
 
-/// What is told of the limits with an answer.
+/// The headers that report the limits with a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RateLimitHeaders(Vec<(String, String)>);
 
@@ -67,22 +67,23 @@ impl RateLimitHeaders {
 }
 
 impl SimulatedRateLimits {
-    pub fn new(knobs: &SimulatorImpairments, now: Instant) -> Self {
-        let kinds = [("requests", knobs.limit_requests), ("tokens", knobs.limit_tokens)];
+    pub fn new(impairments: &SimulatorImpairments, now: Instant) -> Self {
+        let kinds = [("requests", impairments.limit_requests), ("tokens", impairments.limit_tokens)];
         let bucket = |(kind, limit): (&'static str, Option<u32>)| {
             let limit = f64::from(limit?.max(1));
             Some(QuotaBucket { kind, limit, remaining: limit, updated_at: now })
         };
         let buckets = Mutex::new(kinds.into_iter().filter_map(bucket).collect());
-        Self { buckets, window: knobs.limit_window.max(Duration::from_millis(1)), counts: Mutex::default() }
+        Self { buckets, window: impairments.limit_window.max(Duration::from_millis(1)), counts: Mutex::default() }
     }
 
-    /// How many came, and how many were turned away.
+    /// The number of requests, and of requests over a limit.
     pub fn counts(&self) -> RequestCounts {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request with a body of so many bytes: what is left then, and the refusal where a limit is used up.
+    /// Counts a request with a body of `bytes`: the headers for its response, and an error if a
+    /// limit is used up.
     pub fn admit_request(
         &self,
         bytes: usize,
@@ -91,34 +92,34 @@ impl SimulatedRateLimits {
     ) -> (RateLimitHeaders, Result<(), ApiError>) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.iter_mut().for_each(|bucket| bucket.refill(now, self.window));
-        // What is larger than the whole limit takes all of it.
+        // A request that is larger than the whole limit takes all of it.
         let cost =
             |bucket: &QuotaBucket| if bucket.kind == "tokens" { bytes as f64 / 4.0 } else { 1.0 }.min(bucket.limit);
-        let short = buckets.iter().map(|bucket| bucket.time_until(cost(bucket), self.window)).max().unwrap_or_default();
-        let refused = !short.is_zero();
-        if !refused {
+        let delay = buckets.iter().map(|bucket| bucket.time_until(cost(bucket), self.window)).max().unwrap_or_default();
+        let is_throttled = !delay.is_zero();
+        if !is_throttled {
             buckets.iter_mut().for_each(|bucket| bucket.remaining -= cost(bucket));
         }
-        let mut told: Vec<(String, String)> = Vec::new();
+        let mut reported: Vec<(String, String)> = Vec::new();
         for bucket in buckets.iter() {
-            let full = SignedDuration::try_from(bucket.time_until(bucket.limit, self.window)).unwrap_or_default();
-            let facts = [
+            let until_full = SignedDuration::try_from(bucket.time_until(bucket.limit, self.window)).unwrap_or_default();
+            let values = [
                 ("limit", bucket.limit.to_string()),
                 ("remaining", bucket.remaining.floor().to_string()),
-                ("reset", date.saturating_add(full).unwrap_or(date).to_string()),
+                ("reset", date.saturating_add(until_full).unwrap_or(date).to_string()),
             ];
-            told.extend(facts.map(|(what, value)| (format!("anthropic-ratelimit-{}-{what}", bucket.kind), value)));
+            reported.extend(values.map(|(name, value)| (format!("anthropic-ratelimit-{}-{name}", bucket.kind), value)));
         }
-        if refused {
-            told.push(("retry-after".to_owned(), short.as_secs_f64().ceil().to_string()));
-            told.push(("retry-after-ms".to_owned(), (short.as_secs_f64() * 1e3).ceil().to_string()));
+        if is_throttled {
+            reported.push(("retry-after".to_owned(), delay.as_secs_f64().ceil().to_string()));
+            reported.push(("retry-after-ms".to_owned(), (delay.as_secs_f64() * 1e3).ceil().to_string()));
         }
         drop(buckets);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.total += 1;
-        counts.throttled += u64::from(refused);
-        let refusal = || ApiError::new(ApiErrorKind::RateLimit, "this request would exceed your account's rate limit");
-        (RateLimitHeaders(told), if refused { Err(refusal()) } else { Ok(()) })
+        counts.throttled += u64::from(is_throttled);
+        let error = || ApiError::new(ApiErrorKind::RateLimit, "this request would exceed your account's rate limit");
+        (RateLimitHeaders(reported), if is_throttled { Err(error()) } else { Ok(()) })
     }
 }
 
@@ -139,42 +140,45 @@ mod tests {
         )
     }
 
-    fn header_value(told: &RateLimitHeaders, name: &str) -> Option<String> {
-        told.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    fn header_value(headers: &RateLimitHeaders, name: &str) -> Option<String> {
+        headers.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
     }
 
     #[test]
-    fn a_bucket_empties_refuses_with_the_wait_and_fills_up_evenly() {
+    fn an_empty_bucket_rejects_with_the_wait_and_refills_evenly() {
         let (now, date) = (Instant::now(), Timestamp::UNIX_EPOCH);
-        let quota = new_limits(Some(3), None, now);
-        for left in ["2", "1", "0"] {
-            let (told, taken) = quota.admit_request(10, now, date);
-            assert!(taken.is_ok());
-            assert_eq!(header_value(&told, "anthropic-ratelimit-requests-remaining").as_deref(), Some(left));
+        let limits = new_limits(Some(3), None, now);
+        for remaining in ["2", "1", "0"] {
+            let (headers, admitted) = limits.admit_request(10, now, date);
+            assert!(admitted.is_ok());
+            assert_eq!(header_value(&headers, "anthropic-ratelimit-requests-remaining").as_deref(), Some(remaining));
         }
-        let (told, taken) = quota.admit_request(10, now, date);
-        assert_eq!(taken.unwrap_err().kind, ApiErrorKind::RateLimit);
-        assert_eq!(header_value(&told, "retry-after").as_deref(), Some("20"));
-        assert_eq!(header_value(&told, "retry-after-ms").as_deref(), Some("20000"));
-        assert_eq!(header_value(&told, "anthropic-ratelimit-requests-reset").as_deref(), Some("1970-01-01T00:01:00Z"));
-        assert!(quota.admit_request(10, now + Duration::from_secs(21), date).1.is_ok());
-        assert!(quota.admit_request(10, now + Duration::from_secs(22), date).1.is_err());
-        assert_eq!(quota.counts(), RequestCounts { total: 6, throttled: 2 });
+        let (headers, admitted) = limits.admit_request(10, now, date);
+        assert_eq!(admitted.unwrap_err().kind, ApiErrorKind::RateLimit);
+        assert_eq!(header_value(&headers, "retry-after").as_deref(), Some("20"));
+        assert_eq!(header_value(&headers, "retry-after-ms").as_deref(), Some("20000"));
+        assert_eq!(
+            header_value(&headers, "anthropic-ratelimit-requests-reset").as_deref(),
+            Some("1970-01-01T00:01:00Z")
+        );
+        assert!(limits.admit_request(10, now + Duration::from_secs(21), date).1.is_ok());
+        assert!(limits.admit_request(10, now + Duration::from_secs(22), date).1.is_err());
+        assert_eq!(limits.counts(), RequestCounts { total: 6, throttled: 2 });
     }
 
     #[test]
-    fn tokens_are_those_of_the_prompt_and_one_that_is_too_long_takes_all() {
+    fn prompt_tokens_are_limited_and_a_prompt_over_the_limit_takes_all() {
         let (now, date) = (Instant::now(), Timestamp::UNIX_EPOCH);
-        let quota = new_limits(None, Some(100), now);
-        assert!(quota.admit_request(4 * 60, now, date).1.is_ok());
-        assert!(quota.admit_request(4 * 60, now, date).1.is_err());
-        assert!(quota.admit_request(4 * 1000, now + Duration::from_secs(60), date).1.is_ok());
+        let limits = new_limits(None, Some(100), now);
+        assert!(limits.admit_request(4 * 60, now, date).1.is_ok());
+        assert!(limits.admit_request(4 * 60, now, date).1.is_err());
+        assert!(limits.admit_request(4 * 1000, now + Duration::from_secs(60), date).1.is_ok());
     }
 
     #[test]
-    fn without_limits_nothing_is_told_or_refused() {
-        let (told, taken) =
+    fn without_limits_there_are_no_headers_and_no_rejections() {
+        let (headers, admitted) =
             new_limits(None, None, Instant::now()).admit_request(10, Instant::now(), Timestamp::UNIX_EPOCH);
-        assert!(taken.is_ok() && told == RateLimitHeaders::default());
+        assert!(admitted.is_ok() && headers == RateLimitHeaders::default());
     }
 }

@@ -1,4 +1,5 @@
-//! The answer as the server gives it: the model's reply under the bounds that the server sets, and its price.
+//! The response of the server: a [`ResponseDraft`] is the output of the model within the limits of
+//! the request, with its usage.
 
 use serde_json::{Value, json};
 
@@ -9,10 +10,10 @@ use crate::simulator::rng::RequestRng;
 use crate::simulator::thinking_signature::ThinkingSigner;
 use crate::simulator::{model, tokenizer};
 
-/// What a call costs besides its name and its input.
+/// The tokens of a tool call in addition to its name and its input.
 const TOOL_CALL_OVERHEAD_TOKENS: u64 = 10;
 
-/// A finished answer.
+/// A finished message, before it is encoded.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ResponseDraft {
     pub id: String,
@@ -24,7 +25,7 @@ pub(super) struct ResponseDraft {
     pub thinking_tokens: u64,
 }
 
-/// A block of the answer.
+/// A block of the message.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DraftBlock {
     Thinking { text: String, signature: String },
@@ -32,7 +33,7 @@ pub(super) enum DraftBlock {
     ToolUse { id: String, name: String, input: Value },
 }
 
-/// Why the answer ended.
+/// Why the message ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StopReason {
     EndTurn,
@@ -42,7 +43,7 @@ pub(super) enum StopReason {
 }
 
 impl StopReason {
-    /// `stop_reason` and `stop_sequence`.
+    /// The values of `stop_reason` and `stop_sequence`.
     pub fn reason_and_sequence(&self) -> (&'static str, Option<&str>) {
         match self {
             Self::EndTurn => ("end_turn", None),
@@ -54,66 +55,66 @@ impl StopReason {
 }
 
 impl ResponseDraft {
-    /// Bounds a reply: thinking first, then the rest, in whatever `max_tokens` leaves.
+    /// Limits the output of the model to `max_tokens`: first the thinking, then the rest.
     pub fn new(
-        view: &ModelPrompt,
-        reply: &ModelOutput,
+        prompt: &ModelPrompt,
+        output: &ModelOutput,
         model: &str,
-        charge: CacheUsage,
+        cache_usage: CacheUsage,
         signer: &ThinkingSigner,
-        draws: &mut RequestRng,
+        rng: &mut RequestRng,
     ) -> Self {
-        let mut answer = Self {
-            id: draws.generate_id("msg"),
+        let mut draft = Self {
+            id: rng.generate_id("msg"),
             model: model.to_owned(),
             content: Vec::new(),
             stop_reason: StopReason::EndTurn,
-            cache_usage: charge,
+            cache_usage: cache_usage,
             output_tokens: 0,
             thinking_tokens: 0,
         };
-        let left = view.max_tokens.unwrap_or(u64::MAX);
-        if let Some(thinking) = view.thinking {
-            answer.add_thinking(&model::think(view, reply), thinking, left, signer, draws);
+        let max_tokens = prompt.max_tokens.unwrap_or(u64::MAX);
+        if let Some(thinking) = prompt.thinking {
+            draft.add_thinking(&model::think(prompt, output), thinking, max_tokens, signer, rng);
         }
-        let left = left - answer.output_tokens;
-        if left == 0 {
-            answer.stop_reason = StopReason::MaxTokens;
-            return answer;
+        let remaining = max_tokens - draft.output_tokens;
+        if remaining == 0 {
+            draft.stop_reason = StopReason::MaxTokens;
+            return draft;
         }
-        match reply {
-            ModelOutput::Text(text) => answer.add_text(text, &view.stop_sequences, left),
-            ModelOutput::ToolCalls(calls) => answer.add_tool_calls(calls, left, draws),
+        match output {
+            ModelOutput::Text(text) => draft.add_text(text, &prompt.stop_sequences, remaining),
+            ModelOutput::ToolCalls(calls) => draft.add_tool_calls(calls, remaining, rng),
         }
-        answer
+        draft
     }
 
     fn add_thinking(
         &mut self,
-        thought: &str,
+        text: &str,
         thinking: ThinkingConfig,
-        left: u64,
+        max_tokens: u64,
         signer: &ThinkingSigner,
-        draws: &mut RequestRng,
+        rng: &mut RequestRng,
     ) {
-        let kept = tokenizer::take_tokens(thought, thinking.budget.unwrap_or(u64::MAX).min(left));
+        let kept = tokenizer::take_tokens(text, thinking.budget.unwrap_or(u64::MAX).min(max_tokens));
         self.thinking_tokens = tokenizer::count_tokens(kept);
         self.output_tokens = self.thinking_tokens;
         let text = if thinking.is_visible { kept.to_owned() } else { String::new() };
         if self.thinking_tokens > 0 {
-            let signature = signer.sign(&text, draws.next_u64());
+            let signature = signer.sign(&text, rng.next_u64());
             self.content.push(DraftBlock::Thinking { text, signature });
         }
     }
 
-    fn add_text(&mut self, text: &str, stop_sequences: &[String], left: u64) {
-        // The sequence that is complete first stops the answer.
+    fn add_text(&mut self, text: &str, stop_sequences: &[String], max_tokens: u64) {
+        // The stop sequence that ends first stops the text.
         let stop = stop_sequences
             .iter()
             .filter_map(|sequence| Some((text.find(sequence.as_str())?, sequence)))
             .min_by_key(|(at, sequence)| (at + sequence.len(), *at));
         let wanted = stop.map_or(text, |(at, _)| &text[..at]);
-        let kept = tokenizer::take_tokens(wanted, left);
+        let kept = tokenizer::take_tokens(wanted, max_tokens);
         self.output_tokens += tokenizer::count_tokens(kept);
         self.stop_reason = match stop {
             _ if kept.len() < wanted.len() => StopReason::MaxTokens,
@@ -125,27 +126,27 @@ impl ResponseDraft {
         }
     }
 
-    fn add_tool_calls(&mut self, calls: &[model::ModelToolCall], left: u64, draws: &mut RequestRng) {
-        let mut left = left;
+    fn add_tool_calls(&mut self, calls: &[model::ModelToolCall], max_tokens: u64, rng: &mut RequestRng) {
+        let mut remaining = max_tokens;
         self.stop_reason = StopReason::ToolUse;
         for call in calls {
             let cost = TOOL_CALL_OVERHEAD_TOKENS
                 + tokenizer::count_tokens(&call.name)
                 + tokenizer::count_tokens(&call.input.to_string());
-            // Half a call is no use to anyone.
-            if cost > left {
-                self.output_tokens += left;
+            // A tool call is sent completely or not at all.
+            if cost > remaining {
+                self.output_tokens += remaining;
                 self.stop_reason = StopReason::MaxTokens;
                 return;
             }
-            left -= cost;
+            remaining -= cost;
             self.output_tokens += cost;
-            let id = draws.generate_id("toolu");
+            let id = rng.generate_id("toolu");
             self.content.push(DraftBlock::ToolUse { id, name: call.name.clone(), input: call.input.clone() });
         }
     }
 
-    /// The usage at the end.
+    /// The final usage.
     pub fn usage(&self) -> Value {
         let CacheUsage { input, read, written_5m, written_1h } = self.cache_usage;
         json!({
@@ -163,7 +164,7 @@ impl ResponseDraft {
         })
     }
 
-    /// The whole answer as one message.
+    /// The message as JSON.
     pub fn to_message(&self) -> Value {
         let (reason, sequence) = self.stop_reason.reason_and_sequence();
         json!({

@@ -1,7 +1,7 @@
-//! Everything that is left to chance, from one seed.
+//! All random values, from one seed: an [`RngSource`] creates a [`RequestRng`] for each request.
 //!
-//! The draws of a request follow from the server's seed, the request's bytes and how often they came before. So a
-//! run can be repeated whatever the order in which its requests arrive, and a retry draws anew.
+//! The random values of a request depend on the seed, its bytes, and how often it was sent before.
+//! So a run is reproducible in any order of its requests, and a retry gets new values.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::simulator::hash::RunningHash;
 
-/// The most requests that are remembered; after that, counting starts again.
+/// The number of remembered requests at which counting starts again.
 const MAX_REMEMBERED_REQUESTS: usize = 1 << 20;
 
-/// The source of every request's draws.
+/// Creates the random values of every request.
 #[derive(Debug)]
 pub(super) struct RngSource {
     seed: u64,
@@ -26,20 +26,20 @@ impl RngSource {
         Self { seed, request_counts: Mutex::default() }
     }
 
-    /// The draws of a request.
+    /// The random values of a request.
     pub fn request_rng(&self, path: &str, body: &[u8]) -> RequestRng {
         let request = RunningHash::new("request").with_number(self.seed).with_text(path).with_bytes(body);
-        let mut seen = self.request_counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= MAX_REMEMBERED_REQUESTS {
-            seen.clear();
+        let mut counts = self.request_counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= MAX_REMEMBERED_REQUESTS {
+            counts.clear();
         }
-        let times = seen.entry(request.value()).or_default();
-        *times += 1;
-        RequestRng::new(request.with_number(*times).value())
+        let count = counts.entry(request.value()).or_default();
+        *count += 1;
+        RequestRng::new(request.with_number(*count).value())
     }
 }
 
-/// One request's draws.
+/// The random values of one request.
 #[derive(Debug)]
 pub(super) struct RequestRng(ChaCha8Rng);
 
@@ -48,7 +48,7 @@ impl RequestRng {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// A number from 0 up to, but not including, 1.
+    /// A number from 0 (inclusive) to 1 (exclusive).
     pub fn next_unit(&mut self) -> f64 {
         self.0.random()
     }
@@ -58,7 +58,7 @@ impl RequestRng {
         self.next_unit() < probability
     }
 
-    /// A number below a bound; 0 when there is none below it.
+    /// A number below a bound. 0 if the bound is 0.
     pub fn next_below(&mut self, bound: usize) -> usize {
         if bound == 0 { 0 } else { self.0.random_range(0..bound) }
     }
@@ -67,7 +67,7 @@ impl RequestRng {
         self.0.random()
     }
 
-    /// A fresh id.
+    /// A new id.
     pub fn generate_id(&mut self, prefix: &str) -> String {
         const ID_ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz123456789";
         let tail: String = (0..22).map(|_| char::from(ID_ALPHABET[self.next_below(ID_ALPHABET.len())])).collect();
@@ -80,16 +80,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_requests_draw_the_same_in_any_order() {
-        let draw = |order: &[&str]| {
-            let fate = RngSource::new(3);
-            let mut drawn: Vec<u64> =
-                order.iter().map(|body| fate.request_rng("/", body.as_bytes()).next_u64()).collect();
-            drawn.sort_unstable();
-            drawn
+    fn equal_requests_get_the_same_values_in_any_order() {
+        let draw = |bodies: &[&str]| {
+            let source = RngSource::new(3);
+            let mut values: Vec<u64> =
+                bodies.iter().map(|body| source.request_rng("/", body.as_bytes()).next_u64()).collect();
+            values.sort_unstable();
+            values
         };
         assert_eq!(draw(&["a", "b", "a"]), draw(&["a", "a", "b"]));
-        let again = draw(&["a", "a"]);
-        assert_ne!(again[0], again[1]);
+        let repeated = draw(&["a", "a"]);
+        assert_ne!(repeated[0], repeated[1]);
     }
 }

@@ -1,4 +1,5 @@
-//! The server on its socket: bodies in, answers out, and the faults that the knobs ask for.
+//! The simulator on its socket: [`serve`] and [`start`] read bodies, send responses, and apply the
+//! configured impairments and faults.
 
 use std::convert::Infallible;
 use std::future::IntoFuture as _;
@@ -25,54 +26,48 @@ use crate::loopback::{ConnectionHandle, LoopbackListener};
 use crate::simulator::activity_log::{FieldActivity, RequestActivity};
 use crate::simulator::api_error::{ApiError, ApiErrorKind};
 use crate::simulator::config::{SimulatorConfig, SimulatorImpairments};
-use crate::simulator::fault::{BehaviourFault, OutgoingBody};
-use crate::simulator::pipeline::{PipelineResponse, RequestPipeline};
+use crate::simulator::fault::BehaviourFault;
+use crate::simulator::outgoing::{OutgoingBody, OutgoingError, PipelineResponse};
+use crate::simulator::pipeline::RequestPipeline;
 use crate::simulator::rate_limit::RequestCounts;
 use crate::simulator::rng::RequestRng;
 use crate::simulator::stream_timing::StreamTiming;
 use crate::simulator::{fault, sse};
 
-/// The largest body that is read.
+/// The largest accepted body.
 const MAX_BODY_BYTES: usize = 32 << 20;
 
-/// The largest body that is waited for, so that a client can still read its refusal.
+/// The largest body that is read to its end, so that the client can still read the error.
 const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
 
-/// Serves a simulated endpoint on a socket, until the future is dropped. The requests that come are counted.
-pub async fn serve(listener: TcpListener, behaviour: SimulatorConfig, asked: Arc<AtomicU64>) -> io::Result<()> {
-    // Nobody could ask for the ledger, and it would grow for as long as the server lives.
-    let served = SimulatorState {
-        pipeline: Arc::new(RequestPipeline::new(behaviour)),
-        logs_activity: false,
-        request_count: asked,
-    };
-    axum::serve(LoopbackListener(listener), build_router(served)).await
+/// Serves a simulated endpoint on a socket until the future is dropped. Counts the requests.
+pub async fn serve(listener: TcpListener, config: SimulatorConfig, request_count: Arc<AtomicU64>) -> io::Result<()> {
+    // Nobody can read the log of this server, and it would grow without limit.
+    let state =
+        SimulatorState { pipeline: Arc::new(RequestPipeline::new(config)), logs_activity: false, request_count };
+    axum::serve(LoopbackListener(listener), build_router(state)).await
 }
 
-/// Starts a simulated endpoint on a loopback port of the system's choice.
-pub async fn start(behaviour: SimulatorConfig) -> io::Result<RunningSimulator> {
+/// Starts a simulated endpoint on a free loopback port.
+pub async fn start(config: SimulatorConfig) -> io::Result<RunningSimulator> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
-    let service = Arc::new(RequestPipeline::new(behaviour));
-    let (life, ended) = oneshot::channel::<Infallible>();
-    let server = axum::serve(
-        LoopbackListener(listener),
-        build_router(SimulatorState { pipeline: service.clone(), logs_activity: true, request_count: Arc::default() }),
-    )
-    .with_graceful_shutdown(async {
-        // Nothing is ever sent: it ends when the other end is dropped.
-        let _ = ended.await;
+    let pipeline = Arc::new(RequestPipeline::new(config));
+    let (shutdown, is_dropped) = oneshot::channel::<Infallible>();
+    let state = SimulatorState { pipeline: pipeline.clone(), logs_activity: true, request_count: Arc::default() };
+    let server = axum::serve(LoopbackListener(listener), build_router(state)).with_graceful_shutdown(async {
+        // Nothing is sent: the future ends when the sender is dropped.
+        let _ = is_dropped.await;
     });
     tokio::spawn(server.into_future());
-    Ok(RunningSimulator { addr, pipeline: service, _shutdown: life })
+    Ok(RunningSimulator { addr, pipeline, _shutdown: shutdown })
 }
 
-fn build_router(served: SimulatorState) -> IntoMakeServiceWithConnectInfo<Router, ConnectionHandle> {
-    let router = Router::new().fallback(handle_request).with_state(served);
-    router.into_make_service_with_connect_info()
+fn build_router(state: SimulatorState) -> IntoMakeServiceWithConnectInfo<Router, ConnectionHandle> {
+    Router::new().fallback(handle_request).with_state(state).into_make_service_with_connect_info()
 }
 
-/// What a handler works with.
+/// The state that all requests share.
 #[derive(Debug, Clone)]
 struct SimulatorState {
     pipeline: Arc<RequestPipeline>,
@@ -80,115 +75,123 @@ struct SimulatorState {
     request_count: Arc<AtomicU64>,
 }
 
-/// A simulated endpoint at work. Once this is dropped, requests under way are answered and no others.
+/// A running simulated endpoint. When it is dropped, it finishes the requests in progress and
+/// accepts no more.
 #[derive(Debug)]
 pub struct RunningSimulator {
-    /// Where it listens.
+    /// The address that it listens on.
     pub addr: SocketAddr,
     pipeline: Arc<RequestPipeline>,
     _shutdown: oneshot::Sender<Infallible>,
 }
 
 impl RunningSimulator {
-    /// Its base URL, as a client is given it.
+    /// The base URL for a client.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Takes a request as having come before, to an earlier simulation of the same seed: what is left to chance goes on from
-    /// there. What prompts it keeps is forgotten, as it is by an endpoint that was asked long ago.
+    /// The credential that it accepts.
+    pub fn credential(&self) -> &str {
+        self.pipeline.config.expected_credential()
+    }
+
+    /// Advances the random state as if this request had been sent, for a run that continues an
+    /// earlier simulation with the same seed. The prompt cache stays empty, like that of an
+    /// endpoint after a long pause.
     pub fn fast_forward(&self, path: &str, body: &[u8], was_answered: bool) {
         self.pipeline.fast_forward(path, body, was_answered);
     }
 
-    /// The requests that each row's status was brought to bear on so far, by their `request-id`.
+    /// For each row, the `request-id`s of the requests in which the server acted on it.
     pub fn field_activity(&self) -> FieldActivity {
         self.pipeline.activity_log.snapshot()
     }
 
-    /// How many requests came so far, and how many of them were turned away for a limit.
+    /// The number of requests, and of requests over a rate limit.
     pub fn request_counts(&self) -> RequestCounts {
         self.pipeline.rate_limits.counts()
     }
 }
 
 async fn handle_request(
-    State(SimulatorState { pipeline: service, logs_activity: keeps_ledger, request_count: asked }): State<
-        SimulatorState,
-    >,
-    ConnectInfo(line): ConnectInfo<ConnectionHandle>,
+    State(SimulatorState { pipeline, logs_activity, request_count }): State<SimulatorState>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     request: Request,
 ) -> Response {
-    asked.fetch_add(1, Ordering::Relaxed);
+    request_count.fetch_add(1, Ordering::Relaxed);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let body = read_body(body).await;
-    let mut draws = service.rng_source.request_rng(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
-    let request_id = draws.generate_id("req");
-    let (knobs, faults) = (&service.config.impairments, &service.config.faults);
+    let mut rng = pipeline.rng_source.request_rng(path, body.as_ref().map(Bytes::as_ref).unwrap_or_default());
+    let request_id = rng.generate_id("req");
+    let (impairments, faults) = (&pipeline.config.impairments, &pipeline.config.faults);
     let size = body.as_ref().map_or(0, Bytes::len);
-    let (told, allowed) = service.rate_limits.admit_request(size, Instant::now(), Timestamp::now());
-    let route = service.resolve_route(&parts.method, &parts.uri, &parts.headers);
-    let reply = match (route.map_err(|refusal| refusal.with_faults(&service.config)), body) {
-        (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
-        (Ok(route), Ok(body)) => match allowed.and_then(|()| draw_connection_fault(knobs, &mut draws)) {
-            Err(refusal) => Err(refusal),
-            Ok(fault) => {
-                tokio::time::sleep(response_delay(knobs, &mut draws)).await;
-                let reply = match parts.headers.get(CONTENT_ENCODING).is_some_and(|e| e != "identity") {
+    let (limit_headers, admitted) = pipeline.rate_limits.admit_request(size, Instant::now(), Timestamp::now());
+    let route = pipeline.resolve_route(&parts.method, &parts.uri, &parts.headers);
+    let result = match (route.map_err(|error| fault::error::with_faults(error, &pipeline.config)), body) {
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        (Ok(route), Ok(body)) => match admitted.and_then(|()| draw_connection_fault(impairments, &mut rng)) {
+            Err(error) => Err(error),
+            Ok(connection_fault) => {
+                tokio::time::sleep(response_delay(impairments, &mut rng)).await;
+                let result = match parts.headers.get(CONTENT_ENCODING).is_some_and(|e| e != "identity") {
                     true => Err(ApiError::invalid_header("content-encoding", "no encoding is supported")),
                     false => {
-                        let mut acts = RequestActivity::default();
-                        let reply = service.respond(&route, &parts.headers, &body, &mut draws, &mut acts);
-                        if keeps_ledger {
-                            service.activity_log.append(&request_id, acts);
+                        let mut activity = RequestActivity::default();
+                        let result = pipeline.respond(&route, &parts.headers, &body, &mut rng, &mut activity);
+                        if logs_activity {
+                            pipeline.activity_log.append(&request_id, activity);
                         }
-                        reply
+                        result
                     }
                 };
-                if fault == ConnectionFault::Reset {
-                    return aborted_response(reply, line, knobs, &mut draws);
+                if connection_fault == ConnectionFault::Reset {
+                    return aborted_response(result, connection, impairments, &mut rng);
                 }
-                reply
+                result
             }
         },
     };
-    let mut response = match reply {
-        Ok(reply) => match fault::apply_to_response(faults, reply, &mut draws) {
-            PipelineResponse::Json(value) => full_response(value.to_string(), faults, line),
+    let mut response = match result {
+        Ok(response) => match fault::apply_to_response(faults, response, &mut rng) {
+            PipelineResponse::Json(value) => full_response(value.to_string(), faults, connection),
             PipelineResponse::Stream(message) => {
-                let mut records = sse::encode_events(&message);
-                fault::apply_to_stream(faults, &mut records);
-                let pace = StreamTiming::new(records.len(), knobs.latency / 10);
-                let mut wire = OutgoingBody::new(records, pace);
-                if service.config.has_fault(BehaviourFault::StreamBuffered) {
-                    wire.merge_chunks();
+                let mut events = sse::encode_events(&message);
+                fault::apply_to_stream(faults, &mut events);
+                let mut body = stream_body(events, impairments);
+                if pipeline.config.has_fault(BehaviourFault::StreamBuffered) {
+                    body.merge_chunks();
                 }
-                fault::apply_to_stream_bytes(faults, &mut wire);
-                stream_response(wire, line)
+                fault::apply_to_stream_bytes(faults, &mut body);
+                stream_response(body, connection)
             }
         },
-        Err(refusal) => error_response(&refusal, &request_id, &service.config),
+        Err(error) => error_response(&error, &request_id, &pipeline.config),
     };
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("request-id"), value);
     }
-    told.insert_into(response.headers_mut());
+    limit_headers.insert_into(response.headers_mut());
     fault::apply_to_headers(faults, &mut response);
     response
 }
 
-/// What goes wrong with a request besides a refusal.
+/// A failure of the connection, independent of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConnectionFault {
     None,
     Reset,
 }
 
-/// Draws the faults that have nothing to do with the request.
-fn draw_connection_fault(knobs: &SimulatorImpairments, draws: &mut RequestRng) -> Result<ConnectionFault, ApiError> {
-    // All are drawn each time, so that turning one knob does not move the others' draws.
-    let [limited, overloaded, reset] = [knobs.rate_429, knobs.rate_529, knobs.rate_reset].map(|p| draws.bernoulli(p));
+/// Draws the failures that do not depend on the request.
+fn draw_connection_fault(
+    impairments: &SimulatorImpairments,
+    rng: &mut RequestRng,
+) -> Result<ConnectionFault, ApiError> {
+    // All are drawn every time, so that one probability does not change the draws of the others.
+    let SimulatorImpairments { rate_429, rate_529, rate_reset, .. } = impairments;
+    let [limited, overloaded, reset] = [rate_429, rate_529, rate_reset].map(|p| rng.bernoulli(*p));
     if limited {
         return Err(ApiError::new(ApiErrorKind::RateLimit, "too many requests, try again later"));
     }
@@ -198,33 +201,32 @@ fn draw_connection_fault(knobs: &SimulatorImpairments, draws: &mut RequestRng) -
     Ok(if reset { ConnectionFault::Reset } else { ConnectionFault::None })
 }
 
-fn response_delay(knobs: &SimulatorImpairments, draws: &mut RequestRng) -> Duration {
-    knobs.latency.saturating_add(knobs.jitter.mul_f64(draws.next_unit()))
+fn response_delay(impairments: &SimulatorImpairments, rng: &mut RequestRng) -> Duration {
+    impairments.latency.saturating_add(impairments.jitter.mul_f64(rng.next_unit()))
 }
 
-/// An answer that never arrives, or only in part where it is a stream.
+fn stream_body(events: Vec<String>, impairments: &SimulatorImpairments) -> OutgoingBody {
+    let timing = StreamTiming::new(events.len(), impairments.latency / 10);
+    OutgoingBody::new(events, timing)
+}
+
+/// A response whose connection is reset: before its first byte, or in the middle of a stream.
 fn aborted_response(
-    reply: Result<PipelineResponse, ApiError>,
-    line: ConnectionHandle,
-    knobs: &SimulatorImpairments,
-    draws: &mut RequestRng,
+    result: Result<PipelineResponse, ApiError>,
+    connection: ConnectionHandle,
+    impairments: &SimulatorImpairments,
+    rng: &mut RequestRng,
 ) -> Response {
-    match reply {
-        Ok(PipelineResponse::Stream(message)) => {
-            let records = sse::encode_events(&message);
-            let pace = StreamTiming::new(records.len(), knobs.latency / 10);
-            let mut wire = OutgoingBody::new(records, pace);
-            wire.abort_after(draws.next_below(wire.chunks.len()) + 1);
-            stream_response(wire, line)
-        }
-        _ => {
-            line.abort();
-            Response::new(Body::empty())
-        }
+    if let Ok(PipelineResponse::Stream(message)) = result {
+        let mut body = stream_body(sse::encode_events(&message), impairments);
+        body.abort_after(rng.next_below(body.chunks.len()) + 1);
+        return stream_response(body, connection);
     }
+    connection.abort();
+    Response::new(Body::empty())
 }
 
-/// Reads a body whole, up to the bound.
+/// Reads a body up to [`MAX_BODY_BYTES`].
 async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
@@ -253,21 +255,21 @@ fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
-fn full_response(body: String, faults: &[fault::SimulatorFault], line: ConnectionHandle) -> Response {
-    match fault::apply_to_body(faults, &body) {
-        Some(wire) => json_response(StatusCode::OK, chunked_body(wire, line)),
-        None => json_response(StatusCode::OK, body),
+fn full_response(text: String, faults: &[fault::SimulatorFault], connection: ConnectionHandle) -> Response {
+    match fault::apply_to_body(faults, &text) {
+        Some(body) => json_response(StatusCode::OK, chunked_body(body, connection)),
+        None => json_response(StatusCode::OK, text),
     }
 }
 
-fn error_response(refusal: &ApiError, request_id: &str, behaviour: &SimulatorConfig) -> Response {
-    let waits = matches!(refusal.kind, ApiErrorKind::RateLimit | ApiErrorKind::Overloaded);
-    let mut error = fault::OutgoingError {
-        status: refusal.kind.status(),
-        retry_after: behaviour.impairments.retry_after.filter(|_| waits),
-        body: refusal.to_envelope(request_id).to_string(),
+fn error_response(error: &ApiError, request_id: &str, config: &SimulatorConfig) -> Response {
+    let is_temporary = matches!(error.kind, ApiErrorKind::RateLimit | ApiErrorKind::Overloaded);
+    let mut error = OutgoingError {
+        status: error.kind.status(),
+        retry_after: config.impairments.retry_after.filter(|_| is_temporary),
+        body: error.to_envelope(request_id).to_string(),
     };
-    fault::apply_to_error(&behaviour.faults, &mut error);
+    fault::apply_to_error(&config.faults, &mut error);
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json_response(status, error.body);
     if let Some(seconds) = error.retry_after {
@@ -276,31 +278,31 @@ fn error_response(refusal: &ApiError, request_id: &str, behaviour: &SimulatorCon
     response
 }
 
-fn stream_response(wire: OutgoingBody, line: ConnectionHandle) -> Response {
-    let mut response = Response::new(chunked_body(wire, line));
+fn stream_response(body: OutgoingBody, connection: ConnectionHandle) -> Response {
+    let mut response = Response::new(chunked_body(body, connection));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-/// Sends pieces one by one, each after its wait; the line may break after the last.
-fn chunked_body(wire: OutgoingBody, line: ConnectionHandle) -> Body {
-    let line = Some(line).filter(|_| wire.aborts);
-    // The break shows when something is written next; what it is gets lost.
-    let lost = line.is_some().then(|| (Duration::ZERO, Bytes::from_static(b"\n")));
-    let pieces = wire.chunks.into_iter().chain(lost);
-    let left = pieces.size_hint().0;
-    Body::from_stream(unfold((pieces, left, line), |(mut pieces, left, line)| async move {
-        let (wait, piece) = pieces.next()?;
-        // Each piece goes out by itself: without a pause, the runtime would gather them into one write.
-        match wait.is_zero() {
+/// Sends each chunk after its delay. Aborts the connection after the last one if the body says so.
+fn chunked_body(body: OutgoingBody, connection: ConnectionHandle) -> Body {
+    let connection = Some(connection).filter(|_| body.aborts);
+    // The abort takes effect with the next write, so one more chunk is written and lost.
+    let lost = connection.is_some().then(|| (Duration::ZERO, Bytes::from_static(b"\n")));
+    let chunks = body.chunks.into_iter().chain(lost);
+    let remaining = chunks.size_hint().0;
+    Body::from_stream(unfold((chunks, remaining, connection), |(mut chunks, remaining, connection)| async move {
+        let (delay, chunk) = chunks.next()?;
+        // Without a pause, the runtime would join several chunks into one write.
+        match delay.is_zero() {
             true => tokio::task::yield_now().await,
-            false => tokio::time::sleep(wait).await,
+            false => tokio::time::sleep(delay).await,
         }
-        if let Some(line) = line.as_ref().filter(|_| left == 1) {
-            line.abort();
+        if let Some(connection) = connection.as_ref().filter(|_| remaining == 1) {
+            connection.abort();
         }
-        Some((Ok::<_, Infallible>(piece), (pieces, left - 1, line)))
+        Some((Ok::<_, Infallible>(chunk), (chunks, remaining - 1, connection)))
     }))
 }

@@ -1,37 +1,39 @@
-//! How fast a stream goes out: a model takes its time over a long answer, and a client can see that it does.
+//! The timing of a stream: [`StreamTiming`] adds pauses, so that a long response takes time as with
+//! a real model.
 
 use std::time::Duration;
 
-/// The records of an answer that is long.
-const LONG_STREAM_RECORDS: usize = 30;
+/// The number of events from which a stream is long.
+const LONG_STREAM_EVENTS: usize = 30;
 
-/// The most pauses in one stream, so that a very long answer takes no very long time.
+/// The largest number of pauses in a stream, so that very long responses stay fast.
 const MAX_PAUSES: usize = 200;
 
-/// The pause of a long answer.
+/// The pause between the events of a long stream.
 const LONG_STREAM_PAUSE: Duration = Duration::from_millis(1);
 
-/// When a stream rests, and for how long.
+/// The pauses of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StreamTiming {
     pause: Duration,
-    /// It rests before each record of which this is a factor.
-    interval_records: usize,
+    /// The number of events between two pauses.
+    interval_events: usize,
 }
 
 impl StreamTiming {
-    /// The pace of so many records, where the server itself is that slow between any two.
-    pub fn new(records: usize, slowness: Duration) -> Self {
-        match (slowness.is_zero(), records > LONG_STREAM_RECORDS) {
-            (false, _) => Self { pause: slowness, interval_records: 1 },
-            (true, true) => Self { pause: LONG_STREAM_PAUSE, interval_records: records.div_ceil(MAX_PAUSES) },
-            (true, false) => Self { pause: Duration::ZERO, interval_records: 1 },
+    /// The timing of a stream with this number of events. `delay` is the configured delay between
+    /// events.
+    pub fn new(events: usize, delay: Duration) -> Self {
+        match (delay.is_zero(), events > LONG_STREAM_EVENTS) {
+            (false, _) => Self { pause: delay, interval_events: 1 },
+            (true, true) => Self { pause: LONG_STREAM_PAUSE, interval_events: events.div_ceil(MAX_PAUSES) },
+            (true, false) => Self { pause: Duration::ZERO, interval_events: 1 },
         }
     }
 
-    /// The pause before a record.
-    pub fn delay_before(self, record: usize) -> Duration {
-        if record > 0 && record.is_multiple_of(self.interval_records) { self.pause } else { Duration::ZERO }
+    /// The pause before an event.
+    pub fn delay_before(self, event: usize) -> Duration {
+        if event > 0 && event.is_multiple_of(self.interval_events) { self.pause } else { Duration::ZERO }
     }
 }
 
@@ -40,13 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_answers_take_time_and_very_long_ones_not_much_more() {
-        let time =
-            |pace: StreamTiming, records: usize| (0..records).map(|record| pace.delay_before(record)).sum::<Duration>();
-        let whole = |records| time(StreamTiming::new(records, Duration::ZERO), records);
-        assert_eq!(whole(30), Duration::ZERO);
-        assert_eq!(whole(60), Duration::from_millis(59));
-        assert!(whole(20_000) <= Duration::from_millis(200));
-        assert_eq!(time(StreamTiming::new(3, Duration::from_secs(1)), 3), Duration::from_secs(2));
+    fn long_streams_take_time_and_very_long_ones_not_much_more() {
+        let total =
+            |timing: StreamTiming, events: usize| (0..events).map(|event| timing.delay_before(event)).sum::<Duration>();
+        let duration = |events| total(StreamTiming::new(events, Duration::ZERO), events);
+        assert_eq!(duration(30), Duration::ZERO);
+        assert_eq!(duration(60), Duration::from_millis(59));
+        assert!(duration(20_000) <= Duration::from_millis(200));
+        assert_eq!(total(StreamTiming::new(3, Duration::from_secs(1)), 3), Duration::from_secs(2));
     }
 }

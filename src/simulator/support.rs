@@ -1,4 +1,4 @@
-//! The statuses of the rows, as the stages of the pipeline ask for them.
+//! The treatment of each row by this server: [`SupportTable`].
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use crate::simulator::fields::row::SupportRow;
 /// How the simulated server treats each row.
 #[derive(Debug)]
 pub(super) struct SupportTable {
-    /// By the row's place in the enum.
+    /// Indexed by [`SupportRow`].
     treatments: Vec<RowTreatment>,
 }
 
-/// What a row's status comes to.
+/// What the server does with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RowTreatment {
     Support,
-    /// Checked for its shape, and then another value is used.
+    /// The value is validated, then another value is used.
     Substitute,
     Ignore,
     Reject,
@@ -29,7 +29,7 @@ impl SupportTable {
             Some(ClaimStatus::Ignored) => RowTreatment::Ignore,
             Some(ClaimStatus::Unsupported) => RowTreatment::Reject,
             Some(ClaimStatus::Substituted) if *row == SupportRow::Model => RowTreatment::Substitute,
-            // No other field has a value of the server's own to put in its place.
+            // The server has no value of its own for other fields.
             Some(ClaimStatus::Substituted) => RowTreatment::Ignore,
         };
         Self { treatments: SupportRow::ALL.iter().map(treatment).collect() }
@@ -39,22 +39,22 @@ impl SupportTable {
         self.treatments[row as usize]
     }
 
-    /// The row's value has its effect.
+    /// Whether the row's value has its effect.
     pub fn supports(&self, row: SupportRow) -> bool {
         self.treatment(row) == RowTreatment::Support
     }
 
-    /// The row's value is looked at, so a wrong one is refused.
+    /// Whether the row's value is validated, so that an invalid value is rejected.
     pub fn validates(&self, row: SupportRow) -> bool {
         matches!(self.treatment(row), RowTreatment::Support | RowTreatment::Substitute)
     }
 
-    /// The row's value is accepted and never seen again.
+    /// Whether the row's value is accepted and then removed.
     pub fn ignores(&self, row: SupportRow) -> bool {
         self.treatment(row) == RowTreatment::Ignore
     }
 
-    /// A request that carries the row is refused.
+    /// Whether a request with this row is rejected.
     pub fn rejects(&self, row: SupportRow) -> bool {
         self.treatment(row) == RowTreatment::Reject
     }

@@ -1,13 +1,14 @@
-//! Signatures of thinking: a keyed hash, so that a server knows its own thinking again and nobody else can make any.
+//! Signatures of thinking: a [`ThinkingSigner`] makes keyed hashes, so that a server recognizes its
+//! own thinking and rejects any other.
 //!
-//! Strong enough for a simulator and no stronger: the hash is a fast one, and the key comes from a seed.
+//! Strong enough for a simulator and no stronger: the hash is fast, and the key is the seed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::simulator::hash::RunningHash;
 
-/// Signs thinking and knows its own signatures.
+/// Signs thinking and verifies its own signatures.
 #[derive(Debug)]
 pub(super) struct ThinkingSigner {
     key: u64,
@@ -18,7 +19,7 @@ impl ThinkingSigner {
         Self { key: RunningHash::new("signer").with_number(seed).value() }
     }
 
-    /// The signature of a thinking block's text. The nonce makes two signatures of the same text differ.
+    /// Signs the text of a thinking block. The nonce makes two signatures of the same text differ.
     pub fn sign(&self, text: &str, nonce: u64) -> String {
         let mut bytes = nonce.to_be_bytes().to_vec();
         for round in 0..4 {
@@ -33,7 +34,7 @@ impl ThinkingSigner {
         STANDARD.encode(bytes)
     }
 
-    /// True when this signer signed this text with this signature.
+    /// Whether this signer made the signature for this text.
     pub fn verify(&self, text: &str, signature: &str) -> bool {
         let Ok(bytes) = STANDARD.decode(signature) else { return false };
         let Some(nonce) = bytes.first_chunk::<8>() else { return false };

@@ -1,8 +1,9 @@
-//! How the simulated model counts: a fixed cutting of text into tokens of about four characters.
+//! The tokenizer of the simulated model: [`split_tokens`] splits a text into tokens of about four
+//! characters.
 //!
-//! Joining the tokens gives the text again, so an answer can be cut after any token.
+//! The tokens add up to the text, so a response can end after any token.
 
-/// The most letters or digits in one token.
+/// The largest number of letters or digits in a token.
 const MAX_TOKEN_LETTERS: usize = 6;
 
 /// The tokens of a text, in order.
@@ -15,20 +16,20 @@ pub(super) fn split_tokens(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The number of tokens of a text.
+/// The number of tokens in a text.
 pub(super) fn count_tokens(text: &str) -> u64 {
     split_tokens(text).count() as u64
 }
 
-/// The first tokens of a text, at most so many.
-pub(super) fn take_tokens(text: &str, most: u64) -> &str {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let end = split_tokens(text).take(most).map(str::len).sum();
+/// The first tokens of a text, at most `max_tokens`.
+pub(super) fn take_tokens(text: &str, max_tokens: u64) -> &str {
+    let max_tokens = usize::try_from(max_tokens).unwrap_or(usize::MAX);
+    let end = split_tokens(text).take(max_tokens).map(str::len).sum();
     &text[..end]
 }
 
-/// The length of the first token: a run of letters or digits with the space before it, a run of spaces, or one other
-/// character. None at the end.
+/// The length of the first token: letters or digits with the space before them, several spaces, or
+/// one other character. `None` at the end.
 fn first_token_len(text: &str) -> Option<usize> {
     let mut chars = text.char_indices().peekable();
     let (_, head) = *chars.peek()?;
@@ -48,7 +49,7 @@ fn first_token_len(text: &str) -> Option<usize> {
     let mut end = 0;
     while let Some((at, c)) = chars.next_if(|(_, c)| c.is_alphanumeric()) {
         letters += 1;
-        // Scripts that write a word with one or two characters spend a token on each.
+        // Scripts that write a word with one or two characters use one token for each.
         end = at + c.len_utf8();
         if letters == MAX_TOKEN_LETTERS || !c.is_ascii() {
             break;
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_numbers_and_marks_are_tokens() {
+    fn words_numbers_and_punctuation_are_tokens() {
         assert_eq!(split_tokens("1 2 3").collect::<Vec<_>>(), ["1", " 2", " 3"]);
         assert_eq!(
             split_tokens("Hello,  my understanding\n").collect::<Vec<_>>(),
@@ -76,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_tokens_make_up_the_text(text in ".*") {
+        fn the_tokens_add_up_to_the_text(text in ".*") {
             prop_assert_eq!(split_tokens(&text).collect::<String>(), text.clone());
             prop_assert!(split_tokens(&text).all(|token| !token.is_empty()));
             prop_assert!(text.starts_with(take_tokens(&text, 3)));

@@ -1,102 +1,28 @@
-//! Faults of bytes and time: what goes out, in which pieces, after which waits, and whether the line breaks then.
-//!
-//! Those whose ids begin with `raw` are no faults: they are nasty, and allowed. A client must not notice them.
+//! Faults of bytes and timing: [`ByteFault`] changes the chunks of a body, the delays between them
+//! and whether the connection closes early.
 
 use std::time::Duration;
 
 use axum::body::Bytes;
 
-use crate::simulator::stream_timing::StreamTiming;
+use crate::simulator::fault::catalog::ByteFault;
+use crate::simulator::outgoing::OutgoingBody;
 
-crate::simulator::fault::define_faults! { ByteFault {
-    BodyCut = "http.body-cut": "the line breaks in the midst of a whole answer",
-    BodyNotJson = "message.body-not-json": "a success has a page of HTML for a body",
-    NotUtf8 = "sse.not-utf8": "streams have a byte in them that is no UTF-8",
-    FrameUnfinished = "sse.frame-unfinished": "streams lack the last blank line",
-    StreamCut = "sse.stream-cut": "the line breaks in the midst of a stream",
-    Buffered = "sse.buffered": "streams wait for more than a second, and come all at once",
-    SilentGap = "sse.silent-gap": "streams are silent for more than 15 seconds",
-    SplitBytes = "raw.split-bytes": "answers come byte by byte; no rule is broken",
-    Crlf = "raw.crlf": "the lines of streams end with CRLF; no rule is broken",
-    Comments = "raw.comments": "streams have comments in and between events; no rule is broken",
-    Bom = "raw.bom": "streams begin with a byte order mark; no rule is broken",
-} }
-
-/// A body on its way out.
-#[derive(Debug, Default)]
-pub(in crate::simulator) struct OutgoingBody {
-    /// The pieces, each with the wait before it.
-    pub chunks: Vec<(Duration, Bytes)>,
-    /// The line breaks after them.
-    pub aborts: bool,
+/// Whether the fault changes the bytes of a non-streaming response.
+pub(super) fn affects_full_body(fault: ByteFault) -> bool {
+    matches!(fault, ByteFault::BodyCut | ByteFault::BodyNotJson | ByteFault::SplitBytes)
 }
 
-impl OutgoingBody {
-    /// Pieces at this pace.
-    pub fn new(pieces: impl IntoIterator<Item = String>, pace: StreamTiming) -> Self {
-        let pieces = pieces.into_iter().enumerate().map(|(i, piece)| (pace.delay_before(i), Bytes::from(piece)));
-        Self { chunks: pieces.collect(), aborts: false }
-    }
-
-    /// All pieces at once, after the time that they would take.
-    pub fn merge_chunks(&mut self) {
-        let wait = self.chunks.iter().map(|(wait, _)| *wait).sum();
-        let whole: Vec<u8> = self.chunks.drain(..).flat_map(|(_, piece)| piece).collect();
-        self.chunks = vec![(wait, whole.into())];
-    }
-
-    /// Keeps so many pieces, after which the line breaks.
-    pub fn abort_after(&mut self, pieces: usize) {
-        self.chunks.truncate(pieces);
-        self.aborts = true;
-    }
-
-    fn map_chunks(&mut self, spoil: impl Fn(&str) -> String) {
-        for (_, piece) in &mut self.chunks {
-            *piece = spoil(&String::from_utf8_lossy(piece)).into();
-        }
-    }
-
-    fn split_chunks(&mut self, size: usize) {
-        let pieces = std::mem::take(&mut self.chunks);
-        for (wait, piece) in pieces {
-            let waits = std::iter::once(wait).chain(std::iter::repeat(Duration::ZERO));
-            self.chunks.extend(waits.zip(piece.chunks(size).map(Bytes::copy_from_slice)));
-        }
-    }
-}
-
-impl ByteFault {
-    /// False where the protocol allows it.
-    pub fn breaks_protocol(self) -> bool {
-        match self {
-            Self::BodyCut
-            | Self::BodyNotJson
-            | Self::NotUtf8
-            | Self::FrameUnfinished
-            | Self::StreamCut
-            | Self::Buffered
-            | Self::SilentGap => true,
-            Self::SplitBytes | Self::Crlf | Self::Comments | Self::Bom => false,
-        }
-    }
-
-    /// True where it takes more than a body with its length to send a whole answer.
-    pub fn affects_full_body(self) -> bool {
-        matches!(self, Self::BodyCut | Self::BodyNotJson | Self::SplitBytes)
-    }
-}
-
-/// Spoils a whole answer.
-pub(super) fn apply_to_body(fault: ByteFault, wire: &mut OutgoingBody) {
+/// Changes the body of a non-streaming response.
+pub(super) fn apply_to_body(fault: ByteFault, body: &mut OutgoingBody) {
     match fault {
         ByteFault::BodyCut => {
-            let half = wire.chunks.iter().map(|(_, piece)| piece.len()).sum::<usize>() / 2;
-            wire.split_chunks(half.max(1));
-            wire.abort_after(1);
+            let half = body.chunks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>() / 2;
+            body.split_chunks(half.max(1));
+            body.abort_after(1);
         }
-        ByteFault::BodyNotJson => wire.chunks = vec![(Duration::ZERO, Bytes::from_static(b"<html>It works.</html>"))],
-        ByteFault::SplitBytes => wire.split_chunks(1),
+        ByteFault::BodyNotJson => body.chunks = vec![(Duration::ZERO, Bytes::from_static(b"<html>It works.</html>"))],
+        ByteFault::SplitBytes => body.split_chunks(1),
         ByteFault::NotUtf8
         | ByteFault::FrameUnfinished
         | ByteFault::StreamCut
@@ -108,64 +34,71 @@ pub(super) fn apply_to_body(fault: ByteFault, wire: &mut OutgoingBody) {
     }
 }
 
-/// Spoils a stream, whose pieces are its records.
-pub(super) fn apply_to_stream(fault: ByteFault, wire: &mut OutgoingBody) {
-    let middle = wire.chunks.len() / 2;
+/// Changes the body of a stream, whose chunks are its events.
+pub(super) fn apply_to_stream(fault: ByteFault, body: &mut OutgoingBody) {
+    let middle = body.chunks.len() / 2;
     match fault {
         ByteFault::NotUtf8 => {
-            if let Some((_, first)) = wire.chunks.first_mut() {
+            if let Some((_, first)) = body.chunks.first_mut() {
                 *first = [b": \xff\n", &first[..]].concat().into();
             }
         }
         ByteFault::FrameUnfinished => {
-            if let Some((_, last)) = wire.chunks.last_mut() {
+            if let Some((_, last)) = body.chunks.last_mut() {
                 last.truncate(last.trim_ascii_end().len());
             }
         }
-        ByteFault::StreamCut => wire.abort_after(middle),
+        ByteFault::StreamCut => body.abort_after(middle),
         ByteFault::Buffered => {
-            let rest = wire.chunks.split_off(1.min(wire.chunks.len()));
-            let rest: Vec<u8> = rest.into_iter().flat_map(|(_, piece)| piece).collect();
-            wire.chunks.push((Duration::from_millis(1100), rest.into()));
+            let rest = body.chunks.split_off(1.min(body.chunks.len()));
+            let rest: Vec<u8> = rest.into_iter().flat_map(|(_, chunk)| chunk).collect();
+            body.chunks.push((Duration::from_millis(1100), rest.into()));
         }
         ByteFault::SilentGap => {
-            if let Some((wait, _)) = wire.chunks.get_mut(middle) {
-                *wait = Duration::from_millis(15_200);
+            if let Some((delay, _)) = body.chunks.get_mut(middle) {
+                *delay = Duration::from_millis(15_200);
             }
         }
-        ByteFault::SplitBytes => wire.split_chunks(1),
-        ByteFault::Crlf => wire.map_chunks(|record| record.replace('\n', "\r\n")),
+        ByteFault::SplitBytes => body.split_chunks(1),
+        ByteFault::Crlf => map_events(body, |event| event.replace('\n', "\r\n")),
         ByteFault::Comments => {
-            wire.map_chunks(|record| format!(": keep-alive\n\n{}", record.replacen('\n', "\n:\n", 1)))
+            map_events(body, |event| format!(": keep-alive\n\n{}", event.replacen('\n', "\n:\n", 1)));
         }
-        ByteFault::Bom => wire.chunks.insert(0, (Duration::ZERO, Bytes::from_static(b"\xef\xbb\xbf"))),
+        ByteFault::Bom => body.chunks.insert(0, (Duration::ZERO, Bytes::from_static(b"\xef\xbb\xbf"))),
         ByteFault::BodyCut | ByteFault::BodyNotJson => {}
+    }
+}
+
+fn map_events(body: &mut OutgoingBody, edit: impl Fn(&str) -> String) {
+    for (_, chunk) in &mut body.chunks {
+        *chunk = edit(&String::from_utf8_lossy(chunk)).into();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::stream_timing::StreamTiming;
 
-    fn concat_bytes(wire: &OutgoingBody) -> Vec<u8> {
-        wire.chunks.iter().flat_map(|(_, piece)| piece.to_vec()).collect()
+    fn concat_bytes(body: &OutgoingBody) -> Vec<u8> {
+        body.chunks.iter().flat_map(|(_, chunk)| chunk.to_vec()).collect()
     }
 
     #[test]
-    fn a_body_in_single_bytes_says_the_same_and_waits_as_long() {
+    fn splitting_into_bytes_keeps_the_content_and_the_total_delay() {
         let pause = Duration::from_millis(7);
-        let mut wire = OutgoingBody::new(["caf\u{e9}".to_owned(), "b\n\n".to_owned()], StreamTiming::new(2, pause));
-        let as_it_was = concat_bytes(&wire);
-        apply_to_stream(ByteFault::SplitBytes, &mut wire);
-        assert_eq!(concat_bytes(&wire), as_it_was);
-        assert!(wire.chunks.len() == 8 && wire.chunks.iter().all(|(_, piece)| piece.len() == 1));
-        assert_eq!(wire.chunks.iter().map(|(wait, _)| *wait).sum::<Duration>(), pause);
+        let mut body = OutgoingBody::new(["caf\u{e9}".to_owned(), "b\n\n".to_owned()], StreamTiming::new(2, pause));
+        let original = concat_bytes(&body);
+        apply_to_stream(ByteFault::SplitBytes, &mut body);
+        assert_eq!(concat_bytes(&body), original);
+        assert!(body.chunks.len() == 8 && body.chunks.iter().all(|(_, chunk)| chunk.len() == 1));
+        assert_eq!(body.chunks.iter().map(|(delay, _)| *delay).sum::<Duration>(), pause);
     }
 
     #[test]
-    fn half_a_body_goes_out_before_the_line_breaks() {
-        let mut wire = OutgoingBody::new(["0123456789".to_owned()], StreamTiming::new(1, Duration::ZERO));
-        apply_to_body(ByteFault::BodyCut, &mut wire);
-        assert_eq!((concat_bytes(&wire), wire.aborts), (b"01234".to_vec(), true));
+    fn body_cut_sends_half_of_the_body_and_aborts() {
+        let mut body = OutgoingBody::new(["0123456789".to_owned()], StreamTiming::new(1, Duration::ZERO));
+        apply_to_body(ByteFault::BodyCut, &mut body);
+        assert_eq!((concat_bytes(&body), body.aborts), (b"01234".to_vec(), true));
     }
 }

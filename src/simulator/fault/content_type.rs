@@ -1,18 +1,14 @@
-//! Faults of the form in which an answer comes.
+//! Faults of the content type: [`ContentTypeFault`] sends a stream as JSON, or JSON as a stream.
 
-use crate::simulator::pipeline::PipelineResponse;
+use crate::simulator::fault::catalog::ContentTypeFault;
+use crate::simulator::outgoing::PipelineResponse;
 
-crate::simulator::fault::define_faults! { ContentTypeFault {
-    StreamNotStreamed = "http.stream-not-streamed": "who asks to stream gets a whole answer",
-    StreamUnasked = "http.stream-unasked": "who does not ask to stream gets a stream",
-} }
-
-pub(super) fn apply(fault: ContentTypeFault, reply: PipelineResponse) -> PipelineResponse {
-    match (fault, reply) {
+pub(super) fn apply(fault: ContentTypeFault, response: PipelineResponse) -> PipelineResponse {
+    match (fault, response) {
         (ContentTypeFault::StreamNotStreamed, PipelineResponse::Stream(message)) => PipelineResponse::Json(message),
         (ContentTypeFault::StreamUnasked, PipelineResponse::Json(message)) if message["type"] == "message" => {
             PipelineResponse::Stream(message)
         }
-        (ContentTypeFault::StreamNotStreamed | ContentTypeFault::StreamUnasked, reply) => reply,
+        (ContentTypeFault::StreamNotStreamed | ContentTypeFault::StreamUnasked, response) => response,
     }
 }

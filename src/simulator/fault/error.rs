@@ -1,37 +1,36 @@
-//! Faults of errors.
+//! Faults of error responses: [`ErrorFault`] changes the response, and some [`BehaviourFault`]s
+//! change the kind of error.
 
 use serde_json::{Value, json};
 
-crate::simulator::fault::define_faults! { ErrorFault {
-    ServerError = "http.server-error": "a mistake of the client's becomes a 500",
-    RetryAfterMissing = "http.retry-after-missing": "a mistake of the client's becomes a 429 without retry-after",
-    NotJson = "error.not-json": "errors have a line of text for a body",
-    Envelope = "error.envelope": "errors have another envelope",
-    TypeMissing = "error.type-missing": "errors have no type",
-    MessageMissing = "error.message-missing": "errors have no message",
-    TypeUnknown = "error.type-unknown": "errors have a type of their own",
-    TypeStatus = "error.type-status": "errors have a type of another status",
-    Nested = "error.nested": "errors have an error in them",
-    RequestIdMissing = "error.request-id-missing": "errors have no request_id",
-    RequestIdMismatch = "error.request-id-mismatch": "errors have the request_id of another",
-    LeakTraceback = "error.leak-traceback": "errors have a traceback in them",
-    LeakPath = "error.leak-path": "errors name a path of the server's",
-    LeakKey = "error.leak-key": "errors have something like a key in them",
-} }
+use crate::simulator::api_error::{ApiError, ApiErrorKind};
+use crate::simulator::config::SimulatorConfig;
+use crate::simulator::fault::catalog::{BehaviourFault, ErrorFault};
+use crate::simulator::outgoing::OutgoingError;
 
-/// An error on its way out.
-#[derive(Debug)]
-pub(in crate::simulator) struct OutgoingError {
-    pub status: u16,
-    pub retry_after: Option<u64>,
-    pub body: String,
+/// The error of a server that reports client errors in a wrong way.
+pub(in crate::simulator) fn with_faults(error: ApiError, config: &SimulatorConfig) -> ApiError {
+    if !matches!(error.kind, ApiErrorKind::InvalidRequest | ApiErrorKind::NotFound) {
+        return error;
+    }
+    if config.has_fault(BehaviourFault::ErrorsServerError) {
+        return ApiError::internal_error(&error.message);
+    }
+    let kind = if config.has_fault(BehaviourFault::ErrorsStatus422) {
+        ApiErrorKind::Unprocessable
+    } else if config.has_fault(BehaviourFault::ErrorsAsOverloaded) {
+        ApiErrorKind::Overloaded
+    } else {
+        error.kind
+    };
+    ApiError { kind, ..error }
 }
 
 pub(super) fn apply(fault: ErrorFault, error: &mut OutgoingError) {
     use ErrorFault as F;
     let mut json: Value = serde_json::from_str(&error.body).unwrap_or_default();
     let message = json["error"]["message"].clone();
-    let more = |what: &str| json!(format!("{}: {what}", message.as_str().unwrap_or_default()));
+    let with_leak = |leak: &str| json!(format!("{}: {leak}", message.as_str().unwrap_or_default()));
     match fault {
         F::ServerError => {
             error.status = 500;
@@ -53,9 +52,9 @@ pub(super) fn apply(fault: ErrorFault, error: &mut OutgoingError) {
         F::Nested => json["error"]["error"] = json!({ "message": message }),
         F::RequestIdMissing => json["request_id"] = Value::Null,
         F::RequestIdMismatch => json["request_id"] = json!("req_of_another"),
-        F::LeakTraceback => json["error"]["message"] = more("Traceback (most recent call last)"),
-        F::LeakPath => json["error"]["message"] = more("/usr/lib/python3/app.py"),
-        F::LeakKey => json["error"]["message"] = more("sk-simulated0simulated0simulated0"),
+        F::LeakTraceback => json["error"]["message"] = with_leak("Traceback (most recent call last)"),
+        F::LeakPath => json["error"]["message"] = with_leak("/usr/lib/python3/app.py"),
+        F::LeakKey => json["error"]["message"] = with_leak("sk-simulated0simulated0simulated0"),
     }
     error.body = json.to_string();
 }

@@ -1,18 +1,10 @@
-//! Faults of status and headers.
+//! Faults of the status and the headers: [`HeaderFault`].
 
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-crate::simulator::fault::define_faults! { HeaderFault {
-    ContentType = "http.content-type": "answers that are no stream come as plain text",
-    SuccessStatus = "http.success-status": "requests succeed with 201",
-    StatusUndocumented = "http.status-undocumented": "a 400 becomes a 422",
-    RequestIdMissing = "http.request-id-missing": "no answer has a request-id",
-    Redirect = "http.redirect": "successes become redirects",
-    RateLimitHeader = "http.rate-limit-header": "each answer says that `many` requests are allowed",
-    RetryAfterInvalid = "http.retry-after-invalid": "each answer says to come again `soon`",
-} }
+use crate::simulator::fault::catalog::HeaderFault;
 
 pub(super) fn apply(fault: HeaderFault, response: &mut Response) {
     match fault {

@@ -1,67 +1,24 @@
-//! Faults of messages, before they go out, whole or as a stream.
+//! Faults of messages, in streams and in non-streaming responses: [`MessageFault`].
 
 use serde_json::{Value, json};
 
+use crate::simulator::fault::catalog::MessageFault;
 use crate::simulator::rng::RequestRng;
 
-crate::simulator::fault::define_faults! { MessageFault {
-    ErrorInSuccess = "message.error-in-success": "a success has an error for a body",
-    NoMessage = "message.no-message": "a success has an object of another API for a body",
-    Type = "message.type": "messages have no type",
-    Role = "message.role": "messages have no role",
-    IdMissing = "message.id-missing": "messages have no id",
-    IdPrefix = "message.id-prefix": "the ids of messages begin as in another API",
-    ModelMissing = "message.model-missing": "messages name no model",
-    ContentShape = "message.content-shape": "content is null",
-    ContentEmpty = "message.content-empty": "answers that end of their own accord are empty",
-    BlockShape = "message.block-shape": "the text of texts is null",
-    BlockUnknown = "message.block-unknown": "messages have a block more, of an unknown type",
-    TextEmpty = "message.text-empty": "messages have a block more, of empty text",
-    SignatureMissing = "message.signature-missing": "thinking has no signature",
-    SignatureConstant = "message.signature-constant": "all thinking has one signature",
-    SignatureStray = "message.signature-stray": "texts have a signature",
-    ThinkingInText = "message.thinking-in-text": "messages have thinking in a text",
-    StopReasonMissing = "message.stop-reason-missing": "stop_reason is null",
-    StopReasonUnknown = "message.stop-reason-unknown": "answers end with the word of another API",
-    StopSequenceMismatch = "message.stop-sequence-mismatch": "stop_sequence is null where one was met",
-    StopSequenceInText = "message.stop-sequence-in-text": "a stop sequence that was met stands in the text",
-    IdRepeated = "message.id-repeated": "all messages have one id",
-    StopSequenceKeyMissing = "message.stop-sequence-key-missing": "messages have no key stop_sequence",
-    ToolWithoutStopToolUse = "message.tool-without-stop-tool-use": "answers with calls end with end_turn",
-    StopToolUseWithoutTool = "message.stop-tool-use-without-tool": "calls are taken out of answers",
-    KeyUnknown = "message.key-unknown": "messages have a key more",
-    UsageMissing = "usage.missing": "messages have no usage",
-    Counter = "usage.counter": "a counter is a text",
-    InputZero = "usage.input-zero": "all input counters are 0",
-    OutputZero = "usage.output-zero": "output_tokens is 0",
-    InputMoreThanSent = "usage.input-more-than-sent": "input_tokens counts a prompt that nobody sent",
-    RepeatDiffers = "usage.repeat-differs": "equal requests are counted differently",
-    TwinDiffers = "usage.twin-differs": "a stream counts more input than a whole answer",
-    OverMaxTokens = "usage.over-max-tokens": "output_tokens is larger than any max_tokens",
-    CacheSum = "usage.cache-sum": "the parts of cache_creation do not add up",
-    CacheMissing = "usage.cache-missing": "a cache counter is absent",
-    Thinking = "usage.thinking": "thinking_tokens is larger than output_tokens",
-    ToolShape = "tool.shape": "calls have no id",
-    ToolIdPattern = "tool.id-pattern": "the ids of calls have a dot and a colon",
-    ToolIdDuplicate = "tool.id-duplicate": "the first call comes twice",
-    ToolNameUnknown = "tool.name-unknown": "calls name a tool that was not sent",
-    ToolInputShape = "tool.input-shape": "the input of calls is a text",
-    ToolInputSchema = "tool.input-schema": "the values in the input of calls are null",
-    ToolIdRepeated = "tool.id-repeated": "the last call of each answer has the same id",
-    ToolMarkup = "tool.markup": "answers have the markup of a call in a text",
-} }
+/// The tokens that a wrong count adds: many for a short prompt, but fewer than the bytes of its
+/// request.
+const EXTRA_INPUT_TOKENS: u64 = 150;
 
-impl MessageFault {
-    /// Those that a stream cannot have, or that are another fault there.
-    fn is_full_body_only(self) -> bool {
-        matches!(self, Self::ErrorInSuccess | Self::NoMessage | Self::ContentShape | Self::UsageMissing)
-    }
+/// Whether streams cannot have the fault, or have another fault for it.
+fn is_full_body_only(fault: MessageFault) -> bool {
+    use MessageFault as F;
+    matches!(fault, F::ErrorInSuccess | F::NoMessage | F::ContentShape | F::UsageMissing)
 }
 
-/// Spoils a message that is to go out whole, or as a stream.
-pub(super) fn apply(fault: MessageFault, message: &mut Value, streams: bool, draws: &mut RequestRng) {
+/// Changes a message before it is sent, as a stream or as a non-streaming response.
+pub(super) fn apply(fault: MessageFault, message: &mut Value, is_stream: bool, rng: &mut RequestRng) {
     use MessageFault as F;
-    if streams && fault.is_full_body_only() {
+    if is_stream && is_full_body_only(fault) {
         return;
     }
     match fault {
@@ -123,8 +80,8 @@ pub(super) fn apply(fault: MessageFault, message: &mut Value, streams: bool, dra
             message["usage"]["output_tokens_details"] = Value::Null;
         }
         F::InputMoreThanSent => add_input_tokens(message, 1_000_000),
-        F::RepeatDiffers if draws.bernoulli(0.5) => add_input_tokens(message, EXTRA_INPUT_TOKENS),
-        F::TwinDiffers if streams => add_input_tokens(message, EXTRA_INPUT_TOKENS),
+        F::RepeatDiffers if rng.bernoulli(0.5) => add_input_tokens(message, EXTRA_INPUT_TOKENS),
+        F::TwinDiffers if is_stream => add_input_tokens(message, EXTRA_INPUT_TOKENS),
         F::RepeatDiffers | F::TwinDiffers => {}
         F::OverMaxTokens => message["usage"]["output_tokens"] = json!(1_000_000_000),
         F::CacheSum => message["usage"]["cache_creation"]["ephemeral_5m_input_tokens"] = json!(1_000_000),
@@ -155,12 +112,9 @@ pub(super) fn apply(fault: MessageFault, message: &mut Value, streams: bool, dra
     }
 }
 
-/// What a wrong count adds: much for a short prompt, and less than its request has bytes.
-const EXTRA_INPUT_TOKENS: u64 = 150;
-
-fn add_input_tokens(message: &mut Value, more: u64) {
+fn add_input_tokens(message: &mut Value, extra: u64) {
     let counted = message["usage"]["input_tokens"].as_u64().unwrap_or_default();
-    message["usage"]["input_tokens"] = json!(counted + more);
+    message["usage"]["input_tokens"] = json!(counted + extra);
 }
 
 fn remove_key(value: &mut Value, key: &str) {
@@ -175,6 +129,6 @@ fn push_block(message: &mut Value, block: Value) {
     }
 }
 
-fn for_each_block(message: &mut Value, kind: &str, spoil: impl Fn(&mut Value)) {
-    message["content"].as_array_mut().into_iter().flatten().filter(|block| block["type"] == kind).for_each(spoil);
+fn for_each_block(message: &mut Value, kind: &str, edit: impl Fn(&mut Value)) {
+    message["content"].as_array_mut().into_iter().flatten().filter(|block| block["type"] == kind).for_each(edit);
 }

@@ -1,32 +1,33 @@
-//! What a server refuses only because a fault of its conduct makes it: requests that the reference answers.
+//! The faults of behaviour that reject requests which the reference server accepts.
 
 use serde_json::{Map, Value};
 
 use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::ContentBlockKind;
 use crate::simulator::error_path::ErrorPath;
-use crate::simulator::fault::BehaviourFault as Fault;
-use crate::simulator::fields::find::{array_items, block_kind, tool_tag};
+use crate::simulator::fault::catalog::BehaviourFault as Fault;
+use crate::simulator::fields::lookup::{array_items, block_kind, has_role, has_type, string_at, tool_tag};
+use crate::simulator::route::MessagesRoute;
+use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::cache_control::find_markers;
 use crate::simulator::validate::thinking::{has_tool_results, is_thinking};
 use crate::simulator::validate::tools::is_identifier;
 use crate::simulator::validate::types::ApiResult;
-use crate::simulator::validate::{MessagesRoute, RequestValidator};
 
-/// The keys of tools that older servers do not know.
+/// The tool keys that older servers do not know.
 const NEW_TOOL_KEYS: [&str; 4] = ["strict", "defer_loading", "input_examples", "eager_input_streaming"];
 
-/// The keywords by which schemas refer and choose.
+/// The schema keywords for references and alternatives.
 const SCHEMA_KEYWORDS: [&str; 4] = ["$ref", "anyOf", "oneOf", "allOf"];
 
-/// The most tokens that a server with a small default lets a request ask for, and one more.
+/// The smallest `max_tokens` that a server with a small limit rejects.
 const LARGE_MAX_TOKENS: u64 = 32_000;
 
-/// The longest name of a tool that a narrower server takes.
+/// The longest tool name that a narrow server accepts.
 const MAX_NARROW_TOOL_NAME_BYTES: usize = 60;
 
 impl RequestValidator<'_> {
-    /// Refuses what the server's faults make it refuse.
+    /// Rejects requests because of the server's faults.
     pub(crate) fn reject_by_faults(&self, body: &Map<String, Value>) -> ApiResult {
         self.reject_fields(body)?;
         self.reject_tools(body)?;
@@ -42,36 +43,36 @@ impl RequestValidator<'_> {
         Ok(())
     }
 
-    /// Refuses under a fault, where what it minds is there.
-    fn reject_if(&self, fault: Fault, there: bool, path: &ErrorPath, what: &str) -> ApiResult {
-        if there && self.config.has_fault(fault) { Err(ApiError::invalid_field(path, what)) } else { Ok(()) }
+    /// Rejects with this message if the server has the fault and the request has what it rejects.
+    fn reject_if(&self, fault: Fault, is_present: bool, path: &ErrorPath, message: &str) -> ApiResult {
+        if is_present && self.config.has_fault(fault) { Err(ApiError::invalid_field(path, message)) } else { Ok(()) }
     }
 
     fn reject_fields(&self, body: &Map<String, Value>) -> ApiResult {
         let root = ErrorPath::root;
-        let at = |key: &str| body.get(key).unwrap_or(&Value::Null);
-        self.reject_if(Fault::SystemArrayRefused, at("system").is_array(), &root("system"), "expected a string")?;
-        let uncounted = self.endpoint == MessagesRoute::CountTokens && !body.contains_key("max_tokens");
-        self.reject_if(Fault::CountTokensWantsMaxTokens, uncounted, &root("max_tokens"), "required")?;
-        let is_large = at("max_tokens").as_u64().is_some_and(|asked| asked >= LARGE_MAX_TOKENS);
+        let field = |key: &str| body.get(key).unwrap_or(&Value::Null);
+        self.reject_if(Fault::SystemArrayRefused, field("system").is_array(), &root("system"), "expected a string")?;
+        let is_unbounded_count = self.endpoint == MessagesRoute::CountTokens && !body.contains_key("max_tokens");
+        self.reject_if(Fault::CountTokensWantsMaxTokens, is_unbounded_count, &root("max_tokens"), "required")?;
+        let is_large = field("max_tokens").as_u64().is_some_and(|max_tokens| max_tokens >= LARGE_MAX_TOKENS);
         self.reject_if(Fault::MaxTokens32000Refused, is_large, &root("max_tokens"), "more than the model can give")?;
         let is_managed = body.contains_key("context_management");
         self.reject_if(Fault::ContextManagementRefused, is_managed, &root("context_management"), "unknown key")?;
-        self.reject_if(Fault::StreamRefused, at("stream") == true, &root("stream"), "not supported")?;
+        self.reject_if(Fault::StreamRefused, field("stream") == true, &root("stream"), "not supported")?;
         for (fault, key) in [(Fault::EffortRefused, "effort"), (Fault::FormatRefused, "format")] {
-            let there = at("output_config").get(key).is_some();
-            self.reject_if(fault, there, &root("output_config").key(key), "unknown key")?;
+            let is_present = field("output_config").get(key).is_some();
+            self.reject_if(fault, is_present, &root("output_config").key(key), "unknown key")?;
         }
-        let user = at("metadata").get("user_id").and_then(Value::as_str);
-        let is_odd = user.is_some_and(|id| !is_identifier(id, usize::MAX));
+        let user_id = string_at(field("metadata"), "user_id");
+        let is_unusual = user_id.is_some_and(|id| !is_identifier(id, usize::MAX));
         self.reject_if(
             Fault::MetadataStrict,
-            is_odd,
+            is_unusual,
             &root("metadata").key("user_id"),
             "does not match ^[a-zA-Z0-9_-]+$",
         )?;
         let messages = array_items(body.get("messages"));
-        let is_prefilled = messages.last().is_some_and(|last| key_equals(last, "role", "assistant"));
+        let is_prefilled = messages.last().is_some_and(|last| has_role(last, "assistant"));
         self.reject_if(
             Fault::PrefillRefused,
             is_prefilled,
@@ -85,21 +86,25 @@ impl RequestValidator<'_> {
     fn reject_tools(&self, body: &Map<String, Value>) -> ApiResult {
         for (i, tool) in array_items(body.get("tools")).iter().enumerate() {
             let path = ErrorPath::root("tools").index(i);
-            let lacks = tool_tag(tool) != Some("custom") && tool.get("input_schema").is_none();
-            self.reject_if(Fault::ToolsServerToolsRefused, lacks, &path.key("input_schema"), "required")?;
+            let lacks_schema = tool_tag(tool) != Some("custom") && tool.get("input_schema").is_none();
+            self.reject_if(Fault::ToolsServerToolsRefused, lacks_schema, &path.key("input_schema"), "required")?;
             if let Some(key) = NEW_TOOL_KEYS.into_iter().find(|key| tool.get(key).is_some()) {
                 self.reject_if(Fault::ToolsNewKeysRefused, true, &path.key(key), "unknown key")?;
             }
             let is_new = tool_tag(tool).is_some_and(|tag| tag.contains("_2026"));
             self.reject_if(Fault::ToolsNewVersionsRefused, is_new, &path.key("type"), "unknown version")?;
-            let is_long =
-                tool.get("name").and_then(Value::as_str).is_some_and(|name| name.len() > MAX_NARROW_TOOL_NAME_BYTES);
+            let is_long = string_at(tool, "name").is_some_and(|name| name.len() > MAX_NARROW_TOOL_NAME_BYTES);
             self.reject_if(Fault::ToolsLongNameRefused, is_long, &path.key("name"), "too long")?;
             let properties = tool.get("input_schema").and_then(|schema| schema.get("properties"));
-            let is_bare = properties.and_then(Value::as_object).is_some_and(Map::is_empty);
-            self.reject_if(Fault::ToolsWithoutArgumentsRefused, is_bare, &path.key("input_schema"), "has no property")?;
-            let refers = tool.get("input_schema").is_some_and(has_schema_keyword);
-            self.reject_if(Fault::ToolsSchemaRefused, refers, &path.key("input_schema"), "unsupported keyword")?;
+            let is_empty = properties.and_then(Value::as_object).is_some_and(Map::is_empty);
+            self.reject_if(
+                Fault::ToolsWithoutArgumentsRefused,
+                is_empty,
+                &path.key("input_schema"),
+                "has no property",
+            )?;
+            let has_keyword = tool.get("input_schema").is_some_and(has_schema_keyword);
+            self.reject_if(Fault::ToolsSchemaRefused, has_keyword, &path.key("input_schema"), "unsupported keyword")?;
         }
         Ok(())
     }
@@ -107,19 +112,15 @@ impl RequestValidator<'_> {
     fn reject_thinking(&self, body: &Map<String, Value>) -> ApiResult {
         let path = ErrorPath::root("thinking").key("type");
         let thinking = body.get("thinking").unwrap_or(&Value::Null);
-        let is_adaptive = key_equals(thinking, "type", "adaptive");
-        self.reject_if(
-            Fault::ThinkingDisabledRefused,
-            key_equals(thinking, "type", "disabled"),
-            &path,
-            "expected enabled",
-        )?;
+        let is_adaptive = has_type(thinking, "adaptive");
+        let is_disabled = has_type(thinking, "disabled");
+        self.reject_if(Fault::ThinkingDisabledRefused, is_disabled, &path, "expected enabled")?;
         self.reject_if(Fault::ThinkingAdaptiveRefused, is_adaptive, &path, "expected enabled or disabled")?;
-        if !is_adaptive && !key_equals(thinking, "type", "enabled") {
+        if !is_adaptive && !has_type(thinking, "enabled") {
             return Ok(());
         }
         let messages = array_items(body.get("messages")).iter().enumerate();
-        for (i, message) in messages.filter(|(_, m)| key_equals(m, "role", "assistant")) {
+        for (i, message) in messages.filter(|(_, m)| has_role(m, "assistant")) {
             let thinks = array_items(message.get("content")).iter().any(is_thinking);
             let path = ErrorPath::root("messages").index(i).key("content");
             self.reject_if(Fault::ThinkingMustReplay, !thinks, &path, "the thinking must be passed back")?;
@@ -136,39 +137,39 @@ impl RequestValidator<'_> {
             }
         }
         let thinking = body.get("thinking").unwrap_or(&Value::Null);
-        let thinks = key_equals(thinking, "type", "enabled") || key_equals(thinking, "type", "adaptive");
+        let thinks = has_type(thinking, "enabled") || has_type(thinking, "adaptive");
         let mut blocks = array_items(body.get("messages")).iter().flat_map(|m| array_items(m.get("content")));
-        let both = thinks || blocks.any(is_thinking);
-        self.reject_if(Fault::CacheWithThinkingRefused, both, &first.path, "not allowed with thinking")
+        let has_thinking = thinks || blocks.any(is_thinking);
+        self.reject_if(Fault::CacheWithThinkingRefused, has_thinking, &first.path, "not allowed with thinking")
     }
 
     fn reject_role(&self, message: &Value, path: &ErrorPath) -> ApiResult {
-        let there = key_equals(message, "role", "system");
-        if there && self.config.has_fault(Fault::RoleSystemCrashes) {
+        let is_system = has_role(message, "system");
+        if is_system && self.config.has_fault(Fault::RoleSystemCrashes) {
             return Err(ApiError::internal_error("unexpected role in the chat template"));
         }
         let path = path.key("role");
-        self.reject_if(Fault::RoleSystemRefused, there, &path, "role 'system' is not supported on this model")?;
-        self.reject_if(Fault::RoleSystemRefusedUnclearly, there, &path, "bad value")
+        self.reject_if(Fault::RoleSystemRefused, is_system, &path, "role 'system' is not supported on this model")?;
+        self.reject_if(Fault::RoleSystemRefusedUnclearly, is_system, &path, "bad value")
     }
 
     fn reject_block(&self, value: &Value, path: &ErrorPath) -> ApiResult {
         let Some(block) = block_kind(value) else { return Ok(()) };
         let path = path.key(block.as_str());
-        let is_url = block == ContentBlockKind::Image
-            && value.get("source").is_some_and(|source| key_equals(source, "type", "url"));
+        let is_url =
+            block == ContentBlockKind::Image && value.get("source").is_some_and(|source| has_type(source, "url"));
         self.reject_if(Fault::ImageUrlRefused, is_url, &path.key("source").key("type"), "expected base64")?;
         self.reject_if(Fault::ThinkingHistoryRefused, is_thinking(value), &path, "unknown block type")?;
-        let of_search = matches!(
+        let is_of_search = matches!(
             block,
-            ContentBlockKind::SearchResult | ContentBlockKind::ToolReference | ContentBlockKind::ToolSearchToolResult
-        ) || matches!(
-            block,
-            ContentBlockKind::ServerToolUse
+            ContentBlockKind::SearchResult
+                | ContentBlockKind::ToolReference
+                | ContentBlockKind::ToolSearchToolResult
+                | ContentBlockKind::ServerToolUse
                 | ContentBlockKind::WebSearchToolResult
                 | ContentBlockKind::WebFetchToolResult
         );
-        self.reject_if(Fault::HistorySearchRefused, of_search, &path, "unknown block type")?;
+        self.reject_if(Fault::HistorySearchRefused, is_of_search, &path, "unknown block type")?;
         if block == ContentBlockKind::ToolResult {
             for (i, inner) in array_items(value.get("content")).iter().enumerate() {
                 self.reject_block(inner, &path.key("content").index(i))?;
@@ -178,18 +179,13 @@ impl RequestValidator<'_> {
     }
 }
 
-/// A key of this value is this word.
-fn key_equals(value: &Value, key: &str, word: &str) -> bool {
-    value.get(key).and_then(Value::as_str) == Some(word)
-}
-
-/// A schema that refers or chooses, anywhere in it.
+/// Whether a schema has one of [`SCHEMA_KEYWORDS`], at any depth.
 fn has_schema_keyword(schema: &Value) -> bool {
     match schema {
         Value::Object(map) => {
             map.keys().any(|key| SCHEMA_KEYWORDS.contains(&key.as_str())) || map.values().any(has_schema_keyword)
         }
-        Value::Array(entries) => entries.iter().any(has_schema_keyword),
+        Value::Array(items) => items.iter().any(has_schema_keyword),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

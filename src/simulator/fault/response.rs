@@ -1,87 +1,85 @@
-//! What faults of conduct make of an answer, before it is told whole or as a stream.
+//! The faults of behaviour that change a message or a token count before it is encoded.
 
 use serde_json::{Value, json};
 
 use crate::simulator::config::SimulatorConfig;
-use crate::simulator::fault::BehaviourFault as Fault;
+use crate::simulator::fault::catalog::BehaviourFault as Fault;
 use crate::simulator::prompt::ModelPrompt;
 use crate::simulator::response::{DraftBlock, ResponseDraft, StopReason};
 
-/// The tokens that a stream counts too many.
+/// The tokens that a stream counts in addition.
 const EXTRA_TOKENS: u64 = 50;
 
-/// How much of a long tool's name is left.
+/// The characters that remain of a long tool name.
 const MAX_TOOL_NAME_CHARS: usize = 60;
 
-/// The count of a prompt's tokens, as the server tells it.
-pub(crate) fn alter_token_count(tokens: u64, behaviour: &SimulatorConfig) -> u64 {
-    if behaviour.has_fault(Fault::CountTokensZero) {
+/// The token count that the server returns.
+pub(crate) fn alter_token_count(tokens: u64, config: &SimulatorConfig) -> u64 {
+    if config.has_fault(Fault::CountTokensZero) {
         return 0;
     }
-    let times = if behaviour.has_fault(Fault::CountTokensOff) { 2 } else { 1 };
-    tokens * times
+    if config.has_fault(Fault::CountTokensOff) { tokens * 2 } else { tokens }
 }
 
-/// Changes an answer as the server's faults will have it.
-pub(crate) fn apply(answer: &mut ResponseDraft, view: &ModelPrompt, behaviour: &SimulatorConfig) {
-    alter_usage(answer, view, behaviour);
-    alter_tool_calls(answer, view, behaviour);
-    if behaviour.has_fault(Fault::ThinkingRewritten) {
-        for content in &mut answer.content {
+/// Applies the server's faults to a message.
+pub(crate) fn apply(draft: &mut ResponseDraft, prompt: &ModelPrompt, config: &SimulatorConfig) {
+    alter_usage(draft, prompt, config);
+    alter_tool_calls(draft, prompt, config);
+    if config.has_fault(Fault::ThinkingRewritten) {
+        for content in &mut draft.content {
             if let DraftBlock::Thinking { text, .. } = content {
                 *text = text.replace(". ", ".\n").replace('"', "\\\"");
             }
         }
     }
-    if behaviour.has_fault(Fault::PrefillRepeated)
-        && let Some(DraftBlock::Text(text)) = answer.content.iter_mut().find(|c| matches!(c, DraftBlock::Text(_)))
+    if config.has_fault(Fault::PrefillRepeated)
+        && let Some(DraftBlock::Text(text)) = draft.content.iter_mut().find(|c| matches!(c, DraftBlock::Text(_)))
     {
-        text.insert_str(0, &view.prefill);
+        text.insert_str(0, &prompt.prefill);
     }
-    if behaviour.has_fault(Fault::TextEmptyBlock) {
-        answer.content.push(DraftBlock::Text(String::new()));
+    if config.has_fault(Fault::TextEmptyBlock) {
+        draft.content.push(DraftBlock::Text(String::new()));
     }
-    if view.stream {
-        alter_stream(answer, behaviour);
-    }
-}
-
-fn alter_usage(answer: &mut ResponseDraft, view: &ModelPrompt, behaviour: &SimulatorConfig) {
-    let written = answer.cache_usage.total_written();
-    let charge = &mut answer.cache_usage;
-    if behaviour.has_fault(Fault::CacheCountedTwice) {
-        charge.input += charge.read + written;
-    }
-    if view.stream && behaviour.has_fault(Fault::StreamTwinUsage) {
-        charge.input += EXTRA_TOKENS;
+    if prompt.stream {
+        alter_stream(draft, config);
     }
 }
 
-fn alter_tool_calls(answer: &mut ResponseDraft, view: &ModelPrompt, behaviour: &SimulatorConfig) {
+fn alter_usage(draft: &mut ResponseDraft, prompt: &ModelPrompt, config: &SimulatorConfig) {
+    let written = draft.cache_usage.total_written();
+    let usage = &mut draft.cache_usage;
+    if config.has_fault(Fault::CacheCountedTwice) {
+        usage.input += usage.read + written;
+    }
+    if prompt.stream && config.has_fault(Fault::StreamTwinUsage) {
+        usage.input += EXTRA_TOKENS;
+    }
+}
+
+fn alter_tool_calls(draft: &mut ResponseDraft, prompt: &ModelPrompt, config: &SimulatorConfig) {
     let mut calls = 0;
     let mut inputs = String::new();
-    for content in &mut answer.content {
+    for content in &mut draft.content {
         let DraftBlock::ToolUse { id: _, name, input } = content else { continue };
-        if behaviour.has_fault(Fault::ToolsLongNameCut) {
+        if config.has_fault(Fault::ToolsLongNameCut) {
             *name = name.chars().take(MAX_TOOL_NAME_CHARS).collect();
         }
         inputs.push_str(&input.to_string());
-        if behaviour.has_fault(Fault::ToolsEmptyInputBroken) && input.as_object().is_some_and(serde_json::Map::is_empty)
-        {
+        if config.has_fault(Fault::ToolsEmptyInputBroken) && input.as_object().is_some_and(serde_json::Map::is_empty) {
             *input = Value::String(String::new());
         }
-        if view.stream && behaviour.has_fault(Fault::ToolsInputLost) {
+        if prompt.stream && config.has_fault(Fault::ToolsInputLost) {
             *input = json!({});
         }
         calls += 1;
     }
-    let merges = calls > 1 && behaviour.has_fault(Fault::ToolsCallsMerged);
-    if !view.stream || (!merges && !behaviour.has_fault(Fault::ToolsFirstCallOnly)) {
+    let merges = calls > 1 && config.has_fault(Fault::ToolsCallsMerged);
+    if !prompt.stream || (!merges && !config.has_fault(Fault::ToolsFirstCallOnly)) {
         return;
     }
     let mut is_first = true;
-    answer.content.retain(|content| !matches!(content, DraftBlock::ToolUse { .. }) || std::mem::take(&mut is_first));
-    for content in &mut answer.content {
+    draft.content.retain(|content| !matches!(content, DraftBlock::ToolUse { .. }) || std::mem::take(&mut is_first));
+    for content in &mut draft.content {
         if let DraftBlock::ToolUse { input, .. } = content
             && merges
         {
@@ -90,17 +88,17 @@ fn alter_tool_calls(answer: &mut ResponseDraft, view: &ModelPrompt, behaviour: &
     }
 }
 
-/// What only streams suffer.
-fn alter_stream(answer: &mut ResponseDraft, behaviour: &SimulatorConfig) {
+/// Applies the faults that only streams have.
+fn alter_stream(draft: &mut ResponseDraft, config: &SimulatorConfig) {
     let is_thinking = |content: &DraftBlock| matches!(content, DraftBlock::Thinking { .. });
-    if behaviour.has_fault(Fault::ThinkingTextLost) && answer.content.iter().any(is_thinking) {
-        answer.content.retain(is_thinking);
+    if config.has_fault(Fault::ThinkingTextLost) && draft.content.iter().any(is_thinking) {
+        draft.content.retain(is_thinking);
     }
-    if behaviour.has_fault(Fault::ThinkingStreamLost) {
-        answer.content.retain(|content| !is_thinking(content));
+    if config.has_fault(Fault::ThinkingStreamLost) {
+        draft.content.retain(|content| !is_thinking(content));
     }
-    if behaviour.has_fault(Fault::StreamTwinStopReason) {
-        answer.stop_reason =
-            if answer.stop_reason == StopReason::EndTurn { StopReason::MaxTokens } else { StopReason::EndTurn };
+    if config.has_fault(Fault::StreamTwinStopReason) {
+        draft.stop_reason =
+            if draft.stop_reason == StopReason::EndTurn { StopReason::MaxTokens } else { StopReason::EndTurn };
     }
 }

@@ -1,161 +1,98 @@
-//! Takes what is ignored out of a request, so that the rest of the server never sees it: request in, request out.
+//! Removes ignored fields from a request, so that the rest of the server never sees them:
+//! [`without_ignored`].
 //!
-//! What remains may have any shape, since the checks of an ignored row are off: everything behind this reads
-//! leniently.
+//! The remaining request can have any shape, because an ignored row is not validated. All later
+//! stages read it leniently.
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::content_block::ContentBlockKind;
-use crate::simulator::fields::find::{block_kind, choice_rows, tool_tag};
+use crate::simulator::fields::lookup::{array_items_mut, has_type, tool_tag};
 use crate::simulator::fields::row::SupportRow;
+use crate::simulator::fields::visit::visit_fields;
 use crate::simulator::support::SupportTable;
 
-/// Top-level keys that simply go.
-const REMOVABLE_FIELDS: &[(&str, SupportRow)] = &[
-    ("max_tokens", SupportRow::MaxTokens),
-    ("container", SupportRow::Container),
-    ("mcp_servers", SupportRow::McpServers),
-    ("metadata", SupportRow::Metadata),
-    ("service_tier", SupportRow::ServiceTier),
-    ("stop_sequences", SupportRow::StopSequences),
-    ("stream", SupportRow::Stream),
-    ("system", SupportRow::System),
-    ("temperature", SupportRow::Temperature),
-    ("thinking", SupportRow::Thinking),
-    ("top_k", SupportRow::TopK),
-    ("top_p", SupportRow::TopP),
-];
-
-/// The request as the model of a server with these statuses sees it.
-pub(crate) fn without_ignored(mut body: Map<String, Value>, filter: &SupportTable) -> Map<String, Value> {
-    for (key, row) in REMOVABLE_FIELDS {
-        if filter.ignores(*row) {
-            body.shift_remove(*key);
+/// The request as the model of this server sees it.
+pub(crate) fn without_ignored(body: Map<String, Value>, support: &SupportTable) -> Map<String, Value> {
+    let mut ignored = Vec::new();
+    visit_fields(&body, &mut |row, slot| {
+        if support.ignores(row) {
+            ignored.push((row, slot.pointer.clone()));
         }
+    });
+    let mut request = Value::Object(body);
+    for (row, pointer) in ignored {
+        remove_field(&mut request, row, &pointer);
     }
-    if filter.ignores(SupportRow::ThinkingBudget)
-        && let Some(Value::Object(thinking)) = body.get_mut("thinking")
-    {
-        thinking.shift_remove("budget_tokens");
+    if support.ignores(SupportRow::ToolResultCacheControl) {
+        remove_nested_markers(&mut request);
     }
-    strip_tool_choice(&mut body, filter);
-    strip_tools(&mut body, filter);
-    for message in array_items_mut(body.get_mut("messages")) {
-        if let Some(content) = message.get_mut("content") {
-            strip_content(content, filter);
-        }
+    if support.ignores(SupportRow::ToolName) {
+        rename_tools(&mut request);
     }
-    body
-}
-
-/// An ignored kind of choice becomes `auto` and keeps its flag; an ignored form is as good as absent.
-fn strip_tool_choice(body: &mut Map<String, Value>, filter: &SupportTable) {
-    let is_gone = match body.get("tool_choice") {
-        Some(Value::String(_)) => filter.ignores(SupportRow::ChoiceString),
-        Some(Value::Object(_)) => filter.ignores(SupportRow::ChoiceObject),
-        _ => false,
-    };
-    if is_gone {
-        body.shift_remove("tool_choice");
-    }
-    let Some(Value::Object(choice)) = body.get_mut("tool_choice") else { return };
-    let Some(rows) = choice.get("type").and_then(Value::as_str).and_then(choice_rows) else { return };
-    if rows.parallel.is_some_and(|row| filter.ignores(row)) {
-        choice.shift_remove("disable_parallel_tool_use");
-    }
-    if filter.ignores(rows.variant) {
-        choice.insert("type".to_owned(), json!("auto"));
-        choice.shift_remove("name");
+    match request {
+        Value::Object(body) => body,
+        _ => Map::new(),
     }
 }
 
-fn strip_tools(body: &mut Map<String, Value>, filter: &SupportTable) {
-    let forced = body.get("tool_choice").and_then(|c| c.get("name")).cloned();
-    let mut forced_now = None;
-    for (i, tool) in array_items_mut(body.get_mut("tools")).iter_mut().enumerate() {
-        let is_custom = tool_tag(tool) == Some("custom");
-        let Some(tool) = tool.as_object_mut() else { continue };
-        if filter.ignores(SupportRow::ToolCacheControl) {
-            tool.shift_remove("cache_control");
-        }
-        if !is_custom {
-            continue;
-        }
-        for (key, row) in [("description", SupportRow::ToolDescription), ("input_schema", SupportRow::ToolInputSchema)]
-        {
-            if filter.ignores(row) {
-                tool.shift_remove(key);
+fn remove_field(request: &mut Value, row: SupportRow, pointer: &str) {
+    match row {
+        // An id that is not checked still links a result to its call.
+        SupportRow::ToolUseId => {}
+        // `rename_tools` replaces the name.
+        SupportRow::ToolName => {}
+        SupportRow::ContentString => {
+            if let Some(Value::String(text)) = request.pointer_mut(pointer) {
+                text.clear();
             }
         }
-        if filter.ignores(SupportRow::ToolName) {
-            // The server calls its tools as it likes; a choice of one still means that one.
-            let own = json!(format!("tool_{i}"));
-            if forced.is_some() && tool.get("name") == forced.as_ref() {
-                forced_now = forced_now.or(Some(own.clone()));
+        // An ignored kind of choice becomes `auto` and keeps its flag.
+        SupportRow::ChoiceNone | SupportRow::ChoiceAuto | SupportRow::ChoiceAny | SupportRow::ChoiceTool => {
+            if let Some(Value::Object(choice)) = request.pointer_mut(pointer) {
+                choice.insert("type".to_owned(), json!("auto"));
+                choice.shift_remove("name");
             }
-            tool.insert("name".to_owned(), own);
         }
-    }
-    if let (Some(name), Some(Value::Object(choice))) = (forced_now, body.get_mut("tool_choice")) {
-        choice.insert("name".to_owned(), name);
+        _ => {
+            let Some((parent, key)) = pointer.rsplit_once('/') else { return };
+            match request.pointer_mut(parent) {
+                Some(Value::Object(map)) => drop(map.shift_remove(key)),
+                // `null` is not a block, so later stages skip it. The other blocks keep their places.
+                Some(Value::Array(_)) => drop(request.pointer_mut(pointer).map(Value::take)),
+                _ => {}
+            }
+        }
     }
 }
 
-fn strip_content(content: &mut Value, filter: &SupportTable) {
-    match content {
-        Value::String(text) if filter.ignores(SupportRow::ContentString) => text.clear(),
-        Value::Array(blocks) => {
-            blocks.retain(|block| !is_ignored_block(block, filter));
-            for value in blocks {
-                if let Some(block) = block_kind(value) {
-                    strip_block(block, value, filter);
+/// Removes the cache markers of blocks inside tool results: they belong to the result.
+fn remove_nested_markers(request: &mut Value) {
+    for message in array_items_mut(request.get_mut("messages")) {
+        for result in array_items_mut(message.get_mut("content")).iter_mut().filter(|b| has_type(b, "tool_result")) {
+            for block in array_items_mut(result.get_mut("content")) {
+                if let Some(block) = block.as_object_mut() {
+                    block.shift_remove("cache_control");
                 }
             }
         }
-        _ => {}
     }
 }
 
-fn is_ignored_block(value: &Value, filter: &SupportTable) -> bool {
-    block_kind(value).and_then(ContentBlockKind::row).is_some_and(|row| filter.ignores(row))
-}
-
-fn strip_block(block: ContentBlockKind, value: &mut Value, filter: &SupportTable) {
-    let Some(map) = value.as_object_mut() else { return };
-    for (key, row) in block.key_rows() {
-        // Ids that are not checked still tell which result belongs to which call.
-        if filter.ignores(*row) && *row != SupportRow::ToolUseId {
-            map.shift_remove(*key);
+/// Gives the client's tools names of the server's own. A choice of one of them still means that tool.
+fn rename_tools(request: &mut Value) {
+    let chosen = request.pointer("/tool_choice/name").cloned();
+    let mut chosen_now = None;
+    for (i, tool) in array_items_mut(request.get_mut("tools")).iter_mut().enumerate() {
+        if tool_tag(tool) != Some("custom") {
+            continue;
         }
+        let name = json!(format!("tool_{i}"));
+        if chosen.is_some() && chosen.as_ref() == tool.get("name") {
+            chosen_now = chosen_now.or(Some(name.clone()));
+        }
+        tool["name"] = name;
     }
-    match block {
-        ContentBlockKind::ToolResult => {
-            strip_nested_blocks(map.get_mut("content"), filter, filter.ignores(SupportRow::ToolResultCacheControl));
-        }
-        ContentBlockKind::Document => {
-            strip_nested_blocks(map.get_mut("source").and_then(|s| s.get_mut("content")), filter, false)
-        }
-        _ => {}
-    }
-}
-
-/// Blocks inside a result or a document: whole blocks go by their own rows, markers by the result's.
-fn strip_nested_blocks(content: Option<&mut Value>, filter: &SupportTable, without_markers: bool) {
-    let Some(Value::Array(blocks)) = content else { return };
-    blocks.retain(|block| !is_ignored_block(block, filter));
-    for block in blocks {
-        if block_kind(block) == Some(ContentBlockKind::Document) {
-            strip_nested_blocks(block.get_mut("source").and_then(|s| s.get_mut("content")), filter, false);
-        }
-        if let Some(map) = block.as_object_mut().filter(|_| without_markers) {
-            map.shift_remove("cache_control");
-        }
-    }
-}
-
-fn array_items_mut(value: Option<&mut Value>) -> &mut [Value] {
-    match value {
-        Some(Value::Array(entries)) => entries,
-        _ => &mut [],
+    if let (Some(name), Some(Value::Object(choice))) = (chosen_now, request.get_mut("tool_choice")) {
+        choice.insert("name".to_owned(), name);
     }
 }

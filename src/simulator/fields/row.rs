@@ -1,11 +1,11 @@
-//! The rows that the simulator can act on: one enum, so that every check, every removal and every refusal names its
-//! row, and the compiler knows them all.
+//! The rows that the simulator can act on: [`SupportRow`], one enum, so that every check, removal
+//! and rejection names its row and the compiler knows them all.
 //!
-//! Which status a row has is `filter`'s knowledge; what the rows mean stands where they are acted on.
+//! It must not know the status of a row (`support` does) or what a row does to a request.
 
 macro_rules! define_rows {
     ($($name:ident = $id:literal,)*) => {
-        /// A line of a support table that the simulator can honour, ignore or refuse.
+        /// A row of a support table that the simulator can support, ignore or reject.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(crate) enum SupportRow { $($name,)* }
 
@@ -19,7 +19,7 @@ macro_rules! define_rows {
             }
         }
 
-        /// The id of every row that the simulator's filter can act on, in the order of the tables.
+        /// The id of every row that the simulator knows by name, in the order of the tables.
         pub const ROW_IDS: &[&str] = &[$($id,)*];
     };
 }
@@ -87,13 +87,31 @@ define_rows! {
 
     MaxOutputTokens = "limit.max_output_tokens",
 }
+/// The rows of one kind of `tool_choice` object.
+pub(crate) struct ChoiceRows {
+    pub variant: SupportRow,
+    /// The row of `disable_parallel_tool_use`. `none` does not have this key.
+    pub parallel: Option<SupportRow>,
+}
+
+/// The rows of a `tool_choice` object with this `type`.
+pub(crate) fn choice_rows(word: &str) -> Option<ChoiceRows> {
+    let (variant, parallel) = match word {
+        "none" => (SupportRow::ChoiceNone, None),
+        "auto" => (SupportRow::ChoiceAuto, Some(SupportRow::ChoiceAutoParallel)),
+        "any" => (SupportRow::ChoiceAny, Some(SupportRow::ChoiceAnyParallel)),
+        "tool" => (SupportRow::ChoiceTool, Some(SupportRow::ChoiceToolParallel)),
+        _ => return None,
+    };
+    Some(ChoiceRows { variant, parallel })
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_unique_and_listed_in_the_enums_order() {
+    fn ids_are_unique_and_in_the_order_of_the_enum() {
         let ids: std::collections::BTreeSet<&str> = ROW_IDS.iter().copied().collect();
         assert_eq!(ids.len(), ROW_IDS.len());
         assert_eq!(SupportRow::ALL.iter().map(|r| r.id()).collect::<Vec<_>>(), ROW_IDS);

@@ -1,2 +1,4 @@
+//! Decoders of the media that the simulated model can see.
+
 pub mod image;
 pub mod pdf;

@@ -1,17 +1,18 @@
-//! The text of a simple PDF: the strings that its uncompressed content streams show.
+//! The text of a simple PDF: [`extract_text`] finds the strings in its uncompressed content
+//! streams.
 //!
-//! Not a PDF reader: no compression, no fonts, no encodings. It finds the strings before `Tj` and `TJ`, which is how
-//! a hand-made one-page document writes its words.
+//! It is not a PDF reader: no compression, no fonts, no encodings. It finds the strings before `Tj`
+//! and `TJ`, which hand-made documents use.
 
-/// True when the bytes claim to be a PDF.
+/// Whether the bytes start like a PDF.
 pub(crate) fn is_pdf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"%PDF-")
 }
 
-/// The words that the document shows, in order, a line per string.
+/// The text of the document, in order, with one line for each shown string.
 pub(crate) fn extract_text(bytes: &[u8]) -> String {
     let mut lines = Vec::new();
-    // Strings since the last operator: they are shown when `Tj` or `TJ` follows.
+    // Strings since the last operator. `Tj` or `TJ` shows them.
     let mut pending = String::new();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -27,7 +28,8 @@ pub(crate) fn extract_text(bytes: &[u8]) -> String {
                 }
                 at += 2;
             }
-            // Numbers and brackets stand between the strings of one `TJ`; anything else ends the operands.
+            // Numbers and brackets can stand between the strings of one `TJ`. Anything else ends
+            // the operands.
             b'0'..=b'9' | b'-' | b'.' | b'[' | b']' | b' ' | b'\r' | b'\n' | b'\t' => at += 1,
             _ => {
                 pending.clear();
@@ -38,7 +40,7 @@ pub(crate) fn extract_text(bytes: &[u8]) -> String {
     lines.join("\n")
 }
 
-/// Reads a `(…)` string from behind its opening bracket; also gives the place behind its end.
+/// Reads a `(…)` string after its opening bracket. Also returns the index after its end.
 fn read_literal(bytes: &[u8], start: usize) -> (String, usize) {
     let mut text = Vec::new();
     let mut depth = 1;
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shown_strings_are_read_and_others_are_not() {
+    fn only_shown_strings_are_extracted() {
         let pdf =
             b"%PDF-1.4\n1 0 obj << /Title (not shown) >> endobj\nstream\nBT /F1 12 Tf (Hello \\(big\\) world) Tj\n\
             [(am) -20 (ber)] TJ ET\nendstream";

@@ -1,13 +1,13 @@
-//! Labels: code words of two lower-case words and four digits, joined by spaces, underscores or hyphens, as in
-//! `amber falcon 4821`.
+//! Labels, the code words of questions: two lower-case words and four digits, joined by spaces,
+//! underscores or hyphens, as in `amber falcon 4821`.
 
-/// Words that come before a year or an amount in plain prose: with one of them, it is no code word.
+/// Words before a year or an amount in plain prose. A label contains none of them.
 const PROSE_WORDS: &[&str] = &[
     "the", "and", "for", "with", "from", "about", "than", "over", "under", "until", "since", "before", "after", "near",
     "into", "between", "exactly", "least", "most", "only", "nearly", "almost", "roughly", "some", "year", "number",
 ];
 
-/// The shortest and the longest word in a label.
+/// The length of a word in a label.
 const WORD_LENGTH_CHARS: std::ops::RangeInclusive<usize> = 3..=20;
 
 /// The labels in a text, in order, written with spaces.
@@ -32,7 +32,7 @@ pub(super) fn find_last(text: &str) -> Option<String> {
     find_all(text).pop()
 }
 
-/// The label whose digits stand there, if they end one.
+/// The label that ends with these digits.
 fn parse_at(text: &str, start: usize, end: usize) -> Option<String> {
     let is_free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     if end - start != 4 || !is_free(text[end..].chars().next()) {
@@ -40,12 +40,12 @@ fn parse_at(text: &str, start: usize, end: usize) -> Option<String> {
     }
     let (second, at) = previous_word(text, start)?;
     let (first, at) = previous_word(text, at)?;
-    // A longer word, or a name in capitals, would reach further to the left.
+    // A longer word or a capitalized name would continue to the left.
     let is_plain = PROSE_WORDS.contains(&first) || PROSE_WORDS.contains(&second);
     (is_free(text[..at].chars().next_back()) && !is_plain).then(|| format!("{first} {second} {}", &text[start..end]))
 }
 
-/// The lower-case word before a joint, and where it begins.
+/// The lower-case word before a separator, and its start.
 fn previous_word(text: &str, at: usize) -> Option<(&str, usize)> {
     let head = text[..at].strip_suffix([' ', '_', '-'])?;
     let length = head.bytes().rev().take(*WORD_LENGTH_CHARS.end() + 1).take_while(u8::is_ascii_lowercase).count();
@@ -60,13 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_found_however_they_are_joined() {
+    fn labels_are_found_with_any_separator() {
         let text = "Today's label is amber falcon 4821. use_quiet_river_0007 {\"x\":\"tall-cedar-9999\"}";
         assert_eq!(find_all(text), ["amber falcon 4821", "quiet river 0007", "tall cedar 9999"]);
     }
 
     #[test]
-    fn years_amounts_and_longer_numbers_are_no_labels() {
+    fn years_amounts_and_longer_numbers_are_not_labels() {
         for text in [
             "in the year 2024",
             "more than 4096 tokens",

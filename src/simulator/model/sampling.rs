@@ -1,9 +1,9 @@
-//! Chance as models have it: words with unequal weights, drawn under temperature, top_k and top_p.
+//! The random choice of a model: [`sample_word`] draws a word under temperature, top_k and top_p.
 
 use crate::simulator::prompt::SamplingParams;
 use crate::simulator::rng::RequestRng;
 
-/// What the model thinks of when it is asked for something random, the likeliest first.
+/// The words for a random answer, the most probable first.
 const SAMPLE_WORDS: [&str; 40] = [
     "river", "lantern", "maple", "harbor", "violet", "pebble", "thunder", "meadow", "copper", "willow", "saffron",
     "glacier", "orchid", "compass", "ember", "marble", "sparrow", "cinnamon", "canyon", "velvet", "anchor", "juniper",
@@ -11,24 +11,24 @@ const SAMPLE_WORDS: [&str; 40] = [
     "ginger", "hammock", "island", "jasmine", "kettle", "lemon", "nectar",
 ];
 
-/// What comes to the model's mind: a word, and the six digits that it goes with.
-pub(super) fn sample_word(sampling: SamplingParams, draws: &mut RequestRng) -> (u32, &'static str) {
-    let at = sample_index(&word_weights(sampling), draws);
+/// A random word, and the six digits that belong to it.
+pub(super) fn sample_word(sampling: SamplingParams, rng: &mut RequestRng) -> (u32, &'static str) {
+    let at = sample_index(&word_weights(sampling), rng);
     (NUMBER_STEP * (at as u32 + 1) % 900_000 + 100_000, SAMPLE_WORDS[at])
 }
 
-/// Sets the numbers apart.
+/// Spreads the numbers of the words.
 const NUMBER_STEP: u32 = 371_423;
 
-/// The probabilities of the words, the likeliest first, before they are brought to a sum of one.
+/// The weights of the words, the most probable first. They do not add up to 1.
 fn word_weights(sampling: SamplingParams) -> Vec<f64> {
-    // The last word is half as likely as the first.
-    let plain = (0..SAMPLE_WORDS.len()).map(|i| 1.0 - 0.5 * i as f64 / (SAMPLE_WORDS.len() - 1) as f64);
-    // A temperature this low leaves the top word alone.
-    let heat = sampling.temperature.max(1e-4);
-    let mut weights: Vec<f64> = plain.map(|weight: f64| (weight.ln() / heat).exp()).collect();
-    let most = sampling.top_k.and_then(|k| usize::try_from(k).ok()).unwrap_or(usize::MAX);
-    weights.truncate(most.max(1));
+    // The last word is half as probable as the first.
+    let base = (0..SAMPLE_WORDS.len()).map(|i| 1.0 - 0.5 * i as f64 / (SAMPLE_WORDS.len() - 1) as f64);
+    // At this temperature, only the first word remains.
+    let temperature = sampling.temperature.max(1e-4);
+    let mut weights: Vec<f64> = base.map(|weight: f64| (weight.ln() / temperature).exp()).collect();
+    let top_k = sampling.top_k.and_then(|k| usize::try_from(k).ok()).unwrap_or(usize::MAX);
+    weights.truncate(top_k.max(1));
     let total: f64 = weights.iter().sum();
     let mut sum = 0.0;
     let nucleus = weights.iter().position(|weight| {
@@ -39,9 +39,9 @@ fn word_weights(sampling: SamplingParams) -> Vec<f64> {
     weights
 }
 
-/// An index, drawn by weight.
-fn sample_index(weights: &[f64], draws: &mut RequestRng) -> usize {
-    let mut rest = draws.next_unit() * weights.iter().sum::<f64>();
+/// Draws an index by weight.
+fn sample_index(weights: &[f64], rng: &mut RequestRng) -> usize {
+    let mut rest = rng.next_unit() * weights.iter().sum::<f64>();
     for (i, weight) in weights.iter().enumerate() {
         rest -= weight;
         if rest < 0.0 {
@@ -60,12 +60,12 @@ mod tests {
     const DEFAULT_SAMPLING: SamplingParams = SamplingParams { temperature: 1.0, top_p: 1.0, top_k: None };
 
     fn count_distinct(sampling: SamplingParams) -> usize {
-        let mut draws = RequestRng::new(7);
-        (0..200).map(|_| sample_word(sampling, &mut draws)).collect::<BTreeSet<_>>().len()
+        let mut rng = RequestRng::new(7);
+        (0..200).map(|_| sample_word(sampling, &mut rng)).collect::<BTreeSet<_>>().len()
     }
 
     #[test]
-    fn answers_vary_unless_a_field_narrows_them() {
+    fn words_vary_unless_a_field_narrows_them() {
         assert!(count_distinct(DEFAULT_SAMPLING) > 30);
         assert_eq!(count_distinct(SamplingParams { temperature: 0.0, ..DEFAULT_SAMPLING }), 1);
         assert_eq!(count_distinct(SamplingParams { top_k: Some(1), ..DEFAULT_SAMPLING }), 1);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_can_be_a_temperature() {
+    fn any_number_is_accepted_as_temperature() {
         for temperature in [f64::MAX, f64::MIN, -1.0, 1e-300] {
             for top_p in [f64::MAX, f64::MIN] {
                 count_distinct(SamplingParams { temperature, top_p, top_k: Some(u64::MAX) });

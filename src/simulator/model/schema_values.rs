@@ -1,38 +1,40 @@
-//! Fills a JSON Schema in: the input of a call, or an answer that must follow a schema.
+//! Values for a JSON Schema: [`generate`] makes the input of a tool call, or a response that must
+//! follow a schema.
 //!
-//! Understands what the schemas of tools use: types, `const`, `enum`, `required`, bounds, `$ref` within the schema,
-//! and the first way out of a choice. Hostile schemas end: depth and size are bounded.
+//! It understands the keywords that tool schemas use: types, `const`, `enum`, `required`, bounds,
+//! `$ref` within the schema, and the first alternative of a choice. Depth and size are limited, so
+//! hostile schemas end.
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::fields::find::array_items;
+use crate::simulator::fields::lookup::{array_items, string_at};
 
-/// The deepest value that is made.
+/// The depth limit of a value.
 const MAX_DEPTH: usize = 12;
 
-/// The most values that are made for one input.
+/// The limit of the number of values.
 const MAX_VALUES: usize = 500;
 
-/// What strings are filled with.
+/// The content of strings.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ValueSource {
-    /// The thing that the call is for: the value of the first string at the top.
+    /// The purpose of the call: the value of the first top-level string.
     pub item: Option<String>,
     /// The value of the other strings.
     pub fallback: String,
 }
 
-/// A value that follows the schema.
-pub(super) fn generate(schema: &Value, words: &ValueSource) -> Value {
-    let mut filler =
-        ValueGenerator { root: schema, source: words, pending_item: words.item.clone(), remaining_values: MAX_VALUES };
-    filler.generate_value(schema, 0)
+/// Makes a value that follows the schema.
+pub(super) fn generate(schema: &Value, source: &ValueSource) -> Value {
+    let mut generator =
+        ValueGenerator { root: schema, source, pending_item: source.item.clone(), remaining_values: MAX_VALUES };
+    generator.generate_value(schema, 0)
 }
 
 struct ValueGenerator<'a> {
     root: &'a Value,
     source: &'a ValueSource,
-    /// Not used up yet.
+    /// The item, until it is used.
     pending_item: Option<String>,
     remaining_values: usize,
 }
@@ -49,7 +51,7 @@ impl ValueGenerator<'_> {
         if let Some(value) = schema.get("enum").and_then(|e| e.get(0)) {
             return value.clone();
         }
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        if let Some(target) = string_at(schema, "$ref") {
             let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
             return target.map_or(Value::Null, |schema| self.generate_value(&schema.clone(), depth + 1));
         }
@@ -72,7 +74,7 @@ impl ValueGenerator<'_> {
     fn generate_object(&mut self, schema: &Value, depth: usize) -> Value {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return json!({}) };
         let required: Vec<&str> = array_items(schema.get("required")).iter().filter_map(Value::as_str).collect();
-        // An item must find its place, even where the schema leaves every property open.
+        // The item needs a place, even if the schema requires no property.
         let for_item = (depth == 0 && self.pending_item.is_some())
             .then(|| {
                 let is_open = |(key, schema): &(&String, &Value)| {
@@ -82,7 +84,7 @@ impl ValueGenerator<'_> {
             })
             .flatten()
             .map(|(key, _)| key);
-        // Taken at once, so that no string further in takes it first.
+        // Taken now, so that no nested string takes it first.
         let item = for_item.and_then(|_| self.pending_item.take());
         let mut object = Map::new();
         for (key, schema) in properties {
@@ -103,7 +105,7 @@ impl ValueGenerator<'_> {
     }
 
     fn generate_string(&mut self, schema: &Value) -> Value {
-        if let Some(text) = schema.get("format").and_then(Value::as_str).and_then(sample_for_format) {
+        if let Some(text) = string_at(schema, "format").and_then(sample_for_format) {
             return json!(text);
         }
         let word = self.pending_item.take().unwrap_or_else(|| self.source.fallback.clone());
@@ -115,7 +117,7 @@ impl ValueGenerator<'_> {
     }
 }
 
-/// A text in one of the formats that schemas know.
+/// A sample text in a format of JSON Schema.
 fn sample_for_format(format: &str) -> Option<&'static str> {
     Some(match format {
         "date-time" => "2025-01-31T12:00:00Z",
@@ -132,7 +134,7 @@ fn sample_for_format(format: &str) -> Option<&'static str> {
     })
 }
 
-/// A string property that may have any value.
+/// Whether the schema is a string that can have any value.
 fn is_unconstrained_string(schema: &Value) -> bool {
     let bound = ["const", "enum", "format", "$ref", "anyOf", "oneOf", "allOf"];
     schema_type(schema) == "string" && bound.iter().all(|key| schema.get(key).is_none())
@@ -152,7 +154,7 @@ fn schema_type(schema: &Value) -> &str {
     }
 }
 
-/// One, moved into the bounds.
+/// 1, moved into the bounds.
 fn clamp_to_bounds(schema: &Value) -> f64 {
     let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
     let least = bound("minimum").or(bound("exclusiveMinimum").map(|b| b + 1.0)).unwrap_or(f64::MIN);
@@ -160,7 +162,7 @@ fn clamp_to_bounds(schema: &Value) -> f64 {
     1f64.min(most).max(least)
 }
 
-/// A number, whole where it can be.
+/// A JSON number, an integer if possible.
 fn to_json_number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
 }
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn required_properties_are_filled_by_their_types() {
+    fn required_properties_get_values_of_their_types() {
         let schema = json!({"type": "object", "required": ["city", "days", "mode", "deep", "list"], "properties": {
             "note": {"type": "string"},
             "city": {"type": "string"},
@@ -188,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn an_item_finds_its_place_among_optional_properties() {
+    fn an_item_goes_into_an_optional_property() {
         let schema = json!({"type": "object", "properties": {"n": {"type": "number"}, "city": {"type": "string"}}});
         assert_eq!(generate(&schema, &value_source(Some("Rome"))), json!({"city": "Rome"}));
         assert_eq!(generate(&schema, &value_source(None)), json!({}));
     }
 
     #[test]
-    fn references_choices_and_formats_are_followed() {
+    fn references_alternatives_and_formats_are_followed() {
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object", "additionalProperties": false, "required": ["place", "when", "who", "unit"],
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_names_itself_ends() {
+    fn a_recursive_schema_ends() {
         let schema = json!({"$defs": {"a": {"type": "object", "required": ["l", "r"], "properties": {
             "l": {"$ref": "#/$defs/a"}, "r": {"$ref": "#/$defs/a"}}}}, "$ref": "#/$defs/a"});
         assert!(generate(&schema, &value_source(None)).is_object());

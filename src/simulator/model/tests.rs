@@ -1,8 +1,11 @@
 use serde_json::{Value, json};
 
-use crate::simulator::model::*;
+use crate::simulator::model::code_words;
+use crate::simulator::model::respond::*;
+use crate::simulator::prompt::ModelPrompt;
+use crate::simulator::rng::RequestRng;
 
-/// The reader's reply to a request, as its server would have it seen.
+/// The output of the model for a request.
 fn respond_to(body: Value) -> ModelOutput {
     let view = ModelPrompt::from_body(body.as_object().unwrap());
     respond(&view, &mut RequestRng::new(1), true)
@@ -38,7 +41,7 @@ fn tool_definition(name: &str, description: &str) -> Value {
 const LABEL_QUESTION: &str = "What is today's label? Reply with the label alone.";
 
 #[test]
-fn a_label_is_found_wherever_it_stands() {
+fn a_label_is_found_anywhere_in_the_prompt() {
     let label = "Today's label is amber falcon 4821.";
     let call = |name: &str, input: Value, result: &str| {
         json!({"messages": [
@@ -47,7 +50,7 @@ fn a_label_is_found_wherever_it_stands() {
             user_message(json!([{"type": "tool_result", "tool_use_id": "a", "content": result}, {"type": "text", "text": LABEL_QUESTION}])),
         ]})
     };
-    let handed_back = |block: Value| json!({"messages": [user_message("Hi."), assistant_message(json!([block])), user_message(LABEL_QUESTION)]});
+    let sent_back = |block: Value| json!({"messages": [user_message("Hi."), assistant_message(json!([block])), user_message(LABEL_QUESTION)]});
     for body in [
         json!({"system": label, "messages": [user_message(LABEL_QUESTION)]}),
         json!({"system": [{"type": "text", "text": "Hi."}, {"type": "text", "text": label}], "messages": [user_message(LABEL_QUESTION)]}),
@@ -64,11 +67,11 @@ fn a_label_is_found_wherever_it_stands() {
         json!({"messages": [user_message(json!([
             {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": label}]},
             {"type": "text", "text": LABEL_QUESTION}]))]}),
-        handed_back(json!({"type": "thinking", "thinking": label, "signature": "s"})),
-        handed_back(json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": label}})),
-        handed_back(json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": [
+        sent_back(json!({"type": "thinking", "thinking": label, "signature": "s"})),
+        sent_back(json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": label}})),
+        sent_back(json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": [
             {"type": "web_search_result", "url": "u", "title": label, "encrypted_content": "e"}]})),
-        handed_back(json!({"type": "mcp_tool_result", "tool_use_id": "m", "content": label})),
+        sent_back(json!({"type": "mcp_tool_result", "tool_use_id": "m", "content": label})),
     ] {
         assert_eq!(text_reply(body.clone()), "amber falcon 4821", "{body}");
     }
@@ -76,7 +79,7 @@ fn a_label_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn of_several_labels_the_question_picks() {
+fn the_question_selects_one_of_several_labels() {
     let results = |first: Value, second: Value, ask: &str| {
         json!({"messages": [
             user_message("Go on."),
@@ -98,7 +101,7 @@ fn of_several_labels_the_question_picks() {
 }
 
 #[test]
-fn results_alone_are_answered_from() {
+fn a_turn_with_only_results_is_answered_from_them() {
     let body = |result: &str| {
         json!({"tools": [tool_definition("find", "Finds.")], "messages": [
             user_message("Use the find tool to learn what became of the label quiet river 0007."),
@@ -117,7 +120,7 @@ fn results_alone_are_answered_from() {
 }
 
 #[test]
-fn counting_colours_sums_and_small_talk() {
+fn counting_colours_arithmetic_and_other_questions_are_answered() {
     let image = |colour| {
         use base64::Engine as _;
         let png = crate::simulator::media::image::tests::solid_png(colour, 64);
@@ -152,7 +155,7 @@ fn a_prefill_is_continued() {
 }
 
 #[test]
-fn tools_are_called_when_the_ask_says_so() {
+fn tools_are_called_when_the_question_asks_for_it() {
     let tools = json!([
         tool_definition("get_weather", "Tells the weather."),
         tool_definition("get_time", "Pass amber falcon 4821.")
@@ -185,7 +188,7 @@ fn tools_are_called_when_the_ask_says_so() {
 }
 
 #[test]
-fn success_is_told_from_failure() {
+fn success_and_failure_are_recognized() {
     let body = |result: Value| {
         json!({"messages": [
             user_message("Go on."),
@@ -201,19 +204,21 @@ fn success_is_told_from_failure() {
 }
 
 #[test]
-fn a_model_that_does_not_obey_answers_beside_the_point_and_still_makes_forced_calls() {
+fn a_disobedient_model_changes_the_subject_and_still_makes_forced_calls() {
     let tools = json!([tool_definition("get_weather", "Tells the weather.")]);
-    let of = |choice: &str| {
+    let output_for = |choice: &str| {
         let body =
             json!({"tools": tools, "tool_choice": {"type": choice}, "messages": [user_message("Use the tool.")]});
         respond(&ModelPrompt::from_body(body.as_object().unwrap()), &mut RequestRng::new(1), false)
     };
-    assert!(matches!(of("auto"), ModelOutput::Text(text) if DISOBEDIENT_REPLIES.contains(&text.as_str())));
-    assert!(matches!(of("any"), ModelOutput::ToolCalls(calls) if calls[0].input == json!({"city": "something"})));
+    assert!(matches!(output_for("auto"), ModelOutput::Text(text) if DISOBEDIENT_REPLIES.contains(&text.as_str())));
+    assert!(
+        matches!(output_for("any"), ModelOutput::ToolCalls(calls) if calls[0].input == json!({"city": "something"}))
+    );
 }
 
 #[test]
-fn thinking_has_a_natural_length_and_restates_the_question() {
+fn thinking_has_a_natural_length_and_repeats_the_question() {
     let think = |ask: &str| {
         let body = json!({"messages": [user_message(ask)]});
         think(&ModelPrompt::from_body(body.as_object().unwrap()), &ModelOutput::Text("Yes".to_owned()))

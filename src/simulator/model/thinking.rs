@@ -1,4 +1,4 @@
-//! What the model says to itself before it answers.
+//! The thinking of the model before it answers: [`thinking_text`].
 
 use crate::simulator::error_path::truncate_text;
 use crate::simulator::prompt::ModelPrompt;
@@ -14,29 +14,29 @@ const FILLER_SENTENCES: &[&str] = &[
     "A longer reply would not be a better one, so I will say only what was wanted.",
 ];
 
-/// The sentences of a long thought, when the question calls for one.
+/// The number of sentences if the question wants long thinking.
 const LONG_THOUGHT_SENTENCES: usize = 150;
 
-/// The whole of a thought, at its natural length.
-pub(super) fn thinking_text(view: &ModelPrompt, answer: &str) -> String {
-    let question = view.question();
+/// The whole thinking, at its natural length.
+pub(super) fn thinking_text(prompt: &ModelPrompt, answer: &str) -> String {
+    let question = prompt.question();
     let mut thought = format!("The user says: \"{}\"", excerpt(question, 60));
-    if !view.tools.is_empty() {
-        thought.push_str(&format!(" There are tools at hand, {} of them.", view.tools.len()));
+    if !prompt.tools.is_empty() {
+        thought.push_str(&format!(" There are tools at hand, {} of them.", prompt.tools.len()));
     }
-    let usual = if wants_long_thought(question) { LONG_THOUGHT_SENTENCES } else { FILLER_SENTENCES.len() - 1 };
-    let sentences = view.effort.scale(usual);
-    for (i, musing) in FILLER_SENTENCES.iter().cycle().take(sentences).enumerate() {
+    let amount = if wants_long_thought(question) { LONG_THOUGHT_SENTENCES } else { FILLER_SENTENCES.len() - 1 };
+    let sentences = prompt.effort.scale(amount);
+    for (i, filler) in FILLER_SENTENCES.iter().cycle().take(sentences).enumerate() {
         match i / FILLER_SENTENCES.len() {
-            0 => thought.push_str(&format!(" {musing}")),
-            round => thought.push_str(&format!(" Round {}: {musing}", round + 1)),
+            0 => thought.push_str(&format!(" {filler}")),
+            round => thought.push_str(&format!(" Round {}: {filler}", round + 1)),
         }
     }
     thought.push_str(&format!(" So I will answer: {}", excerpt(answer, 30)));
     thought
 }
 
-/// The question asks for long thought.
+/// Whether the question wants long thinking.
 fn wants_long_thought(question: &str) -> bool {
     let question = question.to_ascii_lowercase();
     ["at length", "carefully", "step by step", "think hard", "in detail", "thoroughly", "prove that"]
@@ -45,8 +45,8 @@ fn wants_long_thought(question: &str) -> bool {
 }
 
 /// The first words of a text.
-fn excerpt(text: &str, most: usize) -> String {
+fn excerpt(text: &str, max_words: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().map(truncate_text).collect();
-    let kept = words[..words.len().min(most)].join(" ");
-    if words.len() > most { format!("{kept} …") } else { kept }
+    let kept = words[..words.len().min(max_words)].join(" ");
+    if words.len() > max_words { format!("{kept} …") } else { kept }
 }

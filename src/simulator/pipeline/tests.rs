@@ -13,7 +13,7 @@ mod reference;
 mod rows;
 mod survival;
 
-/// A request: the usual headers with changes, and a body.
+/// A request with the usual headers, changes to them, and a body.
 #[derive(Debug, Clone)]
 struct SimulatorRequest {
     headers: Vec<(&'static str, Option<String>)>,
@@ -21,7 +21,7 @@ struct SimulatorRequest {
 }
 
 impl SimulatorRequest {
-    /// A plain request with other keys put over it.
+    /// A simple request with some keys replaced.
     fn with_keys(changes: Value) -> Self {
         let mut body =
             json!({"model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": "Say hello."}]});
@@ -80,80 +80,80 @@ fn test_config() -> SimulatorConfig {
 }
 
 fn config_with_status(row: &str, status: ClaimStatus) -> SimulatorConfig {
-    let mut behaviour = test_config();
-    behaviour.set_status(row, status).unwrap();
-    behaviour
+    let mut config = test_config();
+    config.set_status(row, status).unwrap();
+    config
 }
 
-fn send(service: &RequestPipeline, ask: &SimulatorRequest) -> Result<PipelineResponse, ApiError> {
-    let body = ask.body.to_string();
-    let mut draws = service.rng_source.request_rng("/v1/messages", body.as_bytes());
-    service.respond(
+fn send(pipeline: &RequestPipeline, request: &SimulatorRequest) -> Result<PipelineResponse, ApiError> {
+    let body = request.body.to_string();
+    let mut rng = pipeline.rng_source.request_rng("/v1/messages", body.as_bytes());
+    pipeline.respond(
         &SimulatorRoute::Messages(MessagesRoute::Messages),
-        &ask.header_map(),
+        &request.header_map(),
         body.as_bytes(),
-        &mut draws,
+        &mut rng,
         &mut RequestActivity::default(),
     )
 }
 
-/// The message that a server answers with.
-fn get_message(service: &RequestPipeline, ask: &SimulatorRequest) -> Value {
-    match send(service, ask) {
+/// The message of the response.
+fn get_message(pipeline: &RequestPipeline, request: &SimulatorRequest) -> Value {
+    match send(pipeline, request) {
         Ok(PipelineResponse::Json(message)) => message,
-        other => panic!("{ask:?} was answered with {other:?}"),
+        other => panic!("{request:?} got {other:?}"),
     }
 }
 
-fn get_text(service: &RequestPipeline, ask: &SimulatorRequest) -> String {
-    get_message(service, ask)["content"][0]["text"].as_str().unwrap_or_default().to_owned()
+fn get_text(pipeline: &RequestPipeline, request: &SimulatorRequest) -> String {
+    get_message(pipeline, request)["content"][0]["text"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The refusal that a server answers with: status and message.
-fn get_error(service: &RequestPipeline, ask: &SimulatorRequest) -> (u16, String) {
-    match send(service, ask) {
-        Err(refusal) => (refusal.kind.status(), refusal.message),
-        Ok(reply) => panic!("{ask:?} was answered with {reply:?}"),
+/// The status and the message of the error.
+fn get_error(pipeline: &RequestPipeline, request: &SimulatorRequest) -> (u16, String) {
+    match send(pipeline, request) {
+        Err(error) => (error.kind.status(), error.message),
+        Ok(response) => panic!("{request:?} got {response:?}"),
     }
 }
 
-/// The status that a server answers with.
-fn get_status(service: &RequestPipeline, ask: &SimulatorRequest) -> u16 {
-    send(service, ask).map_or_else(|refusal| refusal.kind.status(), |_| 200)
+/// The status of the response.
+fn get_status(pipeline: &RequestPipeline, request: &SimulatorRequest) -> u16 {
+    send(pipeline, request).map_or_else(|error| error.kind.status(), |_| 200)
 }
 
-/// What a path gives: the status, and the body where there is an answer.
-fn send_to_path(service: &RequestPipeline, method: Method, uri: &str, ask: &SimulatorRequest) -> (u16, Value) {
-    let headers = ask.header_map();
-    let answer = service.resolve_route(&method, &uri.parse().unwrap(), &headers).and_then(|route| {
-        let body = ask.body.to_string();
-        service.respond(&route, &headers, body.as_bytes(), &mut RequestRng::new(0), &mut RequestActivity::default())
+/// The status and the body of the response to a path.
+fn send_to_path(pipeline: &RequestPipeline, method: Method, uri: &str, request: &SimulatorRequest) -> (u16, Value) {
+    let headers = request.header_map();
+    let answer = pipeline.resolve_route(&method, &uri.parse().unwrap(), &headers).and_then(|route| {
+        let body = request.body.to_string();
+        pipeline.respond(&route, &headers, body.as_bytes(), &mut RequestRng::new(0), &mut RequestActivity::default())
     });
     match answer {
         Ok(PipelineResponse::Json(value)) => (200, value),
         Ok(PipelineResponse::Stream(_)) => (200, Value::Null),
-        Err(refusal) => (refusal.kind.status(), refusal.to_envelope("req_1")),
+        Err(error) => (error.kind.status(), error.to_envelope("req_1")),
     }
 }
 
-/// The tokens that are counted in a request, or the status of the refusal.
-fn count_tokens(service: &RequestPipeline, ask: &SimulatorRequest) -> Result<u64, u16> {
-    let ask = ask.clone().without_key("max_tokens");
-    let (status, body) = send_to_path(service, Method::POST, "/v1/messages/count_tokens", &ask);
+/// The token count of a request, or the status of the error.
+fn count_tokens(pipeline: &RequestPipeline, request: &SimulatorRequest) -> Result<u64, u16> {
+    let request = request.clone().without_key("max_tokens");
+    let (status, body) = send_to_path(pipeline, Method::POST, "/v1/messages/count_tokens", &request);
     if status == 200 { Ok(body["input_tokens"].as_u64().unwrap()) } else { Err(status) }
 }
 
-/// The message that a stream tells.
-fn get_streamed_message(service: &RequestPipeline, ask: &SimulatorRequest) -> Value {
-    let mut ask = ask.clone();
-    ask.body["stream"] = json!(true);
-    match send(service, &ask) {
+/// The message of a stream.
+fn get_streamed_message(pipeline: &RequestPipeline, request: &SimulatorRequest) -> Value {
+    let mut request = request.clone();
+    request.body["stream"] = json!(true);
+    match send(pipeline, &request) {
         Ok(PipelineResponse::Stream(message)) => reference::assemble_stream(&sse::encode_events(&message)).0,
-        other => panic!("{ask:?} was answered with {other:?}"),
+        other => panic!("{request:?} got {other:?}"),
     }
 }
 
-/// The types of an answer's blocks.
+/// The types of the blocks of a message.
 fn block_types(message: &Value) -> Vec<&str> {
     message["content"].as_array().unwrap().iter().map(|block| block["type"].as_str().unwrap()).collect()
 }
@@ -163,9 +163,9 @@ fn request_with_tools(text: &str, tools: Value) -> SimulatorRequest {
     SimulatorRequest::with_keys(json!({"tools": tools, "messages": [{"role": "user", "content": text}]}))
 }
 
-/// A conversation goes on: the answer is handed back with a result for each of its calls.
-fn echo_back(ask: &SimulatorRequest, content: &Value) -> SimulatorRequest {
-    let mut next = ask.clone();
+/// Continues a conversation: sends the content back with a result for each tool call.
+fn echo_back(request: &SimulatorRequest, content: &Value) -> SimulatorRequest {
+    let mut next = request.clone();
     let calls = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
     let results: Vec<Value> =
         calls.map(|call| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "Sunny."})).collect();
@@ -186,9 +186,9 @@ fn tool_definition(name: &str) -> Value {
         "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}})
 }
 
-/// A call and its result, and a question after it.
-fn tool_round(call: Value, result: Value, ask: &str) -> SimulatorRequest {
-    SimulatorRequest::from_assistant(call, json!([result, {"type": "text", "text": ask}]))
+/// A tool call, its result, and a question after it.
+fn tool_round(call: Value, result: Value, request: &str) -> SimulatorRequest {
+    SimulatorRequest::from_assistant(call, json!([result, {"type": "text", "text": request}]))
 }
 
 fn tool_use_block() -> Value {
@@ -199,7 +199,7 @@ fn tool_result_block() -> Value {
     json!({"type": "tool_result", "tool_use_id": "toolu_1", "content": "Done."})
 }
 
-/// A value with one key more.
+/// A value with an additional key.
 fn with_key(mut value: Value, key: &str, more: impl Into<Value>) -> Value {
     value[key] = more.into();
     value

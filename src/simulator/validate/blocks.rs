@@ -1,4 +1,5 @@
-//! The checks inside the blocks of text, thinking and client tools.
+//! Validation of text, thinking and client tool blocks, and the choice of the validation for other
+//! blocks.
 
 use serde_json::{Map, Value};
 
@@ -6,15 +7,17 @@ use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::{BlockLocation, ContentBlockKind};
 use crate::simulator::error_path::{ErrorPath, truncate_text};
 use crate::simulator::fault::BehaviourFault;
+use crate::simulator::fields::lookup::{block_kind, non_null};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
+use crate::simulator::validate::server_blocks::validate_server_block;
 use crate::simulator::validate::tools::is_identifier;
 use crate::simulator::validate::types::{
     ApiResult, array, boolean, non_empty_string, object, one_of, required_non_empty_string, required_string,
     required_value, string,
 };
 
-/// The kinds of citation.
+/// The types of citations.
 const CITATION_TYPES: &[&str] = &[
     "char_location",
     "page_location",
@@ -24,23 +27,23 @@ const CITATION_TYPES: &[&str] = &[
 ];
 
 impl RequestValidator<'_> {
-    /// Checks what stands inside a block whose own row, if it has one, is honoured.
+    /// Validates the keys of a block, unless the block's own row is not enforced.
     pub(super) fn validate_block_content(
         &self,
         block: ContentBlockKind,
         map: &Map<String, Value>,
         path: &ErrorPath,
-        place: BlockLocation,
+        location: BlockLocation,
     ) -> ApiResult {
         match block {
-            ContentBlockKind::Text => self.validate_text(map, path, place),
+            ContentBlockKind::Text => self.validate_text(map, path, location),
             ContentBlockKind::Image => self.validate_image(map, path),
-            ContentBlockKind::Document => self.validate_document(map, path, place),
+            ContentBlockKind::Document => self.validate_document(map, path, location),
             ContentBlockKind::SearchResult => self.validate_search_result(map, path),
             ContentBlockKind::Thinking => self.validate_thinking_block(map, path),
             ContentBlockKind::RedactedThinking => {
                 required_non_empty_string(map, path, "data")?;
-                // Nothing that this server gave out comes back here: it never redacts.
+                // The server never returns redacted thinking, so none can come back.
                 Err(ApiError::invalid_field(&path.key("data"), "could not be decrypted"))
             }
             ContentBlockKind::ToolUse => self.validate_tool_use(map, path),
@@ -61,23 +64,21 @@ impl RequestValidator<'_> {
             | ContentBlockKind::TextEditorCodeExecutionToolResult
             | ContentBlockKind::ToolSearchToolResult
             | ContentBlockKind::McpToolUse
-            | ContentBlockKind::McpToolResult => {
-                crate::simulator::validate::server_blocks::validate_server_block(block, map, path)
-            }
+            | ContentBlockKind::McpToolResult => validate_server_block(block, map, path),
         }
     }
 
-    fn validate_text(&self, map: &Map<String, Value>, path: &ErrorPath, place: BlockLocation) -> ApiResult {
-        // Inside another block, text belongs to that block.
-        let in_message = matches!(place, BlockLocation::User | BlockLocation::Assistant | BlockLocation::System);
+    fn validate_text(&self, map: &Map<String, Value>, path: &ErrorPath, location: BlockLocation) -> ApiResult {
+        // The text of a nested block belongs to the outer block.
+        let in_message = matches!(location, BlockLocation::User | BlockLocation::Assistant | BlockLocation::System);
         let accepts_any = self.config.has_fault(BehaviourFault::ErrorsEmptyTextAccepted);
         if !accepts_any && (!in_message || self.is_enforced(SupportRow::TextText)) {
             required_non_empty_string(map, path, "text")?;
         }
-        let Some(citations) = map.get("citations").filter(|v| !v.is_null()) else { return Ok(()) };
+        let Some(citations) = non_null(map, "citations") else { return Ok(()) };
         let path = path.key("citations");
-        let given = citations.as_array().is_some_and(|list| !list.is_empty());
-        if self.is_newer_version() && place == BlockLocation::User && given {
+        let is_given = citations.as_array().is_some_and(|list| !list.is_empty());
+        if self.is_newer_version() && location == BlockLocation::User && is_given {
             return Err(ApiError::invalid_field(
                 &path,
                 "not allowed in user messages under anthropic-version 2026-10-21",
@@ -98,7 +99,7 @@ impl RequestValidator<'_> {
     fn validate_thinking_block(&self, map: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
         let text = required_string(map, path, "thinking")?;
         let signature = required_string(map, path, "signature")?;
-        // A server that never thinks has signed nothing, so it has nothing to compare with.
+        // A server that does not support thinking has signed nothing, so it cannot verify.
         let is_checked = self.support.supports(SupportRow::Thinking)
             && !self.config.has_fault(BehaviourFault::ThinkingSignatureUnchecked);
         if is_checked && !self.signer.verify(text, signature) {
@@ -129,11 +130,11 @@ impl RequestValidator<'_> {
 
     fn validate_tool_result(&self, map: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
         self.enforce(SupportRow::ToolResultId, || required_non_empty_string(map, path, "tool_use_id").map(drop))?;
-        self.enforce(SupportRow::ToolResultIsError, || match map.get("is_error").filter(|v| !v.is_null()) {
+        self.enforce(SupportRow::ToolResultIsError, || match non_null(map, "is_error") {
             Some(flag) => boolean(flag, &path.key("is_error")).map(drop),
             None => Ok(()),
         })?;
-        let Some(content) = map.get("content").filter(|v| !v.is_null()) else { return Ok(()) };
+        let Some(content) = non_null(map, "content") else { return Ok(()) };
         let at = path.key("content");
         match content {
             Value::String(_) => Ok(()),
@@ -149,10 +150,10 @@ impl RequestValidator<'_> {
         }
     }
 
-    /// A block inside a tool's result. Images, documents and search results keep their own rows there; all else
-    /// belongs to the result's content.
+    /// Validates a block inside a tool result. Images, documents and search results have their own
+    /// rows. Other blocks belong to the content of the result.
     fn validate_result_block(&self, value: &Value, path: &ErrorPath) -> ApiResult {
-        let block = crate::simulator::fields::find::block_kind(value);
+        let block = block_kind(value);
         let own_row = block.filter(|b| b.allowed_in(BlockLocation::ToolResult)).and_then(ContentBlockKind::row);
         if own_row.is_none() && !self.is_enforced(SupportRow::ToolResultContent) {
             return Ok(());

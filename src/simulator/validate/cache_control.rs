@@ -1,20 +1,21 @@
-//! The checks of `cache_control`, wherever it stands: its shape, how many there are, and the order of their ages.
+//! Validation of `cache_control`: the shape of each [`CacheControlMarker`], their number, and the
+//! order of their `ttl`.
 
 use serde_json::{Map, Value};
 
 use crate::simulator::api_error::ApiError;
 use crate::simulator::error_path::ErrorPath;
-use crate::simulator::fields::find::{array_items, block_kind, tool_tag};
+use crate::simulator::fields::lookup::{array_items, block_kind, non_null, tool_tag};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::types::{
     ApiResult, non_empty_string, object, one_of, reject_unknown_keys, required_value,
 };
 
-/// The most markers that a request may have.
+/// The largest number of markers in a request.
 const MAX_MARKERS: usize = 4;
 
-/// A marker in the request, with the row of its place, if one owns it.
+/// A marker in the request, with the row that owns it.
 pub(crate) struct CacheControlMarker<'a> {
     pub row: Option<SupportRow>,
     pub path: ErrorPath,
@@ -24,7 +25,7 @@ pub(crate) struct CacheControlMarker<'a> {
 impl RequestValidator<'_> {
     pub(super) fn validate_cache_control(&self, body: &Map<String, Value>) -> ApiResult {
         let markers = find_markers(body);
-        // Who shares a prefix is said only under its beta.
+        // `scope` is only allowed with its beta.
         let scope: &[&str] = if self.protocol.has_beta("prompt-caching-scope-") { &["scope"] } else { &[] };
         let mut count = 0;
         let mut has_short = false;
@@ -49,21 +50,21 @@ impl RequestValidator<'_> {
     }
 }
 
-/// Checks one marker; true when it is to live for an hour.
+/// Validates one marker. Returns whether its `ttl` is one hour.
 fn validate_marker(marker: &CacheControlMarker, scope: &[&str]) -> ApiResult<bool> {
     let map = object(marker.value, &marker.path)?;
     one_of(required_value(map, &marker.path, "type")?, &marker.path.key("type"), &["ephemeral"])?;
     reject_unknown_keys(map, Some(&marker.path), &[&["type", "ttl"], scope])?;
-    if let Some(scope) = map.get("scope").filter(|v| !v.is_null()) {
+    if let Some(scope) = non_null(map, "scope") {
         non_empty_string(scope, &marker.path.key("scope"))?;
     }
-    match map.get("ttl").filter(|v| !v.is_null()) {
+    match non_null(map, "ttl") {
         Some(ttl) => Ok(one_of(ttl, &marker.path.key("ttl"), &["5m", "1h"])? == "1h"),
         None => Ok(false),
     }
 }
 
-/// Every marker, in the order in which prompts are read: tools, system, messages, and last the request's own.
+/// Every marker, in the order of the prompt: tools, system, messages, and last the top-level one.
 pub(crate) fn find_markers(body: &Map<String, Value>) -> Vec<CacheControlMarker<'_>> {
     let mut found = Vec::new();
     for (i, tool) in array_items(body.get("tools")).iter().enumerate() {
@@ -79,13 +80,13 @@ pub(crate) fn find_markers(body: &Map<String, Value>) -> Vec<CacheControlMarker<
             let Some(block) = block_kind(value) else { continue };
             let path = path.index(j).key(block.as_str());
             push_marker(&mut found, value, &path, block.marker_row());
-            // Inside a result, the marker is the result's.
+            // A marker inside a tool result belongs to the result.
             for (k, inner) in array_items(value.get("content")).iter().enumerate() {
                 push_marker(&mut found, inner, &path.key("content").index(k), block.marker_row());
             }
         }
     }
-    if let Some(value) = body.get("cache_control").filter(|v| !v.is_null()) {
+    if let Some(value) = non_null(body, "cache_control") {
         found.push(CacheControlMarker { row: None, path: ErrorPath::root("cache_control"), value });
     }
     found

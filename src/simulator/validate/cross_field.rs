@@ -1,61 +1,61 @@
-//! The checks of the request as a whole: what excludes each other, and what is not there to be used.
+//! Validation across fields: combinations that exclude each other, and resources that do not exist.
 
 use serde_json::{Map, Value};
 
 use crate::simulator::api_error::{ApiError, ApiErrorKind};
 use crate::simulator::error_path::{ErrorPath, truncate_text};
 use crate::simulator::fault::BehaviourFault;
-use crate::simulator::fields::find::array_items;
+use crate::simulator::fields::lookup::{array_items, has_role, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::types::ApiResult;
 
 impl RequestValidator<'_> {
-    /// What the API refuses to do together. Each refusal needs both of its rows to be honoured.
+    /// Rejects combinations that the API does not allow. Both rows of a combination must be
+    /// enforced.
     pub(super) fn validate_combinations(&self, body: &Map<String, Value>) -> ApiResult {
-        let choice = body.get("tool_choice").and_then(|c| c.get("type")).and_then(Value::as_str);
+        let choice = body.get("tool_choice").and_then(|choice| string_at(choice, "type"));
         let forced = self.is_enforced(SupportRow::ChoiceObject)
             && match choice {
                 Some("any") => self.is_enforced(SupportRow::ChoiceAny),
                 Some("tool") => self.is_enforced(SupportRow::ChoiceTool),
                 _ => false,
             };
-        let word = body.get("thinking").and_then(|t| t.get("type")).and_then(Value::as_str);
-        let thinks = self.is_enforced(SupportRow::Thinking) && matches!(word, Some("enabled" | "adaptive"));
+        let thinking = body.get("thinking").and_then(|thinking| string_at(thinking, "type"));
+        let thinks = self.is_enforced(SupportRow::Thinking) && matches!(thinking, Some("enabled" | "adaptive"));
         let format = body.get("output_config").and_then(|config| config.get("format"));
         let is_formatted = format.is_some_and(|format| !format.is_null());
-        let refuse = |key: &str, what: &str| Err(ApiError::invalid_field(&ErrorPath::root(key), what));
+        let reject = |key: &str, message: &str| Err(ApiError::invalid_field(&ErrorPath::root(key), message));
         if thinks {
-            let other = |t: &Value| t.as_f64().is_some_and(|t| t != 1.0);
-            if self.is_enforced(SupportRow::Temperature) && body.get("temperature").is_some_and(other) {
-                return refuse("temperature", "only 1 is allowed while thinking is on");
+            let is_other = |temperature: &Value| temperature.as_f64().is_some_and(|value| value != 1.0);
+            if self.is_enforced(SupportRow::Temperature) && body.get("temperature").is_some_and(is_other) {
+                return reject("temperature", "only 1 is allowed while thinking is on");
             }
             if self.is_enforced(SupportRow::TopK) && body.contains_key("top_k") {
-                return refuse("top_k", "not allowed while thinking is on");
+                return reject("top_k", "not allowed while thinking is on");
             }
             if forced && !self.config.has_fault(BehaviourFault::ErrorsForcedToolAccepted) {
-                return refuse("tool_choice", "a tool cannot be forced while thinking is on");
+                return reject("tool_choice", "a tool cannot be forced while thinking is on");
             }
         }
         if self.is_enforced(SupportRow::MaxTokens) && body.get("max_tokens").and_then(Value::as_u64) == Some(0) {
             let streams = self.is_enforced(SupportRow::Stream) && body.get("stream") == Some(&Value::Bool(true));
             if streams || thinks || forced || is_formatted {
-                return refuse("max_tokens", "0 excludes stream, thinking, a format and a forced tool_choice");
+                return reject("max_tokens", "0 excludes stream, thinking, a format and a forced tool_choice");
             }
         }
         let messages = array_items(body.get("messages"));
-        let role = messages.last().and_then(|last| last.get("role")).and_then(Value::as_str);
-        if is_formatted && role == Some("assistant") {
-            return refuse("output_config", "a format excludes a final assistant message");
+        if is_formatted && messages.last().is_some_and(|last| has_role(last, "assistant")) {
+            return reject("output_config", "a format excludes a final assistant message");
         }
         let cites = |block: &Value| block.pointer("/citations/enabled") == Some(&Value::Bool(true));
         if is_formatted && messages.iter().flat_map(|m| array_items(m.get("content"))).any(cites) {
-            return refuse("output_config", "a format excludes citations");
+            return reject("output_config", "a format excludes citations");
         }
         Ok(())
     }
 
-    /// What only a look at the world tells: models, containers and servers that are not there.
+    /// Rejects models, containers and MCP servers that do not exist.
     pub(super) fn validate_resources(&self, body: &Map<String, Value>) -> ApiResult {
         if self.support.supports(SupportRow::Model)
             && !self.config.has_fault(BehaviourFault::ErrorsUnknownModelAccepted)

@@ -1,21 +1,23 @@
-//! The checks of the fields beside the messages and the tools.
+//! Validation of the top-level fields except messages and tools.
 
 use serde_json::{Map, Value};
 
 use crate::simulator::api_error::ApiError;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fault::BehaviourFault;
+use crate::simulator::fields::lookup::non_null;
 use crate::simulator::fields::row::SupportRow;
+use crate::simulator::route::MessagesRoute;
 use crate::simulator::validate::types::{
     ApiResult, array, integer, non_empty_string, object, one_of, reject_unknown_keys, required_value, string,
 };
-use crate::simulator::validate::{MessagesRoute, RequestValidator, types};
+use crate::simulator::validate::{RequestValidator, types};
 
-/// The keys that a request of messages may have and a request to count tokens may too.
+/// The keys of both endpoints.
 const SHARED_KEYS: &[&str] =
     &["model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed"];
 
-/// The keys that only a request of messages may have.
+/// The keys of the messages endpoint only.
 const MESSAGES_KEYS: &[&str] = &[
     "max_tokens",
     "container",
@@ -31,7 +33,7 @@ const MESSAGES_KEYS: &[&str] = &[
     "diagnostics",
 ];
 
-/// Keys that exist only together with a beta of the family named beside them.
+/// Keys that are only allowed with a beta of this family.
 const BETA_KEYS: &[(&str, &str)] = &[
     ("compaction", "compact-2026-09"),
     ("context_management", "context-management-"),
@@ -48,30 +50,29 @@ impl RequestValidator<'_> {
         if self.config.has_fault(BehaviourFault::ErrorsUnknownKeyAccepted) {
             return Ok(());
         }
-        let beta: Vec<&str> =
+        let beta_keys: Vec<&str> =
             BETA_KEYS.iter().filter(|(_, family)| self.protocol.has_beta(family)).map(|(key, _)| *key).collect();
-        let own: &[&str] = match self.endpoint {
+        let endpoint_keys: &[&str] = match self.endpoint {
             MessagesRoute::Messages => MESSAGES_KEYS,
             MessagesRoute::CountTokens if self.config.has_fault(BehaviourFault::CountTokensWantsMaxTokens) => {
                 &["mcp_servers", "max_tokens"]
             }
             MessagesRoute::CountTokens => &["mcp_servers"],
         };
-        reject_unknown_keys(body, None, &[SHARED_KEYS, own, &beta])
+        reject_unknown_keys(body, None, &[SHARED_KEYS, endpoint_keys, &beta_keys])
     }
 
     pub(super) fn validate_fields(&self, body: &Map<String, Value>) -> ApiResult {
         self.enforce(SupportRow::Model, || {
             let path = ErrorPath::root("model");
-            non_empty_string(body.get("model").ok_or_else(|| ApiError::invalid_field(&path, "required"))?, &path)
-                .map(drop)
+            non_empty_string(required_top_level(body, &path, "model")?, &path).map(drop)
         })?;
         if self.endpoint == MessagesRoute::Messages {
-            let commits = |fault, there: bool| there && self.config.has_fault(fault);
-            let asked = body.get("max_tokens");
-            let passes = commits(BehaviourFault::ErrorsMissingMaxTokensAccepted, asked.is_none())
-                || commits(BehaviourFault::ErrorsWrongTypeAccepted, asked.is_some_and(Value::is_string));
-            if !passes {
+            let accepts = |fault, is_present: bool| is_present && self.config.has_fault(fault);
+            let max_tokens = body.get("max_tokens");
+            let is_accepted = accepts(BehaviourFault::ErrorsMissingMaxTokensAccepted, max_tokens.is_none())
+                || accepts(BehaviourFault::ErrorsWrongTypeAccepted, max_tokens.is_some_and(Value::is_string));
+            if !is_accepted {
                 self.enforce(SupportRow::MaxTokens, || validate_max_tokens(body))?;
             }
             self.validate_max_output_tokens(body)?;
@@ -94,29 +95,30 @@ impl RequestValidator<'_> {
         body: &Map<String, Value>,
         row: SupportRow,
         key: &str,
-        check: impl FnOnce(&Value, &ErrorPath) -> ApiResult,
+        validate: impl FnOnce(&Value, &ErrorPath) -> ApiResult,
     ) -> ApiResult {
         match body.get(key) {
-            Some(value) if self.is_enforced(row) => check(value, &ErrorPath::root(key)),
+            Some(value) if self.is_enforced(row) => validate(value, &ErrorPath::root(key)),
             _ => Ok(()),
         }
     }
 
-    /// A server that does not support its own documented limit has a smaller one.
+    /// Validates the limit of `max_tokens`. A server that does not support its documented limit has
+    /// a smaller one.
     fn validate_max_output_tokens(&self, body: &Map<String, Value>) -> ApiResult {
-        let (Some(asked), Some(limit)) =
+        let (Some(max_tokens), Some(limit)) =
             (body.get("max_tokens").and_then(Value::as_u64), self.config.max_output_tokens)
         else {
             return Ok(());
         };
         let limit = if self.support.rejects(SupportRow::MaxOutputTokens) { limit / 4 } else { limit };
-        if asked <= u64::from(limit) || self.support.ignores(SupportRow::MaxOutputTokens) {
+        if max_tokens <= u64::from(limit) || self.support.ignores(SupportRow::MaxOutputTokens) {
             return Ok(());
         }
         let model = &self.config.model;
         Err(ApiError::invalid_field(
             &ErrorPath::root("max_tokens"),
-            format!("{asked} is above the limit of {limit} output tokens of {model}"),
+            format!("{max_tokens} is above the limit of {limit} output tokens of {model}"),
         ))
     }
 
@@ -138,13 +140,14 @@ impl RequestValidator<'_> {
         self.validate_field(body, SupportRow::TopK, "top_k", |value, path| integer(value, path).map(drop))
     }
 
-    /// A server that does not support its own documented range has a smaller one.
+    /// Validates the range of `temperature`. A server that does not support its documented range
+    /// has a smaller one.
     fn validate_temperature_range(&self, body: &Map<String, Value>) -> ApiResult {
-        let Some(given) = body.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
+        let Some(temperature) = body.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
         let min = self.config.temperature.min;
-        let share = if self.support.rejects(SupportRow::TemperatureRange) { 2.0 } else { 1.0 };
-        let max = self.config.temperature.max / share;
-        if (min..=max).contains(&given) || self.support.ignores(SupportRow::TemperatureRange) {
+        let divisor = if self.support.rejects(SupportRow::TemperatureRange) { 2.0 } else { 1.0 };
+        let max = self.config.temperature.max / divisor;
+        if (min..=max).contains(&temperature) || self.support.ignores(SupportRow::TemperatureRange) {
             return Ok(());
         }
         Err(ApiError::invalid_field(&ErrorPath::root("temperature"), format!("expected a number from {min} to {max}")))
@@ -157,7 +160,11 @@ fn number(value: &Value, path: &ErrorPath) -> ApiResult<f64> {
 
 fn validate_max_tokens(body: &Map<String, Value>) -> ApiResult {
     let path = ErrorPath::root("max_tokens");
-    integer(body.get("max_tokens").ok_or_else(|| ApiError::invalid_field(&path, "required"))?, &path).map(drop)
+    integer(required_top_level(body, &path, "max_tokens")?, &path).map(drop)
+}
+
+fn required_top_level<'a>(body: &'a Map<String, Value>, path: &ErrorPath, key: &str) -> ApiResult<&'a Value> {
+    body.get(key).ok_or_else(|| ApiError::invalid_field(path, "required"))
 }
 
 fn validate_stop_sequences(value: &Value, path: &ErrorPath) -> ApiResult {
@@ -176,7 +183,7 @@ fn validate_stop_sequences(value: &Value, path: &ErrorPath) -> ApiResult {
 fn validate_metadata(value: &Value, path: &ErrorPath) -> ApiResult {
     let map = object(value, path)?;
     reject_unknown_keys(map, Some(path), &[&["user_id"]])?;
-    let Some(user) = map.get("user_id").filter(|v| !v.is_null()) else { return Ok(()) };
+    let Some(user) = non_null(map, "user_id") else { return Ok(()) };
     let path = path.key("user_id");
     if string(user, &path)?.chars().count() > 512 {
         return Err(ApiError::invalid_field(&path, "expected at most 512 characters"));
@@ -192,7 +199,7 @@ fn validate_container(value: &Value, path: &ErrorPath) -> ApiResult {
             if map.get("id").is_some_and(|id| !id.is_null() && !id.is_string()) {
                 return Err(ApiError::invalid_field(&path.key("id"), "expected a string"));
             }
-            match map.get("skills").filter(|v| !v.is_null()) {
+            match non_null(map, "skills") {
                 None => Ok(()),
                 Some(skills) => {
                     array(skills, &path.key("skills"))?;

@@ -1,4 +1,4 @@
-//! The checks of images, documents and search results: that the data is what it says it is.
+//! Validation of images, documents and search results: whether the data has the declared type.
 
 use axum::http::Uri;
 use base64::Engine as _;
@@ -8,15 +8,17 @@ use serde_json::{Map, Value};
 use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::BlockLocation;
 use crate::simulator::error_path::ErrorPath;
+use crate::simulator::fields::lookup::non_null;
 use crate::simulator::media::{image, pdf};
+use crate::simulator::route::MessagesRoute;
+use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::messages::validate_text_block;
 use crate::simulator::validate::types::{
     ApiResult, array, boolean, non_empty_string, object, one_of, reject_unknown_keys, required_non_empty_string,
     required_string, required_value, string,
 };
-use crate::simulator::validate::{MessagesRoute, RequestValidator};
 
-/// An address from which a picture could come. Nothing is fetched: only names that can lead nowhere are refused.
+/// Validates the URL of an image. Nothing is fetched: only URLs that cannot work are rejected.
 fn validate_image_url(source: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
     let at = path.key("url");
     reject_unknown_keys(source, Some(path), &[&["type", "url"]])?;
@@ -31,7 +33,7 @@ fn validate_image_url(source: &Map<String, Value>, path: &ErrorPath) -> ApiResul
     }
 }
 
-/// Sources that this server would have to fetch: it reaches nothing.
+/// Rejects a source that the server would have to fetch: this server has no access to a network.
 fn reject_remote_source(source: &Map<String, Value>, path: &ErrorPath, kind: &str) -> ApiResult {
     let path = path.key(kind);
     let (key, what) = match kind {
@@ -48,9 +50,9 @@ fn decode_base64(source: &Map<String, Value>, path: &ErrorPath) -> ApiResult<Vec
 }
 
 impl RequestValidator<'_> {
-    pub(super) fn validate_image(&self, map: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
-        let path = path.key("source");
-        let source = object(map.get("source").ok_or_else(|| ApiError::invalid_field(&path, "required"))?, &path)?;
+    pub(super) fn validate_image(&self, map: &Map<String, Value>, parent: &ErrorPath) -> ApiResult {
+        let path = parent.key("source");
+        let source = object(required_value(map, parent, "source")?, &path)?;
         match one_of(required_value(source, &path, "type")?, &path.key("type"), &["base64", "url", "file"])? {
             "base64" => {
                 let path = path.key("base64");
@@ -75,22 +77,22 @@ impl RequestValidator<'_> {
         &self,
         map: &Map<String, Value>,
         path: &ErrorPath,
-        place: BlockLocation,
+        location: BlockLocation,
     ) -> ApiResult {
-        if self.is_newer_version() && place == BlockLocation::Assistant {
+        if self.is_newer_version() && location == BlockLocation::Assistant {
             return Err(ApiError::invalid_field(
                 path,
                 "not allowed in assistant messages under anthropic-version 2026-10-21",
             ));
         }
         for key in ["title", "context"] {
-            if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
+            if let Some(value) = non_null(map, key) {
                 non_empty_string(value, &path.key(key))?;
             }
         }
         validate_citations_config(map, path)?;
+        let source = object(required_value(map, path, "source")?, &path.key("source"))?;
         let path = path.key("source");
-        let source = object(map.get("source").ok_or_else(|| ApiError::invalid_field(&path, "required"))?, &path)?;
         let kinds = &["text", "base64", "content", "url", "file"];
         match one_of(required_value(source, &path, "type")?, &path.key("type"), kinds)? {
             "text" => {
@@ -143,9 +145,9 @@ impl RequestValidator<'_> {
     }
 }
 
-/// `citations` of a document or a search result: a switch, not the list that text blocks have.
+/// Validates `citations` of a document or a search result: a switch, not the list of text blocks.
 fn validate_citations_config(map: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
-    let Some(value) = map.get("citations").filter(|v| !v.is_null()) else { return Ok(()) };
+    let Some(value) = non_null(map, "citations") else { return Ok(()) };
     let path = path.key("citations");
     let config = object(value, &path)?;
     reject_unknown_keys(config, Some(&path), &[&["enabled"]])?;
@@ -155,7 +157,7 @@ fn validate_citations_config(map: &Map<String, Value>, path: &ErrorPath) -> ApiR
     }
 }
 
-/// A string, or blocks of text.
+/// Validates a string or a list of text blocks.
 pub(super) fn validate_string_or_blocks(value: &Value, path: &ErrorPath) -> ApiResult {
     match value {
         Value::Array(blocks) => {

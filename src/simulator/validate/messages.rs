@@ -1,4 +1,5 @@
-//! The checks of `system` and `messages` down to the blocks: roles, emptiness, what may stand where.
+//! Validation of `system` and `messages` down to the blocks: roles, empty content, and the places
+//! of blocks.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +7,7 @@ use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::{BlockLocation, ContentBlockKind};
 use crate::simulator::error_path::{ErrorPath, truncate_text};
 use crate::simulator::fault::BehaviourFault;
-use crate::simulator::fields::find::block_kind;
+use crate::simulator::fields::lookup::{block_kind, has_role, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::types::{
@@ -49,7 +50,7 @@ impl RequestValidator<'_> {
         let map = object(message, path)?;
         reject_unknown_keys(map, Some(path), &[&["role", "content"]])?;
         let role = string(required_value(map, path, "role")?, &path.key("role"))?;
-        let place = match role {
+        let location = match role {
             "user" => BlockLocation::User,
             "assistant" => BlockLocation::Assistant,
             "system" if i > 0 => BlockLocation::System,
@@ -64,26 +65,26 @@ impl RequestValidator<'_> {
                 ));
             }
         };
-        if i == 0 && place == BlockLocation::Assistant {
+        if i == 0 && location == BlockLocation::Assistant {
             return Err(ApiError::invalid_field(&path.key("role"), "the first message must be of role user"));
         }
         let at = path.key("content");
-        let prefill = is_last && place == BlockLocation::Assistant;
+        let is_prefill = is_last && location == BlockLocation::Assistant;
         match required_value(map, path, "content")? {
-            Value::String(text) if text.is_empty() && !prefill => {
+            Value::String(text) if text.is_empty() && !is_prefill => {
                 Err(ApiError::invalid_field(&at, "must not be empty"))
             }
-            Value::String(text) if prefill => reject_trailing_space(text, &at),
+            Value::String(text) if is_prefill => reject_trailing_space(text, &at),
             Value::String(_) => Ok(()),
-            Value::Array(blocks) if blocks.is_empty() && !prefill => {
+            Value::Array(blocks) if blocks.is_empty() && !is_prefill => {
                 Err(ApiError::invalid_field(&at, "must not be empty"))
             }
             Value::Array(blocks) => {
                 for (j, block) in blocks.iter().enumerate() {
-                    self.validate_block(block, &at.index(j), place)?;
+                    self.validate_block(block, &at.index(j), location)?;
                 }
-                match blocks.last().and_then(|b| b.get("text")).and_then(Value::as_str) {
-                    Some(text) if prefill => reject_trailing_space(text, &at),
+                match blocks.last().and_then(|block| string_at(block, "text")) {
+                    Some(text) if is_prefill => reject_trailing_space(text, &at),
                     _ => Ok(()),
                 }
             }
@@ -91,8 +92,8 @@ impl RequestValidator<'_> {
         }
     }
 
-    /// Checks a block; `path` is its place without the tag.
-    pub(super) fn validate_block(&self, value: &Value, path: &ErrorPath, place: BlockLocation) -> ApiResult {
+    /// Validates a block. `path` is its place without the tag.
+    pub(super) fn validate_block(&self, value: &Value, path: &ErrorPath, location: BlockLocation) -> ApiResult {
         let map = object(value, path)?;
         let word = string(required_value(map, path, "type")?, &path.key("type"))?;
         let Some(block) = ContentBlockKind::from_type(word) else {
@@ -102,39 +103,38 @@ impl RequestValidator<'_> {
             ));
         };
         let path = path.key(word);
-        if !block.allowed_in(place) {
-            return Err(ApiError::invalid_field(&path, format!("not allowed in {}", place.as_str())));
+        if !block.allowed_in(location) {
+            return Err(ApiError::invalid_field(&path, format!("not allowed in {}", location.as_str())));
         }
         reject_unknown_keys(map, Some(&path), &[&["type"], block.allowed_keys()])?;
         match block.row() {
             Some(row) if !self.is_enforced(row) => Ok(()),
-            _ => self.validate_block_content(block, map, &path, place),
+            _ => self.validate_block_content(block, map, &path, location),
         }
     }
 }
 
-/// A system turn answers a user's, or what a server's own tool brought, and the assistant's turn is next.
+/// A system message must follow a user message or the result of a server tool, and an assistant
+/// message must follow it.
 fn validate_system_turns(messages: &[Value], path: &ErrorPath) -> ApiResult {
-    let role = |message: &Value, word: &str| message.get("role").and_then(Value::as_str) == Some(word);
-    let is_served = |message: &Value| {
+    let ends_with_server_block = |message: &Value| {
         let last = message.get("content").and_then(Value::as_array).and_then(|blocks| blocks.last());
         last.and_then(block_kind).is_some_and(ContentBlockKind::is_server_side)
     };
-    for (i, two) in messages.windows(2).enumerate() {
-        let [before, after] = two else { continue };
-        if role(after, "system") && !role(before, "user") && !is_served(before) {
-            let what = "a message of role system must follow a message of role user";
-            return Err(ApiError::invalid_field(&path.index(i + 1).key("role"), what));
+    for (i, pair) in messages.windows(2).enumerate() {
+        let [before, after] = pair else { continue };
+        let reject = |message: &str| Err(ApiError::invalid_field(&path.index(i + 1).key("role"), message));
+        if has_role(after, "system") && !has_role(before, "user") && !ends_with_server_block(before) {
+            return reject("a message of role system must follow a message of role user");
         }
-        if role(before, "system") && !role(after, "assistant") {
-            let what = "only a message of role assistant may follow one of role system";
-            return Err(ApiError::invalid_field(&path.index(i + 1).key("role"), what));
+        if has_role(before, "system") && !has_role(after, "assistant") {
+            return reject("only a message of role assistant may follow one of role system");
         }
     }
     Ok(())
 }
 
-/// A block of text where no row but the surrounding one is at stake.
+/// Validates a text block that belongs to the row of the outer field.
 pub(super) fn validate_text_block(value: &Value, path: &ErrorPath) -> ApiResult {
     let map = object(value, path)?;
     match string(required_value(map, path, "type")?, &path.key("type"))? {

@@ -1,4 +1,4 @@
-//! The checks of the blocks that record what tools on a server's side did, as a client hands them back.
+//! Validation of the blocks of server tools that a client sends back.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,5 @@
-//! The checks of `thinking`, and of the turns that go with it: a round of tools keeps its thinking, and nothing is
-//! continued.
+//! Validation of `thinking` and of the messages while thinking is on: a round of tool calls keeps
+//! its thinking, and an assistant message is not continued.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::ContentBlockKind;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fault::BehaviourFault;
-use crate::simulator::fields::find::{array_items, block_kind};
+use crate::simulator::fields::lookup::{array_items, block_kind, has_role, non_null, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::types::{ApiResult, integer, object, one_of, reject_unknown_keys, required_value};
@@ -19,7 +19,7 @@ impl RequestValidator<'_> {
         self.enforce(SupportRow::Thinking, || validate_thinking_config(value, &path))?;
         self.enforce(SupportRow::ThinkingBudget, || {
             let path = path.key("enabled").key("budget_tokens");
-            match (value.get("type").and_then(Value::as_str), value.get("budget_tokens")) {
+            match (string_at(value, "type"), value.get("budget_tokens")) {
                 (Some("enabled"), Some(budget)) => validate_thinking_budget(budget, body, &path),
                 (Some("enabled"), None) => Err(ApiError::invalid_field(&path, "required")),
                 (Some("adaptive" | "disabled"), Some(_)) => {
@@ -30,10 +30,10 @@ impl RequestValidator<'_> {
         })
     }
 
-    /// What the turns must be like while thinking is on.
+    /// Validates the messages while thinking is on.
     pub(super) fn validate_thinking_turns(&self, body: &Map<String, Value>) -> ApiResult {
-        let word = body.get("thinking").and_then(|t| t.get("type")).and_then(Value::as_str);
-        if !self.is_enforced(SupportRow::Thinking) || !matches!(word, Some("enabled" | "adaptive")) {
+        let kind = body.get("thinking").and_then(|thinking| string_at(thinking, "type"));
+        if !self.is_enforced(SupportRow::Thinking) || !matches!(kind, Some("enabled" | "adaptive")) {
             return Ok(());
         }
         let messages = array_items(body.get("messages"));
@@ -42,8 +42,9 @@ impl RequestValidator<'_> {
         if is_assistant(last) {
             return Err(ApiError::invalid_field(&path.index(before.len()), "cannot be continued while thinking is on"));
         }
-        // With a budget, thinking stands before the first call of a round; where the model decides, there may be none.
-        let is_strict = word == Some("enabled")
+        // With a budget, a round of tool calls begins with thinking. With `adaptive`, the model may
+        // skip it.
+        let is_strict = kind == Some("enabled")
             && self.is_enforced(SupportRow::ContentThinking)
             && !self.config.has_fault(BehaviourFault::ThinkingStrippedAccepted);
         let end = messages.iter().rposition(is_assistant).map_or(0, |at| at + 1);
@@ -69,9 +70,9 @@ fn validate_thinking_config(value: &Value, path: &ErrorPath) -> ApiResult {
     let word = one_of(required_value(map, path, "type")?, &path.key("type"), &["enabled", "adaptive", "disabled"])?;
     let path = path.key(word);
     let keys: &[&str] = if word == "disabled" { &[] } else { &["display"] };
-    // The budget has a row of its own.
+    // The budget has its own row.
     reject_unknown_keys(map, Some(&path), &[&["type", "budget_tokens"], keys])?;
-    match map.get("display").filter(|v| !v.is_null()) {
+    match non_null(map, "display") {
         Some(display) => one_of(display, &path.key("display"), &["summarized", "omitted"]).map(drop),
         None => Ok(()),
     }
@@ -89,15 +90,15 @@ fn validate_thinking_budget(budget: &Value, body: &Map<String, Value>, path: &Er
 }
 
 fn is_assistant(message: &Value) -> bool {
-    message.get("role").and_then(Value::as_str) == Some("assistant")
+    has_role(message, "assistant")
 }
 
-/// True when a message brings results of tools.
+/// Whether a message has tool results.
 pub(crate) fn has_tool_results(message: &Value) -> bool {
     array_items(message.get("content")).iter().any(|block| block_kind(block) == Some(ContentBlockKind::ToolResult))
 }
 
-/// True when a block is thinking, readable or not.
+/// Whether a block is thinking or redacted thinking.
 pub(crate) fn is_thinking(block: &Value) -> bool {
     matches!(block_kind(block), Some(ContentBlockKind::Thinking | ContentBlockKind::RedactedThinking))
 }

@@ -1,7 +1,8 @@
-//! The check that calls and results fit together: a result answers a call of the assistant's turn before it, and
-//! each call is answered in the turn after it.
+//! Validation of tool calls and their results: each result belongs to a call of the previous
+//! assistant turn, and each call has a result in the next turn.
 //!
-//! All of it belongs to `content.tool_use.id`: without ids there is nothing to hold against each other.
+//! All of it belongs to the row `content.tool_use.id`: without ids, calls and results cannot be
+//! compared.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,12 +10,12 @@ use serde_json::{Map, Value};
 
 use crate::simulator::api_error::ApiError;
 use crate::simulator::error_path::{ErrorPath, truncate_text};
-use crate::simulator::fields::find::array_items;
+use crate::simulator::fields::lookup::{array_items, has_type, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::types::ApiResult;
 
-/// Neighbouring messages of one role, which count as one turn.
+/// Consecutive messages of one role, which count as one turn.
 struct ToolTurn<'a> {
     role: &'a str,
     messages: Vec<(usize, &'a [Value])>,
@@ -26,27 +27,27 @@ impl RequestValidator<'_> {
             return Ok(());
         }
         let mut used = HashSet::new();
-        let mut open = PendingToolCalls::default();
+        let mut pending = PendingToolCalls::default();
         for turn in group_turns(array_items(body.get("messages"))) {
             if turn.role == "assistant" {
-                open.require_all_answered()?;
-                open = PendingToolCalls::from_turn(&turn, &mut used)?;
+                pending.require_all_answered()?;
+                pending = PendingToolCalls::from_turn(&turn, &mut used)?;
             } else {
-                open.take_results(&turn)?;
-                open.require_all_answered()?;
-                open = PendingToolCalls::default();
+                pending.take_results(&turn)?;
+                pending.require_all_answered()?;
+                pending = PendingToolCalls::default();
             }
         }
-        open.require_all_answered()
+        pending.require_all_answered()
     }
 }
 
-/// The calls of one assistant's turn, and which of them have their result.
+/// The calls of an assistant turn, and whether each has its result.
 #[derive(Default)]
 struct PendingToolCalls<'a> {
     calls: Vec<PendingToolCall<'a>>,
     by_id: HashMap<&'a str, usize>,
-    /// Where the search for the next unanswered call starts.
+    /// The index where the search for the next unanswered call starts.
     search_start: usize,
 }
 
@@ -58,41 +59,41 @@ struct PendingToolCall<'a> {
 
 impl<'a> PendingToolCalls<'a> {
     fn from_turn(turn: &ToolTurn<'a>, used: &mut HashSet<&'a str>) -> ApiResult<Self> {
-        let mut open = Self::default();
+        let mut pending = Self::default();
         for (i, blocks) in &turn.messages {
             for (j, block) in blocks.iter().enumerate().filter(|(_, b)| has_type(b, "tool_use")) {
-                let Some(id) = block.get("id").and_then(Value::as_str) else { continue };
+                let Some(id) = string_at(block, "id") else { continue };
                 let path = ErrorPath::root("messages").index(*i).key("content").index(j).key("tool_use").key("id");
                 if !used.insert(id) {
                     return Err(ApiError::invalid_field(&path, "tool_use ids must be unique"));
                 }
-                open.by_id.insert(id, open.calls.len());
-                open.calls.push(PendingToolCall { id, path, is_answered: false });
+                pending.by_id.insert(id, pending.calls.len());
+                pending.calls.push(PendingToolCall { id, path, is_answered: false });
             }
         }
-        Ok(open)
+        Ok(pending)
     }
 
     fn require_all_answered(&self) -> ApiResult {
         match self.calls.iter().find(|call| !call.is_answered) {
             None => Ok(()),
             Some(call) => {
-                let what = format!("no tool_result for '{}' follows in the next message", truncate_text(call.id));
-                Err(ApiError::invalid_field(&call.path, what))
+                let message = format!("no tool_result for '{}' follows in the next message", truncate_text(call.id));
+                Err(ApiError::invalid_field(&call.path, message))
             }
         }
     }
 
     fn take_results(&mut self, turn: &ToolTurn) -> ApiResult {
         for (i, blocks) in &turn.messages {
-            let mut other_before = false;
+            let mut has_other_block = false;
             for (j, block) in blocks.iter().enumerate() {
                 if !has_type(block, "tool_result") {
-                    other_before = true;
+                    has_other_block = true;
                     continue;
                 }
                 let path = ErrorPath::root("messages").index(*i).key("content").index(j).key("tool_result");
-                if other_before {
+                if has_other_block {
                     return Err(ApiError::invalid_field(
                         &path,
                         "tool results must come before the other blocks of their message",
@@ -106,14 +107,15 @@ impl<'a> PendingToolCalls<'a> {
 
     fn take_result(&mut self, block: &Value, path: &ErrorPath) -> ApiResult {
         let at = path.key("tool_use_id");
-        let call = match block.get("tool_use_id").and_then(Value::as_str) {
+        let call = match string_at(block, "tool_use_id") {
             Some(id) => self.by_id.get(id).copied().ok_or_else(|| {
                 ApiError::invalid_field(
                     &at,
                     format!("no tool_use '{}' stands in the previous message", truncate_text(id)),
                 )
             })?,
-            // Whether a result may lack its id is another row's question; here it answers the next call.
+            // Another row validates that a result has an id. Without an id, it belongs to the next
+            // call.
             None => self
                 .next_unanswered()
                 .ok_or_else(|| ApiError::invalid_field(path, "there is no tool_use left to answer"))?,
@@ -132,11 +134,11 @@ impl<'a> PendingToolCalls<'a> {
     }
 }
 
-/// System turns stand between the others without parting them.
+/// Groups messages into turns. System messages do not separate turns.
 fn group_turns(messages: &[Value]) -> Vec<ToolTurn<'_>> {
     let mut turns: Vec<ToolTurn> = Vec::new();
     for (i, message) in messages.iter().enumerate() {
-        let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
+        let role = string_at(message, "role").unwrap_or_default();
         if role == "system" {
             continue;
         }
@@ -147,8 +149,4 @@ fn group_turns(messages: &[Value]) -> Vec<ToolTurn<'_>> {
         }
     }
     turns
-}
-
-fn has_type(block: &Value, word: &str) -> bool {
-    block.get("type").and_then(Value::as_str) == Some(word)
 }

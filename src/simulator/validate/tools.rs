@@ -1,4 +1,4 @@
-//! The checks of `tools` and `tool_choice`.
+//! Validation of `tools` and `tool_choice`.
 
 use std::collections::HashSet;
 
@@ -6,14 +6,15 @@ use serde_json::{Map, Value};
 
 use crate::simulator::api_error::ApiError;
 use crate::simulator::error_path::{ErrorPath, truncate_text};
-use crate::simulator::fields::find::{array_items, choice_rows, tool_tag};
-use crate::simulator::fields::row::SupportRow;
+use crate::simulator::fields::lookup::{array_items, non_null, string_at, tool_tag};
+use crate::simulator::fields::row::{SupportRow, choice_rows};
+use crate::simulator::route::MessagesRoute;
 use crate::simulator::validate::types::{
     ApiResult, boolean, object, one_of, reject_unknown_keys, required_non_empty_string, required_value, string,
 };
-use crate::simulator::validate::{MessagesRoute, RequestValidator, types};
+use crate::simulator::validate::{RequestValidator, types};
 
-/// The tools that the API itself defines: their `type`, and the name that goes with it. Toolsets have none.
+/// The tools that the API defines: their `type` and their name. Toolsets have no name.
 const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
     ("bash_20241022", Some("bash")),
     ("bash_20250124", Some("bash")),
@@ -46,7 +47,7 @@ const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
     ("mcp_toolset", None),
 ];
 
-/// Tools that run on the server's side and cannot be counted.
+/// Tools that run on the server and cannot be counted.
 const UNCOUNTED_TOOL_PREFIXES: &[&str] =
     &["web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset"];
 
@@ -66,7 +67,7 @@ const CUSTOM_TOOL_KEYS: &[&str] = &[
 
 impl RequestValidator<'_> {
     pub(super) fn validate_tools(&self, body: &Map<String, Value>) -> ApiResult {
-        let Some(value) = body.get("tools").filter(|v| !v.is_null()) else { return Ok(()) };
+        let Some(value) = non_null(body, "tools") else { return Ok(()) };
         let path = ErrorPath::root("tools");
         let mut names = HashSet::new();
         for (i, tool) in types::array(value, &path)?.iter().enumerate() {
@@ -128,12 +129,12 @@ impl RequestValidator<'_> {
             None => Ok(()),
         })?;
         for key in ["strict", "eager_input_streaming", "defer_loading"] {
-            if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
+            if let Some(value) = non_null(map, key) {
                 boolean(value, &path.key(key))?;
             }
         }
         for key in ["input_examples", "allowed_callers"] {
-            if let Some(value) = map.get(key).filter(|v| !v.is_null()) {
+            if let Some(value) = non_null(map, key) {
                 types::array(value, &path.key(key))?;
             }
         }
@@ -201,10 +202,11 @@ impl RequestValidator<'_> {
 }
 
 fn tool_names(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    array_items(body.get("tools")).iter().filter_map(|tool| tool.get("name")?.as_str())
+    array_items(body.get("tools")).iter().filter_map(|tool| string_at(tool, "name"))
 }
 
-/// Letters, digits, underscores and hyphens, at least one and at most so many.
-pub(crate) fn is_identifier(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+/// Whether the text is one to `max_length` letters, digits, underscores and hyphens.
+pub(crate) fn is_identifier(text: &str, max_length: usize) -> bool {
+    (1..=max_length).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }

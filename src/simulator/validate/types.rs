@@ -1,9 +1,9 @@
-//! The shapes that values must have, and the words in which a wrong shape is refused.
+//! Validation of the types of values, with the error messages for wrong types.
 
 use serde_json::{Map, Value};
 
 use crate::simulator::api_error::ApiError;
-use crate::simulator::error_path::ErrorPath;
+use crate::simulator::error_path::{ErrorPath, truncate_text};
 
 pub(crate) type ApiResult<T = ()> = Result<T, ApiError>;
 
@@ -58,17 +58,17 @@ pub(super) fn integer(value: &Value, path: &ErrorPath) -> ApiResult<u64> {
     }
 }
 
-/// One of a closed list of words.
+/// A string from a closed list.
 pub(super) fn one_of<'a>(value: &'a Value, path: &ErrorPath, allowed: &[&str]) -> ApiResult<&'a str> {
     let word = string(value, path)?;
     if allowed.contains(&word) {
         return Ok(word);
     }
-    let given = crate::simulator::error_path::truncate_text(word);
+    let given = truncate_text(word);
     Err(ApiError::invalid_field(path, format!("unknown value '{given}', expected one of {}", allowed.join(", "))))
 }
 
-/// Refuses the first key that is not known.
+/// Rejects the first unknown key.
 pub(super) fn reject_unknown_keys(map: &Map<String, Value>, path: Option<&ErrorPath>, known: &[&[&str]]) -> ApiResult {
     match map.keys().find(|key| !known.iter().any(|list| list.contains(&key.as_str()))) {
         None => Ok(()),

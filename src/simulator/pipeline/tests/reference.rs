@@ -1,4 +1,4 @@
-//! What the fully supporting server does and refuses.
+//! The reference server: what it does and what it rejects.
 
 use crate::simulator::pipeline::tests::*;
 
@@ -11,8 +11,8 @@ fn user_messages(text: &str) -> Value {
 }
 
 #[test]
-fn invalid_requests_are_refused_by_path() {
-    let service = reference_pipeline();
+fn invalid_requests_are_rejected_with_the_path() {
+    let pipeline = reference_pipeline();
     let text = |more: Value| {
         let mut block = json!({"type": "text", "text": "Hi."});
         block.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -20,7 +20,7 @@ fn invalid_requests_are_refused_by_path() {
     };
     let many_markers: Vec<Value> =
         (0..5).map(|_| json!({"type": "text", "text": "Hi.", "cache_control": {"type": "ephemeral"}})).collect();
-    for (ask, expected) in [
+    for (request, expected) in [
         (SimulatorRequest::with_keys(json!({"zz_unknown": 1})), "zz_unknown: unknown key"),
         (
             SimulatorRequest::with_keys(json!({"messages": [{"role": "user", "content": "Hi.", "foo": 1}]})),
@@ -184,24 +184,24 @@ fn invalid_requests_are_refused_by_path() {
             "header anthropic-beta: unknown beta name 'none-such'",
         ),
     ] {
-        assert_eq!(get_error(&service, &ask), (400, expected.to_owned()));
+        assert_eq!(get_error(&pipeline, &request), (400, expected.to_owned()));
     }
-    let (status, message) = get_error(&service, &SimulatorRequest::with_keys(json!({"container": "container_1"})));
+    let (status, message) = get_error(&pipeline, &SimulatorRequest::with_keys(json!({"container": "container_1"})));
     assert_eq!((status, message.as_str()), (404, "container: no container 'container_1' was found"));
-    assert_eq!(get_error(&service, &SimulatorRequest::with_keys(json!({"model": "x"}))).0, 404);
-    assert_eq!(get_error(&service, &SimulatorRequest::with_keys(json!({})).without_header("x-api-key")).0, 401);
+    assert_eq!(get_error(&pipeline, &SimulatorRequest::with_keys(json!({"model": "x"}))).0, 404);
+    assert_eq!(get_error(&pipeline, &SimulatorRequest::with_keys(json!({})).without_header("x-api-key")).0, 401);
     assert_eq!(
-        get_error(&service, &SimulatorRequest::with_keys(json!({})).with_header("authorization", "Bearer wrong")).0,
+        get_error(&pipeline, &SimulatorRequest::with_keys(json!({})).with_header("authorization", "Bearer wrong")).0,
         401
     );
 }
 
 #[test]
-fn what_real_clients_send_is_accepted() {
-    let service = reference_pipeline();
+fn requests_of_real_clients_are_accepted() {
+    let pipeline = reference_pipeline();
     let bearer = format!("Bearer {DEFAULT_CREDENTIAL}");
     let user_id = json!({"device_id": "d", "account_uuid": "", "session_id": "s"}).to_string();
-    for ask in [
+    for request in [
         SimulatorRequest::with_keys(json!({})).without_header("x-api-key").with_header("authorization", &bearer),
         SimulatorRequest::with_keys(json!({}))
             .with_header("anthropic-beta", "interleaved-thinking-2025-05-14, effort-2025-11-24"),
@@ -224,56 +224,57 @@ fn what_real_clients_send_is_accepted() {
             json!({"messages": [{"role": "user", "content": "A"}, {"role": "system", "content": "B"}]}),
         ),
     ] {
-        get_message(&service, &ask);
+        get_message(&pipeline, &request);
     }
 }
 
 #[test]
-fn bounds_and_stops_belong_to_the_server() {
-    let service = reference_pipeline();
-    let ask = SimulatorRequest::with_keys(json!({"max_tokens": 12, "messages": user_messages("Count from 1 to 60.")}));
-    let cut = get_message(&service, &ask);
+fn the_server_applies_max_tokens_and_stop_sequences() {
+    let pipeline = reference_pipeline();
+    let request =
+        SimulatorRequest::with_keys(json!({"max_tokens": 12, "messages": user_messages("Count from 1 to 60.")}));
+    let cut = get_message(&pipeline, &request);
     assert_eq!((&cut["stop_reason"], &cut["usage"]["output_tokens"]), (&json!("max_tokens"), &json!(12)));
     assert_eq!(cut["content"][0]["text"], "1 2 3 4 5 6 7 8 9 10 11 12");
-    let ask = SimulatorRequest::with_keys(
+    let request = SimulatorRequest::with_keys(
         json!({"stop_sequences": ["nothing", " 7"], "messages": user_messages("Count from 1 to 20.")}),
     );
-    let stopped = get_message(&service, &ask);
+    let stopped = get_message(&pipeline, &request);
     assert_eq!((&stopped["stop_reason"], &stopped["stop_sequence"]), (&json!("stop_sequence"), &json!(" 7")));
     assert_eq!(stopped["content"][0]["text"], "1 2 3 4 5 6");
-    let nothing = get_message(&service, &SimulatorRequest::with_keys(json!({"max_tokens": 0})));
+    let nothing = get_message(&pipeline, &SimulatorRequest::with_keys(json!({"max_tokens": 0})));
     assert_eq!((&nothing["content"], &nothing["stop_reason"]), (&json!([]), &json!("max_tokens")));
 }
 
 #[test]
-fn thinking_is_signed_counted_and_taken_back() {
-    let service = reference_pipeline();
+fn thinking_is_signed_counted_and_accepted_back() {
+    let pipeline = reference_pipeline();
     let thinking = json!({"type": "enabled", "budget_tokens": 1024});
     let body =
         json!({"thinking": thinking, "messages": user_messages("Today's label is amber falcon 4821. Say hello.")});
-    let first = get_message(&service, &SimulatorRequest::with_keys(body));
+    let first = get_message(&pipeline, &SimulatorRequest::with_keys(body));
     let block = first["content"][0].clone();
     assert_eq!(block["type"], "thinking");
     let usage = &first["usage"];
     let thought = usage["output_tokens_details"]["thinking_tokens"].as_u64().unwrap();
     assert!(thought > 60 && thought < usage["output_tokens"].as_u64().unwrap());
-    let ask = "What is today's label?";
-    assert_eq!(get_text(&service, &SimulatorRequest::from_assistant(block.clone(), ask)), "amber falcon 4821");
+    let request = "What is today's label?";
+    assert_eq!(get_text(&pipeline, &SimulatorRequest::from_assistant(block.clone(), request)), "amber falcon 4821");
     let altered = with_key(block, "thinking", "Something else.");
-    assert_eq!(get_error(&service, &SimulatorRequest::from_assistant(altered, ask)).0, 400);
-    // Nobody else's signatures are known to a server that does not think.
+    assert_eq!(get_error(&pipeline, &SimulatorRequest::from_assistant(altered, request)).0, 400);
+    // A server that does not support thinking cannot verify signatures.
     let other = RequestPipeline::new(config_with_status("field.thinking", ClaimStatus::Ignored));
     let made_up = json!({"type": "thinking", "thinking": "It is amber falcon 4821.", "signature": "made up"});
-    assert_eq!(get_text(&other, &SimulatorRequest::from_assistant(made_up, ask)), "amber falcon 4821");
+    assert_eq!(get_text(&other, &SimulatorRequest::from_assistant(made_up, request)), "amber falcon 4821");
 }
 
 #[test]
-fn a_budget_bounds_long_thought() {
-    let think = |service: &RequestPipeline, budget: u64| {
+fn a_budget_limits_long_thinking() {
+    let think = |pipeline: &RequestPipeline, budget: u64| {
         let thinking = json!({"type": "enabled", "budget_tokens": budget});
         let messages = user_messages("Think step by step, then say hello.");
         let answer = get_message(
-            service,
+            pipeline,
             &SimulatorRequest::with_keys(json!({"max_tokens": 8000, "thinking": thinking, "messages": messages})),
         );
         answer["usage"]["output_tokens_details"]["thinking_tokens"].as_u64().unwrap()
@@ -288,8 +289,9 @@ fn a_budget_bounds_long_thought() {
 
 #[test]
 fn equal_requests_cost_the_same() {
-    let service = reference_pipeline();
-    let tokens = |ask: SimulatorRequest| get_message(&service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
+    let pipeline = reference_pipeline();
+    let tokens =
+        |request: SimulatorRequest| get_message(&pipeline, &request)["usage"]["input_tokens"].as_u64().unwrap();
     let text = |text: &str| json!({"type": "text", "text": text});
     assert_eq!(
         tokens(SimulatorRequest::from_user("Say hello.")),
@@ -307,32 +309,32 @@ fn equal_requests_cost_the_same() {
 }
 
 #[test]
-fn tokens_are_counted_without_an_answer() {
-    let service = reference_pipeline();
-    let count = |ask: &SimulatorRequest| {
-        let body = ask.body.to_string();
+fn count_tokens_returns_no_message() {
+    let pipeline = reference_pipeline();
+    let count = |request: &SimulatorRequest| {
+        let body = request.body.to_string();
         let route = SimulatorRoute::Messages(MessagesRoute::CountTokens);
-        service
+        pipeline
             .respond(
                 &route,
-                &ask.header_map(),
+                &request.header_map(),
                 body.as_bytes(),
                 &mut RequestRng::new(0),
                 &mut RequestActivity::default(),
             )
-            .map(|reply| match reply {
+            .map(|response| match response {
                 PipelineResponse::Json(value) => value["input_tokens"].as_u64().unwrap(),
                 PipelineResponse::Stream(_) => panic!("a stream of counts"),
             })
     };
-    let ask = SimulatorRequest::with_keys(json!({"system": "Be brief."}));
-    let expected = get_message(&service, &ask)["usage"]["input_tokens"].as_u64().unwrap();
-    assert_eq!(count(&ask.clone().without_key("max_tokens")), Ok(expected));
-    assert_eq!(count(&ask).unwrap_err().message, "max_tokens: unknown key");
+    let request = SimulatorRequest::with_keys(json!({"system": "Be brief."}));
+    let expected = get_message(&pipeline, &request)["usage"]["input_tokens"].as_u64().unwrap();
+    assert_eq!(count(&request.clone().without_key("max_tokens")), Ok(expected));
+    assert_eq!(count(&request).unwrap_err().message, "max_tokens: unknown key");
 }
 
 #[test]
-fn a_stream_tells_the_same_message() {
+fn a_stream_has_the_same_message() {
     for body in [
         json!({"messages": user_messages("Count from 1 to 20.")}),
         json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}),
@@ -347,13 +349,13 @@ fn a_stream_tells_the_same_message() {
         else {
             panic!("no stream")
         };
-        let (told, names) = assemble_stream(&sse::encode_events(&streamed));
-        assert_eq!(without_ids(told), without_ids(whole));
+        let (events_named, names) = assemble_stream(&sse::encode_events(&streamed));
+        assert_eq!(without_ids(events_named), without_ids(whole));
         assert_eq!((names[0].as_str(), names[names.len() - 1].as_str()), ("message_start", "message_stop"));
     }
 }
 
-/// The message that a stream tells, and its events' names.
+/// The message of a stream, and the names of its events.
 pub(super) fn assemble_stream(events: &[String]) -> (Value, Vec<String>) {
     let mut message = Value::Null;
     let mut input = String::new();
@@ -413,11 +415,11 @@ fn without_ids(mut message: Value) -> Value {
 }
 
 #[test]
-fn models_are_listed_and_paths_may_have_a_base() {
-    let service = reference_pipeline();
+fn models_are_listed_and_paths_can_have_a_base() {
+    let pipeline = reference_pipeline();
     let get = |path: &'static str| {
-        let route = SimulatorRoute::resolve(&Method::GET, &Uri::from_static(path), &service.config)?;
-        service.respond(
+        let route = SimulatorRoute::resolve(&Method::GET, &Uri::from_static(path), &pipeline.config)?;
+        pipeline.respond(
             &route,
             &SimulatorRequest::with_keys(json!({})).header_map(),
             b"",
@@ -432,5 +434,5 @@ fn models_are_listed_and_paths_may_have_a_base() {
     assert_eq!(get("/v1/messages").unwrap_err().kind, ApiErrorKind::MethodNotAllowed);
     let messages = SimulatorRoute::Messages(MessagesRoute::Messages);
     let uri = Uri::from_static("/a/b/v1/messages?beta=true");
-    assert_eq!(SimulatorRoute::resolve(&Method::POST, &uri, &service.config), Ok(messages));
+    assert_eq!(SimulatorRoute::resolve(&Method::POST, &uri, &pipeline.config), Ok(messages));
 }

@@ -1,21 +1,21 @@
-//! Every row of the filter: supported, ignored and unsupported are three servers that can be told apart.
+//! Every row: a server that supports it, one that ignores it and one that rejects it differ visibly.
 
 use crate::simulator::pipeline::tests::*;
 
 const LABEL_QUESTION: &str = "What is today's label? Reply with the label alone.";
 const LABEL_TEXT: &str = "Today's label is amber falcon 4821.";
 
-/// For each row a request whose treatment changes when the row is ignored, and one that carries the row, for when it
-/// is unsupported. Most rows need only one.
+/// For each row, a request whose response changes if the row is ignored, and a request that has the
+/// row, for a server that rejects it. Most rows need only one.
 fn row_requests(row: &str) -> (SimulatorRequest, SimulatorRequest) {
-    let same = |ask: SimulatorRequest| (ask.clone(), ask);
+    let same = |request: SimulatorRequest| (request.clone(), request);
     let long = "The quick fox walks on. ".repeat(400);
     let marker = || json!({"type": "ephemeral"});
     let label_text = json!({"type": "text", "text": LABEL_QUESTION});
-    let weather = |ask: &str, choice: Value| {
+    let weather = |request: &str, choice: Value| {
         SimulatorRequest::with_keys(
             json!({"tools": [tool_definition("get_weather"), tool_definition("get_time")], "tool_choice": choice,
-            "messages": [{"role": "user", "content": ask}]}),
+            "messages": [{"role": "user", "content": request}]}),
         )
     };
     let each = "Use the get_weather tool once for each of: Paris, Rome.";
@@ -161,8 +161,8 @@ fn row_requests(row: &str) -> (SimulatorRequest, SimulatorRequest) {
             same(tool_round(tool_use_block(), result, "Go on."))
         }
         "content.tool_result.is_error" => {
-            let ask = "Did the tool succeed? Answer yes or no.";
-            same(tool_round(tool_use_block(), with_key(tool_result_block(), "is_error", true), ask))
+            let request = "Did the tool succeed? Answer yes or no.";
+            same(tool_round(tool_use_block(), with_key(tool_result_block(), "is_error", true), request))
         }
         "content.server_tool_use" => {
             let block = json!({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"q": LABEL_TEXT}});
@@ -197,11 +197,11 @@ fn row_requests(row: &str) -> (SimulatorRequest, SimulatorRequest) {
     }
 }
 
-/// What a client can see of an answer, without its ids.
-fn observe_response(status: Option<ClaimStatus>, row: &str, ask: &SimulatorRequest) -> String {
-    let behaviour = status.map_or_else(test_config, |status| config_with_status(row, status));
-    match send(&RequestPipeline::new(behaviour), ask) {
-        Err(refusal) => format!("{} {}", refusal.kind.status(), refusal.message),
+/// The parts of a response that a client can see, without ids.
+fn observe_response(status: Option<ClaimStatus>, row: &str, request: &SimulatorRequest) -> String {
+    let config = status.map_or_else(test_config, |status| config_with_status(row, status));
+    match send(&RequestPipeline::new(config), request) {
+        Err(error) => format!("{} {}", error.kind.status(), error.message),
         Ok(PipelineResponse::Stream(_)) => "a stream".to_owned(),
         Ok(PipelineResponse::Json(mut message)) => {
             message["id"] = Value::Null;
@@ -215,7 +215,7 @@ fn observe_response(status: Option<ClaimStatus>, row: &str, ask: &SimulatorReque
 }
 
 #[test]
-fn every_row_can_be_ignored_and_refused() {
+fn every_row_can_be_ignored_and_rejected() {
     for row in ROW_IDS {
         let (for_ignored, for_unsupported) = row_requests(row);
         let supported = observe_response(None, row, &for_ignored);
@@ -231,16 +231,17 @@ fn every_row_can_be_ignored_and_refused() {
 }
 
 #[test]
-fn a_refusal_names_every_place_of_what_is_not_supported() {
-    let mut behaviour = test_config();
+fn a_rejection_names_every_place_of_an_unsupported_field() {
+    let mut config = test_config();
     for row in ["content.image", "content.document", "tools.cache_control", "header.anthropic-beta"] {
-        behaviour.set_status(row, ClaimStatus::Unsupported).unwrap();
+        config.set_status(row, ClaimStatus::Unsupported).unwrap();
     }
     let document = json!({"type": "document", "source": {"type": "content", "content": [image_block([0, 0, 0])]}});
-    let mut ask = tool_round(tool_use_block(), with_key(tool_result_block(), "content", json!([document])), "Go on.");
-    ask.body["tools"] = json!([with_key(tool_definition("find"), "cache_control", json!({"type": "ephemeral"}))]);
-    ask.body["messages"][0]["content"] = json!([image_block([0, 0, 0])]);
-    let (status, message) = get_error(&RequestPipeline::new(behaviour), &ask.with_header("anthropic-beta", "x"));
+    let mut request =
+        tool_round(tool_use_block(), with_key(tool_result_block(), "content", json!([document])), "Go on.");
+    request.body["tools"] = json!([with_key(tool_definition("find"), "cache_control", json!({"type": "ephemeral"}))]);
+    request.body["messages"][0]["content"] = json!([image_block([0, 0, 0])]);
+    let (status, message) = get_error(&RequestPipeline::new(config), &request.with_header("anthropic-beta", "x"));
     assert_eq!(status, 400);
     let paths = [
         "header anthropic-beta",
@@ -254,74 +255,74 @@ fn a_refusal_names_every_place_of_what_is_not_supported() {
 }
 
 #[test]
-fn a_range_or_a_limit_that_is_not_supported_is_narrower() {
-    let mut behaviour = config_with_status("field.temperature.range", ClaimStatus::Unsupported);
-    behaviour.temperature = ClaimedRange { min: 0.0, max: 2.0 };
-    let service = RequestPipeline::new(behaviour);
-    get_message(&service, &SimulatorRequest::with_keys(json!({"temperature": 1.0})));
-    let (_, fault) = get_error(&service, &SimulatorRequest::with_keys(json!({"temperature": 1.1})));
+fn an_unsupported_range_or_limit_is_narrower() {
+    let mut config = config_with_status("field.temperature.range", ClaimStatus::Unsupported);
+    config.temperature = ClaimedRange { min: 0.0, max: 2.0 };
+    let pipeline = RequestPipeline::new(config);
+    get_message(&pipeline, &SimulatorRequest::with_keys(json!({"temperature": 1.0})));
+    let (_, fault) = get_error(&pipeline, &SimulatorRequest::with_keys(json!({"temperature": 1.1})));
     assert_eq!(fault, "temperature: expected a number from 0 to 1");
-    let service = RequestPipeline::new(config_with_status("limit.max_output_tokens", ClaimStatus::Unsupported));
-    let (_, fault) = get_error(&service, &SimulatorRequest::with_keys(json!({"max_tokens": 8192})));
+    let pipeline = RequestPipeline::new(config_with_status("limit.max_output_tokens", ClaimStatus::Unsupported));
+    let (_, fault) = get_error(&pipeline, &SimulatorRequest::with_keys(json!({"max_tokens": 8192})));
     assert_eq!(fault, "max_tokens: 8192 is above the limit of 2048 output tokens of m");
 }
 
 #[test]
-fn the_checks_of_other_rows_stay_on() {
-    let service = RequestPipeline::new(config_with_status("field.max_tokens", ClaimStatus::Ignored));
-    get_message(&service, &SimulatorRequest::with_keys(json!({"max_tokens": "many"})));
-    assert_eq!(get_error(&service, &SimulatorRequest::with_keys(json!({"max_tokens": 9000}))).0, 400);
-    let service = RequestPipeline::new(config_with_status("field.thinking", ClaimStatus::Ignored));
-    let ask = SimulatorRequest::with_keys(json!({"thinking": {"type": "enabled", "budget_tokens": 1}}));
-    assert_eq!(get_error(&service, &ask).1, "thinking.enabled.budget_tokens: expected at least 1024");
+fn an_ignored_row_does_not_turn_off_other_checks() {
+    let pipeline = RequestPipeline::new(config_with_status("field.max_tokens", ClaimStatus::Ignored));
+    get_message(&pipeline, &SimulatorRequest::with_keys(json!({"max_tokens": "many"})));
+    assert_eq!(get_error(&pipeline, &SimulatorRequest::with_keys(json!({"max_tokens": 9000}))).0, 400);
+    let pipeline = RequestPipeline::new(config_with_status("field.thinking", ClaimStatus::Ignored));
+    let request = SimulatorRequest::with_keys(json!({"thinking": {"type": "enabled", "budget_tokens": 1}}));
+    assert_eq!(get_error(&pipeline, &request).1, "thinking.enabled.budget_tokens: expected at least 1024");
 }
 
 #[test]
-fn a_substituted_model_answers_to_any_name_with_its_own() {
-    let service = RequestPipeline::new(config_with_status("field.model", ClaimStatus::Substituted));
-    assert_eq!(get_message(&service, &SimulatorRequest::with_keys(json!({"model": "none-such"})))["model"], "m");
+fn a_server_that_substitutes_models_accepts_any_name() {
+    let pipeline = RequestPipeline::new(config_with_status("field.model", ClaimStatus::Substituted));
+    assert_eq!(get_message(&pipeline, &SimulatorRequest::with_keys(json!({"model": "none-such"})))["model"], "m");
     assert_eq!(
-        get_error(&service, &SimulatorRequest::with_keys(json!({"model": 3}))),
+        get_error(&pipeline, &SimulatorRequest::with_keys(json!({"model": 3}))),
         (400, "model: expected a string".to_owned())
     );
 }
 
 #[test]
-fn tools_without_names_are_called_by_the_servers_own() {
-    let service = RequestPipeline::new(config_with_status("tools.name", ClaimStatus::Ignored));
-    let ask = SimulatorRequest::with_keys(
+fn tools_get_new_names_if_names_are_ignored() {
+    let pipeline = RequestPipeline::new(config_with_status("tools.name", ClaimStatus::Ignored));
+    let request = SimulatorRequest::with_keys(
         json!({"tools": [tool_definition("a"), tool_definition("b")], "tool_choice": {"type": "tool", "name": "b"}}),
     );
-    assert_eq!(get_message(&service, &ask)["content"][0]["name"], "tool_1");
+    assert_eq!(get_message(&pipeline, &request)["content"][0]["name"], "tool_1");
 }
 
 #[test]
-fn the_string_form_has_a_path_of_its_own() {
-    let service = RequestPipeline::new(config_with_status("tool_choice.none", ClaimStatus::Unsupported));
-    let ask = |choice: Value| {
+fn the_string_form_has_its_own_path() {
+    let pipeline = RequestPipeline::new(config_with_status("tool_choice.none", ClaimStatus::Unsupported));
+    let request = |choice: Value| {
         SimulatorRequest::with_keys(json!({"tools": [tool_definition("find")], "tool_choice": choice,
             "messages": [{"role": "user", "content": "Use the tool."}]}))
     };
-    assert_eq!(get_message(&service, &ask(json!("none")))["stop_reason"], "end_turn");
-    assert_eq!(get_message(&service, &ask(json!("any")))["stop_reason"], "tool_use");
-    assert_eq!(get_error(&service, &ask(json!({"type": "none"}))).0, 400);
+    assert_eq!(get_message(&pipeline, &request(json!("none")))["stop_reason"], "end_turn");
+    assert_eq!(get_message(&pipeline, &request(json!("any")))["stop_reason"], "tool_use");
+    assert_eq!(get_error(&pipeline, &request(json!({"type": "none"}))).0, 400);
 }
 
 #[test]
-fn an_ignored_field_is_not_paid_for() {
+fn ignored_fields_use_no_tokens() {
     for row in ["field.system", "tools.description", "content.document", "content.image", "content.mcp_tool_result"] {
-        let (ask, _) = row_requests(row);
+        let (request, _) = row_requests(row);
         let tokens =
-            |behaviour| get_message(&RequestPipeline::new(behaviour), &ask)["usage"]["input_tokens"].as_u64().unwrap();
+            |config| get_message(&RequestPipeline::new(config), &request)["usage"]["input_tokens"].as_u64().unwrap();
         assert!(tokens(config_with_status(row, ClaimStatus::Ignored)) < tokens(test_config()), "{row}");
     }
 }
 
 #[test]
-fn ids_that_are_not_checked_still_pair() {
-    let (mut ask, _) = row_requests("content.tool_result.tool_use_id");
-    ask.body["messages"][1]["content"][1]["id"] = json!("not an id!");
-    ask.body["messages"][2]["content"][0]["tool_use_id"] = json!("nobody's");
-    let service = RequestPipeline::new(config_with_status("content.tool_use.id", ClaimStatus::Ignored));
-    assert_eq!(get_text(&service, &ask), "tall cedar 9999");
+fn unchecked_ids_still_link_results_to_calls() {
+    let (mut request, _) = row_requests("content.tool_result.tool_use_id");
+    request.body["messages"][1]["content"][1]["id"] = json!("not an id!");
+    request.body["messages"][2]["content"][0]["tool_use_id"] = json!("nobody's");
+    let pipeline = RequestPipeline::new(config_with_status("content.tool_use.id", ClaimStatus::Ignored));
+    assert_eq!(get_text(&pipeline, &request), "tall cedar 9999");
 }

@@ -1,10 +1,10 @@
-//! Whatever comes in, an answer or an envelope goes out, and soon.
+//! Any request gets a message or an error envelope, in a short time.
 
 use proptest::prelude::*;
 
 use crate::simulator::pipeline::tests::*;
 
-/// Any JSON, with a liking for the words that the API knows.
+/// Any JSON, often with words of the API.
 fn any_json() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
         3 => prop::sample::select(API_WORDS).prop_map(str::to_owned),
@@ -108,7 +108,7 @@ const API_WORDS: &[&str] = &[
     "What colour is it?",
 ];
 
-/// Fields that may hold anything when their rows are ignored.
+/// Fields that can have any value if their rows are ignored.
 const IGNORABLE_FIELDS: &[&str] = &[
     "model",
     "max_tokens",
@@ -125,7 +125,7 @@ const IGNORABLE_FIELDS: &[&str] = &[
     "top_p",
 ];
 
-/// A body that is often nearly right: valid keys with arbitrary values under them.
+/// A body with valid keys and arbitrary values.
 fn any_body() -> impl Strategy<Value = Value> {
     let keys = prop::sample::select(
         &[
@@ -159,39 +159,39 @@ fn any_body() -> impl Strategy<Value = Value> {
         |(entries, content, tool, is_assistant)| {
             let last = if is_assistant { "assistant" } else { "user" };
             let messages = json!([{"role": "user", "content": "Use the tool."}, {"role": last, "content": content}]);
-            let mut ask = SimulatorRequest::with_keys(json!({ "messages": messages, "tools": [tool] })).body;
+            let mut request = SimulatorRequest::with_keys(json!({ "messages": messages, "tools": [tool] })).body;
             for (key, value) in entries {
-                ask[key] = value;
+                request[key] = value;
             }
-            ask
+            request
         },
     )
 }
 
-/// Some rows ignored, some unsupported.
+/// A server that ignores some rows and rejects others.
 fn any_config() -> impl Strategy<Value = SimulatorConfig> {
     let status = prop::sample::select(&[ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported][..]);
     let all = Just(ClaimStatus::Ignored);
     prop_oneof![prop::collection::vec(status, ROW_IDS.len()), prop::collection::vec(all, ROW_IDS.len()),].prop_map(
         |statuses| {
-            let mut behaviour = test_config();
+            let mut config = test_config();
             for (row, status) in ROW_IDS.iter().zip(statuses) {
-                behaviour.set_status(row, status).unwrap();
+                config.set_status(row, status).unwrap();
             }
-            behaviour
+            config
         },
     )
 }
 
-fn assert_valid_response(behaviour: SimulatorConfig, body: Value) {
-    let service = RequestPipeline::new(behaviour);
-    let mut ask = SimulatorRequest::with_keys(json!({}));
-    ask.body = body;
-    match send(&service, &ask) {
+fn assert_valid_response(config: SimulatorConfig, body: Value) {
+    let pipeline = RequestPipeline::new(config);
+    let mut request = SimulatorRequest::with_keys(json!({}));
+    request.body = body;
+    match send(&pipeline, &request) {
         Ok(PipelineResponse::Json(message) | PipelineResponse::Stream(message)) => {
             assert_eq!(message["type"], "message")
         }
-        Err(refusal) => assert!(matches!(refusal.kind.status(), 400 | 401 | 404) && !refusal.message.is_empty()),
+        Err(error) => assert!(matches!(error.kind.status(), 400 | 401 | 404) && !error.message.is_empty()),
     }
 }
 
@@ -204,48 +204,48 @@ proptest! {
     }
 
     #[test]
-    fn nearly_right_requests_never_panic(body in any_body(), behaviour in any_config()) {
-        assert_valid_response(behaviour, body);
+    fn nearly_right_requests_never_panic(body in any_body(), config in any_config()) {
+        assert_valid_response(config, body);
     }
 
     #[test]
-    fn sending_what_is_ignored_does_no_harm(
+    fn ignored_fields_change_nothing(
         fields in prop::collection::vec((prop::sample::select(IGNORABLE_FIELDS), any_json()), 0..8),
         keys in prop::collection::vec((prop::sample::select(&["text", "cache_control", "citations"][..]), any_json()), 0..3),
     ) {
-        let mut behaviour = test_config();
+        let mut config = test_config();
         for row in ROW_IDS {
-            behaviour.set_status(row, ClaimStatus::Ignored).unwrap();
+            config.set_status(row, ClaimStatus::Ignored).unwrap();
         }
         let mut block = json!({"type": "text"});
         for (key, value) in keys {
             block[key] = value;
         }
-        let mut ask = SimulatorRequest::from_user(json!([block]));
+        let mut request = SimulatorRequest::from_user(json!([block]));
         for (key, value) in fields {
-            ask.body[key] = value;
+            request.body[key] = value;
         }
-        let reply = send(&RequestPipeline::new(behaviour), &ask);
-        prop_assert!(matches!(reply, Ok(PipelineResponse::Json(_))), "{reply:?}");
+        let response = send(&RequestPipeline::new(config), &request);
+        prop_assert!(matches!(response, Ok(PipelineResponse::Json(_))), "{response:?}");
     }
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let service = RequestPipeline::new(test_config());
+        let pipeline = RequestPipeline::new(test_config());
         let route = SimulatorRoute::Messages(MessagesRoute::Messages);
-        let _ = service.respond(&route, &SimulatorRequest::with_keys(json!({})).header_map(), &bytes, &mut RequestRng::new(0), &mut RequestActivity::default());
+        let _ = pipeline.respond(&route, &SimulatorRequest::with_keys(json!({})).header_map(), &bytes, &mut RequestRng::new(0), &mut RequestActivity::default());
     }
 }
 
 #[test]
-fn hostile_requests_end_soon() {
+fn hostile_requests_end_quickly() {
     let started = Instant::now();
-    let service = RequestPipeline::new(SimulatorConfig { context_tokens: u32::MAX, ..test_config() });
+    let pipeline = RequestPipeline::new(SimulatorConfig { context_tokens: u32::MAX, ..test_config() });
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let route = SimulatorRoute::Messages(MessagesRoute::Messages);
     let headers = SimulatorRequest::with_keys(json!({})).header_map();
     assert!(
-        service
+        pipeline
             .respond(&route, &headers, deep.as_bytes(), &mut RequestRng::new(0), &mut RequestActivity::default())
             .is_err()
     );
@@ -254,27 +254,27 @@ fn hostile_requests_end_soon() {
     let schema = json!({"type": "object", "properties": properties, "required": required});
     let tools = json!([{"name": "t", "input_schema": schema}]);
     get_message(
-        &service,
+        &pipeline,
         &SimulatorRequest::with_keys(json!({"tools": tools, "tool_choice": {"type": "any"}, "max_tokens": 8000})),
     );
     let calls: Vec<Value> = (0..20_000).map(|i| with_key(tool_use_block(), "id", format!("t{i}"))).collect();
     let results: Vec<Value> =
         (0..20_000).rev().map(|i| with_key(tool_result_block(), "tool_use_id", format!("t{i}"))).collect();
     get_message(
-        &service,
+        &pipeline,
         &SimulatorRequest::with_keys(json!({"messages": [
             {"role": "user", "content": "Hello."}, {"role": "assistant", "content": calls}, {"role": "user", "content": results},
         ]})),
     );
-    get_message(&service, &SimulatorRequest::from_user("Count from 1 to 18446744073709551615."));
-    get_message(&service, &SimulatorRequest::from_user(format!("label for {}", "Paris 1234 for ".repeat(50_000))));
+    get_message(&pipeline, &SimulatorRequest::from_user("Count from 1 to 18446744073709551615."));
+    get_message(&pipeline, &SimulatorRequest::from_user(format!("label for {}", "Paris 1234 for ".repeat(50_000))));
     let many: Vec<Value> = (0..20_000).map(|i| tool_definition(&format!("t{i}"))).collect();
-    let ask = SimulatorRequest::from_user("use look the call ".repeat(50_000));
-    get_message(&service, &add_tools(ask, many));
+    let request = SimulatorRequest::from_user("use look the call ".repeat(50_000));
+    get_message(&pipeline, &add_tools(request, many));
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
 
-fn add_tools(mut ask: SimulatorRequest, tools: Vec<Value>) -> SimulatorRequest {
-    ask.body["tools"] = json!(tools);
-    ask
+fn add_tools(mut request: SimulatorRequest, tools: Vec<Value>) -> SimulatorRequest {
+    request.body["tools"] = json!(tools);
+    request
 }
