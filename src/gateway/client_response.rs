@@ -1,52 +1,52 @@
-//! What the client got, made fit to be looked into. Pure; nothing is judged here.
+//! [`ClientResponse`]: the response that the client got, parsed and decompressed. Pure.
+//!
+//! It must not judge the response.
 
-use std::io::Read as _;
-
-use flate2::read::{GzDecoder, ZlibDecoder};
 use serde_json::Value;
 
 use crate::checks;
+use crate::redact::decompress_once;
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, FailureKind, Response};
 use crate::wire::message::excerpt;
 use crate::wire::sse;
 
-/// The most that is unpacked: far above any answer, far below what would hurt.
-const MAX_DECOMPRESSED_BYTES: u64 = 64 << 20;
+/// The number of characters of an error in a report.
+const MAX_ERROR_CHARS: usize = 200;
 
-/// What the client got.
+/// The result of a request, as the client sees it.
 #[derive(Debug, Clone)]
 pub(super) enum ClientResponse {
-    /// Nothing: why, in a sentence.
+    /// No response, and why.
     NoResponse(String),
-    /// An answer.
+    /// A response.
     Received(Box<ReceivedResponse>),
 }
 
-/// An answer that the client got.
+/// A response that the client got.
 #[derive(Debug, Clone)]
 pub(super) struct ReceivedResponse {
     /// The HTTP status.
     pub status: u16,
     /// Header names (lower case) and values.
     pub headers: Vec<(String, String)>,
-    /// The body as JSON; of a stream, the message that it spells. `null` where there is none.
+    /// The body as JSON, or the assembled message of a stream; `null` if there is none.
     pub json: Value,
-    /// The events, where it is a stream.
+    /// The events of a stream.
     pub events: Vec<SseEvent>,
     /// True for an event stream.
     pub is_stream: bool,
-    /// Why it is not whole.
+    /// Why the response is incomplete.
     pub truncation: Option<ResponseTruncation>,
-    /// All of the body as text, unpacked.
+    /// The decompressed body as text.
     pub text: String,
-    /// How it was packed.
+    /// The original encoding of the body.
     pub content_encoding: Option<String>,
 }
 
-/// How an answer stopped short.
+/// Why a response is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ResponseTruncation {
-    /// True where the client gave up waiting.
+    /// True if the client timed out.
     pub is_timeout: bool,
     /// What happened.
     pub message: String,
@@ -55,38 +55,38 @@ pub(super) struct ResponseTruncation {
 /// An event of a stream.
 #[derive(Debug, Clone)]
 pub(super) struct SseEvent {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its data.
+    /// The data.
     pub data: Value,
 }
 
-/// Reads an exchange.
+/// Reads the response of an exchange.
 pub(super) fn read_response(exchange: &Exchange) -> ClientResponse {
     match exchange.last_attempt().map(|attempt| &attempt.result) {
         None => ClientResponse::NoResponse("nothing was sent".to_owned()),
         Some(AttemptResult::Failure(failure)) => ClientResponse::NoResponse(failure.message.clone()),
         Some(AttemptResult::Response(response)) => {
-            let unpacked = decompress_response(response);
-            ClientResponse::Received(Box::new(parse_response(unpacked.as_ref().unwrap_or(response), response)))
+            let decompressed = decompress_response(response);
+            ClientResponse::Received(Box::new(parse_response(decompressed.as_ref().unwrap_or(response), response)))
         }
     }
 }
 
-/// The exchange with its answer unpacked, for who reads bodies.
-pub(super) fn decompress_exchange(exchange: &Exchange) -> Exchange {
-    let mut plain = exchange.clone();
-    for attempt in &mut plain.attempts {
+/// Runs the passive checks on the decompressed response of an exchange.
+pub(super) fn check_exchange(exchange: &Exchange) -> Vec<checks::Finding> {
+    let mut decompressed = exchange.clone();
+    for attempt in &mut decompressed.attempts {
         if let AttemptResult::Response(response) = &mut attempt.result
-            && let Some(unpacked) = decompress_response(response)
+            && let Some(plain) = decompress_response(response)
         {
-            *response = unpacked;
+            *response = plain;
         }
     }
-    plain
+    checks::check_exchange(&decompressed).findings
 }
 
-fn parse_response(plain: &Response, response: &Response) -> ReceivedResponse {
+fn parse_response(plain: &Response, original: &Response) -> ReceivedResponse {
     let text = String::from_utf8_lossy(&plain.body.0).into_owned();
     let is_stream = plain.is_event_stream();
     ReceivedResponse {
@@ -104,31 +104,36 @@ fn parse_response(plain: &Response, response: &Response) -> ReceivedResponse {
             message: cut.message.clone(),
         }),
         text,
-        content_encoding: content_encoding(response).map(str::to_owned),
+        content_encoding: content_encoding(original).map(str::to_owned),
     }
 }
 
 impl ReceivedResponse {
-    /// True where a stream was told to its end.
+    /// True if a stream has its last event.
     pub fn is_finished(&self) -> bool {
         self.events.iter().any(|event| ["message_stop", "error"].contains(&event.name.as_str()))
     }
 
-    /// The error that it tells, wherever it tells it.
+    /// The error in the stream, the status or the body.
     pub fn error(&self) -> Option<String> {
-        let told = |value: &Value| match &value["error"]["message"] {
-            Value::String(message) => excerpt(message, 200),
-            _ => excerpt(&value.to_string(), 200),
+        let error_text = |value: &Value| match &value["error"]["message"] {
+            Value::String(message) => excerpt(message, MAX_ERROR_CHARS),
+            _ => excerpt(&value.to_string(), MAX_ERROR_CHARS),
         };
         if let Some(event) = self.events.iter().find(|event| event.name == "error") {
-            return Some(format!("an error event: {}", told(&event.data)));
+            return Some(format!("an error event: {}", error_text(&event.data)));
         }
         if self.status >= 400 {
-            let said = if self.json.is_null() { excerpt(&self.text, 200) } else { told(&self.json) };
-            return Some(format!("HTTP {}: {said}", self.status));
+            let text = if self.json.is_null() { excerpt(&self.text, MAX_ERROR_CHARS) } else { error_text(&self.json) };
+            return Some(format!("HTTP {}: {text}", self.status));
         }
-        let is_error = self.json["type"] == "error" || self.json.get("error").is_some_and(|e| !e.is_null());
-        is_error.then(|| format!("HTTP {} with an error in the body: {}", self.status, told(&self.json)))
+        let is_error = self.json["type"] == "error" || self.json.get("error").is_some_and(|error| !error.is_null());
+        is_error.then(|| format!("HTTP {} with an error in the body: {}", self.status, error_text(&self.json)))
+    }
+
+    /// The error, or the status if there is no error.
+    pub fn describe(&self) -> String {
+        self.error().unwrap_or_else(|| format!("HTTP {}", self.status))
     }
 }
 
@@ -136,25 +141,13 @@ fn content_encoding(response: &Response) -> Option<&str> {
     response.header("content-encoding").filter(|encoding| !encoding.is_empty() && *encoding != "identity")
 }
 
-/// A response with its body unpacked, where it was packed in a way that is known.
+/// The response with a decompressed body, if its encoding is known.
 fn decompress_response(response: &Response) -> Option<Response> {
-    let bytes = decompress_body(content_encoding(response)?, &response.body.0)?;
+    let bytes = decompress_once(content_encoding(response)?, &response.body.0)?;
     let mut plain = response.clone();
     plain.headers.retain(|(name, _)| name != "content-encoding");
     plain.body = BodyBytes(bytes);
     Some(plain)
-}
-
-/// A packed body, unpacked; `None` where that is not possible.
-pub(super) fn decompress_body(encoding: &str, bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = Vec::new();
-    // What came of a stream that was cut is as good as what came of any.
-    let read = match encoding.trim().to_ascii_lowercase().as_str() {
-        "gzip" | "x-gzip" => GzDecoder::new(bytes).take(MAX_DECOMPRESSED_BYTES).read_to_end(&mut plain),
-        "deflate" => ZlibDecoder::new(bytes).take(MAX_DECOMPRESSED_BYTES).read_to_end(&mut plain),
-        _ => return None,
-    };
-    (read.is_ok() || !plain.is_empty()).then_some(plain)
 }
 
 fn parse_events(text: &str) -> Vec<SseEvent> {
@@ -226,9 +219,4 @@ fn apply_delta(block: &mut Value, input: &mut String, delta: &Value) {
         let whole = format!("{so_far}{piece}");
         block.insert(key.to_owned(), Value::from(whole));
     }
-}
-
-/// The checks that an answer fails, whatever it was asked for.
-pub(super) fn check_exchange(exchange: &Exchange) -> Vec<checks::Finding> {
-    checks::check_exchange(&decompress_exchange(exchange)).findings
 }

@@ -1,6 +1,7 @@
-//! What both sides of a run share: which answer belongs to which label, and every call that came.
+//! [`CallCorrelator`]: the state that both sides of a run share.
 //!
-//! The client's side writes scripts, the upstream's side reads them; a label is all that goes between.
+//! The client's side registers a response for each label. The upstream's side looks up the label of
+//! a call and records the call. The label is the only link between the two sides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 
 use crate::catalog::ApiDialect;
+use crate::client::PLACEHOLDER_CREDENTIAL;
 use crate::gateway::upstream::credentials::{find_in_header, find_in_query, is_secret_name, redact_query};
 use crate::gateway::upstream::script::ResponseScript;
 use crate::recording::gateway::{ServedResponse, ServedResponseEnd, UpstreamCall};
@@ -17,50 +19,50 @@ use crate::redact::SecretRedactor;
 use crate::variables::correlation_values::{LABEL_PREFIX, find_labels};
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange};
 
-/// How long the upstream waits for a crowd to be complete.
+/// How long the upstream waits until all requests of a batch have arrived.
 const BATCH_FILL_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The rest between two answers to a crowd.
+/// The delay between two responses to a batch.
 const BATCH_RESPONSE_INTERVAL: Duration = Duration::from_millis(15);
 
-/// What the client sends as a credential when it has none.
-pub(super) const PLACEHOLDER_CREDENTIAL: &str = crate::client::PLACEHOLDER_CREDENTIAL;
+/// Shorter credentials are words like `test`: not secret, and in texts by chance.
+const MIN_CREDENTIAL_BYTES: usize = 8;
 
-/// What stands in the place of the upstream's credential where a gateway tells it to its client.
+/// Replaces the upstream's credential in responses of the gateway to its client.
 pub(super) const UPSTREAM_CREDENTIAL: &str = "<the upstream's credential>";
 
-/// What stands in the place of the client's credential where a gateway passes it on.
+/// Replaces the client's credential in calls of the gateway to its upstream.
 const CLIENT_CREDENTIAL: &str = "<the client's credential>";
 
-/// What both sides share.
+/// The state that both sides of a run share.
 #[derive(Debug)]
 pub(super) struct CallCorrelator {
     /// The API that the upstream speaks.
-    pub shape: ApiDialect,
+    pub dialect: ApiDialect,
     started_at: Instant,
-    client_secret: SecretString,
-    /// Finds the client's credential however the gateway passes it on.
+    client_credential: SecretString,
+    /// Finds encodings of the client's credential.
     redactor: SecretRedactor,
     state: Mutex<CorrelatorState>,
 }
 
 #[derive(Debug, Default)]
 struct CorrelatorState {
-    scripts: HashMap<String, Arc<ScriptedResponse>>,
+    responses: HashMap<String, Arc<ScriptedResponse>>,
     calls: Vec<UpstreamCall>,
-    /// The credentials that the gateway showed to its upstream.
+    /// The credentials that the gateway sent to its upstream.
     upstream_credentials: Vec<SecretString>,
 }
 
-/// An answer for a label.
+/// The response for a label.
 #[derive(Debug, Default)]
 pub(super) struct ScriptedResponse {
-    /// What is answered.
+    /// What the upstream returns.
     pub script: ResponseScript,
-    /// Who else must have asked before it is.
+    /// The batch that must be complete before the upstream responds.
     pub batch: Option<Arc<ConcurrentBatch>>,
 }
 
-/// Requests that are answered together, the last one first.
+/// Concurrent requests with responses in reverse order.
 #[derive(Debug)]
 pub(super) struct ConcurrentBatch {
     size: usize,
@@ -69,30 +71,31 @@ pub(super) struct ConcurrentBatch {
 }
 
 impl ConcurrentBatch {
-    /// A crowd of so many.
+    /// A batch of `size` requests.
     pub(super) fn new(size: usize) -> Self {
         Self { size, arrived: Mutex::new(0), all_arrived: Notify::new() }
     }
 
-    /// Waits until all have come, or for a while; then until it is one's turn.
+    /// Waits until all requests have arrived, or a timeout, and then for the turn of this request.
     pub(super) async fn wait_for_turn(&self) {
-        let complete = self.all_arrived.notified();
-        let place = {
-            let mut come = lock(&self.arrived);
-            *come += 1;
-            *come
+        let all_arrived = self.all_arrived.notified();
+        let position = {
+            let mut arrived = lock(&self.arrived);
+            *arrived += 1;
+            *arrived
         };
-        if place >= self.size {
+        if position >= self.size {
             self.all_arrived.notify_waiters();
         } else {
-            // Who serves one after the other never has them all at once; that is no harm.
-            let _ = tokio::time::timeout(BATCH_FILL_TIMEOUT, complete).await;
+            // A gateway that sends requests one by one never fills the batch. That is no failure.
+            let _ = tokio::time::timeout(BATCH_FILL_TIMEOUT, all_arrived).await;
         }
-        tokio::time::sleep(BATCH_RESPONSE_INTERVAL * u32::try_from(self.size.saturating_sub(place)).unwrap_or(0)).await;
+        let later = u32::try_from(self.size.saturating_sub(position)).unwrap_or(0);
+        tokio::time::sleep(BATCH_RESPONSE_INTERVAL * later).await;
     }
 }
 
-/// A request as it reached the upstream.
+/// A request as it arrived at the upstream.
 pub(super) struct IncomingCall {
     /// The method.
     pub method: String,
@@ -100,68 +103,72 @@ pub(super) struct IncomingCall {
     pub path: String,
     /// Headers.
     pub headers: Vec<(String, String)>,
-    /// The body, unpacked.
+    /// The decompressed body.
     pub body: Vec<u8>,
-    /// How it was packed.
+    /// The original encoding of the body.
     pub content_encoding: Option<String>,
 }
 
 impl CallCorrelator {
-    /// A board for one run.
+    /// The state of a new run. `client_secret` is the client's credential, if it has one.
     pub(super) fn new(
-        shape: ApiDialect,
-        started: Instant,
-        secret: Option<SecretString>,
-        others: &[SecretString],
+        dialect: ApiDialect,
+        started_at: Instant,
+        client_secret: Option<SecretString>,
+        other_secrets: &[SecretString],
     ) -> Self {
-        let secret = secret.unwrap_or_else(|| PLACEHOLDER_CREDENTIAL.to_owned().into());
-        let mask = SecretRedactor::new(Some(&secret), others);
-        Self { shape, started_at: started, client_secret: secret, redactor: mask, state: Mutex::default() }
+        let client_credential = client_secret.unwrap_or_else(|| PLACEHOLDER_CREDENTIAL.to_owned().into());
+        let redactor = SecretRedactor::new(Some(&client_credential), other_secrets);
+        Self { dialect, started_at, client_credential, redactor, state: Mutex::default() }
     }
 
-    /// Says what is answered to a label.
-    pub(super) fn register(&self, label: &str, posted: ScriptedResponse) {
-        lock(&self.state).scripts.insert(label.to_owned(), Arc::new(posted));
+    /// Sets the response for a label.
+    pub(super) fn register(&self, label: &str, response: ScriptedResponse) {
+        lock(&self.state).responses.insert(label.to_owned(), Arc::new(response));
     }
 
-    /// Milliseconds from the start of the run.
+    /// Milliseconds since the start of the run.
     pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Notes a call; its number, and what is answered to it. A call without a known label is the gateway's own.
+    /// Records a call. Returns its number and the response for its label. A call without a
+    /// registered label was initiated by the gateway itself.
     pub(super) fn begin_call(&self, incoming: IncomingCall) -> (usize, Option<Arc<ScriptedResponse>>) {
-        let IncomingCall { method, path, headers, body, content_encoding: packed } = incoming;
+        let IncomingCall { method, path, headers, body, content_encoding } = incoming;
         let at_ms = self.now_ms();
         let text = String::from_utf8_lossy(&body);
-        let mut inner = lock(&self.state);
+        let mut state = lock(&self.state);
         let mut labels: Vec<String> = Vec::new();
         for label in find_labels(&path, LABEL_PREFIX).chain(find_labels(&text, LABEL_PREFIX)) {
-            if inner.scripts.contains_key(label) && !labels.iter().any(|l| l == label) {
+            if state.responses.contains_key(label) && !labels.iter().any(|known| known == label) {
                 labels.push(label.to_owned());
             }
         }
-        let posted = labels.last().and_then(|label| inner.scripts.get(label).cloned());
-        let secret = self.client_secret.expose_secret();
-        let mut leaks: Vec<String> =
-            headers.iter().filter(|(_, value)| matches_secret(value, secret)).map(|(name, _)| name.clone()).collect();
-        if is_redactable(secret) && text.contains(secret) {
-            leaks.push("body".to_owned());
-        }
-        if is_redactable(secret) && path.contains(secret) {
-            leaks.push("path".to_owned());
+        let response = labels.last().and_then(|label| state.responses.get(label).cloned());
+        let secret = self.client_credential.expose_secret();
+        let mut leaks: Vec<String> = headers
+            .iter()
+            .filter(|(_, value)| contains_credential(value, secret))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for (place, content) in [("body", text.as_ref()), ("path", &path)] {
+            if is_redactable(secret) && content.contains(secret) {
+                leaks.push(place.to_owned());
+            }
         }
         let has_credential =
             headers.iter().any(|(name, _)| ["authorization", "x-api-key", "api-key"].contains(&name.as_str()));
-        for shown in headers.iter().flat_map(|(name, value)| find_in_header(name, value)).chain(find_in_query(&path)) {
-            if is_redactable(&shown)
-                && !matches_secret(&shown, secret)
-                && !inner.upstream_credentials.iter().any(|known| known.expose_secret() == shown)
+        let sent = headers.iter().flat_map(|(name, value)| find_in_header(name, value)).chain(find_in_query(&path));
+        for credential in sent {
+            if is_redactable(&credential)
+                && !contains_credential(&credential, secret)
+                && !state.upstream_credentials.iter().any(|known| known.expose_secret() == credential)
             {
-                inner.upstream_credentials.push(shown.into());
+                state.upstream_credentials.push(credential.into());
             }
         }
-        let masked = |text: &str| {
+        let redact = |text: &str| {
             self.redactor.redact_known(if is_redactable(secret) {
                 text.replace(secret, CLIENT_CREDENTIAL)
             } else {
@@ -171,101 +178,103 @@ impl CallCorrelator {
         let headers = headers
             .into_iter()
             .map(|(name, value)| {
-                let value = match (matches_secret(&value, secret), is_secret_name(&name)) {
+                let value = match (contains_credential(&value, secret), is_secret_name(&name)) {
                     (true, _) => CLIENT_CREDENTIAL.to_owned(),
                     (false, true) => "<credential>".to_owned(),
-                    (false, false) => masked(&value),
+                    (false, false) => redact(&value),
                 };
-                (masked(&name), value)
+                (redact(&name), value)
             })
             .collect();
-        let number = inner.calls.len();
-        inner.calls.push(UpstreamCall {
+        let number = state.calls.len();
+        state.calls.push(UpstreamCall {
             number: number as u64 + 1,
             at_ms,
             method,
-            path: masked(&redact_query(&path)),
+            path: redact(&redact_query(&path)),
             headers,
-            body: BodyBytes(if is_redactable(secret) { masked(&text).into_bytes() } else { body.clone() }),
-            packed,
+            body: BodyBytes(if is_redactable(secret) { redact(&text).into_bytes() } else { body.clone() }),
+            packed: content_encoding,
             labels,
             leaks,
             has_credential,
             answered: ServedResponse::default(),
         });
-        (number, posted)
+        (number, response)
     }
 
-    /// An exchange without the credentials that the gateway showed to its upstream.
+    /// Removes the credentials that the gateway sent to its upstream from an exchange.
     pub(super) fn redact_exchange(&self, mut exchange: Exchange) -> Exchange {
-        let known = lock(&self.state).upstream_credentials.clone();
-        if known.is_empty() {
+        let credentials = lock(&self.state).upstream_credentials.clone();
+        if credentials.is_empty() {
             return exchange;
         }
-        let mask = SecretRedactor::new(None, &known);
-        let plain =
-            |text: String| known.iter().fold(text, |text, key| text.replace(key.expose_secret(), UPSTREAM_CREDENTIAL));
+        let redactor = SecretRedactor::new(None, &credentials);
+        let replace_credentials = |text: String| {
+            let replace = |text: String, key: &SecretString| text.replace(key.expose_secret(), UPSTREAM_CREDENTIAL);
+            credentials.iter().fold(text, replace)
+        };
         for attempt in &mut exchange.attempts {
             let AttemptResult::Response(response) = &mut attempt.result else { continue };
             for text in response.headers.iter_mut().flat_map(|(name, value)| [name, value]) {
-                *text = mask.redact_text(plain(std::mem::take(text)));
+                *text = redactor.redact_text(replace_credentials(std::mem::take(text)));
             }
-            let body = std::mem::take(&mut response.body.0);
-            let body = match String::from_utf8(body) {
-                Ok(text) => plain(text).into_bytes(),
-                Err(bytes) => bytes.into_bytes(),
+            let body = match String::from_utf8(std::mem::take(&mut response.body.0)) {
+                Ok(text) => replace_credentials(text).into_bytes(),
+                Err(error) => error.into_bytes(),
             };
-            response.body.0 = mask.redact_body(body, &mut response.arrivals, response.cut.is_some());
+            response.body.0 = redactor.redact_body(body, &mut response.arrivals, response.cut.is_some());
         }
         exchange
     }
 
-    /// Changes what is noted of the answer to a call.
+    /// Changes the record of the response to a call.
     pub(super) fn update_call(&self, number: usize, change: impl FnOnce(&mut ServedResponse)) {
         if let Some(call) = lock(&self.state).calls.get_mut(number) {
             change(&mut call.answered);
         }
     }
 
-    /// The calls from a number on whose answers are over, as far as none before them is open.
+    /// The finished calls from a number on, up to the first unfinished call.
     pub(super) fn finished_calls_from(&self, from: usize) -> Vec<UpstreamCall> {
-        let inner = lock(&self.state);
-        let rest = inner.calls.get(from..).unwrap_or_default();
-        rest.iter().take_while(|call| call.answered.ended != ServedResponseEnd::Open).cloned().collect()
+        let mut calls = self.calls_from(from);
+        let unfinished = calls.iter().position(|call| call.answered.ended == ServedResponseEnd::Open);
+        calls.truncate(unfinished.unwrap_or(calls.len()));
+        calls
     }
 
-    /// True where a call with this label has come.
+    /// True if a call with this label has arrived.
     pub(super) fn was_called(&self, label: &str) -> bool {
         lock(&self.state).calls.iter().any(|call| call.labels.iter().any(|known| known == label))
     }
 
-    /// Every reply word that stands in an answer to somebody.
+    /// The reply words of all registered responses.
     pub(super) fn replies(&self) -> Vec<String> {
-        lock(&self.state).scripts.values().map(|posted| posted.script.reply.clone()).collect()
+        lock(&self.state).responses.values().map(|response| response.script.reply.clone()).collect()
     }
 
-    /// All calls, from a number on.
+    /// All calls from a number on.
     pub(super) fn calls_from(&self, from: usize) -> Vec<UpstreamCall> {
         lock(&self.state).calls.get(from..).unwrap_or_default().to_vec()
     }
 }
 
-/// Shorter ones are words like `test`, which protect nothing and stand in texts by chance.
 fn is_redactable(secret: &str) -> bool {
-    secret.len() >= 8
+    secret.len() >= MIN_CREDENTIAL_BYTES
 }
 
-fn matches_secret(value: &str, secret: &str) -> bool {
-    let bare = match value.split_once(' ') {
+/// True if a header is or contains the credential. A short credential must be the whole value.
+fn contains_credential(value: &str, secret: &str) -> bool {
+    let without_scheme = match value.split_once(' ') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
         _ => value,
     };
-    bare == secret || (is_redactable(secret) && value.contains(secret))
+    without_scheme == secret || (is_redactable(secret) && value.contains(secret))
 }
 
-/// A lock that a panic elsewhere does not take away: what is behind it is changed in single steps.
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks a mutex. A poisoned one stays usable: every change of its content is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -284,13 +293,17 @@ mod tests {
     }
 
     #[test]
-    fn no_credential_stands_in_a_call_and_the_clients_is_told() {
-        let board =
+    fn a_call_has_no_credential_and_lists_where_the_clients_was() {
+        let correlator =
             CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
         let headers =
             [("authorization", "Bearer sk-client-secret"), ("x-goog-api-key", "sk-upstream"), ("accept", "*/*")];
-        board.begin_call(incoming_call("/v1/messages?key=abc&beta=true", &headers, r#"{"key":"sk-client-secret"}"#));
-        let call = board.calls_from(0).remove(0);
+        correlator.begin_call(incoming_call(
+            "/v1/messages?key=abc&beta=true",
+            &headers,
+            r#"{"key":"sk-client-secret"}"#,
+        ));
+        let call = correlator.calls_from(0).remove(0);
         let text = serde_json::to_string(&call).unwrap();
         assert!(!text.contains("sk-client") && !text.contains("sk-upstream") && !text.contains("abc"), "{text}");
         assert_eq!(call.leaks, ["authorization", "body"]);
@@ -298,21 +311,21 @@ mod tests {
         assert!(call.has_credential);
     }
 
-    /// What is left of a text that the gateway tells its client.
-    fn redacted_attempts(board: &CallCorrelator, text: &str) -> String {
+    /// What remains of a text that the gateway sends to its client.
+    fn redacted_attempts(correlator: &CallCorrelator, text: &str) -> String {
         let exchange = serde_json::json!({
             "id": "a",
             "request": { "path": "/v1/messages", "headers": {}, "credential": "target", "body": null },
             "attempts": [{ "started_ms": 0, "duration_ms": 0, "response": {
-                "status": 200, "headers": [["x-told", text]], "body": { "text": text }
+                "status": 200, "headers": [["x-message", text]], "body": { "text": text }
             } }],
         });
-        let masked = board.redact_exchange(serde_json::from_value(exchange).unwrap());
-        serde_json::to_string(&masked.attempts).unwrap()
+        let redacted = correlator.redact_exchange(serde_json::from_value(exchange).unwrap());
+        serde_json::to_string(&redacted.attempts).unwrap()
     }
 
     #[test]
-    fn the_upstreams_key_is_learned_however_the_gateway_shows_it() {
+    fn the_upstreams_credential_is_recognized_in_every_place() {
         // `me:uP7key-canary` and `uP7key-canary:`.
         let (basic, alone) = ("Basic bWU6dVA3a2V5LWNhbmFyeQ==", "basic dVA3a2V5LWNhbmFyeTo");
         for (name, value) in [
@@ -332,50 +345,54 @@ mod tests {
             ("", "/v1/messages?beta=true&api_key=uP7key%2Dcanary"),
             ("", "/v1/messages?Access-Token=uP7key-canary"),
         ] {
-            let board = CallCorrelator::new(
+            let correlator = CallCorrelator::new(
                 ApiDialect::Anthropic,
                 Instant::now(),
                 Some("sk-client-secret".to_owned().into()),
                 &[],
             );
             let text = "the key uP7key-canary is wrong, says beta=true, me, dark";
-            assert!(redacted_attempts(&board, text).contains("uP7key-canary"), "nobody knows it yet");
+            assert!(redacted_attempts(&correlator, text).contains("uP7key-canary"), "it is not known yet");
             match name {
-                "" => board.begin_call(incoming_call(value, &[], "")),
-                name => board.begin_call(incoming_call("/v1/messages", &[(name, value)], "")),
+                "" => correlator.begin_call(incoming_call(value, &[], "")),
+                name => correlator.begin_call(incoming_call("/v1/messages", &[(name, value)], "")),
             };
-            let told = redacted_attempts(&board, text);
-            assert!(!told.contains("canary") && told.contains("the upstream's credential"), "{name}: {value}: {told}");
-            assert!(told.contains("is wrong, says beta=true, me, dark"), "the rest is left: {told}");
-            assert!(!serde_json::to_string(&board.calls_from(0)).unwrap().contains("uP7key"), "{name}: {value}");
+            let redacted = redacted_attempts(&correlator, text);
+            assert!(
+                !redacted.contains("canary") && redacted.contains("the upstream's credential"),
+                "{name}: {value}: {redacted}"
+            );
+            assert!(redacted.contains("is wrong, says beta=true, me, dark"), "the rest is kept: {redacted}");
+            assert!(!serde_json::to_string(&correlator.calls_from(0)).unwrap().contains("uP7key"), "{name}: {value}");
         }
     }
 
     #[test]
-    fn the_clients_own_key_is_none_of_the_upstreams() {
-        let board =
+    fn the_clients_credential_is_not_mistaken_for_the_upstreams() {
+        let correlator =
             CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), Some("sk-client-secret".to_owned().into()), &[]);
-        board.begin_call(incoming_call(
+        correlator.begin_call(incoming_call(
             "/v1/messages?key=sk-client-secret",
             &[("authorization", "bearer sk-client-secret")],
             "",
         ));
-        assert_eq!(board.calls_from(0).remove(0).leaks, ["authorization", "path"]);
+        assert_eq!(correlator.calls_from(0).remove(0).leaks, ["authorization", "path"]);
         assert!(
-            redacted_attempts(&board, "sk-client-secret").contains("sk-client-secret"),
-            "the client's side takes it out"
+            redacted_attempts(&correlator, "sk-client-secret").contains("sk-client-secret"),
+            "the client redacts it"
         );
     }
 
     #[test]
-    fn only_known_labels_belong_to_a_request() {
-        let board = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
+    fn only_registered_labels_correlate_a_call() {
+        let correlator = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
         let [one, other] = ["a", "b"].map(|purpose| generate_values(1, purpose, "m")["label"].clone());
-        board.register(&one, ScriptedResponse::default());
-        let (_, known) = board.begin_call(incoming_call("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));
-        let (_, unknown) = board.begin_call(incoming_call("/v1/messages", &[], &format!("Ticket {other}")));
+        correlator.register(&one, ScriptedResponse::default());
+        let (_, known) =
+            correlator.begin_call(incoming_call("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));
+        let (_, unknown) = correlator.begin_call(incoming_call("/v1/messages", &[], &format!("Ticket {other}")));
         assert!(known.is_some() && unknown.is_none());
-        let labels: Vec<Vec<String>> = board.calls_from(0).into_iter().map(|call| call.labels).collect();
+        let labels: Vec<Vec<String>> = correlator.calls_from(0).into_iter().map(|call| call.labels).collect();
         assert_eq!(labels, [vec![one], Vec::new()]);
     }
 }

@@ -1,26 +1,27 @@
-//! What is claimed of a gateway where nobody claims anything: all that the shape has a place for is carried.
+//! The claims of `--claims default`: every field that has a place in the upstream's API is forwarded.
+//! See [`default_claims`].
 
 use std::collections::BTreeMap;
 
 use crate::catalog::{ApiDialect, AuthScheme, Catalog, Claim, ClaimSource, Target, TargetAuth, TargetLimits};
 
-/// The claims of a transparent gateway in front of this shape, made of the rows themselves.
-pub fn default_claims(catalog: &Catalog, shape: ApiDialect) -> Target {
-    let title = match shape {
+/// The claims of a transparent gateway in front of an upstream of this API, collected from the rows.
+pub fn default_claims(catalog: &Catalog, dialect: ApiDialect) -> Target {
+    let title = match dialect {
         ApiDialect::Anthropic => "A transparent gateway",
-        ApiDialect::Openai => "The usual translation to chat completions",
+        ApiDialect::Openai => "The common translation to chat completions",
     };
     let claims: BTreeMap<String, Claim> = catalog
         .gateway_rows
         .iter()
-        .filter(|row| row.row.applies_to_dialect(shape))
+        .filter(|row| row.row.applies_to_dialect(dialect))
         .filter_map(|row| {
-            let status = row.row.default_claim(shape)?;
+            let status = row.row.default_claim(dialect)?;
             Some((row.row.id().to_owned(), Claim { status, note: None, range: None, source: None }))
         })
         .collect();
     Target {
-        name: format!("gateway-{}", shape.as_str()),
+        name: format!("gateway-{}", dialect.as_str()),
         title: title.to_owned(),
         base_url: None,
         auth: TargetAuth { scheme: AuthScheme::XApiKey, env: Vec::new() },

@@ -29,7 +29,7 @@ impl GatewayFindings {
             let row = rows.iter().find(|row| row.id() == trial.row).copied();
             let asked = book.model_calls(trial);
             let answered = asked.iter().all(|call| (200..300).contains(&call.answered.status));
-            if asked.is_empty() || !answered || !behaviour::expects_clean_response(row, book.shape, trial.arm) {
+            if asked.is_empty() || !answered || !behaviour::expects_clean_response(row, book.dialect, trial.arm) {
                 continue;
             }
             for finding in client_response::check_exchange(&trial.exchange) {

@@ -1,13 +1,13 @@
-//! Looking into JSON: what a path finds, where a text or a key stands, and when two values are the same. Pure.
+//! Searches JSON for paths, texts and keys, and compares values. Pure.
 
 use serde_json::Value;
 
 use crate::catalog::{JsonPath, PathSegment};
 
-/// A value, and where it stands, as a JSON pointer.
+/// A JSON pointer, and the value there.
 pub(super) type LocatedValue<'a> = (String, &'a Value);
 
-/// Everything that a path finds, in order.
+/// Every value that a path names, in order.
 pub(super) fn find<'a>(path: &JsonPath, body: &'a Value) -> Vec<LocatedValue<'a>> {
     let mut found = vec![(String::new(), body)];
     for step in path.segments() {
@@ -17,14 +17,14 @@ pub(super) fn find<'a>(path: &JsonPath, body: &'a Value) -> Vec<LocatedValue<'a>
 }
 
 fn step_into<'a>(step: &PathSegment, at: &str, value: &'a Value) -> Vec<LocatedValue<'a>> {
-    let entries = || value.as_array().into_iter().flatten().enumerate().map(|(i, item)| (format!("{at}/{i}"), item));
+    let items = || value.as_array().into_iter().flatten().enumerate().map(|(i, item)| (format!("{at}/{i}"), item));
     match step {
         PathSegment::Key(key) => {
             value.get(key).map(|value| (format!("{at}/{}", escape_pointer(key)), value)).into_iter().collect()
         }
-        PathSegment::Index(index) => entries().skip(*index).take(1).collect(),
-        PathSegment::Each => entries().collect(),
-        PathSegment::Filter(key, wanted) => entries().filter(|(_, item)| matches_text(&item[key], wanted)).collect(),
+        PathSegment::Index(index) => items().skip(*index).take(1).collect(),
+        PathSegment::Each => items().collect(),
+        PathSegment::Filter(key, wanted) => items().filter(|(_, item)| matches_text(&item[key], wanted)).collect(),
     }
 }
 
@@ -42,7 +42,7 @@ fn escape_pointer(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// Every value below and including this one, with its place, from the top down.
+/// This value and every value in it, from the top down.
 pub(super) fn walk(body: &Value) -> Vec<LocatedValue<'_>> {
     let mut found = Vec::new();
     let mut open = vec![(String::new(), body)];
@@ -61,29 +61,29 @@ pub(super) fn walk(body: &Value) -> Vec<LocatedValue<'_>> {
     found
 }
 
-/// Where a text stands first.
+/// The first place of a text.
 pub(super) fn find_text<'a>(body: &'a Value, text: &str) -> Option<LocatedValue<'a>> {
     find_all_text(body, text).into_iter().next()
 }
 
-/// Where a text stands: in a string, as a number, or as a key; each time the innermost place.
+/// Every place of a text: in a string, as a number, or as a key.
 pub(super) fn find_all_text<'a>(body: &'a Value, text: &str) -> Vec<LocatedValue<'a>> {
-    let leaf = |value: &Value| match value {
+    let contains_text = |value: &Value| match value {
         Value::String(string) => string.contains(text),
         Value::Number(number) => number.to_string() == text,
         Value::Null | Value::Bool(_) | Value::Array(_) => false,
         Value::Object(map) => map.contains_key(text),
     };
-    walk(body).into_iter().filter(|(_, value)| leaf(value)).collect()
+    walk(body).into_iter().filter(|(_, value)| contains_text(value)).collect()
 }
 
-/// Every value of a key, wherever the key stands.
+/// Every value of a key, at any depth.
 pub(super) fn find_key<'a>(body: &'a Value, key: &str) -> Vec<LocatedValue<'a>> {
     let end = format!("/{}", escape_pointer(key));
     walk(body).into_iter().filter(|(at, _)| at.ends_with(&end)).collect()
 }
 
-/// All text in a value, in order: strings as they stand, everything else as JSON.
+/// All text in a value, in order. Values other than strings are rendered as JSON.
 pub(super) fn collect_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -93,7 +93,7 @@ pub(super) fn collect_text(value: &Value) -> String {
     }
 }
 
-/// True where two values say the same. A whole number may be written as a float that is as exact.
+/// True if two values are equal. An integer equals the float that represents it exactly.
 pub(super) fn equivalent(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_find_what_they_name() {
+    fn a_path_finds_the_values_that_it_names() {
         let body = json!({ "messages": [
             { "role": "user", "content": "a" },
             { "role": "assistant", "content": [{ "type": "text", "text": "b" }, { "type": "tool_use", "id": 7 }] },
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_the_same_only_where_they_say_the_same() {
+    fn only_equal_numbers_are_equivalent() {
         assert!(equivalent(&json!({ "a": [1, 0.5] }), &json!({ "a": [1.0, 0.5] })));
         assert!(!equivalent(&json!(9007199254740993_u64), &json!(9007199254740992.0)));
         assert!(!equivalent(&json!(0.30000000000000004), &json!(0.3)));

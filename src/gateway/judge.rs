@@ -1,4 +1,5 @@
-//! Judging: from a recording and the case files to results. Pure; the same input gives the same results.
+//! Judges a recording: from the recording and the case files to [`Results`]. Pure; equal input gives
+//! equal results.
 
 use std::collections::BTreeMap;
 
@@ -21,17 +22,17 @@ use crate::variables::fill::restore_placeholders;
 use crate::wire::curl;
 use crate::wire::message::excerpt;
 
-/// How much of a call's body a report shows.
+/// The number of characters of an upstream call in a report.
 const MAX_CALL_EXCERPT_CHARS: usize = 1200;
-/// How much of an answer a report shows.
+/// The number of characters of a response in a report.
 const MAX_RESPONSE_EXCERPT_CHARS: usize = 700;
 
 /// Why a recording cannot be judged with these case files.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayJudgeError {
-    /// The recording has a row that the case files do not know.
+    /// The recording contains a row that the case files do not have.
     #[error(
-        "the recording holds row `{0}`, which no file about gateways has: give the case files of the run with --cases"
+        "the recording contains row `{0}`, which is in no gateway case file. Pass the case files of the run with --cases"
     )]
     UnknownRow(String),
 }
@@ -39,24 +40,23 @@ pub enum GatewayJudgeError {
 /// Judges a recording.
 ///
 /// # Errors
-/// A row of the recording that the case files do not know.
+/// A row of the recording that the case files do not have.
 pub fn judge(catalog: &Catalog, recording: &GatewayRecording) -> Result<Results, GatewayJudgeError> {
     let header = &recording.header;
-    let known = |id: &String| {
+    let find_row = |id: &String| {
         let row =
             catalog.gateway_rows.iter().find(|row| row.row.id() == id && row.row.applies_to_dialect(header.shape));
         row.ok_or_else(|| GatewayJudgeError::UnknownRow(id.clone()))
     };
-    let rows: Vec<&GatewayCatalogRow> = header.rows.iter().map(known).collect::<Result<_, _>>()?;
-    let plain: Vec<&GatewayRow> = rows.iter().map(|row| &row.row).collect();
-    let book = TrialIndex::new(header.shape, trial_index::assign_controls(&plain), &recording.trials, &recording.calls);
-    let findings = GatewayFindings::collect(&book, recording, &plain);
-    let mut judged = Vec::new();
-    for row in &rows {
-        let decided = decide_row(&book, recording, &row.row, &plain);
-        judged.push(build_row_result(&book, recording, row, decided, &findings));
-    }
-    let summary = ResultsSummary::from_rows(&judged);
+    let catalog_rows: Vec<&GatewayCatalogRow> = header.rows.iter().map(find_row).collect::<Result<_, _>>()?;
+    let rows: Vec<&GatewayRow> = catalog_rows.iter().map(|row| &row.row).collect();
+    let index = TrialIndex::new(header.shape, trial_index::assign_controls(&rows), &recording.trials, &recording.calls);
+    let findings = GatewayFindings::collect(&index, recording, &rows);
+    let row_results: Vec<RowResult> = catalog_rows
+        .into_iter()
+        .map(|row| build_row_result(&index, recording, row, decide_row(&index, recording, &row.row, &rows), &findings))
+        .collect();
+    let summary = ResultsSummary::from_rows(&row_results);
     let totals = RunTotals {
         requests: recording.trials.len() as u64,
         wall_ms: recording.footer.as_ref().map_or(0, |footer| footer.wall_ms),
@@ -77,12 +77,12 @@ pub fn judge(catalog: &Catalog, recording: &GatewayRecording) -> Result<Results,
             shape: header.shape.as_str().to_owned(),
             upstream: header.upstream.clone(),
             upstream_calls: recording.calls.len() as u64,
-            own_requests: behaviour::gateway_requests(&book),
+            own_requests: behaviour::gateway_requests(&index),
         }),
         started_at: header.started_at.clone(),
         finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |footer| footer.finished_at.clone()),
-        partial: partial_reason(&book, recording),
-        // Nothing here rests on statistics.
+        partial: partial_reason(&index, recording),
+        // Gateway verdicts are not statistical.
         confidence: 1.0,
         seed: header.seed,
         per_verdict: CostPerVerdict::from_totals(&totals, summary.decided),
@@ -94,222 +94,204 @@ pub fn judge(catalog: &Catalog, recording: &GatewayRecording) -> Result<Results,
         repeats: None,
         baseline: None,
         summary,
-        rows: judged,
+        rows: row_results,
         findings: findings.all,
     })
 }
 
-/// Why a run is not whole.
-fn partial_reason(book: &TrialIndex<'_>, recording: &GatewayRecording) -> Option<String> {
+/// Why a run is incomplete.
+fn partial_reason(index: &TrialIndex<'_>, recording: &GatewayRecording) -> Option<String> {
     match recording.footer.as_ref().map(|footer| footer.ended) {
         Some(GatewayRunEnd::Complete) => None,
         Some(GatewayRunEnd::Interrupted) => Some("the run was interrupted".to_owned()),
-        Some(GatewayRunEnd::Lost) => Some("the gateway stopped answering".to_owned()),
-        Some(GatewayRunEnd::Untestable) => Some(untestable(book, recording)),
-        None => Some("the recording has no footer: the run was cut".to_owned()),
+        Some(GatewayRunEnd::Lost) => Some("the gateway stopped responding".to_owned()),
+        Some(GatewayRunEnd::Untestable) => Some(untestable(index, recording)),
+        None => Some("the recording has no footer: the run was killed".to_owned()),
     }
 }
 
-/// Why the first question says that nothing more can be seen.
-fn untestable(book: &TrialIndex<'_>, recording: &GatewayRecording) -> String {
+/// Why the first request shows that the gateway cannot be tested.
+fn untestable(index: &TrialIndex<'_>, recording: &GatewayRecording) -> String {
     let header = &recording.header;
-    let base = match header.shape {
+    let upstream = match header.shape {
         ApiDialect::Anthropic => header.upstream.clone(),
         ApiDialect::Openai => format!("{}/v1", header.upstream),
     };
     let Some(first) = recording.trials.iter().rfind(|trial| trial.arm == TrialKind::First) else {
-        return "the gateway was asked nothing".to_owned();
+        return "no request was sent to the gateway".to_owned();
     };
-    let came = match client_response::read_response(&first.exchange) {
-        ClientResponse::NoResponse(why) => return format!("the gateway at {} does not answer: {why}", header.via),
-        ClientResponse::Received(answer) => answer,
+    let response = match client_response::read_response(&first.exchange) {
+        ClientResponse::NoResponse(why) => return format!("the gateway at {} does not respond: {why}", header.via),
+        ClientResponse::Received(response) => restore_placeholders(&response.describe(), &first.values),
     };
-    let answered = came.error().unwrap_or_else(|| format!("HTTP {}", came.status));
-    let answered = restore_placeholders(&answered, &first.values);
-    if let Some(call) = book.calls(first).first() {
+    if let Some(call) = index.calls(first).first() {
         return format!(
-            "the upstream was asked {} {}, which is not the API that it speaks (--shape {}); is the gateway configured for \
-             another one (the other shape, or OpenAI's responses)?",
+            "the gateway called {} {}, which the upstream's API does not have (--shape {}). Configure the gateway for \
+             this API (not for OpenAI's responses), or use the other --shape",
             call.method,
             call.path,
             header.shape.as_str()
         );
     }
-    let others = match book.uncorrelated.as_slice() {
-        [] => "nothing was asked of the upstream".to_owned(),
-        [first, ..] => format!("no question reached the upstream (it was asked {} {})", first.method, first.path),
+    let upstream_side = match index.uncorrelated.as_slice() {
+        [] => "the upstream received no request".to_owned(),
+        [call, ..] => format!("no test request reached the upstream (it received {} {})", call.method, call.path),
     };
     format!(
-        "a plain request was answered with {answered}, and {others}: is the gateway's upstream configured as {base}, and does it serve the model `{}`?",
+        "a plain request returned {response}, and {upstream_side}. Set {upstream} as the upstream of the gateway, and \
+         check that the gateway serves the model `{}`",
         header.model
     )
 }
 
 fn decide_row<'a>(
-    book: &TrialIndex<'a>,
+    index: &TrialIndex<'a>,
     recording: &'a GatewayRecording,
     row: &GatewayRow,
     rows: &[&GatewayRow],
 ) -> GatewayDecision<'a> {
-    let step = match row.subject(book.shape) {
-        GatewayRowSubject::Behaviour(conduct)
-            if recording.footer.as_ref().is_some_and(|f| f.ended == GatewayRunEnd::Complete) =>
-        {
-            let trials = book.trials(row.id(), TrialKind::Treatment);
-            GatewayStep::Decided(GatewayDecision {
-                observation: behaviour::observe(book, conduct, row, rows),
-                deciding_trial: trials.first().copied(),
-            })
-        }
+    let is_complete = recording.footer.as_ref().is_some_and(|footer| footer.ended == GatewayRunEnd::Complete);
+    let step = match row.subject(index.dialect) {
+        GatewayRowSubject::Behaviour(behaviour) if is_complete => GatewayStep::Decided(GatewayDecision {
+            observation: behaviour::observe(index, behaviour, row, rows),
+            deciding_trial: index.trials(row.id(), TrialKind::Treatment).first().copied(),
+        }),
         GatewayRowSubject::Behaviour(_) => GatewayStep::Run,
-        GatewayRowSubject::Request { .. } | GatewayRowSubject::Response { .. } => decide::next_step(book, row),
+        GatewayRowSubject::Request { .. } | GatewayRowSubject::Response { .. } => decide::next_step(index, row),
     };
     match step {
-        GatewayStep::Decided(decided) => decided,
-        GatewayStep::Run => decide_unfinished(book, recording, row),
+        GatewayStep::Decided(decision) => decision,
+        GatewayStep::Run => decide_unfinished(index, recording, row),
     }
 }
 
-/// A row that these rules would have tried once more.
-fn decide_unfinished<'a>(book: &TrialIndex<'a>, recording: &GatewayRecording, row: &GatewayRow) -> GatewayDecision<'a> {
-    let by = book.trials(row.id(), TrialKind::Treatment).last().copied();
-    let seen = match (by, partial_reason(book, recording)) {
-        (None, why) => {
-            let why = why.unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
-            GatewayObservation::Undetermined(UndeterminedReason::NotFinished, format!("not run: {why}"))
-        }
-        (Some(_), Some(why)) => {
-            GatewayObservation::Undetermined(UndeterminedReason::NotFinished, format!("not run to the end: {why}"))
-        }
-        // What came later, or belongs to another row, shows a trial in another light than while the run went on.
-        (Some(trial), None) => match decide::observe(book, row, trial) {
-            void @ GatewayObservation::Undetermined(..) => void,
-            _ => GatewayObservation::Undetermined(
-                UndeterminedReason::Unsteady,
-                "it was seen once, and could not be seen again".to_owned(),
-            ),
+/// Decides a row that needs another trial.
+fn decide_unfinished<'a>(
+    index: &TrialIndex<'a>,
+    recording: &GatewayRecording,
+    row: &GatewayRow,
+) -> GatewayDecision<'a> {
+    let deciding_trial = index.trials(row.id(), TrialKind::Treatment).last().copied();
+    let not_finished = |text: String| GatewayObservation::Undetermined(UndeterminedReason::NotFinished, text);
+    let observation = match (deciding_trial, partial_reason(index, recording)) {
+        (None, Some(why)) => not_finished(format!("not run: {why}")),
+        (None, None) => not_finished("not run: the recording lacks a trial that the rules need".to_owned()),
+        (Some(_), Some(why)) => not_finished(format!("not run completely: {why}")),
+        // The index has more records than it had during the run, so a trial may show something else.
+        (Some(trial), None) => match decide::observe(index, row, trial) {
+            undetermined @ GatewayObservation::Undetermined(..) => undetermined,
+            _ => decide::observed_once(),
         },
     };
-    GatewayDecision { observation: seen, deciding_trial: by }
+    GatewayDecision { observation, deciding_trial }
 }
 
-/// A verdict and a fate of what was seen.
-fn build_verdict(seen: &GatewayObservation, subject: GatewayRowSubject<'_>) -> (Verdict, GatewayVerdict) {
-    let of_conduct = matches!(subject, GatewayRowSubject::Behaviour(_));
-    let way = if matches!(subject, GatewayRowSubject::Request { .. }) { "arrived" } else { "came" };
-    let fate = |kind| GatewayVerdict { kind, place: None, from: None, to: None, upstream: None };
-    let (reason, code, fate) = match seen {
-        GatewayObservation::Forwarded { place } => (
-            match subject {
-                GatewayRowSubject::Behaviour(_) => format!("seen: {place}"),
-                GatewayRowSubject::Request { .. } | GatewayRowSubject::Response { .. } => {
-                    format!("it {way} at `{place}`")
-                }
-            },
-            None,
-            GatewayVerdict { place: Some(place.clone()), ..fate(GatewayVerdictKind::Forwarded) },
-        ),
-        GatewayObservation::Changed { from, to, place } => (
-            if of_conduct {
-                format!("expected: {from}; seen: {to}")
+/// The verdict and the gateway verdict of an observation.
+fn build_verdict(observation: &GatewayObservation, subject: GatewayRowSubject<'_>) -> (Verdict, GatewayVerdict) {
+    let is_behaviour = matches!(subject, GatewayRowSubject::Behaviour(_));
+    let is_request = matches!(subject, GatewayRowSubject::Request { .. });
+    let empty = |kind| GatewayVerdict { kind, place: None, from: None, to: None, upstream: None };
+    let (reason, code, gateway_verdict) = match observation {
+        GatewayObservation::Forwarded { place } => {
+            let reason = match subject {
+                GatewayRowSubject::Behaviour(_) => format!("observed: {place}"),
+                GatewayRowSubject::Request { .. } => format!("it arrived at `{place}`"),
+                GatewayRowSubject::Response { .. } => format!("the client got it at `{place}`"),
+            };
+            (reason, None, GatewayVerdict { place: Some(place.clone()), ..empty(GatewayVerdictKind::Forwarded) })
+        }
+        GatewayObservation::Changed { from, to, place } => {
+            let reason = if is_behaviour {
+                format!("expected: {from}; observed: {to}")
             } else {
                 format!("from {from} to {to}, at `{place}`")
-            },
-            None,
-            GatewayVerdict {
+            };
+            let gateway_verdict = GatewayVerdict {
                 place: Some(place.clone()),
                 from: Some(from.clone()),
                 to: Some(to.clone()),
-                ..fate(GatewayVerdictKind::Changed)
-            },
-        ),
+                ..empty(GatewayVerdictKind::Changed)
+            };
+            (reason, None, gateway_verdict)
+        }
         GatewayObservation::Dropped { note } => {
+            let message = if is_request { "request" } else { "response" };
             let note = note.as_ref().map_or(String::new(), |note| format!(": {note}"));
-            let what = if matches!(subject, GatewayRowSubject::Request { .. }) {
-                "the request arrived without it"
+            (format!("the {message} arrived without it{note}"), None, empty(GatewayVerdictKind::Dropped))
+        }
+        GatewayObservation::Refused { message } => {
+            let reason = if is_request {
+                format!("{message}; the gateway did not call the upstream, and the request without it passes")
             } else {
-                "the answer came without it"
+                format!("{message}, instead of the upstream's response")
             };
-            (format!("{what}{note}"), None, fate(GatewayVerdictKind::Dropped))
+            (reason, None, GatewayVerdict { to: Some(message.clone()), ..empty(GatewayVerdictKind::Refused) })
         }
-        GatewayObservation::Refused { message: said } => {
-            let what = match subject {
-                GatewayRowSubject::Request { .. } => "and the upstream was not asked; without it, the request passes",
-                GatewayRowSubject::Response { .. } | GatewayRowSubject::Behaviour(_) => {
-                    "in the place of the upstream's answer"
-                }
+        GatewayObservation::Undetermined(code, text) => {
+            let kind = match code {
+                UndeterminedReason::NotFinished => GatewayVerdictKind::Skipped,
+                _ => GatewayVerdictKind::Undetermined,
             };
-            (
-                format!("{said}, {what}"),
-                None,
-                GatewayVerdict { to: Some(said.clone()), ..fate(GatewayVerdictKind::Refused) },
-            )
-        }
-        GatewayObservation::Undetermined(UndeterminedReason::NotFinished, why) => {
-            (why.clone(), Some(UndeterminedReason::NotFinished), fate(GatewayVerdictKind::Skipped))
-        }
-        GatewayObservation::Undetermined(why, said) => {
-            (said.clone(), Some(*why), fate(GatewayVerdictKind::Undetermined))
+            (text.clone(), Some(code.as_str().to_owned()), empty(kind))
         }
     };
-    let status = fate.kind.status();
+    let status = gateway_verdict.kind.status();
     let verdict = Verdict {
         status,
         reason,
-        code: code.map(|code| code.as_str().to_owned()),
+        code,
         confidence: None,
         evidence: status.is_decided().then_some(EvidenceKind::Seen),
         qualifiers: Vec::new(),
     };
-    (verdict, fate)
+    (verdict, gateway_verdict)
 }
 
 fn build_row_result(
-    book: &TrialIndex<'_>,
+    index: &TrialIndex<'_>,
     recording: &GatewayRecording,
     row: &GatewayCatalogRow,
-    decided: GatewayDecision<'_>,
+    decision: GatewayDecision<'_>,
     findings: &GatewayFindings,
 ) -> RowResult {
     let id = row.row.id();
-    let (verdict, mut fate) = build_verdict(&decided.observation, row.row.subject(book.shape));
-    if fate.kind != GatewayVerdictKind::Forwarded {
-        fate.upstream = decided.deciding_trial.and_then(|trial| describe_upstream_call(book, trial));
+    let (verdict, mut gateway_verdict) = build_verdict(&decision.observation, row.row.subject(index.dialect));
+    if gateway_verdict.kind != GatewayVerdictKind::Forwarded {
+        gateway_verdict.upstream = decision.deciding_trial.and_then(|trial| describe_upstream_call(index, trial));
     }
     let claim = recording.header.claims.as_ref().and_then(|target| target.claims.get(id));
-    let status = claim.map(|claim| claim.status);
-    let trials: Vec<&GatewayTrial> = book.all_trials().filter(|trial| trial.row == id).collect();
+    let claim_status = claim.map(|claim| claim.status);
+    let requests = recording.trials.iter().filter(|trial| trial.row == id).count() as u64;
     RowResult {
         id: id.to_owned(),
         section: row.section.clone(),
         title: row.row.title.clone(),
-        claim: claim.map(|c| ClaimResult { status: c.status, note: c.note.clone(), range: c.range }),
-        outcome: Outcome::compare(status, verdict.status),
-        silent: is_silent(status, verdict.status),
+        claim: claim.map(ClaimResult::from),
+        outcome: Outcome::compare(claim_status, verdict.status),
+        silent: is_silent(claim_status, verdict.status),
         verdict,
-        fate: Some(fate),
+        fate: Some(gateway_verdict),
         earlier: Vec::new(),
         stability: None,
-        cost: RowCost { requests: trials.len() as u64, ..RowCost::default() },
-        arms: build_arm_results(book, &row.row),
+        cost: RowCost { requests, ..RowCost::default() },
+        arms: build_arm_results(index, &row.row),
         findings: findings.check_ids_of_row(id),
-        example: decided.deciding_trial.map(|trial| build_example(recording, trial)),
+        example: decision.deciding_trial.map(|trial| build_example(recording, trial)),
     }
 }
 
-/// What reached the upstream of a trial, with drawn values by their names.
-fn describe_upstream_call(book: &TrialIndex<'_>, trial: &GatewayTrial) -> Option<String> {
-    let call = book.calls(trial).last()?;
+/// The upstream call of a trial, with the names of random values instead of the values.
+fn describe_upstream_call(index: &TrialIndex<'_>, trial: &GatewayTrial) -> Option<String> {
+    let call = index.calls(trial).last()?;
     let body = excerpt(&String::from_utf8_lossy(&call.body.0), MAX_CALL_EXCERPT_CHARS * 20);
-    let plain = restore_placeholders(&format!("{} {} {body}", call.method, call.path), &trial.values);
-    Some(excerpt(&plain, MAX_CALL_EXCERPT_CHARS))
+    let text = restore_placeholders(&format!("{} {} {body}", call.method, call.path), &trial.values);
+    Some(excerpt(&text, MAX_CALL_EXCERPT_CHARS))
 }
 
-fn build_arm_results(book: &TrialIndex<'_>, row: &GatewayRow) -> Vec<ArmResult> {
+fn build_arm_results(index: &TrialIndex<'_>, row: &GatewayRow) -> Vec<ArmResult> {
     let mut arms: BTreeMap<TrialKind, ArmResult> = BTreeMap::new();
-    let own = book.all_trials().filter(|trial| trial.row == row.id() && trial.arm == TrialKind::Treatment);
-    let controls = if row.request.is_some() { book.control_trials(row.id()) } else { Vec::new() };
-    let mut trials: Vec<&GatewayTrial> = controls.into_iter().chain(own).collect();
+    let mut trials = if row.request.is_some() { index.control_trials(row.id()) } else { Vec::new() };
+    trials.extend(index.trials(row.id(), TrialKind::Treatment));
     trials.sort_by_key(|trial| (trial.arm, trial.trial));
     for trial in trials {
         let arm = arms.entry(trial.arm).or_insert_with(|| ArmResult {
@@ -321,21 +303,18 @@ fn build_arm_results(book: &TrialIndex<'_>, row: &GatewayRow) -> Vec<ArmResult> 
             exchanges: Vec::new(),
         });
         arm.exchanges.push(trial.exchange.id.clone());
+        arm.trials += 1;
         if trial.arm != TrialKind::Treatment || row.behaviour.is_some() {
-            arm.trials += 1;
             continue;
         }
-        match decide::observe(book, row, trial) {
-            GatewayObservation::Forwarded { .. } => {
-                arm.trials += 1;
-                arm.effects += 1;
+        match decide::observe(index, row, trial) {
+            GatewayObservation::Forwarded { .. } => arm.effects += 1,
+            GatewayObservation::Changed { .. } | GatewayObservation::Dropped { .. } => {}
+            GatewayObservation::Refused { .. } => arm.refused += 1,
+            GatewayObservation::Undetermined(..) => {
+                arm.trials -= 1;
+                arm.void += 1;
             }
-            GatewayObservation::Changed { .. } | GatewayObservation::Dropped { .. } => arm.trials += 1,
-            GatewayObservation::Refused { .. } => {
-                arm.trials += 1;
-                arm.refused += 1;
-            }
-            GatewayObservation::Undetermined(..) => arm.void += 1,
         }
     }
     arms.into_values().collect()
@@ -343,9 +322,9 @@ fn build_arm_results(book: &TrialIndex<'_>, row: &GatewayRow) -> Vec<ArmResult> 
 
 fn build_example(recording: &GatewayRecording, trial: &GatewayTrial) -> RowExample {
     let (status, answer) = match client_response::read_response(&trial.exchange) {
-        ClientResponse::NoResponse(why) => ("no answer".to_owned(), why),
-        ClientResponse::Received(answer) => {
-            (format!("HTTP {}", answer.status), excerpt(&answer.text, MAX_RESPONSE_EXCERPT_CHARS))
+        ClientResponse::NoResponse(why) => ("no response".to_owned(), why),
+        ClientResponse::Received(response) => {
+            (format!("HTTP {}", response.status), excerpt(&response.text, MAX_RESPONSE_EXCERPT_CHARS))
         }
     };
     let command = curl::render_command(&recording.header.via, recording.header.bearer, &trial.exchange.request);

@@ -1,20 +1,20 @@
-//! Both sides of a gateway at once: the client in front of it, and the upstream behind it.
+//! Tests a gateway from both sides: as its client, and as its upstream.
 //!
-//! What the one side sends is seen on the other, so a field's fate is not inferred from answers but seen: forwarded,
-//! changed, dropped, refused. No model is needed; answers are scripted. Knows cases, the wire, the client and the results
-//! model; nobody below the command line knows it.
+//! What one side sends is compared with what arrives on the other side. The result for a field is
+//! therefore observed and not inferred. No model is needed: the responses are scripted. This module
+//! may know cases, the wire, the client and the results model. Only the command line knows it.
 //!
-//! `request` makes requests of rows; `script` and `stream` make answers; `board` is what both sides
-//! share, `upstream` the socket; `run` asks. `recording` keeps both sides, and everything after it is pure: `came` and
-//! `place` read, `hold` compares, `arrival` and `returned` look at one trial in either direction, `fate` decides over
-//! several, `conduct` over all, and `judge` makes results of it.
+//! `request` builds the requests of rows, and `upstream` the responses. Both sides share the state
+//! in `correlation`. [`run()`] sends the requests. Everything after the recording is pure:
+//! `client_response` and `json_search` read, `trial_index` arranges, `outcome` decides, and
+//! [`judge()`] builds the results.
 
 mod client_response;
 mod correlation;
 mod default_claims;
 mod findings;
 mod json_search;
-pub mod judge;
+mod judge;
 mod outcome;
 mod request;
 mod run;

@@ -1,11 +1,11 @@
-//! Asking: the client's side of a run, with the upstream beside it.
+//! Sends the requests of a run as the client, with the upstream next to it: [`run`].
 //!
-//! Every wait has a bound: each request its time-out, the gateway's start its own, and a gateway that stops answering
-//! ends the run with what was seen so far.
+//! Every wait has a bound: each request has its timeout, and so has the start of the gateway. A
+//! gateway that stops responding ends the run, with the results so far.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -23,75 +23,77 @@ use crate::gateway::outcome::behaviour::CONCURRENT_REQUESTS;
 use crate::gateway::outcome::decide::GatewayStep;
 use crate::gateway::outcome::{behaviour, decide};
 use crate::gateway::request::{build_request, merge_specs};
-use crate::gateway::trial_index::{self, TrialIndex};
+use crate::gateway::trial_index;
+use crate::gateway::trial_index::TrialIndex;
 use crate::gateway::upstream::script::{ResponseScript, fill_response};
 use crate::gateway::upstream::server;
 use crate::recording::gateway::{GatewayRunEnd, GatewayTrial, TrialKind, UpstreamCall};
 use crate::variables::correlation_values::generate_values;
 use crate::wire::exchange::{AttemptResult, Exchange, FailureKind};
 
-/// So many requests in a row without any answer end the run.
+/// The number of consecutive requests without a response that ends the run.
 const MAX_NO_RESPONSE: u32 = 6;
-/// The rest between two tries to find the gateway.
+/// The delay between two attempts to reach the gateway.
 const READY_POLL: Duration = Duration::from_millis(300);
-/// How long calls are waited for that a gateway makes behind its answer.
+/// How long to wait for calls that the gateway makes after its response.
 const LATE_CALL_WAIT: Duration = Duration::from_millis(200);
-/// The row of trials that belong to none.
+/// The row id of the first trials, which belong to no row.
 const READINESS_ROW_ID: &str = "(first)";
 
-/// How many requests may be on their way at once, whatever `concurrency` says: a crowd is one.
+/// The maximum number of concurrent requests for any `concurrency`: the size of a concurrent batch.
 pub const MAX_CONCURRENT_REQUESTS: usize = CONCURRENT_REQUESTS as usize;
 
-/// How a run is done.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct GatewayRunOptions {
     /// The API that the upstream speaks.
-    pub shape: ApiDialect,
-    /// The model to ask for.
+    pub dialect: ApiDialect,
+    /// The requested model.
     pub model: String,
-    /// The seed of every draw.
+    /// The seed of all random values.
     pub seed: u64,
-    /// How many rows are asked at once.
+    /// The number of concurrent rows.
     pub concurrency: usize,
-    /// How long the gateway may take to answer at all.
+    /// How long the gateway may take until its first response.
     pub ready_timeout: Duration,
-    /// The client's credential, to be looked for at the upstream.
+    /// The client's credential, to detect it at the upstream.
     pub client_secret: Option<SecretString>,
-    /// What else must not be kept of what the gateway says to its upstream.
+    /// Other secrets to remove from the calls of the gateway.
     pub other_secrets: Vec<SecretString>,
-    /// The moment that all times count from.
+    /// The start of the run; all times are relative to it.
     pub started_at: Instant,
 }
 
-/// What a run tells while it goes on.
+/// What a run reports while it is running.
 #[derive(Debug)]
 pub enum GatewayEvent<'a> {
     /// A request of the client ended.
     TrialFinished(&'a GatewayTrial),
-    /// A call of the upstream ended.
+    /// An upstream call ended.
     CallFinished(&'a UpstreamCall),
     /// A row is decided.
     RowDecided(&'a str),
 }
 
-/// Who is told.
+/// Receives the events of a run.
 pub trait GatewayEventListener: Send {
-    /// Takes note of an event.
+    /// Handles an event.
     fn on_event(&mut self, event: GatewayEvent<'_>);
 }
 
-/// What a run brought.
+/// The records of a run.
 #[derive(Debug)]
 pub struct GatewayRunOutput {
     /// Every request of the client.
     pub trials: Vec<GatewayTrial>,
-    /// Every call of the upstream.
+    /// Every upstream call.
     pub calls: Vec<UpstreamCall>,
-    /// Whether it came to its end.
+    /// How the run ended.
     pub end: GatewayRunEnd,
 }
 
-/// Runs rows against the gateway behind `client`, with the upstream on `socket`, until all is seen or `stopped` is.
+/// Runs rows against the gateway behind `client`, with the upstream on `socket`, until every row is
+/// decided or `stopped` is ready.
 pub async fn run<E: MessagesEndpoint>(
     client: &E,
     socket: TcpListener,
@@ -100,32 +102,32 @@ pub async fn run<E: MessagesEndpoint>(
     listener: &mut dyn GatewayEventListener,
     stopped: impl Future<Output = ()>,
 ) -> GatewayRunOutput {
-    let board = Arc::new(CallCorrelator::new(
-        options.shape,
+    let correlator = Arc::new(CallCorrelator::new(
+        options.dialect,
         options.started_at,
         options.client_secret.clone(),
         &options.other_secrets,
     ));
-    let server = server::serve(socket, Arc::clone(&board));
+    let server = server::serve(socket, Arc::clone(&correlator));
     let runner = GatewayRunner {
         client,
-        correlator: &board,
+        correlator: &correlator,
         rows,
         options,
         controls: trial_index::assign_controls(rows),
         no_response_streak: AtomicU32::new(0),
         collected: Mutex::new(CollectedRecords { trials: Vec::new(), calls: Vec::new(), listener }),
     };
-    let ended = tokio::select! {
-        ended = runner.run_all() => ended,
+    let end = tokio::select! {
+        end = runner.run_all() => end,
         () = stopped => GatewayRunEnd::Interrupted,
     };
-    // What a gateway does behind its answers belongs to the run as well.
+    // Calls that a gateway makes after its last response belong to the run, too.
     tokio::time::sleep(LATE_CALL_WAIT).await;
     runner.collect_calls(true);
     server.abort();
-    let kept = runner.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
-    GatewayRunOutput { trials: kept.trials, calls: kept.calls, end: ended }
+    let collected = runner.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
+    GatewayRunOutput { trials: collected.trials, calls: collected.calls, end }
 }
 
 struct GatewayRunner<'a, E> {
@@ -134,51 +136,56 @@ struct GatewayRunner<'a, E> {
     rows: &'a [&'a GatewayRow],
     options: &'a GatewayRunOptions,
     controls: HashMap<&'a str, &'a str>,
-    /// Requests in a row without any answer.
+    /// The number of consecutive requests without a response.
     no_response_streak: AtomicU32,
     collected: Mutex<CollectedRecords<'a>>,
 }
 
-/// What was seen so far.
+/// The records so far.
 struct CollectedRecords<'a> {
     trials: Vec<GatewayTrial>,
     calls: Vec<UpstreamCall>,
     listener: &'a mut dyn GatewayEventListener,
 }
 
-/// One request to be sent.
+/// A request to send.
 struct GatewayTrialSpec<'a> {
     row: &'a str,
-    arm: TrialKind,
+    kind: TrialKind,
     trial: u32,
-    request_spec: &'a RequestSpec,
+    request: &'a RequestSpec,
     response: UpstreamResponse,
     batch: Option<Arc<ConcurrentBatch>>,
-    /// Whether an answer that never comes says something about the gateway.
+    /// Whether a missing response means that the gateway may be down.
     counts_no_response: bool,
 }
 
-impl<E: MessagesEndpoint> GatewayRunner<'_, E> {
+impl<'a> GatewayTrialSpec<'a> {
+    /// A request with the plain response.
+    fn new(row: &'a str, kind: TrialKind, trial: u32, request: &'a RequestSpec) -> Self {
+        Self {
+            row,
+            kind,
+            trial,
+            request,
+            response: UpstreamResponse::default(),
+            batch: None,
+            counts_no_response: false,
+        }
+    }
+}
+
+impl<'a, E: MessagesEndpoint> GatewayRunner<'a, E> {
     async fn run_all(&self) -> GatewayRunEnd {
         if !self.wait_until_ready().await {
             return GatewayRunEnd::Untestable;
         }
-        let firsts = || self.rows.iter().filter(|row| self.controls.get(row.id()) == Some(&row.id()));
-        let each = self.options.concurrency;
-        iter(firsts())
-            .map(|row| self.run_control(row, TrialKind::Control))
-            .buffer_unordered(each)
-            .collect::<Vec<()>>()
-            .await;
-        // A gateway that sees its upstream fail may leave it alone for a while: those rows come last, one by one.
-        let (failing, sound): (Vec<_>, Vec<_>) =
-            self.rows.iter().copied().partition(|row| behaviour::fails_upstream(row, self.options.shape));
-        iter(sound).map(|row| self.run_row(row)).buffer_unordered(each).collect::<Vec<()>>().await;
-        iter(firsts())
-            .map(|row| self.run_control(row, TrialKind::After))
-            .buffer_unordered(each)
-            .collect::<Vec<()>>()
-            .await;
+        self.run_controls(TrialKind::Control).await;
+        // A gateway may stop calling an upstream that fails. These rows run last, one by one.
+        let (failing, others): (Vec<_>, Vec<_>) =
+            self.rows.iter().copied().partition(|row| row.fails_upstream(self.options.dialect));
+        iter(others).map(|row| self.run_row(row)).buffer_unordered(self.options.concurrency).collect::<Vec<()>>().await;
+        self.run_controls(TrialKind::After).await;
         for row in failing {
             self.run_row(row).await;
         }
@@ -189,205 +196,163 @@ impl<E: MessagesEndpoint> GatewayRunner<'_, E> {
         self.no_response_streak.load(Ordering::Relaxed) >= MAX_NO_RESPONSE
     }
 
-    /// Waits for the gateway, and asks the plain question; true where it reached the upstream.
+    /// Sends the plain request until the gateway responds. Returns true if it reached the upstream.
     async fn wait_until_ready(&self) -> bool {
         let plain = RequestSpec::default();
         let deadline = Instant::now() + self.options.ready_timeout;
         for trial in 1.. {
-            let asking = GatewayTrialSpec {
-                row: READINESS_ROW_ID,
-                arm: TrialKind::First,
-                trial,
-                request_spec: &plain,
-                response: UpstreamResponse::default(),
-                batch: None,
-                counts_no_response: false,
-            };
-            let record = self.send_trial(asking).await;
-            let is_asleep = match record.exchange.last_attempt().map(|attempt| &attempt.result) {
+            let spec = GatewayTrialSpec::new(READINESS_ROW_ID, TrialKind::First, trial, &plain);
+            let record = self.send_trial(spec).await;
+            let is_starting = match record.exchange.last_attempt().map(|attempt| &attempt.result) {
                 Some(AttemptResult::Failure(failure)) => {
                     matches!(failure.kind, FailureKind::Connect | FailureKind::Reset)
                 }
                 Some(AttemptResult::Response(response)) => response.status == 503,
                 None => false,
             };
-            let reached = self.with_index(&[], Some(&record), |book| !book.model_calls(&record).is_empty());
-            if reached || !is_asleep || Instant::now() + READY_POLL >= deadline {
+            let is_reached = self.with_index(&[], Some(&record), |index| !index.model_calls(&record).is_empty());
+            if is_reached || !is_starting || Instant::now() + READY_POLL >= deadline {
                 self.record_trial(record);
-                return reached;
+                return is_reached;
             }
             tokio::time::sleep(READY_POLL).await;
         }
         false
     }
 
-    async fn run_control(&self, row: &GatewayRow, arm: TrialKind) {
-        if self.is_unresponsive() {
-            return;
-        }
-        let asking = GatewayTrialSpec {
-            row: row.id(),
-            arm,
-            trial: 1,
-            request_spec: &row.base,
-            response: UpstreamResponse::default(),
-            batch: None,
-            counts_no_response: true,
-        };
-        let record = self.send_trial(asking).await;
-        self.record_trial(record);
+    /// Sends one request for each base of the rows.
+    async fn run_controls(&self, kind: TrialKind) {
+        let firsts = self.rows.iter().filter(|row| self.controls.get(row.id()) == Some(&row.id()));
+        iter(firsts)
+            .map(|row| {
+                let spec = GatewayTrialSpec::new(row.id(), kind, 1, &row.base);
+                self.run_trial(GatewayTrialSpec { counts_no_response: true, ..spec })
+            })
+            .buffer_unordered(self.options.concurrency)
+            .collect::<Vec<()>>()
+            .await;
     }
 
-    /// One row, until it is decided.
+    /// Runs one row until it is decided.
     async fn run_row(&self, row: &GatewayRow) {
-        let shape = self.options.shape;
-        match row.subject(shape) {
+        let dialect = self.options.dialect;
+        match row.subject(dialect) {
             GatewayRowSubject::Behaviour(GatewayBehaviour::Isolation) => self.run_concurrent_batch(row).await,
-            GatewayRowSubject::Behaviour(conduct) => {
-                for (nth, answer) in (1..).zip(behaviour::failure_responses(conduct, shape)) {
-                    self.run_treatment(row, nth, answer).await;
+            GatewayRowSubject::Behaviour(behaviour) => {
+                for (trial, response) in (1..).zip(behaviour::failure_responses(behaviour, dialect)) {
+                    self.run_treatment(row, trial, response).await;
                 }
             }
-            GatewayRowSubject::Response { response: answer, .. } => {
-                let answer = answer.cloned().unwrap_or_default();
-                self.run_trials(row, &answer).await;
+            GatewayRowSubject::Response { response, .. } => {
+                self.run_trials(row, &response.cloned().unwrap_or_default()).await;
             }
             GatewayRowSubject::Request { .. } => self.run_trials(row, &UpstreamResponse::default()).await,
         }
-        self.emit(|listener| listener.on_event(GatewayEvent::RowDecided(row.id())));
+        self.lock_collected().listener.on_event(GatewayEvent::RowDecided(row.id()));
     }
 
-    async fn run_trials(&self, row: &GatewayRow, answer: &UpstreamResponse) {
+    async fn run_trials(&self, row: &GatewayRow, response: &UpstreamResponse) {
         let control = self.controls.get(row.id()).copied().unwrap_or(row.id());
         for trial in 1.. {
-            let is_over = self.with_index(&[row.id(), control, READINESS_ROW_ID], None, |book| {
-                matches!(decide::next_step(book, row), GatewayStep::Decided(_))
+            let is_decided = self.with_index(&[row.id(), control, READINESS_ROW_ID], None, |index| {
+                matches!(decide::next_step(index, row), GatewayStep::Decided(_))
             });
-            if is_over || self.is_unresponsive() {
+            if is_decided || self.is_unresponsive() {
                 return;
             }
-            self.run_treatment(row, trial, answer.clone()).await;
+            self.run_treatment(row, trial, response.clone()).await;
         }
     }
 
-    async fn run_treatment(&self, row: &GatewayRow, trial: u32, answer: UpstreamResponse) {
-        if self.is_unresponsive() {
-            return;
-        }
-        let sending = merge_specs(&row.base, row.request.as_ref());
-        // Where the upstream breaks off, silence is an answer.
-        let counts = row.expect_client.as_ref().is_none_or(|expected| expected.sign != Some(ClientSignal::Failure));
-        let asking = GatewayTrialSpec {
-            row: row.id(),
-            arm: TrialKind::Treatment,
-            trial,
-            request_spec: &sending,
-            response: answer,
-            batch: None,
-            counts_no_response: counts,
-        };
-        let record = self.send_trial(asking).await;
-        self.record_trial(record);
+    async fn run_treatment(&self, row: &GatewayRow, trial: u32, response: UpstreamResponse) {
+        let request = merge_specs(&row.base, row.request.as_ref());
+        let spec = GatewayTrialSpec::new(row.id(), TrialKind::Treatment, trial, &request);
+        // If the upstream fails on purpose, a missing response is a valid reaction.
+        let counts_no_response =
+            row.expect_client.as_ref().is_none_or(|expected| expected.sign != Some(ClientSignal::Failure));
+        self.run_trial(GatewayTrialSpec { response, counts_no_response, ..spec }).await;
     }
 
-    /// Many at once.
     async fn run_concurrent_batch(&self, row: &GatewayRow) {
-        let crowd = Arc::new(ConcurrentBatch::new(CONCURRENT_REQUESTS as usize));
-        let asked = (1..=CONCURRENT_REQUESTS).map(|trial| {
-            let asking = GatewayTrialSpec {
-                row: row.id(),
-                arm: TrialKind::Crowd,
-                trial,
-                request_spec: &row.base,
-                response: UpstreamResponse::default(),
-                batch: Some(Arc::clone(&crowd)),
-                counts_no_response: false,
-            };
-            async move {
-                let record = self.send_trial(asking).await;
-                self.record_trial(record);
-            }
+        let batch = Arc::new(ConcurrentBatch::new(MAX_CONCURRENT_REQUESTS));
+        let trials = (1..=CONCURRENT_REQUESTS).map(|trial| {
+            let spec = GatewayTrialSpec::new(row.id(), TrialKind::Crowd, trial, &row.base);
+            let spec = GatewayTrialSpec { batch: Some(Arc::clone(&batch)), ..spec };
+            async move { self.record_trial(self.send_trial(spec).await) }
         });
-        join_all(asked).await;
+        join_all(trials).await;
     }
 
-    async fn send_trial(&self, asking: GatewayTrialSpec<'_>) -> GatewayTrial {
-        let GatewayTrialSpec {
-            row,
-            arm,
-            trial,
-            request_spec: sending,
-            response: answer,
-            batch: crowd,
-            counts_no_response: counts,
-        } = asking;
-        let id = format!("{row}/{}/{trial}", arm.as_str());
+    /// Sends and records a trial, unless the gateway has stopped responding.
+    async fn run_trial(&self, spec: GatewayTrialSpec<'_>) {
+        if !self.is_unresponsive() {
+            let record = self.send_trial(spec).await;
+            self.record_trial(record);
+        }
+    }
+
+    async fn send_trial(&self, spec: GatewayTrialSpec<'_>) -> GatewayTrial {
+        let GatewayTrialSpec { row, kind, trial, request, response, batch, counts_no_response } = spec;
+        let id = format!("{row}/{}/{trial}", kind.as_str());
         let values = generate_values(self.options.seed, &id, &self.options.model);
-        let reply = values.get("reply").cloned().unwrap_or_default();
-        let script = ResponseScript { reply, response: fill_response(&answer, &values) };
-        self.correlator
-            .register(values.get("label").map_or("", String::as_str), ScriptedResponse { script, batch: crowd });
-        let exchange = self.client.send(&id, build_request(sending, &values)).await;
+        let value = |name: &str| values.get(name).map_or("", String::as_str);
+        let script = ResponseScript { reply: value("reply").to_owned(), response: fill_response(&response, &values) };
+        self.correlator.register(value("label"), ScriptedResponse { script, batch });
+        let exchange = self.client.send(&id, build_request(request, &values)).await;
         let exchange = self.correlator.redact_exchange(exchange);
-        self.track_no_response(&exchange, counts);
-        // Some answer first, and ask the upstream behind it.
-        let is_answered =
+        self.track_no_response(&exchange, counts_no_response);
+        // Some gateways respond first, and call the upstream after that.
+        let is_success =
             matches!(exchange.last_attempt().map(|a| &a.result), Some(AttemptResult::Response(r)) if r.status < 300);
-        if is_answered && !self.correlator.was_called(values.get("label").map_or("", String::as_str)) {
+        if is_success && !self.correlator.was_called(value("label")) {
             tokio::time::sleep(LATE_CALL_WAIT).await;
         }
-        GatewayTrial { row: row.to_owned(), arm, trial, values, exchange }
+        GatewayTrial { row: row.to_owned(), arm: kind, trial, values, exchange }
     }
 
-    fn track_no_response(&self, exchange: &Exchange, counts: bool) {
+    fn track_no_response(&self, exchange: &Exchange, counts_no_response: bool) {
         match exchange.last_attempt().map(|attempt| &attempt.result) {
             Some(AttemptResult::Response(_)) => self.no_response_streak.store(0, Ordering::Relaxed),
-            // Once lost, it stays so.
-            _ if counts => drop(self.no_response_streak.fetch_add(1, Ordering::Relaxed)),
+            _ if counts_no_response => drop(self.no_response_streak.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
     }
 
-    fn emit(&self, tell: impl FnOnce(&mut dyn GatewayEventListener)) {
-        let mut kept = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-        tell(kept.listener);
+    fn lock_collected(&self) -> MutexGuard<'_, CollectedRecords<'a>> {
+        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record_trial(&self, record: GatewayTrial) {
         {
-            let mut kept = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.listener.on_event(GatewayEvent::TrialFinished(&record));
-            kept.trials.push(record);
+            let mut collected = self.lock_collected();
+            collected.listener.on_event(GatewayEvent::TrialFinished(&record));
+            collected.trials.push(record);
         }
         self.collect_calls(false);
     }
 
-    /// Takes the calls that are over, or all of them.
-    fn collect_calls(&self, all: bool) {
-        let mut kept = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-        let from = kept.calls.len();
-        let calls = if all { self.correlator.calls_from(from) } else { self.correlator.finished_calls_from(from) };
+    /// Records the finished calls, or all calls at the end of the run.
+    fn collect_calls(&self, is_end: bool) {
+        let mut collected = self.lock_collected();
+        let from = collected.calls.len();
+        let calls = if is_end { self.correlator.calls_from(from) } else { self.correlator.finished_calls_from(from) };
         for call in calls {
-            kept.listener.on_event(GatewayEvent::CallFinished(&call));
-            kept.calls.push(call);
+            collected.listener.on_event(GatewayEvent::CallFinished(&call));
+            collected.calls.push(call);
         }
     }
 
-    /// What is known of some rows, arranged. Calls that are not over yet count as well.
+    /// Calls `look` with an index of the trials of some rows. It has unfinished calls, too.
     fn with_index<T>(&self, rows: &[&str], extra: Option<&GatewayTrial>, look: impl FnOnce(&TrialIndex<'_>) -> T) -> T {
         let trials: Vec<GatewayTrial> = {
-            let kept = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.trials.iter().filter(|trial| rows.contains(&trial.row.as_str())).chain(extra).cloned().collect()
+            let collected = self.lock_collected();
+            collected.trials.iter().filter(|trial| rows.contains(&trial.row.as_str())).chain(extra).cloned().collect()
         };
-        let wanted: Vec<&str> =
+        let labels: Vec<&str> =
             trials.iter().filter_map(|trial| trial.values.get("label").map(String::as_str)).collect();
-        let calls: Vec<UpstreamCall> = self
-            .correlator
-            .calls_from(0)
-            .into_iter()
-            .filter(|call| call.labels.is_empty() || call.labels.iter().any(|label| wanted.contains(&label.as_str())))
-            .collect();
+        let mut calls = self.correlator.calls_from(0);
+        calls.retain(|call| call.labels.is_empty() || call.labels.iter().any(|label| labels.contains(&label.as_str())));
         let replies = self.correlator.replies();
-        look(&TrialIndex::new(self.options.shape, self.controls.clone(), &trials, &calls).with_replies(&replies))
+        look(&TrialIndex::new(self.options.dialect, self.controls.clone(), &trials, &calls).with_replies(&replies))
     }
 }

@@ -1,34 +1,37 @@
-//! A recording, arranged for who decides rows. Only arranges; it judges nothing.
+//! [`TrialIndex`]: the trials and upstream calls of a recording, by row and label.
+//!
+//! It only arranges the records. It must not decide a row.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{ApiDialect, GatewayRow};
+use crate::gateway::client_response::ClientResponse;
 use crate::gateway::upstream::script::UpstreamRoute;
 use crate::recording::gateway::{GatewayTrial, TrialKind, UpstreamCall};
 use crate::variables::correlation_values::{REPLY_PREFIX, find_labels};
 
-/// Trials and calls, by what they belong to.
+/// Trials by row, and upstream calls by the label of their trial.
 pub(super) struct TrialIndex<'a> {
     /// The API that the upstream speaks.
-    pub shape: ApiDialect,
+    pub dialect: ApiDialect,
     trials: HashMap<(&'a str, TrialKind), Vec<&'a GatewayTrial>>,
     calls: HashMap<&'a str, Vec<&'a UpstreamCall>>,
-    /// Calls without the label of any request.
+    /// Calls without the label of a request.
     pub uncorrelated: Vec<&'a UpstreamCall>,
     replies: HashSet<&'a str>,
     controls: HashMap<&'a str, &'a str>,
 }
 
 impl<'a> TrialIndex<'a> {
-    /// Arranges what there is.
+    /// Arranges trials and calls. `controls` is the result of [`assign_controls`].
     pub(super) fn new(
-        shape: ApiDialect,
+        dialect: ApiDialect,
         controls: HashMap<&'a str, &'a str>,
         trials: &'a [GatewayTrial],
         calls: &'a [UpstreamCall],
     ) -> Self {
-        let mut book = Self {
-            shape,
+        let mut index = Self {
+            dialect,
             trials: HashMap::new(),
             calls: HashMap::new(),
             uncorrelated: Vec::new(),
@@ -36,32 +39,32 @@ impl<'a> TrialIndex<'a> {
             controls,
         };
         for trial in trials {
-            book.trials.entry((&trial.row, trial.arm)).or_default().push(trial);
-            book.replies.extend(trial.values.get("reply").map(String::as_str));
+            index.trials.entry((&trial.row, trial.arm)).or_default().push(trial);
+            index.replies.extend(trial.values.get("reply").map(String::as_str));
         }
-        // By number, not by the order in which answers happened to come.
-        book.trials.values_mut().for_each(|of| of.sort_by_key(|trial| trial.trial));
+        // Sorted by number, because concurrent trials end in any order.
+        index.trials.values_mut().for_each(|trials| trials.sort_by_key(|trial| trial.trial));
         for call in calls {
             for label in &call.labels {
-                book.calls.entry(label).or_default().push(call);
+                index.calls.entry(label).or_default().push(call);
             }
             if call.labels.is_empty() {
-                book.uncorrelated.push(call);
+                index.uncorrelated.push(call);
             }
         }
-        book
+        index
     }
 
-    /// Adds reply words of trials that are not here.
+    /// Adds reply words of trials that are not in this index.
     pub(super) fn with_replies(mut self, replies: &'a [String]) -> Self {
         self.replies.extend(replies.iter().map(String::as_str));
         self
     }
 
-    /// The trials of a row's arm, in order.
-    pub(super) fn trials(&self, row: &str, arm: TrialKind) -> &[&'a GatewayTrial] {
-        // The key's lifetime is that of the recording, which a search does not need.
-        self.trials.iter().find(|((of, kind), _)| *of == row && *kind == arm).map_or(&[], |(_, trials)| trials)
+    /// The trials of one kind of a row, in order.
+    pub(super) fn trials(&self, row: &str, kind: TrialKind) -> &[&'a GatewayTrial] {
+        // A search, because a lookup would require a key with the lifetime of the recording.
+        self.trials.iter().find(|((id, of_kind), _)| *id == row && *of_kind == kind).map_or(&[], |(_, trials)| trials)
     }
 
     /// Every trial.
@@ -69,49 +72,58 @@ impl<'a> TrialIndex<'a> {
         self.trials.values().flatten().copied()
     }
 
-    /// The first question of the run, as it was asked last.
+    /// The last attempt of the plain request at the start of the run.
     pub(super) fn first_trial(&self) -> Option<&'a GatewayTrial> {
         self.all_trials().filter(|trial| trial.arm == TrialKind::First).max_by_key(|trial| trial.trial)
     }
 
-    /// The calls that hold a trial's label.
+    /// The calls that contain the label of a trial.
     pub(super) fn calls(&self, trial: &GatewayTrial) -> &[&'a UpstreamCall] {
         let label = trial.values.get("label").map_or("", String::as_str);
         self.calls.get(label).map_or(&[], Vec::as_slice)
     }
 
-    /// Those of them that ask a model something, in this shape.
+    /// The calls with the label of a trial that are requests to a model, or for the list of models.
     pub(super) fn model_calls(&self, trial: &GatewayTrial) -> Vec<&'a UpstreamCall> {
-        let asks = |call: &&&UpstreamCall| {
-            let route = UpstreamRoute::from_request(&call.method, &call.path);
-            route.is_model_call(self.shape) || route == UpstreamRoute::Models
-        };
-        let asked: Vec<&UpstreamCall> = self.calls(trial).iter().filter(asks).copied().collect();
-        // Who sizes a prompt before sending it has asked something else.
-        let is_count =
-            |call: &&UpstreamCall| UpstreamRoute::from_request(&call.method, &call.path) == UpstreamRoute::CountTokens;
+        let route = |call: &UpstreamCall| UpstreamRoute::from_request(&call.method, &call.path);
+        let is_count = |call: &&UpstreamCall| route(call) == UpstreamRoute::CountTokens;
+        let calls: Vec<&UpstreamCall> = self
+            .calls(trial)
+            .iter()
+            .filter(|call| route(call).is_model_call(self.dialect) || route(call) == UpstreamRoute::Models)
+            .copied()
+            .collect();
+        // A gateway may count the tokens of a prompt before it sends the request itself.
         let request = &trial.exchange.request;
-        let asks_for_count =
+        let requests_count =
             UpstreamRoute::from_request(request.method.as_str(), &request.path) == UpstreamRoute::CountTokens;
-        match asks_for_count || asked.iter().all(is_count) {
-            true => asked,
-            false => asked.into_iter().filter(|call| !is_count(call)).collect(),
+        if requests_count || calls.iter().all(is_count) {
+            calls
+        } else {
+            calls.into_iter().filter(|call| !is_count(call)).collect()
         }
     }
 
-    /// The trials of a row's control, before and after.
+    /// The control trials of a row, from before and after its treatment.
     pub(super) fn control_trials(&self, row: &str) -> Vec<&'a GatewayTrial> {
-        let of = self.controls.get(row).copied().unwrap_or(row);
-        self.trials(of, TrialKind::Control).iter().chain(self.trials(of, TrialKind::After)).copied().collect()
+        let control = self.controls.get(row).copied().unwrap_or(row);
+        self.trials(control, TrialKind::Control).iter().chain(self.trials(control, TrialKind::After)).copied().collect()
     }
 
-    /// A reply in a text that belongs to another trial.
-    pub(super) fn foreign_reply<'t>(&self, text: &'t str, own: &str) -> Option<&'t str> {
-        find_labels(text, REPLY_PREFIX).find(|reply| *reply != own && self.replies.contains(reply))
+    /// True if the client got the response to another request.
+    pub(super) fn is_foreign_response(&self, trial: &GatewayTrial, response: &ClientResponse) -> bool {
+        let ClientResponse::Received(response) = response else { return false };
+        let own_reply = trial.values.get("reply").map_or("", String::as_str);
+        let json = response.json.to_string();
+        let headers = response.headers.iter().map(|(_, value)| value.as_str());
+        headers
+            .chain([response.text.as_str(), json.as_str()])
+            .flat_map(|text| find_labels(text, REPLY_PREFIX))
+            .any(|reply| reply != own_reply && self.replies.contains(reply))
     }
 }
 
-/// The control of each row: that of the first row with the same base.
+/// The control of each row: the control of the first row with the same base.
 pub(super) fn assign_controls<'a>(rows: &[&'a GatewayRow]) -> HashMap<&'a str, &'a str> {
     let mut bases: Vec<&GatewayRow> = Vec::new();
     let mut controls = HashMap::new();

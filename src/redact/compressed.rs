@@ -45,6 +45,16 @@ pub fn decompress_layers(encodings: &str, body: &[u8]) -> Option<Vec<Vec<u8>>> {
     layers.last().is_none_or(|last| !looks_compressed(last)).then_some(layers)
 }
 
+/// Decompresses a body with a single encoding. `None` if the encoding is unknown, or if nothing can
+/// be decompressed. A truncated body gives its beginning.
+pub fn decompress_once(encoding: &str, body: &[u8]) -> Option<Vec<u8>> {
+    match encoding.trim().to_ascii_lowercase().as_str() {
+        "gzip" | "x-gzip" => read_decoded(MultiGzDecoder::new(body)),
+        "deflate" => read_decoded(ZlibDecoder::new(body)),
+        _ => None,
+    }
+}
+
 fn parse_encodings(encodings: &str) -> impl Iterator<Item = String> {
     let encodings = encodings.split(',').map(|encoding| encoding.trim().to_ascii_lowercase());
     encodings.filter(|encoding| !matches!(encoding.as_str(), "" | "identity"))

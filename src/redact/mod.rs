@@ -18,6 +18,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub(crate) use crate::redact::compressed::decompress_once;
 use crate::redact::known_secrets::KnownSecrets;
 pub use crate::redact::known_secrets::SECRET_VARIABLES;
 use crate::redact::replacement::ByteReplacement;

@@ -5,5 +5,6 @@ pub mod curl;
 pub mod exchange;
 pub mod fast_delta;
 pub mod message;
+pub mod message_events;
 pub mod response_body;
 pub mod sse;

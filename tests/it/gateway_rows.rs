@@ -236,7 +236,7 @@ async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> GatewayVerdi
     config.run_started = started;
     let client = Client::new(config).unwrap();
     let options = GatewayRunOptions {
-        shape: ApiDialect::Anthropic,
+        dialect: ApiDialect::Anthropic,
         model: "m".to_owned(),
         seed: 1,
         concurrency: 1,

@@ -176,7 +176,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
             shape.as_str()
         ));
         let options = GatewayRunOptions {
-            shape,
+            dialect: shape,
             model: args.model.clone(),
             seed: args.seed.unwrap_or(environment.entropy),
             concurrency: usize::from(args.concurrency),

@@ -1,6 +1,8 @@
-//! Holding what came out on the other side against what should have come out. Pure, and the same for both directions.
+//! Compares the value on the far side of the gateway with the expected value: [`ExpectedValue`].
+//!
+//! Pure; used for requests and responses.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::catalog::GatewayExpectation;
 use crate::gateway::json_search;
@@ -9,50 +11,90 @@ use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::variables::fill::{VariableValues, filler_from_values};
 use crate::wire::message::excerpt;
 
-/// How much of a value is shown.
+/// The number of characters of a value in a report.
 const MAX_EXCERPT_CHARS: usize = 160;
 
-/// What one trial showed.
+/// What one trial shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GatewayObservation {
-    /// It came out.
+    /// The value arrived as expected.
     Forwarded {
         /// Where.
         place: String,
     },
-    /// It came out as something else, or elsewhere.
+    /// Another value arrived, or the value arrived in another place.
     Changed {
-        /// What should have come out.
+        /// The expected value.
         from: String,
-        /// What came out.
+        /// The value that arrived.
         to: String,
-        /// Where.
+        /// Where it arrived.
         place: String,
     },
-    /// It did not come out.
+    /// The value did not arrive.
     Dropped {
-        /// What else is to be said.
+        /// A detail for the reason.
         note: Option<String>,
     },
-    /// The gateway refused it.
+    /// The gateway returned an error of its own.
     Refused {
-        /// With what, and in which words.
+        /// The error.
         message: String,
     },
-    /// Nothing can be said.
+    /// The trial shows nothing, for this reason.
     Undetermined(UndeterminedReason, String),
 }
 
-/// A value that came out somewhere.
+impl GatewayObservation {
+    pub(crate) fn forwarded(place: impl Into<String>) -> Self {
+        Self::Forwarded { place: place.into() }
+    }
+
+    pub(crate) fn changed(from: impl Into<String>, to: impl Into<String>, place: impl Into<String>) -> Self {
+        Self::Changed { from: from.into(), to: to.into(), place: place.into() }
+    }
+
+    pub(crate) fn undetermined(reason: UndeterminedReason, text: impl Into<String>) -> Self {
+        Self::Undetermined(reason, text.into())
+    }
+
+    /// Observes an expectation and its further parts. The first failure counts, or else the place
+    /// of the first part.
+    pub(crate) fn of_all_parts(
+        expectation: &GatewayExpectation,
+        observe_part: impl Fn(&GatewayExpectation) -> Self,
+    ) -> Self {
+        let is_forwarded = |observation: &Self| matches!(observation, Self::Forwarded { .. });
+        let first = observe_part(expectation);
+        if !is_forwarded(&first) {
+            return first;
+        }
+        expectation.also.iter().map(observe_part).find(|observation| !is_forwarded(observation)).unwrap_or(first)
+    }
+}
+
+/// A place, and the value that arrived there.
 pub(crate) type CandidateValue = (String, Value);
 
-/// What should come out.
+/// The headers of a name, as candidates.
+pub(crate) fn find_headers(headers: &[(String, String)], name: &str) -> Vec<CandidateValue> {
+    let named = headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    named.map(|(known, value)| (format!("header {known}"), json!(value))).collect()
+}
+
+/// The values of a body at the paths of an expectation, as candidates.
+pub(crate) fn find_in_body(expectation: &GatewayExpectation, body: &Value) -> Vec<CandidateValue> {
+    let paths = expectation.at.iter().chain(&expectation.or);
+    paths.flat_map(|path| json_search::find(path, body)).map(|(at, value)| (at, value.clone())).collect()
+}
+
+/// The value that should arrive.
 #[derive(Debug, Clone)]
 pub(crate) struct ExpectedValue {
     rule: MatchRule,
-    /// As it is shown.
+    /// The value in a report.
     pub display_text: String,
-    /// The drawn values in it: where they stand, it stands.
+    /// The random values in it, which identify it in any place.
     pub markers: Vec<String>,
 }
 
@@ -65,61 +107,61 @@ enum MatchRule {
 }
 
 impl ExpectedValue {
-    /// What a part of a row wants; `sent` is the value that the request carried, where there is one.
+    /// The value that an expectation describes. `sent` is the value in the request, if there is one.
     pub(crate) fn new(part: &GatewayExpectation, values: &VariableValues, sent: Option<&Value>) -> Self {
         let filler = filler_from_values(values);
         let fill = |text: &String| filler.fill_text(text);
-        let test = if let (Some(Value::String(text)), true) =
-            (&part.value, part.header.is_some() || part.query.is_some())
-        {
-            // What stands in a header is text, whatever it looks like.
-            MatchRule::Equals { value: Value::String(fill(text)), parsed: false, exactly: false }
-        } else if let Some(value) = &part.value {
-            MatchRule::Equals { value: filler.fill_value(value), parsed: part.parsed, exactly: part.exactly }
-        } else if let Some(text) = &part.contains {
-            MatchRule::Contains(fill(text))
-        } else if !part.order.is_empty() {
-            MatchRule::InOrder { texts: part.order.iter().map(fill).collect(), exactly: part.exactly }
-        } else if part.any {
-            MatchRule::Any
-        } else {
-            match sent {
-                Some(value) => MatchRule::Equals { value: value.clone(), parsed: part.parsed, exactly: part.exactly },
-                None => MatchRule::Any,
-            }
-        };
-        let whole = match &test {
+        let rule =
+            if let (Some(Value::String(text)), true) = (&part.value, part.header.is_some() || part.query.is_some()) {
+                // The value of a header is text, even if it looks like a number.
+                MatchRule::Equals { value: Value::String(fill(text)), parsed: false, exactly: false }
+            } else if let Some(value) = &part.value {
+                MatchRule::Equals { value: filler.fill_value(value), parsed: part.parsed, exactly: part.exactly }
+            } else if let Some(text) = &part.contains {
+                MatchRule::Contains(fill(text))
+            } else if !part.order.is_empty() {
+                MatchRule::InOrder { texts: part.order.iter().map(fill).collect(), exactly: part.exactly }
+            } else {
+                match sent {
+                    Some(value) if !part.any => {
+                        MatchRule::Equals { value: value.clone(), parsed: part.parsed, exactly: part.exactly }
+                    }
+                    _ => MatchRule::Any,
+                }
+            };
+        let text = match &rule {
             MatchRule::Equals { value, .. } => value_to_text(value),
             MatchRule::Contains(text) => text.clone(),
             MatchRule::InOrder { texts, .. } => texts.join(" … "),
             MatchRule::Any => sent.map_or("any value".to_owned(), value_to_text),
         };
-        Self { markers: find_markers(&whole, values), display_text: shorten(&whole), rule: test }
+        Self { markers: find_markers(&text, values), display_text: shorten(&text), rule }
     }
 
-    /// True where it cannot be there by chance.
+    /// True if the value cannot arrive by chance.
     pub(crate) fn is_unique(&self) -> bool {
         !self.markers.is_empty()
     }
 
-    /// Where it stands among these, if it does.
+    /// The place of the expected value among the candidates.
     pub(crate) fn find_in(&self, candidates: &[CandidateValue]) -> Option<String> {
-        let found = |wanted: &dyn Fn(&Value) -> bool| {
-            candidates.iter().find(|(_, value)| wanted(value)).map(|(at, _)| at.clone())
+        let find = |matches: &dyn Fn(&Value) -> bool| {
+            candidates.iter().find(|(_, value)| matches(value)).map(|(at, _)| at.clone())
         };
         match &self.rule {
-            MatchRule::Equals { value, parsed, exactly } => found(&|there| {
-                let read = match (parsed, there) {
+            MatchRule::Equals { value, parsed, exactly } => find(&|candidate| {
+                let candidate = match (parsed, candidate) {
                     (true, Value::String(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
-                    _ => there.clone(),
+                    _ => candidate.clone(),
                 };
-                equivalent(&read, value) && (!exactly || serializes_identically(&read, value))
+                // Equality of maps ignores the order of keys; the serialized texts differ.
+                equivalent(&candidate, value) && (!exactly || candidate.to_string() == value.to_string())
             }),
-            MatchRule::Contains(text) => found(&|there| collect_text(there).contains(text.as_str())),
+            MatchRule::Contains(text) => find(&|candidate| collect_text(candidate).contains(text.as_str())),
             MatchRule::InOrder { texts, exactly: true } => {
                 let mut rest = candidates.iter();
-                let alone = |text: &String| rest.any(|(_, value)| collect_text(value) == *text);
-                texts.iter().all(alone).then(|| candidates.first().map(|(at, _)| at.clone())).flatten()
+                let is_next = |text: &String| rest.any(|(_, value)| collect_text(value) == *text);
+                texts.iter().all(is_next).then(|| candidates.first().map(|(at, _)| at.clone())).flatten()
             }
             MatchRule::InOrder { texts, exactly: false } => {
                 let all = candidates.iter().map(|(_, value)| collect_text(value)).collect::<Vec<_>>().join("\n");
@@ -133,62 +175,59 @@ impl ExpectedValue {
         }
     }
 
-    /// What it came to where it is not among the candidates. `anywhere` is the whole of what came out, `before` what the
-    /// same places hold without the field, `label` what a question is known by.
-    /// `explained` says how often a drawn value stands there for other reasons than this field.
+    /// Explains why the expected value is not among the candidates: changed, moved or dropped.
+    ///
+    /// `anywhere` is everything that arrived, `before` are the candidates without the field, and
+    /// `label` is the label of the request. `count_elsewhere` tells how often a random value occurs
+    /// for other reasons than this field.
     pub(crate) fn explain_miss(
         &self,
         candidates: &[CandidateValue],
         anywhere: &Value,
         before: &[CandidateValue],
         label: &str,
-        explained: impl Fn(&str) -> usize,
+        count_elsewhere: impl Fn(&str) -> usize,
     ) -> GatewayObservation {
-        let changed = |to: &Value, place: String| GatewayObservation::Changed {
-            from: self.display_text.clone(),
-            to: shorten(&value_to_text(to)),
-            place,
+        let changed = |to: &Value, place: String| {
+            GatewayObservation::changed(self.display_text.clone(), shorten(&value_to_text(to)), place)
         };
-        let below = |at: &str| candidates.iter().find(|(place, _)| at == place || at.starts_with(&format!("{place}/")));
+        let enclosing_candidate =
+            |at: &str| candidates.iter().find(|(place, _)| at == place || at.starts_with(&format!("{place}/")));
         for marker in &self.markers {
-            let there = json_search::find_all_text(anywhere, marker);
-            if let Some((place, value)) = there.iter().find_map(|(at, _)| below(at)) {
+            let places = json_search::find_all_text(anywhere, marker);
+            if let Some((place, value)) = places.iter().find_map(|(at, _)| enclosing_candidate(at)) {
                 return changed(value, place.clone());
             }
-            if let Some((at, value)) = there.into_iter().nth(explained(marker)) {
+            if let Some((at, value)) = places.into_iter().nth(count_elsewhere(marker)) {
                 return changed(value, at);
             }
         }
+        let has_label = |value: &Value| value_to_text(value).contains(label);
         let is_new = |(_, value): &&CandidateValue| {
-            !before.iter().any(|(_, known)| equivalent(known, value)) && !value_to_text(value).contains(label)
+            !before.iter().any(|(_, known)| equivalent(known, value)) && !has_label(value)
         };
         match candidates.iter().find(is_new) {
             Some((at, value)) => changed(value, at.clone()),
             None => GatewayObservation::Dropped {
-                note: candidates.iter().find(|(_, value)| !value_to_text(value).contains(label)).map(|(at, value)| {
-                    format!("{} stands at `{at}`, as it does without the field", shorten(&value_to_text(value)))
+                note: candidates.iter().find(|(_, value)| !has_label(value)).map(|(at, value)| {
+                    format!("`{at}` is {}, with and without the field", shorten(&value_to_text(value)))
                 }),
             },
         }
     }
 }
 
-/// True where the keys stand in the same order, too: maps are compared without it.
-fn serializes_identically(one: &Value, other: &Value) -> bool {
-    let (one, other) = (one.to_string(), other.to_string());
-    one == other
-}
-
-/// The drawn values that stand in a text. Every question holds its label and every answer its reply, so these say nothing.
+/// The random values in a text. Every request has a label and every response a reply word, so these
+/// do not count.
 pub(crate) fn find_markers(text: &str, values: &VariableValues) -> Vec<String> {
-    let drawn = values.iter().filter(|(name, _)| !["label", "reply", "model"].contains(&name.as_str()));
-    drawn
+    let random = values.iter().filter(|(name, _)| !["label", "reply", "model"].contains(&name.as_str()));
+    random
         .filter(|(_, value)| !value.is_empty() && text.contains(value.as_str()))
         .map(|(_, value)| value.clone())
         .collect()
 }
 
-/// A value as text: a string as it stands, everything else as JSON.
+/// A value as text: a string unchanged, every other value as JSON.
 pub(crate) fn value_to_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -200,8 +239,6 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn values() -> VariableValues {
@@ -219,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn each_test_finds_what_it_wants_and_nothing_else() {
+    fn each_rule_matches_only_its_own_values() {
         let text = |text: &str| to_candidates(&[("/a", json!(text))]);
         assert!(expect_value(json!({ "as": "{{word}}" }), None).find_in(&text("amber-falcon-1234")).is_some());
         assert!(expect_value(json!({ "as": "{{word}}" }), None).find_in(&text("amber-falcon-1234 ")).is_none());
@@ -237,21 +274,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missed_is_moved_changed_or_dropped() {
-        let wanted = expect_value(json!({ "as": "{{word}}" }), None);
-        let missed = |candidates: &[(&str, Value)], anywhere: Value, before: &[(&str, Value)]| {
-            wanted.explain_miss(&to_candidates(candidates), &anywhere, &to_candidates(before), "lb1", |_| 0)
+    fn a_missing_value_is_moved_changed_or_dropped() {
+        let expected = expect_value(json!({ "as": "{{word}}" }), None);
+        let explain = |candidates: &[(&str, Value)], anywhere: Value, before: &[(&str, Value)]| {
+            expected.explain_miss(&to_candidates(candidates), &anywhere, &to_candidates(before), "lb1", |_| 0)
         };
-        let place = |seen: GatewayObservation| match seen {
+        let describe = |observation: GatewayObservation| match observation {
             GatewayObservation::Changed { place, to, .. } => format!("{to} at {place}"),
             GatewayObservation::Dropped { note } => format!("dropped: {}", note.unwrap_or_default()),
             other => panic!("{other:?}"),
         };
-        let moved = missed(&[], json!({ "b": ["x amber-falcon-1234"] }), &[]);
-        assert_eq!(place(moved), "x amber-falcon-1234 at /b/0");
-        assert_eq!(place(missed(&[("/a", json!("other"))], json!({ "a": "other" }), &[])), "other at /a");
-        let default = missed(&[("/a", json!("own"))], json!({ "a": "own" }), &[("/a", json!("own"))]);
-        assert_eq!(place(default), "dropped: own stands at `/a`, as it does without the field");
-        assert_eq!(place(missed(&[], json!({}), &[])), "dropped: ");
+        let moved = explain(&[], json!({ "b": ["x amber-falcon-1234"] }), &[]);
+        assert_eq!(describe(moved), "x amber-falcon-1234 at /b/0");
+        assert_eq!(describe(explain(&[("/a", json!("other"))], json!({ "a": "other" }), &[])), "other at /a");
+        let default = explain(&[("/a", json!("own"))], json!({ "a": "own" }), &[("/a", json!("own"))]);
+        assert_eq!(describe(default), "dropped: `/a` is own, with and without the field");
+        assert_eq!(describe(explain(&[], json!({}), &[])), "dropped: ");
     }
 }

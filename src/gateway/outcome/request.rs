@@ -1,22 +1,24 @@
-//! What reached the upstream of a field that a client sent. Pure.
+//! Observes what reached the upstream of a field that the client sent: [`observe`]. Pure.
 
 use serde_json::{Value, json};
 
-use crate::catalog::{ApiDialect, GatewayExpectation, GatewayFieldLocation, GatewayRow, GatewayRowSubject, JsonPath};
+use crate::catalog::{ApiDialect, GatewayExpectation, GatewayFieldLocation, GatewayRow, GatewayRowSubject};
 use crate::gateway::json_search;
+use crate::gateway::json_search::equivalent;
 use crate::gateway::outcome::matcher::{
-    CandidateValue, ExpectedValue, GatewayObservation, find_markers, value_to_text,
+    CandidateValue, ExpectedValue, GatewayObservation, find_headers, find_in_body, find_markers, shorten, value_to_text,
 };
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::recording::gateway::UpstreamCall;
 use crate::variables::fill::VariableValues;
+use crate::variables::fill::VariableValues;
 use crate::wire::exchange::Request;
 
-/// What one call shows of a row's field. `control` is a request without the field, or with another value in its place,
-/// and the call that it led to.
+/// What one call shows of a row's field. `control` is a request without the field, or with another
+/// value of it, and the call that it led to.
 pub(crate) fn observe(
     row: &GatewayRow,
-    shape: ApiDialect,
+    dialect: ApiDialect,
     values: &VariableValues,
     request: &Request,
     control: Option<(&Request, &UpstreamCall)>,
@@ -25,12 +27,12 @@ pub(crate) fn observe(
     let Some(field) = row.field_location() else { return GatewayObservation::Dropped { note: None } };
     let label = values.get("label").map_or("", String::as_str);
     let sent = find_sent_value(&field, request, label);
-    let same = expect_same_location(&field);
-    let arrival = match row.subject(shape) {
-        GatewayRowSubject::Request { expectation: arrives } => arrives.unwrap_or(&same),
-        GatewayRowSubject::Response { .. } | GatewayRowSubject::Behaviour(_) => &same,
+    let unchanged = expect_same_location(&field);
+    let expectation = match row.subject(dialect) {
+        GatewayRowSubject::Request { expectation } => expectation.unwrap_or(&unchanged),
+        GatewayRowSubject::Response { .. } | GatewayRowSubject::Behaviour(_) => &unchanged,
     };
-    let looked = RequestProbe {
+    let probe = RequestProbe {
         field: &field,
         values,
         label,
@@ -40,38 +42,28 @@ pub(crate) fn observe(
         control: control.map(|(_, call)| ParsedCall::from_call(call)),
         call: ParsedCall::from_call(call),
     };
-    let mut first = None;
-    for part in std::iter::once(arrival).chain(&arrival.also) {
-        match looked.observe_part(part) {
-            seen @ GatewayObservation::Forwarded { .. } => first = first.or(Some(seen)),
-            other => return other,
-        }
-    }
-    first.unwrap_or(GatewayObservation::Dropped { note: None })
+    GatewayObservation::of_all_parts(expectation, |part| probe.observe_part(part))
 }
 
-/// Where it was sent, as it was.
+/// The expectation that the field arrives where it was sent.
 fn expect_same_location(field: &GatewayFieldLocation) -> GatewayExpectation {
+    let mut expectation = GatewayExpectation::default();
     match field {
-        GatewayFieldLocation::Body(path) => {
-            GatewayExpectation { at: Some(path.clone()), ..GatewayExpectation::default() }
-        }
-        GatewayFieldLocation::Header(name) => {
-            GatewayExpectation { header: Some(name.clone()), ..GatewayExpectation::default() }
-        }
-        GatewayFieldLocation::Query(name) => {
-            GatewayExpectation { query: Some(name.clone()), ..GatewayExpectation::default() }
-        }
+        GatewayFieldLocation::Body(path) => expectation.at = Some(path.clone()),
+        GatewayFieldLocation::Header(name) => expectation.header = Some(name.clone()),
+        GatewayFieldLocation::Query(name) => expectation.query = Some(name.clone()),
     }
+    expectation
 }
 
-/// The value that the request carries at a place. The question stands in the request as well, and is not meant.
+/// The value of the field in the request. Values with the label belong to the message with the
+/// question, so others come first.
 fn find_sent_value(field: &GatewayFieldLocation, request: &Request, label: &str) -> Option<Value> {
     match field {
         GatewayFieldLocation::Body(path) => {
             let found = json_search::find(path, &request.body);
-            let meant = found.iter().find(|(_, value)| !value_to_text(value).contains(label)).or(found.first());
-            meant.map(|(_, value)| (*value).clone())
+            let without_label = found.iter().find(|(_, value)| !value_to_text(value).contains(label));
+            without_label.or(found.first()).map(|(_, value)| (*value).clone())
         }
         GatewayFieldLocation::Header(name) => request.headers.get(name).map(|value| json!(value)),
         GatewayFieldLocation::Query(name) => {
@@ -80,7 +72,13 @@ fn find_sent_value(field: &GatewayFieldLocation, request: &Request, label: &str)
     }
 }
 
-/// A call, read.
+fn find_query_values(path: &str, name: &str) -> Vec<CandidateValue> {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(key, value)| (format!("query {key}"), json!(value))).collect()
+}
+
+/// An upstream call with its parsed body.
 struct ParsedCall<'a> {
     call: &'a UpstreamCall,
     json: Value,
@@ -91,54 +89,40 @@ impl<'a> ParsedCall<'a> {
         Self { call, json: serde_json::from_slice(&call.body.0).unwrap_or(Value::Null) }
     }
 
-    /// What stands at the places of a part.
+    /// The values in the places that an expectation names.
     fn find_candidates(&self, part: &GatewayExpectation) -> Vec<CandidateValue> {
         if let Some(name) = &part.header {
-            return self.find_headers(name);
+            return find_headers(&self.call.headers, name);
         }
         if let Some(name) = &part.query {
             return find_query_values(&self.call.path, name);
         }
-        let paths: Vec<&JsonPath> = part.at.iter().chain(&part.or).collect();
-        paths.into_iter().flat_map(|path| clone_values(json_search::find(path, &self.json))).collect()
+        find_in_body(part, &self.json)
     }
 
-    fn find_headers(&self, name: &str) -> Vec<CandidateValue> {
-        let named = self.call.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        named.map(|(n, value)| (format!("header {n}"), json!(value))).collect()
+    /// The values of a key, at any depth.
+    fn find_key(&self, key: &str) -> Vec<CandidateValue> {
+        json_search::find_key(&self.json, key).into_iter().map(|(at, value)| (at, value.clone())).collect()
     }
 
-    /// Everything, for who looks for a marker wherever it is.
+    /// Everything in the call, to search for a random value in any place.
     fn searchable_content(&self) -> Value {
-        let headers: Value = self.call.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        let mut all = json!({});
-        if let (Some(all), Some(body)) = (all.as_object_mut(), self.json.as_object()) {
-            all.extend(body.clone());
-            all.insert("(headers)".to_owned(), headers);
-            all.insert("(path)".to_owned(), json!(self.call.path));
-        }
-        all
+        let Some(mut all) = self.json.as_object().cloned() else { return json!({}) };
+        let headers = self.call.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        all.insert("(headers)".to_owned(), headers);
+        all.insert("(path)".to_owned(), json!(self.call.path));
+        Value::Object(all)
     }
 }
 
-fn clone_values(found: Vec<json_search::LocatedValue<'_>>) -> Vec<CandidateValue> {
-    found.into_iter().map(|(at, value)| (at, value.clone())).collect()
-}
-
-fn find_query_values(path: &str, name: &str) -> Vec<CandidateValue> {
-    let query = path.split_once('?').map_or("", |(_, query)| query);
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(key, _)| *key == name).map(|(key, value)| (format!("query {key}"), json!(value))).collect()
-}
-
-/// What is looked for, and in what.
+/// A field, and both sides of one request with it.
 struct RequestProbe<'a> {
     field: &'a GatewayFieldLocation,
     values: &'a VariableValues,
     label: &'a str,
     sent_value: Option<&'a Value>,
     request: &'a Request,
-    /// The control carries the field as well, with another value: whatever stands there in the end is a change.
+    /// The control has the field, too, with another value. Whatever arrives is then a change.
     control_has_field: bool,
     control: Option<ParsedCall<'a>>,
     call: ParsedCall<'a>,
@@ -149,125 +133,110 @@ impl RequestProbe<'_> {
         if let Some(why) = &part.no_equivalent {
             return self.observe_unmapped(why);
         }
-        let wanted = ExpectedValue::new(part, self.values, self.sent_value);
+        let expected = ExpectedValue::new(part, self.values, self.sent_value);
         let candidates = self.call.find_candidates(part);
         let before = self.control.as_ref().map(|control| control.find_candidates(part));
         if part.any {
-            return self.observe_any(&wanted, candidates, before);
+            return self.observe_any(&expected, &candidates, &before.unwrap_or_default());
         }
-        let Some(place) = wanted.find_in(&candidates) else {
+        let Some(place) = expected.find_in(&candidates) else {
             let before = before.filter(|_| !self.control_has_field).unwrap_or_default();
-            let explained = |marker: &str| self.count_elsewhere(marker);
-            return match wanted.explain_miss(
-                &candidates,
-                &self.call.searchable_content(),
-                &before,
-                self.label,
-                explained,
-            ) {
-                GatewayObservation::Dropped { note } if !wanted.is_unique() => {
-                    self.observe_moved(&wanted).unwrap_or(GatewayObservation::Dropped { note })
+            return match self.explain_miss(&expected, &candidates, &before) {
+                GatewayObservation::Dropped { note } if !expected.is_unique() => {
+                    self.observe_moved(&expected).unwrap_or(GatewayObservation::Dropped { note })
                 }
-                seen => seen,
+                observation => observation,
             };
         };
         match before {
-            _ if wanted.is_unique() => GatewayObservation::Forwarded { place },
-            Some(before) if wanted.find_in(&before).is_none() => GatewayObservation::Forwarded { place },
-            Some(_) => GatewayObservation::Undetermined(
+            _ if expected.is_unique() => GatewayObservation::Forwarded { place },
+            Some(before) if expected.find_in(&before).is_none() => GatewayObservation::Forwarded { place },
+            Some(_) => GatewayObservation::undetermined(
                 UndeterminedReason::AlreadyThere,
-                format!("the same value stands at `{place}` without the field"),
+                format!("`{place}` has the same value without the field"),
             ),
-            None => GatewayObservation::Undetermined(
+            None => GatewayObservation::undetermined(
                 UndeterminedReason::BaseRefused,
-                "the request without the field did not reach the upstream, so nothing can be compared".to_owned(),
+                "the request without the field did not reach the upstream, so there is nothing to compare with",
             ),
         }
     }
 
-    /// Any value that is not there without the field.
+    /// Accepts any value that is not there without the field.
     fn observe_any(
         &self,
-        wanted: &ExpectedValue,
-        candidates: Vec<CandidateValue>,
-        before: Option<Vec<CandidateValue>>,
+        expected: &ExpectedValue,
+        candidates: &[CandidateValue],
+        before: &[CandidateValue],
     ) -> GatewayObservation {
-        let before = before.unwrap_or_default();
-        let is_new = |(at, value): &&CandidateValue| {
-            !before.iter().any(|(place, known)| place == at && json_search::equivalent(known, value))
-        };
-        match candidates.iter().find(is_new) {
-            Some((place, _)) => GatewayObservation::Forwarded { place: place.clone() },
-            None => match wanted.explain_miss(&[], &self.call.searchable_content(), &[], self.label, |marker| {
-                self.count_elsewhere(marker)
-            }) {
-                GatewayObservation::Dropped { .. } => {
-                    self.observe_moved(wanted).unwrap_or(GatewayObservation::Dropped { note: None })
-                }
-                seen => seen,
-            },
+        if let Some((place, _)) = candidates.iter().find(|candidate| is_new(candidate, before)) {
+            return GatewayObservation::forwarded(place);
+        }
+        match self.explain_miss(expected, &[], &[]) {
+            GatewayObservation::Dropped { .. } => {
+                self.observe_moved(expected).unwrap_or(GatewayObservation::Dropped { note: None })
+            }
+            observation => observation,
         }
     }
 
-    /// How often a drawn value stands in the request outside of the field.
+    fn explain_miss(
+        &self,
+        expected: &ExpectedValue,
+        candidates: &[CandidateValue],
+        before: &[CandidateValue],
+    ) -> GatewayObservation {
+        let anywhere = self.call.searchable_content();
+        expected.explain_miss(candidates, &anywhere, before, self.label, |marker| self.count_elsewhere(marker))
+    }
+
+    /// How often a random value occurs in the request outside of the field.
     fn count_elsewhere(&self, marker: &str) -> usize {
-        let own = self.sent_value.map_or(0, |sent| json_search::find_all_text(sent, marker).len());
-        json_search::find_all_text(&self.request.body, marker).len().saturating_sub(own)
+        let in_field = self.sent_value.map_or(0, |sent| json_search::find_all_text(sent, marker).len());
+        json_search::find_all_text(&self.request.body, marker).len().saturating_sub(in_field)
     }
 
-    /// A value that nobody drew, under the same key elsewhere, and not without the field.
-    fn observe_moved(&self, wanted: &ExpectedValue) -> Option<GatewayObservation> {
+    /// The field with its value in another place, if the value is not random.
+    fn observe_moved(&self, expected: &ExpectedValue) -> Option<GatewayObservation> {
         let (place, value) = self.find_elsewhere()?;
-        Some(GatewayObservation::Changed {
-            from: wanted.display_text.clone(),
-            to: crate::gateway::outcome::matcher::shorten(&value_to_text(&value)),
-            place,
-        })
+        let to = shorten(&value_to_text(&value));
+        Some(GatewayObservation::changed(&expected.display_text, to, place))
     }
 
-    /// Where the field's key stands with its value, wherever that is, and not without the field.
+    /// The key of the field with its value, at any depth, unless it is there without the field.
     fn find_elsewhere(&self) -> Option<CandidateValue> {
         let GatewayFieldLocation::Body(path) = self.field else { return None };
         let (key, sent) = (path.last_key()?, self.sent_value?);
-        let known = self
-            .control
-            .as_ref()
-            .map(|control| clone_values(json_search::find_key(&control.json, key)))
-            .unwrap_or_default();
-        let found = clone_values(json_search::find_key(&self.call.json, key));
-        found.into_iter().find(|(at, value)| {
-            json_search::equivalent(value, sent)
-                && !known.iter().any(|(place, before)| place == at && json_search::equivalent(before, value))
-        })
+        let before = self.control.as_ref().map(|control| control.find_key(key)).unwrap_or_default();
+        let found = self.call.find_key(key);
+        found.into_iter().find(|candidate| equivalent(&candidate.1, sent) && is_new(candidate, &before))
     }
 
-    /// The shape has no place for it: under its own name it is forwarded all the same, under another it was made into
-    /// something else.
+    /// A field without an equivalent: forwarded under its own name, changed under another name, or
+    /// dropped.
     fn observe_unmapped(&self, why: &str) -> GatewayObservation {
-        let sent = self.sent_value.map(value_to_text).unwrap_or_default();
-        let own = self.find_elsewhere().map(|(at, _)| at).or_else(|| match self.field {
+        let same_name = match self.field {
+            GatewayFieldLocation::Body(_) => self.find_elsewhere(),
             GatewayFieldLocation::Header(name) => {
-                let there = self.call.find_headers(name);
-                there.into_iter().find(|(_, value)| Some(value) == self.sent_value).map(|(at, _)| at)
+                let found = find_headers(&self.call.call.headers, name);
+                found.into_iter().find(|(_, value)| Some(value) == self.sent_value)
             }
-            GatewayFieldLocation::Query(name) => {
-                find_query_values(&self.call.call.path, name).first().map(|(at, _)| at.clone())
-            }
-            GatewayFieldLocation::Body(_) => None,
-        });
-        if let Some(place) = own {
+            GatewayFieldLocation::Query(name) => find_query_values(&self.call.call.path, name).into_iter().next(),
+        };
+        if let Some((place, _)) = same_name {
             return GatewayObservation::Forwarded { place };
         }
+        let sent = self.sent_value.map(value_to_text).unwrap_or_default();
         let anywhere = self.call.searchable_content();
-        let found = find_markers(&sent, self.values).into_iter().find_map(|marker| {
-            let (place, value) = json_search::find_text(&anywhere, &marker)?;
-            Some((place, crate::gateway::outcome::matcher::shorten(&value_to_text(value))))
-        });
-        match found {
-            Some((place, to)) => {
-                GatewayObservation::Changed { from: crate::gateway::outcome::matcher::shorten(&sent), to, place }
-            }
+        let markers = find_markers(&sent, self.values);
+        match markers.iter().find_map(|marker| json_search::find_text(&anywhere, marker)) {
+            Some((place, value)) => GatewayObservation::changed(shorten(&sent), shorten(&value_to_text(value)), place),
             None => GatewayObservation::Dropped { note: Some(why.to_owned()) },
         }
     }
+}
+
+/// True if no candidate from before has the same place and value.
+fn is_new((at, value): &CandidateValue, before: &[CandidateValue]) -> bool {
+    !before.iter().any(|(place, known)| place == at && equivalent(known, value))
 }

@@ -1,31 +1,31 @@
-//! Why a fate could not be seen: a closed set of words that other tools rely on.
+//! [`UndeterminedReason`]: why a gateway verdict is `undetermined`.
 
 use crate::string_enum::string_enum;
 
 string_enum! {
-    /// The reasons.
+    /// Why a gateway verdict is `undetermined`. Other tools rely on these codes.
     pub enum UndeterminedReason {
-        /// An answer came although the upstream was never asked.
+        /// The client got a response, but the gateway did not call the upstream.
         NotAsked = "not_asked",
-        /// The gateway failed: a 5xx of its own, a broken connection, a time-out.
+        /// The gateway failed: a 5xx of its own, a broken connection or a timeout.
         GatewayFailed = "gateway_failed",
-        /// The gateway refused the client itself: its credential, or its rate.
+        /// The gateway rejected the client: its credential or its rate.
         ClientRefused = "client_refused",
-        /// The upstream was asked something that does not hold the request's label.
+        /// An upstream call does not contain the label of the request.
         Uncorrelated = "uncorrelated",
-        /// The upstream was asked more than once, and not the same.
+        /// The gateway sent several different calls for one request.
         AskedTwiceDifferently = "asked_twice_differently",
-        /// The request without the field did not pass either.
+        /// The request without the field failed too.
         BaseRefused = "base_refused",
-        /// The answer to another request came.
+        /// The client got the response to another request.
         Crossed = "crossed",
-        /// One call of the upstream held the labels of several requests.
+        /// One upstream call contains the labels of several requests.
         Merged = "merged",
         /// The same value is there without the field.
         AlreadyThere = "already_there",
-        /// Equal requests came to different ends.
+        /// Equal requests had different results.
         Unsteady = "unsteady",
-        /// The run ended before.
+        /// The run ended before the row was decided.
         NotFinished = "not_finished",
     }
 }

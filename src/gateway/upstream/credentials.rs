@@ -1,6 +1,7 @@
-//! Where a gateway shows its upstream a credential: in headers, by whatever scheme, and in queries.
+//! Finds the credentials that a gateway sends to its upstream: in headers of any scheme
+//! ([`find_in_header`]) and in queries ([`find_in_query`]).
 //!
-//! Knows names and spellings, and no credential.
+//! Knows only names and formats. It must not know a credential.
 
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -8,16 +9,16 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use crate::client::transport::percent_decode;
 
-/// Headers and parameters that carry credentials, by a part of their names.
+/// Parts of the names of headers and query parameters that contain credentials.
 const SECRET_NAME_PARTS: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];
 
-/// Whether what has this name is a credential.
+/// Whether a header or query parameter of this name contains a credential.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_NAME_PARTS.iter().any(|part| name.contains(part))
 }
 
-/// The credentials in a header, without the words around them.
+/// The credentials in a header, without scheme and parameter names.
 pub(crate) fn find_in_header(name: &str, value: &str) -> Vec<String> {
     if !is_secret_name(name) {
         return Vec::new();
@@ -33,7 +34,8 @@ pub(crate) fn find_in_header(name: &str, value: &str) -> Vec<String> {
     }
 }
 
-/// The password behind `Basic`, or the user name where it stands alone; what cannot be read is taken as it is.
+/// The password of `Basic`, or the user name if there is no password. Text that is not base64 is
+/// returned unchanged.
 fn decode_basic(encoded: &str) -> String {
     let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let decoded = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(encoded);
@@ -52,9 +54,9 @@ pub(crate) fn find_in_query(path: &str) -> Vec<String> {
     pairs.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| percent_decode(value)).collect()
 }
 
-/// A path whose query does not give away a key.
+/// A path without the credentials of its query.
 pub(crate) fn redact_query(path: &str) -> String {
-    let Some((bare, query)) = path.split_once('?') else { return path.to_owned() };
+    let Some((base, query)) = path.split_once('?') else { return path.to_owned() };
     let parts: Vec<String> = query
         .split('&')
         .map(|part| match part.split_once('=') {
@@ -62,5 +64,5 @@ pub(crate) fn redact_query(path: &str) -> String {
             _ => part.to_owned(),
         })
         .collect();
-    format!("{bare}?{}", parts.join("&"))
+    format!("{base}?{}", parts.join("&"))
 }

@@ -1,6 +1,8 @@
-//! The upstream on its socket: it notes every call, and answers as the board says.
+//! The upstream of the gateway on its socket: [`serve`].
 //!
-//! It has no model. It can rest between pieces, answer out of order, and break a connection.
+//! It has no model. It registers every call with the [`CallCorrelator`], and sends the response
+//! that is scripted for the call's label. It can delay chunks, respond out of order, and abort a
+//! connection.
 
 use std::convert::Infallible;
 use std::future::IntoFuture as _;
@@ -18,31 +20,34 @@ use futures_util::stream::unfold;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::gateway::client_response::decompress_body;
 use crate::gateway::correlation::{CallCorrelator, IncomingCall};
 use crate::gateway::upstream::script;
 use crate::gateway::upstream::script::{RenderedResponse, ResponseScript, UpstreamRoute};
 use crate::gateway::upstream::sse::SseChunk;
 use crate::loopback::{ConnectionHandle, LoopbackListener};
 use crate::recording::gateway::ServedResponseEnd;
+use crate::redact::decompress_once;
 
-/// The largest body that is read.
+/// The largest body that is accepted.
 const MAX_BODY_BYTES: usize = 64 << 20;
 
-/// Serves the upstream until the task is dropped.
-pub(crate) fn serve(listener: TcpListener, board: Arc<CallCorrelator>) -> tokio::task::JoinHandle<()> {
-    let router = Router::new().fallback(handle_request).with_state(board);
+/// The delay before a connection is aborted.
+const ABORT_DELAY_MS: u64 = 30;
+
+/// Serves the upstream until the task is aborted.
+pub(crate) fn serve(listener: TcpListener, correlator: Arc<CallCorrelator>) -> tokio::task::JoinHandle<()> {
+    let router = Router::new().fallback(handle_request).with_state(correlator);
     let server =
         axum::serve(LoopbackListener(listener), router.into_make_service_with_connect_info::<ConnectionHandle>());
     tokio::spawn(async move {
-        // It ends when it is aborted, and in no other way.
+        // The server runs forever; the result is never reached.
         let _ = server.into_future().await;
     })
 }
 
 async fn handle_request(
-    State(board): State<Arc<CallCorrelator>>,
-    ConnectInfo(line): ConnectInfo<ConnectionHandle>,
+    State(correlator): State<Arc<CallCorrelator>>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -54,51 +59,51 @@ async fn handle_request(
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
-    let packed =
+    let content_encoding =
         headers.iter().find(|(name, value)| name == "content-encoding" && value != "identity").map(|(_, v)| v.clone());
-    let body = packed.as_deref().and_then(|encoding| decompress_body(encoding, &body)).unwrap_or(body);
-    let asked: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let body = content_encoding.as_deref().and_then(|encoding| decompress_once(encoding, &body)).unwrap_or(body);
+    let request_body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let method = parts.method.to_string();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let route = UpstreamRoute::from_request(&method, &path);
-    let (number, posted) = board.begin_call(IncomingCall { method, path, headers, body, content_encoding: packed });
-    // Who goes away before the answer is noted as well.
-    let entry = CallGuard { correlator: Arc::clone(&board), number, end: ServedResponseEnd::Abandoned };
-    if let Some(crowd) = posted.as_ref().and_then(|posted| posted.batch.as_ref()) {
-        crowd.wait_for_turn().await;
+    let (number, scripted) = correlator.begin_call(IncomingCall { method, path, headers, body, content_encoding });
+    // If the gateway disconnects before the response, the guard records that, too.
+    let guard = CallGuard { correlator: Arc::clone(&correlator), number, end: ServedResponseEnd::Abandoned };
+    if let Some(batch) = scripted.as_ref().and_then(|scripted| scripted.batch.as_ref()) {
+        batch.wait_for_turn().await;
     }
-    let own = ResponseScript { reply: "fieldtest".to_owned(), ..ResponseScript::default() };
-    let script = posted.as_ref().map_or(&own, |posted| &posted.script);
-    match script::render_response(board.shape, route, &asked, script) {
+    let uncorrelated = ResponseScript { reply: "fieldtest".to_owned(), ..ResponseScript::default() };
+    let script = scripted.as_ref().map_or(&uncorrelated, |scripted| &scripted.script);
+    match script::render_response(correlator.dialect, route, &request_body, script) {
         RenderedResponse::Json { status, headers, body } => {
-            let now = board.now_ms();
-            board.update_call(number, |answered| {
-                answered.status = status;
-                answered.pieces_ms.push(now);
+            let now = correlator.now_ms();
+            correlator.update_call(number, |served| {
+                served.status = status;
+                served.pieces_ms.push(now);
             });
-            entry.finish(ServedResponseEnd::Whole);
+            guard.finish(ServedResponseEnd::Whole);
             json_response(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), &headers, body.to_string())
         }
-        RenderedResponse::Stream { headers, chunks: records, aborts: is_cut } => {
-            board.update_call(number, |answered| {
-                answered.status = 200;
-                answered.is_stream = true;
+        RenderedResponse::Stream { headers, chunks, aborts } => {
+            correlator.update_call(number, |served| {
+                served.status = 200;
+                served.is_stream = true;
             });
-            let mut response = Response::new(send_chunks(records, is_cut.then_some(line), entry));
+            let mut response = Response::new(send_chunks(chunks, aborts.then_some(connection), guard));
             let event_stream = HeaderValue::from_static("text/event-stream; charset=utf-8");
             response.headers_mut().insert(CONTENT_TYPE, event_stream);
             add_headers(&mut response, &headers);
             response
         }
         RenderedResponse::Disconnect => {
-            entry.finish(ServedResponseEnd::Cut);
-            line.abort();
+            guard.finish(ServedResponseEnd::Cut);
+            connection.abort();
             Response::new(Body::empty())
         }
     }
 }
 
-/// Notes the end of an answer, whoever brings it about.
+/// Records the end of a response when it is dropped, for any reason.
 struct CallGuard {
     correlator: Arc<CallCorrelator>,
     number: usize,
@@ -106,19 +111,19 @@ struct CallGuard {
 }
 
 impl CallGuard {
-    fn finish(mut self, ended: ServedResponseEnd) {
-        self.end = ended;
+    fn finish(mut self, end: ServedResponseEnd) {
+        self.end = end;
     }
 }
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        let ended = self.end;
-        self.correlator.update_call(self.number, |answered| answered.ended = ended);
+        let end = self.end;
+        self.correlator.update_call(self.number, |served| served.ended = end);
     }
 }
 
-/// Reads a body whole; `None` where it is too large.
+/// Reads a complete body; `None` if it is too large.
 async fn read_body(body: Body) -> Option<Vec<u8>> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
@@ -147,34 +152,36 @@ fn add_headers(response: &mut Response, headers: &[(String, String)]) {
     }
 }
 
-/// Sends records one by one, each after its rest; the line may break behind the last.
-fn send_chunks(records: Vec<SseChunk>, line: Option<ConnectionHandle>, entry: CallGuard) -> Body {
-    // The break shows when something is written next; what it is gets lost.
-    let lost = line.is_some().then(|| SseChunk { bytes: "\n".to_owned(), delay_ms: 30 });
-    let records = records.into_iter().chain(lost);
-    let left = records.size_hint().0;
-    Body::from_stream(unfold((records, left, line, Some(entry)), |(mut records, left, line, mut entry)| async move {
-        let Some(record) = records.next() else {
-            if let Some(entry) = entry.take() {
-                entry.finish(ServedResponseEnd::Whole);
+/// Sends chunks one by one, each after its delay. If there is a `connection`, it is aborted after
+/// the last chunk.
+fn send_chunks(chunks: Vec<SseChunk>, connection: Option<ConnectionHandle>, guard: CallGuard) -> Body {
+    // An abort takes effect with the next write; the bytes of this write are lost.
+    let lost = connection.is_some().then(|| SseChunk { bytes: "\n".to_owned(), delay_ms: ABORT_DELAY_MS });
+    let chunks = chunks.into_iter().chain(lost);
+    let remaining = chunks.size_hint().0;
+    let state = (chunks, remaining, connection, Some(guard));
+    Body::from_stream(unfold(state, |(mut chunks, remaining, connection, mut guard)| async move {
+        let Some(chunk) = chunks.next() else {
+            if let Some(guard) = guard.take() {
+                guard.finish(ServedResponseEnd::Whole);
             }
             return None;
         };
-        tokio::time::sleep(Duration::from_millis(record.delay_ms)).await;
-        match (&line, left) {
-            (Some(line), 1) => {
-                line.abort();
-                if let Some(entry) = entry.take() {
-                    entry.finish(ServedResponseEnd::Cut);
+        tokio::time::sleep(Duration::from_millis(chunk.delay_ms)).await;
+        match (&connection, remaining) {
+            (Some(connection), 1) => {
+                connection.abort();
+                if let Some(guard) = guard.take() {
+                    guard.finish(ServedResponseEnd::Cut);
                 }
             }
             _ => {
-                if let Some(entry) = &entry {
-                    let now = entry.correlator.now_ms();
-                    entry.correlator.update_call(entry.number, |answered| answered.pieces_ms.push(now));
+                if let Some(guard) = &guard {
+                    let now = guard.correlator.now_ms();
+                    guard.correlator.update_call(guard.number, |served| served.pieces_ms.push(now));
                 }
             }
         }
-        Some((Ok::<_, Infallible>(Bytes::from(record.bytes)), (records, left - 1, line, entry)))
+        Some((Ok::<_, Infallible>(Bytes::from(chunk.bytes)), (chunks, remaining - 1, connection, guard)))
     }))
 }

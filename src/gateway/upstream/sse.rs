@@ -1,101 +1,52 @@
-//! An answer told as an event stream, in either shape, and what a row wants changed in it. Pure.
+//! Encodes the response of the scripted upstream as an event stream, and applies a row's changes.
+//!
+//! Pure: no delay is waited for here; each [`SseChunk`] carries its own.
 
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{ApiDialect, StreamOverrides};
+use crate::wire::message_events::{encode_event, message_events, split_chars};
 
 /// One record of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SseChunk {
-    /// The bytes, with the blank line behind them.
+    /// The bytes, with the blank line at the end.
     pub bytes: String,
-    /// Milliseconds of rest before it.
+    /// Milliseconds of delay before it.
     pub delay_ms: u64,
 }
 
-/// The rest between two pieces of a plain stream: enough for each to be a write of its own.
+/// The delay between two chunks of a plain stream: enough to write each of them separately.
 const CHUNK_INTERVAL_MS: u64 = 2;
 
-/// The pieces in which a text is told: some words each.
+/// The characters in one fragment of a tool's input.
+const FRAGMENT_CHARS: usize = 9;
+
+impl SseChunk {
+    fn new(bytes: String) -> Self {
+        Self { bytes, delay_ms: CHUNK_INTERVAL_MS }
+    }
+
+    /// An event without a name, as chat completions sends them.
+    fn from_data(data: &Value) -> Self {
+        Self::new(format!("data: {data}\n\n"))
+    }
+}
+
+/// Splits a text into deltas of some words each.
 pub(crate) fn split_text(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_inclusive(' ').collect();
     let group = words.len().div_ceil(5).max(1);
     words.chunks(group).map(<[&str]>::concat).collect()
 }
 
-/// A call's arguments in pieces that break where they like.
-fn split_json(json: &str) -> Vec<String> {
-    let characters: Vec<char> = json.chars().collect();
-    characters.chunks(9).map(|part| part.iter().collect()).collect()
-}
-
-/// A message of the Messages API as its stream.
+/// The stream of a message of the Messages API.
 pub(crate) fn stream_message(message: &Value) -> Vec<SseChunk> {
-    let mut start = message.clone();
-    start["content"] = json!([]);
-    start["stop_reason"] = Value::Null;
-    start["stop_sequence"] = Value::Null;
-    if let Some(usage) = start["usage"].as_object_mut() {
-        usage.insert("output_tokens".to_owned(), json!(1));
-    }
-    let mut events = vec![json!({ "type": "message_start", "message": start })];
-    for (index, block) in message["content"].as_array().into_iter().flatten().enumerate() {
-        let (skeleton, deltas) = split_block(block);
-        events.push(json!({ "type": "content_block_start", "index": index, "content_block": skeleton }));
-        if index == 0 {
-            events.push(json!({ "type": "ping" }));
-        }
-        let delta = |delta| json!({ "type": "content_block_delta", "index": index, "delta": delta });
-        events.extend(deltas.into_iter().map(delta));
-        events.push(json!({ "type": "content_block_stop", "index": index }));
-    }
-    let ends = ["stop_reason", "stop_sequence"];
-    let delta: Map<String, Value> = ends.iter().map(|key| ((*key).to_owned(), message[*key].clone())).collect();
-    let mut usage = message["usage"].clone();
-    if let Some(usage) = usage.as_object_mut() {
-        usage.retain(|key, _| !["cache_creation", "service_tier"].contains(&key.as_str()));
-    }
-    events.push(json!({ "type": "message_delta", "delta": delta, "usage": usage }));
-    events.push(json!({ "type": "message_stop" }));
-    events.iter().map(|data| format_event(data["type"].as_str(), data)).collect()
+    let events = message_events(message, split_text, FRAGMENT_CHARS);
+    events.iter().map(|event| SseChunk::new(encode_event(event))).collect()
 }
 
-/// A block before anything was said, and the deltas that say it.
-fn split_block(block: &Value) -> (Value, Vec<Value>) {
-    let mut skeleton = block.clone();
-    let text = |key: &str| block[key].as_str().unwrap_or_default();
-    match block["type"].as_str().unwrap_or_default() {
-        "text" => {
-            skeleton["text"] = json!("");
-            let mut deltas: Vec<Value> =
-                split_text(text("text")).iter().map(|piece| json!({ "type": "text_delta", "text": piece })).collect();
-            if let Some(citations) = skeleton.get_mut("citations").filter(|c| c.is_array()).map(Value::take) {
-                skeleton["citations"] = json!([]);
-                let citations = citations.as_array().cloned().unwrap_or_default();
-                deltas.extend(citations.into_iter().map(|c| json!({ "type": "citations_delta", "citation": c })));
-            }
-            (skeleton, deltas)
-        }
-        "thinking" => {
-            (skeleton["thinking"], skeleton["signature"]) = (json!(""), json!(""));
-            let thinking = split_text(text("thinking"));
-            let mut deltas: Vec<Value> =
-                thinking.iter().map(|piece| json!({ "type": "thinking_delta", "thinking": piece })).collect();
-            deltas.push(json!({ "type": "signature_delta", "signature": text("signature") }));
-            (skeleton, deltas)
-        }
-        "tool_use" => {
-            skeleton["input"] = json!({});
-            let input = &block["input"];
-            let said = if input.as_object().is_some_and(Map::is_empty) { String::new() } else { input.to_string() };
-            let parts = std::iter::once(String::new()).chain(split_json(&said));
-            (skeleton, parts.map(|part| json!({ "type": "input_json_delta", "partial_json": part })).collect())
-        }
-        _ => (skeleton, Vec::new()),
-    }
-}
-
-/// A chat completion as its stream.
+/// The stream of a chat completion.
 pub(crate) fn stream_completion(completion: &Value, with_usage: bool) -> Vec<SseChunk> {
     let choice = &completion["choices"][0];
     let message = &choice["message"];
@@ -107,76 +58,71 @@ pub(crate) fn stream_completion(completion: &Value, with_usage: bool) -> Vec<Sse
         if with_usage {
             chunk["usage"] = usage.cloned().unwrap_or(Value::Null);
         }
-        format_event(None, &chunk)
+        SseChunk::from_data(&chunk)
     };
-    let delta = |delta: Value, finish: Value| {
-        chunk(json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }]), None)
+    let delta = |delta: Value, finish_reason: Value| {
+        chunk(json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason }]), None)
     };
-    let mut records = vec![delta(json!({ "role": "assistant", "content": "" }), Value::Null)];
+    let mut chunks = vec![delta(json!({ "role": "assistant", "content": "" }), Value::Null)];
     for key in ["reasoning_content", "content"] {
         let text = message[key].as_str().unwrap_or_default();
-        records.extend(split_text(text).into_iter().map(|piece| {
-            let said: Map<String, Value> = [(key.to_owned(), Value::from(piece))].into_iter().collect();
-            delta(Value::Object(said), Value::Null)
+        chunks.extend(split_text(text).into_iter().map(|part| {
+            let fields: Map<String, Value> = [(key.to_owned(), Value::from(part))].into_iter().collect();
+            delta(Value::Object(fields), Value::Null)
         }));
     }
     for (index, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
         let function = &call["function"];
-        records.push(delta(
+        chunks.push(delta(
             json!({ "tool_calls": [{
                 "index": index, "id": call["id"], "type": "function",
                 "function": { "name": function["name"], "arguments": "" },
             }] }),
             Value::Null,
         ));
-        records.extend(split_json(function["arguments"].as_str().unwrap_or_default()).into_iter().map(|part| {
+        let arguments = function["arguments"].as_str().unwrap_or_default();
+        chunks.extend(split_chars(arguments, FRAGMENT_CHARS).into_iter().map(|part| {
             delta(json!({ "tool_calls": [{ "index": index, "function": { "arguments": part } }] }), Value::Null)
         }));
     }
-    records.push(delta(json!({}), choice["finish_reason"].clone()));
+    chunks.push(delta(json!({}), choice["finish_reason"].clone()));
     if with_usage {
-        records.push(chunk(json!([]), Some(&completion["usage"])));
+        chunks.push(chunk(json!([]), Some(&completion["usage"])));
     }
-    records.push(SseChunk { bytes: "data: [DONE]\n\n".to_owned(), delay_ms: CHUNK_INTERVAL_MS });
-    records
+    chunks.push(SseChunk::new("data: [DONE]\n\n".to_owned()));
+    chunks
 }
 
-fn format_event(name: Option<&str>, data: &Value) -> SseChunk {
-    let name = name.map_or(String::new(), |name| format!("event: {name}\n"));
-    SseChunk { bytes: format!("{name}data: {data}\n\n"), delay_ms: CHUNK_INTERVAL_MS }
-}
-
-/// The records with a row's changes, and whether the connection breaks behind them.
-pub(crate) fn apply_edits(plain: Vec<SseChunk>, change: &StreamOverrides, shape: ApiDialect) -> (Vec<SseChunk>, bool) {
-    let mut records = Vec::new();
-    let mut ended = false;
-    for (nth, record) in plain.into_iter().enumerate() {
-        if change.cut_after == Some(nth) {
-            ended = true;
-        }
-        for insert in change.insert.iter().filter(|insert| insert.after == nth) {
-            if ended {
-                break;
-            }
-            records.push(match (&insert.comment, &insert.data) {
-                (Some(comment), _) => SseChunk { bytes: format!(": {comment}\n\n"), delay_ms: CHUNK_INTERVAL_MS },
-                (None, data) => {
-                    // Chunks of chat completions have no names.
-                    let name = insert.event.as_deref().filter(|_| shape == ApiDialect::Anthropic);
-                    format_event(name, data.as_ref().unwrap_or(&Value::Null))
-                }
-            });
-            ended |= insert.last;
-        }
-        if ended {
+/// Applies a row's changes. Returns the chunks, and whether the connection aborts after them.
+pub(crate) fn apply_edits(
+    plain: Vec<SseChunk>,
+    overrides: &StreamOverrides,
+    dialect: ApiDialect,
+) -> (Vec<SseChunk>, bool) {
+    let mut chunks = Vec::new();
+    'plain: for (nth, chunk) in plain.into_iter().enumerate() {
+        if overrides.cut_after == Some(nth) {
             break;
         }
-        records.push(record);
+        for insert in overrides.insert.iter().filter(|insert| insert.after == nth) {
+            let data = insert.data.as_ref().unwrap_or(&Value::Null);
+            chunks.push(match (&insert.comment, &insert.event) {
+                (Some(comment), _) => SseChunk::new(format!(": {comment}\n\n")),
+                (None, Some(name)) if dialect == ApiDialect::Anthropic => {
+                    SseChunk::new(format!("event: {name}\ndata: {data}\n\n"))
+                }
+                (None, _) => SseChunk::from_data(data),
+            });
+            if insert.last {
+                break 'plain;
+            }
+        }
+        chunks.push(chunk);
     }
-    for record in &mut records {
-        record.delay_ms = record.delay_ms.max(change.pause);
+    for chunk in &mut chunks {
+        chunk.delay_ms = chunk.delay_ms.max(overrides.pause);
     }
-    (records, change.cut_after.is_some())
+    (chunks, overrides.cut_after.is_some())
 }
 
 #[cfg(test)]
@@ -185,7 +131,7 @@ mod tests {
     use crate::wire::sse;
 
     #[test]
-    fn pieces_add_up_to_their_text() {
+    fn the_parts_of_a_text_add_up_to_it() {
         for text in ["", "one", "  a b  c\n d ", "rp says one two three four five six seven eight"] {
             assert_eq!(split_text(text).concat(), text);
         }
@@ -193,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_comes_out_of_its_stream_as_it_went_in() {
+    fn a_streamed_message_is_assembled_unchanged() {
         let message = json!({
             "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use", "stop_sequence": null,
             "content": [
@@ -204,7 +150,7 @@ mod tests {
             ],
             "usage": { "input_tokens": 4, "output_tokens": 9 },
         });
-        let body: String = stream_message(&message).into_iter().map(|record| record.bytes).collect();
+        let body: String = stream_message(&message).into_iter().map(|chunk| chunk.bytes).collect();
         let response = crate::wire::exchange::Response {
             status: 200,
             headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
@@ -212,20 +158,22 @@ mod tests {
             arrivals: Vec::new(),
             cut: None,
         };
-        let seen = crate::gateway::client_response::assemble_message(&response).unwrap();
+        let assembled = crate::gateway::client_response::assemble_message(&response).unwrap();
         for key in ["content", "stop_reason", "id", "model", "usage"] {
-            assert_eq!(seen[key], message[key], "{key}");
+            assert_eq!(assembled[key], message[key], "{key}");
         }
     }
 
     #[test]
-    fn a_completion_ends_with_its_usage_only_where_it_was_asked_for() {
+    fn a_completion_ends_with_its_usage_only_on_request() {
         let completion = json!({
             "id": "c", "created": 1, "model": "m", "usage": { "prompt_tokens": 3 },
             "choices": [{ "finish_reason": "tool_calls", "message": { "content": "Hi there.", "tool_calls": [
                 { "id": "t", "function": { "name": "n", "arguments": "{\"key\": \"value\"}" } }] } }],
         });
-        let text = |with| stream_completion(&completion, with).into_iter().map(|r| r.bytes).collect::<String>();
+        let text = |with_usage| -> String {
+            stream_completion(&completion, with_usage).into_iter().map(|chunk| chunk.bytes).collect()
+        };
         assert!(text(true).contains(r#""usage":{"prompt_tokens":3}"#) && !text(false).contains("usage"));
         let text = text(false);
         let (frames, rest) = sse::decode(text.as_bytes());
@@ -233,20 +181,18 @@ mod tests {
     }
 
     #[test]
-    fn a_change_stands_where_it_should() {
+    fn edits_cut_the_stream_and_insert_records() {
         let plain: Vec<SseChunk> = (0..4).map(|n| SseChunk { bytes: n.to_string(), delay_ms: 0 }).collect();
-        let change = |value| serde_json::from_value::<StreamOverrides>(value).unwrap();
-        let told = |value, shape| {
-            let (records, cut) = apply_edits(plain.clone(), &change(value), shape);
-            (records.into_iter().map(|r| r.bytes).collect::<Vec<_>>().join("|"), cut)
+        let edit = |overrides, dialect| {
+            let overrides: StreamOverrides = serde_json::from_value(overrides).unwrap();
+            let (chunks, aborts) = apply_edits(plain.clone(), &overrides, dialect);
+            (chunks.into_iter().map(|chunk| chunk.bytes).collect::<Vec<_>>().join("|"), aborts)
         };
-        assert_eq!(told(json!({ "cut_after": 2 }), ApiDialect::Anthropic), ("0|1".to_owned(), true));
+        assert_eq!(edit(json!({ "cut_after": 2 }), ApiDialect::Anthropic), ("0|1".to_owned(), true));
         let last = json!({ "insert": [{ "after": 1, "event": "error", "data": {}, "last": true }] });
-        assert_eq!(told(last.clone(), ApiDialect::Anthropic), ("0|event: error\ndata: {}\n\n".to_owned(), false));
-        assert_eq!(told(last, ApiDialect::Openai), ("0|data: {}\n\n".to_owned(), false));
-        assert_eq!(
-            told(json!({ "insert": [{ "after": 0, "comment": "c" }] }), ApiDialect::Openai).0,
-            ": c\n\n|0|1|2|3"
-        );
+        assert_eq!(edit(last.clone(), ApiDialect::Anthropic), ("0|event: error\ndata: {}\n\n".to_owned(), false));
+        assert_eq!(edit(last, ApiDialect::Openai), ("0|data: {}\n\n".to_owned(), false));
+        let comment = json!({ "insert": [{ "after": 0, "comment": "c" }] });
+        assert_eq!(edit(comment, ApiDialect::Openai).0, ": c\n\n|0|1|2|3");
     }
 }
