@@ -1,5 +1,6 @@
-//! Runs `fieldtest gateway` as users do, between itself and small gateways: a faithful one for each shape, and each way
-//! of being bad. Each must lead to the right fate of the right rows, and of no others.
+//! Runs `fieldtest gateway` as users do, with small gateways: a faithful one for each API, and one for each fault.
+//!
+//! Each fault must change the verdicts of the right rows, and of no others.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,10 +13,10 @@ use serde_json::Value;
 use crate::common::binary;
 use crate::sandwich;
 
-/// What the client sends as its credential.
+/// The credential of the client.
 const CLIENT_KEY: &str = "sk-client-very-secret";
 
-/// A run against a gateway.
+/// A finished run against a gateway.
 struct Run {
     folder: Folder,
     ended: Ended,
@@ -49,7 +50,7 @@ impl Run {
         self.folder.results("out")
     }
 
-    /// Each row's fate, with the code where it is undetermined.
+    /// The gateway verdict of each row, with the code of an undetermined verdict.
     fn fates(&self) -> BTreeMap<String, String> {
         let results = self.results();
         let rows = results["rows"].as_array().unwrap().iter();
@@ -67,11 +68,11 @@ impl Run {
     }
 }
 
-/// The fates behind a faithful gateway of the first shape, which many tests compare with.
+/// The gateway verdicts of a faithful gateway in front of the Messages API.
 static FAITHFUL: LazyLock<BTreeMap<String, String>> =
     LazyLock::new(|| Run::of(Shape::Anthropic, Quirk::None, &[]).fates());
 
-/// The rows whose fates differ from those behind a faithful gateway.
+/// The rows with another verdict than behind a faithful gateway.
 fn differing(shape: Shape, quirk: Quirk, more: &[&str]) -> (Run, Vec<(String, String)>) {
     let faithful = match (shape, more) {
         (Shape::Anthropic, []) => FAITHFUL.clone(),
@@ -99,18 +100,21 @@ fn a_faithful_gateway_forwards_everything() {
     assert_eq!(others, [] as [(&String, &String); 0]);
     let results = run.results();
     assert_eq!(results["summary"]["contradicts"], 0);
-    assert_eq!(results["findings"], serde_json::json!([]), "the answers that are scripted break no rule");
+    assert_eq!(results["findings"], serde_json::json!([]), "the scripted responses pass every check");
     assert_eq!(results["gateway"]["shape"], "anthropic");
-    assert!(ended.stderr.contains("configure the gateway with http://127.0.0.1:"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("upstream (anthropic) listening on http://127.0.0.1:"), "{}", ended.stderr);
     let markdown = run.folder.read("out/matrix.md");
-    assert!(markdown.contains("| forwarded | it came out on the other side"), "the legend has the words of the matrix");
+    assert!(
+        markdown.contains("| forwarded | it came out on the other side"),
+        "the legend explains the words of the matrix"
+    );
     assert!(!markdown.contains("Invented keys") && !ended.stdout.contains("invented keys"));
     assert!(run.folder.read("out/matrix.html").contains("forwarded"));
     assert!(run.folder.read("out/junit.xml").contains("field.stop_sequences"));
 }
 
 #[test]
-fn a_faithful_translation_carries_what_the_shape_has_a_place_for() {
+fn a_faithful_translation_forwards_every_field_with_an_equivalent() {
     let run = Run::of(Shape::Openai, Quirk::None, &[]);
     let ended = &run.ended;
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
@@ -124,7 +128,7 @@ fn a_faithful_translation_carries_what_the_shape_has_a_place_for() {
 }
 
 #[test]
-fn what_becomes_of_one_field_is_told_of_that_row_alone() {
+fn each_fault_changes_only_the_verdicts_of_its_rows() {
     let quirks: [(Quirk, &[(&str, &str)]); 16] = [
         (Quirk::DropsTopK, &[("field.top_k", "dropped")]),
         (Quirk::RenamesStop, &[("field.stop_sequences", "changed")]),
@@ -167,18 +171,18 @@ fn what_becomes_of_one_field_is_told_of_that_row_alone() {
             ],
         ),
     ];
-    let holds = |(quirk, rows): &(Quirk, &[(&str, &str)])| {
+    let check_quirk = |(quirk, rows): &(Quirk, &[(&str, &str)])| {
         let (_, found) = differing(Shape::Anthropic, *quirk, &[]);
         assert_eq!(found, strings(rows), "{quirk:?}");
     };
-    // They wait more than they work.
+    // Each run mostly waits, so several run at the same time.
     for some in quirks.chunks(4) {
-        std::thread::scope(|scope| some.iter().for_each(|one| drop(scope.spawn(|| holds(one)))));
+        std::thread::scope(|scope| some.iter().for_each(|one| drop(scope.spawn(|| check_quirk(one)))));
     }
 }
 
 #[test]
-fn what_stands_elsewhere_too_is_dropped_and_not_moved() {
+fn a_dropped_value_that_is_elsewhere_too_is_not_moved() {
     let select = ["--select", "content.*"];
     let (_, found) = differing(Shape::Anthropic, Quirk::LosesToolUseId, &select);
     assert_eq!(found, strings(&[("content.tool_result.tool_use_id", "dropped")]));
@@ -187,7 +191,7 @@ fn what_stands_elsewhere_too_is_dropped_and_not_moved() {
 }
 
 #[test]
-fn a_copy_that_goes_elsewhere_is_told() {
+fn a_copy_to_another_path_is_reported() {
     let run = Run::of(Shape::Anthropic, Quirk::Moderates, &["--select", "conduct.calls", "--select", "field.top_*"]);
     let calls = run.row("conduct.calls");
     assert_eq!(calls["fate"]["kind"], "changed");
@@ -196,11 +200,11 @@ fn a_copy_that_goes_elsewhere_is_told() {
 }
 
 #[test]
-fn the_gateways_own_credential_is_told_of_and_stands_nowhere() {
+fn an_echoed_upstream_credential_is_reported_and_redacted() {
     let run = Run::of(Shape::Anthropic, Quirk::TellsKey, &["--format", "terminal,markdown,json,junit,html"]);
     let secret = run.row("conduct.secret");
     assert_eq!(secret["fate"]["kind"], "changed");
-    assert!(secret["fate"]["to"].as_str().unwrap().starts_with("the upstream's credential stood in"), "{secret}");
+    assert!(secret["fate"]["to"].as_str().unwrap().starts_with("the upstream's credential is in"), "{secret}");
     for (path, content) in run.folder.everything() {
         assert!(!String::from_utf8_lossy(&content).contains(sandwich::UPSTREAM_KEY), "{}", path.display());
     }
@@ -208,19 +212,19 @@ fn the_gateways_own_credential_is_told_of_and_stands_nowhere() {
 }
 
 #[test]
-fn where_no_answer_comes_out_nothing_is_said_of_their_parts() {
+fn a_gateway_that_always_fails_makes_response_rows_undetermined() {
     let run = Run::of(Shape::Anthropic, Quirk::FailsAll, &["--select", "answer.[bsu]*", "--select", "field.top_k"]);
     let fates = run.fates();
     let wrong: Vec<_> =
         fates.iter().filter(|(_, fate)| ["dropped", "changed", "refused"].contains(&fate.as_str())).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert_eq!(fates["answer.block.text"], "undetermined gateway_failed");
-    // The upstream saw the field all the same.
+    // The upstream got the field.
     assert_eq!(fates["field.top_k"], "forwarded");
 }
 
 #[test]
-fn a_whole_answer_is_no_stream() {
+fn a_json_response_instead_of_a_stream_is_changed() {
     let run =
         Run::of(Shape::Anthropic, Quirk::WholeForStream, &["--select", "stream.delta.*", "--select", "stream.order"]);
     for (row, fate) in run.fates() {
@@ -229,12 +233,12 @@ fn a_whole_answer_is_no_stream() {
 }
 
 #[test]
-fn a_value_that_was_there_all_along_is_not_forwarded() {
+fn a_value_that_is_there_without_the_field_is_not_forwarded() {
     let run = Run::of(Shape::Anthropic, Quirk::AddsDefaults, &["--select", "field.temperature*"]);
     let row = run.row("field.temperature");
     assert_eq!(
         row["verdict"]["reason"],
-        "the request arrived without it: 1.0 stands at `/temperature`, as it does without the field"
+        "the request arrived without it: `/temperature` is 1.0, with and without the field"
     );
     let run = Run::of(Shape::Anthropic, Quirk::AlwaysStreams, &["--select", "field.s*"]);
     assert_eq!(run.fates()["field.stream"], "undetermined already_there");
@@ -242,7 +246,7 @@ fn a_value_that_was_there_all_along_is_not_forwarded() {
 }
 
 #[test]
-fn a_move_and_a_change_say_from_what_to_what() {
+fn a_move_and_a_change_show_both_values() {
     let run = Run::of(Shape::Anthropic, Quirk::RenamesStop, &["--select", "field.stop_sequences"]);
     run.ended.exits(1);
     let (_, found) = differing(Shape::Openai, Quirk::WrongTranslation, &["--select", "field.*"]);
@@ -264,7 +268,7 @@ fn a_move_and_a_change_say_from_what_to_what() {
 }
 
 #[test]
-fn a_refusal_is_a_fields_only_where_the_request_without_it_passes() {
+fn a_rejection_counts_only_if_the_request_without_the_field_passes() {
     let (run, found) = differing(Shape::Anthropic, Quirk::RefusesThinking, &[]);
     let of_base = |row: &str| (row.to_owned(), "undetermined base_refused".to_owned());
     let mut expected: Vec<(String, String)> = [
@@ -290,7 +294,7 @@ fn a_refusal_is_a_fields_only_where_the_request_without_it_passes() {
 }
 
 #[test]
-fn errors_of_the_upstream_keep_their_status_type_and_words_or_are_told() {
+fn a_flattened_upstream_error_changes_every_row_about_it() {
     let (_, found) = differing(Shape::Anthropic, Quirk::FlattensErrors, &[]);
     let kept = ["answer.error.500", "answer.error.500.type", "answer.error.in_success", "answer.error.no_answer"];
     let faithful = Run::of(Shape::Anthropic, Quirk::None, &["--select", "answer.error.*"]).fates();
@@ -303,7 +307,7 @@ fn errors_of_the_upstream_keep_their_status_type_and_words_or_are_told() {
 }
 
 #[test]
-fn blocks_that_a_gateway_leaves_out_of_answers_are_dropped() {
+fn blocks_that_a_gateway_removes_from_responses_are_dropped() {
     let (_, found) = differing(Shape::Anthropic, Quirk::DropsUnknownBlocks, &[]);
     assert!(found.len() > 15, "{found:?}");
     for (row, fate) in &found {
@@ -313,31 +317,31 @@ fn blocks_that_a_gateway_leaves_out_of_answers_are_dropped() {
 }
 
 #[test]
-fn a_gateway_that_never_asks_cannot_be_tested() {
+fn a_gateway_that_does_not_call_the_upstream_cannot_be_tested() {
     let run = Run::of(Shape::Anthropic, Quirk::NeverAsks, &[]);
     let ended = run.ended.exits(3).says(&[
-        "a plain request was answered with HTTP 200",
-        "nothing was asked of the upstream",
-        "is the gateway's upstream configured as http://127.0.0.1:",
+        "a plain request returned HTTP 200",
+        "the upstream received no request. Set http://127.0.0.1:",
+        "check that the gateway serves the model `m`",
     ]);
     assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
     let run = Run::of(Shape::Anthropic, Quirk::RewritesQuestion, &[]);
     assert!(run.fates().values().all(|fate| fate == "skipped not_finished"));
-    run.ended.exits(3).says(&["no question reached the upstream (it was asked POST /v1/messages)"]);
+    run.ended.exits(3).says(&["no test request reached the upstream (it received POST /v1/messages)"]);
 }
 
 #[test]
-fn an_upstream_of_the_other_shape_is_told() {
+fn a_gateway_configured_for_the_other_api_is_reported() {
     let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
     let folder = Folder::new();
     let ended = Running::start(command(&folder, &gateway, Shape::Openai, &[])).ended();
     ended
         .exits(3)
-        .says(&["the upstream was asked POST /v1/messages, which is not the API that it speaks (--shape openai)"]);
+        .says(&["the gateway called POST /v1/messages, which the upstream's API does not have (--shape openai)"]);
 }
 
 #[test]
-fn an_answer_that_comes_before_the_upstream_is_asked_is_no_answer_of_the_upstream() {
+fn a_response_before_the_upstream_call_makes_response_rows_undetermined() {
     let select = ["--select", "field.t*", "--select", "answer.block.*", "--select", "answer.stop_reason.*"];
     let run = Run::of(Shape::Anthropic, Quirk::AnswersFirst, &select);
     for (row, fate) in run.fates() {
@@ -347,10 +351,10 @@ fn an_answer_that_comes_before_the_upstream_is_asked_is_no_answer_of_the_upstrea
 }
 
 #[test]
-fn answers_that_are_swapped_are_crossed_and_nothing_else() {
+fn swapped_responses_change_only_the_row_about_isolation() {
     let (_, found) = differing(Shape::Anthropic, Quirk::Swaps, &["--concurrency", "1"]);
     assert_eq!(found, strings(&[("conduct.isolation", "changed")]));
-    // Where rows are asked side by side, their answers are swapped as well: no row may be given another's.
+    // Concurrent rows get swapped responses, too. No row may be decided by another row's response.
     let run = Run::of(Shape::Anthropic, Quirk::Swaps, &["--select", "answer.[bsu]*", "--concurrency", "8"]);
     let fates = run.fates();
     let wrong: Vec<_> = fates
@@ -362,7 +366,7 @@ fn answers_that_are_swapped_are_crossed_and_nothing_else() {
 }
 
 #[test]
-fn broken_streams_are_the_gateways_failure_and_say_nothing_of_rows() {
+fn aborted_streams_make_stream_rows_undetermined() {
     let (_, found) = differing(Shape::Anthropic, Quirk::BreaksStreams, &[]);
     for (row, fate) in &found {
         assert!(row.starts_with("stream."), "{row}");
@@ -373,7 +377,7 @@ fn broken_streams_are_the_gateways_failure_and_say_nothing_of_rows() {
 }
 
 #[test]
-fn a_connection_that_stays_open_costs_no_row() {
+fn a_connection_that_stays_open_changes_only_its_row() {
     let select = ["--select", "stream.*", "--select", "conduct.ending", "--timeout", "1", "--concurrency", "16"];
     let (run, found) = differing(Shape::Anthropic, Quirk::KeepsOpen, &select);
     assert_eq!(found, strings(&[("conduct.ending", "changed")]));
@@ -381,7 +385,7 @@ fn a_connection_that_stays_open_costs_no_row() {
 }
 
 #[test]
-fn a_gateway_that_dies_or_hangs_in_the_middle_leaves_what_was_seen() {
+fn a_gateway_that_dies_or_hangs_during_the_run_leaves_partial_results() {
     for (quirk, timeout) in [(Quirk::DiesAfter(60), "4"), (Quirk::HangsAfter(60), "1")] {
         let run = Run::of(Shape::Anthropic, quirk, &["--timeout", timeout]);
         let fates = run.fates();
@@ -390,13 +394,13 @@ fn a_gateway_that_dies_or_hangs_in_the_middle_leaves_what_was_seen() {
             let known = ["forwarded", "undetermined gateway_failed", "skipped not_finished"];
             assert!(known.contains(&fate.as_str()), "{quirk:?} {row}: {fate}");
         }
-        assert_eq!(run.results()["partial"], "the gateway stopped answering", "{quirk:?}");
+        assert_eq!(run.results()["partial"], "the gateway stopped responding", "{quirk:?}");
         run.ended.exits(3);
     }
 }
 
 #[test]
-fn a_recording_is_judged_again_to_the_byte_and_no_secret_is_in_it() {
+fn a_recording_is_judged_with_equal_results_and_has_no_secret() {
     let run = Run::of(Shape::Anthropic, Quirk::LeaksKey, &[]);
     let recording = run.folder.read("out/gateway-g.jsonl");
     run.folder.run(["judge", "out/gateway-g.jsonl", "--out", "again"]).exits(0);
@@ -418,7 +422,7 @@ fn a_recording_is_judged_again_to_the_byte_and_no_secret_is_in_it() {
         ("without", without.join("\n") + "\n", 2, "lines were taken out"),
         ("edited", edited, 2, "the file was edited"),
         ("other", other, 2, "this version reads `fieldtest-gateway-recording/1`"),
-        ("cut", cut, 3, "the recording has no footer: the run was cut"),
+        ("cut", cut, 3, "the recording has no footer: the run was killed"),
     ] {
         run.folder.write(&format!("{name}.jsonl"), text);
         run.folder.run(["judge", &format!("{name}.jsonl"), "--out", name]).exits(code).says(&[says]);
@@ -426,7 +430,7 @@ fn a_recording_is_judged_again_to_the_byte_and_no_secret_is_in_it() {
 }
 
 #[test]
-fn claims_and_baselines_hold_gateways_as_they_hold_endpoints() {
+fn claims_and_baselines_work_for_gateways() {
     let gateway = Gateway::start(Shape::Anthropic, Quirk::DropsTopK);
     let folder = Folder::new();
     let target = "name: mine\ntitle: Mine\nauth: { scheme: x-api-key }\nmodel: m\nsources: [{ title: README, revision: '1', read_on: '2026-11-22' }]\nclaims:\n  field.top_k: { status: ignored, note: not yet }\n  field.top_p: { status: supported }\n";
@@ -459,7 +463,7 @@ fn two_runs_that_differ_have_a_diff_in_the_words_of_gateways() {
 }
 
 #[test]
-fn users_add_rows_of_their_own_and_mistakes_are_told_with_their_place() {
+fn user_rows_work_and_mistakes_in_them_are_reported_with_their_place() {
     let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
     let folder = Folder::new();
     let file = |rows: &str| format!("section: Mine\nrows:\n{rows}");
@@ -485,7 +489,7 @@ fn users_add_rows_of_their_own_and_mistakes_are_told_with_their_place() {
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage_is_reported() {
     let folder = Folder::new();
     let run = |arguments: &[&str]| folder.run(arguments.iter().copied());
     let base =
@@ -494,7 +498,7 @@ fn wrong_usage_is_told() {
     run(&["gateway", "--help"]).exits(0);
     run(&["gateway", "--via", "http://h"]).exits(2).says(&["--upstream-port", "--shape"]);
     with(&["--select", "nothing.*"]).exits(2).says(&["selects no row about gateways", "fieldtest rows --gateway"]);
-    with(&["--ready-timeout", "0"]).exits(3).says(&["the gateway at http://127.0.0.1:9 does not answer"]);
+    with(&["--ready-timeout", "0"]).exits(3).says(&["the gateway at http://127.0.0.1:9 does not respond"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let mut arguments = base.to_vec();
@@ -507,7 +511,7 @@ fn wrong_usage_is_told() {
 }
 
 #[test]
-fn an_interrupted_run_keeps_what_it_has() {
+fn an_interrupted_run_keeps_its_results() {
     let gateway = Gateway::start(Shape::Anthropic, Quirk::HangsAfter(60));
     let folder = Folder::new();
     let mut running = Running::start(command(&folder, &gateway, Shape::Anthropic, &["--timeout", "60"]));

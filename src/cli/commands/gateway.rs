@@ -172,7 +172,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
         let upstream = format!("http://{address}");
         let suffix = if shape == ApiDialect::Openai { "/v1" } else { "" };
         stdout::warn(format!(
-            "listening as the gateway's upstream ({}): configure the gateway with {upstream}{suffix}",
+            "upstream ({}) listening on {upstream}{suffix}. Set this as the upstream of your gateway",
             shape.as_str()
         ));
         let options = GatewayRunOptions {
@@ -232,7 +232,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
     }
     stdout::write_results(&args.output, &results[0])?;
     let exit = stdout::finish(&args.output, &results, environment)?;
-    stdout::warn(format!("both sides are in {}", path.display()));
+    stdout::warn(format!("recording (client and upstream side): {}", path.display()));
     Ok(exit)
 }
 
