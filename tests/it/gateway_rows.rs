@@ -1,5 +1,5 @@
-//! Proves that every row about gateways can fail: for each one, a gateway that takes away just what the row is about, and
-//! passes on everything else. A row that stays `forwarded` behind it is a defect of the row.
+//! Proves that every gateway row can fail: each one is tested with a gateway that removes only the
+//! subject of the row. A row that is still `forwarded` is a defect of the row.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -24,28 +24,28 @@ use futures_util::stream::iter;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// What a gateway takes away.
+/// What a gateway removes.
 #[derive(Debug, Clone)]
-enum Takes {
+enum Removal {
     /// Nothing.
     Nothing,
     /// A field of the request.
     Field(GatewayFieldLocation),
-    /// A part of the answer.
+    /// A part of the response.
     Part(Box<GatewayExpectation>),
 }
 
 struct Shared {
-    takes: Takes,
+    removal: Removal,
     upstream: String,
     client: reqwest::Client,
 }
 
-/// Takes a path out of a body; true where there was something.
-fn take(value: &mut Value, steps: &[PathSegment]) -> bool {
+/// Removes a path from a body. Returns true if there was a value.
+fn remove_path(value: &mut Value, steps: &[PathSegment]) -> bool {
     let Some((step, rest)) = steps.split_first() else { return false };
     let is_last = rest.is_empty();
-    let meant = |item: &Value, nth: usize| match step {
+    let is_named = |item: &Value, nth: usize| match step {
         PathSegment::Index(index) => nth == *index,
         PathSegment::Each => true,
         PathSegment::Filter(key, wanted) => item[key.as_str()] == wanted.as_str(),
@@ -53,30 +53,30 @@ fn take(value: &mut Value, steps: &[PathSegment]) -> bool {
     };
     match (step, value) {
         (PathSegment::Key(key), Value::Object(map)) if is_last => map.remove(key).is_some(),
-        (PathSegment::Key(key), Value::Object(map)) => map.get_mut(key).is_some_and(|below| take(below, rest)),
+        (PathSegment::Key(key), Value::Object(map)) => map.get_mut(key).is_some_and(|below| remove_path(below, rest)),
         (_, Value::Array(items)) if is_last => {
             let before = items.len();
             let mut nth = 0;
             items.retain(|item| {
                 nth += 1;
-                !meant(item, nth - 1)
+                !is_named(item, nth - 1)
             });
             items.len() < before
         }
         (_, Value::Array(items)) => {
-            let below = items.iter_mut().enumerate().filter(|(nth, item)| meant(item, *nth));
-            below.fold(false, |any, (_, item)| take(item, rest) || any)
+            let below = items.iter_mut().enumerate().filter(|(nth, item)| is_named(item, *nth));
+            below.fold(false, |any, (_, item)| remove_path(item, rest) || any)
         }
         _ => false,
     }
 }
 
-/// Takes a field out of a request: of messages, all that says the same but the question.
-fn take_field(path: &JsonPath, body: &mut Value) {
+/// Removes a field from a request. The message with the label always stays.
+fn remove_field(path: &JsonPath, body: &mut Value) {
     let text = path.to_string();
     let is_turn = text.starts_with("messages[") && text.ends_with(".content") && text.matches(".content").count() == 1;
     match is_turn {
-        // The question must pass, so the turns before and after it lose their texts instead.
+        // The message with the label must arrive, so the other turns lose their texts.
         true => {
             for message in body["messages"].as_array_mut().into_iter().flatten() {
                 if !message["content"].to_string().contains("Ticket lb") {
@@ -85,16 +85,16 @@ fn take_field(path: &JsonPath, body: &mut Value) {
             }
         }
         false => {
-            let question = text.contains("[type=text].text");
-            for message in body["messages"].as_array_mut().into_iter().flatten().filter(|_| question) {
+            let is_text = text.contains("[type=text].text");
+            for message in body["messages"].as_array_mut().into_iter().flatten().filter(|_| is_text) {
                 for block in message["content"].as_array_mut().into_iter().flatten() {
                     if !block["text"].to_string().contains("Ticket lb") && block.get("text").is_some() {
                         block["text"] = Value::from("…");
                     }
                 }
             }
-            if !question {
-                take(body, path.segments());
+            if !is_text {
+                remove_path(body, path.segments());
             }
         }
     }
@@ -109,23 +109,23 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         headers.remove(name);
     }
     let mut path = parts.uri.path_and_query().unwrap().as_str().to_owned();
-    match &shared.takes {
-        Takes::Field(GatewayFieldLocation::Body(place)) => take_field(place, &mut body),
-        Takes::Field(GatewayFieldLocation::Header(name)) => {
+    match &shared.removal {
+        Removal::Field(GatewayFieldLocation::Body(place)) => remove_field(place, &mut body),
+        Removal::Field(GatewayFieldLocation::Header(name)) => {
             drop(headers.remove(HeaderName::from_bytes(name.as_bytes()).unwrap()))
         }
-        Takes::Field(GatewayFieldLocation::Query(_)) => path = path.split('?').next().unwrap().to_owned(),
-        Takes::Part(_) | Takes::Nothing => {}
+        Removal::Field(GatewayFieldLocation::Query(_)) => path = path.split('?').next().unwrap().to_owned(),
+        Removal::Part(_) | Removal::Nothing => {}
     }
     let request = shared.client.request(parts.method, format!("{}{path}", shared.upstream)).headers(headers);
     let request = if body.is_null() { request } else { request.body(body.to_string()) };
-    let Ok(response) = request.send().await else { return of_break(&shared.takes) };
-    returned(&shared.takes, response).await
+    let Ok(response) = request.send().await else { return respond_to_abort(&shared.removal) };
+    respond(&shared.removal, response).await
 }
 
-/// What becomes of an upstream that breaks off: told, unless that is what is taken away.
-fn of_break(takes: &Takes) -> Response {
-    let hides = matches!(takes, Takes::Part(part) if part.sign == Some(ClientSignal::Failure));
+/// The response if the upstream aborts: an error, unless the removal is about failures.
+fn respond_to_abort(removal: &Removal) -> Response {
+    let hides = matches!(removal, Removal::Part(part) if part.sign == Some(ClientSignal::Failure));
     let text = if hides { MESSAGE } else { r#"{"type":"error","error":{"type":"api_error","message":"broken"}}"# };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = if hides { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
@@ -135,16 +135,16 @@ fn of_break(takes: &Takes) -> Response {
 
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"Hi."}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
 
-async fn returned(takes: &Takes, response: reqwest::Response) -> Response {
+async fn respond(removal: &Removal, response: reqwest::Response) -> Response {
     let mut status = StatusCode::from_u16(response.status().as_u16()).unwrap();
     let mut headers = response.headers().clone();
     for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
         headers.remove(name);
     }
     let is_stream = headers[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/event-stream");
-    let Ok(bytes) = response.bytes().await else { return of_break(takes) };
+    let Ok(bytes) = response.bytes().await else { return respond_to_abort(removal) };
     let mut text = String::from_utf8(bytes.to_vec()).unwrap();
-    if let Takes::Part(part) = takes {
+    if let Removal::Part(part) = removal {
         if let Some(name) = &part.header {
             headers.remove(HeaderName::from_bytes(name.as_bytes()).unwrap());
         }
@@ -152,9 +152,9 @@ async fn returned(takes: &Takes, response: reqwest::Response) -> Response {
             status = StatusCode::IM_A_TEAPOT;
         }
         if part.sign == Some(ClientSignal::Failure) {
-            return of_break(takes);
+            return respond_to_abort(removal);
         }
-        text = if is_stream { of_stream(part, &text) } else { of_body(part, &text) };
+        text = if is_stream { edit_stream(part, &text) } else { edit_body(part, &text) };
     }
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
@@ -162,16 +162,16 @@ async fn returned(takes: &Takes, response: reqwest::Response) -> Response {
     response
 }
 
-fn of_body(part: &GatewayExpectation, text: &str) -> String {
+fn edit_body(part: &GatewayExpectation, text: &str) -> String {
     let mut body: Value = serde_json::from_str(text).unwrap();
     if let Some(path) = &part.at {
-        take(&mut body, path.segments());
+        remove_path(&mut body, path.segments());
     }
     body.to_string()
 }
 
-/// The events without what the part is about.
-fn of_stream(part: &GatewayExpectation, text: &str) -> String {
+/// The events without the named part.
+fn edit_stream(part: &GatewayExpectation, text: &str) -> String {
     let keys: Vec<&str> = match part.at.as_ref().and_then(JsonPath::last_key) {
         Some("input" | "key" | "content") => vec!["partial_json"],
         Some(key) => vec![key],
@@ -191,35 +191,35 @@ fn of_stream(part: &GatewayExpectation, text: &str) -> String {
         if event.is_null() {
             return Some(record.to_owned());
         }
-        keys.iter().for_each(|key| without(&mut event, key));
+        keys.iter().for_each(|key| remove_key(&mut event, key));
         Some(format!("event: {name}\ndata: {event}\n\n"))
     });
     records.collect()
 }
 
-/// Takes a key out, wherever it stands.
-fn without(value: &mut Value, key: &str) {
+/// Removes a key at any depth.
+fn remove_key(value: &mut Value, key: &str) {
     match value {
         Value::Object(map) => {
             map.remove(key);
-            map.values_mut().for_each(|below| without(below, key));
+            map.values_mut().for_each(|below| remove_key(below, key));
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| without(item, key)),
+        Value::Array(items) => items.iter_mut().for_each(|item| remove_key(item, key)),
         _ => {}
     }
 }
 
-struct Deaf;
+struct NoListener;
 
-impl GatewayEventListener for Deaf {
+impl GatewayEventListener for NoListener {
     fn on_event(&mut self, _: GatewayEvent<'_>) {}
 }
 
-/// The fate of one row behind a gateway that takes something away.
-async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> GatewayVerdictKind {
+/// The gateway verdict of one row behind a gateway with this removal.
+async fn judge_row(catalog: &Catalog, row: &GatewayRow, removal: Removal) -> GatewayVerdictKind {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let shared = Shared {
-        takes,
+        removal,
         upstream: format!("http://{}", socket.local_addr().unwrap()),
         client: reqwest::Client::builder().no_proxy().build().unwrap(),
     };
@@ -245,7 +245,7 @@ async fn fate(catalog: &Catalog, row: &GatewayRow, takes: Takes) -> GatewayVerdi
         other_secrets: Vec::new(),
         started_at: started,
     };
-    let finished = gateway::run(&client, socket, &[row], &options, &mut Deaf, std::future::pending()).await;
+    let finished = gateway::run(&client, socket, &[row], &options, &mut NoListener, std::future::pending()).await;
     server.abort();
     let recording = GatewayRecording {
         header: GatewayHeader {
@@ -281,19 +281,19 @@ async fn every_row_can_fail() {
     let rows =
         catalog.gateway_rows.iter().map(|row| &row.row).filter(|row| row.applies_to_dialect(ApiDialect::Anthropic));
     let about = rows.filter_map(|row| match row.subject(ApiDialect::Anthropic) {
-        GatewayRowSubject::Request { .. } => Some((row, Takes::Field(row.field_location().unwrap()))),
-        GatewayRowSubject::Response { expectation: comes, .. } => Some((row, Takes::Part(Box::new(comes.clone())))),
-        // The tests with small gateways have one for each side of conduct.
+        GatewayRowSubject::Request { .. } => Some((row, Removal::Field(row.field_location().unwrap()))),
+        GatewayRowSubject::Response { expectation, .. } => Some((row, Removal::Part(Box::new(expectation.clone())))),
+        // The tests with small gateways prove the behaviour rows.
         GatewayRowSubject::Behaviour(_) => None,
     });
     let failures: Vec<String> = iter(about)
-        .map(|(row, takes)| async move {
-            let with = fate(catalog, row, Takes::Nothing);
-            let without = fate(catalog, row, takes);
+        .map(|(row, removal)| async move {
+            let with = judge_row(catalog, row, Removal::Nothing);
+            let without = judge_row(catalog, row, removal);
             let (with, without) = (with.await, without.await);
             let is_proven = match row.subject(ApiDialect::Anthropic) {
-                // A gateway that reads whole answers, as this one does, has no pace.
-                GatewayRowSubject::Response { expectation: comes, .. } if comes.sign == Some(ClientSignal::Pace) => {
+                // This gateway buffers every response.
+                GatewayRowSubject::Response { expectation, .. } if expectation.sign == Some(ClientSignal::Pace) => {
                     without == GatewayVerdictKind::Changed
                 }
                 _ => {

@@ -11,7 +11,6 @@ use crate::gateway::outcome::matcher::{
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::recording::gateway::UpstreamCall;
 use crate::variables::fill::VariableValues;
-use crate::variables::fill::VariableValues;
 use crate::wire::exchange::Request;
 
 /// What one call shows of a row's field. `control` is a request without the field, or with another

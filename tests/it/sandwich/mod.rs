@@ -1,12 +1,11 @@
-//! Small gateways for the tests of `fieldtest gateway`: faithful ones for both shapes, and each way of being bad.
+//! Small gateways for the tests of `fieldtest gateway`: faithful ones for both APIs, and one for each fault.
 //!
-//! They know the two APIs from their references alone, and use none of the product's code.
+//! They follow the references of the two APIs, and use no code of the product.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
+#![allow(dead_code, reason = "some tests use only a part of this")]
 pub mod quirk;
 pub mod translate;
 
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,23 +23,23 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-/// The credential that the gateways use for their upstream.
+/// The credential of the gateways for their upstream.
 pub const UPSTREAM_KEY: &str = "sk-upstream-very-secret";
 
-/// Headers about one connection or about a body's bytes.
-const OWN: [HeaderName; 5] =
+/// Headers about a connection or the bytes of a body, which are not forwarded.
+const HOP_HEADERS: [HeaderName; 5] =
     [header::HOST, header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING, header::ACCEPT_ENCODING];
 
-/// A request on its way.
+/// A request of the client.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ClientRequest {
     /// The method.
     pub method: axum::http::Method,
     /// Path and query.
     pub path: String,
     /// Headers.
     pub headers: HeaderMap,
-    /// The body; `null` where there is none.
+    /// The body; `null` if there is none.
     pub body: Value,
 }
 
@@ -51,32 +50,32 @@ pub enum Shape {
     Openai,
 }
 
-/// A gateway at work; it ends when this is dropped.
+/// A running gateway; it stops when this is dropped.
 pub struct Gateway {
     /// Its base URL.
     pub url: String,
-    /// The port of its upstream, which nobody has yet.
+    /// The port of its upstream, which is still free.
     pub upstream_port: u16,
     _runtime: Runtime,
 }
 
-/// What the handlers share.
+/// The state of the handlers.
 pub struct Shared {
     pub shape: Shape,
     pub quirk: Quirk,
     pub upstream: String,
     pub client: reqwest::Client,
-    /// Counts the requests.
-    pub came: AtomicUsize,
-    /// An answer that waits for another to be swapped with.
-    pub swap: Mutex<Option<tokio::sync::oneshot::Sender<Whole>>>,
-    /// The last plain answer, for who swaps.
-    pub swapped: Mutex<Vec<Whole>>,
+    /// The number of requests.
+    pub request_count: AtomicUsize,
+    /// Sends a response to the request that waits for another one.
+    pub swap: Mutex<Option<tokio::sync::oneshot::Sender<CompleteResponse>>>,
+    /// The response of the request that waits for another one.
+    pub swapped: Mutex<Vec<CompleteResponse>>,
 }
 
-/// An answer that is there as a whole.
+/// A response with its complete body.
 #[derive(Debug, Clone)]
-pub struct Whole {
+pub struct CompleteResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -97,7 +96,7 @@ impl Gateway {
                 quirk,
                 upstream: format!("http://127.0.0.1:{upstream_port}{prefix}"),
                 client: reqwest::Client::builder().no_proxy().build().unwrap(),
-                came: AtomicUsize::new(0),
+                request_count: AtomicUsize::new(0),
                 swap: Mutex::new(None),
                 swapped: Mutex::new(Vec::new()),
             };
@@ -111,45 +110,45 @@ impl Gateway {
     }
 }
 
-/// A port that nobody has at the moment.
+/// A port that is free at the moment.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let number = shared.came.fetch_add(1, Ordering::Relaxed);
-    let (parts, body) = request.into_parts();
+async fn handle(State(shared): State<Arc<Shared>>, incoming: Request) -> Response {
+    let number = shared.request_count.fetch_add(1, Ordering::Relaxed);
+    let (parts, body) = incoming.into_parts();
     let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap_or_default();
     let mut headers = parts.headers;
-    for name in OWN {
+    for name in HOP_HEADERS {
         headers.remove(name);
     }
-    let asked = Asked {
+    let request = ClientRequest {
         method: parts.method,
         path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         headers,
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
     };
-    quirk::answer(&shared, number, asked).await
+    quirk::respond(&shared, number, request).await
 }
 
-/// Passes a request on as it is, but for the credential, which is the gateway's own.
-pub async fn ask(shared: &Shared, asked: &Asked) -> Result<reqwest::Response, reqwest::Error> {
-    let mut headers = asked.headers.clone();
+/// Forwards a request unchanged, with the credential of the gateway.
+pub async fn forward(shared: &Shared, request: &ClientRequest) -> Result<reqwest::Response, reqwest::Error> {
+    let mut headers = request.headers.clone();
     if shared.quirk != Quirk::LeaksKey {
         headers.remove(header::AUTHORIZATION);
         headers.insert("x-api-key", HeaderValue::from_static(UPSTREAM_KEY));
     }
-    let request =
-        shared.client.request(asked.method.clone(), format!("{}{}", shared.upstream, asked.path)).headers(headers);
-    let request = match (&asked.body, shared.quirk) {
-        (Value::Null, _) => request,
+    let outgoing =
+        shared.client.request(request.method.clone(), format!("{}{}", shared.upstream, request.path)).headers(headers);
+    let outgoing = match (&request.body, shared.quirk) {
+        (Value::Null, _) => outgoing,
         (body, Quirk::GzipToUpstream) => {
-            request.header(header::CONTENT_ENCODING, "gzip").body(gzip(body.to_string().as_bytes()))
+            outgoing.header(header::CONTENT_ENCODING, "gzip").body(gzip(body.to_string().as_bytes()))
         }
-        (body, _) => request.body(body.to_string()),
+        (body, _) => outgoing.body(body.to_string()),
     };
-    request.send().await
+    outgoing.send().await
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -159,10 +158,10 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// The headers of an answer that are passed on.
-pub fn passed_on(headers: &HeaderMap) -> HeaderMap {
+/// The headers of a response that are forwarded.
+pub fn forwarded_headers(headers: &HeaderMap) -> HeaderMap {
     let mut kept = headers.clone();
-    for name in OWN {
+    for name in HOP_HEADERS {
         kept.remove(name);
     }
     kept
@@ -173,28 +172,28 @@ pub fn is_stream(response: &reqwest::Response) -> bool {
     kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
-/// An answer piece by piece, as it comes.
-pub fn through(response: reqwest::Response) -> Response {
+/// Forwards a response chunk by chunk, as it arrives.
+pub fn pass_through(response: reqwest::Response) -> Response {
     let status = StatusCode::from_u16(response.status().as_u16()).unwrap();
-    let headers = passed_on(response.headers());
-    let mut through = Response::new(Body::from_stream(response.bytes_stream()));
-    *through.status_mut() = status;
-    *through.headers_mut() = headers;
-    through
+    let headers = forwarded_headers(response.headers());
+    let mut forwarded = Response::new(Body::from_stream(response.bytes_stream()));
+    *forwarded.status_mut() = status;
+    *forwarded.headers_mut() = headers;
+    forwarded
 }
 
-pub fn whole(whole: Whole) -> Response {
-    let mut response = Response::new(Body::from(whole.body));
-    *response.status_mut() = whole.status;
-    *response.headers_mut() = whole.headers;
+pub fn to_response(complete: CompleteResponse) -> Response {
+    let mut response = Response::new(Body::from(complete.body));
+    *response.status_mut() = complete.status;
+    *response.headers_mut() = complete.headers;
     response
 }
 
 pub fn error(status: u16, kind: &str, message: &str) -> Response {
-    json_answer(status, &json!({ "type": "error", "error": { "type": kind, "message": message } }))
+    json_response(status, &json!({ "type": "error", "error": { "type": kind, "message": message } }))
 }
 
-pub fn json_answer(status: u16, body: &Value) -> Response {
+pub fn json_response(status: u16, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -226,7 +225,7 @@ pub fn records(response: reqwest::Response) -> impl futures_util::Stream<Item = 
     })
 }
 
-/// A stream of texts as an answer. An error breaks the connection.
+/// A response with an event stream. An error aborts the connection.
 pub fn event_stream<E>(texts: impl futures_util::Stream<Item = Result<String, E>> + Send + 'static) -> Response
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -236,10 +235,6 @@ where
     response
 }
 
-/// Waits.
-pub async fn rest(ms: u64) {
+pub async fn sleep_ms(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
-
-/// For streams that cannot fail.
-pub type Never = Infallible;

@@ -1,4 +1,4 @@
-//! The ways of being a bad gateway, one at a time.
+//! Gateways with one fault each.
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,95 +8,95 @@ use futures_util::stream::{iter, once, unfold};
 use serde_json::{Value, json};
 
 use super::{
-    Asked, Shape, Shared, Whole, ask, error, event_stream, gzip, is_stream, json_answer, passed_on, records, rest,
-    through, translate, whole,
+    ClientRequest, CompleteResponse, Shape, Shared, error, event_stream, forward, forwarded_headers, gzip, is_stream,
+    json_response, pass_through, records, sleep_ms, to_response, translate,
 };
 
-/// What is wrong with a gateway.
+/// The fault of a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quirk {
-    /// Nothing.
+    /// No fault.
     None,
-    /// `top_k` is taken out.
+    /// Removes `top_k`.
     DropsTopK,
-    /// `stop_sequences` is called `stop`.
+    /// Renames `stop_sequences` to `stop`.
     RenamesStop,
-    /// `max_tokens` is bounded.
+    /// Reduces `max_tokens` to 600.
     ClampsMaxTokens,
-    /// `thinking` is refused.
+    /// Rejects `thinking`.
     RefusesThinking,
-    /// Every request is refused.
+    /// Rejects every request except the first.
     RefusesAll,
-    /// A `temperature` is set where there is none, and one that is there is overwritten.
+    /// Sets `temperature`, and overwrites the value of the request.
     AddsDefaults,
-    /// `stream: true` is always asked for upstream.
+    /// Always sends `stream: true` to the upstream.
     AlwaysStreams,
-    /// The upstream is never asked.
+    /// Never calls the upstream.
     NeverAsks,
-    /// Each request is sent twice.
+    /// Sends each request twice.
     AsksTwice,
-    /// Each request is sent twice, the second time without `top_p`.
+    /// Sends each request twice, once without `top_p`.
     AsksTwiceDifferently,
-    /// What fails upstream is asked twice more.
+    /// Retries failed upstream calls twice.
     Retries,
-    /// Answers are handed to who asked before, or after.
+    /// Swaps the responses of concurrent requests.
     Swaps,
-    /// All deltas of a stream in one.
+    /// Merges the deltas of a stream.
     MergesPieces,
-    /// Each delta of text in two.
+    /// Splits each delta of text into two.
     SplitsPieces,
-    /// A stream is handed on when it is over.
+    /// Buffers streams until they are complete.
     Buffers,
-    /// The connection of a stream stays open behind its end.
+    /// Keeps the connection of a stream open after its end.
     KeepsOpen,
-    /// Answers are packed unasked.
+    /// Compresses responses although the client does not accept it.
     GzipToClient,
-    /// Requests are packed.
+    /// Compresses requests.
     GzipToUpstream,
-    /// An own answer first, and then the upstream is asked.
+    /// Returns its own response, and calls the upstream after that.
     AnswersFirst,
-    /// It stops answering after so many requests.
+    /// Breaks every connection after this number of requests.
     DiesAfter(usize),
-    /// It hangs after so many requests.
+    /// Hangs after this number of requests.
     HangsAfter(usize),
-    /// Streams break off.
+    /// Aborts streams.
     BreaksStreams,
-    /// Where the upstream breaks off, the stream is ended as if it were whole.
+    /// Ends a stream cleanly when the upstream aborts it.
     HidesBreaks,
-    /// Headers are left behind, in both directions.
+    /// Removes headers, in both directions.
     StripsHeaders,
-    /// The client's own credential is sent on.
+    /// Forwards the credential of the client.
     LeaksKey,
-    /// The text of the question is replaced.
+    /// Replaces the messages of the request.
     RewritesQuestion,
-    /// The upstream is asked for its models now and then.
+    /// Requests the list of models from time to time.
     HealthChecks,
-    /// Every error becomes a 500 of its own.
+    /// Turns every error into a 500 of its own.
     FlattensErrors,
-    /// Blocks that it does not know are left out of answers.
+    /// Removes blocks other than text from responses.
     DropsUnknownBlocks,
-    /// `tool_use_id` is taken out of tool results.
+    /// Removes `tool_use_id` from tool results.
     LosesToolUseId,
-    /// Something is added to every text of a block.
+    /// Appends a word to the text of every block.
     EditsTexts,
-    /// Each question also goes to be moderated.
+    /// Sends a copy of each request to `/v1/moderations`.
     Moderates,
-    /// Its own credential is told to its clients.
+    /// Sends its own credential to its clients.
     TellsKey,
-    /// Whatever the upstream says, clients get a 502.
+    /// Returns 502 for every response of the upstream.
     FailsAll,
-    /// Who asks for a stream gets a whole answer.
+    /// Returns a complete JSON response instead of a stream.
     WholeForStream,
-    /// Chat completions: fields are lost, renamed, or overwritten.
+    /// Chat completions: drops, renames and overwrites fields.
     WrongTranslation,
 }
 
-/// Answers a request.
-pub async fn answer(shared: &std::sync::Arc<Shared>, number: usize, mut asked: Asked) -> Response {
+/// Responds to a request.
+pub async fn respond(shared: &std::sync::Arc<Shared>, number: usize, mut request: ClientRequest) -> Response {
     if let Quirk::DiesAfter(most) = shared.quirk
         && number >= most
     {
-        // As good as dead: the connection breaks without a word.
+        // A panic of the handler breaks the connection without a response.
         panic!("dead");
     }
     if let Quirk::HangsAfter(most) = shared.quirk
@@ -105,21 +105,21 @@ pub async fn answer(shared: &std::sync::Arc<Shared>, number: usize, mut asked: A
         std::future::pending::<()>().await;
     }
     if shared.shape == Shape::Openai {
-        return translate::answer(shared, asked).await;
+        return translate::respond(shared, request).await;
     }
-    if let Some(answer) = before(shared, number, &mut asked).await {
-        return answer;
+    if let Some(response) = edit_request(shared, number, &mut request).await {
+        return response;
     }
     let mut tries = if shared.quirk == Quirk::Retries { 3 } else { 1 };
     let response = loop {
         tries -= 1;
-        match ask(shared, &asked).await {
+        match forward(shared, &request).await {
             Ok(response) if response.status().as_u16() < 429 || tries == 0 => break response,
-            Err(_) if tries == 0 => return error(502, "api_error", "the upstream broke off"),
+            Err(_) if tries == 0 => return error(502, "api_error", "the upstream aborted"),
             Ok(_) | Err(_) => {}
         }
     };
-    if is_stream(&response) { stream(shared.quirk, response) } else { plain(shared, response).await }
+    if is_stream(&response) { stream(shared.quirk, response) } else { respond_complete(shared, response).await }
 }
 
 fn own_message() -> Value {
@@ -129,9 +129,9 @@ fn own_message() -> Value {
     })
 }
 
-/// What happens before the upstream is asked; an answer where it is not.
-async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Asked) -> Option<Response> {
-    let body = asked.body.as_object_mut();
+/// Edits a request before it is forwarded. Returns a response if it is not forwarded.
+async fn edit_request(shared: &std::sync::Arc<Shared>, number: usize, request: &mut ClientRequest) -> Option<Response> {
+    let body = request.body.as_object_mut();
     match (shared.quirk, body) {
         (Quirk::DropsTopK, Some(body)) => drop(body.remove("top_k")),
         (Quirk::RenamesStop, Some(body)) => {
@@ -148,20 +148,20 @@ async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Aske
         (Quirk::RefusesAll, _) if number > 0 => return Some(error(400, "invalid_request_error", "no")),
         (Quirk::AddsDefaults, Some(body)) => drop(body.insert("temperature".to_owned(), json!(1.0))),
         (Quirk::AlwaysStreams, Some(body)) => drop(body.insert("stream".to_owned(), json!(true))),
-        (Quirk::NeverAsks, _) => return Some(json_answer(200, &own_message())),
-        (Quirk::AsksTwice, _) => drop(ask(shared, asked).await),
+        (Quirk::NeverAsks, _) => return Some(json_response(200, &own_message())),
+        (Quirk::AsksTwice, _) => drop(forward(shared, request).await),
         (Quirk::AsksTwiceDifferently, Some(_)) => {
-            let mut other = asked.clone();
+            let mut other = request.clone();
             other.body.as_object_mut().unwrap().remove("top_p");
-            drop(ask(shared, &other).await);
+            drop(forward(shared, &other).await);
         }
         (Quirk::AnswersFirst, _) => {
-            let (shared, asked) = (shared.clone(), asked.clone());
+            let (shared, request) = (shared.clone(), request.clone());
             tokio::spawn(async move {
-                rest(60).await;
-                let _ = ask(&shared, &asked).await;
+                sleep_ms(60).await;
+                let _ = forward(&shared, &request).await;
             });
-            return Some(json_answer(200, &own_message()));
+            return Some(json_response(200, &own_message()));
         }
         (Quirk::LosesToolUseId | Quirk::EditsTexts, Some(body)) => {
             let messages = body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
@@ -174,13 +174,13 @@ async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Aske
             }
         }
         (Quirk::Moderates, _) => {
-            let copy = shared.client.post(format!("{}/v1/moderations", shared.upstream)).json(&asked.body);
+            let copy = shared.client.post(format!("{}/v1/moderations", shared.upstream)).json(&request.body);
             let _ = copy.send().await;
         }
         (Quirk::WholeForStream, Some(body)) => drop(body.remove("stream")),
         (Quirk::StripsHeaders, _) => {
             for name in ["anthropic-beta", "anthropic-version", "x-fieldtest-marker"] {
-                asked.headers.remove(name);
+                request.headers.remove(name);
             }
         }
         (Quirk::RewritesQuestion, Some(body)) => {
@@ -196,10 +196,10 @@ async fn before(shared: &std::sync::Arc<Shared>, number: usize, asked: &mut Aske
     None
 }
 
-async fn plain(shared: &std::sync::Arc<Shared>, response: reqwest::Response) -> Response {
+async fn respond_complete(shared: &std::sync::Arc<Shared>, response: reqwest::Response) -> Response {
     let mut got = read(response).await;
     match shared.quirk {
-        Quirk::Swaps => got = swapped(shared, got).await,
+        Quirk::Swaps => got = swap_response(shared, got).await,
         Quirk::GzipToClient => {
             got.body = gzip(&got.body).into();
             got.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -224,7 +224,7 @@ async fn plain(shared: &std::sync::Arc<Shared>, response: reqwest::Response) -> 
         }
         _ => {}
     }
-    whole(got)
+    to_response(got)
 }
 
 trait RetainJson {
@@ -239,17 +239,17 @@ impl RetainJson for axum::http::HeaderMap {
     }
 }
 
-async fn read(response: reqwest::Response) -> Whole {
+async fn read(response: reqwest::Response) -> CompleteResponse {
     let status = StatusCode::from_u16(response.status().as_u16()).unwrap();
-    let headers = passed_on(response.headers());
+    let headers = forwarded_headers(response.headers());
     match response.bytes().await {
-        Ok(body) => Whole { status, headers, body },
-        Err(_) => Whole { status: StatusCode::BAD_GATEWAY, headers, body: Bytes::from_static(b"{}") },
+        Ok(body) => CompleteResponse { status, headers, body },
+        Err(_) => CompleteResponse { status: StatusCode::BAD_GATEWAY, headers, body: Bytes::from_static(b"{}") },
     }
 }
 
-/// Two that are there at the same time get each other's answers.
-async fn swapped(shared: &Shared, own: Whole) -> Whole {
+/// Swaps the responses of two concurrent requests.
+async fn swap_response(shared: &Shared, own: CompleteResponse) -> CompleteResponse {
     let (send, receive) = tokio::sync::oneshot::channel();
     let waiting = {
         let mut slot = shared.swap.lock().await;
@@ -296,7 +296,7 @@ fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
         }
         Quirk::KeepsOpen => {
             let open = once(async {
-                rest(60_000).await;
+                sleep_ms(60_000).await;
                 Ok(String::new())
             });
             event_stream(records(response).chain(open))
@@ -305,7 +305,7 @@ fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
             let broken = once(async { Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
             event_stream(records(response).take(4).map(|record| record.map_err(std::io::Error::other)).chain(broken))
         }
-        Quirk::HidesBreaks => event_stream(hiding(records(response))),
+        Quirk::HidesBreaks => event_stream(hide_abort(records(response))),
         Quirk::MergesPieces => event_stream(
             records(response)
                 .ready_chunks(64)
@@ -316,11 +316,11 @@ fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
                 }),
         ),
         Quirk::SplitsPieces => event_stream(records(response).map(|record| record.map(|record| split(&record)))),
-        _ => through(response),
+        _ => pass_through(response),
     }
 }
 
-/// Holds the deltas of text back, and tells them in one when something else comes.
+/// Holds deltas of text, and sends them as one before the block ends.
 fn merge(held: &mut String, records: &str) -> String {
     let mut out = String::new();
     for record in records.split_inclusive("\n\n") {
@@ -355,8 +355,8 @@ fn split(record: &str) -> String {
     format!("{}{}", part(&text[..middle]), part(&text[middle..]))
 }
 
-/// A stream whose break nobody sees.
-fn hiding(
+/// Replaces the abort of a stream by a clean end.
+fn hide_abort(
     records: impl futures_util::Stream<Item = Result<String, reqwest::Error>> + Send + 'static,
 ) -> impl futures_util::Stream<Item = Result<String, reqwest::Error>> + Send {
     let end = [

@@ -1,4 +1,4 @@
-//! A small faithful translation between the Messages API and chat completions, in both directions.
+//! A faithful translation between the Messages API and chat completions, in both directions.
 
 use std::collections::VecDeque;
 
@@ -8,20 +8,20 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 
 use super::quirk::Quirk;
-use super::{Asked, Shared, UPSTREAM_KEY, error, event_stream, is_stream, json_answer, records};
+use super::{ClientRequest, Shared, UPSTREAM_KEY, error, event_stream, is_stream, json_response, records};
 
-/// Answers a client of the Messages API from an upstream that speaks chat completions.
-pub async fn answer(shared: &Shared, asked: Asked) -> Response {
-    let bare = asked.path.split('?').next().unwrap();
-    if bare == "/v1/models" {
-        return json_answer(200, &json!({ "data": [{ "type": "model", "id": "m" }], "has_more": false }));
+/// Responds to a client of the Messages API, with an upstream that speaks chat completions.
+pub async fn respond(shared: &Shared, request: ClientRequest) -> Response {
+    let path = request.path.split('?').next().unwrap();
+    if path == "/v1/models" {
+        return json_response(200, &json!({ "data": [{ "type": "model", "id": "m" }], "has_more": false }));
     }
-    if bare != "/v1/messages" {
+    if path != "/v1/messages" {
         return error(404, "not_found_error", "no such path");
     }
-    let mut body = request(&asked.body);
+    let mut body = translate_request(&request.body);
     if shared.quirk == Quirk::WrongTranslation {
-        spoil(&mut body);
+        mistranslate(&mut body);
     }
     let sent = shared
         .client
@@ -33,30 +33,30 @@ pub async fn answer(shared: &Shared, asked: Asked) -> Response {
         .await;
     let response = match sent {
         Ok(response) => response,
-        Err(_) => return error(502, "api_error", "the upstream broke off"),
+        Err(_) => return error(502, "api_error", "the upstream aborted"),
     };
     let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
     let status = response.status().as_u16();
     if is_stream(&response) {
-        return event_stream(stream(records(response), asked.body["model"].clone()));
+        return event_stream(stream(records(response), request.body["model"].clone()));
     }
-    let Ok(bytes) = response.bytes().await else { return error(502, "api_error", "the upstream broke off") };
+    let Ok(bytes) = response.bytes().await else { return error(502, "api_error", "the upstream aborted") };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     if status >= 400 || body.get("error").is_some() {
         let status = if status >= 400 { status } else { 502 };
-        let mut response = error(status, kind(status), body["error"]["message"].as_str().unwrap_or("unknown"));
+        let mut response = error(status, error_type(status), body["error"]["message"].as_str().unwrap_or("unknown"));
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         return response;
     }
-    let mut response = json_answer(200, &message(&body, &asked.body["model"]));
+    let mut response = json_response(200, &translate_message(&body, &request.body["model"]));
     response.headers_mut().insert("request-id", HeaderValue::from_static("req_own"));
     response
 }
 
-/// What a careless translation does.
-fn spoil(body: &mut Value) {
+/// Makes the mistakes of a careless translation.
+fn mistranslate(body: &mut Value) {
     if let Some(body) = body.as_object_mut() {
         body.remove("stop");
         if let Some(value) = body.remove("temperature") {
@@ -68,7 +68,7 @@ fn spoil(body: &mut Value) {
     }
 }
 
-fn kind(status: u16) -> &'static str {
+fn error_type(status: u16) -> &'static str {
     match status {
         400 => "invalid_request_error",
         401 => "authentication_error",
@@ -81,8 +81,8 @@ fn kind(status: u16) -> &'static str {
     }
 }
 
-/// The text of a content, blocks joined.
-fn text(content: &Value) -> String {
+/// The text of a content, with its blocks joined.
+fn join_text(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(blocks) => blocks.iter().filter_map(|b| b["text"].as_str()).collect::<Vec<_>>().join("\n"),
@@ -90,7 +90,7 @@ fn text(content: &Value) -> String {
     }
 }
 
-fn part(block: &Value) -> Option<Value> {
+fn translate_block(block: &Value) -> Option<Value> {
     let source = &block["source"];
     let data = |source: &Value| {
         format!("data:{};base64,{}", source["media_type"].as_str().unwrap(), source["data"].as_str().unwrap())
@@ -103,12 +103,12 @@ fn part(block: &Value) -> Option<Value> {
             Some(json!({ "type": "file", "file": { "filename": "document.pdf", "file_data": data(source) } }))
         }
         ("document", Some("text")) => Some(json!({ "type": "text", "text": source["data"] })),
-        ("document", Some("content")) => Some(json!({ "type": "text", "text": text(&source["content"]) })),
+        ("document", Some("content")) => Some(json!({ "type": "text", "text": join_text(&source["content"]) })),
         _ => None,
     }
 }
 
-fn turn(message: &Value, out: &mut Vec<Value>) {
+fn translate_turn(message: &Value, out: &mut Vec<Value>) {
     let content = &message["content"];
     let role = message["role"].as_str().unwrap_or_default();
     let Some(blocks) = content.as_array() else {
@@ -116,7 +116,7 @@ fn turn(message: &Value, out: &mut Vec<Value>) {
         return;
     };
     for result in blocks.iter().filter(|block| block["type"] == "tool_result") {
-        let content = text(&result["content"]);
+        let content = join_text(&result["content"]);
         out.push(json!({ "role": "tool", "tool_call_id": result["tool_use_id"], "content": content }));
     }
     let calls: Vec<Value> = blocks
@@ -127,27 +127,27 @@ fn turn(message: &Value, out: &mut Vec<Value>) {
             json!({ "id": block["id"], "type": "function", "function": function })
         })
         .collect();
-    let parts: Vec<Value> = blocks.iter().filter_map(part).collect();
+    let parts: Vec<Value> = blocks.iter().filter_map(translate_block).collect();
     if role == "assistant" {
-        let mut said = json!({ "role": "assistant", "content": text(content) });
+        let mut translated = json!({ "role": "assistant", "content": join_text(content) });
         if !calls.is_empty() {
-            said["tool_calls"] = Value::from(calls);
+            translated["tool_calls"] = Value::from(calls);
         }
-        out.push(said);
+        out.push(translated);
     } else if !parts.is_empty() {
         out.push(json!({ "role": role, "content": parts }));
     }
 }
 
-/// A request of the Messages API as one of chat completions.
-pub fn request(body: &Value) -> Value {
+/// Translates a request of the Messages API to chat completions.
+pub fn translate_request(body: &Value) -> Value {
     let mut out = Map::new();
     let mut messages = Vec::new();
     if let Some(system) = body.get("system") {
-        messages.push(json!({ "role": "system", "content": text(system) }));
+        messages.push(json!({ "role": "system", "content": join_text(system) }));
     }
     for message in body["messages"].as_array().into_iter().flatten() {
-        turn(message, &mut messages);
+        translate_turn(message, &mut messages);
     }
     out.insert("messages".to_owned(), Value::from(messages));
     for (from, to) in [
@@ -169,7 +169,7 @@ pub fn request(body: &Value) -> Value {
         out.insert("user".to_owned(), user.clone());
     }
     if let Some(tools) = body["tools"].as_array() {
-        let tools: Value = tools.iter().filter(|tool| tool.get("input_schema").is_some()).map(tool).collect();
+        let tools: Value = tools.iter().filter(|tool| tool.get("input_schema").is_some()).map(translate_tool).collect();
         out.insert("tools".to_owned(), tools);
     }
     let choice = &body["tool_choice"];
@@ -188,7 +188,7 @@ pub fn request(body: &Value) -> Value {
     Value::Object(out)
 }
 
-fn tool(tool: &Value) -> Value {
+fn translate_tool(tool: &Value) -> Value {
     json!({ "type": "function", "function": {
         "name": tool["name"], "description": tool["description"], "parameters": tool["input_schema"],
     } })
@@ -213,18 +213,18 @@ fn usage(usage: &Value) -> Value {
     })
 }
 
-/// A chat completion as a message.
-fn message(completion: &Value, model: &Value) -> Value {
+/// Translates a chat completion to a message.
+fn translate_message(completion: &Value, model: &Value) -> Value {
     let choice = &completion["choices"][0];
-    let said = &choice["message"];
+    let original = &choice["message"];
     let mut content = Vec::new();
-    if let Some(thought) = said["reasoning_content"].as_str() {
+    if let Some(thought) = original["reasoning_content"].as_str() {
         content.push(json!({ "type": "thinking", "thinking": thought, "signature": "none" }));
     }
-    if let Some(text) = said["content"].as_str() {
+    if let Some(text) = original["content"].as_str() {
         content.push(json!({ "type": "text", "text": text }));
     }
-    for call in said["tool_calls"].as_array().into_iter().flatten() {
+    for call in original["tool_calls"].as_array().into_iter().flatten() {
         let input: Value = serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
         content.push(json!({ "type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": input }));
     }
@@ -236,11 +236,11 @@ fn message(completion: &Value, model: &Value) -> Value {
     })
 }
 
-/// What a stream of chunks has told so far.
-struct Told {
+/// The state of the translation of a stream.
+struct StreamState {
     model: Value,
     started: bool,
-    /// The kind of the open block, and how many there were.
+    /// The type of the open block.
     open: Option<&'static str>,
     index: i64,
     finish: Value,
@@ -253,7 +253,7 @@ fn event(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap())
 }
 
-impl Told {
+impl StreamState {
     fn close(&mut self, out: &mut VecDeque<String>) {
         if self.open.take().is_some() {
             out.push_back(event(&json!({ "type": "content_block_stop", "index": self.index })));
@@ -330,12 +330,12 @@ impl Told {
     }
 }
 
-/// A stream of chunks as a stream of events. Where the upstream breaks off, the client is told.
+/// Translates a stream of chunks to a stream of events. An abort of the upstream becomes an error event.
 fn stream(
     records: impl futures_util::Stream<Item = Result<String, reqwest::Error>> + Send + 'static,
     model: Value,
 ) -> impl futures_util::Stream<Item = Result<String, reqwest::Error>> + Send {
-    let told = Told {
+    let state = StreamState {
         model,
         started: false,
         open: None,
@@ -345,20 +345,20 @@ fn stream(
         done: false,
         failed: false,
     };
-    let state = (Box::pin(records), told, VecDeque::new());
-    futures_util::stream::unfold(state, |(mut records, mut told, mut out)| async move {
+    let start = (Box::pin(records), state, VecDeque::new());
+    futures_util::stream::unfold(start, |(mut records, mut state, mut out)| async move {
         loop {
             if let Some(text) = out.pop_front() {
-                return Some((Ok(text), (records, told, out)));
+                return Some((Ok(text), (records, state, out)));
             }
-            if told.done || told.failed {
+            if state.done || state.failed {
                 return None;
             }
             match records.next().await {
-                Some(Ok(record)) => told.record(&record, &mut out),
+                Some(Ok(record)) => state.record(&record, &mut out),
                 Some(Err(_)) | None => {
-                    told.failed = true;
-                    let error = json!({ "type": "api_error", "message": "the upstream broke off" });
+                    state.failed = true;
+                    let error = json!({ "type": "api_error", "message": "the upstream aborted" });
                     out.push_back(event(&json!({ "type": "error", "error": error })));
                 }
             }
