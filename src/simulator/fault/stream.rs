@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::simulator::fault::catalog::StreamFault;
-use crate::simulator::sse::format_event;
+use crate::wire::message_events::encode_event;
 
 pub(super) fn apply(fault: StreamFault, events: &mut Vec<String>) {
     use StreamFault as F;
@@ -25,14 +25,14 @@ pub(super) fn apply(fault: StreamFault, events: &mut Vec<String>) {
                 *event = format!("event: message\n{}", event.split_once('\n').map_or("", |(_, data)| data));
             }
         }
-        F::EventUnknown => events.insert(1, format_event(&json!({"type": "progress"}))),
+        F::EventUnknown => events.insert(1, encode_event(&json!({"type": "progress"}))),
         F::MessageStartMissing => drop(events.drain(..1)),
         F::EventBeforeStart => events.swap(0, 1),
         F::MessageStartTwice => events.insert(1, first),
         F::StartNotEmpty => edit_events(events, "message_start", |e| e["message"]["stop_reason"] = json!("end_turn")),
         F::MessageDeltaMissing => events.retain(|r| !named(r, "message_delta")),
         F::MessageStopMissing => events.retain(|r| !named(r, "message_stop")),
-        F::MessageStopTwice => events.push(format_event(&json!({"type": "message_stop"}))),
+        F::MessageStopTwice => events.push(encode_event(&json!({"type": "message_stop"}))),
         F::EventAfterStop => events.push(delta),
         F::BlockIndex => edit_events(events, "content_block_start", |e| e["index"] = json!(70)),
         F::BlockNested => {
@@ -76,7 +76,7 @@ pub(super) fn apply(fault: StreamFault, events: &mut Vec<String>) {
         F::ErrorInStream => {
             events.truncate(1);
             let error = json!({"type": "overloaded_error", "message": "the endpoint is overloaded"});
-            events.push(format_event(&json!({"type": "error", "error": error})));
+            events.push(encode_event(&json!({"type": "error", "error": error})));
         }
         F::BlockPrefilled => edit_events(events, "content_block_start", |e| {
             if e["content_block"]["type"] == "text" {
@@ -90,7 +90,7 @@ pub(super) fn apply(fault: StreamFault, events: &mut Vec<String>) {
         }
         F::BlockStopStray => {
             let at = events.len().saturating_sub(2);
-            events.insert(at, format_event(&json!({"type": "content_block_stop", "index": 70})));
+            events.insert(at, encode_event(&json!({"type": "content_block_stop", "index": 70})));
         }
         F::DeltaWithoutBlock => events.insert(1, delta_event(70, "text_delta")),
         F::DeltaTypeUnknown => {
@@ -120,7 +120,7 @@ fn zero_input_counters(usage: &mut Value) {
 }
 
 fn delta_event(index: u64, kind: &str) -> String {
-    format_event(&json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, "text": "Well."}}))
+    encode_event(&json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, "text": "Well."}}))
 }
 
 fn count_blocks(events: &[String]) -> u64 {
@@ -130,11 +130,11 @@ fn count_blocks(events: &[String]) -> u64 {
 /// The events of a complete text block.
 fn text_block_events(index: u64) -> [String; 3] {
     [
-        format_event(
+        encode_event(
             &json!({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}),
         ),
         delta_event(index, "text_delta"),
-        format_event(&json!({"type": "content_block_stop", "index": index})),
+        encode_event(&json!({"type": "content_block_stop", "index": index})),
     ]
 }
 
@@ -153,7 +153,7 @@ fn insert_before_text_delta(events: &mut Vec<String>, edit: impl Fn(&mut Value))
     if let Some(at) = events.iter().position(|r| delta_type(r) == "text_delta") {
         let mut event = parse_data(&events[at]);
         edit(&mut event);
-        events.insert(at, format_event(&event));
+        events.insert(at, encode_event(&event));
     }
 }
 
@@ -177,7 +177,7 @@ fn edit_events(events: &mut [String], name: &str, edit: impl Fn(&mut Value)) {
         let data = text.strip_prefix(&format!("event: {name}\ndata: ")).and_then(|d| serde_json::from_str(d).ok());
         if let Some(mut data) = data {
             edit(&mut data);
-            *text = format_event(&data);
+            *text = encode_event(&data);
         }
     }
 }
