@@ -16,6 +16,7 @@ mod checks;
 mod client;
 mod compare;
 mod diff;
+mod documents;
 mod failures;
 mod flips;
 mod formats;

@@ -32,7 +32,7 @@ fn steps(workflow: &Value) -> Vec<&Value> {
 }
 
 /// The calls of `fieldtest` in a script, each as its arguments.
-fn calls(script: &str) -> Vec<Vec<String>> {
+pub fn fieldtest_calls(script: &str) -> Vec<Vec<String>> {
     let joined = script.replace("\\\n", " ");
     let calls = joined.lines().filter_map(|line| {
         let line = line.trim().trim_start_matches(['$', '-']).trim();
@@ -48,7 +48,7 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     calls.collect()
 }
 
-fn taken(call: &[String], place: &str) {
+pub fn assert_accepted(call: &[String], place: &str) {
     let words = std::iter::once("fieldtest").chain(call.iter().map(String::as_str)).map(OsString::from);
     if let Err(error) = fieldtest::cli::accepts(words) {
         panic!("{place}: fieldtest {}:\n{error}", call.join(" "));
@@ -67,20 +67,20 @@ fn there_is_one_for_each_purpose() {
 fn the_command_line_takes_every_call() {
     for (name, workflow) in workflows() {
         let calls: Vec<Vec<String>> =
-            steps(&workflow).iter().filter_map(|step| step["run"].as_str()).flat_map(calls).collect();
+            steps(&workflow).iter().filter_map(|step| step["run"].as_str()).flat_map(fieldtest_calls).collect();
         assert!(!calls.is_empty(), "{name} does not test anything");
-        calls.iter().for_each(|call| taken(call, &name));
+        calls.iter().for_each(|call| assert_accepted(call, &name));
     }
     let page = fs::read_to_string(folder().join("README.md")).unwrap();
-    let on_page = calls(&page);
+    let on_page = fieldtest_calls(&page);
     assert!(on_page.len() >= 4, "{on_page:?}");
-    on_page.iter().for_each(|call| taken(call, "README.md"));
+    on_page.iter().for_each(|call| assert_accepted(call, "README.md"));
 }
 
 /// The test above would be worth nothing if it took anything.
 #[test]
 fn a_call_that_does_not_exist_is_noticed() {
-    let [call] = calls("fieldtest run deepseek \\\n  --formats junit || true").try_into().unwrap();
+    let [call] = fieldtest_calls("fieldtest run deepseek \\\n  --formats junit || true").try_into().unwrap();
     assert_eq!(call, ["run", "deepseek", "--formats", "junit"]);
     let words = ["fieldtest"].into_iter().chain(call.iter().map(String::as_str)).map(OsString::from);
     assert!(fieldtest::cli::accepts(words).unwrap_err().contains("--formats"));
