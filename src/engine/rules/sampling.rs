@@ -8,13 +8,16 @@
 //! that stopping early adds no error.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use crate::catalog::{Experiment, MessagePredicate, SamplingTest, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::matches;
 use crate::engine::rules::step::{
-    self, MAX_UNUSABLE_TRIALS, RunFacts, Step, decided_verdict, describe_error, names_field, rejected_verdict,
+    self, MAX_UNUSABLE_TRIALS, RunFacts, Step, decided_verdict, describe_error, names_field, needed_rejections,
+    rejected_verdict,
 };
+use crate::engine::rules::trials::count_outcomes;
 use crate::engine::trial::{CompletedTrial, TrialOutcome, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::EvidenceKind;
@@ -143,41 +146,21 @@ impl<'a> ResponseSamples<'a> {
         trial: &CompletedTrial,
         arm_trials: &[&CompletedTrial],
     ) -> Option<Step> {
-        let has_field = trial.arm == self.narrow_arm;
-        let request = if has_field { "with" } else { "without" };
-        Some(match trial.outcome(experiment) {
-            TrialOutcome::Rejected(error) if !has_field => Step::inconclusive(
-                InconclusiveReason::NegativeRejected,
-                format!("the request without the field is rejected too ({})", describe_error(error)),
-            ),
-            TrialOutcome::Rejected(error) => {
-                let all_rejected =
-                    arm_trials.iter().all(|t| matches!(t.outcome(experiment), TrialOutcome::Rejected(_)));
-                let needed =
-                    facts.min_trials(experiment.id()).max(1 + u32::from(!names_field(&error.message, experiment.id())));
-                if !all_rejected {
-                    let error = describe_error(error);
-                    let reason = format!("inconsistent endpoint: the same request was accepted and rejected ({error})");
-                    Step::inconclusive(InconclusiveReason::Inconsistent, reason)
-                } else if (arm_trials.len() as u32) < needed {
-                    Step::run(trial.arm)
-                } else {
-                    Step::Decided(rejected_verdict(experiment.id(), error, facts))
-                }
-            }
-            TrialOutcome::Failed(why) => {
-                let code =
-                    if has_field { InconclusiveReason::TreatmentFailed } else { InconclusiveReason::NegativeFailed };
-                Step::inconclusive(code, format!("no response to the request {request} the field: {why}"))
-            }
-            TrialOutcome::Malformed(why) => Step::inconclusive(
-                InconclusiveReason::MalformedResponse,
-                format!("the response to the request {request} the field is not a message: {why}"),
-            ),
-            TrialOutcome::EffectPresent { .. }
-            | TrialOutcome::EffectAbsent
-            | TrialOutcome::NoSignal
-            | TrialOutcome::Unusable(_) => return None,
+        let counts = count_outcomes(experiment, iter::once(trial));
+        if trial.arm != self.narrow_arm {
+            return counts.control_step(|| Step::run(trial.arm));
+        }
+        let Some(error) = counts.rejected.first() else {
+            return counts.failure_step("with", InconclusiveReason::TreatmentFailed);
+        };
+        let is_rejected = |t: &&CompletedTrial| matches!(t.outcome(experiment), TrialOutcome::Rejected(_));
+        let is_named = names_field(&error.message, experiment.id());
+        Some(if !arm_trials.iter().all(is_rejected) {
+            Step::inconsistent(error)
+        } else if (arm_trials.len() as u32) < needed_rejections(experiment, is_named, facts) {
+            Step::run(trial.arm)
+        } else {
+            Step::Decided(rejected_verdict(experiment.id(), error, facts))
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! This file must not know any rule.
 
-use crate::catalog::VerdictStatus;
+use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::recording::run::ArmKind;
 use crate::results::model::{EndpointStrictness, EvidenceKind, UnknownKeyReaction, Verdict};
@@ -78,6 +78,13 @@ impl Step {
     /// The end of a row that cannot be decided.
     pub(super) fn inconclusive(code: InconclusiveReason, observed: impl Into<String>) -> Self {
         Self::Decided(inconclusive_verdict(code, observed))
+    }
+
+    /// The end of a row whose request was both accepted and rejected.
+    pub(super) fn inconsistent(error: &HttpError) -> Self {
+        let error = describe_error(error);
+        let observed = format!("inconsistent endpoint: the same request was accepted and rejected ({error})");
+        Self::inconclusive(InconclusiveReason::Inconsistent, observed)
     }
 }
 
@@ -157,6 +164,11 @@ pub(super) fn rejected_verdict(row: &str, error: &HttpError, facts: &RunFacts) -
             .push("unknown keys are rejected there too: the field is not in this server's schema".to_owned());
     }
     verdict
+}
+
+/// The number of rejected requests that a verdict needs: two if the error does not name the field.
+pub(super) fn needed_rejections(experiment: &Experiment, is_named: bool, facts: &RunFacts) -> u32 {
+    facts.min_trials(experiment.id()).max(1 + u32::from(!is_named))
 }
 
 /// An HTTP error in one line.

@@ -53,22 +53,30 @@ impl ArmCounts<'_> {
         self.malformed = self.malformed.take().or(forced.malformed);
     }
 
+    /// The end of a row whose request "with" or "without" the field failed or is not a message.
+    pub fn failure_step(&self, with_or_without: &str, failed: InconclusiveReason) -> Option<Step> {
+        let (code, observed) = match (&self.failed, &self.malformed) {
+            (Some(why), _) => (failed, format!("no response to the request {with_or_without} the field: {why}")),
+            (None, Some(why)) => (
+                InconclusiveReason::MalformedResponse,
+                format!("the response to the request {with_or_without} the field is not a message: {why}"),
+            ),
+            (None, None) => return None,
+        };
+        Some(Step::inconclusive(code, observed))
+    }
+
     /// For the arm without the field: the step that precedes a comparison with it. `None` if it was
     /// accepted.
     pub fn control_step(&self, send: impl FnOnce() -> Step) -> Option<Step> {
-        let (code, observed) = if let Some(error) = self.rejected.first() {
-            let error = describe_error(error);
-            let observed = format!("the request without the field is rejected too ({error})");
-            (InconclusiveReason::NegativeRejected, observed)
-        } else if let Some(why) = &self.failed {
-            (InconclusiveReason::NegativeFailed, format!("no response to the request without the field: {why}"))
-        } else if let Some(why) = &self.malformed {
-            let observed = format!("the response to the request without the field is not a message: {why}");
-            (InconclusiveReason::MalformedResponse, observed)
-        } else {
-            return (self.response_count() == 0).then(send);
-        };
-        Some(Step::inconclusive(code, observed))
+        if let Some(error) = self.rejected.first() {
+            return Some(Step::inconclusive(
+                InconclusiveReason::NegativeRejected,
+                format!("the request without the field is rejected too ({})", describe_error(error)),
+            ));
+        }
+        self.failure_step("without", InconclusiveReason::NegativeFailed)
+            .or_else(|| (self.response_count() == 0).then(send))
     }
 }
 

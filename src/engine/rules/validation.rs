@@ -2,14 +2,17 @@
 //! must be accepted, and invalid values distinguish an endpoint that supports the field from one
 //! that ignores it.
 
+use std::iter;
+
 use crate::catalog::{AcceptedMeans, CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::matches;
 use crate::engine::request::arms;
 use crate::engine::rules::step::{
-    RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, rejected_verdict,
+    RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, needed_rejections,
+    rejected_verdict,
 };
-use crate::engine::rules::trials::{negative_control, trials_of};
+use crate::engine::rules::trials::{count_outcomes, negative_control, trials_of};
 use crate::engine::rules::variants::combine_verdicts;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
@@ -52,13 +55,7 @@ pub(super) fn reports_unknown_field(text: &str) -> bool {
 
 /// True if a trial got a message.
 fn is_accepted(experiment: &Experiment, trial: &CompletedTrial) -> bool {
-    matches!(
-        trial.outcome(experiment),
-        TrialOutcome::EffectPresent { .. }
-            | TrialOutcome::EffectAbsent
-            | TrialOutcome::NoSignal
-            | TrialOutcome::Unusable(_)
-    )
+    count_outcomes(experiment, iter::once(trial)).response_count() > 0
 }
 
 /// The step of the treatments. `None` if all of them are accepted.
@@ -76,49 +73,35 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
         (Some(_), _) => vec![None],
         (None, false) => experiment.variants.keys().map(|name| Some(name.as_str())).collect(),
     };
-    let needed = facts.min_trials(experiment.id()) as usize;
     let mut verdicts = Vec::new();
     for name in names {
         let tried: Vec<&CompletedTrial> = trials_of(trials, ArmKind::Treatment, name).collect();
         let repeat = || Some(Step::run_variant(name, ArmKind::Treatment));
-        let rejected = tried.iter().find_map(|t| match t.outcome(experiment) {
-            TrialOutcome::Rejected(error) => Some(error),
-            _ => None,
-        });
-        let verdict = match (tried.last().map(|t| t.outcome(experiment)), rejected) {
-            (None, _) => return repeat(),
-            (Some(TrialOutcome::Failed(why)), _) => inconclusive_verdict(
-                InconclusiveReason::TreatmentFailed,
-                format!("no response to the request with the field: {why}"),
-            ),
-            (Some(TrialOutcome::Malformed(why)), _) => inconclusive_verdict(
-                InconclusiveReason::MalformedResponse,
-                format!("the response to the request with the field is not a message: {why}"),
-            ),
-            (Some(_), Some(error)) if tried.iter().any(|t| is_accepted(experiment, t)) => inconclusive_verdict(
-                InconclusiveReason::Inconsistent,
-                format!(
-                    "inconsistent endpoint: the same request was accepted and rejected ({})",
-                    describe_error(error)
-                ),
-            ),
-            (Some(_), Some(error)) => {
-                let is_named = names_field(&error.message, experiment.id())
-                    || (experiment.about_credentials && error.status == 401);
-                if !(is_named && arms::is_negative_plain(experiment, name))
-                    && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
-                {
-                    return Some(step);
-                }
-                // A request is sent twice if the error does not name the field.
-                if tried.len() < needed.max(1 + usize::from(!is_named)) {
-                    return repeat();
-                }
-                rejected_verdict(experiment.id(), error, facts)
+        let Some(last) = tried.last() else { return repeat() };
+        let last = count_outcomes(experiment, iter::once(*last));
+        let all = count_outcomes(experiment, tried.iter().copied());
+        let verdict = if let Some(failure) = last.failure_step("with", InconclusiveReason::TreatmentFailed) {
+            failure
+        } else if let Some(error) = all.rejected.first() {
+            let is_named =
+                names_field(&error.message, experiment.id()) || (experiment.about_credentials && error.status == 401);
+            if all.response_count() > 0 {
+                Step::inconsistent(error)
+            } else if !(is_named && arms::is_negative_plain(experiment, name))
+                && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
+            {
+                return Some(step);
+            } else if (tried.len() as u32) < needed_rejections(experiment, is_named, facts) {
+                return repeat();
+            } else {
+                Step::Decided(rejected_verdict(experiment.id(), error, facts))
             }
-            (Some(_), None) if tried.len() < needed => return repeat(),
-            (Some(_), None) => continue,
+        } else if (tried.len() as u32) < facts.min_trials(experiment.id()) {
+            return repeat();
+        } else {
+            continue;
         };
+        let Step::Decided(verdict) = verdict else { return Some(verdict) };
         verdicts.push((name.unwrap_or_default(), verdict));
     }
     if verdicts.is_empty() {

@@ -7,7 +7,7 @@ use crate::engine::request::arms;
 use crate::engine::rules::effect::rule::{EffectRule, unusable_trials_verdict};
 use crate::engine::rules::step::{
     MAX_UNUSABLE_TRIALS, Step, count_responses, decided_verdict, describe_error, inconclusive_verdict, names_field,
-    rejected_verdict,
+    needed_rejections, rejected_verdict,
 };
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
@@ -22,18 +22,8 @@ impl EffectRule<'_> {
         if let Some(error) = t.rejected.last() {
             return Some(self.decide_rejection(error));
         }
-        let problem = match (&t.failed, &t.malformed) {
-            (Some(why), _) => {
-                Some((InconclusiveReason::TreatmentFailed, format!("no response to the request with the field: {why}")))
-            }
-            (None, Some(why)) => Some((
-                InconclusiveReason::MalformedResponse,
-                format!("the response to the request with the field is not a message: {why}"),
-            )),
-            (None, None) => None,
-        };
-        if let Some((code, observed)) = problem {
-            return Some(self.negative_control().unwrap_or_else(|| Step::inconclusive(code, observed)));
+        if let Some(failure) = t.failure_step("with", InconclusiveReason::TreatmentFailed) {
+            return Some(self.negative_control().unwrap_or(failure));
         }
         if t.counts.trials() > 0 {
             return None;
@@ -53,13 +43,7 @@ impl EffectRule<'_> {
     fn decide_rejection(&self, error: &HttpError) -> Step {
         let id = self.experiment.id();
         if self.treatment.response_count() > 0 {
-            return Step::inconclusive(
-                InconclusiveReason::Inconsistent,
-                format!(
-                    "inconsistent endpoint: the same request was accepted and rejected ({})",
-                    describe_error(error)
-                ),
-            );
+            return Step::inconsistent(error);
         }
         if self.experiment.genuine.is_some() {
             return self.decide_own_block(error);
@@ -72,8 +56,7 @@ impl EffectRule<'_> {
         {
             return step;
         }
-        // A request is sent twice if the error does not name the field.
-        let needed = self.min_trials().max(1 + u32::from(!is_named));
+        let needed = needed_rejections(self.experiment, is_named, self.facts);
         if (self.treatment.rejected.len() as u32) < needed {
             // An endpoint that rejects once and then stops responding must not be tried forever.
             return match self.treatment.failed.as_ref().or(self.treatment.malformed.as_ref()) {
