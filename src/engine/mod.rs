@@ -18,7 +18,7 @@ mod trial;
 
 pub use crate::engine::inconclusive::InconclusiveReason;
 pub use crate::engine::judge::{JudgeError, judge};
-pub use crate::engine::plan::{PlanInput, RateAssumptions, RunPlan, plan_run};
+pub use crate::engine::plan::{PlanInput, RateAssumptions, RunPlan, note_remaining_work, plan_run};
 pub use crate::engine::run::in_memory::run_in_memory;
 pub use crate::engine::run::replay::{ReplayError, replay};
 pub use crate::engine::run::{FinishedRun, RunOptions, StopSignal, charge_recording, resume, run, run_selection};

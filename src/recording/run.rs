@@ -163,6 +163,11 @@ impl fmt::Display for ArmKind {
     }
 }
 
+/// The name of an arm in results and plans, with its variant: `treatment:blocks`.
+pub fn arm_name(arm: ArmKind, variant: Option<&str>) -> String {
+    variant.map_or_else(|| arm.to_string(), |variant| format!("{arm}:{variant}"))
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFooter {

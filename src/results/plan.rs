@@ -36,8 +36,6 @@ pub struct PlanReport {
 pub struct PlanAssumptions {
     /// Seconds until an answer is there.
     pub seconds_an_answer: f64,
-    /// How often the model does not do as it is told.
-    pub disobedience: f64,
     /// Tokens that the model thinks unasked before each answer.
     pub thinking_tokens: u64,
 }
@@ -70,6 +68,9 @@ pub struct TargetPlan {
     pub rows: Vec<PlannedRow>,
     /// What one run comes to.
     pub planned: PlanEstimate,
+    /// The number of rows without an estimate, for example rows of other case files. The plan
+    /// expects their minimum.
+    pub rows_without_estimate: u64,
 }
 
 /// What a row would send. A request that several rows need stands with the first of them.
@@ -90,6 +91,19 @@ pub struct PlannedRow {
     pub cost_usd: Option<AmountRange>,
     /// Its arms.
     pub arms: Vec<PlannedArm>,
+}
+
+impl From<&PlannedRow> for PlanEstimate {
+    /// The figures of the row, without a time.
+    fn from(row: &PlannedRow) -> Self {
+        Self {
+            requests: row.requests,
+            input_tokens: row.input_tokens,
+            output_tokens: row.output_tokens,
+            cost_usd: row.cost_usd,
+            seconds: AmountRange { expected: Some(0.0), max: 0.0 },
+        }
+    }
 }
 
 /// What an arm would send.

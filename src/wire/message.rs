@@ -36,6 +36,14 @@ impl InterpretedExchange {
             Self::Message(_) | Self::Malformed(_) => false,
         }
     }
+
+    /// The input and output tokens that the response counts. Without a message, both are 0.
+    pub fn token_counts(&self) -> (u64, u64) {
+        match self {
+            Self::Message(message) => (message.input_tokens().unwrap_or(0), message.output_tokens().unwrap_or(0)),
+            Self::HttpError(_) | Self::Malformed(_) | Self::NoResponse(_) => (0, 0),
+        }
+    }
 }
 
 /// A message: the answer to `POST /v1/messages`, streamed or not.

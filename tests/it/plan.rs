@@ -1,12 +1,13 @@
-//! `fieldtest plan`: its bounds hold for whatever answers, what it expects is what simulations take, and it needs neither
-//! network nor credential.
+//! `fieldtest plan`: its bounds hold for any responses, and it needs no network and no credential.
+//!
+//! Also keeps `cases/estimates.json`. `scripts/estimates` writes the file.
 
 use std::collections::BTreeMap;
 
 use binary::Folder;
 use common::{CATALOG, Setup, TARGETS, judged, record_run, rows_of, target};
 use fieldtest::catalog::{CatalogRow, ClaimStatus};
-use fieldtest::engine::plan::estimate::{RunEstimate, TokenUse};
+use fieldtest::engine::plan::estimate::{RowEstimates, TokenUse};
 use fieldtest::engine::{PlanInput, RateAssumptions, plan_run};
 use fieldtest::recording::request_settings::RequestSettings;
 use fieldtest::recording::run::Recording;
@@ -24,57 +25,102 @@ fn told(folder: &Folder, arguments: &[&str]) -> Value {
     serde_json::from_str(&folder.run(arguments).exits(0).stdout).unwrap()
 }
 
-/// Holds a recording against the plan of its rows.
-fn within(recording: &Recording, rows: &[&CatalogRow], what: &str) -> RunEstimate {
-    let settings = &recording.header.settings;
-    let plan = plan_run(
-        rows,
-        PlanInput { settings, prices: None, rate_assumptions: RateAssumptions::default(), estimate: None },
-    );
-    let took = RunEstimate::from_recording(recording, 0);
-    let all = took.rows.values().fold(took.first, |sum, row| sum.merge(*row));
-    let (requests, whole) = (plan.total.requests, recording.footer.as_ref().unwrap());
+/// What a recording used before the first row, and per row. A shared request counts for the row that sent it.
+fn used_by_row(recording: &Recording) -> (TokenUse, BTreeMap<String, TokenUse>) {
+    let (mut probes, mut rows) = (TokenUse::default(), BTreeMap::<String, TokenUse>::new());
+    for exchange in &recording.exchanges {
+        let row = exchange.id.split('/').next().unwrap();
+        let used = match recording.header.rows.iter().any(|known| known == row) {
+            true => rows.entry(row.to_owned()).or_default(),
+            false => &mut probes,
+        };
+        *used = used.add(TokenUse::from_exchange(exchange));
+    }
+    (probes, rows)
+}
+
+/// Asserts that a recording stays within the plan of its rows. Returns the number of requests, and the number that the
+/// plan expects.
+fn assert_within_plan(recording: &Recording, rows: &[&CatalogRow], what: &str) -> (u64, u64) {
+    let plan = plan_run(rows, plan_input(&recording.header.settings));
+    let (probes, mut by_row) = used_by_row(recording);
+    let all = by_row.values().copied().sum::<TokenUse>().add(probes);
+    let (requests, footer) = (plan.total.requests, recording.footer.as_ref().unwrap());
     assert!(all.requests <= requests.max, "{what}: {} of at most {}", all.requests, requests.max);
     assert!(
-        all.requests >= requests.min || whole.ended != fieldtest::recording::run::RunEnd::Complete,
+        all.requests >= requests.min || footer.ended != fieldtest::recording::run::RunEnd::Complete,
         "{what}: {} of at least {}",
         all.requests,
         requests.min
     );
     assert!(all.input <= plan.total.input_tokens.max, "{what}: {} tokens in", all.input);
     assert!(all.output <= plan.total.output_tokens.max, "{what}: {} tokens out", all.output);
-    let mut left: BTreeMap<&str, TokenUse> = took.rows.iter().map(|(row, used)| (row.as_str(), *used)).collect();
     for row in &plan.rows {
-        let used = left.remove(row.id.as_str()).unwrap_or_default();
+        let used = by_row.remove(&row.id).unwrap_or_default();
         assert!(used.requests <= row.requests.max, "{what}: {} of {}: {}", used.requests, row.requests.max, row.id);
         assert!(used.input <= row.input_tokens.max, "{what}: {} tokens in: {}", used.input, row.id);
         assert!(used.output <= row.output_tokens.max, "{what}: {} tokens out: {}", used.output, row.id);
     }
-    assert!(left.is_empty(), "{what}: {left:?}");
-    took
+    assert!(by_row.is_empty(), "{what}: {by_row:?}");
+    (all.requests, requests.expected.unwrap())
 }
 
-fn all_of(expected: &RunEstimate) -> u64 {
-    expected.rows.values().fold(expected.first, |sum, row| sum.merge(*row)).requests
+fn plan_input(settings: &RequestSettings) -> PlanInput<'_> {
+    PlanInput { settings, prices: None, rate_assumptions: RateAssumptions::default(), thinking_tokens: 0 }
+}
+
+/// Measures the rows on the simulated reference target, and rows that it cannot be tested for on other targets.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_estimates_are_what_the_simulated_reference_target_needs_now() {
+    let mut estimates = RowEstimates::default();
+    for name in TARGETS {
+        let target = target(name);
+        let missing: Vec<String> = rows_of(target)
+            .iter()
+            .map(|row| row.experiment.id().to_owned())
+            .filter(|row| !estimates.rows.contains_key(row))
+            .collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let setup = Setup { concurrency: 1, rows: missing, ..Setup::of(target, &[]) };
+        let measured = RowEstimates::from_recording(&record_run(setup).await);
+        if estimates.rows.is_empty() {
+            estimates.probes = measured.probes;
+        }
+        estimates.rows.extend(measured.rows);
+    }
+    let lines: Vec<String> = estimates
+        .rows
+        .iter()
+        .map(|(row, arms)| format!("    {row:?}: {}", serde_json::to_string(arms).unwrap()))
+        .collect();
+    let probes = serde_json::to_string(&estimates.probes).unwrap();
+    let text = format!("{{\n  \"probes\": {probes},\n  \"rows\": {{\n{}\n  }}\n}}\n", lines.join(",\n"));
+    let path = common::repository("cases/estimates.json");
+    if common::update() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let published = std::fs::read_to_string(&path).unwrap();
+    assert!(published == text, "cases/estimates.json is out of date. Run scripts/estimates");
+    assert_eq!(&serde_json::from_str::<RowEstimates>(&published).unwrap(), &estimates);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_stay_within_their_plan_and_near_what_is_expected() {
+async fn runs_stay_within_their_plan_and_near_what_it_expects() {
     for (name, disobedience) in TARGETS.into_iter().zip([0.0, 0.1, 0.2]).chain([("anthropic", 0.2)]) {
-        let (target, mut took) = (target(name), Vec::new());
-        for seed in 1..=5 {
+        let target = target(name);
+        for seed in 1..=3 {
             let mut setup = Setup::of(target, &[]);
             (setup.seed, setup.behaviour.seed, setup.behaviour.impairments.disobedience) = (seed, seed, disobedience);
             let recording = record_run(setup).await;
             let what = format!("{name}, disobedience {disobedience}, seed {seed}");
-            took.push(all_of(&within(&recording, &rows_of(target), &what)) as f64);
+            let (sent, expected) = assert_within_plan(&recording, &rows_of(target), &what);
+            // The estimates are those of a model that obeys and of an endpoint that supports every row.
+            let is_reference = name == "anthropic" && disobedience == 0.0;
+            let near = if is_reference { 0.1 } else { 1.0 };
+            assert!((sent as f64 / expected as f64 - 1.0).abs() <= near, "{what}: {sent}, expected {expected}");
         }
-        // A plan expects the one in the middle. A model that obeys now and then only may look like two endpoints, and is
-        // then asked much more: most runs must be near, and all where the model obeys.
-        took.sort_by(f64::total_cmp);
-        let (near, least) = if disobedience == 0.0 { (0.1, 5) } else { (0.2, 3) };
-        let close = took.iter().filter(|n| (*n / took[2] - 1.0).abs() <= near).count();
-        assert!(close >= least, "{name}, disobedience {disobedience}: {took:?}");
     }
 }
 
@@ -123,7 +169,7 @@ async fn runs_stay_within_their_plan_whatever_answers() {
     ];
     for (what, behaviour) in servers {
         let recording = record_run(Setup { behaviour, ..Setup::of(target, &[]) }).await;
-        within(&recording, &rows, what);
+        assert_within_plan(&recording, &rows, what);
         judged(&recording);
     }
 }
@@ -221,24 +267,35 @@ fn plans_obey_their_published_schema() {
     }
     let settings = RequestSettings::from_target(target("anthropic"), 1024);
     let rows: Vec<&CatalogRow> = CATALOG.rows.iter().collect();
-    let whole = plan_run(
-        &rows,
-        PlanInput { settings: &settings, prices: None, rate_assumptions: RateAssumptions::default(), estimate: None },
-    );
+    let whole = plan_run(&rows, plan_input(&settings));
     assert_eq!(whole.rows.len(), rows.len());
 }
 
 #[test]
-fn thinking_costs_tokens_and_disobedience_requests() {
+fn thinking_costs_tokens() {
     let folder = Folder::new();
     let plan = |more: &[&str]| told(&folder, &[&["anthropic"], &SELECT[..], more].concat())["planned"].clone();
-    let (plain, thinks, unruly) = (plan(&[]), plan(&["--thinking-tokens", "100"]), plan(&["--disobedience", "0.3"]));
+    let (plain, thinks) = (plan(&[]), plan(&["--thinking-tokens", "100"]));
     let output = |plan: &Value| plan["output_tokens"]["expected"].as_u64().unwrap();
     let requests = |plan: &Value| plan["requests"]["expected"].as_u64().unwrap();
     assert!(output(&thinks) >= output(&plain) + 50 * requests(&plain), "{plain} {thinks}");
     assert!(output(&thinks) <= thinks["output_tokens"]["max"].as_u64().unwrap());
-    assert!(requests(&unruly) > requests(&plain));
-    assert_eq!(plain["requests"]["max"], unruly["requests"]["max"], "a bound holds for every model");
+    assert_eq!(plain["requests"], thinks["requests"]);
+}
+
+/// A row of another case file has no estimate: the plan says so, and expects its minimum.
+#[test]
+fn a_row_without_an_estimate_is_expected_to_need_its_minimum() {
+    let folder = Folder::new();
+    let experiment = "section: S\nrows:\n  - row: field.fresh\n    title: Fresh\n    treatment: { body: { fresh: 7 } }\n    ask: hi\n    challenge: [{ body: { fresh: -1 } }]\n";
+    folder.write("cases/experiments/mine.yaml", experiment);
+    let arguments = ["anthropic", "--cases", "cases", "--select", "field.fresh"];
+    let plan = folder.run([&["plan"][..], &arguments].concat()).exits(0).stdout;
+    assert!(plan.contains("none for 1 row: their minimum is expected"), "{plan}");
+    let plan = told(&folder, &arguments);
+    assert_eq!(plan["targets"][0]["rows_without_estimate"], 1);
+    let requests = &plan["targets"][0]["rows"][0]["requests"];
+    assert_eq!(requests["expected"], requests["min"]);
 }
 
 #[test]

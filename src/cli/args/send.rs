@@ -12,7 +12,6 @@ use crate::catalog::{AuthScheme, Catalog, CredentialSource};
 use crate::cli::args::budget::{BudgetArgs, RateArgs, token_prices};
 use crate::cli::args::common::parse_confidence;
 use crate::cli::args::transport::TransportArgs;
-use crate::cli::session::forecast::ForecastCache;
 use crate::cli::target::resolve::ResolvedTarget;
 use crate::cli::{CliError, ProcessEnvironment};
 use crate::client::{AccountRegistry, Budget, ClientConfig, CredentialHeader, transport};
@@ -59,8 +58,6 @@ pub struct SendArgs {
 pub struct SharedState {
     budget: OnceLock<Budget>,
     accounts: AccountRegistry,
-    /// What runs are expected to take.
-    pub forecasts: ForecastCache,
 }
 
 impl ValueEnum for ContentPolicy {

@@ -8,7 +8,7 @@ use crate::cli::args::common::{CaseArgs, OutputArgs};
 use crate::cli::io::{files, stdout};
 use crate::cli::target::resolve::find_target;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
-use crate::engine::judge;
+use crate::engine::{judge, note_remaining_work};
 use crate::gateway;
 use crate::results::model::Results;
 
@@ -46,7 +46,9 @@ pub fn main(args: &JudgeArgs, environment: &ProcessEnvironment) -> Result<ExitSt
         if let Some(claims) = claims {
             recording.header.claims = Some(claims.clone());
         }
-        let results = judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
+        let mut results =
+            judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
+        note_remaining_work(&mut results, &catalog, &recording);
         all.push(results);
     }
     args.output.baseline.load_and_compare(&mut all, &catalog, args.output.strict, environment.today)?;

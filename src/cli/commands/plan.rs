@@ -5,14 +5,11 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::args::budget::{BudgetArgs, RateArgs};
-use crate::cli::args::common::{
-    CaseArgs, EndpointArgs, SelectArgs, parse_confidence, parse_probability, parse_seconds,
-};
+use crate::cli::args::common::{CaseArgs, EndpointArgs, SelectArgs, parse_seconds};
 use crate::cli::args::shard::ShardArgs;
 use crate::cli::commands::rows::RowsFormat;
 use crate::cli::io::stdout;
-use crate::cli::session::forecast::{ForecastAssumptions, ForecastCache, build_plan};
-use crate::cli::session::run::multi_thread_runtime;
+use crate::cli::session::forecast::{ForecastAssumptions, build_plan};
 use crate::cli::target::resolve::{EndpointKind, ResolvedTarget, resolve_targets};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::results::plan;
@@ -34,9 +31,6 @@ pub struct PlanArgs {
     shard: ShardArgs,
     #[command(flatten)]
     cases: CaseArgs,
-    /// The confidence that statistical verdicts must reach.
-    #[arg(long, value_name = "P", default_value_t = 0.99, value_parser = parse_confidence)]
-    confidence: f64,
     #[command(flatten)]
     pace: RateArgs,
     /// Plan so many runs of each target, as `fieldtest run --repeat` makes them.
@@ -45,9 +39,6 @@ pub struct PlanArgs {
     /// Seconds that an answer is assumed to take.
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = parse_seconds)]
     answer_seconds: f64,
-    /// How often the model is assumed not to do as it is told, from 0 to 1.
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = parse_probability)]
-    disobedience: f64,
     /// Tokens that the model is assumed to think unasked before each answer.
     #[arg(long, value_name = "N", default_value_t = 0)]
     thinking_tokens: u64,
@@ -66,10 +57,8 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     args.money.require_prices(targets.iter())?;
     let assumed = ForecastAssumptions {
         response_time: Duration::from_secs_f64(args.answer_seconds),
-        disobedience: args.disobedience,
         thinking_tokens: args.thinking_tokens,
     };
-    let (runtime, forecasts) = (multi_thread_runtime()?, ForecastCache::default());
     let mut told = Vec::new();
     for tested in &targets {
         let rows = args.select.select_rows(&catalog, |needed| tested.meets_requirement(needed))?;
@@ -78,9 +67,7 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
             stdout::warn(format!("{}: shard {part} has none of the {} rows", tested.name, selection.plan.len()));
             continue;
         }
-        let forecast = forecasts.estimate(tested, &catalog, &selection.run, args.confidence, assumed);
-        let expected = runtime.block_on(forecast)?;
-        let plan = build_plan(tested, &selection.run, (&args.money, &args.pace), assumed, Some(&expected));
+        let plan = build_plan(tested, &selection.run, (&args.money, &args.pace), assumed);
         let rates = args.pace.rate_limits(tested);
         told.push(TargetPlan {
             name: tested.name.clone(),
@@ -93,6 +80,7 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
             first: plan.probes,
             rows: plan.rows,
             planned: plan.total,
+            rows_without_estimate: plan.rows_without_estimate,
         });
     }
     let runs = u64::from(args.repeat);
@@ -104,7 +92,6 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
         schema: SCHEMA.to_owned(),
         assumed: plan::PlanAssumptions {
             seconds_an_answer: args.answer_seconds,
-            disobedience: args.disobedience,
             thinking_tokens: args.thinking_tokens,
         },
         fits: compare_with_budget(&args.money, &sum),

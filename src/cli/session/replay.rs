@@ -8,7 +8,7 @@ use crate::cli::args::common::{EndpointArgs, SelectArgs};
 use crate::cli::io::files;
 use crate::cli::session::run;
 use crate::cli::target::resolve::find_target;
-use crate::engine::{ReplayError, judge, replay};
+use crate::engine::{ReplayError, judge, note_remaining_work, replay};
 use crate::recording::run::Recording;
 use crate::results::model::Results;
 
@@ -42,7 +42,9 @@ pub fn replay_recordings(
             let line = recording.exchanges.iter().position(|x| x.id == *id).and_then(|at| lines.get(at));
             wrong(line.map_or(e.to_string(), |line| format!("line {line} of the recording: {e}")))
         })?;
-        all.push(judge(catalog, &replayed).map_err(|e| wrong(e.to_string()))?);
+        let mut results = judge(catalog, &replayed).map_err(|e| wrong(e.to_string()))?;
+        note_remaining_work(&mut results, catalog, &replayed);
+        all.push(results);
     }
     Ok(all)
 }

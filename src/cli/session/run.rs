@@ -17,7 +17,7 @@ use crate::cli::target::resolve::ResolvedTarget;
 use crate::cli::{CliError, ExitStatus};
 use crate::client::MessagesEndpoint;
 use crate::engine::selection::digest_rows;
-use crate::engine::{FinishedRun, RowSelection, ShardSpec, StopSignal, judge, resume};
+use crate::engine::{FinishedRun, RowSelection, ShardSpec, StopSignal, judge, note_remaining_work, resume};
 use crate::recording::answered::AnsweredExchanges;
 use crate::recording::durable_file::DurableFile;
 use crate::recording::event::RunListener;
@@ -116,8 +116,7 @@ pub async fn run_target<E: MessagesEndpoint>(
     let earlier_ms = job.resumed.as_ref().map_or(0, ResumedRun::elapsed_ms);
     // What was begun before has its forecast.
     if job.resumed.is_none() {
-        let foreseen = forecast(job.target, catalog, &job.selection.run, sending, job.simulated).await?;
-        job.scope.foreseen = Some(Box::new(foreseen));
+        job.scope.foreseen = Some(Box::new(forecast(job.target, &job.selection.run, sending)));
     }
     let mut keeper = job.open_writer(sending)?;
     let known = AnsweredExchanges::from_recording(&keeper.recording);
@@ -156,6 +155,7 @@ pub async fn run_target<E: MessagesEndpoint>(
     // In memory the texts are all there: this is what they amount to.
     keeper.recording.header.scope.texts_removed = false;
     let mut results = judge(catalog, &keeper.recording).map_err(|e| CliError::Internal(e.to_string()))?;
+    note_remaining_work(&mut results, catalog, &keeper.recording);
     if sending.redact == ContentPolicy::RemoveContent {
         results = redact_content(results);
         keeper.write_line(&RunLine::Results(Box::new(results.clone())));

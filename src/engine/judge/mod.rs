@@ -3,16 +3,15 @@
 mod findings;
 mod stored_results;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::catalog::{AuthScheme, Catalog, CatalogRow, Outcome, VerdictStatus, is_silent};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::judge::findings::RunFindings;
-use crate::engine::plan::{PlanInput, RateAssumptions};
 use crate::engine::probes;
+use crate::engine::rules;
 use crate::engine::rules::{Step, inconclusive_verdict, unfinished_verdict};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
-use crate::engine::{plan, rules};
 use crate::recording::run::{ArmKind, Recording, RunEnd, TrialRecord};
 use crate::results::model::{
     ArmResult, ClaimResult, CostPerVerdict, EvidenceKind, Results, ResultsSummary, RowCost, RowExample, RowResult,
@@ -66,7 +65,6 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         })
         .collect();
     apply_dependencies(&mut judged);
-    let left = remaining_work(recording, &judged);
     let mut counted = HashSet::new();
     let findings = RunFindings::from_recording(recording);
     let mut rows = Vec::new();
@@ -108,7 +106,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         gateway: None,
         started_at: header.started_at.clone(),
         finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
-        partial: partial_reason(recording).map(|why| left.map_or(why.clone(), |left| format!("{why}: {left}"))),
+        partial: partial_reason(recording),
         confidence: header.confidence,
         seed: header.seed,
         per_verdict: CostPerVerdict::from_totals(&totals, summary.decided),
@@ -123,29 +121,6 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         rows,
         findings: findings.without_dependencies(&header.scope.beside),
     })
-}
-
-/// What the rows would have sent that a spent budget left over.
-fn remaining_work(recording: &Recording, judged: &[(&CatalogRow, Vec<CompletedTrial>, Verdict)]) -> Option<String> {
-    recording.footer.as_ref().filter(|footer| footer.ended == RunEnd::Budget)?;
-    let unfinished = |verdict: &Verdict| verdict.code.as_deref() == Some(InconclusiveReason::NotFinished.as_str());
-    let rows: BTreeSet<String> = judged
-        .iter()
-        .filter(|(_, _, verdict)| unfinished(verdict))
-        .map(|(row, ..)| row.experiment.id().to_owned())
-        .collect();
-    let foreseen = recording.header.scope.foreseen.as_deref();
-    let basis = PlanInput {
-        settings: &recording.header.settings,
-        prices: foreseen.and_then(|f| f.prices),
-        rate_assumptions: RateAssumptions::default(),
-        estimate: None,
-    };
-    let all: Vec<&CatalogRow> = judged.iter().map(|(row, ..)| *row).collect();
-    let planned = plan::remaining(&plan::plan_run(&all, basis), &rows)?;
-    let count = rows.len();
-    let rows = if count == 1 { "1 row is".to_owned() } else { format!("{count} rows are") };
-    Some(format!("{rows} not finished, for which were planned: {}", planned.describe()))
 }
 
 fn partial_reason(recording: &Recording) -> Option<String> {
@@ -238,7 +213,7 @@ fn sum_totals(recording: &Recording) -> RunTotals {
     let mut totals = RunTotals { requests: recording.exchanges.len() as u64, ..RunTotals::default() };
     for exchange in &recording.exchanges {
         totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
-        let (input, output) = token_counts(&interpret(exchange));
+        let (input, output) = interpret(exchange).token_counts();
         totals.input_tokens = totals.input_tokens.saturating_add(input);
         totals.output_tokens = totals.output_tokens.saturating_add(output);
     }
@@ -251,15 +226,6 @@ fn sum_totals(recording: &Recording) -> RunTotals {
     totals.planned = foreseen.map(|f| f.planned.clone());
     totals.wall_ms = recording.footer.as_ref().map_or(0, |f| f.wall_ms);
     totals
-}
-
-fn token_counts(reading: &InterpretedExchange) -> (u64, u64) {
-    match reading {
-        InterpretedExchange::Message(m) => (m.input_tokens().unwrap_or(0), m.output_tokens().unwrap_or(0)),
-        InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_) => {
-            (0, 0)
-        }
-    }
 }
 
 /// A recording, by row.
@@ -307,7 +273,7 @@ impl<'a> ExchangeIndex<'a> {
         let mut cost = RowCost::default();
         for id in self.trial_records(row).iter().flat_map(|r| &r.exchanges) {
             if let (true, Some((_, reading))) = (counted.insert(id), self.exchanges.get(id.as_str())) {
-                let (input, output) = token_counts(reading);
+                let (input, output) = reading.token_counts();
                 cost.requests += 1;
                 cost.input_tokens = cost.input_tokens.saturating_add(input);
                 cost.output_tokens = cost.output_tokens.saturating_add(output);

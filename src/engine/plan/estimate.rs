@@ -1,18 +1,23 @@
-//! What a run is expected to send: what the same rules took in a run against a simulation.
+//! [`RowEstimates`]: what rows are expected to need, measured on the reference simulator.
 //!
-//! Counts a recording; it neither simulates nor prices anything.
+//! `scripts/estimates` measures and writes `cases/estimates.json`; a test compares the file with a
+//! new measurement. This module counts. It must not simulate, and must not know prices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::CatalogRow;
 use crate::client::estimate_tokens;
-use crate::recording::run::Recording;
+use crate::engine::plan::cost::request_bytes;
+use crate::recording::run::{Recording, arm_name};
 use crate::wire::exchange::Exchange;
-use crate::wire::message::{InterpretedExchange, interpret};
+use crate::wire::message::interpret;
 
-/// What requests took.
+/// The requests and tokens of a set of exchanges. In JSON: an array of the four numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u64; 4]", into = "[u64; 4]")]
 pub struct TokenUse {
     /// Requests.
     pub requests: u64,
@@ -20,13 +25,31 @@ pub struct TokenUse {
     pub input: u64,
     /// Output tokens.
     pub output: u64,
-    /// Tokens, as a rate limiter takes them before it knows the answer.
+    /// Tokens that a rate limiter subtracts before it knows the response.
     pub limiter: u64,
 }
 
+impl From<[u64; 4]> for TokenUse {
+    fn from([requests, input, output, limiter]: [u64; 4]) -> Self {
+        Self { requests, input, output, limiter }
+    }
+}
+
+impl From<TokenUse> for [u64; 4] {
+    fn from(used: TokenUse) -> Self {
+        [used.requests, used.input, used.output, used.limiter]
+    }
+}
+
+impl std::iter::Sum for TokenUse {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Self::add)
+    }
+}
+
 impl TokenUse {
-    /// Both together.
-    pub fn merge(self, other: Self) -> Self {
+    /// The sum of two.
+    pub fn add(self, other: Self) -> Self {
         Self {
             requests: self.requests + other.requests,
             input: self.input.saturating_add(other.input),
@@ -35,60 +58,62 @@ impl TokenUse {
         }
     }
 
-    fn from_exchange(exchange: &Exchange, thinking: u64) -> Self {
-        let body = &exchange.request.body;
-        let bytes = exchange.request.raw.as_ref().map_or_else(|| body.to_string().len(), String::len);
-        let (input, output) = match interpret(exchange) {
-            InterpretedExchange::Message(m) => {
-                let output = m.output_tokens().unwrap_or(0);
-                // No answer is longer than it may be.
-                let room = body["max_tokens"].as_u64().unwrap_or(0).saturating_sub(output);
-                (m.input_tokens().unwrap_or(0), output + thinking.min(room))
-            }
-            InterpretedExchange::HttpError(_)
-            | InterpretedExchange::Malformed(_)
-            | InterpretedExchange::NoResponse(_) => (0, 0),
-        };
-        Self { requests: 1, input, output, limiter: u64::from(estimate_tokens(body, bytes)) }
+    /// Counts one exchange. A response that is not a message has no tokens.
+    pub fn from_exchange(exchange: &Exchange) -> Self {
+        let (input, output) = interpret(exchange).token_counts();
+        let request = &exchange.request;
+        let limiter = u64::from(estimate_tokens(&request.body, request_bytes(request)));
+        Self { requests: 1, input, output, limiter }
     }
 }
 
-/// What a run took, row by row.
+/// What rows are expected to need.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunEstimate {
-    /// What is asked before any row.
-    pub first: TokenUse,
-    /// The rows; a request that several need is counted with the first of them.
-    pub rows: BTreeMap<String, TokenUse>,
-    /// Requests of the longest chain that must go one after the other.
-    pub longest: u64,
+pub struct RowEstimates {
+    /// The requests before the first row.
+    pub probes: TokenUse,
+    /// By row and by arm (see [`arm_name`]). A request that several rows share counts for each of
+    /// them; the plan subtracts the duplicates.
+    pub rows: BTreeMap<String, BTreeMap<String, TokenUse>>,
 }
 
-impl RunEstimate {
-    /// All of it together.
-    pub fn total(&self) -> TokenUse {
-        self.rows.values().fold(self.first, |sum, used| sum.merge(*used))
+impl RowEstimates {
+    /// The contents of `cases/estimates.json`.
+    pub fn bundled() -> &'static Self {
+        static BUNDLED: LazyLock<RowEstimates> = LazyLock::new(|| {
+            let text = include_str!("../../../cases/estimates.json");
+            // A test parses the file, so this default is never used.
+            serde_json::from_str(text).unwrap_or_default()
+        });
+        &BUNDLED
     }
 
-    /// Counts a recording, as if the model had thought so many tokens before each answer.
-    pub fn from_recording(recording: &Recording, thinking: u64) -> Self {
-        let mut expected = Self::default();
-        for exchange in &recording.exchanges {
-            let row = exchange.id.split('/').next().unwrap_or_default();
-            let used = TokenUse::from_exchange(exchange, thinking);
-            if recording.header.rows.iter().any(|known| known == row) {
-                let sum = expected.rows.entry(row.to_owned()).or_default();
-                *sum = sum.merge(used);
-            } else {
-                expected.first = expected.first.merge(used);
+    /// Counts a recording.
+    pub fn from_recording(recording: &Recording) -> Self {
+        let exchanges: HashMap<&str, &Exchange> =
+            recording.exchanges.iter().map(|exchange| (exchange.id.as_str(), exchange)).collect();
+        let is_probe = |id: &str| id.starts_with("probe.");
+        let mut estimates = Self {
+            probes: recording.exchanges.iter().filter(|e| is_probe(&e.id)).map(TokenUse::from_exchange).sum(),
+            rows: recording.header.rows.iter().map(|row| (row.clone(), BTreeMap::new())).collect(),
+        };
+        let mut counted = HashSet::new();
+        for trial in &recording.trials {
+            let Some(arms) = estimates.rows.get_mut(&trial.key.row) else { continue };
+            let arm = arms.entry(arm_name(trial.key.arm, trial.key.variant.as_deref())).or_default();
+            let ids = trial.exchanges.iter().map(String::as_str).filter(|id| !is_probe(id));
+            for exchange in ids.filter_map(|id| exchanges.get(id)) {
+                if counted.insert((trial.key.row.as_str(), exchange.id.as_str())) {
+                    *arm = arm.add(TokenUse::from_exchange(exchange));
+                }
             }
         }
-        let mut chains: BTreeMap<&str, u64> = BTreeMap::new();
-        for trial in &recording.trials {
-            *chains.entry(trial.key.row.as_str()).or_default() += trial.exchanges.len() as u64;
-        }
-        let of_rows = chains.iter().filter(|(row, _)| expected.rows.contains_key(**row)).map(|(_, n)| *n);
-        expected.longest = expected.first.requests + of_rows.max().unwrap_or(0);
-        expected
+        estimates
+    }
+
+    /// The estimate of one arm of a row; `None` if the row has no estimate.
+    pub fn find_arm(&self, row: &CatalogRow, arm: &str) -> Option<TokenUse> {
+        let arms = self.rows.get(row.experiment.id())?;
+        Some(arms.get(arm).copied().unwrap_or_default())
     }
 }

@@ -2,14 +2,26 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, collect_variables};
-use crate::engine::plan::*;
+use crate::catalog::{CatalogRow, Experiment};
+use crate::client::PerMinuteLimits;
+use crate::engine::plan::arm_cost::{max_trials, plan_context};
+use crate::engine::plan::run_plan::{STRICTNESS_REQUESTS, TEXT_FORM_REQUESTS};
+use crate::engine::plan::{PlanInput, RateAssumptions, plan_run};
+use crate::engine::request::arms;
+use crate::engine::request::build::build_request;
+use crate::engine::rules::{RunFacts, Step};
 use crate::engine::trial::CompletedTrial;
+use crate::engine::{probes, rules};
+use crate::recording::request_settings::RequestSettings;
+use crate::recording::run::ArmKind;
+use crate::variables::TrialValues;
 use crate::wire::exchange::{
     AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, Request, Response,
 };
@@ -134,7 +146,7 @@ fn settings() -> RequestSettings {
 }
 
 fn plan_input(settings: &RequestSettings) -> PlanInput<'_> {
-    PlanInput { settings, prices: None, rate_assumptions: RateAssumptions::default(), estimate: None }
+    PlanInput { settings, prices: None, rate_assumptions: RateAssumptions::default(), thinking_tokens: 0 }
 }
 
 #[test]

@@ -24,12 +24,9 @@ pub fn render(plan: &PlanReport, width: usize) -> String {
     parts.extend(plan.fits.iter().map(describe_fit));
     let assumed = &plan.assumed;
     parts.push(format!(
-        "Expected is what a simulation of the claims takes, by the same rules, with a model that does not do as it is told \
-         {} % of the time and thinks {} tokens unasked; at most is what no answer can make more. Times assume {} s an \
-         answer. Retries come on top.",
-        assumed.disobedience * 100.0,
-        assumed.thinking_tokens,
-        assumed.seconds_an_answer,
+        "Expected: measured on a simulated endpoint that supports every row, with {} thinking tokens per response. At \
+         most: an upper bound for any responses. Times assume {} s per response. Retries are not included.",
+        assumed.thinking_tokens, assumed.seconds_an_answer,
     ));
     parts.join("\n\n")
 }
@@ -95,6 +92,12 @@ fn describe_target(target: &TargetPlan) -> Vec<String> {
     pace.extend(target.tokens_per_minute.map(|n| format!("{} tokens a minute", format::with_thousands(n.into()))));
     let mut lines = vec![format!("{}; {}", format::plural(target.rows.len() as u64, "row", "rows"), pace.join(", "))];
     lines.extend(describe_totals(&target.planned));
+    if target.rows_without_estimate > 0 {
+        lines.push(format!(
+            "estimates    none for {}: their minimum is expected",
+            format::plural(target.rows_without_estimate, "row", "rows")
+        ));
+    }
     if let Some(missing) = &target.missing_credential {
         let missing = missing.strip_prefix("no credential: ").unwrap_or(missing);
         lines.push(format!("credential   missing: {missing}"));
