@@ -5,11 +5,12 @@
 //! nothing else. No credential stands in it: of each call it says only whether one came, and whether it was the client's.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, BufRead, Read as _};
+use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ApiDialect, Target};
+use crate::recording::jsonl::{RecordingError, RecordingLine, read_lines, verify_count};
 use crate::string_enum::string_enum;
 use crate::wire::exchange::{BodyBytes, Exchange};
 
@@ -190,134 +191,62 @@ pub enum GatewayLine {
     Footer(GatewayFooter),
 }
 
-/// What is wrong with a recording.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayRecordingError {
-    /// The file could not be read.
-    #[error("cannot read the recording: {0}")]
-    Io(#[from] io::Error),
-    /// A line is not what it should be.
-    #[error("line {line} of the recording: {what}")]
-    InvalidLine {
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// There is no header.
-    #[error("its first line is no header of a gateway's recording (`{SCHEMA}`)")]
-    NoHeader,
-    /// The file does not hold what its footer counts.
-    #[error(
-        "its footer counts {expected} {what}, and the file has {found}: lines were taken out or put in; record it again"
-    )]
-    CountMismatch {
-        /// What is counted.
-        what: &'static str,
-        /// As the footer has it.
-        expected: usize,
-        /// As the file has it.
-        found: usize,
-    },
-    /// A trial's request does not hold its label.
-    #[error("the request of `{row}`, {arm} {trial}, does not hold its label: the file was edited; record it again")]
-    MissingLabel {
-        /// The row.
-        row: String,
-        /// The arm.
-        arm: &'static str,
-        /// The trial.
-        trial: u32,
-    },
-    /// A trial stands there twice.
-    #[error("`{row}`, {arm} {trial}, stands in the file twice: the file was edited; record it again")]
-    DuplicateTrial {
-        /// The row.
-        row: String,
-        /// The arm.
-        arm: &'static str,
-        /// The trial.
-        trial: u32,
-    },
+impl RecordingLine for GatewayLine {
+    const SCHEMA: &'static str = SCHEMA;
+
+    fn header_schema(&self) -> Option<&str> {
+        match self {
+            Self::Header(header) => Some(&header.schema),
+            _ => None,
+        }
+    }
+
+    fn is_footer(&self) -> bool {
+        matches!(self, Self::Footer(_))
+    }
 }
 
-/// The longest line that is read.
-const MAX_LINE_BYTES: u64 = 256 * 1024 * 1024;
-
-/// Reads a recording. A last line that was cut in the middle is passed over: the run was killed while writing it.
+/// Reads a recording of a gateway.
 ///
 /// # Errors
-/// Anything else that is wrong, with its line.
-pub fn read(mut reader: impl BufRead) -> Result<GatewayRecording, GatewayRecordingError> {
+/// The first problem, with its line.
+pub fn read(reader: impl BufRead) -> Result<GatewayRecording, RecordingError> {
     let mut recording: Option<GatewayRecording> = None;
-    for line in 1.. {
-        let mut text = Vec::new();
-        reader.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut text)?;
-        if text.is_empty() {
-            break;
-        }
-        let wrong = |what: String| GatewayRecordingError::InvalidLine { line, what };
-        if text.len() as u64 > MAX_LINE_BYTES {
-            return Err(wrong(format!(
-                "it is longer than {} MiB, which no line of a recording is",
-                MAX_LINE_BYTES >> 20
-            )));
-        }
-        let parsed = match serde_json::from_slice::<GatewayLine>(&text) {
-            Ok(parsed) => parsed,
-            Err(_) if recording.is_none() => return Err(GatewayRecordingError::NoHeader),
-            Err(_) if text.last() != Some(&b'\n') => break,
-            Err(e) => {
-                let what = e.to_string();
-                let what = what.rsplit_once(" at line 1 column").map_or(what.as_str(), |(what, _)| what);
-                return Err(wrong(format!("column {}: {what}", e.column())));
-            }
-        };
-        match (parsed, &mut recording) {
-            (GatewayLine::Header(header), None) if header.schema == SCHEMA => {
+    read_lines(reader, |_, line: GatewayLine| {
+        match (line, &mut recording) {
+            (GatewayLine::Header(header), _) => {
                 recording =
                     Some(GatewayRecording { header: *header, trials: Vec::new(), calls: Vec::new(), footer: None });
             }
-            (GatewayLine::Header(header), None) => {
-                return Err(wrong(format!("the schema is `{}`, this version reads `{SCHEMA}`", header.schema)));
-            }
-            (_, None) => return Err(GatewayRecordingError::NoHeader),
-            (GatewayLine::Header(_), Some(_)) => {
-                return Err(wrong("a second header: are these two recordings?".to_owned()));
-            }
-            (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
-            (GatewayLine::Trial(trial), Some(r)) => r.trials.push(*trial),
-            (GatewayLine::Call(call), Some(r)) => r.calls.push(*call),
-            (GatewayLine::Footer(footer), Some(r)) => r.footer = Some(footer),
+            (_, None) => return Err(RecordingError::NoHeader(SCHEMA)),
+            (GatewayLine::Trial(trial), Some(recording)) => recording.trials.push(*trial),
+            (GatewayLine::Call(call), Some(recording)) => recording.calls.push(*call),
+            (GatewayLine::Footer(footer), Some(recording)) => recording.footer = Some(footer),
         }
-    }
-    let mut recording = recording.ok_or(GatewayRecordingError::NoHeader)?;
+        Ok(())
+    })?;
+    let mut recording = recording.ok_or(RecordingError::NoHeader(SCHEMA))?;
     verify_recording(&recording)?;
     recording.calls.sort_by_key(|call| call.number);
     Ok(recording)
 }
 
-fn verify_recording(recording: &GatewayRecording) -> Result<(), GatewayRecordingError> {
+fn verify_recording(recording: &GatewayRecording) -> Result<(), RecordingError> {
     if let Some(footer) = &recording.footer {
-        for (what, said, found) in
-            [("trials", footer.trials, recording.trials.len()), ("calls", footer.calls, recording.calls.len())]
-        {
-            if said != found {
-                return Err(GatewayRecordingError::CountMismatch { what, expected: said, found });
-            }
-        }
+        verify_count("trial", footer.trials, recording.trials.len())?;
+        verify_count("call", footer.calls, recording.calls.len())?;
     }
-    let mut seen = HashSet::new();
+    let mut trials = HashSet::new();
     for GatewayTrial { row, arm, trial, values, exchange } in &recording.trials {
         let label = values.get("label").map_or("", String::as_str);
         let request = &exchange.request;
-        let holds = !label.is_empty() && (request.body.to_string().contains(label) || request.path.contains(label));
-        let (row, arm, trial) = (row.clone(), arm.as_str(), *trial);
-        if !holds {
-            return Err(GatewayRecordingError::MissingLabel { row, arm, trial });
+        let has_label = !label.is_empty() && (request.body.to_string().contains(label) || request.path.contains(label));
+        let name = format!("{row}, {} {trial}", arm.as_str());
+        if !has_label {
+            return Err(RecordingError::MissingLabel(name));
         }
-        if !seen.insert((row.clone(), arm, trial)) {
-            return Err(GatewayRecordingError::DuplicateTrial { row, arm, trial });
+        if !trials.insert(name.clone()) {
+            return Err(RecordingError::DuplicateTrial(name));
         }
     }
     Ok(())

@@ -7,17 +7,17 @@
 //! stands in the place of an earlier one of the same id, a trial in that of one of the same name, and a footer in that
 //! of the earlier one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::io::{self, BufRead, Read as _};
+use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Target;
+use crate::recording::jsonl::{RecordingError, RecordingLine, read_lines, verify_count};
 use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::recording::scope::RunScope;
-pub use crate::recording::upsert::RecordingPositions;
-use crate::recording::upsert::upsert;
+use crate::recording::positions::{RecordingPositions, upsert};
 use crate::results::json;
 use crate::results::model::Results;
 use crate::wire::exchange::Exchange;
@@ -263,195 +263,146 @@ pub enum LineRef<'a> {
     Trial(&'a TrialRecord),
 }
 
-/// A line as it stands in the file, with its newline.
-///
-/// # Errors
-/// None: whatever stands in a line can be written as one.
-pub fn to_json_line(line: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    Ok(text)
-}
+impl RecordingLine for RunLine {
+    const SCHEMA: &'static str = SCHEMA;
 
-/// What is wrong with a recording.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordingError {
-    /// The file could not be read.
-    #[error("cannot read the recording: {0}")]
-    Io(#[from] io::Error),
-    /// A line is not what it should be.
-    #[error("line {line} of the recording: {problem}")]
-    InvalidLine {
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// There is no header.
-    #[error("its first line is no header of a recording (`{SCHEMA}`); what a run wrote as recording-*.jsonl has one")]
-    NoHeader,
-    /// Lines are missing, or there are too many.
-    #[error(
-        "its last line counts {} exchanges and {} trials, and it has {} and {}: were lines taken out?",
-        expected.exchanges, expected.trials, actual.exchanges, actual.trials
-    )]
-    CountMismatch {
-        /// As the footer has it.
-        expected: LineCounts,
-        /// As they are counted.
-        actual: LineCounts,
-    },
-    /// A trial is made of an exchange that is not there.
-    #[error(
-        "line {line} of the recording: trial {trial} refers to exchange `{exchange}`, which is not in the file: was a \
-         line taken out?"
-    )]
-    MissingExchange {
-        /// The trial's line, from 1.
-        line: usize,
-        /// The trial.
-        trial: TrialKey,
-        /// The exchange.
-        exchange: String,
-    },
-}
-
-/// The longest line that is read: more than an exchange with all its retries ever takes.
-const MAX_LINE_BYTES: u64 = 256 * 1024 * 1024;
-
-/// The next line with its newline, empty at the end of the file.
-fn read_next_line(reader: &mut impl BufRead, line: usize) -> Result<Vec<u8>, RecordingError> {
-    let mut bytes = Vec::new();
-    reader.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut bytes)?;
-    if bytes.len() as u64 > MAX_LINE_BYTES {
-        let what = format!("it is longer than {} MiB, which no line of a recording is", MAX_LINE_BYTES >> 20);
-        return Err(RecordingError::InvalidLine { line, problem: what });
+    fn header_schema(&self) -> Option<&str> {
+        match self {
+            Self::Header(header) => Some(&header.schema),
+            _ => None,
+        }
     }
-    Ok(bytes)
+
+    fn is_footer(&self) -> bool {
+        matches!(self, Self::Footer(_))
+    }
+
+    fn may_follow_footer(&self) -> bool {
+        matches!(self, Self::Resumed(_))
+    }
 }
 
-/// In which lines of the file exchanges stand, from 1, in their order.
+/// The line of each exchange, from 1, in the order of [`Recording::exchanges`].
 pub type LineNumbers = Vec<usize>;
 
-/// Reads a recording.
+/// Reads a recording, and the line of each exchange.
 ///
 /// # Errors
-/// As [`read_lines`].
-pub fn read_recording(reader: impl BufRead) -> Result<Recording, RecordingError> {
-    read_recording_with_lines(reader).map(|(recording, _)| recording)
+/// The first problem, with its line.
+pub fn read_recording_with_lines(
+    reader: impl BufRead,
+) -> Result<(Recording, LineNumbers), RecordingError> {
+    let mut builder: Option<RecordingBuilder> = None;
+    read_lines(reader, |line, parsed: RunLine| match (parsed, &mut builder) {
+        (RunLine::Header(header), _) if !(0.5..1.0).contains(&header.confidence) => {
+            let problem = format!("the confidence is {}. It must be from 0.5 to 1", header.confidence);
+            Err(RecordingError::InvalidLine { line, problem })
+        }
+        (RunLine::Header(header), _) => {
+            builder = Some(RecordingBuilder::new(*header));
+            Ok(())
+        }
+        (parsed, Some(builder)) => builder.add_line(line, parsed),
+        (_, None) => Err(RecordingError::NoHeader(SCHEMA)),
+    })?;
+    builder.ok_or(RecordingError::NoHeader(SCHEMA))?.finish()
 }
 
-/// Reads a recording, and tells where each exchange stands. A last line that was cut in the middle is passed over: the run was killed while writing it.
-///
-/// # Errors
-/// Anything else that is wrong, with its line.
-pub fn read_recording_with_lines(mut reader: impl BufRead) -> Result<(Recording, LineNumbers), RecordingError> {
-    let (mut lines, mut trial_lines) = (LineNumbers::new(), LineNumbers::new());
-    let mut recording: Option<Recording> = None;
-    // Once the run was gone on with, what comes again takes the place of what was there.
-    let mut places: Option<RecordingPositions> = None;
-    for line in 1.. {
-        let text = read_next_line(&mut reader, line)?;
-        if text.is_empty() {
-            break;
-        }
-        let wrong = |what: String| RecordingError::InvalidLine { line, problem: what };
-        let parsed = match serde_json::from_slice::<RunLine>(&text) {
-            Ok(parsed) => parsed,
-            Err(_) if recording.is_none() => return Err(RecordingError::NoHeader),
-            // Every line is written with its newline, so this one was cut while it was written.
-            Err(_) if text.last() != Some(&b'\n') => break,
-            Err(e) => {
-                let what = e.to_string();
-                // Each line is a text of its own to the parser, so its own count of lines says nothing.
-                let what = what.rsplit_once(" at line 1 column").map_or(what.as_str(), |(what, _)| what);
-                return Err(wrong(format!("column {}: {what}", e.column())));
-            }
-        };
-        match (parsed, &mut recording) {
-            (RunLine::Header(header), None) if !(0.5..1.0).contains(&header.confidence) => {
-                return Err(wrong(format!("the confidence is {}, and no run has one like that", header.confidence)));
-            }
-            (RunLine::Header(header), None) if header.schema == SCHEMA => {
-                recording = Some(Recording::new(*header));
-            }
-            (RunLine::Header(header), None) => {
-                return Err(wrong(format!("the schema is `{}`, this version reads `{SCHEMA}`", header.schema)));
-            }
-            (_, None) => return Err(RecordingError::NoHeader),
-            (RunLine::Header(_), Some(_)) => {
-                return Err(wrong("a second header: are these two recordings?".to_owned()));
-            }
-            (RunLine::Resumed(_), Some(r)) if !is_complete(r) => {
-                verify_counts(r)?;
-                r.footer = None;
-                places.get_or_insert_with(|| RecordingPositions::new(r));
-            }
-            (RunLine::Resumed(_), Some(_)) => {
-                return Err(wrong("it goes on, and stands behind the footer of a run that was at its end".to_owned()));
-            }
-            (_, Some(r)) if r.footer.is_some() => return Err(wrong("something follows the footer".to_owned())),
-            (RunLine::Exchange(exchange), Some(r)) => match &mut places {
-                Some(places) => {
-                    let at = places.upsert_exchange(r, *exchange);
-                    upsert(&mut lines, at, line);
-                }
-                None => {
-                    lines.push(line);
-                    r.exchanges.push(*exchange);
-                }
-            },
-            (RunLine::Trial(trial), Some(r)) => match &mut places {
-                Some(places) => {
-                    let at = places.upsert_trial(r, trial);
-                    upsert(&mut trial_lines, at, line);
-                }
-                None => {
-                    trial_lines.push(line);
-                    r.trials.push(trial);
-                }
-            },
-            (RunLine::Withdrawn(gone), Some(r)) if places.is_some() => {
-                let stand: Vec<bool> = r.trials.iter().map(|trial| !gone.contains(&trial.key)).collect();
-                let (mut of_trials, mut of_lines) = (stand.iter(), stand.iter());
-                r.trials.retain(|_| of_trials.next().copied().unwrap_or(true));
-                trial_lines.retain(|_| of_lines.next().copied().unwrap_or(true));
-                places = Some(RecordingPositions::new(r));
-            }
-            (RunLine::Withdrawn(_), Some(_)) => {
-                return Err(wrong("trials are withdrawn, and the run was never gone on with".to_owned()));
-            }
-            (RunLine::Results(results), Some(r)) if r.header.scope.texts_removed => {
-                json::validate(&results).map_err(|e| wrong(format!("its results: {e}")))?;
-                r.header.scope.results = Some(results);
-            }
-            (RunLine::Results(_), Some(_)) => {
-                return Err(wrong("results, and only a recording without its texts carries any".to_owned()));
-            }
-            (RunLine::Footer(footer), Some(r)) => r.footer = Some(footer),
-        }
-    }
-    let recording = recording.ok_or(RecordingError::NoHeader)?;
-    let known: std::collections::HashSet<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
-    for (trial, line) in recording.trials.iter().zip(trial_lines) {
-        if let Some(missing) = trial.exchanges.iter().find(|id| !known.contains(id.as_str())) {
-            return Err(RecordingError::MissingExchange { line, trial: trial.key.clone(), exchange: missing.clone() });
-        }
-    }
-    verify_counts(&recording)?;
-    Ok((recording, lines))
+/// A recording that is being read.
+struct RecordingBuilder {
+    recording: Recording,
+    exchange_lines: LineNumbers,
+    trial_lines: LineNumbers,
+    /// Set once the run was resumed: from then on, exchanges and trials replace earlier ones.
+    positions: Option<RecordingPositions>,
 }
 
-/// Holds what a footer counts against what stands before it.
+impl RecordingBuilder {
+    fn new(header: RunHeader) -> Self {
+        let recording = Recording::new(header);
+        Self { recording, exchange_lines: Vec::new(), trial_lines: Vec::new(), positions: None }
+    }
+
+    fn add_line(&mut self, line: usize, parsed: RunLine) -> Result<(), RecordingError> {
+        let invalid = |problem: &str| Err(RecordingError::InvalidLine { line, problem: problem.to_owned() });
+        let recording = &mut self.recording;
+        match parsed {
+            // The caller handles headers.
+            RunLine::Header(_) => {}
+            RunLine::Exchange(exchange) => {
+                let at = match &mut self.positions {
+                    Some(positions) => positions.upsert_exchange(recording, *exchange),
+                    None => {
+                        recording.exchanges.push(*exchange);
+                        self.exchange_lines.len()
+                    }
+                };
+                upsert(&mut self.exchange_lines, at, line);
+            }
+            RunLine::Trial(trial) => {
+                let at = match &mut self.positions {
+                    Some(positions) => positions.upsert_trial(recording, trial),
+                    None => {
+                        recording.trials.push(trial);
+                        self.trial_lines.len()
+                    }
+                };
+                upsert(&mut self.trial_lines, at, line);
+            }
+            RunLine::Resumed(_) if is_complete(recording) => {
+                return invalid("a resumed run follows the footer of a complete run");
+            }
+            RunLine::Resumed(_) => {
+                verify_counts(recording)?;
+                recording.footer = None;
+                self.positions.get_or_insert_with(|| RecordingPositions::new(recording));
+            }
+            RunLine::Withdrawn(_) if self.positions.is_none() => {
+                return invalid("trials are withdrawn, but the run was not resumed");
+            }
+            RunLine::Withdrawn(withdrawn) => {
+                let is_kept: Vec<bool> =
+                    recording.trials.iter().map(|trial| !withdrawn.contains(&trial.key)).collect();
+                let (mut kept_trials, mut kept_lines) = (is_kept.iter(), is_kept.iter());
+                recording.trials.retain(|_| kept_trials.next().copied().unwrap_or(true));
+                self.trial_lines.retain(|_| kept_lines.next().copied().unwrap_or(true));
+                self.positions = Some(RecordingPositions::new(recording));
+            }
+            RunLine::Results(_) if !recording.header.scope.texts_removed => {
+                return invalid("results in a recording that has its texts");
+            }
+            RunLine::Results(results) => {
+                if let Err(problem) = json::validate(&results) {
+                    return invalid(&format!("the results: {problem}"));
+                }
+                recording.header.scope.results = Some(results);
+            }
+            RunLine::Footer(footer) => recording.footer = Some(footer),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Recording, LineNumbers), RecordingError> {
+        let ids: HashSet<&str> = self.recording.exchanges.iter().map(|exchange| exchange.id.as_str()).collect();
+        for (trial, line) in self.recording.trials.iter().zip(self.trial_lines) {
+            if let Some(missing) = trial.exchanges.iter().find(|id| !ids.contains(id.as_str())) {
+                let (trial, exchange) = (trial.key.clone(), missing.clone());
+                return Err(RecordingError::MissingExchange { line, trial, exchange });
+            }
+        }
+        verify_counts(&self.recording)?;
+        Ok((self.recording, self.exchange_lines))
+    }
+}
+
+/// Compares the counts of the footer with the lines before it.
 fn verify_counts(recording: &Recording) -> Result<(), RecordingError> {
-    let there = LineCounts::from_recording(recording);
-    match recording.footer.as_ref().and_then(|footer| footer.counts).filter(|said| *said != there) {
-        Some(said) => Err(RecordingError::CountMismatch { expected: said, actual: there }),
-        None => Ok(()),
-    }
+    let Some(counts) = recording.footer.as_ref().and_then(|footer| footer.counts) else { return Ok(()) };
+    verify_count("exchange", counts.exchanges, recording.exchanges.len())?;
+    verify_count("trial", counts.trials, recording.trials.len())
 }
 
-/// True of a run that came to its end: nothing can follow.
+/// True if the run reached its end: nothing can follow.
 pub fn is_complete(recording: &Recording) -> bool {
     recording.footer.as_ref().is_some_and(|footer| footer.ended == RunEnd::Complete)
 }

@@ -1,64 +1,61 @@
-//! Keeps what a run brings: in memory, to be judged, and in its recording, each thing once.
+//! [`RecordingWriter`]: keeps a run in memory, where it is judged, and in its recording file.
 //!
-//! Where a run is gone on with, what stands already is not written again, and what takes its place does so here and
-//! there alike.
+//! In a resumed run, a trial that is already in the file is not written again.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::recording::durable_file::DurableFile;
 use crate::recording::event::{RunEvent, RunListener};
-use crate::recording::run;
+use crate::recording::jsonl::to_json_line;
+use crate::recording::positions::RecordingPositions;
 use crate::recording::run::{LineRef, Recording, RunLine, TrialKey, TrialRecord};
-use crate::recording::upsert::RecordingPositions;
 use crate::redact::ContentPolicy;
 use crate::redact::content::without_content;
 
 /// A recording in memory and on disk.
 pub struct RecordingWriter {
-    /// What stands so far.
+    /// The recording so far, with its texts.
     pub recording: Recording,
     positions: RecordingPositions,
     file: DurableFile,
     content_policy: ContentPolicy,
-    /// The trials that the run needed, since it was begun or gone on with.
+    /// The trials that the run needed since it was started or resumed.
     used_trials: HashSet<TrialKey>,
 }
 
 impl RecordingWriter {
-    /// Keeps what comes behind what stands in `recording`, and in its file.
-    pub fn new(recording: Recording, file: DurableFile, redact: ContentPolicy) -> Self {
-        Self {
-            positions: RecordingPositions::new(&recording),
-            recording,
-            file,
-            content_policy: redact,
-            used_trials: HashSet::new(),
-        }
+    /// Continues a recording, which may have only its header, and its file.
+    pub fn new(recording: Recording, file: DurableFile, content_policy: ContentPolicy) -> Self {
+        let positions = RecordingPositions::new(&recording);
+        Self { recording, positions, file, content_policy, used_trials: HashSet::new() }
     }
 
     /// Writes a line.
     pub fn write_line(&mut self, line: &impl Serialize) {
-        if let Ok(text) = run::to_json_line(line) {
+        if let Ok(text) = to_json_line(line) {
             self.file.write_line(&text);
         }
     }
 
-    /// Takes back the trials that stand and were not needed by the run as it went to its end.
+    /// Withdraws the trials that the finished run did not need.
     pub fn discard_unused_trials(&mut self) {
-        let unneeded = |trial: &&TrialRecord| !self.used_trials.contains(&trial.key);
-        let gone: Vec<TrialKey> = self.recording.trials.iter().filter(unneeded).map(|t| t.key.clone()).collect();
-        if !gone.is_empty() {
-            self.recording.trials.retain(|trial| !gone.contains(&trial.key));
+        let is_unused = |trial: &&TrialRecord| !self.used_trials.contains(&trial.key);
+        let withdrawn: Vec<TrialKey> =
+            self.recording.trials.iter().filter(is_unused).map(|trial| trial.key.clone()).collect();
+        if !withdrawn.is_empty() {
+            self.recording.trials.retain(|trial| !withdrawn.contains(&trial.key));
             self.positions = RecordingPositions::new(&self.recording);
-            self.write_line(&RunLine::Withdrawn(gone));
+            self.write_line(&RunLine::Withdrawn(withdrawn));
         }
     }
 
-    /// Ends it: where the file is, and what is wrong with it.
-    pub fn finish(self) -> (PathBuf, Option<String>) {
+    /// Writes everything to the disk.
+    ///
+    /// # Errors
+    /// The problem, if the file is incomplete or not stored.
+    pub fn finish(self) -> Result<(), String> {
         self.file.finish()
     }
 }
@@ -67,7 +64,7 @@ impl RunListener for RecordingWriter {
     fn on_event(&mut self, event: RunEvent<'_>) {
         match event {
             RunEvent::Exchange(exchange) => {
-                // Secrets never come this far: the client takes them out of whatever it gets.
+                // The client has already removed all secrets.
                 match self.content_policy {
                     ContentPolicy::KeepContent => self.write_line(&LineRef::Exchange(exchange)),
                     ContentPolicy::RemoveContent => self.write_line(&LineRef::Exchange(&without_content(exchange))),

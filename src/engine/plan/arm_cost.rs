@@ -5,6 +5,7 @@ use crate::client::{RequestCost, estimate_tokens};
 use crate::engine::plan::cost::{max_cost, request_bytes};
 use crate::engine::request::arms;
 use crate::engine::request::build::{BuildContext, build_request};
+use crate::engine::rules;
 use crate::engine::rules::{MIN_TRIALS_IF_INCONSISTENT, comparison, effect, response, sampling};
 use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::recording::run::{ArmKind, arm_name};
@@ -110,7 +111,7 @@ pub(super) fn max_trials(experiment: &Experiment, arm: ArmKind) -> u32 {
     match arm {
         ArmKind::Screen | ArmKind::ScreenChallenge | ArmKind::After => 1,
         ArmKind::Challenge(_) => MIN_TRIALS_IF_INCONSISTENT,
-        ArmKind::Genuine => effect::MAX_UNUSABLE_TRIALS,
+        ArmKind::Genuine => rules::MAX_UNUSABLE_TRIALS,
         _ if experiment.sampling.is_some() => sampling::MAX_TRIALS,
         _ if experiment.compare.is_some() => comparison::MAX_TRIALS,
         ArmKind::Treatment if experiment.reply.is_some() => response::MAX_TRIALS,

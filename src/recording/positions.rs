@@ -1,11 +1,14 @@
-//! Where things stand in a recording that is gone on with: what comes again takes the place of what was there.
+//! [`RecordingPositions`]: where exchanges and trials are in a recording.
+//!
+//! In a resumed run, an exchange replaces an earlier one with the same id, and a trial replaces an
+//! earlier one with the same key.
 
 use std::collections::HashMap;
 
 use crate::recording::run::{Recording, TrialKey, TrialRecord};
 use crate::wire::exchange::Exchange;
 
-/// Where things stand in a recording, so that later ones can take the places of earlier ones.
+/// The positions of exchanges and trials in a recording.
 #[derive(Debug, Default)]
 pub struct RecordingPositions {
     exchanges: HashMap<String, usize>,
@@ -13,7 +16,7 @@ pub struct RecordingPositions {
 }
 
 impl RecordingPositions {
-    /// Those of a recording.
+    /// The positions in a recording.
     pub fn new(recording: &Recording) -> Self {
         Self {
             exchanges: recording.exchanges.iter().enumerate().map(|(at, e)| (e.id.clone(), at)).collect(),
@@ -21,19 +24,19 @@ impl RecordingPositions {
         }
     }
 
-    /// Puts an exchange where the one of its id stands, else behind all others; and says where.
+    /// Replaces the exchange with the same id, or adds a new one. Returns its position.
     pub fn upsert_exchange(&mut self, recording: &mut Recording, exchange: Exchange) -> usize {
         let at = *self.exchanges.entry(exchange.id.clone()).or_insert(recording.exchanges.len());
         upsert(&mut recording.exchanges, at, exchange);
         at
     }
 
-    /// The trial of this name.
+    /// Finds the trial with this key.
     pub fn find_trial<'a>(&self, recording: &'a Recording, key: &TrialKey) -> Option<&'a TrialRecord> {
         recording.trials.get(*self.trials.get(key)?)
     }
 
-    /// Puts a trial where the one of its name stands, else behind all others; and says where.
+    /// Replaces the trial with the same key, or adds a new one. Returns its position.
     pub fn upsert_trial(&mut self, recording: &mut Recording, trial: TrialRecord) -> usize {
         let at = *self.trials.entry(trial.key.clone()).or_insert(recording.trials.len());
         upsert(&mut recording.trials, at, trial);
@@ -41,10 +44,10 @@ impl RecordingPositions {
     }
 }
 
-/// Puts one thing into a place, or behind all others.
-pub(crate) fn upsert<T>(all: &mut Vec<T>, at: usize, one: T) {
-    match all.get_mut(at) {
-        Some(place) => *place = one,
-        None => all.push(one),
+/// Replaces the item at a position, or appends it.
+pub(super) fn upsert<T>(items: &mut Vec<T>, at: usize, item: T) {
+    match items.get_mut(at) {
+        Some(place) => *place = item,
+        None => items.push(item),
     }
 }
