@@ -164,11 +164,7 @@ impl SyncThread {
     }
 }
 
-fn run_sync_loop(
-    requests: &Receiver<Arc<File>>,
-    first_error: &Mutex<Option<String>>,
-    on_problem: &ProblemCallback,
-) {
+fn run_sync_loop(requests: &Receiver<Arc<File>>, first_error: &Mutex<Option<String>>, on_problem: &ProblemCallback) {
     for file in requests {
         let Err(error) = file.sync_data() else { continue };
         // Pipes and devices have no disk.

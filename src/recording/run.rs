@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Target;
 use crate::recording::jsonl::{RecordingError, RecordingLine, read_lines, verify_count};
+use crate::recording::positions::{RecordingPositions, upsert};
 use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::recording::scope::RunScope;
-use crate::recording::positions::{RecordingPositions, upsert};
 use crate::results::json;
 use crate::results::model::Results;
 use crate::wire::exchange::Exchange;
@@ -285,13 +285,19 @@ impl RecordingLine for RunLine {
 /// The line of each exchange, from 1, in the order of [`Recording::exchanges`].
 pub type LineNumbers = Vec<usize>;
 
+/// Reads a recording.
+///
+/// # Errors
+/// The first problem, with its line.
+pub fn read_recording(reader: impl BufRead) -> Result<Recording, RecordingError> {
+    read_recording_with_lines(reader).map(|(recording, _)| recording)
+}
+
 /// Reads a recording, and the line of each exchange.
 ///
 /// # Errors
 /// The first problem, with its line.
-pub fn read_recording_with_lines(
-    reader: impl BufRead,
-) -> Result<(Recording, LineNumbers), RecordingError> {
+pub fn read_recording_with_lines(reader: impl BufRead) -> Result<(Recording, LineNumbers), RecordingError> {
     let mut builder: Option<RecordingBuilder> = None;
     read_lines(reader, |line, parsed: RunLine| match (parsed, &mut builder) {
         (RunLine::Header(header), _) if !(0.5..1.0).contains(&header.confidence) => {
@@ -361,8 +367,7 @@ impl RecordingBuilder {
                 return invalid("trials are withdrawn, but the run was not resumed");
             }
             RunLine::Withdrawn(withdrawn) => {
-                let is_kept: Vec<bool> =
-                    recording.trials.iter().map(|trial| !withdrawn.contains(&trial.key)).collect();
+                let is_kept: Vec<bool> = recording.trials.iter().map(|trial| !withdrawn.contains(&trial.key)).collect();
                 let (mut kept_trials, mut kept_lines) = (is_kept.iter(), is_kept.iter());
                 recording.trials.retain(|_| kept_trials.next().copied().unwrap_or(true));
                 self.trial_lines.retain(|_| kept_lines.next().copied().unwrap_or(true));

@@ -457,7 +457,10 @@ mod exit_2 {
     #[test]
     fn files_that_are_something_else() {
         let folder = tested();
-        folder.run(["judge", "out/results-deepseek.json", "--out", "x"]).exits(2).says(&["no header of a recording"]);
+        folder
+            .run(["judge", "out/results-deepseek.json", "--out", "x"])
+            .exits(2)
+            .says(&["is not the header of a recording"]);
         folder.run(["judge", "out", "--out", "x"]).exits(2).says(&["cannot read"]);
         let recording = "out/recording-deepseek.jsonl";
         folder.run(["report", recording, "-o", "x"]).exits(2).says(&["`fieldtest judge` makes results of it"]);
@@ -751,10 +754,13 @@ mod files {
             lines.join("\n") + "\n"
         };
         for (content, said) in [
-            (String::new(), "no header of a recording"),
-            (without(0), "no header of a recording"),
+            (String::new(), "is not the header of a recording"),
+            (without(0), "is not the header of a recording"),
             (without(1), "was a line taken out?"),
-            (without(lines.iter().position(|line| line.starts_with(r#"{"trial""#)).unwrap()), "were lines taken out?"),
+            (
+                without(lines.iter().position(|line| line.starts_with(r#"{"trial""#)).unwrap()),
+                "It was edited; record it again",
+            ),
             (text.replace("fieldtest-recording/1", "fieldtest-recording/9"), "this version reads"),
             (text.replacen("\n{\"exchange\"", "\n{\"exchanged\"", 1), "line 2 of the recording: column"),
             (

@@ -419,7 +419,7 @@ fn a_recording_is_judged_with_equal_results_and_has_no_secret() {
     let edited = recording.replacen(label, "Ticket xx", 1);
     let other = recording.replacen("gateway-recording/1", "gateway-recording/9", 1);
     for (name, text, code, says) in [
-        ("without", without.join("\n") + "\n", 2, "lines were taken out"),
+        ("without", without.join("\n") + "\n", 2, "It was edited; record it again"),
         ("edited", edited, 2, "the file was edited"),
         ("other", other, 2, "this version reads `fieldtest-gateway-recording/1`"),
         ("cut", cut, 3, "the recording has no footer: the run was killed"),

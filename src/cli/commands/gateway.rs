@@ -24,7 +24,6 @@ use crate::client::{BaseUrl, Client, ClientConfig, CredentialHeader};
 use crate::engine::StopSignal;
 use crate::gateway;
 use crate::gateway::{GatewayRunOptions, judge};
-use crate::recording::durable_file::DurableFile;
 use crate::recording::gateway::{GatewayFooter, GatewayHeader, GatewayLine, GatewayRecording, GatewayRunEnd, SCHEMA};
 use crate::redact::SecretRedactor;
 
@@ -199,7 +198,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
             started_at: current_timestamp(),
         };
         let shown = environment.interactive && !args.no_progress;
-        let mut listener = GatewayRecorder::new(DurableFile::create(&path)?, &name, rows.len(), shown);
+        let mut listener = GatewayRecorder::new(files::create_durable_file(&path)?, &name, rows.len(), shown);
         listener.write_line(&GatewayLine::Header(Box::new(header.clone())));
         let stop = StopSignal::default();
         stop_on_signal(stop.clone());
@@ -212,10 +211,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
             calls: finished.calls.len(),
         };
         listener.write_line(&GatewayLine::Footer(footer.clone()));
-        let (path, wrong) = listener.finish();
-        if let Some(wrong) = wrong {
-            stdout::warn(format!("the recording {} is not whole: {wrong}; the results are", path.display()));
-        }
+        files::warn_if_incomplete(&path, listener.finish());
         Ok::<_, CliError>(GatewayRecording {
             header,
             trials: finished.trials,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::catalog::{CaseFile, FileKind, MAX_FILE_BYTES};
 use crate::cli::CliError;
+use crate::recording::durable_file::DurableFile;
 use crate::recording::run::{LineNumbers, Recording};
 use crate::recording::{gateway, run};
 
@@ -159,6 +160,28 @@ pub fn create_recording(path: &Path) -> Result<File, CliError> {
     }
     file.set_len(0).map_err(|e| usage_error("write", path, &e))?;
     Ok(file)
+}
+
+/// Creates a recording.
+pub fn create_durable_file(path: &Path) -> Result<DurableFile, CliError> {
+    continue_durable_file(path, create_recording(path)?)
+}
+
+/// Appends to an open recording. Prints its write problems as warnings.
+pub fn continue_durable_file(path: &Path, file: File) -> Result<DurableFile, CliError> {
+    let shown = path.display().to_string();
+    let warn = move |problem| crate::cli::io::stdout::warn(format!("{shown}: {problem}"));
+    DurableFile::new(path, file, warn).map_err(|e| usage_error("write", path, &e))
+}
+
+/// Prints a warning if a finished recording is not stored completely.
+pub fn warn_if_incomplete(path: &Path, stored: Result<(), String>) {
+    if let Err(problem) = stored {
+        crate::cli::io::stdout::warn(format!(
+            "the recording {} is incomplete: {problem}. The results are complete",
+            path.display()
+        ));
+    }
 }
 
 /// True for a recording that holds answers, and not the end of its run.

@@ -1,14 +1,12 @@
 //! Who listens to a run beside what keeps it: the progress bars, and the recording of a gateway. None knows another.
 
-use std::path::PathBuf;
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::progress::{ProgressBars, RunProgressBar};
 use crate::gateway;
 use crate::mutation::MutationEvent;
 use crate::recording::durable_file::DurableFile;
-use crate::recording::run;
+use crate::recording::jsonl::to_json_line;
 
 /// Writes the recording of a gateway as it goes, and shows how far it is.
 pub struct GatewayRecorder {
@@ -26,13 +24,16 @@ impl GatewayRecorder {
 
     /// Writes a line.
     pub fn write_line(&mut self, line: &crate::recording::gateway::GatewayLine) {
-        if let Ok(text) = run::to_json_line(line) {
+        if let Ok(text) = to_json_line(line) {
             self.file.write_line(&text);
         }
     }
 
-    /// Ends it: where the file is, and what is wrong with it, if anything is.
-    pub fn finish(self) -> (PathBuf, Option<String>) {
+    /// Writes everything to the disk.
+    ///
+    /// # Errors
+    /// The problem, if the file is incomplete or not stored.
+    pub fn finish(self) -> Result<(), String> {
         self.clear();
         self.file.finish()
     }

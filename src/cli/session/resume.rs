@@ -26,7 +26,6 @@ use crate::cli::{CliError, ProcessEnvironment};
 use crate::client::PLACEHOLDER_CREDENTIAL;
 use crate::engine::RowSelection;
 use crate::engine::selection::digest_rows;
-use crate::recording::durable_file::DurableFile;
 use crate::recording::run::{Recording, ResumeMarker, RunLine, is_complete};
 use crate::recording::writer::RecordingWriter;
 use crate::redact::ContentPolicy;
@@ -360,7 +359,7 @@ impl ResumedRun {
     pub fn into_writer(self) -> Result<RecordingWriter, CliError> {
         let failed = |e: io::Error| CliError::Usage(format!("cannot write {}: {e}", self.path.display()));
         repair_last_line(&self.file).map_err(failed)?;
-        let file = DurableFile::new(&self.path, self.file).map_err(|e| CliError::Internal(e.to_string()))?;
+        let file = files::continue_durable_file(&self.path, self.file)?;
         let mut recording = self.recording;
         recording.footer = None;
         let mut keeper = RecordingWriter::new(recording, file, ContentPolicy::KeepContent);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::cli::args::send::SendArgs;
-use crate::cli::io::stdout;
+use crate::cli::io::{files, stdout};
 use crate::cli::progress::{ProgressReporter, RunInfo};
 use crate::cli::session::forecast::forecast;
 use crate::cli::session::resume::ResumedRun;
@@ -19,7 +19,6 @@ use crate::client::MessagesEndpoint;
 use crate::engine::selection::digest_rows;
 use crate::engine::{FinishedRun, RowSelection, ShardSpec, StopSignal, judge, note_remaining_work, resume};
 use crate::recording::answered::AnsweredExchanges;
-use crate::recording::durable_file::DurableFile;
 use crate::recording::event::RunListener;
 use crate::recording::request_settings::TextForm;
 use crate::recording::run::{LineCounts, Recording, RunEnd, RunFooter, RunHeader, RunLine, SCHEMA};
@@ -97,7 +96,7 @@ impl RunJob<'_> {
         if let Some(resumption) = self.resumed.take() {
             return resumption.into_writer();
         }
-        let file = DurableFile::create(&self.recording)?;
+        let file = files::create_durable_file(&self.recording)?;
         let header = self.build_header(sending);
         let mut keeper = RecordingWriter::new(Recording::new(header.clone()), file, sending.redact);
         keeper.write_line(&RunLine::Header(Box::new(header)));
@@ -163,12 +162,11 @@ pub async fn run_target<E: MessagesEndpoint>(
     keeper.write_line(&RunLine::Footer(footer));
     // The disk takes its time, and other runs go on meanwhile.
     let ended = tokio::task::spawn_blocking(|| keeper.finish()).await;
-    let (path, wrong) = ended.map_err(|e| CliError::Internal(format!("cannot end the recording: {e}")))?;
-    if let Some(wrong) = wrong {
-        stdout::warn(format!("the recording {} is not whole: {wrong}; the results are", path.display()));
-    }
+    let path = &job.recording;
+    let stored = ended.map_err(|e| CliError::Internal(format!("cannot end the recording: {e}")))?;
+    files::warn_if_incomplete(path, stored);
     if finished.end == RunEnd::Interrupted {
-        stdout::warn(format!("interrupted; what was obtained so far is in {}", path.display()));
+        stdout::warn(format!("interrupted; partial results are in {}", path.display()));
     }
     watched.finish(&results);
     Ok((results, finished.end))
