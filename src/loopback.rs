@@ -1,6 +1,6 @@
-//! The connections: loopback sockets that can be broken on purpose.
+//! [`LoopbackListener`]: a listener whose connections a handler can abort ([`ConnectionHandle`]).
 //!
-//! Small answers must not wait for each other, so every connection sends at once (no Nagle).
+//! Nagle's algorithm is off, so that small writes are sent immediately.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,14 +15,14 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A handle on one connection, by which a handler can break it.
+/// A handle that aborts one connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConnectionHandle {
     is_aborted: Arc<AtomicBool>,
 }
 
 impl ConnectionHandle {
-    /// Breaks the connection: whatever is written next is lost, and the client sees a reset.
+    /// Aborts the connection: the next write fails, and the client gets a reset.
     pub fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
     }
@@ -34,7 +34,7 @@ impl Connected<IncomingStream<'_, LoopbackListener>> for ConnectionHandle {
     }
 }
 
-/// The listening socket.
+/// A TCP listener for axum.
 #[derive(Debug)]
 pub(crate) struct LoopbackListener(pub TcpListener);
 
@@ -46,12 +46,12 @@ impl Listener for LoopbackListener {
         loop {
             match self.0.accept().await {
                 Ok((stream, _)) => {
-                    // A socket that refuses is slower, not wrong.
+                    // If this fails, the connection is slower but works.
                     let _ = stream.set_nodelay(true);
-                    let line = ConnectionHandle::default();
-                    return (AbortableStream { stream, handle: line.clone() }, line);
+                    let handle = ConnectionHandle::default();
+                    return (AbortableStream { stream, handle: handle.clone() }, handle);
                 }
-                // Out of sockets, or a client that left at once: others may still be served.
+                // Too many open sockets, or a client that disconnected. Keep serving the others.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
@@ -62,7 +62,7 @@ impl Listener for LoopbackListener {
     }
 }
 
-/// A connection.
+/// A TCP connection that its handle can abort.
 #[derive(Debug)]
 pub(crate) struct AbortableStream {
     stream: TcpStream,
@@ -74,7 +74,7 @@ impl AbortableStream {
         if !self.handle.is_aborted.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // Without it, the socket would close politely.
+        // Makes the close send a reset.
         let _ = self.stream.set_zero_linger();
         Err(io::ErrorKind::ConnectionReset.into())
     }

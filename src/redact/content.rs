@@ -1,15 +1,16 @@
-//! Taking the texts out of an exchange: what was asked and what was answered, but not how.
+//! Removes the content of an exchange ([`without_content`]): the texts, but not their structure.
 //!
-//! What stays is a closed list: the words of the protocol, numbers beside them, identifiers, lengths and times. Nothing
-//! else stays, wherever it stands, so that a text in an unknown place goes like any other. What is left shows how an
-//! endpoint answered and cannot be judged; a recording that is written so carries the results as well.
+//! A fixed list of things stays: protocol words, their numbers, identifiers, lengths and times. All other
+//! text is removed, also in unknown places. The rest shows how an endpoint responds, but cannot be
+//! judged, so such a recording also contains the results.
 
 use serde_json::{Map, Value};
 
+use crate::redact::replacement::resize_chunks;
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, Request, Response};
 
 /// The words of the protocol, as keys and as values.
-const PROTOCOL_WORDS: &str = "any array assistant auto base64 batch block boolean budget_tokens cache_control cache_creation \
+const KEPT_WORDS: &str = "any array assistant auto base64 batch block boolean budget_tokens cache_control cache_creation \
     cache_creation_input_tokens cache_read_input_tokens caller char_location citation citations citations_delta code \
     container content content_block content_block_delta content_block_location content_block_start content_block_stop \
     context context_management created_at data delta description detail details direct disable_parallel_tool_use \
@@ -27,13 +28,13 @@ const PROTOCOL_WORDS: &str = "any array assistant auto base64 batch block boolea
     web_fetch_requests web_search_requests web_search_tool_result adaptive api_error authentication_error \
     billing_error image/gif image/jpeg image/png image/webp application/pdf text/plain 5m 1h [DONE]";
 
-/// Keys below which everything is the user's own: names, numbers and all.
+/// Keys with data of the user, including their nested keys and numbers.
 const USER_DATA_KEYS: [&str; 5] = ["input", "input_schema", "metadata", "properties", "mcp_servers"];
 
-/// Keys whose values are identifiers: they say which thing is meant, and nothing of it.
+/// Keys whose values are identifiers without content.
 const IDENTIFIER_KEYS: [&str; 4] = ["model", "id", "tool_use_id", "request_id"];
 
-/// Headers of answers whose values say how it was answered.
+/// Response headers whose values are kept.
 const KEPT_HEADERS: [&str; 14] = [
     "anthropic-version",
     "cache-control",
@@ -51,14 +52,23 @@ const KEPT_HEADERS: [&str; 14] = [
     "x-should-retry",
 ];
 
-/// The exchange without its texts.
+/// What recordings and results leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentPolicy {
+    /// Only secrets are removed.
+    KeepContent,
+    /// The texts of requests and responses are removed too.
+    RemoveContent,
+}
+
+/// Removes all texts from an exchange.
 pub fn without_content(exchange: &Exchange) -> Exchange {
     let mut exchange = exchange.clone();
     redact_request(&mut exchange.request);
     for attempt in &mut exchange.attempts {
         match &mut attempt.result {
             AttemptResult::Response(response) => redact_response(response),
-            // These are our own sentences.
+            // The messages of failures are our own.
             AttemptResult::Failure(_) => {}
         }
     }
@@ -80,38 +90,33 @@ fn redact_response(response: &mut Response) {
         response.body = BodyBytes(vec![b'x'; response.body.0.len()]);
         return;
     };
-    let (out, ends) = redact_body(text);
-    // Each piece ends where its line does now: near enough to see how an answer came.
-    let at = |end: usize| ends.iter().find(|(then, _)| *then >= end).map_or(out.len(), |(_, now)| *now);
-    let (mut end, mut before) = (0, 0);
-    for (_, size) in &mut response.arrivals {
-        end += *size as usize;
-        let now = at(end);
-        *size = (now - before) as u64;
-        before = now;
-    }
-    response.body = BodyBytes(out.into_bytes());
+    let (redacted, line_ends) = redact_body(text);
+    // Move the end of each chunk to the end of its line, which is close enough for timing.
+    resize_chunks(&mut response.arrivals, |end| {
+        line_ends.iter().find(|(old_end, _)| *old_end >= end).map_or(redacted.len(), |(_, new_end)| *new_end)
+    });
+    response.body = BodyBytes(redacted.into_bytes());
 }
 
-/// A body without its texts, and where each of its lines ended and ends.
+/// The body without its texts, and the old and new end of each line.
 fn redact_body(text: &str) -> (String, Vec<(usize, usize)>) {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
-        let out = redact_json(&value, false).to_string();
-        let ends = vec![(text.len(), out.len())];
-        return (out, ends);
+        let redacted = redact_json(&value, false).to_string();
+        let line_ends = vec![(text.len(), redacted.len())];
+        return (redacted, line_ends);
     }
-    let (mut out, mut ends, mut read) = (String::new(), Vec::new(), 0);
+    let (mut redacted, mut line_ends, mut old_end) = (String::new(), Vec::new(), 0);
     for line in text.split_inclusive(['\n', '\r']) {
         let content = line.trim_end_matches(['\n', '\r']);
-        out.push_str(&redact_line(content));
-        out.push_str(&line[content.len()..]);
-        read += line.len();
-        ends.push((read, out.len()));
+        redacted.push_str(&redact_line(content));
+        redacted.push_str(&line[content.len()..]);
+        old_end += line.len();
+        line_ends.push((old_end, redacted.len()));
     }
-    (out, ends)
+    (redacted, line_ends)
 }
 
-/// A line of an event stream, or of anything else.
+/// Redacts a line of an event stream or of any other text.
 fn redact_line(line: &str) -> String {
     let Some((field, value)) = line.split_once(':') else { return mask_text(line) };
     let (space, value) = value.strip_prefix(' ').map_or(("", value), |rest| (" ", rest));
@@ -126,51 +131,51 @@ fn redact_line(line: &str) -> String {
     format!("{field}:{space}{value}")
 }
 
-/// A value without its texts. `own` says that it is the user's own, with its keys and numbers.
-fn redact_json(value: &Value, own: bool) -> Value {
+/// The value without its texts. In user data, keys and numbers are removed too.
+fn redact_json(value: &Value, is_user_data: bool) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value.clone(),
-        Value::Number(_) if own => Value::from(0),
+        Value::Number(_) if is_user_data => Value::from(0),
         Value::Number(_) => value.clone(),
-        Value::String(text) if own => Value::from(mask_text(text)),
+        Value::String(text) if is_user_data => Value::from(mask_text(text)),
         Value::String(text) => Value::from(redact_word(text)),
-        Value::Array(items) => items.iter().map(|item| redact_json(item, own)).collect(),
-        Value::Object(map) => Value::Object(redact_object(map, own)),
+        Value::Array(items) => items.iter().map(|item| redact_json(item, is_user_data)).collect(),
+        Value::Object(map) => Value::Object(redact_object(map, is_user_data)),
     }
 }
 
-fn redact_object(map: &Map<String, Value>, own: bool) -> Map<String, Value> {
-    let mut out = Map::new();
-    for (nth, (key, value)) in map.iter().enumerate() {
-        let known = !own && is_protocol_word(key);
+fn redact_object(map: &Map<String, Value>, is_user_data: bool) -> Map<String, Value> {
+    let mut redacted = Map::new();
+    for (index, (key, value)) in map.iter().enumerate() {
+        let is_kept = !is_user_data && is_kept_word(key);
         let value = match value {
-            Value::String(text) if known && IDENTIFIER_KEYS.contains(&key.as_str()) && is_identifier(text) => {
+            Value::String(text) if is_kept && IDENTIFIER_KEYS.contains(&key.as_str()) && is_identifier(text) => {
                 value.clone()
             }
-            _ => redact_json(value, own || !known || USER_DATA_KEYS.contains(&key.as_str())),
+            _ => redact_json(value, is_user_data || !is_kept || USER_DATA_KEYS.contains(&key.as_str())),
         };
-        // Two keys of one length would become one.
-        let key = if known { key.clone() } else { format!("{}{nth}", mask_text(key)) };
-        out.insert(key, value);
+        // The index keeps two keys of equal length apart.
+        let key = if is_kept { key.clone() } else { format!("{}{index}", mask_text(key)) };
+        redacted.insert(key, value);
     }
-    out
+    redacted
 }
 
-fn is_protocol_word(text: &str) -> bool {
-    PROTOCOL_WORDS.split(' ').any(|word| word == text)
+fn is_kept_word(text: &str) -> bool {
+    KEPT_WORDS.split(' ').any(|word| word == text)
 }
 
 fn is_identifier(text: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/' | '@');
-    text.len() <= 100 && text.chars().all(fits)
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/' | '@');
+    text.len() <= 100 && text.chars().all(is_allowed)
 }
 
-/// A word of the protocol as it is, anything else blanked.
+/// Keeps a protocol word, and masks any other text.
 fn redact_word(text: &str) -> String {
-    if is_protocol_word(text) { text.to_owned() } else { mask_text(text) }
+    if is_kept_word(text) { text.to_owned() } else { mask_text(text) }
 }
 
-/// The text's outline: as long, with its blanks, and nothing else of it.
+/// Replaces each character except whitespace by `x`.
 fn mask_text(text: &str) -> String {
     text.chars().map(|c| if c.is_whitespace() { c } else { 'x' }).collect()
 }
@@ -183,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_of_a_message_is_how_it_was_answered() {
+    fn only_the_structure_of_a_message_remains() {
         let message = json!({
             "id": "msg_1", "type": "message", "role": "assistant", "model": "m-1",
             "content": [{ "type": "text", "text": "amber anchor" },
@@ -202,17 +207,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_keeps_its_events() {
+    fn the_events_of_a_stream_remain() {
         let stream = ": hello\nevent: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"amber\"}}\n\ndata: [DONE]\n\ndata: {broken\n";
-        let out = redact_body(stream).0;
+        let redacted = redact_body(stream).0;
         assert_eq!(
-            out,
+            redacted,
             ": xxxxx\nevent: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"xxxxx\"}}\n\ndata: [DONE]\n\ndata: xxxxxxx\n"
                 .replace(": xxxxx\nevent", "x xxxxx\nevent")
         );
     }
 
-    /// Any JSON, with a text in it that is to be gone.
+    /// Any JSON value that contains a text to be removed.
     fn json_with_canary() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(json!("CANARY7 is here")),
@@ -222,7 +227,7 @@ mod tests {
         ];
         let key = prop_oneof![
             Just("CANARY7".to_owned()),
-            proptest::sample::select(PROTOCOL_WORDS.split(' ').map(str::to_owned).collect::<Vec<_>>()),
+            proptest::sample::select(KEPT_WORDS.split(' ').map(str::to_owned).collect::<Vec<_>>()),
             "[a-z]{1,4}",
         ];
         leaf.prop_recursive(4, 40, 5, move |inner| {
@@ -236,17 +241,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_survives_wherever_it_stands(value in json_with_canary(), pretty: bool, stream: bool, cut in 0..400usize) {
+        fn all_texts_are_removed(value in json_with_canary(), pretty: bool, stream: bool, cut in 0..400usize) {
             let text = if pretty { format!("{value:#}") } else { value.to_string() };
             let mut text = if stream { format!("event: CANARY7\ndata: {text}\n\n") } else { text };
             text.truncate(text.floor_char_boundary(text.len().saturating_sub(cut % 7)));
-            let out = redact_body(&text).0;
-            prop_assert!(!out.contains("CANARY7"), "{out}");
+            let redacted = redact_body(&text).0;
+            prop_assert!(!redacted.contains("CANARY7"), "{redacted}");
             prop_assert!(!redact_json(&value, false).to_string().contains("CANARY7"));
         }
 
         #[test]
-        fn pieces_still_add_up(sizes in proptest::collection::vec(1..40u64, 1..20)) {
+        fn chunk_sizes_add_up_to_the_redacted_body(sizes in proptest::collection::vec(1..40u64, 1..20)) {
             let text: String = "event: ping\ndata: {\"type\":\"ping\",\"text\":\"abc\"}\n\n".repeat(20);
             let total: u64 = sizes.iter().sum();
             let mut response = Response {

@@ -1,15 +1,16 @@
-//! What looks like a key, whoever's it is: prefixes that providers hand out, tokens behind `Bearer`, passwords in URLs.
+//! Finds text that looks like a key: prefixes that providers use, tokens after `Bearer`, passwords in
+//! URLs.
 //!
-//! A shape must be one that no drawn value and no plain word has: taking out what is no secret would falsify answers.
+//! A pattern must not match random values or plain words, because removing those would falsify
+//! responses.
 
 use std::sync::{LazyLock, OnceLock};
 
+use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::redact::prefilter::BytePairFilter;
-
-/// A shape: a text that always stands in it, the pattern, and whether a digit must be in what is taken out. Where the
-/// pattern has a group, the group is taken out and what stands around it is left.
+/// Literals (every match contains one of them), the pattern, and whether a match must contain a digit.
+/// If the pattern has a group, only the group is removed.
 type KeyPattern = (&'static [&'static str], &'static str, bool);
 
 static KEY_PATTERNS: [KeyPattern; 12] = [
@@ -43,7 +44,7 @@ static KEY_PATTERNS: [KeyPattern; 12] = [
     ),
 ];
 
-/// The patterns, compiled where a text is seen that they are for: most runs need none.
+/// The compiled patterns. Compiled on demand, because most runs need none.
 static COMPILED_PATTERNS: [OnceLock<Option<Regex>>; KEY_PATTERNS.len()] =
     [const { OnceLock::new() }; KEY_PATTERNS.len()];
 
@@ -51,67 +52,39 @@ fn compile_pattern(text: &str) -> Option<Regex> {
     RegexBuilder::new(text).unicode(false).build().ok()
 }
 
-/// A text that always stands in a shape, known by the pair of its bytes that stands in the fewest other texts.
-struct PatternLiteral {
-    pattern_index: usize,
-    literal: &'static [u8],
-    /// Where in it the pair stands.
-    pair_offset: usize,
-}
-
-impl PatternLiteral {
-    fn new(shape: usize, text: &'static str) -> Self {
-        let text = text.as_bytes();
-        // Small letters and blanks are what most texts are made of.
-        let is_rare = |byte: u8| !byte.is_ascii_lowercase() && byte != b' ';
-        let at = text.windows(2).position(|pair| is_rare(pair[1])).or_else(|| text.iter().position(|b| is_rare(*b)));
-        Self { pattern_index: shape, literal: text, pair_offset: at.unwrap_or(0).min(text.len() - 2) }
-    }
-
-    fn rare_pair(&self) -> [u8; 2] {
-        [self.literal[self.pair_offset], self.literal[self.pair_offset + 1]]
-    }
-}
-
-/// All needles, and their pairs.
-static PATTERN_LITERALS: LazyLock<(Vec<PatternLiteral>, BytePairFilter)> = LazyLock::new(|| {
-    let of_shape = |(nth, (needles, ..)): (usize, &'static KeyPattern)| {
-        needles.iter().map(move |text| PatternLiteral::new(nth, text))
-    };
-    let needles: Vec<PatternLiteral> = KEY_PATTERNS.iter().enumerate().flat_map(of_shape).collect();
-    let mut pairs = BytePairFilter::empty();
-    needles.iter().map(PatternLiteral::rare_pair).for_each(|[first, second]| pairs.add(first, second));
-    (needles, pairs)
+/// Finds all literals. The second part has the pattern of each literal.
+#[expect(clippy::expect_used, reason = "forty short constants cannot exceed the size limit of an automaton")]
+static LITERALS: LazyLock<(AhoCorasick, Vec<usize>)> = LazyLock::new(|| {
+    let literals =
+        KEY_PATTERNS.iter().enumerate().flat_map(|(index, (literals, ..))| literals.iter().map(move |l| (*l, index)));
+    let (literals, pattern_indexes): (Vec<&str>, Vec<usize>) = literals.unzip();
+    (AhoCorasick::new(literals).expect("an automaton of constants"), pattern_indexes)
 });
 
-/// Where something stands that looks like a key.
+/// The ranges of text that looks like a key.
 pub fn find(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let (needles, pairs) = &*PATTERN_LITERALS;
-    let mut tried = [false; KEY_PATTERNS.len()];
-    pairs.for_each_candidate(bytes, |at| {
-        for needle in
-            needles.iter().filter(|needle| bytes[at..].starts_with(&needle.rare_pair()) && at >= needle.pair_offset)
-        {
-            tried[needle.pattern_index] |= bytes[at - needle.pair_offset..].starts_with(needle.literal);
-        }
-    });
-    let shapes =
-        KEY_PATTERNS.iter().zip(&COMPILED_PATTERNS).zip(tried).filter(|(_, tried)| *tried).map(|(shape, _)| shape);
-    let of_shape = |((_, text, wants_digit), compiled): (&KeyPattern, &'static OnceLock<Option<Regex>>)| {
-        // The patterns are constants, and a test compiles each.
-        let compiled = compiled.get_or_init(|| compile_pattern(text)).as_ref();
-        compiled.map_or_else(Vec::new, |pattern| find_matches(bytes, pattern, *wants_digit))
-    };
-    shapes.flat_map(of_shape).collect()
+    let (automaton, pattern_indexes) = &*LITERALS;
+    let mut may_match = [false; KEY_PATTERNS.len()];
+    for literal in automaton.find_overlapping_iter(bytes) {
+        may_match[pattern_indexes[literal.pattern().as_usize()]] = true;
+    }
+    let candidates = KEY_PATTERNS.iter().zip(&COMPILED_PATTERNS).zip(may_match).filter(|(_, may_match)| *may_match);
+    candidates
+        .flat_map(|(((_, text, needs_digit), compiled), _)| {
+            // The patterns are constants, and a test compiles each of them.
+            let pattern = compiled.get_or_init(|| compile_pattern(text)).as_ref();
+            pattern.map_or_else(Vec::new, |pattern| find_matches(bytes, pattern, *needs_digit))
+        })
+        .collect()
 }
 
-fn find_matches(bytes: &[u8], pattern: &Regex, wants_digit: bool) -> Vec<(usize, usize)> {
-    let place = |found: regex::bytes::Captures<'_>| {
-        let place = found.get(1).or_else(|| found.get(0))?;
-        let has_digit = place.as_bytes().iter().any(u8::is_ascii_digit);
-        (has_digit || !wants_digit).then(|| (place.start(), place.end()))
+fn find_matches(bytes: &[u8], pattern: &Regex, needs_digit: bool) -> Vec<(usize, usize)> {
+    let to_range = |captures: regex::bytes::Captures<'_>| {
+        let range = captures.get(1).or_else(|| captures.get(0))?;
+        let has_digit = range.as_bytes().iter().any(u8::is_ascii_digit);
+        (has_digit || !needs_digit).then(|| (range.start(), range.end()))
     };
-    pattern.captures_iter(bytes).filter_map(place).collect()
+    pattern.captures_iter(bytes).filter_map(to_range).collect()
 }
 
 #[cfg(test)]
@@ -123,13 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_is_one() {
+    fn every_pattern_compiles() {
         assert!(KEY_PATTERNS.iter().all(|(_, text, _)| compile_pattern(text).is_some()));
-        assert!(KEY_PATTERNS.iter().flat_map(|(needles, ..)| *needles).all(|needle| needle.len() >= 2));
     }
 
     #[test]
-    fn keys_are_seen_by_their_shape() {
+    fn keys_of_every_pattern_are_found() {
         for key in [
             "sk-ant-api03-abcdefghijklmnop1234",
             "sk-proj-0123456789abcdef",
@@ -151,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_words_and_drawn_values_have_no_such_shape() {
+    fn plain_words_and_random_values_do_not_match() {
         for text in [
             "sk-learn-and-other-libraries",
             "risk-0123456789abcdefghij",

@@ -1,16 +1,19 @@
-//! Secrets that are known, in the forms in which they come back: as they are, in capitals or not, in base64, hexadecimal or
-//! as lists of numbers, each character of it as JSON, URLs or HTML may spell it, however deeply.
+//! [`KnownSecrets`]: finds known secrets in every encoding: as they are, in any case, in base64,
+//! hexadecimal or as lists of numbers, with each character escaped as in JSON, URLs or HTML, at any
+//! depth.
 
+use std::cmp::Reverse;
+
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
-use crate::redact::prefilter::BytePairFilter;
 use crate::redact::replacement::ByteReplacement;
 
-/// Environment variables in which people keep keys of model providers and clouds. A gateway on the same machine may
-/// well say one of them in an error.
+/// Environment variables that often contain keys of model providers and clouds. A gateway on the same
+/// machine may show one of them in an error.
 pub const SECRET_VARIABLES: [&str; 34] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
@@ -48,190 +51,196 @@ pub const SECRET_VARIABLES: [&str; 34] = [
     "ZHIPUAI_API_KEY",
 ];
 
-/// This much of a secret, left over at the end of a cut body, is taken out as well.
+/// At the end of a truncated body, a prefix of a secret of this length is removed too.
 const MIN_TRUNCATED_BYTES: usize = 4;
 
-/// So many backslashes before a character are six layers of JSON. Without a bound, a body of nothing else would be read
-/// again from each of them.
+/// The maximum number of backslashes before a character, which is six layers of JSON. Without a limit,
+/// a body of only backslashes would take quadratic time.
 const MAX_BACKSLASHES: usize = 64;
 
-/// What every escape begins with.
+/// The first bytes of all escapes.
 const ESCAPE_BYTES: [u8; 3] = *b"\\%&";
 
-/// Less of a secret in base64 could be anything.
+/// A shorter base64 text could match by chance.
 const MIN_BASE64_BYTES: usize = 10;
 
-/// A way to write a secret.
+const LINE_BREAK_BYTES: &[u8] = b" \t\r\n";
+
+const LIST_SEPARATOR_BYTES: &[u8] = b" \t\r\n,;:-_\"'";
+
+/// One form of a secret.
 struct SecretEncoding {
     bytes: SecretSlice<u8>,
     separators: SeparatorKind,
     marker: &'static str,
 }
 
-/// What may stand between two characters of a form.
+/// What may be between two characters of an encoding.
 #[derive(Clone, Copy)]
 enum SeparatorKind {
     None,
-    /// Line ends and indentation, as base64 is wrapped.
+    /// Line breaks and indentation, as in wrapped base64.
     LineBreaks,
-    /// Whatever separates the numbers of a list.
+    /// The separators of a list of numbers.
     ListSeparators,
-    /// The same, only where the form has a comma, and something must stand there: decimals are of any length.
+    /// The separators of a list of numbers, required at each comma, because decimal numbers have
+    /// different lengths.
     RequiredCommas,
 }
 
-/// Secrets to look for.
+impl SeparatorKind {
+    /// The first bytes of a separator that is not an escape.
+    fn first_bytes(self) -> Vec<u8> {
+        match self {
+            Self::None => Vec::new(),
+            Self::LineBreaks => LINE_BREAK_BYTES.to_vec(),
+            // The zero of `0x`.
+            Self::ListSeparators | Self::RequiredCommas => [LIST_SEPARATOR_BYTES, b"0"].concat(),
+        }
+    }
+}
+
+/// The secrets to search for, in all their encodings.
 pub struct KnownSecrets {
     encodings: Vec<SecretEncoding>,
-    /// Of each byte, the forms that begin with it.
-    by_first_byte: Vec<Vec<usize>>,
-    /// What a form may begin with, however it is written.
-    prefilter: BytePairFilter,
+    /// Finds where an encoding may begin: its first two characters, or an escape.
+    prefixes: AhoCorasick,
+    /// The encoding of each prefix. `None` for an escape.
+    prefix_encodings: Vec<Option<usize>>,
 }
 
 impl KnownSecrets {
-    /// These secrets, each with what is put into its place.
+    /// Searches for these secrets. Each has its marker.
+    #[expect(clippy::expect_used, reason = "a few hundred prefixes of two bytes cannot exceed the size limit")]
     pub fn new<'a>(secrets: impl Iterator<Item = (&'a SecretString, &'static str)>) -> Self {
-        let forms: Vec<SecretEncoding> = secrets.flat_map(|(secret, label)| encode_secret(secret, label)).collect();
-        let mut beginnings = vec![Vec::new(); 256];
-        let mut pairs = BytePairFilter::empty();
-        for (nth, form) in forms.iter().enumerate() {
-            let [first, second, ..] = form.bytes.expose_secret() else { continue };
-            beginnings[usize::from(first.to_ascii_lowercase())].push(nth);
-            if first.is_ascii_lowercase() || first.is_ascii_uppercase() {
-                beginnings[usize::from(first.to_ascii_uppercase())].push(nth);
-            }
-            pairs.add_any_case(*first, *second);
-            let begins_gap = |byte: &u8| match form.separators {
-                SeparatorKind::None => false,
-                // No letter and no digit, but for the `0x` of numbers.
-                SeparatorKind::LineBreaks | SeparatorKind::ListSeparators | SeparatorKind::RequiredCommas => {
-                    !byte.is_ascii_alphanumeric() || *byte == b'0'
-                }
-            };
-            (0..=255)
-                .filter(|byte| ESCAPE_BYTES.contains(byte) || begins_gap(byte))
-                .for_each(|byte| pairs.add_any_case(*first, byte));
+        let encodings: Vec<SecretEncoding> =
+            secrets.flat_map(|(secret, marker)| encode_secret(secret, marker)).collect();
+        let mut prefixes: Vec<(Vec<u8>, Option<usize>)> = ESCAPE_BYTES.map(|escape| (vec![escape], None)).to_vec();
+        for (index, encoding) in encodings.iter().enumerate() {
+            let [first, second, ..] = encoding.bytes.expose_secret() else { continue };
+            let next_bytes = [&[*second], &ESCAPE_BYTES[..], &encoding.separators.first_bytes()].concat();
+            prefixes.extend(next_bytes.into_iter().map(|next| (vec![*first, next], Some(index))));
         }
-        if !forms.is_empty() {
-            ESCAPE_BYTES.iter().for_each(|escape| (0..=255).for_each(|byte| pairs.add(*escape, byte)));
-        }
-        Self { encodings: forms, by_first_byte: beginnings, prefilter: pairs }
+        let (prefixes, prefix_encodings): (Vec<_>, Vec<_>) = prefixes.into_iter().unzip();
+        let prefixes = AhoCorasick::builder().ascii_case_insensitive(true).build(prefixes);
+        Self { encodings, prefixes: prefixes.expect("an automaton of short prefixes"), prefix_encodings }
     }
 
-    /// Every place in which one stands, in whatever form. They may overlap.
-    pub fn find(&self, bytes: &[u8], cut: bool) -> Vec<ByteReplacement> {
-        let mut places = Vec::new();
+    /// Finds every secret in every encoding. The replacements may overlap.
+    pub fn find(&self, bytes: &[u8], is_truncated: bool) -> Vec<ByteReplacement> {
+        let mut found = Vec::new();
         if self.encodings.is_empty() {
-            return places;
+            return found;
         }
-        self.prefilter.for_each_candidate(bytes, |at| {
-            let rest = &bytes[at..];
-            let plainly = &self.by_first_byte[usize::from(bytes[at])];
-            let escaped = match bytes[at] {
-                b'\\' | b'%' | b'&' => {
-                    decode_escape(rest).map_or(&[][..], |(byte, _)| &self.by_first_byte[usize::from(byte)][..])
+        for prefix in self.prefixes.find_overlapping_iter(bytes) {
+            let rest = &bytes[prefix.start()..];
+            let mut match_encoding = |encoding: &SecretEncoding| {
+                if let Some(length) = match_len(encoding, rest, is_truncated) {
+                    found.push(ByteReplacement::new(prefix.start(), prefix.start() + length, encoding.marker));
                 }
-                _ => &[],
             };
-            // One secret may be the beginning of another: the longest counts.
-            let found = plainly.iter().chain(escaped).filter_map(|nth| {
-                let form = &self.encodings[*nth];
-                Some((match_len(form, rest, cut)?, form.marker))
-            });
-            if let Some((length, label)) = found.max_by_key(|(length, label)| (*length, label.len())) {
-                places.push(ByteReplacement::new(at, at + length, label));
+            match self.prefix_encodings[prefix.pattern().as_usize()] {
+                Some(index) => match_encoding(&self.encodings[index]),
+                None => {
+                    let Some((byte, _)) = decode_escape(rest) else { continue };
+                    let begins_with_byte = |encoding: &&SecretEncoding| {
+                        encoding.bytes.expose_secret().first().is_some_and(|first| first.eq_ignore_ascii_case(&byte))
+                    };
+                    self.encodings.iter().filter(begins_with_byte).for_each(match_encoding);
+                }
             }
-        });
-        places
+        }
+        // One secret may be a prefix of another, so keep the longest match at each position.
+        found.sort_by_key(|at| (at.start, Reverse(at.end), Reverse(at.replacement.len())));
+        found.dedup_by_key(|at| at.start);
+        found
     }
 }
 
-fn encode_secret(secret: &SecretString, label: &'static str) -> Vec<SecretEncoding> {
+fn encode_secret(secret: &SecretString, marker: &'static str) -> Vec<SecretEncoding> {
     let plain = secret.expose_secret().as_bytes();
-    let mut forms: Vec<SecretEncoding> = Vec::new();
+    let mut encodings: Vec<SecretEncoding> = Vec::new();
     let mut add =
-        |bytes: Vec<u8>, gaps| forms.push(SecretEncoding { bytes: bytes.into(), separators: gaps, marker: label });
+        |bytes: Vec<u8>, separators| encodings.push(SecretEncoding { bytes: bytes.into(), separators, marker });
     add(plain.to_vec(), SeparatorKind::None);
-    for before in 0..3 {
-        let padded = Zeroizing::new([&[0; 2][..before.min(2)], plain].concat());
-        // Whole groups of six bits that are the secret's alone.
-        let (from, to) = ((before * 8).div_ceil(6), (before + plain.len()) * 8 / 6);
+    for offset in 0..3 {
+        let padded = Zeroizing::new([&[0; 2][..offset.min(2)], plain].concat());
+        // The base64 characters whose six bits are all from the secret.
+        let (start, end) = ((offset * 8).div_ceil(6), (offset + plain.len()) * 8 / 6);
         let [standard, url_safe] =
             [STANDARD_NO_PAD.encode(&*padded), URL_SAFE_NO_PAD.encode(&*padded)].map(Zeroizing::new);
         for text in [Some(&standard), (standard != url_safe).then_some(&url_safe)].into_iter().flatten() {
-            let inner = text.as_bytes().get(from..to).unwrap_or_default();
+            let inner = text.as_bytes().get(start..end).unwrap_or_default();
             if inner.len() >= MIN_BASE64_BYTES {
                 add(inner.to_vec(), SeparatorKind::LineBreaks);
             }
         }
     }
-    let written = |write: fn(&u8) -> String, between: &str| {
-        let numbers: Vec<String> = plain.iter().map(write).collect();
-        numbers.join(between).into_bytes()
+    let format_numbers = |format: fn(&u8) -> String, separator: &str| {
+        plain.iter().map(format).collect::<Vec<String>>().join(separator).into_bytes()
     };
-    add(written(|byte| format!("{byte:02x}"), ""), SeparatorKind::ListSeparators);
-    add(written(u8::to_string, ","), SeparatorKind::RequiredCommas);
-    // As UTF-16 has it, whichever of its two bytes comes first.
+    add(format_numbers(|byte| format!("{byte:02x}"), ""), SeparatorKind::ListSeparators);
+    add(format_numbers(u8::to_string, ","), SeparatorKind::RequiredCommas);
+    // UTF-16 in either byte order.
     add(plain.iter().flat_map(|byte| [*byte, 0]).take(plain.len() * 2 - 1).collect(), SeparatorKind::None);
-    forms
+    encodings
 }
 
-/// How many bytes at the beginning of `bytes` are this form, however each of its characters is escaped. Where the bytes
-/// were cut, the beginning of it at their end is enough.
-fn match_len(form: &SecretEncoding, bytes: &[u8], cut: bool) -> Option<usize> {
-    let mut at = 0;
-    for (nth, wanted) in form.bytes.expose_secret().iter().enumerate() {
-        let before = at;
-        if nth > 0 {
-            at += separators_len(form.separators, *wanted, &bytes[at..]);
+/// The number of bytes at the start of `bytes` that match the encoding, with any escapes. In truncated
+/// data, a prefix of the encoding at the end is enough.
+fn match_len(encoding: &SecretEncoding, bytes: &[u8], is_truncated: bool) -> Option<usize> {
+    let mut position = 0;
+    for (index, expected) in encoding.bytes.expose_secret().iter().enumerate() {
+        let before = position;
+        if index > 0 {
+            position += separators_len(encoding.separators, *expected, &bytes[position..]);
         }
-        let rest = &bytes[at..];
-        let enough = cut && nth >= MIN_TRUNCATED_BYTES;
-        let found = match form.separators {
-            SeparatorKind::RequiredCommas if *wanted == b',' => (at > before).then_some(0),
+        let rest = &bytes[position..];
+        let found = match encoding.separators {
+            SeparatorKind::RequiredCommas if *expected == b',' => (position > before).then_some(0),
             SeparatorKind::RequiredCommas
             | SeparatorKind::None
             | SeparatorKind::LineBreaks
-            | SeparatorKind::ListSeparators => match_char(*wanted, rest),
+            | SeparatorKind::ListSeparators => match_char(*expected, rest),
         };
         match found {
-            Some(length) => at += length,
-            // The end, or an escape that was cut in its middle.
-            None if enough && (rest.is_empty() || is_truncated_escape(rest)) => return Some(bytes.len()),
+            Some(length) => position += length,
+            None if is_truncated && index >= MIN_TRUNCATED_BYTES && (rest.is_empty() || is_truncated_escape(rest)) => {
+                return Some(bytes.len());
+            }
             None => return None,
         }
     }
-    Some(at)
+    Some(position)
 }
 
-/// Whether this can be the beginning of an escape.
+/// True if this may be the first part of an escape.
 fn is_truncated_escape(rest: &[u8]) -> bool {
     rest.len() < 8 && matches!(rest[0], b'\\' | b'%' | b'&') && decode_escape(rest).is_none()
 }
 
-/// How many bytes stand between one character and the next that is wanted.
-fn separators_len(gaps: SeparatorKind, wanted: u8, bytes: &[u8]) -> usize {
-    match gaps {
+/// The length of the separators before the next expected character.
+fn separators_len(separators: SeparatorKind, expected: u8, bytes: &[u8]) -> usize {
+    match separators {
         SeparatorKind::None => 0,
-        SeparatorKind::LineBreaks => span_len(bytes, |rest| spelled_char_len(rest, |byte| b" \t\r\n".contains(&byte))),
+        SeparatorKind::LineBreaks => span_len(bytes, |rest| char_len(rest, LINE_BREAK_BYTES)),
         SeparatorKind::ListSeparators => span_len(bytes, list_separator_len),
-        SeparatorKind::RequiredCommas if wanted == b',' => span_len(bytes, list_separator_len),
+        SeparatorKind::RequiredCommas if expected == b',' => span_len(bytes, list_separator_len),
         SeparatorKind::RequiredCommas => 0,
     }
 }
 
-/// How many bytes are one separator of a list of numbers.
+/// The length of one separator of a list of numbers, or 0.
 fn list_separator_len(rest: &[u8]) -> usize {
     match rest {
         [b'0', b'x' | b'X', ..] => 2,
-        _ => spelled_char_len(rest, |byte| b" \t\r\n,;:-_\"'".contains(&byte)),
+        _ => char_len(rest, LIST_SEPARATOR_BYTES),
     }
 }
 
-/// How many bytes spell one of the characters that are meant: itself, or an escape.
-fn spelled_char_len(rest: &[u8], is_meant: impl Fn(u8) -> bool) -> usize {
-    let escape = || decode_escape(rest).filter(|(byte, _)| is_meant(*byte)).map_or(0, |(_, length)| length);
+/// The length of one of the accepted characters, plain or escaped, or 0.
+fn char_len(rest: &[u8], accepted: &[u8]) -> usize {
+    let escape = || decode_escape(rest).filter(|(byte, _)| accepted.contains(byte)).map_or(0, |(_, length)| length);
     match rest {
         [b'\\', ..] => {
             let slashes = rest.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
@@ -241,35 +250,36 @@ fn spelled_char_len(rest: &[u8], is_meant: impl Fn(u8) -> bool) -> usize {
             }
         }
         [b'%' | b'&', ..] => escape(),
-        [byte, ..] if is_meant(*byte) => 1,
+        [byte, ..] if accepted.contains(byte) => 1,
         _ => 0,
     }
 }
 
+/// The total length of repeated matches of `step`, which returns 0 at the end.
 fn span_len(bytes: &[u8], step: impl Fn(&[u8]) -> usize) -> usize {
-    let mut at = 0;
+    let mut position = 0;
     loop {
-        match step(&bytes[at..]) {
-            0 => return at,
-            length => at += length,
+        match step(&bytes[position..]) {
+            0 => return position,
+            length => position += length,
         }
     }
 }
 
-/// How many bytes spell this character: itself, or an escape.
-fn match_char(wanted: u8, bytes: &[u8]) -> Option<usize> {
+/// The length of this character, plain or escaped.
+fn match_char(expected: u8, bytes: &[u8]) -> Option<usize> {
     match bytes.first()? {
-        // The backslash itself is always escaped in JSON, so the longer spelling goes first.
+        // JSON always escapes a backslash, so try the escape first.
         b'\\' | b'%' | b'&' => match decode_escape(bytes) {
-            Some((byte, length)) if byte.eq_ignore_ascii_case(&wanted) => Some(length),
-            _ => (bytes[0] == wanted).then_some(1),
+            Some((byte, length)) if byte.eq_ignore_ascii_case(&expected) => Some(length),
+            _ => (bytes[0] == expected).then_some(1),
         },
-        first => first.eq_ignore_ascii_case(&wanted).then_some(1),
+        first => first.eq_ignore_ascii_case(&expected).then_some(1),
     }
 }
 
-/// The character that an escape stands for, and the escape's length: `\u00XX`, `\u{XX}`, `\xXX` and `\c`, with as many
-/// backslashes as there are layers of JSON around it; `%XX`, `%25XX`; `&#NN;`, `&#xXX;` and HTML's names.
+/// Decodes an escape to its character and its length: `\u00XX`, `\u{XX}`, `\xXX` and `\c` with any number
+/// of backslashes, for nested JSON; `%XX` and `%25XX`; `&#NN;`, `&#xXX;` and the names of HTML.
 fn decode_escape(bytes: &[u8]) -> Option<(u8, usize)> {
     match bytes.first()? {
         b'\\' => {
@@ -292,19 +302,19 @@ fn decode_escape(bytes: &[u8]) -> Option<(u8, usize)> {
         }
         b'%' => {
             let layers = span_len(&bytes[1..], |rest| if rest.starts_with(b"25") { 2 } else { 0 });
-            // A percent sign of one's own is spelled `%25`.
-            let deep = parse_hex(&bytes[1 + layers..], 2).map(|byte| (byte, layers + 3));
-            deep.or_else(|| (layers > 0).then_some((b'%', 1 + layers)))
+            // `%25` alone is an escaped percent sign.
+            let nested = parse_hex(&bytes[1 + layers..], 2).map(|byte| (byte, layers + 3));
+            nested.or_else(|| (layers > 0).then_some((b'%', 1 + layers)))
         }
         b'&' => {
             let rest = &bytes[1..];
-            let named = [("amp;", b'&'), ("lt;", b'<'), ("gt;", b'>'), ("quot;", b'"'), ("apos;", b'\'')];
+            let names = [("amp;", b'&'), ("lt;", b'<'), ("gt;", b'>'), ("quot;", b'"'), ("apos;", b'\'')];
             match rest {
                 [b'#', b'x' | b'X', digits @ ..] => {
                     parse_terminated(digits, b';', 16).map(|(byte, length)| (byte, length + 3))
                 }
                 [b'#', digits @ ..] => parse_terminated(digits, b';', 10).map(|(byte, length)| (byte, length + 2)),
-                _ => named
+                _ => names
                     .into_iter()
                     .find(|(name, _)| rest.starts_with(name.as_bytes()))
                     .map(|(name, byte)| (byte, name.len() + 1)),
@@ -314,15 +324,15 @@ fn decode_escape(bytes: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-/// The byte that so many hexadecimal digits give.
+/// Parses `count` hexadecimal digits.
 fn parse_hex(digits: &[u8], count: usize) -> Option<u8> {
     let digits = digits.get(..count).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// The byte that the digits before `end` give, and their length with it.
-fn parse_terminated(digits: &[u8], end: u8, radix: u32) -> Option<(u8, usize)> {
-    let length = digits.iter().take(9).position(|byte| *byte == end)?;
+/// Parses the digits before `terminator`. Returns the byte, and the length with the terminator.
+fn parse_terminated(digits: &[u8], terminator: u8, radix: u32) -> Option<(u8, usize)> {
+    let length = digits.iter().take(9).position(|byte| *byte == terminator)?;
     let text = std::str::from_utf8(&digits[..length]).ok()?;
     let number = u32::from_str_radix(text, radix).ok()?;
     Some((u8::try_from(number).ok()?, length + 1))

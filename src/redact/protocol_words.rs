@@ -1,7 +1,7 @@
-//! Words that every answer holds. As a credential they protect nothing, and an answer without them is no message.
+//! Words that every response contains. They are never a secret, and a message without them is invalid.
 
-/// Names and values of the Messages API, of chat completions and of HTTP, of eight letters and more: shorter secrets are none.
-/// From the API's reference; what stands in texts, such as a model's name, is not among them.
+/// Names and values of the Messages API, of chat completions and of HTTP, from their references.
+/// Shorter words are missing, because [`SecretRedactor`](super::SecretRedactor) skips short secrets.
 const PROTOCOL_WORDS: [&str; 87] = [
     "anthropic",
     "anthropic-version",
@@ -92,9 +92,9 @@ const PROTOCOL_WORDS: [&str; 87] = [
     "x-should-retry",
 ];
 
-/// True for a word of the protocol, in capitals or not.
-pub fn is_protocol_word(secret: &str) -> bool {
-    PROTOCOL_WORDS.iter().any(|word| word.eq_ignore_ascii_case(secret))
+/// True for a word of the protocol, in any case.
+pub fn is_protocol_word(text: &str) -> bool {
+    PROTOCOL_WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 #[cfg(test)]
@@ -102,8 +102,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_are_in_order_and_long_enough_to_matter() {
+    fn the_words_are_sorted_and_not_too_short() {
         assert!(PROTOCOL_WORDS.is_sorted_by(|a, b| a < b));
-        assert!(PROTOCOL_WORDS.iter().all(|word| word.len() >= crate::redact::MIN_SECRET_BYTES));
+        assert!(PROTOCOL_WORDS.iter().all(|word| word.len() >= 8));
     }
 }

@@ -1,6 +1,6 @@
-//! Replacing places of a body, and keeping the notes about its pieces true.
+//! [`ByteReplacement`]: replaces ranges of a body, and keeps the sizes of its chunks consistent.
 
-/// A place and what comes into it.
+/// A byte range and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByteReplacement {
     pub start: usize,
@@ -9,65 +9,79 @@ pub struct ByteReplacement {
 }
 
 impl ByteReplacement {
-    pub fn new(start: usize, end: usize, with: impl Into<Vec<u8>>) -> Self {
-        Self { start, end, replacement: with.into() }
+    pub fn new(start: usize, end: usize, replacement: impl Into<Vec<u8>>) -> Self {
+        Self { start, end, replacement: replacement.into() }
     }
 }
 
-/// The same edits in order, those that overlap made one. The first that was given names it.
-pub fn merge_overlapping(mut edits: Vec<ByteReplacement>) -> Vec<ByteReplacement> {
-    edits.sort_by_key(|edit| edit.start);
-    let mut merged: Vec<ByteReplacement> = Vec::with_capacity(edits.len());
-    for edit in edits {
+/// Sorts replacements by position and merges those that overlap.
+pub fn merge_overlapping(mut replacements: Vec<ByteReplacement>) -> Vec<ByteReplacement> {
+    replacements.sort_by_key(|replacement| replacement.start);
+    let mut merged: Vec<ByteReplacement> = Vec::with_capacity(replacements.len());
+    for replacement in replacements {
         match merged.last_mut() {
-            Some(last) if edit.start < last.end => {
-                // The longer name is the credential's, which is the one to tell.
-                if edit.replacement.len() > last.replacement.len() {
-                    last.replacement = edit.replacement;
+            Some(last) if replacement.start < last.end => {
+                // The longest marker is that of the credential, which says most.
+                if replacement.replacement.len() > last.replacement.len() {
+                    last.replacement = replacement.replacement;
                 }
-                last.end = last.end.max(edit.end);
+                last.end = last.end.max(replacement.end);
             }
-            _ => merged.push(edit),
+            _ => merged.push(replacement),
         }
     }
     merged
 }
 
-/// The bytes with the edits made.
-pub fn replace_bytes(bytes: &[u8], edits: &[ByteReplacement]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut from = 0;
-    for edit in edits {
-        out.extend_from_slice(&bytes[from..edit.start]);
-        out.extend_from_slice(&edit.replacement);
-        from = edit.end;
+/// Replaces ranges of bytes. The replacements are sorted and do not overlap.
+pub fn replace_bytes(bytes: &[u8], replacements: &[ByteReplacement]) -> Vec<u8> {
+    let mut output = Vec::with_capacity(bytes.len());
+    let mut position = 0;
+    for replacement in replacements {
+        output.extend_from_slice(&bytes[position..replacement.start]);
+        output.extend_from_slice(&replacement.replacement);
+        position = replacement.end;
     }
-    out.extend_from_slice(&bytes[from..]);
-    out
+    output.extend_from_slice(&bytes[position..]);
+    output
 }
 
-/// Makes the edits, and changes the sizes in `arrivals` so that they still add up to the body.
-pub fn replace_in_body(body: Vec<u8>, edits: &[ByteReplacement], arrivals: &mut [(u64, u64)]) -> Vec<u8> {
-    if edits.is_empty() {
+/// Replaces ranges of a text.
+pub fn replace_text(text: String, replacements: &[ByteReplacement]) -> String {
+    if replacements.is_empty() {
+        return text;
+    }
+    String::from_utf8_lossy(&replace_bytes(text.as_bytes(), replacements)).into_owned()
+}
+
+/// Replaces ranges of a body, and adapts the sizes of its chunks.
+pub fn replace_in_body(body: Vec<u8>, replacements: &[ByteReplacement], chunk_arrivals: &mut [(u64, u64)]) -> Vec<u8> {
+    if replacements.is_empty() {
         return body;
     }
-    let (mut end, mut before) = (0, 0);
-    for (_, size) in arrivals {
-        end += *size as usize;
-        let now = map_position(end, edits);
-        *size = (now - before) as u64;
-        before = now;
-    }
-    replace_bytes(&body, edits)
+    resize_chunks(chunk_arrivals, |end| map_position(end, replacements));
+    replace_bytes(&body, replacements)
 }
 
-/// Where a position in the body stands afterwards. One inside a place stands inside what came into it.
-fn map_position(position: usize, edits: &[ByteReplacement]) -> usize {
+/// Changes the sizes of chunks so that each chunk ends where `map_end` moves its end.
+pub fn resize_chunks(chunk_arrivals: &mut [(u64, u64)], map_end: impl Fn(usize) -> usize) {
+    let (mut old_end, mut new_end) = (0, 0);
+    for (_, size) in chunk_arrivals {
+        old_end += *size as usize;
+        let next_end = map_end(old_end);
+        *size = (next_end - new_end) as u64;
+        new_end = next_end;
+    }
+}
+
+/// The new position of a position in the body. A position inside a range moves into its replacement.
+fn map_position(position: usize, replacements: &[ByteReplacement]) -> usize {
     let (mut removed, mut added) = (0, 0);
-    for edit in edits.iter().take_while(|edit| edit.start < position) {
-        let passed = edit.end.min(position) - edit.start;
+    for replacement in replacements.iter().take_while(|replacement| replacement.start < position) {
+        let passed = replacement.end.min(position) - replacement.start;
+        let new_length = replacement.replacement.len();
         removed += passed;
-        added += if edit.end <= position { edit.replacement.len() } else { passed.min(edit.replacement.len()) };
+        added += if replacement.end <= position { new_length } else { passed.min(new_length) };
     }
     position - removed + added
 }

@@ -1,16 +1,16 @@
-//! Secrets that an event stream parts: half in one event, half in a later one.
+//! Finds secrets that are split over several events of a stream.
 //!
-//! What stands at the same place of many events is read together, and so is all prose as it came, whatever block it
-//! belongs to; where a secret stands in several pieces, their lines are written anew and no event is lost. Lines without
-//! one are left byte for byte.
+//! The strings at the same path of all events are joined, and so is all prose in order, whatever block
+//! it belongs to. If a joined text contains a secret that is split over several strings, the lines of
+//! these strings are rewritten, and no event is lost. Other lines remain byte for byte.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::redact::replacement::{ByteReplacement, merge_overlapping, replace_bytes};
+use crate::redact::replacement::{ByteReplacement, merge_overlapping, replace_text};
 
-/// What the pieces of a model's answer are called, by the Messages API and others.
+/// The fields with parts of the text of a model, in the Messages API and similar APIs.
 const PROSE_FIELDS: [&str; 13] = [
     "text",
     "partial_json",
@@ -27,20 +27,19 @@ const PROSE_FIELDS: [&str; 13] = [
     "delta",
 ];
 
-/// The byte order mark, which may stand before a stream and is none of its first line.
+/// The byte order mark, which may precede the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A line that holds one event, or the first of several that do.
+/// A line with an event, or the first of several lines with one event.
 struct EventLine<'a> {
     start: usize,
     end: usize,
-    /// Where the next line begins.
     next_start: usize,
-    /// The event's other lines, with their ends: all of it is written into the first.
+    /// The start and end of the other lines of the event. A rewritten event is one line.
     continuation_lines: Vec<(usize, usize)>,
-    /// Whether it begins with `data:`.
+    /// True if the line begins with `data:`.
     is_data: bool,
-    /// The event; `None` where it is a text of its own.
+    /// The event. `None` if the line is plain text.
     event: Option<Value>,
     text: &'a str,
 }
@@ -49,22 +48,22 @@ struct EventLine<'a> {
 #[derive(Clone, Copy)]
 struct StringPart<'a> {
     line_index: usize,
-    /// Which of the event's strings it is, in order.
+    /// The index among the strings of the event.
     string_index: usize,
     text: &'a str,
 }
 
-/// Strings that are read together.
+/// Strings that are joined.
 #[derive(Default)]
 struct StringSequence<'a> {
     parts: Vec<StringPart<'a>>,
     is_prose: bool,
 }
 
-/// The lines that are to be written anew. `places` finds secrets in a text, and is told whether it is prose: what is no
-/// prose is put together from ids and the like, in which only secrets that are known mean anything.
-pub fn find_replacements(body: &[u8], places: impl Fn(&[u8], bool) -> Vec<ByteReplacement>) -> Vec<ByteReplacement> {
-    // One event parts nothing, and one line is no more than an event.
+/// The lines to rewrite. `find` finds secrets in a joined text. Its second argument is true for prose.
+/// In other joined strings, such as ids, a text that looks like a key means nothing.
+pub fn find_replacements(body: &[u8], find: impl Fn(&[u8], bool) -> Vec<ByteReplacement>) -> Vec<ByteReplacement> {
+    // A single line has a single event, which splits nothing.
     if memchr::memchr2(b'\n', b'\r', body.trim_ascii()).is_none() {
         return Vec::new();
     }
@@ -74,174 +73,171 @@ pub fn find_replacements(body: &[u8], places: impl Fn(&[u8], bool) -> Vec<ByteRe
     }
     let mut found: BTreeMap<(usize, usize), Vec<ByteReplacement>> = BTreeMap::new();
     for sequence in group_strings(&lines) {
-        for ((line, nth), edit) in find_in_sequence(&sequence, &places) {
-            found.entry((line, nth)).or_default().push(edit);
+        for (string, replacement) in find_in_sequence(&sequence, &find) {
+            found.entry(string).or_default().push(replacement);
         }
     }
     let mut by_line: BTreeMap<usize, BTreeMap<usize, Vec<ByteReplacement>>> = BTreeMap::new();
-    for ((line, nth), edits) in found {
-        by_line.entry(line).or_default().insert(nth, merge_overlapping(edits));
+    for ((line_index, string_index), replacements) in found {
+        by_line.entry(line_index).or_default().insert(string_index, merge_overlapping(replacements));
     }
-    by_line.into_iter().flat_map(|(nth, strings)| rewrite_line(&lines[nth], &strings)).collect()
+    by_line.into_iter().flat_map(|(line_index, strings)| rewrite_line(&lines[line_index], &strings)).collect()
 }
 
 fn parse_lines(body: &[u8]) -> Vec<EventLine<'_>> {
     let mut lines = Vec::new();
-    // The data lines of one event, which is over with an empty line.
-    let mut of_event = Vec::new();
+    // The data lines of the current event, which ends at an empty line.
+    let mut event_lines = Vec::new();
     let mut next = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     while next < body.len() {
         let (start, rest) = (next, &body[next..]);
         let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         next += length + if rest[length..].starts_with(b"\r\n") { 2 } else { usize::from(length < rest.len()) };
         if length == 0 {
-            flush_event(&mut of_event, &mut lines);
+            flush_event(&mut event_lines, &mut lines);
         }
-        let bare = rest[..length].trim_ascii_end();
-        let end = start + bare.len();
-        let is_data = bare.starts_with(b"data:");
-        let data = if is_data { bare[5..].trim_ascii_start() } else { bare };
-        // Streams of JSON lines have no more than the event.
+        let content = rest[..length].trim_ascii_end();
+        let end = start + content.len();
+        let is_data = content.starts_with(b"data:");
+        let data = if is_data { content[5..].trim_ascii_start() } else { content };
+        // In a stream of JSON lines, the line is the event.
         if data.is_empty() || !(is_data || data.starts_with(b"{")) {
             continue;
         }
-        // What is not UTF-8 is nobody's stream of texts.
         let Ok(text) = std::str::from_utf8(data) else { continue };
         let event = serde_json::from_str(text).ok();
         let line = EventLine { start, end, next_start: next, continuation_lines: Vec::new(), is_data, event, text };
         if is_data {
-            of_event.push(line);
+            event_lines.push(line);
         } else if line.event.is_some() {
-            flush_event(&mut of_event, &mut lines);
+            flush_event(&mut event_lines, &mut lines);
             lines.push(line);
         }
     }
-    flush_event(&mut of_event, &mut lines);
+    flush_event(&mut event_lines, &mut lines);
     lines
 }
 
-/// Takes over the data lines of one event: as one where they are a JSON text only together.
-fn flush_event<'a>(of_event: &mut Vec<EventLine<'a>>, lines: &mut Vec<EventLine<'a>>) {
-    let is_parted = of_event.len() > 1 && of_event.iter().any(|line| line.event.is_none());
-    let together = || of_event.iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
-    let event: Option<Value> = is_parted.then(together).and_then(|text| serde_json::from_str(&text).ok());
+/// Moves the data lines of one event to `lines`: as one line if they are JSON only when joined.
+fn flush_event<'a>(event_lines: &mut Vec<EventLine<'a>>, lines: &mut Vec<EventLine<'a>>) {
+    let is_split = event_lines.len() > 1 && event_lines.iter().any(|line| line.event.is_none());
+    let join = || event_lines.iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
+    let event: Option<Value> = is_split.then(join).and_then(|text| serde_json::from_str(&text).ok());
     if event.is_none() {
-        lines.append(of_event);
+        lines.append(event_lines);
         return;
     }
-    let mut parts = of_event.drain(..);
-    let Some(first) = parts.next() else { return };
-    let more = parts.map(|line| (line.start, line.next_start)).collect();
-    lines.push(EventLine { event, continuation_lines: more, ..first });
+    let mut rest = event_lines.drain(..);
+    let Some(first) = rest.next() else { return };
+    let continuation_lines = rest.map(|line| (line.start, line.next_start)).collect();
+    lines.push(EventLine { event, continuation_lines, ..first });
 }
 
 fn group_strings<'a>(lines: &'a [EventLine<'a>]) -> Vec<StringSequence<'a>> {
-    // By the block they belong to and their place in the event; and the prose of all blocks.
-    let mut by_place: HashMap<(u64, u64), StringSequence<'_>> = HashMap::new();
-    let mut all = StringSequence { parts: Vec::new(), is_prose: true };
-    for (line, of) in lines.iter().enumerate() {
-        let block = of.event.as_ref().map_or(0, |event| event["index"].as_u64().unwrap_or_default());
-        let mut nth = 0;
-        let mut take = |place: u64, name: &str, text: &'a str| {
-            let part = StringPart { line_index: line, string_index: nth, text };
-            nth += 1;
+    // By block and path in the event, and all prose together.
+    let mut by_path: HashMap<(u64, u64), StringSequence<'_>> = HashMap::new();
+    let mut prose = StringSequence { parts: Vec::new(), is_prose: true };
+    for (line_index, line) in lines.iter().enumerate() {
+        let block = line.event.as_ref().map_or(0, |event| event["index"].as_u64().unwrap_or_default());
+        let mut string_index = 0;
+        let mut add_string = |path_hash: u64, name: &str, text: &'a str| {
+            let part = StringPart { line_index, string_index, text };
+            string_index += 1;
             if text.is_empty() {
                 return;
             }
             let is_prose = PROSE_FIELDS.contains(&name);
             if is_prose {
-                all.parts.push(part);
+                prose.parts.push(part);
             }
-            let sequence = by_place.entry((block, place)).or_default();
+            let sequence = by_path.entry((block, path_hash)).or_default();
             sequence.is_prose = is_prose;
             sequence.parts.push(part);
         };
-        match &of.event {
-            Some(event) => for_each_string(event, 0, "", &mut take),
-            None => take(0, "data", of.text),
+        match &line.event {
+            Some(event) => for_each_string(event, 0, "", &mut add_string),
+            None => add_string(0, "data", line.text),
         }
     }
-    by_place.into_values().chain([all]).filter(|sequence| sequence.parts.len() > 1).collect()
+    by_path.into_values().chain([prose]).filter(|sequence| sequence.parts.len() > 1).collect()
 }
 
-/// Calls with the place (as a number that stands for it), the name and the text of every string, in order.
-fn for_each_string<'a>(value: &'a Value, place: u64, name: &str, take: &mut impl FnMut(u64, &str, &'a str)) {
-    // Two places of the same number would be read together, which harms nobody.
-    let below = |key: &[u8]| {
-        key.iter().chain(b"/").fold(place, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+/// Calls `visit` with the hash of the path, the name and the text of every string, in order.
+fn for_each_string<'a>(value: &'a Value, path_hash: u64, name: &str, visit: &mut impl FnMut(u64, &str, &'a str)) {
+    // A collision joins two unrelated paths, which does no harm.
+    let child_hash = |key: &[u8]| {
+        key.iter().chain(b"/").fold(path_hash, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(*byte)))
     };
     match value {
-        Value::String(text) => take(place, name, text),
+        Value::String(text) => visit(path_hash, name, text),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| for_each_string(item, below(&i.to_le_bytes()), name, take));
+            for (index, item) in items.iter().enumerate() {
+                for_each_string(item, child_hash(&index.to_le_bytes()), name, visit);
+            }
         }
         Value::Object(map) => {
-            map.iter().for_each(|(key, item)| for_each_string(item, below(key.as_bytes()), key, take));
+            map.iter().for_each(|(key, item)| for_each_string(item, child_hash(key.as_bytes()), key, visit));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// Where secrets stand in more than one part: each part's edits, by its line and number.
+/// The replacements for secrets that are split over several parts, by line index and string index.
 fn find_in_sequence(
     sequence: &StringSequence<'_>,
-    places: impl Fn(&[u8], bool) -> Vec<ByteReplacement>,
+    find: impl Fn(&[u8], bool) -> Vec<ByteReplacement>,
 ) -> Vec<((usize, usize), ByteReplacement)> {
-    let mut from = 0;
-    let mut whole = String::new();
+    let mut joined = String::new();
     let parts: Vec<(usize, usize, StringPart<'_>)> = sequence
         .parts
         .iter()
         .map(|part| {
-            let start = from;
-            from += part.text.len();
-            whole.push_str(part.text);
-            (start, from, *part)
+            let start = joined.len();
+            joined.push_str(part.text);
+            (start, joined.len(), *part)
         })
         .collect();
-    let mut edits = Vec::new();
-    for place in places(whole.as_bytes(), sequence.is_prose) {
-        let first = parts.partition_point(|(_, end, _)| *end <= place.start);
-        let touched = parts[first..].iter().take_while(|(start, ..)| *start < place.end);
-        // What stands in one part alone is found in its line.
-        if touched.clone().count() < 2 {
+    let mut replacements = Vec::new();
+    for secret in find(joined.as_bytes(), sequence.is_prose) {
+        let first = parts.partition_point(|(_, end, _)| *end <= secret.start);
+        let affected = parts[first..].iter().take_while(|(start, ..)| *start < secret.end);
+        // A secret in a single part is found in its line.
+        if affected.clone().count() < 2 {
             continue;
         }
-        for (start, end, part) in touched {
-            // What stands for the secret goes where it begins; the rest of it leaves nothing.
-            let with = if place.start >= *start { place.replacement.clone() } else { Vec::new() };
-            let edit = ByteReplacement::new(place.start.max(*start) - start, place.end.min(*end) - start, with);
-            edits.push(((part.line_index, part.string_index), edit));
+        for (start, end, part) in affected {
+            // The first part gets the marker. The other parts get nothing.
+            let marker = if secret.start >= *start { secret.replacement.clone() } else { Vec::new() };
+            let replacement =
+                ByteReplacement::new(secret.start.max(*start) - start, secret.end.min(*end) - start, marker);
+            replacements.push(((part.line_index, part.string_index), replacement));
         }
     }
-    edits
+    replacements
 }
 
-/// The line with its strings edited; what was the rest of its event is taken away.
+/// Rewrites a line with replacements in its strings, and removes the other lines of its event.
 fn rewrite_line(line: &EventLine<'_>, strings: &BTreeMap<usize, Vec<ByteReplacement>>) -> Vec<ByteReplacement> {
-    let text = |text: &str, edits: &[ByteReplacement]| {
-        String::from_utf8_lossy(&replace_bytes(text.as_bytes(), edits)).into_owned()
-    };
     let data = match &line.event {
         Some(event) => {
             let mut event = event.clone();
-            let mut nth = 0;
-            map_strings(&mut event, &mut |string| {
-                if let Some(edits) = strings.get(&nth) {
-                    *string = text(string, edits);
+            let mut string_index = 0;
+            map_strings(&mut event, &mut |text| {
+                if let Some(replacements) = strings.get(&string_index) {
+                    *text = replace_text(std::mem::take(text), replacements);
                 }
-                nth += 1;
+                string_index += 1;
             });
             event.to_string()
         }
-        None => strings.get(&0).map_or_else(|| line.text.to_owned(), |edits| text(line.text, edits)),
+        None => replace_text(line.text.to_owned(), strings.get(&0).map_or(&[], Vec::as_slice)),
     };
-    let whole = ByteReplacement::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data });
-    let more = line.continuation_lines.iter().map(|(start, next)| ByteReplacement::new(*start, *next, ""));
-    std::iter::once(whole).chain(more).collect()
+    let first = ByteReplacement::new(line.start, line.end, if line.is_data { format!("data: {data}") } else { data });
+    let others = line.continuation_lines.iter().map(|(start, next)| ByteReplacement::new(*start, *next, ""));
+    std::iter::once(first).chain(others).collect()
 }
 
-/// Changes every string, in the order of [`each_string`].
+/// Changes every string, in the order of [`for_each_string`].
 fn map_strings(value: &mut Value, change: &mut impl FnMut(&mut String)) {
     match value {
         Value::String(text) => change(text),
@@ -254,8 +250,9 @@ fn map_strings(value: &mut Value, change: &mut impl FnMut(&mut String)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::replacement::replace_bytes;
 
-    /// Finds the word "canary" wherever it stands.
+    /// Finds the word "canary".
     fn find_canary(text: &[u8], _: bool) -> Vec<ByteReplacement> {
         let text = String::from_utf8_lossy(text);
         text.match_indices("canary").map(|(at, found)| ByteReplacement::new(at, at + found.len(), "<secret>")).collect()
@@ -266,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_put_together_wherever_an_event_keeps_them() {
+    fn split_strings_are_joined_in_every_kind_of_event() {
         for body in [
             "data: {\"a\":{\"b\":\"a can\"}}\n\ndata: {\"a\":{\"b\":\"ary b\"}}\n\n",
             "{\"message\":{\"content\":\"a ca\"}}\n{\"message\":{\"content\":\"nary b\"}}\n",
@@ -274,15 +271,16 @@ mod tests {
             "data: {\"index\":0,\"delta\":{\"text\":\"a can\"}}\n\ndata: {\"index\":1,\"delta\":{\"thinking\":\"ary b\"}}\n\n",
             "data: {\"c\":[{\"x\":\"c\"},{\"x\":\"no\"}]}\ndata: {\"c\":[{\"x\":\"\"}]}\ndata: {\"c\":[{\"x\":\"anary\"}]}\n",
         ] {
-            let edited = redact_stream(body);
-            assert!(edited.contains("<secret>") && !edited.contains("ary\"") && !edited.contains("ary b"), "{edited}");
-            assert_eq!(edited.lines().count(), body.lines().count());
+            let redacted = redact_stream(body);
+            let has_rest = redacted.contains("ary\"") || redacted.contains("ary b");
+            assert!(redacted.contains("<secret>") && !has_rest, "{redacted}");
+            assert_eq!(redacted.lines().count(), body.lines().count());
         }
     }
 
     #[test]
-    fn an_event_may_have_several_lines() {
-        for (body, whole) in [
+    fn events_of_several_lines_are_joined() {
+        for (body, expected) in [
             (
                 "data: {\"text\":\ndata:  \"a can\"}\n\ndata: {\ndata: \"text\":\"ary b\"\ndata: }\n\n",
                 "data: {\"text\":\"a <secret>\"}\n\ndata: {\"text\":\" b\"}\n\n",
@@ -296,16 +294,16 @@ mod tests {
                 "data: {\"text\":\"a <secret>\"}\r\rdata: {\"text\":\" b\"}\r",
             ),
         ] {
-            assert_eq!(redact_stream(body), whole);
-            // In one of them alone, or in none, it is left as it came.
-            let sound = body.replace("can", "no").replace("ary", "canary");
-            assert_eq!(redact_stream(&sound), sound);
+            assert_eq!(redact_stream(body), expected);
+            // A secret in a single event is not split.
+            let unsplit = body.replace("can", "no").replace("ary", "canary");
+            assert_eq!(redact_stream(&unsplit), unsplit);
         }
     }
 
     #[test]
-    fn a_byte_order_mark_hides_no_line() {
-        for (body, whole) in [
+    fn a_byte_order_mark_does_not_hide_the_first_line() {
+        for (body, expected) in [
             (
                 "\u{feff}data: {\"text\":\"a can\"}\n\ndata: {\"text\":\"ary b\"}\n\n",
                 "\u{feff}data: {\"text\":\"a <secret>\"}\n\ndata: {\"text\":\" b\"}\n\n",
@@ -315,12 +313,12 @@ mod tests {
                 "\u{feff}{\"text\":\"a <secret>\"}\n{\"text\":\" b\"}\n",
             ),
         ] {
-            assert_eq!(redact_stream(body), whole);
+            assert_eq!(redact_stream(body), expected);
         }
     }
 
     #[test]
-    fn what_is_not_parted_is_left_as_it_came() {
+    fn bodies_without_split_secrets_remain_unchanged() {
         for body in [
             "data: {\"text\" :  \"canary\"}\n\ndata:{\"text\":\"more\"}\n\n",
             "{\n  \"text\": \"can\",\n  \"more\": \"ary\"\n}\n",

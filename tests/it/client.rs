@@ -228,8 +228,8 @@ mod requests {
         assert!(refused(|c| c.credential = Some("a b".into())).contains("credential cannot be sent"));
         assert!(refused(|c| c.concurrency = 0).contains("concurrent requests"));
         assert!(refused(|c| c.timeout = Duration::ZERO).contains("timeout"));
-        assert!(refused(|c| c.rate_limits.requests = Some(0)).contains("requests a minute"));
-        assert!(refused(|c| c.rate_limits.tokens = Some(0)).contains("tokens a minute"));
+        assert!(refused(|c| c.rate_limits.requests = Some(0)).contains("requests per minute"));
+        assert!(refused(|c| c.rate_limits.tokens = Some(0)).contains("tokens per minute"));
         assert_eq!(refused(|c| c.timeout = Duration::MAX), "", "the longest time-out is one");
     }
 }

@@ -243,7 +243,7 @@ fn a_limit_that_is_used_up_before_the_run_is_waited_for_whatever_tells_when_it_i
     let run = ["run", "--base-url", &server.url(), "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek"];
     let more = ["--select", "field.{system,stop_sequences}", "--retries", "1", "--out", "out", "-v"];
     let ended = folder.run_with(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&run[..], &more].concat()).exits(0);
-    assert!(ended.stderr.contains("waiting for the account's limits"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("waiting for the limits of the account"), "{}", ended.stderr);
     let results = folder.results("out");
     assert_eq!(results["summary"]["decided"], results["summary"]["rows"]);
     assert!(refused.load(Ordering::Relaxed) <= 4, "{refused:?}");

@@ -1,9 +1,8 @@
-//! Accounts: what targets share that are charged to the same account, the rates it may be used at and the pauses that
-//! its provider asks for.
+//! [`RateLimitAccount`]: the rate limits and the backpressure that several targets share.
 //!
-//! A 429 to one target of an account is news for all of them. Which targets share one is decided by [`Accounts`]: those
-//! of the same name, where they are given one, else those with the same server and the same credential. Nothing here
-//! prints a credential.
+//! A 429 response to one target of an account slows down all of them. [`AccountRegistry`] decides which
+//! targets share an account: those with the same account name, or without a name those with the same
+//! server and credential. Nothing here prints a credential.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -16,50 +15,52 @@ use crate::client::error::ClientError;
 use crate::client::throttle::backpressure::{AccountBackpressure, SendPermit};
 use crate::client::throttle::rate_limiter::{AccountRateLimiter, PerMinuteLimits};
 
-/// What all clients of one account wait for.
+/// The limits that all clients of one account wait for.
 pub struct RateLimitAccount {
-    /// Each with what it was made from: where targets state different rates, each of them holds.
+    /// One limiter for each set of limits. If targets have different limits, all of them apply.
     rate_limiters: RwLock<Vec<(PerMinuteLimits, Arc<AccountRateLimiter>)>>,
     backpressure: Option<AccountBackpressure>,
 }
 
 impl RateLimitAccount {
-    /// An account that may be used at these rates. It heeds what its provider says of too many requests where
-    /// `first_gap` says how far apart they are kept after the first such word.
+    /// An account with these limits. With `initial_interval`, the account also follows the limits of the
+    /// server, and this is the delay between requests after the first throttled response.
     ///
     /// # Errors
     ///
-    /// When a rate is zero.
-    pub fn new(rates: PerMinuteLimits, first_gap: Option<Duration>) -> Result<Self, ClientError> {
-        let limits = RwLock::new(vec![(rates, Arc::new(AccountRateLimiter::new(rates)?))]);
-        Ok(Self { rate_limiters: limits, backpressure: first_gap.map(AccountBackpressure::new) })
+    /// A limit is zero.
+    pub fn new(limits: PerMinuteLimits, initial_interval: Option<Duration>) -> Result<Self, ClientError> {
+        let account =
+            Self { rate_limiters: RwLock::default(), backpressure: initial_interval.map(AccountBackpressure::new) };
+        account.add_limits(limits)?;
+        Ok(account)
     }
 
-    /// Makes it obey these rates as well.
+    /// Adds limits to the account.
     ///
     /// # Errors
     ///
-    /// When a rate is zero.
-    pub fn add_limits(&self, rates: PerMinuteLimits) -> Result<(), ClientError> {
-        let mut limits = self.rate_limiters.write().unwrap_or_else(PoisonError::into_inner);
-        if !limits.iter().any(|(known, _)| *known == rates) {
-            limits.push((rates, Arc::new(AccountRateLimiter::new(rates)?)));
+    /// A limit is zero.
+    pub fn add_limits(&self, limits: PerMinuteLimits) -> Result<(), ClientError> {
+        let mut limiters = self.rate_limiters.write().unwrap_or_else(PoisonError::into_inner);
+        if !limiters.iter().any(|(existing, _)| *existing == limits) {
+            limiters.push((limits, Arc::new(AccountRateLimiter::new(limits)?)));
         }
         Ok(())
     }
 
-    /// Waits until one more attempt with about this many tokens may be sent. The attempt is under way until what is given
-    /// back is dropped, and is to tell it what it brought: `None` where nobody listens.
+    /// Waits until the limits allow one more attempt of about this many tokens. The attempt is in flight
+    /// until the permit is dropped. The caller reports the result to the permit, if there is one.
     pub(crate) async fn acquire(&self, tokens: u32) -> Option<SendPermit<'_>> {
-        let limits: Vec<Arc<AccountRateLimiter>> = {
-            let limits = self.rate_limiters.read().unwrap_or_else(PoisonError::into_inner);
-            limits.iter().map(|(_, limits)| limits.clone()).collect()
+        let limiters: Vec<Arc<AccountRateLimiter>> = {
+            let limiters = self.rate_limiters.read().unwrap_or_else(PoisonError::into_inner);
+            limiters.iter().map(|(_, limiter)| limiter.clone()).collect()
         };
-        for limits in limits {
-            limits.acquire(tokens).await;
+        for limiter in limiters {
+            limiter.acquire(tokens).await;
         }
         match &self.backpressure {
-            Some(pause) => Some(pause.acquire(tokens).await),
+            Some(backpressure) => Some(backpressure.acquire(tokens).await),
             None => None,
         }
     }
@@ -67,15 +68,15 @@ impl RateLimitAccount {
 
 impl fmt::Debug for RateLimitAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("heeds_limits", &self.backpressure.is_some()).finish_non_exhaustive()
+        f.debug_struct("RateLimitAccount").finish_non_exhaustive()
     }
 }
 
-/// The accounts of all targets that are tested together.
+/// The accounts of all targets of a command.
 #[derive(Default)]
 pub struct AccountRegistry(Mutex<Vec<(AccountKey, Arc<RateLimitAccount>)>>);
 
-/// What tells accounts from each other.
+/// The identity of an account.
 enum AccountKey {
     ByName(String),
     ByOrigin { origin: String, credential: Option<SecretString> },
@@ -83,31 +84,34 @@ enum AccountKey {
 
 impl PartialEq for AccountKey {
     fn eq(&self, other: &Self) -> bool {
-        let text = |c: &Option<SecretString>| c.as_ref().map(|c| c.expose_secret().to_owned());
+        fn expose(credential: &Option<SecretString>) -> Option<&str> {
+            credential.as_ref().map(|credential| credential.expose_secret())
+        }
         match (self, other) {
-            (Self::ByName(one), Self::ByName(other)) => one == other,
-            (Self::ByOrigin { origin, credential }, Self::ByOrigin { origin: other, credential: with }) => {
-                origin == other && text(credential) == text(with)
-            }
+            (Self::ByName(left), Self::ByName(right)) => left == right,
+            (
+                Self::ByOrigin { origin: left, credential: left_credential },
+                Self::ByOrigin { origin: right, credential: right_credential },
+            ) => left == right && expose(left_credential) == expose(right_credential),
             (Self::ByName(_), Self::ByOrigin { .. }) | (Self::ByOrigin { .. }, Self::ByName(_)) => false,
         }
     }
 }
 
 impl AccountRegistry {
-    /// The account of a target: the one of its `name`, where it has one, else of its server and credential. The first
-    /// target of an account says how it is slowed down; the rates of each hold for all.
+    /// The account of a target: by its account `name`, or without one by its server and credential. The
+    /// first target of an account sets `initial_interval`. The limits of each target apply to all.
     ///
     /// # Errors
     ///
-    /// When the base URL cannot be used, or a rate is zero.
+    /// The base URL is not usable, or a limit is zero.
     pub fn get_or_create(
         &self,
         name: Option<&str>,
         base_url: &str,
         credential: Option<&SecretString>,
-        rates: PerMinuteLimits,
-        first_gap: Option<Duration>,
+        limits: PerMinuteLimits,
+        initial_interval: Option<Duration>,
     ) -> Result<Arc<RateLimitAccount>, ClientError> {
         let key = match name {
             Some(name) => AccountKey::ByName(name.to_owned()),
@@ -115,21 +119,20 @@ impl AccountRegistry {
                 AccountKey::ByOrigin { origin: BaseUrl::parse(base_url)?.origin(), credential: credential.cloned() }
             }
         };
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, account)) = known.iter().find(|(of, _)| *of == key) {
-            account.add_limits(rates)?;
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, account)) = accounts.iter().find(|(existing, _)| *existing == key) {
+            account.add_limits(limits)?;
             return Ok(account.clone());
         }
-        let account = Arc::new(RateLimitAccount::new(rates, first_gap)?);
-        known.push((key, account.clone()));
+        let account = Arc::new(RateLimitAccount::new(limits, initial_interval)?);
+        accounts.push((key, account.clone()));
         Ok(account)
     }
 }
 
 impl fmt::Debug for AccountRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).len();
-        f.debug_struct("Accounts").field("known", &known).finish()
+        f.debug_struct("AccountRegistry").finish_non_exhaustive()
     }
 }
 
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn one_server_and_one_credential_are_one_account_whatever_the_path() {
+    fn targets_with_the_same_server_and_credential_share_an_account() {
         let accounts = AccountRegistry::default();
         let first = get_account(&accounts, None, BASE_URL, "k1");
         assert!(Arc::ptr_eq(&first, &get_account(&accounts, None, "https://API.example.com:443/other", "k1")));
@@ -154,20 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_account_wherever_it_is_used() {
+    fn targets_with_the_same_account_name_share_an_account() {
         let accounts = AccountRegistry::default();
-        let ours = get_account(&accounts, Some("ours"), BASE_URL, "k1");
-        assert!(Arc::ptr_eq(&ours, &get_account(&accounts, Some("ours"), "http://127.0.0.1:1", "k2")));
-        assert!(!Arc::ptr_eq(&ours, &get_account(&accounts, None, BASE_URL, "k1")));
-        assert!(!format!("{accounts:?}{ours:?}").contains("k1"));
+        let named = get_account(&accounts, Some("ours"), BASE_URL, "k1");
+        assert!(Arc::ptr_eq(&named, &get_account(&accounts, Some("ours"), "http://127.0.0.1:1", "k2")));
+        assert!(!Arc::ptr_eq(&named, &get_account(&accounts, None, BASE_URL, "k1")));
+        assert!(!format!("{accounts:?}{named:?}").contains("k1"));
     }
 
     #[tokio::test]
-    async fn the_rates_of_each_target_hold_for_all() {
+    async fn the_limits_of_each_target_apply_to_all() {
         let account = RateLimitAccount::new(PerMinuteLimits::default(), None).unwrap();
         account.add_limits(PerMinuteLimits { requests: Some(1200), tokens: None }).unwrap();
         account.add_limits(PerMinuteLimits { requests: Some(1200), tokens: None }).unwrap();
-        assert_eq!(account.rate_limiters.read().unwrap().len(), 2, "the same rate counts once");
+        assert_eq!(account.rate_limiters.read().unwrap().len(), 2, "equal limits count once");
         let started = std::time::Instant::now();
         for _ in 0..5 {
             account.acquire(1).await;

@@ -1,51 +1,55 @@
-//! The distance that requests are kept apart after refusals: refusals widen it, and answers bring it down again.
+//! [`AdaptiveInterval`]: a delay between requests that throttled responses (429, 529) increase and
+//! other responses decrease.
 //!
-//! This is for servers that say nothing of their limits. A server with a limit takes as many requests between two
-//! refusals as its limit allows, so the second of them tells the pace that it takes; it is gone back to after each
-//! refusal, and passed only carefully. A server that refuses for other reasons does so at that pace as well; then
-//! nothing was learned, and requests are not kept apart for it. This module knows no headers, and time comes in as an
-//! argument.
+//! It is for servers without rate-limit headers. The number of requests accepted between two throttled
+//! responses gives an estimate of the rate of the server. The interval returns to that estimate after
+//! each throttled response, and goes below it only in small steps. A server may also throttle for other
+//! reasons, at any rate. Then the estimate is dropped and the interval decreases again. This module
+//! must not know headers. Time is an argument.
 
 use std::time::{Duration, Instant};
 
-/// No two requests are kept further apart than so many times the first gap: a server that wants longer waits says so.
+/// The maximum interval, as a multiple of the initial one. A server that needs more sends `retry-after`.
 const MAX_INTERVAL_FACTOR: u32 = 64;
 
-/// One refusal among so many requests tells a pace; among fewer, that it is far too fast.
+/// The minimum number of requests between two throttled responses for an estimate of the rate. With
+/// fewer requests, the rate is far too high.
 const MIN_SAMPLE_REQUESTS: u32 = 5;
 
-/// Beyond so many times the known pace, refusals say no more of it: a window is used up that opens again by itself.
+/// The interval stops growing at this multiple of the estimate. Throttled responses beyond it mean that
+/// the window of the server is used up, and it will reset by itself.
 const MAX_WIDENING_FACTOR: u32 = 4;
 
-/// At the known pace, the nth answer brings requests n of so many parts nearer: the limit is tried now and then, though
-/// not more often than one request in ten is refused.
+/// At the estimate, response n reduces the interval by n/512. So the limit is probed now and then, and
+/// at most about one request in ten is throttled.
 const PROBE_STEPS: u32 = 512;
 
-/// A shorter gap than this is none. A longer one does not vanish at once: all that wait would be sent together.
+/// A shorter interval becomes zero. A longer one must not, because all waiting requests would be sent
+/// together.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The gap, and what it was learned from.
+/// The current interval, and the observations behind it.
 #[derive(Debug)]
 pub(crate) struct AdaptiveInterval {
-    /// The gap after the first refusal.
+    /// The interval after the first throttled response.
     initial: Duration,
     interval: Duration,
-    /// When requests were last set apart that were not. Answers to those that were sent before say nothing.
+    /// When the interval last rose from zero. Responses to earlier requests are ignored.
     widened_at: Option<Instant>,
-    /// The last refusal that taught something.
+    /// The time of the last throttled response that counted.
     throttled_at: Option<Instant>,
-    /// How many requests were sent since.
+    /// The number of requests sent since then.
     sent_count: u32,
-    /// From one request to the next, as the server seems to take them in the long run.
+    /// The estimated interval that the server sustains.
     sustained_interval: Option<Duration>,
-    /// Answers since the gap was down to the pace.
+    /// Responses since the interval reached the estimate.
     successes_at_sustained: u32,
 }
 
 impl AdaptiveInterval {
-    pub(crate) fn new(first: Duration) -> Self {
+    pub(crate) fn new(initial: Duration) -> Self {
         Self {
-            initial: first,
+            initial,
             interval: Duration::ZERO,
             widened_at: None,
             throttled_at: None,
@@ -55,32 +59,32 @@ impl AdaptiveInterval {
         }
     }
 
-    /// How far apart requests are kept.
+    /// The current delay between requests.
     pub(crate) fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// One more was sent.
+    /// Counts a sent request.
     pub(crate) fn on_sent(&mut self) {
         self.sent_count += 1;
     }
 
-    /// A request that was sent at `sent` was refused. Those that were under way together are refused together, and are
-    /// one sign.
+    /// Learns that a request sent at `sent` was throttled. Requests in flight at the same time are
+    /// throttled together, so only the first of them counts.
     pub(crate) fn on_throttled(&mut self, sent: Instant, now: Instant) {
-        if self.throttled_at.is_some_and(|refused| sent < refused) {
+        if self.throttled_at.is_some_and(|throttled| sent < throttled) {
             return;
         }
         if self.interval.is_zero() {
             self.widened_at = Some(now);
         }
-        let before = self.throttled_at.filter(|_| self.sent_count >= MIN_SAMPLE_REQUESTS);
-        let measured = before.map(|before| now.saturating_duration_since(before) / (self.sent_count - 1));
-        let wider = match (measured, self.sustained_interval) {
-            (None, Some(pace)) if self.interval > pace * MAX_WIDENING_FACTOR => self.interval,
+        let previous = self.throttled_at.filter(|_| self.sent_count >= MIN_SAMPLE_REQUESTS);
+        let measured = previous.map(|previous| now.saturating_duration_since(previous) / (self.sent_count - 1));
+        let interval = match (measured, self.sustained_interval) {
+            (None, Some(sustained)) if self.interval > sustained * MAX_WIDENING_FACTOR => self.interval,
             (None, _) => (self.interval * 2).max(self.initial),
-            (Some(_), Some(pace)) if self.interval > pace * 31 / 32 => {
-                // The pace was kept, and most requests were answered: it is not the pace that this one is refused for.
+            (Some(_), Some(sustained)) if self.interval > sustained * 31 / 32 => {
+                // Requests kept the sustained rate and most succeeded, so the rate is not the reason.
                 self.sustained_interval = None;
                 self.interval / 2
             }
@@ -89,23 +93,23 @@ impl AdaptiveInterval {
                 self.interval.max(measured)
             }
         };
-        self.interval = wider.min(self.initial * MAX_INTERVAL_FACTOR);
+        self.interval = interval.min(self.initial * MAX_INTERVAL_FACTOR);
         (self.throttled_at, self.sent_count, self.successes_at_sustained) = (Some(now), 0, 0);
     }
 
-    /// A request that was sent at `sent` was answered.
+    /// Learns that a request sent at `sent` was not throttled.
     pub(crate) fn on_success(&mut self, sent: Instant) {
-        if self.widened_at.is_some_and(|opened| sent < opened) {
+        if self.widened_at.is_some_and(|widened| sent < widened) {
             return;
         }
-        let nearer = self.interval * 3 / 4;
+        let reduced = self.interval * 3 / 4;
         self.interval = match self.sustained_interval {
-            Some(pace) if self.interval <= pace => {
+            Some(sustained) if self.interval <= sustained => {
                 self.successes_at_sustained += 1;
                 self.interval * PROBE_STEPS.saturating_sub(self.successes_at_sustained) / PROBE_STEPS
             }
-            Some(pace) => nearer.max(pace),
-            None => nearer,
+            Some(sustained) => reduced.max(sustained),
+            None => reduced,
         };
         if self.interval < MIN_INTERVAL {
             self.interval = Duration::ZERO;
@@ -119,94 +123,94 @@ mod tests {
 
     const INITIAL_INTERVAL: Duration = Duration::from_millis(20);
 
-    fn throttle_times(times: u32) -> (AdaptiveInterval, Instant) {
-        let (mut gap, now) = (AdaptiveInterval::new(INITIAL_INTERVAL), Instant::now());
+    fn throttled_interval(times: u32) -> (AdaptiveInterval, Instant) {
+        let (mut interval, now) = (AdaptiveInterval::new(INITIAL_INTERVAL), Instant::now());
         for _ in 0..times {
-            gap.on_throttled(now, now);
+            interval.on_throttled(now, now);
         }
-        (gap, now)
+        (interval, now)
     }
 
-    /// How many answers bring it to so much or less.
-    fn count_successes_until(gap: &mut AdaptiveInterval, sent: Instant, least: Duration) -> u32 {
-        let mut answers = 0;
-        while gap.interval() > least {
-            gap.on_success(sent);
-            answers += 1;
+    /// The number of successes that reduce the interval to `target` or less.
+    fn count_successes_until(interval: &mut AdaptiveInterval, sent: Instant, target: Duration) -> u32 {
+        let mut successes = 0;
+        while interval.interval() > target {
+            interval.on_success(sent);
+            successes += 1;
         }
-        answers
+        successes
     }
 
     #[test]
-    fn each_refusal_doubles_it_up_to_the_widest() {
-        for (times, wide) in [(0, 0), (1, 1), (2, 2), (3, 4), (7, 64), (8, 64), (90, 64)] {
-            assert_eq!(throttle_times(times).0.interval(), INITIAL_INTERVAL * wide, "{times}");
+    fn each_throttled_response_doubles_the_interval_up_to_the_maximum() {
+        for (times, factor) in [(0, 0), (1, 1), (2, 2), (3, 4), (7, 64), (8, 64), (90, 64)] {
+            assert_eq!(throttled_interval(times).0.interval(), INITIAL_INTERVAL * factor, "{times}");
         }
     }
 
     #[test]
-    fn each_answer_brings_it_a_quarter_nearer() {
-        let (mut gap, now) = throttle_times(2);
-        gap.on_success(now);
-        assert_eq!(gap.interval(), INITIAL_INTERVAL * 3 / 2);
-        assert_eq!(count_successes_until(&mut gap, now, Duration::ZERO), 12);
-        let (mut gap, now) = throttle_times(90);
-        assert_eq!(count_successes_until(&mut gap, now, Duration::ZERO), 25);
+    fn each_success_reduces_the_interval_by_a_quarter() {
+        let (mut interval, now) = throttled_interval(2);
+        interval.on_success(now);
+        assert_eq!(interval.interval(), INITIAL_INTERVAL * 3 / 2);
+        assert_eq!(count_successes_until(&mut interval, now, Duration::ZERO), 12);
+        let (mut interval, now) = throttled_interval(90);
+        assert_eq!(count_successes_until(&mut interval, now, Duration::ZERO), 25);
     }
 
     #[test]
-    fn what_a_server_takes_between_two_refusals_is_its_pace_which_is_passed_only_carefully() {
-        let (mut gap, start) = throttle_times(1);
-        let (pace, at) = (Duration::from_millis(50), |ms: u64| start + Duration::from_millis(ms));
-        let ask = |gap: &mut AdaptiveInterval, times: u32| (0..times).for_each(|_| gap.on_sent());
-        ask(&mut gap, 11);
-        gap.on_throttled(at(500), at(500));
-        assert_eq!(gap.interval(), pace);
-        assert_eq!(count_successes_until(&mut gap, at(501), pace * 4 / 5), 15);
-        // It was passed, so it is right that this one was refused.
-        ask(&mut gap, 21);
-        gap.on_throttled(at(1500), at(1500));
-        assert_eq!(gap.interval(), pace);
-        // Refusals in a row: it is too much, whatever the pace was; though not for ever.
-        gap.on_throttled(at(1501), at(1501));
-        gap.on_throttled(at(1502), at(1502));
-        gap.on_throttled(at(1503), at(1503));
-        gap.on_throttled(at(1504), at(1504));
-        assert_eq!(gap.interval(), pace * 8);
-        assert_eq!(count_successes_until(&mut gap, at(1505), pace), 8);
-        assert_eq!(count_successes_until(&mut gap, at(1505), pace * 4 / 5), 15);
-        // Nothing is remembered for ever.
-        assert_eq!(count_successes_until(&mut gap, at(1505), Duration::ZERO), 47);
+    fn the_interval_returns_to_the_estimated_rate_and_probes_below_it() {
+        let (mut interval, start) = throttled_interval(1);
+        let (sustained, at) = (Duration::from_millis(50), |ms: u64| start + Duration::from_millis(ms));
+        let send = |interval: &mut AdaptiveInterval, times: u32| (0..times).for_each(|_| interval.on_sent());
+        send(&mut interval, 11);
+        interval.on_throttled(at(500), at(500));
+        assert_eq!(interval.interval(), sustained);
+        assert_eq!(count_successes_until(&mut interval, at(501), sustained * 4 / 5), 15);
+        // The interval was below the estimate, so the throttled response confirms the estimate.
+        send(&mut interval, 21);
+        interval.on_throttled(at(1500), at(1500));
+        assert_eq!(interval.interval(), sustained);
+        // Consecutive throttled responses widen the interval beyond the estimate, for a while.
+        interval.on_throttled(at(1501), at(1501));
+        interval.on_throttled(at(1502), at(1502));
+        interval.on_throttled(at(1503), at(1503));
+        interval.on_throttled(at(1504), at(1504));
+        assert_eq!(interval.interval(), sustained * 8);
+        assert_eq!(count_successes_until(&mut interval, at(1505), sustained), 8);
+        assert_eq!(count_successes_until(&mut interval, at(1505), sustained * 4 / 5), 15);
+        // In the end the estimate is forgotten.
+        assert_eq!(count_successes_until(&mut interval, at(1505), Duration::ZERO), 47);
     }
 
     #[test]
-    fn a_refusal_now_and_then_though_the_pace_is_kept_is_not_for_the_pace() {
-        let (mut gap, start) = throttle_times(1);
+    fn throttled_responses_at_the_sustained_rate_drop_the_estimate() {
+        let (mut interval, start) = throttled_interval(1);
         let at = |ms: u64| start + Duration::from_millis(ms);
-        for (ms, gap_ms) in [(500, 100), (1000, 50), (1500, 100), (2000, 50)] {
-            (0..6).for_each(|_| gap.on_sent());
-            gap.on_throttled(at(ms), at(ms));
-            assert_eq!(gap.interval(), Duration::from_millis(gap_ms), "{ms}");
+        for (ms, expected_ms) in [(500, 100), (1000, 50), (1500, 100), (2000, 50)] {
+            (0..6).for_each(|_| interval.on_sent());
+            interval.on_throttled(at(ms), at(ms));
+            assert_eq!(interval.interval(), Duration::from_millis(expected_ms), "{ms}");
         }
     }
 
     #[test]
-    fn what_was_sent_before_the_first_refusal_changes_nothing() {
-        let (mut gap, now) = throttle_times(1);
+    fn requests_sent_before_the_first_throttled_response_are_ignored() {
+        let (mut interval, now) = throttled_interval(1);
         let before = now.checked_sub(Duration::from_millis(1)).unwrap();
         for _ in 0..32 {
-            gap.on_throttled(before, now);
-            gap.on_success(before);
+            interval.on_throttled(before, now);
+            interval.on_success(before);
         }
-        assert_eq!(gap.interval(), INITIAL_INTERVAL);
-        gap.on_success(now);
-        assert!(gap.interval() < INITIAL_INTERVAL);
+        assert_eq!(interval.interval(), INITIAL_INTERVAL);
+        interval.on_success(now);
+        assert!(interval.interval() < INITIAL_INTERVAL);
     }
 
     #[test]
-    fn no_first_gap_is_no_gap() {
-        let (mut gap, now) = (AdaptiveInterval::new(Duration::ZERO), Instant::now());
-        gap.on_throttled(now, now);
-        assert_eq!(gap.interval(), Duration::ZERO);
+    fn an_initial_interval_of_zero_stays_zero() {
+        let (mut interval, now) = (AdaptiveInterval::new(Duration::ZERO), Instant::now());
+        interval.on_throttled(now, now);
+        assert_eq!(interval.interval(), Duration::ZERO);
     }
 }

@@ -1,8 +1,8 @@
-//! Going slower where a server says that it is too much, and faster again once it no longer does.
+//! [`AccountBackpressure`]: delays the requests of an account while its server throttles them.
 //!
-//! A 429 to one request is news for all: while it asks for a wait, none is sent, and after it they are sent further
-//! apart for a while. What the server tells of its own limits is obeyed before it has to refuse. This module never
-//! decides whether a request is sent again.
+//! A 429 response to one request affects all requests of the account: none is sent during its
+//! `retry-after`, and after it requests are spaced out for a while. Advertised limits are followed before
+//! the server has to reject requests. This module must not decide whether a request is retried.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,18 +15,18 @@ use crate::client::throttle::adaptive_interval::AdaptiveInterval;
 use crate::client::throttle::server_limits::{AdvertisedLimits, RequestDemand};
 use crate::wire::exchange::{AttemptResult, Response};
 
-/// A wait that somebody who looks on would wonder about.
+/// Shorter waits are not logged.
 const MIN_LOGGED_WAIT: Duration = Duration::from_secs(1);
 
-/// What all requests to one account wait for.
+/// The backpressure of one account.
 #[derive(Debug)]
 pub(crate) struct AccountBackpressure {
     state: Mutex<BackpressureState>,
-    /// Rings when an attempt has come to its end.
+    /// Notified at the end of each attempt.
     state_changed: Notify,
 }
 
-/// One attempt that may be sent. It is under way until this is dropped.
+/// The permission for one attempt, which is in flight until the permit is dropped.
 #[derive(Debug)]
 pub(crate) struct SendPermit<'a> {
     backpressure: &'a AccountBackpressure,
@@ -35,38 +35,39 @@ pub(crate) struct SendPermit<'a> {
 }
 
 impl AccountBackpressure {
-    pub(crate) fn new(first_gap: Duration) -> Self {
-        // So that no sum of times overflows.
-        let first_gap = first_gap.min(MAX_RETRY_AFTER);
-        Self { state: Mutex::new(BackpressureState::new(first_gap, Instant::now())), state_changed: Notify::new() }
+    pub(crate) fn new(initial_interval: Duration) -> Self {
+        // Limited so that no sum of times overflows.
+        let initial_interval = initial_interval.min(MAX_RETRY_AFTER);
+        let state = Mutex::new(BackpressureState::new(initial_interval, Instant::now()));
+        Self { state, state_changed: Notify::new() }
     }
 
-    /// Waits until one more attempt of about so many tokens may be sent.
+    /// Waits until one more attempt of about this many tokens may be sent.
     pub(crate) async fn acquire(&self, tokens: u32) -> SendPermit<'_> {
-        let load = RequestDemand::from_tokens(tokens);
-        let mut is_told = false;
+        let demand = RequestDemand::from_tokens(tokens);
+        let mut is_logged = false;
         loop {
-            // What ends from here on is heard.
-            let news = self.state_changed.notified();
+            // Subscribe before reading the state, so that no change in between is missed.
+            let change = self.state_changed.notified();
             let now = Instant::now();
             let due = {
                 let mut state = self.lock_state();
-                let due = state.due_at(load, now);
+                let due = state.due_at(demand, now);
                 if due <= now {
-                    state.record_sent(load, now);
-                    return SendPermit { backpressure: self, demand: load, sent_at: now };
+                    state.record_sent(demand, now);
+                    return SendPermit { backpressure: self, demand, sent_at: now };
                 }
                 due
             };
             let wait = due - now;
-            if wait >= MIN_LOGGED_WAIT && !is_told {
-                is_told = true;
-                tracing::info!(wait_ms = wait.as_millis() as u64, "waiting for the account's limits");
+            if wait >= MIN_LOGGED_WAIT && !is_logged {
+                is_logged = true;
+                tracing::info!(wait_ms = wait.as_millis() as u64, "waiting for the limits of the account");
             }
-            // Asked again afterwards: a refusal may have come meanwhile, or another request gone first.
+            // Check again after either: the state may have changed, or another request was first.
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => {}
-                () = news => {}
+                () = change => {}
             }
         }
     }
@@ -77,7 +78,7 @@ impl AccountBackpressure {
 }
 
 impl SendPermit<'_> {
-    /// Learns from what the attempt brought; `date` is the time of day, for headers with a date.
+    /// Learns from the result of the attempt. `date` is the current time, for headers with a date.
     pub(crate) fn record_outcome(&self, result: &AttemptResult, date: Timestamp) {
         if let AttemptResult::Response(response) = result {
             self.backpressure.lock_state().observe_response(response, self.sent_at, Instant::now(), date);
@@ -92,54 +93,52 @@ impl Drop for SendPermit<'_> {
     }
 }
 
-/// All that decides when the next attempt may be sent. Time comes in as an argument.
+/// Decides when the next attempt may be sent. Time is an argument.
 #[derive(Debug)]
 struct BackpressureState {
-    /// Nothing is sent before.
+    /// No request is sent before this time.
     not_before: Instant,
-    /// When the last was sent.
     last_sent: Option<Instant>,
-    /// What refusals taught.
+    /// Learned from throttled responses.
     adaptive_interval: AdaptiveInterval,
-    /// What the server tells of itself.
+    /// Learned from headers.
     advertised_limits: AdvertisedLimits,
     in_flight: RequestDemand,
 }
 
 impl BackpressureState {
-    fn new(first_gap: Duration, now: Instant) -> Self {
-        let (gap, told) = (AdaptiveInterval::new(first_gap), AdvertisedLimits::default());
+    fn new(initial_interval: Duration, now: Instant) -> Self {
         Self {
             not_before: now,
             last_sent: None,
-            adaptive_interval: gap,
-            advertised_limits: told,
+            adaptive_interval: AdaptiveInterval::new(initial_interval),
+            advertised_limits: AdvertisedLimits::default(),
             in_flight: RequestDemand::default(),
         }
     }
 
-    /// When an attempt may be sent, as things stand.
-    fn due_at(&self, load: RequestDemand, now: Instant) -> Instant {
-        let apart =
-            self.adaptive_interval.interval().max(self.advertised_limits.min_interval(load, self.in_flight, now));
-        let next = self.last_sent.map_or(now, |last| last + apart);
-        let until = self.advertised_limits.blocked_until(load, self.in_flight, now).unwrap_or(now);
-        self.not_before.max(next).max(until)
+    /// When an attempt may be sent, in the current state.
+    fn due_at(&self, demand: RequestDemand, now: Instant) -> Instant {
+        let limits = &self.advertised_limits;
+        let interval = self.adaptive_interval.interval().max(limits.min_interval(demand, self.in_flight, now));
+        let next = self.last_sent.map_or(now, |last| last + interval);
+        let unblocked = limits.blocked_until(demand, self.in_flight, now).unwrap_or(now);
+        self.not_before.max(next).max(unblocked)
     }
 
-    fn record_sent(&mut self, load: RequestDemand, now: Instant) {
+    fn record_sent(&mut self, demand: RequestDemand, now: Instant) {
         self.last_sent = Some(now);
         self.adaptive_interval.on_sent();
-        self.in_flight.add(load);
+        self.in_flight.add(demand);
     }
 
     fn observe_response(&mut self, response: &Response, sent: Instant, now: Instant, date: Timestamp) {
         if matches!(response.status, 429 | 529) {
             match min_retry_delay(response, date).unwrap_or_default() {
-                // A limit that is filled bit by bit need not be full again: where a wait is asked for, that one counts.
+                // A limit that refills continuously need not be full, so a `retry-after` is more exact.
                 Duration::ZERO => self.advertised_limits.observe(response, sent, now, date),
-                asked if asked <= MAX_RETRY_AFTER => self.not_before = self.not_before.max(now + asked),
-                // Nobody waits so long: the refusal stands, and the run finds out soon whether it is that of all.
+                wait if wait <= MAX_RETRY_AFTER => self.not_before = self.not_before.max(now + wait),
+                // Too long to wait. The requests fail, and the run soon ends if that goes for all of them.
                 _ => {}
             }
             self.adaptive_interval.on_throttled(sent, now);

@@ -1,7 +1,7 @@
-//! The rates that a provider allows: attempts a minute and tokens a minute.
+//! [`PerMinuteLimits`]: the configured limits of requests and tokens per minute.
 //!
-//! Both are spread over the minute rather than let through at once: a limiter that starts with a full minute's budget
-//! sends up to twice the allowance in its first minute, which is what providers answer with 429.
+//! Requests are spread evenly over the minute. A limiter that starts with the budget of a full minute
+//! would send up to twice the limit in its first minute, and providers reject that with 429.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use serde_json::Value;
 
 use crate::client::error::ClientError;
 
-/// No answer of an experiment is longer than so many tokens.
+/// Longer than any response of an experiment.
 const MAX_ESTIMATED_RESPONSE_TOKENS: u64 = 8192;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Tokens are let through in portions of at most this part of a minute's allowance.
+/// Tokens pass in portions of at most this fraction of the limit per minute.
 const PORTIONS_PER_MINUTE: u32 = 12;
 
-/// What a provider allows in a minute; `None` bounds nothing.
+/// The limits of a provider per minute. `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PerMinuteLimits {
-    /// Attempts, spread evenly.
+    /// Attempts.
     pub requests: Option<u32>,
     /// Input and output tokens, as estimated before sending.
     pub tokens: Option<u32>,
@@ -41,8 +41,8 @@ struct TokenRateLimiter {
 }
 
 impl TokenRateLimiter {
-    /// The tokens in portions that the limiter takes. A request that alone is more than a minute allows is one minute's
-    /// worth: more would not make the provider accept it, and an absurd `max_tokens` must not stop the run.
+    /// Divides the tokens into portions. A request above the limit per minute counts as one minute,
+    /// because a longer wait does not help, and an absurd `max_tokens` must not block the run.
     fn portions(&self, tokens: u32) -> impl Iterator<Item = NonZeroU32> {
         let mut rest = tokens.min(self.per_minute);
         std::iter::from_fn(move || {
@@ -54,22 +54,22 @@ impl TokenRateLimiter {
 }
 
 impl AccountRateLimiter {
-    pub(crate) fn new(rates: PerMinuteLimits) -> Result<Self, ClientError> {
+    pub(crate) fn new(limits: PerMinuteLimits) -> Result<Self, ClientError> {
         let requests =
-            require_positive(rates.requests, "the limit of requests a minute")?.map(|n| new_limiter(n, MIN_BURST));
-        let tokens = require_positive(rates.tokens, "the limit of tokens a minute")?.map(|n| {
+            require_positive(limits.requests, "the limit of requests per minute")?.map(|n| new_limiter(n, MIN_BURST));
+        let tokens = require_positive(limits.tokens, "the limit of tokens per minute")?.map(|n| {
             let portion = NonZeroU32::new(n.get() / PORTIONS_PER_MINUTE).unwrap_or(MIN_BURST);
             TokenRateLimiter { limiter: new_limiter(n, portion), per_minute: n.get(), max_portion: portion }
         });
         Ok(Self { requests, tokens })
     }
 
-    /// Waits until one more attempt with about this many tokens may be sent.
+    /// Waits until the limits allow one more attempt of about this many tokens.
     pub(crate) async fn acquire(&self, tokens: u32) {
-        if let Some(limit) = &self.tokens {
-            for portion in limit.portions(tokens) {
-                // A portion is never larger than the limiter's burst, so this cannot be refused.
-                let _ = limit.limiter.until_n_ready(portion).await;
+        if let Some(tokens_limiter) = &self.tokens {
+            for portion in tokens_limiter.portions(tokens) {
+                // A portion is never larger than the burst of the limiter, so this cannot fail.
+                let _ = tokens_limiter.limiter.until_n_ready(portion).await;
             }
         }
         if let Some(limiter) = &self.requests {
@@ -81,7 +81,7 @@ impl AccountRateLimiter {
 const MIN_BURST: NonZeroU32 = NonZeroU32::MIN;
 
 fn new_limiter(per_minute: NonZeroU32, burst: NonZeroU32) -> DefaultDirectRateLimiter {
-    // A `u32` divides a minute into at least 13 ns, so the period is never zero.
+    // A minute divided by a `u32` is at least 13 ns, so the period is never zero.
     let quota = Quota::with_period(MINUTE / per_minute.get()).unwrap_or_else(|| Quota::per_minute(per_minute));
     RateLimiter::direct(quota.allow_burst(burst))
 }
@@ -90,11 +90,12 @@ fn require_positive(limit: Option<u32>, name: &'static str) -> Result<Option<Non
     limit.map(|n| NonZeroU32::new(n).ok_or(ClientError::ZeroLimit(name))).transpose()
 }
 
-/// About how many tokens a request costs: four bytes of it to a token, and an eighth of the answer it allows, since
-/// most answers end long before their limit. A limit that is there to be refused is none.
+/// Estimates the tokens of a request: one token per four bytes of its body, plus an eighth of
+/// `max_tokens`, because most responses are much shorter than that. An absurd `max_tokens`, which a row
+/// sends to be rejected, is capped.
 pub fn estimate_tokens(body: &Value, body_bytes: usize) -> u32 {
-    let answer = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0).min(MAX_ESTIMATED_RESPONSE_TOKENS) / 8;
-    u32::try_from(body_bytes as u64 / 4 + answer).unwrap_or(u32::MAX).max(1)
+    let response = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0).min(MAX_ESTIMATED_RESPONSE_TOKENS) / 8;
+    u32::try_from(body_bytes as u64 / 4 + response).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_estimated_by_its_size_and_the_answer_it_allows() {
+    fn the_estimate_depends_on_the_body_size_and_max_tokens() {
         for (body, bytes, tokens) in [
             (json!({ "max_tokens": 800 }), 400, 200),
             (json!({ "max_tokens": "many" }), 400, 100),
@@ -119,11 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_nothing_is_refused_by_name() {
+    fn a_limit_of_zero_is_rejected_by_name() {
         let error =
             |requests, tokens| AccountRateLimiter::new(PerMinuteLimits { requests, tokens }).err().unwrap().to_string();
-        assert!(error(Some(0), None).contains("requests a minute must be more than zero"));
-        assert!(error(None, Some(0)).contains("tokens a minute must be more than zero"));
+        assert!(error(Some(0), None).contains("requests per minute must be greater than 0"));
+        assert!(error(None, Some(0)).contains("tokens per minute must be greater than 0"));
     }
 
     #[tokio::test]
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tokens_are_spread_over_the_minute_beyond_the_first_portion() {
+    async fn tokens_after_the_first_portion_are_spread_over_the_minute() {
         let limits = AccountRateLimiter::new(PerMinuteLimits { requests: None, tokens: Some(60_000) }).unwrap();
         let started = Instant::now();
         limits.acquire(5_000).await;
@@ -146,12 +147,12 @@ mod tests {
         let second = started.elapsed() - first;
         assert!(
             second >= Duration::from_millis(150),
-            "a portion passes at once, then 1 token a ms: {first:?} {second:?}"
+            "the first portion passes immediately, then 1 token per ms: {first:?} {second:?}"
         );
     }
 
     #[test]
-    fn a_request_is_taken_in_portions_and_never_as_more_than_a_minutes_worth() {
+    fn a_request_is_divided_into_portions_of_at_most_one_minute() {
         for (per_minute, tokens, sum) in [(120, 25, 25), (120, 120, 120), (120, u32::MAX, 120), (5, 9, 5), (120, 0, 0)]
         {
             let limits = AccountRateLimiter::new(PerMinuteLimits { requests: None, tokens: Some(per_minute) }).unwrap();
