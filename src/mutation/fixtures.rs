@@ -1,4 +1,4 @@
-//! Runs that never happened, for the tests of what they would mean.
+//! Made-up runs for unit tests.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) fn bundled_catalog() -> Arc<Catalog> {
     Arc::new(Catalog::load_bundled().unwrap())
 }
 
-/// A run, made up.
+/// A made-up run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FakeRun {
     pub partial: Option<String>,
@@ -21,10 +21,10 @@ pub(super) struct FakeRun {
 
 impl FakeRun {
     pub fn from_statuses(rows: &[(&str, VerdictStatus)]) -> Self {
-        rows.iter().fold(Self::default(), |scene, (row, status)| scene.with_status(row, *status))
+        rows.iter().fold(Self::default(), |run, (row, status)| run.with_status(row, *status))
     }
 
-    /// The row has this verdict.
+    /// Sets the verdict of a row.
     pub fn with_status(mut self, row: &str, status: VerdictStatus) -> Self {
         let verdict = Verdict {
             status,
@@ -54,12 +54,12 @@ impl FakeRun {
         self
     }
 
-    /// The row's verdict has this word for being undecided.
+    /// Sets the code of an undecided row.
     pub fn set_code(&mut self, row: &str, code: &str) {
         self.observation.rows.get_mut(row).unwrap().verdict.code = Some(code.to_owned());
     }
 
-    /// The server acted on a row in a request of an arm of the experiment that decides `within`.
+    /// Records that the server acted on `row` in a request of an arm of the experiment `within`.
     pub fn with_activity(mut self, row: &str, within: &str, arm: ArmKind) -> Self {
         let id = format!("{row} in {within}/{arm}");
         self.observation.requests.entry(within.to_owned()).or_default().push((arm, id.clone()));

@@ -1,13 +1,13 @@
-//! The arms that did not discriminate: those that carry the field and came out alike on two servers of which one
-//! treats it otherwise.
+//! [`insensitive_arms`]: the arms that have the field and did not notice a mutation of it.
 
 use crate::results::model::{ArmResult, RowResult};
 use crate::results::mutation::InsensitiveArm;
 
-/// The arms without the field: that they come out alike is as it should be. (With a variant's name behind a colon.)
+/// The arms without the field, which must not notice the mutation. A variant's name can follow a
+/// colon.
 const ARMS_WITHOUT_FIELD: [&str; 2] = ["negative", "positive"];
 
-/// How an arm came out, as far as rules look at it.
+/// The results of an arm, as far as the rules use them.
 #[derive(PartialEq)]
 struct ArmPattern {
     effects: TrialShare,
@@ -23,10 +23,10 @@ enum TrialShare {
 }
 
 impl TrialShare {
-    fn from_counts(part: u64, whole: u64) -> Self {
+    fn from_counts(part: u64, total: u64) -> Self {
         match part {
             0 => Self::None,
-            part if part < whole => Self::Some,
+            part if part < total => Self::Some,
             _ => Self::All,
         }
     }
@@ -40,20 +40,19 @@ fn summarize_arm(arm: &ArmResult) -> ArmPattern {
     }
 }
 
-/// The blind arms of a row, in the order in which they were sent.
+/// The insensitive arms of a row, in their order.
 pub(super) fn insensitive_arms(before: Option<&RowResult>, after: &RowResult) -> Vec<InsensitiveArm> {
-    let carries = |arm: &&ArmResult| !ARMS_WITHOUT_FIELD.contains(&arm.name.split(':').next().unwrap_or_default());
-    let alike = |arm: &&ArmResult| {
-        let was = before.and_then(|row| row.arms.iter().find(|was| was.name == arm.name));
-        was.is_some_and(|was| summarize_arm(was) == summarize_arm(arm))
+    let has_field = |arm: &&ArmResult| !ARMS_WITHOUT_FIELD.contains(&arm.name.split(':').next().unwrap_or_default());
+    let is_unchanged = |arm: &&ArmResult| {
+        let earlier = before.and_then(|row| row.arms.iter().find(|earlier| earlier.name == arm.name));
+        earlier.is_some_and(|earlier| summarize_arm(earlier) == summarize_arm(arm))
     };
-    let blind = after.arms.iter().filter(carries).filter(alike);
-    blind
-        .map(|arm| InsensitiveArm {
-            name: arm.name.clone(),
-            trials: arm.trials,
-            effects: arm.effects,
-            refused: arm.refused,
-        })
-        .collect()
+    let arms = after.arms.iter().filter(has_field).filter(is_unchanged);
+    arms.map(|arm| InsensitiveArm {
+        name: arm.name.clone(),
+        trials: arm.trials,
+        effects: arm.effects,
+        refused: arm.refused,
+    })
+    .collect()
 }

@@ -1,17 +1,18 @@
-//! Proves by mutation that every experiment can fail: whichever verdict a row can have, a simulated server that
-//! deserves it must get it, and no other row may follow that has nothing to do with it.
+//! Mutation testing of the experiments: [`prove`] shows that every row can reach each of its
+//! verdicts. A simulated server that must get a verdict gets it, and no unrelated row changes.
 //!
-//! Works on the simulator alone, which is what lets it know the truth. It may know both the experiments and the
-//! simulator; neither of them may know it, nor each other through it.
+//! Only the simulator is tested, because its true behaviour is known. This folder may know the
+//! experiments and the simulator. Neither of them may know this folder, or the other.
 //!
-//! The rules of an honest proof, each a file or a part of one: the unmutated run passes first (`ground`), a canary dies
-//! and an inverted control survives (`sentinel`), a mutant counts as killed only if its row was named with the expected
-//! verdict (`fate`), and one whose field no request carried is void (`fate`).
+//! The rules: the unmutated run passes first (`subject`), a canary is detected and a control
+//! changes nothing (`controls`), a mutant is killed only if its own row gets the expected verdict
+//! (`outcome`), and a mutant whose field no request had is void (`outcome`).
 //!
-//! Mutants that share a run could in theory hide one another: a row that fails to notice its own might change because of
-//! another's. Only unrelated rows share one, and a run for each mutant can be asked for.
+//! Mutants that share a run could hide each other: a row that misses its own mutant could change
+//! because of another. So only unrelated rows share a run, and an option gives each mutant its own.
 
 mod controls;
+mod error;
 #[cfg(test)]
 mod fixtures;
 mod insensitive_arms;
@@ -22,5 +23,6 @@ mod report_builder;
 mod run;
 mod subject;
 
+pub use crate::mutation::error::MutationError;
 pub use crate::mutation::mutant::{ImpossibleMutant, RowMutant};
-pub use crate::mutation::run::{MutationError, MutationEvent, MutationOptions, prove};
+pub use crate::mutation::run::{MutationEvent, MutationOptions, prove};

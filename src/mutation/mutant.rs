@@ -1,56 +1,55 @@
-//! What is mutated: one row of a simulated server, from the status that it has to another that the row can have; or,
-//! where a row is about conduct and not about a field, the server's conduct.
+//! Mutants: a [`RowMutant`] sets one row of a simulated server to another status that the row can
+//! have. For a behaviour row, it gives the server a fault.
 //!
-//! Pure. Which mutants there are follows from the experiments and the unmutated run.
+//! Pure. The mutants follow from the experiments and the unmutated run.
 
 use std::collections::HashSet;
 
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Experiment, VerdictStatus};
 use crate::simulator::{SimulatorConfig, SimulatorFault};
 
-/// The only row with a value of the server's own to put in its place.
+/// The only row that the simulator can substitute.
 const SUBSTITUTABLE_ROW: &str = "field.model";
 
-/// A row, and the status that the simulated server is given there.
+/// A row, and the verdict that its mutated server must get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowMutant {
     /// The row.
     pub row: String,
-    /// The verdict that such a server deserves.
+    /// The verdict that the server must get.
     pub status: VerdictStatus,
-    /// The fault that makes the server so, where no status of a field does.
+    /// The fault that causes it, for behaviour rows.
     pub fault: Option<SimulatorFault>,
 }
 
-/// Why no simulated server can be so.
+/// Why no simulated server can have this mutation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImpossibleMutant {
-    /// It does not know the field.
+    /// The simulator does not know the field.
     #[error(
-        "the simulator has no row of this name: say under the row's `field` where it stands in a request, so that a \
-         server can be simulated that honours, ignores or refuses it"
+        "the simulator does not know this row. Add `field` (where the field is in a request), so that it can be simulated"
     )]
     UnknownRow,
-    /// The status is one that only the model's name can have.
+    /// Only the model can be substituted.
     #[error(
-        "the simulator has no value of its own to put in this field's place: only {SUBSTITUTABLE_ROW} can be substituted"
+        "the simulator cannot substitute this field. Only {SUBSTITUTABLE_ROW} can be substituted: remove `substituted` from `statuses`"
     )]
     Substituted,
-    /// No fault is named that makes a server so.
+    /// No fault leads to this verdict.
     #[error(
-        "no fault makes a server so: name one under the row's `faults`; `fieldtest simulate --list-faults` lists them"
+        "no fault leads to this verdict. Add one to `faults` of the row; `fieldtest simulate --list-faults` lists them"
     )]
     NoFault,
     /// The named fault does not exist.
-    #[error("the row names a fault that the simulator does not have: {0}")]
+    #[error("the simulator does not have the fault `{0}`. `fieldtest simulate --list-faults` lists the faults")]
     UnknownFault(String),
-    /// A server cannot be told to leave things undecided.
-    #[error("no server can be told to be so: `statuses` lists decided verdicts")]
+    /// A server cannot be undecided.
+    #[error("no server is undecided. List only decided verdicts in `statuses`")]
     Inconclusive,
 }
 
 impl RowMutant {
-    /// What the simulated server is told.
+    /// The status of the row in the simulated server.
     pub fn claim_status(&self) -> Result<ClaimStatus, ImpossibleMutant> {
         match self.status {
             VerdictStatus::Supported => Ok(ClaimStatus::Supported),
@@ -63,7 +62,7 @@ impl RowMutant {
     }
 }
 
-/// The verdict that a server with this status deserves.
+/// The verdict that a server with this status must get.
 pub(super) fn expected_verdict(status: ClaimStatus) -> VerdictStatus {
     match status {
         ClaimStatus::Supported => VerdictStatus::Supported,
@@ -73,43 +72,46 @@ pub(super) fn expected_verdict(status: ClaimStatus) -> VerdictStatus {
     }
 }
 
-/// The mutants of a row on a ground, and those that no server can be.
+/// The mutants of a row, and those that no server can have.
 pub(super) struct MutantSet {
     pub possible: Vec<RowMutant>,
     pub impossible: Vec<(RowMutant, ImpossibleMutant)>,
 }
 
-/// Every status that the row can have but the one that it was seen to have. Where a row that it works through is not
-/// honoured on this ground, "ignored" could not be proved of it, so it is none of the mutants there.
+/// Makes a mutant for every status that the row can have, except its present one. If the row
+/// depends on a row that is not supported by this subject, "ignored" cannot be proved and is left
+/// out.
 pub(super) fn generate_mutants(
     row: &CatalogRow,
-    behaviour: &SimulatorConfig,
+    config: &SimulatorConfig,
     before: VerdictStatus,
-    is_honoured: impl Fn(&str) -> bool,
+    is_supported: impl Fn(&str) -> bool,
 ) -> MutantSet {
     let experiment = &row.experiment;
     if !experiment.is_field_row() {
         return generate_behaviour_mutants(experiment, before);
     }
-    let known = behaviour.status(experiment.id()).is_some();
-    let unfounded = experiment.depends_on.iter().any(|other| !is_honoured(other));
+    let is_known = config.status(experiment.id()).is_some();
+    let is_blocked = experiment.depends_on.iter().any(|other| !is_supported(other));
     let mut seen = HashSet::new();
     let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
     for status in experiment.statuses.iter().copied().filter(|status| seen.insert(*status)) {
         let mutant = RowMutant { row: experiment.id().to_owned(), status, fault: None };
         match mutant.claim_status() {
-            // What an unknown field does proves nothing, even where the verdict happens to be the expected one.
-            _ if !known => mutants.impossible.push((mutant, ImpossibleMutant::UnknownRow)),
+            // The response to an unknown field proves nothing, even if the verdict is the expected
+            // one.
+            _ if !is_known => mutants.impossible.push((mutant, ImpossibleMutant::UnknownRow)),
             _ if status == before => {}
-            Err(why) => mutants.impossible.push((mutant, why)),
-            Ok(_) if status == VerdictStatus::Ignored && unfounded => {}
+            Err(reason) => mutants.impossible.push((mutant, reason)),
+            Ok(_) if status == VerdictStatus::Ignored && is_blocked => {}
             Ok(_) => mutants.possible.push(mutant),
         }
     }
     mutants
 }
 
-/// The mutants of a row about conduct: one for each fault that it names, and one for each status that none leads to.
+/// Makes a mutant for each fault of a behaviour row. Statuses that no fault leads to are
+/// impossible.
 fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) -> MutantSet {
     let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
     let mutant = |status, fault| RowMutant { row: experiment.id().to_owned(), status, fault };
@@ -119,13 +121,13 @@ fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) ->
             Err(_) => mutants.impossible.push((mutant(*status, None), ImpossibleMutant::UnknownFault(name.clone()))),
         }
     }
-    let led_to = |status: &VerdictStatus| *status == before || experiment.faults.values().any(|v| v == status);
-    let missing = experiment.statuses.iter().filter(|status| !led_to(status));
+    let is_covered = |status: &VerdictStatus| *status == before || experiment.faults.values().any(|v| v == status);
+    let missing = experiment.statuses.iter().filter(|status| !is_covered(status));
     mutants.impossible.extend(missing.map(|status| (mutant(*status, None), ImpossibleMutant::NoFault)));
     mutants
 }
 
-/// Whether an experiment works through a row, directly or by way of others.
+/// Whether a row depends on another row, directly or indirectly.
 pub(super) fn depends_on(catalog: &Catalog, row: &str, other: &str) -> bool {
     let (mut waiting, mut seen) = (vec![row], HashSet::new());
     while let Some(row) = waiting.pop() {
@@ -133,41 +135,42 @@ pub(super) fn depends_on(catalog: &Catalog, row: &str, other: &str) -> bool {
         if through.iter().any(|next| next == other) {
             return true;
         }
-        // Two rows of a user's may say that they work through each other.
+        // The rows of a user may depend on each other.
         waiting.extend(through.iter().map(String::as_str).filter(|next| seen.insert(*next)));
     }
     false
 }
 
-/// The row under which a row's field is known: its own, or the one that it refers to.
+/// The row under which the simulator knows a row's field: the row itself, or the row that it refers
+/// to.
 pub(super) fn resolve_field_row<'a>(catalog: &'a Catalog, row: &'a str) -> &'a str {
     let field = catalog.experiment(row).and_then(|e| e.field.as_ref());
     field.and_then(|field| field.at.row()).unwrap_or(row)
 }
 
-/// Puts mutants together that do not work through one another, and lie far apart in the tables: neighbours meet often.
-/// Faults reach far, so each stays by itself.
-pub(super) fn plan_batches(catalog: &Catalog, mutants: &[RowMutant], most: usize) -> Vec<Vec<RowMutant>> {
+/// Groups mutants into batches of unrelated rows. Neighbours in the tables go into different
+/// batches, because they are often related. Faults affect many rows, so each has its own batch.
+pub(super) fn plan_batches(catalog: &Catalog, mutants: &[RowMutant], batch_size: usize) -> Vec<Vec<RowMutant>> {
     let (faults, mutants): (Vec<RowMutant>, Vec<RowMutant>) = mutants.iter().cloned().partition(|m| m.fault.is_some());
-    let mut batches = batch_field_mutants(catalog, &mutants, most);
+    let mut batches = batch_field_mutants(catalog, &mutants, batch_size);
     batches.extend(faults.into_iter().map(|mutant| vec![mutant]));
     batches
 }
 
-fn batch_field_mutants(catalog: &Catalog, mutants: &[RowMutant], most: usize) -> Vec<Vec<RowMutant>> {
-    let mut batches: Vec<Vec<RowMutant>> = vec![Vec::new(); mutants.len().div_ceil(most.max(1))];
-    for (nth, mutant) in mutants.iter().enumerate() {
-        let related = |other: &RowMutant| {
+fn batch_field_mutants(catalog: &Catalog, mutants: &[RowMutant], batch_size: usize) -> Vec<Vec<RowMutant>> {
+    let mut batches: Vec<Vec<RowMutant>> = vec![Vec::new(); mutants.len().div_ceil(batch_size.max(1))];
+    for (i, mutant) in mutants.iter().enumerate() {
+        let is_related = |other: &RowMutant| {
             resolve_field_row(catalog, &other.row) == resolve_field_row(catalog, &mutant.row)
                 || depends_on(catalog, &other.row, &mutant.row)
                 || depends_on(catalog, &mutant.row, &other.row)
         };
         let count = batches.len();
-        let place = (nth..nth + count)
-            .map(|place| place % count)
-            .find(|place| batches[*place].len() < most && !batches[*place].iter().any(related));
-        match place {
-            Some(place) => batches[place].push(mutant.clone()),
+        let free = (i..i + count)
+            .map(|index| index % count)
+            .find(|index| batches[*index].len() < batch_size && !batches[*index].iter().any(is_related));
+        match free {
+            Some(index) => batches[index].push(mutant.clone()),
             None => batches.push(vec![mutant.clone()]),
         }
     }

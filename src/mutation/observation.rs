@@ -1,7 +1,8 @@
-//! What a run against a simulated server showed: the verdicts, and which of a row's own requests the server acted on.
+//! What a run against a simulated server showed: [`RunObservation`] has the verdicts, and the
+//! requests in which the server acted on each row.
 //!
-//! The one place where what the engine recorded and what the simulator noted meet: by the `request-id` that the
-//! simulator sends with each answer.
+//! Only this file combines the recording of the engine with the activity log of the simulator. The
+//! `request-id` header links them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,20 +11,20 @@ use crate::results::model::{Results, RowResult};
 use crate::simulator::FieldActivity;
 use crate::wire::exchange::{AttemptResult, Exchange};
 
-/// A run, as far as a proof looks at it.
+/// The part of a run that mutation testing compares.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RunObservation {
-    /// The rows, by id.
+    /// The results of the rows, by id.
     pub rows: BTreeMap<String, RowResult>,
-    /// Why the run is not whole, where it is not.
+    /// Why the run is partial, if it is.
     pub partial: Option<String>,
-    /// Each row's requests: the arm that they belong to, and the ids that the server gave them.
+    /// For each row, its requests: the arm, and the id from the server.
     pub(super) requests: HashMap<String, Vec<(ArmKind, String)>>,
     pub(super) activity: FieldActivity,
 }
 
 impl RunObservation {
-    pub fn new(recording: &Recording, results: Results, acted: FieldActivity) -> Self {
+    pub fn new(recording: &Recording, results: Results, activity: FieldActivity) -> Self {
         let ids: HashMap<&str, &str> =
             recording.exchanges.iter().filter_map(|e| Some((e.id.as_str(), request_id(e)?))).collect();
         let mut requests: HashMap<String, Vec<(ArmKind, String)>> = HashMap::new();
@@ -34,12 +35,12 @@ impl RunObservation {
         }
         let ended = recording.footer.as_ref().map(|footer| footer.ended);
         let partial = (ended != Some(RunEnd::Complete))
-            .then(|| results.partial.clone().unwrap_or_else(|| "the run did not come to its end".to_owned()));
+            .then(|| results.partial.clone().unwrap_or_else(|| "the run ended early".to_owned()));
         let rows = results.rows.into_iter().map(|row| (row.id.clone(), row)).collect();
-        Self { rows, partial, requests, activity: acted }
+        Self { rows, partial, requests, activity }
     }
 
-    /// Adds what another run against the same server showed of other rows.
+    /// Adds the other rows of another run against the same server.
     pub fn merge(&mut self, other: Self) {
         self.partial = self.partial.take().or(other.partial);
         for (id, row) in other.rows {
@@ -50,12 +51,12 @@ impl RunObservation {
         }
     }
 
-    /// True where the server acted on `row` in a request of the experiment that decides `within`; of one arm alone,
-    /// where one is named.
+    /// Whether the server acted on `row` in a request of the experiment `within`, or in one of its
+    /// arms.
     pub fn acted_on(&self, row: &str, within: &str, arm: Option<ArmKind>) -> bool {
-        let Some(acted) = self.activity.get(row) else { return false };
+        let Some(ids) = self.activity.get(row) else { return false };
         let requests = self.requests.get(within).map(Vec::as_slice).unwrap_or_default();
-        requests.iter().any(|(of, id)| arm.is_none_or(|arm| arm == *of) && acted.contains(id))
+        requests.iter().any(|(other, id)| arm.is_none_or(|arm| arm == *other) && ids.contains(id))
     }
 }
 

@@ -1,7 +1,8 @@
-//! What becomes of mutants: pure, from the run without them and the run with them.
+//! The outcome of mutants: [`BatchResult`] compares a run with mutants with the run without them.
+//! Pure.
 //!
-//! A mutant is killed if its own row is named with the expected verdict; that another row changed is no kill, and
-//! where it may not have changed, it undoes one.
+//! A mutant is killed if its own row gets the expected verdict. A change of another row is not a
+//! kill, and an unexpected change of another row cancels the kill.
 
 use crate::catalog::{Catalog, VerdictStatus};
 use crate::engine::InconclusiveReason;
@@ -12,7 +13,7 @@ use crate::recording::run::ArmKind;
 use crate::results::model::{RowResult, Verdict};
 use crate::results::mutation::{FollowReason, InsensitiveArm, MutantOutcome, VerdictChange};
 
-/// What became of one mutant in a run.
+/// The outcome of one mutant in a run.
 #[derive(Debug, Clone)]
 pub(super) struct MutantResult {
     pub mutant: RowMutant,
@@ -20,74 +21,70 @@ pub(super) struct MutantResult {
     pub actual_status: Option<VerdictStatus>,
     pub reason: String,
     pub insensitive_arms: Vec<InsensitiveArm>,
-    /// Rows that changed along with it, as they may.
+    /// Other rows that changed, as they may.
     pub followers: Vec<(String, FollowReason)>,
 }
 
-/// A run with some mutants at once.
+/// The outcome of a run with one or more mutants.
 #[derive(Debug, Clone)]
 pub(super) struct BatchResult {
     pub results: Vec<MutantResult>,
-    /// Rows that changed and may not: with several mutants, nobody knows yet because of which.
+    /// Rows that changed and must not. With several mutants, the cause is not known yet.
     pub unexpected_changes: Vec<VerdictChange>,
 }
 
 impl BatchResult {
-    /// Weighs what a run showed.
+    /// Compares the runs without and with the mutants.
     pub fn evaluate(catalog: &Catalog, before: &RunObservation, after: &RunObservation, mutants: &[RowMutant]) -> Self {
-        let mut weighed: Vec<MutantResult> =
+        let mut results: Vec<MutantResult> =
             mutants.iter().map(|mutant| evaluate_mutant(catalog, before, after, mutant)).collect();
-        let mut strays = Vec::new();
+        let mut unexpected_changes = Vec::new();
         for (row, now) in &after.rows {
             let Some(was) = before.rows.get(row) else { continue };
-            // A fault is of the whole server: what else it changes is no stray.
-            let is_meant = mutants.iter().any(|m| m.row == *row || m.fault.is_some());
-            if was.verdict.status == now.verdict.status || is_meant {
+            // A fault affects the whole server, so its other changes are expected.
+            let is_expected = mutants.iter().any(|m| m.row == *row || m.fault.is_some());
+            if was.verdict.status == now.verdict.status || is_expected {
                 continue;
             }
             let mut follows = false;
-            for one in &mut weighed {
-                if let Some(because) = may_follow(catalog, after, row, &now.verdict, &one.mutant) {
-                    one.followers.push((row.clone(), because));
+            for result in &mut results {
+                if let Some(reason) = may_follow(catalog, after, row, &now.verdict, &result.mutant) {
+                    result.followers.push((row.clone(), reason));
                     follows = true;
                 }
             }
             if !follows {
-                strays.push(build_change(was, now));
+                unexpected_changes.push(build_change(was, now));
             }
         }
-        // By itself, a mutant answers for every row that changes with it.
-        if let ([one], false) = (weighed.as_mut_slice(), strays.is_empty())
-            && one.outcome == MutantOutcome::Killed
+        // A mutant alone is the cause of every change.
+        if let ([single], false) = (results.as_mut_slice(), unexpected_changes.is_empty())
+            && single.outcome == MutantOutcome::Killed
         {
-            one.outcome = MutantOutcome::Spread;
+            single.outcome = MutantOutcome::Spread;
         }
-        Self { results: weighed, unexpected_changes: strays }
+        Self { results, unexpected_changes }
     }
 
-    /// The parts to try apart where something is wrong: what was missed and the rest, else the halves. None where
-    /// nothing is wrong, or nobody else can be the cause.
+    /// The two parts of a batch to run again if something is wrong: the missed mutants and the
+    /// others, or else the two halves. `None` if nothing is wrong, or the batch has one mutant.
     pub fn bisect(&self) -> Option<[Vec<RowMutant>; 2]> {
-        let all: Vec<RowMutant> = self.results.iter().map(|one| one.mutant.clone()).collect();
-        let missed: Vec<RowMutant> = self
-            .results
-            .iter()
-            .filter(|one| one.outcome != MutantOutcome::Killed)
-            .map(|one| one.mutant.clone())
-            .collect();
-        if all.len() == 1 || (missed.is_empty() && self.unexpected_changes.is_empty()) {
+        let (killed, missed): (Vec<&MutantResult>, Vec<&MutantResult>) =
+            self.results.iter().partition(|result| result.outcome == MutantOutcome::Killed);
+        if self.results.len() == 1 || (missed.is_empty() && self.unexpected_changes.is_empty()) {
             return None;
         }
-        let seen: Vec<RowMutant> = all.iter().filter(|mutant| !missed.contains(mutant)).cloned().collect();
-        if !missed.is_empty() && !seen.is_empty() {
-            return Some([missed, seen]);
+        let to_mutants = |results: &[&MutantResult]| results.iter().map(|result| result.mutant.clone()).collect();
+        if !missed.is_empty() && !killed.is_empty() {
+            return Some([to_mutants(&missed), to_mutants(&killed)]);
         }
-        let (one, other) = all.split_at(all.len() / 2);
-        Some([one.to_vec(), other.to_vec()])
+        let all: Vec<&MutantResult> = self.results.iter().collect();
+        let (first, second) = all.split_at(all.len() / 2);
+        Some([to_mutants(first), to_mutants(second)])
     }
 }
 
-/// A row that is not what it was.
+/// The change of a row between two runs.
 pub(super) fn build_change(was: &RowResult, now: &RowResult) -> VerdictChange {
     VerdictChange {
         row: now.id.clone(),
@@ -97,7 +94,7 @@ pub(super) fn build_change(was: &RowResult, now: &RowResult) -> VerdictChange {
     }
 }
 
-/// A verdict's reason, with the word for it where it is undecided.
+/// The reason of a verdict, after its code if it is undecided.
 pub(super) fn describe(verdict: &Verdict) -> String {
     let code = verdict.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
     format!("{code}{}", verdict.reason)
@@ -109,7 +106,7 @@ fn evaluate_mutant(
     after: &RunObservation,
     mutant: &RowMutant,
 ) -> MutantResult {
-    let mut weighed = MutantResult {
+    let mut result = MutantResult {
         mutant: mutant.clone(),
         outcome: MutantOutcome::Survived,
         actual_status: None,
@@ -117,26 +114,27 @@ fn evaluate_mutant(
         insensitive_arms: Vec::new(),
         followers: Vec::new(),
     };
-    let Some(now) = after.rows.get(&mutant.row) else { return weighed };
-    weighed.actual_status = Some(now.verdict.status);
-    weighed.reason = describe(&now.verdict);
+    let Some(now) = after.rows.get(&mutant.row) else { return result };
+    result.actual_status = Some(now.verdict.status);
+    result.reason = describe(&now.verdict);
     if let Some(partial) = &after.partial {
-        weighed.reason = format!("{partial}: {}", weighed.reason);
+        result.reason = format!("{partial}: {}", result.reason);
     } else if mutant.fault.is_none() && !after.acted_on(resolve_field_row(catalog, &mutant.row), &mutant.row, None) {
-        weighed.outcome = MutantOutcome::Void;
-        weighed.reason =
-            format!("no request of this row's arms carried the field, so the server never met it ({})", weighed.reason);
+        result.outcome = MutantOutcome::Void;
+        result.reason =
+            format!("no request of this row had the field, so the mutation had no effect ({})", result.reason);
     } else if now.verdict.status == mutant.status {
-        weighed.outcome = MutantOutcome::Killed;
+        result.outcome = MutantOutcome::Killed;
     } else {
-        weighed.insensitive_arms = insensitive_arms::insensitive_arms(before.rows.get(&mutant.row), now);
+        result.insensitive_arms = insensitive_arms::insensitive_arms(before.rows.get(&mutant.row), now);
     }
-    weighed
+    result
 }
 
-/// Whether a row's verdict may change because of another row's mutation, and why. It may become undecided where it
-/// works through that row, or where its request without the field is refused for that row's sake; and it may be refused
-/// with it. A second row for the same field may become what the first becomes. Never is it decided wrongly.
+/// Why the verdict of a row may change because of the mutation of another row, if it may. The row
+/// can become undecided if it depends on that row, or if its request without the field is rejected
+/// because of that row. It can be rejected together with that row. A second row of the same field
+/// can get the same verdict. It must never get a wrong verdict.
 fn may_follow(
     catalog: &Catalog,
     after: &RunObservation,
@@ -144,20 +142,20 @@ fn may_follow(
     verdict: &Verdict,
     mutant: &RowMutant,
 ) -> Option<FollowReason> {
-    let through = || depends_on(catalog, row, &mutant.row);
-    let is_refused = mutant.status == VerdictStatus::Rejected;
+    let depends = || depends_on(catalog, row, &mutant.row);
+    let is_rejected = mutant.status == VerdictStatus::Rejected;
     if verdict.status == mutant.status && resolve_field_row(catalog, row) == resolve_field_row(catalog, &mutant.row) {
         return Some(FollowReason::SameField);
     }
     match verdict.status {
-        VerdictStatus::Inconclusive if through() => Some(FollowReason::WorksThrough),
+        VerdictStatus::Inconclusive if depends() => Some(FollowReason::WorksThrough),
         VerdictStatus::Inconclusive => {
-            let refused = is_refused
+            let negative_rejected = is_rejected
                 && verdict.code.as_deref() == Some(InconclusiveReason::NegativeRejected.as_str())
                 && after.acted_on(resolve_field_row(catalog, &mutant.row), row, Some(ArmKind::Negative));
-            refused.then_some(FollowReason::NegativeRefused)
+            negative_rejected.then_some(FollowReason::NegativeRefused)
         }
-        VerdictStatus::Rejected => (is_refused && through()).then_some(FollowReason::WorksThrough),
+        VerdictStatus::Rejected => (is_rejected && depends()).then_some(FollowReason::WorksThrough),
         VerdictStatus::Supported | VerdictStatus::Ignored | VerdictStatus::Substituted | VerdictStatus::Skipped => None,
     }
 }

@@ -1,6 +1,7 @@
-//! The book that a proof keeps of each row: where it reached which verdict, and what went wrong.
+//! [`ReportBuilder`]: collects the verdicts that each row reached, and the mutants that were not
+//! killed.
 //!
-//! Only counts and sorts; what a mutant's fate is was decided before (`fate`).
+//! It only counts and sorts. `outcome` decides the outcome of a mutant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use crate::mutation::mutant::RowMutant;
 use crate::mutation::outcome::{BatchResult, MutantResult};
 use crate::results::mutation::{FollowerRow, MutantFailure, MutantOutcome, ReachedStatus, RowReport, kill_rate};
 
-/// What is known of each row so far.
+/// The report of each row so far.
 pub(super) struct ReportBuilder {
     rows: BTreeMap<String, RowReport>,
     order: Vec<String>,
@@ -17,7 +18,7 @@ pub(super) struct ReportBuilder {
 
 impl ReportBuilder {
     pub fn new(catalog: &Catalog, rows: &[String]) -> Self {
-        let mut book = Self { rows: BTreeMap::new(), order: rows.to_vec() };
+        let mut report = Self { rows: BTreeMap::new(), order: rows.to_vec() };
         for id in rows {
             let mut statuses: Vec<ReachedStatus> = Vec::new();
             for status in catalog.experiment(id).map(|e| e.statuses.as_slice()).unwrap_or_default() {
@@ -34,12 +35,12 @@ impl ReportBuilder {
                 followers: Vec::new(),
                 failures: Vec::new(),
             };
-            book.rows.insert(id.clone(), row);
+            report.rows.insert(id.clone(), row);
         }
-        book
+        report
     }
 
-    /// A row was seen to have a status on a ground.
+    /// Adds a status that a row reached on a target.
     pub fn add_status(&mut self, row: &str, status: VerdictStatus, target: &str) {
         let statuses = self.rows.get_mut(row).map(|row| row.statuses.as_mut_slice()).unwrap_or_default();
         if let Some(reached) = statuses.iter_mut().find(|reached| reached.status == status) {
@@ -47,72 +48,67 @@ impl ReportBuilder {
         }
     }
 
-    /// What became of a mutant that was tried.
-    pub fn add_mutant(&mut self, target: &str, one: &MutantResult, tried: &BatchResult) {
-        let RowMutant { row: id, status, fault: _ } = &one.mutant;
-        if one.outcome == MutantOutcome::Killed {
+    /// Adds the result of a mutant.
+    pub fn add_mutant(&mut self, target: &str, result: &MutantResult, batch: &BatchResult) {
+        let RowMutant { row: id, status, fault: _ } = &result.mutant;
+        if result.outcome == MutantOutcome::Killed {
             self.add_status(id, *status, target);
         }
         let Some(row) = self.rows.get_mut(id) else { return };
         row.mutants += 1;
-        row.followers.extend(one.followers.iter().map(|(row, because)| FollowerRow {
+        row.followers.extend(result.followers.iter().map(|(row, reason)| FollowerRow {
             target: target.to_owned(),
             row: row.clone(),
-            because: *because,
+            because: *reason,
         }));
-        if one.outcome == MutantOutcome::Killed {
+        if result.outcome == MutantOutcome::Killed {
             row.killed += 1;
             return;
         }
         row.failures.push(MutantFailure {
-            target: target.to_owned(),
-            expected: *status,
-            fate: one.outcome,
-            reached: one.actual_status,
-            reason: one.reason.clone(),
-            arms: one.insensitive_arms.clone(),
-            others: tried.unexpected_changes.clone(),
+            reached: result.actual_status,
+            arms: result.insensitive_arms.clone(),
+            others: batch.unexpected_changes.clone(),
+            ..new_failure(target, *status, result.outcome, &result.reason)
         });
     }
 
-    /// A mutant that was not tried, and why.
-    pub fn add_failure(&mut self, target: &str, mutant: &RowMutant, fate: MutantOutcome, reason: &str) {
+    /// Adds a mutant that was not run.
+    pub fn add_failure(&mut self, target: &str, mutant: &RowMutant, outcome: MutantOutcome, reason: &str) {
         let Some(row) = self.rows.get_mut(&mutant.row) else { return };
         row.mutants += 1;
-        row.failures.push(MutantFailure {
-            target: target.to_owned(),
-            expected: mutant.status,
-            fate,
-            reached: None,
-            reason: reason.to_owned(),
-            arms: Vec::new(),
-            others: Vec::new(),
-        });
+        row.failures.push(new_failure(target, mutant.status, outcome, reason));
     }
 
-    /// The rows, in the order in which they were asked for.
+    /// The reports of the rows, in the order of the options.
     pub fn finish(mut self) -> Vec<RowReport> {
         for row in self.rows.values_mut() {
-            // A status that was tried nowhere is as unproved as one that cannot be tried.
-            let tried: BTreeSet<VerdictStatus> = row.failures.iter().map(|failure| failure.expected).collect();
-            let nowhere = row.statuses.iter().filter(|s| s.on.is_empty() && !tried.contains(&s.status));
-            let nowhere: Vec<VerdictStatus> = nowhere.map(|s| s.status).collect();
-            for expected in nowhere {
+            // A status without any mutant is not proved either.
+            let failed: BTreeSet<VerdictStatus> = row.failures.iter().map(|failure| failure.expected).collect();
+            let is_untried = |status: &&ReachedStatus| status.on.is_empty() && !failed.contains(&status.status);
+            let untried: Vec<VerdictStatus> =
+                row.statuses.iter().filter(is_untried).map(|status| status.status).collect();
+            for expected in untried {
                 row.mutants += 1;
-                row.failures.push(MutantFailure {
-                    target: "any of the targets".to_owned(),
-                    expected,
-                    fate: MutantOutcome::Unproved,
-                    reached: None,
-                    reason: "none of them is a ground on which the row could have it".to_owned(),
-                    arms: Vec::new(),
-                    others: Vec::new(),
-                });
+                let reason = "on none of these targets can the row have this verdict";
+                row.failures.push(new_failure("any of the targets", expected, MutantOutcome::Unproved, reason));
             }
             row.kill_rate = kill_rate(row.killed, row.mutants);
             row.followers.sort();
             row.followers.dedup();
         }
         self.order.iter().filter_map(|id| self.rows.remove(id)).collect()
+    }
+}
+
+fn new_failure(target: &str, expected: VerdictStatus, outcome: MutantOutcome, reason: &str) -> MutantFailure {
+    MutantFailure {
+        target: target.to_owned(),
+        expected,
+        fate: outcome,
+        reached: None,
+        reason: reason.to_owned(),
+        arms: Vec::new(),
+        others: Vec::new(),
     }
 }

@@ -1,7 +1,8 @@
-//! A ground: the simulation of one target, and runs against it with whatever is changed in it.
+//! The subject of mutation: [`MutationSubject`] is the simulation of one target. It runs rows
+//! against the simulation with any [`SimulatorMutation`].
 //!
-//! Runs go through the client and the engine as those of the command line do. Nothing is judged here but whether the
-//! unmutated server is seen as what it is.
+//! Runs use the client and the engine like the command line. The only judgement here is whether the
+//! unmutated server gets the expected verdicts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,25 +10,26 @@ use std::time::{Duration, Instant};
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
 use crate::client::{Budget, Client, ClientConfig, CredentialHeader};
 use crate::engine::{InconclusiveReason, RunOptions, judge, run_in_memory};
+use crate::mutation::error::MutationError;
 use crate::mutation::mutant::{depends_on, expected_verdict};
 use crate::mutation::observation::RunObservation;
 use crate::mutation::outcome::describe;
-use crate::mutation::run::MutationError;
 use crate::recording::request_settings::RequestSettings;
 use crate::recording::run::{RunHeader, SCHEMA};
+use crate::recording::scope::RunScope;
 use crate::results::mutation::VerdictChange;
 use crate::simulator;
 use crate::simulator::{SimulatorConfig, SimulatorFault};
 
-/// The seed of every draw, on either side, unless told.
+/// The default seed of the random values of the run and of the server.
 pub(super) const DEFAULT_SEED: u64 = 1;
-/// A moment for results whose dates nobody looks at.
+/// The start of every run. Nobody reads it.
 const FIXED_TIME: &str = "2026-01-01T00:00:00Z";
 /// The confidence of statistical verdicts: the default of a run.
 const DEFAULT_CONFIDENCE: f64 = 0.99;
 /// `max_tokens` of requests that do not set it: the default of a run.
 const DEFAULT_MAX_TOKENS: u32 = 1024;
-/// How many requests of a run are under way at once.
+/// The number of parallel requests in a run.
 const MAX_CONCURRENT_REQUESTS: usize = 4;
 
 /// A target whose simulation is mutated.
@@ -37,7 +39,7 @@ pub(super) struct MutationSubject {
     pub target: Arc<Target>,
 }
 
-/// What is changed in a simulated server.
+/// The changes of a simulated server.
 #[derive(Debug, Clone)]
 pub(super) struct SimulatorMutation {
     pub statuses: Vec<(String, ClaimStatus)>,
@@ -45,14 +47,15 @@ pub(super) struct SimulatorMutation {
     pub seed: u64,
 }
 
-/// The rows that a run is made of.
+/// The rows of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum SubjectRows<'a> {
-    /// Those that stand for a field.
+    /// Field rows.
     Fields,
-    /// Those about conduct, and those that they work through. What changes in a field changes many of them, so they are no witnesses of it.
+    /// Behaviour rows and the rows that they depend on. Many of them change if a field changes, so
+    /// they are no evidence about a field.
     Behaviour,
-    /// One, and those that it works through.
+    /// One row and the rows that it depends on.
     Single(&'a str),
 }
 
@@ -61,7 +64,7 @@ impl MutationSubject {
         Self { catalog: catalog.clone(), target: Arc::new(target.clone()) }
     }
 
-    /// True where the target's document says anything of rows about conduct.
+    /// Whether the target's table has claims about behaviour rows.
     pub fn claims_behaviour(&self) -> bool {
         self.testable_rows()
             .iter()
@@ -70,78 +73,98 @@ impl MutationSubject {
 
     /// The rows that the target can be tested for.
     pub fn testable_rows(&self) -> Vec<&CatalogRow> {
-        let can = |row: &&CatalogRow| row.experiment.requires.is_none_or(|needed| self.target.limits.satisfies(needed));
-        self.catalog.rows.iter().filter(can).collect()
+        let is_testable =
+            |row: &&CatalogRow| row.experiment.requires.is_none_or(|needed| self.target.limits.satisfies(needed));
+        self.catalog.rows.iter().filter(is_testable).collect()
     }
 
-    /// The server before anything is changed.
+    /// The configuration of the unmutated server.
     pub fn simulator_config(&self) -> SimulatorConfig {
-        let mut behaviour = SimulatorConfig::from_target(&self.target);
-        behaviour.add_fields(&self.target, self.catalog.field_specs());
-        behaviour.seed = DEFAULT_SEED;
-        behaviour
+        let mut config = SimulatorConfig::from_target(&self.target);
+        config.add_fields(&self.target, self.catalog.field_specs());
+        config.seed = DEFAULT_SEED;
+        config
     }
 
-    /// The rows, of those asked for, whose verdict is not what the unmutated server deserves.
-    pub fn misjudged(&self, shown: &RunObservation, asked: impl Fn(&str) -> bool) -> Vec<VerdictChange> {
-        let behaviour = self.simulator_config();
-        let mut wrong = Vec::new();
-        for row in self.testable_rows().into_iter().filter(|row| asked(row.experiment.id())) {
+    /// The selected rows whose verdict is not the one that the unmutated server must get.
+    pub fn unexpected_verdicts(
+        &self,
+        observation: &RunObservation,
+        is_selected: impl Fn(&str) -> bool,
+    ) -> Vec<VerdictChange> {
+        let config = self.simulator_config();
+        let mut unexpected = Vec::new();
+        for row in self.testable_rows().into_iter().filter(|row| is_selected(row.experiment.id())) {
             let id = row.experiment.id();
-            // Rows about conduct have a claim at most; what is not claimed of it, the simulated server does right.
+            // The status of a behaviour row is its claim. Without a claim, the simulator is not
+            // expected to deviate.
             let claimed = || self.target.claims.get(id).map(|claim| claim.status);
-            let status = behaviour.status(id).or_else(|| (!row.experiment.is_field_row()).then(claimed)?);
-            let (Some(result), Some(status)) = (shown.rows.get(id), status) else { continue };
+            let status = config.status(id).or_else(|| (!row.experiment.is_field_row()).then(claimed)?);
+            let (Some(result), Some(status)) = (observation.rows.get(id), status) else { continue };
             let (expected, reached) = (expected_verdict(status), result.verdict.status);
             let statuses = &row.experiment.statuses;
-            // A claim of what the row cannot have is the document's affair; any verdict that it can have will do.
-            let holds = if statuses.contains(&expected) { reached == expected } else { statuses.contains(&reached) };
-            // On a ground where what it works through is not honoured, the row has nothing to stand on, and says so.
-            let rests = result.verdict.code.as_deref() == Some(InconclusiveReason::DependsOn.as_str());
-            if !holds && !rests {
-                wrong.push(VerdictChange { row: id.to_owned(), expected, reached, reason: describe(&result.verdict) });
+            // A claim that the row cannot have is a problem of the table: any possible verdict is
+            // accepted.
+            let is_expected =
+                if statuses.contains(&expected) { reached == expected } else { statuses.contains(&reached) };
+            // A row that depends on an unsupported row is inconclusive, and its reason says so.
+            let is_blocked = result.verdict.code.as_deref() == Some(InconclusiveReason::DependsOn.as_str());
+            if !is_expected && !is_blocked {
+                unexpected.push(VerdictChange {
+                    row: id.to_owned(),
+                    expected,
+                    reached,
+                    reason: describe(&result.verdict),
+                });
             }
         }
-        wrong
+        unexpected
     }
 
-    fn select_rows(&self, which: SubjectRows<'_>) -> Vec<&CatalogRow> {
-        let is_meant = |row: &&CatalogRow| match which {
+    fn select_rows(&self, selection: SubjectRows<'_>) -> Vec<&CatalogRow> {
+        let is_selected = |row: &&CatalogRow| match selection {
             SubjectRows::Fields => row.experiment.is_field_row(),
             SubjectRows::Behaviour => {
                 let id = row.experiment.id();
-                let carries = |other: &CatalogRow| depends_on(&self.catalog, other.experiment.id(), id);
-                !row.experiment.is_field_row()
-                    || self.testable_rows().into_iter().any(|other| !other.experiment.is_field_row() && carries(other))
+                let is_needed_by = |other: &CatalogRow| {
+                    !other.experiment.is_field_row() && depends_on(&self.catalog, other.experiment.id(), id)
+                };
+                !row.experiment.is_field_row() || self.testable_rows().into_iter().any(is_needed_by)
             }
             SubjectRows::Single(id) => row.experiment.id() == id || depends_on(&self.catalog, id, row.experiment.id()),
         };
-        self.testable_rows().into_iter().filter(is_meant).collect()
+        self.testable_rows().into_iter().filter(is_selected).collect()
     }
 
-    /// Runs rows against the server with these changes.
+    /// Runs all rows: the field rows and the behaviour rows, each against a new server.
+    pub async fn run_all(&self, mutation: &SimulatorMutation) -> Result<RunObservation, MutationError> {
+        let mut observation = self.run(SubjectRows::Fields, mutation).await?;
+        observation.merge(self.run(SubjectRows::Behaviour, mutation).await?);
+        Ok(observation)
+    }
+
+    /// Runs rows against the server with this mutation.
     pub async fn run(
         &self,
-        which: SubjectRows<'_>,
-        changes: &SimulatorMutation,
+        selection: SubjectRows<'_>,
+        mutation: &SimulatorMutation,
     ) -> Result<RunObservation, MutationError> {
         let started = Instant::now();
-        let mut behaviour = self.simulator_config();
-        behaviour.seed = changes.seed;
-        behaviour.faults.clone_from(&changes.faults);
-        for (row, status) in &changes.statuses {
-            behaviour.set_status(row, *status)?;
+        let mut config = self.simulator_config();
+        config.seed = mutation.seed;
+        config.faults.clone_from(&mutation.faults);
+        for (row, status) in &mutation.statuses {
+            config.set_status(row, *status)?;
         }
-        let credential = behaviour.expected_credential().to_owned();
-        let running = simulator::start(behaviour).await.map_err(MutationError::Start)?;
+        let running = simulator::start(config).await.map_err(MutationError::Start)?;
         let mut config = ClientConfig::new(running.base_url(), CredentialHeader::XApiKey);
-        config.credential = Some(credential.into());
+        config.credential = Some(running.credential().to_owned().into());
         config.timeout = Duration::from_secs(60);
         config.initial_backoff = Duration::from_millis(5);
         config.use_proxies = false;
         config.run_started = started;
         let client = Client::new(config).map_err(|e| MutationError::Client(e.to_string()))?;
-        let rows = self.select_rows(which);
+        let rows = self.select_rows(selection);
         let options = RunOptions {
             settings: RequestSettings::from_target(&self.target, DEFAULT_MAX_TOKENS),
             seed: DEFAULT_SEED,
@@ -160,7 +183,7 @@ impl MutationSubject {
             confidence: DEFAULT_CONFIDENCE,
             seed: DEFAULT_SEED,
             started_at: FIXED_TIME.to_owned(),
-            scope: crate::recording::scope::RunScope::default(),
+            scope: RunScope::default(),
         };
         let recording = run_in_memory(&client, &rows, &options, header).await;
         let results = judge(&self.catalog, &recording)?;

@@ -1,12 +1,13 @@
-//! `fieldtest check`, the real binary: that it passes where every experiment can fail, and that each rule of an honest
-//! proof is kept, each shown by a case that breaks it.
+//! `fieldtest check`, the real binary: it passes if every experiment can fail, and each rule of a
+//! proof has a case that breaks it.
 
 use binary::{Ended, Folder};
 use serde_json::Value;
 
 use crate::common::binary;
 
-/// An experiment that cannot fail: the label stands in the question as well, so it shows whatever becomes of the field.
+/// An experiment that cannot fail: the label is in the question too, so the effect appears without
+/// the field.
 const BLIND: &str = r#"
   - row: my.blind
     title: blind
@@ -17,17 +18,17 @@ const BLIND: &str = r#"
     by_chance: rare
 "#;
 
-/// Where it says that its field stands.
+/// The location of its field.
 const AT: &str = "    field: { at: { row: field.top_k } }\n";
 
-/// A folder with these rows as a user's own.
+/// A folder with these rows in the case files of a user.
 fn with_rows(rows: &str) -> Folder {
     let folder = Folder::new();
     folder.write("mine/experiments/mine.yaml", format!("section: Mine\nrows:{rows}"));
     folder
 }
 
-/// Checks some rows on one ground.
+/// Checks some rows on one target.
 fn check(folder: &Folder, select: &str, more: &[&str]) -> Ended {
     let always = ["check", "--cases", "mine", "--target", "anthropic", "--select", select];
     folder.run(always.iter().chain(more))
@@ -38,14 +39,14 @@ fn json(folder: &Folder, select: &str, code: i32) -> Value {
     serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {}", ended.stdout))
 }
 
-/// The fates of the mutants of a row that were not killed, with the status that each expected.
+/// The outcomes of the mutants of a row that were not killed, with their expected statuses.
 fn fates(row: &Value) -> Vec<(&str, &str)> {
     let failures = row["failures"].as_array().unwrap().iter();
     failures.map(|f| (f["expected"].as_str().unwrap(), f["fate"].as_str().unwrap())).collect()
 }
 
 #[test]
-fn bundled_rows_pass_with_both_sentinels_and_the_kill_rate_at_the_end() {
+fn bundled_rows_pass_with_both_controls_and_the_kill_rate_at_the_end() {
     let folder = Folder::new();
     let ended = folder.run(["check", "--target", "anthropic", "--select", "field.t{op_k,emperature}"]).exits(0);
     let last = ended.stdout.trim_end().lines().last().unwrap();
@@ -53,13 +54,13 @@ fn bundled_rows_pass_with_both_sentinels_and_the_kill_rate_at_the_end() {
     for part in ["unmutated: passes", "it must (2 rows unchanged)", "canary", "supported, ignored, rejected"] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
-    // A row that works through another may change along with it, and is named.
+    // A row that depends on another may change with it, and is named.
     let line = ended.stdout.lines().find(|line| line.contains("field.temperature ")).unwrap();
     assert!(line.contains("field.temperature.range"), "{line}");
 }
 
 #[test]
-fn the_json_form_carries_the_totals_and_every_row() {
+fn the_json_format_has_the_totals_and_every_row() {
     let folder = Folder::new();
     let arguments = ["check", "--target", "deepseek", "--select", "field.top_k", "--format", "json"];
     let ended = folder.run(arguments).exits(0);
@@ -73,11 +74,11 @@ fn the_json_form_carries_the_totals_and_every_row() {
         proof["rows"][0]["statuses"].as_array().unwrap().iter().map(|s| s["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["supported", "ignored", "rejected"]);
     assert_eq!(proof["grounds"][0]["target"], "deepseek");
-    assert_eq!(folder.run(arguments).exits(0).stdout, ended.stdout, "the same check says the same");
+    assert_eq!(folder.run(arguments).exits(0).stdout, ended.stdout, "the same check has the same output");
 }
 
 #[test]
-fn files_are_written_where_a_folder_is_named() {
+fn files_are_written_with_out() {
     let folder = Folder::new();
     let select = ["check", "--target", "anthropic", "--select", "field.top_k"];
     let more = ["--format", "terminal,markdown,json", "--out", "out"];
@@ -89,22 +90,22 @@ fn files_are_written_where_a_folder_is_named() {
 }
 
 #[test]
-fn an_experiment_that_cannot_fail_is_named_with_the_arm_that_did_not_discriminate() {
+fn an_experiment_that_cannot_fail_is_named_with_its_insensitive_arm() {
     let folder = with_rows(BLIND);
     let ended = check(&folder, "{my.*,field.top_k}", &[]).exits(1);
     let said: Vec<&str> = ended.stdout.lines().map(str::trim).collect();
     let i = said.iter().position(|line| *line == "✗ my.blind").unwrap_or_else(|| panic!("{}", ended.stdout));
     assert!(said[i + 1].starts_with("on anthropic, expected ignored, reached supported: "), "{}", said[i + 1]);
     assert!(said[i + 2].starts_with("did not discriminate: treatment ("), "{}", said[i + 2]);
-    // The row beside it is none the worse for it, and the canary names the one that was deceived.
+    // The other row still passes, and the canary names the deceived row.
     assert!(said.iter().any(|line| line.starts_with("✓  field.top_k") && line.contains("2 of 2")), "{}", ended.stdout);
     assert!(ended.stdout.contains("still called supported: my.blind"), "{}", ended.stdout);
     assert_eq!(said.iter().rfind(|line| !line.is_empty()), Some(&"✗ 4 mutants, 3 killed; 1 survived: kill rate 75 %"));
 }
 
 #[test]
-fn a_mutation_that_was_never_applied_is_void() {
-    // The bundled row of this name, replaced by one that never sends the field.
+fn a_mutant_whose_field_is_never_sent_is_void() {
+    // Replaces the bundled row by one that never sends the field.
     let rows = BLIND.replace("my.blind", "field.top_k").replace(", body: { top_k: 1 }", "").replace(AT, "");
     let folder = with_rows(&rows);
     let proof = json(&folder, "field.top_k", 1);
@@ -115,8 +116,8 @@ fn a_mutation_that_was_never_applied_is_void() {
 }
 
 #[test]
-fn nothing_is_mutated_where_the_unmutated_run_does_not_pass() {
-    // An effect that never shows, where the server honours the field.
+fn no_mutant_runs_if_the_unmutated_run_fails() {
+    // An effect that never appears, on a server that supports the field.
     let rows = BLIND.replace("contains: [\"{{label}}\"]", "contains: [farewell]");
     let folder = with_rows(&rows);
     let proof = json(&folder, "{my.*,field.top_k}", 1);
@@ -127,8 +128,8 @@ fn nothing_is_mutated_where_the_unmutated_run_does_not_pass() {
 }
 
 #[test]
-fn a_row_that_changes_along_without_saying_so_undoes_the_kill() {
-    // It sends another row's field in its treatment alone, and does not say that it works through it.
+fn an_undeclared_dependency_cancels_the_kill() {
+    // It sends the field of another row only in its treatment, and does not declare the dependency.
     let rows = r#"
   - row: my.leaky
     title: leaky
@@ -141,25 +142,25 @@ fn a_row_that_changes_along_without_saying_so_undoes_the_kill() {
     let proof = json(&folder, "field.metadata", 1);
     assert_eq!(fates(&proof["rows"][0]), [("rejected", "spread")]);
     assert_eq!(proof["rows"][0]["failures"][0]["others"][0]["row"], "my.leaky");
-    // Said, it may.
+    // With the declaration, it passes.
     let folder = with_rows(&rows.replace("title: leaky", "title: leaky\n    depends_on: [field.metadata]"));
     let proof = json(&folder, "field.metadata", 0);
     assert_eq!(proof["rows"][0]["followers"][0]["row"], "my.leaky");
 }
 
 #[test]
-fn a_row_that_no_simulated_server_knows_has_no_proof_and_is_not_green() {
+fn a_row_that_the_simulator_does_not_know_fails() {
     let rows = BLIND.replace(AT, "");
     let folder = with_rows(&rows);
     let ended = check(&folder, "my.*", &[]).exits(1);
-    assert!(ended.stdout.contains("the simulator has no row of this name"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("the simulator does not know this row"), "{}", ended.stdout);
     assert!(ended.stdout.contains("NOT supported, NOT ignored, NOT rejected"), "{}", ended.stdout);
     let proof = json(&folder, "my.*", 1);
     assert_eq!((&proof["mutants"], &proof["unproved"]), (&3.into(), &3.into()));
 }
 
 #[test]
-fn users_rows_are_proved_where_they_say_where_their_field_stands() {
+fn rows_of_users_are_proved_if_they_locate_their_field() {
     let folder = with_rows(
         r#"
   - row: my.effort
@@ -205,14 +206,14 @@ fn users_rows_are_proved_where_they_say_where_their_field_stands() {
     );
     let proof = json(&folder, "my.*", 0);
     assert_eq!((&proof["mutants"], &proof["killed"]), (&10.into(), &10.into()));
-    // What the simulator was told of, other commands can change as well.
+    // Other commands can flip these rows too.
     let run = ["run", "anthropic", "--simulate", "--out", "out", "--cases", "mine", "--select", "my.effort"];
     folder.run(run.iter().chain(&["--flip", "my.effort=ignored"])).exits(0);
     assert_eq!(folder.results("out")["rows"][0]["verdict"]["status"], "ignored");
 }
 
 #[test]
-fn a_row_that_needs_what_no_ground_states_is_not_green() {
+fn a_row_that_no_target_can_test_fails() {
     let folder = Folder::new();
     let arguments = ["check", "--target", "deepseek", "--select", "limit.*", "--format", "json"];
     let proof: Value = serde_json::from_str(&folder.run(arguments).exits(1).stdout).unwrap();
@@ -220,7 +221,7 @@ fn a_row_that_needs_what_no_ground_states_is_not_green() {
 }
 
 #[test]
-fn reading_the_files_alone_proves_nothing_and_says_so_little() {
+fn no_proof_only_validates_the_case_files() {
     let folder = with_rows(BLIND);
     let ended = folder.run(["check", "--cases", "mine", "--no-proof"]).exits(0);
     let catalog = fieldtest::catalog::Catalog::load_bundled().unwrap();
@@ -230,7 +231,7 @@ fn reading_the_files_alone_proves_nothing_and_says_so_little() {
 }
 
 #[test]
-fn what_is_asked_wrongly_is_told_before_anything_is_run() {
+fn wrong_arguments_are_rejected_before_any_run() {
     let folder = Folder::new();
     let wrong: [(&[&str], &str); 5] = [
         (&["--target", "nobody"], "there is no target `nobody`"),

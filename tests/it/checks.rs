@@ -150,13 +150,12 @@ async fn found_with(fault: SimulatorFault) -> FoundWith {
     let mut behaviour = SimulatorConfig::from_target(target("anthropic"));
     behaviour.seed = 1;
     behaviour.faults = vec![fault];
-    let credential = behaviour.expected_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     // Where each stream takes its time, the requests beside the rows, which go out together, are enough.
     let rows = if fault.id() == "sse.silent-gap" { &ROW_IDS[2..3] } else { &ROW_IDS };
     let server = Server {
         base_url: running.base_url(),
-        credential,
+        credential: running.credential().to_owned(),
         model: target("anthropic").model.clone(),
         concurrency: 4,
         first_wait: SHORT_WAIT,

@@ -1,8 +1,7 @@
-//! Proves on the bundled rows what `fieldtest check` proves: no row's verdict is a constant. Whichever verdict a row can
-//! have, the server that deserves it gets it, on the ground of every target, and no other row follows along unless it
-//! says that it must.
+//! Mutation testing of all bundled rows, on every target: each row reaches each of its verdicts, and
+//! no unrelated row changes.
 //!
-//! Several unrelated mutants share a run; `FIELDTEST_ALL_FLIPS=1` gives each a run of its own.
+//! Several unrelated mutants share a run. `FIELDTEST_ALL_FLIPS=1` gives each its own run.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,20 +14,20 @@ use fieldtest::results::mutation::MutationReport;
 
 use crate::common;
 
-/// How many runs are under way at once.
+/// The number of parallel runs.
 const SIDE_BY_SIDE: usize = 2;
 
 #[test]
-fn every_row_has_at_least_two_statuses_that_it_can_have() {
+fn every_row_can_have_at_least_two_statuses() {
     for row in &CATALOG.rows {
         let statuses: HashSet<VerdictStatus> = row.experiment.statuses.iter().copied().collect();
-        assert!(statuses.len() >= 2, "{}: {statuses:?}: what cannot differ need not be tested", row.experiment.id());
+        assert!(statuses.len() >= 2, "{}: {statuses:?}: a row with one status tests nothing", row.experiment.id());
         assert!(statuses.iter().all(|status| status.is_decided()), "{}: {statuses:?}", row.experiment.id());
     }
 }
 
 #[test]
-fn there_is_a_proof_for_every_target() {
+fn every_target_is_tested() {
     let targets: Vec<&str> = CATALOG.targets.keys().map(String::as_str).collect();
     assert_eq!(targets, TARGETS);
 }
@@ -38,7 +37,7 @@ fn every_mutant_of_every_bundled_row_is_killed() {
     let proof = proved();
     assert!(proof.passed, "{}", mutation::terminal(&proof, 120));
     assert_eq!(proof.killed, proof.mutants);
-    // Nearly every row has another status on every ground: a proof of little would pass as well.
+    // Nearly every row has another status on every target. Without this, a test of few rows would pass.
     let rows: usize = TARGETS.iter().map(|name| fields_of(target(name)).len()).sum();
     assert!(proof.mutants as usize > rows * 3 / 2, "{} mutants of {rows} rows", proof.mutants);
     for row in &proof.rows {

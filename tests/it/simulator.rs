@@ -1,4 +1,4 @@
-//! The simulator on its socket, with a real HTTP client: what only the wire shows.
+//! The simulator on its socket, with a real HTTP client.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 fn client() -> Client {
-    // Plain HTTP needs no TLS, but the client insists on a provider.
+    // The client needs a TLS provider, even for plain HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().unwrap()
 }
 
-async fn server(knobs: SimulatorImpairments) -> RunningSimulator {
-    start(SimulatorConfig { model: "m".into(), impairments: knobs, ..SimulatorConfig::default() }).await.unwrap()
+async fn server(impairments: SimulatorImpairments) -> RunningSimulator {
+    start(SimulatorConfig { model: "m".into(), impairments, ..SimulatorConfig::default() }).await.unwrap()
 }
 
 fn post(client: &Client, server: &RunningSimulator, path: &str, body: &Value) -> RequestBuilder {
@@ -35,7 +35,7 @@ fn request_id(response: &Response) -> String {
     response.headers()["request-id"].to_str().unwrap().to_owned()
 }
 
-/// The text of an answer.
+/// The text of a response.
 async fn said(response: Response) -> String {
     let message: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     message["content"][0]["text"].as_str().unwrap_or_default().to_owned()
@@ -58,7 +58,7 @@ async fn messages_are_served_below_any_base_path_with_and_without_the_beta_query
 }
 
 #[tokio::test]
-async fn every_refusal_wears_the_envelope() {
+async fn every_error_has_the_envelope() {
     let (client, server) = (client(), server(SimulatorImpairments::default()).await);
     let good = || post(&client, &server, "/v1/messages", &ask("Hello."));
     let cases = [
@@ -87,8 +87,8 @@ async fn every_refusal_wears_the_envelope() {
 
 #[tokio::test]
 async fn a_stream_arrives_event_by_event() {
-    let knobs = SimulatorImpairments { latency: Duration::from_millis(50), ..SimulatorImpairments::default() };
-    let (client, server) = (client(), server(knobs).await);
+    let impairments = SimulatorImpairments { latency: Duration::from_millis(50), ..SimulatorImpairments::default() };
+    let (client, server) = (client(), server(impairments).await);
     let mut body = ask("Count from 1 to 40.");
     body["stream"] = json!(true);
     let response = post(&client, &server, "/v1/messages", &body).send().await.unwrap();
@@ -108,7 +108,7 @@ async fn a_stream_arrives_event_by_event() {
     assert!(arrivals[arrivals.len() - 1] - arrivals[0] > Duration::from_millis(80));
 }
 
-/// When each piece of a long streamed answer arrives, and what all of them say.
+/// The arrival times of the chunks of a long stream, and its text.
 async fn arrivals(faults: &[&str]) -> (Vec<Duration>, String) {
     let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
     let server = start(SimulatorConfig { model: "m".into(), faults, ..SimulatorConfig::default() }).await.unwrap();
@@ -126,7 +126,7 @@ async fn arrivals(faults: &[&str]) -> (Vec<Duration>, String) {
 }
 
 #[tokio::test]
-async fn a_long_answer_takes_its_time_and_a_server_that_buffers_shows_it() {
+async fn a_long_stream_takes_time_and_a_buffering_server_is_visible() {
     let names = |text: &str| text.lines().filter(|line| line.starts_with("event: ")).count();
     let (plain, told) = arrivals(&[]).await;
     let spread = plain[plain.len() - 1] - plain[0];
@@ -138,7 +138,7 @@ async fn a_long_answer_takes_its_time_and_a_server_that_buffers_shows_it() {
 }
 
 #[tokio::test]
-async fn a_head_of_nothing_has_no_body() {
+async fn a_head_request_to_an_unknown_path_has_no_body() {
     let server = server(SimulatorImpairments::default()).await;
     let response = client().head(server.base_url()).send().await.unwrap();
     assert_eq!(response.status(), 404);
@@ -159,7 +159,7 @@ async fn small_requests_on_one_connection_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn rate_limits_and_overload_carry_what_the_knobs_say() {
+async fn rate_limits_and_overload_follow_the_impairments() {
     let client = client();
     let limited =
         server(SimulatorImpairments { rate_429: 1.0, retry_after: Some(7), ..SimulatorImpairments::default() }).await;
@@ -173,24 +173,24 @@ async fn rate_limits_and_overload_carry_what_the_knobs_say() {
 }
 
 #[tokio::test]
-async fn connections_break_before_the_answer_or_in_the_midst_of_a_stream() {
+async fn connections_are_reset_before_the_response_or_in_a_stream() {
     let (client, server) =
         (client(), server(SimulatorImpairments { rate_reset: 1.0, ..SimulatorImpairments::default() }).await);
     assert!(post(&client, &server, "/v1/messages", &ask("Hello.")).send().await.is_err());
     let mut body = ask("Count from 1 to 60.");
     body["stream"] = json!(true);
-    let mut begun = 0;
+    let mut started = 0;
     for _ in 0..8 {
         if let Ok(response) = post(&client, &server, "/v1/messages", &body).send().await {
-            begun += 1;
+            started += 1;
             assert!(response.bytes().await.is_err());
         }
     }
-    assert!(begun > 0);
+    assert!(started > 0);
 }
 
 #[tokio::test]
-async fn a_run_can_be_repeated_whatever_the_order() {
+async fn a_run_is_reproducible_in_any_order() {
     let words = |server: RunningSimulator, order: Vec<usize>| async move {
         let client = client();
         let answers = join_all(order.into_iter().map(|i| {
@@ -213,7 +213,7 @@ async fn a_run_can_be_repeated_whatever_the_order() {
 }
 
 #[tokio::test]
-async fn a_model_disobeys_about_as_often_as_it_is_told_to() {
+async fn a_model_disobeys_about_as_often_as_configured() {
     let (client, server) =
         (client(), server(SimulatorImpairments { disobedience: 0.3, ..SimulatorImpairments::default() }).await);
     let mut obeyed = 0;
@@ -266,7 +266,7 @@ async fn a_dropped_server_is_gone() {
 }
 
 #[tokio::test]
-async fn a_server_with_every_row_ignored_still_answers() {
+async fn a_server_that_ignores_every_row_still_responds() {
     let mut behaviour = SimulatorConfig::default();
     for row in ROW_IDS {
         behaviour.set_status(row, ClaimStatus::Ignored).unwrap();
@@ -277,7 +277,7 @@ async fn a_server_with_every_row_ignored_still_answers() {
 }
 
 #[tokio::test]
-async fn a_server_tells_which_requests_each_rows_status_was_brought_to_bear_on() {
+async fn a_server_reports_the_requests_in_which_it_acted_on_each_row() {
     const TOP_K: &str = "field.top_k";
     for status in [ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported] {
         let mut behaviour = SimulatorConfig { model: "m".into(), ..SimulatorConfig::default() };
@@ -295,7 +295,7 @@ async fn a_server_tells_which_requests_each_rows_status_was_brought_to_bear_on()
         assert_eq!(response.status(), if status == ClaimStatus::Unsupported { 400 } else { 200 });
         let acted: Vec<String> = server.field_activity()[TOP_K].iter().cloned().collect();
         assert_eq!(acted, [request_id(&response)], "{status}");
-        // What is ignored is taken out behind the checks: of a request that they refuse, nothing was.
+        // Ignored fields are removed after validation, so a rejected request records none.
         if status == ClaimStatus::Ignored {
             let mut body = ask("Hello.");
             body["top_k"] = json!(5);

@@ -39,12 +39,11 @@ impl EndpointConnection {
                 (base_url.clone(), credential.as_ref().map(LazyCredential::resolve).transpose()?, None)
             }
             EndpointKind::Simulated(target) => {
-                let behaviour = simulator.simulator_config(target, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
-                let key = behaviour.expected_credential().to_owned();
-                let running = simulator::start(behaviour)
+                let config = simulator.simulator_config(target, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
+                let running = simulator::start(config)
                     .await
                     .map_err(|e| CliError::Internal(format!("cannot start the simulator: {e}")))?;
-                (running.base_url(), Some(key.into()), Some(running))
+                (running.base_url(), Some(running.credential().to_owned().into()), Some(running))
             }
         };
         let mut config = sending.client_config(tested, &base_url, credential, simulation.is_some(), started)?;

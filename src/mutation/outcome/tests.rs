@@ -8,8 +8,9 @@ fn mutant(row: &str, status: VerdictStatus) -> RowMutant {
 }
 
 fn evaluate_outcomes(before: &FakeRun, after: &FakeRun, mutants: &[RowMutant]) -> (Vec<MutantOutcome>, Vec<String>) {
-    let tried = BatchResult::evaluate(&bundled_catalog(), &before.observation(), &after.observation(), mutants);
-    (tried.results.iter().map(|m| m.outcome).collect(), tried.unexpected_changes.into_iter().map(|s| s.row).collect())
+    let batch = BatchResult::evaluate(&bundled_catalog(), &before.observation(), &after.observation(), mutants);
+    let changed = batch.unexpected_changes.into_iter().map(|change| change.row).collect();
+    (batch.results.iter().map(|result| result.outcome).collect(), changed)
 }
 
 const TOP_K: &str = "field.top_k";
@@ -20,7 +21,7 @@ fn unmutated_run() -> FakeRun {
 }
 
 #[test]
-fn a_mutant_is_killed_where_its_own_row_is_named_with_the_expected_verdict() {
+fn a_mutant_is_killed_if_its_row_gets_the_expected_verdict() {
     let after = unmutated_run().with_status(TOP_K, Ignored).with_activity(TOP_K, TOP_K, ArmKind::Treatment);
     assert_eq!(
         evaluate_outcomes(&unmutated_run(), &after, &[mutant(TOP_K, Ignored)]),
@@ -29,7 +30,7 @@ fn a_mutant_is_killed_where_its_own_row_is_named_with_the_expected_verdict() {
 }
 
 #[test]
-fn another_verdict_is_no_kill() {
+fn another_verdict_is_not_a_kill() {
     for reached in [Supported, Rejected, Inconclusive] {
         let after = unmutated_run().with_status(TOP_K, reached).with_activity(TOP_K, TOP_K, ArmKind::Treatment);
         assert_eq!(evaluate_outcomes(&unmutated_run(), &after, &[mutant(TOP_K, Ignored)]).0, [MutantOutcome::Survived]);
@@ -37,7 +38,7 @@ fn another_verdict_is_no_kill() {
 }
 
 #[test]
-fn that_another_row_is_named_is_no_kill() {
+fn a_change_of_another_row_is_not_a_kill() {
     let after = unmutated_run().with_status(TOP_P, Ignored).with_activity(TOP_K, TOP_K, ArmKind::Treatment);
     assert_eq!(
         evaluate_outcomes(&unmutated_run(), &after, &[mutant(TOP_K, Ignored)]),
@@ -46,7 +47,7 @@ fn that_another_row_is_named_is_no_kill() {
 }
 
 #[test]
-fn a_row_that_changes_along_without_a_reason_undoes_the_kill() {
+fn an_unexpected_change_of_another_row_cancels_the_kill() {
     let after = unmutated_run().with_status(TOP_K, Ignored).with_status(TOP_P, Ignored).with_activity(
         TOP_K,
         TOP_K,
@@ -59,7 +60,7 @@ fn a_row_that_changes_along_without_a_reason_undoes_the_kill() {
 }
 
 #[test]
-fn a_mutant_that_the_server_did_not_meet_in_the_rows_own_requests_is_void() {
+fn a_mutant_that_no_request_of_its_row_met_is_void() {
     let alone = unmutated_run().with_status(TOP_K, Ignored);
     assert_eq!(evaluate_outcomes(&unmutated_run(), &alone, &[mutant(TOP_K, Ignored)]).0, [MutantOutcome::Void]);
     let elsewhere = unmutated_run().with_status(TOP_K, Ignored).with_activity(TOP_K, TOP_P, ArmKind::Treatment);
@@ -67,15 +68,15 @@ fn a_mutant_that_the_server_did_not_meet_in_the_rows_own_requests_is_void() {
 }
 
 #[test]
-fn a_run_that_was_cut_kills_nothing() {
+fn a_partial_run_kills_nothing() {
     let mut after = unmutated_run().with_status(TOP_K, Ignored).with_activity(TOP_K, TOP_K, ArmKind::Treatment);
-    after.partial = Some("cut".to_owned());
+    after.partial = Some("interrupted".to_owned());
     assert_eq!(evaluate_outcomes(&unmutated_run(), &after, &[mutant(TOP_K, Ignored)]).0, [MutantOutcome::Survived]);
 }
 
 #[test]
-fn a_row_may_become_undecided_with_one_that_it_works_through_and_never_decided() {
-    let acting = |scene: FakeRun| scene.with_activity("field.temperature", "field.temperature", ArmKind::Narrow);
+fn a_row_may_become_undecided_with_a_row_that_it_depends_on_but_not_decided() {
+    let acting = |run: FakeRun| run.with_activity("field.temperature", "field.temperature", ArmKind::Narrow);
     let before = unmutated_run().with_status("field.temperature", Supported);
     let ignored = before.clone().with_status("field.temperature", Ignored);
     let mutants = [mutant("field.temperature", Ignored)];
@@ -86,32 +87,32 @@ fn a_row_may_become_undecided_with_one_that_it_works_through_and_never_decided()
 }
 
 #[test]
-fn a_row_may_lose_its_ground_only_where_its_own_negative_arm_was_refused_for_the_mutant() {
-    let refused = |arm| {
+fn a_row_may_become_undecided_only_if_the_mutant_rejects_its_negative_arm() {
+    let rejected = |arm| {
         let mut after = unmutated_run().with_status(TOP_K, Rejected).with_status(TOP_P, Inconclusive);
         after.set_code(TOP_P, InconclusiveReason::NegativeRejected.as_str());
         after.with_activity(TOP_K, TOP_K, ArmKind::Treatment).with_activity(TOP_K, TOP_P, arm)
     };
     let mutants = [mutant(TOP_K, Rejected)];
-    assert_eq!(evaluate_outcomes(&unmutated_run(), &refused(ArmKind::Negative), &mutants).0, [MutantOutcome::Killed]);
-    assert_eq!(evaluate_outcomes(&unmutated_run(), &refused(ArmKind::Treatment), &mutants).0, [MutantOutcome::Spread]);
+    assert_eq!(evaluate_outcomes(&unmutated_run(), &rejected(ArmKind::Negative), &mutants).0, [MutantOutcome::Killed]);
+    assert_eq!(evaluate_outcomes(&unmutated_run(), &rejected(ArmKind::Treatment), &mutants).0, [MutantOutcome::Spread]);
 }
 
 #[test]
-fn what_is_wrong_together_is_tried_apart() {
+fn a_batch_with_a_problem_is_split() {
     let both = [mutant(TOP_K, Ignored), mutant(TOP_P, Ignored)];
-    let acting = |scene: FakeRun| {
-        scene.with_activity(TOP_K, TOP_K, ArmKind::Treatment).with_activity(TOP_P, TOP_P, ArmKind::Treatment)
+    let acting = |run: FakeRun| {
+        run.with_activity(TOP_K, TOP_K, ArmKind::Treatment).with_activity(TOP_P, TOP_P, ArmKind::Treatment)
     };
-    let weigh = |after: FakeRun| {
+    let evaluate = |after: FakeRun| {
         BatchResult::evaluate(&bundled_catalog(), &unmutated_run().observation(), &acting(after).observation(), &both)
     };
-    assert!(weigh(unmutated_run().with_status(TOP_K, Ignored).with_status(TOP_P, Ignored)).bisect().is_none());
-    let [missed, seen] = weigh(unmutated_run().with_status(TOP_K, Ignored)).bisect().unwrap();
-    assert_eq!((missed, seen), (vec![both[1].clone()], vec![both[0].clone()]));
-    let stray = unmutated_run()
+    assert!(evaluate(unmutated_run().with_status(TOP_K, Ignored).with_status(TOP_P, Ignored)).bisect().is_none());
+    let [missed, killed] = evaluate(unmutated_run().with_status(TOP_K, Ignored)).bisect().unwrap();
+    assert_eq!((missed, killed), (vec![both[1].clone()], vec![both[0].clone()]));
+    let unexpected = unmutated_run()
         .with_status(TOP_K, Ignored)
         .with_status(TOP_P, Ignored)
         .with_status("field.temperature.range", Rejected);
-    assert_eq!(weigh(stray).bisect().unwrap().map(|part| part.len()), [1, 1]);
+    assert_eq!(evaluate(unexpected).bisect().unwrap().map(|part| part.len()), [1, 1]);
 }

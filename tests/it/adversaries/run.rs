@@ -1,6 +1,6 @@
-//! Runs the judge, all rows, against an adversary, and says which decided verdicts are wrong.
+//! Runs all rows against an adversary, and finds the wrong verdicts.
 //!
-//! A run is made once and kept for the test of its adversary and for the table.
+//! The test of an adversary and the table share its runs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -20,20 +20,21 @@ use crate::proxy::mutation::Own;
 /// Verdicts by row.
 pub type Verdicts = BTreeMap<String, Verdict>;
 
-/// What was found of an adversary.
+/// The results of an adversary.
 #[derive(Debug)]
 pub struct Seen {
     /// The verdicts of the honest upstream.
     pub upstream: Verdicts,
-    /// The adversary's, of each run: more than one where it leaves something to chance.
+    /// The verdicts of each run. Adversaries with random behaviour have several runs.
     pub runs: Vec<Verdicts>,
-    /// Runs in which two unequal back ends were not noticed. Their verdicts are those of one or the other.
+    /// Runs that did not notice two different servers. Their verdicts are those of one of the
+    /// servers.
     pub unnoticed: usize,
-    /// How often it did anything that an honest server would not do.
+    /// The number of actions that an honest server would not do.
     pub acted: usize,
 }
 
-/// A decided verdict that what the server does forbids.
+/// A decided verdict that is not true of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// The row.
@@ -59,7 +60,7 @@ async fn run(adversary: Adversary) -> Seen {
         .clone();
     let (other, _) = simulated(&DIFFERS).await;
     let salts = if adversary == Adversary::LoadBalances { 8 } else { 1 };
-    // What hangs on the order of requests must not hang on which row happens to be quicker.
+    // If the order of requests matters, the speed of rows must not change it.
     let concurrency = match adversary {
         Adversary::AnswersFromACache
         | Adversary::HidesItsCache
@@ -73,7 +74,7 @@ async fn run(adversary: Adversary) -> Seen {
         let proxy = Proxy::start(acting, &[&honest.base_url(), &other.base_url()]).await;
         let results = results_at(&server(proxy.url.clone(), &own, concurrency), target("anthropic")).await;
         assert_eq!(results.partial, None, "{adversary:?}");
-        // Two back ends may answer a whole run as one would, now and then; how often they are noticed is told.
+        // Sometimes two servers look like one for a whole run. The results count these runs.
         if adversary == Adversary::LoadBalances && !results.unsteady {
             unnoticed += 1;
         } else {
@@ -92,8 +93,9 @@ async fn simulated(flips: &[(&str, ClaimStatus)]) -> (RunningSimulator, Own) {
     for (row, status) in flips {
         behaviour.set_status(row, *status).expect("the simulator knows every row");
     }
-    let own = Own { credential: behaviour.expected_credential().to_owned(), model: target.model.clone() };
-    (simulator::start(behaviour).await.expect("loopback has a free port"), own)
+    let running = simulator::start(behaviour).await.expect("loopback has a free port");
+    let own = Own { credential: running.credential().to_owned(), model: target.model.clone() };
+    (running, own)
 }
 
 fn server(base_url: String, own: &Own, concurrency: usize) -> Server {
@@ -115,7 +117,7 @@ fn verdicts(results: Results) -> Verdicts {
 }
 
 impl Seen {
-    /// The decided verdicts that are wrong; a row that was not tried counts as wrong too.
+    /// The wrong verdicts. A skipped row counts as wrong too.
     pub fn wrong(&self, truth: &Truth) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         for (row, verdict) in self.runs.iter().flatten() {
@@ -132,7 +134,7 @@ impl Seen {
         wrong
     }
 
-    /// What is said of a row, in as many words as there are different verdicts.
+    /// The different verdicts of a row.
     pub fn said(&self, row: &str) -> String {
         let mut said: Vec<String> = self.runs.iter().map(|run| word(&run[row])).collect();
         said.dedup();
@@ -140,7 +142,7 @@ impl Seen {
     }
 }
 
-/// A verdict in a few words.
+/// A verdict in short form.
 pub fn word(verdict: &Verdict) -> String {
     if let Some(code) = &verdict.code {
         return code.clone();
@@ -151,7 +153,7 @@ pub fn word(verdict: &Verdict) -> String {
     format!("{}{by}{but}", verdict.status)
 }
 
-/// A verdict with all that it says.
+/// A verdict with its reason and its qualifiers.
 pub fn told(verdict: &Verdict) -> String {
     let qualifiers = verdict.qualifiers.iter().map(|q| format!("; {q}")).collect::<String>();
     format!("{} ({}{qualifiers})", word(verdict), verdict.reason)

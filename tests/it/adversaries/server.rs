@@ -1,8 +1,9 @@
-//! The adversaries: servers whose behaviour tempts a wrong verdict, each a few lines between a client and an upstream
-//! that honours everything.
+//! The adversaries: servers that provoke wrong verdicts, each a few lines between a client and an
+//! upstream that supports everything.
 //!
-//! What each of them does is written here; what verdicts that allows is written in `truth.rs`. This must not know who
-//! asks, nor why.
+//! This file has their behaviour, and `truth.rs` has the verdicts that it allows. This file must
+//! not
+//! know the client or its purpose.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -20,43 +21,43 @@ use crate::proxy::{Asked, Between, blocks};
 /// The adversaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Adversary {
-    /// Gives whoever asks the same the first answer again, whatever else the request says.
+    /// Returns the first response to a prompt again, whatever else the request has.
     AnswersFromACache,
-    /// The same, with an id of its own for each copy.
+    /// The same, with a new id for each copy.
     HidesItsCache,
-    /// Says the whole request back as text.
+    /// Returns the whole request as text.
     Parrots,
-    /// Thinks in every answer.
+    /// Thinks in every response.
     ThinksUnasked,
     /// Counts every long prompt as cached.
     CachesUnasked,
-    /// Knows few keys, and refuses all others.
+    /// Knows few keys and rejects all others.
     RefusesUnknownKeys,
-    /// Takes whatever comes, and leaves out what cannot be done.
+    /// Accepts any request, and ignores what it cannot do.
     AcceptsAnything,
-    /// Lets fields be checked, and then passes over them.
+    /// Validates fields and then ignores them.
     ValidatesThenIgnores,
-    /// Multiplies the temperature, and raises small bounds.
+    /// Multiplies the temperature and raises small limits.
     Rescales,
-    /// Serves another model under the name that was asked for.
+    /// Serves another model under the requested name.
     SubstitutesSilently,
     /// Sends each request to one of two servers that differ.
     LoadBalances,
-    /// Refuses some fields without saying which.
+    /// Rejects some fields without naming them.
     RefusesNamelessly,
-    /// Honours everything, and says nothing but that a request is invalid where one is.
+    /// Supports everything, but its errors only say that the request is invalid.
     WordsRefusalsNamelessly,
     /// Is overloaded every second time.
     OverloadedEverySecondTime,
-    /// Answers in German.
+    /// Responds in German.
     AnswersInGerman,
-    /// Says 200 and puts the error into the body.
+    /// Returns 200 with the error in the body.
     SaysOkToErrors,
-    /// Says 200 and lets the error be the assistant's text.
+    /// Returns 200 with the error as the assistant's text.
     SpeaksErrors,
 }
 
-/// Fields that are checked and then passed over.
+/// Fields that are validated and then ignored.
 pub const CHECKED_ONLY: [&str; 11] = [
     "field.metadata",
     "field.service_tier",
@@ -71,7 +72,7 @@ pub const CHECKED_ONLY: [&str; 11] = [
     "content.text.cache_control",
 ];
 
-/// Fields that are refused without their names.
+/// Fields that are rejected without their names.
 pub const REFUSED_NAMELESSLY: [&str; 9] = [
     "field.container",
     "field.mcp_servers",
@@ -84,14 +85,14 @@ pub const REFUSED_NAMELESSLY: [&str; 9] = [
     "content.container_upload",
 ];
 
-/// The least `max_tokens` of the server that rescales.
+/// The smallest `max_tokens` of the server that rescales.
 const LEAST_TOKENS: u64 = 64;
-/// The signature of thinking that nobody asked for.
+/// The signature of thinking that the request did not want.
 const UNASKED: &str = "not-asked-for";
-/// Prompts of so many tokens are cached unasked.
+/// The smallest prompt that is cached without a marker, in tokens.
 const LONG_PROMPT: u64 = 200;
 
-/// An adversary at work.
+/// A running adversary.
 pub struct Acting {
     adversary: Adversary,
     own: Own,
@@ -102,13 +103,13 @@ pub struct Acting {
 }
 
 impl Acting {
-    /// An adversary; the salt stirs what it leaves to chance.
+    /// Creates an adversary. The salt changes its random behaviour.
     pub fn new(adversary: Adversary, own: Own, salt: usize) -> Self {
         let cache = Cache::new(adversary == Adversary::HidesItsCache);
         Self { adversary, own, salt, cache, prompts: Mutex::default(), acted: AtomicUsize::new(0) }
     }
 
-    /// How often it did anything that an honest server would not do.
+    /// The number of actions that an honest server would not do.
     pub fn acted(&self) -> usize {
         self.acted.load(Ordering::Relaxed)
     }
@@ -118,7 +119,7 @@ impl Acting {
         does
     }
 
-    /// Caches whatever is long, and counts accordingly.
+    /// Counts long prompts as cached.
     fn count_as_cached(&self, body: &Value, message: &mut Value) {
         let usage = &mut message["usage"];
         let names = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];

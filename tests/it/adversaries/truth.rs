@@ -1,5 +1,6 @@
-//! What is true of each adversary, row by row, and so which decided verdicts are right. Saying that the evidence does
-//! not decide is always right; everything that is not listed must be as the honest upstream has it.
+//! The true verdicts of each adversary. `inconclusive` is always right. Rows that are not listed
+//! must
+//! have the verdict of the honest upstream.
 
 use VerdictStatus::{Ignored, Rejected, Substituted, Supported};
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
@@ -7,21 +8,22 @@ use fieldtest::results::model::{EvidenceKind, Verdict};
 
 use super::server::{Adversary, CHECKED_ONLY, REFUSED_NAMELESSLY};
 
-/// What is true of one adversary.
+/// The true verdicts of one adversary.
 pub struct Truth {
     /// The adversary.
     pub adversary: Adversary,
-    /// What it is, for people.
+    /// Its behaviour, for the table.
     pub is: &'static str,
-    /// The rows it tempts to be told wrongly.
+    /// The rows for which it provokes a wrong verdict.
     pub tempts: &'static [&'static str],
-    /// The right verdict there, for people.
+    /// The right verdict of these rows, for the table.
     pub right: &'static str,
-    /// Verdicts that must be reached, so that a judge who never decides does not pass.
+    /// Required verdicts, so that a judge that never decides fails.
     pub reach: &'static [(&'static str, VerdictStatus)],
 }
 
-/// Rows that only one of the two servers behind the load balancer honours, and what the other does there.
+/// Rows that only one of the two servers behind the load balancer supports, with the status of the
+/// other server.
 pub const DIFFERS: [(&str, ClaimStatus); 8] = [
     ("field.stop_sequences", ClaimStatus::Ignored),
     ("field.system", ClaimStatus::Ignored),
@@ -33,7 +35,7 @@ pub const DIFFERS: [(&str, ClaimStatus); 8] = [
     ("content.text.citations", ClaimStatus::Unsupported),
 ];
 
-/// Rows that are decided by whether an impossible value is refused.
+/// Rows whose verdict depends on the rejection of an invalid value.
 const BY_VALIDATION: [&str; 13] = [
     "header.anthropic-beta",
     "header.anthropic-version",
@@ -50,7 +52,7 @@ const BY_VALIDATION: [&str; 13] = [
     "content.container_upload",
 ];
 
-/// Rows outside the schema of the server that refuses unknown keys.
+/// Rows outside the schema of the server that rejects unknown keys.
 const OUTSIDE_THE_SCHEMA: [&str; 27] = [
     "field.container",
     "field.mcp_servers",
@@ -89,34 +91,34 @@ const CACHE_MARKS: [&str; 4] = [
 ];
 
 impl Truth {
-    /// Whether a decided verdict is right, given what an honest upstream has there.
+    /// Whether a decided verdict is right, given the verdict of the honest upstream.
     pub fn allows(&self, row: &str, verdict: &Verdict, upstream: &Verdict) -> bool {
         let is = |statuses: &[VerdictStatus]| statuses.contains(&verdict.status);
         let as_upstream = verdict.status == upstream.status;
         let qualified = |words: &str| verdict.qualifiers.iter().any(|qualifier| qualifier.contains(words));
         match self.adversary {
-            // No field does anything there; the one model answers whatever is asked for.
+            // No field has an effect there, and any model name gets the same model.
             Adversary::Parrots if row == "field.model" => is(&[Substituted]),
             Adversary::Parrots => is(&[Ignored]),
-            // It came unasked as much as asked for.
+            // The effect also appears without the field.
             Adversary::ThinksUnasked if row == "field.thinking" => false,
             Adversary::CachesUnasked if CACHE_MARKS.contains(&row) => false,
             Adversary::RefusesUnknownKeys if OUTSIDE_THE_SCHEMA.contains(&row) => is(&[Rejected]),
             Adversary::AcceptsAnything if row == "field.model" => is(&[Substituted]),
             Adversary::AcceptsAnything if row == "tool_choice.string_form" => is(&[Ignored]),
             Adversary::AcceptsAnything if BY_VALIDATION.contains(&row) => is(&[Ignored]),
-            // No client can see more of these than that they are checked, and the verdict says that it saw no more.
+            // A client can only see that these are validated, and the verdict says no more.
             Adversary::ValidatesThenIgnores if ["field.metadata", "field.service_tier"].contains(&row) => {
                 as_upstream && verdict.evidence == Some(EvidenceKind::Validated)
             }
             Adversary::ValidatesThenIgnores if CHECKED_ONLY.contains(&row) => is(&[Ignored]),
-            // Obeyed from a bound on: neither passed over nor honoured without a word of that.
+            // Supported from a limit on: the verdict must have a qualifier.
             Adversary::Rescales if row == "field.max_tokens" => is(&[Supported]) && !verdict.qualifiers.is_empty(),
             Adversary::Rescales if row == "field.temperature.range" => {
                 is(&[Supported]) && qualified("another invalid value is accepted")
             }
             Adversary::SubstitutesSilently if row == "field.model" => is(&[Substituted]),
-            // Neither of two servers' behaviour is the endpoint's.
+            // The endpoint does not have the behaviour of one of its servers.
             Adversary::LoadBalances if DIFFERS.iter().any(|(other, _)| *other == row) => false,
             Adversary::RefusesNamelessly if REFUSED_NAMELESSLY.contains(&row) => is(&[Rejected]),
             Adversary::AnswersFromACache
@@ -138,7 +140,7 @@ impl Truth {
         }
     }
 
-    /// What is true of an adversary.
+    /// The truth of an adversary.
     pub fn of(adversary: Adversary) -> &'static Self {
         ALL.iter().find(|truth| truth.adversary == adversary).expect("every adversary is in the list")
     }
@@ -148,21 +150,21 @@ impl Truth {
 pub static ALL: [Truth; 17] = [
     Truth {
         adversary: Adversary::AnswersFromACache,
-        is: "answers from a cache by prompt",
+        is: "responds from a cache by prompt",
         tempts: &["field.stop_sequences", "field.max_tokens", "field.metadata", "header.x-api-key", "tool_choice.none"],
-        right: "supported, where prompts are fresh; else inconclusive",
+        right: "supported if prompts are new; otherwise inconclusive",
         reach: &[("content.string", Supported), ("content.document", Supported)],
     },
     Truth {
         adversary: Adversary::HidesItsCache,
-        is: "answers from a cache by prompt, each copy with an id of its own",
+        is: "responds from a cache by prompt, each copy with a new id",
         tempts: &["field.stop_sequences", "field.max_tokens", "field.metadata", "header.x-api-key", "tool_choice.none"],
-        right: "supported, where prompts are fresh; else inconclusive",
+        right: "supported if prompts are new; otherwise inconclusive",
         reach: &[("content.string", Supported), ("content.document", Supported)],
     },
     Truth {
         adversary: Adversary::Parrots,
-        is: "says the whole request back as text",
+        is: "returns the whole request as text",
         tempts: &["field.system", "field.top_k", "content.string", "content.document", "content.tool_result.is_error"],
         right: "ignored or inconclusive",
         reach: &[("header.x-api-key", Ignored), ("field.stream", Ignored), ("field.model", Substituted)],
@@ -183,7 +185,7 @@ pub static ALL: [Truth; 17] = [
     },
     Truth {
         adversary: Adversary::RefusesUnknownKeys,
-        is: "refuses every unknown key",
+        is: "rejects every unknown key",
         tempts: &[
             "field.container",
             "field.mcp_servers",
@@ -201,7 +203,7 @@ pub static ALL: [Truth; 17] = [
     },
     Truth {
         adversary: Adversary::AcceptsAnything,
-        is: "accepts anything, leaving out what it cannot do",
+        is: "accepts anything, and ignores what it cannot do",
         tempts: &[
             "field.metadata",
             "field.container",
@@ -257,14 +259,14 @@ pub static ALL: [Truth; 17] = [
     },
     Truth {
         adversary: Adversary::RefusesNamelessly,
-        is: "refuses some fields without naming them",
+        is: "rejects some fields without naming them",
         tempts: &REFUSED_NAMELESSLY,
-        right: "rejected, or inconclusive where only an impossible value was sent",
+        right: "rejected, or inconclusive if only an invalid value was sent",
         reach: &[("field.stop_sequences", Rejected), ("field.metadata", Rejected), ("field.system", Supported)],
     },
     Truth {
         adversary: Adversary::WordsRefusalsNamelessly,
-        is: "honours everything, and words refusals without the field's name",
+        is: "supports everything, but its errors name no field",
         tempts: &[
             "field.container",
             "field.mcp_servers",
@@ -277,28 +279,28 @@ pub static ALL: [Truth; 17] = [
     },
     Truth {
         adversary: Adversary::OverloadedEverySecondTime,
-        is: "refuses every second request with 529",
+        is: "rejects every second request with 529",
         tempts: &["field.metadata", "field.stop_sequences", "header.x-api-key"],
         right: "as without it",
         reach: &[("field.stop_sequences", Supported), ("field.metadata", Supported), ("header.x-api-key", Supported)],
     },
     Truth {
         adversary: Adversary::AnswersInGerman,
-        is: "answers in another language",
+        is: "responds in another language",
         tempts: &["content.image", "content.tool_result.is_error", "field.temperature", "field.system"],
         right: "as it is, or inconclusive",
         reach: &[("field.system", Supported), ("content.document", Supported)],
     },
     Truth {
         adversary: Adversary::SaysOkToErrors,
-        is: "says 200 and puts the error in the body",
+        is: "returns 200 with the error in the body",
         tempts: &["field.metadata", "field.container", "field.model", "header.x-api-key", "tool_choice.string_form"],
         right: "as it is, or inconclusive (broken answer)",
         reach: &[("field.system", Supported), ("field.stop_sequences", Supported)],
     },
     Truth {
         adversary: Adversary::SpeaksErrors,
-        is: "says 200 and lets the assistant speak the error",
+        is: "returns 200 with the error as the assistant's text",
         tempts: &["field.metadata", "field.container", "field.model", "header.x-api-key", "tool_choice.string_form"],
         right: "as it is, or inconclusive",
         reach: &[("field.system", Supported), ("field.stop_sequences", Supported)],

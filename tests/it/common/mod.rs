@@ -106,11 +106,10 @@ pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording
 
 /// The recording of a whole run.
 pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency, rows }: Setup<'_>) -> Recording {
-    let credential = behaviour.expected_credential().to_owned();
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     let server = Server {
         base_url: running.base_url(),
-        credential,
+        credential: running.credential().to_owned(),
         model: target.model.clone(),
         concurrency,
         first_wait: Duration::from_millis(1),

@@ -1,8 +1,9 @@
-//! What the proxy stands in front of: the product's simulator of the reference, or a real server.
+//! The upstream of the proxy: the simulated reference, or a real server.
 //!
-//! A real server is named by `FIELDTEST_UPSTREAM` (its base URL), `FIELDTEST_UPSTREAM_MODEL` and
-//! `FIELDTEST_UPSTREAM_KEY`. It should repeat itself: with a model that does as told now and then, a mutant may stay
-//! undecided, which counts as alive. This must not know what a mutation means.
+//! `FIELDTEST_UPSTREAM` (its base URL), `FIELDTEST_UPSTREAM_MODEL` and `FIELDTEST_UPSTREAM_KEY`
+//! select
+//! a real server. It should be deterministic: with a model that obeys only sometimes, a mutant can
+//! stay undecided, which counts as survived. This file must not know what a mutation means.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -23,7 +24,7 @@ pub type Verdicts = BTreeMap<String, Verdict>;
 
 /// An upstream.
 pub struct Ground {
-    /// How it is called in a report.
+    /// Its name in a report.
     pub name: String,
     url: String,
     own: Own,
@@ -33,14 +34,14 @@ pub struct Ground {
 
 /// A run through the proxy.
 pub struct Run {
-    /// What was found.
+    /// The verdicts of the run.
     pub verdicts: Verdicts,
     /// How often each mutation was applied.
     pub applied: Vec<(Mutation, usize)>,
 }
 
 impl Ground {
-    /// The server that the environment names, else the simulator.
+    /// The server that the environment selects, or the simulator.
     pub async fn get() -> Self {
         let Ok(url) = env::var("FIELDTEST_UPSTREAM") else { return Self::simulated().await };
         let named = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} belongs to FIELDTEST_UPSTREAM"));
@@ -53,8 +54,8 @@ impl Ground {
         let target = target("anthropic");
         let mut behaviour = SimulatorConfig::from_target(target);
         behaviour.seed = 1;
-        let own = Own { credential: behaviour.expected_credential().to_owned(), model: target.model.clone() };
         let running = simulator::start(behaviour).await.expect("loopback has a free port");
+        let own = Own { credential: running.credential().to_owned(), model: target.model.clone() };
         let url = running.base_url();
         Self { name: "the simulated reference".to_owned(), url, own, target, running: Some(running) }
     }
@@ -69,7 +70,8 @@ impl Ground {
         self.rows_through(mutations, Vec::new()).await
     }
 
-    /// The verdicts of some rows through a proxy with these mutations; of all where none are named.
+    /// The verdicts of some rows through a proxy with these mutations. Of all rows if `rows` is
+    /// empty.
     pub async fn rows_through(&self, mutations: &[Mutation], rows: Vec<String>) -> Run {
         let proxy = Proxy::start(Mutator::new(mutations, self.own.clone()), &[&self.url]).await;
         let results = results_at(&self.server(proxy.url.clone(), rows), self.target).await;
@@ -77,7 +79,7 @@ impl Ground {
         Run { verdicts: verdicts(results), applied: proxy.between.applied() }
     }
 
-    /// How many mutants share a run: a real server takes its time.
+    /// The number of mutants that share a run. A real server is slow, so more of them share one.
     pub fn together(&self) -> usize {
         if self.running.is_some() { 8 } else { 16 }
     }

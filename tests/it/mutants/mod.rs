@@ -1,9 +1,13 @@
-//! Proves the judge against a server that its authors' simulator has no part in: a reverse proxy that changes the
-//! traffic itself. Each mutant does one thing to one line of the tables, and the verdict of that line, and of no
-//! other, must say so. A mutant whose mutation never met a request is void, and fails.
+//! Mutation testing without the simulator's faults and flips: a reverse proxy changes the traffic.
+//! Each
+//! mutant changes the field of one row, and the verdict of that row, and of no other, must change.
+//! A
+//! mutant whose mutation met no request is void and fails.
 //!
-//! `FIELDTEST_ALL_MUTANTS=1` gives each mutant a run of its own; otherwise unrelated ones share runs, and are tried
-//! alone where a run shows anything that is not allowed. `FIELDTEST_UPSTREAM=http://…` puts the proxy in front of a
+//! `FIELDTEST_ALL_MUTANTS=1` gives each mutant its own run. Otherwise unrelated mutants share runs,
+//! and
+//! run alone if a shared run has a problem. `FIELDTEST_UPSTREAM=http://…` puts the proxy in front
+//! of a
 //! real server (see `mutants/ground.rs`). `--nocapture` shows the kill rate.
 
 #![allow(clippy::print_stdout, reason = "the kill rate is for people")]
@@ -25,11 +29,11 @@ use proxy::mutation::Mutation;
 use proxy::place;
 use verdict::{Problem, problems};
 
-/// How many runs are under way at once.
+/// The number of parallel runs.
 const SIDE_BY_SIDE: usize = 2;
 
 #[test]
-fn the_proxy_knows_a_place_for_every_row_and_for_no_other() {
+fn the_proxy_has_a_place_for_every_row_and_for_no_other() {
     let fields = CATALOG.rows.iter().filter(|row| row.experiment.is_field_row());
     let mut rows: Vec<&str> = fields.map(|row| row.experiment.id()).collect();
     let mut places: Vec<&str> = place::rows().collect();
@@ -45,7 +49,7 @@ async fn every_mutant_is_killed_and_nothing_else_changes() {
     let before = ground.through(&[]).await;
     let differing: Vec<&String> =
         direct.iter().filter(|(row, v)| before.verdicts[*row].status != v.status).map(|(row, _)| row).collect();
-    assert!(differing.is_empty(), "a proxy that lets everything pass changes verdicts: {differing:?}");
+    assert!(differing.is_empty(), "a proxy without mutations changes verdicts: {differing:?}");
     let (all, left_out) = mutants(&before.verdicts);
     assert!(!all.is_empty(), "no row of this upstream can be mutated");
     let alone = std::env::var_os("FIELDTEST_ALL_MUTANTS").is_some_and(|value| value == "1");
@@ -75,8 +79,8 @@ async fn every_mutant_is_killed_and_nothing_else_changes() {
         }
     }
     report(&ground, &all, &left_out, &found, runs);
-    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-    assert!(told.is_empty(), "{} of {} mutants:\n{}", told.len(), all.len(), told.join("\n"));
+    let problems: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "{} of {} mutants:\n{}", problems.len(), all.len(), problems.join("\n"));
 }
 
 /// The kill rate as a table, on standard output.
@@ -92,14 +96,14 @@ fn report(ground: &Ground, all: &[Mutant], left_out: &[String], found: &[Problem
     for (kind, (total, killed)) in kinds {
         println!("| {kind} | {total} | {killed} | {:.1} % |", 100.0 * killed as f64 / total as f64);
     }
-    println!("\nNot tried, since this upstream leaves nothing to see there: {}\n", left_out.len());
+    println!("\nNot tried, because this upstream cannot show them: {}\n", left_out.len());
     for line in left_out {
         println!("- {line}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_harness_sees_a_mutant_that_lives_a_void_one_and_a_change_elsewhere() {
+async fn the_harness_finds_a_survivor_a_void_mutant_and_an_unrelated_change() {
     let ground = Ground::simulated().await;
     let before = ground.through(&[]).await;
     let mutant = |row, expected| Mutant { mutation: Mutation::Strip(row), row, expected };
@@ -108,23 +112,24 @@ async fn the_harness_sees_a_mutant_that_lives_a_void_one_and_a_change_elsewhere(
 
     let honest = ground.through(&[top_k.mutation]).await;
     assert!(problems(&[top_k], &before.verdicts, &honest).is_empty());
-    // The run of another mutation: this mutant lives, was never applied, and something else changed.
+    // The run of another mutation: this mutant survives, was never applied, and another row
+    // changed.
     let told = problems(&[metadata], &before.verdicts, &honest);
     assert!(told.iter().any(|p| matches!(p, Problem::Lives { mutant, .. } if *mutant == metadata)), "{told:?}");
     assert!(told.iter().any(|p| matches!(p, Problem::Void(mutant) if *mutant == metadata)), "{told:?}");
     let elsewhere = |p: &Problem| matches!(p, Problem::Elsewhere { row, .. } if row == "field.top_k");
     assert!(told.iter().any(elsewhere), "{told:?}");
-    // A run without any mutation kills nobody.
+    // A run without mutations kills nothing.
     let told = problems(&[top_k], &before.verdicts, &before);
     assert!(told.iter().any(|p| p.lives(&top_k)), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cache_leaves_rows_undecided_that_live_on_answers_that_differ() {
+async fn a_cache_leaves_sampling_rows_undecided() {
     let ground = Ground::simulated().await;
     let rows = ["field.temperature", "field.top_k", "field.top_p"];
     let run = ground.rows_through(&[Mutation::CacheByPrompt], rows.map(str::to_owned).to_vec()).await;
-    assert!(run.applied[0].1 > 0, "nothing came out of the cache");
+    assert!(run.applied[0].1 > 0, "the cache was not used");
     let statuses: Vec<VerdictStatus> = rows.iter().map(|row| run.verdicts[*row].status).collect();
     assert_eq!(statuses, [VerdictStatus::Inconclusive; 3]);
 }

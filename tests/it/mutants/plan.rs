@@ -1,6 +1,7 @@
-//! Which mutants there are on an upstream, what each must look like, and which of them may share a run.
+//! The mutants of an upstream, the expected verdict of each, and the mutants that may share a run.
 //!
-//! Pure. What a row can be seen as is the case files' word; what it is on this upstream was measured before.
+//! Pure. The case files list the possible verdicts of a row. The run without mutations shows its
+//! verdict on this upstream.
 
 use fieldtest::catalog::VerdictStatus;
 
@@ -8,7 +9,7 @@ use super::ground::Verdicts;
 use crate::common::CATALOG;
 use crate::proxy::mutation::Mutation;
 
-/// A mutation of one row, and how the row must then look.
+/// A mutation of one row, and the verdict that the row must get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mutant {
     /// What the proxy does.
@@ -19,7 +20,7 @@ pub struct Mutant {
     pub expected: VerdictStatus,
 }
 
-/// Mutants that share a run, and the rows to run: all where none are named.
+/// Mutants that share a run, and the rows to run. Empty means all rows.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// The mutants.
@@ -46,7 +47,7 @@ fn is_whole_block(row: &str) -> bool {
     matches!(of(row), Some(Place::Block(_)))
 }
 
-/// All mutants of an upstream with these verdicts, and in words those that cannot be seen there.
+/// All mutants of an upstream with these verdicts, and descriptions of those that it cannot show.
 pub fn mutants(before: &Verdicts) -> (Vec<Mutant>, Vec<String>) {
     let (mut all, mut left_out) = (Vec::new(), Vec::new());
     for row in CATALOG.rows.iter().filter(|row| before.contains_key(row.experiment.id())) {
@@ -54,18 +55,17 @@ pub fn mutants(before: &Verdicts) -> (Vec<Mutant>, Vec<String>) {
         let is = before[id].status;
         for mutant in of_row(id) {
             let Mutant { expected, .. } = mutant;
-            let unfounded =
-                experiment.depends_on.iter().find(|other| before[*other].status != VerdictStatus::Supported);
+            let blocking = experiment.depends_on.iter().find(|other| before[*other].status != VerdictStatus::Supported);
             let why = if expected != VerdictStatus::Inconclusive && !experiment.statuses.contains(&expected) {
-                Some("the row cannot be seen as that".to_owned())
+                Some("the row cannot have this verdict".to_owned())
             } else if is == expected {
-                Some("it is so already".to_owned())
+                Some("the row has this verdict without a mutation".to_owned())
             } else if !is.is_decided() {
-                Some(format!("it is {is} without any mutation"))
+                Some(format!("it is {is} without a mutation"))
             } else if expected == VerdictStatus::Ignored && is != VerdictStatus::Supported && !is_extension(id) {
-                Some(format!("it is {is}, so there is nothing to take away"))
-            } else if let (VerdictStatus::Ignored, Some(other)) = (expected, unfounded) {
-                Some(format!("it works through {other}, which is not honoured there"))
+                Some(format!("it is {is}, so removing the field changes nothing"))
+            } else if let (VerdictStatus::Ignored, Some(other)) = (expected, blocking) {
+                Some(format!("it depends on {other}, which is not supported there"))
             } else {
                 None
             };
@@ -78,7 +78,7 @@ pub fn mutants(before: &Verdicts) -> (Vec<Mutant>, Vec<String>) {
     (all, left_out)
 }
 
-/// The one row that the reference refuses: taking its field out turns a refusal into silence.
+/// The only row that the reference rejects: without its field, the request is accepted.
 fn is_extension(row: &str) -> bool {
     row == "tool_choice.string_form"
 }
@@ -87,7 +87,7 @@ fn of_row(row: &'static str) -> [Mutant; 2] {
     let taken = match row {
         "field.model" => (Mutation::Strip(row), VerdictStatus::Substituted),
         "field.temperature.range" => (Mutation::Clamp(row), VerdictStatus::Ignored),
-        // Clamped and unbounded look alike; that neither is claimed is what must be seen.
+        // Clamped and unbounded look the same, so the verdict must be inconclusive.
         "limit.max_output_tokens" => (Mutation::Clamp(row), VerdictStatus::Inconclusive),
         _ => (Mutation::Strip(row), VerdictStatus::Ignored),
     };
@@ -95,12 +95,12 @@ fn of_row(row: &'static str) -> [Mutant; 2] {
     [taken, refused].map(|(mutation, expected)| Mutant { mutation, row, expected })
 }
 
-/// Puts mutants together that do not work through one another.
+/// Groups mutants that do not depend on each other.
 pub fn batches(all: &[Mutant], most: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = vec![Batch::default(); all.len().div_ceil(most)];
     for (nth, mutant) in all.iter().enumerate() {
         let related = |other: &Mutant| {
-            other.row == mutant.row || works_through(other.row, mutant.row) || works_through(mutant.row, other.row)
+            other.row == mutant.row || depends_on(other.row, mutant.row) || depends_on(mutant.row, other.row)
         };
         let count = batches.len();
         let place = (nth..nth + count)
@@ -114,18 +114,18 @@ pub fn batches(all: &[Mutant], most: usize) -> Vec<Batch> {
     batches
 }
 
-/// Each mutant of a batch by itself, with the rows about which there is doubt and all that these work through.
+/// One batch for each mutant, with the doubtful rows and the rows that they depend on.
 pub fn apart(batch: &Batch, doubtful: &[&str]) -> Vec<Batch> {
     let alone = |mutant: &Mutant| {
-        let wanted = |row: &str| doubtful.iter().chain([&mutant.row]).any(|of| *of == row || works_through(of, row));
+        let wanted = |row: &str| doubtful.iter().chain([&mutant.row]).any(|of| *of == row || depends_on(of, row));
         let rows = CATALOG.rows.iter().map(|row| row.experiment.id()).filter(|row| wanted(row));
         Batch { mutants: vec![*mutant], rows: rows.map(str::to_owned).collect() }
     };
     batch.mutants.iter().map(alone).collect()
 }
 
-/// Whether an experiment works through a row, directly or by way of others.
-pub fn works_through(row: &str, other: &str) -> bool {
+/// Whether a row depends on another row, directly or indirectly.
+pub fn depends_on(row: &str, other: &str) -> bool {
     let experiment = CATALOG.experiment(row).expect("a row of the catalogue");
-    experiment.depends_on.iter().any(|next| next == other || works_through(next, other))
+    experiment.depends_on.iter().any(|next| next == other || depends_on(next, other))
 }

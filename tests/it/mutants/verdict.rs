@@ -1,4 +1,4 @@
-//! What is wrong with a run of mutants: which live, which are void, and what changed that must not.
+//! The problems of a run with mutants: survivors, void mutants, and unexpected changes.
 
 use std::fmt;
 
@@ -6,47 +6,48 @@ use fieldtest::catalog::VerdictStatus;
 use fieldtest::results::model::Verdict;
 
 use super::ground::{Run, Verdicts};
-use super::plan::{Mutant, works_through};
+use super::plan::{Mutant, depends_on};
 use crate::proxy::mutation::Mutation;
 use crate::proxy::mutator::mark;
 
-/// Rows that change with another one though they do not say that they work through it, each with what they
-/// become (undecided where no status stands) and the reason.
+/// Rows that change with another row without a declared dependency, with their new status (`None`
+/// for
+/// undecided) and the reason.
 const ALONG: [(Mutation, &str, Option<VerdictStatus>, &str); 3] = [
     (
         Mutation::Strip("field.max_tokens"),
         "limit.max_output_tokens",
         None,
-        "a server that does not look at max_tokens has no bound for it either",
+        "a server that ignores max_tokens has no limit for it either",
     ),
     (
         Mutation::Strip("field.thinking"),
         "content.thinking",
         Some(VerdictStatus::Rejected),
-        "a server that never thinks makes no block that could be handed back, and made-up ones are refused; the \
-         verdict says so in a qualifier",
+        "a server that never thinks makes no block to send back, and rejects made-up ones; the verdict has a \
+         qualifier for it",
     ),
     (
         Mutation::Strip("field.thinking"),
         "content.thinking",
         Some(VerdictStatus::Ignored),
-        "a gateway may take such blocks out wherever no thinking is asked for, and then it never is",
+        "a gateway may remove such blocks from requests without thinking, and here no request has it",
     ),
 ];
 
-/// Something wrong.
+/// A problem.
 #[derive(Debug)]
 pub enum Problem {
-    /// The row's verdict is not what the mutation makes of the server.
+    /// The row did not get the expected verdict.
     Lives { mutant: Mutant, seen: String },
-    /// The mutation never met a request.
+    /// The mutation met no request.
     Void(Mutant),
     /// Another row's verdict changed.
     Elsewhere { mutants: Vec<Mutant>, row: String, was: VerdictStatus, seen: String },
 }
 
 impl Problem {
-    /// True where it says that this mutant was not killed.
+    /// Whether this mutant was not killed.
     pub fn lives(&self, mutant: &Mutant) -> bool {
         match self {
             Self::Lives { mutant: other, .. } | Self::Void(other) => other == mutant,
@@ -54,7 +55,7 @@ impl Problem {
         }
     }
 
-    /// The row that it is about.
+    /// The row with the problem.
     pub fn row(&self) -> &str {
         match self {
             Self::Lives { mutant, .. } | Self::Void(mutant) => mutant.row,
@@ -67,7 +68,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lives { mutant, seen } => {
-                write!(f, "{:?} lives: {} should be {} and is {seen}", mutant.mutation, mutant.row, mutant.expected)
+                write!(f, "{:?} survives: {} should be {} and is {seen}", mutant.mutation, mutant.row, mutant.expected)
             }
             Self::Void(mutant) => write!(f, "{:?} is void: it met no request", mutant.mutation),
             Self::Elsewhere { mutants, row, was, seen } => {
@@ -78,7 +79,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with a run.
+/// All problems of a run.
 pub fn problems(mutants: &[Mutant], before: &Verdicts, run: &Run) -> Vec<Problem> {
     let mut found = Vec::new();
     for mutant in mutants {
@@ -90,36 +91,38 @@ pub fn problems(mutants: &[Mutant], before: &Verdicts, run: &Run) -> Vec<Problem
     for (row, verdict) in &run.verdicts {
         match mutants.iter().find(|mutant| mutant.row == row) {
             Some(mutant) if verdict.status == mutant.expected => {}
-            Some(mutant) => found.push(Problem::Lives { mutant: *mutant, seen: told(verdict) }),
+            Some(mutant) => found.push(Problem::Lives { mutant: *mutant, seen: describe(verdict) }),
             None if verdict.status == before[row].status => {}
             None if mutants.iter().any(|mutant| may_follow(row, verdict, mutant)) => {}
             None => found.push(Problem::Elsewhere {
                 mutants: mutants.to_vec(),
                 row: row.clone(),
                 was: before[row].status,
-                seen: told(verdict),
+                seen: describe(verdict),
             }),
         }
     }
     found
 }
 
-/// Whether a row's verdict may change because of another row's mutation: it works through that row and becomes
-/// undecided, or is turned away for that row's sake; or the list above says why.
+/// Whether the verdict of a row may change because of the mutation of another row: it depends on
+/// that
+/// row and becomes undecided, or its requests are rejected because of that row, or [`ALONG`] lists
+/// it.
 fn may_follow(row: &str, verdict: &Verdict, mutant: &Mutant) -> bool {
-    let turned_away = verdict.reason.contains(&mark(mutant.row));
-    let through = works_through(row, mutant.row);
+    let is_rejected = verdict.reason.contains(&mark(mutant.row));
+    let through = depends_on(row, mutant.row);
     let along = |status| {
         ALONG.iter().any(|(mutation, other, is, _)| (*mutation, *other, *is) == (mutant.mutation, row, status))
     };
     match verdict.status {
-        VerdictStatus::Inconclusive => through || turned_away || along(None),
-        VerdictStatus::Rejected if through && turned_away => true,
+        VerdictStatus::Inconclusive => through || is_rejected || along(None),
+        VerdictStatus::Rejected if through && is_rejected => true,
         status => along(Some(status)),
     }
 }
 
-fn told(verdict: &Verdict) -> String {
+fn describe(verdict: &Verdict) -> String {
     let code = verdict.code.as_ref().map_or(String::new(), |code| format!(", {code}"));
     format!("{}{code} ({})", verdict.status, verdict.reason)
 }

@@ -1,29 +1,29 @@
-//! Answers on their way back: JSON that can be changed, and everything else, which passes as it comes.
+//! Responses on their way back: JSON, which can be changed, and others, which pass unchanged.
 //!
-//! It makes the few answers that a proxy gives by itself. It must not know why they are given.
+//! It also makes the few responses of the proxy itself. It must not know their reason.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-/// An answer.
+/// A response.
 pub enum Answer {
-    /// JSON, whole.
+    /// A complete JSON body.
     Json {
         /// The HTTP status.
         status: u16,
-        /// The headers that are passed on, without those about the body.
+        /// The forwarded headers, without those about the body.
         headers: HeaderMap,
         /// The body.
         body: Value,
     },
-    /// Anything else, an event stream for instance.
+    /// Anything else, such as an event stream.
     Through(Response),
 }
 
 impl Answer {
-    /// JSON with a status and no further headers.
+    /// JSON with a status and without headers.
     pub fn json(status: u16, body: Value) -> Self {
         Self::Json { status, headers: HeaderMap::new(), body }
     }
@@ -33,12 +33,12 @@ impl Answer {
         Self::json(status, json!({ "type": "error", "error": { "type": kind, "message": message } }))
     }
 
-    /// A refusal of what the client sent.
+    /// A rejection of the request.
     pub fn refusal(message: &str) -> Self {
         Self::error(400, "invalid_request_error", message)
     }
 
-    /// A message that says one text.
+    /// A message with one text.
     pub fn says(model: &Value, text: &str, input_tokens: usize) -> Self {
         let words = text.split_whitespace().count();
         Self::json(
@@ -60,12 +60,12 @@ impl Answer {
         }
     }
 
-    /// True for a client error that is about the request.
+    /// Whether it is a client error about the request.
     pub fn is_refusal(&self) -> bool {
         matches!(self.status(), 400 | 404 | 413 | 422)
     }
 
-    /// The error's text, where there is one.
+    /// The error message, if it has one.
     pub fn error_text(&self) -> &str {
         match self {
             Self::Json { body, .. } => body["error"]["message"].as_str().unwrap_or_default(),
@@ -73,7 +73,7 @@ impl Answer {
         }
     }
 
-    /// The answer with a message changed; errors and streams stay as they are.
+    /// Edits a message. Errors and streams stay unchanged.
     pub fn with_message(mut self, change: impl FnOnce(&mut Value)) -> Self {
         if let Self::Json { status: 200, body, .. } = &mut self {
             change(body);

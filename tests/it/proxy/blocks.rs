@@ -1,10 +1,11 @@
-//! Content blocks in raw JSON: finding them wherever they stand, taking them out without tearing pairs apart.
+//! Content blocks in raw JSON: finds them, and removes them without separating a call from its
+//! result.
 //!
-//! It knows the shapes of blocks and must not know why one is looked for.
+//! It knows the shapes of blocks. It must not know the reason of a change.
 
 use serde_json::{Map, Value, json};
 
-/// What is left where a message would have no content at all, which no server accepts.
+/// The content of a message that would otherwise be empty, which no server accepts.
 const LEFT_OVER: &str = ".";
 
 /// The messages of a request.
@@ -12,12 +13,12 @@ pub fn messages(body: &mut Value) -> &mut [Value] {
     list(body, "messages").map_or(&mut [], Vec::as_mut_slice)
 }
 
-/// A list below a value. Indexing would put a key there that was not sent.
+/// A list under a key. Indexing would add a missing key.
 pub fn list<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Vec<Value>> {
     value.get_mut(key)?.as_array_mut()
 }
 
-/// Calls a function with every block that stands directly in a message; true where it did something to any.
+/// Calls a function with every block directly in a message. Returns whether it changed any.
 pub fn each(body: &mut Value, kind: &str, mut change: impl FnMut(&mut Map<String, Value>) -> bool) -> bool {
     let mut changed = false;
     for message in messages(body) {
@@ -30,7 +31,7 @@ pub fn each(body: &mut Value, kind: &str, mut change: impl FnMut(&mut Map<String
     changed
 }
 
-/// True where a block of this type stands in a message or in a tool's result.
+/// Whether a message or a tool result has a block of this type.
 pub fn has(body: &Value, kind: &str) -> bool {
     let blocks = |content: &Value| content.as_array().cloned().unwrap_or_default();
     let is = |block: &Value| block["type"] == kind;
@@ -39,8 +40,9 @@ pub fn has(body: &Value, kind: &str) -> bool {
     all.any(|block| is(&block) || blocks(&block["content"]).iter().any(is))
 }
 
-/// Drops all blocks of a type. One half of a pair (a call and its result) is emptied instead, since its other half
-/// could not stand alone.
+/// Removes all blocks of a type. A call or its result is emptied instead, because the other cannot
+/// be
+/// alone.
 pub fn drop_all(body: &mut Value, kind: &str) -> bool {
     let mut changed = false;
     for message in messages(body) {
@@ -67,7 +69,7 @@ pub fn drop_all(body: &mut Value, kind: &str) -> bool {
     changed
 }
 
-/// Drops blocks from a tool's result.
+/// Removes blocks from a tool result.
 fn drop_within(result: &mut Value, kind: &str) -> bool {
     let Some(content) = list(result, "content") else { return false };
     let before = content.len();
@@ -75,7 +77,7 @@ fn drop_within(result: &mut Value, kind: &str) -> bool {
     content.len() != before
 }
 
-/// The id by which a server's own call and its result belong together.
+/// The id that links the call of a server tool to its result.
 fn pair_id(block: &Value) -> Option<&Value> {
     match block["type"].as_str()? {
         "server_tool_use" | "mcp_tool_use" => block.get("id"),
@@ -84,7 +86,7 @@ fn pair_id(block: &Value) -> Option<&Value> {
     }
 }
 
-/// Takes out of a block what a model could read there.
+/// Removes the readable content of a block.
 fn empty(block: &mut Value) {
     match block["type"].as_str().unwrap_or_default() {
         "server_tool_use" | "mcp_tool_use" => block["input"] = json!({}),
@@ -93,7 +95,7 @@ fn empty(block: &mut Value) {
     }
 }
 
-/// Replaces contents that are strings.
+/// Replaces string contents.
 pub fn blank_strings(body: &mut Value) -> bool {
     let mut changed = false;
     for message in messages(body) {
@@ -110,7 +112,7 @@ pub fn blank_texts(body: &mut Value) -> bool {
     each(body, "text", |block| block.insert("text".to_owned(), json!(LEFT_OVER)).is_some())
 }
 
-/// The ids of the calls and of the results, each in the order in which they stand.
+/// The ids of the calls and of the results, in order.
 fn ids(body: &mut Value) -> (Vec<Value>, Vec<Value>) {
     let (mut calls, mut results) = (Vec::new(), Vec::new());
     each(body, "tool_use", |block| {
@@ -132,7 +134,7 @@ fn give_results(body: &mut Value, mut ids: Vec<Value>) -> bool {
     })
 }
 
-/// Gives results whose id no call has the id of the call at their place, as a server that does not look at ids would.
+/// Links results with an unknown id to the calls in order, as a server that ignores ids does.
 pub fn match_unknown_ids(body: &mut Value) -> bool {
     let (calls, results) = ids(body);
     let matched = results.iter().enumerate().map(|(i, id)| match calls.get(i) {
@@ -143,7 +145,7 @@ pub fn match_unknown_ids(body: &mut Value) -> bool {
     give_results(body, matched)
 }
 
-/// Gives results the ids of the calls in their order, where they are the same ids in another order.
+/// Gives results the ids of the calls in order, if they have the same ids in another order.
 pub fn match_by_order(body: &mut Value) -> bool {
     let (calls, results) = ids(body);
     if calls.len() != results.len() || !results.iter().all(|id| calls.contains(id)) {

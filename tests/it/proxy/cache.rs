@@ -1,5 +1,5 @@
-//! A cache that looks at the conversation alone: whoever asks the same gets the first answer again, whatever else the
-//! request says.
+//! A cache by conversation: a request with the same conversation gets the first response again,
+//! whatever else it has.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use super::Asked;
 use super::answer::Answer;
 use super::upstream::Upstream;
 
-/// Answers by conversation.
+/// Responses by conversation.
 #[derive(Default)]
 pub struct Cache {
     answers: Mutex<HashMap<String, Value>>,
@@ -18,12 +18,12 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty cache. With fresh ids, each copy has an id of its own, so that nothing tells it from an original.
+    /// An empty cache. With `fresh_ids`, each copy has a new id and looks like an original.
     pub fn new(fresh_ids: bool) -> Self {
         Self { answers: Mutex::default(), fresh_ids }
     }
 
-    /// The answer, and whether it came out of the cache. Errors and streams are not kept.
+    /// The response, and whether it is from the cache. Errors and streams are not stored.
     pub async fn answer(&self, asked: &Asked, upstream: &Upstream) -> (Answer, bool) {
         let prompt = asked.body["messages"].to_string();
         let kept = self.answers.lock().unwrap().get(&prompt).cloned();

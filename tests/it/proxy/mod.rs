@@ -1,7 +1,8 @@
-//! A reverse proxy on loopback that stands between a client and any upstream, and changes what passes.
+//! A reverse proxy on loopback between a client and any upstream, which changes the traffic.
 //!
-//! It reads requests as raw JSON and knows the Messages API from its reference alone. It must never use the product's
-//! own simulator, wire or engine code: it is here because those share authors and habits.
+//! It reads requests as raw JSON and knows the Messages API only from its reference. It must never
+//! use
+//! the simulator, wire or engine code of the product: it exists to find mistakes that these share.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 pub mod answer;
@@ -28,33 +29,34 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use upstream::Upstream;
 
-/// The largest request that is read.
+/// The largest accepted request.
 const MOST_BYTES: usize = 64 << 20;
 
-/// A request on its way.
+/// A request to forward.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// Counts the requests from 0.
+    /// The number of the request, from 0.
     pub number: usize,
     /// Path and query.
     pub path: String,
-    /// All headers that came.
+    /// All headers.
     pub headers: HeaderMap,
-    /// The body; `null` where it is no JSON.
+    /// The body. `null` if it is not JSON.
     pub body: Value,
 }
 
-/// What stands between: it may change a request, ask any upstream, and change the answer.
+/// The behaviour of a proxy: it can change a request, send it to any upstream, and change the
+/// response.
 pub trait Between: Send + Sync + 'static {
-    /// Answers a request.
+    /// Responds to a request.
     fn answer(&self, asked: Asked, upstreams: &[Upstream]) -> impl Future<Output = Answer> + Send;
 }
 
-/// A proxy at work; it ends when this is dropped.
+/// A running proxy. It ends when this is dropped.
 pub struct Proxy<B> {
     /// Its base URL.
     pub url: String,
-    /// What it does, to be asked what it did.
+    /// Its behaviour, which counts its actions.
     pub between: Arc<B>,
     shared: Arc<Shared<B>>,
     _life: oneshot::Sender<Infallible>,
@@ -70,7 +72,7 @@ struct Shared<B> {
 impl<B: Between> Proxy<B> {
     /// Starts a proxy in front of some base URLs.
     pub async fn start(between: B, upstreams: &[&str]) -> Self {
-        // Small answers must not wait for acknowledgements.
+        // Small responses must not wait for acknowledgements.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let listener = listener.tap_io(|io| io.set_nodelay(true).unwrap());
@@ -85,7 +87,7 @@ impl<B: Between> Proxy<B> {
         let (life, ended) = oneshot::channel::<Infallible>();
         tokio::spawn(async move {
             let server = axum::serve(listener, router).with_graceful_shutdown(async {
-                // Nothing is ever sent: it ends when the other end is dropped.
+                // Nothing is sent: the future ends when the sender is dropped.
                 let _ = ended.await;
             });
             server.await.unwrap();
@@ -93,7 +95,8 @@ impl<B: Between> Proxy<B> {
         Self { url, between, shared, _life: life }
     }
 
-    /// Asserts that every request was answered: a proxy that breaks must not pass for a server that does.
+    /// Asserts that every request got a response: a broken proxy must not look like a broken
+    /// server.
     pub fn assert_whole(&self) {
         let [came, answered] = [&self.shared.came, &self.shared.answered].map(|count| count.load(Ordering::Relaxed));
         assert!(came > 0 && came == answered, "{answered} of {came} requests were answered: the proxy broke");

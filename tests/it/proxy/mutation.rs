@@ -1,6 +1,8 @@
-//! What can be done to a request, and doing it: each mutation changes one line's field and nothing else.
+//! Mutations of requests: each changes the field of one row and nothing else.
 //!
-//! Pure: a request in, and whether it was changed or is to be refused. It must not know what a client makes of it.
+//! Pure: it changes a request, and reports whether it changed or must be rejected. It must not know
+//! how
+//! a client interprets the result.
 
 use axum::http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
@@ -8,20 +10,20 @@ use serde_json::{Map, Value, json};
 use super::place::{self, Place};
 use super::{Asked, blocks};
 
-/// One change to the traffic. Lines of the tables are named by their ids.
+/// One change to the traffic, by row id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// Takes a field out; where a request cannot go without, the proxy's own value stands in for it.
+    /// Removes a field. Replaces it by the proxy's value if the request needs it.
     Strip(&'static str),
-    /// Refuses requests that carry a field.
+    /// Rejects requests with a field.
     Refuse(&'static str),
-    /// Moves a number into its bounds instead of letting the upstream refuse it.
+    /// Moves a number into its bounds, so that the upstream accepts it.
     Clamp(&'static str),
-    /// Answers conversations that it has seen from a cache.
+    /// Responds to known conversations from a cache.
     CacheByPrompt,
 }
 
-/// What the proxy itself has, where a client's own value is put aside.
+/// The proxy's own values, which replace those of a client.
 #[derive(Debug, Clone)]
 pub struct Own {
     /// The upstream's credential.
@@ -30,24 +32,24 @@ pub struct Own {
     pub model: String,
 }
 
-/// What a mutation did to a request.
+/// The result of a mutation for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// The request does not carry the field.
+    /// The request does not have the field.
     Nothing,
-    /// The request is another one now.
+    /// The request is changed.
     Changed,
-    /// The request must not pass.
+    /// The request must be rejected.
     Refused,
 }
 
-/// A bound that no answer of these runs comes near, and that every model has.
+/// A limit that every model supports, and that no response of these runs reaches.
 const LONG: u64 = 16_000;
-/// What counts as close to a model's longest answer.
+/// A limit close to the longest response of a model.
 const LONGEST: u64 = 32_000;
 
 impl Mutation {
-    /// The line that is mutated; a cache is about none.
+    /// The mutated row. None for a cache.
     pub fn row(self) -> Option<&'static str> {
         match self {
             Self::Strip(row) | Self::Refuse(row) | Self::Clamp(row) => Some(row),
@@ -55,7 +57,7 @@ impl Mutation {
         }
     }
 
-    /// Does it to a request.
+    /// Applies the mutation to a request.
     pub fn apply(self, asked: &mut Asked, own: &Own) -> Done {
         let place = || self.row().and_then(place::of).expect("a line of the tables");
         let changed = match self {
@@ -105,7 +107,7 @@ fn strip(place: Place, asked: &mut Asked, own: &Own) -> bool {
             carries(place, asked) && remove(asked.body.as_object_mut(), "tool_choice")
         }
         Place::Choice(_) => {
-            // The flag against parallel calls is a line of its own, so it stays.
+            // The flag against parallel calls has its own row, so it stays.
             let carried = carries(place, asked);
             carried
                 && asked.body["tool_choice"].as_object_mut().is_some_and(|choice| {
@@ -143,7 +145,7 @@ fn clamp(place: Place, body: &mut Value) -> bool {
     }
 }
 
-/// Whether a request carries what stands at a place.
+/// Whether a request has something at a place.
 fn carries(place: Place, asked: &Asked) -> bool {
     let (headers, body) = (&asked.headers, &asked.body);
     let choice = &body["tool_choice"];
@@ -165,7 +167,7 @@ fn carries(place: Place, asked: &Asked) -> bool {
         Place::MaxTokens => body.get("max_tokens").is_some(),
         Place::LongestAnswer => body["max_tokens"].as_u64().is_some_and(|n| n > LONGEST),
         Place::Key(key) => body.get(key).is_some(),
-        // A server without this range refuses its end as well.
+        // A server without this range rejects its end too.
         Place::TemperatureRange => body["temperature"].as_f64().is_some_and(|t| !(0.0..1.0).contains(&t)),
         Place::Budget => body["thinking"].get("budget_tokens").is_some(),
         Place::ToolKey(key) => any_tool(key),
@@ -198,7 +200,7 @@ fn each_tool(body: &mut Value, change: impl FnMut(&mut Map<String, Value>) -> bo
     tools.map(change).filter(|changed| *changed).count() > 0
 }
 
-/// Gives tools names of the proxy's own; a choice that names one goes on naming it.
+/// Gives tools new names. A tool choice still names the same tool.
 fn rename_tools(body: &mut Value) -> bool {
     let chosen = body["tool_choice"]["name"].clone();
     let (mut count, mut chosen_now) = (0, None);

@@ -1,5 +1,5 @@
-//! The mutating proxy itself: a list of mutations, applied to every request, each with a count of how often it did
-//! anything at all. A mutation that was never applied proves nothing, so whoever reads a result must read its count.
+//! The mutating proxy: it applies a list of mutations to every request, and counts how often each
+//! changed one. A mutation with count 0 proves nothing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +17,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// A proxy with these mutations; with none it lets everything pass.
+    /// A proxy with these mutations. Without any, it changes nothing.
     pub fn new(mutations: &[Mutation], own: Own) -> Self {
         let mutations = mutations.iter().map(|mutation| (*mutation, AtomicUsize::new(0))).collect();
         Self { mutations, own, cache: Cache::default() }
@@ -29,7 +29,7 @@ impl Mutator {
     }
 }
 
-/// The mark that a refusal carries, so that it can be told whose doing it is.
+/// The mark in the errors of the proxy, which distinguishes them from those of the upstream.
 pub fn mark(row: &str) -> String {
     format!("[turned away for {row}]")
 }
@@ -59,10 +59,10 @@ impl Between for Mutator {
     }
 }
 
-/// A refusal of a field, in words of the proxy's own.
+/// The rejection of a field.
 fn refusal(row: &str) -> Answer {
     let message = format!("this gateway does not take such requests {}", mark(row));
-    // A credential that is not taken is refused as one.
+    // A rejected credential gets an authentication error.
     if row.starts_with("header.") && row != "header.anthropic-beta" {
         Answer::error(401, "authentication_error", &message)
     } else {

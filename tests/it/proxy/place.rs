@@ -1,24 +1,25 @@
-//! Where each line of the support tables stands in a request, written down from the Messages API's reference.
+//! The place of each row in a request, from the reference of the Messages API.
 //!
-//! Lines are known by their ids and by nothing else. This must not be taken from the product: a place that the
-//! product has wrong must not be wrong here in the same way.
+//! Rows are known only by their ids. This file must not use the product, so that it does not repeat
+//! a
+//! wrong place.
 
 /// A place in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// A header that a request can go without.
+    /// An optional header.
     Header(&'static str),
-    /// The header that names the contract, which every request needs.
+    /// The required header with the API version.
     Version,
-    /// The credential in `x-api-key`, or the lack of any.
+    /// The credential in `x-api-key`, or no credential.
     ApiKey,
     /// The credential in `authorization`.
     Bearer,
-    /// The model's name.
+    /// The name of the model.
     Model,
-    /// The bound of the answer.
+    /// The limit of the response.
     MaxTokens,
-    /// A bound that is larger than the model's longest answer, or close to it.
+    /// A limit that is larger than the longest response of the model, or close to it.
     LongestAnswer,
     /// A key of the body.
     Key(&'static str),
@@ -26,39 +27,39 @@ pub enum Place {
     TemperatureRange,
     /// `thinking.budget_tokens`.
     Budget,
-    /// A key of a tool that it can go without.
+    /// An optional key of a tool.
     ToolKey(&'static str),
-    /// A tool's name, which is also what a choice names.
+    /// The name of a tool, also in a tool choice.
     ToolName,
-    /// A tool's schema.
+    /// The schema of a tool.
     ToolSchema,
-    /// A `tool_choice` that is a string.
+    /// `tool_choice` as a string.
     ChoiceString,
-    /// A `tool_choice` that is an object.
+    /// `tool_choice` as an object.
     ChoiceObject,
-    /// A `tool_choice` of one type.
+    /// `tool_choice` of one type.
     Choice(&'static str),
     /// The flag against parallel calls, under one type of `tool_choice`.
     ChoiceFlag(&'static str),
-    /// A message's content, where it is a string.
+    /// The content of a message, as a string.
     StringContent,
-    /// A text block's text.
+    /// The text of a text block.
     BlockText,
-    /// A key that blocks of one type can go without.
+    /// An optional key of blocks of one type.
     BlockKey(&'static str, &'static str),
     /// Blocks of one type.
     Block(&'static str),
-    /// The id that makes a call and its result belong together.
+    /// The id that links a call to its result.
     CallId,
-    /// Which of several results belongs to which call.
+    /// The link between each of several results and its call.
     ResultId,
-    /// The arguments of a call that was made.
+    /// The input of an earlier call.
     CallInput,
-    /// The name of a call that was made.
+    /// The tool name of an earlier call.
     CallName,
 }
 
-/// Each line's place.
+/// The place of each row.
 const PLACES: [(&str, Place); 56] = [
     ("header.anthropic-beta", Place::Header("anthropic-beta")),
     ("header.anthropic-version", Place::Version),
@@ -118,12 +119,12 @@ const PLACES: [(&str, Place); 56] = [
     ("limit.max_output_tokens", Place::LongestAnswer),
 ];
 
-/// The place of a line; none for an id that is not in the tables.
+/// The place of a row. None for an unknown id.
 pub fn of(row: &str) -> Option<Place> {
     PLACES.iter().find(|(id, _)| *id == row).map(|(_, place)| *place)
 }
 
-/// All ids that have a place.
+/// All row ids with a place.
 pub fn rows() -> impl Iterator<Item = &'static str> {
     PLACES.iter().map(|(id, _)| *id)
 }

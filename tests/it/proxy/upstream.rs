@@ -1,6 +1,6 @@
-//! The server behind a proxy, whatever it is: requests go there as they are by now, answers come back.
+//! The server behind a proxy: forwards requests to it and returns its responses.
 //!
-//! It changes nothing but the headers that belong to one connection.
+//! It changes only the headers of the connection.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::Asked;
 use super::answer::Answer;
 
-/// Headers about one connection or about a body's bytes; each side makes its own.
+/// Headers about one connection or the bytes of a body. Each side makes its own.
 const OWN: [HeaderName; 5] =
     [header::HOST, header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_TYPE];
 
@@ -21,13 +21,13 @@ pub struct Upstream {
 
 impl Upstream {
     pub(super) fn new(base_url: &str) -> Self {
-        // Plain HTTP needs no TLS, but the client insists on a provider.
+        // The client needs a TLS provider, even for plain HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { base_url: base_url.trim_end_matches('/').to_owned(), client }
     }
 
-    /// Asks the server. Where it cannot be reached, the answer is a 502.
+    /// Sends a request to the server. Returns 502 if it cannot be reached.
     pub async fn ask(&self, asked: &Asked) -> Answer {
         let request = self
             .client

@@ -1,4 +1,6 @@
-//! A server that takes whatever comes: what the upstream would refuse is left out or put right, and asked again.
+//! A server that accepts any request: it removes or repairs what the upstream rejects, and sends
+//! the
+//! request again.
 
 use axum::http::{HeaderValue, header};
 use serde_json::{Value, json};
@@ -8,10 +10,10 @@ use crate::proxy::answer::Answer;
 use crate::proxy::mutation::Own;
 use crate::proxy::upstream::Upstream;
 
-/// How often a request is put right before it is given up.
+/// The number of repairs before a request is given up.
 const REPAIRS: usize = 8;
 
-/// The answer, and whether the request had to be put right for it.
+/// The response, and whether the request needed a repair.
 pub async fn answer(mut asked: Asked, upstream: &Upstream, own: &Own) -> (Answer, bool) {
     let came = asked.headers.clone();
     asked.headers.remove(header::AUTHORIZATION);
@@ -30,7 +32,7 @@ pub async fn answer(mut asked: Asked, upstream: &Upstream, own: &Own) -> (Answer
     (answer, repaired)
 }
 
-/// Takes out what an error names: a header, or the first part of the place that it begins with.
+/// Removes the header or the top-level key that an error names.
 fn repair(asked: &mut Asked, error: &str, own: &Own) {
     let place = error.strip_prefix("header ").unwrap_or(error);
     let named = place.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).next().unwrap_or_default();
@@ -43,12 +45,12 @@ fn repair(asked: &mut Asked, error: &str, own: &Own) {
         }
         key => {
             let known = asked.body.as_object_mut().and_then(|body| body.shift_remove(key)).is_some();
-            assert!(known, "the upstream refuses what this server cannot find: {error}");
+            assert!(known, "the upstream rejects something that this server cannot find: {error}");
         }
     }
 }
 
-/// The last thing that the user said in words.
+/// The last text of the user.
 fn last_text(body: &Value) -> String {
     let text = |content: &Value| match content {
         Value::String(text) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! Smaller things that adversaries do.
+//! Smaller actions of adversaries.
 
 pub mod lenient;
 pub mod strict;
@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::Value;
 
-/// English words that the model is asked for, and the German ones.
+/// English words in responses, and their German translations.
 const GERMAN: [(&str, &str); 13] = [
     ("hello", "hallo"),
     ("yes", "ja"),
@@ -24,7 +24,7 @@ const GERMAN: [(&str, &str); 13] = [
     ("brown", "braun"),
 ];
 
-/// Puts a message's texts into German, word by word; true where anything changed.
+/// Translates the texts of a message into German, word by word. Returns whether anything changed.
 pub fn into_german(message: &mut Value) -> bool {
     let mut changed = false;
     for block in message["content"].as_array_mut().into_iter().flatten() {
@@ -43,7 +43,7 @@ pub fn into_german(message: &mut Value) -> bool {
     changed
 }
 
-/// What a prompt is to a cache: everything that the model reads, without the marks for caching.
+/// The cache key of a prompt: everything that the model reads, without cache markers.
 pub fn prompt(body: &Value) -> String {
     let mut prompt = [&body["tools"], &body["system"], &body["messages"]].map(Value::clone);
     prompt.iter_mut().for_each(without_marks);
@@ -61,7 +61,7 @@ fn without_marks(value: &mut Value) {
     }
 }
 
-/// 0 or 1, the same for the same request of the same run.
+/// 0 or 1, always the same for a request of a run.
 pub fn chance(number: usize, salt: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     (number, salt, "which of two").hash(&mut hasher);

@@ -1,4 +1,5 @@
-//! A server with a small schema that refuses every key outside it, in the words that such schemas use.
+//! A server with a small schema. It rejects every other key, with the error text of schema
+//! libraries.
 
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ const TOP: [&str; 9] =
 const TOOL: [&str; 3] = ["name", "description", "input_schema"];
 const CHOICE: [&str; 2] = ["type", "name"];
 
-/// The keys of the blocks that are known; of others the type alone is.
+/// The known keys of a block. Only `type` for unknown blocks.
 fn block_keys(kind: &str) -> &'static [&'static str] {
     match kind {
         "text" => &["type", "text"],
@@ -17,7 +18,7 @@ fn block_keys(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// The place of the first key that is not in the schema.
+/// The path of the first unknown key.
 pub fn unknown_key(body: &Value) -> Option<String> {
     if let Some(key) = outside(body, &TOP) {
         return Some(key);
