@@ -11,14 +11,14 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::catalog::{Catalog, CatalogRow, Experiment, VerdictStatus};
-use crate::engine::JudgeError;
 use crate::mutation::error::MutationError;
 use crate::mutation::mutant::RowMutant;
-use crate::mutation::mutant::RowMutant;
+use crate::mutation::observation::RunObservation;
+use crate::mutation::outcome::BatchResult;
+use crate::mutation::report_builder::ReportBuilder;
 use crate::mutation::subject::{DEFAULT_SEED, MutationSubject, SimulatorMutation, SubjectRows};
 use crate::mutation::{controls, mutant};
 use crate::results::mutation::{MutantOutcome, MutationReport, SubjectReport};
-use crate::simulator::UnknownRow;
 
 /// The number of mutants that share a run.
 const BATCH_SIZE: usize = 10;

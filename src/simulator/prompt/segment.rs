@@ -247,17 +247,8 @@ impl VisibleContent {
             }
             // The model cannot see into these.
             ContentBlockKind::RedactedThinking | ContentBlockKind::ContainerUpload => {}
-            ContentBlockKind::ToolUse
-            | ContentBlockKind::ToolResult
-            | ContentBlockKind::ServerToolUse
-            | ContentBlockKind::WebSearchToolResult
-            | ContentBlockKind::WebFetchToolResult
-            | ContentBlockKind::CodeExecutionToolResult
-            | ContentBlockKind::BashCodeExecutionToolResult
-            | ContentBlockKind::TextEditorCodeExecutionToolResult
-            | ContentBlockKind::ToolSearchToolResult
-            | ContentBlockKind::McpToolUse
-            | ContentBlockKind::McpToolResult => {
+            // Tool calls and their results.
+            _ => {
                 for key in ["server_name", "name"] {
                     self.push_key(value, key);
                 }

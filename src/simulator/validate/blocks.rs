@@ -56,15 +56,7 @@ impl RequestValidator<'_> {
                     format!("file '{}' was not found", truncate_text(id)),
                 ))
             }
-            ContentBlockKind::ServerToolUse
-            | ContentBlockKind::WebSearchToolResult
-            | ContentBlockKind::WebFetchToolResult
-            | ContentBlockKind::CodeExecutionToolResult
-            | ContentBlockKind::BashCodeExecutionToolResult
-            | ContentBlockKind::TextEditorCodeExecutionToolResult
-            | ContentBlockKind::ToolSearchToolResult
-            | ContentBlockKind::McpToolUse
-            | ContentBlockKind::McpToolResult => validate_server_block(block, map, path),
+            _ => validate_server_block(block, map, path),
         }
     }
 
