@@ -1,34 +1,38 @@
-//! Errors: the envelope, and its type against the status.
+//! The checks of HTTP errors: the error envelope, and its type and status.
 
 use serde_json::Value;
 
-use crate::checks::{FindingCollector, ProtocolCheck, error_leak, format_value};
+use crate::checks::catalog::ProtocolCheck;
+use crate::checks::collector::FindingCollector;
+use crate::checks::error_leak;
 use crate::wire::exchange::Response;
 use crate::wire::message::excerpt;
 
-pub(super) fn check(asked: &Value, response: &Response, found: &mut FindingCollector) {
-    let text = String::from_utf8_lossy(&response.body.0);
+/// Checks a response with an error status. `json` is its body if that is JSON, otherwise null.
+pub(super) fn check(asked: &Value, response: &Response, json: &Value, found: &mut FindingCollector) {
+    let text = response.text();
     error_leak::check(asked, &text, found);
-    let Ok(json @ Value::Object(_)) = serde_json::from_str::<Value>(&text) else {
+    if !json.is_object() {
         if response.cut.is_none() {
             found.add(ProtocolCheck::ErrorNotJson, format!("HTTP {}: {}", response.status, excerpt(&text, 120)));
         }
         return;
-    };
-    let Some(kind) = check_envelope(&json, ProtocolCheck::ErrorEnvelope, found) else { return };
+    }
+    let Some(kind) = check_envelope(json, ProtocolCheck::ErrorEnvelope, found) else { return };
     if is_known_type(&kind) && !type_matches_status(response.status, &kind) {
         found.add(ProtocolCheck::ErrorTypeStatus, format!("HTTP {} with {kind}", response.status));
     }
     match (json["request_id"].as_str(), response.header("request-id")) {
         (None, _) => found.add(ProtocolCheck::ErrorRequestIdMissing, "no request_id in the body"),
-        (Some(told), Some(header)) if told != header => {
-            found.add(ProtocolCheck::ErrorRequestIdMismatch, format!("request_id {told}, header {header}"));
+        (Some(id), Some(header)) if id != header => {
+            found.add(ProtocolCheck::ErrorRequestIdMismatch, format!("request_id {id}, header {header}"));
         }
         _ => {}
     }
 }
 
-/// Looks at the envelope of a body or an event; its type, where the envelope holds.
+/// Checks the envelope of a body or an event: `outer` is the check for its outer form. Returns the type
+/// of the error if the envelope has one.
 pub(super) fn check_envelope(json: &Value, outer: ProtocolCheck, found: &mut FindingCollector) -> Option<String> {
     let error = &json["error"];
     if json["type"] != "error" || !error.is_object() {
@@ -36,20 +40,14 @@ pub(super) fn check_envelope(json: &Value, outer: ProtocolCheck, found: &mut Fin
         return None;
     }
     if error["message"].as_str().is_none_or(str::is_empty) {
-        found.add(
-            ProtocolCheck::ErrorMessageMissing,
-            format!("error.message is {}", format_value(error.get("message"))),
-        );
+        found.add_value(ProtocolCheck::ErrorMessageMissing, "error.message", error.get("message"));
     }
-    let says_error = error["message"].as_str().and_then(find_first_json).is_some_and(|inner| {
-        // Gateways put words of their own around it.
-        inner["error"].is_object() || inner["type"] == "error"
-    });
-    if error["error"].is_object() || says_error {
+    let is_error = |inner: Value| inner["error"].is_object() || inner["type"] == "error";
+    if error["error"].is_object() || error["message"].as_str().and_then(find_first_json).is_some_and(is_error) {
         found.add(ProtocolCheck::ErrorNested, excerpt(&error.to_string(), 160));
     }
     let Some(kind) = error["type"].as_str().filter(|kind| !kind.is_empty()) else {
-        found.add(ProtocolCheck::ErrorTypeMissing, format!("error.type is {}", format_value(error.get("type"))));
+        found.add_value(ProtocolCheck::ErrorTypeMissing, "error.type", error.get("type"));
         return None;
     };
     if !is_known_type(kind) {
@@ -58,15 +56,15 @@ pub(super) fn check_envelope(json: &Value, outer: ProtocolCheck, found: &mut Fin
     Some(kind.to_owned())
 }
 
-/// The first JSON value with a brace in a text, whatever stands around it.
+/// Returns the first JSON object in a text. Gateways put their own words around it.
 fn find_first_json(text: &str) -> Option<Value> {
     let at = text.find('{')?;
     serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>().next()?.ok()
 }
 
-/// The types that the reference names.
+/// Returns true for an error type that the API reference lists.
 fn is_known_type(kind: &str) -> bool {
-    // Memory stores have errors of their own, whose statuses are not published.
+    // The statuses of errors of memory stores are not published.
     kind.starts_with("memory_") || !allowed_statuses(kind).is_empty()
 }
 
@@ -74,10 +72,10 @@ fn type_matches_status(status: u16, kind: &str) -> bool {
     kind.starts_with("memory_") || allowed_statuses(kind).contains(&status)
 }
 
-/// The statuses that a type may come with; none for a type that the reference does not name.
+/// Returns the statuses that belong to an error type, or nothing for an unknown type.
 fn allowed_statuses(kind: &str) -> &'static [u16] {
     match kind {
-        // It serves every client error without a type of its own.
+        // The type of every client error that has no own type.
         "invalid_request_error" => &[400, 405, 406, 408, 410, 411, 412, 414, 415, 416, 422, 431],
         "authentication_error" => &[401],
         "billing_error" => &[402, 403],

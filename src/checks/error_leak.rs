@@ -1,11 +1,14 @@
-//! What an error should not tell: a traceback, a path of the server's, a key. What the request itself said is no leak.
+//! The checks for internal data in errors: tracebacks, paths and keys of the server.
+//!
+//! Text that the request contains is not a leak.
 
 use serde_json::Value;
 
-use crate::checks::{FindingCollector, ProtocolCheck};
+use crate::checks::catalog::ProtocolCheck;
+use crate::checks::collector::FindingCollector;
 use crate::wire::exchange::SECRET_PLACEHOLDER;
 
-/// How runtimes begin their tracebacks.
+/// The beginnings of tracebacks of common runtimes.
 const TRACEBACK_MARKERS: [&str; 6] = [
     "Traceback (most recent call last)",
     "goroutine 1 [",
@@ -15,10 +18,10 @@ const TRACEBACK_MARKERS: [&str; 6] = [
     "node:internal/",
 ];
 
-/// Where the files of a server lie.
+/// The folders with the files of a server.
 const SERVER_PATH_PREFIXES: [&str; 8] = ["/usr/", "/home/", "/root/", "/opt/", "/var/", "/srv/", "/app/", "/etc/"];
 
-/// How keys begin, with the length that makes them one.
+/// The prefixes of API keys, with the minimum length of a key.
 const API_KEY_PREFIXES: [(&str, usize); 4] = [("sk-", 24), ("AKIA", 20), ("AIza", 35), ("ghp_", 36)];
 
 pub(super) fn check(asked: &Value, text: &str, found: &mut FindingCollector) {
@@ -28,7 +31,7 @@ pub(super) fn check(asked: &Value, text: &str, found: &mut FindingCollector) {
         found.add(ProtocolCheck::LeakTraceback, &text[at..]);
     }
     if text.contains(SECRET_PLACEHOLDER) && !asked.contains(SECRET_PLACEHOLDER) {
-        found.add(ProtocolCheck::LeakKey, "a key, taken out before the answer was kept");
+        found.add(ProtocolCheck::LeakKey, "a key that was removed before the response was recorded");
     }
     let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '(' | ')' | ',' | ';' | '=' | '\\');
     for word in text.split(is_edge).filter(|word| !word.is_empty() && !asked.contains(*word)) {
@@ -40,7 +43,7 @@ pub(super) fn check(asked: &Value, text: &str, found: &mut FindingCollector) {
             .iter()
             .any(|(start, length)| word.starts_with(start) && word.len() >= *length && word.chars().all(bare))
         {
-            // The finding must not leak it again.
+            // The finding must not leak the key again.
             found.add(
                 ProtocolCheck::LeakKey,
                 format!("{}… ({} characters)", word.get(..6).unwrap_or_default(), word.len()),

@@ -1,278 +1,285 @@
-//! The grammar of a Messages event stream: a state machine over its events.
+//! The checks of the order of events in a stream: [`EventSequence`], a state machine.
 //!
-//! It goes on after a fault, so that one fault is told once and hides no other. It knows nothing of bytes and frames.
+//! It continues after a fault, so each fault is reported once and hides no other fault. It must not
+//! know bytes and frames, and it does not assemble the message: `wire::assemble` does that in the same
+//! pass.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::checks::stream_block::StreamBlock;
-use crate::checks::{FindingCollector, ProtocolCheck, error, error_leak, format_value, usage};
-use crate::wire::fast_delta::ContentDelta;
+use crate::checks::catalog::ProtocolCheck;
+use crate::checks::collector::{FindingCollector, format_value};
+use crate::checks::message::BLOCK_TYPES;
+use crate::checks::{error, error_leak, usage};
+use crate::wire::assemble::{AssembledStream, MessageAssembler};
+use crate::wire::message::excerpt;
 
-/// The events of a stream, by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum StreamEvent {
-    MessageStart,
-    BlockStart,
-    BlockDelta,
-    BlockStop,
-    MessageDelta,
-    MessageStop,
-    Ping,
-    Error,
-    Unknown(String),
-}
+/// The types of block with an input.
+const CALL_TYPES: [&str; 3] = ["tool_use", "server_tool_use", "mcp_tool_use"];
 
-impl StreamEvent {
-    pub fn from_name(name: &str) -> Self {
-        match name {
-            "message_start" => Self::MessageStart,
-            "content_block_start" => Self::BlockStart,
-            "content_block_delta" => Self::BlockDelta,
-            "content_block_stop" => Self::BlockStop,
-            "message_delta" => Self::MessageDelta,
-            "message_stop" => Self::MessageStop,
-            "ping" => Self::Ping,
-            "error" => Self::Error,
-            other => Self::Unknown(other.to_owned()),
-        }
-    }
-}
-
-/// Where in the stream we are.
+/// The position in the stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum SequenceState {
-    /// Nothing but pings so far.
+    /// Before `message_start`.
     #[default]
     Start,
     /// Between blocks.
     Open,
-    /// In the block of this position.
+    /// In the block at this position.
     Block(usize),
-    /// The end was announced by a `message_delta`.
+    /// After `message_delta`.
     Closing,
-    /// `message_stop` or an error came.
+    /// After `message_stop` or an error.
     End,
 }
 
-/// The machine.
+/// The state machine.
 #[derive(Debug, Default)]
 pub(super) struct EventSequence {
     state: SequenceState,
-    message: Option<Value>,
     blocks: Vec<StreamBlock>,
     has_started: bool,
     has_ping: bool,
     has_failed: bool,
 }
 
+/// The state of one block.
+#[derive(Debug)]
+struct StreamBlock {
+    kind: String,
+    state: BlockState,
+    is_signed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BlockState {
+    Open,
+    Stopped,
+    /// A tool call that `max_tokens` truncated. The documentation does not say that it has a stop.
+    Truncated,
+}
+
 impl EventSequence {
-    pub fn process_event(&mut self, event: &StreamEvent, data: &Value, asked: &Value, found: &mut FindingCollector) {
-        match (self.state, event) {
-            (_, StreamEvent::Ping) => self.has_ping = true,
-            (_, StreamEvent::Unknown(name)) => found.add(ProtocolCheck::EventUnknown, format!("event {name}")),
-            (SequenceState::End, StreamEvent::MessageStop) => {
-                found.add(ProtocolCheck::MessageStopTwice, "a second message_stop")
-            }
-            (SequenceState::End, event) => found.add(ProtocolCheck::EventAfterStop, format!("{event:?} after the end")),
-            (_, StreamEvent::Error) => {
+    /// Checks an event by its type. `before` is the message before the event.
+    pub fn check_event(
+        &mut self,
+        kind: &str,
+        data: &Value,
+        before: &MessageAssembler,
+        asked: &Value,
+        found: &mut FindingCollector,
+    ) {
+        let is_block = matches!(kind, "content_block_start" | "content_block_delta" | "content_block_stop");
+        let is_known = is_block || matches!(kind, "message_start" | "message_delta" | "message_stop" | "error");
+        match (self.state, kind) {
+            (_, "ping") => self.has_ping = true,
+            _ if !is_known => found.add(ProtocolCheck::EventUnknown, format!("event {kind}")),
+            (SequenceState::End, "message_stop") => found.add(ProtocolCheck::MessageStopTwice, "a second message_stop"),
+            (SequenceState::End, _) => found.add(ProtocolCheck::EventAfterStop, format!("{kind} after the end")),
+            (_, "error") => {
                 error_leak::check(asked, &data.to_string(), found);
-                if let Some(kind) = error::check_envelope(data, ProtocolCheck::ErrorEvent, found) {
+                if let Some(error) = error::check_envelope(data, ProtocolCheck::ErrorEvent, found) {
                     let message = format_value(data["error"].get("message"));
-                    found.add(ProtocolCheck::ErrorInStream, format!("{kind}: {message}"));
+                    found.add(ProtocolCheck::ErrorInStream, format!("{error}: {message}"));
                 }
                 (self.state, self.has_failed) = (SequenceState::End, true);
             }
-            (_, StreamEvent::MessageStart) => self.handle_message_start(data, found),
-            (SequenceState::Start, event) => {
-                found.add(ProtocolCheck::EventBeforeStart, format!("{event:?} before message_start"));
-                self.process_inner_event(event, data, found);
+            (_, "message_start") => self.check_message_start(data, found),
+            (state, _) => {
+                if state == SequenceState::Start {
+                    found.add(ProtocolCheck::EventBeforeStart, format!("{kind} before message_start"));
+                }
+                if state == SequenceState::Closing && is_block {
+                    found.add(ProtocolCheck::BlockAfterDelta, format!("{kind} after message_delta"));
+                }
+                match kind {
+                    "content_block_start" => self.check_block_start(data, found),
+                    "content_block_delta" => self.check_block_delta(data, found),
+                    "content_block_stop" => self.check_block_stop(data, found),
+                    "message_delta" => self.check_message_delta(data, before, found),
+                    _ => self.check_message_stop(found),
+                }
             }
-            (SequenceState::Open | SequenceState::Block(_) | SequenceState::Closing, event) => {
-                self.process_inner_event(event, data, found)
-            }
         }
     }
 
-    /// Takes a delta in which nothing is wrong, without a word; false where it is [`step`](Self::step)'s to look at.
-    /// What is taken here must be what `step` finds nothing in.
-    pub fn accept_fast(&mut self, delta: &ContentDelta<'_>) -> bool {
-        matches!(self.state, SequenceState::Open | SequenceState::Block(_))
-            && self.blocks.get_mut(delta.index).is_some_and(|block| block.accept_fast(delta))
-    }
-
-    /// Events between the start and the end.
-    fn process_inner_event(&mut self, event: &StreamEvent, data: &Value, found: &mut FindingCollector) {
-        let is_block = matches!(event, StreamEvent::BlockStart | StreamEvent::BlockDelta | StreamEvent::BlockStop);
-        if self.state == SequenceState::Closing && is_block {
-            found.add(ProtocolCheck::BlockAfterDelta, format!("{event:?} after message_delta"));
-        }
-        match event {
-            StreamEvent::BlockStart => self.handle_block_start(data, found),
-            StreamEvent::BlockDelta => self.handle_block_delta(data, found),
-            StreamEvent::BlockStop => self.handle_block_stop(data, found),
-            StreamEvent::MessageDelta => self.handle_message_delta(data, found),
-            StreamEvent::MessageStop => self.handle_message_stop(found),
-            StreamEvent::MessageStart | StreamEvent::Ping | StreamEvent::Error | StreamEvent::Unknown(_) => {}
-        }
-    }
-
-    fn handle_message_start(&mut self, data: &Value, found: &mut FindingCollector) {
+    fn check_message_start(&mut self, data: &Value, found: &mut FindingCollector) {
         if std::mem::replace(&mut self.has_started, true) {
             found.add(ProtocolCheck::MessageStartTwice, "a second message_start");
             return;
         }
         let message = &data["message"];
         usage::check_start(&message["usage"], found);
-        let filled = ["stop_reason", "stop_sequence"].into_iter().find(|key| !message[*key].is_null());
-        if let Some(key) = filled {
-            found.add(ProtocolCheck::StartNotEmpty, format!("{key} is {}", format_value(message.get(key))));
+        if let Some(key) = ["stop_reason", "stop_sequence"].into_iter().find(|key| !message[*key].is_null()) {
+            found.add_value(ProtocolCheck::StartNotEmpty, key, message.get(key));
         }
         if message["content"].as_array().is_none_or(|c| !c.is_empty()) {
-            found.add(ProtocolCheck::StartNotEmpty, format!("content is {}", format_value(message.get("content"))));
+            found.add_value(ProtocolCheck::StartNotEmpty, "content", message.get("content"));
         }
-        self.message = Some(if message.is_object() { message.clone() } else { json!({}) });
         if self.state == SequenceState::Start {
             self.state = SequenceState::Open;
         }
     }
 
-    fn handle_block_start(&mut self, data: &Value, found: &mut FindingCollector) {
+    fn check_block_start(&mut self, data: &Value, found: &mut FindingCollector) {
         if let SequenceState::Block(open) = self.state {
             found.add(ProtocolCheck::BlockNested, format!("a block starts while block {open} is open"));
         }
-        let next = self.blocks.len();
-        if data["index"].as_u64() != Some(next as u64) {
-            found.add(
-                ProtocolCheck::BlockIndex,
-                format!("block {next} starts with index {}", format_value(data.get("index"))),
-            );
+        let position = self.blocks.len();
+        if data["index"].as_u64() != Some(position as u64) {
+            let index = format_value(data.get("index"));
+            found.add(ProtocolCheck::BlockIndex, format!("block {position} starts with index {index}"));
         }
-        let value = data["content_block"].clone();
-        let kind = value["type"].as_str().unwrap_or_default().to_owned();
+        let block = &data["content_block"];
+        let kind = block["type"].as_str().unwrap_or_default();
         if kind.is_empty() {
-            found.add(
-                ProtocolCheck::BlockStartShape,
-                format!("content_block is {}", format_value(data.get("content_block"))),
-            );
+            found.add_value(ProtocolCheck::BlockStartShape, "content_block", data.get("content_block"));
         }
-        let early = ["text", "thinking"].into_iter().find(|key| value[*key].as_str().is_some_and(|t| !t.is_empty()));
-        if let Some(key) = early {
-            found.add(ProtocolCheck::BlockPrefilled, format!("{key} is {}", format_value(value.get(key))));
+        let has_text = |key: &&str| block[*key].as_str().is_some_and(|text| !text.is_empty());
+        if let Some(key) = ["text", "thinking"].into_iter().find(has_text) {
+            found.add_value(ProtocolCheck::BlockPrefilled, key, block.get(key));
         }
-        // Whatever stands there, the deltas need an object to go to.
-        let value = if value.is_object() { value } else { json!({}) };
-        let block = StreamBlock::new(kind, value);
-        if block.is_call() && block.value["input"].as_object().is_some_and(|i| !i.is_empty()) {
-            found.add(ProtocolCheck::ToolInputInStart, format!("input is {}", format_value(block.value.get("input"))));
+        if CALL_TYPES.contains(&kind) && block["input"].as_object().is_some_and(|input| !input.is_empty()) {
+            found.add_value(ProtocolCheck::ToolInputInStart, "input", block.get("input"));
         }
-        self.blocks.push(block);
-        self.enter_state(SequenceState::Block(next));
+        self.blocks.push(StreamBlock { kind: kind.to_owned(), state: BlockState::Open, is_signed: false });
+        self.enter_state(SequenceState::Block(position));
     }
 
-    /// The closing state is not left: what follows it is told as such, and ends as it would have.
+    /// Enters a state. `Closing` is left only at the end, so that every event after `message_delta` is
+    /// reported as such.
     fn enter_state(&mut self, state: SequenceState) {
         if self.state != SequenceState::Closing {
             self.state = state;
         }
     }
 
-    /// The block that an event names.
+    /// Returns the block that an event names.
     fn find_block(&mut self, data: &Value) -> Option<&mut StreamBlock> {
         let index = data["index"].as_u64().and_then(|i| usize::try_from(i).ok())?;
         self.blocks.get_mut(index)
     }
 
-    fn handle_block_delta(&mut self, data: &Value, found: &mut FindingCollector) {
+    fn check_block_delta(&mut self, data: &Value, found: &mut FindingCollector) {
+        let index = || format_value(data.get("index"));
         let Some(block) = self.find_block(data) else {
-            found.add(
-                ProtocolCheck::DeltaWithoutBlock,
-                format!("index {} was never started", format_value(data.get("index"))),
-            );
+            found.add(ProtocolCheck::DeltaWithoutBlock, format!("index {} was never started", index()));
             return;
         };
-        if !block.is_open {
-            found.add(
-                ProtocolCheck::DeltaAfterStop,
-                format!("block {} was stopped before", format_value(data.get("index"))),
-            );
+        if block.state != BlockState::Open {
+            found.add(ProtocolCheck::DeltaAfterStop, format!("block {} has already stopped", index()));
         }
-        block.apply(&data["delta"], found);
+        block.check_delta(&data["delta"], found);
     }
 
-    fn handle_block_stop(&mut self, data: &Value, found: &mut FindingCollector) {
-        let Some(block) = self.find_block(data).filter(|block| block.is_open) else {
-            found.add(ProtocolCheck::BlockStopStray, format!("index {} is not open", format_value(data.get("index"))));
+    fn check_block_stop(&mut self, data: &Value, found: &mut FindingCollector) {
+        let Some(block) = self.find_block(data).filter(|block| block.state == BlockState::Open) else {
+            let index = format_value(data.get("index"));
+            found.add(ProtocolCheck::BlockStopStray, format!("index {index} is not open"));
             return;
         };
-        block.close();
-        let open = self.blocks.iter().rposition(|block| block.is_open);
+        block.state = BlockState::Stopped;
+        let open = self.blocks.iter().rposition(|block| block.state == BlockState::Open);
         self.enter_state(open.map_or(SequenceState::Open, SequenceState::Block));
     }
 
-    fn handle_message_delta(&mut self, data: &Value, found: &mut FindingCollector) {
-        // A call that was cut by max_tokens may lack its end; the documents leave it open.
-        let is_excused = |b: &StreamBlock| b.is_call() && data["delta"]["stop_reason"] == "max_tokens";
-        self.close_blocks(found, is_excused);
+    fn check_message_delta(&mut self, data: &Value, before: &MessageAssembler, found: &mut FindingCollector) {
+        self.close_blocks(data["delta"]["stop_reason"] == "max_tokens", found);
         self.state = SequenceState::Closing;
-        let message = self.message.get_or_insert_with(|| json!({}));
-        usage::check_delta(&message["usage"], &data["usage"], found);
-        for key in ["stop_reason", "stop_sequence"] {
-            if let Some(value) = data["delta"].get(key) {
-                message[key] = value.clone();
-            }
-        }
-        if !message["usage"].is_object() {
-            message["usage"] = json!({});
-        }
-        for (key, value) in data["usage"].as_object().into_iter().flatten() {
-            message["usage"][key] = value.clone();
-        }
+        usage::check_delta(before.usage(), &data["usage"], found);
     }
 
-    fn handle_message_stop(&mut self, found: &mut FindingCollector) {
+    fn check_message_stop(&mut self, found: &mut FindingCollector) {
         if self.state != SequenceState::Closing {
             found.add(ProtocolCheck::MessageDeltaMissing, "message_stop without a message_delta");
         }
-        self.close_blocks(found, |_| false);
+        self.close_blocks(false, found);
         self.state = SequenceState::End;
     }
 
-    fn close_blocks(&mut self, found: &mut FindingCollector, is_excused: impl Fn(&StreamBlock) -> bool) {
-        for (index, block) in self.blocks.iter_mut().enumerate().filter(|(_, block)| block.is_open) {
-            if is_excused(block) {
-                block.is_open = false;
+    fn close_blocks(&mut self, is_truncated: bool, found: &mut FindingCollector) {
+        for (index, block) in self.blocks.iter_mut().enumerate().filter(|(_, b)| b.state == BlockState::Open) {
+            if is_truncated && block.is_call() {
+                block.state = BlockState::Truncated;
             } else {
                 found.add(ProtocolCheck::BlockNotStopped, format!("block {index} is still open"));
-                block.close();
+                block.state = BlockState::Stopped;
             }
         }
     }
 
-    /// Ends the stream; the message, where there is a whole one.
-    pub fn finish(self, cut: Option<&str>, found: &mut FindingCollector) -> Option<Value> {
-        let is_cut = self.message.as_ref().is_some_and(|message| message["stop_reason"] == "max_tokens");
-        self.blocks.iter().for_each(|block| block.report(is_cut, found));
+    /// Ends the stream. `cut` is the reason why the body is incomplete. Returns the message if the
+    /// stream is complete.
+    pub fn finish(self, stream: &AssembledStream, cut: Option<&str>, found: &mut FindingCollector) -> Option<Value> {
+        let is_invalid = |index: &usize| {
+            self.blocks.get(*index).is_some_and(|block| block.is_call() && block.state == BlockState::Stopped)
+        };
+        let mut invalid_inputs = stream.invalid_inputs.iter().filter(|(index, _)| is_invalid(index)).peekable();
+        // max_tokens may truncate the input of a call.
+        if let Some((_, input)) = invalid_inputs.peek()
+            && stream.message.as_ref().is_none_or(|message| message["stop_reason"] != "max_tokens")
+        {
+            found.add(ProtocolCheck::ToolJson, format!("the fragments form {}", excerpt(input, 120)));
+        }
         match (self.state, cut) {
             _ if self.has_failed => return None,
             (SequenceState::End, _) => {}
-            (_, Some(why)) => {
-                found.add(ProtocolCheck::StreamCut, why);
+            (_, Some(reason)) => {
+                found.add(ProtocolCheck::StreamCut, reason);
                 return None;
             }
             (SequenceState::Start, None) => {}
             (SequenceState::Open | SequenceState::Block(_) | SequenceState::Closing, None) => {
-                found.add(ProtocolCheck::MessageStopMissing, format!("the stream ends in the state {:?}", self.state));
+                found.add(ProtocolCheck::MessageStopMissing, "the stream ends without message_stop");
                 return None;
             }
         }
-        let Some(mut message) = self.message.filter(|_| self.has_started) else {
+        if !self.has_started {
             found.add(ProtocolCheck::MessageStartMissing, "no message_start with a message");
             return None;
-        };
-        if !self.has_ping {
-            found.add(ProtocolCheck::PingMissing, "a whole stream without a ping");
         }
-        message["content"] = self.blocks.into_iter().map(|block| block.value).collect();
+        if !self.has_ping {
+            found.add(ProtocolCheck::PingMissing, "a complete stream without a ping");
+        }
+        let mut message = stream.message.clone()?;
+        for (index, input) in invalid_inputs {
+            if let Some(Value::Object(block)) = message["content"].get_mut(*index) {
+                block.insert("input".to_owned(), input.clone().into());
+            }
+        }
         Some(message)
+    }
+}
+
+impl StreamBlock {
+    fn is_call(&self) -> bool {
+        CALL_TYPES.contains(&self.kind.as_str())
+    }
+
+    fn check_delta(&mut self, delta: &Value, found: &mut FindingCollector) {
+        let kind = delta["type"].as_str().unwrap_or_default();
+        let (field, owners): (&str, &[&str]) = match kind {
+            "text_delta" => ("text", &["text"]),
+            "citations_delta" => ("citation", &["text"]),
+            "thinking_delta" => ("thinking", &["thinking"]),
+            "signature_delta" => ("signature", &["thinking"]),
+            "input_json_delta" => ("partial_json", &CALL_TYPES),
+            "compaction_delta" => return,
+            "" => return found.add_value(ProtocolCheck::DeltaShape, "delta", Some(delta)),
+            other => return found.add(ProtocolCheck::DeltaTypeUnknown, format!("delta {other}")),
+        };
+        // The documentation does not say which deltas an unknown block may have.
+        if !BLOCK_TYPES.contains(&self.kind.as_str()) {
+            return;
+        }
+        if !owners.contains(&self.kind.as_str()) {
+            return found.add(ProtocolCheck::DeltaType, format!("{kind} in a block of type {}", self.kind));
+        }
+        if self.is_signed && self.kind == "thinking" {
+            found.add(ProtocolCheck::SignatureOrder, format!("{kind} after the signature"));
+        }
+        if kind != "citations_delta" && !delta[field].is_string() {
+            return found.add_value(ProtocolCheck::DeltaShape, &format!("{field} of {kind}"), delta.get(field));
+        }
+        self.is_signed |= kind == "signature_delta";
     }
 }

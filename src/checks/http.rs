@@ -1,11 +1,12 @@
-//! HTTP: status, content type, headers.
+//! The checks of HTTP: status, content type and headers.
 
 use serde_json::Value;
 
-use crate::checks::{FindingCollector, ProtocolCheck};
+use crate::checks::catalog::ProtocolCheck;
+use crate::checks::collector::FindingCollector;
 use crate::wire::exchange::{FailureKind, Response};
 
-/// The statuses that the documents give a meaning to, and 405, which HTTP itself does.
+/// The statuses that the documentation defines, and 405, which HTTP defines.
 const DOCUMENTED_STATUSES: [u16; 13] = [400, 401, 402, 403, 404, 405, 409, 413, 429, 500, 503, 504, 529];
 
 pub(super) fn check(asked: &Value, response: &Response, found: &mut FindingCollector) {
@@ -50,16 +51,18 @@ fn check_content_type(asked: &Value, response: &Response, found: &mut FindingCol
     let success = response.status < 300;
     match (success && asked["stream"] == true, response.is_event_stream()) {
         (true, true) => {}
-        (true, false) => found.add(ProtocolCheck::StreamNotStreamed, format!("asked to stream, answered as {kind}")),
+        (true, false) => found.add(ProtocolCheck::StreamNotStreamed, format!("requested a stream, got {kind}")),
         (false, true) if success => {
-            found.add(ProtocolCheck::StreamUnasked, format!("not asked to stream, answered as {kind}"))
+            found.add(ProtocolCheck::StreamUnasked, format!("did not request a stream, got {kind}"))
         }
-        (false, _) if !is_json => found.add(ProtocolCheck::ContentType, format!("HTTP {} as {kind}", response.status)),
+        (false, _) if !is_json => {
+            found.add(ProtocolCheck::ContentType, format!("HTTP {} with content type {kind}", response.status))
+        }
         (false, _) => {}
     }
 }
 
-/// Headers that say how much is left, and whether to come again. Others of their prefix are not documented.
+/// Checks the documented rate-limit headers. Other headers with the same prefix may have any value.
 fn check_rate_limit_headers(response: &Response, found: &mut FindingCollector) {
     for (name, value) in &response.headers {
         let is_right = match name.strip_prefix("anthropic-ratelimit-").and_then(|rest| rest.rsplit_once('-')) {
@@ -76,7 +79,7 @@ fn check_rate_limit_headers(response: &Response, found: &mut FindingCollector) {
     }
 }
 
-/// Seconds, or a date of HTTP, which begins with the day of the week.
+/// Returns true for a number of seconds or an HTTP date.
 fn is_valid_retry_after(text: &str) -> bool {
     let days = ["Mon,", "Tue,", "Wed,", "Thu,", "Fri,", "Sat,", "Sun,"];
     text.trim().parse::<f64>().is_ok_and(|s| s >= 0.0 && s.is_finite())

@@ -1,10 +1,12 @@
-//! The message: its envelope, its blocks, and why it stopped. Streams come here once they are put together.
+//! The checks of a message: its envelope, its blocks and its stop reason. A stream is checked after it
+//! is assembled.
 
 use serde_json::Value;
 
-use crate::checks::{FindingCollector, ProtocolCheck, format_value};
+use crate::checks::catalog::ProtocolCheck;
+use crate::checks::collector::{FindingCollector, format_value};
 
-/// Keys that the reference gives a message.
+/// The keys of a message in the API reference.
 const MESSAGE_KEYS: [&str; 13] = [
     "id",
     "type",
@@ -21,7 +23,7 @@ const MESSAGE_KEYS: [&str; 13] = [
     "input_transformations",
 ];
 
-/// Reasons that the reference names.
+/// The stop reasons in the API reference.
 const STOP_REASONS: [&str; 8] = [
     "end_turn",
     "max_tokens",
@@ -33,7 +35,8 @@ const STOP_REASONS: [&str; 8] = [
     "compaction",
 ];
 
-/// Blocks of answers that the reference names; those of tools that run at the server end alike.
+/// The types of response block in the API reference. The types of the results of server tools are not
+/// in the list; they all end with `_tool_result`.
 pub(super) const BLOCK_TYPES: [&str; 11] = [
     "text",
     "thinking",
@@ -53,34 +56,31 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
     match message["content"].as_array() {
         Some(blocks) if blocks.iter().all(|b| b["type"].is_string()) => {
             blocks.iter().for_each(|block| check_block(asked, block, found));
-            let after_tool = asked["messages"].as_array().and_then(|m| m.last()).is_some_and(has_tool_result);
-            if blocks.is_empty() && message["stop_reason"] == "end_turn" && !after_tool {
-                found.add(ProtocolCheck::ContentEmpty, "end_turn with no content");
+            let follows_tool_result = asked["messages"].as_array().and_then(|m| m.last()).is_some_and(has_tool_result);
+            if blocks.is_empty() && message["stop_reason"] == "end_turn" && !follows_tool_result {
+                found.add(ProtocolCheck::ContentEmpty, "end_turn without content");
             }
             check_stop_reason(asked, message, blocks, found);
         }
         Some(_) => found.add(ProtocolCheck::ContentShape, "a block without a type"),
-        None => found.add(ProtocolCheck::ContentShape, format!("content is {}", format_value(message.get("content")))),
+        None => found.add_value(ProtocolCheck::ContentShape, "content", message.get("content")),
     }
 }
 
 fn check_envelope(message: &Value, found: &mut FindingCollector) {
-    let mut constant = |key: &str, wanted: &str, check: ProtocolCheck| {
-        if message[key] != wanted {
-            found.add(check, format!("{key} is {}", format_value(message.get(key))));
-        }
-    };
-    constant("type", "message", ProtocolCheck::MessageType);
-    constant("role", "assistant", ProtocolCheck::MessageRole);
+    if message["type"] != "message" {
+        found.add_value(ProtocolCheck::MessageType, "type", message.get("type"));
+    }
+    if message["role"] != "assistant" {
+        found.add_value(ProtocolCheck::MessageRole, "role", message.get("role"));
+    }
     match message["id"].as_str() {
-        None | Some("") => {
-            found.add(ProtocolCheck::MessageIdMissing, format!("id is {}", format_value(message.get("id"))))
-        }
+        None | Some("") => found.add_value(ProtocolCheck::MessageIdMissing, "id", message.get("id")),
         Some(id) if !id.starts_with("msg_") => found.add(ProtocolCheck::MessageIdPrefix, format!("id is {id}")),
         Some(_) => {}
     }
     if message["model"].as_str().is_none_or(str::is_empty) {
-        found.add(ProtocolCheck::ModelMissing, format!("model is {}", format_value(message.get("model"))));
+        found.add_value(ProtocolCheck::ModelMissing, "model", message.get("model"));
     }
     let unknown: Vec<&str> = message
         .as_object()
@@ -109,10 +109,10 @@ fn check_block(asked: &Value, block: &Value, found: &mut FindingCollector) {
     }
     match kind {
         "text" => match block["text"].as_str() {
-            None => found.add(ProtocolCheck::BlockShape, format!("text is {}", format_value(block.get("text")))),
+            None => found.add_value(ProtocolCheck::BlockShape, "text", block.get("text")),
             Some("") => found.add(ProtocolCheck::TextEmpty, "a text block with an empty text"),
             Some(text) => {
-                // A model may speak of the mark where it was asked to.
+                // A model may write the tag if the request contains it.
                 if text.trim_start().starts_with("<think>") && !asked.to_string().contains("<think>") {
                     found.add(ProtocolCheck::ThinkingInText, text);
                 }
@@ -120,17 +120,14 @@ fn check_block(asked: &Value, block: &Value, found: &mut FindingCollector) {
         },
         "thinking" => {
             if !block["thinking"].is_string() {
-                found.add(ProtocolCheck::BlockShape, format!("thinking is {}", format_value(block.get("thinking"))));
+                found.add_value(ProtocolCheck::BlockShape, "thinking", block.get("thinking"));
             }
             if block["signature"].as_str().is_none_or(str::is_empty) {
-                found.add(
-                    ProtocolCheck::SignatureMissing,
-                    format!("signature is {}", format_value(block.get("signature"))),
-                );
+                found.add_value(ProtocolCheck::SignatureMissing, "signature", block.get("signature"));
             }
         }
         "redacted_thinking" if !block["data"].is_string() => {
-            found.add(ProtocolCheck::BlockShape, format!("data is {}", format_value(block.get("data"))));
+            found.add_value(ProtocolCheck::BlockShape, "data", block.get("data"));
         }
         _ if !BLOCK_TYPES.contains(&kind) && !kind.ends_with("_tool_result") => {
             found.add(ProtocolCheck::BlockUnknown, kind)
@@ -141,10 +138,7 @@ fn check_block(asked: &Value, block: &Value, found: &mut FindingCollector) {
 
 fn check_stop_reason(asked: &Value, message: &Value, blocks: &[Value], found: &mut FindingCollector) {
     let Some(reason) = message["stop_reason"].as_str() else {
-        found.add(
-            ProtocolCheck::StopReasonMissing,
-            format!("stop_reason is {}", format_value(message.get("stop_reason"))),
-        );
+        found.add_value(ProtocolCheck::StopReasonMissing, "stop_reason", message.get("stop_reason"));
         return;
     };
     if !STOP_REASONS.contains(&reason) {
@@ -158,25 +152,25 @@ fn check_stop_reason(asked: &Value, message: &Value, blocks: &[Value], found: &m
         found.add(ProtocolCheck::ToolWithoutStopToolUse, "a tool_use block with stop_reason end_turn");
     }
     let sequence = message.get("stop_sequence");
-    let met = sequence.and_then(Value::as_str).filter(|met| reason == "stop_sequence" && !met.is_empty());
+    let reached = sequence.and_then(Value::as_str).filter(|s| reason == "stop_sequence" && !s.is_empty());
     let mut texts = blocks.iter().filter(|b| b["type"] == "text").filter_map(|b| b["text"].as_str());
-    if let Some(met) = met
-        && let Some(text) = texts.find(|text| text.contains(met))
+    if let Some(reached) = reached
+        && let Some(text) = texts.find(|text| text.contains(reached))
     {
         found.add(
             ProtocolCheck::StopSequenceInText,
-            format!("the answer stopped at {met}, and has it in its text: {text}"),
+            format!("the response stopped at {reached}, and its text contains it: {text}"),
         );
     }
     let sent = asked["stop_sequences"].as_array();
     match (reason == "stop_sequence", sequence) {
         (_, None) => found.add(ProtocolCheck::StopSequenceKeyMissing, "no key stop_sequence"),
         (false, Some(Value::Null)) => {}
-        (true, Some(told)) if sent.is_some_and(|sent| sent.contains(told)) => {}
-        (_, Some(told)) => found.add(
+        (true, Some(sequence)) if sent.is_some_and(|sent| sent.contains(sequence)) => {}
+        (_, Some(sequence)) => found.add(
             ProtocolCheck::StopSequenceMismatch,
             format!(
-                "stop_reason {reason} with stop_sequence {told}, sent: {}",
+                "stop_reason {reason} with stop_sequence {sequence}; stop_sequences of the request: {}",
                 format_value(asked.get("stop_sequences"))
             ),
         ),

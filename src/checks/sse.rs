@@ -1,94 +1,94 @@
-//! Event streams: the framing, over the raw bytes. What the events mean together is `grammar`'s work.
+//! The checks of the framing of an event stream: [`StreamChecker`].
+//!
+//! The order of the events is the business of [`EventSequence`].
 
 use serde_json::Value;
 
-use crate::checks::event_sequence::{EventSequence, StreamEvent};
-use crate::checks::{FindingCollector, ProtocolCheck};
+use crate::checks::catalog::ProtocolCheck;
+use crate::checks::collector::FindingCollector;
+use crate::checks::event_sequence::EventSequence;
+use crate::wire::assemble::{AssembledStream, MessageAssembler, StreamObserver};
 use crate::wire::exchange::{FailureKind, Response};
-use crate::wire::fast_delta;
-use crate::wire::fast_delta::ParseMode;
 use crate::wire::message::excerpt;
-use crate::wire::sse::{SseFrame, SseItem, decode_text, iter_items};
+use crate::wire::sse::{SseFrame, SseItem};
 
-/// Checks a stream; the message that it amounts to, where it came to its end.
-pub(super) fn check(
-    asked: &Value,
-    response: &Response,
-    pace: ParseMode,
-    found: &mut FindingCollector,
-) -> Option<Value> {
-    let is_cut = response.cut.is_some();
-    let (text, broken) = decode_text(&response.body.0);
-    // A cut may fall into a character.
-    if let Some(at) = broken.filter(|_| !is_cut) {
-        found.add(ProtocolCheck::NotUtf8, format!("the byte at {at} is no UTF-8"));
+/// Checks a stream while it is parsed.
+pub(super) struct StreamChecker<'a> {
+    asked: &'a Value,
+    response: &'a Response,
+    found: &'a mut FindingCollector,
+    sequence: EventSequence,
+    is_utf8: bool,
+}
+
+impl<'a> StreamChecker<'a> {
+    pub fn new(asked: &'a Value, response: &'a Response, found: &'a mut FindingCollector) -> Self {
+        Self { asked, response, found, sequence: EventSequence::default(), is_utf8: true }
     }
-    let mut grammar = EventSequence::default();
-    for part in iter_items(if is_cut { trim_partial_line(&text) } else { &text }) {
-        match part {
-            SseItem::Frame(frame) => check_frame(asked, &frame, pace, &mut grammar, found),
-            SseItem::UnknownLine(line) if broken.is_none() => found.add(ProtocolCheck::LineStray, excerpt(line, 120)),
-            // Some clients pass over what has no blank line behind it, some read it.
-            SseItem::Unterminated(frame) if !is_cut => {
+
+    /// Ends the stream. Returns the message if the stream is complete.
+    pub fn finish(self, stream: &AssembledStream) -> Option<Value> {
+        let cut = self.response.cut.as_ref();
+        // Nothing is missing if the client stopped at its own size limit.
+        if cut.is_some_and(|cut| cut.kind == FailureKind::TooLarge) {
+            return None;
+        }
+        self.sequence.finish(stream, cut.map(|cut| cut.message.as_str()), self.found)
+    }
+
+    fn check_frame(&mut self, frame: &SseFrame<'_>, json: Option<&Value>, before: &MessageAssembler) {
+        let name = frame.event.as_deref();
+        let Some(data) = frame.data.as_deref() else {
+            self.found.add(ProtocolCheck::DataMissing, format!("event: {}", name.unwrap_or_default()));
+            return;
+        };
+        if data.trim() == "[DONE]" {
+            self.found.add(ProtocolCheck::DoneRecord, "data: [DONE]");
+            return;
+        }
+        let Some(json) = json.filter(|json| json.is_object()) else {
+            self.found.add(ProtocolCheck::DataNotJson, excerpt(data, 120));
+            return;
+        };
+        let kind = json["type"].as_str();
+        match (name, kind) {
+            (None, _) if self.found.contains(ProtocolCheck::EventNameMissing) => {}
+            (None, _) => self.found.add(ProtocolCheck::EventNameMissing, format!("data: {}", excerpt(data, 120))),
+            // Another check reports an error without its envelope.
+            (Some("error"), None) => {}
+            (Some(name), kind) if kind != Some(name) => self.found.add(
+                ProtocolCheck::EventNameMismatch,
+                format!("event: {name}, but the type in the data is {}", kind.unwrap_or("missing")),
+            ),
+            (Some(_), _) => {}
+        }
+        match kind.or(name) {
+            Some(kind) => self.sequence.check_event(kind, json, before, self.asked, self.found),
+            None => self.found.add(ProtocolCheck::EventUnknown, "an event with neither a name nor a type"),
+        }
+    }
+}
+
+impl StreamObserver for StreamChecker<'_> {
+    fn on_start(&mut self, invalid_utf8_at: Option<usize>) {
+        self.is_utf8 = invalid_utf8_at.is_none();
+        // A truncated body may end inside a character.
+        if let Some(position) = invalid_utf8_at.filter(|_| self.response.cut.is_none()) {
+            self.found.add(ProtocolCheck::NotUtf8, format!("byte {position} is not UTF-8"));
+        }
+    }
+
+    fn on_item(&mut self, item: &SseItem<'_>, json: Option<&Value>, before: &MessageAssembler) {
+        match item {
+            SseItem::Frame(frame) => self.check_frame(frame, json, before),
+            SseItem::UnknownLine(line) if self.is_utf8 => self.found.add(ProtocolCheck::LineStray, excerpt(line, 120)),
+            // Some clients ignore an unterminated frame, and some read it.
+            SseItem::Unterminated(frame) if self.response.cut.is_none() => {
                 let data = frame.data.as_deref().or(frame.event.as_deref()).unwrap_or_default();
-                found.add(ProtocolCheck::FrameUnfinished, format!("no blank line after: {}", excerpt(data, 120)));
-                check_frame(asked, &frame, pace, &mut grammar, found);
+                self.found.add(ProtocolCheck::FrameUnfinished, format!("no blank line after: {}", excerpt(data, 120)));
+                self.check_frame(frame, json, before);
             }
             SseItem::UnknownLine(_) | SseItem::Unterminated(_) => {}
         }
-    }
-    let is_ours = response.cut.as_ref().is_some_and(|cut| cut.kind == FailureKind::TooLarge);
-    // Where we stopped reading, nothing is missing.
-    if is_ours { None } else { grammar.finish(response.cut.as_ref().map(|cut| cut.message.as_str()), found) }
-}
-
-/// What came of a cut body up to its last line's end; the beginning of a line says nothing.
-fn trim_partial_line(text: &str) -> &str {
-    &text[..text.rfind(['\n', '\r']).map_or(0, |end| end + 1)]
-}
-
-fn check_frame(
-    asked: &Value,
-    frame: &SseFrame<'_>,
-    pace: ParseMode,
-    grammar: &mut EventSequence,
-    found: &mut FindingCollector,
-) {
-    let name = frame.event.as_deref();
-    let Some(data) = frame.data.as_deref() else {
-        found.add(ProtocolCheck::DataMissing, format!("event: {}", name.unwrap_or_default()));
-        return;
-    };
-    // Nearly all events are deltas in which nothing is wrong.
-    if name.is_none_or(|name| name == fast_delta::EVENT_NAME)
-        && pace.parse_delta(data).is_some_and(|delta| grammar.accept_fast(&delta))
-    {
-        if name.is_none() && !found.contains(ProtocolCheck::EventNameMissing) {
-            found.add(ProtocolCheck::EventNameMissing, format!("data: {}", excerpt(data, 120)));
-        }
-        return;
-    }
-    if data.trim() == "[DONE]" {
-        found.add(ProtocolCheck::DoneRecord, "data: [DONE]");
-        return;
-    }
-    let Ok(json @ Value::Object(_)) = serde_json::from_str::<Value>(data) else {
-        found.add(ProtocolCheck::DataNotJson, excerpt(data, 120));
-        return;
-    };
-    let kind = json["type"].as_str();
-    match (name, kind) {
-        (None, _) => found.add(ProtocolCheck::EventNameMissing, format!("data: {}", excerpt(data, 120))),
-        // An error without its envelope is told as that.
-        (Some("error"), None) => {}
-        (Some(name), kind) if kind != Some(name) => found.add(
-            ProtocolCheck::EventNameMismatch,
-            format!("event: {name}, but the data's type is {}", kind.unwrap_or("missing")),
-        ),
-        (Some(_), _) => {}
-    }
-    match kind.or(name) {
-        Some(kind) => grammar.process_event(&StreamEvent::from_name(kind), &json, asked, found),
-        None => found.add(ProtocolCheck::EventUnknown, "an event with neither a name nor a type"),
     }
 }

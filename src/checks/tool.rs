@@ -1,12 +1,13 @@
-//! Calls of the client's tools: ids, names, inputs.
+//! The checks of calls of client tools: ids, names and inputs.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::checks::{FindingCollector, ProtocolCheck, format_value};
+use crate::checks::catalog::ProtocolCheck;
+use crate::checks::collector::{FindingCollector, format_value};
 
-/// Marks with which models write calls, and which a server should have turned into blocks.
+/// The markup of tool calls in model output. A server must convert it to blocks.
 const TOOL_CALL_MARKERS: [&str; 5] = ["<tool_call>", "<function=", "<|tool_call", "<function_calls>", "[TOOL_CALLS]"];
 
 pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector) {
@@ -25,9 +26,9 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
             found.add(ProtocolCheck::ToolIdPattern, format!("id is {id}"));
         }
         if !known.insert(id) {
-            found.add(ProtocolCheck::ToolIdDuplicate, format!("id {id} is there twice"));
+            found.add(ProtocolCheck::ToolIdDuplicate, format!("two calls have the id {id}"));
         }
-        // A call that was cut by max_tokens has half an input at best.
+        // max_tokens may truncate the input of a call.
         if message["stop_reason"] == "max_tokens" {
             continue;
         }
@@ -36,7 +37,7 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
     let markup =
         blocks.iter().filter_map(|b| b["text"].as_str()).find(|t| TOOL_CALL_MARKERS.iter().any(|m| t.contains(m)));
     if let Some(text) = markup.filter(|_| !tools.is_empty()) {
-        // A model may speak of the marks where the request does.
+        // A model may write the markup if the request contains it.
         let request = asked.to_string();
         if !TOOL_CALL_MARKERS.iter().any(|m| request.contains(m)) {
             found.add(ProtocolCheck::ToolMarkup, text);
@@ -46,14 +47,14 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
 
 fn check_input(tool: Option<&Value>, name: &str, input: Option<&Value>, found: &mut FindingCollector) {
     let Some(input) = input.filter(|i| i.is_object()) else {
-        found.add(ProtocolCheck::ToolInputShape, format!("input of {name} is {}", format_value(input)));
+        found.add_value(ProtocolCheck::ToolInputShape, &format!("input of {name}"), input);
         return;
     };
     let Some(tool) = tool else {
-        found.add(ProtocolCheck::ToolNameUnknown, format!("no tool {name} was sent"));
+        found.add(ProtocolCheck::ToolNameUnknown, format!("the request has no tool {name}"));
         return;
     };
-    // A schema that is none, sent on purpose, obliges nobody.
+    // Some rows send an invalid schema on purpose.
     let Ok(validator) = jsonschema::validator_for(&tool["input_schema"]) else { return };
     if tool["input_schema"].is_object()
         && let Some(error) = validator.iter_errors(input).next()
@@ -62,7 +63,7 @@ fn check_input(tool: Option<&Value>, name: &str, input: Option<&Value>, found: &
     }
 }
 
-/// The calls in the request's history.
+/// Returns the tool calls in the earlier turns of a request.
 pub(super) fn iter_history_calls(asked: &Value) -> impl Iterator<Item = &Value> {
     let turns = asked["messages"].as_array().map_or(&[][..], Vec::as_slice);
     turns

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::catalog::{CallTest, JsonKind, JsonTest, MessagePredicate, ResponsePredicate, TextTest};
 use crate::variables::fill::filler_from_values;
 use crate::wire::message::{Message, excerpt};
-use crate::wire::response_body::ParsedResponse;
+use crate::wire::parsed_exchange::ParsedResponse;
 
 /// True if the message satisfies all parts of the predicate. `values` are the random values of the
 /// trial.

@@ -8,7 +8,7 @@ use crate::engine::predicate::matches;
 use crate::engine::request::arms;
 use crate::recording::run::ArmKind;
 use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt};
-use crate::wire::response_body::ParsedResponse;
+use crate::wire::parsed_exchange::ParsedResponse;
 
 /// A trial with its parsed responses.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::checks;
 use crate::redact::decompress_once;
+use crate::wire::assemble::{MessageAssembler, StreamObserver, parse_stream};
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, FailureKind, Response};
 use crate::wire::message::excerpt;
-use crate::wire::sse;
+use crate::wire::sse::SseItem;
 
 /// The number of characters of an error in a report.
 const MAX_ERROR_CHARS: usize = 200;
@@ -87,17 +88,15 @@ pub(super) fn check_exchange(exchange: &Exchange) -> Vec<checks::Finding> {
 }
 
 fn parse_response(plain: &Response, original: &Response) -> ReceivedResponse {
-    let text = String::from_utf8_lossy(&plain.body.0).into_owned();
+    let text = plain.text().into_owned();
     let is_stream = plain.is_event_stream();
+    let mut events = Vec::new();
+    let json = if is_stream { parse_stream(plain, &mut events).message } else { serde_json::from_str(&text).ok() };
     ReceivedResponse {
         status: plain.status,
         headers: plain.headers.clone(),
-        json: if is_stream {
-            assemble_message(plain).unwrap_or(Value::Null)
-        } else {
-            serde_json::from_str(&text).unwrap_or(Value::Null)
-        },
-        events: if is_stream { parse_events(&text) } else { Vec::new() },
+        json: json.unwrap_or(Value::Null),
+        events,
         is_stream,
         truncation: plain.cut.as_ref().map(|cut| ResponseTruncation {
             is_timeout: cut.kind == FailureKind::Timeout,
@@ -150,73 +149,12 @@ fn decompress_response(response: &Response) -> Option<Response> {
     Some(plain)
 }
 
-fn parse_events(text: &str) -> Vec<SseEvent> {
-    let frames = sse::iter_items(text).filter_map(|part| match part {
-        sse::SseItem::Frame(frame) => Some(frame),
-        sse::SseItem::UnknownLine(_) | sse::SseItem::Unterminated(_) => None,
-    });
-    frames
-        .filter_map(|frame| {
-            let data: Value = frame.data.and_then(|data| serde_json::from_str(&data).ok()).unwrap_or(Value::Null);
-            let name = frame.event.map(|name| name.into_owned()).or_else(|| Some(data["type"].as_str()?.to_owned()))?;
-            Some(SseEvent { name, data })
-        })
-        .collect()
-}
-
-/// The message that a stream spells, as far as it goes, the way the official clients put it together.
-pub(super) fn assemble_message(response: &Response) -> Option<Value> {
-    let (text, _) = sse::decode_text(&response.body.0);
-    let mut message: Option<Value> = None;
-    let mut inputs: Vec<String> = Vec::new();
-    for SseEvent { data, .. } in parse_events(&text) {
-        match (data["type"].as_str().unwrap_or_default(), &mut message) {
-            ("message_start", None) => message = Some(data["message"].clone()).filter(Value::is_object),
-            ("content_block_start", Some(message)) => {
-                if let Some(content) = message["content"].as_array_mut() {
-                    content.push(data["content_block"].clone());
-                    inputs.push(String::new());
-                }
-            }
-            ("content_block_delta", Some(message)) => {
-                let index = data["index"].as_u64().map_or(usize::MAX, |i| i as usize);
-                if let (Some(block), Some(input)) = (message["content"].get_mut(index), inputs.get_mut(index)) {
-                    apply_delta(block, input, &data["delta"]);
-                }
-            }
-            ("message_delta", Some(message)) => {
-                for (into, from) in [("", &data["delta"]), ("usage", &data["usage"])] {
-                    let place = if into.is_empty() { Some(&mut *message) } else { message.get_mut(into) };
-                    if let (Some(place), Some(from)) = (place.and_then(Value::as_object_mut), from.as_object()) {
-                        place.extend(from.clone());
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut message = message?;
-    for (nth, input) in inputs.iter().enumerate().filter(|(_, input)| !input.is_empty()) {
-        let block = message["content"].get_mut(nth).and_then(Value::as_object_mut);
-        if let (Some(block), Ok(input)) = (block, serde_json::from_str::<Value>(input)) {
-            block.insert("input".to_owned(), input);
-        }
-    }
-    Some(message)
-}
-
-fn apply_delta(block: &mut Value, input: &mut String, delta: &Value) {
-    let text = |key: &str| delta[key].as_str().unwrap_or_default();
-    let (key, piece) = match delta["type"].as_str().unwrap_or_default() {
-        "text_delta" => ("text", text("text")),
-        "thinking_delta" => ("thinking", text("thinking")),
-        "signature_delta" => ("signature", text("signature")),
-        "input_json_delta" => return input.push_str(text("partial_json")),
-        _ => return,
-    };
-    if let Some(block) = block.as_object_mut() {
-        let so_far = block.get(key).and_then(Value::as_str).unwrap_or_default();
-        let whole = format!("{so_far}{piece}");
-        block.insert(key.to_owned(), Value::from(whole));
+/// Collects the events of a stream while it is parsed.
+impl StreamObserver for Vec<SseEvent> {
+    fn on_item(&mut self, item: &SseItem<'_>, json: Option<&Value>, _before: &MessageAssembler) {
+        let SseItem::Frame(frame) = item else { return };
+        let data = json.cloned().unwrap_or(Value::Null);
+        let name = frame.event.as_deref().or(data["type"].as_str()).map(str::to_owned);
+        self.extend(name.map(|name| SseEvent { name, data }));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::wire::exchange::{Exchange, ExchangeAttempt, Request};
-use crate::wire::message::interpret;
+use crate::wire::parsed_exchange::parse_exchange;
 
 /// The exchanges of an earlier part of a run, by id.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ impl AnsweredExchanges {
 /// True where an exchange brought an answer to what was asked: one that broke off is none, nor is one that turned the
 /// request away. Whether the endpoint was there is a question of the moment, and asked anew.
 fn is_answered(exchange: &Exchange) -> bool {
-    !exchange.id.starts_with(LIVENESS_ID_PREFIX) && !interpret(exchange).is_uninformative(&exchange.request)
+    !exchange.id.starts_with(LIVENESS_ID_PREFIX) && !parse_exchange(exchange).interpretation.is_uninformative(&exchange.request)
 }
 
 #[cfg(test)]

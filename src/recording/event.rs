@@ -6,14 +6,15 @@
 use crate::recording::run::TrialRecord;
 use crate::results::model::Verdict;
 use crate::wire::exchange::Exchange;
+use crate::wire::parsed_exchange::ParsedExchange;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, Copy)]
 pub enum RunEvent<'a> {
     /// A row was started.
     RowStarted(&'a str),
-    /// An exchange ended.
-    Exchange(&'a Exchange),
+    /// An exchange ended. It is parsed once, for all listeners.
+    Exchange(&'a Exchange, &'a ParsedExchange),
     /// A trial ended.
     Trial(&'a TrialRecord),
     /// The endpoint is inconsistent, so all rows are run again with more trials. Carries the number

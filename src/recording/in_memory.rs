@@ -9,7 +9,7 @@ pub struct RecordingListener<'a>(pub &'a mut Recording);
 impl RunListener for RecordingListener<'_> {
     fn on_event(&mut self, event: RunEvent<'_>) {
         match event {
-            RunEvent::Exchange(exchange) => self.0.exchanges.push(exchange.clone()),
+            RunEvent::Exchange(exchange, _) => self.0.exchanges.push(exchange.clone()),
             RunEvent::Trial(trial) => self.0.trials.push(trial.clone()),
             RunEvent::RowStarted(_) | RunEvent::RowsRestarted(_) | RunEvent::Verdict(..) => {}
         }

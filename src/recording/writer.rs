@@ -63,7 +63,7 @@ impl RecordingWriter {
 impl RunListener for RecordingWriter {
     fn on_event(&mut self, event: RunEvent<'_>) {
         match event {
-            RunEvent::Exchange(exchange) => {
+            RunEvent::Exchange(exchange, _) => {
                 // The client has already removed all secrets.
                 match self.content_policy {
                     ContentPolicy::KeepContent => self.write_line(&LineRef::Exchange(exchange)),

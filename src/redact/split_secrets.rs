@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use crate::redact::replacement::{ByteReplacement, merge_overlapping, replace_text};
+use crate::wire::sse::iter_lines;
 
 /// The fields with parts of the text of a model, in the Messages API and similar APIs.
 const PROSE_FIELDS: [&str; 13] = [
@@ -26,9 +27,6 @@ const PROSE_FIELDS: [&str; 13] = [
     "response",
     "delta",
 ];
-
-/// The byte order mark, which may precede the first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A line with an event, or the first of several lines with one event.
 struct EventLine<'a> {
@@ -88,15 +86,12 @@ fn parse_lines(body: &[u8]) -> Vec<EventLine<'_>> {
     let mut lines = Vec::new();
     // The data lines of the current event, which ends at an empty line.
     let mut event_lines = Vec::new();
-    let mut next = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    while next < body.len() {
-        let (start, rest) = (next, &body[next..]);
-        let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        next += length + if rest[length..].starts_with(b"\r\n") { 2 } else { usize::from(length < rest.len()) };
-        if length == 0 {
+    for line in iter_lines(body) {
+        let (start, next) = (line.start, line.next_start);
+        if line.bytes.is_empty() {
             flush_event(&mut event_lines, &mut lines);
         }
-        let content = rest[..length].trim_ascii_end();
+        let content = line.bytes.trim_ascii_end();
         let end = start + content.len();
         let is_data = content.starts_with(b"data:");
         let data = if is_data { content[5..].trim_ascii_start() } else { content };

@@ -1,4 +1,5 @@
-//! A request as a curl command that anyone can run; the secret is an environment variable in it.
+//! Shows a request as a curl command: [`render_command`]. The command reads the secret from an
+//! environment variable.
 
 use std::fmt::Write as _;
 
@@ -6,12 +7,13 @@ use serde_json::Value;
 
 use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
 
-/// The environment variable that stands for the credential.
+/// The environment variable with the credential.
 pub const API_KEY_VARIABLE: &str = "API_KEY";
-/// Longer strings in the body are shortened: they are filler, or binary, and what matters is that they are long.
+/// Longer strings in the body are shortened. They are filler or binary data, and only their length
+/// matters.
 const MAX_STRING_CHARS: usize = 1200;
 
-/// The command. The target's own credential goes into `authorization` where it is a `bearer`'s.
+/// Renders the command. `bearer` says that the target reads its credential from `authorization`.
 pub fn render_command(base_url: &str, bearer: bool, request: &Request) -> String {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_quotes_for_a_shell_and_hides_the_secret() {
+    fn the_command_is_quoted_for_a_shell_and_hides_the_secret() {
         let request = Request {
             method: HttpMethod::Post,
             raw: None,

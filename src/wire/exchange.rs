@@ -1,7 +1,7 @@
-//! One HTTP request and everything that came back: what a recording is made of.
+//! One HTTP request with its responses: [`Exchange`], the unit of a recording.
 //!
-//! Plain data. A request names the credential it is to carry without knowing it, so no secret can reach a recording.
-//! Answers are kept as they came, byte for byte; reading them is `message`'s and `sse`'s work.
+//! Plain data. A request names its credential and must not know its value, so no secret can reach a
+//! recording. Responses are kept byte for byte; other modules parse them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,46 +11,46 @@ use serde_json::Value;
 
 use crate::string_enum::string_enum;
 
-/// What stands in an answer where a secret stood that is not the run's own credential: it is taken out before anything is
-/// kept.
+/// Replaces a secret in a response, except the run's own credential. Secrets are removed before
+/// anything is kept.
 pub const SECRET_PLACEHOLDER: &str = "<secret>";
 
-/// A request as the engine asks for it. The client adds the base URL, the credential and the transport's own headers.
+/// A request of the engine. The client adds the base URL, the credential and the transport headers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// The method.
+    /// The HTTP method.
     #[serde(default, skip_serializing_if = "HttpMethod::is_post")]
     pub method: HttpMethod,
-    /// Path below the base URL, with its query: `/v1/messages`.
+    /// The path below the base URL, with the query: `/v1/messages`.
     pub path: String,
     /// Header names (lower case) and values, without the credential.
     pub headers: BTreeMap<String, String>,
     /// The credential to send.
     pub credential: RequestCredential,
-    /// The JSON body; `null` where there is none.
+    /// The JSON body, or `null`.
     pub body: Value,
-    /// What goes out as the body in the place of JSON.
+    /// A body that is sent instead of the JSON body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
 }
 
 impl Request {
-    /// The path without its query.
+    /// Returns the path without the query.
     pub fn path_without_query(&self) -> &str {
         self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path)
     }
 }
 
 string_enum! {
-    /// The method of a request.
+    /// The HTTP method of a request.
     #[derive(Default)]
     pub enum HttpMethod {
-        /// With a body.
+        /// A request with a body.
         #[default]
         Post = "POST",
-        /// Without one.
+        /// A request without a body.
         Get = "GET",
-        /// Without one, and without one in the answer.
+        /// A request without a body, whose response has none either.
         Head = "HEAD",
     }
 }
@@ -61,138 +61,151 @@ impl HttpMethod {
     }
 }
 
-/// Which credential a request carries, and in which header. The secret itself is known to the client alone.
+/// The credential of a request and its header. Only the client knows the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestCredential {
-    /// The right one, in the header that the target asks for.
+    /// The credential of the target, in the header that the target uses.
     Target,
-    /// The right one as `x-api-key`.
+    /// The credential of the target in `x-api-key`.
     XApiKey,
-    /// The right one as `authorization: Bearer`.
+    /// The credential of the target in `authorization: Bearer`.
     Bearer,
-    /// A made-up one as `x-api-key`.
+    /// An invalid credential in `x-api-key`.
     WrongXApiKey,
-    /// A made-up one as `authorization: Bearer`.
+    /// An invalid credential in `authorization: Bearer`.
     WrongBearer,
-    /// The right one in both headers.
+    /// The credential of the target in both headers.
     Both,
-    /// No credential header at all.
+    /// No credential header.
     Missing,
 }
 
-/// A request and every attempt to get it answered.
+/// A request and all attempts to get a response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
-    /// The name by which rows refer to it; unique in a recording.
+    /// The name that trials refer to. It is unique in a recording.
     pub id: String,
-    /// What was asked.
+    /// The request.
     pub request: Request,
-    /// What was tried, in order; the last one counts.
+    /// The attempts in order. Only the last one counts.
     pub attempts: Vec<ExchangeAttempt>,
 }
 
 impl Exchange {
-    /// The attempt that counts: the last. `None` when nothing was sent.
+    /// Returns the last attempt, the one that counts. `None` if nothing was sent.
     pub fn last_attempt(&self) -> Option<&ExchangeAttempt> {
         self.attempts.last()
     }
 
-    /// True where a recording was asked for it, and does not have it.
+    /// Returns true if the exchange was replayed from a recording that does not have it.
     pub fn is_not_recorded(&self) -> bool {
         matches!(self.last_attempt().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::NotRecorded)
     }
 }
 
-/// One try at getting a request answered.
+/// One attempt to get a response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExchangeAttempt {
     /// Milliseconds from the start of the run.
     pub started_ms: u64,
-    /// Milliseconds until the answer was whole, or the try was given up.
+    /// Milliseconds until the response was complete or the attempt ended.
     pub duration_ms: u64,
-    /// What came back.
+    /// The result.
     #[serde(flatten)]
     pub result: AttemptResult,
 }
 
-/// What an attempt brought.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptResult {
-    /// A status line and headers came, and perhaps a body.
+    /// A status line and headers, perhaps with a body.
     Response(Response),
-    /// Nothing came.
+    /// No response.
     Failure(AttemptFailure),
 }
 
-/// An HTTP response, kept whole up to the client's bound.
+/// An HTTP response. The client limits the size of its body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// Header names (lower case) and values, in the order they came. A credential that a server echoes is masked.
+    /// Header names (lower case) and values, in the order of the response. Secrets are removed.
     pub headers: Vec<(String, String)>,
-    /// The body's bytes.
+    /// The bytes of the body.
     pub body: BodyBytes,
-    /// When the body's pieces came: milliseconds from the start of the attempt, and the piece's size in bytes. Of more
-    /// pieces than the client notes, the last entry has the rest, with the time at which the last of them came.
+    /// The arrival of the chunks of the body: milliseconds from the start of the attempt, and the size
+    /// of the chunk in bytes. The client limits the number of entries; the last entry then contains
+    /// all remaining chunks, with the time of the last one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<(u64, u64)>,
-    /// Why the body is not whole, when it is not. Where the client's bound on kept bytes is why, it says that bound.
+    /// The reason why the body is incomplete. If the client stopped at its size limit, the message
+    /// gives the limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<AttemptFailure>,
 }
 
 impl Response {
-    /// The first header of this (lower-case) name.
+    /// Returns the first header with this name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// True when the server says that the body is an event stream.
+    /// Returns true for a status from 200 to 299.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Returns the body as text, with bytes that are not UTF-8 replaced.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body.0)
+    }
+
+    /// Returns true if the content type of the body is an event stream.
     pub fn is_event_stream(&self) -> bool {
         self.header("content-type")
             .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
     }
 }
 
-/// Why an attempt, or the rest of a body, did not come.
+/// The reason why there is no response, or only a part of its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptFailure {
-    /// The kind, a closed set.
+    /// The kind.
     pub kind: FailureKind,
-    /// What happened and what to try, in a sentence, without secrets.
+    /// The problem and the next step, in a sentence without secrets.
     pub message: String,
 }
 
 string_enum! {
-    /// The ways in which a transport fails.
+    /// The kinds of transport failure.
     pub enum FailureKind {
-        /// The host's name could not be resolved, or nothing answered at its address.
+        /// The host name cannot be resolved, or the host does not accept the connection.
         Connect = "connect",
-        /// The connection was made and its TLS handshake failed.
+        /// The TLS handshake failed.
         Tls = "tls",
-        /// The time for the request ran out.
+        /// The request timed out.
         Timeout = "timeout",
         /// The connection broke.
         Reset = "reset",
-        /// The answer was not HTTP.
+        /// The response is not HTTP.
         Protocol = "protocol",
-        /// The body passed the bound on kept bytes; the rest was not read.
+        /// The body is larger than the size limit. The rest was not read.
         TooLarge = "too_large",
-        /// The run was stopped before an answer came.
+        /// The run was stopped before the response.
         Stopped = "stopped",
-        /// Nothing was sent: a recording was asked, which does not have this request.
+        /// Nothing was sent: a replayed recording does not have this request.
         NotRecorded = "not_recorded",
     }
 }
 
-/// A body: text where it is UTF-8, base64 where it is not, so that a recording stays readable and loses nothing.
+/// The bytes of a body. A recording stores them as text if they are UTF-8, otherwise as base64, so it
+/// stays readable and loses nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BodyBytes(pub Vec<u8>);
 
-/// As it is written: texts are borrowed, since a body may have megabytes.
+/// The stored form. Texts are borrowed because a body may have megabytes.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum EncodedBody<'a> {
@@ -229,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_survives_the_recording_whether_text_or_not() {
+    fn a_body_is_the_same_after_storing_and_loading() {
         for bytes in [b"plain".to_vec(), vec![0xff, 0x00, 0xfe], Vec::new()] {
             let json = serde_json::to_string(&BodyBytes(bytes.clone())).unwrap();
             assert_eq!(serde_json::from_str::<BodyBytes>(&json).unwrap().0, bytes);

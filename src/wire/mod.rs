@@ -1,10 +1,11 @@
-//! The Messages API as it is on the wire: exchanges, event streams, messages. Knows nothing of cases, engines or
-//! reports.
+//! The Messages API on the wire: exchanges, event streams, messages.
+//!
+//! It must not know cases, engines or reports.
 
+pub mod assemble;
 pub mod curl;
 pub mod exchange;
-pub mod fast_delta;
 pub mod message;
 pub mod message_events;
-pub mod response_body;
+pub mod parsed_exchange;
 pub mod sse;

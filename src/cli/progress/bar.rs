@@ -60,7 +60,7 @@ impl RunProgressBar {
         self.0.set_position(pace.decided);
         match event {
             RunEvent::RowStarted(row) => self.0.set_message(format!("{}  {row}", pace.describe(elapsed_ms))),
-            RunEvent::Exchange(_) | RunEvent::Trial(_) | RunEvent::RowsRestarted(_) | RunEvent::Verdict(..) => {
+            RunEvent::Exchange(..) | RunEvent::Trial(_) | RunEvent::RowsRestarted(_) | RunEvent::Verdict(..) => {
                 self.0.set_message(pace.describe(elapsed_ms));
             }
         }

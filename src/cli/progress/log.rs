@@ -23,17 +23,17 @@ impl RunLog {
     }
 
     /// Tells what happened.
-    pub fn log_event(&self, event: RunEvent<'_>, reading: Option<&InterpretedExchange>) {
+    pub fn log_event(&self, event: RunEvent<'_>) {
         let run = self.run_name.as_str();
         match event {
             RunEvent::RowStarted(row) => debug!(target: LOG_TARGET, run, row, "row begun"),
-            RunEvent::Exchange(exchange) => {
+            RunEvent::Exchange(exchange, parsed) => {
                 let last = exchange.last_attempt();
                 let (id, attempts) = (exchange.id.as_str(), exchange.attempts.len());
                 let ms = last.map_or(0, |attempt| attempt.duration_ms);
                 match last.map(|attempt| &attempt.result) {
                     Some(AttemptResult::Response(response)) => {
-                        let (status, what) = (response.status, interpretation_label(reading));
+                        let (status, what) = (response.status, interpretation_label(&parsed.interpretation));
                         debug!(target: LOG_TARGET, run, id, attempts, status, ms, what, "answered");
                     }
                     Some(AttemptResult::Failure(failure)) => {
@@ -55,12 +55,11 @@ impl RunLog {
     }
 }
 
-fn interpretation_label(reading: Option<&InterpretedExchange>) -> &'static str {
-    match reading {
-        Some(InterpretedExchange::Message(_)) => "message",
-        Some(InterpretedExchange::HttpError(_)) => "refused",
-        Some(InterpretedExchange::Malformed(_)) => "broken",
-        Some(InterpretedExchange::NoResponse(_)) => "failed",
-        None => "unread",
+fn interpretation_label(interpretation: &InterpretedExchange) -> &'static str {
+    match interpretation {
+        InterpretedExchange::Message(_) => "message",
+        InterpretedExchange::HttpError(_) => "refused",
+        InterpretedExchange::Malformed(_) => "broken",
+        InterpretedExchange::NoResponse(_) => "failed",
     }
 }

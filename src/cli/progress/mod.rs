@@ -22,7 +22,7 @@ use crate::results::events::NdjsonEvent as Told;
 use crate::results::model::Results;
 use crate::results::progress::ProgressCounts;
 use crate::wire::exchange::Exchange;
-use crate::wire::message::{InterpretedExchange, interpret};
+use crate::wire::message::InterpretedExchange;
 
 /// How often it is said how far things are, where there is no terminal.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -220,31 +220,23 @@ impl RunProgress<'_> {
 
 impl RunListener for RunProgress<'_> {
     fn on_event(&mut self, event: RunEvent<'_>) {
-        let reading = match event {
-            RunEvent::Exchange(exchange) => {
-                let reading = interpret(exchange);
-                self.count_exchange(exchange, &reading);
-                Some(reading)
-            }
-            RunEvent::Verdict(..) => {
-                self.progress.lock().unwrap_or_else(PoisonError::into_inner).decided += 1;
-                None
-            }
+        match event {
+            RunEvent::Exchange(exchange, parsed) => self.count_exchange(exchange, &parsed.interpretation),
+            RunEvent::Verdict(..) => self.progress.lock().unwrap_or_else(PoisonError::into_inner).decided += 1,
             RunEvent::RowsRestarted(rows) => {
                 self.progress.lock().unwrap_or_else(PoisonError::into_inner).rows += rows as u64;
-                None
             }
-            RunEvent::RowStarted(_) | RunEvent::Trial(_) => None,
-        };
+            RunEvent::RowStarted(_) | RunEvent::Trial(_) => {}
+        }
         let (pace, elapsed) = (self.current_progress(), milliseconds(self.started.elapsed()));
         if let Some(bar) = &self.bar {
             bar.update(event, &pace, elapsed);
         }
         if let Some(log) = &self.log {
-            log.log_event(event, reading.as_ref());
+            log.log_event(event);
         }
         if let Some(events) = &self.reporter.ndjson {
-            events.emit_run_event(&self.name, self.run_number, event, reading.as_ref(), pace, elapsed);
+            events.emit_run_event(&self.name, self.run_number, event, pace, elapsed);
         }
     }
 }

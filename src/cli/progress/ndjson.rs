@@ -37,13 +37,12 @@ impl NdjsonEmitter {
         name: &str,
         run: Option<u64>,
         event: RunEvent<'_>,
-        reading: Option<&InterpretedExchange>,
         pace: ProgressCounts,
         elapsed_ms: u64,
     ) {
         let told = match event {
             RunEvent::RowStarted(row) => Told::RowStarted { row: row.to_owned() },
-            RunEvent::Exchange(exchange) => exchange_event(exchange, reading),
+            RunEvent::Exchange(exchange, parsed) => exchange_event(exchange, &parsed.interpretation),
             RunEvent::RowsRestarted(rows) => Told::AskedAgain { rows: rows as u64 },
             RunEvent::Verdict(row, verdict) => Told::Verdict {
                 row: row.to_owned(),
@@ -59,19 +58,18 @@ impl NdjsonEmitter {
     }
 }
 
-fn exchange_event(exchange: &Exchange, reading: Option<&InterpretedExchange>) -> Told {
+fn exchange_event(exchange: &Exchange, interpretation: &InterpretedExchange) -> Told {
     let last = exchange.last_attempt();
     let (status, failure) = match last.map(|attempt| &attempt.result) {
         Some(AttemptResult::Response(response)) => (Some(response.status), None),
         Some(AttemptResult::Failure(failure)) => (None, Some(failure.message.clone())),
         None => (None, None),
     };
-    let tokens = match reading {
-        Some(InterpretedExchange::Message(message)) => (message.input_tokens(), message.output_tokens()),
-        Some(
-            InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_),
-        )
-        | None => (None, None),
+    let tokens = match interpretation {
+        InterpretedExchange::Message(message) => (message.input_tokens(), message.output_tokens()),
+        InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_) => {
+            (None, None)
+        }
     };
     Told::Exchange {
         id: exchange.id.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::checks;
-use crate::checks::CheckSeverity;
+use crate::checks::{CheckSeverity, CheckedExchange};
 use crate::recording::run::{Recording, TrialRecord};
 use crate::results::model::FindingSummary;
 
@@ -25,15 +25,16 @@ struct CheckSummary {
 }
 
 impl RunFindings {
-    /// Looks at every exchange once, and at the answers beside each other; names each in every row that it served.
-    pub fn from_recording(recording: &Recording) -> Self {
-        let looked: Vec<_> = recording.exchanges.iter().map(|e| (e, checks::check_exchange(e))).collect();
-        let answers = looked.iter().filter_map(|(exchange, checked)| {
+    /// Collects the findings of the exchanges of a recording, which are given in its order, and the
+    /// findings across responses. Assigns each to every row that its exchange served.
+    pub fn new(recording: &Recording, exchanges: &[CheckedExchange]) -> Self {
+        let looked = || recording.exchanges.iter().zip(exchanges);
+        let answers = looked().filter_map(|(exchange, checked)| {
             Some(checks::CheckedResponse { exchange, message: checked.message.as_ref()? })
         });
         let across = checks::check_across(answers);
         let mut checked: HashMap<&str, Vec<checks::Finding>> = HashMap::new();
-        for (exchange, found) in &looked {
+        for (exchange, found) in looked() {
             checked.entry(&exchange.id).or_default().extend(found.findings.iter().cloned());
         }
         for (id, finding) in across {

@@ -6,6 +6,8 @@ mod stored_results;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::catalog::{AuthScheme, Catalog, CatalogRow, Outcome, VerdictStatus, is_silent};
+use crate::checks;
+use crate::checks::CheckedExchange;
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::judge::findings::RunFindings;
 use crate::engine::probes;
@@ -19,8 +21,8 @@ use crate::results::model::{
 };
 use crate::wire::curl;
 use crate::wire::exchange::{AttemptResult, Exchange};
-use crate::wire::message::{InterpretedExchange, excerpt, interpret};
-use crate::wire::response_body::parse_last_response;
+use crate::wire::message::{InterpretedExchange, excerpt};
+use crate::wire::parsed_exchange::ParsedExchange;
 
 /// Why a recording cannot be judged with these case files.
 #[derive(Debug, thiserror::Error)]
@@ -59,14 +61,14 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         .map(|(row, trials)| {
             let verdict = match rules::next_step(&row.experiment, &trials, &facts) {
                 Step::Decided(verdict) => verdict,
-                Step::Run(_) => unfinished_verdict(&unfinished_reason(recording, trials.is_empty())),
+                Step::Run(_) => unfinished_verdict(&unfinished_reason(&book, trials.is_empty())),
             };
             (row, trials, verdict)
         })
         .collect();
     apply_dependencies(&mut judged);
     let mut counted = HashSet::new();
-    let findings = RunFindings::from_recording(recording);
+    let findings = RunFindings::new(recording, &book.checked);
     let mut rows = Vec::new();
     for (row, trials, verdict) in judged {
         let id = row.experiment.id();
@@ -92,7 +94,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
             verdict,
         });
     }
-    let (totals, summary) = (sum_totals(recording), ResultsSummary::from_rows(&rows));
+    let (totals, summary) = (sum_totals(&book), ResultsSummary::from_rows(&rows));
     Ok(Results {
         schema: SCHEMA.to_owned(),
         target: TestedTarget {
@@ -106,7 +108,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         gateway: None,
         started_at: header.started_at.clone(),
         finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
-        partial: partial_reason(recording),
+        partial: partial_reason(&book),
         confidence: header.confidence,
         seed: header.seed,
         per_verdict: CostPerVerdict::from_totals(&totals, summary.decided),
@@ -123,8 +125,8 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     })
 }
 
-fn partial_reason(recording: &Recording) -> Option<String> {
-    match recording.footer.as_ref().map(|f| f.ended) {
+fn partial_reason(book: &ExchangeIndex<'_>) -> Option<String> {
+    match book.recording.footer.as_ref().map(|f| f.ended) {
         Some(RunEnd::Complete) => None,
         Some(RunEnd::Interrupted) => Some("the run was interrupted".to_owned()),
         Some(RunEnd::Lost) => Some("the endpoint stopped answering".to_owned()),
@@ -133,16 +135,13 @@ fn partial_reason(recording: &Recording) -> Option<String> {
             "the recording lacks requests that the rows need: other rows or case files than those of the run?"
                 .to_owned(),
         ),
-        Some(RunEnd::Untestable) => {
-            Some(format!("the endpoint could not be tested: {}", describe_first_failure(recording)))
-        }
+        Some(RunEnd::Untestable) => Some(format!("the endpoint could not be tested: {}", describe_first_failure(book))),
         None => Some("the recording has no footer: the run was cut".to_owned()),
     }
 }
 
 /// What the plainest request of the run brought instead of a message.
-fn describe_first_failure(recording: &Recording) -> String {
-    let book = ExchangeIndex::new(recording);
+fn describe_first_failure(book: &ExchangeIndex<'_>) -> String {
     // The first request of all may already have found nobody.
     let trials = [probes::STRICTNESS_PROBE, probes::TEXT_FORM_PROBE].map(|row| book.trials(row, false));
     match trials.iter().flatten().next().and_then(|t| t.responses.last()) {
@@ -167,9 +166,8 @@ fn describe_first_failure(recording: &Recording) -> String {
     }
 }
 
-fn unfinished_reason(recording: &Recording, untried: bool) -> String {
-    let why =
-        partial_reason(recording).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
+fn unfinished_reason(book: &ExchangeIndex<'_>, untried: bool) -> String {
+    let why = partial_reason(book).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
     format!("{}: {why}", if untried { "not run" } else { "not run to the end" })
 }
 
@@ -209,11 +207,12 @@ fn apply_dependencies(judged: &mut [(&CatalogRow, Vec<CompletedTrial>, Verdict)]
     }
 }
 
-fn sum_totals(recording: &Recording) -> RunTotals {
+fn sum_totals(book: &ExchangeIndex<'_>) -> RunTotals {
+    let recording = book.recording;
     let mut totals = RunTotals { requests: recording.exchanges.len() as u64, ..RunTotals::default() };
-    for exchange in &recording.exchanges {
+    for (exchange, checked) in recording.exchanges.iter().zip(&book.checked) {
         totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
-        let (input, output) = interpret(exchange).token_counts();
+        let (input, output) = checked.parsed.interpretation.token_counts();
         totals.input_tokens = totals.input_tokens.saturating_add(input);
         totals.output_tokens = totals.output_tokens.saturating_add(output);
     }
@@ -228,9 +227,13 @@ fn sum_totals(recording: &Recording) -> RunTotals {
     totals
 }
 
-/// A recording, by row.
+/// A recording by row. Each exchange is parsed and checked once.
 struct ExchangeIndex<'a> {
-    exchanges: HashMap<&'a str, (&'a Exchange, InterpretedExchange)>,
+    recording: &'a Recording,
+    /// The exchanges of the recording, in its order.
+    checked: Vec<CheckedExchange>,
+    /// The position of each exchange, by its id.
+    positions: HashMap<&'a str, usize>,
     trials: HashMap<&'a str, Vec<&'a TrialRecord>>,
 }
 
@@ -242,8 +245,17 @@ impl<'a> ExchangeIndex<'a> {
         }
         // By name, not by the order in which answers happened to come.
         trials.values_mut().for_each(|of_row| of_row.sort_by(|a, b| a.key.cmp(&b.key)));
-        let exchanges = recording.exchanges.iter().map(|e| (e.id.as_str(), (e, interpret(e)))).collect();
-        Self { exchanges, trials }
+        Self {
+            recording,
+            checked: recording.exchanges.iter().map(checks::check_exchange).collect(),
+            positions: recording.exchanges.iter().enumerate().map(|(i, e)| (e.id.as_str(), i)).collect(),
+            trials,
+        }
+    }
+
+    fn find_exchange(&self, id: &str) -> Option<(&'a Exchange, &ParsedExchange)> {
+        let position = *self.positions.get(id)?;
+        Some((&self.recording.exchanges[position], &self.checked[position].parsed))
     }
 
     fn trial_records(&self, row: &str) -> &[&'a TrialRecord] {
@@ -253,15 +265,12 @@ impl<'a> ExchangeIndex<'a> {
     /// The trials of a row; with its answers as they came, where these count.
     fn trials(&self, row: &str, with_answers: bool) -> Vec<CompletedTrial> {
         let of = |record: &&TrialRecord| {
-            let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.exchanges.get(id.as_str())).collect();
+            let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.find_exchange(id)).collect();
             CompletedTrial {
                 variant: record.key.variant.clone(),
                 arm: record.key.arm,
-                last_response: steps
-                    .last()
-                    .filter(|_| with_answers)
-                    .and_then(|(exchange, _)| parse_last_response(exchange)),
-                responses: steps.into_iter().map(|(_, reading)| reading.clone()).collect(),
+                last_response: steps.last().filter(|_| with_answers).and_then(|(_, parsed)| parsed.response.clone()),
+                responses: steps.into_iter().map(|(_, parsed)| parsed.interpretation.clone()).collect(),
                 values: record.values.clone(),
             }
         };
@@ -272,8 +281,8 @@ impl<'a> ExchangeIndex<'a> {
     fn row_cost(&self, row: &str, counted: &mut HashSet<&'a str>) -> RowCost {
         let mut cost = RowCost::default();
         for id in self.trial_records(row).iter().flat_map(|r| &r.exchanges) {
-            if let (true, Some((_, reading))) = (counted.insert(id), self.exchanges.get(id.as_str())) {
-                let (input, output) = reading.token_counts();
+            if let (true, Some((_, parsed))) = (counted.insert(id), self.find_exchange(id)) {
+                let (input, output) = parsed.interpretation.token_counts();
                 cost.requests += 1;
                 cost.input_tokens = cost.input_tokens.saturating_add(input);
                 cost.output_tokens = cost.output_tokens.saturating_add(output);
@@ -349,7 +358,7 @@ impl<'a> ExchangeIndex<'a> {
         .or_else(|| find(&treated))
         .or_else(|| find(&challenge))
         .or_else(|| find(&negative))?;
-        let (exchange, reading) = self.exchanges.get(record.exchanges.last()?.as_str())?;
+        let (exchange, parsed) = self.find_exchange(record.exchanges.last()?)?;
         let scheme = header.claims.as_ref().map_or(AuthScheme::XApiKey, |t| t.auth.scheme);
         let (status, answer) = match exchange.last_attempt().map(|a| &a.result) {
             Some(AttemptResult::Response(response)) => {
@@ -358,7 +367,7 @@ impl<'a> ExchangeIndex<'a> {
             Some(AttemptResult::Failure(failure)) => (failure.kind.as_str().to_owned(), failure.message.clone()),
             None => ("not sent".to_owned(), String::new()),
         };
-        let status = match reading {
+        let status = match &parsed.interpretation {
             InterpretedExchange::Malformed(why) | InterpretedExchange::NoResponse(why) if why != &answer => {
                 format!("{status} ({why})")
             }

@@ -13,7 +13,7 @@ use crate::client::estimate_tokens;
 use crate::engine::plan::cost::request_bytes;
 use crate::recording::run::{Recording, arm_name};
 use crate::wire::exchange::Exchange;
-use crate::wire::message::interpret;
+use crate::wire::parsed_exchange::parse_exchange;
 
 /// The requests and tokens of a set of exchanges. In JSON: an array of the four numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ impl TokenUse {
 
     /// Counts one exchange. A response that is not a message has no tokens.
     pub fn from_exchange(exchange: &Exchange) -> Self {
-        let (input, output) = interpret(exchange).token_counts();
+        let (input, output) = parse_exchange(exchange).interpretation.token_counts();
         let request = &exchange.request;
         let limiter = u64::from(estimate_tokens(&request.body, request_bytes(request)));
         Self { requests: 1, input, output, limiter }

@@ -25,8 +25,7 @@ use crate::variables::TrialValues;
 use crate::wire::exchange::{
     AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, Request, Response,
 };
-use crate::wire::message::interpret;
-use crate::wire::response_body::parse_last_response;
+use crate::wire::parsed_exchange::parse_exchange;
 
 /// More than any arm is allowed.
 const MAX_TEST_TRIALS: usize = 2000;
@@ -132,8 +131,11 @@ impl RandomEndpoint {
         CompletedTrial {
             variant,
             arm,
-            responses: exchanges.iter().map(interpret).collect(),
-            last_response: exchanges.last().filter(|_| experiment.decides_by_response()).and_then(parse_last_response),
+            responses: exchanges.iter().map(|exchange| parse_exchange(exchange).interpretation).collect(),
+            last_response: exchanges
+                .last()
+                .filter(|_| experiment.decides_by_response())
+                .and_then(|exchange| parse_exchange(exchange).response),
             values,
         }
     }

@@ -15,7 +15,7 @@ use crate::engine::trial::{CompletedTrial, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::{InterpretedExchange, Message, excerpt};
-use crate::wire::response_body::ChunkTiming;
+use crate::wire::parsed_exchange::ChunkTiming;
 
 /// Pairs of responses after which an aspect that never agreed counts as different.
 const MAX_DIFFERING_PAIRS: usize = 5;

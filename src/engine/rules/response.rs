@@ -18,7 +18,7 @@ use crate::engine::trial::{CompletedTrial, INCOMPLETE_REASON, error_in_text, unu
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::{InterpretedExchange, excerpt};
-use crate::wire::response_body::ParsedResponse;
+use crate::wire::parsed_exchange::ParsedResponse;
 
 /// The most trials of an arm.
 pub(crate) const MAX_TRIALS: u32 = step::max_trials(MIN_TRIALS_IF_INCONSISTENT);

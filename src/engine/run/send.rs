@@ -21,7 +21,8 @@ use crate::recording::request_settings::TextForm;
 use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::variables::TrialValues;
 use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, Request};
-use crate::wire::message::{InterpretedExchange, interpret};
+use crate::wire::message::InterpretedExchange;
+use crate::wire::parsed_exchange::{ParsedExchange, parse_exchange};
 
 /// Names a request that rows share: its template, the form of its texts, the trial and the step.
 pub(super) type SharedRequestKey = (String, TextForm, u32, u32);
@@ -30,14 +31,14 @@ pub(super) type SharedRequests = HashMap<SharedRequestKey, Arc<OnceCell<Arc<Sent
 /// An exchange, and what its last answer says: it is read once, whoever looks at it.
 pub(super) struct SentExchange {
     pub exchange: Arc<Exchange>,
-    pub reading: InterpretedExchange,
+    pub parsed: ParsedExchange,
 }
 
 /// Books what a recording's exchanges cost, whether or not the budget allows it: what was spent is spent.
 pub fn charge_recording(recording: &Recording, budget: &Budget) {
     for exchange in &recording.exchanges {
         let most = max_cost(&exchange.request, &recording.header.settings);
-        settle_reservation(budget.charge(most, exchange.attempts.len() as u64), &interpret(exchange));
+        settle_reservation(budget.charge(most, exchange.attempts.len() as u64), &parse_exchange(exchange).interpretation);
     }
 }
 
@@ -100,23 +101,22 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             return None;
         }
         if let Some(known) = self.answered_exchanges.find_exchange(id, &request) {
-            let reading = interpret(known);
-            return Some(Arc::new(SentExchange { exchange: known.clone(), reading }));
+            return Some(Arc::new(SentExchange { exchange: known.clone(), parsed: parse_exchange(known) }));
         }
         if self.unreachable.load(Ordering::Relaxed) {
             return None;
         }
-        let (exchange, reading) = self.send_within_budget(id, request).await?;
+        let (exchange, parsed) = self.send_within_budget(id, request).await?;
         turn.record_request();
         // Where the plain request is answered, it was the request's fault.
-        if reading.is_uninformative(&exchange.request) {
+        if parsed.interpretation.is_uninformative(&exchange.request) {
             if (self.no_response_streak.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(MAX_NO_RESPONSE) {
                 self.probe_liveness().await;
             }
         } else {
             self.no_response_streak.store(0, Ordering::Relaxed);
         }
-        Some(Arc::new(SentExchange { exchange: Arc::new(exchange), reading }))
+        Some(Arc::new(SentExchange { exchange: Arc::new(exchange), parsed }))
     }
 
     /// Asks the plainest thing once more: what fails may be one kind of request, and not the endpoint.
@@ -126,15 +126,15 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let asks = probes::plain_arm();
         let request = self.build_request(&probe, &[&asks], &draw, None).request;
         let id = format!("{LIVENESS_ID_PREFIX}{}", self.request_count.load(Ordering::Relaxed));
-        let Some((_, reading)) = self.send_within_budget(&id, request).await else { return };
-        if !matches!(reading, InterpretedExchange::Message(_)) {
+        let Some((_, parsed)) = self.send_within_budget(&id, request).await else { return };
+        if !matches!(parsed.interpretation, InterpretedExchange::Message(_)) {
             self.unreachable.store(true, Ordering::Relaxed);
         }
     }
 
     /// Sends a request within the budget, and tells of it. `None` where the budget does not allow it, or the run is
     /// stopped meanwhile.
-    async fn send_within_budget(&self, id: &str, request: Request) -> Option<(Exchange, InterpretedExchange)> {
+    async fn send_within_budget(&self, id: &str, request: Request) -> Option<(Exchange, ParsedExchange)> {
         let mut reservation = tokio::select! {
             reservation = self.options.budget.reserve(max_cost(&request, &self.options.settings)) => reservation?,
             () = self.stop.wait_until_stopped() => return None,
@@ -151,7 +151,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             let attempts = (0..reservation.attempts()).map(|_| aborted_attempt()).collect();
             let mut exchange = Exchange { id: id.to_owned(), request: asked, attempts };
             exchange.attempts.splice(0..0, earlier.iter().cloned());
-            self.emit(RunEvent::Exchange(&exchange));
+            self.emit(RunEvent::Exchange(&exchange, &parse_exchange(&exchange)));
             return None;
         };
         if exchange.is_not_recorded() {
@@ -161,9 +161,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         }
         self.body_memory.truncate_if_over(&mut exchange);
         exchange.attempts.splice(0..0, earlier.iter().cloned());
-        let reading = interpret(&exchange);
-        settle_reservation(reservation, &reading);
-        self.emit(RunEvent::Exchange(&exchange));
-        Some((exchange, reading))
+        let parsed = parse_exchange(&exchange);
+        settle_reservation(reservation, &parsed.interpretation);
+        self.emit(RunEvent::Exchange(&exchange, &parsed));
+        Some((exchange, parsed))
     }
 }

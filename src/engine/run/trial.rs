@@ -20,7 +20,6 @@ use crate::recording::run::{ArmKind, TrialKey, TrialRecord};
 use crate::variables::TrialValues;
 use crate::wire::exchange::Exchange;
 use crate::wire::message::InterpretedExchange;
-use crate::wire::response_body::parse_last_response;
 
 /// What an endpoint keeps of a prompt, it keeps for five minutes at least.
 const MIN_CACHE_LIFETIME_MS: u64 = 4 * 60 * 1000;
@@ -90,7 +89,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                 }
             };
             let next = self.send_shared(turn, name(step), &id(step), &request).await?;
-            let shows = |effect: &MessagePredicate| matches!(&next.reading, InterpretedExchange::Message(m) if predicate::matches(effect, m, &values));
+            let shows = |effect: &MessagePredicate| matches!(&next.parsed.interpretation, InterpretedExchange::Message(m) if predicate::matches(effect, m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);
             sent.push(next);
             if enough {
@@ -105,7 +104,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         }
         let mut request = built.request;
         for (next, step) in then.iter().zip(steps + 1..) {
-            let Some(InterpretedExchange::Message(answer)) = sent.last().map(|sent| &sent.reading) else { break };
+            let Some(InterpretedExchange::Message(answer)) = sent.last().map(|sent| &sent.parsed.interpretation) else {
+                break;
+            };
             if !follow_up::has_next(next, answer, &values) {
                 break;
             }
@@ -128,7 +129,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let built = self.build_request(experiment, &first_layers, &draw, None);
         let values = draw.short_values(&collect_variables(experiment, &[]));
         let mut sent = vec![self.send(turn, &format!("{key}/1"), built.request).await?];
-        if let InterpretedExchange::Message(first) = &sent[0].reading
+        if let InterpretedExchange::Message(first) = &sent[0].parsed.interpretation
             && predicate::matches(&genuine.when, first, &values)
         {
             let content = serde_json::Value::from(first.content.clone());
@@ -168,11 +169,11 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let trial = CompletedTrial {
             variant: key.variant.clone(),
             arm: key.arm,
-            responses: sent.iter().map(|sent| sent.reading.clone()).collect(),
+            responses: sent.iter().map(|sent| sent.parsed.interpretation.clone()).collect(),
             last_response: sent
                 .last()
                 .filter(|_| experiment.decides_by_response())
-                .and_then(|sent| parse_last_response(&sent.exchange)),
+                .and_then(|sent| sent.parsed.response.clone()),
             values: values.clone(),
         };
         let record = TrialRecord { key, exchanges: sent.iter().map(|sent| sent.exchange.id.clone()).collect(), values };

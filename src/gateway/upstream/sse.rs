@@ -158,7 +158,7 @@ mod tests {
             arrivals: Vec::new(),
             cut: None,
         };
-        let assembled = crate::gateway::client_response::assemble_message(&response).unwrap();
+        let assembled = crate::wire::assemble::parse_stream(&response, &mut ()).message.unwrap();
         for key in ["content", "stop_reason", "id", "model", "usage"] {
             assert_eq!(assembled[key], message[key], "{key}");
         }

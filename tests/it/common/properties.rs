@@ -15,10 +15,10 @@ use fieldtest::wire::exchange::{
     AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, HttpMethod, Request,
     RequestCredential, Response,
 };
-use fieldtest::wire::fast_delta::ParseMode;
 use fieldtest::wire::message::InterpretedExchange;
-use fieldtest::wire::sse::{SseDecoder, SseFrame, SseItem};
-use fieldtest::wire::{message, sse};
+use fieldtest::wire::parsed_exchange::parse_exchange;
+use fieldtest::wire::sse;
+use fieldtest::wire::sse::{SseFrame, SseItem};
 use serde_json::json;
 
 /// Stands between the experiments and the target of an input that has both.
@@ -27,62 +27,43 @@ const BETWEEN: &str = "\n%%%\n";
 /// No error about case files is longer; it is for people to read.
 const LONGEST_ERROR: usize = 16 * 1024;
 
-/// Any pieces give the frames that the whole gives, and going through a whole body gives the same again.
+/// The items of a body are well-formed, and the frames stay the same when a server writes them anew.
 pub fn sse(bytes: &[u8]) {
-    let whole = sse::decode(bytes);
-    assert_eq!(in_pieces(bytes, |_| 1), whole, "byte by byte");
-    assert_eq!(in_pieces(bytes, drawn(bytes)), whole, "in drawn pieces");
-    let (text, broken) = sse::decode_text(bytes);
-    assert_eq!(broken.is_none(), text.as_bytes() == bytes);
-    let (mut frames, mut rest) = (Vec::new(), None);
-    for part in sse::iter_items(&text) {
-        assert_eq!(rest, None, "nothing comes after the rest");
-        match part {
+    let (text, invalid_utf8_at) = sse::decode_text(bytes);
+    assert_eq!(invalid_utf8_at.is_none(), text.as_bytes() == bytes);
+    let (frames, _) = decode(&text);
+    let tidy: String = frames.iter().map(written).collect();
+    assert_eq!(decode(&tidy), (frames, None), "the same frames");
+}
+
+type Frames<'a> = (Vec<SseFrame<'a>>, Option<SseFrame<'a>>);
+
+/// The frames of a body, and the unterminated fields at its end.
+fn decode(text: &str) -> Frames<'_> {
+    let (mut frames, mut unterminated) = (Vec::new(), None);
+    for item in sse::iter_items(text) {
+        assert_eq!(unterminated, None, "unterminated fields are the last item");
+        match item {
             SseItem::Frame(frame) => frames.push(frame),
             SseItem::UnknownLine(line) => {
-                assert!(!line.is_empty() && !line.contains(['\n', '\r']), "{line:?} is no line")
+                assert!(!line.is_empty() && !line.contains(['\n', '\r']), "{line:?} is not a line")
             }
-            SseItem::Unterminated(frame) => rest = Some(frame),
+            SseItem::Unterminated(frame) => unterminated = Some(frame),
         }
     }
-    assert_eq!((frames, rest), whole, "in one go");
+    (frames, unterminated)
 }
 
-type Frames = (Vec<SseFrame<'static>>, Option<SseFrame<'static>>);
-
-fn in_pieces(bytes: &[u8], mut size: impl FnMut(usize) -> usize) -> Frames {
-    let (mut decoder, mut frames, mut at) = (SseDecoder::new(), Vec::new(), 0);
-    while at < bytes.len() {
-        let end = (at + size(at)).min(bytes.len());
-        decoder.feed(&bytes[at..end], &mut frames);
-        at = end;
-    }
-    (frames, decoder.finish())
-}
-
-/// Sizes of pieces that differ from input to input, and are the same for the same one.
-fn drawn(bytes: &[u8]) -> impl FnMut(usize) -> usize {
-    let mut state = bytes.iter().fold(7u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
-    move |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        1 + (state >> 24) as usize % 40
-    }
-}
-
-/// Reading and checking come to an end without a panic; the shortcut changes nothing; nor does how the frames were cut,
-/// but for what is said of the cutting itself.
+/// Parsing and checking end without a panic, alone and in one pass. The way in which the frames are written changes
+/// nothing but the findings about the writing.
 pub fn message(bytes: &[u8]) {
     let exchange = exchange(bytes);
-    let (found, reading) = (checks::check_exchange(&exchange).findings, message::interpret(&exchange));
-    assert_eq!(
-        checks::check_exchange_with_mode(ParseMode::Full, &exchange).findings,
-        found,
-        "the plain way finds the same"
-    );
-    assert_eq!(message::interpret_with_mode(ParseMode::Full, &exchange), reading, "the plain way reads the same");
+    let checked = checks::check_exchange(&exchange);
+    assert_eq!(parse_exchange(&exchange), checked.parsed, "the same with and without checks");
+    let (found, reading) = (checked.findings, checked.parsed.interpretation);
     for finding in &found {
         assert!(finding.detail.chars().count() <= 241 && !finding.detail.contains('\n'), "{finding:?}");
-        assert_eq!(found.iter().filter(|f| f.check == finding.check).count(), 1, "{finding:?} is told once");
+        assert_eq!(found.iter().filter(|f| f.check == finding.check).count(), 1, "{finding:?} appears once");
     }
     let response = response_of(&exchange);
     let is_success = (200..300).contains(&response.status);
@@ -91,32 +72,30 @@ pub fn message(bytes: &[u8]) {
         assert_eq!(message.streamed, response.is_event_stream());
         let _ = (message.text(), message.thinking(), message.input_tokens(), message.output_tokens());
     }
-    let (frames, rest) = in_pieces(&response.body.0, drawn(bytes));
+    let text = response.text();
+    let (frames, rest) = decode(&text);
     if is_success && response.is_event_stream() && response.cut.is_none() && rest.is_none() {
         let mut tidy = exchange.clone();
         if let Some(AttemptResult::Response(response)) = tidy.attempts.last_mut().map(|attempt| &mut attempt.result) {
             response.body = BodyBytes(frames.iter().map(written).collect::<String>().into_bytes());
         }
-        assert_eq!(
-            of_events(checks::check_exchange(&tidy).findings),
-            of_events(found),
-            "well-cut frames are found the same"
-        );
-        match (message::interpret(&tidy), reading) {
+        let tidy = checks::check_exchange(&tidy);
+        assert_eq!(of_events(tidy.findings), of_events(found), "well-written frames have the same findings");
+        match (tidy.parsed.interpretation, reading) {
             (InterpretedExchange::Malformed(_), InterpretedExchange::Malformed(_)) => {}
-            (tidy, reading) => assert_eq!(tidy, reading, "well-cut frames are read the same"),
+            (tidy, reading) => assert_eq!(tidy, reading, "well-written frames have the same interpretation"),
         }
     }
 }
 
-/// A frame as a server should write it.
+/// Returns a frame as a server should write it.
 fn written(frame: &SseFrame<'_>) -> String {
     let event = frame.event.iter().map(|event| format!("event: {event}\n"));
     let data = frame.data.iter().flat_map(|data| data.split('\n')).map(|line| format!("data: {line}\n"));
     event.chain(data).chain(["\n".to_owned()]).collect()
 }
 
-/// What is found in the events; the rest is about their bytes.
+/// Returns the findings about events, without those about bytes.
 fn of_events(mut found: Vec<Finding>) -> Vec<Finding> {
     found.retain(|f| {
         !matches!(f.check, ProtocolCheck::NotUtf8 | ProtocolCheck::LineStray | ProtocolCheck::FrameUnfinished)

@@ -1,0 +1,296 @@
+//! An exchange, parsed once: [`ParsedExchange`].
+//!
+//! The run parses each exchange when it is complete, and all listeners read the result. The judge
+//! gets it from the passive checks, which observe the same pass. Nothing is judged here.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::wire::assemble::{AssembledStream, StreamEnd, StreamObserver, parse_stream};
+use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, FailureKind, Response};
+use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt};
+
+/// The maximum length of the beginning of a body that reasons quote.
+const MAX_EXCERPT_CHARS: usize = 200;
+
+/// The content of the last attempt of an exchange.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedExchange {
+    /// Its meaning as a response to `POST /v1/messages`.
+    pub interpretation: InterpretedExchange,
+    /// The response, for rows that any HTTP response can decide. `None` if there is none, or only a
+    /// part of one.
+    pub response: Option<ParsedResponse>,
+}
+
+/// An HTTP response of any kind: a message, an error, a token count, a list of models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body if it is JSON, otherwise `null`.
+    pub json: Value,
+    /// The beginning of the body on one line.
+    pub excerpt: String,
+    /// The names of the events of a stream, without repetition.
+    pub event_names: BTreeSet<String>,
+    /// The time when the body arrived.
+    pub timing: Option<ChunkTiming>,
+}
+
+/// The times when parts of a body arrived, in milliseconds from the start of the attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkTiming {
+    /// A quarter of the bytes.
+    pub quarter_ms: u64,
+    /// All bytes.
+    pub complete_ms: u64,
+}
+
+/// The body of a response.
+#[derive(Debug)]
+pub enum ParsedBody {
+    /// JSON of any kind.
+    Json(Value),
+    /// Neither JSON nor the event stream of a successful response.
+    Other,
+    /// The event stream of a successful response.
+    Stream(AssembledStream),
+}
+
+impl ParsedBody {
+    /// Parses a body. The observer sees the items of a stream.
+    pub fn parse(response: &Response, observer: &mut impl StreamObserver) -> Self {
+        if response.is_success() && response.is_event_stream() {
+            return Self::Stream(parse_stream(response, observer));
+        }
+        serde_json::from_str(&response.text()).map_or(Self::Other, Self::Json)
+    }
+
+    /// Returns the body if it is JSON.
+    pub fn json(&self) -> &Value {
+        match self {
+            Self::Json(json) => json,
+            Self::Other | Self::Stream(_) => &Value::Null,
+        }
+    }
+}
+
+/// Parses an exchange.
+pub fn parse_exchange(exchange: &Exchange) -> ParsedExchange {
+    let body = match exchange.last_attempt().map(|attempt| &attempt.result) {
+        Some(AttemptResult::Response(response)) => Some(ParsedBody::parse(response, &mut ())),
+        Some(AttemptResult::Failure(_)) | None => None,
+    };
+    ParsedExchange::from_body(exchange, body)
+}
+
+impl ParsedExchange {
+    /// Interprets the parsed body of the last attempt.
+    pub fn from_body(exchange: &Exchange, body: Option<ParsedBody>) -> Self {
+        let no_response = |why: &str| InterpretedExchange::NoResponse(why.to_owned());
+        let interpretation = match (exchange.last_attempt().map(|attempt| &attempt.result), body) {
+            (Some(AttemptResult::Failure(failure)), _) => no_response(&failure.message),
+            (Some(AttemptResult::Response(response)), Some(body)) => {
+                return Self {
+                    interpretation: interpret_response(response, &body),
+                    response: response.cut.is_none().then(|| ParsedResponse::new(response, body)),
+                };
+            }
+            (Some(AttemptResult::Response(_)) | None, _) => no_response("nothing was sent"),
+        };
+        Self { interpretation, response: None }
+    }
+}
+
+impl ParsedResponse {
+    fn new(response: &Response, body: ParsedBody) -> Self {
+        let text = response.text();
+        let (json, event_names) = match body {
+            ParsedBody::Json(json) => (json, BTreeSet::new()),
+            ParsedBody::Other => (Value::Null, BTreeSet::new()),
+            // Some servers send JSON with the content type of a stream.
+            ParsedBody::Stream(stream) => (serde_json::from_str(&text).unwrap_or(Value::Null), stream.event_names),
+        };
+        Self {
+            status: response.status,
+            json,
+            excerpt: excerpt(&text, MAX_EXCERPT_CHARS),
+            event_names,
+            timing: measure_timing(&response.arrivals),
+        }
+    }
+}
+
+fn interpret_response(response: &Response, body: &ParsedBody) -> InterpretedExchange {
+    let status = response.status;
+    if status >= 400 || status < 200 {
+        return InterpretedExchange::HttpError(HttpError::from_response(response, body.json()));
+    }
+    if !response.is_success() {
+        let location = response.header("location").unwrap_or("nowhere");
+        return InterpretedExchange::NoResponse(format!(
+            "HTTP {status}: a redirect to {}; redirects are not followed, give the final address as the base URL",
+            excerpt(location, 200)
+        ));
+    }
+    let json = match (body, &response.cut) {
+        (ParsedBody::Stream(stream), _) => return interpret_stream(response, stream),
+        (_, Some(cut)) => return interpret_truncation(cut),
+        (ParsedBody::Json(json), None) => json,
+        (ParsedBody::Other, None) => {
+            return InterpretedExchange::Malformed(format!(
+                "HTTP {status} with a body that is not JSON ({}): {}",
+                response.header("content-type").unwrap_or("no content type"),
+                excerpt(&response.text(), 160)
+            ));
+        }
+    };
+    let has_error = json.get("error").is_some_and(|e| !e.is_null()) && json.get("content").is_none();
+    if json["type"] == "error" || has_error {
+        let text = excerpt(&response.text(), 300);
+        return InterpretedExchange::Malformed(format!("HTTP {status} with an error in the body: {text}"));
+    }
+    match Message::from_json(json, false) {
+        Some(message) => InterpretedExchange::Message(message),
+        None => InterpretedExchange::Malformed(format!(
+            "HTTP {status} with JSON that is not a message: {}",
+            excerpt(&response.text(), 160)
+        )),
+    }
+}
+
+fn interpret_stream(response: &Response, stream: &AssembledStream) -> InterpretedExchange {
+    match (&stream.end, &stream.message) {
+        (StreamEnd::Error(text), _) => {
+            InterpretedExchange::NoResponse(format!("the stream ended with an error event: {text}"))
+        }
+        (StreamEnd::MessageStop, Some(message)) => {
+            InterpretedExchange::Message(Message::from_json(message, true).unwrap_or_default())
+        }
+        (StreamEnd::Missing | StreamEnd::MessageStop, message) => {
+            if let Some(cut) = &response.cut {
+                return interpret_truncation(cut);
+            }
+            InterpretedExchange::Malformed(match message {
+                Some(_) => "an event stream that ends without message_stop".to_owned(),
+                None => format!("an event stream without message_start: {}", excerpt(&response.text(), 160)),
+            })
+        }
+    }
+}
+
+fn interpret_truncation(cut: &AttemptFailure) -> InterpretedExchange {
+    match cut.kind {
+        FailureKind::TooLarge => InterpretedExchange::Malformed(cut.message.clone()),
+        FailureKind::Connect
+        | FailureKind::Tls
+        | FailureKind::Timeout
+        | FailureKind::Reset
+        | FailureKind::Protocol
+        | FailureKind::Stopped
+        | FailureKind::NotRecorded => InterpretedExchange::NoResponse(cut.message.clone()),
+    }
+}
+
+fn measure_timing(arrivals: &[(u64, u64)]) -> Option<ChunkTiming> {
+    let total: u64 = arrivals.iter().map(|(_, size)| size).sum();
+    let mut received = 0;
+    let quarter = arrivals.iter().find(|(_, size)| {
+        received += size;
+        received * 4 >= total
+    });
+    Some(ChunkTiming { quarter_ms: quarter?.0, complete_ms: arrivals.last()?.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::exchange::BodyBytes;
+
+    fn response(kind: &str, body: &str) -> Response {
+        Response {
+            status: 200,
+            headers: vec![("content-type".to_owned(), kind.to_owned())],
+            body: BodyBytes(body.as_bytes().to_vec()),
+            arrivals: Vec::new(),
+            cut: None,
+        }
+    }
+
+    fn interpret(response: &Response) -> InterpretedExchange {
+        interpret_response(response, &ParsedBody::parse(response, &mut ()))
+    }
+
+    fn stream(events: &[Value]) -> String {
+        events.iter().map(|e| format!("event: {}\ndata: {e}\n\n", e["type"].as_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_stream_becomes_the_message_that_it_contains() {
+        let body = stream(&[
+            json!({"type": "message_start", "message": {"model": "m", "content": [], "usage": {"input_tokens": 9, "output_tokens": 1}}}),
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            json!({"type": "ping"}),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}}),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "lo"}}),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "t", "name": "n", "input": {}}}),
+            json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{\"a\":"}}),
+            json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "1}"}}),
+            json!({"type": "content_block_stop", "index": 1}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 5}}),
+            json!({"type": "message_stop"}),
+        ]);
+        let InterpretedExchange::Message(message) = interpret(&response("text/event-stream; charset=utf-8", &body))
+        else {
+            panic!("not a message");
+        };
+        assert_eq!(message.text(), "Hello");
+        assert_eq!(message.content[1]["input"], json!({"a": 1}));
+        assert_eq!(message.stop_reason.as_deref(), Some("tool_use"));
+        assert_eq!((message.input_tokens(), message.output_tokens()), (Some(9), Some(5)));
+        assert!(message.streamed);
+    }
+
+    #[test]
+    fn a_response_without_a_message_is_malformed() {
+        let unfinished = stream(&[json!({"type": "message_start", "message": {"content": []}})]);
+        let cases = [
+            (response("text/html", "<html>hi</html>"), "not JSON"),
+            (response("application/json", r#"{"type":"error","error":{"message":"no"}}"#), "error in the body"),
+            (response("application/json", r#"{"choices":[]}"#), "not a message"),
+            (response("text/event-stream", "data: hello\n\n"), "without message_start"),
+            (response("text/event-stream", &unfinished), "without message_stop"),
+        ];
+        for (response, part) in cases {
+            match interpret(&response) {
+                InterpretedExchange::Malformed(why) => assert!(why.contains(part), "{why}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_truncated_stream_is_no_response() {
+        let mut cut =
+            response("text/event-stream", &stream(&[json!({"type": "message_start", "message": {"content": []}})]));
+        cut.cut = Some(AttemptFailure { kind: FailureKind::Reset, message: "the connection broke".to_owned() });
+        assert_eq!(interpret(&cut), InterpretedExchange::NoResponse("the connection broke".to_owned()));
+    }
+
+    #[test]
+    fn the_first_quarter_is_measured_in_bytes() {
+        assert_eq!(measure_timing(&[]), None);
+        assert_eq!(measure_timing(&[(7, 100)]), Some(ChunkTiming { quarter_ms: 7, complete_ms: 7 }));
+        // A small first chunk does not make a stream of the rest.
+        assert_eq!(
+            measure_timing(&[(1, 10), (90, 80), (95, 10)]),
+            Some(ChunkTiming { quarter_ms: 90, complete_ms: 95 })
+        );
+        assert_eq!(measure_timing(&[(1, 25), (90, 75)]), Some(ChunkTiming { quarter_ms: 1, complete_ms: 90 }));
+    }
+}
