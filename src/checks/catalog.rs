@@ -1,41 +1,41 @@
-//! The closed set of checks. What each looks for and why stands in `pages`, a file per area.
+//! The closed set of passive checks: [`ProtocolCheck`]. Their texts are in `checks.yaml`, which
+//! `build.rs` turns into a table.
 //!
-//! Ids are a contract: they are never renamed, and one that is given up is not used again.
+//! Ids are a contract: an id is never renamed, and the id of a removed check is never used again.
 
-use crate::checks::pages::{error, http, message, sse, tool, usage};
 use crate::string_enum::string_enum;
 
 string_enum! {
-    /// How bad a finding is for a client.
+    /// The severity of a fault for clients.
     pub enum CheckSeverity {
-        /// A client that follows the documents breaks.
+        /// A client that follows the documentation breaks.
         Error = "error",
-        /// Some clients suffer.
+        /// Some clients break.
         Warning = "warning",
-        /// Worth knowing.
+        /// Good to know.
         Note = "note",
     }
 }
 
-/// The documents that a check holds an exchange to.
+/// The document that contains the rule of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SpecDocument {
     /// The reference of `POST /v1/messages`.
     Messages,
-    /// Its event streams.
+    /// The documentation of its streams.
     Streaming,
-    /// Its errors.
+    /// The documentation of its errors.
     Errors,
-    /// Its tools.
+    /// The documentation of its tools.
     Tools,
-    /// Its thinking blocks.
+    /// The documentation of its thinking blocks.
     Thinking,
-    /// The standard of event streams.
+    /// The standard for event streams.
     EventStreams,
 }
 
 impl SpecDocument {
-    /// Title and address.
+    /// Returns the title and the address of the document.
     pub fn citation(self) -> (&'static str, &'static str) {
         match self {
             Self::Messages => ("Messages API, reference", "https://docs.anthropic.com/en/api/messages"),
@@ -57,174 +57,179 @@ impl SpecDocument {
     }
 }
 
-/// All that is to be said of a check.
+/// The description of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckDescription {
-    /// `area.kebab-words`; stable.
+    /// The id: area and words, such as `sse.event-name-missing`.
     pub id: &'static str,
-    /// How bad it is.
+    /// The severity of the fault.
     pub severity: CheckSeverity,
-    /// The entries of the failure catalogue that it sees, `F11` for instance, by number.
+    /// The numbers of the entries in the failure catalogue that the check detects.
     pub failures: &'static [u16],
-    /// What is seen.
+    /// The fault.
     pub summary: &'static str,
-    /// Why it matters.
+    /// The reason why it matters.
     pub rationale: &'static str,
-    /// Which clients break, and how.
+    /// The clients that break, and how.
     pub client_impact: &'static str,
-    /// What it looks like on the wire.
+    /// An example of the fault.
     pub example: &'static str,
-    /// The document that says how it should be.
+    /// The document that contains the rule.
     pub source: SpecDocument,
 }
 
-macro_rules! define_checks {
-    ($($check:ident => $about:path,)*) => {
-        /// A check.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs, reason = "each is described where `about` says")]
-        pub enum ProtocolCheck { $($check,)* }
+/// The descriptions in the order of [`ProtocolCheck`], which a test verifies.
+static DESCRIPTIONS: &[CheckDescription] = include!(concat!(env!("OUT_DIR"), "/checks.rs"));
 
-        impl ProtocolCheck {
-            /// Every check, area by area.
-            pub const ALL: &[Self] = &[$(Self::$check,)*];
-
-            /// What is to be said of it.
-            pub fn description(self) -> &'static CheckDescription {
-                match self { $(Self::$check => &$about,)* }
-            }
-        }
-    };
-}
-
-define_checks! {
-    ContentType => http::CONTENT_TYPE,
-    StreamNotStreamed => http::STREAM_NOT_STREAMED,
-    StreamUnasked => http::STREAM_UNASKED,
-    Redirect => http::REDIRECT,
-    SuccessStatus => http::SUCCESS_STATUS,
-    ServerError => http::SERVER_ERROR,
-    StatusUndocumented => http::STATUS_UNDOCUMENTED,
-    RequestIdMissing => http::REQUEST_ID_MISSING,
-    RetryAfterMissing => http::RETRY_AFTER_MISSING,
-    RetryAfterInvalid => http::RETRY_AFTER_INVALID,
-    RateLimitHeader => http::RATE_LIMIT_HEADER,
-    BodyCut => http::BODY_CUT,
-    BodyNotJson => message::BODY_NOT_JSON,
-    ErrorInSuccess => message::ERROR_IN_SUCCESS,
-    NoMessage => message::NO_MESSAGE,
-    MessageType => message::TYPE,
-    MessageRole => message::ROLE,
-    MessageIdMissing => message::ID_MISSING,
-    MessageIdPrefix => message::ID_PREFIX,
-    MessageIdRepeated => message::ID_REPEATED,
-    ModelMissing => message::MODEL_MISSING,
-    ContentShape => message::CONTENT_SHAPE,
-    ContentEmpty => message::CONTENT_EMPTY,
-    BlockUnknown => message::BLOCK_UNKNOWN,
-    BlockShape => message::BLOCK_SHAPE,
-    TextEmpty => message::TEXT_EMPTY,
-    SignatureMissing => message::SIGNATURE_MISSING,
-    SignatureConstant => message::SIGNATURE_CONSTANT,
-    SignatureStray => message::SIGNATURE_STRAY,
-    ThinkingInText => message::THINKING_IN_TEXT,
-    StopReasonMissing => message::STOP_REASON_MISSING,
-    StopReasonUnknown => message::STOP_REASON_UNKNOWN,
-    StopSequenceKeyMissing => message::STOP_SEQUENCE_KEY_MISSING,
-    StopSequenceMismatch => message::STOP_SEQUENCE_MISMATCH,
-    StopSequenceInText => message::STOP_SEQUENCE_IN_TEXT,
-    StopToolUseWithoutTool => message::STOP_TOOL_USE_WITHOUT_TOOL,
-    ToolWithoutStopToolUse => message::TOOL_WITHOUT_STOP_TOOL_USE,
-    MessageKeyUnknown => message::KEY_UNKNOWN,
-    NotUtf8 => sse::NOT_UTF8,
-    LineStray => sse::LINE_STRAY,
-    FrameUnfinished => sse::FRAME_UNFINISHED,
-    DataMissing => sse::DATA_MISSING,
-    DataNotJson => sse::DATA_NOT_JSON,
-    DoneRecord => sse::DONE_RECORD,
-    EventNameMissing => sse::EVENT_NAME_MISSING,
-    EventNameMismatch => sse::EVENT_NAME_MISMATCH,
-    EventUnknown => sse::EVENT_UNKNOWN,
-    MessageStartMissing => sse::MESSAGE_START_MISSING,
-    EventBeforeStart => sse::EVENT_BEFORE_START,
-    MessageStartTwice => sse::MESSAGE_START_TWICE,
-    StartNotEmpty => sse::START_NOT_EMPTY,
-    MessageDeltaMissing => sse::MESSAGE_DELTA_MISSING,
-    MessageStopMissing => sse::MESSAGE_STOP_MISSING,
-    MessageStopTwice => sse::MESSAGE_STOP_TWICE,
-    EventAfterStop => sse::EVENT_AFTER_STOP,
-    StreamCut => sse::STREAM_CUT,
-    BlockIndex => sse::BLOCK_INDEX,
-    BlockNested => sse::BLOCK_NESTED,
-    BlockStartShape => sse::BLOCK_START_SHAPE,
-    BlockPrefilled => sse::BLOCK_PREFILLED,
-    ToolInputInStart => sse::TOOL_INPUT_IN_START,
-    BlockNotStopped => sse::BLOCK_NOT_STOPPED,
-    BlockStopStray => sse::BLOCK_STOP_STRAY,
-    BlockAfterDelta => sse::BLOCK_AFTER_DELTA,
-    DeltaWithoutBlock => sse::DELTA_WITHOUT_BLOCK,
-    DeltaAfterStop => sse::DELTA_AFTER_STOP,
-    DeltaType => sse::DELTA_TYPE,
-    DeltaTypeUnknown => sse::DELTA_TYPE_UNKNOWN,
-    DeltaShape => sse::DELTA_SHAPE,
-    ToolJson => sse::TOOL_JSON,
-    SignatureOrder => sse::SIGNATURE_ORDER,
-    PingMissing => sse::PING_MISSING,
-    SilentGap => sse::SILENT_GAP,
-    Buffered => sse::BUFFERED,
-    ErrorEvent => sse::ERROR_EVENT,
-    ErrorInStream => sse::ERROR_IN_STREAM,
-    UsageMissing => usage::MISSING,
-    UsageCounter => usage::COUNTER,
-    UsageStartMissing => usage::START_MISSING,
-    UsageStartInputZero => usage::START_INPUT_ZERO,
-    UsageDeltaMissing => usage::DELTA_MISSING,
-    UsageDeltaInputZero => usage::DELTA_INPUT_ZERO,
-    UsageShrinks => usage::SHRINKS,
-    UsageInputZero => usage::INPUT_ZERO,
-    InputMoreThanSent => usage::INPUT_MORE_THAN_SENT,
-    UsageOutputZero => usage::OUTPUT_ZERO,
-    UsageOverMaxTokens => usage::OVER_MAX_TOKENS,
-    UsageCacheSum => usage::CACHE_SUM,
-    UsageCacheMissing => usage::CACHE_MISSING,
-    UsageThinking => usage::THINKING,
-    RepeatDiffers => usage::REPEAT_DIFFERS,
-    TwinDiffers => usage::TWIN_DIFFERS,
-    ErrorNotJson => error::NOT_JSON,
-    ErrorEnvelope => error::ENVELOPE,
-    ErrorTypeMissing => error::TYPE_MISSING,
-    ErrorMessageMissing => error::MESSAGE_MISSING,
-    ErrorTypeUnknown => error::TYPE_UNKNOWN,
-    ErrorTypeStatus => error::TYPE_STATUS,
-    ErrorNested => error::NESTED,
-    ErrorRequestIdMissing => error::REQUEST_ID_MISSING,
-    ErrorRequestIdMismatch => error::REQUEST_ID_MISMATCH,
-    LeakTraceback => error::LEAK_TRACEBACK,
-    LeakPath => error::LEAK_PATH,
-    LeakKey => error::LEAK_KEY,
-    ToolShape => tool::SHAPE,
-    ToolIdPattern => tool::ID_PATTERN,
-    ToolIdDuplicate => tool::ID_DUPLICATE,
-    ToolIdRepeated => tool::ID_REPEATED,
-    ToolNameUnknown => tool::NAME_UNKNOWN,
-    ToolInputShape => tool::INPUT_SHAPE,
-    ToolInputSchema => tool::INPUT_SCHEMA,
-    ToolMarkup => tool::MARKUP,
+string_enum! {
+    /// A passive check.
+    #[allow(missing_docs, reason = "checks.yaml describes each check")]
+    pub enum ProtocolCheck {
+        ContentType = "http.content-type",
+        StreamNotStreamed = "http.stream-not-streamed",
+        StreamUnasked = "http.stream-unasked",
+        Redirect = "http.redirect",
+        SuccessStatus = "http.success-status",
+        ServerError = "http.server-error",
+        StatusUndocumented = "http.status-undocumented",
+        RequestIdMissing = "http.request-id-missing",
+        RetryAfterMissing = "http.retry-after-missing",
+        RetryAfterInvalid = "http.retry-after-invalid",
+        RateLimitHeader = "http.rate-limit-header",
+        BodyCut = "http.body-cut",
+        BodyNotJson = "message.body-not-json",
+        ErrorInSuccess = "message.error-in-success",
+        NoMessage = "message.no-message",
+        MessageType = "message.type",
+        MessageRole = "message.role",
+        MessageIdMissing = "message.id-missing",
+        MessageIdPrefix = "message.id-prefix",
+        MessageIdRepeated = "message.id-repeated",
+        ModelMissing = "message.model-missing",
+        ContentShape = "message.content-shape",
+        ContentEmpty = "message.content-empty",
+        BlockUnknown = "message.block-unknown",
+        BlockShape = "message.block-shape",
+        TextEmpty = "message.text-empty",
+        SignatureMissing = "message.signature-missing",
+        SignatureConstant = "message.signature-constant",
+        SignatureStray = "message.signature-stray",
+        ThinkingInText = "message.thinking-in-text",
+        StopReasonMissing = "message.stop-reason-missing",
+        StopReasonUnknown = "message.stop-reason-unknown",
+        StopSequenceKeyMissing = "message.stop-sequence-key-missing",
+        StopSequenceMismatch = "message.stop-sequence-mismatch",
+        StopSequenceInText = "message.stop-sequence-in-text",
+        StopToolUseWithoutTool = "message.stop-tool-use-without-tool",
+        ToolWithoutStopToolUse = "message.tool-without-stop-tool-use",
+        MessageKeyUnknown = "message.key-unknown",
+        NotUtf8 = "sse.not-utf8",
+        LineStray = "sse.line-stray",
+        FrameUnfinished = "sse.frame-unfinished",
+        DataMissing = "sse.data-missing",
+        DataNotJson = "sse.data-not-json",
+        DoneRecord = "sse.done-record",
+        EventNameMissing = "sse.event-name-missing",
+        EventNameMismatch = "sse.event-name-mismatch",
+        EventUnknown = "sse.event-unknown",
+        MessageStartMissing = "sse.message-start-missing",
+        EventBeforeStart = "sse.event-before-start",
+        MessageStartTwice = "sse.message-start-twice",
+        StartNotEmpty = "sse.start-not-empty",
+        MessageDeltaMissing = "sse.message-delta-missing",
+        MessageStopMissing = "sse.message-stop-missing",
+        MessageStopTwice = "sse.message-stop-twice",
+        EventAfterStop = "sse.event-after-stop",
+        StreamCut = "sse.stream-cut",
+        BlockIndex = "sse.block-index",
+        BlockNested = "sse.block-nested",
+        BlockStartShape = "sse.block-start-shape",
+        BlockPrefilled = "sse.block-prefilled",
+        ToolInputInStart = "sse.tool-input-in-start",
+        BlockNotStopped = "sse.block-not-stopped",
+        BlockStopStray = "sse.block-stop-stray",
+        BlockAfterDelta = "sse.block-after-delta",
+        DeltaWithoutBlock = "sse.delta-without-block",
+        DeltaAfterStop = "sse.delta-after-stop",
+        DeltaType = "sse.delta-type",
+        DeltaTypeUnknown = "sse.delta-type-unknown",
+        DeltaShape = "sse.delta-shape",
+        ToolJson = "sse.tool-json",
+        SignatureOrder = "sse.signature-order",
+        PingMissing = "sse.ping-missing",
+        SilentGap = "sse.silent-gap",
+        Buffered = "sse.buffered",
+        ErrorEvent = "sse.error-event",
+        ErrorInStream = "sse.error-in-stream",
+        UsageMissing = "usage.missing",
+        UsageCounter = "usage.counter",
+        UsageStartMissing = "usage.start-missing",
+        UsageStartInputZero = "usage.start-input-zero",
+        UsageDeltaMissing = "usage.delta-missing",
+        UsageDeltaInputZero = "usage.delta-input-zero",
+        UsageShrinks = "usage.shrinks",
+        UsageInputZero = "usage.input-zero",
+        InputMoreThanSent = "usage.input-more-than-sent",
+        UsageOutputZero = "usage.output-zero",
+        UsageOverMaxTokens = "usage.over-max-tokens",
+        UsageCacheSum = "usage.cache-sum",
+        UsageCacheMissing = "usage.cache-missing",
+        UsageThinking = "usage.thinking",
+        RepeatDiffers = "usage.repeat-differs",
+        TwinDiffers = "usage.twin-differs",
+        ErrorNotJson = "error.not-json",
+        ErrorEnvelope = "error.envelope",
+        ErrorTypeMissing = "error.type-missing",
+        ErrorMessageMissing = "error.message-missing",
+        ErrorTypeUnknown = "error.type-unknown",
+        ErrorTypeStatus = "error.type-status",
+        ErrorNested = "error.nested",
+        ErrorRequestIdMissing = "error.request-id-missing",
+        ErrorRequestIdMismatch = "error.request-id-mismatch",
+        LeakTraceback = "error.leak-traceback",
+        LeakPath = "error.leak-path",
+        LeakKey = "error.leak-key",
+        ToolShape = "tool.shape",
+        ToolIdPattern = "tool.id-pattern",
+        ToolIdDuplicate = "tool.id-duplicate",
+        ToolIdRepeated = "tool.id-repeated",
+        ToolNameUnknown = "tool.name-unknown",
+        ToolInputShape = "tool.input-shape",
+        ToolInputSchema = "tool.input-schema",
+        ToolMarkup = "tool.markup",
+    }
 }
 
 impl ProtocolCheck {
-    /// Its id, `sse.event-name-missing` for instance.
+    /// Returns the id, such as `sse.event-name-missing`.
     pub fn id(self) -> &'static str {
-        self.description().id
+        self.as_str()
     }
 
-    /// How bad it is.
+    /// Returns the description.
+    pub fn description(self) -> &'static CheckDescription {
+        &DESCRIPTIONS[self as usize]
+    }
+
+    /// Returns the severity.
     pub fn severity(self) -> CheckSeverity {
         self.description().severity
     }
 
-    /// Its area: what stands before the dot of its id.
+    /// Returns the area: the part of the id before the dot.
     pub fn area(self) -> &'static str {
         self.id().split_once('.').map_or("", |(area, _)| area)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_yaml_describes_every_check_in_order_and_nothing_else() {
+        let described: Vec<&str> = DESCRIPTIONS.iter().map(|description| description.id).collect();
+        let checks: Vec<&str> = ProtocolCheck::ALL.iter().map(|check| check.id()).collect();
+        assert_eq!(described, checks);
     }
 }

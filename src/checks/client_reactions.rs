@@ -1,7 +1,7 @@
-//! What real clients did with each fault of the protocol, as it was measured: `clients.json`, which `scripts/clients/run`
-//! writes and nobody edits. `docs/clients.md` says how it was measured.
+//! The measured reactions of real clients to protocol faults: [`ClientMeasurements`].
 //!
-//! For documents and for whoever wants to know. No check is decided by it, and no run reads it.
+//! `scripts/clients/run` writes them to `clients.json`; `docs/clients.md` describes the method. They are
+//! only documentation. Checks and runs must not depend on them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,59 +11,60 @@ use serde::Deserialize;
 use crate::checks::catalog::ProtocolCheck;
 use crate::string_enum::string_enum;
 
-/// A client that was driven.
+/// A measured client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeasuredClient {
     /// A short name for tables.
     pub id: String,
-    /// What it is.
+    /// The full name.
     pub name: String,
-    /// The version that was driven.
+    /// The measured version.
     pub version: String,
 }
 
 string_enum! {
-    /// The worst that came of a client's scenarios, by what comes of them without the fault.
+    /// The worst outcome of all scenarios of a client, compared with the same scenarios without the
+    /// fault.
     pub enum ClientOutcome {
-        /// The fault never came before this client.
+        /// The fault never reached this client.
         Unreached = "unreached",
-        /// Nothing differs.
+        /// No difference.
         Same = "same",
-        /// A message or an error differs.
+        /// A different message or error.
         Differs = "differs",
-        /// A message was due, and the client raised an error.
+        /// An error instead of a message.
         Raises = "raises",
-        /// The client came to no end.
+        /// The client did not end within the timeout.
         Hangs = "hangs",
     }
 }
 
-/// What one client did with one fault.
+/// The reaction of one client to one fault.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientReaction {
-    /// The worst of it.
+    /// The worst outcome.
     pub outcome: ClientOutcome,
     /// The scenarios with this outcome.
     #[serde(default, rename = "in")]
     pub scenarios: Vec<String>,
-    /// What was seen there.
+    /// The observation in these scenarios.
     #[serde(default)]
     pub detail: String,
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientMeasurements {
     /// The clients, in the order of tables.
     pub clients: Vec<MeasuredClient>,
-    /// What each did, by the fault's id and the client's.
+    /// The reactions by the id of the fault and the id of the client.
     pub faults: BTreeMap<String, BTreeMap<String, ClientReaction>>,
 }
 
-/// All that was measured. None only where the file in this library is broken, which a test rules out.
+/// Returns all measurements. `None` if the file is invalid, which a test rules out.
 pub fn client_measurements() -> Option<&'static ClientMeasurements> {
     static MEASUREMENTS: LazyLock<Option<ClientMeasurements>> =
         LazyLock::new(|| serde_json::from_str(include_str!("clients.json")).ok());
@@ -71,7 +72,7 @@ pub fn client_measurements() -> Option<&'static ClientMeasurements> {
 }
 
 impl ClientMeasurements {
-    /// What each client did with the fault of this id, in the order of tables. Empty where it was not measured.
+    /// Returns the reactions to a fault in the order of tables. Empty if the fault was not measured.
     pub fn reactions(&self, fault: &str) -> Vec<(&MeasuredClient, &ClientReaction)> {
         let Some(by_client) = self.faults.get(fault) else { return Vec::new() };
         self.clients.iter().filter_map(|client| Some((client, by_client.get(&client.id)?))).collect()
@@ -79,7 +80,7 @@ impl ClientMeasurements {
 }
 
 impl ProtocolCheck {
-    /// What each client did with the fault that this check sees.
+    /// Returns the reactions to the fault that this check detects.
     pub fn reactions(self) -> Vec<(&'static MeasuredClient, &'static ClientReaction)> {
         client_measurements().map(|all| all.reactions(self.id())).unwrap_or_default()
     }
@@ -90,29 +91,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_well_formed_and_names_only_checks_and_clients() {
+    fn the_file_is_valid_and_contains_only_known_checks_and_clients() {
         let all: ClientMeasurements =
             serde_json::from_str(include_str!("clients.json")).expect("scripts/clients/run wrote it");
         assert_eq!(client_measurements(), Some(&all));
         for (fault, by_client) in &all.faults {
-            // What bears this name breaks no rule, and has no check.
+            // Faults with this prefix break no rule and have no check.
             let harmless = fault.starts_with("raw.");
-            assert!(harmless || ProtocolCheck::ALL.iter().any(|check| check.id() == fault), "{fault} is no check");
+            assert!(harmless || ProtocolCheck::ALL.iter().any(|check| check.id() == fault), "{fault} is not a check");
             for (id, reaction) in by_client {
-                assert!(all.clients.iter().any(|client| client.id == *id), "{fault}: {id} is no client");
-                let says = !reaction.detail.is_empty() && !reaction.scenarios.is_empty();
-                assert_eq!(says, reaction.outcome > ClientOutcome::Same, "{fault}, {id}: {reaction:?}");
+                assert!(all.clients.iter().any(|client| client.id == *id), "{fault}: {id} is not a client");
+                let has_detail = !reaction.detail.is_empty() && !reaction.scenarios.is_empty();
+                assert_eq!(has_detail, reaction.outcome > ClientOutcome::Same, "{fault}, {id}: {reaction:?}");
             }
         }
     }
 
     #[test]
-    fn a_check_without_a_measured_fault_has_no_reactions() {
-        let nameless = ProtocolCheck::EventNameMissing.reactions();
-        assert_eq!(nameless.len(), client_measurements().map_or(0, |all| all.clients.len()));
-        assert_eq!(
-            ProtocolCheck::EventNameMissing.reactions().first().map(|(client, _)| client.id.as_str()),
-            Some("python")
-        );
+    fn a_measured_check_has_a_reaction_of_each_client() {
+        let reactions = ProtocolCheck::EventNameMissing.reactions();
+        assert_eq!(reactions.len(), client_measurements().map_or(0, |all| all.clients.len()));
+        assert_eq!(reactions.first().map(|(client, _)| client.id.as_str()), Some("python"));
     }
 }

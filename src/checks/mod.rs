@@ -15,7 +15,6 @@ mod event_sequence;
 mod exchange;
 mod http;
 mod message;
-mod pages;
 mod sse;
 #[cfg(test)]
 mod tests;

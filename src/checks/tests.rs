@@ -1,4 +1,4 @@
-//! Each check has an exchange that commits it; those that are made of do not.
+//! Tests of all checks: for each check an exchange with its fault, and exchanges without faults.
 
 use std::collections::BTreeMap;
 
@@ -102,9 +102,9 @@ fn findings(asked: Value, response: Response) -> Vec<Finding> {
     check_exchange(&exchange("x1", asked, response)).findings
 }
 
-/// What is found across whole answers; each check once, and alike in whatever order they came.
-fn cross_response_findings(answers: &[(Value, Value)]) -> Vec<Finding> {
-    let looked: Vec<(Exchange, CheckedExchange)> = answers
+/// The findings across responses, each check once. The order of the responses does not matter.
+fn cross_response_findings(messages: &[(Value, Value)]) -> Vec<Finding> {
+    let checked: Vec<(Exchange, CheckedExchange)> = messages
         .iter()
         .enumerate()
         .map(|(i, (asked, message))| {
@@ -114,10 +114,10 @@ fn cross_response_findings(answers: &[(Value, Value)]) -> Vec<Finding> {
             (exchange, checked)
         })
         .collect();
-    let answers =
-        || looked.iter().map(|(exchange, c)| CheckedResponse { exchange, message: c.message.as_ref().unwrap() });
-    let found = check_across(answers());
-    assert_eq!(check_across(answers().collect::<Vec<_>>().into_iter().rev()), found);
+    let responses =
+        || checked.iter().map(|(exchange, c)| CheckedResponse { exchange, message: c.message.as_ref().unwrap() });
+    let found = check_across(responses());
+    assert_eq!(check_across(responses().collect::<Vec<_>>().into_iter().rev()), found);
     let mut once: Vec<Finding> = Vec::new();
     for (_, finding) in found {
         if once.iter().all(|f| f.check != finding.check) {
@@ -127,7 +127,7 @@ fn cross_response_findings(answers: &[(Value, Value)]) -> Vec<Finding> {
     once
 }
 
-/// Two answers, to different prompts, with nothing in common that should not be.
+/// The findings of two responses to different prompts, which are correct before the change.
 fn two_response_findings(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Finding> {
     let mut answers = [1, 2].map(|n| {
         let (mut asked, mut answer) = (request(false), message());
@@ -142,7 +142,7 @@ fn two_response_findings(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Findi
     cross_response_findings(&answers)
 }
 
-/// A prompt that is text and nothing else, and its answer.
+/// The findings of a response to a prompt that contains only text.
 fn text_only_findings(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
     let mut asked = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "Hello" }] });
     let mut answer = message();
@@ -151,8 +151,8 @@ fn text_only_findings(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
     findings(asked, response(200, "application/json", answer.to_string()))
 }
 
-/// A stream of many deltas; the head comes at once, each delta so many milliseconds after the one before, the rest with
-/// the last.
+/// The findings of a stream of many deltas. The first events arrive immediately, the first delta after `first_ms`, and
+/// each further event `between_ms` later.
 fn timing_findings(first_ms: u64, between_ms: u64) -> Vec<Finding> {
     let mut all = events();
     let delta = all[7].clone();
@@ -200,7 +200,7 @@ fn error_findings(status: u16, change: impl Fn(&mut Value)) -> Vec<Finding> {
 }
 
 #[test]
-fn what_is_right_has_no_findings() {
+fn exchanges_without_faults_have_no_findings() {
     for found in [
         response_findings(|_| {}),
         message_findings(|_| {}),
@@ -218,7 +218,7 @@ fn what_is_right_has_no_findings() {
     assert_eq!(stream_text_findings(|t| format!("\u{feff}: hello\n\n{}", t.replace('\n', "\r\n"))), []);
 }
 
-/// What commits each check. Where other checks see it too, they are named.
+/// For each check an exchange with its fault, and the other checks that also find this fault.
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck])> {
     use ProtocolCheck as C;
@@ -442,7 +442,7 @@ fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck
 }
 
 #[test]
-fn each_check_is_committed_by_its_exchange_and_only_named_companions_with_it() {
+fn each_fault_is_found_by_its_check_and_the_listed_companions_only() {
     let mut wrong = Vec::new();
     for (check, found, companions) in check_examples() {
         let mut found: Vec<ProtocolCheck> = found.into_iter().map(|f| f.check).collect();
@@ -457,13 +457,13 @@ fn each_check_is_committed_by_its_exchange_and_only_named_companions_with_it() {
 }
 
 #[test]
-fn no_check_is_forgotten() {
+fn every_check_has_an_example() {
     let tried: Vec<ProtocolCheck> = check_examples().into_iter().map(|(check, ..)| check).collect();
     assert_eq!(tried, ProtocolCheck::ALL);
 }
 
 #[test]
-fn ids_are_one_areas_kebab_words_and_differ() {
+fn ids_have_an_area_and_kebab_case_words_and_are_unique() {
     let mut ids: Vec<&str> = ProtocolCheck::ALL.iter().map(|c| c.id()).collect();
     for id in &ids {
         let (area, words) = id.split_once('.').unwrap();
@@ -479,13 +479,13 @@ fn ids_are_one_areas_kebab_words_and_differ() {
 }
 
 #[test]
-fn what_a_vendor_may_do_across_answers_is_no_finding() {
-    // The same answer to the same request, from a cache of answers, streamed or not.
+fn allowed_similarities_of_responses_are_not_findings() {
+    // A response from a cache, streamed or not.
     let cached = |a: &mut [(Value, Value); 2]| {
         a[1] = a[0].clone();
         a[1].0["stream"] = true.into();
     };
-    // Ids that count the calls of a conversation, and a meter that moves by a date.
+    // Ids that number the calls of a conversation, and a token count that a date changes.
     let counted = |a: &mut [(Value, Value); 2]| {
         for (_, answer) in a.iter_mut() {
             answer["content"][2]["id"] = "functions_weather_0".into();
@@ -493,7 +493,7 @@ fn what_a_vendor_may_do_across_answers_is_no_finding() {
         a[1].0 = a[0].0.clone();
         a[1].1["usage"]["input_tokens"] = 20.into();
     };
-    // What is read from a cache was written to it before: the sum stays.
+    // Tokens that a cache serves were written to it before, so the sum stays the same.
     let read = |a: &mut [(Value, Value); 2]| {
         a[1].0 = a[0].0.clone();
         for (i, key) in ["cache_creation_input_tokens", "cache_read_input_tokens"].into_iter().enumerate() {
@@ -501,7 +501,7 @@ fn what_a_vendor_may_do_across_answers_is_no_finding() {
             a[i].1["usage"][key] = 4000.into();
         }
     };
-    // Thinking that is not shown, and a search whose results are another time's.
+    // Thinking without its text, and a search with different results.
     let hidden = |a: &mut [(Value, Value); 2]| {
         a[1].0 = a[0].0.clone();
         a[0].0["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
@@ -522,7 +522,7 @@ fn what_a_vendor_may_do_across_answers_is_no_finding() {
 }
 
 #[test]
-fn a_prompt_that_is_more_than_text_may_count_more_than_it_has_bytes() {
+fn a_prompt_with_more_than_text_may_have_more_tokens_than_bytes() {
     for more in [
         json!({ "tools": [] }),
         json!({ "thinking": { "type": "adaptive" } }),
@@ -540,7 +540,7 @@ fn a_prompt_that_is_more_than_text_may_count_more_than_it_has_bytes() {
 }
 
 #[test]
-fn headers_of_limits_that_are_right_or_not_documented_are_no_finding() {
+fn valid_and_undocumented_rate_limit_headers_are_not_findings() {
     for (name, value) in [
         ("anthropic-ratelimit-requests-remaining", "49"),
         ("anthropic-ratelimit-input-tokens-reset", "2026-11-22T02:30:00Z"),
@@ -555,7 +555,7 @@ fn headers_of_limits_that_are_right_or_not_documented_are_no_finding() {
 }
 
 #[test]
-fn what_the_request_said_is_no_leak() {
+fn text_of_the_request_is_not_a_leak() {
     let mut asked = request(false);
     asked["system"] = "/usr/lib/app.py".into();
     let body = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "system: /usr/lib/app.py" }, "request_id": "req_1" });
@@ -563,13 +563,13 @@ fn what_the_request_said_is_no_leak() {
 }
 
 #[test]
-fn an_added_block_and_its_deltas_are_a_note() {
+fn an_unknown_block_with_deltas_is_one_note() {
     let found = event_findings(|e| e[6]["content_block"] = json!({ "type": "hologram" }));
     assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), [ProtocolCheck::BlockUnknown]);
 }
 
 #[test]
-fn a_call_that_was_cut_by_max_tokens_may_lack_its_end() {
+fn a_call_that_max_tokens_truncated_may_have_no_stop() {
     let found = event_findings(|e| {
         e.remove(13);
         e[13]["delta"]["stop_reason"] = "max_tokens".into();
@@ -613,18 +613,18 @@ fn any_event() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_order_of_events_is_gone_through(events in prop::collection::vec(any_event(), 0..24)) {
+    fn any_order_of_events_is_checked(events in prop::collection::vec(any_event(), 0..24)) {
         let _ = stream_text_findings(|_| frames(&events));
     }
 
     #[test]
-    fn any_bytes_are_gone_through(bytes in prop::collection::vec(any::<u8>(), 0..300), status in 200u16..600) {
+    fn any_bytes_are_checked(bytes in prop::collection::vec(any::<u8>(), 0..300), status in 200u16..600) {
         let _ = findings(request(true), response(status, "text/event-stream", bytes.clone()));
         let _ = findings(request(false), response(status, "application/json", bytes));
     }
 
     #[test]
-    fn any_damage_to_a_valid_stream_is_gone_through(at in 0usize..2000, byte in any::<u8>()) {
+    fn any_damaged_stream_is_checked(at in 0usize..2000, byte in any::<u8>()) {
         let mut bytes = frames(&events()).into_bytes();
         let at = at % bytes.len();
         bytes[at] = byte;

@@ -44,7 +44,8 @@ impl AnsweredExchanges {
 /// True where an exchange brought an answer to what was asked: one that broke off is none, nor is one that turned the
 /// request away. Whether the endpoint was there is a question of the moment, and asked anew.
 fn is_answered(exchange: &Exchange) -> bool {
-    !exchange.id.starts_with(LIVENESS_ID_PREFIX) && !parse_exchange(exchange).interpretation.is_uninformative(&exchange.request)
+    !exchange.id.starts_with(LIVENESS_ID_PREFIX)
+        && !parse_exchange(exchange).interpretation.is_uninformative(&exchange.request)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The passive checks over whole runs, and their pages: `docs/checks/` says what the code says.
+//! The passive checks over complete runs, and the pages in `docs/checks/`.
 //!
-//! `UPDATE=1 cargo test --test checks` writes the pages anew.
+//! `UPDATE=1 cargo test --test it checks::` writes the pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use crate::common;
 
 #[tokio::test]
-async fn honest_simulations_have_no_findings() {
+async fn simulations_without_faults_have_no_findings() {
     for name in TARGETS {
         let results = simulate(target(name), &[]).await;
         let bad: Vec<&FindingSummary> = results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).collect();
@@ -33,14 +33,14 @@ async fn honest_simulations_have_no_findings() {
     }
 }
 
-/// The results of an honest run whose answers were spoiled afterwards.
-fn spoiled(recording: &Recording, spoil: impl Fn(&Exchange, &mut Response)) -> Results {
+/// The results of a run without faults after a change to its responses.
+fn results_with_changes(recording: &Recording, change: impl Fn(&Exchange, &mut Response)) -> Results {
     let mut recording = recording.clone();
     for exchange in &mut recording.exchanges {
-        let as_it_was = exchange.clone();
+        let original = exchange.clone();
         for attempt in &mut exchange.attempts {
             if let AttemptResult::Response(response) = &mut attempt.result {
-                spoil(&as_it_was, response);
+                change(&original, response);
             }
         }
     }
@@ -52,21 +52,21 @@ fn found<'a>(results: &'a Results, check: &str) -> Option<&'a FindingSummary> {
 }
 
 #[tokio::test]
-async fn findings_stand_at_their_rows_and_in_the_list_in_one_order() {
+async fn findings_are_listed_in_order_and_in_their_rows() {
     let recording = record(target("anthropic"), &[]).await;
-    let results = spoiled(&recording, |exchange, response| {
+    let results = results_with_changes(&recording, |exchange, response| {
         if exchange.request.body["stream"] == true {
             let text = String::from_utf8_lossy(&response.body.0).replace("event: message_start\n", "");
             response.body.0 = text.into_bytes();
         }
         response.headers.retain(|(name, _)| name != "request-id");
     });
-    let nameless = found(&results, "sse.event-name-missing").expect("streams were spoiled");
+    let nameless = found(&results, "sse.event-name-missing").expect("every stream was changed");
     assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (CheckSeverity::Error, true));
     assert!(nameless.example.contains("message_start"), "{nameless:?}");
-    let nobody = found(&results, "http.request-id-missing").expect("all were spoiled");
+    let nobody = found(&results, "http.request-id-missing").expect("every response was changed");
     assert_eq!(nobody.count, recording.exchanges.len() as u64);
-    // The list and the rows say the same.
+    // The list and the rows agree.
     for finding in &results.findings {
         let rows: Vec<&String> =
             results.rows.iter().filter(|row| row.findings.contains(&finding.check)).map(|row| &row.id).collect();
@@ -74,7 +74,7 @@ async fn findings_stand_at_their_rows_and_in_the_list_in_one_order() {
     }
     let order: Vec<_> = results.findings.iter().map(|f| (f.severity, f.check.clone())).collect();
     assert!(order.is_sorted(), "{order:?}");
-    // The order in which answers came must not show.
+    // The order of the responses must not matter.
     let mut turned = recording.clone();
     turned.exchanges.reverse();
     turned.trials.reverse();
@@ -83,14 +83,14 @@ async fn findings_stand_at_their_rows_and_in_the_list_in_one_order() {
 }
 
 #[tokio::test]
-async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
+async fn errors_of_challenges_are_checked() {
     let recording = record(target("anthropic"), &[]).await;
-    let results = spoiled(&recording, |_, response| {
+    let results = results_with_changes(&recording, |_, response| {
         if response.status >= 400 {
             response.body.0 = br#"{"error":{"message":"no","code":400}}"#.to_vec();
         }
     });
-    let bare = found(&results, "error.envelope").expect("challenges were refused");
+    let bare = found(&results, "error.envelope").expect("challenges were rejected");
     assert!(bare.count > 0 && !bare.rows.is_empty(), "{bare:?}");
     assert_eq!(
         results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).count(),
@@ -100,11 +100,11 @@ async fn refusals_that_challenges_provoke_are_held_to_the_envelope() {
     );
 }
 
-/// Rows that bring about a stream, thinking, calls and refusals.
+/// Rows that cause a stream, thinking, tool calls and errors.
 const ROW_IDS: [&str; 5] =
     ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
 
-/// Requests beside those of rows: streams of calls and of thinking, equal ones, and one with a stream for a twin.
+/// Additional requests: streams with tool calls and thinking, equal requests, and a request with a streamed twin.
 fn requests() -> Vec<Request> {
     let ask = |text: &str, more: Value| {
         let mut body = json!({"max_tokens": 2000, "messages": [{"role": "user", "content": text}]});
@@ -131,18 +131,18 @@ fn requests() -> Vec<Request> {
         ask("Count from 1 to 30.", json!({"stream": true, "thinking": thinking})),
         ask(count, json!({"stream": true, "stop_sequences": ["7"]})),
     ];
-    // So many, so that a coin that falls for each does not fall alike for all.
+    // Many, because some faults occur at random and must occur at least once.
     for more in [json!({}), json!({"stream": true})] {
         requests.extend(std::iter::repeat_n(ask(count, more), 8));
     }
     requests
 }
 
-/// What the reference server with one fault is found to do.
+/// The findings about a simulator with one fault.
 struct FoundWith {
-    /// In the rows and in the requests beside them.
+    /// In the rows and the additional requests.
     all: Vec<String>,
-    /// In the streams among the latter.
+    /// In the streams of the additional requests.
     streams: Vec<String>,
 }
 
@@ -151,7 +151,7 @@ async fn found_with(fault: SimulatorFault) -> FoundWith {
     behaviour.seed = 1;
     behaviour.faults = vec![fault];
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
-    // Where each stream takes its time, the requests beside the rows, which go out together, are enough.
+    // This fault makes each stream slow. The additional requests run at the same time, so they are enough.
     let rows = if fault.id() == "sse.silent-gap" { &ROW_IDS[2..3] } else { &ROW_IDS };
     let server = Server {
         base_url: running.base_url(),
@@ -171,7 +171,7 @@ async fn found_with(fault: SimulatorFault) -> FoundWith {
     let client = Client::new(config).expect("a plain configuration");
     let sent = requests().into_iter().enumerate().map(|(i, request)| {
         let client = &client;
-        async move { client.send(&format!("beside/{i}"), request).await }
+        async move { client.send(&format!("extra/{i}"), request).await }
     });
     recording.exchanges.extend(join_all(sent).await);
     let found = |recording: &Recording| {
@@ -180,14 +180,12 @@ async fn found_with(fault: SimulatorFault) -> FoundWith {
     };
     let all = found(&recording);
     recording.trials.clear();
-    recording
-        .exchanges
-        .retain(|exchange| exchange.id.starts_with("beside/") && exchange.request.body["stream"] == true);
+    recording.exchanges.retain(|exchange| exchange.id.starts_with("extra/") && exchange.request.body["stream"] == true);
     FoundWith { all, streams: found(&recording) }
 }
 
-/// Faults that an answer can have only where it is whole, or where a whole one is beside it.
-const WHOLE: [&str; 8] = [
+/// Faults that need a response that is not streamed.
+const NOT_STREAMED: [&str; 8] = [
     "http.body-cut",
     "http.stream-unasked",
     "message.body-not-json",
@@ -198,13 +196,13 @@ const WHOLE: [&str; 8] = [
     "usage.twin-differs",
 ];
 
-/// Faults of errors, and of answers that are JSON.
+/// Returns true if streams show the fault.
 fn is_of_streams(fault: SimulatorFault) -> bool {
     let of_errors = ["http.content-type", "http.server-error", "http.status-undocumented", "http.retry-after-missing"];
-    !fault.id().starts_with("error.") && !of_errors.contains(&fault.id()) && !WHOLE.contains(&fault.id())
+    !fault.id().starts_with("error.") && !of_errors.contains(&fault.id()) && !NOT_STREAMED.contains(&fault.id())
 }
 
-/// Checks that see a fault along with its own.
+/// Checks that also detect the fault of another check.
 fn companions(fault: SimulatorFault) -> &'static [&'static str] {
     match fault.id() {
         "sse.message-start-missing" => &["sse.event-before-start"],
@@ -217,7 +215,7 @@ fn companions(fault: SimulatorFault) -> &'static [&'static str] {
 }
 
 #[tokio::test]
-async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its_named_companions() {
+async fn each_simulator_fault_is_found_by_its_own_check_and_its_companions_only() {
     let faults = SimulatorFault::all().filter(|fault| fault.breaks_protocol());
     let wrong: Vec<String> = stream::iter(faults)
         .map(|fault| async move {
@@ -228,7 +226,7 @@ async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its
             let is_right = found == wanted && streams.iter().any(|id| id == fault.id()) == is_of_streams(fault);
             (!is_right).then(|| format!("{fault}: found {found:?}, in streams {streams:?}"))
         })
-        // One of them waits for long.
+        // One of the faults is slow.
         .buffer_unordered(4)
         .filter_map(|wrong| async { wrong })
         .collect()
@@ -237,7 +235,7 @@ async fn each_fault_of_the_simulator_is_seen_by_the_check_of_its_name_and_by_its
 }
 
 #[test]
-fn every_check_has_a_fault_and_every_fault_of_the_protocol_a_check() {
+fn every_check_has_a_simulator_fault_and_every_protocol_fault_has_a_check() {
     let checks: BTreeSet<&str> = ProtocolCheck::ALL.iter().map(|check| check.id()).collect();
     let faults: Vec<&str> =
         SimulatorFault::all().filter(|fault| fault.breaks_protocol()).map(SimulatorFault::id).collect();
@@ -246,19 +244,19 @@ fn every_check_has_a_fault_and_every_fault_of_the_protocol_a_check() {
     assert_eq!(once.symmetric_difference(&checks).collect::<Vec<_>>(), [&""; 0]);
 }
 
-/// The rows' verdicts, without what differs from run to run.
+/// The verdicts of the rows.
 fn verdicts(results: &Results) -> Vec<(String, String)> {
     results.rows.iter().map(|row| (row.id.clone(), format!("{:?}", row.verdict))).collect()
 }
 
 #[tokio::test]
-async fn what_is_nasty_and_allowed_is_no_finding_and_moves_no_verdict() {
-    let mut honest = Setup::of(target("anthropic"), &[]);
-    honest.rows = fields_of(target("anthropic"));
-    let plain = judge(&CATALOG, &record_run(honest).await).expect("the rows are the catalog's");
-    let nasty: Vec<SimulatorFault> = SimulatorFault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
-    assert_eq!(nasty.len(), 4);
-    for fault in nasty {
+async fn unusual_but_allowed_responses_change_no_finding_and_no_verdict() {
+    let mut faultless = Setup::of(target("anthropic"), &[]);
+    faultless.rows = fields_of(target("anthropic"));
+    let plain = judge(&CATALOG, &record_run(faultless).await).expect("the rows are the catalog's");
+    let harmless: Vec<SimulatorFault> = SimulatorFault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
+    assert_eq!(harmless.len(), 4);
+    for fault in harmless {
         assert!(!fault.breaks_protocol());
         let mut setup = Setup::of(target("anthropic"), &[]);
         setup.behaviour.faults = vec![fault];
@@ -276,8 +274,8 @@ fn page(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     let failures: Vec<String> = about.failures.iter().map(|n| format!("F{n:02}")).collect();
     let catalogue = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
     format!(
-        "# {}\n\nSeverity: **{}**\n\n## What is seen\n\n{}\n\n## Why it matters\n\n{}\n\n## Which clients break\n\n{}\n\n\
-         ## What clients did\n\n{}\n\n## Example\n\n```text\n{}\n```\n\n## Where it is from\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
+        "# {}\n\nSeverity: **{}**\n\n## Fault\n\n{}\n\n## Why it matters\n\n{}\n\n## Affected clients\n\n{}\n\n\
+         ## What clients did\n\n{}\n\n## Example\n\n```text\n{}\n```\n\n## Source\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
         about.id,
         about.severity.as_str(),
         about.summary,
@@ -288,15 +286,15 @@ fn page(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     )
 }
 
-/// What each client was measured to do with the fault that the check sees.
+/// The measured reactions of clients to the fault.
 fn reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     let reactions = measured.reactions(check.id());
     if reactions.is_empty() {
         return "Not measured.".to_owned();
     }
     let mut out = String::from(
-        "Measured as [clients.md](../clients.md) tells: the worst of all scenarios.\n\n\
-         | client | version | outcome | where | what was seen |\n| --- | --- | --- | --- | --- |",
+        "The worst outcome of all scenarios, measured as [clients.md](../clients.md) describes.\n\n\
+         | client | version | outcome | scenarios | observation |\n| --- | --- | --- | --- | --- |",
     );
     for (client, reaction) in reactions {
         let places = reaction.scenarios.join(", ");
@@ -307,7 +305,7 @@ fn reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     out
 }
 
-/// What clients did with every fault, a check a line.
+/// The reactions of all clients, one check per line.
 fn matrix(measured: &ClientMeasurements) -> String {
     let names: Vec<&str> = measured.clients.iter().map(|client| client.id.as_str()).collect();
     let mut out = format!("| check | severity | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 2));
@@ -324,7 +322,7 @@ fn matrix(measured: &ClientMeasurements) -> String {
     out
 }
 
-/// An outcome in the matrix, where what breaks a program is to catch the eye.
+/// An outcome in the matrix. Outcomes that break a program are bold.
 fn shown(outcome: ClientOutcome) -> &'static str {
     match outcome {
         ClientOutcome::Unreached => "",
@@ -337,33 +335,35 @@ fn shown(outcome: ClientOutcome) -> &'static str {
 
 fn index(measured: &ClientMeasurements) -> String {
     let mut out = String::from(
-        "# Passive checks\n\nEvery exchange of every run is held to these, at no extra request. What is seen stands in the reports under \
-         \"Findings\"; it never decides a row. An **error** breaks a client that follows the documents, a **warning** makes some suffer, a \
-         **note** is worth knowing. Additions, such as unknown keys and events, are notes.\n\nA check counts once per exchange. With \
-         `--strict`, errors and warnings end a run with exit code 1.\n\nThese pages are made from `src/wire/check/pages/` by \
-         `UPDATE=1 cargo test --test checks`.\n",
+        "# Passive checks\n\nThese checks test every exchange of every run and send no requests. Reports list the faults under \
+         \"Findings\". A finding never decides a row.\n\n\
+         - An **error** breaks a client that follows the documentation.\n\
+         - A **warning** breaks some clients.\n\
+         - A **note** is good to know. Additions, such as unknown keys and events, are notes.\n\n\
+         Each check counts at most once per exchange. With `--strict`, a run with errors or warnings ends with exit code 1.\n\n\
+         These pages are made from `src/checks/checks.yaml` by `UPDATE=1 cargo test --test it checks::`.\n",
     );
     let mut area = "";
     for check in ProtocolCheck::ALL {
         if check.area() != area {
             area = check.area();
-            out.push_str(&format!("\n## {area}\n\n| check | severity | what is seen |\n| --- | --- | --- |\n"));
+            out.push_str(&format!("\n## {area}\n\n| check | severity | fault |\n| --- | --- | --- |\n"));
         }
         let about = check.description();
         out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.as_str(), about.summary));
     }
     out.push_str(&format!(
-        "\n## What clients did\n\nReal clients against a server with the fault, by what they do without it: [clients.md](../clients.md). Empty: the \
-         fault never comes before this client.\n\n{}",
+        "\n## What clients did\n\nThe outcome of each fault for real clients, compared with the same scenario without the fault \
+         ([clients.md](../clients.md)). An empty cell means that the fault never reaches the client.\n\n{}",
         matrix(measured)
     ));
     out
 }
 
 #[test]
-fn the_pages_are_what_the_code_says() {
+fn the_pages_match_the_checks() {
     let folder = repository("docs/checks");
-    let measured = fs::read_to_string(repository("src/wire/check/clients.json")).unwrap();
+    let measured = fs::read_to_string(repository("src/checks/clients.json")).unwrap();
     let measured: ClientMeasurements = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
     let mut wanted: BTreeMap<String, String> =
         ProtocolCheck::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
@@ -382,18 +382,17 @@ fn the_pages_are_what_the_code_says() {
         .collect();
     let differing: Vec<&String> =
         wanted.keys().chain(there.keys()).filter(|name| wanted.get(*name) != there.get(*name)).collect();
-    assert!(differing.is_empty(), "docs/checks differs: {differing:?}; UPDATE=1 cargo test --test checks");
+    assert!(differing.is_empty(), "docs/checks differs: {differing:?}; run UPDATE=1 cargo test --test it checks::");
 }
 
 #[test]
-fn every_page_says_something_and_additions_are_notes() {
+fn every_page_has_sentences_and_additions_are_notes() {
     for check in ProtocolCheck::ALL {
         let about = check.description();
         for text in [about.summary, about.rationale, about.client_impact] {
             assert!(text.ends_with('.') && text.len() > 5, "{}: {text}", about.id);
         }
         assert!(about.failures.is_sorted() && about.failures.iter().all(|n| (1..=125).contains(n)), "{}", about.id);
-        // Additions are notes.
         assert_eq!(
             about.id.ends_with("-unknown") && about.severity == CheckSeverity::Error,
             about.id == "tool.name-unknown"

@@ -205,10 +205,10 @@ fn answers_that_are_json_and_no_message() {
     let deep = format!("{{\"content\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     for (body, said) in [
         (String::new(), "not JSON"),
-        ("null".to_owned(), "no message"),
-        ("[]".to_owned(), "no message"),
-        (r#"{"content":"text"}"#.to_owned(), "no message"),
-        (r#"{"choices":[{"message":{"content":"hello"}}]}"#.to_owned(), "no message"),
+        ("null".to_owned(), "not a message"),
+        ("[]".to_owned(), "not a message"),
+        (r#"{"content":"text"}"#.to_owned(), "not a message"),
+        (r#"{"choices":[{"message":{"content":"hello"}}]}"#.to_owned(), "not a message"),
         (deep, "not JSON"),
     ] {
         let server = Server::start(move |_, stream| write_answer(stream, "200 OK", "application/json", &body));

@@ -38,7 +38,10 @@ pub(super) struct SentExchange {
 pub fn charge_recording(recording: &Recording, budget: &Budget) {
     for exchange in &recording.exchanges {
         let most = max_cost(&exchange.request, &recording.header.settings);
-        settle_reservation(budget.charge(most, exchange.attempts.len() as u64), &parse_exchange(exchange).interpretation);
+        settle_reservation(
+            budget.charge(most, exchange.attempts.len() as u64),
+            &parse_exchange(exchange).interpretation,
+        );
     }
 }
 
