@@ -176,8 +176,8 @@ mod tests {
         };
         assert!(text(true).contains(r#""usage":{"prompt_tokens":3}"#) && !text(false).contains("usage"));
         let text = text(false);
-        let (frames, rest) = sse::decode(text.as_bytes());
-        assert_eq!((frames.last().unwrap().data.as_deref(), rest), (Some("[DONE]"), None));
+        let last = sse::iter_items(&text).last();
+        assert!(matches!(last, Some(sse::SseItem::Frame(frame)) if frame.data.as_deref() == Some("[DONE]")));
     }
 
     #[test]
