@@ -1,6 +1,7 @@
 //! Turns the YAML files of the binary into forms that it reads faster.
 //!
-//! The bundled case files become JSON, which shortens the start of the binary (docs/performance.md). The texts of the checks become a static table. Only the syntax is verified here; tests in
+//! The bundled case files become JSON, which shortens the start of the binary (docs/performance.md).
+//! The texts of the checks become a static table. Only the syntax is verified here; tests in
 //! `src/catalog/load` and `src/checks` verify the content.
 
 use std::error::Error;

@@ -48,7 +48,7 @@ fn seen() -> BTreeMap<u16, Seen> {
     let mut seen: BTreeMap<u16, Seen> = BTreeMap::new();
     for check in ProtocolCheck::ALL {
         for n in check.description().failures {
-            seen.entry(*n).or_default().checks.push(*check);
+            seen.entry(*n).or_default().checks.push(check);
         }
     }
     for row in &CATALOG.rows {
