@@ -54,15 +54,16 @@ string_enum! {
     }
 }
 
+/// The next step after a failed request.
+pub(super) const AFTER_FAILURE: &str = "Check the endpoint, then test the row again with --rerun";
+
 impl InconclusiveReason {
     /// What the user can do to get a verdict. `None` if the reason itself says it, or if nothing
     /// helps.
     pub(super) fn next_step(self) -> Option<&'static str> {
         match self {
             Self::NegativeRejected => Some("Fix that error first: it is not about the field"),
-            Self::NegativeFailed | Self::TreatmentFailed | Self::ChallengeFailed => {
-                Some("Check the endpoint, then test the row again with --rerun")
-            }
+            Self::NegativeFailed | Self::TreatmentFailed | Self::ChallengeFailed => Some(AFTER_FAILURE),
             Self::MalformedResponse => Some("Fix the response format, then test the row again with --rerun"),
             Self::ModelDoesNotShow | Self::ValidatedWithoutEffect => Some("Try a stronger --model"),
             Self::DoesNotDiscriminate | Self::NoVariation => Some("Try another --model"),

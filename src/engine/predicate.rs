@@ -160,7 +160,10 @@ fn call_matches(test: &CallTest, block: &Value, values: &BTreeMap<String, String
             match value {
                 _ if wanted.is_empty() => true,
                 Value::String(text) => contains_words(text, &wanted),
-                other => other.to_string() == wanted,
+                other => {
+                    let json = other.to_string();
+                    json == wanted
+                }
             }
         })
 }

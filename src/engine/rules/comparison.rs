@@ -119,17 +119,17 @@ fn problem_step(
                 Step::Decided(decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, reason))
             }));
         }
-        InterpretedExchange::HttpError(error) => describe_error(error),
-        InterpretedExchange::NoResponse(why) => why.clone(),
+        InterpretedExchange::HttpError(error) => format!("the request failed: {}", describe_error(error)),
+        InterpretedExchange::NoResponse(why) => format!("the request failed: {why}"),
         // A token count is a response, although it is not a message.
         InterpretedExchange::Malformed(_) if input_tokens(trial).is_some() => return None,
-        InterpretedExchange::Malformed(why) => why.clone(),
+        InterpretedExchange::Malformed(why) => format!("the response is not a message: {why}"),
         InterpretedExchange::Message(_) => return None,
     };
     Some(if is_treatment {
         Step::inconclusive(InconclusiveReason::TreatmentFailed, failed)
     } else {
-        Step::inconclusive(InconclusiveReason::NegativeFailed, format!("the comparison request failed: {failed}"))
+        Step::inconclusive(InconclusiveReason::NegativeFailed, format!("for comparison: {failed}"))
     })
 }
 

@@ -116,6 +116,7 @@ fn classify_kind(
     trial: &CompletedTrial,
 ) -> (ResponseKind, String) {
     let without_reason = |kind| (kind, String::new());
+    let failed = |why: String| (ResponseKind::Failed, format!("the request failed: {why}"));
     if trial.is_incomplete(experiment) {
         return (ResponseKind::Unusable, INCOMPLETE_REASON.to_owned());
     }
@@ -127,7 +128,7 @@ fn classify_kind(
                 "the response is incomplete"
             }
         };
-        return (ResponseKind::Failed, why.to_owned());
+        return failed(why.to_owned());
     };
     let message = match last_step {
         Some(InterpretedExchange::Message(message)) => Some(message),
@@ -155,9 +156,9 @@ fn classify_kind(
     }
     match response.status {
         // A rate limit is not about the request.
-        429 => (ResponseKind::Failed, describe_response(response)),
-        401 | 403 if !experiment.about_credentials => (ResponseKind::Failed, describe_response(response)),
-        300..=399 => (ResponseKind::Failed, format!("a redirect: {}", describe_response(response))),
+        429 => failed(describe_response(response)),
+        401 | 403 if !experiment.about_credentials => failed(describe_response(response)),
+        300..=399 => failed(format!("redirected: {}", describe_response(response))),
         500.. => without_reason(ResponseKind::ServerError),
         400..=499 => without_reason(ResponseKind::Rejected),
         _ if response.json["type"] == "error" => without_reason(ResponseKind::Rejected),

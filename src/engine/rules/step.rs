@@ -103,10 +103,19 @@ pub(super) const fn max_trials(needed_responses: u32) -> u32 {
     2 * (needed_responses - 1) + MAX_UNUSABLE_TRIALS + 1
 }
 
-/// An undecided verdict. Its reason is what was observed, followed by the next step for the user.
+/// An undecided verdict. Its reason is what was observed, followed by the next step of its code.
 pub(in crate::engine) fn inconclusive_verdict(code: InconclusiveReason, observed: impl Into<String>) -> Verdict {
+    inconclusive_with_next_step(code, observed, code.next_step())
+}
+
+/// The same with another next step.
+pub(super) fn inconclusive_with_next_step(
+    code: InconclusiveReason,
+    observed: impl Into<String>,
+    next_step: Option<&str>,
+) -> Verdict {
     let mut reason = observed.into();
-    if let Some(next_step) = code.next_step() {
+    if let Some(next_step) = next_step {
         reason.truncate(reason.trim_end_matches('.').len());
         reason.push_str(". ");
         reason.push_str(next_step);

@@ -56,7 +56,7 @@ impl ArmCounts<'_> {
     /// The end of a row whose request "with" or "without" the field failed or is not a message.
     pub fn failure_step(&self, with_or_without: &str, failed: InconclusiveReason) -> Option<Step> {
         let (code, observed) = match (&self.failed, &self.malformed) {
-            (Some(why), _) => (failed, format!("no response to the request {with_or_without} the field: {why}")),
+            (Some(why), _) => (failed, format!("the request {with_or_without} the field failed: {why}")),
             (None, Some(why)) => (
                 InconclusiveReason::MalformedResponse,
                 format!("the response to the request {with_or_without} the field is not a message: {why}"),

@@ -220,7 +220,7 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
     if let Some(why) = failed {
         return Step::inconclusive(
             InconclusiveReason::ChallengeFailed,
-            format!("no response to an invalid value: {why}"),
+            format!("the request with an invalid value failed: {why}"),
         );
     }
     Step::Decided(accepted_values_verdict(experiment, trials, &accepted))

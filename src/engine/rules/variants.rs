@@ -44,7 +44,7 @@ pub(super) fn combine_verdicts(rule: CombineRule, verdicts: Vec<(&str, Verdict)>
         return inconclusive_verdict(InconclusiveReason::VariantsDisagree, parts.join("; "));
     }
     if agree {
-        verdict.reason = format!("all variants; shown: {name}: {}", verdict.reason);
+        verdict.reason = format!("all variants (shown: {name}): {}", verdict.reason);
     } else {
         verdict.qualifiers.insert(0, format!("{VARIANTS_DISAGREE_PREFIX}{}", parts.join("; ")));
     }

@@ -62,7 +62,7 @@ impl EffectRule<'_> {
             return match self.treatment.failed.as_ref().or(self.treatment.malformed.as_ref()) {
                 Some(why) => Step::inconclusive(
                     InconclusiveReason::TreatmentFailed,
-                    format!("rejected with HTTP {}; no response to the repeated request: {why}", error.status),
+                    format!("rejected with HTTP {}; the repeated request failed: {why}", error.status),
                 ),
                 None => self.trial_step(ArmKind::Treatment),
             };
@@ -81,7 +81,7 @@ impl EffectRule<'_> {
             return self.negative_control().unwrap_or_else(|| {
                 Step::inconclusive(
                     InconclusiveReason::TreatmentFailed,
-                    "a made-up block is rejected, and the request for a block of the endpoint got no message",
+                    "a made-up block is rejected, and the request for a block of the endpoint failed",
                 )
             });
         }
@@ -104,11 +104,11 @@ impl EffectRule<'_> {
             TrialOutcome::Rejected(own) => rejected_verdict(self.experiment.id(), own, self.facts),
             TrialOutcome::Failed(why) => inconclusive_verdict(
                 InconclusiveReason::TreatmentFailed,
-                format!("no response after the endpoint's own block was sent back: {why}"),
+                format!("the request that sends back the endpoint's own block failed: {why}"),
             ),
             TrialOutcome::Malformed(why) => inconclusive_verdict(
                 InconclusiveReason::MalformedResponse,
-                format!("the response after the endpoint's own block was sent back is not a message: {why}"),
+                format!("the response to the endpoint's own block is not a message: {why}"),
             ),
             TrialOutcome::EffectPresent { .. }
             | TrialOutcome::EffectAbsent
@@ -137,7 +137,7 @@ impl EffectRule<'_> {
             (_, Some(_)) => {
                 return undecided(
                     InconclusiveReason::TreatmentFailed,
-                    "but there is no message after the endpoint's own block was sent back",
+                    "but the response to the endpoint's own block is not a message",
                 );
             }
         };

@@ -1,10 +1,11 @@
 //! [`EffectRule`]: the sequential test of a row with a visible effect.
 
 use crate::catalog::{ChanceRate, Experiment, MessagePredicate, VerdictStatus};
-use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::inconclusive::{AFTER_FAILURE, InconclusiveReason};
 use crate::engine::rules::bayes::{BetaPrior, EffectCounts, PosteriorDecision, RateHypotheses, evaluate};
 use crate::engine::rules::step::{
     MAX_UNUSABLE_TRIALS, RunFacts, Step, count_responses, decided_verdict, describe_error, inconclusive_verdict,
+    inconclusive_with_next_step,
 };
 use crate::engine::rules::trials::{ArmCounts, count_outcomes, trials_of};
 use crate::engine::rules::usage_meter::UsageSignal;
@@ -333,10 +334,11 @@ impl<'a> EffectRule<'a> {
         let (t, p) = (&self.treatment, &self.positive);
         let failure = p.rejected.first().map(|error| describe_error(error));
         if let Some(why) = failure.or(p.failed.clone()).or(p.malformed.clone()) {
-            return Some(Step::inconclusive(
+            return Some(Step::Decided(inconclusive_with_next_step(
                 InconclusiveReason::ModelDoesNotShow,
                 format!("no effect, and the positive control failed: {why}"),
-            ));
+                Some(AFTER_FAILURE),
+            )));
         }
         if p.unusable.len() as u32 >= MAX_UNUSABLE_TRIALS && p.counts.trials() == 0 {
             return Some(self.usage_verdict_or_else(|| unusable_trials_verdict(ArmKind::Positive, &p.unusable)));
