@@ -17,6 +17,17 @@ string_enum! {
     }
 }
 
+impl CheckSeverity {
+    /// True if a finding counts as a failure: always for errors, in strict mode also for warnings.
+    pub fn is_failure(self, strict: bool) -> bool {
+        match self {
+            Self::Error => true,
+            Self::Warning => strict,
+            Self::Note => false,
+        }
+    }
+}
+
 /// The document that contains the rule of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SpecDocument {

@@ -1,16 +1,16 @@
-//! `badge-<target>.json`: a badge for a page, in the shape of the endpoint badges of shields.io.
+//! `badge-<target>.json`: a badge in the format of the endpoint badges of shields.io.
 //!
-//! It shows counts, never a share, and is green only where every claim was decided and none is contradicted.
+//! It shows counts and no percentages. It is green only if every claim is decided and none is contradicted.
 
 use serde_json::json;
 
-use crate::report::common::format;
 use crate::report::common::sanitize::sanitize_line;
 use crate::results::file_names::slugify;
+use crate::results::format;
 use crate::results::merge::is_flaky;
 use crate::results::model::Results;
 
-/// The name of a target's badge: `badge-deepseek.json`.
+/// The file name of the badge of a target: `badge-deepseek.json`.
 pub fn badge_file_name(target: &str) -> String {
     format!("badge-{}.json", slugify(target))
 }
@@ -30,13 +30,13 @@ pub fn render(run: &Results) -> String {
 fn render_message(run: &Results) -> String {
     let summary = &run.summary;
     if summary.decided == 0 {
-        return "could not be tested".to_owned();
+        return "not tested".to_owned();
     }
-    let held = run.baseline.as_ref().map(|held| held.counts).unwrap_or_default();
-    let regressions = if held.regression == 1 { "regression" } else { "regressions" };
+    let baseline = run.baseline.as_ref().map(|comparison| comparison.counts).unwrap_or_default();
+    let regressions = if baseline.regression == 1 { "regression" } else { "regressions" };
     let parts = [
-        (held.regression, regressions),
-        (held.stale, "stale"),
+        (baseline.regression, regressions),
+        (baseline.stale, "stale"),
         (summary.conforms, "conform"),
         (summary.exceeds, "exceed"),
         (summary.contradicts, "contradicted"),
@@ -57,7 +57,7 @@ fn count_flaky_rows(run: &Results) -> u64 {
 fn choose_color(run: &Results) -> &'static str {
     let summary = &run.summary;
     let broken = match &run.baseline {
-        Some(held) => held.fails_run(),
+        Some(comparison) => comparison.fails_run(),
         None => summary.contradicts > 0,
     };
     if broken {
@@ -65,14 +65,14 @@ fn choose_color(run: &Results) -> &'static str {
     } else if summary.decided == 0 || run.partial.is_some() {
         "lightgrey"
     } else if summary.contradicts > 0 {
-        // The baseline expects it; it is no less a contradiction.
+        // Expected by the baseline, but still a contradiction.
         "orange"
     } else if summary.undetermined > 0 || summary.silent > 0 || count_flaky_rows(run) > 0 {
         "yellow"
     } else if summary.conforms + summary.exceeds > 0 {
         "brightgreen"
     } else {
-        // Nothing is claimed, so nothing can be right or wrong.
+        // Without claims, nothing can be right or wrong.
         "blue"
     }
 }
@@ -105,15 +105,15 @@ mod tests {
     fn counts_and_colours() {
         use ClaimStatus as C;
         use VerdictStatus as V;
-        let told = |message: &str, colour: &str| (message.to_owned(), colour.to_owned());
+        let badge = |message: &str, colour: &str| (message.to_owned(), colour.to_owned());
         let well = (Some(C::Supported), V::Supported);
-        assert_eq!(render_rows(&[well, well]), told("2 conform", "brightgreen"));
-        assert_eq!(render_rows(&[well, (Some(C::Supported), V::Ignored)]), told("1 conform, 1 contradicted", "red"));
-        assert_eq!(render_rows(&[well, (Some(C::Ignored), V::Skipped)]), told("1 conform, 1 undetermined", "yellow"));
-        assert_eq!(render_rows(&[well, (Some(C::Unsupported), V::Ignored)]), told("2 conform", "yellow"));
-        assert_eq!(render_rows(&[(None, V::Supported)]), told("1 unclaimed", "blue"));
-        assert_eq!(render_rows(&[(Some(C::Ignored), V::Inconclusive)]), told("could not be tested", "lightgrey"));
-        assert_eq!(render_rows(&[]), told("could not be tested", "lightgrey"));
+        assert_eq!(render_rows(&[well, well]), badge("2 conform", "brightgreen"));
+        assert_eq!(render_rows(&[well, (Some(C::Supported), V::Ignored)]), badge("1 conform, 1 contradicted", "red"));
+        assert_eq!(render_rows(&[well, (Some(C::Ignored), V::Skipped)]), badge("1 conform, 1 undetermined", "yellow"));
+        assert_eq!(render_rows(&[well, (Some(C::Unsupported), V::Ignored)]), badge("2 conform", "yellow"));
+        assert_eq!(render_rows(&[(None, V::Supported)]), badge("1 unclaimed", "blue"));
+        assert_eq!(render_rows(&[(Some(C::Ignored), V::Inconclusive)]), badge("not tested", "lightgrey"));
+        assert_eq!(render_rows(&[]), badge("not tested", "lightgrey"));
         let mut partial = fixtures::partial_run();
         assert_eq!(parse_badge(&partial).1, "red");
         partial.rows.remove(3);
@@ -123,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn a_baseline_shows_what_broke_and_makes_nothing_green() {
+    fn a_badge_with_a_baseline_shows_regressions_and_is_never_green() {
         let mut run = fixtures::run_with_expectations();
         let (message, colour) = parse_badge(&run);
         assert!(message.contains("stale") && colour == "red", "{message} {colour}");
-        let held = run.baseline.as_mut().unwrap();
-        (held.counts.regression, held.counts.stale) = (0, 0);
+        let counts = &mut run.baseline.as_mut().unwrap().counts;
+        (counts.regression, counts.stale) = (0, 0);
         assert_eq!(parse_badge(&run).1, "orange");
     }
 
@@ -140,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn green_is_only_what_was_tested_and_holds(run in fixtures::any_run()) {
+        fn only_a_complete_run_without_problems_is_green(run in fixtures::any_run()) {
             let (_, colour) = parse_badge(&run);
             let s = &run.summary;
             let sound = s.contradicts == 0 && s.undetermined == 0 && s.silent == 0 && s.decided > 0 && run.partial.is_none();

@@ -1,11 +1,10 @@
-//! `junit.xml`: a suite for each run, a case for each row and each finding.
+//! `junit.xml`: one suite for each run, one case for each row and each finding.
 //!
-//! What a case means is `grade`'s to say. A failure is a contradiction, or what a baseline makes one; what fails as the
-//! baseline expects is skipped; an error is a row that the run did not reach; a
-//! row that could not be decided is skipped, with its reason. A run that is no test of its target, and has no row to say
-//! so, has a case of its own. A row that was asked again carries what earlier runs said of it.
+//! [`ci_status`] gives the meaning of a case. A failure is a contradiction or a regression. Expected failures
+//! and undecided rows are skipped. An error is a row that the run did not reach. A run that is not a complete
+//! test and has no such row gets its own case. A rerun row has the verdicts of earlier runs.
 //!
-//! Times are those of the whole run: results do not know how long a row took, and nothing is made up here.
+//! Times are those of the whole run, since results have no time per row.
 
 use std::time::Duration;
 
@@ -19,13 +18,13 @@ use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::sanitize::{sanitize_line, shorten};
 use crate::results::model::{EarlierVerdict, FindingSummary, Results, RowResult};
 
-/// The most characters of a message: readers show it in a line. The body has all of it.
+/// The maximum length of a message, which readers show in one line. The body has the complete text.
 const MAX_MESSAGE_CHARS: usize = 300;
 
 /// The whole file.
 ///
 /// # Errors
-/// Writing XML into memory failed, which is a fault of this program.
+/// Writing XML into memory failed, which is a bug in fieldtest.
 pub fn render(results: &[Results], strict: bool) -> Result<String, SerializeError> {
     let matrix = ResultsMatrix::from_results(results);
     let mut report = Report::new("fieldtest");
@@ -40,24 +39,24 @@ fn render_suite(column: &MatrixColumn<'_>, strict: bool) -> TestSuite {
     let run = column.run;
     let mut suite = TestSuite::new(column.heading.as_str());
     suite.set_time(Duration::from_millis(run.totals.wall_ms));
-    // A results file may have been written by anyone: a date that is none is left out.
+    // A results file can come from anyone, so an invalid date is left out.
     suite.timestamp = run.started_at.parse().ok();
     suite.add_properties(suite_properties(run));
     suite.add_test_cases(run.rows.iter().map(|row| row_test_case(column, row, strict)));
     suite.add_test_cases(run.findings.iter().map(|finding| finding_test_case(column, finding, strict)));
-    suite.add_test_cases(ci_status::missing_entries(run).into_iter().map(|(id, graded)| {
-        let status = test_case_status(&graded, &graded.message);
+    suite.add_test_cases(ci_status::missing_entries(run).into_iter().map(|(id, result)| {
+        let status = test_case_status(&result, &result.message);
         new_test_case(id, &column.heading, "baseline", status)
     }));
     if let Some(why) = ci_status::untestable_reason(run).filter(|_| suite.errors == 0) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(shorten(&why, MAX_MESSAGE_CHARS)).set_type("could-not-test").set_description(why);
-        suite.add_test_case(new_test_case("the target could be tested", &column.heading, "run", status));
+        suite.add_test_case(new_test_case("the target was tested", &column.heading, "run", status));
     }
     suite
 }
 
-/// What was tested.
+/// The tested endpoint and the totals.
 fn suite_properties(run: &Results) -> Vec<Property> {
     let target = &run.target;
     let claims = target.claims.as_ref().map_or("none", |claims| claims.target.as_str());
@@ -81,16 +80,16 @@ fn new_test_case(name: &str, heading: &str, class: &str, status: TestCaseStatus)
 }
 
 fn row_test_case(column: &MatrixColumn<'_>, row: &RowResult, strict: bool) -> TestCase {
-    let graded = ci_status::classify_row(column.run, row, strict);
-    let mut told = ci_status::render_details(row);
-    if column.run.baseline.is_some() && !matches!(graded.status, CiStatus::Passed | CiStatus::PassedWithNote) {
-        told = format!("{}: {}\n\n{told}", graded.kind, graded.message);
+    let result = ci_status::classify_row(column.run, row, strict);
+    let mut body = ci_status::render_details(row);
+    if column.run.baseline.is_some() && !matches!(result.status, CiStatus::Passed | CiStatus::PassedWithNote) {
+        body = format!("{}: {}\n\n{body}", result.kind, result.message);
     }
-    let mut status = test_case_status(&graded, &told);
+    let mut status = test_case_status(&result, &body);
     let mut before = Vec::new();
     for earlier in &row.earlier {
         match (ci_status::classify_earlier(earlier), &status) {
-            // There is no element for an earlier success, nor for what came before a case that is skipped.
+            // JUnit has no element for an earlier success, nor for reruns of a skipped case.
             (
                 CiStatus::Failed | CiStatus::Untested,
                 TestCaseStatus::Success { .. } | TestCaseStatus::NonSuccess { .. },
@@ -101,11 +100,11 @@ fn row_test_case(column: &MatrixColumn<'_>, row: &RowResult, strict: bool) -> Te
         }
     }
     if !before.is_empty() {
-        // It went well once: not the same failure again and again.
+        // It passed in some run, so it is not the same failure each time.
         status.set_rerun_kind(FlakyOrRerun::Flaky);
     }
     let mut case = new_test_case(&row.id, &column.heading, &row.section, status);
-    let noted = (graded.status == CiStatus::PassedWithNote).then(|| format!("{}: {}", graded.kind, graded.message));
+    let noted = (result.status == CiStatus::PassedWithNote).then(|| format!("{}: {}", result.kind, result.message));
     let out: Vec<String> = noted.into_iter().chain(before).collect();
     if !out.is_empty() {
         case.set_system_out(out.join("\n"));
@@ -114,26 +113,26 @@ fn row_test_case(column: &MatrixColumn<'_>, row: &RowResult, strict: bool) -> Te
 }
 
 fn finding_test_case(column: &MatrixColumn<'_>, finding: &FindingSummary, strict: bool) -> TestCase {
-    let graded = ci_status::classify_finding(column.run, finding, strict);
-    let mut told = format!("{}, {}", graded.kind, graded.message);
+    let result = ci_status::classify_finding(column.run, finding, strict);
+    let mut body = format!("{}, {}", result.kind, result.message);
     if !finding.rows.is_empty() {
-        told.push_str(&format!("\nrows: {}", sanitize_line(&finding.rows.join(", "))));
+        body.push_str(&format!("\nrows: {}", sanitize_line(&finding.rows.join(", "))));
     }
-    let mut case = new_test_case(&finding.check, &column.heading, "findings", test_case_status(&graded, &told));
-    if graded.status != CiStatus::Failed {
-        case.set_system_out(told);
+    let mut case = new_test_case(&finding.check, &column.heading, "findings", test_case_status(&result, &body));
+    if result.status != CiStatus::Failed {
+        case.set_system_out(body);
     }
     case
 }
 
-fn test_case_status(graded: &CiResult, body: &str) -> TestCaseStatus {
-    let mut status = match graded.status {
+fn test_case_status(result: &CiResult, body: &str) -> TestCaseStatus {
+    let mut status = match result.status {
         CiStatus::Passed | CiStatus::PassedWithNote => return TestCaseStatus::success(),
         CiStatus::Undetermined | CiStatus::Expected => TestCaseStatus::skipped(),
         CiStatus::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
         CiStatus::Untested => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
-    status.set_message(shorten(&graded.message, MAX_MESSAGE_CHARS)).set_type(graded.kind).set_description(body);
+    status.set_message(shorten(&result.message, MAX_MESSAGE_CHARS)).set_type(result.kind).set_description(body);
     status
 }
 
@@ -155,7 +154,7 @@ fn test_rerun(earlier: &EarlierVerdict) -> TestRerun {
 
 fn describe_earlier(earlier: &EarlierVerdict) -> String {
     let (at, outcome, status) = (sanitize_line(&earlier.started_at), earlier.outcome.as_str(), earlier.status.as_str());
-    format!("before, at {at}: {outcome}, observed {status}: {}", sanitize_line(&earlier.reason))
+    format!("earlier, at {at}: {outcome}, observed {status}: {}", sanitize_line(&earlier.reason))
 }
 
 #[cfg(test)]

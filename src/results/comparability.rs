@@ -1,38 +1,40 @@
-//! How far two runs can be compared: what differs between them beside what they found.
+//! Lists what differs between two runs apart from their verdicts and findings.
 //!
-//! Tells, and judges nothing: a comparison over a difference may be just what is wanted.
+//! Reports the differences and does not judge them: comparing two models may be the purpose.
 
 use crate::results::model::Results;
 
-/// What differs between a first and a second run, a sentence each.
+/// The differences between a first and a second run, one sentence each.
 pub(crate) fn differences(old: &Results, new: &Results) -> Vec<String> {
-    let mut told = Vec::new();
-    let mut differ = |what: &str, old: &str, new: &str| {
+    let mut notes = Vec::new();
+    let mut compare = |what: &str, old: &str, new: &str| {
         if old != new {
-            told.push(format!("{what} differs: {old} and {new}"));
+            notes.push(format!("{what} differs: {old} and {new}"));
         }
     };
-    differ("the target", &old.target.name, &new.target.name);
-    differ("the model", &old.target.model, &new.target.model);
-    differ("the contract", &old.target.anthropic_version, &new.target.anthropic_version);
-    let answered = |run: &Results| if run.target.simulated { "the simulator" } else { "the live endpoint" };
-    differ("who answered", answered(old), answered(new));
-    differ("the table of claims", &describe_claims(old), &describe_claims(new));
-    differ("the confidence asked for", &old.confidence.to_string(), &new.confidence.to_string());
-    for (run, when) in [(old, "first"), (new, "second")] {
-        if let Some(partial) = &run.partial {
-            told.push(format!("the {when} run is partial: {partial}"));
+    compare("the target", &old.target.name, &new.target.name);
+    compare("the model", &old.target.model, &new.target.model);
+    compare("the API version", &old.target.anthropic_version, &new.target.anthropic_version);
+    let responder = |run: &Results| if run.target.simulated { "the simulator" } else { "a live endpoint" };
+    compare("the tested endpoint", responder(old), responder(new));
+    compare("the table of claims", &describe_claims(old), &describe_claims(new));
+    compare("the required confidence", &old.confidence.to_string(), &new.confidence.to_string());
+    for (run, position) in [(old, "first"), (new, "second")] {
+        if let Some(reason) = &run.partial {
+            notes.push(format!("the {position} run is partial: {reason}"));
         }
     }
-    let lacks = |a: &Results, b: &Results| a.rows.iter().filter(|row| !b.rows.iter().any(|r| r.id == row.id)).count();
-    match (lacks(old, new), lacks(new, old)) {
+    let count_missing = |a: &Results, b: &Results| a.rows.iter().filter(|row| b.find_row(&row.id).is_none()).count();
+    match (count_missing(old, new), count_missing(new, old)) {
         (0, 0) => {}
-        (gone, come) => told.push(format!("the rows differ: {gone} only in the first run, {come} only in the second")),
+        (only_old, only_new) => {
+            notes.push(format!("the rows differ: {only_old} only in the first run, {only_new} only in the second run"))
+        }
     }
-    told
+    notes
 }
 
-/// Whose claims, and of which revision.
+/// The claiming target, with the revisions of its documents.
 fn describe_claims(run: &Results) -> String {
     run.target.claims.as_ref().map_or("none".to_owned(), |claims| {
         let revisions: Vec<&str> = claims.sources.iter().map(|source| source.revision.as_str()).collect();

@@ -1,8 +1,8 @@
-//! What machines are told while runs go on: one JSON object a line (`--format ndjson`).
+//! The events of a run for other programs, one JSON object per line (`--format ndjson`): [`EventEnvelope`].
 //!
-//! Names are a contract with other tools: kinds of event and fields may be added, none renamed. A verdict that is told in
-//! mid-run may still change (an endpoint that is seen to be unsteady is asked again, rows rest on others); the events
-//! `row` come when the run is over, and have the last word.
+//! Names are a contract with other tools: kinds of event and fields may be added, but not renamed. A
+//! verdict reported during a run can change later: rows are repeated on an inconsistent endpoint, and
+//! rows depend on other rows. The `row` events at the end of a run have the final verdicts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,127 +14,127 @@ use crate::results::progress::ProgressCounts;
 /// The value of `schema` in the first line.
 pub const SCHEMA: &str = "fieldtest-events/1";
 
-/// One line.
+/// One line: an event with its time and target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventEnvelope {
-    /// Milliseconds since the command began.
+    /// Milliseconds since the command started.
     pub ms: u64,
-    /// The target that it is about; absent where it is about the command.
+    /// The target of the event; absent for events of the whole command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Which of several runs of the same plan, from 1; absent where there is one, and where all of them are meant.
+    /// The number of the repeated run, from 1; absent if there is one run, or if the event is about all runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<u64>,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: NdjsonEvent,
 }
 
-/// What happened.
+/// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum NdjsonEvent {
-    /// The first line: the command began.
+    /// The first line: the command started.
     Started {
         /// Always `fieldtest-events/1`.
         schema: String,
-        /// The program's version.
+        /// The version of fieldtest.
         version: String,
     },
-    /// The run of a target began.
+    /// The run of a target started.
     RunStarted {
         /// The base URL.
         base_url: String,
-        /// The model that is asked for.
+        /// The requested model.
         model: String,
-        /// True when the built-in simulator answers.
+        /// True if the endpoint is the built-in simulator.
         simulated: bool,
-        /// How many rows it has.
+        /// The number of rows.
         rows: u64,
-        /// The seed of its draws.
+        /// The seed of the random values.
         seed: u64,
-        /// Where its recording goes.
+        /// The path of the recording.
         recording: String,
     },
-    /// A row is begun.
+    /// A row started.
     RowStarted {
         /// The row's id.
         row: String,
     },
-    /// A request was answered, or given up.
+    /// A request has a response or failed finally.
     Exchange {
-        /// Its name in the recording.
+        /// The id of the exchange in the recording.
         id: String,
-        /// The method.
+        /// The HTTP method.
         method: String,
         /// The path below the base URL.
         path: String,
-        /// The HTTP status of the attempt that counts; `null` where no answer came.
+        /// The HTTP status of the last attempt; `null` if there is no response.
         status: Option<u16>,
-        /// Why no answer came.
+        /// Why there is no response.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
-        /// How often it was sent.
+        /// The number of attempts.
         attempts: u64,
-        /// Milliseconds that the attempt took which counts.
+        /// The duration of the last attempt in milliseconds.
         duration_ms: u64,
-        /// Input tokens, where the answer tells them.
+        /// Input tokens, if the response reports them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input_tokens: Option<u64>,
-        /// Output tokens, where the answer tells them.
+        /// Output tokens, if the response reports them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output_tokens: Option<u64>,
     },
-    /// Equal requests were treated unequally: rows are asked again.
+    /// The endpoint treats equal requests differently, so decided rows are repeated.
     AskedAgain {
-        /// How many.
+        /// The number of these rows.
         rows: u64,
     },
-    /// A row has a verdict, for now.
+    /// A row has a verdict that can still change.
     Verdict {
         /// The row's id.
         row: String,
         /// The verdict.
         status: VerdictStatus,
-        /// Why, in a sentence.
+        /// The reason, in one sentence.
         reason: String,
-        /// How far the run is.
+        /// The progress of the run.
         pace: ProgressCounts,
-        /// Milliseconds until its end, as far as that can be foretold.
+        /// The estimated milliseconds until the end of the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left_ms: Option<u64>,
     },
-    /// A row as the results have it.
+    /// The final verdict of a row.
     Row {
         /// The row's id.
         row: String,
-        /// The claim.
+        /// The claim status; `null` if there is no claim.
         claim: Option<ClaimStatus>,
         /// The verdict.
         status: VerdictStatus,
-        /// The claim held against it.
+        /// The verdict compared with the claim.
         outcome: Outcome,
-        /// Claimed unsupported, and passed over without a word.
+        /// True if the field is claimed unsupported and ignored without an error.
         silent: bool,
     },
-    /// The run of a target is over.
+    /// The run of a target ended.
     RunFinished {
-        /// Why it is not whole; absent when it is.
+        /// Why the run ended early; absent if it is complete.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         partial: Option<String>,
-        /// What it cost.
+        /// Requests, tokens, cost and time of the run.
         totals: RunTotals,
-        /// How many rows have each outcome, and each verdict.
+        /// The number of rows with each outcome and each kind of verdict.
         summary: ResultsSummary,
     },
-    /// The last line: the command is over.
+    /// The last line: the command ended.
     Finished {
-        /// What it ends with.
+        /// The exit code.
         exit: u8,
     },
 }
 
-/// What is told of a run that is over.
+/// The final events of a run: one for each row, then the summary.
 pub fn events_from_results(results: &Results) -> Vec<NdjsonEvent> {
     let rows = results.rows.iter().map(|row| NdjsonEvent::Row {
         row: row.id.clone(),
@@ -151,13 +151,8 @@ pub fn events_from_results(results: &Results) -> Vec<NdjsonEvent> {
     rows.chain([finished]).collect()
 }
 
-/// The text of a line, without its end.
-#[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
-pub fn render(told: &EventEnvelope) -> String {
-    serde_json::to_string(told).expect("events are plain data")
-}
-
-/// The JSON Schema of a line.
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(EventEnvelope).to_value()
+/// The text of a line, without the line end.
+#[expect(clippy::expect_used, reason = "events have strings as keys and only types that serialize")]
+pub fn render(event: &EventEnvelope) -> String {
+    serde_json::to_string(event).expect("events are plain data")
 }

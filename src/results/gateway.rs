@@ -1,8 +1,8 @@
-//! What became of something on its way through a gateway: the part of the results that only runs of `fieldtest gateway`
-//! have.
+//! The part of the results that only runs of `fieldtest gateway` have: [`GatewayVerdict`] and
+//! [`TestedGateway`].
 //!
-//! A fate stands beside a verdict, so that everything that reads verdicts reads gateways as well. This module must not
-//! know how fates are seen.
+//! Each row also has an ordinary verdict, so that every reader of verdicts can read gateway results. This
+//! module must not know how a gateway is observed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,45 +10,45 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::VerdictStatus;
 use crate::string_enum::string_enum;
 
-/// What became of a field, a part of an answer, or one side of a gateway's conduct.
+/// What a gateway did with a field or with a part of a response, or how it behaved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayVerdict {
-    /// The kind.
+    /// The kind of verdict.
     pub kind: GatewayVerdictKind,
-    /// Where it came out: a JSON pointer, or a header, a query or an event.
+    /// Where the value arrived: a JSON pointer, a header, a query or an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// What should have come out; drawn values stand there by their names.
+    /// The expected value, with placeholders for random values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What came out instead.
+    /// The value that arrived instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// What reached the upstream, where that is what a reader needs to see.
+    /// What the upstream received, if a reader needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
 }
 
 string_enum! {
-    /// The kinds of fate.
+    /// The kinds of gateway verdict.
     pub enum GatewayVerdictKind {
-        /// It came out where it should, as it should.
+        /// The expected value arrived in the expected place.
         Forwarded = "forwarded",
-        /// It came out as something else, or somewhere else.
+        /// Another value arrived, or the value arrived in another place.
         Changed = "changed",
-        /// It did not come out.
+        /// The value did not arrive.
         Dropped = "dropped",
-        /// The gateway refused it with an error of its own.
+        /// The gateway rejected the request with its own error.
         Refused = "refused",
-        /// It could not be seen; the verdict's code says why.
+        /// Undecided; the code of the verdict gives the reason.
         Undetermined = "undetermined",
-        /// It was not tried, or not to the end.
+        /// Not run, or not completely.
         Skipped = "skipped",
     }
 }
 
 impl GatewayVerdictKind {
-    /// The verdict that it amounts to.
+    /// The corresponding ordinary verdict.
     pub fn status(self) -> VerdictStatus {
         match self {
             Self::Forwarded => VerdictStatus::Supported,
@@ -60,37 +60,37 @@ impl GatewayVerdictKind {
         }
     }
 
-    /// What it means, for legends.
+    /// The meaning, for legends.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Forwarded => "it came out on the other side where it should, as it should",
-            Self::Changed => "it came out as something else, or somewhere else",
-            Self::Dropped => "it did not come out; the rest went on",
-            Self::Refused => "the gateway answered with an error of its own",
-            Self::Undetermined => "it could not be seen; the reason is given",
-            Self::Skipped => "it was not tried, or not to the end",
+            Self::Forwarded => "the value arrived on the other side, unchanged and in the expected place",
+            Self::Changed => "another value arrived, or the value arrived in another place",
+            Self::Dropped => "the value did not arrive; the rest of the request did",
+            Self::Refused => "the gateway rejected the request with its own error",
+            Self::Undetermined => "undecided; the verdict gives the reason",
+            Self::Skipped => "not run, or not completely",
         }
     }
 }
 
-/// What was between the two sides of a run of `fieldtest gateway`.
+/// The gateway of a run of `fieldtest gateway`, with its scripted upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestedGateway {
-    /// The API that the upstream spoke: `anthropic` or `openai`.
+    /// The API of the upstream: `anthropic` or `openai`.
     pub shape: String,
-    /// The address at which the gateway found its upstream.
+    /// The address of the upstream.
     pub upstream: String,
-    /// How many calls reached the upstream.
+    /// The number of calls that reached the upstream.
     pub upstream_calls: u64,
-    /// What the gateway asked of its upstream by itself.
+    /// The requests that the gateway sent to the upstream on its own initiative.
     pub own_requests: Vec<GatewayInitiatedRequest>,
 }
 
-/// What a gateway asked by itself: a health check, a list of models.
+/// A request that the gateway sent on its own initiative, such as a health check or a list of models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayInitiatedRequest {
     /// Method and path.
     pub what: String,
-    /// How often.
+    /// The number of such requests.
     pub count: u64,
 }

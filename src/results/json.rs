@@ -1,9 +1,10 @@
-//! `results-<target>.json`: written, read back, and described by a JSON Schema.
+//! Writes results and other models as JSON ([`render`], [`schema`]), and reads results files ([`parse`]).
 //!
-//! What is read back is judged by nothing here but its own consistency: a file that was cut short or edited is refused,
-//! since a report made from it would look like evidence. This module must not touch the file system.
+//! A results file that was truncated or edited is rejected, since a report made from it would look like
+//! evidence. This module must not touch the file system.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use thiserror::Error;
 
@@ -11,19 +12,24 @@ use crate::catalog::{Outcome, is_silent};
 use crate::results::baseline;
 use crate::results::model::{Results, ResultsSummary, RowResult, SCHEMA};
 
-/// The text of a results file. Equal results are equal text.
-#[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
-pub fn render(results: &Results) -> String {
-    let mut text = serde_json::to_string_pretty(results).expect("results are plain data");
+/// The JSON text of a model, with a line end. Equal models have equal text.
+#[expect(clippy::expect_used, reason = "the models have strings as keys and only types that serialize")]
+pub fn render<T: Serialize>(model: &T) -> String {
+    let mut text = serde_json::to_string_pretty(model).expect("a model is plain data");
     text.push('\n');
     text
 }
 
-/// Why a text is not a results file. `name` is the file's, for the message.
+/// The JSON Schema of a model.
+pub fn schema<T: JsonSchema>() -> serde_json::Value {
+    schemars::schema_for!(T).to_value()
+}
+
+/// Why a text is not a valid results file. `name` is the name of the file.
 #[derive(Debug, Error)]
 pub enum ParseError {
-    /// The text ends before the JSON does.
-    #[error("{name}:{line}:{column}: the file ends too early; it was cut short")]
+    /// The text ends inside the JSON.
+    #[error("{name}:{line}:{column}: the file is incomplete. Write it again")]
     Truncated {
         /// The file.
         name: String,
@@ -33,7 +39,7 @@ pub enum ParseError {
         column: usize,
     },
     /// The text is not JSON.
-    #[error("{name}:{line}:{column}: this is not JSON: {message}")]
+    #[error("{name}:{line}:{column}: not JSON: {message}")]
     Syntax {
         /// The file.
         name: String,
@@ -44,18 +50,18 @@ pub enum ParseError {
         /// What the parser says.
         message: String,
     },
-    /// The JSON is something else than results of this version.
-    #[error("{name}: {}; this version of fieldtest reads \"{SCHEMA}\"", match found {
+    /// The JSON has another schema.
+    #[error("{name}: {}. This version of fieldtest reads \"{SCHEMA}\"", match found {
         Some(found) => format!("\"schema\" is \"{found}\""),
-        None => "there is no \"schema\", so this is no results file".to_owned(),
+        None => "not a results file: no \"schema\"".to_owned(),
     })]
     Version {
         /// The file.
         name: String,
-        /// What stands in `schema`.
+        /// The value of `schema`.
         found: Option<String>,
     },
-    /// A field is missing or has the wrong shape.
+    /// A field is missing or has the wrong type.
     #[error("{name}:{line}:{column}: {message}")]
     Shape {
         /// The file.
@@ -64,46 +70,46 @@ pub enum ParseError {
         line: usize,
         /// Column, from 1.
         column: usize,
-        /// What was expected.
+        /// What is expected.
         message: String,
     },
-    /// A row says something that does not follow from the rest of it.
-    #[error("{name}: row {row}: {message}; the file was edited, or written by something else")]
+    /// A row contradicts itself.
+    #[error("{name}: row {row}: {message}. The file was edited, or written by another program")]
     Row {
         /// The file.
         name: String,
         /// The row's id.
         row: String,
-        /// What does not fit.
+        /// The contradiction.
         message: String,
     },
-    /// The comparison with a baseline does not follow from the rows and findings.
-    #[error("{name}: \"baseline\": {message}; the file was edited, or written by something else")]
+    /// The comparison with a baseline contradicts the rows or findings.
+    #[error("{name}: \"baseline\": {message}. The file was edited, or written by another program")]
     Baseline {
         /// The file.
         name: String,
-        /// What does not fit.
+        /// The contradiction.
         message: String,
     },
-    /// The summary does not count the rows.
+    /// The summary has wrong counts.
     #[error(
-        "{name}: \"summary\" says {field} is {said}, the rows make it {counted}; the file was edited, or lost rows"
+        "{name}: \"summary\" has {said} for {field}, but the rows give {counted}. The file was edited, or rows are missing"
     )]
     Summary {
         /// The file.
         name: String,
-        /// The count that is wrong.
+        /// The name of the wrong count.
         field: &'static str,
-        /// As the file has it.
+        /// The count in the file.
         said: u64,
-        /// As the rows have it.
+        /// The count of the rows.
         counted: u64,
     },
 }
 
 /// Reads a results file. `name` is used in messages only.
 pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
-    // Asked first, so that a file of another version is told as that and not as a missing field.
+    // Checked first, so that a file of another version is not reported as a missing field.
     let version: SchemaProbe = serde_json::from_str(text).map_err(|error| to_parse_error(name, &error))?;
     if version.schema.as_deref() != Some(SCHEMA) {
         return Err(ParseError::Version { name: name.to_owned(), found: version.schema });
@@ -113,7 +119,7 @@ pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
     Ok(results)
 }
 
-/// Holds results that did not come from a file of their own to their own consistency.
+/// Checks that results that were not read from their own file are consistent.
 ///
 /// # Errors
 /// As [`parse`].
@@ -130,16 +136,12 @@ fn validate_results(name: &str, results: &Results) -> Result<(), ParseError> {
         })?;
     }
     validate_summary(name, results)?;
-    let wrong = results.baseline.as_ref().and_then(|held| baseline::find_inconsistency(results, held));
-    if let Some(message) = wrong {
+    let inconsistency =
+        results.baseline.as_ref().and_then(|comparison| baseline::find_inconsistency(results, comparison));
+    if let Some(message) = inconsistency {
         return Err(ParseError::Baseline { name: name.to_owned(), message });
     }
     Ok(())
-}
-
-/// The JSON Schema of results files.
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Results).to_value()
 }
 
 #[derive(Deserialize)]
@@ -151,7 +153,7 @@ struct SchemaProbe {
 fn to_parse_error(name: &str, error: &serde_json::Error) -> ParseError {
     let (name, line, column) = (name.to_owned(), error.line(), error.column());
     let text = error.to_string();
-    // serde_json puts the place behind the message; here it stands before.
+    // serde_json puts the position after the message; here it comes first.
     let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
     match error.classify() {
         Category::Eof => ParseError::Truncated { name, line, column },
@@ -162,18 +164,18 @@ fn to_parse_error(name: &str, error: &serde_json::Error) -> ParseError {
 
 fn validate_row(row: &RowResult, before: &[RowResult]) -> Result<(), String> {
     if before.iter().any(|other| other.id == row.id) {
-        return Err("it stands in the file twice".to_owned());
+        return Err("duplicate row".to_owned());
     }
     let claim = row.claim.as_ref().map(|claim| claim.status);
     let status = row.verdict.status;
-    let held = claim.map_or("no claim".to_owned(), |claim| format!("claimed {claim}"));
+    let claimed = claim.map_or("no claim".to_owned(), |claim| format!("claimed {claim}"));
     let outcome = Outcome::compare(claim, status);
     if row.outcome != outcome {
-        return Err(format!("{held} and observed {status} is {outcome}, and not {}", row.outcome));
+        return Err(format!("{claimed} with verdict {status} is {outcome}, not {}", row.outcome));
     }
     let silent = is_silent(claim, status);
     if row.silent != silent {
-        return Err(format!("\"silent\" is {silent} where {held} and observed {status}"));
+        return Err(format!("\"silent\" must be {silent} for {claimed} with verdict {status}"));
     }
     Ok(())
 }
@@ -189,7 +191,7 @@ fn validate_summary(name: &str, results: &Results) -> Result<(), ParseError> {
 }
 
 fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 10] {
-    // Destructured, so that a new count cannot be forgotten here.
+    // Destructured, so that the compiler reports a new count that is missing here.
     let ResultsSummary {
         rows,
         decided,
@@ -226,26 +228,26 @@ mod tests {
     use crate::results::fixtures;
 
     static SCHEMA_VALIDATOR: LazyLock<jsonschema::Validator> =
-        LazyLock::new(|| jsonschema::validator_for(&schema()).expect("a valid schema"));
+        LazyLock::new(|| jsonschema::validator_for(&schema::<Results>()).expect("a valid schema"));
 
     fn parse_failure(text: &str) -> String {
-        parse("results-x.json", text).expect_err("this must be refused").to_string()
+        parse("results-x.json", text).expect_err("this must be rejected").to_string()
     }
 
     #[test]
-    fn a_results_file_looks_like_this() {
+    fn the_format_of_results_files_is_stable() {
         fixtures::snapshot_settings()
             .bind(|| insta::assert_snapshot!("results.json", render(&fixtures::every_outcome())));
     }
 
     #[test]
     fn the_schema_is_published() {
-        let schema = serde_json::to_string_pretty(&schema()).expect("a schema is JSON");
+        let schema = serde_json::to_string_pretty(&schema::<Results>()).expect("a schema is JSON");
         fixtures::snapshot_settings().bind(|| insta::assert_snapshot!("results.schema.json", schema));
     }
 
     #[test]
-    fn the_schema_refuses_what_it_does_not_describe() {
+    fn the_schema_rejects_other_documents() {
         let good = serde_json::to_value(fixtures::every_outcome()).expect("plain data");
         assert!(SCHEMA_VALIDATOR.is_valid(&good));
         let mut other_version = good.clone();
@@ -260,70 +262,68 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_is_told_as_a_cut() {
+    fn every_truncated_file_is_reported_as_incomplete() {
         let text = render(&fixtures::every_outcome());
-        let whole = text.trim_end();
-        for end in (1..whole.len()).step_by(97).filter(|end| whole.is_char_boundary(*end)) {
-            let message = parse_failure(&whole[..end]);
-            assert!(message.ends_with("the file ends too early; it was cut short"), "cut at {end}: {message}");
+        let json = text.trim_end();
+        for end in (1..json.len()).step_by(97).filter(|end| json.is_char_boundary(*end)) {
+            let message = parse_failure(&json[..end]);
+            assert!(message.ends_with("the file is incomplete. Write it again"), "cut at {end}: {message}");
         }
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn errors_name_their_position() {
         let text = render(&fixtures::every_outcome());
         let edited = |from: &str, to: &str| {
             assert!(text.contains(from), "the fixture has no {from}");
             parse_failure(&text.replacen(from, to, 1))
         };
-        assert_eq!(parse_failure("{]"), "results-x.json:1:2: this is not JSON: key must be a string");
+        assert_eq!(parse_failure("{]"), "results-x.json:1:2: not JSON: key must be a string");
         assert_eq!(
             parse_failure("{\"rows\": []}"),
-            "results-x.json: there is no \"schema\", so this is no results file; \
-             this version of fieldtest reads \"fieldtest-results/1\""
+            "results-x.json: not a results file: no \"schema\". \
+             This version of fieldtest reads \"fieldtest-results/1\""
         );
         assert_eq!(
             edited("fieldtest-results/1", "fieldtest-results/9"),
-            "results-x.json: \"schema\" is \"fieldtest-results/9\"; \
-             this version of fieldtest reads \"fieldtest-results/1\""
+            "results-x.json: \"schema\" is \"fieldtest-results/9\". \
+             This version of fieldtest reads \"fieldtest-results/1\""
         );
         assert!(edited("\"simulated\": false", "\"simulated\": 0").starts_with("results-x.json:7:"));
         assert_eq!(
             edited("\"contradicts\": 1", "\"contradicts\": 0"),
-            "results-x.json: \"summary\" says contradicts is 0, the rows make it 1; the file was edited, or lost rows"
+            "results-x.json: \"summary\" has 0 for contradicts, but the rows give 1. The file was edited, or rows are missing"
         );
     }
 
     #[test]
-    fn an_edited_row_is_refused() {
+    fn an_edited_row_is_rejected() {
         let mut run = fixtures::every_outcome();
         let contradicting = run.rows.iter().position(|row| row.outcome == Outcome::Contradicts).expect("there is one");
         run.rows[contradicting].outcome = Outcome::Conforms;
         run.summary = ResultsSummary::from_rows(&run.rows);
         let message = parse_failure(&render(&run));
-        assert!(
-            message.contains("claimed ignored and observed rejected is contradicts, and not conforms"),
-            "{message}"
-        );
+        assert!(message.contains("claimed ignored with verdict rejected is contradicts, not conforms"), "{message}");
 
         let mut run = fixtures::every_outcome();
         run.rows.iter_mut().for_each(|row| row.silent = false);
         run.summary = ResultsSummary::from_rows(&run.rows);
         assert!(
-            parse_failure(&render(&run)).contains("\"silent\" is true where claimed unsupported and observed ignored")
+            parse_failure(&render(&run))
+                .contains("\"silent\" must be true for claimed unsupported with verdict ignored")
         );
 
         let mut run = fixtures::every_outcome();
         run.rows.push(run.rows[0].clone());
         run.summary = ResultsSummary::from_rows(&run.rows);
-        assert!(parse_failure(&render(&run)).contains("it stands in the file twice"));
+        assert!(parse_failure(&render(&run)).contains("duplicate row"));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn what_is_written_is_read_back_and_valid(run in fixtures::any_run()) {
+        fn written_results_are_valid_and_read_back_unchanged(run in fixtures::any_run()) {
             let text = render(&run);
             prop_assert_eq!(parse("results-x.json", &text).expect("it was just written"), run.clone());
             let value = serde_json::from_str(&text).expect("it was just parsed");

@@ -1,10 +1,18 @@
+//! Results of runs as data: the model, its files, and comparisons of several results.
+//!
+//! [`model`] has the shape of `results-<target>.json`; every other part adds to it or compares it.
+//! Everything here is pure. This folder must not know how verdicts are reached, nor how they are
+//! rendered.
+
 pub mod baseline;
 mod comparability;
+pub(crate) mod compare;
 pub mod diff;
 pub mod events;
 pub mod file_names;
 #[cfg(test)]
-pub mod fixtures;
+pub(crate) mod fixtures;
+pub(crate) mod format;
 pub mod gateway;
 pub mod gateway_diff;
 pub mod json;

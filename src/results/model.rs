@@ -1,7 +1,8 @@
-//! The results model: what a run found, in the shape of `results-<target>.json`.
+//! The results of one run, in the shape of `results-<target>.json`: [`Results`].
 //!
-//! Names and order are a contract with other tools: fields may be added, none renamed. Two results files of equal
-//! content are equal text. This module must not know how verdicts are reached, nor how they are drawn.
+//! Names and order of the fields are a contract with other tools: fields may be added, but not renamed.
+//! Equal results are written as equal text. This module must not know how verdicts are reached, nor how
+//! they are rendered.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::string_enum::string_enum;
 /// The value of `schema` in every results file of this version.
 pub const SCHEMA: &str = "fieldtest-results/1";
 
-/// A run of one endpoint, one model, at one time.
+/// The results of one run: one endpoint, one model, one point in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Results {
     /// Always `fieldtest-results/1`.
@@ -24,118 +25,130 @@ pub struct Results {
     pub schema: String,
     /// What was tested.
     pub target: TestedTarget,
-    /// What was between, where both sides of a gateway were seen; absent in every other run.
+    /// The gateway and its scripted upstream; only in results of `fieldtest gateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<TestedGateway>,
-    /// When the run began, RFC 3339, UTC.
+    /// When the run started, RFC 3339, UTC.
     pub started_at: String,
     /// When the run ended, RFC 3339, UTC.
     pub finished_at: String,
-    /// Why the run is not whole; absent when it is.
+    /// Why the run ended early; absent if it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<String>,
-    /// The confidence that a statistical verdict had to reach.
+    /// The confidence that a statistical verdict must reach.
     pub confidence: f64,
-    /// The seed of every random draw in the run.
+    /// The seed of all random values of the run.
     pub seed: u64,
-    /// What the run cost.
+    /// Requests, tokens, cost and time of the run.
     pub totals: RunTotals,
-    /// What a decided row cost on average; absent where none was decided.
+    /// The average cost of a decided row; absent if no row is decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_verdict: Option<CostPerVerdict>,
-    /// The part of a plan that these results are, where it was shared out with `--shard`; absent when they are whole.
+    /// The shard of the plan that these results cover (`--shard`); absent if they cover the whole plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardMetadata>,
-    /// The runs in which rows were asked again, oldest first; totals and findings hold theirs as well.
+    /// The reruns of selected rows, oldest first. Totals and findings include them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reruns: Vec<RerunRecord>,
-    /// How often the plan was run, where it was repeated; the totals are those of all runs.
+    /// The repeated runs of the plan (`--repeat`). Totals include all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<RepeatSummary>,
-    /// What the endpoint does with keys that no API knows.
+    /// What the endpoint does with unknown keys.
     pub strictness: EndpointStrictness,
-    /// True where the endpoint was seen to treat equal requests unequally; each verdict then rests on many trials.
+    /// True if the endpoint treats equal requests differently. Each verdict then uses more trials.
     #[serde(default)]
     pub unsteady: bool,
-    /// How many rows have each outcome, and each verdict.
+    /// The number of rows with each outcome and each kind of verdict.
     pub summary: ResultsSummary,
-    /// The run held against a baseline; absent where there was none.
+    /// The comparison with a baseline; absent if there is no baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineComparison>,
     /// One entry per row, in the order of the tables.
     pub rows: Vec<RowResult>,
-    /// Protocol violations seen in any exchange.
+    /// Protocol faults in the exchanges of the run, one entry per check.
     pub findings: Vec<FindingSummary>,
 }
 
-/// One part of a plan that was shared out over several runs.
+impl Results {
+    /// The row with this id.
+    pub fn find_row(&self, id: &str) -> Option<&RowResult> {
+        self.rows.iter().find(|row| row.id == id)
+    }
+
+    /// The finding of this check.
+    pub fn find_finding(&self, check: &str) -> Option<&FindingSummary> {
+        self.findings.iter().find(|finding| finding.check == check)
+    }
+}
+
+/// One shard of a plan that is spread over several runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShardMetadata {
-    /// Which part, from 1.
+    /// The number of the shard, from 1.
     pub index: u32,
-    /// Of how many.
+    /// The number of shards.
     pub of: u32,
     /// `max_tokens` of requests that do not set it.
     pub answer_tokens: u32,
-    /// A digest of how the plan's rows are decided.
+    /// A digest of the case files that decide the rows of the plan.
     pub cases: String,
-    /// A digest of the whole plan: rows, cases, claims, endpoint, model, confidence; not the seed.
+    /// A digest of the whole plan: rows, case files, claims, endpoint, model and confidence, without the seed.
     pub plan: String,
-    /// Every row of the plan, in the order of the tables.
+    /// The ids of all rows of the plan, in the order of the tables.
     pub rows: Vec<String>,
 }
 
-/// A run that asked some rows again.
+/// A rerun of selected rows, with new random values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RerunRecord {
-    /// When it began, RFC 3339, UTC.
+    /// When it started, RFC 3339, UTC.
     pub started_at: String,
     /// When it ended, RFC 3339, UTC.
     pub finished_at: String,
-    /// The seed of its draws.
+    /// The seed of its random values.
     pub seed: u64,
-    /// The rows that it asked again, in the order of the tables.
+    /// The ids of the rows that it ran again, in the order of the tables.
     pub rows: Vec<String>,
 }
 
-/// Runs of the same plan that these results join.
+/// The repeated runs of one plan that these results combine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RepeatSummary {
-    /// How many were asked for.
+    /// The requested number of runs.
     pub asked: u64,
-    /// How many were made.
+    /// The number of completed runs.
     pub runs: u64,
-    /// Rows that came out the same in each of them.
+    /// The number of rows with the same verdict in every run.
     pub stable: u64,
-    /// The seeds of their draws, in order.
+    /// The seeds of the runs, in order.
     pub seeds: Vec<u64>,
 }
 
-/// What repeated runs saw of a row.
+/// The verdicts of one row in repeated runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictStability {
-    /// The runs that had the row.
+    /// The number of runs that have the row.
     pub runs: u64,
-    /// How many of them came to each verdict, in the order of the verdicts.
+    /// How many of these runs reached each verdict, in the order of the verdicts.
     pub seen: Vec<VerdictCount>,
 }
 
-/// How many runs came to a verdict.
+/// How many runs reached a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictCount {
     /// The verdict.
     pub status: VerdictStatus,
-    /// Runs that came to it.
+    /// The number of runs that reached it.
     pub runs: u64,
 }
 
 impl VerdictStability {
-    /// What one run saw.
+    /// The verdict of a single run.
     pub fn from_status(status: VerdictStatus) -> Self {
         Self { runs: 1, seen: vec![VerdictCount { status, runs: 1 }] }
     }
 
-    /// Counts another run.
+    /// Adds the verdict of another run.
     pub fn record(&mut self, status: VerdictStatus) {
         self.runs += 1;
         match self.seen.binary_search_by_key(&status, |seen| seen.status) {
@@ -144,12 +157,12 @@ impl VerdictStability {
         }
     }
 
-    /// True where every run decided the row, and all the same.
+    /// True if every run decided the row and reached the same verdict.
     pub fn is_stable(&self) -> bool {
         matches!(self.seen.as_slice(), [only] if only.status.is_decided())
     }
 
-    /// In words.
+    /// The counts in words: `supported in 2 of 3 runs, ignored in 1`.
     pub fn describe(&self) -> String {
         let each = self.seen.iter().enumerate().map(|(n, seen)| match n {
             0 => format!("{} in {} of {} runs", seen.status, seen.runs, self.runs),
@@ -159,33 +172,33 @@ impl VerdictStability {
     }
 }
 
-/// The endpoint under test and the claims it is held against.
+/// The tested endpoint and the claims that its verdicts are compared with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TestedTarget {
     /// The target's name, as in `results-<name>.json`.
     pub name: String,
-    /// The base URL that was tested.
+    /// The base URL of the endpoint.
     pub base_url: String,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
-    /// True when the built-in simulator answered.
+    /// True if the endpoint was the built-in simulator.
     pub simulated: bool,
-    /// The contract tested: the value of `anthropic-version`.
+    /// The API version: the value of the `anthropic-version` header.
     pub anthropic_version: String,
-    /// The target whose claims were held against the verdicts; `null` when there were none.
+    /// The claims that the verdicts are compared with; `null` if there are none.
     pub claims: Option<TestedClaims>,
 }
 
-/// Whose claims, and from which documents.
+/// The target that claims were taken from, and its documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TestedClaims {
-    /// The claiming target's name.
+    /// The name of the claiming target.
     pub target: String,
-    /// The provider's name, as people write it.
+    /// The display name of the provider.
     pub title: String,
-    /// The documents, with revision and date.
+    /// The documents that the claims come from, with revision and date.
     pub sources: Vec<ClaimSource>,
-    /// Sizes and rates that the documents promise. They bound the run; they are not tested unless a row says so.
+    /// The limits that the documents state. The run respects them; only rows about limits test them.
     pub limits: TargetLimits,
 }
 
@@ -200,27 +213,27 @@ impl From<&Target> for TestedClaims {
     }
 }
 
-/// What a run, or a row, cost.
+/// What a run cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunTotals {
     /// Requests, without retries.
     pub requests: u64,
-    /// Further attempts at requests that failed.
+    /// Retries of failed requests.
     pub retries: u64,
-    /// Input tokens, cached ones included, as the endpoint's `usage` gives them.
+    /// Input tokens including cached tokens, as reported in `usage`.
     pub input_tokens: u64,
-    /// Output tokens, as the endpoint's `usage` gives them.
+    /// Output tokens, as reported in `usage`.
     pub output_tokens: u64,
-    /// US dollars, where the target's prices are known.
+    /// Cost in US dollars; `null` if the prices of the target are unknown.
     pub cost_usd: Option<f64>,
-    /// Milliseconds from the first request to the last answer.
+    /// Milliseconds from the first request to the last response.
     pub wall_ms: u64,
-    /// What was planned before the run; absent where nobody planned it.
+    /// The estimate made before the run; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<PlanEstimate>,
 }
 
-/// What a decided row cost on average, the run's first questions included.
+/// The average cost of a decided row, including the probes of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CostPerVerdict {
     /// Requests, without retries.
@@ -230,60 +243,61 @@ pub struct CostPerVerdict {
 }
 
 impl CostPerVerdict {
-    /// Spreads a run's totals over the rows that it decided, to two digits.
+    /// Divides the totals of a run by the number of decided rows, rounded to two decimals.
     pub fn from_totals(totals: &RunTotals, decided: u64) -> Option<Self> {
         let each = |n: u64| (n as f64 / decided as f64 * 100.0).round() / 100.0;
         (decided > 0).then(|| Self { requests: each(totals.requests), input_tokens: each(totals.input_tokens) })
     }
 }
 
-/// What the endpoint does with invented keys. Where it accepts them, mere acceptance of a field is worth nothing.
+/// What the endpoint does with unknown keys. If it accepts them, accepting a field is no evidence that
+/// the field works.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointStrictness {
-    /// An invented key at the top of the body.
+    /// The reaction to an unknown key at the top level of the body.
     pub top_level: UnknownKeyReaction,
-    /// An invented key inside a tool.
+    /// The reaction to an unknown key in a tool.
     pub tool: UnknownKeyReaction,
-    /// An invented key inside a content block.
+    /// The reaction to an unknown key in a content block.
     pub block: UnknownKeyReaction,
 }
 
 string_enum! {
-    /// What happened to a request.
+    /// The reaction to a request with an unknown key.
     #[derive(Default)]
     pub enum UnknownKeyReaction {
-        /// A message came back.
+        /// The endpoint returned a message.
         Accepted = "accepted",
-        /// A client error came back.
+        /// The endpoint returned a client error.
         Refused = "refused",
-        /// Neither: not sent, or no answer that says anything.
+        /// The request was not sent, or its response shows neither.
         #[default]
         Unknown = "unknown",
     }
 }
 
-/// Counts of rows.
+/// The number of rows with each outcome and each kind of verdict.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultsSummary {
     /// All rows of the run.
     pub rows: u64,
-    /// Rows decided: supported, ignored, rejected or substituted.
+    /// Decided rows: supported, ignored, rejected or substituted.
     pub decided: u64,
-    /// Rows whose evidence did not decide.
+    /// Inconclusive rows: the evidence does not decide.
     pub inconclusive: u64,
-    /// Rows that were not tried, or not to the end.
+    /// Skipped rows: not run, or not completely.
     pub skipped: u64,
-    /// Outcome: the endpoint does what its document says.
+    /// Rows whose verdict matches the claim.
     pub conforms: u64,
-    /// Of those that conform: claimed unsupported, and passed over without a word.
+    /// Conforming rows that are claimed unsupported and ignored without an error.
     pub silent: u64,
-    /// Outcome: more than the document says.
+    /// Rows where the endpoint does more than claimed.
     pub exceeds: u64,
-    /// Outcome: not what the document says.
+    /// Rows where the endpoint does not do what is claimed.
     pub contradicts: u64,
-    /// Outcome: a claim that could not be decided.
+    /// Rows with a claim and without a decision.
     pub undetermined: u64,
-    /// Outcome: no claim.
+    /// Rows without a claim.
     pub unclaimed: u64,
 }
 
@@ -316,68 +330,73 @@ impl ResultsSummary {
 /// One row of the matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RowResult {
-    /// The row's stable dotted id.
+    /// The stable id of the row, such as `field.top_k`.
     pub id: String,
-    /// The section of the tables that it stands in.
+    /// The section of the tables that has the row.
     pub section: String,
-    /// The tables' own words for it.
+    /// The title of the row in the tables.
     pub title: String,
-    /// What the document says; `null` when it says nothing.
+    /// The claim; `null` if the documents say nothing about the row.
     pub claim: Option<ClaimResult>,
-    /// What was observed.
+    /// What the endpoint did.
     pub verdict: Verdict,
-    /// What became of it on its way, where both sides of a gateway were seen; absent in every other run.
+    /// What the gateway did with the field; only in results of `fieldtest gateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fate: Option<GatewayVerdict>,
-    /// The claim held against the verdict.
+    /// The verdict compared with the claim.
     pub outcome: Outcome,
-    /// Claimed unsupported, and passed over without a word.
+    /// True if the field is claimed unsupported and ignored without an error.
     pub silent: bool,
-    /// What deciding this row cost. A request that several rows share is counted at the first of them.
+    /// The cost of this row. A request that several rows share counts for the first of them.
     pub cost: RowCost,
-    /// Every arm that was sent, with its trials.
+    /// The arms that were sent, with counts of their trials.
     pub arms: Vec<ArmResult>,
-    /// Ids of the findings seen in this row's exchanges.
+    /// The ids of the checks that found protocol faults in the exchanges of this row.
     pub findings: Vec<String>,
-    /// The smallest request that shows the verdict, and what came back.
+    /// The smallest request that shows the verdict, with its response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<RowExample>,
-    /// What earlier runs said of the row, oldest first, where it was asked again.
+    /// The verdicts of earlier runs of this row, oldest first; only if the row was rerun.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierVerdict>,
-    /// What each of several runs saw, where the plan was repeated.
+    /// The verdicts in repeated runs; only with `--repeat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stability: Option<VerdictStability>,
 }
 
-/// What an earlier run said of a row that was asked again.
+/// The verdict of an earlier run of a row that was rerun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlierVerdict {
-    /// When that run began, RFC 3339, UTC.
+    /// When that run started, RFC 3339, UTC.
     pub started_at: String,
-    /// What it observed.
+    /// Its verdict.
     pub status: VerdictStatus,
-    /// The claim held against that.
+    /// That verdict compared with the claim.
     pub outcome: Outcome,
-    /// Why, in a sentence.
+    /// The reason, in one sentence.
     pub reason: String,
 }
 
 impl RowResult {
-    /// The word for what was observed: the fate's where there is one, else the verdict's.
+    /// The word for the verdict: the gateway verdict if there is one.
     pub fn verdict_label(&self) -> &'static str {
         self.fate.as_ref().map_or(self.verdict.status.as_str(), |fate| fate.kind.as_str())
     }
+
+    /// The qualifier of a field that is supported, but not as documented.
+    pub(crate) fn alteration(&self) -> Option<&str> {
+        self.verdict.qualifiers.iter().map(String::as_str).find(|qualifier| qualifier.starts_with("altered"))
+    }
 }
 
-/// A claim as results carry it.
+/// A claim about one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimResult {
-    /// The status that the page's words amount to.
+    /// The claim status.
     pub status: ClaimStatus,
-    /// The page's own words, where they say more than the status.
+    /// The wording of the document, if it says more than the status.
     pub note: Option<String>,
-    /// The claimed range, for rows about a number.
+    /// The claimed range, for fields with a numeric value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<ClaimedRange>,
 }
@@ -388,20 +407,20 @@ impl From<&Claim> for ClaimResult {
     }
 }
 
-/// What was observed, and how sure that is.
+/// What the endpoint did with a row, and how certain that is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The status.
     pub status: VerdictStatus,
-    /// Why, in a sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// Why the row is inconclusive or skipped: one word of a closed set; `null` for decided rows.
+    /// Why the row is inconclusive or skipped: a code from a closed set; `null` for decided rows.
     pub code: Option<String>,
-    /// The confidence reached by the sequential test; `null` where no statistics decided.
+    /// The confidence of a statistical verdict; `null` for any other verdict.
     pub confidence: Option<f64>,
-    /// The kind of evidence that decided; `null` for undecided rows.
+    /// The kind of evidence that decided the row; `null` for undecided rows.
     pub evidence: Option<EvidenceKind>,
-    /// What the status alone does not say.
+    /// Details that the status does not express.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qualifiers: Vec<String>,
 }
@@ -409,52 +428,52 @@ pub struct Verdict {
 string_enum! {
     /// The kinds of evidence that decide a row.
     pub enum EvidenceKind {
-        /// The field's effect showed, or did not where it could have.
+        /// The effect of the field appeared, or did not appear although it could.
         Effect = "effect",
-        /// The endpoint's own token counts moved, or did not.
+        /// The token counts of the endpoint changed, or did not change.
         UsageMeter = "usage_meter",
-        /// The field's value was checked: an impossible one was refused, or accepted like any other.
+        /// An invalid value was rejected, or accepted like a valid one.
         Validated = "validated",
-        /// The request with the field was refused, and without it accepted.
+        /// The request was rejected with the field and accepted without it.
         Refusal = "refusal",
-        /// Two samples of answers differ, or do not.
+        /// Two samples of responses differ, or do not differ.
         Distribution = "distribution",
-        /// The answer is, or is not, what the documents say of such a request.
+        /// The response is, or is not, as documented for such a request.
         Reply = "reply",
-        /// The answers to two requests agree, or differ as they should.
+        /// The responses to two requests agree or differ as expected.
         Comparison = "comparison",
-        /// It was seen on both sides of a gateway.
+        /// Both sides of a gateway were observed.
         Seen = "seen",
     }
 }
 
-/// What a row cost.
+/// The cost of a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowCost {
     /// Requests, without retries.
     pub requests: u64,
-    /// Input tokens, cached ones included.
+    /// Input tokens, including cached tokens.
     pub input_tokens: u64,
     /// Output tokens.
     pub output_tokens: u64,
 }
 
-/// One arm of a row's experiment.
+/// One arm of an experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmResult {
-    /// `negative`, `treatment`, `positive`, `challenge`, … with the variant's name where the row has several.
+    /// `negative`, `treatment`, `positive`, `challenge`, …, with the name of the variant if there are several.
     pub name: String,
-    /// Trials that say something.
+    /// Trials with a usable response.
     pub trials: u64,
-    /// Trials that showed the effect.
+    /// Trials that show the effect.
     pub effects: u64,
-    /// Trials that were refused with a client error.
+    /// Trials that were rejected with a client error.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refused: u64,
-    /// Trials that say nothing: an empty answer, a refusal by the model, a failed request.
+    /// Trials without a usable response: an empty response, a refusal by the model, a failed request.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub void: u64,
-    /// The exchanges, by their id in the recording.
+    /// The ids of the exchanges in the recording.
     pub exchanges: Vec<String>,
 }
 
@@ -462,30 +481,30 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-/// A request that anyone can send, and what it brought.
+/// A request as a command, with its response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowExample {
-    /// The arm that it belongs to.
+    /// The arm that the request belongs to.
     pub arm: String,
-    /// A curl command; the credential is an environment variable in it, never the secret.
+    /// A curl command. It reads the credential from an environment variable.
     pub curl: String,
-    /// The HTTP status, or what happened instead of an answer.
+    /// The HTTP status, or the failure if there is no response.
     pub status: String,
-    /// The beginning of the answer's body.
+    /// The beginning of the response body.
     pub answer: String,
 }
 
-/// A protocol violation, over all exchanges of the run.
+/// One kind of protocol fault, over all exchanges of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingSummary {
-    /// The check's stable id, `sse.message-stop-missing` for instance.
+    /// The stable id of the check, such as `sse.message-stop-missing`.
     pub check: String,
-    /// How bad it is for a client that follows the documents.
+    /// How severe the fault is for a client that follows the documents.
     pub severity: CheckSeverity,
-    /// How often it was seen.
+    /// The number of responses with the fault.
     pub count: u64,
-    /// The rows in whose exchanges it was seen.
+    /// The ids of the rows that use these responses.
     pub rows: Vec<String>,
-    /// A short example.
+    /// A short example of the fault.
     pub example: String,
 }

@@ -1,63 +1,61 @@
-//! What a proof by mutation found: whether each row's experiment can reach each of its verdicts.
+//! The results of `fieldtest check`, in the shape of its JSON: [`MutationReport`].
 //!
-//! The model, in the shape of `fieldtest check --format json`; fields may be added, none renamed. Rendering is pure,
-//! as in every report. This module must not know how a mutation is made or judged.
+//! They show whether the experiment of each row can reach each of its verdicts. Fields may be added, but
+//! not renamed. This module must not know how a mutant is made or judged.
 
 use serde::Serialize;
 
 use crate::catalog::VerdictStatus;
-pub use crate::report::markdown::mutation::render as markdown;
-pub use crate::report::terminal::mutation::render as terminal;
 
-/// The value of `schema` in every proof of this version.
+/// The value of `schema` in every report of this version.
 pub const SCHEMA: &str = "fieldtest-proof/1";
 
-/// Everything that was tried on every ground.
+/// All mutants on all simulated servers, with their outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MutationReport {
     /// Always `fieldtest-proof/1`.
     pub schema: &'static str,
-    /// True where every mutant was killed, and every rule of an honest proof was kept.
+    /// True if every mutant was killed and every control of the proof passed.
     pub passed: bool,
-    /// Mutants in all, those that could not be tried included.
+    /// The number of mutants, including those that were not tried.
     pub mutants: u64,
-    /// Mutants of which the row was named, with the verdict that the server deserved, and no other row.
+    /// Mutants whose row reached the expected verdict, while no unrelated row changed.
     pub killed: u64,
-    /// Mutants of which the row was not named so.
+    /// Mutants whose row did not reach the expected verdict.
     pub survived: u64,
-    /// Mutants that made other rows change which have nothing to do with them.
+    /// Mutants that changed unrelated rows.
     pub spread: u64,
-    /// Mutants whose field no request of the row carried: nothing was mutated.
+    /// Mutants whose field is in no request of the row, so nothing was mutated.
     pub void: u64,
-    /// Mutants that no simulated server can be.
+    /// Mutants that the simulator cannot represent.
     pub unproved: u64,
-    /// Mutants that were not tried, since the run without them did not pass.
+    /// Mutants that were not tried, since the run without mutation failed.
     pub untried: u64,
-    /// `killed` of `mutants`, from 0 to 1.
+    /// `killed` divided by `mutants`, from 0 to 1.
     pub kill_rate: f64,
-    /// The servers on which it was tried, in order.
+    /// The simulated servers, in order.
     pub grounds: Vec<SubjectReport>,
     /// The rows, in the order of the tables.
     pub rows: Vec<RowReport>,
 }
 
-/// A simulated server on which mutants were tried, and whether the trying can be trusted.
+/// One simulated server, and whether its mutants can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SubjectReport {
-    /// The target whose simulation it is.
+    /// The target that is simulated.
     pub target: String,
-    /// How many rows it can be tested for.
+    /// The number of rows that can be tested on it.
     pub rows: u64,
-    /// Rows that did not reach the verdict that the server deserves before anything was mutated.
+    /// Rows that did not reach the expected verdict without any mutation.
     pub unmutated: Vec<VerdictChange>,
-    /// The mutant that must survive; absent where nothing was tried.
+    /// The control run that must change nothing; absent if no mutant was tried.
     pub control: Option<ControlResult>,
-    /// The mutant that must die; absent where nothing was tried.
+    /// The mutant that must be detected; absent if no mutant was tried.
     pub canary: Option<CanaryResult>,
 }
 
 impl SubjectReport {
-    /// True where the trying itself can be trusted.
+    /// True if the mutants on this server can be trusted.
     pub fn is_sound(&self) -> bool {
         self.unmutated.is_empty()
             && self.control.as_ref().is_some_and(ControlResult::has_survived)
@@ -65,168 +63,169 @@ impl SubjectReport {
     }
 }
 
-/// The inverted control: every row is set to the status that it has, and the server draws its chances from another
+/// The control run: every row is set to the status that it already has, and the server uses another
 /// seed. No row may change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ControlResult {
-    /// How many rows were looked at.
+    /// The number of compared rows.
     pub rows: u64,
-    /// Rows that changed all the same.
+    /// Rows that changed nevertheless.
     pub changes: Vec<VerdictChange>,
 }
 
 impl ControlResult {
-    /// True where nothing changed, as must be.
+    /// True if nothing changed, as required.
     pub fn has_survived(&self) -> bool {
         self.changes.is_empty()
     }
 }
 
-/// The canary: a server that ignores whatever can be ignored, but for what most requests carry anyway. No row that it can be seen in may still be supported.
+/// The canary: a server that ignores every field that can be ignored, except fields that most requests
+/// need. No affected row may still be supported.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CanaryResult {
-    /// How many rows were supported before and can be ignored.
+    /// The number of rows that are supported without mutation and can be ignored.
     pub rows: u64,
-    /// How many of them are not called supported any more.
+    /// How many of them are no longer supported.
     pub noticed: u64,
-    /// Those that still are.
+    /// The rows that are still supported.
     pub deceived: Vec<String>,
-    /// Of these, the ones that did see each mutation by itself: with them, either the one or the other is wrong.
+    /// The rows among them that detect each single mutant, which contradicts this result.
     pub at_odds: Vec<String>,
 }
 
 impl CanaryResult {
-    /// True where it was noticed, as must be. Rows that survive their own mutants are named there.
+    /// True if the canary was detected, as required. Rows that miss their own mutants are reported there.
     pub fn is_detected(&self) -> bool {
         self.noticed > 0 && self.at_odds.is_empty()
     }
 }
 
-/// A row whose verdict is not what it was, or not what it should be.
+/// A row whose verdict is not the expected one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VerdictChange {
-    /// The row.
+    /// The id of the row.
     pub row: String,
-    /// What it was, or should be.
+    /// The expected verdict.
     pub expected: VerdictStatus,
-    /// What it is.
+    /// The reached verdict.
     pub reached: VerdictStatus,
-    /// Why, as the verdict says.
+    /// The reason of the verdict.
     pub reason: String,
 }
 
-/// One row: what it reached, and what it did not.
+/// The mutants of one row, and the verdicts that it reached.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RowReport {
     /// The row's id.
     pub id: String,
-    /// The statuses that the row can have, and where each was reached.
+    /// The statuses that the row can have, and the servers on which it reached them.
     pub statuses: Vec<ReachedStatus>,
-    /// Mutants of this row.
+    /// The number of mutants of this row.
     pub mutants: u64,
-    /// Those that were killed.
+    /// The number of killed mutants.
     pub killed: u64,
-    /// `killed` of `mutants`, from 0 to 1.
+    /// `killed` divided by `mutants`, from 0 to 1.
     pub kill_rate: f64,
-    /// Other rows that changed along with this one, as they may.
+    /// Related rows that changed together with this one.
     pub followers: Vec<FollowerRow>,
-    /// What is wrong.
+    /// The mutants that were not killed.
     pub failures: Vec<MutantFailure>,
 }
 
 impl RowReport {
-    /// True where every status was reached, and nothing is wrong.
+    /// True if every status was reached and every mutant was killed.
     pub fn has_passed(&self) -> bool {
         self.failures.is_empty() && self.killed == self.mutants && self.statuses.iter().all(|s| !s.on.is_empty())
     }
 }
 
-/// A status that a row can have, and the grounds on which the row was seen to have it.
+/// A status that a row can have, and the simulated servers on which the row reached it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReachedStatus {
     /// The status.
     pub status: VerdictStatus,
-    /// The grounds; none where it was not reached.
+    /// The targets of these servers; empty if the status was not reached.
     pub on: Vec<String>,
 }
 
-/// A row that may change along with another, and did.
+/// A related row that changed together with the row of a mutant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FollowerRow {
-    /// The ground.
+    /// The simulated target.
     pub target: String,
-    /// The row that changed.
+    /// The id of the row that changed.
     pub row: String,
-    /// Why it may.
+    /// Why the change is allowed.
     pub because: FollowReason,
 }
 
-/// Why a row may change along with another.
+/// Why a row may change together with another row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowReason {
-    /// Its experiment says that it works through the other.
+    /// It depends on the other row.
     WorksThrough,
-    /// It is another experiment on the same field.
+    /// It tests the same field.
     SameField,
-    /// Its request without the field carries the other's field, which the server refuses.
+    /// Its negative control contains the field of the other row, which the server rejects.
     NegativeRefused,
 }
 
-/// A mutant that was not killed, and why.
+/// A mutant that was not killed, with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MutantFailure {
-    /// The ground.
+    /// The simulated target.
     pub target: String,
-    /// The status that the server was given, and so the verdict that the row must reach.
+    /// The status of the row on the server, which is the verdict that the row must reach.
     pub expected: VerdictStatus,
-    /// What became of the mutant.
+    /// The outcome of the mutant.
     pub fate: MutantOutcome,
-    /// The verdict that was reached; absent where none was.
+    /// The reached verdict; absent if there is none.
     pub reached: Option<VerdictStatus>,
-    /// Why, in a sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// The arms that carry the field and came out as they do on the server that was not mutated.
+    /// The arms that contain the field and have the same results as on the unmutated server.
     pub arms: Vec<InsensitiveArm>,
-    /// Other rows that changed.
+    /// Unrelated rows that changed.
     pub others: Vec<VerdictChange>,
 }
 
-/// What becomes of a mutant.
+/// The outcome of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MutantOutcome {
-    /// The row was named, with the expected verdict, and no other row that may not.
+    /// The row reached the expected verdict, and no unrelated row changed.
     Killed,
-    /// The row was not named, or with another verdict.
+    /// The row did not reach the expected verdict.
     Survived,
-    /// A row that has nothing to do with it changed as well.
+    /// An unrelated row changed too.
     Spread,
-    /// No request of the row carried the field.
+    /// No request of the row contains the field.
     Void,
-    /// No simulated server can be so.
+    /// The simulator cannot represent the mutant.
     Unproved,
-    /// Not tried: the run without it did not pass.
+    /// Not tried: the run without mutation failed.
     Untried,
 }
 
-/// An arm that did not discriminate.
+/// An arm that did not notice the change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InsensitiveArm {
     /// The arm's name.
     pub name: String,
-    /// Trials that say something.
+    /// Trials with a usable response.
     pub trials: u64,
-    /// Trials that showed the effect.
+    /// Trials that show the effect.
     pub effects: u64,
-    /// Trials that were refused.
+    /// Trials that were rejected.
     pub refused: u64,
 }
 
 impl MutationReport {
-    /// Counts what the grounds and the rows say.
+    /// Builds the report from the reports of servers and rows.
     pub fn new(grounds: Vec<SubjectReport>, rows: Vec<RowReport>) -> Self {
-        let fates =
+        let count =
             |fate: MutantOutcome| rows.iter().flat_map(|r| &r.failures).filter(|f| f.fate == fate).count() as u64;
         let mutants = rows.iter().map(|r| r.mutants).sum();
         let killed = rows.iter().map(|r| r.killed).sum();
@@ -237,11 +236,11 @@ impl MutationReport {
                 && grounds.iter().all(SubjectReport::is_sound),
             mutants,
             killed,
-            survived: fates(MutantOutcome::Survived),
-            spread: fates(MutantOutcome::Spread),
-            void: fates(MutantOutcome::Void),
-            unproved: fates(MutantOutcome::Unproved),
-            untried: fates(MutantOutcome::Untried),
+            survived: count(MutantOutcome::Survived),
+            spread: count(MutantOutcome::Spread),
+            void: count(MutantOutcome::Void),
+            unproved: count(MutantOutcome::Unproved),
+            untried: count(MutantOutcome::Untried),
             kill_rate: kill_rate(killed, mutants),
             grounds,
             rows,
@@ -249,15 +248,7 @@ impl MutationReport {
     }
 }
 
-/// A share, rounded down to four digits, so that 1 means all. Nothing of nothing is no success.
+/// The kill rate, rounded down to four decimals, so that 1 means all. Without mutants it is 0.
 pub fn kill_rate(part: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { (part as f64 / of as f64 * 10_000.0).floor() / 10_000.0 }
-}
-
-/// The text of the JSON form. Equal proofs are equal text.
-#[expect(clippy::expect_used, reason = "strings as keys and no type that can refuse: there is nothing that could fail")]
-pub fn to_json(proof: &MutationReport) -> String {
-    let mut text = serde_json::to_string_pretty(proof).expect("a proof is plain data");
-    text.push('\n');
-    text
 }

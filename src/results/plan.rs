@@ -1,42 +1,43 @@
-//! The model of a plan, in the shape of `fieldtest plan --format json`: what a run would send, and what that may cost.
+//! The plan of a run, in the shape of `fieldtest plan --format json`: [`PlanReport`].
 //!
-//! Names are a contract with other tools: fields may be added, none renamed. This module must not know how numbers come
-//! about.
+//! Names are a contract with other tools: fields may be added, but not renamed. This module must not know
+//! how the numbers are computed.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::TargetPrices;
 use crate::results::plan_estimate::{AmountRange, PlanEstimate, RequestRange, TokenRange};
+use crate::string_enum::string_enum;
 
 /// The value of `schema` in every plan of this version.
 pub const SCHEMA: &str = "fieldtest-plan/1";
 
-/// The plan of a command, with all its targets.
+/// The plan of a run with all its targets: requests, tokens, cost and time.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlanReport {
     /// Always `fieldtest-plan/1`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// What is assumed where nothing is known.
+    /// The assumptions about the endpoint and the model.
     pub assumed: PlanAssumptions,
     /// One entry per target.
     pub targets: Vec<TargetPlan>,
-    /// How often each target would be run.
+    /// The number of runs of each target.
     pub runs: u64,
-    /// What all runs of all targets come to. Times: of the longest where all goes as expected, since targets are tested side by side;
-    /// of all, one after the other, at most.
+    /// The sum over all runs of all targets. The expected time is the time of the longest target, since
+    /// targets run in parallel; the maximum time is the sum.
     pub planned: PlanEstimate,
-    /// Whether the whole fits the bounds that were given, one entry each.
+    /// Whether the plan fits each given budget.
     pub fits: Vec<BudgetFit>,
 }
 
-/// What is assumed where nothing is known.
+/// The assumptions about the endpoint and the model.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlanAssumptions {
-    /// Seconds until an answer is there.
+    /// Seconds until a response is complete.
     pub seconds_an_answer: f64,
-    /// Tokens that the model thinks unasked before each answer.
+    /// Thinking tokens before each response that the request does not ask for.
     pub thinking_tokens: u64,
 }
 
@@ -45,40 +46,40 @@ pub struct PlanAssumptions {
 pub struct TargetPlan {
     /// The target's name.
     pub name: String,
-    /// The model that would be asked for.
+    /// The requested model.
     pub model: String,
-    /// What a live run would lack of a credential: which variables are not set, for instance. Absent where nothing is
+    /// The missing credential of a live run, such as variables that are not set; absent if nothing is
     /// missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_credential: Option<String>,
-    /// Requests under way at once.
+    /// The number of concurrent requests.
     pub concurrency: u64,
-    /// Requests a minute; absent where nothing limits them.
+    /// The limit of requests per minute; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
-    /// Tokens a minute; absent where nothing limits them.
+    /// The limit of tokens per minute; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u32>,
-    /// US dollars for a million tokens; absent where they are not known.
+    /// Prices in US dollars per million tokens; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prices: Option<TargetPrices>,
-    /// What every run asks before any row, and whether the endpoint is still there where answers fail to come.
+    /// The probes before the first row, and the checks whether an endpoint that stops responding is alive.
     pub first: PlanEstimate,
     /// The rows, in order.
     pub rows: Vec<PlannedRow>,
-    /// What one run comes to.
+    /// The sum over one run.
     pub planned: PlanEstimate,
     /// The number of rows without an estimate, for example rows of other case files. The plan
     /// expects their minimum.
     pub rows_without_estimate: u64,
 }
 
-/// What a row would send. A request that several rows need stands with the first of them.
+/// The plan of one row. A request that several rows share counts for the first of them.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlannedRow {
     /// The row's id.
     pub id: String,
-    /// Its section.
+    /// The section of the tables that has the row.
     pub section: String,
     /// Requests.
     pub requests: RequestRange,
@@ -86,10 +87,10 @@ pub struct PlannedRow {
     pub input_tokens: TokenRange,
     /// Output tokens.
     pub output_tokens: TokenRange,
-    /// US dollars; absent where no prices are known.
+    /// Cost in US dollars; absent if the prices are unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<AmountRange>,
-    /// Its arms.
+    /// The arms of the row.
     pub arms: Vec<PlannedArm>,
 }
 
@@ -106,49 +107,49 @@ impl From<&PlannedRow> for PlanEstimate {
     }
 }
 
-/// What an arm would send.
+/// The plan of one arm.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PlannedArm {
-    /// The arm, with its variant.
+    /// The name of the arm, with the variant.
     pub name: String,
-    /// The arm of another row whose requests serve this one too.
+    /// The arm of another row whose requests this arm uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<String>,
-    /// The most requests; those that are shared are counted where they are sent.
+    /// The maximum number of requests. Shared requests count for the arm that sends them.
     pub requests: u64,
-    /// The most input tokens of one request.
+    /// The maximum number of input tokens of one request.
     pub input_tokens: u64,
-    /// The most output tokens of one request.
+    /// The maximum number of output tokens of one request.
     pub output_tokens: u64,
 }
 
-/// Whether a run fits a bound.
+/// Whether the plan fits a budget.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BudgetFit {
-    /// The option that sets the bound.
+    /// The option that sets the budget.
     pub bound: String,
-    /// The bound.
+    /// The budget.
     pub limit: f64,
-    /// How a run fares with it.
+    /// Whether the plan fits.
     pub fits: FitStatus,
 }
 
-/// How a run fares with a bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FitStatus {
-    /// It fits whatever is answered, retries apart.
-    Always,
-    /// It fits where all goes as expected.
-    Expected,
-    /// It would stop before the end.
-    No,
-    /// Not known: no simulation was made.
-    Unknown,
+string_enum! {
+    /// Whether a plan fits a budget.
+    pub enum FitStatus {
+        /// The run fits for any responses, apart from retries.
+        Always = "always",
+        /// The run fits if it goes as expected.
+        Expected = "expected",
+        /// The run would stop before the end.
+        No = "no",
+        /// Unknown: there is no estimate.
+        Unknown = "unknown",
+    }
 }
 
 impl FitStatus {
-    /// Holds numbers against a bound.
+    /// Compares an estimate with a budget.
     pub fn from_estimate(limit: f64, expected: Option<f64>, max: f64) -> Self {
         match expected {
             _ if max <= limit => Self::Always,
@@ -159,28 +160,12 @@ impl FitStatus {
     }
 }
 
-/// The JSON Schema of plans.
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(PlanReport).to_value()
-}
-
-/// As JSON.
-///
-/// # Errors
-///
-/// Where a number is none that JSON has.
-pub fn to_json(plan: &PlanReport) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(plan)
-}
-
-pub use crate::report::terminal::plan::render as terminal;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_is_kept_always_as_expected_or_not() {
+    fn a_plan_fits_always_or_as_expected_or_not() {
         for (limit, expected, fit) in [
             (100.0, Some(50.0), FitStatus::Always),
             (99.0, Some(50.0), FitStatus::Expected),

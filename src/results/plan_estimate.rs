@@ -1,12 +1,13 @@
-//! What was planned before a run: a part of the results, and of plans. Numbers only; it must not know how they come about.
+//! The estimate made before a run, as part of results and of plans: [`PlanEstimate`].
+//!
+//! Numbers and their wording only. This module must not know how the numbers are computed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::report::common::format;
-use crate::results::model::RunTotals;
+use crate::results::format;
 
-/// What requests may cost.
+/// How many requests and tokens a run needs, what they cost and how long they take.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanEstimate {
     /// Requests, without retries.
@@ -15,53 +16,53 @@ pub struct PlanEstimate {
     pub input_tokens: TokenRange,
     /// Output tokens.
     pub output_tokens: TokenRange,
-    /// US dollars; absent where no prices are known.
+    /// Cost in US dollars; absent if the prices are unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<AmountRange>,
-    /// Seconds, at the rate limits and an assumed time for each answer.
+    /// Seconds, at the rate limits and with an assumed time for each response.
     pub seconds: AmountRange,
 }
 
 /// A number of requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRange {
-    /// The fewest that a run can send which is not given up.
+    /// The minimum for a run that completes.
     pub min: u64,
-    /// What a simulation of the claims takes; absent where none was made.
+    /// The expected number; absent if there is no estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<u64>,
-    /// The most that a run can send, whatever is answered.
+    /// The maximum for any responses.
     pub max: u64,
 }
 
 /// A number of tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenRange {
-    /// What a simulation of the claims takes; absent where none was made.
+    /// The expected number; absent if there is no estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<u64>,
-    /// The most that can be, whatever is answered.
+    /// The maximum for any responses.
     pub max: u64,
 }
 
 /// An amount of money or time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AmountRange {
-    /// For what is expected; absent where nothing is.
+    /// The expected amount; absent if there is no estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<f64>,
-    /// For the most that can be.
+    /// The maximum amount.
     pub max: f64,
 }
 
-/// Two numbers, where both are known.
+/// The sum, if both numbers are known.
 fn add_known<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
     Some(a? + b?)
 }
 
 impl PlanEstimate {
-    /// What two plans amount to. Their times are those of the longer one where all goes as expected, since they go side
-    /// by side, and one after the other at most.
+    /// The sum of two plans that run in parallel. The expected time is the longer one; the maximum time
+    /// is the sum, since they may have to run one after the other.
     pub fn add_parallel(&self, other: &Self) -> Self {
         let tokens = |a: TokenRange, b: TokenRange| TokenRange {
             expected: add_known(a.expected, b.expected),
@@ -87,19 +88,20 @@ impl PlanEstimate {
         }
     }
 
-    /// What two plans amount to, one after the other.
+    /// The sum of two plans that run one after the other.
     pub fn add_sequential(&self, other: &Self) -> Self {
         let expected = add_known(self.seconds.expected, other.seconds.expected);
         let sum = self.add_parallel(other);
         Self { seconds: AmountRange { expected, ..sum.seconds }, ..sum }
     }
 
-    /// What so many of these amount to, one after the other.
+    /// The sum of `n` runs of this plan, one after the other.
     pub fn repeat(&self, n: u64) -> Self {
         let factor = n as f64;
-        let amount = |a: AmountRange| AmountRange { expected: a.expected.map(|e| e * factor), max: a.max * factor };
-        let count = |c: u64| c.saturating_mul(n);
-        let tokens = |c: TokenRange| TokenRange { expected: c.expected.map(count), max: count(c.max) };
+        let amount =
+            |range: AmountRange| AmountRange { expected: range.expected.map(|n| n * factor), max: range.max * factor };
+        let count = |count: u64| count.saturating_mul(n);
+        let tokens = |range: TokenRange| TokenRange { expected: range.expected.map(count), max: count(range.max) };
         let requests = self.requests;
         Self {
             requests: RequestRange {
@@ -114,7 +116,7 @@ impl PlanEstimate {
         }
     }
 
-    /// In words, without the time.
+    /// The estimate in words, without the time.
     pub fn describe(&self) -> String {
         let mut parts = vec![
             self.requests.describe(),
@@ -167,29 +169,6 @@ impl AmountRange {
     }
 }
 
-/// What was planned, beside what came of it.
-pub(crate) fn compare_with_actual(totals: &RunTotals) -> Option<String> {
-    let told = compare_with_actual_except_time(totals)?;
-    Some(format!("{told}, {}", format::duration(totals.wall_ms)))
-}
-
-/// The same where the time that it took stands by itself.
-pub(crate) fn compare_with_actual_except_time(totals: &RunTotals) -> Option<String> {
-    let planned = totals.planned.as_ref()?;
-    let mut actual = vec![
-        format::plural(totals.requests, "request", "requests"),
-        format!("{} tokens in", format::with_thousands(totals.input_tokens)),
-        format!("{} tokens out", format::with_thousands(totals.output_tokens)),
-    ];
-    actual.extend(totals.cost_usd.map(format::dollars));
-    Some(format!(
-        "planned {}, {} / actual {}",
-        planned.describe(),
-        planned.seconds.describe_duration(),
-        actual.join(", ")
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,29 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_planned_stands_beside_what_came_of_it() {
-        let mut totals =
-            RunTotals { requests: 431, input_tokens: 9, cost_usd: Some(0.04), wall_ms: 2000, ..RunTotals::default() };
-        assert_eq!(compare_with_actual(&totals), None);
-        totals.planned = Some(make_estimate(Some(420)));
-        assert_eq!(
-            compare_with_actual(&totals).as_deref(),
-            Some(
-                "planned about 420 requests (98 to 2,310), about 420 tokens (at most 2,000,000) in, about 420 tokens (at \
-                 most 5,000) out, about $0.0500 (at most $1.20), about 2 min 5 s (at most 1 h 2 min) / actual 431 \
-                 requests, 9 tokens in, 0 tokens out, $0.0400, 2.0 s"
-            )
-        );
-        totals.planned = Some(make_estimate(None));
-        assert!(
-            compare_with_actual(&totals)
-                .unwrap()
-                .starts_with("planned 98 to 2,310 requests, at most 2,000,000 tokens in")
-        );
-    }
-
-    #[test]
-    fn plans_add_up_and_what_one_does_not_know_neither_does_the_sum() {
+    fn a_sum_is_unknown_if_one_part_is_unknown() {
         let sum = make_estimate(Some(1)).add_parallel(&make_estimate(Some(2)));
         assert_eq!(sum.requests, RequestRange { min: 196, expected: Some(3), max: 4620 });
         assert_eq!(sum.seconds, AmountRange { expected: Some(125.0), max: 7440.0 });

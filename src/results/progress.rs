@@ -1,34 +1,41 @@
-//! How far a run is, in numbers and in words. Pure: how long it goes on already comes in as an argument.
+//! The progress of a run, in numbers and in words: [`ProgressCounts`].
+//!
+//! Pure: the elapsed time is an argument.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::report::common::format;
+use crate::results::format;
 
-/// Fewer decided rows than this foretell nothing.
+/// With fewer decided rows, the remaining time cannot be estimated.
 const MIN_DECIDED_ROWS: u64 = 5;
 
-/// How far one run is, or several together.
+/// The progress of one run, or of several runs together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProgressCounts {
-    /// Rows of the run.
+    /// The rows of the run.
     pub rows: u64,
-    /// Of them decided, or given up.
+    /// The rows that are decided or given up.
     pub decided: u64,
-    /// Requests that were answered or given up, without retries.
+    /// Requests with a response or a final failure, without retries.
     pub requests: u64,
-    /// Further attempts at requests that failed.
+    /// Retries of failed requests.
     pub retries: u64,
-    /// Input tokens, as the endpoint's `usage` gives them.
+    /// Input tokens, as reported in `usage`.
     pub input_tokens: u64,
-    /// Output tokens, as the endpoint's `usage` gives them.
+    /// Output tokens, as reported in `usage`.
     pub output_tokens: u64,
-    /// US dollars, where the prices are known.
+    /// Cost in US dollars; `null` if the prices are unknown.
     pub cost_usd: Option<f64>,
 }
 
+/// The sum of two costs. An unknown cost adds nothing.
+pub(super) fn add_costs(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    a.zip(b).map(|(a, b)| a + b).or(a).or(b)
+}
+
 impl ProgressCounts {
-    /// Two runs together. What is not priced has no part in the cost.
+    /// The sum of two runs. A run without prices adds nothing to the cost.
     pub fn merge(self, other: Self) -> Self {
         Self {
             rows: self.rows.saturating_add(other.rows),
@@ -37,38 +44,35 @@ impl ProgressCounts {
             retries: self.retries.saturating_add(other.retries),
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
-            cost_usd: match (self.cost_usd, other.cost_usd) {
-                (Some(a), Some(b)) => Some(a + b),
-                (one, other) => one.or(other),
-            },
+            cost_usd: add_costs(self.cost_usd, other.cost_usd),
         }
     }
 
-    /// Milliseconds until the end, if the rows that are left take as long as those before. `None` while too few are
-    /// decided to say so.
+    /// Milliseconds until the end, if the remaining rows take as long as the decided ones. `None` while too
+    /// few rows are decided.
     pub fn remaining_ms(&self, elapsed_ms: u64) -> Option<u64> {
         let left = self.rows.saturating_sub(self.decided);
         (self.decided >= MIN_DECIDED_ROWS).then(|| (elapsed_ms as f64 * left as f64 / self.decided as f64) as u64)
     }
 
-    /// Requests a minute so far.
+    /// Requests per minute so far.
     pub fn requests_per_minute(&self, elapsed_ms: u64) -> u64 {
         (self.requests as f64 * 60_000.0 / elapsed_ms.max(1) as f64).round() as u64
     }
 
-    /// What it took so far, in words: `120 requests, 36,210 tokens, $0.02, about 1 min 20 s left, 190 a minute`.
+    /// The progress in words: `120 requests, 36,210 tokens, $0.02, about 1 min 20 s left, 190 a minute`.
     pub fn describe(&self, elapsed_ms: u64) -> String {
-        let mut told = vec![format::plural(self.requests, "request", "requests")];
+        let mut facts = vec![format::plural(self.requests, "request", "requests")];
         if self.retries > 0 {
-            told.push(format::plural(self.retries, "retry", "retries"));
+            facts.push(format::plural(self.retries, "retry", "retries"));
         }
-        told.push(format::plural(self.input_tokens.saturating_add(self.output_tokens), "token", "tokens"));
-        told.extend(self.cost_usd.map(format::dollars));
-        told.extend(self.remaining_ms(elapsed_ms).map(|ms| format!("about {} left", format::duration(ms))));
+        facts.push(format::plural(self.input_tokens.saturating_add(self.output_tokens), "token", "tokens"));
+        facts.extend(self.cost_usd.map(format::dollars));
+        facts.extend(self.remaining_ms(elapsed_ms).map(|ms| format!("about {} left", format::duration(ms))));
         if elapsed_ms >= 1000 {
-            told.push(format!("{} a minute", format::with_thousands(self.requests_per_minute(elapsed_ms))));
+            facts.push(format!("{} a minute", format::with_thousands(self.requests_per_minute(elapsed_ms))));
         }
-        told.join(", ")
+        facts.join(", ")
     }
 }
 
@@ -88,32 +92,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_foretold_by_what_is_done() {
+    fn the_remaining_time_follows_from_the_decided_rows() {
         assert_eq!(progress().remaining_ms(60_000), Some(90_000));
         assert_eq!(ProgressCounts { decided: 100, ..progress() }.remaining_ms(60_000), Some(0));
         assert_eq!(
             ProgressCounts { decided: MIN_DECIDED_ROWS - 1, ..progress() }.remaining_ms(60_000),
             None,
-            "too early to say"
+            "too few decided rows"
         );
         assert_eq!(
             ProgressCounts { decided: 150, ..progress() }.remaining_ms(60_000),
             Some(0),
-            "asked again, and so more than all"
+            "repeated rows count again"
         );
     }
 
     #[test]
-    fn words_say_what_there_is_to_say() {
+    fn the_description_has_only_known_facts() {
         assert_eq!(ProgressCounts::default().describe(0), "0 requests, 0 tokens");
-        let told = "120 requests, 36,210 tokens, about 1 min 30 s left, 120 a minute";
-        assert_eq!(progress().describe(60_000), told);
+        let described = "120 requests, 36,210 tokens, about 1 min 30 s left, 120 a minute";
+        assert_eq!(progress().describe(60_000), described);
         let priced = ProgressCounts { cost_usd: Some(0.02), retries: 1, ..progress() };
         assert!(priced.describe(60_000).starts_with("120 requests, 1 retry, 36,210 tokens, $0.0200, "));
     }
 
     #[test]
-    fn runs_add_up() {
+    fn the_progress_of_runs_adds_up() {
         let both = progress().merge(ProgressCounts { cost_usd: Some(1.0), ..progress() });
         assert_eq!((both.rows, both.requests, both.cost_usd), (200, 240, Some(1.0)));
     }

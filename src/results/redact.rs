@@ -1,14 +1,14 @@
-//! Results without what servers and models said: for recordings and reports that are to hold no texts.
+//! Removes the texts of servers and models from results ([`redact_content`]), for reports without texts.
 //!
-//! Verdicts, outcomes, counts and codes stay. Of a sentence that quotes an answer, our own words before the quotation
-//! stay.
+//! Verdicts, outcomes, counts and codes stay. In a sentence that quotes a response, the words of
+//! `fieldtest` before the quotation stay.
 
 use crate::results::model::{Results, RowResult};
 
-/// Stands where an example of a finding was.
-const REDACTED_EXAMPLE: &str = "taken out with the texts";
+/// Replaces the example of a finding.
+const REDACTED_EXAMPLE: &str = "removed by --redact";
 
-/// The results without texts.
+/// The results without texts of servers and models.
 pub fn redact_content(mut results: Results) -> Results {
     results.partial = results.partial.as_deref().map(strip_quotation);
     results.rows.iter_mut().for_each(redact_row);
@@ -23,13 +23,13 @@ fn redact_row(row: &mut RowResult) {
     row.verdict.qualifiers.iter_mut().for_each(|qualifier| *qualifier = strip_quotation(qualifier));
 }
 
-/// A sentence up to where it begins to quote.
+/// The part of a sentence before its quotation.
 fn strip_quotation(text: &str) -> String {
     let own = text.split([':', '(', '`', '"', '\'', '“', '«']).next().unwrap_or_default();
-    // Behind a status may stand the kind of error, which is a server's word.
+    // A status may be followed by the kind of error, which the server chose.
     let status = own.find("HTTP ").and_then(|at| own.get(..at + "HTTP 400".len()));
     let own = status.unwrap_or(own).trim_end();
-    if own.len() == text.len() { own.to_owned() } else { format!("{own} (the rest was taken out with the texts)") }
+    if own.len() == text.len() { own.to_owned() } else { format!("{own} (the rest was removed by --redact)") }
 }
 
 #[cfg(test)]
@@ -38,14 +38,14 @@ mod tests {
     use crate::results::fixtures;
 
     #[test]
-    fn our_own_words_stay() {
+    fn words_before_a_quotation_stay() {
         assert_eq!(
             strip_quotation("refused with HTTP 400: the secret plan"),
-            "refused with HTTP 400 (the rest was taken out with the texts)"
+            "refused with HTTP 400 (the rest was removed by --redact)"
         );
         assert_eq!(
             strip_quotation("refused with HTTP 400, the_secret_kind: no"),
-            "refused with HTTP 400 (the rest was taken out with the texts)"
+            "refused with HTTP 400 (the rest was removed by --redact)"
         );
         assert_eq!(strip_quotation("an impossible value is accepted"), "an impossible value is accepted");
     }

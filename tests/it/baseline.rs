@@ -246,8 +246,8 @@ mod earlier_runs {
         let text = folder.read("before/results-deepseek.json");
         let recording = folder.read("before/recording-deepseek.jsonl");
         for (content, part) in [
-            (&text[..text.len() / 2], "it was cut short"),
-            (&text.replacen("\"outcome\": \"contradicts\"", "\"outcome\": \"conforms\"", 1), "the file was edited"),
+            (&text[..text.len() / 2], "the file is incomplete"),
+            (&text.replacen("\"outcome\": \"contradicts\"", "\"outcome\": \"conforms\"", 1), "The file was edited"),
             (&text.replacen("fieldtest-results/1", "fieldtest-results/9", 1), "this version of fieldtest reads"),
             (
                 &text.replacen("\"id\": \"field.stream\"", "\"id\": \"field.streams\"", 1),
@@ -273,10 +273,10 @@ mod earlier_runs {
             folder.run(["report", "edited.json", "--out", "again"])
         };
         let ended = again(&text).exits(0);
-        assert!(ended.stdout.contains("Held against known.yaml"), "the report carries it: {}", ended.stdout);
+        assert!(ended.stdout.contains("Compared with known.yaml"), "the report carries it: {}", ended.stdout);
         again(&text.replacen("\"case\": \"regression\"", "\"case\": \"expected\"", 1))
             .exits(2)
-            .says(&["\"baseline\"", "the file was edited"]);
+            .says(&["\"baseline\"", "The file was edited"]);
     }
 }
 
@@ -315,7 +315,11 @@ mod elsewhere {
         let with = |entries: &str| known(&format!("schema: fieldtest-baseline/1\nexpect:\n{entries}"));
         with(&entry("field.stop_sequence", "ignored", ""))
             .says(&["known.yaml:3:10", "did you mean `field.stop_sequences`?"]);
-        with("  - check: sse.pings-missing\n    reason: r\n").says(&["known.yaml:3:12", "no check", "did you mean"]);
+        with("  - check: sse.pings-missing\n    reason: r\n").says(&[
+            "known.yaml:3:12",
+            "unknown check",
+            "did you mean",
+        ]);
         with(&entry(STOP, "ignores", "")).says(&["known.yaml:4:14", "did you mean `ignored`?"]);
         with(&entry(STOP, "inconclusive", "")).says(&["satisfies no entry"]);
         with(&[entry(STOP, "ignored", ""), entry(STOP, "rejected", "")].concat()).says(&["known.yaml:6:10", "twice"]);
@@ -395,7 +399,10 @@ mod commands {
         let before = folder.read("known.yaml");
         let text = folder.read(RESULTS);
         folder.write(RESULTS, &text[..text.len() - 20]);
-        folder.run(["baseline", "update", "known.yaml", RESULTS, "--reason", "r"]).exits(2).says(&["cut short"]);
+        folder
+            .run(["baseline", "update", "known.yaml", RESULTS, "--reason", "r"])
+            .exits(2)
+            .says(&["the file is incomplete"]);
         assert_eq!(folder.read("known.yaml"), before);
         folder.run(["baseline", "write", RESULTS, "-o", "new.yaml", "--reason", "r"]).exits(2);
         assert!(!folder.exists("new.yaml"));

@@ -464,7 +464,7 @@ mod exit_2 {
         folder.run(["judge", "out", "--out", "x"]).exits(2).says(&["cannot read"]);
         let recording = "out/recording-deepseek.jsonl";
         folder.run(["report", recording, "-o", "x"]).exits(2).says(&["`fieldtest judge` makes results of it"]);
-        folder.run(["report", "out/matrix.md", "-o", "x"]).exits(2).says(&["out/matrix.md:1:", "this is not JSON"]);
+        folder.run(["report", "out/matrix.md", "-o", "x"]).exits(2).says(&["out/matrix.md:1:", "not JSON"]);
     }
 
     #[test]
@@ -650,7 +650,7 @@ mod output {
         let server = Server::start(|_, _| Ok(()));
         let folder = Folder::new();
         let plan = folder.run(["plan"]).exits(0);
-        assert!(plan.stdout.contains("deepseek") && plan.stdout.contains("nothing is sent"), "{}", plan.stdout);
+        assert!(plan.stdout.contains("deepseek") && plan.stdout.contains("sends no requests"), "{}", plan.stdout);
         let url = server.url();
         let arguments = ["plan", "--base-url", &url, "--model", "m", "--select", STOP, "--format", "json"];
         let plan: Value = serde_json::from_str(&folder.run(arguments).exits(0).stdout).unwrap();
@@ -730,10 +730,10 @@ mod files {
         let text = folder.read("out/results-deepseek.json");
         for (content, said) in [
             (text.replace(r#""outcome": "conforms""#, r#""outcome": "contradicts""#), "row field.stop_sequences"),
-            (text.replace("fieldtest-results/1", "fieldtest-results/9"), "this version of fieldtest reads"),
+            (text.replace("fieldtest-results/1", "fieldtest-results/9"), "This version of fieldtest reads"),
             (text.replace(r#""rows": ["#, r#""lines": ["#), "rows"),
-            (text[..text.len() / 2].to_owned(), "it was cut short"),
-            (String::new(), "it was cut short"),
+            (text[..text.len() / 2].to_owned(), "the file is incomplete"),
+            (String::new(), "the file is incomplete"),
         ] {
             folder.write("edited.json", content);
             folder.run(["report", "edited.json", "-o", "x"]).exits(2).says(&["edited.json", said]);

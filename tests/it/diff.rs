@@ -106,11 +106,7 @@ fn the_json_has_a_schema_and_a_stable_order() {
 fn a_finding_of_severity_error_that_came_is_a_regression() {
     let folder = two_with("faults: [sse.done-record]\n");
     let ended = diff(&folder, &[]).exits(1);
-    assert!(
-        ended.stdout.contains("Findings that came (1)") && ended.stdout.contains("sse.done-record"),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.contains("New findings (1)") && ended.stdout.contains("sse.done-record"), "{}", ended.stdout);
     folder.run(["diff", "new/results-deepseek.json", "old/results-deepseek.json", "--strict"]).exits(0);
 }
 
@@ -131,7 +127,7 @@ fn two_targets_are_compared_in_words_that_fit_and_what_differs_is_told() {
     let files = ["diff", "a/results-anthropic.json", "b/results-deepseek.json"];
     let ended = folder.run(files).exits(1);
     let parts = [
-        "What moving from anthropic to deepseek would change",
+        "What would change by moving from anthropic to deepseek",
         "Would be lost (1)",
         "field.top_k",
         "the model differs: ",
@@ -142,7 +138,7 @@ fn two_targets_are_compared_in_words_that_fit_and_what_differs_is_told() {
         assert!(ended.stdout.contains(part), "no {part} in:\n{}", ended.stdout);
     }
     let text = folder.run(files.iter().chain(&["--format", "markdown"])).exits(1).stdout;
-    assert!(text.contains("# What moving from anthropic to deepseek would change"), "{text}");
+    assert!(text.contains("# What would change by moving from anthropic to deepseek"), "{text}");
 }
 
 #[test]
@@ -163,8 +159,8 @@ fn files_that_were_cut_edited_or_are_something_else_are_refused() {
     let text = folder.read("new/results-deepseek.json");
     let recording = folder.read("new/recording-deepseek.jsonl");
     for (content, part) in [
-        (&text[..text.len() - 9], "cut short"),
-        (&text.replacen("\"outcome\": \"conforms\"", "\"outcome\": \"exceeds\"", 1), "the file was edited"),
+        (&text[..text.len() - 9], "the file is incomplete"),
+        (&text.replacen("\"outcome\": \"conforms\"", "\"outcome\": \"exceeds\"", 1), "The file was edited"),
         (&text.replacen("fieldtest-results/1", "fieldtest-results/0", 1), "fieldtest-results/0"),
         (&recording, "it is a recording"),
     ] {

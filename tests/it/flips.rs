@@ -9,7 +9,6 @@ use std::sync::Arc;
 use common::{CATALOG, TARGETS, fields_of, target};
 use fieldtest::catalog::VerdictStatus;
 use fieldtest::mutation::{MutationOptions, prove};
-use fieldtest::results::mutation;
 use fieldtest::results::mutation::MutationReport;
 
 use crate::common;
@@ -35,7 +34,7 @@ fn every_target_is_tested() {
 #[test]
 fn every_mutant_of_every_bundled_row_is_killed() {
     let proof = proved();
-    assert!(proof.passed, "{}", mutation::terminal(&proof, 120));
+    assert!(proof.passed, "{}", fieldtest::report::terminal::mutation::render(&proof, 120));
     assert_eq!(proof.killed, proof.mutants);
     // Nearly every row has another status on every target. Without this, a test of few rows would pass.
     let rows: usize = TARGETS.iter().map(|name| fields_of(target(name)).len()).sum();

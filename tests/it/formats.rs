@@ -50,12 +50,12 @@ fn every_format_is_made_and_tells_of_the_contradiction() {
     assert_eq!(ty.as_deref(), Some("contradicts"));
     assert!(message.as_deref().unwrap().starts_with("claimed ignored, observed rejected: "), "{message:?}");
     let told = description.as_deref().unwrap();
-    assert!(told.contains("curl ") && told.contains("What came back:"), "{told}");
+    assert!(told.contains("curl ") && told.contains("The response:"), "{told}");
     let annotation = "::error title=deepseek%3A field.metadata contradicts::claimed ignored, observed rejected: ";
     assert!(ended.stdout.lines().any(|line| line.starts_with(annotation)), "{}", ended.stdout);
     assert!(
         folder.read("out/matrix.html").contains("<strong>The")
-            || folder.read("out/matrix.html").contains("was simulated")
+            || folder.read("out/matrix.html").contains("is simulated")
     );
     let badge: serde_json::Value = serde_json::from_str(&folder.read("out/badge-deepseek.json")).unwrap();
     let expected = serde_json::json!({

@@ -105,10 +105,10 @@ fn a_faithful_gateway_forwards_everything() {
     assert!(ended.stderr.contains("upstream (anthropic) listening on http://127.0.0.1:"), "{}", ended.stderr);
     let markdown = run.folder.read("out/matrix.md");
     assert!(
-        markdown.contains("| forwarded | it came out on the other side"),
+        markdown.contains("| forwarded | the value arrived on the other side"),
         "the legend explains the words of the matrix"
     );
-    assert!(!markdown.contains("Invented keys") && !ended.stdout.contains("invented keys"));
+    assert!(!markdown.contains("Unknown keys") && !ended.stdout.contains("unknown keys"));
     assert!(run.folder.read("out/matrix.html").contains("forwarded"));
     assert!(run.folder.read("out/junit.xml").contains("field.stop_sequences"));
 }

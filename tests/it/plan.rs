@@ -11,7 +11,8 @@ use fieldtest::engine::plan::estimate::{RowEstimates, TokenUse};
 use fieldtest::engine::{PlanInput, RateAssumptions, plan_run};
 use fieldtest::recording::request_settings::RequestSettings;
 use fieldtest::recording::run::Recording;
-use fieldtest::results::plan::schema;
+use fieldtest::results::json::schema;
+use fieldtest::results::plan::PlanReport;
 use fieldtest::simulator::{SimulatorConfig, SimulatorImpairments};
 use serde_json::Value;
 
@@ -259,7 +260,7 @@ fn times_are_those_of_the_rate_limits_or_of_the_answers() {
 #[test]
 fn plans_obey_their_published_schema() {
     let folder = Folder::new();
-    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema::<PlanReport>()).unwrap();
     for more in [&["deepseek"][..], &["--base-url", "http://127.0.0.1:9", "--model", "m", "--max-tokens", "5"]] {
         let plan = told(&folder, &[more, &SELECT[..]].concat());
         let errors: Vec<String> = validator.iter_errors(&plan).map(|e| format!("{}: {e}", e.instance_path())).collect();

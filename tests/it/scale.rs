@@ -203,7 +203,7 @@ fn repeats_end_where_a_run_is_stopped() {
     folder.run(run).exits(3);
     let results = results(&folder, "deepseek");
     let partial = results["partial"].as_str().unwrap();
-    assert!(partial.starts_with("1 of 5 runs were made: the budget"), "{partial}");
+    assert!(partial.starts_with("1 of 5 runs were completed: the budget"), "{partial}");
 }
 
 #[test]

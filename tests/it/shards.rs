@@ -98,13 +98,13 @@ mod merging {
         merge(&[ONE, TWO, THREE]).exits(0);
         merge(&[ONE, THREE]).exits(2).says(&["shard 2 of 3 is missing", "--shard 2/3"]);
         merge(&[TWO]).exits(2).says(&["shards 1, 3 of 3 are missing", "--shard 1/3 and --shard 3/3"]);
-        merge(&[ONE, TWO, THREE, TWO]).exits(2).says(&["shard 2 of 3 is there twice", TWO]);
+        merge(&[ONE, TWO, THREE, TWO]).exits(2).says(&["shard 2 of 3 is given twice", TWO]);
         for (more, what) in [
             (vec!["--select", "field.*", "--model", "other"], "the model is"),
-            (vec!["--select", "field.*", "--claims", "anthropic"], "the claims are those of"),
+            (vec!["--select", "field.*", "--claims", "anthropic"], "the claims come from"),
             (vec!["--select", "field.*", "--confidence", "0.9"], "the confidence is"),
             (vec!["--select", "field.*", "--default-max-tokens", "900"], "--default-max-tokens is"),
-            (vec!["--select", "tools.*"], "is only in the first's"),
+            (vec!["--select", "tools.*"], "is only in the first"),
         ] {
             let arguments = [&["--shard", "2/3"], &more[..]].concat();
             simulated(&folder, "deepseek", "other", &arguments);
@@ -113,11 +113,11 @@ mod merging {
         simulated(&folder, "deepseek", "other", &["--shard", "2/4", "--select", "field.*"]);
         merge(&[ONE, "other/results-deepseek.json"]).exits(2).says(&["number of shards is 3 and 4"]);
         simulated(&folder, "deepseek", "other", &["--select", "field.*"]);
-        merge(&[ONE, "other/results-deepseek.json"]).exits(2).says(&["it is no shard"]);
+        merge(&[ONE, "other/results-deepseek.json"]).exits(2).says(&["is not a shard"]);
         // A row taken out by hand.
         let text = folder.read(TWO);
         folder.write("cut.json", &text[..text.len() / 2]);
-        merge(&[ONE, "cut.json", THREE]).exits(2).says(&["cut short"]);
+        merge(&[ONE, "cut.json", THREE]).exits(2).says(&["the file is incomplete"]);
         let mut edited: Value = serde_json::from_str(&text).unwrap();
         edited["shard"]["index"] = json!(3);
         folder.write("edited.json", edited.to_string());

@@ -71,7 +71,7 @@ mod running {
     fn a_contradiction_fails_with_what_was_claimed_and_a_request_to_repeat() {
         let folder = Folder::new();
         let ended = test(&folder, &["field.metadata", "--flip", "field.metadata=unsupported"]).exits(101);
-        for part in ["FAILED", "claimed ignored, observed rejected", "curl ", "What came back:", "1 failed"] {
+        for part in ["FAILED", "claimed ignored, observed rejected", "curl ", "The response:", "1 failed"] {
             assert!(ended.stdout.contains(part), "{part}\n{}", ended.stdout);
         }
     }

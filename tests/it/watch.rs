@@ -25,7 +25,7 @@ fn events_obey_their_schema_and_agree_with_the_results() {
     let folder = Folder::new();
     let ended = folder.run(run(&["--format", "ndjson,json", "--flip", "field.top_k=supported"])).exits(0);
     let events = events(&ended.stdout);
-    let validator = jsonschema::validator_for(&events::schema()).unwrap();
+    let validator = jsonschema::validator_for(&fieldtest::results::json::schema::<events::EventEnvelope>()).unwrap();
     for event in &events {
         let errors: Vec<String> = validator.iter_errors(event).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{event}: {errors:?}");

@@ -13,7 +13,9 @@ use crate::cli::target::resolve::find_target;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::mutation;
 use crate::mutation::{MutationError, MutationOptions};
-use crate::results::mutation as report;
+use crate::report;
+use crate::results::json;
+use crate::results::mutation::MutationReport;
 
 /// The files in `--out`.
 const JSON_FILE: &str = "check.json";
@@ -78,9 +80,9 @@ pub fn main(args: &CheckArgs, environment: &ProcessEnvironment) -> Result<ExitSt
     let proof = prove(catalog, &options, environment.interactive && !args.no_progress)?;
     for format in &args.format {
         let text = match format {
-            TextFormat::Terminal => report::terminal(&proof, stdout::table_width(environment)),
-            TextFormat::Markdown => report::markdown(&proof),
-            TextFormat::Json => report::to_json(&proof),
+            TextFormat::Terminal => report::terminal::mutation::render(&proof, stdout::table_width(environment)),
+            TextFormat::Markdown => report::markdown::mutation::render(&proof),
+            TextFormat::Json => json::render(&proof),
         };
         match (&args.out, report_file_name(*format)) {
             (Some(folder), Some(name)) => files::write(&folder.join(name), &text)?,
@@ -112,7 +114,7 @@ fn build_options(args: &CheckArgs, catalog: &Catalog) -> Result<MutationOptions,
     })
 }
 
-fn prove(catalog: Catalog, options: &MutationOptions, shown: bool) -> Result<report::MutationReport, CliError> {
+fn prove(catalog: Catalog, options: &MutationOptions, shown: bool) -> Result<MutationReport, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

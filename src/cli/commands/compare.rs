@@ -24,8 +24,10 @@ use crate::engine::{RowSelection, StopSignal};
 use crate::recording::run::RunEnd;
 use crate::recording::scope::RunScope;
 use crate::redact::SecretRedactor;
+use crate::report;
 use crate::results::gateway_diff;
 use crate::results::gateway_diff::{GatewayAttribution, GatewayComparison, ResultsPair};
+use crate::results::json;
 use crate::results::model::Results;
 
 /// Asks an upstream and the gateway in front of it the same rows, in step, and says of each whether it passes through.
@@ -123,11 +125,13 @@ pub fn main(args: &CompareArgs, environment: &ProcessEnvironment) -> Result<Exit
         match format {
             Format::Terminal => {
                 stdout::print_untrusted(
-                    gateway_diff::terminal(&comparison, stdout::table_width(environment)).trim_end(),
+                    report::terminal::gateway_diff::render(&comparison, stdout::table_width(environment)).trim_end(),
                 );
             }
-            Format::Markdown => files::write(&out.join("comparison.md"), &gateway_diff::markdown(&comparison))?,
-            Format::Json => files::write(&out.join("comparison.json"), &gateway_diff::to_json(&comparison))?,
+            Format::Markdown => {
+                files::write(&out.join("comparison.md"), &report::markdown::gateway_diff::render(&comparison))?
+            }
+            Format::Json => files::write(&out.join("comparison.json"), &json::render(&comparison))?,
             // Refused above.
             Format::Html | Format::Junit | Format::Github | Format::Badge | Format::Ndjson => {}
         }

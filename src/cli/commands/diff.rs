@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::args::common::TextFormat;
 use crate::cli::io::{files, stdout};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
+use crate::report;
 use crate::report::TerminalStyle;
 use crate::results::model::Results;
 use crate::results::{diff, json};
@@ -44,10 +45,10 @@ pub fn main(args: &DiffArgs, environment: &ProcessEnvironment) -> Result<ExitSta
         TextFormat::Terminal => {
             let colour = environment.colour && args.out.is_none();
             let style = TerminalStyle { width: stdout::table_width(environment), colour, unicode: true };
-            diff::terminal(&diff, style)
+            report::terminal::diff::render(&diff, style)
         }
-        TextFormat::Markdown => diff::markdown(&diff),
-        TextFormat::Json => diff::to_json(&diff),
+        TextFormat::Markdown => report::markdown::diff::render(&diff),
+        TextFormat::Json => json::render(&diff),
     };
     match (&args.out, args.format) {
         (Some(path), _) => files::write(path, &text)?,

@@ -12,9 +12,10 @@ use crate::cli::io::stdout;
 use crate::cli::session::forecast::{ForecastAssumptions, build_plan};
 use crate::cli::target::resolve::{EndpointKind, ResolvedTarget, resolve_targets};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
-use crate::results::plan;
+use crate::report;
 use crate::results::plan::{BudgetFit, FitStatus, PlanReport, SCHEMA, TargetPlan};
 use crate::results::plan_estimate::PlanEstimate;
+use crate::results::{json, plan};
 
 /// Says what a run would send: requests, tokens, cost and time, row by row. Sends nothing, and needs no credential.
 #[derive(Debug, Args)]
@@ -100,8 +101,8 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
         planned: sum,
     };
     stdout::print(match args.format {
-        RowsFormat::Json => plan::to_json(&plan).map_err(|e| CliError::Internal(e.to_string()))?,
-        RowsFormat::Terminal => plan::terminal(&plan, stdout::table_width(environment)),
+        RowsFormat::Json => json::render(&plan).trim_end().to_owned(),
+        RowsFormat::Terminal => report::terminal::plan::render(&plan, stdout::table_width(environment)),
     });
     Ok(ExitStatus::Success)
 }

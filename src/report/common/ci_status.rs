@@ -1,10 +1,9 @@
-//! What a row or a finding means to a build: does it pass, fail, or say nothing?
+//! What a row or finding means for a CI build: [`CiStatus`] and [`CiResult`].
 //!
-//! JUnit, annotations and `fieldtest test` take it from here, so that a build that is red in one of them is red in all.
-//! This module must not know any format; texts from outside leave it as one visible line.
+//! JUnit, annotations and `fieldtest test` all use it, so that they agree about failures. This module must
+//! not know any format. Texts from outside are sanitized to one line.
 
 use crate::catalog::{Outcome, VerdictStatus};
-use crate::checks::CheckSeverity;
 use crate::report::common::phrases;
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::{sanitize_block, sanitize_line};
@@ -12,77 +11,77 @@ use crate::results::baseline::{BaselineEntry, EntryStatus, EntrySubject};
 use crate::results::merge::is_flaky;
 use crate::results::model::{EarlierVerdict, FindingSummary, Results, RowResult};
 
-/// What it means to a build.
+/// The meaning of a row or finding for a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CiStatus {
-    /// Nothing to tell.
+    /// It passes.
     Passed,
-    /// It passes, and there is something to tell.
+    /// It passes with a note.
     PassedWithNote,
-    /// It could not be decided: neither passed nor failed.
+    /// It is undecided: neither passed nor failed.
     Undetermined,
     /// It fails as the baseline expects.
     Expected,
     /// It fails.
     Failed,
-    /// It was not tried, since the endpoint could not be tested to the end.
+    /// It was not run, since the run ended early.
     Untested,
 }
 
-/// A grade with its reason.
+/// A status with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CiResult {
-    /// The grade.
+    /// The status.
     pub status: CiStatus,
-    /// Why, in a word: `contradicts`, `silent`, `not-run`, …
+    /// The reason in one word: `contradicts`, `silent`, `not-run`, …
     pub kind: &'static str,
-    /// Why, in one line.
+    /// The reason in one line.
     pub message: String,
 }
 
-/// What a row means. `strict` is the option: silent and undetermined rows fail. Where the run was held against a
-/// baseline, that has the first word.
+/// The meaning of a row. In strict mode, silent and undetermined rows fail. A baseline takes precedence.
 pub fn classify_row(run: &Results, row: &RowResult, strict: bool) -> CiResult {
-    if let Some(graded) = run.baseline.as_ref().and_then(|held| held.find_row(&row.id)).and_then(classify_entry) {
-        return graded;
+    if let Some(result) = run.baseline.as_ref().and_then(|baseline| baseline.find_row(&row.id)).and_then(classify_entry)
+    {
+        return result;
     }
-    let standing = RowStatus::from_row(row);
-    let (grade, kind) = match (row.verdict.status, standing) {
-        // Why a row was not tried is the run's matter, and not the row's.
+    let row_status = RowStatus::from_row(row);
+    let (status, kind) = match (row.verdict.status, row_status) {
+        // A partial run explains why its rows were not run.
         (VerdictStatus::Skipped, _) if run.partial.is_some() => (CiStatus::Untested, "not-run"),
         (VerdictStatus::Skipped, _) => (undetermined_status(strict), "not-run"),
         (VerdictStatus::Inconclusive, RowStatus::Unclaimed) => (CiStatus::Undetermined, "undetermined"),
         (_, RowStatus::Undetermined) => (undetermined_status(strict), "undetermined"),
         (_, RowStatus::Contradicts) => (CiStatus::Failed, "contradicts"),
-        // A contradiction that was not seen again is no conformity.
+        // A contradiction that did not repeat is not conformity.
         _ if is_flaky(row) => (if strict { CiStatus::Failed } else { CiStatus::PassedWithNote }, "flaky"),
         (_, RowStatus::Silent) => (if strict { CiStatus::Failed } else { CiStatus::PassedWithNote }, "silent"),
         (_, RowStatus::Exceeds) => (CiStatus::PassedWithNote, "exceeds"),
         (_, RowStatus::Conforms) => (CiStatus::Passed, "conforms"),
         (_, RowStatus::Unclaimed) => (CiStatus::Passed, "unclaimed"),
     };
-    CiResult { status: grade, kind, message: describe_row(row) }
+    CiResult { status, kind, message: describe_row(row) }
 }
 
 fn undetermined_status(strict: bool) -> CiStatus {
     if strict { CiStatus::Failed } else { CiStatus::Undetermined }
 }
 
-/// What a comparison with the baseline means; nothing where the row itself says what there is to say.
+/// The meaning of a baseline entry; `None` if the row itself decides.
 fn classify_entry(entry: &BaselineEntry) -> Option<CiResult> {
-    let grade = match entry.case {
+    let status = match entry.case {
         EntryStatus::Regression | EntryStatus::Stale => CiStatus::Failed,
         EntryStatus::Expected => CiStatus::Expected,
         EntryStatus::Unconfirmed | EntryStatus::NotRun => return None,
     };
-    Some(CiResult { status: grade, kind: entry_kind(entry.case), message: describe_entry(entry) })
+    Some(CiResult { status, kind: entry_kind(entry.case), message: describe_entry(entry) })
 }
 
 fn entry_kind(case: EntryStatus) -> &'static str {
     if case == EntryStatus::NotRun { "not-run" } else { case.as_str() }
 }
 
-/// An entry in a line: what was seen, and the baseline's own words.
+/// An entry in one line, with the reason given in the baseline.
 fn describe_entry(entry: &BaselineEntry) -> String {
     let until = entry.until.as_deref().map(|day| format!(" until {}", sanitize_line(day)));
     let reason = entry
@@ -93,12 +92,13 @@ fn describe_entry(entry: &BaselineEntry) -> String {
     format!("{}{}{}", sanitize_line(&entry.why), reason.unwrap_or_default(), link.unwrap_or_default())
 }
 
-/// What the baseline lists and the run does not have: a finding that is gone is stale, the rest was not looked for.
+/// Entries for rows and findings that the run does not have. A missing finding is stale; other entries were
+/// not run.
 pub(crate) fn missing_entries(run: &Results) -> Vec<(&str, CiResult)> {
-    let entries = run.baseline.iter().flat_map(|held| &held.entries);
+    let entries = run.baseline.iter().flat_map(|baseline| &baseline.entries);
     let absent = entries.filter(|entry| match &entry.subject {
-        EntrySubject::Row(id) => !run.rows.iter().any(|row| row.id == *id),
-        EntrySubject::Check(id) => !run.findings.iter().any(|finding| finding.check == *id),
+        EntrySubject::Row(id) => run.find_row(id).is_none(),
+        EntrySubject::Check(id) => run.find_finding(id).is_none(),
     });
     absent
         .map(|entry| {
@@ -112,33 +112,31 @@ pub(crate) fn missing_entries(run: &Results) -> Vec<(&str, CiResult)> {
         .collect()
 }
 
-/// What a finding means. Without a baseline it fails a strict build alone, and not where it is only worth knowing.
+/// The meaning of a finding. Without a baseline, errors and warnings fail only in strict mode.
 pub fn classify_finding(run: &Results, finding: &FindingSummary, strict: bool) -> CiResult {
-    if let Some(graded) =
-        run.baseline.as_ref().and_then(|held| held.find_check(&finding.check)).and_then(classify_entry)
+    if let Some(result) =
+        run.baseline.as_ref().and_then(|baseline| baseline.find_check(&finding.check)).and_then(classify_entry)
     {
-        return graded;
+        return result;
     }
-    let grade = match finding.severity {
-        CheckSeverity::Error | CheckSeverity::Warning if strict => CiStatus::Failed,
-        CheckSeverity::Error | CheckSeverity::Warning | CheckSeverity::Note => CiStatus::PassedWithNote,
-    };
+    let status =
+        if strict && finding.severity.is_failure(strict) { CiStatus::Failed } else { CiStatus::PassedWithNote };
     let example = sanitize_line(&finding.example);
     let colon = if example.is_empty() { "" } else { ": " };
-    let times = crate::report::common::format::plural(finding.count, "time", "times");
-    CiResult { status: grade, kind: finding.severity.as_str(), message: format!("seen {times}{colon}{example}") }
+    let message = format!("{}{colon}{example}", phrases::describe_occurrences(finding));
+    CiResult { status, kind: finding.severity.as_str(), message }
 }
 
-/// Why a run is no test of its target as a whole, where it is none: cut short, or nothing decided.
+/// Why a run is not a complete test of its target: it ended early, or no row was decided.
 pub fn untestable_reason(run: &Results) -> Option<String> {
     match phrases::partial_reason(run) {
         Some(why) => Some(sanitize_line(&why)),
-        None if run.summary.decided == 0 => Some("no row could be decided".to_owned()),
+        None if run.summary.decided == 0 => Some("no row was decided".to_owned()),
         None => None,
     }
 }
 
-/// What an earlier run said of a row, where that was no success.
+/// The meaning of the verdict of an earlier run.
 pub(crate) fn classify_earlier(earlier: &EarlierVerdict) -> CiStatus {
     match earlier.outcome {
         Outcome::Contradicts => CiStatus::Failed,
@@ -149,7 +147,7 @@ pub(crate) fn classify_earlier(earlier: &EarlierVerdict) -> CiStatus {
     }
 }
 
-/// All that a reader of the failure needs, so that nobody must look for another file. Many lines.
+/// All details of a row, in several lines, so that a reader of a failure needs no other file.
 pub fn render_details(row: &RowResult) -> String {
     let claimed = row.claim.as_ref().map_or("nothing".to_owned(), |claim| match phrases::describe_claim(claim) {
         Some(words) => format!("{} ({})", claim.status.as_str(), sanitize_line(&words)),
@@ -168,20 +166,16 @@ pub fn render_details(row: &RowResult) -> String {
         lines.push(format!("evidence: {}{sure}", evidence.as_str().replace('_', " ")));
     }
     if !row.findings.is_empty() {
-        lines.push(format!("protocol violations: {}", sanitize_line(&row.findings.join(", "))));
+        lines.push(format!("protocol faults: {}", sanitize_line(&row.findings.join(", "))));
     }
     if let Some(example) = &row.example {
         lines.push(format!("\nThe {} request:\n{}", sanitize_line(&example.arm), sanitize_block(&example.curl)));
-        lines.push(format!(
-            "\nWhat came back:\n{}\n{}",
-            sanitize_line(&example.status),
-            sanitize_block(&example.answer)
-        ));
+        lines.push(format!("\nThe response:\n{}\n{}", sanitize_line(&example.status), sanitize_block(&example.answer)));
     }
     lines.join("\n")
 }
 
-/// What was claimed and observed, and why, in a line.
+/// The claim, the verdict and the reason, in one line.
 fn describe_row(row: &RowResult) -> String {
     let claimed = row.claim.as_ref().map_or("nothing", |claim| claim.status.as_str());
     let silently = if row.silent { " silently" } else { "" };

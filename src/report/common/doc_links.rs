@@ -1,9 +1,9 @@
-//! Addresses of the pages that say more, for reports that are read far from this repository.
+//! Web addresses of documentation pages, for reports that are read outside of this repository.
 
-/// The repository, as `Cargo.toml` gives it; empty where it gives none.
+/// The repository in `Cargo.toml`; empty if there is none.
 const REPOSITORY_URL: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// The page of a check; none where nobody knows where the repository is, or where the id could not be one.
+/// The page of a check; `None` without a repository or for an invalid id.
 pub(crate) fn check_page(check: &str) -> Option<String> {
     page_url(REPOSITORY_URL, check)
 }

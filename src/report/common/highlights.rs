@@ -1,38 +1,40 @@
-//! What needs more than a cell: contradictions first, then what is not known, what is more, what is silent.
+//! Groups the rows that need more than a cell of the matrix: [`group_highlights`].
 //!
-//! Chooses and groups; the formats draw. This module must not shorten: every row that belongs to a list is in it.
+//! Contradictions come first, then undetermined rows, rows beyond their claims, and silent rows. This
+//! module must not shorten: every row of a group is in its list.
 
 use crate::catalog::VerdictStatus;
-use crate::report::common::matrix::{Cell, ResultsMatrix};
+use crate::report::common::matrix::{MatrixCell, ResultsMatrix};
 use crate::report::common::phrases;
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::sanitize_line;
 use crate::results::model::RowResult;
 
-/// A list below the tables.
+/// One list below the matrix.
 pub(crate) struct HighlightGroup<'m, 'a> {
     pub(crate) title: &'static str,
-    /// Rows with something to tell.
-    pub(crate) cells: Vec<Cell<'m, 'a>>,
-    /// Rows that were not run: a run that ends early leaves many with one reason.
+    pub(crate) status: RowStatus,
+    /// Rows with details.
+    pub(crate) cells: Vec<MatrixCell<'m, 'a>>,
+    /// Rows that were not run, grouped by reason: a partial run has many rows with the same reason.
     pub(crate) not_run: Vec<NotRunGroup<'m, 'a>>,
 }
 
 impl HighlightGroup<'_, '_> {
-    /// How many rows are in the list.
+    /// The number of rows in the list.
     pub(crate) fn len(&self) -> usize {
         self.cells.len() + self.not_run.iter().map(|group| group.ids.len()).sum::<usize>()
     }
 }
 
-/// Rows of one run that were not run for one reason.
+/// Rows of one run that were not run for the same reason.
 pub(crate) struct NotRunGroup<'m, 'a> {
     pub(crate) heading: &'m str,
     pub(crate) reason: String,
     pub(crate) ids: Vec<&'a str>,
 }
 
-/// True for rows that have an item of their own in one of the lists.
+/// True for rows with details in one of the lists.
 pub(crate) fn is_highlighted(row: &RowResult) -> bool {
     match RowStatus::from_row(row) {
         RowStatus::Contradicts | RowStatus::Exceeds | RowStatus::Silent => true,
@@ -41,7 +43,7 @@ pub(crate) fn is_highlighted(row: &RowResult) -> bool {
     }
 }
 
-/// All lists that have a row.
+/// All lists with at least one row.
 pub(crate) fn group_highlights<'m, 'a>(matrix: &'m ResultsMatrix<'a>) -> Vec<HighlightGroup<'m, 'a>> {
     [
         ("Contradictions", RowStatus::Contradicts),
@@ -50,7 +52,7 @@ pub(crate) fn group_highlights<'m, 'a>(matrix: &'m ResultsMatrix<'a>) -> Vec<Hig
         ("Silent rows", RowStatus::Silent),
     ]
     .into_iter()
-    .map(|(title, standing)| build_group(matrix, title, standing))
+    .map(|(title, status)| build_group(matrix, title, status))
     .filter(|list| list.len() > 0)
     .collect()
 }
@@ -58,19 +60,19 @@ pub(crate) fn group_highlights<'m, 'a>(matrix: &'m ResultsMatrix<'a>) -> Vec<Hig
 fn build_group<'m, 'a>(
     matrix: &'m ResultsMatrix<'a>,
     title: &'static str,
-    standing: RowStatus,
+    status: RowStatus,
 ) -> HighlightGroup<'m, 'a> {
-    // An undecided row is an open question, with a claim or without.
+    // Undecided rows need attention with or without a claim.
     let entries = matrix.find_cells(|row| {
         let undecided = !row.verdict.status.is_decided();
-        RowStatus::from_row(row) == standing || (standing == RowStatus::Undetermined && undecided)
+        RowStatus::from_row(row) == status || (status == RowStatus::Undetermined && undecided)
     });
     let (skipped, tried): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|entry| entry.row.verdict.status == VerdictStatus::Skipped);
-    HighlightGroup { title, cells: tried, not_run: group_not_run(skipped) }
+    HighlightGroup { title, status, cells: tried, not_run: group_not_run(skipped) }
 }
 
-fn group_not_run<'m, 'a>(entries: Vec<Cell<'m, 'a>>) -> Vec<NotRunGroup<'m, 'a>> {
+fn group_not_run<'m, 'a>(entries: Vec<MatrixCell<'m, 'a>>) -> Vec<NotRunGroup<'m, 'a>> {
     let mut groups: Vec<NotRunGroup<'m, 'a>> = Vec::new();
     for entry in entries {
         let heading = entry.column.heading.as_str();

@@ -1,93 +1,71 @@
-//! Several runs side by side: the union of their rows, in the order of the tables.
+//! Arranges several runs side by side: [`ResultsMatrix`].
 //!
-//! Only arranges references: this module must not judge, count or draw.
+//! It only arranges references. This module must not judge, count or render.
 
-use crate::results::file_names;
+use crate::report::common::sanitize::sanitize_line;
+use crate::results::compare::{SectionUnion, unite_rows};
+use crate::results::format;
 use crate::results::model::{Results, RowResult};
 
-/// One or more runs, a column each.
+/// One or more runs, with one column each.
 pub(crate) struct ResultsMatrix<'a> {
     pub(crate) columns: Vec<MatrixColumn<'a>>,
-    pub(crate) sections: Vec<MatrixSection<'a>>,
+    pub(crate) sections: Vec<SectionUnion<'a>>,
 }
 
 /// One run.
 pub(crate) struct MatrixColumn<'a> {
-    /// The target's name, and as much more as tells it from the other columns.
+    /// The name of the target, with more details if several columns have the same name.
     pub(crate) heading: String,
     pub(crate) run: &'a Results,
 }
 
-/// A section of the tables.
-pub(crate) struct MatrixSection<'a> {
-    pub(crate) title: &'a str,
-    pub(crate) rows: Vec<MatrixRow<'a>>,
-}
-
-/// One row of the tables in every run; `None` where a run has no such row.
-pub(crate) struct MatrixRow<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) title: &'a str,
-    pub(crate) cells: Vec<Option<&'a RowResult>>,
-}
-
-/// One cell with its place, for lists below the tables.
-pub(crate) struct Cell<'m, 'a> {
+/// One row of one run.
+pub(crate) struct MatrixCell<'m, 'a> {
     pub(crate) column: &'m MatrixColumn<'a>,
     pub(crate) row: &'a RowResult,
 }
 
 impl<'a> ResultsMatrix<'a> {
-    /// Arranges the runs. A row that only a later run has stands behind the row that precedes it there.
+    /// Arranges the runs.
     pub(crate) fn from_results(results: &'a [Results]) -> Self {
-        let columns = file_names::column_headings(results).into_iter().zip(results);
-        let columns: Vec<_> = columns.map(|(heading, run)| MatrixColumn { heading, run }).collect();
-        let mut sections: Vec<MatrixSection<'a>> = Vec::new();
-        for (nth, run) in results.iter().enumerate() {
-            // The place after the row that was placed last, and its section.
-            let mut after: Option<(usize, usize)> = None;
-            for row in &run.rows {
-                let at = match sections.iter().position(|section| section.title == row.section) {
-                    Some(at) => at,
-                    None => {
-                        let at = after.map_or(sections.len(), |(section, _)| section + 1);
-                        sections.insert(at, MatrixSection { title: &row.section, rows: Vec::new() });
-                        at
-                    }
-                };
-                let lines = &mut sections[at].rows;
-                let free = |line: &MatrixRow<'_>| line.id == row.id && line.cells[nth].is_none();
-                let place = lines.iter().position(free).unwrap_or_else(|| {
-                    let place = match after {
-                        Some((section, next)) if section == at => next,
-                        // The section's first row in this run, or a section that is taken up again.
-                        _ => {
-                            if nth == 0 {
-                                lines.len()
-                            } else {
-                                0
-                            }
-                        }
-                    };
-                    lines.insert(place, MatrixRow { id: &row.id, title: &row.title, cells: vec![None; results.len()] });
-                    place
-                });
-                lines[place].cells[nth] = Some(row);
-                after = Some((at, place + 1));
-            }
+        let columns = column_headings(results).into_iter().zip(results);
+        Self {
+            columns: columns.map(|(heading, run)| MatrixColumn { heading, run }).collect(),
+            sections: unite_rows(&results.iter().collect::<Vec<_>>()),
         }
-        Self { columns, sections }
     }
 
-    /// The cells that are wanted, row by row, and in the order of the columns within a row.
-    pub(crate) fn find_cells<'m>(&'m self, wanted: impl Fn(&RowResult) -> bool) -> Vec<Cell<'m, 'a>> {
-        let lines = self.sections.iter().flat_map(|section| &section.rows);
-        let cells = lines.flat_map(|line| self.columns.iter().zip(&line.cells));
+    /// The cells whose row fulfils the condition, row by row and in the order of the columns.
+    pub(crate) fn find_cells<'m>(&'m self, condition: impl Fn(&RowResult) -> bool) -> Vec<MatrixCell<'m, 'a>> {
+        let rows = self.sections.iter().flat_map(|section| &section.rows);
+        let cells = rows.flat_map(|row| self.columns.iter().zip(&row.cells));
         cells
-            .filter_map(|(column, cell)| cell.map(|row| Cell { column, row }))
-            .filter(|entry| wanted(entry.row))
+            .filter_map(|(column, cell)| cell.map(|row| MatrixCell { column, row }))
+            .filter(|cell| condition(cell.row))
             .collect()
     }
+}
+
+/// A unique heading for each run: the name of the target, with more details only if they are needed.
+fn column_headings(results: &[Results]) -> Vec<String> {
+    let forms: [fn(&Results) -> String; 4] = [
+        |run| run.target.name.clone(),
+        |run| format!("{} ({})", run.target.name, run.target.model),
+        |run| format!("{} ({}, {})", run.target.name, run.target.model, format::timestamp(&run.started_at)),
+        |run| format!("{} ({}, {}, {})", run.target.name, run.target.model, run.started_at, run.target.base_url),
+    ];
+    let clashes = |run: &Results, form: fn(&Results) -> String| {
+        results.iter().filter(|other| sanitize_line(&form(other)) == sanitize_line(&form(run))).count() > 1
+    };
+    results
+        .iter()
+        .enumerate()
+        .map(|(i, run)| match forms.into_iter().find(|form| !clashes(run, *form)) {
+            Some(form) => sanitize_line(&form(run)),
+            None => format!("{} #{}", sanitize_line(&run.target.name), i + 1),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -113,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_one_run_only_keeps_its_place() {
+    fn a_row_of_one_run_keeps_its_position() {
         let first = run_with_rows(&[("A", "1"), ("A", "3"), ("C", "6")]);
         let second = run_with_rows(&[("A", "1"), ("A", "2"), ("B", "5"), ("C", "6"), ("C", "7")]);
         assert_eq!(describe_layout(&[first, second]), ["A/1 xx", "A/2 -x", "A/3 x-", "B/5 -x", "C/6 xx", "C/7 -x"]);
     }
 
     #[test]
-    fn no_row_is_lost_when_an_id_comes_twice_or_a_section_is_taken_up_again() {
+    fn no_row_is_lost_if_an_id_or_a_section_appears_twice() {
         let odd = run_with_rows(&[("A", "1"), ("B", "2"), ("A", "1"), ("A", "3")]);
         assert_eq!(describe_layout(&[odd]), ["A/1 x", "A/1 x", "A/3 x", "B/2 x"]);
     }
@@ -133,5 +111,23 @@ mod tests {
             matrix.find_cells(|_| true).iter().map(|e| (e.row.id.clone(), e.column.heading.clone())).collect();
         let expected = [("1", "any #1"), ("1", "any #2"), ("2", "any #1"), ("2", "any #2")];
         assert_eq!(ids, expected.map(|(id, heading)| (id.to_owned(), heading.to_owned())));
+    }
+
+    #[test]
+    fn headings_have_only_the_details_that_make_them_unique() {
+        let a = fixtures::every_outcome();
+        let mut b = a.clone();
+        b.target.name = "other".to_owned();
+        assert_eq!(column_headings(&[a.clone(), b.clone()]), ["deepseek", "other"]);
+        b.target.name = a.target.name.clone();
+        b.target.model = "deepseek-reasoner".to_owned();
+        assert_eq!(
+            column_headings(&[a.clone(), b.clone()]),
+            ["deepseek (deepseek-chat)", "deepseek (deepseek-reasoner)"]
+        );
+        b.target.model = a.target.model.clone();
+        b.started_at = "2026-11-22T06:30:00Z".to_owned();
+        assert_eq!(column_headings(&[a.clone(), b])[1], "deepseek (deepseek-chat, 2026-11-22 06:30 UTC)");
+        assert_eq!(column_headings(&[a.clone(), a]), ["deepseek #1", "deepseek #2"]);
     }
 }

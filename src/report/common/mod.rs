@@ -1,12 +1,15 @@
+//! The parts that several report formats share: the page model, the matrix, statuses and phrases.
+//!
+//! Nothing here knows a format: each format escapes texts itself.
+
 pub mod ci_status;
-pub mod diff_phrases;
-pub mod doc_links;
-pub mod format;
-pub mod highlights;
-pub mod matrix;
-pub mod mutation_phrases;
-pub mod page;
-pub mod phrases;
-pub mod row_status;
-pub mod sanitize;
-pub mod summary;
+pub(crate) mod diff_phrases;
+pub(crate) mod doc_links;
+pub(crate) mod highlights;
+pub(crate) mod matrix;
+pub(crate) mod mutation_phrases;
+pub(crate) mod page;
+pub(crate) mod phrases;
+pub(crate) mod row_status;
+pub(crate) mod sanitize;
+pub(crate) mod summary;

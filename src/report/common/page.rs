@@ -1,295 +1,303 @@
-//! What the page shows, as plain texts: nothing here knows markup.
+//! The report of one or more runs as plain texts: [`PageView`], which Markdown and HTML render.
+//!
+//! Texts from outside are sanitized here. This module must not know markup: each format escapes texts
+//! itself.
 
 use serde::Serialize;
 
 use crate::catalog::VerdictStatus;
 use crate::report::common::highlights::HighlightGroup;
-use crate::report::common::matrix::{Cell, MatrixColumn, ResultsMatrix};
+use crate::report::common::matrix::{MatrixCell, MatrixColumn, ResultsMatrix};
 use crate::report::common::row_status::{RowStatus, verdict_meanings};
 use crate::report::common::sanitize::{sanitize_block, sanitize_line, shorten};
 use crate::report::common::summary::SummaryLine;
-use crate::report::common::{doc_links, format, highlights, phrases, summary};
-use crate::results::baseline::{EntryState, EntryStatus};
+use crate::report::common::{doc_links, highlights, phrases, summary};
+use crate::results::baseline::{BaselineEntry, EntryState, EntryStatus, EntrySubject, RegressionCause};
+use crate::results::compare::SectionUnion;
 use crate::results::file_names::slugify;
+use crate::results::format;
 use crate::results::model::{FindingSummary, Results, RowResult};
 
-/// Enough of a finding's example to recognise it; the results file has all of it.
+/// Enough of an example to recognize it. The results file has all of it.
 const MAX_EXAMPLE_CHARS: usize = 200;
 
-/// The page.
+/// The whole report.
 #[derive(Debug, Serialize)]
 pub(crate) struct PageView {
-    runs: Vec<RunView>,
-    facts: Vec<FactView>,
-    has_limits: bool,
-    legend: Vec<LegendEntry>,
-    observations: Vec<(&'static str, &'static str)>,
-    summary: Vec<SummaryLineView>,
-    sections: Vec<MatrixSectionView>,
-    baselines: Vec<BaselineView>,
-    chapters: Vec<DetailSectionView>,
-    findings: Vec<FindingsView>,
+    pub(crate) runs: Vec<RunView>,
+    pub(crate) introduction: &'static str,
+    pub(crate) facts: Vec<FactView>,
+    /// The note about claimed limits, if a run has any.
+    pub(crate) limits_note: Option<&'static str>,
+    pub(crate) legend: Vec<LegendEntry>,
+    pub(crate) verdicts: Vec<(&'static str, &'static str)>,
+    pub(crate) summary: Vec<SummaryLineView>,
+    pub(crate) matrix_note: &'static str,
+    pub(crate) sections: Vec<MatrixSectionView>,
+    pub(crate) baselines: Vec<BaselineView>,
+    pub(crate) details: Vec<DetailSectionView>,
+    pub(crate) findings_note: &'static str,
+    pub(crate) findings: Vec<FindingsView>,
 }
 
-/// A run held against a baseline.
+/// One run.
 #[derive(Debug, Serialize)]
-struct BaselineView {
-    heading: String,
-    file: String,
-    notes: Vec<String>,
-    counts: Vec<(&'static str, String, &'static str)>,
-    entries: Vec<BaselineEntryView>,
+pub(crate) struct RunView {
+    pub(crate) heading: String,
+    pub(crate) partial: Option<String>,
+    pub(crate) simulated: Option<&'static str>,
 }
 
+/// One fact about every run: for each run some texts.
 #[derive(Debug, Serialize)]
-struct BaselineEntryView {
-    case: &'static str,
-    id: String,
-    before: &'static str,
-    now: &'static str,
-    why: String,
-    reason: Option<String>,
-    href: Option<String>,
-    until: Option<String>,
+pub(crate) struct FactView {
+    pub(crate) label: &'static str,
+    pub(crate) cells: Vec<Vec<FactText>>,
 }
 
-/// A column.
+/// One text of a fact, with a web address or further text if there is one.
 #[derive(Debug, Serialize)]
-struct RunView {
-    heading: String,
-    partial: Option<String>,
-    simulated: bool,
+pub(crate) struct FactText {
+    pub(crate) text: String,
+    pub(crate) href: Option<String>,
+    pub(crate) more: String,
+    pub(crate) is_code: bool,
 }
 
-/// A line of what was tested: for each run some texts, each with an address where it has one.
+/// The mark of an outcome.
 #[derive(Debug, Serialize)]
-struct FactView {
-    label: &'static str,
-    cells: Vec<Vec<LinkedText>>,
+pub(crate) struct LegendEntry {
+    pub(crate) mark: &'static str,
+    pub(crate) status: RowStatus,
+    pub(crate) meaning: &'static str,
 }
 
+/// One line of the counts.
 #[derive(Debug, Serialize)]
-struct LinkedText {
-    text: String,
-    href: Option<String>,
-    more: String,
+pub(crate) struct SummaryLineView {
+    pub(crate) label: String,
+    pub(crate) values: Vec<String>,
 }
 
+/// One section of the matrix.
 #[derive(Debug, Serialize)]
-struct LegendEntry {
-    mark: &'static str,
-    class: &'static str,
-    word: &'static str,
-    meaning: &'static str,
+pub(crate) struct MatrixSectionView {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<MatrixRowView>,
 }
 
-/// A line of the counts.
+/// One row of the matrix; a cell is `None` if the run does not have the row.
 #[derive(Debug, Serialize)]
-struct SummaryLineView {
-    label: String,
-    figures: Vec<String>,
+pub(crate) struct MatrixRowView {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) cells: Vec<Option<CellView>>,
 }
 
+/// The verdict of one row in one run.
 #[derive(Debug, Serialize)]
-struct MatrixSectionView {
-    title: String,
-    rows: Vec<MatrixRowView>,
+pub(crate) struct CellView {
+    pub(crate) mark: &'static str,
+    pub(crate) status: RowStatus,
+    pub(crate) verdict: &'static str,
+    pub(crate) claim: String,
+    /// The details of the row, if it has any.
+    pub(crate) anchor: Option<String>,
+    /// True if the details are more than a reader finds in the cell.
+    pub(crate) is_highlighted: bool,
 }
 
+/// The comparison of one run with a baseline.
 #[derive(Debug, Serialize)]
-struct MatrixRowView {
-    id: String,
-    title: String,
-    cells: Vec<Option<CellView>>,
+pub(crate) struct BaselineView {
+    pub(crate) heading: String,
+    pub(crate) file: String,
+    pub(crate) date: String,
+    pub(crate) notes: Vec<String>,
+    /// The counts in one line.
+    pub(crate) counts: String,
+    /// The statuses that occur, with their meaning.
+    pub(crate) meanings: Vec<(&'static str, &'static str)>,
+    pub(crate) entries: Vec<BaselineEntryView>,
 }
 
+/// One entry of the comparison with a baseline.
 #[derive(Debug, Serialize)]
-struct CellView {
-    mark: &'static str,
-    class: &'static str,
-    outcome: &'static str,
-    observed: &'static str,
-    claim: String,
-    anchor: Option<String>,
+pub(crate) struct BaselineEntryView {
+    pub(crate) status: &'static str,
+    pub(crate) cause: Option<&'static str>,
+    /// True if the comparison fails because of this entry.
+    pub(crate) is_failure: bool,
+    pub(crate) id: String,
+    pub(crate) is_finding: bool,
+    pub(crate) before: &'static str,
+    pub(crate) now: &'static str,
+    pub(crate) why: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) href: Option<String>,
+    pub(crate) until: Option<String>,
 }
 
-/// Rows with their details.
+/// A list of rows with their details.
 #[derive(Debug, Serialize)]
-struct DetailSectionView {
-    title: String,
-    count: String,
-    items: Vec<RowDetailView>,
-    not_run: Vec<NotRunView>,
+pub(crate) struct DetailSectionView {
+    pub(crate) title: &'static str,
+    /// The outcome of the rows; `None` for the rows that need no details.
+    pub(crate) status: Option<RowStatus>,
+    pub(crate) count: String,
+    pub(crate) items: Vec<RowDetailView>,
+    pub(crate) not_run: Vec<NotRunView>,
 }
 
+/// The details of one row.
 #[derive(Debug, Serialize)]
-struct RowDetailView {
-    anchor: String,
-    whose: Option<String>,
-    title: String,
-    id: String,
-    mark: &'static str,
-    class: &'static str,
-    outcome: &'static str,
-    observed: &'static str,
-    claimed: Option<String>,
-    why: String,
-    grounds: Vec<String>,
-    arms: Vec<ArmView>,
-    example: Option<ExampleView>,
-    open: bool,
+pub(crate) struct RowDetailView {
+    pub(crate) anchor: String,
+    /// The heading of the run, if there are several.
+    pub(crate) run: Option<String>,
+    pub(crate) title: String,
+    pub(crate) id: String,
+    pub(crate) mark: &'static str,
+    pub(crate) status: RowStatus,
+    pub(crate) verdict: &'static str,
+    pub(crate) claimed: Option<String>,
+    pub(crate) why: String,
+    pub(crate) facts: Vec<EvidenceFact>,
+    pub(crate) arms: Vec<ArmView>,
+    pub(crate) example: Option<ExampleView>,
+    pub(crate) is_open: bool,
 }
 
+/// One fact about the evidence of a verdict: a text, then words that are code.
 #[derive(Debug, Serialize)]
-struct ArmView {
-    name: String,
-    figures: [String; 4],
+pub(crate) struct EvidenceFact {
+    pub(crate) text: String,
+    pub(crate) codes: Vec<String>,
 }
 
+/// The counts of one arm.
 #[derive(Debug, Serialize)]
-struct ExampleView {
-    arm: String,
-    curl: String,
-    status: String,
-    answer: String,
+pub(crate) struct ArmView {
+    pub(crate) name: String,
+    /// Trials, trials with the effect, rejected trials, unusable responses.
+    pub(crate) counts: [String; 4],
 }
 
+/// A request and its response.
 #[derive(Debug, Serialize)]
-struct NotRunView {
-    heading: String,
-    reason: String,
-    ids: Vec<String>,
+pub(crate) struct ExampleView {
+    pub(crate) arm: String,
+    pub(crate) curl: String,
+    pub(crate) status: String,
+    pub(crate) response: String,
 }
 
-/// The findings of a run.
+/// Rows of one run that were not run, with the reason.
 #[derive(Debug, Serialize)]
-struct FindingsView {
-    heading: String,
-    all: Vec<FindingView>,
+pub(crate) struct NotRunView {
+    pub(crate) heading: String,
+    pub(crate) reason: String,
+    pub(crate) ids: Vec<String>,
 }
 
+/// The findings of one run.
 #[derive(Debug, Serialize)]
-struct FindingView {
-    check: String,
-    href: Option<String>,
-    severity: &'static str,
-    seen: String,
-    rows: Vec<String>,
-    example: String,
+pub(crate) struct FindingsView {
+    pub(crate) heading: String,
+    pub(crate) findings: Vec<FindingView>,
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+pub(crate) struct FindingView {
+    pub(crate) check: String,
+    pub(crate) href: Option<String>,
+    pub(crate) severity: &'static str,
+    pub(crate) occurrences: String,
+    pub(crate) rows: Vec<String>,
+    pub(crate) example: String,
 }
 
 impl PageView {
-    /// All of it.
-    pub(crate) fn from_matrix(matrix: &ResultsMatrix<'_>) -> Self {
-        let several = matrix.columns.len() > 1;
-        let mut chapters: Vec<DetailSectionView> = highlights::group_highlights(matrix)
-            .iter()
-            .map(|list| DetailSectionView::from_group(list, several))
-            .collect();
-        chapters.extend(DetailSectionView::from_other_rows(matrix, several));
-        let found = matrix.columns.iter().filter(|column| !column.run.findings.is_empty());
+    /// Builds the report of these runs.
+    pub(crate) fn from_results(results: &[Results]) -> Self {
+        let matrix = ResultsMatrix::from_results(results);
+        let has_several = matrix.columns.len() > 1;
+        let groups = highlights::group_highlights(&matrix);
+        let with_findings = matrix.columns.iter().filter(|column| !column.run.findings.is_empty());
         Self {
             runs: matrix.columns.iter().map(run_view).collect(),
-            facts: fact_views(matrix),
-            has_limits: matrix.columns.iter().any(|column| !limit_texts(column.run).is_empty()),
+            introduction: phrases::INTRODUCTION,
+            facts: fact_views(&matrix),
+            limits_note: results.iter().any(|run| !limit_texts(run).is_empty()).then_some(phrases::LIMITS_NOTE),
             legend: RowStatus::ALL.into_iter().map(legend_entry).collect(),
-            observations: verdict_meanings(matrix.columns.iter().map(|column| column.run)),
-            summary: summary::summary_lines(matrix.columns.iter().map(|column| column.run))
-                .into_iter()
-                .map(|line| summary_line_view(matrix, line))
-                .collect(),
-            sections: matrix.sections.iter().map(|section| MatrixSectionView::from_section(matrix, section)).collect(),
+            verdicts: verdict_meanings(results.iter()),
+            summary: summary::summary_lines(results).into_iter().map(|line| summary_line_view(&matrix, line)).collect(),
+            matrix_note: phrases::MATRIX_NOTE,
+            sections: matrix.sections.iter().map(|section| matrix_section_view(&matrix, section)).collect(),
             baselines: matrix.columns.iter().filter_map(baseline_view).collect(),
-            chapters,
-            findings: found.map(FindingsView::from_column).collect(),
+            details: groups
+                .iter()
+                .map(|group| detail_section_view(group, has_several))
+                .chain(other_rows_view(&matrix, has_several))
+                .collect(),
+            findings_note: phrases::FINDINGS_NOTE,
+            findings: with_findings.map(findings_view).collect(),
         }
     }
 }
 
-/// Any other scheme could be a script's.
+/// True for addresses that a browser opens as a page. Any other scheme could run a script.
 fn is_web_url(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
 
-/// The comparison, what needs a reader first.
-fn baseline_view(column: &MatrixColumn<'_>) -> Option<BaselineView> {
-    let held = column.run.baseline.as_ref()?;
-    let counts = EntryStatus::ALL
-        .map(|case| (phrases::entry_status(case), format::with_thousands(held.counts.get(case)), case.meaning()));
-    let entries =
-        EntryStatus::ALL.into_iter().flat_map(|case| held.entries_with_status(case)).map(|entry| BaselineEntryView {
-            case: phrases::entry_status(entry.case),
-            id: sanitize_line(entry.subject.id()),
-            before: entry.before.map_or("—", EntryState::as_str),
-            now: entry.now.map_or("—", EntryState::as_str),
-            why: sanitize_line(&entry.why),
-            reason: entry.reason.as_deref().map(sanitize_line),
-            href: entry.link.clone().filter(|url| is_web_url(url)),
-            until: entry.until.as_deref().map(sanitize_line),
-        });
-    Some(BaselineView {
-        heading: column.heading.clone(),
-        file: sanitize_line(&held.file),
-        notes: held.notes.iter().map(|note| sanitize_line(note)).collect(),
-        counts: counts.to_vec(),
-        entries: entries.collect(),
-    })
-}
-
 fn run_view(column: &MatrixColumn<'_>) -> RunView {
-    let partial = phrases::partial_reason(column.run).map(|why| sanitize_line(&why));
-    RunView { heading: column.heading.clone(), partial, simulated: column.run.target.simulated }
-}
-
-fn legend_entry(standing: RowStatus) -> LegendEntry {
-    LegendEntry {
-        mark: standing.mark(),
-        class: css_class(standing),
-        word: standing.as_str(),
-        meaning: standing.meaning(),
+    RunView {
+        heading: column.heading.clone(),
+        partial: phrases::partial_reason(column.run).map(|reason| sanitize_line(&reason)),
+        simulated: column.run.target.simulated.then_some(phrases::SIMULATION_NOTE),
     }
 }
 
-/// The name that the style sheet knows it by. Colour is never all that tells: the mark and the word stand beside it.
-fn css_class(standing: RowStatus) -> &'static str {
-    standing.as_str()
+fn plain_text(text: impl AsRef<str>) -> FactText {
+    FactText { text: sanitize_line(text.as_ref()), href: None, more: String::new(), is_code: false }
 }
 
-fn plain_text(text: impl AsRef<str>) -> LinkedText {
-    LinkedText { text: sanitize_line(text.as_ref()), href: None, more: String::new() }
+fn code_text(text: impl AsRef<str>) -> FactText {
+    FactText { is_code: true, ..plain_text(text) }
 }
-
-type FactFn = fn(&Results) -> Vec<LinkedText>;
 
 fn fact_views(matrix: &ResultsMatrix<'_>) -> Vec<FactView> {
-    let all: [(&'static str, FactFn); 11] = [
-        ("Endpoint", |run| vec![plain_text(&run.target.base_url)]),
-        ("Model", |run| vec![plain_text(&run.target.model)]),
+    type FactTexts = fn(&Results) -> Vec<FactText>;
+    let facts: [(&'static str, FactTexts); 11] = [
+        ("Endpoint", |run| vec![code_text(&run.target.base_url)]),
+        ("Model", |run| vec![code_text(&run.target.model)]),
         ("Date", |run| vec![plain_text(format::timestamp(&run.started_at))]),
-        ("Answered by", |run| vec![plain_text(phrases::describe_responder(run))]),
-        ("Contract", |run| vec![plain_text(format!("anthropic-version: {}", run.target.anthropic_version))]),
+        ("Responses from", |run| vec![plain_text(phrases::describe_responder(run))]),
+        ("API version", |run| vec![code_text(format!("anthropic-version: {}", run.target.anthropic_version))]),
         ("Claims", claim_texts),
         ("Claimed limits", |run| limit_texts(run).iter().map(plain_text).collect()),
-        ("Invented keys", |run| phrases::describe_unknown_keys(run).iter().map(plain_text).collect()),
+        ("Unknown keys", |run| phrases::describe_unknown_keys(run).iter().map(plain_text).collect()),
         ("Equal requests", |run| {
             if run.unsteady { vec![plain_text(phrases::INCONSISTENT_ENDPOINT_NOTE)] } else { Vec::new() }
         }),
         ("Repeats", |run| phrases::describe_repeats(run).iter().map(plain_text).collect()),
-        ("Confidence asked for", |run| phrases::describe_confidence(run).iter().map(plain_text).collect()),
+        ("Required confidence", |run| phrases::describe_confidence(run).iter().map(plain_text).collect()),
     ];
-    let of = |(label, told): (&'static str, FactFn)| FactView {
+    let views = facts.map(|(label, texts)| FactView {
         label,
-        cells: matrix.columns.iter().map(|column| told(column.run)).collect(),
-    };
-    all.map(of).into_iter().filter(|fact| fact.cells.iter().any(|cell| !cell.is_empty())).collect()
+        cells: matrix.columns.iter().map(|column| texts(column.run)).collect(),
+    });
+    views.into_iter().filter(|fact| fact.cells.iter().any(|cell| !cell.is_empty())).collect()
 }
 
-fn claim_texts(run: &Results) -> Vec<LinkedText> {
+fn claim_texts(run: &Results) -> Vec<FactText> {
     let Some(claims) = &run.target.claims else { return vec![plain_text("none")] };
-    let sources = claims.sources.iter().map(|source| LinkedText {
-        text: sanitize_line(&source.title),
+    let sources = claims.sources.iter().map(|source| FactText {
         href: source.url.clone().filter(|url| is_web_url(url)),
         more: format!(" ({})", sanitize_line(&phrases::describe_revision(source))),
+        ..plain_text(&source.title)
     });
     std::iter::once(plain_text(&claims.title)).chain(sources).collect()
 }
@@ -298,131 +306,169 @@ fn limit_texts(run: &Results) -> Vec<String> {
     run.target.claims.as_ref().map_or_else(Vec::new, |claims| phrases::describe_limits(&claims.limits))
 }
 
+fn legend_entry(status: RowStatus) -> LegendEntry {
+    LegendEntry { mark: status.mark(), status, meaning: status.meaning() }
+}
+
 fn summary_line_view(matrix: &ResultsMatrix<'_>, line: SummaryLine) -> SummaryLineView {
     let label = match line {
-        SummaryLine::Status(standing) => format!("{} {}", standing.mark(), line.label()),
-        _ => line.label(),
+        SummaryLine::Status(status) => format!("{} {}", status.mark(), line.label()),
+        _ => line.label().to_owned(),
     };
-    SummaryLineView { label, figures: matrix.columns.iter().map(|column| line.value(column.run)).collect() }
+    SummaryLineView { label, values: matrix.columns.iter().map(|column| line.value(column.run)).collect() }
 }
 
 fn row_anchor(heading: &str, row: &str) -> String {
     format!("{}--{}", slugify(heading), slugify(row))
 }
 
-/// What was not tried has no details.
+/// A row that was not run has no details.
 fn has_details(row: &RowResult) -> bool {
     row.verdict.status != VerdictStatus::Skipped
 }
 
-impl MatrixSectionView {
-    fn from_section(matrix: &ResultsMatrix<'_>, section: &crate::report::common::matrix::MatrixSection<'_>) -> Self {
-        let rows = section.rows.iter().map(|line| MatrixRowView {
-            id: sanitize_line(line.id),
-            title: sanitize_line(line.title),
-            cells: matrix
-                .columns
-                .iter()
-                .zip(&line.cells)
-                .map(|(column, row)| Some(cell_view(column, (*row)?)))
-                .collect(),
-        });
-        Self { title: sanitize_line(section.title), rows: rows.collect() }
-    }
+fn matrix_section_view(matrix: &ResultsMatrix<'_>, section: &SectionUnion<'_>) -> MatrixSectionView {
+    let rows = section.rows.iter().map(|row| MatrixRowView {
+        id: sanitize_line(row.id),
+        title: sanitize_line(row.title),
+        cells: matrix.columns.iter().zip(&row.cells).map(|(column, row)| Some(cell_view(column, (*row)?))).collect(),
+    });
+    MatrixSectionView { title: sanitize_line(section.title), rows: rows.collect() }
 }
 
 fn cell_view(column: &MatrixColumn<'_>, row: &RowResult) -> CellView {
-    let standing = RowStatus::from_row(row);
-    let claim = row.claim.as_ref().map_or("no claim".to_owned(), |claim| format!("claimed {}", claim.status.as_str()));
-    // Honoured in another way than documented is no plain tick.
-    let altered = row.verdict.qualifiers.iter().find(|told| told.starts_with("altered: "));
-    let altered = altered.map_or(String::new(), |told| format!("; {}", sanitize_line(told)));
+    let status = RowStatus::from_row(row);
+    let mut claim = row.claim.as_ref().map_or("no claim".to_owned(), |claim| format!("claimed {}", claim.status));
+    if status == RowStatus::Silent {
+        claim.push_str(", silent");
+    }
+    // A field that is supported in another way than documented needs more than the mark.
+    claim.extend(row.alteration().map(|alteration| format!("; {}", sanitize_line(alteration))));
     CellView {
-        mark: standing.mark(),
-        class: css_class(standing),
-        outcome: standing.as_str(),
-        observed: row.verdict_label(),
-        claim: format!("{claim}{altered}"),
+        mark: status.mark(),
+        status,
+        verdict: row.verdict_label(),
+        claim,
         anchor: has_details(row).then(|| row_anchor(&column.heading, &row.id)),
+        is_highlighted: highlights::is_highlighted(row),
     }
 }
 
-impl DetailSectionView {
-    fn from_group(list: &HighlightGroup<'_, '_>, several: bool) -> Self {
-        let not_run = list.not_run.iter().map(|group| NotRunView {
-            heading: group.heading.to_owned(),
-            reason: group.reason.clone(),
-            ids: group.ids.iter().map(|id| sanitize_line(id)).collect(),
-        });
-        Self {
-            title: list.title.to_owned(),
-            count: format::with_thousands(list.len() as u64),
-            items: list.cells.iter().map(|entry| row_detail_view(entry, several)).collect(),
-            not_run: not_run.collect(),
-        }
-    }
+fn baseline_view(column: &MatrixColumn<'_>) -> Option<BaselineView> {
+    let comparison = column.run.baseline.as_ref()?;
+    let counts: Vec<String> = phrases::baseline_counts(comparison).into_iter().map(|(_, count)| count).collect();
+    let occurring = EntryStatus::ALL.into_iter().filter(|status| comparison.counts.get(*status) > 0);
+    let entries = EntryStatus::ALL.into_iter().flat_map(|status| comparison.entries_with_status(status));
+    Some(BaselineView {
+        heading: column.heading.clone(),
+        file: sanitize_line(&comparison.file),
+        date: sanitize_line(&comparison.held_on),
+        notes: phrases::baseline_notes(comparison).iter().map(|note| sanitize_line(note)).collect(),
+        counts: counts.join(", "),
+        meanings: occurring.map(|status| (phrases::entry_status(status), status.meaning())).collect(),
+        entries: entries.map(baseline_entry_view).collect(),
+    })
+}
 
-    /// Rows of which matrix and claim say all; who doubts them finds the requests here.
-    fn from_other_rows(matrix: &ResultsMatrix<'_>, several: bool) -> Option<Self> {
-        let rest = matrix.find_cells(|row| has_details(row) && !highlights::is_highlighted(row));
-        let items: Vec<RowDetailView> = rest.iter().map(|entry| row_detail_view(entry, several)).collect();
-        let (title, count) = ("The other rows".to_owned(), format::with_thousands(items.len() as u64));
-        (!items.is_empty()).then(|| Self { title, count, items, not_run: Vec::new() })
+fn baseline_entry_view(entry: &BaselineEntry) -> BaselineEntryView {
+    BaselineEntryView {
+        status: phrases::entry_status(entry.case),
+        cause: entry.cause.map(RegressionCause::describe),
+        is_failure: matches!(entry.case, EntryStatus::Regression | EntryStatus::Stale),
+        id: sanitize_line(entry.subject.id()),
+        is_finding: matches!(entry.subject, EntrySubject::Check(_)),
+        before: entry.before.map_or("—", EntryState::as_str),
+        now: entry.now.map_or("—", EntryState::as_str),
+        why: sanitize_line(&entry.why),
+        reason: entry.reason.as_deref().map(sanitize_line),
+        href: entry.link.clone().filter(|url| is_web_url(url)),
+        until: entry.until.as_deref().map(sanitize_line),
     }
 }
 
-fn row_detail_view(entry: &Cell<'_, '_>, several: bool) -> RowDetailView {
-    let (column, row) = (entry.column, entry.row);
-    let standing = RowStatus::from_row(row);
+fn detail_section_view(group: &HighlightGroup<'_, '_>, has_several: bool) -> DetailSectionView {
+    let not_run = group.not_run.iter().map(|group| NotRunView {
+        heading: group.heading.to_owned(),
+        reason: group.reason.clone(),
+        ids: group.ids.iter().map(|id| sanitize_line(id)).collect(),
+    });
+    DetailSectionView {
+        title: group.title,
+        status: Some(group.status),
+        count: format::with_thousands(group.len() as u64),
+        items: group.cells.iter().map(|cell| row_detail_view(cell, has_several)).collect(),
+        not_run: not_run.collect(),
+    }
+}
+
+/// The rows whose cell and claim say everything. Their requests are listed for verification.
+fn other_rows_view(matrix: &ResultsMatrix<'_>, has_several: bool) -> Option<DetailSectionView> {
+    let others = matrix.find_cells(|row| has_details(row) && !highlights::is_highlighted(row));
+    (!others.is_empty()).then(|| DetailSectionView {
+        title: "Other rows",
+        status: None,
+        count: format::with_thousands(others.len() as u64),
+        items: others.iter().map(|cell| row_detail_view(cell, has_several)).collect(),
+        not_run: Vec::new(),
+    })
+}
+
+fn row_detail_view(cell: &MatrixCell<'_, '_>, has_several: bool) -> RowDetailView {
+    let (column, row) = (cell.column, cell.row);
+    let status = RowStatus::from_row(row);
     let claimed = row.claim.as_ref().map(|claim| match phrases::describe_claim(claim) {
-        Some(words) => format!("{} ({})", claim.status.as_str(), sanitize_line(&words)),
-        None => claim.status.as_str().to_owned(),
+        Some(details) => format!("{} ({})", claim.status, sanitize_line(&details)),
+        None => claim.status.to_string(),
     });
     let arms = row.arms.iter().map(|arm| ArmView {
         name: sanitize_line(&arm.name),
-        figures: [arm.trials, arm.effects, arm.refused, arm.void].map(format::with_thousands),
+        counts: [arm.trials, arm.effects, arm.refused, arm.void].map(format::with_thousands),
     });
     RowDetailView {
         anchor: row_anchor(&column.heading, &row.id),
-        whose: several.then(|| column.heading.clone()),
+        run: has_several.then(|| column.heading.clone()),
         title: sanitize_line(&row.title),
         id: sanitize_line(&row.id),
-        mark: standing.mark(),
-        class: css_class(standing),
-        outcome: standing.as_str(),
-        observed: row.verdict_label(),
+        mark: status.mark(),
+        status,
+        verdict: row.verdict_label(),
         claimed,
         why: sanitize_line(&phrases::reason(row)),
-        grounds: evidence_facts(row),
+        facts: evidence_facts(row),
         arms: arms.collect(),
         example: row.example.as_ref().map(|example| ExampleView {
             arm: sanitize_line(&example.arm),
             curl: sanitize_block(&example.curl),
             status: sanitize_line(&example.status),
-            answer: sanitize_block(&example.answer),
+            response: sanitize_block(&example.answer),
         }),
-        open: standing == RowStatus::Contradicts,
+        is_open: status == RowStatus::Contradicts,
     }
 }
 
-/// What the verdict rests on.
-fn evidence_facts(row: &RowResult) -> Vec<String> {
+/// The evidence of a verdict, its cost, and the protocol faults.
+fn evidence_facts(row: &RowResult) -> Vec<EvidenceFact> {
+    let text = |text: String| EvidenceFact { text, codes: Vec::new() };
     let verdict = &row.verdict;
     let mut facts = Vec::new();
-    facts.extend(verdict.evidence.map(|evidence| format!("evidence: {}", evidence.as_str().replace('_', " "))));
-    facts.extend(verdict.confidence.map(|confidence| format!("confidence: {confidence:.4}")));
-    facts.extend(verdict.code.as_deref().map(|why| format!("undecided because: {}", sanitize_line(why))));
-    facts.push(format::plural(row.cost.requests, "request", "requests"));
+    facts.extend(verdict.evidence.map(|evidence| text(format!("evidence: {}", evidence.as_str().replace('_', " ")))));
+    facts.extend(verdict.confidence.map(|confidence| text(format!("confidence: {confidence:.4}"))));
+    facts.extend(
+        verdict
+            .code
+            .as_deref()
+            .map(|code| EvidenceFact { text: "undecided because: ".to_owned(), codes: vec![sanitize_line(code)] }),
+    );
+    facts.push(text(format::plural(row.cost.requests, "request", "requests")));
     if !row.findings.is_empty() {
-        facts.push(format!("protocol violations: {}", sanitize_line(&row.findings.join(", "))));
+        let codes = row.findings.iter().map(|check| sanitize_line(check)).collect();
+        facts.push(EvidenceFact { text: "protocol faults: ".to_owned(), codes });
     }
     facts
 }
 
-impl FindingsView {
-    fn from_column(column: &MatrixColumn<'_>) -> Self {
-        Self { heading: column.heading.clone(), all: column.run.findings.iter().map(finding_view).collect() }
-    }
+fn findings_view(column: &MatrixColumn<'_>) -> FindingsView {
+    FindingsView { heading: column.heading.clone(), findings: column.run.findings.iter().map(finding_view).collect() }
 }
 
 fn finding_view(finding: &FindingSummary) -> FindingView {
@@ -430,7 +476,7 @@ fn finding_view(finding: &FindingSummary) -> FindingView {
         check: sanitize_line(&finding.check),
         href: doc_links::check_page(&finding.check),
         severity: finding.severity.as_str(),
-        seen: format::plural(finding.count, "time", "times"),
+        occurrences: phrases::describe_occurrences(finding),
         rows: finding.rows.iter().map(|row| sanitize_line(row)).collect(),
         example: shorten(&sanitize_line(&finding.example), MAX_EXAMPLE_CHARS),
     }

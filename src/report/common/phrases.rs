@@ -1,28 +1,61 @@
-//! Sentences about a run and a row that every report says in the same words, before any format's escaping.
+//! Sentences about runs and rows that several report formats share, without the escaping of any format.
 
 use crate::catalog::{ClaimSource, ClaimedRange, TargetLimits};
-use crate::report::common::format;
 use crate::results::baseline::{BaselineComparison, BaselineEntry, EntryStatus};
+use crate::results::format;
 use crate::results::model::{
-    ClaimResult, EndpointStrictness, RepeatSummary, Results, RowResult, UnknownKeyReaction, VerdictStability,
+    ClaimResult, EndpointStrictness, FindingSummary, RepeatSummary, Results, RowResult, RunTotals, UnknownKeyReaction,
+    VerdictStability,
 };
 
-/// Why a run is not whole, and how much of it is missing; nothing for a whole run.
-pub(crate) fn partial_reason(run: &Results) -> Option<String> {
-    let reason = run.partial.as_deref()?;
-    let missing = format::plural(run.summary.skipped, "row was", "rows were");
-    let stop = if reason.ends_with(['.', '?', '!', '…']) { "" } else { "." };
-    Some(format!("{reason}{stop} {missing} not run, of {}.", format::with_thousands(run.summary.rows)))
+/// The introduction of a report.
+pub(crate) const INTRODUCTION: &str = "What the endpoint does with each field, found by experiments and compared with \
+                                       the documentation. A run tests one endpoint and one model at one time. It says \
+                                       nothing about others.";
+
+/// The note below a table with claimed limits.
+pub(crate) const LIMITS_NOTE: &str = "The run respects claimed limits. Only rows about limits test them.";
+
+/// The note about an endpoint that is a simulation.
+pub(crate) const SIMULATION_NOTE: &str = "all responses come from the built-in simulator, which follows the claims. This \
+                                          column tests the experiments. It says nothing about the servers of the \
+                                          provider.";
+
+/// The note about an endpoint that treats equal requests differently.
+pub(crate) const INCONSISTENT_ENDPOINT_NOTE: &str = "inconsistent endpoint: equal requests get different treatment \
+                                                     (several servers behind one address?). Each verdict uses many \
+                                                     trials";
+
+/// How to read a cell of the matrix.
+pub(crate) const MATRIX_NOTE: &str = "A cell shows the verdict, with a mark that compares it with the claim. The claim is \
+                                      below the verdict.";
+
+/// The introduction of the findings.
+pub(crate) const FINDINGS_NOTE: &str = "Protocol faults in the responses to the requests of any row. Each check has a page \
+                                        in the repository of fieldtest.";
+
+/// Adds a full stop to a text without a final punctuation mark.
+pub(crate) fn end_sentence(text: &str) -> String {
+    let stop = if text.ends_with(['.', '?', '!', '…']) { "" } else { "." };
+    format!("{text}{stop}")
 }
 
-/// A document's revision, and when it was read.
+/// Why a run is partial, and how many of its rows are missing; `None` for a complete run.
+pub(crate) fn partial_reason(run: &Results) -> Option<String> {
+    let reason = end_sentence(run.partial.as_deref()?);
+    let missing = format::with_thousands(run.summary.skipped);
+    let verb = if run.summary.skipped == 1 { "was" } else { "were" };
+    Some(format!("{reason} {missing} of {} {verb} not run.", format::plural(run.summary.rows, "row", "rows")))
+}
+
+/// The revision of a document, and when it was read.
 pub(crate) fn describe_revision(source: &ClaimSource) -> String {
     format!("revision {}, read on {}", source.revision, source.read_on)
 }
 
-/// The limits that the document claims, each in words.
+/// The limits that the documents claim, in words.
 pub(crate) fn describe_limits(limits: &TargetLimits) -> Vec<String> {
-    // Destructured, so that a new limit cannot be forgotten here.
+    // Destructured, so that the compiler reports a new limit that is missing here.
     let TargetLimits {
         requests_per_minute,
         tokens_per_minute,
@@ -32,54 +65,55 @@ pub(crate) fn describe_limits(limits: &TargetLimits) -> Vec<String> {
         max_output_tokens,
     } = limits;
     [
-        (requests_per_minute, "", " requests a minute"),
-        (tokens_per_minute, "", " tokens a minute"),
-        (&concurrency.map(u32::from), "", " requests at once"),
+        (requests_per_minute, "", " requests per minute"),
+        (tokens_per_minute, "", " tokens per minute"),
+        (&concurrency.map(u32::from), "", " concurrent requests"),
         (context_tokens, "context of ", " tokens"),
         (max_input_tokens, "prompts of at most ", " tokens"),
-        (max_output_tokens, "answers of at most ", " tokens"),
+        (max_output_tokens, "responses of at most ", " tokens"),
     ]
     .into_iter()
     .filter_map(|(limit, before, after)| limit.map(|n| format!("{before}{}{after}", format::with_thousands(n.into()))))
     .collect()
 }
 
-/// What is said of an endpoint that treats equal requests unequally.
-pub(crate) const INCONSISTENT_ENDPOINT_NOTE: &str = "equal requests are treated unequally (several unequal servers behind one address?); each verdict rests on many trials";
-
-/// How often the plan was run, and how many rows came out the same every time.
+/// The number of repeated runs, and of rows with the same verdict in each.
 pub(crate) fn describe_repeats(run: &Results) -> Option<String> {
     let RepeatSummary { runs, stable, .. } = run.repeats.as_ref()?;
     let runs = format::plural(*runs, "run", "runs");
     let rows = format::plural(run.summary.rows, "row", "rows");
-    Some(format!("{runs}; {} of {rows} came out the same in each", format::with_thousands(*stable)))
+    Some(format!("{runs}; {} of {rows} have the same verdict in each", format::with_thousands(*stable)))
 }
 
-/// What the endpoint does with invented keys.
-pub(crate) fn describe_strictness(strictness: &EndpointStrictness) -> String {
+/// What the endpoint does with unknown keys; `None` for gateways, where rows test this.
+pub(crate) fn describe_unknown_keys(run: &Results) -> Option<String> {
+    run.gateway.is_none().then(|| describe_strictness(&run.strictness))
+}
+
+fn describe_strictness(strictness: &EndpointStrictness) -> String {
     let EndpointStrictness { top_level, tool, block } = *strictness;
     let places = [(top_level, "at the top level"), (tool, "in a tool"), (block, "in a content block")];
     let groups = [
         (UnknownKeyReaction::Accepted, "accepted"),
-        (UnknownKeyReaction::Refused, "refused"),
-        (UnknownKeyReaction::Unknown, "not known"),
+        (UnknownKeyReaction::Refused, "rejected"),
+        (UnknownKeyReaction::Unknown, "unknown"),
     ];
-    let told = groups.into_iter().filter_map(|(answer, word)| {
-        let at: Vec<&str> = places.iter().filter(|place| place.0 == answer).map(|place| place.1).collect();
+    let groups = groups.into_iter().filter_map(|(reaction, word)| {
+        let at: Vec<&str> = places.iter().filter(|place| place.0 == reaction).map(|place| place.1).collect();
         match at.as_slice() {
             [] => None,
             [_, _, _] => Some(word.to_owned()),
             some => Some(format!("{word} {}", some.join(" and "))),
         }
     });
-    told.collect::<Vec<_>>().join(", ")
+    groups.collect::<Vec<_>>().join(", ")
 }
 
-/// Who answered.
+/// The kind of the tested endpoint.
 pub(crate) fn describe_responder(run: &Results) -> String {
     match (&run.gateway, run.target.simulated) {
         (Some(gateway), _) => format!(
-            "a gateway, whose upstream was scripted (shape {}, {})",
+            "a gateway with a scripted upstream ({}, {})",
             gateway.shape,
             format::plural(gateway.upstream_calls, "call", "calls")
         ),
@@ -88,17 +122,12 @@ pub(crate) fn describe_responder(run: &Results) -> String {
     }
 }
 
-/// What the endpoint does with invented keys, where the run asked; against gateways that is a matter of rows.
-pub(crate) fn describe_unknown_keys(run: &Results) -> Option<String> {
-    run.gateway.is_none().then(|| describe_strictness(&run.strictness))
-}
-
-/// The confidence asked for, where statistics decide.
+/// The required confidence; `None` for gateways, where no statistics decide.
 pub(crate) fn describe_confidence(run: &Results) -> Option<String> {
     run.gateway.is_none().then(|| run.confidence.to_string())
 }
 
-/// What a verdict rests on: the verdict's reason and qualifiers.
+/// The reason of a verdict, with its qualifiers.
 pub(crate) fn reason(row: &RowResult) -> String {
     let reason = &row.verdict.reason;
     let unstable = row.stability.as_ref().filter(|stability| !stability.is_stable() && stability.runs > 1);
@@ -114,7 +143,7 @@ pub(crate) fn reason(row: &RowResult) -> String {
     }
 }
 
-/// What the document says beyond the status: its range and its own words.
+/// The details of a claim: its range and the wording of the document.
 pub(crate) fn describe_claim(claim: &ClaimResult) -> Option<String> {
     let range = claim.range.map(|ClaimedRange { min, max }| format!("from {min} to {max}"));
     let note = claim.note.as_deref().filter(|note| !note.trim().is_empty()).map(|note| format!("\"{note}\""));
@@ -124,35 +153,50 @@ pub(crate) fn describe_claim(claim: &ClaimResult) -> Option<String> {
     }
 }
 
-/// The words for a case.
+/// In how many responses a fault was found, and how many rows use them. Rows share requests, so there may
+/// be more rows than responses.
+pub(crate) fn describe_occurrences(finding: &FindingSummary) -> String {
+    let responses = describe_responses(finding.count);
+    match finding.rows.len() as u64 {
+        0 => responses,
+        rows => format!("{responses}, used by {}", format::plural(rows, "row", "rows")),
+    }
+}
+
+/// `in 2 responses`
+pub(crate) fn describe_responses(count: u64) -> String {
+    format!("in {}", format::plural(count, "response", "responses"))
+}
+
+/// The word for the status of an entry.
 pub(crate) fn entry_status(case: EntryStatus) -> &'static str {
     if case == EntryStatus::NotRun { "not run" } else { case.as_str() }
 }
 
-/// How many rows and findings there are of each case, each in words; none is told of none.
-pub(crate) fn baseline_counts(held: &BaselineComparison) -> Vec<(Option<EntryStatus>, String)> {
-    let cases = EntryStatus::ALL.map(|of| match of {
-        EntryStatus::Regression => {
-            (Some(of), held.counts.regression, if held.counts.regression == 1 { "regression" } else { "regressions" })
-        }
-        EntryStatus::Stale | EntryStatus::Unconfirmed | EntryStatus::NotRun | EntryStatus::Expected => {
-            (Some(of), held.counts.get(of), entry_status(of))
-        }
+/// The number of rows and findings with each status, in words, without zeros.
+pub(crate) fn baseline_counts(comparison: &BaselineComparison) -> Vec<(Option<EntryStatus>, String)> {
+    let counts = &comparison.counts;
+    let statuses = EntryStatus::ALL.map(|status| {
+        let label = match status {
+            EntryStatus::Regression if counts.regression != 1 => "regressions",
+            _ => entry_status(status),
+        };
+        (Some(status), counts.get(status), label)
     });
-    let rest = [(None, held.counts.passes, "pass"), (None, held.counts.undetermined, "undetermined and not listed")];
-    let told = cases.into_iter().chain(rest).filter(|(_, n, _)| *n > 0);
-    told.map(|(case, n, word)| (case, format!("{} {word}", format::with_thousands(n)))).collect()
+    let others = [(None, counts.passes, "pass"), (None, counts.undetermined, "undetermined and not listed")];
+    let counted = statuses.into_iter().chain(others).filter(|(_, n, _)| *n > 0);
+    counted.map(|(status, n, label)| (status, format!("{} {label}", format::with_thousands(n)))).collect()
 }
 
-/// What must be known of a baseline that is an earlier run: which run it was, and what differs.
-pub(crate) fn baseline_notes(held: &BaselineComparison) -> Vec<String> {
-    let run = held.earlier.as_ref().map(|run| {
+/// The earlier run that serves as the baseline, and its differences from this run.
+pub(crate) fn baseline_notes(comparison: &BaselineComparison) -> Vec<String> {
+    let run = comparison.earlier.as_ref().map(|run| {
         format!("an earlier run: {}, model {}, {}", run.target, run.model, format::timestamp(&run.started_at))
     });
-    run.into_iter().chain(held.notes.iter().cloned()).collect()
+    run.into_iter().chain(comparison.notes.iter().cloned()).collect()
 }
 
-/// Why an entry is listed, and how long; nothing where the baseline says nothing.
+/// Why an entry is listed, and until when; `None` if the baseline has no details.
 pub(crate) fn describe_expectation(entry: &BaselineEntry) -> Option<String> {
     let until = entry.until.as_deref().map(|day| format!("until {day}"));
     let reason = entry.reason.as_deref().map(|reason| format!("listed: {reason}"));
@@ -160,28 +204,52 @@ pub(crate) fn describe_expectation(entry: &BaselineEntry) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
+/// The estimate made before a run and the actual totals, with the time.
+pub(crate) fn compare_plan_with_totals(totals: &RunTotals) -> Option<String> {
+    let comparison = compare_plan_without_time(totals)?;
+    Some(format!("{comparison}, {}", format::duration(totals.wall_ms)))
+}
+
+/// The estimate made before a run and the actual totals, without the actual time.
+pub(crate) fn compare_plan_without_time(totals: &RunTotals) -> Option<String> {
+    let planned = totals.planned.as_ref()?;
+    let mut actual = vec![
+        format::plural(totals.requests, "request", "requests"),
+        format!("{} tokens in", format::with_thousands(totals.input_tokens)),
+        format!("{} tokens out", format::with_thousands(totals.output_tokens)),
+    ];
+    actual.extend(totals.cost_usd.map(format::dollars));
+    Some(format!(
+        "planned {}, {} / actual {}",
+        planned.describe(),
+        planned.seconds.describe_duration(),
+        actual.join(", ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::plan_estimate::{AmountRange, PlanEstimate, RequestRange, TokenRange};
 
     #[test]
-    fn invented_keys_are_told_by_what_happened_to_them() {
+    fn reactions_to_unknown_keys_are_grouped() {
         use UnknownKeyReaction::{Accepted, Refused, Unknown};
-        let told = |top_level, tool, block| describe_strictness(&EndpointStrictness { top_level, tool, block });
-        assert_eq!(told(Accepted, Accepted, Accepted), "accepted");
-        assert_eq!(told(Unknown, Unknown, Unknown), "not known");
+        let describe = |top_level, tool, block| describe_strictness(&EndpointStrictness { top_level, tool, block });
+        assert_eq!(describe(Accepted, Accepted, Accepted), "accepted");
+        assert_eq!(describe(Unknown, Unknown, Unknown), "unknown");
         assert_eq!(
-            told(Accepted, Refused, Accepted),
-            "accepted at the top level and in a content block, refused in a tool"
+            describe(Accepted, Refused, Accepted),
+            "accepted at the top level and in a content block, rejected in a tool"
         );
         assert_eq!(
-            told(Unknown, Refused, Refused),
-            "refused in a tool and in a content block, not known at the top level"
+            describe(Unknown, Refused, Refused),
+            "rejected in a tool and in a content block, unknown at the top level"
         );
     }
 
     #[test]
-    fn claims_say_their_range_and_their_words() {
+    fn claims_have_their_range_and_wording() {
         let claim = |note: Option<&str>, range| ClaimResult {
             status: crate::catalog::ClaimStatus::Supported,
             note: note.map(str::to_owned),
@@ -190,5 +258,50 @@ mod tests {
         let range = Some(ClaimedRange { min: 0.0, max: 1.5 });
         assert_eq!(describe_claim(&claim(Some("fully"), range)).as_deref(), Some("from 0 to 1.5, \"fully\""));
         assert_eq!(describe_claim(&claim(Some(" "), None)), None);
+    }
+
+    fn make_estimate(expected: Option<u64>) -> PlanEstimate {
+        PlanEstimate {
+            requests: RequestRange { min: 98, expected, max: 2310 },
+            input_tokens: TokenRange { expected, max: 2_000_000 },
+            output_tokens: TokenRange { expected, max: 5000 },
+            cost_usd: Some(AmountRange { expected: expected.map(|_| 0.05), max: 1.2 }),
+            seconds: AmountRange { expected: expected.map(|_| 125.0), max: 3720.0 },
+        }
+    }
+
+    #[test]
+    fn the_estimate_is_shown_with_the_actual_totals() {
+        let mut totals =
+            RunTotals { requests: 431, input_tokens: 9, cost_usd: Some(0.04), wall_ms: 2000, ..RunTotals::default() };
+        assert_eq!(compare_plan_with_totals(&totals), None);
+        totals.planned = Some(make_estimate(Some(420)));
+        assert_eq!(
+            compare_plan_with_totals(&totals).as_deref(),
+            Some(
+                "planned about 420 requests (98 to 2,310), about 420 tokens (at most 2,000,000) in, about 420 tokens (at \
+                 most 5,000) out, about $0.0500 (at most $1.20), about 2 min 5 s (at most 1 h 2 min) / actual 431 \
+                 requests, 9 tokens in, 0 tokens out, $0.0400, 2.0 s"
+            )
+        );
+        totals.planned = Some(make_estimate(None));
+        assert!(
+            compare_plan_with_totals(&totals)
+                .unwrap()
+                .starts_with("planned 98 to 2,310 requests, at most 2,000,000 tokens in")
+        );
+    }
+
+    #[test]
+    fn occurrences_count_responses_and_rows() {
+        let mut finding = crate::results::fixtures::every_outcome().findings.remove(0);
+        assert_eq!(describe_occurrences(&finding), "in 2 responses, used by 1 row");
+        (finding.count, finding.rows) = (1, Vec::new());
+        assert_eq!(describe_occurrences(&finding), "in 1 response");
+    }
+
+    #[test]
+    fn a_sentence_gets_one_full_stop() {
+        assert_eq!(["done", "done.", "why?"].map(end_sentence), ["done.", "done.", "why?"]);
     }
 }

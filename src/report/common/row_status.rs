@@ -1,7 +1,7 @@
-//! How a row stands, as reports draw it: the outcome, with the silent rows told apart.
+//! The outcome of a row as reports show it ([`RowStatus`]), with its mark and meaning.
 //!
-//! Every format takes its marks and its words from here, so that a mark means the same everywhere. This module must
-//! not know any format.
+//! Every format uses these marks, so that a mark has the same meaning everywhere. This module must not
+//! know any format.
 
 use crate::catalog::{Outcome, VerdictStatus};
 use crate::results::gateway::GatewayVerdictKind;
@@ -9,7 +9,7 @@ use crate::results::model::{Results, RowResult};
 use crate::string_enum::string_enum;
 
 string_enum! {
-    /// An outcome as a reader needs it. `Silent` is a conforming row that a client cannot tell from a working one.
+    /// The outcome of a row. `Silent` is a conforming row: the field is ignored without an error.
     pub(crate) enum RowStatus {
         Conforms = "conforms",
         Silent = "silent",
@@ -21,7 +21,7 @@ string_enum! {
 }
 
 impl RowStatus {
-    /// How this row stands.
+    /// The status of a row.
     pub(crate) fn from_row(row: &RowResult) -> Self {
         match row.outcome {
             Outcome::Conforms if row.silent => Self::Silent,
@@ -33,7 +33,7 @@ impl RowStatus {
         }
     }
 
-    /// A sign of one column.
+    /// A mark that is one column wide.
     pub(crate) fn mark(self) -> &'static str {
         match self {
             Self::Conforms => "✓",
@@ -45,7 +45,7 @@ impl RowStatus {
         }
     }
 
-    /// The sign for terminals that have ASCII only.
+    /// The mark for terminals that support only ASCII.
     pub(crate) fn ascii_mark(self) -> &'static str {
         match self {
             Self::Conforms => "=",
@@ -57,34 +57,32 @@ impl RowStatus {
         }
     }
 
-    /// What it means, for legends.
+    /// The meaning, for legends.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Self::Conforms => "the endpoint does what its document claims",
-            Self::Silent => {
-                "claimed unsupported, and passed over without a word: this conforms, but a client is not told"
-            }
-            Self::Exceeds => "the endpoint does more than its document claims",
-            Self::Contradicts => "the endpoint does not do what its document claims",
-            Self::Undetermined => "there is a claim, and the row was not run or the evidence does not decide it",
-            Self::Unclaimed => "the document claims nothing of this row",
+            Self::Conforms => "the endpoint does what its documents claim",
+            Self::Silent => "claimed unsupported and ignored without an error: conforms, but the client is not told",
+            Self::Exceeds => "the endpoint does more than its documents claim",
+            Self::Contradicts => "the endpoint does not do what its documents claim",
+            Self::Undetermined => "there is a claim, but the row was not run or the evidence does not decide",
+            Self::Unclaimed => "the documents claim nothing about this row",
         }
     }
 }
 
-/// What an observation means, for legends.
+/// The meaning of a verdict, for legends.
 pub(crate) fn verdict_meaning(status: VerdictStatus) -> &'static str {
     match status {
-        VerdictStatus::Supported => "the field was shown to be honoured",
-        VerdictStatus::Ignored => "the field was accepted, and shown to have no effect",
-        VerdictStatus::Rejected => "the request was refused because of the field",
-        VerdictStatus::Substituted => "another value than the requested one was used",
-        VerdictStatus::Inconclusive => "the evidence does not decide; the reason is given",
-        VerdictStatus::Skipped => "the row was not run, or not to the end",
+        VerdictStatus::Supported => "the field has its effect, or its value is checked",
+        VerdictStatus::Ignored => "the field is accepted and has no effect",
+        VerdictStatus::Rejected => "the field causes a client error",
+        VerdictStatus::Substituted => "another value than the requested one is used",
+        VerdictStatus::Inconclusive => "the evidence does not decide; the verdict gives the reason",
+        VerdictStatus::Skipped => "the row was not run, or not completely",
     }
 }
 
-/// The words for observations in these runs, and their meaning: runs against gateways have fates.
+/// The verdicts of these runs with their meanings. Runs of `fieldtest gateway` have gateway verdicts.
 pub(crate) fn verdict_meanings<'a>(runs: impl Iterator<Item = &'a Results>) -> Vec<(&'static str, &'static str)> {
     let (gateways, others): (Vec<_>, Vec<_>) = runs.partition(|run| run.gateway.is_some());
     let verdicts = VerdictStatus::ALL.iter().map(|status| (status.as_str(), verdict_meaning(*status)));
@@ -114,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_row_is_not_shown_as_plainly_conforming() {
+    fn a_silent_row_is_not_shown_as_conforming() {
         let run = fixtures::every_outcome();
         let silent: Vec<_> = run.rows.iter().filter(|row| row.silent).collect();
         assert_eq!(silent.len(), 1);

@@ -1,9 +1,9 @@
-//! Text from outside (answers, claims, names) made fit to be shown.
+//! Makes text from outside (responses, claims, names) safe to show: [`sanitize_line`], [`sanitize_block`].
 //!
-//! What an endpoint answers ends up on terminals and web pages: nothing in it may move the cursor, reorder the line or
-//! hide itself. This module must not know any format: escaping for Markdown is the Markdown report's work.
+//! Responses appear on terminals and web pages. They must not move the cursor, reorder the line or hide
+//! text. This module must not know any format: Markdown and HTML do their own escaping.
 
-/// One line: white space in any form becomes single spaces, and what is invisible is spelled out.
+/// One line: any white space becomes a single space, and invisible characters are escaped.
 pub(crate) fn sanitize_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -17,7 +17,7 @@ pub(crate) fn sanitize_line(text: &str) -> String {
     line
 }
 
-/// Lines as they are, without their trailing white space; what is invisible is spelled out.
+/// The same lines without trailing white space. Invisible characters are escaped.
 pub fn sanitize_block(text: &str) -> String {
     let mut block = String::with_capacity(text.len());
     for (i, line) in text.trim_end().lines().enumerate() {
@@ -34,19 +34,19 @@ pub fn sanitize_block(text: &str) -> String {
     block
 }
 
-/// Lines that the runner of GitHub's workflows does not take for commands: it obeys any line of a step's output that
-/// begins with `::`, and the older form `##[` anywhere in a line.
+/// Escapes workflow commands of GitHub Actions, which are lines of the output that begin with `::`, and
+/// the older form `##[` anywhere in a line.
 pub fn escape_workflow_commands(text: &str) -> String {
-    let broken = text.split_inclusive(['\n', '\r']).map(|line| {
+    let escaped = text.split_inclusive(['\n', '\r']).map(|line| {
         let rest = line.trim_start();
         let indent = &line[..line.len() - rest.len()];
         let escape = if rest.starts_with("::") { "\\" } else { "" };
         format!("{indent}{escape}{}", rest.replace("##[", "#\\#["))
     });
-    broken.collect()
+    escaped.collect()
 }
 
-/// At most `most` characters of a line, with a sign that something was left out.
+/// At most `most` characters of a line, with an ellipsis if something is missing.
 pub(crate) fn shorten(line: &str, most: usize) -> String {
     if line.chars().count() <= most {
         return line.to_owned();
@@ -56,7 +56,7 @@ pub(crate) fn shorten(line: &str, most: usize) -> String {
 }
 
 fn push_visible(out: &mut String, c: char) {
-    // The last two are no characters at all, and XML has no way to hold them.
+    // The last two are not characters, and XML cannot represent them.
     if c.is_control() || is_hidden(c) || matches!(c, '\u{fffe}' | '\u{ffff}') {
         out.extend(c.escape_unicode())
     } else {
@@ -64,8 +64,8 @@ fn push_visible(out: &mut String, c: char) {
     }
 }
 
-/// Characters that change how their neighbours are shown and have no shape of their own. The joiners (U+200C, U+200D)
-/// are not among them: several scripts and emoji need them.
+/// True for invisible characters that change how their neighbours are shown, except the joiners U+200C
+/// and U+200D, which several scripts and emoji need.
 fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_line_and_shows_what_is_hidden() {
+    fn a_line_has_no_line_breaks_and_no_hidden_characters() {
         assert_eq!(sanitize_line("  two\r\n\tlines\u{2028}here "), "two lines here");
         assert_eq!(sanitize_line("red \u{1b}[31mtext"), "red \\u{1b}[31mtext");
         assert_eq!(sanitize_line("a\u{202e}b\u{e0041}c"), "a\\u{202e}b\\u{e0041}c");
@@ -91,15 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_a_workflow_command() {
+    fn workflow_commands_are_escaped() {
         let hostile = "fine\n::error::x\n  \t::stop-commands::y\r::z\na ##[error]z ::not at the start";
-        let told = "fine\n\\::error::x\n  \t\\::stop-commands::y\r\\::z\na #\\#[error]z ::not at the start";
-        assert_eq!(escape_workflow_commands(hostile), told);
+        let escaped = "fine\n\\::error::x\n  \t\\::stop-commands::y\r\\::z\na #\\#[error]z ::not at the start";
+        assert_eq!(escape_workflow_commands(hostile), escaped);
         assert_eq!(escape_workflow_commands("plain\n"), "plain\n");
     }
 
     #[test]
-    fn shortening_counts_characters_and_says_so() {
+    fn shortened_lines_end_with_an_ellipsis() {
         assert_eq!(shorten("日本語", 3), "日本語");
         assert_eq!(shorten("日本語です", 3), "日本…");
     }

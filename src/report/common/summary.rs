@@ -1,14 +1,14 @@
-//! The counts of a run, line by line, as every report's summary shows them.
+//! The counts of a run, line by line: [`SummaryLine`].
 //!
-//! What ran and what did not comes before any outcome, and there is no percentage: a share of the decided rows says
-//! nothing without the rows that are missing from it.
+//! Decided and missing rows come before any outcome. There are no percentages, since a percentage of the
+//! decided rows hides the missing rows.
 
-use crate::report::common::format;
+use crate::report::common::phrases;
 use crate::report::common::row_status::RowStatus;
+use crate::results::format;
 use crate::results::model::{Results, ResultsSummary};
-use crate::results::plan_estimate;
 
-/// A line of the summary.
+/// One line of the summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SummaryLine {
     Rows,
@@ -26,7 +26,7 @@ pub(crate) enum SummaryLine {
     Planned,
 }
 
-/// The lines of these runs, in order: what was planned is one only where something was.
+/// The lines for these runs, in order. The plan has a line only if a run has an estimate.
 pub(crate) fn summary_lines<'a>(runs: impl IntoIterator<Item = &'a Results>) -> Vec<SummaryLine> {
     let is_planned = runs.into_iter().any(|run| run.totals.planned.is_some());
     SUMMARY_LINES.into_iter().filter(|line| *line != SummaryLine::Planned || is_planned).collect()
@@ -55,16 +55,16 @@ const SUMMARY_LINES: [SummaryLine; 18] = [
 ];
 
 impl SummaryLine {
-    /// What is counted.
-    pub(crate) fn label(self) -> String {
+    /// The label of the line.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Rows => "rows",
             Self::Decided => "decided",
-            Self::Inconclusive => "could not be decided",
+            Self::Inconclusive => "undecided",
             Self::NotRun => "not run",
-            Self::Status(standing) => count_label(standing),
+            Self::Status(status) => count_label(status),
             Self::Requests => "requests",
-            Self::PerVerdict => "of them for each verdict",
+            Self::PerVerdict => "requests per verdict",
             Self::Retries => "retries",
             Self::InputTokens => "tokens in",
             Self::OutputTokens => "tokens out",
@@ -72,10 +72,9 @@ impl SummaryLine {
             Self::Time => "time",
             Self::Planned => "planned / actual",
         }
-        .to_owned()
     }
 
-    /// The figure for a run.
+    /// The value for a run.
     pub(crate) fn value(self, run: &Results) -> String {
         let (summary, totals) = (&run.summary, &run.totals);
         match self {
@@ -83,7 +82,7 @@ impl SummaryLine {
             Self::Decided => format::with_thousands(summary.decided),
             Self::Inconclusive => format::with_thousands(summary.inconclusive),
             Self::NotRun => format::with_thousands(summary.skipped),
-            Self::Status(standing) => format::with_thousands(count_rows(summary, standing)),
+            Self::Status(status) => format::with_thousands(count_rows(summary, status)),
             Self::Requests => format::with_thousands(totals.requests),
             Self::PerVerdict => run.per_verdict.map_or("none".to_owned(), |each| format::one_decimal(each.requests)),
             Self::Retries => format::with_thousands(totals.retries),
@@ -91,28 +90,19 @@ impl SummaryLine {
             Self::OutputTokens => format::with_thousands(totals.output_tokens),
             Self::Cost => totals.cost_usd.map_or("not priced".to_owned(), format::dollars),
             Self::Time => format::duration(totals.wall_ms),
-            Self::Planned => {
-                plan_estimate::compare_with_actual_except_time(totals).unwrap_or_else(|| "not planned".to_owned())
-            }
+            Self::Planned => phrases::compare_plan_without_time(totals).unwrap_or_else(|| "not planned".to_owned()),
         }
     }
 }
 
-/// A standing beside its count. Silent rows are among those that conform, as in the results file.
-pub(crate) fn count_label(standing: RowStatus) -> &'static str {
-    match standing {
-        RowStatus::Silent => "of them silent",
-        RowStatus::Conforms
-        | RowStatus::Exceeds
-        | RowStatus::Contradicts
-        | RowStatus::Undetermined
-        | RowStatus::Unclaimed => standing.as_str(),
-    }
+/// The label of a status next to its count. Conforming rows include silent rows, as in the results file.
+pub(crate) fn count_label(status: RowStatus) -> &'static str {
+    if status == RowStatus::Silent { "including silent" } else { status.as_str() }
 }
 
-/// How many rows have this outcome, and of those that conform, how many are silent.
-pub(crate) fn count_rows(summary: &ResultsSummary, standing: RowStatus) -> u64 {
-    match standing {
+/// The number of rows with a status. Conforming rows include silent rows.
+pub(crate) fn count_rows(summary: &ResultsSummary, status: RowStatus) -> u64 {
+    match status {
         RowStatus::Conforms => summary.conforms,
         RowStatus::Silent => summary.silent,
         RowStatus::Exceeds => summary.exceeds,
@@ -128,13 +118,13 @@ mod tests {
     use crate::results::fixtures;
 
     #[test]
-    fn every_standing_is_counted() {
+    fn every_status_is_counted() {
         let run = fixtures::every_outcome();
-        for standing in RowStatus::ALL {
-            let rows = run.rows.iter().filter(|row| RowStatus::from_row(row) == standing).count() as u64;
-            assert!(rows > 0, "the fixture has no row that is {standing:?}");
-            let silent = if standing == RowStatus::Conforms { run.summary.silent } else { 0 };
-            assert_eq!(count_rows(&run.summary, standing), rows + silent, "{standing:?}");
+        for status in RowStatus::ALL {
+            let rows = run.rows.iter().filter(|row| RowStatus::from_row(row) == status).count() as u64;
+            assert!(rows > 0, "the fixture has no row that is {status:?}");
+            let silent = if status == RowStatus::Conforms { run.summary.silent } else { 0 };
+            assert_eq!(count_rows(&run.summary, status), rows + silent, "{status:?}");
         }
     }
 }

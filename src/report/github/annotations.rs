@@ -1,25 +1,26 @@
-//! Workflow commands: an annotation for each row that a maintainer should see.
+//! Annotations as workflow commands: one for each row or finding that a maintainer should see.
 //!
-//! GitHub keeps ten annotations of each level from a step, fifty from a job
-//! (docs.github.com/actions, "Workflow commands", and the limits of problem matchers in actions/toolkit). So the
-//! worst come first, and the tenth of a level says how many there are more.
+//! GitHub shows ten annotations of each level per step, and fifty per job (docs.github.com/actions,
+//! "Workflow commands", and the limits of problem matchers in actions/toolkit). So the most severe come
+//! first, and the tenth of a level counts the others.
 
 use crate::checks::CheckSeverity;
-use crate::report::common::ci_status::CiStatus;
+use crate::report::common::ci_status;
+use crate::report::common::ci_status::{CiResult, CiStatus};
 use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::sanitize::{escape_workflow_commands, sanitize_line, shorten};
-use crate::report::common::{ci_status, format};
 use crate::results::baseline::EntryStatus;
+use crate::results::format;
 use crate::results::model::Results;
 use crate::string_enum::string_enum;
 
-/// Annotations of one level that a step may make.
+/// The maximum number of annotations of one level per step.
 const MAX_ANNOTATIONS_PER_LEVEL: usize = 10;
-/// The most characters of one annotation. The summary has all of it.
+/// The maximum length of one annotation. The summary has the complete text.
 const MAX_MESSAGE_CHARS: usize = 500;
 
 string_enum! {
-    /// How much an annotation asks for, the most first.
+    /// The level of an annotation, most severe first.
     enum AnnotationLevel {
         Error = "error",
         Warning = "warning",
@@ -29,66 +30,57 @@ string_enum! {
 
 struct WorkflowAnnotation {
     level: AnnotationLevel,
-    /// An entry of the baseline to be removed: nothing broke.
+    /// True for a baseline entry to be removed, which is not a failure of the endpoint.
     is_stale: bool,
     title: String,
     message: String,
 }
 
-/// The commands, one a line; nothing where there is nothing to tell.
+impl WorkflowAnnotation {
+    fn new(level: AnnotationLevel, title: String, result: CiResult) -> Self {
+        Self { level, is_stale: result.kind == EntryStatus::Stale.as_str(), title, message: result.message }
+    }
+}
+
+/// The commands, one per line; empty without annotations.
 pub fn render(results: &[Results], strict: bool) -> String {
     let matrix = ResultsMatrix::from_results(results);
     let mut all: Vec<WorkflowAnnotation> = matrix.columns.iter().filter_map(annotate_run).collect();
     for entry in matrix.find_cells(|_| true) {
-        let graded = ci_status::classify_row(entry.column.run, entry.row, strict);
-        let level = match graded.status {
+        let result = ci_status::classify_row(entry.column.run, entry.row, strict);
+        let level = match result.status {
             CiStatus::Failed => AnnotationLevel::Error,
             CiStatus::Undetermined if entry.row.claim.is_some() => AnnotationLevel::Warning,
             CiStatus::PassedWithNote => AnnotationLevel::Notice,
-            // What the run did not reach is told once, of the run.
+            // Rows that were not reached have one annotation for the whole run.
             CiStatus::Passed | CiStatus::Undetermined | CiStatus::Untested => continue,
-            // Known failures are counted, below: nobody needs to act on them.
+            // Expected failures are counted below. They need no action.
             CiStatus::Expected => continue,
         };
-        let title = format!("{}: {} {}", entry.column.heading, sanitize_line(&entry.row.id), graded.kind);
-        all.push(WorkflowAnnotation {
-            level,
-            is_stale: graded.kind == EntryStatus::Stale.as_str(),
-            title,
-            message: graded.message,
-        });
+        let title = format!("{}: {} {}", entry.column.heading, sanitize_line(&entry.row.id), result.kind);
+        all.push(WorkflowAnnotation::new(level, title, result));
     }
     for column in &matrix.columns {
         for finding in &column.run.findings {
-            let graded = ci_status::classify_finding(column.run, finding, strict);
-            let level = match (graded.status, finding.severity) {
+            let result = ci_status::classify_finding(column.run, finding, strict);
+            let level = match (result.status, finding.severity) {
                 (CiStatus::Failed, _) => AnnotationLevel::Error,
                 (CiStatus::Expected, _) => continue,
                 (_, CheckSeverity::Error) => AnnotationLevel::Warning,
                 (_, CheckSeverity::Warning | CheckSeverity::Note) => AnnotationLevel::Notice,
             };
             let title = format!("{}: {}", column.heading, sanitize_line(&finding.check));
-            all.push(WorkflowAnnotation {
-                level,
-                is_stale: graded.kind == EntryStatus::Stale.as_str(),
-                title,
-                message: graded.message,
-            });
+            all.push(WorkflowAnnotation::new(level, title, result));
         }
-        for (id, graded) in ci_status::missing_entries(column.run) {
+        for (id, result) in ci_status::missing_entries(column.run) {
             let level =
-                if graded.status == CiStatus::Failed { AnnotationLevel::Error } else { AnnotationLevel::Notice };
-            let title = format!("{}: {} {}", column.heading, sanitize_line(id), graded.kind);
-            all.push(WorkflowAnnotation {
-                level,
-                is_stale: graded.kind == EntryStatus::Stale.as_str(),
-                title,
-                message: graded.message,
-            });
+                if result.status == CiStatus::Failed { AnnotationLevel::Error } else { AnnotationLevel::Notice };
+            let title = format!("{}: {} {}", column.heading, sanitize_line(id), result.kind);
+            all.push(WorkflowAnnotation::new(level, title, result));
         }
         all.extend(annotate_expected(column));
     }
-    // Regressions before what is merely to be tidied up; else the order of the tables.
+    // Stale entries last; otherwise the order of the tables.
     all.sort_by_key(|annotation| annotation.is_stale);
     AnnotationLevel::ALL.into_iter().map(|level| render_level(&all, level)).collect()
 }
@@ -104,9 +96,9 @@ fn annotate_run(column: &MatrixColumn<'_>) -> Option<WorkflowAnnotation> {
 }
 
 fn annotate_expected(column: &MatrixColumn<'_>) -> Option<WorkflowAnnotation> {
-    let held = column.run.baseline.as_ref().filter(|held| held.counts.expected > 0)?;
-    let told = format::plural(held.counts.expected, "failure is", "failures are");
-    let message = format!("{told} as {} lists", sanitize_line(&held.file));
+    let comparison = column.run.baseline.as_ref().filter(|comparison| comparison.counts.expected > 0)?;
+    let failures = format::plural(comparison.counts.expected, "failure", "failures");
+    let message = format!("{failures} as listed in {}", sanitize_line(&comparison.file));
     Some(WorkflowAnnotation {
         level: AnnotationLevel::Notice,
         is_stale: false,
@@ -117,19 +109,19 @@ fn annotate_expected(column: &MatrixColumn<'_>) -> Option<WorkflowAnnotation> {
 
 fn render_level(all: &[WorkflowAnnotation], level: AnnotationLevel) -> String {
     let of_level: Vec<&WorkflowAnnotation> = all.iter().filter(|annotation| annotation.level == level).collect();
-    // The last place is for telling how many have none.
+    // The last annotation counts the others.
     let shown = if of_level.len() > MAX_ANNOTATIONS_PER_LEVEL { MAX_ANNOTATIONS_PER_LEVEL - 1 } else { of_level.len() };
     let mut out: String = of_level[..shown].iter().map(|a| render_command(level, &a.title, &a.message)).collect();
     if of_level.len() > shown {
         let more = of_level.len() - shown;
-        let message = format!("{more} more of this level are left out here; the step's summary has them all");
+        let message = format!("{more} more of this level. See the summary of the step");
         out.push_str(&render_command(level, &format!("{more} more"), &message));
     }
     out
 }
 
 fn render_command(level: AnnotationLevel, title: &str, message: &str) -> String {
-    // The runner knows an older form of commands too, which may stand anywhere in a line.
+    // GitHub also accepts an older form of commands anywhere in a line.
     let (title, message) = (
         escape_workflow_commands(&shorten(title, MAX_MESSAGE_CHARS)),
         escape_workflow_commands(&shorten(message, MAX_MESSAGE_CHARS)),
@@ -137,12 +129,12 @@ fn render_command(level: AnnotationLevel, title: &str, message: &str) -> String 
     format!("::{} title={}::{}\n", level.as_str(), escape_property(&title), escape_data(&message))
 }
 
-/// The text of a command: what would end it is written otherwise.
+/// Escapes the text of a command.
 fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The value of a property, which the command's own signs would end as well.
+/// Escapes the value of a property.
 fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -168,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_comes_first() {
+    fn the_most_severe_come_first() {
         fixtures::snapshot_settings().bind(|| {
             let results = [fixtures::every_outcome(), fixtures::second_run()];
             insta::assert_snapshot!("github-commands.txt", render(&results, false));
@@ -182,24 +174,24 @@ mod tests {
     }
 
     #[test]
-    fn ten_of_a_level_at_most_and_the_tenth_tells_of_the_rest() {
+    fn the_tenth_annotation_of_a_level_counts_the_others() {
         let row = |i: usize, status| {
             let id = format!("field.{i}");
             fixtures::make_row("S", &id, &id, Some(ClaimStatus::Supported), status)
         };
-        let of = |n| {
+        let render_failures = |n| {
             let run = fixtures::make_run("any", (0..n).map(|i| row(i, VerdictStatus::Ignored)).collect());
             render(&[run], false)
         };
-        assert_eq!(of(10).lines().count(), 10);
-        assert!(!of(10).contains("more"));
-        let text = of(31);
+        assert_eq!(render_failures(10).lines().count(), 10);
+        assert!(!render_failures(10).contains("more"));
+        let text = render_failures(31);
         assert_eq!(text.lines().count(), 10);
         assert_eq!(parse_command(text.lines().last().unwrap()).1, "22 more");
     }
 
     #[test]
-    fn signs_of_the_commands_own_are_written_otherwise() {
+    fn special_characters_are_escaped() {
         assert_eq!(
             render_command(AnnotationLevel::Error, "a: b, c", "100 %\r\n::x::"),
             "::error title=a%3A b%2C c::100 %25%0D%0A\\::x::\n"
@@ -210,7 +202,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn any_run_makes_whole_commands_and_no_others(results in vec(fixtures::any_run(), 0..4), strict: bool) {
+        fn any_run_gives_complete_commands_only(results in vec(fixtures::any_run(), 0..4), strict: bool) {
             let text = render(&results, strict);
             for level in AnnotationLevel::ALL {
                 let of_level = text.lines().filter(|line| line.starts_with(&format!("::{} title=", level.as_str())));

@@ -1,6 +1,6 @@
-//! Where a workflow on GitHub is read: annotations beside the run, and a summary on its page.
+//! Reports for GitHub Actions: annotations ([`commands`]) and the summary of a step ([`summary`]).
 //!
-//! Both are bounded by GitHub, and both say what they leave out.
+//! GitHub limits both. Both report what they leave out.
 
 mod annotations;
 mod step_summary;

@@ -1,45 +1,45 @@
-//! The summary of a step: the matrix in Markdown, as far as it fits.
+//! The summary of a step: the Markdown report, as far as it fits.
 //!
-//! GitHub takes a mebibyte a step and refuses the whole of what is larger. So the text is made of parts; the details go
-//! first, and a part is there as a whole or not at all.
+//! GitHub accepts one mebibyte per step and rejects a larger summary completely. So whole sections are left
+//! out until the rest fits; details are left out first.
 
-use crate::report::common::matrix::ResultsMatrix;
+use crate::report::common::page::PageView;
 use crate::report::markdown;
 use crate::report::markdown::ReportSection;
 use crate::results::model::Results;
 
-/// The most bytes that GitHub takes of a step.
+/// The maximum size of a summary on GitHub.
 pub const MAX_SUMMARY_BYTES: usize = 1024 * 1024;
 
-/// The summary, in `room` bytes at most.
+/// The summary in at most `room` bytes.
 pub fn render(results: &[Results], room: usize) -> String {
-    let matrix = ResultsMatrix::from_results(results);
-    if matrix.columns.is_empty() {
+    if results.is_empty() {
         return "Nothing was run.\n".to_owned();
     }
-    let mut kept: Vec<ReportSection> = ReportSection::ALL.to_vec();
+    let page = PageView::from_results(results);
+    let mut shown: Vec<ReportSection> = ReportSection::ALL.to_vec();
     let mut left_out: Vec<&str> = Vec::new();
-    // The last of them is needed least.
+    // The last section is the least important.
     loop {
-        let text = render_sections(&matrix, &kept, &left_out);
+        let text = render_sections(&page, &shown, &left_out);
         if text.len() <= room {
             return text;
         }
-        match kept.pop() {
-            Some(part) => left_out.insert(0, part.title()),
+        match shown.pop() {
+            Some(section) => left_out.insert(0, section.title()),
             None => break,
         }
     }
-    let note = "The results do not fit into this summary; `matrix.md` has them.\n";
+    let note = "The results do not fit into this summary. See `matrix.md`.\n";
     if note.len() <= room { note.to_owned() } else { String::new() }
 }
 
-fn render_sections(matrix: &ResultsMatrix<'_>, kept: &[ReportSection], left_out: &[&str]) -> String {
-    let parts = kept.iter().map(|part| markdown::render_section(matrix, *part, kept)).filter(|text| !text.is_empty());
-    let mut text = parts.collect::<Vec<_>>().join("\n");
+fn render_sections(page: &PageView, shown: &[ReportSection], left_out: &[&str]) -> String {
+    let sections = shown.iter().map(|section| markdown::render_section(page, *section, shown));
+    let mut text = sections.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n");
     if !left_out.is_empty() {
         let note = format!(
-            "\n> [!NOTE]\n> Left out, since it does not fit into this summary: {}. `matrix.md` has all of it.\n",
+            "\n> [!NOTE]\n> Left out, since it does not fit into this summary: {}. See `matrix.md`.\n",
             left_out.join(", ")
         );
         text.push_str(&note);
@@ -57,7 +57,7 @@ mod tests {
     use crate::results::fixtures;
 
     #[test]
-    fn all_of_it_where_it_fits() {
+    fn a_small_report_is_shown_completely() {
         fixtures::snapshot_settings().bind(|| {
             let results = [fixtures::every_outcome(), fixtures::second_run()];
             insta::assert_snapshot!("github-summary.md", render(&results, MAX_SUMMARY_BYTES));
@@ -65,11 +65,11 @@ mod tests {
     }
 
     #[test]
-    fn details_go_first_and_whole_parts_only() {
+    fn whole_sections_are_left_out_and_details_first() {
         let results = [fixtures::every_outcome(), fixtures::hostile_run()];
-        let whole = render(&results, MAX_SUMMARY_BYTES);
+        let complete = render(&results, MAX_SUMMARY_BYTES);
         let mut before = usize::MAX;
-        for room in (0..=whole.len()).rev().step_by(97) {
+        for room in (0..=complete.len()).rev().step_by(97) {
             let text = render(&results, room);
             assert!(text.len() <= room);
             if text.is_empty() || text.starts_with("The results do not fit") {
@@ -78,8 +78,8 @@ mod tests {
             for link in text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
                 assert!(text.contains(&format!("<a id=\"{link}\"></a>")), "{link} leads nowhere");
             }
-            assert!(text.contains("Left out") != (text == whole));
-            // Each part ends as it does in the whole text: no table is cut.
+            assert!(text.contains("Left out") != (text == complete));
+            // Sections are complete: no table is cut.
             for line in text.lines().filter(|line| line.starts_with('|')) {
                 assert!(line.ends_with('|'), "{line}");
             }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_too_large_for_github_keeps_its_counts_and_contradictions() {
+    fn a_run_that_is_too_large_for_github_keeps_its_counts_and_matrix() {
         let rows = (0..4000).map(|i| {
             let id = format!("field.{i}");
             let status = if i % 2 == 0 { VerdictStatus::Ignored } else { VerdictStatus::Supported };

@@ -1,4 +1,4 @@
-//! Whole pages, and what must hold of any of them.
+//! Complete pages, and properties of any page.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,12 +16,12 @@ fn snapshot_page(name: &str, results: &[Results]) {
     fixtures::snapshot_settings().bind(|| insta::assert_snapshot!(name, render_page(results)));
 }
 
-/// The tags of a page, in order. Text holds no angle bracket, since it is escaped; a style sheet has none of its own.
+/// The tags of a page, in order. Texts have no angle brackets, since they are escaped.
 fn list_tags(page: &str) -> Vec<&str> {
     page.split('<').skip(1).map(|rest| rest.split_once('>').expect("a tag is closed").0).collect()
 }
 
-/// Every element that is opened is closed, in order.
+/// Checks that all elements are closed in order.
 fn assert_well_formed(page: &str) {
     let mut open = Vec::new();
     for tag in list_tags(page) {
@@ -35,7 +35,7 @@ fn assert_well_formed(page: &str) {
     assert!(open.is_empty(), "not closed: {open:?}");
 }
 
-/// What a reader sees.
+/// The text that a reader sees.
 fn visible_text(page: &str) -> String {
     let body = page.split_once("<body>").unwrap().1;
     let shown: String = body.split('<').map(|rest| rest.split_once('>').map_or("", |(_, text)| text)).collect();
@@ -56,22 +56,25 @@ fn two_runs() {
 #[test]
 fn a_partial_run() {
     let text = visible_text(&render_page(&[fixtures::partial_run()]));
-    assert!(text.contains("The run of deepseek is partial: the budget of 20 requests was spent. 6 rows"), "{text}");
+    assert!(
+        text.contains("The run of deepseek is partial: the budget of 20 requests was spent. 6 of 10 rows"),
+        "{text}"
+    );
     assert!(text.contains("Not run"));
 }
 
 #[test]
-fn a_run_held_against_a_baseline() {
+fn a_run_compared_with_a_baseline() {
     let page = render_page(&[fixtures::run_with_expectations()]);
     assert_well_formed(&page);
     let text = visible_text(&page);
-    for part in ["against known.yaml", "stale", "expected"] {
+    for part in ["compared with known.yaml", "stale", "expected"] {
         assert!(text.contains(part), "{part}");
     }
 }
 
 #[test]
-fn nasty_text_is_text() {
+fn hostile_text_is_escaped() {
     let page = render_page(&[fixtures::hostile_run(), fixtures::second_run()]);
     assert_well_formed(&page);
     assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("\u{1b}"));
@@ -79,21 +82,21 @@ fn nasty_text_is_text() {
 }
 
 #[test]
-fn an_address_that_is_a_script_is_no_link() {
+fn a_script_address_is_not_a_link() {
     let mut run = fixtures::every_outcome();
     run.target.claims.as_mut().unwrap().sources[0].url = Some("javascript:alert(1)".to_owned());
     assert!(!render_page(&[run]).contains("javascript:"));
 }
 
 #[test]
-fn nothing_run_is_told() {
+fn an_empty_report_says_so() {
     let page = render_page(&[]);
     assert_well_formed(&page);
     assert!(visible_text(&page).contains("Nothing was run."));
 }
 
 #[test]
-fn it_needs_nothing_else() {
+fn the_page_needs_no_other_file() {
     let page = render_page(&[fixtures::every_outcome(), fixtures::second_run()]);
     for tag in ["<script", "<link", "<img", "<iframe", "@import", "url("] {
         assert!(!page.contains(tag), "{tag}");
@@ -115,16 +118,16 @@ fn tables_have_headers_with_a_scope_and_links_lead_somewhere() {
     assert!(links > 20, "{links}");
 }
 
-/// The page holds what `matrix.md` holds: every word of its text, in whatever order.
+/// The page has every text and heading of `matrix.md`, in any order.
 #[test]
-fn it_says_what_the_markdown_says() {
+fn the_page_has_the_content_of_the_markdown() {
     let results = [fixtures::every_outcome(), fixtures::second_run()];
     let shown = visible_text(&render_page(&results));
     for run in &results {
         for row in &run.rows {
             let why = crate::report::common::phrases::reason(row);
-            let tried = row.verdict.status != VerdictStatus::Skipped;
-            for said in [&row.title, &row.id, &why].into_iter().take(if tried { 3 } else { 2 }) {
+            let was_run = row.verdict.status != VerdictStatus::Skipped;
+            for said in [&row.title, &row.id, &why].into_iter().take(if was_run { 3 } else { 2 }) {
                 assert!(shown.contains(&crate::report::common::sanitize::sanitize_line(said)), "{said}");
             }
         }
@@ -142,7 +145,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn any_run_is_a_whole_page_without_foreign_markup(results in vec(fixtures::any_run(), 0..4)) {
+    fn any_run_gives_a_complete_page_without_foreign_markup(results in vec(fixtures::any_run(), 0..4)) {
         let page = render_page(&results);
         assert_well_formed(&page);
         let own = [

@@ -1,10 +1,10 @@
-//! A difference for GitHub: a table per kind of change, `row | before | after | why`.
+//! The differences between two runs: one table per kind of change.
 
 use crate::report::common::diff_phrases;
 use crate::report::markdown::escape::{MarkdownTable, code_span, escape};
-use crate::results::diff::model::{FindingKind, ResultsDiff, RowKind};
+use crate::results::diff::{FindingKind, ResultsDiff, RowKind};
 
-/// The whole of it.
+/// The whole diff.
 pub fn render(diff: &ResultsDiff) -> String {
     let across = diff.is_cross_target();
     let mut out = format!("# {}\n\n", escape(&diff_phrases::title(diff)));
@@ -19,10 +19,8 @@ pub fn render(diff: &ResultsDiff) -> String {
     }
     for kind in FindingKind::ALL {
         let rows = diff.findings.iter().filter(|change| change.kind == kind).map(|change| {
-            let (before, after) = (
-                diff_phrases::finding_state(change.before.as_ref()),
-                diff_phrases::finding_state(change.after.as_ref()),
-            );
+            let [before, after] =
+                [&change.before, &change.after].map(|state| diff_phrases::finding_state(state.as_ref()));
             vec![code_span(&change.check), before, after, code_span(&change.why)]
         });
         out.push_str(&render_section(diff_phrases::finding_heading(kind, across), "check", rows.collect()));
@@ -30,12 +28,12 @@ pub fn render(diff: &ResultsDiff) -> String {
     out
 }
 
-fn render_section(title: &str, what: &str, rows: Vec<Vec<String>>) -> String {
+fn render_section(title: &str, subject: &str, rows: Vec<Vec<String>>) -> String {
     if rows.is_empty() {
         return String::new();
     }
     let count = rows.len();
-    let mut table = MarkdownTable::new([what, "before", "after", "why"].map(str::to_owned).to_vec());
+    let mut table = MarkdownTable::new([subject, "before", "after", "why"].map(str::to_owned).to_vec());
     rows.into_iter().for_each(|row| table.add_row(row));
     format!("\n## {title} ({count})\n\n{}", table.finish())
 }

@@ -1,11 +1,11 @@
-//! Text as Markdown: escaping, code, fences, links and tables.
+//! Markdown for GitHub: escaping, code, fences, links and tables ([`MarkdownTable`]).
 //!
-//! Written for GitHub's dialect. Pipes, backslashes and backticks become entities, which mean the same inside a table
-//! and outside.
+//! Pipes, backslashes and backticks become entities, which have the same meaning inside and outside of
+//! tables.
 
 use crate::report::common::sanitize;
 
-/// One line of text that is shown as it is.
+/// One line of text without any markup.
 pub(in crate::report) fn escape(text: &str) -> String {
     let line = sanitize::sanitize_line(text);
     let mut escaped = String::with_capacity(line.len());
@@ -20,7 +20,7 @@ pub(in crate::report) fn escape(text: &str) -> String {
             '|' => escaped.push_str("&#124;"),
             '\\' => escaped.push_str("&#92;"),
             '`' => escaped.push_str("&#96;"),
-            // `top_k` is no emphasis, and stays readable in the source.
+            // `top_k` is not emphasis, and stays readable in the source.
             '_' if within_word => escaped.push('_'),
             '*' | '_' | '[' | ']' | '~' | '$' | '#' => {
                 escaped.push('\\');
@@ -33,7 +33,7 @@ pub(in crate::report) fn escape(text: &str) -> String {
     escaped
 }
 
-/// One line of code, in a table or out of it.
+/// One line of code, inside or outside of a table.
 pub(in crate::report) fn code_span(text: &str) -> String {
     let line = sanitize::sanitize_line(text);
     if line.is_empty() {
@@ -45,7 +45,7 @@ pub(in crate::report) fn code_span(text: &str) -> String {
     }
 }
 
-/// Lines of code, between fences that no run of backticks in them can close.
+/// Lines of code between fences that are longer than any sequence of backticks in the code.
 pub(super) fn code_fence(language: &str, text: &str) -> String {
     let block = sanitize::sanitize_block(text);
     let longest = block.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -53,7 +53,7 @@ pub(super) fn code_fence(language: &str, text: &str) -> String {
     format!("{fence}{language}\n{block}\n{fence}\n")
 }
 
-/// A link where there is an address that is one, and its text alone where there is none.
+/// A link, or only its text if the address is missing or unsafe.
 pub(super) fn render_link(text: &str, url: Option<&str>) -> String {
     let safe = |url: &&str| {
         let web = url.starts_with("https://") || url.starts_with("http://");
@@ -65,19 +65,19 @@ pub(super) fn render_link(text: &str, url: Option<&str>) -> String {
     }
 }
 
-/// A table. Cells are Markdown; a row that is short is filled up.
+/// A table. Cells are Markdown. Short rows are filled with empty cells.
 pub(in crate::report) struct MarkdownTable {
     lines: String,
     columns: usize,
 }
 
 impl MarkdownTable {
-    /// A table with these headings, its text to the left.
+    /// A table with these headings and left-aligned columns.
     pub(in crate::report) fn new(header: Vec<String>) -> Self {
         Self::with_alignment(header, ":---")
     }
 
-    /// The same, with figures: every column but the first to the right.
+    /// A table whose columns are right-aligned, except the first.
     pub(super) fn right_aligned(header: Vec<String>) -> Self {
         Self::with_alignment(header, "---:")
     }
@@ -102,7 +102,7 @@ impl MarkdownTable {
         self.lines.push_str("|\n");
     }
 
-    /// The table's lines.
+    /// The lines of the table.
     pub(in crate::report) fn finish(self) -> String {
         self.lines
     }

@@ -1,28 +1,21 @@
-//! The rows that need more than a cell, with their evidence: what was claimed, why the verdict, the trials, and a
-//! request that anyone can send.
+//! The rows that need more than a cell, with their evidence: the claim, the reason of the verdict, the
+//! trials, and a request that anyone can send.
 
-use crate::report::common::highlights::{HighlightGroup, NotRunGroup};
-use crate::report::common::matrix::{Cell, ResultsMatrix};
+use crate::report::common::page::{DetailSectionView, ExampleView, NotRunView, PageView, RowDetailView};
 use crate::report::common::row_status::RowStatus;
-use crate::report::common::{format, highlights, phrases};
 use crate::report::markdown::escape::{MarkdownTable, code_fence, code_span, escape};
-use crate::report::markdown::row_anchor;
-use crate::results::model::{RowExample, RowResult};
 
-/// A chapter for each list that has a row, and whose rows are `wanted`: a list has rows of one kind.
-pub(super) fn render(matrix: &ResultsMatrix<'_>, wanted: impl Fn(&RowResult) -> bool) -> String {
-    // A list without a row that was tried has rows that were not run, which contradict nothing.
-    let wanted = |list: &HighlightGroup<'_, '_>| list.cells.first().is_none_or(|entry| wanted(entry.row));
-    let chapters =
-        highlights::group_highlights(matrix).into_iter().filter(wanted).map(|list| render_group(matrix, &list));
-    chapters.collect::<Vec<_>>().join("\n")
+/// The lists of rows whose outcome fulfils the condition.
+pub(super) fn render(page: &PageView, condition: impl Fn(RowStatus) -> bool) -> String {
+    let lists = page.details.iter().filter(|list| list.status.is_some_and(&condition));
+    lists.map(render_list).collect::<Vec<_>>().join("\n")
 }
 
-fn render_group(matrix: &ResultsMatrix<'_>, list: &HighlightGroup<'_, '_>) -> String {
-    let mut out = format!("## {} ({})\n", list.title, format::with_thousands(list.len() as u64));
-    for entry in &list.cells {
+fn render_list(list: &DetailSectionView) -> String {
+    let mut out = format!("## {} ({})\n", list.title, list.count);
+    for row in &list.items {
         out.push('\n');
-        out.push_str(&render_row(matrix, entry));
+        out.push_str(&render_row(row));
     }
     if !list.not_run.is_empty() {
         out.push_str("\n### Not run\n\n");
@@ -31,31 +24,21 @@ fn render_group(matrix: &ResultsMatrix<'_>, list: &HighlightGroup<'_, '_>) -> St
     out
 }
 
-fn render_row(matrix: &ResultsMatrix<'_>, entry: &Cell<'_, '_>) -> String {
-    let row = entry.row;
-    let whose = if matrix.columns.len() > 1 { format!("{}: ", escape(&entry.column.heading)) } else { String::new() };
-    let mut out = format!(
-        "<a id=\"{}\"></a>\n\n### {whose}{} ({})\n\n",
-        row_anchor(&entry.column.heading, &row.id),
-        escape(&row.title),
-        code_span(&row.id)
-    );
-    out.push_str(&format!("{} **Observed** {}", RowStatus::from_row(row).mark(), row.verdict_label()));
-    if let Some(claim) = &row.claim {
-        out.push_str(&format!(", **claimed** {}", claim.status.as_str()));
-        if let Some(words) = phrases::describe_claim(claim) {
-            out.push_str(&format!(" ({})", escape(&words)));
-        }
-    }
-    out.push_str(&format!(". {}\n\n", escape(&phrases::reason(row))));
-    out.push_str(&render_evidence(row));
+fn render_row(row: &RowDetailView) -> String {
+    let run = row.run.as_deref().map_or(String::new(), |heading| format!("{}: ", escape(heading)));
+    let (title, id) = (escape(&row.title), code_span(&row.id));
+    let mut out = format!("<a id=\"{}\"></a>\n\n### {run}{title} ({id})\n\n", row.anchor);
+    out.push_str(&format!("{} **Observed** {}", row.mark, row.verdict));
+    out.extend(row.claimed.as_deref().map(|claimed| format!(", **claimed** {}", escape(claimed))));
+    out.push_str(&format!(". {}\n\n", escape(&row.why)));
+    out.push_str(&render_facts(row));
     if !row.arms.is_empty() {
         out.push_str(&render_arms(row));
     }
     match &row.example {
-        None => out.push_str("No request was kept for this row.\n"),
-        Some(example) if is_collapsed(RowStatus::from_row(row)) => {
-            let summary = "<details><summary>The request, and what came back</summary>";
+        None => out.push_str("The results have no request of this row.\n"),
+        Some(example) if is_collapsed(row.status) => {
+            let summary = "<details><summary>The request and the response</summary>";
             out.push_str(&format!("{summary}\n\n{}\n</details>\n", render_example(example)));
         }
         Some(example) => out.push_str(&render_example(example)),
@@ -63,53 +46,46 @@ fn render_row(matrix: &ResultsMatrix<'_>, entry: &Cell<'_, '_>) -> String {
     out
 }
 
-/// What the verdict rests on, in a line.
-fn render_evidence(row: &RowResult) -> String {
-    let verdict = &row.verdict;
-    let mut facts = Vec::new();
-    facts.extend(verdict.evidence.map(|evidence| format!("evidence: {}", evidence.as_str().replace('_', " "))));
-    facts.extend(verdict.confidence.map(|confidence| format!("confidence: {confidence:.4}")));
-    facts.extend(verdict.code.as_deref().map(|why| format!("undecided because: {}", code_span(why))));
-    facts.push(format::plural(row.cost.requests, "request", "requests"));
-    if !row.findings.is_empty() {
-        let checks: Vec<String> = row.findings.iter().map(|check| code_span(check)).collect();
-        facts.push(format!("protocol violations: {}", checks.join(", ")));
-    }
-    let mut line = facts.join(" · ");
+/// The evidence and the cost of the verdict, in one line.
+fn render_facts(row: &RowDetailView) -> String {
+    let facts = row.facts.iter().map(|fact| {
+        let codes: Vec<String> = fact.codes.iter().map(|code| code_span(code)).collect();
+        format!("{}{}", fact.text, codes.join(", "))
+    });
+    let mut line = facts.collect::<Vec<_>>().join(" · ");
     if let Some(first) = line.get_mut(..1) {
         first.make_ascii_uppercase();
     }
     format!("{line}\n\n")
 }
 
-fn render_arms(row: &RowResult) -> String {
-    let header = ["Arm", "Trials", "Showed the effect", "Refused", "Says nothing"];
+fn render_arms(row: &RowDetailView) -> String {
+    let header = ["Arm", "Trials", "Effect", "Rejected", "Unusable"];
     let mut table = MarkdownTable::right_aligned(header.map(str::to_owned).to_vec());
     for arm in &row.arms {
-        let figures = [arm.trials, arm.effects, arm.refused, arm.void].map(format::with_thousands);
-        table.add_row(std::iter::once(escape(&arm.name)).chain(figures).collect());
+        table.add_row(std::iter::once(escape(&arm.name)).chain(arm.counts.clone()).collect());
     }
     format!("{}\n", table.finish())
 }
 
-/// Contradictions and open questions are what a reader came for; the rest is kept out of the way.
-fn is_collapsed(standing: RowStatus) -> bool {
-    match standing {
+/// Contradictions and undecided rows are the most important, so their examples are open.
+fn is_collapsed(status: RowStatus) -> bool {
+    match status {
         RowStatus::Contradicts | RowStatus::Undetermined | RowStatus::Unclaimed => false,
         RowStatus::Exceeds | RowStatus::Silent | RowStatus::Conforms => true,
     }
 }
 
-fn render_example(example: &RowExample) -> String {
+fn render_example(example: &ExampleView) -> String {
     format!(
-        "The {} request:\n\n{}\nWhat came back:\n\n{}",
+        "The {} request:\n\n{}\nThe response:\n\n{}",
         escape(&example.arm),
         code_fence("sh", &example.curl),
-        code_fence("", &format!("{}\n\n{}", example.status, example.answer))
+        code_fence("", &format!("{}\n\n{}", example.status, example.response))
     )
 }
 
-fn render_not_run(group: &NotRunGroup<'_, '_>) -> String {
+fn render_not_run(group: &NotRunView) -> String {
     let ids: Vec<String> = group.ids.iter().map(|id| code_span(id)).collect();
-    format!("- **{}**: {} {}\n", escape(group.heading), escape(&group.reason), ids.join(", "))
+    format!("- **{}**: {} {}\n", escape(&group.heading), escape(&group.reason), ids.join(", "))
 }

@@ -1,22 +1,23 @@
-//! A proof as Markdown, for documents that carry the kill rate.
+//! The results of `fieldtest check`, for documents that state the kill rate.
 
 use crate::report::common::mutation_phrases;
+use crate::report::common::mutation_phrases::mark;
 use crate::report::markdown::escape::{MarkdownTable, code_span, escape};
 use crate::results::mutation::MutationReport;
 
-/// The text.
-pub fn render(proof: &MutationReport) -> String {
-    let mut out = format!("# Every row can fail\n\n**{}**\n", escape(&mutation_phrases::summarise(proof)));
-    out.push_str("\n## What makes it trustworthy\n\n");
-    for ground in &proof.grounds {
-        for (holds, line) in mutation_phrases::describe_soundness(ground) {
-            out.push_str(&format!("- {} {}: {}\n", mark(holds), code_span(&ground.target), escape(&line)));
+/// The whole report.
+pub fn render(report: &MutationReport) -> String {
+    let mut out = format!("# Every row can fail\n\n**{}**\n", escape(&mutation_phrases::summarise(report)));
+    out.push_str("\n## Controls\n\n");
+    for subject in &report.grounds {
+        for (holds, line) in mutation_phrases::describe_soundness(subject) {
+            out.push_str(&format!("- {} {}: {}\n", mark(holds), code_span(&subject.target), escape(&line)));
         }
     }
     out.push_str("\n## Rows\n\n");
-    let header = ["", "row", "reached", "killed", "changes along"];
+    let header = ["", "row", "reached", "killed", "changes too"];
     let mut table = MarkdownTable::new(header.map(str::to_owned).to_vec());
-    for row in &proof.rows {
+    for row in &report.rows {
         table.add_row(vec![
             mark(row.has_passed()).to_owned(),
             code_span(&row.id),
@@ -26,19 +27,15 @@ pub fn render(proof: &MutationReport) -> String {
         ]);
     }
     out.push_str(&table.finish());
-    if proof.rows.iter().any(mutation_phrases::has_rejected_negatives) {
+    if report.rows.iter().any(mutation_phrases::has_rejected_negatives) {
         out.push_str(&format!("\n{}\n", escape(mutation_phrases::REJECTED_NEGATIVE_NOTE)));
     }
-    for row in proof.rows.iter().filter(|row| !row.has_passed()) {
+    for row in report.rows.iter().filter(|row| !row.has_passed()) {
         out.push_str(&format!("\n### {}\n\n", code_span(&row.id)));
-        for (told, below) in mutation_phrases::describe_failures(row) {
-            out.push_str(&format!("- {}\n", escape(&told)));
-            below.iter().for_each(|line| out.push_str(&format!("  - {}\n", escape(line))));
+        for (failure, details) in mutation_phrases::describe_failures(row) {
+            out.push_str(&format!("- {}\n", escape(&failure)));
+            details.iter().for_each(|line| out.push_str(&format!("  - {}\n", escape(line))));
         }
     }
     out
-}
-
-fn mark(holds: bool) -> &'static str {
-    if holds { "✓" } else { "✗" }
 }

@@ -1,16 +1,17 @@
-//! Whole reports, and what must hold of any of them.
+//! Complete reports, and properties of any report.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::report::markdown::*;
+use crate::report::markdown::render;
 use crate::results::fixtures;
+use crate::results::model::Results;
 
 fn snapshot_report(name: &str, results: &[Results]) {
     fixtures::snapshot_settings().bind(|| insta::assert_snapshot!(name, render(results)));
 }
 
-/// The lines that are not inside a fence, each fence closed by one at least as long as the one that opened it.
+/// The lines outside of fences. A fence closes a fence of at most its length.
 fn lines_outside_fences(markdown: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut open: Option<usize> = None;
@@ -23,11 +24,11 @@ fn lines_outside_fences(markdown: &str) -> Vec<&str> {
             Some(_) => {}
         }
     }
-    assert_eq!(open, None, "a fence was not closed");
+    assert_eq!(open, None, "a fence is not closed");
     lines
 }
 
-/// Pipes that part cells: all but those after a backslash.
+/// The pipes that separate cells: all pipes without a backslash.
 fn count_pipes(line: &str) -> usize {
     line.bytes().enumerate().filter(|(i, b)| *b == b'|' && (*i == 0 || line.as_bytes()[i - 1] != b'\\')).count()
 }
@@ -45,35 +46,35 @@ fn two_runs() {
 #[test]
 fn a_partial_run() {
     let text = render(&[fixtures::partial_run()]);
-    assert!(text.contains("> **The run of deepseek is partial:** the budget of 20 requests was spent. 6 rows"));
+    assert!(text.contains("> **The run of deepseek is partial:** the budget of 20 requests was spent. 6 of 10 rows"));
     snapshot_report("matrix-partial.md", &[fixtures::partial_run()]);
 }
 
 #[test]
-fn runs_held_against_baselines() {
-    let chapter = |results: &[Results]| {
+fn runs_compared_with_baselines() {
+    let section = |results: &[Results]| {
         let text = render(results);
-        let (_, from) = text.split_once("## Held against a baseline").expect("a chapter");
+        let (_, from) = text.split_once("## Comparison with a baseline").expect("a section");
         from.split("\n## ").next().unwrap_or_default().to_owned()
     };
-    let one = chapter(&[fixtures::run_with_expectations()]);
+    let one = section(&[fixtures::run_with_expectations()]);
     fixtures::snapshot_settings().bind(|| insta::assert_snapshot!("matrix-held-one.md", one));
-    let two = chapter(&[fixtures::run_with_expectations(), fixtures::run_with_earlier_baseline()]);
+    let two = section(&[fixtures::run_with_expectations(), fixtures::run_with_earlier_baseline()]);
     fixtures::snapshot_settings().bind(|| insta::assert_snapshot!("matrix-held-two.md", two));
 }
 
 #[test]
-fn nasty_text_is_text() {
+fn hostile_text_is_escaped() {
     snapshot_report("matrix-nasty.md", &[fixtures::hostile_run(), fixtures::second_run()]);
 }
 
 #[test]
-fn nothing_run_is_told() {
+fn an_empty_report_says_so() {
     assert!(render(&[]).contains("Nothing was run."));
 }
 
 #[test]
-fn every_link_leads_to_its_evidence() {
+fn every_link_has_its_evidence() {
     let text = render(&[fixtures::every_outcome(), fixtures::second_run()]);
     let targets: Vec<&str> = text.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap_or("")).collect();
     assert!(targets.len() > 4, "{targets:?}");
@@ -83,7 +84,7 @@ fn every_link_leads_to_its_evidence() {
 }
 
 #[test]
-fn what_is_not_known_carries_no_tick() {
+fn a_skipped_row_has_no_tick() {
     for line in render(&[fixtures::partial_run()]).lines().filter(|line| line.contains("skipped")) {
         assert!(!line.contains('✓'), "{line}");
     }
@@ -93,7 +94,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn tables_have_as_many_cells_in_every_line(results in vec(fixtures::any_run(), 1..4)) {
+    fn all_lines_of_a_table_have_the_same_number_of_cells(results in vec(fixtures::any_run(), 1..4)) {
         let text = render(&results);
         let mut expected = None;
         let mut tables = 0;

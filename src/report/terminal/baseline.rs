@@ -1,72 +1,65 @@
-//! How each run stands to its baseline: what needs a reader first stands first.
+//! The comparison of each run with its baseline, most important entries first.
 
 use crate::report::common::matrix::ResultsMatrix;
 use crate::report::common::phrases;
 use crate::report::common::sanitize::{sanitize_line, shorten};
 use crate::report::terminal::color::{TextColor, colorize, use_no_break_spaces};
-use crate::report::terminal::table::FixedTable;
-use crate::report::terminal::{TerminalStyle, render_heading};
+use crate::report::terminal::style::TerminalStyle;
 use crate::results::baseline::{BaselineComparison, BaselineEntry, EntryState, EntryStatus, RegressionCause};
 
-/// Enough of a reason to recognise it; the results file has all of it.
+/// Enough of a reason to recognize it. The results file has all of it.
 const MAX_REASON_CHARS: usize = 400;
 
-/// A list for each run that was held against a baseline; nothing where none was.
+/// A list for each run with a baseline; empty without any.
 pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String {
-    let several = matrix.columns.len() > 1;
+    let has_several = matrix.columns.len() > 1;
     let mut out = String::new();
     for column in &matrix.columns {
-        let Some(held) = &column.run.baseline else { continue };
-        let whose = if several { format!("{}, ", column.heading) } else { String::new() };
-        out.push_str(&render_heading(
-            &format!("{whose}{} {}", if several { "held against" } else { "Held against" }, sanitize_line(&held.file)),
-            style,
-        ));
-        out.push_str(&render_comparison(held, style));
+        let Some(comparison) = &column.run.baseline else { continue };
+        let file = sanitize_line(&comparison.file);
+        out.push_str(&style.render_heading(&if has_several {
+            format!("{}, compared with {file}", column.heading)
+        } else {
+            format!("Compared with {file}")
+        }));
+        out.push_str(&render_comparison(comparison, style));
     }
     out
 }
 
-fn render_comparison(held: &BaselineComparison, style: TerminalStyle) -> String {
-    let grid = FixedTable::paragraph(2, style.table_width());
+fn render_comparison(comparison: &BaselineComparison, style: TerminalStyle) -> String {
     let mut out = String::new();
-    for note in phrases::baseline_notes(held) {
-        out.push_str(&grid.render_row(vec![colorize(TextColor::Yellow, &sanitize_line(&note))]));
+    for note in phrases::baseline_notes(comparison) {
+        out.push_str(&style.render_paragraph(2, colorize(TextColor::Yellow, &sanitize_line(&note))));
     }
-    let counts = phrases::baseline_counts(held).into_iter().map(|(case, told)| {
-        let told = use_no_break_spaces(&told);
-        case.map_or(told.clone(), |case| colorize(entry_color(case), &told))
+    let counts = phrases::baseline_counts(comparison).into_iter().map(|(status, count)| {
+        let count = use_no_break_spaces(&count);
+        status.map_or(count.clone(), |status| colorize(entry_color(status), &count))
     });
-    let counts: Vec<String> = counts.collect();
-    out.push_str(&grid.render_row(vec![counts.join("  ")]));
-    for case in EntryStatus::ALL {
-        out.extend(held.entries_with_status(case).map(|entry| render_entry(entry, style)));
+    out.push_str(&style.render_paragraph(2, counts.collect::<Vec<_>>().join("  ")));
+    for status in EntryStatus::ALL {
+        out.extend(comparison.entries_with_status(status).map(|entry| render_entry(entry, style)));
     }
     out
 }
 
 fn render_entry(entry: &BaselineEntry, style: TerminalStyle) -> String {
     let word = |state: Option<EntryState>| state.map_or("-", EntryState::as_str);
-    let arrow = if style.unicode { "→" } else { "->" };
-    let change = format!("{} {arrow} {}", word(entry.before), word(entry.now));
+    let change = format!("{} {} {}", word(entry.before), style.arrow(), word(entry.now));
     let cause = entry.cause.map_or(String::new(), |cause: RegressionCause| format!(" ({})", cause.describe()));
-    let line = format!(
-        "{}: {}, {change}{cause}",
-        colorize(entry_color(entry.case), phrases::entry_status(entry.case)),
-        sanitize_line(entry.subject.id())
-    );
-    let below = FixedTable::paragraph(4, style.table_width());
-    let mut out = FixedTable::paragraph(2, style.table_width()).render_row(vec![line]);
-    out.push_str(&below.render_row(vec![shorten(&sanitize_line(&entry.why), MAX_REASON_CHARS)]));
-    if let Some(said) = phrases::describe_expectation(entry) {
-        out.push_str(&below.render_row(vec![colorize(TextColor::Dim, &sanitize_line(&said))]));
+    let status = colorize(entry_color(entry.case), phrases::entry_status(entry.case));
+    let mut out =
+        style.render_paragraph(2, format!("{status}: {}, {change}{cause}", sanitize_line(entry.subject.id())));
+    out.push_str(&style.render_paragraph(4, shorten(&sanitize_line(&entry.why), MAX_REASON_CHARS)));
+    if let Some(expectation) = phrases::describe_expectation(entry) {
+        out.push_str(&style.render_paragraph(4, colorize(TextColor::Dim, &sanitize_line(&expectation))));
     }
     out
 }
 
-/// Nothing here is green: what is expected is still broken.
-fn entry_color(case: EntryStatus) -> TextColor {
-    match case {
+/// No status is green: an expected failure is still a failure.
+fn entry_color(status: EntryStatus) -> TextColor {
+    match status {
         EntryStatus::Regression => TextColor::Red,
         EntryStatus::Stale => TextColor::Magenta,
         EntryStatus::Unconfirmed => TextColor::Yellow,

@@ -1,11 +1,10 @@
-//! Colour that takes no room while a table is laid out.
+//! Colours that do not affect the layout of tables: [`colorize`] marks text, [`to_ansi`] colours the output.
 //!
-//! Escape codes inside cells would be measured, wrapped and padded as text. So words are painted in invisible ink
-//! first: each character is followed by a tag character, which has no width and which the layout never parts from it.
-//! When the lines stand, the ink is developed into escape codes or washed out. Text from outside cannot carry tags:
-//! `clean` spells them out.
+//! Escape codes in cells would be measured, wrapped and padded as text. So each coloured character is
+//! followed by a tag character, which has no width and stays with its character. After the layout, tags are
+//! replaced by escape codes or removed. Text from outside has no tags, since it is sanitized.
 
-/// What a word can be painted with.
+/// A colour or weight of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextColor {
     Bold,
@@ -33,7 +32,7 @@ impl TextColor {
     }
 
     fn from_tag(c: char) -> Option<Self> {
-        Self::ALL.into_iter().find(|ink| ink.tag() == c)
+        Self::ALL.into_iter().find(|color| color.tag() == c)
     }
 
     fn escape_code(self) -> &'static str {
@@ -51,59 +50,59 @@ impl TextColor {
 
 const RESET_ESCAPE: &str = "\u{1b}[0m";
 
-/// A space at which no line is broken. Text from outside has none: `clean` makes plain spaces of all kinds.
+/// A space that is never a line break. Text from outside has none, since it is sanitized.
 const NO_BREAK_SPACE: &str = "\u{a0}";
 
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\u{a0}')
 }
 
-/// Paints every character but spaces.
-pub(super) fn colorize(ink: TextColor, text: &str) -> String {
-    // A tag would part an emoji from what widens it, and the line would be measured too short.
+/// Tags every character except spaces.
+pub(super) fn colorize(color: TextColor, text: &str) -> String {
+    // A tag would separate an emoji from the character that widens it, so the line would be too wide.
     if text.contains(['\u{200d}', '\u{fe0f}']) {
         return text.to_owned();
     }
-    let mut painted = String::with_capacity(text.len() * 5);
+    let mut tagged = String::with_capacity(text.len() * 5);
     for c in text.chars() {
-        painted.push(c);
+        tagged.push(c);
         if !is_space(c) {
-            painted.push(ink.tag());
+            tagged.push(color.tag());
         }
     }
-    painted
+    tagged
 }
 
-/// Makes a text that no line break parts, if it fits in a line at all.
+/// The text without places for line breaks.
 pub(super) fn use_no_break_spaces(text: &str) -> String {
     text.replace(' ', NO_BREAK_SPACE)
 }
 
-/// Turns ink into escape codes, or washes it out; unbroken spaces become plain ones.
-pub(super) fn to_ansi(painted: &str, colour: bool) -> String {
-    let mut out = String::with_capacity(painted.len());
+/// Replaces tags by escape codes or removes them. No-break spaces become plain spaces.
+pub(super) fn to_ansi(tagged: &str, colour: bool) -> String {
+    let mut out = String::with_capacity(tagged.len());
     let mut current: Option<TextColor> = None;
-    // Spaces wait until it is known whether the next word has the same ink.
+    // Spaces are written when the colour of the next word is known.
     let mut spaces = 0;
-    let mut chars = painted.chars().peekable();
+    let mut chars = tagged.chars().peekable();
     while let Some(c) = chars.next() {
         if is_space(c) {
             spaces += 1;
             continue;
         }
-        let ink = chars.peek().and_then(|next| TextColor::from_tag(*next));
-        if ink.is_some() {
+        let color = chars.peek().and_then(|next| TextColor::from_tag(*next));
+        if color.is_some() {
             chars.next();
         }
-        let changes = colour && ink != current;
+        let changes = colour && color != current;
         if changes && current.is_some() {
             out.push_str(RESET_ESCAPE);
         }
         out.extend(std::iter::repeat_n(' ', spaces));
         spaces = 0;
         if changes {
-            out.push_str(ink.map_or("", TextColor::escape_code));
-            current = ink;
+            out.push_str(color.map_or("", TextColor::escape_code));
+            current = color;
         }
         out.push(c);
     }
@@ -121,21 +120,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ink_has_no_width() {
-        for ink in TextColor::ALL {
-            assert_eq!(colorize(ink, "a b").width(), 3, "{ink:?}");
+    fn colour_has_no_width() {
+        for color in TextColor::ALL {
+            assert_eq!(colorize(color, "a b").width(), 3, "{color:?}");
         }
     }
 
     #[test]
-    fn ink_is_washed_out_or_developed() {
+    fn colours_become_escape_codes_or_are_removed() {
         let line = format!("{} and {}", colorize(TextColor::Red, "two words"), colorize(TextColor::Bold, "bold"));
         assert_eq!(to_ansi(&line, false), "two words and bold");
         assert_eq!(to_ansi(&line, true), "\u{1b}[31mtwo words\u{1b}[0m and \u{1b}[1mbold\u{1b}[0m");
     }
 
     #[test]
-    fn ink_ends_with_its_line() {
+    fn colour_ends_at_the_end_of_the_line() {
         let lines = format!("{}\nplain", colorize(TextColor::Dim, "dim"));
         assert_eq!(to_ansi(&lines, true), "\u{1b}[2mdim\u{1b}[0m\nplain");
     }

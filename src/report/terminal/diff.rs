@@ -1,75 +1,59 @@
-//! A difference between two runs, on a terminal: what was lost first.
+//! The differences between two runs, losses first.
 
 use crate::report::common::diff_phrases;
 use crate::report::common::sanitize::{sanitize_line, shorten};
-use crate::report::terminal::color::{TextColor, colorize};
-use crate::report::terminal::table::FixedTable;
-use crate::report::terminal::{TerminalStyle, color, render_heading};
+use crate::report::terminal::color::{TextColor, colorize, to_ansi};
+use crate::report::terminal::style::TerminalStyle;
 use crate::results::diff::{FindingKind, ResultsDiff, RowKind};
 
-/// Enough of a reason to recognise it; the results files have all of it.
+/// Enough of a reason to recognize it. The results files have all of it.
 const MAX_REASON_CHARS: usize = 400;
 
-/// The whole of it.
+/// The whole diff.
 pub fn render(diff: &ResultsDiff, style: TerminalStyle) -> String {
     let across = diff.is_cross_target();
-    let indented = FixedTable::paragraph(2, style.table_width());
-    let mut out = FixedTable::paragraph(0, style.table_width())
-        .render_row(vec![colorize(TextColor::Bold, &sanitize_line(&diff_phrases::title(diff)))]);
-    out.extend(diff_phrases::describe_pair(diff).iter().map(|side| indented.render_row(vec![sanitize_line(side)])));
-    out.extend(
-        diff.notes.iter().map(|note| indented.render_row(vec![colorize(TextColor::Yellow, &sanitize_line(note))])),
-    );
+    let title = colorize(TextColor::Bold, &sanitize_line(&diff_phrases::title(diff)));
+    let mut out = style.render_paragraph(0, title);
+    out.extend(diff_phrases::describe_pair(diff).iter().map(|side| style.render_paragraph(2, sanitize_line(side))));
+    let notes = diff.notes.iter().map(|note| colorize(TextColor::Yellow, &sanitize_line(note)));
+    out.extend(notes.map(|note| style.render_paragraph(2, note)));
     for kind in RowKind::ALL {
-        let changes: Vec<_> = diff.rows.iter().filter(|change| change.kind == kind).collect();
-        if changes.is_empty() {
-            continue;
-        }
-        out.push_str(&render_heading(
-            &format!("{} ({})", diff_phrases::row_heading(kind, across), changes.len()),
-            style,
-        ));
-        for change in changes {
-            let [before, after] = diff_phrases::describe_states(change);
-            out.push_str(&render_change(
-                &change.row,
-                &before,
-                &after,
-                &change.why,
-                change_color(kind, change.regression),
-                style,
-            ));
-        }
+        let changes = diff.rows.iter().filter(|change| change.kind == kind).map(|change| {
+            let states = diff_phrases::describe_states(change);
+            render_change(&change.row, states, &change.why, change_color(kind, change.regression), style)
+        });
+        out.push_str(&render_section(diff_phrases::row_heading(kind, across), changes.collect(), style));
     }
     for kind in FindingKind::ALL {
-        let changes: Vec<_> = diff.findings.iter().filter(|change| change.kind == kind).collect();
-        if changes.is_empty() {
-            continue;
-        }
-        out.push_str(&render_heading(
-            &format!("{} ({})", diff_phrases::finding_heading(kind, across), changes.len()),
-            style,
-        ));
-        for change in changes {
-            let [before, after] =
-                [&change.before, &change.after].map(|state| diff_phrases::finding_state(state.as_ref()));
-            let ink = if change.regression { TextColor::Red } else { TextColor::Bold };
-            out.push_str(&render_change(&change.check, &before, &after, &change.why, ink, style));
-        }
+        let changes = diff.findings.iter().filter(|change| change.kind == kind).map(|change| {
+            let states = [&change.before, &change.after].map(|state| diff_phrases::finding_state(state.as_ref()));
+            let color = if change.regression { TextColor::Red } else { TextColor::Bold };
+            render_change(&change.check, states, &change.why, color, style)
+        });
+        out.push_str(&render_section(diff_phrases::finding_heading(kind, across), changes.collect(), style));
     }
     out.push('\n');
-    out.push_str(&FixedTable::paragraph(0, style.table_width()).render_row(vec![diff_phrases::summarise(diff)]));
-    color::to_ansi(&out, style.colour)
+    out.push_str(&style.render_paragraph(0, diff_phrases::summarise(diff)));
+    to_ansi(&out, style.colour)
 }
 
-fn render_change(id: &str, before: &str, after: &str, why: &str, ink: TextColor, style: TerminalStyle) -> String {
-    let arrow = if style.unicode { "→" } else { "->" };
-    let absent = |state: &str| if state == "—" && !style.unicode { "-".to_owned() } else { sanitize_line(state) };
-    let line = format!("{}: {} {arrow} {}", colorize(ink, &sanitize_line(id)), absent(before), absent(after));
-    let mut out = FixedTable::paragraph(2, style.table_width()).render_row(vec![line]);
+fn render_section(title: &str, changes: Vec<String>, style: TerminalStyle) -> String {
+    if changes.is_empty() {
+        return String::new();
+    }
+    style.render_heading(&format!("{title} ({})", changes.len())) + &changes.concat()
+}
+
+fn render_change(id: &str, states: [String; 2], why: &str, color: TextColor, style: TerminalStyle) -> String {
+    let [before, after] = states.map(|state| match state.as_str() {
+        "—" if !style.unicode => "-".to_owned(),
+        _ => sanitize_line(&state),
+    });
+    let line = format!("{}: {before} {} {after}", colorize(color, &sanitize_line(id)), style.arrow());
+    let mut out = style.render_paragraph(2, line);
     let why = shorten(&sanitize_line(why), MAX_REASON_CHARS);
     if !why.is_empty() {
-        out.push_str(&FixedTable::paragraph(4, style.table_width()).render_row(vec![colorize(TextColor::Dim, &why)]));
+        out.push_str(&style.render_paragraph(4, colorize(TextColor::Dim, &why)));
     }
     out
 }
@@ -78,7 +62,7 @@ fn change_color(kind: RowKind, regression: bool) -> TextColor {
     match kind {
         _ if regression => TextColor::Red,
         RowKind::Undetermined | RowKind::Changed => TextColor::Yellow,
-        RowKind::Lost | RowKind::Gone => TextColor::Red,
-        RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Come => TextColor::Bold,
+        RowKind::Lost | RowKind::Removed => TextColor::Red,
+        RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Added => TextColor::Bold,
     }
 }

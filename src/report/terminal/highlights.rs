@@ -1,44 +1,42 @@
-//! Why: the rows of several runs that are not plainly conforming, each with its reason.
+//! The rows of several runs that need more than a cell, each with its reason.
 
 use crate::report::common::highlights::NotRunGroup;
-use crate::report::common::matrix::{Cell, ResultsMatrix};
+use crate::report::common::matrix::{MatrixCell, ResultsMatrix};
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::sanitize_line;
-use crate::report::common::{format, highlights, phrases};
+use crate::report::common::{highlights, phrases};
 use crate::report::terminal::color::{TextColor, colorize};
-use crate::report::terminal::table::FixedTable;
-use crate::report::terminal::{TerminalStyle, render_heading, status_color};
+use crate::report::terminal::style::{TerminalStyle, status_color};
+use crate::results::format;
 
 const INDENT_WIDTH: usize = 2;
 
-/// A list for each standing that needs a word.
+/// One list for each outcome that needs details.
 pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String {
     let mut out = String::new();
     for list in highlights::group_highlights(matrix) {
-        out.push_str(&render_heading(
-            &format!("{} ({})", list.title, format::with_thousands(list.len() as u64)),
-            style,
-        ));
+        let count = format::with_thousands(list.len() as u64);
+        out.push_str(&style.render_heading(&format!("{} ({count})", list.title)));
         out.extend(list.cells.iter().map(|entry| render_row(entry, style)));
         out.extend(list.not_run.iter().map(|group| render_not_run(group, style)));
     }
     out
 }
 
-fn render_row(entry: &Cell<'_, '_>, style: TerminalStyle) -> String {
+fn render_row(entry: &MatrixCell<'_, '_>, style: TerminalStyle) -> String {
     let row = entry.row;
     let claim = row.claim.as_ref().map_or(String::new(), |claim| {
-        let said = phrases::describe_claim(claim).map_or(String::new(), |said| format!(" ({said})"));
-        format!("claimed {}{said}, ", claim.status.as_str())
+        let details = phrases::describe_claim(claim).map_or(String::new(), |details| format!(" ({details})"));
+        format!("claimed {}{details}, ", claim.status.as_str())
     });
-    let standing = RowStatus::from_row(row);
+    let status = RowStatus::from_row(row);
     let line = format!(
         "{} {}: {}",
         colorize(TextColor::Bold, &entry.column.heading),
         sanitize_line(&row.id),
         sanitize_line(&format!("{claim}observed {}", row.verdict_label())),
     );
-    render_two_lines(standing, line, sanitize_line(&phrases::reason(row)), style)
+    render_two_lines(status, line, sanitize_line(&phrases::reason(row)), style)
 }
 
 fn render_not_run(group: &NotRunGroup<'_, '_>, style: TerminalStyle) -> String {
@@ -47,10 +45,9 @@ fn render_not_run(group: &NotRunGroup<'_, '_>, style: TerminalStyle) -> String {
     render_two_lines(RowStatus::Undetermined, line, sanitize_line(&group.ids.join(", ")), style)
 }
 
-/// A paragraph with the mark hanging before it, and one below.
-fn render_two_lines(standing: RowStatus, line: String, below: String, style: TerminalStyle) -> String {
-    let grid = FixedTable::paragraph(2 * INDENT_WIDTH, style.table_width());
-    let (line, below) = (grid.render_row(vec![line]), grid.render_row(vec![below]));
-    let mark = colorize(status_color(standing), style.mark(standing));
+/// A paragraph with a hanging mark, and a paragraph below.
+fn render_two_lines(status: RowStatus, line: String, below: String, style: TerminalStyle) -> String {
+    let [line, below] = [line, below].map(|text| style.render_paragraph(2 * INDENT_WIDTH, text));
+    let mark = colorize(status_color(status), style.mark(status));
     format!("{}{mark} {}{below}", " ".repeat(INDENT_WIDTH), line.trim_start_matches(' '))
 }

@@ -1,25 +1,25 @@
-//! Several runs: a table per section with a column for each.
+//! Several runs: one table per section, with one column per run.
 //!
-//! A cell says what was observed; the claim stands below it where the two differ. Reasons are listed after the tables.
+//! A cell has the verdict, and below it the claim if they differ. Reasons are listed after the tables.
 
 use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::sanitize_line;
 use crate::report::terminal::color::{TextColor, colorize, use_no_break_spaces};
+use crate::report::terminal::style::{TerminalStyle, status_color};
 use crate::report::terminal::table::{COLUMN_GAP, FixedTable, max_width};
-use crate::report::terminal::{TerminalStyle, render_heading, status_color};
 use crate::results::model::RowResult;
 
 const INDENT_WIDTH: usize = 2;
 /// `? inconclusive`: a narrower column would break words.
 const MIN_CELL_WIDTH: usize = 14;
-/// `claimed unsupported`: a wider column is only wanted for a long name.
+/// `claimed unsupported`: only a long name needs a wider column.
 const PREFERRED_CELL_WIDTH: usize = 19;
 const MIN_TITLE_WIDTH: usize = 16;
-/// Most titles fit: claims may wrap before titles get narrower than this.
+/// Most titles fit. Claims are wrapped before titles get narrower.
 const PREFERRED_TITLE_WIDTH: usize = 30;
 
-/// How columns are laid out: a width for titles, one for cells, and how many runs stand side by side.
+/// The layout of columns: widths of titles and cells, and the number of runs side by side.
 pub(super) struct ColumnLayout {
     pub(super) title_width: usize,
     pub(super) cell_width: usize,
@@ -27,41 +27,41 @@ pub(super) struct ColumnLayout {
 }
 
 impl ColumnLayout {
-    /// The shape for these titles. Where not all runs fit abreast, the tables come in several goes.
+    /// The layout for these titles. If not all runs fit, each section has several tables.
     pub(super) fn new(titles: &[String], columns: &[MatrixColumn<'_>], style: TerminalStyle) -> Self {
         let width = style.table_width() - INDENT_WIDTH;
-        let abreast = ((width - MIN_TITLE_WIDTH) / (MIN_CELL_WIDTH + COLUMN_GAP)).min(columns.len());
+        let columns_per_table = ((width - MIN_TITLE_WIDTH) / (MIN_CELL_WIDTH + COLUMN_GAP)).min(columns.len());
         let widest_title = max_width(titles.iter().map(String::as_str)).max(MIN_TITLE_WIDTH);
         let name = max_width(columns.iter().map(|column| column.heading.as_str()));
-        let share = (width - widest_title.min(PREFERRED_TITLE_WIDTH)) / abreast - COLUMN_GAP;
+        let share = (width - widest_title.min(PREFERRED_TITLE_WIDTH)) / columns_per_table - COLUMN_GAP;
         let cell = share.clamp(MIN_CELL_WIDTH, PREFERRED_CELL_WIDTH.max(name));
-        let title = widest_title.min(width - abreast * (cell + COLUMN_GAP));
-        Self { title_width: title, cell_width: cell, columns_per_table: abreast }
+        let title = widest_title.min(width - columns_per_table * (cell + COLUMN_GAP));
+        Self { title_width: title, cell_width: cell, columns_per_table }
     }
 
-    /// Title and `n` cells.
+    /// The widths of the title and of `n` cells.
     pub(super) fn widths(&self, n: usize) -> impl Iterator<Item = usize> {
         std::iter::once(self.title_width).chain(std::iter::repeat_n(self.cell_width, n))
     }
 }
 
-/// The tables of all runs, and what the marks mean.
+/// The tables of all runs, and the meaning of the marks.
 pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String {
     let lines = || matrix.sections.iter().flat_map(|section| &section.rows);
     let titles: Vec<String> = lines().map(|line| sanitize_line(line.title)).collect();
-    let shape = ColumnLayout::new(&titles, &matrix.columns, style);
+    let layout = ColumnLayout::new(&titles, &matrix.columns, style);
     let mut out = String::new();
-    for (go, columns) in matrix.columns.chunks(shape.columns_per_table).enumerate() {
-        let grid = FixedTable::new(INDENT_WIDTH, shape.widths(columns.len()));
+    for (nth, columns) in matrix.columns.chunks(layout.columns_per_table).enumerate() {
+        let table = FixedTable::new(INDENT_WIDTH, layout.widths(columns.len()));
         for section in &matrix.sections {
-            out.push_str(&render_heading(&sanitize_line(section.title), style));
+            out.push_str(&style.render_heading(&sanitize_line(section.title)));
             let names = columns.iter().map(|column| colorize(TextColor::Bold, &column.heading));
-            out.push_str(&grid.render_row(std::iter::once(colorize(TextColor::Dim, "Row")).chain(names).collect()));
-            out.push_str(&grid.render_rule(style.stroke()));
+            out.push_str(&table.render_row(std::iter::once(colorize(TextColor::Dim, "Row")).chain(names).collect()));
+            out.push_str(&table.render_rule(style.stroke()));
             for line in &section.rows {
-                let cells = line.cells.iter().skip(go * shape.columns_per_table).take(columns.len());
+                let cells = line.cells.iter().skip(nth * layout.columns_per_table).take(columns.len());
                 let cells = cells.map(|cell| render_cell(*cell, style));
-                out.push_str(&grid.render_row(std::iter::once(sanitize_line(line.title)).chain(cells).collect()));
+                out.push_str(&table.render_row(std::iter::once(sanitize_line(line.title)).chain(cells).collect()));
             }
         }
     }
@@ -70,23 +70,19 @@ pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String
 
 fn render_cell(cell: Option<&RowResult>, style: TerminalStyle) -> String {
     let Some(row) = cell else { return colorize(TextColor::Dim, style.not_run_label()) };
-    let standing = RowStatus::from_row(row);
-    let seen = colorize(status_color(standing), &format!("{} {}", style.mark(standing), row.verdict_label()));
-    match (standing, &row.claim) {
-        (RowStatus::Conforms | RowStatus::Unclaimed, _) | (_, None) => seen,
+    let status = RowStatus::from_row(row);
+    let verdict = colorize(status_color(status), &format!("{} {}", style.mark(status), row.verdict_label()));
+    match (status, &row.claim) {
+        (RowStatus::Conforms | RowStatus::Unclaimed, _) | (_, None) => verdict,
         (RowStatus::Silent | RowStatus::Exceeds | RowStatus::Contradicts | RowStatus::Undetermined, Some(claim)) => {
-            format!("{seen}\n{}", colorize(TextColor::Dim, &format!("claimed {}", claim.status.as_str())))
+            format!("{verdict}\n{}", colorize(TextColor::Dim, &format!("claimed {}", claim.status.as_str())))
         }
     }
 }
 
 fn render_legend(style: TerminalStyle) -> String {
-    let marks = RowStatus::ALL.map(|standing| {
-        colorize(
-            status_color(standing),
-            &use_no_break_spaces(&format!("{} {}", style.mark(standing), standing.as_str())),
-        )
+    let marks = RowStatus::ALL.map(|status| {
+        colorize(status_color(status), &use_no_break_spaces(&format!("{} {}", style.mark(status), status.as_str())))
     });
-    let grid = FixedTable::paragraph(INDENT_WIDTH, style.table_width());
-    format!("\n{}", grid.render_row(vec![marks.join("  ")]))
+    format!("\n{}", style.render_paragraph(INDENT_WIDTH, marks.join("  ")))
 }

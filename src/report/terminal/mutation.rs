@@ -1,60 +1,59 @@
-//! A proof as plain text: what makes it trustworthy, a table of rows, what is wrong, and the kill rate at the end.
+//! The results of `fieldtest check`: the controls, a table of rows, the failures, and the kill rate at the end.
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, TableStyle};
+use comfy_table::{ColumnConstraint, Width};
 
-use crate::report::common::{mutation_phrases, sanitize};
+use crate::report::common::mutation_phrases;
+use crate::report::common::mutation_phrases::mark;
+use crate::report::common::sanitize::{sanitize_block, sanitize_line};
+use crate::report::terminal::table::{max_width, new_fitted_table};
 use crate::results::mutation::MutationReport;
 
-/// The text, so many columns wide.
-pub fn render(proof: &MutationReport, width: usize) -> String {
+/// The whole report for a terminal of this width.
+pub fn render(report: &MutationReport, width: usize) -> String {
     let mut out = String::new();
-    let mut say = |text: &str| {
-        out.push_str(&sanitize::sanitize_block(text));
+    let mut print = |text: &str| {
+        out.push_str(&sanitize_block(text));
         out.push('\n');
     };
-    for ground in &proof.grounds {
-        say(&ground.target);
-        for (holds, line) in mutation_phrases::describe_soundness(ground) {
-            say(&format!("  {} {line}", mark(holds)));
+    for subject in &report.grounds {
+        print(&subject.target);
+        for (holds, line) in mutation_phrases::describe_soundness(subject) {
+            print(&format!("  {} {line}", mark(holds)));
         }
-        say("");
+        print("");
     }
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(width.clamp(60, 65_535) as u16);
-    table.set_header(["", "row", "reached", "killed", "changes along"]);
-    for row in &proof.rows {
+    let mut table = new_fitted_table(&["", "row", "reached", "killed", "changes too"], width, &[0, 1, 3]);
+    let mut followers = Vec::new();
+    for row in &report.rows {
+        let row_followers = mutation_phrases::list_followers(row);
         table.add_row([
             mark(row.has_passed()).to_owned(),
             row.id.clone(),
             mutation_phrases::describe_statuses(row),
             mutation_phrases::format_killed(row),
-            mutation_phrases::list_followers(row).join(", "),
+            row_followers.join(", "),
         ]);
+        followers.extend(row_followers);
     }
-    // Ids and counts stay whole; what changes along takes the lines that it needs.
-    for column in 0..4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
+    // The list of ids is wrapped between the ids only. A comma and the padding need three columns.
+    if let Some(column) = table.column_mut(4) {
+        let widest = max_width(followers.iter().map(String::as_str)) + 3;
+        let widest = u16::try_from(widest).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(widest)));
+    }
+    print(&table.to_string());
+    if report.rows.iter().any(mutation_phrases::has_rejected_negatives) {
+        print(mutation_phrases::REJECTED_NEGATIVE_NOTE);
+    }
+    for row in report.rows.iter().filter(|row| !row.has_passed()) {
+        print("");
+        print(&format!("{} {}", mark(false), row.id));
+        for (failure, details) in mutation_phrases::describe_failures(row) {
+            print(&format!("    {}", sanitize_line(&failure)));
+            details.iter().for_each(|line| print(&format!("      {}", sanitize_line(line))));
         }
     }
-    say(&table.to_string());
-    if proof.rows.iter().any(mutation_phrases::has_rejected_negatives) {
-        say(mutation_phrases::REJECTED_NEGATIVE_NOTE);
-    }
-    for row in proof.rows.iter().filter(|row| !row.has_passed()) {
-        say("");
-        say(&format!("{} {}", mark(false), row.id));
-        for (told, below) in mutation_phrases::describe_failures(row) {
-            say(&format!("    {}", sanitize::sanitize_line(&told)));
-            below.iter().for_each(|line| say(&format!("      {}", sanitize::sanitize_line(line))));
-        }
-    }
-    say("");
-    say(&format!("{} {}", mark(proof.passed), mutation_phrases::summarise(proof)));
+    print("");
+    print(&format!("{} {}", mark(report.passed), mutation_phrases::summarise(report)));
     out
-}
-
-fn mark(holds: bool) -> &'static str {
-    if holds { "✓" } else { "✗" }
 }

@@ -1,32 +1,32 @@
-//! Columns of fixed width: the lines of a table, laid out by comfy-table.
+//! Tables: [`FixedTable`] has columns of fixed width, [`new_fitted_table`] fits its columns to the content.
 //!
-//! Every section of a report uses the same grid, so that columns stay in line from the first section to the last.
-//! This module must not know what is in the cells.
+//! All sections of a report use the same fixed table, so that columns are aligned across sections. This
+//! module must not know the content of the cells.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, TableStyle, Width};
 
 /// Spaces between two columns.
 pub(super) const COLUMN_GAP: usize = 2;
 
-/// Columns side by side, behind an indent.
+/// Columns of fixed width after an indent.
 pub(super) struct FixedTable {
     indent: usize,
     columns: Vec<(usize, CellAlignment)>,
 }
 
 impl FixedTable {
-    /// Columns of these widths, their text to the left.
+    /// Left-aligned columns of these widths.
     pub(super) fn new(indent: usize, widths: impl IntoIterator<Item = usize>) -> Self {
         // A wide character needs two columns.
         let columns = widths.into_iter().map(|width| (width.max(2), CellAlignment::Left)).collect();
         Self { indent, columns }
     }
 
-    /// The same with the text of every column but the first to the right.
+    /// Right-aligned columns of these widths, except the first.
     pub(super) fn right_aligned(indent: usize, widths: impl IntoIterator<Item = usize>) -> Self {
-        let mut grid = Self::new(indent, widths);
-        grid.columns.iter_mut().skip(1).for_each(|(_, alignment)| *alignment = CellAlignment::Right);
-        grid
+        let mut table = Self::new(indent, widths);
+        table.columns.iter_mut().skip(1).for_each(|(_, alignment)| *alignment = CellAlignment::Right);
+        table
     }
 
     /// A single column that fills the width.
@@ -34,10 +34,10 @@ impl FixedTable {
         Self::new(indent, [width - indent])
     }
 
-    /// One row, as the lines that it takes, each with its line end.
+    /// The lines of one row, each with a line end.
     pub(super) fn render_row(&self, cells: Vec<String>) -> String {
         let mut table = Table::new();
-        // Widths are set below; nothing is left for comfy-table to arrange.
+        // All widths are set below, so comfy-table has nothing to arrange.
         table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled).add_row(cells);
         for (i, (width, alignment)) in self.columns.iter().enumerate() {
             let (left, right) = (if i == 0 { self.indent } else { COLUMN_GAP }, 0);
@@ -49,12 +49,27 @@ impl FixedTable {
         table.lines().fold(String::new(), |lines, line| lines + line.trim_end() + "\n")
     }
 
-    /// A line below the headings.
+    /// A horizontal line below the headings.
     pub(super) fn render_rule(&self, stroke: &str) -> String {
         let width: usize =
             self.columns.iter().map(|(width, _)| width).sum::<usize>() + COLUMN_GAP * (self.columns.len() - 1);
         format!("{}{}\n", " ".repeat(self.indent), stroke.repeat(width))
     }
+}
+
+/// A table that fits its columns to the content and the width. Columns in `unbroken` are never wrapped:
+/// their cells, such as ids, stay complete.
+pub(super) fn new_fitted_table(header: &[&str], width: usize, unbroken: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(to_width(width.clamp(60, 65_535)));
+    table.set_header(header);
+    for column in unbroken {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table
 }
 
 /// The width of the widest of these texts.

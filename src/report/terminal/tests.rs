@@ -1,11 +1,12 @@
-//! Whole reports, and what must hold of any of them.
+//! Complete reports, and properties of any report.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
-use crate::report::terminal::*;
+use crate::report::terminal::{TerminalStyle, render};
 use crate::results::fixtures;
+use crate::results::model::Results;
 
 const PLAIN_STYLE: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
 
@@ -37,7 +38,7 @@ fn one_run_at_160_columns() {
 fn one_run_in_ascii() {
     let style = TerminalStyle { unicode: false, ..PLAIN_STYLE };
     let text = render(&[fixtures::every_outcome()], style);
-    // The text of the results is shown as it is; marks and lines are the report's own.
+    // Texts of the results are shown unchanged. Marks and lines belong to the report.
     let own: String = text.lines().filter(|line| !line.contains("metadata: …")).collect();
     assert!(own.is_ascii(), "{own}");
     snapshot_report("terminal-one-ascii", &[fixtures::every_outcome()], style);
@@ -55,7 +56,7 @@ fn two_runs_at_80_columns() {
 }
 
 #[test]
-fn runs_that_do_not_fit_abreast_come_in_several_goes() {
+fn runs_that_do_not_fit_side_by_side_have_several_tables() {
     let mut results = Vec::new();
     for n in 1..=5 {
         let mut run = fixtures::second_run();
@@ -70,27 +71,27 @@ fn runs_that_do_not_fit_abreast_come_in_several_goes() {
 }
 
 #[test]
-fn a_partial_run_says_so_first_and_last() {
+fn a_partial_run_is_marked_at_the_start_and_the_end() {
     let text = render(&[fixtures::partial_run()], PLAIN_STYLE);
     assert_eq!(text.matches("PARTIAL RUN").count(), 2);
     snapshot_report("terminal-partial-80", &[fixtures::partial_run()], PLAIN_STYLE);
 }
 
 #[test]
-fn runs_held_against_baselines() {
+fn runs_compared_with_baselines() {
     snapshot_report("terminal-held-80", &[fixtures::run_with_expectations()], PLAIN_STYLE);
     let both = [fixtures::run_with_expectations(), fixtures::run_with_earlier_baseline()];
     snapshot_report("terminal-held-two-80", &both, PLAIN_STYLE);
 }
 
 #[test]
-fn nasty_text_stays_in_its_cell() {
+fn hostile_text_stays_in_its_cell() {
     snapshot_report("terminal-nasty-80", &[fixtures::hostile_run()], PLAIN_STYLE);
     snapshot_report("terminal-nasty-two-80", &[fixtures::hostile_run(), fixtures::second_run()], PLAIN_STYLE);
 }
 
 #[test]
-fn a_target_without_a_name_widens_no_line() {
+fn a_target_without_a_name_does_not_widen_lines() {
     let mut run = fixtures::every_outcome();
     run.target.name = String::new();
     for width in 60..100 {
@@ -100,12 +101,12 @@ fn a_target_without_a_name_widens_no_line() {
 }
 
 #[test]
-fn nothing_run_is_told() {
+fn an_empty_report_says_so() {
     assert_eq!(render(&[], PLAIN_STYLE), "Nothing was run.\n");
 }
 
 #[test]
-fn only_what_conforms_is_green() {
+fn only_conforming_rows_are_green() {
     let text = render(&[fixtures::every_outcome()], TerminalStyle { colour: true, ..PLAIN_STYLE });
     let green: Vec<&str> = text.split("\u{1b}[32m").skip(1).map(|t| t.split('\u{1b}').next().unwrap_or(t)).collect();
     assert!(green.len() > 3);
@@ -129,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn colour_changes_nothing_but_colour(results in vec(fixtures::any_run(), 1..3)) {
+    fn colour_does_not_change_the_text(results in vec(fixtures::any_run(), 1..3)) {
         let coloured = render(&results, TerminalStyle { colour: true, ..PLAIN_STYLE });
         prop_assert_eq!(strip_escapes(&coloured), render(&results, PLAIN_STYLE));
     }

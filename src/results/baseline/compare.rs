@@ -1,49 +1,50 @@
-//! Holds a run against a baseline, row by row and finding by finding.
+//! Compares a run with a baseline row by row and finding by finding: [`compare`].
 //!
-//! Every decision is made in `of_row` and `of_finding`, from what the comparison itself keeps: so `consistency` can make
-//! it again without the baseline.
+//! All decisions are made in [`compare_row`] and [`compare_finding`], from data that the comparison
+//! keeps. So [`verify`](super::verify) can repeat them without the baseline.
 
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::civil::Date;
 
 use crate::catalog::VerdictStatus;
-use crate::results::baseline::expectations::{BaselineSource, ExpectedFailure, is_failing_finding, is_failing_row};
+use crate::results::baseline::expectations::{BaselineSource, ExpectedFailure, is_failing_row};
 use crate::results::baseline::model::{
     BaselineComparison, BaselineCounts, BaselineEntry, BaselineKind, EarlierRun, EntryState, EntryStatus, EntrySubject,
     FindingPresence, RegressionCause,
 };
 use crate::results::comparability;
+use crate::results::compare::is_regression;
 use crate::results::model::{FindingSummary, Results, RowResult};
 
-/// What a comparison depends on beside the run and the baseline.
+/// The inputs of a comparison in addition to the run and the baseline.
 #[derive(Debug, Clone, Copy)]
 pub struct CompareOptions<'a> {
-    /// The baseline's file, as it was named.
+    /// The name of the baseline file, as the user gave it.
     pub file: &'a str,
-    /// Today.
+    /// Today's date, for entries that expire.
     pub today: Date,
     /// Silent rows and warnings count as failures.
     pub strict: bool,
-    /// The rows that a whole run of this target has. A finding that was not seen is only known to be gone where all of
-    /// them were tried.
+    /// The rows of a complete run of this target. A missing finding is fixed only if all of these rows
+    /// were run.
     pub all_rows: &'a [String],
 }
 
-/// How a row or a finding stands.
+/// The result of comparing one row or finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowComparison {
-    /// Nothing to tell.
+    /// It does not fail and is not listed.
     Passes,
-    /// Not decided, and nobody expected anything.
+    /// It is undecided, and the baseline does not mention it.
     Undetermined,
-    /// Something to tell.
+    /// It gets an entry in the comparison.
     Reported(EntryStatus, Option<RegressionCause>),
 }
 
-/// Holds a run against a baseline.
-pub fn compare(results: &Results, baseline: &BaselineSource, setting: &CompareOptions<'_>) -> BaselineComparison {
-    let listed = baseline.expected_failures(setting.strict);
+/// Compares a run with a baseline.
+pub fn compare(results: &Results, baseline: &BaselineSource, options: &CompareOptions<'_>) -> BaselineComparison {
+    let listed = baseline.expected_failures(options.strict);
     let listed: HashMap<&EntrySubject, &ExpectedFailure> = listed.iter().map(|entry| (&entry.subject, entry)).collect();
     let earlier = baseline.earlier_run();
     let before: HashMap<&str, VerdictStatus> =
@@ -54,7 +55,7 @@ pub fn compare(results: &Results, baseline: &BaselineSource, setting: &CompareOp
         let subject = EntrySubject::Row(row.id.clone());
         let entry = listed.get(&subject).copied();
         let then = before.get(row.id.as_str()).copied();
-        match compare_row(row, entry, then, setting.strict, setting.today) {
+        match compare_row(row, entry, then, options.strict, options.today) {
             RowComparison::Passes => counts.passes += 1,
             RowComparison::Undetermined => counts.undetermined += 1,
             RowComparison::Reported(case, cause) => {
@@ -76,7 +77,7 @@ pub fn compare(results: &Results, baseline: &BaselineSource, setting: &CompareOp
     for finding in &results.findings {
         let subject = EntrySubject::Check(finding.check.clone());
         let entry = listed.get(&subject).copied();
-        if let RowComparison::Reported(case, cause) = compare_finding(finding, entry, setting.strict, setting.today) {
+        if let RowComparison::Reported(case, cause) = compare_finding(finding, entry, options.strict, options.today) {
             counts.add(case);
             let why = explain_finding(finding, case, cause);
             let (before, now) =
@@ -84,13 +85,13 @@ pub fn compare(results: &Results, baseline: &BaselineSource, setting: &CompareOp
             entries.push(build_entry(subject, (case, cause), entry, before, Some(now), why));
         }
     }
-    for entry in baseline.expected_failures(setting.strict) {
+    for entry in baseline.expected_failures(options.strict) {
         let (case, now, why) = match &entry.subject {
-            EntrySubject::Row(id) if results.rows.iter().any(|row| row.id == *id) => continue,
-            EntrySubject::Check(id) if results.findings.iter().any(|finding| finding.check == *id) => continue,
-            EntrySubject::Row(_) => (EntryStatus::NotRun, None, "listed, and not part of this run".to_owned()),
+            EntrySubject::Row(id) if results.find_row(id).is_some() => continue,
+            EntrySubject::Check(id) if results.find_finding(id).is_some() => continue,
+            EntrySubject::Row(_) => (EntryStatus::NotRun, None, "listed, but not part of this run".to_owned()),
             EntrySubject::Check(id) => {
-                let (case, why) = compare_unseen_finding(results, find_relevant_rows(id, earlier, setting.all_rows));
+                let (case, why) = compare_missing_finding(results, find_relevant_rows(id, earlier, options.all_rows));
                 let now = (case != EntryStatus::NotRun).then_some(EntryState::Sight(FindingPresence::Unseen));
                 (case, now, why)
             }
@@ -100,10 +101,10 @@ pub fn compare(results: &Results, baseline: &BaselineSource, setting: &CompareOp
         entries.push(build_entry(entry.subject.clone(), (case, None), Some(&entry), Some(before), now, why));
     }
     BaselineComparison {
-        file: setting.file.to_owned(),
+        file: options.file.to_owned(),
         kind: if earlier.is_some() { BaselineKind::Results } else { BaselineKind::Expectations },
-        held_on: setting.today.to_string(),
-        strict: setting.strict,
+        held_on: options.today.to_string(),
+        strict: options.strict,
         earlier: earlier.map(|run| EarlierRun {
             target: run.target.name.clone(),
             model: run.target.model.clone(),
@@ -138,7 +139,7 @@ fn build_entry(
     }
 }
 
-/// The heart: how a row stands to what is listed and to what it was before.
+/// Compares a row with its entry in the list and with its verdict in the earlier run.
 pub(super) fn compare_row(
     row: &RowResult,
     listed: Option<&ExpectedFailure>,
@@ -148,8 +149,8 @@ pub(super) fn compare_row(
 ) -> RowComparison {
     let now = row.verdict.status;
     if !now.is_decided() {
-        let spoken_of = listed.is_some() || before.is_some_and(VerdictStatus::is_decided);
-        return if spoken_of {
+        let is_mentioned = listed.is_some() || before.is_some_and(VerdictStatus::is_decided);
+        return if is_mentioned {
             RowComparison::Reported(EntryStatus::Unconfirmed, None)
         } else {
             RowComparison::Undetermined
@@ -157,7 +158,7 @@ pub(super) fn compare_row(
     }
     let expired = listed.is_some_and(|entry| entry.is_expired(today));
     let as_listed = listed.is_some_and(|entry| entry.verdict == Some(now));
-    // What fails only strictly may stand in the list of a run that is not strict.
+    // A row that fails only in strict mode may be listed without strict mode.
     if as_listed && !expired && is_failing_row(row, true) {
         return RowComparison::Reported(EntryStatus::Expected, None);
     }
@@ -173,14 +174,14 @@ pub(super) fn compare_row(
     }
 }
 
-/// The same of a finding that was seen. One that is listed may be of any severity: it is what the entry says.
+/// Compares a finding with its entry in the list. A listed finding may have any severity.
 pub(super) fn compare_finding(
     finding: &FindingSummary,
     listed: Option<&ExpectedFailure>,
     strict: bool,
     today: Date,
 ) -> RowComparison {
-    match (listed, is_failing_finding(finding, strict)) {
+    match (listed, finding.severity.is_failure(strict)) {
         (Some(entry), fails) if entry.is_expired(today) => {
             if fails {
                 RowComparison::Reported(EntryStatus::Regression, Some(RegressionCause::Expired))
@@ -194,49 +195,36 @@ pub(super) fn compare_finding(
     }
 }
 
-/// Honoured before and not now, or accepted before and refused now. Both must be decided.
-pub fn is_regression(before: VerdictStatus, now: VerdictStatus) -> bool {
-    use VerdictStatus as V;
-    match (before, now) {
-        (V::Supported, V::Ignored | V::Rejected | V::Substituted) | (V::Substituted | V::Ignored, V::Rejected) => true,
-        (V::Supported, V::Supported)
-        | (V::Substituted | V::Ignored, V::Supported | V::Substituted | V::Ignored)
-        | (V::Rejected | V::Inconclusive | V::Skipped, _)
-        | (_, V::Inconclusive | V::Skipped) => false,
-    }
-}
-
-/// The rows in whose exchanges a finding can be looked for: where it was seen before, or anywhere.
-fn find_relevant_rows(check: &str, earlier: Option<&Results>, whole: &[String]) -> BTreeSet<String> {
-    let Some(earlier) = earlier else { return whole.iter().cloned().collect() };
-    let seen = earlier.findings.iter().find(|finding| finding.check == check);
-    match seen.filter(|finding| !finding.rows.is_empty()) {
+/// The rows in which a finding can appear: the rows of the earlier finding, or all rows.
+fn find_relevant_rows(check: &str, earlier: Option<&Results>, all_rows: &[String]) -> BTreeSet<String> {
+    let Some(earlier) = earlier else { return all_rows.iter().cloned().collect() };
+    match earlier.find_finding(check).filter(|finding| !finding.rows.is_empty()) {
         Some(finding) => finding.rows.iter().cloned().collect(),
-        // It was seen in exchanges that belong to no row.
+        // The finding was in exchanges that belong to no row.
         None => earlier.rows.iter().map(|row| row.id.clone()).collect(),
     }
 }
 
-/// How a listed finding stands that was not seen: it is gone only where it could have been seen.
-fn compare_unseen_finding(results: &Results, places: BTreeSet<String>) -> (EntryStatus, String) {
-    let of_run = |id: &String| results.rows.iter().find(|row| row.id == *id);
-    let absent = places.iter().filter(|id| of_run(id).is_none()).count();
-    let open = places.iter().filter_map(of_run).filter(|row| !has_response(row)).count();
+/// Compares a listed finding that this run does not have. It is fixed only if it could have appeared.
+fn compare_missing_finding(results: &Results, rows: BTreeSet<String>) -> (EntryStatus, String) {
+    let in_run = |id: &String| results.find_row(id);
+    let absent = rows.iter().filter(|id| in_run(id).is_none()).count();
+    let open = rows.iter().filter_map(in_run).filter(|row| !has_response(row)).count();
     if absent > 0 {
         let why =
-            format!("not seen, but {absent} of the {} rows that could show it were not part of this run", places.len());
+            format!("not found, but {absent} of the {} rows that could show it are not part of this run", rows.len());
         (EntryStatus::NotRun, why)
     } else if results.partial.is_some() {
-        (EntryStatus::Unconfirmed, "not seen, but the run is partial".to_owned())
+        (EntryStatus::Unconfirmed, "not found, but the run is partial".to_owned())
     } else if open > 0 {
-        let why = format!("not seen, but {open} of the {} rows that could show it brought no answer", places.len());
+        let why = format!("not found, but {open} of the {} rows that could show it have no response", rows.len());
         (EntryStatus::Unconfirmed, why)
     } else {
-        (EntryStatus::Stale, "listed, and not seen any more".to_owned())
+        (EntryStatus::Stale, "listed, but no longer found: remove the entry".to_owned())
     }
 }
 
-/// The codes of rows for which no answer came at all.
+/// The codes of rows without any response.
 pub const NO_RESPONSE_CODES: [&str; 3] = ["negative-failed", "treatment-failed", "challenge-failed"];
 
 fn has_response(row: &RowResult) -> bool {
@@ -256,36 +244,36 @@ fn explain_row(
     let claim = row.claim.as_ref().map_or("without a claim".to_owned(), |claim| format!("claimed {}", claim.status));
     let then = before.map_or("not listed", VerdictStatus::as_str);
     let until = listed.and_then(|entry| entry.until).map_or(String::new(), |day| format!(" {day}"));
-    let told = match (case, cause) {
+    let text = match (case, cause) {
         (EntryStatus::Expected, _) => format!("{now} as listed, {claim}"),
         (EntryStatus::Regression, Some(RegressionCause::AnotherVerdict)) => {
-            format!("{now}, {claim}, and listed as {then}")
+            format!("{now}, {claim}, listed as {then}")
         }
         (EntryStatus::Regression, Some(RegressionCause::Expired)) => {
-            format!("{now}, {claim}, and its entry expired after{until}")
+            format!("{now}, {claim}; the entry expired after{until}")
         }
-        (EntryStatus::Regression, Some(RegressionCause::FellBehind)) => format!("{now}, and {then} before"),
-        (EntryStatus::Regression, Some(RegressionCause::Unlisted) | None) => format!("{now}, {claim}, and not listed"),
+        (EntryStatus::Regression, Some(RegressionCause::FellBehind)) => format!("{now}, {then} before"),
+        (EntryStatus::Regression, Some(RegressionCause::Unlisted) | None) => format!("{now}, {claim}, not listed"),
         (EntryStatus::Stale, _) if row.claim.is_none() => {
-            format!("{now}, and listed as {then}: nothing is claimed of it, so it cannot fail")
+            format!("{now}, listed as {then}. Without a claim it cannot fail. Remove the entry")
         }
-        (EntryStatus::Stale, _) => format!("{now}, {claim}, and listed as {then}: it does not fail any more"),
+        (EntryStatus::Stale, _) => format!("now {now}, {claim}; listed as {then}. Remove the entry"),
         (EntryStatus::Unconfirmed | EntryStatus::NotRun, _) if listed.is_some() => {
-            format!("{now}, and listed as {then}")
+            format!("{now}, listed as {then}")
         }
-        (EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => format!("{now}, and {then} before"),
+        (EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => format!("{now}, {then} before"),
     };
     let reason = row.verdict.reason.trim();
-    if reason.is_empty() { told } else { format!("{told}: {reason}") }
+    if reason.is_empty() { text } else { format!("{text}: {reason}") }
 }
 
 fn explain_finding(finding: &FindingSummary, case: EntryStatus, cause: Option<RegressionCause>) -> String {
-    let told = match (case, cause) {
-        (EntryStatus::Regression, Some(RegressionCause::Expired)) => "seen, and its entry has expired",
-        (EntryStatus::Regression, _) => "seen, and not listed",
-        (EntryStatus::Stale, _) => "seen, but no failure, and its entry has expired",
-        (EntryStatus::Expected | EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => "seen as listed",
+    let text = match (case, cause) {
+        (EntryStatus::Regression, Some(RegressionCause::Expired)) => "found; the entry has expired",
+        (EntryStatus::Regression, _) => "found, not listed",
+        (EntryStatus::Stale, _) => "found, but not a failure; the entry has expired",
+        (EntryStatus::Expected | EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => "found as listed",
     };
     let example = finding.example.trim();
-    if example.is_empty() { told.to_owned() } else { format!("{told}: {example}") }
+    if example.is_empty() { text.to_owned() } else { format!("{text}: {example}") }
 }

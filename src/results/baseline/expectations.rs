@@ -1,49 +1,48 @@
-//! What a baseline lists: what is known to fail, and how.
+//! The expected failures of a baseline: [`BaselineSource`].
 //!
-//! Both kinds of file come to the same list. Must not judge a run.
+//! Both kinds of baseline file give the same list. This module must not compare it with a run.
 
 use jiff::civil::Date;
 
 use crate::catalog::{Outcome, VerdictStatus};
-use crate::checks::CheckSeverity;
 use crate::results::baseline::model::EntrySubject;
-use crate::results::model::{FindingSummary, Results, RowResult};
+use crate::results::model::{Results, RowResult};
 
-/// What a run can be held against.
+/// A baseline.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BaselineSource {
-    /// A file of expectations.
+    /// A list of expected failures.
     Expectations(ExpectationList),
-    /// An earlier run: what failed in it is listed, and each of its verdicts is something to fall behind of.
+    /// An earlier run. Its failures are listed, and a worse verdict than in that run is a regression.
     EarlierRun(Box<Results>),
 }
 
-/// A file of expectations.
+/// A list of expected failures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExpectationList {
-    /// The only target that it holds for; any where there is none.
+    /// The only target of the list; any target if `None`.
     pub target: Option<String>,
     /// The entries, in the order of the file.
     pub expect: Vec<ExpectedFailure>,
 }
 
-/// An entry: what is known to fail.
+/// One expected failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedFailure {
-    /// What it is about.
+    /// The row or check.
     pub subject: EntrySubject,
-    /// The verdict that is expected; none for findings, which are seen or not.
+    /// The expected verdict; `None` for findings.
     pub verdict: Option<VerdictStatus>,
-    /// Why it is known to fail.
+    /// Why the failure is known.
     pub reason: Option<String>,
-    /// Where more is said.
+    /// A web address with details.
     pub link: Option<String>,
-    /// The last day on which it holds.
+    /// The last day on which the entry is valid.
     pub until: Option<Date>,
 }
 
 impl ExpectedFailure {
-    /// True from the day after `until` on.
+    /// True after the day `until`.
     pub fn is_expired(&self, today: Date) -> bool {
         self.until.is_some_and(|until| until < today)
     }
@@ -54,7 +53,7 @@ impl ExpectedFailure {
 }
 
 impl BaselineSource {
-    /// All that is listed.
+    /// The expected failures.
     pub(super) fn expected_failures(&self, strict: bool) -> Vec<ExpectedFailure> {
         match self {
             Self::Expectations(expectations) => expectations.expect.clone(),
@@ -62,7 +61,7 @@ impl BaselineSource {
         }
     }
 
-    /// The earlier run, where it is one.
+    /// The earlier run, if the baseline is one.
     pub(super) fn earlier_run(&self) -> Option<&Results> {
         match self {
             Self::Expectations(_) => None,
@@ -71,24 +70,15 @@ impl BaselineSource {
     }
 }
 
-/// Everything that fails in a run, as a list: rows in the order of the tables, then findings.
+/// All failures of a run: rows in the order of the tables, then findings.
 pub fn collect_failures(results: &Results, strict: bool) -> Vec<ExpectedFailure> {
     let rows = results.rows.iter().filter(|row| is_failing_row(row, strict));
     let rows = rows.map(|row| ExpectedFailure::new(EntrySubject::Row(row.id.clone()), Some(row.verdict.status)));
-    let findings = results.findings.iter().filter(|finding| is_failing_finding(finding, strict));
+    let findings = results.findings.iter().filter(|finding| finding.severity.is_failure(strict));
     rows.chain(findings.map(|finding| ExpectedFailure::new(EntrySubject::Check(finding.check.clone()), None))).collect()
 }
 
-/// True where a row is worse than its claim; strictly also where a client is not told.
+/// True if a row contradicts its claim; in strict mode also if the row is silent.
 pub(super) fn is_failing_row(row: &RowResult, strict: bool) -> bool {
     row.outcome == Outcome::Contradicts || (strict && row.silent)
-}
-
-/// True where a finding breaks clients; strictly also where it breaks some.
-pub(super) fn is_failing_finding(finding: &FindingSummary, strict: bool) -> bool {
-    match finding.severity {
-        CheckSeverity::Error => true,
-        CheckSeverity::Warning => strict,
-        CheckSeverity::Note => false,
-    }
 }

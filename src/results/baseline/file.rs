@@ -1,7 +1,7 @@
-//! Files of expectations: read with errors that name their place, written by the YAML library.
+//! Reads and writes lists of expected failures: [`read_expectations`], [`write_expectations`].
 //!
-//! Which rows, checks and targets there are comes in as an argument: an entry that names none of them is an error, since
-//! it would guard nothing.
+//! Errors have a location. The known rows, checks and targets are an argument: an entry with an unknown
+//! name is an error, since it would never apply.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,12 @@ use serde_yaml::Spanned;
 use crate::catalog::{CaseError, CaseErrors, SourceLocation, VerdictStatus, read_yaml};
 use crate::results::baseline::expectations::{ExpectationList, ExpectedFailure};
 use crate::results::baseline::model::EntrySubject;
+use crate::results::json;
 
-/// The value of `schema` in every file of expectations of this version.
+/// The value of `schema` in every list of this version.
 pub const SCHEMA: &str = "fieldtest-baseline/1";
 
-/// The verdicts that can be expected, each with the word that matrices of gateways use for it.
+/// The verdicts that can be expected, each with the corresponding gateway verdict.
 const EXPECTABLE_VERDICTS: [(VerdictStatus, &str); 4] = [
     (VerdictStatus::Supported, "forwarded"),
     (VerdictStatus::Ignored, "dropped"),
@@ -25,7 +26,7 @@ const EXPECTABLE_VERDICTS: [(VerdictStatus, &str); 4] = [
     (VerdictStatus::Substituted, "changed"),
 ];
 
-/// The names that entries may use.
+/// The names that entries can use.
 #[derive(Debug, Clone, Default)]
 pub struct CatalogNames {
     /// Ids of rows.
@@ -36,16 +37,16 @@ pub struct CatalogNames {
     pub targets: Vec<String>,
 }
 
-/// A file of expectations that was read.
+/// A list read from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedFile {
-    /// What it says.
+    /// The list.
     pub expectations: ExpectationList,
-    /// Where each entry stands.
+    /// The location of each entry.
     pub locations: Vec<SourceLocation>,
 }
 
-/// What is known to fail: everything else that fails is a regression.
+/// A list of expected failures. Every other failure is a regression.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Baseline")]
@@ -53,16 +54,16 @@ struct ExpectationsFile {
     /// Always `fieldtest-baseline/1`.
     #[schemars(with = "String", extend("const" = SCHEMA))]
     schema: Spanned<String>,
-    /// The only target whose results are held against this file; any where it is absent.
+    /// The only target of the list; any target if absent.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     target: Option<Spanned<String>>,
-    /// The rows and findings that are known to fail.
+    /// The expected failures.
     #[schemars(with = "Vec<FileEntry>")]
     expect: Vec<Spanned<FileEntry>>,
 }
 
-/// A row with the verdict that is expected of it, or a check whose finding is expected.
+/// A row with its expected verdict, or a check whose finding is expected.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Expectation", extend("oneOf" = [
@@ -70,42 +71,42 @@ struct ExpectationsFile {
     { "required": ["check"], "not": { "anyOf": [{ "required": ["row"] }, { "required": ["verdict"] }] } },
 ]))]
 struct FileEntry {
-    /// The row's id, `field.top_k` for instance.
+    /// The id of the row, such as `field.top_k`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     row: Option<Spanned<String>>,
-    /// The check's id, `sse.ping-missing` for instance.
+    /// The id of the check, such as `sse.ping-missing`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     check: Option<Spanned<String>>,
-    /// The verdict that is expected to be observed; of gateways, what is expected to become of the field.
+    /// The expected verdict, or the expected gateway verdict.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = [
         "supported", "ignored", "rejected", "substituted", "forwarded", "dropped", "refused", "changed", null,
     ]))]
     verdict: Option<Spanned<String>>,
-    /// Why it is known to fail, and when it will not: for whoever reads the report.
+    /// Why the failure is known, and when it will be fixed. Reports show it.
     #[schemars(with = "String", length(min = 1))]
     reason: Option<Spanned<String>>,
-    /// Where more is said: a web address.
+    /// A web address with details.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("pattern" = "^https?://"))]
     link: Option<Spanned<String>>,
-    /// The last day on which the entry holds, `YYYY-MM-DD`.
+    /// The last day on which the entry is valid, `YYYY-MM-DD`.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date"))]
     until: Option<Spanned<String>>,
 }
 
-/// The JSON Schema of files of expectations.
+/// The JSON Schema of lists of expected failures.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(ExpectationsFile).to_value()
+    json::schema::<ExpectationsFile>()
 }
 
-/// Reads a file of expectations. `name` is used in messages only.
+/// Reads a list of expected failures. `name` is used in messages only.
 ///
 /// # Errors
-/// Everything that is wrong with it, each with its place.
+/// All problems of the file, each with its location.
 pub fn read_expectations(name: &str, text: &str, known: &CatalogNames) -> Result<ParsedFile, CaseErrors> {
     let file: ExpectationsFile = read_yaml(name, text).map_err(|error| CaseErrors(vec![error]))?;
     let mut reader = ExpectationsReader { name, text, known, errors: Vec::new(), entry_lines: BTreeMap::new() };
@@ -118,13 +119,13 @@ pub fn read_expectations(name: &str, text: &str, known: &CatalogNames) -> Result
     if let Some(target) = &file.target {
         reader.require_known("target", target, &known.targets, "`fieldtest rows` shows the bundled targets");
     }
-    let mut read = ParsedFile { expectations: ExpectationList::default(), locations: Vec::new() };
-    read.expectations.target = file.target.map(|target| target.value);
+    let mut parsed = ParsedFile { expectations: ExpectationList::default(), locations: Vec::new() };
+    parsed.expectations.target = file.target.map(|target| target.value);
     for entry in file.expect {
-        read.locations.push(reader.locate(&entry));
-        read.expectations.expect.extend(reader.read_entry(entry));
+        parsed.locations.push(reader.locate(&entry));
+        parsed.expectations.expect.extend(reader.read_entry(entry));
     }
-    if reader.errors.is_empty() { Ok(read) } else { Err(CaseErrors(reader.errors)) }
+    if reader.errors.is_empty() { Ok(parsed) } else { Err(CaseErrors(reader.errors)) }
 }
 
 struct ExpectationsReader<'a> {
@@ -132,7 +133,7 @@ struct ExpectationsReader<'a> {
     text: &'a str,
     known: &'a CatalogNames,
     errors: Vec<CaseError>,
-    /// The line of each entry so far.
+    /// The line of each entry that was read.
     entry_lines: BTreeMap<EntrySubject, usize>,
 }
 
@@ -157,39 +158,39 @@ impl ExpectationsReader<'_> {
             (None, Some(check)) => {
                 self.require_known("check", check, &self.known.checks, "docs/checks/README.md lists the checks");
                 if let Some(verdict) = &of.verdict {
-                    let what = "a finding has no verdict: it is seen or it is not; expected no key `verdict` here";
+                    let what = "a finding has no verdict. Remove `verdict`";
                     self.errors.push(self.error_at(verdict, what));
                 }
                 (EntrySubject::Check(check.value.clone()), check, None)
             }
             (Some(_), Some(check)) => {
-                self.errors
-                    .push(self.error_at(check, "expected `row` or `check`, and here are both: make two entries"));
+                self.errors.push(self.error_at(check, "the entry has both `row` and `check`. Make two entries"));
                 return None;
             }
             (None, None) => {
-                self.errors.push(self.error_at(&entry, "expected an entry with `row` or `check`, and here is neither"));
+                self.errors.push(self.error_at(&entry, "the entry has neither `row` nor `check`. Add one of them"));
                 return None;
             }
         };
         if let Some(line) = self.entry_lines.insert(subject.clone(), self.locate(name).line) {
             let what = format!("`{}` is listed twice", subject.id());
-            self.errors
-                .push(self.error_at(name, what).with_help(format!("the other entry stands on line {line}; leave one")));
+            self.errors.push(
+                self.error_at(name, what).with_help(format!("the other entry is on line {line}. Remove one of them")),
+            );
         }
         let reason = self.read_reason(of, name);
         let link = of.link.as_ref().map(|link| {
             if !is_web_address(&link.value) {
-                let what = format!("`{}` is no web address: expected one that begins with https://", link.value);
+                let what = format!("`{}` is not a web address. Use one that begins with https://", link.value);
                 self.errors.push(self.error_at(link, what));
             }
             link.value.clone()
         });
         let until = of.until.as_ref().and_then(|until| match until.value.parse::<Date>() {
-            // The library reads more than the format asks for.
+            // The library accepts more forms than the file format allows.
             Ok(day) if day.to_string() == until.value => Some(day),
             Ok(_) | Err(_) => {
-                let what = format!("`{}` is no day: expected one like 2027-01-31", until.value);
+                let what = format!("`{}` is not a date. Use the form 2027-01-31", until.value);
                 self.errors.push(self.error_at(until, what));
                 None
             }
@@ -201,12 +202,13 @@ impl ExpectationsReader<'_> {
         match &of.reason {
             Some(reason) if !reason.value.trim().is_empty() => Some(reason.value.clone()),
             Some(reason) => {
-                self.errors
-                    .push(self.error_at(reason, format!("the reason of `{}` is blank: say why it fails", name.value)));
+                self.errors.push(
+                    self.error_at(reason, format!("the reason of `{}` is empty. State why it fails", name.value)),
+                );
                 None
             }
             None => {
-                let what = format!("the entry of `{}` has no `reason`: say why it is known to fail", name.value);
+                let what = format!("the entry of `{}` has no `reason`. State why the failure is known", name.value);
                 self.errors.push(self.error_at(name, what));
                 None
             }
@@ -215,10 +217,9 @@ impl ExpectationsReader<'_> {
 
     fn read_verdict(&mut self, entry: &Spanned<FileEntry>, row: &Spanned<String>) -> Option<VerdictStatus> {
         let Some(word) = &entry.value.verdict else {
-            let what = format!("the entry of `{}` has no `verdict`: an entry is bound to what it expects", row.value);
-            self.errors.push(
-                self.error_at(row, what).with_help(format!("expected one of {}", list_verdict_words().join(", "))),
-            );
+            let what = format!("the entry of `{}` has no `verdict`", row.value);
+            self.errors
+                .push(self.error_at(row, what).with_help(format!("use one of {}", list_verdict_words().join(", "))));
             return None;
         };
         let found =
@@ -226,14 +227,13 @@ impl ExpectationsReader<'_> {
         if found.is_none() {
             let undecided = [VerdictStatus::Inconclusive, VerdictStatus::Skipped].map(VerdictStatus::as_str);
             let help = if undecided.contains(&word.value.as_str()) {
-                "a row that is not decided satisfies no entry; list what is observed once it is".to_owned()
+                "an undecided row satisfies no entry. List the verdict once the row is decided".to_owned()
             } else {
                 did_you_mean(&word.value, list_verdict_words().into_iter())
-                    .unwrap_or_else(|| format!("expected one of {}", list_verdict_words().join(", ")))
+                    .unwrap_or_else(|| format!("use one of {}", list_verdict_words().join(", ")))
             };
-            self.errors.push(
-                self.error_at(word, format!("`{}` is no verdict that can be expected", word.value)).with_help(help),
-            );
+            self.errors
+                .push(self.error_at(word, format!("`{}` cannot be an expected verdict", word.value)).with_help(help));
         }
         found.map(|(status, _)| status)
     }
@@ -244,11 +244,11 @@ impl ExpectationsReader<'_> {
         }
         let help = did_you_mean(&name.value, known.iter().map(String::as_str));
         let help = help.map_or(where_to_look.to_owned(), |help| format!("{help} {where_to_look}"));
-        self.errors.push(self.error_at(name, format!("there is no {what} `{}`", name.value)).with_help(help));
+        self.errors.push(self.error_at(name, format!("unknown {what} `{}`", name.value)).with_help(help));
     }
 }
 
-/// True for what a link may be.
+/// True if the text can be a link.
 pub fn is_web_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '\\' | '`');
@@ -260,7 +260,7 @@ fn list_verdict_words() -> Vec<&'static str> {
     words.chain(EXPECTABLE_VERDICTS.iter().map(|(_, fate)| *fate)).collect()
 }
 
-/// The nearest of some names, where one is near.
+/// The most similar of the known names, if one is similar.
 pub(super) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let near = known.map(|other| (strsim::normalized_damerau_levenshtein(name, other), other));
     let (likeness, nearest) = near.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
@@ -289,10 +289,10 @@ struct WrittenEntry<'a> {
     until: Option<String>,
 }
 
-/// The text of a file of expectations.
+/// The text of a list of expected failures.
 ///
 /// # Errors
-/// What the YAML library says; none is known.
+/// The YAML library fails, which is not expected.
 pub fn write_expectations(expectations: &ExpectationList) -> Result<String, String> {
     let expect = expectations.expect.iter().map(|listed| WrittenEntry {
         subject: &listed.subject,

@@ -1,17 +1,11 @@
-//! A run held against what was known before: an earlier results file, or a file of expectations.
+//! Compares a run with a baseline: an earlier results file, or a list of expected failures.
 //!
-//! Four cases: what fails and is listed is `expected`; what fails otherwise is a `regression`; what is listed and fails no
-//! longer is `stale`; the rest passes. What is not decided satisfies no entry. Pure: files come in as text, today's date
-//! as an argument. This module must not know how a run is made, nor which rows and checks there are: whoever calls
-//! says so.
-//!
-//! - `model`: the comparison, as results carry it
-//! - `list`: what a baseline lists
-//! - `hold`: the comparison made; `consistency`: a written one checked
-//! - `file`, `read`: the files
-//! - `update`: a file of expectations made to fit a run
+//! A listed failure is `expected`, any other failure is a `regression`, and a listed row that no longer
+//! fails is `stale`. An undecided row satisfies no entry. Pure: files are given as text, and today's date
+//! is an argument. This module must not know how a run is made, nor which rows and checks exist: the
+//! caller passes their names.
 
-pub mod compare;
+mod compare;
 mod expectations;
 mod file;
 mod model;
@@ -21,7 +15,6 @@ mod tests;
 mod update;
 mod verify;
 
-pub(crate) use crate::results::baseline::compare::is_regression;
 pub use crate::results::baseline::compare::{CompareOptions, NO_RESPONSE_CODES, compare};
 pub use crate::results::baseline::expectations::{BaselineSource, ExpectationList, ExpectedFailure, collect_failures};
 pub use crate::results::baseline::file::{

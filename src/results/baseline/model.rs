@@ -1,6 +1,7 @@
-//! The comparison with a baseline, as results carry it and reports show it.
+//! The comparison of a run with a baseline, as part of results: [`BaselineComparison`].
 //!
-//! Names and order are a contract, as those of the results are. Whoever gates on a baseline asks [`Held::is_broken`].
+//! Names and order of the fields are a contract, as in the rest of the results. A CI gate uses
+//! [`BaselineComparison::fails_run`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,119 +9,119 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::VerdictStatus;
 use crate::string_enum::string_enum;
 
-/// A run held against a baseline.
+/// The comparison of a run with a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BaselineComparison {
-    /// The baseline's file, as it was named.
+    /// The name of the baseline file.
     pub file: String,
-    /// What kind of file it is.
+    /// The kind of file.
     pub kind: BaselineKind,
-    /// The day on which it was held, `YYYY-MM-DD`: entries expire.
+    /// The day of the comparison, `YYYY-MM-DD`. Entries can expire.
     pub held_on: String,
-    /// True where silent rows and warnings count as failures.
+    /// True if silent rows and warnings count as failures.
     pub strict: bool,
-    /// The earlier run; absent where the baseline is a file of expectations.
+    /// The earlier run; absent if the baseline is a list of expected failures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<EarlierRun>,
-    /// What a reader must know before comparing: another model, another contract, rows that are missing.
+    /// Other differences between the runs, such as the model, the API version or missing rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// How many rows and findings there are of each case.
+    /// The number of rows and findings with each status.
     pub counts: BaselineCounts,
-    /// Every row and finding that does not simply pass: rows in the order of the tables, then findings, then what is
-    /// listed and was not part of the run.
+    /// Rows in the order of the tables, then findings, then listed rows and checks that the run does not
+    /// have. Rows and findings that pass have no entry.
     pub entries: Vec<BaselineEntry>,
 }
 
 impl BaselineComparison {
-    /// True where the comparison makes a run fail: a regression, or an entry that is stale.
+    /// True if the comparison makes the run fail: it has a regression or a stale entry.
     pub fn fails_run(&self) -> bool {
         self.counts.regression > 0 || self.counts.stale > 0
     }
 
-    /// The entries of a case, in order.
+    /// The entries with a status, in order.
     pub fn entries_with_status(&self, case: EntryStatus) -> impl Iterator<Item = &BaselineEntry> {
         self.entries.iter().filter(move |entry| entry.case == case)
     }
 
-    /// What is said of a row.
+    /// The entry of a row.
     pub fn find_row(&self, id: &str) -> Option<&BaselineEntry> {
         self.entries.iter().find(|entry| matches!(&entry.subject, EntrySubject::Row(row) if row == id))
     }
 
-    /// What is said of a check.
+    /// The entry of a check.
     pub fn find_check(&self, id: &str) -> Option<&BaselineEntry> {
         self.entries.iter().find(|entry| matches!(&entry.subject, EntrySubject::Check(check) if check == id))
     }
 }
 
 string_enum! {
-    /// The kinds of baseline.
+    /// The kinds of baseline file.
     #[schemars(rename = "BaselineKind")]
     pub enum BaselineKind {
         /// An earlier results file.
         Results = "results",
-        /// A file of expectations.
+        /// A list of expected failures.
         Expectations = "expectations",
     }
 }
 
-/// The run that a results file used as a baseline is of.
+/// The earlier run that serves as the baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineEarlier")]
 pub struct EarlierRun {
     /// The target's name.
     pub target: String,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
-    /// The contract that was tested.
+    /// The API version.
     pub anthropic_version: String,
-    /// When the run began.
+    /// When the run started.
     pub started_at: String,
 }
 
-/// A row or a finding, and how it stands to the baseline.
+/// A row or finding compared with the baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineEntry")]
 pub struct BaselineEntry {
-    /// What it is about.
+    /// The row or check.
     #[serde(flatten)]
     pub subject: EntrySubject,
-    /// How it stands.
+    /// The status.
     pub case: EntryStatus,
-    /// What made it a regression; `null` in every other case.
+    /// The cause of a regression; `null` for any other status.
     pub cause: Option<RegressionCause>,
-    /// True where the baseline lists it as failing.
+    /// True if the baseline lists it as failing.
     pub listed: bool,
-    /// What the baseline says of it; `null` where it says nothing.
+    /// The state in the baseline; `null` if the baseline does not mention it.
     pub before: Option<EntryState>,
-    /// What this run shows of it; `null` where it was not part of the run.
+    /// The state in this run; `null` if it is not part of the run.
     pub now: Option<EntryState>,
-    /// The comparison in a sentence, with the verdict's own reason.
+    /// The comparison in one sentence, with the reason of the verdict.
     pub why: String,
-    /// Why it is listed, in the words of the baseline.
+    /// The reason given in the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Where more is said, in the words of the baseline.
+    /// The web address given in the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// The last day on which the entry holds, `YYYY-MM-DD`.
+    /// The last day on which the entry is valid, `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
 }
 
-/// What an entry is about.
+/// The subject of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EntrySubject {
     /// A row, by its id.
     Row(String),
-    /// The finding of a check, by the check's id.
+    /// A finding, by the id of its check.
     Check(String),
 }
 
 impl EntrySubject {
-    /// The id alone.
+    /// The id of the row or check.
     pub fn id(&self) -> &str {
         match self {
             Self::Row(id) | Self::Check(id) => id,
@@ -129,16 +130,16 @@ impl EntrySubject {
 }
 
 string_enum! {
-    /// How a row or a finding stands to a baseline.
+    /// The status of a row or finding compared with a baseline.
     #[schemars(rename = "BaselineCase")]
     pub enum EntryStatus {
         /// Worse than the baseline allows.
         Regression = "regression",
-        /// Listed as failing, and fails no longer: the entry is to be removed.
+        /// Listed, but no longer failing: remove the entry.
         Stale = "stale",
-        /// The baseline speaks of it, and this run could not decide it.
+        /// In the baseline, but undecided in this run.
         Unconfirmed = "unconfirmed",
-        /// Listed, and not part of this run.
+        /// Listed, but not part of this run.
         NotRun = "not_run",
         /// Fails as listed.
         Expected = "expected",
@@ -146,29 +147,29 @@ string_enum! {
 }
 
 impl EntryStatus {
-    /// What it means, for legends.
+    /// The meaning, for legends.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Regression => "worse than the baseline allows",
-            Self::Stale => "listed as failing, and fails no longer: remove the entry",
-            Self::Unconfirmed => "the baseline speaks of it, and this run could not decide it",
-            Self::NotRun => "listed, and not part of this run",
+            Self::Stale => "listed, but no longer failing: remove the entry",
+            Self::Unconfirmed => "in the baseline, but undecided in this run",
+            Self::NotRun => "listed, but not part of this run",
             Self::Expected => "fails as listed",
         }
     }
 }
 
 string_enum! {
-    /// What made a row or a finding a regression.
+    /// The cause of a regression.
     #[schemars(rename = "BaselineCause")]
     pub enum RegressionCause {
-        /// It fails, and is not listed.
+        /// It fails and is not listed.
         Unlisted = "unlisted",
-        /// It fails, and is listed with another verdict.
+        /// It fails and is listed with another verdict.
         AnotherVerdict = "another_verdict",
-        /// It fails, and its entry holds no longer.
+        /// It fails and its entry has expired.
         Expired = "expired",
-        /// It is worse than in the earlier run: honoured then and not now, or accepted then and refused now.
+        /// It is worse than in the earlier run: no longer supported, or accepted before and rejected now.
         FellBehind = "fell_behind",
     }
 }
@@ -185,14 +186,14 @@ impl RegressionCause {
     }
 }
 
-/// What is known of a row, or of a finding.
+/// The state of a row or finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineState")]
 #[serde(untagged)]
 pub enum EntryState {
     /// A row's verdict.
     Verdict(VerdictStatus),
-    /// Whether a finding was seen.
+    /// Whether a finding exists.
     Sight(FindingPresence),
 }
 
@@ -207,38 +208,38 @@ impl EntryState {
 }
 
 string_enum! {
-    /// Whether a finding was seen.
+    /// Whether a run has a finding.
     #[schemars(rename = "BaselineSight")]
     pub enum FindingPresence {
-        /// In at least one exchange.
+        /// The run has the finding.
         Seen = "seen",
-        /// In none.
+        /// The run does not have the finding.
         Unseen = "unseen",
     }
 }
 
-/// How many rows and findings there are of each case.
+/// The number of rows and findings with each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "BaselineCounts")]
 pub struct BaselineCounts {
     /// Worse than the baseline allows.
     pub regression: u64,
-    /// Listed, and no longer failing.
+    /// Listed, but no longer failing.
     pub stale: u64,
-    /// The baseline speaks of it, and this run could not decide it.
+    /// In the baseline, but undecided in this run.
     pub unconfirmed: u64,
-    /// Listed, and not part of this run.
+    /// Listed, but not part of this run.
     pub not_run: u64,
     /// Fails as listed.
     pub expected: u64,
-    /// Rows that were decided, do not fail, and are not listed.
+    /// Decided rows that do not fail and are not listed.
     pub passes: u64,
-    /// Rows that were not decided, and of which the baseline says nothing.
+    /// Undecided rows that the baseline does not mention.
     pub undetermined: u64,
 }
 
 impl BaselineCounts {
-    /// How many there are of a case.
+    /// The number of rows and findings with a status.
     pub fn get(&self, case: EntryStatus) -> u64 {
         match case {
             EntryStatus::Regression => self.regression,

@@ -1,4 +1,4 @@
-//! A baseline from a file's text, whichever of the two kinds it is of: the text itself tells.
+//! Reads a baseline of either kind from the text of a file: [`read_baseline`].
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -11,13 +11,13 @@ use crate::results::json;
 use crate::results::json::ParseError;
 use crate::results::model::Results;
 
-/// Why a text is no baseline.
+/// Why a text is not a valid baseline.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// A file of expectations with something wrong in it, or a results file of rows that nobody knows.
+    /// A list with invalid entries, or a results file with unknown rows or checks.
     #[error("{0}")]
     Entries(#[from] CaseErrors),
-    /// A results file that cannot be read.
+    /// An invalid results file.
     #[error("{0}")]
     Results(#[from] ParseError),
 }
@@ -25,8 +25,8 @@ pub enum ReadError {
 /// Reads a baseline. `name` is used in messages only.
 ///
 /// # Errors
-/// What is wrong with the file: every entry that names nothing, or a results file that was cut, edited, or is of
-/// another version.
+/// All invalid entries of a list, or the first problem of a results file: it is incomplete, was edited, or
+/// has another version.
 pub fn read_baseline(name: &str, text: &str, known: &CatalogNames) -> Result<BaselineSource, ReadError> {
     if is_expectations(text) {
         return Ok(BaselineSource::Expectations(file::read_expectations(name, text, known)?.expectations));
@@ -36,7 +36,7 @@ pub fn read_baseline(name: &str, text: &str, known: &CatalogNames) -> Result<Bas
     if errors.is_empty() { Ok(BaselineSource::EarlierRun(Box::new(earlier))) } else { Err(CaseErrors(errors).into()) }
 }
 
-/// Which kind of file a text is. JSON is YAML: a list may be written in it, and then says what it is.
+/// True for a list of expected failures. A list may be JSON, since JSON is YAML; then its `schema` decides.
 pub fn is_expectations(text: &str) -> bool {
     #[derive(Deserialize)]
     struct BaselineSchemaProbe {
@@ -46,23 +46,21 @@ pub fn is_expectations(text: &str) -> bool {
     !text.trim_start().starts_with('{') || head.is_some_and(|head| head.schema.starts_with("fieldtest-baseline/"))
 }
 
-/// Names in an earlier run that nobody knows here: it is of other case files, or of another version.
+/// Reports rows and checks of an earlier run that do not exist now.
 fn find_unknown_names(name: &str, text: &str, earlier: &Results, known: &CatalogNames) -> Vec<CaseError> {
     let missing = |what: &str, key: &str, id: &str, known: &[String]| {
         if known.iter().any(|other| other == id) {
             return None;
         }
-        let message = format!("there is no {what} `{id}`");
+        let message = format!("unknown {what} `{id}`");
         let error = match locate_value(text, key, id) {
             Some(place) => CaseError::new_at_location(name, place, message),
             None => CaseError::new(name, message),
         };
         let near = did_you_mean(id, known.iter().map(String::as_str)).map_or(String::new(), |near| format!("{near} "));
-        Some(
-            error.with_help(format!(
-                "{near}the file is of other case files (--cases), or of another version of fieldtest"
-            )),
-        )
+        Some(error.with_help(format!(
+            "{near}The file was made with other case files (--cases) or by another version of fieldtest"
+        )))
     };
     let rows = earlier.rows.iter().filter_map(|row| missing("row", "id", &row.id, &known.rows));
     let findings = earlier.findings.iter();
@@ -70,7 +68,7 @@ fn find_unknown_names(name: &str, text: &str, earlier: &Results, known: &Catalog
     rows.chain(checks).collect()
 }
 
-/// Where a key with this value stands in a text that was written by `json::render`.
+/// The location of a key with this value, in a text written by [`json::render`].
 fn locate_value(text: &str, key: &str, value: &str) -> Option<SourceLocation> {
     let pair = format!("\"{key}\": {}", serde_json::Value::from(value));
     let (index, line) = text.lines().enumerate().find(|(_, line)| line.contains(&pair))?;

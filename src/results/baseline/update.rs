@@ -1,33 +1,34 @@
-//! Brings a file of expectations up to date with a run, and says each change.
+//! Updates a list of expected failures from a run ([`update`]) and lists the changes.
 //!
-//! Nothing is decided here: what becomes of an entry follows from the comparison that `hold` makes.
+//! Every change follows from the comparison of the list with the run.
 
 use std::fmt;
 
 use crate::results::baseline::compare::{CompareOptions, compare};
 use crate::results::baseline::expectations::{BaselineSource, ExpectationList, ExpectedFailure};
 use crate::results::baseline::model::{EntryState, EntryStatus, EntrySubject, RegressionCause};
+use crate::results::merge::merge_findings;
 use crate::results::model::{Results, ResultsSummary};
 
-/// A change of a file of expectations.
+/// A change of a list of expected failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaselineChange {
-    /// What it is about.
+    /// The row or check.
     pub subject: EntrySubject,
-    /// What was done.
+    /// The change.
     pub action: EntryUpdate,
 }
 
-/// What was done to an entry.
+/// The kinds of change of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryUpdate {
-    /// It is new.
+    /// The entry is new.
     Added(Option<EntryState>),
-    /// It was listed with another verdict.
+    /// The verdict of the entry changed.
     Changed(Option<EntryState>, Option<EntryState>),
-    /// It had expired, and what it lists still fails.
+    /// The entry had expired, and the failure still exists.
     Renewed,
-    /// What it lists fails no longer.
+    /// The failure no longer exists.
     Removed,
 }
 
@@ -38,24 +39,24 @@ impl fmt::Display for BaselineChange {
         match self.action {
             EntryUpdate::Added(now) => write!(f, "added    {id}: {}", word(now)),
             EntryUpdate::Changed(before, now) => write!(f, "changed  {id}: {} to {}", word(before), word(now)),
-            EntryUpdate::Renewed => write!(f, "renewed  {id}: its entry had expired"),
-            EntryUpdate::Removed => write!(f, "removed  {id}: it fails no longer"),
+            EntryUpdate::Renewed => write!(f, "renewed  {id}: the entry had expired"),
+            EntryUpdate::Removed => write!(f, "removed  {id}: no longer fails"),
         }
     }
 }
 
-/// The list that a run asks for, and what was changed. Entries that still hold keep their reason, link and day; what
-/// is not decided, or was not run, stays as it is.
+/// The list updated from a run, with the changes. Valid entries keep their reason, link and day. Entries of
+/// rows that are undecided or not part of the run stay unchanged.
 pub fn update(
     old: &ExpectationList,
     results: &Results,
-    setting: &CompareOptions<'_>,
+    options: &CompareOptions<'_>,
     reason: &str,
 ) -> (ExpectationList, Vec<BaselineChange>) {
-    let held = compare(results, &BaselineSource::Expectations(old.clone()), setting);
+    let comparison = compare(results, &BaselineSource::Expectations(old.clone()), options);
     let mut new = ExpectationList { target: old.target.clone(), expect: Vec::new() };
     let mut changes = Vec::new();
-    let fresh = |subject: &EntrySubject, now: Option<EntryState>| ExpectedFailure {
+    let new_entry = |subject: &EntrySubject, now: Option<EntryState>| ExpectedFailure {
         subject: subject.clone(),
         verdict: match now {
             Some(EntryState::Verdict(status)) => Some(status),
@@ -66,76 +67,68 @@ pub fn update(
         until: None,
     };
     for listed in &old.expect {
-        let entry = held.entries.iter().find(|entry| entry.subject == listed.subject);
+        let entry = comparison.entries.iter().find(|entry| entry.subject == listed.subject);
         let Some(entry) = entry else {
             new.expect.push(listed.clone());
             continue;
         };
-        let done = match (entry.case, entry.cause) {
+        let action = match (entry.case, entry.cause) {
             (EntryStatus::Expected | EntryStatus::Unconfirmed | EntryStatus::NotRun, _) => None,
             (EntryStatus::Stale, _) => Some(EntryUpdate::Removed),
             (EntryStatus::Regression, Some(RegressionCause::Expired)) => Some(EntryUpdate::Renewed),
             (EntryStatus::Regression, _) => Some(EntryUpdate::Changed(entry.before, entry.now)),
         };
-        match done {
+        match action {
             None => new.expect.push(listed.clone()),
             Some(EntryUpdate::Removed) => {}
-            Some(_) => new.expect.push(fresh(&listed.subject, entry.now)),
+            Some(_) => new.expect.push(new_entry(&listed.subject, entry.now)),
         }
-        changes.extend(done.map(|done| BaselineChange { subject: listed.subject.clone(), action: done }));
+        changes.extend(action.map(|action| BaselineChange { subject: listed.subject.clone(), action }));
     }
-    for entry in held.entries_with_status(EntryStatus::Regression).filter(|entry| !entry.listed) {
-        new.expect.push(fresh(&entry.subject, entry.now));
+    for entry in comparison.entries_with_status(EntryStatus::Regression).filter(|entry| !entry.listed) {
+        new.expect.push(new_entry(&entry.subject, entry.now));
         changes.push(BaselineChange { subject: entry.subject.clone(), action: EntryUpdate::Added(entry.now) });
     }
     (new, changes)
 }
 
-/// Several results of one target as one: the parts of a run that was made in parts.
+/// Combines several results of one target, such as the shards of a run.
 ///
 /// # Errors
-/// Results of several targets, or a row that they decide differently.
+/// The results are of several targets, or decide a row differently.
 pub fn combine_results(all: &[Results]) -> Result<Results, String> {
     let [first, rest @ ..] = all else { return Err("there are no results".to_owned()) };
-    let mut whole = first.clone();
-    whole.baseline = None;
+    let mut combined = first.clone();
+    combined.baseline = None;
     for part in rest {
-        if part.target.name != whole.target.name {
+        if part.target.name != combined.target.name {
             return Err(format!(
-                "a baseline is of one target, and these are results of `{}` and of `{}`: write a file for each",
-                whole.target.name, part.target.name
+                "a baseline has one target, but the results are of `{}` and `{}`. Write one file per target",
+                combined.target.name, part.target.name
             ));
         }
         for row in &part.rows {
-            let Some(there) = whole.rows.iter_mut().find(|there| there.id == row.id) else {
-                whole.rows.push(row.clone());
+            let Some(known) = combined.rows.iter_mut().find(|known| known.id == row.id) else {
+                combined.rows.push(row.clone());
                 continue;
             };
-            let (one, other) = (there.verdict.status, row.verdict.status);
+            let (one, other) = (known.verdict.status, row.verdict.status);
             match (one.is_decided(), other.is_decided()) {
-                (true, true) if one != other || there.outcome != row.outcome || there.silent != row.silent => {
+                (true, true) if one != other || known.outcome != row.outcome || known.silent != row.silent => {
                     return Err(format!(
-                        "row {} is {one} ({}) in one results file and {other} ({}) in another: a baseline can expect \
-                         only one of them",
-                        row.id, there.outcome, row.outcome
+                        "row {} is {one} ({}) in one results file and {other} ({}) in another. A baseline can \
+                         expect only one verdict",
+                        row.id, known.outcome, row.outcome
                     ));
                 }
-                (false, true) => *there = row.clone(),
+                (false, true) => *known = row.clone(),
                 (true, _) | (false, false) => {}
             }
         }
-        for finding in &part.findings {
-            match whole.findings.iter_mut().find(|there| there.check == finding.check) {
-                None => whole.findings.push(finding.clone()),
-                Some(there) => {
-                    there.count = there.count.saturating_add(finding.count);
-                    let more: Vec<String> = finding.rows.iter().filter(|r| !there.rows.contains(r)).cloned().collect();
-                    there.rows.extend(more);
-                }
-            }
-        }
-        whole.partial = whole.partial.or_else(|| part.partial.clone());
+        combined.partial = combined.partial.or_else(|| part.partial.clone());
     }
-    whole.summary = ResultsSummary::from_rows(&whole.rows);
-    Ok(whole)
+    let order: Vec<&str> = combined.rows.iter().map(|row| row.id.as_str()).collect();
+    combined.findings = merge_findings(&all.iter().map(|part| part.findings.as_slice()).collect::<Vec<_>>(), &order);
+    combined.summary = ResultsSummary::from_rows(&combined.rows);
+    Ok(combined)
 }

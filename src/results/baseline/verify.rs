@@ -1,4 +1,5 @@
-//! Checks a comparison that was written down: a results file that was edited is noticed without its baseline.
+//! Checks that a stored comparison follows from its results, without the baseline. This detects edited
+//! results files.
 
 use std::collections::HashMap;
 
@@ -13,64 +14,65 @@ use crate::results::baseline::model::{
 };
 use crate::results::model::Results;
 
-/// What in a written comparison does not follow from the results beside it.
-pub fn find_inconsistency(results: &Results, held: &BaselineComparison) -> Option<String> {
-    let Ok(today) = held.held_on.parse::<Date>() else {
-        return Some(format!("\"held_on\" is no day: {}", held.held_on));
+/// The first part of a stored comparison that does not follow from the results.
+pub fn find_inconsistency(results: &Results, comparison: &BaselineComparison) -> Option<String> {
+    let Ok(today) = comparison.held_on.parse::<Date>() else {
+        return Some(format!("\"held_on\" is not a date: {}", comparison.held_on));
     };
-    if held.earlier.is_some() != (held.kind == BaselineKind::Results) {
+    if comparison.earlier.is_some() != (comparison.kind == BaselineKind::Results) {
         return Some("\"earlier\" does not fit \"kind\"".to_owned());
     }
-    let mut told: HashMap<&EntrySubject, &BaselineEntry> = HashMap::new();
-    for entry in &held.entries {
-        if told.insert(&entry.subject, entry).is_some() {
-            return Some(format!("{} stands in it twice", entry.subject.id()));
+    let mut by_subject: HashMap<&EntrySubject, &BaselineEntry> = HashMap::new();
+    for entry in &comparison.entries {
+        if by_subject.insert(&entry.subject, entry).is_some() {
+            return Some(format!("duplicate entry for {}", entry.subject.id()));
         }
     }
     let mut counts = BaselineCounts::default();
     let mut check =
         |subject: EntrySubject,
          now: EntryState,
-         stand: &dyn Fn(Option<&ExpectedFailure>, Option<VerdictStatus>) -> RowComparison| {
-            let entry = told.remove(&subject);
+         decide: &dyn Fn(Option<&ExpectedFailure>, Option<VerdictStatus>) -> RowComparison| {
+            let entry = by_subject.remove(&subject);
             let listed = entry.and_then(to_expected_failure);
-            let before = entry.and_then(|entry| match (held.kind, entry.before) {
+            let before = entry.and_then(|entry| match (comparison.kind, entry.before) {
                 (BaselineKind::Results, Some(EntryState::Verdict(before))) => Some(before),
                 _ => None,
             });
-            let stand = stand(listed.as_ref(), before);
-            let said = entry.map(|entry| (entry.case, entry.cause));
-            let fits = match (stand, said) {
-                (RowComparison::Reported(case, cause), Some(said)) => {
-                    said == (case, cause) && entry.is_some_and(|e| e.now == Some(now))
+            let decision = decide(listed.as_ref(), before);
+            let stored = entry.map(|entry| (entry.case, entry.cause));
+            let fits = match (decision, stored) {
+                (RowComparison::Reported(case, cause), Some(stored)) => {
+                    stored == (case, cause) && entry.is_some_and(|e| e.now == Some(now))
                 }
                 (RowComparison::Passes | RowComparison::Undetermined, None) => true,
                 (RowComparison::Reported(..), None)
                 | (RowComparison::Passes | RowComparison::Undetermined, Some(_)) => false,
             };
-            match stand {
+            match decision {
                 RowComparison::Passes => counts.passes += u64::from(matches!(subject, EntrySubject::Row(_))),
                 RowComparison::Undetermined => counts.undetermined += 1,
                 RowComparison::Reported(case, _) => counts.add(case),
             }
-            (!fits).then(|| format!("what it says of {} does not follow from the results", subject.id()))
+            (!fits).then(|| format!("the entry for {} does not follow from the results", subject.id()))
         };
     for row in &results.rows {
         let now = EntryState::Verdict(row.verdict.status);
-        let stand = |listed: Option<&ExpectedFailure>, before| compare_row(row, listed, before, held.strict, today);
-        if let Some(wrong) = check(EntrySubject::Row(row.id.clone()), now, &stand) {
+        let decide =
+            |listed: Option<&ExpectedFailure>, before| compare_row(row, listed, before, comparison.strict, today);
+        if let Some(wrong) = check(EntrySubject::Row(row.id.clone()), now, &decide) {
             return Some(wrong);
         }
     }
     for finding in &results.findings {
-        let stand = |listed: Option<&ExpectedFailure>, _| compare_finding(finding, listed, held.strict, today);
+        let decide = |listed: Option<&ExpectedFailure>, _| compare_finding(finding, listed, comparison.strict, today);
         if let Some(wrong) =
-            check(EntrySubject::Check(finding.check.clone()), EntryState::Sight(FindingPresence::Seen), &stand)
+            check(EntrySubject::Check(finding.check.clone()), EntryState::Sight(FindingPresence::Seen), &decide)
         {
             return Some(wrong);
         }
     }
-    for (subject, entry) in told {
+    for (subject, entry) in by_subject {
         let fits = match (subject, entry.case) {
             (_, EntryStatus::NotRun) => entry.now.is_none(),
             (EntrySubject::Check(_), EntryStatus::Stale | EntryStatus::Unconfirmed) => {
@@ -80,14 +82,14 @@ pub fn find_inconsistency(results: &Results, held: &BaselineComparison) -> Optio
             | (_, EntryStatus::Regression | EntryStatus::Expected) => false,
         };
         if !fits || !entry.listed || entry.cause.is_some() {
-            return Some(format!("what it says of {} does not follow from the results", subject.id()));
+            return Some(format!("the entry for {} does not follow from the results", subject.id()));
         }
         counts.add(entry.case);
     }
-    (counts != held.counts).then(|| "\"counts\" does not count the entries".to_owned())
+    (counts != comparison.counts).then(|| "\"counts\" does not match the entries".to_owned())
 }
 
-/// The list's entry, as far as the comparison keeps it.
+/// The parts of a list entry that the comparison keeps.
 fn to_expected_failure(entry: &BaselineEntry) -> Option<ExpectedFailure> {
     let verdict = match entry.before {
         Some(EntryState::Verdict(status)) => Some(status),

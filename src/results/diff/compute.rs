@@ -1,24 +1,22 @@
-//! Compares two runs, row by row and finding by finding.
+//! Compares two runs row by row and finding by finding.
 
-use crate::checks::CheckSeverity;
-use crate::report::common::matrix::ResultsMatrix;
-use crate::results::baseline::is_regression;
 use crate::results::comparability;
+use crate::results::compare::{FindingPair, is_regression, pair_findings, unite_rows};
 use crate::results::diff::model::{
     CountClass, DiffSide, FindingChange, FindingKind, FindingState, ResultsDiff, RowChange, RowKind, RowState, SCHEMA,
 };
 use crate::results::model::{FindingSummary, Results, RowResult};
 
-/// What differs between two runs.
+/// The differences between two runs.
 pub fn diff(old: &Results, new: &Results, strict: bool) -> ResultsDiff {
-    // The union of the rows, in the order of the tables.
-    let both = [old.clone(), new.clone()];
-    let matrix = ResultsMatrix::from_results(&both);
-    let lines = matrix.sections.iter().flat_map(|section| &section.rows);
-    let mut rows: Vec<RowChange> = lines.filter_map(|line| compare_row(line.cells[0], line.cells[1], strict)).collect();
-    // Stable: within a kind the order of the tables stays.
+    let sections = unite_rows(&[old, new]);
+    let unions = sections.iter().flat_map(|section| &section.rows);
+    let mut rows: Vec<RowChange> =
+        unions.filter_map(|union| compare_row(union.cells[0], union.cells[1], strict)).collect();
+    // A stable sort: rows of one kind stay in the order of the tables.
     rows.sort_by_key(|change| change.kind);
-    let mut findings = compare_findings(old, new, strict);
+    let pairs = pair_findings(old, new);
+    let mut findings: Vec<FindingChange> = pairs.iter().filter_map(|pair| compare_finding(pair, strict)).collect();
     findings.sort_by(|a, b| (a.kind, &a.check).cmp(&(b.kind, &b.check)));
     let regressions =
         rows.iter().filter(|change| change.regression).count() + findings.iter().filter(|f| f.regression).count();
@@ -47,26 +45,26 @@ fn summarise_side(run: &Results) -> DiffSide {
 fn compare_row(old: Option<&RowResult>, new: Option<&RowResult>, strict: bool) -> Option<RowChange> {
     let kind = match (old, new) {
         (None, None) => return None,
-        (Some(_), None) => RowKind::Gone,
-        (None, Some(_)) => RowKind::Come,
+        (Some(_), None) => RowKind::Removed,
+        (None, Some(_)) => RowKind::Added,
         (Some(old), Some(new)) => classify_row(old, new)?,
     };
-    let shown = new.or(old)?;
+    let latest = new.or(old)?;
     Some(RowChange {
-        row: shown.id.clone(),
+        row: latest.id.clone(),
         kind,
         before: old.map(row_state),
         after: new.map(row_state),
-        why: shown.verdict.reason.clone(),
+        why: latest.verdict.reason.clone(),
         regression: match kind {
             RowKind::Lost => true,
-            RowKind::Undetermined | RowKind::Changed | RowKind::Gone => strict,
-            RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Come => false,
+            RowKind::Undetermined | RowKind::Changed | RowKind::Removed => strict,
+            RowKind::Gained | RowKind::Decided | RowKind::Outcome | RowKind::Added => false,
         },
     })
 }
 
-/// What became of a row that both runs have; nothing where it is the same.
+/// The change of a row that both runs have; `None` if it is unchanged.
 fn classify_row(old: &RowResult, new: &RowResult) -> Option<RowKind> {
     let (before, after) = (old.verdict.status, new.verdict.status);
     match (before.is_decided(), after.is_decided()) {
@@ -88,18 +86,18 @@ fn classify_row(old: &RowResult, new: &RowResult) -> Option<RowKind> {
     }
 }
 
-/// What something became on its way through a gateway.
+/// The value that a gateway sent on.
 fn gateway_value(row: &RowResult) -> Option<&str> {
     row.fate.as_ref()?.to.as_deref()
 }
 
-/// What the qualifiers say, without the evidence behind it: that is put into other words by each run.
+/// The qualifiers without their evidence, which each run words differently.
 fn qualifier_kinds(row: &RowResult) -> Vec<&str> {
-    let quality = |told: &'_ str| match told.split_once(": ") {
-        Some((what, _)) if what != "altered" => what.len(),
-        Some(_) | None => told.len(),
+    let kind = |qualifier: &'_ str| match qualifier.split_once(": ") {
+        Some((kind, _)) if kind != "altered" => kind.len(),
+        Some(_) | None => qualifier.len(),
     };
-    row.verdict.qualifiers.iter().map(|told| &told[..quality(told)]).collect()
+    row.verdict.qualifiers.iter().map(|qualifier| &qualifier[..kind(qualifier)]).collect()
 }
 
 fn row_state(row: &RowResult) -> RowState {
@@ -113,36 +111,23 @@ fn row_state(row: &RowResult) -> RowState {
     }
 }
 
-fn compare_findings(old: &Results, new: &Results, strict: bool) -> Vec<FindingChange> {
-    let of = |run: &'_ Results, check: &str| run.findings.iter().find(|finding| finding.check == check).cloned();
-    let of_new =
-        new.findings.iter().filter_map(|after| compare_finding(of(old, &after.check).as_ref(), Some(after), strict));
-    let gone = old.findings.iter().filter(|before| of(new, &before.check).is_none());
-    of_new.chain(gone.filter_map(|before| compare_finding(Some(before), None, strict))).collect()
-}
-
-fn compare_finding(old: Option<&FindingSummary>, new: Option<&FindingSummary>, strict: bool) -> Option<FindingChange> {
-    let (before, after) = (old.map(finding_state), new.map(finding_state));
+fn compare_finding(pair: &FindingPair<'_>, strict: bool) -> Option<FindingChange> {
+    let (before, after) = (pair.old.map(finding_state), pair.new.map(finding_state));
     let kind = match (&before, &after) {
         (None, None) => return None,
-        (None, Some(_)) => FindingKind::Came,
-        (Some(_), None) => FindingKind::Went,
+        (None, Some(_)) => FindingKind::Added,
+        (Some(_), None) => FindingKind::Removed,
         (Some(before), Some(after)) if (before.class, before.severity) == (after.class, after.severity) => return None,
         (Some(_), Some(_)) => FindingKind::Changed,
     };
-    let shown = new.or(old)?;
+    let latest = pair.latest()?;
     Some(FindingChange {
-        check: shown.check.clone(),
+        check: latest.check.clone(),
         kind,
-        regression: kind == FindingKind::Came
-            && match shown.severity {
-                CheckSeverity::Error => true,
-                CheckSeverity::Warning => strict,
-                CheckSeverity::Note => false,
-            },
+        regression: kind == FindingKind::Added && latest.severity.is_failure(strict),
         before,
         after,
-        why: shown.example.clone(),
+        why: latest.example.clone(),
     })
 }
 

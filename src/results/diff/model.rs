@@ -1,4 +1,4 @@
-//! A difference as data: what `fieldtest diff --format json` prints.
+//! The differences between two runs, in the shape of `fieldtest diff --format json`: [`ResultsDiff`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,38 +8,38 @@ use crate::checks::CheckSeverity;
 use crate::results::gateway::GatewayVerdictKind;
 use crate::string_enum::string_enum;
 
-/// The value of `schema` in every difference of this version.
+/// The value of `schema` in every diff of this version.
 pub const SCHEMA: &str = "fieldtest-diff/1";
 
-/// What differs between two runs.
+/// The differences between two runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultsDiff {
     /// Always `fieldtest-diff/1`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// The run that was compared with.
+    /// The earlier run, or the run of the first target.
     pub old: DiffSide,
-    /// The run that was compared.
+    /// The later run, or the run of the second target.
     pub new: DiffSide,
-    /// What a reader must know before comparing: another model, another contract, rows that are missing.
+    /// Other differences between the runs, such as the model, the API version or missing rows.
     pub notes: Vec<String>,
-    /// True where rows that are no longer decided or no longer there, changed rows and warnings count as regressions.
+    /// True if missing rows, changed rows, rows that are no longer decided, and warnings count as regressions.
     pub strict: bool,
-    /// How many of the changes are regressions.
+    /// The number of changes that are regressions.
     pub regressions: u64,
-    /// The rows that differ: what was lost first, and in the order of the tables within a kind.
+    /// The rows that differ, by kind of change, then in the order of the tables.
     pub rows: Vec<RowChange>,
     /// The findings that differ.
     pub findings: Vec<FindingChange>,
 }
 
 impl ResultsDiff {
-    /// True where nothing differs.
+    /// True if nothing differs.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.findings.is_empty()
     }
 
-    /// True where the runs are of two targets.
+    /// True if the runs are of two targets.
     pub fn is_cross_target(&self) -> bool {
         self.old.target != self.new.target
     }
@@ -50,13 +50,13 @@ impl ResultsDiff {
 pub struct DiffSide {
     /// The target's name.
     pub target: String,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
-    /// When the run began.
+    /// When the run started.
     pub started_at: String,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: u64,
-    /// How many findings it has.
+    /// The number of findings.
     pub findings: u64,
 }
 
@@ -65,56 +65,56 @@ pub struct DiffSide {
 pub struct RowChange {
     /// The row's id.
     pub row: String,
-    /// What became of it.
+    /// The kind of change.
     pub kind: RowKind,
-    /// How it was; `null` where the old run has no such row.
+    /// The row in the old run; `null` if the old run does not have it.
     pub before: Option<RowState>,
-    /// How it is; `null` where the new run has no such row.
+    /// The row in the new run; `null` if the new run does not have it.
     pub after: Option<RowState>,
-    /// The reason of the new verdict; of the old one, where the row is gone.
+    /// The reason of the new verdict, or of the old one if the row is gone.
     pub why: String,
-    /// True where it counts as a regression.
+    /// True if the change is a regression.
     pub regression: bool,
 }
 
 string_enum! {
-    /// What became of a row.
+    /// The kinds of change of a row.
     pub enum RowKind {
-        /// Honoured before and not now, or accepted before and refused now.
+        /// Supported before and no longer, or accepted before and rejected now.
         Lost = "lost",
-        /// Decided before, and not now.
+        /// Decided before and undecided now.
         Undetermined = "undetermined",
-        /// Another verdict, neither better nor worse; or the same with other qualifiers.
+        /// Another verdict that is neither better nor worse, or the same verdict with other qualifiers.
         Changed = "changed",
-        /// Honoured now and not before, or refused before and accepted now.
+        /// Supported now and not before, or rejected before and accepted now.
         Gained = "gained",
-        /// Decided now, and not before.
+        /// Decided now and undecided before.
         Decided = "decided",
-        /// The same verdict, held against another claim.
+        /// The same verdict with another claim.
         Outcome = "outcome",
-        /// The new run has no such row.
-        Gone = "gone",
-        /// The old run has no such row.
-        Come = "come",
+        /// The new run does not have the row.
+        Removed = "gone",
+        /// The old run does not have the row.
+        Added = "come",
     }
 }
 
 /// A row in one of the runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowState {
-    /// What was observed.
+    /// The verdict.
     pub verdict: VerdictStatus,
-    /// What became of it on its way through a gateway; absent in every other run.
+    /// The gateway verdict; only in results of `fieldtest gateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fate: Option<GatewayVerdictKind>,
-    /// What it became there.
+    /// The value that arrived instead of the expected value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// What the verdict alone does not say.
+    /// Details that the verdict does not express.
     pub qualifiers: Vec<String>,
-    /// What the document says; `null` when it says nothing.
+    /// The claim status; `null` if there is no claim.
     pub claim: Option<ClaimStatus>,
-    /// The claim held against the verdict.
+    /// The verdict compared with the claim.
     pub outcome: Outcome,
 }
 
@@ -123,51 +123,51 @@ pub struct RowState {
 pub struct FindingChange {
     /// The check's id.
     pub check: String,
-    /// What became of it.
+    /// The kind of change.
     pub kind: FindingKind,
-    /// How it was; `null` where it was not seen.
+    /// The finding in the old run; `null` if the old run does not have it.
     pub before: Option<FindingState>,
-    /// How it is; `null` where it is not seen.
+    /// The finding in the new run; `null` if the new run does not have it.
     pub after: Option<FindingState>,
-    /// An example, of the new run where there is one.
+    /// An example, from the new run if possible.
     pub why: String,
-    /// True where it counts as a regression.
+    /// True if the change is a regression.
     pub regression: bool,
 }
 
 string_enum! {
-    /// What became of a finding.
+    /// The kinds of change of a finding.
     pub enum FindingKind {
-        /// Seen now, and not before.
-        Came = "came",
-        /// Seen far more often, or far less; or of another severity.
+        /// New: only the new run has it.
+        Added = "came",
+        /// Much more or much less frequent, or of another severity.
         Changed = "changed",
-        /// Seen before, and not now.
-        Went = "went",
+        /// Fixed: only the old run has it.
+        Removed = "went",
     }
 }
 
 /// A finding in one of the runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingState {
-    /// How bad it is.
+    /// The severity.
     pub severity: CheckSeverity,
-    /// How often it was seen.
+    /// The number of responses with the fault.
     pub count: u64,
-    /// How often that is, in a word.
+    /// The class of this number.
     pub class: CountClass,
 }
 
 string_enum! {
-    /// How often a finding was seen. Counts themselves differ from run to run.
+    /// Classes of counts, since the exact counts differ from run to run.
     pub enum CountClass {
-        /// Once.
+        /// 1 response.
         Once = "once",
-        /// Two to nine times.
+        /// 2 to 9 responses.
         Several = "several",
-        /// Ten to ninety-nine times.
+        /// 10 to 99 responses.
         Many = "many",
-        /// A hundred times or more.
+        /// 100 responses or more.
         Hundreds = "hundreds",
     }
 }

@@ -5,9 +5,12 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::catalog::{ClaimStatus as C, VerdictStatus as V};
 use crate::checks::CheckSeverity;
-use crate::report::TerminalStyle;
+use crate::report::markdown::diff::render as markdown;
+use crate::report::terminal::TerminalStyle;
+use crate::report::terminal::diff::render as terminal;
 use crate::results::diff::*;
 use crate::results::fixtures;
+use crate::results::json;
 use crate::results::model::{FindingSummary, Results};
 
 const PLAIN_STYLE: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
@@ -28,7 +31,7 @@ fn change_kinds(old: &Results, new: &Results) -> Vec<RowKind> {
     diff(old, new, false).rows.iter().map(|change| change.kind).collect()
 }
 
-/// A later run of the same target: some rows are worse, some better, some not decided, and one is new.
+/// A later run of the same target with worse, better, undecided and new rows.
 fn later_run() -> Results {
     let mut run = fixtures::every_outcome();
     run.started_at = "2026-12-01T06:30:00Z".to_owned();
@@ -55,46 +58,46 @@ fn later_run() -> Results {
 
 #[test]
 fn every_kind_of_change_is_shown() {
-    let told = diff(&fixtures::every_outcome(), &later_run(), false);
+    let changes = diff(&fixtures::every_outcome(), &later_run(), false);
     for kind in RowKind::ALL {
-        assert!(told.rows.iter().any(|change| change.kind == kind), "no {kind:?}");
+        assert!(changes.rows.iter().any(|change| change.kind == kind), "no {kind:?}");
     }
     for kind in FindingKind::ALL {
-        assert!(told.findings.iter().any(|change| change.kind == kind), "no {kind:?}");
+        assert!(changes.findings.iter().any(|change| change.kind == kind), "no {kind:?}");
     }
-    assert_eq!(told.regressions, 2);
+    assert_eq!(changes.regressions, 2);
     assert_eq!(diff(&fixtures::every_outcome(), &later_run(), true).regressions, 5);
     fixtures::snapshot_settings().bind(|| {
-        insta::assert_snapshot!("diff-terminal-80", terminal(&told, PLAIN_STYLE));
+        insta::assert_snapshot!("diff-terminal-80", terminal(&changes, PLAIN_STYLE));
         insta::assert_snapshot!(
             "diff-terminal-ascii",
-            terminal(&told, TerminalStyle { unicode: false, ..PLAIN_STYLE })
+            terminal(&changes, TerminalStyle { unicode: false, ..PLAIN_STYLE })
         );
-        insta::assert_snapshot!("diff.md", markdown(&told));
-        insta::assert_snapshot!("diff.json", to_json(&told));
+        insta::assert_snapshot!("diff.md", markdown(&changes));
+        insta::assert_snapshot!("diff.json", json::render(&changes));
     });
 }
 
 #[test]
-fn two_targets_are_compared_in_other_words() {
-    let told = diff(&fixtures::every_outcome(), &fixtures::second_run(), false);
+fn two_targets_have_their_own_headings() {
+    let changes = diff(&fixtures::every_outcome(), &fixtures::second_run(), false);
     fixtures::snapshot_settings().bind(|| {
-        insta::assert_snapshot!("diff-across-terminal-80", terminal(&told, PLAIN_STYLE));
-        insta::assert_snapshot!("diff-across.md", markdown(&told));
+        insta::assert_snapshot!("diff-across-terminal-80", terminal(&changes, PLAIN_STYLE));
+        insta::assert_snapshot!("diff-across.md", markdown(&changes));
     });
 }
 
 #[test]
-fn what_came_from_outside_breaks_nothing() {
-    let told = diff(&fixtures::every_outcome(), &fixtures::hostile_run(), false);
-    let text = markdown(&told);
+fn hostile_texts_are_escaped() {
+    let changes = diff(&fixtures::every_outcome(), &fixtures::hostile_run(), false);
+    let text = markdown(&changes);
     assert!(!text.contains("<script>") && !text.contains('\u{1b}'), "{text}");
     let back = diff(&fixtures::hostile_run(), &fixtures::second_run(), false);
     assert!(!terminal(&back, PLAIN_STYLE).contains('\u{1b}'));
 }
 
 #[test]
-fn verdicts_are_ordered_by_what_a_client_gets() {
+fn verdicts_are_ordered_by_their_benefit_for_a_client() {
     use RowKind as K;
     let changed =
         |before, after| change_kinds(&run_with_rows(&[("a", None, before)]), &run_with_rows(&[("a", None, after)]));
@@ -119,13 +122,13 @@ fn verdicts_are_ordered_by_what_a_client_gets() {
 }
 
 #[test]
-fn a_qualifier_that_comes_is_a_change_and_a_claim_that_changes_is_told() {
+fn new_qualifiers_and_other_claims_are_changes() {
     let old = run_with_rows(&[("a", Some(C::Supported), V::Ignored)]);
     let mut new = old.clone();
     new.rows[0].verdict.qualifiers = vec!["altered: cut".to_owned()];
     assert_eq!(change_kinds(&old, &new), [RowKind::Changed]);
     assert_eq!((diff(&old, &new, false).regressions, diff(&old, &new, true).regressions), (0, 1));
-    // The evidence behind a qualifier is told in other words by each run.
+    // Each run words the evidence of a qualifier differently.
     let checked = |reason: &str| {
         let mut run = old.clone();
         run.rows[0].verdict.qualifiers = vec![format!("validated, then ignored: {reason}")];
@@ -137,29 +140,29 @@ fn a_qualifier_that_comes_is_a_change_and_a_claim_that_changes_is_told() {
 }
 
 #[test]
-fn findings_come_go_and_change_their_class() {
+fn findings_are_added_removed_or_change_their_class() {
     let none = run_with_rows(&[("a", None, V::Supported)]);
-    let told = |old: &Results, new: &Results, strict| {
+    let changes = |old: &Results, new: &Results, strict| {
         let diff = diff(old, new, strict);
         (diff.findings.first().map(|change| change.kind), diff.regressions)
     };
     let error = |count| run_with_finding("x", CheckSeverity::Error, count);
-    assert_eq!(told(&none, &error(1), false), (Some(FindingKind::Came), 1));
-    assert_eq!(told(&error(1), &none, true), (Some(FindingKind::Went), 0));
-    assert_eq!(told(&error(3), &error(9), true), (None, 0));
-    assert_eq!(told(&error(9), &error(10), true), (Some(FindingKind::Changed), 0));
+    assert_eq!(changes(&none, &error(1), false), (Some(FindingKind::Added), 1));
+    assert_eq!(changes(&error(1), &none, true), (Some(FindingKind::Removed), 0));
+    assert_eq!(changes(&error(3), &error(9), true), (None, 0));
+    assert_eq!(changes(&error(9), &error(10), true), (Some(FindingKind::Changed), 0));
     let warning = run_with_finding("x", CheckSeverity::Warning, 1);
-    assert_eq!((told(&none, &warning, false).1, told(&none, &warning, true).1), (0, 1));
-    assert_eq!(told(&none, &run_with_finding("x", CheckSeverity::Note, 1), true).1, 0);
+    assert_eq!((changes(&none, &warning, false).1, changes(&none, &warning, true).1), (0, 1));
+    assert_eq!(changes(&none, &run_with_finding("x", CheckSeverity::Note, 1), true).1, 0);
 }
 
 #[test]
-fn equal_runs_are_told_as_equal() {
+fn equal_runs_have_no_differences() {
     let run = fixtures::every_outcome();
-    let told = diff(&run, &run, true);
-    assert!(told.is_empty() && told.notes.is_empty());
-    assert!(terminal(&told, PLAIN_STYLE).contains("No difference: 10 rows and 2 findings are the same."));
-    assert!(markdown(&told).contains("No difference"));
+    let changes = diff(&run, &run, true);
+    assert!(changes.is_empty() && changes.notes.is_empty());
+    assert!(terminal(&changes, PLAIN_STYLE).contains("No difference: 10 rows and 2 findings are the same."));
+    assert!(markdown(&changes).contains("No difference"));
 }
 
 fn mirror_kind(kind: RowKind) -> RowKind {
@@ -168,8 +171,8 @@ fn mirror_kind(kind: RowKind) -> RowKind {
         RowKind::Gained => RowKind::Lost,
         RowKind::Undetermined => RowKind::Decided,
         RowKind::Decided => RowKind::Undetermined,
-        RowKind::Gone => RowKind::Come,
-        RowKind::Come => RowKind::Gone,
+        RowKind::Removed => RowKind::Added,
+        RowKind::Added => RowKind::Removed,
         RowKind::Changed | RowKind::Outcome => kind,
     }
 }
@@ -193,12 +196,12 @@ proptest! {
 
     #[test]
     fn a_run_does_not_differ_from_itself(run in fixtures::any_run_without_baseline(), strict: bool) {
-        let told = diff(&run, &run, strict);
-        prop_assert!(told.is_empty() && told.regressions == 0, "{:?}", told);
+        let changes = diff(&run, &run, strict);
+        prop_assert!(changes.is_empty() && changes.regressions == 0, "{:?}", changes);
     }
 
     #[test]
-    fn what_is_lost_one_way_is_gained_the_other((old, new) in any_run_pair()) {
+    fn a_loss_is_a_gain_in_the_other_direction((old, new) in any_run_pair()) {
         let (there, back) = (diff(&old, &new, false), diff(&new, &old, false));
         let sorted = |mut list: Vec<(String, RowKind)>| {
             list.sort();
@@ -211,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn no_line_is_wider_than_the_terminal_and_none_moves_the_cursor((old, new) in any_run_pair(), width in 60_usize..160) {
+    fn lines_fit_the_terminal_and_do_not_move_the_cursor((old, new) in any_run_pair(), width in 60_usize..160) {
         let text = terminal(&diff(&old, &new, false), TerminalStyle { width, ..PLAIN_STYLE });
         for line in text.lines() {
             prop_assert!(line.width() <= width, "{}: {line:?}", line.width());
@@ -220,11 +223,11 @@ proptest! {
     }
 
     #[test]
-    fn json_is_valid_and_reads_as_it_was((old, new) in any_run_pair(), strict: bool) {
-        let told = diff(&old, &new, strict);
-        let text = to_json(&told);
-        prop_assert_eq!(&serde_json::from_str::<ResultsDiff>(&text).expect("it was just written"), &told);
-        let validator = jsonschema::validator_for(&schema()).expect("a valid schema");
+    fn json_is_valid_and_read_back_unchanged((old, new) in any_run_pair(), strict: bool) {
+        let changes = diff(&old, &new, strict);
+        let text = json::render(&changes);
+        prop_assert_eq!(&serde_json::from_str::<ResultsDiff>(&text).expect("it was just written"), &changes);
+        let validator = jsonschema::validator_for(&json::schema::<ResultsDiff>()).expect("a valid schema");
         prop_assert!(validator.is_valid(&serde_json::from_str(&text).expect("it is JSON")));
     }
 }

@@ -1,6 +1,6 @@
-//! What a gateway makes of its upstream: the model, in the shape of `comparison.json`.
+//! The comparison of a gateway with its upstream, in the shape of `comparison.json`: [`GatewayComparison`].
 //!
-//! Names are a contract with other tools: fields may be added, none renamed.
+//! Names are a contract with other tools: fields may be added, but not renamed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,13 @@ use crate::string_enum::string_enum;
 /// The value of `schema` in every comparison of this version.
 pub const SCHEMA: &str = "fieldtest-comparison/1";
 
-/// The same plan asked of an upstream and through a gateway in front of it.
+/// The results of one plan at an upstream and through a gateway in front of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayComparison {
     /// Always `fieldtest-comparison/1`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
-    /// When the first run began, RFC 3339, UTC.
+    /// When the first run started, RFC 3339, UTC.
     pub started_at: String,
     /// When the last run ended, RFC 3339, UTC.
     pub finished_at: String,
@@ -26,42 +26,42 @@ pub struct GatewayComparison {
     pub direct: SideSummary,
     /// The gateway.
     pub via: SideSummary,
-    /// How many rows have each fate.
+    /// The number of rows with each attribution.
     pub summary: AttributionCounts,
     /// One entry per row, in the order of the tables.
     pub rows: Vec<ComparedRow>,
-    /// Protocol violations, by check.
+    /// Protocol faults, by check.
     pub findings: Vec<ComparedFinding>,
 }
 
-/// One side, as it was asked.
+/// One side of the comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SideSummary {
     /// Its base URL.
     pub base_url: String,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
-    /// Requests in all, without retries.
+    /// The number of requests, without retries.
     pub requests: u64,
-    /// Rows that were decided.
+    /// The number of decided rows.
     pub decided: u64,
-    /// Why the run of this side is not whole; absent when it is.
+    /// Why the run of this side ended early; absent if it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<String>,
 }
 
 string_enum! {
-    /// What becomes of something on its way through the gateway.
+    /// What the gateway does to a row or finding of its upstream.
     pub enum GatewayAttribution {
-        /// The upstream does better than the gateway lets through: the gateway's doing.
+        /// Worse through the gateway: the gateway causes it.
         Introduced = "introduced",
-        /// The gateway does better than its upstream.
+        /// Better through the gateway.
         Repaired = "repaired",
-        /// It comes out differently, and neither is better.
+        /// Different, and neither side is better.
         Changed = "changed",
-        /// It comes out the same.
+        /// The same on both sides.
         PassedThrough = "passed_through",
-        /// It is not known on one of the sides, or did not come out the same twice.
+        /// Undecided on one side, or not reproducible.
         Undetermined = "undetermined",
     }
 }
@@ -72,7 +72,7 @@ impl GatewayAttribution {
         if self == Self::PassedThrough { "passed through" } else { self.as_str() }
     }
 
-    /// A sign of one column.
+    /// A mark that is one column wide.
     pub fn mark(self) -> &'static str {
         match self {
             Self::Introduced => "✗",
@@ -84,7 +84,7 @@ impl GatewayAttribution {
     }
 }
 
-/// Counts of rows.
+/// The number of rows with each attribution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttributionCounts {
     /// All rows.
@@ -97,12 +97,12 @@ pub struct AttributionCounts {
     pub changed: u64,
     /// The same through the gateway.
     pub passed_through: u64,
-    /// Not known.
+    /// Undecided on one side, or not reproducible.
     pub undetermined: u64,
 }
 
 impl AttributionCounts {
-    /// How many rows have this fate.
+    /// The number of rows with this attribution.
     pub fn get(&self, fate: GatewayAttribution) -> u64 {
         match fate {
             GatewayAttribution::Introduced => self.introduced,
@@ -126,41 +126,52 @@ impl AttributionCounts {
     }
 }
 
-/// A row on both sides.
+/// The verdicts of one row on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparedRow {
     /// The row's id.
     pub id: String,
-    /// The section of the tables that it stands in.
+    /// The section of the tables that has the row.
     pub section: String,
-    /// The tables' own words for it.
+    /// The title of the row in the tables.
     pub title: String,
-    /// What becomes of it.
+    /// What the gateway does to it.
     pub fate: GatewayAttribution,
-    /// What was observed at the upstream.
+    /// The verdict at the upstream.
     pub direct: SideVerdict,
-    /// What was observed through the gateway.
+    /// The verdict through the gateway.
     pub via: SideVerdict,
-    /// The same once more, with fresh draws, where the sides differed.
+    /// The verdicts with new random values; only if the sides differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<ConfirmationResult>,
-    /// Why, in a sentence.
+    /// The reason, in one sentence.
     pub why: String,
 }
 
-/// What one side did.
+/// The verdict of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SideVerdict {
-    /// The verdict.
+    /// The status.
     pub status: VerdictStatus,
-    /// Honoured, but not as the documents have it.
+    /// True if the field is supported, but not as documented.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub altered: bool,
-    /// Why, in a sentence.
+    /// The reason, in one sentence.
     pub reason: String,
 }
 
-/// What both sides did when they were asked again.
+impl SideVerdict {
+    /// The verdict in a few words.
+    pub fn describe(&self) -> String {
+        format!("{}{}", self.status, if self.altered { " (altered)" } else { "" })
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.status == other.status && self.altered == other.altered
+    }
+}
+
+/// The verdicts of both sides when the row was repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfirmationResult {
     /// At the upstream.
@@ -169,23 +180,23 @@ pub struct ConfirmationResult {
     pub via: SideVerdict,
 }
 
-/// A check on both sides, over the rows that were run on both.
+/// A finding on both sides, over the rows that both sides ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparedFinding {
     /// The check's id.
     pub check: String,
-    /// How bad it is for a client that follows the documents.
+    /// How severe the fault is for a client that follows the documents.
     pub severity: CheckSeverity,
-    /// What becomes of it: introduced is seen through the gateway alone.
+    /// What the gateway does to it: introduced findings appear only through the gateway.
     pub fate: GatewayAttribution,
-    /// How often it was seen at the upstream.
+    /// The number of responses with the fault at the upstream.
     pub direct: u64,
-    /// How often it was seen through the gateway.
+    /// The number of responses with the fault through the gateway.
     pub via: u64,
-    /// The rows in whose exchanges it was seen.
+    /// The ids of the rows that use these responses.
     pub rows: Vec<String>,
-    /// A short example, from the gateway where it was seen there.
+    /// A short example, from the gateway if possible.
     pub example: String,
-    /// Why, in a sentence.
+    /// The reason, in one sentence.
     pub why: String,
 }

@@ -1,9 +1,11 @@
 use proptest::prelude::*;
 
-use crate::catalog::Outcome;
+use crate::catalog::{Outcome, VerdictStatus};
+use crate::checks::CheckSeverity;
 use crate::results::fixtures;
 use crate::results::gateway_diff::*;
-use crate::results::model::{ResultsSummary, Verdict};
+use crate::results::json;
+use crate::results::model::{FindingSummary, Results, ResultsSummary, RowResult, Verdict};
 
 /// Results with one row of each of these verdicts.
 fn make_results(statuses: &[(&str, VerdictStatus, bool)], findings: &[(&str, &[&str])]) -> Results {
@@ -46,7 +48,7 @@ fn attribute_one_row(direct: (VerdictStatus, bool), via: (VerdictStatus, bool), 
 }
 
 #[test]
-fn a_row_has_the_fate_that_both_verdicts_amount_to() {
+fn the_attribution_follows_from_both_verdicts() {
     use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped, Substituted, Supported};
     for (direct, via, fate) in [
         (Supported, Supported, GatewayAttribution::PassedThrough),
@@ -64,24 +66,24 @@ fn a_row_has_the_fate_that_both_verdicts_amount_to() {
     }
     assert_eq!(attribute_one_row((Supported, false), (Supported, true), true), GatewayAttribution::Introduced);
     assert_eq!(attribute_one_row((Supported, true), (Supported, false), true), GatewayAttribution::Repaired);
-    // What was not asked again is not anybody's.
+    // A difference that was not repeated is not attributed.
     assert_eq!(attribute_one_row((Supported, false), (Ignored, false), false), GatewayAttribution::Undetermined);
 }
 
 #[test]
-fn what_does_not_come_out_the_same_twice_is_nobodys() {
+fn a_difference_that_is_not_reproducible_is_not_attributed() {
     let [good, bad] = [VerdictStatus::Supported, VerdictStatus::Ignored].map(|s| make_results(&[("a", s, false)], &[]));
     let first = ResultsPair { direct: &good, via: &bad };
     assert_eq!(rows_to_confirm(first), ["a"]);
     for again in [ResultsPair { direct: &good, via: &good }, ResultsPair { direct: &bad, via: &bad }] {
         let row = compare(first, Some(again)).rows.remove(0);
         assert_eq!(row.fate, GatewayAttribution::Undetermined);
-        assert!(row.why.contains("did not come out the same twice"), "{}", row.why);
+        assert!(row.why.contains("not reproducible"), "{}", row.why);
     }
 }
 
 #[test]
-fn a_finding_of_the_upstream_is_never_blamed_on_the_gateway() {
+fn a_finding_of_the_upstream_is_never_attributed_to_the_gateway() {
     let rows = [("a", VerdictStatus::Supported, false), ("b", VerdictStatus::Supported, false)];
     let skipped = [("a", VerdictStatus::Supported, false), ("b", VerdictStatus::Skipped, false)];
     let clean = make_results(&rows, &[]);
@@ -94,7 +96,7 @@ fn a_finding_of_the_upstream_is_never_blamed_on_the_gateway() {
     assert_eq!(fate(&clean, &broken), GatewayAttribution::Introduced);
     assert_eq!(fate(&broken, &clean), GatewayAttribution::Repaired);
     assert_eq!(fate(&broken, &broken), GatewayAttribution::PassedThrough);
-    assert_eq!(fate(&elsewhere, &broken), GatewayAttribution::PassedThrough, "the upstream does it too");
+    assert_eq!(fate(&elsewhere, &broken), GatewayAttribution::PassedThrough, "the upstream has it too");
     assert_eq!(
         fate(&make_results(&skipped, &[]), &elsewhere),
         GatewayAttribution::Undetermined,
@@ -107,7 +109,7 @@ fn a_finding_of_the_upstream_is_never_blamed_on_the_gateway() {
 }
 
 #[test]
-fn reports_hold_every_row_and_the_terminal_those_that_changed() {
+fn markdown_has_every_row_and_the_terminal_the_changed_rows() {
     let direct =
         make_results(&[("field.a", VerdictStatus::Supported, false), ("field.b", VerdictStatus::Ignored, false)], &[]);
     let via = make_results(
@@ -116,21 +118,21 @@ fn reports_hold_every_row_and_the_terminal_those_that_changed() {
     );
     let sides = ResultsPair { direct: &direct, via: &via };
     let comparison = compare(sides, Some(sides));
-    let page = markdown(&comparison);
+    let page = crate::report::markdown::gateway_diff::render(&comparison);
     for part in ["`field.a`", "`field.b`", "introduced", "`sse.x`", "it is rejected"] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    let shown = terminal(&comparison, 100);
+    let shown = crate::report::terminal::gateway_diff::render(&comparison, 100);
     assert!(shown.contains("field.a") && !shown.contains("field.b"), "{shown}");
     assert!(shown.contains("2 rows: ✗ 1 introduced, ▲ 0 repaired, ≠ 0 changed, ✓ 1 passed through"), "{shown}");
-    let value: serde_json::Value = serde_json::from_str(&to_json(&comparison)).unwrap();
-    assert!(jsonschema::validator_for(&schema()).unwrap().is_valid(&value));
+    let value: serde_json::Value = serde_json::from_str(&json::render(&comparison)).unwrap();
+    assert!(jsonschema::validator_for(&json::schema::<GatewayComparison>()).unwrap().is_valid(&value));
 }
 
 proptest! {
-    /// Whatever both sides show: swapped sides have swapped fates, and the same side on both has nothing to tell.
+    /// For any results: swapped sides have swapped attributions, and equal sides have no difference.
     #[test]
-    fn swapped_sides_have_swapped_fates(a in fixtures::any_run(), b in fixtures::any_run()) {
+    fn swapped_sides_have_swapped_attributions(a in fixtures::any_run(), b in fixtures::any_run()) {
         let (one, other) = (ResultsPair { direct: &a, via: &b }, ResultsPair { direct: &b, via: &a });
         let (one, other) = (compare(one, Some(one)), compare(other, Some(other)));
         for row in &one.rows {

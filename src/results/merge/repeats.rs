@@ -1,13 +1,13 @@
-//! Several runs of the same plan as one: how stable each row's verdict is.
+//! Merges repeated runs of one plan ([`RepeatMerger`]) and counts how stable each verdict is.
 //!
-//! A row keeps a verdict that every run which decided it agrees on; where they disagree nothing is decided, and the
-//! counts are told. Runs are taken in one by one, so that no more than two are ever in memory.
+//! A row keeps its verdict if all runs that decided it agree. Otherwise the row is inconclusive, and its
+//! reason has the counts. Runs are added one by one, so that at most two are in memory.
 
 use crate::catalog::{Outcome, VerdictStatus, is_silent};
-use crate::results::merge::{add_cost, add_totals, merge_findings, merge_strictness, recount};
+use crate::results::merge::totals::{add_cost, add_totals, merge_findings, merge_strictness, recount};
 use crate::results::model::{RepeatSummary, Results, RowResult, VerdictCount, VerdictStability};
 
-/// Runs that are being joined.
+/// Merges runs one by one.
 #[derive(Debug, Clone)]
 pub struct RepeatMerger {
     planned_runs: u64,
@@ -16,54 +16,54 @@ pub struct RepeatMerger {
 }
 
 impl RepeatMerger {
-    /// Begins with the first run, of as many as were asked for.
+    /// Starts with the first of `asked` runs.
     pub fn new(first: Results, asked: u64) -> Self {
         let seeds = vec![first.seed];
-        let mut made = first;
-        made.rows.iter_mut().for_each(|row| row.stability = Some(VerdictStability::from_status(row.verdict.status)));
-        Self { planned_runs: asked, merged: made, seeds }
+        let mut merged = first;
+        merged.rows.iter_mut().for_each(|row| row.stability = Some(VerdictStability::from_status(row.verdict.status)));
+        Self { planned_runs: asked, merged, seeds }
     }
 
-    /// Takes in the next run, of the same rows.
+    /// Adds the next run of the same rows.
     pub fn add_run(&mut self, next: Results) {
-        let made = &mut self.merged;
-        let order: Vec<String> = made.rows.iter().map(|row| row.id.clone()).collect();
+        let merged = &mut self.merged;
+        let order: Vec<String> = merged.rows.iter().map(|row| row.id.clone()).collect();
         let order: Vec<&str> = order.iter().map(String::as_str).collect();
-        made.findings = merge_findings(&[&made.findings, &next.findings], &order);
-        made.totals = add_totals(&made.totals, &next.totals);
-        (made.strictness, _) = merge_strictness(&made.strictness, &next.strictness);
-        made.unsteady |= next.unsteady;
-        made.partial = made.partial.take().or(next.partial);
-        made.finished_at = next.finished_at;
+        merged.findings = merge_findings(&[&merged.findings, &next.findings], &order);
+        merged.totals = add_totals(&merged.totals, &next.totals);
+        (merged.strictness, _) = merge_strictness(&merged.strictness, &next.strictness);
+        merged.unsteady |= next.unsteady;
+        merged.partial = merged.partial.take().or(next.partial);
+        merged.finished_at = next.finished_at;
         self.seeds.push(next.seed);
         for new in next.rows {
-            match made.rows.iter_mut().find(|row| row.id == new.id) {
+            match merged.rows.iter_mut().find(|row| row.id == new.id) {
                 Some(row) => merge_row(row, new),
-                None => made
+                None => merged
                     .rows
                     .push(RowResult { stability: Some(VerdictStability::from_status(new.verdict.status)), ..new }),
             }
         }
     }
 
-    /// The runs as one.
+    /// The merged results.
     pub fn into_results(self) -> Results {
-        let Self { planned_runs: asked, merged: mut made, seeds } = self;
+        let Self { planned_runs: asked, mut merged, seeds } = self;
         let runs = seeds.len() as u64;
-        made.rows.iter_mut().for_each(clear_disputed_verdict);
+        merged.rows.iter_mut().for_each(clear_disputed_verdict);
         if runs < asked {
-            let why = made.partial.take().map_or_else(String::new, |why| format!(": {why}"));
-            made.partial = Some(format!("{runs} of {asked} runs were made{why}"));
+            let why = merged.partial.take().map_or_else(String::new, |why| format!(": {why}"));
+            merged.partial = Some(format!("{runs} of {asked} runs were completed{why}"));
         }
         let stable =
-            made.rows.iter().filter(|row| row.stability.as_ref().is_some_and(VerdictStability::is_stable)).count();
-        made.repeats = Some(RepeatSummary { asked, runs, seeds, stable: stable as u64 });
-        recount(&mut made);
-        made
+            merged.rows.iter().filter(|row| row.stability.as_ref().is_some_and(VerdictStability::is_stable)).count();
+        merged.repeats = Some(RepeatSummary { asked, runs, seeds, stable: stable as u64 });
+        recount(&mut merged);
+        merged
     }
 }
 
-/// Adds what another run saw of a row. The row that is shown is the first one that was decided.
+/// Adds the verdict of another run to a row. The first decided verdict is shown.
 fn merge_row(row: &mut RowResult, new: RowResult) {
     let mut stability = row.stability.take().unwrap_or_default();
     stability.record(new.verdict.status);
@@ -78,15 +78,15 @@ fn merge_row(row: &mut RowResult, new: RowResult) {
     (row.stability, row.cost, row.findings) = (Some(stability), cost, findings);
 }
 
-/// Takes a row's verdict away where the runs disagree about it.
+/// Makes a row inconclusive if the runs disagree.
 fn clear_disputed_verdict(row: &mut RowResult) {
     let Some(stability) = &row.stability else { return };
     let decided: Vec<&VerdictCount> = stability.seen.iter().filter(|seen| seen.status.is_decided()).collect();
     if decided.len() < 2 {
         return;
     }
-    let told: Vec<String> = decided.iter().map(|seen| format!("{} in {}", seen.status, seen.runs)).collect();
-    row.verdict.reason = format!("of {} runs it was {}", stability.runs, told.join(", "));
+    let counts: Vec<String> = decided.iter().map(|seen| format!("{} in {}", seen.status, seen.runs)).collect();
+    row.verdict.reason = format!("not the same in {} runs: {}", stability.runs, counts.join(", "));
     row.verdict.status = VerdictStatus::Inconclusive;
     row.verdict.code = Some("unsteady".to_owned());
     row.verdict.evidence = None;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_that_every_run_agrees_on_stands() {
+    fn a_verdict_that_every_run_agrees_on_stays() {
         let results = merge_runs(3, &[Supported, Supported, Supported]);
         let row = &results.rows[0];
         assert_eq!((row.verdict.status, row.outcome), (Supported, Outcome::Conforms));
@@ -130,17 +130,17 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_disagree_decide_nothing() {
+    fn runs_that_disagree_make_a_row_inconclusive() {
         let results = merge_runs(3, &[Supported, Ignored, Supported]);
         let row = &results.rows[0];
         assert_eq!((row.verdict.status, row.outcome), (Inconclusive, Outcome::Undetermined));
-        assert_eq!(row.verdict.reason, "of 3 runs it was supported in 2, ignored in 1");
+        assert_eq!(row.verdict.reason, "not the same in 3 runs: supported in 2, ignored in 1");
         assert_eq!(row.verdict.code.as_deref(), Some("unsteady"));
         assert_eq!((results.repeats.unwrap().stable, results.summary.undetermined), (0, 1));
     }
 
     #[test]
-    fn a_run_that_does_not_decide_takes_nothing_away_and_is_counted() {
+    fn an_undecided_run_keeps_the_verdict_and_is_counted() {
         for order in [[Inconclusive, Supported], [Supported, Inconclusive]] {
             let results = merge_runs(2, &order);
             let row = &results.rows[0];
@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_were_not_made_are_told() {
+    fn missing_runs_make_the_results_partial() {
         let results = merge_runs(5, &[Supported, Skipped]);
-        assert_eq!(results.partial.as_deref(), Some("2 of 5 runs were made"));
+        assert_eq!(results.partial.as_deref(), Some("2 of 5 runs were completed"));
         assert_eq!(results.rows[0].verdict.status, Supported);
     }
 
     #[test]
-    fn costs_are_those_of_all_runs() {
+    fn costs_of_all_runs_are_added() {
         let one = run_with_verdict(1, Supported);
         let results = merge_runs(2, &[Supported, Supported]);
         assert_eq!(results.totals.requests, 2 * one.totals.requests);

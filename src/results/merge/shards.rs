@@ -1,26 +1,26 @@
-//! The shards of one plan, joined: each row exactly once, in the order of the tables.
+//! Merges the shards of one plan ([`merge_shards`]): every row exactly once, in the order of the tables.
 
 use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::results::merge::{add_parallel_totals, merge_findings, merge_strictness, recount};
+use crate::results::merge::totals::{add_parallel_totals, merge_findings, merge_strictness, recount};
 use crate::results::model::{Results, RowResult, ShardMetadata};
 
-/// Shards that were joined, and what is to be known of it.
+/// The merged results of all shards, with notes about their differences.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergedShards {
     /// The results of the whole plan.
     pub results: Results,
-    /// What the shards did not agree in, in sentences.
+    /// Differences between the shards, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Why shards cannot be joined.
+/// Why shards cannot be merged.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum MergeError {
-    /// A file holds a whole run.
-    #[error("{0}: it is no shard: the run was made without --shard")]
+    /// The results are not a shard.
+    #[error("{0} is not a shard: its run had no --shard")]
     NotAShard(String),
     /// Two shards are of different plans.
     #[error("{one} and {other} are shards of different plans: {what}")]
@@ -32,8 +32,8 @@ pub enum MergeError {
         /// What differs.
         what: String,
     },
-    /// A shard is there twice.
-    #[error("shard {index} of {of} is there twice: {one} and {other}")]
+    /// A shard is given twice.
+    #[error("shard {index} of {of} is given twice: {one} and {other}")]
     DuplicateShard {
         /// Which shard.
         index: u32,
@@ -44,8 +44,8 @@ pub enum MergeError {
         /// The other file.
         other: String,
     },
-    /// Shards are not there.
-    #[error("{target}: {} of {of} {} missing: run {}", shard_numbers(.missing), is_or_are(.missing), shard_options(.missing, *.of))]
+    /// Shards are missing.
+    #[error("{target}: {} of {of} {} missing. Run {}", shard_numbers(.missing), is_or_are(.missing), shard_options(.missing, *.of))]
     MissingShards {
         /// The target.
         target: String,
@@ -54,14 +54,14 @@ pub enum MergeError {
         /// Of how many.
         of: u32,
     },
-    /// A row is in no shard, in two, or in none of the plan.
-    #[error("{target}: row {row} {what}; was a file edited, or written by another version of fieldtest?")]
+    /// A row is in no shard or in two shards, or is not part of the plan.
+    #[error("{target}: row {row} {what}. A file was edited, or written by another version of fieldtest")]
     InvalidRow {
         /// The target.
         target: String,
         /// The row's id.
         row: String,
-        /// What is wrong with it.
+        /// The problem.
         what: &'static str,
     },
 }
@@ -80,10 +80,10 @@ fn shard_options(missing: &[u32], of: u32) -> String {
     options.join(" and ")
 }
 
-/// Joins the shards of one target's plan. Each comes with the name of its file.
+/// Merges the shards of the plan of one target. Each shard has the name of its file.
 ///
 /// # Errors
-/// Whatever keeps them from being one whole plan.
+/// The first reason why the shards are not one complete plan.
 pub fn merge_shards(parts: Vec<(String, Results)>) -> Result<Option<MergedShards>, MergeError> {
     let mut known: Vec<(String, ShardMetadata, Results)> = Vec::new();
     for (name, results) in parts {
@@ -108,26 +108,28 @@ pub fn merge_shards(parts: Vec<(String, Results)>) -> Result<Option<MergedShards
     }
     let order: Vec<&str> = plan.rows.iter().map(String::as_str).collect();
     let rows = merge_rows(&target, &order, &known)?;
-    let of_parts: Vec<_> = known.iter().map(|(_, _, results)| results.findings.as_slice()).collect();
-    let findings = merge_findings(&of_parts, &order);
+    let part_findings: Vec<_> = known.iter().map(|(_, _, results)| results.findings.as_slice()).collect();
+    let findings = merge_findings(&part_findings, &order);
     let mut results = Results { rows, findings, shard: None, partial: merge_partial_reasons(&known), ..first };
     let mut notes = Vec::new();
     for (_, shard, part) in &known[1..] {
         let part_of = format!("shard {} of {}", shard.index, shard.of);
-        // Shards run side by side, so the time of all is that of the longest.
+        // Shards run in parallel, so the total time is the time of the longest.
         results.totals = add_parallel_totals(&results.totals, &part.totals);
-        let (together, disagree) = merge_strictness(&results.strictness, &part.strictness);
-        results.strictness = together;
-        notes.extend(disagree.iter().map(|place| {
-            format!("{target}: an invented key in {place} was accepted in one shard and refused in {part_of}")
+        let (merged, contradictions) = merge_strictness(&results.strictness, &part.strictness);
+        results.strictness = merged;
+        notes.extend(contradictions.iter().map(|place| {
+            format!("{target}: an unknown key in {place} is accepted in one shard and rejected in {part_of}")
         }));
         if part.seed != results.seed && !part.rows.is_empty() {
             notes.push(format!(
-                "{target}: {part_of} was run with another seed than shard 1; the results name the first"
+                "{target}: {part_of} has another seed than shard 1; the results have the seed of shard 1"
             ));
         }
         if part.unsteady && !results.unsteady {
-            notes.push(format!("{target}: {part_of} saw equal requests treated unequally; others did not ask again"));
+            notes.push(format!(
+                "{target}: inconsistent endpoint in {part_of}; the other shards did not repeat their rows"
+            ));
         }
         results.unsteady |= part.unsteady;
         results.started_at = results.started_at.min(part.started_at.clone());
@@ -137,35 +139,35 @@ pub fn merge_shards(parts: Vec<(String, Results)>) -> Result<Option<MergedShards
     Ok(Some(MergedShards { results, notes }))
 }
 
-/// Every row of the plan, once.
+/// Every row of the plan exactly once.
 fn merge_rows(
     target: &str,
     order: &[&str],
     parts: &[(String, ShardMetadata, Results)],
 ) -> Result<Vec<RowResult>, MergeError> {
-    let wrong = |row: &str, what| MergeError::InvalidRow { target: target.to_owned(), row: row.to_owned(), what };
+    let invalid = |row: &str, what| MergeError::InvalidRow { target: target.to_owned(), row: row.to_owned(), what };
     let mut by_id: HashMap<&str, &RowResult> = HashMap::new();
     for row in parts.iter().flat_map(|(_, _, results)| &results.rows) {
         if !order.contains(&row.id.as_str()) {
-            return Err(wrong(&row.id, "is not of the plan"));
+            return Err(invalid(&row.id, "is not part of the plan"));
         }
         if by_id.insert(&row.id, row).is_some() {
-            return Err(wrong(&row.id, "is in two shards"));
+            return Err(invalid(&row.id, "is in two shards"));
         }
     }
-    let of = |id: &&str| by_id.get(id).map(|row| (*row).clone()).ok_or_else(|| wrong(id, "is in none of the shards"));
+    let of = |id: &&str| by_id.get(id).map(|row| (*row).clone()).ok_or_else(|| invalid(id, "is in no shard"));
     order.iter().map(of).collect()
 }
 
 fn merge_partial_reasons(parts: &[(String, ShardMetadata, Results)]) -> Option<String> {
-    let told = parts.iter().filter_map(|(_, shard, results)| {
+    let reasons = parts.iter().filter_map(|(_, shard, results)| {
         Some(format!("shard {} of {}: {}", shard.index, shard.of, results.partial.as_ref()?))
     });
-    let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    let reasons: Vec<String> = reasons.collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-/// What two shards' plans differ in.
+/// The first difference between the plans of two shards.
 fn find_plan_difference(
     (a, of_a): (&ShardMetadata, &Results),
     (b, of_b): (&ShardMetadata, &Results),
@@ -181,13 +183,11 @@ fn find_plan_difference(
         .or_else(|| differs("the base URL is", &x.base_url, &y.base_url))
         .or_else(|| differs("the model is", &x.model, &y.model))
         .or_else(|| differs("anthropic-version is", &x.anthropic_version, &y.anthropic_version))
-        .or_else(|| differs("the claims are those of", &claims(of_a), &claims(of_b)))
+        .or_else(|| differs("the claims come from", &claims(of_a), &claims(of_b)))
         .or_else(|| differs("the confidence is", &of_a.confidence, &of_b.confidence))
         .or_else(|| differs("--default-max-tokens is", &a.answer_tokens, &b.answer_tokens))
-        .or_else(|| only(&a.rows, &b.rows).map(|row| format!("row {row} is only in the first's (--select, --cases)")))
-        .or_else(|| only(&b.rows, &a.rows).map(|row| format!("row {row} is only in the second's (--select, --cases)")))
-        .or_else(|| (a.cases != b.cases).then(|| "the case files decide the rows otherwise (--cases)".to_owned()))
-        .or_else(|| {
-            (a.plan != b.plan).then(|| "the claims, or the limits that go with them, are not the same".to_owned())
-        })
+        .or_else(|| only(&a.rows, &b.rows).map(|row| format!("row {row} is only in the first (--select, --cases)")))
+        .or_else(|| only(&b.rows, &a.rows).map(|row| format!("row {row} is only in the second (--select, --cases)")))
+        .or_else(|| (a.cases != b.cases).then(|| "the case files differ (--cases)".to_owned()))
+        .or_else(|| (a.plan != b.plan).then(|| "the claims or the limits of the target differ".to_owned()))
 }

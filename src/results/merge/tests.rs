@@ -4,10 +4,11 @@ use proptest::prelude::*;
 
 use crate::catalog::{Outcome, VerdictStatus};
 use crate::results::fixtures;
+use crate::results::merge::totals::{merge_findings, recount};
 use crate::results::merge::*;
-use crate::results::model::ShardMetadata;
+use crate::results::model::{Results, ResultsSummary, RunTotals, ShardMetadata};
 
-/// The results as `of` shards would have them, each row in the shard that `place` gives it.
+/// Splits results into `of` shards. `place` gives the shard of each row.
 fn split_into_shards(whole: &Results, of: u32, place: &[u32]) -> Vec<(String, Results)> {
     let ids: Vec<String> = whole.rows.iter().map(|row| row.id.clone()).collect();
     let at =
@@ -34,7 +35,7 @@ fn split_into_shards(whole: &Results, of: u32, place: &[u32]) -> Vec<(String, Re
         .collect()
 }
 
-/// A run whose findings are as judging leaves them: each check once, in order, of rows of the run.
+/// Gives findings the form that the judge gives them: one per check, sorted, with rows of the run.
 fn normalize_run(mut run: Results) -> Results {
     let rows: BTreeSet<String> = run.rows.iter().map(|row| row.id.clone()).collect();
     let order: Vec<String> = run.rows.iter().map(|row| row.id.clone()).collect();
@@ -48,7 +49,7 @@ fn normalize_run(mut run: Results) -> Results {
 
 proptest! {
     #[test]
-    fn shards_joined_are_the_whole_up_to_its_cost(
+    fn merged_shards_equal_the_whole_run_except_its_cost(
         run in fixtures::any_run(),
         of in 1..6u32,
         place in proptest::collection::vec(0..6u32, 40),
@@ -65,7 +66,7 @@ proptest! {
         prop_assert_eq!(joined.unsteady, whole.unsteady);
         let told = |r: &Results| r.findings.iter().map(|f| (f.check.clone(), f.severity, f.rows.clone())).collect::<Vec<_>>();
         prop_assert_eq!(told(&joined), told(&whole));
-        // One that is not there, or twice, is noticed.
+        // A missing shard and a duplicate shard are detected.
         let last = parts.pop().unwrap();
         if !parts.is_empty() {
             let missing = matches!(merge_shards(parts.clone()), Err(MergeError::MissingShards { .. }));
@@ -77,9 +78,9 @@ proptest! {
         }
     }
 
-    /// Whatever is asked again: every row stays, what was not asked stays as it was, and no contradiction is forgotten.
+    /// For any rerun: every row stays, other rows are unchanged, and no contradiction is lost.
     #[test]
-    fn a_rerun_forgets_nothing(old in fixtures::any_run(), new in fixtures::any_run()) {
+    fn a_rerun_loses_nothing(old in fixtures::any_run(), new in fixtures::any_run()) {
         let mut new = new;
         new.rows.retain(|row| old.rows.iter().any(|before| before.id == row.id));
         let merged = merge_rerun(old.clone(), new.clone());

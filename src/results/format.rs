@@ -1,8 +1,8 @@
-//! Numbers, dates, durations and money as people read them.
+//! Formats numbers, dates, durations and money for people.
 
 use jiff::Timestamp;
 
-/// A count with thousands apart: `1,200,000`.
+/// A count with separators: `1,200,000`.
 pub(crate) fn with_thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -20,12 +20,12 @@ pub(crate) fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", with_thousands(n), if n == 1 { one } else { many })
 }
 
-/// A small number, to one digit.
+/// A number with one decimal.
 pub(crate) fn one_decimal(n: f64) -> String {
     format!("{n:.1}")
 }
 
-/// A time span: `340 ms`, `12.5 s`, `3 min 20 s`, `2 h 5 min`.
+/// A duration: `340 ms`, `12.5 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
     match seconds {
@@ -36,12 +36,12 @@ pub(crate) fn duration(ms: u64) -> String {
     }
 }
 
-/// US dollars. Small sums keep four digits, since most runs cost cents.
+/// US dollars. Small amounts have four decimals, since most runs cost cents.
 pub(crate) fn dollars(usd: f64) -> String {
     if usd.abs() < 1.0 { format!("${usd:.4}") } else { format!("${usd:.2}") }
 }
 
-/// An RFC 3339 instant to the minute, in UTC. What is no instant is shown as it stands.
+/// An RFC 3339 timestamp, to the minute, in UTC. Any other text is returned unchanged.
 pub(crate) fn timestamp(rfc3339: &str) -> String {
     match rfc3339.parse::<Timestamp>() {
         Ok(instant) => instant.strftime("%Y-%m-%d %H:%M UTC").to_string(),
