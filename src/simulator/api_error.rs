@@ -1,5 +1,5 @@
-//! Errors in the format of the API: an [`ApiError`] has a status, the type that belongs to it, and a
-//! message that names the place in the request.
+//! Errors in the format of the API: an [`ApiError`] has a status, the type that belongs to it, and
+//! a message that names the place in the request.
 
 use serde_json::{Value, json};
 

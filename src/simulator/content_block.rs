@@ -84,7 +84,8 @@ impl ContentBlockKind {
             Self::Image => {
                 matches!(location, BlockLocation::User | BlockLocation::ToolResult | BlockLocation::Document)
             }
-            // The older API version allows it in assistant messages. Validation rejects it in the newer one.
+            // The older API version allows it in assistant messages. Validation rejects it in the
+            // newer one.
             Self::Document => {
                 matches!(location, BlockLocation::User | BlockLocation::Assistant | BlockLocation::ToolResult)
             }
@@ -112,7 +113,8 @@ impl ContentBlockKind {
         )
     }
 
-    /// The row that owns the whole block. Text and client tool blocks have a row for each key instead.
+    /// The row that owns the whole block. Text and client tool blocks have a row for each key
+    /// instead.
     pub fn row(self) -> Option<SupportRow> {
         match self {
             Self::Image => Some(SupportRow::Image),

@@ -5,8 +5,8 @@
 //! the request. The model is a small reader that answers from the prompt. [`SimulatorImpairments`]
 //! add the errors, delays and limits of real servers.
 //!
-//! It must not know the experiments, the engine, clients or reports: it reads requests as any server
-//! does. It knows the claims of targets (`catalog`).
+//! It must not know the experiments, the engine, clients or reports: it reads requests as any
+//! server does. It knows the claims of targets (`catalog`).
 //!
 //! A request passes through `server` (sockets, bodies) and `route`, then through the stages of
 //! `pipeline`: `custom_field` (fields that only the caller knows), `headers` (credential, API

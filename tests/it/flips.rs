@@ -1,5 +1,5 @@
-//! Mutation testing of all bundled rows, on every target: each row reaches each of its verdicts, and
-//! no unrelated row changes.
+//! Mutation testing of all bundled rows, on every target: each row reaches each of its verdicts,
+//! and no unrelated row changes.
 //!
 //! Several unrelated mutants share a run. `FIELDTEST_ALL_FLIPS=1` gives each its own run.
 
@@ -36,7 +36,8 @@ fn every_mutant_of_every_bundled_row_is_killed() {
     let proof = proved();
     assert!(proof.passed, "{}", fieldtest::report::terminal::mutation::render(&proof, 120));
     assert_eq!(proof.killed, proof.mutants);
-    // Nearly every row has another status on every target. Without this, a test of few rows would pass.
+    // Nearly every row has another status on every target. Without this, a test of few rows would
+    // pass.
     let rows: usize = TARGETS.iter().map(|name| fields_of(target(name)).len()).sum();
     assert!(proof.mutants as usize > rows * 3 / 2, "{} mutants of {rows} rows", proof.mutants);
     for row in &proof.rows {

@@ -3,8 +3,8 @@
 //! Plain data. It knows nothing of requests or responses, so that the configuration can name faults
 //! without knowing how they act.
 //!
-//! The id of a protocol fault is the id of the passive check that must find it. The simulator treats
-//! the id as a plain word and must not know the checks.
+//! The id of a protocol fault is the id of the passive check that must find it. The simulator
+//! treats the id as a plain word and must not know the checks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -237,9 +237,9 @@ define_faults! {
         LeakKey = "error.leak-key": "error messages contain something like an API key",
     }
 
-    /// Faults of behaviour: the server follows the protocol, but does something else than it should.
-    /// They act where the behaviour is implemented: authentication, validation, the model's prompt,
-    /// the finished response.
+    /// Faults of behaviour: the server follows the protocol, but does something else than it
+    /// should. They act where the behaviour is implemented: authentication, validation, the model's
+    /// prompt, the finished response.
     Behaviour(BehaviourFault) {
         AuthMissingAccepted = "auth.missing-accepted": "accepts requests without a credential",
         AuthWrongAccepted = "auth.wrong-accepted": "accepts any credential",

@@ -1,5 +1,5 @@
-//! Faults on request: each fault of [`SimulatorFault`] makes every response that it can affect break
-//! one rule.
+//! Faults on request: each fault of [`SimulatorFault`] makes every response that it can affect
+//! break one rule.
 //!
 //! Protocol faults change finished responses, after the pipeline decided what to support: first the
 //! message and its content type, then the events of a stream, then bytes and headers. Faults of

@@ -12,7 +12,7 @@ use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::cache_control::find_markers;
 use crate::simulator::validate::thinking::{has_tool_results, is_thinking};
 use crate::simulator::validate::tools::is_identifier;
-use crate::simulator::validate::types::ApiResult;
+use crate::simulator::validate::types::{ApiResult, reject};
 
 /// The tool keys that older servers do not know.
 const NEW_TOOL_KEYS: [&str; 4] = ["strict", "defer_loading", "input_examples", "eager_input_streaming"];
@@ -45,7 +45,7 @@ impl RequestValidator<'_> {
 
     /// Rejects with this message if the server has the fault and the request has what it rejects.
     fn reject_if(&self, fault: Fault, is_present: bool, path: &ErrorPath, message: &str) -> ApiResult {
-        if is_present && self.config.has_fault(fault) { Err(ApiError::invalid_field(path, message)) } else { Ok(()) }
+        if is_present && self.config.has_fault(fault) { reject(path, message) } else { Ok(()) }
     }
 
     fn reject_fields(&self, body: &Map<String, Value>) -> ApiResult {

@@ -57,7 +57,8 @@ fn remove_field(request: &mut Value, row: SupportRow, pointer: &str) {
             let Some((parent, key)) = pointer.rsplit_once('/') else { return };
             match request.pointer_mut(parent) {
                 Some(Value::Object(map)) => drop(map.shift_remove(key)),
-                // `null` is not a block, so later stages skip it. The other blocks keep their places.
+                // `null` is not a block, so later stages skip it. The other blocks keep their
+                // places.
                 Some(Value::Array(_)) => drop(request.pointer_mut(pointer).map(Value::take)),
                 _ => {}
             }
@@ -78,7 +79,8 @@ fn remove_nested_markers(request: &mut Value) {
     }
 }
 
-/// Gives the client's tools names of the server's own. A choice of one of them still means that tool.
+/// Gives the client's tools names of the server's own. A choice of one of them still means that
+/// tool.
 fn rename_tools(request: &mut Value) {
     let chosen = request.pointer("/tool_choice/name").cloned();
     let mut chosen_now = None;

@@ -129,8 +129,8 @@ fn visit_content(content: Option<&Value>, slot: &FieldSlot, on_field: &mut dyn F
     }
 }
 
-/// Visits the blocks inside a tool result or a document. Their text and their cache markers belong to
-/// the outer block.
+/// Visits the blocks inside a tool result or a document. Their text and their cache markers belong
+/// to the outer block.
 fn visit_nested_blocks(
     block: ContentBlockKind,
     value: &Value,

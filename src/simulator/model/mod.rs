@@ -2,7 +2,8 @@
 //!
 //! It reads the prompt and nothing else, so its responses show what the server hides from it. It is
 //! deterministic except for random values. It must not know any experiment: it understands kinds of
-//! questions (labels, counting, colours, tools, random choice, success, arithmetic) from any client.
+//! questions (labels, counting, colours, tools, random choice, success, arithmetic) from any
+//! client.
 
 mod code_words;
 mod intent;

@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::{BlockLocation, ContentBlockKind};
 use crate::simulator::error_path::{ErrorPath, truncate_text};
 use crate::simulator::fault::BehaviourFault;
@@ -13,8 +12,8 @@ use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::server_blocks::validate_server_block;
 use crate::simulator::validate::tools::is_identifier;
 use crate::simulator::validate::types::{
-    ApiResult, array, boolean, non_empty_string, object, one_of, required_non_empty_string, required_string,
-    required_value, string,
+    ApiResult, array, boolean, non_empty_string, object, reject, required_non_empty_string, required_one_of,
+    required_string, required_value, string,
 };
 
 /// The types of citations.
@@ -44,17 +43,14 @@ impl RequestValidator<'_> {
             ContentBlockKind::RedactedThinking => {
                 required_non_empty_string(map, path, "data")?;
                 // The server never returns redacted thinking, so none can come back.
-                Err(ApiError::invalid_field(&path.key("data"), "could not be decrypted"))
+                reject(&path.key("data"), "could not be decrypted")
             }
             ContentBlockKind::ToolUse => self.validate_tool_use(map, path),
             ContentBlockKind::ToolResult => self.validate_tool_result(map, path),
             ContentBlockKind::ToolReference => required_non_empty_string(map, path, "tool_name").map(drop),
             ContentBlockKind::ContainerUpload => {
                 let id = required_non_empty_string(map, path, "file_id")?;
-                Err(ApiError::invalid_field(
-                    &path.key("file_id"),
-                    format!("file '{}' was not found", truncate_text(id)),
-                ))
+                reject(&path.key("file_id"), format!("file '{}' was not found", truncate_text(id)))
             }
             _ => validate_server_block(block, map, path),
         }
@@ -71,10 +67,7 @@ impl RequestValidator<'_> {
         let path = path.key("citations");
         let is_given = citations.as_array().is_some_and(|list| !list.is_empty());
         if self.is_newer_version() && location == BlockLocation::User && is_given {
-            return Err(ApiError::invalid_field(
-                &path,
-                "not allowed in user messages under anthropic-version 2026-10-21",
-            ));
+            return reject(&path, "not allowed in user messages under anthropic-version 2026-10-21");
         }
         if in_message && !self.is_enforced(SupportRow::TextCitations) {
             return Ok(());
@@ -82,7 +75,7 @@ impl RequestValidator<'_> {
         for (i, citation) in array(citations, &path)?.iter().enumerate() {
             let path = path.index(i);
             let map = object(citation, &path)?;
-            one_of(required_value(map, &path, "type")?, &path.key("type"), CITATION_TYPES)?;
+            required_one_of(map, &path, "type", CITATION_TYPES)?;
             required_string(map, &path, "cited_text")?;
         }
         Ok(())
@@ -95,7 +88,7 @@ impl RequestValidator<'_> {
         let is_checked = self.support.supports(SupportRow::Thinking)
             && !self.config.has_fault(BehaviourFault::ThinkingSignatureUnchecked);
         if is_checked && !self.signer.verify(text, signature) {
-            return Err(ApiError::invalid_field(&path.key("signature"), "does not belong to this thinking"));
+            return reject(&path.key("signature"), "does not belong to this thinking");
         }
         Ok(())
     }
@@ -105,14 +98,14 @@ impl RequestValidator<'_> {
             let at = path.key("id");
             match is_identifier(string(required_value(map, path, "id")?, &at)?, usize::MAX) {
                 true => Ok(()),
-                false => Err(ApiError::invalid_field(&at, "expected letters, digits, underscores and hyphens")),
+                false => reject(&at, "expected letters, digits, underscores and hyphens"),
             }
         })?;
         self.enforce(SupportRow::ToolUseName, || {
             let at = path.key("name");
             match non_empty_string(required_value(map, path, "name")?, &at)?.chars().count() {
                 1..=200 => Ok(()),
-                _ => Err(ApiError::invalid_field(&at, "expected at most 200 characters")),
+                _ => reject(&at, "expected at most 200 characters"),
             }
         })?;
         self.enforce(SupportRow::ToolUseInput, || {
@@ -136,9 +129,7 @@ impl RequestValidator<'_> {
                 }
                 Ok(())
             }
-            _ => self.enforce(SupportRow::ToolResultContent, || {
-                Err(ApiError::invalid_field(&at, "expected a string or an array of blocks"))
-            }),
+            _ => self.enforce(SupportRow::ToolResultContent, || reject(&at, "expected a string or an array of blocks")),
         }
     }
 

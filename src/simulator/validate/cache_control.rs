@@ -3,13 +3,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::ApiError;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fields::lookup::{array_items, block_kind, non_null, tool_tag};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::types::{
-    ApiResult, non_empty_string, object, one_of, reject_unknown_keys, required_value,
+    ApiResult, non_empty_string, object, one_of, reject, reject_unknown_keys, required_value,
 };
 
 /// The largest number of markers in a request.
@@ -32,18 +31,12 @@ impl RequestValidator<'_> {
         for marker in markers.iter().filter(|m| m.row.is_none_or(|row| self.is_enforced(row))) {
             let is_long = validate_marker(marker, scope)?;
             if is_long && has_short {
-                return Err(ApiError::invalid_field(
-                    &marker.path.key("ttl"),
-                    "markers of 1h must come before those of 5m",
-                ));
+                return reject(&marker.path.key("ttl"), "markers of 1h must come before those of 5m");
             }
             has_short |= !is_long;
             count += 1;
             if count > MAX_MARKERS {
-                return Err(ApiError::invalid_field(
-                    &marker.path,
-                    format!("expected at most {MAX_MARKERS} cache_control markers"),
-                ));
+                return reject(&marker.path, format!("expected at most {MAX_MARKERS} cache_control markers"));
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::simulator::fault::BehaviourFault;
 use crate::simulator::fields::lookup::{array_items, has_role, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::ApiResult;
+use crate::simulator::validate::types::{ApiResult, reject};
 
 impl RequestValidator<'_> {
     /// Rejects combinations that the API does not allow. Both rows of a combination must be
@@ -77,12 +77,12 @@ impl RequestValidator<'_> {
         if self.is_enforced(SupportRow::McpServers) && body.contains_key("mcp_servers") {
             let path = ErrorPath::root("mcp_servers");
             if !self.protocol.has_beta("mcp-client-") {
-                return Err(ApiError::invalid_field(&path, "needs the header anthropic-beta: mcp-client-2025-11-20"));
+                return reject(&path, "needs the header anthropic-beta: mcp-client-2025-11-20");
             }
             let name = body.get("mcp_servers").and_then(|s| s.pointer("/0/name")).and_then(Value::as_str);
             if let Some(name) = name {
                 let what = format!("could not connect to the MCP server '{}'", truncate_text(name));
-                return Err(ApiError::invalid_field(&path.index(0).key("url"), what));
+                return reject(&path.index(0).key("url"), what);
             }
         }
         Ok(())

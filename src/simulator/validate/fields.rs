@@ -9,7 +9,8 @@ use crate::simulator::fields::lookup::non_null;
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::route::MessagesRoute;
 use crate::simulator::validate::types::{
-    ApiResult, array, integer, non_empty_string, object, one_of, reject_unknown_keys, required_value, string,
+    ApiResult, array, integer, non_empty_string, object, one_of, reject, reject_unknown_keys, required_one_of,
+    required_value, string,
 };
 use crate::simulator::validate::{RequestValidator, types};
 
@@ -116,26 +117,23 @@ impl RequestValidator<'_> {
             return Ok(());
         }
         let model = &self.config.model;
-        Err(ApiError::invalid_field(
+        reject(
             &ErrorPath::root("max_tokens"),
             format!("{max_tokens} is above the limit of {limit} output tokens of {model}"),
-        ))
+        )
     }
 
     fn validate_sampling(&self, body: &Map<String, Value>) -> ApiResult {
         if self.is_newer_version()
             && let Some(key) = ["temperature", "top_p", "top_k"].into_iter().find(|key| body.contains_key(*key))
         {
-            return Err(ApiError::invalid_field(
-                &ErrorPath::root(key),
-                "not allowed under anthropic-version 2026-10-21",
-            ));
+            return reject(&ErrorPath::root(key), "not allowed under anthropic-version 2026-10-21");
         }
         self.validate_field(body, SupportRow::Temperature, "temperature", |value, path| number(value, path).map(drop))?;
         self.validate_temperature_range(body)?;
         self.validate_field(body, SupportRow::TopP, "top_p", |value, path| match number(value, path)? {
             p if (0.0..=1.0).contains(&p) => Ok(()),
-            _ => Err(ApiError::invalid_field(path, "expected a number from 0 to 1")),
+            _ => reject(path, "expected a number from 0 to 1"),
         })?;
         self.validate_field(body, SupportRow::TopK, "top_k", |value, path| integer(value, path).map(drop))
     }
@@ -150,7 +148,7 @@ impl RequestValidator<'_> {
         if (min..=max).contains(&temperature) || self.support.ignores(SupportRow::TemperatureRange) {
             return Ok(());
         }
-        Err(ApiError::invalid_field(&ErrorPath::root("temperature"), format!("expected a number from {min} to {max}")))
+        reject(&ErrorPath::root("temperature"), format!("expected a number from {min} to {max}"))
     }
 }
 
@@ -171,10 +169,7 @@ fn validate_stop_sequences(value: &Value, path: &ErrorPath) -> ApiResult {
     for (i, entry) in array(value, path)?.iter().enumerate() {
         let path = path.index(i);
         if string(entry, &path)?.trim().is_empty() {
-            return Err(ApiError::invalid_field(
-                &path,
-                "each stop sequence must contain a character that is not white space",
-            ));
+            return reject(&path, "each stop sequence must contain a character that is not white space");
         }
     }
     Ok(())
@@ -186,7 +181,7 @@ fn validate_metadata(value: &Value, path: &ErrorPath) -> ApiResult {
     let Some(user) = non_null(map, "user_id") else { return Ok(()) };
     let path = path.key("user_id");
     if string(user, &path)?.chars().count() > 512 {
-        return Err(ApiError::invalid_field(&path, "expected at most 512 characters"));
+        return reject(&path, "expected at most 512 characters");
     }
     Ok(())
 }
@@ -197,24 +192,24 @@ fn validate_container(value: &Value, path: &ErrorPath) -> ApiResult {
         Value::Object(map) => {
             reject_unknown_keys(map, Some(path), &[&["id", "skills"]])?;
             if map.get("id").is_some_and(|id| !id.is_null() && !id.is_string()) {
-                return Err(ApiError::invalid_field(&path.key("id"), "expected a string"));
+                return reject(&path.key("id"), "expected a string");
             }
             match non_null(map, "skills") {
                 None => Ok(()),
                 Some(skills) => {
                     array(skills, &path.key("skills"))?;
-                    Err(ApiError::invalid_field(&path.key("skills"), "needs the code execution tool"))
+                    reject(&path.key("skills"), "needs the code execution tool")
                 }
             }
         }
-        _ => Err(ApiError::invalid_field(path, "expected a container id or an object")),
+        _ => reject(path, "expected a container id or an object"),
     }
 }
 
 fn validate_mcp_servers(value: &Value, path: &ErrorPath) -> ApiResult {
     let servers = array(value, path)?;
     if servers.len() > 20 {
-        return Err(ApiError::invalid_field(path, "expected at most 20 servers"));
+        return reject(path, "expected at most 20 servers");
     }
     for (i, server) in servers.iter().enumerate() {
         let path = path.index(i);
@@ -224,7 +219,7 @@ fn validate_mcp_servers(value: &Value, path: &ErrorPath) -> ApiResult {
             Some(&path),
             &[&["type", "name", "url", "authorization_token", "tool_configuration"]],
         )?;
-        one_of(required_value(map, &path, "type")?, &path.key("type"), &["url"])?;
+        required_one_of(map, &path, "type", &["url"])?;
         non_empty_string(required_value(map, &path, "name")?, &path.key("name"))?;
         non_empty_string(required_value(map, &path, "url")?, &path.key("url"))?;
     }

@@ -14,8 +14,8 @@ use crate::simulator::route::MessagesRoute;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::messages::validate_text_block;
 use crate::simulator::validate::types::{
-    ApiResult, array, boolean, non_empty_string, object, one_of, reject_unknown_keys, required_non_empty_string,
-    required_string, required_value, string,
+    ApiResult, array, boolean, non_empty_string, object, reject, reject_unknown_keys, required_non_empty_string,
+    required_one_of, required_string, required_value, string,
 };
 
 /// Validates the URL of an image. Nothing is fetched: only URLs that cannot work are rejected.
@@ -27,8 +27,8 @@ fn validate_image_url(source: &Map<String, Value>, path: &ErrorPath) -> ApiResul
         .map_err(|_| ApiError::invalid_field(&at, "not a URL"))?;
     let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
     match uri.host().filter(|_| is_web) {
-        None => Err(ApiError::invalid_field(&at, "expected a URL of the web")),
-        Some(host) if host.ends_with(".invalid") => Err(ApiError::invalid_field(&at, "could not be fetched")),
+        None => reject(&at, "expected a URL of the web"),
+        Some(host) if host.ends_with(".invalid") => reject(&at, "could not be fetched"),
         Some(_) => Ok(()),
     }
 }
@@ -41,7 +41,7 @@ fn reject_remote_source(source: &Map<String, Value>, path: &ErrorPath, kind: &st
         _ => ("file_id", "no such file was found"),
     };
     required_non_empty_string(source, &path, key)?;
-    Err(ApiError::invalid_field(&path.key(key), what))
+    reject(&path.key(key), what)
 }
 
 fn decode_base64(source: &Map<String, Value>, path: &ErrorPath) -> ApiResult<Vec<u8>> {
@@ -53,19 +53,15 @@ impl RequestValidator<'_> {
     pub(super) fn validate_image(&self, map: &Map<String, Value>, parent: &ErrorPath) -> ApiResult {
         let path = parent.key("source");
         let source = object(required_value(map, parent, "source")?, &path)?;
-        match one_of(required_value(source, &path, "type")?, &path.key("type"), &["base64", "url", "file"])? {
+        match required_one_of(source, &path, "type", &["base64", "url", "file"])? {
             "base64" => {
                 let path = path.key("base64");
                 reject_unknown_keys(source, Some(&path), &[&["type", "media_type", "data"]])?;
-                let media = one_of(
-                    required_value(source, &path, "media_type")?,
-                    &path.key("media_type"),
-                    image::IMAGE_MEDIA_TYPES,
-                )?;
+                let media = required_one_of(source, &path, "media_type", image::IMAGE_MEDIA_TYPES)?;
                 let bytes = decode_base64(source, &path)?;
                 match image::decode_image(&bytes, media) {
                     Ok(_) => Ok(()),
-                    Err(fault) => Err(ApiError::invalid_field(&path.key("data"), fault)),
+                    Err(fault) => reject(&path.key("data"), fault),
                 }
             }
             "url" if self.endpoint == MessagesRoute::Messages => validate_image_url(source, &path.key("url")),
@@ -80,10 +76,7 @@ impl RequestValidator<'_> {
         location: BlockLocation,
     ) -> ApiResult {
         if self.is_newer_version() && location == BlockLocation::Assistant {
-            return Err(ApiError::invalid_field(
-                path,
-                "not allowed in assistant messages under anthropic-version 2026-10-21",
-            ));
+            return reject(path, "not allowed in assistant messages under anthropic-version 2026-10-21");
         }
         for key in ["title", "context"] {
             if let Some(value) = non_null(map, key) {
@@ -94,20 +87,20 @@ impl RequestValidator<'_> {
         let source = object(required_value(map, path, "source")?, &path.key("source"))?;
         let path = path.key("source");
         let kinds = &["text", "base64", "content", "url", "file"];
-        match one_of(required_value(source, &path, "type")?, &path.key("type"), kinds)? {
+        match required_one_of(source, &path, "type", kinds)? {
             "text" => {
                 let path = path.key("text");
                 reject_unknown_keys(source, Some(&path), &[&["type", "media_type", "data"]])?;
-                one_of(required_value(source, &path, "media_type")?, &path.key("media_type"), &["text/plain"])?;
+                required_one_of(source, &path, "media_type", &["text/plain"])?;
                 required_non_empty_string(source, &path, "data").map(drop)
             }
             "base64" => {
                 let path = path.key("base64");
                 reject_unknown_keys(source, Some(&path), &[&["type", "media_type", "data"]])?;
-                one_of(required_value(source, &path, "media_type")?, &path.key("media_type"), &["application/pdf"])?;
+                required_one_of(source, &path, "media_type", &["application/pdf"])?;
                 match pdf::is_pdf(&decode_base64(source, &path)?) {
                     true => Ok(()),
-                    false => Err(ApiError::invalid_field(&path.key("data"), "not a PDF document")),
+                    false => reject(&path.key("data"), "not a PDF document"),
                 }
             }
             "content" => {
@@ -128,7 +121,7 @@ impl RequestValidator<'_> {
                 }
                 Ok(())
             }
-            _ => Err(ApiError::invalid_field(path, "expected a string or an array of blocks")),
+            _ => reject(path, "expected a string or an array of blocks"),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::simulator::fields::lookup::{block_kind, has_role, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::types::{
-    ApiResult, array, object, reject_unknown_keys, required_non_empty_string, required_value, string,
+    ApiResult, array, object, reject, reject_unknown_keys, required_non_empty_string, required_value, string,
 };
 
 impl RequestValidator<'_> {
@@ -35,10 +35,10 @@ impl RequestValidator<'_> {
         let value = body.get("messages").ok_or_else(|| ApiError::invalid_field(&path, "required"))?;
         let messages = array(value, &path)?;
         if messages.is_empty() && !self.config.has_fault(BehaviourFault::ErrorsEmptyMessagesAccepted) {
-            return Err(ApiError::invalid_field(&path, "expected at least 1 message"));
+            return reject(&path, "expected at least 1 message");
         }
         if messages.len() > 100_000 {
-            return Err(ApiError::invalid_field(&path, "expected at most 100000 messages"));
+            return reject(&path, "expected at most 100000 messages");
         }
         for (i, message) in messages.iter().enumerate() {
             self.validate_message(message, &path.index(i), i, i + 1 == messages.len())?;
@@ -55,30 +55,23 @@ impl RequestValidator<'_> {
             "assistant" => BlockLocation::Assistant,
             "system" if i > 0 => BlockLocation::System,
             "system" => {
-                return Err(ApiError::invalid_field(&path.key("role"), "the first message cannot be of role system"));
+                return reject(&path.key("role"), "the first message cannot be of role system");
             }
             _ if self.config.has_fault(BehaviourFault::ErrorsUnknownRoleAccepted) => BlockLocation::User,
             other => {
-                return Err(ApiError::invalid_field(
-                    &path.key("role"),
-                    format!("unknown role '{}'", truncate_text(other)),
-                ));
+                return reject(&path.key("role"), format!("unknown role '{}'", truncate_text(other)));
             }
         };
         if i == 0 && location == BlockLocation::Assistant {
-            return Err(ApiError::invalid_field(&path.key("role"), "the first message must be of role user"));
+            return reject(&path.key("role"), "the first message must be of role user");
         }
         let at = path.key("content");
         let is_prefill = is_last && location == BlockLocation::Assistant;
         match required_value(map, path, "content")? {
-            Value::String(text) if text.is_empty() && !is_prefill => {
-                Err(ApiError::invalid_field(&at, "must not be empty"))
-            }
+            Value::String(text) if text.is_empty() && !is_prefill => reject(&at, "must not be empty"),
             Value::String(text) if is_prefill => reject_trailing_space(text, &at),
             Value::String(_) => Ok(()),
-            Value::Array(blocks) if blocks.is_empty() && !is_prefill => {
-                Err(ApiError::invalid_field(&at, "must not be empty"))
-            }
+            Value::Array(blocks) if blocks.is_empty() && !is_prefill => reject(&at, "must not be empty"),
             Value::Array(blocks) => {
                 for (j, block) in blocks.iter().enumerate() {
                     self.validate_block(block, &at.index(j), location)?;
@@ -88,7 +81,7 @@ impl RequestValidator<'_> {
                     _ => Ok(()),
                 }
             }
-            _ => Err(ApiError::invalid_field(&at, "expected a string or an array of blocks")),
+            _ => reject(&at, "expected a string or an array of blocks"),
         }
     }
 
@@ -97,14 +90,11 @@ impl RequestValidator<'_> {
         let map = object(value, path)?;
         let word = string(required_value(map, path, "type")?, &path.key("type"))?;
         let Some(block) = ContentBlockKind::from_type(word) else {
-            return Err(ApiError::invalid_field(
-                &path.key("type"),
-                format!("unknown block type '{}'", truncate_text(word)),
-            ));
+            return reject(&path.key("type"), format!("unknown block type '{}'", truncate_text(word)));
         };
         let path = path.key(word);
         if !block.allowed_in(location) {
-            return Err(ApiError::invalid_field(&path, format!("not allowed in {}", location.as_str())));
+            return reject(&path, format!("not allowed in {}", location.as_str()));
         }
         reject_unknown_keys(map, Some(&path), &[&["type"], block.allowed_keys()])?;
         match block.row() {
@@ -140,10 +130,7 @@ pub(super) fn validate_text_block(value: &Value, path: &ErrorPath) -> ApiResult 
     match string(required_value(map, path, "type")?, &path.key("type"))? {
         "text" => {}
         other => {
-            return Err(ApiError::invalid_field(
-                &path.key("type"),
-                format!("expected 'text', not '{}'", truncate_text(other)),
-            ));
+            return reject(&path.key("type"), format!("expected 'text', not '{}'", truncate_text(other)));
         }
     }
     reject_unknown_keys(map, Some(path), &[&["type"], ContentBlockKind::Text.allowed_keys()])?;
@@ -152,7 +139,7 @@ pub(super) fn validate_text_block(value: &Value, path: &ErrorPath) -> ApiResult 
 
 fn reject_trailing_space(text: &str, path: &ErrorPath) -> ApiResult {
     if text.ends_with(char::is_whitespace) {
-        return Err(ApiError::invalid_field(path, "the final assistant content cannot end in white space"));
+        return reject(path, "the final assistant content cannot end in white space");
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Validation of requests: [`RequestValidator`] rejects what the reference server rejects, and knows
-//! the row that each check belongs to.
+//! Validation of requests: [`RequestValidator`] rejects what the reference server rejects, and
+//! knows the row that each check belongs to.
 //!
 //! Each check runs on the request as it was sent. A check is off if its row is not supported,
 //! whatever the status of other rows. Checks without a row (roles, types of blocks, unknown keys)

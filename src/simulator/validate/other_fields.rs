@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::ApiError;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fault::BehaviourFault;
 use crate::simulator::fields::lookup::{has_type, non_null};
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::{ApiResult, array, object, one_of, reject_unknown_keys, required_value};
+use crate::simulator::validate::types::{
+    ApiResult, array, object, one_of, reject, reject_unknown_keys, required_one_of, required_value,
+};
 
 /// The edits of `context_management`.
 const CONTEXT_EDIT_TYPES: &[&str] = &["clear_tool_uses_20250919", "clear_thinking_20251015", "compact_20260112"];
@@ -60,7 +61,7 @@ fn validate_output_config(value: &Value, ignores_effort: bool) -> ApiResult {
         let path = path.key("format");
         let map = object(format, &path)?;
         reject_unknown_keys(map, Some(&path), &[&["type", "schema"]])?;
-        one_of(required_value(map, &path, "type")?, &path.key("type"), &["json_schema"])?;
+        required_one_of(map, &path, "type", &["json_schema"])?;
         let schema = required_value(map, &path, "schema")?;
         let path = path.key("schema");
         object(schema, &path)?;
@@ -74,7 +75,7 @@ fn validate_closed_schema(schema: &Value, path: &ErrorPath) -> ApiResult {
     match schema {
         Value::Object(map) => {
             if has_type(schema, "object") && map.get("additionalProperties") != Some(&Value::Bool(false)) {
-                return Err(ApiError::invalid_field(&path.key("additionalProperties"), "expected false"));
+                return reject(&path.key("additionalProperties"), "expected false");
             }
             map.iter().try_for_each(|(key, inner)| validate_closed_schema(inner, &path.key(key)))
         }

@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::ContentBlockKind;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::validate::media::validate_string_or_blocks;
 use crate::simulator::validate::types::{
-    ApiResult, boolean, object, one_of, required_non_empty_string, required_string, required_value,
+    ApiResult, boolean, object, reject, required_non_empty_string, required_one_of, required_string, required_value,
 };
 
 pub(super) fn validate_server_block(block: ContentBlockKind, map: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
@@ -54,7 +53,7 @@ fn validate_web_search(content: &Value, path: &ErrorPath) -> ApiResult {
             for (i, result) in results.iter().enumerate() {
                 let path = path.index(i);
                 let map = object(result, &path)?;
-                one_of(required_value(map, &path, "type")?, &path.key("type"), &["web_search_result"])?;
+                required_one_of(map, &path, "type", &["web_search_result"])?;
                 for key in ["url", "title", "encrypted_content"] {
                     required_string(map, &path, key)?;
                 }
@@ -62,17 +61,17 @@ fn validate_web_search(content: &Value, path: &ErrorPath) -> ApiResult {
             Ok(())
         }
         Value::Object(map) => {
-            one_of(required_value(map, path, "type")?, &path.key("type"), &["web_search_tool_result_error"])?;
+            required_one_of(map, path, "type", &["web_search_tool_result_error"])?;
             required_string(map, path, "error_code").map(drop)
         }
-        _ => Err(ApiError::invalid_field(path, "expected an array of results or an error")),
+        _ => reject(path, "expected an array of results or an error"),
     }
 }
 
 fn validate_code_execution(content: &Value, path: &ErrorPath) -> ApiResult {
     let map = object(content, path)?;
     let kinds = &["code_execution_result", "encrypted_code_execution_result", "code_execution_tool_result_error"];
-    let keys: &[&str] = match one_of(required_value(map, path, "type")?, &path.key("type"), kinds)? {
+    let keys: &[&str] = match required_one_of(map, path, "type", kinds)? {
         "code_execution_result" => &["stdout", "stderr"],
         "encrypted_code_execution_result" => &["encrypted_stdout"],
         _ => &["error_code"],
@@ -83,7 +82,7 @@ fn validate_code_execution(content: &Value, path: &ErrorPath) -> ApiResult {
     if keys.contains(&"stdout") {
         let code = path.key("return_code");
         if !required_value(map, path, "return_code")?.is_i64() {
-            return Err(ApiError::invalid_field(&code, "expected an integer"));
+            return reject(&code, "expected an integer");
         }
     }
     Ok(())

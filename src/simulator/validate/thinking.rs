@@ -3,14 +3,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::ApiError;
 use crate::simulator::content_block::ContentBlockKind;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fault::BehaviourFault;
 use crate::simulator::fields::lookup::{array_items, block_kind, has_role, non_null, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::{ApiResult, integer, object, one_of, reject_unknown_keys, required_value};
+use crate::simulator::validate::types::{
+    ApiResult, integer, object, one_of, reject, reject_unknown_keys, required_one_of,
+};
 
 impl RequestValidator<'_> {
     pub(super) fn validate_thinking(&self, body: &Map<String, Value>) -> ApiResult {
@@ -21,10 +22,8 @@ impl RequestValidator<'_> {
             let path = path.key("enabled").key("budget_tokens");
             match (string_at(value, "type"), value.get("budget_tokens")) {
                 (Some("enabled"), Some(budget)) => validate_thinking_budget(budget, body, &path),
-                (Some("enabled"), None) => Err(ApiError::invalid_field(&path, "required")),
-                (Some("adaptive" | "disabled"), Some(_)) => {
-                    Err(ApiError::invalid_field(&path, "only thinking of type enabled has a budget"))
-                }
+                (Some("enabled"), None) => reject(&path, "required"),
+                (Some("adaptive" | "disabled"), Some(_)) => reject(&path, "only thinking of type enabled has a budget"),
                 _ => Ok(()),
             }
         })
@@ -40,7 +39,7 @@ impl RequestValidator<'_> {
         let Some((last, before)) = messages.split_last() else { return Ok(()) };
         let path = ErrorPath::root("messages");
         if is_assistant(last) {
-            return Err(ApiError::invalid_field(&path.index(before.len()), "cannot be continued while thinking is on"));
+            return reject(&path.index(before.len()), "cannot be continued while thinking is on");
         }
         // With a budget, a round of tool calls begins with thinking. With `adaptive`, the model may
         // skip it.
@@ -56,10 +55,7 @@ impl RequestValidator<'_> {
             Some(first) if is_thinking(first) => Ok(()),
             _ => {
                 let path = path.index(start).key("content").index(0).key("type");
-                Err(ApiError::invalid_field(
-                    &path,
-                    "expected thinking or redacted_thinking: the turn must begin with it",
-                ))
+                reject(&path, "expected thinking or redacted_thinking: the turn must begin with it")
             }
         }
     }
@@ -67,7 +63,7 @@ impl RequestValidator<'_> {
 
 fn validate_thinking_config(value: &Value, path: &ErrorPath) -> ApiResult {
     let map = object(value, path)?;
-    let word = one_of(required_value(map, path, "type")?, &path.key("type"), &["enabled", "adaptive", "disabled"])?;
+    let word = required_one_of(map, path, "type", &["enabled", "adaptive", "disabled"])?;
     let path = path.key(word);
     let keys: &[&str] = if word == "disabled" { &[] } else { &["display"] };
     // The budget has its own row.
@@ -81,10 +77,10 @@ fn validate_thinking_config(value: &Value, path: &ErrorPath) -> ApiResult {
 fn validate_thinking_budget(budget: &Value, body: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
     let budget = integer(budget, path)?;
     if budget < 1024 {
-        return Err(ApiError::invalid_field(path, "expected at least 1024"));
+        return reject(path, "expected at least 1024");
     }
     match body.get("max_tokens").and_then(Value::as_u64) {
-        Some(max) if budget >= max => Err(ApiError::invalid_field(path, "expected less than max_tokens")),
+        Some(max) if budget >= max => reject(path, "expected less than max_tokens"),
         _ => Ok(()),
     }
 }

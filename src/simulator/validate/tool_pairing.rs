@@ -13,7 +13,7 @@ use crate::simulator::error_path::{ErrorPath, truncate_text};
 use crate::simulator::fields::lookup::{array_items, has_type, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::ApiResult;
+use crate::simulator::validate::types::{ApiResult, reject};
 
 /// Consecutive messages of one role, which count as one turn.
 struct ToolTurn<'a> {
@@ -65,7 +65,7 @@ impl<'a> PendingToolCalls<'a> {
                 let Some(id) = string_at(block, "id") else { continue };
                 let path = ErrorPath::root("messages").index(*i).key("content").index(j).key("tool_use").key("id");
                 if !used.insert(id) {
-                    return Err(ApiError::invalid_field(&path, "tool_use ids must be unique"));
+                    return reject(&path, "tool_use ids must be unique");
                 }
                 pending.by_id.insert(id, pending.calls.len());
                 pending.calls.push(PendingToolCall { id, path, is_answered: false });
@@ -79,7 +79,7 @@ impl<'a> PendingToolCalls<'a> {
             None => Ok(()),
             Some(call) => {
                 let message = format!("no tool_result for '{}' follows in the next message", truncate_text(call.id));
-                Err(ApiError::invalid_field(&call.path, message))
+                reject(&call.path, message)
             }
         }
     }
@@ -94,10 +94,7 @@ impl<'a> PendingToolCalls<'a> {
                 }
                 let path = ErrorPath::root("messages").index(*i).key("content").index(j).key("tool_result");
                 if has_other_block {
-                    return Err(ApiError::invalid_field(
-                        &path,
-                        "tool results must come before the other blocks of their message",
-                    ));
+                    return reject(&path, "tool results must come before the other blocks of their message");
                 }
                 self.take_result(block, &path)?;
             }
@@ -121,7 +118,7 @@ impl<'a> PendingToolCalls<'a> {
                 .ok_or_else(|| ApiError::invalid_field(path, "there is no tool_use left to answer"))?,
         };
         if std::mem::replace(&mut self.calls[call].is_answered, true) {
-            return Err(ApiError::invalid_field(&at, "answered more than once"));
+            return reject(&at, "answered more than once");
         }
         Ok(())
     }

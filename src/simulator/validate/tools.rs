@@ -10,7 +10,8 @@ use crate::simulator::fields::lookup::{array_items, non_null, string_at, tool_ta
 use crate::simulator::fields::row::{SupportRow, choice_rows};
 use crate::simulator::route::MessagesRoute;
 use crate::simulator::validate::types::{
-    ApiResult, boolean, object, one_of, reject_unknown_keys, required_non_empty_string, required_value, string,
+    ApiResult, boolean, object, reject, reject_unknown_keys, required_non_empty_string, required_one_of,
+    required_value, string,
 };
 use crate::simulator::validate::{RequestValidator, types};
 
@@ -84,7 +85,7 @@ impl RequestValidator<'_> {
                 && self.is_enforced(SupportRow::ToolName)
                 && !names.insert(name)
             {
-                return Err(ApiError::invalid_field(&path.key(tag).key("name"), "tool names must be unique"));
+                return reject(&path.key(tag).key("name"), "tool names must be unique");
             }
         }
         Ok(())
@@ -92,16 +93,16 @@ impl RequestValidator<'_> {
 
     fn validate_defined_tool(&self, map: &Map<String, Value>, tag: &str, path: &ErrorPath) -> ApiResult {
         let Some((_, name)) = DEFINED_TOOLS.iter().find(|(known, _)| *known == tag) else {
-            return Err(ApiError::invalid_field(&path.key("type"), format!("unknown tool type '{tag}'")));
+            return reject(&path.key("type"), format!("unknown tool type '{tag}'"));
         };
         if self.endpoint == MessagesRoute::CountTokens
             && UNCOUNTED_TOOL_PREFIXES.iter().any(|family| tag.starts_with(family))
         {
-            return Err(ApiError::invalid_field(&path.key("type"), "tools of the server cannot be counted"));
+            return reject(&path.key("type"), "tools of the server cannot be counted");
         }
         let path = path.key(tag);
         match name {
-            Some(name) => one_of(required_value(map, &path, "name")?, &path.key("name"), &[name]).map(drop),
+            Some(name) => required_one_of(map, &path, "name", &[name]).map(drop),
             None => Ok(()),
         }
     }
@@ -114,14 +115,14 @@ impl RequestValidator<'_> {
             if is_identifier(name, 128) {
                 return Ok(());
             }
-            Err(ApiError::invalid_field(&at, "expected 1 to 128 letters, digits, underscores and hyphens"))
+            reject(&at, "expected 1 to 128 letters, digits, underscores and hyphens")
         })?;
         self.enforce(SupportRow::ToolInputSchema, || {
             let at = path.key("input_schema");
             let schema = object(required_value(map, path, "input_schema")?, &at)?;
             match schema.get("type").and_then(Value::as_str) {
                 Some("object") => Ok(()),
-                _ => Err(ApiError::invalid_field(&at.key("type"), "expected 'object'")),
+                _ => reject(&at.key("type"), "expected 'object'"),
             }
         })?;
         self.enforce(SupportRow::ToolDescription, || match map.get("description") {
@@ -147,10 +148,10 @@ impl RequestValidator<'_> {
             None | Some(Value::Null) => Ok(()),
             Some(Value::String(word)) => self.enforce(SupportRow::ChoiceString, || match word.as_str() {
                 "auto" | "any" | "none" => Ok(()),
-                other => Err(ApiError::invalid_field(&path, format!("unknown value '{}'", truncate_text(other)))),
+                other => reject(&path, format!("unknown value '{}'", truncate_text(other))),
             }),
             Some(Value::Object(map)) => self.validate_choice_object(map, body, &path),
-            Some(_) => Err(ApiError::invalid_field(&path, "expected an object")),
+            Some(_) => reject(&path, "expected an object"),
         }
     }
 
@@ -164,10 +165,7 @@ impl RequestValidator<'_> {
         let Some(rows) = choice_rows(word) else {
             return self.enforce(SupportRow::ChoiceObject, || {
                 let given = string(required_value(map, path, "type")?, &path.key("type"))?;
-                Err(ApiError::invalid_field(
-                    &path.key("type"),
-                    format!("unknown tool_choice type '{}'", truncate_text(given)),
-                ))
+                reject(&path.key("type"), format!("unknown tool_choice type '{}'", truncate_text(given)))
             });
         };
         let path = path.key(word);
@@ -181,14 +179,9 @@ impl RequestValidator<'_> {
                     if tool_names(body).any(|known| known == name) {
                         return Ok(());
                     }
-                    Err(ApiError::invalid_field(
-                        &path.key("name"),
-                        format!("no tool is named '{}'", truncate_text(name)),
-                    ))
+                    reject(&path.key("name"), format!("no tool is named '{}'", truncate_text(name)))
                 }
-                "any" if array_items(body.get("tools")).is_empty() => {
-                    Err(ApiError::invalid_field(&path, "needs tools"))
-                }
+                "any" if array_items(body.get("tools")).is_empty() => reject(&path, "needs tools"),
                 _ => Ok(()),
             }
         })?;

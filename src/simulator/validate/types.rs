@@ -7,6 +7,11 @@ use crate::simulator::error_path::{ErrorPath, truncate_text};
 
 pub(crate) type ApiResult<T = ()> = Result<T, ApiError>;
 
+/// Rejects a request because of a place in its body.
+pub(crate) fn reject<T>(path: &ErrorPath, message: impl std::fmt::Display) -> ApiResult<T> {
+    Err(ApiError::invalid_field(path, message))
+}
+
 pub(super) fn required_value<'a>(map: &'a Map<String, Value>, path: &ErrorPath, key: &str) -> ApiResult<&'a Value> {
     map.get(key).ok_or_else(|| ApiError::invalid_field(&path.key(key), "required"))
 }
@@ -30,7 +35,7 @@ pub(super) fn boolean(value: &Value, path: &ErrorPath) -> ApiResult<bool> {
 /// A string of at least one character.
 pub(super) fn non_empty_string<'a>(value: &'a Value, path: &ErrorPath) -> ApiResult<&'a str> {
     match string(value, path)? {
-        "" => Err(ApiError::invalid_field(path, "expected at least 1 character")),
+        "" => reject(path, "expected at least 1 character"),
         text => Ok(text),
     }
 }
@@ -53,8 +58,8 @@ pub(super) fn required_string<'a>(map: &'a Map<String, Value>, path: &ErrorPath,
 pub(super) fn integer(value: &Value, path: &ErrorPath) -> ApiResult<u64> {
     match (value.as_u64(), value.is_number()) {
         (Some(number), _) => Ok(number),
-        (None, true) => Err(ApiError::invalid_field(path, "expected a whole number that is not negative")),
-        (None, false) => Err(ApiError::invalid_field(path, "expected an integer")),
+        (None, true) => reject(path, "expected a whole number that is not negative"),
+        (None, false) => reject(path, "expected an integer"),
     }
 }
 
@@ -65,15 +70,23 @@ pub(super) fn one_of<'a>(value: &'a Value, path: &ErrorPath, allowed: &[&str]) -
         return Ok(word);
     }
     let given = truncate_text(word);
-    Err(ApiError::invalid_field(path, format!("unknown value '{given}', expected one of {}", allowed.join(", "))))
+    reject(path, format!("unknown value '{given}', expected one of {}", allowed.join(", ")))
+}
+
+/// A required string from a closed list.
+pub(super) fn required_one_of<'a>(
+    map: &'a Map<String, Value>,
+    path: &ErrorPath,
+    key: &str,
+    allowed: &[&str],
+) -> ApiResult<&'a str> {
+    one_of(required_value(map, path, key)?, &path.key(key), allowed)
 }
 
 /// Rejects the first unknown key.
 pub(super) fn reject_unknown_keys(map: &Map<String, Value>, path: Option<&ErrorPath>, known: &[&[&str]]) -> ApiResult {
     match map.keys().find(|key| !known.iter().any(|list| list.contains(&key.as_str()))) {
         None => Ok(()),
-        Some(key) => {
-            Err(ApiError::invalid_field(&path.map_or_else(|| ErrorPath::root(key), |p| p.key(key)), "unknown key"))
-        }
+        Some(key) => reject(&path.map_or_else(|| ErrorPath::root(key), |p| p.key(key)), "unknown key"),
     }
 }

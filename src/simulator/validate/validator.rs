@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::api_error::ApiError;
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::headers::{ApiVersion, ProtocolHeaders};
@@ -22,7 +21,7 @@ pub(in crate::simulator) struct RequestValidator<'a> {
 
 impl RequestValidator<'_> {
     /// Rejects a request that the reference server rejects.
-    pub fn validate(&self, body: &Map<String, Value>) -> Result<(), ApiError> {
+    pub fn validate(&self, body: &Map<String, Value>) -> ApiResult {
         self.validate_keys(body)?;
         self.validate_fields(body)?;
         self.validate_tools(body)?;

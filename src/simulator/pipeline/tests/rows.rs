@@ -1,4 +1,5 @@
-//! Every row: a server that supports it, one that ignores it and one that rejects it differ visibly.
+//! Every row: a server that supports it, one that ignores it and one that rejects it differ
+//! visibly.
 
 use crate::simulator::pipeline::tests::*;
 
