@@ -1,6 +1,7 @@
 //! [`BaseUrl`]: the base URL of an endpoint, and the URLs below it.
 //!
-//! A URL that contains a secret (user, password, query) is rejected. Messages never repeat the secret.
+//! A URL that contains a secret (user, password, query) is rejected. Messages never repeat the
+//! secret.
 
 use std::net::IpAddr;
 

@@ -3,8 +3,8 @@
 //! The maximum cost of an attempt is reserved before it is sent, and its real cost is charged when
 //! its response arrives. A request that does not fit waits while other requests are in flight,
 //! because they may cost less than reserved. If none is in flight, the budget is exhausted, and no
-//! further request is sent. Parallel targets share one budget. This module must not send requests or
-//! read responses.
+//! further request is sent. Parallel targets share one budget. This module must not send requests
+//! or read responses.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,7 +99,8 @@ impl BudgetLimits {
     }
 }
 
-/// The part of one target in a shared budget. [`Budget::with_prices`] adds the part of another target.
+/// The part of one target in a shared budget. [`Budget::with_prices`] adds the part of another
+/// target.
 #[derive(Debug, Clone, Default)]
 pub struct Budget {
     ledger: Arc<BudgetLedger>,
@@ -136,8 +137,9 @@ impl Budget {
         Self { ledger: self.ledger.clone(), prices: prices.unwrap_or_default(), was_denied: Arc::default() }
     }
 
-    /// Reserves the maximum cost of an attempt. `None` if the budget does not allow it. Then it allows
-    /// no later request either, so that the skipped rows do not depend on the sizes of requests.
+    /// Reserves the maximum cost of an attempt. `None` if the budget does not allow it. Then it
+    /// allows no later request either, so that the skipped rows do not depend on the sizes of
+    /// requests.
     pub async fn reserve(&self, max_cost: RequestCost) -> Option<BudgetReservation<'_>> {
         let amount = SpendTotals::from_cost(max_cost, self.prices);
         let is_reserved = self.reserve_amount(amount, false).await;
@@ -165,7 +167,8 @@ impl Budget {
         self.ledger.limits != BudgetLimits::default()
     }
 
-    /// True after a request of this target did not fit. A run that uses exactly its budget is complete.
+    /// True after a request of this target did not fit. A run that uses exactly its budget is
+    /// complete.
     pub fn is_exhausted(&self) -> bool {
         self.was_denied.load(Ordering::Relaxed)
     }
@@ -255,8 +258,8 @@ impl<'a> BudgetReservation<'a> {
         self.max_cost.requests + self.prior_cost.requests
     }
 
-    /// Reserves the cost of a retry. If the last attempt `may_be_charged`, its real cost is unknown, and
-    /// its maximum cost stays reserved. False if the budget does not allow the retry.
+    /// Reserves the cost of a retry. If the last attempt `may_be_charged`, its real cost is
+    /// unknown, and its maximum cost stays reserved. False if the budget does not allow the retry.
     pub async fn reserve_retry(&mut self, may_be_charged: bool) -> bool {
         let (input, output) = if may_be_charged { (self.max_cost.input, self.max_cost.output) } else { (0, 0) };
         let amount = SpendTotals::from_cost(RequestCost { requests: 1, input, output }, self.budget.prices);
@@ -272,8 +275,8 @@ impl<'a> BudgetReservation<'a> {
         true
     }
 
-    /// Charges these tokens for the last attempt instead of the maximum. A count that the endpoint does
-    /// not report is charged at its maximum.
+    /// Charges these tokens for the last attempt instead of the maximum. A count that the endpoint
+    /// does not report is charged at its maximum.
     pub fn settle(mut self, input: Option<u64>, output: Option<u64>) {
         self.final_cost = RequestCost {
             requests: self.attempts(),

@@ -30,7 +30,8 @@ pub struct ClientConfig {
     pub credential_header: CredentialHeader,
     /// The credential. Without one, the client sends a placeholder, for servers that do not check.
     pub credential: Option<SecretString>,
-    /// Other secrets that the server may know. They are removed from responses, as the credential is.
+    /// Other secrets that the server may know. They are removed from responses, as the credential
+    /// is.
     pub secrets: Vec<SecretString>,
     /// The time limit of one attempt, from the start to the last byte of the body.
     pub timeout: Duration,

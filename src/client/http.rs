@@ -1,5 +1,5 @@
-//! Builds the HTTP library's client so that it does nothing on its own: no redirects, no retries, no
-//! decompression.
+//! Builds the HTTP library's client so that it does nothing on its own: no redirects, no retries,
+//! no decompression.
 
 use std::sync::Once;
 
@@ -47,7 +47,8 @@ pub(super) fn build_http_client(transport: &TransportConfig, base: &BaseUrl) -> 
         .build()
         .or_else(|e| match base.is_https() {
             true => Err(e),
-            // A system without CA certificates, such as a bare container, can still test a plain server.
+            // A system without CA certificates, such as a bare container, can still test a plain
+            // server.
             false => builder().tls_certs_only([]).build(),
         })
         .map_err(|e| ClientError::Setup(root_cause(&e)))

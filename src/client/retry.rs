@@ -26,8 +26,8 @@ pub(super) struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `retries` retries. The wait doubles from `initial_backoff`, plus random jitter of up to
-    /// 100 %, so that requests that failed together are not retried together.
+    /// At most `retries` retries. The wait doubles from `initial_backoff`, plus random jitter of up
+    /// to 100 %, so that requests that failed together are not retried together.
     pub(super) fn new(retries: u32, initial_backoff: Duration) -> Self {
         let backoff = ExponentialBuilder::new()
             .with_min_delay(initial_backoff.min(MAX_BACKOFF))
@@ -38,8 +38,8 @@ impl RetryPolicy {
         Self { backoff, used_retries: 0 }
     }
 
-    /// The wait before the next attempt, after an attempt that ended with `result` at `now`. `None` if
-    /// the result is final.
+    /// The wait before the next attempt, after an attempt that ended with `result` at `now`. `None`
+    /// if the result is final.
     pub(super) fn next_wait(&mut self, result: &AttemptResult, now: Timestamp) -> Option<Duration> {
         let min_wait = match result {
             AttemptResult::Response(response) => min_retry_delay(response, now)?,
@@ -84,8 +84,8 @@ fn should_retry(kind: FailureKind, used_retries: u32) -> bool {
     }
 }
 
-/// The shortest wait before a retry: the one that the server requests, or zero. `None` if the response
-/// is final.
+/// The shortest wait before a retry: the one that the server requests, or zero. `None` if the
+/// response is final.
 pub(super) fn min_retry_delay(response: &Response, now: Timestamp) -> Option<Duration> {
     let is_reset = response.cut.as_ref().is_some_and(|cut| cut.kind == FailureKind::Reset);
     match response.status {
@@ -109,7 +109,8 @@ fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     })
 }
 
-/// Parses a number of units of `unit_seconds` each. A value above the range becomes [`Duration::MAX`].
+/// Parses a number of units of `unit_seconds` each. A value above the range becomes
+/// [`Duration::MAX`].
 fn parse_duration(number: &str, unit_seconds: f64) -> Option<Duration> {
     let number: f64 = number.trim().parse().ok()?;
     (number >= 0.0).then(|| Duration::try_from_secs_f64(number * unit_seconds).unwrap_or(Duration::MAX))

@@ -1,6 +1,7 @@
 //! [`TransportConfig`]: trusted certificate authorities, the client certificate and the proxy.
 //!
-//! Pure: the caller reads the files. Messages name the file and the problem, and never show content.
+//! Pure: the caller reads the files. Messages name the file and the problem, and never show
+//! content.
 
 use std::fmt;
 use std::path::Path;
@@ -165,7 +166,8 @@ fn parse_certificates(
     }
 }
 
-/// What is wrong with a PEM file. The message of the library is not used, because it may quote content.
+/// What is wrong with a PEM file. The message of the library is not used, because it may quote
+/// content.
 fn describe_pem_error(error: &PemError, wanted: &str) -> String {
     match error {
         PemError::NoItemsFound => {
@@ -230,8 +232,8 @@ impl ProxyUrl {
     }
 }
 
-/// The secret parts of a URL, as written and percent-decoded: the password, or without a password the
-/// user name, which is then a token.
+/// The secret parts of a URL, as written and percent-decoded: the password, or without a password
+/// the user name, which is then a token.
 pub fn extract_url_secrets(text: &str) -> Vec<SecretString> {
     // Proxies in environment variables may lack the scheme.
     let parsed = Url::parse(text).ok().filter(Url::has_host).or_else(|| Url::parse(&format!("http://{text}")).ok());

@@ -11,8 +11,8 @@ use rustls::AlertDescription;
 
 use crate::wire::exchange::{AttemptFailure, FailureKind};
 
-/// The time limit of a connection, including TLS. Without it, a host that drops packets would block a
-/// request until its timeout.
+/// The time limit of a connection, including TLS. Without it, a host that drops packets would block
+/// a request until its timeout.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The phase in which an attempt failed.

@@ -16,8 +16,8 @@ const MAX_COMPRESSION_LAYERS: usize = 8;
 /// The first bytes of gzip data, whether or not a header announces it.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Decompresses a body with the encoding of its `content-encoding` header. A truncated body gives the
-/// part before its end. `None` if the encoding is unknown or nothing can be decompressed.
+/// Decompresses a body with the encoding of its `content-encoding` header. A truncated body gives
+/// the part before its end. `None` if the encoding is unknown or nothing can be decompressed.
 pub(crate) fn decompress_once(encoding: &str, body: &[u8]) -> Option<Vec<u8>> {
     match encoding.trim().to_ascii_lowercase().as_str() {
         "gzip" | "x-gzip" => read_decoded(MultiGzDecoder::new(body)),
@@ -33,8 +33,8 @@ pub(super) fn is_uncompressed(encodings: &str, body: &[u8]) -> bool {
 }
 
 /// Decompresses a body layer by layer until nothing compressed remains, and returns all layers. It
-/// does not rely on the header, because some clients ignore the header. `None` if the header names an
-/// unknown encoding, or if the body is too large or has too many layers.
+/// does not rely on the header, because some clients ignore the header. `None` if the header names
+/// an unknown encoding, or if the body is too large or has too many layers.
 pub(super) fn decompress_layers(encodings: &str, body: &[u8]) -> Option<Vec<Vec<u8>>> {
     let encodings: Vec<String> = parse_encodings(encodings).collect();
     if !encodings.iter().all(|encoding| matches!(encoding.as_str(), "gzip" | "x-gzip" | "deflate")) {

@@ -1,8 +1,8 @@
 //! Removes the content of an exchange ([`without_content`]): the texts, but not their structure.
 //!
-//! A fixed list of things stays: protocol words, their numbers, identifiers, lengths and times. All other
-//! text is removed, also in unknown places. The rest shows how an endpoint responds, but cannot be
-//! judged, so such a recording also contains the results.
+//! A fixed list of things stays: protocol words, their numbers, identifiers, lengths and times. All
+//! other text is removed, also in unknown places. The rest shows how an endpoint responds, but
+//! cannot be judged, so such a recording also contains the results.
 
 use serde_json::{Map, Value};
 

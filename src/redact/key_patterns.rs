@@ -1,5 +1,5 @@
-//! Finds text that looks like a key: prefixes that providers use, tokens after `Bearer`, passwords in
-//! URLs.
+//! Finds text that looks like a key: prefixes that providers use, tokens after `Bearer`, passwords
+//! in URLs.
 //!
 //! A pattern must not match random values or plain words, because removing those would falsify
 //! responses.
@@ -9,8 +9,8 @@ use std::sync::{LazyLock, OnceLock};
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Literals (every match contains one of them), the pattern, and whether a match must contain a digit.
-/// If the pattern has a group, only the group is removed.
+/// Literals (every match contains one of them), the pattern, and whether a match must contain a
+/// digit. If the pattern has a group, only the group is removed.
 type KeyPattern = (&'static [&'static str], &'static str, bool);
 
 static KEY_PATTERNS: [KeyPattern; 12] = [

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use crate::redact::replacement::ByteReplacement;
 
-/// Environment variables that often contain keys of model providers and clouds. A gateway on the same
-/// machine may show one of them in an error.
+/// Environment variables that often contain keys of model providers and clouds. A gateway on the
+/// same machine may show one of them in an error.
 pub const SECRET_VARIABLES: [&str; 34] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
@@ -54,8 +54,8 @@ pub const SECRET_VARIABLES: [&str; 34] = [
 /// At the end of a truncated body, a prefix of a secret of this length is removed too.
 const MIN_TRUNCATED_BYTES: usize = 4;
 
-/// The maximum number of backslashes before a character, which is six layers of JSON. Without a limit,
-/// a body of only backslashes would take quadratic time.
+/// The maximum number of backslashes before a character, which is six layers of JSON. Without a
+/// limit, a body of only backslashes would take quadratic time.
 const MAX_BACKSLASHES: usize = 64;
 
 /// The first bytes of all escapes.
@@ -151,8 +151,8 @@ impl KnownSecrets {
             }
         }
         // One secret may be a prefix of another, so keep the longest match at each position.
-        found.sort_by_key(|at| (at.start, Reverse(at.end), Reverse(at.replacement.len())));
-        found.dedup_by_key(|at| at.start);
+        found.sort_by_key(|found| (found.start, Reverse(found.end), Reverse(found.replacement.len())));
+        found.dedup_by_key(|found| found.start);
         found
     }
 }
@@ -186,8 +186,8 @@ fn encode_secret(secret: &SecretString, marker: &'static str) -> Vec<SecretEncod
     encodings
 }
 
-/// The number of bytes at the start of `bytes` that match the encoding, with any escapes. In truncated
-/// data, a prefix of the encoding at the end is enough.
+/// The number of bytes at the start of `bytes` that match the encoding, with any escapes. In
+/// truncated data, a prefix of the encoding at the end is enough.
 fn match_len(encoding: &SecretEncoding, bytes: &[u8], is_truncated: bool) -> Option<usize> {
     let mut position = 0;
     for (index, expected) in encoding.bytes.expose_secret().iter().enumerate() {
@@ -278,8 +278,9 @@ fn match_char(expected: u8, bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Decodes an escape to its character and its length: `\u00XX`, `\u{XX}`, `\xXX` and `\c` with any number
-/// of backslashes, for nested JSON; `%XX` and `%25XX`; `&#NN;`, `&#xXX;` and the names of HTML.
+/// Decodes an escape to its character and its length: `\u00XX`, `\u{XX}`, `\xXX` and `\c` with any
+/// number of backslashes, for nested JSON; `%XX` and `%25XX`; `&#NN;`, `&#xXX;` and the names of
+/// HTML.
 fn decode_escape(bytes: &[u8]) -> Option<(u8, usize)> {
     match bytes.first()? {
         b'\\' => {

@@ -1,7 +1,9 @@
-//! Words that every response contains. They are never a secret, and a message without them is invalid.
+//! Words that every response contains. They are never a secret, and a message without them is
+//! invalid.
 
 /// Names and values of the Messages API, of chat completions and of HTTP, from their references.
-/// Shorter words are missing, because [`SecretRedactor`](super::SecretRedactor) skips short secrets.
+/// Shorter words are missing, because [`SecretRedactor`](super::SecretRedactor) skips short
+/// secrets.
 const PROTOCOL_WORDS: [&str; 87] = [
     "anthropic",
     "anthropic-version",

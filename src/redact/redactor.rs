@@ -1,7 +1,7 @@
 //! [`SecretRedactor`]: removes secrets from everything that a server returns.
 //!
-//! A server may echo a credential in a header, a body or an error text. A gateway may show the key of
-//! its upstream. Known secrets (the credential, keys in the environment) are replaced in every
+//! A server may echo a credential in a header, a body or an error text. A gateway may show the key
+//! of its upstream. Known secrets (the credential, keys in the environment) are replaced in every
 //! encoding, at the end of a truncated body, and split over the events of a stream. Text that looks
 //! like a key is replaced too. This module must not know the requests: their texts are not secrets.
 
@@ -32,8 +32,9 @@ const PRIVATE_HEADERS: [&str; 8] = [
     "set-cookie",
 ];
 
-/// Shorter secrets are not removed. They are dummies for local servers (`test`, `ollama`, `sk-1234`):
-/// they protect nothing, and removing them would falsify responses that contain them by chance.
+/// Shorter secrets are not removed. They are dummies for local servers (`test`, `ollama`,
+/// `sk-1234`): they protect nothing, and removing them would falsify responses that contain them by
+/// chance.
 const MIN_SECRET_BYTES: usize = 8;
 
 /// Removes known secrets, and text that looks like a key.
@@ -87,8 +88,8 @@ impl SecretRedactor {
         replace_in_body(body, &secrets, chunk_arrivals)
     }
 
-    /// Removes a compressed body completely if it contains a secret or cannot be decompressed, because
-    /// a part of it cannot be replaced. `encodings` is the value of the header.
+    /// Removes a compressed body completely if it contains a secret or cannot be decompressed,
+    /// because a part of it cannot be replaced. `encodings` is the value of the header.
     pub(crate) fn redact_compressed(
         &self,
         encodings: &str,

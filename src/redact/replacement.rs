@@ -74,7 +74,8 @@ pub fn resize_chunks(chunk_arrivals: &mut [(u64, u64)], map_end: impl Fn(usize) 
     }
 }
 
-/// The new position of a position in the body. A position inside a range moves into its replacement.
+/// The new position of a position in the body. A position inside a range moves into its
+/// replacement.
 fn map_position(position: usize, replacements: &[ByteReplacement]) -> usize {
     let (mut removed, mut added) = (0, 0);
     for replacement in replacements.iter().take_while(|replacement| replacement.start < position) {

@@ -1,8 +1,8 @@
 //! Finds secrets that are split over several events of a stream.
 //!
-//! The strings at the same path of all events are joined, and so is all prose in order, whatever block
-//! it belongs to. If a joined text contains a secret that is split over several strings, the lines of
-//! these strings are rewritten, and no event is lost. Other lines remain byte for byte.
+//! The strings at the same path of all events are joined, and so is all prose in order, whatever
+//! block it belongs to. If a joined text contains a secret that is split over several strings, the
+//! lines of these strings are rewritten, and no event is lost. Other lines remain byte for byte.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -58,8 +58,8 @@ struct StringSequence<'a> {
     is_prose: bool,
 }
 
-/// The lines to rewrite. `find` finds secrets in a joined text. Its second argument is true for prose.
-/// In other joined strings, such as ids, a text that looks like a key means nothing.
+/// The lines to rewrite. `find` finds secrets in a joined text. Its second argument is true for
+/// prose. In other joined strings, such as ids, a text that looks like a key means nothing.
 pub fn find_replacements(body: &[u8], find: impl Fn(&[u8], bool) -> Vec<ByteReplacement>) -> Vec<ByteReplacement> {
     // A single line has a single event, which splits nothing.
     if memchr::memchr2(b'\n', b'\r', body.trim_ascii()).is_none() {

@@ -70,7 +70,8 @@ impl CredentialCommand {
     pub fn from_shell(line: &str) -> Self {
         let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["sh", "-c"] };
         let argv = shell.into_iter().chain([line]).map(str::to_owned).collect();
-        // The first word that is not an assignment, if it has no characters that a shell interprets.
+        // The first word that is not an assignment, if it has no characters that a shell
+        // interprets.
         let is_plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/\\:".contains(c));
         let program = line.split_whitespace().find(|word| !word.contains('=')).filter(is_plain);
         let program = program.filter(|word| is_program(word)).unwrap_or(shell[0]);
@@ -102,8 +103,8 @@ impl CredentialCommand {
         let deadline = Instant::now() + OUTPUT_DRAIN_TIMEOUT;
         let stdout = stdout.map(|chunks| collect_output(&chunks, deadline)).unwrap_or_default();
         let stderr = stderr.map(|chunks| collect_output(&chunks, deadline)).unwrap_or_default();
-        // Check this before the exit code: a command with endless output fails because of the closed
-        // pipe, and that is not the cause.
+        // Check this before the exit code: a command with endless output fails because of the
+        // closed pipe, and that is not the cause.
         if stdout.len() as u64 > MAX_CREDENTIAL_BYTES {
             return Err(invalid(InvalidCredential::TooLong));
         }

@@ -109,8 +109,8 @@ pub enum InvalidCredential {
 }
 
 /// Reads the credential from the first of these variables that has a value. `lookup` is
-/// [`std::env::var_os`] outside tests. An empty variable counts as not set, because CI systems set an
-/// empty value for a missing secret.
+/// [`std::env::var_os`] outside tests. An empty variable counts as not set, because CI systems set
+/// an empty value for a missing secret.
 ///
 /// # Errors
 ///

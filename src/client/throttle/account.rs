@@ -1,8 +1,8 @@
 //! [`RateLimitAccount`]: the rate limits and the backpressure that several targets share.
 //!
-//! A 429 response to one target of an account slows down all of them. [`AccountRegistry`] decides which
-//! targets share an account: those with the same account name, or without a name those with the same
-//! server and credential. Nothing here prints a credential.
+//! A 429 response to one target of an account slows down all of them. [`AccountRegistry`] decides
+//! which targets share an account: those with the same account name, or without a name those with
+//! the same server and credential. Nothing here prints a credential.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,8 +23,8 @@ pub struct RateLimitAccount {
 }
 
 impl RateLimitAccount {
-    /// An account with these limits. With `initial_interval`, the account also follows the limits of the
-    /// server, and this is the delay between requests after the first throttled response.
+    /// An account with these limits. With `initial_interval`, the account also follows the limits
+    /// of the server, and this is the delay between requests after the first throttled response.
     ///
     /// # Errors
     ///
@@ -49,8 +49,9 @@ impl RateLimitAccount {
         Ok(())
     }
 
-    /// Waits until the limits allow one more attempt of about this many tokens. The attempt is in flight
-    /// until the permit is dropped. The caller reports the result to the permit, if there is one.
+    /// Waits until the limits allow one more attempt of about this many tokens. The attempt is in
+    /// flight until the permit is dropped. The caller reports the result to the permit, if there is
+    /// one.
     pub(crate) async fn acquire(&self, tokens: u32) -> Option<SendPermit<'_>> {
         let limiters: Vec<Arc<AccountRateLimiter>> = {
             let limiters = self.rate_limiters.read().unwrap_or_else(PoisonError::into_inner);
@@ -99,8 +100,9 @@ impl PartialEq for AccountKey {
 }
 
 impl AccountRegistry {
-    /// The account of a target: by its account `name`, or without one by its server and credential. The
-    /// first target of an account sets `initial_interval`. The limits of each target apply to all.
+    /// The account of a target: by its account `name`, or without one by its server and credential.
+    /// The first target of an account sets `initial_interval`. The limits of each target apply to
+    /// all.
     ///
     /// # Errors
     ///

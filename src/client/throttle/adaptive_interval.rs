@@ -1,31 +1,32 @@
 //! [`AdaptiveInterval`]: a delay between requests that throttled responses (429, 529) increase and
 //! other responses decrease.
 //!
-//! It is for servers without rate-limit headers. The number of requests accepted between two throttled
-//! responses gives an estimate of the rate of the server. The interval returns to that estimate after
-//! each throttled response, and goes below it only in small steps. A server may also throttle for other
-//! reasons, at any rate. Then the estimate is dropped and the interval decreases again. This module
-//! must not know headers. Time is an argument.
+//! It is for servers without rate-limit headers. The number of requests accepted between two
+//! throttled responses gives an estimate of the rate of the server. The interval returns to that
+//! estimate after each throttled response, and goes below it only in small steps. A server may also
+//! throttle for other reasons, at any rate. Then the estimate is dropped and the interval decreases
+//! again. This module must not know headers. Time is an argument.
 
 use std::time::{Duration, Instant};
 
-/// The maximum interval, as a multiple of the initial one. A server that needs more sends `retry-after`.
+/// The maximum interval, as a multiple of the initial one. A server that needs more sends
+/// `retry-after`.
 const MAX_INTERVAL_FACTOR: u32 = 64;
 
 /// The minimum number of requests between two throttled responses for an estimate of the rate. With
 /// fewer requests, the rate is far too high.
 const MIN_SAMPLE_REQUESTS: u32 = 5;
 
-/// The interval stops growing at this multiple of the estimate. Throttled responses beyond it mean that
-/// the window of the server is used up, and it will reset by itself.
+/// The interval stops growing at this multiple of the estimate. Throttled responses beyond it mean
+/// that the window of the server is used up, and it will reset by itself.
 const MAX_WIDENING_FACTOR: u32 = 4;
 
-/// At the estimate, response n reduces the interval by n/512. So the limit is probed now and then, and
-/// at most about one request in ten is throttled.
+/// At the estimate, response n reduces the interval by n/512. So the limit is probed now and then,
+/// and at most about one request in ten is throttled.
 const PROBE_STEPS: u32 = 512;
 
-/// A shorter interval becomes zero. A longer one must not, because all waiting requests would be sent
-/// together.
+/// A shorter interval becomes zero. A longer one must not, because all waiting requests would be
+/// sent together.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The current interval, and the observations behind it.
@@ -84,7 +85,8 @@ impl AdaptiveInterval {
             (None, Some(sustained)) if self.interval > sustained * MAX_WIDENING_FACTOR => self.interval,
             (None, _) => (self.interval * 2).max(self.initial),
             (Some(_), Some(sustained)) if self.interval > sustained * 31 / 32 => {
-                // Requests kept the sustained rate and most succeeded, so the rate is not the reason.
+                // Requests kept the sustained rate and most succeeded, so the rate is not the
+                // reason.
                 self.sustained_interval = None;
                 self.interval / 2
             }

@@ -1,8 +1,9 @@
 //! [`AccountBackpressure`]: delays the requests of an account while its server throttles them.
 //!
 //! A 429 response to one request affects all requests of the account: none is sent during its
-//! `retry-after`, and after it requests are spaced out for a while. Advertised limits are followed before
-//! the server has to reject requests. This module must not decide whether a request is retried.
+//! `retry-after`, and after it requests are spaced out for a while. Advertised limits are followed
+//! before the server has to reject requests. This module must not decide whether a request is
+//! retried.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -135,10 +136,12 @@ impl BackpressureState {
     fn observe_response(&mut self, response: &Response, sent: Instant, now: Instant, date: Timestamp) {
         if matches!(response.status, 429 | 529) {
             match min_retry_delay(response, date).unwrap_or_default() {
-                // A limit that refills continuously need not be full, so a `retry-after` is more exact.
+                // A limit that refills continuously need not be full, so a `retry-after` is more
+                // exact.
                 Duration::ZERO => self.advertised_limits.observe(response, sent, now, date),
                 wait if wait <= MAX_RETRY_AFTER => self.not_before = self.not_before.max(now + wait),
-                // Too long to wait. The requests fail, and the run soon ends if that goes for all of them.
+                // Too long to wait. The requests fail, and the run soon ends if that goes for all
+                // of them.
                 _ => {}
             }
             self.adaptive_interval.on_throttled(sent, now);

@@ -1,7 +1,7 @@
 //! [`PerMinuteLimits`]: the configured limits of requests and tokens per minute.
 //!
-//! Requests are spread evenly over the minute. A limiter that starts with the budget of a full minute
-//! would send up to twice the limit in its first minute, and providers reject that with 429.
+//! Requests are spread evenly over the minute. A limiter that starts with the budget of a full
+//! minute would send up to twice the limit in its first minute, and providers reject that with 429.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -91,8 +91,8 @@ fn require_positive(limit: Option<u32>, name: &'static str) -> Result<Option<Non
 }
 
 /// Estimates the tokens of a request: one token per four bytes of its body, plus an eighth of
-/// `max_tokens`, because most responses are much shorter than that. An absurd `max_tokens`, which a row
-/// sends to be rejected, is capped.
+/// `max_tokens`, because most responses are much shorter than that. An absurd `max_tokens`, which a
+/// row sends to be rejected, is capped.
 pub fn estimate_tokens(body: &Value, body_bytes: usize) -> u32 {
     let response = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0).min(MAX_ESTIMATED_RESPONSE_TOKENS) / 8;
     u32::try_from(body_bytes as u64 / 4 + response).unwrap_or(u32::MAX).max(1)

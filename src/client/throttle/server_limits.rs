@@ -1,9 +1,9 @@
 //! [`AdvertisedLimits`]: the limits in the `anthropic-ratelimit-*` headers of the server, followed
 //! before the server has to reject requests.
 //!
-//! The headers say what remained at the start of a response. Requests in flight may have used a part of
-//! it since, so they are subtracted. When half of a limit is used, requests are spread over the time
-//! until its reset. Time is an argument.
+//! The headers say what remained at the start of a response. Requests in flight may have used a
+//! part of it since, so they are subtracted. When half of a limit is used, requests are spread over
+//! the time until its reset. Time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,8 @@ impl LimitWindow {
         if matches!(response.status, 429 | 529) && until_reset > MAX_RETRY_AFTER {
             return None;
         }
-        // The values are as old as the request, and a slow response may even arrive after the reset.
+        // The values are as old as the request, and a slow response may even arrive after the
+        // reset.
         let window =
             Duration::try_from(wait.saturating_add(now.duration_since(sent).try_into().ok()?)).unwrap_or_default();
         // A limit of 0 in the headers of a response means that there is no limit.
@@ -121,8 +122,8 @@ impl LimitWindow {
         if self.counts_tokens { demand.tokens } else { demand.requests }
     }
 
-    /// The units that remain for certain: the remaining ones, or after the reset the full limit, minus
-    /// those in flight. `None` if unknown.
+    /// The units that remain for certain: the remaining ones, or after the reset the full limit,
+    /// minus those in flight. `None` if unknown.
     fn available(self, in_flight: RequestDemand, now: Instant) -> Option<u64> {
         let remaining = if now < self.resets_at { self.remaining } else { self.limit? };
         Some(remaining.saturating_sub(self.count_units(in_flight)))

@@ -1,4 +1,5 @@
-//! Simulated servers of every kind: what their responses teach, and how many requests they throttle.
+//! Simulated servers of every kind: what their responses teach, and how many requests they
+//! throttle.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -300,14 +301,16 @@ fn few_requests_are_throttled_and_sharing_an_account_adds_none() {
                         "{announcement:?} {refill_mode:?} {latency:?} {interval:?}: {shared:?}, separate {separate:?}"
                     );
                     assert!(shared.throttled <= separate.throttled + 2, "{case}");
-                    // With headers, nothing has to be learned. Otherwise about one in ten is throttled.
+                    // With headers, nothing has to be learned. Otherwise about one in ten is
+                    // throttled.
                     let divisor = match (announcement, refill_mode) {
                         (LimitAnnouncement::Headers | LimitAnnouncement::HeadersOnly, _) => 50,
                         (LimitAnnouncement::Silent, RefillMode::AtOnce) => 6,
                         _ => 8,
                     };
                     assert!(shared.throttled - first_volley <= shared.requests / divisor, "{case}");
-                    // The minimum time: 20 per second after the first second, or the concurrency limit.
+                    // The minimum time: 20 per second after the first second, or the concurrency
+                    // limit.
                     let latency_bound =
                         latency * (TARGET_COUNT * load.requests_per_target).div_ceil(TARGET_COUNT * CONCURRENCY) as u32;
                     let min_time = Duration::from_secs(19).max(latency_bound);
