@@ -198,23 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn nasty_text_is_text() {
+    fn hostile_text_is_escaped() {
         snapshot_report("junit-nasty.xml", &[fixtures::hostile_run()], false);
     }
 
     #[test]
-    fn a_run_held_against_a_baseline() {
+    fn a_run_compared_with_a_baseline() {
         snapshot_report("junit-baseline.xml", &[fixtures::run_with_expectations()], false);
     }
 
     #[test]
-    fn a_run_that_decided_nothing_is_no_success() {
+    fn a_run_without_decided_rows_is_not_a_success() {
         let row = fixtures::make_row("S", "field.x", "x", None, VerdictStatus::Inconclusive);
         assert_eq!(report_counts(&parse_report(&[fixtures::make_run("any", vec![row])], false)), (2, 0, 1, 1));
     }
 
     #[test]
-    fn rows_that_were_asked_again_show_what_was_said_before() {
+    fn rerun_rows_show_their_earlier_verdicts() {
         let earlier = |status, outcome, reason: &str| EarlierVerdict {
             started_at: "2026-11-21T17:00:00Z".to_owned(),
             status,
@@ -244,7 +244,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn any_run_is_a_file_that_readers_take(results in vec(fixtures::any_run(), 0..4), strict: bool) {
+        fn any_run_gives_a_valid_file(results in vec(fixtures::any_run(), 0..4), strict: bool) {
             let text = render(&results, strict).unwrap();
             let forbidden = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{fffe}' | '\u{ffff}');
             prop_assert!(!text.chars().any(forbidden), "{text:?}");
@@ -252,14 +252,14 @@ mod tests {
             prop_assert_eq!(report.test_suites.len(), results.len());
             for (suite, run) in report.test_suites.iter().zip(&results) {
                 prop_assert_eq!(suite.tests, suite.test_cases.len());
-                let told = run.rows.len() + run.findings.len() + ci_status::missing_entries(run).len();
-                prop_assert!(suite.tests == told || suite.tests == told + 1);
-                let broken = run.baseline.as_ref().map_or(run.summary.contradicts, |held| {
-                    held.counts.regression + held.counts.stale
+                let cases = run.rows.len() + run.findings.len() + ci_status::missing_entries(run).len();
+                prop_assert!(suite.tests == cases || suite.tests == cases + 1);
+                let broken = run.baseline.as_ref().map_or(run.summary.contradicts, |comparison| {
+                    comparison.counts.regression + comparison.counts.stale
                 });
                 prop_assert!(suite.failures >= broken as usize);
                 prop_assert!(strict || suite.failures == broken as usize);
-                // Whatever ends with 3 is not green.
+                // A run with exit code 3 is not green.
                 prop_assert!(suite.errors > 0 || (run.partial.is_none() && run.summary.decided > 0));
             }
         }

@@ -54,19 +54,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_have_their_thousands_apart() {
+    fn counts_have_separators() {
         assert_eq!([0, 999, 1_000, 1_200_000].map(with_thousands), ["0", "999", "1,000", "1,200,000"]);
         assert_eq!([0, 1, 2].map(|n| plural(n, "row", "rows")), ["0 rows", "1 row", "2 rows"]);
     }
 
     #[test]
-    fn durations_are_as_fine_as_they_need_to_be() {
+    fn durations_have_a_suitable_precision() {
         let spans = [340, 1_000, 12_560, 200_000, 7_500_000].map(duration);
         assert_eq!(spans, ["340 ms", "1.0 s", "12.5 s", "3 min 20 s", "2 h 5 min"]);
     }
 
     #[test]
-    fn money_and_instants() {
+    fn money_and_timestamps() {
         assert_eq!(dollars(0.01234), "$0.0123");
         assert_eq!(dollars(12.5), "$12.50");
         assert_eq!(timestamp("2026-11-21T18:00:59Z"), "2026-11-21 18:00 UTC");

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn each_outcome_has_its_grade_and_strictness_adds_silent_and_undetermined_rows() {
+    fn silent_and_undetermined_rows_fail_only_in_strict_mode() {
         use CiStatus::{Failed, Passed, PassedWithNote, Undetermined};
         let run = fixtures::every_outcome();
         let mut expected = vec![
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_did_not_reach_is_untested_even_where_strict() {
+    fn rows_that_a_run_did_not_reach_are_untested_even_in_strict_mode() {
         let run = fixtures::partial_run();
         for strict in [false, true] {
             let untested =
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_fail_strict_builds_alone_and_notes_none() {
+    fn findings_fail_only_in_strict_mode_and_notes_never() {
         let run = fixtures::every_outcome();
         let of = |strict| run.findings.iter().map(|f| classify_finding(&run, f, strict).status).collect::<Vec<_>>();
         assert_eq!(of(false), [CiStatus::PassedWithNote, CiStatus::PassedWithNote]);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_baseline_has_the_first_word() {
+    fn a_baseline_takes_precedence() {
         let run = fixtures::run_with_expectations();
         let graded: Vec<_> = run.rows.iter().map(|row| classify_row(&run, row, false)).collect();
         let of = |kind| graded.iter().filter(|graded| graded.kind == kind).collect::<Vec<_>>();

@@ -19,7 +19,7 @@ mod tests {
     use super::page_url;
 
     #[test]
-    fn a_page_has_an_address_where_the_repository_has_one() {
+    fn a_page_has_an_address_if_the_repository_is_known() {
         let page = "https://code.example/a/b/blob/HEAD/docs/checks/sse.done-record.md";
         assert_eq!(page_url("https://code.example/a/b/", "sse.done-record").as_deref(), Some(page));
         assert_eq!(page_url("", "sse.done-record"), None);

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_row_by_row() {
+    fn cells_are_listed_row_by_row() {
         let results = [run_with_rows(&[("A", "1"), ("A", "2")]), run_with_rows(&[("A", "2"), ("A", "1")])];
         let matrix = ResultsMatrix::from_results(&results);
         let ids: Vec<_> =

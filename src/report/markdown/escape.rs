@@ -113,21 +113,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_be_markup_is_text() {
+    fn markup_is_escaped() {
         assert_eq!(escape("a|b `c` <b>&\nnext"), "a&#124;b &#96;c&#96; &lt;b&gt;&amp; next");
         assert_eq!(escape("top_k _x_ *y* [z](u)"), "top_k \\_x\\_ \\*y\\* \\[z\\](u)");
         assert_eq!(escape("\\|"), "&#92;&#124;");
     }
 
     #[test]
-    fn code_is_code_whatever_is_in_it() {
+    fn code_spans_can_have_any_content() {
         assert_eq!(code_span("field.top_k"), "`field.top_k`");
         assert_eq!(code_span("a|`b`"), "<code>a&#124;&#96;b&#96;</code>");
         assert_eq!(code_span(" \n"), "");
     }
 
     #[test]
-    fn a_fence_is_longer_than_any_in_it() {
+    fn a_fence_is_longer_than_any_fence_in_its_content() {
         assert_eq!(code_fence("sh", "echo"), "```sh\necho\n```\n");
         assert_eq!(code_fence("", "a\n````\nb"), "`````\na\n````\nb\n`````\n");
     }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn short_rows_are_filled_up() {
+    fn short_rows_are_filled() {
         let mut table = MarkdownTable::right_aligned(vec!["a".into(), "b".into()]);
         table.add_row(vec!["1".into()]);
         assert_eq!(table.finish(), "| a | b |\n| :--- | ---: |\n| 1 |  |\n");

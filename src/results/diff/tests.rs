@@ -1,4 +1,4 @@
-//! Whole outputs, each kind of change by hand, and what must hold of any two runs.
+//! Complete outputs, each kind of change by example, and properties of any two runs.
 
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
