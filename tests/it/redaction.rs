@@ -247,7 +247,7 @@ fn a_redacted_recording_that_was_cut_claims_nothing() {
     folder.write("cut/recording-deepseek.jsonl", edited);
     folder.run(["run", "deepseek", "--replay", "cut", "--out", "again"]).exits(2).says(&[
         "line ",
-        "its results",
+        "the results",
         "edited",
     ]);
 }

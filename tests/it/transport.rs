@@ -174,7 +174,7 @@ fn a_server_is_trusted_by_the_authority_that_is_named() {
     // The name counts as well: the certificate is for the address and for another name.
     run_in(&folder, &server.url().replace("127.0.0.1", "localhost"), &["--ca-file", "ca.pem"])
         .exits(3)
-        .says(&["valid for this name"]);
+        .says(&["valid for this host"]);
 }
 
 #[test]
