@@ -69,7 +69,7 @@ impl ResponseDraft {
             model: model.to_owned(),
             content: Vec::new(),
             stop_reason: StopReason::EndTurn,
-            cache_usage: cache_usage,
+            cache_usage,
             output_tokens: 0,
             thinking_tokens: 0,
         };

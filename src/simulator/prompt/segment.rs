@@ -189,7 +189,7 @@ fn parse_block(value: &Value, role: PromptRole) -> Option<PromptSegment> {
             let is_error = value.get("is_error") == Some(&Value::Bool(true));
             let kind = SegmentKind::ToolResult { call_id: string("tool_use_id"), is_error };
             return Some(PromptSegment {
-                cache_ttl: cache_ttl,
+                cache_ttl,
                 ..PromptSegment::new(kind, role, visible.text, visible.images, value)
             });
         }
