@@ -1,6 +1,6 @@
 //! Builds the requests of an experiment: the layers of an arm, the first request, and the requests
 //! that follow it.
 
-pub(crate) mod arms;
-pub(crate) mod build;
-pub(crate) mod follow_up;
+pub(super) mod arms;
+pub(super) mod build;
+pub(super) mod follow_up;
