@@ -1,7 +1,8 @@
-//! What an earlier part of a run brought, so that nothing that was answered is sent again.
+//! [`AnsweredExchanges`]: the exchanges of an interrupted run, so that answered requests are not sent
+//! again.
 //!
-//! An answer stands for the request that it was given to, byte for byte, and for no other one of the same name. This
-//! module sends nothing and decides no row.
+//! A response is used only for the identical request, not for another one with the same id. This
+//! module must not send anything or decide rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,24 +11,24 @@ use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::wire::exchange::{Exchange, ExchangeAttempt, Request};
 use crate::wire::parsed_exchange::parse_exchange;
 
-/// The exchanges of an earlier part of a run, by id.
+/// The exchanges of an interrupted run by id, each with whether it was answered.
 #[derive(Debug, Clone, Default)]
 pub struct AnsweredExchanges(HashMap<String, (Arc<Exchange>, bool)>);
 
 impl AnsweredExchanges {
-    /// Those of a recording.
+    /// The exchanges of a recording.
     pub fn from_recording(recording: &Recording) -> Self {
         let known = recording.exchanges.iter().map(|e| (e.id.clone(), (Arc::new(e.clone()), is_answered(e))));
         Self(known.collect())
     }
 
-    /// The exchange of this id, where it was of this request and was answered.
+    /// The answered exchange of this request.
     pub(crate) fn find_exchange(&self, id: &str, request: &Request) -> Option<&Arc<Exchange>> {
         let (exchange, is_answered) = self.0.get(id)?;
         (*is_answered && exchange.request == *request).then_some(exchange)
     }
 
-    /// The attempts that were made at this request and brought no answer.
+    /// The failed attempts of this request.
     pub(crate) fn failed_attempts(&self, id: &str, request: &Request) -> &[ExchangeAttempt] {
         match self.0.get(id) {
             Some((exchange, _)) if exchange.request == *request => &exchange.attempts,
@@ -35,14 +36,14 @@ impl AnsweredExchanges {
         }
     }
 
-    /// How many need not be sent again.
+    /// The number of requests that need not be sent again.
     pub fn answered_count(&self) -> usize {
         self.0.values().filter(|(_, is_answered)| *is_answered).count()
     }
 }
 
-/// True where an exchange brought an answer to what was asked: one that broke off is none, nor is one that turned the
-/// request away. Whether the endpoint was there is a question of the moment, and asked anew.
+/// True if the response says something about the request. Failed requests are sent again, and so are
+/// liveness tests, because their result holds only for a moment.
 fn is_answered(exchange: &Exchange) -> bool {
     !exchange.id.starts_with(LIVENESS_ID_PREFIX)
         && !parse_exchange(exchange).interpretation.is_uninformative(&exchange.request)
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_turned_a_request_away_or_broke_off_is_no_answer_to_it() {
+    fn a_failed_request_is_not_answered() {
         let answered = |credential, result| is_answered(&exchange("a/1", credential, result));
         let target = RequestCredential::Target;
         for status in [200, 400, 404, 413] {
@@ -91,17 +92,20 @@ mod tests {
         for status in [301, 401, 403, 429, 500, 503, 529] {
             assert!(!answered(target, response(status, None)), "{status}");
         }
-        // That a wrong credential is refused is what was asked.
+        // The trial with a wrong credential expects status 401.
         assert!(answered(RequestCredential::WrongXApiKey, response(401, None)));
         assert!(!answered(target, response(200, Some(FailureKind::Reset))));
-        // It would be as large again.
+        // The response to a second request would be too large as well.
         assert!(answered(target, response(200, Some(FailureKind::TooLarge))));
         assert!(!answered(target, AttemptResult::Failure(failure(FailureKind::Timeout))));
-        assert!(!is_answered(&exchange("probe.there/7", target, response(200, None))), "it asks for the moment");
+        assert!(
+            !is_answered(&exchange("probe.there/7", target, response(200, None))),
+            "a liveness test holds only for a moment"
+        );
     }
 
     #[test]
-    fn an_answer_stands_for_its_own_request_alone() {
+    fn a_response_is_used_only_for_the_identical_request() {
         let one = exchange("a/1", RequestCredential::Target, response(200, None));
         let known = AnsweredExchanges([(one.id.clone(), (Arc::new(one.clone()), true))].into());
         assert!(known.find_exchange("a/1", &one.request).is_some());

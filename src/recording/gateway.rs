@@ -1,8 +1,8 @@
-//! The recording of both sides of a gateway: every request of the client with its answer, and every call that reached
-//! the upstream; a file of JSON lines.
+//! [`GatewayRecording`]: both sides of a gateway as JSON lines. It has every client request with its
+//! response, and every upstream call.
 //!
-//! The first line is the header, the last the footer; a file without its footer is a run that was cut. Judging needs
-//! nothing else. No credential stands in it: of each call it says only whether one came, and whether it was the client's.
+//! Judging needs only the recording. It contains no credential: a call records only whether there was
+//! one, and whether it was the client's.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::BufRead;
@@ -17,23 +17,23 @@ use crate::wire::exchange::{BodyBytes, Exchange};
 /// The value of `schema` in every recording of this version.
 pub const SCHEMA: &str = "fieldtest-gateway-recording/1";
 
-/// What every recording of a gateway begins with.
+/// The first bytes of every recording of a gateway.
 pub const HEADER_PREFIX: &str = r#"{"header":{"schema":"fieldtest-gateway-recording/"#;
 
-/// A whole recording, in memory.
+/// A recording of a gateway in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GatewayRecording {
-    /// What was run, and how.
+    /// The properties of the run.
     pub header: GatewayHeader,
-    /// Every request of the client, in the order in which they ended.
+    /// The client requests, in the order in which they ended.
     pub trials: Vec<GatewayTrial>,
-    /// Every call of the upstream, in the order in which they came.
+    /// The upstream calls, in the order in which they arrived.
     pub calls: Vec<UpstreamCall>,
-    /// How the run ended; `None` when the file was cut.
+    /// How the run ended. `None` if the process was killed.
     pub footer: Option<GatewayFooter>,
 }
 
-/// What was run, and how.
+/// The properties of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GatewayHeader {
     /// Always `fieldtest-gateway-recording/1`.
@@ -46,32 +46,32 @@ pub struct GatewayHeader {
     pub upstream: String,
     /// The API that the upstream speaks.
     pub shape: ApiDialect,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
-    /// True where the client's credential goes into `authorization`.
+    /// True if the client's credential is in `authorization`.
     pub bearer: bool,
-    /// What the fates are held against, whole; `null` for nothing.
+    /// The target with the claims that the verdicts are compared with.
     pub claims: Option<Target>,
-    /// The rows that were selected, in order.
+    /// The rows that were run, in order.
     pub rows: Vec<String>,
-    /// The seed of every draw.
+    /// The seed of all random values.
     pub seed: u64,
-    /// When the run began, RFC 3339, UTC.
+    /// The start of the run: RFC 3339, UTC.
     pub started_at: String,
 }
 
-/// One request of the client, and what came back.
+/// One client request and its response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GatewayTrial {
-    /// The row that it was sent for; of a control, the first row that it serves.
+    /// The row. For a control, the first row that uses it.
     pub row: String,
-    /// What it was sent for.
+    /// The kind of the trial.
     pub arm: TrialKind,
-    /// Counts the trials of this arm, from 1.
+    /// The number of the trial in its arm, from 1.
     pub trial: u32,
-    /// The values that were drawn for it.
+    /// The random values.
     pub values: BTreeMap<String, String>,
-    /// What was sent, and what came back.
+    /// The request and the response.
     pub exchange: Exchange,
 }
 
@@ -91,10 +91,10 @@ string_enum! {
     }
 }
 
-/// One call that reached the upstream.
+/// One upstream call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamCall {
-    /// Counts the calls from 1, in the order in which they came.
+    /// The number of the call, from 1, in the order of arrival.
     pub number: u64,
     /// Milliseconds from the start of the run.
     pub at_ms: u64,
@@ -102,34 +102,34 @@ pub struct UpstreamCall {
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// Header names (lower case) and values, in the order they came, credentials masked.
+    /// Header names (lower case) and values, in order, with credentials masked.
     pub headers: Vec<(String, String)>,
-    /// The body, unpacked.
+    /// The decompressed body.
     pub body: BodyBytes,
-    /// How the body was packed, where it was.
+    /// The content encoding, if the body was compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packed: Option<String>,
-    /// The labels that stand in it.
+    /// The code words in the call.
     pub labels: Vec<String>,
-    /// The headers, or `body`, in which the client's own credential stood.
+    /// The headers, or `body`, that contained the client's own credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<String>,
-    /// True where the call carried a credential.
+    /// True if the call had a credential.
     pub has_credential: bool,
-    /// What was answered.
+    /// The response.
     pub answered: ServedResponse,
 }
 
-/// What the upstream answered.
+/// The response of the upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedResponse {
-    /// The HTTP status; 0 where the connection was broken instead.
+    /// The HTTP status. 0 if the upstream closed the connection instead.
     pub status: u16,
     /// True for an event stream.
     pub is_stream: bool,
-    /// When each piece of the body was handed to the connection, in milliseconds from the start of the run.
+    /// When each chunk of the body was sent, in milliseconds from the start of the run.
     pub pieces_ms: Vec<u64>,
-    /// How it ended.
+    /// How the response ended.
     pub ended: ServedResponseEnd,
 }
 
@@ -151,29 +151,29 @@ pub enum ServedResponseEnd {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayFooter {
-    /// When the run ended, RFC 3339, UTC.
+    /// The end of the run: RFC 3339, UTC.
     pub finished_at: String,
-    /// Milliseconds from the first request to the last answer.
+    /// Milliseconds from the first request to the last response.
     pub wall_ms: u64,
-    /// Whether the run came to its end.
+    /// Why the run ended.
     pub ended: GatewayRunEnd,
-    /// How many trials stand above.
+    /// The number of trials in the file.
     pub trials: usize,
-    /// How many calls stand above.
+    /// The number of calls in the file.
     pub calls: usize,
 }
 
-/// Whether a run came to its end, and if not, why.
+/// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayRunEnd {
-    /// Every row was tried to the end.
+    /// Every row was run completely.
     Complete,
-    /// Somebody stopped it.
+    /// The user or the system stopped it.
     Interrupted,
-    /// The gateway stopped answering.
+    /// The gateway stopped responding.
     Lost,
-    /// The first question never reached the upstream.
+    /// The first request did not reach the upstream.
     Untestable,
 }
 
@@ -183,9 +183,9 @@ pub enum GatewayRunEnd {
 pub enum GatewayLine {
     /// The first line.
     Header(Box<GatewayHeader>),
-    /// A request of the client.
+    /// A client request.
     Trial(Box<GatewayTrial>),
-    /// A call of the upstream.
+    /// An upstream call.
     Call(Box<UpstreamCall>),
     /// The last line.
     Footer(GatewayFooter),

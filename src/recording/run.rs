@@ -1,11 +1,10 @@
-//! The recording: every exchange of a run, and which trial it served; a file of JSON lines.
+//! [`Recording`]: every exchange of a run and the trial that it belongs to, as JSON lines.
 //!
-//! The first line is the header, the last the footer; a file without its footer is a run that was cut, and is told as
-//! such. Judging needs nothing else, so a run can be judged again without a request.
+//! Judging needs only the recording, so a run can be judged again without a request.
 //!
-//! A run that did not come to its end can be gone on with in the same file: a line says so, and behind it an exchange
-//! stands in the place of an earlier one of the same id, a trial in that of one of the same name, and a footer in that
-//! of the earlier one.
+//! An interrupted run can be resumed in the same file. A `resumed` line marks the place. After it,
+//! an exchange replaces an earlier one with the same id, a trial replaces an earlier one with the
+//! same key, and a footer replaces the earlier footer.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -28,56 +27,57 @@ pub const SCHEMA: &str = "fieldtest-recording/1";
 /// Starts the ids of the requests that test whether the endpoint still responds.
 pub const LIVENESS_ID_PREFIX: &str = "probe.there/";
 
-/// A whole recording, in memory.
+/// A recording in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    /// What was run, and how.
+    /// The properties of the run.
     pub header: RunHeader,
-    /// Every exchange, in the order in which they ended.
+    /// The exchanges, in the order in which they ended.
     pub exchanges: Vec<Exchange>,
-    /// Every trial, in the order in which they ended.
+    /// The trials, in the order in which they ended.
     pub trials: Vec<TrialRecord>,
-    /// How the run ended; `None` when the file was cut.
+    /// How the run ended. `None` if the process was killed.
     pub footer: Option<RunFooter>,
 }
 
-/// What was run, and how.
+/// The properties of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunHeader {
     /// Always `fieldtest-recording/1`.
     pub schema: String,
     /// The target's name in the results.
     pub name: String,
-    /// The base URL that was tested.
+    /// The tested base URL.
     pub base_url: String,
-    /// True when the built-in simulator answered.
+    /// True if the endpoint was the built-in simulator.
     pub simulated: bool,
-    /// Whose claims were held against the verdicts, whole, so that the recording can be judged by itself.
+    /// The target with the claims that the verdicts are compared with, so that the recording can be
+    /// judged without other files.
     pub claims: Option<Target>,
-    /// What requests took from the target and the options.
+    /// What requests use of the target and the options.
     pub settings: RequestSettings,
-    /// The rows that were selected, in order.
+    /// The rows that were run, in order.
     pub rows: Vec<String>,
-    /// The confidence that a statistical verdict had to reach.
+    /// The confidence that statistical verdicts must reach.
     pub confidence: f64,
-    /// The seed of every draw.
+    /// The seed of all random values.
     pub seed: u64,
-    /// When the run began, RFC 3339, UTC.
+    /// The start of the run: RFC 3339, UTC.
     pub started_at: String,
-    /// What it covers.
+    /// What the recording covers.
     #[serde(flatten)]
     pub scope: RunScope,
 }
 
-/// One trial of one arm: which exchanges it is made of, and what was drawn for it.
+/// One trial of one arm, with its exchanges and random values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
-    /// What was tried.
+    /// The name of the trial.
     #[serde(flatten)]
     pub key: TrialKey,
-    /// The exchanges, in order, by id.
+    /// The ids of the exchanges, in order.
     pub exchanges: Vec<String>,
-    /// The short drawn values, which tests of answers need.
+    /// The short random values, which the tests of responses need.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
 }
@@ -89,17 +89,17 @@ impl TrialRecord {
     }
 }
 
-/// Names a trial.
+/// The name of a trial.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TrialKey {
-    /// The row, or the name of a probe that serves the whole run.
+    /// The row, or the name of a probe.
     pub row: String,
-    /// The variant, for rows that have several.
+    /// The variant, for rows with variants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// The arm.
     pub arm: ArmKind,
-    /// Counts the trials of this arm, from 1.
+    /// The number of the trial in its arm, from 1.
     pub trial: u32,
 }
 
@@ -113,7 +113,7 @@ impl fmt::Display for TrialKey {
     }
 }
 
-/// The arms of an experiment.
+/// The kinds of arms of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArmKind {
@@ -121,25 +121,26 @@ pub enum ArmKind {
     Negative,
     /// With the field.
     Treatment,
-    /// Without the field, after all others and for this row alone: is the endpoint still there?
+    /// Without the field, after all others and for this row only: tests whether the endpoint still
+    /// responds.
     After,
-    /// With the field, and pressed to show it.
+    /// With the field and a stronger instruction to show its effect.
     Insist,
-    /// The same information through a channel that is known to work.
+    /// The same information in a way that is known to work.
     Positive,
-    /// The fields of several rows at once, at valid values.
+    /// The fields of several rows at once, with valid values.
     Screen,
-    /// The fields of several rows at once, at impossible values.
+    /// The fields of several rows at once, with invalid values.
     ScreenChallenge,
-    /// The endpoint's own block, handed back.
+    /// A block that the endpoint produced, sent back.
     Genuine,
-    /// The field at an impossible value; the number counts the row's challenges from 0.
+    /// The field with an invalid value. The number counts the row's challenges, from 0.
     Challenge(u8),
-    /// A sample of answers under the narrowing value.
+    /// A sample of responses with the value that reduces variation.
     Narrow,
-    /// A sample of answers with variety added.
+    /// A sample of responses with added variation.
     Wide,
-    /// A sample of answers under the narrowing value, with variety added to the rest.
+    /// A sample of responses with the value that reduces variation, and variation added elsewhere.
     NarrowWide,
 }
 
@@ -171,20 +172,20 @@ pub fn arm_name(arm: ArmKind, variant: Option<&str>) -> String {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFooter {
-    /// When the run ended, RFC 3339, UTC.
+    /// The end of the run: RFC 3339, UTC.
     pub finished_at: String,
-    /// Milliseconds from the first request to the last answer.
+    /// Milliseconds from the first request to the last response.
     pub wall_ms: u64,
-    /// The form in which texts were put into messages.
+    /// The form of texts in messages.
     pub channel: TextForm,
-    /// Whether the run came to its end.
+    /// Why the run ended.
     pub ended: RunEnd,
-    /// How many exchanges and trials stand before it, so that a line that was taken out is noticed.
+    /// The numbers of exchanges and trials in the file, which reveal removed lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<LineCounts>,
 }
 
-/// How many lines of each kind a recording has.
+/// The number of lines of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineCounts {
     /// Exchanges.
@@ -194,34 +195,34 @@ pub struct LineCounts {
 }
 
 impl LineCounts {
-    /// Those of a recording.
+    /// Counts the lines of a recording.
     pub fn from_recording(recording: &Recording) -> Self {
         Self { exchanges: recording.exchanges.len(), trials: recording.trials.len() }
     }
 }
 
-/// Whether a run came to its end, and if not, why.
+/// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunEnd {
-    /// Every row was tried to the end.
+    /// Every row was run completely.
     Complete,
-    /// Somebody stopped it.
+    /// The user or the system stopped it.
     Interrupted,
-    /// The budget of requests, tokens or money was spent.
+    /// The budget of requests, tokens or money was used up.
     Budget,
-    /// The endpoint stopped answering.
+    /// The endpoint stopped responding.
     Lost,
-    /// The plainest request of all brought no message.
+    /// The first simple request got no message.
     Untestable,
-    /// It was replayed, and the recording lacks requests that these rows need. No run ends so.
+    /// Only in a replay: the recording lacks requests that the rows need.
     Unrecorded,
 }
 
-/// A run that was cut goes on.
+/// Marks where an interrupted run was resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeMarker {
-    /// When, RFC 3339, UTC.
+    /// The time: RFC 3339, UTC.
     pub at: String,
 }
 
@@ -235,25 +236,25 @@ pub enum RunLine {
     Exchange(Box<Exchange>),
     /// A trial.
     Trial(TrialRecord),
-    /// What the run found, where the texts that led to it were taken out.
+    /// The results, in a recording without texts.
     Results(Box<Results>),
-    /// What stands above did not come to its end, and goes on below.
+    /// An interrupted run is resumed below.
     Resumed(ResumeMarker),
-    /// Trials that do not stand any more: what came before them was asked again, was answered otherwise, and they were
-    /// not needed after that.
+    /// Trials of an interrupted run that the resumed run did not need, because repeated requests got
+    /// other responses.
     Withdrawn(Vec<TrialKey>),
     /// The last line.
     Footer(RunFooter),
 }
 
 impl Recording {
-    /// A recording in which nothing stands yet.
+    /// A recording with only its header.
     pub fn new(header: RunHeader) -> Self {
         Self { header, exchanges: Vec::new(), trials: Vec::new(), footer: None }
     }
 }
 
-/// A line that is written while the run goes on: what it says is borrowed, since bodies may be long.
+/// A line that is written during the run. It borrows its contents, because bodies may be long.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineRef<'a> {

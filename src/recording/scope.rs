@@ -1,6 +1,6 @@
-//! What a recording covers: which of its rows it is about, and of which larger plan it is a part.
+//! [`RunScope`]: what a recording covers, and the larger plan that it is a part of.
 //!
-//! A row may be run for the sake of another one that works through it, and is then decided but not reported. This
+//! A row may be run only because another row depends on it. It is then decided and not reported. This
 //! module must not decide anything.
 
 use serde::{Deserialize, Serialize};
@@ -9,47 +9,47 @@ use crate::catalog::TargetPrices;
 use crate::results::model::{Results, ShardMetadata};
 use crate::results::plan_estimate::PlanEstimate;
 
-/// What a recording covers; of a plain run, everything that it has.
+/// What a recording covers. The default is a plain run: all its rows are reported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunScope {
-    /// A digest of the experiments of its rows, so that other case files are not taken for an edited recording.
+    /// A digest of the experiments of its rows. It tells other case files from an edited recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cases: Option<String>,
-    /// The version of fieldtest that wrote it: another one might ask otherwise under the same names.
+    /// The version of fieldtest that wrote it. Another version may send other requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// A digest of how the simulation was told to behave, where it was told anything.
+    /// A digest of the simulator's options, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation: Option<String>,
-    /// True of a run that asked some rows of earlier results again.
+    /// True for a run of `--rerun`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rerun: bool,
-    /// True of one of several runs of the same plan.
+    /// True for a run of `--repeat`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
-    /// Rows that were run only because others work through them.
+    /// Rows that were run only because others depend on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<String>,
-    /// The part of a plan that it is, where the plan was shared out.
+    /// The shard, if the run was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardMetadata>,
-    /// True where the texts were taken out when it was written: it then carries the results that they led to.
+    /// True if the recording was written without its texts. It then contains the results.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub texts_removed: bool,
-    /// What was planned of it, where anybody planned it.
+    /// The plan of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreseen: Option<Box<RunForecast>>,
-    /// Those results. They stand in the file on a line of their own, at the end.
+    /// The results of a recording without texts. They are a line of their own in the file.
     #[serde(skip)]
     pub results: Option<Box<Results>>,
 }
 
-/// What was planned of a run.
+/// The plan of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunForecast {
-    /// What all of it comes to.
+    /// The sum of all rows and probes.
     pub planned: PlanEstimate,
-    /// What tokens cost, where it is known.
+    /// The prices of tokens, if they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<TargetPrices>,
 }
