@@ -1,7 +1,8 @@
-//! What is asked once for the whole run, before any row: in which form the endpoint reads texts, what it does with
-//! invented keys, and whether its usage meter counts what no model reads.
+//! The probes: requests before the first row that apply to the whole run. They find the form in which
+//! the endpoint reads texts, what it does with unknown keys, and whether its token count includes
+//! content that no model reads.
 //!
-//! The probes are arms like any other; their trials stand in the recording under names of their own.
+//! The probes are arms like any other. Their trials have names of their own in the recording.
 
 use serde_json::{Map, Value, json};
 
@@ -14,19 +15,20 @@ use crate::recording::run::ArmKind;
 use crate::results::model::{EndpointStrictness, UnknownKeyReaction};
 use crate::wire::message::InterpretedExchange;
 
-/// The name under which the trials about the form of texts are recorded.
+/// The name of the trials that find the form of texts.
 pub const TEXT_FORM_PROBE: &str = "probe.channel";
-/// The name under which the trials about invented keys are recorded.
+/// The name of the trials with unknown keys.
 pub const STRICTNESS_PROBE: &str = "probe.strictness";
 /// After this many requests in a row without an informative response (each after its retries), one
 /// plain request tests whether the endpoint still responds. If it does not, the run ends: waiting
 /// for the timeout of every other row would add no information.
 pub const MAX_NO_RESPONSE: u64 = 8;
 
-/// Tokens by which an invented key's long value would raise an honest prompt; see `padding` in case files.
+/// The tokens that the long value of an unknown key adds, if they are counted. See `padding` in case
+/// files.
 const MIN_INVENTED_KEY_TOKENS: u64 = 25;
 
-/// What the plainest request asks. The ticket keeps caches of answers away.
+/// The text of the simple request. The ticket defeats caches of responses.
 const PLAIN_PROMPT: &str = "Ticket {{id}}. Say hello in one word.";
 
 fn to_object(value: Value) -> Map<String, Value> {
@@ -36,7 +38,7 @@ fn to_object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The arm that says a label in the user's own message.
+/// The arm with a code word in the user message.
 pub fn text_form_arm() -> Arm {
     Arm {
         ask: Some("Today's label is {{label}}. What is today's label? Reply with the label alone.".to_owned()),
@@ -44,19 +46,19 @@ pub fn text_form_arm() -> Arm {
     }
 }
 
-/// The arm without invented keys: the request that validation rows share as their negative arm.
+/// The arm without unknown keys. Validation rows share it as their negative control.
 pub fn plain_arm() -> Arm {
     Arm { ask: Some(PLAIN_PROMPT.to_owned()), ..Arm::default() }
 }
 
-/// Where an invented key can stand.
+/// The places of unknown keys.
 const PLACE_TOP_LEVEL: u8 = 0;
 const PLACE_TOOL: u8 = 1;
 const PLACE_BLOCK: u8 = 2;
-/// At the top and in a block at once: where that is accepted, each is.
+/// At the top level and in a block. If an endpoint accepts this request, it accepts both.
 const PLACE_TOP_LEVEL_AND_BLOCK: u8 = 3;
 
-/// The arm with invented keys in these places.
+/// The arm with unknown keys in a place.
 fn strictness_arm(place: u8) -> Arm {
     let key = || to_object(json!({ "zz_{{name}}": "{{padding}}" }));
     let tool = || json!({ "tools": [{ "name": "calendar", "input_schema": { "type": "object", "properties": {} }, "zz_{{name}}": "{{padding}}" }] });
@@ -70,13 +72,13 @@ fn strictness_arm(place: u8) -> Arm {
     }
 }
 
-/// All arms with invented keys.
+/// All arms with unknown keys.
 pub fn strictness_arms() -> [Arm; 4] {
     [PLACE_TOP_LEVEL, PLACE_TOOL, PLACE_BLOCK, PLACE_TOP_LEVEL_AND_BLOCK].map(strictness_arm)
 }
 
-/// The next trials of `STRICTNESS`, which do not wait for each other; none once what is to be known is known. The plain
-/// request goes first, and where it brings no message nothing else is asked.
+/// The next trials of the strictness probe, which can run in parallel. Empty when the probe is
+/// complete. The simple request comes first. If it gets no message, nothing else is sent.
 pub fn next_strictness_arms(trials: &[CompletedTrial]) -> Vec<(ArmKind, Arm)> {
     let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
     let missing = |places: &[u8]| -> Vec<(ArmKind, Arm)> {
@@ -94,10 +96,10 @@ pub fn next_strictness_arms(trials: &[CompletedTrial]) -> Vec<(ArmKind, Arm)> {
     }
 }
 
-/// How often each form is tried on a model that does not do as told.
+/// The most trials of each form, for a model that does not follow the instruction.
 const MAX_TEXT_FORM_TRIALS: usize = 4;
 
-/// True when the answer says the label, and does not just say back the question.
+/// True if the response contains the code word and does not repeat the question.
 fn repeats_label(trial: &CompletedTrial) -> bool {
     let label = trial.values.get("label").map_or("", String::as_str);
     trial.message().is_some_and(|m| {
@@ -106,19 +108,19 @@ fn repeats_label(trial: &CompletedTrial) -> bool {
     })
 }
 
-/// The form in which texts are to be sent, by the trials of `CHANNEL`; or the arm that is still needed, `Treatment` for
-/// strings and `Positive` for blocks. Strings are what every client library's first example sends, so they are given
-/// up only where blocks are read and strings are not.
+/// The form of texts, after these trials of the text form probe. `Err` is the arm that is still needed:
+/// `Treatment` for strings, `Positive` for blocks. The first examples of all client libraries use
+/// strings, so the result is blocks only if the endpoint reads blocks and not strings.
 pub fn text_form(trials: &[CompletedTrial]) -> Result<TextForm, ArmKind> {
     let of = |arm: ArmKind| trials.iter().filter(move |t| t.arm == arm);
     let read = |arm: ArmKind| of(arm).any(repeats_label);
     let refused =
         of(ArmKind::Treatment).any(|t| matches!(t.responses.first(), Some(InterpretedExchange::HttpError(_))));
     let (strings, blocks) = (of(ArmKind::Treatment).count(), of(ArmKind::Positive).count());
-    // Where no answer comes at all, or no message in either form, trying on tells nothing.
-    let hopeless =
+    // Without any response, or without a message in either form, more trials do not help.
+    let is_hopeless =
         has_no_response(trials) || (strings > 0 && blocks > 0 && trials.iter().all(|t| t.message().is_none()));
-    if hopeless || read(ArmKind::Treatment) {
+    if is_hopeless || read(ArmKind::Treatment) {
         return Ok(TextForm::String);
     }
     if read(ArmKind::Positive) && (refused || strings >= MAX_TEXT_FORM_TRIALS) {
@@ -129,20 +131,20 @@ pub fn text_form(trials: &[CompletedTrial]) -> Result<TextForm, ArmKind> {
     } else if blocks < MAX_TEXT_FORM_TRIALS {
         Err(ArmKind::Positive)
     } else if refused && of(ArmKind::Positive).any(|t| t.message().is_some()) {
-        // Nothing was seen to be read, but blocks at least are taken.
+        // The endpoint reads neither form, but accepts blocks.
         Ok(TextForm::Blocks)
     } else {
         Ok(TextForm::String)
     }
 }
 
-/// True where the endpoint did not answer: the connection could not be made, broke or ran out of time, or the answer
-/// sends elsewhere.
+/// True if a request got no response: the connection failed or timed out, or the response was a
+/// redirect.
 pub fn has_no_response(trials: &[CompletedTrial]) -> bool {
     trials.iter().any(|t| matches!(t.responses.last(), Some(InterpretedExchange::NoResponse(_))))
 }
 
-/// What the trials of `STRICTNESS` and of `CHANNEL` say.
+/// The facts from the trials of the strictness probe (`trials`) and of the text form probe (`channel`).
 pub fn run_facts(confidence: f64, seed: u64, trials: &[CompletedTrial], channel: &[CompletedTrial]) -> RunFacts {
     let of = |n: u8| trials.iter().find(|t| t.arm == ArmKind::Challenge(n));
     let both = of(PLACE_TOP_LEVEL_AND_BLOCK).filter(|t| t.message().is_some());
@@ -180,7 +182,7 @@ pub fn run_facts(confidence: f64, seed: u64, trials: &[CompletedTrial], channel:
     }
 }
 
-/// The experiment that the probes' arms are laid over: it adds nothing of its own.
+/// The empty experiment of the probes.
 pub fn probe_experiment() -> crate::catalog::Experiment {
     crate::catalog::Experiment::empty("probe")
 }

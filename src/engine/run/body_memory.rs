@@ -1,24 +1,24 @@
-//! How much of its answers a run keeps in all, so that no endpoint can fill the memory.
+//! [`BodyMemoryLimit`]: limits the sum of response bodies in memory, so that no endpoint can fill it.
 //!
-//! Each answer is bounded by the client; this bounds their sum. A run of an endpoint that answers as documented holds a
-//! few megabytes and never comes near it. Knows nothing of rows.
+//! The client limits each response; this limits their sum. A run against an endpoint that follows the
+//! documentation uses a few megabytes. This module must not know rows.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, FailureKind, Response};
 
-/// So many bytes of bodies are kept whole.
+/// The sum of bodies that are kept completely.
 const MAX_TOTAL_BODY_BYTES: u64 = 128 << 20;
 
-/// So much of each body that comes after them: more than a sound answer has.
+/// The length of each further body. A normal response is shorter.
 const TRUNCATED_BODY_BYTES: usize = 64 << 10;
 
-/// What is kept so far.
+/// The bytes of bodies so far.
 #[derive(Debug, Default)]
 pub(crate) struct BodyMemoryLimit(AtomicU64);
 
 impl BodyMemoryLimit {
-    /// Counts an exchange, and cuts its bodies where too much is kept already.
+    /// Counts an exchange, and truncates its bodies if the sum is over the limit.
     pub fn truncate_if_over(&self, exchange: &mut Exchange) {
         for attempt in &mut exchange.attempts {
             let AttemptResult::Response(response) = &mut attempt.result else { continue };
@@ -43,7 +43,7 @@ fn truncate_body(response: &mut Response) {
         *size > 0
     });
     let message = format!(
-        "the answers of this run are longer than {} MiB in all, and of this one {} KiB are kept",
+        "the responses of this run exceed {} MiB; only {} KiB of this one are kept",
         MAX_TOTAL_BODY_BYTES >> 20,
         TRUNCATED_BODY_BYTES >> 10
     );
@@ -83,20 +83,20 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_kept_whole_until_their_sum_is_too_much() {
-        let kept = BodyMemoryLimit::default();
+    fn responses_are_kept_completely_until_their_sum_is_over_the_limit() {
+        let limit = BodyMemoryLimit::default();
         let large = 4 << 20;
         for nth in 1..=40 {
             let mut one = exchange(large);
-            kept.truncate_if_over(&mut one);
+            limit.truncate_if_over(&mut one);
             let response = response(&one);
-            let is_whole = nth * large as u64 <= MAX_TOTAL_BODY_BYTES;
-            assert_eq!(response.body.0.len(), if is_whole { large } else { TRUNCATED_BODY_BYTES }, "{nth}");
+            let is_complete = nth * large as u64 <= MAX_TOTAL_BODY_BYTES;
+            assert_eq!(response.body.0.len(), if is_complete { large } else { TRUNCATED_BODY_BYTES }, "{nth}");
             assert_eq!(response.arrivals.iter().map(|a| a.1).sum::<u64>(), response.body.0.len() as u64);
-            assert_eq!(response.cut.is_some(), !is_whole);
+            assert_eq!(response.cut.is_some(), !is_complete);
         }
         let mut small = exchange(TRUNCATED_BODY_BYTES);
-        kept.truncate_if_over(&mut small);
-        assert_eq!(response(&small).cut, None, "what a sound answer has is kept all the same");
+        limit.truncate_if_over(&mut small);
+        assert_eq!(response(&small).cut, None, "a response of normal length is still kept completely");
     }
 }

@@ -1,7 +1,8 @@
-//! Running: the one part of the engine that talks to an endpoint.
+//! Runs rows against an endpoint: [`run`], [`run_selection`] and [`resume`]. The only part of the engine
+//! that sends requests.
 //!
-//! Rows run side by side, each asking the rules after every trial what comes next, so many requests at once. Whatever happens is told to the
-//! listeners as it happens; they know nothing of each other. A run that is stopped keeps what it has.
+//! Rows run in parallel. After each trial, a row gets its next step from the rules. Listeners receive
+//! every event immediately. A stopped run keeps its recording so far.
 
 mod body_memory;
 pub mod in_memory;
@@ -34,18 +35,18 @@ use crate::recording::event::{RunEvent, RunListener};
 use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::recording::run::{ArmKind, RunEnd, TrialKey};
 
-/// What a run is told.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// What requests take from the target and the options.
+    /// What requests use of the target and the options.
     pub settings: RequestSettings,
-    /// The seed of every draw.
+    /// The seed of all random values.
     pub seed: u64,
     /// The confidence that statistical verdicts must reach.
     pub confidence: f64,
-    /// How many requests are under way at once.
+    /// The number of requests in flight.
     pub concurrency: usize,
-    /// When to stop before the end; runs that go side by side may share it.
+    /// The budget. Parallel runs may share it.
     pub budget: Budget,
 }
 
@@ -54,29 +55,29 @@ pub struct RunOptions {
 pub struct StopSignal(Arc<tokio::sync::watch::Sender<bool>>);
 
 impl StopSignal {
-    /// Stops the run: nothing more is sent, and what is under way is given up.
+    /// Stops the run: nothing more is sent, and requests in flight are aborted.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
 
-    /// Waits until somebody stops the run.
+    /// Waits until the run is stopped.
     pub async fn wait_until_stopped(&self) {
-        // The sender lives in `self`, so waiting cannot fail.
+        // The sender is in `self`, so this cannot fail.
         let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    /// True once somebody stopped it.
+    /// True once the run is stopped.
     pub fn is_stopped(&self) -> bool {
         *self.0.borrow()
     }
 }
 
-/// How a run went.
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FinishedRun {
-    /// Whether it came to its end.
+    /// Why it ended.
     pub end: RunEnd,
-    /// The form in which texts were put into messages.
+    /// The form of texts in messages.
     pub text_form: TextForm,
 }
 
@@ -158,7 +159,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         let verdict =
             |(row, trials): &(usize, Vec<CompletedTrial>)| rules::next_step(&rows[*row].experiment, trials, &facts);
         if begun.iter().any(|row| rules::is_inconsistent(&verdict(row))) {
-            // What was sure of one endpoint is not of several: every row is asked again, many times.
+            // Evidence of one endpoint is not evidence of several: all rows get more trials.
             facts.is_inconsistent = true;
             runner.emit(RunEvent::RowsRestarted(begun.len()));
             runner.run_rows(rows, begun, &facts).await;
@@ -178,7 +179,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     FinishedRun { end: ended, text_form: channel }
 }
 
-/// The names of requests that several rows share: the first row, in order, that can send them, by template.
+/// The names of shared requests, by template: the first row and arm of the plan that can send them.
 fn shared_request_names(rows: &[&CatalogRow]) -> HashMap<String, String> {
     let mut owners = HashMap::new();
     for row in rows {
@@ -199,16 +200,16 @@ struct RowRunner<'a, E> {
     listeners: Mutex<Vec<&'a mut (dyn RunListener + 'a)>>,
     shared_requests: Mutex<SharedRequests>,
     request_names: HashMap<String, String>,
-    /// Requests in a row that brought no answer.
+    /// Consecutive requests without an informative response.
     no_response_streak: AtomicU64,
-    /// The plainest request brought no message either.
+    /// True if the liveness test got no message.
     unreachable: AtomicBool,
     text_form: TextForm,
     scheduler: RowScheduler,
     body_memory: BodyMemoryLimit,
-    /// Requests so far. No two runs need agree in it, and a question that bears it is no other run's.
+    /// The number of requests so far. It makes the ids of liveness tests unique.
     request_count: AtomicU64,
-    /// What an earlier part of the run brought.
+    /// The exchanges of the interrupted run.
     answered_exchanges: &'a AnsweredExchanges,
 }
 
@@ -218,7 +219,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         listeners.iter_mut().for_each(|l| l.on_event(event));
     }
 
-    /// Takes rows on from the trials that they have; with the trials that they end with.
+    /// Continues rows after the trials that they have. Returns all their trials.
     async fn run_rows(
         &self,
         rows: &[&CatalogRow],
@@ -279,8 +280,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         }
     }
 
-    /// What holds for the whole run. `None` where the plainest request of all brings no message: nothing that follows
-    /// could be decided, and nothing more need be sent.
+    /// Runs the strictness probe. `None` if the simple request gets no message: then no row can be
+    /// decided, and nothing more is sent.
     async fn probe_strictness(&self, probe: &Experiment, channel: &[CompletedTrial]) -> Option<RunFacts> {
         let mut trials: Vec<CompletedTrial> = Vec::new();
         loop {

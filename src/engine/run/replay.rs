@@ -1,4 +1,5 @@
-//! Replaying: a run whose endpoint is a recording. Nothing is sent, and what was not recorded is not guessed.
+//! [`replay`]: a run whose endpoint is a recording. Nothing is sent, and requests that were not
+//! recorded get no response.
 
 use crate::catalog::{Catalog, CatalogRow};
 use crate::client::{Budget, ReplayEndpoint};
@@ -7,24 +8,25 @@ use crate::engine::selection::{RowSelection, digest_rows, find_rows};
 use crate::recording::in_memory::RecordingListener;
 use crate::recording::run::{LIVENESS_ID_PREFIX, Recording, RunEnd, RunFooter};
 
-/// Begins the ids of what a run asks for itself and not for a row.
+/// Starts the ids of requests that belong to no row.
 const PROBE_PREFIX: &str = "probe.";
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ReplayError {
-    /// These case files send another request, though they are those of the run.
+    /// The case files are those of the run, but they send another request.
     #[error(
-        "exchange `{0}` holds another request than the one that the run sent: the recording was edited, or written by \
-         another version of fieldtest"
+        "exchange `{0}` has another request than the run sends. The recording was edited, or written by another \
+         version of fieldtest; record it again"
     )]
     RequestMismatch(String),
 }
 
-/// Runs rows against a recording, and gives the recording of that. `wanted` names the rows, where not all are meant.
+/// Runs rows against a recording and returns a recording of the replay. `wanted` has the ids of the
+/// rows; `None` means all rows of the recording.
 ///
 /// # Errors
-/// A request of the recording that the run cannot have sent.
+/// If the recording has a request that the run cannot have sent.
 pub async fn replay(
     catalog: &Catalog,
     recording: &Recording,
@@ -52,7 +54,7 @@ pub async fn replay(
     replayed.header.rows = selection.run.iter().map(|row| row.experiment.id().to_owned()).collect();
     replayed.header.scope.beside.clone_from(&selection.dependencies);
     if header.scope.texts_removed {
-        // Nothing could be asked again: the results that it carries are what there is.
+        // Requests cannot be compared without texts. The recording contains its results.
         replayed.footer = recording.footer.clone();
         return Ok(replayed);
     }
@@ -63,7 +65,7 @@ pub async fn replay(
         concurrency: 1,
         budget: Budget::default(),
     };
-    // Whether the endpoint was still there is no question of a replay: the answer would end it where it ended no row.
+    // A replay needs no liveness tests: their responses could end it at another place.
     let answered: Vec<_> =
         recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_ID_PREFIX)).cloned().collect();
     let endpoint = ReplayEndpoint::new(&answered);
@@ -77,9 +79,10 @@ pub async fn replay(
     if let Some(other) = missing.iter().find(|m| m.has_other_request && has_same_cases) {
         return Err(ReplayError::RequestMismatch(other.id.clone()));
     }
-    // What the run asked for itself came when answers failed, in an order that no replay repeats.
-    let asked: std::collections::HashSet<String> = replayed.exchanges.iter().map(|e| e.id.clone()).collect();
-    let of_the_run = recording.exchanges.iter().filter(|e| e.id.starts_with(PROBE_PREFIX) && !asked.contains(&e.id));
+    // The liveness tests of the run depend on the order of failures, which a replay does not repeat.
+    let replayed_ids: std::collections::HashSet<String> = replayed.exchanges.iter().map(|e| e.id.clone()).collect();
+    let of_the_run =
+        recording.exchanges.iter().filter(|e| e.id.starts_with(PROBE_PREFIX) && !replayed_ids.contains(&e.id));
     replayed.exchanges.extend(of_the_run.cloned());
     replayed.footer = recording.footer.as_ref().map(|footer| RunFooter {
         ended: merge_run_end(footer.ended, finished.end, missing.is_empty()),
@@ -88,11 +91,12 @@ pub async fn replay(
     Ok(replayed)
 }
 
-/// How the run ended, seen again: as it did, unless more is missing than the run itself left out.
-fn merge_run_end(then: RunEnd, now: RunEnd, whole: bool) -> RunEnd {
-    match (then, now) {
+/// The end of the replayed run: the recorded end, unless the replay misses requests that the run did
+/// not miss.
+fn merge_run_end(recorded: RunEnd, replayed: RunEnd, has_all_requests: bool) -> RunEnd {
+    match (recorded, replayed) {
         (RunEnd::Complete, RunEnd::Untestable) => RunEnd::Untestable,
-        (RunEnd::Complete, _) if !whole => RunEnd::Unrecorded,
-        (then, _) => then,
+        (RunEnd::Complete, _) if !has_all_requests => RunEnd::Unrecorded,
+        (recorded, _) => recorded,
     }
 }

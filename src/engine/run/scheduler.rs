@@ -1,7 +1,9 @@
-//! Whose turn it is to send: so many rows at once, and among those that wait, the one with the longest way to go.
+//! [`RowScheduler`]: which rows may send. Of the waiting rows, the one with the most expected requests
+//! comes first.
 //!
-//! Rows are chains of requests, and a long one that is begun last goes on alone when all others are done. While a row waits
-//! for an answer that another one asked for, it needs no place and gives it up. Knows nothing of requests.
+//! Rows are chains of requests. A long row that starts last would run alone at the end. A row that
+//! waits for a response to another row's request releases its slot. This module must not know
+//! requests.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::catalog::{ChanceRate, CombineRule, Experiment};
 
-/// The places, and who waits for one.
+/// A fixed number of slots, and the rows that wait for one.
 #[derive(Debug)]
 pub(crate) struct RowScheduler(Mutex<SchedulerState>);
 
@@ -21,25 +23,26 @@ struct SchedulerState {
     waiting: BTreeMap<QueueKey, oneshot::Sender<()>>,
 }
 
-/// The smallest comes first: the longest way to go, and among equals the rank, which no two rows have in common.
+/// The smallest key comes first: the most remaining requests, then the lowest rank. Ranks are unique.
 type QueueKey = (Reverse<usize>, usize);
 
 impl RowScheduler {
-    /// So many places, one at least.
-    pub fn new(places: usize) -> Self {
-        Self(Mutex::new(SchedulerState { free_slots: places.max(1), waiting: BTreeMap::new() }))
+    /// Creates this many slots, at least one.
+    pub fn new(slots: usize) -> Self {
+        Self(Mutex::new(SchedulerState { free_slots: slots.max(1), waiting: BTreeMap::new() }))
     }
 
-    /// A turn for the row of this rank, which has no place yet. Of each rank there is one row at a time.
-    pub fn create_slot(&self, rank: usize, way: RowPriority) -> RowSlot<'_> {
-        RowSlot { scheduler: self, rank, priority: way, state: Mutex::default() }
+    /// Creates a slot handle for the row with this rank. It does not hold a slot yet. No two handles
+    /// may have the same rank at the same time.
+    pub fn create_slot(&self, rank: usize, priority: RowPriority) -> RowSlot<'_> {
+        RowSlot { scheduler: self, rank, priority, state: Mutex::default() }
     }
 
     fn lock_state(&self) -> MutexGuard<'_, SchedulerState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place that is free; else what tells of the place that was left to this one.
+    /// Takes a free slot. Without one, returns a receiver that reports when a slot was passed on.
     fn take_or_wait(&self, key: QueueKey) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock_state();
         if state.free_slots > 0 {
@@ -53,7 +56,7 @@ impl RowScheduler {
 
     fn release(&self) {
         let mut state = self.lock_state();
-        // One that no longer waits is passed over.
+        // Skips rows that no longer wait.
         while let Some((_, next)) = state.waiting.pop_first() {
             if next.send(()).is_ok() {
                 return;
@@ -62,22 +65,22 @@ impl RowScheduler {
         state.free_slots += 1;
     }
 
-    /// True where one waits that comes before this one.
+    /// True if a row with a smaller key waits.
     fn has_earlier_waiter(&self, key: QueueKey) -> bool {
         self.lock_state().waiting.first_key_value().is_some_and(|(first, _)| *first < key)
     }
 }
 
-/// How far a row has to go.
+/// The order of a row among the waiting rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowPriority {
-    /// It does not matter: rows come in the order of their ranks, and one that is begun keeps its place.
+    /// By rank. A started row keeps its slot.
     InOrder,
-    /// About so many requests, one after the other. Who has further to go comes first.
+    /// By the expected number of remaining requests, the largest first.
     ExpectedRequests(usize),
 }
 
-/// A row's turn: with a place, or without one.
+/// A row's handle, with or without a slot.
 #[derive(Debug)]
 pub(crate) struct RowSlot<'a> {
     scheduler: &'a RowScheduler,
@@ -93,7 +96,7 @@ struct SlotState {
 }
 
 impl RowSlot<'_> {
-    /// Waits until it may send once more.
+    /// Waits until the row may send its next request.
     pub async fn acquire(&self) {
         let key = self.queue_key();
         if self.lock_state().holds_slot {
@@ -102,19 +105,19 @@ impl RowSlot<'_> {
             }
             self.release();
         }
-        if let Some(left) = self.scheduler.take_or_wait(key) {
-            // The sender lives until it has sent. Who stops waiting here is over with the whole run.
-            let _ = left.await;
+        if let Some(passed_on) = self.scheduler.take_or_wait(key) {
+            // The scheduler keeps the sender until it sends, so this cannot fail.
+            let _ = passed_on.await;
         }
         self.lock_state().holds_slot = true;
     }
 
-    /// A request was sent, and answered.
+    /// Counts an answered request.
     pub fn record_request(&self) {
         self.lock_state().sent_requests += 1;
     }
 
-    /// Leaves the place to who waits for one.
+    /// Passes the slot on to a waiting row.
     pub fn release(&self) {
         if std::mem::take(&mut self.lock_state().holds_slot) {
             self.scheduler.release();
@@ -122,15 +125,15 @@ impl RowSlot<'_> {
     }
 
     fn queue_key(&self) -> QueueKey {
-        let left = match self.priority {
+        let remaining = match self.priority {
             RowPriority::InOrder => 0,
-            // One that goes on longer than it was thought to may go on for long.
-            RowPriority::ExpectedRequests(way) => way
+            // A row that needs more requests than expected may need many more.
+            RowPriority::ExpectedRequests(expected) => expected
                 .checked_sub(self.lock_state().sent_requests)
-                .filter(|left| *left > 0)
+                .filter(|remaining| *remaining > 0)
                 .unwrap_or(DEFAULT_REMAINING_REQUESTS),
         };
-        (Reverse(left), self.rank)
+        (Reverse(remaining), self.rank)
     }
 
     fn lock_state(&self) -> MutexGuard<'_, SlotState> {
@@ -144,16 +147,16 @@ impl Drop for RowSlot<'_> {
     }
 }
 
-/// How far a row has to go that has gone as far as it was thought to.
+/// The expected remaining requests of a row that has sent all its expected requests.
 const DEFAULT_REMAINING_REQUESTS: usize = 3;
 
-/// The way of each row. Where only so much may be sent, or one row goes at a time, nothing is gained by taking the longest
-/// first, and rows that are begun should end.
+/// The priority of a row. With a budget or with one row at a time, rows run in order: started rows
+/// should end.
 pub(crate) fn row_priority(experiment: &Experiment, in_order: bool) -> RowPriority {
     if in_order { RowPriority::InOrder } else { RowPriority::ExpectedRequests(estimate_requests(experiment)) }
 }
 
-/// About how many requests a row asks one after the other, where all goes well.
+/// The expected number of requests of a row that must follow each other.
 fn estimate_requests(experiment: &Experiment) -> usize {
     let trials = match (&experiment.sampling, &experiment.compare, &experiment.effect) {
         (Some(_), ..) => 12,
@@ -161,7 +164,7 @@ fn estimate_requests(experiment: &Experiment) -> usize {
         (_, _, Some(_)) => match experiment.by_chance {
             ChanceRate::Never => 4,
             ChanceRate::Rare => 2,
-            // What a model may do by itself is asked without the field as well.
+            // A model may show the effect by itself, so the negative control is repeated too.
             ChanceRate::Possible => 7,
             ChanceRate::OneIn(_) => 8,
         },
@@ -182,46 +185,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_order_the_lowest_rank_that_waits_comes_first_and_a_place_is_kept_until_it_is_left() {
-        let turns = RowScheduler::new(2);
-        let [a, b, c, d] = [0, 1, 2, 3].map(|rank| turns.create_slot(rank, RowPriority::InOrder));
+    fn in_order_the_lowest_rank_comes_first_and_a_row_keeps_its_slot_until_it_releases_it() {
+        let scheduler = RowScheduler::new(2);
+        let [a, b, c, d] = [0, 1, 2, 3].map(|rank| scheduler.create_slot(rank, RowPriority::InOrder));
         for first in [&c, &d] {
             assert!(first.acquire().now_or_never().is_some());
         }
         let (mut second, mut first) = (Box::pin(b.acquire()), Box::pin(a.acquire()));
         assert!((&mut second).now_or_never().is_none() && (&mut first).now_or_never().is_none());
-        assert!(c.acquire().now_or_never().is_some(), "it has a place, whoever waits");
+        assert!(c.acquire().now_or_never().is_some(), "it has a slot");
         drop(d);
-        assert!((&mut second).now_or_never().is_none(), "the other has a lower rank");
+        assert!((&mut second).now_or_never().is_none(), "the other row has a lower rank");
         assert!((&mut first).now_or_never().is_some());
         c.release();
         assert!((&mut second).now_or_never().is_some());
     }
 
     #[test]
-    fn who_has_further_to_go_comes_first_and_who_has_gone_some_way_lets_others_pass() {
-        let turns = RowScheduler::new(1);
+    fn the_row_with_the_most_remaining_requests_comes_first() {
+        let scheduler = RowScheduler::new(1);
         let [short, long, begun] =
-            [(0, 2), (1, 9), (2, 8)].map(|(rank, way)| turns.create_slot(rank, RowPriority::ExpectedRequests(way)));
+            [(0, 2), (1, 9), (2, 8)].map(|(rank, way)| scheduler.create_slot(rank, RowPriority::ExpectedRequests(way)));
         assert!(begun.acquire().now_or_never().is_some());
         let (mut one, mut other) = (Box::pin(short.acquire()), Box::pin(long.acquire()));
         assert!((&mut one).now_or_never().is_none() && (&mut other).now_or_never().is_none());
         begun.record_request();
         let mut again = Box::pin(begun.acquire());
-        assert!((&mut again).now_or_never().is_none(), "7 left, and another has 9");
+        assert!((&mut again).now_or_never().is_none(), "7 remaining, another row has 9");
         assert!((&mut other).now_or_never().is_some());
         long.release();
-        assert!((&mut again).now_or_never().is_some(), "7 left, and the other 2");
+        assert!((&mut again).now_or_never().is_some(), "7 remaining, the other row has 2");
         assert!((&mut one).now_or_never().is_none());
-        assert!(begun.acquire().now_or_never().is_some(), "it may go on");
+        assert!(begun.acquire().now_or_never().is_some(), "it keeps its slot");
     }
 
     #[test]
-    fn a_row_that_waits_no_longer_is_passed_over() {
-        let turns = RowScheduler::new(1);
-        let [a, b, c] = [0, 1, 2].map(|rank| turns.create_slot(rank, RowPriority::InOrder));
+    fn a_row_that_no_longer_waits_is_skipped() {
+        let scheduler = RowScheduler::new(1);
+        let [a, b, c] = [0, 1, 2].map(|rank| scheduler.create_slot(rank, RowPriority::InOrder));
         assert!(a.acquire().now_or_never().is_some());
-        assert!(b.acquire().now_or_never().is_none(), "and dropped");
+        assert!(b.acquire().now_or_never().is_none(), "and the future is dropped");
         let mut last = Box::pin(c.acquire());
         assert!((&mut last).now_or_never().is_none());
         a.release();
