@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{ApiDialect, Catalog, GatewayCatalogRow, GatewayRow, GatewayRowSubject, Outcome, is_silent};
+use crate::catalog::{ApiDialect, Catalog, GatewayCatalogRow, GatewayRow, GatewayRowSubject};
 use crate::gateway::client_response::ClientResponse;
-use crate::gateway::findings::GatewayFindings;
+use crate::gateway::findings::collect_findings;
 use crate::gateway::outcome::decide::{GatewayDecision, GatewayStep};
 use crate::gateway::outcome::matcher::GatewayObservation;
 use crate::gateway::outcome::undetermined::UndeterminedReason;
@@ -13,10 +13,10 @@ use crate::gateway::outcome::{behaviour, decide};
 use crate::gateway::trial_index::TrialIndex;
 use crate::gateway::{client_response, trial_index};
 use crate::recording::gateway::{GatewayRecording, GatewayRunEnd, GatewayTrial, TrialKind};
+use crate::results::findings::FindingsAggregator;
 use crate::results::gateway::{GatewayVerdict, GatewayVerdictKind, TestedGateway};
 use crate::results::model::{
-    ArmResult, ClaimResult, CostPerVerdict, EndpointStrictness, EvidenceKind, Results, ResultsSummary, RowCost,
-    RowExample, RowResult, RunTotals, SCHEMA, TestedClaims, TestedTarget, UnknownKeyReaction, Verdict,
+    ArmResult, EvidenceKind, Results, RowCost, RowExample, RowResult, TestedClaims, TestedTarget, Verdict,
 };
 use crate::variables::fill::restore_placeholders;
 use crate::wire::curl;
@@ -51,52 +51,37 @@ pub fn judge(catalog: &Catalog, recording: &GatewayRecording) -> Result<Results,
     let catalog_rows: Vec<&GatewayCatalogRow> = header.rows.iter().map(find_row).collect::<Result<_, _>>()?;
     let rows: Vec<&GatewayRow> = catalog_rows.iter().map(|row| &row.row).collect();
     let index = TrialIndex::new(header.shape, trial_index::assign_controls(&rows), &recording.trials, &recording.calls);
-    let findings = GatewayFindings::collect(&index, recording, &rows);
+    let findings = collect_findings(&index, recording, &rows);
     let row_results: Vec<RowResult> = catalog_rows
         .into_iter()
         .map(|row| build_row_result(&index, recording, row, decide_row(&index, recording, &row.row, &rows), &findings))
         .collect();
-    let summary = ResultsSummary::from_rows(&row_results);
-    let totals = RunTotals {
-        requests: recording.trials.len() as u64,
-        wall_ms: recording.footer.as_ref().map_or(0, |footer| footer.wall_ms),
-        ..RunTotals::default()
+    let target = TestedTarget {
+        name: header.name.clone(),
+        base_url: header.via.clone(),
+        model: header.model.clone(),
+        simulated: false,
+        anthropic_version: "2023-06-01".to_owned(),
+        claims: header.claims.as_ref().map(TestedClaims::from),
     };
-    let unknown = UnknownKeyReaction::Unknown;
-    Ok(Results {
-        schema: SCHEMA.to_owned(),
-        target: TestedTarget {
-            name: header.name.clone(),
-            base_url: header.via.clone(),
-            model: header.model.clone(),
-            simulated: false,
-            anthropic_version: "2023-06-01".to_owned(),
-            claims: header.claims.as_ref().map(TestedClaims::from),
-        },
-        gateway: Some(TestedGateway {
-            shape: header.shape.as_str().to_owned(),
-            upstream: header.upstream.clone(),
-            upstream_calls: recording.calls.len() as u64,
-            own_requests: behaviour::gateway_requests(&index),
-        }),
-        started_at: header.started_at.clone(),
-        finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |footer| footer.finished_at.clone()),
-        partial: partial_reason(&index, recording),
-        // Gateway verdicts are not statistical.
-        confidence: 1.0,
-        seed: header.seed,
-        per_verdict: CostPerVerdict::from_totals(&totals, summary.decided),
-        totals,
-        strictness: EndpointStrictness { top_level: unknown, tool: unknown, block: unknown },
-        unsteady: false,
-        shard: None,
-        reruns: Vec::new(),
-        repeats: None,
-        baseline: None,
-        summary,
-        rows: row_results,
-        findings: findings.all,
-    })
+    // Gateway verdicts are not statistical.
+    let mut results = Results::new(target, &header.started_at, 1.0, header.seed);
+    results.gateway = Some(TestedGateway {
+        shape: header.shape.as_str().to_owned(),
+        upstream: header.upstream.clone(),
+        upstream_calls: recording.calls.len() as u64,
+        own_requests: behaviour::gateway_requests(&index),
+    });
+    results.totals.requests = recording.trials.len() as u64;
+    if let Some(footer) = &recording.footer {
+        results.totals.wall_ms = footer.wall_ms;
+        results.finished_at.clone_from(&footer.finished_at);
+    }
+    results.partial = partial_reason(&index, recording);
+    results.set_rows(row_results);
+    let row_ids: Vec<&str> = rows.iter().map(|row| row.id()).collect();
+    results.findings = findings.summarize(&row_ids);
+    Ok(results)
 }
 
 /// Why a run is incomplete.
@@ -252,7 +237,7 @@ fn build_row_result(
     recording: &GatewayRecording,
     row: &GatewayCatalogRow,
     decision: GatewayDecision<'_>,
-    findings: &GatewayFindings,
+    findings: &FindingsAggregator,
 ) -> RowResult {
     let id = row.row.id();
     let (verdict, mut gateway_verdict) = build_verdict(&decision.observation, row.row.subject(index.dialect));
@@ -260,23 +245,16 @@ fn build_row_result(
         gateway_verdict.upstream = decision.deciding_trial.and_then(|trial| describe_upstream_call(index, trial));
     }
     let claim = recording.header.claims.as_ref().and_then(|target| target.claims.get(id));
-    let claim_status = claim.map(|claim| claim.status);
-    let requests = recording.trials.iter().filter(|trial| trial.row == id).count() as u64;
     RowResult {
-        id: id.to_owned(),
-        section: row.section.clone(),
-        title: row.row.title.clone(),
-        claim: claim.map(ClaimResult::from),
-        outcome: Outcome::compare(claim_status, verdict.status),
-        silent: is_silent(claim_status, verdict.status),
-        verdict,
         fate: Some(gateway_verdict),
-        earlier: Vec::new(),
-        stability: None,
-        cost: RowCost { requests, ..RowCost::default() },
+        cost: RowCost {
+            requests: recording.trials.iter().filter(|trial| trial.row == id).count() as u64,
+            ..RowCost::default()
+        },
         arms: build_arm_results(index, &row.row),
-        findings: findings.check_ids_of_row(id),
+        findings: findings.row_checks(id),
         example: decision.deciding_trial.map(|trial| build_example(recording, trial)),
+        ..RowResult::new(id, &row.section, &row.row.title, claim, verdict)
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod compare;
 pub mod diff;
 pub mod events;
 pub mod file_names;
+pub mod findings;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod format;

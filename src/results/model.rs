@@ -7,7 +7,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Claim, ClaimSource, ClaimStatus, ClaimedRange, Outcome, Target, TargetLimits, VerdictStatus};
+use crate::catalog::{
+    Claim, ClaimSource, ClaimStatus, ClaimedRange, Outcome, Target, TargetLimits, VerdictStatus, is_silent,
+};
 use crate::checks::CheckSeverity;
 use crate::results::baseline::BaselineComparison;
 use crate::results::gateway::{GatewayVerdict, TestedGateway};
@@ -507,4 +509,61 @@ pub struct FindingSummary {
     pub rows: Vec<String>,
     /// A short example of the fault.
     pub example: String,
+}
+
+impl Results {
+    /// Results without rows.
+    pub fn new(target: TestedTarget, started_at: &str, confidence: f64, seed: u64) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            target,
+            gateway: None,
+            started_at: started_at.to_owned(),
+            finished_at: started_at.to_owned(),
+            partial: None,
+            confidence,
+            seed,
+            totals: RunTotals::default(),
+            per_verdict: None,
+            shard: None,
+            reruns: Vec::new(),
+            repeats: None,
+            strictness: EndpointStrictness::default(),
+            unsteady: false,
+            summary: ResultsSummary::default(),
+            baseline: None,
+            rows: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Sets the rows and the figures that follow from them.
+    pub fn set_rows(&mut self, rows: Vec<RowResult>) {
+        self.summary = ResultsSummary::from_rows(&rows);
+        self.per_verdict = CostPerVerdict::from_totals(&self.totals, self.summary.decided);
+        self.rows = rows;
+    }
+}
+
+impl RowResult {
+    /// The result of a row without arms, findings and example.
+    pub fn new(id: &str, section: &str, title: &str, claim: Option<&Claim>, verdict: Verdict) -> Self {
+        let status = claim.map(|claim| claim.status);
+        Self {
+            id: id.to_owned(),
+            section: section.to_owned(),
+            title: title.to_owned(),
+            claim: claim.map(ClaimResult::from),
+            outcome: Outcome::compare(status, verdict.status),
+            fate: None,
+            silent: is_silent(status, verdict.status),
+            verdict,
+            cost: RowCost::default(),
+            arms: Vec::new(),
+            findings: Vec::new(),
+            example: None,
+            earlier: Vec::new(),
+            stability: None,
+        }
+    }
 }

@@ -490,15 +490,15 @@ mod exit_3 {
         };
         for (option, value) in [("--max-requests", (needed - 1).to_string()), ("--max-tokens", "20".to_owned())] {
             let arguments = ["--select", STOP, option, &value];
-            let ended = simulated(&folder, &arguments).exits(3).says(&["partial results: the budget was spent"]);
+            let ended = simulated(&folder, &arguments).exits(3).says(&["partial results: the budget was used up"]);
             assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
             let results = folder.results("out");
             let partial = results["partial"].as_str().unwrap();
-            assert!(partial.starts_with("the budget was spent before the end: "), "{partial}");
+            assert!(partial.starts_with("the budget was used up: "), "{partial}");
             assert!(partial.contains("not finished"), "{partial}");
             assert!(results["totals"]["requests"].as_u64().unwrap() < needed, "{results}");
             assert_eq!(results["rows"][0]["outcome"], "undetermined");
-            assert!(folder.read("out/matrix.md").contains("the budget was spent"));
+            assert!(folder.read("out/matrix.md").contains("the budget was used up"));
             // Spending all of it counts as not tested however strict one is.
             simulated(&folder, &[&arguments[..], &["--strict"]].concat()).exits(3);
         }

@@ -276,12 +276,12 @@ mod stopped {
         run(&folder, &url, "whole", &[]).exits(1);
         let needed = server.asked().len();
         let so_far = || server.asked().len() - needed;
-        run(&folder, &url, "out", &["--max-requests", "20"]).says(&["the budget was spent"]);
+        run(&folder, &url, "out", &["--max-requests", "20"]).says(&["the budget was used up"]);
         assert_eq!(so_far(), 20);
         // What the recording holds is spent, too.
-        resume(&folder, &url, &["--max-requests", "20"]).says(&["20 requests were answered", "the budget was spent"]);
+        resume(&folder, &url, &["--max-requests", "20"]).says(&["20 requests were answered", "the budget was used up"]);
         assert_eq!(so_far(), 20);
-        resume(&folder, &url, &["--max-requests", "45"]).says(&["the budget was spent"]);
+        resume(&folder, &url, &["--max-requests", "45"]).says(&["the budget was used up"]);
         assert_eq!(so_far(), 45);
         assert_eq!(read(&folder.path().join(RECORDING)).exchanges.len(), 45);
         for signal in ["INT", "TERM"] {
@@ -319,9 +319,9 @@ mod stopped {
             thread::sleep(Duration::from_micros(200));
         }
         gone.store(true, Ordering::SeqCst);
-        running.ended().says(&["the endpoint stopped answering"]);
+        running.ended().says(&["the endpoint stopped responding"]);
         // It is still gone; and then it is back.
-        resume(&folder, &url, &[]).says(&["the endpoint stopped answering"]);
+        resume(&folder, &url, &[]).says(&["the endpoint stopped responding"]);
         gone.store(false, Ordering::SeqCst);
         let (before, so_far) = (read(&folder.path().join(RECORDING)), server.asked().len());
         resume(&folder, &url, &[]).exits(1);
@@ -452,7 +452,7 @@ mod refused {
     /// A folder with a run that was cut.
     fn cut() -> (Server, Folder) {
         let (server, folder) = (steady(Duration::ZERO), Folder::new());
-        run(&folder, &server.url(), "out", &["--max-requests", "20"]).says(&["the budget was spent"]);
+        run(&folder, &server.url(), "out", &["--max-requests", "20"]).says(&["the budget was used up"]);
         (server, folder)
     }
 

@@ -128,10 +128,10 @@ fn no_bound_is_passed_whatever_the_server_does() {
             assert!(requests >= 5, "{what}");
             // It stops, judges what it has, writes everything, says what was left.
             assert!(matches!(ended.code, Some(1 | 3)), "{what}");
-            let ended = ended.says(&["the budget was spent before the end", "not finished"]);
+            let ended = ended.says(&["the budget was used up", "not finished"]);
             assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
             let results = folder.results("out");
-            assert!(results["partial"].as_str().unwrap().contains("the budget was spent"), "{}", results["partial"]);
+            assert!(results["partial"].as_str().unwrap().contains("the budget was used up"), "{}", results["partial"]);
             assert!(folder.exists("out/matrix.md"));
             assert_eq!(folder.names("out", "recording-").len(), 1);
         }
@@ -143,7 +143,7 @@ fn all_targets_of_a_command_have_one_budget() {
     let folder = Folder::new();
     let arguments =
         ["run", "deepseek", "tencent-lkeap", "anthropic", "--simulate", "--max-requests", "90", "--out", "out"];
-    folder.run([&arguments[..], &["--concurrency", "8"]].concat()).says(&["the budget was spent"]);
+    folder.run([&arguments[..], &["--concurrency", "8"]].concat()).says(&["the budget was used up"]);
     let sent: u64 = folder
         .names("out", "results-")
         .iter()

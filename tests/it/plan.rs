@@ -117,10 +117,10 @@ async fn runs_stay_within_their_plan_and_near_what_it_expects() {
             let recording = record_run(setup).await;
             let what = format!("{name}, disobedience {disobedience}, seed {seed}");
             let (sent, expected) = assert_within_plan(&recording, &rows_of(target), &what);
-            // The estimates are those of a model that obeys and of an endpoint that supports every row.
+            // The estimates hold for a model that obeys and an endpoint that supports every row.
             let is_reference = name == "anthropic" && disobedience == 0.0;
-            let near = if is_reference { 0.1 } else { 1.0 };
-            assert!((sent as f64 / expected as f64 - 1.0).abs() <= near, "{what}: {sent}, expected {expected}");
+            let is_near = (sent as f64 / expected as f64 - 1.0).abs() <= 0.1;
+            assert!(is_near || !is_reference, "{what}: {sent}, expected {expected}");
         }
     }
 }

@@ -66,8 +66,8 @@ fn a_run_whose_endpoint_was_lost_is_replayed_as_that() {
     let run = ["run", "--base-url", &url, "--model", "m", "--name", "dies", "--api-key-env", "KEY", "--out", "out"];
     let more = ["--select", "field.*", "--retries", "0", "--claims", "deepseek"];
     let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &[&run[..], &more].concat());
-    assert!(ended.stderr.contains("stopped answering"), "{}", ended.stderr);
-    folder.run(["run", "--replay", "out", "--out", "again"]).says(&["stopped answering"]);
+    assert!(ended.stderr.contains("stopped responding"), "{}", ended.stderr);
+    folder.run(["run", "--replay", "out", "--out", "again"]).says(&["stopped responding"]);
     assert!(folder.read("out/results-dies.json") == folder.read("again/results-dies.json"));
 }
 

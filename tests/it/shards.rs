@@ -128,7 +128,7 @@ mod merging {
     fn a_partial_shard_makes_the_whole_partial() {
         let folder = three();
         shard(&folder, "deepseek", "2/3", &["--select", "field.*", "--max-requests", "9"]).exits(3);
-        folder.run(["merge", ONE, TWO, THREE, "-o", "merged"]).exits(3).says(&["shard 2 of 3: the budget was spent"]);
+        folder.run(["merge", ONE, TWO, THREE, "-o", "merged"]).exits(3).says(&["shard 2 of 3: the budget was used up"]);
         assert_eq!(
             ids(&folder.results("merged")).len(),
             ids(&read(&folder, ONE)).len() + ids(&read(&folder, TWO)).len() + ids(&read(&folder, THREE)).len()

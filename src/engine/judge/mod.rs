@@ -1,23 +1,21 @@
-//! Judging: from a recording and the case files to results. Pure; the same input gives the same results.
+//! [`judge`]: from a recording and the case files to results. Pure: equal inputs give equal results.
 
 mod findings;
 mod stored_results;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::catalog::{AuthScheme, Catalog, CatalogRow, Outcome, VerdictStatus, is_silent};
+use crate::catalog::{AuthScheme, Catalog, CatalogRow, Experiment, VerdictStatus};
 use crate::checks;
 use crate::checks::CheckedExchange;
-use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::judge::findings::RunFindings;
 use crate::engine::probes;
 use crate::engine::rules;
-use crate::engine::rules::{Step, inconclusive_verdict, unfinished_verdict};
+use crate::engine::rules::{Step, unfinished_verdict};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
-use crate::recording::run::{ArmKind, Recording, RunEnd, TrialRecord};
+use crate::recording::run::{ArmKind, Recording, RunEnd, RunHeader, TrialRecord, arm_name};
 use crate::results::model::{
-    ArmResult, ClaimResult, CostPerVerdict, EvidenceKind, Results, ResultsSummary, RowCost, RowExample, RowResult,
-    RunTotals, SCHEMA, TestedClaims, TestedTarget, Verdict,
+    ArmResult, EvidenceKind, Results, RowCost, RowExample, RowResult, RunTotals, TestedClaims, TestedTarget, Verdict,
 };
 use crate::wire::curl;
 use crate::wire::exchange::{AttemptResult, Exchange};
@@ -27,190 +25,137 @@ use crate::wire::parsed_exchange::ParsedExchange;
 /// Why a recording cannot be judged with these case files.
 #[derive(Debug, thiserror::Error)]
 pub enum JudgeError {
-    /// The recording has a row that the case files do not decide.
-    #[error("the recording holds row `{0}`, which no experiment decides: give the case files of the run with --cases")]
+    /// The recording has a row that is not in the case files.
+    #[error("the recording has row `{0}`, which is not in the case files. Use the case files of the run (--cases)")]
     UnknownRow(String),
 }
 
 /// Judges a recording.
 ///
 /// # Errors
-/// A row of the recording that the case files do not know.
+/// If the recording has a row that is not in the case files.
 pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeError> {
     let header = &recording.header;
     if header.scope.texts_removed {
         return Ok(stored_results::stored_results(catalog, recording));
     }
-    let book = ExchangeIndex::new(recording);
+    let index = ExchangeIndex::new(recording);
     let mut facts = probes::run_facts(
         header.confidence,
         header.seed,
-        &book.trials(probes::STRICTNESS_PROBE, false),
-        &book.trials(probes::TEXT_FORM_PROBE, false),
+        &index.trials(probes::STRICTNESS_PROBE, false),
+        &index.trials(probes::TEXT_FORM_PROBE, false),
     );
     let mut tried = Vec::new();
     for id in &header.rows {
         let row =
             catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
-        tried.push((row, book.trials(id, row.experiment.decides_by_response())));
+        tried.push((row, index.trials(id, row.experiment.decides_by_response())));
     }
     facts.is_inconsistent =
         tried.iter().any(|(row, trials)| rules::is_inconsistent(&rules::next_step(&row.experiment, trials, &facts)));
-    let mut judged: Vec<_> = tried
-        .into_iter()
-        .map(|(row, trials)| {
-            let verdict = match rules::next_step(&row.experiment, &trials, &facts) {
-                Step::Decided(verdict) => verdict,
-                Step::Run(_) => unfinished_verdict(&unfinished_reason(&book, trials.is_empty())),
-            };
-            (row, trials, verdict)
+    let mut verdicts: Vec<(&Experiment, Verdict)> = tried
+        .iter()
+        .map(|(row, trials)| match rules::next_step(&row.experiment, trials, &facts) {
+            Step::Decided(verdict) => (&row.experiment, verdict),
+            Step::Run(_) => (&row.experiment, unfinished_verdict(&unfinished_reason(&index, trials.is_empty()))),
         })
         .collect();
-    apply_dependencies(&mut judged);
+    rules::apply_dependencies(&mut verdicts);
     let mut counted = HashSet::new();
-    let findings = RunFindings::new(recording, &book.checked);
+    let findings = RunFindings::new(recording, &index.checked);
     let mut rows = Vec::new();
-    for (row, trials, verdict) in judged {
-        let id = row.experiment.id();
-        if header.scope.beside.iter().any(|beside| beside == id) {
+    for ((row, trials), (experiment, verdict)) in tried.iter().zip(verdicts) {
+        let id = experiment.id();
+        if header.scope.beside.iter().any(|dependency| dependency == id) {
             continue;
         }
-        let claim = header.claims.as_ref().and_then(|t| t.claims.get(id));
-        let status = claim.map(|c| c.status);
+        let claim = header.claims.as_ref().and_then(|target| target.claims.get(id));
         rows.push(RowResult {
-            id: id.to_owned(),
-            section: row.section.clone(),
-            title: row.experiment.title.clone(),
-            claim: claim.map(ClaimResult::from),
-            outcome: Outcome::compare(status, verdict.status),
-            fate: None,
-            silent: is_silent(status, verdict.status),
-            cost: book.row_cost(id, &mut counted),
-            arms: book.arm_results(id, &trials, row),
+            cost: index.row_cost(id, &mut counted),
+            arms: index.arm_results(id, trials, row),
             findings: findings.row_checks(id),
-            example: book.find_example(id, &trials, &row.experiment, &verdict, header),
-            earlier: Vec::new(),
-            stability: None,
-            verdict,
+            example: index.find_example(id, trials, experiment, &verdict, header),
+            ..RowResult::new(id, &row.section, &experiment.title, claim, verdict)
         });
     }
-    let (totals, summary) = (sum_totals(&book), ResultsSummary::from_rows(&rows));
-    Ok(Results {
-        schema: SCHEMA.to_owned(),
-        target: TestedTarget {
-            name: header.name.clone(),
-            base_url: header.base_url.clone(),
-            model: header.settings.model.clone(),
-            simulated: header.simulated,
-            anthropic_version: header.settings.anthropic_version.clone(),
-            claims: header.claims.as_ref().map(TestedClaims::from),
-        },
-        gateway: None,
-        started_at: header.started_at.clone(),
-        finished_at: recording.footer.as_ref().map_or(header.started_at.clone(), |f| f.finished_at.clone()),
-        partial: partial_reason(&book),
-        confidence: header.confidence,
-        seed: header.seed,
-        per_verdict: CostPerVerdict::from_totals(&totals, summary.decided),
-        baseline: None,
-        totals,
-        shard: header.scope.shard.clone(),
-        reruns: Vec::new(),
-        repeats: None,
-        strictness: facts.strictness,
-        unsteady: facts.is_inconsistent,
-        summary,
-        rows,
-        findings: findings.without_dependencies(&header.scope.beside),
-    })
+    let mut results = Results::new(tested_target(header), &header.started_at, header.confidence, header.seed);
+    if let Some(footer) = &recording.footer {
+        results.finished_at.clone_from(&footer.finished_at);
+    }
+    results.partial = partial_reason(&index);
+    results.totals = sum_totals(&index);
+    results.shard.clone_from(&header.scope.shard);
+    results.strictness = facts.strictness;
+    results.unsteady = facts.is_inconsistent;
+    results.set_rows(rows);
+    results.findings = findings.without_dependencies(&header.scope.beside);
+    Ok(results)
 }
 
-fn partial_reason(book: &ExchangeIndex<'_>) -> Option<String> {
-    match book.recording.footer.as_ref().map(|f| f.ended) {
-        Some(RunEnd::Complete) => None,
-        Some(RunEnd::Interrupted) => Some("the run was interrupted".to_owned()),
-        Some(RunEnd::Lost) => Some("the endpoint stopped answering".to_owned()),
-        Some(RunEnd::Budget) => Some("the budget was spent before the end".to_owned()),
-        Some(RunEnd::Unrecorded) => Some(
-            "the recording lacks requests that the rows need: other rows or case files than those of the run?"
-                .to_owned(),
-        ),
-        Some(RunEnd::Untestable) => Some(format!("the endpoint could not be tested: {}", describe_first_failure(book))),
-        None => Some("the recording has no footer: the run was cut".to_owned()),
+/// The tested target, as results show it.
+fn tested_target(header: &RunHeader) -> TestedTarget {
+    TestedTarget {
+        name: header.name.clone(),
+        base_url: header.base_url.clone(),
+        model: header.settings.model.clone(),
+        simulated: header.simulated,
+        anthropic_version: header.settings.anthropic_version.clone(),
+        claims: header.claims.as_ref().map(TestedClaims::from),
     }
 }
 
-/// What the plainest request of the run brought instead of a message.
-fn describe_first_failure(book: &ExchangeIndex<'_>) -> String {
-    // The first request of all may already have found nobody.
-    let trials = [probes::STRICTNESS_PROBE, probes::TEXT_FORM_PROBE].map(|row| book.trials(row, false));
-    match trials.iter().flatten().next().and_then(|t| t.responses.last()) {
-        Some(InterpretedExchange::HttpError(r)) => {
-            let advice = match r.status {
-                401 | 403 => {
-                    "; is there a credential (--api-key-env), is it right, and in the header that the endpoint reads (--auth)?"
-                }
-                404 => "; are the base URL and the model right?",
-                400 | 422 => "; does the endpoint serve the model (--model)?",
-                429 => "; is the quota used up, or is a lower --rpm or --concurrency needed?",
-                500.. => "; does the same run work later?",
-                _ => "; is the base URL right?",
-            };
-            format!("a plain request is answered with HTTP {}: {}{advice}", r.status, r.message)
+fn partial_reason(index: &ExchangeIndex<'_>) -> Option<String> {
+    let reason = match index.recording.footer.as_ref().map(|footer| footer.ended) {
+        Some(RunEnd::Complete) => return None,
+        Some(RunEnd::Interrupted) => "the run was interrupted",
+        Some(RunEnd::Lost) => "the endpoint stopped responding",
+        Some(RunEnd::Budget) => "the budget was used up",
+        Some(RunEnd::Unrecorded) => {
+            "the recording lacks requests that the rows need. Use the rows and the case files of the run"
         }
-        Some(InterpretedExchange::Malformed(why)) => {
-            format!("{why}; is the base URL right, and is it the Messages API that answers there?")
+        Some(RunEnd::Untestable) => {
+            return Some(format!("the endpoint could not be tested: {}", describe_first_failure(index)));
         }
-        Some(InterpretedExchange::NoResponse(why)) => why.clone(),
-        Some(InterpretedExchange::Message(_)) | None => "no plain request was answered".to_owned(),
-    }
-}
-
-fn unfinished_reason(book: &ExchangeIndex<'_>, untried: bool) -> String {
-    let why = partial_reason(book).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
-    format!("{}: {why}", if untried { "not run" } else { "not run to the end" })
-}
-
-/// Where a row works through another one that is not honoured, or of which nobody knows yet because the run was cut,
-/// "ignored" proves nothing of it.
-fn apply_dependencies(judged: &mut [(&CatalogRow, Vec<CompletedTrial>, Verdict)]) {
-    use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped};
-    let statuses: HashMap<String, VerdictStatus> =
-        judged.iter().map(|(row, _, v)| (row.experiment.id().to_owned(), v.status)).collect();
-    // Of a row about conduct, nothing can be said where what it works through is not known to work.
-    let rests = |row: &CatalogRow, v: &Verdict| match row.experiment.is_field_row() {
-        true => v.status == Ignored,
-        false => v.status.is_decided(),
+        None => "the run was interrupted (the recording has no footer)",
     };
-    for (row, _, verdict) in judged.iter_mut().filter(|(row, _, v)| rests(row, v)) {
-        let of_field = row.experiment.is_field_row();
-        let is_weak = |s: VerdictStatus| matches!(s, Ignored | Rejected | Skipped) || (!of_field && s == Inconclusive);
-        let others =
-            row.experiment.depends_on.iter().map(|other| (other, statuses.get(other).copied().unwrap_or(Skipped)));
-        // A row that was not selected is as unknown as one that was not finished. What is known goes before what is not.
-        let weak = others.filter(|(_, s)| is_weak(*s)).min_by_key(|(_, s)| *s == Skipped);
-        match weak {
-            Some((other, Skipped)) => {
-                *verdict = unfinished_verdict(&format!(
-                    "it works through {other}, which was not run, or not to the end; by itself: {}",
-                    verdict.reason
-                ));
-            }
-            Some((other, status)) => {
-                *verdict = inconclusive_verdict(
-                    InconclusiveReason::DependsOn,
-                    format!("it works through {other}, which is {status}; by itself: {}", verdict.reason),
-                );
-            }
-            None => {}
+    Some(reason.to_owned())
+}
+
+/// Why the first simple request got no message, and what to do.
+fn describe_first_failure(index: &ExchangeIndex<'_>) -> String {
+    // The text form probe comes first, but the strictness probe sends the simpler request.
+    let trials = [probes::STRICTNESS_PROBE, probes::TEXT_FORM_PROBE].map(|row| index.trials(row, false));
+    match trials.iter().flatten().next().and_then(|trial| trial.responses.last()) {
+        Some(InterpretedExchange::HttpError(error)) => {
+            let advice = match error.status {
+                401 | 403 => "Check the credential (--api-key-env) and its header (--auth)",
+                404 => "Check --base-url and --model",
+                400 | 422 => "Check --model",
+                429 => "Check your quota, or lower --rpm or --concurrency",
+                500.. => "Try again later",
+                _ => "Check --base-url",
+            };
+            format!("a simple request returned HTTP {}: {}. {advice}", error.status, error.message)
         }
+        Some(InterpretedExchange::Malformed(problem)) => {
+            format!("{problem}. Check --base-url: the endpoint must serve the Messages API")
+        }
+        Some(InterpretedExchange::NoResponse(problem)) => problem.clone(),
+        Some(InterpretedExchange::Message(_)) | None => "no simple request got a response".to_owned(),
     }
 }
 
-fn sum_totals(book: &ExchangeIndex<'_>) -> RunTotals {
-    let recording = book.recording;
+fn unfinished_reason(index: &ExchangeIndex<'_>, is_untried: bool) -> String {
+    let reason =
+        partial_reason(index).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
+    format!("{}: {reason}", if is_untried { "not run" } else { "not run completely" })
+}
+
+fn sum_totals(index: &ExchangeIndex<'_>) -> RunTotals {
+    let recording = index.recording;
     let mut totals = RunTotals { requests: recording.exchanges.len() as u64, ..RunTotals::default() };
-    for (exchange, checked) in recording.exchanges.iter().zip(&book.checked) {
+    for (exchange, checked) in recording.exchanges.iter().zip(&index.checked) {
         totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
         let (input, output) = checked.parsed.interpretation.token_counts();
         totals.input_tokens = totals.input_tokens.saturating_add(input);
@@ -296,7 +241,7 @@ impl<'a> ExchangeIndex<'a> {
         for (record, trial) in self.trial_records(row).iter().zip(trials) {
             let variant = record.key.variant.as_deref();
             let arm = arms.entry((record.key.arm, variant)).or_insert_with(|| ArmResult {
-                name: variant.map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm)),
+                name: arm_name(record.key.arm, variant),
                 trials: 0,
                 effects: 0,
                 refused: 0,
@@ -329,9 +274,9 @@ impl<'a> ExchangeIndex<'a> {
         &self,
         row: &str,
         trials: &[CompletedTrial],
-        experiment: &crate::catalog::Experiment,
+        experiment: &Experiment,
         verdict: &Verdict,
-        header: &crate::recording::run::RunHeader,
+        header: &RunHeader,
     ) -> Option<RowExample> {
         let records = self.trial_records(row);
         let find = |wanted: &dyn Fn(&CompletedTrial) -> bool| trials.iter().position(wanted).map(|i| records[i]);
@@ -373,10 +318,8 @@ impl<'a> ExchangeIndex<'a> {
             }
             _ => status,
         };
-        let arm =
-            record.key.variant.as_deref().map_or(record.key.arm.to_string(), |v| format!("{}:{v}", record.key.arm));
         Some(RowExample {
-            arm,
+            arm: arm_name(record.key.arm, record.key.variant.as_deref()),
             curl: curl::render_command(&header.base_url, scheme == AuthScheme::Bearer, &exchange.request),
             status,
             answer,

@@ -6,6 +6,7 @@
 
 mod bayes;
 pub(crate) mod comparison;
+mod dependencies;
 pub(crate) mod effect;
 pub(crate) mod response;
 pub(crate) mod sampling;
@@ -17,10 +18,9 @@ mod variants;
 
 use crate::catalog::{CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
+pub(super) use crate::engine::rules::dependencies::apply_dependencies;
 use crate::engine::rules::step::MIN_TRIALS_IF_DISAGREEING;
-pub(super) use crate::engine::rules::step::{
-    MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, inconclusive_verdict, unfinished_verdict,
-};
+pub(super) use crate::engine::rules::step::{MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, unfinished_verdict};
 pub use crate::engine::rules::step::{RunFacts, Step, TrialSpec};
 use crate::engine::rules::variants::{combine_verdicts, variants_disagree};
 use crate::engine::trial::CompletedTrial;

@@ -132,16 +132,21 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     };
     let probe = probes::probe_experiment();
     let mut trials = Vec::new();
-    let channel = loop {
+    let text_form = loop {
         match probes::text_form(&trials) {
-            Ok(channel) => break channel,
+            Ok(text_form) => break text_form,
             Err(arm) => {
                 runner.text_form = if arm == ArmKind::Positive { TextForm::Blocks } else { TextForm::String };
                 let before = trials.iter().filter(|t: &&CompletedTrial| t.arm == arm).count() as u32;
                 let key = TrialKey { row: probes::TEXT_FORM_PROBE.to_owned(), variant: None, arm, trial: before + 1 };
-                let asks = probes::text_form_arm();
+                let text_form_arm = probes::text_form_arm();
                 match runner
-                    .run_simple_trial(&probe, &[&asks], key, &runner.scheduler.create_slot(0, RowPriority::InOrder))
+                    .run_simple_trial(
+                        &probe,
+                        &[&text_form_arm],
+                        key,
+                        &runner.scheduler.create_slot(0, RowPriority::InOrder),
+                    )
                     .await
                 {
                     Some(trial) => trials.push(trial),
@@ -150,22 +155,22 @@ pub async fn resume<'a, E: MessagesEndpoint>(
             }
         }
     };
-    runner.text_form = channel;
+    runner.text_form = text_form;
     runner.request_names = shared_request_names(&selection.plan);
     let facts = if probes::has_no_response(&trials) { None } else { runner.probe_strictness(&probe, &trials).await };
     if let Some(mut facts) = facts.clone() {
-        let mut begun: Vec<(usize, Vec<CompletedTrial>)> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
-        begun = runner.run_rows(rows, begun, &facts).await;
+        let not_started = (0..rows.len()).map(|row| (row, Vec::new())).collect();
+        let started = runner.run_rows(rows, not_started, &facts).await;
         let verdict =
             |(row, trials): &(usize, Vec<CompletedTrial>)| rules::next_step(&rows[*row].experiment, trials, &facts);
-        if begun.iter().any(|row| rules::is_inconsistent(&verdict(row))) {
+        if started.iter().any(|row| rules::is_inconsistent(&verdict(row))) {
             // Evidence of one endpoint is not evidence of several: all rows get more trials.
             facts.is_inconsistent = true;
-            runner.emit(RunEvent::RowsRestarted(begun.len()));
-            runner.run_rows(rows, begun, &facts).await;
+            runner.emit(RunEvent::RowsRestarted(started.len()));
+            runner.run_rows(rows, started, &facts).await;
         }
     }
-    let ended = if stop.is_stopped() {
+    let end = if stop.is_stopped() {
         RunEnd::Interrupted
     } else if runner.unreachable.load(Ordering::Relaxed) {
         RunEnd::Lost
@@ -176,7 +181,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     } else {
         RunEnd::Complete
     };
-    FinishedRun { end: ended, text_form: channel }
+    FinishedRun { end, text_form }
 }
 
 /// The names of shared requests, by template: the first row and arm of the plan that can send them.
@@ -223,11 +228,11 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
     async fn run_rows(
         &self,
         rows: &[&CatalogRow],
-        begun: Vec<(usize, Vec<CompletedTrial>)>,
+        started: Vec<(usize, Vec<CompletedTrial>)>,
         facts: &RunFacts,
     ) -> Vec<(usize, Vec<CompletedTrial>)> {
         let in_order = self.options.concurrency <= 1 || self.options.budget.is_bounded();
-        let go_on = |(row, trials): (usize, Vec<CompletedTrial>)| async move {
+        let run_row = |(row, trials): (usize, Vec<CompletedTrial>)| async move {
             let experiment = &rows[row].experiment;
             (
                 row,
@@ -240,8 +245,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                 .await,
             )
         };
-        let under_way: FuturesUnordered<_> = begun.into_iter().map(go_on).collect();
-        let mut ended: Vec<_> = under_way.collect().await;
+        let running: FuturesUnordered<_> = started.into_iter().map(run_row).collect();
+        let mut ended: Vec<_> = running.collect().await;
         ended.sort_by_key(|(row, _)| *row);
         ended
     }
@@ -251,9 +256,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         experiment: &Experiment,
         mut trials: Vec<CompletedTrial>,
         facts: &RunFacts,
-        turn: RowSlot<'_>,
+        slot: RowSlot<'_>,
     ) -> Vec<CompletedTrial> {
-        turn.acquire().await;
+        slot.acquire().await;
         if self.stop.is_stopped() {
             return trials;
         }
@@ -273,7 +278,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                 arm: needed.arm,
                 trial: before as u32 + 1,
             };
-            match self.run_trial(experiment, key, &turn).await {
+            match self.run_trial(experiment, key, &slot).await {
                 Some(trial) => trials.push(trial),
                 None => return trials,
             }
@@ -289,13 +294,18 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             if needed.is_empty() {
                 break;
             }
-            let ask = |(rank, (arm, asks))| async move {
+            let run_arm = |(rank, (arm, probe_arm))| async move {
                 let key = TrialKey { row: probes::STRICTNESS_PROBE.to_owned(), variant: None, arm, trial: 1 };
-                self.run_simple_trial(probe, &[&asks], key, &self.scheduler.create_slot(rank, RowPriority::InOrder))
-                    .await
+                self.run_simple_trial(
+                    probe,
+                    &[&probe_arm],
+                    key,
+                    &self.scheduler.create_slot(rank, RowPriority::InOrder),
+                )
+                .await
             };
-            let asked = join_all(needed.into_iter().enumerate().map(ask)).await;
-            trials.extend(asked.into_iter().collect::<Option<Vec<CompletedTrial>>>()?);
+            let completed = join_all(needed.into_iter().enumerate().map(run_arm)).await;
+            trials.extend(completed.into_iter().collect::<Option<Vec<CompletedTrial>>>()?);
         }
         trials.first()?.message()?;
         Some(probes::run_facts(self.options.confidence, self.options.seed, &trials, channel))

@@ -1,0 +1,44 @@
+//! [`apply_dependencies`]: the verdicts of rows whose dependencies are not supported.
+
+use std::collections::HashMap;
+
+use crate::catalog::{Experiment, VerdictStatus};
+use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::rules::step::{inconclusive_verdict, unfinished_verdict};
+use crate::results::model::Verdict;
+
+/// Replaces verdicts that are no evidence because a row that they depend on is not known to work.
+///
+/// For a field row, this is the verdict `ignored`. For a behaviour row, it is every verdict.
+pub fn apply_dependencies(verdicts: &mut [(&Experiment, Verdict)]) {
+    use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped};
+    let statuses: HashMap<&str, VerdictStatus> =
+        verdicts.iter().map(|(experiment, verdict)| (experiment.id(), verdict.status)).collect();
+    for (experiment, verdict) in verdicts.iter_mut() {
+        let is_field_row = experiment.is_field_row();
+        let needs_dependencies = if is_field_row { verdict.status == Ignored } else { verdict.status.is_decided() };
+        if !needs_dependencies {
+            continue;
+        }
+        let is_blocking = |status: VerdictStatus| {
+            matches!(status, Ignored | Rejected | Skipped) || (!is_field_row && status == Inconclusive)
+        };
+        // A row that was not selected is as unknown as an unfinished row.
+        let status_of = |row: &String| statuses.get(row.as_str()).copied().unwrap_or(Skipped);
+        let dependencies = experiment.depends_on.iter().map(|row| (row, status_of(row)));
+        // A known verdict is reported before a missing one.
+        let blocking =
+            dependencies.filter(|(_, status)| is_blocking(*status)).min_by_key(|(_, status)| *status == Skipped);
+        let reason = &verdict.reason;
+        *verdict = match blocking {
+            None => continue,
+            Some((row, Skipped)) => unfinished_verdict(&format!(
+                "blocked: depends on {row}, which was not run completely. Add --select {row}. Without that: {reason}"
+            )),
+            Some((row, status)) => inconclusive_verdict(
+                InconclusiveReason::DependsOn,
+                format!("blocked: depends on {row}, which is {status}. Without that: {reason}"),
+            ),
+        };
+    }
+}
