@@ -262,7 +262,7 @@ mod killed {
         folder
             .run(["run", "--resume", "out", "--out", "out", "--flip", "field.system=ignored"])
             .exits(2)
-            .says(&["the simulation was told otherwise how to behave"]);
+            .says(&["simulator options differ from the recorded run"]);
     }
 }
 
