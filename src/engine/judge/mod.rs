@@ -188,7 +188,7 @@ impl<'a> ExchangeIndex<'a> {
         for trial in &recording.trials {
             trials.entry(trial.key.row.as_str()).or_default().push(trial);
         }
-        // By name, not by the order in which answers happened to come.
+        // By key, not by the order of responses.
         trials.values_mut().for_each(|of_row| of_row.sort_by(|a, b| a.key.cmp(&b.key)));
         Self {
             recording,
@@ -207,7 +207,7 @@ impl<'a> ExchangeIndex<'a> {
         self.trials.get(row).map_or(&[], Vec::as_slice)
     }
 
-    /// The trials of a row; with its answers as they came, where these count.
+    /// The trials of a row. `with_answers` adds the last response, for rows that are decided by it.
     fn trials(&self, row: &str, with_answers: bool) -> Vec<CompletedTrial> {
         let of = |record: &&TrialRecord| {
             let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.find_exchange(id)).collect();
@@ -222,7 +222,7 @@ impl<'a> ExchangeIndex<'a> {
         self.trial_records(row).iter().map(of).collect()
     }
 
-    /// What a row cost, of what was not yet counted.
+    /// The cost of the exchanges of a row that are not counted yet.
     fn row_cost(&self, row: &str, counted: &mut HashSet<&'a str>) -> RowCost {
         let mut cost = RowCost::default();
         for id in self.trial_records(row).iter().flat_map(|r| &r.exchanges) {
@@ -269,7 +269,7 @@ impl<'a> ExchangeIndex<'a> {
         arms.into_values().collect()
     }
 
-    /// The exchange that shows the verdict best: the one that was refused, or the first with the field.
+    /// The exchange that shows the verdict best: a rejected one, or the first one with the field.
     fn find_example(
         &self,
         row: &str,

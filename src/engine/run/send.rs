@@ -1,6 +1,8 @@
-//! Sending: a request goes out once for all rows that need it, in its turn, within the budget, and is told of.
+//! Sends requests: each one time for all rows that share it, with a slot, within the budget, and with an
+//! event.
 //!
-//! Knows nothing of what an answer shows, but for whether there was one: an endpoint that no longer answers is given up.
+//! This module must not know what a response shows. It only sees whether there is one: the run ends if
+//! the endpoint stops responding.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -24,7 +26,7 @@ use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAtt
 use crate::wire::message::InterpretedExchange;
 use crate::wire::parsed_exchange::{ParsedExchange, parse_exchange};
 
-/// Names a request that rows share: its template, the form of its texts, the trial and the step.
+/// The key of a shared request: its template, the form of its texts, the trial and the step.
 pub(super) type SharedRequestKey = (String, TextForm, u32, u32);
 pub(super) type SharedRequests = HashMap<SharedRequestKey, Arc<OnceCell<Arc<SentExchange>>>>;
 
@@ -34,7 +36,7 @@ pub(super) struct SentExchange {
     pub parsed: ParsedExchange,
 }
 
-/// Books what a recording's exchanges cost, whether or not the budget allows it: what was spent is spent.
+/// Charges the exchanges of a recording to a budget, even if they exceed it.
 pub fn charge_recording(recording: &Recording, budget: &Budget) {
     for exchange in &recording.exchanges {
         let most = max_cost(&exchange.request, &recording.header.settings);
@@ -45,32 +47,32 @@ pub fn charge_recording(recording: &Recording, budget: &Budget) {
     }
 }
 
-/// An attempt that was under way when the run was stopped.
+/// An attempt that was in flight when the run was stopped.
 fn aborted_attempt() -> ExchangeAttempt {
-    let message = "given up: the run was stopped before an answer came".to_owned();
+    let message = "aborted: the run was stopped before the response was complete".to_owned();
     let result = AttemptResult::Failure(AttemptFailure { kind: FailureKind::Stopped, message });
     ExchangeAttempt { started_ms: 0, duration_ms: 0, result }
 }
 
-/// Books what an exchange cost.
+/// Charges what an exchange cost.
 fn settle_reservation(reservation: BudgetReservation<'_>, reading: &InterpretedExchange) {
     match reading {
-        // Of a message that is there, neither count can be nothing: such a meter does not count.
+        // A message cannot have 0 tokens, so such a count is wrong and the reservation stays.
         InterpretedExchange::Message(m) => {
             let wrote = |n: &u64| *n > 0 || m.content.is_empty();
             reservation.settle(m.input_tokens().filter(|n| *n > 0), m.output_tokens().filter(wrote));
         }
         InterpretedExchange::HttpError(_) => reservation.settle(Some(0), Some(0)),
-        // Nobody knows what an answer that never came is charged at.
+        // The cost of a missing response is unknown, so the reservation stays.
         InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_) => drop(reservation),
     }
 }
 
 impl<E: MessagesEndpoint> RowRunner<'_, E> {
-    /// Sends a request that other rows may need as well; it goes out once for all of them.
+    /// Sends a request that other rows may share. It is sent one time for all of them.
     pub(super) async fn send_shared(
         &self,
-        turn: &RowSlot<'_>,
+        slot: &RowSlot<'_>,
         key: SharedRequestKey,
         id: &str,
         request: &Request,
@@ -82,15 +84,15 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let asks = AtomicBool::new(false);
         let sent = cell.get_or_try_init(|| async {
             asks.store(true, Ordering::Relaxed);
-            self.send(turn, id, request.clone()).await.ok_or(())
+            self.send(slot, id, request.clone()).await.ok_or(())
         });
         tokio::pin!(sent);
         let sent = match poll_fn(|context| Poll::Ready(sent.as_mut().poll(context))).await {
             Poll::Ready(sent) => sent,
             Poll::Pending => {
                 if !asks.load(Ordering::Relaxed) {
-                    // Another row asks. Meanwhile a third may send.
-                    turn.release();
+                    // Another row sends the request. Meanwhile a third row may send.
+                    slot.release();
                 }
                 sent.await
             }
@@ -98,8 +100,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         sent.ok().cloned()
     }
 
-    pub(super) async fn send(&self, turn: &RowSlot<'_>, id: &str, request: Request) -> Option<Arc<SentExchange>> {
-        turn.acquire().await;
+    pub(super) async fn send(&self, slot: &RowSlot<'_>, id: &str, request: Request) -> Option<Arc<SentExchange>> {
+        slot.acquire().await;
         if self.stop.is_stopped() {
             return None;
         }
@@ -110,8 +112,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             return None;
         }
         let (exchange, parsed) = self.send_within_budget(id, request).await?;
-        turn.record_request();
-        // Where the plain request is answered, it was the request's fault.
+        slot.record_request();
+        // If the liveness test gets a message, the cause is the kind of request.
         if parsed.interpretation.is_uninformative(&exchange.request) {
             if (self.no_response_streak.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(MAX_NO_RESPONSE) {
                 self.probe_liveness().await;
@@ -122,7 +124,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         Some(Arc::new(SentExchange { exchange: Arc::new(exchange), parsed }))
     }
 
-    /// Asks the plainest thing once more: what fails may be one kind of request, and not the endpoint.
+    /// Sends a simple request: only one kind of request may fail, and not the endpoint.
     async fn probe_liveness(&self) {
         let probe = probes::probe_experiment();
         let draw = TrialValues::new(self.options.seed, "probe.there");
@@ -135,8 +137,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         }
     }
 
-    /// Sends a request within the budget, and tells of it. `None` where the budget does not allow it, or the run is
-    /// stopped meanwhile.
+    /// Sends a request within the budget and emits an event. `None` if the budget does not allow it, or
+    /// if the run is stopped meanwhile.
     async fn send_within_budget(&self, id: &str, request: Request) -> Option<(Exchange, ParsedExchange)> {
         let mut reservation = tokio::select! {
             reservation = self.options.budget.reserve(max_cost(&request, &self.options.settings)) => reservation?,
@@ -150,7 +152,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             () = self.stop.wait_until_stopped() => None,
         };
         let Some(mut exchange) = sent else {
-            // Somebody may be charged for what was under way.
+            // The provider may charge for requests in flight.
             let attempts = (0..reservation.attempts()).map(|_| aborted_attempt()).collect();
             let mut exchange = Exchange { id: id.to_owned(), request: asked, attempts };
             exchange.attempts.splice(0..0, earlier.iter().cloned());
@@ -158,7 +160,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             return None;
         };
         if exchange.is_not_recorded() {
-            // What nobody asked the endpoint shows nothing: the trial does not take place.
+            // The request was not sent, so there is no trial.
             reservation.settle(Some(0), Some(0));
             return None;
         }

@@ -1,7 +1,7 @@
-//! One trial: the requests of an arm, one after the other, and the record of what they brought.
+//! Runs one trial: the requests of an arm, in sequence, and the record of their responses.
 //!
-//! What to try is decided elsewhere, and so is what it shows. Whether a request goes out at all is the business of
-//! [`super::sending`].
+//! This module must not decide which trial comes next, or what a response shows. `run/send.rs` decides
+//! whether a request is sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,39 +21,39 @@ use crate::variables::TrialValues;
 use crate::wire::exchange::Exchange;
 use crate::wire::message::InterpretedExchange;
 
-/// What an endpoint keeps of a prompt, it keeps for five minutes at least.
+/// Less than the minimum lifetime of a prompt cache, which is five minutes.
 const MIN_CACHE_LIFETIME_MS: u64 = 4 * 60 * 1000;
 
-/// True where so long lies between the last two of equal requests that the endpoint may not know the first any more: the
-/// run was cut between them, or made to wait.
+/// True if the prompt cache of the first of two equal requests may have expired before the second: the
+/// run was interrupted or throttled between them.
 fn is_cache_expired(before: &Exchange, last: &Exchange) -> bool {
     let (Some(before), Some(last)) = (before.last_attempt(), last.last_attempt()) else { return false };
     last.started_ms > before.started_ms.saturating_add(before.duration_ms).saturating_add(MIN_CACHE_LIFETIME_MS)
 }
 
 impl<E: MessagesEndpoint> RowRunner<'_, E> {
-    /// One trial of a row; `None` when the run is over before it is done.
+    /// Runs a trial of a row. `None` if the run ends before the trial.
     pub(super) async fn run_trial(
         &self,
         experiment: &Experiment,
         key: TrialKey,
-        turn: &RowSlot<'_>,
+        slot: &RowSlot<'_>,
     ) -> Option<CompletedTrial> {
         if key.arm == ArmKind::Genuine {
-            return self.run_own_block_trial(experiment, key, turn).await;
+            return self.run_own_block_trial(experiment, key, slot).await;
         }
         let layers = arms::layers(experiment, key.variant.as_deref(), key.arm);
-        self.run_simple_trial(experiment, &layers, key, turn).await
+        self.run_simple_trial(experiment, &layers, key, slot).await
     }
 
-    /// A trial that sends one request, several times in a row where the experiment repeats it, until the effect shows.
-    /// Rows whose arms ask the same share their requests.
+    /// Runs a trial of one request and its follow-ups. If the experiment repeats the request, it is sent
+    /// until the effect shows. Rows with equal arms share their requests.
     pub(super) async fn run_simple_trial(
         &self,
         experiment: &Experiment,
         layers: &[&Arm],
         key: TrialKey,
-        turn: &RowSlot<'_>,
+        slot: &RowSlot<'_>,
     ) -> Option<CompletedTrial> {
         let repeat = match key.arm {
             ArmKind::Challenge(_) | ArmKind::ScreenChallenge => 1,
@@ -61,7 +61,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         };
         let mut template = arms::template_id(experiment, layers);
         if key.arm == ArmKind::After {
-            // It is asked for one row alone, or it would tell nothing of the moment.
+            // This request tests the endpoint after the row, so rows do not share it.
             template.push_str(&key.row);
         }
         let draw = TrialValues::new(self.options.seed, format!("{template}/{}", key.trial));
@@ -82,13 +82,13 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         while step < steps {
             step += 1;
             let request = match step {
-                // Documents take their time to be made.
+                // Documents take time to build, so the first request is not built again.
                 1 => built.request.clone(),
                 _ => {
                     build_request(experiment, layers, BuildContext { step, ..self.build_context(&draw, None) }).request
                 }
             };
-            let next = self.send_shared(turn, name(step), &id(step), &request).await?;
+            let next = self.send_shared(slot, name(step), &id(step), &request).await?;
             let shows = |effect: &MessagePredicate| matches!(&next.parsed.interpretation, InterpretedExchange::Message(m) if predicate::matches(effect, m, &values));
             let enough = experiment.effect.as_ref().is_some_and(shows);
             sent.push(next);
@@ -111,30 +111,30 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                 break;
             }
             request = follow_up::next_request(&request, answer, next, self.build_context(&draw, None));
-            sent.push(self.send_shared(turn, name(step), &id(step), &request).await?);
+            sent.push(self.send_shared(slot, name(step), &id(step), &request).await?);
         }
         Some(self.finish_trial(experiment, key, &sent, values))
     }
 
-    /// A trial in two steps: get a block from the endpoint, hand it back.
+    /// Runs a trial of two requests: get a block from the endpoint, and send it back.
     async fn run_own_block_trial(
         &self,
         experiment: &Experiment,
         key: TrialKey,
-        turn: &RowSlot<'_>,
+        slot: &RowSlot<'_>,
     ) -> Option<CompletedTrial> {
         let genuine = experiment.genuine.as_ref()?;
         let [first_layers, then_layers] = arms::own_block_layers(experiment)?;
         let draw = TrialValues::new(self.options.seed, key.to_string());
         let built = self.build_request(experiment, &first_layers, &draw, None);
         let values = draw.short_values(&collect_variables(experiment, &[]));
-        let mut sent = vec![self.send(turn, &format!("{key}/1"), built.request).await?];
+        let mut sent = vec![self.send(slot, &format!("{key}/1"), built.request).await?];
         if let InterpretedExchange::Message(first) = &sent[0].parsed.interpretation
             && predicate::matches(&genuine.when, first, &values)
         {
             let content = serde_json::Value::from(first.content.clone());
             let built = self.build_request(experiment, &then_layers, &draw, Some(&content));
-            sent.push(self.send(turn, &format!("{key}/2"), built.request).await?);
+            sent.push(self.send(slot, &format!("{key}/2"), built.request).await?);
         }
         Some(self.finish_trial(experiment, key, &sent, values))
     }
@@ -190,7 +190,7 @@ mod tests {
     };
 
     #[test]
-    fn what_was_asked_long_ago_may_be_forgotten() {
+    fn a_prompt_cache_expires_after_a_long_pause() {
         let at = |started_ms, duration_ms| {
             let failure = AttemptFailure { kind: FailureKind::Reset, message: String::new() };
             let result = AttemptResult::Failure(failure);
@@ -207,7 +207,7 @@ mod tests {
         };
         assert!(
             !is_cache_expired(&at(0, MIN_CACHE_LIFETIME_MS), &at(MIN_CACHE_LIFETIME_MS + 5, 10)),
-            "it took long, and was asked at once"
+            "the response took long, but the next request followed immediately"
         );
         assert!(is_cache_expired(&at(0, 10), &at(MIN_CACHE_LIFETIME_MS + 11, 10)));
     }
