@@ -35,7 +35,7 @@ fn used_by_row(recording: &Recording) -> (TokenUse, BTreeMap<String, TokenUse>) 
             true => rows.entry(row.to_owned()).or_default(),
             false => &mut probes,
         };
-        *used = used.add(TokenUse::from_exchange(exchange));
+        *used = used.merge(TokenUse::from_exchange(exchange));
     }
     (probes, rows)
 }
@@ -45,7 +45,7 @@ fn used_by_row(recording: &Recording) -> (TokenUse, BTreeMap<String, TokenUse>) 
 fn assert_within_plan(recording: &Recording, rows: &[&CatalogRow], what: &str) -> (u64, u64) {
     let plan = plan_run(rows, plan_input(&recording.header.settings));
     let (probes, mut by_row) = used_by_row(recording);
-    let all = by_row.values().copied().sum::<TokenUse>().add(probes);
+    let all = by_row.values().copied().sum::<TokenUse>().merge(probes);
     let (requests, footer) = (plan.total.requests, recording.footer.as_ref().unwrap());
     assert!(all.requests <= requests.max, "{what}: {} of at most {}", all.requests, requests.max);
     assert!(

@@ -43,13 +43,13 @@ impl From<TokenUse> for [u64; 4] {
 
 impl std::iter::Sum for TokenUse {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), Self::add)
+        all.fold(Self::default(), Self::merge)
     }
 }
 
 impl TokenUse {
     /// The sum of two.
-    pub fn add(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         Self {
             requests: self.requests + other.requests,
             input: self.input.saturating_add(other.input),
@@ -104,7 +104,7 @@ impl RowEstimates {
             let ids = trial.exchanges.iter().map(String::as_str).filter(|id| !is_probe(id));
             for exchange in ids.filter_map(|id| exchanges.get(id)) {
                 if counted.insert((trial.key.row.as_str(), exchange.id.as_str())) {
-                    *arm = arm.add(TokenUse::from_exchange(exchange));
+                    *arm = arm.merge(TokenUse::from_exchange(exchange));
                 }
             }
         }

@@ -124,7 +124,7 @@ pub fn plan_run(rows: &[&CatalogRow], input: PlanInput<'_>) -> RunPlan {
             max.output = max.output.saturating_add(trials.saturating_mul(arm.trial_cost.output));
             max_limiter += requests * arm.limiter_tokens;
             if is_owner {
-                expected = expected.add(shared.expected);
+                expected = expected.merge(shared.expected);
             }
             planned_arms.push(PlannedArm {
                 name: arm.name.clone(),
@@ -138,8 +138,8 @@ pub fn plan_run(rows: &[&CatalogRow], input: PlanInput<'_>) -> RunPlan {
         let missing = min.saturating_sub(expected.requests);
         let share = |tokens: u64| tokens / max.requests.max(1) * missing;
         let minimum = TokenUse { requests: missing, input: share(max.input), output: share(max.output), limiter: 0 };
-        let expected = input.limit_use(expected.add(minimum), max);
-        expected_total = expected_total.add(expected);
+        let expected = input.limit_use(expected.merge(minimum), max);
+        expected_total = expected_total.merge(expected);
         planned.push(PlannedRow {
             id: id.to_owned(),
             section: row.section.clone(),
@@ -153,7 +153,7 @@ pub fn plan_run(rows: &[&CatalogRow], input: PlanInput<'_>) -> RunPlan {
     let max_requests = planned.iter().map(|row| row.requests.max).sum();
     let (probes, expected_probes) = plan_probes(max_requests, &input, estimates);
     let mut total = planned.iter().fold(probes.clone(), |sum, row| sum.add_parallel(&PlanEstimate::from(row)));
-    let expected_total = expected_total.add(expected_probes);
+    let expected_total = expected_total.merge(expected_probes);
     let max_limiter = max_limiter.saturating_add(probes.input_tokens.max).saturating_add(probes.output_tokens.max / 8);
     let rates = input.rate_assumptions;
     total.seconds = AmountRange {
