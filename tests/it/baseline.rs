@@ -73,7 +73,7 @@ mod cases {
         let folder = listing(&[]);
         run(&folder, &[&HELD[..], &["--flip", BROKEN]].concat())
             .exits(1)
-            .says(&["deepseek: held against known.yaml: 1 regression"]);
+            .says(&["deepseek: compared with known.yaml: 1 regression"]);
         let entry = told(&folder, STOP);
         assert_eq!((&entry["case"], &entry["cause"]), (&"regression".into(), &"unlisted".into()));
         assert!(folder.read("out/matrix.md").contains("**regression**: not listed"));
@@ -235,7 +235,7 @@ mod earlier_runs {
     fn of_several_targets_the_one_of_its_name_is_meant() {
         let folder = before(&[]);
         let ended = folder.run(["run", "--out", "out", "--select", STOP].iter().chain(&BEFORE)).exits(0);
-        ended.says(&["tencent-lkeap: held against nothing"]);
+        ended.says(&["tencent-lkeap: not compared with"]);
         let held = |name: &str| folder.read(&format!("out/results-{name}.json")).contains("\"baseline\": {");
         assert_eq!((held("deepseek"), held("tencent-lkeap")), (true, false));
     }
@@ -362,7 +362,7 @@ mod commands {
         assert_eq!((&check["check"], &check["reason"]), (&"sse.done-record".into(), &"before: 1.4".into()));
         run(&folder, &[&HELD[..], &["--flip", BROKEN], &folder.simulator(FAULT)].concat()).exits(0);
         folder.run(["baseline", "lint", "known.yaml"]).exits(0);
-        write(&folder, &[]).exits(2).says(&["it is there already", "--force"]);
+        write(&folder, &[]).exits(2).says(&["already exists", "--force"]);
         assert_eq!(folder.read("known.yaml"), text);
         write(&folder, &["--force"]).exits(0);
         assert!(!folder.read("known.yaml").contains("until"));
@@ -374,7 +374,7 @@ mod commands {
         write(&folder, &["--link", "https://x.example/7"]).exits(0);
         let update = || folder.run(["baseline", "update", "known.yaml", RESULTS, "--reason", "since 1.5"]);
         let before = folder.read("known.yaml");
-        assert!(update().exits(0).stdout.contains("nothing to change"));
+        assert!(update().exits(0).stdout.contains("no change"));
         assert_eq!(folder.read("known.yaml"), before);
         let other = ["--flip", "field.stop_sequences=unsupported", "--flip", "field.stream=ignored"];
         run(&folder, &[&other[..], &folder.simulator(FAULT)].concat()).exits(1);
@@ -389,7 +389,7 @@ mod commands {
         assert!(said.contains("removed  field.stop_sequences") && !said.contains("removed  sse"), "{said}");
         let of_another = folder.read(RESULTS).replacen("\"name\": \"deepseek\"", "\"name\": \"other\"", 1);
         folder.write(RESULTS, of_another);
-        update().exits(2).says(&["it is for the target `deepseek`"]);
+        update().exits(2).says(&["the list is for target `deepseek`"]);
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod commands {
         // All that is wrong is told at once.
         let two = [entry("field.x", "ignored", ""), entry(STOP, "fine", "")].concat();
         with(&two).exits(2).says(&["known.yaml:3:10", "known.yaml:7:14"]);
-        lint("{\"schema\": \"fieldtest-results/1\"}").exits(2).says(&["expected a file of expectations"]);
+        lint("{\"schema\": \"fieldtest-results/1\"}").exits(2).says(&["expected a list of known failures"]);
         Folder::new().run(["baseline", "lint", "known.yaml"]).exits(2).says(&["known.yaml"]);
     }
 

@@ -67,8 +67,7 @@ mod help {
         for command in COMMANDS {
             assert!(all.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} "))), "{command}");
             let help = folder.run([command, "--help"]).exits(0);
-            let (_, examples) = help.stdout.split_once("Example").unwrap_or_else(|| panic!("{command} has no example"));
-            assert!(examples.contains(&format!("fieldtest {command}")), "{examples}");
+            assert!(help.stdout.contains(&format!("\n  fieldtest {command}")), "{}", help.stdout);
             assert_eq!(help.stderr, "");
         }
     }
@@ -80,8 +79,7 @@ mod help {
         let mut tried = 0;
         for command in COMMANDS {
             let help = folder.run([command, "--help"]).stdout;
-            let (_, examples) = help.split_once("Example").unwrap();
-            for example in examples.lines().filter_map(|line| line.trim().strip_prefix("fieldtest ")) {
+            for example in help.lines().filter_map(|line| line.trim().strip_prefix("fieldtest ")) {
                 let arguments: Vec<&str> = example.split_whitespace().map(|word| word.trim_matches('\'')).collect();
                 // Help is asked for last, so what stands before it has been read without an error.
                 folder.run(arguments.iter().chain(&["--help"])).exits(0);
@@ -282,11 +280,11 @@ mod exit_2 {
     #[test]
     fn names_that_do_not_exist() {
         let known = "anthropic, deepseek, tencent-lkeap";
-        refused(&["run", "nobody"], &["there is no target `nobody`", known]);
-        refused(&["run", "--claims", "nobody"], &["there is no target `nobody`", known]);
-        refused(&["plan", "nobody"], &["there is no target `nobody`", known]);
-        refused(&["simulate", "nobody"], &["there is no target `nobody`", known]);
-        refused(&["judge", "nothing.jsonl", "--claims", "nobody"], &["there is no target `nobody`", known]);
+        refused(&["run", "nobody"], &["unknown target `nobody`", known]);
+        refused(&["run", "--claims", "nobody"], &["unknown target `nobody`", known]);
+        refused(&["plan", "nobody"], &["unknown target `nobody`", known]);
+        refused(&["simulate", "nobody"], &["unknown target `nobody`", known]);
+        refused(&["judge", "nothing.jsonl", "--claims", "nobody"], &["unknown target `nobody`", known]);
         refused(&["judge", "nothing.jsonl", "--out", "."], &["cannot read nothing.jsonl"]);
         refused(&["report", "nothing.json"], &["cannot read nothing.json"]);
     }
@@ -298,7 +296,7 @@ mod exit_2 {
             refused(&[command, "--select", ""], &["selects no row"]);
             refused(&[command, "--select", "["], &["--select [", "missing ']'"]);
         }
-        refused(&["run", "--select", "limit.*"], &["need `limits: max_output_tokens` in the target's file"]);
+        refused(&["run", "--select", "limit.*"], &["need `limits: max_output_tokens`"]);
     }
 
     #[test]
@@ -342,13 +340,16 @@ mod exit_2 {
     #[test]
     fn arguments_that_exclude_each_other() {
         let url = "http://127.0.0.1:9";
-        refused(&["run", "--base-url", url, "--simulate"], &["--simulate and --base-url exclude each other"]);
-        refused(&["run", "deepseek", "anthropic", "--base-url", url], &["--base-url goes with one target at most"]);
+        refused(&["run", "--base-url", url, "--simulate"], &["--simulate and --base-url cannot be combined"]);
+        refused(&["run", "deepseek", "anthropic", "--base-url", url], &["--base-url accepts one target"]);
         refused(&["run", "deepseek", "deepseek", "--simulate"], &["target `deepseek` is named twice"]);
-        refused(&["run", "--name", "x"], &["--name names one target"]);
+        refused(&["run", "--name", "x"], &["--name accepts one target"]);
         refused(&["run", "--base-url", url], &["--base-url needs --model"]);
-        refused(&["run", "--base-url", url, "--model", "m", "--flip", "field.top_k=ignored"], &["add --simulate"]);
-        refused(&["run", "--max-cost", "1"], &["--max-cost needs the prices", "`prices`", "--price-input"]);
+        refused(
+            &["run", "--base-url", url, "--model", "m", "--flip", "field.top_k=ignored"],
+            &["simulator options need --simulate"],
+        );
+        refused(&["run", "--max-cost", "1"], &["--max-cost needs prices for", "`prices`", "--price-input"]);
     }
 
     #[test]
@@ -402,11 +403,7 @@ mod exit_2 {
             ),
             (&[], &["run", "deepseek", "--api-key-file", "empty"], "the file empty is empty"),
             // The credential itself where a name belongs.
-            (
-                &[],
-                &["run", "deepseek", "--api-key-env", "sk-hunter2-0123"],
-                "takes the name of an environment variable",
-            ),
+            (&[], &["run", "deepseek", "--api-key-env", "sk-hunter2-0123"], "needs the name of a variable"),
             (&[], &["run", "deepseek", "--api-key", "sk-hunter2-0123"], "unexpected argument '--api-key'"),
             (&[], &["run", "deepseek", "--api-key=sk-hunter2-0123"], "unexpected argument '--api-key'"),
         ] {
@@ -422,7 +419,7 @@ mod exit_2 {
         let folder = Folder::new();
         folder.write("file", "x");
         for (out, said) in [
-            ("file", "cannot write into file: it is no folder"),
+            ("file", "cannot write into file: it is not a folder"),
             ("file/below", "cannot write into file/below"),
             ("/proc/fieldtest", "cannot write into /proc/fieldtest"),
         ] {
@@ -463,7 +460,7 @@ mod exit_2 {
             .says(&["is not the header of a recording"]);
         folder.run(["judge", "out", "--out", "x"]).exits(2).says(&["cannot read"]);
         let recording = "out/recording-deepseek.jsonl";
-        folder.run(["report", recording, "-o", "x"]).exits(2).says(&["`fieldtest judge` makes results of it"]);
+        folder.run(["report", recording, "-o", "x"]).exits(2).says(&["`fieldtest judge` makes results from it"]);
         folder.run(["report", "out/matrix.md", "-o", "x"]).exits(2).says(&["out/matrix.md:1:", "not JSON"]);
     }
 
@@ -472,7 +469,7 @@ mod exit_2 {
         let folder = Folder::new();
         let simulator = Simulator::start(&folder, &["deepseek"]);
         let port = simulator.url.rsplit(':').next().unwrap();
-        let said = &["cannot listen on 127.0.0.1:", "--port takes another"];
+        let said = &["cannot listen on 127.0.0.1:", "Choose another port with --port"];
         folder.run(["simulate", "deepseek", "--port", port]).exits(2).says(said);
     }
 }
@@ -511,7 +508,7 @@ mod exit_3 {
     fn a_model_that_shows_nothing() {
         let folder = Folder::new();
         let arguments = ["--select", "field.system", "--default-max-tokens", "1"];
-        simulated(&folder, &arguments).exits(3).says(&["no row could be decided: field.system: "]);
+        simulated(&folder, &arguments).exits(3).says(&["no row is decided: field.system: "]);
         assert_eq!(folder.results("out")["summary"]["decided"], 0);
     }
 }

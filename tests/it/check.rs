@@ -234,7 +234,7 @@ fn no_proof_only_validates_the_case_files() {
 fn wrong_arguments_are_rejected_before_any_run() {
     let folder = Folder::new();
     let wrong: [(&[&str], &str); 5] = [
-        (&["--target", "nobody"], "there is no target `nobody`"),
+        (&["--target", "nobody"], "unknown target `nobody`"),
         (&["--target", "deepseek", "--target", "deepseek"], "named twice"),
         (&["--select", "no.such.row"], "selects no row"),
         (&["--format", "json,markdown"], "several need --out"),

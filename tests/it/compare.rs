@@ -235,7 +235,7 @@ fn wrong_usage_is_told_in_the_words_of_the_command() {
     let both = ["compare", "--direct", "http://127.0.0.1:1", "--via", "http://127.0.0.1:2"];
     let run = |more: &[&str]| folder.run(both.iter().chain(more));
     run(&[]).exits(2).says(&["--direct needs --model"]);
-    run(&["--model", "m", "--via-key-env", "sk-0123456789"]).exits(2).says(&["--via-key-env takes the name"]);
+    run(&["--model", "m", "--via-key-env", "sk-0123456789"]).exits(2).says(&["--via-key-env needs the name"]);
     run(&["--model", "m", "--select", "nothing.*"]).exits(2).says(&["selects no row"]);
     run(&["--model", "m", "--max-cost", "1"]).exits(2).says(&["--max-cost needs --price-input and --price-output"]);
     folder.run(["compare", "--direct", "x", "--via", "y", "--model", "m"]).exits(2).says(&["--direct: the base URL"]);

@@ -446,7 +446,7 @@ fn claims_and_baselines_work_for_gateways() {
     run(&["--claims", "none"]).exits(0);
     std::fs::rename(folder.path().join("out/results-g.json"), folder.path().join("before.json")).unwrap();
     run(&["--claims", "none", "--baseline", "before.json"]).exits(0);
-    run(&["--claims", "nobody"]).exits(2).says(&["there is no target `nobody`"]);
+    run(&["--claims", "nobody"]).exits(2).says(&["unknown target `nobody`"]);
     folder.write("bad.yaml", target.replace("field.top_k", "field.top_kk"));
     run(&["--claims", "bad.yaml"]).exits(2).says(&["bad.yaml:7:3", "a claim for row `field.top_kk`"]);
 }
@@ -497,13 +497,13 @@ fn wrong_usage_is_reported() {
     let with = |more: &[&str]| run(&base.iter().chain(more).copied().collect::<Vec<_>>());
     run(&["gateway", "--help"]).exits(0);
     run(&["gateway", "--via", "http://h"]).exits(2).says(&["--upstream-port", "--shape"]);
-    with(&["--select", "nothing.*"]).exits(2).says(&["selects no row about gateways", "fieldtest rows --gateway"]);
+    with(&["--select", "nothing.*"]).exits(2).says(&["selects no row", "fieldtest rows --gateway"]);
     with(&["--ready-timeout", "0"]).exits(3).says(&["the gateway at http://127.0.0.1:9 does not respond"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let mut arguments = base.to_vec();
     arguments[4] = &port;
-    run(&arguments).exits(2).says(&["cannot listen on 127.0.0.1:", "--upstream-port takes another"]);
+    run(&arguments).exits(2).says(&["cannot listen on 127.0.0.1:", "Choose another port with --upstream-port"]);
     arguments[2] = "ftp://h";
     run(&arguments).exits(2).says(&["--via: the base URL `ftp://h`"]);
     let rows = run(&["rows", "--gateway"]).exits(0);

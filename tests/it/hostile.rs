@@ -97,7 +97,7 @@ fn lost_later_with(
 ) -> (Folder, Ended) {
     let server = faithful_until(PROBES, bad);
     let (folder, ended) = test(&server.url(), more);
-    let ended = ended.exits(3).says(&["no row could be decided"]).says(reason);
+    let ended = ended.exits(3).says(&["no row is decided"]).says(reason);
     let results = folder.results("out");
     for row in rows(&results) {
         assert_eq!((&row["outcome"], &row["verdict"]["status"]), (&"undetermined".into(), &"inconclusive".into()));
@@ -330,7 +330,7 @@ fn a_stream_that_is_cut_in_the_middle() {
         stream.write_all(if whole { &answer } else { &answer[..answer.len() / 2] })
     });
     let (folder, ended) = test(&server.url(), &["--select", "field.stream"]);
-    ended.exits(3).says(&["no row could be decided", "broke after"]);
+    ended.exits(3).says(&["no row is decided", "broke after"]);
     let row = &folder.results("out")["rows"][0];
     assert_eq!(row["outcome"], "undetermined");
     assert!(row["verdict"]["reason"].as_str().unwrap().contains("broke after"), "{row}");
@@ -365,7 +365,7 @@ fn bytes_that_are_no_utf8() {
         b"{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"caf\xe9\"}],\"stop_reason\":\"end_turn\"}";
     let server = Server::start(move |_, stream| write_answer(stream, "200 OK", "application/json", body));
     let (folder, ended) = test(&server.url(), &[]);
-    ended.exits(3).says(&["no row could be decided"]);
+    ended.exits(3).says(&["no row is decided"]);
     judged_alike(&folder, 3);
 }
 

@@ -279,7 +279,7 @@ mod stopped {
         run(&folder, &url, "out", &["--max-requests", "20"]).says(&["the budget was used up"]);
         assert_eq!(so_far(), 20);
         // What the recording holds is spent, too.
-        resume(&folder, &url, &["--max-requests", "20"]).says(&["20 requests were answered", "the budget was used up"]);
+        resume(&folder, &url, &["--max-requests", "20"]).says(&["20 answered requests are not sent again", "the budget was used up"]);
         assert_eq!(so_far(), 20);
         resume(&folder, &url, &["--max-requests", "45"]).says(&["the budget was used up"]);
         assert_eq!(so_far(), 45);
@@ -360,9 +360,9 @@ mod stopped {
         run(&folder, &url, "out", &[]).exits(1);
         let (asked, text, results) =
             (server.asked().len(), folder.read(RECORDING), folder.read(&format!("out/{RESULTS}")));
-        resume(&folder, &url, &[]).exits(1).says(&["is complete: nothing is sent"]);
+        resume(&folder, &url, &[]).exits(1).says(&["is complete; no requests sent"]);
         // Nor is anything needed to send it.
-        folder.run(["run", "--resume", "out", "--out", "again"]).exits(1).says(&["is complete: nothing is sent"]);
+        folder.run(["run", "--resume", "out", "--out", "again"]).exits(1).says(&["is complete; no requests sent"]);
         assert_eq!((server.asked().len(), folder.read(RECORDING)), (asked, text));
         assert_eq!(folder.read(&format!("again/{RESULTS}")), results);
     }
@@ -400,7 +400,7 @@ mod stopped {
         lines.push(trial.replacen("\"trial\":1,", "\"trial\":9,", 1));
         folder.write(RECORDING, lines.concat());
         // Cut once more, it may still be needed.
-        resume(&folder, &url, &["--max-requests", "45"]).says(&["goes on"]);
+        resume(&folder, &url, &["--max-requests", "45"]).says(&["resuming"]);
         assert!(!folder.read(RECORDING).contains("{\"withdrawn\""));
         resume(&folder, &url, &[]).exits(1);
         let text = folder.read(RECORDING);
@@ -421,7 +421,7 @@ mod stopped {
         folder
             .run(["run", "--resume", "out", "--out", "out"])
             .exits(0)
-            .says(&["deepseek: goes on", "tencent-lkeap: goes on"]);
+            .says(&["deepseek: resuming", "tencent-lkeap: resuming"]);
         for name in ["results-deepseek.json", "results-tencent-lkeap.json"] {
             same_results(&folder, &format!("whole/{name}"), &format!("out/{name}"), name);
         }
@@ -466,22 +466,22 @@ mod refused {
         let at = |url: &str| ["--base-url", url, "--name", "it", "--model", "m"].map(str::to_owned).to_vec();
         let with = |more: &[&str]| at(&url).into_iter().chain(more.iter().map(|m| (*m).to_owned())).collect::<Vec<_>>();
         for (more, said) in [
-            (at(&other.url()), vec!["it is of the base URL", "both must be one"]),
+            (at(&other.url()), vec!["the recording has base URL", "must be equal"]),
             (with(&["--model", "other"]), vec!["several are named"]),
             (
                 ["--base-url", &url, "--name", "it", "--model", "x"].map(str::to_owned).to_vec(),
-                vec!["it is of the model `m`"],
+                vec!["the recording has model `m`"],
             ),
             (
                 ["--base-url", &url, "--name", "x", "--model", "m"].map(str::to_owned).to_vec(),
-                vec!["it is of the target `it`"],
+                vec!["the recording has target `it`"],
             ),
-            (with(&["--claims", "anthropic"]), vec!["it is of the claims of `deepseek`"]),
-            (with(&["--seed", "8"]), vec!["begun with --seed 7", "leave the option out"]),
+            (with(&["--claims", "anthropic"]), vec!["the recording has the claims of `deepseek`"]),
+            (with(&["--seed", "8"]), vec!["made with `--seed 7`", "Remove `--seed`"]),
             (with(&["--confidence", "0.9"]), vec!["--confidence 0.99"]),
             (with(&["--default-max-tokens", "99"]), vec!["--default-max-tokens 1024"]),
-            (with(&["--redact", "content"]), vec!["it holds the texts already"]),
-            (with(&["--select", "field.top_k"]), vec!["other rows than --select names"]),
+            (with(&["--redact", "content"]), vec!["the recording already has texts"]),
+            (with(&["--select", "field.top_k"]), vec!["--select names other rows"]),
             (with(&["--shard", "1/2"]), vec!["--shard none"]),
             (with(&["--repeat", "2"]), vec!["cannot be used with"]),
         ] {
@@ -508,25 +508,25 @@ mod refused {
         assert_ne!(unnamed, text);
         try_with(unnamed).exits(2).says(&["written by an earlier version"]);
         let cases = text.split_once("\"cases\":\"").unwrap().1[..16].to_owned();
-        try_with(text.replacen(&cases, "0123456789abcdef", 1)).exits(2).says(&["other case files", "--cases"]);
+        try_with(text.replacen(&cases, "0123456789abcdef", 1)).exits(2).says(&["the case files changed", "--cases"]);
         try_with("{}\n".to_owned()).exits(2).says(&["is not the header of a recording"]);
         // A run that was killed before anything was recorded.
-        try_with("{\"header\":".to_owned()).exits(2).says(&["nothing was recorded in it"]);
-        folder.run(["run", "--resume", "bad/recording-it.jsonl"]).exits(2).says(&["begin it anew"]);
+        try_with("{\"header\":".to_owned()).exits(2).says(&["nothing was recorded"]);
+        folder.run(["run", "--resume", "bad/recording-it.jsonl"]).exits(2).says(&["Start a new run"]);
         folder.run(["run", "--resume", "nowhere"]).exits(2).says(&["no such file or folder"]);
         folder.write("empty/x.txt", "");
-        folder.run(["run", "--resume", "empty"]).exits(2).says(&["there is no recording-*.jsonl in it"]);
+        folder.run(["run", "--resume", "empty"]).exits(2).says(&["no recording-*.jsonl in the folder"]);
         let select = ["--select", "field.top_k", "--no-progress"];
         folder
             .run(["run", "deepseek", "--simulate", "--redact", "content", "--out", "texts"].iter().chain(&select))
             .exits(0);
-        folder.run(["run", "--resume", "texts"]).exits(2).says(&["its texts were taken out"]);
+        folder.run(["run", "--resume", "texts"]).exits(2).says(&["the recording has no texts"]);
         folder.write("gateway.jsonl", "{\"header\":{\"schema\":\"fieldtest-gateway-recording/1\"\n");
         folder.run(["run", "--resume", "gateway.jsonl"]).exits(2).says(&["fieldtest gateway"]);
         for n in [1, 2] {
             folder.write(&format!("two/recording-{n}.jsonl"), &text);
         }
-        folder.run(["run", "--resume", "two"]).exits(2).says(&["several recordings of `it`: give the file"]);
+        folder.run(["run", "--resume", "two"]).exits(2).says(&["several recordings of `it`"]);
     }
 
     /// A footer in the middle counts what stands above it, and the last one what stands in all.
@@ -600,8 +600,8 @@ mod trouble {
         let mut first = Running::start(command(&folder, &url, "out", &["--concurrency", "1"]));
         first.until(|| server.asked().len() > 30);
         let asked = server.asked().len();
-        let taken = "another fieldtest is writing its reports there";
-        run(&folder, &url, "out", &[]).exits(2).says(&["cannot write into out", taken]);
+        let taken = "in use by another fieldtest";
+        run(&folder, &url, "out", &[]).exits(2).says(&["out is in use", taken]);
         folder.run(["run", "deepseek", "--simulate", "--out", "out"]).exits(2).says(&[taken]);
         folder.run(["judge", RECORDING, "--out", "out"]).exits(2).says(&[taken]);
         // Reports elsewhere, and the recording in the same place.

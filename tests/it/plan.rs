@@ -223,7 +223,7 @@ fn prices_bounds_rates_and_several_targets() {
     folder
         .run(["plan", "deepseek", "--max-cost", "1"])
         .exits(2)
-        .says(&["those of deepseek are not known", "--price-input"]);
+        .says(&["--max-cost needs prices for deepseek", "--price-input"]);
     folder.run(["plan", "deepseek", "--price-input", "1"]).exits(2).says(&["--price-output"]);
 }
 

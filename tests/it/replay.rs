@@ -188,8 +188,11 @@ mod bad_recordings {
         let folder = Folder::new();
         folder.run(["run", "deepseek", "--replay", "nowhere"]).exits(2).says(&["nowhere", "no such file or folder"]);
         folder.write("empty/x.txt", "");
-        folder.run(["run", "--replay", "empty"]).exits(2).says(&["there is no recording-*.jsonl in it"]);
-        folder.run(["run", "deepseek", "--replay", "empty"]).exits(2).says(&["no recording-deepseek.jsonl in it"]);
+        folder.run(["run", "--replay", "empty"]).exits(2).says(&["no recording-*.jsonl in the folder"]);
+        folder
+            .run(["run", "deepseek", "--replay", "empty"])
+            .exits(2)
+            .says(&["no recording-deepseek.jsonl in the folder"]);
         folder.run(["run", "deepseek", "--replay", "x", "--simulate"]).exits(2).says(&["cannot be used with"]);
     }
 }

@@ -80,7 +80,7 @@ fn what_is_wrong_with_a_list_is_told_before_anything_is_sent() {
         ),
         (
             "targets:\n  - { target: deepseek, name: a/b, simulate: true }\n  - { target: deepseek, name: a-b, simulate: true }\n",
-            "`a/b` and `a-b` would be written to the same files",
+            "`a/b` and `a-b` have the same file name",
         ),
         (
             "targets:\n  - { target: deepseek, simulate: true, prices: { input: -1, output: 1 } }\n",
@@ -88,11 +88,11 @@ fn what_is_wrong_with_a_list_is_told_before_anything_is_sent() {
         ),
         (
             "targets:\n  - { target: deepseek, simulate: true, limits: { requests_per_minute: 0 } }\n",
-            "deepseek: a limit of its file or entry is zero",
+            "deepseek: a limit of its file or entry is 0",
         ),
         (
             "targets:\n  - { target: deepseek, simulate: true }\n  - { target: anthropic, name: DeepSeek, simulate: true }\n",
-            "would be written to the same files",
+            "have the same file name",
         ),
     ] {
         folder.write("list.yaml", list);
@@ -227,7 +227,7 @@ fn a_cut_recording_is_not_written_over() {
     folder.run(run.iter().chain(&["120"])).exits(3);
     let cut = folder.read("out/recording-deepseek.jsonl");
     let ended = folder.run(run.iter().chain(&["10"])).exits(3);
-    assert!(ended.stderr.contains("is kept as"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was renamed to"), "{}", ended.stderr);
     assert_eq!(folder.read("out/cut-recording-deepseek.jsonl"), cut);
     // What is whole is made anew without a word.
     let whole = ["run", "deepseek", "--simulate", "--out", "whole", "--select", STOP];

@@ -185,7 +185,7 @@ fn the_binary_sends_as_many_requests_at_32_at_once_as_one_after_the_other() {
         Running::start(command).ended().exits(0);
         let results = folder.results(at_once);
         let requests = results["totals"]["requests"].as_u64().unwrap() + results["totals"]["retries"].as_u64().unwrap();
-        assert_eq!(simulation.ended(), format!("{requests} requests came\n"));
+        assert_eq!(simulation.ended(), format!("{requests} requests received\n"));
         let verdicts: Vec<_> =
             results["rows"].as_array().unwrap().iter().map(|r| r["verdict"]["status"].clone()).collect();
         seen.push((requests, verdicts));

@@ -1,4 +1,4 @@
-//! Plans that are shared out over several runs, and runs whose rows are asked again, with the real binary.
+//! Plans that are shared out over several runs, and runs whose rerunning, with the real binary.
 
 use std::collections::BTreeSet;
 
@@ -160,7 +160,7 @@ mod merging {
             let results = read(&folder, &file);
             if ids(&results).is_empty() {
                 empty += 1;
-                assert!(ended.stderr.contains("has none of the 1 rows"), "{}", ended.stderr);
+                assert!(ended.stderr.contains("none of 1 rows"), "{}", ended.stderr);
                 assert_eq!(results["totals"]["requests"], 0);
             }
             files.push(file);
@@ -230,7 +230,7 @@ mod rerunning {
     fn a_contradiction_that_is_not_seen_again_is_flaky_and_stays_told() {
         let folder = failed();
         let old = folder.results("out");
-        rerun(&folder, &[]).exits(0).says(&["1 of 23 rows are asked again"]);
+        rerun(&folder, &[]).exits(0).says(&["rerunning 1 of 23 rows"]);
         let new = folder.results("again");
         assert_eq!(ids(&new), ids(&old), "all rows are there");
         let again = row(&new, "field.stop_sequences");
@@ -278,7 +278,7 @@ mod rerunning {
         simulated(&folder, "deepseek", "out", &[&select[..], &["--max-requests", "12"]].concat()).exits(3);
         let undecided = folder.results("out")["summary"]["skipped"].as_u64().unwrap();
         assert!(undecided > 3);
-        rerun(&folder, &[]).exits(0).says(&["rows are asked again"]);
+        rerun(&folder, &[]).exits(0).says(&["rerunning"]);
         let new = folder.results("again");
         assert_eq!(new["summary"]["skipped"], 0);
         assert_eq!(new.get("partial"), None);
@@ -293,7 +293,7 @@ mod rerunning {
     fn where_nothing_is_to_be_asked_again_the_results_stay_as_they_are() {
         let folder = Folder::new();
         simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
-        rerun(&folder, &[]).exits(0).says(&["nothing to ask again"]);
+        rerun(&folder, &[]).exits(0).says(&["nothing to rerun"]);
         assert_eq!(folder.results("out"), folder.results("again"));
     }
 
@@ -305,7 +305,7 @@ mod rerunning {
         rerun(&folder, &["--name", "other"]).exits(2).says(&["the target is deepseek there"]);
         rerun(&folder, &["--shard", "1/2"]).exits(2).says(&["cannot be used with"]);
         let file = ["--rerun", "out/results-deepseek.json"];
-        folder.run(["run"].iter().chain(&file)).exits(2).says(&["--rerun goes with one target"]);
+        folder.run(["run"].iter().chain(&file)).exits(2).says(&["--rerun needs one target"]);
         folder.run(["run", "deepseek", "--simulate", "--rerun", "out/recording-deepseek.jsonl"]).exits(2);
         folder.run(["run", "deepseek", "--simulate", "--rerun", "nowhere"]).exits(2).says(&["cannot read nowhere"]);
     }

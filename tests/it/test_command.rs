@@ -168,9 +168,9 @@ mod usage {
     fn what_selects_nothing_is_told_with_the_targets() {
         let said = ["no test is selected", "`depseek`", "tencent-lkeap", "--list"];
         Folder::new().run(["test", "depseek"]).exits(2).says(&said);
-        Folder::new().run(["test", "one", "two"]).exits(2).says(&["there can be one filter", "`one`", "`two`"]);
+        Folder::new().run(["test", "one", "two"]).exits(2).says(&["only one filter is allowed", "`one`", "`two`"]);
         let exact = ["test", "deepseek", "--simulate", "field.stop_sequences", "--exact"];
-        Folder::new().run(exact).exits(2).says(&["is no test's whole name"]);
+        Folder::new().run(exact).exits(2).says(&["is not the name of a test"]);
     }
 
     #[test]
@@ -200,11 +200,7 @@ mod snapshots {
     fn what_has_none_is_left_for_review_and_in_ci_not_even_that() {
         let folder = Folder::new();
         let ended = kept(&folder, &[("CI", "true")], &[]).exits(101);
-        assert!(
-            ended.stdout.contains("the row has no snapshot yet") && !folder.exists("snapshots"),
-            "{}",
-            ended.stdout
-        );
+        assert!(ended.stdout.contains("the row has no snapshot") && !folder.exists("snapshots"), "{}", ended.stdout);
         kept(&folder, &[], &[]).exits(101);
         assert!(folder.exists(PENDING) && !folder.exists(FILE));
         let pending = Snapshot::from_file(&folder.path().join(PENDING)).unwrap();
@@ -270,6 +266,6 @@ mod snapshots {
         let folder = Folder::new();
         folder.write(FILE, "---\nsource: [\n---\n{}\n");
         let ended = kept(&folder, &[], &[]).exits(101);
-        assert!(ended.stdout.contains("this is no snapshot") && ended.stdout.contains(FILE), "{}", ended.stdout);
+        assert!(ended.stdout.contains("not a snapshot") && ended.stdout.contains(FILE), "{}", ended.stdout);
     }
 }

@@ -208,7 +208,7 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
         ),
         ("client.key", "client.crt", "--client-cert client.key: it contains a private key"),
         ("client.crt", "ca.pem", "--client-key ca.pem: it contains a certificate and no private key"),
-        ("no.crt", "client.key", "--client-cert no.crt: it cannot be read"),
+        ("no.crt", "client.key", "--client-cert cannot read no.crt"),
         ("client.crt", "broken.pem", "--client-key broken.pem: a private key in it has no end"),
     ] {
         let ended = with(&["--client-cert", certificate, "--client-key", key]).exits(2).says(&[said]);

@@ -1,4 +1,4 @@
-//! `--baseline FILE`: reads it before anything is sent, and holds results against it.
+//! `--baseline`: [`BaselineArgs`] reads the file before anything is sent, and compares results with it.
 
 use std::path::PathBuf;
 
@@ -8,32 +8,31 @@ use jiff::civil::Date;
 use crate::catalog::{ApiDialect, Catalog};
 use crate::checks::ProtocolCheck;
 use crate::cli::CliError;
-use crate::cli::io::{files, stdout};
+use crate::cli::io::{files, stderr};
 use crate::results::baseline;
 use crate::results::baseline::{BaselineSource, CatalogNames, CompareOptions, ReadError};
 use crate::results::model::Results;
 
-/// What results are held against.
+/// The known failures of a target.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BaselineArgs {
-    /// Hold the results against what is known: an earlier results file, or a file of expectations (YAML). Then only
-    /// regressions and stale entries end with 1; `fieldtest baseline --help` tells more.
-    #[arg(long, value_name = "FILE")]
+    /// Known failures; fail only if worse or out of date
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub baseline: Option<PathBuf>,
 }
 
-/// A baseline that was read.
+/// A baseline, parsed.
 #[derive(Debug)]
 pub struct LoadedBaseline {
     file: String,
     baseline: BaselineSource,
     today: Date,
-    /// The names of the results that it is for.
+    /// The names of the results that it applies to.
     applies_to: Vec<String>,
 }
 
 impl BaselineArgs {
-    /// Reads the file for these results, and holds them against it.
+    /// Reads the file and compares these results with it.
     pub fn load_and_compare(
         &self,
         all: &mut [Results],
@@ -49,7 +48,7 @@ impl BaselineArgs {
         Ok(())
     }
 
-    /// Reads the file, for results of these names, which may have rows that no case file has.
+    /// Reads the file, for results of these names. They may have rows that no case file has.
     pub fn load<'a>(
         &self,
         catalog: &Catalog,
@@ -63,44 +62,36 @@ impl BaselineArgs {
         let known = catalog_names(catalog, names, rows);
         let baseline = baseline::read_baseline(&file, &text, &known).map_err(|error| match error {
             ReadError::Entries(errors) => CliError::Cases(errors),
-            ReadError::Results(error) => {
-                let recording = files::is_recording(&text);
-                let hint = if recording { "; it is a recording: `fieldtest judge` makes results of it" } else { "" };
-                CliError::Usage(format!("{error}{hint}"))
-            }
+            ReadError::Results(source) => CliError::InvalidResults { source, is_recording: files::is_recording(&text) },
         })?;
-        let of_its_name = match &baseline {
+        let its_target = match &baseline {
             BaselineSource::Expectations(expectations) => expectations.target.as_deref(),
-            // Where several targets are tested, an earlier run of one of them is for that one.
+            // With several targets, an earlier run applies to its own target.
             BaselineSource::EarlierRun(earlier) => {
                 names.iter().copied().find(|n| names.len() > 1 && *n == earlier.target.name)
             }
         };
-        let is_bound = |name: &&&str| of_its_name.is_none_or(|target| target == **name);
-        let binds: Vec<String> = names.iter().filter(is_bound).map(|name| (*name).to_owned()).collect();
-        if binds.is_empty() {
-            let target = of_its_name.unwrap_or_default();
-            return Err(CliError::Usage(format!(
-                "--baseline {file}: it is for the target `{target}`, and this is of {}: leave out its `target`, or test \
-                 that one",
-                names.join(", ")
-            )));
+        let applies = |name: &&&str| its_target.is_none_or(|target| target == **name);
+        let applies_to: Vec<String> = names.iter().filter(applies).map(|name| (*name).to_owned()).collect();
+        if applies_to.is_empty() {
+            let target = its_target.unwrap_or_default();
+            return Err(CliError::BaselineTarget { file, target: target.to_owned(), names: names.join(", ") });
         }
-        for name in names.iter().filter(|name| !is_bound(name)) {
-            stdout::warn(format!("{name}: held against nothing: {file} is for another target"));
+        for name in names.iter().filter(|name| !applies(name)) {
+            stderr::warn(format!("{name}: not compared with {file}, which is for another target"));
         }
-        Ok(Some(LoadedBaseline { file, baseline, today, applies_to: binds }))
+        Ok(Some(LoadedBaseline { file, baseline, today, applies_to }))
     }
 }
 
 impl LoadedBaseline {
-    /// Holds results against it, where it is for them.
+    /// Compares results with the baseline, if it applies to them.
     pub fn compare(&self, results: &mut Results, catalog: &Catalog, strict: bool) {
         results.baseline = None;
         if self.applies_to.contains(&results.target.name) {
-            let whole = all_rows(catalog, results);
-            let setting = CompareOptions { file: &self.file, today: self.today, strict, all_rows: &whole };
-            results.baseline = Some(baseline::compare(results, &self.baseline, &setting));
+            let all_rows = all_rows(catalog, results);
+            let options = CompareOptions { file: &self.file, today: self.today, strict, all_rows: &all_rows };
+            results.baseline = Some(baseline::compare(results, &self.baseline, &options));
         }
     }
 }
@@ -119,15 +110,15 @@ pub fn catalog_names<'a>(catalog: &Catalog, names: &[&str], rows: impl IntoItera
     known
 }
 
-/// The rows that a whole run of these results' target has.
+/// The rows of a complete run of the target of these results.
 pub fn all_rows(catalog: &Catalog, results: &Results) -> Vec<String> {
     if let Some(gateway) = &results.gateway {
-        let of_shape = catalog.gateway_rows.iter().map(|row| &row.row).filter(|row| {
+        let rows = catalog.gateway_rows.iter().map(|row| &row.row).filter(|row| {
             [ApiDialect::Anthropic, ApiDialect::Openai]
                 .into_iter()
                 .any(|shape| shape.as_str() == gateway.shape && row.applies_to_dialect(shape))
         });
-        return of_shape.map(|row| row.id().to_owned()).collect();
+        return rows.map(|row| row.id().to_owned()).collect();
     }
     let limits = results.target.claims.as_ref().map(|claims| &claims.limits);
     let rows = catalog.rows.iter().map(|row| &row.experiment);

@@ -1,104 +1,108 @@
-//! What a run may spend and how fast: the options that `run` and `plan` have in common.
-//!
-//! Reads arguments and targets; plans nothing and sends nothing.
+//! How much a command may spend, and how fast: [`BudgetArgs`] and [`RateArgs`].
 
 use clap::Args;
 
 use crate::catalog::TargetPrices;
-use crate::cli::CliError;
-use crate::cli::args::common::{parse_dollars, parse_price};
-use crate::cli::target::resolve::ResolvedTarget;
+use crate::cli::args::parse::{parse_dollars, parse_price};
+use crate::cli::error::{CliError, TargetProblem};
+use crate::cli::target::model::ResolvedTarget;
 use crate::client::{BudgetLimits, PerMinuteLimits, TokenPrices};
 
-/// What may be spent, by all targets of a command together.
+/// Limits for all targets of a command together.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Budget")]
 pub struct BudgetArgs {
-    /// Stop after this many requests, retries included; of all targets together.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Stop after N requests, including retries
+    #[arg(long, value_name = "N", help_heading = BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_requests: Option<u64>,
-    /// Stop after this many input and output tokens, of all targets together.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Stop after N input and output tokens
+    #[arg(long, value_name = "N", help_heading = BUDGET, hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_tokens: Option<u64>,
-    /// Stop after this many US dollars, of all targets together; needs prices, in the targets' files or as options.
-    #[arg(long, value_name = "USD", value_parser = parse_dollars, allow_negative_numbers = true)]
+    /// Stop after this cost; needs prices
+    #[arg(long, value_name = "USD", help_heading = BUDGET, value_parser = parse_dollars, allow_negative_numbers = true)]
     pub max_cost: Option<f64>,
-    /// US dollars for a million input tokens, instead of what the target's file states.
-    #[arg(long, value_name = "USD", value_parser = parse_price, requires = "price_output", allow_negative_numbers = true)]
+    /// Price of one million input tokens
+    #[arg(long, help_heading = BUDGET, hide_short_help = true, value_name = "USD", value_parser = parse_price, requires = "price_output", allow_negative_numbers = true)]
     pub price_input: Option<f64>,
-    /// US dollars for a million output tokens, instead of what the target's file states.
-    #[arg(long, value_name = "USD", value_parser = parse_price, requires = "price_input", allow_negative_numbers = true)]
+    /// Price of one million output tokens
+    #[arg(long, help_heading = BUDGET, hide_short_help = true, value_name = "USD", value_parser = parse_price, requires = "price_input", allow_negative_numbers = true)]
     pub price_output: Option<f64>,
 }
 
+const BUDGET: &str = "Budget (all targets together)";
+
 impl BudgetArgs {
-    /// True where they bound anything.
-    pub fn is_bounded(&self) -> bool {
+    /// True if there is any limit.
+    pub fn is_limited(&self) -> bool {
         self.limits() != BudgetLimits::default()
     }
 
-    /// The bounds that they set.
+    /// The limits.
     pub fn limits(&self) -> BudgetLimits {
         BudgetLimits { requests: self.max_requests, tokens: self.max_tokens, dollars: self.max_cost }
     }
 
-    /// What a target's tokens cost, as far as it is known.
-    pub fn prices(&self, tested: &ResolvedTarget) -> Option<TargetPrices> {
+    /// The prices of a target, if they are known.
+    pub fn prices(&self, target: &ResolvedTarget) -> Option<TargetPrices> {
         let given = self.price_input.zip(self.price_output).map(|(input, output)| TargetPrices { input, output });
-        given.or(tested.prices)
+        given.or(target.prices)
     }
 
-    /// Refuses a bound on the cost where something may cost nobody knows what.
+    /// Rejects `--max-cost` if the prices of a target are unknown.
     pub fn require_prices<'a>(&self, mut targets: impl Iterator<Item = &'a ResolvedTarget>) -> Result<(), CliError> {
-        match targets.find(|tested| self.prices(tested).is_none()) {
-            Some(tested) if self.max_cost.is_some() => Err(CliError::Usage(format!(
-                "--max-cost needs the prices of every target, and those of {} are not known: state them in its file under \
-                 `prices`, or give --price-input and --price-output, in US dollars for a million tokens",
-                tested.name
-            ))),
+        match targets.find(|target| self.prices(target).is_none()) {
+            Some(target) if self.max_cost.is_some() => Err(CliError::target(&target.name, TargetProblem::NoPrices)),
             _ => Ok(()),
         }
     }
 }
 
-/// Prices as the client takes them.
+/// The same prices for the client.
 pub fn token_prices(prices: TargetPrices) -> TokenPrices {
     TokenPrices { input: prices.input, output: prices.output }
 }
 
-/// How fast requests are sent.
+/// The speed of requests.
 #[derive(Debug, Clone, Args)]
 pub struct RateArgs {
-    /// How many requests are under way at once; what the target's file states unless told, else 4.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// Requests in flight [default: the target's, or 4]
+    #[arg(long, help_heading = "Requests", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: Option<u16>,
-    /// Requests a minute at most; the target's own limit unless told.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Requests per minute [default: the target's]
+    #[arg(long, help_heading = "Requests", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rpm: Option<u32>,
-    /// Tokens a minute at most; the target's own limit unless told.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Tokens per minute [default: the target's]
+    #[arg(long, help_heading = "Requests", hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub tpm: Option<u32>,
 }
 
-/// Requests under way at once where nobody says how many.
+/// Requests in flight if neither an option nor the target sets a limit.
 const DEFAULT_CONCURRENCY: u16 = 4;
 
 impl RateArgs {
-    /// How many requests to this target are under way at once.
-    pub fn concurrency(&self, tested: &ResolvedTarget) -> usize {
-        usize::from(self.concurrency.or(tested.limits.concurrency).unwrap_or(DEFAULT_CONCURRENCY))
+    /// Requests in flight to this target.
+    pub fn concurrency(&self, target: &ResolvedTarget) -> usize {
+        usize::from(self.concurrency.or(target.limits.concurrency).unwrap_or(DEFAULT_CONCURRENCY))
     }
 
-    /// The same, whatever the target.
+    /// Requests in flight to a target without limits.
     pub fn default_concurrency(&self) -> usize {
         usize::from(self.concurrency.unwrap_or(DEFAULT_CONCURRENCY))
     }
 
-    /// How much may be sent to this target in a minute.
-    pub fn rate_limits(&self, tested: &ResolvedTarget) -> PerMinuteLimits {
+    /// The limits per minute of this target.
+    pub fn rate_limits(&self, target: &ResolvedTarget) -> PerMinuteLimits {
         PerMinuteLimits {
-            requests: self.rpm.or(tested.limits.requests_per_minute),
-            tokens: self.tpm.or(tested.limits.tokens_per_minute),
+            requests: self.rpm.or(target.limits.requests_per_minute),
+            tokens: self.tpm.or(target.limits.tokens_per_minute),
+        }
+    }
+
+    /// Rejects limits of a target that would let no request through.
+    pub fn validate_limits(&self, target: &ResolvedTarget) -> Result<(), CliError> {
+        let rates = self.rate_limits(target);
+        match rates.requests == Some(0) || rates.tokens == Some(0) || self.concurrency(target) == 0 {
+            true => Err(CliError::target(&target.name, TargetProblem::ZeroLimit)),
+            false => Ok(()),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::catalog::{Catalog, ClaimStatus, Target, read_yaml};
 use crate::cli::CliError;
-use crate::cli::args::common::parse_probability;
+use crate::cli::args::parse::parse_probability;
 use crate::cli::io::files;
 use crate::engine::selection::digest_text;
 use crate::simulator::{DisobedienceDrift, SimulatorConfig, SimulatorFault, SimulatorImpairments};
@@ -30,7 +30,7 @@ pub struct SimulationArgs {
     #[command(flatten)]
     flip: FlipArgs,
     /// Faults, delays and limits of the simulator, YAML
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     simulator: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ pub struct SimulatorArgs {
 #[derive(Debug, Clone, Args)]
 struct FlipArgs {
     /// Change the status of a row; repeatable
-    #[arg(long, value_name = "ROW=STATUS", value_parser = parse_flip)]
+    #[arg(long, hide_short_help = true, value_name = "ROW=STATUS", value_parser = parse_flip)]
     flip: Vec<(String, ClaimStatus)>,
 }
 
@@ -152,9 +152,8 @@ impl SimulatorOptions {
         config.faults.clone_from(&self.deviations.faults);
         config.seed = seed;
         for (row, status) in &self.flips {
-            config
-                .set_status(row, *status)
-                .map_err(|e| CliError::Usage(format!("--flip {row}={status}: {e}; `fieldtest rows` lists the rows")))?;
+            let error = |source| CliError::UnknownFlipRow { row: row.clone(), status: *status, source };
+            config.set_status(row, *status).map_err(error)?;
         }
         Ok(config)
     }

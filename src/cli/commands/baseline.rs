@@ -1,4 +1,4 @@
-//! `fieldtest baseline`: writes, updates and checks files of expectations.
+//! `fieldtest baseline`: writes, updates and checks lists of known failures.
 
 use std::path::{Path, PathBuf};
 
@@ -7,24 +7,24 @@ use jiff::civil::Date;
 
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::{all_rows, catalog_names};
-use crate::cli::args::common::CaseArgs;
-use crate::cli::io::{files, stdout};
-use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
+use crate::cli::args::cases::CaseArgs;
+use crate::cli::error::{CliError, FileProblem};
+use crate::cli::io::{files, stderr, stdout};
+use crate::cli::{ExitStatus, ProcessEnvironment};
+use crate::results::baseline;
 use crate::results::baseline::{
     CatalogNames, CompareOptions, ExpectationList, ParsedFile, collect_failures, combine_results,
 };
 use crate::results::model::Results;
-use crate::results::{baseline, json};
 
-/// Writes, updates and checks files of expectations: what is known to fail, and why.
+/// Write, update or check a list of known failures
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  fieldtest run deepseek --simulate --baseline known.yaml\n  \
-                        fieldtest baseline write reports/results-deepseek.json -o known.yaml --reason before-1.4\n  \
-                        fieldtest baseline update known.yaml reports/results-deepseek.json --reason since-1.4\n  \
-                        fieldtest baseline lint known.yaml\n\n\
-                        What fails and is listed passes; what fails otherwise is a regression; what is listed and fails no \
-                        longer is stale. docs/baselines.md tells all of it.")]
-pub struct BaselineCommand {
+#[command(after_help = "Examples:
+  fieldtest run deepseek --simulate --baseline known.yaml
+  fieldtest baseline write reports/results-deepseek.json -o known.yaml --reason before-1.4
+  fieldtest baseline update known.yaml reports/results-deepseek.json --reason since-1.4
+  fieldtest baseline lint known.yaml")]
+pub struct BaselineArgs {
     #[command(subcommand)]
     command: BaselineAction,
 }
@@ -36,66 +36,74 @@ enum BaselineAction {
     Lint(LintArgs),
 }
 
-/// Writes a file of expectations with everything that fails in results.
+/// Write a list of everything that fails in results
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  fieldtest baseline write reports/results-deepseek.json -o known.yaml --reason before-1.4"
-)]
+#[command(after_help = "Example:
+  fieldtest baseline write reports/results-deepseek.json -o known.yaml \\
+      --reason before-1.4")]
 struct WriteArgs {
-    /// The results files, of one target.
+    /// Results files, of one target
     #[arg(value_name = "RESULTS", required = true)]
     results: Vec<PathBuf>,
-    /// The file to write.
+    /// File to write
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// Why all of it is known to fail. Edit the file where there are several reasons.
+    /// Why these failures are known
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     reason: String,
-    /// Where more is said.
+    /// Page with details
     #[arg(long, value_name = "URL", value_parser = parse_link)]
     link: Option<String>,
-    /// The last day on which the entries hold.
+    /// Last day on which the entries are valid
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
     until: Option<Date>,
-    /// List silent rows and warnings as well.
+    /// Also list silent rows and warnings
     #[arg(long)]
     strict: bool,
-    /// Write over the file if it is there.
+    /// Overwrite the file
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     cases: CaseArgs,
 }
 
-/// Brings a file of expectations up to date with results, and says each change. Entries that still hold keep their
-/// reason, link and day; comments of the file are lost.
+/// Update a list with results, and print each change
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  fieldtest baseline update known.yaml reports/results-deepseek.json --reason since-1.4"
+    long_about = "Update a list with results, and print each change\n\nEntries that still fail keep their reason, link and \
+                  day. Comments of the file are lost.",
+    after_help = "Example:
+  fieldtest baseline update known.yaml reports/results-deepseek.json \\
+      --reason since-1.4"
 )]
 struct UpdateArgs {
-    /// The file of expectations.
+    /// List of known failures
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The results files, of one target.
+    /// Results files, of one target
     #[arg(value_name = "RESULTS", required = true)]
     results: Vec<PathBuf>,
-    /// Why what is new, or fails otherwise than before, is known to fail.
+    /// Why new failures are known
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     reason: String,
-    /// List silent rows and warnings as well.
+    /// Also list silent rows and warnings
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
     cases: CaseArgs,
 }
 
-/// Checks a file of expectations: names, reasons, doubles, days and links; and tells which entries have expired.
+/// Check the names, reasons, days and links of a list
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fieldtest baseline lint known.yaml\n\n\
-                        Exit codes: 0 sound; 1 entries have expired; 2 something is wrong with the file")]
+#[command(after_help = "Example:
+  fieldtest baseline lint known.yaml
+
+Exit codes:
+  0   the list is valid
+  1   entries have expired
+  2   the list is invalid")]
 struct LintArgs {
-    /// The file of expectations.
+    /// List of known failures
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -103,7 +111,7 @@ struct LintArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &BaselineCommand, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
+pub fn main(args: &BaselineArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     match &args.command {
         BaselineAction::Write(args) => write_baseline(args),
         BaselineAction::Update(args) => update_baseline(args, environment.today),
@@ -115,10 +123,7 @@ fn write_baseline(args: &WriteArgs) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     let results = read_results(&args.results)?;
     if args.out.exists() && !args.force {
-        return Err(CliError::Usage(format!(
-            "{}: it is there already: `fieldtest baseline update` changes it, --force writes over it",
-            args.out.display()
-        )));
+        return Err(CliError::file(&args.out, FileProblem::AlreadyExists));
     }
     let mut expect = collect_failures(&results, args.strict);
     for listed in &mut expect {
@@ -127,13 +132,15 @@ fn write_baseline(args: &WriteArgs) -> Result<ExitStatus, CliError> {
         listed.until = args.until;
     }
     let name = &results.target.name;
-    // A name that no file has, a host and a port for instance, binds a list to nothing that lasts.
+    // A name without a target file, for example host and port, may change. Then the list applies to any target.
     let target = catalog.targets.contains_key(name).then(|| name.clone());
     let expectations = ExpectationList { target, expect };
     write_expectations(&args.out, &expectations, &catalog_names_for_results(&catalog, &results))?;
-    let open = results.rows.iter().filter(|row| !row.verdict.status.is_decided()).count();
-    if open > 0 {
-        stdout::warn(format!("{open} rows were not decided, and are not listed"));
+    let undecided = results.rows.iter().filter(|row| !row.verdict.status.is_decided()).count();
+    match undecided {
+        0 => {}
+        1 => stderr::warn("1 undecided row is not listed"),
+        n => stderr::warn(format!("{n} undecided rows are not listed")),
     }
     stdout::print(format!("{}: {}", args.out.display(), format_entry_count(expectations.expect.len())));
     Ok(ExitStatus::Success)
@@ -145,16 +152,14 @@ fn update_baseline(args: &UpdateArgs, today: Date) -> Result<ExitStatus, CliErro
     let known = catalog_names_for_results(&catalog, &results);
     let (file, old) = read_baseline_file(&args.file, &known)?;
     if let Some(target) = old.expectations.target.as_ref().filter(|target| **target != results.target.name) {
-        return Err(CliError::Usage(format!(
-            "{file}: it is for the target `{target}`, and the results are of `{}`",
-            results.target.name
-        )));
+        let (listed, tested) = (target.clone(), results.target.name.clone());
+        return Err(CliError::file(&args.file, FileProblem::OtherTarget { listed, tested }));
     }
-    let whole = all_rows(&catalog, &results);
-    let setting = CompareOptions { file: &file, today, strict: args.strict, all_rows: &whole };
-    let (new, changes) = baseline::update(&old.expectations, &results, &setting, &args.reason);
+    let all_rows = all_rows(&catalog, &results);
+    let options = CompareOptions { file: &file, today, strict: args.strict, all_rows: &all_rows };
+    let (new, changes) = baseline::update(&old.expectations, &results, &options, &args.reason);
     if changes.is_empty() {
-        stdout::print(format!("{file}: {}, nothing to change", format_entry_count(new.expect.len())));
+        stdout::print(format!("{file}: {}, no change", format_entry_count(new.expect.len())));
         return Ok(ExitStatus::Success);
     }
     write_expectations(&args.file, &new, &known)?;
@@ -168,29 +173,25 @@ fn update_baseline(args: &UpdateArgs, today: Date) -> Result<ExitStatus, CliErro
 fn lint_baseline(args: &LintArgs, today: Date) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     let (file, read) = read_baseline_file(&args.file, &catalog_names(&catalog, &[], []))?;
-    let placed = read.expectations.expect.iter().zip(&read.locations);
-    let expired: Vec<_> = placed.filter(|(listed, _)| listed.is_expired(today)).collect();
-    for (listed, place) in &expired {
+    let located = read.expectations.expect.iter().zip(&read.locations);
+    let expired: Vec<_> = located.filter(|(listed, _)| listed.is_expired(today)).collect();
+    for (listed, location) in &expired {
         let until = listed.until.map_or(String::new(), |day| format!(" after {day}"));
-        stdout::warn(format!("{file}:{}:{}: `{}` expired{until}", place.line, place.column, listed.subject.id()));
+        stderr::warn(format!("{file}:{}:{}: `{}` expired{until}", location.line, location.column, listed.subject.id()));
     }
     let count = format_entry_count(read.expectations.expect.len());
     if expired.is_empty() {
-        stdout::print(format!("{file}: {count}, all sound"));
+        stdout::print(format!("{file}: {count}, all valid"));
         return Ok(ExitStatus::Success);
     }
-    stdout::print(format!("{file}: {count}, {} of them expired", expired.len()));
+    stdout::print(format!("{file}: {count}, {} expired", expired.len()));
     Ok(ExitStatus::Contradiction)
 }
 
-/// The results files as one.
+/// Reads results files and combines them.
 fn read_results(paths: &[PathBuf]) -> Result<Results, CliError> {
-    let mut all = Vec::new();
-    for path in paths {
-        let text = files::read_text(path)?;
-        all.push(json::parse(&path.display().to_string(), &text).map_err(|e| CliError::Usage(e.to_string()))?);
-    }
-    combine_results(&all).map_err(CliError::Usage)
+    let all = paths.iter().map(|path| files::read_results(path)).collect::<Result<Vec<_>, _>>()?;
+    combine_results(&all).map_err(CliError::CombineResults)
 }
 
 fn catalog_names_for_results(catalog: &Catalog, results: &Results) -> CatalogNames {
@@ -201,23 +202,20 @@ fn read_baseline_file(path: &Path, known: &CatalogNames) -> Result<(String, Pars
     let file = path.display().to_string();
     let text = files::read_text(path)?;
     if !baseline::is_expectations(&text) {
-        return Err(CliError::Usage(format!(
-            "{file}: expected a file of expectations (YAML with `schema: {}`), and this looks like results",
-            baseline::SCHEMA
-        )));
+        return Err(CliError::file(path, FileProblem::NotABaseline));
     }
     let read = baseline::read_expectations(&file, &text, known)?;
     Ok((file, read))
 }
 
-/// Writes a file, after making sure that it will be read again as it was meant.
+/// Writes a list, after verifying that it can be read again.
 fn write_expectations(path: &Path, expectations: &ExpectationList, known: &CatalogNames) -> Result<(), CliError> {
-    let text = baseline::write_expectations(expectations).map_err(CliError::Internal)?;
+    let text = baseline::write_expectations(expectations).map_err(CliError::WriteBaseline)?;
     let file = path.display().to_string();
-    let again = baseline::read_expectations(&file, &text, known)
-        .map_err(|error| CliError::Internal(format!("what would be written cannot be read again: {error}")))?;
+    let again =
+        baseline::read_expectations(&file, &text, known).map_err(|error| CliError::WriteBaseline(error.to_string()))?;
     if again.expectations != *expectations {
-        return Err(CliError::Internal(format!("{file}: what would be written reads otherwise than it was meant")));
+        return Err(CliError::WriteBaseline(format!("{file}: the written list would be different")));
     }
     files::write(path, &text)
 }
@@ -228,19 +226,19 @@ fn format_entry_count(n: usize) -> String {
 
 fn parse_reason(text: &str) -> Result<String, String> {
     match text.trim() {
-        "" => Err("expected a reason, for whoever reads the report".to_owned()),
+        "" => Err("expected a reason for readers of the report".to_owned()),
         reason => Ok(reason.to_owned()),
     }
 }
 
 fn parse_day(text: &str) -> Result<Date, String> {
-    text.parse::<Date>().map_err(|_| "expected a day like 2027-01-31".to_owned())
+    text.parse::<Date>().map_err(|_| "expected a day, for example 2027-01-31".to_owned())
 }
 
 fn parse_link(text: &str) -> Result<String, String> {
     if baseline::is_web_address(text) {
         Ok(text.to_owned())
     } else {
-        Err("expected a web address that begins with https://".to_owned())
+        Err("expected a URL that starts with https://".to_owned())
     }
 }

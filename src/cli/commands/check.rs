@@ -1,18 +1,23 @@
-//! `fieldtest check`: checks case files, and proves that each experiment can fail.
+//! `fieldtest check`: validates case files, and proves that every row can fail.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
 use crate::catalog::Catalog;
-use crate::cli::args::common::{CaseArgs, SelectArgs, TextFormat};
-use crate::cli::io::{files, stdout};
-use crate::cli::progress::gateway::MutationProgressBar;
+use crate::cli::args::cases::CaseArgs;
+use crate::cli::args::output::{ProgressArgs, TextFormat};
+use crate::cli::args::select::SelectArgs;
+use crate::cli::error::{CliError, OptionError, TargetProblem};
+use crate::cli::io::report_files::print_written;
+use crate::cli::io::{files, stderr, stdout};
+use crate::cli::progress::mutation::MutationProgressBar;
+use crate::cli::runtime::multi_thread_runtime;
 use crate::cli::target::resolve::find_target;
-use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
+use crate::cli::{ExitStatus, ProcessEnvironment};
 use crate::mutation;
-use crate::mutation::{MutationError, MutationOptions};
+use crate::mutation::MutationOptions;
 use crate::report;
 use crate::results::json;
 use crate::results::mutation::MutationReport;
@@ -21,63 +26,70 @@ use crate::results::mutation::MutationReport;
 const JSON_FILE: &str = "check.json";
 const MARKDOWN_FILE: &str = "check.md";
 
-/// Checks case files: that they can be read, that they refer to what exists, and that every experiment can fail. For
-/// each verdict that a row can have, a simulated server is made to deserve it; the row must reach it, and no other row
-/// may follow. Needs no network and no key.
+/// Validate case files; prove that every row can fail
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  fieldtest check\n  fieldtest check --cases my-cases --select 'my.*'\n  \
-                        fieldtest check --format json --out out\n  fieldtest check --cases my-cases --no-proof\n\n\
-                        Exit codes: 0 every row can fail; 1 a row has no such proof; 2 usage or case files")]
+#[command(
+    long_about = "Validate case files, and prove that every row can fail
+
+For each verdict of a row, a simulated server is changed to deserve it. The row
+must reach that verdict, and no other row may change. Needs no network, no key.",
+    after_help = "Examples:
+  fieldtest check
+  fieldtest check --cases my-cases --select 'my.*'
+  fieldtest check --cases my-cases --no-proof
+
+Exit codes:
+  0   every row can fail
+  1   a row cannot be proved
+  2   wrong usage, or an invalid case file"
+)]
 pub struct CheckArgs {
     #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]
     cases: CaseArgs,
-    /// The target whose simulation is changed, `anthropic` for instance; all of them unless told. May be repeated.
-    #[arg(long, value_name = "TARGET")]
+    /// Simulate only this target [default: all]; repeatable
+    #[arg(long, value_name = "TARGET", help_heading = "Rows")]
     target: Vec<String>,
-    /// Only read the files and check what they refer to.
-    #[arg(long, conflicts_with_all = ["target", "select", "one_by_one", "format", "out"])]
+    /// Validate the files only; change no server
+    #[arg(long, conflicts_with_all = ["target", "select", "one_by_one", "format", "out"], help_heading = "Rows")]
     no_proof: bool,
-    /// Give each change of the server a run of its own: slower, and no run is shared.
-    #[arg(long)]
+    /// Run each change alone; slower, nothing shared
+    #[arg(long, help_heading = "Rows")]
     one_by_one: bool,
-    /// The reports to make. Without --out one of them, on standard output.
+    /// terminal, markdown, json
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "terminal")]
     format: Vec<TextFormat>,
-    /// The folder for check.md and check.json.
+    /// Folder for check.md and check.json
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Show no progress bar.
-    #[arg(long)]
-    no_progress: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Runs the command.
 pub fn main(args: &CheckArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     let claims: usize = catalog.targets.values().map(|t| t.claims.len()).sum();
-    let sound = format!(
-        "{} rows, {} targets, {claims} claims: the case files are sound",
+    let summary = format!(
+        "{} rows, {} targets, {claims} claims: the case files are valid",
         catalog.rows.len(),
         catalog.targets.len()
     );
     if args.no_proof {
-        stdout::print(sound);
+        stdout::print(summary);
         return Ok(ExitStatus::Success);
     }
     let options = build_options(args, &catalog)?;
     match &args.out {
         Some(folder) => files::ensure_writable(folder)?,
         None if args.format.len() > 1 => {
-            return Err(CliError::Usage(
-                "--format: one of them goes to standard output; several need --out".to_owned(),
-            ));
+            return Err(OptionError::FormatsWithoutOut.into());
         }
         None => {}
     }
-    stdout::warn(sound);
-    let proof = prove(catalog, &options, environment.interactive && !args.no_progress)?;
+    stderr::warn(summary);
+    let proof = prove(catalog, &options, environment.interactive && !args.progress.no_progress)?;
     for format in &args.format {
         let text = match format {
             TextFormat::Terminal => report::terminal::mutation::render(&proof, stdout::table_width(environment)),
@@ -89,7 +101,9 @@ pub fn main(args: &CheckArgs, environment: &ProcessEnvironment) -> Result<ExitSt
             _ => stdout::print(text.trim_end()),
         }
     }
-    print_written_files(args.out.as_deref(), &args.format);
+    if let Some(folder) = &args.out {
+        print_written(folder, args.format.iter().filter_map(|format| report_file_name(*format)));
+    }
     Ok(if proof.passed { ExitStatus::Success } else { ExitStatus::Contradiction })
 }
 
@@ -98,13 +112,13 @@ fn build_options(args: &CheckArgs, catalog: &Catalog) -> Result<MutationOptions,
     for (i, name) in targets.iter().enumerate() {
         find_target(catalog, name)?;
         if targets[..i].contains(name) {
-            return Err(CliError::Usage(format!("target `{name}` is named twice")));
+            return Err(CliError::target(name, TargetProblem::Repeated));
         }
     }
     if targets.is_empty() {
         targets = catalog.targets.keys().cloned().collect();
     }
-    // Which targets a row needs is the proof's business: here, none is left out for want of a limit.
+    // The proof chooses the targets that meet the requirements of a row.
     let rows = args.select.select_rows(catalog, |_| true)?;
     Ok(MutationOptions {
         targets,
@@ -114,22 +128,12 @@ fn build_options(args: &CheckArgs, catalog: &Catalog) -> Result<MutationOptions,
     })
 }
 
-fn prove(catalog: Catalog, options: &MutationOptions, shown: bool) -> Result<MutationReport, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| CliError::Internal(format!("cannot start the runtime: {e}")))?;
-    let mut bar = MutationProgressBar::new(shown);
-    let proved = runtime.block_on(mutation::prove(&Arc::new(catalog), options, &mut |told| bar.update(told)));
+fn prove(catalog: Catalog, options: &MutationOptions, is_visible: bool) -> Result<MutationReport, CliError> {
+    let runtime = multi_thread_runtime()?;
+    let mut bar = MutationProgressBar::new(is_visible);
+    let proved = runtime.block_on(mutation::prove(&Arc::new(catalog), options, &mut |event| bar.update(event)));
     bar.clear();
-    proved.map_err(|e| match e {
-        MutationError::UnknownTarget(_) => CliError::Usage(e.to_string()),
-        MutationError::Start(_)
-        | MutationError::Client(_)
-        | MutationError::UnknownRow(_)
-        | MutationError::Judge(_)
-        | MutationError::Run(_) => CliError::Internal(e.to_string()),
-    })
+    Ok(proved?)
 }
 
 fn report_file_name(format: TextFormat) -> Option<&'static str> {
@@ -137,12 +141,5 @@ fn report_file_name(format: TextFormat) -> Option<&'static str> {
         TextFormat::Terminal => None,
         TextFormat::Markdown => Some(MARKDOWN_FILE),
         TextFormat::Json => Some(JSON_FILE),
-    }
-}
-
-fn print_written_files(out: Option<&Path>, format: &[TextFormat]) {
-    let made: Vec<&str> = format.iter().filter_map(|f| report_file_name(*f)).collect();
-    if let (Some(out), false) = (out, made.is_empty()) {
-        stdout::warn(format!("written to {}: {}", out.display(), made.join(", ")));
     }
 }

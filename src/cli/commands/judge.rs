@@ -1,27 +1,30 @@
-//! `fieldtest judge`: judges a recording again, without a request.
+//! `fieldtest judge`: decides recordings again.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::args::common::{CaseArgs, OutputArgs};
-use crate::cli::io::{files, stdout};
+use crate::cli::args::cases::CaseArgs;
+use crate::cli::args::output::OutputArgs;
+use crate::cli::io::{files, report_files};
+use crate::cli::target::gateway_claims::{load_catalog, resolve_claims};
 use crate::cli::target::resolve::find_target;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::engine::{judge, note_remaining_work};
 use crate::gateway;
 use crate::results::model::Results;
 
-/// Judges recordings again, by these rules and case files; no request is sent.
+/// Decide recordings again; send nothing
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  fieldtest judge reports/recording-deepseek.jsonl --out again\n  \
-                        fieldtest judge reports/recording-deepseek.jsonl --claims anthropic --out other")]
+#[command(after_help = "Examples:
+  fieldtest judge reports/recording-deepseek.jsonl --out again
+  fieldtest judge reports/recording-deepseek.jsonl --claims anthropic --out other")]
 pub struct JudgeArgs {
-    /// The recordings.
-    #[arg(value_name = "RECORDING", required = true)]
+    /// Recordings
+    #[arg(value_name = "RECORDING", required = true, help_heading = "What to test")]
     recordings: Vec<PathBuf>,
-    /// Whose claims to hold the verdicts against, instead of those of the run.
-    #[arg(long, value_name = "TARGET")]
+    /// Table to compare with [default: the table of the run]
+    #[arg(long, value_name = "TARGET", help_heading = "What to test")]
     claims: Option<String>,
     #[command(flatten)]
     cases: CaseArgs,
@@ -31,11 +34,11 @@ pub struct JudgeArgs {
 
 /// Runs the command.
 pub fn main(args: &JudgeArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
-    stdout::reject_ndjson(&args.output)?;
+    args.output.reject_ndjson()?;
     let catalog = args.cases.load()?;
-    let of_gateways = args.recordings.iter().all(|path| files::is_gateway_recording(path).unwrap_or(false));
-    let claims = args.claims.as_ref().filter(|_| !of_gateways).map(|name| find_target(&catalog, name)).transpose()?;
-    let _held = files::lock_folder(&args.output.out)?;
+    let only_gateways = args.recordings.iter().all(|path| files::is_gateway_recording(path).unwrap_or(false));
+    let claims = args.claims.as_ref().filter(|_| !only_gateways).map(|name| find_target(&catalog, name)).transpose()?;
+    let _lock = files::lock_folder(&args.output.out)?;
     let mut all = Vec::new();
     for path in &args.recordings {
         if files::is_gateway_recording(path)? {
@@ -46,27 +49,24 @@ pub fn main(args: &JudgeArgs, environment: &ProcessEnvironment) -> Result<ExitSt
         if let Some(claims) = claims {
             recording.header.claims = Some(claims.clone());
         }
-        let mut results =
-            judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))?;
+        let mut results = judge(&catalog, &recording)
+            .map_err(|e| CliError::CannotJudge { path: path.clone(), source: Box::new(e) })?;
         note_remaining_work(&mut results, &catalog, &recording);
         all.push(results);
     }
     args.output.baseline.load_and_compare(&mut all, &catalog, args.output.strict, environment.today)?;
-    stdout::write_all_results(&args.output, &all, |_, _| false)?;
-    stdout::finish(&args.output, &all, environment)
+    report_files::write_all_results(&args.output, &all, |_, _| false)?;
+    report_files::finish(&args.output, &all, environment)
 }
 
-/// The results of a gateway's recording.
+/// Judges the recording of a gateway.
 fn judge_gateway_recording(args: &JudgeArgs, path: &Path) -> Result<Results, CliError> {
     let mut recording = files::read_gateway_recording(path)?;
-    let (catalog, named) =
-        crate::cli::commands::gateway::load_catalog(&args.cases, args.claims.as_deref().unwrap_or_default())?;
+    let (catalog, name) = load_catalog(&args.cases, args.claims.as_deref().unwrap_or_default())?;
     if let Some(claims) = &args.claims {
-        recording.header.claims = crate::cli::commands::gateway::resolve_claims(
-            &catalog,
-            named.as_deref().unwrap_or(claims),
-            recording.header.shape,
-        )?;
+        let name = name.as_deref().unwrap_or(claims);
+        recording.header.claims = resolve_claims(&catalog, name, recording.header.shape)?;
     }
-    gateway::judge(&catalog, &recording).map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
+    gateway::judge(&catalog, &recording)
+        .map_err(|e| CliError::CannotJudge { path: path.to_owned(), source: Box::new(e) })
 }

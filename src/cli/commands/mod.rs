@@ -1,3 +1,5 @@
+//! The commands, one file for each. Commands do not import each other.
+
 pub mod baseline;
 pub mod check;
 pub mod compare;

@@ -4,21 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::args::common::{CaseArgs, OutputArgs};
-use crate::cli::io::{files, stdout};
+use crate::cli::args::cases::CaseArgs;
+use crate::cli::args::output::OutputArgs;
+use crate::cli::io::{files, report_files};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
-use crate::results::json;
 
-/// Renders results files, one or many targets side by side.
+/// Render results files
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  fieldtest report reports/results-deepseek.json reports/results-tencent-lkeap.json -o out"
-)]
+#[command(after_help = "Example:
+  fieldtest report reports/results-deepseek.json reports/results-tencent-lkeap.json -o out")]
 pub struct ReportArgs {
-    /// The results files, in the order of the columns.
-    #[arg(value_name = "RESULTS", required = true)]
+    /// Results files, in the order of the columns
+    #[arg(value_name = "RESULTS", required = true, help_heading = "What to test")]
     results: Vec<PathBuf>,
-    /// Only the names of rows that a baseline may use come from them.
     #[command(flatten)]
     cases: CaseArgs,
     #[command(flatten)]
@@ -27,32 +25,27 @@ pub struct ReportArgs {
 
 /// Runs the command.
 pub fn main(args: &ReportArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
-    stdout::reject_ndjson(&args.output)?;
-    let mut all = Vec::new();
-    for path in &args.results {
-        let text = files::read_text(path)?;
-        let recording = files::is_recording(&text);
-        all.push(json::parse(&path.display().to_string(), &text).map_err(|e| {
-            let hint = if recording { "; it is a recording: `fieldtest judge` makes results of it" } else { "" };
-            CliError::Usage(format!("{e}{hint}"))
-        })?);
-    }
+    args.output.reject_ndjson()?;
+    let mut all = args.results.iter().map(|path| files::read_results(path)).collect::<Result<Vec<_>, _>>()?;
     let catalog = args.cases.load()?;
     args.output.baseline.load_and_compare(&mut all, &catalog, args.output.strict, environment.today)?;
-    let is_held = args.output.baseline.baseline.is_some();
-    let _held = files::lock_folder(&args.output.out)?;
-    // No file that is rendered here is written over with another's results.
+    let has_baseline = args.output.baseline.baseline.is_some();
+    let _lock = files::lock_folder(&args.output.out)?;
+    // Results must not overwrite the input file of other results.
     let inputs: Vec<Option<PathBuf>> = args.results.iter().map(|path| path.canonicalize().ok()).collect();
-    stdout::write_all_results(&args.output, &all, |of, path| {
-        let there = path.canonicalize().ok();
-        there.is_some() && inputs.iter().enumerate().any(|(i, input)| i != of && *input == there)
+    report_files::write_all_results(&args.output, &all, |index, path| {
+        let existing = path.canonicalize().ok();
+        existing.is_some() && inputs.iter().enumerate().any(|(i, input)| i != index && *input == existing)
     })?;
-    stdout::write_reports(&args.output, &all, environment)?;
-    if is_held {
-        stdout::print_baseline_failures(&all);
+    report_files::write_reports(&args.output, &all, environment)?;
+    if has_baseline {
+        report_files::print_baseline_failures(&all);
     }
-    stdout::print_written_files(&args.output.out, &args.output.format);
-    // Rendering succeeded; what the results say was said when they were made. `--strict` and a baseline ask to hear it
-    // again.
-    Ok(if args.output.strict || is_held { stdout::exit_status(&all, args.output.strict) } else { ExitStatus::Success })
+    report_files::print_written_files(&args.output.out, &args.output.format);
+    // The run that made the results has reported their failures. They count here only with `--strict` or a baseline.
+    Ok(if args.output.strict || has_baseline {
+        report_files::exit_status(&all, args.output.strict)
+    } else {
+        ExitStatus::Success
+    })
 }

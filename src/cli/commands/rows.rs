@@ -1,18 +1,22 @@
-//! `fieldtest rows`: lists rows, with each target's claim.
+//! `fieldtest rows`: lists rows, with the claims of all targets.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde_json::json;
 
 use crate::catalog::{ApiDialect, Catalog, GatewayRow};
-use crate::cli::args::common::{CaseArgs, SelectArgs};
+use crate::cli::args::cases::CaseArgs;
+use crate::cli::args::output::TableFormat;
+use crate::cli::args::select::SelectArgs;
 use crate::cli::args::shard::ShardArgs;
 use crate::cli::io::stdout;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 
-/// Lists the rows of the matrix, with what each target's document claims.
+/// List the rows and the claims of each target
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  fieldtest rows --select 'tool_choice.*'\n  fieldtest rows --gateway")]
+#[command(after_help = "Examples:
+  fieldtest rows --select 'tool_choice.*'
+  fieldtest rows --gateway")]
 pub struct RowsArgs {
     #[command(flatten)]
     select: SelectArgs,
@@ -20,21 +24,12 @@ pub struct RowsArgs {
     shard: ShardArgs,
     #[command(flatten)]
     cases: CaseArgs,
-    /// The rows about gateways, with what is usually claimed of them in front of each kind of upstream.
-    #[arg(long, conflicts_with_all = ["shard"])]
+    /// Gateway rows, with the usual claims
+    #[arg(long, conflicts_with_all = ["shard"], help_heading = "Rows")]
     gateway: bool,
-    /// How to print them.
+    /// terminal, json
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
-    format: RowsFormat,
-}
-
-/// How rows and plans are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RowsFormat {
-    /// A table.
-    Terminal,
-    /// JSON.
-    Json,
+    format: TableFormat,
 }
 
 /// Runs the command.
@@ -43,11 +38,11 @@ pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     if args.gateway {
         return list_gateway_rows(args, &catalog, environment);
     }
-    // Rows that only some targets can be tested for are listed, too.
+    // Rows that need limits are listed too.
     let rows = args.shard.reported_rows(&args.select.select_rows(&catalog, |_| true)?);
     let claim = |target: &crate::catalog::Target, row: &str| target.claims.get(row).map(|c| c.status.as_str());
     match args.format {
-        RowsFormat::Json => {
+        TableFormat::Json => {
             let list: Vec<_> = rows
                 .iter()
                 .map(|row| {
@@ -60,12 +55,10 @@ pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitSta
                     })
                 })
                 .collect();
-            stdout::print(serde_json::to_string_pretty(&list).map_err(|e| CliError::Internal(e.to_string()))?);
+            stdout::print(serde_json::to_string_pretty(&list)?);
         }
-        RowsFormat::Terminal => {
-            let mut table = Table::new();
-            table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
+        TableFormat::Terminal => {
+            let mut table = new_table(environment);
             let names = catalog.targets.keys().cloned();
             table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(names));
             for row in &rows {
@@ -79,19 +72,19 @@ pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     Ok(ExitStatus::Success)
 }
 
-/// The rows about gateways.
+/// Lists the gateway rows.
 fn list_gateway_rows(
     args: &RowsArgs,
     catalog: &Catalog,
     environment: &ProcessEnvironment,
 ) -> Result<ExitStatus, CliError> {
-    let rows = crate::cli::commands::gateway::select_gateway_rows(catalog, &args.select.select)?;
+    let rows = args.select.select_gateway_rows(catalog)?;
     let usual = |row: &GatewayRow, shape: ApiDialect| match row.applies_to_dialect(shape) {
         true => row.default_claim(shape).map_or("-", |claim| claim.as_str()),
         false => "no such row",
     };
     match args.format {
-        RowsFormat::Json => {
+        TableFormat::Json => {
             let list: Vec<_> = rows
                 .iter()
                 .map(|row| {
@@ -102,12 +95,10 @@ fn list_gateway_rows(
                     json!({ "id": row.row.id(), "section": row.section, "title": row.row.title, "usual": usual })
                 })
                 .collect();
-            stdout::print(serde_json::to_string_pretty(&list).map_err(|e| CliError::Internal(e.to_string()))?);
+            stdout::print(serde_json::to_string_pretty(&list)?);
         }
-        RowsFormat::Terminal => {
-            let mut table = Table::new();
-            table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(environment.terminal_width.unwrap_or(120).clamp(60, 65_535) as u16);
+        TableFormat::Terminal => {
+            let mut table = new_table(environment);
             table.set_header(["row", "title", ApiDialect::Anthropic.as_str(), ApiDialect::Openai.as_str()]);
             for row in rows {
                 let usual = ApiDialect::ALL.map(|shape| usual(&row.row, shape).to_owned());
@@ -117,4 +108,11 @@ fn list_gateway_rows(
         }
     }
     Ok(ExitStatus::Success)
+}
+
+fn new_table(environment: &ProcessEnvironment) -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(stdout::table_width(environment).min(usize::from(u16::MAX)) as u16);
+    table
 }

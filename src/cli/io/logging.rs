@@ -1,4 +1,4 @@
-//! Who hears the log: nobody unless `-v` or `RUST_LOG` asks for it. The one place that sets it up.
+//! The log on standard error, enabled by `-v` or `RUST_LOG`.
 
 use std::ffi::OsString;
 
@@ -7,10 +7,10 @@ use tracing_subscriber::fmt::time;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::cli::io::{stderr, stdout};
+use crate::cli::io::stderr;
 
-/// Sets the log up, on standard error; true where there is one. `RUST_LOG` says which modules are heard at which level,
-/// `fieldtest::client=debug` for instance; without it, `-v` is verdicts and waits, `-vv` each request, `-vvv` all.
+/// Enables the log, and returns true if it is enabled. `-v` logs verdicts and waits, `-vv` requests, `-vvv` everything.
+/// `RUST_LOG` sets levels for modules instead, for example `fieldtest::client=debug`.
 pub fn init(verbose: u8, rust_log: Option<OsString>) -> bool {
     let level = match verbose {
         0 => LevelFilter::OFF,
@@ -18,12 +18,14 @@ pub fn init(verbose: u8, rust_log: Option<OsString>) -> bool {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    // Other libraries are heard only where they are asked for by name.
+    // Other crates are logged only if RUST_LOG names them.
     let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), level);
     let named = rust_log.filter(|text| !text.is_empty()).and_then(|text| match text.to_string_lossy().parse() {
         Ok(targets) => Some(targets),
         Err(error) => {
-            stdout::warn(format!("RUST_LOG is passed over: {error}; expected `debug`, or `fieldtest::client=debug,…`"));
+            stderr::warn(format!(
+                "RUST_LOG is ignored: {error}. Use `debug`, or for example `fieldtest::client=debug`"
+            ));
             None
         }
     });
@@ -34,6 +36,6 @@ pub fn init(verbose: u8, rust_log: Option<OsString>) -> bool {
         .with_writer(|| stderr::RedactedStderr)
         .with_ansi(false)
         .with_timer(time::uptime());
-    // A process has one log; a second one, of a program that embeds this one, is that program's.
+    // A program that embeds this crate may have a log already.
     tracing_subscriber::registry().with(named.unwrap_or(ours)).with(layer).try_init().is_ok()
 }

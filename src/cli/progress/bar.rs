@@ -1,4 +1,4 @@
-//! Bars on a terminal: one for each run that is under way, and one for all where there are several.
+//! Progress bars on a terminal: one for each active run, and one for all runs: [`ProgressBars`].
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -8,7 +8,7 @@ use crate::results::progress::ProgressCounts;
 /// All bars of a command.
 pub struct ProgressBars {
     multi: MultiProgress,
-    /// How many runs are done; only where there are several.
+    /// The number of finished runs, if there are several runs.
     total: Option<ProgressBar>,
 }
 
@@ -16,19 +16,19 @@ pub struct ProgressBars {
 pub struct RunProgressBar(ProgressBar);
 
 impl ProgressBars {
-    /// Bars on standard error, for so many runs.
+    /// Bars on standard error for N runs.
     pub fn new(runs: usize) -> Self {
-        let all = MultiProgress::new();
+        let multi = MultiProgress::new();
         let total = (runs > 1).then(|| {
-            let bar = all.add(ProgressBar::new(runs as u64));
+            let bar = multi.add(ProgressBar::new(runs as u64));
             bar.set_style(bar_style("{pos} of {len} runs done  {elapsed}"));
             bar.tick();
             bar
         });
-        Self { multi: all, total }
+        Self { multi, total }
     }
 
-    /// The bar of a run of so many rows.
+    /// Adds the bar of a run with N rows.
     pub fn add_run(&self, name: &str, rows: u64) -> RunProgressBar {
         let bar = ProgressBar::new(rows);
         let bar = match &self.total {
@@ -40,7 +40,7 @@ impl ProgressBars {
         RunProgressBar(bar)
     }
 
-    /// A run is over: its bar goes.
+    /// Removes the bar of a finished run.
     pub fn finish_run(&self, bar: &RunProgressBar) {
         bar.clear();
         self.multi.remove(&bar.0);
@@ -54,35 +54,35 @@ impl ProgressBars {
 }
 
 impl RunProgressBar {
-    /// Shows how far the run is.
-    pub fn update(&self, event: RunEvent<'_>, pace: &ProgressCounts, elapsed_ms: u64) {
-        self.0.set_length(pace.rows);
-        self.0.set_position(pace.decided);
+    /// Shows the progress of the run.
+    pub fn update(&self, event: RunEvent<'_>, progress: &ProgressCounts, elapsed_ms: u64) {
+        self.0.set_length(progress.rows);
+        self.0.set_position(progress.decided);
         match event {
-            RunEvent::RowStarted(row) => self.0.set_message(format!("{}  {row}", pace.describe(elapsed_ms))),
+            RunEvent::RowStarted(row) => self.0.set_message(format!("{}  {row}", progress.describe(elapsed_ms))),
             RunEvent::Exchange(..) | RunEvent::Trial(_) | RunEvent::RowsRestarted(_) | RunEvent::Verdict(..) => {
-                self.0.set_message(pace.describe(elapsed_ms));
+                self.0.set_message(progress.describe(elapsed_ms));
             }
         }
     }
 
-    /// One more row is through, after so many requests.
+    /// Adds one decided row.
     pub fn inc(&self) {
         self.0.inc(1);
     }
 
-    /// Says something beside the bar.
+    /// Shows a text next to the bar.
     pub fn set_message(&self, text: String) {
         self.0.set_message(text);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(&self) {
         self.0.finish_and_clear();
     }
 }
 
-/// A style. A template that is right today stays right: it is a constant.
+/// A style. The templates are constants, so the default style is never used.
 fn bar_style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }

@@ -1,6 +1,6 @@
-//! The log: what goes on in runs, through `tracing`, for those who ask with `-v` or `RUST_LOG`.
+//! [`RunLog`]: the events of a run in the log of `tracing`, for `-v` and `RUST_LOG`.
 //!
-//! Nothing that is secret gets here: the client takes it out of whatever it is told.
+//! Events have no secrets: the client removes them from responses.
 
 use tracing::{debug, info, trace};
 
@@ -8,7 +8,7 @@ use crate::recording::event::RunEvent;
 use crate::wire::exchange::AttemptResult;
 use crate::wire::message::InterpretedExchange;
 
-/// The name that `RUST_LOG` knows it by.
+/// The name for `RUST_LOG`.
 const LOG_TARGET: &str = "fieldtest::run";
 
 /// The log of one run.
@@ -17,16 +17,16 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// A log that calls the run by its target's name.
+    /// A log with the name of the target.
     pub fn new(run: &str) -> Self {
         Self { run_name: crate::report::visible(run) }
     }
 
-    /// Tells what happened.
+    /// Logs an event.
     pub fn log_event(&self, event: RunEvent<'_>) {
         let run = self.run_name.as_str();
         match event {
-            RunEvent::RowStarted(row) => debug!(target: LOG_TARGET, run, row, "row begun"),
+            RunEvent::RowStarted(row) => debug!(target: LOG_TARGET, run, row, "row started"),
             RunEvent::Exchange(exchange, parsed) => {
                 let last = exchange.last_attempt();
                 let (id, attempts) = (exchange.id.as_str(), exchange.attempts.len());
@@ -34,18 +34,18 @@ impl RunLog {
                 match last.map(|attempt| &attempt.result) {
                     Some(AttemptResult::Response(response)) => {
                         let (status, what) = (response.status, interpretation_label(&parsed.interpretation));
-                        debug!(target: LOG_TARGET, run, id, attempts, status, ms, what, "answered");
+                        debug!(target: LOG_TARGET, run, id, attempts, status, ms, what, "response");
                     }
                     Some(AttemptResult::Failure(failure)) => {
                         let why = crate::report::visible(&failure.message);
-                        debug!(target: LOG_TARGET, run, id, attempts, ms, why, "no answer");
+                        debug!(target: LOG_TARGET, run, id, attempts, ms, why, "no response");
                     }
                     None => debug!(target: LOG_TARGET, run, id, "not sent"),
                 }
             }
             RunEvent::Trial(trial) => trace!(target: LOG_TARGET, run, trial = trial.key.to_string(), "trial done"),
             RunEvent::RowsRestarted(rows) => {
-                info!(target: LOG_TARGET, run, rows, "unequal answers to equal requests: asking again")
+                info!(target: LOG_TARGET, run, rows, "inconsistent endpoint: testing rows again")
             }
             RunEvent::Verdict(row, verdict) => {
                 let reason = crate::report::visible(&verdict.reason);
@@ -58,8 +58,8 @@ impl RunLog {
 fn interpretation_label(interpretation: &InterpretedExchange) -> &'static str {
     match interpretation {
         InterpretedExchange::Message(_) => "message",
-        InterpretedExchange::HttpError(_) => "refused",
-        InterpretedExchange::Malformed(_) => "broken",
+        InterpretedExchange::HttpError(_) => "rejected",
+        InterpretedExchange::Malformed(_) => "malformed",
         InterpretedExchange::NoResponse(_) => "failed",
     }
 }

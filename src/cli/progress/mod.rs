@@ -1,44 +1,44 @@
-//! What people and machines see of runs while they go on: bars, lines, events, a log. None knows another.
+//! The progress of runs, for people and machines: bars, status lines, events and a log. None of them knows another.
 //!
-//! A terminal gets a bar for each run that is under way; where there is none, a line every half minute says how far
-//! things are. Machines get every event as JSON, if they ask for it.
+//! A terminal shows a bar for each active run; without a terminal, a status line appears every 30 seconds.
 
 mod bar;
 pub mod gateway;
 mod log;
+pub mod mutation;
 mod ndjson;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::catalog::TargetPrices;
-use crate::cli::io::stdout;
-pub use crate::cli::progress::bar::{ProgressBars, RunProgressBar};
+use crate::cli::io::stderr;
+use crate::cli::progress::bar::{ProgressBars, RunProgressBar};
 use crate::cli::progress::log::RunLog;
 use crate::cli::progress::ndjson::NdjsonEmitter;
-use crate::cli::{ExitStatus, ProcessEnvironment};
+use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::recording::event::{RunEvent, RunListener};
-use crate::results::events::NdjsonEvent as Told;
+use crate::results::events::{NdjsonEvent, events_from_results};
 use crate::results::model::Results;
 use crate::results::progress::ProgressCounts;
 use crate::wire::exchange::Exchange;
 use crate::wire::message::InterpretedExchange;
 
-/// How often it is said how far things are, where there is no terminal.
+/// The interval of status lines without a terminal.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How a command is watched.
+/// The kinds of progress to show.
 #[derive(Debug, Clone, Copy)]
 pub struct ProgressOptions {
-    /// No bars, and no lines.
+    /// No bars and no status lines.
     pub no_progress: bool,
     /// Events on standard output.
     pub ndjson: bool,
-    /// How many runs there will be.
+    /// The number of runs.
     pub run_count: usize,
 }
 
-/// What watches all runs of a command.
+/// Shows the progress of all runs of a command.
 pub struct ProgressReporter {
     bars: Option<ProgressBars>,
     prints_lines: bool,
@@ -49,7 +49,7 @@ pub struct ProgressReporter {
     totals: Mutex<ProgressTotals>,
 }
 
-/// The runs that are over, and those that are under way.
+/// The finished and the active runs.
 #[derive(Default)]
 struct ProgressTotals {
     finished_runs: usize,
@@ -57,119 +57,119 @@ struct ProgressTotals {
     running: Vec<Arc<Mutex<ProgressCounts>>>,
 }
 
-/// A run that begins.
+/// A run that starts.
 pub struct RunInfo<'a> {
     /// The target's name.
     pub name: &'a str,
     /// The base URL, as results show it.
     pub base_url: &'a str,
-    /// The model that is asked for.
+    /// The requested model.
     pub model: &'a str,
-    /// True when the built-in simulator answers.
+    /// True if the built-in simulator responds.
     pub simulated: bool,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: u64,
-    /// The seed of its draws.
+    /// The random seed.
     pub seed: u64,
-    /// Where its recording goes.
+    /// The file of the recording.
     pub recording: String,
-    /// What a million tokens cost.
+    /// The prices of a million tokens.
     pub prices: Option<TargetPrices>,
-    /// Which of several runs of the same plan, from 1.
+    /// The number of the run among repeated runs, from 1.
     pub run_number: Option<u64>,
 }
 
 impl ProgressReporter {
-    /// Watches a command from now on.
-    pub fn new(environment: &ProcessEnvironment, wanted: ProgressOptions) -> Self {
-        let quiet = wanted.no_progress || environment.log_enabled;
-        let watch = Self {
-            bars: (environment.interactive && !quiet).then(|| ProgressBars::new(wanted.run_count)),
+    /// A reporter for a command that starts now.
+    pub fn new(environment: &ProcessEnvironment, options: ProgressOptions) -> Self {
+        let quiet = options.no_progress || environment.log_enabled;
+        let reporter = Self {
+            bars: (environment.interactive && !quiet).then(|| ProgressBars::new(options.run_count)),
             prints_lines: !environment.interactive && !quiet,
-            ndjson: wanted.ndjson.then(NdjsonEmitter::new),
+            ndjson: options.ndjson.then(NdjsonEmitter::new),
             log_enabled: environment.log_enabled,
             started: Instant::now(),
-            run_count: wanted.run_count,
+            run_count: options.run_count,
             totals: Mutex::default(),
         };
-        if let Some(events) = &watch.ndjson {
+        if let Some(events) = &reporter.ndjson {
             events.start();
         }
-        watch
+        reporter
     }
 
-    /// Watches one run.
-    pub fn start_run(&self, begun: &RunInfo<'_>) -> RunProgress<'_> {
-        let pace =
-            ProgressCounts { rows: begun.rows, cost_usd: begun.prices.map(|_| 0.0), ..ProgressCounts::default() };
-        let pace = Arc::new(Mutex::new(pace));
-        self.lock_totals().running.push(Arc::clone(&pace));
+    /// Starts to show one run.
+    pub fn start_run(&self, info: &RunInfo<'_>) -> RunProgress<'_> {
+        let progress =
+            ProgressCounts { rows: info.rows, cost_usd: info.prices.map(|_| 0.0), ..ProgressCounts::default() };
+        let progress = Arc::new(Mutex::new(progress));
+        self.lock_totals().running.push(Arc::clone(&progress));
         if let Some(events) = &self.ndjson {
-            let begins = Told::RunStarted {
-                base_url: begun.base_url.to_owned(),
-                model: begun.model.to_owned(),
-                simulated: begun.simulated,
-                rows: begun.rows,
-                seed: begun.seed,
-                recording: begun.recording.clone(),
+            let event = NdjsonEvent::RunStarted {
+                base_url: info.base_url.to_owned(),
+                model: info.model.to_owned(),
+                simulated: info.simulated,
+                rows: info.rows,
+                seed: info.seed,
+                recording: info.recording.clone(),
             };
-            events.emit(Some(begun.name), begun.run_number, begins);
+            events.emit(Some(info.name), info.run_number, event);
         }
         RunProgress {
             reporter: self,
-            name: begun.name.to_owned(),
-            run_number: begun.run_number,
-            prices: begun.prices,
+            name: info.name.to_owned(),
+            run_number: info.run_number,
+            prices: info.prices,
             started: Instant::now(),
-            progress: pace,
-            bar: self.bars.as_ref().map(|bars| bars.add_run(begun.name, begun.rows)),
-            log: self.log_enabled.then(|| RunLog::new(begun.name)),
+            progress,
+            bar: self.bars.as_ref().map(|bars| bars.add_run(info.name, info.rows)),
+            log: self.log_enabled.then(|| RunLog::new(info.name)),
         }
     }
 
-    /// Says every half minute how far things are, where nothing else does. Never ends.
+    /// Prints a status line every 30 seconds if there are no bars. Never ends.
     pub async fn heartbeat(&self) {
         if !self.prints_lines {
             return std::future::pending().await;
         }
-        let mut beats = tokio::time::interval(HEARTBEAT_INTERVAL);
-        beats.tick().await;
+        let mut interval = tokio::time::interval(HEARTBEAT_INTERVAL);
+        interval.tick().await;
         loop {
-            beats.tick().await;
-            stdout::warn(self.status_line(self.started.elapsed()));
+            interval.tick().await;
+            stderr::warn(self.status_line(self.started.elapsed()));
         }
     }
 
-    /// How far things are, in a line.
+    /// The status of all runs in one line.
     fn status_line(&self, elapsed: Duration) -> String {
-        let paces = self.lock_totals();
-        let each = paces.running.iter().map(|pace| *pace.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = each.fold(paces.finished, ProgressCounts::merge);
+        let totals = self.lock_totals();
+        let running = totals.running.iter().map(|run| *run.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = running.fold(totals.finished, ProgressCounts::merge);
         let rows = format!("{} of {} rows", all.decided, all.rows);
         let runs = match self.run_count {
             0 | 1 => rows,
-            runs => format!("{} of {runs} runs done, {} under way, {rows}", paces.finished_runs, paces.running.len()),
+            runs => format!("{} of {runs} runs done, {} active, {rows}", totals.finished_runs, totals.running.len()),
         };
         let seconds = elapsed.as_secs();
-        // What is left of the runs that have begun says nothing of those that have not.
-        let foretold = if self.run_count > 1 { ProgressCounts { rows: 0, decided: 0, ..all } } else { all };
-        format!("{}:{:02} {runs}: {}", seconds / 60, seconds % 60, foretold.describe(milliseconds(elapsed)))
+        // The remaining time of active runs does not cover runs that have not started.
+        let counts = if self.run_count > 1 { ProgressCounts { rows: 0, decided: 0, ..all } } else { all };
+        format!("{}:{:02} {runs}: {}", seconds / 60, seconds % 60, counts.describe(milliseconds(elapsed)))
     }
 
-    /// Tells what a target came to: all of its runs, where there are several.
+    /// Emits the results of a target: of all its runs.
     pub fn emit_results(&self, results: &Results) {
         if let Some(events) = &self.ndjson {
-            for event in crate::results::events::events_from_results(results) {
+            for event in events_from_results(results) {
                 events.emit(Some(&results.target.name), None, event);
             }
         }
     }
 
-    /// Tells how the command ends.
-    pub fn emit_exit(&self, exit: &Result<ExitStatus, crate::cli::CliError>) {
+    /// Emits the exit code of the command.
+    pub fn emit_exit(&self, exit: &Result<ExitStatus, CliError>) {
         if let Some(events) = &self.ndjson {
-            let exit = exit.as_ref().map_or_else(crate::cli::CliError::exit_status, |exit| *exit);
-            events.emit(None, None, Told::Finished { exit: exit.code() });
+            let exit = exit.as_ref().map_or_else(CliError::exit_status, |exit| *exit);
+            events.emit(None, None, NdjsonEvent::Finished { exit: exit.code() });
         }
     }
 
@@ -178,7 +178,7 @@ impl ProgressReporter {
     }
 }
 
-/// What watches one run.
+/// Shows the progress of one run.
 pub struct RunProgress<'a> {
     reporter: &'a ProgressReporter,
     name: String,
@@ -191,10 +191,10 @@ pub struct RunProgress<'a> {
 }
 
 impl RunProgress<'_> {
-    /// The run is over, and came to these results. Those of the only run are the target's, which are told as such.
+    /// Emits the results of a repeated run. The results of a single run are those of the target.
     pub fn finish(self, results: &Results) {
         if let (Some(events), Some(_)) = (&self.reporter.ndjson, self.run_number) {
-            for event in crate::results::events::events_from_results(results) {
+            for event in events_from_results(results) {
                 events.emit(Some(&self.name), self.run_number, event);
             }
         }
@@ -204,17 +204,17 @@ impl RunProgress<'_> {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count_exchange(&self, exchange: &Exchange, reading: &InterpretedExchange) {
-        let mut pace = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.requests += 1;
-        pace.retries += (exchange.attempts.len() as u64).saturating_sub(1);
-        if let InterpretedExchange::Message(message) = reading {
-            // An endpoint may say anything of its usage.
-            pace.input_tokens = pace.input_tokens.saturating_add(message.input_tokens().unwrap_or(0));
-            pace.output_tokens = pace.output_tokens.saturating_add(message.output_tokens().unwrap_or(0));
+    fn count_exchange(&self, exchange: &Exchange, interpretation: &InterpretedExchange) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.requests += 1;
+        progress.retries += (exchange.attempts.len() as u64).saturating_sub(1);
+        if let InterpretedExchange::Message(message) = interpretation {
+            // The usage of an endpoint may be any number.
+            progress.input_tokens = progress.input_tokens.saturating_add(message.input_tokens().unwrap_or(0));
+            progress.output_tokens = progress.output_tokens.saturating_add(message.output_tokens().unwrap_or(0));
         }
-        let (input, output) = (pace.input_tokens as f64, pace.output_tokens as f64);
-        pace.cost_usd = self.prices.map(|prices| (input * prices.input + output * prices.output) / 1e6);
+        let (input, output) = (progress.input_tokens as f64, progress.output_tokens as f64);
+        progress.cost_usd = self.prices.map(|prices| (input * prices.input + output * prices.output) / 1e6);
     }
 }
 
@@ -228,26 +228,26 @@ impl RunListener for RunProgress<'_> {
             }
             RunEvent::RowStarted(_) | RunEvent::Trial(_) => {}
         }
-        let (pace, elapsed) = (self.current_progress(), milliseconds(self.started.elapsed()));
+        let (progress, elapsed) = (self.current_progress(), milliseconds(self.started.elapsed()));
         if let Some(bar) = &self.bar {
-            bar.update(event, &pace, elapsed);
+            bar.update(event, &progress, elapsed);
         }
         if let Some(log) = &self.log {
             log.log_event(event);
         }
         if let Some(events) = &self.reporter.ndjson {
-            events.emit_run_event(&self.name, self.run_number, event, pace, elapsed);
+            events.emit_run_event(&self.name, self.run_number, event, progress, elapsed);
         }
     }
 }
 
 impl Drop for RunProgress<'_> {
-    /// However the run ended, it is under way no longer.
+    /// Marks the run as finished, however it ended.
     fn drop(&mut self) {
-        let mut paces = self.reporter.lock_totals();
-        paces.running.retain(|pace| !Arc::ptr_eq(pace, &self.progress));
-        paces.finished = paces.finished.merge(*self.progress.lock().unwrap_or_else(PoisonError::into_inner));
-        paces.finished_runs += 1;
+        let mut totals = self.reporter.lock_totals();
+        totals.running.retain(|run| !Arc::ptr_eq(run, &self.progress));
+        totals.finished = totals.finished.merge(*self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        totals.finished_runs += 1;
         if let (Some(bars), Some(bar)) = (&self.reporter.bars, &self.bar) {
             bars.finish_run(bar);
         }

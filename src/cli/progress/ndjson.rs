@@ -1,15 +1,15 @@
-//! Events on standard output, as JSON lines.
+//! [`NdjsonEmitter`]: events on standard output, one JSON object per line.
 
 use std::time::Instant;
 
 use crate::cli::io::stdout;
 use crate::recording::event::RunEvent;
-use crate::results::events::{EventEnvelope as Line, NdjsonEvent as Told, SCHEMA, render};
+use crate::results::events::{EventEnvelope, NdjsonEvent, SCHEMA, render};
 use crate::results::progress::ProgressCounts;
 use crate::wire::exchange::{AttemptResult, Exchange};
 use crate::wire::message::InterpretedExchange;
 
-/// Tells events as they come.
+/// Prints events as they occur.
 pub struct NdjsonEmitter {
     started: Instant,
 }
@@ -19,46 +19,46 @@ impl NdjsonEmitter {
         Self { started: Instant::now() }
     }
 
-    /// The first line.
+    /// Prints the first line.
     pub fn start(&self) {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.emit(None, None, Told::Started { schema: SCHEMA.to_owned(), version });
+        self.emit(None, None, NdjsonEvent::Started { schema: SCHEMA.to_owned(), version });
     }
 
-    /// Writes a line, whole and at once. Where nobody reads any more, the run goes on all the same.
-    pub fn emit(&self, target: Option<&str>, run: Option<u64>, event: Told) {
-        let ms = crate::cli::progress::milliseconds(self.started.elapsed());
-        stdout::print(render(&Line { ms, target: target.map(str::to_owned), run, event }));
+    /// Prints one event. The run continues if the reader closes the pipe.
+    pub fn emit(&self, target: Option<&str>, run: Option<u64>, event: NdjsonEvent) {
+        let ms = self.started.elapsed().as_millis() as u64;
+        stdout::print(render(&EventEnvelope { ms, target: target.map(str::to_owned), run, event }));
     }
 
-    /// Tells what happened in a run.
+    /// Prints an event of a run.
     pub fn emit_run_event(
         &self,
         name: &str,
         run: Option<u64>,
         event: RunEvent<'_>,
-        pace: ProgressCounts,
+        progress: ProgressCounts,
         elapsed_ms: u64,
     ) {
-        let told = match event {
-            RunEvent::RowStarted(row) => Told::RowStarted { row: row.to_owned() },
+        let event = match event {
+            RunEvent::RowStarted(row) => NdjsonEvent::RowStarted { row: row.to_owned() },
             RunEvent::Exchange(exchange, parsed) => exchange_event(exchange, &parsed.interpretation),
-            RunEvent::RowsRestarted(rows) => Told::AskedAgain { rows: rows as u64 },
-            RunEvent::Verdict(row, verdict) => Told::Verdict {
+            RunEvent::RowsRestarted(rows) => NdjsonEvent::AskedAgain { rows: rows as u64 },
+            RunEvent::Verdict(row, verdict) => NdjsonEvent::Verdict {
                 row: row.to_owned(),
                 status: verdict.status,
                 reason: verdict.reason.clone(),
-                pace,
-                left_ms: pace.remaining_ms(elapsed_ms),
+                pace: progress,
+                left_ms: progress.remaining_ms(elapsed_ms),
             },
-            // Its exchanges are told.
+            // Its exchanges are events already.
             RunEvent::Trial(_) => return,
         };
-        self.emit(Some(name), run, told);
+        self.emit(Some(name), run, event);
     }
 }
 
-fn exchange_event(exchange: &Exchange, interpretation: &InterpretedExchange) -> Told {
+fn exchange_event(exchange: &Exchange, interpretation: &InterpretedExchange) -> NdjsonEvent {
     let last = exchange.last_attempt();
     let (status, failure) = match last.map(|attempt| &attempt.result) {
         Some(AttemptResult::Response(response)) => (Some(response.status), None),
@@ -71,7 +71,7 @@ fn exchange_event(exchange: &Exchange, interpretation: &InterpretedExchange) -> 
             (None, None)
         }
     };
-    Told::Exchange {
+    NdjsonEvent::Exchange {
         id: exchange.id.clone(),
         method: exchange.request.method.as_str().to_owned(),
         path: exchange.request.path.clone(),

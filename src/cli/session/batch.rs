@@ -1,6 +1,6 @@
-//! The runs of one command: several targets side by side, the repeats of each one after the other.
+//! The runs of one command: [`RunBatch`] runs several targets in parallel, and repeats of one target in sequence.
 //!
-//! What one target's run comes to is nothing to another's: where one fails, the others keep what they have.
+//! If the run of one target fails, the others continue and keep their results.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,17 +9,18 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::LoadedBaseline;
+use crate::cli::args::run::RunArgs;
 use crate::cli::args::send::SendArgs;
-use crate::cli::args::shard::RerunSource;
 use crate::cli::args::simulator::SimulatorOptions;
-use crate::cli::commands::run::RunArgs;
-use crate::cli::io::{files, stdout};
+use crate::cli::io::{files, report_files, stderr};
 use crate::cli::progress::ProgressReporter;
 use crate::cli::session::connection::EndpointConnection;
 use crate::cli::session::jobs::TargetJob;
 use crate::cli::session::preflight::PreflightResult;
+use crate::cli::session::rerun::RerunSource;
 use crate::cli::session::resume::ResumedRun;
 use crate::cli::session::run::{RunJob, run_target};
+use crate::cli::session::shared::SharedState;
 use crate::cli::{CliError, ProcessEnvironment};
 use crate::engine::{StopSignal, judge};
 use crate::recording::answered::AnsweredExchanges;
@@ -31,66 +32,68 @@ use crate::results::merge::RepeatMerger;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
-/// What all runs of a command have in common.
+/// What all runs of a command share.
 pub struct RunBatch<'a> {
-    /// The command's arguments.
+    /// The options of the command.
     pub args: &'a RunArgs,
-    /// What the process finds around itself.
+    /// The environment of the process.
     pub environment: &'a ProcessEnvironment,
     /// How simulators deviate from the claims of their targets.
     pub simulator: SimulatorOptions,
     /// The case files.
     pub catalog: &'a Catalog,
-    /// What all requests have in common.
+    /// The secrets and the connection options of all clients.
     pub preflight: PreflightResult,
-    /// Where recordings go.
+    /// The budget and the rate limits.
+    pub shared: SharedState,
+    /// The folder for recordings.
     pub recording_folder: PathBuf,
-    /// The results that a rerun begins from.
+    /// The results to rerun.
     pub rerun: Option<RerunSource>,
-    /// What results are held against.
+    /// The known failures.
     pub baseline: Option<LoadedBaseline>,
-    /// Ends all runs.
+    /// Stops all runs.
     pub stop: StopSignal,
-    /// What watches them.
+    /// Shows the progress.
     pub progress: ProgressReporter,
 }
 
-/// What came of a command's runs.
+/// The result of all runs of a command.
 pub struct BatchOutcome {
     /// The results, in the order of the targets.
     pub results: Vec<Results>,
-    /// What went wrong beside them, in that order.
+    /// The errors, in the same order.
     pub errors: Vec<CliError>,
 }
 
 impl RunBatch<'_> {
-    /// Makes the runs, so many targets at once. Each target's results are written as soon as they are there.
-    pub async fn run(&self, work: Vec<TargetJob<'_>>, at_once: usize) -> BatchOutcome {
-        let targets = work.len();
-        let mut ended: Vec<_> = stream::iter(work.into_iter().enumerate())
-            .map(|(n, work)| async move { (n, self.run_target_job(work).await) })
-            .buffer_unordered(at_once.max(1))
+    /// Runs the jobs, several in parallel. The results of a target are written when it ends.
+    pub async fn run(&self, jobs: Vec<TargetJob<'_>>, parallel: usize) -> BatchOutcome {
+        let targets = jobs.len();
+        let mut finished: Vec<_> = stream::iter(jobs.into_iter().enumerate())
+            .map(|(n, job)| async move { (n, self.run_job(job).await) })
+            .buffer_unordered(parallel.max(1))
             .collect()
             .await;
-        ended.sort_by_key(|(n, _)| *n);
-        let mut made = BatchOutcome { results: Vec::new(), errors: Vec::new() };
-        for (_, (results, error)) in ended {
-            made.results.extend(results);
-            made.errors.extend(error);
+        finished.sort_by_key(|(n, _)| *n);
+        let not_started = finished.iter().filter(|(_, outcome)| matches!(outcome, (None, None))).count();
+        let mut batch = BatchOutcome { results: Vec::new(), errors: Vec::new() };
+        for (_, (results, error)) in finished {
+            batch.results.extend(results);
+            batch.errors.extend(error);
         }
-        let begun = made.results.len() + made.errors.len();
-        if begun < targets {
-            stdout::warn(format!("{} of {targets} targets were not begun", targets - begun));
+        if not_started > 0 {
+            stderr::warn(format!("{not_started} of {targets} targets were not started"));
         }
-        made
+        batch
     }
 
-    /// All runs of a target; neither results nor an error where it was not begun.
-    async fn run_target_job(&self, work: TargetJob<'_>) -> (Option<Results>, Option<CliError>) {
+    /// Makes all runs of a target. Returns neither results nor an error if it was not started.
+    async fn run_job(&self, job: TargetJob<'_>) -> (Option<Results>, Option<CliError>) {
         if self.stop.is_stopped() {
             return (None, None);
         }
-        let mut results = match self.run_repeats(work).await {
+        let mut results = match self.run_repeats(job).await {
             Ok(results) => results,
             Err(error) => return (None, Some(error)),
         };
@@ -98,83 +101,93 @@ impl RunBatch<'_> {
             baseline.compare(&mut results, self.catalog, self.args.output.strict);
         }
         self.progress.emit_results(&results);
-        // A file that cannot be written any more costs nobody the results: they are still shown.
-        let written = stdout::write_results(&self.args.output, &results);
+        // If the file cannot be written, the results are still shown.
+        let written = report_files::write_results(&self.args.output, &results);
         (Some(results), written.err())
     }
 
-    async fn run_repeats(&self, work: TargetJob<'_>) -> Result<Results, CliError> {
-        let TargetJob { target: tested, rows: portion, resumed: resumption } = work;
-        if let Some(over) = resumption.as_ref().filter(|resumption| resumption.is_complete()) {
-            stdout::warn(format!("{}: {} is complete: nothing is sent", tested.name, over.path.display()));
-            return judge(self.catalog, &over.recording).map_err(|e| CliError::Internal(e.to_string()));
+    async fn run_repeats(&self, job: TargetJob<'_>) -> Result<Results, CliError> {
+        let name = &job.target.name;
+        if let Some(complete) = job.resumed.as_ref().filter(|resumed| resumed.is_complete()) {
+            stderr::warn(format!("{name}: {} is complete; no requests sent", complete.path.display()));
+            return Ok(judge(self.catalog, &complete.recording)?);
         }
-        if let Some(resumption) = &resumption {
-            let answers = AnsweredExchanges::from_recording(&resumption.recording).answered_count();
-            stdout::warn(format!("{}: goes on; {answers} requests were answered and are not sent again", tested.name));
+        if let Some(resumed) = &job.resumed {
+            stderr::warn(match AnsweredExchanges::from_recording(&resumed.recording).answered_count() {
+                1 => format!("{name}: resuming; 1 answered request is not sent again"),
+                n => format!("{name}: resuming; {n} answered requests are not sent again"),
+            });
         }
-        let started = resumption.as_ref().map_or_else(Instant::now, ResumedRun::started_at);
+        let started = job.resumed.as_ref().map_or_else(Instant::now, ResumedRun::started_at);
         let args = self.args;
-        let sending = resumption.as_ref().map_or_else(|| args.sending.clone(), |r| r.send_args(&args.sending));
-        let connection =
-            EndpointConnection::new(&tested, &sending, &self.simulator, self.catalog, &self.preflight, started).await?;
-        if let Some(resumption) = &resumption {
-            connection.fast_forward_simulator(&resumption.recording.exchanges);
+        let sending = match &job.resumed {
+            Some(resumed) => resumed.send_args(&args.sending),
+            None => args.sending.clone(),
+        };
+        let connection = EndpointConnection::new(
+            &job.target,
+            &sending,
+            &self.shared,
+            &self.simulator,
+            self.catalog,
+            &self.preflight,
+            started,
+        )
+        .await?;
+        if let Some(resumed) = &job.resumed {
+            connection.fast_forward_simulator(&resumed.recording.exchanges);
         }
-        // A rerun asks with fresh draws: the same questions might only bring the same answers.
+        // A rerun has new random values: equal requests might only get equal responses.
         let entropy = self.environment.entropy;
-        let fresh = || if self.rerun.is_some() { entropy } else { connection.default_seed(entropy) };
-        let seed = sending.seed.unwrap_or_else(fresh);
-        let slug = slugify(&tested.name);
-        let Some(asked) = args.repeat.map(u64::from) else {
-            let recording = match (&self.rerun, &resumption) {
-                (_, Some(resumption)) => resumption.path.clone(),
+        let new_seed = || if self.rerun.is_some() { entropy } else { connection.default_seed(entropy) };
+        let seed = sending.seed.unwrap_or_else(new_seed);
+        let slug = slugify(name);
+        let Some(repeats) = args.repeat.map(u64::from) else {
+            let recording = match (&self.rerun, &job.resumed) {
+                (_, Some(resumed)) => resumed.path.clone(),
                 (Some(_), None) => {
                     files::unique_path(&self.recording_folder, &format!("recording-{slug}-rerun"), "jsonl")
                 }
                 (None, None) => self.recording_folder.join(format!("recording-{slug}.jsonl")),
             };
-            let work = TargetJob { target: tested, rows: portion, resumed: resumption };
-            return self
-                .run_once(&connection, work, &sending, (seed, None), recording)
-                .await
-                .map(|(results, _)| results);
+            let (results, _) = self.run_once(&connection, job, &sending, (seed, None), recording).await?;
+            return Ok(results);
         };
-        let digits = asked.to_string().len();
-        let mut repeats: Option<RepeatMerger> = None;
-        for n in 0..asked {
+        let digits = repeats.to_string().len();
+        let mut merger: Option<RepeatMerger> = None;
+        for n in 0..repeats {
             let recording = self.recording_folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
-            // Each asks with draws of its own: a cache of answers must not pass for stability.
-            let work = TargetJob { target: tested.clone(), rows: portion.clone(), resumed: None };
-            let (results, ended) =
-                self.run_once(&connection, work, &sending, (seed.wrapping_add(n), Some(n + 1)), recording).await?;
-            match &mut repeats {
-                Some(repeats) => repeats.add_run(results),
-                None => repeats = Some(RepeatMerger::new(results, asked)),
+            // Each run has its own random values: a cache of responses must not look like stability.
+            let repeat = TargetJob { target: job.target.clone(), rows: job.rows.clone(), resumed: None };
+            let (results, end) =
+                self.run_once(&connection, repeat, &sending, (seed.wrapping_add(n), Some(n + 1)), recording).await?;
+            match &mut merger {
+                Some(merger) => merger.add_run(results),
+                None => merger = Some(RepeatMerger::new(results, repeats)),
             }
-            if matches!(ended, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost | RunEnd::Untestable) {
+            if matches!(end, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost | RunEnd::Untestable) {
                 break;
             }
         }
-        repeats.map(RepeatMerger::into_results).ok_or_else(|| CliError::Internal("no run was made".to_owned()))
+        merger.map(RepeatMerger::into_results).ok_or(CliError::Unreachable("no run was made"))
     }
 
-    /// One run.
+    /// Makes one run.
     async fn run_once(
         &self,
         connection: &EndpointConnection,
-        TargetJob { target: tested, rows: portion, resumed: resumption }: TargetJob<'_>,
+        TargetJob { target, rows, resumed }: TargetJob<'_>,
         sending: &SendArgs,
-        (seed, nth): (u64, Option<u64>),
+        (seed, run_number): (u64, Option<u64>),
         recording: PathBuf,
     ) -> Result<(Results, RunEnd), CliError> {
-        let removed =
+        let redact =
             |results| if sending.redact == ContentPolicy::RemoveContent { redact_content(results) } else { results };
         let job = RunJob {
-            target: &tested,
+            target: &target,
             base_url: connection.base_url.clone(),
             simulated: connection.is_simulated(),
-            selection: portion,
+            selection: rows,
             shard: self.args.shard.shard,
             seed,
             recording,
@@ -186,35 +199,36 @@ impl RunBatch<'_> {
                 repeat: self.args.repeat.is_some(),
                 ..RunScope::default()
             },
-            run_number: nth,
-            resumed: resumption,
+            run_number,
+            resumed,
         };
         let Some(rerun) = &self.rerun else {
             let path = job.recording.clone();
-            let made = run_target(&connection.client, job, sending, self.catalog, &self.stop).await;
-            if let Ok((_, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost)) = &made
+            let outcome = run_target(&connection.client, job, sending, &self.shared, self.catalog, &self.stop).await;
+            if let Ok((_, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost)) = &outcome
                 && self.args.repeat.is_none()
                 && sending.redact == ContentPolicy::KeepContent
             {
-                let bound = match sending.money.is_bounded() {
-                    true => "; what was spent counts towards the bound that it is given",
+                let budget = match sending.budget.is_limited() {
+                    true => ". Requests already sent count toward its budget",
                     false => "",
                 };
-                stdout::warn(format!(
-                    "{}: `fieldtest run --resume {} --out {}` goes on with it{bound}",
-                    tested.name,
+                stderr::warn(format!(
+                    "{}: to resume, run `fieldtest run --resume {} --out {}`{budget}",
+                    target.name,
                     path.display(),
                     self.args.output.out.display()
                 ));
             }
-            return made;
+            return outcome;
         };
         rerun.verify_compatible(&job.build_header(sending), self.catalog)?;
         if job.selection.run.is_empty() {
-            return Ok((removed(rerun.unchanged()), RunEnd::Complete));
+            return Ok((redact(rerun.unchanged()), RunEnd::Complete));
         }
-        let (results, ended) = run_target(&connection.client, job, sending, self.catalog, &self.stop).await?;
-        // What a rerun keeps may have been written with its texts.
-        Ok((removed(rerun.merge(results)), ended))
+        let (results, end) =
+            run_target(&connection.client, job, sending, &self.shared, self.catalog, &self.stop).await?;
+        // The earlier results may contain texts.
+        Ok((redact(rerun.merge(results)), end))
     }
 }

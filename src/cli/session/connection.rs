@@ -1,4 +1,4 @@
-//! From what is to be tested to something that can be asked: a client, and the simulation behind it where it is one.
+//! [`EndpointConnection`]: the client of a target, and its simulator if the target is simulated.
 
 use std::time::Instant;
 
@@ -7,58 +7,59 @@ use crate::cli::CliError;
 use crate::cli::args::send::SendArgs;
 use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::session::preflight::PreflightResult;
+use crate::cli::session::shared::SharedState;
 use crate::cli::target::credential::LazyCredential;
-use crate::cli::target::resolve::{EndpointKind, ResolvedTarget};
+use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::Client;
 use crate::redact::SecretRedactor;
 use crate::simulator;
 use crate::wire::exchange::{AttemptResult, Exchange, HttpMethod};
 
-/// An endpoint that can be asked.
+/// An endpoint that is ready for requests.
 pub struct EndpointConnection {
-    /// What sends to it.
+    /// The client.
     pub client: Client,
     /// Its base URL, as results show it.
     pub base_url: String,
-    /// The simulation, which lives as long as this.
+    /// The simulator, which runs as long as this value lives.
     simulation: Option<simulator::RunningSimulator>,
 }
 
 impl EndpointConnection {
-    /// Makes a client for what is tested, and starts its simulation where it has one. Sends nothing.
+    /// Makes the client of a target, and starts its simulator. Sends nothing.
     pub async fn new(
-        tested: &ResolvedTarget,
+        target: &ResolvedTarget,
         sending: &SendArgs,
+        shared: &SharedState,
         simulator: &SimulatorOptions,
         catalog: &Catalog,
-        ready: &PreflightResult,
+        preflight: &PreflightResult,
         started: Instant,
     ) -> Result<Self, CliError> {
-        let (base_url, credential, simulation) = match &tested.endpoint {
+        let (base_url, credential, simulation) = match &target.endpoint {
             EndpointKind::Live { base_url, credential, .. } => {
                 (base_url.clone(), credential.as_ref().map(LazyCredential::resolve).transpose()?, None)
             }
-            EndpointKind::Simulated(target) => {
-                let config = simulator.simulator_config(target, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
-                let running = simulator::start(config)
-                    .await
-                    .map_err(|e| CliError::Internal(format!("cannot start the simulator: {e}")))?;
+            EndpointKind::Simulated(simulated) => {
+                let config = simulator.simulator_config(simulated, catalog, sending.seed.unwrap_or(SIMULATION_SEED))?;
+                let running = simulator::start(config).await.map_err(CliError::Simulator)?;
                 (running.base_url(), Some(running.credential().to_owned().into()), Some(running))
             }
         };
-        let mut config = sending.client_config(tested, &base_url, credential, simulation.is_some(), started)?;
-        config.secrets.clone_from(&ready.secrets);
+        let mut config = shared.client_config(sending, target, &base_url, credential, simulation.is_some(), started)?;
+        config.secrets.clone_from(&preflight.secrets);
         if simulation.is_none() {
-            config.transport = ready.transport.clone();
+            config.transport = preflight.transport.clone();
         }
-        // A path may hold a key, too; a simulation's port differs from run to run and means nothing to anyone.
+        // A path may contain a key. The port of a simulator is random, so results do not show it.
         let shown = SecretRedactor::new(config.credential.as_ref(), &config.secrets).redact_text(base_url);
         let base_url = if simulation.is_some() { "http://simulator".to_owned() } else { shown };
-        let client = Client::new(config).map_err(|e| CliError::Usage(format!("{}: {e}", tested.name)))?;
+        let client =
+            Client::new(config).map_err(|source| CliError::TargetClient { target: target.name.clone(), source })?;
         Ok(Self { client, base_url, simulation })
     }
 
-    /// Takes a simulation to where it was when these exchanges had come.
+    /// Brings a simulator to its state after these exchanges.
     pub fn fast_forward_simulator(&self, exchanges: &[Exchange]) {
         let Some(simulation) = &self.simulation else { return };
         for exchange in exchanges {
@@ -75,16 +76,16 @@ impl EndpointConnection {
         }
     }
 
-    /// True where the built-in simulator answers.
+    /// True if the built-in simulator responds.
     pub fn is_simulated(&self) -> bool {
         self.simulation.is_some()
     }
 
-    /// The seed of a run's draws, unless told: a simulation is asked the same every time, an endpoint never.
+    /// The default seed of a run: fixed for simulations, random for live endpoints.
     pub fn default_seed(&self, entropy: u64) -> u64 {
         if self.is_simulated() { SIMULATION_SEED } else { entropy }
     }
 }
 
-/// The seed of simulations, and of what they are asked, unless told.
+/// The default seed of simulators and of runs against them.
 const SIMULATION_SEED: u64 = 1;

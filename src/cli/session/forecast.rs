@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::catalog::CatalogRow;
 use crate::cli::args::budget::{BudgetArgs, RateArgs};
 use crate::cli::args::send::SendArgs;
-use crate::cli::target::resolve::ResolvedTarget;
+use crate::cli::target::model::ResolvedTarget;
 use crate::engine::{PlanInput, RateAssumptions, RunPlan, plan_run};
 use crate::recording::scope::RunForecast;
 
@@ -47,6 +47,6 @@ pub fn build_plan(
 
 /// The part of a plan that the recording of the run keeps.
 pub fn forecast(target: &ResolvedTarget, rows: &[&CatalogRow], args: &SendArgs) -> RunForecast {
-    let plan = build_plan(target, rows, (&args.money, &args.pace), ForecastAssumptions::default());
-    RunForecast { planned: plan.total, prices: args.money.prices(target) }
+    let plan = build_plan(target, rows, (&args.budget, &args.rate), ForecastAssumptions::default());
+    RunForecast { planned: plan.total, prices: args.budget.prices(target) }
 }

@@ -1,83 +1,93 @@
-//! What a run is to do: its targets, the rows that each is asked, and what was asked before.
-//!
-//! All of it is found out before anything is sent to the first target. Nothing here sends.
+//! The jobs of `run`: [`TargetJob`], planned before anything is sent to the first target.
 
 use crate::catalog::Catalog;
-use crate::cli::args::shard::RerunSource;
+use crate::cli::ProcessEnvironment;
+use crate::cli::args::run::RunArgs;
 use crate::cli::args::simulator::SimulatorOptions;
-use crate::cli::commands::run::RunArgs;
-use crate::cli::io::stdout;
+use crate::cli::error::{CliError, OptionError};
+use crate::cli::io::stderr;
+use crate::cli::session::rerun::RerunSource;
 use crate::cli::session::resume;
 use crate::cli::session::resume::ResumedRun;
-use crate::cli::target::resolve::{ResolvedTarget, resolve_targets, validate_options};
-use crate::cli::{CliError, ProcessEnvironment};
+use crate::cli::target::credential::CredentialPolicy;
+use crate::cli::target::model::ResolvedTarget;
+use crate::cli::target::resolve::{resolve_targets, validate_options};
 use crate::engine::RowSelection;
 
-/// One target, and what it is asked.
+/// A target and the rows to run.
 pub struct TargetJob<'a> {
-    /// What is tested.
+    /// The target.
     pub target: ResolvedTarget,
     /// The rows.
     pub rows: RowSelection<'a>,
-    /// What is gone on with, where it was begun before.
+    /// The interrupted run to resume.
     pub resumed: Option<ResumedRun>,
 }
 
 impl<'a> TargetJob<'a> {
-    /// All that the options name.
+    /// The jobs of a command.
     pub fn plan_jobs(
         args: &RunArgs,
+        simulator: &SimulatorOptions,
         catalog: &'a Catalog,
         environment: &ProcessEnvironment,
-        simulator: &SimulatorOptions,
         rerun: Option<&RerunSource>,
     ) -> Result<Vec<Self>, CliError> {
-        let mut all = match &args.resume {
-            Some(place) => resume::resume_jobs(place, args, simulator, catalog, environment)?,
+        let mut jobs: Vec<Self> = match &args.resume {
+            Some(place) => {
+                let resumed = resume::find_runs(place, args, simulator, catalog, environment)?.into_iter();
+                let job = |(target, run): (ResolvedTarget, Option<(ResumedRun, RowSelection<'a>)>)| match run {
+                    Some((run, rows)) => Ok(Self { target, rows, resumed: Some(run) }),
+                    None => Self::new(target, args, catalog, None),
+                };
+                resumed.map(job).collect::<Result<_, _>>()?
+            }
             None => {
-                let targets = resolve_targets(&args.endpoint, catalog, environment)?;
+                let targets = resolve_targets(&args.endpoint, CredentialPolicy::Required, catalog, environment)?;
                 if rerun.is_some() && targets.len() != 1 {
-                    let what = "--rerun goes with one target: name the one that the file is of";
-                    return Err(CliError::Usage(what.to_owned()));
+                    return Err(OptionError::RerunTargets.into());
                 }
-                targets.into_iter().map(|tested| Self::new(tested, args, catalog, rerun)).collect::<Result<_, _>>()?
+                targets.into_iter().map(|target| Self::new(target, args, catalog, rerun)).collect::<Result<_, _>>()?
             }
         };
-        validate_options(all.iter().map(|work| &work.target), args.simulation.is_set(), &args.sending.money)?;
-        for work in all.iter_mut().filter(|work| work.rows.run.is_empty()) {
-            work.target.clear_credential();
+        validate_options(jobs.iter().map(|job| &job.target), args.simulation.is_set(), &args.sending.budget)?;
+        for job in jobs.iter_mut().filter(|job| job.rows.run.is_empty()) {
+            job.target.clear_credential();
         }
-        Ok(all)
+        Ok(jobs)
     }
 
-    /// What a target is asked that was not begun.
-    pub fn new(
-        tested: ResolvedTarget,
+    /// The job of a new run.
+    fn new(
+        target: ResolvedTarget,
         args: &RunArgs,
         catalog: &'a Catalog,
         rerun: Option<&RerunSource>,
     ) -> Result<Self, CliError> {
-        let plan = args.select.select_rows(catalog, |needed| tested.meets_requirement(needed))?;
-        let portion = match rerun {
+        let plan = args.select.select_rows(catalog, |needed| target.meets_requirement(needed))?;
+        let rows = match rerun {
             Some(rerun) => rerun.plan_rows(catalog, &plan)?,
             None => args.shard.select_rows(plan),
         };
-        Ok(Self { target: tested, rows: portion, resumed: None })
+        Ok(Self { target, rows, resumed: None })
     }
 
-    /// Says what of the plan is run, where it is not all.
+    /// Reports which rows of the plan are run, if not all.
     pub fn announce(&self, args: &RunArgs, is_rerun: bool) {
-        let Self { target: tested, rows: portion, .. } = self;
-        let (name, rows, beside) = (&tested.name, portion.reported_count(), portion.dependencies.len());
-        let of = portion.plan.len();
-        let more = if beside > 0 { format!(", with {beside} more that they work through") } else { String::new() };
+        let name = &self.target.name;
+        let (rows, planned) = (self.rows.reported_count(), self.rows.plan.len());
+        let more = match self.rows.dependencies.len() {
+            0 => String::new(),
+            1 => ", plus 1 row that they depend on".to_owned(),
+            n => format!(", plus {n} rows that they depend on"),
+        };
         match args.shard.shard {
-            Some(part) if rows == 0 => stdout::warn(format!("{name}: shard {part} has none of the {of} rows")),
-            Some(part) => stdout::warn(format!("{name}: shard {part} has {rows} of the {of} rows{more}")),
+            Some(shard) if rows == 0 => stderr::warn(format!("{name}: shard {shard}: none of {planned} rows")),
+            Some(shard) => stderr::warn(format!("{name}: shard {shard}: {rows} of {planned} rows{more}")),
             None if is_rerun && rows == 0 => {
-                stdout::warn(format!("{name}: nothing to ask again: no row is contradicted or undetermined"));
+                stderr::warn(format!("{name}: nothing to rerun: no row is contradicted or undetermined"));
             }
-            None if is_rerun => stdout::warn(format!("{name}: {rows} of {of} rows are asked again{more}")),
+            None if is_rerun => stderr::warn(format!("{name}: rerunning {rows} of {planned} rows{more}")),
             None => {}
         }
     }

@@ -1,7 +1,7 @@
-//! `--resume`: runs that were cut, held against the command line, and gone on with in their own recordings.
+//! `--resume`: interrupted runs, compared with the command line and continued in their own recordings: [`ResumedRun`].
 //!
-//! What was asked, and how it is decided, comes from the recording; where to send it, and with which credential, from the
-//! command line. An option that would change the questions is refused, for the answers that stand were given to others.
+//! The recording determines the requests and the rules. The command line determines the endpoint and the credential. An
+//! option that would change the requests is rejected, because the recorded responses would not match.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -12,38 +12,40 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::catalog::{Catalog, CatalogRow};
-use crate::cli::args::common::EndpointArgs;
-use crate::cli::args::send::SendArgs;
+use crate::cli::ProcessEnvironment;
+use crate::cli::args::endpoint::{EndpointArgs, MaxTokensArgs};
+use crate::cli::args::run::RunArgs;
+use crate::cli::args::send::{ConfidenceArgs, SendArgs};
 use crate::cli::args::simulator::SimulatorOptions;
-use crate::cli::commands::run::RunArgs;
-use crate::cli::io::{files, stdout};
-use crate::cli::session::jobs::TargetJob;
-use crate::cli::session::run::current_timestamp;
-use crate::cli::target::credential::LazyCredential;
-use crate::cli::target::resolve;
-use crate::cli::target::resolve::{EndpointKind, ResolvedTarget};
-use crate::cli::{CliError, ProcessEnvironment};
+use crate::cli::clock::current_timestamp;
+use crate::cli::error::{CliError, ResumeProblem};
+use crate::cli::io::{files, stderr};
+use crate::cli::target::credential::{CredentialPolicy, LazyCredential};
+use crate::cli::target::model::{EndpointKind, ResolvedTarget};
+use crate::cli::target::resolve::{build_target, resolve_targets};
 use crate::client::PLACEHOLDER_CREDENTIAL;
 use crate::engine::RowSelection;
 use crate::engine::selection::digest_rows;
 use crate::recording::run::{Recording, ResumeMarker, RunLine, is_complete};
 use crate::recording::writer::RecordingWriter;
-use crate::redact::ContentPolicy;
-use crate::redact::SecretRedactor;
+use crate::redact::{ContentPolicy, SecretRedactor};
 use crate::results::file_names::slugify;
 use crate::wire::exchange::SECRET_PLACEHOLDER;
 
-/// A run that was cut, and its recording, which nobody else writes meanwhile.
+/// A target, and its interrupted run with the rows of that run. A target may have no run yet.
+type ResumeCandidate<'a> = (ResolvedTarget, Option<(ResumedRun, RowSelection<'a>)>);
+
+/// An interrupted run, and its recording. No other process can write the recording meanwhile.
 #[derive(Debug)]
 pub struct ResumedRun {
-    /// Where the recording is.
+    /// The recording.
     pub path: PathBuf,
-    /// What stands in it.
+    /// Its content.
     pub recording: Recording,
     file: File,
 }
 
-/// Where recordings are that belong to a place which is to be gone on with.
+/// The folder of the recordings of a place: the place itself, or the folder of the file.
 pub fn recording_folder(place: &Path) -> PathBuf {
     match (place.is_dir(), place.parent()) {
         (true, _) => place.to_owned(),
@@ -52,120 +54,114 @@ pub fn recording_folder(place: &Path) -> PathBuf {
     }
 }
 
-/// Finds what is to be gone on with: what is named and was begun, with the rest of what is named; or all that is there,
-/// where nothing is named.
-pub fn resume_jobs<'a>(
+/// Finds the runs to resume. If the command line names targets, these targets; otherwise all runs in the place.
+pub fn find_runs<'a>(
     place: &Path,
     args: &RunArgs,
     simulator: &SimulatorOptions,
     catalog: &'a Catalog,
     environment: &ProcessEnvironment,
-) -> Result<Vec<TargetJob<'a>>, CliError> {
-    let at_place = |what: &str| CliError::Usage(format!("--resume {}: {what}", place.display()));
+) -> Result<Vec<ResumeCandidate<'a>>, CliError> {
+    let error = |problem| CliError::Resume { path: place.to_owned(), problem };
     if !place.exists() {
-        return Err(at_place("there is no such file or folder; a run leaves its recording in --out or --record"));
+        return Err(error(ResumeProblem::NoPlace));
     }
     let given = &args.endpoint;
+    let resolve = |given: &EndpointArgs| resolve_targets(given, CredentialPolicy::Required, catalog, environment);
+    let resume = |run: ResumedRun, target| {
+        let (target, run, rows) = run.adopt(target, args, simulator, catalog)?;
+        Ok::<ResumeCandidate<'a>, CliError>((target, Some((run, rows))))
+    };
     let is_named = !given.targets.is_empty() || given.base_url.is_some() || given.list.is_some();
     if place.is_file() {
         if has_no_header(place)? {
-            return Err(at_place("the run was cut before anything was recorded: begin it anew"));
+            return Err(error(ResumeProblem::Empty));
         }
-        let resumption = ResumedRun::read(place)?;
+        let run = ResumedRun::read(place)?;
         if !is_named {
-            let tested = resumption.resolve_target(given, catalog, environment)?;
-            return Ok(vec![resumption.into_job(tested, args, simulator, catalog)?]);
+            let target = run.resolve_target(given, catalog, environment)?;
+            return Ok(vec![resume(run, target)?]);
         }
         let mut filled = given.clone();
         if given.model.is_empty() && given.list.is_none() {
-            filled.model = vec![resumption.recording.header.settings.model.clone()];
+            filled.model = vec![run.recording.header.settings.model.clone()];
         }
-        let mut tested = resolve::resolve_targets(&filled, catalog, environment)?;
-        return match (tested.pop(), tested.is_empty()) {
-            (Some(one), true) => Ok(vec![resumption.into_job(one, args, simulator, catalog)?]),
-            _ => Err(at_place("it is the recording of one target, and several are named: give its folder")),
+        let mut targets = resolve(&filled)?;
+        return match (targets.pop(), targets.is_empty()) {
+            (Some(target), true) => Ok(vec![resume(run, target)?]),
+            _ => Err(error(ResumeProblem::OneRecording)),
         };
     }
+    let mut candidates: Vec<ResumeCandidate<'a>> = Vec::new();
     if is_named {
-        let mut all = Vec::new();
-        for tested in resolve::resolve_targets(given, catalog, environment)? {
-            let path = place.join(format!("recording-{}.jsonl", slugify(&tested.name)));
-            all.push(match path.is_file() && !has_no_header(&path)? {
-                true => ResumedRun::read(&path)?.into_job(tested, args, simulator, catalog)?,
-                false => TargetJob::new(tested, args, catalog, None)?,
+        for target in resolve(given)? {
+            let path = place.join(format!("recording-{}.jsonl", slugify(&target.name)));
+            candidates.push(match path.is_file() && !has_no_header(&path)? {
+                true => resume(ResumedRun::read(&path)?, target)?,
+                false => (target, None),
             });
         }
-        return match all.iter().any(|work| work.resumed.is_some()) {
-            true => Ok(all),
-            false => Err(at_place("there is no recording of what is named in it: was it of another target?")),
+        return match candidates.iter().any(|(_, run)| run.is_some()) {
+            true => Ok(candidates),
+            false => Err(error(ResumeProblem::NoRecordingOfTargets)),
         };
     }
-    let mut all: Vec<TargetJob<'a>> = Vec::new();
     for path in files::list_recordings(place)? {
         if has_no_header(&path)? {
-            stdout::warn(format!("{}: nothing was recorded in it: name its target, and it is run", path.display()));
+            stderr::warn(format!("{}: nothing was recorded. Name its target to run it", path.display()));
             continue;
         }
-        let resumption = ResumedRun::read(&path)?;
-        let tested = resumption.resolve_target(given, catalog, environment)?;
-        if all.iter().any(|work| work.target.name == tested.name) {
-            return Err(at_place(&format!("it holds several recordings of `{}`: give the file", tested.name)));
+        let run = ResumedRun::read(&path)?;
+        let target = run.resolve_target(given, catalog, environment)?;
+        if candidates.iter().any(|(other, _)| other.name == target.name) {
+            return Err(error(ResumeProblem::SeveralRecordings(target.name)));
         }
-        all.push(resumption.into_job(tested, args, simulator, catalog)?);
+        candidates.push(resume(run, target)?);
     }
-    if all.is_empty() { Err(at_place("there is no recording-*.jsonl in it")) } else { Ok(all) }
+    if candidates.is_empty() { Err(error(ResumeProblem::NoRecordings)) } else { Ok(candidates) }
 }
 
-/// True of a recording that has not one whole line: its run was cut before it asked anything.
+/// True if a recording has no complete line: its run was interrupted before the first request.
 fn has_no_header(path: &Path) -> Result<bool, CliError> {
     let mut line = Vec::new();
     let read = File::open(path).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
-    read.map_err(|e| CliError::Usage(format!("cannot read {}: {e}", path.display())))?;
+    read.map_err(|e| CliError::io("read", path, e))?;
     Ok(line.last() != Some(&b'\n'))
 }
 
 impl ResumedRun {
-    /// Reads a recording that is to be gone on with.
+    /// Reads a recording to resume.
     fn read(path: &Path) -> Result<Self, CliError> {
-        let refused = |what: &str| CliError::Usage(format!("--resume {}: {what}", path.display()));
+        let error = |problem| CliError::Resume { path: path.to_owned(), problem };
         if files::is_gateway_recording(path)? {
-            return Err(refused("it is of a gateway, whose run takes seconds: begin it anew with `fieldtest gateway`"));
+            return Err(error(ResumeProblem::Gateway));
         }
         let file = files::reopen_recording(path)?;
         let recording = files::read_recording(path)?;
         let scope = &recording.header.scope;
         if scope.texts_removed {
-            return Err(refused(
-                "its texts were taken out (--redact content), and without them nobody knows what was asked: begin the run \
-                 anew",
-            ));
+            return Err(error(ResumeProblem::NoContent));
         }
         if scope.repeat {
-            return Err(refused(
-                "it is one of several runs (--repeat), and its results would take the place of theirs: `fieldtest judge` \
-                 judges it; begin the runs anew",
-            ));
+            return Err(error(ResumeProblem::Repeat));
         }
         if scope.rerun {
-            return Err(refused("it is of a rerun: begin that anew with --rerun RESULTS"));
+            return Err(error(ResumeProblem::Rerun));
         }
         let this = env!("CARGO_PKG_VERSION");
         if scope.version.as_deref() != Some(this) {
-            let version = scope.version.as_deref().map_or("an earlier version".to_owned(), |v| format!("version {v}"));
-            return Err(refused(&format!(
-                "it was written by {version} of fieldtest, and this is {this}, which may ask otherwise: go on with that \
-                 version, or begin anew; `fieldtest judge` judges what is there"
-            )));
+            let written = scope.version.as_deref().map_or("an earlier version".to_owned(), |v| format!("version {v}"));
+            return Err(error(ResumeProblem::OtherVersion { written, this }));
         }
         Ok(Self { path: path.to_owned(), recording, file })
     }
 
-    /// True where nothing is left to be asked.
+    /// True if no request is left.
     pub fn is_complete(&self) -> bool {
         is_complete(&self.recording)
     }
 
-    /// What is tested, where the command line names nothing: what the recording is of.
+    /// The target of the recording, if the command line names none.
     fn resolve_target(
         &self,
         given: &EndpointArgs,
@@ -182,127 +178,120 @@ impl ResumedRun {
             simulate: header.simulated,
             ..given.clone()
         };
-        // A credential goes where the target's file says, and nowhere else.
-        let is_of = |name: &&str| {
-            let of = catalog.targets.get(*name);
-            of.is_some_and(|of| header.simulated || of.base_url.as_ref() == Some(&header.base_url))
+        // The credential of a target must only be sent to the base URL of its file.
+        let is_same = |name: &&str| {
+            let target = catalog.targets.get(*name);
+            target.is_some_and(|target| header.simulated || target.base_url.as_ref() == Some(&header.base_url))
         };
         let names = [header.name.as_str(), header.name.split('@').next().unwrap_or_default()];
-        match names.into_iter().find(is_of) {
-            // It is not asked again, so nothing is needed to ask it.
+        match names.into_iter().find(is_same) {
+            // No request is left, so no credential is needed.
             Some(_) | None if self.is_complete() && !header.simulated => {
-                let place = EndpointKind::Live {
+                let endpoint = EndpointKind::Live {
                     base_url: header.base_url.clone(),
                     credential: None,
                     missing_credential: None,
                 };
-                return Ok(resolve::build_target(&filled, &header.name, place, None, header.claims.as_ref()));
+                return Ok(build_target(&filled, &header.name, endpoint, None, header.claims.as_ref()));
             }
             Some(name) => filled.targets = vec![name.to_owned()],
             None if header.simulated => {
-                return Err(
-                    self.usage_error("it is of a simulation: name the target that was simulated, with --simulate")
-                );
+                return Err(self.error(ResumeProblem::UnknownSimulation));
             }
             None if [SECRET_PLACEHOLDER, PLACEHOLDER_CREDENTIAL]
                 .iter()
-                .any(|taken| header.base_url.contains(taken)) =>
+                .any(|placeholder| header.base_url.contains(placeholder)) =>
             {
-                return Err(self.usage_error("its base URL held a secret, which was left out: give it with --base-url"));
+                return Err(self.error(ResumeProblem::RedactedBaseUrl));
             }
             None => filled.base_url = Some(header.base_url.clone()),
         }
-        let mut tested = resolve::resolve_targets(&filled, catalog, environment)?;
-        match (tested.pop(), tested.is_empty()) {
-            (Some(one), true) => Ok(one),
-            _ => Err(self.usage_error("it is of one model, and several are given with --model")),
+        let mut targets = resolve_targets(&filled, CredentialPolicy::Required, catalog, environment)?;
+        match (targets.pop(), targets.is_empty()) {
+            (Some(target), true) => Ok(target),
+            _ => Err(self.error(ResumeProblem::SeveralModels)),
         }
     }
 
-    /// Holds what is tested against what was, and takes from the recording what it knows better.
-    fn into_job<'a>(
+    /// Compares a target with the recording, and gives it the claims and settings of the recording.
+    fn adopt<'a>(
         self,
-        mut tested: ResolvedTarget,
+        mut target: ResolvedTarget,
         args: &RunArgs,
         simulator: &SimulatorOptions,
         catalog: &'a Catalog,
-    ) -> Result<TargetJob<'a>, CliError> {
+    ) -> Result<(ResolvedTarget, Self, RowSelection<'a>), CliError> {
         let header = &self.recording.header;
-        self.verify_same("target", &header.name, &tested.name)?;
-        let is_simulated = matches!(tested.endpoint, EndpointKind::Simulated(_));
+        self.verify_same("target", &header.name, &target.name)?;
+        let is_simulated = matches!(target.endpoint, EndpointKind::Simulated(_));
         if is_simulated != header.simulated {
-            let (then, option) = if header.simulated { ("a simulation", "add") } else { ("a live run", "leave out") };
-            return Err(self.usage_error(&format!("it is of {then}: {option} --simulate")));
+            let (recorded, advice) = if header.simulated { ("simulated", "Add") } else { ("live", "Remove") };
+            return Err(self.error(ResumeProblem::OtherEndpointKind { recorded, advice }));
         }
         if !args.endpoint.model.is_empty() || args.endpoint.list.is_some() {
-            self.verify_same("model", &header.settings.model, &tested.settings.model)?;
+            self.verify_same("model", &header.settings.model, &target.settings.model)?;
         }
         let claims = header.claims.as_ref().map_or("", |claims| claims.name.as_str());
         if let Some(wanted) = &args.endpoint.claims {
-            self.verify_same("claims of", claims, wanted)?;
+            self.verify_same("the claims of", claims, wanted)?;
         }
         self.verify_options(args, simulator)?;
-        let portion = self.planned_rows(args, catalog, &tested)?;
+        let rows = self.planned_rows(args, catalog, &target)?;
         if self.is_complete() {
-            tested.clear_credential();
+            target.clear_credential();
         }
-        tested.claims.clone_from(&header.claims);
-        tested.settings = header.settings.clone();
-        Ok(TargetJob { target: tested, rows: portion, resumed: Some(self) })
+        target.claims.clone_from(&header.claims);
+        target.settings = header.settings.clone();
+        Ok((target, self, rows))
     }
 
-    /// Refuses another endpoint than that of the recording. Its base URL is there as it is shown, without secrets.
-    pub fn verify_base_url(&self, place: &EndpointKind, secrets: &[SecretString]) -> Result<(), CliError> {
-        let EndpointKind::Live { base_url, credential, .. } = place else { return Ok(()) };
+    /// Rejects another endpoint than that of the recording. The recorded base URL has no secrets.
+    pub fn verify_base_url(&self, endpoint: &EndpointKind, secrets: &[SecretString]) -> Result<(), CliError> {
+        let EndpointKind::Live { base_url, credential, .. } = endpoint else { return Ok(()) };
         let credential = credential.as_ref().map(LazyCredential::resolve).transpose()?;
         let shown = SecretRedactor::new(credential.as_ref(), secrets).redact_text(base_url.clone());
         self.verify_same("base URL", &self.recording.header.base_url, &shown)
     }
 
-    fn verify_same(&self, what: &str, then: &str, now: &str) -> Result<(), CliError> {
-        match then == now {
+    fn verify_same(&self, what: &'static str, recorded: &str, given: &str) -> Result<(), CliError> {
+        match recorded == given {
             true => Ok(()),
             false => {
-                Err(self.usage_error(&format!("it is of the {what} `{then}`, and this is `{now}`: both must be one")))
+                let (recorded, given) = (recorded.to_owned(), given.to_owned());
+                Err(self.error(ResumeProblem::Different { what, recorded, given }))
             }
         }
     }
 
-    /// Refuses options that would change what is asked, or how it is decided. What has a value unless told is held
-    /// against the recording only where it was told another.
+    /// Rejects options that would change the requests or the verdicts. An option with its default value is not
+    /// compared.
     fn verify_options(&self, args: &RunArgs, simulator: &SimulatorOptions) -> Result<(), CliError> {
         let header = &self.recording.header;
-        let differs = |option: &str, then: String, now: String| {
-            Err(self.usage_error(&format!(
-                "it was begun with {option} {then}, and answers to that do not go with {option} {now}: leave the option \
-                 out"
-            )))
+        let differs = |option, recorded: String, given: String| {
+            Err(self.error(ResumeProblem::OptionDiffers { option, recorded, given }))
         };
         let sending = &args.sending;
         if let Some(seed) = sending.seed.filter(|seed| *seed != header.seed) {
             return differs("--seed", header.seed.to_string(), seed.to_string());
         }
-        if sending.confidence != SendArgs::DEFAULT_CONFIDENCE && sending.confidence != header.confidence {
-            return differs("--confidence", header.confidence.to_string(), sending.confidence.to_string());
+        let confidence = sending.confidence.confidence;
+        if confidence != ConfidenceArgs::DEFAULT && confidence != header.confidence {
+            return differs("--confidence", header.confidence.to_string(), confidence.to_string());
         }
-        let (then, now) = (header.settings.answer_tokens, args.endpoint.default_max_tokens);
-        if now != EndpointArgs::DEFAULT_MAX_TOKENS && now != then {
-            return differs("--default-max-tokens", then.to_string(), now.to_string());
+        let (recorded, given) = (header.settings.answer_tokens, args.endpoint.max_tokens.default_max_tokens);
+        if given != MaxTokensArgs::DEFAULT && given != recorded {
+            return differs("--default-max-tokens", recorded.to_string(), given.to_string());
         }
         if sending.redact != ContentPolicy::KeepContent {
-            return Err(
-                self.usage_error("it holds the texts already: --redact content goes with a run from its beginning")
-            );
+            return Err(self.error(ResumeProblem::HasContent));
         }
         if header.simulated && header.scope.simulation != simulator.digest() {
-            return Err(self.usage_error(
-                "simulator options differ from the recorded run. Use the same --flip and --simulator options",
-            ));
+            return Err(self.error(ResumeProblem::SimulatorOptions));
         }
-        if let Some(part) = args.shard.shard {
-            let then = header.scope.shard.as_ref().map_or("none".to_owned(), |s| format!("{}/{}", s.index, s.of));
-            if then != part.to_string() {
-                return differs("--shard", then, part.to_string());
+        if let Some(shard) = args.shard.shard {
+            let recorded = header.scope.shard.as_ref().map_or("none".to_owned(), |s| format!("{}/{}", s.index, s.of));
+            if recorded != shard.to_string() {
+                return differs("--shard", recorded, shard.to_string());
             }
         }
         Ok(())
@@ -313,34 +302,35 @@ impl ResumedRun {
         &self,
         args: &RunArgs,
         catalog: &'a Catalog,
-        tested: &ResolvedTarget,
+        target: &ResolvedTarget,
     ) -> Result<RowSelection<'a>, CliError> {
         let header = &self.recording.header;
         let rows = |ids: &[String]| -> Result<Vec<&'a CatalogRow>, CliError> {
             let find = |id: &String| catalog.rows.iter().find(|row| row.experiment.id() == id);
-            ids.iter().map(|id| find(id).ok_or_else(|| self.different_cases_error())).collect()
+            ids.iter().map(|id| find(id).ok_or_else(|| self.error(ResumeProblem::OtherCases))).collect()
         };
         let run = rows(&header.rows)?;
         if header.scope.cases.as_ref() != Some(&digest_rows(&run)) {
-            return Err(self.different_cases_error());
+            return Err(self.error(ResumeProblem::OtherCases));
         }
         let plan = rows(header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows))?;
         if !args.select.select.is_empty() {
             let ids = |rows: &[&CatalogRow]| rows.iter().map(|row| row.experiment.id().to_owned()).collect::<Vec<_>>();
-            if ids(&args.select.select_rows(catalog, |needed| tested.meets_requirement(needed))?) != ids(&plan) {
-                return Err(self.usage_error("it is of other rows than --select names: leave the option out"));
+            if ids(&args.select.select_rows(catalog, |needed| target.meets_requirement(needed))?) != ids(&plan) {
+                return Err(self.error(ResumeProblem::OtherRows));
             }
         }
         Ok(RowSelection { plan, run, dependencies: header.scope.beside.clone() })
     }
 
-    /// How the rest is sent.
+    /// The options for the remaining requests.
     pub fn send_args(&self, given: &SendArgs) -> SendArgs {
         let header = &self.recording.header;
-        SendArgs { seed: Some(header.seed), confidence: header.confidence, ..given.clone() }
+        let confidence = ConfidenceArgs { confidence: header.confidence };
+        SendArgs { seed: Some(header.seed), confidence, ..given.clone() }
     }
 
-    /// When the run was begun, as far as the clock goes back.
+    /// When the run was started, as far as the clock goes back.
     pub fn started_at(&self) -> Instant {
         let now = Instant::now();
         let began = self.recording.header.started_at.parse::<Timestamp>().ok();
@@ -348,37 +338,31 @@ impl ResumedRun {
         ago.and_then(|ago| now.checked_sub(ago)).unwrap_or(now)
     }
 
-    /// How long the run took so far.
+    /// The duration of the run so far.
     pub fn elapsed_ms(&self) -> u64 {
         let attempts = self.recording.exchanges.iter().flat_map(|exchange| &exchange.attempts);
         let ended = || attempts.map(|a| a.started_ms.saturating_add(a.duration_ms)).max().unwrap_or(0);
         self.recording.footer.as_ref().map_or_else(ended, |footer| footer.wall_ms)
     }
 
-    /// Goes on writing where the recording ends. A line that was cut while it was written is taken off.
+    /// Continues the recording. An incomplete last line is removed.
     pub fn into_writer(self) -> Result<RecordingWriter, CliError> {
-        let failed = |e: io::Error| CliError::Usage(format!("cannot write {}: {e}", self.path.display()));
-        repair_last_line(&self.file).map_err(failed)?;
+        let error = |e| CliError::io("write", &self.path, e);
+        repair_last_line(&self.file).map_err(error)?;
         let file = files::continue_durable_file(&self.path, self.file)?;
         let mut recording = self.recording;
         recording.footer = None;
-        let mut keeper = RecordingWriter::new(recording, file, ContentPolicy::KeepContent);
-        keeper.write_line(&RunLine::Resumed(ResumeMarker { at: current_timestamp() }));
-        Ok(keeper)
+        let mut writer = RecordingWriter::new(recording, file, ContentPolicy::KeepContent);
+        writer.write_line(&RunLine::Resumed(ResumeMarker { at: current_timestamp() }));
+        Ok(writer)
     }
 
-    fn different_cases_error(&self) -> CliError {
-        self.usage_error(
-            "it is of other case files than these: give those of the run with --cases, or begin the run anew",
-        )
-    }
-
-    fn usage_error(&self, what: &str) -> CliError {
-        CliError::Usage(format!("--resume {}: {what}", self.path.display()))
+    fn error(&self, problem: ResumeProblem) -> CliError {
+        CliError::Resume { path: self.path.clone(), problem }
     }
 }
 
-/// Makes a file of lines end with a whole one.
+/// Makes a file of lines end with a complete line.
 fn repair_last_line(file: &File) -> io::Result<()> {
     let (mut file, mut last) = (file, Vec::new());
     let mut from = file.seek(SeekFrom::End(0))?;
@@ -392,13 +376,13 @@ fn repair_last_line(file: &File) -> io::Result<()> {
         piece.extend_from_slice(&last);
         last = piece;
     }
-    let whole = last.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let rest = &last[whole..];
+    let complete = last.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let rest = &last[complete..];
     file.seek(SeekFrom::End(0))?;
     match rest {
         [] => Ok(()),
-        // Only its newline is missing.
+        // Only the newline is missing.
         line if serde_json::from_slice::<RunLine>(line).is_ok() => file.write_all(b"\n"),
-        _ => file.set_len(from + whole as u64),
+        _ => file.set_len(from + complete as u64),
     }
 }

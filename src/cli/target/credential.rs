@@ -1,7 +1,7 @@
-//! The credential of what is tested: read at once from a variable or a file, or given by a command, which runs when
-//! something is about to be sent and never for what sends nothing.
+//! The credential of a target: [`LazyCredential`]. It is read at once from a variable or a file, or printed by a command.
+//! A command runs before the first request, and never if nothing is sent.
 //!
-//! The order: what the command line names; a variable of the target's `auth`; the target's `credential`.
+//! The order of sources: the command line; the variables of `auth` of the target; its `credential`.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -9,114 +9,122 @@ use std::sync::{Arc, OnceLock};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::catalog::{CredentialSource, TargetAuth};
-use crate::cli::io::{stderr, stdout};
-use crate::cli::{CliError, ProcessEnvironment};
+use crate::cli::ProcessEnvironment;
+use crate::cli::args::endpoint::CredentialArgs;
+use crate::cli::error::{CliError, OptionError};
+use crate::cli::io::stderr;
 use crate::client::credential::command::{COMMAND_TIMEOUT, CommandOutput, CredentialCommand};
 use crate::client::credential::source;
 use crate::client::credential::source::SecretError;
 
-/// A credential, or the command that gives it.
+/// Whether a command needs the credentials of its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialPolicy {
+    /// Requests are sent: a missing credential is an error.
+    Required,
+    /// Nothing is sent: a missing credential is reported.
+    Optional,
+    /// Nothing is sent: credentials are not read.
+    None,
+}
+
+impl CredentialPolicy {
+    /// Finds a credential. Returns it, or the reason why it is missing.
+    pub fn resolve(
+        self,
+        find: impl FnOnce() -> Result<Option<LazyCredential>, CliError>,
+    ) -> Result<(Option<LazyCredential>, Option<String>), CliError> {
+        if self == Self::None {
+            return Ok((None, None));
+        }
+        match find() {
+            Ok(credential) => Ok((credential, None)),
+            Err(error) if self == Self::Optional => Ok((None, Some(error.to_string()))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A credential, or the command that prints it.
 #[derive(Debug, Clone)]
 pub enum LazyCredential {
-    /// It stood in a variable or in a file.
+    /// From a variable or a file.
     Value(SecretString),
-    /// A command gives it. It runs once, however many targets it is for.
+    /// From a command. It runs once for all targets that share it.
     Command(Arc<CachedCredentialCommand>),
 }
 
-/// A command, and what it gave.
+/// A command and its result.
 #[derive(Debug)]
 pub struct CachedCredentialCommand {
     command: CredentialCommand,
     result: OnceLock<Result<SecretString, String>>,
 }
 
-/// What the command line says of a credential: one of three, or nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CredentialArgs<'a> {
-    /// The variable that holds it.
-    pub variable: Option<&'a String>,
-    /// The file that holds it.
-    pub file: Option<&'a PathBuf>,
-    /// The command that prints it.
-    pub command: Option<&'a SecretString>,
-}
-
 impl LazyCredential {
-    /// The credential; its command runs now, if it did not before.
+    /// The credential. Runs its command if it did not run yet.
     pub fn resolve(&self) -> Result<SecretString, CliError> {
         match self {
             Self::Value(secret) => Ok(secret.clone()),
-            Self::Command(commanded) => {
-                commanded.result.get_or_init(|| commanded.run()).clone().map_err(CliError::Usage)
+            Self::Command(cached) => {
+                cached.result.get_or_init(|| cached.run()).clone().map_err(CliError::CredentialCommand)
             }
         }
     }
 
-    fn from_command(helper: CredentialCommand) -> Self {
-        Self::Command(Arc::new(CachedCredentialCommand { command: helper, result: OnceLock::new() }))
+    fn from_command(command: CredentialCommand) -> Self {
+        Self::Command(Arc::new(CachedCredentialCommand { command, result: OnceLock::new() }))
     }
 }
 
 impl CachedCredentialCommand {
     fn run(&self) -> Result<SecretString, String> {
-        let CommandOutput { credential, stderr: said } =
+        let CommandOutput { credential, stderr: output } =
             self.command.run(COMMAND_TIMEOUT).map_err(|e| e.to_string())?;
-        match said.as_deref() {
+        match output.as_deref() {
             Some("") => {}
-            Some(said) => stdout::warn(said),
-            None => stdout::warn(
-                "what the credential's command says on standard error is not shown: the credential is in it",
+            Some(output) => stderr::warn(output),
+            None => stderr::warn(
+                "the standard error of the credential command is not shown, because it contains the credential",
             ),
         }
         Ok(credential)
     }
 }
 
-/// Lets credentials that the same command gives be one, so that it runs once.
+/// Lets equal commands share one result, so that each runs once.
 pub fn dedupe_commands<'a>(credentials: impl Iterator<Item = &'a mut LazyCredential>) {
     let mut known: Vec<Arc<CachedCredentialCommand>> = Vec::new();
     for credential in credentials {
-        let LazyCredential::Command(commanded) = credential else { continue };
-        match known.iter().find(|other| other.command == commanded.command) {
-            Some(other) => *commanded = Arc::clone(other),
-            None => known.push(Arc::clone(commanded)),
+        let LazyCredential::Command(cached) = credential else { continue };
+        match known.iter().find(|other| other.command == cached.command) {
+            Some(other) => *cached = Arc::clone(other),
+            None => known.push(Arc::clone(cached)),
         }
     }
 }
 
-/// The credential that the command line names, if it names one.
-pub fn from_args(
-    named: CredentialArgs<'_>,
-    environment: &ProcessEnvironment,
-) -> Result<Option<LazyCredential>, CliError> {
-    let read = match named {
-        // Who puts the credential itself there is not to find it in a log.
-        CredentialArgs { variable: Some(variable), .. }
-            if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') =>
-        {
-            return Err(CliError::Usage(
-                "--api-key-env takes the name of an environment variable, and what is given is none; the credential \
-                 itself belongs into the variable, never on the command line"
-                    .to_owned(),
-            ));
+/// The credential of the command line, if it names one.
+pub fn from_args(args: &CredentialArgs, environment: &ProcessEnvironment) -> Result<Option<LazyCredential>, CliError> {
+    if let Some(variable) = &args.api_key_env {
+        // The value may be the credential itself. It must not appear in a message.
+        if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err(OptionError::ApiKeyEnvNotAName.into());
         }
-        CredentialArgs { variable: Some(variable), .. } => {
-            source::from_variables(std::slice::from_ref(variable), environment.variable)
+        register_credential(source::from_variables(std::slice::from_ref(variable), environment.variable))
+    } else if let Some(file) = &args.api_key_file {
+        register_credential(source::from_file(file))
+    } else if let Some(line) = &args.api_key_command {
+        if line.expose_secret().trim().is_empty() {
+            return Err(OptionError::EmptyApiKeyCommand.into());
         }
-        CredentialArgs { file: Some(file), .. } => source::from_file(file),
-        CredentialArgs { command: Some(line), .. } if line.expose_secret().trim().is_empty() => {
-            return Err(CliError::Usage("--api-key-command is empty: it takes a line for the shell".to_owned()));
-        }
-        CredentialArgs { command: Some(line), .. } => {
-            return Ok(Some(LazyCredential::from_command(CredentialCommand::from_shell(line.expose_secret()))));
-        }
-        CredentialArgs { variable: None, file: None, command: None } => return Ok(None),
-    };
-    register_credential(read)
+        Ok(Some(LazyCredential::from_command(CredentialCommand::from_shell(line.expose_secret()))))
+    } else {
+        Ok(None)
+    }
 }
 
-/// The credential that a target's file, or an entry of a list, says where to find; nothing where it does not say.
+/// The credential of a target file or an entry of a list, if it names one.
 pub fn from_target(
     auth: &TargetAuth,
     source: Option<&CredentialSource>,
@@ -138,12 +146,12 @@ pub fn from_target(
 }
 
 fn register_credential(read: Result<SecretString, SecretError>) -> Result<Option<LazyCredential>, CliError> {
-    let secret = read.map_err(|e| CliError::Usage(e.to_string()))?;
+    let secret = read?;
     stderr::register_secrets(std::slice::from_ref(&secret));
     Ok(Some(LazyCredential::Value(secret)))
 }
 
-/// A path as a file gives it; no shell has looked at its `~`.
+/// Replaces a leading `~`, since no shell does it for paths in files.
 fn expand_home(path: &str, environment: &ProcessEnvironment) -> PathBuf {
     let home = path.strip_prefix("~/").zip((environment.variable)("HOME"));
     home.map_or_else(|| PathBuf::from(path), |(rest, home)| Path::new(&home).join(rest))

@@ -1,3 +1,7 @@
+//! From options and target files to the endpoints that a command tests.
+
 pub mod credential;
+pub mod gateway_claims;
 mod list;
+pub mod model;
 pub mod resolve;

@@ -1,74 +1,75 @@
-//! The arguments of Rust's test programs, and the words that are either targets or a filter.
+//! [`LibtestArgs`]: the options of Rust's test programs.
 
 use clap::{Args, ValueEnum};
 use libtest_mimic::{Arguments, ColorSetting, FormatSetting};
 
 use crate::catalog::Catalog;
 use crate::cli::CliError;
+use crate::cli::target::resolve::list_targets;
 
-/// What any test program takes.
+/// The options of any test program.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "As of any test program")]
+#[command(next_help_heading = "Options of Rust's test programs")]
 pub struct LibtestArgs {
-    /// List the tests; nothing is sent, and no credential is needed.
+    /// List the tests; send nothing
     #[arg(long)]
     pub list: bool,
-    /// Names must be the filter, not only contain it.
+    /// Match the complete name of a test
     #[arg(long)]
     pub exact: bool,
-    /// Leave out tests whose names contain this. May be repeated.
+    /// Exclude tests whose name contains this; repeatable
     #[arg(long, value_name = "FILTER")]
     pub skip: Vec<String>,
-    /// Only tests that are marked to be ignored: there are none.
+    /// Only ignored tests: there are none
     #[arg(long)]
     pub ignored: bool,
-    /// Also tests that are marked to be ignored: there are none.
+    /// Also ignored tests: there are none
     #[arg(long)]
     pub include_ignored: bool,
-    /// How many tests are judged at once; a target is run once, whatever it is.
+    /// Tests judged in parallel; a target runs once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub test_threads: Option<u16>,
-    /// How the tests are shown.
+    /// pretty, terse, json
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<OutputFormat>,
-    /// One sign for each test.
+    /// One character per test
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
-    /// When to use colours.
+    /// auto, always, never
     #[arg(long, value_name = "WHEN")]
     pub color: Option<ColorMode>,
-    /// Write to this file what would be shown.
+    /// Write the output to a file
     #[arg(long, value_name = "PATH")]
     pub logfile: Option<String>,
-    /// Changes nothing: nothing is captured.
+    /// No effect: output is not captured
     #[arg(long, alias = "no-capture")]
     pub nocapture: bool,
-    /// Changes nothing: nothing is captured.
+    /// No effect: output is not captured
     #[arg(long)]
     pub show_output: bool,
-    /// Changes nothing: there are only tests.
+    /// No effect: there are only tests
     #[arg(long, hide = true)]
     pub test: bool,
-    /// Of those who want benchmarks: there are none.
+    /// Only benchmarks: there are none
     #[arg(long, hide = true, conflicts_with = "test")]
     pub bench: bool,
-    /// Changes nothing.
+    /// No effect
     #[arg(short = 'Z', value_name = "FLAG", hide = true)]
     pub unstable: Option<String>,
 }
 
-/// How tests are shown.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// A line for each test.
+    /// One line per test.
     Pretty,
-    /// A sign for each test.
+    /// One character per test.
     Terse,
-    /// A JSON object for each event.
+    /// One JSON object per event.
     Json,
 }
 
-/// When colours are used.
+/// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ColorMode {
     /// On a terminal.
@@ -80,7 +81,7 @@ pub enum ColorMode {
 }
 
 impl LibtestArgs {
-    /// In the shape of the library that runs the tests.
+    /// The same options for the library that runs the tests.
     pub fn to_libtest(&self, filter: Option<String>) -> Arguments {
         Arguments {
             include_ignored: self.include_ignored,
@@ -111,17 +112,17 @@ impl LibtestArgs {
     }
 }
 
-/// Targets, and the one word that names none.
+/// Splits words into targets and one filter.
 pub fn split_targets(words: &[String], catalog: &Catalog) -> Result<(Vec<String>, Option<String>), CliError> {
     let (targets, mut filters): (Vec<String>, Vec<String>) =
         words.iter().cloned().partition(|word| catalog.targets.contains_key(word));
     let filter = filters.pop();
     match filters.first() {
         None => Ok((targets, filter)),
-        Some(other) => Err(CliError::Usage(format!(
-            "`{other}` and `{}` name no target, and there can be one filter; the targets are {}",
-            filter.unwrap_or_default(),
-            catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-        ))),
+        Some(first) => Err(CliError::TwoFilters {
+            first: first.clone(),
+            second: filter.unwrap_or_default(),
+            targets: list_targets(catalog),
+        }),
     }
 }

@@ -1,7 +1,7 @@
-//! `fieldtest test`: one test per row, in the habits of Rust's own test programs, so that whatever runs those can run it.
+//! `fieldtest test`: one test per row, with the options of Rust's test programs, so that any test runner can run it.
 //!
-//! Listing sends nothing. A target is run once in a process, when the first of its tests asks for it, and only for the
-//! rows that are tested and those they work through.
+//! Listing sends nothing. A target is run once per process, when its first test starts, with the selected rows and the rows
+//! that they depend on.
 
 mod libtest_args;
 mod snapshots;
@@ -17,50 +17,64 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::BaselineArgs;
-use crate::cli::args::common::{CaseArgs, EndpointArgs, SelectArgs};
+use crate::cli::args::cases::CaseArgs;
+use crate::cli::args::endpoint::EndpointArgs;
+use crate::cli::args::select::SelectArgs;
 use crate::cli::args::send::SendArgs;
 use crate::cli::args::simulator::SimulationArgs;
 use crate::cli::commands::test::libtest_args::LibtestArgs;
 use crate::cli::commands::test::snapshots::SnapshotStore;
 use crate::cli::commands::test::target_run::TargetRun;
-use crate::cli::io::stdout;
+use crate::cli::io::{stderr, stdout};
 use crate::cli::session::preflight::{PreflightResult, preflight};
+use crate::cli::session::shared::SharedState;
+use crate::cli::target::credential::CredentialPolicy;
+use crate::cli::target::model::ResolvedTarget;
 use crate::cli::target::resolve;
-use crate::cli::target::resolve::ResolvedTarget;
+use crate::cli::target::resolve::list_targets;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report::common::ci_status;
 use crate::report::common::ci_status::CiStatus;
 use crate::report::escape_workflow_commands;
 use crate::results::baseline::{BaselineEntry, EntryStatus, EntrySubject};
 
-/// Tests endpoints row by row, as Rust's test programs test: names, filters, `--list`. A test is called
-/// `TARGET::ROW`. It passes where the row is what its document claims; it is ignored, with the reason, where the row
-/// could not be decided.
+/// Run one test per row, with the options of `cargo test`
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Words that name a target are targets, one more is a filter of names.\n\n\
-                        Examples:\n  fieldtest test\n  fieldtest test deepseek --simulate field.top\n  \
-                        fieldtest test deepseek --list\n  \
-                        fieldtest test --base-url http://127.0.0.1:4000 --model m --claims deepseek --name gateway\n  \
-                        fieldtest test deepseek --simulate --snapshots --accept\n\n\
-                        Exit codes: 0 no test failed; 101 a test failed; 2 usage or case files; 3 could not be tested")]
+#[command(
+    long_about = "Run one test per row, with the options of `cargo test`
+
+A test is called TARGET::ROW. It passes if the verdict is as claimed, and is
+ignored if the row is undecided. Words that are not targets filter the tests.",
+    after_help = "Examples:
+  fieldtest test
+  fieldtest test deepseek --simulate field.top
+  fieldtest test deepseek --list
+  fieldtest test --base-url http://127.0.0.1:4000 --model m --name gateway
+  fieldtest test deepseek --simulate --snapshots --accept
+
+Exit codes:
+  0   no test failed
+  2   wrong usage, or an invalid case file
+  3   the target could not be tested
+  101 a test failed"
+)]
 pub struct TestArgs {
     #[command(flatten)]
     endpoint: EndpointArgs,
     #[command(flatten)]
+    cases: CaseArgs,
+    #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]
-    cases: CaseArgs,
-    /// Silent and undetermined rows fail as well.
-    #[arg(long)]
-    strict: bool,
-    #[command(flatten)]
     baseline: BaselineArgs,
-    /// Also hold each row against its snapshot, `DIR/TARGET/ROW.snap`: a row that changed fails, and leaves a
-    /// `.snap.new` for `cargo insta review`. Without DIR it is `snapshots`.
-    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "snapshots")]
+    /// Also fail for silent and undetermined rows
+    #[arg(long, help_heading = "Reports")]
+    strict: bool,
+    /// Compare rows with DIR/TARGET/ROW.snap
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "snapshots", help_heading = "Reports")]
     snapshots: Option<PathBuf>,
-    /// Accept what changed, and what has no snapshot yet. A row that could not be decided changes none.
-    #[arg(long, requires = "snapshots")]
+    /// Update the snapshots
+    #[arg(long, requires = "snapshots", help_heading = "Reports")]
     accept: bool,
     #[command(flatten)]
     sending: SendArgs,
@@ -70,16 +84,16 @@ pub struct TestArgs {
     simulation: SimulationArgs,
 }
 
-/// What the arguments of a test program of one's own may be: those of any test program.
+/// The arguments of a test program: those of any Rust test program.
 #[derive(Debug, Parser)]
 struct HarnessArgs {
-    /// Only tests whose names contain this.
+    /// Only tests whose name contains this
     filter: Option<String>,
     #[command(flatten)]
     libtest: LibtestArgs,
 }
 
-/// The fixed arguments of a test program of one's own, and the words of the command behind them.
+/// The fixed arguments of a test program: those of `fieldtest test`.
 #[derive(Debug, Parser)]
 #[command(name = "fieldtest test")]
 struct FixedArgs {
@@ -93,25 +107,20 @@ pub fn main(args: &TestArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     let (targets, filter) = libtest_args::split_targets(&args.endpoint.targets, &catalog)?;
     let mut args = args.clone();
     args.endpoint.targets = targets;
-    let selects_nothing = |filter: &str| {
-        CliError::Usage(format!(
-            "no test is selected: {filter}; `fieldtest test --list` lists them, and the targets are {}",
-            catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-        ))
-    };
     let filter_text = match &filter {
-        None => "--skip or --ignored leave none".to_owned(),
-        Some(filter) if args.libtest.exact => format!("`{filter}` is no test's whole name"),
-        Some(filter) => format!("`{filter}` is in no test's name"),
+        None => "--skip or --ignored excludes all tests".to_owned(),
+        Some(filter) if args.libtest.exact => format!("`{filter}` is not the name of a test"),
+        Some(filter) => format!("no test name contains `{filter}`"),
     };
-    match run_tests(&args, filter, catalog.clone(), environment)? {
+    let targets = list_targets(&catalog);
+    match run_tests(&args, filter, catalog, environment)? {
         Some(exit) => Ok(exit),
-        None => Err(selects_nothing(&filter_text)),
+        None => Err(CliError::NoTestSelected { filter: filter_text, targets }),
     }
 }
 
-/// Runs as a test program of one's own does: `fixed` are arguments of `fieldtest test`, `given` those of the process.
-/// Where nothing is selected nothing fails: it may be one of many programs that get the same filter.
+/// Runs as a test program: `fixed` are arguments of `fieldtest test`, `given` those of the process. It is no error if no
+/// test is selected, since `cargo test FILTER` passes the filter to all test programs.
 pub fn run_harness(
     fixed: impl IntoIterator<Item = OsString>,
     given: impl IntoIterator<Item = OsString>,
@@ -120,21 +129,18 @@ pub fn run_harness(
     let command = std::iter::once(OsString::from("fieldtest test"));
     let mut args = match FixedArgs::try_parse_from(command.chain(fixed)) {
         Ok(fixed) => fixed.test,
-        Err(error) => return Err(CliError::Usage(error.to_string())),
+        Err(error) => return Err(CliError::Arguments(Box::new(error))),
     };
     let given = match HarnessArgs::try_parse_from(given) {
         Ok(given) => given,
-        Err(error) => {
-            crate::cli::print_usage_error(&error);
-            return Ok(if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success });
-        }
+        Err(error) => return Ok(stderr::print_usage_error(&error)),
     };
     args.libtest = given.libtest;
     let catalog = args.cases.load()?;
     Ok(run_tests(&args, given.filter, catalog, environment)?.unwrap_or(ExitStatus::Success))
 }
 
-/// What the tests found out beside passing or failing, which libtest has no word for.
+/// What the tests found. libtest only knows pass and fail.
 #[derive(Debug, Default)]
 struct TestState {
     contradicted: AtomicBool,
@@ -142,24 +148,19 @@ struct TestState {
     decided: AtomicBool,
 }
 
-/// Runs the tests that are asked for; nothing where that is none.
+/// Runs the selected tests. Returns `None` if no test is selected.
 fn run_tests(
     args: &TestArgs,
     filter: Option<String>,
     catalog: Catalog,
     environment: &ProcessEnvironment,
 ) -> Result<Option<ExitStatus>, CliError> {
-    let mut endpoint = args.endpoint.clone();
-    if args.libtest.list {
-        // Names need no credential: a simulation has the same.
-        endpoint = endpoint.without_credential();
-        endpoint.planning = true;
-    }
-    let targets = resolve::resolve_targets(&endpoint, &catalog, environment)?;
+    let policy = if args.libtest.list { CredentialPolicy::None } else { CredentialPolicy::Required };
+    let targets = resolve::resolve_targets(&args.endpoint, policy, &catalog, environment)?;
     if !args.libtest.list {
-        resolve::validate_options(targets.iter(), args.simulation.is_set(), &args.sending.money)?;
+        resolve::validate_options(targets.iter(), args.simulation.is_set(), &args.sending.budget)?;
     }
-    let names: Vec<&str> = targets.iter().map(|tested| tested.name.as_str()).collect();
+    let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
     let baseline = args.baseline.load(&catalog, &names, [], environment.today)?.map(Arc::new);
     let accept = args.accept;
     let snapshots =
@@ -168,21 +169,22 @@ fn run_tests(
     let simulator = args.simulation.load()?;
     let arguments = args.libtest.to_libtest(filter);
     let catalog = Arc::new(catalog);
-    let seen = Arc::new(TestState::default());
+    let state = Arc::new(TestState::default());
+    let shared = Arc::new(SharedState::new(&args.sending));
     let mut trials = Vec::new();
     let mut any = false;
-    let ready = match args.libtest.list {
+    let preflight = match args.libtest.list {
         true => PreflightResult::default(),
         false => preflight_selected(args, &arguments, &targets, &catalog, environment, baseline.is_some())?,
     };
-    let ready = Arc::new(ready);
-    for tested in targets {
-        let rows = args.select.select_rows(&catalog, |needed| tested.meets_requirement(needed))?;
+    let preflight = Arc::new(preflight);
+    for target in targets {
+        let rows = args.select.select_rows(&catalog, |needed| target.meets_requirement(needed))?;
         let ids: Vec<String> = rows.iter().map(|row| row.experiment.id().to_owned()).collect();
-        let mut wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &tested, id)).cloned().collect();
-        // A baseline speaks of findings as well, and they are no row's.
-        let looks_for_findings = baseline.is_some() && is_selected(&arguments, &tested, FINDINGS_TEST_NAME);
-        if wanted.is_empty() && looks_for_findings {
+        let mut wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &target, id)).cloned().collect();
+        // A baseline also lists findings, which belong to no row.
+        let tests_findings = baseline.is_some() && is_selected(&arguments, &target, FINDINGS_TEST_NAME);
+        if wanted.is_empty() && tests_findings {
             wanted.clone_from(&ids);
         }
         any |= !wanted.is_empty();
@@ -190,25 +192,27 @@ fn run_tests(
             args,
             environment,
             Arc::clone(&catalog),
-            tested,
+            target,
+            Arc::clone(&shared),
             simulator.clone(),
             &wanted,
             baseline.clone(),
-            Arc::clone(&ready),
+            Arc::clone(&preflight),
         ));
         if baseline.is_some() {
-            let (run, seen) = (Arc::clone(&run), Arc::clone(&seen));
-            trials
-                .push(Trial::test(test_name(run.target(), FINDINGS_TEST_NAME), move || run_findings_test(&run, &seen)));
+            let (run, state) = (Arc::clone(&run), Arc::clone(&state));
+            trials.push(Trial::test(test_name(run.target(), FINDINGS_TEST_NAME), move || {
+                run_findings_test(&run, &state)
+            }));
         }
         trials.extend(ids.into_iter().map(|id| {
-            let (run, snapshots, seen) = (Arc::clone(&run), snapshots.clone(), Arc::clone(&seen));
+            let (run, snapshots, state) = (Arc::clone(&run), snapshots.clone(), Arc::clone(&state));
             let (name, strict) = (test_name(run.target(), &id), args.strict);
-            Trial::ignorable_test(name, move || run_row_test(&run, &id, strict, snapshots.as_deref(), &seen))
+            Trial::ignorable_test(name, move || run_row_test(&run, &id, strict, snapshots.as_deref(), &state))
         }));
     }
     if args.libtest.list {
-        // Here, and not in the library: whoever closes the pipe has read enough.
+        // libtest-mimic would panic if the reader closes the pipe.
         trials.retain(|trial| !arguments.is_filtered_out(trial));
         trials.iter().for_each(|trial| stdout::print(format!("{}: test", trial.name())));
         return Ok(Some(ExitStatus::Success));
@@ -217,12 +221,12 @@ fn run_tests(
         return Ok(None);
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let was = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-    // One row alone that stays open is no target that could not be tested.
-    let undecided = !was(&seen.decided) && !args.libtest.exact;
-    Ok(Some(if was(&seen.contradicted) {
+    let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    // A single undecided row does not mean that the target could not be tested.
+    let undecided = !is_set(&state.decided) && !args.libtest.exact;
+    Ok(Some(if is_set(&state.contradicted) {
         ExitStatus::TestFailed
-    } else if was(&seen.untested) || (undecided && !conclusion.has_failed()) {
+    } else if is_set(&state.untested) || (undecided && !conclusion.has_failed()) {
         ExitStatus::Untested
     } else if conclusion.has_failed() {
         ExitStatus::TestFailed
@@ -231,7 +235,7 @@ fn run_tests(
     }))
 }
 
-/// Makes ready for the targets of which a test is selected.
+/// Prepares requests to the targets with selected tests.
 fn preflight_selected(
     args: &TestArgs,
     arguments: &libtest_mimic::Arguments,
@@ -240,66 +244,66 @@ fn preflight_selected(
     environment: &ProcessEnvironment,
     has_findings: bool,
 ) -> Result<PreflightResult, CliError> {
-    let mut places = Vec::new();
-    for tested in targets {
-        let rows = args.select.select_rows(catalog, |needed| tested.meets_requirement(needed))?;
+    let mut endpoints = Vec::new();
+    for target in targets {
+        let rows = args.select.select_rows(catalog, |needed| target.meets_requirement(needed))?;
         let findings = has_findings.then_some(FINDINGS_TEST_NAME);
         let mut tests = rows.iter().map(|row| row.experiment.id()).chain(findings);
-        if tests.any(|test| is_selected(arguments, tested, test)) {
-            places.push(&tested.endpoint);
+        if tests.any(|test| is_selected(arguments, target, test)) {
+            endpoints.push(&target.endpoint);
         }
     }
-    preflight(places, &args.sending.transport, catalog, environment)
+    preflight(endpoints, &args.sending.transport, catalog, environment)
 }
 
-/// The test that holds a run's findings against the baseline.
+/// The test that compares the findings of a run with the baseline.
 const FINDINGS_TEST_NAME: &str = "findings";
 
-fn test_name(tested: &ResolvedTarget, id: &str) -> String {
-    format!("{}::{id}", tested.name)
+fn test_name(target: &ResolvedTarget, id: &str) -> String {
+    format!("{}::{id}", target.name)
 }
 
-fn is_selected(arguments: &libtest_mimic::Arguments, tested: &ResolvedTarget, id: &str) -> bool {
-    !arguments.is_filtered_out(&Trial::test(test_name(tested, id), || Ok(())))
+fn is_selected(arguments: &libtest_mimic::Arguments, target: &ResolvedTarget, id: &str) -> bool {
+    !arguments.is_filtered_out(&Trial::test(test_name(target, id), || Ok(())))
 }
 
-/// The findings of a run, and what the baseline lists of them.
-fn run_findings_test(run: &TargetRun, seen: &TestState) -> Result<(), Failed> {
-    let of = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
+/// Compares the findings of a run with the baseline.
+fn run_findings_test(run: &TargetRun, state: &TestState) -> Result<(), Failed> {
+    let set = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
     let results = run.results().map_err(|why| {
-        of(&seen.untested);
+        set(&state.untested);
         Failed::from(escape_workflow_commands(why))
     })?;
     let is_failure = |entry: &&BaselineEntry| {
         matches!(entry.subject, EntrySubject::Check(_))
             && matches!(entry.case, EntryStatus::Regression | EntryStatus::Stale)
     };
-    let entries = results.baseline.iter().flat_map(|held| &held.entries).filter(is_failure);
-    let told: Vec<String> =
+    let entries = results.baseline.iter().flat_map(|baseline| &baseline.entries).filter(is_failure);
+    let failures: Vec<String> =
         entries.map(|entry| format!("{} {}: {}", entry.case.as_str(), entry.subject.id(), entry.why)).collect();
-    if told.is_empty() {
+    if failures.is_empty() {
         return Ok(());
     }
-    of(&seen.contradicted);
-    Err(Failed::from(escape_workflow_commands(&told.join("\n"))))
+    set(&state.contradicted);
+    Err(Failed::from(escape_workflow_commands(&failures.join("\n"))))
 }
 
-/// One test.
+/// Runs the test of one row.
 fn run_row_test(
     run: &TargetRun,
     id: &str,
     strict: bool,
     snapshots: Option<&SnapshotStore>,
-    seen: &TestState,
+    state: &TestState,
 ) -> Result<Completion, Failed> {
-    let of = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
+    let set = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
     let results = run.results().map_err(|why| {
-        of(&seen.untested);
+        set(&state.untested);
         Failed::from(escape_workflow_commands(why))
     })?;
     let row = results.rows.iter().find(|row| row.id == id).ok_or("the run has no such row")?;
     let graded = ci_status::classify_row(results, row, strict);
-    let told = |more: &str| {
+    let failed = |more: &str| {
         Failed::from(escape_workflow_commands(&format!(
             "{}: {}\n\n{}{more}",
             graded.kind,
@@ -309,41 +313,41 @@ fn run_row_test(
     };
     match graded.status {
         CiStatus::Untested => {
-            of(&seen.untested);
+            set(&state.untested);
             return Err(format!("could not be tested: {}", escape_workflow_commands(&graded.message)).into());
         }
         CiStatus::Undetermined => {
-            // Its snapshot, if there is one, is neither confirmed nor changed.
+            // Its snapshot does not change.
             return Ok(Completion::ignored_with(escape_workflow_commands(&format!(
                 "{}: {}",
                 graded.kind, row.verdict.reason
             ))));
         }
         CiStatus::Expected => {
-            of(&seen.decided);
+            set(&state.decided);
             return Ok(Completion::ignored_with(escape_workflow_commands(&format!("expected: {}", graded.message))));
         }
         CiStatus::Passed | CiStatus::PassedWithNote | CiStatus::Failed => {}
     }
     if row.verdict.status.is_decided() {
-        of(&seen.decided);
+        set(&state.decided);
     }
-    // A row that contradicts has its snapshot too: it shows what changed.
+    // A contradicted row has a snapshot too, which shows the change.
     let changed = match snapshots.filter(|_| row.verdict.status.is_decided()) {
         Some(snapshots) => snapshots.compare_row(&results.target.name, row),
         None => Ok(()),
     };
     match (graded.status, changed) {
         (CiStatus::Failed, changed) => {
-            of(&seen.contradicted);
-            Err(told(&changed.err().map_or(String::new(), |changed| format!("\n\n{changed}"))))
+            set(&state.contradicted);
+            Err(failed(&changed.err().map_or(String::new(), |changed| format!("\n\n{changed}"))))
         }
         (_, Err(changed)) => {
-            of(&seen.contradicted);
+            set(&state.contradicted);
             Err(Failed::from(escape_workflow_commands(&changed)))
         }
         (CiStatus::PassedWithNote, Ok(())) => {
-            stdout::warn(format!("{}: {}: {}", test_name(run.target(), id), graded.kind, graded.message));
+            stderr::warn(format!("{}: {}: {}", test_name(run.target(), id), graded.kind, graded.message));
             Ok(Completion::Completed)
         }
         (_, Ok(())) => Ok(Completion::Completed),

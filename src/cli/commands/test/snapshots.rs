@@ -1,7 +1,7 @@
-//! Per-row results as snapshots of insta: what a row was, so that a change shows.
+//! [`SnapshotStore`]: the result of each row as an insta snapshot, so that changes are visible.
 //!
-//! Kept is what is the same in every run against an endpoint that did not change: no counts, no times, no drawn words.
-//! The files are read by insta, and written as `cargo insta review` reads them; the rules for writing are insta's.
+//! A snapshot has no counts, times or random values, so it is stable as long as the endpoint is. insta reads the files, and
+//! `cargo insta review` can review them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use crate::cli::{CliError, ProcessEnvironment};
 use crate::results::file_names::slugify;
 use crate::results::model::RowResult;
 
-/// What becomes of a row that is not what its snapshot says.
+/// What to do with a changed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SnapshotUpdate {
-    /// The snapshot is written anew.
+    /// Write the snapshot.
     Always,
-    /// The new one is written beside it, to be reviewed.
+    /// Write a pending snapshot, to be reviewed.
     New,
-    /// Where there is none it is written, else as `New`.
+    /// Write a missing snapshot; otherwise as `New`.
     Unseen,
-    /// Nothing is written.
+    /// Write nothing.
     No,
 }
 
@@ -36,7 +36,7 @@ pub struct SnapshotStore {
 }
 
 impl SnapshotStore {
-    /// Those in this folder. `accept` is the option; without it INSTA_UPDATE says what becomes of changes.
+    /// The snapshots in a folder. Without `accept`, INSTA_UPDATE determines what to do with changes.
     pub fn new(folder: &Path, accept: bool, environment: &ProcessEnvironment) -> Result<Self, CliError> {
         let variable = |name: &str| (environment.variable)(name).map(|value| value.to_string_lossy().into_owned());
         let in_ci = match variable("CI").as_deref() {
@@ -52,15 +52,13 @@ impl SnapshotStore {
             Some("unseen") => SnapshotUpdate::Unseen,
             Some("no") => SnapshotUpdate::No,
             Some(other) => {
-                return Err(CliError::Usage(format!(
-                    "INSTA_UPDATE is `{other}`: expected auto, always, new, unseen, force or no"
-                )));
+                return Err(CliError::InvalidInstaUpdate(other.to_owned()));
             }
         };
         Ok(Self { folder: folder.to_owned(), update })
     }
 
-    /// Holds a decided row against its snapshot; an error says what changed.
+    /// Compares a decided row with its snapshot. The error describes the change.
     pub fn compare_row(&self, target: &str, row: &RowResult) -> Result<(), String> {
         let folder = self.folder.join(slugify(target));
         let file = folder.join(format!("{}.snap", slugify(&row.id)));
@@ -68,11 +66,11 @@ impl SnapshotStore {
         let now = format!("{:#}", stable_fields(row));
         let kept = file.exists().then(|| read_snapshot(&file)).transpose()?;
         if kept.as_deref().map(str::trim) == Some(now.as_str()) {
-            // What was pending is settled. That it was not there is no error.
+            // A pending snapshot is obsolete. It may not exist.
             let _ = fs::remove_file(&pending);
             return Ok(());
         }
-        let (written, told) = match (self.update, &kept) {
+        let (written, outcome) = match (self.update, &kept) {
             (SnapshotUpdate::Always, _) | (SnapshotUpdate::Unseen, None) => (Some(&file), Ok(())),
             (SnapshotUpdate::New | SnapshotUpdate::Unseen, _) => {
                 (Some(&pending), Err(describe_change(&file, kept.as_deref(), &now, true)))
@@ -83,55 +81,55 @@ impl SnapshotStore {
             fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
             files::write(path, &render_snapshot(target, &row.title, &now)).map_err(|error| error.to_string())?;
         }
-        if told.is_ok() {
+        if outcome.is_ok() {
             let _ = fs::remove_file(&pending);
         }
-        told
+        outcome
     }
 }
 
 fn read_snapshot(file: &Path) -> Result<String, String> {
-    let broken = |why: String| format!("{}: this is no snapshot: {why}; delete it, or mend it", file.display());
+    let broken = |why: String| format!("{}: not a snapshot: {why}. Fix or delete it", file.display());
     let snapshot = Snapshot::from_file(file).map_err(|error| broken(error.to_string()))?;
-    let text = snapshot.as_text().ok_or_else(|| broken("it holds no text".to_owned()))?;
+    let text = snapshot.as_text().ok_or_else(|| broken("it has no text".to_owned()))?;
     Ok(text.to_string())
 }
 
-/// A file as insta writes it. JSON strings are YAML strings.
+/// A file in the format of insta. JSON strings are YAML strings.
 fn render_snapshot(target: &str, title: &str, content: &str) -> String {
     let description = Value::from(format!("{target}: {title}"));
     format!("---\nsource: fieldtest test\ndescription: {description}\n---\n{content}\n")
 }
 
 fn describe_change(file: &Path, kept: Option<&str>, now: &str, pending: bool) -> String {
-    let what = if kept.is_some() { "the row is not what its snapshot says" } else { "the row has no snapshot yet" };
+    let what = if kept.is_some() { "the row differs from its snapshot" } else { "the row has no snapshot" };
     let kept = kept.map_or(String::new(), |kept| format!("{}\n", kept.trim()));
     let now = format!("{now}\n");
     let difference = TextDiff::from_lines(kept.as_str(), now.as_str());
     let difference = difference.unified_diff().header("snapshot", "this run").to_string();
     let advice = if pending {
-        "review it with `cargo insta review`, or accept it with --accept"
+        "Review it with `cargo insta review`, or accept it with --accept"
     } else {
-        "nothing was written; accept it with --accept"
+        "Nothing was written. Accept it with --accept"
     };
     format!("{what}: {}\n\n{difference}\n{advice}", file.display())
 }
 
-/// What must not change unnoticed.
+/// The fields that must not change.
 fn stable_fields(row: &RowResult) -> Value {
     let verdict = &row.verdict;
     json!({
         "claim": row.claim,
         "verdict": verdict.status,
         "evidence": verdict.evidence,
-        "qualifiers": verdict.qualifiers.iter().map(|told| strip_reason(told)).collect::<Vec<_>>(),
+        "qualifiers": verdict.qualifiers.iter().map(|qualifier| strip_reason(qualifier)).collect::<Vec<_>>(),
         "outcome": row.outcome,
         "silent": row.silent,
         "findings": row.findings,
     })
 }
 
-/// A qualifier without the reason behind it, which counts trials. What is altered is told in words that are fixed.
+/// A qualifier without its reason, which has counts. The reason of `altered` is fixed text.
 fn strip_reason(qualifier: &str) -> &str {
     match qualifier.split_once(": ") {
         Some((kind, _)) if kind != "altered" => kind,
