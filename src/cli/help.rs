@@ -39,8 +39,8 @@ pub fn with_help(command: Command) -> Command {
     let details = command.get_after_long_help().map(|text| format!("\n\n{text}")).unwrap_or_else(|| examples.clone());
     command
         .help_template(format!("{about}\n\n{{usage-heading}} {{usage}}{{after-help}}"))
-        .after_help(format!("{short}{examples}"))
-        .after_long_help(format!("{long}{details}"))
+        .after_help(format!("{}{examples}", short.trim_start()))
+        .after_long_help(format!("{}{details}", long.trim_start()))
 }
 
 /// The options of a command, in groups.

@@ -21,8 +21,8 @@ use crate::results::model::Results;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   fieldtest run deepseek --simulate --baseline known.yaml
-  fieldtest baseline write reports/results-deepseek.json -o known.yaml --reason before-1.4
-  fieldtest baseline update known.yaml reports/results-deepseek.json --reason since-1.4
+  fieldtest baseline write out/results-deepseek.json -o known.yaml --reason 1.4
+  fieldtest baseline update known.yaml out/results-deepseek.json --reason 1.5
   fieldtest baseline lint known.yaml")]
 pub struct BaselineArgs {
     #[command(subcommand)]

@@ -40,8 +40,10 @@ use crate::results::model::Results;
 /// Test an upstream and the gateway in front of it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  fieldtest compare --direct http://127.0.0.1:8787 --via http://127.0.0.1:4000 --model m
-  fieldtest compare --direct https://a.example --via http://b:4000 --via-key-env KEY --model m")]
+  fieldtest compare --direct http://127.0.0.1:8787 --via http://127.0.0.1:4000 \\
+      --model m
+  fieldtest compare --direct https://a.example --via http://b:4000 --model m \\
+      --via-key-env KEY")]
 pub struct CompareArgs {
     /// Upstream; `/v1/messages` is appended
     #[arg(long, value_name = "URL", help_heading = "Comparison")]

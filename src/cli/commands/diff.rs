@@ -8,7 +8,6 @@ use crate::cli::args::output::TextFormat;
 use crate::cli::io::{files, stdout};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report;
-use crate::report;
 use crate::report::TerminalStyle;
 use crate::results::{diff, json};
 

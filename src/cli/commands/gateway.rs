@@ -36,6 +36,8 @@ use crate::redact::SecretRedactor;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Test a gateway from both sides: fieldtest is its client and its upstream",
+    override_usage = "fieldtest gateway --via <URL> --upstream-port <N> --shape <SHAPE>
+                         --model <NAME> [OPTIONS]",
     after_help = "First start the gateway with http://127.0.0.1:9000 as its upstream
 (openai: http://127.0.0.1:9000/v1). Then:
   fieldtest gateway --via http://127.0.0.1:4000 --upstream-port 9000 \\

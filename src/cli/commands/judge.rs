@@ -18,7 +18,7 @@ use crate::results::model::Results;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   fieldtest judge reports/recording-deepseek.jsonl --out again
-  fieldtest judge reports/recording-deepseek.jsonl --claims anthropic --out other")]
+  fieldtest judge reports/recording-deepseek.jsonl --claims anthropic -o other")]
 pub struct JudgeArgs {
     /// Recordings
     #[arg(value_name = "RECORDING", required = true, help_heading = "What to test")]

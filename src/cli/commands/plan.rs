@@ -85,6 +85,7 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
             first: plan.probes,
             rows: plan.rows,
             planned: plan.total,
+            rows_without_estimate: plan.rows_without_estimate,
         });
     }
     let runs = u64::from(args.repeat);
