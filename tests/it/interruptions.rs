@@ -279,7 +279,8 @@ mod stopped {
         run(&folder, &url, "out", &["--max-requests", "20"]).says(&["the budget was used up"]);
         assert_eq!(so_far(), 20);
         // What the recording holds is spent, too.
-        resume(&folder, &url, &["--max-requests", "20"]).says(&["20 answered requests are not sent again", "the budget was used up"]);
+        resume(&folder, &url, &["--max-requests", "20"])
+            .says(&["20 answered requests are not sent again", "the budget was used up"]);
         assert_eq!(so_far(), 20);
         resume(&folder, &url, &["--max-requests", "45"]).says(&["the budget was used up"]);
         assert_eq!(so_far(), 45);
