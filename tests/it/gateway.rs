@@ -420,7 +420,7 @@ fn a_recording_is_judged_with_equal_results_and_has_no_secret() {
     let other = recording.replacen("gateway-recording/1", "gateway-recording/9", 1);
     for (name, text, code, says) in [
         ("without", without.join("\n") + "\n", 2, "It was edited; record it again"),
-        ("edited", edited, 2, "the file was edited"),
+        ("edited", edited, 2, "The file was edited"),
         ("other", other, 2, "this version reads `fieldtest-gateway-recording/1`"),
         ("cut", cut, 3, "the recording has no footer: the run was killed"),
     ] {
@@ -448,7 +448,7 @@ fn claims_and_baselines_work_for_gateways() {
     run(&["--claims", "none", "--baseline", "before.json"]).exits(0);
     run(&["--claims", "nobody"]).exits(2).says(&["unknown target `nobody`"]);
     folder.write("bad.yaml", target.replace("field.top_k", "field.top_kk"));
-    run(&["--claims", "bad.yaml"]).exits(2).says(&["bad.yaml:7:3", "a claim for row `field.top_kk`"]);
+    run(&["--claims", "bad.yaml"]).exits(2).says(&["bad.yaml:7:3", "claim for row `field.top_kk`"]);
 }
 
 #[test]
@@ -477,7 +477,7 @@ fn user_rows_work_and_mistakes_in_them_are_reported_with_their_place() {
     assert_eq!(folder.results("out")["rows"][0]["fate"]["place"], "/mine");
     for (rows, says) in [
         (good.replace("{{word}}", "{{wrod}}"), "there is no variable `wrod`"),
-        (good.replace("at: mine", "at: 'a[x]'"), "is no path into a body"),
+        (good.replace("at: mine", "at: 'a[x]'"), "is not a path into a body"),
         (good.replace("at: mine", "ta: mine"), "unknown key `ta`"),
         (good.replace("    expect_upstream: { openai: { at: mine } }\n", ""), "add `expect_upstream: { openai: … }`"),
         (good.replace("mine: \"", "other: 1, mine: \""), "Add `at` with the place of the field"),
@@ -505,7 +505,7 @@ fn wrong_usage_is_reported() {
     arguments[4] = &port;
     run(&arguments).exits(2).says(&["cannot listen on 127.0.0.1:", "Choose another port with --upstream-port"]);
     arguments[2] = "ftp://h";
-    run(&arguments).exits(2).says(&["--via: the base URL `ftp://h`"]);
+    run(&arguments).exits(2).says(&["--via: invalid base URL `ftp://h`"]);
     let rows = run(&["rows", "--gateway"]).exits(0);
     assert!(rows.stdout.contains("field.top_k") && rows.stdout.contains("ignored"), "{}", rows.stdout);
 }
