@@ -155,7 +155,8 @@ impl ExpectedValue {
                     _ => candidate.clone(),
                 };
                 // Equality of maps ignores the order of keys; the serialized texts differ.
-                equivalent(&candidate, value) && (!exactly || candidate.to_string() == value.to_string())
+                let texts = (candidate.to_string(), value.to_string());
+                equivalent(&candidate, value) && (!exactly || texts.0 == texts.1)
             }),
             MatchRule::Contains(text) => find(&|candidate| collect_text(candidate).contains(text.as_str())),
             MatchRule::InOrder { texts, exactly: true } => {
