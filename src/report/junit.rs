@@ -232,9 +232,13 @@ mod tests {
         other.target.name = "other".to_owned();
         other.rows[3].earlier = vec![well(), contradicted()];
         let text = render(&[run.clone(), other], false).unwrap();
-        for (element, times) in
-            [("<flakyFailure ", 2), ("<flakyError ", 1), ("<rerunFailure ", 1), ("<rerunError ", 1), ("before, at ", 2)]
-        {
+        for (element, times) in [
+            ("<flakyFailure ", 2),
+            ("<flakyError ", 1),
+            ("<rerunFailure ", 1),
+            ("<rerunError ", 1),
+            ("earlier, at ", 2),
+        ] {
             assert_eq!(text.matches(element).count(), times, "{element}\n{text}");
         }
         snapshot_report("junit-asked-again.xml", &[run], false);
