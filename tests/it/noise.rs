@@ -1,5 +1,7 @@
-//! Proves in seconds what `benches/noise.rs` measures in minutes: that noise costs verdicts, not truth. And proves that
-//! the measurement itself would see it if it were otherwise.
+//! Tests in seconds what `benches/noise.rs` measures in minutes: noise leaves rows undecided, but
+//! does not cause wrong verdicts.
+//!
+//! The tests also prove that the measurement detects wrong verdicts.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +16,9 @@ use noise::{interval, measure, observe, servers};
 use crate::common;
 use crate::common::noise;
 
-/// Runs of each target under each condition: half of them against servers with flipped rows.
+/// Runs of each target under each condition. Half of them test servers with flipped rows.
 const RUNS: u64 = 4;
-/// The seed of the first.
+/// The seed of the first run.
 const FIRST_SEED: u64 = 1;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -24,7 +26,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn verdicts_stay_true_under_noise() {
+fn verdicts_stay_correct_under_noise() {
     let servers = servers(FIRST_SEED, RUNS);
     let conditions = [Condition::Calm, Condition::Ten, Condition::Twenty, Condition::Canary];
     let tallies = block_on(measure(&servers, &conditions, |_| {}));
@@ -32,26 +34,26 @@ fn verdicts_stay_true_under_noise() {
     for ((condition, kind), tally) in &tallies {
         let allowed = match condition {
             Condition::Calm => 0.0,
-            other => (1.0 - other.confidence()) * tally.statistical as f64,
+            noisy => (1.0 - noisy.confidence()) * tally.statistical as f64,
         };
         if tally.wrong.len() as f64 > allowed {
             problems.push(format!("{condition:?}, {kind:?}: {} wrong: {:?}", tally.wrong.len(), tally.wrong));
         }
-        let open = tally.undetermined_by_noise as f64 / tally.rows as f64;
-        if *condition == Condition::Ten && open >= 0.02 {
-            problems.push(format!("{condition:?}, {kind:?}: {open} left open: {:?}", tally.left_open));
+        let undecided = tally.undetermined_by_noise as f64 / tally.rows as f64;
+        if *condition == Condition::Ten && undecided >= 0.02 {
+            problems.push(format!("{condition:?}, {kind:?}: {undecided} undecided: {:?}", tally.left_open));
         }
-        // Or there would be nothing to be wrong about.
+        // Without enough verdicts, the test could not find a wrong one.
         assert!(tally.verdicts * 10 >= tally.rows * 8, "{condition:?}, {kind:?}: {tally:?}");
     }
     assert_eq!(tallies.len(), 2 * conditions.len());
     let canary: Vec<&Tally> = tallies.iter().filter(|((c, _), _)| *c == Condition::Canary).map(|(_, t)| t).collect();
     let wrong: usize = canary.iter().map(|tally| tally.wrong.len()).sum();
-    assert!(wrong > 0, "verdicts that nobody was sure of, and none is wrong: whoever looks is blind");
-    let owned_up: f64 = canary.iter().map(|tally| tally.owned_up).sum();
-    // A sum of chances: what is seen of it spreads by its root.
-    let at_most = owned_up + 3.0 * owned_up.sqrt();
-    assert!(wrong as f64 <= at_most, "{wrong} wrong, where {owned_up} were owned up to");
+    assert!(wrong > 0, "no verdict of the canary is wrong: the measurement does not detect wrong verdicts");
+    let expected_wrong: f64 = canary.iter().map(|tally| tally.owned_up).sum();
+    // The standard deviation of a sum of rare events is about the square root of its expectation.
+    let at_most = expected_wrong + 3.0 * expected_wrong.sqrt();
+    assert!(wrong as f64 <= at_most, "{wrong} wrong, {expected_wrong} expected");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
@@ -59,54 +61,58 @@ fn verdicts_stay_true_under_noise() {
 fn a_wrong_verdict_is_counted() {
     let honest = Server::new(target("deepseek"), Kind::AsClaimed, 1);
     let seen = block_on(observe(honest.clone(), Condition::Calm, 0));
-    // The same answers, from a server that is said to be another.
-    let mut lied_about = honest.clone();
-    lied_about.say("field.top_k", ClaimStatus::Supported);
+    // The same responses, compared with another truth.
+    let mut mislabelled = honest.clone();
+    mislabelled.say("field.top_k", ClaimStatus::Supported);
     let mut tally = Tally::default();
     tally.add(&honest, &seen, &seen);
     assert_eq!((tally.wrong.len(), tally.runs_with_wrong), (0, 0));
-    tally.add(&lied_about, &seen, &seen);
+    tally.add(&mislabelled, &seen, &seen);
     let wrong: Vec<_> = tally.wrong.iter().map(|w| (w.row.as_str(), w.truth, w.said)).collect();
     assert_eq!(wrong, [("field.top_k", VerdictStatus::Supported, VerdictStatus::Ignored)]);
     assert_eq!((tally.runs_with_wrong, tally.runs), (1, 2));
     let worst = tally.worst().unwrap();
     assert_eq!((worst.row.as_str(), worst.wrong, worst.tests), ("field.top_k", 1, 2));
     assert_eq!(tally.above(0.99).len(), 1);
-    assert!(tally.proved_above(0.99).is_empty(), "one is too few to accuse a row");
+    assert!(tally.proved_above(0.99).is_empty(), "one wrong verdict is not enough evidence against a row");
     for _ in 0..9 {
-        tally.add(&lied_about, &seen, &seen);
+        tally.add(&mislabelled, &seen, &seen);
     }
     assert_eq!(tally.proved_above(0.99)[0].row, "field.top_k, supported");
 }
 
 #[test]
-fn what_noise_left_open_is_told_apart_from_what_is_never_decided() {
+fn rows_that_noise_left_undecided_are_counted_apart_from_rows_that_are_never_decided() {
     let server = Server::new(target("deepseek"), Kind::AsClaimed, 1);
     let calm = block_on(observe(server.clone(), Condition::Calm, 0));
     let mut noisy = calm.clone();
     for row in &mut noisy.rows[..2] {
         row.status = VerdictStatus::Inconclusive;
     }
-    let never = Seen { rows: noisy.rows[..1].iter().chain(&calm.rows[1..]).cloned().collect(), ..calm };
+    let undecided_without_noise =
+        Seen { rows: noisy.rows[..1].iter().chain(&calm.rows[1..]).cloned().collect(), ..calm };
     let mut tally = Tally::default();
-    tally.add(&server, &noisy, &never);
+    tally.add(&server, &noisy, &undecided_without_noise);
     assert_eq!((tally.undetermined, tally.undetermined_by_noise), (2, 1));
     assert_eq!(tally.verdicts + tally.undetermined, tally.rows);
 }
 
 #[test]
-fn a_row_that_works_through_a_refused_one_is_rightly_refused() {
+fn a_row_that_depends_on_a_rejected_row_is_rightly_rejected() {
     let mut server = Server::new(target("anthropic"), Kind::AsClaimed, 1);
     server.say("tool_choice.object_form", ClaimStatus::Unsupported);
     assert!(server.is_right("tool_choice.any", VerdictStatus::Rejected), "directly");
-    assert!(server.is_right("tool_choice.any.disable_parallel_tool_use", VerdictStatus::Rejected), "by way of another");
+    assert!(
+        server.is_right("tool_choice.any.disable_parallel_tool_use", VerdictStatus::Rejected),
+        "through another row"
+    );
     assert!(!server.is_right("tool_choice.any", VerdictStatus::Ignored));
     assert!(!server.is_right("field.system", VerdictStatus::Rejected));
 }
 
 #[test]
-fn flipped_servers_meet_every_row_in_every_status() {
-    let mut met = BTreeSet::new();
+fn flipped_servers_cover_every_row_in_every_status() {
+    let mut covered = BTreeSet::new();
     let mut possible = BTreeSet::new();
     for name in TARGETS {
         for row in rows_of(target(name)).into_iter().filter(|row| row.experiment.is_field_row()) {
@@ -116,15 +122,15 @@ fn flipped_servers_meet_every_row_in_every_status() {
     for server in servers(1000, 200).into_iter().filter(|server| server.kind == Kind::Flipped) {
         assert_eq!(server.flips.len(), FLIPS);
         for row in rows_of(server.target).into_iter().filter(|row| row.experiment.is_field_row()) {
-            met.insert((row.experiment.id(), server.truth(row.experiment.id())));
+            covered.insert((row.experiment.id(), server.truth(row.experiment.id())));
         }
     }
-    let missed: Vec<_> = possible.difference(&met).collect();
-    assert!(missed.is_empty(), "{missed:?}");
+    let missing: Vec<_> = possible.difference(&covered).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
-fn the_same_seed_is_the_same_server() {
+fn the_same_seed_gives_the_same_server() {
     let flips = |seed| Server::new(target("deepseek"), Kind::Flipped, seed).flips;
     assert_eq!(flips(3), flips(3));
     assert_ne!(flips(3), flips(4));
@@ -136,7 +142,7 @@ fn the_same_seed_is_the_same_server() {
 }
 
 #[test]
-fn a_run_with_one_row_at_a_time_can_be_repeated() {
+fn a_run_with_one_row_at_a_time_is_deterministic() {
     let run = || {
         let server = Server::new(target("tencent-lkeap"), Kind::Flipped, 5);
         let seen = block_on(observe(server, Condition::Faults, 0));
@@ -146,38 +152,42 @@ fn a_run_with_one_row_at_a_time_can_be_repeated() {
 }
 
 #[test]
-fn exact_bounds_are_those_of_the_textbooks() {
+fn exact_bounds_match_the_textbooks() {
     let near = |a: f64, b: f64| assert!((a - b).abs() < 5e-5, "{a} is not {b}");
-    // No hit: 1 - alpha^(1/n).
+    // Without a hit, the bound is 1 - alpha^(1/n).
     near(interval::upper(0, 100, 0.05), 1.0 - 0.05_f64.powf(0.01));
     near(interval::lower(0, 100, 0.05), 0.0);
     near(interval::upper(100, 100, 0.05), 1.0);
-    // Clopper and Pearson at 95 %, both sides, for 10 of 100.
+    // Clopper-Pearson interval at 95 %, two-sided, for 10 of 100.
     near(interval::lower(10, 100, 0.025), 0.049_00);
     near(interval::upper(10, 100, 0.025), 0.176_22);
-    // So many trials that the first terms vanish.
+    // With this number of trials, the first terms underflow to 0.
     near(interval::upper(3000, 30_000, 0.05), 0.102_90);
 }
 
 #[test]
-fn designs_differ_as_the_document_says() {
-    let fared = designs::compare(4000, 1);
-    let of = |design, disobedience: f64| {
-        fared.iter().find(|f| f.design == design && f.disobedience == disobedience).unwrap().clone()
+fn designs_differ_as_the_documentation_says() {
+    let outcomes = designs::compare(4000, 1);
+    let outcome_of = |design, disobedience: f64| {
+        outcomes
+            .iter()
+            .find(|outcome| outcome.design == design && outcome.disobedience == disobedience)
+            .unwrap()
+            .clone()
     };
     for level in designs::LEVELS {
-        let bayes = of(Design::BayesFactor, level);
+        let bayes = outcome_of(Design::BayesFactor, level);
         let rate = interval::lower(bayes.wrong_honoured, bayes.plays, 0.05);
         assert!(rate <= 0.01, "{bayes:?}");
         assert_eq!(bayes.wrong_passed_over, 0, "a code word cannot be guessed");
     }
-    // Wald's test believes in an obedience that is not there, sooner or later.
+    // Wald's test assumes an obedience that the model does not have, and is often wrong.
     for (design, level) in [(Design::Sprt, 0.2), (Design::CautiousSprt, 0.8)] {
-        let sprt = of(design, level);
+        let sprt = outcome_of(design, level);
         assert!(sprt.wrong_honoured * 100 > 2 * sprt.plays, "{sprt:?}");
     }
-    // Where it may believe in it, it is the cheaper one: that, too, is said.
-    assert!(of(Design::CautiousSprt, 0.4).requests < of(Design::BayesFactor, 0.4).requests);
-    // A fixed sample that is large enough costs more, whatever it meets.
-    assert!(of(Design::FixedTwelve, 0.0).requests > 3 * of(Design::BayesFactor, 0.0).requests);
+    // Where the assumption is true, Wald's test needs fewer requests.
+    assert!(outcome_of(Design::CautiousSprt, 0.4).requests < outcome_of(Design::BayesFactor, 0.4).requests);
+    // A fixed sample that is large enough needs more requests in every case.
+    assert!(outcome_of(Design::FixedTwelve, 0.0).requests > 3 * outcome_of(Design::BayesFactor, 0.0).requests);
 }

@@ -1,6 +1,8 @@
-//! `fieldtest plan`: its bounds hold for any responses, and it needs no network and no credential.
+//! Tests `fieldtest plan`: its bounds hold for any responses, and it needs no network and no
+//! credential.
 //!
-//! Also keeps `cases/estimates.json`. `scripts/estimates` writes the file.
+//! One test compares `cases/estimates.json` with new measurements. `scripts/estimates` writes the
+//! file.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +23,13 @@ use crate::common::binary;
 
 const SELECT: [&str; 4] = ["--select", "field.{system,stop_sequences,metadata,top_k}", "--select", "tools.*"];
 
-fn told(folder: &Folder, arguments: &[&str]) -> Value {
+fn plan_as_json(folder: &Folder, arguments: &[&str]) -> Value {
     let arguments = [&["plan", "--format", "json"], arguments].concat();
     serde_json::from_str(&folder.run(arguments).exits(0).stdout).unwrap()
 }
 
-/// What a recording used before the first row, and per row. A shared request counts for the row that sent it.
+/// The token use of a recording before the first row, and per row. A shared request counts for the
+/// row that sent it.
 fn used_by_row(recording: &Recording) -> (TokenUse, BTreeMap<String, TokenUse>) {
     let (mut probes, mut rows) = (TokenUse::default(), BTreeMap::<String, TokenUse>::new());
     for exchange in &recording.exchanges {
@@ -40,8 +43,8 @@ fn used_by_row(recording: &Recording) -> (TokenUse, BTreeMap<String, TokenUse>) 
     (probes, rows)
 }
 
-/// Asserts that a recording stays within the plan of its rows. Returns the number of requests, and the number that the
-/// plan expects.
+/// Asserts that a recording stays within the plan of its rows. Returns the number of requests, and
+/// the number that the plan expects.
 fn assert_within_plan(recording: &Recording, rows: &[&CatalogRow], what: &str) -> (u64, u64) {
     let plan = plan_run(rows, plan_input(&recording.header.settings));
     let (probes, mut by_row) = used_by_row(recording);
@@ -70,9 +73,10 @@ fn plan_input(settings: &RequestSettings) -> PlanInput<'_> {
     PlanInput { settings, prices: None, rate_assumptions: RateAssumptions::default(), thinking_tokens: 0 }
 }
 
-/// Measures the rows on the simulated reference target, and rows that it cannot be tested for on other targets.
+/// Measures the rows on the simulated reference target. Other targets measure the rows that the
+/// reference target cannot run.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_estimates_are_what_the_simulated_reference_target_needs_now() {
+async fn the_estimates_match_a_new_measurement() {
     let mut estimates = RowEstimates::default();
     for name in TARGETS {
         let target = target(name);
@@ -108,7 +112,7 @@ async fn the_estimates_are_what_the_simulated_reference_target_needs_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_stay_within_their_plan_and_near_what_it_expects() {
+async fn runs_stay_within_their_plan_and_near_its_estimate() {
     for (name, disobedience) in TARGETS.into_iter().zip([0.0, 0.1, 0.2]).chain([("anthropic", 0.2)]) {
         let target = target(name);
         for seed in 1..=3 {
@@ -126,18 +130,18 @@ async fn runs_stay_within_their_plan_and_near_what_it_expects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_stay_within_their_plan_whatever_answers() {
+async fn runs_stay_within_their_plan_whatever_the_server_does() {
     let target = target("deepseek");
     let rows = rows_of(target);
-    let bad = |knobs: SimulatorImpairments| SimulatorConfig {
-        impairments: knobs,
+    let impaired = |impairments: SimulatorImpairments| SimulatorConfig {
+        impairments,
         seed: 3,
         ..SimulatorConfig::from_target(target)
     };
-    let everything = |status: ClaimStatus| {
+    let every_row = |status: ClaimStatus| {
         let mut behaviour = SimulatorConfig::from_target(target);
         for row in rows.iter().filter(|row| !row.experiment.id().starts_with("header.")) {
-            // What the simulator does not know as a field cannot be turned.
+            // The simulator cannot flip a row that is not a field.
             let _ = behaviour.set_status(row.experiment.id(), status);
         }
         behaviour
@@ -145,28 +149,28 @@ async fn runs_stay_within_their_plan_whatever_answers() {
     let servers = [
         (
             "429, 529 and broken connections",
-            bad(SimulatorImpairments {
+            impaired(SimulatorImpairments {
                 rate_429: 0.1,
                 rate_529: 0.1,
                 rate_reset: 0.1,
                 ..SimulatorImpairments::default()
             }),
         ),
-        ("nothing but refusals", bad(SimulatorImpairments { rate_529: 1.0, ..SimulatorImpairments::default() })),
+        ("every request gets 529", impaired(SimulatorImpairments { rate_529: 1.0, ..SimulatorImpairments::default() })),
         (
             "half the connections break",
-            bad(SimulatorImpairments { rate_reset: 0.5, ..SimulatorImpairments::default() }),
+            impaired(SimulatorImpairments { rate_reset: 0.5, ..SimulatorImpairments::default() }),
         ),
         (
             "a model that never obeys",
-            bad(SimulatorImpairments { disobedience: 1.0, ..SimulatorImpairments::default() }),
+            impaired(SimulatorImpairments { disobedience: 1.0, ..SimulatorImpairments::default() }),
         ),
         (
             "a model that obeys half the time",
-            bad(SimulatorImpairments { disobedience: 0.5, ..SimulatorImpairments::default() }),
+            impaired(SimulatorImpairments { disobedience: 0.5, ..SimulatorImpairments::default() }),
         ),
-        ("everything is passed over", everything(ClaimStatus::Ignored)),
-        ("everything is refused", everything(ClaimStatus::Unsupported)),
+        ("every row is ignored", every_row(ClaimStatus::Ignored)),
+        ("every row is unsupported", every_row(ClaimStatus::Unsupported)),
     ];
     for (what, behaviour) in servers {
         let recording = record_run(Setup { behaviour, ..Setup::of(target, &[]) }).await;
@@ -176,50 +180,50 @@ async fn runs_stay_within_their_plan_whatever_answers() {
 }
 
 #[test]
-fn a_plan_needs_no_credential_and_says_what_a_run_would_lack() {
+fn a_plan_needs_no_credential_and_reports_a_missing_one() {
     let folder = Folder::new();
-    let plan = told(&folder, &[&["deepseek"], &SELECT[..]].concat());
+    let plan = plan_as_json(&folder, &[&["deepseek"], &SELECT[..]].concat());
     let target = &plan["targets"][0];
     assert!(target["missing_credential"].as_str().unwrap().contains("DEEPSEEK_API_KEY"), "{target}");
     let arguments = [&["plan", "deepseek"], &SELECT[..]].concat();
     let plain = folder.run(&arguments).exits(0).stdout;
     assert!(plain.contains("credential   missing") && plain.contains("DEEPSEEK_API_KEY"), "{plain}");
-    // Where it is there, nobody sees it.
-    let with = folder.run_with(&[("DEEPSEEK_API_KEY", "sk-canary-0123456789abcdef")], &arguments).exits(0);
-    assert!(!with.stdout.contains("credential   missing"), "{}", with.stdout);
-    assert!(!format!("{}{}", with.stdout, with.stderr).contains("canary"));
-    assert!(folder.everything().is_empty(), "a plan leaves nothing behind");
+    // The plan does not print an existing credential.
+    let with_credential = folder.run_with(&[("DEEPSEEK_API_KEY", "sk-canary-0123456789abcdef")], &arguments).exits(0);
+    assert!(!with_credential.stdout.contains("credential   missing"), "{}", with_credential.stdout);
+    assert!(!format!("{}{}", with_credential.stdout, with_credential.stderr).contains("canary"));
+    assert!(folder.everything().is_empty(), "a plan writes no files");
     for simulated in [&["plan"][..], &["plan", "deepseek", "--simulate"]] {
-        let told = folder.run([simulated, &SELECT[..]].concat()).exits(0).stdout;
-        assert!(!told.contains("credential   missing"), "{told}");
+        let output = folder.run([simulated, &SELECT[..]].concat()).exits(0).stdout;
+        assert!(!output.contains("credential   missing"), "{output}");
     }
 }
 
 #[test]
-fn prices_bounds_rates_and_several_targets() {
+fn a_plan_adds_up_targets_and_checks_prices_and_budgets() {
     let folder = Folder::new();
     let priced = ["--price-input", "1", "--price-output", "10"];
-    let plan = told(&folder, &[&["deepseek", "anthropic"], &SELECT[..], &priced].concat());
-    let (one, other, all) = (&plan["targets"][0]["planned"], &plan["targets"][1]["planned"], &plan["planned"]);
+    let plan = plan_as_json(&folder, &[&["deepseek", "anthropic"], &SELECT[..], &priced].concat());
+    let (first, second, all) = (&plan["targets"][0]["planned"], &plan["targets"][1]["planned"], &plan["planned"]);
     for bound in ["min", "expected", "max"] {
-        let of = |plan: &Value| plan["requests"][bound].as_u64().unwrap();
-        assert_eq!(of(one) + of(other), of(all), "{bound}");
+        let requests = |plan: &Value| plan["requests"][bound].as_u64().unwrap();
+        assert_eq!(requests(first) + requests(second), requests(all), "{bound}");
     }
-    let tokens = |what: &str, bound: &str| one[what][bound].as_f64().unwrap();
+    let tokens = |what: &str, bound: &str| first[what][bound].as_f64().unwrap();
     for bound in ["expected", "max"] {
         let cost = (tokens("input_tokens", bound) + 10.0 * tokens("output_tokens", bound)) / 1e6;
-        assert!((one["cost_usd"][bound].as_f64().unwrap() - cost).abs() < 1e-9, "{bound}: {one}");
+        assert!((first["cost_usd"][bound].as_f64().unwrap() - cost).abs() < 1e-9, "{bound}: {first}");
     }
-    // Whether a run fits.
+    // The plan reports whether the run fits the budget.
     let expected = all["requests"]["expected"].as_u64().unwrap();
     for (bound, fits) in [(1, "no"), (expected, "expected"), (1_000_000, "always")] {
         let bound = bound.to_string();
-        let plan = told(&folder, &[&["deepseek", "anthropic", "--max-requests", &bound], &SELECT[..]].concat());
+        let plan = plan_as_json(&folder, &[&["deepseek", "anthropic", "--max-requests", &bound], &SELECT[..]].concat());
         assert_eq!(plan["fits"][0]["fits"], fits, "{plan}");
     }
     let arguments = [&["plan", "deepseek", "--max-cost", "0.000001"], &SELECT[..], &priced].concat();
-    let told = folder.run(arguments).exits(0).stdout;
-    assert!(told.contains("--max-cost 0.000001: the run does not fit"), "{told}");
+    let output = folder.run(arguments).exits(0).stdout;
+    assert!(output.contains("--max-cost 0.000001: the run does not fit"), "{output}");
     folder
         .run(["plan", "deepseek", "--max-cost", "1"])
         .exits(2)
@@ -228,63 +232,64 @@ fn prices_bounds_rates_and_several_targets() {
 }
 
 #[test]
-fn several_runs_cost_several_times_as_much() {
+fn repeats_multiply_the_plan() {
     let folder = Folder::new();
-    let plan = told(&folder, &[&["deepseek", "--repeat", "3"], &SELECT[..]].concat());
+    let plan = plan_as_json(&folder, &[&["deepseek", "--repeat", "3"], &SELECT[..]].concat());
     let (one, all) = (&plan["targets"][0]["planned"], &plan["planned"]);
     assert_eq!(plan["runs"], 3);
     for path in ["/requests/min", "/requests/max", "/requests/expected", "/output_tokens/max", "/seconds/max"] {
-        let of = |plan: &Value| plan.pointer(path).and_then(Value::as_f64).unwrap();
-        assert!((3.0 * of(one) - of(all)).abs() < 1e-6, "{path}: {plan}");
+        let number = |plan: &Value| plan.pointer(path).and_then(Value::as_f64).unwrap();
+        assert!((3.0 * number(one) - number(all)).abs() < 1e-6, "{path}: {plan}");
     }
-    let said = folder.run([&["plan", "deepseek", "--repeat", "3"], &SELECT[..]].concat()).exits(0).stdout;
-    assert!(said.contains("all 3 runs, one after the other"), "{said}");
+    let output = folder.run([&["plan", "deepseek", "--repeat", "3"], &SELECT[..]].concat()).exits(0).stdout;
+    assert!(output.contains("all 3 runs, one after the other"), "{output}");
 }
 
 #[test]
-fn times_are_those_of_the_rate_limits_or_of_the_answers() {
+fn the_planned_time_follows_from_rate_limits_or_response_times() {
     let folder = Folder::new();
-    let plan = |more: &[&str]| told(&folder, &[&["deepseek"], &SELECT[..], more].concat())["targets"][0].clone();
+    let plan =
+        |more: &[&str]| plan_as_json(&folder, &[&["deepseek"], &SELECT[..], more].concat())["targets"][0].clone();
     let seconds = |plan: &Value| plan["planned"]["seconds"]["expected"].as_f64().unwrap();
     let requests = |plan: &Value| plan["planned"]["requests"]["expected"].as_f64().unwrap();
     let limited = plan(&["--rpm", "60"]);
-    assert!((seconds(&limited) - requests(&limited)).abs() < 1e-6, "one a second");
+    assert!((seconds(&limited) - requests(&limited)).abs() < 1e-6, "1 request per second");
     let one_by_one = plan(&["--concurrency", "1", "--answer-seconds", "3"]);
     assert!((seconds(&one_by_one) - 3.0 * requests(&one_by_one)).abs() < 1e-6);
     assert!(seconds(&plan(&["--tpm", "100"])) > seconds(&plan(&["--tpm", "100000"])));
-    // The longest chain bounds what more requests at once can win.
-    let wide = plan(&["--concurrency", "256", "--answer-seconds", "3"]);
-    assert!(seconds(&wide) > 3.0 * requests(&wide) / 256.0 * 2.0);
+    // The longest chain of requests limits the gain of more concurrency.
+    let concurrent = plan(&["--concurrency", "256", "--answer-seconds", "3"]);
+    assert!(seconds(&concurrent) > 3.0 * requests(&concurrent) / 256.0 * 2.0);
 }
 
 #[test]
-fn plans_obey_their_published_schema() {
+fn plans_match_their_published_schema() {
     let folder = Folder::new();
     let validator = jsonschema::validator_for(&schema::<PlanReport>()).unwrap();
     for more in [&["deepseek"][..], &["--base-url", "http://127.0.0.1:9", "--model", "m", "--max-tokens", "5"]] {
-        let plan = told(&folder, &[more, &SELECT[..]].concat());
+        let plan = plan_as_json(&folder, &[more, &SELECT[..]].concat());
         let errors: Vec<String> = validator.iter_errors(&plan).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
     let settings = RequestSettings::from_target(target("anthropic"), 1024);
     let rows: Vec<&CatalogRow> = CATALOG.rows.iter().collect();
-    let whole = plan_run(&rows, plan_input(&settings));
-    assert_eq!(whole.rows.len(), rows.len());
+    let complete = plan_run(&rows, plan_input(&settings));
+    assert_eq!(complete.rows.len(), rows.len());
 }
 
 #[test]
-fn thinking_costs_tokens() {
+fn thinking_tokens_increase_the_expected_output() {
     let folder = Folder::new();
-    let plan = |more: &[&str]| told(&folder, &[&["anthropic"], &SELECT[..], more].concat())["planned"].clone();
-    let (plain, thinks) = (plan(&[]), plan(&["--thinking-tokens", "100"]));
+    let plan = |more: &[&str]| plan_as_json(&folder, &[&["anthropic"], &SELECT[..], more].concat())["planned"].clone();
+    let (plain, thinking) = (plan(&[]), plan(&["--thinking-tokens", "100"]));
     let output = |plan: &Value| plan["output_tokens"]["expected"].as_u64().unwrap();
     let requests = |plan: &Value| plan["requests"]["expected"].as_u64().unwrap();
-    assert!(output(&thinks) >= output(&plain) + 50 * requests(&plain), "{plain} {thinks}");
-    assert!(output(&thinks) <= thinks["output_tokens"]["max"].as_u64().unwrap());
-    assert_eq!(plain["requests"], thinks["requests"]);
+    assert!(output(&thinking) >= output(&plain) + 50 * requests(&plain), "{plain} {thinking}");
+    assert!(output(&thinking) <= thinking["output_tokens"]["max"].as_u64().unwrap());
+    assert_eq!(plain["requests"], thinking["requests"]);
 }
 
-/// A row of another case file has no estimate: the plan says so, and expects its minimum.
+/// The bundled estimates do not cover a row of another case file.
 #[test]
 fn a_row_without_an_estimate_is_expected_to_need_its_minimum() {
     let folder = Folder::new();
@@ -293,14 +298,14 @@ fn a_row_without_an_estimate_is_expected_to_need_its_minimum() {
     let arguments = ["anthropic", "--cases", "cases", "--select", "field.fresh"];
     let plan = folder.run([&["plan"][..], &arguments].concat()).exits(0).stdout;
     assert!(plan.contains("none for 1 row: their minimum is expected"), "{plan}");
-    let plan = told(&folder, &arguments);
+    let plan = plan_as_json(&folder, &arguments);
     assert_eq!(plan["targets"][0]["rows_without_estimate"], 1);
     let requests = &plan["targets"][0]["rows"][0]["requests"];
     assert_eq!(requests["expected"], requests["min"]);
 }
 
 #[test]
-fn results_say_what_was_planned_beside_what_came_of_it() {
+fn results_report_planned_and_actual_numbers() {
     let folder = Folder::new();
     let formats = ["--format", "terminal,markdown,html,json"];
     let run = [&["run", "deepseek", "--simulate", "--out", "out"], &SELECT[..], &formats].concat();
@@ -310,9 +315,9 @@ fn results_say_what_was_planned_beside_what_came_of_it() {
     assert!((planned["min"].as_u64().unwrap()..=planned["max"].as_u64().unwrap()).contains(&sent), "{totals}");
     assert!(ended.stdout.contains("/ actual"), "{}", ended.stdout);
     assert!(folder.read("out/matrix.md").contains("| planned / actual |"));
-    // A slash is escaped there.
+    // HTML escapes the slash.
     assert!(folder.read("out/matrix.html").contains("planned &#x2f; actual"));
-    // The plan stands in the recording: judged again, it is still there.
+    // The recording contains the plan, so `judge` reports it too.
     folder.run(["judge", "out/recording-deepseek.jsonl", "-o", "again"]).exits(0);
     assert_eq!(folder.results("again")["totals"]["planned"], totals["planned"]);
 }

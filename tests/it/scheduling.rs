@@ -1,8 +1,7 @@
-//! How well a run uses the time that it waits for answers: its requests one after the other and side by side, held against
-//! what no schedule can go below.
+//! Compares the duration of runs with the minimum that any schedule needs.
 //!
-//! Time is virtual here: every answer takes one tick of a clock that goes on when nothing else does. So what is counted is
-//! waiting alone, and a busy machine changes nothing.
+//! Time is virtual: each response takes one tick, and the clock advances only when no other work is
+//! left. A busy machine therefore does not change the measurement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -22,117 +21,129 @@ use harness::{Folder, Running};
 use crate::common;
 use crate::common::{binary as harness, clock};
 
-/// How far above the bound a run may be.
-const GOAL: f64 = 1.1;
+/// The maximum duration of a run, as a multiple of the minimum.
+const MAX_RATIO: f64 = 1.1;
 
-/// A server that takes a tick for each answer.
-struct Slow<'a> {
+/// An endpoint that needs one tick for each response.
+struct OneTickEndpoint<'a> {
     clock: &'a Clock,
-    answers: ReplayEndpoint<'a>,
-    under_way: AtomicUsize,
-    most: AtomicUsize,
+    responses: ReplayEndpoint<'a>,
+    in_flight: AtomicUsize,
+    max_in_flight: AtomicUsize,
 }
 
-impl MessagesEndpoint for Slow<'_> {
+impl MessagesEndpoint for OneTickEndpoint<'_> {
     async fn send_within_budget(&self, id: &str, request: Request, _: Option<&mut BudgetReservation<'_>>) -> Exchange {
-        let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
-        self.most.fetch_max(now, Ordering::Relaxed);
+        let current = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        self.max_in_flight.fetch_max(current, Ordering::Relaxed);
         self.clock.sleep(1).await;
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-        self.answers.send(id, request).await
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.responses.send(id, request).await
     }
 }
 
-/// The rounds of answers that no schedule goes below: the run's own questions, and after them the longest chain of a row,
-/// or all other requests over how many may be under way. A row looks at each answer before it asks on, so what it asks is a chain.
-fn bound(recording: &Recording, at_once: usize) -> f64 {
+/// Returns the minimum duration in ticks: the probes, and then the longer of two times. One is the
+/// longest chain of a row, since a row reads each response before it sends the next request. The
+/// other is the number of all other requests, divided by the concurrency.
+fn minimum_ticks(recording: &Recording, concurrency: usize) -> f64 {
     let mut chains: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for trial in &recording.trials {
         chains.entry(&trial.key.row).or_default().extend(trial.exchanges.iter().map(String::as_str));
     }
     let mut length = |row: &str| chains.remove(row).map_or(0, |chain| chain.len());
-    let (texts, keys) = (length("probe.channel"), length("probe.strictness"));
-    // The plain request comes before the invented keys, which do not wait for each other; where they are refused, two more
-    // come after.
-    let own = texts + keys.min(if keys > 3 { 3 } else { 2 });
-    let longest = own + chains.values().map(BTreeSet::len).max().unwrap_or(0);
-    let others = recording.exchanges.len() - texts - keys;
-    longest.max(own + others.div_ceil(at_once)) as f64
+    let (channel_requests, strictness_requests) = (length("probe.channel"), length("probe.strictness"));
+    // The plain request comes first. The requests with unknown keys run in parallel. If the
+    // endpoint rejects them, two more requests follow.
+    let probe_ticks = channel_requests + strictness_requests.min(if strictness_requests > 3 { 3 } else { 2 });
+    let longest_chain = probe_ticks + chains.values().map(BTreeSet::len).max().unwrap_or(0);
+    let others = recording.exchanges.len() - channel_requests - strictness_requests;
+    longest_chain.max(probe_ticks + others.div_ceil(concurrency)) as f64
 }
 
-/// Runs a recording's requests again, so many at once, at a tick an answer; the new recording, the ticks it took and the
-/// most that were under way.
-fn again(recording: &Recording, rows: &[&CatalogRow], at_once: usize, budget: Budget) -> (Recording, f64, usize) {
+/// Runs the rows of a recording again with its responses. Returns the new recording, its duration
+/// in ticks and the maximum number of requests in flight.
+fn run_with_virtual_time(
+    recording: &Recording,
+    rows: &[&CatalogRow],
+    concurrency: usize,
+    budget: Budget,
+) -> (Recording, f64, usize) {
     let clock = Clock::default();
-    let slow =
-        Slow { clock: &clock, answers: ReplayEndpoint::new(&recording.exchanges), under_way: 0.into(), most: 0.into() };
+    let endpoint = OneTickEndpoint {
+        clock: &clock,
+        responses: ReplayEndpoint::new(&recording.exchanges),
+        in_flight: 0.into(),
+        max_in_flight: 0.into(),
+    };
     let header = recording.header.clone();
     let settings = header.settings.clone();
-    let options =
-        RunOptions { settings, seed: header.seed, confidence: header.confidence, concurrency: at_once, budget };
-    let made = clock.run(run_in_memory(&slow, rows, &options, header));
-    assert_eq!(slow.answers.unrecorded_requests(), [], "it asks what was asked");
-    let most = slow.most.load(Ordering::Relaxed);
-    (made, clock.now() as f64, most)
+    let options = RunOptions { settings, seed: header.seed, confidence: header.confidence, concurrency, budget };
+    let replayed = clock.run(run_in_memory(&endpoint, rows, &options, header));
+    assert_eq!(endpoint.responses.unrecorded_requests(), [], "the run sends only recorded requests");
+    let max_in_flight = endpoint.max_in_flight.load(Ordering::Relaxed);
+    (replayed, clock.now() as f64, max_in_flight)
 }
 
-/// What was sent, whatever the order.
-fn sent(recording: &Recording) -> BTreeSet<&str> {
+/// The ids of all exchanges, without their order.
+fn exchange_ids(recording: &Recording) -> BTreeSet<&str> {
     recording.exchanges.iter().map(|exchange| exchange.id.as_str()).collect()
 }
 
-/// What was tried, whatever the order.
-fn tried(recording: &Recording) -> BTreeSet<&TrialKey> {
+/// The keys of all trials, without their order.
+fn trial_keys(recording: &Recording) -> BTreeSet<&TrialKey> {
     recording.trials.iter().map(|trial| &trial.key).collect()
 }
 
-/// A run of a target's simulation, one request after the other.
-fn recorded(name: &str) -> Recording {
+/// Records a simulated run of a target with one request at a time.
+fn record_sequentially(name: &str) -> Recording {
     let setup = Setup { concurrency: 1, ..Setup::of(target(name), &[]) };
     tokio::runtime::Runtime::new().unwrap().block_on(record_run(setup))
 }
 
 #[test]
-fn a_run_waits_no_longer_than_it_must_and_sends_the_same_at_any_number_of_requests_at_once() {
+fn a_run_is_near_the_minimum_duration_and_sends_the_same_requests_at_any_concurrency() {
     let mut table = Vec::new();
     for name in TARGETS {
-        let (first, rows) = (recorded(name), rows_of(target(name)));
+        let (first, rows) = (record_sequentially(name), rows_of(target(name)));
         let verdicts = judge(&CATALOG, &first).unwrap().rows;
-        for at_once in [1, 2, 4, 8, 16, 32, 256] {
-            let (made, took, most) = again(&first, &rows, at_once, Budget::default());
-            let least = bound(&made, at_once);
-            table.push((took / least, format!("{name}, {at_once} at once: {took} ticks, at least {least}")));
-            assert!(most <= at_once, "{name}: {most} under way, {at_once} allowed");
-            assert_eq!(sent(&made), sent(&first), "{name}, {at_once} at once");
-            assert_eq!(tried(&made), tried(&first), "{name}, {at_once} at once");
-            assert_eq!(judge(&CATALOG, &made).unwrap().rows, verdicts, "{name}, {at_once} at once");
+        for concurrency in [1, 2, 4, 8, 16, 32, 256] {
+            let (replayed, ticks, max_in_flight) = run_with_virtual_time(&first, &rows, concurrency, Budget::default());
+            let minimum = minimum_ticks(&replayed, concurrency);
+            table.push((
+                ticks / minimum,
+                format!("{name}, concurrency {concurrency}: {ticks} ticks, at least {minimum}"),
+            ));
+            assert!(max_in_flight <= concurrency, "{name}: {max_in_flight} in flight, {concurrency} allowed");
+            assert_eq!(exchange_ids(&replayed), exchange_ids(&first), "{name}, concurrency {concurrency}");
+            assert_eq!(trial_keys(&replayed), trial_keys(&first), "{name}, concurrency {concurrency}");
+            assert_eq!(judge(&CATALOG, &replayed).unwrap().rows, verdicts, "{name}, concurrency {concurrency}");
         }
     }
-    let told: Vec<&String> = table.iter().map(|(_, told)| told).collect();
-    assert!(table.iter().all(|(ratio, _)| *ratio <= GOAL && *ratio >= 1.0), "{told:#?}");
+    let lines: Vec<&String> = table.iter().map(|(_, line)| line).collect();
+    assert!(table.iter().all(|(ratio, _)| *ratio <= MAX_RATIO && *ratio >= 1.0), "{lines:#?}");
 }
 
 #[test]
-fn where_only_so_much_may_be_sent_rows_are_asked_in_order_and_end_before_others_begin() {
-    let (first, rows) = (recorded("deepseek"), rows_of(target("deepseek")));
+fn with_a_small_budget_a_run_finishes_rows_in_order() {
+    let (first, rows) = (record_sequentially("deepseek"), rows_of(target("deepseek")));
     let budget = Budget::new(BudgetLimits { requests: Some(60), ..BudgetLimits::default() });
-    let (made, ..) = again(&first, &rows, 4, budget);
-    assert_eq!(made.exchanges.len(), 60);
-    let asked: BTreeSet<&str> = made.exchanges.iter().filter_map(|e| e.id.split('/').next()).collect();
-    let last = rows.iter().rposition(|row| asked.contains(row.experiment.id())).unwrap();
-    assert!(last < rows.len() / 2, "the rows that were asked are the first ones: {asked:?}");
-    let decided = judge(&CATALOG, &made).unwrap().rows.iter().filter(|row| row.verdict.status.is_decided()).count();
+    let (replayed, ..) = run_with_virtual_time(&first, &rows, 4, budget);
+    assert_eq!(replayed.exchanges.len(), 60);
+    let started_rows: BTreeSet<&str> = replayed.exchanges.iter().filter_map(|e| e.id.split('/').next()).collect();
+    let last = rows.iter().rposition(|row| started_rows.contains(row.experiment.id())).unwrap();
+    assert!(last < rows.len() / 2, "only the first rows are started: {started_rows:?}");
+    let decided = judge(&CATALOG, &replayed).unwrap().rows.iter().filter(|row| row.verdict.status.is_decided()).count();
     assert!(decided + 8 >= last, "{decided} of the first {last} rows are decided");
 }
 
-/// A simulation in a process of its own, which says at its end how many requests came.
-struct Simulation {
+/// A simulator in its own process. It prints the number of requests when it ends.
+struct SimulatorProcess {
     child: Child,
     base_url: String,
     key: String,
 }
 
-impl Simulation {
+impl SimulatorProcess {
     fn start(folder: &Folder) -> Self {
         let mut child = folder.command(["simulate", "deepseek", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -145,26 +156,27 @@ impl Simulation {
         Self { child, base_url: format!("http://{address}"), key: after("x-api-key ") }
     }
 
-    fn ended(mut self) -> String {
+    /// Stops the simulator and returns its remaining output.
+    fn stop(mut self) -> String {
         let id = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        let mut told = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+        let mut output = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
         assert!(self.child.wait().unwrap().success());
-        told
+        output
     }
 }
 
 #[test]
-fn the_binary_sends_as_many_requests_at_32_at_once_as_one_after_the_other() {
+fn the_binary_sends_equally_many_requests_at_concurrency_1_and_32() {
     let folder = Folder::new();
     let mut seen = Vec::new();
-    for at_once in ["1", "32"] {
-        let simulation = Simulation::start(&folder);
+    for concurrency in ["1", "32"] {
+        let simulator = SimulatorProcess::start(&folder);
         let mut command = folder.command([
             "run",
             "--base-url",
-            &simulation.base_url,
+            &simulator.base_url,
             "--model",
             "deepseek-chat",
             "--claims",
@@ -176,16 +188,16 @@ fn the_binary_sends_as_many_requests_at_32_at_once_as_one_after_the_other() {
             "--seed",
             "3",
             "--concurrency",
-            at_once,
+            concurrency,
             "--out",
-            at_once,
+            concurrency,
             "--no-progress",
         ]);
-        command.env("KEY", &simulation.key);
+        command.env("KEY", &simulator.key);
         Running::start(command).ended().exits(0);
-        let results = folder.results(at_once);
+        let results = folder.results(concurrency);
         let requests = results["totals"]["requests"].as_u64().unwrap() + results["totals"]["retries"].as_u64().unwrap();
-        assert_eq!(simulation.ended(), format!("{requests} requests received\n"));
+        assert_eq!(simulator.stop(), format!("{requests} requests received\n"));
         let verdicts: Vec<_> =
             results["rows"].as_array().unwrap().iter().map(|r| r["verdict"]["status"].clone()).collect();
         seen.push((requests, verdicts));

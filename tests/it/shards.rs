@@ -1,4 +1,4 @@
-//! Plans that are shared out over several runs, and runs whose rerunning, with the real binary.
+//! Tests `--shard`, `merge` and `--rerun` with the binary.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,27 @@ use serde_json::{Value, json};
 
 use crate::common::binary;
 
-/// Rows that share requests, and rows that work through others.
+/// Rows that share requests, and rows that depend on other rows.
 const SELECT: [&str; 6] = ["--select", "field.*", "--select", "tool*", "--select", "content.*"];
 
-fn simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> Ended {
+fn run_simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> Ended {
     folder.run(["run", target, "--simulate", "--out", out, "--format", "json"].iter().chain(more))
 }
 
-fn shard(folder: &Folder, target: &str, part: &str, more: &[&str]) -> Ended {
+fn run_shard(folder: &Folder, target: &str, part: &str, more: &[&str]) -> Ended {
     let out = format!("shard-{}", part.replace('/', "-"));
-    simulated(folder, target, &out, &[&["--shard", part], more].concat())
+    run_simulated(folder, target, &out, &[&["--shard", part], more].concat())
 }
 
-fn read(folder: &Folder, path: &str) -> Value {
+fn read_json(folder: &Folder, path: &str) -> Value {
     serde_json::from_str(&folder.read(path)).unwrap()
 }
 
-fn ids(results: &Value) -> Vec<String> {
+fn row_ids(results: &Value) -> Vec<String> {
     results["rows"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What is left of results when their costs are taken out, which depend on who sent a shared request.
+/// Removes the costs from results. They depend on the shard that sends a shared request.
 fn without_cost(mut results: Value) -> Value {
     for key in ["totals", "per_verdict", "started_at", "finished_at"] {
         results.as_object_mut().unwrap().remove(key);
@@ -45,60 +45,60 @@ mod merging {
     use super::*;
 
     #[test]
-    fn merged_shards_are_the_whole_run_up_to_its_cost() {
+    fn merged_shards_equal_the_complete_run_except_its_cost() {
         for (target, parts, fault) in [("deepseek", 3, "message.id-missing"), ("anthropic", 2, "sse.ping-missing")] {
             let folder = Folder::new();
             let more = [&SELECT[..], &["--flip", "field.stop_sequences=ignored"]].concat();
             let more = [&more[..], &folder.simulator(&format!("faults: [{fault}]\n"))].concat();
-            simulated(&folder, target, "whole", &more);
-            let whole = folder.results("whole");
+            run_simulated(&folder, target, "whole", &more);
+            let complete = folder.results("whole");
             let mut files = Vec::new();
             let mut requests = 0;
             for index in 1..=parts {
                 let part = format!("{index}/{parts}");
-                shard(&folder, target, &part, &more);
+                run_shard(&folder, target, &part, &more);
                 let file = format!("shard-{index}-{parts}/results-{target}.json");
-                let of_shard = read(&folder, &file);
-                assert_eq!(of_shard["shard"]["index"], index);
-                requests += of_shard["totals"]["requests"].as_u64().unwrap();
+                let shard_results = read_json(&folder, &file);
+                assert_eq!(shard_results["shard"]["index"], index);
+                requests += shard_results["totals"]["requests"].as_u64().unwrap();
                 files.push(file);
             }
-            // In any order.
+            // The order of the files does not matter.
             files.reverse();
             let ended = folder.run(["merge", "-o", "merged"].iter().map(|s| (*s).to_owned()).chain(files));
             assert_eq!(ended.code, Some(1), "{}", ended.stderr);
             let merged = folder.results("merged");
             assert_eq!(merged["totals"]["requests"], requests);
-            let (merged, whole) = (without_cost(merged), without_cost(whole));
-            for (a, b) in merged["rows"].as_array().unwrap().iter().zip(whole["rows"].as_array().unwrap()) {
+            let (merged, complete) = (without_cost(merged), without_cost(complete));
+            for (a, b) in merged["rows"].as_array().unwrap().iter().zip(complete["rows"].as_array().unwrap()) {
                 assert_eq!(a, b);
             }
-            assert_eq!(merged, whole);
+            assert_eq!(merged, complete);
             assert!(folder.exists("merged/matrix.md"));
         }
     }
 
-    /// The three shards of a small plan, each in its folder.
-    fn three() -> Folder {
+    /// Runs the three shards of a small plan, each in its own folder.
+    fn run_three_shards() -> Folder {
         let folder = Folder::new();
         for index in 1..=3 {
-            shard(&folder, "deepseek", &format!("{index}/3"), &["--select", "field.*"]).exits(0);
+            run_shard(&folder, "deepseek", &format!("{index}/3"), &["--select", "field.*"]).exits(0);
         }
         folder
     }
 
-    const ONE: &str = "shard-1-3/results-deepseek.json";
-    const TWO: &str = "shard-2-3/results-deepseek.json";
-    const THREE: &str = "shard-3-3/results-deepseek.json";
+    const SHARD_1: &str = "shard-1-3/results-deepseek.json";
+    const SHARD_2: &str = "shard-2-3/results-deepseek.json";
+    const SHARD_3: &str = "shard-3-3/results-deepseek.json";
 
     #[test]
-    fn what_does_not_make_one_whole_plan_is_refused_with_what_is_wrong() {
-        let folder = three();
+    fn shards_that_do_not_form_one_plan_are_rejected_with_the_reason() {
+        let folder = run_three_shards();
         let merge = |files: &[&str]| folder.run(["merge", "-o", "merged"].iter().chain(files));
-        merge(&[ONE, TWO, THREE]).exits(0);
-        merge(&[ONE, THREE]).exits(2).says(&["shard 2 of 3 is missing", "--shard 2/3"]);
-        merge(&[TWO]).exits(2).says(&["shards 1, 3 of 3 are missing", "--shard 1/3 and --shard 3/3"]);
-        merge(&[ONE, TWO, THREE, TWO]).exits(2).says(&["shard 2 of 3 is given twice", TWO]);
+        merge(&[SHARD_1, SHARD_2, SHARD_3]).exits(0);
+        merge(&[SHARD_1, SHARD_3]).exits(2).says(&["shard 2 of 3 is missing", "--shard 2/3"]);
+        merge(&[SHARD_2]).exits(2).says(&["shards 1, 3 of 3 are missing", "--shard 1/3 and --shard 3/3"]);
+        merge(&[SHARD_1, SHARD_2, SHARD_3, SHARD_2]).exits(2).says(&["shard 2 of 3 is given twice", SHARD_2]);
         for (more, what) in [
             (vec!["--select", "field.*", "--model", "other"], "the model is"),
             (vec!["--select", "field.*", "--claims", "anthropic"], "the claims come from"),
@@ -107,36 +107,41 @@ mod merging {
             (vec!["--select", "tools.*"], "is only in the first"),
         ] {
             let arguments = [&["--shard", "2/3"], &more[..]].concat();
-            simulated(&folder, "deepseek", "other", &arguments);
-            merge(&[ONE, "other/results-deepseek.json", THREE]).exits(2).says(&["different plans", what]);
+            run_simulated(&folder, "deepseek", "other", &arguments);
+            merge(&[SHARD_1, "other/results-deepseek.json", SHARD_3]).exits(2).says(&["different plans", what]);
         }
-        simulated(&folder, "deepseek", "other", &["--shard", "2/4", "--select", "field.*"]);
-        merge(&[ONE, "other/results-deepseek.json"]).exits(2).says(&["number of shards is 3 and 4"]);
-        simulated(&folder, "deepseek", "other", &["--select", "field.*"]);
-        merge(&[ONE, "other/results-deepseek.json"]).exits(2).says(&["is not a shard"]);
-        // A row taken out by hand.
-        let text = folder.read(TWO);
+        run_simulated(&folder, "deepseek", "other", &["--shard", "2/4", "--select", "field.*"]);
+        merge(&[SHARD_1, "other/results-deepseek.json"]).exits(2).says(&["number of shards is 3 and 4"]);
+        run_simulated(&folder, "deepseek", "other", &["--select", "field.*"]);
+        merge(&[SHARD_1, "other/results-deepseek.json"]).exits(2).says(&["is not a shard"]);
+        // An incomplete file.
+        let text = folder.read(SHARD_2);
         folder.write("cut.json", &text[..text.len() / 2]);
-        merge(&[ONE, "cut.json", THREE]).exits(2).says(&["the file is incomplete"]);
+        merge(&[SHARD_1, "cut.json", SHARD_3]).exits(2).says(&["the file is incomplete"]);
         let mut edited: Value = serde_json::from_str(&text).unwrap();
         edited["shard"]["index"] = json!(3);
         folder.write("edited.json", edited.to_string());
-        merge(&[ONE, TWO, "edited.json"]).exits(2).says(&["is in two shards"]);
+        merge(&[SHARD_1, SHARD_2, "edited.json"]).exits(2).says(&["is in two shards"]);
     }
 
     #[test]
-    fn a_partial_shard_makes_the_whole_partial() {
-        let folder = three();
-        shard(&folder, "deepseek", "2/3", &["--select", "field.*", "--max-requests", "9"]).exits(3);
-        folder.run(["merge", ONE, TWO, THREE, "-o", "merged"]).exits(3).says(&["shard 2 of 3: the budget was used up"]);
+    fn a_partial_shard_makes_the_merged_results_partial() {
+        let folder = run_three_shards();
+        run_shard(&folder, "deepseek", "2/3", &["--select", "field.*", "--max-requests", "9"]).exits(3);
+        folder
+            .run(["merge", SHARD_1, SHARD_2, SHARD_3, "-o", "merged"])
+            .exits(3)
+            .says(&["shard 2 of 3: the budget was used up"]);
         assert_eq!(
-            ids(&folder.results("merged")).len(),
-            ids(&read(&folder, ONE)).len() + ids(&read(&folder, TWO)).len() + ids(&read(&folder, THREE)).len()
+            row_ids(&folder.results("merged")).len(),
+            row_ids(&read_json(&folder, SHARD_1)).len()
+                + row_ids(&read_json(&folder, SHARD_2)).len()
+                + row_ids(&read_json(&folder, SHARD_3)).len()
         );
     }
 
     #[test]
-    fn several_targets_are_merged_in_one_call() {
+    fn one_command_merges_several_targets() {
         let folder = Folder::new();
         let mut files = Vec::new();
         for index in 1..=2 {
@@ -150,15 +155,15 @@ mod merging {
     }
 
     #[test]
-    fn a_shard_without_rows_is_no_error_and_is_needed_all_the_same() {
+    fn a_shard_without_rows_is_valid_and_required() {
         let folder = Folder::new();
         let mut files = Vec::new();
         let mut empty = 0;
         for index in 1..=4 {
-            let ended = shard(&folder, "deepseek", &format!("{index}/4"), &["--select", "field.top_k"]).exits(0);
+            let ended = run_shard(&folder, "deepseek", &format!("{index}/4"), &["--select", "field.top_k"]).exits(0);
             let file = format!("shard-{index}-4/results-deepseek.json");
-            let results = read(&folder, &file);
-            if ids(&results).is_empty() {
+            let results = read_json(&folder, &file);
+            if row_ids(&results).is_empty() {
                 empty += 1;
                 assert!(ended.stderr.contains("none of 1 rows"), "{}", ended.stderr);
                 assert_eq!(results["totals"]["requests"], 0);
@@ -167,11 +172,11 @@ mod merging {
         }
         assert_eq!(empty, 3);
         folder.run(["merge".to_owned()].into_iter().chain(files)).exits(0);
-        assert_eq!(ids(&folder.results("reports")), ["field.top_k"]);
+        assert_eq!(row_ids(&folder.results("reports")), ["field.top_k"]);
     }
 
     #[test]
-    fn rows_and_plans_are_shared_out_alike() {
+    fn rows_and_plans_have_the_same_shards() {
         let folder = Folder::new();
         let all: Value = serde_json::from_str(&folder.run(["rows", "--format", "json"]).stdout).unwrap();
         let count = all.as_array().unwrap().len();
@@ -204,8 +209,8 @@ mod rerunning {
     }
 
     #[test]
-    fn a_row_that_was_flaky_fails_a_strict_build_in_every_format() {
-        let folder = failed();
+    fn a_flaky_row_fails_a_strict_report_in_every_format() {
+        let folder = run_with_contradiction();
         rerun(&folder, &[]).exits(0);
         let report = ["report", "again/results-deepseek.json", "--format", "junit,badge,github", "--out", "strict"];
         let ended = folder.run(report.iter().chain(&["--strict"])).exits(1);
@@ -215,24 +220,24 @@ mod rerunning {
     }
 
     fn rerun(folder: &Folder, more: &[&str]) -> Ended {
-        simulated(folder, "deepseek", "again", &[&["--rerun", "out/results-deepseek.json"], more].concat())
+        run_simulated(folder, "deepseek", "again", &[&["--rerun", "out/results-deepseek.json"], more].concat())
     }
 
-    /// A run in which one row contradicts its claim.
-    fn failed() -> Folder {
+    /// Runs rows of which one contradicts its claim.
+    fn run_with_contradiction() -> Folder {
         let folder = Folder::new();
-        simulated(&folder, "deepseek", "out", &["--select", "field.*", "--flip", "field.stop_sequences=ignored"])
+        run_simulated(&folder, "deepseek", "out", &["--select", "field.*", "--flip", "field.stop_sequences=ignored"])
             .exits(1);
         folder
     }
 
     #[test]
-    fn a_contradiction_that_is_not_seen_again_is_flaky_and_stays_told() {
-        let folder = failed();
+    fn a_contradiction_that_the_rerun_does_not_confirm_is_flaky_and_stays_in_the_results() {
+        let folder = run_with_contradiction();
         let old = folder.results("out");
         rerun(&folder, &[]).exits(0).says(&["rerunning 1 of 23 rows"]);
         let new = folder.results("again");
-        assert_eq!(ids(&new), ids(&old), "all rows are there");
+        assert_eq!(row_ids(&new), row_ids(&old), "the results contain all rows");
         let again = row(&new, "field.stop_sequences");
         assert_eq!((&again["verdict"]["status"], &again["outcome"]), (&json!("supported"), &json!("conforms")));
         assert_eq!(again["earlier"][0]["outcome"], "contradicts");
@@ -243,26 +248,26 @@ mod rerunning {
         );
         let added = new["totals"]["requests"].as_u64().unwrap() - old["totals"]["requests"].as_u64().unwrap();
         assert!((4..40).contains(&added), "{added}");
-        assert_ne!(new["reruns"][0]["seed"], old["seed"], "the questions are new ones");
+        assert_ne!(new["reruns"][0]["seed"], old["seed"], "the rerun has new random values");
         assert_eq!(new["reruns"][0]["rows"], json!(["field.stop_sequences"]));
-        // Every other row is as it was.
-        for id in ids(&old).iter().filter(|id| *id != "field.stop_sequences") {
+        // The other rows do not change.
+        for id in row_ids(&old).iter().filter(|id| *id != "field.stop_sequences") {
             assert_eq!(row(&old, id), row(&new, id));
         }
         assert!(folder.exists("again/recording-deepseek-rerun.jsonl"));
-        // It is no conformity where everything counts.
+        // A flaky row fails a strict report.
         folder.run(["report", "again/results-deepseek.json", "--strict", "-o", "x"]).exits(1);
     }
 
     #[test]
-    fn a_contradiction_that_is_seen_again_stands() {
-        let folder = failed();
+    fn a_contradiction_that_the_rerun_confirms_is_not_flaky() {
+        let folder = run_with_contradiction();
         rerun(&folder, &["--flip", "field.stop_sequences=ignored"]).exits(1);
         let new = folder.results("again");
         let again = row(&new, "field.stop_sequences");
         assert_eq!(again["outcome"], "contradicts");
         assert!(!again["verdict"]["qualifiers"].to_string().contains("flaky"), "{again}");
-        // And a second rerun tells of both.
+        // A second rerun lists both earlier verdicts.
         folder
             .run(["run", "deepseek", "--simulate", "--rerun", "again/results-deepseek.json", "--out", "third"])
             .exits(0);
@@ -272,34 +277,34 @@ mod rerunning {
     }
 
     #[test]
-    fn undecided_rows_are_asked_again_with_what_they_work_through() {
+    fn undecided_rows_are_rerun_with_the_rows_that_they_depend_on() {
         let folder = Folder::new();
         let select = ["--select", "tool_choice.*", "--select", "tools.*"];
-        simulated(&folder, "deepseek", "out", &[&select[..], &["--max-requests", "12"]].concat()).exits(3);
+        run_simulated(&folder, "deepseek", "out", &[&select[..], &["--max-requests", "12"]].concat()).exits(3);
         let undecided = folder.results("out")["summary"]["skipped"].as_u64().unwrap();
         assert!(undecided > 3);
         rerun(&folder, &[]).exits(0).says(&["rerunning"]);
         let new = folder.results("again");
         assert_eq!(new["summary"]["skipped"], 0);
         assert_eq!(new.get("partial"), None);
-        simulated(&folder, "deepseek", "whole", &select).exits(0);
-        let whole = folder.results("whole");
-        for id in ids(&whole) {
-            assert_eq!(row(&whole, &id)["verdict"]["status"], row(&new, &id)["verdict"]["status"], "{id}");
+        run_simulated(&folder, "deepseek", "whole", &select).exits(0);
+        let complete = folder.results("whole");
+        for id in row_ids(&complete) {
+            assert_eq!(row(&complete, &id)["verdict"]["status"], row(&new, &id)["verdict"]["status"], "{id}");
         }
     }
 
     #[test]
-    fn where_nothing_is_to_be_asked_again_the_results_stay_as_they_are() {
+    fn a_rerun_of_decided_rows_changes_nothing() {
         let folder = Folder::new();
-        simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
+        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
         rerun(&folder, &[]).exits(0).says(&["nothing to rerun"]);
         assert_eq!(folder.results("out"), folder.results("again"));
     }
 
     #[test]
-    fn a_file_of_another_run_is_refused_with_what_differs() {
-        let folder = failed();
+    fn results_of_another_run_are_rejected_with_the_difference() {
+        let folder = run_with_contradiction();
         rerun(&folder, &["--model", "other"]).exits(2).says(&["the model is deepseek-", "and other here"]);
         rerun(&folder, &["--claims", "anthropic"]).exits(2).says(&["whose claims"]);
         rerun(&folder, &["--name", "other"]).exits(2).says(&["the target is deepseek there"]);
