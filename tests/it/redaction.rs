@@ -1,4 +1,5 @@
-//! What never gets into a file: secrets, however a server tells them; and, on request, texts. With the real binary.
+//! Tests with the binary that no file contains a secret, in whatever form a server returns it, and
+//! that `--redact content` removes texts.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,22 +12,22 @@ use server::Server;
 
 use crate::common::{binary, server};
 
-/// The credential of the run: with characters that JSON and URLs escape.
+/// The credential of the run. It contains characters that JSON and URLs escape.
 const CREDENTIAL: &str = "canary/credential+0123456789=";
-/// What the gateway knows and the run does not send: its upstream's key, which stands in the environment here.
-const UPSTREAM: &str = "canary-upstream-abcdef0123456789";
-/// What nobody knows, but looks like keys.
-const SHAPED: [&str; 4] = [
+/// The key of the gateway's upstream. The run does not send it, but it is in the environment.
+const UPSTREAM_KEY: &str = "canary-upstream-abcdef0123456789";
+/// Unknown secrets with the format of keys.
+const KEY_LIKE_SECRETS: [&str; 4] = [
     "sk-ant-api03-canary0123456789abcdef",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ",
     "AKIACANARY0123456789",
     "ghp_canary0123456789canary0123456789abcd",
 ];
 
-/// All forms in which the secrets may stand in a text.
-fn forms() -> Vec<String> {
-    let mut forms: Vec<String> = SHAPED.map(str::to_owned).to_vec();
-    for secret in [CREDENTIAL, UPSTREAM] {
+/// All forms in which a text may contain the secrets.
+fn secret_forms() -> Vec<String> {
+    let mut forms: Vec<String> = KEY_LIKE_SECRETS.map(str::to_owned).to_vec();
+    for secret in [CREDENTIAL, UPSTREAM_KEY] {
         forms.push(secret.to_owned());
         forms.push(secret.replace('/', "\\/"));
         forms.push(secret.replace('/', "%2F").replace('+', "%2b").replace('=', "%3D"));
@@ -39,38 +40,39 @@ fn forms() -> Vec<String> {
     forms
 }
 
-/// A gateway that says all it knows in every answer: whole, as an error, or in a stream that parts each form.
-fn leaky() -> Server {
+/// Starts a gateway that returns all secrets in every response: in a message, in an error, or in a
+/// stream that splits each form into two deltas.
+fn start_leaking_gateway() -> Server {
     Server::start(|asked, stream| {
-        let told = forms().join(" , ");
+        let secrets = secret_forms().join(" , ");
         let head = format!(
-            "connection: close\r\nset-cookie: session={UPSTREAM}\r\nauthorization: Bearer {CREDENTIAL}\r\n\
+            "connection: close\r\nset-cookie: session={UPSTREAM_KEY}\r\nauthorization: Bearer {CREDENTIAL}\r\n\
              x-api-key: {CREDENTIAL}\r\nx-debug: sent {CREDENTIAL} with Bearer {}\r\n",
-            SHAPED[1]
+            KEY_LIKE_SECRETS[1]
         );
-        // The escaped forms are JSON already, and stand in it as they are.
+        // The escaped forms are valid contents of a JSON string already.
         let (status, kind, body) = if asked.body.contains("\"stream\":true") {
             let mut events = String::from(
                 "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
             );
-            for form in forms().iter().filter(|form| !form.contains('\\')) {
-                let (one, other) = form.split_at(form.len() / 2);
-                for part in [one, &format!("{other} ")] {
+            for form in secret_forms().iter().filter(|form| !form.contains('\\')) {
+                let (start, end) = form.split_at(form.len() / 2);
+                for part in [start, &format!("{end} ")] {
                     let delta = json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": part } });
                     events.push_str(&format!("event: content_block_delta\ndata: {delta}\n\n"));
                 }
             }
             events.push_str("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":9}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
             ("200 OK", "text/event-stream", events)
-        // Not the plain question: where that is refused, nothing else is asked.
+        // Do not reject the plain request: a run stops if the endpoint rejects it.
         } else if asked.number > 20 && asked.number % 5 == 4 && asked.body.contains("tool") {
             let error = format!(
-                "{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"upstream: {told}\"}}}}"
+                "{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"upstream: {secrets}\"}}}}"
             );
             ("400 Bad Request", "application/json", error)
         } else {
             let message = format!(
-                "{{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[{{\"type\":\"text\",\"text\":\"hello {told}\"}}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{{\"input_tokens\":9,\"output_tokens\":9}}}}"
+                "{{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[{{\"type\":\"text\",\"text\":\"hello {secrets}\"}}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{{\"input_tokens\":9,\"output_tokens\":9}}}}"
             );
             ("200 OK", "application/json", message)
         };
@@ -79,8 +81,8 @@ fn leaky() -> Server {
     })
 }
 
-/// The texts of a recording's streams, put together as a client would.
-fn streamed(recording: &str) -> String {
+/// Joins the text deltas of all streams in a recording, as a client does.
+fn join_stream_texts(recording: &str) -> String {
     let mut texts = String::new();
     for line in recording.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -96,12 +98,12 @@ fn streamed(recording: &str) -> String {
 }
 
 #[test]
-fn no_secret_gets_into_any_file_or_message_however_the_server_tells_it() {
+fn no_secret_gets_into_any_file_or_message_in_any_form() {
     let folder = Folder::new();
-    let server = leaky();
+    let server = start_leaking_gateway();
     let select = ["--select", "field.s*", "--select", "error.*", "--select", "stream.*", "--select", "header.*"];
     for auth in ["x-api-key", "bearer"] {
-        let url = format!("{}/{UPSTREAM}", server.url());
+        let url = format!("{}/{UPSTREAM_KEY}", server.url());
         let arguments = [
             "run",
             "--base-url",
@@ -119,11 +121,11 @@ fn no_secret_gets_into_any_file_or_message_however_the_server_tells_it() {
             "--retries",
             "0",
         ];
-        let variables = [("KEY", CREDENTIAL), ("OPENAI_API_KEY", UPSTREAM)];
+        let variables = [("KEY", CREDENTIAL), ("OPENAI_API_KEY", UPSTREAM_KEY)];
         let ended = folder.run_with(&variables, &[&arguments[..], &select].concat());
         assert!(server.asked().len() > 10, "{}", ended.stderr);
         let recording = folder.read("out/recording-leaky.jsonl");
-        let streamed = streamed(&recording);
+        let streamed = join_stream_texts(&recording);
         assert!(recording.contains("<secret>"), "{recording}");
         assert!(streamed.contains("<credential>"), "{} {}", ended.stderr, ended.stdout);
         let mut seen: Vec<(String, String)> = folder
@@ -137,9 +139,9 @@ fn no_secret_gets_into_any_file_or_message_however_the_server_tells_it() {
             ("streams".to_owned(), streamed),
         ]);
         for (place, content) in seen {
-            // Once more as JSON reads it: a recording holds bodies as strings.
+            // Search also the unescaped text, because a recording contains bodies as strings.
             for content in [content.replace("\\\\", "\\").replace("\\/", "/"), content] {
-                for form in forms() {
+                for form in secret_forms() {
                     assert!(!content.contains(&form), "{form} is in {place}");
                 }
                 assert!(!content.contains("canary"), "{place}: {}", &content[content.find("canary").unwrap()..][..60]);
@@ -148,26 +150,26 @@ fn no_secret_gets_into_any_file_or_message_however_the_server_tells_it() {
     }
 }
 
-/// What stands in every question of the user's own row.
-const TEXT: &str = "CANARY";
+/// A text in every request of the user's own row.
+const OWN_TEXT: &str = "CANARY";
 
-fn cases(folder: &Folder) {
+fn write_case_file(folder: &Folder) {
     let case = format!(
         "section: Own\nrows:\n  - row: own.secret\n    title: A row with a text of its own\n    \
-         ask: The project is called {TEXT}. Today's label is in the system prompt. What is it?\n    \
-         treatment: {{ body: {{ system: \"{TEXT} is secret. Today's label is {{{{label}}}}.\", \
-         metadata: {{ user_id: \"{TEXT}\" }}, tools: [ {{ name: {TEXT}_tool, description: \"{TEXT}\", \
-         input_schema: {{ type: object, properties: {{ {TEXT}: {{ type: string, enum: [{TEXT}] }} }} }} }} ] }} }}\n    \
-         positive: {{ ask: \"{TEXT}: Today's label is {{{{label}}}}. What is today's label? Reply with the label alone.\" }}\n    \
+         ask: The project is called {OWN_TEXT}. Today's label is in the system prompt. What is it?\n    \
+         treatment: {{ body: {{ system: \"{OWN_TEXT} is secret. Today's label is {{{{label}}}}.\", \
+         metadata: {{ user_id: \"{OWN_TEXT}\" }}, tools: [ {{ name: {OWN_TEXT}_tool, description: \"{OWN_TEXT}\", \
+         input_schema: {{ type: object, properties: {{ {OWN_TEXT}: {{ type: string, enum: [{OWN_TEXT}] }} }} }} }} ] }} }}\n    \
+         positive: {{ ask: \"{OWN_TEXT}: Today's label is {{{{label}}}}. What is today's label? Reply with the label alone.\" }}\n    \
          effect: {{ text: {{ contains: [\"{{{{label}}}}\"] }} }}\n"
     );
     folder.write("cases/experiments/own.yaml", case);
 }
 
 #[test]
-fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
+fn redaction_removes_texts_from_every_file_and_keeps_verdicts() {
     let folder = Folder::new();
-    cases(&folder);
+    write_case_file(&folder);
     let run = |out: &str, more: &[&str]| {
         let arguments = ["run", "deepseek", "--simulate", "--seed", "7", "--cases", "cases", "--out", out];
         let rows = ["own.*", "field.*", "content.*", "tool_choice.*", "error.*", "stream.*", "turns.*"];
@@ -176,9 +178,9 @@ fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
         let flips = fault.into_iter().chain(["--flip", "field.top_k=rejected"]);
         folder.run(arguments.into_iter().chain(select).chain(flips).chain(more.iter().copied()))
     };
-    let whole = run("whole", &[]);
+    let complete = run("whole", &[]);
     let redacted = run("redacted", &["--redact", "content"]);
-    assert_eq!(redacted.code, whole.code, "{}", redacted.stderr);
+    assert_eq!(redacted.code, complete.code, "{}", redacted.stderr);
     let (before, after) = (folder.results("whole"), folder.results("redacted"));
     for (a, b) in before["rows"].as_array().unwrap().iter().zip(after["rows"].as_array().unwrap()) {
         for key in ["status", "code", "evidence", "confidence"] {
@@ -187,32 +189,32 @@ fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
         assert_eq!((&a["id"], &a["outcome"], &a["cost"]), (&b["id"], &b["outcome"], &b["cost"]));
     }
     assert_eq!(before["summary"], after["summary"]);
-    // Everything that was drawn for a question or its answer.
+    // All random code words.
     let recording = folder.read("whole/recording-deepseek.jsonl");
-    let mut drawn: BTreeSet<String> = BTreeSet::from([TEXT.to_owned()]);
+    let mut private_texts: BTreeSet<String> = BTreeSet::from([OWN_TEXT.to_owned()]);
     for line in recording.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         for (name, value) in line["trial"]["values"].as_object().into_iter().flatten() {
             let value = value.as_str().unwrap();
-            // Names and ids stand in models, paths and identifiers as well, which stay.
+            // Random names and ids may also occur in models, paths and identifiers, which stay.
             if matches!(name.as_str(), "label" | "label2") {
-                drawn.insert(value.to_owned());
+                private_texts.insert(value.to_owned());
             }
         }
     }
-    assert!(drawn.len() > 20, "{}", drawn.len());
+    assert!(private_texts.len() > 20, "{}", private_texts.len());
     for name in ["recording-deepseek.jsonl", "results-deepseek.json", "matrix.md"] {
         let content = folder.read(&format!("redacted/{name}"));
-        for text in &drawn {
+        for text in &private_texts {
             assert!(!content.contains(text), "`{text}` is in {name}");
         }
-        assert!(!redacted.stdout.contains(TEXT) && !redacted.stderr.contains(TEXT));
-        // They are there where nothing is left out: the test can fail.
+        assert!(!redacted.stdout.contains(OWN_TEXT) && !redacted.stderr.contains(OWN_TEXT));
+        // Without redaction, the files contain the text. Otherwise the test could not fail.
         if name != "matrix.md" {
-            assert!(folder.read(&format!("whole/{name}")).contains(TEXT), "{name}");
+            assert!(folder.read(&format!("whole/{name}")).contains(OWN_TEXT), "{name}");
         }
     }
-    // Judged or replayed, it says what the run said.
+    // `judge` and `--replay` give the results of the run.
     let cases = ["--cases", "cases"];
     folder.run(["judge", "redacted/recording-deepseek.jsonl", "--out", "judged"].iter().chain(&cases));
     folder.run(["run", "deepseek", "--replay", "redacted", "--out", "replayed"].iter().chain(&cases));
@@ -220,7 +222,7 @@ fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
         let again = folder.read(&format!("{out}/results-deepseek.json"));
         assert!(again == folder.read("redacted/results-deepseek.json"), "{out}");
     }
-    // It can be held against other claims.
+    // `judge` can compare it with other claims.
     folder.run(
         ["judge", "redacted/recording-deepseek.jsonl", "--claims", "anthropic", "--out", "held"].iter().chain(&cases),
     );
@@ -229,7 +231,7 @@ fn texts_are_left_out_of_every_file_and_verdicts_are_not() {
 }
 
 #[test]
-fn a_redacted_recording_that_was_cut_claims_nothing() {
+fn a_truncated_redacted_recording_decides_no_row() {
     let folder = Folder::new();
     folder
         .run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--redact", "content", "--out", "out"])
@@ -241,7 +243,7 @@ fn a_redacted_recording_that_was_cut_claims_nothing() {
     let row = &folder.results("again")["rows"][0];
     assert_eq!(row["verdict"]["status"], "skipped");
     assert!(row["verdict"]["reason"].as_str().unwrap().contains("texts were taken out"), "{row}");
-    // Results that somebody turned round are no results.
+    // Edited results are rejected.
     let edited = text.replacen("\"conforms\",\"silent\"", "\"contradicts\",\"silent\"", 1);
     assert_ne!(edited, text);
     folder.write("cut/recording-deepseek.jsonl", edited);

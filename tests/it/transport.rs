@@ -1,5 +1,7 @@
-//! How credentials travel, with the real binary: not over plain HTTP, not after a redirect, not into a proxy's sight; over
-//! TLS to whom `--ca-file` trusts, with the certificate that `--client-cert` names. And where they come from.
+//! Tests the transport and the sources of credentials with the binary.
+//!
+//! No credential goes to another machine over plain HTTP, follows a redirect, or becomes visible to
+//! a proxy. TLS uses the authorities of `--ca-file` and the certificate of `--client-cert`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -31,75 +33,75 @@ fn run(url: &str, more: &[&str]) -> Ended {
     run_in(&Folder::new(), url, more)
 }
 
-/// A server that answers well.
-fn sound() -> Server {
+/// Starts a server without faults.
+fn start_server() -> Server {
     let faithful = Faithful::start();
     Server::start(move |asked, stream| stream.write_all(&faithful.answer(&let_in(asked))?))
 }
 
-/// A proxy that tunnels every `CONNECT` to one address, whatever host is asked for, and forwards nothing else. It notes
-/// all that it can read.
-fn proxy(to: std::net::SocketAddr) -> (String, Arc<Mutex<String>>) {
+/// Starts a proxy that tunnels every `CONNECT` to one address, whatever its host, and forwards no
+/// other requests. Returns its address and all bytes that it can read.
+fn start_proxy(to: std::net::SocketAddr) -> (String, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap().to_string();
-    let seen = Arc::new(Mutex::new(String::new()));
-    let noted = Arc::clone(&seen);
+    let address = listener.local_addr().unwrap().to_string();
+    let received = Arc::new(Mutex::new(String::new()));
+    let log = Arc::clone(&received);
     thread::spawn(move || {
         for client in listener.incoming() {
-            let (client, noted) = (client.unwrap(), Arc::clone(&noted));
+            let (client, log) = (client.unwrap(), Arc::clone(&log));
             thread::spawn(move || {
                 let mut reader = BufReader::new(client.try_clone()?);
                 let mut head = String::new();
                 while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head)? > 0 {}
-                noted.lock().unwrap().push_str(&head);
+                log.lock().unwrap().push_str(&head);
                 let mut client = client;
                 if !head.starts_with("CONNECT ") {
                     return write_answer(&mut client, "502 Bad Gateway", "text/plain", "not here");
                 }
                 let mut upstream = TcpStream::connect(to)?;
                 client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-                let (mut there, mut back) = (upstream.try_clone()?, client.try_clone()?);
-                let downwards = thread::spawn(move || {
+                let (mut upstream_writer, mut client_writer) = (upstream.try_clone()?, client.try_clone()?);
+                let response_copy = thread::spawn(move || {
                     let _ = std::io::copy(&mut upstream, &mut client);
                     client.shutdown(Shutdown::Write)
                 });
                 let mut piece = [0; 4096];
                 while let Ok(size @ 1..) = reader.read(&mut piece) {
-                    noted.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..size]));
-                    there.write_all(&piece[..size])?;
+                    log.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..size]));
+                    upstream_writer.write_all(&piece[..size])?;
                 }
-                let _ = (there.shutdown(Shutdown::Write), back.flush());
-                let _ = downwards.join();
+                let _ = (upstream_writer.shutdown(Shutdown::Write), client_writer.flush());
+                let _ = response_copy.join();
                 std::io::Result::Ok(())
             });
         }
     });
-    (at, seen)
+    (address, received)
 }
 
 #[test]
-fn no_credential_goes_over_plain_http_to_another_machine_unasked() {
+fn no_credential_goes_over_plain_http_to_another_machine_without_allow_http() {
     for url in ["http://192.0.2.1", "http://10.0.0.1:4000", "http://fieldtest.invalid/x", "http://localhost.invalid"] {
         let folder = Folder::new();
         run_in(&folder, url, &[]).exits(2).says(&["plain HTTP", "https://", "--allow-http"]);
         assert!(!folder.exists("out/recording-t.jsonl"), "nothing was sent");
     }
-    // Without a credential there is nothing to lose, and with leave it is sent: what is then wrong is the name.
-    let asked = arguments("http://fieldtest.invalid", &[]);
-    Folder::new().run(&asked).exits(3).says(&["no address found"]);
+    // Without a credential, or with `--allow-http`, the run continues and fails at the host name.
+    let without_key = arguments("http://fieldtest.invalid", &[]);
+    Folder::new().run(&without_key).exits(3).says(&["no address found"]);
     run("http://fieldtest.invalid", &["--allow-http"]).exits(3).says(&["no address found"]);
-    // What stays on this machine may go as it is.
-    let server = sound();
+    // Plain HTTP to this machine is allowed.
+    let server = start_server();
     run(&server.url(), &[]).exits(0);
     run(&server.url().replace("127.0.0.1", "localhost"), &[]).exits(0);
-    // A proxy elsewhere would see it, whatever the host is called.
+    // A proxy on another machine would see the credential.
     run(&server.url(), &["--proxy", "http://user:canary-password@192.0.2.1:3128"])
         .exits(2)
         .says(&["through the proxy 192.0.2.1:3128 over plain HTTP"]);
 }
 
 #[test]
-fn all_commands_hold_to_it() {
+fn all_commands_reject_plain_http_to_another_machine() {
     let folder = Folder::new();
     let url = "http://192.0.2.1:4000";
     folder.write(
@@ -128,14 +130,14 @@ fn all_commands_hold_to_it() {
         let ended = folder.run_with(&[("KEY", KEY)], &arguments).exits(2).says(&["plain HTTP", "--allow-http"]);
         assert!(!ended.stderr.contains(KEY));
     }
-    // What sends nothing asks nothing.
+    // `plan` sends nothing, so it does not reject the URL.
     folder.run_with(&[("KEY", KEY)], &["plan", "--base-url", url, "--model", "m", "--api-key-env", "KEY"]).exits(0);
 }
 
 #[test]
 fn a_credential_never_follows_a_redirect() {
     let authority = Authority::new();
-    let elsewhere = sound();
+    let elsewhere = start_server();
     let secure = TlsServer::start(&authority, None);
     for status in
         ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
@@ -153,11 +155,11 @@ fn a_credential_never_follows_a_redirect() {
             assert!(asked.iter().all(|asked| asked.head.contains(KEY)) && !asked.is_empty());
         }
     }
-    assert!(elsewhere.asked().is_empty() && secure.asked().is_empty(), "nobody else was asked anything");
+    assert!(elsewhere.asked().is_empty() && secure.asked().is_empty(), "no other server receives a request");
 }
 
 #[test]
-fn a_server_is_trusted_by_the_authority_that_is_named() {
+fn ca_file_names_the_trusted_authorities() {
     let (authority, other) = (Authority::new(), Authority::new());
     let server = TlsServer::start(&authority, None);
     let folder = Folder::new();
@@ -166,41 +168,42 @@ fn a_server_is_trusted_by_the_authority_that_is_named() {
     folder.write("both.pem", other.pem() + &authority.pem());
     run_in(&folder, &server.url(), &[]).exits(3).says(&["UnknownIssuer", "--ca-file"]);
     run_in(&folder, &server.url(), &["--ca-file", "other.pem"]).exits(3).says(&["TLS handshake"]);
-    assert!(server.asked().is_empty(), "nothing is sent before the server is known");
+    assert!(server.asked().is_empty(), "the client sends nothing before it trusts the server");
     run_in(&folder, &server.url(), &["--ca-file", "ca.pem"]).exits(0);
     run_in(&folder, &server.url(), &["--ca-file", "both.pem"]).exits(0);
     run_in(&folder, &server.url(), &["--ca-file", "other.pem", "--ca-file", "ca.pem"]).exits(0);
     assert!(server.asked().iter().all(|head| head.contains(KEY)));
-    // The name counts as well: the certificate is for the address and for another name.
+    // The host name must match too. The certificate is for the address and another name.
     run_in(&folder, &server.url().replace("127.0.0.1", "localhost"), &["--ca-file", "ca.pem"])
         .exits(3)
         .says(&["valid for this host"]);
 }
 
 #[test]
-fn a_client_shows_its_certificate_where_it_is_asked_for() {
+fn the_client_presents_its_certificate_on_request() {
     let (authority, other) = (Authority::new(), Authority::new());
     let server = TlsServer::start(&authority, Some(&authority));
     let folder = Folder::new();
     folder.write("ca.pem", authority.pem());
-    for (name, by) in [("client", &authority), ("stranger", &other)] {
-        let (certificate, key) = by.issue("client");
+    for (name, issuer) in [("client", &authority), ("stranger", &other)] {
+        let (certificate, key) = issuer.issue("client");
         folder.write(&format!("{name}.crt"), &certificate);
         folder.write(&format!("{name}.key"), &key);
         folder.write(&format!("{name}.pem"), key + &certificate);
     }
-    let with = |more: &[&str]| run_in(&folder, &server.url(), &[&["--ca-file", "ca.pem"], more].concat());
-    with(&[]).exits(3).says(&["requires a client certificate", "--client-cert"]);
-    with(&["--client-cert", "stranger.crt", "--client-key", "stranger.key"])
+    let run_with_ca = |more: &[&str]| run_in(&folder, &server.url(), &[&["--ca-file", "ca.pem"], more].concat());
+    run_with_ca(&[]).exits(3).says(&["requires a client certificate", "--client-cert"]);
+    run_with_ca(&["--client-cert", "stranger.crt", "--client-key", "stranger.key"])
         .exits(3)
         .says(&["rejects the client certificate"]);
     assert!(server.asked().is_empty());
-    with(&["--client-cert", "client.crt", "--client-key", "client.key"]).exits(0);
-    with(&["--client-cert", "client.pem", "--client-key", "client.pem"]).exits(0);
-    // What is wrong with the files is told before anything is sent, with the file and without a word of the key.
+    run_with_ca(&["--client-cert", "client.crt", "--client-key", "client.key"]).exits(0);
+    run_with_ca(&["--client-cert", "client.pem", "--client-key", "client.pem"]).exits(0);
+    // Problems with the files are reported before the first request, with the file name and without
+    // the key.
     let asked = server.asked().len();
     folder.write("broken.pem", "-----BEGIN PRIVATE KEY-----\ncanary\n");
-    for (certificate, key, said) in [
+    for (certificate, key, message) in [
         (
             "client.crt",
             "stranger.key",
@@ -211,10 +214,10 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
         ("no.crt", "client.key", "--client-cert cannot read no.crt"),
         ("client.crt", "broken.pem", "--client-key broken.pem: a private key in it has no end"),
     ] {
-        let ended = with(&["--client-cert", certificate, "--client-key", key]).exits(2).says(&[said]);
+        let ended = run_with_ca(&["--client-cert", certificate, "--client-key", key]).exits(2).says(&[message]);
         assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
     }
-    with(&["--client-cert", "client.crt"]).exits(2).says(&["--client-key"]);
+    run_with_ca(&["--client-cert", "client.crt"]).exits(2).says(&["--client-key"]);
     run_in(&folder, &server.url(), &["--ca-file", "client.key"])
         .exits(2)
         .says(&["--ca-file client.key: it contains a private key"]);
@@ -222,72 +225,77 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_proxy_sees_the_host_and_nothing_of_the_request() {
+fn a_proxy_sees_the_host_but_not_the_request() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority, None);
     let folder = Folder::new();
     folder.write("ca.pem", authority.pem());
-    let (at, seen) = proxy(server.address);
-    // The name is one that only the proxy knows the way to.
+    let (address, received) = start_proxy(server.address);
+    // Only the proxy can reach this host name.
     let url = "https://endpoint.test/anthropic";
-    let through = format!("http://user:canary-password@{at}");
-    let sent = |more: &[&str]| run_in(&folder, url, &[&["--ca-file", "ca.pem"], more].concat());
-    sent(&["--proxy", &through]).exits(0);
-    let told = std::mem::take(&mut *seen.lock().unwrap());
-    assert!(told.starts_with("CONNECT endpoint.test:443 HTTP/1.1\r\n"), "{}", &told[..200.min(told.len())]);
+    let through = format!("http://user:canary-password@{address}");
+    let run_via = |more: &[&str]| run_in(&folder, url, &[&["--ca-file", "ca.pem"], more].concat());
+    run_via(&["--proxy", &through]).exits(0);
+    let proxy_log = std::mem::take(&mut *received.lock().unwrap());
+    assert!(
+        proxy_log.starts_with("CONNECT endpoint.test:443 HTTP/1.1\r\n"),
+        "{}",
+        &proxy_log[..200.min(proxy_log.len())]
+    );
     // `user:canary-password`
-    assert!(told.contains("Basic dXNlcjpjYW5hcnktcGFzc3dvcmQ="), "it is told the proxy's own password");
-    assert!(!told.contains(KEY) && !told.contains("x-api-key") && !told.contains("stop_sequences"));
+    assert!(proxy_log.contains("Basic dXNlcjpjYW5hcnktcGFzc3dvcmQ="), "the proxy receives its own password");
+    assert!(!proxy_log.contains(KEY) && !proxy_log.contains("x-api-key") && !proxy_log.contains("stop_sequences"));
     assert!(server.asked().iter().all(|head| head.contains(KEY) && !head.contains("proxy-authorization")));
-    // The environment's, unless another is named, or none.
+    // Without `--proxy` or `--no-proxy`, the proxy comes from the environment.
     let key = [("KEY", KEY), ("HTTPS_PROXY", &through)];
-    let asked = ["--ca-file", "ca.pem", "--api-key-env", "KEY"];
-    folder.run_with(&key, &arguments(url, &asked)).exits(0);
-    assert!(seen.lock().unwrap().contains("CONNECT endpoint.test:443"));
-    let direct = [&asked[..], &["--no-proxy"]].concat();
+    let options = ["--ca-file", "ca.pem", "--api-key-env", "KEY"];
+    folder.run_with(&key, &arguments(url, &options)).exits(0);
+    assert!(received.lock().unwrap().contains("CONNECT endpoint.test:443"));
+    let direct = [&options[..], &["--no-proxy"]].concat();
     folder.run_with(&key, &arguments(url, &direct)).exits(3).says(&["no address found"]);
-    // It never stands between this machine and itself.
-    seen.lock().unwrap().clear();
+    // Requests to this machine never use the proxy.
+    received.lock().unwrap().clear();
     folder
         .run_with(
             &[("KEY", KEY), ("HTTP_PROXY", &through), ("ALL_PROXY", &through)],
-            &arguments(&sound().url(), &asked[2..]),
+            &arguments(&start_server().url(), &options[2..]),
         )
         .exits(0);
-    assert!(seen.lock().unwrap().is_empty());
-    // One that does not answer is named, and its password is not.
+    assert!(received.lock().unwrap().is_empty());
+    // The error names an unreachable proxy, but not its password.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let ended = sent(&["--proxy", &format!("http://user:canary-password@{closed}")]).exits(3).says(&["--proxy"]);
+    let ended = run_via(&["--proxy", &format!("http://user:canary-password@{closed}")]).exits(3).says(&["--proxy"]);
     assert!(!ended.stderr.contains("canary-password"), "{}", ended.stderr);
-    for wrong in ["socks5://user:canary-password@h:1", "http://user:canary-password@h/path", "canary-password"] {
-        let ended = sent(&["--proxy", wrong]).exits(2).says(&["expected http://host:port"]);
+    for invalid in ["socks5://user:canary-password@h:1", "http://user:canary-password@h/path", "canary-password"] {
+        let ended = run_via(&["--proxy", invalid]).exits(2).says(&["expected http://host:port"]);
         assert!(!ended.stderr.contains("user:canary"), "{}", ended.stderr);
     }
 }
 
-/// A command that counts how often it ran, and prints the credential.
-fn counting(folder: &Folder) -> String {
+/// Writes a script that counts its executions and prints the credential. Returns its command.
+fn write_helper(folder: &Folder) -> String {
     folder.write("helper.sh", format!("echo x >> {}/count\necho unlocking >&2\necho {KEY}\n", folder.path().display()));
     format!("sh {}/helper.sh", folder.path().display())
 }
 
-fn times(folder: &Folder) -> usize {
+fn count_executions(folder: &Folder) -> usize {
     if folder.exists("count") { folder.read("count").lines().count() } else { 0 }
 }
 
 #[test]
-fn a_command_gives_the_credential_once_and_only_where_something_is_sent() {
+fn a_credential_command_runs_once_and_only_if_requests_are_sent() {
     let folder = Folder::new();
-    let (server, command) = (sound(), counting(&folder));
+    let (server, command) = (start_server(), write_helper(&folder));
     let url = server.url();
-    let asked = |more: &[&str]| folder.run(arguments(&url, &[&["--api-key-command", &command], more].concat()));
-    let ended = asked(&[]).exits(0).says(&["unlocking"]);
+    let run_with_command =
+        |more: &[&str]| folder.run(arguments(&url, &[&["--api-key-command", &command], more].concat()));
+    let ended = run_with_command(&[]).exits(0).says(&["unlocking"]);
     assert!(!ended.stderr.contains(KEY));
     assert!(server.asked().len() > 4 && server.asked().iter().all(|asked| asked.head.contains(KEY)));
-    assert_eq!(times(&folder), 1);
-    // Again, and for several targets side by side: still once.
-    asked(&["--repeat", "2"]).exits(0);
-    assert_eq!(times(&folder), 2);
+    assert_eq!(count_executions(&folder), 1);
+    // Repeats and parallel targets also run the command one time.
+    run_with_command(&["--repeat", "2"]).exits(0);
+    assert_eq!(count_executions(&folder), 2);
     let entry = |name: &str| {
         let helper = format!("[sh, {}/helper.sh]", folder.path().display());
         format!(
@@ -296,8 +304,8 @@ fn a_command_gives_the_credential_once_and_only_where_something_is_sent() {
     };
     folder.write("list.yaml", format!("targets:\n{}{}", entry("one"), entry("two")));
     folder.run(["run", "--targets", "list.yaml", "--select", "field.stop_sequences", "--out", "out"]).exits(0);
-    assert_eq!(times(&folder), 3);
-    // What sends nothing, or is wrong, does not run it.
+    assert_eq!(count_executions(&folder), 3);
+    // Commands that send nothing, or end with an error, do not run it.
     let command = ["--api-key-command", &command];
     folder.run([&["plan", "--base-url", &url, "--model", "m"][..], &command].concat()).exits(0);
     folder.run([&["test", "--base-url", &url, "--model", "m", "--list"][..], &command].concat()).exits(0);
@@ -309,8 +317,8 @@ fn a_command_gives_the_credential_once_and_only_where_something_is_sent() {
         .run([&["run", "--replay", "s", "--out", "again"][..], &command].concat())
         .exits(2)
         .says(&["cannot be used with"]);
-    asked(&["--select", "no.such.row"]).exits(0);
-    let before = times(&folder);
+    run_with_command(&["--select", "no.such.row"]).exits(0);
+    let before = count_executions(&folder);
     folder.run(arguments(&url, &["--api-key-command", command[1], "--shard", "2/2"]));
     folder
         .run([&["run", "--base-url", "http://192.0.2.1", "--model", "m"][..], &command].concat())
@@ -318,18 +326,18 @@ fn a_command_gives_the_credential_once_and_only_where_something_is_sent() {
         .says(&["plain HTTP"]);
     folder.run([&["run", "--base-url", &url, "--model", "m", "--ca-file", "none"][..], &command].concat()).exits(2);
     folder.run([&["run", "--base-url", &url, "--model", "m", "--select", "no.such"][..], &command].concat()).exits(2);
-    assert_eq!(times(&folder), before);
-    // The other commands that send.
+    assert_eq!(count_executions(&folder), before);
+    // `test` and `compare` run it too.
     let test = ["test", "--base-url", &url, "--model", "m", "--claims", "deepseek", "field.stop_sequences"];
     folder.run([&test[..], &command].concat()).exits(0);
-    assert_eq!(times(&folder), before + 1);
+    assert_eq!(count_executions(&folder), before + 1);
     let both = ["compare", "--direct", &url, "--via", &url, "--model", "m", "--select", "field.stop_sequences"];
     folder.run([&both[..], &["--direct-key-command", command[1], "--via-key-command", command[1]]].concat());
-    assert!(times(&folder) > before + 1);
+    assert!(count_executions(&folder) > before + 1);
 }
 
-/// A target whose file says where the credential is.
-fn target(folder: &Folder, url: &str, credential: &str) {
+/// Writes a target file with a `credential` entry.
+fn write_target(folder: &Folder, url: &str, credential: &str) {
     folder.write(
         "cases/targets/own.yaml",
         format!(
@@ -341,85 +349,85 @@ fn target(folder: &Folder, url: &str, credential: &str) {
 }
 
 #[test]
-fn a_targets_file_says_where_the_credential_is() {
+fn a_target_file_names_the_source_of_the_credential() {
     let folder = Folder::new();
-    let server = sound();
+    let server = start_server();
     let own = ["run", "own", "--cases", "cases", "--select", "field.stop_sequences", "--out", "out"];
-    let sent = |bearer: &str| {
+    let assert_sent = |bearer: &str| {
         let asked = server.asked();
         let last = asked.last().unwrap();
         assert!(last.head.contains(&format!("authorization: Bearer {bearer}\r\n")), "{}", last.head);
     };
     folder.write("key", format!("{KEY}-file\n"));
     folder.write("home/key", format!("{KEY}-home\n"));
-    for (credential, gives) in [
+    for (credential, suffix) in [
         (format!("{{ command: [printf, '{KEY}-%s', \"two words\"] }}"), None),
         (format!("{{ command: [printf, '{KEY}-%s', command] }}"), Some("command")),
         ("{ file: key }".to_owned(), Some("file")),
         ("{ file: ~/key }".to_owned(), Some("home")),
         ("{ env: [NONE, KEY] }".to_owned(), Some("variable")),
     ] {
-        target(&folder, &server.url(), &credential);
+        write_target(&folder, &server.url(), &credential);
         let home = folder.path().join("home").display().to_string();
         let variable = format!("{KEY}-variable");
         let variables = [("KEY", variable.as_str()), ("HOME", &home), ("PATH", "/usr/bin:/bin")];
         let ended = folder.run_with(&variables, &own);
-        match gives {
-            Some(gives) => {
+        match suffix {
+            Some(suffix) => {
                 ended.exits(0);
-                sent(&format!("{KEY}-{gives}"));
+                assert_sent(&format!("{KEY}-{suffix}"));
             }
             None => drop(ended.exits(2).says(&["`printf` prints", "contains a space"])),
         }
-        // A variable of `auth` goes before it, and the command line before both.
+        // A variable of `auth` takes precedence over it, and the command line over both.
         folder.run_with(&[&variables[..], &[("OWN_KEY", "canary-own-variable")]].concat(), &own).exits(0);
-        sent("canary-own-variable");
+        assert_sent("canary-own-variable");
         folder.write("other", "canary-other-file");
         let with_file = [&own[..], &["--api-key-file", "other"]].concat();
         folder.run_with(&[&variables[..], &[("OWN_KEY", "canary-own-variable")]].concat(), &with_file).exits(0);
-        sent("canary-other-file");
-        // A recording says nothing of it.
+        assert_sent("canary-other-file");
+        // The recording does not contain the credential command.
         assert!(!folder.read("out/recording-own.jsonl").contains("command"), "{credential}");
     }
-    for (credential, said) in [
+    for (credential, message) in [
         ("{ command: [] }", "names no program"),
         ("{ command: 'pass show key' }", "own.yaml:5"),
         ("{ token: canary }", "own.yaml:5"),
         ("{ file: '' }", "names no file"),
     ] {
-        target(&folder, &server.url(), credential);
-        folder.run(own).exits(2).says(&[said]);
+        write_target(&folder, &server.url(), credential);
+        folder.run(own).exits(2).says(&[message]);
     }
-    target(&folder, &server.url(), "{ command: [canary-credential, canary] }");
+    write_target(&folder, &server.url(), "{ command: [canary-credential, canary] }");
     let ended = folder.run(own).exits(2).says(&["credential command cannot be started"]);
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
 }
 
 #[test]
-fn a_credential_in_the_place_of_a_name_is_not_quoted() {
+fn a_credential_given_as_a_name_is_not_quoted() {
     let folder = Folder::new();
-    let url = sound().url();
-    for (option, value, said) in [
+    let url = start_server().url();
+    for (option, value, message) in [
         ("--api-key-env", "canary_0123456789aB", "the variable that --api-key-env"),
         ("--api-key-command", "canary_0123456789aB || exit 3", "`sh` failed with exit code 3"),
     ] {
-        let ended = folder.run(arguments(&url, &[option, value])).exits(2).says(&[said]);
+        let ended = folder.run(arguments(&url, &[option, value])).exits(2).says(&[message]);
         assert!(!ended.stderr.contains("canary") && !ended.stdout.contains("canary"), "{}", ended.stderr);
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_may_hold_the_credential_and_is_not_waited_for_without_end() {
+fn a_pipe_can_contain_the_credential_and_a_pipe_without_a_writer_is_an_error() {
     let folder = Folder::new();
-    let server = sound();
+    let server = start_server();
     let url = server.url();
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let asked = arguments(&url, &["--api-key-file", "pipe"]);
-    folder.run(&asked).exits(2).says(&["pipe cannot be read: it is not a regular file"]);
+    let with_pipe = arguments(&url, &["--api-key-file", "pipe"]);
+    folder.run(&with_pipe).exits(2).says(&["pipe cannot be read: it is not a regular file"]);
     let writer = thread::spawn(move || std::fs::write(pipe, format!("{KEY}\n")));
-    folder.run(&asked).exits(0);
+    folder.run(&with_pipe).exits(0);
     writer.join().unwrap().unwrap();
     assert!(server.asked().iter().all(|asked| asked.head.contains(KEY)));
 }
