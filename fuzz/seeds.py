@@ -21,7 +21,7 @@ TOOL = {"name": "weather", "description": "The weather in a city.",
         "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
 CALL = {**HELLO, "tools": [TOOL], "tool_choice": {"type": "tool", "name": "weather"}}
 THINK = {**HELLO, "thinking": {"type": "enabled", "budget_tokens": 1024}}
-ASKED = {
+REQUESTS = {
     "text": {**HELLO, "stream": True},
     "thinking": {**THINK, "stream": True},
     "call": {**CALL, "stream": True},
@@ -32,7 +32,7 @@ ASKED = {
 }
 
 
-def answers(fault=None):
+def read_responses(fault=None):
     """Yields the response to each request in the format of the corpus: status, headers, body."""
     command = [BINARY, "simulate", "anthropic", "--port", "0"] + (["--fault", fault] if fault else [])
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -40,29 +40,29 @@ def answers(fault=None):
         port = None
         while port is None:
             line = server.stdout.readline()
-            assert line, f"{command} says nothing of a port"
+            assert line, f"{command} does not print its port"
             port = re.search(r"127\.0\.0\.1:(\d+)", line)
-        for name, body in ASKED.items():
+        for name, body in REQUESTS.items():
             connection = http.client.HTTPConnection("127.0.0.1", int(port[1]))
             connection.request("POST", "/v1/messages", json.dumps(body), KEY)
             response = connection.getresponse()
             cut = ""
             try:
                 content = response.read()
-            except http.client.IncompleteRead as broken:
-                content, cut = broken.partial, " cut"
-            kept = [(k.lower(), v) for k, v in response.getheaders() if k.lower() not in ("date", "transfer-encoding", "content-length")]
-            asked = "" if body.get("stream") else " unasked"
-            head = "".join(f"{k}: {v}\n" for k, v in kept)
-            yield name, f"{response.status}{cut}{asked}\n{head}\n".encode(), content
+            except http.client.IncompleteRead as error:
+                content, cut = error.partial, " cut"
+            headers = [(k.lower(), v) for k, v in response.getheaders() if k.lower() not in ("date", "transfer-encoding", "content-length")]
+            mode = "" if body.get("stream") else " unasked"
+            head = "".join(f"{k}: {v}\n" for k, v in headers)
+            yield name, f"{response.status}{cut}{mode}\n{head}\n".encode(), content
     finally:
         server.terminate()
         server.wait()
 
 
-def faults():
-    told = subprocess.run([BINARY, "simulate", "anthropic", "--fault", "?"], capture_output=True, text=True, check=False)
-    return sorted(set(re.findall(r"\b(?:http|message|sse|usage|error|tool)\.[a-z0-9-]+", told.stdout + told.stderr)))
+def list_faults():
+    output = subprocess.run([BINARY, "simulate", "anthropic", "--fault", "?"], capture_output=True, text=True, check=False)
+    return sorted(set(re.findall(r"\b(?:http|message|sse|usage|error|tool)\.[a-z0-9-]+", output.stdout + output.stderr)))
 
 
 def write(target, name, content):
@@ -76,18 +76,18 @@ def main():
         # Keep the inputs that fuzzing found.
         if not seed.name.startswith("find-"):
             seed.unlink()
-    sound = {}
-    for name, head, body in answers():
-        sound[name] = head + body
+    without_fault = {}
+    for name, head, body in read_responses():
+        without_fault[name] = head + body
         write("message", name, head + body)
         if b"text/event-stream" in head:
             write("sse", name, body)
             write("sse", name + "-crlf", b"\xef\xbb\xbf" + body.replace(b"\n", b"\r\n")[:600])
-    for fault in faults():
+    for fault in list_faults():
         # The shortest response that shows the fault is enough.
-        shown = [(head, body) for name, head, body in answers(fault) if head + body != sound[name]]
+        shown = [(head, body) for name, head, body in read_responses(fault) if head + body != without_fault[name]]
         if shown:
-            head, body = min(shown, key=lambda answer: len(answer[1]))
+            head, body = min(shown, key=lambda response: len(response[1]))
             write("message", fault, head + body)
             if fault.startswith("sse.") and b"text/event-stream" in head:
                 write("sse", fault, body[:1200])

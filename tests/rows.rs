@@ -1,9 +1,11 @@
-//! Proves, row by row, that every target's simulation is seen as what it is: the verdict is reached, it is what the
-//! target's document claims, and the evidence, the trials and the cost are those of the reviewed snapshot in
-//! `snapshots/rows/<target>/<row>.snap`.
+//! Tests every row of every simulated target against its claim and its snapshot.
 //!
-//! One test per row and target, so that a change that moves a row names the row. After an intended change, review with
-//! `cargo insta review`, or accept all with `INSTA_UPDATE=always cargo test --test rows`.
+//! Each row must get a verdict, and the verdict must conform to the claim. The evidence, the trials
+//! and the cost must match the reviewed snapshot `snapshots/rows/<target>/<row>.snap`.
+//!
+//! There is one test per row and target, so that a failure names the row. After an intended change,
+//! review with `cargo insta review`, or accept all snapshots with
+//! `INSTA_UPDATE=always cargo test --test rows`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
@@ -26,16 +28,17 @@ fn main() -> ExitCode {
     for name in TARGETS {
         for row in rows_of(target(name)) {
             let id = row.experiment.id();
-            trials.push(Trial::test(format!("{name}::{id}"), move || check(name, id)));
+            trials.push(Trial::test(format!("{name}::{id}"), move || check_row(name, id)));
         }
-        trials.push(Trial::test(format!("{name}::every-snapshot-has-its-row"), move || no_orphans(name)));
+        trials.push(Trial::test(format!("{name}::every-snapshot-has-its-row"), move || check_orphans(name)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn check(name: &str, id: &str) -> Result<(), Failed> {
-    let row = results(name).rows.iter().find(|row| row.id == id).ok_or("the run has no such row")?;
-    // Where what a row's requests carry is ignored or refused, a row that nobody claims may have nothing to stand on.
+fn check_row(name: &str, id: &str) -> Result<(), Failed> {
+    let row = results(name).rows.iter().find(|row| row.id == id).ok_or("the results do not contain the row")?;
+    // An unclaimed row may be undecided if the target does not support other fields of its
+    // requests.
     if !row.verdict.status.is_decided() && (row.claim.is_some() || name == "anthropic") {
         return Err(format!("{}: {}", row.verdict.status, row.verdict.reason).into());
     }
@@ -43,27 +46,28 @@ fn check(name: &str, id: &str) -> Result<(), Failed> {
     if row.outcome != expected {
         let claim = row.claim.as_ref().map_or("nothing", |claim| claim.status.as_str());
         return Err(format!(
-            "{}: claimed is {claim}, observed {}: {}",
+            "{}: claimed {claim}, observed {}: {}",
             row.outcome, row.verdict.status, row.verdict.reason
         )
         .into());
     }
     let mut settings = insta::Settings::new();
-    settings.set_snapshot_path(folder(name));
+    settings.set_snapshot_path(snapshot_folder(name));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_json_snapshot!(id, settled(row)));
+    settings.bind(|| insta::assert_json_snapshot!(id, snapshot_value(row)));
     Ok(())
 }
 
-/// What must not change unnoticed: everything but texts that hold ids, which are drawn as requests happen to arrive.
-fn settled(row: &RowResult) -> Value {
+/// The part of a row that must not change without a review. Texts with random ids are left out,
+/// since the simulator assigns the ids in the order in which requests arrive.
+fn snapshot_value(row: &RowResult) -> Value {
     let arms: Vec<Value> = row
         .arms
         .iter()
         .map(|arm| {
             let mut arm = serde_json::to_value(arm).expect("plain data");
-            // The trials say it: one exchange each, or so many as the experiment repeats.
+            // The trials imply the exchanges.
             arm.as_object_mut().expect("an object").remove("exchanges");
             arm
         })
@@ -80,7 +84,7 @@ fn settled(row: &RowResult) -> Value {
     })
 }
 
-/// How long an answer took is another thing each time.
+/// Replaces the durations in the reason, which differ between runs.
 fn without_times(mut verdict: Value) -> Value {
     let reason = verdict["reason"].as_str().unwrap_or_default();
     let words: Vec<&str> = reason.split(' ').collect();
@@ -93,50 +97,51 @@ fn without_times(mut verdict: Value) -> Value {
     verdict
 }
 
-fn no_orphans(name: &str) -> Result<(), Failed> {
+fn check_orphans(name: &str) -> Result<(), Failed> {
     let known: Vec<String> = rows_of(target(name)).iter().map(|row| format!("{}.snap", row.experiment.id())).collect();
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder(name))? {
+    for entry in fs::read_dir(snapshot_folder(name))? {
         files.push(entry?.file_name().to_string_lossy().into_owned());
     }
     let orphans: Vec<&String> = files.iter().filter(|f| f.ends_with(".snap") && !known.contains(f)).collect();
-    if orphans.is_empty() { Ok(()) } else { Err(format!("no row has these snapshots: {orphans:?}").into()) }
+    if orphans.is_empty() { Ok(()) } else { Err(format!("these snapshots have no row: {orphans:?}").into()) }
 }
 
-fn folder(name: &str) -> std::path::PathBuf {
+fn snapshot_folder(name: &str) -> std::path::PathBuf {
     repository("snapshots/rows").join(name)
 }
 
-/// The results of a target's run, which happens when they are first asked for.
+/// Returns the results of a target. The first call runs the rows, or loads the results of another
+/// process.
 fn results(name: &str) -> &'static Results {
     static ALL: [OnceLock<Results>; TARGETS.len()] = [const { OnceLock::new() }; TARGETS.len()];
-    let index = TARGETS.iter().position(|target| *target == name).expect("one of the three");
-    ALL[index].get_or_init(|| kept(name).unwrap_or_else(|| run(name)))
+    let index = TARGETS.iter().position(|target| *target == name).expect("a known target");
+    ALL[index].get_or_init(|| load_shared_results(name).unwrap_or_else(|| run(name)))
 }
 
 fn run(name: &str) -> Results {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let results = runtime.block_on(simulate(target(name), &[]));
-    keep(name, &results);
+    store_shared_results(name, &results);
     results
 }
 
-// nextest gives every test a process of its own, and names the whole by an id. The first process that runs a target
-// leaves the results to those that follow; without such an id, nothing is kept.
+// nextest runs each test in its own process and sets an id for all of them. The first process that
+// runs a target stores the results for the other processes. Without the id, nothing is stored.
 
-fn keeping_place(name: &str) -> Option<std::path::PathBuf> {
+fn shared_results_path(name: &str) -> Option<std::path::PathBuf> {
     let run = std::env::var("NEXTEST_RUN_ID").ok()?;
     Some(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rows-{name}-{run}.json")))
 }
 
-fn kept(name: &str) -> Option<Results> {
-    let path = keeping_place(name)?;
+fn load_shared_results(name: &str) -> Option<Results> {
+    let path = shared_results_path(name)?;
     let text = fs::read_to_string(&path).ok()?;
     Some(fieldtest::results::json::parse(name, &text).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
 
-fn keep(name: &str, results: &Results) {
-    let Some(path) = keeping_place(name) else { return };
+fn store_shared_results(name: &str, results: &Results) {
+    let Some(path) = shared_results_path(name) else { return };
     let run =
         path.file_name().map(|file| file.to_string_lossy().trim_end_matches(".json").to_owned()).unwrap_or_default();
     for old in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).into_iter().flatten().flatten() {
@@ -145,7 +150,8 @@ fn keep(name: &str, results: &Results) {
             let _ = fs::remove_file(old.path());
         }
     }
-    // Whole or not at all: another process may be reading. What could not be kept is run again, no more.
+    // Rename a complete file into place, since another process may be reading. After an error, the
+    // other processes run the rows themselves.
     let partial = path.with_extension(std::process::id().to_string());
     let _ = fs::write(&partial, fieldtest::results::json::render(results)).and_then(|()| fs::rename(&partial, &path));
 }

@@ -1,4 +1,4 @@
-//! Case files: the loader, its bounds and its errors.
+//! Fuzzes the loader of case files.
 
 #![no_main]
 

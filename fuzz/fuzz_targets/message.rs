@@ -1,4 +1,4 @@
-//! Responses: the reader and every passive check.
+//! Fuzzes the parser of responses and every passive check.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Event streams: the decoder, whatever pieces the bytes come in.
+//! Fuzzes the decoder of event streams with bytes in chunks of any size.
 
 #![no_main]
 

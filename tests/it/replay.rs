@@ -1,4 +1,4 @@
-//! Recordings in the place of endpoints: `--replay` with the real binary.
+//! Tests `--replay` with the binary.
 
 use std::io::Write;
 
@@ -8,12 +8,12 @@ use server::{Faithful, Server};
 
 use crate::common::{binary, server};
 
-/// Rows of every rule: an effect, a screen, a refusal, a comparison, a conversation, two samples.
+/// Rows of every rule: effects, screens, rejections, comparisons, conversations and samples.
 const MIXED: [&str; 8] =
     ["field.*", "tools.*", "error.*", "stream.*", "content.text.*", "tool_choice.*", "side.*", "turns.*"];
 
 /// Runs `fieldtest run TARGET --simulate` into `out`.
-fn simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> Ended {
+fn run_simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> Ended {
     folder.run(["run", target, "--simulate", "--out", out].iter().chain(more))
 }
 
@@ -41,7 +41,7 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
         if !deviations.is_empty() {
             arguments.extend(folder.simulator(deviations));
         }
-        let first = simulated(&folder, target, "out", &arguments);
+        let first = run_simulated(&folder, target, "out", &arguments);
         let again = folder.run(["run", target, "--replay", "rec", "--out", "again"]);
         assert_eq!(again.code, first.code, "{deviations} {more:?}\n{}\n{}", first.stderr, again.stderr);
         for file in [format!("results-{target}.json"), "matrix.md".to_owned()] {
@@ -55,14 +55,14 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
 }
 
 #[test]
-fn a_run_whose_endpoint_was_lost_is_replayed_as_that() {
+fn a_replay_reports_an_endpoint_that_stopped_responding() {
     let folder = Folder::new();
     let faithful = Faithful::start();
-    let dies = Server::start(move |asked, stream| match asked.number {
+    let failing = Server::start(move |asked, stream| match asked.number {
         0..40 => stream.write_all(&faithful.answer(asked)?),
         _ => Ok(()),
     });
-    let url = dies.url();
+    let url = failing.url();
     let run = ["run", "--base-url", &url, "--model", "m", "--name", "dies", "--api-key-env", "KEY", "--out", "out"];
     let more = ["--select", "field.*", "--retries", "0", "--claims", "deepseek"];
     let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &[&run[..], &more].concat());
@@ -72,32 +72,32 @@ fn a_run_whose_endpoint_was_lost_is_replayed_as_that() {
 }
 
 #[test]
-fn without_a_target_every_recording_of_the_folder_is_replayed() {
+fn a_replay_without_a_target_replays_every_recording_of_the_folder() {
     let folder = Folder::new();
     folder.run(["run", "--select", "field.top_k", "--out", "out"]).exits(0);
     folder.run(["run", "--replay", "out", "--out", "again"]).exits(0);
     assert_eq!(folder.names("again", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
-    // A file is as good as a folder.
+    // `--replay` also accepts a file.
     folder.run(["run", "--replay", "out/recording-deepseek.jsonl", "--out", "one"]).exits(0);
     assert_eq!(folder.names("one", "results-"), ["results-deepseek.json"]);
 }
 
 #[test]
-fn the_command_line_says_which_rows_and_whose_claims() {
+fn a_replay_follows_select_and_claims() {
     let folder = Folder::new();
-    simulated(&folder, "deepseek", "out", &["--select", "field.*"]).exits(0);
+    run_simulated(&folder, "deepseek", "out", &["--select", "field.*"]).exits(0);
     let all = folder.results("out");
-    // One row of many: the same verdict, though the requests that it shares are named after another row.
+    // A single row gets the same verdict, although its shared requests carry the id of another row.
     folder.run(["run", "deepseek", "--replay", "out", "--select", "field.top_k", "--out", "one"]).exits(0);
     let one = folder.results("one");
     assert_eq!(one["rows"].as_array().unwrap().len(), 1);
     assert_eq!(row(&one, "field.top_k")["verdict"], row(&all, "field.top_k")["verdict"]);
     // Other claims.
     folder.run(["run", "deepseek", "--replay", "out", "--claims", "anthropic", "--out", "held"]).exits(1);
-    let held = folder.results("held");
-    assert_eq!(row(&held, "field.top_k")["outcome"], "contradicts");
-    assert_eq!(held["target"]["claims"]["target"], "anthropic");
-    // A row that was not recorded is there, and says why it is not decided.
+    let compared = folder.results("held");
+    assert_eq!(row(&compared, "field.top_k")["outcome"], "contradicts");
+    assert_eq!(compared["target"]["claims"]["target"], "anthropic");
+    // The results contain a row without recorded requests. Its reason explains the missing verdict.
     let select = ["--select", "field.top_k", "--select", "tool_choice.auto"];
     folder
         .run(["run", "deepseek", "--replay", "out", "--out", "more"].iter().chain(&select))
@@ -109,9 +109,10 @@ fn the_command_line_says_which_rows_and_whose_claims() {
 }
 
 #[test]
-fn other_case_files_leave_a_row_undecided_and_never_wrong() {
+fn a_changed_case_file_leaves_its_row_undecided() {
     let folder = Folder::new();
-    simulated(&folder, "deepseek", "out", &["--select", "field.system", "--select", "field.stop_sequences"]).exits(0);
+    run_simulated(&folder, "deepseek", "out", &["--select", "field.system", "--select", "field.stop_sequences"])
+        .exits(0);
     let changed = "rows:\n  - row: field.stop_sequences\n    title: stop_sequences\n    \
                    ask: Count from 1 to 30, separated by single spaces.\n    \
                    treatment: { body: { stop_sequences: [\" 9\"] } }\n    \
@@ -133,9 +134,9 @@ mod bad_recordings {
     use super::*;
 
     /// A folder with a recording of one row, and its lines.
-    fn recorded() -> (Folder, Vec<String>) {
+    fn record_one_row() -> (Folder, Vec<String>) {
         let folder = Folder::new();
-        simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
+        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
         let lines = folder.read("out/recording-deepseek.jsonl").lines().map(str::to_owned).collect();
         (folder, lines)
     }
@@ -146,13 +147,13 @@ mod bad_recordings {
     }
 
     #[test]
-    fn a_truncated_one_gives_what_is_there_and_says_that_it_is_partial() {
-        let (folder, lines) = recorded();
+    fn a_truncated_recording_gives_its_finished_rows_and_is_partial() {
+        let (folder, lines) = record_one_row();
         replay(&folder, &lines[..lines.len() - 1]).exits(3).says(&["partial", "no footer"]);
         assert_eq!(row(&folder.results("again"), "field.top_k")["verdict"]["status"], "ignored");
         replay(&folder, &lines[..4]).exits(3).says(&["partial"]);
         assert_eq!(row(&folder.results("again"), "field.top_k")["verdict"]["status"], "skipped");
-        // Cut in the middle of a line.
+        // The file ends in the middle of a line.
         let half = &lines[lines.len() - 3][..40];
         let text = format!("{}\n{half}", lines[..lines.len() - 3].join("\n"));
         folder.write("rec/recording-deepseek.jsonl", text);
@@ -160,15 +161,15 @@ mod bad_recordings {
     }
 
     #[test]
-    fn one_of_another_version_is_refused() {
-        let (folder, mut lines) = recorded();
+    fn a_recording_of_another_version_is_rejected() {
+        let (folder, mut lines) = record_one_row();
         lines[0] = lines[0].replace("fieldtest-recording/1", "fieldtest-recording/7");
         replay(&folder, &lines).exits(2).says(&["line 1", "fieldtest-recording/7", "this version reads"]);
     }
 
     #[test]
-    fn one_with_an_edited_request_is_refused_with_the_line() {
-        let (folder, mut lines) = recorded();
+    fn an_edited_request_is_rejected_with_its_line() {
+        let (folder, mut lines) = record_one_row();
         let at = lines.iter().position(|line| line.contains("exchange") && line.contains("\"top_k\"")).unwrap();
         lines[at] = lines[at].replacen("\"max_tokens\":1024", "\"max_tokens\":1025", 1);
         let line = format!("line {} ", at + 1);
@@ -176,15 +177,15 @@ mod bad_recordings {
     }
 
     #[test]
-    fn one_with_a_trial_whose_exchange_is_gone_is_refused_with_the_line() {
-        let (folder, mut lines) = recorded();
+    fn a_trial_without_its_exchange_is_rejected_with_its_line() {
+        let (folder, mut lines) = record_one_row();
         let at = lines.iter().position(|line| line.starts_with("{\"exchange\"") && line.contains("\"top_k\"")).unwrap();
         lines.remove(at);
         replay(&folder, &lines).exits(2).says(&["line ", "refers to exchange"]);
     }
 
     #[test]
-    fn what_is_no_recording_is_told_as_that() {
+    fn a_path_without_a_recording_is_reported() {
         let folder = Folder::new();
         folder.run(["run", "deepseek", "--replay", "nowhere"]).exits(2).says(&["nowhere", "no such file or folder"]);
         folder.write("empty/x.txt", "");

@@ -1,7 +1,7 @@
-//! Proves that the published JSON Schemas are those of the types, and that what users write and read obeys them: every
-//! case file, and the results of a real run.
+//! Tests that the published JSON schemas match the types, and that every case file and the results
+//! of complete runs match the schemas.
 //!
-//! `UPDATE=1 cargo test --test schemas` writes the published schemas anew.
+//! `UPDATE=1 cargo test --test it schemas::` rewrites the published schemas.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::common;
 
-/// What a schema finds wrong, each with its place.
+/// The violations of a schema, each with its location.
 fn errors(validator: &Validator, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
@@ -22,7 +22,7 @@ fn validator(schema: &Value) -> Validator {
     jsonschema::validator_for(schema).unwrap()
 }
 
-/// The case files of a folder, as an editor with a schema reads them, and their first lines.
+/// The case files of a folder: path, first line and contents.
 fn case_files(folder: &str) -> Vec<(PathBuf, String, Value)> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(repository("cases").join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -37,7 +37,7 @@ fn case_files(folder: &str) -> Vec<(PathBuf, String, Value)> {
         .collect()
 }
 
-fn holds_to_the_published(name: &str, schema: &Value) {
+fn assert_published(name: &str, schema: &Value) {
     let path = repository("schemas").join(name);
     let mut text = serde_json::to_string_pretty(schema).unwrap();
     text.push('\n');
@@ -46,13 +46,16 @@ fn holds_to_the_published(name: &str, schema: &Value) {
         fs::write(&path, &text).unwrap();
     }
     let published = fs::read_to_string(&path).unwrap_or_default();
-    assert!(published == text, "schemas/{name} is not what the types say: UPDATE=1 cargo test --test schemas");
+    assert!(
+        published == text,
+        "schemas/{name} does not match the types. Run `UPDATE=1 cargo test --test it schemas::`"
+    );
 }
 
 #[test]
-fn the_schemas_of_lists_and_events_are_published() {
-    holds_to_the_published("targets.schema.json", &target_list_schema());
-    holds_to_the_published(
+fn the_schemas_of_target_lists_and_events_are_published() {
+    assert_published("targets.schema.json", &target_list_schema());
+    assert_published(
         "events.schema.json",
         &fieldtest::results::json::schema::<fieldtest::results::events::EventEnvelope>(),
     );
@@ -60,38 +63,32 @@ fn the_schemas_of_lists_and_events_are_published() {
 
 #[test]
 fn the_schema_of_experiments_is_published() {
-    holds_to_the_published("experiments.schema.json", &experiments_schema());
+    assert_published("experiments.schema.json", &experiments_schema());
 }
 
 #[test]
 fn the_schema_of_gateways_is_published() {
-    holds_to_the_published("gateway.schema.json", &gateway_schema());
+    assert_published("gateway.schema.json", &gateway_schema());
 }
 
 #[test]
 fn the_schema_of_targets_is_published() {
-    holds_to_the_published("target.schema.json", &target_schema());
+    assert_published("target.schema.json", &target_schema());
 }
 
 #[test]
 fn the_schema_of_results_is_published() {
-    holds_to_the_published(
-        "results.schema.json",
-        &fieldtest::results::json::schema::<fieldtest::results::model::Results>(),
-    );
+    assert_published("results.schema.json", &fieldtest::results::json::schema::<fieldtest::results::model::Results>());
 }
 
 #[test]
 fn the_schema_of_plans_is_published() {
-    holds_to_the_published(
-        "plan.schema.json",
-        &fieldtest::results::json::schema::<fieldtest::results::plan::PlanReport>(),
-    );
+    assert_published("plan.schema.json", &fieldtest::results::json::schema::<fieldtest::results::plan::PlanReport>());
 }
 
 #[test]
 fn the_schema_of_comparisons_is_published() {
-    holds_to_the_published(
+    assert_published(
         "comparison.schema.json",
         &fieldtest::results::json::schema::<fieldtest::results::gateway_diff::GatewayComparison>(),
     );
@@ -99,19 +96,16 @@ fn the_schema_of_comparisons_is_published() {
 
 #[test]
 fn the_schema_of_baselines_is_published() {
-    holds_to_the_published("baseline.schema.json", &fieldtest::results::baseline::schema());
+    assert_published("baseline.schema.json", &fieldtest::results::baseline::schema());
 }
 
 #[test]
 fn the_schema_of_differences_is_published() {
-    holds_to_the_published(
-        "diff.schema.json",
-        &fieldtest::results::json::schema::<fieldtest::results::diff::ResultsDiff>(),
-    );
+    assert_published("diff.schema.json", &fieldtest::results::json::schema::<fieldtest::results::diff::ResultsDiff>());
 }
 
 #[test]
-fn the_schema_of_baselines_refuses_what_the_reader_refuses() {
+fn the_schema_of_baselines_rejects_what_the_reader_rejects() {
     let validator = validator(&fieldtest::results::baseline::schema());
     let valid =
         |entry: Value| validator.is_valid(&serde_json::json!({ "schema": "fieldtest-baseline/1", "expect": [entry] }));
@@ -124,10 +118,10 @@ fn the_schema_of_baselines_refuses_what_the_reader_refuses() {
     assert!(valid(row.clone()));
     assert!(valid(serde_json::json!({ "check": "sse.done-record", "reason": "r" })));
     assert!(with("until", "2027-01-31".into()) && with("link", "https://x.example".into()));
-    assert!(!with("verdict", "inconclusive".into()), "a verdict that nothing satisfies");
+    assert!(!with("verdict", "inconclusive".into()), "`inconclusive` is not a verdict that a baseline can expect");
     assert!(!with("check", "sse.done-record".into()), "a row and a check");
     assert!(!with("reason", "".into()), "a blank reason");
-    assert!(!with("link", "wiki".into()), "no address");
+    assert!(!with("link", "wiki".into()), "a link that is not a URL");
     assert!(!with("untill", "2027-01-31".into()), "an unknown key");
     assert!(!valid(serde_json::json!({ "row": "field.top_k", "reason": "r" })), "a row without a verdict");
     assert!(!valid(serde_json::json!({ "check": "c", "verdict": "ignored", "reason": "r" })), "a check with a verdict");
@@ -135,7 +129,7 @@ fn the_schema_of_baselines_refuses_what_the_reader_refuses() {
 }
 
 #[test]
-fn every_case_file_obeys_its_schema_and_names_it_to_editors() {
+fn every_case_file_matches_its_schema_and_names_it() {
     for (folder, schema, name) in [
         ("experiments", experiments_schema(), "experiments.schema.json"),
         ("gateway", gateway_schema(), "gateway.schema.json"),
@@ -149,51 +143,51 @@ fn every_case_file_obeys_its_schema_and_names_it_to_editors() {
             assert!(errors.is_empty(), "{}:\n{}", path.display(), errors.join("\n"));
             let (_, named) = first_line
                 .split_once("# yaml-language-server: $schema=")
-                .unwrap_or_else(|| panic!("{}: the first line names no schema", path.display()));
+                .unwrap_or_else(|| panic!("{}: the first line does not name a schema", path.display()));
             assert_eq!(named, format!("../../schemas/{name}"), "{}", path.display());
         }
     }
 }
 
 #[test]
-fn the_schema_of_experiments_refuses_what_the_loader_refuses() {
+fn the_schema_of_experiments_rejects_what_the_loader_rejects() {
     let validator = validator(&experiments_schema());
-    let (_, _, good) = case_files("experiments").swap_remove(1);
-    let row = |change: &dyn Fn(&mut Value)| {
-        let mut file = good.clone();
+    let (_, _, valid_file) = case_files("experiments").swap_remove(1);
+    let accepts_row = |change: &dyn Fn(&mut Value)| {
+        let mut file = valid_file.clone();
         change(&mut file["rows"][0]);
         validator.is_valid(&file)
     };
-    assert!(row(&|_| {}));
-    assert!(!row(&|row| row["tretment"] = serde_json::json!({})), "an unknown key");
-    assert!(!row(&|row| row["title"] = 7.into()), "a title that is no text");
-    assert!(!row(&|row| row["combine"] = "most".into()), "a word that means nothing");
-    assert!(!row(&|row| row["repeat"] = "twice".into()), "a number that is none");
-    assert!(!row(&|row| drop(row.as_object_mut().unwrap().remove("row"))), "a row without an id");
+    assert!(accepts_row(&|_| {}));
+    assert!(!accepts_row(&|row| row["tretment"] = serde_json::json!({})), "an unknown key");
+    assert!(!accepts_row(&|row| row["title"] = 7.into()), "a title that is not a string");
+    assert!(!accepts_row(&|row| row["combine"] = "most".into()), "an unknown word");
+    assert!(!accepts_row(&|row| row["repeat"] = "twice".into()), "a number as a word");
+    assert!(!accepts_row(&|row| drop(row.as_object_mut().unwrap().remove("row"))), "a row without an id");
 }
 
 #[test]
-fn the_schema_of_targets_refuses_what_the_loader_refuses() {
+fn the_schema_of_targets_rejects_what_the_loader_rejects() {
     let validator = validator(&target_schema());
-    let (_, _, good) = case_files("targets").swap_remove(0);
-    let file = |change: &dyn Fn(&mut Value)| {
-        let mut file = good.clone();
+    let (_, _, valid_file) = case_files("targets").swap_remove(0);
+    let accepts_file = |change: &dyn Fn(&mut Value)| {
+        let mut file = valid_file.clone();
         change(&mut file);
         validator.is_valid(&file)
     };
-    assert!(file(&|_| {}));
-    assert!(!file(&|file| file["claim"] = serde_json::json!({})), "an unknown key");
-    assert!(!file(&|file| file["claims"]["field.top_k"]["status"] = "works".into()), "no status");
-    assert!(!file(&|file| file["auth"]["scheme"] = "cookie".into()), "no scheme");
-    assert!(!file(&|file| drop(file.as_object_mut().unwrap().remove("sources"))), "claims without a source");
+    assert!(accepts_file(&|_| {}));
+    assert!(!accepts_file(&|file| file["claim"] = serde_json::json!({})), "an unknown key");
+    assert!(!accepts_file(&|file| file["claims"]["field.top_k"]["status"] = "works".into()), "an unknown status");
+    assert!(!accepts_file(&|file| file["auth"]["scheme"] = "cookie".into()), "an unknown scheme");
+    assert!(!accepts_file(&|file| drop(file.as_object_mut().unwrap().remove("sources"))), "claims without a source");
 }
 
 #[tokio::test]
-async fn the_results_of_real_runs_obey_the_schema() {
+async fn the_results_of_simulated_runs_match_the_schema() {
     let validator = validator(&fieldtest::results::json::schema::<fieldtest::results::model::Results>());
     for name in TARGETS {
         let results = simulate(target(name), &[]).await;
-        // As text and back: what users have is the file.
+        // Validate the rendered text, since users read the file.
         let value: Value = serde_json::from_str(&fieldtest::results::json::render(&results)).unwrap();
         let errors = errors(&validator, &value);
         assert!(errors.is_empty(), "{name}:\n{}", errors.join("\n"));

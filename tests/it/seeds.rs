@@ -1,5 +1,7 @@
-//! Proves that the bundled claims are those of the two pages they were read from: `fixtures/seed-tables.yaml` holds
-//! the pages' tables line by line, and every line must be a claim, with the page's status, and nothing else may be one.
+//! Tests that the bundled claims match the two web pages that they come from.
+//!
+//! `fixtures/seed-tables.yaml` contains the tables of the pages line by line. Each line must be a
+//! claim with the status of the page, and there must be no other claims.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,12 +12,12 @@ use serde::Deserialize;
 
 use crate::common;
 
-type Tables = BTreeMap<String, Vec<Line>>;
+type TablesByTarget = BTreeMap<String, Vec<TableLine>>;
 
-/// A line of a support table: its cells, and what they amount to.
+/// A line of a support table: its cells, and the claims that follow from them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct TableLine {
     section: String,
     field: String,
     #[serde(default)]
@@ -30,14 +32,14 @@ struct Line {
     rows: BTreeMap<String, ClaimStatus>,
 }
 
-impl Line {
+impl TableLine {
     fn name(&self) -> String {
         let cells = [Some(&self.section), Some(&self.field), self.variant.as_ref(), self.sub.as_ref()];
         format!("{} = {}", cells.into_iter().flatten().cloned().collect::<Vec<_>>().join(" | "), self.status)
     }
 
-    /// What the page's own words amount to for the field that the line is about.
-    fn spoken(&self) -> Option<ClaimStatus> {
+    /// The claim status that the words of the page state for the field of the line.
+    fn stated_status(&self) -> Option<ClaimStatus> {
         if self.note.as_deref() == Some("使用 DeepSeek 模型替代") {
             return Some(ClaimStatus::Substituted);
         }
@@ -53,33 +55,38 @@ impl Line {
         }
     }
 
-    /// The sub-field that the status itself declares ignored.
+    /// The sub-field that the status text declares as ignored.
     fn ignored_sub_field(&self) -> Option<&str> {
         self.status.strip_prefix("Supported (`")?.strip_suffix("` is ignored)")
     }
 }
 
-/// Rows that a page claims elsewhere than in its tables, and where.
-const BESIDE_THE_TABLES: [(&str, &str, &str); 3] = [
-    ("deepseek", "header.authorization", "the set-up of Claude Code sets ANTHROPIC_AUTH_TOKEN, which is sent as this"),
-    ("tencent-lkeap", "header.authorization", "the same set-up"),
-    ("tencent-lkeap", "limit.max_output_tokens", "the list of models gives the longest answer as 32k"),
+/// Rows that a page claims outside its tables, and where.
+const CLAIMS_OUTSIDE_TABLES: [(&str, &str, &str); 3] = [
+    (
+        "deepseek",
+        "header.authorization",
+        "the setup of Claude Code sets ANTHROPIC_AUTH_TOKEN, which the client sends in this header",
+    ),
+    ("tencent-lkeap", "header.authorization", "the setup of Claude Code, as for deepseek"),
+    ("tencent-lkeap", "limit.max_output_tokens", "the list of models gives a maximum output of 32k"),
 ];
 
-fn tables() -> Tables {
+fn tables() -> TablesByTarget {
     let text = fs::read_to_string(repository("tests/fixtures/seed-tables.yaml")).unwrap();
     serde_yaml::from_str(&text).unwrap()
 }
 
 #[test]
-fn the_tables_are_whole() {
+fn the_tables_are_complete() {
     let tables = tables();
     let lines: Vec<(&str, usize)> = tables.iter().map(|(name, lines)| (name.as_str(), lines.len())).collect();
-    // As many lines as the pages' tables have.
+    // The numbers of lines in the tables of the pages.
     assert_eq!(lines, [("deepseek", 47), ("tencent-lkeap", 45)]);
     for (name, lines) in &tables {
         for (nth, line) in lines.iter().enumerate() {
-            let cells = |l: &Line| (l.section.clone(), l.field.clone(), l.variant.clone(), l.sub.clone());
+            let cells =
+                |line: &TableLine| (line.section.clone(), line.field.clone(), line.variant.clone(), line.sub.clone());
             assert!(
                 lines[..nth].iter().all(|before| cells(before) != cells(line)),
                 "{name} has this line twice: {}",
@@ -90,21 +97,20 @@ fn the_tables_are_whole() {
 }
 
 #[test]
-fn the_words_of_each_line_amount_to_its_statuses() {
+fn the_words_of_each_line_state_its_statuses() {
     for (name, lines) in tables() {
         for line in lines {
-            let spoken =
-                line.spoken().unwrap_or_else(|| panic!("{name}: nobody knows what this says: {}", line.name()));
+            let stated = line.stated_status().unwrap_or_else(|| panic!("{name}: unknown status text: {}", line.name()));
             assert!(!line.rows.is_empty(), "{name}: {}: no row", line.name());
             let sub_field = line.ignored_sub_field().map(|sub| format!(".{sub}"));
             for (row, status) in &line.rows {
-                let of_sub_field = sub_field.as_ref().is_some_and(|sub| row.ends_with(sub.as_str()));
-                let expected = if of_sub_field { ClaimStatus::Ignored } else { spoken };
+                let is_sub_field = sub_field.as_ref().is_some_and(|sub| row.ends_with(sub.as_str()));
+                let expected = if is_sub_field { ClaimStatus::Ignored } else { stated };
                 assert_eq!(*status, expected, "{name}: {}: {row}", line.name());
             }
             if let Some(sub) = sub_field {
                 let mapped = line.rows.keys().any(|row| row.ends_with(&sub));
-                assert!(mapped, "{name}: {}: no row of {sub}", line.name());
+                assert!(mapped, "{name}: {}: no row for {sub}", line.name());
             }
         }
     }
@@ -145,13 +151,13 @@ fn every_claim_is_a_line() {
     for (name, lines) in tables() {
         for row in target(&name).claims.keys() {
             let in_tables = lines.iter().any(|line| line.rows.contains_key(row));
-            let beside = BESIDE_THE_TABLES.iter().any(|(target, other, _)| *target == name && other == row);
-            if in_tables == beside {
-                problems.push(format!("{name}: {row}: in the tables: {in_tables}; beside them: {beside}"));
+            let is_outside = CLAIMS_OUTSIDE_TABLES.iter().any(|(target, other, _)| *target == name && other == row);
+            if in_tables == is_outside {
+                problems.push(format!("{name}: {row}: in the tables: {in_tables}; outside the tables: {is_outside}"));
             }
         }
     }
-    for (name, row, why) in BESIDE_THE_TABLES {
+    for (name, row, why) in CLAIMS_OUTSIDE_TABLES {
         if !target(name).claims.contains_key(row) {
             problems.push(format!("{name}: {row} is not claimed, although {why}"));
         }
@@ -160,7 +166,7 @@ fn every_claim_is_a_line() {
 }
 
 #[test]
-fn limits_and_names_are_the_pages() {
+fn limits_and_names_match_the_pages() {
     let tencent = target("tencent-lkeap");
     // 15,000 QPM, 1,200,000 TPM, 128k context, 96k input, 32k output.
     assert_eq!(tencent.limits.requests_per_minute, Some(15_000));
