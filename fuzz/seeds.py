@@ -98,7 +98,7 @@ def main():
             write("cases", f"{path.stem}-{at // 4 + 1}", (head + "".join(rows[at:at + 2])).encode())
     for path in sorted(pathlib.Path("cases/targets").glob("*.yaml")):
         write("cases", f"target-{path.stem}", path.read_bytes())
-    limits = pathlib.Path("cases/experiments/6-limits.yaml").read_text()
+    limits = pathlib.Path("cases/experiments/06-limits.yaml").read_text()
     target = re.split(r"(?m)^claims:", pathlib.Path("cases/targets/deepseek.yaml").read_text())[0]
     write("cases", "both", f"{limits}\n%%%\n{target}claims:\n  limits.unknown: {{ status: ignored }}\n".encode())
 
