@@ -61,8 +61,8 @@ def read_responses(fault=None):
 
 
 def list_faults():
-    output = subprocess.run([BINARY, "simulate", "anthropic", "--fault", "?"], capture_output=True, text=True, check=False)
-    return sorted(set(re.findall(r"\b(?:http|message|sse|usage|error|tool)\.[a-z0-9-]+", output.stdout + output.stderr)))
+    output = subprocess.run([BINARY, "simulate", "--list-faults"], capture_output=True, text=True, check=True)
+    return sorted(set(re.findall(r"\b(?:http|message|sse|usage|error|tool)\.[a-z0-9-]+", output.stdout)))
 
 
 def write(target, name, content):
