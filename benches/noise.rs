@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use clap::Parser;
 use common::{CATALOG, TARGETS, noise};
-use noise::condition::Condition;
-use noise::server::{FLIPS, Kind};
-use noise::tally::Tally;
+use noise::condition::NoiseCondition;
+use noise::server::{FLIPS, ServerKind};
+use noise::tally::VerdictTally;
 use noise::{designs, measure, servers};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ struct Args {
     first_seed: u64,
     /// Measure only this condition; repeatable.
     #[arg(long, value_name = "NAME")]
-    condition: Vec<Condition>,
+    condition: Vec<NoiseCondition>,
     /// Simulated tests per design.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     plays: u64,
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         // A closed stderr is not an error.
         let _ = writeln!(std::io::stderr(), "{:6.0} s  {what}", started.elapsed().as_secs_f64());
     };
-    let conditions: Vec<Condition> = Condition::ALL
+    let conditions: Vec<NoiseCondition> = NoiseCondition::ALL
         .into_iter()
         .filter(|condition| args.condition.is_empty() || args.condition.contains(condition))
         .collect();
@@ -75,14 +75,14 @@ fn main() -> ExitCode {
     let text = serde_json::to_string_pretty(&report).expect("numbers and words");
     writeln!(std::io::stdout(), "{text}").expect("standard output can be written");
     let broken = tallies.iter().any(|((condition, _), tally)| {
-        let is_calm_and_wrong = *condition == Condition::Calm && !tally.wrong.is_empty();
+        let is_calm_and_wrong = *condition == NoiseCondition::Calm && !tally.wrong.is_empty();
         is_calm_and_wrong || !tally.proved_above(condition.confidence()).is_empty()
     });
     ExitCode::from(u8::from(broken))
 }
 
 /// Builds one line of the table.
-fn line(condition: Condition, kind: Kind, tally: &Tally) -> Value {
+fn line(condition: NoiseCondition, kind: ServerKind, tally: &VerdictTally) -> Value {
     let confidence = condition.confidence();
     let mut line = json!({
         "condition": condition,

@@ -10,7 +10,7 @@ mod common;
 
 use std::sync::LazyLock;
 
-use common::{CATALOG, record, target};
+use common::{CATALOG, bundled_target, record_target};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use fieldtest::engine::judge;
@@ -20,7 +20,8 @@ use tokio::runtime::Runtime;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
 /// A complete run of the simulated deepseek.
-static RECORDING: LazyLock<Recording> = LazyLock::new(|| RUNTIME.block_on(record(target("deepseek"), &[])));
+static RECORDING: LazyLock<Recording> =
+    LazyLock::new(|| RUNTIME.block_on(record_target(bundled_target("deepseek"), &[])));
 
 fn main() {
     divan::main();
@@ -38,5 +39,7 @@ fn judge_recording(bencher: Bencher) {
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn whole_run(bencher: Bencher) {
     let exchanges = RECORDING.exchanges.len();
-    bencher.counter(ItemsCount::new(exchanges)).bench_local(|| RUNTIME.block_on(record(target("deepseek"), &[])));
+    bencher
+        .counter(ItemsCount::new(exchanges))
+        .bench_local(|| RUNTIME.block_on(record_target(bundled_target("deepseek"), &[])));
 }

@@ -16,7 +16,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use common::{TARGETS, repository, rows_of, simulate, target};
+use common::{TARGETS, bundled_target, repository_path, test_target, testable_rows};
 use fieldtest::catalog::Outcome;
 use fieldtest::results::model::{Results, RowResult};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     for name in TARGETS {
-        for row in rows_of(target(name)) {
+        for row in testable_rows(bundled_target(name)) {
             let id = row.experiment.id();
             trials.push(Trial::test(format!("{name}::{id}"), move || check_row(name, id)));
         }
@@ -98,7 +98,8 @@ fn without_times(mut verdict: Value) -> Value {
 }
 
 fn check_orphans(name: &str) -> Result<(), Failed> {
-    let known: Vec<String> = rows_of(target(name)).iter().map(|row| format!("{}.snap", row.experiment.id())).collect();
+    let known: Vec<String> =
+        testable_rows(bundled_target(name)).iter().map(|row| format!("{}.snap", row.experiment.id())).collect();
     let mut files = Vec::new();
     for entry in fs::read_dir(snapshot_folder(name))? {
         files.push(entry?.file_name().to_string_lossy().into_owned());
@@ -108,7 +109,7 @@ fn check_orphans(name: &str) -> Result<(), Failed> {
 }
 
 fn snapshot_folder(name: &str) -> std::path::PathBuf {
-    repository("snapshots/rows").join(name)
+    repository_path("snapshots/rows").join(name)
 }
 
 /// Returns the results of a target. The first call runs the rows, or loads the results of another
@@ -121,7 +122,7 @@ fn results(name: &str) -> &'static Results {
 
 fn run(name: &str) -> Results {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let results = runtime.block_on(simulate(target(name), &[]));
+    let results = runtime.block_on(test_target(bundled_target(name), &[]));
     store_shared_results(name, &results);
     results
 }

@@ -5,4 +5,4 @@
 #[path = "../../tests/it/common/properties.rs"]
 mod properties;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::message(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::verify_exchange(bytes));

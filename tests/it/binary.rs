@@ -5,12 +5,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
-use binary::{Ended, Folder, Running};
+use binary::{FinishedRun, Folder, RunningCommand};
 use fieldtest::recording::run;
 use fieldtest::simulator::SimulatorFault;
 use proptest::prelude::*;
 use serde_json::Value;
-use server::{Faithful, Server};
+use server::{FaithfulServer, TestServer};
 
 use crate::common::{binary, server};
 
@@ -19,14 +19,14 @@ const COMMANDS: [&str; 9] = ["run", "plan", "judge", "merge", "compare", "report
 const STOP: &str = "field.stop_sequences";
 
 /// Runs `fieldtest run deepseek --simulate --out out` with more arguments.
-fn simulated(folder: &Folder, more: &[&str]) -> Ended {
+fn simulated(folder: &Folder, more: &[&str]) -> FinishedRun {
     folder.run(["run", "deepseek", "--simulate", "--out", "out"].iter().chain(more))
 }
 
 /// A folder with the results and the recording of one row that conforms.
 fn tested() -> Folder {
     let folder = Folder::new();
-    simulated(&folder, &["--select", STOP]).exits(0);
+    simulated(&folder, &["--select", STOP]).assert_exit_code(0);
     folder
 }
 
@@ -63,10 +63,10 @@ mod help {
     #[test]
     fn every_command_has_help_with_an_example_that_names_it() {
         let folder = Folder::new();
-        let all = folder.run(["--help"]).exits(0);
+        let all = folder.run(["--help"]).assert_exit_code(0);
         for command in COMMANDS {
             assert!(all.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} "))), "{command}");
-            let help = folder.run([command, "--help"]).exits(0);
+            let help = folder.run([command, "--help"]).assert_exit_code(0);
             assert!(help.stdout.contains(&format!("\n  fieldtest {command}")), "{}", help.stdout);
             assert_eq!(help.stderr, "");
         }
@@ -82,7 +82,7 @@ mod help {
             for example in help.lines().filter_map(|line| line.trim().strip_prefix("fieldtest ")) {
                 let arguments: Vec<&str> = example.split_whitespace().map(|word| word.trim_matches('\'')).collect();
                 // Help is asked for last, so what stands before it has been read without an error.
-                folder.run(arguments.iter().chain(&["--help"])).exits(0);
+                folder.run(arguments.iter().chain(&["--help"])).assert_exit_code(0);
                 tried += 1;
             }
         }
@@ -91,7 +91,7 @@ mod help {
 
     #[test]
     fn the_exit_codes_are_told() {
-        let help = Folder::new().run(["--help"]).exits(0).stdout;
+        let help = Folder::new().run(["--help"]).assert_exit_code(0).stdout;
         for part in ["Exit codes", "0 no contradiction", "1 contradiction", "2 usage", "3 could not be tested", "70"] {
             assert!(help.contains(part), "{help}");
         }
@@ -99,7 +99,7 @@ mod help {
 
     #[test]
     fn the_faults_of_the_simulator_are_listed_area_by_area_each_with_what_it_does() {
-        let ended = Folder::new().run(["simulate", "--list-faults"]).exits(0);
+        let ended = Folder::new().run(["simulate", "--list-faults"]).assert_exit_code(0);
         let listed: Vec<(&str, &str)> = ended.stdout.lines().map(|line| line.split_once("  ").unwrap()).collect();
         let all: Vec<(&str, &str)> = SimulatorFault::all().map(|fault| (fault.id(), fault.description())).collect();
         assert_eq!(listed.iter().map(|(id, what)| (*id, what.trim())).collect::<Vec<_>>(), all);
@@ -108,12 +108,15 @@ mod help {
         areas.dedup();
         assert!(areas.starts_with(&["http", "message", "sse", "usage", "error", "tool", "raw"]), "{areas:?}");
         // A target beside it changes nothing, and nothing is served.
-        assert_eq!(Folder::new().run(["simulate", "deepseek", "--list-faults"]).exits(0).stdout, ended.stdout);
+        assert_eq!(
+            Folder::new().run(["simulate", "deepseek", "--list-faults"]).assert_exit_code(0).stdout,
+            ended.stdout
+        );
     }
 
     #[test]
     fn the_version_is_told() {
-        let version = Folder::new().run(["--version"]).exits(0).stdout;
+        let version = Folder::new().run(["--version"]).assert_exit_code(0).stdout;
         assert_eq!(version, format!("fieldtest {}\n", env!("CARGO_PKG_VERSION")));
     }
 }
@@ -124,12 +127,12 @@ mod exit_0 {
     #[test]
     fn a_bare_run_tests_both_seeds_without_network_or_key() {
         let folder = Folder::new();
-        let ended = folder.run(["run", "--select", STOP, "--select", "field.top_k"]).exits(0);
+        let ended = folder.run(["run", "--select", STOP, "--select", "field.top_k"]).assert_exit_code(0);
         assert!(ended.stdout.contains("deepseek") && ended.stdout.contains("tencent-lkeap"), "{}", ended.stdout);
         assert!(ended.stdout.contains("simulated"), "a simulation is told as such: {}", ended.stdout);
         let files = ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"];
-        assert_eq!(folder.names("reports", "recording-"), files);
-        assert_eq!(folder.names("reports", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
+        assert_eq!(folder.file_names("reports", "recording-"), files);
+        assert_eq!(folder.file_names("reports", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
         assert!(folder.read("reports/matrix.md").contains("top_k"));
     }
 
@@ -158,7 +161,7 @@ mod exit_0 {
             let arguments =
                 ["run", "--base-url", &url, "--model", "claude-sonnet-4-5", "--select", STOP, "--out", "out"];
             let arguments = [&arguments[..], &["--api-key-env", "KEY"], more].concat();
-            folder.run_with(&[("KEY", &simulator.key)], &arguments).exits(0);
+            folder.run_with_env(&[("KEY", &simulator.key)], &arguments).assert_exit_code(0);
             let results = folder.results("out");
             let target = &results["target"];
             assert_eq!((&target["name"], &target["simulated"]), (&authority.into(), &false.into()), "{path}");
@@ -173,15 +176,15 @@ mod exit_0 {
         let simulator = Simulator::start(&folder, &["deepseek"]);
         let arguments = ["run", "--base-url", &simulator.url, "--claims", "deepseek", "--select", STOP, "--out", "out"];
         let arguments = [&arguments[..], &["--api-key-env", "KEY", "--name", "../gateway é"]].concat();
-        folder.run_with(&[("KEY", &simulator.key)], &arguments).exits(0);
+        folder.run_with_env(&[("KEY", &simulator.key)], &arguments).assert_exit_code(0);
         assert_eq!(folder.results("out")["target"]["name"], "../gateway é");
-        assert_eq!(folder.names("out", ""), ["matrix.md", "recording-gateway.jsonl", "results-gateway.json"]);
+        assert_eq!(folder.file_names("out", ""), ["matrix.md", "recording-gateway.jsonl", "results-gateway.json"]);
     }
 
     #[test]
     fn more_than_was_claimed_is_no_contradiction() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", "field.top_k", "--flip", "field.top_k=supported"]).exits(0);
+        simulated(&folder, &["--select", "field.top_k", "--flip", "field.top_k=supported"]).assert_exit_code(0);
         assert_eq!(folder.results("out")["rows"][0]["outcome"], "exceeds");
     }
 }
@@ -192,21 +195,23 @@ mod exit_1 {
     #[test]
     fn a_contradiction() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", STOP, "--flip", "field.stop_sequences=ignored"]).exits(1);
+        simulated(&folder, &["--select", STOP, "--flip", "field.stop_sequences=ignored"]).assert_exit_code(1);
         assert_eq!(folder.results("out")["rows"][0]["outcome"], "contradicts");
     }
 
     #[test]
     fn a_contradiction_at_one_of_two_targets() {
         let folder = Folder::new();
-        folder.run(["run", "--select", STOP, "--flip", "field.stop_sequences=rejected", "--out", "out"]).exits(1);
-        assert_eq!(folder.names("out", "results-").len(), 2);
+        folder
+            .run(["run", "--select", STOP, "--flip", "field.stop_sequences=rejected", "--out", "out"])
+            .assert_exit_code(1);
+        assert_eq!(folder.file_names("out", "results-").len(), 2);
     }
 
     #[test]
     fn the_claims_of_another() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", "field.top_k", "--claims", "anthropic"]).exits(1);
+        simulated(&folder, &["--select", "field.top_k", "--claims", "anthropic"]).assert_exit_code(1);
         let results = folder.results("out");
         assert_eq!(results["target"]["claims"]["target"], "anthropic");
         assert_eq!(results["rows"][0]["claim"]["status"], "supported");
@@ -216,39 +221,45 @@ mod exit_1 {
     fn a_silent_row_only_where_that_is_asked_for() {
         let folder = Folder::new();
         let silent = ["--select", "content.{image,tool_result.content}", "--flip", "content.image=ignored"];
-        simulated(&folder, &silent).exits(0);
+        simulated(&folder, &silent).assert_exit_code(0);
         assert_eq!(folder.results("out")["rows"][0]["silent"], true);
-        simulated(&folder, &[&silent[..], &["--strict"]].concat()).exits(1);
+        simulated(&folder, &[&silent[..], &["--strict"]].concat()).assert_exit_code(1);
     }
 
     #[test]
     fn a_finding_only_where_that_is_asked_for_and_a_note_never() {
         let folder = Folder::new();
-        let fault = |id: &str| folder.simulator(&format!("faults: [{id}]\n"));
+        let fault = |id: &str| folder.write_simulator_file(&format!("faults: [{id}]\n"));
         let warned = [&["--select", STOP][..], &fault("message.id-prefix")].concat();
-        let report = simulated(&folder, &warned).exits(0);
+        let report = simulated(&folder, &warned).assert_exit_code(0);
         assert!(report.stdout.contains("warning: message.id-prefix"), "{}", report.stdout);
         assert_eq!(folder.results("out")["findings"][0]["check"], "message.id-prefix");
-        simulated(&folder, &[&warned[..], &["--strict"]].concat()).exits(1);
-        simulated(&folder, &[&["--select", STOP, "--strict"][..], &fault("message.key-unknown")].concat()).exits(0);
+        simulated(&folder, &[&warned[..], &["--strict"]].concat()).assert_exit_code(1);
+        simulated(&folder, &[&["--select", STOP, "--strict"][..], &fault("message.key-unknown")].concat())
+            .assert_exit_code(0);
         assert_eq!(folder.results("out")["findings"][0]["severity"], "note");
-        simulated(&folder, &["--select", STOP, "--strict"]).exits(0);
+        simulated(&folder, &["--select", STOP, "--strict"]).assert_exit_code(0);
         let unknown = [&["--select", STOP][..], &fault("no.such")].concat();
-        simulated(&folder, &unknown).exits(2).says(&["simulator.yaml:1:", "no fault `no.such`"]);
+        simulated(&folder, &unknown)
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["simulator.yaml:1:", "no fault `no.such`"]);
         // A fault is of a simulation; nobody's endpoint is made to have one.
         let live = ["run", "--base-url", "http://127.0.0.1:9", "--model", "m"];
-        folder.run(live.iter().chain(&fault("message.type"))).exits(2).says(&["--simulate"]);
+        folder
+            .run(live.iter().chain(&fault("message.type")))
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["--simulate"]);
     }
 
     #[test]
     fn judged_again_by_other_claims() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", "field.top_k"]).exits(0);
+        simulated(&folder, &["--select", "field.top_k"]).assert_exit_code(0);
         let judge =
             |claims| folder.run(["judge", "out/recording-deepseek.jsonl", "--claims", claims, "--out", "again"]);
-        judge("anthropic").exits(1);
+        judge("anthropic").assert_exit_code(1);
         assert_eq!(folder.results("again")["rows"][0]["outcome"], "contradicts");
-        judge("deepseek").exits(0);
+        judge("deepseek").assert_exit_code(0);
         assert_eq!(folder.results("again"), folder.results("out"));
     }
 }
@@ -260,16 +271,16 @@ mod exit_2 {
     #[track_caller]
     fn refused(arguments: &[&str], said: &[&str]) {
         let folder = Folder::new();
-        let ended = folder.run(arguments).exits(2).says(said);
+        let ended = folder.run(arguments).assert_exit_code(2).assert_stderr_contains(said);
         assert_eq!(ended.stdout, "", "{arguments:?}");
         assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
-        assert!(folder.everything().is_empty(), "{arguments:?} left {:?}", folder.everything());
+        assert!(folder.all_files().is_empty(), "{arguments:?} left {:?}", folder.all_files());
     }
 
     #[test]
     fn no_command_and_unknown_words() {
         let folder = Folder::new();
-        folder.run::<&str>([]).exits(2).says(&["Usage: fieldtest [OPTIONS] <COMMAND>"]);
+        folder.run::<&str>([]).assert_exit_code(2).assert_stderr_contains(&["Usage: fieldtest [OPTIONS] <COMMAND>"]);
         refused(&["frobnicate"], &["unrecognized subcommand 'frobnicate'"]);
         refused(&["run", "--frobnicate"], &["unexpected argument '--frobnicate'"]);
         refused(&["judge"], &["<RECORDING>..."]);
@@ -363,8 +374,10 @@ mod exit_2 {
         ] {
             for command in ["run", "plan"] {
                 let folder = Folder::new();
-                let ended =
-                    folder.run([command, "--base-url", url, "--model", "m"]).exits(2).says(&[said, "--base-url"]);
+                let ended = folder
+                    .run([command, "--base-url", url, "--model", "m"])
+                    .assert_exit_code(2)
+                    .assert_stderr_contains(&[said, "--base-url"]);
                 assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
             }
         }
@@ -377,12 +390,18 @@ mod exit_2 {
         refused(&["run", "deepseek"], said);
         let folder = Folder::new();
         // CI systems set a secret that they do not have to nothing.
-        folder.run_with(&[("DEEPSEEK_API_KEY", "")], &["run", "deepseek"]).exits(2).says(said);
+        folder
+            .run_with_env(&[("DEEPSEEK_API_KEY", "")], &["run", "deepseek"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(said);
         // That of another target is not his.
-        folder.run_with(&[("ANTHROPIC_API_KEY", "sk-ant-0123456789")], &["run", "deepseek"]).exits(2).says(said);
+        folder
+            .run_with_env(&[("ANTHROPIC_API_KEY", "sk-ant-0123456789")], &["run", "deepseek"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(said);
         refused(&["run", "deepseek", "--api-key-env", "MY_KEY"], &["no credential: set MY_KEY"]);
         refused(&["run", "deepseek", "--api-key-file", "none"], &["the credential file none cannot be read"]);
-        assert!(folder.everything().is_empty());
+        assert!(folder.all_files().is_empty());
     }
 
     #[test]
@@ -407,14 +426,14 @@ mod exit_2 {
             (&[], &["run", "deepseek", "--api-key", "sk-hunter2-0123"], "unexpected argument '--api-key'"),
             (&[], &["run", "deepseek", "--api-key=sk-hunter2-0123"], "unexpected argument '--api-key'"),
         ] {
-            let ended = folder.run_with(variables, arguments).exits(2).says(&[said]);
+            let ended = folder.run_with_env(variables, arguments).assert_exit_code(2).assert_stderr_contains(&[said]);
             assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
         }
     }
 
     #[test]
     fn folders_that_cannot_be_written_are_told_before_anything_is_sent() {
-        let server = Server::start(|_, _| Ok(()));
+        let server = TestServer::start(|_, _| Ok(()));
         let url = server.url();
         let folder = Folder::new();
         folder.write("file", "x");
@@ -424,29 +443,32 @@ mod exit_2 {
             ("/proc/fieldtest", "cannot write into /proc/fieldtest"),
         ] {
             let run = ["run", "--base-url", &url, "--model", "m"];
-            folder.run(run.iter().chain(&["--out", out])).exits(2).says(&[said]);
-            folder.run(run.iter().chain(&["--record", out, "--out", "out"])).exits(2).says(&[said]);
+            folder.run(run.iter().chain(&["--out", out])).assert_exit_code(2).assert_stderr_contains(&[said]);
+            folder
+                .run(run.iter().chain(&["--record", out, "--out", "out"]))
+                .assert_exit_code(2)
+                .assert_stderr_contains(&[said]);
         }
-        assert!(server.asked().is_empty());
+        assert!(server.received_requests().is_empty());
     }
 
     #[test]
     fn results_that_cannot_be_written_any_more_are_still_shown() {
         let folder = Folder::new();
         let out = folder.path().join("out");
-        let faithful = Faithful::start();
-        let server = Server::start(move |asked, stream| {
+        let faithful = FaithfulServer::start();
+        let server = TestServer::start(move |asked, stream| {
             // Somebody tidies up while the run is under way, and has a file of that name.
             if fs::remove_dir_all(&out).is_ok() {
                 fs::write(&out, "mine")?;
             }
-            std::io::Write::write_all(stream, &faithful.answer(asked)?)
+            std::io::Write::write_all(stream, &faithful.respond(asked)?)
         });
         let url = server.url();
         let arguments = ["run", "--base-url", &url, "--model", "m", "--select", STOP, "--out", "out", "--retries", "0"];
         let arguments = [&arguments[..], &["--api-key-env", "KEY"]].concat();
-        let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &arguments).exits(2);
-        let ended = ended.says(&["cannot write out/", "was taken away", "cannot be made again"]);
+        let ended = folder.run_with_env(&[("KEY", "fieldtest-simulator")], &arguments).assert_exit_code(2);
+        let ended = ended.assert_stderr_contains(&["cannot write out/", "was taken away", "cannot be made again"]);
         assert!(ended.stdout.contains("stop_sequences") && ended.stdout.contains("supported"), "{}", ended.stdout);
         assert_eq!(folder.read("out"), "mine");
     }
@@ -456,12 +478,18 @@ mod exit_2 {
         let folder = tested();
         folder
             .run(["judge", "out/results-deepseek.json", "--out", "x"])
-            .exits(2)
-            .says(&["is not the header of a recording"]);
-        folder.run(["judge", "out", "--out", "x"]).exits(2).says(&["cannot read"]);
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["is not the header of a recording"]);
+        folder.run(["judge", "out", "--out", "x"]).assert_exit_code(2).assert_stderr_contains(&["cannot read"]);
         let recording = "out/recording-deepseek.jsonl";
-        folder.run(["report", recording, "-o", "x"]).exits(2).says(&["`fieldtest judge` makes results from it"]);
-        folder.run(["report", "out/matrix.md", "-o", "x"]).exits(2).says(&["out/matrix.md:1:", "not JSON"]);
+        folder
+            .run(["report", recording, "-o", "x"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["`fieldtest judge` makes results from it"]);
+        folder
+            .run(["report", "out/matrix.md", "-o", "x"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["out/matrix.md:1:", "not JSON"]);
     }
 
     #[test]
@@ -470,7 +498,7 @@ mod exit_2 {
         let simulator = Simulator::start(&folder, &["deepseek"]);
         let port = simulator.url.rsplit(':').next().unwrap();
         let said = &["cannot listen on 127.0.0.1:", "Choose another port with --port"];
-        folder.run(["simulate", "deepseek", "--port", port]).exits(2).says(said);
+        folder.run(["simulate", "deepseek", "--port", port]).assert_exit_code(2).assert_stderr_contains(said);
     }
 }
 
@@ -482,12 +510,14 @@ mod exit_3 {
     fn a_budget_that_is_spent_before_the_end() {
         let folder = Folder::new();
         let needed = {
-            simulated(&folder, &["--select", STOP]).exits(0);
+            simulated(&folder, &["--select", STOP]).assert_exit_code(0);
             folder.results("out")["totals"]["requests"].as_u64().unwrap()
         };
         for (option, value) in [("--max-requests", (needed - 1).to_string()), ("--max-tokens", "20".to_owned())] {
             let arguments = ["--select", STOP, option, &value];
-            let ended = simulated(&folder, &arguments).exits(3).says(&["partial results: the budget was used up"]);
+            let ended = simulated(&folder, &arguments)
+                .assert_exit_code(3)
+                .assert_stderr_contains(&["partial results: the budget was used up"]);
             assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
             let results = folder.results("out");
             let partial = results["partial"].as_str().unwrap();
@@ -497,10 +527,10 @@ mod exit_3 {
             assert_eq!(results["rows"][0]["outcome"], "undetermined");
             assert!(folder.read("out/matrix.md").contains("the budget was used up"));
             // Spending all of it counts as not tested however strict one is.
-            simulated(&folder, &[&arguments[..], &["--strict"]].concat()).exits(3);
+            simulated(&folder, &[&arguments[..], &["--strict"]].concat()).assert_exit_code(3);
         }
         // A run that needs exactly what it may spend is whole.
-        simulated(&folder, &["--select", STOP, "--max-requests", &needed.to_string()]).exits(0);
+        simulated(&folder, &["--select", STOP, "--max-requests", &needed.to_string()]).assert_exit_code(0);
         assert_eq!(folder.results("out")["partial"], Value::Null);
     }
 
@@ -508,7 +538,9 @@ mod exit_3 {
     fn a_model_that_shows_nothing() {
         let folder = Folder::new();
         let arguments = ["--select", "field.system", "--default-max-tokens", "1"];
-        simulated(&folder, &arguments).exits(3).says(&["no row is decided: field.system: "]);
+        simulated(&folder, &arguments)
+            .assert_exit_code(3)
+            .assert_stderr_contains(&["no row is decided: field.system: "]);
         assert_eq!(folder.results("out")["summary"]["decided"], 0);
     }
 }
@@ -518,9 +550,9 @@ mod secrets {
 
     const SECRET: &str = "sk-hunter2-0123456789abcdef";
 
-    fn held_back(folder: &Folder, ended: &Ended, but: &str) {
+    fn held_back(folder: &Folder, ended: &FinishedRun, but: &str) {
         assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"), "{ended:?}");
-        let files = folder.everything();
+        let files = folder.all_files();
         assert!(files.len() > 3, "{files:?}");
         for (path, content) in files.iter().filter(|(path, _)| !path.ends_with(but)) {
             assert!(!String::from_utf8_lossy(content).contains("hunter2"), "{}", path.display());
@@ -530,10 +562,10 @@ mod secrets {
     /// The rows about credentials send the right one, a wrong one and none, in both headers.
     #[test]
     fn the_credential_is_sent_and_stands_nowhere_else() {
-        let faithful = Faithful::start();
-        let server = Server::start(move |asked, stream| {
+        let faithful = FaithfulServer::start();
+        let server = TestServer::start(move |asked, stream| {
             let head = asked.head.replace(SECRET, "fieldtest-simulator");
-            std::io::Write::write_all(stream, &faithful.answer(&server::Asked { head, ..asked.clone() })?)
+            std::io::Write::write_all(stream, &faithful.respond(&server::ReceivedRequest { head, ..asked.clone() })?)
         });
         let folder = Folder::new();
         folder.write("key", SECRET);
@@ -541,27 +573,32 @@ mod secrets {
         let run =
             ["run", "--base-url", &url, "--model", "m", "--select", "header.*", "--out", "out", "--claims", "deepseek"];
         for credential in [["--api-key-env", "KEY"], ["--api-key-file", "key"]] {
-            let before = server.asked().len();
-            let ended = folder.run_with(&[("KEY", SECRET)], &[&run[..], &credential].concat());
+            let before = server.received_requests().len();
+            let ended = folder.run_with_env(&[("KEY", SECRET)], &[&run[..], &credential].concat());
             assert!(matches!(ended.code, Some(0 | 1)), "{ended:?}");
             held_back(&folder, &ended, "key");
-            let asked = server.asked();
+            let asked = server.received_requests();
             assert!(asked[before..].iter().filter(|asked| asked.head.contains(SECRET)).count() > 5);
             assert!(asked.iter().all(|asked| !asked.body.contains("hunter2")));
         }
-        let again = folder.run(["judge", &format!("out/{}", folder.names("out", "recording-")[0]), "--out", "again"]);
+        let again =
+            folder.run(["judge", &format!("out/{}", folder.file_names("out", "recording-")[0]), "--out", "again"]);
         held_back(&folder, &again, "key");
     }
 
     #[test]
     fn a_base_url_does_not_bring_another_hosts_credential_along() {
-        let server = Server::start(|_, _| Ok(()));
+        let server = TestServer::start(|_, _| Ok(()));
         let folder = Folder::new();
         let url = server.url();
         let arguments = ["run", "deepseek", "--base-url", &url, "--select", STOP, "--retries", "0", "--out", "out"];
-        folder.run_with(&[("DEEPSEEK_API_KEY", SECRET)], &arguments).exits(3);
-        assert!(!server.asked().is_empty());
-        assert!(server.asked().iter().all(|asked| !asked.head.contains("hunter2")), "{:?}", server.asked());
+        folder.run_with_env(&[("DEEPSEEK_API_KEY", SECRET)], &arguments).assert_exit_code(3);
+        assert!(!server.received_requests().is_empty());
+        assert!(
+            server.received_requests().iter().all(|asked| !asked.head.contains("hunter2")),
+            "{:?}",
+            server.received_requests()
+        );
     }
 }
 
@@ -580,7 +617,7 @@ mod output {
                 &["run", "nobody"],
                 &["run", "--help"],
             ] {
-                let ended = folder.run_with(variables, arguments);
+                let ended = folder.run_with_env(variables, arguments);
                 assert!(!ended.stdout.is_empty() || !ended.stderr.is_empty());
                 assert!(!ended.stdout.contains('\x1b') && !ended.stderr.contains('\x1b'), "{ended:?}");
             }
@@ -590,27 +627,27 @@ mod output {
     #[test]
     fn only_the_formats_that_are_asked_for_are_made() {
         let folder = Folder::new();
-        let shown = simulated(&folder, &["--select", STOP, "--format", "terminal"]).exits(0);
+        let shown = simulated(&folder, &["--select", STOP, "--format", "terminal"]).assert_exit_code(0);
         assert!(shown.stdout.contains("stop_sequences"));
-        assert_eq!(folder.names("out", ""), ["recording-deepseek.jsonl"]);
-        let silent = simulated(&folder, &["--select", STOP, "--format", "json"]).exits(0);
+        assert_eq!(folder.file_names("out", ""), ["recording-deepseek.jsonl"]);
+        let silent = simulated(&folder, &["--select", STOP, "--format", "json"]).assert_exit_code(0);
         assert_eq!(silent.stdout, "");
-        assert_eq!(folder.names("out", ""), ["recording-deepseek.jsonl", "results-deepseek.json"]);
+        assert_eq!(folder.file_names("out", ""), ["recording-deepseek.jsonl", "results-deepseek.json"]);
     }
 
     #[test]
     fn recordings_go_where_they_are_told() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", STOP, "--record", "kept/here"]).exits(0);
-        assert_eq!(folder.names("kept/here", ""), ["recording-deepseek.jsonl"]);
-        assert_eq!(folder.names("out", ""), ["matrix.md", "results-deepseek.json"]);
+        simulated(&folder, &["--select", STOP, "--record", "kept/here"]).assert_exit_code(0);
+        assert_eq!(folder.file_names("kept/here", ""), ["recording-deepseek.jsonl"]);
+        assert_eq!(folder.file_names("out", ""), ["matrix.md", "results-deepseek.json"]);
     }
 
     #[test]
     fn the_same_seed_asks_the_same_and_finds_the_same() {
         let folder = Folder::new();
         let run = |seed: &str| {
-            simulated(&folder, &["--select", STOP, "--select", "field.system", "--seed", seed]).exits(0);
+            simulated(&folder, &["--select", STOP, "--select", "field.system", "--seed", seed]).assert_exit_code(0);
             let mut results = folder.results("out");
             for of in ["started_at", "finished_at"] {
                 results[of] = Value::Null;
@@ -644,17 +681,17 @@ mod output {
 
     #[test]
     fn plans_send_nothing_and_need_no_key() {
-        let server = Server::start(|_, _| Ok(()));
+        let server = TestServer::start(|_, _| Ok(()));
         let folder = Folder::new();
-        let plan = folder.run(["plan"]).exits(0);
+        let plan = folder.run(["plan"]).assert_exit_code(0);
         assert!(plan.stdout.contains("deepseek") && plan.stdout.contains("sends no requests"), "{}", plan.stdout);
         let url = server.url();
         let arguments = ["plan", "--base-url", &url, "--model", "m", "--select", STOP, "--format", "json"];
-        let plan: Value = serde_json::from_str(&folder.run(arguments).exits(0).stdout).unwrap();
+        let plan: Value = serde_json::from_str(&folder.run(arguments).assert_exit_code(0).stdout).unwrap();
         assert_eq!(plan["targets"][0]["rows"][0]["id"], STOP);
         assert!(plan["planned"]["requests"]["min"].as_u64() <= plan["planned"]["requests"]["max"].as_u64());
-        assert!(server.asked().is_empty());
-        assert!(folder.everything().is_empty());
+        assert!(server.received_requests().is_empty());
+        assert!(folder.all_files().is_empty());
     }
 
     /// The plan is a promise: a run stays within it.
@@ -662,9 +699,9 @@ mod output {
     fn a_run_stays_within_its_plan() {
         let folder = Folder::new();
         let select = ["--select", "field.{system,stop_sequences,metadata}", "--select", "tools.*"];
-        let plan = folder.run(["plan", "deepseek", "--format", "json"].iter().chain(&select)).exits(0);
+        let plan = folder.run(["plan", "deepseek", "--format", "json"].iter().chain(&select)).assert_exit_code(0);
         let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
-        simulated(&folder, &select).exits(0);
+        simulated(&folder, &select).assert_exit_code(0);
         let requests = folder.results("out")["totals"]["requests"].as_u64().unwrap();
         let (least, most) = (
             plan["planned"]["requests"]["min"].as_u64().unwrap(),
@@ -676,9 +713,11 @@ mod output {
     #[test]
     fn rows_are_listed_with_every_targets_claim() {
         let folder = Folder::new();
-        let all = folder.run(["rows"]).exits(0).stdout;
+        let all = folder.run(["rows"]).assert_exit_code(0).stdout;
         assert!(all.contains("field.top_k") && all.contains("tool_choice.string_form"), "{all}");
-        let rows = folder.run(["rows", "--format", "json", "--select", "field.top_k", "--select", "header.*"]).exits(0);
+        let rows = folder
+            .run(["rows", "--format", "json", "--select", "field.top_k", "--select", "header.*"])
+            .assert_exit_code(0);
         let rows: Value = serde_json::from_str(&rows.stdout).unwrap();
         assert_eq!(rows.as_array().unwrap().len(), 6);
         let top_k = rows.as_array().unwrap().iter().find(|row| row["id"] == "field.top_k").unwrap();
@@ -697,9 +736,9 @@ mod files {
     #[test]
     fn results_are_rendered_side_by_side() {
         let folder = Folder::new();
-        folder.run(["run", "--select", STOP, "--out", "out"]).exits(0);
+        folder.run(["run", "--select", STOP, "--out", "out"]).assert_exit_code(0);
         let arguments = ["report", "out/results-tencent-lkeap.json", "out/results-deepseek.json", "-o", "side"];
-        let ended = folder.run(arguments).exits(0);
+        let ended = folder.run(arguments).assert_exit_code(0);
         assert!(ended.stdout.find("tencent-lkeap") < ended.stdout.find("deepseek"), "{}", ended.stdout);
         let matrix = folder.read("side/matrix.md");
         assert!(matrix.contains("tencent-lkeap") && matrix.contains("deepseek"), "{matrix}");
@@ -708,15 +747,15 @@ mod files {
     #[test]
     fn two_runs_of_one_target_are_both_kept() {
         let folder = Folder::new();
-        folder.run(["run", "deepseek", "--simulate", "--select", STOP, "--out", "old"]).exits(0);
+        folder.run(["run", "deepseek", "--simulate", "--select", STOP, "--out", "old"]).assert_exit_code(0);
         let flip = ["--flip", "field.stop_sequences=ignored", "--out", "new"];
-        folder.run(["run", "deepseek", "--simulate", "--select", STOP].iter().chain(&flip)).exits(1);
+        folder.run(["run", "deepseek", "--simulate", "--select", STOP].iter().chain(&flip)).assert_exit_code(1);
         let (old, new) = (folder.read("old/results-deepseek.json"), folder.read("new/results-deepseek.json"));
         let both = ["old/results-deepseek.json", "new/results-deepseek.json"];
-        folder.run(["report", both[0], both[1], "-o", "side"]).exits(0);
-        assert_eq!(folder.names("side", "results-"), ["results-deepseek-2.json", "results-deepseek.json"]);
+        folder.run(["report", both[0], both[1], "-o", "side"]).assert_exit_code(0);
+        assert_eq!(folder.file_names("side", "results-"), ["results-deepseek-2.json", "results-deepseek.json"]);
         // Not even into the folder of one of them.
-        folder.run(["report", both[0], both[1], "-o", "new"]).exits(0);
+        folder.run(["report", both[0], both[1], "-o", "new"]).assert_exit_code(0);
         assert_eq!(folder.read(both[1]), new);
         assert_eq!(folder.read("new/results-deepseek-2.json"), old);
     }
@@ -733,10 +772,13 @@ mod files {
             (String::new(), "the file is incomplete"),
         ] {
             folder.write("edited.json", content);
-            folder.run(["report", "edited.json", "-o", "x"]).exits(2).says(&["edited.json", said]);
+            folder
+                .run(["report", "edited.json", "-o", "x"])
+                .assert_exit_code(2)
+                .assert_stderr_contains(&["edited.json", said]);
         }
         folder.write("edited.json", b"\xff\xfe");
-        folder.run(["report", "edited.json", "-o", "x"]).exits(2).says(&["edited.json"]);
+        folder.run(["report", "edited.json", "-o", "x"]).assert_exit_code(2).assert_stderr_contains(&["edited.json"]);
         assert!(!folder.exists("x"));
     }
 
@@ -773,7 +815,10 @@ mod files {
             ),
         ] {
             folder.write("edited.jsonl", content);
-            folder.run(["judge", "edited.jsonl", "--out", "x"]).exits(2).says(&["edited.jsonl", said]);
+            folder
+                .run(["judge", "edited.jsonl", "--out", "x"])
+                .assert_exit_code(2)
+                .assert_stderr_contains(&["edited.jsonl", said]);
         }
     }
 
@@ -783,8 +828,10 @@ mod files {
         let path = folder.write("endless.jsonl", folder.read("out/recording-deepseek.jsonl"));
         // A hole of a gigabyte: it costs no disk, and reads as zeros.
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
-        let ended =
-            folder.run(["judge", "endless.jsonl", "--out", "x"]).exits(2).says(&["endless.jsonl", "is longer than"]);
+        let ended = folder
+            .run(["judge", "endless.jsonl", "--out", "x"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["endless.jsonl", "is longer than"]);
         assert!(ended.peak_kib < 600 * 1024, "{} KiB", ended.peak_kib);
     }
 
@@ -817,7 +864,7 @@ mod files {
         static RECORDED: std::sync::OnceLock<(fieldtest::catalog::Catalog, Vec<u8>)> = std::sync::OnceLock::new();
         RECORDED.get_or_init(|| {
             let folder = Folder::new();
-            simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).exits(0);
+            simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).assert_exit_code(0);
             let text = folder.read("out/recording-deepseek.jsonl").into_bytes();
             (fieldtest::catalog::Catalog::load_bundled().unwrap(), text)
         })
@@ -829,10 +876,10 @@ mod files {
 fn the_simulator_ends_when_it_is_told_to() {
     let folder = Folder::new();
     let command = folder.command(["simulate", "deepseek", "--port", "0"]);
-    let running = Running::start(command);
+    let running = RunningCommand::start(command);
     std::thread::sleep(std::time::Duration::from_millis(500));
-    running.signal("INT");
-    running.ended().exits(0);
+    running.send_signal("INT");
+    running.wait_for_end().assert_exit_code(0);
 }
 
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use binary::Folder;
 use fieldtest::catalog::{CaseErrors, CaseFile, Catalog, FileKind, MAX_FILE_BYTES};
 use proptest::prelude::*;
-use server::Server;
+use server::TestServer;
 
 use crate::common::{binary, server};
 
@@ -217,7 +217,7 @@ fn a_file_of_100_mib_is_not_read_to_its_end() {
     let folder = Folder::new();
     let path = folder.write("cases/targets/huge.yaml", "name: huge\n# ");
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(100 * 1024 * 1024).unwrap();
-    let ended = folder.run(["run", "--cases", "cases", "--out", "out"]).exits(2);
+    let ended = folder.run(["run", "--cases", "cases", "--out", "out"]).assert_exit_code(2);
     assert!(ended.stderr.starts_with("error: cases/targets/huge.yaml:2:"), "{}", ended.stderr);
     assert!(ended.stderr.contains("goes on past 1024 KiB"), "{}", ended.stderr);
     assert!(ended.stderr.len() < 1000, "{}", ended.stderr);
@@ -233,7 +233,7 @@ fn a_file_of_100_mib_is_not_read_to_its_end() {
 /// Every command that reads case files refuses a broken one the same way, before it does anything.
 #[test]
 fn the_binary_refuses_broken_files_before_anything_is_sent() {
-    let server = Server::start(|_, _| Ok(()));
+    let server = TestServer::start(|_, _| Ok(()));
     let url = server.url();
     let folder = Folder::new();
     folder.write("cases/targets/acme.yaml", with(TARGET, "model: m", "modell: m"));
@@ -246,7 +246,7 @@ fn the_binary_refuses_broken_files_before_anything_is_sent() {
         &["simulate", "acme", "--port", "0"],
         &["judge", "no-such-recording", "--out", "out"],
     ] {
-        let ended = folder.run(arguments.iter().chain(&["--cases", "cases"])).exits(2);
+        let ended = folder.run(arguments.iter().chain(&["--cases", "cases"])).assert_exit_code(2);
         assert!(
             ended.stderr.starts_with("error: cases/targets/acme.yaml:4:1: unknown key `modell`"),
             "{}",
@@ -255,7 +255,7 @@ fn the_binary_refuses_broken_files_before_anything_is_sent() {
         assert!(ended.stderr.contains("4 | modell: m"), "{}", ended.stderr);
         assert_eq!(ended.stdout, "", "{arguments:?}");
     }
-    assert!(server.asked().is_empty());
+    assert!(server.received_requests().is_empty());
     assert!(!folder.exists("out"));
 }
 
@@ -271,7 +271,7 @@ fn the_binary_refuses_folders_that_hold_no_case_files() {
         ("empty", "expected experiments/*.yaml, gateway/*.yaml or targets/*.yaml below it"),
         ("odd", "odd/targets/a.yaml: expected a file"),
     ] {
-        folder.run(["check", "--cases", cases]).exits(2).says(&[said]);
+        folder.run(["check", "--cases", cases]).assert_exit_code(2).assert_stderr_contains(&[said]);
     }
 }
 
@@ -282,7 +282,10 @@ fn a_pipe_among_the_case_files_does_not_hold_the_binary() {
     let path = folder.write("cases/targets/a.yaml", "");
     fs::remove_file(&path).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-    folder.run(["check", "--cases", "cases"]).exits(2).says(&["cases/targets/a.yaml: expected a file"]);
+    folder
+        .run(["check", "--cases", "cases"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["cases/targets/a.yaml: expected a file"]);
 }
 
 #[test]
@@ -290,13 +293,14 @@ fn users_add_and_replace_rows_and_targets() {
     let folder = Folder::new();
     folder.write("cases/targets/acme.yaml", format!("{TARGET}  field.fresh: {{ status: ignored }}\n"));
     folder.write("cases/experiments/mine.yaml", SECTION);
-    let sound = folder.run(["check", "--no-proof", "--cases", "cases"]).exits(0);
+    let sound = folder.run(["check", "--no-proof", "--cases", "cases"]).assert_exit_code(0);
     assert!(sound.stdout.contains(" rows, 4 targets"), "{}", sound.stdout);
-    let rows = folder.run(["rows", "--cases", "cases", "--select", "field.{fresh,top_k}"]).exits(0);
+    let rows = folder.run(["rows", "--cases", "cases", "--select", "field.{fresh,top_k}"]).assert_exit_code(0);
     assert!(rows.stdout.contains("field.fresh") && rows.stdout.contains("acme"), "{}", rows.stdout);
     // One of the same name takes the bundled one's place.
     folder.write("other/targets/deepseek.yaml", with(TARGET, "name: acme", "name: deepseek"));
-    let rows = folder.run(["rows", "--cases", "other", "--select", "field.system", "--format", "json"]).exits(0);
+    let rows =
+        folder.run(["rows", "--cases", "other", "--select", "field.system", "--format", "json"]).assert_exit_code(0);
     let rows: serde_json::Value = serde_json::from_str(&rows.stdout).unwrap();
     assert_eq!(rows[0]["claims"]["deepseek"], serde_json::Value::Null);
 }

@@ -1,7 +1,7 @@
 //! `fieldtest check`, the real binary: it passes if every experiment can fail, and each rule of a
 //! proof has a case that breaks it.
 
-use binary::{Ended, Folder};
+use binary::{FinishedRun, Folder};
 use serde_json::Value;
 
 use crate::common::binary;
@@ -29,13 +29,13 @@ fn with_rows(rows: &str) -> Folder {
 }
 
 /// Checks some rows on one target.
-fn check(folder: &Folder, select: &str, more: &[&str]) -> Ended {
+fn check(folder: &Folder, select: &str, more: &[&str]) -> FinishedRun {
     let always = ["check", "--cases", "mine", "--target", "anthropic", "--select", select];
     folder.run(always.iter().chain(more))
 }
 
 fn json(folder: &Folder, select: &str, code: i32) -> Value {
-    let ended = check(folder, select, &["--format", "json"]).exits(code);
+    let ended = check(folder, select, &["--format", "json"]).assert_exit_code(code);
     serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {}", ended.stdout))
 }
 
@@ -48,7 +48,8 @@ fn fates(row: &Value) -> Vec<(&str, &str)> {
 #[test]
 fn bundled_rows_pass_with_both_controls_and_the_kill_rate_at_the_end() {
     let folder = Folder::new();
-    let ended = folder.run(["check", "--target", "anthropic", "--select", "field.t{op_k,emperature}"]).exits(0);
+    let ended =
+        folder.run(["check", "--target", "anthropic", "--select", "field.t{op_k,emperature}"]).assert_exit_code(0);
     let last = ended.stdout.trim_end().lines().last().unwrap();
     assert_eq!(last, "✓ 4 mutants, 4 killed: kill rate 100 %");
     for part in ["unmutated: passes", "it must (2 rows unchanged)", "canary", "supported, ignored, rejected"] {
@@ -63,7 +64,7 @@ fn bundled_rows_pass_with_both_controls_and_the_kill_rate_at_the_end() {
 fn the_json_format_has_the_totals_and_every_row() {
     let folder = Folder::new();
     let arguments = ["check", "--target", "deepseek", "--select", "field.top_k", "--format", "json"];
-    let ended = folder.run(arguments).exits(0);
+    let ended = folder.run(arguments).assert_exit_code(0);
     let proof: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(proof["schema"], "fieldtest-proof/1");
     let totals = ["mutants", "killed", "survived", "spread", "void", "unproved", "untried"].map(|key| &proof[key]);
@@ -74,7 +75,7 @@ fn the_json_format_has_the_totals_and_every_row() {
         proof["rows"][0]["statuses"].as_array().unwrap().iter().map(|s| s["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["supported", "ignored", "rejected"]);
     assert_eq!(proof["grounds"][0]["target"], "deepseek");
-    assert_eq!(folder.run(arguments).exits(0).stdout, ended.stdout, "the same check has the same output");
+    assert_eq!(folder.run(arguments).assert_exit_code(0).stdout, ended.stdout, "the same check has the same output");
 }
 
 #[test]
@@ -82,7 +83,10 @@ fn files_are_written_with_out() {
     let folder = Folder::new();
     let select = ["check", "--target", "anthropic", "--select", "field.top_k"];
     let more = ["--format", "terminal,markdown,json", "--out", "out"];
-    let ended = folder.run(select.iter().chain(&more)).exits(0).says(&["written to out: check.md, check.json"]);
+    let ended = folder
+        .run(select.iter().chain(&more))
+        .assert_exit_code(0)
+        .assert_stderr_contains(&["written to out: check.md, check.json"]);
     assert!(ended.stdout.contains("kill rate 100 %"), "{}", ended.stdout);
     assert!(folder.read("out/check.md").contains("**2 mutants, 2 killed: kill rate 100 %**"));
     let proof: Value = serde_json::from_str(&folder.read("out/check.json")).unwrap();
@@ -92,7 +96,7 @@ fn files_are_written_with_out() {
 #[test]
 fn an_experiment_that_cannot_fail_is_named_with_its_insensitive_arm() {
     let folder = with_rows(BLIND);
-    let ended = check(&folder, "{my.*,field.top_k}", &[]).exits(1);
+    let ended = check(&folder, "{my.*,field.top_k}", &[]).assert_exit_code(1);
     let said: Vec<&str> = ended.stdout.lines().map(str::trim).collect();
     let i = said.iter().position(|line| *line == "✗ my.blind").unwrap_or_else(|| panic!("{}", ended.stdout));
     assert!(said[i + 1].starts_with("on anthropic: expected ignored, reached supported: "), "{}", said[i + 1]);
@@ -111,7 +115,7 @@ fn a_mutant_whose_field_is_never_sent_is_void() {
     let proof = json(&folder, "field.top_k", 1);
     assert_eq!(fates(&proof["rows"][0]), [("ignored", "void"), ("rejected", "void")]);
     assert_eq!((&proof["void"], &proof["killed"], &proof["kill_rate"]), (&2.into(), &0.into(), &0.0.into()));
-    let ended = check(&folder, "field.top_k", &[]).exits(1);
+    let ended = check(&folder, "field.top_k", &[]).assert_exit_code(1);
     assert!(ended.stdout.contains("void, the mutation was never applied"), "{}", ended.stdout);
 }
 
@@ -152,7 +156,7 @@ fn an_undeclared_dependency_cancels_the_kill() {
 fn a_row_that_the_simulator_does_not_know_fails() {
     let rows = BLIND.replace(AT, "");
     let folder = with_rows(&rows);
-    let ended = check(&folder, "my.*", &[]).exits(1);
+    let ended = check(&folder, "my.*", &[]).assert_exit_code(1);
     assert!(ended.stdout.contains("the simulator does not know this row"), "{}", ended.stdout);
     assert!(ended.stdout.contains("NOT supported, NOT ignored, NOT rejected"), "{}", ended.stdout);
     let proof = json(&folder, "my.*", 1);
@@ -208,7 +212,7 @@ fn rows_of_users_are_proved_if_they_locate_their_field() {
     assert_eq!((&proof["mutants"], &proof["killed"]), (&10.into(), &10.into()));
     // Other commands can flip these rows too.
     let run = ["run", "anthropic", "--simulate", "--out", "out", "--cases", "mine", "--select", "my.effort"];
-    folder.run(run.iter().chain(&["--flip", "my.effort=ignored"])).exits(0);
+    folder.run(run.iter().chain(&["--flip", "my.effort=ignored"])).assert_exit_code(0);
     assert_eq!(folder.results("out")["rows"][0]["verdict"]["status"], "ignored");
 }
 
@@ -216,14 +220,14 @@ fn rows_of_users_are_proved_if_they_locate_their_field() {
 fn a_row_that_no_target_can_test_fails() {
     let folder = Folder::new();
     let arguments = ["check", "--target", "deepseek", "--select", "limit.*", "--format", "json"];
-    let proof: Value = serde_json::from_str(&folder.run(arguments).exits(1).stdout).unwrap();
+    let proof: Value = serde_json::from_str(&folder.run(arguments).assert_exit_code(1).stdout).unwrap();
     assert_eq!(fates(&proof["rows"][0]), [("supported", "unproved"), ("rejected", "unproved")]);
 }
 
 #[test]
 fn no_proof_only_validates_the_case_files() {
     let folder = with_rows(BLIND);
-    let ended = folder.run(["check", "--cases", "mine", "--no-proof"]).exits(0);
+    let ended = folder.run(["check", "--cases", "mine", "--no-proof"]).assert_exit_code(0);
     let catalog = fieldtest::catalog::Catalog::load_bundled().unwrap();
     let claims: usize = catalog.targets.values().map(|target| target.claims.len()).sum();
     let rows = catalog.rows.len() + 1;
@@ -241,13 +245,13 @@ fn wrong_arguments_are_rejected_before_any_run() {
         (&["--no-proof", "--target", "deepseek"], "cannot be used with"),
     ];
     for (arguments, said) in wrong {
-        folder.run(["check"].iter().chain(arguments)).exits(2).says(&[said]);
+        folder.run(["check"].iter().chain(arguments)).assert_exit_code(2).assert_stderr_contains(&[said]);
     }
     let folder = with_rows(&BLIND.replace("row: field.top_k }", "body: top_k. }"));
     folder
         .run(["check", "--cases", "mine"])
-        .exits(2)
-        .says(&["the place of its `field` is empty, or has a dot too many"]);
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["the place of its `field` is empty, or has a dot too many"]);
     let folder = with_rows(&BLIND.replace("row: field.top_k }", "row: my.blind }"));
-    folder.run(["check", "--cases", "mine"]).exits(2).says(&["which has none of its own"]);
+    folder.run(["check", "--cases", "mine"]).assert_exit_code(2).assert_stderr_contains(&["which has none of its own"]);
 }

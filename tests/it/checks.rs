@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use common::{
-    CATALOG, SHORT_WAIT, Server, Setup, TARGETS, fields_of, record, record_at, record_run, repository, simulate,
-    target, update,
+    CATALOG, EndpointUnderTest, SHORT_BACKOFF, SimulationSetup, TARGETS, bundled_target, field_row_ids,
+    is_update_requested, record_endpoint, record_simulation, record_target, repository_path, test_target,
 };
 use fieldtest::checks::client_reactions::{ClientMeasurements, ClientOutcome};
 use fieldtest::checks::{CheckSeverity, ProtocolCheck};
@@ -27,7 +27,7 @@ use crate::common;
 #[tokio::test]
 async fn simulations_without_faults_have_no_findings() {
     for name in TARGETS {
-        let results = simulate(target(name), &[]).await;
+        let results = test_target(bundled_target(name), &[]).await;
         let bad: Vec<&FindingSummary> = results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).collect();
         assert!(bad.is_empty(), "{name}: {bad:#?}");
     }
@@ -53,7 +53,7 @@ fn found<'a>(results: &'a Results, check: &str) -> Option<&'a FindingSummary> {
 
 #[tokio::test]
 async fn findings_are_listed_in_order_and_in_their_rows() {
-    let recording = record(target("anthropic"), &[]).await;
+    let recording = record_target(bundled_target("anthropic"), &[]).await;
     let results = results_with_changes(&recording, |exchange, response| {
         if exchange.request.body["stream"] == true {
             let text = String::from_utf8_lossy(&response.body.0).replace("event: message_start\n", "");
@@ -84,7 +84,7 @@ async fn findings_are_listed_in_order_and_in_their_rows() {
 
 #[tokio::test]
 async fn errors_of_challenges_are_checked() {
-    let recording = record(target("anthropic"), &[]).await;
+    let recording = record_target(bundled_target("anthropic"), &[]).await;
     let results = results_with_changes(&recording, |_, response| {
         if response.status >= 400 {
             response.body.0 = br#"{"error":{"message":"no","code":400}}"#.to_vec();
@@ -108,7 +108,7 @@ const ROW_IDS: [&str; 5] =
 fn requests() -> Vec<Request> {
     let ask = |text: &str, more: Value| {
         let mut body = json!({"max_tokens": 2000, "messages": [{"role": "user", "content": text}]});
-        body["model"] = target("anthropic").model.clone().into();
+        body["model"] = bundled_target("anthropic").model.clone().into();
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         Request {
             method: HttpMethod::Post,
@@ -147,24 +147,24 @@ struct FoundWith {
 }
 
 async fn found_with(fault: SimulatorFault) -> FoundWith {
-    let mut behaviour = SimulatorConfig::from_target(target("anthropic"));
+    let mut behaviour = SimulatorConfig::from_target(bundled_target("anthropic"));
     behaviour.seed = 1;
     behaviour.faults = vec![fault];
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     // This fault makes each stream slow. The additional requests run at the same time, so they are enough.
     let rows = if fault.id() == "sse.silent-gap" { &ROW_IDS[2..3] } else { &ROW_IDS };
-    let server = Server {
+    let server = EndpointUnderTest {
         base_url: running.base_url(),
         credential: running.credential().to_owned(),
-        model: target("anthropic").model.clone(),
+        model: bundled_target("anthropic").model.clone(),
         concurrency: 4,
-        first_wait: SHORT_WAIT,
+        initial_backoff: SHORT_BACKOFF,
         retries: 1,
         seed: 1,
         confidence: 0.99,
         rows: rows.iter().map(|row| (*row).to_owned()).collect(),
     };
-    let mut recording = record_at(&server, target("anthropic")).await;
+    let mut recording = record_endpoint(&server, bundled_target("anthropic")).await;
     let mut config = ClientConfig::new(server.base_url.clone(), CredentialHeader::XApiKey);
     config.credential = Some(server.credential.clone().into());
     (config.retries, config.concurrency, config.use_proxies) = (0, 32, false);
@@ -251,17 +251,17 @@ fn verdicts(results: &Results) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn unusual_but_allowed_responses_change_no_finding_and_no_verdict() {
-    let mut faultless = Setup::of(target("anthropic"), &[]);
-    faultless.rows = fields_of(target("anthropic"));
-    let plain = judge(&CATALOG, &record_run(faultless).await).expect("the rows are the catalog's");
+    let mut faultless = SimulationSetup::new(bundled_target("anthropic"), &[]);
+    faultless.rows = field_row_ids(bundled_target("anthropic"));
+    let plain = judge(&CATALOG, &record_simulation(faultless).await).expect("the rows are the catalog's");
     let harmless: Vec<SimulatorFault> = SimulatorFault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
     assert_eq!(harmless.len(), 4);
     for fault in harmless {
         assert!(!fault.breaks_protocol());
-        let mut setup = Setup::of(target("anthropic"), &[]);
+        let mut setup = SimulationSetup::new(bundled_target("anthropic"), &[]);
         setup.behaviour.faults = vec![fault];
-        setup.rows = fields_of(target("anthropic"));
-        let results = judge(&CATALOG, &record_run(setup).await).expect("the rows are the catalog's");
+        setup.rows = field_row_ids(bundled_target("anthropic"));
+        let results = judge(&CATALOG, &record_simulation(setup).await).expect("the rows are the catalog's");
         assert_eq!(verdicts(&results), verdicts(&plain), "{fault}");
         assert_eq!(results.findings, plain.findings, "{fault}");
         assert_eq!(found_with(fault).await.all, [""; 0], "{fault}");
@@ -362,13 +362,13 @@ fn index(measured: &ClientMeasurements) -> String {
 
 #[test]
 fn the_pages_match_the_checks() {
-    let folder = repository("docs/checks");
-    let measured = fs::read_to_string(repository("src/checks/clients.json")).unwrap();
+    let folder = repository_path("docs/checks");
+    let measured = fs::read_to_string(repository_path("src/checks/clients.json")).unwrap();
     let measured: ClientMeasurements = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
     let mut wanted: BTreeMap<String, String> =
         ProtocolCheck::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
     wanted.insert("README.md".to_owned(), index(&measured));
-    if update() {
+    if is_update_requested() {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         for (name, text) in &wanted {

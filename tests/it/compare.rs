@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use binary::{Ended, Folder};
+use binary::{FinishedRun, Folder};
 use serde_json::Value;
-use server::{Faithful, Server, write_answer};
+use server::{FaithfulServer, TestServer, write_response};
 
 use crate::common::{binary, server};
 
@@ -43,7 +43,7 @@ const SELECT: [&str; 8] =
     ["--select", "field.s*", "--select", "field.top_*", "--select", "tool_choice.*", "--select", "stream.shape"];
 
 /// Compares two simulators.
-fn simulators(folder: &Folder, direct: &Simulator, via: &Simulator, more: &[&str]) -> Ended {
+fn simulators(folder: &Folder, direct: &Simulator, via: &Simulator, more: &[&str]) -> FinishedRun {
     let arguments = [
         "compare",
         "--direct",
@@ -61,14 +61,14 @@ fn simulators(folder: &Folder, direct: &Simulator, via: &Simulator, more: &[&str
         "--seed",
         "5",
     ];
-    folder.run_with(&[("UP", &direct.key), ("GW", &via.key)], &[&arguments, more].concat())
+    folder.run_with_env(&[("UP", &direct.key), ("GW", &via.key)], &[&arguments, more].concat())
 }
 
 /// Compares two servers that hand on to a faithful one.
-fn servers(folder: &Folder, direct: &str, via: &str, more: &[&str]) -> Ended {
+fn servers(folder: &Folder, direct: &str, via: &str, more: &[&str]) -> FinishedRun {
     let arguments = ["compare", "--direct", direct, "--via", via, "--model", "m", "--out", "out", "--seed", "5"];
     let keys = ["--direct-key-env", "KEY", "--via-key-env", "KEY"];
-    folder.run_with(&[("KEY", "fieldtest-simulator")], &[&arguments, &keys[..], more].concat())
+    folder.run_with_env(&[("KEY", "fieldtest-simulator")], &[&arguments, &keys[..], more].concat())
 }
 
 fn comparison(folder: &Folder) -> Value {
@@ -90,7 +90,7 @@ fn findings(comparison: &Value, fate: &str) -> Vec<String> {
 fn a_gateway_that_changes_nothing_introduces_nothing() {
     let folder = Folder::new();
     let (direct, via) = (Simulator::start(&folder, &[]), Simulator::start(&folder, &["--seed", "9"]));
-    let ended = simulators(&folder, &direct, &via, &SELECT).exits(0);
+    let ended = simulators(&folder, &direct, &via, &SELECT).assert_exit_code(0);
     let comparison = comparison(&folder);
     assert_eq!(rows(&comparison, "passed_through").len(), comparison["rows"].as_array().unwrap().len());
     assert!(ended.stdout.contains("✗ 0 introduced"), "{}", ended.stdout);
@@ -99,7 +99,7 @@ fn a_gateway_that_changes_nothing_introduces_nothing() {
     {
         assert!(folder.exists(&format!("out/{file}")), "{file}");
     }
-    for (_, content) in folder.everything() {
+    for (_, content) in folder.all_files() {
         let text = String::from_utf8(content).unwrap();
         assert!(!text.contains(&direct.key) && !text.contains(&via.key), "a credential was written");
     }
@@ -114,7 +114,7 @@ fn what_the_gateway_does_is_introduced_or_repaired_and_what_the_upstream_does_is
     let broken = ["--fault", "sse.message-stop-missing"];
     let upstream = Simulator::start(&folder, &flips);
     let gateway = Simulator::start(&folder, &[&flips[..], &worse, &broken].concat());
-    simulators(&folder, &upstream, &gateway, &SELECT).exits(1);
+    simulators(&folder, &upstream, &gateway, &SELECT).assert_exit_code(1);
     let forth = comparison(&folder);
     let introduced = rows(&forth, "introduced");
     assert!(introduced.contains(&"field.stop_sequences".to_owned()), "{forth:#}");
@@ -126,7 +126,7 @@ fn what_the_gateway_does_is_introduced_or_repaired_and_what_the_upstream_does_is
     assert_eq!(row["again"]["via"]["status"], "ignored");
     assert!(folder.exists("out/recording-via-again.jsonl"));
     // The other way round it is all repaired.
-    simulators(&folder, &gateway, &upstream, &SELECT).exits(0);
+    simulators(&folder, &gateway, &upstream, &SELECT).assert_exit_code(0);
     let back = comparison(&folder);
     assert_eq!(rows(&back, "repaired"), introduced);
     assert!(findings(&back, "repaired").contains(&"sse.message-stop-missing".to_owned()));
@@ -138,20 +138,20 @@ fn a_difference_that_is_neither_better_nor_worse_is_a_change() {
     let folder = Folder::new();
     let direct = Simulator::start(&folder, &["--flip", "field.stop_sequences=ignored"]);
     let via = Simulator::start(&folder, &["--flip", "field.stop_sequences=rejected"]);
-    simulators(&folder, &direct, &via, &["--select", "field.stop_sequences"]).exits(0);
+    simulators(&folder, &direct, &via, &["--select", "field.stop_sequences"]).assert_exit_code(0);
     assert_eq!(rows(&comparison(&folder), "changed"), ["field.stop_sequences"]);
-    simulators(&folder, &direct, &via, &["--select", "field.stop_sequences", "--strict"]).exits(1);
+    simulators(&folder, &direct, &via, &["--select", "field.stop_sequences", "--strict"]).assert_exit_code(1);
 }
 
 #[test]
 fn a_dead_side_leaves_everything_undetermined() {
     let folder = Folder::new();
-    let faithful = Faithful::start();
-    let alive = Server::start(move |asked, stream| stream.write_all(&faithful.answer(asked)?));
+    let faithful = FaithfulServer::start();
+    let alive = TestServer::start(move |asked, stream| stream.write_all(&faithful.respond(asked)?));
     let nobody = "http://127.0.0.1:9";
     let more = ["--select", "field.s*", "--retries", "0"];
     for (direct, via) in [(nobody, alive.url().as_str()), (alive.url().as_str(), nobody), (nobody, nobody)] {
-        servers(&folder, direct, via, &more).exits(3).says(&["could not be tested"]);
+        servers(&folder, direct, via, &more).assert_exit_code(3).assert_stderr_contains(&["could not be tested"]);
         let comparison = comparison(&folder);
         assert_eq!(rows(&comparison, "undetermined").len(), comparison["rows"].as_array().unwrap().len());
     }
@@ -160,17 +160,19 @@ fn a_dead_side_leaves_everything_undetermined() {
 #[test]
 fn a_side_that_is_lost_in_the_middle_is_blamed_for_nothing() {
     let folder = Folder::new();
-    let faithful = Faithful::start();
+    let faithful = FaithfulServer::start();
     let upstream = {
         let faithful = faithful.clone();
-        Server::start(move |asked, stream| stream.write_all(&faithful.answer(asked)?))
+        TestServer::start(move |asked, stream| stream.write_all(&faithful.respond(asked)?))
     };
-    let dies = Server::start(move |asked, stream| match asked.number {
-        0..50 => stream.write_all(&faithful.answer(asked)?),
+    let dies = TestServer::start(move |asked, stream| match asked.number {
+        0..50 => stream.write_all(&faithful.respond(asked)?),
         _ => Ok(()),
     });
     let more = ["--select", "field.*", "--retries", "0"];
-    servers(&folder, &upstream.url(), &dies.url(), &more).exits(3).says(&["via: partial results"]);
+    servers(&folder, &upstream.url(), &dies.url(), &more)
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["via: partial results"]);
     let comparison = comparison(&folder);
     assert_eq!(rows(&comparison, "introduced"), [""; 0]);
     assert!(rows(&comparison, "passed_through").len() > 2, "what was decided before is kept");
@@ -181,20 +183,20 @@ fn a_side_that_is_lost_in_the_middle_is_blamed_for_nothing() {
 #[test]
 fn what_happens_once_is_nobodys() {
     let folder = Folder::new();
-    let faithful = Faithful::start();
+    let faithful = FaithfulServer::start();
     let upstream = {
         let faithful = faithful.clone();
-        Server::start(move |asked, stream| stream.write_all(&faithful.answer(asked)?))
+        TestServer::start(move |asked, stream| stream.write_all(&faithful.respond(asked)?))
     };
     let refused = AtomicUsize::new(0);
-    let unsteady = Server::start(move |asked, stream| {
+    let unsteady = TestServer::start(move |asked, stream| {
         if asked.body.contains("stop_sequences") && refused.fetch_add(1, Ordering::Relaxed) == 0 {
             let error = r#"{"type":"error","error":{"type":"invalid_request_error","message":"stop_sequences: not supported"}}"#;
-            return write_answer(stream, "400 Bad Request", "application/json", error);
+            return write_response(stream, "400 Bad Request", "application/json", error);
         }
-        stream.write_all(&faithful.answer(asked)?)
+        stream.write_all(&faithful.respond(asked)?)
     });
-    servers(&folder, &upstream.url(), &unsteady.url(), &["--select", "field.stop_sequences"]).exits(0);
+    servers(&folder, &upstream.url(), &unsteady.url(), &["--select", "field.stop_sequences"]).assert_exit_code(0);
     let comparison = comparison(&folder);
     assert_eq!(rows(&comparison, "undetermined"), ["field.stop_sequences"]);
     assert!(comparison["rows"][0]["why"].as_str().unwrap().contains("not reproducible"), "{comparison:#}");
@@ -203,20 +205,20 @@ fn what_happens_once_is_nobodys() {
 #[test]
 fn both_sides_are_asked_in_step_however_slow_one_is() {
     let folder = Folder::new();
-    let faithful = Faithful::start();
+    let faithful = FaithfulServer::start();
     let log: Arc<Mutex<String>> = Arc::default();
     let start = |name: char, wait: u64| {
         let (faithful, log) = (faithful.clone(), log.clone());
-        Server::start(move |asked, stream| {
+        TestServer::start(move |asked, stream| {
             log.lock().unwrap().push(name);
-            let answer = faithful.answer(asked)?;
+            let answer = faithful.respond(asked)?;
             thread::sleep(Duration::from_millis(wait));
             stream.write_all(&answer)
         })
     };
     let (direct, via) = (start('d', 0), start('v', 25));
     let more = ["--select", "field.*", "--concurrency", "2"];
-    servers(&folder, &direct.url(), &via.url(), &more).exits(0);
+    servers(&folder, &direct.url(), &via.url(), &more).assert_exit_code(0);
     let log = log.lock().unwrap().clone();
     let of = |name| log.matches(name).count();
     assert!(of('d') > 30 && of('v') > 30, "{log}");
@@ -234,10 +236,17 @@ fn wrong_usage_is_told_in_the_words_of_the_command() {
     let folder = Folder::new();
     let both = ["compare", "--direct", "http://127.0.0.1:1", "--via", "http://127.0.0.1:2"];
     let run = |more: &[&str]| folder.run(both.iter().chain(more));
-    run(&[]).exits(2).says(&["--direct needs --model"]);
-    run(&["--model", "m", "--via-key-env", "sk-0123456789"]).exits(2).says(&["--via-key-env needs the name"]);
-    run(&["--model", "m", "--select", "nothing.*"]).exits(2).says(&["selects no row"]);
-    run(&["--model", "m", "--max-cost", "1"]).exits(2).says(&["--max-cost needs --price-input and --price-output"]);
-    folder.run(["compare", "--direct", "x", "--via", "y", "--model", "m"]).exits(2).says(&["--direct: the base URL"]);
-    folder.run(["compare", "--direct", "http://h"]).exits(2).says(&["--via <URL>"]);
+    run(&[]).assert_exit_code(2).assert_stderr_contains(&["--direct needs --model"]);
+    run(&["--model", "m", "--via-key-env", "sk-0123456789"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["--via-key-env needs the name"]);
+    run(&["--model", "m", "--select", "nothing.*"]).assert_exit_code(2).assert_stderr_contains(&["selects no row"]);
+    run(&["--model", "m", "--max-cost", "1"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["--max-cost needs --price-input and --price-output"]);
+    folder
+        .run(["compare", "--direct", "x", "--via", "y", "--model", "m"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["--direct: the base URL"]);
+    folder.run(["compare", "--direct", "http://h"]).assert_exit_code(2).assert_stderr_contains(&["--via <URL>"]);
 }

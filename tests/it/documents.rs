@@ -56,8 +56,10 @@ fn example_case_files_load_and_every_example_row_can_fail() {
     let folder = Folder::new();
     let written = ["docs/add-target.md", "docs/add-row.md"].map(|page| write_example_files(&folder, page));
     assert_eq!(written, [1, 2]);
-    folder.run(["check", "--cases", "my-cases", "--select", "my.*", "--target", "anthropic", "--no-progress"]).exits(0);
-    let rows = folder.run(["rows", "--cases", "my-cases"]).exits(0);
+    folder
+        .run(["check", "--cases", "my-cases", "--select", "my.*", "--target", "anthropic", "--no-progress"])
+        .assert_exit_code(0);
+    let rows = folder.run(["rows", "--cases", "my-cases"]).assert_exit_code(0);
     assert!(rows.stdout.contains("my-provider"), "{}", rows.stdout);
 }
 
@@ -66,7 +68,7 @@ fn the_example_simulator_file_is_accepted() {
     let folder = Folder::new();
     assert_eq!(write_example_files(&folder, "docs/simulator.md"), 1);
     let arguments = ["run", "deepseek", "--simulate", "--simulator", "slow-and-noisy.yaml", "--select", "header.*"];
-    folder.run(arguments.into_iter().chain(["--no-progress"])).exits(0);
+    folder.run(arguments.into_iter().chain(["--no-progress"])).assert_exit_code(0);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use common::{CATALOG, TARGETS, fields_of, target};
+use common::{CATALOG, TARGETS, bundled_target, field_row_ids};
 use fieldtest::catalog::VerdictStatus;
 use fieldtest::mutation::{MutationOptions, prove};
 use fieldtest::results::mutation::MutationReport;
@@ -38,7 +38,7 @@ fn every_mutant_of_every_bundled_row_is_killed() {
     assert_eq!(proof.killed, proof.mutants);
     // Nearly every row has another status on every target. Without this, a test of few rows would
     // pass.
-    let rows: usize = TARGETS.iter().map(|name| fields_of(target(name)).len()).sum();
+    let rows: usize = TARGETS.iter().map(|name| field_row_ids(bundled_target(name)).len()).sum();
     assert!(proof.mutants as usize > rows * 3 / 2, "{} mutants of {rows} rows", proof.mutants);
     for row in &proof.rows {
         assert!(row.statuses.iter().all(|reached| !reached.on.is_empty()), "{row:?}");
@@ -48,7 +48,7 @@ fn every_mutant_of_every_bundled_row_is_killed() {
     assert_eq!(proof.grounds.len(), TARGETS.len());
     for ground in &proof.grounds {
         let (control, canary) = (ground.control.as_ref().unwrap(), ground.canary.as_ref().unwrap());
-        let of_fields = fields_of(target(&ground.target)).len();
+        let of_fields = field_row_ids(bundled_target(&ground.target)).len();
         assert!(control.rows as usize >= of_fields, "{control:?}");
         assert!(canary.rows > 20 && canary.noticed == canary.rows, "{canary:?}");
     }

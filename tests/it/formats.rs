@@ -1,8 +1,8 @@
 //! The formats for builds, from the real binary: files, annotations, summaries, badges; and what servers write in them.
 
-use binary::{Ended, Folder};
+use binary::{FinishedRun, Folder};
 use quick_junit::{Report, TestCase, TestCaseStatus};
-use server::{Server, write_answer};
+use server::{TestServer, write_response};
 
 use crate::common::{binary, server};
 
@@ -26,8 +26,8 @@ const RUN: [&str; 12] = [
     "--format",
 ];
 
-fn run(folder: &Folder, variables: &[(&str, &str)], more: &[&str]) -> Ended {
-    folder.run_with(variables, &[&RUN[..], &[ALL], more].concat())
+fn run(folder: &Folder, variables: &[(&str, &str)], more: &[&str]) -> FinishedRun {
+    folder.run_with_env(variables, &[&RUN[..], &[ALL], more].concat())
 }
 
 fn junit(folder: &Folder, out: &str) -> Report {
@@ -41,7 +41,11 @@ fn case<'a>(report: &'a Report, name: &str) -> &'a TestCase {
 #[test]
 fn every_format_is_made_and_tells_of_the_contradiction() {
     let folder = Folder::new();
-    let ended = run(&folder, &[], &[]).exits(1).says(&["junit.xml", "matrix.html", "badge-*.json"]);
+    let ended = run(&folder, &[], &[]).assert_exit_code(1).assert_stderr_contains(&[
+        "junit.xml",
+        "matrix.html",
+        "badge-*.json",
+    ]);
     let report = junit(&folder, "out");
     assert_eq!((report.tests, report.failures, report.errors, report.skipped), (2, 1, 0, 0));
     let TestCaseStatus::NonSuccess { ty, message, description, .. } = &case(&report, "field.metadata").status else {
@@ -69,8 +73,10 @@ fn every_format_is_made_and_tells_of_the_contradiction() {
 #[test]
 fn results_are_rendered_again_without_a_request() {
     let folder = Folder::new();
-    run(&folder, &[], &[]).exits(1);
-    folder.run(["report", "out/results-deepseek.json", "--out", "again", "--format", "junit,html,badge"]).exits(0);
+    run(&folder, &[], &[]).assert_exit_code(1);
+    folder
+        .run(["report", "out/results-deepseek.json", "--out", "again", "--format", "junit,html,badge"])
+        .assert_exit_code(0);
     for file in ["junit.xml", "matrix.html", "badge-deepseek.json"] {
         assert_eq!(folder.read(&format!("again/{file}")), folder.read(&format!("out/{file}")), "{file}");
     }
@@ -80,10 +86,10 @@ fn results_are_rendered_again_without_a_request() {
 #[test]
 fn two_runs_of_a_target_have_two_badges() {
     let folder = Folder::new();
-    run(&folder, &[], &[]).exits(1);
+    run(&folder, &[], &[]).assert_exit_code(1);
     let results = "out/results-deepseek.json";
-    folder.run(["report", results, results, "--out", "again", "--format", "badge"]).exits(0);
-    assert_eq!(folder.names("again", "badge-"), ["badge-deepseek-2.json", "badge-deepseek.json"]);
+    folder.run(["report", results, results, "--out", "again", "--format", "badge"]).assert_exit_code(0);
+    assert_eq!(folder.file_names("again", "badge-"), ["badge-deepseek-2.json", "badge-deepseek.json"]);
 }
 
 #[test]
@@ -92,26 +98,27 @@ fn the_summary_of_a_step_is_added_to_and_never_grows_past_what_github_takes() {
     for (there, holds) in [(20, "## Contradictions (1)"), (MEBIBYTE - 3_000, "Left out"), (MEBIBYTE, "")] {
         let before = "x".repeat(there);
         let path = folder.write("summary", &before);
-        run(&folder, &[("GITHUB_STEP_SUMMARY", path.to_str().unwrap())], &[]).exits(1);
+        run(&folder, &[("GITHUB_STEP_SUMMARY", path.to_str().unwrap())], &[]).assert_exit_code(1);
         let after = folder.read("summary");
         let added = after.strip_prefix(&before).unwrap();
         assert!(after.len() <= MEBIBYTE && added.contains(holds), "{there}: {added}");
         assert!(!folder.exists("out/summary.md"));
     }
     let named = [("GITHUB_STEP_SUMMARY", "no/such/folder/summary")];
-    run(&folder, &named, &[]).exits(2).says(&["cannot write no/such/folder/summary"]);
+    run(&folder, &named, &[]).assert_exit_code(2).assert_stderr_contains(&["cannot write no/such/folder/summary"]);
 }
 
 #[test]
 fn strictly_an_undetermined_row_fails() {
     let folder = Folder::new();
     let arguments = ["run", "deepseek", "--simulate", "--select", "field.system", "--select", "field.metadata"];
-    let more = [&folder.simulator("disobedience: 1\n")[..], &["--format", "junit,github", "--out", "out"]].concat();
-    let loose = folder.run(arguments.iter().chain(&more)).exits(0);
+    let more =
+        [&folder.write_simulator_file("disobedience: 1\n")[..], &["--format", "junit,github", "--out", "out"]].concat();
+    let loose = folder.run(arguments.iter().chain(&more)).assert_exit_code(0);
     assert!(loose.stdout.contains("::warning title=deepseek%3A field.system undetermined::"), "{}", loose.stdout);
     let report = junit(&folder, "out");
     assert!(matches!(case(&report, "field.system").status, TestCaseStatus::Skipped { .. }));
-    let strict = folder.run(arguments.iter().chain(&more).chain(&["--strict"])).exits(1);
+    let strict = folder.run(arguments.iter().chain(&more).chain(&["--strict"])).assert_exit_code(1);
     assert!(strict.stdout.contains("::error title=deepseek%3A field.system undetermined::"), "{}", strict.stdout);
     assert_eq!(junit(&folder, "out").failures, 1);
 }
@@ -119,10 +126,10 @@ fn strictly_an_undetermined_row_fails() {
 #[test]
 fn a_baseline_turns_known_failures_into_skipped_cases_and_stale_entries_into_failures() {
     let folder = Folder::new();
-    run(&folder, &[], &[]).exits(1);
+    run(&folder, &[], &[]).assert_exit_code(1);
     let write = ["baseline", "write", "out/results-deepseek.json", "-o", "known.yaml", "--reason", "refused until 1.4"];
-    folder.run(write).exits(0);
-    let ended = run(&folder, &[], &["--baseline", "known.yaml"]).exits(0);
+    folder.run(write).assert_exit_code(0);
+    let ended = run(&folder, &[], &["--baseline", "known.yaml"]).assert_exit_code(0);
     assert!(!ended.stdout.contains("::error"), "{}", ended.stdout);
     assert!(ended.stdout.contains("::notice title=deepseek%3A expected::1 failure is"), "{}", ended.stdout);
     let report = junit(&folder, "out");
@@ -135,7 +142,7 @@ fn a_baseline_turns_known_failures_into_skipped_cases_and_stale_entries_into_fai
     assert!(folder.read("out/badge-deepseek.json").contains("\"orange\""));
     // The gateway was mended, and the entry is to go.
     let mended: Vec<&str> = RUN.into_iter().filter(|word| *word != "--flip" && !word.contains('=')).collect();
-    let ended = folder.run(mended.iter().chain(&[ALL, "--baseline", "known.yaml"])).exits(1);
+    let ended = folder.run(mended.iter().chain(&[ALL, "--baseline", "known.yaml"])).assert_exit_code(1);
     assert!(ended.stdout.contains("::error title=deepseek%3A field.metadata stale::"), "{}", ended.stdout);
     let TestCaseStatus::NonSuccess { ty, .. } = &case(&junit(&folder, "out"), "field.metadata").status.clone() else {
         panic!("a stale entry passed");
@@ -147,17 +154,17 @@ fn a_baseline_turns_known_failures_into_skipped_cases_and_stale_entries_into_fai
 #[test]
 fn a_hostile_server_commands_nobody() {
     let evil = "\\n::error::pwned\\r\\n  ::add-mask::x\\n##[error]old\\u001b[2J<script>alert(1)</script>|]]></failure></details>";
-    let server = Server::start(move |_, stream| {
+    let server = TestServer::start(move |_, stream| {
         let body =
             format!("{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"{evil}\"}}}}");
-        write_answer(stream, "400 Bad Request", "application/json", body)
+        write_response(stream, "400 Bad Request", "application/json", body)
     });
     let folder = Folder::new();
     let url = server.url();
     let arguments =
         ["run", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--select", "field.s*", "--retries", "0"];
     let name = ["--name", "::warning::x", "--out", "out", "--format", ALL];
-    let ended = folder.run(arguments.iter().chain(&name)).exits(3);
+    let ended = folder.run(arguments.iter().chain(&name)).assert_exit_code(3);
     let ours = ["::error title=", "::warning title=", "::notice title="];
     let mut annotations = 0;
     for line in ended.stdout.lines().chain(ended.stderr.lines()) {

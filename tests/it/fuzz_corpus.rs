@@ -62,17 +62,17 @@ fn hold(target: &str, property: fn(&[u8])) {
 
 #[test]
 fn the_decoder_holds_for_its_corpus() {
-    hold("sse", properties::sse);
+    hold("sse", properties::verify_event_stream);
 }
 
 #[test]
 fn the_readers_and_checks_hold_for_their_corpus() {
-    hold("message", properties::message);
+    hold("message", properties::verify_exchange);
 }
 
 #[test]
 fn the_case_loader_holds_for_its_corpus() {
-    hold("cases", properties::cases);
+    hold("cases", properties::verify_case_files);
 }
 
 /// A file of a corpus with a few pieces of it changed, lost, doubled, or moved in from another.
@@ -109,16 +109,16 @@ proptest! {
 
     #[test]
     fn the_decoder_holds_for_a_damaged_corpus(bytes in damaged("sse")) {
-        properties::sse(&bytes);
+        properties::verify_event_stream(&bytes);
     }
 
     #[test]
     fn the_readers_and_checks_hold_for_a_damaged_corpus(bytes in damaged("message")) {
-        properties::message(&bytes);
+        properties::verify_exchange(&bytes);
     }
 
     #[test]
     fn the_case_loader_holds_for_a_damaged_corpus(bytes in damaged("cases")) {
-        properties::cases(&bytes);
+        properties::verify_case_files(&bytes);
     }
 }

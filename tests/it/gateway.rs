@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use binary::{Ended, Folder, Running};
+use binary::{FinishedRun, Folder, RunningCommand};
 use sandwich::quirk::Quirk;
 use sandwich::{Gateway, Shape};
 use serde_json::Value;
@@ -19,7 +19,7 @@ const CLIENT_KEY: &str = "sk-client-very-secret";
 /// A finished run against a gateway.
 struct Run {
     folder: Folder,
-    ended: Ended,
+    ended: FinishedRun,
 }
 
 fn command(folder: &Folder, gateway: &Gateway, shape: Shape, more: &[&str]) -> std::process::Command {
@@ -42,7 +42,7 @@ impl Run {
     fn of(shape: Shape, quirk: Quirk, more: &[&str]) -> Self {
         let gateway = Gateway::start(shape, quirk);
         let folder = Folder::new();
-        let ended = Running::start(command(&folder, &gateway, shape, more)).ended();
+        let ended = RunningCommand::start(command(&folder, &gateway, shape, more)).wait_for_end();
         Self { folder, ended }
     }
 
@@ -205,7 +205,7 @@ fn an_echoed_upstream_credential_is_reported_and_redacted() {
     let secret = run.row("conduct.secret");
     assert_eq!(secret["fate"]["kind"], "changed");
     assert!(secret["fate"]["to"].as_str().unwrap().starts_with("the upstream's credential is in"), "{secret}");
-    for (path, content) in run.folder.everything() {
+    for (path, content) in run.folder.all_files() {
         assert!(!String::from_utf8_lossy(&content).contains(sandwich::UPSTREAM_KEY), "{}", path.display());
     }
     assert!(!run.ended.stdout.contains(sandwich::UPSTREAM_KEY) && !run.ended.stderr.contains(sandwich::UPSTREAM_KEY));
@@ -248,7 +248,7 @@ fn a_value_that_is_there_without_the_field_is_not_forwarded() {
 #[test]
 fn a_move_and_a_change_show_both_values() {
     let run = Run::of(Shape::Anthropic, Quirk::RenamesStop, &["--select", "field.stop_sequences"]);
-    run.ended.exits(1);
+    run.ended.assert_exit_code(1);
     let (_, found) = differing(Shape::Openai, Quirk::WrongTranslation, &["--select", "field.*"]);
     let expected = [
         ("field.stop_sequences", "dropped"),
@@ -290,7 +290,7 @@ fn a_rejection_counts_only_if_the_request_without_the_field_passes() {
     let row = run.row("field.thinking");
     assert!(row["verdict"]["reason"].as_str().unwrap().contains("HTTP 400: thinking: not here"), "{row}");
     assert_eq!(row["outcome"], "contradicts");
-    run.ended.exits(1);
+    run.ended.assert_exit_code(1);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn blocks_that_a_gateway_removes_from_responses_are_dropped() {
 #[test]
 fn a_gateway_that_does_not_call_the_upstream_cannot_be_tested() {
     let run = Run::of(Shape::Anthropic, Quirk::NeverAsks, &[]);
-    let ended = run.ended.exits(3).says(&[
+    let ended = run.ended.assert_exit_code(3).assert_stderr_contains(&[
         "a plain request returned HTTP 200",
         "the upstream received no request. Set http://127.0.0.1:",
         "check that the gateway serves the model `m`",
@@ -327,17 +327,19 @@ fn a_gateway_that_does_not_call_the_upstream_cannot_be_tested() {
     assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
     let run = Run::of(Shape::Anthropic, Quirk::RewritesQuestion, &[]);
     assert!(run.fates().values().all(|fate| fate == "skipped not_finished"));
-    run.ended.exits(3).says(&["no test request reached the upstream (it received POST /v1/messages)"]);
+    run.ended
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["no test request reached the upstream (it received POST /v1/messages)"]);
 }
 
 #[test]
 fn a_gateway_configured_for_the_other_api_is_reported() {
     let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
     let folder = Folder::new();
-    let ended = Running::start(command(&folder, &gateway, Shape::Openai, &[])).ended();
-    ended
-        .exits(3)
-        .says(&["the gateway called POST /v1/messages, which the upstream's API does not have (--shape openai)"]);
+    let ended = RunningCommand::start(command(&folder, &gateway, Shape::Openai, &[])).wait_for_end();
+    ended.assert_exit_code(3).assert_stderr_contains(&[
+        "the gateway called POST /v1/messages, which the upstream's API does not have (--shape openai)",
+    ]);
 }
 
 #[test]
@@ -381,7 +383,7 @@ fn a_connection_that_stays_open_changes_only_its_row() {
     let select = ["--select", "stream.*", "--select", "conduct.ending", "--timeout", "1", "--concurrency", "16"];
     let (run, found) = differing(Shape::Anthropic, Quirk::KeepsOpen, &select);
     assert_eq!(found, strings(&[("conduct.ending", "changed")]));
-    run.ended.exits(1);
+    run.ended.assert_exit_code(1);
 }
 
 #[test]
@@ -395,7 +397,7 @@ fn a_gateway_that_dies_or_hangs_during_the_run_leaves_partial_results() {
             assert!(known.contains(&fate.as_str()), "{quirk:?} {row}: {fate}");
         }
         assert_eq!(run.results()["partial"], "the gateway stopped responding", "{quirk:?}");
-        run.ended.exits(3);
+        run.ended.assert_exit_code(3);
     }
 }
 
@@ -403,13 +405,13 @@ fn a_gateway_that_dies_or_hangs_during_the_run_leaves_partial_results() {
 fn a_recording_is_judged_with_equal_results_and_has_no_secret() {
     let run = Run::of(Shape::Anthropic, Quirk::LeaksKey, &[]);
     let recording = run.folder.read("out/gateway-g.jsonl");
-    run.folder.run(["judge", "out/gateway-g.jsonl", "--out", "again"]).exits(0);
+    run.folder.run(["judge", "out/gateway-g.jsonl", "--out", "again"]).assert_exit_code(0);
     assert_eq!(run.folder.read("out/results-g.json"), run.folder.read("again/results-g.json"));
-    for (path, content) in run.folder.everything() {
+    for (path, content) in run.folder.all_files() {
         let text = String::from_utf8_lossy(&content);
         assert!(!text.contains(CLIENT_KEY) && !text.contains(sandwich::UPSTREAM_KEY), "{}", path.display());
     }
-    run.folder.run(["judge", "out/gateway-g.jsonl", "--claims", "none", "--out", "none"]).exits(0);
+    run.folder.run(["judge", "out/gateway-g.jsonl", "--claims", "none", "--out", "none"]).assert_exit_code(0);
     assert_eq!(run.folder.results("none")["summary"]["unclaimed"], run.folder.results("none")["summary"]["rows"]);
 
     let lines: Vec<&str> = recording.lines().collect();
@@ -425,7 +427,10 @@ fn a_recording_is_judged_with_equal_results_and_has_no_secret() {
         ("cut", cut, 3, "the recording has no footer: the run was killed"),
     ] {
         run.folder.write(&format!("{name}.jsonl"), text);
-        run.folder.run(["judge", &format!("{name}.jsonl"), "--out", name]).exits(code).says(&[says]);
+        run.folder
+            .run(["judge", &format!("{name}.jsonl"), "--out", name])
+            .assert_exit_code(code)
+            .assert_stderr_contains(&[says]);
     }
 }
 
@@ -438,17 +443,19 @@ fn claims_and_baselines_work_for_gateways() {
     let select = ["--select", "field.top_*"];
     let run = |more: &[&str]| {
         let more: Vec<&str> = select.iter().chain(more).copied().collect();
-        Running::start(command(&folder, &gateway, Shape::Anthropic, &more)).ended()
+        RunningCommand::start(command(&folder, &gateway, Shape::Anthropic, &more)).wait_for_end()
     };
-    run(&[]).exits(1);
-    run(&["--claims", "mine.yaml"]).exits(0);
+    run(&[]).assert_exit_code(1);
+    run(&["--claims", "mine.yaml"]).assert_exit_code(0);
     assert_eq!(folder.results("out")["target"]["claims"]["target"], "mine");
-    run(&["--claims", "none"]).exits(0);
+    run(&["--claims", "none"]).assert_exit_code(0);
     std::fs::rename(folder.path().join("out/results-g.json"), folder.path().join("before.json")).unwrap();
-    run(&["--claims", "none", "--baseline", "before.json"]).exits(0);
-    run(&["--claims", "nobody"]).exits(2).says(&["unknown target `nobody`"]);
+    run(&["--claims", "none", "--baseline", "before.json"]).assert_exit_code(0);
+    run(&["--claims", "nobody"]).assert_exit_code(2).assert_stderr_contains(&["unknown target `nobody`"]);
     folder.write("bad.yaml", target.replace("field.top_k", "field.top_kk"));
-    run(&["--claims", "bad.yaml"]).exits(2).says(&["bad.yaml:7:3", "claim for row `field.top_kk`"]);
+    run(&["--claims", "bad.yaml"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["bad.yaml:7:3", "claim for row `field.top_kk`"]);
 }
 
 #[test]
@@ -457,7 +464,7 @@ fn two_runs_that_differ_have_a_diff_in_the_words_of_gateways() {
     let old = Run::of(Shape::Anthropic, Quirk::None, &select);
     let new = Run::of(Shape::Anthropic, Quirk::DropsTopK, &select);
     old.folder.write("new.json", new.folder.read("out/results-g.json"));
-    let ended = old.folder.run(["diff", "out/results-g.json", "new.json"]).exits(1);
+    let ended = old.folder.run(["diff", "out/results-g.json", "new.json"]).assert_exit_code(1);
     assert!(ended.stdout.contains("forwarded") && ended.stdout.contains("dropped"), "{}", ended.stdout);
     assert!(!ended.stdout.contains("field.top_p"), "{}", ended.stdout);
 }
@@ -471,9 +478,9 @@ fn user_rows_work_and_mistakes_in_them_are_reported_with_their_place() {
     folder.write("cases/gateway/mine.yaml", file(good));
     let run = || {
         let more = ["--cases", "cases", "--select", "my.*"];
-        Running::start(command(&folder, &gateway, Shape::Anthropic, &more)).ended()
+        RunningCommand::start(command(&folder, &gateway, Shape::Anthropic, &more)).wait_for_end()
     };
-    run().exits(0);
+    run().assert_exit_code(0);
     assert_eq!(folder.results("out")["rows"][0]["fate"]["place"], "/mine");
     for (rows, says) in [
         (good.replace("{{word}}", "{{wrod}}"), "there is no variable `wrod`"),
@@ -484,7 +491,7 @@ fn user_rows_work_and_mistakes_in_them_are_reported_with_their_place() {
         ("  - row: my.answer\n    title: a\n    upstream_response: { anthropic: { message: { content: [] } } }\n    expect_client: { at: id, as: x }\n".to_owned(), "`{{reply}}`"),
     ] {
         folder.write("cases/gateway/mine.yaml", file(&rows));
-        run().exits(2).says(&["cases/gateway/mine.yaml:", says]);
+        run().assert_exit_code(2).assert_stderr_contains(&["cases/gateway/mine.yaml:", says]);
     }
 }
 
@@ -495,18 +502,24 @@ fn wrong_usage_is_reported() {
     let base =
         ["gateway", "--via", "http://127.0.0.1:9", "--upstream-port", "0", "--shape", "anthropic", "--model", "m"];
     let with = |more: &[&str]| run(&base.iter().chain(more).copied().collect::<Vec<_>>());
-    run(&["gateway", "--help"]).exits(0);
-    run(&["gateway", "--via", "http://h"]).exits(2).says(&["--upstream-port", "--shape"]);
-    with(&["--select", "nothing.*"]).exits(2).says(&["selects no row", "fieldtest rows --gateway"]);
-    with(&["--ready-timeout", "0"]).exits(3).says(&["the gateway at http://127.0.0.1:9 does not respond"]);
+    run(&["gateway", "--help"]).assert_exit_code(0);
+    run(&["gateway", "--via", "http://h"]).assert_exit_code(2).assert_stderr_contains(&["--upstream-port", "--shape"]);
+    with(&["--select", "nothing.*"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["selects no row", "fieldtest rows --gateway"]);
+    with(&["--ready-timeout", "0"])
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["the gateway at http://127.0.0.1:9 does not respond"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let mut arguments = base.to_vec();
     arguments[4] = &port;
-    run(&arguments).exits(2).says(&["cannot listen on 127.0.0.1:", "Choose another port with --upstream-port"]);
+    run(&arguments)
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["cannot listen on 127.0.0.1:", "Choose another port with --upstream-port"]);
     arguments[2] = "ftp://h";
-    run(&arguments).exits(2).says(&["--via: invalid base URL `ftp://h`"]);
-    let rows = run(&["rows", "--gateway"]).exits(0);
+    run(&arguments).assert_exit_code(2).assert_stderr_contains(&["--via: invalid base URL `ftp://h`"]);
+    let rows = run(&["rows", "--gateway"]).assert_exit_code(0);
     assert!(rows.stdout.contains("field.top_k") && rows.stdout.contains("ignored"), "{}", rows.stdout);
 }
 
@@ -514,10 +527,11 @@ fn wrong_usage_is_reported() {
 fn an_interrupted_run_keeps_its_results() {
     let gateway = Gateway::start(Shape::Anthropic, Quirk::HangsAfter(60));
     let folder = Folder::new();
-    let mut running = Running::start(command(&folder, &gateway, Shape::Anthropic, &["--timeout", "60"]));
+    let mut running = RunningCommand::start(command(&folder, &gateway, Shape::Anthropic, &["--timeout", "60"]));
     let recording = folder.path().join("out/gateway-g.jsonl");
-    running.until(|| std::fs::read_to_string(&recording).is_ok_and(|text| text.matches("{\"trial\"").count() >= 50));
-    running.signal("INT");
-    running.ended().exits(3).says(&["the run was interrupted"]);
+    running
+        .wait_until(|| std::fs::read_to_string(&recording).is_ok_and(|text| text.matches("{\"trial\"").count() >= 50));
+    running.send_signal("INT");
+    running.wait_for_end().assert_exit_code(3).assert_stderr_contains(&["the run was interrupted"]);
     assert_eq!(folder.results("out")["partial"], "the run was interrupted");
 }

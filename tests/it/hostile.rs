@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, thread};
 
-use binary::{Ended, Folder, Running};
+use binary::{FinishedRun, Folder, RunningCommand};
 use serde_json::Value;
-use server::{Asked, Faithful, Server, hold, write_answer};
+use server::{FaithfulServer, ReceivedRequest, TestServer, keep_open, write_response};
 
 use crate::common::{binary, server};
 
@@ -40,9 +40,9 @@ fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     arguments
 }
 
-fn test(url: &str, more: &[&str]) -> (Folder, Ended) {
+fn test(url: &str, more: &[&str]) -> (Folder, FinishedRun) {
     let folder = Folder::new();
-    let ended = folder.run_with(&[("KEY", KEY)], &arguments(url, more));
+    let ended = folder.run_with_env(&[("KEY", KEY)], &arguments(url, more));
     (folder, ended)
 }
 
@@ -52,14 +52,17 @@ fn rows(results: &Value) -> &Vec<Value> {
 
 /// Holds a run to what is promised where nothing could be decided from the first request on.
 #[track_caller]
-fn untested(url: &str, reason: &[&str]) -> (Folder, Ended) {
+fn untested(url: &str, reason: &[&str]) -> (Folder, FinishedRun) {
     untested_with(url, reason, &[])
 }
 
 #[track_caller]
-fn untested_with(url: &str, reason: &[&str], more: &[&str]) -> (Folder, Ended) {
+fn untested_with(url: &str, reason: &[&str], more: &[&str]) -> (Folder, FinishedRun) {
     let (folder, ended) = test(url, more);
-    let ended = ended.exits(3).says(reason).says(&["partial results: the endpoint could not be tested"]);
+    let ended = ended
+        .assert_exit_code(3)
+        .assert_stderr_contains(reason)
+        .assert_stderr_contains(&["partial results: the endpoint could not be tested"]);
     let results = folder.results("out");
     assert_eq!(rows(&results).len(), 2);
     for row in rows(&results) {
@@ -84,8 +87,8 @@ fn flat(text: &str) -> String {
 #[track_caller]
 fn lost_later(
     reason: &[&str],
-    bad: impl Fn(&Asked, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
-) -> (Folder, Ended) {
+    bad: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> (Folder, FinishedRun) {
     lost_later_with(reason, &[], bad)
 }
 
@@ -93,11 +96,11 @@ fn lost_later(
 fn lost_later_with(
     reason: &[&str],
     more: &[&str],
-    bad: impl Fn(&Asked, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
-) -> (Folder, Ended) {
+    bad: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> (Folder, FinishedRun) {
     let server = faithful_until(PROBES, bad);
     let (folder, ended) = test(&server.url(), more);
-    let ended = ended.exits(3).says(&["no row is decided"]).says(reason);
+    let ended = ended.assert_exit_code(3).assert_stderr_contains(&["no row is decided"]).assert_stderr_contains(reason);
     let results = folder.results("out");
     for row in rows(&results) {
         assert_eq!((&row["outcome"], &row["verdict"]["status"]), (&"undetermined".into(), &"inconclusive".into()));
@@ -106,28 +109,26 @@ fn lost_later_with(
             assert!(told.contains(part), "`{part}` is not in `{told}`");
         }
     }
-    assert!(server.asked().len() > PROBES, "the rows were tried");
+    assert!(server.received_requests().len() > PROBES, "the rows were tried");
     (folder, ended)
 }
 
 /// A server that answers so many requests faithfully, and every later one badly.
 fn faithful_until(
     number: usize,
-    bad: impl Fn(&Asked, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
-) -> Server {
-    let faithful = Faithful::start();
-    Server::start(
-        move |asked, stream| {
-            if asked.number < number { stream.write_all(&faithful.answer(asked)?) } else { bad(asked, stream) }
-        },
-    )
+    bad: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> TestServer {
+    let faithful = FaithfulServer::start();
+    TestServer::start(move |asked, stream| {
+        if asked.number < number { stream.write_all(&faithful.respond(asked)?) } else { bad(asked, stream) }
+    })
 }
 
 /// Asserts that the recording is whole, and that judging it again comes to the same results.
 #[track_caller]
 fn judged_alike(folder: &Folder, code: i32) {
-    let [recording] = folder.names("out", "recording-").try_into().unwrap();
-    folder.run(["judge", &format!("out/{recording}"), "--out", "again"]).exits(code);
+    let [recording] = folder.file_names("out", "recording-").try_into().unwrap();
+    folder.run(["judge", &format!("out/{recording}"), "--out", "again"]).assert_exit_code(code);
     assert_eq!(folder.results("out"), folder.results("again"));
 }
 
@@ -149,7 +150,7 @@ fn a_host_that_has_no_address() {
 fn a_credential_that_is_refused() {
     let body = r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
     for status in ["401 Unauthorized", "403 Forbidden"] {
-        let server = Server::start(move |_, stream| write_answer(stream, status, "application/json", body));
+        let server = TestServer::start(move |_, stream| write_response(stream, status, "application/json", body));
         untested(
             &server.url(),
             &[&status[..3], "invalid x-api-key", "is there a credential (--api-key-env), is it right", "--auth"],
@@ -159,7 +160,8 @@ fn a_credential_that_is_refused() {
 
 #[test]
 fn a_path_that_is_not_there() {
-    let server = Server::start(|_, stream| write_answer(stream, "404 Not Found", "text/html", "<h1>no page here</h1>"));
+    let server =
+        TestServer::start(|_, stream| write_response(stream, "404 Not Found", "text/html", "<h1>no page here</h1>"));
     let (folder, _) = untested(&server.url(), &["HTTP 404", "no page here", "are the base URL and the model right?"]);
     judged_alike(&folder, 3);
 }
@@ -179,24 +181,24 @@ fn https_where_http_is_spoken_and_http_where_https_is() {
     });
     untested(&url, &["the TLS handshake with", "may use http:// instead of https://"]);
     // What a TLS server says to a request in plain HTTP: a fatal alert, `unexpected_message`.
-    let server = Server::start(|_, stream| stream.write_all(&[21, 3, 3, 0, 2, 2, 10]));
+    let server = TestServer::start(|_, stream| stream.write_all(&[21, 3, 3, 0, 2, 2, 10]));
     untested(&server.url(), &["did not return HTTP", "use https://"]);
 }
 
 #[test]
 fn a_web_page_instead_of_json() {
-    let server = Server::start(|_, stream| write_answer(stream, "200 OK", "text/html", HTML));
+    let server = TestServer::start(|_, stream| write_response(stream, "200 OK", "text/html", HTML));
     untested(&server.url(), &["not JSON", "text/html", "Welcome to the gateway"]);
-    lost_later(&["not JSON", "text/html"], |_, stream| write_answer(stream, "200 OK", "text/html", HTML));
+    lost_later(&["not JSON", "text/html"], |_, stream| write_response(stream, "200 OK", "text/html", HTML));
 }
 
 #[test]
 fn success_with_an_error_inside() {
     let body = r#"{"type":"error","error":{"type":"api_error","message":"upstream is gone"}}"#;
-    let server = Server::start(move |_, stream| write_answer(stream, "200 OK", "application/json", body));
+    let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", "application/json", body));
     untested(&server.url(), &["HTTP 200 with an error in the body", "upstream is gone"]);
     lost_later(&["HTTP 200 with an error in the body", "upstream is gone"], move |_, stream| {
-        write_answer(stream, "200 OK", "application/json", body)
+        write_response(stream, "200 OK", "application/json", body)
     });
 }
 
@@ -211,7 +213,7 @@ fn answers_that_are_json_and_no_message() {
         (r#"{"choices":[{"message":{"content":"hello"}}]}"#.to_owned(), "not a message"),
         (deep, "not JSON"),
     ] {
-        let server = Server::start(move |_, stream| write_answer(stream, "200 OK", "application/json", &body));
+        let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", "application/json", &body));
         untested(&server.url(), &["HTTP 200 with", said]);
     }
 }
@@ -233,7 +235,7 @@ fn counters_and_indexes_past_all_bounds_are_no_panic() {
         ("application/json", message.replace('\n', " ")),
         ("text/event-stream", stream_body.replace("\n           ", " ")),
     ] {
-        let server = Server::start(move |_, stream| write_answer(stream, "200 OK", kind, &body));
+        let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", kind, &body));
         let (folder, ended) = test(&server.url(), &["--max-requests", "12", "--max-tokens", &most.to_string()]);
         assert!(matches!(ended.code, Some(1 | 3)), "{ended:?}");
         assert!(!ended.stderr.contains("panicked"), "{ended:?}");
@@ -251,7 +253,7 @@ fn a_body_that_never_ends_is_cut_at_the_bound() {
             stream.write_all(&piece)?;
         }
     }
-    let server = Server::start(|_, stream| endless(stream));
+    let server = TestServer::start(|_, stream| endless(stream));
     untested(&server.url(), &["is larger than 4194304 bytes"]);
     let (folder, ended) = lost_later(&["is larger than 4194304 bytes"], |_, stream| endless(stream));
     assert!(ended.peak_kib < PEAK_KIB, "{} KiB", ended.peak_kib);
@@ -261,25 +263,29 @@ fn a_body_that_never_ends_is_cut_at_the_bound() {
 #[test]
 fn a_body_that_is_said_to_be_a_gigabyte_is_not_waited_for() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1073741824\r\n\r\n";
-    let server = Server::start(move |_, stream| {
+    let server = TestServer::start(move |_, stream| {
         stream.write_all(head.as_bytes())?;
-        hold(stream)
+        keep_open(stream)
     });
     untested_with(&server.url(), &["was not complete within 1 s"], &SOON);
 }
 
 #[test]
 fn an_endpoint_that_hangs_is_given_up_at_the_time_out() {
-    let server = Server::start(|_, stream| hold(stream));
+    let server = TestServer::start(|_, stream| keep_open(stream));
     let (_, ended) = untested_with(&server.url(), &["1 s", "--timeout"], &SOON);
-    assert!(ended.took < Duration::from_secs(10), "one time-out is enough to know: {:?}", ended.took);
-    assert_eq!(server.asked().len(), 1, "an endpoint that does not answer the first request is not asked again");
-    lost_later_with(&["3 s", "--timeout"], &LATER, |_, stream| hold(stream));
+    assert!(ended.duration < Duration::from_secs(10), "one time-out is enough to know: {:?}", ended.duration);
+    assert_eq!(
+        server.received_requests().len(),
+        1,
+        "an endpoint that does not answer the first request is not asked again"
+    );
+    lost_later_with(&["3 s", "--timeout"], &LATER, |_, stream| keep_open(stream));
 }
 
 #[test]
 fn an_answer_that_trickles_is_given_up_at_the_time_out() {
-    let server = Server::start(|_, stream| {
+    let server = TestServer::start(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")?;
         loop {
             stream.write_all(b" ")?;
@@ -288,30 +294,30 @@ fn an_answer_that_trickles_is_given_up_at_the_time_out() {
         }
     });
     let (_, ended) = untested_with(&server.url(), &["1 s", "--timeout"], &SOON);
-    assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
+    assert!(ended.duration < Duration::from_secs(10), "{:?}", ended.duration);
 }
 
 #[test]
 fn a_body_that_breaks_off() {
     let cut = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"content\":";
-    let server = Server::start(move |_, stream| stream.write_all(cut.as_bytes()));
+    let server = TestServer::start(move |_, stream| stream.write_all(cut.as_bytes()));
     untested(&server.url(), &["broke after 11 bytes of the body"]);
     lost_later(&["broke after 11 bytes"], move |_, stream| stream.write_all(cut.as_bytes()));
 }
 
 #[test]
 fn a_connection_that_closes_without_an_answer() {
-    let server = Server::start(|_, _| Ok(()));
+    let server = TestServer::start(|_, _| Ok(()));
     untested(&server.url(), &["closed the connection without a response"]);
     lost_later(&["closed the connection without a response"], |_, _| Ok(()));
 }
 
 #[test]
 fn what_is_not_http() {
-    let server = Server::start(|_, stream| stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n"));
+    let server = TestServer::start(|_, stream| stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n"));
     untested(&server.url(), &["did not return HTTP", "Check the port"]);
     // Headers without an end.
-    let server = Server::start(|_, stream| {
+    let server = TestServer::start(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
         for n in 0.. {
             write!(stream, "x-{n}: {}\r\n", "y".repeat(4096))?;
@@ -323,14 +329,14 @@ fn what_is_not_http() {
 
 #[test]
 fn a_stream_that_is_cut_in_the_middle() {
-    let faithful = Faithful::start();
-    let server = Server::start(move |asked, stream| {
-        let answer = faithful.answer(asked)?;
+    let faithful = FaithfulServer::start();
+    let server = TestServer::start(move |asked, stream| {
+        let answer = faithful.respond(asked)?;
         let whole = !asked.body.contains(r#""stream":true"#);
         stream.write_all(if whole { &answer } else { &answer[..answer.len() / 2] })
     });
     let (folder, ended) = test(&server.url(), &["--select", "field.stream"]);
-    ended.exits(3).says(&["no row is decided", "broke after"]);
+    ended.assert_exit_code(3).assert_stderr_contains(&["no row is decided", "broke after"]);
     let row = &folder.results("out")["rows"][0];
     assert_eq!(row["outcome"], "undetermined");
     assert!(row["verdict"]["reason"].as_str().unwrap().contains("broke after"), "{row}");
@@ -339,53 +345,53 @@ fn a_stream_that_is_cut_in_the_middle() {
 
 #[test]
 fn a_stream_that_ends_without_its_last_event() {
-    let faithful = Faithful::start();
-    let server = Server::start(move |asked, stream| {
-        let answer = String::from_utf8(faithful.answer(asked)?).unwrap();
+    let faithful = FaithfulServer::start();
+    let server = TestServer::start(move |asked, stream| {
+        let answer = String::from_utf8(faithful.respond(asked)?).unwrap();
         if !asked.body.contains(r#""stream":true"#) {
             return stream.write_all(answer.as_bytes());
         }
         let events = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[]}}\n\n";
-        write_answer(stream, "200 OK", "text/event-stream", events)
+        write_response(stream, "200 OK", "text/event-stream", events)
     });
     let (folder, ended) = test(&server.url(), &["--select", "field.stream"]);
-    ended.exits(3).says(&["without message_stop"]);
+    ended.assert_exit_code(3).assert_stderr_contains(&["without message_stop"]);
     assert_eq!(folder.results("out")["rows"][0]["verdict"]["code"], "broken-answer");
 }
 
 #[test]
 fn bytes_that_are_no_utf8() {
     for body in [&b"\xff\xfe\x00garbage\x80"[..], b"{\"content\":[\xff]}"] {
-        let server = Server::start(move |_, stream| write_answer(stream, "200 OK", "application/json", body));
+        let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", "application/json", body));
         let (folder, _) = untested(&server.url(), &["not JSON"]);
         judged_alike(&folder, 3);
     }
     // In the midst of a text, the rest can still be read; it is kept byte for byte in the recording.
     let body =
         b"{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"caf\xe9\"}],\"stop_reason\":\"end_turn\"}";
-    let server = Server::start(move |_, stream| write_answer(stream, "200 OK", "application/json", body));
+    let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", "application/json", body));
     let (folder, ended) = test(&server.url(), &[]);
-    ended.exits(3).says(&["no row is decided"]);
+    ended.assert_exit_code(3).assert_stderr_contains(&["no row is decided"]);
     judged_alike(&folder, 3);
 }
 
 #[test]
 fn a_redirect_is_not_followed_and_the_credential_stays() {
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let elsewhere = Server::start(|_, stream| write_answer(stream, "200 OK", "text/plain", "thank you"));
+        let elsewhere = TestServer::start(|_, stream| write_response(stream, "200 OK", "text/plain", "thank you"));
         let to = format!("{}/v1/messages", elsewhere.url());
         let location = to.clone();
-        let redirect = move |_: &Asked, stream: &mut TcpStream| {
+        let redirect = move |_: &ReceivedRequest, stream: &mut TcpStream| {
             write!(
                 stream,
                 "HTTP/1.1 {status}\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             )
         };
-        let server = Server::start(redirect.clone());
+        let server = TestServer::start(redirect.clone());
         untested(&server.url(), &["a redirect to", &to, "give the final address as the base URL"]);
-        assert!(server.asked()[0].head.contains(KEY), "the credential went where it belongs");
+        assert!(server.received_requests()[0].head.contains(KEY), "the credential went where it belongs");
         lost_later(&["a redirect to"], redirect);
-        assert!(elsewhere.asked().is_empty(), "{status}: {:?}", elsewhere.asked());
+        assert!(elsewhere.received_requests().is_empty(), "{status}: {:?}", elsewhere.received_requests());
     }
 }
 
@@ -393,7 +399,7 @@ fn a_redirect_is_not_followed_and_the_credential_stays() {
 fn a_credential_that_stops_working_in_the_middle() {
     let body = r#"{"type":"error","error":{"type":"authentication_error","message":"key revoked"}}"#;
     lost_later(&["HTTP 401", "key revoked"], move |_, stream| {
-        write_answer(stream, "401 Unauthorized", "application/json", body)
+        write_response(stream, "401 Unauthorized", "application/json", body)
     });
 }
 
@@ -403,41 +409,44 @@ fn an_endpoint_that_is_overloaded_is_not_mistaken_for_one_that_refuses() {
     for (status, said) in
         [("529 Overloaded", "HTTP 529"), ("429 Too Many Requests", "HTTP 429"), ("503 Gone", "HTTP 503")]
     {
-        let server = Server::start(move |_, stream| write_answer(stream, status, "application/json", body));
+        let server = TestServer::start(move |_, stream| write_response(stream, status, "application/json", body));
         untested(&server.url(), &[said, "come back later"]);
-        lost_later(&[said, "come back later"], move |_, stream| write_answer(stream, status, "application/json", body));
+        lost_later(&[said, "come back later"], move |_, stream| {
+            write_response(stream, status, "application/json", body)
+        });
     }
 }
 
 #[test]
 fn a_server_that_echoes_the_credential_gets_it_into_no_file() {
     const SECRET: &str = "sk-hunter2-0123456789abcdef";
-    let echo = |asked: &Asked, stream: &mut TcpStream| {
+    let echo = |asked: &ReceivedRequest, stream: &mut TcpStream| {
         let head = asked.head.replace(['\r', '\n'], " ").replace('"', "'");
         let body =
             format!(r#"{{"type":"error","error":{{"type":"authentication_error","message":"you sent {head}"}}}}"#);
-        write_answer(stream, "401 Unauthorized", "application/json", body)
+        write_response(stream, "401 Unauthorized", "application/json", body)
     };
-    let server = Server::start(echo);
+    let server = TestServer::start(echo);
     for scheme in ["x-api-key", "bearer"] {
         let folder = Folder::new();
         let url = server.url();
-        let ended = folder.run_with(&[("KEY", SECRET)], &arguments(&url, &["--auth", scheme])).exits(3);
+        let ended = folder.run_with_env(&[("KEY", SECRET)], &arguments(&url, &["--auth", scheme])).assert_exit_code(3);
         assert!(ended.stderr.contains("<credential>"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("hunter2"), "{ended:?}");
-        for (path, content) in folder.everything() {
+        for (path, content) in folder.all_files() {
             assert!(!String::from_utf8_lossy(&content).contains("hunter2"), "{}", path.display());
         }
     }
-    assert!(server.asked().iter().all(|asked| asked.head.contains(SECRET)), "the credential was sent");
+    assert!(server.received_requests().iter().all(|asked| asked.head.contains(SECRET)), "the credential was sent");
 }
 
 #[test]
 fn terminal_escapes_of_a_server_reach_no_terminal() {
     let body = "\x1b]0;owned\x07\x1b[2J{\"error\":\"\\u001b[31mred\"}";
-    let server = Server::start(move |_, stream| write_answer(stream, "400 Bad Request", "application/json", body));
+    let server =
+        TestServer::start(move |_, stream| write_response(stream, "400 Bad Request", "application/json", body));
     let (_, ended) = test(&server.url(), &[]);
-    let ended = ended.exits(3).says(&["HTTP 400"]);
+    let ended = ended.assert_exit_code(3).assert_stderr_contains(&["HTTP 400"]);
     assert!(!ended.stdout.contains('\x1b') && !ended.stdout.contains('\x07'), "{:?}", ended.stdout);
     assert!(!ended.stderr.contains('\x1b') && !ended.stderr.contains('\x07'), "{:?}", ended.stderr);
 }
@@ -445,8 +454,8 @@ fn terminal_escapes_of_a_server_reach_no_terminal() {
 #[test]
 fn a_contradiction_that_was_found_stands_though_the_endpoint_died() {
     // It looks at no stop sequence, which the claims call supported, and is gone when asked for the system prompt.
-    let faithful = Faithful::start();
-    let server = Server::start(move |asked, stream| {
+    let faithful = FaithfulServer::start();
+    let server = TestServer::start(move |asked, stream| {
         if asked.body.contains(r#""system""#) {
             return Ok(());
         }
@@ -456,37 +465,39 @@ fn a_contradiction_that_was_found_stands_though_the_endpoint_died() {
         let head = asked
             .head
             .replace(&format!("content-length: {}", asked.body.len()), &format!("content-length: {}", body.len()));
-        stream.write_all(&faithful.answer(&Asked { body, head, ..asked.clone() })?)
+        stream.write_all(&faithful.respond(&ReceivedRequest { body, head, ..asked.clone() })?)
     });
     let (folder, ended) = test(&server.url(), &[]);
-    ended.exits(1);
+    ended.assert_exit_code(1);
     let results = folder.results("out");
     let of = |id: &str| rows(&results).iter().find(|row| row["id"] == id).unwrap()["outcome"].clone();
     assert_eq!((of("field.stop_sequences"), of("field.system")), ("contradicts".into(), "undetermined".into()));
 }
 
 /// Starts a run, interrupts it once the server has so many requests, and returns how it ended.
-fn interrupted(server: &Server, requests: usize, folder: &Folder) -> Ended {
+fn interrupted(server: &TestServer, requests: usize, folder: &Folder) -> FinishedRun {
     let url = server.url();
     let mut command = folder.command(arguments(&url, &[]));
     command.env("KEY", KEY);
-    let mut running = Running::start(command);
-    running.until(|| server.asked().len() >= requests);
-    running.signal("INT");
-    running.ended()
+    let mut running = RunningCommand::start(command);
+    running.wait_until(|| server.received_requests().len() >= requests);
+    running.send_signal("INT");
+    running.wait_for_end()
 }
 
 #[test]
 fn an_interrupted_run_keeps_what_it_has() {
     for requests in [1, PROBES + 1] {
-        let server = faithful_until(requests - 1, |_, stream| hold(stream));
+        let server = faithful_until(requests - 1, |_, stream| keep_open(stream));
         let folder = Folder::new();
-        let ended = interrupted(&server, requests, &folder).exits(3).says(&["stopping", "interrupted"]);
-        assert!(ended.took < Duration::from_secs(10), "it did not wait for the answer: {:?}", ended.took);
+        let ended = interrupted(&server, requests, &folder)
+            .assert_exit_code(3)
+            .assert_stderr_contains(&["stopping", "interrupted"]);
+        assert!(ended.duration < Duration::from_secs(10), "it did not wait for the answer: {:?}", ended.duration);
         let results = folder.results("out");
         assert_eq!(results["partial"], "the run was interrupted");
         // What was under way counts: somebody may be charged for it.
-        assert_eq!(results["totals"]["requests"], server.asked().len(), "{}", results["totals"]);
+        assert_eq!(results["totals"]["requests"], server.received_requests().len(), "{}", results["totals"]);
         for row in rows(&results) {
             assert_eq!(row["outcome"], "undetermined");
             assert!(row["verdict"]["reason"].as_str().unwrap().contains("interrupted"), "{row}");
@@ -498,34 +509,37 @@ fn an_interrupted_run_keeps_what_it_has() {
 
 #[test]
 fn a_run_that_is_killed_leaves_a_recording_that_can_be_judged() {
-    let server = faithful_until(PROBES + 1, |_, stream| hold(stream));
+    let server = faithful_until(PROBES + 1, |_, stream| keep_open(stream));
     let folder = Folder::new();
     let url = server.url();
     let mut command = folder.command(arguments(&url, &[]));
     command.env("KEY", KEY);
-    let mut running = Running::start(command);
-    running.until(|| server.asked().len() >= PROBES + 2);
-    running.signal("KILL");
-    assert_eq!(running.ended().code, None);
-    let [recording] = folder.names("out", "recording-").try_into().unwrap();
+    let mut running = RunningCommand::start(command);
+    running.wait_until(|| server.received_requests().len() >= PROBES + 2);
+    running.send_signal("KILL");
+    assert_eq!(running.wait_for_end().code, None);
+    let [recording] = folder.file_names("out", "recording-").try_into().unwrap();
     let path = format!("out/{recording}");
-    folder.run(["judge", &path, "--out", "again"]).exits(3).says(&["no footer", "the run was cut"]);
+    folder
+        .run(["judge", &path, "--out", "again"])
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["no footer", "the run was cut"]);
     assert!(folder.results("again")["totals"]["requests"].as_u64().unwrap() >= PROBES as u64);
     // The last line may be half there.
     let text = folder.read(&path);
     fs::write(folder.path().join(&path), &text[..text.len() - 40]).unwrap();
-    folder.run(["judge", &path, "--out", "again"]).exits(3).says(&["no footer"]);
+    folder.run(["judge", &path, "--out", "again"]).assert_exit_code(3).assert_stderr_contains(&["no footer"]);
 }
 
 /// A stream that is as long as one is kept, and made of as many frames as fit.
 #[test]
 fn half_a_million_frames_are_gone_through_one_by_one() {
     let folder = Folder::new();
-    folder.run(["run", "deepseek", "--simulate", "--out", "out", "--select", "field.stream"]).exits(0);
-    let [recording] = folder.names("out", "recording-").try_into().unwrap();
+    folder.run(["run", "deepseek", "--simulate", "--out", "out", "--select", "field.stream"]).assert_exit_code(0);
+    let [recording] = folder.file_names("out", "recording-").try_into().unwrap();
     let path = format!("out/{recording}");
     let judged = || folder.run(["judge", &path, "--out", "again"]);
-    let short = judged().exits(0).peak_kib;
+    let short = judged().assert_exit_code(0).peak_kib;
     let mut replaced = 0;
     let lines: Vec<String> = folder
         .read(&path)
@@ -552,12 +566,14 @@ fn half_a_million_frames_are_gone_through_one_by_one() {
 #[test]
 fn only_the_endpoint_under_test_is_asked() {
     let server = faithful_until(usize::MAX, |_, _| Ok(()));
-    let trap = Arc::new(Server::start(|_, _| Ok(())));
+    let trap = Arc::new(TestServer::start(|_, _| Ok(())));
     let url = format!("{}/some/path", server.url());
     let folder = Folder::new();
-    folder.run_with(&[("KEY", KEY), ("DEEPSEEK_API_KEY", "sk-other-0123456789")], &arguments(&url, &[])).exits(0);
-    assert!(trap.asked().is_empty());
-    for asked in server.asked() {
+    folder
+        .run_with_env(&[("KEY", KEY), ("DEEPSEEK_API_KEY", "sk-other-0123456789")], &arguments(&url, &[]))
+        .assert_exit_code(0);
+    assert!(trap.received_requests().is_empty());
+    for asked in server.received_requests() {
         assert!(asked.head.starts_with("POST /some/path/v1/messages HTTP/1.1"), "{}", asked.head);
         assert!(!asked.head.contains("sk-other"), "another target's credential went along");
     }

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, thread};
 
-use binary::{Ended, Folder, Running};
+use binary::{FinishedRun, Folder, RunningCommand};
 use fieldtest::recording::run;
 use fieldtest::recording::run::Recording;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use server::{Asked, Faithful, Server};
+use server::{FaithfulServer, ReceivedRequest, TestServer};
 
 use crate::common::{binary, server};
 
@@ -27,10 +27,10 @@ const RESULTS: &str = "results-it.json";
 const ROW_IDS: [&str; 5] = ["field.*", "tools.*", "error.*", "turns.*", "content.thinking*"];
 
 /// An endpoint that answers equal requests equally, whenever they come: two runs of it can be compared to the byte.
-fn steady(pause: Duration) -> Server {
-    let faithful = Faithful::start();
+fn steady(pause: Duration) -> TestServer {
+    let faithful = FaithfulServer::start();
     let answers = Memo::default();
-    Server::start(move |asked, stream| {
+    TestServer::start(move |asked, stream| {
         thread::sleep(pause);
         stream.write_all(&answers.of(&faithful, asked)?)
     })
@@ -41,11 +41,11 @@ fn steady(pause: Duration) -> Server {
 struct Memo(Mutex<HashMap<String, Vec<u8>>>);
 
 impl Memo {
-    fn of(&self, faithful: &Faithful, asked: &Asked) -> std::io::Result<Vec<u8>> {
+    fn of(&self, faithful: &FaithfulServer, asked: &ReceivedRequest) -> std::io::Result<Vec<u8>> {
         let mut answers = self.0.lock().unwrap();
         let request = format!("{}{}", asked.head, asked.body);
         if !answers.contains_key(&request) {
-            answers.insert(request.clone(), faithful.answer(asked)?);
+            answers.insert(request.clone(), faithful.respond(asked)?);
         }
         Ok(answers[&request].clone())
     }
@@ -62,12 +62,12 @@ fn command(folder: &Folder, url: &str, out: &str, more: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Folder, url: &str, out: &str, more: &[&str]) -> Ended {
-    Running::start(command(folder, url, out, more)).ended()
+fn run(folder: &Folder, url: &str, out: &str, more: &[&str]) -> FinishedRun {
+    RunningCommand::start(command(folder, url, out, more)).wait_for_end()
 }
 
 /// Goes on with what is in `out`.
-fn resume(folder: &Folder, url: &str, more: &[&str]) -> Ended {
+fn resume(folder: &Folder, url: &str, more: &[&str]) -> FinishedRun {
     run(folder, url, "out", &[&["--resume", RECORDING], more].concat())
 }
 
@@ -105,7 +105,7 @@ fn same_results(folder: &Folder, whole: &str, resumed: &str, told: &str) {
 }
 
 /// How often each request was sent.
-fn sent(asked: &[Asked]) -> BTreeMap<String, usize> {
+fn sent(asked: &[ReceivedRequest]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for one in asked {
         let line = one.head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
@@ -157,9 +157,9 @@ mod killed {
     }
 
     /// Kills a run once the server has so many requests more, and a little later.
-    fn kill(mut running: Running, server: &Server, requests: usize, later: Duration) {
-        let until = server.asked().len() + requests;
-        while !running.is_over() && server.asked().len() < until {
+    fn kill(mut running: RunningCommand, server: &TestServer, requests: usize, later: Duration) {
+        let until = server.received_requests().len() + requests;
+        while !running.has_ended() && server.received_requests().len() < until {
             thread::sleep(Duration::from_micros(200));
         }
         thread::sleep(later);
@@ -172,8 +172,8 @@ mod killed {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let server = steady(Duration::from_millis(3));
         let (folder, url) = (Folder::new(), server.url());
-        run(&folder, &url, "whole", &["--concurrency", "8"]).exits(1);
-        let requests = server.asked().len();
+        run(&folder, &url, "whole", &["--concurrency", "8"]).assert_exit_code(1);
+        let requests = server.received_requests().len();
         assert!(requests > 100, "{requests} requests are too few to be cut anywhere");
         let (mut cut, mut twice) = (0, 0);
         for n in 0..25 {
@@ -184,7 +184,7 @@ mod killed {
             let told = format!("seed {seed}, kill {n}, after {first:?}, then after {second:?}, {concurrency} at once");
             let _ = fs::remove_dir_all(folder.path().join("out"));
             let more = ["--concurrency", concurrency];
-            let begun = Running::start(command(&folder, &url, "out", &more));
+            let begun = RunningCommand::start(command(&folder, &url, "out", &more));
             kill(begun, &server, first.0, Duration::from_micros(first.1));
             let path = folder.path().join(RECORDING);
             if !fs::read_to_string(&path).is_ok_and(|text| text.contains('\n')) {
@@ -194,11 +194,11 @@ mod killed {
             cut += 1;
             if let Some(second) = second {
                 let resumed = command(&folder, &url, "out", &[&more[..], &["--resume", RECORDING]].concat());
-                kill(Running::start(resumed), &server, second.0, Duration::from_micros(second.1));
+                kill(RunningCommand::start(resumed), &server, second.0, Duration::from_micros(second.1));
                 twice += 1;
             }
             let before = read(&path);
-            let so_far = server.asked().len();
+            let so_far = server.received_requests().len();
             if n % 5 == 0 {
                 // What it had can be judged before it is gone on with.
                 let judged = folder.run(["judge", RECORDING, "--out", "judged"]);
@@ -209,17 +209,17 @@ mod killed {
             let after = read(&path);
             assert_each_once(&after, &told);
             // What was sent now and what had been answered are all that there is: nothing was sent again.
-            let asked = server.asked();
+            let asked = server.received_requests();
             assert_eq!(sum(sent(&asked[so_far..]), recorded(&before)), recorded(&after), "{told}");
             same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), &told);
             if n % 5 == 0 {
-                folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
+                folder.run(["judge", RECORDING, "--out", "judged"]).assert_exit_code(1);
                 let [judged, run] = ["judged", "out"].map(|out| folder.read(&format!("{out}/{RESULTS}")));
                 assert_eq!(judged, run, "{told}: judged otherwise");
             }
         }
         assert!(cut >= 15 && twice >= 5, "only {cut} were cut, {twice} of them twice: the moments miss the runs");
-        folder.run(["run", "--replay", "out", "--out", "again"]).exits(1);
+        folder.run(["run", "--replay", "out", "--out", "again"]).assert_exit_code(1);
         assert_eq!(
             folder.read(&format!("again/{RESULTS}")),
             folder.read(&format!("out/{RESULTS}")),
@@ -234,35 +234,35 @@ mod killed {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let folder = Folder::new();
         let deviations = "disobedience: 0.2\ninject_529: 0.05\ninject_reset: 0.05\n";
-        let options = [&folder.simulator(deviations)[..], &["--flip", "field.top_k=supported"]].concat();
+        let options = [&folder.write_simulator_file(deviations)[..], &["--flip", "field.top_k=supported"]].concat();
         folder.write("slow.yaml", format!("{deviations}latency_ms: 5\njitter_ms: 10\n"));
         let rows = ["--select", "field.*", "--select", "tools.*", "--no-progress"];
         let whole = ["run", "deepseek", "--simulate", "--out", "whole"];
-        folder.run(whole.iter().chain(&rows).chain(&options)).exits(0);
+        folder.run(whole.iter().chain(&rows).chain(&options)).assert_exit_code(0);
         let mut cut = 0;
         for n in 0..6 {
             let after: usize = random.random_range(1..150);
             let told = format!("seed {seed}, kill {n}, after {after} lines");
             let _ = fs::remove_dir_all(folder.path().join("out"));
             let slow = ["run", "deepseek", "--simulate", "--out", "out", "--simulator", "slow.yaml"];
-            let mut running = Running::start(folder.command(slow.iter().chain(&rows).chain(&options[2..])));
+            let mut running = RunningCommand::start(folder.command(slow.iter().chain(&rows).chain(&options[2..])));
             let path = folder.path().join("out/recording-deepseek.jsonl");
             let lines = || fs::read_to_string(&path).map_or(0, |text| text.lines().count());
-            while !running.is_over() && lines() < after {
+            while !running.has_ended() && lines() < after {
                 thread::sleep(Duration::from_millis(1));
             }
             running.kill();
             cut += usize::from(read(&path).footer.is_none());
             // What it is of is in the recording; how the simulation behaves has to be said again.
-            folder.run(["run", "--resume", "out", "--out", "out"].iter().chain(&options)).exits(0);
+            folder.run(["run", "--resume", "out", "--out", "out"].iter().chain(&options)).assert_exit_code(0);
             assert_each_once(&read(&path), &told);
             same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", &told);
         }
         assert!(cut >= 3, "only {cut} runs were cut");
         folder
             .run(["run", "--resume", "out", "--out", "out", "--flip", "field.system=ignored"])
-            .exits(2)
-            .says(&["simulator options differ from the recorded run"]);
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["simulator options differ from the recorded run"]);
     }
 }
 
@@ -273,27 +273,27 @@ mod stopped {
     fn by_a_signal_or_a_budget_and_gone_on_with_again_and_again() {
         let server = steady(Duration::from_millis(3));
         let (folder, url) = (Folder::new(), server.url());
-        run(&folder, &url, "whole", &[]).exits(1);
-        let needed = server.asked().len();
-        let so_far = || server.asked().len() - needed;
-        run(&folder, &url, "out", &["--max-requests", "20"]).says(&["the budget was used up"]);
+        run(&folder, &url, "whole", &[]).assert_exit_code(1);
+        let needed = server.received_requests().len();
+        let so_far = || server.received_requests().len() - needed;
+        run(&folder, &url, "out", &["--max-requests", "20"]).assert_stderr_contains(&["the budget was used up"]);
         assert_eq!(so_far(), 20);
         // What the recording holds is spent, too.
         resume(&folder, &url, &["--max-requests", "20"])
-            .says(&["20 answered requests are not sent again", "the budget was used up"]);
+            .assert_stderr_contains(&["20 answered requests are not sent again", "the budget was used up"]);
         assert_eq!(so_far(), 20);
-        resume(&folder, &url, &["--max-requests", "45"]).says(&["the budget was used up"]);
+        resume(&folder, &url, &["--max-requests", "45"]).assert_stderr_contains(&["the budget was used up"]);
         assert_eq!(so_far(), 45);
         assert_eq!(read(&folder.path().join(RECORDING)).exchanges.len(), 45);
         for signal in ["INT", "TERM"] {
             let begun = so_far();
-            let mut running = Running::start(command(&folder, &url, "out", &["--resume", RECORDING]));
-            running.until(|| so_far() > begun + 10);
-            running.signal(signal);
-            running.ended().says(&["stopping", "interrupted"]);
+            let mut running = RunningCommand::start(command(&folder, &url, "out", &["--resume", RECORDING]));
+            running.wait_until(|| so_far() > begun + 10);
+            running.send_signal(signal);
+            running.wait_for_end().assert_stderr_contains(&["stopping", "interrupted"]);
             assert_eq!(folder.results("out")["partial"], "the run was interrupted", "{signal}");
         }
-        resume(&folder, &url, &[]).exits(1);
+        resume(&folder, &url, &[]).assert_exit_code(1);
         same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "after six parts");
         // No more than what was under way at the two signals was sent twice.
         assert!(so_far() <= needed + 2 * 4, "{} requests where {needed} do", so_far());
@@ -305,27 +305,27 @@ mod stopped {
     #[test]
     fn by_the_endpoint_itself_which_is_asked_again_what_it_did_not_answer() {
         let gone = Arc::new(AtomicBool::new(false));
-        let (faithful, answers, is_gone) = (Faithful::start(), Memo::default(), gone.clone());
-        let server = Server::start(move |asked, stream| match (is_gone.load(Ordering::SeqCst), asked.number % 2) {
+        let (faithful, answers, is_gone) = (FaithfulServer::start(), Memo::default(), gone.clone());
+        let server = TestServer::start(move |asked, stream| match (is_gone.load(Ordering::SeqCst), asked.number % 2) {
             (false, _) => stream.write_all(&answers.of(&faithful, asked)?),
-            (true, 0) => server::write_answer(stream, "503 Service Unavailable", "text/plain", "gone"),
+            (true, 0) => server::write_response(stream, "503 Service Unavailable", "text/plain", "gone"),
             // The connection breaks.
             (true, _) => Ok(()),
         });
         let (folder, url) = (Folder::new(), server.url());
-        run(&folder, &url, "whole", &[]).exits(1);
-        let running = Running::start(command(&folder, &url, "out", &[]));
-        let begun = server.asked().len();
-        while server.asked().len() < begun + 40 {
+        run(&folder, &url, "whole", &[]).assert_exit_code(1);
+        let running = RunningCommand::start(command(&folder, &url, "out", &[]));
+        let begun = server.received_requests().len();
+        while server.received_requests().len() < begun + 40 {
             thread::sleep(Duration::from_micros(200));
         }
         gone.store(true, Ordering::SeqCst);
-        running.ended().says(&["the endpoint stopped responding"]);
+        running.wait_for_end().assert_stderr_contains(&["the endpoint stopped responding"]);
         // It is still gone; and then it is back.
-        resume(&folder, &url, &[]).says(&["the endpoint stopped responding"]);
+        resume(&folder, &url, &[]).assert_stderr_contains(&["the endpoint stopped responding"]);
         gone.store(false, Ordering::SeqCst);
-        let (before, so_far) = (read(&folder.path().join(RECORDING)), server.asked().len());
-        resume(&folder, &url, &[]).exits(1);
+        let (before, so_far) = (read(&folder.path().join(RECORDING)), server.received_requests().len());
+        resume(&folder, &url, &[]).assert_exit_code(1);
         let after = read(&folder.path().join(RECORDING));
         assert_each_once(&after, "lost");
         let mut whole = comparable(&folder, &format!("whole/{RESULTS}"));
@@ -346,7 +346,7 @@ mod stopped {
         let is_answered = |e: &&fieldtest::wire::exchange::Exchange| matches!(&e.last_attempt().unwrap().result, fieldtest::wire::exchange::AttemptResult::Response(r) if r.status < 500);
         let answered =
             Recording { exchanges: before.exchanges.iter().filter(is_answered).cloned().collect(), ..before };
-        let asked_now = sent(&server.asked()[so_far..]);
+        let asked_now = sent(&server.received_requests()[so_far..]);
         let (answered, all) = (recorded(&answered), recorded(&after));
         for (request, n) in &asked_now {
             let before = answered.get(request).copied().unwrap_or(0);
@@ -358,13 +358,16 @@ mod stopped {
     fn at_its_end_it_is_judged_and_nothing_is_sent() {
         let server = steady(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
-        run(&folder, &url, "out", &[]).exits(1);
+        run(&folder, &url, "out", &[]).assert_exit_code(1);
         let (asked, text, results) =
-            (server.asked().len(), folder.read(RECORDING), folder.read(&format!("out/{RESULTS}")));
-        resume(&folder, &url, &[]).exits(1).says(&["is complete; no requests sent"]);
+            (server.received_requests().len(), folder.read(RECORDING), folder.read(&format!("out/{RESULTS}")));
+        resume(&folder, &url, &[]).assert_exit_code(1).assert_stderr_contains(&["is complete; no requests sent"]);
         // Nor is anything needed to send it.
-        folder.run(["run", "--resume", "out", "--out", "again"]).exits(1).says(&["is complete; no requests sent"]);
-        assert_eq!((server.asked().len(), folder.read(RECORDING)), (asked, text));
+        folder
+            .run(["run", "--resume", "out", "--out", "again"])
+            .assert_exit_code(1)
+            .assert_stderr_contains(&["is complete; no requests sent"]);
+        assert_eq!((server.received_requests().len(), folder.read(RECORDING)), (asked, text));
         assert_eq!(folder.read(&format!("again/{RESULTS}")), results);
     }
 
@@ -372,7 +375,7 @@ mod stopped {
     fn in_the_middle_of_a_line_which_is_taken_off() {
         let server = steady(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
-        run(&folder, &url, "whole", &[]).exits(1);
+        run(&folder, &url, "whole", &[]).assert_exit_code(1);
         let whole = folder.read("whole/recording-it.jsonl");
         let lines: Vec<&str> = whole.split_inclusive('\n').collect();
         let begin = lines[..60].concat();
@@ -380,7 +383,7 @@ mod stopped {
         let [half, all_but_end] = [&lines[60][..lines[60].len() / 2], lines[60].trim_end()];
         for tail in [half, all_but_end, "{", ""] {
             folder.write(RECORDING, format!("{begin}{tail}"));
-            resume(&folder, &url, &[]).exits(1);
+            resume(&folder, &url, &[]).assert_exit_code(1);
             let text = folder.read(RECORDING);
             let kept = if tail == all_but_end { lines[..61].concat() } else { begin.clone() };
             assert!(text.starts_with(&format!("{kept}{{\"resumed\":")), "{tail}");
@@ -393,7 +396,7 @@ mod stopped {
     fn behind_a_trial_that_is_not_needed_after_all_which_is_taken_back() {
         let server = steady(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
-        run(&folder, &url, "whole", &[]).exits(1);
+        run(&folder, &url, "whole", &[]).assert_exit_code(1);
         let whole = folder.read("whole/recording-it.jsonl");
         let mut lines: Vec<String> = whole.split_inclusive('\n').take(80).map(str::to_owned).collect();
         let is_trial = |line: &&String| line.starts_with("{\"trial\"") && line.contains("\"trial\":1,");
@@ -401,15 +404,15 @@ mod stopped {
         lines.push(trial.replacen("\"trial\":1,", "\"trial\":9,", 1));
         folder.write(RECORDING, lines.concat());
         // Cut once more, it may still be needed.
-        resume(&folder, &url, &["--max-requests", "45"]).says(&["resuming"]);
+        resume(&folder, &url, &["--max-requests", "45"]).assert_stderr_contains(&["resuming"]);
         assert!(!folder.read(RECORDING).contains("{\"withdrawn\""));
-        resume(&folder, &url, &[]).exits(1);
+        resume(&folder, &url, &[]).assert_exit_code(1);
         let text = folder.read(RECORDING);
         let withdrawn = text.lines().find(|line| line.starts_with("{\"withdrawn\"")).unwrap();
         assert!(withdrawn.contains("\"trial\":9"), "{withdrawn}");
         assert!(read(&folder.path().join(RECORDING)).trials.iter().all(|trial| trial.key.trial != 9));
         same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "withdrawn");
-        folder.run(["judge", RECORDING, "--out", "judged"]).exits(1);
+        folder.run(["judge", RECORDING, "--out", "judged"]).assert_exit_code(1);
         assert_eq!(folder.read(&format!("judged/{RESULTS}")), folder.read(&format!("out/{RESULTS}")));
     }
 
@@ -417,20 +420,26 @@ mod stopped {
     fn several_targets_are_gone_on_with_at_once_and_those_that_were_not_begun_are_run() {
         let folder = Folder::new();
         let rows = ["--select", "field.t*", "--no-progress"];
-        folder.run(["run", "--out", "whole"].iter().chain(&rows)).exits(0);
-        folder.run(["run", "--out", "out", "--max-requests", "8"].iter().chain(&rows)).exits(3);
+        folder.run(["run", "--out", "whole"].iter().chain(&rows)).assert_exit_code(0);
+        folder.run(["run", "--out", "out", "--max-requests", "8"].iter().chain(&rows)).assert_exit_code(3);
         folder
             .run(["run", "--resume", "out", "--out", "out"])
-            .exits(0)
-            .says(&["deepseek: resuming", "tencent-lkeap: resuming"]);
+            .assert_exit_code(0)
+            .assert_stderr_contains(&["deepseek: resuming", "tencent-lkeap: resuming"]);
         for name in ["results-deepseek.json", "results-tencent-lkeap.json"] {
             same_results(&folder, &format!("whole/{name}"), &format!("out/{name}"), name);
         }
         // Cut before anything was recorded; it could as well be missing.
         folder.write("out/recording-tencent-lkeap.jsonl", "{\"header\":{");
         let named = ["run", "deepseek", "tencent-lkeap", "--simulate", "--resume", "out", "--out", "out"];
-        folder.run(named.iter().chain(&rows)).exits(0).says(&["recording-deepseek.jsonl is complete"]);
-        assert_eq!(folder.names("out", "recording-"), ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"]);
+        folder
+            .run(named.iter().chain(&rows))
+            .assert_exit_code(0)
+            .assert_stderr_contains(&["recording-deepseek.jsonl is complete"]);
+        assert_eq!(
+            folder.file_names("out", "recording-"),
+            ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"]
+        );
         same_results(&folder, "whole/results-tencent-lkeap.json", "out/results-tencent-lkeap.json", "not begun");
     }
 }
@@ -441,9 +450,11 @@ fn a_shard_is_gone_on_with_as_the_shard_that_it_is() {
     let rows = ["--select", "field.*", "--select", "tools.*", "--select", "tool_choice.*"];
     let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress"];
     let shard = [&shard[..], &rows, &["--out"]].concat();
-    folder.run(shard.iter().chain(&["whole"])).exits(0);
-    folder.run(shard.iter().chain(&["out", "--max-requests", "12"])).says(&["`fieldtest run --resume out/recording-"]);
-    folder.run(["run", "--resume", "out", "--out", "out"]).exits(0);
+    folder.run(shard.iter().chain(&["whole"])).assert_exit_code(0);
+    folder
+        .run(shard.iter().chain(&["out", "--max-requests", "12"]))
+        .assert_stderr_contains(&["`fieldtest run --resume out/recording-"]);
+    folder.run(["run", "--resume", "out", "--out", "out"]).assert_exit_code(0);
     same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", "a shard");
 }
 
@@ -451,9 +462,10 @@ mod refused {
     use super::*;
 
     /// A folder with a run that was cut.
-    fn cut() -> (Server, Folder) {
+    fn cut() -> (TestServer, Folder) {
         let (server, folder) = (steady(Duration::ZERO), Folder::new());
-        run(&folder, &server.url(), "out", &["--max-requests", "20"]).says(&["the budget was used up"]);
+        run(&folder, &server.url(), "out", &["--max-requests", "20"])
+            .assert_stderr_contains(&["the budget was used up"]);
         (server, folder)
     }
 
@@ -461,7 +473,7 @@ mod refused {
     fn what_would_ask_otherwise() {
         let (server, folder) = cut();
         let other = steady(Duration::ZERO);
-        let (url, asked) = (server.url(), server.asked().len());
+        let (url, asked) = (server.url(), server.received_requests().len());
         let before = folder.read(RECORDING);
         let base = ["run", "--resume", RECORDING, "--out", "out", "--api-key-env", "KEY"];
         let at = |url: &str| ["--base-url", url, "--name", "it", "--model", "m"].map(str::to_owned).to_vec();
@@ -487,12 +499,15 @@ mod refused {
             (with(&["--repeat", "2"]), vec!["cannot be used with"]),
         ] {
             let more: Vec<&str> = more.iter().map(String::as_str).collect();
-            folder.run_with(&[("KEY", KEY)], &[&base[..], &more].concat()).exits(2).says(&said);
+            folder
+                .run_with_env(&[("KEY", KEY)], &[&base[..], &more].concat())
+                .assert_exit_code(2)
+                .assert_stderr_contains(&said);
         }
-        assert_eq!((server.asked().len(), other.asked().len()), (asked, 0), "nothing was sent");
+        assert_eq!((server.received_requests().len(), other.received_requests().len()), (asked, 0), "nothing was sent");
         assert_eq!(folder.read(RECORDING), before, "nothing was written");
         // What is named right may be left out, all of it: the recording knows.
-        folder.run_with(&[("KEY", KEY)], &base).exits(1);
+        folder.run_with_env(&[("KEY", KEY)], &base).assert_exit_code(1);
     }
 
     #[test]
@@ -504,30 +519,52 @@ mod refused {
             folder.run(["run", "--resume", "bad", "--out", "bad"])
         };
         let version = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
-        try_with(text.replacen(&version, "\"version\":\"0.0.9\"", 1)).exits(2).says(&["written by version 0.0.9"]);
+        try_with(text.replacen(&version, "\"version\":\"0.0.9\"", 1))
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["written by version 0.0.9"]);
         let unnamed = text.replacen(&format!(",{version}"), "", 1);
         assert_ne!(unnamed, text);
-        try_with(unnamed).exits(2).says(&["written by an earlier version"]);
+        try_with(unnamed).assert_exit_code(2).assert_stderr_contains(&["written by an earlier version"]);
         let cases = text.split_once("\"cases\":\"").unwrap().1[..16].to_owned();
-        try_with(text.replacen(&cases, "0123456789abcdef", 1)).exits(2).says(&["the case files changed", "--cases"]);
-        try_with("{}\n".to_owned()).exits(2).says(&["is not the header of a recording"]);
+        try_with(text.replacen(&cases, "0123456789abcdef", 1))
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["the case files changed", "--cases"]);
+        try_with("{}\n".to_owned()).assert_exit_code(2).assert_stderr_contains(&["is not the header of a recording"]);
         // A run that was killed before anything was recorded.
-        try_with("{\"header\":".to_owned()).exits(2).says(&["nothing was recorded"]);
-        folder.run(["run", "--resume", "bad/recording-it.jsonl"]).exits(2).says(&["Start a new run"]);
-        folder.run(["run", "--resume", "nowhere"]).exits(2).says(&["no such file or folder"]);
+        try_with("{\"header\":".to_owned()).assert_exit_code(2).assert_stderr_contains(&["nothing was recorded"]);
+        folder
+            .run(["run", "--resume", "bad/recording-it.jsonl"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["Start a new run"]);
+        folder
+            .run(["run", "--resume", "nowhere"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["no such file or folder"]);
         folder.write("empty/x.txt", "");
-        folder.run(["run", "--resume", "empty"]).exits(2).says(&["no recording-*.jsonl in the folder"]);
+        folder
+            .run(["run", "--resume", "empty"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["no recording-*.jsonl in the folder"]);
         let select = ["--select", "field.top_k", "--no-progress"];
         folder
             .run(["run", "deepseek", "--simulate", "--redact", "content", "--out", "texts"].iter().chain(&select))
-            .exits(0);
-        folder.run(["run", "--resume", "texts"]).exits(2).says(&["the recording has no texts"]);
+            .assert_exit_code(0);
+        folder
+            .run(["run", "--resume", "texts"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["the recording has no texts"]);
         folder.write("gateway.jsonl", "{\"header\":{\"schema\":\"fieldtest-gateway-recording/1\"\n");
-        folder.run(["run", "--resume", "gateway.jsonl"]).exits(2).says(&["fieldtest gateway"]);
+        folder
+            .run(["run", "--resume", "gateway.jsonl"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["fieldtest gateway"]);
         for n in [1, 2] {
             folder.write(&format!("two/recording-{n}.jsonl"), &text);
         }
-        folder.run(["run", "--resume", "two"]).exits(2).says(&["several recordings of `it`"]);
+        folder
+            .run(["run", "--resume", "two"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["several recordings of `it`"]);
     }
 
     /// A footer in the middle counts what stands above it, and the last one what stands in all.
@@ -535,7 +572,7 @@ mod refused {
     fn a_recording_that_lost_a_line() {
         let (server, folder) = cut();
         resume(&folder, &server.url(), &["--max-requests", "40"]);
-        resume(&folder, &server.url(), &[]).exits(1);
+        resume(&folder, &server.url(), &[]).assert_exit_code(1);
         let text = folder.read(RECORDING);
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let footers: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("{\"footer\"")).collect();
@@ -544,18 +581,18 @@ mod refused {
             folder.write("x.jsonl", lines.concat());
             folder.run(["judge", "x.jsonl", "--out", "judged"])
         };
-        judged(&lines).exits(1);
+        judged(&lines).assert_exit_code(1);
         for footer in &footers {
             let mut fewer = lines.clone();
             let trial = fewer[..*footer].iter().rposition(|line| line.starts_with("{\"trial\"")).unwrap();
             fewer.remove(trial);
-            judged(&fewer).exits(2).says(&["It was edited; record it again"]);
+            judged(&fewer).assert_exit_code(2).assert_stderr_contains(&["It was edited; record it again"]);
         }
         // What goes on behind an end, without a word that it does, is no recording; nor is what goes on behind the last.
         let silent: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("{\"resumed\"")).collect();
-        judged(&silent).exits(2).says(&["something follows the footer"]);
+        judged(&silent).assert_exit_code(2).assert_stderr_contains(&["something follows the footer"]);
         let more = [&lines[..], &["{\"resumed\":{\"at\":\"2026-01-01T00:00:00Z\"}}\n"]].concat();
-        judged(&more).exits(2).says(&["the footer of a complete run"]);
+        judged(&more).assert_exit_code(2).assert_stderr_contains(&["the footer of a complete run"]);
     }
 }
 
@@ -568,52 +605,63 @@ mod trouble {
     fn a_disk_that_takes_no_more_leaves_a_recording_that_can_be_gone_on_with() {
         let server = steady(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
-        run(&folder, &url, "whole", &[]).exits(1);
+        run(&folder, &url, "whole", &[]).assert_exit_code(1);
         let plain = command(&folder, &url, "out", &["--format", "terminal"]);
         let mut limited = Command::new("sh");
         // The signal is ignored, so that the write fails: that is how a full disk shows.
         limited.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""]);
         limited.arg(plain.get_program()).args(plain.get_args()).current_dir(folder.path());
         limited.env_clear().env("KEY", KEY).env("PATH", std::env::var_os("PATH").unwrap());
-        let ended = Running::start(limited).ended().exits(1);
-        let ended = ended.says(&["out/recording-it.jsonl: cannot write", "The run continues", "is incomplete"]);
+        let ended = RunningCommand::start(limited).wait_for_end().assert_exit_code(1);
+        let ended = ended.assert_stderr_contains(&[
+            "out/recording-it.jsonl: cannot write",
+            "The run continues",
+            "is incomplete",
+        ]);
         assert_eq!(ended.stderr.matches("The run continues").count(), 1, "one warning: {}", ended.stderr);
         assert!(ended.stdout.contains("stop_sequences"), "the results are shown");
-        let asked = server.asked().len();
+        let asked = server.received_requests().len();
         let before = read(&folder.path().join(RECORDING));
         assert!(before.footer.is_none() && before.exchanges.len() > 10);
-        resume(&folder, &url, &[]).exits(1);
-        assert_eq!(server.asked().len() - asked + before.exchanges.len(), asked / 2);
+        resume(&folder, &url, &[]).assert_exit_code(1);
+        assert_eq!(server.received_requests().len() - asked + before.exchanges.len(), asked / 2);
         same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "full");
     }
 
     #[test]
     fn two_runs_never_write_to_one_place() {
-        let (faithful, answers, hold) = (Faithful::start(), Memo::default(), Arc::new(AtomicBool::new(true)));
+        let (faithful, answers, hold) = (FaithfulServer::start(), Memo::default(), Arc::new(AtomicBool::new(true)));
         let held = hold.clone();
-        let server = Server::start(move |asked, stream| {
+        let server = TestServer::start(move |asked, stream| {
             while asked.number == 30 && held.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
             stream.write_all(&answers.of(&faithful, asked)?)
         });
         let (folder, url) = (Folder::new(), server.url());
-        let mut first = Running::start(command(&folder, &url, "out", &["--concurrency", "1"]));
-        first.until(|| server.asked().len() > 30);
-        let asked = server.asked().len();
+        let mut first = RunningCommand::start(command(&folder, &url, "out", &["--concurrency", "1"]));
+        first.wait_until(|| server.received_requests().len() > 30);
+        let asked = server.received_requests().len();
         let taken = "in use by another fieldtest";
-        run(&folder, &url, "out", &[]).exits(2).says(&["out is in use", taken]);
-        folder.run(["run", "deepseek", "--simulate", "--out", "out"]).exits(2).says(&[taken]);
-        folder.run(["judge", RECORDING, "--out", "out"]).exits(2).says(&[taken]);
+        run(&folder, &url, "out", &[]).assert_exit_code(2).assert_stderr_contains(&["out is in use", taken]);
+        folder
+            .run(["run", "deepseek", "--simulate", "--out", "out"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&[taken]);
+        folder.run(["judge", RECORDING, "--out", "out"]).assert_exit_code(2).assert_stderr_contains(&[taken]);
         // Reports elsewhere, and the recording in the same place.
-        run(&folder, &url, "other", &["--record", "out"]).exits(2).says(&["another run is writing it"]);
-        run(&folder, &url, "other", &["--resume", RECORDING]).exits(2).says(&["another run is writing it"]);
-        assert_eq!(server.asked().len(), asked, "nothing was sent");
+        run(&folder, &url, "other", &["--record", "out"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["another run is writing it"]);
+        run(&folder, &url, "other", &["--resume", RECORDING])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["another run is writing it"]);
+        assert_eq!(server.received_requests().len(), asked, "nothing was sent");
         // Somewhere else, there is nothing in the way.
-        folder.run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "other"]).exits(0);
+        folder.run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "other"]).assert_exit_code(0);
         hold.store(false, Ordering::SeqCst);
-        first.ended().exits(1);
-        assert_eq!(read(&folder.path().join(RECORDING)).exchanges.len(), server.asked().len());
-        run(&folder, &url, "out", &[]).exits(1);
+        first.wait_for_end().assert_exit_code(1);
+        assert_eq!(read(&folder.path().join(RECORDING)).exchanges.len(), server.received_requests().len());
+        run(&folder, &url, "out", &[]).assert_exit_code(1);
     }
 }

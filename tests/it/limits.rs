@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
-use binary::{Ended, Folder};
+use binary::{FinishedRun, Folder};
 use fieldtest::client::{
     AccountRegistry, Client, ClientConfig, CredentialHeader, MessagesEndpoint as _, PerMinuteLimits,
 };
@@ -17,17 +17,17 @@ use fieldtest::wire::exchange::{AttemptResult, Exchange, ExchangeAttempt, HttpMe
 use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Value, json};
-use server::{Asked, Faithful, Server};
+use server::{FaithfulServer, ReceivedRequest, TestServer};
 
 use crate::common::{binary, server};
 
 /// Rows of every kind: fields, tools, token counts, model lists and `HEAD`.
 const SELECT: [&str; 4] = ["--select", "{count_tokens,models}*", "--select", "{field,tools}.*"];
 
-fn run(folder: &Folder, url: &str, more: &[&str]) -> Ended {
+fn run(folder: &Folder, url: &str, more: &[&str]) -> FinishedRun {
     let target =
         ["run", "--base-url", url, "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek", "--out", "out"];
-    folder.run_with(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&target[..], &SELECT, more].concat())
+    folder.run_with_env(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&target[..], &SELECT, more].concat())
 }
 
 /// How a server changes a response before it sends it.
@@ -76,17 +76,17 @@ fn parse_usage(response: &str) -> (u64, u64) {
 }
 
 /// Starts a server that counts requests and tokens. It forwards each request to the simulator.
-fn start_counting_server(change: ResponseChange) -> (Server, Arc<ServerCounts>) {
-    let faithful = Faithful::start();
+fn start_counting_server(change: ResponseChange) -> (TestServer, Arc<ServerCounts>) {
+    let faithful = FaithfulServer::start();
     let counts = Arc::new(ServerCounts::default());
     let server_counts = counts.clone();
-    let server = Server::start(move |asked: &Asked, stream| {
+    let server = TestServer::start(move |asked: &ReceivedRequest, stream| {
         let number = server_counts.requests.fetch_add(1, Ordering::Relaxed);
         if change == ResponseChange::Throttle && (number % 6 == 1 || number % 11 == 1) {
             let status = if number % 6 == 1 { "429 Too Many Requests" } else { "529 Overloaded" };
-            return server::write_answer(stream, status, "application/json", r#"{"type":"error"}"#);
+            return server::write_response(stream, status, "application/json", r#"{"type":"error"}"#);
         }
-        let response = faithful.answer(asked)?;
+        let response = faithful.respond(asked)?;
         let text = String::from_utf8_lossy(&response).into_owned();
         let (input, output) = if asked.head.contains("count_tokens") { (0, 0) } else { parse_usage(&text) };
         server_counts.input.fetch_add(input, Ordering::Relaxed);
@@ -138,12 +138,12 @@ fn no_limit_is_exceeded_whatever_the_server_does() {
             assert!(requests >= 5, "{what}");
             // The run stops, judges the finished rows, writes all files and reports the other rows.
             assert!(matches!(ended.code, Some(1 | 3)), "{what}");
-            let ended = ended.says(&["the budget was used up", "not finished"]);
+            let ended = ended.assert_stderr_contains(&["the budget was used up", "not finished"]);
             assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
             let results = folder.results("out");
             assert!(results["partial"].as_str().unwrap().contains("the budget was used up"), "{}", results["partial"]);
             assert!(folder.exists("out/matrix.md"));
-            assert_eq!(folder.names("out", "recording-").len(), 1);
+            assert_eq!(folder.file_names("out", "recording-").len(), 1);
         }
     }
 }
@@ -153,9 +153,9 @@ fn all_targets_of_a_command_share_one_budget() {
     let folder = Folder::new();
     let arguments =
         ["run", "deepseek", "tencent-lkeap", "anthropic", "--simulate", "--max-requests", "90", "--out", "out"];
-    folder.run([&arguments[..], &["--concurrency", "8"]].concat()).says(&["the budget was used up"]);
+    folder.run([&arguments[..], &["--concurrency", "8"]].concat()).assert_stderr_contains(&["the budget was used up"]);
     let sent: u64 = folder
-        .names("out", "results-")
+        .file_names("out", "results-")
         .iter()
         .map(|name| serde_json::from_str::<Value>(&folder.read(&format!("out/{name}"))).unwrap())
         .map(|results| results["totals"]["requests"].as_u64().unwrap() + results["totals"]["retries"].as_u64().unwrap())
@@ -193,7 +193,7 @@ impl LimitedSimulator {
         })
     }
 
-    fn run(&self, folder: &Folder, more: &[&str]) -> Ended {
+    fn run(&self, folder: &Folder, more: &[&str]) -> FinishedRun {
         let mut command = folder.command(
             [
                 &[
@@ -213,7 +213,7 @@ impl LimitedSimulator {
             .concat(),
         );
         command.env("KEY", "key");
-        binary::Running::start(command).ended()
+        binary::RunningCommand::start(command).wait_for_end()
     }
 }
 
@@ -222,7 +222,7 @@ fn a_run_stays_near_the_rate_limits_of_the_server() {
     for (requests, tokens) in [(Some(15), None), (None, Some(1500)), (Some(20), Some(2500))] {
         let limited = LimitedSimulator::start_per_second(requests, tokens);
         let folder = Folder::new();
-        limited.run(&folder, &["--concurrency", "32"]).exits(0);
+        limited.run(&folder, &["--concurrency", "32"]).assert_exit_code(0);
         let results = folder.results("out");
         let (needed, received) = (results["totals"]["requests"].as_u64().unwrap(), limited.running.request_counts());
         let what = format!("{requests:?} {tokens:?}: {received:?}, {needed} needed");
@@ -234,13 +234,13 @@ fn a_run_stays_near_the_rate_limits_of_the_server() {
 
 #[test]
 fn a_run_waits_for_a_limit_that_was_exhausted_before_it_started() {
-    let (faithful, opens, throttled) = (Faithful::start(), OnceLock::new(), Arc::new(AtomicUsize::new(0)));
+    let (faithful, opens, throttled) = (FaithfulServer::start(), OnceLock::new(), Arc::new(AtomicUsize::new(0)));
     let count = throttled.clone();
-    let server = Server::start(move |asked, stream| {
+    let server = TestServer::start(move |asked, stream| {
         let now = Timestamp::now();
         let opens = *opens.get_or_init(|| now + Duration::from_secs(3));
         if now >= opens {
-            return stream.write_all(&faithful.answer(asked)?);
+            return stream.write_all(&faithful.respond(asked)?);
         }
         count.fetch_add(1, Ordering::Relaxed);
         // The header names a slightly later time, since two clocks may differ.
@@ -253,7 +253,8 @@ fn a_run_waits_for_a_limit_that_was_exhausted_before_it_started() {
     // The wait before the only retry is at most 1 second.
     let run = ["run", "--base-url", &server.url(), "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek"];
     let more = ["--select", "field.{system,stop_sequences}", "--retries", "1", "--out", "out", "-v"];
-    let ended = folder.run_with(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&run[..], &more].concat()).exits(0);
+    let ended =
+        folder.run_with_env(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&run[..], &more].concat()).assert_exit_code(0);
     assert!(ended.stderr.contains("waiting for the limits of the account"), "{}", ended.stderr);
     let results = folder.results("out");
     assert_eq!(results["summary"]["decided"], results["summary"]["rows"]);
@@ -265,7 +266,7 @@ fn many_429_responses_without_headers_do_not_cause_many_retries() {
     let folder = Folder::new();
     let select = ["--select", "field.{system,stop_sequences,top_k,metadata,stream,top_p}"];
     let run = ["run", "anthropic", "--simulate", "--concurrency", "16", "--out", "out"];
-    folder.run([&run[..], &folder.simulator("inject_429: 0.3\n"), &select].concat());
+    folder.run([&run[..], &folder.write_simulator_file("inject_429: 0.3\n"), &select].concat());
     let results = folder.results("out");
     let (needed, retries) =
         (results["totals"]["requests"].as_u64().unwrap(), results["totals"]["retries"].as_u64().unwrap());
@@ -325,12 +326,12 @@ fn targets_of_one_account_share_its_rate_limits() {
 fn requests_become_faster_after_the_last_429() {
     let (received, runtime) = (Arc::new(AtomicUsize::new(0)), tokio::runtime::Runtime::new().unwrap());
     let seen = received.clone();
-    let server = Server::start(move |_, stream| {
+    let server = TestServer::start(move |_, stream| {
         let (status, body) = match seen.fetch_add(1, Ordering::Relaxed) {
             0..40 => ("429 Too Many Requests", "{}"),
             _ => ("200 OK", r#"{"type":"message","content":[]}"#),
         };
-        server::write_answer(stream, status, "application/json", body)
+        server::write_response(stream, status, "application/json", body)
     });
     runtime.block_on(async {
         let client = client(&server.url(), &AccountRegistry::default(), 8);
@@ -357,12 +358,12 @@ fn requests_become_faster_after_the_last_429() {
 #[test]
 fn the_concurrency_of_a_target_applies_and_the_option_overrides_it() {
     let (current, max_in_flight) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let faithful = Faithful::start();
+    let faithful = FaithfulServer::start();
     let (in_flight, max_seen) = (current.clone(), max_in_flight.clone());
-    let server = Server::start(move |asked, stream| {
+    let server = TestServer::start(move |asked, stream| {
         max_seen.fetch_max(in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(30));
-        let response = faithful.answer(asked);
+        let response = faithful.respond(asked);
         in_flight.fetch_sub(1, Ordering::SeqCst);
         stream.write_all(&response?)
     });
@@ -379,7 +380,7 @@ fn the_concurrency_of_a_target_applies_and_the_option_overrides_it() {
     let run = |more: &[&str]| {
         max_in_flight.store(0, Ordering::SeqCst);
         let arguments = [&["run", "slow", "--cases", "cases", "--select", "field.*", "--out", "out"], more].concat();
-        folder.run_with(&[("KEY", "fieldtest-simulator")], &arguments);
+        folder.run_with_env(&[("KEY", "fieldtest-simulator")], &arguments);
         max_in_flight.load(Ordering::SeqCst)
     };
     let from_target = run(&["--max-requests", "60"]);

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use common::{CATALOG, TARGETS, rows_of, target};
+use common::{CATALOG, TARGETS, bundled_target, testable_rows};
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
-use noise::condition::Condition;
-use noise::designs::{self, Design};
-use noise::server::{FLIPS, Kind, Server};
-use noise::tally::{Seen, Tally};
+use noise::condition::NoiseCondition;
+use noise::designs::{self, DecisionDesign};
+use noise::server::{FLIPS, MeasuredServer, ServerKind};
+use noise::tally::{ObservedRun, VerdictTally};
 use noise::{interval, measure, observe, servers};
 
 use crate::common;
@@ -28,29 +28,30 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn verdicts_stay_correct_under_noise() {
     let servers = servers(FIRST_SEED, RUNS);
-    let conditions = [Condition::Calm, Condition::Ten, Condition::Twenty, Condition::Canary];
+    let conditions = [NoiseCondition::Calm, NoiseCondition::Ten, NoiseCondition::Twenty, NoiseCondition::Canary];
     let tallies = block_on(measure(&servers, &conditions, |_| {}));
     let mut problems = Vec::new();
     for ((condition, kind), tally) in &tallies {
         let allowed = match condition {
-            Condition::Calm => 0.0,
+            NoiseCondition::Calm => 0.0,
             noisy => (1.0 - noisy.confidence()) * tally.statistical as f64,
         };
         if tally.wrong.len() as f64 > allowed {
             problems.push(format!("{condition:?}, {kind:?}: {} wrong: {:?}", tally.wrong.len(), tally.wrong));
         }
         let undecided = tally.undetermined_by_noise as f64 / tally.rows as f64;
-        if *condition == Condition::Ten && undecided >= 0.02 {
+        if *condition == NoiseCondition::Ten && undecided >= 0.02 {
             problems.push(format!("{condition:?}, {kind:?}: {undecided} undecided: {:?}", tally.left_open));
         }
         // Without enough verdicts, the test could not find a wrong one.
         assert!(tally.verdicts * 10 >= tally.rows * 8, "{condition:?}, {kind:?}: {tally:?}");
     }
     assert_eq!(tallies.len(), 2 * conditions.len());
-    let canary: Vec<&Tally> = tallies.iter().filter(|((c, _), _)| *c == Condition::Canary).map(|(_, t)| t).collect();
+    let canary: Vec<&VerdictTally> =
+        tallies.iter().filter(|((c, _), _)| *c == NoiseCondition::Canary).map(|(_, t)| t).collect();
     let wrong: usize = canary.iter().map(|tally| tally.wrong.len()).sum();
     assert!(wrong > 0, "no verdict of the canary is wrong: the measurement does not detect wrong verdicts");
-    let expected_wrong: f64 = canary.iter().map(|tally| tally.owned_up).sum();
+    let expected_wrong: f64 = canary.iter().map(|tally| tally.expected_wrong).sum();
     // The standard deviation of a sum of rare events is about the square root of its expectation.
     let at_most = expected_wrong + 3.0 * expected_wrong.sqrt();
     assert!(wrong as f64 <= at_most, "{wrong} wrong, {expected_wrong} expected");
@@ -59,12 +60,12 @@ fn verdicts_stay_correct_under_noise() {
 
 #[test]
 fn a_wrong_verdict_is_counted() {
-    let honest = Server::new(target("deepseek"), Kind::AsClaimed, 1);
-    let seen = block_on(observe(honest.clone(), Condition::Calm, 0));
+    let honest = MeasuredServer::new(bundled_target("deepseek"), ServerKind::AsClaimed, 1);
+    let seen = block_on(observe(honest.clone(), NoiseCondition::Calm, 0));
     // The same responses, compared with another truth.
     let mut mislabelled = honest.clone();
-    mislabelled.say("field.top_k", ClaimStatus::Supported);
-    let mut tally = Tally::default();
+    mislabelled.override_status("field.top_k", ClaimStatus::Supported);
+    let mut tally = VerdictTally::default();
     tally.add(&honest, &seen, &seen);
     assert_eq!((tally.wrong.len(), tally.runs_with_wrong), (0, 0));
     tally.add(&mislabelled, &seen, &seen);
@@ -83,15 +84,15 @@ fn a_wrong_verdict_is_counted() {
 
 #[test]
 fn rows_that_noise_left_undecided_are_counted_apart_from_rows_that_are_never_decided() {
-    let server = Server::new(target("deepseek"), Kind::AsClaimed, 1);
-    let calm = block_on(observe(server.clone(), Condition::Calm, 0));
+    let server = MeasuredServer::new(bundled_target("deepseek"), ServerKind::AsClaimed, 1);
+    let calm = block_on(observe(server.clone(), NoiseCondition::Calm, 0));
     let mut noisy = calm.clone();
     for row in &mut noisy.rows[..2] {
         row.status = VerdictStatus::Inconclusive;
     }
     let undecided_without_noise =
-        Seen { rows: noisy.rows[..1].iter().chain(&calm.rows[1..]).cloned().collect(), ..calm };
-    let mut tally = Tally::default();
+        ObservedRun { rows: noisy.rows[..1].iter().chain(&calm.rows[1..]).cloned().collect(), ..calm };
+    let mut tally = VerdictTally::default();
     tally.add(&server, &noisy, &undecided_without_noise);
     assert_eq!((tally.undetermined, tally.undetermined_by_noise), (2, 1));
     assert_eq!(tally.verdicts + tally.undetermined, tally.rows);
@@ -99,15 +100,15 @@ fn rows_that_noise_left_undecided_are_counted_apart_from_rows_that_are_never_dec
 
 #[test]
 fn a_row_that_depends_on_a_rejected_row_is_rightly_rejected() {
-    let mut server = Server::new(target("anthropic"), Kind::AsClaimed, 1);
-    server.say("tool_choice.object_form", ClaimStatus::Unsupported);
-    assert!(server.is_right("tool_choice.any", VerdictStatus::Rejected), "directly");
+    let mut server = MeasuredServer::new(bundled_target("anthropic"), ServerKind::AsClaimed, 1);
+    server.override_status("tool_choice.object_form", ClaimStatus::Unsupported);
+    assert!(server.is_correct("tool_choice.any", VerdictStatus::Rejected), "directly");
     assert!(
-        server.is_right("tool_choice.any.disable_parallel_tool_use", VerdictStatus::Rejected),
+        server.is_correct("tool_choice.any.disable_parallel_tool_use", VerdictStatus::Rejected),
         "through another row"
     );
-    assert!(!server.is_right("tool_choice.any", VerdictStatus::Ignored));
-    assert!(!server.is_right("field.system", VerdictStatus::Rejected));
+    assert!(!server.is_correct("tool_choice.any", VerdictStatus::Ignored));
+    assert!(!server.is_correct("field.system", VerdictStatus::Rejected));
 }
 
 #[test]
@@ -115,14 +116,14 @@ fn flipped_servers_cover_every_row_in_every_status() {
     let mut covered = BTreeSet::new();
     let mut possible = BTreeSet::new();
     for name in TARGETS {
-        for row in rows_of(target(name)).into_iter().filter(|row| row.experiment.is_field_row()) {
+        for row in testable_rows(bundled_target(name)).into_iter().filter(|row| row.experiment.is_field_row()) {
             possible.extend(row.experiment.statuses.iter().map(|status| (row.experiment.id(), *status)));
         }
     }
-    for server in servers(1000, 200).into_iter().filter(|server| server.kind == Kind::Flipped) {
+    for server in servers(1000, 200).into_iter().filter(|server| server.kind == ServerKind::Flipped) {
         assert_eq!(server.flips.len(), FLIPS);
-        for row in rows_of(server.target).into_iter().filter(|row| row.experiment.is_field_row()) {
-            covered.insert((row.experiment.id(), server.truth(row.experiment.id())));
+        for row in testable_rows(server.target).into_iter().filter(|row| row.experiment.is_field_row()) {
+            covered.insert((row.experiment.id(), server.true_status(row.experiment.id())));
         }
     }
     let missing: Vec<_> = possible.difference(&covered).collect();
@@ -131,11 +132,11 @@ fn flipped_servers_cover_every_row_in_every_status() {
 
 #[test]
 fn the_same_seed_gives_the_same_server() {
-    let flips = |seed| Server::new(target("deepseek"), Kind::Flipped, seed).flips;
+    let flips = |seed| MeasuredServer::new(bundled_target("deepseek"), ServerKind::Flipped, seed).flips;
     assert_eq!(flips(3), flips(3));
     assert_ne!(flips(3), flips(4));
     for (row, status) in flips(3) {
-        let claimed = target("deepseek").claims.get(row).map_or(ClaimStatus::Supported, |claim| claim.status);
+        let claimed = bundled_target("deepseek").claims.get(row).map_or(ClaimStatus::Supported, |claim| claim.status);
         assert_ne!(claimed, status, "{row} is not flipped");
         assert!(CATALOG.experiment(row).is_some());
     }
@@ -144,8 +145,8 @@ fn the_same_seed_gives_the_same_server() {
 #[test]
 fn a_run_with_one_row_at_a_time_is_deterministic() {
     let run = || {
-        let server = Server::new(target("tencent-lkeap"), Kind::Flipped, 5);
-        let seen = block_on(observe(server, Condition::Faults, 0));
+        let server = MeasuredServer::new(bundled_target("tencent-lkeap"), ServerKind::Flipped, 5);
+        let seen = block_on(observe(server, NoiseCondition::Faults, 0));
         (seen.attempts, seen.input_tokens, seen.rows.into_iter().map(|row| row.reason).collect::<Vec<_>>())
     };
     assert_eq!(run(), run());
@@ -176,18 +177,23 @@ fn designs_differ_as_the_documentation_says() {
             .clone()
     };
     for level in designs::LEVELS {
-        let bayes = outcome_of(Design::BayesFactor, level);
+        let bayes = outcome_of(DecisionDesign::BayesFactor, level);
         let rate = interval::lower(bayes.wrong_honoured, bayes.plays, 0.05);
         assert!(rate <= 0.01, "{bayes:?}");
         assert_eq!(bayes.wrong_passed_over, 0, "a code word cannot be guessed");
     }
     // Wald's test assumes an obedience that the model does not have, and is often wrong.
-    for (design, level) in [(Design::Sprt, 0.2), (Design::CautiousSprt, 0.8)] {
+    for (design, level) in [(DecisionDesign::Sprt, 0.2), (DecisionDesign::CautiousSprt, 0.8)] {
         let sprt = outcome_of(design, level);
         assert!(sprt.wrong_honoured * 100 > 2 * sprt.plays, "{sprt:?}");
     }
     // Where the assumption is true, Wald's test needs fewer requests.
-    assert!(outcome_of(Design::CautiousSprt, 0.4).requests < outcome_of(Design::BayesFactor, 0.4).requests);
+    assert!(
+        outcome_of(DecisionDesign::CautiousSprt, 0.4).requests < outcome_of(DecisionDesign::BayesFactor, 0.4).requests
+    );
     // A fixed sample that is large enough needs more requests in every case.
-    assert!(outcome_of(Design::FixedTwelve, 0.0).requests > 3 * outcome_of(Design::BayesFactor, 0.0).requests);
+    assert!(
+        outcome_of(DecisionDesign::FixedTwelve, 0.0).requests
+            > 3 * outcome_of(DecisionDesign::BayesFactor, 0.0).requests
+    );
 }

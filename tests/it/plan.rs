@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use binary::Folder;
-use common::{CATALOG, Setup, TARGETS, judged, record_run, rows_of, target};
+use common::{CATALOG, SimulationSetup, TARGETS, bundled_target, judge_recording, record_simulation, testable_rows};
 use fieldtest::catalog::{CatalogRow, ClaimStatus};
 use fieldtest::engine::plan::estimate::{RowEstimates, TokenUse};
 use fieldtest::engine::{PlanInput, RateAssumptions, plan_run};
@@ -25,7 +25,7 @@ const SELECT: [&str; 4] = ["--select", "field.{system,stop_sequences,metadata,to
 
 fn plan_as_json(folder: &Folder, arguments: &[&str]) -> Value {
     let arguments = [&["plan", "--format", "json"], arguments].concat();
-    serde_json::from_str(&folder.run(arguments).exits(0).stdout).unwrap()
+    serde_json::from_str(&folder.run(arguments).assert_exit_code(0).stdout).unwrap()
 }
 
 /// The token use of a recording before the first row, and per row. A shared request counts for the
@@ -79,8 +79,8 @@ fn plan_input(settings: &RequestSettings) -> PlanInput<'_> {
 async fn the_estimates_match_a_new_measurement() {
     let mut estimates = RowEstimates::default();
     for name in TARGETS {
-        let target = target(name);
-        let missing: Vec<String> = rows_of(target)
+        let target = bundled_target(name);
+        let missing: Vec<String> = testable_rows(target)
             .iter()
             .map(|row| row.experiment.id().to_owned())
             .filter(|row| !estimates.rows.contains_key(row))
@@ -88,8 +88,8 @@ async fn the_estimates_match_a_new_measurement() {
         if missing.is_empty() {
             continue;
         }
-        let setup = Setup { concurrency: 1, rows: missing, ..Setup::of(target, &[]) };
-        let measured = RowEstimates::from_recording(&record_run(setup).await);
+        let setup = SimulationSetup { concurrency: 1, rows: missing, ..SimulationSetup::new(target, &[]) };
+        let measured = RowEstimates::from_recording(&record_simulation(setup).await);
         if estimates.rows.is_empty() {
             estimates.probes = measured.probes;
         }
@@ -102,8 +102,8 @@ async fn the_estimates_match_a_new_measurement() {
         .collect();
     let probes = serde_json::to_string(&estimates.probes).unwrap();
     let text = format!("{{\n  \"probes\": {probes},\n  \"rows\": {{\n{}\n  }}\n}}\n", lines.join(",\n"));
-    let path = common::repository("cases/estimates.json");
-    if common::update() {
+    let path = common::repository_path("cases/estimates.json");
+    if common::is_update_requested() {
         std::fs::write(&path, &text).unwrap();
     }
     let published = std::fs::read_to_string(&path).unwrap();
@@ -114,13 +114,13 @@ async fn the_estimates_match_a_new_measurement() {
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_stay_within_their_plan_and_near_its_estimate() {
     for (name, disobedience) in TARGETS.into_iter().zip([0.0, 0.1, 0.2]).chain([("anthropic", 0.2)]) {
-        let target = target(name);
+        let target = bundled_target(name);
         for seed in 1..=3 {
-            let mut setup = Setup::of(target, &[]);
+            let mut setup = SimulationSetup::new(target, &[]);
             (setup.seed, setup.behaviour.seed, setup.behaviour.impairments.disobedience) = (seed, seed, disobedience);
-            let recording = record_run(setup).await;
+            let recording = record_simulation(setup).await;
             let what = format!("{name}, disobedience {disobedience}, seed {seed}");
-            let (sent, expected) = assert_within_plan(&recording, &rows_of(target), &what);
+            let (sent, expected) = assert_within_plan(&recording, &testable_rows(target), &what);
             // The estimates hold for a model that obeys and an endpoint that supports every row.
             let is_reference = name == "anthropic" && disobedience == 0.0;
             let is_near = (sent as f64 / expected as f64 - 1.0).abs() <= 0.1;
@@ -131,8 +131,8 @@ async fn runs_stay_within_their_plan_and_near_its_estimate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_stay_within_their_plan_whatever_the_server_does() {
-    let target = target("deepseek");
-    let rows = rows_of(target);
+    let target = bundled_target("deepseek");
+    let rows = testable_rows(target);
     let impaired = |impairments: SimulatorImpairments| SimulatorConfig {
         impairments,
         seed: 3,
@@ -173,9 +173,9 @@ async fn runs_stay_within_their_plan_whatever_the_server_does() {
         ("every row is unsupported", every_row(ClaimStatus::Unsupported)),
     ];
     for (what, behaviour) in servers {
-        let recording = record_run(Setup { behaviour, ..Setup::of(target, &[]) }).await;
+        let recording = record_simulation(SimulationSetup { behaviour, ..SimulationSetup::new(target, &[]) }).await;
         assert_within_plan(&recording, &rows, what);
-        judged(&recording);
+        judge_recording(&recording);
     }
 }
 
@@ -186,15 +186,16 @@ fn a_plan_needs_no_credential_and_reports_a_missing_one() {
     let target = &plan["targets"][0];
     assert!(target["missing_credential"].as_str().unwrap().contains("DEEPSEEK_API_KEY"), "{target}");
     let arguments = [&["plan", "deepseek"], &SELECT[..]].concat();
-    let plain = folder.run(&arguments).exits(0).stdout;
+    let plain = folder.run(&arguments).assert_exit_code(0).stdout;
     assert!(plain.contains("credential   missing") && plain.contains("DEEPSEEK_API_KEY"), "{plain}");
     // The plan does not print an existing credential.
-    let with_credential = folder.run_with(&[("DEEPSEEK_API_KEY", "sk-canary-0123456789abcdef")], &arguments).exits(0);
+    let with_credential =
+        folder.run_with_env(&[("DEEPSEEK_API_KEY", "sk-canary-0123456789abcdef")], &arguments).assert_exit_code(0);
     assert!(!with_credential.stdout.contains("credential   missing"), "{}", with_credential.stdout);
     assert!(!format!("{}{}", with_credential.stdout, with_credential.stderr).contains("canary"));
-    assert!(folder.everything().is_empty(), "a plan writes no files");
+    assert!(folder.all_files().is_empty(), "a plan writes no files");
     for simulated in [&["plan"][..], &["plan", "deepseek", "--simulate"]] {
-        let output = folder.run([simulated, &SELECT[..]].concat()).exits(0).stdout;
+        let output = folder.run([simulated, &SELECT[..]].concat()).assert_exit_code(0).stdout;
         assert!(!output.contains("credential   missing"), "{output}");
     }
 }
@@ -222,13 +223,16 @@ fn a_plan_adds_up_targets_and_checks_prices_and_budgets() {
         assert_eq!(plan["fits"][0]["fits"], fits, "{plan}");
     }
     let arguments = [&["plan", "deepseek", "--max-cost", "0.000001"], &SELECT[..], &priced].concat();
-    let output = folder.run(arguments).exits(0).stdout;
+    let output = folder.run(arguments).assert_exit_code(0).stdout;
     assert!(output.contains("--max-cost 0.000001: the run does not fit"), "{output}");
     folder
         .run(["plan", "deepseek", "--max-cost", "1"])
-        .exits(2)
-        .says(&["--max-cost needs prices for deepseek", "--price-input"]);
-    folder.run(["plan", "deepseek", "--price-input", "1"]).exits(2).says(&["--price-output"]);
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["--max-cost needs prices for deepseek", "--price-input"]);
+    folder
+        .run(["plan", "deepseek", "--price-input", "1"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["--price-output"]);
 }
 
 #[test]
@@ -241,7 +245,7 @@ fn repeats_multiply_the_plan() {
         let number = |plan: &Value| plan.pointer(path).and_then(Value::as_f64).unwrap();
         assert!((3.0 * number(one) - number(all)).abs() < 1e-6, "{path}: {plan}");
     }
-    let output = folder.run([&["plan", "deepseek", "--repeat", "3"], &SELECT[..]].concat()).exits(0).stdout;
+    let output = folder.run([&["plan", "deepseek", "--repeat", "3"], &SELECT[..]].concat()).assert_exit_code(0).stdout;
     assert!(output.contains("all 3 runs, one after the other"), "{output}");
 }
 
@@ -271,7 +275,7 @@ fn plans_match_their_published_schema() {
         let errors: Vec<String> = validator.iter_errors(&plan).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
-    let settings = RequestSettings::from_target(target("anthropic"), 1024);
+    let settings = RequestSettings::from_target(bundled_target("anthropic"), 1024);
     let rows: Vec<&CatalogRow> = CATALOG.rows.iter().collect();
     let complete = plan_run(&rows, plan_input(&settings));
     assert_eq!(complete.rows.len(), rows.len());
@@ -296,7 +300,7 @@ fn a_row_without_an_estimate_is_expected_to_need_its_minimum() {
     let experiment = "section: S\nrows:\n  - row: field.fresh\n    title: Fresh\n    treatment: { body: { fresh: 7 } }\n    ask: hi\n    challenge: [{ body: { fresh: -1 } }]\n";
     folder.write("cases/experiments/mine.yaml", experiment);
     let arguments = ["anthropic", "--cases", "cases", "--select", "field.fresh"];
-    let plan = folder.run([&["plan"][..], &arguments].concat()).exits(0).stdout;
+    let plan = folder.run([&["plan"][..], &arguments].concat()).assert_exit_code(0).stdout;
     assert!(plan.contains("none for 1 row: their minimum is expected"), "{plan}");
     let plan = plan_as_json(&folder, &arguments);
     assert_eq!(plan["targets"][0]["rows_without_estimate"], 1);
@@ -309,7 +313,7 @@ fn results_report_planned_and_actual_numbers() {
     let folder = Folder::new();
     let formats = ["--format", "terminal,markdown,html,json"];
     let run = [&["run", "deepseek", "--simulate", "--out", "out"], &SELECT[..], &formats].concat();
-    let ended = folder.run(run).exits(0);
+    let ended = folder.run(run).assert_exit_code(0);
     let totals = &folder.results("out")["totals"];
     let (sent, planned) = (totals["requests"].as_u64().unwrap(), &totals["planned"]["requests"]);
     assert!((planned["min"].as_u64().unwrap()..=planned["max"].as_u64().unwrap()).contains(&sent), "{totals}");
@@ -318,6 +322,6 @@ fn results_report_planned_and_actual_numbers() {
     // HTML escapes the slash.
     assert!(folder.read("out/matrix.html").contains("planned &#x2f; actual"));
     // The recording contains the plan, so `judge` reports it too.
-    folder.run(["judge", "out/recording-deepseek.jsonl", "-o", "again"]).exits(0);
+    folder.run(["judge", "out/recording-deepseek.jsonl", "-o", "again"]).assert_exit_code(0);
     assert_eq!(folder.results("again")["totals"]["planned"], totals["planned"]);
 }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use binary::Folder;
 use serde_json::{Value, json};
-use server::Server;
+use server::TestServer;
 
 use crate::common::{binary, server};
 
@@ -42,8 +42,8 @@ fn secret_forms() -> Vec<String> {
 
 /// Starts a gateway that returns all secrets in every response: in a message, in an error, or in a
 /// stream that splits each form into two deltas.
-fn start_leaking_gateway() -> Server {
-    Server::start(|asked, stream| {
+fn start_leaking_gateway() -> TestServer {
+    TestServer::start(|asked, stream| {
         let secrets = secret_forms().join(" , ");
         let head = format!(
             "connection: close\r\nset-cookie: session={UPSTREAM_KEY}\r\nauthorization: Bearer {CREDENTIAL}\r\n\
@@ -122,14 +122,14 @@ fn no_secret_gets_into_any_file_or_message_in_any_form() {
             "0",
         ];
         let variables = [("KEY", CREDENTIAL), ("OPENAI_API_KEY", UPSTREAM_KEY)];
-        let ended = folder.run_with(&variables, &[&arguments[..], &select].concat());
-        assert!(server.asked().len() > 10, "{}", ended.stderr);
+        let ended = folder.run_with_env(&variables, &[&arguments[..], &select].concat());
+        assert!(server.received_requests().len() > 10, "{}", ended.stderr);
         let recording = folder.read("out/recording-leaky.jsonl");
         let streamed = join_stream_texts(&recording);
         assert!(recording.contains("<secret>"), "{recording}");
         assert!(streamed.contains("<credential>"), "{} {}", ended.stderr, ended.stdout);
         let mut seen: Vec<(String, String)> = folder
-            .everything()
+            .all_files()
             .into_iter()
             .map(|(path, content)| (path.display().to_string(), String::from_utf8(content).unwrap()))
             .collect();
@@ -174,7 +174,7 @@ fn redaction_removes_texts_from_every_file_and_keeps_verdicts() {
         let arguments = ["run", "deepseek", "--simulate", "--seed", "7", "--cases", "cases", "--out", out];
         let rows = ["own.*", "field.*", "content.*", "tool_choice.*", "error.*", "stream.*", "turns.*"];
         let select = rows.iter().flat_map(|glob| ["--select", glob]);
-        let fault = folder.simulator("faults: [message.stop-reason-missing]\n");
+        let fault = folder.write_simulator_file("faults: [message.stop-reason-missing]\n");
         let flips = fault.into_iter().chain(["--flip", "field.top_k=rejected"]);
         folder.run(arguments.into_iter().chain(select).chain(flips).chain(more.iter().copied()))
     };
@@ -235,11 +235,14 @@ fn a_truncated_redacted_recording_decides_no_row() {
     let folder = Folder::new();
     folder
         .run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--redact", "content", "--out", "out"])
-        .exits(0);
+        .assert_exit_code(0);
     let text = folder.read("out/recording-deepseek.jsonl");
     let lines: Vec<&str> = text.lines().collect();
     folder.write("cut/recording-deepseek.jsonl", lines[..lines.len() - 2].join("\n") + "\n");
-    folder.run(["run", "deepseek", "--replay", "cut", "--out", "again"]).exits(3).says(&["partial"]);
+    folder
+        .run(["run", "deepseek", "--replay", "cut", "--out", "again"])
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["partial"]);
     let row = &folder.results("again")["rows"][0];
     assert_eq!(row["verdict"]["status"], "skipped");
     assert!(row["verdict"]["reason"].as_str().unwrap().contains("texts were taken out"), "{row}");
@@ -247,7 +250,7 @@ fn a_truncated_redacted_recording_decides_no_row() {
     let edited = text.replacen("\"conforms\",\"silent\"", "\"contradicts\",\"silent\"", 1);
     assert_ne!(edited, text);
     folder.write("cut/recording-deepseek.jsonl", edited);
-    folder.run(["run", "deepseek", "--replay", "cut", "--out", "again"]).exits(2).says(&[
+    folder.run(["run", "deepseek", "--replay", "cut", "--out", "again"]).assert_exit_code(2).assert_stderr_contains(&[
         "line ",
         "the results",
         "edited",

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use binary::{Ended, Folder};
+use binary::{FinishedRun, Folder};
 use serde_json::Value;
-use server::{Faithful, Server};
+use server::{FaithfulServer, TestServer};
 
 use crate::common::{binary, server};
 
@@ -13,7 +13,7 @@ const MIXED: [&str; 8] =
     ["field.*", "tools.*", "error.*", "stream.*", "content.text.*", "tool_choice.*", "side.*", "turns.*"];
 
 /// Runs `fieldtest run TARGET --simulate` into `out`.
-fn run_simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> Ended {
+fn run_simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> FinishedRun {
     folder.run(["run", target, "--simulate", "--out", out].iter().chain(more))
 }
 
@@ -39,7 +39,7 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
         arguments.extend(["--record", "rec"]);
         arguments.extend(&more);
         if !deviations.is_empty() {
-            arguments.extend(folder.simulator(deviations));
+            arguments.extend(folder.write_simulator_file(deviations));
         }
         let first = run_simulated(&folder, target, "out", &arguments);
         let again = folder.run(["run", target, "--replay", "rec", "--out", "again"]);
@@ -57,43 +57,43 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
 #[test]
 fn a_replay_reports_an_endpoint_that_stopped_responding() {
     let folder = Folder::new();
-    let faithful = Faithful::start();
-    let failing = Server::start(move |asked, stream| match asked.number {
-        0..40 => stream.write_all(&faithful.answer(asked)?),
+    let faithful = FaithfulServer::start();
+    let failing = TestServer::start(move |asked, stream| match asked.number {
+        0..40 => stream.write_all(&faithful.respond(asked)?),
         _ => Ok(()),
     });
     let url = failing.url();
     let run = ["run", "--base-url", &url, "--model", "m", "--name", "dies", "--api-key-env", "KEY", "--out", "out"];
     let more = ["--select", "field.*", "--retries", "0", "--claims", "deepseek"];
-    let ended = folder.run_with(&[("KEY", "fieldtest-simulator")], &[&run[..], &more].concat());
+    let ended = folder.run_with_env(&[("KEY", "fieldtest-simulator")], &[&run[..], &more].concat());
     assert!(ended.stderr.contains("stopped responding"), "{}", ended.stderr);
-    folder.run(["run", "--replay", "out", "--out", "again"]).says(&["stopped responding"]);
+    folder.run(["run", "--replay", "out", "--out", "again"]).assert_stderr_contains(&["stopped responding"]);
     assert!(folder.read("out/results-dies.json") == folder.read("again/results-dies.json"));
 }
 
 #[test]
 fn a_replay_without_a_target_replays_every_recording_of_the_folder() {
     let folder = Folder::new();
-    folder.run(["run", "--select", "field.top_k", "--out", "out"]).exits(0);
-    folder.run(["run", "--replay", "out", "--out", "again"]).exits(0);
-    assert_eq!(folder.names("again", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
+    folder.run(["run", "--select", "field.top_k", "--out", "out"]).assert_exit_code(0);
+    folder.run(["run", "--replay", "out", "--out", "again"]).assert_exit_code(0);
+    assert_eq!(folder.file_names("again", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
     // `--replay` also accepts a file.
-    folder.run(["run", "--replay", "out/recording-deepseek.jsonl", "--out", "one"]).exits(0);
-    assert_eq!(folder.names("one", "results-"), ["results-deepseek.json"]);
+    folder.run(["run", "--replay", "out/recording-deepseek.jsonl", "--out", "one"]).assert_exit_code(0);
+    assert_eq!(folder.file_names("one", "results-"), ["results-deepseek.json"]);
 }
 
 #[test]
 fn a_replay_follows_select_and_claims() {
     let folder = Folder::new();
-    run_simulated(&folder, "deepseek", "out", &["--select", "field.*"]).exits(0);
+    run_simulated(&folder, "deepseek", "out", &["--select", "field.*"]).assert_exit_code(0);
     let all = folder.results("out");
     // A single row gets the same verdict, although its shared requests carry the id of another row.
-    folder.run(["run", "deepseek", "--replay", "out", "--select", "field.top_k", "--out", "one"]).exits(0);
+    folder.run(["run", "deepseek", "--replay", "out", "--select", "field.top_k", "--out", "one"]).assert_exit_code(0);
     let one = folder.results("one");
     assert_eq!(one["rows"].as_array().unwrap().len(), 1);
     assert_eq!(row(&one, "field.top_k")["verdict"], row(&all, "field.top_k")["verdict"]);
     // Other claims.
-    folder.run(["run", "deepseek", "--replay", "out", "--claims", "anthropic", "--out", "held"]).exits(1);
+    folder.run(["run", "deepseek", "--replay", "out", "--claims", "anthropic", "--out", "held"]).assert_exit_code(1);
     let compared = folder.results("held");
     assert_eq!(row(&compared, "field.top_k")["outcome"], "contradicts");
     assert_eq!(compared["target"]["claims"]["target"], "anthropic");
@@ -101,8 +101,8 @@ fn a_replay_follows_select_and_claims() {
     let select = ["--select", "field.top_k", "--select", "tool_choice.auto"];
     folder
         .run(["run", "deepseek", "--replay", "out", "--out", "more"].iter().chain(&select))
-        .exits(3)
-        .says(&["partial", "the recording lacks requests"]);
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["partial", "the recording lacks requests"]);
     let more = folder.results("more");
     assert_eq!(row(&more, "tool_choice.auto")["verdict"]["status"], "skipped");
     assert_eq!(row(&more, "field.top_k")["verdict"]["status"], "ignored");
@@ -112,7 +112,7 @@ fn a_replay_follows_select_and_claims() {
 fn a_changed_case_file_leaves_its_row_undecided() {
     let folder = Folder::new();
     run_simulated(&folder, "deepseek", "out", &["--select", "field.system", "--select", "field.stop_sequences"])
-        .exits(0);
+        .assert_exit_code(0);
     let changed = "rows:\n  - row: field.stop_sequences\n    title: stop_sequences\n    \
                    ask: Count from 1 to 30, separated by single spaces.\n    \
                    treatment: { body: { stop_sequences: [\" 9\"] } }\n    \
@@ -123,7 +123,7 @@ fn a_changed_case_file_leaves_its_row_undecided() {
     folder.write("cases/experiments/x.yaml", format!("{section}\n{changed}"));
     let ended = folder.run(["run", "deepseek", "--replay", "out", "--cases", "cases", "--out", "again"]);
     let again = {
-        ended.exits(3);
+        ended.assert_exit_code(3);
         folder.results("again")
     };
     assert_eq!(row(&again, "field.stop_sequences")["verdict"]["status"], "skipped");
@@ -136,12 +136,12 @@ mod bad_recordings {
     /// A folder with a recording of one row, and its lines.
     fn record_one_row() -> (Folder, Vec<String>) {
         let folder = Folder::new();
-        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
+        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).assert_exit_code(0);
         let lines = folder.read("out/recording-deepseek.jsonl").lines().map(str::to_owned).collect();
         (folder, lines)
     }
 
-    fn replay(folder: &Folder, lines: &[String]) -> Ended {
+    fn replay(folder: &Folder, lines: &[String]) -> FinishedRun {
         folder.write("rec/recording-deepseek.jsonl", lines.join("\n") + "\n");
         folder.run(["run", "deepseek", "--replay", "rec", "--out", "again"])
     }
@@ -149,22 +149,31 @@ mod bad_recordings {
     #[test]
     fn a_truncated_recording_gives_its_finished_rows_and_is_partial() {
         let (folder, lines) = record_one_row();
-        replay(&folder, &lines[..lines.len() - 1]).exits(3).says(&["partial", "no footer"]);
+        replay(&folder, &lines[..lines.len() - 1])
+            .assert_exit_code(3)
+            .assert_stderr_contains(&["partial", "no footer"]);
         assert_eq!(row(&folder.results("again"), "field.top_k")["verdict"]["status"], "ignored");
-        replay(&folder, &lines[..4]).exits(3).says(&["partial"]);
+        replay(&folder, &lines[..4]).assert_exit_code(3).assert_stderr_contains(&["partial"]);
         assert_eq!(row(&folder.results("again"), "field.top_k")["verdict"]["status"], "skipped");
         // The file ends in the middle of a line.
         let half = &lines[lines.len() - 3][..40];
         let text = format!("{}\n{half}", lines[..lines.len() - 3].join("\n"));
         folder.write("rec/recording-deepseek.jsonl", text);
-        folder.run(["run", "deepseek", "--replay", "rec", "--out", "again"]).exits(3).says(&["partial"]);
+        folder
+            .run(["run", "deepseek", "--replay", "rec", "--out", "again"])
+            .assert_exit_code(3)
+            .assert_stderr_contains(&["partial"]);
     }
 
     #[test]
     fn a_recording_of_another_version_is_rejected() {
         let (folder, mut lines) = record_one_row();
         lines[0] = lines[0].replace("fieldtest-recording/1", "fieldtest-recording/7");
-        replay(&folder, &lines).exits(2).says(&["line 1", "fieldtest-recording/7", "this version reads"]);
+        replay(&folder, &lines).assert_exit_code(2).assert_stderr_contains(&[
+            "line 1",
+            "fieldtest-recording/7",
+            "this version reads",
+        ]);
     }
 
     #[test]
@@ -173,7 +182,7 @@ mod bad_recordings {
         let at = lines.iter().position(|line| line.contains("exchange") && line.contains("\"top_k\"")).unwrap();
         lines[at] = lines[at].replacen("\"max_tokens\":1024", "\"max_tokens\":1025", 1);
         let line = format!("line {} ", at + 1);
-        replay(&folder, &lines).exits(2).says(&[&line, "another request", "edited"]);
+        replay(&folder, &lines).assert_exit_code(2).assert_stderr_contains(&[&line, "another request", "edited"]);
     }
 
     #[test]
@@ -181,19 +190,28 @@ mod bad_recordings {
         let (folder, mut lines) = record_one_row();
         let at = lines.iter().position(|line| line.starts_with("{\"exchange\"") && line.contains("\"top_k\"")).unwrap();
         lines.remove(at);
-        replay(&folder, &lines).exits(2).says(&["line ", "refers to exchange"]);
+        replay(&folder, &lines).assert_exit_code(2).assert_stderr_contains(&["line ", "refers to exchange"]);
     }
 
     #[test]
     fn a_path_without_a_recording_is_reported() {
         let folder = Folder::new();
-        folder.run(["run", "deepseek", "--replay", "nowhere"]).exits(2).says(&["nowhere", "no such file or folder"]);
+        folder
+            .run(["run", "deepseek", "--replay", "nowhere"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["nowhere", "no such file or folder"]);
         folder.write("empty/x.txt", "");
-        folder.run(["run", "--replay", "empty"]).exits(2).says(&["no recording-*.jsonl in the folder"]);
+        folder
+            .run(["run", "--replay", "empty"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["no recording-*.jsonl in the folder"]);
         folder
             .run(["run", "deepseek", "--replay", "empty"])
-            .exits(2)
-            .says(&["no recording-deepseek.jsonl in the folder"]);
-        folder.run(["run", "deepseek", "--replay", "x", "--simulate"]).exits(2).says(&["cannot be used with"]);
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["no recording-deepseek.jsonl in the folder"]);
+        folder
+            .run(["run", "deepseek", "--replay", "x", "--simulate"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["cannot be used with"]);
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{CATALOG, repository, update};
+use common::{CATALOG, is_update_requested, repository_path};
 use fieldtest::catalog::VerdictStatus;
 use fieldtest::engine::{InconclusiveReason, judge};
 use fieldtest::recording::run;
@@ -113,7 +113,7 @@ fn the_published_reports_match_a_run_without_options() {
     let run_folder = run(&[], 0);
     let mut stale = Vec::new();
     for file in ["matrix.md"].into_iter().chain(RESULTS) {
-        let published = repository("reports").join(file);
+        let published = repository_path("reports").join(file);
         let before = fs::read_to_string(&published).unwrap_or_default();
         let (now, is_same) = (read_text(run_folder.path(), file), |before: &str, now: &str| {
             !before.is_empty() && without_varying_parts(file, before) == without_varying_parts(file, now)
@@ -121,8 +121,8 @@ fn the_published_reports_match_a_run_without_options() {
         if is_same(&before, &now) {
             continue;
         }
-        if update() {
-            fs::create_dir_all(repository("reports")).unwrap();
+        if is_update_requested() {
+            fs::create_dir_all(repository_path("reports")).unwrap();
             fs::write(&published, &now).unwrap();
         } else if before.is_empty() {
             stale.push(format!("reports/{file}: the file is missing"));

@@ -20,7 +20,7 @@ fn each_model_has_its_own_run() {
     let folder = Folder::new();
     let models = ["--model", "small", "--model", "large"];
     let run = ["run", "deepseek", "--simulate", "--select", SMALL_ROW, "--out", "out"];
-    folder.run(run.iter().chain(&models)).exits(0);
+    folder.run(run.iter().chain(&models)).assert_exit_code(0);
     for model in ["small", "large"] {
         let results = read_results(&folder, &format!("deepseek-{model}"));
         assert_eq!(results["target"]["name"], format!("deepseek@{model}"));
@@ -35,7 +35,9 @@ fn each_model_has_its_own_run() {
 #[test]
 fn a_single_model_does_not_change_the_name_of_the_target() {
     let folder = Folder::new();
-    folder.run(["run", "deepseek", "--simulate", "--select", SMALL_ROW, "--out", "out", "--model", "m"]).exits(0);
+    folder
+        .run(["run", "deepseek", "--simulate", "--select", SMALL_ROW, "--out", "out", "--model", "m"])
+        .assert_exit_code(0);
     assert_eq!(read_results(&folder, "deepseek")["target"]["model"], "m");
 }
 
@@ -49,7 +51,7 @@ fn a_target_list_names_targets_endpoints_and_models() {
          simulate: true, claims: deepseek }\n  - { base_url: \"http://127.0.0.1:1\", models: [m], claims: deepseek }\n",
     );
     let run = ["run", "--targets", "list.yaml", "--select", SMALL_ROW, "--out", "out", "--retries", "0"];
-    let ended = folder.run(run).exits(3);
+    let ended = folder.run(run).assert_exit_code(3);
     for name in ["deepseek-a", "deepseek-b", "reference"] {
         assert_eq!(read_results(&folder, name)["summary"]["decided"], 1, "{name}");
     }
@@ -96,11 +98,11 @@ fn an_invalid_target_list_is_rejected_before_the_first_request() {
         ),
     ] {
         folder.write("list.yaml", list);
-        let ended = folder.run(["run", "--targets", "list.yaml", "--out", "out"]).exits(2);
+        let ended = folder.run(["run", "--targets", "list.yaml", "--out", "out"]).assert_exit_code(2);
         assert!(ended.stderr.contains(message), "{list}\n{}", ended.stderr);
         assert!(!folder.exists("out/matrix.md"));
     }
-    let ended = folder.run(["run", "deepseek", "--targets", "list.yaml"]).exits(2);
+    let ended = folder.run(["run", "deepseek", "--targets", "list.yaml"]).assert_exit_code(2);
     assert!(ended.stderr.contains("cannot be used with"), "{}", ended.stderr);
 }
 
@@ -109,7 +111,7 @@ fn a_target_that_cannot_be_recorded_does_not_affect_the_others() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.path().join("out/recording-anthropic.jsonl")).unwrap();
     let run = ["run", "anthropic", "deepseek", "--simulate", "--select", SMALL_ROW, "--out", "out"];
-    let ended = folder.run(run).exits(2);
+    let ended = folder.run(run).assert_exit_code(2);
     assert!(ended.stderr.contains("recording-anthropic.jsonl"), "{}", ended.stderr);
     assert_eq!(read_results(&folder, "deepseek")["summary"]["decided"], 1);
     assert!(folder.exists("out/matrix.md"));
@@ -129,7 +131,9 @@ fn run_order(folder: &Folder, jobs: &str) -> Vec<(String, String)> {
         "--format",
         "ndjson,json",
     ];
-    let ended = folder.run(run.iter().chain(&folder.simulator("latency_ms: 30\n")).chain(&["--jobs", jobs])).exits(0);
+    let ended = folder
+        .run(run.iter().chain(&folder.write_simulator_file("latency_ms: 30\n")).chain(&["--jobs", jobs]))
+        .assert_exit_code(0);
     let events = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
     let events = events.map(|event| (text(&event, "event"), text(&event, "target")));
@@ -153,9 +157,9 @@ fn one_command_tests_two_hundred_targets() {
     }
     folder.write("list.yaml", list);
     let run = ["run", "--targets", "list.yaml", "--select", SMALL_ROW, "--out", "out", "--format", "json,markdown"];
-    folder.run(run).exits(0);
-    assert_eq!(folder.names("out", "results-").len(), 200);
-    assert_eq!(folder.names("out", "recording-").len(), 200);
+    folder.run(run).assert_exit_code(0);
+    assert_eq!(folder.file_names("out", "results-").len(), 200);
+    assert_eq!(folder.file_names("out", "recording-").len(), 200);
 }
 
 #[test]
@@ -163,9 +167,9 @@ fn repeats_report_the_stability_of_each_verdict() {
     let folder = Folder::new();
     let run =
         ["run", "deepseek", "--simulate", "--select", "field.*", "--select", "tool*", "--out", "out", "--seed", "7"];
-    folder.run(run.iter().chain(&folder.simulator("disobedience: 0.4\n")).chain(&["--repeat", "4"]));
+    folder.run(run.iter().chain(&folder.write_simulator_file("disobedience: 0.4\n")).chain(&["--repeat", "4"]));
     let results = read_results(&folder, "deepseek");
-    let recordings = folder.names("out", "recording-deepseek-run-");
+    let recordings = folder.file_names("out", "recording-deepseek-run-");
     assert_eq!(recordings.len(), 4);
     // `judge` gives the verdicts of each run.
     let mut seen: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
@@ -210,7 +214,7 @@ fn repeats_report_the_stability_of_each_verdict() {
 fn repeats_end_when_a_run_is_stopped() {
     let folder = Folder::new();
     let run = ["run", "deepseek", "--simulate", "--out", "out", "--repeat", "5", "--max-requests", "20"];
-    folder.run(run).exits(3);
+    folder.run(run).assert_exit_code(3);
     let results = read_results(&folder, "deepseek");
     let partial = results["partial"].as_str().unwrap();
     assert!(partial.starts_with("1 of 5 runs were completed: the budget"), "{partial}");
@@ -220,12 +224,12 @@ fn repeats_end_when_a_run_is_stopped() {
 fn a_resumed_run_counts_the_earlier_requests_of_every_target() {
     let folder = Folder::new();
     let run = ["run", "deepseek", "anthropic", "--simulate", "--out", "out", "--max-requests", "60"];
-    folder.run(run).exits(3);
+    folder.run(run).assert_exit_code(3);
     let requests =
         || ["deepseek", "anthropic"].map(|name| read_results(&folder, name)["totals"]["requests"].as_u64().unwrap());
     let before: u64 = requests().iter().sum();
     assert!((50..=60).contains(&before), "{before}");
-    folder.run(run.iter().chain(&["--resume", "out", "--jobs", "1"])).exits(3);
+    folder.run(run.iter().chain(&["--resume", "out", "--jobs", "1"])).assert_exit_code(3);
     let after: u64 = requests().iter().sum();
     assert!(after <= 60, "{after} requests exceed the budget of the command");
 }
@@ -234,15 +238,15 @@ fn a_resumed_run_counts_the_earlier_requests_of_every_target() {
 fn an_interrupted_recording_is_not_overwritten() {
     let folder = Folder::new();
     let run = ["run", "deepseek", "--simulate", "--out", "out", "--max-requests"];
-    folder.run(run.iter().chain(&["120"])).exits(3);
+    folder.run(run.iter().chain(&["120"])).assert_exit_code(3);
     let interrupted = folder.read("out/recording-deepseek.jsonl");
-    let ended = folder.run(run.iter().chain(&["10"])).exits(3);
+    let ended = folder.run(run.iter().chain(&["10"])).assert_exit_code(3);
     assert!(ended.stderr.contains("was renamed to"), "{}", ended.stderr);
     assert_eq!(folder.read("out/cut-recording-deepseek.jsonl"), interrupted);
     // A complete recording is overwritten without a warning.
     let complete = ["run", "deepseek", "--simulate", "--out", "whole", "--select", SMALL_ROW];
     for _ in 0..2 {
-        folder.run(complete).exits(0);
+        folder.run(complete).assert_exit_code(0);
     }
-    assert_eq!(folder.names("whole", "cut-"), Vec::<String>::new());
+    assert_eq!(folder.file_names("whole", "cut-"), Vec::<String>::new());
 }

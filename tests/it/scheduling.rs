@@ -8,15 +8,15 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use clock::Clock;
-use common::{CATALOG, Setup, TARGETS, record_run, rows_of, target};
+use clock::VirtualClock;
+use common::{CATALOG, SimulationSetup, TARGETS, bundled_target, record_simulation, testable_rows};
 use fieldtest::catalog::CatalogRow;
 use fieldtest::client::{Budget, BudgetLimits, BudgetReservation, MessagesEndpoint, ReplayEndpoint};
 use fieldtest::engine::run_in_memory;
 use fieldtest::engine::{RunOptions, judge};
 use fieldtest::recording::run::{Recording, TrialKey};
 use fieldtest::wire::exchange::{Exchange, Request};
-use harness::{Folder, Running};
+use harness::{Folder, RunningCommand};
 
 use crate::common;
 use crate::common::{binary as harness, clock};
@@ -26,7 +26,7 @@ const MAX_RATIO: f64 = 1.1;
 
 /// An endpoint that needs one tick for each response.
 struct OneTickEndpoint<'a> {
-    clock: &'a Clock,
+    clock: &'a VirtualClock,
     responses: ReplayEndpoint<'a>,
     in_flight: AtomicUsize,
     max_in_flight: AtomicUsize,
@@ -68,7 +68,7 @@ fn run_with_virtual_time(
     concurrency: usize,
     budget: Budget,
 ) -> (Recording, f64, usize) {
-    let clock = Clock::default();
+    let clock = VirtualClock::default();
     let endpoint = OneTickEndpoint {
         clock: &clock,
         responses: ReplayEndpoint::new(&recording.exchanges),
@@ -96,15 +96,15 @@ fn trial_keys(recording: &Recording) -> BTreeSet<&TrialKey> {
 
 /// Records a simulated run of a target with one request at a time.
 fn record_sequentially(name: &str) -> Recording {
-    let setup = Setup { concurrency: 1, ..Setup::of(target(name), &[]) };
-    tokio::runtime::Runtime::new().unwrap().block_on(record_run(setup))
+    let setup = SimulationSetup { concurrency: 1, ..SimulationSetup::new(bundled_target(name), &[]) };
+    tokio::runtime::Runtime::new().unwrap().block_on(record_simulation(setup))
 }
 
 #[test]
 fn a_run_is_near_the_minimum_duration_and_sends_the_same_requests_at_any_concurrency() {
     let mut table = Vec::new();
     for name in TARGETS {
-        let (first, rows) = (record_sequentially(name), rows_of(target(name)));
+        let (first, rows) = (record_sequentially(name), testable_rows(bundled_target(name)));
         let verdicts = judge(&CATALOG, &first).unwrap().rows;
         for concurrency in [1, 2, 4, 8, 16, 32, 256] {
             let (replayed, ticks, max_in_flight) = run_with_virtual_time(&first, &rows, concurrency, Budget::default());
@@ -125,7 +125,7 @@ fn a_run_is_near_the_minimum_duration_and_sends_the_same_requests_at_any_concurr
 
 #[test]
 fn with_a_small_budget_a_run_finishes_rows_in_order() {
-    let (first, rows) = (record_sequentially("deepseek"), rows_of(target("deepseek")));
+    let (first, rows) = (record_sequentially("deepseek"), testable_rows(bundled_target("deepseek")));
     let budget = Budget::new(BudgetLimits { requests: Some(60), ..BudgetLimits::default() });
     let (replayed, ..) = run_with_virtual_time(&first, &rows, 4, budget);
     assert_eq!(replayed.exchanges.len(), 60);
@@ -194,7 +194,7 @@ fn the_binary_sends_equally_many_requests_at_concurrency_1_and_32() {
             "--no-progress",
         ]);
         command.env("KEY", &simulator.key);
-        Running::start(command).ended().exits(0);
+        RunningCommand::start(command).wait_for_end().assert_exit_code(0);
         let results = folder.results(concurrency);
         let requests = results["totals"]["requests"].as_u64().unwrap() + results["totals"]["retries"].as_u64().unwrap();
         assert_eq!(simulator.stop(), format!("{requests} requests received\n"));

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use common::{TARGETS, repository, simulate, target, update};
+use common::{TARGETS, bundled_target, is_update_requested, repository_path, test_target};
 use fieldtest::catalog::{experiments_schema, gateway_schema, target_list_schema, target_schema};
 use jsonschema::Validator;
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn validator(schema: &Value) -> Validator {
 /// The case files of a folder: path, first line and contents.
 fn case_files(folder: &str) -> Vec<(PathBuf, String, Value)> {
     let mut files: Vec<PathBuf> =
-        fs::read_dir(repository("cases").join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        fs::read_dir(repository_path("cases").join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
         .into_iter()
@@ -38,11 +38,11 @@ fn case_files(folder: &str) -> Vec<(PathBuf, String, Value)> {
 }
 
 fn assert_published(name: &str, schema: &Value) {
-    let path = repository("schemas").join(name);
+    let path = repository_path("schemas").join(name);
     let mut text = serde_json::to_string_pretty(schema).unwrap();
     text.push('\n');
-    if update() {
-        fs::create_dir_all(repository("schemas")).unwrap();
+    if is_update_requested() {
+        fs::create_dir_all(repository_path("schemas")).unwrap();
         fs::write(&path, &text).unwrap();
     }
     let published = fs::read_to_string(&path).unwrap_or_default();
@@ -186,7 +186,7 @@ fn the_schema_of_targets_rejects_what_the_loader_rejects() {
 async fn the_results_of_simulated_runs_match_the_schema() {
     let validator = validator(&fieldtest::results::json::schema::<fieldtest::results::model::Results>());
     for name in TARGETS {
-        let results = simulate(target(name), &[]).await;
+        let results = test_target(bundled_target(name), &[]).await;
         // Validate the rendered text, since users read the file.
         let value: Value = serde_json::from_str(&fieldtest::results::json::render(&results)).unwrap();
         let errors = errors(&validator, &value);

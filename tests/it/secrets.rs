@@ -5,12 +5,12 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use binary::{Ended, Folder};
-use canary::{Canary, telltale};
+use binary::{FinishedRun, Folder};
+use canary::{CanarySecret, lowercase_secret};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use server::{Asked, Faithful, Server, hold};
+use server::{FaithfulServer, ReceivedRequest, TestServer, keep_open};
 
 use crate::common::{binary, canary, server};
 
@@ -22,15 +22,15 @@ const OTHER_KEY: &str = "canary-oZ4k-7777-wQ1yY";
 
 const ALL_FORMATS: &str = "terminal,markdown,json,html,junit,github,badge";
 
-fn canaries() -> [Canary; 4] {
-    [KEY, UPSTREAM_KEY, PROXY_PASSWORD, OTHER_KEY].map(Canary::new)
+fn canaries() -> [CanarySecret; 4] {
+    [KEY, UPSTREAM_KEY, PROXY_PASSWORD, OTHER_KEY].map(CanarySecret::new)
 }
 
 /// Everything that commands wrote to a folder and to their streams. Files of the test itself, whose
 /// names begin with `given`, do not count.
 struct WrittenOutput<'a> {
     folder: &'a Folder,
-    ended: Vec<Ended>,
+    ended: Vec<FinishedRun>,
 }
 
 impl WrittenOutput<'_> {
@@ -38,7 +38,7 @@ impl WrittenOutput<'_> {
     #[track_caller]
     fn assert_clean(&self) {
         let mut searched: Vec<(String, Vec<u8>)> = Vec::new();
-        for (path, content) in self.folder.everything() {
+        for (path, content) in self.folder.all_files() {
             let name = path.strip_prefix(self.folder.path()).unwrap().display().to_string();
             if name.starts_with("given") {
                 continue;
@@ -54,7 +54,7 @@ impl WrittenOutput<'_> {
         }
         for (place, content) in &searched {
             for canary in canaries() {
-                if let Some(found) = canary.in_bytes(content) {
+                if let Some(found) = canary.find_in(content) {
                     panic!("{found} is in {place}");
                 }
             }
@@ -132,7 +132,7 @@ fn leaking_headers(secrets: &[&str]) -> String {
     let mut headers = String::from("connection: close\r\n");
     for secret in secrets {
         let is_header_text = |form: &String| form.chars().all(|c| (' '..='~').contains(&c));
-        let forms: Vec<String> = Canary::new(secret).forms().into_iter().filter(is_header_text).collect();
+        let forms: Vec<String> = CanarySecret::new(secret).encoded_forms().into_iter().filter(is_header_text).collect();
         headers.push_str(&format!("x-debug: sent {} just now\r\n", forms.join(", ")));
         // A header name allows only these characters.
         for form in forms.iter().filter(|form| form.chars().all(|c| c.is_ascii_alphanumeric() || "-_+%&!#".contains(c)))
@@ -148,12 +148,12 @@ fn leaking_headers(secrets: &[&str]) -> String {
 
 /// Starts a server that returns these secrets in every response: in a message, an error, a
 /// compressed body, a truncated body, a stream, and as invalid HTTP.
-fn start_leaking_server(secrets: &'static [&'static str]) -> Server {
-    Server::start(move |asked, to| write_leaking_response(secrets, asked, to))
+fn start_leaking_server(secrets: &'static [&'static str]) -> TestServer {
+    TestServer::start(move |asked, to| write_leaking_response(secrets, asked, to))
 }
 
-fn write_leaking_response(secrets: &[&str], asked: &Asked, to: &mut TcpStream) -> std::io::Result<()> {
-    let forms: Vec<String> = secrets.iter().flat_map(|secret| Canary::new(secret).forms()).collect();
+fn write_leaking_response(secrets: &[&str], asked: &ReceivedRequest, to: &mut TcpStream) -> std::io::Result<()> {
+    let forms: Vec<String> = secrets.iter().flat_map(|secret| CanarySecret::new(secret).encoded_forms()).collect();
     // A raw quotation mark would end the string. Other characters are escaped, or need no escape.
     let escaped = forms.join(" , ").replace('"', "\\\"").replace('\0', "\\u0000");
     let mut write_response = |status: &str, kind: &str, more: &str, body: &[u8], content_length: usize| {
@@ -222,15 +222,15 @@ const VARIABLES: [(&str, &str); 4] =
 #[test]
 fn the_search_finds_every_form_and_parts_of_a_canary() {
     for secret in [KEY, UPSTREAM_KEY, PROXY_PASSWORD] {
-        let canary = Canary::new(secret);
-        for form in canary.forms() {
+        let canary = CanarySecret::new(secret);
+        for form in canary.encoded_forms() {
             for text in [format!("x {form} y"), serde_json::to_string(&format!("x {form} y")).unwrap()] {
-                assert!(canary.in_bytes(text.as_bytes()).is_some(), "{text}");
+                assert!(canary.find_in(text.as_bytes()).is_some(), "{text}");
             }
         }
-        assert!(canary.in_bytes(&secret.as_bytes()[3..13]).is_some(), "a part of the secret");
-        assert!(canary.in_bytes(b"<credential> <secret> nothing of it is here 0123 canar").is_none());
-        assert_eq!(telltale(secret), secret.to_lowercase());
+        assert!(canary.find_in(&secret.as_bytes()[3..13]).is_some(), "a part of the secret");
+        assert!(canary.find_in(b"<credential> <secret> nothing of it is here 0123 canar").is_none());
+        assert_eq!(lowercase_secret(secret), secret.to_lowercase());
     }
 }
 
@@ -241,7 +241,7 @@ fn a_run_writes_no_secret_whatever_the_source_of_the_credential() {
     folder.write("given/helper.sh", format!("set -x\necho {KEY}\n"));
     // Each run has its own server, whose first responses are normal. The URL path contains a key.
     let start_server = || start_leaking_server(&[KEY, UPSTREAM_KEY]);
-    let url_of = |server: &Server| format!("{}/{UPSTREAM_KEY}/%63anary-uQ7x-9876543210-Zz", server.url());
+    let url_of = |server: &TestServer| format!("{}/{UPSTREAM_KEY}/%63anary-uQ7x-9876543210-Zz", server.url());
     let first = start_server();
     let sources: [&[&str]; 3] = [
         &["--api-key-env", "KEY"],
@@ -253,12 +253,12 @@ fn a_run_writes_no_secret_whatever_the_source_of_the_credential() {
         let server = if n == 0 { &first } else { &start_server() };
         let (url, out) = (url_of(server), format!("out-{n}"));
         let arguments = endpoint_arguments(&url, source, &["--format", ALL_FORMATS, "-vvv"]);
-        ended.push(folder.run_with(&VARIABLES, &[&["run", "--out", &out][..], &arguments, &ROW_IDS].concat()));
-        assert!(server.asked().len() > 30, "{}", ended[n].stderr);
+        ended.push(folder.run_with_env(&VARIABLES, &[&["run", "--out", &out][..], &arguments, &ROW_IDS].concat()));
+        assert!(server.received_requests().len() > 30, "{}", ended[n].stderr);
     }
     let url = url_of(&start_server());
     let lines = endpoint_arguments(&url, sources[0], &["--format", "ndjson,json", "--out", "lines"]);
-    ended.push(folder.run_with(&VARIABLES, &[&["run"][..], &lines, &ROW_IDS].concat()));
+    ended.push(folder.run_with_env(&VARIABLES, &[&["run"][..], &lines, &ROW_IDS].concat()));
     // Commands that read the files of a run.
     let recording = "out-0/recording-leaky.jsonl";
     for arguments in [
@@ -275,14 +275,14 @@ fn a_run_writes_no_secret_whatever_the_source_of_the_credential() {
         ],
         vec!["diff", "out-0/results-leaky.json", "out-1/results-leaky.json"],
     ] {
-        ended.push(folder.run_with(&VARIABLES, &arguments));
+        ended.push(folder.run_with_env(&VARIABLES, &arguments));
     }
     let url = url_of(&first);
     let rerun = endpoint_arguments(&url, sources[0], &["--rerun", "out-0/results-leaky.json", "--out", "out-0", "-v"]);
-    ended.push(folder.run_with(&VARIABLES, &[&["run"][..], &rerun].concat()));
+    ended.push(folder.run_with_env(&VARIABLES, &[&["run"][..], &rerun].concat()));
     let url = url_of(&start_server());
     let tested = endpoint_arguments(&url, sources[2], &["--snapshots", "--accept", "--claims", "deepseek", "field.st"]);
-    ended.push(folder.run_with(&VARIABLES, &[&["test"][..], &tested].concat()));
+    ended.push(folder.run_with_env(&VARIABLES, &[&["test"][..], &tested].concat()));
     let written = WrittenOutput { folder: &folder, ended };
     let text = folder.read(recording);
     for mark in ["<credential>", "<secret>", "x-<credential>"] {
@@ -315,15 +315,16 @@ fn the_password_of_a_proxy_is_not_written() {
         for proxy in [&leaking_proxy, &closed_proxy] {
             let key = ["--api-key-env", "KEY", "--allow-http", "--format", ALL_FORMATS, "--out", "out", "-vvv"];
             let arguments = [&["run"][..], &endpoint_arguments(url, &key, &["--proxy", proxy]), &ROW_IDS].concat();
-            ended.push(folder.run_with(&VARIABLES, &arguments));
+            ended.push(folder.run_with_env(&VARIABLES, &arguments));
             let variables = [&VARIABLES[..], &[("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy)]].concat();
             ended.push(
-                folder.run_with(&variables, &[&["run"][..], &endpoint_arguments(url, &key, &[]), &ROW_IDS].concat()),
+                folder
+                    .run_with_env(&variables, &[&["run"][..], &endpoint_arguments(url, &key, &[]), &ROW_IDS].concat()),
             );
         }
     }
     assert!(
-        proxy.asked().iter().any(|asked| asked.head.contains("proxy-authorization")),
+        proxy.received_requests().iter().any(|asked| asked.head.contains("proxy-authorization")),
         "the proxy receives the password"
     );
     let written = WrittenOutput { folder: &folder, ended };
@@ -340,19 +341,27 @@ fn a_comparison_writes_neither_credential() {
     let keys = ["--direct-key-env", "KEY", "--via-key-command", "printf %s $OTHER", "--model", "m", "--out", "out"];
     let sides = ["--direct", &direct_url, "--via", &via_url, "--retries", "0", "--timeout", "20", "-vvv"];
     let variables = [&VARIABLES[..], &[("OTHER", OTHER_KEY)]].concat();
-    let ended = folder.run_with(&variables, &[&["compare"][..], &sides, &keys, &ROW_IDS].concat());
+    let ended = folder.run_with_env(&variables, &[&["compare"][..], &sides, &keys, &ROW_IDS].concat());
     // Some rows send other credentials on purpose.
-    assert!(via.asked().iter().filter(|asked| asked.head.contains(OTHER_KEY)).count() > 20, "{}", ended.stderr);
-    assert!(!via.asked().iter().any(|asked| asked.head.contains(KEY)), "each side receives only its own credential");
+    assert!(
+        via.received_requests().iter().filter(|asked| asked.head.contains(OTHER_KEY)).count() > 20,
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        !via.received_requests().iter().any(|asked| asked.head.contains(KEY)),
+        "each side receives only its own credential"
+    );
     assert!(folder.exists("out/comparison.md"));
     WrittenOutput { folder: &folder, ended: vec![ended] }.assert_clean();
 }
 
 /// Starts a gateway that adds the credentials of its client and its upstream to every request and
 /// response.
-fn start_leaking_gateway(upstream: u16) -> Server {
-    Server::start(move |asked, to| {
-        let forms = |secret| Canary::new(secret).forms().join(" , ").replace(['"', '\0', '\n', '\r'], " ");
+fn start_leaking_gateway(upstream: u16) -> TestServer {
+    TestServer::start(move |asked, to| {
+        let forms =
+            |secret| CanarySecret::new(secret).encoded_forms().join(" , ").replace(['"', '\0', '\n', '\r'], " ");
         let mut body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
         body["metadata"] = json!({ "user_id": forms(KEY) });
         let body = body.to_string();
@@ -386,8 +395,8 @@ fn no_secret_is_written_for_either_side_of_a_gateway() {
     let rows = ["--select", "field.s*", "--select", "answer.text*"];
     // The process does not know the gateway's own credential, but sees it at the upstream.
     let variables = [("KEY", KEY), ("GEMINI_API_KEY", OTHER_KEY), ("RUST_LOG", "trace")];
-    let ended = folder.run_with(&variables, &[&["gateway"][..], &sides, &key, &rows].concat());
-    assert!(server.asked().len() > 3, "{}", ended.stderr);
+    let ended = folder.run_with_env(&variables, &[&["gateway"][..], &sides, &key, &rows].concat());
+    assert!(server.received_requests().len() > 3, "{}", ended.stderr);
     let recording = folder.read("out/gateway-leaky.jsonl");
     assert!(
         recording.contains("client's credential>"),
@@ -403,7 +412,7 @@ fn errors_are_reported_without_the_secret() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (closed_url, no_tls) =
         (format!("http://{closed}"), start_leaking_server(&[KEY]).url().replace("http:", "https:"));
-    let silent = Server::start(|_, stream| hold(stream)).url();
+    let silent = TestServer::start(|_, stream| keep_open(stream)).url();
     folder.write("given/blank", format!("{KEY} {KEY}\n"));
     folder
         .write("given/list.yaml", format!("targets:\n  - {{ base_url: '{closed_url}', models: [m], token: {KEY} }}\n"));
@@ -449,7 +458,7 @@ fn errors_are_reported_without_the_secret() {
             }
             _ => arguments,
         };
-        let command = folder.run_with(&variables, &arguments);
+        let command = folder.run_with_env(&variables, &arguments);
         assert_eq!(command.code, Some(code), "{arguments:?}: {}", command.stderr);
         assert!(!command.stderr.trim().is_empty(), "{arguments:?} reports nothing");
         ended.push(command);
@@ -460,10 +469,10 @@ fn errors_are_reported_without_the_secret() {
 #[test]
 fn redaction_does_not_change_a_run_without_leaks() {
     // Run with a secret credential and with a public one. Redaction must remove only secrets.
-    let faithful = Faithful::start();
-    let server = Server::start(move |asked, stream| {
+    let faithful = FaithfulServer::start();
+    let server = TestServer::start(move |asked, stream| {
         let head = asked.head.replace(KEY, "fieldtest-simulator");
-        stream.write_all(&faithful.answer(&Asked { head, ..asked.clone() })?)
+        stream.write_all(&faithful.respond(&ReceivedRequest { head, ..asked.clone() })?)
     });
     let (folder, url) = (Folder::new(), server.url());
     for (key, out) in [(KEY, "one"), ("fieldtest-simulator", "other")] {
@@ -472,7 +481,7 @@ fn redaction_does_not_change_a_run_without_leaks() {
         // Without statistical rows and rows about times, which may differ between runs.
         let rows =
             ["--select", "field.s*", "--select", "content.*", "--select", "stream.twin*", "--select", "stream.p*"];
-        let ended = folder.run_with(&[("KEY", key)], &[&["run"][..], &arguments, &rows].concat());
+        let ended = folder.run_with_env(&[("KEY", key)], &[&["run"][..], &arguments, &rows].concat());
         assert!(matches!(ended.code, Some(0 | 1)), "{}", ended.stderr);
         assert!(!folder.read(&format!("{out}/recording-leaky.jsonl")).contains("<credential>"));
     }

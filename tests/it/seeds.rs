@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use common::{repository, target};
+use common::{bundled_target, repository_path};
 use fieldtest::catalog::{ClaimStatus, ClaimedRange};
 use serde::Deserialize;
 
@@ -73,7 +73,7 @@ const CLAIMS_OUTSIDE_TABLES: [(&str, &str, &str); 3] = [
 ];
 
 fn tables() -> TablesByTarget {
-    let text = fs::read_to_string(repository("tests/fixtures/seed-tables.yaml")).unwrap();
+    let text = fs::read_to_string(repository_path("tests/fixtures/seed-tables.yaml")).unwrap();
     serde_yaml::from_str(&text).unwrap()
 }
 
@@ -120,7 +120,7 @@ fn the_words_of_each_line_state_its_statuses() {
 fn every_line_is_a_claim() {
     let mut problems = Vec::new();
     for (name, lines) in tables() {
-        let claims = &target(&name).claims;
+        let claims = &bundled_target(&name).claims;
         for line in &lines {
             for (row, status) in &line.rows {
                 match claims.get(row) {
@@ -149,7 +149,7 @@ fn every_line_is_a_claim() {
 fn every_claim_is_a_line() {
     let mut problems = Vec::new();
     for (name, lines) in tables() {
-        for row in target(&name).claims.keys() {
+        for row in bundled_target(&name).claims.keys() {
             let in_tables = lines.iter().any(|line| line.rows.contains_key(row));
             let is_outside = CLAIMS_OUTSIDE_TABLES.iter().any(|(target, other, _)| *target == name && other == row);
             if in_tables == is_outside {
@@ -158,7 +158,7 @@ fn every_claim_is_a_line() {
         }
     }
     for (name, row, why) in CLAIMS_OUTSIDE_TABLES {
-        if !target(name).claims.contains_key(row) {
+        if !bundled_target(name).claims.contains_key(row) {
             problems.push(format!("{name}: {row} is not claimed, although {why}"));
         }
     }
@@ -167,7 +167,7 @@ fn every_claim_is_a_line() {
 
 #[test]
 fn limits_and_names_match_the_pages() {
-    let tencent = target("tencent-lkeap");
+    let tencent = bundled_target("tencent-lkeap");
     // 15,000 QPM, 1,200,000 TPM, 128k context, 96k input, 32k output.
     assert_eq!(tencent.limits.requests_per_minute, Some(15_000));
     assert_eq!(tencent.limits.tokens_per_minute, Some(1_200_000));
@@ -176,7 +176,7 @@ fn limits_and_names_match_the_pages() {
     assert_eq!(tencent.limits.max_output_tokens, Some(32 * 1024));
     assert_eq!(tencent.base_url.as_deref(), Some("https://api.lkeap.cloud.tencent.com/anthropic"));
     assert_eq!(tencent.model, "deepseek-v3.1-terminus");
-    let deepseek = target("deepseek");
+    let deepseek = bundled_target("deepseek");
     assert_eq!(deepseek.limits, fieldtest::catalog::TargetLimits::default());
     assert_eq!(deepseek.base_url.as_deref(), Some("https://api.deepseek.com/anthropic"));
     assert_eq!(deepseek.model, "deepseek-chat");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use binary::{Ended, Folder};
+use binary::{FinishedRun, Folder};
 use serde_json::{Value, json};
 
 use crate::common::binary;
@@ -10,11 +10,11 @@ use crate::common::binary;
 /// Rows that share requests, and rows that depend on other rows.
 const SELECT: [&str; 6] = ["--select", "field.*", "--select", "tool*", "--select", "content.*"];
 
-fn run_simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> Ended {
+fn run_simulated(folder: &Folder, target: &str, out: &str, more: &[&str]) -> FinishedRun {
     folder.run(["run", target, "--simulate", "--out", out, "--format", "json"].iter().chain(more))
 }
 
-fn run_shard(folder: &Folder, target: &str, part: &str, more: &[&str]) -> Ended {
+fn run_shard(folder: &Folder, target: &str, part: &str, more: &[&str]) -> FinishedRun {
     let out = format!("shard-{}", part.replace('/', "-"));
     run_simulated(folder, target, &out, &[&["--shard", part], more].concat())
 }
@@ -49,7 +49,7 @@ mod merging {
         for (target, parts, fault) in [("deepseek", 3, "message.id-missing"), ("anthropic", 2, "sse.ping-missing")] {
             let folder = Folder::new();
             let more = [&SELECT[..], &["--flip", "field.stop_sequences=ignored"]].concat();
-            let more = [&more[..], &folder.simulator(&format!("faults: [{fault}]\n"))].concat();
+            let more = [&more[..], &folder.write_simulator_file(&format!("faults: [{fault}]\n"))].concat();
             run_simulated(&folder, target, "whole", &more);
             let complete = folder.results("whole");
             let mut files = Vec::new();
@@ -82,7 +82,7 @@ mod merging {
     fn run_three_shards() -> Folder {
         let folder = Folder::new();
         for index in 1..=3 {
-            run_shard(&folder, "deepseek", &format!("{index}/3"), &["--select", "field.*"]).exits(0);
+            run_shard(&folder, "deepseek", &format!("{index}/3"), &["--select", "field.*"]).assert_exit_code(0);
         }
         folder
     }
@@ -95,10 +95,16 @@ mod merging {
     fn shards_that_do_not_form_one_plan_are_rejected_with_the_reason() {
         let folder = run_three_shards();
         let merge = |files: &[&str]| folder.run(["merge", "-o", "merged"].iter().chain(files));
-        merge(&[SHARD_1, SHARD_2, SHARD_3]).exits(0);
-        merge(&[SHARD_1, SHARD_3]).exits(2).says(&["shard 2 of 3 is missing", "--shard 2/3"]);
-        merge(&[SHARD_2]).exits(2).says(&["shards 1, 3 of 3 are missing", "--shard 1/3 and --shard 3/3"]);
-        merge(&[SHARD_1, SHARD_2, SHARD_3, SHARD_2]).exits(2).says(&["shard 2 of 3 is given twice", SHARD_2]);
+        merge(&[SHARD_1, SHARD_2, SHARD_3]).assert_exit_code(0);
+        merge(&[SHARD_1, SHARD_3])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["shard 2 of 3 is missing", "--shard 2/3"]);
+        merge(&[SHARD_2])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["shards 1, 3 of 3 are missing", "--shard 1/3 and --shard 3/3"]);
+        merge(&[SHARD_1, SHARD_2, SHARD_3, SHARD_2])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["shard 2 of 3 is given twice", SHARD_2]);
         for (more, what) in [
             (vec!["--select", "field.*", "--model", "other"], "the model is"),
             (vec!["--select", "field.*", "--claims", "anthropic"], "the claims come from"),
@@ -108,30 +114,36 @@ mod merging {
         ] {
             let arguments = [&["--shard", "2/3"], &more[..]].concat();
             run_simulated(&folder, "deepseek", "other", &arguments);
-            merge(&[SHARD_1, "other/results-deepseek.json", SHARD_3]).exits(2).says(&["different plans", what]);
+            merge(&[SHARD_1, "other/results-deepseek.json", SHARD_3])
+                .assert_exit_code(2)
+                .assert_stderr_contains(&["different plans", what]);
         }
         run_simulated(&folder, "deepseek", "other", &["--shard", "2/4", "--select", "field.*"]);
-        merge(&[SHARD_1, "other/results-deepseek.json"]).exits(2).says(&["number of shards is 3 and 4"]);
+        merge(&[SHARD_1, "other/results-deepseek.json"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["number of shards is 3 and 4"]);
         run_simulated(&folder, "deepseek", "other", &["--select", "field.*"]);
-        merge(&[SHARD_1, "other/results-deepseek.json"]).exits(2).says(&["is not a shard"]);
+        merge(&[SHARD_1, "other/results-deepseek.json"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["is not a shard"]);
         // An incomplete file.
         let text = folder.read(SHARD_2);
         folder.write("cut.json", &text[..text.len() / 2]);
-        merge(&[SHARD_1, "cut.json", SHARD_3]).exits(2).says(&["the file is incomplete"]);
+        merge(&[SHARD_1, "cut.json", SHARD_3]).assert_exit_code(2).assert_stderr_contains(&["the file is incomplete"]);
         let mut edited: Value = serde_json::from_str(&text).unwrap();
         edited["shard"]["index"] = json!(3);
         folder.write("edited.json", edited.to_string());
-        merge(&[SHARD_1, SHARD_2, "edited.json"]).exits(2).says(&["is in two shards"]);
+        merge(&[SHARD_1, SHARD_2, "edited.json"]).assert_exit_code(2).assert_stderr_contains(&["is in two shards"]);
     }
 
     #[test]
     fn a_partial_shard_makes_the_merged_results_partial() {
         let folder = run_three_shards();
-        run_shard(&folder, "deepseek", "2/3", &["--select", "field.*", "--max-requests", "9"]).exits(3);
+        run_shard(&folder, "deepseek", "2/3", &["--select", "field.*", "--max-requests", "9"]).assert_exit_code(3);
         folder
             .run(["merge", SHARD_1, SHARD_2, SHARD_3, "-o", "merged"])
-            .exits(3)
-            .says(&["shard 2 of 3: the budget was used up"]);
+            .assert_exit_code(3)
+            .assert_stderr_contains(&["shard 2 of 3: the budget was used up"]);
         assert_eq!(
             row_ids(&folder.results("merged")).len(),
             row_ids(&read_json(&folder, SHARD_1)).len()
@@ -147,11 +159,11 @@ mod merging {
         for index in 1..=2 {
             let out = format!("s{index}");
             let part = format!("{index}/2");
-            folder.run(["run", "--out", &out, "--shard", &part, "--select", "field.*"]).exits(0);
+            folder.run(["run", "--out", &out, "--shard", &part, "--select", "field.*"]).assert_exit_code(0);
             files.extend(["deepseek", "tencent-lkeap"].map(|target| format!("{out}/results-{target}.json")));
         }
-        folder.run(["merge".to_owned()].into_iter().chain(files)).exits(0);
-        assert_eq!(folder.names("reports", "results-").len(), 2);
+        folder.run(["merge".to_owned()].into_iter().chain(files)).assert_exit_code(0);
+        assert_eq!(folder.file_names("reports", "results-").len(), 2);
     }
 
     #[test]
@@ -160,7 +172,8 @@ mod merging {
         let mut files = Vec::new();
         let mut empty = 0;
         for index in 1..=4 {
-            let ended = run_shard(&folder, "deepseek", &format!("{index}/4"), &["--select", "field.top_k"]).exits(0);
+            let ended =
+                run_shard(&folder, "deepseek", &format!("{index}/4"), &["--select", "field.top_k"]).assert_exit_code(0);
             let file = format!("shard-{index}-4/results-deepseek.json");
             let results = read_json(&folder, &file);
             if row_ids(&results).is_empty() {
@@ -171,7 +184,7 @@ mod merging {
             files.push(file);
         }
         assert_eq!(empty, 3);
-        folder.run(["merge".to_owned()].into_iter().chain(files)).exits(0);
+        folder.run(["merge".to_owned()].into_iter().chain(files)).assert_exit_code(0);
         assert_eq!(row_ids(&folder.results("reports")), ["field.top_k"]);
     }
 
@@ -183,9 +196,10 @@ mod merging {
         let mut seen = BTreeSet::new();
         for index in 1..=5 {
             let part = format!("{index}/5");
-            let rows = folder.run(["rows", "--format", "json", "--shard", &part]).exits(0).stdout;
+            let rows = folder.run(["rows", "--format", "json", "--shard", &part]).assert_exit_code(0).stdout;
             let rows: Value = serde_json::from_str(&rows).unwrap();
-            let plan = folder.run(["plan", "anthropic", "--format", "json", "--shard", &part]).exits(0).stdout;
+            let plan =
+                folder.run(["plan", "anthropic", "--format", "json", "--shard", &part]).assert_exit_code(0).stdout;
             let plan: Value = serde_json::from_str(&plan).unwrap();
             let planned: Vec<&Value> =
                 plan["targets"][0]["rows"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
@@ -197,7 +211,7 @@ mod merging {
             }
         }
         assert_eq!(seen.len(), count);
-        folder.run(["rows", "--shard", "6/5"]).exits(2).says(&["expected I/N"]);
+        folder.run(["rows", "--shard", "6/5"]).assert_exit_code(2).assert_stderr_contains(&["expected I/N"]);
     }
 }
 
@@ -211,15 +225,15 @@ mod rerunning {
     #[test]
     fn a_flaky_row_fails_a_strict_report_in_every_format() {
         let folder = run_with_contradiction();
-        rerun(&folder, &[]).exits(0);
+        rerun(&folder, &[]).assert_exit_code(0);
         let report = ["report", "again/results-deepseek.json", "--format", "junit,badge,github", "--out", "strict"];
-        let ended = folder.run(report.iter().chain(&["--strict"])).exits(1);
+        let ended = folder.run(report.iter().chain(&["--strict"])).assert_exit_code(1);
         assert!(ended.stdout.contains("::error title=deepseek%3A field.stop_sequences flaky"), "{}", ended.stdout);
         assert!(folder.read("strict/junit.xml").contains("failures=\"1\""));
         assert!(folder.read("strict/badge-deepseek.json").contains("yellow"));
     }
 
-    fn rerun(folder: &Folder, more: &[&str]) -> Ended {
+    fn rerun(folder: &Folder, more: &[&str]) -> FinishedRun {
         run_simulated(folder, "deepseek", "again", &[&["--rerun", "out/results-deepseek.json"], more].concat())
     }
 
@@ -227,7 +241,7 @@ mod rerunning {
     fn run_with_contradiction() -> Folder {
         let folder = Folder::new();
         run_simulated(&folder, "deepseek", "out", &["--select", "field.*", "--flip", "field.stop_sequences=ignored"])
-            .exits(1);
+            .assert_exit_code(1);
         folder
     }
 
@@ -235,7 +249,7 @@ mod rerunning {
     fn a_contradiction_that_the_rerun_does_not_confirm_is_flaky_and_stays_in_the_results() {
         let folder = run_with_contradiction();
         let old = folder.results("out");
-        rerun(&folder, &[]).exits(0).says(&["rerunning 1 of 23 rows"]);
+        rerun(&folder, &[]).assert_exit_code(0).assert_stderr_contains(&["rerunning 1 of 23 rows"]);
         let new = folder.results("again");
         assert_eq!(row_ids(&new), row_ids(&old), "the results contain all rows");
         let again = row(&new, "field.stop_sequences");
@@ -256,13 +270,13 @@ mod rerunning {
         }
         assert!(folder.exists("again/recording-deepseek-rerun.jsonl"));
         // A flaky row fails a strict report.
-        folder.run(["report", "again/results-deepseek.json", "--strict", "-o", "x"]).exits(1);
+        folder.run(["report", "again/results-deepseek.json", "--strict", "-o", "x"]).assert_exit_code(1);
     }
 
     #[test]
     fn a_contradiction_that_the_rerun_confirms_is_not_flaky() {
         let folder = run_with_contradiction();
-        rerun(&folder, &["--flip", "field.stop_sequences=ignored"]).exits(1);
+        rerun(&folder, &["--flip", "field.stop_sequences=ignored"]).assert_exit_code(1);
         let new = folder.results("again");
         let again = row(&new, "field.stop_sequences");
         assert_eq!(again["outcome"], "contradicts");
@@ -270,7 +284,7 @@ mod rerunning {
         // A second rerun lists both earlier verdicts.
         folder
             .run(["run", "deepseek", "--simulate", "--rerun", "again/results-deepseek.json", "--out", "third"])
-            .exits(0);
+            .assert_exit_code(0);
         let third = folder.results("third");
         assert_eq!(row(&third, "field.stop_sequences")["earlier"].as_array().unwrap().len(), 2);
         assert_eq!(third["reruns"].as_array().unwrap().len(), 2);
@@ -280,14 +294,15 @@ mod rerunning {
     fn undecided_rows_are_rerun_with_the_rows_that_they_depend_on() {
         let folder = Folder::new();
         let select = ["--select", "tool_choice.*", "--select", "tools.*"];
-        run_simulated(&folder, "deepseek", "out", &[&select[..], &["--max-requests", "12"]].concat()).exits(3);
+        run_simulated(&folder, "deepseek", "out", &[&select[..], &["--max-requests", "12"]].concat())
+            .assert_exit_code(3);
         let undecided = folder.results("out")["summary"]["skipped"].as_u64().unwrap();
         assert!(undecided > 3);
-        rerun(&folder, &[]).exits(0).says(&["rerunning"]);
+        rerun(&folder, &[]).assert_exit_code(0).assert_stderr_contains(&["rerunning"]);
         let new = folder.results("again");
         assert_eq!(new["summary"]["skipped"], 0);
         assert_eq!(new.get("partial"), None);
-        run_simulated(&folder, "deepseek", "whole", &select).exits(0);
+        run_simulated(&folder, "deepseek", "whole", &select).assert_exit_code(0);
         let complete = folder.results("whole");
         for id in row_ids(&complete) {
             assert_eq!(row(&complete, &id)["verdict"]["status"], row(&new, &id)["verdict"]["status"], "{id}");
@@ -297,21 +312,31 @@ mod rerunning {
     #[test]
     fn a_rerun_of_decided_rows_changes_nothing() {
         let folder = Folder::new();
-        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).exits(0);
-        rerun(&folder, &[]).exits(0).says(&["nothing to rerun"]);
+        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).assert_exit_code(0);
+        rerun(&folder, &[]).assert_exit_code(0).assert_stderr_contains(&["nothing to rerun"]);
         assert_eq!(folder.results("out"), folder.results("again"));
     }
 
     #[test]
     fn results_of_another_run_are_rejected_with_the_difference() {
         let folder = run_with_contradiction();
-        rerun(&folder, &["--model", "other"]).exits(2).says(&["the model is deepseek-", "and other here"]);
-        rerun(&folder, &["--claims", "anthropic"]).exits(2).says(&["whose claims"]);
-        rerun(&folder, &["--name", "other"]).exits(2).says(&["the target is deepseek there"]);
-        rerun(&folder, &["--shard", "1/2"]).exits(2).says(&["cannot be used with"]);
+        rerun(&folder, &["--model", "other"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["the model is deepseek-", "and other here"]);
+        rerun(&folder, &["--claims", "anthropic"]).assert_exit_code(2).assert_stderr_contains(&["whose claims"]);
+        rerun(&folder, &["--name", "other"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["the target is deepseek there"]);
+        rerun(&folder, &["--shard", "1/2"]).assert_exit_code(2).assert_stderr_contains(&["cannot be used with"]);
         let file = ["--rerun", "out/results-deepseek.json"];
-        folder.run(["run"].iter().chain(&file)).exits(2).says(&["--rerun needs one target"]);
-        folder.run(["run", "deepseek", "--simulate", "--rerun", "out/recording-deepseek.jsonl"]).exits(2);
-        folder.run(["run", "deepseek", "--simulate", "--rerun", "nowhere"]).exits(2).says(&["cannot read nowhere"]);
+        folder
+            .run(["run"].iter().chain(&file))
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["--rerun needs one target"]);
+        folder.run(["run", "deepseek", "--simulate", "--rerun", "out/recording-deepseek.jsonl"]).assert_exit_code(2);
+        folder
+            .run(["run", "deepseek", "--simulate", "--rerun", "nowhere"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["cannot read nowhere"]);
     }
 }

@@ -8,9 +8,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use binary::{Ended, Folder};
-use server::{Faithful, Server, write_answer};
-use tls::{Authority, TlsServer, let_in};
+use binary::{FinishedRun, Folder};
+use server::{FaithfulServer, TestServer, write_response};
+use tls::{CertificateAuthority, TlsServer, replace_canary_credential};
 
 use crate::common::{binary, server, tls};
 
@@ -24,19 +24,19 @@ fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     arguments
 }
 
-fn run_in(folder: &Folder, url: &str, more: &[&str]) -> Ended {
+fn run_in(folder: &Folder, url: &str, more: &[&str]) -> FinishedRun {
     let with_key = [&["--api-key-env", "KEY"], more].concat();
-    folder.run_with(&[("KEY", KEY)], &arguments(url, &with_key))
+    folder.run_with_env(&[("KEY", KEY)], &arguments(url, &with_key))
 }
 
-fn run(url: &str, more: &[&str]) -> Ended {
+fn run(url: &str, more: &[&str]) -> FinishedRun {
     run_in(&Folder::new(), url, more)
 }
 
 /// Starts a server without faults.
-fn start_server() -> Server {
-    let faithful = Faithful::start();
-    Server::start(move |asked, stream| stream.write_all(&faithful.answer(&let_in(asked))?))
+fn start_server() -> TestServer {
+    let faithful = FaithfulServer::start();
+    TestServer::start(move |asked, stream| stream.write_all(&faithful.respond(&replace_canary_credential(asked))?))
 }
 
 /// Starts a proxy that tunnels every `CONNECT` to one address, whatever its host, and forwards no
@@ -56,7 +56,7 @@ fn start_proxy(to: std::net::SocketAddr) -> (String, Arc<Mutex<String>>) {
                 log.lock().unwrap().push_str(&head);
                 let mut client = client;
                 if !head.starts_with("CONNECT ") {
-                    return write_answer(&mut client, "502 Bad Gateway", "text/plain", "not here");
+                    return write_response(&mut client, "502 Bad Gateway", "text/plain", "not here");
                 }
                 let mut upstream = TcpStream::connect(to)?;
                 client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
@@ -83,21 +83,27 @@ fn start_proxy(to: std::net::SocketAddr) -> (String, Arc<Mutex<String>>) {
 fn no_credential_goes_over_plain_http_to_another_machine_without_allow_http() {
     for url in ["http://192.0.2.1", "http://10.0.0.1:4000", "http://fieldtest.invalid/x", "http://localhost.invalid"] {
         let folder = Folder::new();
-        run_in(&folder, url, &[]).exits(2).says(&["plain HTTP", "https://", "--allow-http"]);
+        run_in(&folder, url, &[]).assert_exit_code(2).assert_stderr_contains(&[
+            "plain HTTP",
+            "https://",
+            "--allow-http",
+        ]);
         assert!(!folder.exists("out/recording-t.jsonl"), "nothing was sent");
     }
     // Without a credential, or with `--allow-http`, the run continues and fails at the host name.
     let without_key = arguments("http://fieldtest.invalid", &[]);
-    Folder::new().run(&without_key).exits(3).says(&["no address found"]);
-    run("http://fieldtest.invalid", &["--allow-http"]).exits(3).says(&["no address found"]);
+    Folder::new().run(&without_key).assert_exit_code(3).assert_stderr_contains(&["no address found"]);
+    run("http://fieldtest.invalid", &["--allow-http"])
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["no address found"]);
     // Plain HTTP to this machine is allowed.
     let server = start_server();
-    run(&server.url(), &[]).exits(0);
-    run(&server.url().replace("127.0.0.1", "localhost"), &[]).exits(0);
+    run(&server.url(), &[]).assert_exit_code(0);
+    run(&server.url().replace("127.0.0.1", "localhost"), &[]).assert_exit_code(0);
     // A proxy on another machine would see the credential.
     run(&server.url(), &["--proxy", "http://user:canary-password@192.0.2.1:3128"])
-        .exits(2)
-        .says(&["through the proxy 192.0.2.1:3128 over plain HTTP"]);
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["through the proxy 192.0.2.1:3128 over plain HTTP"]);
 }
 
 #[test]
@@ -127,61 +133,71 @@ fn all_commands_reject_plain_http_to_another_machine() {
         ],
         vec!["run", "--targets", "list.yaml"],
     ] {
-        let ended = folder.run_with(&[("KEY", KEY)], &arguments).exits(2).says(&["plain HTTP", "--allow-http"]);
+        let ended = folder
+            .run_with_env(&[("KEY", KEY)], &arguments)
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["plain HTTP", "--allow-http"]);
         assert!(!ended.stderr.contains(KEY));
     }
     // `plan` sends nothing, so it does not reject the URL.
-    folder.run_with(&[("KEY", KEY)], &["plan", "--base-url", url, "--model", "m", "--api-key-env", "KEY"]).exits(0);
+    folder
+        .run_with_env(&[("KEY", KEY)], &["plan", "--base-url", url, "--model", "m", "--api-key-env", "KEY"])
+        .assert_exit_code(0);
 }
 
 #[test]
 fn a_credential_never_follows_a_redirect() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let elsewhere = start_server();
     let secure = TlsServer::start(&authority, None);
     for status in
         ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
     {
         for to in [elsewhere.url(), elsewhere.url().replace("127.0.0.1", "localhost"), secure.url()] {
-            let server = Server::start(move |asked, stream| {
+            let server = TestServer::start(move |asked, stream| {
                 let path = asked.head.split_whitespace().nth(1).unwrap_or("/");
                 write!(
                     stream,
                     "HTTP/1.1 {status}\r\nlocation: {to}{path}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
                 )
             });
-            run(&server.url(), &[]).exits(3).says(&[&status[..3]]);
-            let asked = server.asked();
+            run(&server.url(), &[]).assert_exit_code(3).assert_stderr_contains(&[&status[..3]]);
+            let asked = server.received_requests();
             assert!(asked.iter().all(|asked| asked.head.contains(KEY)) && !asked.is_empty());
         }
     }
-    assert!(elsewhere.asked().is_empty() && secure.asked().is_empty(), "no other server receives a request");
+    assert!(
+        elsewhere.received_requests().is_empty() && secure.received_heads().is_empty(),
+        "no other server receives a request"
+    );
 }
 
 #[test]
 fn ca_file_names_the_trusted_authorities() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (CertificateAuthority::new(), CertificateAuthority::new());
     let server = TlsServer::start(&authority, None);
     let folder = Folder::new();
     folder.write("ca.pem", authority.pem());
     folder.write("other.pem", other.pem());
     folder.write("both.pem", other.pem() + &authority.pem());
-    run_in(&folder, &server.url(), &[]).exits(3).says(&["UnknownIssuer", "--ca-file"]);
-    run_in(&folder, &server.url(), &["--ca-file", "other.pem"]).exits(3).says(&["TLS handshake"]);
-    assert!(server.asked().is_empty(), "the client sends nothing before it trusts the server");
-    run_in(&folder, &server.url(), &["--ca-file", "ca.pem"]).exits(0);
-    run_in(&folder, &server.url(), &["--ca-file", "both.pem"]).exits(0);
-    run_in(&folder, &server.url(), &["--ca-file", "other.pem", "--ca-file", "ca.pem"]).exits(0);
-    assert!(server.asked().iter().all(|head| head.contains(KEY)));
+    run_in(&folder, &server.url(), &[]).assert_exit_code(3).assert_stderr_contains(&["UnknownIssuer", "--ca-file"]);
+    run_in(&folder, &server.url(), &["--ca-file", "other.pem"])
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["TLS handshake"]);
+    assert!(server.received_heads().is_empty(), "the client sends nothing before it trusts the server");
+    run_in(&folder, &server.url(), &["--ca-file", "ca.pem"]).assert_exit_code(0);
+    run_in(&folder, &server.url(), &["--ca-file", "both.pem"]).assert_exit_code(0);
+    run_in(&folder, &server.url(), &["--ca-file", "other.pem", "--ca-file", "ca.pem"]).assert_exit_code(0);
+    assert!(server.received_heads().iter().all(|head| head.contains(KEY)));
     // The host name must match too. The certificate is for the address and another name.
     run_in(&folder, &server.url().replace("127.0.0.1", "localhost"), &["--ca-file", "ca.pem"])
-        .exits(3)
-        .says(&["valid for this host"]);
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["valid for this host"]);
 }
 
 #[test]
 fn the_client_presents_its_certificate_on_request() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (CertificateAuthority::new(), CertificateAuthority::new());
     let server = TlsServer::start(&authority, Some(&authority));
     let folder = Folder::new();
     folder.write("ca.pem", authority.pem());
@@ -192,16 +208,16 @@ fn the_client_presents_its_certificate_on_request() {
         folder.write(&format!("{name}.pem"), key + &certificate);
     }
     let run_with_ca = |more: &[&str]| run_in(&folder, &server.url(), &[&["--ca-file", "ca.pem"], more].concat());
-    run_with_ca(&[]).exits(3).says(&["requires a client certificate", "--client-cert"]);
+    run_with_ca(&[]).assert_exit_code(3).assert_stderr_contains(&["requires a client certificate", "--client-cert"]);
     run_with_ca(&["--client-cert", "stranger.crt", "--client-key", "stranger.key"])
-        .exits(3)
-        .says(&["rejects the client certificate"]);
-    assert!(server.asked().is_empty());
-    run_with_ca(&["--client-cert", "client.crt", "--client-key", "client.key"]).exits(0);
-    run_with_ca(&["--client-cert", "client.pem", "--client-key", "client.pem"]).exits(0);
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["rejects the client certificate"]);
+    assert!(server.received_heads().is_empty());
+    run_with_ca(&["--client-cert", "client.crt", "--client-key", "client.key"]).assert_exit_code(0);
+    run_with_ca(&["--client-cert", "client.pem", "--client-key", "client.pem"]).assert_exit_code(0);
     // Problems with the files are reported before the first request, with the file name and without
     // the key.
-    let asked = server.asked().len();
+    let asked = server.received_heads().len();
     folder.write("broken.pem", "-----BEGIN PRIVATE KEY-----\ncanary\n");
     for (certificate, key, message) in [
         (
@@ -214,19 +230,21 @@ fn the_client_presents_its_certificate_on_request() {
         ("no.crt", "client.key", "--client-cert cannot read no.crt"),
         ("client.crt", "broken.pem", "--client-key broken.pem: a private key in it has no end"),
     ] {
-        let ended = run_with_ca(&["--client-cert", certificate, "--client-key", key]).exits(2).says(&[message]);
+        let ended = run_with_ca(&["--client-cert", certificate, "--client-key", key])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&[message]);
         assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
     }
-    run_with_ca(&["--client-cert", "client.crt"]).exits(2).says(&["--client-key"]);
+    run_with_ca(&["--client-cert", "client.crt"]).assert_exit_code(2).assert_stderr_contains(&["--client-key"]);
     run_in(&folder, &server.url(), &["--ca-file", "client.key"])
-        .exits(2)
-        .says(&["--ca-file client.key: it contains a private key"]);
-    assert_eq!(server.asked().len(), asked);
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["--ca-file client.key: it contains a private key"]);
+    assert_eq!(server.received_heads().len(), asked);
 }
 
 #[test]
 fn a_proxy_sees_the_host_but_not_the_request() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let server = TlsServer::start(&authority, None);
     let folder = Folder::new();
     folder.write("ca.pem", authority.pem());
@@ -235,7 +253,7 @@ fn a_proxy_sees_the_host_but_not_the_request() {
     let url = "https://endpoint.test/anthropic";
     let through = format!("http://user:canary-password@{address}");
     let run_via = |more: &[&str]| run_in(&folder, url, &[&["--ca-file", "ca.pem"], more].concat());
-    run_via(&["--proxy", &through]).exits(0);
+    run_via(&["--proxy", &through]).assert_exit_code(0);
     let proxy_log = std::mem::take(&mut *received.lock().unwrap());
     assert!(
         proxy_log.starts_with("CONNECT endpoint.test:443 HTTP/1.1\r\n"),
@@ -245,29 +263,35 @@ fn a_proxy_sees_the_host_but_not_the_request() {
     // `user:canary-password`
     assert!(proxy_log.contains("Basic dXNlcjpjYW5hcnktcGFzc3dvcmQ="), "the proxy receives its own password");
     assert!(!proxy_log.contains(KEY) && !proxy_log.contains("x-api-key") && !proxy_log.contains("stop_sequences"));
-    assert!(server.asked().iter().all(|head| head.contains(KEY) && !head.contains("proxy-authorization")));
+    assert!(server.received_heads().iter().all(|head| head.contains(KEY) && !head.contains("proxy-authorization")));
     // Without `--proxy` or `--no-proxy`, the proxy comes from the environment.
     let key = [("KEY", KEY), ("HTTPS_PROXY", &through)];
     let options = ["--ca-file", "ca.pem", "--api-key-env", "KEY"];
-    folder.run_with(&key, &arguments(url, &options)).exits(0);
+    folder.run_with_env(&key, &arguments(url, &options)).assert_exit_code(0);
     assert!(received.lock().unwrap().contains("CONNECT endpoint.test:443"));
     let direct = [&options[..], &["--no-proxy"]].concat();
-    folder.run_with(&key, &arguments(url, &direct)).exits(3).says(&["no address found"]);
+    folder
+        .run_with_env(&key, &arguments(url, &direct))
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["no address found"]);
     // Requests to this machine never use the proxy.
     received.lock().unwrap().clear();
     folder
-        .run_with(
+        .run_with_env(
             &[("KEY", KEY), ("HTTP_PROXY", &through), ("ALL_PROXY", &through)],
             &arguments(&start_server().url(), &options[2..]),
         )
-        .exits(0);
+        .assert_exit_code(0);
     assert!(received.lock().unwrap().is_empty());
     // The error names an unreachable proxy, but not its password.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let ended = run_via(&["--proxy", &format!("http://user:canary-password@{closed}")]).exits(3).says(&["--proxy"]);
+    let ended = run_via(&["--proxy", &format!("http://user:canary-password@{closed}")])
+        .assert_exit_code(3)
+        .assert_stderr_contains(&["--proxy"]);
     assert!(!ended.stderr.contains("canary-password"), "{}", ended.stderr);
     for invalid in ["socks5://user:canary-password@h:1", "http://user:canary-password@h/path", "canary-password"] {
-        let ended = run_via(&["--proxy", invalid]).exits(2).says(&["expected http://host:port"]);
+        let ended =
+            run_via(&["--proxy", invalid]).assert_exit_code(2).assert_stderr_contains(&["expected http://host:port"]);
         assert!(!ended.stderr.contains("user:canary"), "{}", ended.stderr);
     }
 }
@@ -289,12 +313,14 @@ fn a_credential_command_runs_once_and_only_if_requests_are_sent() {
     let url = server.url();
     let run_with_command =
         |more: &[&str]| folder.run(arguments(&url, &[&["--api-key-command", &command], more].concat()));
-    let ended = run_with_command(&[]).exits(0).says(&["unlocking"]);
+    let ended = run_with_command(&[]).assert_exit_code(0).assert_stderr_contains(&["unlocking"]);
     assert!(!ended.stderr.contains(KEY));
-    assert!(server.asked().len() > 4 && server.asked().iter().all(|asked| asked.head.contains(KEY)));
+    assert!(
+        server.received_requests().len() > 4 && server.received_requests().iter().all(|asked| asked.head.contains(KEY))
+    );
     assert_eq!(count_executions(&folder), 1);
     // Repeats and parallel targets also run the command one time.
-    run_with_command(&["--repeat", "2"]).exits(0);
+    run_with_command(&["--repeat", "2"]).assert_exit_code(0);
     assert_eq!(count_executions(&folder), 2);
     let entry = |name: &str| {
         let helper = format!("[sh, {}/helper.sh]", folder.path().display());
@@ -303,33 +329,39 @@ fn a_credential_command_runs_once_and_only_if_requests_are_sent() {
         )
     };
     folder.write("list.yaml", format!("targets:\n{}{}", entry("one"), entry("two")));
-    folder.run(["run", "--targets", "list.yaml", "--select", "field.stop_sequences", "--out", "out"]).exits(0);
+    folder
+        .run(["run", "--targets", "list.yaml", "--select", "field.stop_sequences", "--out", "out"])
+        .assert_exit_code(0);
     assert_eq!(count_executions(&folder), 3);
     // Commands that send nothing, or end with an error, do not run it.
     let command = ["--api-key-command", &command];
-    folder.run([&["plan", "--base-url", &url, "--model", "m"][..], &command].concat()).exits(0);
-    folder.run([&["test", "--base-url", &url, "--model", "m", "--list"][..], &command].concat()).exits(0);
+    folder.run([&["plan", "--base-url", &url, "--model", "m"][..], &command].concat()).assert_exit_code(0);
+    folder.run([&["test", "--base-url", &url, "--model", "m", "--list"][..], &command].concat()).assert_exit_code(0);
     folder
         .run([&["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "s"][..], &command].concat())
-        .exits(0);
-    folder.run(["run", "--replay", "s", "--out", "again"]).exits(0);
+        .assert_exit_code(0);
+    folder.run(["run", "--replay", "s", "--out", "again"]).assert_exit_code(0);
     folder
         .run([&["run", "--replay", "s", "--out", "again"][..], &command].concat())
-        .exits(2)
-        .says(&["cannot be used with"]);
-    run_with_command(&["--select", "no.such.row"]).exits(0);
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["cannot be used with"]);
+    run_with_command(&["--select", "no.such.row"]).assert_exit_code(0);
     let before = count_executions(&folder);
     folder.run(arguments(&url, &["--api-key-command", command[1], "--shard", "2/2"]));
     folder
         .run([&["run", "--base-url", "http://192.0.2.1", "--model", "m"][..], &command].concat())
-        .exits(2)
-        .says(&["plain HTTP"]);
-    folder.run([&["run", "--base-url", &url, "--model", "m", "--ca-file", "none"][..], &command].concat()).exits(2);
-    folder.run([&["run", "--base-url", &url, "--model", "m", "--select", "no.such"][..], &command].concat()).exits(2);
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["plain HTTP"]);
+    folder
+        .run([&["run", "--base-url", &url, "--model", "m", "--ca-file", "none"][..], &command].concat())
+        .assert_exit_code(2);
+    folder
+        .run([&["run", "--base-url", &url, "--model", "m", "--select", "no.such"][..], &command].concat())
+        .assert_exit_code(2);
     assert_eq!(count_executions(&folder), before);
     // `test` and `compare` run it too.
     let test = ["test", "--base-url", &url, "--model", "m", "--claims", "deepseek", "field.stop_sequences"];
-    folder.run([&test[..], &command].concat()).exits(0);
+    folder.run([&test[..], &command].concat()).assert_exit_code(0);
     assert_eq!(count_executions(&folder), before + 1);
     let both = ["compare", "--direct", &url, "--via", &url, "--model", "m", "--select", "field.stop_sequences"];
     folder.run([&both[..], &["--direct-key-command", command[1], "--via-key-command", command[1]]].concat());
@@ -354,7 +386,7 @@ fn a_target_file_names_the_source_of_the_credential() {
     let server = start_server();
     let own = ["run", "own", "--cases", "cases", "--select", "field.stop_sequences", "--out", "out"];
     let assert_sent = |bearer: &str| {
-        let asked = server.asked();
+        let asked = server.received_requests();
         let last = asked.last().unwrap();
         assert!(last.head.contains(&format!("authorization: Bearer {bearer}\r\n")), "{}", last.head);
     };
@@ -371,20 +403,24 @@ fn a_target_file_names_the_source_of_the_credential() {
         let home = folder.path().join("home").display().to_string();
         let variable = format!("{KEY}-variable");
         let variables = [("KEY", variable.as_str()), ("HOME", &home), ("PATH", "/usr/bin:/bin")];
-        let ended = folder.run_with(&variables, &own);
+        let ended = folder.run_with_env(&variables, &own);
         match suffix {
             Some(suffix) => {
-                ended.exits(0);
+                ended.assert_exit_code(0);
                 assert_sent(&format!("{KEY}-{suffix}"));
             }
-            None => drop(ended.exits(2).says(&["`printf` prints", "contains a space"])),
+            None => drop(ended.assert_exit_code(2).assert_stderr_contains(&["`printf` prints", "contains a space"])),
         }
         // A variable of `auth` takes precedence over it, and the command line over both.
-        folder.run_with(&[&variables[..], &[("OWN_KEY", "canary-own-variable")]].concat(), &own).exits(0);
+        folder
+            .run_with_env(&[&variables[..], &[("OWN_KEY", "canary-own-variable")]].concat(), &own)
+            .assert_exit_code(0);
         assert_sent("canary-own-variable");
         folder.write("other", "canary-other-file");
         let with_file = [&own[..], &["--api-key-file", "other"]].concat();
-        folder.run_with(&[&variables[..], &[("OWN_KEY", "canary-own-variable")]].concat(), &with_file).exits(0);
+        folder
+            .run_with_env(&[&variables[..], &[("OWN_KEY", "canary-own-variable")]].concat(), &with_file)
+            .assert_exit_code(0);
         assert_sent("canary-other-file");
         // The recording does not contain the credential command.
         assert!(!folder.read("out/recording-own.jsonl").contains("command"), "{credential}");
@@ -396,10 +432,10 @@ fn a_target_file_names_the_source_of_the_credential() {
         ("{ file: '' }", "names no file"),
     ] {
         write_target(&folder, &server.url(), credential);
-        folder.run(own).exits(2).says(&[message]);
+        folder.run(own).assert_exit_code(2).assert_stderr_contains(&[message]);
     }
     write_target(&folder, &server.url(), "{ command: [canary-credential, canary] }");
-    let ended = folder.run(own).exits(2).says(&["credential command cannot be started"]);
+    let ended = folder.run(own).assert_exit_code(2).assert_stderr_contains(&["credential command cannot be started"]);
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
 }
 
@@ -411,7 +447,8 @@ fn a_credential_given_as_a_name_is_not_quoted() {
         ("--api-key-env", "canary_0123456789aB", "the variable that --api-key-env"),
         ("--api-key-command", "canary_0123456789aB || exit 3", "`sh` failed with exit code 3"),
     ] {
-        let ended = folder.run(arguments(&url, &[option, value])).exits(2).says(&[message]);
+        let ended =
+            folder.run(arguments(&url, &[option, value])).assert_exit_code(2).assert_stderr_contains(&[message]);
         assert!(!ended.stderr.contains("canary") && !ended.stdout.contains("canary"), "{}", ended.stderr);
     }
 }
@@ -425,9 +462,12 @@ fn a_pipe_can_contain_the_credential_and_a_pipe_without_a_writer_is_an_error() {
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let with_pipe = arguments(&url, &["--api-key-file", "pipe"]);
-    folder.run(&with_pipe).exits(2).says(&["pipe cannot be read: it is not a regular file"]);
+    folder
+        .run(&with_pipe)
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["pipe cannot be read: it is not a regular file"]);
     let writer = thread::spawn(move || std::fs::write(pipe, format!("{KEY}\n")));
-    folder.run(&with_pipe).exits(0);
+    folder.run(&with_pipe).assert_exit_code(0);
     writer.join().unwrap().unwrap();
-    assert!(server.asked().iter().all(|asked| asked.head.contains(KEY)));
+    assert!(server.received_requests().iter().all(|asked| asked.head.contains(KEY)));
 }

@@ -23,7 +23,7 @@ fn events(stdout: &str) -> Vec<Value> {
 #[test]
 fn events_obey_their_schema_and_agree_with_the_results() {
     let folder = Folder::new();
-    let ended = folder.run(run(&["--format", "ndjson,json", "--flip", "field.top_k=supported"])).exits(0);
+    let ended = folder.run(run(&["--format", "ndjson,json", "--flip", "field.top_k=supported"])).assert_exit_code(0);
     let events = events(&ended.stdout);
     let validator = jsonschema::validator_for(&fieldtest::results::json::schema::<events::EventEnvelope>()).unwrap();
     for event in &events {
@@ -62,7 +62,7 @@ fn events_obey_their_schema_and_agree_with_the_results() {
 fn events_share_standard_output_with_nothing() {
     let folder = Folder::new();
     for format in ["ndjson,terminal", "github,ndjson"] {
-        let ended = folder.run(run(&["--format", format])).exits(2);
+        let ended = folder.run(run(&["--format", format])).assert_exit_code(2);
         assert!(ended.stderr.contains("cannot be combined with terminal or github"), "{}", ended.stderr);
     }
 }
@@ -70,7 +70,7 @@ fn events_share_standard_output_with_nothing() {
 #[test]
 fn commands_that_only_look_back_have_no_events() {
     let folder = Folder::new();
-    folder.run(run(&["--format", "json"])).exits(0);
+    folder.run(run(&["--format", "json"])).assert_exit_code(0);
     for command in [
         &["judge", "out/recording-deepseek.jsonl"][..],
         &["report", "out/results-deepseek.json"],
@@ -79,7 +79,7 @@ fn commands_that_only_look_back_have_no_events() {
         &["gateway", "--via", "http://127.0.0.1:1", "--model", "m", "--upstream-port", "0", "--shape", "anthropic"],
         &["compare", "--via", "http://127.0.0.1:1", "--direct", "http://127.0.0.1:1", "--model", "m"],
     ] {
-        let ended = folder.run(command.iter().chain(&["--format", "ndjson", "--out", "again"])).exits(2);
+        let ended = folder.run(command.iter().chain(&["--format", "ndjson", "--out", "again"])).assert_exit_code(2);
         assert!(
             ended.stderr.contains("ndjson") || ended.stderr.contains("compare writes terminal"),
             "{}",
@@ -92,7 +92,9 @@ fn commands_that_only_look_back_have_no_events() {
 fn who_stops_listening_stops_nothing() {
     let folder = Folder::new();
     let mut command =
-        folder.command(run(&[&["--format", "ndjson,json"][..], &folder.simulator("latency_ms: 5\n")].concat()));
+        folder.command(run(
+            &[&["--format", "ndjson,json"][..], &folder.write_simulator_file("latency_ms: 5\n")].concat()
+        ));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -104,31 +106,31 @@ fn who_stops_listening_stops_nothing() {
 #[test]
 fn the_log_is_heard_by_those_who_ask() {
     let folder = Folder::new();
-    let quiet = folder.run(run(&[])).exits(0);
+    let quiet = folder.run(run(&[])).assert_exit_code(0);
     assert!(!quiet.stderr.contains("verdict") && !quiet.stderr.contains('\u{1b}'), "{}", quiet.stderr);
-    let verdicts = folder.run(run(&["-v"])).exits(0);
+    let verdicts = folder.run(run(&["-v"])).assert_exit_code(0);
     assert!(verdicts.stderr.contains("INFO fieldtest::run: verdict"), "{}", verdicts.stderr);
     assert!(!verdicts.stderr.contains("DEBUG") && !verdicts.stdout.contains("INFO"), "{}", verdicts.stderr);
-    let requests = folder.run(run(&["-vv"])).exits(0);
+    let requests = folder.run(run(&["-vv"])).assert_exit_code(0);
     assert!(requests.stderr.contains("DEBUG fieldtest::run: response"), "{}", requests.stderr);
-    let named = folder.run_with(&[("RUST_LOG", "fieldtest::run=trace")], &run(&[])).exits(0);
+    let named = folder.run_with_env(&[("RUST_LOG", "fieldtest::run=trace")], &run(&[])).assert_exit_code(0);
     assert!(named.stderr.contains("TRACE fieldtest::run: trial done"), "{}", named.stderr);
-    let wrong = folder.run_with(&[("RUST_LOG", "fieldtest=loud")], &run(&[])).exits(0);
+    let wrong = folder.run_with_env(&[("RUST_LOG", "fieldtest=loud")], &run(&[])).assert_exit_code(0);
     assert!(wrong.stderr.contains("RUST_LOG is ignored"), "{}", wrong.stderr);
 }
 
 #[test]
 fn waits_are_told_in_the_log() {
     let folder = Folder::new();
-    let limited = folder.simulator("inject_429: 0.3\n");
-    let ended = folder.run(run(&[&["-v", "--seed", "3"][..], &limited].concat())).exits(0);
+    let limited = folder.write_simulator_file("inject_429: 0.3\n");
+    let ended = folder.run(run(&[&["-v", "--seed", "3"][..], &limited].concat())).assert_exit_code(0);
     assert!(ended.stderr.contains("retrying"), "{}", ended.stderr);
 }
 
 #[test]
 fn each_of_several_runs_is_told_apart_and_all_together_have_the_last_word() {
     let folder = Folder::new();
-    let disobeys = folder.simulator("disobedience: 0.35\n");
+    let disobeys = folder.write_simulator_file("disobedience: 0.35\n");
     let more = [&["--format", "ndjson,json", "--repeat", "2"][..], &disobeys].concat();
     let ended = folder.run(run(&more));
     let events = events(&ended.stdout);

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::server::{Acting, Adversary};
 use super::truth::{ALL, DIFFERS, Truth};
-use crate::common::{SHORT_WAIT, Server, fields_of, results_at, target};
+use crate::common::{EndpointUnderTest, SHORT_BACKOFF, bundled_target, field_row_ids, test_endpoint};
 use crate::proxy::Proxy;
 use crate::proxy::mutation::Own;
 
@@ -55,7 +55,9 @@ pub async fn seen(adversary: Adversary) -> &'static Seen {
 async fn run(adversary: Adversary) -> Seen {
     let (honest, own) = simulated(&[]).await;
     let upstream = UPSTREAM
-        .get_or_init(|| async { verdicts(results_at(&server(honest.base_url(), &own, 4), target("anthropic")).await) })
+        .get_or_init(|| async {
+            verdicts(test_endpoint(&server(honest.base_url(), &own, 4), bundled_target("anthropic")).await)
+        })
         .await
         .clone();
     let (other, _) = simulated(&DIFFERS).await;
@@ -72,7 +74,7 @@ async fn run(adversary: Adversary) -> Seen {
     for salt in 0..salts {
         let acting = Acting::new(adversary, own.clone(), salt);
         let proxy = Proxy::start(acting, &[&honest.base_url(), &other.base_url()]).await;
-        let results = results_at(&server(proxy.url.clone(), &own, concurrency), target("anthropic")).await;
+        let results = test_endpoint(&server(proxy.url.clone(), &own, concurrency), bundled_target("anthropic")).await;
         assert_eq!(results.partial, None, "{adversary:?}");
         // Sometimes two servers look like one for a whole run. The results count these runs.
         if adversary == Adversary::LoadBalances && !results.unsteady {
@@ -87,7 +89,7 @@ async fn run(adversary: Adversary) -> Seen {
 }
 
 async fn simulated(flips: &[(&str, ClaimStatus)]) -> (RunningSimulator, Own) {
-    let target = target("anthropic");
+    let target = bundled_target("anthropic");
     let mut behaviour = SimulatorConfig::from_target(target);
     behaviour.seed = 1;
     for (row, status) in flips {
@@ -98,17 +100,17 @@ async fn simulated(flips: &[(&str, ClaimStatus)]) -> (RunningSimulator, Own) {
     (running, own)
 }
 
-fn server(base_url: String, own: &Own, concurrency: usize) -> Server {
-    Server {
+fn server(base_url: String, own: &Own, concurrency: usize) -> EndpointUnderTest {
+    EndpointUnderTest {
         base_url,
         credential: own.credential.clone(),
         model: own.model.clone(),
         concurrency,
-        first_wait: SHORT_WAIT,
+        initial_backoff: SHORT_BACKOFF,
         retries: 4,
         seed: 1,
         confidence: 0.99,
-        rows: fields_of(target("anthropic")),
+        rows: field_row_ids(bundled_target("anthropic")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs the real binary as users do, in a folder of its own and with an environment that holds nothing by chance.
+//! Runs the real binary as users do, in a temporary [`Folder`] and with an empty environment.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// No run of these tests is anywhere near this long; one that is has hung.
-const HUNG: Duration = Duration::from_secs(60);
+/// A run that takes longer hangs.
+const MAX_RUN_TIME: Duration = Duration::from_secs(60);
 
-/// A folder to run the binary in.
+/// A temporary folder to run the binary in.
 pub struct Folder(TempDir);
 
 impl Folder {
@@ -28,7 +28,7 @@ impl Folder {
         self.0.path()
     }
 
-    /// Writes a file, with the folders above it, and returns its whole path.
+    /// Writes a file, creates its parent folders, and returns its absolute path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -36,8 +36,8 @@ impl Folder {
         path
     }
 
-    /// Writes a file for `--simulator`, and returns the arguments that name it.
-    pub fn simulator(&self, yaml: &str) -> [&'static str; 2] {
+    /// Writes a simulator file and returns the arguments that select it.
+    pub fn write_simulator_file(&self, yaml: &str) -> [&'static str; 2] {
         self.write("simulator.yaml", yaml);
         ["--simulator", "simulator.yaml"]
     }
@@ -50,102 +50,106 @@ impl Folder {
         self.path().join(name).exists()
     }
 
-    /// The results of the one target that was tested.
+    /// Reads the results of a run with one target.
     pub fn results(&self, out: &str) -> Value {
-        let [name] = self.names(out, "results-").try_into().unwrap_or_else(|n| panic!("one results file, not {n:?}"));
+        let [name] =
+            self.file_names(out, "results-").try_into().unwrap_or_else(|n| panic!("one results file, not {n:?}"));
         serde_json::from_str(&self.read(&format!("{out}/{name}"))).unwrap()
     }
 
-    /// The files of a folder whose names begin so, in order.
-    pub fn names(&self, folder: &str, begins: &str) -> Vec<String> {
+    /// Returns the sorted names of the files in a folder that start with this prefix.
+    pub fn file_names(&self, folder: &str, prefix: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path().join(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> = names.filter(|name| name.starts_with(begins)).collect();
+        let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
         names.sort();
         names
     }
 
-    /// Every file below, with its content.
-    pub fn everything(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        fn walk(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+    /// Returns all files in the folder and its subfolders, with their contents.
+    pub fn all_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        fn collect(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    walk(&path, found);
+                    collect(&path, files);
                 } else {
                     let content = fs::read(&path).unwrap();
-                    found.push((path, content));
+                    files.push((path, content));
                 }
             }
         }
-        let mut found = Vec::new();
-        walk(self.path(), &mut found);
-        found
+        let mut files = Vec::new();
+        collect(self.path(), &mut files);
+        files
     }
 
-    /// The binary with these arguments, not yet started.
+    /// Returns the command without starting it.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fieldtest"));
         command.args(arguments).current_dir(self.path()).env_clear().stdin(Stdio::null());
         command
     }
 
-    /// Runs the binary to its end.
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ended {
-        Running::start(self.command(arguments)).ended()
+    /// Runs the binary and waits for its end.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> FinishedRun {
+        RunningCommand::start(self.command(arguments)).wait_for_end()
     }
 
     /// Runs the binary with environment variables.
-    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    pub fn run_with_env(&self, variables: &[(&str, &str)], arguments: &[&str]) -> FinishedRun {
         let mut command = self.command(arguments);
         command.envs(variables.iter().copied());
-        Running::start(command).ended()
+        RunningCommand::start(command).wait_for_end()
     }
 }
 
-/// A run under way.
-pub struct Running {
+/// A running process of the binary.
+pub struct RunningCommand {
     child: Child,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
 }
 
-impl Running {
+impl RunningCommand {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        Self { child, stdout: thread::spawn(|| all_of(stdout)), stderr: thread::spawn(|| all_of(stderr)) }
+        Self { child, stdout: thread::spawn(|| read_text(stdout)), stderr: thread::spawn(|| read_text(stderr)) }
     }
 
-    /// Sends a signal, `INT` for what Ctrl-C sends.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
-        assert!(sent.success(), "the run was over before the signal");
+    /// Sends a signal, for example `INT`, which is the signal of Ctrl-C.
+    pub fn send_signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success(), "the process ended before the signal");
     }
 
-    /// True once it has ended.
-    pub fn is_over(&mut self) -> bool {
+    /// Returns true if the process has ended.
+    pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Kills it, where it is not over, and waits until it is gone.
+    /// Kills the process if it still runs, and waits for its end.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits until something has come about while the run goes on.
-    pub fn until(&mut self, come_about: impl Fn() -> bool) {
+    /// Waits until the condition is true. Panics if the process ends first.
+    pub fn wait_until(&mut self, condition: impl Fn() -> bool) {
         let started = Instant::now();
-        while !come_about() {
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() && started.elapsed() < HUNG, "it did not come about: {ended:?}");
+        while !condition() {
+            let exit_status = self.child.try_wait().unwrap();
+            assert!(
+                exit_status.is_none() && started.elapsed() < MAX_RUN_TIME,
+                "the condition did not become true: {exit_status:?}"
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Waits for the end.
-    pub fn ended(mut self) -> Ended {
+    /// Waits for the end of the process.
+    pub fn wait_for_end(mut self) -> FinishedRun {
         let started = Instant::now();
         let mut peak_kib = 0;
         let status = loop {
@@ -153,59 +157,59 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            if started.elapsed() > HUNG {
+            if started.elapsed() > MAX_RUN_TIME {
                 self.child.kill().unwrap();
-                panic!("hung: {}", self.stderr.join().unwrap());
+                panic!("the process hangs: {}", self.stderr.join().unwrap());
             }
             thread::sleep(Duration::from_millis(5));
         };
-        Ended {
+        FinishedRun {
             code: status.code(),
             stdout: self.stdout.join().unwrap(),
             stderr: self.stderr.join().unwrap(),
-            took: started.elapsed(),
+            duration: started.elapsed(),
             peak_kib,
         }
     }
 }
 
-fn all_of(mut stream: impl Read) -> String {
+fn read_text(mut stream: impl Read) -> String {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
-    String::from_utf8(bytes).expect("what the binary prints is UTF-8")
+    String::from_utf8(bytes).expect("the binary prints UTF-8")
 }
 
-/// The most memory that a process ever held, where the system tells.
+/// Returns the peak memory of a process in KiB, if the system reports it.
 fn peak_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// How a run ended.
+/// The exit code and the output of a finished process.
 #[derive(Debug)]
-pub struct Ended {
+pub struct FinishedRun {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
-    pub took: Duration,
+    pub duration: Duration,
     pub peak_kib: u64,
 }
 
-impl Ended {
-    /// Asserts the exit code, and that nothing panicked.
+impl FinishedRun {
+    /// Asserts the exit code and that the binary did not panic.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub fn assert_exit_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         self
     }
 
-    /// Asserts that standard error holds each of these.
+    /// Asserts that stderr contains each of these texts.
     #[track_caller]
-    pub fn says(self, parts: &[&str]) -> Self {
+    pub fn assert_stderr_contains(self, parts: &[&str]) -> Self {
         for part in parts {
-            assert!(self.stderr.contains(part), "`{part}` is not in:\n{}", self.stderr);
+            assert!(self.stderr.contains(part), "stderr does not contain `{part}`:\n{}", self.stderr);
         }
         self
     }

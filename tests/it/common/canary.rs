@@ -1,6 +1,7 @@
-//! A secret that is planted, every form in which it may come back, and the search for whatever of it came out.
+//! A [`CanarySecret`]: its encoded forms, and a search for parts of it in output.
 //!
-//! The search shares nothing with what is searched: it undoes escapes until there are none, and looks for parts.
+//! The search shares no code with the redaction that it tests. It decodes all escapes and looks for
+//! parts of the secret.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
@@ -9,20 +10,23 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// So much of it is a find: of the text, of its base64, of its digits.
-const PART: usize = 8;
-const PART_OF_BASE64: usize = 12;
-const PART_OF_HEX: usize = 16;
+/// The number of characters of the plain text that count as a match.
+const MATCH_LENGTH: usize = 8;
+/// The same for base64.
+const BASE64_MATCH_LENGTH: usize = 12;
+/// The same for hexadecimal and decimal digits.
+const HEX_MATCH_LENGTH: usize = 16;
 
-pub struct Canary {
+/// A secret that a test plants, and the parts to search for.
+pub struct CanarySecret {
     secret: String,
-    needles: Vec<(usize, HashSet<Vec<u8>>)>,
-    /// The two bytes with which any of them begins: most places are none.
-    beginnings: Vec<bool>,
+    parts: Vec<(usize, HashSet<Vec<u8>>)>,
+    /// For each pair of bytes: true if a part starts with it. Most positions can be skipped by it.
+    first_pairs: Vec<bool>,
 }
 
-/// How it is looked for: in small letters.
-pub fn telltale(secret: &str) -> String {
+/// Returns the lower-case form, which the search uses.
+pub fn lowercase_secret(secret: &str) -> String {
     secret.to_lowercase()
 }
 
@@ -34,34 +38,36 @@ fn hex(secret: &str) -> String {
     secret.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl Canary {
+impl CanarySecret {
     pub fn new(secret: &str) -> Self {
-        let mut based: HashSet<Vec<u8>> = HashSet::new();
+        let mut base64_parts: HashSet<Vec<u8>> = HashSet::new();
         for before in 0..3 {
             let (from, to) = ((before * 8usize).div_ceil(6), (before + secret.len()) * 8 / 6);
             let padded = [&vec![0; before][..], secret.as_bytes()].concat();
             for text in [STANDARD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
-                based.extend(windows(&text.as_bytes()[from..to], PART_OF_BASE64));
+                base64_parts.extend(windows(&text.as_bytes()[from..to], BASE64_MATCH_LENGTH));
             }
         }
         let decimal: String = secret.bytes().map(|byte| format!("{byte},")).collect();
-        let needles = vec![
-            (PART, windows(secret.as_bytes(), PART).collect()),
-            (PART_OF_BASE64, based),
+        let parts = vec![
+            (MATCH_LENGTH, windows(secret.as_bytes(), MATCH_LENGTH).collect()),
+            (BASE64_MATCH_LENGTH, base64_parts),
             (
-                PART_OF_HEX,
-                windows(hex(secret).as_bytes(), PART_OF_HEX).chain(windows(decimal.as_bytes(), PART_OF_HEX)).collect(),
+                HEX_MATCH_LENGTH,
+                windows(hex(secret).as_bytes(), HEX_MATCH_LENGTH)
+                    .chain(windows(decimal.as_bytes(), HEX_MATCH_LENGTH))
+                    .collect(),
             ),
         ];
-        let mut beginnings = vec![false; 65_536];
-        for needle in needles.iter().flat_map(|(_, needles): &(usize, HashSet<Vec<u8>>)| needles) {
-            beginnings[pair(needle)] = true;
+        let mut first_pairs = vec![false; 65_536];
+        for part in parts.iter().flat_map(|(_, parts): &(usize, HashSet<Vec<u8>>)| parts) {
+            first_pairs[pair_index(part)] = true;
         }
-        Self { secret: secret.to_owned(), needles, beginnings }
+        Self { secret: secret.to_owned(), parts, first_pairs }
     }
 
-    /// The forms in which a server may tell it.
-    pub fn forms(&self) -> Vec<String> {
+    /// Returns the forms in which a server may return the secret.
+    pub fn encoded_forms(&self) -> Vec<String> {
         let secret = &self.secret;
         let each = |write: &dyn Fn(u8) -> String| secret.bytes().map(write).collect::<String>();
         let swapped = |c: char| if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() };
@@ -93,44 +99,45 @@ impl Canary {
         forms
     }
 
-    /// What of it is in these bytes.
-    pub fn in_bytes(&self, bytes: &[u8]) -> Option<String> {
+    /// Searches these bytes. Describes the first part of the secret that they contain.
+    pub fn find_in(&self, bytes: &[u8]) -> Option<String> {
         let mut content = bytes.to_ascii_lowercase();
-        // Recordings are JSON that holds JSON that may hold JSON.
+        // Recordings are JSON with nested JSON in strings, up to three levels.
         for _ in 0..5 {
             let dense: Vec<u8> = content.iter().copied().filter(|b| !b" :-\n\r\0".contains(b)).collect();
-            let found = self.within(&content).or_else(|| self.within(&without(&dense, b"0x", b",")));
-            if let Some(found) = found.or_else(|| self.within(&dense)) {
+            let found = self.find_part(&content).or_else(|| self.find_part(&remove_parts(&dense, b"0x", b",")));
+            if let Some(found) = found.or_else(|| self.find_part(&dense)) {
                 return Some(found);
             }
-            let undone = undone(&content);
-            if undone == content {
+            let unescaped = unescape(&content);
+            if unescaped == content {
                 break;
             }
-            content = undone;
+            content = unescaped;
         }
         None
     }
 
-    fn within(&self, content: &[u8]) -> Option<String> {
-        // What is dense has lost the dashes and colons of the secret too; its other parts are still looked for.
-        let mut places = (0..content.len().saturating_sub(1)).filter(|at| self.beginnings[pair(&content[*at..])]);
-        places.find_map(|at| {
-            let is_here = |(length, needles): &(usize, HashSet<Vec<u8>>)| {
-                content.get(at..at + length).is_some_and(|window| needles.contains(window))
+    fn find_part(&self, content: &[u8]) -> Option<String> {
+        // The dense content lacks the dashes and colons of the secret; its other parts are still found.
+        let mut positions =
+            (0..content.len().saturating_sub(1)).filter(|at| self.first_pairs[pair_index(&content[*at..])]);
+        positions.find_map(|at| {
+            let is_here = |(length, parts): &(usize, HashSet<Vec<u8>>)| {
+                content.get(at..at + length).is_some_and(|window| parts.contains(window))
             };
-            self.needles.iter().find(|needles| is_here(needles))?;
+            self.parts.iter().find(|parts| is_here(parts))?;
             let around = &content[at.saturating_sub(60)..(at + 60).min(content.len())];
             Some(format!("a part of {} (…{}…)", self.secret, String::from_utf8_lossy(around)))
         })
     }
 }
 
-fn pair(text: &[u8]) -> usize {
+fn pair_index(text: &[u8]) -> usize {
     usize::from(text[0]) * 256 + usize::from(text[1])
 }
 
-fn without(text: &[u8], one: &[u8], other: &[u8]) -> Vec<u8> {
+fn remove_parts(text: &[u8], one: &[u8], other: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, behind)) = rest.split_first() {
@@ -145,8 +152,8 @@ fn without(text: &[u8], one: &[u8], other: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// One layer of escapes undone.
-fn undone(text: &[u8]) -> Vec<u8> {
+/// Decodes one layer of escapes.
+fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     let number = |digits: &[u8], radix| {

@@ -1,4 +1,5 @@
-//! A clock of its own for one future: when nothing can go on without waiting, it is the next moment that somebody waits for.
+//! A [`VirtualClock`] for one future. When the future can only wait, the clock jumps to the end of the
+//! next wait.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -7,25 +8,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// The clock.
+/// A clock whose time passes only by waits.
 #[derive(Default)]
-pub struct Clock(Mutex<State>);
+pub struct VirtualClock(Mutex<ClockState>);
 
 #[derive(Default)]
-struct State {
+struct ClockState {
     now: u64,
-    /// Who waits, by moment and order.
-    waiting: BTreeMap<(u64, u64), Waker>,
-    asked: u64,
+    /// The sleeping tasks, by wake time and order of registration.
+    sleepers: BTreeMap<(u64, u64), Waker>,
+    registered: u64,
 }
 
-impl Clock {
-    /// The moment.
+impl VirtualClock {
+    /// Returns the current time.
     pub fn now(&self) -> u64 {
         self.0.lock().unwrap().now
     }
 
-    /// Waits so long.
+    /// Waits for this time span.
     pub async fn sleep(&self, span: u64) {
         let until = self.now() + span;
         poll_fn(|context| {
@@ -33,9 +34,9 @@ impl Clock {
             if state.now >= until {
                 return Poll::Ready(());
             }
-            state.asked += 1;
-            let place = (until, state.asked);
-            state.waiting.insert(place, context.waker().clone());
+            state.registered += 1;
+            let key = (until, state.registered);
+            state.sleepers.insert(key, context.waker().clone());
             Poll::Pending
         })
         .await;
@@ -43,13 +44,13 @@ impl Clock {
 
     /// Runs a future to its end.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
-        let woken = Arc::new(Woken(AtomicBool::new(true)));
+        let woken = Arc::new(WakeFlag(AtomicBool::new(true)));
         let waker = Waker::from(woken.clone());
         let mut future = pin!(future);
         loop {
             while woken.0.swap(false, Ordering::Relaxed) {
-                if let Poll::Ready(made) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                    return made;
+                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    return output;
                 }
             }
             self.advance();
@@ -59,19 +60,24 @@ impl Clock {
     fn advance(&self) {
         let due = {
             let mut state = self.0.lock().unwrap();
-            let next = state.waiting.keys().next().expect("somebody waits for a moment, or nothing will ever happen").0;
+            let next = state
+                .sleepers
+                .keys()
+                .next()
+                .expect("at least one task sleeps; otherwise the future can never finish")
+                .0;
             state.now = next;
-            let later = state.waiting.split_off(&(next + 1, 0));
-            std::mem::replace(&mut state.waiting, later)
+            let later = state.sleepers.split_off(&(next + 1, 0));
+            std::mem::replace(&mut state.sleepers, later)
         };
         due.into_values().for_each(Waker::wake);
     }
 }
 
-/// Whether the future asked to be polled again.
-struct Woken(AtomicBool);
+/// Set when the future must be polled again.
+struct WakeFlag(AtomicBool);
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -1,8 +1,9 @@
-//! What several suites share: the bundled case files, and whole runs against simulations in this process.
+//! Shared by all tests and benchmarks: the bundled case files, and complete runs against simulators in
+//! this process.
 //!
-//! Runs go through the library as the command line's do; there is no second way to run here.
+//! Runs use the same functions of the library as the command line.
 
-#![allow(dead_code, reason = "each suite is a crate of its own and uses its own part of this")]
+#![allow(dead_code, reason = "each test crate uses a part of this module")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
 pub mod binary;
@@ -26,37 +27,37 @@ use fieldtest::results::model::Results;
 use fieldtest::simulator;
 use fieldtest::simulator::SimulatorConfig;
 
-/// The targets that are simulated: the reference and the two seed tables.
+/// The simulated targets: the reference and the two targets with published tables.
 pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
 
-/// The wait before a first retry at a server in this process.
-pub const SHORT_WAIT: Duration = Duration::from_millis(5);
+/// The wait before the first retry at a server in this process.
+pub const SHORT_BACKOFF: Duration = Duration::from_millis(5);
 
-/// A moment for results whose dates nobody looks at.
-const MOMENT: &str = "2026-01-01T00:00:00Z";
+/// The start time of all runs. No test depends on it.
+const STARTED_AT: &str = "2026-01-01T00:00:00Z";
 
 /// The bundled case files.
 pub static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     Catalog::load_bundled().unwrap_or_else(|errors| panic!("the bundled case files are broken:\n{errors}"))
 });
 
-/// A file or folder of this repository.
-pub fn repository(path: &str) -> PathBuf {
+/// Returns the absolute path of a file or folder of this repository.
+pub fn repository_path(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// True where the files that a suite compares with are to be written anew.
-pub fn update() -> bool {
+/// Returns true if `UPDATE=1` requests to rewrite the expected files.
+pub fn is_update_requested() -> bool {
     std::env::var_os("UPDATE").is_some_and(|value| value == "1")
 }
 
-/// A bundled target.
-pub fn target(name: &str) -> &'static Target {
+/// Returns a bundled target.
+pub fn bundled_target(name: &str) -> &'static Target {
     &CATALOG.targets[name]
 }
 
-/// The rows that a target can be tested for.
-pub fn rows_of(target: &Target) -> Vec<&'static CatalogRow> {
+/// Returns the rows that can be tested at a target.
+pub fn testable_rows(target: &Target) -> Vec<&'static CatalogRow> {
     CATALOG
         .rows
         .iter()
@@ -64,32 +65,33 @@ pub fn rows_of(target: &Target) -> Vec<&'static CatalogRow> {
         .collect()
 }
 
-/// Those of them that stand for a field, by id. Where a field is changed on purpose, rows about conduct follow, and are
-/// no witnesses.
-pub fn fields_of(target: &Target) -> Vec<String> {
-    let fields = rows_of(target).into_iter().filter(|row| row.experiment.is_field_row());
+/// Returns the ids of the testable rows that test a field.
+///
+/// A changed field also changes behaviour rows, so those rows are no evidence about the field.
+pub fn field_row_ids(target: &Target) -> Vec<String> {
+    let fields = testable_rows(target).into_iter().filter(|row| row.experiment.is_field_row());
     fields.map(|row| row.experiment.id().to_owned()).collect()
 }
 
-/// A whole run against a simulation, and how it is done.
-pub struct Setup<'a> {
-    /// The target whose rows are tested and whose claims the verdicts are held against.
+/// A complete run against a simulator, and its options.
+pub struct SimulationSetup<'a> {
+    /// The target whose rows are tested. Its claims are compared with the verdicts.
     pub target: &'a Target,
-    /// The server that is tested.
+    /// The tested simulator.
     pub behaviour: SimulatorConfig,
-    /// The seed of the run's own draws.
+    /// The seed of the random values of the run.
     pub seed: u64,
     /// The confidence that statistical verdicts must reach.
     pub confidence: f64,
-    /// How many rows run side by side.
+    /// The number of rows that run at the same time.
     pub concurrency: usize,
-    /// The rows to run, by id; all that the target can be tested for where there are none.
+    /// The ids of the rows to run. Empty: all testable rows.
     pub rows: Vec<String>,
 }
 
-impl<'a> Setup<'a> {
-    /// The simulation of a target, with some rows flipped to another status.
-    pub fn of(target: &'a Target, flips: &[(&str, ClaimStatus)]) -> Self {
+impl<'a> SimulationSetup<'a> {
+    /// Simulates a target, with some rows flipped to another status.
+    pub fn new(target: &'a Target, flips: &[(&str, ClaimStatus)]) -> Self {
         let mut behaviour = SimulatorConfig::from_target(target);
         behaviour.seed = 1;
         for (row, status) in flips {
@@ -99,53 +101,55 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// The simulation of a target, with some rows flipped to another status: the recording of a whole run.
-pub async fn record(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording {
-    record_run(Setup::of(target, flips)).await
+/// Records a complete run against the simulated target, with some rows flipped to another status.
+pub async fn record_target(target: &Target, flips: &[(&str, ClaimStatus)]) -> Recording {
+    record_simulation(SimulationSetup::new(target, flips)).await
 }
 
-/// The recording of a whole run.
-pub async fn record_run(Setup { target, behaviour, seed, confidence, concurrency, rows }: Setup<'_>) -> Recording {
+/// Records a complete run against a simulator.
+pub async fn record_simulation(
+    SimulationSetup { target, behaviour, seed, confidence, concurrency, rows }: SimulationSetup<'_>,
+) -> Recording {
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
-    let server = Server {
+    let server = EndpointUnderTest {
         base_url: running.base_url(),
         credential: running.credential().to_owned(),
         model: target.model.clone(),
         concurrency,
-        first_wait: Duration::from_millis(1),
+        initial_backoff: Duration::from_millis(1),
         retries: 8,
         seed,
         confidence,
         rows,
     };
-    record_at(&server, target).await
+    record_endpoint(&server, target).await
 }
 
-/// A server to run against, wherever it is.
+/// The endpoint of a run, and the options of the run.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct EndpointUnderTest {
     /// Its base URL.
     pub base_url: String,
-    /// The credential that it wants in `x-api-key`.
+    /// The credential that it expects in `x-api-key`.
     pub credential: String,
-    /// The model to ask for.
+    /// The model of the requests.
     pub model: String,
-    /// How many rows run side by side: 1 where the order of the requests matters.
+    /// The number of rows that run at the same time: 1 if the order of the requests matters.
     pub concurrency: usize,
-    /// The wait before a first retry: long where the server has more to do than this.
-    pub first_wait: Duration,
-    /// Retries of one request.
+    /// The wait before the first retry: long if the server also has other work.
+    pub initial_backoff: Duration,
+    /// The maximum number of retries per request.
     pub retries: u32,
-    /// The seed of the run's own draws.
+    /// The seed of the random values of the run.
     pub seed: u64,
     /// The confidence that statistical verdicts must reach.
     pub confidence: f64,
-    /// The rows to run, by id; all that the target can be tested for where there are none.
+    /// The ids of the rows to run. Empty: all testable rows.
     pub rows: Vec<String>,
 }
 
-/// The recording of a whole run against a server, held against a target's claims.
-pub async fn record_at(server: &Server, target: &Target) -> Recording {
+/// Records a complete run against an endpoint, with the claims of a target.
+pub async fn record_endpoint(server: &EndpointUnderTest, target: &Target) -> Recording {
     let options = RunOptions {
         settings: RequestSettings { model: server.model.clone(), ..RequestSettings::from_target(target, 1024) },
         seed: server.seed,
@@ -156,12 +160,12 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
     let mut config = ClientConfig::new(server.base_url.clone(), CredentialHeader::XApiKey);
     config.credential = Some(server.credential.clone().into());
     config.timeout = Duration::from_secs(60);
-    config.initial_backoff = server.first_wait;
+    config.initial_backoff = server.initial_backoff;
     config.retries = server.retries;
     config.concurrency = server.concurrency;
     config.use_proxies = false;
     let client = Client::new(config).expect("a plain configuration");
-    let mut rows = rows_of(target);
+    let mut rows = testable_rows(target);
     rows.retain(|row| server.rows.is_empty() || server.rows.iter().any(|id| id == row.experiment.id()));
     let header = RunHeader {
         schema: SCHEMA.to_owned(),
@@ -173,23 +177,23 @@ pub async fn record_at(server: &Server, target: &Target) -> Recording {
         rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
         confidence: options.confidence,
         seed: options.seed,
-        started_at: MOMENT.to_owned(),
+        started_at: STARTED_AT.to_owned(),
         scope: fieldtest::recording::scope::RunScope::default(),
     };
     fieldtest::engine::run_in_memory(&client, &rows, &options, header).await
 }
 
-/// The results of such a run.
-pub async fn simulate(target: &Target, flips: &[(&str, ClaimStatus)]) -> Results {
-    judge(&CATALOG, &record(target, flips).await).expect("the rows are the catalog's")
+/// Tests the simulated target and returns the results.
+pub async fn test_target(target: &Target, flips: &[(&str, ClaimStatus)]) -> Results {
+    judge(&CATALOG, &record_target(target, flips).await).expect("all rows are in the catalog")
 }
 
-/// The results of a run against a server.
-pub async fn results_at(server: &Server, target: &Target) -> Results {
-    judge(&CATALOG, &record_at(server, target).await).expect("the rows are the catalog's")
+/// Tests an endpoint and returns the results.
+pub async fn test_endpoint(server: &EndpointUnderTest, target: &Target) -> Results {
+    judge(&CATALOG, &record_endpoint(server, target).await).expect("all rows are in the catalog")
 }
 
-/// The results of a recording.
-pub fn judged(recording: &Recording) -> Results {
-    judge(&CATALOG, recording).expect("the rows are the catalog's")
+/// Judges a recording.
+pub fn judge_recording(recording: &Recording) -> Results {
+    judge(&CATALOG, recording).expect("all rows are in the catalog")
 }

@@ -28,7 +28,7 @@ const BETWEEN: &str = "\n%%%\n";
 const LONGEST_ERROR: usize = 16 * 1024;
 
 /// The items of a body are well-formed, and the frames stay the same when a server writes them anew.
-pub fn sse(bytes: &[u8]) {
+pub fn verify_event_stream(bytes: &[u8]) {
     let (text, invalid_utf8_at) = sse::decode_text(bytes);
     assert_eq!(invalid_utf8_at.is_none(), text.as_bytes() == bytes);
     let (frames, _) = decode(&text);
@@ -56,7 +56,7 @@ fn decode(text: &str) -> Frames<'_> {
 
 /// Parsing and checking end without a panic, alone and in one pass. The way in which the frames are written changes
 /// nothing but the findings about the writing.
-pub fn message(bytes: &[u8]) {
+pub fn verify_exchange(bytes: &[u8]) {
     let exchange = exchange(bytes);
     let checked = checks::check_exchange(&exchange);
     assert_eq!(parse_exchange(&exchange), checked.parsed, "the same with and without checks");
@@ -157,7 +157,7 @@ fn response_of(exchange: &Exchange) -> &Response {
 }
 
 /// Case files are loaded or refused, and each refusal names its file and a line that the file has.
-pub fn cases(bytes: &[u8]) {
+pub fn verify_case_files(bytes: &[u8]) {
     let file = |name: &str, kind, bytes: &[u8]| CaseFile { name: name.to_owned(), kind, bytes: bytes.to_vec() };
     let experiments = |bytes| file("rows.yaml", FileKind::Experiments, bytes);
     let target = |bytes| file("target.yaml", FileKind::Target, bytes);

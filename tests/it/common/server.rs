@@ -1,4 +1,6 @@
-//! Small servers that do whatever a test wants: plain threads and sockets, so that every byte is the test's own.
+//! Small HTTP servers for tests: [`TestServer`], which runs a function for each request.
+//!
+//! They use plain threads and sockets, so that a test controls every byte.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
@@ -10,55 +12,55 @@ use std::time::Duration;
 
 use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
 
-/// A request as it came.
+/// A request that the server received.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    /// Counts the requests from 0.
+pub struct ReceivedRequest {
+    /// The number of the request, from 0.
     pub number: usize,
-    /// The request line and the headers, with their line ends.
+    /// The request line and the headers, with their line endings.
     pub head: String,
     pub body: String,
 }
 
-/// A server on loopback that answers each connection's one request by a function, and remembers what it was asked.
-pub struct Server {
+/// A loopback server that passes one request per connection to a function and keeps all requests.
+pub struct TestServer {
     pub address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-impl Server {
-    pub fn start(answer: impl Fn(&Asked, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
+impl TestServer {
+    pub fn start(respond: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let (answer, seen) = (Arc::new(answer), asked.clone());
+        let received: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
+        let (respond, shared) = (Arc::new(respond), received.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (answer, seen) = (answer.clone(), seen.clone());
+                let (respond, shared) = (respond.clone(), shared.clone());
                 thread::spawn(move || {
                     let mut stream = stream?;
-                    if let Some(request) = read_request(&stream, &seen)? {
-                        answer(&request, &mut stream)?;
+                    if let Some(request) = read_request(&stream, &shared)? {
+                        respond(&request, &mut stream)?;
                     }
-                    // An orderly end: what was written arrives before the connection closes.
+                    // All written bytes arrive before the connection closes.
                     stream.shutdown(Shutdown::Write)
                 });
             }
         });
-        Self { address, asked }
+        Self { address, received }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    pub fn received_requests(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap().clone()
     }
 }
 
-/// Reads a request; `None` where what came is no HTTP.
-fn read_request(stream: &TcpStream, seen: &Mutex<Vec<Asked>>) -> io::Result<Option<Asked>> {
+/// Reads a request. Returns `None` if the connection ends before the end of the head.
+fn read_request(stream: &TcpStream, received: &Mutex<Vec<ReceivedRequest>>) -> io::Result<Option<ReceivedRequest>> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -70,14 +72,14 @@ fn read_request(stream: &TcpStream, seen: &Mutex<Vec<Asked>>) -> io::Result<Opti
         head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
-    let mut seen = seen.lock().unwrap();
-    let asked = Asked { number: seen.len(), head, body: String::from_utf8(body).unwrap() };
-    seen.push(asked.clone());
-    Ok(Some(asked))
+    let mut received = received.lock().unwrap();
+    let request = ReceivedRequest { number: received.len(), head, body: String::from_utf8(body).unwrap() };
+    received.push(request.clone());
+    Ok(Some(request))
 }
 
-/// Writes a whole answer.
-pub fn write_answer(stream: &mut TcpStream, status: &str, kind: &str, body: impl AsRef<[u8]>) -> io::Result<()> {
+/// Writes a complete response.
+pub fn write_response(stream: &mut TcpStream, status: &str, kind: &str, body: impl AsRef<[u8]>) -> io::Result<()> {
     let length = body.as_ref().len();
     write!(
         stream,
@@ -86,20 +88,20 @@ pub fn write_answer(stream: &mut TcpStream, status: &str, kind: &str, body: impl
     stream.write_all(body.as_ref())
 }
 
-/// Holds the connection open without a word, until the other side gives up.
-pub fn hold(stream: &mut TcpStream) -> io::Result<()> {
+/// Keeps the connection open without a response until the client closes it.
+pub fn keep_open(stream: &mut TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.read(&mut [0]).map(|_| ())
 }
 
-/// A faithful endpoint in this process, for servers that behave until they do not.
-pub struct Faithful {
+/// A simulator without faults in this process. Test servers forward requests to it.
+pub struct FaithfulServer {
     address: SocketAddr,
     _running: RunningSimulator,
     _runtime: tokio::runtime::Runtime,
 }
 
-impl Faithful {
+impl FaithfulServer {
     pub fn start() -> Arc<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let behaviour = SimulatorConfig { model: "m".to_owned(), credential: None, ..SimulatorConfig::default() };
@@ -108,13 +110,13 @@ impl Faithful {
         Arc::new(Self { address, _running: running, _runtime: runtime })
     }
 
-    /// The answer to a request, whole: head and body.
-    pub fn answer(&self, asked: &Asked) -> io::Result<Vec<u8>> {
+    /// Sends the request to the simulator and returns the bytes of the response, head and body.
+    pub fn respond(&self, request: &ReceivedRequest) -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(self.address)?;
-        let head = asked.head.strip_suffix("\r\n").unwrap();
-        write!(stream, "{head}connection: close\r\n\r\n{}", asked.body)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(answer)
+        let head = request.head.strip_suffix("\r\n").unwrap();
+        write!(stream, "{head}connection: close\r\n\r\n{}", request.body)?;
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response)?;
+        Ok(response)
     }
 }

@@ -1,4 +1,4 @@
-//! Certificates, and a TLS server with a faithful endpoint behind it.
+//! Certificates, and a [`TlsServer`] that forwards requests to a simulator.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
@@ -18,18 +18,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use super::server::{Asked, Faithful};
+use super::server::{FaithfulServer, ReceivedRequest};
 
-static NUMBER: AtomicUsize = AtomicUsize::new(1);
+static NEXT_AUTHORITY: AtomicUsize = AtomicUsize::new(1);
 
-/// Who signs certificates.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// Signs certificates.
+pub struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl CertificateAuthority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Each with a name of its own, as real ones have.
-        let name = format!("authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        // Real authorities have different names.
+        let name = format!("authority {}", NEXT_AUTHORITY.fetch_add(1, Ordering::Relaxed));
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -40,7 +40,7 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for these names or addresses and its key, as PEM.
+    /// Issues a certificate for these names or addresses. Returns the certificate and its key as PEM.
     pub fn issue_for(&self, names: &[&str]) -> (String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -61,22 +61,22 @@ impl Authority {
     }
 }
 
-/// A TLS server on loopback, for 127.0.0.1 and endpoint.test, in front of a faithful endpoint.
+/// A loopback TLS server for 127.0.0.1 and endpoint.test that forwards requests to a simulator.
 pub struct TlsServer {
     pub address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    received_heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl TlsServer {
-    /// A server whose certificate is by one authority; it asks clients for one by another, where there is one.
-    pub fn start(by: &Authority, clients: Option<&Authority>) -> Self {
-        let (certificate, key) = by.issue_for(&["127.0.0.1", "endpoint.test"]);
+    /// Starts a server. If `client_authority` is given, clients need a certificate of that authority.
+    pub fn start(authority: &CertificateAuthority, client_authority: Option<&CertificateAuthority>) -> Self {
+        let (certificate, key) = authority.issue_for(&["127.0.0.1", "endpoint.test"]);
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
             ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
-        let builder = match clients {
+        let builder = match client_authority {
             Some(authority) => builder.with_client_cert_verifier(
                 WebPkiClientVerifier::builder_with_provider(Arc::new(authority.roots()), provider).build().unwrap(),
             ),
@@ -85,32 +85,32 @@ impl TlsServer {
         let config = Arc::new(builder.with_single_cert(vec![certificate], key).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (seen, faithful) = (Arc::clone(&asked), Faithful::start());
+        let received_heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (heads, faithful) = (Arc::clone(&received_heads), FaithfulServer::start());
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (config, seen, faithful) = (Arc::clone(&config), Arc::clone(&seen), Arc::clone(&faithful));
-                thread::spawn(move || served(stream.unwrap(), config, &seen, &faithful));
+                let (config, heads, faithful) = (Arc::clone(&config), Arc::clone(&heads), Arc::clone(&faithful));
+                thread::spawn(move || serve_connection(stream.unwrap(), config, &heads, &faithful));
             }
         });
-        Self { address, asked }
+        Self { address, received_heads }
     }
 
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }
 
-    /// The heads of the requests that came.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    /// Returns the heads of all received requests.
+    pub fn received_heads(&self) -> Vec<String> {
+        self.received_heads.lock().unwrap().clone()
     }
 }
 
-fn served(
+fn serve_connection(
     tcp: TcpStream,
     config: Arc<ServerConfig>,
-    seen: &Mutex<Vec<String>>,
-    faithful: &Faithful,
+    received_heads: &Mutex<Vec<String>>,
+    faithful: &FaithfulServer,
 ) -> std::io::Result<()> {
     let connection = ServerConnection::new(config).unwrap();
     let mut stream = BufReader::new(StreamOwned::new(connection, tcp));
@@ -124,22 +124,26 @@ fn served(
         head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body)?;
-    seen.lock().unwrap().push(head.clone());
+    received_heads.lock().unwrap().push(head.clone());
     let head = head.replacen(" /anthropic/", " /", 1);
-    let answer = faithful.answer(&let_in(&Asked { number: 0, head, body: String::from_utf8(body).unwrap() }))?;
+    let response = faithful.respond(&replace_canary_credential(&ReceivedRequest {
+        number: 0,
+        head,
+        body: String::from_utf8(body).unwrap(),
+    }))?;
     let stream = stream.get_mut();
-    stream.write_all(&answer)?;
+    stream.write_all(&response)?;
     stream.conn.send_close_notify();
     stream.flush()
 }
 
-/// The request with the one right credential in the place of any canary's.
-pub fn let_in(asked: &Asked) -> Asked {
-    let lines = asked.head.split_inclusive("\r\n").map(|line| match line.find("canary-") {
+/// Replaces a canary credential in the request with the credential of the simulator.
+pub fn replace_canary_credential(request: &ReceivedRequest) -> ReceivedRequest {
+    let lines = request.head.split_inclusive("\r\n").map(|line| match line.find("canary-") {
         Some(at) if line.starts_with("x-api-key") || line.starts_with("authorization") => {
             format!("{}{DEFAULT_CREDENTIAL}\r\n", &line[..at])
         }
         _ => line.to_owned(),
     });
-    Asked { head: lines.collect(), ..asked.clone() }
+    ReceivedRequest { head: lines.collect(), ..request.clone() }
 }

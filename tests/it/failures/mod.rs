@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use common::{CATALOG, Setup, record_run, repository, target, update};
+use common::{CATALOG, SimulationSetup, bundled_target, is_update_requested, record_simulation, repository_path};
 use fieldtest::catalog::{Experiment, VerdictStatus};
 use fieldtest::checks::ProtocolCheck;
 use fieldtest::engine::judge;
@@ -38,7 +38,7 @@ struct Seen {
 }
 
 fn catalogue() -> BTreeMap<u16, Entry> {
-    let text = fs::read_to_string(repository("tests/it/failures/catalogue.yaml")).unwrap();
+    let text = fs::read_to_string(repository_path("tests/it/failures/catalogue.yaml")).unwrap();
     let entries: BTreeMap<String, Entry> = serde_yaml::from_str(&text).unwrap();
     let number = |id: &str| id.strip_prefix('F').unwrap().parse().unwrap();
     entries.into_iter().map(|(id, entry)| (number(&id), entry)).collect()
@@ -170,9 +170,9 @@ fn table() -> String {
 async fn what_a_whole_run_shows_is_told_by_its_results() {
     for entry in catalogue().values().filter(|entry| entry.by_run.is_some()) {
         let fault = entry.fault.as_deref().unwrap().parse::<SimulatorFault>().unwrap();
-        let mut setup = Setup::of(target("anthropic"), &[]);
+        let mut setup = SimulationSetup::new(bundled_target("anthropic"), &[]);
         setup.behaviour.faults = vec![fault];
-        let results = judge(&CATALOG, &record_run(setup).await).unwrap();
+        let results = judge(&CATALOG, &record_simulation(setup).await).unwrap();
         let told = results.partial.unwrap_or_default();
         assert!(told.contains("could not be tested") && told.contains("404"), "{fault}: {told}");
         assert_eq!(results.summary.decided, 0);
@@ -181,9 +181,9 @@ async fn what_a_whole_run_shows_is_told_by_its_results() {
 
 #[test]
 fn the_published_table_is_what_the_code_says() {
-    let path = repository("docs/failures.md");
+    let path = repository_path("docs/failures.md");
     let table = table();
-    if update() {
+    if is_update_requested() {
         fs::write(&path, &table).unwrap();
     }
     assert_eq!(fs::read_to_string(&path).unwrap_or_default(), table, "UPDATE=1 cargo test --test failures");

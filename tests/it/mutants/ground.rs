@@ -14,7 +14,7 @@ use fieldtest::results::model::{Results, Verdict};
 use fieldtest::simulator;
 use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
 
-use crate::common::{SHORT_WAIT, Server, fields_of, results_at, target};
+use crate::common::{EndpointUnderTest, SHORT_BACKOFF, bundled_target, field_row_ids, test_endpoint};
 use crate::proxy::Proxy;
 use crate::proxy::mutation::{Mutation, Own};
 use crate::proxy::mutator::Mutator;
@@ -46,12 +46,12 @@ impl Ground {
         let Ok(url) = env::var("FIELDTEST_UPSTREAM") else { return Self::simulated().await };
         let named = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} belongs to FIELDTEST_UPSTREAM"));
         let own = Own { credential: named("FIELDTEST_UPSTREAM_KEY"), model: named("FIELDTEST_UPSTREAM_MODEL") };
-        Self { name: format!("{} at {url}", own.model), url, own, target: target("anthropic"), running: None }
+        Self { name: format!("{} at {url}", own.model), url, own, target: bundled_target("anthropic"), running: None }
     }
 
     /// The simulator of the reference, in this process.
     pub async fn simulated() -> Self {
-        let target = target("anthropic");
+        let target = bundled_target("anthropic");
         let mut behaviour = SimulatorConfig::from_target(target);
         behaviour.seed = 1;
         let running = simulator::start(behaviour).await.expect("loopback has a free port");
@@ -62,7 +62,7 @@ impl Ground {
 
     /// The upstream's own verdicts.
     pub async fn direct(&self) -> Verdicts {
-        verdicts(results_at(&self.server(self.url.clone(), Vec::new()), self.target).await)
+        verdicts(test_endpoint(&self.server(self.url.clone(), Vec::new()), self.target).await)
     }
 
     /// The verdicts of all rows through a proxy with these mutations.
@@ -74,7 +74,7 @@ impl Ground {
     /// empty.
     pub async fn rows_through(&self, mutations: &[Mutation], rows: Vec<String>) -> Run {
         let proxy = Proxy::start(Mutator::new(mutations, self.own.clone()), &[&self.url]).await;
-        let results = results_at(&self.server(proxy.url.clone(), rows), self.target).await;
+        let results = test_endpoint(&self.server(proxy.url.clone(), rows), self.target).await;
         proxy.assert_whole();
         Run { verdicts: verdicts(results), applied: proxy.between.applied() }
     }
@@ -84,11 +84,21 @@ impl Ground {
         if self.running.is_some() { 8 } else { 16 }
     }
 
-    fn server(&self, base_url: String, rows: Vec<String>) -> Server {
+    fn server(&self, base_url: String, rows: Vec<String>) -> EndpointUnderTest {
         let Own { credential, model } = self.own.clone();
-        let rows = if rows.is_empty() { fields_of(self.target) } else { rows };
-        let first_wait = if self.running.is_some() { SHORT_WAIT } else { Duration::from_millis(500) };
-        Server { base_url, credential, model, concurrency: 4, first_wait, retries: 4, seed: 1, confidence: 0.99, rows }
+        let rows = if rows.is_empty() { field_row_ids(self.target) } else { rows };
+        let initial_backoff = if self.running.is_some() { SHORT_BACKOFF } else { Duration::from_millis(500) };
+        EndpointUnderTest {
+            base_url,
+            credential,
+            model,
+            concurrency: 4,
+            initial_backoff,
+            retries: 4,
+            seed: 1,
+            confidence: 0.99,
+            rows,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A condition. The closed set of those in the tables of `docs/trust.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum NoiseCondition {
     /// A model that always does as told: what the others are compared with.
     Calm,
     /// One answer in twenty is beside the point.
@@ -35,7 +35,7 @@ pub enum Condition {
     Canary,
 }
 
-impl Condition {
+impl NoiseCondition {
     /// All of them, in the order of the tables.
     pub const ALL: [Self; 12] = [
         Self::Calm,
@@ -71,7 +71,7 @@ impl Condition {
     }
 
     /// How bad the server's day is. `length` is about how many answers a run takes: a drift is to begin in its middle.
-    pub fn knobs(self, length: u64) -> SimulatorImpairments {
+    pub fn impairments(self, length: u64) -> SimulatorImpairments {
         let disobedience = match self {
             Self::Calm => 0.0,
             Self::Five | Self::Worsening => 0.05,

@@ -18,7 +18,7 @@ pub const LEVELS: [f64; 6] = [0.0, 0.1, 0.2, 0.4, 0.6, 0.8];
 /// A way to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Design {
+pub enum DecisionDesign {
     /// Bayes factors, the model's obedience being learnt from the positive arm.
     BayesFactor,
     /// Wald's test of an obedience of 90 % against none.
@@ -31,7 +31,7 @@ pub enum Design {
     FixedTwelve,
 }
 
-impl Design {
+impl DecisionDesign {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::BayesFactor, Self::Sprt, Self::CautiousSprt, Self::FixedThree, Self::FixedTwelve];
 }
@@ -41,16 +41,16 @@ const CHANCE: f64 = 1e-4;
 
 /// How a design fared at one level of disobedience.
 #[derive(Debug, Clone, Serialize)]
-pub struct Fared {
+pub struct DesignResult {
     /// The design.
-    pub design: Design,
+    pub design: DecisionDesign,
     /// The disobedience.
     pub disobedience: f64,
     /// Plays against servers that honour the field; as many were played against servers that pass over it.
     pub plays: u64,
-    /// Wrong verdicts about servers that honour the field.
+    /// WrongVerdict verdicts about servers that honour the field.
     pub wrong_honoured: u64,
-    /// Wrong verdicts about servers that pass over it.
+    /// WrongVerdict verdicts about servers that pass over it.
     pub wrong_passed_over: u64,
     /// Plays of either kind without a verdict.
     pub open: u64,
@@ -59,16 +59,23 @@ pub struct Fared {
 }
 
 /// Plays every design at every level.
-pub fn compare(plays: u64, seed: u64) -> Vec<Fared> {
+pub fn compare(plays: u64, seed: u64) -> Vec<DesignResult> {
     let mut all = Vec::new();
-    for design in Design::ALL {
+    for design in DecisionDesign::ALL {
         for disobedience in LEVELS {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let mut fared =
-                Fared { design, disobedience, plays, wrong_honoured: 0, wrong_passed_over: 0, open: 0, requests: 0 };
+            let mut fared = DesignResult {
+                design,
+                disobedience,
+                plays,
+                wrong_honoured: 0,
+                wrong_passed_over: 0,
+                open: 0,
+                requests: 0,
+            };
             for _ in 0..plays {
                 for honoured in [true, false] {
-                    let mut game = Game { rng: &mut rng, obedience: 1.0 - disobedience, honoured, sent: 0 };
+                    let mut game = DecisionTest { rng: &mut rng, obedience: 1.0 - disobedience, honoured, sent: 0 };
                     match (game.decide(design), honoured) {
                         (None, _) => fared.open += 1,
                         (Some(false), true) => fared.wrong_honoured += 1,
@@ -86,12 +93,12 @@ pub fn compare(plays: u64, seed: u64) -> Vec<Fared> {
 
 /// Trials of an arm: those that showed the code word, and those that did not.
 #[derive(Debug, Clone, Copy, Default)]
-struct Arm {
+struct ArmCounts {
     shows: u32,
     fails: u32,
 }
 
-impl Arm {
+impl ArmCounts {
     fn add(&mut self, shown: bool) {
         if shown {
             self.shows += 1;
@@ -106,23 +113,23 @@ impl Arm {
 }
 
 /// One server and one model, asked until a design has its verdict.
-struct Game<'a> {
+struct DecisionTest<'a> {
     rng: &'a mut ChaCha8Rng,
     obedience: f64,
     honoured: bool,
     sent: u64,
 }
 
-impl Game<'_> {
+impl DecisionTest<'_> {
     /// Honoured, passed over, or no verdict. Each design asks once without the field, for fairness.
-    fn decide(&mut self, design: Design) -> Option<bool> {
+    fn decide(&mut self, design: DecisionDesign) -> Option<bool> {
         self.sent += 1;
         match design {
-            Design::BayesFactor => self.bayes_factor(),
-            Design::Sprt => self.sprt(0.9),
-            Design::CautiousSprt => self.sprt(0.5),
-            Design::FixedThree => self.fixed_three(),
-            Design::FixedTwelve => self.fixed_twelve(),
+            DecisionDesign::BayesFactor => self.bayes_factor(),
+            DecisionDesign::Sprt => self.sprt(0.9),
+            DecisionDesign::CautiousSprt => self.sprt(0.5),
+            DecisionDesign::FixedThree => self.fixed_three(),
+            DecisionDesign::FixedTwelve => self.fixed_twelve(),
         }
     }
 
@@ -139,7 +146,7 @@ impl Game<'_> {
     }
 
     fn bayes_factor(&mut self) -> Option<bool> {
-        let (mut treated, mut asked) = (Arm::default(), Arm::default());
+        let (mut treated, mut asked) = (ArmCounts::default(), ArmCounts::default());
         for _ in 0..LIMIT {
             treated.add(self.treat());
             if treated.fails > 0 && asked.trials() < treated.trials() {
@@ -208,7 +215,7 @@ impl Game<'_> {
 }
 
 /// The logarithm of the probability of these trials, in one order, for a rate with a Beta prior.
-fn log_beta_binomial(arm: Arm, shows: f64, fails: f64) -> f64 {
+fn log_beta_binomial(arm: ArmCounts, shows: f64, fails: f64) -> f64 {
     let rise = |from: f64, by: u32| (0..by).map(|n| (from + f64::from(n)).ln()).sum::<f64>();
     rise(shows, arm.shows) + rise(fails, arm.fails) - rise(shows + fails, arm.trials())
 }

@@ -15,36 +15,38 @@ pub mod tally;
 
 use std::collections::BTreeMap;
 
-use condition::Condition;
+use condition::NoiseCondition;
 use fieldtest::engine::judge;
 use futures_util::stream::{self, StreamExt as _};
-use server::{Kind, Server};
-use tally::{RowSeen, Seen, Tally};
+use server::{MeasuredServer, ServerKind};
+use tally::{ObservedRow, ObservedRun, VerdictTally};
 
-use crate::common::{CATALOG, Setup, TARGETS, fields_of, record_run, target};
+use crate::common::{CATALOG, SimulationSetup, TARGETS, bundled_target, field_row_ids, record_simulation};
 
 /// How many runs are under way at once.
 const SIDE_BY_SIDE: usize = 6;
 
 /// The tallies, by condition and kind of server.
-pub type Tallies = BTreeMap<(Condition, Kind), Tally>;
+pub type Tallies = BTreeMap<(NoiseCondition, ServerKind), VerdictTally>;
 
 /// Every server that is measured: so many of each target, every other one flipped.
-pub fn servers(first_seed: u64, of_each_target: u64) -> Vec<Server> {
-    let kinds = |n: u64| if n.is_multiple_of(2) { Kind::AsClaimed } else { Kind::Flipped };
-    (0..of_each_target).flat_map(|n| TARGETS.map(|name| Server::new(target(name), kinds(n), first_seed + n))).collect()
+pub fn servers(first_seed: u64, of_each_target: u64) -> Vec<MeasuredServer> {
+    let kinds = |n: u64| if n.is_multiple_of(2) { ServerKind::AsClaimed } else { ServerKind::Flipped };
+    (0..of_each_target)
+        .flat_map(|n| TARGETS.map(|name| MeasuredServer::new(bundled_target(name), kinds(n), first_seed + n)))
+        .collect()
 }
 
 /// Runs against every server under each condition, without noise first: the others are compared with that.
-pub async fn measure(servers: &[Server], conditions: &[Condition], tell: impl Fn(&str)) -> Tallies {
+pub async fn measure(servers: &[MeasuredServer], conditions: &[NoiseCondition], tell: impl Fn(&str)) -> Tallies {
     let mut tallies = Tallies::new();
-    tell(Condition::Calm.title());
+    tell(NoiseCondition::Calm.title());
     let lengths = vec![0; servers.len()];
-    let calm = observe_all(servers, Condition::Calm, &lengths).await;
+    let calm = observe_all(servers, NoiseCondition::Calm, &lengths).await;
     let lengths: Vec<u64> = calm.iter().map(|seen| seen.attempts).collect();
     for condition in conditions {
         let noisy = match condition {
-            Condition::Calm => calm.clone(),
+            NoiseCondition::Calm => calm.clone(),
             other => {
                 tell(other.title());
                 observe_all(servers, *other, &lengths).await
@@ -57,7 +59,7 @@ pub async fn measure(servers: &[Server], conditions: &[Condition], tell: impl Fn
     tallies
 }
 
-async fn observe_all(servers: &[Server], condition: Condition, lengths: &[u64]) -> Vec<Seen> {
+async fn observe_all(servers: &[MeasuredServer], condition: NoiseCondition, lengths: &[u64]) -> Vec<ObservedRun> {
     // Tasks of their own, so that all processors are used.
     let jobs: Vec<_> = servers.iter().cloned().zip(lengths.to_vec()).collect();
     stream::iter(jobs)
@@ -69,24 +71,24 @@ async fn observe_all(servers: &[Server], condition: Condition, lengths: &[u64]) 
 }
 
 /// One run against one server.
-pub async fn observe(server: Server, condition: Condition, length: u64) -> Seen {
-    let setup = Setup {
+pub async fn observe(server: MeasuredServer, condition: NoiseCondition, length: u64) -> ObservedRun {
+    let setup = SimulationSetup {
         target: server.target,
-        behaviour: server.behaviour(condition.knobs(length)),
+        behaviour: server.behaviour(condition.impairments(length)),
         seed: server.seed,
         confidence: condition.confidence(),
         concurrency: condition.concurrency(),
-        rows: fields_of(server.target),
+        rows: field_row_ids(server.target),
     };
-    let results = judge(&CATALOG, &record_run(setup).await).expect("the rows are the catalog's");
+    let results = judge(&CATALOG, &record_simulation(setup).await).expect("the rows are the catalog's");
     assert_eq!(results.partial, None, "the run is whole");
-    Seen {
+    ObservedRun {
         attempts: results.totals.requests + results.totals.retries,
         input_tokens: results.totals.input_tokens,
         rows: results
             .rows
             .into_iter()
-            .map(|row| RowSeen {
+            .map(|row| ObservedRow {
                 id: row.id,
                 status: row.verdict.status,
                 code: row.verdict.code,

@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::common::{CATALOG, rows_of};
+use crate::common::{CATALOG, testable_rows};
 
 /// How many rows of a flipped server are not as its target claims.
 pub const FLIPS: usize = 8;
@@ -20,7 +20,7 @@ pub const FLIPS: usize = 8;
 /// Which rows a server has flipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ServerKind {
     /// None: it conforms to its target's claims.
     AsClaimed,
     /// Some, drawn at random, each to another status that it can have: so each row is met in each status.
@@ -29,11 +29,11 @@ pub enum Kind {
 
 /// A server under measurement, known by its target, its kind and its seed.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct MeasuredServer {
     /// The target whose claims it starts from.
     pub target: &'static Target,
     /// Which rows are flipped.
-    pub kind: Kind,
+    pub kind: ServerKind,
     /// The seed of everything: its flips, its model's draws, the run's draws.
     pub seed: u64,
     /// The flipped rows.
@@ -41,12 +41,12 @@ pub struct Server {
     statuses: BTreeMap<String, ClaimStatus>,
 }
 
-impl Server {
+impl MeasuredServer {
     /// The server of a target, a kind and a seed.
-    pub fn new(target: &'static Target, kind: Kind, seed: u64) -> Self {
+    pub fn new(target: &'static Target, kind: ServerKind, seed: u64) -> Self {
         let flips = match kind {
-            Kind::AsClaimed => Vec::new(),
-            Kind::Flipped => draw_flips(target, seed),
+            ServerKind::AsClaimed => Vec::new(),
+            ServerKind::Flipped => draw_flips(target, seed),
         };
         let mut server = Self { target, kind, seed, flips, statuses: BTreeMap::new() };
         server.statuses = server.behaviour(SimulatorImpairments::default()).statuses;
@@ -65,28 +65,30 @@ impl Server {
     }
 
     /// Says of the server what need not be so: how the measurement itself is put to the test.
-    pub fn say(&mut self, row: &str, status: ClaimStatus) {
+    pub fn override_status(&mut self, row: &str, status: ClaimStatus) {
         self.statuses.insert(row.to_owned(), status);
     }
 
     /// What the server does with a row.
-    pub fn truth(&self, row: &str) -> VerdictStatus {
+    pub fn true_status(&self, row: &str) -> VerdictStatus {
         verdict_of(self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
     }
 
     /// Whether a decided verdict is true. A row that works through a refused one is refused along with it: that is
     /// what the server does, too.
-    pub fn is_right(&self, row: &str, verdict: VerdictStatus) -> bool {
-        verdict == self.truth(row) || (verdict == VerdictStatus::Rejected && self.is_refused_along(row))
+    pub fn is_correct(&self, row: &str, verdict: VerdictStatus) -> bool {
+        verdict == self.true_status(row) || (verdict == VerdictStatus::Rejected && self.is_rejected_by_dependency(row))
     }
 
-    fn is_refused_along(&self, row: &str) -> bool {
+    fn is_rejected_by_dependency(&self, row: &str) -> bool {
         let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
-        through.iter().any(|other| self.truth(other) == VerdictStatus::Rejected || self.is_refused_along(other))
+        through
+            .iter()
+            .any(|other| self.true_status(other) == VerdictStatus::Rejected || self.is_rejected_by_dependency(other))
     }
 
     /// The options of the command line that start this server, so that anyone can look at what went wrong.
-    pub fn options(&self) -> String {
+    pub fn command_line_options(&self) -> String {
         let flips: String = self.flips.iter().map(|(row, status)| format!(" --flip {row}={status}")).collect();
         format!("{} --simulate --seed {}{flips}", self.target.name, self.seed)
     }
@@ -107,7 +109,7 @@ fn draw_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimSta
     let name = target.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name.rotate_left(32));
     let claimed = SimulatorConfig::from_target(target).statuses;
-    let mut rows = rows_of(target);
+    let mut rows = testable_rows(target);
     rows.retain(|row| row.experiment.is_field_row());
     rows.shuffle(&mut rng);
     let mut flips: Vec<(&'static str, ClaimStatus)> = Vec::new();
@@ -131,18 +133,18 @@ fn draw_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimSta
 }
 
 fn are_related(one: &str, other: &str) -> bool {
-    works_through(one, other) || works_through(other, one) || show_one_row(one, other)
+    depends_on(one, other) || depends_on(other, one) || share_a_dependent(one, other)
 }
 
 /// Whether both show one row that any of them is enough for: with all of them gone there is nothing to see of it.
-fn show_one_row(one: &str, other: &str) -> bool {
+fn share_a_dependent(one: &str, other: &str) -> bool {
     let through = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
     let any = |row: &String| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == CombineRule::Any);
     through(one).iter().any(|common| any(common) && through(other).contains(common))
 }
 
 /// Whether an experiment works through a row, directly or by way of others.
-fn works_through(row: &str, other: &str) -> bool {
+fn depends_on(row: &str, other: &str) -> bool {
     let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
-    through.iter().any(|next| next == other || works_through(next, other))
+    through.iter().any(|next| next == other || depends_on(next, other))
 }

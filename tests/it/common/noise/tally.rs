@@ -8,7 +8,7 @@ use fieldtest::catalog::VerdictStatus;
 use serde::Serialize;
 
 use super::interval;
-use super::server::Server;
+use super::server::MeasuredServer;
 
 /// The error that the bounds on rates allow themselves.
 const ALPHA: f64 = 0.05;
@@ -18,18 +18,18 @@ const ACCUSATION: f64 = 0.0001;
 
 /// What one run came to.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ObservedRun {
     /// Requests, and further attempts at them.
     pub attempts: u64,
     /// Input tokens, cached ones included.
     pub input_tokens: u64,
     /// The rows, in the order of the tables.
-    pub rows: Vec<RowSeen>,
+    pub rows: Vec<ObservedRow>,
 }
 
 /// What one row of a run came to.
 #[derive(Debug, Clone)]
-pub struct RowSeen {
+pub struct ObservedRow {
     /// The row's id.
     pub id: String,
     /// What was observed.
@@ -46,7 +46,7 @@ pub struct RowSeen {
 
 /// All runs against one kind of server under one condition.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Tally {
+pub struct VerdictTally {
     /// Runs.
     pub runs: u64,
     /// Rows tested.
@@ -56,12 +56,13 @@ pub struct Tally {
     /// Verdicts that statistics decided; the others carry no statistical error.
     pub statistical: u64,
     /// How many wrong verdicts the statistical ones own up to: the sum of what their confidence lacks of 1.
-    pub owned_up: f64,
+    #[serde(rename = "owned_up")]
+    pub expected_wrong: f64,
     /// Verdicts by the kind of evidence: all, statistical, wrong.
     pub by_evidence: BTreeMap<&'static str, [u64; 3]>,
     /// The wrong verdicts.
     #[serde(skip)]
-    pub wrong: Vec<Wrong>,
+    pub wrong: Vec<WrongVerdict>,
     /// Runs with at least one of them.
     pub runs_with_wrong: u64,
     /// Rows left undetermined.
@@ -84,7 +85,7 @@ pub struct Tally {
 
 /// A verdict that is not true.
 #[derive(Debug, Clone, Serialize)]
-pub struct Wrong {
+pub struct WrongVerdict {
     /// The options of the server, for the command line.
     pub server: String,
     /// The row.
@@ -101,7 +102,7 @@ pub struct Wrong {
 
 /// How often verdicts about one row were wrong.
 #[derive(Debug, Clone, Serialize)]
-pub struct RowRate {
+pub struct RowErrorRate {
     /// The row; with its true status where it is counted by that.
     pub row: String,
     /// How often it was tested.
@@ -110,24 +111,24 @@ pub struct RowRate {
     pub wrong: u64,
 }
 
-impl RowRate {
+impl RowErrorRate {
     fn rate(&self) -> f64 {
         self.wrong as f64 / self.tests.max(1) as f64
     }
 }
 
-impl Tally {
+impl VerdictTally {
     /// Adds a run. `calm` is what the same server came to without noise.
-    pub fn add(&mut self, server: &Server, seen: &Seen, calm: &Seen) {
+    pub fn add(&mut self, server: &MeasuredServer, seen: &ObservedRun, calm: &ObservedRun) {
         let wrong_before = self.wrong.len();
         self.runs += 1;
         self.attempts += seen.attempts;
         self.input_tokens += seen.input_tokens;
         for row in &seen.rows {
             self.rows += 1;
-            let is_wrong = row.status.is_decided() && !server.is_right(&row.id, row.status);
+            let is_wrong = row.status.is_decided() && !server.is_correct(&row.id, row.status);
             let by_row = self.by_row.entry(row.id.clone()).or_default();
-            let by_truth = self.by_truth.entry((row.id.clone(), server.truth(&row.id))).or_default();
+            let by_truth = self.by_truth.entry((row.id.clone(), server.true_status(&row.id))).or_default();
             for sums in [by_row, by_truth] {
                 sums[0] += 1;
                 sums[1] += u64::from(is_wrong);
@@ -146,11 +147,11 @@ impl Tally {
         self.runs_with_wrong += u64::from(self.wrong.len() > wrong_before);
     }
 
-    fn add_verdict(&mut self, server: &Server, row: &RowSeen, is_wrong: bool) {
+    fn add_verdict(&mut self, server: &MeasuredServer, row: &ObservedRow, is_wrong: bool) {
         self.verdicts += 1;
         if let Some(confidence) = row.confidence {
             self.statistical += 1;
-            self.owned_up += 1.0 - confidence;
+            self.expected_wrong += 1.0 - confidence;
         }
         let counts = [1, u64::from(row.confidence.is_some()), u64::from(is_wrong)];
         let kind = self.by_evidence.entry(row.evidence.unwrap_or("none")).or_default();
@@ -158,10 +159,10 @@ impl Tally {
             *sum += count;
         }
         if is_wrong {
-            self.wrong.push(Wrong {
-                server: server.options(),
+            self.wrong.push(WrongVerdict {
+                server: server.command_line_options(),
                 row: row.id.clone(),
-                truth: server.truth(&row.id),
+                truth: server.true_status(&row.id),
                 said: row.status,
                 reason: row.reason.clone(),
                 confidence: row.confidence,
@@ -175,21 +176,21 @@ impl Tally {
     }
 
     /// The row with the largest rate of wrong verdicts, where there is one.
-    pub fn worst(&self) -> Option<RowRate> {
+    pub fn worst(&self) -> Option<RowErrorRate> {
         self.rates().filter(|row| row.wrong > 0).max_by(|a, b| a.rate().total_cmp(&b.rate()))
     }
 
     /// Rows that are wrong more often than the confidence allows.
-    pub fn above(&self, confidence: f64) -> Vec<RowRate> {
+    pub fn above(&self, confidence: f64) -> Vec<RowErrorRate> {
         self.rates().filter(|row| row.rate() > 1.0 - confidence).collect()
     }
 
     /// Rows in one true status of which it is proved that they are wrong more often than that.
-    pub fn proved_above(&self, confidence: f64) -> Vec<RowRate> {
+    pub fn proved_above(&self, confidence: f64) -> Vec<RowErrorRate> {
         self.by_truth
             .iter()
             .filter(|(_, [tests, wrong])| interval::lower(*wrong, *tests, ACCUSATION) > 1.0 - confidence)
-            .map(|((row, truth), [tests, wrong])| RowRate {
+            .map(|((row, truth), [tests, wrong])| RowErrorRate {
                 row: format!("{row}, {truth}"),
                 tests: *tests,
                 wrong: *wrong,
@@ -202,7 +203,7 @@ impl Tally {
         self.by_truth.len()
     }
 
-    fn rates(&self) -> impl Iterator<Item = RowRate> {
-        self.by_row.iter().map(|(row, [tests, wrong])| RowRate { row: row.clone(), tests: *tests, wrong: *wrong })
+    fn rates(&self) -> impl Iterator<Item = RowErrorRate> {
+        self.by_row.iter().map(|(row, [tests, wrong])| RowErrorRate { row: row.clone(), tests: *tests, wrong: *wrong })
     }
 }
