@@ -102,7 +102,7 @@ fn description(arg: &Arg) -> String {
     let defaults: Vec<String> =
         arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
     let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-    match takes_value && !defaults.is_empty() {
+    match takes_value && !defaults.is_empty() && !arg.is_hide_default_value_set() {
         true => format!("{text} [default: {}]", defaults.join(",")),
         false => text,
     }

@@ -70,7 +70,13 @@ pub struct GatewayArgs {
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600), help_heading = "Gateway")]
     ready_timeout: u64,
     /// Expected results: usual, none, a target or a file
-    #[arg(long, value_name = "TARGET|FILE", default_value = "usual", help_heading = "Gateway")]
+    #[arg(
+        long,
+        value_name = "TARGET|FILE",
+        default_value = "usual",
+        hide_default_value = true,
+        help_heading = "Gateway"
+    )]
     claims: String,
     /// Name in the reports [default: host and port]
     #[arg(long, value_name = "NAME", value_parser = NonEmpty::new(), help_heading = "Gateway")]

@@ -28,7 +28,7 @@ pub struct SimulateArgs {
     /// List the faults of --fault
     #[arg(long, help_heading = "Simulation")]
     list_faults: bool,
-    /// Port on 127.0.0.1; 0 takes a free one
+    /// Port; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 8787, help_heading = "Simulation")]
     port: u16,
     /// Random seed
