@@ -1,12 +1,13 @@
-//! [`InconclusiveReason`]: why a row is not decided. A closed set of codes, for tools that read
-//! results.
+//! [`InconclusiveReason`]: the codes that say why a row is not decided. The set of codes is closed,
+//! for tools that read results.
 
 use crate::string_enum::string_enum;
 
 string_enum! {
     /// Why a row is inconclusive or skipped.
     pub enum InconclusiveReason {
-        /// The request without the field is rejected too, so nothing follows about the field.
+        /// The request without the field is rejected too, so the rejection says nothing about the
+        /// field.
         NegativeRejected = "negative-refused",
         /// The request without the field failed.
         NegativeFailed = "negative-failed",
@@ -18,11 +19,11 @@ string_enum! {
         MalformedResponse = "broken-answer",
         /// The effect also appears without the field.
         DoesNotDiscriminate = "does-not-discriminate",
-        /// The endpoint does it without being asked.
+        /// The endpoint always behaves as if the field were sent.
         AlwaysOn = "always-on",
         /// This model does not show the effect, not even in the positive control.
         ModelDoesNotShow = "model-does-not-show",
-        /// Responses vary too little to see a sampling field narrow them.
+        /// Responses vary so little that a sampling field cannot narrow them further.
         NoVariation = "no-variation",
         /// Two kinds of evidence contradict each other.
         EvidenceDisagrees = "evidence-disagrees",
@@ -39,7 +40,7 @@ string_enum! {
         ImpossibleVerdict = "no-verdict",
         /// Equal requests are treated differently.
         Inconsistent = "unsteady",
-        /// Responses are empty, refused by the model, used up by thinking, or cut.
+        /// Responses are empty, refused by the model, used up by thinking, or truncated.
         UnusableTrials = "void-trials",
         /// The row is undecided at its trial limit.
         TrialLimit = "trial-limit",
@@ -47,7 +48,7 @@ string_enum! {
         VariantsDisagree = "variants-disagree",
         /// The row depends on another row that is not supported.
         DependsOn = "rests-on",
-        /// Responses arrive too fast to see how they arrive.
+        /// Responses arrive so fast that streaming cannot be measured.
         TooFast = "too-fast",
         /// The run ended before the row was decided.
         NotFinished = "not-finished",

@@ -1,8 +1,8 @@
 //! Decides rows: which requests an experiment needs, and what their responses prove.
 //!
 //! `request` builds requests, `rules` reaches verdicts, `run` sends requests to an endpoint, `plan`
-//! estimates a run, and `judge` makes results of a recording. Everything except `run` is pure. The
-//! engine must not know which endpoint it talks to.
+//! estimates a run, and `judge` makes results from a recording. Everything except `run` is pure.
+//! The engine must not know which endpoint it talks to.
 
 mod inconclusive;
 pub mod judge;

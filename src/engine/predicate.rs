@@ -140,8 +140,8 @@ fn split_words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// True if each test matches another call. The tests of one row differ so much that each can take
-/// its first match.
+/// True if each test matches a different call. Each test takes the first call that it matches,
+/// because no call matches two tests of one row.
 fn calls_match(tests: &[CallTest], message: &Message, values: &BTreeMap<String, String>) -> bool {
     let mut remaining: Vec<&Value> = message.blocks("tool_use").collect();
     tests.iter().all(|test| {

@@ -1,6 +1,6 @@
-//! The probes: requests before the first row that apply to the whole run. They find the form in which
-//! the endpoint reads texts, what it does with unknown keys, and whether its token count includes
-//! content that no model reads.
+//! The probes: requests before the first row that apply to the whole run. They find the form in
+//! which the endpoint reads texts, what it does with unknown keys, and whether its token count
+//! includes content that no model reads.
 //!
 //! The probes are arms like any other. Their trials have names of their own in the recording.
 
@@ -24,11 +24,11 @@ pub const STRICTNESS_PROBE: &str = "probe.strictness";
 /// for the timeout of every other row would add no information.
 pub const MAX_NO_RESPONSE: u64 = 8;
 
-/// The tokens that the long value of an unknown key adds, if they are counted. See `padding` in case
-/// files.
+/// The tokens that the long value of an unknown key adds, if they are counted. See `padding` in
+/// case files.
 const MIN_INVENTED_KEY_TOKENS: u64 = 25;
 
-/// The text of the simple request. The ticket defeats caches of responses.
+/// The text of the simple request. The random ticket prevents cached responses.
 const PLAIN_PROMPT: &str = "Ticket {{id}}. Say hello in one word.";
 
 fn to_object(value: Value) -> Map<String, Value> {
@@ -80,23 +80,23 @@ pub fn strictness_arms() -> [Arm; 4] {
 /// The next trials of the strictness probe, which can run in parallel. Empty when the probe is
 /// complete. The simple request comes first. If it gets no message, nothing else is sent.
 pub fn next_strictness_arms(trials: &[CompletedTrial]) -> Vec<(ArmKind, Arm)> {
-    let of = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
+    let find_trial = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
     let missing = |places: &[u8]| -> Vec<(ArmKind, Arm)> {
-        let missing = places.iter().filter(|place| of(ArmKind::Challenge(**place)).is_none());
+        let missing = places.iter().filter(|place| find_trial(ArmKind::Challenge(**place)).is_none());
         missing.map(|place| (ArmKind::Challenge(*place), strictness_arm(*place))).collect()
     };
-    match of(ArmKind::Negative).map(CompletedTrial::message) {
+    match find_trial(ArmKind::Negative).map(CompletedTrial::message) {
         None => return vec![(ArmKind::Negative, plain_arm())],
         Some(None) => return Vec::new(),
         Some(Some(_)) => {}
     }
-    match of(ArmKind::Challenge(PLACE_TOP_LEVEL_AND_BLOCK)) {
+    match find_trial(ArmKind::Challenge(PLACE_TOP_LEVEL_AND_BLOCK)) {
         Some(both) if both.message().is_none() => missing(&[PLACE_TOOL, PLACE_TOP_LEVEL, PLACE_BLOCK]),
         _ => missing(&[PLACE_TOP_LEVEL_AND_BLOCK, PLACE_TOOL]),
     }
 }
 
-/// The most trials of each form, for a model that does not follow the instruction.
+/// Maximum trials of each form, if the model does not follow the instruction.
 const MAX_TEXT_FORM_TRIALS: usize = 4;
 
 /// True if the response contains the code word and does not repeat the question.
@@ -108,29 +108,30 @@ fn repeats_label(trial: &CompletedTrial) -> bool {
     })
 }
 
-/// The form of texts, after these trials of the text form probe. `Err` is the arm that is still needed:
-/// `Treatment` for strings, `Positive` for blocks. The first examples of all client libraries use
-/// strings, so the result is blocks only if the endpoint reads blocks and not strings.
+/// The form of texts, after these trials of the text form probe. `Err` is the arm that is still
+/// needed: `Treatment` for strings, `Positive` for blocks. The first examples of all client
+/// libraries use strings, so the result is blocks only if the endpoint reads blocks and not
+/// strings.
 pub fn text_form(trials: &[CompletedTrial]) -> Result<TextForm, ArmKind> {
-    let of = |arm: ArmKind| trials.iter().filter(move |t| t.arm == arm);
-    let read = |arm: ArmKind| of(arm).any(repeats_label);
-    let refused =
-        of(ArmKind::Treatment).any(|t| matches!(t.responses.first(), Some(InterpretedExchange::HttpError(_))));
-    let (strings, blocks) = (of(ArmKind::Treatment).count(), of(ArmKind::Positive).count());
+    let filter_arm = |arm: ArmKind| trials.iter().filter(move |t| t.arm == arm);
+    let is_read = |arm: ArmKind| filter_arm(arm).any(repeats_label);
+    let is_rejected =
+        filter_arm(ArmKind::Treatment).any(|t| matches!(t.responses.first(), Some(InterpretedExchange::HttpError(_))));
+    let (strings, blocks) = (filter_arm(ArmKind::Treatment).count(), filter_arm(ArmKind::Positive).count());
     // Without any response, or without a message in either form, more trials do not help.
     let is_hopeless =
         has_no_response(trials) || (strings > 0 && blocks > 0 && trials.iter().all(|t| t.message().is_none()));
-    if is_hopeless || read(ArmKind::Treatment) {
+    if is_hopeless || is_read(ArmKind::Treatment) {
         return Ok(TextForm::String);
     }
-    if read(ArmKind::Positive) && (refused || strings >= MAX_TEXT_FORM_TRIALS) {
+    if is_read(ArmKind::Positive) && (is_rejected || strings >= MAX_TEXT_FORM_TRIALS) {
         return Ok(TextForm::Blocks);
     }
-    if strings == 0 || (strings <= blocks && strings < MAX_TEXT_FORM_TRIALS && !refused) {
+    if strings == 0 || (strings <= blocks && strings < MAX_TEXT_FORM_TRIALS && !is_rejected) {
         Err(ArmKind::Treatment)
     } else if blocks < MAX_TEXT_FORM_TRIALS {
         Err(ArmKind::Positive)
-    } else if refused && of(ArmKind::Positive).any(|t| t.message().is_some()) {
+    } else if is_rejected && filter_arm(ArmKind::Positive).any(|t| t.message().is_some()) {
         // The endpoint reads neither form, but accepts blocks.
         Ok(TextForm::Blocks)
     } else {
@@ -144,11 +145,17 @@ pub fn has_no_response(trials: &[CompletedTrial]) -> bool {
     trials.iter().any(|t| matches!(t.responses.last(), Some(InterpretedExchange::NoResponse(_))))
 }
 
-/// The facts from the trials of the strictness probe (`trials`) and of the text form probe (`channel`).
-pub fn run_facts(confidence: f64, seed: u64, trials: &[CompletedTrial], channel: &[CompletedTrial]) -> RunFacts {
-    let of = |n: u8| trials.iter().find(|t| t.arm == ArmKind::Challenge(n));
-    let both = of(PLACE_TOP_LEVEL_AND_BLOCK).filter(|t| t.message().is_some());
-    let answer = |n: u8| match both.filter(|_| n != PLACE_TOOL).or(of(n)).and_then(|t| t.responses.last()) {
+/// The facts from the trials of the strictness probe (`trials`) and of the text form probe
+/// (`text_form_trials`).
+pub fn run_facts(
+    confidence: f64,
+    seed: u64,
+    trials: &[CompletedTrial],
+    text_form_trials: &[CompletedTrial],
+) -> RunFacts {
+    let find_place = |n: u8| trials.iter().find(|t| t.arm == ArmKind::Challenge(n));
+    let both = find_place(PLACE_TOP_LEVEL_AND_BLOCK).filter(|t| t.message().is_some());
+    let reaction = |n: u8| match both.filter(|_| n != PLACE_TOOL).or(find_place(n)).and_then(|t| t.responses.last()) {
         Some(InterpretedExchange::Message(_)) => UnknownKeyReaction::Accepted,
         Some(InterpretedExchange::HttpError(r)) if matches!(r.status, 400 | 404 | 413 | 422) => {
             UnknownKeyReaction::Refused
@@ -168,17 +175,17 @@ pub fn run_facts(confidence: f64, seed: u64, trials: &[CompletedTrial], channel:
     RunFacts {
         confidence,
         strictness: EndpointStrictness {
-            top_level: answer(PLACE_TOP_LEVEL),
-            tool: answer(PLACE_TOOL),
-            block: answer(PLACE_BLOCK),
+            top_level: reaction(PLACE_TOP_LEVEL),
+            tool: reaction(PLACE_TOOL),
+            block: reaction(PLACE_BLOCK),
         },
-        model_reads_prompt: channel.iter().any(repeats_label),
+        model_reads_prompt: text_form_trials.iter().any(repeats_label),
         seed,
         min_trials: 1,
         is_inconsistent: false,
         trusts_usage_meter: ![PLACE_TOP_LEVEL, PLACE_BLOCK, PLACE_TOP_LEVEL_AND_BLOCK]
             .into_iter()
-            .any(|n| counts_unread(of(n))),
+            .any(|n| counts_unread(find_place(n))),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct ShardSpec {
     pub count: u32,
 }
 
-/// More shards than anyone has machines.
+/// The maximum number of shards. No user has more machines.
 const MAX_SHARDS: u32 = 1000;
 
 impl ShardSpec {

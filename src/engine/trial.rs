@@ -75,10 +75,10 @@ impl CompletedTrial {
         })
     }
 
-    /// True if a response did not contain what the next request of the trial sends back.
+    /// True if a response lacks the content that the next request of the trial sends back.
     pub fn is_incomplete(&self, experiment: &Experiment) -> bool {
-        let then = arms::follow_ups(&arms::layers(experiment, self.variant.as_deref(), self.arm));
-        self.message().is_some() && !then.is_empty() && self.responses.len() <= then.len()
+        let follow_ups = arms::follow_ups(&arms::layers(experiment, self.variant.as_deref(), self.arm));
+        self.message().is_some() && !follow_ups.is_empty() && self.responses.len() <= follow_ups.len()
     }
 
     /// The outcome by the effect of the experiment. Without an effect, a message is no signal.
@@ -127,7 +127,7 @@ impl CompletedTrial {
 }
 
 /// Why a trial with several requests is unusable.
-pub(super) const INCOMPLETE_REASON: &str = "a response gave the next request nothing to continue with";
+pub(super) const INCOMPLETE_REASON: &str = "a response lacks the content that the next request sends back";
 
 /// True for client errors that say something about the request. 401 and 403 do so only in rows
 /// about credentials, 429 and 5xx never.

@@ -11,26 +11,28 @@ use crate::variables::hash;
 /// The layers of an arm, first to last. Empty for an arm that the experiment does not have, and for
 /// `Genuine`, which has two requests (see [`own_block_layers`]).
 pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKind) -> Vec<&'a Arm> {
-    let own = variant.and_then(|name| experiment.variants.get(name));
-    let treatment = own.map(|v| &v.treatment).or(experiment.treatment.as_ref());
-    let negative = own.and_then(|v| v.negative.as_ref()).unwrap_or(&experiment.negative);
+    let own_variant = variant.and_then(|name| experiment.variants.get(name));
+    let treatment = own_variant.map(|v| &v.treatment).or(experiment.treatment.as_ref());
+    let negative = own_variant.and_then(|v| v.negative.as_ref()).unwrap_or(&experiment.negative);
     let spread = experiment.sampling.as_ref();
     let widen = spread.and_then(|s| s.widen.as_ref());
-    let over = |arms: Vec<Option<&'a Arm>>| -> Vec<&'a Arm> {
+    let over_base = |arms: Vec<Option<&'a Arm>>| -> Vec<&'a Arm> {
         let all: Option<Vec<&Arm>> = arms.into_iter().collect();
         all.map_or_else(Vec::new, |arms| [vec![&experiment.base], arms].concat())
     };
     match arm {
-        ArmKind::Negative | ArmKind::After => over(vec![Some(negative)]),
-        ArmKind::Treatment => over(vec![treatment]),
-        ArmKind::Insist => over(vec![treatment, experiment.insist.as_ref()]),
-        ArmKind::Positive => over(vec![own.and_then(|v| v.positive.as_ref()).or(experiment.positive.as_ref())]),
-        ArmKind::Challenge(n) => over(vec![experiment.challenge.get(usize::from(n))]),
+        ArmKind::Negative | ArmKind::After => over_base(vec![Some(negative)]),
+        ArmKind::Treatment => over_base(vec![treatment]),
+        ArmKind::Insist => over_base(vec![treatment, experiment.insist.as_ref()]),
+        ArmKind::Positive => {
+            over_base(vec![own_variant.and_then(|v| v.positive.as_ref()).or(experiment.positive.as_ref())])
+        }
+        ArmKind::Challenge(n) => over_base(vec![experiment.challenge.get(usize::from(n))]),
         ArmKind::Screen => experiment.screen_arms.iter().filter_map(|s| s.treatment.as_ref()).collect(),
         ArmKind::ScreenChallenge => experiment.screen_arms.iter().filter_map(|s| s.challenge.as_ref()).collect(),
-        ArmKind::Narrow => over(vec![spread.map(|s| &s.narrow)]),
-        ArmKind::Wide => over(vec![widen]),
-        ArmKind::NarrowWide => over(vec![widen, spread.map(|s| &s.narrow)]),
+        ArmKind::Narrow => over_base(vec![spread.map(|s| &s.narrow)]),
+        ArmKind::Wide => over_base(vec![widen]),
+        ArmKind::NarrowWide => over_base(vec![widen, spread.map(|s| &s.narrow)]),
         ArmKind::Genuine => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! [`build_request`]: from an arm of an experiment to the request that is sent.
+//! [`build_request`]: makes the request of an arm of an experiment.
 //!
 //! Pure: the same experiment, arm, settings and random values give the same request. It must not
 //! know how requests are sent.
@@ -90,14 +90,14 @@ pub fn build_request(experiment: &Experiment, layers: &[&Arm], context: BuildCon
 
 /// The turns of the last layer that has any, or the turns of the row.
 pub(crate) fn conversation_turns(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
-    let turns_of = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {
+    let to_turns = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {
         turns.clone().or_else(|| ask.as_ref().map(|ask| vec![Turn::User(Value::from(ask.as_str()))]))
     };
     layers
         .iter()
         .rev()
-        .find_map(|arm| turns_of(&arm.ask, &arm.turns))
-        .or_else(|| turns_of(&experiment.ask, &experiment.turns))
+        .find_map(|arm| to_turns(&arm.ask, &arm.turns))
+        .or_else(|| to_turns(&experiment.ask, &experiment.turns))
         .unwrap_or_default()
 }
 
@@ -166,8 +166,8 @@ fn encode_path_segment(name: &str) -> String {
     name.replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace('#', "%23")
 }
 
-/// More words than the context has tokens, because a word is at least one token. The word is short
-/// to keep the prompt small.
+/// A text with more words than the context window has tokens. A word has at least one token. The
+/// word is short to keep the prompt small.
 fn overflow_text(context_tokens: u32) -> String {
     "to ".repeat(context_tokens as usize / 20 * 21)
 }

@@ -6,11 +6,11 @@
 //! - *supported*: the effect appears as often as in the positive control;
 //! - *ignored*: the effect appears as often as in the negative control.
 //!
-//! Each rate has a Beta prior, and the evidence is the ratio of the probabilities that the two
-//! explanations give to the trials of the treatment. A Bayes factor can be evaluated after every
-//! trial: if an explanation is wrong, its factor exceeds `1/α` at any time with probability `α` at
-//! most, if the rates are distributed as the priors say (Ville's inequality). A simulation in the
-//! tests of this module shows it for fixed rates.
+//! Each rate has a Beta prior. The Bayes factor is the ratio of the probabilities that the two
+//! explanations assign to the trials of the treatment. It can be evaluated after every trial: if
+//! the rates are distributed as the priors say, the factor of a wrong explanation ever exceeds
+//! `1/α` with a probability of at most `α` (Ville's inequality). A simulation in the tests of this
+//! module confirms this for fixed rates.
 //!
 //! Pure arithmetic: this file must not know what a trial is.
 
@@ -30,7 +30,7 @@ impl EffectCounts {
     }
 }
 
-/// A Beta prior with integer parameters, as if so many trials had already been observed.
+/// A Beta prior with integer parameters: the numbers of imagined earlier trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BetaPrior {
     /// Imagined trials with the effect, at least 1.
@@ -44,12 +44,13 @@ impl BetaPrior {
     pub const FLAT: Self = Self { shows: 1, fails: 1 };
     /// 19 in 20: a server that enforces the field, if the opposite effect would be visible.
     pub const ENFORCED: Self = Self { shows: 19, fails: 1 };
-    /// 1 in 3: something that models also do by themselves.
+    /// 1 in 3: an effect that models also show without the field.
     pub const OCCASIONAL: Self = Self { shows: 1, fails: 2 };
     /// 1 in 10,000: a new code word that appears by chance.
     pub const RARE: Self = Self { shows: 1, fails: 9999 };
 
-    /// 1 in `n`, known by design: each trial chooses the right answer from `n`.
+    /// 1 in `n`, known by design: without the field, a response has the right value out of `n` by
+    /// chance.
     pub fn one_in(n: u32) -> Self {
         const PSEUDO_TRIALS: u32 = 1000;
         Self { shows: PSEUDO_TRIALS, fails: PSEUDO_TRIALS * n.clamp(2, 1000).saturating_sub(1) }
@@ -62,9 +63,9 @@ impl BetaPrior {
 
     /// The natural logarithm of the probability of these trials in a given order.
     pub fn log_predictive(self, observed: EffectCounts) -> f64 {
-        let rise = |from: u32, by: u32| (0..by).map(|i| f64::from(from + i).ln()).sum::<f64>();
-        rise(self.shows, observed.shows) + rise(self.fails, observed.fails)
-            - rise(self.shows + self.fails, observed.trials())
+        let log_rising_factorial = |from: u32, by: u32| (0..by).map(|i| f64::from(from + i).ln()).sum::<f64>();
+        log_rising_factorial(self.shows, observed.shows) + log_rising_factorial(self.fails, observed.fails)
+            - log_rising_factorial(self.shows + self.fails, observed.trials())
     }
 }
 
@@ -99,11 +100,11 @@ pub enum PosteriorDecision {
 /// equally likely.
 pub fn evaluate(log_factor: f64, confidence: f64) -> PosteriorDecision {
     let threshold = (confidence / (1.0 - confidence)).ln();
-    let reached = |log: f64| 1.0 / (1.0 + (-log).exp());
+    let posterior = |log: f64| 1.0 / (1.0 + (-log).exp());
     if log_factor >= threshold {
-        PosteriorDecision::Supported(reached(log_factor))
+        PosteriorDecision::Supported(posterior(log_factor))
     } else if -log_factor >= threshold {
-        PosteriorDecision::Ignored(reached(-log_factor))
+        PosteriorDecision::Ignored(posterior(-log_factor))
     } else {
         PosteriorDecision::Inconclusive
     }

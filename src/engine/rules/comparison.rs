@@ -1,9 +1,9 @@
 //! The rule for rows that compare the treatment with the negative control: equal responses, token
 //! counts that grow or are similar, or a long response that must arrive gradually.
 //!
-//! What depends on the server (a count, a stop reason) is compared once. What a model can vary is
-//! repeated and must agree once. Of the times, the shortest counts, because a response can wait for
-//! anything.
+//! Aspects that depend on the server (a count, a stop reason) are compared once. Aspects that a
+//! model can vary are compared in several pairs of responses and must agree in one pair. Of several
+//! times, the shortest counts, because other causes can delay a response.
 
 use crate::catalog::{ArmComparison, Experiment, ResponseAspect, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
@@ -17,19 +17,19 @@ use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::{InterpretedExchange, Message, excerpt};
 use crate::wire::parsed_exchange::ChunkTiming;
 
-/// Pairs of responses after which an aspect that never agreed counts as different.
+/// If an aspect does not agree in any of this number of pairs, it counts as different.
 const MAX_DIFFERING_PAIRS: usize = 5;
 /// The number of pairs whose times are measured.
 const MIN_TIMED_PAIRS: usize = 3;
-/// The same if the first pairs do not decide.
+/// The number of such pairs if the first pairs do not decide.
 const MAX_TIMED_PAIRS: usize = 6;
-/// The most trials of an arm.
+/// Maximum trials of an arm.
 pub(crate) const MAX_TRIALS: u32 = step::max_trials(MIN_TRIALS_IF_INCONSISTENT);
-/// Smaller differences in tokens come from the markers between turns.
+/// The markers between turns can cause a difference of up to this number of tokens.
 const TURN_MARKER_TOKENS: u64 = 8;
-/// The longest time of a burst.
+/// The maximum duration of a burst.
 const MAX_BURST_MS: u64 = 15;
-/// The shortest generation time that differs from chance.
+/// A shorter time difference can be due to chance.
 const MIN_DIFFERENCE_MS: u64 = 60;
 
 /// The next step of a row.
@@ -39,8 +39,8 @@ pub(crate) fn next_step(
     trials: &[CompletedTrial],
     facts: &RunFacts,
 ) -> Step {
-    // An empty response has token counts, and it is a difference from a complete one. It has no
-    // timing.
+    // An empty response can be compared: it can have token counts, and it differs from a complete
+    // response. But it has no timing.
     let may_be_empty = !matches!(comparison, ArmComparison::Gradual);
     let arms = ComparedArms {
         treatment: match usable_trials(experiment, ArmKind::Treatment, trials, may_be_empty) {
@@ -70,15 +70,15 @@ fn usable_trials<'a>(
     trials: &'a [CompletedTrial],
     may_be_empty: bool,
 ) -> Result<Vec<&'a CompletedTrial>, Step> {
-    let tried: Vec<&CompletedTrial> = trials.iter().filter(|t| t.arm == arm).collect();
+    let arm_trials: Vec<&CompletedTrial> = trials.iter().filter(|t| t.arm == arm).collect();
     let is_error = |t: &&CompletedTrial| matches!(t.responses.last(), Some(InterpretedExchange::HttpError(_)));
-    if tried.iter().any(is_error) && !tried.iter().all(is_error) {
+    if arm_trials.iter().any(is_error) && !arm_trials.iter().all(is_error) {
         return Err(Step::inconclusive(
             InconclusiveReason::Inconsistent,
             "inconsistent endpoint: the same request was accepted and rejected",
         ));
     }
-    if let Some(step) = tried.iter().find_map(|trial| problem_step(experiment, trials, trial, tried.len())) {
+    if let Some(step) = arm_trials.iter().find_map(|trial| problem_step(experiment, trials, trial, arm_trials.len())) {
         return Err(step);
     }
     let is_unusable = |message: &Message| match message.stop_reason.as_deref() {
@@ -86,20 +86,20 @@ fn usable_trials<'a>(
         _ => !may_be_empty && unusable_reason(message).is_some(),
     };
     let is_usable = |t: &&CompletedTrial| !t.message().is_some_and(is_unusable) && !t.is_incomplete(experiment);
-    let usable: Vec<&CompletedTrial> = tried.iter().copied().filter(is_usable).collect();
+    let usable: Vec<&CompletedTrial> = arm_trials.iter().copied().filter(is_usable).collect();
     let why = format!("the {arm} requests got empty responses or refusals of the model");
-    match usable_response_step(tried.len(), usable.len(), &why, || Step::run(arm)) {
+    match usable_response_step(arm_trials.len(), usable.len(), &why, || Step::run(arm)) {
         Some(step) => Err(step),
         None => Ok(usable),
     }
 }
 
-/// What follows from a trial whose response cannot be compared.
+/// The step after a trial whose response cannot be compared. `None` if it can be compared.
 fn problem_step(
     experiment: &Experiment,
     trials: &[CompletedTrial],
     trial: &CompletedTrial,
-    tried: usize,
+    trial_count: usize,
 ) -> Option<Step> {
     let is_treatment = trial.arm == ArmKind::Treatment;
     let failed = match trial.responses.last()? {
@@ -111,7 +111,7 @@ fn problem_step(
                     format!("the comparison request is rejected: {error}"),
                 ));
             }
-            if tried < 2 {
+            if trial_count < 2 {
                 return Some(Step::run(trial.arm));
             }
             return Some(negative_control(experiment, trials, ArmKind::After).unwrap_or_else(|| {
@@ -155,7 +155,7 @@ impl<'a> ComparedArms<'a> {
         missing_trial_step(counts, needed)
     }
 
-    /// One pair of counts decides, once both arms have as many trials as they need.
+    /// One pair of counts decides after both arms have the trials that they need.
     fn compare_counts(&self, needed: usize, compare: impl Fn(u64, u64) -> (VerdictStatus, String)) -> Step {
         if let Some(step) = self.missing_trial(needed) {
             return step;
@@ -181,7 +181,7 @@ impl<'a> ComparedArms<'a> {
         Step::Decided(first)
     }
 
-    /// Both responses must have every aspect in common, each in at least one pair.
+    /// Every aspect must agree in at least one pair of responses.
     fn compare_aspects(&self, aspects: &[ResponseAspect], needed: usize) -> Step {
         let pairs: Vec<(&'a Message, &'a Message)> =
             self.treatment.iter().zip(&self.negative).filter_map(|(t, n)| Some((t.message()?, n.message()?))).collect();
@@ -222,8 +222,8 @@ impl<'a> ComparedArms<'a> {
         Step::Decided(decided_verdict(status, EvidenceKind::Comparison, None, reason))
     }
 
-    /// The long response takes longer by the time of its generation. A stream arrives during that
-    /// time.
+    /// Tests whether the long response arrives while it is generated. The long response takes
+    /// longer than the short one because of its generation, and a stream arrives during that time.
     fn compare_streaming(&self) -> Step {
         if let Some(step) = self.missing_trial(MIN_TIMED_PAIRS) {
             return step;
@@ -277,7 +277,7 @@ fn compare_similarity(one: u64, other: u64, percent: u32) -> (VerdictStatus, Str
     }
 }
 
-/// True if a message has the aspect at all.
+/// True if a message has the aspect.
 fn has_aspect(aspect: ResponseAspect, message: &Message) -> bool {
     match aspect {
         ResponseAspect::StopReason | ResponseAspect::Blocks | ResponseAspect::Text | ResponseAspect::InputTokens => {
@@ -320,8 +320,8 @@ fn aspect_value(aspect: ResponseAspect, message: &Message) -> String {
 struct TimingSample {
     /// How much longer the long response takes.
     generation_ms: u64,
-    /// True if each long response took longer than each short one, so that the difference is not an
-    /// accident.
+    /// True if each long response took longer than each short one, so that the difference is not
+    /// due to chance.
     is_separated: bool,
     /// The time of the last three quarters of the fastest long response.
     stream_ms: u64,
@@ -375,9 +375,9 @@ mod tests {
         };
         assert_eq!(status(1000, 740, true), VerdictStatus::Supported);
         assert_eq!(status(1000, 3, true), VerdictStatus::Ignored);
-        // One of the short responses waited as long.
+        // One of the short responses took as long as the long one.
         assert_eq!(status(1000, 3, false), VerdictStatus::Inconclusive);
-        // So fast that a burst and a stream look alike.
+        // The responses are so fast that a burst and a stream look alike.
         assert_eq!(status(50, 40, true), VerdictStatus::Inconclusive);
         assert_eq!(status(20, 0, true), VerdictStatus::Inconclusive);
         // Something else takes most of the time: silent thinking, or a replay.

@@ -7,9 +7,11 @@ use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::step::{inconclusive_verdict, unfinished_verdict};
 use crate::results::model::Verdict;
 
-/// Replaces verdicts that are no evidence because a row that they depend on is not known to work.
+/// Replaces verdicts that are not valid because the row depends on another row that is not known to
+/// work.
 ///
-/// For a field row, this is the verdict `ignored`. For a behaviour row, it is every verdict.
+/// For a field row, only the verdict `ignored` is replaced. For a behaviour row, every decided
+/// verdict is.
 pub fn apply_dependencies(verdicts: &mut [(&Experiment, Verdict)]) {
     use VerdictStatus::{Ignored, Inconclusive, Rejected, Skipped};
     let statuses: HashMap<&str, VerdictStatus> =
@@ -24,9 +26,9 @@ pub fn apply_dependencies(verdicts: &mut [(&Experiment, Verdict)]) {
             matches!(status, Ignored | Rejected | Skipped) || (!is_field_row && status == Inconclusive)
         };
         // A row that was not selected is as unknown as an unfinished row.
-        let status_of = |row: &String| statuses.get(row.as_str()).copied().unwrap_or(Skipped);
-        let dependencies = experiment.depends_on.iter().map(|row| (row, status_of(row)));
-        // A known verdict is reported before a missing one.
+        let find_status = |row: &String| statuses.get(row.as_str()).copied().unwrap_or(Skipped);
+        let dependencies = experiment.depends_on.iter().map(|row| (row, find_status(row)));
+        // If several rows block this one, a row with a verdict is reported before a skipped one.
         let blocking =
             dependencies.filter(|(_, status)| is_blocking(*status)).min_by_key(|(_, status)| *status == Skipped);
         let reason = &verdict.reason;

@@ -1,4 +1,4 @@
-//! The rules: from the trials of a row to its verdict, or to the next trial that it needs.
+//! Decides a row: the rules turn its trials into a verdict or request another trial.
 //!
 //! [`next_step`] is a pure function of the trials so far. The run calls it after every trial, and
 //! the judge calls it for a recording, so both reach the same verdicts. The rules must not know
@@ -21,15 +21,15 @@ use crate::engine::inconclusive::InconclusiveReason;
 pub(super) use crate::engine::rules::dependencies::apply_dependencies;
 use crate::engine::rules::step::MIN_TRIALS_IF_DISAGREEING;
 pub(super) use crate::engine::rules::step::{MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, unfinished_verdict};
-pub use crate::engine::rules::step::{RunFacts, Step, TrialSpec};
+pub use crate::engine::rules::step::{RunFacts, Step};
 use crate::engine::rules::variants::{combine_verdicts, variants_disagree};
 use crate::engine::trial::CompletedTrial;
 use crate::results::model::Verdict;
 
 /// The next step of a row after these trials.
 ///
-/// A verdict that the row cannot have becomes inconclusive: what led to it has another cause than
-/// the field.
+/// A verdict that the row cannot have becomes inconclusive, because something other than the field
+/// caused it.
 pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     match apply_rule(experiment, trials, facts) {
         Step::Decided(verdict) if verdict.status.is_decided() && !experiment.statuses.contains(&verdict.status) => {
@@ -56,7 +56,7 @@ fn apply_rule(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFac
         return next_variant_step(experiment, None, trials, facts);
     }
     match decide_variants(experiment, trials, facts) {
-        // Variants can disagree because the endpoint is inconsistent, so they are repeated.
+        // Variants can disagree because the endpoint is inconsistent, so their trials are repeated.
         Step::Decided(verdict) if variants_disagree(&verdict) && facts.min_trials < MIN_TRIALS_IF_DISAGREEING => {
             decide_variants(experiment, trials, &facts.with_min_trials())
         }
@@ -92,22 +92,21 @@ fn decide_variants(experiment: &Experiment, trials: &[CompletedTrial], facts: &R
             }
         }
     }
-    let untried: Vec<&str> = names.map(String::as_str).collect();
+    let unsent: Vec<&str> = names.map(String::as_str).collect();
     let mut verdict = combine_verdicts(experiment.combine, verdicts);
-    if verdict.status == VerdictStatus::Rejected && !untried.is_empty() {
-        verdict.qualifiers.push(format!("other variants not tried: {}", untried.join(", ")));
+    if verdict.status == VerdictStatus::Rejected && !unsent.is_empty() {
+        verdict.qualifiers.push(format!("other variants not tried: {}", unsent.join(", ")));
     }
     Step::Decided(verdict)
 }
 
-/// True if a verdict says that equal requests were treated differently.
+/// True if the step is a verdict that the endpoint is inconsistent.
 pub fn is_inconsistent(step: &Step) -> bool {
     matches!(step, Step::Decided(verdict) if verdict.code.as_deref() == Some(InconclusiveReason::Inconsistent.as_str()))
 }
 
-/// True if the other variants cannot change the verdict of the row: one that must be supported is
-/// rejected, one that suffices is supported, or the error says that the endpoint does not know the
-/// field at all.
+/// True if a required variant is rejected, if one sufficient variant is supported, or if the error
+/// says that the field is unknown. The other variants then cannot change the verdict of the row.
 fn settles_row(experiment: &Experiment, verdict: &Verdict) -> bool {
     match (experiment.combine, verdict.status) {
         (CombineRule::All, VerdictStatus::Rejected) | (CombineRule::Any, VerdictStatus::Supported) => true,

@@ -1,9 +1,10 @@
 //! The rule for rows that are decided by the response itself: a documented error, a count, a list.
 //!
-//! One response decides, because such things depend on the server and not on the model. An error is
-//! requested twice, and it counts only if the request without the mistake is accepted afterwards. A
-//! server error counts only if it comes each time. A response as documented is `supported`, an
-//! accepted request without the documented response is `ignored`, and another error is `rejected`.
+//! One response decides, because these responses depend on the server and not on the model. A
+//! request that causes an error is sent twice, and the error counts only if a request without the
+//! mistake is accepted afterwards. A server error counts only if three requests in a row cause it.
+//! A response as documented is `supported`, an accepted request without the documented response is
+//! `ignored`, and another error is `rejected`.
 
 use crate::catalog::{Experiment, ResponsePredicate, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
@@ -13,16 +14,16 @@ use crate::engine::request::build::MESSAGES_PATH;
 use crate::engine::rules::step::{
     self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, inconclusive_verdict,
 };
-use crate::engine::rules::trials::{negative_control, trials_of, usable_response_step};
+use crate::engine::rules::trials::{filter_trials, negative_control, usable_response_step};
 use crate::engine::trial::{CompletedTrial, INCOMPLETE_REASON, error_in_text, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::{InterpretedExchange, excerpt};
 use crate::wire::parsed_exchange::ParsedResponse;
 
-/// The most trials of an arm.
+/// Maximum trials of an arm.
 pub(crate) const MAX_TRIALS: u32 = step::max_trials(MIN_TRIALS_IF_INCONSISTENT);
-/// Server errors in a row after which they count as the response to this request.
+/// After this number of server errors in a row, they count as the response to this request.
 const MAX_SERVER_ERRORS: usize = 3;
 
 /// The next step of one variant, or of a row without variants.
@@ -34,12 +35,12 @@ pub(crate) fn next_step(
     facts: &RunFacts,
 ) -> Step {
     let repeat = || Step::run_variant(variant, ArmKind::Treatment);
-    let tried: Vec<ClassifiedResponse<'_>> =
-        trials_of(trials, ArmKind::Treatment, variant).map(|trial| classify(experiment, expected, trial)).collect();
+    let classified_responses: Vec<ClassifiedResponse<'_>> =
+        filter_trials(trials, ArmKind::Treatment, variant).map(|trial| classify(experiment, expected, trial)).collect();
     let (unusable, usable): (Vec<_>, Vec<_>) =
-        tried.iter().partition(|response| response.kind == ResponseKind::Unusable);
+        classified_responses.iter().partition(|response| response.kind == ResponseKind::Unusable);
     let why = unusable.last().map_or("", |response| response.reason.as_str());
-    if let Some(step) = usable_response_step(tried.len(), usable.len(), why, repeat) {
+    if let Some(step) = usable_response_step(classified_responses.len(), usable.len(), why, repeat) {
         return step;
     }
     let Some(last) = usable.last() else { return repeat() };
@@ -52,7 +53,7 @@ pub(crate) fn next_step(
             "inconsistent endpoint: equal requests got different responses",
         );
     }
-    // An error can have another cause than the request. So it is requested twice, and then a
+    // Something other than the request can cause an error. So the request is sent twice, and then a
     // request without the mistake shows whether the endpoint still works.
     let is_error = matches!(last.kind, ResponseKind::ServerError | ResponseKind::Rejected)
         || last.response.is_some_and(|response| response.status >= 400);
@@ -74,7 +75,8 @@ pub(crate) fn next_step(
 struct ClassifiedResponse<'a> {
     kind: ResponseKind,
     response: Option<&'a ParsedResponse>,
-    /// For accepted requests, what the response lacks. For unusable and failed ones, why.
+    /// The difference between an accepted response and the documented one, or the cause of an
+    /// unusable or failed response.
     reason: String,
 }
 
@@ -82,16 +84,16 @@ struct ClassifiedResponse<'a> {
 enum ResponseKind {
     /// As documented.
     Expected,
-    /// The alternative of this index in the row.
+    /// As in the alternative of the row with this index.
     Alternative(usize),
     /// A success without the documented content.
     Accepted,
-    /// Another client error.
+    /// A client error that is not documented.
     Rejected,
     ServerError,
     /// A response that is no evidence.
     Unusable,
-    /// No response, or a response with another cause.
+    /// No response, or a response that something other than the request caused.
     Failed,
 }
 

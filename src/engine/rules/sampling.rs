@@ -1,11 +1,13 @@
-//! The rule for sampling fields: do responses agree more with the field than without it?
+//! The rule for sampling fields: if a field is supported, responses with the field agree more than
+//! responses without it.
 //!
-//! Two samples of responses to one question that has many right answers. If the field is ignored,
-//! the samples are exchangeable, so the agreement within the narrow sample is compared with that of
-//! every other split of all responses (an exact permutation test). If the field is supported,
-//! nearly all narrow responses agree, so a narrow sample without a clear favourite rules that out.
-//! Both tests run after fixed sample sizes and divide the allowed error among these analyses, so
-//! that stopping early adds no error.
+//! The rule compares two samples of responses to one question with many right answers: the narrow
+//! sample with the field, and the wide sample without it. If the field is ignored, the samples are
+//! exchangeable, so the agreement within the narrow sample is compared with that of every other
+//! split of all responses (an exact permutation test). If the field is supported, nearly all narrow
+//! responses agree. So a narrow sample without a clear favourite excludes "supported". Both tests
+//! run at fixed sample sizes and divide the allowed error among these analyses, so that an early
+//! decision adds no error.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -35,18 +37,20 @@ struct InterimAnalysis {
     ignored_error_share: f64,
 }
 
-/// The analyses. Four equal responses among ten are one split in 210, so an endpoint that supports
-/// the field is recognized at the first analysis, or at the second if another response is equal by
-/// chance. Four different ones are little evidence for "ignored", which has to wait.
+/// The analyses. If exactly four of ten responses are equal, they are the narrow sample in one of
+/// 210 splits. So an endpoint that supports the field is recognized at the first analysis, or at
+/// the second if a wide response is equal to them by chance. Four different narrow responses are
+/// little evidence for "ignored", so only later analyses can reach that verdict.
 const ANALYSES: [InterimAnalysis; 3] = [
     InterimAnalysis { wide: 6, narrow: 4, supported_error_share: 0.5, ignored_error_share: 0.0 },
     InterimAnalysis { wide: 6, narrow: 8, supported_error_share: 0.35, ignored_error_share: 0.5 },
     InterimAnalysis { wide: 12, narrow: 12, supported_error_share: 0.15, ignored_error_share: 0.5 },
 ];
-/// The most trials of an arm: the last analysis needs 12 responses.
+/// Maximum trials of an arm. The last analysis needs 12 responses.
 pub(crate) const MAX_TRIALS: u32 = step::max_trials(12);
-/// The smallest share of narrow responses that agree if the field is supported. Not 1: real servers
-/// are not completely deterministic at temperature 0, and models do not always follow instructions.
+/// The minimum share of narrow responses that agree if the field is supported. It is below 1,
+/// because real servers are not completely deterministic at temperature 0, and models do not always
+/// follow instructions.
 const MIN_AGREEMENT_SHARE: f64 = 0.75;
 
 /// The next step of a row that is decided by two samples.
@@ -75,7 +79,7 @@ pub(crate) fn next_step(
     varied.first_problem(experiment, facts).unwrap_or_else(|| varied.evaluate(facts))
 }
 
-/// The two samples.
+/// The trials and texts of the sample without the field (`wide`) and with it (`narrow`).
 struct ResponseSamples<'a> {
     wide_arm: ArmKind,
     narrow_arm: ArmKind,
@@ -92,8 +96,8 @@ impl<'a> ResponseSamples<'a> {
         narrow_arm: ArmKind,
         on_topic: Option<&MessagePredicate>,
     ) -> Self {
-        let trials_of = |arm| trials.iter().filter(|t| t.arm == arm).collect::<Vec<_>>();
-        let (wide_trials, narrow_trials) = (trials_of(wide_arm), trials_of(narrow_arm));
+        let filter_arm = |arm| trials.iter().filter(|t| t.arm == arm).collect::<Vec<_>>();
+        let (wide_trials, narrow_trials) = (filter_arm(wide_arm), filter_arm(narrow_arm));
         let texts = |trials: &[&CompletedTrial]| -> Vec<String> {
             trials
                 .iter()
@@ -115,7 +119,7 @@ impl<'a> ResponseSamples<'a> {
         })
     }
 
-    /// The first problem that prevents a comparison, or the first trial of an arm without any.
+    /// The first problem that prevents a comparison, or the first trial of an arm without trials.
     fn first_problem(&self, experiment: &Experiment, facts: &RunFacts) -> Option<Step> {
         for (trials, arm) in [(&self.wide_trials, self.wide_arm), (&self.narrow_trials, self.narrow_arm)] {
             let problem = trials.iter().find_map(|trial| self.trial_problem(experiment, facts, trial, trials));
@@ -150,7 +154,7 @@ impl<'a> ResponseSamples<'a> {
         if trial.arm != self.narrow_arm {
             return counts.control_step(|| Step::run(trial.arm));
         }
-        let Some(error) = counts.rejected.first() else {
+        let Some(error) = counts.rejections.first() else {
             return counts.failure_step("with", InconclusiveReason::TreatmentFailed);
         };
         let is_rejected = |t: &&CompletedTrial| matches!(t.outcome(experiment), TrialOutcome::Rejected(_));
@@ -185,21 +189,21 @@ impl<'a> ResponseSamples<'a> {
             let confidence = Some(1.0 - probability / share);
             Step::Decided(decided_verdict(status, EvidenceKind::Distribution, confidence, observed.clone()))
         };
-        let by_chance = split_probability(wide, narrow);
-        // Two constant samples that differ are unlikely for one server, but the field narrows
-        // nothing there.
+        let chance_probability = split_probability(wide, narrow);
+        // Two constant samples with different values are as unlikely, but the field did not narrow
+        // the responses.
         let is_narrower = agreement_share(narrow) > agreement_share(wide);
-        // An inconsistent endpoint must narrow every response, not most of them.
+        // At an inconsistent endpoint, all narrow responses must be equal, not only most of them.
         let is_consistent = !facts.is_inconsistent || narrow_mode == narrow.len();
-        if is_narrower && is_consistent && by_chance <= allowed_error * analysis.supported_error_share {
-            return decide(VerdictStatus::Supported, by_chance, analysis.supported_error_share);
+        if is_narrower && is_consistent && chance_probability <= allowed_error * analysis.supported_error_share {
+            return decide(VerdictStatus::Supported, chance_probability, analysis.supported_error_share);
         }
         // Half of the responses of an inconsistent endpoint can come from a server that supports
         // the field.
         let agreement = if facts.is_inconsistent { MIN_AGREEMENT_SHARE / 2.0 } else { MIN_AGREEMENT_SHARE };
-        let scattered = binomial_cdf(narrow_mode, narrow.len(), agreement);
-        if scattered <= allowed_error * analysis.ignored_error_share {
-            return decide(VerdictStatus::Ignored, scattered, analysis.ignored_error_share);
+        let scatter_probability = binomial_cdf(narrow_mode, narrow.len(), agreement);
+        if scatter_probability <= allowed_error * analysis.ignored_error_share {
+            return decide(VerdictStatus::Ignored, scatter_probability, analysis.ignored_error_share);
         }
         match ANALYSES.get(index + 1) {
             Some(next) => self.next_trial(next),
@@ -240,10 +244,11 @@ fn pair_count(n: usize) -> usize {
 }
 
 /// The probability that a random split of all responses has at least as many agreeing pairs in the
-/// narrow half as were observed there.
+/// narrow sample as were observed there.
 fn split_probability(wide: &[String], narrow: &[String]) -> f64 {
     let observed: usize = count_values(narrow.iter()).into_values().map(pair_count).sum();
-    // Ways to take `taken` responses with `agreeing` pairs among them, group by group.
+    // The number of ways to choose `taken` responses with `agreeing` pairs from the groups of equal
+    // responses so far.
     let mut ways: BTreeMap<(usize, usize), f64> = BTreeMap::from([((0, 0), 1.0)]);
     for group in count_values(wide.iter().chain(narrow)).into_values() {
         let mut next = BTreeMap::new();
@@ -281,7 +286,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::engine::rules::TrialSpec;
+    use crate::engine::rules::step::TrialSpec;
 
     fn split_words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()

@@ -1,6 +1,6 @@
-//! The vocabulary of the rules: [`RunFacts`] go in, a [`Step`] comes out.
+//! The vocabulary of the rules: [`RunFacts`] are the input, a [`Step`] is the output.
 //!
-//! This file must not know any rule.
+//! This file must not depend on the file of any rule.
 
 use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
@@ -9,16 +9,16 @@ use crate::results::model::{EndpointStrictness, EvidenceKind, UnknownKeyReaction
 use crate::variables::hash;
 use crate::wire::message::HttpError;
 
-/// Unusable trials of an arm without a usable one, after which the arm is given up.
+/// Maximum unusable trials of an arm that has no usable trial.
 pub(in crate::engine) const MAX_UNUSABLE_TRIALS: u32 = 3;
-/// Trials of each deciding arm once the run has shown that the endpoint is inconsistent. If one of
-/// two servers is picked at random for each request, ten trials miss one of them about once in 500
-/// rows.
+/// Minimum trials of each deciding arm after the run has shown that the endpoint is inconsistent.
+/// If each request goes to one of two servers at random, ten trials of a row all reach the same
+/// server in about 1 of 500 rows.
 pub(in crate::engine) const MIN_TRIALS_IF_INCONSISTENT: u32 = 10;
-/// Trials of each deciding arm if parts of one row disagree.
+/// Minimum trials of each deciding arm if the variants or invalid values of one row disagree.
 pub(super) const MIN_TRIALS_IF_DISAGREEING: u32 = 3;
-/// One row in this many gets one trial more than it needs, chosen by the seed. The extra trial can
-/// reveal an inconsistent endpoint even if no row needs a second trial.
+/// One row in N gets an extra trial; the seed chooses the row. The extra trial can reveal an
+/// inconsistent endpoint even if no row needs a second trial.
 const EXTRA_TRIAL_ROW_INTERVAL: u64 = 64;
 
 /// Facts that hold for the whole run.
@@ -36,7 +36,7 @@ pub struct RunFacts {
     pub min_trials: u32,
     /// True if the run has shown that the endpoint treats equal requests differently.
     pub is_inconsistent: bool,
-    /// False if the token count of the endpoint includes an unknown key, which no model reads.
+    /// False if the endpoint counts tokens of unknown keys, which no model reads.
     pub trusts_usage_meter: bool,
 }
 
@@ -49,7 +49,7 @@ impl RunFacts {
         consistency.max(self.min_trials).max(1 + u32::from(is_chosen))
     }
 
-    /// The same facts, with more trials of each arm.
+    /// The same facts, but each deciding arm needs at least three trials.
     pub(super) fn with_min_trials(&self) -> Self {
         Self { min_trials: MIN_TRIALS_IF_DISAGREEING, ..self.clone() }
     }
@@ -75,12 +75,12 @@ impl Step {
         Self::Run(TrialSpec { variant: variant.map(str::to_owned), arm })
     }
 
-    /// The end of a row that cannot be decided.
+    /// The verdict of a row that cannot be decided.
     pub(super) fn inconclusive(code: InconclusiveReason, observed: impl Into<String>) -> Self {
         Self::Decided(inconclusive_verdict(code, observed))
     }
 
-    /// The end of a row whose request was both accepted and rejected.
+    /// The verdict of a row whose request was both accepted and rejected.
     pub(super) fn inconsistent(error: &HttpError) -> Self {
         let error = describe_error(error);
         let observed = format!("inconsistent endpoint: the same request was accepted and rejected ({error})");
@@ -97,18 +97,18 @@ pub struct TrialSpec {
     pub arm: ArmKind,
 }
 
-/// The most trials of an arm that needs a number of usable responses: one fewer than it needs, as
-/// many unusable ones as that allows, and one more.
+/// Maximum trials of an arm that needs N usable responses: N-1 usable ones,
+/// N-1+[`MAX_UNUSABLE_TRIALS`] unusable ones, and one more.
 pub(super) const fn max_trials(needed_responses: u32) -> u32 {
     2 * (needed_responses - 1) + MAX_UNUSABLE_TRIALS + 1
 }
 
-/// An undecided verdict. Its reason is what was observed, followed by the next step of its code.
+/// An inconclusive verdict. Its reason is the observation, then the next step for its code.
 pub(in crate::engine) fn inconclusive_verdict(code: InconclusiveReason, observed: impl Into<String>) -> Verdict {
     inconclusive_with_next_step(code, observed, code.next_step())
 }
 
-/// The same with another next step.
+/// The same as [`inconclusive_verdict`], with another next step.
 pub(super) fn inconclusive_with_next_step(
     code: InconclusiveReason,
     observed: impl Into<String>,
@@ -152,8 +152,7 @@ pub(in crate::engine) fn unfinished_verdict(why: &str) -> Verdict {
     Verdict { status: VerdictStatus::Skipped, ..inconclusive_verdict(InconclusiveReason::NotFinished, why) }
 }
 
-/// The verdict of a rejected field, with what the error text and the strictness probes say about
-/// it.
+/// The verdict of a rejected field, with qualifiers from the error text and the strictness probes.
 pub(super) fn rejected_verdict(row: &str, error: &HttpError, facts: &RunFacts) -> Verdict {
     let reason = format!("rejected with {}", describe_error(error));
     let mut verdict = decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, reason);
@@ -185,7 +184,7 @@ pub(super) fn describe_error(error: &HttpError) -> String {
     format!("HTTP {}: {}", error.status, error.message)
 }
 
-/// True if an error text names the field of a row: one of the last parts of its id.
+/// True if an error text contains the field of a row: one of the last two parts of its id.
 pub(super) fn names_field(text: &str, row: &str) -> bool {
     let text = text.to_lowercase();
     row.rsplit('.')

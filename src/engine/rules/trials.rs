@@ -1,5 +1,4 @@
-//! [`ArmCounts`]: the trials of one arm, classified and counted once for all rules. It decides no
-//! row.
+//! [`ArmCounts`]: the trials of one arm, classified and counted once for all rules.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +14,7 @@ use crate::wire::message::HttpError;
 #[derive(Debug, Default)]
 pub(super) struct ArmCounts<'a> {
     /// Responses with the effect and without it.
-    pub counts: EffectCounts,
+    pub effect_counts: EffectCounts,
     /// The indices of the partial effects that responses show.
     pub partial_effects: BTreeSet<usize>,
     /// Usable responses that show neither the effect nor its opposite.
@@ -23,9 +22,9 @@ pub(super) struct ArmCounts<'a> {
     /// Why trials are unusable.
     pub unusable: Vec<String>,
     /// Client errors.
-    pub rejected: Vec<&'a HttpError>,
+    pub rejections: Vec<&'a HttpError>,
     /// Why the last failed trial got no response.
-    pub failed: Option<String>,
+    pub last_failure: Option<String>,
     /// Why the last malformed response is not a message.
     pub malformed: Option<String>,
 }
@@ -33,29 +32,33 @@ pub(super) struct ArmCounts<'a> {
 impl ArmCounts<'_> {
     /// Trials that got a message.
     pub fn response_count(&self) -> u32 {
-        self.counts.trials() + self.no_signal + self.unusable.len() as u32
+        self.effect_counts.trials() + self.no_signal + self.unusable.len() as u32
     }
 
     /// True if the arm has a trial.
     pub fn is_sent(&self) -> bool {
-        self.response_count() > 0 || !self.rejected.is_empty() || self.failed.is_some() || self.malformed.is_some()
+        self.response_count() > 0
+            || !self.rejections.is_empty()
+            || self.last_failure.is_some()
+            || self.malformed.is_some()
     }
 
-    /// Adds the trials of the insisting arm. A rejection of such a request can be about what
-    /// insists, so it says nothing about the field.
-    pub fn add_forced(&mut self, forced: ArmCounts<'_>) {
-        self.counts.shows += forced.counts.shows;
-        self.counts.fails += forced.counts.fails;
-        self.partial_effects.extend(forced.partial_effects);
-        self.no_signal += forced.no_signal + forced.rejected.len() as u32;
-        self.unusable.extend(forced.unusable);
-        self.failed = self.failed.take().or(forced.failed);
-        self.malformed = self.malformed.take().or(forced.malformed);
+    /// Adds the trials of the `Insist` arm. A rejection of such a request says nothing about the
+    /// field, because the insisting part of the request may have caused it.
+    pub fn add_insist_arm(&mut self, insisting: ArmCounts<'_>) {
+        self.effect_counts.shows += insisting.effect_counts.shows;
+        self.effect_counts.fails += insisting.effect_counts.fails;
+        self.partial_effects.extend(insisting.partial_effects);
+        self.no_signal += insisting.no_signal + insisting.rejections.len() as u32;
+        self.unusable.extend(insisting.unusable);
+        self.last_failure = self.last_failure.take().or(insisting.last_failure);
+        self.malformed = self.malformed.take().or(insisting.malformed);
     }
 
-    /// The end of a row whose request "with" or "without" the field failed or is not a message.
+    /// The inconclusive verdict if the last request with or without the field failed or did not get
+    /// a message. `None` if no request failed. `with_or_without` is the word in the reason.
     pub fn failure_step(&self, with_or_without: &str, failed: InconclusiveReason) -> Option<Step> {
-        let (code, observed) = match (&self.failed, &self.malformed) {
+        let (code, observed) = match (&self.last_failure, &self.malformed) {
             (Some(why), _) => (failed, format!("the request {with_or_without} the field failed: {why}")),
             (None, Some(why)) => (
                 InconclusiveReason::MalformedResponse,
@@ -66,17 +69,17 @@ impl ArmCounts<'_> {
         Some(Step::inconclusive(code, observed))
     }
 
-    /// For the arm without the field: the step that precedes a comparison with it. `None` if it was
-    /// accepted.
-    pub fn control_step(&self, send: impl FnOnce() -> Step) -> Option<Step> {
-        if let Some(error) = self.rejected.first() {
+    /// The step that must precede a comparison with this arm, the negative control. `send_control`
+    /// is its first trial. `None` if the control was accepted.
+    pub fn control_step(&self, send_control: impl FnOnce() -> Step) -> Option<Step> {
+        if let Some(error) = self.rejections.first() {
             return Some(Step::inconclusive(
                 InconclusiveReason::NegativeRejected,
                 format!("the request without the field is rejected too ({})", describe_error(error)),
             ));
         }
         self.failure_step("without", InconclusiveReason::NegativeFailed)
-            .or_else(|| (self.response_count() == 0).then(send))
+            .or_else(|| (self.response_count() == 0).then(send_control))
     }
 }
 
@@ -89,14 +92,14 @@ pub(super) fn count_outcomes<'a>(
     for trial in trials {
         match trial.outcome(experiment) {
             TrialOutcome::EffectPresent { partial } => {
-                arm.counts.shows += 1;
+                arm.effect_counts.shows += 1;
                 arm.partial_effects.extend(partial);
             }
-            TrialOutcome::EffectAbsent => arm.counts.fails += 1,
+            TrialOutcome::EffectAbsent => arm.effect_counts.fails += 1,
             TrialOutcome::NoSignal => arm.no_signal += 1,
             TrialOutcome::Unusable(why) => arm.unusable.push(why),
-            TrialOutcome::Rejected(error) => arm.rejected.push(error),
-            TrialOutcome::Failed(why) => arm.failed = Some(why),
+            TrialOutcome::Rejected(error) => arm.rejections.push(error),
+            TrialOutcome::Failed(why) => arm.last_failure = Some(why),
             TrialOutcome::Malformed(why) => arm.malformed = Some(why),
         }
     }
@@ -104,7 +107,7 @@ pub(super) fn count_outcomes<'a>(
 }
 
 /// The trials of one arm and variant.
-pub(super) fn trials_of<'a>(
+pub(super) fn filter_trials<'a>(
     trials: &'a [CompletedTrial],
     arm: ArmKind,
     variant: Option<&'a str>,
@@ -112,33 +115,34 @@ pub(super) fn trials_of<'a>(
     trials.iter().filter(move |trial| trial.arm == arm && trial.variant.as_deref() == variant)
 }
 
-/// The control of a rejection: the request without the field. `None` if it was accepted. `arm` is
-/// either the request that rows share, or the one that is sent afterwards for this row alone.
+/// The step of the negative control of a rejection. `None` if the request without the field was
+/// accepted. `arm` is `Negative`, whose requests rows can share, or `After`, which is sent after
+/// the rejection for this row alone.
 pub(super) fn negative_control(experiment: &Experiment, trials: &[CompletedTrial], arm: ArmKind) -> Option<Step> {
     let first = trials.iter().filter(|trial| trial.arm == arm).take(1);
     count_outcomes(experiment, first).control_step(|| Step::run(arm))
 }
 
-/// The step of an arm without enough usable responses: another trial, or the end of the row. `None`
-/// if there are enough, unless most of the trials are unusable.
+/// The step of an arm without enough usable responses: inconclusive if it has too many unusable
+/// ones, `repeat_trial` if it has no usable one. Otherwise `None`.
 pub(super) fn usable_response_step(
-    tried: usize,
+    total: usize,
     usable: usize,
     why: &str,
-    again: impl FnOnce() -> Step,
+    repeat_trial: impl FnOnce() -> Step,
 ) -> Option<Step> {
-    let (unusable, limit) = (tried - usable, MAX_UNUSABLE_TRIALS as usize);
+    let (unusable, limit) = (total - usable, MAX_UNUSABLE_TRIALS as usize);
     if unusable > limit + usable || usable == 0 && unusable >= limit {
         Some(Step::inconclusive(
             InconclusiveReason::UnusableTrials,
-            format!("{unusable} of {tried} responses are not usable: {why}"),
+            format!("{unusable} of {total} responses are not usable: {why}"),
         ))
     } else {
-        (usable == 0).then(again)
+        (usable == 0).then(repeat_trial)
     }
 }
 
-/// The first arm with fewer trials than needed.
+/// A trial of the first arm that has fewer trials than needed.
 pub(super) fn missing_trial_step(arms: [(ArmKind, usize); 2], needed: usize) -> Option<Step> {
     arms.into_iter().find(|(_, count)| *count < needed).map(|(arm, _)| Step::run(arm))
 }

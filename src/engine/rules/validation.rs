@@ -1,6 +1,6 @@
-//! The rule for rows without a visible effect: does the endpoint check the value? A valid value
-//! must be accepted, and invalid values distinguish an endpoint that supports the field from one
-//! that ignores it.
+//! The rule for rows without a visible effect: it tests whether the endpoint validates the value. A
+//! valid value must be accepted, and invalid values distinguish an endpoint that supports the field
+//! from one that ignores it.
 
 use std::iter;
 
@@ -12,14 +12,14 @@ use crate::engine::rules::step::{
     RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, needed_rejections,
     rejected_verdict,
 };
-use crate::engine::rules::trials::{count_outcomes, negative_control, trials_of};
+use crate::engine::rules::trials::{count_outcomes, filter_trials, negative_control};
 use crate::engine::rules::variants::combine_verdicts;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::HttpError;
 
-/// Phrases of errors about an unknown field, and not about its value.
+/// Phrases in error texts that say that a field is unknown, and not that its value is invalid.
 const UNKNOWN_FIELD_PHRASES: [&str; 16] = [
     "not supported",
     "unsupported",
@@ -75,14 +75,14 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
     };
     let mut verdicts = Vec::new();
     for name in names {
-        let tried: Vec<&CompletedTrial> = trials_of(trials, ArmKind::Treatment, name).collect();
+        let arm_trials: Vec<&CompletedTrial> = filter_trials(trials, ArmKind::Treatment, name).collect();
         let repeat = || Some(Step::run_variant(name, ArmKind::Treatment));
-        let Some(last) = tried.last() else { return repeat() };
+        let Some(last) = arm_trials.last() else { return repeat() };
         let last = count_outcomes(experiment, iter::once(*last));
-        let all = count_outcomes(experiment, tried.iter().copied());
+        let all = count_outcomes(experiment, arm_trials.iter().copied());
         let verdict = if let Some(failure) = last.failure_step("with", InconclusiveReason::TreatmentFailed) {
             failure
-        } else if let Some(error) = all.rejected.first() {
+        } else if let Some(error) = all.rejections.first() {
             let is_named =
                 names_field(&error.message, experiment.id()) || (experiment.about_credentials && error.status == 401);
             if all.response_count() > 0 {
@@ -91,12 +91,12 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
                 && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
             {
                 return Some(step);
-            } else if (tried.len() as u32) < needed_rejections(experiment, is_named, facts) {
+            } else if (arm_trials.len() as u32) < needed_rejections(experiment, is_named, facts) {
                 return repeat();
             } else {
                 Step::Decided(rejected_verdict(experiment.id(), error, facts))
             }
-        } else if (tried.len() as u32) < facts.min_trials(experiment.id()) {
+        } else if (arm_trials.len() as u32) < facts.min_trials(experiment.id()) {
             return repeat();
         } else {
             continue;
@@ -148,7 +148,7 @@ fn classify_challenge<'a>(experiment: &Experiment, index: usize, trial: &'a Comp
     }
 }
 
-/// The next step of the invalid values of a row: it is supported if one of them is rejected.
+/// The next step for the invalid values of a row. The row is supported if one of them is rejected.
 pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     let screen = experiment.screen_arms.as_ref().and_then(|s| s.challenge.as_ref());
     if screen.is_some() {
@@ -167,7 +167,8 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
     let any = |is_kind: fn(&ChallengeOutcome<'_>) -> bool| {
         (0..experiment.challenge.len()).flat_map(outcomes).any(|outcome| is_kind(&outcome))
     };
-    // Invalid values can disagree because the endpoint is inconsistent, so they are repeated.
+    // Invalid values can disagree because the endpoint is inconsistent, so their trials are
+    // repeated.
     let disagree = any(|outcome| matches!(outcome, ChallengeOutcome::Accepted(_)))
         && any(|outcome| matches!(outcome, ChallengeOutcome::Rejected(_)));
     let facts = if disagree { &facts.with_min_trials() } else { facts };
@@ -178,7 +179,7 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
     for index in 0..experiment.challenge.len() {
         let arm = ArmKind::Challenge(index as u8);
         let outcomes: Vec<ChallengeOutcome<'_>> = outcomes(index).collect();
-        let tried = outcomes.len();
+        let trial_count = outcomes.len();
         let is_rejected =
             |c: &_| matches!(c, ChallengeOutcome::Rejected(_) | ChallengeOutcome::RejectedForOtherReason(_));
         if outcomes.iter().any(is_rejected) && outcomes.iter().any(|c| matches!(c, ChallengeOutcome::Accepted(_))) {
@@ -187,7 +188,7 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
                 "inconsistent endpoint: the same invalid value was rejected and accepted",
             );
         }
-        if tried < needed {
+        if trial_count < needed {
             return Step::run(arm);
         }
         for outcome in outcomes {
@@ -204,7 +205,7 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
                         return Step::Decided(other_rejection_verdict(experiment, error, facts));
                     }
                     // A request is sent twice if the error does not name the field.
-                    if tried < 2 && error.status != 401 && !is_named {
+                    if trial_count < 2 && error.status != 401 && !is_named {
                         return Step::run(arm);
                     }
                     return Step::Decided(rejected_value_verdict(experiment, error, &accepted));

@@ -1,4 +1,5 @@
-//! Requests without a message: what a rejection proves, and about which field.
+//! Decides rows whose treatment was rejected, failed or is unusable, and rows about blocks that the
+//! endpoint itself produces.
 
 use crate::catalog::VerdictStatus;
 use crate::engine::inconclusive::InconclusiveReason;
@@ -15,26 +16,26 @@ use crate::results::model::{EvidenceKind, Verdict};
 use crate::wire::message::{HttpError, InterpretedExchange};
 
 impl EffectRule<'_> {
-    /// The step of a treatment that was not accepted or is no evidence. `None` if it shows the
+    /// The step if the treatment was not accepted or is no evidence. `None` if a response shows the
     /// effect or its absence.
     pub(super) fn treatment_step(&self) -> Option<Step> {
-        let t = &self.treatment;
-        if let Some(error) = t.rejected.last() {
+        let treatment = &self.treatment;
+        if let Some(error) = treatment.rejections.last() {
             return Some(self.decide_rejection(error));
         }
-        if let Some(failure) = t.failure_step("with", InconclusiveReason::TreatmentFailed) {
+        if let Some(failure) = treatment.failure_step("with", InconclusiveReason::TreatmentFailed) {
             return Some(self.negative_control().unwrap_or(failure));
         }
-        if t.counts.trials() > 0 {
+        if treatment.effect_counts.trials() > 0 {
             return None;
         }
-        if t.unusable.len() as u32 >= MAX_UNUSABLE_TRIALS {
-            return Some(Step::Decided(unusable_trials_verdict(ArmKind::Treatment, &t.unusable)));
+        if treatment.unusable.len() as u32 >= MAX_UNUSABLE_TRIALS {
+            return Some(Step::Decided(unusable_trials_verdict(ArmKind::Treatment, &treatment.unusable)));
         }
-        if t.no_signal > MAX_UNUSABLE_TRIALS {
+        if treatment.no_signal > MAX_UNUSABLE_TRIALS {
             return Some(Step::inconclusive(
                 InconclusiveReason::ModelDoesNotShow,
-                format!("{}, none usable: the model did not do the task", count_responses(t.no_signal)),
+                format!("{}, none usable: the model did not do the task", count_responses(treatment.no_signal)),
             ));
         }
         Some(self.next_treatment())
@@ -49,7 +50,7 @@ impl EffectRule<'_> {
             return self.decide_own_block(error);
         }
         let is_named = names_field(&error.message, id);
-        // If the error names the field, no control is needed if the rest of the request is known to
+        // No control is needed if the error names the field and the rest of the request is known to
         // be accepted.
         if !(is_named && arms::is_negative_plain(self.experiment, self.variant))
             && let Some(step) = self.negative_control()
@@ -57,9 +58,9 @@ impl EffectRule<'_> {
             return step;
         }
         let needed = needed_rejections(self.experiment, is_named, self.facts);
-        if (self.treatment.rejected.len() as u32) < needed {
+        if (self.treatment.rejections.len() as u32) < needed {
             // An endpoint that rejects once and then stops responding must not be tried forever.
-            return match self.treatment.failed.as_ref().or(self.treatment.malformed.as_ref()) {
+            return match self.treatment.last_failure.as_ref().or(self.treatment.malformed.as_ref()) {
                 Some(why) => Step::inconclusive(
                     InconclusiveReason::TreatmentFailed,
                     format!("rejected with HTTP {}; the repeated request failed: {why}", error.status),
@@ -70,10 +71,13 @@ impl EffectRule<'_> {
         Step::Decided(rejected_verdict(id, error, self.facts))
     }
 
-    /// The made-up block was rejected: does the endpoint accept its own?
+    /// Decides a row whose made-up block was rejected: the endpoint may still accept its own block.
     fn decide_own_block(&self, error: &HttpError) -> Step {
-        let tried: Vec<&CompletedTrial> = self.trials.iter().filter(|t| t.arm == ArmKind::Genuine).collect();
-        let Some(trial) = tried.iter().find(|t| t.responses.len() > 1).or(tried.last()).copied() else {
+        let own_block_trials: Vec<&CompletedTrial> =
+            self.trials.iter().filter(|trial| trial.arm == ArmKind::Genuine).collect();
+        let Some(trial) =
+            own_block_trials.iter().find(|trial| trial.responses.len() > 1).or(own_block_trials.last()).copied()
+        else {
             return self.trial_step(ArmKind::Genuine);
         };
         let is_sent_back = trial.responses.len() > 1;
@@ -85,8 +89,8 @@ impl EffectRule<'_> {
                 )
             });
         }
-        // A model that thinks only sometimes gets several chances.
-        if !is_sent_back && (tried.len() as u32) < MAX_UNUSABLE_TRIALS {
+        // A model that thinks only sometimes gets several trials.
+        if !is_sent_back && (own_block_trials.len() as u32) < MAX_UNUSABLE_TRIALS {
             return self.trial_step(ArmKind::Genuine);
         }
         // If the endpoint accepts its own block, the rest of the request is accepted. Otherwise,
@@ -122,11 +126,12 @@ impl EffectRule<'_> {
         })
     }
 
-    /// The made-up block was accepted and had no effect. Some gateways remove blocks that they
-    /// cannot verify, so only the endpoint's own block can show whether the field is ignored.
+    /// Decides a row whose made-up block was accepted without effect. Some gateways remove blocks
+    /// that they cannot verify, so only the endpoint's own block can show whether the field is
+    /// ignored.
     pub(super) fn recheck_own_block(&self, ignored: Verdict) -> Step {
         let Some(genuine) = &self.experiment.genuine else { return Step::Decided(ignored) };
-        let Some(trial) = self.trials.iter().find(|t| t.arm == ArmKind::Genuine) else {
+        let Some(trial) = self.trials.iter().find(|trial| trial.arm == ArmKind::Genuine) else {
             return self.trial_step(ArmKind::Genuine);
         };
         let undecided = |code, why: &str| Step::inconclusive(code, format!("{}; {why}", ignored.reason));
@@ -153,7 +158,7 @@ impl EffectRule<'_> {
             verdict.qualifiers.push(format!("a made-up block is accepted and ignored: {}", ignored.reason));
             return Step::Decided(verdict);
         }
-        if self.positive.counts.shows == 0 {
+        if self.positive.effect_counts.shows == 0 {
             return undecided(
                 InconclusiveReason::ModelDoesNotShow,
                 "the endpoint's own block may be treated differently, but this model does not show it",

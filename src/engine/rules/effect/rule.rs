@@ -7,25 +7,28 @@ use crate::engine::rules::step::{
     MAX_UNUSABLE_TRIALS, RunFacts, Step, count_responses, decided_verdict, describe_error, inconclusive_verdict,
     inconclusive_with_next_step,
 };
-use crate::engine::rules::trials::{ArmCounts, count_outcomes, trials_of};
+use crate::engine::rules::trials::{ArmCounts, count_outcomes, filter_trials};
 use crate::engine::rules::usage_meter::UsageSignal;
 use crate::engine::rules::validation;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 
-/// Trials of one arm after which a row stays undecided.
+/// Maximum trials of one arm. After them, the row stays undecided.
 pub(crate) const MAX_TRIALS: u32 = 12;
-/// Trials of the negative control if the effect can appear without the field. With four trials of
-/// the treatment, a habit of any rate looks like the field with a probability below 1 in 100.
+/// Minimum trials of the negative control if the effect can appear without the field. With four
+/// trials of the treatment, the probability is below 1 in 100 that a model that shows the effect by
+/// itself looks like a supported field.
 const MIN_NEGATIVE_TRIALS: u32 = 3;
-/// The same after the effect has appeared without the field.
+/// Trials of the negative control after the effect has appeared without the field.
 const MAX_INFORMATIVE_NEGATIVE_TRIALS: u32 = 8;
-/// The most trials of the negative control, with unusable ones.
+/// Maximum trials of the negative control, including unusable ones.
 pub(crate) const MAX_NEGATIVE_TRIALS: u32 = MAX_INFORMATIVE_NEGATIVE_TRIALS + MAX_UNUSABLE_TRIALS;
-/// Responses of each kind in one arm that prove an inconsistent endpoint.
+/// The number of responses with the effect, and of responses without it, that proves an
+/// inconsistent endpoint.
 const MIN_TRIALS_EACH_WAY: u32 = 3;
-/// How much the usage meter multiplies the odds: it is assumed to be wrong once in a hundred times.
+/// The factor by which the usage meter changes the odds. It is assumed to be wrong in 1 of 100
+/// cases.
 const USAGE_METER_ODDS: f64 = 99.0;
 
 /// The next step of one variant, or of a row without variants.
@@ -47,7 +50,7 @@ pub(super) struct EffectRule<'a> {
     pub treatment: ArmCounts<'a>,
     pub positive: ArmCounts<'a>,
     has_positive: bool,
-    /// The screen was accepted and showed no effect, so it counts as a treatment.
+    /// True if the screen was accepted and showed no effect. It then counts as a treatment.
     screen_without_effect: bool,
 }
 
@@ -58,14 +61,14 @@ impl<'a> EffectRule<'a> {
         trials: &'a [CompletedTrial],
         facts: &'a RunFacts,
     ) -> Self {
-        let own = variant.and_then(|name| experiment.variants.get(name));
-        let count = |arm, variant| count_outcomes(experiment, trials_of(trials, arm, variant));
+        let own_variant = variant.and_then(|name| experiment.variants.get(name));
+        let count = |arm, variant| count_outcomes(experiment, filter_trials(trials, arm, variant));
         let mut treatment = count(ArmKind::Treatment, variant);
-        treatment.add_forced(count(ArmKind::Insist, variant));
-        let screen_without_effect = trials_of(trials, ArmKind::Screen, None)
+        treatment.add_insist_arm(count(ArmKind::Insist, variant));
+        let screen_without_effect = filter_trials(trials, ArmKind::Screen, None)
             .any(|trial| trial.outcome(experiment) == TrialOutcome::EffectAbsent);
         if screen_without_effect {
-            treatment.counts.fails += 1;
+            treatment.effect_counts.fails += 1;
         }
         let mut rule = Self {
             experiment,
@@ -75,7 +78,7 @@ impl<'a> EffectRule<'a> {
             negative: ArmCounts::default(),
             treatment,
             positive: ArmCounts::default(),
-            has_positive: experiment.positive.is_some() || own.is_some_and(|v| v.positive.is_some()),
+            has_positive: experiment.positive.is_some() || own_variant.is_some_and(|v| v.positive.is_some()),
             screen_without_effect,
         };
         rule.negative = count(ArmKind::Negative, rule.variant_of(ArmKind::Negative));
@@ -83,13 +86,13 @@ impl<'a> EffectRule<'a> {
         rule
     }
 
-    /// The variant that an arm belongs to. A control that a variant does not define is that of the
-    /// row, and its trials serve all variants.
+    /// The variant of an arm. If the variant does not define a control, the control of the row is
+    /// used, and its trials count for all variants.
     pub(super) fn variant_of(&self, arm: ArmKind) -> Option<&'a str> {
-        let own = self.variant.and_then(|name| self.experiment.variants.get(name));
+        let own_variant = self.variant.and_then(|name| self.experiment.variants.get(name));
         match arm {
-            ArmKind::Negative if own.is_some_and(|v| v.negative.is_none()) => None,
-            ArmKind::Positive if own.is_some_and(|v| v.positive.is_none()) => None,
+            ArmKind::Negative if own_variant.is_some_and(|v| v.negative.is_none()) => None,
+            ArmKind::Positive if own_variant.is_some_and(|v| v.positive.is_none()) => None,
             _ => self.variant,
         }
     }
@@ -98,14 +101,15 @@ impl<'a> EffectRule<'a> {
         Step::run_variant(self.variant_of(arm), arm)
     }
 
-    /// The step that precedes a comparison with the negative control. `None` if it was accepted.
+    /// The step that must precede a comparison with the negative control. `None` if the control was
+    /// accepted.
     pub(super) fn negative_control(&self) -> Option<Step> {
         self.negative.control_step(|| self.trial_step(ArmKind::Negative))
     }
 
     fn next_step(&self) -> Step {
         let screen = self.experiment.screen_arms.as_ref().and_then(|s| s.treatment.as_ref());
-        if screen.is_some() && !self.trials.iter().any(|t| t.arm == ArmKind::Screen) {
+        if screen.is_some() && !self.trials.iter().any(|trial| trial.arm == ArmKind::Screen) {
             return Step::run(ArmKind::Screen);
         }
         if let Some(step) = self.treatment_step() {
@@ -113,7 +117,7 @@ impl<'a> EffectRule<'a> {
         }
         // A negative control that was sent must have been accepted. One that was not sent is needed
         // if the effect can appear without the field.
-        let is_control_needed = self.treatment.counts.shows > 0 && self.effect_may_occur_by_chance();
+        let is_control_needed = self.treatment.effect_counts.shows > 0 && self.effect_may_occur_by_chance();
         if (is_control_needed || self.negative.is_sent())
             && let Some(step) = self.negative_control()
         {
@@ -141,17 +145,20 @@ impl<'a> EffectRule<'a> {
 
     /// The verdict if the effect appears without the field too, so that it proves nothing.
     fn chance_effect_verdict(&self) -> Option<Verdict> {
-        let n = self.negative.counts;
-        let observed = format!("the effect also appears without the field ({} of {})", n.shows, responses(n));
+        let negative = self.negative.effect_counts;
+        let observed =
+            format!("the effect also appears without the field ({} of {})", negative.shows, format_responses(negative));
         let code = match self.experiment.by_chance {
-            ChanceRate::Never if n.shows > 0 => {
+            ChanceRate::Never if negative.shows > 0 => {
                 return Some(inconclusive_verdict(
                     InconclusiveReason::AlwaysOn,
                     "the endpoint does this without being asked, so the field cannot be tested",
                 ));
             }
-            ChanceRate::Rare if n.shows > 0 => InconclusiveReason::DoesNotDiscriminate,
-            ChanceRate::Possible if n.shows >= 4 && n.shows > n.fails => InconclusiveReason::DoesNotDiscriminate,
+            ChanceRate::Rare if negative.shows > 0 => InconclusiveReason::DoesNotDiscriminate,
+            ChanceRate::Possible if negative.shows >= 4 && negative.shows > negative.fails => {
+                InconclusiveReason::DoesNotDiscriminate
+            }
             ChanceRate::Never | ChanceRate::Rare | ChanceRate::OneIn(_) | ChanceRate::Possible => return None,
         };
         Some(inconclusive_verdict(code, observed))
@@ -166,47 +173,49 @@ impl<'a> EffectRule<'a> {
         let supported = if self.is_enforced() { BetaPrior::ENFORCED } else { BetaPrior::FLAT };
         let ignored = match self.experiment.by_chance {
             ChanceRate::Never | ChanceRate::Rare => BetaPrior::RARE,
-            ChanceRate::OneIn(n) => BetaPrior::one_in(n),
+            ChanceRate::OneIn(count) => BetaPrior::one_in(count),
             ChanceRate::Possible => BetaPrior::OCCASIONAL,
         };
         RateHypotheses {
-            supported: supported.with_observations(self.positive.counts),
-            ignored: ignored.with_observations(self.negative.counts),
+            supported: supported.with_observations(self.positive.effect_counts),
+            ignored: ignored.with_observations(self.negative.effect_counts),
         }
     }
 
-    /// True if the server itself enforces the field, so that the opposite effect is visible if it
-    /// does not.
+    /// True if the server itself enforces the field. If the server ignores it, responses show the
+    /// opposite effect.
     fn is_enforced(&self) -> bool {
         self.experiment.contrary.is_some()
     }
 
     /// A verdict, if the evidence suffices.
     fn try_decide(&self) -> Option<Step> {
-        let (t, p) = (self.treatment.counts, self.positive.counts);
-        let log_factor = self.hypotheses().log_bayes_factor(t);
+        let (treatment, positive) = (self.treatment.effect_counts, self.positive.effect_counts);
+        let log_factor = self.hypotheses().log_bayes_factor(treatment);
         let signal = self.usage_signal();
         let needed = self.min_trials().max(1 + u32::from(self.experiment.by_chance == ChanceRate::Possible));
         let is_certain = self.experiment.by_chance == ChanceRate::Never;
         let is_enforced = self.is_enforced();
-        let model_can_show = is_enforced || p.shows > 0;
-        // What a server enforces it enforces always: one response with the opposite effect excludes
-        // "supported". What it ignores it ignores always, unless the effect also appears without
-        // the field.
-        let is_violated = is_enforced && t.fails > 0;
-        let is_followed = is_enforced && t.shows > 0 && self.negative.counts.shows == 0;
-        if t.fails > 0
+        let model_can_show = is_enforced || positive.shows > 0;
+        // A server enforces a field in all responses or in none. So one response with the opposite
+        // effect excludes "supported". One response with the effect excludes "ignored", unless the
+        // effect also appears without the field.
+        let is_violated = is_enforced && treatment.fails > 0;
+        let is_followed = is_enforced && treatment.shows > 0 && self.negative.effect_counts.shows == 0;
+        if treatment.fails > 0
             && let Some(verdict) = self.inconsistency_verdict()
         {
             return Some(Step::Decided(verdict));
         }
-        // For an inconsistent endpoint, responses without the effect must be explained by the
-        // model.
-        let is_explained =
-            !self.facts.is_inconsistent || t.fails == 0 || !self.has_positive || p.trials() >= MIN_TRIALS_EACH_WAY;
+        // At an inconsistent endpoint, responses without the effect can come from another server.
+        // So the positive control must first show how often the model itself fails.
+        let is_explained = !self.facts.is_inconsistent
+            || treatment.fails == 0
+            || !self.has_positive
+            || positive.trials() >= MIN_TRIALS_EACH_WAY;
         match evaluate(log_factor, self.facts.confidence) {
             PosteriorDecision::Supported(confidence)
-                if t.trials() >= needed && t.shows > 0 && !is_violated && is_explained =>
+                if treatment.trials() >= needed && treatment.shows > 0 && !is_violated && is_explained =>
             {
                 return Some(Step::Decided(self.supported_verdict((!is_certain).then_some(confidence))));
             }
@@ -218,27 +227,27 @@ impl<'a> EffectRule<'a> {
                     format!(
                         "contradictory evidence: the model does not show the effect ({} of {}; control: {} of {}), but \
                          the token count includes the content of the field",
-                        t.shows,
-                        t.trials(),
-                        p.shows,
-                        p.trials()
+                        treatment.shows,
+                        treatment.trials(),
+                        positive.shows,
+                        positive.trials()
                     ),
                 ));
             }
-            PosteriorDecision::Ignored(confidence) if model_can_show && t.fails >= needed && !is_followed => {
+            PosteriorDecision::Ignored(confidence) if model_can_show && treatment.fails >= needed && !is_followed => {
                 return Some(self.recheck_invalid_values(self.ignored_verdict(Some(confidence), signal)));
             }
             PosteriorDecision::Supported(_) | PosteriorDecision::Ignored(_) | PosteriorDecision::Inconclusive => {}
         }
-        // The opposite of an effect of the protocol itself needs no statistics either.
-        if is_certain && is_enforced && t.shows == 0 && t.fails >= needed {
+        // An effect that never appears by chance needs no statistics. Its opposite does not either.
+        if is_certain && is_enforced && treatment.shows == 0 && treatment.fails >= needed {
             return Some(self.recheck_invalid_values(self.ignored_verdict(None, signal)));
         }
         // Both the model and the usage meter say that the content did not arrive.
-        if t.shows == 0
-            && t.fails >= needed
-            && p.shows > 0
-            && p.fails == 0
+        if treatment.shows == 0
+            && treatment.fails >= needed
+            && positive.shows > 0
+            && positive.fails == 0
             && signal == Some(UsageSignal::Unchanged)
             && let PosteriorDecision::Ignored(confidence) =
                 evaluate(log_factor - USAGE_METER_ODDS.ln(), self.facts.confidence)
@@ -248,13 +257,13 @@ impl<'a> EffectRule<'a> {
         None
     }
 
-    /// The next trial, or the end if more trials would not help.
+    /// The next trial, or a verdict if more trials do not help.
     fn next_trial(&self) -> Step {
-        let (t, p, n) = (&self.treatment, &self.positive, &self.negative);
+        let (treatment, positive, negative) = (&self.treatment, &self.positive, &self.negative);
         if let Some(verdict) = self.inconsistency_verdict() {
             return Step::Decided(verdict);
         }
-        if t.counts.fails > 0 && !self.is_enforced() {
+        if treatment.effect_counts.fails > 0 && !self.is_enforced() {
             if !self.has_positive {
                 return self.decide_without_positive();
             }
@@ -262,37 +271,36 @@ impl<'a> EffectRule<'a> {
                 return step;
             }
         }
-        if t.response_count() >= MAX_TRIALS {
+        if treatment.response_count() >= MAX_TRIALS {
             return self.usage_verdict_or_else(|| {
                 inconclusive_verdict(
                     InconclusiveReason::TrialLimit,
                     format!(
                         "undecided after {} trials: effect in {} of {} with the field, {} of {} without it, {} of {} in \
                          the control",
-                        t.response_count(),
-                        t.counts.shows,
-                        t.counts.trials(),
-                        n.counts.shows,
-                        n.counts.trials(),
-                        p.counts.shows,
-                        p.counts.trials()
+                        treatment.response_count(),
+                        treatment.effect_counts.shows,
+                        treatment.effect_counts.trials(),
+                        negative.effect_counts.shows,
+                        negative.effect_counts.trials(),
+                        positive.effect_counts.shows,
+                        positive.effect_counts.trials()
                     ),
                 )
             });
         }
-        // If the effect can appear without the field, its rate must be known well before chance can
-        // be excluded, the more so if the treatment shows it only sometimes.
+        // If the effect can appear without the field, chance can be excluded only if its rate is
+        // known well. More trials are needed if the treatment shows the effect only sometimes.
         let needed = match self.experiment.by_chance {
             ChanceRate::Never | ChanceRate::Rare | ChanceRate::OneIn(_) => 0,
             // Without an effect, there is no chance to exclude.
-            ChanceRate::Possible if t.counts.shows == 0 => 0,
-            ChanceRate::Possible if n.counts.shows > 0 => MAX_INFORMATIVE_NEGATIVE_TRIALS,
-            ChanceRate::Possible => {
-                (t.counts.trials().saturating_sub(1)).clamp(MIN_NEGATIVE_TRIALS, MAX_INFORMATIVE_NEGATIVE_TRIALS)
-            }
+            ChanceRate::Possible if treatment.effect_counts.shows == 0 => 0,
+            ChanceRate::Possible if negative.effect_counts.shows > 0 => MAX_INFORMATIVE_NEGATIVE_TRIALS,
+            ChanceRate::Possible => (treatment.effect_counts.trials().saturating_sub(1))
+                .clamp(MIN_NEGATIVE_TRIALS, MAX_INFORMATIVE_NEGATIVE_TRIALS),
         };
-        if n.counts.trials() + n.no_signal < needed.min(t.counts.trials() + 1)
-            && n.response_count() < needed + MAX_UNUSABLE_TRIALS
+        if negative.effect_counts.trials() + negative.no_signal < needed.min(treatment.effect_counts.trials() + 1)
+            && negative.response_count() < needed + MAX_UNUSABLE_TRIALS
         {
             return self.trial_step(ArmKind::Negative);
         }
@@ -303,81 +311,87 @@ impl<'a> EffectRule<'a> {
     /// and the model cannot be the cause. Several different servers behind one address look like
     /// this.
     fn inconsistency_verdict(&self) -> Option<Verdict> {
-        let (t, n, p) = (self.treatment.counts, self.negative.counts, self.positive.counts);
-        let is_mixed = t.shows > 0 && t.fails > 0;
+        let (treatment, negative, positive) =
+            (self.treatment.effect_counts, self.negative.effect_counts, self.positive.effect_counts);
+        let is_mixed = treatment.shows > 0 && treatment.fails > 0;
         // The control always shows the effect, so the model always obeys.
         let model_always_obeys =
-            is_mixed && self.facts.is_inconsistent && p.shows >= MIN_TRIALS_EACH_WAY && p.fails == 0;
+            is_mixed && self.facts.is_inconsistent && positive.shows >= MIN_TRIALS_EACH_WAY && positive.fails == 0;
         let is_clearly_mixed = self.is_enforced()
-            && t.shows >= MIN_TRIALS_EACH_WAY
-            && t.fails >= MIN_TRIALS_EACH_WAY
-            && n.shows == 0
-            && n.fails >= MIN_TRIALS_EACH_WAY;
-        let is_certain = is_mixed && self.experiment.by_chance == ChanceRate::Never && n.shows == 0;
-        // If a response shows the effect, the content arrived. If the usage meter does not move, it
-        // did not.
-        let arrived_only_sometimes = t.shows > 0 && self.any_unchanged();
+            && treatment.shows >= MIN_TRIALS_EACH_WAY
+            && treatment.fails >= MIN_TRIALS_EACH_WAY
+            && negative.shows == 0
+            && negative.fails >= MIN_TRIALS_EACH_WAY;
+        let is_certain = is_mixed && self.experiment.by_chance == ChanceRate::Never && negative.shows == 0;
+        // A response with the effect proves that the content arrived. An unchanged token count
+        // proves that it did not.
+        let arrived_only_sometimes = treatment.shows > 0 && self.any_unchanged();
         (is_clearly_mixed || is_certain || model_always_obeys || arrived_only_sometimes).then(|| {
             inconclusive_verdict(
                 InconclusiveReason::Inconsistent,
                 format!(
                     "inconsistent endpoint: the field works in {} of {} and is ignored in the others",
-                    t.shows,
-                    responses(t)
+                    treatment.shows,
+                    format_responses(treatment)
                 ),
             )
         })
     }
 
-    /// After the treatment has failed, the positive control gets as many trials as the treatment.
+    /// If the treatment shows no effect, the positive control gets as many trials as the treatment.
     fn positive_step(&self) -> Option<Step> {
-        let (t, p) = (&self.treatment, &self.positive);
-        let failure = p.rejected.first().map(|error| describe_error(error));
-        if let Some(why) = failure.or(p.failed.clone()).or(p.malformed.clone()) {
+        let (treatment, positive) = (&self.treatment, &self.positive);
+        let failure = positive.rejections.first().map(|error| describe_error(error));
+        if let Some(why) = failure.or(positive.last_failure.clone()).or(positive.malformed.clone()) {
             return Some(Step::Decided(inconclusive_with_next_step(
                 InconclusiveReason::ModelDoesNotShow,
                 format!("no effect, and the positive control failed: {why}"),
                 Some(AFTER_FAILURE),
             )));
         }
-        if p.unusable.len() as u32 >= MAX_UNUSABLE_TRIALS && p.counts.trials() == 0 {
-            return Some(self.usage_verdict_or_else(|| unusable_trials_verdict(ArmKind::Positive, &p.unusable)));
+        if positive.unusable.len() as u32 >= MAX_UNUSABLE_TRIALS && positive.effect_counts.trials() == 0 {
+            return Some(self.usage_verdict_or_else(|| unusable_trials_verdict(ArmKind::Positive, &positive.unusable)));
         }
-        if p.counts.shows == 0 && p.counts.fails >= 3 && t.counts.shows == 0 && t.counts.fails >= 2 {
+        if positive.effect_counts.shows == 0
+            && positive.effect_counts.fails >= 3
+            && treatment.effect_counts.shows == 0
+            && treatment.effect_counts.fails >= 2
+        {
             return Some(self.usage_verdict_or_else(|| {
                 inconclusive_verdict(
                     InconclusiveReason::ModelDoesNotShow,
                     format!(
                         "this model does not follow the instruction even in a plain prompt (0 of {})",
-                        p.counts.trials()
+                        positive.effect_counts.trials()
                     ),
                 )
             }));
         }
-        (p.counts.trials() < t.counts.trials().max(1) && p.response_count() < MAX_TRIALS)
+        (positive.effect_counts.trials() < treatment.effect_counts.trials().max(1)
+            && positive.response_count() < MAX_TRIALS)
             .then(|| self.trial_step(ArmKind::Positive))
     }
 
     /// No effect, and the row has no positive control: only invalid values can decide.
     fn decide_without_positive(&self) -> Step {
-        let t = self.treatment.counts;
+        let treatment = self.treatment.effect_counts;
         let needed = match self.experiment.by_chance {
             // A trial that repeats its request counts several times.
             ChanceRate::Never if self.screen_without_effect || self.experiment.repeat > 1 => 1,
             ChanceRate::Never => 2,
             ChanceRate::Rare | ChanceRate::OneIn(_) | ChanceRate::Possible => 5,
         };
-        if t.shows > 0 || t.fails < needed.max(self.min_trials()) {
+        if treatment.shows > 0 || treatment.fails < needed.max(self.min_trials()) {
             return if self.treatment.response_count() >= MAX_TRIALS {
                 Step::inconclusive(
                     InconclusiveReason::TrialLimit,
-                    format!("undecided: effect in {} of {}", t.shows, responses(t)),
+                    format!("undecided: effect in {} of {}", treatment.shows, format_responses(treatment)),
                 )
             } else {
                 self.next_treatment()
             };
         }
-        let no_effect = format!("no effect in {}", responses(t));
+        let no_effect = format!("no effect in {}", format_responses(treatment));
         if self.experiment.challenge.is_empty() {
             return Step::inconclusive(
                 InconclusiveReason::ModelDoesNotShow,
@@ -396,7 +410,9 @@ impl<'a> EffectRule<'a> {
             // A screen without an effect is little evidence if the endpoint checks one of its
             // values.
             VerdictStatus::Supported
-                if self.screen_without_effect && t.fails == 1 && self.treatment.response_count() < MAX_TRIALS =>
+                if self.screen_without_effect
+                    && treatment.fails == 1
+                    && self.treatment.response_count() < MAX_TRIALS =>
             {
                 return self.next_treatment();
             }
@@ -411,7 +427,7 @@ impl<'a> EffectRule<'a> {
         })
     }
 
-    /// An endpoint can check a field and ignore it. A row with invalid values reports that.
+    /// An endpoint can validate a field and then ignore it. The invalid values of a row show this.
     fn recheck_invalid_values(&self, mut ignored: Verdict) -> Step {
         if self.experiment.genuine.is_some() {
             return self.recheck_own_block(ignored);
@@ -429,30 +445,34 @@ impl<'a> EffectRule<'a> {
     }
 
     fn supported_verdict(&self, confidence: Option<f64>) -> Verdict {
-        let (t, n) = (&self.treatment, &self.negative);
-        let effect = format!("effect in {} of {} with the field", t.counts.shows, count_responses(t.response_count()));
+        let (treatment, negative) = (&self.treatment, &self.negative);
+        let effect = format!(
+            "effect in {} of {} with the field",
+            treatment.effect_counts.shows,
+            count_responses(treatment.response_count())
+        );
         let reason = match self.experiment.by_chance {
             ChanceRate::OneIn(of) => format!("{effect}; by chance: 1 in {of}"),
-            _ if n.response_count() == 0 => format!("{effect}, with a code word sent only in the field"),
-            _ => format!("{effect}, {} of {} without it", n.counts.shows, n.response_count()),
+            _ if negative.response_count() == 0 => format!("{effect}, with a code word sent only in the field"),
+            _ => format!("{effect}, {} of {} without it", negative.effect_counts.shows, negative.response_count()),
         };
         let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Effect, confidence, reason);
-        let partial = t.partial_effects.iter().filter_map(|index| self.experiment.partial.get(*index));
+        let partial = treatment.partial_effects.iter().filter_map(|index| self.experiment.partial.get(*index));
         verdict.qualifiers.extend(partial.map(|partial| partial.note.clone()));
         verdict
     }
 
     fn ignored_verdict(&self, confidence: Option<f64>, signal: Option<UsageSignal>) -> Verdict {
-        let (t, p) = (self.treatment.counts, self.positive.counts);
+        let (treatment, positive) = (self.treatment.effect_counts, self.positive.effect_counts);
         let mut reason = if self.is_enforced() {
-            format!("{} of {} show that the field was ignored", t.fails, responses(t))
+            format!("{} of {} show that the field was ignored", treatment.fails, format_responses(treatment))
         } else {
             format!(
                 "effect in {} of {} with the field, in {} of {} with the control",
-                t.shows,
-                responses(t),
-                p.shows,
-                p.trials()
+                treatment.shows,
+                format_responses(treatment),
+                positive.shows,
+                positive.trials()
             )
         };
         if signal == Some(UsageSignal::Unchanged) {
@@ -463,7 +483,7 @@ impl<'a> EffectRule<'a> {
 }
 
 /// "1 response", "2 responses".
-fn responses(counts: EffectCounts) -> String {
+fn format_responses(counts: EffectCounts) -> String {
     count_responses(counts.trials())
 }
 

@@ -3,7 +3,7 @@
 use crate::catalog::VerdictStatus;
 use crate::engine::rules::effect::rule::EffectRule;
 use crate::engine::rules::step::{Step, decided_verdict};
-use crate::engine::rules::trials::trials_of;
+use crate::engine::rules::trials::filter_trials;
 use crate::engine::rules::usage_meter::{UsageSignal, read_usage_signal};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
@@ -17,7 +17,7 @@ impl EffectRule<'_> {
     }
 
     fn first_message(&self, arm: ArmKind) -> Option<&Message> {
-        trials_of(self.trials, arm, self.variant_of(arm)).find_map(CompletedTrial::message)
+        filter_trials(self.trials, arm, self.variant_of(arm)).find_map(CompletedTrial::message)
     }
 
     fn read_treatment_signal(&self, treatment: Option<&Message>) -> Option<UsageSignal> {
@@ -36,13 +36,13 @@ impl EffectRule<'_> {
     /// the content did not arrive.
     pub(super) fn any_unchanged(&self) -> bool {
         self.facts.trusts_usage_meter
-            && trials_of(self.trials, ArmKind::Treatment, self.variant).any(|t| {
-                t.outcome(self.experiment) == TrialOutcome::EffectAbsent
-                    && self.read_treatment_signal(t.message()) == Some(UsageSignal::Unchanged)
+            && filter_trials(self.trials, ArmKind::Treatment, self.variant).any(|trial| {
+                trial.outcome(self.experiment) == TrialOutcome::EffectAbsent
+                    && self.read_treatment_signal(trial.message()) == Some(UsageSignal::Unchanged)
             })
     }
 
-    /// The negative control, if the usage meter needs only that.
+    /// The step of the negative control, if the usage meter needs no other arm.
     pub(super) fn usage_control_step(&self) -> Option<Step> {
         let has_meter = self.experiment.meter.is_some() && self.facts.trusts_usage_meter;
         (has_meter && self.positive.response_count() > 0).then(|| self.negative_control())?
@@ -61,8 +61,8 @@ impl EffectRule<'_> {
     /// The verdict of the usage meter. It counts only if a model reads the prompt: a server with
     /// canned responses can count tokens in any way.
     fn usage_verdict(&self) -> Option<Verdict> {
-        let is_read = self.facts.model_reads_prompt || self.positive.counts.shows > 0;
-        if self.treatment.counts.shows > 0 || !is_read {
+        let is_read = self.facts.model_reads_prompt || self.positive.effect_counts.shows > 0;
+        if self.treatment.effect_counts.shows > 0 || !is_read {
             return None;
         }
         let (status, change) = match self.usage_signal()? {
