@@ -1,5 +1,5 @@
-//! [`RunFindings`]: the findings of the passive checks in a recording, by row and in total. Pure; it
-//! decides no row.
+//! [`RunFindings`]: the findings of the passive checks in a recording, by row and in total. It must
+//! not decide rows.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,29 +17,30 @@ pub(crate) struct RunFindings {
 }
 
 impl RunFindings {
-    /// Collects the findings of the exchanges of a recording, which are given in its order, and the
-    /// findings across responses. Assigns each to every row that its exchange served.
+    /// Collects the findings in the exchanges of a recording and the findings across responses.
+    /// Assigns each finding to every row that used its exchange. `exchanges` has the order of the
+    /// recording.
     pub fn new(recording: &Recording, exchanges: &[CheckedExchange]) -> Self {
-        let looked = || recording.exchanges.iter().zip(exchanges);
-        let answers = looked().filter_map(|(exchange, checked)| {
+        let checked_exchanges = || recording.exchanges.iter().zip(exchanges);
+        let responses = checked_exchanges().filter_map(|(exchange, checked)| {
             Some(checks::CheckedResponse { exchange, message: checked.message.as_ref()? })
         });
-        let across = checks::check_across(answers);
+        let cross_findings = checks::check_across(responses);
         let mut checked: HashMap<&str, Vec<checks::Finding>> = HashMap::new();
-        for (exchange, found) in looked() {
+        for (exchange, found) in checked_exchanges() {
             checked.entry(&exchange.id).or_default().extend(found.findings.iter().cloned());
         }
-        for (id, finding) in across {
+        for (id, finding) in cross_findings {
             checked.entry(id).or_default().push(finding);
         }
         let position: HashMap<&str, usize> =
             recording.header.rows.iter().enumerate().map(|(i, row)| (row.as_str(), i)).collect();
         let mut findings = FindingsAggregator::default();
-        let mut served = HashSet::new();
+        let mut used_ids = HashSet::new();
         for trial in &recording.trials {
             let row = position.get(trial.key.row.as_str()).copied();
             for id in &trial.exchanges {
-                served.insert(id.as_str());
+                used_ids.insert(id.as_str());
                 for finding in checked.get(id.as_str()).into_iter().flatten() {
                     findings.add(finding.check, &finding.detail, id, row);
                     if row.is_some() {
@@ -49,7 +50,7 @@ impl RunFindings {
             }
         }
         // Exchanges of incomplete trials count as well.
-        for (id, found) in checked.iter().filter(|(id, _)| !served.contains(**id)) {
+        for (id, found) in checked.iter().filter(|(id, _)| !used_ids.contains(**id)) {
             found.iter().for_each(|finding| findings.add(finding.check, &finding.detail, id, None));
         }
         let rows: Vec<&str> = recording.header.rows.iter().map(String::as_str).collect();

@@ -1,4 +1,5 @@
-//! [`judge`]: from a recording and the case files to results. Pure: equal inputs give equal results.
+//! [`judge`]: makes results from a recording and the case files. Pure: equal inputs give equal
+//! results.
 
 mod findings;
 mod stored_results;
@@ -46,15 +47,16 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         &index.trials(probes::STRICTNESS_PROBE, false),
         &index.trials(probes::TEXT_FORM_PROBE, false),
     );
-    let mut tried = Vec::new();
+    let mut row_trials = Vec::new();
     for id in &header.rows {
         let row =
             catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
-        tried.push((row, index.trials(id, row.experiment.decides_by_response())));
+        row_trials.push((row, index.trials(id, row.experiment.decides_by_response())));
     }
-    facts.is_inconsistent =
-        tried.iter().any(|(row, trials)| rules::is_inconsistent(&rules::next_step(&row.experiment, trials, &facts)));
-    let mut verdicts: Vec<(&Experiment, Verdict)> = tried
+    facts.is_inconsistent = row_trials
+        .iter()
+        .any(|(row, trials)| rules::is_inconsistent(&rules::next_step(&row.experiment, trials, &facts)));
+    let mut verdicts: Vec<(&Experiment, Verdict)> = row_trials
         .iter()
         .map(|(row, trials)| match rules::next_step(&row.experiment, trials, &facts) {
             Step::Decided(verdict) => (&row.experiment, verdict),
@@ -65,7 +67,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     let mut counted = HashSet::new();
     let findings = RunFindings::new(recording, &index.checked);
     let mut rows = Vec::new();
-    for ((row, trials), (experiment, verdict)) in tried.iter().zip(verdicts) {
+    for ((row, trials), (experiment, verdict)) in row_trials.iter().zip(verdicts) {
         let id = experiment.id();
         if header.scope.beside.iter().any(|dependency| dependency == id) {
             continue;
@@ -146,10 +148,10 @@ fn describe_first_failure(index: &ExchangeIndex<'_>) -> String {
     }
 }
 
-fn unfinished_reason(index: &ExchangeIndex<'_>, is_untried: bool) -> String {
+fn unfinished_reason(index: &ExchangeIndex<'_>, has_no_trials: bool) -> String {
     let reason =
         partial_reason(index).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
-    format!("{}: {reason}", if is_untried { "not run" } else { "not run completely" })
+    format!("{}: {reason}", if has_no_trials { "not run" } else { "not run completely" })
 }
 
 fn sum_totals(index: &ExchangeIndex<'_>) -> RunTotals {
@@ -163,8 +165,8 @@ fn sum_totals(index: &ExchangeIndex<'_>) -> RunTotals {
     }
     let header = &recording.header;
     let foreseen = header.scope.foreseen.as_ref();
-    let stated = foreseen.and_then(|f| f.prices).or(header.claims.as_ref().and_then(|t| t.prices));
-    let prices = stated.filter(|_| !header.simulated);
+    let known_prices = foreseen.and_then(|f| f.prices).or(header.claims.as_ref().and_then(|t| t.prices));
+    let prices = known_prices.filter(|_| !header.simulated);
     totals.cost_usd =
         prices.map(|p| (totals.input_tokens as f64 * p.input + totals.output_tokens as f64 * p.output) / 1e6);
     totals.planned = foreseen.map(|f| f.planned.clone());
@@ -172,7 +174,7 @@ fn sum_totals(index: &ExchangeIndex<'_>) -> RunTotals {
     totals
 }
 
-/// A recording by row. Each exchange is parsed and checked once.
+/// An index of a recording by row. Each exchange is parsed and checked once.
 struct ExchangeIndex<'a> {
     recording: &'a Recording,
     /// The exchanges of the recording, in its order.
@@ -188,8 +190,8 @@ impl<'a> ExchangeIndex<'a> {
         for trial in &recording.trials {
             trials.entry(trial.key.row.as_str()).or_default().push(trial);
         }
-        // By key, not by the order of responses.
-        trials.values_mut().for_each(|of_row| of_row.sort_by(|a, b| a.key.cmp(&b.key)));
+        // The order of responses must not change the results, so trials are sorted by key.
+        trials.values_mut().for_each(|row_records| row_records.sort_by(|a, b| a.key.cmp(&b.key)));
         Self {
             recording,
             checked: recording.exchanges.iter().map(checks::check_exchange).collect(),
@@ -207,19 +209,23 @@ impl<'a> ExchangeIndex<'a> {
         self.trials.get(row).map_or(&[], Vec::as_slice)
     }
 
-    /// The trials of a row. `with_answers` adds the last response, for rows that are decided by it.
-    fn trials(&self, row: &str, with_answers: bool) -> Vec<CompletedTrial> {
-        let of = |record: &&TrialRecord| {
+    /// The trials of a row. `with_last_response` adds the last response, for rows that are decided
+    /// by it.
+    fn trials(&self, row: &str, with_last_response: bool) -> Vec<CompletedTrial> {
+        let to_trial = |record: &&TrialRecord| {
             let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.find_exchange(id)).collect();
             CompletedTrial {
                 variant: record.key.variant.clone(),
                 arm: record.key.arm,
-                last_response: steps.last().filter(|_| with_answers).and_then(|(_, parsed)| parsed.response.clone()),
+                last_response: steps
+                    .last()
+                    .filter(|_| with_last_response)
+                    .and_then(|(_, parsed)| parsed.response.clone()),
                 responses: steps.into_iter().map(|(_, parsed)| parsed.interpretation.clone()).collect(),
                 values: record.values.clone(),
             }
         };
-        self.trial_records(row).iter().map(of).collect()
+        self.trial_records(row).iter().map(to_trial).collect()
     }
 
     /// The cost of the exchanges of a row that are not counted yet.
@@ -280,29 +286,29 @@ impl<'a> ExchangeIndex<'a> {
     ) -> Option<RowExample> {
         let records = self.trial_records(row);
         let find = |wanted: &dyn Fn(&CompletedTrial) -> bool| trials.iter().position(wanted).map(|i| records[i]);
-        let refused = |t: &CompletedTrial| {
+        let is_rejected = |t: &CompletedTrial| {
             matches!(t.outcome(experiment), TrialOutcome::Rejected(_)) && t.arm != ArmKind::Negative
         };
-        let failed =
+        let has_failed =
             |t: &CompletedTrial| matches!(t.outcome(experiment), TrialOutcome::Failed(_) | TrialOutcome::Malformed(_));
-        let challenge = |t: &CompletedTrial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
-        let treated = |t: &CompletedTrial| {
+        let is_challenge = |t: &CompletedTrial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
+        let has_field = |t: &CompletedTrial| {
             matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen)
         };
-        let negative = |t: &CompletedTrial| t.arm == ArmKind::Negative;
+        let is_negative = |t: &CompletedTrial| t.arm == ArmKind::Negative;
         let record = match (verdict.status, verdict.evidence) {
-            (VerdictStatus::Rejected, _) => find(&refused),
-            (VerdictStatus::Supported, Some(EvidenceKind::Validated)) => find(&refused),
+            (VerdictStatus::Rejected, _) => find(&is_rejected),
+            (VerdictStatus::Supported, Some(EvidenceKind::Validated)) => find(&is_rejected),
             (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(EvidenceKind::Validated)) => {
-                find(&|t| challenge(t) && t.message().is_some())
+                find(&|t| is_challenge(t) && t.message().is_some())
             }
-            (VerdictStatus::Inconclusive, _) => find(&failed)
-                .or_else(|| find(&|t| negative(t) && matches!(t.outcome(experiment), TrialOutcome::Rejected(_)))),
+            (VerdictStatus::Inconclusive, _) => find(&has_failed)
+                .or_else(|| find(&|t| is_negative(t) && matches!(t.outcome(experiment), TrialOutcome::Rejected(_)))),
             _ => None,
         }
-        .or_else(|| find(&treated))
-        .or_else(|| find(&challenge))
-        .or_else(|| find(&negative))?;
+        .or_else(|| find(&has_field))
+        .or_else(|| find(&is_challenge))
+        .or_else(|| find(&is_negative))?;
         let (exchange, parsed) = self.find_exchange(record.exchanges.last()?)?;
         let scheme = header.claims.as_ref().map_or(AuthScheme::XApiKey, |t| t.auth.scheme);
         let (status, answer) = match exchange.last_attempt().map(|a| &a.result) {

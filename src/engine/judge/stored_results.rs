@@ -1,7 +1,7 @@
 //! The results of a recording without texts: [`stored_results`].
 //!
-//! Such a recording cannot be judged, so it contains the results of its run. They can be compared with
-//! other claims, and reduced to some of their rows.
+//! Such a recording cannot be judged, so it contains the results of its run. They can be compared
+//! with other claims, and reduced to some of their rows.
 
 use crate::catalog::{Catalog, CatalogRow, Outcome, Target, is_silent};
 use crate::engine::judge::tested_target;
@@ -12,7 +12,8 @@ use crate::results::model::{ClaimResult, Results, RowResult, TestedClaims};
 /// The reason of a row without a stored verdict.
 const NO_STORED_VERDICT: &str = "the recording has no texts (--redact content) and no verdict of this row";
 
-/// The results in the recording, for the rows of its header, compared with the claims of its header.
+/// The results in the recording, for the rows of its header, compared with the claims of its
+/// header.
 pub fn stored_results(catalog: &Catalog, recording: &Recording) -> Results {
     let header = &recording.header;
     let stored = header.scope.results.as_deref();

@@ -1,4 +1,4 @@
-//! [`ArmCost`]: the upper bound of what one arm of an experiment needs.
+//! [`ArmCost`]: the maximum requests and tokens of one arm of an experiment.
 
 use crate::catalog::{Arm, Experiment};
 use crate::client::{RequestCost, estimate_tokens};
@@ -11,10 +11,10 @@ use crate::recording::request_settings::{RequestSettings, TextForm};
 use crate::recording::run::{ArmKind, arm_name};
 use crate::variables::TrialValues;
 
-/// The most tokens of a response's blocks in addition to its text, when they are sent back.
+/// Maximum tokens that the blocks of a response add to its text when they are sent back.
 const ECHO_OVERHEAD_TOKENS: u64 = 500;
 
-/// The upper bound of what one arm of an experiment needs.
+/// The maximum requests and tokens of one arm of an experiment.
 pub(super) struct ArmCost {
     /// The name of the arm in plans and results.
     pub name: String,
@@ -95,7 +95,7 @@ impl ArmCost {
         }
     }
 
-    /// The most requests of all trials.
+    /// Maximum requests of all trials.
     pub fn max_requests(&self) -> u64 {
         self.max_trials * self.requests_per_trial
     }
@@ -106,7 +106,7 @@ pub(super) fn plan_context<'a>(settings: &'a RequestSettings, values: &'a TrialV
     BuildContext { settings, text_form: TextForm::Blocks, values, first_content: None, step: 1 }
 }
 
-/// The most trials of an arm that the rules can require.
+/// Maximum trials of an arm that the rules can require.
 pub(super) fn max_trials(experiment: &Experiment, arm: ArmKind) -> u32 {
     match arm {
         ArmKind::Screen | ArmKind::ScreenChallenge | ArmKind::After => 1,

@@ -1,10 +1,10 @@
-//! The upper bound of what one request can cost: [`max_cost`].
+//! [`max_cost`]: the maximum cost of one request.
 
 use crate::client::RequestCost;
 use crate::recording::request_settings::RequestSettings;
 use crate::wire::exchange::Request;
 
-/// The most output tokens of a response that can be billed. Rows that send a `max_tokens` far above
+/// Maximum output tokens of a response that can be billed. Rows that send a `max_tokens` far above
 /// the limit expect a rejection, so the bound is capped.
 pub fn max_billed_output_tokens(max_tokens: u64, settings: &RequestSettings) -> u64 {
     max_tokens.min(u64::from(settings.answer_tokens).max(8192))
@@ -35,7 +35,7 @@ fn json_bytes(value: &serde_json::Value) -> usize {
     count.0
 }
 
-/// The upper bound of what a request can cost.
+/// The maximum cost of a request.
 pub fn max_cost(request: &Request, settings: &RequestSettings) -> RequestCost {
     RequestCost::upper_bound(
         request_bytes(request),

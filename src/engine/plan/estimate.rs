@@ -1,7 +1,7 @@
-//! [`RowEstimates`]: what rows are expected to need, measured on the reference simulator.
+//! [`RowEstimates`]: the expected requests and tokens of rows, measured on the reference simulator.
 //!
 //! `scripts/estimates` measures and writes `cases/estimates.json`; a test compares the file with a
-//! new measurement. This module counts. It must not simulate, and must not know prices.
+//! new measurement. This module only counts. It must not simulate, and must not know prices.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -48,7 +48,7 @@ impl std::iter::Sum for TokenUse {
 }
 
 impl TokenUse {
-    /// The sum of two.
+    /// Adds another use.
     pub fn merge(self, other: Self) -> Self {
         Self {
             requests: self.requests + other.requests,
@@ -67,7 +67,7 @@ impl TokenUse {
     }
 }
 
-/// What rows are expected to need.
+/// The expected requests and tokens of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowEstimates {
     /// The requests before the first row.

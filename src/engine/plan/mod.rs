@@ -1,9 +1,8 @@
-//! The plan of a run: how many requests and tokens it needs, before anything is sent. See
-//! [`plan_run`].
+//! [`plan_run`]: estimates the requests and tokens of a run before anything is sent.
 //!
-//! The minimum and the maximum are bounds that the rules cannot leave, for any responses. The
-//! expected figures come from `cases/estimates.json`. This folder must not send anything, and must
-//! not know how rows are run.
+//! The minimum and the maximum are bounds that hold for any responses. The expected figures come
+//! from `cases/estimates.json`. This folder must not send anything, and must not know how rows are
+//! run.
 
 mod arm_cost;
 pub(crate) mod cost;

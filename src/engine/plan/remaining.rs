@@ -1,4 +1,5 @@
-//! What the unfinished rows of a run with a used-up budget still need: [`note_remaining_work`].
+//! [`note_remaining_work`]: reports the requests and tokens that the unfinished rows of a run with
+//! a used-up budget still need.
 
 use crate::catalog::Catalog;
 use crate::engine::InconclusiveReason;
@@ -9,7 +10,8 @@ use crate::recording::run::{Recording, RunEnd};
 use crate::results::model::{Results, RowResult};
 use crate::results::plan_estimate::PlanEstimate;
 
-/// Adds to `partial` what the unfinished rows need, if the run ended because its budget was used up.
+/// Adds the requests and tokens that the unfinished rows need to `partial`, if the run ended
+/// because its budget was used up.
 pub fn note_remaining_work(results: &mut Results, catalog: &Catalog, recording: &Recording) {
     let (Some(footer), Some(partial)) = (&recording.footer, &mut results.partial) else { return };
     let is_unfinished =

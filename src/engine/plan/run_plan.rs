@@ -41,13 +41,13 @@ pub struct RunPlan {
 /// What a plan depends on in addition to the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInput<'a> {
-    /// What requests use of the target and the options.
+    /// The settings of the target and the command line that requests use.
     pub settings: &'a RequestSettings,
     /// The prices of tokens, if they are known.
     pub prices: Option<TargetPrices>,
     /// How fast requests are sent and responses arrive.
     pub rate_assumptions: RateAssumptions,
-    /// The tokens that the model is expected to think before each response without being asked.
+    /// The expected thinking tokens before each response whose request does not ask for thinking.
     pub thinking_tokens: u64,
 }
 
@@ -71,7 +71,7 @@ impl PlanInput<'_> {
     }
 }
 
-/// Requests that several rows share: the first arm in the plan that sends them, the most trials
+/// Requests that several rows share: the first arm in the plan that sends them, the maximum trials
 /// that one of the rows needs, and the largest estimate.
 struct SharedArm {
     owner: String,
@@ -167,8 +167,8 @@ pub fn plan_run(rows: &[&CatalogRow], input: PlanInput<'_>) -> RunPlan {
     RunPlan { probes, rows: planned, total, rows_without_estimate }
 }
 
-/// The fewest requests of each row. No row is decided without its first request, which another row
-/// may have sent.
+/// Minimum requests of each row. No row is decided without its first request, which another row may
+/// have sent.
 fn min_requests_by_row(rows: &[&CatalogRow], shared_arms: &HashMap<&str, SharedArm>) -> HashMap<String, u64> {
     let plain = probes::plain_arm();
     let mut sent = BTreeSet::from([arms::template_id(&probes::probe_experiment(), &[&plain])]);

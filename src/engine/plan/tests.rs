@@ -1,4 +1,4 @@
-//! The bounds of a plan, held against the rules: whatever an endpoint answers, no arm is asked for more often.
+//! Tests of the bounds of a plan: for any responses, no arm needs more trials than planned.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -27,13 +27,13 @@ use crate::wire::exchange::{
 };
 use crate::wire::parsed_exchange::parse_exchange;
 
-/// More than any arm is allowed.
+/// More trials than any row needs.
 const MAX_TEST_TRIALS: usize = 2000;
 
-/// An endpoint that answers as it likes, each kind of answer as often as its mood has it.
+/// An endpoint with random responses. Each kind of response has a random weight.
 struct RandomEndpoint {
     rng: ChaCha8Rng,
-    /// What was asked is of no interest to what comes back.
+    /// The request of all exchanges. The responses do not depend on it.
     request: Request,
     weights: [u32; 6],
 }
@@ -41,7 +41,8 @@ struct RandomEndpoint {
 impl RandomEndpoint {
     fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // Most moods know a few kinds of answer only: that is what leads the rules far.
+        // Most endpoints have only a few kinds of responses, because these make the rules run many
+        // trials.
         let weights = std::array::from_fn(|_| if rng.random_bool(0.5) { 0 } else { rng.random_range(1..8) });
         let weights = if weights == [0; 6] { [1; 6] } else { weights };
         let experiment = probes::probe_experiment();
@@ -50,23 +51,23 @@ impl RandomEndpoint {
         Self { rng, weights, request }
     }
 
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.rng.random_range(0..of.len())]
+    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.rng.random_range(0..items.len())]
     }
 
     fn random_result(&mut self, row: &str, values: &BTreeMap<String, String>) -> AttemptResult {
-        let mut at = self.rng.random_range(0..self.weights.iter().sum());
-        let kind = self.weights.iter().position(|w| match at.checked_sub(*w) {
+        let mut remaining = self.rng.random_range(0..self.weights.iter().sum());
+        let kind = self.weights.iter().position(|w| match remaining.checked_sub(*w) {
             None => true,
             Some(rest) => {
-                at = rest;
+                remaining = rest;
                 false
             }
         });
-        let told = values.values().cloned().collect::<Vec<_>>().join(" ");
+        let values_text = values.values().cloned().collect::<Vec<_>>().join(" ");
         let field = row.rsplit('.').next().unwrap_or_default();
         let (status, body) = match kind {
-            Some(0) => (200, self.random_message(&told)),
+            Some(0) => (200, self.random_message(&values_text)),
             Some(1) => (200, self.random_message("something else")),
             Some(2) => (200, self.random_message("")),
             Some(3) => {
@@ -105,7 +106,7 @@ impl RandomEndpoint {
         })
     }
 
-    /// A trial, as the runner makes one of what an endpoint answers; with how many requests it took.
+    /// A trial with random responses, as the run would complete it.
     fn random_trial(
         &mut self,
         experiment: &Experiment,
@@ -116,11 +117,11 @@ impl RandomEndpoint {
         let layers = arms::layers(experiment, variant.as_deref(), arm);
         let draw = TrialValues::new(n as u64, experiment.id());
         let values = draw.short_values(&collect_variables(experiment, &layers));
-        let most = match arm {
+        let max_requests = match arm {
             ArmKind::Genuine => 2,
             _ => 1 + arms::follow_ups(&layers).len(),
         };
-        let exchanges: Vec<Exchange> = (0..self.rng.random_range(1..=most))
+        let exchanges: Vec<Exchange> = (0..self.rng.random_range(1..=max_requests))
             .map(|_| {
                 let result = self.random_result(experiment.id(), &values);
                 let request = self.request.clone();
@@ -152,11 +153,11 @@ fn plan_input(settings: &RequestSettings) -> PlanInput<'_> {
 }
 
 #[test]
-fn whatever_is_answered_no_arm_is_asked_for_more_often_than_planned() {
+fn no_arm_needs_more_trials_than_planned() {
     let mut reached: HashMap<(String, ArmKind), (u32, u32)> = HashMap::new();
     for (seed, row) in (0..40u64).flat_map(|seed| CATALOG.rows.iter().map(move |row| (seed, row))) {
         let experiment = &row.experiment;
-        let mut moody = RandomEndpoint::new(seed * 1000 + u64::from(experiment.id().len() as u32));
+        let mut endpoint = RandomEndpoint::new(seed * 1000 + u64::from(experiment.id().len() as u32));
         let mut facts = RunFacts {
             confidence: 0.99,
             seed,
@@ -165,59 +166,60 @@ fn whatever_is_answered_no_arm_is_asked_for_more_often_than_planned() {
             ..RunFacts::default()
         };
         let mut trials: Vec<CompletedTrial> = Vec::new();
-        let mut tried: HashMap<(Option<String>, ArmKind), u32> = HashMap::new();
-        // First as it is, then as a row is asked again once the endpoint was seen to be unsteady.
-        for unsteady in [false, true] {
-            facts.is_inconsistent = unsteady;
+        let mut trial_counts: HashMap<(Option<String>, ArmKind), u32> = HashMap::new();
+        // First as in a normal run, then as in a run that found an inconsistent endpoint.
+        for is_inconsistent in [false, true] {
+            facts.is_inconsistent = is_inconsistent;
             while let Step::Run(needed) = rules::next_step(experiment, &trials, &facts) {
                 assert!(trials.len() < MAX_TEST_TRIALS, "{} never ends (seed {seed})", experiment.id());
-                let count = tried.entry((needed.variant.clone(), needed.arm)).or_default();
+                let count = trial_counts.entry((needed.variant.clone(), needed.arm)).or_default();
                 *count += 1;
-                let most = max_trials(experiment, needed.arm);
-                assert!(*count <= most, "{}: {} of {} {most} (seed {seed})", experiment.id(), count, needed.arm);
-                let of = reached.entry((experiment.id().to_owned(), needed.arm)).or_insert((0, most));
-                of.0 = of.0.max(*count);
+                let limit = max_trials(experiment, needed.arm);
+                assert!(*count <= limit, "{}: {} of {} {limit} (seed {seed})", experiment.id(), count, needed.arm);
+                let highest = reached.entry((experiment.id().to_owned(), needed.arm)).or_insert((0, limit));
+                highest.0 = highest.0.max(*count);
                 let n = trials.len();
-                trials.push(moody.random_trial(experiment, needed.variant, needed.arm, n));
+                trials.push(endpoint.random_trial(experiment, needed.variant, needed.arm, n));
             }
         }
-        assert!(!trials.is_empty(), "{} is decided by nothing", experiment.id());
+        assert!(!trials.is_empty(), "{} is decided without a trial", experiment.id());
     }
-    // The bounds are no idle ones: some row comes to each.
+    // The bounds are not too high: at least one row comes near to each.
     for arm in [ArmKind::Treatment, ArmKind::Positive, ArmKind::Challenge(0), ArmKind::Genuine, ArmKind::After] {
-        let near = reached.iter().any(|((_, of), (most, bound))| *of == arm && most * 4 >= bound * 3);
+        let near =
+            reached.iter().any(|((_, reached_arm), (count, limit))| *reached_arm == arm && count * 4 >= limit * 3);
         assert!(near, "{arm}: no row came near its bound");
     }
 }
 
 #[test]
-fn a_request_that_rows_share_is_planned_once_and_as_often_as_the_one_that_needs_it_most() {
+fn a_shared_request_is_planned_one_time_with_the_maximum_trials_of_its_rows() {
     let rows: Vec<&CatalogRow> = CATALOG.rows.iter().collect();
     let settings = settings();
-    let whole = plan_run(&rows, plan_input(&settings));
-    let alone: u64 = rows.iter().map(|row| plan_run(&[row], plan_input(&settings)).rows[0].requests.max).sum();
-    let together: u64 = whole.rows.iter().map(|row| row.requests.max).sum();
-    assert!(together < alone, "{together} < {alone}: rows share requests");
-    let sum: u64 = whole.rows.iter().map(|row| row.requests.max).sum::<u64>() + whole.probes.requests.max;
-    assert_eq!(whole.total.requests.max, sum);
-    for row in &whole.rows {
-        let of_arms: u64 = row.arms.iter().map(|arm| arm.requests).sum();
-        assert_eq!(of_arms, row.requests.max, "{}", row.id);
+    let plan = plan_run(&rows, plan_input(&settings));
+    let separate: u64 = rows.iter().map(|row| plan_run(&[row], plan_input(&settings)).rows[0].requests.max).sum();
+    let shared: u64 = plan.rows.iter().map(|row| row.requests.max).sum();
+    assert!(shared < separate, "{shared} < {separate}: rows share requests");
+    let sum: u64 = plan.rows.iter().map(|row| row.requests.max).sum::<u64>() + plan.probes.requests.max;
+    assert_eq!(plan.total.requests.max, sum);
+    for row in &plan.rows {
+        let arm_requests: u64 = row.arms.iter().map(|arm| arm.requests).sum();
+        assert_eq!(arm_requests, row.requests.max, "{}", row.id);
         assert!(row.arms.iter().all(|arm| arm.shared_with.is_none() || arm.requests == 0), "{}", row.id);
         assert!(row.requests.min <= row.requests.max, "{}", row.id);
     }
-    assert!(whole.total.requests.min > TEXT_FORM_REQUESTS.0 + STRICTNESS_REQUESTS.0 + 50, "{:?}", whole.total.requests);
+    assert!(plan.total.requests.min > TEXT_FORM_REQUESTS.0 + STRICTNESS_REQUESTS.0 + 50, "{:?}", plan.total.requests);
 }
 
 #[test]
-fn the_time_is_that_of_whatever_takes_longest() {
-    let pace = |requests, tokens, concurrency| RateAssumptions {
+fn the_time_is_the_longest_of_all_limits() {
+    let assumptions = |requests, tokens, concurrency| RateAssumptions {
         rates: PerMinuteLimits { requests, tokens },
         concurrency,
         response_time: Duration::from_secs(2),
     };
-    assert_eq!(pace(None, None, 4).estimate_seconds(100, 0, 10), 50.0, "requests over concurrency");
-    assert_eq!(pace(None, None, 50).estimate_seconds(100, 0, 10), 20.0, "the longest chain");
-    assert_eq!(pace(Some(60), None, 50).estimate_seconds(100, 0, 10), 100.0, "requests a minute");
-    assert_eq!(pace(Some(60), Some(600), 50).estimate_seconds(100, 9000, 10), 900.0, "tokens a minute");
+    assert_eq!(assumptions(None, None, 4).estimate_seconds(100, 0, 10), 50.0, "requests over concurrency");
+    assert_eq!(assumptions(None, None, 50).estimate_seconds(100, 0, 10), 20.0, "the longest chain");
+    assert_eq!(assumptions(Some(60), None, 50).estimate_seconds(100, 0, 10), 100.0, "requests per minute");
+    assert_eq!(assumptions(Some(60), Some(600), 50).estimate_seconds(100, 9000, 10), 900.0, "tokens per minute");
 }

@@ -1,16 +1,17 @@
-//! [`BodyMemoryLimit`]: limits the sum of response bodies in memory, so that no endpoint can fill it.
+//! [`BodyMemoryLimit`]: limits the sum of response bodies in memory, so that no endpoint can fill
+//! it.
 //!
-//! The client limits each response; this limits their sum. A run against an endpoint that follows the
-//! documentation uses a few megabytes. This module must not know rows.
+//! The client limits each response. This type limits their sum. A run against an endpoint that
+//! follows the documentation uses a few megabytes. This module must not know rows.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, FailureKind, Response};
 
-/// The sum of bodies that are kept completely.
+/// The maximum sum of the bodies that are kept completely.
 const MAX_TOTAL_BODY_BYTES: u64 = 128 << 20;
 
-/// The length of each further body. A normal response is shorter.
+/// Further bodies are truncated to this length. A normal response is shorter.
 const TRUNCATED_BODY_BYTES: usize = 64 << 10;
 
 /// The bytes of bodies so far.
@@ -36,10 +37,10 @@ fn truncate_body(response: &mut Response) {
     }
     response.body.0.truncate(TRUNCATED_BODY_BYTES);
     response.body.0.shrink_to_fit();
-    let mut left = TRUNCATED_BODY_BYTES as u64;
+    let mut remaining = TRUNCATED_BODY_BYTES as u64;
     response.arrivals.retain_mut(|(_, size)| {
-        *size = left.min(*size);
-        left -= *size;
+        *size = remaining.min(*size);
+        remaining -= *size;
         *size > 0
     });
     let message = format!(

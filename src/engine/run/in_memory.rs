@@ -1,4 +1,4 @@
-//! [`run_in_memory`]: a whole run for callers that only judge it.
+//! [`run_in_memory`]: runs rows and returns the recording, for callers that only judge it.
 
 use crate::catalog::CatalogRow;
 use crate::client::MessagesEndpoint;

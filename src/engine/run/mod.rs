@@ -1,8 +1,8 @@
-//! Runs rows against an endpoint: [`run`], [`run_selection`] and [`resume`]. The only part of the engine
-//! that sends requests.
+//! Runs rows against an endpoint: [`run`], [`run_selection`] and [`resume`]. The only part of the
+//! engine that sends requests.
 //!
-//! Rows run in parallel. After each trial, a row gets its next step from the rules. Listeners receive
-//! every event immediately. A stopped run keeps its recording so far.
+//! Rows run in parallel. After each trial, a row gets its next step from the rules. Listeners
+//! receive every event immediately. A stopped run keeps its recording so far.
 
 mod body_memory;
 pub mod in_memory;
@@ -38,7 +38,7 @@ use crate::recording::run::{ArmKind, RunEnd, TrialKey};
 /// The options of a run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// What requests use of the target and the options.
+    /// The settings of the target and the command line that requests use.
     pub settings: RequestSettings,
     /// The seed of all random values.
     pub seed: u64,
@@ -104,8 +104,8 @@ pub async fn run_selection<'a, E: MessagesEndpoint>(
     resume(endpoint, selection, options, &NO_ANSWERED_EXCHANGES, listeners, stop).await
 }
 
-/// Resumes an interrupted run. Requests that `answered` has a response to are not sent again, and
-/// cause no event. Trials cause an event in either case.
+/// Resumes an interrupted run. Requests with a response in `answered` are not sent again and cause
+/// no event. Each trial causes an event, whether its requests are sent or not.
 pub async fn resume<'a, E: MessagesEndpoint>(
     endpoint: &'a E,
     selection: &RowSelection<'_>,
@@ -137,8 +137,9 @@ pub async fn resume<'a, E: MessagesEndpoint>(
             Ok(text_form) => break text_form,
             Err(arm) => {
                 runner.text_form = if arm == ArmKind::Positive { TextForm::Blocks } else { TextForm::String };
-                let before = trials.iter().filter(|t: &&CompletedTrial| t.arm == arm).count() as u32;
-                let key = TrialKey { row: probes::TEXT_FORM_PROBE.to_owned(), variant: None, arm, trial: before + 1 };
+                let earlier_trials = trials.iter().filter(|t: &&CompletedTrial| t.arm == arm).count() as u32;
+                let key =
+                    TrialKey { row: probes::TEXT_FORM_PROBE.to_owned(), variant: None, arm, trial: earlier_trials + 1 };
                 let text_form_arm = probes::text_form_arm();
                 match runner
                     .run_simple_trial(
@@ -161,10 +162,11 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     if let Some(mut facts) = facts.clone() {
         let not_started = (0..rows.len()).map(|row| (row, Vec::new())).collect();
         let started = runner.run_rows(rows, not_started, &facts).await;
-        let verdict =
+        let next_step =
             |(row, trials): &(usize, Vec<CompletedTrial>)| rules::next_step(&rows[*row].experiment, trials, &facts);
-        if started.iter().any(|row| rules::is_inconsistent(&verdict(row))) {
-            // Evidence of one endpoint is not evidence of several: all rows get more trials.
+        if started.iter().any(|row| rules::is_inconsistent(&next_step(row))) {
+            // Each row may have evidence from only one of several servers, so all rows get more
+            // trials.
             facts.is_inconsistent = true;
             runner.emit(RunEvent::RowsRestarted(started.len()));
             runner.run_rows(rows, started, &facts).await;
@@ -246,9 +248,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             )
         };
         let running: FuturesUnordered<_> = started.into_iter().map(run_row).collect();
-        let mut ended: Vec<_> = running.collect().await;
-        ended.sort_by_key(|(row, _)| *row);
-        ended
+        let mut finished: Vec<_> = running.collect().await;
+        finished.sort_by_key(|(row, _)| *row);
+        finished
     }
 
     async fn run_row(
@@ -271,12 +273,12 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                 }
                 Step::Run(needed) => needed,
             };
-            let before = trials.iter().filter(|t| t.arm == needed.arm && t.variant == needed.variant).count();
+            let earlier_trials = trials.iter().filter(|t| t.arm == needed.arm && t.variant == needed.variant).count();
             let key = TrialKey {
                 row: experiment.id().to_owned(),
                 variant: needed.variant,
                 arm: needed.arm,
-                trial: before as u32 + 1,
+                trial: earlier_trials as u32 + 1,
             };
             match self.run_trial(experiment, key, &slot).await {
                 Some(trial) => trials.push(trial),
@@ -287,7 +289,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
 
     /// Runs the strictness probe. `None` if the simple request gets no message: then no row can be
     /// decided, and nothing more is sent.
-    async fn probe_strictness(&self, probe: &Experiment, channel: &[CompletedTrial]) -> Option<RunFacts> {
+    async fn probe_strictness(&self, probe: &Experiment, text_form_trials: &[CompletedTrial]) -> Option<RunFacts> {
         let mut trials: Vec<CompletedTrial> = Vec::new();
         loop {
             let needed = probes::next_strictness_arms(&trials);
@@ -308,6 +310,6 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             trials.extend(completed.into_iter().collect::<Option<Vec<CompletedTrial>>>()?);
         }
         trials.first()?.message()?;
-        Some(probes::run_facts(self.options.confidence, self.options.seed, &trials, channel))
+        Some(probes::run_facts(self.options.confidence, self.options.seed, &trials, text_form_trials))
     }
 }

@@ -14,7 +14,7 @@ const PROBE_PREFIX: &str = "probe.";
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ReplayError {
-    /// The case files are those of the run, but they send another request.
+    /// The case files are the same as in the run, but a request differs.
     #[error(
         "exchange `{0}` has another request than the run sends. The recording was edited, or written by another \
          version of fieldtest; record it again"
@@ -38,11 +38,11 @@ pub async fn replay(
         Some(wanted) => has(wanted, row),
         None => has(&header.rows, row) && !has(&header.scope.beside, row),
     };
-    let in_reach = |row: &&CatalogRow| {
+    let is_in_plan = |row: &&CatalogRow| {
         let id = row.experiment.id();
         has(&header.rows, id) || is_wanted(id)
     };
-    let mut selection = RowSelection::new(catalog.rows.iter().filter(in_reach).collect(), is_wanted);
+    let mut selection = RowSelection::new(catalog.rows.iter().filter(is_in_plan).collect(), is_wanted);
     // Requests that rows share are named after the first of all rows of the run.
     let planned = header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows);
     selection.plan = find_rows(catalog, planned);
@@ -65,7 +65,7 @@ pub async fn replay(
         concurrency: 1,
         budget: Budget::default(),
     };
-    // A replay needs no liveness tests: their responses could end it at another place.
+    // A replay needs no liveness tests: their responses could end it at another point.
     let answered: Vec<_> =
         recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_ID_PREFIX)).cloned().collect();
     let endpoint = ReplayEndpoint::new(&answered);
@@ -79,11 +79,12 @@ pub async fn replay(
     if let Some(other) = missing.iter().find(|m| m.has_other_request && has_same_cases) {
         return Err(ReplayError::RequestMismatch(other.id.clone()));
     }
-    // The liveness tests of the run depend on the order of failures, which a replay does not repeat.
+    // The liveness tests of the run depend on the order of failures, which a replay does not
+    // repeat.
     let replayed_ids: std::collections::HashSet<String> = replayed.exchanges.iter().map(|e| e.id.clone()).collect();
-    let of_the_run =
+    let recorded_probes =
         recording.exchanges.iter().filter(|e| e.id.starts_with(PROBE_PREFIX) && !replayed_ids.contains(&e.id));
-    replayed.exchanges.extend(of_the_run.cloned());
+    replayed.exchanges.extend(recorded_probes.cloned());
     replayed.footer = recording.footer.as_ref().map(|footer| RunFooter {
         ended: merge_run_end(footer.ended, finished.end, missing.is_empty()),
         ..footer.clone()
@@ -91,8 +92,8 @@ pub async fn replay(
     Ok(replayed)
 }
 
-/// The end of the replayed run: the recorded end, unless the replay misses requests that the run did
-/// not miss.
+/// The end of the replayed run: the recorded end, unless the replay misses requests that the run
+/// did not miss.
 fn merge_run_end(recorded: RunEnd, replayed: RunEnd, has_all_requests: bool) -> RunEnd {
     match (recorded, replayed) {
         (RunEnd::Complete, RunEnd::Untestable) => RunEnd::Untestable,

@@ -1,5 +1,5 @@
-//! [`RowScheduler`]: which rows may send. Of the waiting rows, the one with the most expected requests
-//! comes first.
+//! [`RowScheduler`]: which rows may send. Of the waiting rows, the one with the most expected
+//! requests comes first.
 //!
 //! Rows are chains of requests. A long row that starts last would run alone at the end. A row that
 //! waits for a response to another row's request releases its slot. This module must not know
@@ -23,7 +23,8 @@ struct SchedulerState {
     waiting: BTreeMap<QueueKey, oneshot::Sender<()>>,
 }
 
-/// The smallest key comes first: the most remaining requests, then the lowest rank. Ranks are unique.
+/// The smallest key comes first: the most remaining requests, then the lowest rank. Ranks are
+/// unique.
 type QueueKey = (Reverse<usize>, usize);
 
 impl RowScheduler {
@@ -32,8 +33,8 @@ impl RowScheduler {
         Self(Mutex::new(SchedulerState { free_slots: slots.max(1), waiting: BTreeMap::new() }))
     }
 
-    /// Creates a slot handle for the row with this rank. It does not hold a slot yet. No two handles
-    /// may have the same rank at the same time.
+    /// Creates a slot handle for the row with this rank. It does not hold a slot yet. No two
+    /// handles may have the same rank at the same time.
     pub fn create_slot(&self, rank: usize, priority: RowPriority) -> RowSlot<'_> {
         RowSlot { scheduler: self, rank, priority, state: Mutex::default() }
     }
@@ -80,7 +81,7 @@ pub(crate) enum RowPriority {
     ExpectedRequests(usize),
 }
 
-/// A row's handle, with or without a slot.
+/// The handle of a row, which may hold a slot.
 #[derive(Debug)]
 pub(crate) struct RowSlot<'a> {
     scheduler: &'a RowScheduler,
@@ -150,8 +151,8 @@ impl Drop for RowSlot<'_> {
 /// The expected remaining requests of a row that has sent all its expected requests.
 const DEFAULT_REMAINING_REQUESTS: usize = 3;
 
-/// The priority of a row. With a budget or with one row at a time, rows run in order: started rows
-/// should end.
+/// The priority of a row. With a budget or with one row at a time, rows run in order, so that
+/// started rows are completed.
 pub(crate) fn row_priority(experiment: &Experiment, in_order: bool) -> RowPriority {
     if in_order { RowPriority::InOrder } else { RowPriority::ExpectedRequests(estimate_requests(experiment)) }
 }
@@ -204,8 +205,8 @@ mod tests {
     #[test]
     fn the_row_with_the_most_remaining_requests_comes_first() {
         let scheduler = RowScheduler::new(1);
-        let [short, long, begun] =
-            [(0, 2), (1, 9), (2, 8)].map(|(rank, way)| scheduler.create_slot(rank, RowPriority::ExpectedRequests(way)));
+        let [short, long, begun] = [(0, 2), (1, 9), (2, 8)]
+            .map(|(rank, expected)| scheduler.create_slot(rank, RowPriority::ExpectedRequests(expected)));
         assert!(begun.acquire().now_or_never().is_some());
         let (mut one, mut other) = (Box::pin(short.acquire()), Box::pin(long.acquire()));
         assert!((&mut one).now_or_never().is_none() && (&mut other).now_or_never().is_none());

@@ -1,8 +1,8 @@
-//! Sends requests: each one time for all rows that share it, with a slot, within the budget, and with an
-//! event.
+//! Sends requests. A request that several rows share is sent one time. Each request needs a slot,
+//! must fit the budget and emits an event.
 //!
-//! This module must not know what a response shows. It only sees whether there is one: the run ends if
-//! the endpoint stops responding.
+//! This module must not know what a response shows. It knows only whether there is a response,
+//! because the run ends if the endpoint stops responding.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -30,7 +30,7 @@ use crate::wire::parsed_exchange::{ParsedExchange, parse_exchange};
 pub(super) type SharedRequestKey = (String, TextForm, u32, u32);
 pub(super) type SharedRequests = HashMap<SharedRequestKey, Arc<OnceCell<Arc<SentExchange>>>>;
 
-/// An exchange, and what its last answer says: it is read once, whoever looks at it.
+/// An exchange with its parsed last attempt. It is parsed one time for all rows that share it.
 pub(super) struct SentExchange {
     pub exchange: Arc<Exchange>,
     pub parsed: ParsedExchange,
@@ -39,9 +39,9 @@ pub(super) struct SentExchange {
 /// Charges the exchanges of a recording to a budget, even if they exceed it.
 pub fn charge_recording(recording: &Recording, budget: &Budget) {
     for exchange in &recording.exchanges {
-        let most = max_cost(&exchange.request, &recording.header.settings);
+        let upper_bound = max_cost(&exchange.request, &recording.header.settings);
         settle_reservation(
-            budget.charge(most, exchange.attempts.len() as u64),
+            budget.charge(upper_bound, exchange.attempts.len() as u64),
             &parse_exchange(exchange).interpretation,
         );
     }
@@ -54,13 +54,13 @@ fn aborted_attempt() -> ExchangeAttempt {
     ExchangeAttempt { started_ms: 0, duration_ms: 0, result }
 }
 
-/// Charges what an exchange cost.
-fn settle_reservation(reservation: BudgetReservation<'_>, reading: &InterpretedExchange) {
-    match reading {
+/// Charges the cost of an exchange.
+fn settle_reservation(reservation: BudgetReservation<'_>, interpretation: &InterpretedExchange) {
+    match interpretation {
         // A message cannot have 0 tokens, so such a count is wrong and the reservation stays.
         InterpretedExchange::Message(m) => {
-            let wrote = |n: &u64| *n > 0 || m.content.is_empty();
-            reservation.settle(m.input_tokens().filter(|n| *n > 0), m.output_tokens().filter(wrote));
+            let is_valid = |n: &u64| *n > 0 || m.content.is_empty();
+            reservation.settle(m.input_tokens().filter(|n| *n > 0), m.output_tokens().filter(is_valid));
         }
         InterpretedExchange::HttpError(_) => reservation.settle(Some(0), Some(0)),
         // The cost of a missing response is unknown, so the reservation stays.
@@ -81,16 +81,16 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             let mut shared = self.shared_requests.lock().unwrap_or_else(PoisonError::into_inner);
             shared.entry(key).or_default().clone()
         };
-        let asks = AtomicBool::new(false);
+        let is_sender = AtomicBool::new(false);
         let sent = cell.get_or_try_init(|| async {
-            asks.store(true, Ordering::Relaxed);
+            is_sender.store(true, Ordering::Relaxed);
             self.send(slot, id, request.clone()).await.ok_or(())
         });
         tokio::pin!(sent);
         let sent = match poll_fn(|context| Poll::Ready(sent.as_mut().poll(context))).await {
             Poll::Ready(sent) => sent,
             Poll::Pending => {
-                if !asks.load(Ordering::Relaxed) {
+                if !is_sender.load(Ordering::Relaxed) {
                     // Another row sends the request. Meanwhile a third row may send.
                     slot.release();
                 }
@@ -113,7 +113,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         }
         let (exchange, parsed) = self.send_within_budget(id, request).await?;
         slot.record_request();
-        // If the liveness test gets a message, the cause is the kind of request.
+        // If the liveness test gets a message, only this kind of request fails, and the run
+        // continues.
         if parsed.interpretation.is_uninformative(&exchange.request) {
             if (self.no_response_streak.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(MAX_NO_RESPONSE) {
                 self.probe_liveness().await;
@@ -124,12 +125,13 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         Some(Arc::new(SentExchange { exchange: Arc::new(exchange), parsed }))
     }
 
-    /// Sends a simple request: only one kind of request may fail, and not the endpoint.
+    /// Sends a simple request, to distinguish an endpoint that fails from one that fails only for
+    /// one kind of request.
     async fn probe_liveness(&self) {
         let probe = probes::probe_experiment();
-        let draw = TrialValues::new(self.options.seed, "probe.there");
-        let asks = probes::plain_arm();
-        let request = self.build_request(&probe, &[&asks], &draw, None).request;
+        let values = TrialValues::new(self.options.seed, "probe.there");
+        let plain_arm = probes::plain_arm();
+        let request = self.build_request(&probe, &[&plain_arm], &values, None).request;
         let id = format!("{LIVENESS_ID_PREFIX}{}", self.request_count.load(Ordering::Relaxed));
         let Some((_, parsed)) = self.send_within_budget(&id, request).await else { return };
         if !matches!(parsed.interpretation, InterpretedExchange::Message(_)) {
@@ -137,16 +139,16 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         }
     }
 
-    /// Sends a request within the budget and emits an event. `None` if the budget does not allow it, or
-    /// if the run is stopped meanwhile.
+    /// Sends a request within the budget and emits an event. `None` if the budget does not allow
+    /// it, or if the run is stopped meanwhile.
     async fn send_within_budget(&self, id: &str, request: Request) -> Option<(Exchange, ParsedExchange)> {
         let mut reservation = tokio::select! {
             reservation = self.options.budget.reserve(max_cost(&request, &self.options.settings)) => reservation?,
             () = self.stop.wait_until_stopped() => return None,
         };
         self.request_count.fetch_add(1, Ordering::Relaxed);
-        let earlier = self.answered_exchanges.failed_attempts(id, &request);
-        let asked = request.clone();
+        let earlier_attempts = self.answered_exchanges.failed_attempts(id, &request);
+        let sent_request = request.clone();
         let sent = tokio::select! {
             exchange = self.endpoint.send_within_budget(id, request, Some(&mut reservation)) => Some(exchange),
             () = self.stop.wait_until_stopped() => None,
@@ -154,8 +156,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let Some(mut exchange) = sent else {
             // The provider may charge for requests in flight.
             let attempts = (0..reservation.attempts()).map(|_| aborted_attempt()).collect();
-            let mut exchange = Exchange { id: id.to_owned(), request: asked, attempts };
-            exchange.attempts.splice(0..0, earlier.iter().cloned());
+            let mut exchange = Exchange { id: id.to_owned(), request: sent_request, attempts };
+            exchange.attempts.splice(0..0, earlier_attempts.iter().cloned());
             self.emit(RunEvent::Exchange(&exchange, &parse_exchange(&exchange)));
             return None;
         };
@@ -165,7 +167,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             return None;
         }
         self.body_memory.truncate_if_over(&mut exchange);
-        exchange.attempts.splice(0..0, earlier.iter().cloned());
+        exchange.attempts.splice(0..0, earlier_attempts.iter().cloned());
         let parsed = parse_exchange(&exchange);
         settle_reservation(reservation, &parsed.interpretation);
         self.emit(RunEvent::Exchange(&exchange, &parsed));

@@ -1,7 +1,7 @@
 //! Runs one trial: the requests of an arm, in sequence, and the record of their responses.
 //!
-//! This module must not decide which trial comes next, or what a response shows. `run/send.rs` decides
-//! whether a request is sent.
+//! This module must not decide which trial comes next, or what a response shows. `run/send.rs`
+//! decides whether a request is sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use crate::wire::message::InterpretedExchange;
 /// Less than the minimum lifetime of a prompt cache, which is five minutes.
 const MIN_CACHE_LIFETIME_MS: u64 = 4 * 60 * 1000;
 
-/// True if the prompt cache of the first of two equal requests may have expired before the second: the
-/// run was interrupted or throttled between them.
-fn is_cache_expired(before: &Exchange, last: &Exchange) -> bool {
-    let (Some(before), Some(last)) = (before.last_attempt(), last.last_attempt()) else { return false };
-    last.started_ms > before.started_ms.saturating_add(before.duration_ms).saturating_add(MIN_CACHE_LIFETIME_MS)
+/// True if the prompt cache of the first of two equal requests may have expired before the second:
+/// the run was interrupted or throttled between them.
+fn is_cache_expired(previous: &Exchange, last: &Exchange) -> bool {
+    let (Some(previous), Some(last)) = (previous.last_attempt(), last.last_attempt()) else { return false };
+    last.started_ms > previous.started_ms.saturating_add(previous.duration_ms).saturating_add(MIN_CACHE_LIFETIME_MS)
 }
 
 impl<E: MessagesEndpoint> RowRunner<'_, E> {
@@ -46,8 +46,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         self.run_simple_trial(experiment, &layers, key, slot).await
     }
 
-    /// Runs a trial of one request and its follow-ups. If the experiment repeats the request, it is sent
-    /// until the effect shows. Rows with equal arms share their requests.
+    /// Runs a trial of one request and its follow-ups. If the experiment repeats the request, it is
+    /// sent until a response shows the effect. Rows with equal arms share their requests.
     pub(super) async fn run_simple_trial(
         &self,
         experiment: &Experiment,
@@ -64,19 +64,19 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             // This request tests the endpoint after the row, so rows do not share it.
             template.push_str(&key.row);
         }
-        let draw = TrialValues::new(self.options.seed, format!("{template}/{}", key.trial));
-        let built = self.build_request(experiment, layers, &draw, None);
+        let trial_values = TrialValues::new(self.options.seed, format!("{template}/{}", key.trial));
+        let built = self.build_request(experiment, layers, &trial_values, None);
         let owner =
             self.request_names.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
         let values = if built.has_random_values {
-            draw.short_values(&collect_variables(experiment, layers))
+            trial_values.short_values(&collect_variables(experiment, layers))
         } else {
             BTreeMap::new()
         };
-        let then = arms::follow_ups(layers);
-        let is_alone = repeat == 1 && then.is_empty();
-        let id = |step: u32| if is_alone { owner.clone() } else { format!("{owner}/{step}") };
-        let name = |step: u32| (template.clone(), self.text_form, key.trial, step);
+        let follow_ups = arms::follow_ups(layers);
+        let is_alone = repeat == 1 && follow_ups.is_empty();
+        let request_id = |step: u32| if is_alone { owner.clone() } else { format!("{owner}/{step}") };
+        let request_key = |step: u32| (template.clone(), self.text_form, key.trial, step);
         let mut sent: Vec<Arc<SentExchange>> = Vec::new();
         let (mut step, mut steps) = (0, repeat);
         while step < steps {
@@ -85,38 +85,41 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                 // Documents take time to build, so the first request is not built again.
                 1 => built.request.clone(),
                 _ => {
-                    build_request(experiment, layers, BuildContext { step, ..self.build_context(&draw, None) }).request
+                    build_request(experiment, layers, BuildContext { step, ..self.build_context(&trial_values, None) })
+                        .request
                 }
             };
-            let next = self.send_shared(slot, name(step), &id(step), &request).await?;
+            let next = self.send_shared(slot, request_key(step), &request_id(step), &request).await?;
             let shows = |effect: &MessagePredicate| matches!(&next.parsed.interpretation, InterpretedExchange::Message(m) if predicate::matches(effect, m, &values));
-            let enough = experiment.effect.as_ref().is_some_and(shows);
+            let shows_effect = experiment.effect.as_ref().is_some_and(shows);
             sent.push(next);
-            if enough {
+            if shows_effect {
                 break;
             }
-            if let [.., before, last] = sent.as_slice()
+            if let [.., previous, last] = sent.as_slice()
                 && steps < 2 * repeat
-                && is_cache_expired(&before.exchange, &last.exchange)
+                && is_cache_expired(&previous.exchange, &last.exchange)
             {
                 steps += 1;
             }
         }
         let mut request = built.request;
-        for (next, step) in then.iter().zip(steps + 1..) {
-            let Some(InterpretedExchange::Message(answer)) = sent.last().map(|sent| &sent.parsed.interpretation) else {
+        for (next, step) in follow_ups.iter().zip(steps + 1..) {
+            let Some(InterpretedExchange::Message(message)) = sent.last().map(|sent| &sent.parsed.interpretation)
+            else {
                 break;
             };
-            if !follow_up::has_next(next, answer, &values) {
+            if !follow_up::has_next(next, message, &values) {
                 break;
             }
-            request = follow_up::next_request(&request, answer, next, self.build_context(&draw, None));
-            sent.push(self.send_shared(slot, name(step), &id(step), &request).await?);
+            request = follow_up::next_request(&request, message, next, self.build_context(&trial_values, None));
+            sent.push(self.send_shared(slot, request_key(step), &request_id(step), &request).await?);
         }
         Some(self.finish_trial(experiment, key, &sent, values))
     }
 
-    /// Runs a trial of two requests: get a block from the endpoint, and send it back.
+    /// Runs a trial of two requests: the first gets a block from the endpoint, and the second sends
+    /// it back.
     async fn run_own_block_trial(
         &self,
         experiment: &Experiment,
@@ -125,15 +128,15 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
     ) -> Option<CompletedTrial> {
         let genuine = experiment.genuine.as_ref()?;
         let [first_layers, then_layers] = arms::own_block_layers(experiment)?;
-        let draw = TrialValues::new(self.options.seed, key.to_string());
-        let built = self.build_request(experiment, &first_layers, &draw, None);
-        let values = draw.short_values(&collect_variables(experiment, &[]));
+        let trial_values = TrialValues::new(self.options.seed, key.to_string());
+        let built = self.build_request(experiment, &first_layers, &trial_values, None);
+        let values = trial_values.short_values(&collect_variables(experiment, &[]));
         let mut sent = vec![self.send(slot, &format!("{key}/1"), built.request).await?];
         if let InterpretedExchange::Message(first) = &sent[0].parsed.interpretation
             && predicate::matches(&genuine.when, first, &values)
         {
             let content = serde_json::Value::from(first.content.clone());
-            let built = self.build_request(experiment, &then_layers, &draw, Some(&content));
+            let built = self.build_request(experiment, &then_layers, &trial_values, Some(&content));
             sent.push(self.send(slot, &format!("{key}/2"), built.request).await?);
         }
         Some(self.finish_trial(experiment, key, &sent, values))
@@ -143,17 +146,21 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         &self,
         experiment: &Experiment,
         layers: &[&Arm],
-        draw: &TrialValues,
+        trial_values: &TrialValues,
         first: Option<&serde_json::Value>,
     ) -> BuiltRequest {
-        build_request(experiment, layers, self.build_context(draw, first))
+        build_request(experiment, layers, self.build_context(trial_values, first))
     }
 
-    fn build_context<'c>(&'c self, draw: &'c TrialValues, first: Option<&'c serde_json::Value>) -> BuildContext<'c> {
+    fn build_context<'c>(
+        &'c self,
+        trial_values: &'c TrialValues,
+        first: Option<&'c serde_json::Value>,
+    ) -> BuildContext<'c> {
         BuildContext {
             settings: &self.options.settings,
             text_form: self.text_form,
-            values: draw,
+            values: trial_values,
             first_content: first,
             step: 1,
         }
