@@ -1,7 +1,7 @@
 //! The measured reactions of real clients to protocol faults: [`ClientMeasurements`].
 //!
-//! `scripts/clients/run` writes them to `clients.json`; `docs/clients.md` describes the method. They are
-//! only documentation. Checks and runs must not depend on them.
+//! `scripts/clients/run` writes them to `clients.json`; `docs/clients.md` describes the method.
+//! They are only documentation. Checks and runs must not depend on them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -72,7 +72,8 @@ pub fn client_measurements() -> Option<&'static ClientMeasurements> {
 }
 
 impl ClientMeasurements {
-    /// Returns the reactions to a fault in the order of tables. Empty if the fault was not measured.
+    /// Returns the reactions to a fault in the order of tables. Empty if the fault was not
+    /// measured.
     pub fn reactions(&self, fault: &str) -> Vec<(&MeasuredClient, &ClientReaction)> {
         let Some(by_client) = self.faults.get(fault) else { return Vec::new() };
         self.clients.iter().filter_map(|client| Some((client, by_client.get(&client.id)?))).collect()

@@ -31,8 +31,9 @@ pub(super) struct FindingCollector {
 }
 
 impl FindingCollector {
-    /// Returns true if there is a finding of this check. Callers that may find the same fault in every
-    /// frame of a stream ask first, so that they do not format a detail in vain.
+    /// Returns true if there is a finding of this check. Callers that may find the same fault in
+    /// every frame of a stream call this first, so that they do not format a detail that is then
+    /// dropped.
     pub fn contains(&self, check: ProtocolCheck) -> bool {
         self.findings.iter().any(|finding| finding.check == check)
     }

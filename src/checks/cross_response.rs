@@ -1,8 +1,8 @@
 //! The checks across the responses of one run: [`check_across`].
 //!
 //! They find faults that no single response shows: a repeated id or signature, a prompt with two
-//! different token counts. Pure, and independent of the order of the responses: responses are grouped
-//! by the compared value and sorted by the ids of their exchanges.
+//! different token counts. Pure, and independent of the order of the responses: responses are
+//! grouped by the compared value and sorted by the ids of their exchanges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +60,7 @@ fn add_finding<'a>(
 ) {
     let ids: BTreeSet<&str> = ids.into_iter().collect();
     for id in ids {
-        if !found.iter().any(|(of, finding)| *of == id && finding.check == check) {
+        if !found.iter().any(|(exchange_id, finding)| *exchange_id == id && finding.check == check) {
             found.push((id, Finding::new(check, detail)));
         }
     }
@@ -113,13 +113,13 @@ fn check_message_ids<'a>(responses: &[CheckedResponse<'a>], found: &mut CrossRes
     }
 }
 
-/// The position of a call among all calls of its conversation, and among the calls with its name. Some
-/// servers number the calls in their ids in one of these ways. Such an id repeats in another
+/// The position of a call among all calls of its conversation, and among the calls with its name.
+/// Some servers number the calls in their ids in one of these ways. Such an id repeats in another
 /// conversation at the same position and does no harm.
 type CallPosition = (usize, usize);
 
-/// Two calls at different positions can be in one conversation, where a tool result names its call only
-/// by the id.
+/// Two calls at different positions can be in one conversation, where a tool result names its call
+/// only by the id.
 fn check_call_ids<'a>(responses: &[CheckedResponse<'a>], found: &mut CrossResponseFindings<'a>) {
     let mut named: BTreeMap<&str, Vec<(&str, CallPosition)>> = BTreeMap::new();
     for response in responses {
@@ -137,13 +137,18 @@ fn check_call_ids<'a>(responses: &[CheckedResponse<'a>], found: &mut CrossRespon
             |(a, x): &(&str, CallPosition), (b, y): &(&str, CallPosition)| a != b && x.0 != y.0 && x.1 != y.1;
         if calls.iter().any(|one| calls.iter().any(|other| conflict(one, other))) {
             let detail = format!("calls at different positions of their conversations have the id {id}");
-            add_finding(ProtocolCheck::ToolIdRepeated, calls.iter().map(|(of, _)| *of), &detail, found);
+            add_finding(
+                ProtocolCheck::ToolIdRepeated,
+                calls.iter().map(|(exchange_id, _)| *exchange_id),
+                &detail,
+                found,
+            );
         }
     }
 }
 
-/// The maximum difference between two counts of one prompt. A vendor may put a date or an id into every
-/// prompt.
+/// The maximum difference between two counts of one prompt. A vendor may put a date or an id into
+/// every prompt.
 const MAX_TOKEN_DIFFERENCE: u64 = 16;
 
 /// Returns true if two counts cannot be of the same prompt: they differ by more than
@@ -189,13 +194,13 @@ fn count_range(counts: &[(&str, u64)]) -> Option<(u64, u64)> {
     Some((totals().min()?, totals().max()?))
 }
 
-/// Returns false if the prompt may contain data that the server adds, such as the results of its own
-/// tools, which differ each time.
-fn has_stable_token_count(asked: &Value) -> bool {
+/// Returns false if the prompt may contain data that the server adds, such as the results of its
+/// own tools, which differ each time.
+fn has_stable_token_count(request_body: &Value) -> bool {
     let is_client_tool = |tool: &Value| matches!(tool.get("type").and_then(Value::as_str), None | Some("custom"));
     let server_state = ["mcp_servers", "container", "thread", "context_management", "compaction", "fallbacks"];
-    asked["tools"].as_array().is_none_or(|tools| tools.iter().all(is_client_tool))
-        && server_state.iter().all(|key| asked[*key].is_null())
+    request_body["tools"].as_array().is_none_or(|tools| tools.iter().all(is_client_tool))
+        && server_state.iter().all(|key| request_body[*key].is_null())
 }
 
 fn remove_stream_key(body: &Value) -> Value {

@@ -9,9 +9,9 @@ use crate::wire::exchange::Response;
 use crate::wire::message::excerpt;
 
 /// Checks a response with an error status. `json` is its body if that is JSON, otherwise null.
-pub(super) fn check(asked: &Value, response: &Response, json: &Value, found: &mut FindingCollector) {
+pub(super) fn check(request_body: &Value, response: &Response, json: &Value, found: &mut FindingCollector) {
     let text = response.text();
-    error_leak::check(asked, &text, found);
+    error_leak::check(request_body, &text, found);
     if !json.is_object() {
         if response.cut.is_none() {
             found.add(ProtocolCheck::ErrorNotJson, format!("HTTP {}: {}", response.status, excerpt(&text, 120)));
@@ -31,8 +31,8 @@ pub(super) fn check(asked: &Value, response: &Response, json: &Value, found: &mu
     }
 }
 
-/// Checks the envelope of a body or an event: `outer` is the check for its outer form. Returns the type
-/// of the error if the envelope has one.
+/// Checks the envelope of a body or an event: `outer` is the check for its outer form. Returns the
+/// type of the error if the envelope has one.
 pub(super) fn check_envelope(json: &Value, outer: ProtocolCheck, found: &mut FindingCollector) -> Option<String> {
     let error = &json["error"];
     if json["type"] != "error" || !error.is_object() {

@@ -24,17 +24,19 @@ const SERVER_PATH_PREFIXES: [&str; 8] = ["/usr/", "/home/", "/root/", "/opt/", "
 /// The prefixes of API keys, with the minimum length of a key.
 const API_KEY_PREFIXES: [(&str, usize); 4] = [("sk-", 24), ("AKIA", 20), ("AIza", 35), ("ghp_", 36)];
 
-pub(super) fn check(asked: &Value, text: &str, found: &mut FindingCollector) {
-    let asked = asked.to_string();
-    if let Some(trace) = TRACEBACK_MARKERS.iter().find(|trace| text.contains(**trace) && !asked.contains(**trace)) {
+pub(super) fn check(request_body: &Value, text: &str, found: &mut FindingCollector) {
+    let request_body = request_body.to_string();
+    if let Some(trace) =
+        TRACEBACK_MARKERS.iter().find(|trace| text.contains(**trace) && !request_body.contains(**trace))
+    {
         let at = text.find(*trace).unwrap_or_default();
         found.add(ProtocolCheck::LeakTraceback, &text[at..]);
     }
-    if text.contains(SECRET_PLACEHOLDER) && !asked.contains(SECRET_PLACEHOLDER) {
+    if text.contains(SECRET_PLACEHOLDER) && !request_body.contains(SECRET_PLACEHOLDER) {
         found.add(ProtocolCheck::LeakKey, "a key that was removed before the response was recorded");
     }
     let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '(' | ')' | ',' | ';' | '=' | '\\');
-    for word in text.split(is_edge).filter(|word| !word.is_empty() && !asked.contains(*word)) {
+    for word in text.split(is_edge).filter(|word| !word.is_empty() && !request_body.contains(*word)) {
         if SERVER_PATH_PREFIXES.iter().any(|root| word.starts_with(root) && word.len() > root.len()) {
             found.add(ProtocolCheck::LeakPath, word);
         }

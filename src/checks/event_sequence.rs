@@ -1,8 +1,8 @@
 //! The checks of the order of events in a stream: [`EventSequence`], a state machine.
 //!
-//! It continues after a fault, so each fault is reported once and hides no other fault. It must not
-//! know bytes and frames, and it does not assemble the message: `wire::assemble` does that in the same
-//! pass.
+//! It continues after a fault, so it reports each fault one time, and a fault does not hide another
+//! one. It must not know bytes and frames, and it does not assemble the message: `wire::assemble`
+//! does that in the same pass.
 
 use serde_json::Value;
 
@@ -54,7 +54,8 @@ struct StreamBlock {
 enum BlockState {
     Open,
     Stopped,
-    /// A tool call that `max_tokens` truncated. The documentation does not say that it has a stop.
+    /// A tool call that `max_tokens` truncated. The documentation does not say whether such a call
+    /// gets a `content_block_stop`.
     Truncated,
 }
 
@@ -65,7 +66,7 @@ impl EventSequence {
         kind: &str,
         data: &Value,
         before: &MessageAssembler,
-        asked: &Value,
+        request_body: &Value,
         found: &mut FindingCollector,
     ) {
         let is_block = matches!(kind, "content_block_start" | "content_block_delta" | "content_block_stop");
@@ -76,7 +77,7 @@ impl EventSequence {
             (SequenceState::End, "message_stop") => found.add(ProtocolCheck::MessageStopTwice, "a second message_stop"),
             (SequenceState::End, _) => found.add(ProtocolCheck::EventAfterStop, format!("{kind} after the end")),
             (_, "error") => {
-                error_leak::check(asked, &data.to_string(), found);
+                error_leak::check(request_body, &data.to_string(), found);
                 if let Some(error) = error::check_envelope(data, ProtocolCheck::ErrorEvent, found) {
                     let message = format_value(data["error"].get("message"));
                     found.add(ProtocolCheck::ErrorInStream, format!("{error}: {message}"));
@@ -145,8 +146,8 @@ impl EventSequence {
         self.enter_state(SequenceState::Block(position));
     }
 
-    /// Enters a state. `Closing` is left only at the end, so that every event after `message_delta` is
-    /// reported as such.
+    /// Enters a state. `Closing` is left only at the end, so that every event after `message_delta`
+    /// is reported as such.
     fn enter_state(&mut self, state: SequenceState) {
         if self.state != SequenceState::Closing {
             self.state = state;

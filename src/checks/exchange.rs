@@ -40,20 +40,20 @@ pub fn check_exchange(exchange: &Exchange) -> CheckedExchange {
 }
 
 fn check_response(request: &Request, response: &Response, found: &mut FindingCollector) -> (ParsedBody, Option<Value>) {
-    let asked = &request.body;
-    http::check(asked, response, found);
+    let request_body = &request.body;
+    http::check(request_body, response, found);
     // Other paths return other objects.
     if !response.is_success() || !request.path_without_query().ends_with("/v1/messages") {
         let body = ParsedBody::parse(response, &mut ());
         if response.status >= 400 {
-            error::check(asked, response, body.json(), found);
+            error::check(request_body, response, body.json(), found);
         }
         return (body, None);
     }
     if response.is_event_stream() {
         timing::check(response, found);
     }
-    let mut stream = StreamChecker::new(asked, response, found);
+    let mut stream = StreamChecker::new(request_body, response, found);
     let body = ParsedBody::parse(response, &mut stream);
     let message = match &body {
         ParsedBody::Stream(assembled) => stream.finish(assembled),
@@ -61,9 +61,9 @@ fn check_response(request: &Request, response: &Response, found: &mut FindingCol
         ParsedBody::Other => check_json(response, None, found),
     };
     if let Some(message) = &message {
-        message::check(asked, message, found);
-        usage::check(asked, message, found);
-        tool::check(asked, message, found);
+        message::check(request_body, message, found);
+        usage::check(request_body, message, found);
+        tool::check(request_body, message, found);
     }
     (body, message)
 }

@@ -9,7 +9,7 @@ use crate::wire::exchange::{FailureKind, Response};
 /// The statuses that the documentation defines, and 405, which HTTP defines.
 const DOCUMENTED_STATUSES: [u16; 13] = [400, 401, 402, 403, 404, 405, 409, 413, 429, 500, 503, 504, 529];
 
-pub(super) fn check(asked: &Value, response: &Response, found: &mut FindingCollector) {
+pub(super) fn check(request_body: &Value, response: &Response, found: &mut FindingCollector) {
     let status = response.status;
     match status {
         200 => {}
@@ -37,7 +37,7 @@ pub(super) fn check(asked: &Value, response: &Response, found: &mut FindingColle
     if (300..400).contains(&status) {
         return;
     }
-    check_content_type(asked, response, found);
+    check_content_type(request_body, response, found);
     if let Some(cut) = response.cut.as_ref().filter(|c| c.kind != FailureKind::TooLarge)
         && !response.is_event_stream()
     {
@@ -45,11 +45,11 @@ pub(super) fn check(asked: &Value, response: &Response, found: &mut FindingColle
     }
 }
 
-fn check_content_type(asked: &Value, response: &Response, found: &mut FindingCollector) {
+fn check_content_type(request_body: &Value, response: &Response, found: &mut FindingCollector) {
     let kind = response.header("content-type").unwrap_or("nothing");
     let is_json = kind.split(';').next().is_some_and(|t| t.trim().to_ascii_lowercase().ends_with("json"));
     let success = response.status < 300;
-    match (success && asked["stream"] == true, response.is_event_stream()) {
+    match (success && request_body["stream"] == true, response.is_event_stream()) {
         (true, true) => {}
         (true, false) => found.add(ProtocolCheck::StreamNotStreamed, format!("requested a stream, got {kind}")),
         (false, true) if success => {

@@ -1,5 +1,5 @@
-//! The checks of a message: its envelope, its blocks and its stop reason. A stream is checked after it
-//! is assembled.
+//! The checks of a message: its envelope, its blocks and its stop reason. A stream is checked after
+//! it is assembled.
 
 use serde_json::Value;
 
@@ -35,8 +35,8 @@ const STOP_REASONS: [&str; 8] = [
     "compaction",
 ];
 
-/// The types of response block in the API reference. The types of the results of server tools are not
-/// in the list; they all end with `_tool_result`.
+/// The types of response block in the API reference. The types of the results of server tools are
+/// not in the list; they all end with `_tool_result`.
 pub(super) const BLOCK_TYPES: [&str; 11] = [
     "text",
     "thinking",
@@ -51,16 +51,17 @@ pub(super) const BLOCK_TYPES: [&str; 11] = [
     "fallback",
 ];
 
-pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector) {
+pub(super) fn check(request_body: &Value, message: &Value, found: &mut FindingCollector) {
     check_envelope(message, found);
     match message["content"].as_array() {
         Some(blocks) if blocks.iter().all(|b| b["type"].is_string()) => {
-            blocks.iter().for_each(|block| check_block(asked, block, found));
-            let follows_tool_result = asked["messages"].as_array().and_then(|m| m.last()).is_some_and(has_tool_result);
+            blocks.iter().for_each(|block| check_block(request_body, block, found));
+            let follows_tool_result =
+                request_body["messages"].as_array().and_then(|m| m.last()).is_some_and(has_tool_result);
             if blocks.is_empty() && message["stop_reason"] == "end_turn" && !follows_tool_result {
                 found.add(ProtocolCheck::ContentEmpty, "end_turn without content");
             }
-            check_stop_reason(asked, message, blocks, found);
+            check_stop_reason(request_body, message, blocks, found);
         }
         Some(_) => found.add(ProtocolCheck::ContentShape, "a block without a type"),
         None => found.add_value(ProtocolCheck::ContentShape, "content", message.get("content")),
@@ -98,7 +99,7 @@ fn has_tool_result(turn: &Value) -> bool {
     turn["content"].as_array().is_some_and(|blocks| blocks.iter().any(|b| b["type"] == "tool_result"))
 }
 
-fn check_block(asked: &Value, block: &Value, found: &mut FindingCollector) {
+fn check_block(request_body: &Value, block: &Value, found: &mut FindingCollector) {
     let kind = block["type"].as_str().unwrap_or_default();
     if matches!(kind, "text" | "tool_use") && block["signature"].as_str().is_some_and(|signature| !signature.is_empty())
     {
@@ -113,7 +114,7 @@ fn check_block(asked: &Value, block: &Value, found: &mut FindingCollector) {
             Some("") => found.add(ProtocolCheck::TextEmpty, "a text block with an empty text"),
             Some(text) => {
                 // A model may write the tag if the request contains it.
-                if text.trim_start().starts_with("<think>") && !asked.to_string().contains("<think>") {
+                if text.trim_start().starts_with("<think>") && !request_body.to_string().contains("<think>") {
                     found.add(ProtocolCheck::ThinkingInText, text);
                 }
             }
@@ -136,7 +137,7 @@ fn check_block(asked: &Value, block: &Value, found: &mut FindingCollector) {
     }
 }
 
-fn check_stop_reason(asked: &Value, message: &Value, blocks: &[Value], found: &mut FindingCollector) {
+fn check_stop_reason(request_body: &Value, message: &Value, blocks: &[Value], found: &mut FindingCollector) {
     let Some(reason) = message["stop_reason"].as_str() else {
         found.add_value(ProtocolCheck::StopReasonMissing, "stop_reason", message.get("stop_reason"));
         return;
@@ -162,7 +163,7 @@ fn check_stop_reason(asked: &Value, message: &Value, blocks: &[Value], found: &m
             format!("the response stopped at {reached}, and its text contains it: {text}"),
         );
     }
-    let sent = asked["stop_sequences"].as_array();
+    let sent = request_body["stop_sequences"].as_array();
     match (reason == "stop_sequence", sequence) {
         (_, None) => found.add(ProtocolCheck::StopSequenceKeyMissing, "no key stop_sequence"),
         (false, Some(Value::Null)) => {}
@@ -171,7 +172,7 @@ fn check_stop_reason(asked: &Value, message: &Value, blocks: &[Value], found: &m
             ProtocolCheck::StopSequenceMismatch,
             format!(
                 "stop_reason {reason} with stop_sequence {sequence}; stop_sequences of the request: {}",
-                format_value(asked.get("stop_sequences"))
+                format_value(request_body.get("stop_sequences"))
             ),
         ),
     }

@@ -1,9 +1,9 @@
 //! Passive checks: [`check_exchange`] tests an exchange against the rules of the protocol.
 //!
-//! Pure: it takes an exchange and returns findings. [`check_across`] compares the responses of one run
-//! with each other. A check looks at every attempt, sends no request, and never decides a row. It must
-//! not know experiments or targets. Additions (unknown keys, events, blocks) are only notes, because
-//! clients must ignore them.
+//! Pure: it takes an exchange and returns findings. [`check_across`] compares the responses of one
+//! run with each other. A check looks at every attempt, sends no request, and never decides a row.
+//! It must not know experiments or targets. Additions (unknown keys, events, blocks) are only
+//! notes, because clients must ignore them.
 
 mod catalog;
 pub mod client_reactions;

@@ -1,6 +1,6 @@
 //! The checks of the framing of an event stream: [`StreamChecker`].
 //!
-//! The order of the events is the business of [`EventSequence`].
+//! [`EventSequence`] checks the order of the events.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::wire::sse::{SseFrame, SseItem};
 
 /// Checks a stream while it is parsed.
 pub(super) struct StreamChecker<'a> {
-    asked: &'a Value,
+    request_body: &'a Value,
     response: &'a Response,
     found: &'a mut FindingCollector,
     sequence: EventSequence,
@@ -22,8 +22,8 @@ pub(super) struct StreamChecker<'a> {
 }
 
 impl<'a> StreamChecker<'a> {
-    pub fn new(asked: &'a Value, response: &'a Response, found: &'a mut FindingCollector) -> Self {
-        Self { asked, response, found, sequence: EventSequence::default(), is_utf8: true }
+    pub fn new(request_body: &'a Value, response: &'a Response, found: &'a mut FindingCollector) -> Self {
+        Self { request_body, response, found, sequence: EventSequence::default(), is_utf8: true }
     }
 
     /// Ends the stream. Returns the message if the stream is complete.
@@ -63,7 +63,7 @@ impl<'a> StreamChecker<'a> {
             (Some(_), _) => {}
         }
         match kind.or(name) {
-            Some(kind) => self.sequence.check_event(kind, json, before, self.asked, self.found),
+            Some(kind) => self.sequence.check_event(kind, json, before, self.request_body, self.found),
             None => self.found.add(ProtocolCheck::EventUnknown, "an event with neither a name nor a type"),
         }
     }

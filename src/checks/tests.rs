@@ -83,7 +83,7 @@ fn response(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Response {
     }
 }
 
-fn exchange(id: &str, asked: Value, response: Response) -> Exchange {
+fn exchange(id: &str, request_body: Value, response: Response) -> Exchange {
     Exchange {
         id: id.to_owned(),
         request: Request {
@@ -92,14 +92,14 @@ fn exchange(id: &str, asked: Value, response: Response) -> Exchange {
             path: "/v1/messages".to_owned(),
             headers: BTreeMap::new(),
             credential: RequestCredential::Target,
-            body: asked,
+            body: request_body,
         },
         attempts: vec![ExchangeAttempt { started_ms: 0, duration_ms: 1, result: AttemptResult::Response(response) }],
     }
 }
 
-fn findings(asked: Value, response: Response) -> Vec<Finding> {
-    check_exchange(&exchange("x1", asked, response)).findings
+fn findings(request_body: Value, response: Response) -> Vec<Finding> {
+    check_exchange(&exchange("x1", request_body, response)).findings
 }
 
 /// The findings across responses, each check once. The order of the responses does not matter.
@@ -107,9 +107,12 @@ fn cross_response_findings(messages: &[(Value, Value)]) -> Vec<Finding> {
     let checked: Vec<(Exchange, CheckedExchange)> = messages
         .iter()
         .enumerate()
-        .map(|(i, (asked, message))| {
-            let exchange =
-                exchange(&format!("x{i}"), asked.clone(), response(200, "application/json", message.to_string()));
+        .map(|(i, (request_body, message))| {
+            let exchange = exchange(
+                &format!("x{i}"),
+                request_body.clone(),
+                response(200, "application/json", message.to_string()),
+            );
             let checked = check_exchange(&exchange);
             (exchange, checked)
         })
@@ -129,30 +132,31 @@ fn cross_response_findings(messages: &[(Value, Value)]) -> Vec<Finding> {
 
 /// The findings of two responses to different prompts, which are correct before the change.
 fn two_response_findings(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Finding> {
-    let mut answers = [1, 2].map(|n| {
-        let (mut asked, mut answer) = (request(false), message());
-        asked["messages"][0]["content"] = format!("Hello {n}").into();
-        answer["id"] = format!("msg_{n}").into();
-        answer["content"][0] =
+    let mut responses = [1, 2].map(|n| {
+        let (mut request_body, mut message) = (request(false), message());
+        request_body["messages"][0]["content"] = format!("Hello {n}").into();
+        message["id"] = format!("msg_{n}").into();
+        message["content"][0] =
             json!({ "type": "thinking", "thinking": format!("Hm {n}."), "signature": format!("s{n}") });
-        answer["content"][2]["id"] = format!("toolu_{n}").into();
-        (asked, answer)
+        message["content"][2]["id"] = format!("toolu_{n}").into();
+        (request_body, message)
     });
-    change(&mut answers);
-    cross_response_findings(&answers)
+    change(&mut responses);
+    cross_response_findings(&responses)
 }
 
 /// The findings of a response to a prompt that contains only text.
 fn text_only_findings(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
-    let mut asked = json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "Hello" }] });
-    let mut answer = message();
-    (answer["content"], answer["stop_reason"]) = (json!([{ "type": "text", "text": "Hi." }]), "end_turn".into());
-    change(&mut asked, &mut answer);
-    findings(asked, response(200, "application/json", answer.to_string()))
+    let mut request_body =
+        json!({ "model": "m", "max_tokens": 64, "messages": [{ "role": "user", "content": "Hello" }] });
+    let mut message = message();
+    (message["content"], message["stop_reason"]) = (json!([{ "type": "text", "text": "Hi." }]), "end_turn".into());
+    change(&mut request_body, &mut message);
+    findings(request_body, response(200, "application/json", message.to_string()))
 }
 
-/// The findings of a stream of many deltas. The first events arrive immediately, the first delta after `first_ms`, and
-/// each further event `between_ms` later.
+/// The findings of a stream of many deltas. The first events arrive immediately, the first delta
+/// after `first_ms`, and each further event `between_ms` later.
 fn timing_findings(first_ms: u64, between_ms: u64) -> Vec<Finding> {
     let mut all = events();
     let delta = all[7].clone();
@@ -162,21 +166,21 @@ fn timing_findings(first_ms: u64, between_ms: u64) -> Vec<Finding> {
         let size = frames(std::slice::from_ref(event)).len() as u64;
         arrivals.push((if i < 3 { 5 } else { first_ms + between_ms * (i as u64 - 3) }, size));
     }
-    let mut answer = response(200, "text/event-stream", frames(&all));
-    answer.arrivals = arrivals;
-    findings(request(true), answer)
+    let mut response = response(200, "text/event-stream", frames(&all));
+    response.arrivals = arrivals;
+    findings(request(true), response)
 }
 
 fn response_findings(change: impl Fn(&mut Response)) -> Vec<Finding> {
-    let mut answer = response(200, "application/json", message().to_string());
-    change(&mut answer);
-    findings(request(false), answer)
+    let mut response = response(200, "application/json", message().to_string());
+    change(&mut response);
+    findings(request(false), response)
 }
 
 fn message_findings(change: impl Fn(&mut Value)) -> Vec<Finding> {
-    let mut answer = message();
-    change(&mut answer);
-    response_findings(|r| r.body = BodyBytes(answer.to_string().into()))
+    let mut message = message();
+    change(&mut message);
+    response_findings(|r| r.body = BodyBytes(message.to_string().into()))
 }
 
 fn stream_text_findings(change: impl Fn(String) -> String) -> Vec<Finding> {
@@ -305,9 +309,9 @@ fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck
         (
             C::StreamCut,
             findings(request(true), {
-                let mut answer = response(200, "text/event-stream", frames(&events()[..4]));
-                answer.cut = cut(FailureKind::Reset);
-                answer
+                let mut response = response(200, "text/event-stream", frames(&events()[..4]));
+                response.cut = cut(FailureKind::Reset);
+                response
             }),
             &[],
         ),
@@ -487,8 +491,8 @@ fn allowed_similarities_of_responses_are_not_findings() {
     };
     // Ids that number the calls of a conversation, and a token count that a date changes.
     let counted = |a: &mut [(Value, Value); 2]| {
-        for (_, answer) in a.iter_mut() {
-            answer["content"][2]["id"] = "functions_weather_0".into();
+        for (_, message) in a.iter_mut() {
+            message["content"][2]["id"] = "functions_weather_0".into();
         }
         a[1].0 = a[0].0.clone();
         a[1].1["usage"]["input_tokens"] = 20.into();
@@ -507,8 +511,8 @@ fn allowed_similarities_of_responses_are_not_findings() {
         a[0].0["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
         a[1].0["tools"] = a[0].0["tools"].clone();
         a[1].1["usage"]["input_tokens"] = 4000.into();
-        for (_, answer) in a.iter_mut() {
-            answer["content"][0] = json!({ "type": "thinking", "thinking": "", "signature": "s" });
+        for (_, message) in a.iter_mut() {
+            message["content"][0] = json!({ "type": "thinking", "thinking": "", "signature": "s" });
         }
     };
     for found in [
@@ -530,10 +534,10 @@ fn a_prompt_with_more_than_text_may_have_more_tokens_than_bytes() {
         json!({ "messages": [{ "role": "user", "content": [{ "type": "image", "source": {} }] }] }),
         json!({ "system": [{ "type": "text", "text": "Hi." }, { "type": "document" }] }),
     ] {
-        let found = text_only_findings(|asked, answer| {
+        let found = text_only_findings(|request_body, message| {
             let more = more.as_object().unwrap().clone();
-            asked.as_object_mut().unwrap().extend(more);
-            answer["usage"]["input_tokens"] = 2000.into();
+            request_body.as_object_mut().unwrap().extend(more);
+            message["usage"]["input_tokens"] = 2000.into();
         });
         assert_eq!(found, [], "{more}");
     }
@@ -556,10 +560,10 @@ fn valid_and_undocumented_rate_limit_headers_are_not_findings() {
 
 #[test]
 fn text_of_the_request_is_not_a_leak() {
-    let mut asked = request(false);
-    asked["system"] = "/usr/lib/app.py".into();
+    let mut request_body = request(false);
+    request_body["system"] = "/usr/lib/app.py".into();
     let body = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "system: /usr/lib/app.py" }, "request_id": "req_1" });
-    assert_eq!(findings(asked, response(400, "application/json", body.to_string())), []);
+    assert_eq!(findings(request_body, response(400, "application/json", body.to_string())), []);
 }
 
 #[test]

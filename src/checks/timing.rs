@@ -1,7 +1,7 @@
 //! The checks of the timing of a stream: all chunks at the end, or a long silence.
 //!
-//! They report only timing that is no accident, and only as notes, because a proxy may have delayed the
-//! chunks.
+//! They report only timing that is not due to chance, and only as notes, because a proxy may have
+//! delayed the chunks.
 
 use memchr::memmem::find;
 
@@ -10,17 +10,18 @@ use crate::checks::collector::FindingCollector;
 use crate::wire::exchange::Response;
 use crate::wire::sse::iter_lines;
 
-/// A shorter response may arrive at once for many reasons. No network collects chunks for a second.
+/// A shorter response may arrive in one chunk for many reasons. No network collects chunks for a
+/// second.
 const MIN_STREAM_MS: u64 = 1000;
 
-/// This number of deltas within [`MAX_BURST_MS`] is more than 400 per second. A model that writes that
-/// fast after waiting for a second is rare. Deltas of tool calls are not counted, because servers that
-/// validate the JSON of a call send it in bursts.
+/// This number of deltas within [`MAX_BURST_MS`] is more than 400 per second. A model that writes
+/// that fast after waiting for a second is rare. Deltas of tool calls are not counted, because
+/// servers that validate the JSON of a call send it in bursts.
 const MIN_BURST_DELTAS: usize = 20;
 const MAX_BURST_MS: u64 = 50;
 
-/// Clients and proxies often have an idle timeout of 30 or 60 seconds. The server should send a ping
-/// within half of the shorter one.
+/// Clients and proxies often have an idle timeout of 30 or 60 seconds. The server should send a
+/// ping within half of the shorter one.
 const MAX_SILENCE_MS: u64 = 15_000;
 
 pub(super) fn check(response: &Response, found: &mut FindingCollector) {

@@ -10,10 +10,10 @@ use crate::checks::collector::{FindingCollector, format_value};
 /// The markup of tool calls in model output. A server must convert it to blocks.
 const TOOL_CALL_MARKERS: [&str; 5] = ["<tool_call>", "<function=", "<|tool_call", "<function_calls>", "[TOOL_CALLS]"];
 
-pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector) {
-    let tools = asked["tools"].as_array().map_or(&[][..], Vec::as_slice);
+pub(super) fn check(request_body: &Value, message: &Value, found: &mut FindingCollector) {
+    let tools = request_body["tools"].as_array().map_or(&[][..], Vec::as_slice);
     let blocks = message["content"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut known: HashSet<&str> = iter_history_calls(asked).filter_map(|call| call["id"].as_str()).collect();
+    let mut known: HashSet<&str> = iter_history_calls(request_body).filter_map(|call| call["id"].as_str()).collect();
     for block in blocks.iter().filter(|b| b["type"] == "tool_use") {
         let (Some(id), Some(name)) = (block["id"].as_str().filter(|id| !id.is_empty()), block["name"].as_str()) else {
             found.add(
@@ -38,7 +38,7 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
         blocks.iter().filter_map(|b| b["text"].as_str()).find(|t| TOOL_CALL_MARKERS.iter().any(|m| t.contains(m)));
     if let Some(text) = markup.filter(|_| !tools.is_empty()) {
         // A model may write the markup if the request contains it.
-        let request = asked.to_string();
+        let request = request_body.to_string();
         if !TOOL_CALL_MARKERS.iter().any(|m| request.contains(m)) {
             found.add(ProtocolCheck::ToolMarkup, text);
         }
@@ -64,8 +64,8 @@ fn check_input(tool: Option<&Value>, name: &str, input: Option<&Value>, found: &
 }
 
 /// Returns the tool calls in the earlier turns of a request.
-pub(super) fn iter_history_calls(asked: &Value) -> impl Iterator<Item = &Value> {
-    let turns = asked["messages"].as_array().map_or(&[][..], Vec::as_slice);
+pub(super) fn iter_history_calls(request_body: &Value) -> impl Iterator<Item = &Value> {
+    let turns = request_body["messages"].as_array().map_or(&[][..], Vec::as_slice);
     turns
         .iter()
         .flat_map(|turn| turn["content"].as_array().map_or(&[][..], Vec::as_slice))

@@ -7,7 +7,7 @@ use crate::checks::collector::FindingCollector;
 
 const CACHE_COUNTERS: [&str; 2] = ["cache_creation_input_tokens", "cache_read_input_tokens"];
 
-pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector) {
+pub(super) fn check(request_body: &Value, message: &Value, found: &mut FindingCollector) {
     let usage = &message["usage"];
     if !usage.is_object() {
         found.add_value(ProtocolCheck::UsageMissing, "usage", message.get("usage"));
@@ -30,8 +30,8 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
     match total_input_tokens(usage) {
         Some(0) => found.add(ProtocolCheck::UsageInputZero, "all input counters are 0"),
         // A small count is plausible for any request.
-        Some(counted) if counted > MAX_TEMPLATE_TOKENS && is_text_only(asked) => {
-            let sent = asked.to_string().len() as u64;
+        Some(counted) if counted > MAX_TEMPLATE_TOKENS && is_text_only(request_body) => {
+            let sent = request_body.to_string().len() as u64;
             if counted > sent.saturating_add(MAX_TEMPLATE_TOKENS) {
                 found.add(
                     ProtocolCheck::InputMoreThanSent,
@@ -41,7 +41,7 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
         }
         _ => {}
     }
-    check_output(asked, message, usage, found);
+    check_output(request_body, message, usage, found);
     let parts = usage["cache_creation"]
         .as_object()
         .map(|parts| parts.values().filter_map(Value::as_u64).fold(0, u64::saturating_add));
@@ -55,7 +55,7 @@ pub(super) fn check(asked: &Value, message: &Value, found: &mut FindingCollector
     }
 }
 
-fn check_output(asked: &Value, message: &Value, usage: &Value, found: &mut FindingCollector) {
+fn check_output(request_body: &Value, message: &Value, usage: &Value, found: &mut FindingCollector) {
     let Some(output) = usage["output_tokens"].as_u64() else { return };
     let blocks = message["content"].as_array().map_or(&[][..], Vec::as_slice);
     let has_output =
@@ -63,7 +63,7 @@ fn check_output(asked: &Value, message: &Value, usage: &Value, found: &mut Findi
     if output == 0 && has_output {
         found.add(ProtocolCheck::UsageOutputZero, "output_tokens is 0, but there is content");
     }
-    if let Some(limit) = asked["max_tokens"].as_u64().filter(|limit| output > *limit) {
+    if let Some(limit) = request_body["max_tokens"].as_u64().filter(|limit| output > *limit) {
         found.add(ProtocolCheck::UsageOverMaxTokens, format!("output_tokens is {output}, max_tokens is {limit}"));
     }
     if let Some(thinking) = usage["output_tokens_details"]["thinking_tokens"].as_u64().filter(|t| *t > output) {
@@ -71,15 +71,15 @@ fn check_output(asked: &Value, message: &Value, usage: &Value, found: &mut Findi
     }
 }
 
-/// The number of tokens that a template may add to a prompt: marks around turns, the date, a line about
-/// the model.
+/// The number of tokens that a template may add to a prompt: marks around turns, the date, a line
+/// about the model.
 const MAX_TEMPLATE_TOKENS: u64 = 200;
 
 /// Returns true for a request that contains only text. Its prompt has at most as many tokens as the
 /// request has bytes, because a token is at least one byte. Tools, thinking and output formats add
-/// instructions of the server, media have more tokens than bytes, and a stored conversation is not in
-/// the request. So only keys that add none of these are allowed.
-fn is_text_only(asked: &Value) -> bool {
+/// instructions of the server, media have more tokens than bytes, and a stored conversation is not
+/// in the request. So only keys that add none of these are allowed.
+fn is_text_only(request_body: &Value) -> bool {
     const TEXT_ONLY_KEYS: [&str; 11] = [
         "model",
         "max_tokens",
@@ -97,11 +97,11 @@ fn is_text_only(asked: &Value) -> bool {
         Value::Array(blocks) => blocks.iter().all(|block| block["type"] == "text"),
         other => other.is_string(),
     };
-    let Some(keys) = asked.as_object() else { return false };
-    let turns = asked["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let Some(keys) = request_body.as_object() else { return false };
+    let turns = request_body["messages"].as_array().map_or(&[][..], Vec::as_slice);
     keys.keys().all(|key| TEXT_ONLY_KEYS.contains(&key.as_str()))
         && turns.iter().all(|turn| is_text(&turn["content"]))
-        && asked.get("system").is_none_or(is_text)
+        && request_body.get("system").is_none_or(is_text)
 }
 
 /// Returns the size of the whole prompt: uncached, written to a cache and read from a cache.

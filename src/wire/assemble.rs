@@ -38,7 +38,7 @@ pub enum StreamEnd {
     Missing,
     /// With `message_stop`.
     MessageStop,
-    /// With an `error` event; the beginning of its data.
+    /// With an `error` event. Contains the beginning of its data.
     Error(String),
 }
 
@@ -176,7 +176,7 @@ impl PartialBlock {
 
 fn apply_message_delta(message: &mut Map<String, Value>, event: &Value) {
     for key in DELTA_KEYS {
-        // Some servers repeat the event with null; that does not take the first value back.
+        // Some servers repeat the event with null. This does not remove the earlier value.
         if let Some(value) = event["delta"].get(key).filter(|value| !value.is_null() || !message.contains_key(key)) {
             message.insert(key.to_owned(), value.clone());
         }

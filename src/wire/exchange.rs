@@ -135,9 +135,9 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The bytes of the body.
     pub body: BodyBytes,
-    /// The arrival of the chunks of the body: milliseconds from the start of the attempt, and the size
-    /// of the chunk in bytes. The client limits the number of entries; the last entry then contains
-    /// all remaining chunks, with the time of the last one.
+    /// The arrival of the chunks of the body: milliseconds from the start of the attempt, and the
+    /// size of the chunk in bytes. The client limits the number of entries; the last entry then
+    /// contains all remaining chunks, with the time of the last one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrivals: Vec<(u64, u64)>,
     /// The reason why the body is incomplete. If the client stopped at its size limit, the message
@@ -200,8 +200,8 @@ string_enum! {
     }
 }
 
-/// The bytes of a body. A recording stores them as text if they are UTF-8, otherwise as base64, so it
-/// stays readable and loses nothing.
+/// The bytes of a body. A recording stores them as text if they are UTF-8, otherwise as base64, so
+/// it stays readable and loses nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BodyBytes(pub Vec<u8>);
 

@@ -1,8 +1,8 @@
 //! The interpretation of an exchange: [`InterpretedExchange`].
 //!
-//! Interpretation is lenient: it keeps unknown keys and blocks, and calls a response malformed only if
-//! it is unusable as a message (a 200 response with an error or HTML in it, a stream without its end).
-//! The passive checks test the details of the format; this module must not.
+//! Interpretation is lenient: it keeps unknown keys and blocks, and calls a response malformed only
+//! if it is unusable as a message (a 200 response with an error or HTML in it, a stream without its
+//! end). The passive checks test the details of the format; this module must not.
 
 use serde_json::{Map, Value};
 
@@ -22,8 +22,8 @@ pub enum InterpretedExchange {
 }
 
 impl InterpretedExchange {
-    /// Returns true if the exchange says nothing about its request: no complete response, or a status
-    /// that concerns the credential, the quota or the server (401, 403, 429, 5xx).
+    /// Returns true if the exchange says nothing about its request: no complete response, or a
+    /// status that concerns the credential, the quota or the server (401, 403, 429, 5xx).
     pub fn is_uninformative(&self, request: &Request) -> bool {
         match self {
             Self::NoResponse(_) => true,
@@ -162,7 +162,8 @@ fn remove_echoed_input(entry: &Value) -> Value {
     entry
 }
 
-/// Returns the beginning of a text on one line: at most `limit` characters, and `…` if there are more.
+/// Returns the beginning of a text on one line: at most `limit` characters, and `…` if there are
+/// more.
 pub fn excerpt(text: &str, limit: usize) -> String {
     // Lazy, so that the cost does not depend on the length of the text.
     let words = text.split_whitespace().enumerate();

@@ -1,7 +1,7 @@
 //! Encodes a message as the events of its stream: [`message_events`] and [`encode_event`].
 //!
-//! Used by the servers of this crate, which differ only in how they split texts. The reading side
-//! does not use it, so that a mistake here cannot hide itself.
+//! Used by the servers of this crate, which differ only in how they split texts. The parser does
+//! not use this module, so that a mistake here cannot hide the same mistake there.
 
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! An exchange, parsed once: [`ParsedExchange`].
 //!
 //! The run parses each exchange when it is complete, and all listeners read the result. The judge
-//! gets it from the passive checks, which observe the same pass. Nothing is judged here.
+//! gets it from the passive checks, which observe the same pass. This module must not judge.
 
 use std::collections::BTreeSet;
 

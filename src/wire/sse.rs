@@ -1,9 +1,9 @@
 //! Decodes server-sent events: [`iter_items`], and [`iter_lines`] below it.
 //!
-//! The decoder follows the event stream rules of the HTML standard (section 9.2.6). A crate would not
-//! do: the frames themselves are under test, and a decoder that repairs a missing event name or skips
-//! a broken line hides a fault that breaks clients. This module keeps the lines that the rules discard
-//! and must not judge them.
+//! The decoder follows the event stream rules of the HTML standard (section 9.2.6). A library
+//! decoder is not suitable: the frames themselves are tested, and a decoder that repairs a missing
+//! event name or skips a broken line hides a fault that breaks clients. This module keeps the lines
+//! that the rules discard and must not judge them.
 
 use std::borrow::Cow;
 
@@ -74,8 +74,8 @@ pub enum SseItem<'a> {
     Frame(SseFrame<'a>),
     /// A line that is not a part of the event stream format.
     UnknownLine(&'a str),
-    /// Fields at the end of the body without a blank line after them. The rules say that they are not
-    /// a frame. They show that a stream is incomplete.
+    /// Fields at the end of the body without a blank line after them. The rules say that they are
+    /// not a frame. They show that a stream is incomplete.
     Unterminated(SseFrame<'a>),
 }
 
@@ -118,7 +118,7 @@ impl<'a> Iterator for SseLines<'a> {
 /// Decodes a complete body as text. Returns the position of the first byte that is not UTF-8; such
 /// bytes are replaced. Line ends are ASCII, so decoding each line separately gives the same frames.
 pub fn decode_text(body: &[u8]) -> (Cow<'_, str>, Option<usize>) {
-    // Much faster than lossy decoding, which is rarely needed.
+    // Lossy decoding is much slower and rarely needed.
     match std::str::from_utf8(body) {
         Ok(text) => (Cow::Borrowed(text), None),
         Err(error) => (String::from_utf8_lossy(body), Some(error.valid_up_to())),
