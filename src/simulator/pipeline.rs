@@ -40,7 +40,8 @@ pub(super) struct RequestPipeline {
     custom_fields: Vec<CustomField>,
     signer: ThinkingSigner,
     cache: PromptCache,
-    /// The number of responses of the model: the clock of its drift.
+    /// The number of responses that the model has generated. The drift of its disobedience depends
+    /// on it.
     response_count: AtomicU64,
 }
 
@@ -67,7 +68,7 @@ impl RequestPipeline {
         SimulatorRoute::resolve(method, uri, &self.config)
     }
 
-    /// Responds to a request, and records the rows that the server acted on.
+    /// Responds to a request. Records in `activity` the rows whose fields the server handled.
     pub fn respond(
         &self,
         route: &SimulatorRoute,
@@ -100,7 +101,7 @@ impl RequestPipeline {
             SimulatorRoute::Messages(endpoint) => *endpoint,
             SimulatorRoute::Models(_) | SimulatorRoute::Model(_) | SimulatorRoute::Health => {
                 headers::parse_protocol_headers(headers, &self.support, &self.config)?;
-                return self.list_models(route).map(PipelineResponse::Json);
+                return self.handle_models_route(route).map(PipelineResponse::Json);
             }
         };
         let (mut headers, mut texts) = (headers.clone(), Vec::new());
@@ -121,7 +122,8 @@ impl RequestPipeline {
             endpoint,
         };
         let found = find::find_rows(&headers, &body, |_| true);
-        // Validation acts on supported fields. Ignored fields are acted on only after it.
+        // Validation handles the supported fields, so they are recorded even if it fails. The
+        // ignored fields are removed after it.
         self.record_activity(&found, activity, |row| !self.support.ignores(row));
         validator.validate(&body)?;
         self.record_activity(&found, activity, |row| self.support.ignores(row));
@@ -148,19 +150,20 @@ impl RequestPipeline {
             return Ok(());
         }
         if self.config.has_fault(BehaviourFault::ErrorsOverflow500) {
-            return Err(ApiError::internal_error("the input does not fit"));
+            return Err(ApiError::internal_error("the prompt is larger than the context window"));
         }
         let message = match self.config.has_fault(BehaviourFault::ErrorsOverflowWording) {
-            true => "the request could not be taken".to_owned(),
+            true => "the request could not be processed".to_owned(),
             false => format!("prompt is too long: {tokens} tokens > {limit} maximum"),
         };
         Err(ApiError::new(ApiErrorKind::InvalidRequest, message))
     }
 
-    fn list_models(&self, route: &SimulatorRoute) -> Result<Value, ApiError> {
+    fn handle_models_route(&self, route: &SimulatorRoute) -> Result<Value, ApiError> {
         match route {
             SimulatorRoute::Models(page) => models::list_models(&self.config, page),
             SimulatorRoute::Model(id) => models::get_model(&self.config, id),
+            // The caller handles these routes.
             SimulatorRoute::Messages(_) | SimulatorRoute::Health => Ok(Value::Null),
         }
     }
@@ -179,8 +182,8 @@ impl RequestPipeline {
         Err(ApiError::unsupported(found.iter().map(|(_, path)| path)))
     }
 
-    /// Records the wanted rows. The rows of two bounds are recorded wherever their field is
-    /// present.
+    /// Records the rows for which `is_wanted` is true. `temperature` and `max_tokens` have a second
+    /// row for their bounds, which is recorded in the same way.
     fn record_activity(
         &self,
         found: &[(SupportRow, String)],
@@ -199,18 +202,19 @@ impl RequestPipeline {
         }
     }
 
-    /// Advances the random state as if this request had been sent.
-    pub fn fast_forward(&self, path: &str, body: &[u8], was_answered: bool) {
+    /// Advances the random state as if this request had been sent. With `had_response`, also counts
+    /// a response of the model.
+    pub fn fast_forward(&self, path: &str, body: &[u8], had_response: bool) {
         self.rng_source.request_rng(path, body);
-        if was_answered {
+        if had_response {
             self.response_count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn generate_response(&self, prompt: &ModelPrompt, rng: &mut RequestRng) -> PipelineResponse {
         let earlier_responses = self.response_count.fetch_add(1, Ordering::Relaxed);
-        let obeys = !rng.bernoulli(self.config.impairments.disobedience_after(earlier_responses));
-        let output = model::respond(prompt, rng, obeys);
+        let is_obedient = !rng.bernoulli(self.config.impairments.disobedience_after(earlier_responses));
+        let output = model::respond(prompt, rng, is_obedient);
         let usage = self.cache.lookup_and_store(prompt, Instant::now());
         let mut draft = ResponseDraft::new(prompt, &output, &self.config.model, usage, &self.signer, rng);
         response::apply(&mut draft, prompt, &self.config);

@@ -4,8 +4,10 @@
 //! It is for servers without rate-limit headers. The number of requests accepted between two
 //! throttled responses gives an estimate of the rate of the server. The interval returns to that
 //! estimate after each throttled response, and goes below it only in small steps. A server may also
-//! throttle for other reasons, at any rate. Then the estimate is dropped and the interval decreases
-//! again. This module must not know headers. Time is an argument.
+//! throttle requests for reasons that do not depend on their rate. In this case, the estimate is
+//! dropped and the interval decreases again.
+//!
+//! This module must not know headers. Callers pass the current time.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +16,25 @@ use std::time::{Duration, Instant};
 const MAX_INTERVAL_FACTOR: u32 = 64;
 
 /// The minimum number of requests between two throttled responses for an estimate of the rate. With
-/// fewer requests, the rate is far too high.
+/// fewer requests, the estimated rate is far too high.
 const MIN_SAMPLE_REQUESTS: u32 = 5;
 
-/// The interval stops growing at this multiple of the estimate. Throttled responses beyond it mean
-/// that the window of the server is used up, and it will reset by itself.
+/// An interval longer than this multiple of the estimate does not grow. If the server still
+/// throttles requests, the quota of its current time window is used up. A longer interval does not
+/// help before the next window.
 const MAX_WIDENING_FACTOR: u32 = 4;
 
-/// At the estimate, response n reduces the interval by n/512. So the limit is probed now and then,
-/// and at most about one request in ten is throttled.
+/// After the interval has reached the estimate, the nth successful response reduces it by n/512.
+/// This tests from time to time whether the server accepts a higher rate. At most about one request
+/// in ten is throttled.
 const PROBE_STEPS: u32 = 512;
 
-/// A shorter interval becomes zero. A longer one must not, because all waiting requests would be
-/// sent together.
+/// An interval that is shorter than the estimate by less than one of these parts counts as equal to
+/// it.
+const ESTIMATE_PARTS: u32 = 32;
+
+/// A shorter interval becomes zero. A longer one does not: at an interval of zero, all waiting
+/// requests are sent at the same time.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The current interval, and the observations behind it.
@@ -37,13 +45,13 @@ pub(crate) struct AdaptiveInterval {
     interval: Duration,
     /// When the interval last rose from zero. Responses to earlier requests are ignored.
     widened_at: Option<Instant>,
-    /// The time of the last throttled response that counted.
+    /// The time of the last throttled response that `on_throttled` did not ignore.
     throttled_at: Option<Instant>,
-    /// The number of requests sent since then.
+    /// The number of requests sent since `throttled_at`.
     sent_count: u32,
-    /// The estimated interval that the server sustains.
+    /// The estimated interval at which the server accepts all requests.
     sustained_interval: Option<Duration>,
-    /// Responses since the interval reached the estimate.
+    /// The number of successful responses since the interval reached the estimate.
     successes_at_sustained: u32,
 }
 
@@ -70,8 +78,8 @@ impl AdaptiveInterval {
         self.sent_count += 1;
     }
 
-    /// Learns that a request sent at `sent` was throttled. Requests in flight at the same time are
-    /// throttled together, so only the first of them counts.
+    /// Adapts the interval after a throttled response to a request sent at `sent`. Requests in
+    /// flight at the same time are throttled together, so only the first of their responses counts.
     pub(crate) fn on_throttled(&mut self, sent: Instant, now: Instant) {
         if self.throttled_at.is_some_and(|throttled| sent < throttled) {
             return;
@@ -84,9 +92,9 @@ impl AdaptiveInterval {
         let interval = match (measured, self.sustained_interval) {
             (None, Some(sustained)) if self.interval > sustained * MAX_WIDENING_FACTOR => self.interval,
             (None, _) => (self.interval * 2).max(self.initial),
-            (Some(_), Some(sustained)) if self.interval > sustained * 31 / 32 => {
-                // Requests kept the sustained rate and most succeeded, so the rate is not the
-                // reason.
+            (Some(_), Some(sustained)) if self.interval > sustained * (ESTIMATE_PARTS - 1) / ESTIMATE_PARTS => {
+                // The requests did not exceed the estimated rate and most of them succeeded, so the
+                // server throttles for another reason.
                 self.sustained_interval = None;
                 self.interval / 2
             }
@@ -99,7 +107,7 @@ impl AdaptiveInterval {
         (self.throttled_at, self.sent_count, self.successes_at_sustained) = (Some(now), 0, 0);
     }
 
-    /// Learns that a request sent at `sent` was not throttled.
+    /// Reduces the interval after a response that is not throttled, to a request sent at `sent`.
     pub(crate) fn on_success(&mut self, sent: Instant) {
         if self.widened_at.is_some_and(|widened| sent < widened) {
             return;
@@ -181,7 +189,7 @@ mod tests {
         assert_eq!(interval.interval(), sustained * 8);
         assert_eq!(count_successes_until(&mut interval, at(1505), sustained), 8);
         assert_eq!(count_successes_until(&mut interval, at(1505), sustained * 4 / 5), 15);
-        // In the end the estimate is forgotten.
+        // Many successful responses reduce the interval to zero.
         assert_eq!(count_successes_until(&mut interval, at(1505), Duration::ZERO), 47);
     }
 
