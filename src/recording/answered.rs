@@ -1,5 +1,5 @@
-//! [`AnsweredExchanges`]: the exchanges of an interrupted run, so that answered requests are not sent
-//! again.
+//! [`AnsweredExchanges`]: the exchanges of an interrupted run, so that answered requests are not
+//! sent again.
 //!
 //! A response is used only for the identical request, not for another one with the same id. This
 //! module must not send anything or decide rows.
@@ -11,7 +11,7 @@ use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::wire::exchange::{Exchange, ExchangeAttempt, Request};
 use crate::wire::parsed_exchange::parse_exchange;
 
-/// The exchanges of an interrupted run by id, each with whether it was answered.
+/// The exchanges of an interrupted run by id. The flag is true for an answered exchange.
 #[derive(Debug, Clone, Default)]
 pub struct AnsweredExchanges(HashMap<String, (Arc<Exchange>, bool)>);
 
@@ -42,8 +42,8 @@ impl AnsweredExchanges {
     }
 }
 
-/// True if the response says something about the request. Failed requests are sent again, and so are
-/// liveness tests, because their result holds only for a moment.
+/// True if the response says something about the request. Failed requests are sent again, and so
+/// are liveness tests, because their results are valid only for a moment.
 fn is_answered(exchange: &Exchange) -> bool {
     !exchange.id.starts_with(LIVENESS_ID_PREFIX)
         && !parse_exchange(exchange).interpretation.is_uninformative(&exchange.request)
@@ -100,7 +100,7 @@ mod tests {
         assert!(!answered(target, AttemptResult::Failure(failure(FailureKind::Timeout))));
         assert!(
             !is_answered(&exchange("probe.there/7", target, response(200, None))),
-            "a liveness test holds only for a moment"
+            "the result of a liveness test is valid only for a moment"
         );
     }
 

@@ -37,7 +37,7 @@ impl fmt::Display for WriteProblem {
     }
 }
 
-/// Receives problems when they occur, each of them one time.
+/// Receives each problem one time, when it occurs.
 type ProblemCallback = Arc<dyn Fn(WriteProblem) + Send + Sync>;
 
 /// An append-only file of lines.
@@ -88,7 +88,7 @@ impl DurableFile {
         self.write_error.or(sync_error).map_or(Ok(()), Err)
     }
 
-    /// Writes the pending data. After a partial write, the next call continues behind it.
+    /// Writes the pending data. After a partial write, the next call continues with the rest.
     fn write_pending(&mut self) {
         let mut written = 0;
         let outcome = loop {
@@ -118,7 +118,7 @@ impl DurableFile {
     }
 }
 
-/// Stores the folder's entry of a new file. Not every system can open folders.
+/// Stores the folder entry of a new file. Some systems cannot open folders.
 fn sync_folder(path: &Path) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
@@ -126,7 +126,8 @@ fn sync_folder(path: &Path) {
 
 /// A thread that stores files on the disk.
 struct SyncThread {
-    /// `None` after the end. Holds one request, so a second request while a sync is waiting is free.
+    /// `None` after the end. The channel holds one request. Further requests are dropped while one
+    /// waits.
     sender: Option<SyncSender<Arc<File>>>,
     thread: Option<JoinHandle<()>>,
     error: Arc<Mutex<Option<String>>>,
@@ -137,7 +138,7 @@ impl SyncThread {
         let (sender, requests) = sync_channel(1);
         let error: Arc<Mutex<Option<String>>> = Arc::default();
         let first_error = error.clone();
-        // Without a thread nothing is stored explicitly, and nothing else is lost.
+        // Without the thread, the system decides when it stores the file. Nothing else changes.
         let thread = std::thread::Builder::new()
             .name("disk".to_owned())
             .spawn(move || run_sync_loop(&requests, &first_error, &on_problem))
@@ -157,7 +158,7 @@ impl SyncThread {
             let _ = sender.send(file.clone());
         }
         if let Some(thread) = self.thread.take() {
-            // The thread does not panic. If it did, the file would be no worse.
+            // The thread does not panic, and a panic would not damage the file.
             let _ = thread.join();
         }
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()

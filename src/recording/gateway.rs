@@ -1,8 +1,8 @@
-//! [`GatewayRecording`]: both sides of a gateway as JSON lines. It has every client request with its
-//! response, and every upstream call.
+//! [`GatewayRecording`]: both sides of a gateway as JSON lines. It has every client request with
+//! its response, and every upstream call.
 //!
-//! Judging needs only the recording. It contains no credential: a call records only whether there was
-//! one, and whether it was the client's.
+//! Judging needs only the recording. It contains no credential: a call records only whether it had
+//! a credential, and whether that was the credential of the client.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::BufRead;
@@ -76,17 +76,17 @@ pub struct GatewayTrial {
 }
 
 string_enum! {
-    /// What a request was sent for.
+    /// The purpose of a request.
     pub enum TrialKind {
-        /// The first question of all.
+        /// The first request of the run.
         First = "first",
         /// Without the field.
         Control = "control",
         /// Without the field, after everything else.
         After = "after",
-        /// With the field, or with the answer that the row is about.
+        /// With the field, or with the upstream response that the row is about.
         Treatment = "treatment",
-        /// One of many at once.
+        /// One of many parallel requests.
         Crowd = "crowd",
     }
 }
@@ -133,17 +133,17 @@ pub struct ServedResponse {
     pub ended: ServedResponseEnd,
 }
 
-/// How an answer of the upstream ended.
+/// How a response of the upstream ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServedResponseEnd {
-    /// All of it was handed over.
+    /// The upstream sent it completely.
     Whole,
-    /// It was broken off on purpose.
+    /// The upstream broke it off on purpose.
     Cut,
-    /// The gateway went away before its end.
+    /// The gateway closed the connection before the end of the response.
     Abandoned,
-    /// It was not over when the run was.
+    /// The response had not ended when the run ended.
     #[default]
     Open,
 }

@@ -1,7 +1,7 @@
 //! Recordings: every request and response of a run, in memory and on disk.
 //!
-//! A recording is all that judging needs. This folder must not decide rows, and must not know the
-//! engine or the command line.
+//! The judge needs only a recording. This folder must not decide rows, and must not know the engine
+//! or the command line.
 
 pub mod answered;
 pub mod durable_file;

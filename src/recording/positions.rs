@@ -19,16 +19,16 @@ impl RecordingPositions {
     /// The positions in a recording.
     pub fn new(recording: &Recording) -> Self {
         Self {
-            exchanges: recording.exchanges.iter().enumerate().map(|(at, e)| (e.id.clone(), at)).collect(),
-            trials: recording.trials.iter().enumerate().map(|(at, t)| (t.key.clone(), at)).collect(),
+            exchanges: recording.exchanges.iter().enumerate().map(|(position, e)| (e.id.clone(), position)).collect(),
+            trials: recording.trials.iter().enumerate().map(|(position, t)| (t.key.clone(), position)).collect(),
         }
     }
 
     /// Replaces the exchange with the same id, or adds a new one. Returns its position.
     pub fn upsert_exchange(&mut self, recording: &mut Recording, exchange: Exchange) -> usize {
-        let at = *self.exchanges.entry(exchange.id.clone()).or_insert(recording.exchanges.len());
-        upsert(&mut recording.exchanges, at, exchange);
-        at
+        let position = *self.exchanges.entry(exchange.id.clone()).or_insert(recording.exchanges.len());
+        upsert(&mut recording.exchanges, position, exchange);
+        position
     }
 
     /// Finds the trial with this key.
@@ -38,16 +38,16 @@ impl RecordingPositions {
 
     /// Replaces the trial with the same key, or adds a new one. Returns its position.
     pub fn upsert_trial(&mut self, recording: &mut Recording, trial: TrialRecord) -> usize {
-        let at = *self.trials.entry(trial.key.clone()).or_insert(recording.trials.len());
-        upsert(&mut recording.trials, at, trial);
-        at
+        let position = *self.trials.entry(trial.key.clone()).or_insert(recording.trials.len());
+        upsert(&mut recording.trials, position, trial);
+        position
     }
 }
 
 /// Replaces the item at a position, or appends it.
-pub(super) fn upsert<T>(items: &mut Vec<T>, at: usize, item: T) {
-    match items.get_mut(at) {
-        Some(place) => *place = item,
+pub(super) fn upsert<T>(items: &mut Vec<T>, position: usize, item: T) {
+    match items.get_mut(position) {
+        Some(existing) => *existing = item,
         None => items.push(item),
     }
 }

@@ -14,8 +14,8 @@ pub struct RequestSettings {
     pub model: String,
     /// The value of `anthropic-version`.
     pub anthropic_version: String,
-    /// `max_tokens` of requests that do not set it. It leaves room for a model that thinks by
-    /// itself.
+    /// `max_tokens` of requests that do not set it. It is large enough for a model that also thinks
+    /// if the request does not ask for thinking.
     pub answer_tokens: u32,
     /// The claimed upper bound of `temperature`, or [`REFERENCE_TEMPERATURE_MAX`].
     pub temperature_max: f64,

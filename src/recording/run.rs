@@ -24,7 +24,7 @@ use crate::wire::exchange::Exchange;
 /// The value of `schema` in every recording of this version.
 pub const SCHEMA: &str = "fieldtest-recording/1";
 
-/// Starts the ids of the requests that test whether the endpoint still responds.
+/// The prefix of the ids of requests that test whether the endpoint still responds.
 pub const LIVENESS_ID_PREFIX: &str = "probe.there/";
 
 /// A recording in memory.
@@ -54,7 +54,7 @@ pub struct RunHeader {
     /// The target with the claims that the verdicts are compared with, so that the recording can be
     /// judged without other files.
     pub claims: Option<Target>,
-    /// What requests use of the target and the options.
+    /// The settings of the target and the command line that requests use.
     pub settings: RequestSettings,
     /// The rows that were run, in order.
     pub rows: Vec<String>,
@@ -128,9 +128,9 @@ pub enum ArmKind {
     Insist,
     /// The same information in a way that is known to work.
     Positive,
-    /// The fields of several rows at once, with valid values.
+    /// The fields of several rows in one request, with valid values.
     Screen,
-    /// The fields of several rows at once, with invalid values.
+    /// The fields of several rows in one request, with invalid values.
     ScreenChallenge,
     /// A block that the endpoint produced, sent back.
     Genuine,
@@ -240,8 +240,8 @@ pub enum RunLine {
     Results(Box<Results>),
     /// An interrupted run is resumed below.
     Resumed(ResumeMarker),
-    /// Trials of an interrupted run that the resumed run did not need, because repeated requests got
-    /// other responses.
+    /// Trials of an interrupted run that the resumed run did not need, because repeated requests
+    /// got other responses.
     Withdrawn(Vec<TrialKey>),
     /// The last line.
     Footer(RunFooter),
@@ -320,7 +320,7 @@ struct RecordingBuilder {
     recording: Recording,
     exchange_lines: LineNumbers,
     trial_lines: LineNumbers,
-    /// Set once the run was resumed: from then on, exchanges and trials replace earlier ones.
+    /// Set at the first `resumed` line. After it, exchanges and trials replace earlier ones.
     positions: Option<RecordingPositions>,
 }
 
@@ -337,24 +337,24 @@ impl RecordingBuilder {
             // The caller handles headers.
             RunLine::Header(_) => {}
             RunLine::Exchange(exchange) => {
-                let at = match &mut self.positions {
+                let position = match &mut self.positions {
                     Some(positions) => positions.upsert_exchange(recording, *exchange),
                     None => {
                         recording.exchanges.push(*exchange);
                         self.exchange_lines.len()
                     }
                 };
-                upsert(&mut self.exchange_lines, at, line);
+                upsert(&mut self.exchange_lines, position, line);
             }
             RunLine::Trial(trial) => {
-                let at = match &mut self.positions {
+                let position = match &mut self.positions {
                     Some(positions) => positions.upsert_trial(recording, trial),
                     None => {
                         recording.trials.push(trial);
                         self.trial_lines.len()
                     }
                 };
-                upsert(&mut self.trial_lines, at, line);
+                upsert(&mut self.trial_lines, position, line);
             }
             RunLine::Resumed(_) if is_complete(recording) => {
                 return invalid("a resumed run follows the footer of a complete run");
@@ -408,7 +408,7 @@ fn verify_counts(recording: &Recording) -> Result<(), RecordingError> {
     verify_count("trial", counts.trials, recording.trials.len())
 }
 
-/// True if the run reached its end: nothing can follow.
+/// True if every row was run completely, so that the run cannot be resumed.
 pub fn is_complete(recording: &Recording) -> bool {
     recording.footer.as_ref().is_some_and(|footer| footer.ended == RunEnd::Complete)
 }

@@ -1,7 +1,7 @@
 //! [`RunScope`]: what a recording covers, and the larger plan that it is a part of.
 //!
-//! A row may be run only because another row depends on it. It is then decided and not reported. This
-//! module must not decide anything.
+//! A row may be run only because another row depends on it. It is then decided and not reported.
+//! This module must not decide anything.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,11 @@ use crate::results::plan_estimate::PlanEstimate;
 /// What a recording covers. The default is a plain run: all its rows are reported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunScope {
-    /// A digest of the experiments of its rows. It tells other case files from an edited recording.
+    /// A digest of the experiments of its rows. It distinguishes other case files from an edited
+    /// recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cases: Option<String>,
-    /// The version of fieldtest that wrote it. Another version may send other requests.
+    /// The version of fieldtest that wrote the recording. Another version may send other requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// A digest of the simulator's options, if there were any.
@@ -39,7 +40,7 @@ pub struct RunScope {
     /// The plan of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreseen: Option<Box<RunForecast>>,
-    /// The results of a recording without texts. They are a line of their own in the file.
+    /// The results of a recording without texts. The file has a separate line for them.
     #[serde(skip)]
     pub results: Option<Box<Results>>,
 }

@@ -1,4 +1,4 @@
-//! [`RecordingWriter`]: keeps a run in memory, where it is judged, and in its recording file.
+//! [`RecordingWriter`]: stores a run in memory, for the judge, and in its recording file.
 //!
 //! In a resumed run, a trial that is already in the file is not written again.
 
@@ -26,7 +26,7 @@ pub struct RecordingWriter {
 }
 
 impl RecordingWriter {
-    /// Continues a recording, which may have only its header, and its file.
+    /// Continues a recording and its file. The recording may have only its header.
     pub fn new(recording: Recording, file: DurableFile, content_policy: ContentPolicy) -> Self {
         let positions = RecordingPositions::new(&recording);
         Self { recording, positions, file, content_policy, used_trials: HashSet::new() }

@@ -1,7 +1,7 @@
 //! The plan of a run, in the shape of `fieldtest plan --format json`: [`PlanReport`].
 //!
-//! Names are a contract with other tools: fields may be added, but not renamed. This module must not know
-//! how the numbers are computed.
+//! Names are a contract with other tools: fields may be added, but not renamed. This module must
+//! not know how the numbers are computed.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,8 +25,8 @@ pub struct PlanReport {
     pub targets: Vec<TargetPlan>,
     /// The number of runs of each target.
     pub runs: u64,
-    /// The sum over all runs of all targets. The expected time is the time of the longest target, since
-    /// targets run in parallel; the maximum time is the sum.
+    /// The sum over all runs of all targets. The expected time is the time of the longest target,
+    /// since targets run in parallel; the maximum time is the sum.
     pub planned: PlanEstimate,
     /// Whether the plan fits each given budget.
     pub fits: Vec<BudgetFit>,
@@ -48,8 +48,8 @@ pub struct TargetPlan {
     pub name: String,
     /// The requested model.
     pub model: String,
-    /// The missing credential of a live run, such as variables that are not set; absent if nothing is
-    /// missing.
+    /// The missing credential of a live run, such as variables that are not set; absent if nothing
+    /// is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_credential: Option<String>,
     /// The number of concurrent requests.
@@ -63,7 +63,8 @@ pub struct TargetPlan {
     /// Prices in US dollars per million tokens; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prices: Option<TargetPrices>,
-    /// The probes before the first row, and the checks whether an endpoint that stops responding is alive.
+    /// The probes before the first row, and the checks whether an endpoint that stops responding is
+    /// alive.
     pub first: PlanEstimate,
     /// The rows, in order.
     pub rows: Vec<PlannedRow>,

@@ -61,8 +61,8 @@ fn add_known<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option
 }
 
 impl PlanEstimate {
-    /// The sum of two plans that run in parallel. The expected time is the longer one; the maximum time
-    /// is the sum, since they may have to run one after the other.
+    /// The sum of two plans that run in parallel. The expected time is the longer one; the maximum
+    /// time is the sum, since they may have to run one after the other.
     pub fn add_parallel(&self, other: &Self) -> Self {
         let tokens = |a: TokenRange, b: TokenRange| TokenRange {
             expected: add_known(a.expected, b.expected),
@@ -161,10 +161,10 @@ impl AmountRange {
         self.describe_with(|seconds| format::duration((seconds * 1e3) as u64))
     }
 
-    fn describe_with(self, word: impl Fn(f64) -> String) -> String {
+    fn describe_with(self, format_amount: impl Fn(f64) -> String) -> String {
         match self.expected {
-            Some(n) => format!("about {} (at most {})", word(n), word(self.max)),
-            None => format!("at most {}", word(self.max)),
+            Some(n) => format!("about {} (at most {})", format_amount(n), format_amount(self.max)),
+            None => format!("at most {}", format_amount(self.max)),
         }
     }
 }

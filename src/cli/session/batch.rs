@@ -1,4 +1,5 @@
-//! The runs of one command: [`RunBatch`] runs several targets in parallel, and repeats of one target in sequence.
+//! The runs of one command: [`RunBatch`] runs several targets in parallel, and repeats of one
+//! target in sequence.
 //!
 //! If the run of one target fails, the others continue and keep their results.
 
@@ -32,7 +33,7 @@ use crate::results::merge::RepeatMerger;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
-/// What all runs of a command share.
+/// The state that all runs of a command share.
 pub struct RunBatch<'a> {
     /// The options of the command.
     pub args: &'a RunArgs,
@@ -137,7 +138,7 @@ impl RunBatch<'_> {
         if let Some(resumed) = &job.resumed {
             connection.fast_forward_simulator(&resumed.recording.exchanges);
         }
-        // A rerun has new random values: equal requests might only get equal responses.
+        // A rerun has new random values, because equal requests might only get equal responses.
         let entropy = self.environment.entropy;
         let new_seed = || if self.rerun.is_some() { entropy } else { connection.default_seed(entropy) };
         let seed = sending.seed.unwrap_or_else(new_seed);
@@ -157,7 +158,8 @@ impl RunBatch<'_> {
         let mut merger: Option<RepeatMerger> = None;
         for n in 0..repeats {
             let recording = self.recording_folder.join(format!("recording-{slug}-run-{:0digits$}.jsonl", n + 1));
-            // Each run has its own random values: a cache of responses must not look like stability.
+            // Each run has its own random values, so that cached responses do not look like stable
+            // ones.
             let repeat = TargetJob { target: job.target.clone(), rows: job.rows.clone(), resumed: None };
             let (results, end) =
                 self.run_once(&connection, repeat, &sending, (seed.wrapping_add(n), Some(n + 1)), recording).await?;

@@ -52,8 +52,8 @@ impl EndpointConnection {
             config.transport = preflight.transport.clone();
         }
         // A path may contain a key. The port of a simulator is random, so results do not show it.
-        let shown = SecretRedactor::new(config.credential.as_ref(), &config.secrets).redact_text(base_url);
-        let base_url = if simulation.is_some() { "http://simulator".to_owned() } else { shown };
+        let redacted_url = SecretRedactor::new(config.credential.as_ref(), &config.secrets).redact_text(base_url);
+        let base_url = if simulation.is_some() { "http://simulator".to_owned() } else { redacted_url };
         let client =
             Client::new(config).map_err(|source| CliError::TargetClient { target: target.name.clone(), source })?;
         Ok(Self { client, base_url, simulation })
@@ -70,8 +70,8 @@ impl EndpointConnection {
                 (None, HttpMethod::Get | HttpMethod::Head) => String::new(),
             };
             for attempt in &exchange.attempts {
-                let was_answered = matches!(&attempt.result, AttemptResult::Response(r) if r.status == 200);
-                simulation.fast_forward(request.path_without_query(), body.as_bytes(), was_answered);
+                let had_response = matches!(&attempt.result, AttemptResult::Response(r) if r.status == 200);
+                simulation.fast_forward(request.path_without_query(), body.as_bytes(), had_response);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::recording::scope::RunForecast;
 pub struct ForecastAssumptions {
     /// The time until a response is complete.
     pub response_time: Duration,
-    /// The tokens that the model thinks before each response without being asked.
+    /// The thinking tokens before each response whose request does not ask for thinking.
     pub thinking_tokens: u64,
 }
 

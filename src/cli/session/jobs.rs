@@ -76,18 +76,18 @@ impl<'a> TargetJob<'a> {
     pub fn announce(&self, args: &RunArgs, is_rerun: bool) {
         let name = &self.target.name;
         let (rows, planned) = (self.rows.reported_count(), self.rows.plan.len());
-        let more = match self.rows.dependencies.len() {
+        let dependency_note = match self.rows.dependencies.len() {
             0 => String::new(),
             1 => ", plus 1 row that they depend on".to_owned(),
             n => format!(", plus {n} rows that they depend on"),
         };
         match args.shard.shard {
             Some(shard) if rows == 0 => stderr::warn(format!("{name}: shard {shard}: none of {planned} rows")),
-            Some(shard) => stderr::warn(format!("{name}: shard {shard}: {rows} of {planned} rows{more}")),
+            Some(shard) => stderr::warn(format!("{name}: shard {shard}: {rows} of {planned} rows{dependency_note}")),
             None if is_rerun && rows == 0 => {
                 stderr::warn(format!("{name}: nothing to rerun: no row is contradicted or undetermined"));
             }
-            None if is_rerun => stderr::warn(format!("{name}: rerunning {rows} of {planned} rows{more}")),
+            None if is_rerun => stderr::warn(format!("{name}: rerunning {rows} of {planned} rows{dependency_note}")),
             None => {}
         }
     }

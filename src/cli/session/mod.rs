@@ -1,4 +1,4 @@
-//! The runs of a command: from its jobs to the results. Must not write reports.
+//! Executes the runs of a command: turns its jobs into results. This folder must not write reports.
 
 pub mod batch;
 pub mod connection;

@@ -1,4 +1,5 @@
-//! Checks before the first request: TLS files, the proxy, plain HTTP and, last, the commands that print credentials.
+//! [`preflight`]: checks before the first request: TLS files, the proxy, plain HTTP and, last, the
+//! commands that print credentials.
 
 use secrecy::SecretString;
 
@@ -10,20 +11,21 @@ use crate::cli::{CliError, ProcessEnvironment};
 use crate::client::BaseUrl;
 use crate::client::transport::{TransportConfig, check_plain_http};
 
-/// What all clients of a command share.
+/// The settings and secrets that all clients of a command share.
 #[derive(Debug, Default)]
 pub struct PreflightResult {
     /// TLS and proxy.
     pub transport: TransportConfig,
-    /// The secrets to remove from responses: all credentials of the command, since one endpoint may know the credential
-    /// of another, and the secrets of the environment.
+    /// The secrets to remove from responses: all credentials of the command, since one endpoint may
+    /// know the credential of another, and the secrets of the environment.
     pub secrets: Vec<SecretString>,
 }
 
 /// Prepares requests to these endpoints.
 ///
 /// # Errors
-/// A file or proxy is invalid, a credential would be sent over plain HTTP, or a command prints no credential.
+/// A file or proxy is invalid, a credential would be sent over plain HTTP, or a command prints no
+/// credential.
 pub fn preflight<'a>(
     endpoints: impl IntoIterator<Item = &'a EndpointKind>,
     args: &TransportArgs,

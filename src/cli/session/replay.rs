@@ -1,4 +1,4 @@
-//! `--replay`: recordings instead of endpoints.
+//! `--replay`: [`replay_recordings`] reads responses from recordings instead of endpoints.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::results::model::Results;
 
 /// Replays the recordings of the named targets, or all recordings of a folder.
 pub fn replay_recordings(
-    place: &Path,
+    source: &Path,
     endpoint: &EndpointArgs,
     select: &SelectArgs,
     catalog: &Catalog,
@@ -24,7 +24,7 @@ pub fn replay_recordings(
     let claims = endpoint.claims.as_deref().map(|name| find_target(catalog, name)).transpose()?;
     let runtime = multi_thread_runtime()?;
     let mut all = Vec::new();
-    for (path, target) in find_recordings(place, endpoint)? {
+    for (path, target) in find_recordings(source, endpoint)? {
         let error = |problem| CliError::Replay { path: path.clone(), problem };
         let (mut recording, lines) = files::read_recording_lines(&path)?;
         let target = target.as_deref().and_then(|name| catalog.targets.get(name));
@@ -50,7 +50,7 @@ pub fn replay_recordings(
     Ok(all)
 }
 
-/// The rows of `--select`. `None` without it: all rows of the recording.
+/// The rows of `--select`. `None` without the option, which means all rows of the recording.
 fn select_rows(select: &SelectArgs, catalog: &Catalog, recording: &Recording) -> Result<Option<Vec<String>>, CliError> {
     if select.select.is_empty() {
         return Ok(None);
@@ -62,30 +62,30 @@ fn select_rows(select: &SelectArgs, catalog: &Catalog, recording: &Recording) ->
 }
 
 /// The files to replay, each with the target that names it.
-fn find_recordings(place: &Path, endpoint: &EndpointArgs) -> Result<Vec<(PathBuf, Option<String>)>, CliError> {
-    let error = |problem| CliError::Replay { path: place.to_owned(), problem };
+fn find_recordings(source: &Path, endpoint: &EndpointArgs) -> Result<Vec<(PathBuf, Option<String>)>, CliError> {
+    let error = |problem| CliError::Replay { path: source.to_owned(), problem };
     if endpoint.name.is_some() && endpoint.targets.len() > 1 {
         return Err(error(ReplayProblem::NameWithTargets));
     }
-    if place.is_file() {
+    if source.is_file() {
         return match endpoint.targets.as_slice() {
-            [] => Ok(vec![(place.to_owned(), None)]),
-            [target] => Ok(vec![(place.to_owned(), Some(target.clone()))]),
+            [] => Ok(vec![(source.to_owned(), None)]),
+            [target] => Ok(vec![(source.to_owned(), Some(target.clone()))]),
             _ => Err(error(ReplayProblem::OneRecording)),
         };
     }
-    if !place.is_dir() {
+    if !source.is_dir() {
         return Err(error(ReplayProblem::NoPlace));
     }
     let find = |name: &String, target: Option<&String>| {
         let file = format!("recording-{}.jsonl", slugify(name));
-        let path = place.join(&file);
+        let path = source.join(&file);
         if path.is_file() { Ok((path, target.cloned())) } else { Err(error(ReplayProblem::NoRecording(file))) }
     };
     match &endpoint.name {
         Some(name) => Ok(vec![find(name, endpoint.targets.first())?]),
         None if endpoint.targets.is_empty() => {
-            let all: Vec<_> = files::list_recordings(place)?.into_iter().map(|path| (path, None)).collect();
+            let all: Vec<_> = files::list_recordings(source)?.into_iter().map(|path| (path, None)).collect();
             if all.is_empty() { Err(error(ReplayProblem::NoRecordings)) } else { Ok(all) }
         }
         None => endpoint.targets.iter().map(|name| find(name, Some(name))).collect(),

@@ -1,4 +1,4 @@
-//! `--rerun`: [`RerunSource`], the results of which some rows are run again.
+//! `--rerun`: [`RerunSource`] has earlier results and selects the rows that are run again.
 
 use std::path::{Path, PathBuf};
 
@@ -33,9 +33,9 @@ impl RerunSource {
         if let Some(row) = self.previous.rows.iter().find(|row| catalog.experiment(&row.id).is_none()) {
             return Err(self.error(RerunProblem::UnknownRow(row.id.clone())));
         }
-        let due = rows_to_rerun(&self.previous);
+        let rerun_ids = rows_to_rerun(&self.previous);
         let is_wanted = |row: &str| {
-            due.iter().any(|id| id == row) && selected.iter().any(|selected| selected.experiment.id() == row)
+            rerun_ids.iter().any(|id| id == row) && selected.iter().any(|selected| selected.experiment.id() == row)
         };
         let planned = self.previous.shard.as_ref().map(|shard| &shard.rows);
         let is_in_plan = |row: &&CatalogRow| {

@@ -1,7 +1,9 @@
-//! `--resume`: interrupted runs, compared with the command line and continued in their own recordings: [`ResumedRun`].
+//! `--resume`: interrupted runs, compared with the command line and continued in their own
+//! recordings: [`ResumedRun`].
 //!
-//! The recording determines the requests and the rules. The command line determines the endpoint and the credential. An
-//! option that would change the requests is rejected, because the recorded responses would not match.
+//! The recording determines the requests and the rules. The command line determines the endpoint
+//! and the credential. An option that would change the requests is rejected, because the recorded
+//! responses would not match.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -45,25 +47,26 @@ pub struct ResumedRun {
     file: File,
 }
 
-/// The folder of the recordings of a place: the place itself, or the folder of the file.
-pub fn recording_folder(place: &Path) -> PathBuf {
-    match (place.is_dir(), place.parent()) {
-        (true, _) => place.to_owned(),
+/// The folder with the recordings: the folder itself, or the folder of the file.
+pub fn recording_folder(source: &Path) -> PathBuf {
+    match (source.is_dir(), source.parent()) {
+        (true, _) => source.to_owned(),
         (false, Some(parent)) if !parent.as_os_str().is_empty() => parent.to_owned(),
         (false, _) => PathBuf::from("."),
     }
 }
 
-/// Finds the runs to resume. If the command line names targets, these targets; otherwise all runs in the place.
+/// Finds the runs to resume in a file or folder: the runs of the targets that the command line
+/// names, or all runs if it names no target.
 pub fn find_runs<'a>(
-    place: &Path,
+    source: &Path,
     args: &RunArgs,
     simulator: &SimulatorOptions,
     catalog: &'a Catalog,
     environment: &ProcessEnvironment,
 ) -> Result<Vec<ResumeCandidate<'a>>, CliError> {
-    let error = |problem| CliError::Resume { path: place.to_owned(), problem };
-    if !place.exists() {
+    let error = |problem| CliError::Resume { path: source.to_owned(), problem };
+    if !source.exists() {
         return Err(error(ResumeProblem::NoPlace));
     }
     let given = &args.endpoint;
@@ -73,11 +76,11 @@ pub fn find_runs<'a>(
         Ok::<ResumeCandidate<'a>, CliError>((target, Some((run, rows))))
     };
     let is_named = !given.targets.is_empty() || given.base_url.is_some() || given.list.is_some();
-    if place.is_file() {
-        if has_no_header(place)? {
+    if source.is_file() {
+        if has_no_header(source)? {
             return Err(error(ResumeProblem::Empty));
         }
-        let run = ResumedRun::read(place)?;
+        let run = ResumedRun::read(source)?;
         if !is_named {
             let target = run.resolve_target(given, catalog, environment)?;
             return Ok(vec![resume(run, target)?]);
@@ -95,7 +98,7 @@ pub fn find_runs<'a>(
     let mut candidates: Vec<ResumeCandidate<'a>> = Vec::new();
     if is_named {
         for target in resolve(given)? {
-            let path = place.join(format!("recording-{}.jsonl", slugify(&target.name)));
+            let path = source.join(format!("recording-{}.jsonl", slugify(&target.name)));
             candidates.push(match path.is_file() && !has_no_header(&path)? {
                 true => resume(ResumedRun::read(&path)?, target)?,
                 false => (target, None),
@@ -106,7 +109,7 @@ pub fn find_runs<'a>(
             false => Err(error(ResumeProblem::NoRecordingOfTargets)),
         };
     }
-    for path in files::list_recordings(place)? {
+    for path in files::list_recordings(source)? {
         if has_no_header(&path)? {
             stderr::warn(format!("{}: nothing was recorded. Name its target to run it", path.display()));
             continue;
@@ -161,7 +164,7 @@ impl ResumedRun {
         is_complete(&self.recording)
     }
 
-    /// The target of the recording, if the command line names none.
+    /// The target of the recording, if the command line does not name a target.
     fn resolve_target(
         &self,
         given: &EndpointArgs,
@@ -245,12 +248,13 @@ impl ResumedRun {
         Ok((target, self, rows))
     }
 
-    /// Rejects another endpoint than that of the recording. The recorded base URL has no secrets.
+    /// Rejects an endpoint whose base URL differs from the recorded one. The recorded base URL has
+    /// no secrets, so they are removed before the comparison.
     pub fn verify_base_url(&self, endpoint: &EndpointKind, secrets: &[SecretString]) -> Result<(), CliError> {
         let EndpointKind::Live { base_url, credential, .. } = endpoint else { return Ok(()) };
         let credential = credential.as_ref().map(LazyCredential::resolve).transpose()?;
-        let shown = SecretRedactor::new(credential.as_ref(), secrets).redact_text(base_url.clone());
-        self.verify_same("base URL", &self.recording.header.base_url, &shown)
+        let redacted_url = SecretRedactor::new(credential.as_ref(), secrets).redact_text(base_url.clone());
+        self.verify_same("base URL", &self.recording.header.base_url, &redacted_url)
     }
 
     fn verify_same(&self, what: &'static str, recorded: &str, given: &str) -> Result<(), CliError> {
@@ -263,8 +267,8 @@ impl ResumedRun {
         }
     }
 
-    /// Rejects options that would change the requests or the verdicts. An option with its default value is not
-    /// compared.
+    /// Rejects options that would change the requests or the verdicts. An option with its default
+    /// value is not compared.
     fn verify_options(&self, args: &RunArgs, simulator: &SimulatorOptions) -> Result<(), CliError> {
         let header = &self.recording.header;
         let differs = |option, recorded: String, given: String| {
@@ -330,19 +334,19 @@ impl ResumedRun {
         SendArgs { seed: Some(header.seed), confidence, ..given.clone() }
     }
 
-    /// When the run was started, as far as the clock goes back.
+    /// The start of the run. If the clock cannot represent it, the current time.
     pub fn started_at(&self) -> Instant {
         let now = Instant::now();
-        let began = self.recording.header.started_at.parse::<Timestamp>().ok();
-        let ago = began.and_then(|began| Duration::try_from(Timestamp::now().duration_since(began)).ok());
+        let started = self.recording.header.started_at.parse::<Timestamp>().ok();
+        let ago = started.and_then(|started| Duration::try_from(Timestamp::now().duration_since(started)).ok());
         ago.and_then(|ago| now.checked_sub(ago)).unwrap_or(now)
     }
 
     /// The duration of the run so far.
     pub fn elapsed_ms(&self) -> u64 {
         let attempts = self.recording.exchanges.iter().flat_map(|exchange| &exchange.attempts);
-        let ended = || attempts.map(|a| a.started_ms.saturating_add(a.duration_ms)).max().unwrap_or(0);
-        self.recording.footer.as_ref().map_or_else(ended, |footer| footer.wall_ms)
+        let last_response_ms = || attempts.map(|a| a.started_ms.saturating_add(a.duration_ms)).max().unwrap_or(0);
+        self.recording.footer.as_ref().map_or_else(last_response_ms, |footer| footer.wall_ms)
     }
 
     /// Continues the recording. An incomplete last line is removed.
@@ -362,24 +366,24 @@ impl ResumedRun {
     }
 }
 
-/// Makes a file of lines end with a complete line.
+/// Removes an incomplete last line, or adds the missing newline of a complete one.
 fn repair_last_line(file: &File) -> io::Result<()> {
     let (mut file, mut last) = (file, Vec::new());
     let mut from = file.seek(SeekFrom::End(0))?;
-    // Back to the newline before the last line, in steps.
+    // Reads backwards in steps until there is a newline.
     while from > 0 && !last.contains(&b'\n') {
         let step = from.min(64 * 1024);
         from -= step;
         file.seek(SeekFrom::Start(from))?;
-        let mut piece = vec![0; step as usize];
-        file.read_exact(&mut piece)?;
-        piece.extend_from_slice(&last);
-        last = piece;
+        let mut chunk = vec![0; step as usize];
+        file.read_exact(&mut chunk)?;
+        chunk.extend_from_slice(&last);
+        last = chunk;
     }
     let complete = last.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let rest = &last[complete..];
+    let last_line = &last[complete..];
     file.seek(SeekFrom::End(0))?;
-    match rest {
+    match last_line {
         [] => Ok(()),
         // Only the newline is missing.
         line if serde_json::from_slice::<RunLine>(line).is_ok() => file.write_all(b"\n"),

@@ -1,4 +1,5 @@
-//! One run of one target: [`run_target`] sends the requests, records them, shows progress and judges the recording.
+//! One run of one target: [`run_target`] sends the requests, records them, shows progress and
+//! judges the recording.
 //!
 //! Must not know reports, or which command runs.
 
@@ -28,7 +29,7 @@ use crate::redact::ContentPolicy;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
-/// A run to make.
+/// One run of one target.
 pub struct RunJob<'a> {
     /// The target.
     pub target: &'a ResolvedTarget,
@@ -46,7 +47,7 @@ pub struct RunJob<'a> {
     pub recording: PathBuf,
     /// Shows the progress.
     pub progress: &'a ProgressReporter,
-    /// When it was started or resumed.
+    /// The time when it was started or resumed.
     pub started: Instant,
     /// The facts in its recording that the other fields do not determine.
     pub scope: RunScope,
@@ -57,7 +58,7 @@ pub struct RunJob<'a> {
 }
 
 impl RunJob<'_> {
-    /// The header of its recording.
+    /// Builds the header of its recording.
     pub fn build_header(&self, sending: &SendArgs) -> RunHeader {
         let target = self.target;
         let confidence = sending.confidence.confidence;

@@ -78,7 +78,7 @@ impl SharedState {
     }
 }
 
-/// The header of a scheme.
+/// The credential header of a scheme.
 pub fn credential_header(scheme: AuthScheme) -> CredentialHeader {
     match scheme {
         AuthScheme::XApiKey => CredentialHeader::XApiKey,
