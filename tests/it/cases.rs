@@ -1,4 +1,4 @@
-//! Case files that are broken or hostile: what their authors are told, whole, and that nothing is ever sent for them.
+//! Invalid and hostile case files: the complete error messages, and that no request is sent.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use server::TestServer;
 
 use crate::common::{binary, server};
 
-/// A target file that is sound.
+/// A valid target file.
 const TARGET: &str = r#"name: acme
 title: Acme
 auth: { scheme: x-api-key, env: [ACME_KEY] }
@@ -21,7 +21,7 @@ claims:
   field.top_k: { status: ignored }
 "#;
 
-/// A section that is sound.
+/// A valid section.
 const SECTION: &str = r#"section: Simple fields
 rows:
   - row: field.fresh
@@ -42,26 +42,26 @@ fn load_all(files: Vec<(&str, Vec<u8>)>) -> Result<Catalog, CaseErrors> {
     Catalog::load_with_extra(&files)
 }
 
-/// What is said of a file.
+/// Returns the error message about an invalid file.
 #[track_caller]
-fn said(name: &str, content: impl Into<Vec<u8>>) -> String {
-    load(name, content).expect_err("the file is broken").to_string()
+fn error_text(name: &str, content: impl Into<Vec<u8>>) -> String {
+    load(name, content).expect_err("the file is invalid").to_string()
 }
 
-/// Holds what is said of a file to the snapshot of this name; and to what holds of everything that is said of one.
+/// Compares the error message about a file with a snapshot, and verifies its location.
 #[track_caller]
-fn shows(snapshot: &str, name: &str, content: impl Into<Vec<u8>>) {
-    shows_text(snapshot, name, &said(name, content));
+fn assert_error(snapshot: &str, name: &str, content: impl Into<Vec<u8>>) {
+    assert_error_text(snapshot, name, &error_text(name, content));
 }
 
 #[track_caller]
-fn shows_text(snapshot: &str, name: &str, text: &str) {
+fn assert_error_text(snapshot: &str, name: &str, text: &str) {
     let first = text.lines().next().unwrap();
-    let place = first.strip_prefix(&format!("error: {name}:")).unwrap_or_else(|| panic!("no place in: {first}"));
+    let place = first.strip_prefix(&format!("error: {name}:")).unwrap_or_else(|| panic!("no location in: {first}"));
     let mut numbers = place.splitn(3, ':');
     let line: usize = numbers.next().unwrap().parse().unwrap();
     let _column: usize = numbers.next().unwrap().parse().unwrap();
-    assert!(text.lines().any(|l| l.starts_with(&format!("{line} |"))), "the line is not shown: {text}");
+    assert!(text.lines().any(|l| l.starts_with(&format!("{line} |"))), "the message does not show the line: {text}");
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots/cases");
     settings.set_prepend_module_to_snapshot(false);
@@ -69,104 +69,105 @@ fn shows_text(snapshot: &str, name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(snapshot, text));
 }
 
-fn with(text: &str, from: &str, to: &str) -> String {
+/// Replaces the first occurrence of a part of the text.
+fn replace_in(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from}");
     text.replacen(from, to, 1)
 }
 
 #[test]
-fn sound_files_are_taken() {
+fn valid_files_are_loaded() {
     let catalog = load_all(vec![("targets/a.yaml", TARGET.into()), ("experiments/a.yaml", SECTION.into())]).unwrap();
     assert!(catalog.targets.contains_key("acme"));
     assert_eq!(catalog.experiment("field.fresh").unwrap().title, "fresh");
 }
 
 #[test]
-fn unknown_keys() {
+fn unknown_keys_are_rejected() {
     let name = "targets/a.yaml";
-    shows("unknown-key", name, with(TARGET, "model: m", "model: m\nmodle: n"));
-    shows("unknown-key-in-claim", name, with(TARGET, "status: ignored", "status: ignored, state: x"));
-    shows("unknown-key-in-limits", name, format!("{TARGET}limits: {{ rpm: 5 }}\n"));
+    assert_error("unknown-key", name, replace_in(TARGET, "model: m", "model: m\nmodle: n"));
+    assert_error("unknown-key-in-claim", name, replace_in(TARGET, "status: ignored", "status: ignored, state: x"));
+    assert_error("unknown-key-in-limits", name, format!("{TARGET}limits: {{ rpm: 5 }}\n"));
     let name = "experiments/a.yaml";
-    shows("unknown-key-in-row", name, with(SECTION, "treatment:", "treatmnt:"));
-    shows("unknown-key-in-arm", name, with(SECTION, "treatment: { body:", "treatment: { bdy:"));
+    assert_error("unknown-key-in-row", name, replace_in(SECTION, "treatment:", "treatmnt:"));
+    assert_error("unknown-key-in-arm", name, replace_in(SECTION, "treatment: { body:", "treatment: { bdy:"));
     let effect = "    effect: { blocks: { tool_use: { atleast: 1 } } }\n";
-    shows("unknown-key-in-count", name, format!("{SECTION}{effect}"));
+    assert_error("unknown-key-in-count", name, format!("{SECTION}{effect}"));
 }
 
 #[test]
-fn wrong_types_and_values() {
+fn wrong_types_and_values_are_rejected() {
     let name = "targets/a.yaml";
-    shows("list-for-text", name, with(TARGET, "model: m", "model: [m]"));
-    shows("text-for-map", name, with(TARGET, "{ scheme: x-api-key, env: [ACME_KEY] }", "x-api-key"));
-    shows("text-for-number", name, format!("{TARGET}limits: {{ requests_per_minute: many }}\n"));
-    shows("number-out-of-range", name, format!("{TARGET}limits: {{ requests_per_minute: -5 }}\n"));
-    shows("nothing-for-text", name, with(TARGET, "model: m", "model:"));
-    shows("unknown-status", name, with(TARGET, "status: ignored", "status: ignord"));
-    shows("unknown-scheme", name, with(TARGET, "scheme: x-api-key", "scheme: basic"));
-    shows("missing-key", name, with(TARGET, "model: m\n", ""));
-    shows("list-for-file", name, "- name: acme\n");
-    shows("name-with-path", name, with(TARGET, "name: acme", "name: ../acme"));
-    shows(
+    assert_error("list-for-text", name, replace_in(TARGET, "model: m", "model: [m]"));
+    assert_error("text-for-map", name, replace_in(TARGET, "{ scheme: x-api-key, env: [ACME_KEY] }", "x-api-key"));
+    assert_error("text-for-number", name, format!("{TARGET}limits: {{ requests_per_minute: many }}\n"));
+    assert_error("number-out-of-range", name, format!("{TARGET}limits: {{ requests_per_minute: -5 }}\n"));
+    assert_error("nothing-for-text", name, replace_in(TARGET, "model: m", "model:"));
+    assert_error("unknown-status", name, replace_in(TARGET, "status: ignored", "status: ignord"));
+    assert_error("unknown-scheme", name, replace_in(TARGET, "scheme: x-api-key", "scheme: basic"));
+    assert_error("missing-key", name, replace_in(TARGET, "model: m\n", ""));
+    assert_error("list-for-file", name, "- name: acme\n");
+    assert_error("name-with-path", name, replace_in(TARGET, "name: acme", "name: ../acme"));
+    assert_error(
         "no-sources",
         name,
-        with(TARGET, r#"[{ title: Support table, revision: first, read_on: "2026-11-21" }]"#, "[]"),
+        replace_in(TARGET, r#"[{ title: Support table, revision: first, read_on: "2026-11-21" }]"#, "[]"),
     );
-    shows("map-for-list", "experiments/a.yaml", "section: s\nrows: { row: a.b }\n");
+    assert_error("map-for-list", "experiments/a.yaml", "section: s\nrows: { row: a.b }\n");
 }
 
 #[test]
-fn what_stands_twice() {
-    shows("key-twice", "targets/a.yaml", with(TARGET, "model: m", "model: m\nmodel: n"));
-    shows("claim-twice", "targets/a.yaml", format!("{TARGET}  field.top_k: {{ status: supported }}\n"));
+fn duplicates_are_rejected() {
+    assert_error("key-twice", "targets/a.yaml", replace_in(TARGET, "model: m", "model: m\nmodel: n"));
+    assert_error("claim-twice", "targets/a.yaml", format!("{TARGET}  field.top_k: {{ status: supported }}\n"));
     let twice = format!("{SECTION}{}", SECTION.split_once("rows:\n").unwrap().1);
-    shows("row-twice", "experiments/a.yaml", twice);
+    assert_error("row-twice", "experiments/a.yaml", twice);
     let text = load_all(vec![("experiments/a.yaml", SECTION.into()), ("experiments/b.yaml", SECTION.into())]);
-    shows_text("row-in-two-files", "experiments/b.yaml", &text.unwrap_err().to_string());
+    assert_error_text("row-in-two-files", "experiments/b.yaml", &text.unwrap_err().to_string());
     let text = load_all(vec![("targets/a.yaml", TARGET.into()), ("targets/b.yaml", TARGET.into())]);
-    shows_text("target-in-two-files", "targets/b.yaml", &text.unwrap_err().to_string());
+    assert_error_text("target-in-two-files", "targets/b.yaml", &text.unwrap_err().to_string());
 }
 
 #[test]
-fn references_to_what_is_not_there() {
-    shows("claim-for-unknown-row", "targets/a.yaml", with(TARGET, "field.top_k:", "field.top_q:"));
+fn references_to_missing_items_are_rejected() {
+    assert_error("claim-for-unknown-row", "targets/a.yaml", replace_in(TARGET, "field.top_k:", "field.top_q:"));
     let name = "experiments/a.yaml";
-    shows("through-unknown-row", name, format!("{SECTION}    depends_on: [field.none]\n"));
-    shows("unknown-variable", name, with(SECTION, "Say hello in one word.", "Say {{lable}}."));
-    shows("unknown-anchor", name, with(SECTION, "Say hello in one word.", "*hello"));
+    assert_error("through-unknown-row", name, format!("{SECTION}    depends_on: [field.none]\n"));
+    assert_error("unknown-variable", name, replace_in(SECTION, "Say hello in one word.", "Say {{lable}}."));
+    assert_error("unknown-anchor", name, replace_in(SECTION, "Say hello in one word.", "*hello"));
 }
 
 #[test]
-fn experiments_that_could_not_decide() {
+fn experiments_that_cannot_decide_are_rejected() {
     let name = "experiments/a.yaml";
-    shows("nothing-decides", name, with(SECTION, "    challenge: [{ body: { fresh: -1 } }]\n", ""));
-    shows("nothing-asked", name, with(SECTION, "    ask: Say hello in one word.\n", ""));
-    shows("no-statuses", name, format!("{SECTION}    statuses: []\n"));
-    shows("row-name", name, with(SECTION, "row: field.fresh", "row: \"field..fresh now\""));
+    assert_error("nothing-decides", name, replace_in(SECTION, "    challenge: [{ body: { fresh: -1 } }]\n", ""));
+    assert_error("nothing-asked", name, replace_in(SECTION, "    ask: Say hello in one word.\n", ""));
+    assert_error("no-statuses", name, format!("{SECTION}    statuses: []\n"));
+    assert_error("row-name", name, replace_in(SECTION, "row: field.fresh", "row: \"field..fresh now\""));
 }
 
 #[test]
-fn text_that_is_no_yaml() {
+fn invalid_yaml_is_rejected() {
     let name = "targets/a.yaml";
-    shows("unclosed-quote", name, with(TARGET, "name: acme", "name: \"acme"));
-    shows("unclosed-bracket", name, with(TARGET, "env: [ACME_KEY]", "env: [ACME_KEY"));
-    shows("tab", name, with(TARGET, "  field.top_k", "\tfield.top_k"));
-    shows("two-documents", name, format!("{TARGET}---\n{TARGET}"));
-    shows("empty", name, "");
-    shows("comment-alone", name, "# nothing yet\n");
-    shows("control-characters", name, with(TARGET, "model: m", "model: \"a\\eb\"\n\"\\e[31m\": x"));
+    assert_error("unclosed-quote", name, replace_in(TARGET, "name: acme", "name: \"acme"));
+    assert_error("unclosed-bracket", name, replace_in(TARGET, "env: [ACME_KEY]", "env: [ACME_KEY"));
+    assert_error("tab", name, replace_in(TARGET, "  field.top_k", "\tfield.top_k"));
+    assert_error("two-documents", name, format!("{TARGET}---\n{TARGET}"));
+    assert_error("empty", name, "");
+    assert_error("comment-alone", name, "# nothing yet\n");
+    assert_error("control-characters", name, replace_in(TARGET, "model: m", "model: \"a\\eb\"\n\"\\e[31m\": x"));
 }
 
 #[test]
-fn not_utf8() {
+fn invalid_utf8_is_rejected() {
     let mut bytes = TARGET.as_bytes().to_vec();
     let at = TARGET.find("Acme\n").unwrap();
     bytes[at] = 0xe9;
-    shows("not-utf8", "targets/a.yaml", bytes);
+    assert_error("not-utf8", "targets/a.yaml", bytes);
 }
 
-/// Files that would cost whoever takes them at their word all memory or all time.
-fn bombs() -> Vec<(&'static str, String)> {
+/// Files that exhaust memory or time in a naive parser.
+fn yaml_bombs() -> Vec<(&'static str, String)> {
     let doubling: String = ('b'..='z')
         .map(|c| format!("      {c}: &{c} [{}]\n", vec![format!("*{}", (c as u8 - 1) as char); 10].join(",")))
         .collect();
@@ -193,27 +194,27 @@ fn bombs() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn hostile_yaml_is_refused_soon_and_shown_in_part() {
-    for (snapshot, text) in bombs() {
+fn hostile_yaml_is_rejected_quickly_with_a_short_message() {
+    for (snapshot, text) in yaml_bombs() {
         let started = Instant::now();
-        let said = said("experiments/a.yaml", text);
-        // Debug builds on slow machines take a second at most; what is taken at its word never ends.
+        let message = error_text("experiments/a.yaml", text);
+        // Debug builds on slow machines need at most a second. A naive parser never ends.
         assert!(started.elapsed() < Duration::from_secs(20), "{snapshot}: {:?}", started.elapsed());
-        assert!(said.chars().count() < 3000, "{snapshot}: {} characters", said.chars().count());
-        shows_text(snapshot, "experiments/a.yaml", &said);
+        assert!(message.chars().count() < 3000, "{snapshot}: {} characters", message.chars().count());
+        assert_error_text(snapshot, "experiments/a.yaml", &message);
     }
 }
 
 #[test]
-fn many_errors_are_all_told_up_to_a_number_that_can_be_read() {
+fn only_the_first_errors_are_listed_and_the_others_are_counted() {
     let rows: String = (0..500).map(|n| format!("  - {{ row: a.r{n}, title: t, ask: x }}\n")).collect();
-    let said = said("experiments/a.yaml", format!("section: s\nrows:\n{rows}"));
-    assert_eq!(said.matches("the row has no test").count(), 20, "{said}");
-    assert!(said.ends_with("and 480 more errors"), "{said}");
+    let message = error_text("experiments/a.yaml", format!("section: s\nrows:\n{rows}"));
+    assert_eq!(message.matches("the row has no test").count(), 20, "{message}");
+    assert!(message.ends_with("and 480 more errors"), "{message}");
 }
 
 #[test]
-fn a_file_of_100_mib_is_not_read_to_its_end() {
+fn a_file_of_100_mib_is_not_read_completely() {
     let folder = Folder::new();
     let path = folder.write("cases/targets/huge.yaml", "name: huge\n# ");
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(100 * 1024 * 1024).unwrap();
@@ -223,20 +224,20 @@ fn a_file_of_100_mib_is_not_read_to_its_end() {
     assert!(ended.stderr.len() < 1000, "{}", ended.stderr);
     assert!(ended.peak_kib < 100 * 1024, "{} KiB", ended.peak_kib);
     assert!(!folder.exists("out"));
-    // One byte decides.
-    let exactly = format!("{TARGET}#{}", " ".repeat(MAX_FILE_BYTES as usize - TARGET.len() - 1));
-    assert_eq!(exactly.len() as u64, MAX_FILE_BYTES);
-    assert!(load("targets/a.yaml", exactly.clone()).is_ok());
-    shows("too-large", "targets/a.yaml", exactly + "\n");
+    // A file of exactly the maximum size is loaded; one more byte is rejected.
+    let largest = format!("{TARGET}#{}", " ".repeat(MAX_FILE_BYTES as usize - TARGET.len() - 1));
+    assert_eq!(largest.len() as u64, MAX_FILE_BYTES);
+    assert!(load("targets/a.yaml", largest.clone()).is_ok());
+    assert_error("too-large", "targets/a.yaml", largest + "\n");
 }
 
-/// Every command that reads case files refuses a broken one the same way, before it does anything.
+/// All commands that read case files reject an invalid file with the same message.
 #[test]
-fn the_binary_refuses_broken_files_before_anything_is_sent() {
+fn the_binary_rejects_invalid_files_before_the_first_request() {
     let server = TestServer::start(|_, _| Ok(()));
     let url = server.url();
     let folder = Folder::new();
-    folder.write("cases/targets/acme.yaml", with(TARGET, "model: m", "modell: m"));
+    folder.write("cases/targets/acme.yaml", replace_in(TARGET, "model: m", "modell: m"));
     for arguments in [
         &["run", "--base-url", &url, "--model", "m", "--out", "out"][..],
         &["run", "acme", "--out", "out"],
@@ -260,24 +261,24 @@ fn the_binary_refuses_broken_files_before_anything_is_sent() {
 }
 
 #[test]
-fn the_binary_refuses_folders_that_hold_no_case_files() {
+fn the_binary_rejects_folders_without_case_files() {
     let folder = Folder::new();
     folder.write("empty/notes.txt", "x");
     folder.write("file", "x");
     folder.write("odd/targets/a.yaml/b", "x");
-    for (cases, said) in [
+    for (cases, message) in [
         ("none", "there is no such folder"),
         ("file", "there is no such folder"),
         ("empty", "expected experiments/*.yaml, gateway/*.yaml or targets/*.yaml below it"),
         ("odd", "odd/targets/a.yaml: expected a file"),
     ] {
-        folder.run(["check", "--cases", cases]).assert_exit_code(2).assert_stderr_contains(&[said]);
+        folder.run(["check", "--cases", cases]).assert_exit_code(2).assert_stderr_contains(&[message]);
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_among_the_case_files_does_not_hold_the_binary() {
+fn a_pipe_among_the_case_files_does_not_block_the_binary() {
     let folder = Folder::new();
     let path = folder.write("cases/targets/a.yaml", "");
     fs::remove_file(&path).unwrap();
@@ -289,24 +290,24 @@ fn a_pipe_among_the_case_files_does_not_hold_the_binary() {
 }
 
 #[test]
-fn users_add_and_replace_rows_and_targets() {
+fn users_can_add_and_replace_rows_and_targets() {
     let folder = Folder::new();
     folder.write("cases/targets/acme.yaml", format!("{TARGET}  field.fresh: {{ status: ignored }}\n"));
     folder.write("cases/experiments/mine.yaml", SECTION);
-    let sound = folder.run(["check", "--no-proof", "--cases", "cases"]).assert_exit_code(0);
-    assert!(sound.stdout.contains(" rows, 4 targets"), "{}", sound.stdout);
+    let checked = folder.run(["check", "--no-proof", "--cases", "cases"]).assert_exit_code(0);
+    assert!(checked.stdout.contains(" rows, 4 targets"), "{}", checked.stdout);
     let rows = folder.run(["rows", "--cases", "cases", "--select", "field.{fresh,top_k}"]).assert_exit_code(0);
     assert!(rows.stdout.contains("field.fresh") && rows.stdout.contains("acme"), "{}", rows.stdout);
-    // One of the same name takes the bundled one's place.
-    folder.write("other/targets/deepseek.yaml", with(TARGET, "name: acme", "name: deepseek"));
+    // A target with the name of a bundled target replaces it.
+    folder.write("other/targets/deepseek.yaml", replace_in(TARGET, "name: acme", "name: deepseek"));
     let rows =
         folder.run(["rows", "--cases", "other", "--select", "field.system", "--format", "json"]).assert_exit_code(0);
     let rows: serde_json::Value = serde_json::from_str(&rows.stdout).unwrap();
     assert_eq!(rows[0]["claims"]["deepseek"], serde_json::Value::Null);
 }
 
-/// A bundled file by its number, with the folder that it stands in.
-fn bundled() -> Vec<(String, String)> {
+/// Returns the bundled case files with their names, sorted by name.
+fn bundled_files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut files = Vec::new();
     for folder in ["experiments", "targets"] {
@@ -320,9 +321,9 @@ fn bundled() -> Vec<(String, String)> {
     files
 }
 
-/// What may happen to a file in an editor, on its way, or by an enemy's hand.
+/// A random change of a file, as by an editor, a transfer error or an attacker.
 #[derive(Debug, Clone)]
-enum Harm {
+enum FileDamage {
     Remove(prop::sample::Index, usize),
     Insert(prop::sample::Index, String),
     Repeat(prop::sample::Index, usize, usize),
@@ -331,51 +332,51 @@ enum Harm {
     Byte(prop::sample::Index, u8),
 }
 
-fn harm() -> impl Strategy<Value = Harm> {
+fn any_damage() -> impl Strategy<Value = FileDamage> {
     let index = any::<prop::sample::Index>;
     prop_oneof![
-        (index(), 1..40_usize).prop_map(|(at, n)| Harm::Remove(at, n)),
-        (index(), "[-:{}\\[\\]&*!|>'\"%@`#, \n\ta-c0-9~?<]{1,6}").prop_map(|(at, text)| Harm::Insert(at, text)),
-        (index(), 1..200_usize, 1..8_usize).prop_map(|(at, n, times)| Harm::Repeat(at, n, times)),
-        (index(), index()).prop_map(|(a, b)| Harm::SwapLines(a, b)),
-        (index(), 1..5_usize).prop_map(|(at, n)| Harm::Indent(at, n)),
-        (index(), any::<u8>()).prop_map(|(at, byte)| Harm::Byte(at, byte)),
+        (index(), 1..40_usize).prop_map(|(at, n)| FileDamage::Remove(at, n)),
+        (index(), "[-:{}\\[\\]&*!|>'\"%@`#, \n\ta-c0-9~?<]{1,6}").prop_map(|(at, text)| FileDamage::Insert(at, text)),
+        (index(), 1..200_usize, 1..8_usize).prop_map(|(at, n, times)| FileDamage::Repeat(at, n, times)),
+        (index(), index()).prop_map(|(a, b)| FileDamage::SwapLines(a, b)),
+        (index(), 1..5_usize).prop_map(|(at, n)| FileDamage::Indent(at, n)),
+        (index(), any::<u8>()).prop_map(|(at, byte)| FileDamage::Byte(at, byte)),
     ]
 }
 
-fn harmed(text: &str, harms: &[Harm]) -> Vec<u8> {
+fn apply_damage(text: &str, damages: &[FileDamage]) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
-    for harm in harms {
+    for damage in damages {
         if bytes.is_empty() {
             break;
         }
-        match harm {
-            Harm::Remove(at, n) => {
+        match damage {
+            FileDamage::Remove(at, n) => {
                 let at = at.index(bytes.len());
                 bytes.drain(at..(at + n).min(bytes.len()));
             }
-            Harm::Insert(at, text) => {
+            FileDamage::Insert(at, text) => {
                 let at = at.index(bytes.len());
                 bytes.splice(at..at, text.bytes());
             }
-            Harm::Repeat(at, n, times) => {
+            FileDamage::Repeat(at, n, times) => {
                 let at = at.index(bytes.len());
                 let part = bytes[at..(at + n).min(bytes.len())].repeat(*times);
                 bytes.splice(at..at, part);
             }
-            Harm::SwapLines(a, b) => {
+            FileDamage::SwapLines(a, b) => {
                 let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
                 let (a, b) = (a.index(lines.len()), b.index(lines.len()));
                 lines.swap(a, b);
                 bytes = lines.join(&b'\n');
             }
-            Harm::Indent(at, n) => {
+            FileDamage::Indent(at, n) => {
                 let mut lines: Vec<Vec<u8>> = bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
                 let at = at.index(lines.len());
                 lines[at].splice(0..0, vec![b' '; *n]);
                 bytes = lines.join(&b'\n');
             }
-            Harm::Byte(at, byte) => {
+            FileDamage::Byte(at, byte) => {
                 let at = at.index(bytes.len());
                 bytes[at] = *byte;
             }
@@ -384,8 +385,8 @@ fn harmed(text: &str, harms: &[Harm]) -> Vec<u8> {
     bytes
 }
 
-/// What holds of whatever is loaded: it is taken, or refused with errors that name the file and can be read.
-fn holds_of(name: &str, bytes: Vec<u8>) -> Result<(), TestCaseError> {
+/// Verifies that any file is loaded, or rejected with short errors that name it.
+fn assert_loads_or_rejects(name: &str, bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let started = Instant::now();
     if let Err(errors) = load(name, bytes) {
         prop_assert!(!errors.0.is_empty());
@@ -406,22 +407,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn arbitrary_text_is_no_panic(text in "\\PC{0,80}|[-:{}\\[\\]&*!|>'\"%@`#, \n\ta-c]{0,200}") {
-        holds_of("experiments/a.yaml", text.into_bytes())?;
+    fn arbitrary_text_does_not_panic(text in "\\PC{0,80}|[-:{}\\[\\]&*!|>'\"%@`#, \n\ta-c]{0,200}") {
+        assert_loads_or_rejects("experiments/a.yaml", text.into_bytes())?;
     }
 
     #[test]
-    fn arbitrary_bytes_are_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        holds_of("targets/a.yaml", bytes)?;
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        assert_loads_or_rejects("targets/a.yaml", bytes)?;
     }
 
     #[test]
-    fn bundled_files_that_came_to_harm_are_no_panic(
+    fn damaged_bundled_files_do_not_panic(
         file in any::<prop::sample::Index>(),
-        harms in prop::collection::vec(harm(), 1..4),
+        damages in prop::collection::vec(any_damage(), 1..4),
     ) {
-        let files = bundled();
+        let files = bundled_files();
         let (name, text) = &files[file.index(files.len())];
-        holds_of(name, harmed(text, &harms))?;
+        assert_loads_or_rejects(name, apply_damage(text, &damages))?;
     }
 }

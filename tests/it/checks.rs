@@ -44,10 +44,10 @@ fn results_with_changes(recording: &Recording, change: impl Fn(&Exchange, &mut R
             }
         }
     }
-    judge(&CATALOG, &recording).expect("the rows are the catalog's")
+    judge(&CATALOG, &recording).expect("all rows are in the catalog")
 }
 
-fn found<'a>(results: &'a Results, check: &str) -> Option<&'a FindingSummary> {
+fn find_summary<'a>(results: &'a Results, check: &str) -> Option<&'a FindingSummary> {
     results.findings.iter().find(|finding| finding.check == check)
 }
 
@@ -61,11 +61,14 @@ async fn findings_are_listed_in_order_and_in_their_rows() {
         }
         response.headers.retain(|(name, _)| name != "request-id");
     });
-    let nameless = found(&results, "sse.event-name-missing").expect("every stream was changed");
-    assert_eq!((nameless.severity, nameless.rows.contains(&"field.stream".to_owned())), (CheckSeverity::Error, true));
-    assert!(nameless.example.contains("message_start"), "{nameless:?}");
-    let nobody = found(&results, "http.request-id-missing").expect("every response was changed");
-    assert_eq!(nobody.count, recording.exchanges.len() as u64);
+    let missing_names = find_summary(&results, "sse.event-name-missing").expect("every stream was changed");
+    assert_eq!(
+        (missing_names.severity, missing_names.rows.contains(&"field.stream".to_owned())),
+        (CheckSeverity::Error, true)
+    );
+    assert!(missing_names.example.contains("message_start"), "{missing_names:?}");
+    let missing_ids = find_summary(&results, "http.request-id-missing").expect("every response was changed");
+    assert_eq!(missing_ids.count, recording.exchanges.len() as u64);
     // The list and the rows agree.
     for finding in &results.findings {
         let rows: Vec<&String> =
@@ -75,11 +78,11 @@ async fn findings_are_listed_in_order_and_in_their_rows() {
     let order: Vec<_> = results.findings.iter().map(|f| (f.severity, f.check.clone())).collect();
     assert!(order.is_sorted(), "{order:?}");
     // The order of the responses must not matter.
-    let mut turned = recording.clone();
-    turned.exchanges.reverse();
-    turned.trials.reverse();
-    let plain = judge(&CATALOG, &recording).expect("the rows are the catalog's");
-    assert_eq!(judge(&CATALOG, &turned).expect("the same rows").findings, plain.findings);
+    let mut reversed = recording.clone();
+    reversed.exchanges.reverse();
+    reversed.trials.reverse();
+    let plain = judge(&CATALOG, &recording).expect("all rows are in the catalog");
+    assert_eq!(judge(&CATALOG, &reversed).expect("all rows are in the catalog").findings, plain.findings);
 }
 
 #[tokio::test]
@@ -90,8 +93,8 @@ async fn errors_of_challenges_are_checked() {
             response.body.0 = br#"{"error":{"message":"no","code":400}}"#.to_vec();
         }
     });
-    let bare = found(&results, "error.envelope").expect("challenges were rejected");
-    assert!(bare.count > 0 && !bare.rows.is_empty(), "{bare:?}");
+    let envelope = find_summary(&results, "error.envelope").expect("challenges were rejected");
+    assert!(envelope.count > 0 && !envelope.rows.is_empty(), "{envelope:?}");
     assert_eq!(
         results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).count(),
         1,
@@ -139,14 +142,14 @@ fn requests() -> Vec<Request> {
 }
 
 /// The findings about a simulator with one fault.
-struct FoundWith {
+struct FaultFindings {
     /// In the rows and the additional requests.
     all: Vec<String>,
     /// In the streams of the additional requests.
     streams: Vec<String>,
 }
 
-async fn found_with(fault: SimulatorFault) -> FoundWith {
+async fn run_with_fault(fault: SimulatorFault) -> FaultFindings {
     let mut behaviour = SimulatorConfig::from_target(bundled_target("anthropic"));
     behaviour.seed = 1;
     behaviour.faults = vec![fault];
@@ -175,17 +178,17 @@ async fn found_with(fault: SimulatorFault) -> FoundWith {
     });
     recording.exchanges.extend(join_all(sent).await);
     let found = |recording: &Recording| {
-        let results = judge(&CATALOG, recording).expect("the rows are the catalog's");
+        let results = judge(&CATALOG, recording).expect("all rows are in the catalog");
         results.findings.into_iter().map(|finding| finding.check).collect()
     };
     let all = found(&recording);
     recording.trials.clear();
     recording.exchanges.retain(|exchange| exchange.id.starts_with("extra/") && exchange.request.body["stream"] == true);
-    FoundWith { all, streams: found(&recording) }
+    FaultFindings { all, streams: found(&recording) }
 }
 
 /// Faults that need a response that is not streamed.
-const NOT_STREAMED: [&str; 8] = [
+const FAULTS_WITHOUT_STREAM: [&str; 8] = [
     "http.body-cut",
     "http.stream-unasked",
     "message.body-not-json",
@@ -199,7 +202,9 @@ const NOT_STREAMED: [&str; 8] = [
 /// Returns true if streams show the fault.
 fn is_of_streams(fault: SimulatorFault) -> bool {
     let of_errors = ["http.content-type", "http.server-error", "http.status-undocumented", "http.retry-after-missing"];
-    !fault.id().starts_with("error.") && !of_errors.contains(&fault.id()) && !NOT_STREAMED.contains(&fault.id())
+    !fault.id().starts_with("error.")
+        && !of_errors.contains(&fault.id())
+        && !FAULTS_WITHOUT_STREAM.contains(&fault.id())
 }
 
 /// Checks that also detect the fault of another check.
@@ -219,7 +224,7 @@ async fn each_simulator_fault_is_found_by_its_own_check_and_its_companions_only(
     let faults = SimulatorFault::all().filter(|fault| fault.breaks_protocol());
     let wrong: Vec<String> = stream::iter(faults)
         .map(|fault| async move {
-            let FoundWith { all: mut found, streams } = found_with(fault).await;
+            let FaultFindings { all: mut found, streams } = run_with_fault(fault).await;
             let mut wanted: Vec<&str> = [&[fault.id()], companions(fault)].concat();
             found.sort();
             wanted.sort_unstable();
@@ -253,7 +258,7 @@ fn verdicts(results: &Results) -> Vec<(String, String)> {
 async fn unusual_but_allowed_responses_change_no_finding_and_no_verdict() {
     let mut faultless = SimulationSetup::new(bundled_target("anthropic"), &[]);
     faultless.rows = field_row_ids(bundled_target("anthropic"));
-    let plain = judge(&CATALOG, &record_simulation(faultless).await).expect("the rows are the catalog's");
+    let plain = judge(&CATALOG, &record_simulation(faultless).await).expect("all rows are in the catalog");
     let harmless: Vec<SimulatorFault> = SimulatorFault::all().filter(|fault| fault.id().starts_with("raw.")).collect();
     assert_eq!(harmless.len(), 4);
     for fault in harmless {
@@ -261,10 +266,10 @@ async fn unusual_but_allowed_responses_change_no_finding_and_no_verdict() {
         let mut setup = SimulationSetup::new(bundled_target("anthropic"), &[]);
         setup.behaviour.faults = vec![fault];
         setup.rows = field_row_ids(bundled_target("anthropic"));
-        let results = judge(&CATALOG, &record_simulation(setup).await).expect("the rows are the catalog's");
+        let results = judge(&CATALOG, &record_simulation(setup).await).expect("all rows are in the catalog");
         assert_eq!(verdicts(&results), verdicts(&plain), "{fault}");
         assert_eq!(results.findings, plain.findings, "{fault}");
-        assert_eq!(found_with(fault).await.all, [""; 0], "{fault}");
+        assert_eq!(run_with_fault(fault).await.all, [""; 0], "{fault}");
     }
 }
 
@@ -313,7 +318,7 @@ fn matrix(measured: &ClientMeasurements) -> String {
         let reactions = measured.reactions(check.id());
         let word = |id: &str| {
             let found = reactions.iter().find(|(client, _)| client.id == id);
-            found.map_or("not measured", |(_, reaction)| shown(reaction.outcome))
+            found.map_or("not measured", |(_, reaction)| format_outcome(reaction.outcome))
         };
         let words: Vec<&str> = names.iter().map(|id| word(id)).collect();
         let (id, severity) = (check.id(), check.severity().as_str());
@@ -323,7 +328,7 @@ fn matrix(measured: &ClientMeasurements) -> String {
 }
 
 /// An outcome in the matrix. Outcomes that break a program are bold.
-fn shown(outcome: ClientOutcome) -> &'static str {
+fn format_outcome(outcome: ClientOutcome) -> &'static str {
     match outcome {
         ClientOutcome::Unreached => "",
         ClientOutcome::Same => "same",

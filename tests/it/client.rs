@@ -1,4 +1,4 @@
-//! The client against servers that behave, and servers that do not: real sockets on loopback, public API only.
+//! The client with correct and broken servers: real loopback sockets, and only the public API.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const KEY: &str = "sk-test-0123456789";
 
-/// Short waits and times, so that the suite is quick; everything else as users have it.
+/// Short waits, so that the tests are fast. All other options are the defaults.
 fn config(base_url: &str) -> ClientConfig {
     let mut config = ClientConfig::new(base_url, CredentialHeader::XApiKey);
     config.credential = Some(KEY.into());
@@ -44,14 +44,14 @@ async fn send(config: ClientConfig) -> Exchange {
 fn response(attempt: &ExchangeAttempt) -> &Response {
     match &attempt.result {
         AttemptResult::Response(response) => response,
-        AttemptResult::Failure(failure) => panic!("no response came: {failure:?}"),
+        AttemptResult::Failure(failure) => panic!("no response: {failure:?}"),
     }
 }
 
 fn failure(attempt: &ExchangeAttempt) -> &AttemptFailure {
     match &attempt.result {
         AttemptResult::Failure(failure) => failure,
-        AttemptResult::Response(response) => panic!("a response came: {response:?}"),
+        AttemptResult::Response(response) => panic!("unexpected response: {response:?}"),
     }
 }
 
@@ -59,13 +59,13 @@ fn statuses(exchange: &Exchange) -> Vec<u16> {
     exchange.attempts.iter().map(|a| response(a).status).collect()
 }
 
-async fn server_with(answer: ResponseTemplate) -> MockServer {
+async fn server_with(response: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
-    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    Mock::given(method("POST")).respond_with(response).mount(&server).await;
     server
 }
 
-/// A server that answers `first` once and then `then`.
+/// Starts a server that returns `first` one time and `then` for all later requests.
 async fn server_with_two(first: ResponseTemplate, then: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(first).up_to_n_times(1).with_priority(1).mount(&server).await;
@@ -73,8 +73,8 @@ async fn server_with_two(first: ResponseTemplate, then: ResponseTemplate) -> Moc
     server
 }
 
-/// A server that reads each request's head and body and then does as told. Returns its base URL.
-async fn raw_server<F, Fut>(answer: F) -> String
+/// Starts a server that reads each request and then runs a function. Returns its base URL.
+async fn raw_server<F, Fut>(respond: F) -> String
 where
     F: Fn(TcpStream) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -83,16 +83,16 @@ where
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            // The requests of these tests are far smaller than this, and arrive whole on loopback.
+            // The requests of these tests are smaller than this and arrive in one piece on loopback.
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).await;
-            tokio::spawn(answer(stream));
+            tokio::spawn(respond(stream));
         }
     });
     base
 }
 
-/// A server that writes these bytes and closes the connection.
+/// Starts a server that writes these bytes and closes the connection.
 async fn server_that_writes(bytes: &'static [u8]) -> String {
     raw_server(move |mut stream| async move {
         let _ = stream.write_all(bytes).await;
@@ -105,7 +105,7 @@ mod requests {
     use super::*;
 
     #[tokio::test]
-    async fn each_kind_of_credential_travels_in_its_one_header() {
+    async fn each_kind_of_credential_uses_exactly_one_header() {
         let bearer = format!("Bearer {KEY}");
         for (scheme, credential, x_api_key, authorization) in [
             (CredentialHeader::XApiKey, RequestCredential::Target, Some(KEY), None),
@@ -149,7 +149,7 @@ mod requests {
     }
 
     #[tokio::test]
-    async fn a_query_in_the_path_is_sent_as_one() {
+    async fn a_query_in_the_path_is_sent_as_a_query() {
         let server = MockServer::start().await;
         Mock::given(path("/v1/messages"))
             .and(query_param("beta", "true"))
@@ -162,7 +162,7 @@ mod requests {
     }
 
     #[tokio::test]
-    async fn headers_and_body_are_sent_as_given_with_the_transports_own() {
+    async fn headers_and_body_are_sent_unchanged_with_the_headers_of_the_transport() {
         let server = server_with(ResponseTemplate::new(200)).await;
         let mut request = request();
         request.headers.insert("anthropic-beta".to_owned(), "a,b".to_owned());
@@ -184,7 +184,7 @@ mod requests {
     }
 
     #[tokio::test]
-    async fn a_stream_is_asked_for_as_a_stream_and_a_given_header_wins() {
+    async fn a_streaming_request_accepts_event_streams_unless_the_header_is_set() {
         let server = server_with(ResponseTemplate::new(200)).await;
         let client = Client::new(config(&server.uri())).unwrap();
         let mut request = request();
@@ -198,10 +198,10 @@ mod requests {
     }
 
     #[tokio::test]
-    async fn a_request_that_is_no_http_fails_without_being_sent() {
+    async fn a_request_with_invalid_headers_fails_without_being_sent() {
         let server = server_with(ResponseTemplate::new(200)).await;
         let client = Client::new(config(&server.uri())).unwrap();
-        for (name, value, said) in [
+        for (name, value, message) in [
             ("bad name", "x", "invalid header name `bad name`"),
             ("x-bad", "line\nbreak", "value of the header `x-bad`"),
             ("x-api-key", "second", "only `credential` may set"),
@@ -212,25 +212,25 @@ mod requests {
             assert_eq!(exchange.attempts.len(), 1);
             let failure = failure(&exchange.attempts[0]);
             assert_eq!(failure.kind, FailureKind::Protocol);
-            assert!(failure.message.contains(said), "{failure:?}");
+            assert!(failure.message.contains(message), "{failure:?}");
         }
         assert!(server.received_requests().await.unwrap().is_empty());
     }
 
     #[test]
-    fn an_unusable_configuration_is_refused_before_anything_is_sent() {
-        let refused = |change: fn(&mut ClientConfig)| {
+    fn an_invalid_configuration_is_rejected_before_the_first_request() {
+        let error_text = |change: fn(&mut ClientConfig)| {
             let mut config = config("https://h");
             change(&mut config);
             Client::new(config).err().map(|e: ClientError| e.to_string()).unwrap_or_default()
         };
-        assert!(refused(|c| c.base_url = "h:80".to_owned()).contains("base URL `h:80`"));
-        assert!(refused(|c| c.credential = Some("a b".into())).contains("credential cannot be sent"));
-        assert!(refused(|c| c.concurrency = 0).contains("concurrent requests"));
-        assert!(refused(|c| c.timeout = Duration::ZERO).contains("timeout"));
-        assert!(refused(|c| c.rate_limits.requests = Some(0)).contains("requests per minute"));
-        assert!(refused(|c| c.rate_limits.tokens = Some(0)).contains("tokens per minute"));
-        assert_eq!(refused(|c| c.timeout = Duration::MAX), "", "the longest time-out is one");
+        assert!(error_text(|c| c.base_url = "h:80".to_owned()).contains("base URL `h:80`"));
+        assert!(error_text(|c| c.credential = Some("a b".into())).contains("credential cannot be sent"));
+        assert!(error_text(|c| c.concurrency = 0).contains("concurrent requests"));
+        assert!(error_text(|c| c.timeout = Duration::ZERO).contains("timeout"));
+        assert!(error_text(|c| c.rate_limits.requests = Some(0)).contains("requests per minute"));
+        assert!(error_text(|c| c.rate_limits.tokens = Some(0)).contains("tokens per minute"));
+        assert_eq!(error_text(|c| c.timeout = Duration::MAX), "", "the longest timeout is valid");
     }
 }
 
@@ -238,7 +238,7 @@ mod retries {
     use super::*;
 
     #[tokio::test]
-    async fn a_429_is_tried_again_after_the_wait_it_asks_for_and_both_attempts_are_kept() {
+    async fn a_429_is_retried_after_its_retry_after_time_and_both_attempts_are_kept() {
         let limited = ResponseTemplate::new(429).insert_header("retry-after", "1").set_body_string("slow down");
         let server = server_with_two(limited, ResponseTemplate::new(200).set_body_string("fine")).await;
         let exchange = send(config(&server.uri())).await;
@@ -246,17 +246,17 @@ mod retries {
         let bodies: Vec<_> = exchange.attempts.iter().map(|a| response(a).body.0.as_slice()).collect();
         assert_eq!(bodies, [b"slow down".as_slice(), b"fine"]);
         let waited = exchange.attempts[1].started_ms - exchange.attempts[0].started_ms;
-        assert!(waited >= 999, "the second came {waited} ms after the first");
+        assert!(waited >= 999, "the second attempt started {waited} ms after the first");
     }
 
     #[tokio::test]
-    async fn a_529_is_tried_again() {
+    async fn a_529_is_retried() {
         let server = server_with_two(ResponseTemplate::new(529), ResponseTemplate::new(200)).await;
         assert_eq!(statuses(&send(config(&server.uri())).await), [529, 200]);
     }
 
     #[tokio::test]
-    async fn when_the_retries_are_used_up_every_attempt_is_kept() {
+    async fn all_attempts_are_kept_after_the_last_retry() {
         let server = server_with(ResponseTemplate::new(503)).await;
         let exchange = send(ClientConfig { retries: 3, ..config(&server.uri()) }).await;
         assert_eq!(statuses(&exchange), [503; 4]);
@@ -265,13 +265,13 @@ mod retries {
     }
 
     #[tokio::test]
-    async fn too_long_a_wait_ends_the_retrying() {
+    async fn a_retry_after_time_that_is_too_long_ends_the_retries() {
         let server = server_with(ResponseTemplate::new(429).insert_header("retry-after", "3600")).await;
         assert_eq!(statuses(&send(config(&server.uri())).await), [429]);
     }
 
     #[tokio::test]
-    async fn a_refusal_is_not_tried_again() {
+    async fn a_rejection_is_not_retried() {
         for status in [400, 401, 403, 404, 408, 413] {
             let server = server_with(ResponseTemplate::new(status)).await;
             assert_eq!(statuses(&send(config(&server.uri())).await), [status]);
@@ -279,7 +279,7 @@ mod retries {
     }
 
     #[tokio::test]
-    async fn a_wait_that_a_rate_limit_asks_of_one_request_is_kept_by_all() {
+    async fn the_retry_after_time_of_a_429_delays_all_requests() {
         let server = MockServer::start().await;
         let limited = ResponseTemplate::new(429).insert_header("retry-after", "0.3");
         Mock::given(header("x-first", "1")).respond_with(limited).up_to_n_times(1).mount(&server).await;
@@ -291,18 +291,18 @@ mod retries {
             while server.received_requests().await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
-            // The refusal is on its way back.
+            // The 429 response is in transit.
             tokio::time::sleep(Duration::from_millis(100)).await;
             client.send("x-2", request()).await
         };
         let (first, second) = tokio::join!(client.send("x-1", first), second);
         assert_eq!((statuses(&first), statuses(&second)), (vec![429, 200], vec![200]));
-        let (refused, sent) = (&first.attempts[0], &second.attempts[0]);
-        assert!(sent.started_ms >= refused.started_ms + 290, "{refused:?} {sent:?}");
+        let (limited, sent) = (&first.attempts[0], &second.attempts[0]);
+        assert!(sent.started_ms >= limited.started_ms + 290, "{limited:?} {sent:?}");
     }
 
     #[tokio::test]
-    async fn a_request_that_waits_for_its_retry_keeps_no_other_from_being_sent() {
+    async fn a_request_that_waits_for_its_retry_does_not_block_others() {
         let server = MockServer::start().await;
         let down = ResponseTemplate::new(503).insert_header("retry-after", "60");
         Mock::given(header("x-first", "1")).respond_with(down).mount(&server).await;
@@ -317,9 +317,9 @@ mod retries {
             client.send("x-2", request()).await
         };
         let second = tokio::select! {
-            first = client.send("x-1", first) => panic!("the first still waits: {first:?}"),
+            first = client.send("x-1", first) => panic!("the first request did not wait: {first:?}"),
             second = second => second,
-            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("the second waits for the first"),
+            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("the second request waits for the first"),
         };
         assert_eq!(statuses(&second), [200]);
     }
@@ -338,12 +338,12 @@ mod limits {
         .unwrap();
         let started = Instant::now();
         futures_util::future::join_all((0..5).map(|_| client.send("x-1", request()))).await;
-        assert!(started.elapsed() >= Duration::from_millis(380), "five within {:?}", started.elapsed());
+        assert!(started.elapsed() >= Duration::from_millis(380), "5 requests within {:?}", started.elapsed());
         assert_eq!(server.received_requests().await.unwrap().len(), 5);
     }
 
     #[tokio::test]
-    async fn large_requests_wait_for_the_tokens_they_cost() {
+    async fn large_requests_wait_for_the_token_limit() {
         let server = server_with(ResponseTemplate::new(200)).await;
         let client = Client::new(ClientConfig {
             rate_limits: PerMinuteLimits { requests: None, tokens: Some(60_000) },
@@ -351,20 +351,20 @@ mod limits {
         })
         .unwrap();
         let started = Instant::now();
-        // Each is taken for an eighth of its answer, 1 024 tokens. 5 000 pass at once; what is more than that takes a
-        // second, at a thousand a second.
+        // Each request is estimated at an eighth of `max_tokens`, 1,024 tokens. The first 5,000 tokens are
+        // sent immediately; the rest needs a second, at 1,000 tokens per second.
         for _ in 0..6 {
             let mut request = request();
             request.body["max_tokens"] = json!(8_192);
             client.send("x-1", request).await;
         }
-        assert!(started.elapsed() >= Duration::from_millis(900), "six within {:?}", started.elapsed());
+        assert!(started.elapsed() >= Duration::from_millis(900), "6 requests within {:?}", started.elapsed());
     }
 
     #[tokio::test]
-    async fn no_more_than_so_many_are_on_their_way_at_once() {
-        let answer = ResponseTemplate::new(200).set_delay(Duration::from_millis(100));
-        let server = server_with(answer).await;
+    async fn the_concurrency_limits_the_open_requests() {
+        let slow = ResponseTemplate::new(200).set_delay(Duration::from_millis(100));
+        let server = server_with(slow).await;
         let client = Client::new(ClientConfig { concurrency: 2, ..config(&server.uri()) }).unwrap();
         let exchanges = futures_util::future::join_all((0..6).map(|_| client.send("x-1", request()))).await;
         let spans: Vec<(u64, u64)> = exchanges
@@ -372,18 +372,18 @@ mod limits {
             .map(|e| (e.attempts[0].started_ms, e.attempts[0].started_ms + e.attempts[0].duration_ms))
             .collect();
         for (start, _) in &spans {
-            // Times are cut to milliseconds, so an end may seem to lie one before the start that follows it.
-            let under_way = spans.iter().filter(|(s, e)| s <= start && *e > start + 2).count();
-            assert!(under_way <= 2, "{under_way} at {start} ms: {spans:?}");
+            // Times are rounded down to milliseconds, so an end may be 1 ms before the next start.
+            let open = spans.iter().filter(|(s, e)| s <= start && *e > start + 2).count();
+            assert!(open <= 2, "{open} open requests at {start} ms: {spans:?}");
         }
     }
 }
 
-mod answers {
+mod responses {
     use super::*;
 
     #[tokio::test]
-    async fn a_redirect_is_an_answer_and_is_not_followed() {
+    async fn a_redirect_is_a_response_and_is_not_followed() {
         let other = server_with(ResponseTemplate::new(200)).await;
         let location = format!("{}/v1/messages", other.uri());
         for status in [301, 302, 307, 308] {
@@ -396,7 +396,7 @@ mod answers {
     }
 
     #[tokio::test]
-    async fn html_is_kept_as_it_came() {
+    async fn html_is_kept_unchanged() {
         let page = "<!doctype html><title>Welcome</title>";
         let server = server_with(ResponseTemplate::new(200).set_body_raw(page, "text/html")).await;
         let exchange = send(config(&server.uri())).await;
@@ -414,7 +414,7 @@ mod answers {
     }
 
     #[tokio::test]
-    async fn repeated_and_odd_headers_are_kept() {
+    async fn repeated_and_invalid_headers_are_kept() {
         let base = server_that_writes(
             b"HTTP/1.1 200 OK\r\nX-Twice: a\r\nX-Twice: b\r\nX-Odd: \xff\r\nContent-Length: 0\r\n\r\n",
         )
@@ -443,7 +443,7 @@ mod answers {
     }
 
     #[tokio::test]
-    async fn the_times_at_which_a_stream_came_are_kept() {
+    async fn the_arrival_times_of_a_stream_are_kept() {
         let base = raw_server(|mut stream| async move {
             let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
             let _ = stream.write_all(head).await;
@@ -466,7 +466,7 @@ mod broken_servers {
     use super::*;
 
     #[tokio::test]
-    async fn no_answer_in_time_is_a_time_out_and_not_tried_again() {
+    async fn a_timeout_is_not_retried() {
         let server = server_with(ResponseTemplate::new(200).set_delay(Duration::from_secs(30))).await;
         let exchange = send(ClientConfig { timeout: Duration::from_millis(200), ..config(&server.uri()) }).await;
         assert_eq!(exchange.attempts.len(), 1);
@@ -478,7 +478,7 @@ mod broken_servers {
     }
 
     #[tokio::test]
-    async fn a_closed_connection_is_a_reset_and_tried_again() {
+    async fn a_closed_connection_is_a_reset_and_is_retried() {
         let base = server_that_writes(b"").await;
         let exchange = send(ClientConfig { retries: 2, ..config(&base) }).await;
         assert_eq!(exchange.attempts.len(), 3);
@@ -490,7 +490,7 @@ mod broken_servers {
     }
 
     #[tokio::test]
-    async fn a_body_cut_in_the_middle_keeps_what_came_and_is_tried_again() {
+    async fn an_incomplete_body_is_kept_and_the_request_is_retried() {
         for bytes in [
             b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbeginning".as_slice(),
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nbeginning\r\n",
@@ -510,7 +510,7 @@ mod broken_servers {
     }
 
     #[tokio::test]
-    async fn a_credential_at_the_cut_is_masked_as_far_as_it_came() {
+    async fn a_partial_credential_at_the_end_of_an_incomplete_body_is_masked() {
         let base = raw_server(|mut stream| async move {
             let head = "HTTP/1.1 400 Bad Request\r\ncontent-length: 100\r\n\r\n";
             let _ = stream.write_all(format!("{head}key {}", &KEY[..12]).as_bytes()).await;
@@ -532,7 +532,7 @@ mod broken_servers {
     }
 
     #[tokio::test]
-    async fn an_endless_body_is_read_only_as_far_as_it_is_kept() {
+    async fn an_endless_body_is_read_only_up_to_the_size_limit() {
         let base = raw_server(|mut stream| async move {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
@@ -545,11 +545,11 @@ mod broken_servers {
         assert_eq!(response.arrivals.iter().map(|a| a.1).sum::<u64>(), 100_000);
         let cut = response.cut.as_ref().unwrap();
         assert_eq!(cut.kind, FailureKind::TooLarge);
-        assert!(cut.message.contains("100000 bytes"), "the bound is told: {}", cut.message);
+        assert!(cut.message.contains("100000 bytes"), "the message names the limit: {}", cut.message);
     }
 
     #[tokio::test]
-    async fn a_body_of_just_the_kept_size_is_whole() {
+    async fn a_body_of_exactly_the_size_limit_is_complete() {
         let server = server_with(ResponseTemplate::new(200).set_body_string("x".repeat(5000))).await;
         let exchange = send(ClientConfig { max_body_bytes: 5000, ..config(&server.uri()) }).await;
         let response = response(&exchange.attempts[0]);
@@ -557,7 +557,7 @@ mod broken_servers {
     }
 
     #[tokio::test]
-    async fn an_endless_trickle_ends_at_the_time_out_and_keeps_what_came() {
+    async fn a_slow_endless_body_ends_at_the_timeout_and_is_kept() {
         let base = raw_server(|mut stream| async move {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             while stream.write_all(b"x").await.is_ok() {
@@ -575,7 +575,7 @@ mod broken_servers {
     }
 
     #[tokio::test]
-    async fn what_is_not_http_is_a_protocol_failure() {
+    async fn a_response_that_is_not_http_is_a_protocol_failure() {
         for bytes in [b"SSH-2.0-OpenSSH_9.6\r\n".as_slice(), b"\x15\x03\x01\x00\x02\x02\x46", b"\0\0\0\0\r\n\r\n"] {
             let base = server_that_writes(bytes).await;
             let exchange = send(config(&base)).await;
@@ -598,21 +598,21 @@ mod broken_servers {
     }
 
     #[tokio::test]
-    async fn a_port_that_nobody_listens_on_is_told_soon() {
+    async fn a_closed_port_is_reported_quickly() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
+        let address = listener.local_addr().unwrap();
         drop(listener);
-        let exchange = send(config(&format!("http://{at}/anthropic"))).await;
-        assert_eq!(exchange.attempts.len(), 3, "two retries of the four allowed");
+        let exchange = send(config(&format!("http://{address}/anthropic"))).await;
+        assert_eq!(exchange.attempts.len(), 3, "2 of the 4 allowed retries");
         let failure = failure(&exchange.attempts[0]);
         assert_eq!(failure.kind, FailureKind::Connect);
-        let said = format!("connection refused by {at}. Check that the server runs, and the port");
-        assert_eq!(failure.message, said);
+        let message = format!("connection refused by {address}. Check that the server runs, and the port");
+        assert_eq!(failure.message, message);
     }
 
     #[tokio::test]
-    async fn tls_to_a_plain_port_is_a_tls_failure() {
-        for (bytes, said) in [
+    async fn tls_to_a_plain_http_port_is_a_tls_failure() {
+        for (bytes, message) in [
             (b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), "may use http:// instead of https://"),
             (b"", "closed the connection during the TLS handshake"),
         ] {
@@ -621,7 +621,7 @@ mod broken_servers {
             assert_eq!(exchange.attempts.len(), 1, "{exchange:?}");
             let failure = failure(&exchange.attempts[0]);
             assert_eq!(failure.kind, FailureKind::Tls, "{failure:?}");
-            assert!(failure.message.contains(said), "{failure:?}");
+            assert!(failure.message.contains(message), "{failure:?}");
         }
     }
 }

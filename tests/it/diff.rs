@@ -1,5 +1,5 @@
-//! `fieldtest diff` with the real binary: what was lost, gained and changed between simulated runs, of one target and of
-//! two, with every format and exit code.
+//! `fieldtest diff` with the real binary: regressions, improvements and changes between simulated runs
+//! of one target and of two targets, with all formats and exit codes.
 
 use binary::{FinishedRun, Folder};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::common::binary;
 
 const STOP: &str = "field.stop_sequences";
 
-/// A run of a target's simulation over a few rows, into a folder.
+/// Runs a few rows of a simulated target and writes the results to a folder.
 fn run(folder: &Folder, target: &str, out: &str, more: &[&str]) {
     let rows = ["--select", STOP, "--select", "field.stream", "--select", "field.top_k", "--select", "field.system"];
     let arguments = ["run", target, "--simulate", "--out", out];
@@ -16,19 +16,19 @@ fn run(folder: &Folder, target: &str, out: &str, more: &[&str]) {
     assert!(matches!(ended.code, Some(0 | 1)), "{}", ended.stderr);
 }
 
-/// Two runs of deepseek's simulation.
-fn two(old: &[&str], new: &[&str]) -> Folder {
+/// Runs the simulation of deepseek two times.
+fn two_runs(old: &[&str], new: &[&str]) -> Folder {
     let folder = Folder::new();
     run(&folder, "deepseek", "old", old);
     run(&folder, "deepseek", "new", new);
     folder
 }
 
-/// Two such runs, the second of a simulation with these deviations.
-fn two_with(deviations: &str) -> Folder {
+/// Runs it two times, the second time with these simulator options.
+fn two_runs_with(options: &str) -> Folder {
     let folder = Folder::new();
     run(&folder, "deepseek", "old", &[]);
-    run(&folder, "deepseek", "new", &folder.write_simulator_file(deviations));
+    run(&folder, "deepseek", "new", &folder.write_simulator_file(options));
     folder
 }
 
@@ -41,8 +41,8 @@ fn json(folder: &Folder, more: &[&str]) -> Value {
 }
 
 #[test]
-fn what_was_lost_ends_with_1_and_what_was_gained_with_0() {
-    let folder = two(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
+fn a_loss_exits_with_1_and_a_gain_with_0() {
+    let folder = two_runs(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
     let ended = diff(&folder, &[]).assert_exit_code(1);
     for part in
         ["What changed at deepseek", "Lost (2)", "field.top_k: supported", "field.stop_sequences", "2 regressions"]
@@ -54,17 +54,17 @@ fn what_was_lost_ends_with_1_and_what_was_gained_with_0() {
 }
 
 #[test]
-fn the_same_file_differs_in_nothing() {
-    let folder = two(&[], &[]);
+fn equal_results_have_no_difference() {
+    let folder = two_runs(&[], &[]);
     let same = folder.run(["diff", "old/results-deepseek.json", "old/results-deepseek.json"]).assert_exit_code(0);
     assert!(same.stdout.contains("No difference: 4 rows"), "{}", same.stdout);
-    // Two runs of the same server found the same.
+    // Two runs with the same server have equal verdicts.
     assert!(diff(&folder, &["--strict"]).assert_exit_code(0).stdout.contains("No difference"));
 }
 
 #[test]
-fn the_markdown_is_a_table_of_row_before_after_why() {
-    let folder = two(&[], &["--flip", "field.stop_sequences=unsupported"]);
+fn the_markdown_is_a_table_with_row_before_after_and_why() {
+    let folder = two_runs(&[], &["--flip", "field.stop_sequences=unsupported"]);
     diff(&folder, &["--format", "markdown", "--out", "diff.md"]).assert_exit_code(1);
     let text = folder.read("diff.md");
     let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
@@ -76,8 +76,8 @@ fn the_markdown_is_a_table_of_row_before_after_why() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_written_through_and_not_replaced() {
-    let folder = two(&[], &["--flip", "field.stop_sequences=unsupported"]);
+fn links_and_devices_are_written_and_not_replaced() {
+    let folder = two_runs(&[], &["--flip", "field.stop_sequences=unsupported"]);
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("linked.md"), "").unwrap();
     std::os::unix::fs::symlink("linked.md", path("link.md")).unwrap();
@@ -86,33 +86,33 @@ fn what_is_no_file_is_written_through_and_not_replaced() {
     assert!(folder.read("linked.md").contains("| row | before | after | why |"));
     diff(&folder, &["--out", "/dev/null"]).assert_exit_code(1);
     assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
-    // Nobody reads this one: to open it would wait for ever.
+    // This pipe has no reader. Opening it would block forever.
     assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
     diff(&folder, &["--out", "pipe"]).assert_exit_code(2).assert_stderr_contains(&["pipe: it is a named pipe"]);
 }
 
 #[test]
 fn the_json_has_a_schema_and_a_stable_order() {
-    let folder = two(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
-    let told = json(&folder, &[]);
-    assert_eq!((&told["schema"], &told["regressions"]), (&"fieldtest-diff/1".into(), &2.into()));
-    let rows: Vec<&Value> = told["rows"].as_array().unwrap().iter().map(|row| &row["row"]).collect();
+    let folder = two_runs(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
+    let diff = json(&folder, &[]);
+    assert_eq!((&diff["schema"], &diff["regressions"]), (&"fieldtest-diff/1".into(), &2.into()));
+    let rows: Vec<&Value> = diff["rows"].as_array().unwrap().iter().map(|row| &row["row"]).collect();
     assert_eq!(rows, [STOP, "field.top_k"]);
-    assert_eq!(told["rows"][0]["before"]["verdict"], "supported");
-    assert_eq!(json(&folder, &[]), told);
+    assert_eq!(diff["rows"][0]["before"]["verdict"], "supported");
+    assert_eq!(json(&folder, &[]), diff);
 }
 
 #[test]
-fn a_finding_of_severity_error_that_came_is_a_regression() {
-    let folder = two_with("faults: [sse.done-record]\n");
+fn a_new_finding_with_severity_error_is_a_regression() {
+    let folder = two_runs_with("faults: [sse.done-record]\n");
     let ended = diff(&folder, &[]).assert_exit_code(1);
     assert!(ended.stdout.contains("New findings (1)") && ended.stdout.contains("sse.done-record"), "{}", ended.stdout);
     folder.run(["diff", "new/results-deepseek.json", "old/results-deepseek.json", "--strict"]).assert_exit_code(0);
 }
 
 #[test]
-fn what_is_no_longer_decided_is_a_regression_only_strictly() {
-    let folder = two_with("disobedience: 1\n");
+fn a_row_that_becomes_inconclusive_is_a_regression_only_with_strict() {
+    let folder = two_runs_with("disobedience: 1\n");
     let ended = diff(&folder, &[]);
     assert!(ended.stdout.contains("No longer decided"), "{}", ended.stdout);
     ended.assert_exit_code(0);
@@ -120,7 +120,7 @@ fn what_is_no_longer_decided_is_a_regression_only_strictly() {
 }
 
 #[test]
-fn two_targets_are_compared_in_words_that_fit_and_what_differs_is_told() {
+fn two_targets_are_compared_and_the_differing_settings_are_named() {
     let folder = Folder::new();
     run(&folder, "anthropic", "a", &[]);
     run(&folder, "deepseek", "b", &["--confidence", "0.95"]);
@@ -142,8 +142,8 @@ fn two_targets_are_compared_in_words_that_fit_and_what_differs_is_told() {
 }
 
 #[test]
-fn rows_that_came_and_went_are_told() {
-    let folder = two(&[], &["--select", "field.top_p"]);
+fn new_and_missing_rows_are_reported() {
+    let folder = two_runs(&[], &["--select", "field.top_p"]);
     let ended = diff(&folder, &[]).assert_exit_code(0);
     assert!(ended.stdout.contains("New rows (1)"), "{}", ended.stdout);
     assert!(
@@ -154,8 +154,8 @@ fn rows_that_came_and_went_are_told() {
 }
 
 #[test]
-fn files_that_were_cut_edited_or_are_something_else_are_refused() {
-    let folder = two(&[], &[]);
+fn incomplete_edited_and_wrong_files_are_rejected() {
+    let folder = two_runs(&[], &[]);
     let text = folder.read("new/results-deepseek.json");
     let recording = folder.read("new/recording-deepseek.jsonl");
     for (content, part) in [
@@ -175,7 +175,7 @@ fn files_that_were_cut_edited_or_are_something_else_are_refused() {
 }
 
 #[test]
-fn the_help_has_examples_that_are_taken() {
+fn the_help_has_valid_examples() {
     let folder = Folder::new();
     let help = folder.run(["diff", "--help"]).assert_exit_code(0).stdout;
     let (_, examples) = help.split_once("Examples").unwrap();

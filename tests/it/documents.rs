@@ -1,4 +1,4 @@
-//! README and the pages of `docs/`: example files load, commands exist, links lead to files.
+//! README and the pages of `docs/`: example files load, commands are valid, and links lead to files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::common::binary::Folder;
 use crate::workflows::{assert_accepted, fieldtest_calls};
 
-/// README and all hand-written pages, with their texts.
+/// Returns README and all hand-written pages, with their texts.
 fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -16,7 +16,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The fenced blocks of a page in these languages.
+/// Returns the fenced blocks of a page in these languages.
 fn blocks<'a>(page: &'a str, languages: &'a [&str]) -> impl Iterator<Item = &'a str> {
     page.split("\n```").skip(1).step_by(2).filter_map(|block| {
         let (language, text) = block.split_once('\n')?;
@@ -24,7 +24,8 @@ fn blocks<'a>(page: &'a str, languages: &'a [&str]) -> impl Iterator<Item = &'a 
     })
 }
 
-/// The complete YAML files of a page: a line with the path in backticks, then the file in a fenced block.
+/// Returns the complete YAML files of a page: a line with the path in backticks, then the file in a
+/// fenced block.
 fn example_files(page: &str) -> Vec<(&str, &str)> {
     let lines: Vec<&str> = page.split_inclusive('\n').collect();
     let mut files = Vec::new();

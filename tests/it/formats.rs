@@ -1,4 +1,5 @@
-//! The formats for builds, from the real binary: files, annotations, summaries, badges; and what servers write in them.
+//! The report formats for CI, from the real binary: files, annotations, summaries and badges, also with
+//! text from a hostile server.
 
 use binary::{FinishedRun, Folder};
 use quick_junit::{Report, TestCase, TestCaseStatus};
@@ -6,12 +7,12 @@ use server::{TestServer, write_response};
 
 use crate::common::{binary, server};
 
-const ALL: &str = "terminal,markdown,json,html,junit,github,badge";
-/// What GitHub takes of a step.
-const MEBIBYTE: usize = 1024 * 1024;
+const ALL_FORMATS: &str = "terminal,markdown,json,html,junit,github,badge";
+/// The maximum size of a step summary on GitHub.
+const MAX_SUMMARY_BYTES: usize = 1024 * 1024;
 
-/// Two rows of deepseek's simulation, one of which contradicts its claim.
-const RUN: [&str; 12] = [
+/// A run of two rows of the simulated deepseek. One row contradicts its claim.
+const RUN_ARGUMENTS: [&str; 12] = [
     "run",
     "deepseek",
     "--simulate",
@@ -27,34 +28,35 @@ const RUN: [&str; 12] = [
 ];
 
 fn run(folder: &Folder, variables: &[(&str, &str)], more: &[&str]) -> FinishedRun {
-    folder.run_with_env(variables, &[&RUN[..], &[ALL], more].concat())
+    folder.run_with_env(variables, &[&RUN_ARGUMENTS[..], &[ALL_FORMATS], more].concat())
 }
 
-fn junit(folder: &Folder, out: &str) -> Report {
+fn read_junit(folder: &Folder, out: &str) -> Report {
     Report::deserialize_from_str(&folder.read(&format!("{out}/junit.xml"))).unwrap()
 }
 
-fn case<'a>(report: &'a Report, name: &str) -> &'a TestCase {
+fn find_case<'a>(report: &'a Report, name: &str) -> &'a TestCase {
     report.test_suites.iter().flat_map(|suite| &suite.test_cases).find(|case| case.name.as_str() == name).unwrap()
 }
 
 #[test]
-fn every_format_is_made_and_tells_of_the_contradiction() {
+fn every_format_shows_the_contradiction() {
     let folder = Folder::new();
     let ended = run(&folder, &[], &[]).assert_exit_code(1).assert_stderr_contains(&[
         "junit.xml",
         "matrix.html",
         "badge-*.json",
     ]);
-    let report = junit(&folder, "out");
+    let report = read_junit(&folder, "out");
     assert_eq!((report.tests, report.failures, report.errors, report.skipped), (2, 1, 0, 0));
-    let TestCaseStatus::NonSuccess { ty, message, description, .. } = &case(&report, "field.metadata").status else {
-        panic!("{:?}", case(&report, "field.metadata"));
+    let TestCaseStatus::NonSuccess { ty, message, description, .. } = &find_case(&report, "field.metadata").status
+    else {
+        panic!("{:?}", find_case(&report, "field.metadata"));
     };
     assert_eq!(ty.as_deref(), Some("contradicts"));
     assert!(message.as_deref().unwrap().starts_with("claimed ignored, observed rejected: "), "{message:?}");
-    let told = description.as_deref().unwrap();
-    assert!(told.contains("curl ") && told.contains("The response:"), "{told}");
+    let details = description.as_deref().unwrap();
+    assert!(details.contains("curl ") && details.contains("The response:"), "{details}");
     let annotation = "::error title=deepseek%3A field.metadata contradicts::claimed ignored, observed rejected: ";
     assert!(ended.stdout.lines().any(|line| line.starts_with(annotation)), "{}", ended.stdout);
     assert!(
@@ -66,12 +68,12 @@ fn every_format_is_made_and_tells_of_the_contradiction() {
         "schemaVersion": 1, "label": "deepseek (simulated)", "message": "1 conform, 1 contradicted", "color": "red",
     });
     assert_eq!(badge, expected);
-    // No step asks for a summary: it is a file among the others.
+    // Without GITHUB_STEP_SUMMARY, the summary is a file in the output folder.
     assert!(folder.read("out/summary.md").contains("## Contradictions (1)"));
 }
 
 #[test]
-fn results_are_rendered_again_without_a_request() {
+fn results_can_be_rendered_again_without_requests() {
     let folder = Folder::new();
     run(&folder, &[], &[]).assert_exit_code(1);
     folder
@@ -93,15 +95,17 @@ fn two_runs_of_a_target_have_two_badges() {
 }
 
 #[test]
-fn the_summary_of_a_step_is_added_to_and_never_grows_past_what_github_takes() {
+fn the_step_summary_is_appended_and_limited_to_the_maximum_of_github() {
     let folder = Folder::new();
-    for (there, holds) in [(20, "## Contradictions (1)"), (MEBIBYTE - 3_000, "Left out"), (MEBIBYTE, "")] {
-        let before = "x".repeat(there);
+    for (existing_bytes, expected) in
+        [(20, "## Contradictions (1)"), (MAX_SUMMARY_BYTES - 3_000, "Left out"), (MAX_SUMMARY_BYTES, "")]
+    {
+        let before = "x".repeat(existing_bytes);
         let path = folder.write("summary", &before);
         run(&folder, &[("GITHUB_STEP_SUMMARY", path.to_str().unwrap())], &[]).assert_exit_code(1);
         let after = folder.read("summary");
         let added = after.strip_prefix(&before).unwrap();
-        assert!(after.len() <= MEBIBYTE && added.contains(holds), "{there}: {added}");
+        assert!(after.len() <= MAX_SUMMARY_BYTES && added.contains(expected), "{existing_bytes}: {added}");
         assert!(!folder.exists("out/summary.md"));
     }
     let named = [("GITHUB_STEP_SUMMARY", "no/such/folder/summary")];
@@ -109,22 +113,22 @@ fn the_summary_of_a_step_is_added_to_and_never_grows_past_what_github_takes() {
 }
 
 #[test]
-fn strictly_an_undetermined_row_fails() {
+fn an_undetermined_row_fails_with_strict() {
     let folder = Folder::new();
     let arguments = ["run", "deepseek", "--simulate", "--select", "field.system", "--select", "field.metadata"];
     let more =
         [&folder.write_simulator_file("disobedience: 1\n")[..], &["--format", "junit,github", "--out", "out"]].concat();
     let loose = folder.run(arguments.iter().chain(&more)).assert_exit_code(0);
     assert!(loose.stdout.contains("::warning title=deepseek%3A field.system undetermined::"), "{}", loose.stdout);
-    let report = junit(&folder, "out");
-    assert!(matches!(case(&report, "field.system").status, TestCaseStatus::Skipped { .. }));
+    let report = read_junit(&folder, "out");
+    assert!(matches!(find_case(&report, "field.system").status, TestCaseStatus::Skipped { .. }));
     let strict = folder.run(arguments.iter().chain(&more).chain(&["--strict"])).assert_exit_code(1);
     assert!(strict.stdout.contains("::error title=deepseek%3A field.system undetermined::"), "{}", strict.stdout);
-    assert_eq!(junit(&folder, "out").failures, 1);
+    assert_eq!(read_junit(&folder, "out").failures, 1);
 }
 
 #[test]
-fn a_baseline_turns_known_failures_into_skipped_cases_and_stale_entries_into_failures() {
+fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     let folder = Folder::new();
     run(&folder, &[], &[]).assert_exit_code(1);
     let write = ["baseline", "write", "out/results-deepseek.json", "-o", "known.yaml", "--reason", "refused until 1.4"];
@@ -132,27 +136,30 @@ fn a_baseline_turns_known_failures_into_skipped_cases_and_stale_entries_into_fai
     let ended = run(&folder, &[], &["--baseline", "known.yaml"]).assert_exit_code(0);
     assert!(!ended.stdout.contains("::error"), "{}", ended.stdout);
     assert!(ended.stdout.contains("::notice title=deepseek%3A expected::1 failure is"), "{}", ended.stdout);
-    let report = junit(&folder, "out");
-    let TestCaseStatus::Skipped { ty, message, .. } = &case(&report, "field.metadata").status else {
+    let report = read_junit(&folder, "out");
+    let TestCaseStatus::Skipped { ty, message, .. } = &find_case(&report, "field.metadata").status else {
         panic!("{report:?}")
     };
     assert_eq!(ty.as_deref(), Some("expected"));
     assert!(message.as_deref().unwrap().contains("refused until 1.4"), "{message:?}");
     assert!(folder.read("out/matrix.html").contains("against known.yaml"));
     assert!(folder.read("out/badge-deepseek.json").contains("\"orange\""));
-    // The gateway was mended, and the entry is to go.
-    let mended: Vec<&str> = RUN.into_iter().filter(|word| *word != "--flip" && !word.contains('=')).collect();
-    let ended = folder.run(mended.iter().chain(&[ALL, "--baseline", "known.yaml"])).assert_exit_code(1);
+    // The gateway is fixed, so the entry is stale.
+    let fixed_run: Vec<&str> =
+        RUN_ARGUMENTS.into_iter().filter(|word| *word != "--flip" && !word.contains('=')).collect();
+    let ended = folder.run(fixed_run.iter().chain(&[ALL_FORMATS, "--baseline", "known.yaml"])).assert_exit_code(1);
     assert!(ended.stdout.contains("::error title=deepseek%3A field.metadata stale::"), "{}", ended.stdout);
-    let TestCaseStatus::NonSuccess { ty, .. } = &case(&junit(&folder, "out"), "field.metadata").status.clone() else {
+    let TestCaseStatus::NonSuccess { ty, .. } =
+        &find_case(&read_junit(&folder, "out"), "field.metadata").status.clone()
+    else {
         panic!("a stale entry passed");
     };
     assert_eq!(ty.as_deref(), Some("stale"));
 }
 
-/// Whoever answers may write anything. Nothing of it becomes a command of the workflow, markup or a broken file.
+/// A server may send any text. None of it becomes a workflow command, markup or an invalid file.
 #[test]
-fn a_hostile_server_commands_nobody() {
+fn text_of_a_hostile_server_becomes_no_command_and_no_markup() {
     let evil = "\\n::error::pwned\\r\\n  ::add-mask::x\\n##[error]old\\u001b[2J<script>alert(1)</script>|]]></failure></details>";
     let server = TestServer::start(move |_, stream| {
         let body =
@@ -163,7 +170,7 @@ fn a_hostile_server_commands_nobody() {
     let url = server.url();
     let arguments =
         ["run", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--select", "field.s*", "--retries", "0"];
-    let name = ["--name", "::warning::x", "--out", "out", "--format", ALL];
+    let name = ["--name", "::warning::x", "--out", "out", "--format", ALL_FORMATS];
     let ended = folder.run(arguments.iter().chain(&name)).assert_exit_code(3);
     let ours = ["::error title=", "::warning title=", "::notice title="];
     let mut annotations = 0;
@@ -175,11 +182,11 @@ fn a_hostile_server_commands_nobody() {
         }
     }
     assert!(annotations > 0);
-    let report = junit(&folder, "out");
+    let report = read_junit(&folder, "out");
     assert!(report.errors > 0 && report.failures == 0, "{report:?}");
     for file in ["matrix.html", "summary.md", "junit.xml", "matrix.md"] {
         let text = folder.read(&format!("out/{file}"));
         assert!(!text.contains("<script") && !text.contains('\u{1b}'), "{file}");
-        assert!(text.contains("script"), "{file}: what the server said is told");
+        assert!(text.contains("script"), "{file}: the text of the server is shown");
     }
 }

@@ -1,4 +1,5 @@
-//! What the fuzzers hold to, without a fuzzer: every file of their corpus, and files of it with some damage.
+//! The properties of the fuzz targets without a fuzzer: for every corpus file, and for damaged corpus
+//! files.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -9,8 +10,8 @@ use proptest::sample::Index;
 
 use crate::common::properties;
 
-/// Bytes that mean something to one of the formats.
-const WORDS: [&str; 24] = [
+/// Texts with a special meaning in one of the formats.
+const SPECIAL_TEXTS: [&str; 24] = [
     "\n",
     "\r",
     "\r\n",
@@ -37,8 +38,8 @@ const WORDS: [&str; 24] = [
     "*a ",
 ];
 
-/// The corpus of a fuzz target, by file name.
-fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+/// Reads the corpus of a fuzz target, sorted by file name.
+fn read_corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(&folder)
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
@@ -49,8 +50,8 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn hold(target: &str, property: fn(&[u8])) {
-    let files = corpus(target);
+fn assert_for_corpus(target: &str, property: fn(&[u8])) {
+    let files = read_corpus(target);
     assert!(files.len() >= 10, "the corpus of {target} has {} files", files.len());
     let failed: Vec<&str> = files
         .iter()
@@ -61,23 +62,24 @@ fn hold(target: &str, property: fn(&[u8])) {
 }
 
 #[test]
-fn the_decoder_holds_for_its_corpus() {
-    hold("sse", properties::verify_event_stream);
+fn the_decoder_accepts_its_corpus() {
+    assert_for_corpus("sse", properties::verify_event_stream);
 }
 
 #[test]
-fn the_readers_and_checks_hold_for_their_corpus() {
-    hold("message", properties::verify_exchange);
+fn the_readers_and_checks_accept_their_corpus() {
+    assert_for_corpus("message", properties::verify_exchange);
 }
 
 #[test]
-fn the_case_loader_holds_for_its_corpus() {
-    hold("cases", properties::verify_case_files);
+fn the_case_loader_accepts_its_corpus() {
+    assert_for_corpus("cases", properties::verify_case_files);
 }
 
-/// A file of a corpus with a few pieces of it changed, lost, doubled, or moved in from another.
-fn damaged(target: &str) -> impl Strategy<Value = Vec<u8>> {
-    let files: Vec<Vec<u8>> = corpus(target).into_iter().map(|(_, bytes)| bytes).collect();
+/// Generates corpus files with some parts removed, replaced, inserted, repeated or copied from another
+/// file.
+fn damaged_files(target: &str) -> impl Strategy<Value = Vec<u8>> {
+    let files: Vec<Vec<u8>> = read_corpus(target).into_iter().map(|(_, bytes)| bytes).collect();
     let changes = prop::collection::vec((0..5usize, any::<Index>(), 0..40usize, any::<Index>(), any::<u8>()), 1..6);
     (prop::sample::select(files.clone()), prop::sample::select(files), changes).prop_map(
         |(mut bytes, other, changes)| {
@@ -87,7 +89,7 @@ fn damaged(target: &str) -> impl Strategy<Value = Vec<u8>> {
                 match change {
                     0 => drop(bytes.drain(at..end)),
                     1 => drop(bytes.splice(at..end, [byte])),
-                    2 => drop(bytes.splice(at..at, WORDS[pick.index(WORDS.len())].bytes())),
+                    2 => drop(bytes.splice(at..at, SPECIAL_TEXTS[pick.index(SPECIAL_TEXTS.len())].bytes())),
                     3 => {
                         let piece = bytes[at..end].to_vec();
                         drop(bytes.splice(end..end, piece));
@@ -108,17 +110,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_decoder_holds_for_a_damaged_corpus(bytes in damaged("sse")) {
+    fn the_decoder_accepts_a_damaged_corpus(bytes in damaged_files("sse")) {
         properties::verify_event_stream(&bytes);
     }
 
     #[test]
-    fn the_readers_and_checks_hold_for_a_damaged_corpus(bytes in damaged("message")) {
+    fn the_readers_and_checks_accept_a_damaged_corpus(bytes in damaged_files("message")) {
         properties::verify_exchange(&bytes);
     }
 
     #[test]
-    fn the_case_loader_holds_for_a_damaged_corpus(bytes in damaged("cases")) {
+    fn the_case_loader_accepts_a_damaged_corpus(bytes in damaged_files("cases")) {
         properties::verify_case_files(&bytes);
     }
 }

@@ -1,5 +1,5 @@
-//! Runs that are cut, by whatever: what they leave behind, and how they are gone on with. With the real binary, killed at
-//! moments that nobody chose.
+//! Interrupted runs: the files that they leave, and how they are resumed. With the real binary, killed
+//! at random moments.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Write as _};
@@ -23,41 +23,43 @@ use crate::common::{binary, server};
 const KEY: &str = "fieldtest-simulator";
 const RECORDING: &str = "out/recording-it.jsonl";
 const RESULTS: &str = "results-it.json";
-/// Rows of every kind of trial: screens, conversations, samples, repeats, genuine blocks. None that is about times.
+/// Rows with all kinds of trials: screens, conversations, samples, repeats, blocks of real responses.
+/// No row depends on times.
 const ROW_IDS: [&str; 5] = ["field.*", "tools.*", "error.*", "turns.*", "content.thinking*"];
 
-/// An endpoint that answers equal requests equally, whenever they come: two runs of it can be compared to the byte.
-fn steady(pause: Duration) -> TestServer {
+/// Starts an endpoint that returns equal responses to equal requests, so that two runs are equal byte
+/// for byte.
+fn deterministic_server(pause: Duration) -> TestServer {
     let faithful = FaithfulServer::start();
-    let answers = Memo::default();
-    TestServer::start(move |asked, stream| {
+    let cache = ResponseCache::default();
+    TestServer::start(move |request, stream| {
         thread::sleep(pause);
-        stream.write_all(&answers.of(&faithful, asked)?)
+        stream.write_all(&cache.respond(&faithful, request)?)
     })
 }
 
-/// What was answered to each request.
+/// The response to each request.
 #[derive(Default)]
-struct Memo(Mutex<HashMap<String, Vec<u8>>>);
+struct ResponseCache(Mutex<HashMap<String, Vec<u8>>>);
 
-impl Memo {
-    fn of(&self, faithful: &FaithfulServer, asked: &ReceivedRequest) -> std::io::Result<Vec<u8>> {
-        let mut answers = self.0.lock().unwrap();
-        let request = format!("{}{}", asked.head, asked.body);
-        if !answers.contains_key(&request) {
-            answers.insert(request.clone(), faithful.respond(asked)?);
+impl ResponseCache {
+    fn respond(&self, faithful: &FaithfulServer, received: &ReceivedRequest) -> std::io::Result<Vec<u8>> {
+        let mut responses = self.0.lock().unwrap();
+        let request = format!("{}{}", received.head, received.body);
+        if !responses.contains_key(&request) {
+            responses.insert(request.clone(), faithful.respond(received)?);
         }
-        Ok(answers[&request].clone())
+        Ok(responses[&request].clone())
     }
 }
 
-/// `fieldtest run` of a server into `out`, with more arguments.
+/// Returns the command `fieldtest run` for a server and an output folder, with more arguments.
 fn command(folder: &Folder, url: &str, out: &str, more: &[&str]) -> Command {
-    let all =
+    let target =
         ["run", "--base-url", url, "--model", "m", "--name", "it", "--api-key-env", "KEY", "--claims", "deepseek"];
     let rows = ROW_IDS.iter().flat_map(|glob| ["--select", glob]);
     let rest = ["--out", out, "--seed", "7", "--retries", "0", "--no-progress"];
-    let mut command = folder.command(all.into_iter().chain(rows).chain(rest).chain(more.iter().copied()));
+    let mut command = folder.command(target.into_iter().chain(rows).chain(rest).chain(more.iter().copied()));
     command.env("KEY", KEY);
     command
 }
@@ -66,24 +68,24 @@ fn run(folder: &Folder, url: &str, out: &str, more: &[&str]) -> FinishedRun {
     RunningCommand::start(command(folder, url, out, more)).wait_for_end()
 }
 
-/// Goes on with what is in `out`.
+/// Resumes the run in `out`.
 fn resume(folder: &Folder, url: &str, more: &[&str]) -> FinishedRun {
     run(folder, url, "out", &[&["--resume", RECORDING], more].concat())
 }
 
-fn read(path: &Path) -> Recording {
+fn read_recording(path: &Path) -> Recording {
     run::read_recording(BufReader::new(fs::File::open(path).unwrap()))
         .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Results without what no two runs have in common: times, tries that brought nothing, and a forecast, which is of a
-/// concurrency and a budget.
-fn comparable(folder: &Folder, file: &str) -> Value {
+/// Reads results without the keys that differ between runs: times, retries, and the estimate, which
+/// depends on the concurrency and the budget.
+fn read_comparable(folder: &Folder, file: &str) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
-                let differ = ["started_at", "finished_at", "wall_ms", "retries", "planned"];
-                map.retain(|key, _| !differ.contains(&key.as_str()));
+                let differing = ["started_at", "finished_at", "wall_ms", "retries", "planned"];
+                map.retain(|key, _| !differing.contains(&key.as_str()));
                 map.values_mut().for_each(strip);
             }
             Value::Array(all) => all.iter_mut().for_each(strip),
@@ -96,26 +98,26 @@ fn comparable(folder: &Folder, file: &str) -> Value {
 }
 
 #[track_caller]
-fn same_results(folder: &Folder, whole: &str, resumed: &str, told: &str) {
-    let (whole, resumed) = (comparable(folder, whole), comparable(folder, resumed));
-    for (a, b) in whole["rows"].as_array().unwrap().iter().zip(resumed["rows"].as_array().unwrap()) {
-        assert!(a == b, "{told}: {}\n{a:#}\n{b:#}", a["id"]);
+fn assert_same_results(folder: &Folder, complete: &str, resumed: &str, context: &str) {
+    let (complete, resumed) = (read_comparable(folder, complete), read_comparable(folder, resumed));
+    for (a, b) in complete["rows"].as_array().unwrap().iter().zip(resumed["rows"].as_array().unwrap()) {
+        assert!(a == b, "{context}: {}\n{a:#}\n{b:#}", a["id"]);
     }
-    assert!(whole == resumed, "{told}:\n{whole:#}\n{resumed:#}");
+    assert!(complete == resumed, "{context}:\n{complete:#}\n{resumed:#}");
 }
 
-/// How often each request was sent.
-fn sent(asked: &[ReceivedRequest]) -> BTreeMap<String, usize> {
+/// Counts how often each request was received.
+fn count_received(requests: &[ReceivedRequest]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for one in asked {
-        let line = one.head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
-        *counts.entry(format!("{line} {}", one.body)).or_default() += 1;
+    for request in requests {
+        let line = request.head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
+        *counts.entry(format!("{line} {}", request.body)).or_default() += 1;
     }
     counts
 }
 
-/// How often each request stands in a recording.
-fn recorded(recording: &Recording) -> BTreeMap<String, usize> {
+/// Counts how often a recording contains each request.
+fn count_recorded(recording: &Recording) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for exchange in &recording.exchanges {
         let request = &exchange.request;
@@ -129,120 +131,129 @@ fn recorded(recording: &Recording) -> BTreeMap<String, usize> {
     counts
 }
 
-fn sum(mut one: BTreeMap<String, usize>, other: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
+fn add_counts(mut one: BTreeMap<String, usize>, other: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
     other.into_iter().for_each(|(request, n)| *one.entry(request).or_default() += n);
     one
 }
 
-/// Each trial once, each exchange once, whatever was written how often.
-fn assert_each_once(recording: &Recording, told: &str) {
+/// Asserts that the recording contains each trial and each exchange only one time.
+fn assert_no_duplicates(recording: &Recording, context: &str) {
     let mut ids: Vec<&str> = recording.exchanges.iter().map(|e| e.id.as_str()).collect();
     ids.sort_unstable();
     let all = ids.len();
     ids.dedup();
-    assert_eq!(ids.len(), all, "{told}: an exchange stands twice");
+    assert_eq!(ids.len(), all, "{context}: a duplicate exchange");
     let mut keys: Vec<_> = recording.trials.iter().map(|t| t.key.clone()).collect();
     keys.sort();
     let all = keys.len();
     keys.dedup();
-    assert_eq!(keys.len(), all, "{told}: a trial stands twice");
+    assert_eq!(keys.len(), all, "{context}: a duplicate trial");
 }
 
-mod killed {
+mod killed_runs {
     use super::*;
 
-    /// The seed of the moments; `FIELDTEST_SEED` takes another one.
+    /// The seed of the random moments. `FIELDTEST_SEED` sets another one.
     fn seed() -> u64 {
         std::env::var("FIELDTEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
     }
 
-    /// Kills a run once the server has so many requests more, and a little later.
-    fn kill(mut running: RunningCommand, server: &TestServer, requests: usize, later: Duration) {
+    /// Kills a run after this number of further requests and this delay.
+    fn kill_after(mut running: RunningCommand, server: &TestServer, requests: usize, delay: Duration) {
         let until = server.received_requests().len() + requests;
         while !running.has_ended() && server.received_requests().len() < until {
             thread::sleep(Duration::from_micros(200));
         }
-        thread::sleep(later);
+        thread::sleep(delay);
         running.kill();
     }
 
     #[test]
-    fn at_any_moment_it_is_gone_on_with_and_ends_as_if_nothing_had_been() {
+    fn a_run_killed_at_any_moment_resumes_with_the_same_results() {
         let seed = seed();
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let server = steady(Duration::from_millis(3));
+        let server = deterministic_server(Duration::from_millis(3));
         let (folder, url) = (Folder::new(), server.url());
         run(&folder, &url, "whole", &["--concurrency", "8"]).assert_exit_code(1);
         let requests = server.received_requests().len();
-        assert!(requests > 100, "{requests} requests are too few to be cut anywhere");
-        let (mut cut, mut twice) = (0, 0);
+        assert!(requests > 100, "{requests} requests are too few for random interruptions");
+        let (mut interrupted, mut interrupted_twice) = (0, 0);
         for n in 0..25 {
-            let mut moment = |most: usize| (random.random_range(0..most), random.random_range(0..4000));
+            let mut moment = |max_requests: usize| (random.random_range(0..max_requests), random.random_range(0..4000));
             let first = moment(requests);
             let second = (n % 3 == 0).then(|| moment(requests));
             let concurrency = ["1", "4", "8"][n % 3];
-            let told = format!("seed {seed}, kill {n}, after {first:?}, then after {second:?}, {concurrency} at once");
+            let context =
+                format!("seed {seed}, kill {n}, after {first:?}, then after {second:?}, {concurrency} at once");
             let _ = fs::remove_dir_all(folder.path().join("out"));
             let more = ["--concurrency", concurrency];
-            let begun = RunningCommand::start(command(&folder, &url, "out", &more));
-            kill(begun, &server, first.0, Duration::from_micros(first.1));
+            let running = RunningCommand::start(command(&folder, &url, "out", &more));
+            kill_after(running, &server, first.0, Duration::from_micros(first.1));
             let path = folder.path().join(RECORDING);
             if !fs::read_to_string(&path).is_ok_and(|text| text.contains('\n')) {
-                // Nothing was recorded, and nothing was lost.
+                // The run ended before the first recorded line.
                 continue;
             }
-            cut += 1;
+            interrupted += 1;
             if let Some(second) = second {
                 let resumed = command(&folder, &url, "out", &[&more[..], &["--resume", RECORDING]].concat());
-                kill(RunningCommand::start(resumed), &server, second.0, Duration::from_micros(second.1));
-                twice += 1;
+                kill_after(RunningCommand::start(resumed), &server, second.0, Duration::from_micros(second.1));
+                interrupted_twice += 1;
             }
-            let before = read(&path);
-            let so_far = server.received_requests().len();
+            let before = read_recording(&path);
+            let received_before = server.received_requests().len();
             if n % 5 == 0 {
-                // What it had can be judged before it is gone on with.
+                // The interrupted recording can be judged before the run resumes.
                 let judged = folder.run(["judge", RECORDING, "--out", "judged"]);
-                assert!([Some(0), Some(1), Some(3)].contains(&judged.code), "{told}: {}", judged.stderr);
+                assert!([Some(0), Some(1), Some(3)].contains(&judged.code), "{context}: {}", judged.stderr);
             }
             let ended = resume(&folder, &url, &more);
-            assert_eq!(ended.code, Some(1), "{told}:\n{}", ended.stderr);
-            let after = read(&path);
-            assert_each_once(&after, &told);
-            // What was sent now and what had been answered are all that there is: nothing was sent again.
-            let asked = server.received_requests();
-            assert_eq!(sum(sent(&asked[so_far..]), recorded(&before)), recorded(&after), "{told}");
-            same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), &told);
+            assert_eq!(ended.code, Some(1), "{context}:\n{}", ended.stderr);
+            let after = read_recording(&path);
+            assert_no_duplicates(&after, &context);
+            // The recording holds exactly the new requests and the answered requests: none was repeated.
+            let requests_after_resume = server.received_requests();
+            assert_eq!(
+                add_counts(count_received(&requests_after_resume[received_before..]), count_recorded(&before)),
+                count_recorded(&after),
+                "{context}"
+            );
+            assert_same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), &context);
             if n % 5 == 0 {
                 folder.run(["judge", RECORDING, "--out", "judged"]).assert_exit_code(1);
                 let [judged, run] = ["judged", "out"].map(|out| folder.read(&format!("{out}/{RESULTS}")));
-                assert_eq!(judged, run, "{told}: judged otherwise");
+                assert_eq!(judged, run, "{context}: judging gives other results");
             }
         }
-        assert!(cut >= 15 && twice >= 5, "only {cut} were cut, {twice} of them twice: the moments miss the runs");
+        assert!(
+            interrupted >= 15 && interrupted_twice >= 5,
+            "only {interrupted} runs were interrupted, {interrupted_twice} of them two times"
+        );
         folder.run(["run", "--replay", "out", "--out", "again"]).assert_exit_code(1);
         assert_eq!(
             folder.read(&format!("again/{RESULTS}")),
             folder.read(&format!("out/{RESULTS}")),
-            "replayed otherwise"
+            "the replay gives other results"
         );
     }
 
-    /// A simulation is begun anew, and what it leaves to chance goes on where it was.
+    /// A simulation restarts, and its random values continue at the interrupted position.
     #[test]
-    fn a_simulated_run_ends_as_if_nothing_had_been() {
+    fn a_killed_simulated_run_resumes_with_the_same_results() {
         let seed = seed();
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let folder = Folder::new();
-        let deviations = "disobedience: 0.2\ninject_529: 0.05\ninject_reset: 0.05\n";
-        let options = [&folder.write_simulator_file(deviations)[..], &["--flip", "field.top_k=supported"]].concat();
-        folder.write("slow.yaml", format!("{deviations}latency_ms: 5\njitter_ms: 10\n"));
+        let simulator_options = "disobedience: 0.2\ninject_529: 0.05\ninject_reset: 0.05\n";
+        let options =
+            [&folder.write_simulator_file(simulator_options)[..], &["--flip", "field.top_k=supported"]].concat();
+        folder.write("slow.yaml", format!("{simulator_options}latency_ms: 5\njitter_ms: 10\n"));
         let rows = ["--select", "field.*", "--select", "tools.*", "--no-progress"];
-        let whole = ["run", "deepseek", "--simulate", "--out", "whole"];
-        folder.run(whole.iter().chain(&rows).chain(&options)).assert_exit_code(0);
-        let mut cut = 0;
+        let complete = ["run", "deepseek", "--simulate", "--out", "whole"];
+        folder.run(complete.iter().chain(&rows).chain(&options)).assert_exit_code(0);
+        let mut interrupted = 0;
         for n in 0..6 {
             let after: usize = random.random_range(1..150);
-            let told = format!("seed {seed}, kill {n}, after {after} lines");
+            let context = format!("seed {seed}, kill {n}, after {after} lines");
             let _ = fs::remove_dir_all(folder.path().join("out"));
             let slow = ["run", "deepseek", "--simulate", "--out", "out", "--simulator", "slow.yaml"];
             let mut running = RunningCommand::start(folder.command(slow.iter().chain(&rows).chain(&options[2..])));
@@ -252,13 +263,13 @@ mod killed {
                 thread::sleep(Duration::from_millis(1));
             }
             running.kill();
-            cut += usize::from(read(&path).footer.is_none());
-            // What it is of is in the recording; how the simulation behaves has to be said again.
+            interrupted += usize::from(read_recording(&path).footer.is_none());
+            // The recording names the target. The simulator options have to be given again.
             folder.run(["run", "--resume", "out", "--out", "out"].iter().chain(&options)).assert_exit_code(0);
-            assert_each_once(&read(&path), &told);
-            same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", &told);
+            assert_no_duplicates(&read_recording(&path), &context);
+            assert_same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", &context);
         }
-        assert!(cut >= 3, "only {cut} runs were cut");
+        assert!(interrupted >= 3, "only {interrupted} runs were interrupted");
         folder
             .run(["run", "--resume", "out", "--out", "out", "--flip", "field.system=ignored"])
             .assert_exit_code(2)
@@ -266,74 +277,77 @@ mod killed {
     }
 }
 
-mod stopped {
+mod stopped_runs {
     use super::*;
 
     #[test]
-    fn by_a_signal_or_a_budget_and_gone_on_with_again_and_again() {
-        let server = steady(Duration::from_millis(3));
+    fn a_run_stopped_by_signals_and_budgets_can_be_resumed_repeatedly() {
+        let server = deterministic_server(Duration::from_millis(3));
         let (folder, url) = (Folder::new(), server.url());
         run(&folder, &url, "whole", &[]).assert_exit_code(1);
         let needed = server.received_requests().len();
-        let so_far = || server.received_requests().len() - needed;
+        let received_count = || server.received_requests().len() - needed;
         run(&folder, &url, "out", &["--max-requests", "20"]).assert_stderr_contains(&["the budget was used up"]);
-        assert_eq!(so_far(), 20);
-        // What the recording holds is spent, too.
+        assert_eq!(received_count(), 20);
+        // The recorded requests count against the budget.
         resume(&folder, &url, &["--max-requests", "20"])
             .assert_stderr_contains(&["20 answered requests are not sent again", "the budget was used up"]);
-        assert_eq!(so_far(), 20);
+        assert_eq!(received_count(), 20);
         resume(&folder, &url, &["--max-requests", "45"]).assert_stderr_contains(&["the budget was used up"]);
-        assert_eq!(so_far(), 45);
-        assert_eq!(read(&folder.path().join(RECORDING)).exchanges.len(), 45);
+        assert_eq!(received_count(), 45);
+        assert_eq!(read_recording(&folder.path().join(RECORDING)).exchanges.len(), 45);
         for signal in ["INT", "TERM"] {
-            let begun = so_far();
+            let received_before = received_count();
             let mut running = RunningCommand::start(command(&folder, &url, "out", &["--resume", RECORDING]));
-            running.wait_until(|| so_far() > begun + 10);
+            running.wait_until(|| received_count() > received_before + 10);
             running.send_signal(signal);
             running.wait_for_end().assert_stderr_contains(&["stopping", "interrupted"]);
             assert_eq!(folder.results("out")["partial"], "the run was interrupted", "{signal}");
         }
         resume(&folder, &url, &[]).assert_exit_code(1);
-        same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "after six parts");
-        // No more than what was under way at the two signals was sent twice.
-        assert!(so_far() <= needed + 2 * 4, "{} requests where {needed} do", so_far());
+        assert_same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "after six interruptions");
+        // Only the open requests at the two signals were sent again.
+        assert!(received_count() <= needed + 2 * 4, "{} requests instead of {needed}", received_count());
         let text = folder.read(RECORDING);
         let count = |kind: &str| text.lines().filter(|line| line.starts_with(&format!("{{\"{kind}\""))).count();
         assert_eq!((count("header"), count("footer"), count("resumed")), (1, 6, 5));
     }
 
     #[test]
-    fn by_the_endpoint_itself_which_is_asked_again_what_it_did_not_answer() {
-        let gone = Arc::new(AtomicBool::new(false));
-        let (faithful, answers, is_gone) = (FaithfulServer::start(), Memo::default(), gone.clone());
-        let server = TestServer::start(move |asked, stream| match (is_gone.load(Ordering::SeqCst), asked.number % 2) {
-            (false, _) => stream.write_all(&answers.of(&faithful, asked)?),
-            (true, 0) => server::write_response(stream, "503 Service Unavailable", "text/plain", "gone"),
-            // The connection breaks.
-            (true, _) => Ok(()),
+    fn a_run_stopped_by_the_endpoint_repeats_only_unanswered_requests() {
+        let is_down = Arc::new(AtomicBool::new(false));
+        let (faithful, cache, server_is_down) = (FaithfulServer::start(), ResponseCache::default(), is_down.clone());
+        let server = TestServer::start(move |request, stream| {
+            match (server_is_down.load(Ordering::SeqCst), request.number % 2) {
+                (false, _) => stream.write_all(&cache.respond(&faithful, request)?),
+                (true, 0) => server::write_response(stream, "503 Service Unavailable", "text/plain", "gone"),
+                // The server closes the connection.
+                (true, _) => Ok(()),
+            }
         });
         let (folder, url) = (Folder::new(), server.url());
         run(&folder, &url, "whole", &[]).assert_exit_code(1);
         let running = RunningCommand::start(command(&folder, &url, "out", &[]));
-        let begun = server.received_requests().len();
-        while server.received_requests().len() < begun + 40 {
+        let received_before = server.received_requests().len();
+        while server.received_requests().len() < received_before + 40 {
             thread::sleep(Duration::from_micros(200));
         }
-        gone.store(true, Ordering::SeqCst);
+        is_down.store(true, Ordering::SeqCst);
         running.wait_for_end().assert_stderr_contains(&["the endpoint stopped responding"]);
-        // It is still gone; and then it is back.
+        // The endpoint is still down; later it responds again.
         resume(&folder, &url, &[]).assert_stderr_contains(&["the endpoint stopped responding"]);
-        gone.store(false, Ordering::SeqCst);
-        let (before, so_far) = (read(&folder.path().join(RECORDING)), server.received_requests().len());
+        is_down.store(false, Ordering::SeqCst);
+        let (before, received_before) =
+            (read_recording(&folder.path().join(RECORDING)), server.received_requests().len());
         resume(&folder, &url, &[]).assert_exit_code(1);
-        let after = read(&folder.path().join(RECORDING));
-        assert_each_once(&after, "lost");
-        let mut whole = comparable(&folder, &format!("whole/{RESULTS}"));
-        let mut resumed = comparable(&folder, &format!("out/{RESULTS}"));
-        // Asking whether it was still there has cost something.
-        let there = |e: &&fieldtest::wire::exchange::Exchange| e.id.starts_with("probe.there/");
-        assert!(after.exchanges.iter().any(|e| there(&e)));
-        for results in [&mut whole, &mut resumed] {
+        let after = read_recording(&folder.path().join(RECORDING));
+        assert_no_duplicates(&after, "lost");
+        let mut complete = read_comparable(&folder, &format!("whole/{RESULTS}"));
+        let mut resumed = read_comparable(&folder, &format!("out/{RESULTS}"));
+        // The liveness probes cost requests.
+        let is_liveness_probe = |e: &&fieldtest::wire::exchange::Exchange| e.id.starts_with("probe.there/");
+        assert!(after.exchanges.iter().any(|e| is_liveness_probe(&e)));
+        for results in [&mut complete, &mut resumed] {
             for key in ["totals", "per_verdict", "findings"] {
                 results[key] = Value::Null;
             }
@@ -341,83 +355,84 @@ mod stopped {
                 row["findings"] = Value::Null;
             }
         }
-        assert_eq!(whole, resumed);
-        // Nothing that was answered was sent again.
+        assert_eq!(complete, resumed);
+        // No answered request was sent again.
         let is_answered = |e: &&fieldtest::wire::exchange::Exchange| matches!(&e.last_attempt().unwrap().result, fieldtest::wire::exchange::AttemptResult::Response(r) if r.status < 500);
         let answered =
             Recording { exchanges: before.exchanges.iter().filter(is_answered).cloned().collect(), ..before };
-        let asked_now = sent(&server.received_requests()[so_far..]);
-        let (answered, all) = (recorded(&answered), recorded(&after));
-        for (request, n) in &asked_now {
+        let received_now = count_received(&server.received_requests()[received_before..]);
+        let (answered, all) = (count_recorded(&answered), count_recorded(&after));
+        for (request, n) in &received_now {
             let before = answered.get(request).copied().unwrap_or(0);
             assert!(before + n <= all[request], "sent again: {request}");
         }
     }
 
     #[test]
-    fn at_its_end_it_is_judged_and_nothing_is_sent() {
-        let server = steady(Duration::ZERO);
+    fn a_complete_run_is_judged_without_requests() {
+        let server = deterministic_server(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
         run(&folder, &url, "out", &[]).assert_exit_code(1);
-        let (asked, text, results) =
+        let (received, text, results) =
             (server.received_requests().len(), folder.read(RECORDING), folder.read(&format!("out/{RESULTS}")));
         resume(&folder, &url, &[]).assert_exit_code(1).assert_stderr_contains(&["is complete; no requests sent"]);
-        // Nor is anything needed to send it.
+        // No target and no credential are needed.
         folder
             .run(["run", "--resume", "out", "--out", "again"])
             .assert_exit_code(1)
             .assert_stderr_contains(&["is complete; no requests sent"]);
-        assert_eq!((server.received_requests().len(), folder.read(RECORDING)), (asked, text));
+        assert_eq!((server.received_requests().len(), folder.read(RECORDING)), (received, text));
         assert_eq!(folder.read(&format!("again/{RESULTS}")), results);
     }
 
     #[test]
-    fn in_the_middle_of_a_line_which_is_taken_off() {
-        let server = steady(Duration::ZERO);
+    fn an_incomplete_last_line_is_removed() {
+        let server = deterministic_server(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
         run(&folder, &url, "whole", &[]).assert_exit_code(1);
-        let whole = folder.read("whole/recording-it.jsonl");
-        let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+        let complete = folder.read("whole/recording-it.jsonl");
+        let lines: Vec<&str> = complete.split_inclusive('\n').collect();
         let begin = lines[..60].concat();
-        // Half a line; a line that lacks nothing but its end; a line of which one byte is there; none.
-        let [half, all_but_end] = [&lines[60][..lines[60].len() / 2], lines[60].trim_end()];
-        for tail in [half, all_but_end, "{", ""] {
+        // Half a line, a line without its line feed, one byte, and nothing.
+        let [half, without_line_feed] = [&lines[60][..lines[60].len() / 2], lines[60].trim_end()];
+        for tail in [half, without_line_feed, "{", ""] {
             folder.write(RECORDING, format!("{begin}{tail}"));
             resume(&folder, &url, &[]).assert_exit_code(1);
             let text = folder.read(RECORDING);
-            let kept = if tail == all_but_end { lines[..61].concat() } else { begin.clone() };
+            let kept = if tail == without_line_feed { lines[..61].concat() } else { begin.clone() };
             assert!(text.starts_with(&format!("{kept}{{\"resumed\":")), "{tail}");
-            same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), tail);
+            assert_same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), tail);
         }
     }
 
-    /// As where a request failed, another was sent for that reason, and the first is answered now.
+    /// A failed request caused an additional trial. After the resume, the request succeeds, so the trial is
+    /// not needed.
     #[test]
-    fn behind_a_trial_that_is_not_needed_after_all_which_is_taken_back() {
-        let server = steady(Duration::ZERO);
+    fn an_unneeded_trial_is_withdrawn() {
+        let server = deterministic_server(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
         run(&folder, &url, "whole", &[]).assert_exit_code(1);
-        let whole = folder.read("whole/recording-it.jsonl");
-        let mut lines: Vec<String> = whole.split_inclusive('\n').take(80).map(str::to_owned).collect();
+        let complete = folder.read("whole/recording-it.jsonl");
+        let mut lines: Vec<String> = complete.split_inclusive('\n').take(80).map(str::to_owned).collect();
         let is_trial = |line: &&String| line.starts_with("{\"trial\"") && line.contains("\"trial\":1,");
         let trial = lines.iter().rfind(is_trial).unwrap().clone();
         lines.push(trial.replacen("\"trial\":1,", "\"trial\":9,", 1));
         folder.write(RECORDING, lines.concat());
-        // Cut once more, it may still be needed.
+        // After another interruption, the trial may still be needed.
         resume(&folder, &url, &["--max-requests", "45"]).assert_stderr_contains(&["resuming"]);
         assert!(!folder.read(RECORDING).contains("{\"withdrawn\""));
         resume(&folder, &url, &[]).assert_exit_code(1);
         let text = folder.read(RECORDING);
         let withdrawn = text.lines().find(|line| line.starts_with("{\"withdrawn\"")).unwrap();
         assert!(withdrawn.contains("\"trial\":9"), "{withdrawn}");
-        assert!(read(&folder.path().join(RECORDING)).trials.iter().all(|trial| trial.key.trial != 9));
-        same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "withdrawn");
+        assert!(read_recording(&folder.path().join(RECORDING)).trials.iter().all(|trial| trial.key.trial != 9));
+        assert_same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "withdrawn");
         folder.run(["judge", RECORDING, "--out", "judged"]).assert_exit_code(1);
         assert_eq!(folder.read(&format!("judged/{RESULTS}")), folder.read(&format!("out/{RESULTS}")));
     }
 
     #[test]
-    fn several_targets_are_gone_on_with_at_once_and_those_that_were_not_begun_are_run() {
+    fn several_targets_are_resumed_together_and_missing_targets_are_run() {
         let folder = Folder::new();
         let rows = ["--select", "field.t*", "--no-progress"];
         folder.run(["run", "--out", "whole"].iter().chain(&rows)).assert_exit_code(0);
@@ -427,9 +442,9 @@ mod stopped {
             .assert_exit_code(0)
             .assert_stderr_contains(&["deepseek: resuming", "tencent-lkeap: resuming"]);
         for name in ["results-deepseek.json", "results-tencent-lkeap.json"] {
-            same_results(&folder, &format!("whole/{name}"), &format!("out/{name}"), name);
+            assert_same_results(&folder, &format!("whole/{name}"), &format!("out/{name}"), name);
         }
-        // Cut before anything was recorded; it could as well be missing.
+        // An interruption before the first recorded line has the same effect as a missing file.
         folder.write("out/recording-tencent-lkeap.jsonl", "{\"header\":{");
         let named = ["run", "deepseek", "tencent-lkeap", "--simulate", "--resume", "out", "--out", "out"];
         folder
@@ -440,12 +455,17 @@ mod stopped {
             folder.file_names("out", "recording-"),
             ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"]
         );
-        same_results(&folder, "whole/results-tencent-lkeap.json", "out/results-tencent-lkeap.json", "not begun");
+        assert_same_results(
+            &folder,
+            "whole/results-tencent-lkeap.json",
+            "out/results-tencent-lkeap.json",
+            "not started",
+        );
     }
 }
 
 #[test]
-fn a_shard_is_gone_on_with_as_the_shard_that_it_is() {
+fn a_shard_resumes_as_the_same_shard() {
     let folder = Folder::new();
     let rows = ["--select", "field.*", "--select", "tools.*", "--select", "tool_choice.*"];
     let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress"];
@@ -455,30 +475,30 @@ fn a_shard_is_gone_on_with_as_the_shard_that_it_is() {
         .run(shard.iter().chain(&["out", "--max-requests", "12"]))
         .assert_stderr_contains(&["`fieldtest run --resume out/recording-"]);
     folder.run(["run", "--resume", "out", "--out", "out"]).assert_exit_code(0);
-    same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", "a shard");
+    assert_same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", "a shard");
 }
 
-mod refused {
+mod rejected_resumes {
     use super::*;
 
-    /// A folder with a run that was cut.
-    fn cut() -> (TestServer, Folder) {
-        let (server, folder) = (steady(Duration::ZERO), Folder::new());
+    /// Creates a folder with an interrupted run.
+    fn interrupted_run() -> (TestServer, Folder) {
+        let (server, folder) = (deterministic_server(Duration::ZERO), Folder::new());
         run(&folder, &server.url(), "out", &["--max-requests", "20"])
             .assert_stderr_contains(&["the budget was used up"]);
         (server, folder)
     }
 
     #[test]
-    fn what_would_ask_otherwise() {
-        let (server, folder) = cut();
-        let other = steady(Duration::ZERO);
-        let (url, asked) = (server.url(), server.received_requests().len());
+    fn options_that_change_the_requests_are_rejected() {
+        let (server, folder) = interrupted_run();
+        let other = deterministic_server(Duration::ZERO);
+        let (url, received) = (server.url(), server.received_requests().len());
         let before = folder.read(RECORDING);
         let base = ["run", "--resume", RECORDING, "--out", "out", "--api-key-env", "KEY"];
         let at = |url: &str| ["--base-url", url, "--name", "it", "--model", "m"].map(str::to_owned).to_vec();
         let with = |more: &[&str]| at(&url).into_iter().chain(more.iter().map(|m| (*m).to_owned())).collect::<Vec<_>>();
-        for (more, said) in [
+        for (more, messages) in [
             (at(&other.url()), vec!["the recording has base URL", "must be equal"]),
             (with(&["--model", "other"]), vec!["several are named"]),
             (
@@ -502,17 +522,21 @@ mod refused {
             folder
                 .run_with_env(&[("KEY", KEY)], &[&base[..], &more].concat())
                 .assert_exit_code(2)
-                .assert_stderr_contains(&said);
+                .assert_stderr_contains(&messages);
         }
-        assert_eq!((server.received_requests().len(), other.received_requests().len()), (asked, 0), "nothing was sent");
+        assert_eq!(
+            (server.received_requests().len(), other.received_requests().len()),
+            (received, 0),
+            "nothing was sent"
+        );
         assert_eq!(folder.read(RECORDING), before, "nothing was written");
-        // What is named right may be left out, all of it: the recording knows.
+        // All options can be omitted, because the recording contains them.
         folder.run_with_env(&[("KEY", KEY)], &base).assert_exit_code(1);
     }
 
     #[test]
-    fn what_cannot_be_gone_on_with() {
-        let (_server, folder) = cut();
+    fn unsuitable_recordings_are_rejected() {
+        let (_server, folder) = interrupted_run();
         let text = folder.read(RECORDING);
         let try_with = |text: String| {
             folder.write("bad/recording-it.jsonl", text);
@@ -522,15 +546,15 @@ mod refused {
         try_with(text.replacen(&version, "\"version\":\"0.0.9\"", 1))
             .assert_exit_code(2)
             .assert_stderr_contains(&["written by version 0.0.9"]);
-        let unnamed = text.replacen(&format!(",{version}"), "", 1);
-        assert_ne!(unnamed, text);
-        try_with(unnamed).assert_exit_code(2).assert_stderr_contains(&["written by an earlier version"]);
+        let without_version = text.replacen(&format!(",{version}"), "", 1);
+        assert_ne!(without_version, text);
+        try_with(without_version).assert_exit_code(2).assert_stderr_contains(&["written by an earlier version"]);
         let cases = text.split_once("\"cases\":\"").unwrap().1[..16].to_owned();
         try_with(text.replacen(&cases, "0123456789abcdef", 1))
             .assert_exit_code(2)
             .assert_stderr_contains(&["the case files changed", "--cases"]);
         try_with("{}\n".to_owned()).assert_exit_code(2).assert_stderr_contains(&["is not the header of a recording"]);
-        // A run that was killed before anything was recorded.
+        // A run that was killed before the first recorded line.
         try_with("{\"header\":".to_owned()).assert_exit_code(2).assert_stderr_contains(&["nothing was recorded"]);
         folder
             .run(["run", "--resume", "bad/recording-it.jsonl"])
@@ -567,48 +591,49 @@ mod refused {
             .assert_stderr_contains(&["several recordings of `it`"]);
     }
 
-    /// A footer in the middle counts what stands above it, and the last one what stands in all.
+    /// Each footer counts the lines above it, so the last footer counts all lines.
     #[test]
-    fn a_recording_that_lost_a_line() {
-        let (server, folder) = cut();
+    fn a_recording_with_a_missing_line_is_rejected() {
+        let (server, folder) = interrupted_run();
         resume(&folder, &server.url(), &["--max-requests", "40"]);
         resume(&folder, &server.url(), &[]).assert_exit_code(1);
         let text = folder.read(RECORDING);
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let footers: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("{\"footer\"")).collect();
         assert_eq!(footers.len(), 3);
-        let judged = |lines: &[&str]| {
+        let judge_lines = |lines: &[&str]| {
             folder.write("x.jsonl", lines.concat());
             folder.run(["judge", "x.jsonl", "--out", "judged"])
         };
-        judged(&lines).assert_exit_code(1);
+        judge_lines(&lines).assert_exit_code(1);
         for footer in &footers {
             let mut fewer = lines.clone();
             let trial = fewer[..*footer].iter().rposition(|line| line.starts_with("{\"trial\"")).unwrap();
             fewer.remove(trial);
-            judged(&fewer).assert_exit_code(2).assert_stderr_contains(&["It was edited; record it again"]);
+            judge_lines(&fewer).assert_exit_code(2).assert_stderr_contains(&["It was edited; record it again"]);
         }
-        // What goes on behind an end, without a word that it does, is no recording; nor is what goes on behind the last.
-        let silent: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("{\"resumed\"")).collect();
-        judged(&silent).assert_exit_code(2).assert_stderr_contains(&["something follows the footer"]);
+        // Lines after a footer without a `resumed` line are invalid, and also lines after the last footer.
+        let without_resumed: Vec<&str> =
+            lines.iter().copied().filter(|line| !line.starts_with("{\"resumed\"")).collect();
+        judge_lines(&without_resumed).assert_exit_code(2).assert_stderr_contains(&["something follows the footer"]);
         let more = [&lines[..], &["{\"resumed\":{\"at\":\"2026-01-01T00:00:00Z\"}}\n"]].concat();
-        judged(&more).assert_exit_code(2).assert_stderr_contains(&["the footer of a complete run"]);
+        judge_lines(&more).assert_exit_code(2).assert_stderr_contains(&["the footer of a complete run"]);
     }
 }
 
-mod trouble {
+mod write_errors {
     use super::*;
 
-    /// As on a full disk: what does not fit is missing at the end, and nowhere else.
+    /// On a full disk, only the end of the recording is missing.
     #[cfg(unix)]
     #[test]
-    fn a_disk_that_takes_no_more_leaves_a_recording_that_can_be_gone_on_with() {
-        let server = steady(Duration::ZERO);
+    fn a_full_disk_leaves_a_recording_that_can_be_resumed() {
+        let server = deterministic_server(Duration::ZERO);
         let (folder, url) = (Folder::new(), server.url());
         run(&folder, &url, "whole", &[]).assert_exit_code(1);
         let plain = command(&folder, &url, "out", &["--format", "terminal"]);
         let mut limited = Command::new("sh");
-        // The signal is ignored, so that the write fails: that is how a full disk shows.
+        // The process ignores the signal, so that the write fails as on a full disk.
         limited.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""]);
         limited.arg(plain.get_program()).args(plain.get_args()).current_dir(folder.path());
         limited.env_clear().env("KEY", KEY).env("PATH", std::env::var_os("PATH").unwrap());
@@ -620,48 +645,49 @@ mod trouble {
         ]);
         assert_eq!(ended.stderr.matches("The run continues").count(), 1, "one warning: {}", ended.stderr);
         assert!(ended.stdout.contains("stop_sequences"), "the results are shown");
-        let asked = server.received_requests().len();
-        let before = read(&folder.path().join(RECORDING));
+        let received = server.received_requests().len();
+        let before = read_recording(&folder.path().join(RECORDING));
         assert!(before.footer.is_none() && before.exchanges.len() > 10);
         resume(&folder, &url, &[]).assert_exit_code(1);
-        assert_eq!(server.received_requests().len() - asked + before.exchanges.len(), asked / 2);
-        same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "full");
+        assert_eq!(server.received_requests().len() - received + before.exchanges.len(), received / 2);
+        assert_same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "full");
     }
 
     #[test]
-    fn two_runs_never_write_to_one_place() {
-        let (faithful, answers, hold) = (FaithfulServer::start(), Memo::default(), Arc::new(AtomicBool::new(true)));
-        let held = hold.clone();
-        let server = TestServer::start(move |asked, stream| {
-            while asked.number == 30 && held.load(Ordering::SeqCst) {
+    fn two_runs_never_write_to_the_same_folder() {
+        let (faithful, cache, hold) =
+            (FaithfulServer::start(), ResponseCache::default(), Arc::new(AtomicBool::new(true)));
+        let is_blocked = hold.clone();
+        let server = TestServer::start(move |request, stream| {
+            while request.number == 30 && is_blocked.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
-            stream.write_all(&answers.of(&faithful, asked)?)
+            stream.write_all(&cache.respond(&faithful, request)?)
         });
         let (folder, url) = (Folder::new(), server.url());
         let mut first = RunningCommand::start(command(&folder, &url, "out", &["--concurrency", "1"]));
         first.wait_until(|| server.received_requests().len() > 30);
-        let asked = server.received_requests().len();
-        let taken = "in use by another fieldtest";
-        run(&folder, &url, "out", &[]).assert_exit_code(2).assert_stderr_contains(&["out is in use", taken]);
+        let received = server.received_requests().len();
+        let in_use = "in use by another fieldtest";
+        run(&folder, &url, "out", &[]).assert_exit_code(2).assert_stderr_contains(&["out is in use", in_use]);
         folder
             .run(["run", "deepseek", "--simulate", "--out", "out"])
             .assert_exit_code(2)
-            .assert_stderr_contains(&[taken]);
-        folder.run(["judge", RECORDING, "--out", "out"]).assert_exit_code(2).assert_stderr_contains(&[taken]);
-        // Reports elsewhere, and the recording in the same place.
+            .assert_stderr_contains(&[in_use]);
+        folder.run(["judge", RECORDING, "--out", "out"]).assert_exit_code(2).assert_stderr_contains(&[in_use]);
+        // The reports go to another folder, the recording to the same folder.
         run(&folder, &url, "other", &["--record", "out"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["another run is writing it"]);
         run(&folder, &url, "other", &["--resume", RECORDING])
             .assert_exit_code(2)
             .assert_stderr_contains(&["another run is writing it"]);
-        assert_eq!(server.received_requests().len(), asked, "nothing was sent");
-        // Somewhere else, there is nothing in the way.
+        assert_eq!(server.received_requests().len(), received, "nothing was sent");
+        // Another folder is free.
         folder.run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "other"]).assert_exit_code(0);
         hold.store(false, Ordering::SeqCst);
         first.wait_for_end().assert_exit_code(1);
-        assert_eq!(read(&folder.path().join(RECORDING)).exchanges.len(), server.received_requests().len());
+        assert_eq!(read_recording(&folder.path().join(RECORDING)).exchanges.len(), server.received_requests().len());
         run(&folder, &url, "out", &[]).assert_exit_code(1);
     }
 }

@@ -69,7 +69,7 @@ fn a_wrong_verdict_is_counted() {
     tally.add(&honest, &seen, &seen);
     assert_eq!((tally.wrong.len(), tally.runs_with_wrong), (0, 0));
     tally.add(&mislabelled, &seen, &seen);
-    let wrong: Vec<_> = tally.wrong.iter().map(|w| (w.row.as_str(), w.truth, w.said)).collect();
+    let wrong: Vec<_> = tally.wrong.iter().map(|w| (w.row.as_str(), w.truth, w.verdict)).collect();
     assert_eq!(wrong, [("field.top_k", VerdictStatus::Supported, VerdictStatus::Ignored)]);
     assert_eq!((tally.runs_with_wrong, tally.runs), (1, 2));
     let worst = tally.worst().unwrap();
@@ -178,14 +178,14 @@ fn designs_differ_as_the_documentation_says() {
     };
     for level in designs::LEVELS {
         let bayes = outcome_of(DecisionDesign::BayesFactor, level);
-        let rate = interval::lower(bayes.wrong_honoured, bayes.plays, 0.05);
+        let rate = interval::lower(bayes.wrong_supported, bayes.plays, 0.05);
         assert!(rate <= 0.01, "{bayes:?}");
-        assert_eq!(bayes.wrong_passed_over, 0, "a code word cannot be guessed");
+        assert_eq!(bayes.wrong_ignored, 0, "a code word cannot be guessed");
     }
     // Wald's test assumes an obedience that the model does not have, and is often wrong.
     for (design, level) in [(DecisionDesign::Sprt, 0.2), (DecisionDesign::CautiousSprt, 0.8)] {
         let sprt = outcome_of(design, level);
-        assert!(sprt.wrong_honoured * 100 > 2 * sprt.plays, "{sprt:?}");
+        assert!(sprt.wrong_supported * 100 > 2 * sprt.plays, "{sprt:?}");
     }
     // Where the assumption is true, Wald's test needs fewer requests.
     assert!(

@@ -1,10 +1,10 @@
-//! What must hold of the decoder, the readers and the case loader whatever bytes come: a function for each entry point.
+//! Properties of the decoder, the response readers and the case loader for any bytes: one function per
+//! fuzz target.
 //!
-//! The fuzz targets call these, and so do the tests that go through the fuzzers' corpus. A property that does not hold
-//! panics.
+//! The fuzz targets and the tests of the fuzz corpus call these functions. A violated property panics.
 
-#![allow(dead_code, reason = "each fuzz target uses one of these")]
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a property that does not hold panics")]
+#![allow(dead_code, reason = "each fuzz target uses one function")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a violated property panics")]
 
 use std::collections::BTreeMap;
 
@@ -21,24 +21,24 @@ use fieldtest::wire::sse;
 use fieldtest::wire::sse::{SseFrame, SseItem};
 use serde_json::json;
 
-/// Stands between the experiments and the target of an input that has both.
-const BETWEEN: &str = "\n%%%\n";
+/// Separates the experiments from the target in an input that has both.
+const SEPARATOR: &str = "\n%%%\n";
 
-/// No error about case files is longer; it is for people to read.
-const LONGEST_ERROR: usize = 16 * 1024;
+/// The maximum length of an error about case files, so that people can read it.
+const MAX_ERROR_BYTES: usize = 16 * 1024;
 
-/// The items of a body are well-formed, and the frames stay the same when a server writes them anew.
+/// Verifies that the items of a body are well-formed and that rewritten frames decode to equal frames.
 pub fn verify_event_stream(bytes: &[u8]) {
     let (text, invalid_utf8_at) = sse::decode_text(bytes);
     assert_eq!(invalid_utf8_at.is_none(), text.as_bytes() == bytes);
     let (frames, _) = decode(&text);
-    let tidy: String = frames.iter().map(written).collect();
+    let tidy: String = frames.iter().map(format_frame).collect();
     assert_eq!(decode(&tidy), (frames, None), "the same frames");
 }
 
 type Frames<'a> = (Vec<SseFrame<'a>>, Option<SseFrame<'a>>);
 
-/// The frames of a body, and the unterminated fields at its end.
+/// Decodes the frames of a body, and the unterminated fields at its end.
 fn decode(text: &str) -> Frames<'_> {
     let (mut frames, mut unterminated) = (Vec::new(), None);
     for item in sse::iter_items(text) {
@@ -54,10 +54,10 @@ fn decode(text: &str) -> Frames<'_> {
     (frames, unterminated)
 }
 
-/// Parsing and checking end without a panic, alone and in one pass. The way in which the frames are written changes
-/// nothing but the findings about the writing.
+/// Verifies that parsing and checking do not panic, separately and in one pass, and that the format of
+/// the frames changes only findings about the format.
 pub fn verify_exchange(bytes: &[u8]) {
-    let exchange = exchange(bytes);
+    let exchange = parse_input(bytes);
     let checked = checks::check_exchange(&exchange);
     assert_eq!(parse_exchange(&exchange), checked.parsed, "the same with and without checks");
     let (found, reading) = (checked.findings, checked.parsed.interpretation);
@@ -77,10 +77,14 @@ pub fn verify_exchange(bytes: &[u8]) {
     if is_success && response.is_event_stream() && response.cut.is_none() && rest.is_none() {
         let mut tidy = exchange.clone();
         if let Some(AttemptResult::Response(response)) = tidy.attempts.last_mut().map(|attempt| &mut attempt.result) {
-            response.body = BodyBytes(frames.iter().map(written).collect::<String>().into_bytes());
+            response.body = BodyBytes(frames.iter().map(format_frame).collect::<String>().into_bytes());
         }
         let tidy = checks::check_exchange(&tidy);
-        assert_eq!(of_events(tidy.findings), of_events(found), "well-written frames have the same findings");
+        assert_eq!(
+            without_format_findings(tidy.findings),
+            without_format_findings(found),
+            "well-written frames have the same findings"
+        );
         match (tidy.parsed.interpretation, reading) {
             (InterpretedExchange::Malformed(_), InterpretedExchange::Malformed(_)) => {}
             (tidy, reading) => assert_eq!(tidy, reading, "well-written frames have the same interpretation"),
@@ -89,23 +93,23 @@ pub fn verify_exchange(bytes: &[u8]) {
 }
 
 /// Returns a frame as a server should write it.
-fn written(frame: &SseFrame<'_>) -> String {
+fn format_frame(frame: &SseFrame<'_>) -> String {
     let event = frame.event.iter().map(|event| format!("event: {event}\n"));
     let data = frame.data.iter().flat_map(|data| data.split('\n')).map(|line| format!("data: {line}\n"));
     event.chain(data).chain(["\n".to_owned()]).collect()
 }
 
-/// Returns the findings about events, without those about bytes.
-fn of_events(mut found: Vec<Finding>) -> Vec<Finding> {
+/// Removes the findings about the format of the bytes.
+fn without_format_findings(mut found: Vec<Finding>) -> Vec<Finding> {
     found.retain(|f| {
         !matches!(f.check, ProtocolCheck::NotUtf8 | ProtocolCheck::LineStray | ProtocolCheck::FrameUnfinished)
     });
     found
 }
 
-/// An input as an exchange: a status, perhaps followed by `cut` or `kept` (the client's bound) and `unasked` (no stream
-/// was asked for), then headers, a blank line, and the body.
-fn exchange(bytes: &[u8]) -> Exchange {
+/// Parses an input into an exchange: a status, optionally followed by `cut` or `kept` (the size limit of
+/// the client) and `unasked` (the request is not streamed), then headers, an empty line and the body.
+fn parse_input(bytes: &[u8]) -> Exchange {
     let (head, body) = match bytes.windows(2).position(|pair| pair == b"\n\n") {
         Some(at) => (&bytes[..at], &bytes[at + 2..]),
         None => (bytes, &[][..]),
@@ -152,46 +156,46 @@ fn exchange(bytes: &[u8]) -> Exchange {
 fn response_of(exchange: &Exchange) -> &Response {
     match exchange.last_attempt().map(|attempt| &attempt.result) {
         Some(AttemptResult::Response(response)) => response,
-        other => panic!("{other:?} is no response"),
+        other => panic!("{other:?} is not a response"),
     }
 }
 
-/// Case files are loaded or refused, and each refusal names its file and a line that the file has.
+/// Verifies that case files are loaded or rejected, and that each error names its file and an existing
+/// line.
 pub fn verify_case_files(bytes: &[u8]) {
     let file = |name: &str, kind, bytes: &[u8]| CaseFile { name: name.to_owned(), kind, bytes: bytes.to_vec() };
     let experiments = |bytes| file("rows.yaml", FileKind::Experiments, bytes);
     let target = |bytes| file("target.yaml", FileKind::Target, bytes);
-    let between = BETWEEN.as_bytes();
-    match bytes.windows(between.len()).position(|part| part == between) {
-        Some(at) => load(&[experiments(&bytes[..at]), target(&bytes[at + between.len()..])]),
+    let separator = SEPARATOR.as_bytes();
+    match bytes.windows(separator.len()).position(|part| part == separator) {
+        Some(at) => verify_load(&[experiments(&bytes[..at]), target(&bytes[at + separator.len()..])]),
         None => {
-            load(&[experiments(bytes)]);
-            load(&[target(bytes)]);
+            verify_load(&[experiments(bytes)]);
+            verify_load(&[target(bytes)]);
         }
     }
 }
 
-fn load(files: &[CaseFile]) {
+fn verify_load(files: &[CaseFile]) {
     let catalog = match Catalog::from_files(files) {
         Ok(catalog) => catalog,
         Err(errors) => {
-            assert!(!errors.0.is_empty(), "a refusal without a reason");
+            assert!(!errors.0.is_empty(), "a rejection without an error");
             for error in &errors.0 {
-                let file =
-                    files.iter().find(|file| file.name == error.file).expect("an error names a file that was given");
-                let place = error.location.as_ref().unwrap_or_else(|| panic!("no place in {error:?}"));
-                // A break that is no line end to one reader may be one to the other.
+                let file = files.iter().find(|file| file.name == error.file).expect("an error names an input file");
+                let location = error.location.as_ref().unwrap_or_else(|| panic!("no location in {error:?}"));
+                // The YAML parser and this test may treat different characters as line ends.
                 let breaks = |c: &char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
                 let lines = String::from_utf8_lossy(&file.bytes).chars().filter(breaks).count() + 1;
-                assert!((1..=lines + 1).contains(&place.line), "line {} of {lines}: {error:?}", place.line);
+                assert!((1..=lines + 1).contains(&location.line), "line {} of {lines}: {error:?}", location.line);
                 assert!(!error.message.is_empty());
-                assert!(error.to_string().len() < LONGEST_ERROR, "{} bytes to read", error.to_string().len());
+                assert!(error.to_string().len() < MAX_ERROR_BYTES, "the error has {} bytes", error.to_string().len());
             }
             return assert!(errors.to_string().starts_with("error: "), "{errors}");
         }
     };
     for row in &catalog.rows {
-        assert!(!row.experiment.id().is_empty(), "a row without a name");
+        assert!(!row.experiment.id().is_empty(), "a row without an id");
         let _ = (collect_variables(&row.experiment, &[]), catalog.experiment(row.experiment.id()));
     }
     let _ = catalog.field_specs().count();

@@ -1,7 +1,7 @@
-//! The failure catalogue: every entry is seen by a check or by a row, committed by the simulator, and the pair is
-//! proved by a test; or there is a reason why not. `docs/failures.md` says what the code says.
+//! The failure catalogue: for each entry, a check or a row detects the failure and the simulator can
+//! produce it, or a reason is given. `docs/failures.md` is made from the code.
 //!
-//! `UPDATE=1 cargo test --test failures` writes the table anew.
+//! `UPDATE=1 cargo test --test it failures::` writes the page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,55 +16,55 @@ use serde::Deserialize;
 
 use crate::common;
 
-/// An entry of the catalogue.
+/// An entry of the catalogue file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct CatalogueEntry {
     /// What goes wrong.
     what: String,
-    /// Why nothing sees it.
+    /// Why nothing detects it.
     unseen: Option<String>,
-    /// How a whole run shows it, where no row and no check does.
+    /// How a complete run shows it, if no row and no check detects it.
     by_run: Option<String>,
-    /// The fault that commits what a whole run shows.
+    /// The simulator fault for `by_run`.
     fault: Option<String>,
 }
 
-/// Who sees an entry.
+/// The checks and rows that detect an entry.
 #[derive(Default)]
-struct Seen {
+struct EntryDetectors {
     checks: Vec<ProtocolCheck>,
     rows: Vec<&'static Experiment>,
 }
 
-fn catalogue() -> BTreeMap<u16, Entry> {
+fn catalogue() -> BTreeMap<u16, CatalogueEntry> {
     let text = fs::read_to_string(repository_path("tests/it/failures/catalogue.yaml")).unwrap();
-    let entries: BTreeMap<String, Entry> = serde_yaml::from_str(&text).unwrap();
+    let entries: BTreeMap<String, CatalogueEntry> = serde_yaml::from_str(&text).unwrap();
     let number = |id: &str| id.strip_prefix('F').unwrap().parse().unwrap();
     entries.into_iter().map(|(id, entry)| (number(&id), entry)).collect()
 }
 
-fn seen() -> BTreeMap<u16, Seen> {
-    let mut seen: BTreeMap<u16, Seen> = BTreeMap::new();
+fn detectors_by_entry() -> BTreeMap<u16, EntryDetectors> {
+    let mut detectors: BTreeMap<u16, EntryDetectors> = BTreeMap::new();
     for check in ProtocolCheck::ALL {
         for n in check.description().failures {
-            seen.entry(*n).or_default().checks.push(check);
+            detectors.entry(*n).or_default().checks.push(check);
         }
     }
     for row in &CATALOG.rows {
         for n in &row.experiment.failures {
-            seen.entry(*n).or_default().rows.push(&row.experiment);
+            detectors.entry(*n).or_default().rows.push(&row.experiment);
         }
     }
-    seen
+    detectors
 }
 
 fn fault_of(check: ProtocolCheck) -> Option<SimulatorFault> {
     SimulatorFault::all().find(|fault| fault.id() == check.id())
 }
 
-/// What makes the simulator so that the row sees it.
-fn made_by(row: &Experiment) -> Vec<String> {
+/// Returns the simulator options that produce a failure which the row detects.
+fn options_for_row(row: &Experiment) -> Vec<String> {
     if !row.is_field_row() {
         return row.faults.keys().map(|fault| format!("`--fault {fault}`")).collect();
     }
@@ -78,25 +78,25 @@ fn made_by(row: &Experiment) -> Vec<String> {
 }
 
 #[test]
-fn every_entry_is_seen_by_something_that_can_be_provoked_or_has_its_reason() {
-    let (catalogue, seen) = (catalogue(), seen());
+fn every_entry_can_be_produced_and_detected_or_has_a_reason() {
+    let (catalogue, detectors) = (catalogue(), detectors_by_entry());
     assert_eq!(catalogue.keys().copied().collect::<Vec<_>>(), (1..=125).collect::<Vec<_>>());
-    let stray: Vec<&u16> = seen.keys().filter(|n| !catalogue.contains_key(n)).collect();
-    assert!(stray.is_empty(), "there are no such entries: {stray:?}");
+    let stray: Vec<&u16> = detectors.keys().filter(|n| !catalogue.contains_key(n)).collect();
+    assert!(stray.is_empty(), "these entries do not exist: {stray:?}");
     let mut wrong = Vec::new();
     for (n, entry) in &catalogue {
-        if let (Some(told), Some(fault)) = (&entry.by_run, &entry.fault) {
-            assert!(told.len() > 20 && fault.parse::<SimulatorFault>().is_ok(), "F{n:02}");
+        if let (Some(description), Some(fault)) = (&entry.by_run, &entry.fault) {
+            assert!(description.len() > 20 && fault.parse::<SimulatorFault>().is_ok(), "F{n:02}");
             continue;
         }
-        match (seen.get(n), &entry.unseen) {
-            (None, None) => wrong.push(format!("F{n:02} is seen by nothing, and there is no reason why")),
-            (Some(_), Some(_)) => wrong.push(format!("F{n:02} is seen after all")),
-            (Some(by), None) => {
-                let provoked = by.checks.iter().any(|check| fault_of(*check).is_some())
-                    || by.rows.iter().any(|row| !made_by(row).is_empty());
-                if !provoked {
-                    wrong.push(format!("F{n:02}: the simulator commits it in no way"));
+        match (detectors.get(n), &entry.unseen) {
+            (None, None) => wrong.push(format!("F{n:02} has no check, no row and no reason")),
+            (Some(_), Some(_)) => wrong.push(format!("F{n:02} has a reason, but a check or row detects it")),
+            (Some(found), None) => {
+                let can_be_produced = found.checks.iter().any(|check| fault_of(*check).is_some())
+                    || found.rows.iter().any(|row| !options_for_row(row).is_empty());
+                if !can_be_produced {
+                    wrong.push(format!("F{n:02}: the simulator cannot produce it"));
                 }
             }
             (None, Some(reason)) => assert!(reason.len() > 20, "F{n:02}: {reason}"),
@@ -106,7 +106,7 @@ fn every_entry_is_seen_by_something_that_can_be_provoked_or_has_its_reason() {
 }
 
 #[test]
-fn every_fault_that_a_row_names_exists_and_every_fault_is_named_by_a_row_or_seen_by_a_check() {
+fn every_fault_of_a_row_exists_and_every_fault_has_a_row_or_a_check() {
     let mut wrong = Vec::new();
     for row in CATALOG.rows.iter().map(|row| &row.experiment) {
         for fault in row.faults.keys().filter(|fault| fault.parse::<SimulatorFault>().is_err()) {
@@ -116,48 +116,49 @@ fn every_fault_that_a_row_names_exists_and_every_fault_is_named_by_a_row_or_seen
     for fault in SimulatorFault::all() {
         let of_check = ProtocolCheck::ALL.iter().any(|check| check.id() == fault.id());
         let of_row = CATALOG.rows.iter().any(|row| row.experiment.faults.contains_key(fault.id()));
-        // What only changes the form of a stream is a fault that nothing may see.
+        // `raw.` faults only change the form of a stream. Nothing may detect them.
         let of_run = catalogue().values().any(|entry| entry.fault.as_deref() == Some(fault.id()));
         if !of_check && !of_row && !of_run && !fault.id().starts_with("raw.") {
-            wrong.push(format!("nothing sees the fault {fault}"));
+            wrong.push(format!("no check and no row detects the fault {fault}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn table() -> String {
-    let (catalogue, seen) = (catalogue(), seen());
+fn render_page() -> String {
+    let (catalogue, detectors) = (catalogue(), detectors_by_entry());
     let mut text = String::from(
-        "# The failures that are looked for\n\n\
-         Failures of compatible endpoints that people reported, by stable number. Each is seen by passive checks, which look\n\
-         at every answer of a run, or by rows, which ask for it; and the simulator can commit each, so that a test proves\n\
-         that it is seen. This page is made from the code by `UPDATE=1 cargo test --test failures`.\n\n\
-         The pairs are proved by these tests: of a check and its fault, `cargo test --test checks`; of a row and a fault or a\n\
-         flipped field, `cargo test --test check`, which is what `fieldtest check` does.\n\n\
-         | entry | what goes wrong | seen by | committed by `fieldtest simulate anthropic` with |\n| --- | --- | --- | --- |\n",
+        "# Detected failures\n\n\
+         Reported failures of compatible endpoints, by stable number. Passive checks test every response of a run; rows send\n\
+         requests for one failure. The simulator can produce each failure, so that a test proves that it is detected. This\n\
+         page is made from the code by `UPDATE=1 cargo test --test it failures::`.\n\n\
+         `cargo test --test it checks::` proves each check with its fault. `cargo test --test it check::` proves each row with\n\
+         its faults or flips, as `fieldtest check` does.\n\n\
+         | entry | failure | detected by | produced by `fieldtest simulate anthropic` with |\n| --- | --- | --- | --- |\n",
     );
     for (n, entry) in &catalogue {
-        if let (Some(told), Some(fault)) = (&entry.by_run, &entry.fault) {
-            writeln!(text, "| F{n:02} | {} | {told} | `--fault {fault}` |", entry.what).unwrap();
+        if let (Some(description), Some(fault)) = (&entry.by_run, &entry.fault) {
+            writeln!(text, "| F{n:02} | {} | {description} | `--fault {fault}` |", entry.what).unwrap();
         }
-        let Some(by) = seen.get(n) else { continue };
-        let checks = by.checks.iter().map(|check| format!("[{0}](checks/{0}.md)", check.id()));
-        let rows = by.rows.iter().map(|row| format!("row `{}`", row.id()));
-        let faults = by.checks.iter().filter_map(|check| fault_of(*check)).map(|fault| format!("`--fault {fault}`"));
-        let mut made: Vec<String> = Vec::new();
-        for one in faults.chain(by.rows.iter().flat_map(|row| made_by(row))) {
-            // A fault may be seen by a check and by a row.
-            if !made.contains(&one) {
-                made.push(one);
+        let Some(found) = detectors.get(n) else { continue };
+        let checks = found.checks.iter().map(|check| format!("[{0}](checks/{0}.md)", check.id()));
+        let rows = found.rows.iter().map(|row| format!("row `{}`", row.id()));
+        let faults = found.checks.iter().filter_map(|check| fault_of(*check)).map(|fault| format!("`--fault {fault}`"));
+        let mut options: Vec<String> = Vec::new();
+        for option in faults.chain(found.rows.iter().flat_map(|row| options_for_row(row))) {
+            // A check and a row may detect the same fault.
+            if !options.contains(&option) {
+                options.push(option);
             }
         }
-        let seen: Vec<String> = checks.chain(rows).collect();
-        writeln!(text, "| F{n:02} | {} | {} | {} |", entry.what, seen.join("<br>"), made.join("<br>")).unwrap();
+        let detected_by: Vec<String> = checks.chain(rows).collect();
+        writeln!(text, "| F{n:02} | {} | {} | {} |", entry.what, detected_by.join("<br>"), options.join("<br>"))
+            .unwrap();
     }
     if catalogue.values().all(|entry| entry.unseen.is_none()) {
         return text;
     }
-    text.push_str("\n## What is not looked for\n\n| entry | what goes wrong | why not |\n| --- | --- | --- |\n");
+    text.push_str("\n## Failures that are not detected\n\n| entry | failure | reason |\n| --- | --- | --- |\n");
     for (n, entry) in &catalogue {
         if let Some(reason) = &entry.unseen {
             writeln!(text, "| F{n:02} | {} | {reason} |", entry.what).unwrap();
@@ -167,24 +168,24 @@ fn table() -> String {
 }
 
 #[tokio::test]
-async fn what_a_whole_run_shows_is_told_by_its_results() {
+async fn the_results_describe_failures_of_a_complete_run() {
     for entry in catalogue().values().filter(|entry| entry.by_run.is_some()) {
         let fault = entry.fault.as_deref().unwrap().parse::<SimulatorFault>().unwrap();
         let mut setup = SimulationSetup::new(bundled_target("anthropic"), &[]);
         setup.behaviour.faults = vec![fault];
         let results = judge(&CATALOG, &record_simulation(setup).await).unwrap();
-        let told = results.partial.unwrap_or_default();
-        assert!(told.contains("could not be tested") && told.contains("404"), "{fault}: {told}");
+        let partial = results.partial.unwrap_or_default();
+        assert!(partial.contains("could not be tested") && partial.contains("404"), "{fault}: {partial}");
         assert_eq!(results.summary.decided, 0);
     }
 }
 
 #[test]
-fn the_published_table_is_what_the_code_says() {
+fn the_published_page_matches_the_code() {
     let path = repository_path("docs/failures.md");
-    let table = table();
+    let page = render_page();
     if is_update_requested() {
-        fs::write(&path, &table).unwrap();
+        fs::write(&path, &page).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), table, "UPDATE=1 cargo test --test failures");
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "run UPDATE=1 cargo test --test it failures::");
 }

@@ -1,42 +1,44 @@
-//! Under which conditions runs are measured: how noisy the simulated server is, and how sure verdicts must be.
+//! The [`NoiseCondition`]s of the measured runs: the noise of the simulated server, and the confidence
+//! of the verdicts.
 
 use std::time::Duration;
 
 use fieldtest::simulator::{DisobedienceDrift, SimulatorImpairments};
 use serde::Serialize;
 
-/// A condition. The closed set of those in the tables of `docs/trust.md`.
+/// A condition in the tables of `docs/trust.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum NoiseCondition {
-    /// A model that always does as told: what the others are compared with.
+    /// A model that always obeys. The other conditions are compared with it.
     Calm,
-    /// One answer in twenty is beside the point.
+    /// 5 % disobedience.
     Five,
-    /// One in ten.
+    /// 10 % disobedience.
     Ten,
-    /// One in five.
+    /// 20 % disobedience.
     Twenty,
-    /// Two in five.
+    /// 40 % disobedience.
     Forty,
-    /// One in ten, and answers arrive in any order.
+    /// 10 % disobedience, and responses arrive in any order.
     Jitter,
-    /// One in ten, and one attempt in seven fails: 5 % each of 429, 529 and broken connections.
+    /// 10 % disobedience, and one attempt in seven fails: 5 % each of 429, 529 and broken connections.
     Faults,
-    /// From one in twenty to two in five, slowly, in the middle half of the run.
+    /// Disobedience rises from 5 % to 40 % during the middle half of the run.
     Worsening,
-    /// From two in five to one in twenty, at once, in the middle of the run.
+    /// Disobedience drops from 40 % to 5 % in the middle of the run.
     Improving,
-    /// One in ten, at a lower confidence than usual.
+    /// 10 % disobedience, with a lower confidence than the default.
     Lax,
-    /// One in ten, at a higher one.
+    /// 10 % disobedience, with a higher confidence.
     Strict,
-    /// Two in five, at next to no confidence: here wrong verdicts must be seen, or the measurement sees none.
+    /// 40 % disobedience, with a very low confidence. If the measurement shows no wrong verdict here, it
+    /// cannot detect wrong verdicts.
     Canary,
 }
 
 impl NoiseCondition {
-    /// All of them, in the order of the tables.
+    /// All conditions, in the order of the tables.
     pub const ALL: [Self; 12] = [
         Self::Calm,
         Self::Five,
@@ -52,7 +54,7 @@ impl NoiseCondition {
         Self::Canary,
     ];
 
-    /// The words in the tables.
+    /// Returns the title in the tables.
     pub fn title(self) -> &'static str {
         match self {
             Self::Calm => "no noise",
@@ -70,7 +72,8 @@ impl NoiseCondition {
         }
     }
 
-    /// How bad the server's day is. `length` is about how many answers a run takes: a drift is to begin in its middle.
+    /// Returns the noise of the server. `length` is the approximate number of responses in a run; drifts
+    /// start relative to it.
     pub fn impairments(self, length: u64) -> SimulatorImpairments {
         let disobedience = match self {
             Self::Calm => 0.0,
@@ -79,17 +82,17 @@ impl NoiseCondition {
             Self::Twenty => 0.2,
             Self::Forty | Self::Improving | Self::Canary => 0.4,
         };
-        let knobs = SimulatorImpairments { disobedience, ..SimulatorImpairments::default() };
+        let impairments = SimulatorImpairments { disobedience, ..SimulatorImpairments::default() };
         match self {
-            Self::Jitter => SimulatorImpairments { jitter: Duration::from_millis(4), ..knobs },
-            Self::Faults => SimulatorImpairments { rate_429: 0.05, rate_529: 0.05, rate_reset: 0.05, ..knobs },
+            Self::Jitter => SimulatorImpairments { jitter: Duration::from_millis(4), ..impairments },
+            Self::Faults => SimulatorImpairments { rate_429: 0.05, rate_529: 0.05, rate_reset: 0.05, ..impairments },
             Self::Worsening => SimulatorImpairments {
                 drift: Some(DisobedienceDrift {
                     final_probability: 0.4,
                     delay_responses: length / 4,
                     duration_responses: length / 2,
                 }),
-                ..knobs
+                ..impairments
             },
             Self::Improving => SimulatorImpairments {
                 drift: Some(DisobedienceDrift {
@@ -97,7 +100,7 @@ impl NoiseCondition {
                     delay_responses: length / 2,
                     duration_responses: 0,
                 }),
-                ..knobs
+                ..impairments
             },
             Self::Calm
             | Self::Five
@@ -106,11 +109,11 @@ impl NoiseCondition {
             | Self::Forty
             | Self::Lax
             | Self::Strict
-            | Self::Canary => knobs,
+            | Self::Canary => impairments,
         }
     }
 
-    /// The confidence that is asked for.
+    /// Returns the confidence that verdicts must reach.
     pub fn confidence(self) -> f64 {
         match self {
             Self::Lax => 0.95,
@@ -128,8 +131,8 @@ impl NoiseCondition {
         }
     }
 
-    /// How many rows run side by side. One, so that a run can be repeated to the letter; many where order is the point,
-    /// so that a drift finds many rows half done.
+    /// Returns the number of rows that run at the same time: one, so that a run is reproducible, or many if
+    /// the order of responses matters or a drift must affect many unfinished rows.
     pub fn concurrency(self) -> usize {
         match self {
             Self::Jitter | Self::Worsening | Self::Improving => 8,

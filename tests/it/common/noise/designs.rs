@@ -1,97 +1,99 @@
-//! Three designs of a sequential decision, played against each other on the problem that most rows pose: a code word
-//! that cannot be guessed shows, or does not, and nobody knows how obedient the model is.
+//! Compares [`DecisionDesign`]s for the usual problem of a row: a code word that cannot be guessed is
+//! present or not, and the obedience of the model is unknown.
 //!
-//! Abstract on purpose: no server, no engine. What the engine itself does under noise is measured elsewhere; this
-//! tells why its rule is of the kind that it is.
+//! This module must not know a server or the engine. Other benchmarks measure the engine under noise;
+//! this comparison explains the choice of its rule.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-/// The error that each design allows itself, on either side.
+/// The error probability of each design, for each of the two verdicts.
 const ALPHA: f64 = 0.01;
-/// The most trials of an arm.
-const LIMIT: u32 = 12;
-/// The disobediences that are played.
+/// The maximum number of trials per arm.
+const MAX_TRIALS: u32 = 12;
+/// The simulated disobedience levels.
 pub const LEVELS: [f64; 6] = [0.0, 0.1, 0.2, 0.4, 0.6, 0.8];
 
-/// A way to decide.
+/// A decision rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionDesign {
-    /// Bayes factors, the model's obedience being learnt from the positive arm.
+    /// Bayes factors. The positive control gives the obedience of the model.
     BayesFactor,
-    /// Wald's test of an obedience of 90 % against none.
+    /// Wald's sequential test of 90 % obedience against chance.
     Sprt,
-    /// The same, of an obedience of 50 %.
+    /// Wald's sequential test of 50 % obedience against chance.
     CautiousSprt,
-    /// Three trials, whatever they show.
+    /// Three trials of each arm.
     FixedThree,
     /// Twelve trials of each arm, and Fisher's exact test.
     FixedTwelve,
 }
 
 impl DecisionDesign {
-    /// All of them.
+    /// All designs.
     pub const ALL: [Self; 5] = [Self::BayesFactor, Self::Sprt, Self::CautiousSprt, Self::FixedThree, Self::FixedTwelve];
 }
 
-/// The rate at which a code word is taken to come by chance.
+/// The assumed probability of a code word by chance.
 const CHANCE: f64 = 1e-4;
 
-/// How a design fared at one level of disobedience.
+/// The results of a design at one level of disobedience.
 #[derive(Debug, Clone, Serialize)]
 pub struct DesignResult {
     /// The design.
     pub design: DecisionDesign,
     /// The disobedience.
     pub disobedience: f64,
-    /// Plays against servers that honour the field; as many were played against servers that pass over it.
+    /// The number of tests of servers that support the field, and also of servers that ignore it.
     pub plays: u64,
-    /// WrongVerdict verdicts about servers that honour the field.
-    pub wrong_honoured: u64,
-    /// WrongVerdict verdicts about servers that pass over it.
-    pub wrong_passed_over: u64,
-    /// Plays of either kind without a verdict.
+    /// Wrong verdicts about servers that support the field.
+    #[serde(rename = "wrong_honoured")]
+    pub wrong_supported: u64,
+    /// Wrong verdicts about servers that ignore it.
+    #[serde(rename = "wrong_passed_over")]
+    pub wrong_ignored: u64,
+    /// Tests of both kinds without a verdict.
     pub open: u64,
-    /// Requests, over all plays.
+    /// Requests of all tests.
     pub requests: u64,
 }
 
-/// Plays every design at every level.
+/// Tests every design at every level.
 pub fn compare(plays: u64, seed: u64) -> Vec<DesignResult> {
     let mut all = Vec::new();
     for design in DecisionDesign::ALL {
         for disobedience in LEVELS {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let mut fared = DesignResult {
+            let mut result = DesignResult {
                 design,
                 disobedience,
                 plays,
-                wrong_honoured: 0,
-                wrong_passed_over: 0,
+                wrong_supported: 0,
+                wrong_ignored: 0,
                 open: 0,
                 requests: 0,
             };
             for _ in 0..plays {
-                for honoured in [true, false] {
-                    let mut game = DecisionTest { rng: &mut rng, obedience: 1.0 - disobedience, honoured, sent: 0 };
-                    match (game.decide(design), honoured) {
-                        (None, _) => fared.open += 1,
-                        (Some(false), true) => fared.wrong_honoured += 1,
-                        (Some(true), false) => fared.wrong_passed_over += 1,
+                for supported in [true, false] {
+                    let mut test = DecisionTest { rng: &mut rng, obedience: 1.0 - disobedience, supported, sent: 0 };
+                    match (test.decide(design), supported) {
+                        (None, _) => result.open += 1,
+                        (Some(false), true) => result.wrong_supported += 1,
+                        (Some(true), false) => result.wrong_ignored += 1,
                         (Some(_), _) => {}
                     }
-                    fared.requests += game.sent;
+                    result.requests += test.sent;
                 }
             }
-            all.push(fared);
+            all.push(result);
         }
     }
     all
 }
 
-/// Trials of an arm: those that showed the code word, and those that did not.
+/// The trials of an arm with and without the code word.
 #[derive(Debug, Clone, Copy, Default)]
 struct ArmCounts {
     shows: u32,
@@ -112,16 +114,17 @@ impl ArmCounts {
     }
 }
 
-/// One server and one model, asked until a design has its verdict.
+/// A test of one server and one model until a design reaches its verdict.
 struct DecisionTest<'a> {
     rng: &'a mut ChaCha8Rng,
     obedience: f64,
-    honoured: bool,
+    supported: bool,
     sent: u64,
 }
 
 impl DecisionTest<'_> {
-    /// Honoured, passed over, or no verdict. Each design asks once without the field, for fairness.
+    /// Returns true for supported, false for ignored, or no verdict. Each design sends one request without
+    /// the field, so that the counts are comparable.
     fn decide(&mut self, design: DecisionDesign) -> Option<bool> {
         self.sent += 1;
         match design {
@@ -133,37 +136,38 @@ impl DecisionTest<'_> {
         }
     }
 
-    /// With the field.
-    fn treat(&mut self) -> bool {
+    /// Simulates a treatment trial. Returns true if the response shows the code word.
+    fn run_treatment(&mut self) -> bool {
         self.sent += 1;
-        self.rng.random_bool(self.obedience) && self.honoured
+        self.rng.random_bool(self.obedience) && self.supported
     }
 
-    /// With the code word where the model is known to see it.
-    fn ask(&mut self) -> bool {
+    /// Simulates a positive control trial. Returns true if the response shows the code word.
+    fn run_positive(&mut self) -> bool {
         self.sent += 1;
         self.rng.random_bool(self.obedience)
     }
 
     fn bayes_factor(&mut self) -> Option<bool> {
-        let (mut treated, mut asked) = (ArmCounts::default(), ArmCounts::default());
-        for _ in 0..LIMIT {
-            treated.add(self.treat());
-            if treated.fails > 0 && asked.trials() < treated.trials() {
-                asked.add(self.ask());
+        let (mut treatment, mut positive) = (ArmCounts::default(), ArmCounts::default());
+        for _ in 0..MAX_TRIALS {
+            treatment.add(self.run_treatment());
+            if treatment.fails > 0 && positive.trials() < treatment.trials() {
+                positive.add(self.run_positive());
             }
-            let honoured = log_beta_binomial(treated, 1.0 + f64::from(asked.shows), 1.0 + f64::from(asked.fails));
-            // A prior of one in ten thousand, after the one trial without the field that showed nothing.
-            let passed_over = log_beta_binomial(treated, 1.0, 1.0 / CHANCE);
-            let factor = honoured - passed_over;
+            let supported =
+                log_beta_binomial(treatment, 1.0 + f64::from(positive.shows), 1.0 + f64::from(positive.fails));
+            // A prior of 1 in 10,000, after one trial without the field and without the code word.
+            let ignored = log_beta_binomial(treatment, 1.0, 1.0 / CHANCE);
+            let factor = supported - ignored;
             let threshold = ((1.0 - ALPHA) / ALPHA).ln();
-            if treated.trials() < 2 {
+            if treatment.trials() < 2 {
                 continue;
             }
             if factor >= threshold {
                 return Some(true);
             }
-            if factor <= -threshold && asked.shows > 0 {
+            if factor <= -threshold && positive.shows > 0 {
                 return Some(false);
             }
         }
@@ -173,11 +177,11 @@ impl DecisionTest<'_> {
     fn sprt(&mut self, assumed: f64) -> Option<bool> {
         let bound = ((1.0 - ALPHA) / ALPHA).ln();
         let (mut log, mut able) = (0.0, false);
-        for _ in 0..LIMIT {
-            log += match self.treat() {
+        for _ in 0..MAX_TRIALS {
+            log += match self.run_treatment() {
                 true => (assumed / CHANCE).ln(),
                 false => {
-                    able = able || self.ask();
+                    able = able || self.run_positive();
                     ((1.0 - assumed) / (1.0 - CHANCE)).ln()
                 }
             };
@@ -192,9 +196,9 @@ impl DecisionTest<'_> {
     }
 
     fn fixed_three(&mut self) -> Option<bool> {
-        let treated = (0..3).filter(|_| self.treat()).count();
-        let asked = (0..3).filter(|_| self.ask()).count();
-        match (treated, asked) {
+        let treatment = (0..3).filter(|_| self.run_treatment()).count();
+        let positive = (0..3).filter(|_| self.run_positive()).count();
+        match (treatment, positive) {
             (0, 0) => None,
             (0, _) => Some(false),
             (_, _) => Some(true),
@@ -202,19 +206,19 @@ impl DecisionTest<'_> {
     }
 
     fn fixed_twelve(&mut self) -> Option<bool> {
-        let treated = (0..LIMIT).filter(|_| self.treat()).count();
-        let asked = (0..LIMIT).filter(|_| self.ask()).count();
-        if treated > 0 {
+        let treatment = (0..MAX_TRIALS).filter(|_| self.run_treatment()).count();
+        let positive = (0..MAX_TRIALS).filter(|_| self.run_positive()).count();
+        if treatment > 0 {
             return Some(true);
         }
-        // All of what showed, by chance in one of two equal halves.
-        let n = f64::from(LIMIT);
-        let chance: f64 = (0..asked).map(|k| (n - k as f64) / (2.0 * n - k as f64)).product();
+        // The probability that all code words are by chance in one of two halves of equal size.
+        let n = f64::from(MAX_TRIALS);
+        let chance: f64 = (0..positive).map(|k| (n - k as f64) / (2.0 * n - k as f64)).product();
         (chance <= ALPHA).then_some(false)
     }
 }
 
-/// The logarithm of the probability of these trials, in one order, for a rate with a Beta prior.
+/// Returns the logarithm of the probability of this sequence of trials for a rate with a Beta prior.
 fn log_beta_binomial(arm: ArmCounts, shows: f64, fails: f64) -> f64 {
     let rise = |from: f64, by: u32| (0..by).map(|n| (from + f64::from(n)).ln()).sum::<f64>();
     rise(shows, arm.shows) + rise(fails, arm.fails) - rise(shows + fails, arm.trials())

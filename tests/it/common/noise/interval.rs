@@ -1,17 +1,17 @@
-//! Exact bounds on a rate that was seen `hits` times in `trials`: those of Clopper and Pearson.
+//! Exact bounds on a rate with `hits` in `trials`, by Clopper and Pearson.
 //!
-//! Rates near zero are what noise is measured for, and there the usual approximations are worthless. Pure arithmetic.
+//! The measured rates are near zero, where the usual approximations are wrong.
 
-/// The largest rate under which so few hits still have this probability.
+/// Returns the largest rate for which at most `hits` hits have the probability `alpha`.
 pub fn upper(hits: u64, trials: u64, alpha: f64) -> f64 {
     if hits >= trials {
         return 1.0;
     }
-    // The probability of so few falls while the rate rises.
+    // The probability falls when the rate rises.
     bisect(|rate| at_most(hits, trials, rate) > alpha)
 }
 
-/// The smallest rate under which so many hits still have this probability.
+/// Returns the smallest rate for which at least `hits` hits have the probability `alpha`.
 pub fn lower(hits: u64, trials: u64, alpha: f64) -> f64 {
     if hits == 0 {
         return 0.0;
@@ -19,7 +19,7 @@ pub fn lower(hits: u64, trials: u64, alpha: f64) -> f64 {
     bisect(|rate| 1.0 - at_most(hits - 1, trials, rate) < alpha)
 }
 
-/// Where a condition that holds for small rates stops holding.
+/// Returns the rate above which a condition that is true for small rates is false.
 fn bisect(holds: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..60 {
@@ -29,7 +29,8 @@ fn bisect(holds: impl Fn(f64) -> bool) -> f64 {
     high
 }
 
-/// The probability of at most so many hits. In logarithms: with many trials the first terms are too small for a float.
+/// Returns the probability of at most `hits` hits. It uses logarithms, because with many trials the first
+/// terms are too small for a float.
 fn at_most(hits: u64, trials: u64, rate: f64) -> f64 {
     let odds = rate.ln() - (-rate).ln_1p();
     let mut log = trials as f64 * (-rate).ln_1p();

@@ -1,10 +1,9 @@
-//! Measuring noise: seeded runs against simulated servers whose model does not always do as told, and what became of
-//! their verdicts.
+//! Measures verdicts under noise: seeded runs against simulated servers whose model does not always obey.
 //!
-//! Both the measurement (`benches/noise.rs`) and its quick version (`tests/noise.rs`) are made of this. It judges
-//! verdicts by what the servers were told to be; how verdicts are reached is none of its business.
+//! The measurement (`benches/noise.rs`) and its quick version (`tests/it/noise.rs`) use this module. It
+//! compares verdicts with the configuration of the servers, and must not know how verdicts are reached.
 
-#![allow(dead_code, reason = "each of the two uses its own part of this")]
+#![allow(dead_code, reason = "each of the two uses a part of this module")]
 #![allow(clippy::expect_used, reason = "measurements may fail loudly")]
 
 pub mod condition;
@@ -23,13 +22,13 @@ use tally::{ObservedRow, ObservedRun, VerdictTally};
 
 use crate::common::{CATALOG, SimulationSetup, TARGETS, bundled_target, field_row_ids, record_simulation};
 
-/// How many runs are under way at once.
-const SIDE_BY_SIDE: usize = 6;
+/// The number of runs at the same time.
+const CONCURRENT_RUNS: usize = 6;
 
-/// The tallies, by condition and kind of server.
+/// The tallies by condition and server kind.
 pub type Tallies = BTreeMap<(NoiseCondition, ServerKind), VerdictTally>;
 
-/// Every server that is measured: so many of each target, every other one flipped.
+/// Returns the measured servers: `of_each_target` per target; every second one is flipped.
 pub fn servers(first_seed: u64, of_each_target: u64) -> Vec<MeasuredServer> {
     let kinds = |n: u64| if n.is_multiple_of(2) { ServerKind::AsClaimed } else { ServerKind::Flipped };
     (0..of_each_target)
@@ -37,10 +36,10 @@ pub fn servers(first_seed: u64, of_each_target: u64) -> Vec<MeasuredServer> {
         .collect()
 }
 
-/// Runs against every server under each condition, without noise first: the others are compared with that.
-pub async fn measure(servers: &[MeasuredServer], conditions: &[NoiseCondition], tell: impl Fn(&str)) -> Tallies {
+/// Measures all servers under each condition. The runs without noise come first, for the comparison.
+pub async fn measure(servers: &[MeasuredServer], conditions: &[NoiseCondition], report: impl Fn(&str)) -> Tallies {
     let mut tallies = Tallies::new();
-    tell(NoiseCondition::Calm.title());
+    report(NoiseCondition::Calm.title());
     let lengths = vec![0; servers.len()];
     let calm = observe_all(servers, NoiseCondition::Calm, &lengths).await;
     let lengths: Vec<u64> = calm.iter().map(|seen| seen.attempts).collect();
@@ -48,7 +47,7 @@ pub async fn measure(servers: &[MeasuredServer], conditions: &[NoiseCondition], 
         let noisy = match condition {
             NoiseCondition::Calm => calm.clone(),
             other => {
-                tell(other.title());
+                report(other.title());
                 observe_all(servers, *other, &lengths).await
             }
         };
@@ -60,17 +59,17 @@ pub async fn measure(servers: &[MeasuredServer], conditions: &[NoiseCondition], 
 }
 
 async fn observe_all(servers: &[MeasuredServer], condition: NoiseCondition, lengths: &[u64]) -> Vec<ObservedRun> {
-    // Tasks of their own, so that all processors are used.
+    // One task per run, so that all processors are used.
     let jobs: Vec<_> = servers.iter().cloned().zip(lengths.to_vec()).collect();
     stream::iter(jobs)
         .map(|(server, length)| tokio::spawn(observe(server, condition, length)))
-        .buffered(SIDE_BY_SIDE)
-        .map(|joined| joined.expect("a run comes to its end"))
+        .buffered(CONCURRENT_RUNS)
+        .map(|joined| joined.expect("a run ends"))
         .collect()
         .await
 }
 
-/// One run against one server.
+/// Runs against one server and returns the verdicts.
 pub async fn observe(server: MeasuredServer, condition: NoiseCondition, length: u64) -> ObservedRun {
     let setup = SimulationSetup {
         target: server.target,
@@ -80,8 +79,8 @@ pub async fn observe(server: MeasuredServer, condition: NoiseCondition, length: 
         concurrency: condition.concurrency(),
         rows: field_row_ids(server.target),
     };
-    let results = judge(&CATALOG, &record_simulation(setup).await).expect("the rows are the catalog's");
-    assert_eq!(results.partial, None, "the run is whole");
+    let results = judge(&CATALOG, &record_simulation(setup).await).expect("all rows are in the catalog");
+    assert_eq!(results.partial, None, "the run is complete");
     ObservedRun {
         attempts: results.totals.requests + results.totals.retries,
         input_tokens: results.totals.input_tokens,

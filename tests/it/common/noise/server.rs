@@ -1,7 +1,7 @@
-//! The servers that are measured, and what is true of each of their rows.
+//! The [`MeasuredServer`]s, and the true verdict of each row.
 //!
-//! The truth is what the server was told to be, never what another run saw: a row that is always judged wrongly would
-//! otherwise count as right.
+//! The truth is the configuration of the server and never a verdict of another run. Otherwise a row with
+//! a wrong verdict in every run would count as correct.
 
 use std::collections::BTreeMap;
 
@@ -14,27 +14,27 @@ use serde::Serialize;
 
 use crate::common::{CATALOG, testable_rows};
 
-/// How many rows of a flipped server are not as its target claims.
+/// The number of flipped rows of a flipped server.
 pub const FLIPS: usize = 8;
 
-/// Which rows a server has flipped.
+/// The selection of the flipped rows of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerKind {
-    /// None: it conforms to its target's claims.
+    /// No flipped rows: the server conforms to the claims of its target.
     AsClaimed,
-    /// Some, drawn at random, each to another status that it can have: so each row is met in each status.
+    /// Random rows with another possible status, so that each row occurs in each status.
     Flipped,
 }
 
-/// A server under measurement, known by its target, its kind and its seed.
+/// A measured server, defined by its target, its kind and its seed.
 #[derive(Debug, Clone)]
 pub struct MeasuredServer {
-    /// The target whose claims it starts from.
+    /// The target whose claims the server follows before the flips.
     pub target: &'static Target,
-    /// Which rows are flipped.
+    /// The selection of the flipped rows.
     pub kind: ServerKind,
-    /// The seed of everything: its flips, its model's draws, the run's draws.
+    /// The seed of the flips and of the random values of the model and the run.
     pub seed: u64,
     /// The flipped rows.
     pub flips: Vec<(&'static str, ClaimStatus)>,
@@ -42,59 +42,59 @@ pub struct MeasuredServer {
 }
 
 impl MeasuredServer {
-    /// The server of a target, a kind and a seed.
+    /// Creates the server of a target, a kind and a seed.
     pub fn new(target: &'static Target, kind: ServerKind, seed: u64) -> Self {
         let flips = match kind {
             ServerKind::AsClaimed => Vec::new(),
-            ServerKind::Flipped => draw_flips(target, seed),
+            ServerKind::Flipped => choose_flips(target, seed),
         };
         let mut server = Self { target, kind, seed, flips, statuses: BTreeMap::new() };
         server.statuses = server.behaviour(SimulatorImpairments::default()).statuses;
         server
     }
 
-    /// What the simulator is told.
-    pub fn behaviour(&self, knobs: SimulatorImpairments) -> SimulatorConfig {
+    /// Returns the configuration of the simulator.
+    pub fn behaviour(&self, impairments: SimulatorImpairments) -> SimulatorConfig {
         let mut behaviour = SimulatorConfig::from_target(self.target);
         behaviour.seed = self.seed;
-        behaviour.impairments = knobs;
+        behaviour.impairments = impairments;
         for (row, status) in &self.flips {
             behaviour.set_status(row, *status).expect("the simulator knows every row");
         }
         behaviour
     }
 
-    /// Says of the server what need not be so: how the measurement itself is put to the test.
+    /// Sets a status that may be false. This tests the measurement.
     pub fn override_status(&mut self, row: &str, status: ClaimStatus) {
         self.statuses.insert(row.to_owned(), status);
     }
 
-    /// What the server does with a row.
+    /// Returns the true verdict of a row.
     pub fn true_status(&self, row: &str) -> VerdictStatus {
         verdict_of(self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
     }
 
-    /// Whether a decided verdict is true. A row that works through a refused one is refused along with it: that is
-    /// what the server does, too.
+    /// Returns true if a decided verdict is correct. A server also rejects a row that depends on a rejected
+    /// row.
     pub fn is_correct(&self, row: &str, verdict: VerdictStatus) -> bool {
         verdict == self.true_status(row) || (verdict == VerdictStatus::Rejected && self.is_rejected_by_dependency(row))
     }
 
     fn is_rejected_by_dependency(&self, row: &str) -> bool {
-        let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
-        through
+        let dependencies = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
+        dependencies
             .iter()
             .any(|other| self.true_status(other) == VerdictStatus::Rejected || self.is_rejected_by_dependency(other))
     }
 
-    /// The options of the command line that start this server, so that anyone can look at what went wrong.
+    /// Returns the command line options that start this server, to reproduce a wrong verdict.
     pub fn command_line_options(&self) -> String {
         let flips: String = self.flips.iter().map(|(row, status)| format!(" --flip {row}={status}")).collect();
         format!("{} --simulate --seed {}{flips}", self.target.name, self.seed)
     }
 }
 
-/// What is to be seen of a row that a server was told this about.
+/// Returns the verdict of a row with this simulated status.
 fn verdict_of(status: ClaimStatus) -> VerdictStatus {
     match status {
         ClaimStatus::Supported => VerdictStatus::Supported,
@@ -104,8 +104,8 @@ fn verdict_of(status: ClaimStatus) -> VerdictStatus {
     }
 }
 
-/// Draws flips of rows that do not work through one another: of a row whose ground is gone there is nothing to see.
-fn draw_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimStatus)> {
+/// Chooses random flips of unrelated rows. If a row fails, rows that depend on it show nothing.
+fn choose_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimStatus)> {
     let name = target.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name.rotate_left(32));
     let claimed = SimulatorConfig::from_target(target).statuses;
@@ -136,15 +136,15 @@ fn are_related(one: &str, other: &str) -> bool {
     depends_on(one, other) || depends_on(other, one) || share_a_dependent(one, other)
 }
 
-/// Whether both show one row that any of them is enough for: with all of them gone there is nothing to see of it.
+/// Returns true if a row needs one of the two rows: without both, that row shows nothing.
 fn share_a_dependent(one: &str, other: &str) -> bool {
-    let through = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
+    let dependencies = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
     let any = |row: &String| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == CombineRule::Any);
-    through(one).iter().any(|common| any(common) && through(other).contains(common))
+    dependencies(one).iter().any(|common| any(common) && dependencies(other).contains(common))
 }
 
-/// Whether an experiment works through a row, directly or by way of others.
+/// Returns true if an experiment depends on a row, directly or through other rows.
 fn depends_on(row: &str, other: &str) -> bool {
-    let through = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
-    through.iter().any(|next| next == other || depends_on(next, other))
+    let dependencies = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
+    dependencies.iter().any(|next| next == other || depends_on(next, other))
 }

@@ -1,6 +1,7 @@
-//! Counts what runs under one condition came to: wrong verdicts, undetermined rows, cost.
+//! Counts the results of the runs under one condition in a [`VerdictTally`]: wrong verdicts, undetermined
+//! rows and cost.
 //!
-//! It adds up and compares with the promise; it neither runs nor draws tables.
+//! It compares the counts with the confidence. It must not start runs or print tables.
 
 use std::collections::BTreeMap;
 
@@ -10,37 +11,37 @@ use serde::Serialize;
 use super::interval;
 use super::server::MeasuredServer;
 
-/// The error that the bounds on rates allow themselves.
+/// The error probability of the bounds on rates.
 const ALPHA: f64 = 0.05;
-/// The same where a row is accused of breaking the promise: hundreds of rows are looked at, and none is to be accused
-/// by chance.
-const ACCUSATION: f64 = 0.0001;
+/// The error probability for a broken confidence of one row. It is small, because hundreds of rows are
+/// tested and none may be reported by chance.
+const ROW_ALPHA: f64 = 0.0001;
 
-/// What one run came to.
+/// The results of one run.
 #[derive(Debug, Clone)]
 pub struct ObservedRun {
-    /// Requests, and further attempts at them.
+    /// Requests and retries.
     pub attempts: u64,
-    /// Input tokens, cached ones included.
+    /// Input tokens, including cached tokens.
     pub input_tokens: u64,
     /// The rows, in the order of the tables.
     pub rows: Vec<ObservedRow>,
 }
 
-/// What one row of a run came to.
+/// The verdict of one row of a run.
 #[derive(Debug, Clone)]
 pub struct ObservedRow {
     /// The row's id.
     pub id: String,
-    /// What was observed.
+    /// The verdict status.
     pub status: VerdictStatus,
-    /// Why it is undetermined, where it is.
+    /// The code of an inconclusive verdict.
     pub code: Option<String>,
-    /// The sentence about it.
+    /// The reason of the verdict.
     pub reason: String,
-    /// The confidence, where statistics decided.
+    /// The confidence of a statistical verdict.
     pub confidence: Option<f64>,
-    /// The kind of evidence that decided.
+    /// The kind of the deciding evidence.
     pub evidence: Option<&'static str>,
 }
 
@@ -53,9 +54,9 @@ pub struct VerdictTally {
     pub rows: u64,
     /// Rows decided.
     pub verdicts: u64,
-    /// Verdicts that statistics decided; the others carry no statistical error.
+    /// Statistical verdicts. The other verdicts have no statistical error.
     pub statistical: u64,
-    /// How many wrong verdicts the statistical ones own up to: the sum of what their confidence lacks of 1.
+    /// The expected number of wrong statistical verdicts: the sum of 1 minus their confidence.
     #[serde(rename = "owned_up")]
     pub expected_wrong: f64,
     /// Verdicts by the kind of evidence: all, statistical, wrong.
@@ -63,19 +64,19 @@ pub struct VerdictTally {
     /// The wrong verdicts.
     #[serde(skip)]
     pub wrong: Vec<WrongVerdict>,
-    /// Runs with at least one of them.
+    /// Runs with at least one wrong verdict.
     pub runs_with_wrong: u64,
-    /// Rows left undetermined.
+    /// Undetermined rows.
     pub undetermined: u64,
-    /// Those of them that are decided on the same server without noise.
+    /// Undetermined rows that are decided on the same server without noise.
     pub undetermined_by_noise: u64,
-    /// The rows that noise left undetermined, each with its reason.
+    /// Counts of the rows that are undetermined because of noise, with their codes.
     pub left_open: BTreeMap<String, u64>,
-    /// Requests and further attempts at them.
+    /// Requests and retries.
     pub attempts: u64,
     /// Input tokens.
     pub input_tokens: u64,
-    /// How often each row was tested, and how often it was decided wrongly: the promise is about tests.
+    /// For each row, the number of tests and of wrong verdicts. The confidence applies to tests.
     #[serde(skip)]
     by_row: BTreeMap<String, [u64; 2]>,
     /// The same for each row in each true status.
@@ -83,31 +84,32 @@ pub struct VerdictTally {
     by_truth: BTreeMap<(String, VerdictStatus), [u64; 2]>,
 }
 
-/// A verdict that is not true.
+/// A wrong verdict.
 #[derive(Debug, Clone, Serialize)]
 pub struct WrongVerdict {
-    /// The options of the server, for the command line.
+    /// The command line options of the server.
     pub server: String,
     /// The row.
     pub row: String,
-    /// What the server does.
+    /// The true verdict.
     pub truth: VerdictStatus,
-    /// What was said.
-    pub said: VerdictStatus,
-    /// Why.
+    /// The wrong verdict.
+    #[serde(rename = "said")]
+    pub verdict: VerdictStatus,
+    /// The reason of the verdict.
     pub reason: String,
-    /// With which confidence, where statistics decided.
+    /// The confidence of a statistical verdict.
     pub confidence: Option<f64>,
 }
 
-/// How often verdicts about one row were wrong.
+/// The rate of wrong verdicts of one row.
 #[derive(Debug, Clone, Serialize)]
 pub struct RowErrorRate {
-    /// The row; with its true status where it is counted by that.
+    /// The row, with its true status if the rate is per status.
     pub row: String,
-    /// How often it was tested.
+    /// The number of tests.
     pub tests: u64,
-    /// How often it was decided wrongly.
+    /// The number of wrong verdicts.
     pub wrong: u64,
 }
 
@@ -118,7 +120,7 @@ impl RowErrorRate {
 }
 
 impl VerdictTally {
-    /// Adds a run. `calm` is what the same server came to without noise.
+    /// Adds a run. `calm` is the run of the same server without noise.
     pub fn add(&mut self, server: &MeasuredServer, seen: &ObservedRun, calm: &ObservedRun) {
         let wrong_before = self.wrong.len();
         self.runs += 1;
@@ -163,33 +165,33 @@ impl VerdictTally {
                 server: server.command_line_options(),
                 row: row.id.clone(),
                 truth: server.true_status(&row.id),
-                said: row.status,
+                verdict: row.status,
                 reason: row.reason.clone(),
                 confidence: row.confidence,
             });
         }
     }
 
-    /// The largest rate of wrong verdicts that such a count can be explained with.
+    /// Returns the upper bound of the rate of wrong verdicts.
     pub fn wrong_at_most(&self) -> f64 {
         interval::upper(self.wrong.len() as u64, self.verdicts, ALPHA)
     }
 
-    /// The row with the largest rate of wrong verdicts, where there is one.
+    /// Returns the row with the largest rate of wrong verdicts.
     pub fn worst(&self) -> Option<RowErrorRate> {
         self.rates().filter(|row| row.wrong > 0).max_by(|a, b| a.rate().total_cmp(&b.rate()))
     }
 
-    /// Rows that are wrong more often than the confidence allows.
+    /// Returns the rows with more wrong verdicts than the confidence allows.
     pub fn above(&self, confidence: f64) -> Vec<RowErrorRate> {
         self.rates().filter(|row| row.rate() > 1.0 - confidence).collect()
     }
 
-    /// Rows in one true status of which it is proved that they are wrong more often than that.
+    /// Returns the rows, per true status, with significantly more wrong verdicts than the confidence allows.
     pub fn proved_above(&self, confidence: f64) -> Vec<RowErrorRate> {
         self.by_truth
             .iter()
-            .filter(|(_, [tests, wrong])| interval::lower(*wrong, *tests, ACCUSATION) > 1.0 - confidence)
+            .filter(|(_, [tests, wrong])| interval::lower(*wrong, *tests, ROW_ALPHA) > 1.0 - confidence)
             .map(|((row, truth), [tests, wrong])| RowErrorRate {
                 row: format!("{row}, {truth}"),
                 tests: *tests,
@@ -198,7 +200,7 @@ impl VerdictTally {
             .collect()
     }
 
-    /// How many rows were met in how many statuses: what was measured at all.
+    /// Returns the number of measured pairs of row and true status.
     pub fn statuses_met(&self) -> usize {
         self.by_truth.len()
     }
