@@ -1,5 +1,5 @@
-//! Baselines with the real binary: expected, unexpected and stale failures, inconclusive rows, expired
-//! and invalid entries, and the commands that write, update and lint baseline files.
+//! Baselines with the real binary: expected, unexpected and stale failures, inconclusive rows,
+//! expired and invalid entries, and the commands that write, update and lint baseline files.
 
 use binary::{FinishedRun, Folder};
 use fieldtest::engine::InconclusiveReason;
@@ -51,7 +51,7 @@ mod cases {
     fn a_listed_failure_passes() {
         let folder =
             folder_with_baseline(&[entry(STOP, "ignored", "    link: https://x.example/7\n    until: 2999-12-31\n")]);
-        let ended = run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(0);
+        let finished = run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(0);
         let entry = compared_entry(&folder, STOP);
         assert_eq!(
             (&entry["case"], &entry["listed"], &entry["cause"]),
@@ -63,7 +63,7 @@ mod cases {
             "contradicts",
             "the baseline does not change the outcome"
         );
-        for text in [ended.stdout, folder.read("out/matrix.md")] {
+        for text in [finished.stdout, folder.read("out/matrix.md")] {
             for part in ["known.yaml", "expected", "not forwarded before 1.4", "2999-12-31", "https://x.example/7"] {
                 assert!(text.contains(part), "no {part} in:\n{text}");
             }
@@ -106,9 +106,9 @@ mod cases {
     #[test]
     fn an_expired_entry_does_not_apply() {
         let folder = folder_with_baseline(&[entry(STOP, "ignored", "    until: 2020-02-29\n")]);
-        let ended = run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(1);
+        let finished = run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(1);
         assert_eq!(compared_entry(&folder, STOP)["cause"], "expired");
-        assert!(ended.stdout.contains("its entry expired after 2020-02-29"), "{}", ended.stdout);
+        assert!(finished.stdout.contains("its entry expired after 2020-02-29"), "{}", finished.stdout);
     }
 
     #[test]
@@ -136,9 +136,9 @@ mod cases {
     #[test]
     fn an_entry_of_an_unselected_row_is_reported_and_does_not_fail() {
         let folder = folder_with_baseline(&[entry("field.top_p", "ignored", "")]);
-        let ended = run(&folder, &WITH_BASELINE).assert_exit_code(0);
+        let finished = run(&folder, &WITH_BASELINE).assert_exit_code(0);
         assert_eq!(compared_entry(&folder, "field.top_p")["case"], "not_run");
-        assert!(ended.stdout.contains("not run: field.top_p"), "{}", ended.stdout);
+        assert!(finished.stdout.contains("not run: field.top_p"), "{}", finished.stdout);
     }
 
     #[test]
@@ -228,18 +228,18 @@ mod earlier_runs {
         ]);
         let now = ["--claims", "tencent-lkeap", "--select", "field.top_k"];
         run(&folder, &now).assert_exit_code(0);
-        let ended = run(&folder, &[&WITH_EARLIER_RUN[..], &now].concat()).assert_exit_code(1);
+        let finished = run(&folder, &[&WITH_EARLIER_RUN[..], &now].concat()).assert_exit_code(1);
         let entry = compared_entry(&folder, "field.top_k");
         assert_eq!((&entry["cause"], &entry["listed"]), (&"fell_behind".into(), &false.into()), "{entry}");
-        assert!(ended.stdout.contains("worse than in the earlier run"), "{}", ended.stdout);
+        assert!(finished.stdout.contains("worse than in the earlier run"), "{}", finished.stdout);
     }
 
     #[test]
     fn another_target_is_allowed_and_reported() {
         let folder = folder_with_earlier_run(&[]);
         let arguments = ["run", "tencent-lkeap", "--simulate", "--out", "out", "--select", STOP, "--select", STREAM];
-        let ended = folder.run(arguments.iter().chain(&WITH_EARLIER_RUN)).assert_exit_code(0);
-        for text in [ended.stdout, folder.read("out/matrix.md")] {
+        let finished = folder.run(arguments.iter().chain(&WITH_EARLIER_RUN)).assert_exit_code(0);
+        for text in [finished.stdout, folder.read("out/matrix.md")] {
             assert!(text.contains("the target differs: deepseek and tencent-lkeap"), "{text}");
         }
     }
@@ -247,9 +247,9 @@ mod earlier_runs {
     #[test]
     fn a_results_file_applies_only_to_the_target_of_its_name() {
         let folder = folder_with_earlier_run(&[]);
-        let ended =
+        let finished =
             folder.run(["run", "--out", "out", "--select", STOP].iter().chain(&WITH_EARLIER_RUN)).assert_exit_code(0);
-        ended.assert_stderr_contains(&["tencent-lkeap: not compared with"]);
+        finished.assert_stderr_contains(&["tencent-lkeap: not compared with"]);
         let has_baseline = |name: &str| folder.read(&format!("out/results-{name}.json")).contains("\"baseline\": {");
         assert_eq!((has_baseline("deepseek"), has_baseline("tencent-lkeap")), (true, false));
     }
@@ -286,8 +286,12 @@ mod earlier_runs {
             folder.write("edited.json", text);
             folder.run(["report", "edited.json", "--out", "again"])
         };
-        let ended = again(&text).assert_exit_code(0);
-        assert!(ended.stdout.contains("Compared with known.yaml"), "the report shows the comparison: {}", ended.stdout);
+        let finished = again(&text).assert_exit_code(0);
+        assert!(
+            finished.stdout.contains("Compared with known.yaml"),
+            "the report shows the comparison: {}",
+            finished.stdout
+        );
         again(&text.replacen("\"case\": \"regression\"", "\"case\": \"expected\"", 1))
             .assert_exit_code(2)
             .assert_stderr_contains(&["\"baseline\"", "The file was edited"]);
@@ -332,9 +336,9 @@ mod elsewhere {
         let run_with = |text: &str| {
             let folder = Folder::new();
             folder.write("known.yaml", text);
-            let ended = run(&folder, &WITH_BASELINE).assert_exit_code(2);
+            let finished = run(&folder, &WITH_BASELINE).assert_exit_code(2);
             assert!(!folder.exists("out"));
-            ended
+            finished
         };
         let with = |entries: &str| run_with(&format!("schema: fieldtest-baseline/1\nexpect:\n{entries}"));
         with(&entry("field.stop_sequence", "ignored", ""))

@@ -218,11 +218,11 @@ fn a_file_of_100_mib_is_not_read_completely() {
     let folder = Folder::new();
     let path = folder.write("cases/targets/huge.yaml", "name: huge\n# ");
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(100 * 1024 * 1024).unwrap();
-    let ended = folder.run(["run", "--cases", "cases", "--out", "out"]).assert_exit_code(2);
-    assert!(ended.stderr.starts_with("error: cases/targets/huge.yaml:2:"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("goes on past 1024 KiB"), "{}", ended.stderr);
-    assert!(ended.stderr.len() < 1000, "{}", ended.stderr);
-    assert!(ended.peak_kib < 100 * 1024, "{} KiB", ended.peak_kib);
+    let finished = folder.run(["run", "--cases", "cases", "--out", "out"]).assert_exit_code(2);
+    assert!(finished.stderr.starts_with("error: cases/targets/huge.yaml:2:"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("goes on past 1024 KiB"), "{}", finished.stderr);
+    assert!(finished.stderr.len() < 1000, "{}", finished.stderr);
+    assert!(finished.peak_kib < 100 * 1024, "{} KiB", finished.peak_kib);
     assert!(!folder.exists("out"));
     // A file of exactly the maximum size is loaded; one more byte is rejected.
     let largest = format!("{TARGET}#{}", " ".repeat(MAX_FILE_BYTES as usize - TARGET.len() - 1));
@@ -247,14 +247,14 @@ fn the_binary_rejects_invalid_files_before_the_first_request() {
         &["simulate", "acme", "--port", "0"],
         &["judge", "no-such-recording", "--out", "out"],
     ] {
-        let ended = folder.run(arguments.iter().chain(&["--cases", "cases"])).assert_exit_code(2);
+        let finished = folder.run(arguments.iter().chain(&["--cases", "cases"])).assert_exit_code(2);
         assert!(
-            ended.stderr.starts_with("error: cases/targets/acme.yaml:4:1: unknown key `modell`"),
+            finished.stderr.starts_with("error: cases/targets/acme.yaml:4:1: unknown key `modell`"),
             "{}",
-            ended.stderr
+            finished.stderr
         );
-        assert!(ended.stderr.contains("4 | modell: m"), "{}", ended.stderr);
-        assert_eq!(ended.stdout, "", "{arguments:?}");
+        assert!(finished.stderr.contains("4 | modell: m"), "{}", finished.stderr);
+        assert_eq!(finished.stdout, "", "{arguments:?}");
     }
     assert!(server.received_requests().is_empty());
     assert!(!folder.exists("out"));

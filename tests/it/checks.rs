@@ -28,8 +28,9 @@ use crate::common;
 async fn simulations_without_faults_have_no_findings() {
     for name in TARGETS {
         let results = test_target(bundled_target(name), &[]).await;
-        let bad: Vec<&FindingSummary> = results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).collect();
-        assert!(bad.is_empty(), "{name}: {bad:#?}");
+        let serious: Vec<&FindingSummary> =
+            results.findings.iter().filter(|f| f.severity != CheckSeverity::Note).collect();
+        assert!(serious.is_empty(), "{name}: {serious:#?}");
     }
 }
 
@@ -107,9 +108,10 @@ async fn errors_of_challenges_are_checked() {
 const ROW_IDS: [&str; 5] =
     ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
 
-/// Additional requests: streams with tool calls and thinking, equal requests, and a request with a streamed twin.
+/// Additional requests: streams with tool calls and thinking, equal requests, and a request with a
+/// streamed twin.
 fn requests() -> Vec<Request> {
-    let ask = |text: &str, more: Value| {
+    let build_request = |text: &str, more: Value| {
         let mut body = json!({"max_tokens": 2000, "messages": [{"role": "user", "content": text}]});
         body["model"] = bundled_target("anthropic").model.clone().into();
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -127,16 +129,16 @@ fn requests() -> Vec<Request> {
     let count = "Count from 1 to 60.";
     let thinking = json!({"type": "enabled", "budget_tokens": 1024});
     let mut requests = vec![
-        ask("Use the tool once for each of: Bonn.", json!({"tools": tools})),
-        ask("Use the tool once for each of: Paris.", json!({"tools": tools, "stream": true})),
-        ask("Use the tool once for each of: Paris, Rome.", json!({"tools": tools, "stream": true})),
-        ask(count, json!({"stream": true, "thinking": thinking})),
-        ask("Count from 1 to 30.", json!({"stream": true, "thinking": thinking})),
-        ask(count, json!({"stream": true, "stop_sequences": ["7"]})),
+        build_request("Use the tool once for each of: Bonn.", json!({"tools": tools})),
+        build_request("Use the tool once for each of: Paris.", json!({"tools": tools, "stream": true})),
+        build_request("Use the tool once for each of: Paris, Rome.", json!({"tools": tools, "stream": true})),
+        build_request(count, json!({"stream": true, "thinking": thinking})),
+        build_request("Count from 1 to 30.", json!({"stream": true, "thinking": thinking})),
+        build_request(count, json!({"stream": true, "stop_sequences": ["7"]})),
     ];
     // Many, because some faults occur at random and must occur at least once.
     for more in [json!({}), json!({"stream": true})] {
-        requests.extend(std::iter::repeat_n(ask(count, more), 8));
+        requests.extend(std::iter::repeat_n(build_request(count, more), 8));
     }
     requests
 }
@@ -154,7 +156,8 @@ async fn run_with_fault(fault: SimulatorFault) -> FaultFindings {
     behaviour.seed = 1;
     behaviour.faults = vec![fault];
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
-    // This fault makes each stream slow. The additional requests run at the same time, so they are enough.
+    // This fault makes each stream slow. The additional requests run at the same time, so they are
+    // enough.
     let rows = if fault.id() == "sse.silent-gap" { &ROW_IDS[2..3] } else { &ROW_IDS };
     let server = EndpointUnderTest {
         base_url: running.base_url(),
@@ -273,26 +276,26 @@ async fn unusual_but_allowed_responses_change_no_finding_and_no_verdict() {
     }
 }
 
-fn page(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
-    let about = check.description();
-    let (title, url) = about.source.citation();
-    let failures: Vec<String> = about.failures.iter().map(|n| format!("F{n:02}")).collect();
+fn render_page(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
+    let description = check.description();
+    let (title, url) = description.source.citation();
+    let failures: Vec<String> = description.failures.iter().map(|n| format!("F{n:02}")).collect();
     let catalogue = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
     format!(
         "# {}\n\nSeverity: **{}**\n\n## Fault\n\n{}\n\n## Why it matters\n\n{}\n\n## Affected clients\n\n{}\n\n\
          ## What clients did\n\n{}\n\n## Example\n\n```text\n{}\n```\n\n## Source\n\n- Document: [{title}]({url})\n- Failure catalogue: {catalogue}\n",
-        about.id,
-        about.severity.as_str(),
-        about.summary,
-        about.rationale,
-        about.client_impact,
-        reactions(check, measured),
-        about.example,
+        description.id,
+        description.severity.as_str(),
+        description.summary,
+        description.rationale,
+        description.client_impact,
+        render_reactions(check, measured),
+        description.example,
     )
 }
 
 /// The measured reactions of clients to the fault.
-fn reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
+fn render_reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     let reactions = measured.reactions(check.id());
     if reactions.is_empty() {
         return "Not measured.".to_owned();
@@ -303,15 +306,19 @@ fn reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> String {
     );
     for (client, reaction) in reactions {
         let places = reaction.scenarios.join(", ");
-        let seen = reaction.detail.replace('|', "\\|").replace('<', "&lt;");
-        out +=
-            &format!("\n| {} | {} | {} | {places} | {seen} |", client.name, client.version, reaction.outcome.as_str());
+        let detail = reaction.detail.replace('|', "\\|").replace('<', "&lt;");
+        out += &format!(
+            "\n| {} | {} | {} | {places} | {detail} |",
+            client.name,
+            client.version,
+            reaction.outcome.as_str()
+        );
     }
     out
 }
 
 /// The reactions of all clients, one check per line.
-fn matrix(measured: &ClientMeasurements) -> String {
+fn client_matrix(measured: &ClientMeasurements) -> String {
     let names: Vec<&str> = measured.clients.iter().map(|client| client.id.as_str()).collect();
     let mut out = format!("| check | severity | {} |\n|{}\n", names.join(" | "), " --- |".repeat(names.len() + 2));
     for check in ProtocolCheck::ALL {
@@ -338,7 +345,7 @@ fn format_outcome(outcome: ClientOutcome) -> &'static str {
     }
 }
 
-fn index(measured: &ClientMeasurements) -> String {
+fn render_index(measured: &ClientMeasurements) -> String {
     let mut out = String::from(
         "# Passive checks\n\nThese checks test every exchange of every run and send no requests. Reports list the faults under \
          \"Findings\". A finding never decides a row.\n\n\
@@ -354,13 +361,18 @@ fn index(measured: &ClientMeasurements) -> String {
             area = check.area();
             out.push_str(&format!("\n## {area}\n\n| check | severity | fault |\n| --- | --- | --- |\n"));
         }
-        let about = check.description();
-        out.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", about.id, about.severity.as_str(), about.summary));
+        let description = check.description();
+        out.push_str(&format!(
+            "| [{0}]({0}.md) | {1} | {2} |\n",
+            description.id,
+            description.severity.as_str(),
+            description.summary
+        ));
     }
     out.push_str(&format!(
         "\n## What clients did\n\nThe outcome of each fault for real clients, compared with the same scenario without the fault \
          ([clients.md](../clients.md)). An empty cell means that the fault never reaches the client.\n\n{}",
-        matrix(measured)
+        client_matrix(measured)
     ));
     out
 }
@@ -371,8 +383,8 @@ fn the_pages_match_the_checks() {
     let measured = fs::read_to_string(repository_path("src/checks/clients.json")).unwrap();
     let measured: ClientMeasurements = serde_json::from_str(&measured).expect("scripts/clients/run wrote it");
     let mut wanted: BTreeMap<String, String> =
-        ProtocolCheck::ALL.iter().map(|check| (format!("{}.md", check.id()), page(*check, &measured))).collect();
-    wanted.insert("README.md".to_owned(), index(&measured));
+        ProtocolCheck::ALL.iter().map(|check| (format!("{}.md", check.id()), render_page(*check, &measured))).collect();
+    wanted.insert("README.md".to_owned(), render_index(&measured));
     if is_update_requested() {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
@@ -380,27 +392,31 @@ fn the_pages_match_the_checks() {
             fs::write(folder.join(name), text).unwrap();
         }
     }
-    let there: BTreeMap<String, String> = fs::read_dir(&folder)
+    let published: BTreeMap<String, String> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()))
         .collect();
     let differing: Vec<&String> =
-        wanted.keys().chain(there.keys()).filter(|name| wanted.get(*name) != there.get(*name)).collect();
+        wanted.keys().chain(published.keys()).filter(|name| wanted.get(*name) != published.get(*name)).collect();
     assert!(differing.is_empty(), "docs/checks differs: {differing:?}; run UPDATE=1 cargo test --test it checks::");
 }
 
 #[test]
 fn every_page_has_sentences_and_additions_are_notes() {
     for check in ProtocolCheck::ALL {
-        let about = check.description();
-        for text in [about.summary, about.rationale, about.client_impact] {
-            assert!(text.ends_with('.') && text.len() > 5, "{}: {text}", about.id);
+        let description = check.description();
+        for text in [description.summary, description.rationale, description.client_impact] {
+            assert!(text.ends_with('.') && text.len() > 5, "{}: {text}", description.id);
         }
-        assert!(about.failures.is_sorted() && about.failures.iter().all(|n| (1..=125).contains(n)), "{}", about.id);
+        assert!(
+            description.failures.is_sorted() && description.failures.iter().all(|n| (1..=125).contains(n)),
+            "{}",
+            description.id
+        );
         assert_eq!(
-            about.id.ends_with("-unknown") && about.severity == CheckSeverity::Error,
-            about.id == "tool.name-unknown"
+            description.id.ends_with("-unknown") && description.severity == CheckSeverity::Error,
+            description.id == "tool.name-unknown"
         );
     }
 }

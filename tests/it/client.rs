@@ -83,7 +83,8 @@ where
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            // The requests of these tests are smaller than this and arrive in one piece on loopback.
+            // The requests of these tests are smaller than this and arrive in one piece on
+            // loopback.
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).await;
             tokio::spawn(respond(stream));
@@ -351,8 +352,8 @@ mod limits {
         })
         .unwrap();
         let started = Instant::now();
-        // Each request is estimated at an eighth of `max_tokens`, 1,024 tokens. The first 5,000 tokens are
-        // sent immediately; the rest needs a second, at 1,000 tokens per second.
+        // Each request is estimated at an eighth of `max_tokens`, 1,024 tokens. The first 5,000
+        // tokens are sent immediately; the rest needs a second, at 1,000 tokens per second.
         for _ in 0..6 {
             let mut request = request();
             request.body["max_tokens"] = json!(8_192);

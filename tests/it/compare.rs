@@ -81,14 +81,14 @@ fn read_comparison(folder: &Folder) -> Value {
 }
 
 /// Returns the ids of the rows with this attribution.
-fn row_ids(comparison: &Value, fate: &str) -> Vec<String> {
-    let rows = comparison["rows"].as_array().unwrap().iter().filter(|row| row["fate"] == fate);
+fn row_ids(comparison: &Value, attribution: &str) -> Vec<String> {
+    let rows = comparison["rows"].as_array().unwrap().iter().filter(|row| row["fate"] == attribution);
     rows.map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Returns the ids of the checks whose findings have this attribution.
-fn finding_ids(comparison: &Value, fate: &str) -> Vec<String> {
-    let findings = comparison["findings"].as_array().unwrap().iter().filter(|finding| finding["fate"] == fate);
+fn finding_ids(comparison: &Value, attribution: &str) -> Vec<String> {
+    let findings = comparison["findings"].as_array().unwrap().iter().filter(|finding| finding["fate"] == attribution);
     findings.map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -96,10 +96,10 @@ fn finding_ids(comparison: &Value, fate: &str) -> Vec<String> {
 fn a_gateway_that_changes_nothing_introduces_nothing() {
     let folder = Folder::new();
     let (direct, via) = (SimulatorProcess::start(&folder, &[]), SimulatorProcess::start(&folder, &["--seed", "9"]));
-    let ended = compare_simulators(&folder, &direct, &via, &SELECT).assert_exit_code(0);
+    let finished = compare_simulators(&folder, &direct, &via, &SELECT).assert_exit_code(0);
     let comparison = read_comparison(&folder);
     assert_eq!(row_ids(&comparison, "passed_through").len(), comparison["rows"].as_array().unwrap().len());
-    assert!(ended.stdout.contains("✗ 0 introduced"), "{}", ended.stdout);
+    assert!(finished.stdout.contains("✗ 0 introduced"), "{}", finished.stdout);
     for file in
         ["comparison.md", "results-direct.json", "results-via.json", "recording-direct.jsonl", "recording-via.jsonl"]
     {
@@ -114,8 +114,8 @@ fn a_gateway_that_changes_nothing_introduces_nothing() {
 #[test]
 fn problems_of_the_gateway_are_introduced_and_problems_of_the_upstream_are_passed_through() {
     let folder = Folder::new();
-    // Both ignore `top_k`. The second also drops stop sequences, rejects `service_tier` and loses the
-    // last event.
+    // Both ignore `top_k`. The second also drops stop sequences, rejects `service_tier` and loses
+    // the last event.
     let flips = ["--flip", "field.top_k=ignored"];
     let worse = ["--flip", "field.stop_sequences=ignored", "--flip", "field.service_tier=rejected"];
     let broken = ["--fault", "sse.message-stop-missing"];

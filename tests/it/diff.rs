@@ -1,5 +1,5 @@
-//! `fieldtest diff` with the real binary: regressions, improvements and changes between simulated runs
-//! of one target and of two targets, with all formats and exit codes.
+//! `fieldtest diff` with the real binary: regressions, improvements and changes between simulated
+//! runs of one target and of two targets, with all formats and exit codes.
 
 use binary::{FinishedRun, Folder};
 use serde_json::Value;
@@ -12,8 +12,8 @@ const STOP: &str = "field.stop_sequences";
 fn run(folder: &Folder, target: &str, out: &str, more: &[&str]) {
     let rows = ["--select", STOP, "--select", "field.stream", "--select", "field.top_k", "--select", "field.system"];
     let arguments = ["run", target, "--simulate", "--out", out];
-    let ended = folder.run(arguments.iter().chain(&rows).chain(more));
-    assert!(matches!(ended.code, Some(0 | 1)), "{}", ended.stderr);
+    let finished = folder.run(arguments.iter().chain(&rows).chain(more));
+    assert!(matches!(finished.code, Some(0 | 1)), "{}", finished.stderr);
 }
 
 /// Runs the simulation of deepseek two times.
@@ -43,11 +43,11 @@ fn json(folder: &Folder, more: &[&str]) -> Value {
 #[test]
 fn a_loss_exits_with_1_and_a_gain_with_0() {
     let folder = two_runs(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
-    let ended = diff(&folder, &[]).assert_exit_code(1);
+    let finished = diff(&folder, &[]).assert_exit_code(1);
     for part in
         ["What changed at deepseek", "Lost (2)", "field.top_k: supported", "field.stop_sequences", "2 regressions"]
     {
-        assert!(ended.stdout.contains(part), "no {part} in:\n{}", ended.stdout);
+        assert!(finished.stdout.contains(part), "no {part} in:\n{}", finished.stdout);
     }
     let back = folder.run(["diff", "new/results-deepseek.json", "old/results-deepseek.json"]).assert_exit_code(0);
     assert!(back.stdout.contains("Gained (2)") && back.stdout.contains("0 regressions"), "{}", back.stdout);
@@ -105,17 +105,21 @@ fn the_json_has_a_schema_and_a_stable_order() {
 #[test]
 fn a_new_finding_with_severity_error_is_a_regression() {
     let folder = two_runs_with("faults: [sse.done-record]\n");
-    let ended = diff(&folder, &[]).assert_exit_code(1);
-    assert!(ended.stdout.contains("New findings (1)") && ended.stdout.contains("sse.done-record"), "{}", ended.stdout);
+    let finished = diff(&folder, &[]).assert_exit_code(1);
+    assert!(
+        finished.stdout.contains("New findings (1)") && finished.stdout.contains("sse.done-record"),
+        "{}",
+        finished.stdout
+    );
     folder.run(["diff", "new/results-deepseek.json", "old/results-deepseek.json", "--strict"]).assert_exit_code(0);
 }
 
 #[test]
 fn a_row_that_becomes_inconclusive_is_a_regression_only_with_strict() {
     let folder = two_runs_with("disobedience: 1\n");
-    let ended = diff(&folder, &[]);
-    assert!(ended.stdout.contains("No longer decided"), "{}", ended.stdout);
-    ended.assert_exit_code(0);
+    let finished = diff(&folder, &[]);
+    assert!(finished.stdout.contains("No longer decided"), "{}", finished.stdout);
+    finished.assert_exit_code(0);
     diff(&folder, &["--strict"]).assert_exit_code(1);
 }
 
@@ -125,7 +129,7 @@ fn two_targets_are_compared_and_the_differing_settings_are_named() {
     run(&folder, "anthropic", "a", &[]);
     run(&folder, "deepseek", "b", &["--confidence", "0.95"]);
     let files = ["diff", "a/results-anthropic.json", "b/results-deepseek.json"];
-    let ended = folder.run(files).assert_exit_code(1);
+    let finished = folder.run(files).assert_exit_code(1);
     let parts = [
         "What would change by moving from anthropic to deepseek",
         "Would be lost (1)",
@@ -135,7 +139,7 @@ fn two_targets_are_compared_and_the_differing_settings_are_named() {
         "the confidence asked for differs: 0.99 and 0.95",
     ];
     for part in parts {
-        assert!(ended.stdout.contains(part), "no {part} in:\n{}", ended.stdout);
+        assert!(finished.stdout.contains(part), "no {part} in:\n{}", finished.stdout);
     }
     let text = folder.run(files.iter().chain(&["--format", "markdown"])).assert_exit_code(1).stdout;
     assert!(text.contains("# What would change by moving from anthropic to deepseek"), "{text}");
@@ -144,12 +148,12 @@ fn two_targets_are_compared_and_the_differing_settings_are_named() {
 #[test]
 fn new_and_missing_rows_are_reported() {
     let folder = two_runs(&[], &["--select", "field.top_p"]);
-    let ended = diff(&folder, &[]).assert_exit_code(0);
-    assert!(ended.stdout.contains("New rows (1)"), "{}", ended.stdout);
+    let finished = diff(&folder, &[]).assert_exit_code(0);
+    assert!(finished.stdout.contains("New rows (1)"), "{}", finished.stdout);
     assert!(
-        ended.stdout.contains("the rows differ: 0 only in the first run, 1 only in the second"),
+        finished.stdout.contains("the rows differ: 0 only in the first run, 1 only in the second"),
         "{}",
-        ended.stdout
+        finished.stdout
     );
 }
 

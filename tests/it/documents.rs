@@ -1,4 +1,5 @@
-//! README and the pages of `docs/`: example files load, commands are valid, and links lead to files.
+//! README and the pages of `docs/`: example files load, commands are valid, and links lead to
+//! files.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The report formats for CI, from the real binary: files, annotations, summaries and badges, also with
-//! text from a hostile server.
+//! The report formats for CI, from the real binary: files, annotations, summaries and badges, also
+//! with text from a hostile server.
 
 use binary::{FinishedRun, Folder};
 use quick_junit::{Report, TestCase, TestCaseStatus};
@@ -42,7 +42,7 @@ fn find_case<'a>(report: &'a Report, name: &str) -> &'a TestCase {
 #[test]
 fn every_format_shows_the_contradiction() {
     let folder = Folder::new();
-    let ended = run(&folder, &[], &[]).assert_exit_code(1).assert_stderr_contains(&[
+    let finished = run(&folder, &[], &[]).assert_exit_code(1).assert_stderr_contains(&[
         "junit.xml",
         "matrix.html",
         "badge-*.json",
@@ -58,7 +58,7 @@ fn every_format_shows_the_contradiction() {
     let details = description.as_deref().unwrap();
     assert!(details.contains("curl ") && details.contains("The response:"), "{details}");
     let annotation = "::error title=deepseek%3A field.metadata contradicts::claimed ignored, observed rejected: ";
-    assert!(ended.stdout.lines().any(|line| line.starts_with(annotation)), "{}", ended.stdout);
+    assert!(finished.stdout.lines().any(|line| line.starts_with(annotation)), "{}", finished.stdout);
     assert!(
         folder.read("out/matrix.html").contains("<strong>The")
             || folder.read("out/matrix.html").contains("is simulated")
@@ -133,9 +133,9 @@ fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     run(&folder, &[], &[]).assert_exit_code(1);
     let write = ["baseline", "write", "out/results-deepseek.json", "-o", "known.yaml", "--reason", "refused until 1.4"];
     folder.run(write).assert_exit_code(0);
-    let ended = run(&folder, &[], &["--baseline", "known.yaml"]).assert_exit_code(0);
-    assert!(!ended.stdout.contains("::error"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("::notice title=deepseek%3A expected::1 failure is"), "{}", ended.stdout);
+    let finished = run(&folder, &[], &["--baseline", "known.yaml"]).assert_exit_code(0);
+    assert!(!finished.stdout.contains("::error"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("::notice title=deepseek%3A expected::1 failure is"), "{}", finished.stdout);
     let report = read_junit(&folder, "out");
     let TestCaseStatus::Skipped { ty, message, .. } = &find_case(&report, "field.metadata").status else {
         panic!("{report:?}")
@@ -147,8 +147,8 @@ fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     // The gateway is fixed, so the entry is stale.
     let fixed_run: Vec<&str> =
         RUN_ARGUMENTS.into_iter().filter(|word| *word != "--flip" && !word.contains('=')).collect();
-    let ended = folder.run(fixed_run.iter().chain(&[ALL_FORMATS, "--baseline", "known.yaml"])).assert_exit_code(1);
-    assert!(ended.stdout.contains("::error title=deepseek%3A field.metadata stale::"), "{}", ended.stdout);
+    let finished = folder.run(fixed_run.iter().chain(&[ALL_FORMATS, "--baseline", "known.yaml"])).assert_exit_code(1);
+    assert!(finished.stdout.contains("::error title=deepseek%3A field.metadata stale::"), "{}", finished.stdout);
     let TestCaseStatus::NonSuccess { ty, .. } =
         &find_case(&read_junit(&folder, "out"), "field.metadata").status.clone()
     else {
@@ -171,10 +171,10 @@ fn text_of_a_hostile_server_becomes_no_command_and_no_markup() {
     let arguments =
         ["run", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--select", "field.s*", "--retries", "0"];
     let name = ["--name", "::warning::x", "--out", "out", "--format", ALL_FORMATS];
-    let ended = folder.run(arguments.iter().chain(&name)).assert_exit_code(3);
+    let finished = folder.run(arguments.iter().chain(&name)).assert_exit_code(3);
     let ours = ["::error title=", "::warning title=", "::notice title="];
     let mut annotations = 0;
-    for line in ended.stdout.lines().chain(ended.stderr.lines()) {
+    for line in finished.stdout.lines().chain(finished.stderr.lines()) {
         assert!(!line.contains("##["), "{line}");
         if line.trim_start().starts_with("::") {
             assert!(ours.iter().any(|begin| line.starts_with(begin)), "{line}");

@@ -1,5 +1,5 @@
-//! The properties of the fuzz targets without a fuzzer: for every corpus file, and for damaged corpus
-//! files.
+//! The properties of the fuzz targets without a fuzzer: for every corpus file, and for damaged
+//! corpus files.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -76,8 +76,8 @@ fn the_case_loader_accepts_its_corpus() {
     assert_for_corpus("cases", properties::verify_case_files);
 }
 
-/// Generates corpus files with some parts removed, replaced, inserted, repeated or copied from another
-/// file.
+/// Generates corpus files with some parts removed, replaced, inserted, repeated or copied from
+/// another file.
 fn damaged_files(target: &str) -> impl Strategy<Value = Vec<u8>> {
     let files: Vec<Vec<u8>> = read_corpus(target).into_iter().map(|(_, bytes)| bytes).collect();
     let changes = prop::collection::vec((0..5usize, any::<Index>(), 0..40usize, any::<Index>(), any::<u8>()), 1..6);

@@ -1,5 +1,6 @@
-//! Broken and hostile endpoints, from the first request or later: the real binary ends in time, limits
-//! its memory, reports the problem, and writes results with undetermined rows and the reason.
+//! Broken and hostile endpoints, from the first request or later: the real binary ends in time,
+//! limits its memory, reports the problem, and writes results with undetermined rows and the
+//! reason.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -42,8 +43,8 @@ fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 fn test_url(url: &str, more: &[&str]) -> (Folder, FinishedRun) {
     let folder = Folder::new();
-    let ended = folder.run_with_env(&[("KEY", KEY)], &arguments(url, more));
-    (folder, ended)
+    let finished = folder.run_with_env(&[("KEY", KEY)], &arguments(url, more));
+    (folder, finished)
 }
 
 fn rows(results: &Value) -> &Vec<Value> {
@@ -58,8 +59,8 @@ fn assert_untested(url: &str, reason: &[&str]) -> (Folder, FinishedRun) {
 
 #[track_caller]
 fn assert_untested_with(url: &str, reason: &[&str], more: &[&str]) -> (Folder, FinishedRun) {
-    let (folder, ended) = test_url(url, more);
-    let ended = ended
+    let (folder, finished) = test_url(url, more);
+    let finished = finished
         .assert_exit_code(3)
         .assert_stderr_contains(reason)
         .assert_stderr_contains(&["partial results: the endpoint could not be tested"]);
@@ -77,8 +78,8 @@ fn assert_untested_with(url: &str, reason: &[&str], more: &[&str]) -> (Folder, F
             "`{part}` is not in the matrix"
         );
     }
-    assert!(ended.peak_kib < MAX_PEAK_KIB, "{} KiB", ended.peak_kib);
-    (folder, ended)
+    assert!(finished.peak_kib < MAX_PEAK_KIB, "{} KiB", finished.peak_kib);
+    (folder, finished)
 }
 
 /// Returns only letters and digits, because reports may escape and wrap the rest.
@@ -90,20 +91,21 @@ fn alphanumeric(text: &str) -> String {
 #[track_caller]
 fn assert_undecided(
     reason: &[&str],
-    bad: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    respond_badly: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> (Folder, FinishedRun) {
-    assert_undecided_with(reason, &[], bad)
+    assert_undecided_with(reason, &[], respond_badly)
 }
 
 #[track_caller]
 fn assert_undecided_with(
     reason: &[&str],
     more: &[&str],
-    bad: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    respond_badly: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> (Folder, FinishedRun) {
-    let server = faithful_until(PROBE_REQUESTS, bad);
-    let (folder, ended) = test_url(&server.url(), more);
-    let ended = ended.assert_exit_code(3).assert_stderr_contains(&["no row is decided"]).assert_stderr_contains(reason);
+    let server = faithful_until(PROBE_REQUESTS, respond_badly);
+    let (folder, finished) = test_url(&server.url(), more);
+    let finished =
+        finished.assert_exit_code(3).assert_stderr_contains(&["no row is decided"]).assert_stderr_contains(reason);
     let results = folder.results("out");
     for row in rows(&results) {
         assert_eq!((&row["outcome"], &row["verdict"]["status"]), (&"undetermined".into(), &"inconclusive".into()));
@@ -113,17 +115,21 @@ fn assert_undecided_with(
         }
     }
     assert!(server.received_requests().len() > PROBE_REQUESTS, "the rows were run");
-    (folder, ended)
+    (folder, finished)
 }
 
 /// Starts a server that forwards this number of requests to a simulator and then responds badly.
 fn faithful_until(
     number: usize,
-    bad: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    respond_badly: impl Fn(&ReceivedRequest, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> TestServer {
     let faithful = FaithfulServer::start();
     TestServer::start(move |request, stream| {
-        if request.number < number { stream.write_all(&faithful.respond(request)?) } else { bad(request, stream) }
+        if request.number < number {
+            stream.write_all(&faithful.respond(request)?)
+        } else {
+            respond_badly(request, stream)
+        }
     })
 }
 
@@ -241,9 +247,9 @@ fn huge_counts_and_indexes_do_not_panic() {
         ("text/event-stream", stream_body.replace("\n           ", " ")),
     ] {
         let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", kind, &body));
-        let (folder, ended) = test_url(&server.url(), &["--max-requests", "12", "--max-tokens", &max.to_string()]);
-        assert!(matches!(ended.code, Some(1 | 3)), "{ended:?}");
-        assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+        let (folder, finished) = test_url(&server.url(), &["--max-requests", "12", "--max-tokens", &max.to_string()]);
+        assert!(matches!(finished.code, Some(1 | 3)), "{finished:?}");
+        assert!(!finished.stderr.contains("panicked"), "{finished:?}");
         assert_eq!(folder.results("out")["totals"]["input_tokens"].as_u64(), Some(max));
     }
 }
@@ -260,8 +266,9 @@ fn an_endless_body_is_cut_at_the_size_limit() {
     }
     let server = TestServer::start(|_, stream| write_endless_body(stream));
     assert_untested(&server.url(), &["is larger than 4194304 bytes"]);
-    let (folder, ended) = assert_undecided(&["is larger than 4194304 bytes"], |_, stream| write_endless_body(stream));
-    assert!(ended.peak_kib < MAX_PEAK_KIB, "{} KiB", ended.peak_kib);
+    let (folder, finished) =
+        assert_undecided(&["is larger than 4194304 bytes"], |_, stream| write_endless_body(stream));
+    assert!(finished.peak_kib < MAX_PEAK_KIB, "{} KiB", finished.peak_kib);
     assert_judged_equally(&folder, 3);
 }
 
@@ -278,8 +285,8 @@ fn a_content_length_of_1_gib_ends_at_the_timeout() {
 #[test]
 fn an_endpoint_that_hangs_ends_at_the_timeout() {
     let server = TestServer::start(|_, stream| keep_open(stream));
-    let (_, ended) = assert_untested_with(&server.url(), &["1 s", "--timeout"], &SHORT_TIMEOUT);
-    assert!(ended.duration < Duration::from_secs(10), "1 timeout is enough: {:?}", ended.duration);
+    let (_, finished) = assert_untested_with(&server.url(), &["1 s", "--timeout"], &SHORT_TIMEOUT);
+    assert!(finished.duration < Duration::from_secs(10), "1 timeout is enough: {:?}", finished.duration);
     assert_eq!(
         server.received_requests().len(),
         1,
@@ -298,16 +305,16 @@ fn a_slow_endless_response_ends_at_the_timeout() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let (_, ended) = assert_untested_with(&server.url(), &["1 s", "--timeout"], &SHORT_TIMEOUT);
-    assert!(ended.duration < Duration::from_secs(10), "{:?}", ended.duration);
+    let (_, finished) = assert_untested_with(&server.url(), &["1 s", "--timeout"], &SHORT_TIMEOUT);
+    assert!(finished.duration < Duration::from_secs(10), "{:?}", finished.duration);
 }
 
 #[test]
 fn an_incomplete_body_is_reported() {
-    let cut = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"content\":";
-    let server = TestServer::start(move |_, stream| stream.write_all(cut.as_bytes()));
+    let incomplete = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"content\":";
+    let server = TestServer::start(move |_, stream| stream.write_all(incomplete.as_bytes()));
     assert_untested(&server.url(), &["broke after 11 bytes of the body"]);
-    assert_undecided(&["broke after 11 bytes"], move |_, stream| stream.write_all(cut.as_bytes()));
+    assert_undecided(&["broke after 11 bytes"], move |_, stream| stream.write_all(incomplete.as_bytes()));
 }
 
 #[test]
@@ -340,8 +347,8 @@ fn an_incomplete_stream_is_reported() {
         let is_complete = !request.body.contains(r#""stream":true"#);
         stream.write_all(if is_complete { &response } else { &response[..response.len() / 2] })
     });
-    let (folder, ended) = test_url(&server.url(), &["--select", "field.stream"]);
-    ended.assert_exit_code(3).assert_stderr_contains(&["no row is decided", "broke after"]);
+    let (folder, finished) = test_url(&server.url(), &["--select", "field.stream"]);
+    finished.assert_exit_code(3).assert_stderr_contains(&["no row is decided", "broke after"]);
     let row = &folder.results("out")["rows"][0];
     assert_eq!(row["outcome"], "undetermined");
     assert!(row["verdict"]["reason"].as_str().unwrap().contains("broke after"), "{row}");
@@ -359,8 +366,8 @@ fn a_stream_without_its_last_event_is_reported() {
         let events = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[]}}\n\n";
         write_response(stream, "200 OK", "text/event-stream", events)
     });
-    let (folder, ended) = test_url(&server.url(), &["--select", "field.stream"]);
-    ended.assert_exit_code(3).assert_stderr_contains(&["without message_stop"]);
+    let (folder, finished) = test_url(&server.url(), &["--select", "field.stream"]);
+    finished.assert_exit_code(3).assert_stderr_contains(&["without message_stop"]);
     assert_eq!(folder.results("out")["rows"][0]["verdict"]["code"], "broken-answer");
 }
 
@@ -375,8 +382,8 @@ fn bytes_that_are_not_utf8_are_reported() {
     let body =
         b"{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"caf\xe9\"}],\"stop_reason\":\"end_turn\"}";
     let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", "application/json", body));
-    let (folder, ended) = test_url(&server.url(), &[]);
-    ended.assert_exit_code(3).assert_stderr_contains(&["no row is decided"]);
+    let (folder, finished) = test_url(&server.url(), &[]);
+    finished.assert_exit_code(3).assert_stderr_contains(&["no row is decided"]);
     assert_judged_equally(&folder, 3);
 }
 
@@ -435,9 +442,10 @@ fn an_echoed_credential_is_in_no_file() {
     for scheme in ["x-api-key", "bearer"] {
         let folder = Folder::new();
         let url = server.url();
-        let ended = folder.run_with_env(&[("KEY", SECRET)], &arguments(&url, &["--auth", scheme])).assert_exit_code(3);
-        assert!(ended.stderr.contains("<credential>"), "{}", ended.stderr);
-        assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("hunter2"), "{ended:?}");
+        let finished =
+            folder.run_with_env(&[("KEY", SECRET)], &arguments(&url, &["--auth", scheme])).assert_exit_code(3);
+        assert!(finished.stderr.contains("<credential>"), "{}", finished.stderr);
+        assert!(!finished.stderr.contains("hunter2") && !finished.stdout.contains("hunter2"), "{finished:?}");
         for (path, content) in folder.all_files() {
             assert!(!String::from_utf8_lossy(&content).contains("hunter2"), "{}", path.display());
         }
@@ -450,10 +458,10 @@ fn terminal_escapes_of_a_server_are_removed() {
     let body = "\x1b]0;owned\x07\x1b[2J{\"error\":\"\\u001b[31mred\"}";
     let server =
         TestServer::start(move |_, stream| write_response(stream, "400 Bad Request", "application/json", body));
-    let (_, ended) = test_url(&server.url(), &[]);
-    let ended = ended.assert_exit_code(3).assert_stderr_contains(&["HTTP 400"]);
-    assert!(!ended.stdout.contains('\x1b') && !ended.stdout.contains('\x07'), "{:?}", ended.stdout);
-    assert!(!ended.stderr.contains('\x1b') && !ended.stderr.contains('\x07'), "{:?}", ended.stderr);
+    let (_, finished) = test_url(&server.url(), &[]);
+    let finished = finished.assert_exit_code(3).assert_stderr_contains(&["HTTP 400"]);
+    assert!(!finished.stdout.contains('\x1b') && !finished.stdout.contains('\x07'), "{:?}", finished.stdout);
+    assert!(!finished.stderr.contains('\x1b') && !finished.stderr.contains('\x07'), "{:?}", finished.stderr);
 }
 
 #[test]
@@ -473,8 +481,8 @@ fn a_contradiction_stays_after_the_endpoint_stops_responding() {
             .replace(&format!("content-length: {}", request.body.len()), &format!("content-length: {}", body.len()));
         stream.write_all(&faithful.respond(&ReceivedRequest { body, head, ..request.clone() })?)
     });
-    let (folder, ended) = test_url(&server.url(), &[]);
-    ended.assert_exit_code(1);
+    let (folder, finished) = test_url(&server.url(), &[]);
+    finished.assert_exit_code(1);
     let results = folder.results("out");
     let outcome_of = |id: &str| rows(&results).iter().find(|row| row["id"] == id).unwrap()["outcome"].clone();
     assert_eq!(
@@ -499,10 +507,10 @@ fn an_interrupted_run_keeps_its_results() {
     for requests in [1, PROBE_REQUESTS + 1] {
         let server = faithful_until(requests - 1, |_, stream| keep_open(stream));
         let folder = Folder::new();
-        let ended = run_and_interrupt(&server, requests, &folder)
+        let finished = run_and_interrupt(&server, requests, &folder)
             .assert_exit_code(3)
             .assert_stderr_contains(&["stopping", "interrupted"]);
-        assert!(ended.duration < Duration::from_secs(10), "it waited for the response: {:?}", ended.duration);
+        assert!(finished.duration < Duration::from_secs(10), "it waited for the response: {:?}", finished.duration);
         let results = folder.results("out");
         assert_eq!(results["partial"], "the run was interrupted");
         // Open requests count, because they may cost money.

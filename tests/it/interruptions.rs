@@ -1,5 +1,5 @@
-//! Interrupted runs: the files that they leave, and how they are resumed. With the real binary, killed
-//! at random moments.
+//! Interrupted runs: the files that they leave, and how they are resumed. With the real binary,
+//! killed at random moments.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Write as _};
@@ -23,12 +23,12 @@ use crate::common::{binary, server};
 const KEY: &str = "fieldtest-simulator";
 const RECORDING: &str = "out/recording-it.jsonl";
 const RESULTS: &str = "results-it.json";
-/// Rows with all kinds of trials: screens, conversations, samples, repeats, blocks of real responses.
-/// No row depends on times.
+/// Rows with all kinds of trials: screens, conversations, samples, repeats, blocks of real
+/// responses. No row depends on times.
 const ROW_IDS: [&str; 5] = ["field.*", "tools.*", "error.*", "turns.*", "content.thinking*"];
 
-/// Starts an endpoint that returns equal responses to equal requests, so that two runs are equal byte
-/// for byte.
+/// Starts an endpoint that returns equal responses to equal requests, so that two runs are equal
+/// byte for byte.
 fn deterministic_server(pause: Duration) -> TestServer {
     let faithful = FaithfulServer::start();
     let cache = ResponseCache::default();
@@ -191,7 +191,7 @@ mod killed_runs {
             kill_after(running, &server, first.0, Duration::from_micros(first.1));
             let path = folder.path().join(RECORDING);
             if !fs::read_to_string(&path).is_ok_and(|text| text.contains('\n')) {
-                // The run ended before the first recorded line.
+                // The run finished before the first recorded line.
                 continue;
             }
             interrupted += 1;
@@ -207,11 +207,12 @@ mod killed_runs {
                 let judged = folder.run(["judge", RECORDING, "--out", "judged"]);
                 assert!([Some(0), Some(1), Some(3)].contains(&judged.code), "{context}: {}", judged.stderr);
             }
-            let ended = resume(&folder, &url, &more);
-            assert_eq!(ended.code, Some(1), "{context}:\n{}", ended.stderr);
+            let finished = resume(&folder, &url, &more);
+            assert_eq!(finished.code, Some(1), "{context}:\n{}", finished.stderr);
             let after = read_recording(&path);
             assert_no_duplicates(&after, &context);
-            // The recording holds exactly the new requests and the answered requests: none was repeated.
+            // The recording holds exactly the new requests and the answered requests: none was
+            // repeated.
             let requests_after_resume = server.received_requests();
             assert_eq!(
                 add_counts(count_received(&requests_after_resume[received_before..]), count_recorded(&before)),
@@ -358,10 +359,10 @@ mod stopped_runs {
         assert_eq!(complete, resumed);
         // No answered request was sent again.
         let is_answered = |e: &&fieldtest::wire::exchange::Exchange| matches!(&e.last_attempt().unwrap().result, fieldtest::wire::exchange::AttemptResult::Response(r) if r.status < 500);
-        let answered =
+        let answered_before =
             Recording { exchanges: before.exchanges.iter().filter(is_answered).cloned().collect(), ..before };
         let received_now = count_received(&server.received_requests()[received_before..]);
-        let (answered, all) = (count_recorded(&answered), count_recorded(&after));
+        let (answered, all) = (count_recorded(&answered_before), count_recorded(&after));
         for (request, n) in &received_now {
             let before = answered.get(request).copied().unwrap_or(0);
             assert!(before + n <= all[request], "sent again: {request}");
@@ -405,8 +406,8 @@ mod stopped_runs {
         }
     }
 
-    /// A failed request caused an additional trial. After the resume, the request succeeds, so the trial is
-    /// not needed.
+    /// A failed request caused an additional trial. After the resume, the request succeeds, so the
+    /// trial is not needed.
     #[test]
     fn an_unneeded_trial_is_withdrawn() {
         let server = deterministic_server(Duration::ZERO);
@@ -612,7 +613,8 @@ mod rejected_resumes {
             fewer.remove(trial);
             judge_lines(&fewer).assert_exit_code(2).assert_stderr_contains(&["It was edited; record it again"]);
         }
-        // Lines after a footer without a `resumed` line are invalid, and also lines after the last footer.
+        // Lines after a footer without a `resumed` line are invalid, and also lines after the last
+        // footer.
         let without_resumed: Vec<&str> =
             lines.iter().copied().filter(|line| !line.starts_with("{\"resumed\"")).collect();
         judge_lines(&without_resumed).assert_exit_code(2).assert_stderr_contains(&["something follows the footer"]);
@@ -637,14 +639,14 @@ mod write_errors {
         limited.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""]);
         limited.arg(plain.get_program()).args(plain.get_args()).current_dir(folder.path());
         limited.env_clear().env("KEY", KEY).env("PATH", std::env::var_os("PATH").unwrap());
-        let ended = RunningCommand::start(limited).wait_for_end().assert_exit_code(1);
-        let ended = ended.assert_stderr_contains(&[
+        let finished = RunningCommand::start(limited).wait_for_end().assert_exit_code(1);
+        let finished = finished.assert_stderr_contains(&[
             "out/recording-it.jsonl: cannot write",
             "The run continues",
             "is incomplete",
         ]);
-        assert_eq!(ended.stderr.matches("The run continues").count(), 1, "one warning: {}", ended.stderr);
-        assert!(ended.stdout.contains("stop_sequences"), "the results are shown");
+        assert_eq!(finished.stderr.matches("The run continues").count(), 1, "one warning: {}", finished.stderr);
+        assert!(finished.stdout.contains("stop_sequences"), "the results are shown");
         let received = server.received_requests().len();
         let before = read_recording(&folder.path().join(RECORDING));
         assert!(before.footer.is_none() && before.exchanges.len() > 10);
@@ -655,9 +657,9 @@ mod write_errors {
 
     #[test]
     fn two_runs_never_write_to_the_same_folder() {
-        let (faithful, cache, hold) =
+        let (faithful, cache, block) =
             (FaithfulServer::start(), ResponseCache::default(), Arc::new(AtomicBool::new(true)));
-        let is_blocked = hold.clone();
+        let is_blocked = block.clone();
         let server = TestServer::start(move |request, stream| {
             while request.number == 30 && is_blocked.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
@@ -685,7 +687,7 @@ mod write_errors {
         assert_eq!(server.received_requests().len(), received, "nothing was sent");
         // Another folder is free.
         folder.run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "other"]).assert_exit_code(0);
-        hold.store(false, Ordering::SeqCst);
+        block.store(false, Ordering::SeqCst);
         first.wait_for_end().assert_exit_code(1);
         assert_eq!(read_recording(&folder.path().join(RECORDING)).exchanges.len(), server.received_requests().len());
         run(&folder, &url, "out", &[]).assert_exit_code(1);

@@ -119,7 +119,8 @@ impl CanarySecret {
     }
 
     fn find_part(&self, content: &[u8]) -> Option<String> {
-        // The dense content lacks the dashes and colons of the secret; its other parts are still found.
+        // The dense content lacks the dashes and colons of the secret; its other parts are still
+        // found.
         let mut positions =
             (0..content.len().saturating_sub(1)).filter(|at| self.first_pairs[pair_index(&content[*at..])]);
         positions.find_map(|at| {

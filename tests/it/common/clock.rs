@@ -1,5 +1,5 @@
-//! A [`VirtualClock`] for one future. When the future can only wait, the clock jumps to the end of the
-//! next wait.
+//! A [`VirtualClock`] for one future. When the future can only wait, the clock jumps to the end of
+//! the next wait.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;

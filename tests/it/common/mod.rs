@@ -1,5 +1,5 @@
-//! Shared by all tests and benchmarks: the bundled case files, and complete runs against simulators in
-//! this process.
+//! Shared by all tests and benchmarks: the bundled case files, and complete runs against simulators
+//! in this process.
 //!
 //! Runs use the same functions of the library as the command line.
 

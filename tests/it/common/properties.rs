@@ -1,7 +1,8 @@
-//! Properties of the decoder, the response readers and the case loader for any bytes: one function per
-//! fuzz target.
+//! Properties of the decoder, the response readers and the case loader for any bytes: one function
+//! per fuzz target.
 //!
-//! The fuzz targets and the tests of the fuzz corpus call these functions. A violated property panics.
+//! The fuzz targets and the tests of the fuzz corpus call these functions. A violated property
+//! panics.
 
 #![allow(dead_code, reason = "each fuzz target uses one function")]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a violated property panics")]
@@ -27,7 +28,8 @@ const SEPARATOR: &str = "\n%%%\n";
 /// The maximum length of an error about case files, so that people can read it.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 
-/// Verifies that the items of a body are well-formed and that rewritten frames decode to equal frames.
+/// Verifies that the items of a body are well-formed and that rewritten frames decode to equal
+/// frames.
 pub fn verify_event_stream(bytes: &[u8]) {
     let (text, invalid_utf8_at) = sse::decode_text(bytes);
     assert_eq!(invalid_utf8_at.is_none(), text.as_bytes() == bytes);
@@ -54,8 +56,8 @@ fn decode(text: &str) -> Frames<'_> {
     (frames, unterminated)
 }
 
-/// Verifies that parsing and checking do not panic, separately and in one pass, and that the format of
-/// the frames changes only findings about the format.
+/// Verifies that parsing and checking do not panic, separately and in one pass, and that the format
+/// of the frames changes only findings about the format.
 pub fn verify_exchange(bytes: &[u8]) {
     let exchange = parse_input(bytes);
     let checked = checks::check_exchange(&exchange);
@@ -107,8 +109,9 @@ fn without_format_findings(mut found: Vec<Finding>) -> Vec<Finding> {
     found
 }
 
-/// Parses an input into an exchange: a status, optionally followed by `cut` or `kept` (the size limit of
-/// the client) and `unasked` (the request is not streamed), then headers, an empty line and the body.
+/// Parses an input into an exchange: a status, optionally followed by `cut` or `kept` (the size
+/// limit of the client) and `unasked` (the request is not streamed), then headers, an empty line
+/// and the body.
 fn parse_input(bytes: &[u8]) -> Exchange {
     let (head, body) = match bytes.windows(2).position(|pair| pair == b"\n\n") {
         Some(at) => (&bytes[..at], &bytes[at + 2..]),
@@ -160,8 +163,8 @@ fn response_of(exchange: &Exchange) -> &Response {
     }
 }
 
-/// Verifies that case files are loaded or rejected, and that each error names its file and an existing
-/// line.
+/// Verifies that case files are loaded or rejected, and that each error names its file and an
+/// existing line.
 pub fn verify_case_files(bytes: &[u8]) {
     let file = |name: &str, kind, bytes: &[u8]| CaseFile { name: name.to_owned(), kind, bytes: bytes.to_vec() };
     let experiments = |bytes| file("rows.yaml", FileKind::Experiments, bytes);

@@ -104,8 +104,8 @@ pub struct FaithfulServer {
 impl FaithfulServer {
     pub fn start() -> Arc<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let behaviour = SimulatorConfig { model: "m".to_owned(), credential: None, ..SimulatorConfig::default() };
-        let running = runtime.block_on(fieldtest::simulator::start(behaviour)).unwrap();
+        let config = SimulatorConfig { model: "m".to_owned(), credential: None, ..SimulatorConfig::default() };
+        let running = runtime.block_on(fieldtest::simulator::start(config)).unwrap();
         let address = running.base_url().strip_prefix("http://").unwrap().parse().unwrap();
         Arc::new(Self { address, _running: running, _runtime: runtime })
     }

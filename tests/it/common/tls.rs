@@ -40,7 +40,8 @@ impl CertificateAuthority {
         self.0.pem()
     }
 
-    /// Issues a certificate for these names or addresses. Returns the certificate and its key as PEM.
+    /// Issues a certificate for these names or addresses. Returns the certificate and its key as
+    /// PEM.
     pub fn issue_for(&self, names: &[&str]) -> (String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -68,7 +69,8 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Starts a server. If `client_authority` is given, clients need a certificate of that authority.
+    /// Starts a server. If `client_authority` is given, clients need a certificate of that
+    /// authority.
     pub fn start(authority: &CertificateAuthority, client_authority: Option<&CertificateAuthority>) -> Self {
         let (certificate, key) = authority.issue_for(&["127.0.0.1", "endpoint.test"]);
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! The failure catalogue: for each entry, a check or a row detects the failure and the simulator can
-//! produce it, or a reason is given. `docs/failures.md` is made from the code.
+//! The failure catalogue: for each entry, a check or a row detects the failure and the simulator
+//! can produce it, or a reason is given. `docs/failures.md` is made from the code.
 //!
 //! `UPDATE=1 cargo test --test it failures::` writes the page.
 
@@ -110,7 +110,7 @@ fn every_fault_of_a_row_exists_and_every_fault_has_a_row_or_a_check() {
     let mut wrong = Vec::new();
     for row in CATALOG.rows.iter().map(|row| &row.experiment) {
         for fault in row.faults.keys().filter(|fault| fault.parse::<SimulatorFault>().is_err()) {
-            wrong.push(format!("{}: there is no fault {fault}", row.id()));
+            wrong.push(format!("{}: the fault {fault} does not exist", row.id()));
         }
     }
     for fault in SimulatorFault::all() {

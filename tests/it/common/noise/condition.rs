@@ -1,5 +1,5 @@
-//! The [`NoiseCondition`]s of the measured runs: the noise of the simulated server, and the confidence
-//! of the verdicts.
+//! The [`NoiseCondition`]s of the measured runs: the noise of the simulated server, and the
+//! confidence of the verdicts.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ pub enum NoiseCondition {
     Forty,
     /// 10 % disobedience, and responses arrive in any order.
     Jitter,
-    /// 10 % disobedience, and one attempt in seven fails: 5 % each of 429, 529 and broken connections.
+    /// 10 % disobedience, and one attempt in seven fails: 5 % each of 429, 529 and broken
+    /// connections.
     Faults,
     /// Disobedience rises from 5 % to 40 % during the middle half of the run.
     Worsening,
@@ -32,8 +33,8 @@ pub enum NoiseCondition {
     Lax,
     /// 10 % disobedience, with a higher confidence.
     Strict,
-    /// 40 % disobedience, with a very low confidence. If the measurement shows no wrong verdict here, it
-    /// cannot detect wrong verdicts.
+    /// 40 % disobedience, with a very low confidence. If the measurement shows no wrong verdict
+    /// here, it cannot detect wrong verdicts.
     Canary,
 }
 
@@ -72,8 +73,8 @@ impl NoiseCondition {
         }
     }
 
-    /// Returns the noise of the server. `length` is the approximate number of responses in a run; drifts
-    /// start relative to it.
+    /// Returns the noise of the server. `length` is the approximate number of responses in a run;
+    /// drifts start relative to it.
     pub fn impairments(self, length: u64) -> SimulatorImpairments {
         let disobedience = match self {
             Self::Calm => 0.0,
@@ -131,8 +132,8 @@ impl NoiseCondition {
         }
     }
 
-    /// Returns the number of rows that run at the same time: one, so that a run is reproducible, or many if
-    /// the order of responses matters or a drift must affect many unfinished rows.
+    /// Returns the number of rows that run at the same time: one, so that a run is reproducible, or
+    /// many if the order of responses matters or a drift must affect many unfinished rows.
     pub fn concurrency(self) -> usize {
         match self {
             Self::Jitter | Self::Worsening | Self::Improving => 8,

@@ -1,8 +1,8 @@
-//! Compares [`DecisionDesign`]s for the usual problem of a row: a code word that cannot be guessed is
-//! present or not, and the obedience of the model is unknown.
+//! Compares [`DecisionDesign`]s for the usual problem of a row: a code word that cannot be guessed
+//! is present or not, and the obedience of the model is unknown.
 //!
-//! This module must not know a server or the engine. Other benchmarks measure the engine under noise;
-//! this comparison explains the choice of its rule.
+//! This module must not know a server or the engine. Other benchmarks measure the engine under
+//! noise; this comparison explains the choice of its rule.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -101,8 +101,8 @@ struct ArmCounts {
 }
 
 impl ArmCounts {
-    fn add(&mut self, shown: bool) {
-        if shown {
+    fn add(&mut self, has_code_word: bool) {
+        if has_code_word {
             self.shows += 1;
         } else {
             self.fails += 1;
@@ -123,8 +123,8 @@ struct DecisionTest<'a> {
 }
 
 impl DecisionTest<'_> {
-    /// Returns true for supported, false for ignored, or no verdict. Each design sends one request without
-    /// the field, so that the counts are comparable.
+    /// Returns true for supported, false for ignored, or no verdict. Each design sends one request
+    /// without the field, so that the counts are comparable.
     fn decide(&mut self, design: DecisionDesign) -> Option<bool> {
         self.sent += 1;
         match design {
@@ -218,7 +218,8 @@ impl DecisionTest<'_> {
     }
 }
 
-/// Returns the logarithm of the probability of this sequence of trials for a rate with a Beta prior.
+/// Returns the logarithm of the probability of this sequence of trials for a rate with a Beta
+/// prior.
 fn log_beta_binomial(arm: ArmCounts, shows: f64, fails: f64) -> f64 {
     let rise = |from: f64, by: u32| (0..by).map(|n| (from + f64::from(n)).ln()).sum::<f64>();
     rise(shows, arm.shows) + rise(fails, arm.fails) - rise(shows + fails, arm.trials())

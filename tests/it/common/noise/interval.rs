@@ -20,17 +20,17 @@ pub fn lower(hits: u64, trials: u64, alpha: f64) -> f64 {
 }
 
 /// Returns the rate above which a condition that is true for small rates is false.
-fn bisect(holds: impl Fn(f64) -> bool) -> f64 {
+fn bisect(condition: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
-        if holds(middle) { low = middle } else { high = middle }
+        if condition(middle) { low = middle } else { high = middle }
     }
     high
 }
 
-/// Returns the probability of at most `hits` hits. It uses logarithms, because with many trials the first
-/// terms are too small for a float.
+/// Returns the probability of at most `hits` hits. It uses logarithms, because with many trials the
+/// first terms are too small for a float.
 fn at_most(hits: u64, trials: u64, rate: f64) -> f64 {
     let odds = rate.ln() - (-rate).ln_1p();
     let mut log = trials as f64 * (-rate).ln_1p();

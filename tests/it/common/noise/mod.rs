@@ -1,7 +1,9 @@
-//! Measures verdicts under noise: seeded runs against simulated servers whose model does not always obey.
+//! Measures verdicts under noise: seeded runs against simulated servers whose model does not always
+//! obey.
 //!
-//! The measurement (`benches/noise.rs`) and its quick version (`tests/it/noise.rs`) use this module. It
-//! compares verdicts with the configuration of the servers, and must not know how verdicts are reached.
+//! The measurement (`benches/noise.rs`) and its quick version (`tests/it/noise.rs`) use this
+//! module. It compares verdicts with the configuration of the servers, and must not know how
+//! verdicts are reached.
 
 #![allow(dead_code, reason = "each of the two uses a part of this module")]
 #![allow(clippy::expect_used, reason = "measurements may fail loudly")]
@@ -36,13 +38,14 @@ pub fn servers(first_seed: u64, of_each_target: u64) -> Vec<MeasuredServer> {
         .collect()
 }
 
-/// Measures all servers under each condition. The runs without noise come first, for the comparison.
+/// Measures all servers under each condition. The runs without noise come first, for the
+/// comparison.
 pub async fn measure(servers: &[MeasuredServer], conditions: &[NoiseCondition], report: impl Fn(&str)) -> Tallies {
     let mut tallies = Tallies::new();
     report(NoiseCondition::Calm.title());
     let lengths = vec![0; servers.len()];
     let calm = observe_all(servers, NoiseCondition::Calm, &lengths).await;
-    let lengths: Vec<u64> = calm.iter().map(|seen| seen.attempts).collect();
+    let lengths: Vec<u64> = calm.iter().map(|run| run.attempts).collect();
     for condition in conditions {
         let noisy = match condition {
             NoiseCondition::Calm => calm.clone(),
@@ -51,8 +54,8 @@ pub async fn measure(servers: &[MeasuredServer], conditions: &[NoiseCondition], 
                 observe_all(servers, *other, &lengths).await
             }
         };
-        for ((server, seen), before) in servers.iter().zip(&noisy).zip(&calm) {
-            tallies.entry((*condition, server.kind)).or_default().add(server, seen, before);
+        for ((server, run), before) in servers.iter().zip(&noisy).zip(&calm) {
+            tallies.entry((*condition, server.kind)).or_default().add(server, run, before);
         }
     }
     tallies
@@ -73,7 +76,7 @@ async fn observe_all(servers: &[MeasuredServer], condition: NoiseCondition, leng
 pub async fn observe(server: MeasuredServer, condition: NoiseCondition, length: u64) -> ObservedRun {
     let setup = SimulationSetup {
         target: server.target,
-        behaviour: server.behaviour(condition.impairments(length)),
+        behaviour: server.simulator_config(condition.impairments(length)),
         seed: server.seed,
         confidence: condition.confidence(),
         concurrency: condition.concurrency(),

@@ -1,7 +1,7 @@
 //! The [`MeasuredServer`]s, and the true verdict of each row.
 //!
-//! The truth is the configuration of the server and never a verdict of another run. Otherwise a row with
-//! a wrong verdict in every run would count as correct.
+//! The truth is the configuration of the server and never a verdict of another run. Otherwise a row
+//! with a wrong verdict in every run would count as correct.
 
 use std::collections::BTreeMap;
 
@@ -49,19 +49,19 @@ impl MeasuredServer {
             ServerKind::Flipped => choose_flips(target, seed),
         };
         let mut server = Self { target, kind, seed, flips, statuses: BTreeMap::new() };
-        server.statuses = server.behaviour(SimulatorImpairments::default()).statuses;
+        server.statuses = server.simulator_config(SimulatorImpairments::default()).statuses;
         server
     }
 
     /// Returns the configuration of the simulator.
-    pub fn behaviour(&self, impairments: SimulatorImpairments) -> SimulatorConfig {
-        let mut behaviour = SimulatorConfig::from_target(self.target);
-        behaviour.seed = self.seed;
-        behaviour.impairments = impairments;
+    pub fn simulator_config(&self, impairments: SimulatorImpairments) -> SimulatorConfig {
+        let mut config = SimulatorConfig::from_target(self.target);
+        config.seed = self.seed;
+        config.impairments = impairments;
         for (row, status) in &self.flips {
-            behaviour.set_status(row, *status).expect("the simulator knows every row");
+            config.set_status(row, *status).expect("the simulator knows every row");
         }
-        behaviour
+        config
     }
 
     /// Sets a status that may be false. This tests the measurement.
@@ -74,8 +74,8 @@ impl MeasuredServer {
         verdict_of(self.statuses.get(row).copied().unwrap_or(ClaimStatus::Supported))
     }
 
-    /// Returns true if a decided verdict is correct. A server also rejects a row that depends on a rejected
-    /// row.
+    /// Returns true if a decided verdict is correct. A server also rejects a row that depends on a
+    /// rejected row.
     pub fn is_correct(&self, row: &str, verdict: VerdictStatus) -> bool {
         verdict == self.true_status(row) || (verdict == VerdictStatus::Rejected && self.is_rejected_by_dependency(row))
     }

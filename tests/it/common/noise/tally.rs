@@ -1,5 +1,5 @@
-//! Counts the results of the runs under one condition in a [`VerdictTally`]: wrong verdicts, undetermined
-//! rows and cost.
+//! Counts the results of the runs under one condition in a [`VerdictTally`]: wrong verdicts,
+//! undetermined rows and cost.
 //!
 //! It compares the counts with the confidence. It must not start runs or print tables.
 
@@ -13,8 +13,8 @@ use super::server::MeasuredServer;
 
 /// The error probability of the bounds on rates.
 const ALPHA: f64 = 0.05;
-/// The error probability for a broken confidence of one row. It is small, because hundreds of rows are
-/// tested and none may be reported by chance.
+/// The error probability for a broken confidence of one row. It is small, because hundreds of rows
+/// are tested and none may be reported by chance.
 const ROW_ALPHA: f64 = 0.0001;
 
 /// The results of one run.
@@ -121,12 +121,12 @@ impl RowErrorRate {
 
 impl VerdictTally {
     /// Adds a run. `calm` is the run of the same server without noise.
-    pub fn add(&mut self, server: &MeasuredServer, seen: &ObservedRun, calm: &ObservedRun) {
+    pub fn add(&mut self, server: &MeasuredServer, run: &ObservedRun, calm: &ObservedRun) {
         let wrong_before = self.wrong.len();
         self.runs += 1;
-        self.attempts += seen.attempts;
-        self.input_tokens += seen.input_tokens;
-        for row in &seen.rows {
+        self.attempts += run.attempts;
+        self.input_tokens += run.input_tokens;
+        for row in &run.rows {
             self.rows += 1;
             let is_wrong = row.status.is_decided() && !server.is_correct(&row.id, row.status);
             let by_row = self.by_row.entry(row.id.clone()).or_default();
@@ -187,7 +187,8 @@ impl VerdictTally {
         self.rates().filter(|row| row.rate() > 1.0 - confidence).collect()
     }
 
-    /// Returns the rows, per true status, with significantly more wrong verdicts than the confidence allows.
+    /// Returns the rows, per true status, with significantly more wrong verdicts than the
+    /// confidence allows.
     pub fn proved_above(&self, confidence: f64) -> Vec<RowErrorRate> {
         self.by_truth
             .iter()
