@@ -22,7 +22,7 @@ fn run(folder: &Folder, more: &[&str]) -> FinishedRun {
     folder.run(arguments.iter().chain(more))
 }
 
-fn entry(row: &str, verdict: &str, more: &str) -> String {
+fn row_entry(row: &str, verdict: &str, more: &str) -> String {
     format!("  - row: {row}\n    verdict: {verdict}\n    reason: not forwarded before 1.4\n{more}")
 }
 
@@ -49,8 +49,11 @@ mod cases {
 
     #[test]
     fn a_listed_failure_passes() {
-        let folder =
-            folder_with_baseline(&[entry(STOP, "ignored", "    link: https://x.example/7\n    until: 2999-12-31\n")]);
+        let folder = folder_with_baseline(&[row_entry(
+            STOP,
+            "ignored",
+            "    link: https://x.example/7\n    until: 2999-12-31\n",
+        )]);
         let finished = run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(0);
         let entry = compared_entry(&folder, STOP);
         assert_eq!(
@@ -83,7 +86,7 @@ mod cases {
 
     #[test]
     fn a_listed_row_that_passes_is_stale_and_fails() {
-        let folder = folder_with_baseline(&[entry(STOP, "ignored", "")]);
+        let folder = folder_with_baseline(&[row_entry(STOP, "ignored", "")]);
         run(&folder, &WITH_BASELINE).assert_exit_code(1).assert_stderr_contains(&["1 stale entry"]);
         assert_eq!(compared_entry(&folder, STOP)["case"], "stale");
     }
@@ -97,7 +100,7 @@ mod cases {
 
     #[test]
     fn an_entry_matches_only_its_verdict() {
-        let folder = folder_with_baseline(&[entry(STOP, "rejected", "")]);
+        let folder = folder_with_baseline(&[row_entry(STOP, "rejected", "")]);
         run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(1);
         let entry = compared_entry(&folder, STOP);
         assert_eq!((&entry["cause"], &entry["before"]), (&"another_verdict".into(), &"rejected".into()));
@@ -105,7 +108,7 @@ mod cases {
 
     #[test]
     fn an_expired_entry_does_not_apply() {
-        let folder = folder_with_baseline(&[entry(STOP, "ignored", "    until: 2020-02-29\n")]);
+        let folder = folder_with_baseline(&[row_entry(STOP, "ignored", "    until: 2020-02-29\n")]);
         let finished = run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(1);
         assert_eq!(compared_entry(&folder, STOP)["cause"], "expired");
         assert!(finished.stdout.contains("its entry expired after 2020-02-29"), "{}", finished.stdout);
@@ -113,7 +116,7 @@ mod cases {
 
     #[test]
     fn an_inconclusive_row_satisfies_no_entry_and_fails_only_with_strict() {
-        let folder = folder_with_baseline(&[entry(SYSTEM, "ignored", "")]);
+        let folder = folder_with_baseline(&[row_entry(SYSTEM, "ignored", "")]);
         let arguments =
             [&WITH_BASELINE[..], &["--select", SYSTEM], &folder.write_simulator_file("disobedience: 1\n")].concat();
         run(&folder, &arguments).assert_exit_code(0);
@@ -124,7 +127,7 @@ mod cases {
 
     #[test]
     fn an_untestable_target_satisfies_no_entry() {
-        let folder = folder_with_baseline(&[entry(STOP, "ignored", "")]);
+        let folder = folder_with_baseline(&[row_entry(STOP, "ignored", "")]);
         run(
             &folder,
             &[&WITH_BASELINE[..], &folder.write_simulator_file("inject_429: 1\n"), &["--retries", "0"]].concat(),
@@ -135,7 +138,7 @@ mod cases {
 
     #[test]
     fn an_entry_of_an_unselected_row_is_reported_and_does_not_fail() {
-        let folder = folder_with_baseline(&[entry("field.top_p", "ignored", "")]);
+        let folder = folder_with_baseline(&[row_entry("field.top_p", "ignored", "")]);
         let finished = run(&folder, &WITH_BASELINE).assert_exit_code(0);
         assert_eq!(compared_entry(&folder, "field.top_p")["case"], "not_run");
         assert!(finished.stdout.contains("not run: field.top_p"), "{}", finished.stdout);
@@ -143,7 +146,7 @@ mod cases {
 
     #[test]
     fn gateway_verdicts_are_accepted_in_entries() {
-        let folder = folder_with_baseline(&[entry(STOP, "dropped", "")]);
+        let folder = folder_with_baseline(&[row_entry(STOP, "dropped", "")]);
         run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(0);
     }
 }
@@ -154,7 +157,7 @@ const FAULT_FILE: &str = "faults: [sse.done-record]\n";
 mod findings {
     use super::*;
 
-    fn check(id: &str) -> String {
+    fn check_entry(id: &str) -> String {
         format!("  - check: {id}\n    reason: an OpenAI habit\n")
     }
 
@@ -165,7 +168,7 @@ mod findings {
         run(&folder, &[&WITH_BASELINE[..], &folder.write_simulator_file(FAULT_FILE)].concat()).assert_exit_code(1);
         let entry = compared_entry(&folder, "sse.done-record");
         assert_eq!((&entry["case"], &entry["cause"]), (&"regression".into(), &"unlisted".into()));
-        let folder = folder_with_baseline(&[check("sse.done-record")]);
+        let folder = folder_with_baseline(&[check_entry("sse.done-record")]);
         run(&folder, &[&WITH_BASELINE[..], &folder.write_simulator_file(FAULT_FILE)].concat()).assert_exit_code(0);
         assert_eq!(compared_entry(&folder, "sse.done-record")["case"], "expected");
     }
@@ -184,7 +187,7 @@ mod findings {
     /// If only some rows run, another row may still show the finding.
     #[test]
     fn a_missing_finding_is_stale_only_after_a_complete_run() {
-        let folder = folder_with_baseline(&[check("sse.done-record")]);
+        let folder = folder_with_baseline(&[check_entry("sse.done-record")]);
         run(&folder, &WITH_BASELINE).assert_exit_code(0);
         assert_eq!(compared_entry(&folder, "sse.done-record")["case"], "not_run");
         folder.run(["run", "deepseek", "--simulate", "--out", "out", "--baseline", "known.yaml"]).assert_exit_code(1);
@@ -309,7 +312,8 @@ mod elsewhere {
         folder
             .run(["report", "out/results-deepseek.json", "--out", "again", "--baseline", "known.yaml"])
             .assert_exit_code(1);
-        folder.write("known.yaml", format!("schema: fieldtest-baseline/1\nexpect:\n{}", entry(STOP, "ignored", "")));
+        folder
+            .write("known.yaml", format!("schema: fieldtest-baseline/1\nexpect:\n{}", row_entry(STOP, "ignored", "")));
         folder
             .run(["report", "out/results-deepseek.json", "--out", "again", "--baseline", "known.yaml"])
             .assert_exit_code(0);
@@ -341,16 +345,16 @@ mod elsewhere {
             finished
         };
         let with = |entries: &str| run_with(&format!("schema: fieldtest-baseline/1\nexpect:\n{entries}"));
-        with(&entry("field.stop_sequence", "ignored", ""))
+        with(&row_entry("field.stop_sequence", "ignored", ""))
             .assert_stderr_contains(&["known.yaml:3:10", "did you mean `field.stop_sequences`?"]);
         with("  - check: sse.pings-missing\n    reason: r\n").assert_stderr_contains(&[
             "known.yaml:3:12",
             "unknown check",
             "did you mean",
         ]);
-        with(&entry(STOP, "ignores", "")).assert_stderr_contains(&["known.yaml:4:14", "did you mean `ignored`?"]);
-        with(&entry(STOP, "inconclusive", "")).assert_stderr_contains(&["satisfies no entry"]);
-        with(&[entry(STOP, "ignored", ""), entry(STOP, "rejected", "")].concat())
+        with(&row_entry(STOP, "ignores", "")).assert_stderr_contains(&["known.yaml:4:14", "did you mean `ignored`?"]);
+        with(&row_entry(STOP, "inconclusive", "")).assert_stderr_contains(&["satisfies no entry"]);
+        with(&[row_entry(STOP, "ignored", ""), row_entry(STOP, "rejected", "")].concat())
             .assert_stderr_contains(&["known.yaml:6:10", "twice"]);
         with("  - check: sse.done-record\n    reason: ''\n").assert_stderr_contains(&["known.yaml:4:13", "blank"]);
         run_with("schema: fieldtest-baseline/1\ntarget: deepseak\nexpect: []\n")
@@ -449,18 +453,18 @@ mod commands {
             folder.run(["baseline", "lint", "known.yaml"])
         };
         let with = |entries: &str| lint(&format!("schema: fieldtest-baseline/1\nexpect:\n{entries}"));
-        with(&entry(STOP, "ignored", "    until: 2999-01-01\n")).assert_exit_code(0);
-        with(&entry(STOP, "ignored", "    until: 2020-01-01\n"))
+        with(&row_entry(STOP, "ignored", "    until: 2999-01-01\n")).assert_exit_code(0);
+        with(&row_entry(STOP, "ignored", "    until: 2020-01-01\n"))
             .assert_exit_code(1)
             .assert_stderr_contains(&["known.yaml:3:", "expired after 2020-01-01"]);
-        with(&entry(STOP, "ignored", "    until: 2027-02-30\n"))
+        with(&row_entry(STOP, "ignored", "    until: 2027-02-30\n"))
             .assert_exit_code(2)
             .assert_stderr_contains(&["known.yaml:6:12", "2027-02-30"]);
-        with(&entry(STOP, "ignored", "    link: wiki/7\n"))
+        with(&row_entry(STOP, "ignored", "    link: wiki/7\n"))
             .assert_exit_code(2)
             .assert_stderr_contains(&["known.yaml:6:11", "https://"]);
         // All errors are reported at the same time.
-        let two = [entry("field.x", "ignored", ""), entry(STOP, "fine", "")].concat();
+        let two = [row_entry("field.x", "ignored", ""), row_entry(STOP, "fine", "")].concat();
         with(&two).assert_exit_code(2).assert_stderr_contains(&["known.yaml:3:10", "known.yaml:7:14"]);
         lint("{\"schema\": \"fieldtest-results/1\"}")
             .assert_exit_code(2)

@@ -110,7 +110,7 @@ const ROW_IDS: [&str; 5] =
 
 /// Additional requests: streams with tool calls and thinking, equal requests, and a request with a
 /// streamed twin.
-fn requests() -> Vec<Request> {
+fn additional_requests() -> Vec<Request> {
     let build_request = |text: &str, more: Value| {
         let mut body = json!({"max_tokens": 2000, "messages": [{"role": "user", "content": text}]});
         body["model"] = bundled_target("anthropic").model.clone().into();
@@ -175,7 +175,7 @@ async fn run_with_fault(fault: SimulatorFault) -> FaultFindings {
     config.credential = Some(server.credential.clone().into());
     (config.retries, config.concurrency, config.use_proxies) = (0, 32, false);
     let client = Client::new(config).expect("a plain configuration");
-    let sent = requests().into_iter().enumerate().map(|(i, request)| {
+    let sent = additional_requests().into_iter().enumerate().map(|(i, request)| {
         let client = &client;
         async move { client.send(&format!("extra/{i}"), request).await }
     });
@@ -203,7 +203,7 @@ const FAULTS_WITHOUT_STREAM: [&str; 8] = [
 ];
 
 /// Returns true if streams show the fault.
-fn is_of_streams(fault: SimulatorFault) -> bool {
+fn is_visible_in_streams(fault: SimulatorFault) -> bool {
     let of_errors = ["http.content-type", "http.server-error", "http.status-undocumented", "http.retry-after-missing"];
     !fault.id().starts_with("error.")
         && !of_errors.contains(&fault.id())
@@ -231,7 +231,7 @@ async fn each_simulator_fault_is_found_by_its_own_check_and_its_companions_only(
             let mut wanted: Vec<&str> = [&[fault.id()], companions(fault)].concat();
             found.sort();
             wanted.sort_unstable();
-            let is_right = found == wanted && streams.iter().any(|id| id == fault.id()) == is_of_streams(fault);
+            let is_right = found == wanted && streams.iter().any(|id| id == fault.id()) == is_visible_in_streams(fault);
             (!is_right).then(|| format!("{fault}: found {found:?}, in streams {streams:?}"))
         })
         // One of the faults is slow.
@@ -252,8 +252,8 @@ fn every_check_has_a_simulator_fault_and_every_protocol_fault_has_a_check() {
     assert_eq!(once.symmetric_difference(&checks).collect::<Vec<_>>(), [&""; 0]);
 }
 
-/// The verdicts of the rows.
-fn verdicts(results: &Results) -> Vec<(String, String)> {
+/// Returns the verdicts of all rows as text.
+fn verdict_texts(results: &Results) -> Vec<(String, String)> {
     results.rows.iter().map(|row| (row.id.clone(), format!("{:?}", row.verdict))).collect()
 }
 
@@ -270,7 +270,7 @@ async fn unusual_but_allowed_responses_change_no_finding_and_no_verdict() {
         setup.behaviour.faults = vec![fault];
         setup.rows = field_row_ids(bundled_target("anthropic"));
         let results = judge(&CATALOG, &record_simulation(setup).await).expect("all rows are in the catalog");
-        assert_eq!(verdicts(&results), verdicts(&plain), "{fault}");
+        assert_eq!(verdict_texts(&results), verdict_texts(&plain), "{fault}");
         assert_eq!(results.findings, plain.findings, "{fault}");
         assert_eq!(run_with_fault(fault).await.all, [""; 0], "{fault}");
     }

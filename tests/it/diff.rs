@@ -9,7 +9,7 @@ use crate::common::binary;
 const STOP: &str = "field.stop_sequences";
 
 /// Runs a few rows of a simulated target and writes the results to a folder.
-fn run(folder: &Folder, target: &str, out: &str, more: &[&str]) {
+fn run_target(folder: &Folder, target: &str, out: &str, more: &[&str]) {
     let rows = ["--select", STOP, "--select", "field.stream", "--select", "field.top_k", "--select", "field.system"];
     let arguments = ["run", target, "--simulate", "--out", out];
     let finished = folder.run(arguments.iter().chain(&rows).chain(more));
@@ -19,16 +19,16 @@ fn run(folder: &Folder, target: &str, out: &str, more: &[&str]) {
 /// Runs the simulation of deepseek two times.
 fn two_runs(old: &[&str], new: &[&str]) -> Folder {
     let folder = Folder::new();
-    run(&folder, "deepseek", "old", old);
-    run(&folder, "deepseek", "new", new);
+    run_target(&folder, "deepseek", "old", old);
+    run_target(&folder, "deepseek", "new", new);
     folder
 }
 
 /// Runs it two times, the second time with these simulator options.
 fn two_runs_with(options: &str) -> Folder {
     let folder = Folder::new();
-    run(&folder, "deepseek", "old", &[]);
-    run(&folder, "deepseek", "new", &folder.write_simulator_file(options));
+    run_target(&folder, "deepseek", "old", &[]);
+    run_target(&folder, "deepseek", "new", &folder.write_simulator_file(options));
     folder
 }
 
@@ -36,7 +36,7 @@ fn diff(folder: &Folder, more: &[&str]) -> FinishedRun {
     folder.run(["diff", "old/results-deepseek.json", "new/results-deepseek.json"].iter().chain(more))
 }
 
-fn json(folder: &Folder, more: &[&str]) -> Value {
+fn diff_json(folder: &Folder, more: &[&str]) -> Value {
     serde_json::from_str(&diff(folder, &[&["--format", "json"], more].concat()).stdout).unwrap()
 }
 
@@ -94,12 +94,12 @@ fn links_and_devices_are_written_and_not_replaced() {
 #[test]
 fn the_json_has_a_schema_and_a_stable_order() {
     let folder = two_runs(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
-    let diff = json(&folder, &[]);
+    let diff = diff_json(&folder, &[]);
     assert_eq!((&diff["schema"], &diff["regressions"]), (&"fieldtest-diff/1".into(), &2.into()));
     let rows: Vec<&Value> = diff["rows"].as_array().unwrap().iter().map(|row| &row["row"]).collect();
     assert_eq!(rows, [STOP, "field.top_k"]);
     assert_eq!(diff["rows"][0]["before"]["verdict"], "supported");
-    assert_eq!(json(&folder, &[]), diff);
+    assert_eq!(diff_json(&folder, &[]), diff);
 }
 
 #[test]
@@ -126,8 +126,8 @@ fn a_row_that_becomes_inconclusive_is_a_regression_only_with_strict() {
 #[test]
 fn two_targets_are_compared_and_the_differing_settings_are_named() {
     let folder = Folder::new();
-    run(&folder, "anthropic", "a", &[]);
-    run(&folder, "deepseek", "b", &["--confidence", "0.95"]);
+    run_target(&folder, "anthropic", "a", &[]);
+    run_target(&folder, "deepseek", "b", &["--confidence", "0.95"]);
     let files = ["diff", "a/results-anthropic.json", "b/results-deepseek.json"];
     let finished = folder.run(files).assert_exit_code(1);
     let parts = [

@@ -8,7 +8,7 @@ use crate::common::binary::Folder;
 use crate::workflows::{assert_accepted, fieldtest_calls};
 
 /// Returns README and all hand-written pages, with their texts.
-fn pages() -> Vec<(PathBuf, String)> {
+fn read_pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
@@ -18,7 +18,7 @@ fn pages() -> Vec<(PathBuf, String)> {
 }
 
 /// Returns the fenced blocks of a page in these languages.
-fn blocks<'a>(page: &'a str, languages: &'a [&str]) -> impl Iterator<Item = &'a str> {
+fn fenced_blocks<'a>(page: &'a str, languages: &'a [&str]) -> impl Iterator<Item = &'a str> {
     page.split("\n```").skip(1).step_by(2).filter_map(|block| {
         let (language, text) = block.split_once('\n')?;
         languages.contains(&language).then_some(text)
@@ -76,8 +76,8 @@ fn the_example_simulator_file_is_accepted() {
 #[test]
 fn the_command_line_accepts_every_command_of_the_pages() {
     let mut commands = 0;
-    for (path, text) in pages() {
-        for block in blocks(&text, &["console", "sh", "bash"]) {
+    for (path, text) in read_pages() {
+        for block in fenced_blocks(&text, &["console", "sh", "bash"]) {
             for call in fieldtest_calls(block) {
                 assert_accepted(&call, &path.display().to_string());
                 commands += 1;
@@ -91,7 +91,7 @@ fn the_command_line_accepts_every_command_of_the_pages() {
 fn every_link_leads_to_a_file() {
     let pattern = regex::Regex::new(r"\]\(([^)#: ]+)(#[^)]*)?\)").unwrap();
     let mut links = 0;
-    for (path, text) in pages() {
+    for (path, text) in read_pages() {
         for link in pattern.captures_iter(&text) {
             let target = path.parent().unwrap().join(&link[1]);
             assert!(target.exists(), "{}: {}", path.display(), &link[1]);
