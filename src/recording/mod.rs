@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod in_memory;
 pub mod jsonl;
 mod positions;
+pub mod reader;
 pub mod request_settings;
 pub mod run;
 pub mod scope;

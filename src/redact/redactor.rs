@@ -9,12 +9,10 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::redact::compressed;
-use crate::redact::key_patterns;
 use crate::redact::known_secrets::KnownSecrets;
 use crate::redact::protocol_words::is_protocol_word;
 use crate::redact::replacement::{ByteReplacement, merge_overlapping, replace_in_body, replace_text};
-use crate::redact::split_secrets;
+use crate::redact::{compressed, key_patterns, split_secrets};
 use crate::wire::exchange::SECRET_PLACEHOLDER;
 
 /// Replaces the credential.

@@ -125,7 +125,7 @@ impl ParsedResponse {
 
 fn interpret_response(response: &Response, body: &ParsedBody) -> InterpretedExchange {
     let status = response.status;
-    if status >= 400 || status < 200 {
+    if !(200..400).contains(&status) {
         return InterpretedExchange::HttpError(HttpError::from_response(response, body.json()));
     }
     if !response.is_success() {

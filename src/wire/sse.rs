@@ -142,7 +142,7 @@ impl<'a> Iterator for SseItems<'a> {
     type Item = SseItem<'a>;
 
     fn next(&mut self) -> Option<SseItem<'a>> {
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             let line = &self.text[line.start..line.start + line.bytes.len()];
             if line.is_empty() {
                 if !self.frame.is_empty() {

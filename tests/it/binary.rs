@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
 use binary::{FinishedRun, Folder, RunningCommand};
-use fieldtest::recording::run;
+use fieldtest::recording::reader;
 use fieldtest::simulator::SimulatorFault;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -850,7 +850,7 @@ mod files {
             let at = at.index(bytes.len());
             let end = (at + length).min(bytes.len());
             bytes.splice(at..end, with.bytes());
-            if let Ok(recording) = run::read_recording(&bytes[..])
+            if let Ok(recording) = reader::read_recording(&bytes[..])
                 && let Ok(results) = fieldtest::engine::judge(catalog, &recording)
             {
                 let text = fieldtest::results::json::render(&results);

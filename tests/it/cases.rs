@@ -63,7 +63,7 @@ fn assert_error_text(snapshot: &str, name: &str, text: &str) {
     let _column: usize = numbers.next().unwrap().parse().unwrap();
     assert!(text.lines().any(|l| l.starts_with(&format!("{line} |"))), "the message does not show the line: {text}");
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../snapshots/cases");
+    settings.set_snapshot_path("../../snapshots/cases");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(snapshot, text));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use binary::{FinishedRun, Folder, RunningCommand};
-use fieldtest::recording::run;
+use fieldtest::recording::reader;
 use fieldtest::recording::run::Recording;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -74,7 +74,7 @@ fn resume(folder: &Folder, url: &str, more: &[&str]) -> FinishedRun {
 }
 
 fn read_recording(path: &Path) -> Recording {
-    run::read_recording(BufReader::new(fs::File::open(path).unwrap()))
+    reader::read_recording(BufReader::new(fs::File::open(path).unwrap()))
         .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use common::{CATALOG, is_update_requested, repository_path};
 use fieldtest::catalog::VerdictStatus;
 use fieldtest::engine::{InconclusiveReason, judge};
-use fieldtest::recording::run;
+use fieldtest::recording::reader;
 use fieldtest::recording::run::RunLine;
 use fieldtest::results::model::{Results, RowResult};
 use serde_json::Value;
@@ -229,8 +229,8 @@ impl CompleteRecording {
 
     /// Judges a truncated recording and compares each row with the complete results.
     fn assert_truncated(&self, text: &str, lines: usize) {
-        let recording =
-            run::read_recording(text.as_bytes()).unwrap_or_else(|error| panic!("truncated to {lines} lines: {error}"));
+        let recording = reader::read_recording(text.as_bytes())
+            .unwrap_or_else(|error| panic!("truncated to {lines} lines: {error}"));
         let results = judge(&CATALOG, &recording).unwrap();
         assert!(results.partial.as_deref().is_some_and(|why| why.contains("no footer")), "truncated to {lines} lines");
         assert_eq!(results.rows.len(), self.results.rows.len(), "truncated to {lines} lines");

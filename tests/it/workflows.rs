@@ -38,11 +38,12 @@ pub fn fieldtest_calls(script: &str) -> Vec<Vec<String>> {
         let line = line.trim().trim_start_matches(['$', '-']).trim();
         let call = line.strip_prefix("fieldtest ")?;
         // What follows is the shell's.
-        let call =
-            [" || ", " && ", " > ", " >> ", " &", " #"].iter().fold(call, |call, end| match call.split_once(end) {
+        let call = [" | ", " || ", " && ", " > ", " >> ", " &", " #"].iter().fold(call, |call, end| {
+            match call.split_once(end) {
                 Some((call, _)) => call,
                 None => call,
-            });
+            }
+        });
         Some(call.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect())
     });
     calls.collect()

@@ -14,13 +14,12 @@ use crate::cli::io::report_files::print_written;
 use crate::cli::io::{files, stderr, stdout};
 use crate::cli::progress::mutation::MutationProgressBar;
 use crate::cli::runtime::multi_thread_runtime;
-use crate::cli::target::resolve::find_target;
+use crate::cli::target::build::find_target;
 use crate::cli::{ExitStatus, ProcessEnvironment};
-use crate::mutation;
 use crate::mutation::MutationOptions;
-use crate::report;
 use crate::results::json;
 use crate::results::mutation::MutationReport;
+use crate::{mutation, report};
 
 /// The files in `--out`.
 const JSON_FILE: &str = "check.json";

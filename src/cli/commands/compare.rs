@@ -32,10 +32,9 @@ use crate::recording::run::RunEnd;
 use crate::recording::scope::RunScope;
 use crate::redact::SecretRedactor;
 use crate::report;
-use crate::results::gateway_diff;
 use crate::results::gateway_diff::{GatewayAttribution, GatewayComparison, ResultsPair};
-use crate::results::json;
 use crate::results::model::Results;
+use crate::results::{gateway_diff, json};
 
 /// Test an upstream and the gateway in front of it
 #[derive(Debug, Args)]

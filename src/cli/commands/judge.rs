@@ -7,8 +7,8 @@ use clap::Args;
 use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::output::OutputArgs;
 use crate::cli::io::{files, report_files};
+use crate::cli::target::build::find_target;
 use crate::cli::target::gateway_claims::{load_catalog, resolve_claims};
-use crate::cli::target::resolve::find_target;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::engine::{judge, note_remaining_work};
 use crate::gateway;
@@ -23,7 +23,7 @@ pub struct JudgeArgs {
     /// Recordings
     #[arg(value_name = "RECORDING", required = true, help_heading = "What to test")]
     recordings: Vec<PathBuf>,
-    /// Table to compare with [default: the table of the run]
+    /// Table to compare with [default: the run's]
     #[arg(long, value_name = "TARGET", help_heading = "What to test")]
     claims: Option<String>,
     #[command(flatten)]

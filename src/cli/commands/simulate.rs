@@ -11,7 +11,7 @@ use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::simulator::SimulatorArgs;
 use crate::cli::io::stdout;
 use crate::cli::runtime::multi_thread_runtime;
-use crate::cli::target::resolve::find_target;
+use crate::cli::target::build::find_target;
 use crate::cli::{CliError, ExitStatus};
 use crate::simulator;
 use crate::simulator::SimulatorFault;

@@ -8,8 +8,9 @@ use crate::catalog::{CaseFile, FileKind, MAX_FILE_BYTES};
 use crate::cli::error::{CliError, FileProblem};
 use crate::cli::io::stderr;
 use crate::recording::durable_file::DurableFile;
-use crate::recording::run::{LineNumbers, Recording};
-use crate::recording::{gateway, run};
+use crate::recording::reader::LineNumbers;
+use crate::recording::run::Recording;
+use crate::recording::{gateway, reader};
 use crate::results::json;
 use crate::results::model::Results;
 
@@ -213,7 +214,7 @@ pub fn read_recording(path: &Path) -> Result<Recording, CliError> {
 /// Reads a recording, with the line numbers of its exchanges.
 pub fn read_recording_lines(path: &Path) -> Result<(Recording, LineNumbers), CliError> {
     let file = File::open(path).map_err(|e| CliError::io("read", path, e))?;
-    run::read_recording_with_lines(BufReader::new(file))
+    reader::read_recording_with_lines(BufReader::new(file))
         .map_err(|e| CliError::InvalidRecording { path: path.to_owned(), source: Box::new(e) })
 }
 

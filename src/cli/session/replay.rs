@@ -8,7 +8,7 @@ use crate::cli::args::select::SelectArgs;
 use crate::cli::error::{CliError, ReplayProblem};
 use crate::cli::io::files;
 use crate::cli::runtime::multi_thread_runtime;
-use crate::cli::target::resolve::find_target;
+use crate::cli::target::build::find_target;
 use crate::engine::{ReplayError, judge, note_remaining_work, replay};
 use crate::recording::run::Recording;
 use crate::results::file_names::slugify;

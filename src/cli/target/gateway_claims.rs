@@ -6,7 +6,7 @@ use crate::catalog::{ApiDialect, CaseFile, Catalog, FileKind, Target};
 use crate::cli::CliError;
 use crate::cli::args::cases::CaseArgs;
 use crate::cli::io::files;
-use crate::cli::target::resolve::find_target;
+use crate::cli::target::build::find_target;
 use crate::gateway;
 
 /// Loads the case files. If `claims` is a target file, adds it, and returns the name of its target too.

@@ -7,9 +7,9 @@ use crate::cli::ProcessEnvironment;
 use crate::cli::args::endpoint::EndpointArgs;
 use crate::cli::error::{CliError, ExitStatus, OptionError};
 use crate::cli::io::files;
+use crate::cli::target::build::{build_target, find_target, resolve_live};
 use crate::cli::target::credential::{self, CredentialPolicy};
 use crate::cli::target::model::{EndpointKind, ResolvedTarget};
-use crate::cli::target::resolve::{build_target, find_target, resolve_live};
 use crate::client::BaseUrl;
 
 /// Resolves a list: one target for each model of each entry.

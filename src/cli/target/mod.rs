@@ -1,5 +1,6 @@
 //! From options and target files to the endpoints that a command tests.
 
+pub mod build;
 pub mod credential;
 pub mod gateway_claims;
 mod list;

@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::catalog::{AuthScheme, Catalog, Target};
+use crate::catalog::{Catalog, Target};
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::budget::BudgetArgs;
 use crate::cli::args::endpoint::EndpointArgs;
 use crate::cli::error::{CliError, OptionError, TargetProblem};
-use crate::cli::target::credential::{self, CredentialPolicy, LazyCredential};
+use crate::cli::target::build::{build_target, find_target, resolve_live};
+use crate::cli::target::credential::{self, CredentialPolicy};
 use crate::cli::target::list;
 use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::BaseUrl;
-use crate::recording::request_settings::{REFERENCE_TEMPERATURE_MAX, RequestSettings, temperature_max};
 use crate::results::file_names::slugify;
 
 /// The targets of `run` without arguments.
@@ -134,88 +134,4 @@ fn resolve_url(
     }
     let endpoint = EndpointKind::Live { base_url: base_url.to_owned(), credential, missing_credential };
     Ok(build_target(args, &name, endpoint, target, claims.or(target)))
-}
-
-/// Finds a target by name.
-pub fn find_target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliError> {
-    catalog
-        .targets
-        .get(name)
-        .ok_or_else(|| CliError::UnknownTarget { name: name.to_owned(), known: list_targets(catalog) })
-}
-
-/// The names of all targets.
-pub fn list_targets(catalog: &Catalog) -> String {
-    catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// The live endpoint of a target, with its credential.
-pub fn resolve_live(
-    target: &Target,
-    args: &EndpointArgs,
-    policy: CredentialPolicy,
-    environment: &ProcessEnvironment,
-) -> Result<EndpointKind, CliError> {
-    let Some(base_url) = target.base_url.clone() else {
-        return match policy {
-            CredentialPolicy::Required => Err(CliError::target(&target.name, TargetProblem::NoBaseUrl)),
-            CredentialPolicy::Optional | CredentialPolicy::None => {
-                Ok(EndpointKind::Simulated(Box::new(target.clone())))
-            }
-        };
-    };
-    BaseUrl::parse(&base_url)
-        .map_err(|source| CliError::InvalidUrl { origin: format!("target `{}`", target.name), source })?;
-    let from_args = policy.resolve(|| credential::from_args(&args.credential, environment));
-    let (credential, missing_credential) = match from_args? {
-        (None, None) => policy.resolve(|| find_credential(target, policy, environment))?,
-        found => found,
-    };
-    Ok(EndpointKind::Live { base_url, credential, missing_credential })
-}
-
-/// The credential of a target file. Errors name the options that replace it.
-fn find_credential(
-    target: &Target,
-    policy: CredentialPolicy,
-    environment: &ProcessEnvironment,
-) -> Result<Option<LazyCredential>, CliError> {
-    let found = credential::from_target(&target.auth, target.credential.as_ref(), environment)
-        .and_then(|found| found.ok_or(CliError::NoCredentialSource));
-    match found {
-        Ok(credential) => Ok(Some(credential)),
-        Err(source) if policy == CredentialPolicy::Required => {
-            Err(CliError::MissingCredential { target: target.name.clone(), source: Box::new(source) })
-        }
-        Err(source) => Err(source),
-    }
-}
-
-/// Combines an endpoint with the settings of its target and of the claims.
-pub fn build_target(
-    args: &EndpointArgs,
-    name: &str,
-    endpoint: EndpointKind,
-    target: Option<&Target>,
-    claims: Option<&Target>,
-) -> ResolvedTarget {
-    let either = target.or(claims);
-    let temperature_max = claims.map_or(REFERENCE_TEMPERATURE_MAX, temperature_max);
-    ResolvedTarget {
-        name: name.to_owned(),
-        auth_scheme: args.auth.map(AuthScheme::from).or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),
-        settings: RequestSettings {
-            model: either.map(|t| t.model.clone()).unwrap_or_default(),
-            anthropic_version: either.map_or("2023-06-01".to_owned(), |t| t.anthropic_version.clone()),
-            answer_tokens: args.max_tokens.default_max_tokens,
-            temperature_max,
-            max_output_tokens: claims.and_then(|t| t.limits.max_output_tokens),
-            context_tokens: claims.and_then(|t| t.limits.context_tokens),
-        },
-        limits: target.map(|t| t.limits.clone()).unwrap_or_default(),
-        prices: target.and_then(|t| t.prices),
-        account: target.and_then(|t| t.account.clone()),
-        claims: claims.cloned(),
-        endpoint,
-    }
 }

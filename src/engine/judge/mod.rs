@@ -10,10 +10,9 @@ use crate::catalog::{AuthScheme, Catalog, CatalogRow, Experiment, VerdictStatus}
 use crate::checks;
 use crate::checks::CheckedExchange;
 use crate::engine::judge::findings::RunFindings;
-use crate::engine::probes;
-use crate::engine::rules;
 use crate::engine::rules::{Step, unfinished_verdict};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
+use crate::engine::{probes, rules};
 use crate::recording::run::{ArmKind, Recording, RunEnd, RunHeader, TrialRecord, arm_name};
 use crate::results::model::{
     ArmResult, EvidenceKind, Results, RowCost, RowExample, RowResult, RunTotals, TestedClaims, TestedTarget, Verdict,

@@ -8,8 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::catalog::{Catalog, collect_variables};
-use crate::catalog::{CatalogRow, Experiment};
+use crate::catalog::{Catalog, CatalogRow, Experiment, collect_variables};
 use crate::client::PerMinuteLimits;
 use crate::engine::plan::arm_cost::{max_trials, plan_context};
 use crate::engine::plan::run_plan::{STRICTNESS_REQUESTS, TEXT_FORM_REQUESTS};

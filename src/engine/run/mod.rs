@@ -20,9 +20,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::catalog::{CatalogRow, Experiment};
 use crate::client::{Budget, MessagesEndpoint};
-use crate::engine::probes;
 use crate::engine::request::arms;
-use crate::engine::rules;
 use crate::engine::rules::{RunFacts, Step};
 use crate::engine::run::body_memory::BodyMemoryLimit;
 use crate::engine::run::scheduler::{RowPriority, RowScheduler, RowSlot, row_priority};
@@ -30,6 +28,7 @@ use crate::engine::run::send::SharedRequests;
 pub use crate::engine::run::send::charge_recording;
 use crate::engine::selection::RowSelection;
 use crate::engine::trial::CompletedTrial;
+use crate::engine::{probes, rules};
 use crate::recording::answered::AnsweredExchanges;
 use crate::recording::event::{RunEvent, RunListener};
 use crate::recording::request_settings::{RequestSettings, TextForm};

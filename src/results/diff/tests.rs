@@ -9,9 +9,8 @@ use crate::report::markdown::diff::render as markdown;
 use crate::report::terminal::TerminalStyle;
 use crate::report::terminal::diff::render as terminal;
 use crate::results::diff::*;
-use crate::results::fixtures;
-use crate::results::json;
 use crate::results::model::{FindingSummary, Results};
+use crate::results::{fixtures, json};
 
 const PLAIN_STYLE: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
 

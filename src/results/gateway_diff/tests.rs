@@ -2,10 +2,9 @@ use proptest::prelude::*;
 
 use crate::catalog::{Outcome, VerdictStatus};
 use crate::checks::CheckSeverity;
-use crate::results::fixtures;
 use crate::results::gateway_diff::*;
-use crate::results::json;
 use crate::results::model::{FindingSummary, Results, ResultsSummary, RowResult, Verdict};
+use crate::results::{fixtures, json};
 
 /// Results with one row of each of these verdicts.
 fn make_results(statuses: &[(&str, VerdictStatus, bool)], findings: &[(&str, &[&str])]) -> Results {

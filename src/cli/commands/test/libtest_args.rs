@@ -5,7 +5,7 @@ use libtest_mimic::{Arguments, ColorSetting, FormatSetting};
 
 use crate::catalog::Catalog;
 use crate::cli::CliError;
-use crate::cli::target::resolve::list_targets;
+use crate::cli::target::build::list_targets;
 
 /// The options of any test program.
 #[derive(Debug, Clone, Default, Args)]

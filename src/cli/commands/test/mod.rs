@@ -24,14 +24,14 @@ use crate::cli::args::send::SendArgs;
 use crate::cli::args::simulator::SimulationArgs;
 use crate::cli::commands::test::libtest_args::LibtestArgs;
 use crate::cli::commands::test::snapshots::SnapshotStore;
-use crate::cli::commands::test::target_run::TargetRun;
+use crate::cli::commands::test::target_run::{TargetRun, TestSession};
 use crate::cli::io::{stderr, stdout};
 use crate::cli::session::preflight::{PreflightResult, preflight};
 use crate::cli::session::shared::SharedState;
+use crate::cli::target::build::list_targets;
 use crate::cli::target::credential::CredentialPolicy;
 use crate::cli::target::model::ResolvedTarget;
 use crate::cli::target::resolve;
-use crate::cli::target::resolve::list_targets;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report::common::ci_status;
 use crate::report::common::ci_status::CiStatus;
@@ -161,7 +161,7 @@ fn run_tests(
         resolve::validate_options(targets.iter(), args.simulation.is_set(), &args.sending.budget)?;
     }
     let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-    let baseline = args.baseline.load(&catalog, &names, [], environment.today)?.map(Arc::new);
+    let baseline = args.baseline.load(&catalog, &names, [], environment.today)?;
     let accept = args.accept;
     let snapshots =
         args.snapshots.as_ref().map(|folder| SnapshotStore::new(folder, accept, environment)).transpose()?;
@@ -170,36 +170,35 @@ fn run_tests(
     let arguments = args.libtest.to_libtest(filter);
     let catalog = Arc::new(catalog);
     let state = Arc::new(TestState::default());
-    let shared = Arc::new(SharedState::new(&args.sending));
     let mut trials = Vec::new();
     let mut any = false;
     let preflight = match args.libtest.list {
         true => PreflightResult::default(),
         false => preflight_selected(args, &arguments, &targets, &catalog, environment, baseline.is_some())?,
     };
-    let preflight = Arc::new(preflight);
+    let has_baseline = baseline.is_some();
+    let session = Arc::new(TestSession {
+        catalog: Arc::clone(&catalog),
+        sending: args.sending.clone(),
+        shared: SharedState::new(&args.sending),
+        simulator,
+        entropy: environment.entropy,
+        preflight,
+        baseline,
+        strict: args.strict,
+    });
     for target in targets {
         let rows = args.select.select_rows(&catalog, |needed| target.meets_requirement(needed))?;
         let ids: Vec<String> = rows.iter().map(|row| row.experiment.id().to_owned()).collect();
         let mut wanted: Vec<String> = ids.iter().filter(|id| is_selected(&arguments, &target, id)).cloned().collect();
         // A baseline also lists findings, which belong to no row.
-        let tests_findings = baseline.is_some() && is_selected(&arguments, &target, FINDINGS_TEST_NAME);
+        let tests_findings = has_baseline && is_selected(&arguments, &target, FINDINGS_TEST_NAME);
         if wanted.is_empty() && tests_findings {
             wanted.clone_from(&ids);
         }
         any |= !wanted.is_empty();
-        let run = Arc::new(TargetRun::new(
-            args,
-            environment,
-            Arc::clone(&catalog),
-            target,
-            Arc::clone(&shared),
-            simulator.clone(),
-            &wanted,
-            baseline.clone(),
-            Arc::clone(&preflight),
-        ));
-        if baseline.is_some() {
+        let run = Arc::new(TargetRun::new(Arc::clone(&session), target, &wanted));
+        if has_baseline {
             let (run, state) = (Arc::clone(&run), Arc::clone(&state));
             trials.push(Trial::test(test_name(run.target(), FINDINGS_TEST_NAME), move || {
                 run_findings_test(&run, &state)

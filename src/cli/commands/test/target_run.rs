@@ -5,17 +5,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::catalog::Catalog;
+use crate::cli::CliError;
 use crate::cli::args::baseline::LoadedBaseline;
 use crate::cli::args::send::SendArgs;
 use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::clock::current_timestamp;
-use crate::cli::commands::test::TestArgs;
 use crate::cli::runtime::multi_thread_runtime;
 use crate::cli::session::connection::EndpointConnection;
 use crate::cli::session::preflight::PreflightResult;
 use crate::cli::session::shared::SharedState;
 use crate::cli::target::model::ResolvedTarget;
-use crate::cli::{CliError, ProcessEnvironment};
 use crate::engine;
 use crate::engine::{RowSelection, judge};
 use crate::recording::run::{RunHeader, SCHEMA};
@@ -24,48 +23,40 @@ use crate::redact::ContentPolicy;
 use crate::results::model::Results;
 use crate::results::redact::redact_content;
 
+/// What the runs of all targets of the command have in common.
+#[derive(Debug)]
+pub struct TestSession {
+    /// The case files.
+    pub catalog: Arc<Catalog>,
+    /// How requests are sent.
+    pub sending: SendArgs,
+    /// The budget and the accounts.
+    pub shared: SharedState,
+    /// The options of simulated targets.
+    pub simulator: SimulatorOptions,
+    /// The source of the seed of live targets.
+    pub entropy: u64,
+    /// The transport and the credentials.
+    pub preflight: PreflightResult,
+    /// What the results are compared with.
+    pub baseline: Option<LoadedBaseline>,
+    /// True if silent rows, undetermined rows and findings also fail.
+    pub strict: bool,
+}
+
 /// The run of a target.
 #[derive(Debug)]
 pub struct TargetRun {
-    catalog: Arc<Catalog>,
+    session: Arc<TestSession>,
     target: ResolvedTarget,
     row_ids: HashSet<String>,
-    sending: SendArgs,
-    shared: Arc<SharedState>,
-    simulator: SimulatorOptions,
-    entropy: u64,
-    preflight: Arc<PreflightResult>,
-    baseline: Option<Arc<LoadedBaseline>>,
-    strict: bool,
     results: OnceLock<Result<Results, String>>,
 }
 
 impl TargetRun {
     /// A run of these rows, not made yet.
-    pub fn new(
-        args: &TestArgs,
-        environment: &ProcessEnvironment,
-        catalog: Arc<Catalog>,
-        target: ResolvedTarget,
-        shared: Arc<SharedState>,
-        simulator: SimulatorOptions,
-        row_ids: &[String],
-        baseline: Option<Arc<LoadedBaseline>>,
-        preflight: Arc<PreflightResult>,
-    ) -> Self {
-        Self {
-            baseline,
-            strict: args.strict,
-            row_ids: row_ids.iter().cloned().collect(),
-            preflight,
-            catalog,
-            target,
-            shared,
-            sending: args.sending.clone(),
-            simulator,
-            entropy: environment.entropy,
-            results: OnceLock::new(),
-        }
+    pub fn new(session: Arc<TestSession>, target: ResolvedTarget, row_ids: &[String]) -> Self {
+        Self { session, target, row_ids: row_ids.iter().cloned().collect(), results: OnceLock::new() }
     }
 
     /// The target.
@@ -84,14 +75,14 @@ impl TargetRun {
     }
 
     async fn run_async(&self) -> Result<Results, CliError> {
-        let Self { target, sending, shared, catalog, .. } = self;
+        let Self { session, target, .. } = self;
+        let TestSession { catalog, sending, shared, simulator, entropy, preflight, baseline, strict } = &**session;
         let connection =
-            EndpointConnection::new(target, sending, shared, &self.simulator, catalog, &self.preflight, Instant::now())
-                .await?;
+            EndpointConnection::new(target, sending, shared, simulator, catalog, preflight, Instant::now()).await?;
         let options =
-            shared.run_options(sending, target, sending.seed.unwrap_or_else(|| connection.default_seed(self.entropy)));
+            shared.run_options(sending, target, sending.seed.unwrap_or_else(|| connection.default_seed(*entropy)));
         let RowSelection { run: rows, dependencies: beside, .. } =
-            RowSelection::new(self.catalog.rows.iter().collect(), |row| self.row_ids.contains(row));
+            RowSelection::new(catalog.rows.iter().collect(), |row| self.row_ids.contains(row));
         let header = RunHeader {
             schema: SCHEMA.to_owned(),
             name: self.target.name.clone(),
@@ -106,12 +97,12 @@ impl TargetRun {
             scope: RunScope { beside, ..RunScope::default() },
         };
         let recording = engine::run_in_memory(&connection.client, &rows, &options, header).await;
-        let mut results = judge(&self.catalog, &recording)?;
-        if self.sending.redact == ContentPolicy::RemoveContent {
+        let mut results = judge(catalog, &recording)?;
+        if sending.redact == ContentPolicy::RemoveContent {
             results = redact_content(results);
         }
-        if let Some(baseline) = &self.baseline {
-            baseline.compare(&mut results, &self.catalog, self.strict);
+        if let Some(baseline) = baseline {
+            baseline.compare(&mut results, catalog, *strict);
         }
         Ok(results)
     }

@@ -336,7 +336,7 @@ fn random_overload_responses_do_not_slow_a_run_more_and_more() {
                 let mut random = 0_u64;
                 let overloaded = simulate_load(load, |_| {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    response(if (random >> 33) % one_in == 0 { 529 } else { 200 }, Vec::new())
+                    response(if (random >> 33).is_multiple_of(one_in) { 529 } else { 200 }, Vec::new())
                 });
                 let case = format!("{latency:?} {interval:?} one in {one_in}: {overloaded:?}");
                 // The time without overload, plus the initial interval for each request.
