@@ -74,7 +74,11 @@ enum CliCommand {
 /// # Errors
 /// The usage error.
 pub fn accepts(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
-    parse(arguments).map(|_| ()).map_err(|error| error.to_string())
+    match parse(arguments) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        // Requests for help and for the version are reported as errors, too.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CliArgs, clap::Error> {

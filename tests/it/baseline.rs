@@ -111,7 +111,7 @@ mod cases {
         let folder = folder_with_baseline(&[row_entry(STOP, "ignored", "    until: 2020-02-29\n")]);
         let finished = run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(1);
         assert_eq!(compared_entry(&folder, STOP)["cause"], "expired");
-        assert!(finished.stdout.contains("its entry expired after 2020-02-29"), "{}", finished.stdout);
+        assert!(finished.stdout.contains("the entry expired after 2020-02-29"), "{}", finished.stdout);
     }
 
     #[test]
@@ -265,12 +265,12 @@ mod earlier_runs {
         for (content, part) in [
             (&text[..text.len() / 2], "the file is incomplete"),
             (&text.replacen("\"outcome\": \"contradicts\"", "\"outcome\": \"conforms\"", 1), "The file was edited"),
-            (&text.replacen("fieldtest-results/1", "fieldtest-results/9", 1), "this version of fieldtest reads"),
+            (&text.replacen("fieldtest-results/1", "fieldtest-results/9", 1), "This version of fieldtest reads"),
             (
                 &text.replacen("\"id\": \"field.stream\"", "\"id\": \"field.streams\"", 1),
                 "did you mean `field.stream`?",
             ),
-            (&recording, "it is a recording"),
+            (&recording, "This is a recording"),
             ("", "the file is empty"),
         ] {
             folder.write("bad.json", content);
@@ -356,7 +356,7 @@ mod elsewhere {
         with(&row_entry(STOP, "inconclusive", "")).assert_stderr_contains(&["satisfies no entry"]);
         with(&[row_entry(STOP, "ignored", ""), row_entry(STOP, "rejected", "")].concat())
             .assert_stderr_contains(&["known.yaml:6:10", "twice"]);
-        with("  - check: sse.done-record\n    reason: ''\n").assert_stderr_contains(&["known.yaml:4:13", "blank"]);
+        with("  - check: sse.done-record\n    reason: ''\n").assert_stderr_contains(&["known.yaml:4:13", "is empty"]);
         run_with("schema: fieldtest-baseline/1\ntarget: deepseak\nexpect: []\n")
             .assert_stderr_contains(&["known.yaml:2:9", "`deepseek`?"]);
         run_with("schema: fieldtest-baseline/7\nexpect: []\n")

@@ -13,6 +13,7 @@ use serde_json::Value;
 use server::{FaithfulServer, TestServer};
 
 use crate::common::{binary, server};
+use crate::workflows::{assert_accepted, fieldtest_calls};
 
 const COMMANDS: [&str; 9] = ["run", "plan", "judge", "merge", "compare", "report", "rows", "simulate", "check"];
 /// A row that takes few requests, and that deepseek's document calls supported.
@@ -79,10 +80,8 @@ mod help {
         let mut tried = 0;
         for command in COMMANDS {
             let help = folder.run([command, "--help"]).stdout;
-            for example in help.lines().filter_map(|line| line.trim().strip_prefix("fieldtest ")) {
-                let arguments: Vec<&str> = example.split_whitespace().map(|word| word.trim_matches('\'')).collect();
-                // Help is asked for last, so what stands before it has been read without an error.
-                folder.run(arguments.iter().chain(&["--help"])).assert_exit_code(0);
+            for arguments in fieldtest_calls(&help) {
+                assert_accepted(&arguments, command);
                 tried += 1;
             }
         }
@@ -92,7 +91,14 @@ mod help {
     #[test]
     fn the_exit_codes_are_told() {
         let help = Folder::new().run(["--help"]).assert_exit_code(0).stdout;
-        for part in ["Exit codes", "0 no contradiction", "1 contradiction", "2 usage", "3 could not be tested", "70"] {
+        for part in [
+            "Exit codes",
+            "0   no claim is contradicted",
+            "1   a claim is contradicted",
+            "2   wrong usage",
+            "3   the target",
+            "70  a bug",
+        ] {
             assert!(help.contains(part), "{help}");
         }
     }
@@ -369,7 +375,7 @@ mod exit_2 {
             ("api.example.com", "it does not begin with http:// or https://"),
             ("ftp://host", "it begins with `ftp:`"),
             ("http://", "empty host"),
-            ("https://user:hunter2-0123@host", "it has a user name or a password in it"),
+            ("https://user:hunter2-0123@host", "it contains a user name or a password"),
             ("https://host/?key=hunter2-0123", "it has a query"),
         ] {
             for command in ["run", "plan"] {
@@ -385,8 +391,12 @@ mod exit_2 {
 
     #[test]
     fn a_live_target_without_its_credential() {
-        let said =
-            &["no credential: set DEEPSEEK_API_KEY", "--api-key-env", "--api-key-file", "--simulate` needs none"];
+        let said = &[
+            "no credential: set DEEPSEEK_API_KEY",
+            "--api-key-env",
+            "--api-key-file",
+            "To run without a key: `fieldtest run deepseek --simulate`",
+        ];
         refused(&["run", "deepseek"], said);
         let folder = Folder::new();
         // CI systems set a secret that they do not have to nothing.
@@ -468,7 +478,7 @@ mod exit_2 {
         let arguments = ["run", "--base-url", &url, "--model", "m", "--select", STOP, "--out", "out", "--retries", "0"];
         let arguments = [&arguments[..], &["--api-key-env", "KEY"]].concat();
         let ended = folder.run_with_env(&[("KEY", "fieldtest-simulator")], &arguments).assert_exit_code(2);
-        let ended = ended.assert_stderr_contains(&["cannot write out/", "was taken away", "cannot be made again"]);
+        let ended = ended.assert_stderr_contains(&["cannot write out/"]);
         assert!(ended.stdout.contains("stop_sequences") && ended.stdout.contains("supported"), "{}", ended.stdout);
         assert_eq!(folder.read("out"), "mine");
     }
@@ -795,7 +805,7 @@ mod files {
         for (content, said) in [
             (String::new(), "is not the header of a recording"),
             (without(0), "is not the header of a recording"),
-            (without(1), "was a line taken out?"),
+            (without(1), "which is not in the file"),
             (
                 without(lines.iter().position(|line| line.starts_with(r#"{"trial""#)).unwrap()),
                 "It was edited; record it again",
@@ -811,7 +821,7 @@ mod files {
             (text.replace(r#""row":"field.stop_sequences""#, r#""row":"field.stop_sequences","arm":"none""#), "line "),
             (
                 text.replace(r#""rows":["field.stop_sequences"]"#, r#""rows":["field.none"]"#),
-                "give the case files of the run",
+                "Use the case files of the run",
             ),
         ] {
             folder.write("edited.jsonl", content);
@@ -831,7 +841,7 @@ mod files {
         let ended = folder
             .run(["judge", "endless.jsonl", "--out", "x"])
             .assert_exit_code(2)
-            .assert_stderr_contains(&["endless.jsonl", "is longer than"]);
+            .assert_stderr_contains(&["endless.jsonl", "longer than 256 MiB"]);
         assert!(ended.peak_kib < 600 * 1024, "{} KiB", ended.peak_kib);
     }
 

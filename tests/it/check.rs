@@ -52,7 +52,12 @@ fn bundled_rows_pass_with_both_controls_and_the_kill_rate_at_the_end() {
         folder.run(["check", "--target", "anthropic", "--select", "field.t{op_k,emperature}"]).assert_exit_code(0);
     let last = ended.stdout.trim_end().lines().last().unwrap();
     assert_eq!(last, "✓ 4 mutants, 4 killed: kill rate 100 %");
-    for part in ["unmutated: passes", "it must (2 rows unchanged)", "canary", "supported, ignored, rejected"] {
+    for part in [
+        "without mutation: passes",
+        "survives as required (2 rows unchanged)",
+        "canary",
+        "supported, ignored, rejected",
+    ] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
     // A row that depends on another may change with it, and is named.
@@ -116,7 +121,7 @@ fn a_mutant_whose_field_is_never_sent_is_void() {
     assert_eq!(fates(&proof["rows"][0]), [("ignored", "void"), ("rejected", "void")]);
     assert_eq!((&proof["void"], &proof["killed"], &proof["kill_rate"]), (&2.into(), &0.into(), &0.0.into()));
     let ended = check(&folder, "field.top_k", &[]).assert_exit_code(1);
-    assert!(ended.stdout.contains("void, the mutation was never applied"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("void: the mutation was never applied"), "{}", ended.stdout);
 }
 
 #[test]
@@ -231,7 +236,7 @@ fn no_proof_only_validates_the_case_files() {
     let catalog = fieldtest::catalog::Catalog::load_bundled().unwrap();
     let claims: usize = catalog.targets.values().map(|target| target.claims.len()).sum();
     let rows = catalog.rows.len() + 1;
-    assert_eq!(ended.stdout, format!("{rows} rows, 3 targets, {claims} claims: the case files are sound\n"));
+    assert_eq!(ended.stdout, format!("{rows} rows, 3 targets, {claims} claims: the case files are valid\n"));
 }
 
 #[test]
@@ -241,7 +246,7 @@ fn wrong_arguments_are_rejected_before_any_run() {
         (&["--target", "nobody"], "unknown target `nobody`"),
         (&["--target", "deepseek", "--target", "deepseek"], "named twice"),
         (&["--select", "no.such.row"], "selects no row"),
-        (&["--format", "json,markdown"], "several need --out"),
+        (&["--format", "json,markdown"], "several values of --format need --out"),
         (&["--no-proof", "--target", "deepseek"], "cannot be used with"),
     ];
     for (arguments, said) in wrong {
@@ -251,7 +256,7 @@ fn wrong_arguments_are_rejected_before_any_run() {
     folder
         .run(["check", "--cases", "mine"])
         .assert_exit_code(2)
-        .assert_stderr_contains(&["the place of its `field` is empty, or has a dot too many"]);
+        .assert_stderr_contains(&["the location in `field` is empty, or has an extra dot"]);
     let folder = with_rows(&BLIND.replace("row: field.top_k }", "row: my.blind }"));
     folder.run(["check", "--cases", "mine"]).assert_exit_code(2).assert_stderr_contains(&["which has none of its own"]);
 }

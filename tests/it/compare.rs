@@ -263,6 +263,6 @@ fn usage_errors_name_the_options_of_the_command() {
     folder
         .run(["compare", "--direct", "x", "--via", "y", "--model", "m"])
         .assert_exit_code(2)
-        .assert_stderr_contains(&["--direct: the base URL"]);
+        .assert_stderr_contains(&["--direct: invalid base URL `x`"]);
     folder.run(["compare", "--direct", "http://h"]).assert_exit_code(2).assert_stderr_contains(&["--via <URL>"]);
 }

@@ -136,7 +136,7 @@ fn two_targets_are_compared_and_the_differing_settings_are_named() {
         "field.top_k",
         "the model differs: ",
         "the table of claims differs: ",
-        "the confidence asked for differs: 0.99 and 0.95",
+        "the required confidence differs: 0.99 and 0.95",
     ];
     for part in parts {
         assert!(finished.stdout.contains(part), "no {part} in:\n{}", finished.stdout);
@@ -166,7 +166,7 @@ fn incomplete_edited_and_wrong_files_are_rejected() {
         (&text[..text.len() - 9], "the file is incomplete"),
         (&text.replacen("\"outcome\": \"conforms\"", "\"outcome\": \"exceeds\"", 1), "The file was edited"),
         (&text.replacen("fieldtest-results/1", "fieldtest-results/0", 1), "fieldtest-results/0"),
-        (&recording, "it is a recording"),
+        (&recording, "This is a recording"),
     ] {
         folder.write("new/results-deepseek.json", content);
         diff(&folder, &[]).assert_exit_code(2).assert_stderr_contains(&["new/results-deepseek.json", part]);

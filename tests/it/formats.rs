@@ -135,14 +135,18 @@ fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     folder.run(write).assert_exit_code(0);
     let finished = run(&folder, &[], &["--baseline", "known.yaml"]).assert_exit_code(0);
     assert!(!finished.stdout.contains("::error"), "{}", finished.stdout);
-    assert!(finished.stdout.contains("::notice title=deepseek%3A expected::1 failure is"), "{}", finished.stdout);
+    assert!(
+        finished.stdout.contains("::notice title=deepseek%3A expected::1 failure as listed"),
+        "{}",
+        finished.stdout
+    );
     let report = read_junit(&folder, "out");
     let TestCaseStatus::Skipped { ty, message, .. } = &find_case(&report, "field.metadata").status else {
         panic!("{report:?}")
     };
     assert_eq!(ty.as_deref(), Some("expected"));
     assert!(message.as_deref().unwrap().contains("refused until 1.4"), "{message:?}");
-    assert!(folder.read("out/matrix.html").contains("against known.yaml"));
+    assert!(folder.read("out/matrix.html").contains("compared with known.yaml"));
     assert!(folder.read("out/badge-deepseek.json").contains("\"orange\""));
     // The gateway is fixed, so the entry is stale.
     let fixed_run: Vec<&str> =

@@ -163,7 +163,7 @@ fn a_rejected_credential_is_reported() {
         let server = TestServer::start(move |_, stream| write_response(stream, status, "application/json", body));
         assert_untested(
             &server.url(),
-            &[&status[..3], "invalid x-api-key", "is there a credential (--api-key-env), is it right", "--auth"],
+            &[&status[..3], "invalid x-api-key", "Check the credential (--api-key-env) and its header (--auth)"],
         );
     }
 }
@@ -172,8 +172,7 @@ fn a_rejected_credential_is_reported() {
 fn a_missing_path_is_reported() {
     let server =
         TestServer::start(|_, stream| write_response(stream, "404 Not Found", "text/html", "<h1>no page here</h1>"));
-    let (folder, _) =
-        assert_untested(&server.url(), &["HTTP 404", "no page here", "are the base URL and the model right?"]);
+    let (folder, _) = assert_untested(&server.url(), &["HTTP 404", "no page here", "Check --base-url and --model"]);
     assert_judged_equally(&folder, 3);
 }
 
@@ -540,7 +539,7 @@ fn the_recording_of_a_killed_run_can_be_judged() {
     folder
         .run(["judge", &path, "--out", "again"])
         .assert_exit_code(3)
-        .assert_stderr_contains(&["no footer", "the run was cut"]);
+        .assert_stderr_contains(&["no footer", "the run was interrupted"]);
     assert!(folder.results("again")["totals"]["requests"].as_u64().unwrap() >= PROBE_REQUESTS as u64);
     // The last line may be incomplete.
     let text = folder.read(&path);

@@ -78,7 +78,7 @@ fn an_invalid_target_list_is_rejected_before_the_first_request() {
         ("targets:\n  - { target: deepseek }\n  - { target: tencent-lkeap }\n", "set TENCENT_LKEAP_API_KEY"),
         (
             "targets:\n  - { target: deepseek, simulate: true }\n  - { target: anthropic, name: deepseek, simulate: true }\n",
-            "`deepseek` is tested twice",
+            "two targets have the name `deepseek`",
         ),
         (
             "targets:\n  - { target: deepseek, name: a/b, simulate: true }\n  - { target: deepseek, name: a-b, simulate: true }\n",
@@ -86,7 +86,7 @@ fn an_invalid_target_list_is_rejected_before_the_first_request() {
         ),
         (
             "targets:\n  - { target: deepseek, simulate: true, prices: { input: -1, output: 1 } }\n",
-            "a price is a number of US dollars, and not below 0",
+            "a price must be a number of US dollars, 0 or more",
         ),
         (
             "targets:\n  - { target: deepseek, simulate: true, limits: { requests_per_minute: 0 } }\n",

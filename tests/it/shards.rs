@@ -257,7 +257,7 @@ mod rerunning {
         assert_eq!(again["earlier"][0]["outcome"], "contradicts");
         assert_eq!(again["earlier"][0]["started_at"], old["started_at"]);
         assert!(
-            again["verdict"]["qualifiers"].to_string().contains("was ignored and so contradicts; flaky"),
+            again["verdict"]["qualifiers"].to_string().contains("rerun; before: ignored (contradicts); flaky"),
             "{again}"
         );
         let added = new["totals"]["requests"].as_u64().unwrap() - old["totals"]["requests"].as_u64().unwrap();
@@ -322,11 +322,13 @@ mod rerunning {
         let folder = run_with_contradiction();
         rerun(&folder, &["--model", "other"])
             .assert_exit_code(2)
-            .assert_stderr_contains(&["the model is deepseek-", "and other here"]);
-        rerun(&folder, &["--claims", "anthropic"]).assert_exit_code(2).assert_stderr_contains(&["whose claims"]);
+            .assert_stderr_contains(&["the model is deepseek-", "and other in this run"]);
+        rerun(&folder, &["--claims", "anthropic"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["the claiming target is"]);
         rerun(&folder, &["--name", "other"])
             .assert_exit_code(2)
-            .assert_stderr_contains(&["the target is deepseek there"]);
+            .assert_stderr_contains(&["the target is deepseek in the results"]);
         rerun(&folder, &["--shard", "1/2"]).assert_exit_code(2).assert_stderr_contains(&["cannot be used with"]);
         let file = ["--rerun", "out/results-deepseek.json"];
         folder
