@@ -465,7 +465,8 @@ impl<'a> EffectRule<'a> {
     fn ignored_verdict(&self, confidence: Option<f64>, signal: Option<UsageSignal>) -> Verdict {
         let (treatment, positive) = (self.treatment.effect_counts, self.positive.effect_counts);
         let mut reason = if self.is_enforced() {
-            format!("{} of {} show that the field was ignored", treatment.fails, format_responses(treatment))
+            let verb = if treatment.fails == 1 { "shows" } else { "show" };
+            format!("{} of {} {verb} that the field was ignored", treatment.fails, format_responses(treatment))
         } else {
             format!(
                 "effect in {} of {} with the field, in {} of {} with the control",
