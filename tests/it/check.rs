@@ -258,5 +258,8 @@ fn wrong_arguments_are_rejected_before_any_run() {
         .assert_exit_code(2)
         .assert_stderr_contains(&["the location in `field` is empty, or has an extra dot"]);
     let folder = with_rows(&BLIND.replace("row: field.top_k }", "row: my.blind }"));
-    folder.run(["check", "--cases", "mine"]).assert_exit_code(2).assert_stderr_contains(&["which has none of its own"]);
+    folder
+        .run(["check", "--cases", "mine"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["which has no field of its own"]);
 }

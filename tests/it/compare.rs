@@ -181,7 +181,7 @@ fn a_side_that_stops_responding_is_not_blamed() {
         TestServer::start(move |request, stream| stream.write_all(&faithful.respond(request)?))
     };
     let failing = TestServer::start(move |request, stream| match request.number {
-        0..50 => stream.write_all(&faithful.respond(request)?),
+        0..30 => stream.write_all(&faithful.respond(request)?),
         _ => Ok(()),
     });
     let more = ["--select", "field.*", "--retries", "0"];
