@@ -9,7 +9,7 @@ use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error, MessageFormatter as _, UserMessageFormatter};
 
 const SECOND_DOCUMENT_MESSAGE: &str = "a second document begins (`---`); a file must contain one";
-const TOO_DEEP_MESSAGE: &str = "nested too deeply; no case file needs so many levels";
+const TOO_DEEP_MESSAGE: &str = "nested too deeply for a case file";
 
 /// The problem in one line, without the location.
 pub(super) fn explain(error: &Error) -> String {
