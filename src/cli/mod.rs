@@ -65,7 +65,7 @@ enum CliCommand {
     Report(commands::report::ReportArgs),
     Judge(commands::judge::JudgeArgs),
     Diff(commands::diff::DiffArgs),
-    Baseline(commands::baseline::BaselineArgs),
+    Baseline(commands::baseline::BaselineCommandArgs),
     Merge(commands::merge::MergeArgs),
 }
 

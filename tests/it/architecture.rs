@@ -281,3 +281,19 @@ fn no_files_import_each_other_in_a_circle() {
     }
     assert!(ties.is_empty(), "circles of imports:\n{}", ties.join("\n"));
 }
+
+#[test]
+fn type_names_are_unique() {
+    static TYPE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^(?:pub(?:\([a-z ]+\))? )?(?:struct|enum|trait|type|union) ([A-Z]\w*)").expect("a pattern")
+    });
+    let mut modules_of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (module, text) in &SOURCES.text_of {
+        for found in TYPE.captures_iter(text) {
+            modules_of.entry(found.get(1).expect("a name").as_str()).or_default().push(show(module));
+        }
+    }
+    assert!(modules_of.len() > 500, "{}", modules_of.len());
+    let shared: Vec<_> = modules_of.iter().filter(|(_, modules)| modules.len() > 1).collect();
+    assert!(shared.is_empty(), "{shared:#?}");
+}

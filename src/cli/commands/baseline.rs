@@ -24,7 +24,7 @@ use crate::results::model::Results;
   fieldtest baseline write out/results-deepseek.json -o known.yaml --reason 1.4
   fieldtest baseline update known.yaml out/results-deepseek.json --reason 1.5
   fieldtest baseline lint known.yaml")]
-pub struct BaselineArgs {
+pub struct BaselineCommandArgs {
     #[command(subcommand)]
     command: BaselineAction,
 }
@@ -111,7 +111,7 @@ struct LintArgs {
 }
 
 /// Runs the command.
-pub fn main(args: &BaselineArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
+pub fn main(args: &BaselineCommandArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     match &args.command {
         BaselineAction::Write(args) => write_baseline(args),
         BaselineAction::Update(args) => update_baseline(args, environment.today),
