@@ -10,7 +10,7 @@ use std::{fs, thread};
 
 use binary::{FinishedRun, Folder, RunningCommand};
 use serde_json::Value;
-use server::{FaithfulServer, ReceivedRequest, TestServer, keep_open, write_response};
+use server::{FaithfulServer, ReceivedRequest, TestServer, keep_open, reserve_port, write_response};
 
 use crate::common::{binary, server};
 
@@ -143,9 +143,7 @@ fn assert_judged_equally(folder: &Folder, code: i32) {
 
 #[test]
 fn a_closed_port_is_reported() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let url = format!("http://127.0.0.1:{}", reserve_port());
     let (folder, _) =
         assert_untested(&url, &["connection refused by 127.0.0.1:", "Check that the server runs, and the port"]);
     assert_judged_equally(&folder, 3);

@@ -10,7 +10,7 @@ use canary::{CanarySecret, lowercase_secret};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use server::{FaithfulServer, ReceivedRequest, TestServer, keep_open};
+use server::{FaithfulServer, ReceivedRequest, TestServer, keep_open, reserve_port};
 
 use crate::common::{binary, canary, server};
 
@@ -386,7 +386,7 @@ fn start_leaking_gateway(upstream: u16) -> TestServer {
 #[test]
 fn no_secret_is_written_for_either_side_of_a_gateway() {
     let folder = Folder::new();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = reserve_port();
     let server = start_leaking_gateway(port);
     let (url, port) = (format!("{}/{OTHER_KEY}", server.url()), port.to_string());
     let sides = ["--via", &url, "--upstream-port", &port, "--shape", "anthropic", "--model", "m", "--name", "leaky"];
@@ -409,7 +409,7 @@ fn no_secret_is_written_for_either_side_of_a_gateway() {
 #[test]
 fn errors_are_reported_without_the_secret() {
     let folder = Folder::new();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", reserve_port());
     let (closed_url, no_tls) =
         (format!("http://{closed}"), start_leaking_server(&[KEY]).url().replace("http:", "https:"));
     let silent = TestServer::start(|_, stream| keep_open(stream)).url();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use binary::{FinishedRun, Folder};
-use server::{FaithfulServer, TestServer, write_response};
+use server::{FaithfulServer, TestServer, reserve_port, write_response};
 use tls::{CertificateAuthority, TlsServer, replace_canary_credential};
 
 use crate::common::{binary, server, tls};
@@ -284,7 +284,7 @@ fn a_proxy_sees_the_host_but_not_the_request() {
         .assert_exit_code(0);
     assert!(received.lock().unwrap().is_empty());
     // The error names an unreachable proxy, but not its password.
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", reserve_port());
     let ended = run_via(&["--proxy", &format!("http://user:canary-password@{closed}")])
         .assert_exit_code(3)
         .assert_stderr_contains(&["--proxy"]);

@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -20,6 +21,21 @@ pub struct ReceivedRequest {
     /// The request line and the headers, with their line endings.
     pub head: String,
     pub body: String,
+}
+
+/// A port on which nothing listens.
+///
+/// It is below the ports that systems assign by themselves (to port 0 and to outgoing connections),
+/// and no other test gets it. So it stays free until the test uses it.
+pub fn reserve_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 10).unwrap() * 1_000;
+    loop {
+        let port = first + TAKEN.fetch_add(1, Ordering::Relaxed) % 1_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A loopback server that passes one request per connection to a function and keeps all requests.

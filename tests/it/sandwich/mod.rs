@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
+use crate::common::server::reserve_port;
+
 /// The credential of the gateways for their upstream.
 pub const UPSTREAM_KEY: &str = "sk-upstream-very-secret";
 
@@ -86,7 +88,7 @@ impl Gateway {
     pub fn start(shape: Shape, quirk: Quirk) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let upstream_port = free_port();
+        let upstream_port = reserve_port();
         let url = runtime.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
@@ -108,11 +110,6 @@ impl Gateway {
         });
         Self { url, upstream_port, _runtime: runtime }
     }
-}
-
-/// A port that is free at the moment.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 async fn handle(State(shared): State<Arc<Shared>>, incoming: Request) -> Response {
