@@ -68,16 +68,16 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 type Module = Vec<String>;
 
 /// The modules of the crate, with their sources, re-exports and imports.
-struct Sources {
+struct CrateSources {
     text_of: BTreeMap<Module, String>,
     files: BTreeMap<Module, PathBuf>,
     /// From a module and a name that it re-exports to the path of the original.
     re_exports: BTreeMap<(Module, String), Module>,
 }
 
-static SOURCES: LazyLock<Sources> = LazyLock::new(Sources::read);
+static SOURCES: LazyLock<CrateSources> = LazyLock::new(CrateSources::read);
 
-impl Sources {
+impl CrateSources {
     fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files = BTreeMap::new();

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 /// What a gateway removes.
 #[derive(Debug, Clone)]
-enum Removal {
+enum FieldRemoval {
     /// Nothing.
     Nothing,
     /// A field of the request.
@@ -36,7 +36,7 @@ enum Removal {
 }
 
 struct Shared {
-    removal: Removal,
+    removal: FieldRemoval,
     upstream: String,
     client: reqwest::Client,
 }
@@ -110,12 +110,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     let mut path = parts.uri.path_and_query().unwrap().as_str().to_owned();
     match &shared.removal {
-        Removal::Field(GatewayFieldLocation::Body(place)) => remove_field(place, &mut body),
-        Removal::Field(GatewayFieldLocation::Header(name)) => {
+        FieldRemoval::Field(GatewayFieldLocation::Body(place)) => remove_field(place, &mut body),
+        FieldRemoval::Field(GatewayFieldLocation::Header(name)) => {
             drop(headers.remove(HeaderName::from_bytes(name.as_bytes()).unwrap()))
         }
-        Removal::Field(GatewayFieldLocation::Query(_)) => path = path.split('?').next().unwrap().to_owned(),
-        Removal::Part(_) | Removal::Nothing => {}
+        FieldRemoval::Field(GatewayFieldLocation::Query(_)) => path = path.split('?').next().unwrap().to_owned(),
+        FieldRemoval::Part(_) | FieldRemoval::Nothing => {}
     }
     let request = shared.client.request(parts.method, format!("{}{path}", shared.upstream)).headers(headers);
     let request = if body.is_null() { request } else { request.body(body.to_string()) };
@@ -124,8 +124,8 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 /// The response if the upstream aborts: an error, unless the removal is about failures.
-fn respond_to_abort(removal: &Removal) -> Response {
-    let hides = matches!(removal, Removal::Part(part) if part.sign == Some(ClientSignal::Failure));
+fn respond_to_abort(removal: &FieldRemoval) -> Response {
+    let hides = matches!(removal, FieldRemoval::Part(part) if part.sign == Some(ClientSignal::Failure));
     let text = if hides { MESSAGE } else { r#"{"type":"error","error":{"type":"api_error","message":"broken"}}"# };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = if hides { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
@@ -135,7 +135,7 @@ fn respond_to_abort(removal: &Removal) -> Response {
 
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"Hi."}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
 
-async fn respond(removal: &Removal, response: reqwest::Response) -> Response {
+async fn respond(removal: &FieldRemoval, response: reqwest::Response) -> Response {
     let mut status = StatusCode::from_u16(response.status().as_u16()).unwrap();
     let mut headers = response.headers().clone();
     for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
@@ -144,7 +144,7 @@ async fn respond(removal: &Removal, response: reqwest::Response) -> Response {
     let is_stream = headers[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/event-stream");
     let Ok(bytes) = response.bytes().await else { return respond_to_abort(removal) };
     let mut text = String::from_utf8(bytes.to_vec()).unwrap();
-    if let Removal::Part(part) = removal {
+    if let FieldRemoval::Part(part) = removal {
         if let Some(name) = &part.header {
             headers.remove(HeaderName::from_bytes(name.as_bytes()).unwrap());
         }
@@ -216,7 +216,7 @@ impl GatewayEventListener for NoListener {
 }
 
 /// The gateway verdict of one row behind a gateway with this removal.
-async fn judge_row(catalog: &Catalog, row: &GatewayRow, removal: Removal) -> GatewayVerdictKind {
+async fn judge_row(catalog: &Catalog, row: &GatewayRow, removal: FieldRemoval) -> GatewayVerdictKind {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let shared = Shared {
         removal,
@@ -281,14 +281,16 @@ async fn every_row_can_fail() {
     let rows =
         catalog.gateway_rows.iter().map(|row| &row.row).filter(|row| row.applies_to_dialect(ApiDialect::Anthropic));
     let about = rows.filter_map(|row| match row.subject(ApiDialect::Anthropic) {
-        GatewayRowSubject::Request { .. } => Some((row, Removal::Field(row.field_location().unwrap()))),
-        GatewayRowSubject::Response { expectation, .. } => Some((row, Removal::Part(Box::new(expectation.clone())))),
+        GatewayRowSubject::Request { .. } => Some((row, FieldRemoval::Field(row.field_location().unwrap()))),
+        GatewayRowSubject::Response { expectation, .. } => {
+            Some((row, FieldRemoval::Part(Box::new(expectation.clone()))))
+        }
         // The tests with small gateways prove the behaviour rows.
         GatewayRowSubject::Behaviour(_) => None,
     });
     let failures: Vec<String> = iter(about)
         .map(|(row, removal)| async move {
-            let with = judge_row(catalog, row, Removal::Nothing);
+            let with = judge_row(catalog, row, FieldRemoval::Nothing);
             let without = judge_row(catalog, row, removal);
             let (with, without) = (with.await, without.await);
             let is_proven = match row.subject(ApiDialect::Anthropic) {
