@@ -181,10 +181,11 @@ fn a_side_that_stops_responding_is_not_blamed() {
         TestServer::start(move |request, stream| stream.write_all(&faithful.respond(request)?))
     };
     let failing = TestServer::start(move |request, stream| match request.number {
-        0..30 => stream.write_all(&faithful.respond(request)?),
+        0..40 => stream.write_all(&faithful.respond(request)?),
         _ => Ok(()),
     });
-    let more = ["--select", "field.*", "--retries", "0"];
+    // One request at a time: the first rows are decided before the server stops responding.
+    let more = ["--select", "field.*", "--retries", "0", "--concurrency", "1"];
     compare_servers(&folder, &upstream.url(), &failing.url(), &more)
         .assert_exit_code(3)
         .assert_stderr_contains(&["via: partial results"]);
