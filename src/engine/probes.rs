@@ -161,7 +161,10 @@ pub fn run_facts(
             UnknownKeyReaction::Refused
         }
         Some(
-            InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_),
+            InterpretedExchange::HttpError(_)
+            | InterpretedExchange::Malformed(_)
+            | InterpretedExchange::UnreadableStream(_)
+            | InterpretedExchange::NoResponse(_),
         )
         | None => UnknownKeyReaction::Unknown,
     };

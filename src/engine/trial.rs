@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::catalog::{ChanceRate, Experiment};
 use crate::engine::predicate::matches;
 use crate::engine::request::arms;
+use crate::engine::request::sent::SentRequest;
 use crate::recording::run::ArmKind;
 use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt};
 use crate::wire::parsed_exchange::ParsedResponse;
@@ -17,6 +18,8 @@ pub struct CompletedTrial {
     pub variant: Option<String>,
     /// The arm.
     pub arm: ArmKind,
+    /// The requests.
+    pub sent: Vec<SentRequest>,
     /// The responses, one for each request.
     pub responses: Vec<InterpretedExchange>,
     /// The last response as received, for rows that are decided by it.
@@ -55,8 +58,21 @@ impl CompletedTrial {
             InterpretedExchange::Message(message) => Some(Some(message)),
             InterpretedExchange::HttpError(_)
             | InterpretedExchange::Malformed(_)
+            | InterpretedExchange::UnreadableStream(_)
             | InterpretedExchange::NoResponse(_) => None,
         })?
+    }
+
+    /// Why official SDKs cannot read the event stream of a response. `None` if there is no such
+    /// stream.
+    pub fn unreadable_stream(&self) -> Option<&str> {
+        self.responses.iter().find_map(|response| match response {
+            InterpretedExchange::UnreadableStream(why) => Some(why.as_str()),
+            InterpretedExchange::Message(_)
+            | InterpretedExchange::HttpError(_)
+            | InterpretedExchange::Malformed(_)
+            | InterpretedExchange::NoResponse(_) => None,
+        })
     }
 
     /// The first response that is not a usable message. With `about_credentials`, 401 and 403 are
@@ -70,7 +86,9 @@ impl CompletedTrial {
             InterpretedExchange::HttpError(error) => {
                 Some(TrialOutcome::Failed(format!("HTTP {}: {}", error.status, error.message)))
             }
-            InterpretedExchange::Malformed(why) => Some(TrialOutcome::Malformed(why.clone())),
+            InterpretedExchange::Malformed(why) | InterpretedExchange::UnreadableStream(why) => {
+                Some(TrialOutcome::Malformed(why.clone()))
+            }
             InterpretedExchange::NoResponse(why) => Some(TrialOutcome::Failed(why.clone())),
         })
     }
@@ -83,6 +101,11 @@ impl CompletedTrial {
 
     /// The outcome by the effect of the experiment. Without an effect, a message is no signal.
     pub fn outcome(&self, experiment: &Experiment) -> TrialOutcome<'_> {
+        // A row about streaming is contradicted by a stream that clients cannot read.
+        let needs_stream = experiment.effect.as_ref().is_some_and(|effect| effect.streamed == Some(true));
+        if needs_stream && self.unreadable_stream().is_some() {
+            return TrialOutcome::EffectAbsent;
+        }
         if let Some(problem) = self.first_problem(experiment.about_credentials) {
             return problem;
         }
@@ -98,6 +121,7 @@ impl CompletedTrial {
                 InterpretedExchange::Message(message) => Some(message),
                 InterpretedExchange::HttpError(_)
                 | InterpretedExchange::Malformed(_)
+                | InterpretedExchange::UnreadableStream(_)
                 | InterpretedExchange::NoResponse(_) => None,
             })
         };

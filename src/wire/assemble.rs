@@ -15,6 +15,9 @@ use crate::wire::sse::{SseItem, decode_text, iter_items};
 /// The keys of a message that a `message_delta` sets.
 const DELTA_KEYS: [&str; 5] = ["stop_reason", "stop_sequence", "stop_details", "container", "context_management"];
 
+/// The first event of a stream.
+const MESSAGE_START: &str = "message_start";
+
 /// A stream, parsed and assembled.
 #[derive(Debug, Default)]
 pub struct AssembledStream {
@@ -28,6 +31,9 @@ pub struct AssembledStream {
     pub invalid_inputs: Vec<(usize, String)>,
     /// The names of the events, without repetition.
     pub event_names: BTreeSet<String>,
+    /// True if a `message_start` has its name in the event line and its type in the data. The
+    /// official SDKs select events by name and read them by type.
+    pub has_readable_start: bool,
 }
 
 /// How a stream ends.
@@ -61,6 +67,7 @@ pub fn parse_stream(response: &Response, observer: &mut impl StreamObserver) -> 
     let text = if response.cut.is_some() { complete_lines(&text) } else { &text };
     let mut assembler = MessageAssembler::default();
     let mut event_names = BTreeSet::new();
+    let mut has_readable_start = false;
     observer.on_start(invalid_utf8_at);
     for item in iter_items(text) {
         let data = match &item {
@@ -71,13 +78,14 @@ pub fn parse_stream(response: &Response, observer: &mut impl StreamObserver) -> 
         observer.on_item(&item, json.as_ref(), &assembler);
         let SseItem::Frame(frame) = &item else { continue };
         if let (Some(json), Some(data)) = (&json, data) {
+            has_readable_start |= json["type"] == MESSAGE_START && frame.event.as_deref() == Some(MESSAGE_START);
             assembler.apply(json, data);
         }
         if let Some(name) = frame.event.as_deref().filter(|name| !event_names.contains(*name)) {
             event_names.insert(name.to_owned());
         }
     }
-    AssembledStream { event_names, ..assembler.finish() }
+    AssembledStream { event_names, has_readable_start, ..assembler.finish() }
 }
 
 fn complete_lines(text: &str) -> &str {
@@ -110,7 +118,7 @@ impl MessageAssembler {
             return;
         }
         match (event["type"].as_str().unwrap_or_default(), &mut self.message) {
-            ("message_start", message @ None) => {
+            (MESSAGE_START, message @ None) => {
                 *message = Some(event["message"].as_object().cloned().unwrap_or_default());
             }
             ("content_block_start", _) => {
@@ -151,7 +159,7 @@ impl MessageAssembler {
             }
             Value::from(message)
         });
-        AssembledStream { message, end: self.end, invalid_inputs, event_names: BTreeSet::new() }
+        AssembledStream { message, end: self.end, invalid_inputs, ..AssembledStream::default() }
     }
 }
 

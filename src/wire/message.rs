@@ -17,6 +17,9 @@ pub enum InterpretedExchange {
     HttpError(HttpError),
     /// The response has a success status and is not a message. The text describes it.
     Malformed(String),
+    /// The response is an event stream that the official SDKs cannot read: it has no
+    /// `message_start`, or its events have no names or no types. The text describes it.
+    UnreadableStream(String),
     /// There is no response, or only a part of one. The text gives the reason.
     NoResponse(String),
 }
@@ -32,7 +35,7 @@ impl InterpretedExchange {
                     request.credential == RequestCredential::Target && matches!(error.status, 401 | 403);
                 rejects_credential || error.status == 429 || error.status >= 500
             }
-            Self::Message(_) | Self::Malformed(_) => false,
+            Self::Message(_) | Self::Malformed(_) | Self::UnreadableStream(_) => false,
         }
     }
 
@@ -40,7 +43,7 @@ impl InterpretedExchange {
     pub fn token_counts(&self) -> (u64, u64) {
         match self {
             Self::Message(message) => (message.input_tokens().unwrap_or(0), message.output_tokens().unwrap_or(0)),
-            Self::HttpError(_) | Self::Malformed(_) | Self::NoResponse(_) => (0, 0),
+            Self::HttpError(_) | Self::Malformed(_) | Self::UnreadableStream(_) | Self::NoResponse(_) => (0, 0),
         }
     }
 }

@@ -166,17 +166,24 @@ fn interpret_stream(response: &Response, stream: &AssembledStream) -> Interprete
         (StreamEnd::Error(text), _) => {
             InterpretedExchange::NoResponse(format!("the stream ended with an error event: {text}"))
         }
-        (StreamEnd::MessageStop, Some(message)) => {
+        (StreamEnd::MessageStop, Some(message)) if stream.has_readable_start => {
             InterpretedExchange::Message(Message::from_json(message, true).unwrap_or_default())
         }
         (StreamEnd::Missing | StreamEnd::MessageStop, message) => {
             if let Some(cut) = &response.cut {
                 return interpret_truncation(cut);
             }
-            InterpretedExchange::Malformed(match message {
-                Some(_) => "an event stream that ends without message_stop".to_owned(),
-                None => format!("an event stream without message_start: {}", excerpt(&response.text(), 160)),
-            })
+            match message {
+                None => InterpretedExchange::UnreadableStream(format!(
+                    "an event stream without message_start: {}",
+                    excerpt(&response.text(), 160)
+                )),
+                Some(_) if !stream.has_readable_start => InterpretedExchange::UnreadableStream(format!(
+                    "an event stream whose events do not have the names that the official SDKs look for: {}",
+                    excerpt(&response.text(), 160)
+                )),
+                Some(_) => InterpretedExchange::Malformed("an event stream that ends without message_stop".to_owned()),
+            }
         }
     }
 }
@@ -263,7 +270,6 @@ mod tests {
             (response("text/html", "<html>hi</html>"), "not JSON"),
             (response("application/json", r#"{"type":"error","error":{"message":"no"}}"#), "error in the body"),
             (response("application/json", r#"{"choices":[]}"#), "not a message"),
-            (response("text/event-stream", "data: hello\n\n"), "without message_start"),
             (response("text/event-stream", &unfinished), "without message_stop"),
         ];
         for (response, part) in cases {
@@ -272,6 +278,38 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_stream_that_no_sdk_can_read_is_unreadable() {
+        let events = [
+            json!({"type": "message_start", "message": {"content": []}}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+            json!({"type": "message_stop"}),
+        ];
+        let readable = stream(&events);
+        assert!(matches!(interpret(&response("text/event-stream", &readable)), InterpretedExchange::Message(_)));
+        let without_types: Vec<String> = events.iter().map(|e| readable_without_type(e)).collect();
+        let bodies = [
+            "data: hello\n\n".to_owned(),
+            r#"{"type":"message","content":[]}"#.to_owned(),
+            stream(&events[1..]),
+            events.iter().map(|e| format!("data: {e}\n\n")).collect(),
+            events.iter().map(|e| format!("event: message\ndata: {e}\n\n")).collect(),
+            readable.replace("\ndata:", "\n\ndata:"),
+            without_types.concat(),
+        ];
+        for body in bodies {
+            let interpretation = interpret(&response("text/event-stream", &body));
+            assert!(matches!(interpretation, InterpretedExchange::UnreadableStream(_)), "{body}: {interpretation:?}");
+        }
+    }
+
+    /// An event with its name and without the type in its data.
+    fn readable_without_type(event: &Value) -> String {
+        let mut data = event.clone();
+        data.as_object_mut().unwrap().remove("type");
+        format!("event: {}\ndata: {data}\n\n", event["type"].as_str().unwrap())
     }
 
     #[test]

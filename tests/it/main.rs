@@ -29,6 +29,7 @@ mod limits;
 mod mutants;
 mod noise;
 mod plan;
+mod preconditions;
 mod redaction;
 mod replay;
 mod reports;

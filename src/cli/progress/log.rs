@@ -59,7 +59,7 @@ fn interpretation_label(interpretation: &InterpretedExchange) -> &'static str {
     match interpretation {
         InterpretedExchange::Message(_) => "message",
         InterpretedExchange::HttpError(_) => "rejected",
-        InterpretedExchange::Malformed(_) => "malformed",
+        InterpretedExchange::Malformed(_) | InterpretedExchange::UnreadableStream(_) => "malformed",
         InterpretedExchange::NoResponse(_) => "failed",
     }
 }

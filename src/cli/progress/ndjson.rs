@@ -67,9 +67,10 @@ fn exchange_event(exchange: &Exchange, interpretation: &InterpretedExchange) -> 
     };
     let tokens = match interpretation {
         InterpretedExchange::Message(message) => (message.input_tokens(), message.output_tokens()),
-        InterpretedExchange::HttpError(_) | InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_) => {
-            (None, None)
-        }
+        InterpretedExchange::HttpError(_)
+        | InterpretedExchange::Malformed(_)
+        | InterpretedExchange::UnreadableStream(_)
+        | InterpretedExchange::NoResponse(_) => (None, None),
     };
     NdjsonEvent::Exchange {
         id: exchange.id.clone(),

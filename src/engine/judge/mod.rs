@@ -10,6 +10,7 @@ use crate::catalog::{AuthScheme, Catalog, CatalogRow, Experiment, VerdictStatus}
 use crate::checks;
 use crate::checks::CheckedExchange;
 use crate::engine::judge::findings::RunFindings;
+use crate::engine::request::sent::SentRequest;
 use crate::engine::rules::{Step, unfinished_verdict};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::engine::{probes, rules};
@@ -40,17 +41,18 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         return Ok(stored_results::stored_results(catalog, recording));
     }
     let index = ExchangeIndex::new(recording);
+    let probe = probes::probe_experiment();
     let mut facts = probes::run_facts(
         header.confidence,
         header.seed,
-        &index.trials(probes::STRICTNESS_PROBE, false),
-        &index.trials(probes::TEXT_FORM_PROBE, false),
+        &index.trials(probes::STRICTNESS_PROBE, &probe),
+        &index.trials(probes::TEXT_FORM_PROBE, &probe),
     );
     let mut row_trials = Vec::new();
     for id in &header.rows {
         let row =
             catalog.rows.iter().find(|r| r.experiment.id() == id).ok_or_else(|| JudgeError::UnknownRow(id.clone()))?;
-        row_trials.push((row, index.trials(id, row.experiment.decides_by_response())));
+        row_trials.push((row, index.trials(id, &row.experiment)));
     }
     facts.is_inconsistent = row_trials
         .iter()
@@ -126,7 +128,8 @@ fn partial_reason(index: &ExchangeIndex<'_>) -> Option<String> {
 /// Why the first simple request got no message, and what to do.
 fn describe_first_failure(index: &ExchangeIndex<'_>) -> String {
     // The text form probe comes first, but the strictness probe sends the simpler request.
-    let trials = [probes::STRICTNESS_PROBE, probes::TEXT_FORM_PROBE].map(|row| index.trials(row, false));
+    let probe = probes::probe_experiment();
+    let trials = [probes::STRICTNESS_PROBE, probes::TEXT_FORM_PROBE].map(|row| index.trials(row, &probe));
     match trials.iter().flatten().next().and_then(|trial| trial.responses.last()) {
         Some(InterpretedExchange::HttpError(error)) => {
             let advice = match error.status {
@@ -139,7 +142,7 @@ fn describe_first_failure(index: &ExchangeIndex<'_>) -> String {
             };
             format!("a simple request returned HTTP {}: {}. {advice}", error.status, error.message)
         }
-        Some(InterpretedExchange::Malformed(problem)) => {
+        Some(InterpretedExchange::Malformed(problem) | InterpretedExchange::UnreadableStream(problem)) => {
             format!("{problem}. Check --base-url: the endpoint must serve the Messages API")
         }
         Some(InterpretedExchange::NoResponse(problem)) => problem.clone(),
@@ -208,9 +211,8 @@ impl<'a> ExchangeIndex<'a> {
         self.trials.get(row).map_or(&[], Vec::as_slice)
     }
 
-    /// The trials of a row. `with_last_response` adds the last response, for rows that are decided
-    /// by it.
-    fn trials(&self, row: &str, with_last_response: bool) -> Vec<CompletedTrial> {
+    /// The trials of a row.
+    fn trials(&self, row: &str, experiment: &Experiment) -> Vec<CompletedTrial> {
         let to_trial = |record: &&TrialRecord| {
             let steps: Vec<_> = record.exchanges.iter().filter_map(|id| self.find_exchange(id)).collect();
             CompletedTrial {
@@ -218,8 +220,12 @@ impl<'a> ExchangeIndex<'a> {
                 arm: record.key.arm,
                 last_response: steps
                     .last()
-                    .filter(|_| with_last_response)
+                    .filter(|_| experiment.decides_by_response())
                     .and_then(|(_, parsed)| parsed.response.clone()),
+                sent: steps
+                    .iter()
+                    .map(|(exchange, _)| SentRequest::new(&exchange.request, experiment, &record.values))
+                    .collect(),
                 responses: steps.into_iter().map(|(_, parsed)| parsed.interpretation.clone()).collect(),
                 values: record.values.clone(),
             }
@@ -318,7 +324,11 @@ impl<'a> ExchangeIndex<'a> {
             None => ("not sent".to_owned(), String::new()),
         };
         let status = match &parsed.interpretation {
-            InterpretedExchange::Malformed(why) | InterpretedExchange::NoResponse(why) if why != &answer => {
+            InterpretedExchange::Malformed(why)
+            | InterpretedExchange::UnreadableStream(why)
+            | InterpretedExchange::NoResponse(why)
+                if why != &answer =>
+            {
                 format!("{status} ({why})")
             }
             _ => status,

@@ -131,6 +131,7 @@ impl RandomEndpoint {
         CompletedTrial {
             variant,
             arm,
+            sent: Vec::new(),
             responses: exchanges.iter().map(|exchange| parse_exchange(exchange).interpretation).collect(),
             last_response: exchanges
                 .last()

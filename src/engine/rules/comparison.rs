@@ -123,7 +123,9 @@ fn problem_step(
         InterpretedExchange::NoResponse(why) => format!("the request failed: {why}"),
         // A token count is a response, although it is not a message.
         InterpretedExchange::Malformed(_) if input_tokens(trial).is_some() => return None,
-        InterpretedExchange::Malformed(why) => format!("the response is not a message: {why}"),
+        InterpretedExchange::Malformed(why) | InterpretedExchange::UnreadableStream(why) => {
+            format!("the response is not a message: {why}")
+        }
         InterpretedExchange::Message(_) => return None,
     };
     Some(if is_treatment {
@@ -133,7 +135,7 @@ fn problem_step(
     })
 }
 
-/// The input tokens in a response: those of a message, or a bare count.
+/// The input tokens in a response: those of a message, or the count if the request asks for one.
 fn input_tokens(trial: &CompletedTrial) -> Option<u64> {
     let response = trial.last_response.as_ref()?;
     match trial.message() {

@@ -4,6 +4,7 @@
 //! the judge calls it for a recording, so both reach the same verdicts. The rules must not know
 //! which endpoint responds.
 
+mod as_asked;
 mod bayes;
 pub(crate) mod comparison;
 mod dependencies;
@@ -43,6 +44,11 @@ pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &Run
 }
 
 fn apply_rule(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
+    if experiment.variants.is_empty()
+        && let Some(step) = as_asked::step(experiment, None, trials)
+    {
+        return step;
+    }
     if let Some(test) = &experiment.sampling {
         return sampling::next_step(experiment, test, trials, facts);
     }
@@ -71,6 +77,11 @@ fn next_variant_step(
     trials: &[CompletedTrial],
     facts: &RunFacts,
 ) -> Step {
+    if let Some(name) = variant
+        && let Some(step) = as_asked::step(experiment, Some(name), trials)
+    {
+        return step;
+    }
     match &experiment.reply {
         Some(expected) => response::next_step(experiment, expected, variant, trials, facts),
         None => effect::next_step(experiment, variant, trials, facts),

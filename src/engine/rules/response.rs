@@ -125,7 +125,11 @@ fn classify_kind(
     let last_step = trial.responses.last();
     let Some(response) = &trial.last_response else {
         let why = match last_step {
-            Some(InterpretedExchange::NoResponse(why) | InterpretedExchange::Malformed(why)) => why.as_str(),
+            Some(
+                InterpretedExchange::NoResponse(why)
+                | InterpretedExchange::Malformed(why)
+                | InterpretedExchange::UnreadableStream(why),
+            ) => why.as_str(),
             Some(InterpretedExchange::Message(_) | InterpretedExchange::HttpError(_)) | None => {
                 "the response is incomplete"
             }
@@ -166,7 +170,7 @@ fn classify_kind(
         _ if response.json["type"] == "error" => without_reason(ResponseKind::Rejected),
         _ if message.is_none() && expects_message(experiment, trial) => {
             let why = match last_step {
-                Some(InterpretedExchange::Malformed(why)) => why.clone(),
+                Some(InterpretedExchange::Malformed(why) | InterpretedExchange::UnreadableStream(why)) => why.clone(),
                 _ => describe_response(response),
             };
             (ResponseKind::Failed, format!("the response is not a message: {why}"))

@@ -130,6 +130,11 @@ pub(super) fn inconclusive_with_next_step(
     }
 }
 
+/// The verdict of a row whose responses do not have the form that another row asks for.
+pub(super) fn blocked_verdict(row: &str, observed: &str) -> Verdict {
+    inconclusive_verdict(InconclusiveReason::DependsOn, format!("blocked by {row}: {observed}"))
+}
+
 /// A decided verdict.
 pub(super) fn decided_verdict(
     status: VerdictStatus,

@@ -64,7 +64,9 @@ fn settle_reservation(reservation: BudgetReservation<'_>, interpretation: &Inter
         }
         InterpretedExchange::HttpError(_) => reservation.settle(Some(0), Some(0)),
         // The cost of a missing response is unknown, so the reservation stays.
-        InterpretedExchange::Malformed(_) | InterpretedExchange::NoResponse(_) => drop(reservation),
+        InterpretedExchange::Malformed(_)
+        | InterpretedExchange::UnreadableStream(_)
+        | InterpretedExchange::NoResponse(_) => drop(reservation),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::catalog::{Arm, Experiment, MessagePredicate, collect_variables};
 use crate::client::MessagesEndpoint;
 use crate::engine::predicate;
 use crate::engine::request::build::{BuildContext, BuiltRequest, build_request};
+use crate::engine::request::sent::SentRequest;
 use crate::engine::request::{arms, follow_up};
 use crate::engine::run::RowRunner;
 use crate::engine::run::scheduler::RowSlot;
@@ -176,6 +177,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let trial = CompletedTrial {
             variant: key.variant.clone(),
             arm: key.arm,
+            sent: sent.iter().map(|sent| SentRequest::new(&sent.exchange.request, experiment, &values)).collect(),
             responses: sent.iter().map(|sent| sent.parsed.interpretation.clone()).collect(),
             last_response: sent
                 .last()

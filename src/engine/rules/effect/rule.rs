@@ -479,7 +479,12 @@ impl<'a> EffectRule<'a> {
         if signal == Some(UsageSignal::Unchanged) {
             reason.push_str("; the token count agrees: the content did not reach the model");
         }
-        decided_verdict(VerdictStatus::Ignored, EvidenceKind::Effect, confidence, reason)
+        let mut verdict = decided_verdict(VerdictStatus::Ignored, EvidenceKind::Effect, confidence, reason);
+        let mut treatments = filter_trials(self.trials, ArmKind::Treatment, self.variant);
+        if let Some(why) = treatments.find_map(CompletedTrial::unreadable_stream) {
+            verdict.qualifiers.push(format!("streams, but official SDKs cannot read the stream: {why}"));
+        }
+        verdict
     }
 }
 
