@@ -8,12 +8,25 @@ use crate::client::error::{ClientError, root_cause};
 use crate::client::transport::{ProxyChoice, TransportConfig};
 use crate::client::transport_error::CONNECT_TIMEOUT;
 
+/// Whether connections are kept for further requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectionReuse {
+    /// Connections are kept.
+    Keep,
+    /// Each request gets a new connection.
+    Never,
+}
+
 /// The HTTP client for one endpoint.
 ///
 /// # Errors
 ///
 /// The proxy is not usable, or the library does not start.
-pub(super) fn build_http_client(transport: &TransportConfig, base: &BaseUrl) -> Result<reqwest::Client, ClientError> {
+pub(super) fn build_http_client(
+    transport: &TransportConfig,
+    base: &BaseUrl,
+    reuse: ConnectionReuse,
+) -> Result<reqwest::Client, ClientError> {
     static INSTALL_PROVIDER: Once = Once::new();
     // An error means that this process already has a provider, which is as good.
     INSTALL_PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
@@ -29,6 +42,10 @@ pub(super) fn build_http_client(transport: &TransportConfig, base: &BaseUrl) -> 
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .referer(false)
+            .pool_max_idle_per_host(match reuse {
+                ConnectionReuse::Keep => usize::MAX,
+                ConnectionReuse::Never => 0,
+            })
             .tls_certs_merge(transport.authorities.iter().cloned());
         if let Some(identity) = &transport.identity {
             builder = builder.identity(identity.clone());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -16,21 +17,31 @@ use crate::client::budget::BudgetReservation;
 use crate::client::config::ClientConfig;
 use crate::client::endpoint::MessagesEndpoint;
 use crate::client::error::ClientError;
-use crate::client::http::build_http_client;
+use crate::client::http::{ConnectionReuse, build_http_client};
 use crate::client::retry::{RetryPolicy, may_be_charged};
+use crate::client::server_errors::{ServerErrorLog, ServerErrorResend};
 use crate::client::throttle::account::RateLimitAccount;
 use crate::client::throttle::rate_limiter::estimate_tokens;
 use crate::client::transport::{ProxyChoice, TransportConfig, check_plain_http};
 use crate::client::transport_error::ErrorContext;
 use crate::redact::SecretRedactor;
-use crate::wire::exchange::{Exchange, ExchangeAttempt, HttpMethod, Request};
+use crate::wire::exchange::{AttemptResult, Exchange, ExchangeAttempt, FailureKind, HttpMethod, Request};
 
 /// Longer than any useful timeout, and short enough that no sum of times overflows.
 const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// A kept connection that the server has closed breaks within this time. A request that the server
+/// worked on for longer may be charged, so it is not sent again as if it were new.
+const MAX_STALE_MS: u64 = 1000;
+
 /// An endpoint that is reached over HTTP.
 pub struct Client {
     http: reqwest::Client,
+    /// Opens a new connection for each request.
+    fresh_http: reqwest::Client,
+    /// True once a response was read to its end, so that connections may have been kept.
+    may_reuse_connections: AtomicBool,
+    server_errors: ServerErrorLog,
     base_url: BaseUrl,
     auth_header: AuthHeader,
     attempt_limits: AttemptLimits,
@@ -78,7 +89,10 @@ impl Client {
             return Err(ClientError::ZeroLimit("the timeout"));
         }
         Ok(Self {
-            http: build_http_client(&transport, &base_url)?,
+            http: build_http_client(&transport, &base_url, ConnectionReuse::Keep)?,
+            fresh_http: build_http_client(&transport, &base_url, ConnectionReuse::Never)?,
+            may_reuse_connections: AtomicBool::new(false),
+            server_errors: ServerErrorLog::default(),
             attempt_limits: AttemptLimits {
                 timeout: config.timeout.min(MAX_TIMEOUT),
                 max_body_bytes: config.max_body_bytes,
@@ -154,11 +168,25 @@ impl Client {
     ) -> Vec<ExchangeAttempt> {
         let mut attempts = Vec::new();
         let mut retries = RetryPolicy::new(self.retries, self.initial_backoff);
+        let mut http = &self.http;
         loop {
-            let attempt = self.send_attempt(request).await;
-            let wait = retries.next_wait(&attempt.result, Timestamp::now());
+            let mut attempt = self.send_attempt(http, request).await;
+            let is_stale = std::ptr::eq(http, &self.http) && attempts.is_empty() && self.is_stale(&attempt);
+            let wait = match &mut attempt.result {
+                AttemptResult::Failure(failure) if is_stale => {
+                    failure.kind = FailureKind::Stale;
+                    http = &self.fresh_http;
+                    Some(Duration::ZERO)
+                }
+                result => retries.next_wait(result, Timestamp::now()),
+            };
             let may_be_charged = may_be_charged(&attempt.result);
             attempts.push(attempt);
+            let wait = match self.server_errors.record_attempts(&attempts) {
+                ServerErrorResend::Never => None,
+                ServerErrorResend::AtOnce => wait.map(|_| Duration::ZERO),
+                ServerErrorResend::ByPolicy => wait,
+            };
             let Some(wait) = wait else { return attempts };
             tracing::info!(id, attempt = attempts.len(), wait_ms = to_milliseconds(wait), "retrying");
             // Reserve after the wait, so that a waiting request does not block the budget.
@@ -171,8 +199,15 @@ impl Client {
         }
     }
 
+    /// True if the server may have closed a kept connection at the moment of sending. The HTTP
+    /// library does not say whether it used a kept connection.
+    fn is_stale(&self, attempt: &ExchangeAttempt) -> bool {
+        let is_reset = matches!(&attempt.result, AttemptResult::Failure(f) if f.kind == FailureKind::Reset);
+        is_reset && attempt.duration_ms < MAX_STALE_MS && self.may_reuse_connections.load(Ordering::Relaxed)
+    }
+
     /// Makes one attempt as soon as a slot is free and the limits allow it.
-    async fn send_attempt(&self, request: &PreparedRequest) -> ExchangeAttempt {
+    async fn send_attempt(&self, http: &reqwest::Client, request: &PreparedRequest) -> ExchangeAttempt {
         // Take the slot before waiting for the limits: then a request leaves when the limits allow
         // it, and not in a burst when a slot becomes free. The slot is free again before any wait
         // for a retry, so a throttled request does not delay the others.
@@ -181,7 +216,10 @@ impl Client {
         let permit = self.account.acquire(request.estimated_tokens).await;
         let started = Instant::now();
         let started_ms = to_milliseconds(started.saturating_duration_since(self.run_started));
-        let result = send_once(&self.http, request, &self.attempt_limits).await;
+        let result = send_once(http, request, &self.attempt_limits).await;
+        if matches!(&result, AttemptResult::Response(response) if response.cut.is_none()) {
+            self.may_reuse_connections.store(true, Ordering::Relaxed);
+        }
         if let Some(permit) = permit {
             permit.record_outcome(&result, Timestamp::now());
         }

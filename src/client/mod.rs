@@ -17,6 +17,7 @@ mod live;
 mod lockstep;
 mod replay;
 mod retry;
+mod server_errors;
 mod throttle;
 pub mod transport;
 mod transport_error;

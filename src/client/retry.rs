@@ -64,6 +64,7 @@ pub(super) fn may_be_charged(result: &AttemptResult) -> bool {
             FailureKind::Connect | FailureKind::Tls | FailureKind::NotRecorded => false,
             FailureKind::Stopped
             | FailureKind::Reset
+            | FailureKind::Stale
             | FailureKind::Timeout
             | FailureKind::Protocol
             | FailureKind::TooLarge => true,
@@ -76,6 +77,7 @@ fn should_retry(kind: FailureKind, used_retries: u32) -> bool {
         FailureKind::Reset => true,
         FailureKind::Connect => used_retries < MAX_CONNECT_RETRIES,
         FailureKind::Tls
+        | FailureKind::Stale
         | FailureKind::Timeout
         | FailureKind::Protocol
         | FailureKind::TooLarge

@@ -186,6 +186,7 @@ pub fn run_facts(
         seed,
         min_trials: 1,
         is_inconsistent: false,
+        server_errors_pass: false,
         trusts_usage_meter: ![PLACE_TOP_LEVEL, PLACE_BLOCK, PLACE_TOP_LEVEL_AND_BLOCK]
             .into_iter()
             .any(|n| counts_unread(find_place(n))),

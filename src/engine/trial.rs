@@ -45,6 +45,8 @@ pub enum TrialOutcome<'a> {
     Unusable(String),
     /// A client error.
     Rejected(&'a HttpError),
+    /// The server failed. If it fails each time, that is evidence.
+    ServerError(&'a HttpError),
     /// No response, or an error that says nothing about the request.
     Failed(String),
     /// A response that is not a message.
@@ -83,6 +85,7 @@ impl CompletedTrial {
             InterpretedExchange::HttpError(error) if is_rejection(error.status, about_credentials) => {
                 Some(TrialOutcome::Rejected(error))
             }
+            InterpretedExchange::HttpError(error) if error.is_server_fault() => Some(TrialOutcome::ServerError(error)),
             InterpretedExchange::HttpError(error) => {
                 Some(TrialOutcome::Failed(format!("HTTP {}: {}", error.status, error.message)))
             }
@@ -91,6 +94,11 @@ impl CompletedTrial {
             }
             InterpretedExchange::NoResponse(why) => Some(TrialOutcome::Failed(why.clone())),
         })
+    }
+
+    /// True if the server failed.
+    pub fn is_server_error(&self) -> bool {
+        matches!(self.responses.last(), Some(InterpretedExchange::HttpError(error)) if error.is_server_fault())
     }
 
     /// True if a response lacks the content that the next request of the trial sends back.

@@ -438,6 +438,9 @@ string_enum! {
         Validated = "validated",
         /// The request was rejected with the field and accepted without it.
         Refusal = "refusal",
+        /// The request with the field causes the same server error every time, and the request without
+        /// it does not.
+        ServerError = "server_error",
         /// Two samples of responses differ, or do not differ.
         Distribution = "distribution",
         /// The response is, or is not, as documented for such a request.

@@ -189,6 +189,9 @@ string_enum! {
         Timeout = "timeout",
         /// The connection broke.
         Reset = "reset",
+        /// A kept connection was closed by the server at the moment of sending, so the request was
+        /// sent again on a new one.
+        Stale = "stale",
         /// The response is not HTTP.
         Protocol = "protocol",
         /// The body is larger than the size limit. The rest was not read.

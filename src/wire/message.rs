@@ -132,9 +132,23 @@ pub struct HttpError {
     /// The text of the error: `error.message` or one of the other known places, otherwise the
     /// beginning of the body.
     pub message: String,
+    /// The number of attempts in a row, up to the last one, that got this error.
+    pub sends: u32,
 }
 
 impl HttpError {
+    /// Returns true if the server failed, and neither load nor a slow model explains it (429, 503,
+    /// 504, 524 and 529 do).
+    pub fn is_server_fault(&self) -> bool {
+        is_server_fault(self.status)
+    }
+
+    /// Returns true if another error says the same: equal status and text, apart from ids and
+    /// numbers.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.status == other.status && mask_variable_words(&self.message) == mask_variable_words(&other.message)
+    }
+
     pub(super) fn from_response(response: &Response, json: &Value) -> Self {
         let error = &json["error"];
         let message = [&error["message"], error, &json["message"], &json["detail"], &json["msg"]]
@@ -151,8 +165,22 @@ impl HttpError {
             status: response.status,
             kind: error["type"].as_str().map(str::to_owned),
             message: excerpt(&message, 600),
+            sends: 1,
         }
     }
+}
+
+/// Returns true for a status with which a server says that it failed, unless load or a slow model
+/// explains it.
+pub fn is_server_fault(status: u16) -> bool {
+    status >= 500 && !matches!(status, 503 | 504 | 524 | 529)
+}
+
+/// Replaces the words of a text that differ from response to response: those with a digit.
+pub fn mask_variable_words(text: &str) -> String {
+    let is_variable = |word: &str| word.chars().any(|c| c.is_ascii_digit());
+    let mask = |word| if is_variable(word) { "#" } else { word };
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).map(mask).collect::<Vec<_>>().join(" ")
 }
 
 /// Removes the part of the request that a validation library repeats in an entry of its error list.
@@ -209,6 +237,17 @@ mod tests {
             let json = serde_json::from_str(body).unwrap_or(Value::Null);
             let error = HttpError::from_response(&response, &json);
             assert_eq!((error.kind.as_deref(), error.message.as_str()), (kind, message));
+        }
+    }
+
+    #[test]
+    fn an_error_is_the_same_with_another_id() {
+        let error = |status, message: &str| HttpError { status, kind: None, message: message.to_owned(), sends: 1 };
+        assert!(error(500, "failed, id 7f3a").is_same(&error(500, "failed, id 91bc")));
+        assert!(!error(500, "failed, id 7f3a").is_same(&error(502, "failed, id 7f3a")));
+        assert!(!error(500, "failed").is_same(&error(500, "overloaded")));
+        for (status, is_fault) in [(500, true), (501, true), (502, true), (520, true), (503, false), (529, false)] {
+            assert_eq!(error(status, "").is_server_fault(), is_fault, "{status}");
         }
     }
 

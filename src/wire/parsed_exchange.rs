@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::wire::assemble::{AssembledStream, StreamEnd, StreamObserver, parse_stream};
 use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, FailureKind, Response};
-use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt};
+use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt, is_server_fault};
 
 /// The maximum length of the beginning of a body that reasons quote.
 const MAX_EXCERPT_CHARS: usize = 200;
@@ -93,8 +93,12 @@ impl ParsedExchange {
         let interpretation = match (exchange.last_attempt().map(|attempt| &attempt.result), body) {
             (Some(AttemptResult::Failure(failure)), _) => no_response(&failure.message),
             (Some(AttemptResult::Response(response)), Some(body)) => {
+                let mut interpretation = interpret_response(response, &body);
+                if let InterpretedExchange::HttpError(error) = &mut interpretation {
+                    error.sends = count_equal_errors(exchange, error);
+                }
                 return Self {
-                    interpretation: interpret_response(response, &body),
+                    interpretation,
                     response: response.cut.is_none().then(|| ParsedResponse::new(response, body)),
                 };
             }
@@ -121,6 +125,28 @@ impl ParsedResponse {
             timing: measure_timing(&response.arrivals),
         }
     }
+}
+
+/// Returns true if the request was answered after a server error.
+pub fn has_passed_server_error(exchange: &Exchange) -> bool {
+    let status = |result: &AttemptResult| match result {
+        AttemptResult::Response(response) => Some(response.status),
+        AttemptResult::Failure(_) => None,
+    };
+    let is_answered = exchange.last_attempt().and_then(|a| status(&a.result)).is_some_and(|s| s < 500 && s != 429);
+    is_answered && exchange.attempts.iter().filter_map(|a| status(&a.result)).any(is_server_fault)
+}
+
+/// Counts the attempts in a row, up to the last one, that got the same error.
+fn count_equal_errors(exchange: &Exchange, last: &HttpError) -> u32 {
+    let is_same = |result: &AttemptResult| match result {
+        AttemptResult::Response(response) if response.status == last.status => {
+            let json = serde_json::from_str(&response.text()).unwrap_or(Value::Null);
+            HttpError::from_response(response, &json).is_same(last)
+        }
+        AttemptResult::Response(_) | AttemptResult::Failure(_) => false,
+    };
+    exchange.attempts.iter().rev().take_while(|attempt| is_same(&attempt.result)).count() as u32
 }
 
 fn interpret_response(response: &Response, body: &ParsedBody) -> InterpretedExchange {
@@ -195,6 +221,7 @@ fn interpret_truncation(cut: &AttemptFailure) -> InterpretedExchange {
         | FailureKind::Tls
         | FailureKind::Timeout
         | FailureKind::Reset
+        | FailureKind::Stale
         | FailureKind::Protocol
         | FailureKind::Stopped
         | FailureKind::NotRecorded => InterpretedExchange::NoResponse(cut.message.clone()),

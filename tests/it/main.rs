@@ -42,5 +42,6 @@ mod shards;
 mod simulator;
 mod test_command;
 mod transport;
+mod trouble;
 mod watch;
 mod workflows;

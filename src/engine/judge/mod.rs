@@ -21,7 +21,7 @@ use crate::results::model::{
 use crate::wire::curl;
 use crate::wire::exchange::{AttemptResult, Exchange};
 use crate::wire::message::{InterpretedExchange, excerpt};
-use crate::wire::parsed_exchange::ParsedExchange;
+use crate::wire::parsed_exchange::{ParsedExchange, has_passed_server_error};
 
 /// Why a recording cannot be judged with these case files.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         &index.trials(probes::STRICTNESS_PROBE, &probe),
         &index.trials(probes::TEXT_FORM_PROBE, &probe),
     );
+    facts.server_errors_pass = recording.exchanges.iter().any(has_passed_server_error);
     let mut row_trials = Vec::new();
     for id in &header.rows {
         let row =
@@ -268,6 +269,7 @@ impl<'a> ExchangeIndex<'a> {
                 TrialOutcome::NoSignal if catalog_row.experiment.effect.is_none() => arm.trials += 1,
                 TrialOutcome::NoSignal
                 | TrialOutcome::Unusable(_)
+                | TrialOutcome::ServerError(_)
                 | TrialOutcome::Failed(_)
                 | TrialOutcome::Malformed(_) => arm.void += 1,
                 TrialOutcome::Rejected(_) => {

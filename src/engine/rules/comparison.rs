@@ -10,7 +10,10 @@ use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::step::{
     self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict,
 };
-use crate::engine::rules::trials::{missing_trial_step, negative_control, usable_response_step};
+use crate::engine::rules::trials::{
+    count_outcomes, missing_trial_step, negative_control, server_error_step, usable_response_step,
+    without_passed_errors,
+};
 use crate::engine::trial::{CompletedTrial, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
@@ -43,11 +46,11 @@ pub(crate) fn next_step(
     // response. But it has no timing.
     let may_be_empty = !matches!(comparison, ArmComparison::Gradual);
     let arms = ComparedArms {
-        treatment: match usable_trials(experiment, ArmKind::Treatment, trials, may_be_empty) {
+        treatment: match usable_trials(experiment, ArmKind::Treatment, trials, facts, may_be_empty) {
             Ok(usable) => usable,
             Err(step) => return step,
         },
-        negative: match usable_trials(experiment, ArmKind::Negative, trials, may_be_empty) {
+        negative: match usable_trials(experiment, ArmKind::Negative, trials, facts, may_be_empty) {
             Ok(usable) => usable,
             Err(step) => return step,
         },
@@ -68,9 +71,16 @@ fn usable_trials<'a>(
     experiment: &Experiment,
     arm: ArmKind,
     trials: &'a [CompletedTrial],
+    facts: &RunFacts,
     may_be_empty: bool,
 ) -> Result<Vec<&'a CompletedTrial>, Step> {
-    let arm_trials: Vec<&CompletedTrial> = trials.iter().filter(|t| t.arm == arm).collect();
+    let arm_trials = without_passed_errors(trials.iter().filter(|t| t.arm == arm).collect());
+    if arm == ArmKind::Treatment {
+        let counts = count_outcomes(experiment, arm_trials.iter().copied());
+        if let Some(step) = server_error_step(experiment, trials, &counts, facts, || Step::run(arm)) {
+            return Err(step);
+        }
+    }
     let is_error = |t: &&CompletedTrial| matches!(t.responses.last(), Some(InterpretedExchange::HttpError(_)));
     if arm_trials.iter().any(is_error) && !arm_trials.iter().all(is_error) {
         return Err(Step::inconclusive(
@@ -103,7 +113,7 @@ fn problem_step(
 ) -> Option<Step> {
     let is_treatment = trial.arm == ArmKind::Treatment;
     let failed = match trial.responses.last()? {
-        InterpretedExchange::HttpError(error) if matches!(error.status, 400 | 404 | 405 | 413 | 422 | 501) => {
+        InterpretedExchange::HttpError(error) if matches!(error.status, 400 | 404 | 405 | 413 | 422) => {
             let error = describe_error(error);
             if !is_treatment {
                 return Some(Step::inconclusive(

@@ -2,7 +2,7 @@
 //!
 //! One response decides, because these responses depend on the server and not on the model. A
 //! request that causes an error is sent twice, and the error counts only if a request without the
-//! mistake is accepted afterwards. A server error counts only if three requests in a row cause it.
+//! mistake is accepted afterwards. A server error counts only if the request causes it each time.
 //! A response as documented is `supported`, an accepted request without the documented response is
 //! `ignored`, and another error is `rejected`.
 
@@ -14,7 +14,9 @@ use crate::engine::request::build::MESSAGES_PATH;
 use crate::engine::rules::step::{
     self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, inconclusive_verdict,
 };
-use crate::engine::rules::trials::{filter_trials, negative_control, usable_response_step};
+use crate::engine::rules::trials::{
+    count_outcomes, filter_trials, negative_control, server_error_step, usable_response_step, without_passed_errors,
+};
 use crate::engine::trial::{CompletedTrial, INCOMPLETE_REASON, error_in_text, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
@@ -23,8 +25,6 @@ use crate::wire::parsed_exchange::ParsedResponse;
 
 /// Maximum trials of an arm.
 pub(crate) const MAX_TRIALS: u32 = step::max_trials(MIN_TRIALS_IF_INCONSISTENT);
-/// After this number of server errors in a row, they count as the response to this request.
-const MAX_SERVER_ERRORS: usize = 3;
 
 /// The next step of one variant, or of a row without variants.
 pub(crate) fn next_step(
@@ -35,8 +35,9 @@ pub(crate) fn next_step(
     facts: &RunFacts,
 ) -> Step {
     let repeat = || Step::run_variant(variant, ArmKind::Treatment);
+    let arm_trials = without_passed_errors(filter_trials(trials, ArmKind::Treatment, variant).collect());
     let classified_responses: Vec<ClassifiedResponse<'_>> =
-        filter_trials(trials, ArmKind::Treatment, variant).map(|trial| classify(experiment, expected, trial)).collect();
+        arm_trials.iter().map(|trial| classify(experiment, expected, trial)).collect();
     let (unusable, usable): (Vec<_>, Vec<_>) =
         classified_responses.iter().partition(|response| response.kind == ResponseKind::Unusable);
     let why = unusable.last().map_or("", |response| response.reason.as_str());
@@ -53,22 +54,25 @@ pub(crate) fn next_step(
             "inconsistent endpoint: equal requests got different responses",
         );
     }
+    if last.kind == ResponseKind::ServerError {
+        let counts = count_outcomes(experiment, arm_trials.iter().copied());
+        let failed = || {
+            let observed = format!("the request failed: {}", last.describe());
+            Step::inconclusive(InconclusiveReason::TreatmentFailed, observed)
+        };
+        return server_error_step(experiment, trials, &counts, facts, repeat).unwrap_or_else(failed);
+    }
     // Something other than the request can cause an error. So the request is sent twice, and then a
     // request without the mistake shows whether the endpoint still works.
-    let is_error = matches!(last.kind, ResponseKind::ServerError | ResponseKind::Rejected)
-        || last.response.is_some_and(|response| response.status >= 400);
-    let needed = match last.kind {
-        ResponseKind::ServerError => MAX_SERVER_ERRORS,
-        _ if is_error => 2,
-        _ => 1,
-    };
+    let is_error = last.kind == ResponseKind::Rejected || last.response.is_some_and(|response| response.status >= 400);
+    let needed = 1 + usize::from(is_error);
     if usable.len() < needed.max(facts.min_trials(experiment.id()) as usize) {
         return repeat();
     }
     if is_error && let Some(step) = negative_control(experiment, trials, ArmKind::After) {
         return step;
     }
-    Step::Decided(build_verdict(experiment, expected, last, usable.len()))
+    Step::Decided(build_verdict(experiment, expected, last))
 }
 
 /// The response of a trial, classified.
@@ -161,8 +165,8 @@ fn classify_kind(
         return (ResponseKind::Unusable, why);
     }
     match response.status {
-        // A rate limit is not about the request.
-        429 => failed(describe_response(response)),
+        // A rate limit and an overloaded server are not about the request.
+        429 | 503 | 504 | 524 | 529 => failed(describe_response(response)),
         401 | 403 if !experiment.about_credentials => failed(describe_response(response)),
         300..=399 => failed(format!("redirected: {}", describe_response(response))),
         500.. => without_reason(ResponseKind::ServerError),
@@ -203,7 +207,6 @@ fn build_verdict(
     experiment: &Experiment,
     expected: &ResponsePredicate,
     classified: &ClassifiedResponse<'_>,
-    times: usize,
 ) -> Verdict {
     let decided = |status, reason| decided_verdict(status, EvidenceKind::Reply, None, reason);
     let response = classified.describe();
@@ -232,12 +235,11 @@ fn build_verdict(
             decided(VerdictStatus::Rejected, format!("wrong error: {response} ({})", describe_expected(expected)))
         }
         ResponseKind::Rejected => decided(VerdictStatus::Rejected, format!("rejected with {response}")),
-        ResponseKind::ServerError => decided(
-            VerdictStatus::Rejected,
-            format!("server error {times} times in a row, while other requests succeed: {response}"),
-        ),
         ResponseKind::Unusable => inconclusive_verdict(InconclusiveReason::UnusableTrials, classified.reason.clone()),
-        ResponseKind::Failed => inconclusive_verdict(InconclusiveReason::TreatmentFailed, classified.reason.clone()),
+        // The caller decides server errors.
+        ResponseKind::Failed | ResponseKind::ServerError => {
+            inconclusive_verdict(InconclusiveReason::TreatmentFailed, classified.reason.clone())
+        }
     }
 }
 

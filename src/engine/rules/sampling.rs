@@ -19,7 +19,7 @@ use crate::engine::rules::step::{
     self, MAX_UNUSABLE_TRIALS, RunFacts, Step, decided_verdict, describe_error, names_field, needed_rejections,
     rejected_verdict,
 };
-use crate::engine::rules::trials::count_outcomes;
+use crate::engine::rules::trials::{count_outcomes, server_error_step, without_passed_errors};
 use crate::engine::trial::{CompletedTrial, TrialOutcome, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::EvidenceKind;
@@ -81,6 +81,7 @@ pub(crate) fn next_step(
 
 /// The trials and texts of the sample without the field (`wide`) and with it (`narrow`).
 struct ResponseSamples<'a> {
+    trials: &'a [CompletedTrial],
     wide_arm: ArmKind,
     narrow_arm: ArmKind,
     wide_trials: Vec<&'a CompletedTrial>,
@@ -96,7 +97,7 @@ impl<'a> ResponseSamples<'a> {
         narrow_arm: ArmKind,
         on_topic: Option<&MessagePredicate>,
     ) -> Self {
-        let filter_arm = |arm| trials.iter().filter(|t| t.arm == arm).collect::<Vec<_>>();
+        let filter_arm = |arm| without_passed_errors(trials.iter().filter(|t| t.arm == arm).collect());
         let (wide_trials, narrow_trials) = (filter_arm(wide_arm), filter_arm(narrow_arm));
         let texts = |trials: &[&CompletedTrial]| -> Vec<String> {
             trials
@@ -109,7 +110,7 @@ impl<'a> ResponseSamples<'a> {
                 .collect()
         };
         let (wide, narrow) = (texts(&wide_trials), texts(&narrow_trials));
-        Self { wide_arm, narrow_arm, wide_trials, narrow_trials, wide, narrow }
+        Self { trials, wide_arm, narrow_arm, wide_trials, narrow_trials, wide, narrow }
     }
 
     fn rejection_reason(&self, experiment: &Experiment) -> Option<String> {
@@ -153,6 +154,10 @@ impl<'a> ResponseSamples<'a> {
         let counts = count_outcomes(experiment, iter::once(trial));
         if trial.arm != self.narrow_arm {
             return counts.control_step(|| Step::run(trial.arm));
+        }
+        let all = count_outcomes(experiment, arm_trials.iter().copied());
+        if let Some(step) = server_error_step(experiment, self.trials, &all, facts, || Step::run(trial.arm)) {
+            return Some(step);
         }
         let Some(error) = counts.rejections.first() else {
             return counts.failure_step("with", InconclusiveReason::TreatmentFailed);

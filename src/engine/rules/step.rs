@@ -17,6 +17,11 @@ pub(in crate::engine) const MAX_UNUSABLE_TRIALS: u32 = 3;
 pub(in crate::engine) const MIN_TRIALS_IF_INCONSISTENT: u32 = 10;
 /// Minimum trials of each deciding arm if the variants or invalid values of one row disagree.
 pub(super) const MIN_TRIALS_IF_DISAGREEING: u32 = 3;
+/// This number of equal server errors, and no other response, counts as the response to a request.
+pub(super) const MIN_SERVER_ERRORS: u32 = 3;
+/// The same number if a server error of this run has passed. If 5 % of requests fail at random, five
+/// failures in a row happen in 1 of 3 million requests.
+pub(super) const MIN_SERVER_ERRORS_IF_PASSING: u32 = 5;
 /// One row in N gets an extra trial; the seed chooses the row. The extra trial can reveal an
 /// inconsistent endpoint even if no row needs a second trial.
 const EXTRA_TRIAL_ROW_INTERVAL: u64 = 64;
@@ -36,6 +41,8 @@ pub struct RunFacts {
     pub min_trials: u32,
     /// True if the run has shown that the endpoint treats equal requests differently.
     pub is_inconsistent: bool,
+    /// True if a request of the run was answered after a server error.
+    pub server_errors_pass: bool,
     /// False if the endpoint counts tokens of unknown keys, which no model reads.
     pub trusts_usage_meter: bool,
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::Experiment;
+use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::bayes::EffectCounts;
-use crate::engine::rules::step::{MAX_UNUSABLE_TRIALS, Step, describe_error};
+use crate::engine::rules::step::{
+    MAX_UNUSABLE_TRIALS, MIN_SERVER_ERRORS, MIN_SERVER_ERRORS_IF_PASSING, RunFacts, Step, decided_verdict,
+    describe_error,
+};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
+use crate::results::model::EvidenceKind;
 use crate::wire::message::HttpError;
 
 /// The counted trials of one arm.
@@ -23,6 +27,8 @@ pub(super) struct ArmCounts<'a> {
     pub unusable: Vec<String>,
     /// Client errors.
     pub rejections: Vec<&'a HttpError>,
+    /// Server errors.
+    pub server_errors: Vec<&'a HttpError>,
     /// Why the last failed trial got no response.
     pub last_failure: Option<String>,
     /// Why the last malformed response is not a message.
@@ -39,6 +45,7 @@ impl ArmCounts<'_> {
     pub fn is_sent(&self) -> bool {
         self.response_count() > 0
             || !self.rejections.is_empty()
+            || !self.server_errors.is_empty()
             || self.last_failure.is_some()
             || self.malformed.is_some()
     }
@@ -58,7 +65,10 @@ impl ArmCounts<'_> {
     /// The inconclusive verdict if the last request with or without the field failed or did not get
     /// a message. `None` if no request failed. `with_or_without` is the word in the reason.
     pub fn failure_step(&self, with_or_without: &str, failed: InconclusiveReason) -> Option<Step> {
-        let (code, observed) = match (&self.last_failure, &self.malformed) {
+        // A server error that another request of the arm did not get has passed.
+        let is_answered = self.response_count() > 0 || !self.rejections.is_empty();
+        let server_error = self.server_errors.last().filter(|_| !is_answered).map(|error| describe_error(error));
+        let (code, observed) = match (self.last_failure.as_ref().or(server_error.as_ref()), &self.malformed) {
             (Some(why), _) => (failed, format!("the request {with_or_without} the field failed: {why}")),
             (None, Some(why)) => (
                 InconclusiveReason::MalformedResponse,
@@ -99,6 +109,7 @@ pub(super) fn count_outcomes<'a>(
             TrialOutcome::NoSignal => arm.no_signal += 1,
             TrialOutcome::Unusable(why) => arm.unusable.push(why),
             TrialOutcome::Rejected(error) => arm.rejections.push(error),
+            TrialOutcome::ServerError(error) => arm.server_errors.push(error),
             TrialOutcome::Failed(why) => arm.last_failure = Some(why),
             TrialOutcome::Malformed(why) => arm.malformed = Some(why),
         }
@@ -119,8 +130,59 @@ pub(super) fn filter_trials<'a>(
 /// accepted. `arm` is `Negative`, whose requests rows can share, or `After`, which is sent after
 /// the rejection for this row alone.
 pub(super) fn negative_control(experiment: &Experiment, trials: &[CompletedTrial], arm: ArmKind) -> Option<Step> {
-    let first = trials.iter().filter(|trial| trial.arm == arm).take(1);
-    count_outcomes(experiment, first).control_step(|| Step::run(arm))
+    let first = trials.iter().find(|trial| trial.arm == arm);
+    // A token count is not a message, and the request was accepted all the same.
+    let is_counted = |trial: &CompletedTrial| {
+        trial.last_response.as_ref().is_some_and(|response| response.json["input_tokens"].is_u64())
+    };
+    if first.is_some_and(is_counted) {
+        return None;
+    }
+    count_outcomes(experiment, first.into_iter()).control_step(|| Step::run(arm))
+}
+
+/// The trials of an arm without server errors that have passed: another trial got a response.
+pub(super) fn without_passed_errors(mut trials: Vec<&CompletedTrial>) -> Vec<&CompletedTrial> {
+    if trials.iter().any(|trial| !trial.is_server_error()) {
+        trials.retain(|trial| !trial.is_server_error());
+    }
+    trials
+}
+
+/// The step of an arm whose requests all cause the same server error. `None` if another response
+/// shows that the error passes, or that something else fails.
+///
+/// The request without the field is sent between the first and the last error. So the errors are
+/// caused by the field, and not by a server that is down for a moment.
+pub(super) fn server_error_step(
+    experiment: &Experiment,
+    trials: &[CompletedTrial],
+    arm: &ArmCounts<'_>,
+    facts: &RunFacts,
+    repeat_trial: impl FnOnce() -> Step,
+) -> Option<Step> {
+    let first = arm.server_errors.first()?;
+    let is_steady = arm.response_count() == 0
+        && arm.rejections.is_empty()
+        && arm.last_failure.is_none()
+        && arm.malformed.is_none()
+        && arm.server_errors.iter().all(|error| error.is_same(first));
+    if !is_steady {
+        return None;
+    }
+    if let Some(step) = negative_control(experiment, trials, ArmKind::After) {
+        return Some(step);
+    }
+    let sends: u32 = arm.server_errors.iter().map(|error| error.sends).sum();
+    let needed = if facts.server_errors_pass { MIN_SERVER_ERRORS_IF_PASSING } else { MIN_SERVER_ERRORS };
+    if arm.server_errors.len() < 2 || sends < needed {
+        return Some(repeat_trial());
+    }
+    let reason = format!(
+        "server error in {sends} of {sends} requests, while the request without it succeeds: {}",
+        describe_error(first)
+    );
+    Some(Step::Decided(decided_verdict(VerdictStatus::Rejected, EvidenceKind::ServerError, None, reason)))
 }
 
 /// The step of an arm without enough usable responses: inconclusive if it has too many unusable

@@ -12,7 +12,9 @@ use crate::engine::rules::step::{
     RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, needed_rejections,
     rejected_verdict,
 };
-use crate::engine::rules::trials::{count_outcomes, filter_trials, negative_control};
+use crate::engine::rules::trials::{
+    count_outcomes, filter_trials, negative_control, server_error_step, without_passed_errors,
+};
 use crate::engine::rules::variants::combine_verdicts;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
@@ -75,12 +77,16 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
     };
     let mut verdicts = Vec::new();
     for name in names {
-        let arm_trials: Vec<&CompletedTrial> = filter_trials(trials, ArmKind::Treatment, name).collect();
+        let arm_trials = without_passed_errors(filter_trials(trials, ArmKind::Treatment, name).collect());
         let repeat = || Some(Step::run_variant(name, ArmKind::Treatment));
         let Some(last) = arm_trials.last() else { return repeat() };
         let last = count_outcomes(experiment, iter::once(*last));
         let all = count_outcomes(experiment, arm_trials.iter().copied());
-        let verdict = if let Some(failure) = last.failure_step("with", InconclusiveReason::TreatmentFailed) {
+        let server_error =
+            server_error_step(experiment, trials, &all, facts, || Step::run_variant(name, ArmKind::Treatment));
+        let verdict = if let Some(step) = server_error {
+            step
+        } else if let Some(failure) = last.failure_step("with", InconclusiveReason::TreatmentFailed) {
             failure
         } else if let Some(error) = all.rejections.first() {
             let is_named =
@@ -140,6 +146,7 @@ fn classify_challenge<'a>(experiment: &Experiment, index: usize, trial: &'a Comp
                 ChallengeOutcome::RejectedForOtherReason(error)
             }
         }
+        TrialOutcome::ServerError(error) => ChallengeOutcome::Failed(describe_error(error)),
         TrialOutcome::Failed(why) | TrialOutcome::Malformed(why) => ChallengeOutcome::Failed(why),
         TrialOutcome::EffectPresent { .. }
         | TrialOutcome::EffectAbsent

@@ -123,6 +123,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         request_names: HashMap::new(),
         no_response_streak: AtomicU64::new(0),
         unreachable: AtomicBool::new(false),
+        server_errors_pass: AtomicBool::new(false),
         text_form: TextForm::String,
         scheduler: RowScheduler::new(options.concurrency),
         body_memory: BodyMemoryLimit::default(),
@@ -159,16 +160,28 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     runner.request_names = shared_request_names(&selection.plan);
     let facts = if probes::has_no_response(&trials) { None } else { runner.probe_strictness(&probe, &trials).await };
     if let Some(mut facts) = facts.clone() {
-        let not_started = (0..rows.len()).map(|row| (row, Vec::new())).collect();
-        let started = runner.run_rows(rows, not_started, &facts).await;
-        let next_step =
-            |(row, trials): &(usize, Vec<CompletedTrial>)| rules::next_step(&rows[*row].experiment, trials, &facts);
-        if started.iter().any(|row| rules::is_inconsistent(&next_step(row))) {
-            // Each row may have evidence from only one of several servers, so all rows get more
-            // trials.
-            facts.is_inconsistent = true;
-            runner.emit(RunEvent::RowsRestarted(started.len()));
-            runner.run_rows(rows, started, &facts).await;
+        let mut finished = Vec::new();
+        let mut pending: Vec<StartedRow> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
+        while !pending.is_empty() {
+            finished.append(&mut runner.run_rows(rows, pending, &facts).await);
+            let next_step = |(row, trials): &StartedRow, facts| rules::next_step(&rows[*row].experiment, trials, facts);
+            let known = facts.clone();
+            // The first rows may be decided before the run shows that server errors pass.
+            facts.server_errors_pass = runner.server_errors_pass.load(Ordering::Relaxed);
+            if !facts.is_inconsistent && finished.iter().any(|row| rules::is_inconsistent(&next_step(row, &facts))) {
+                // Each row may have evidence from only one of several servers, so all rows get more
+                // trials.
+                facts.is_inconsistent = true;
+                runner.emit(RunEvent::RowsRestarted(finished.len()));
+                pending = std::mem::take(&mut finished);
+                continue;
+            }
+            let is_undecided = |row: &mut StartedRow| matches!(next_step(row, &facts), Step::Run(_));
+            // A row without a verdict got no response. It gets one only if something has changed.
+            pending = match facts == known {
+                true => Vec::new(),
+                false => finished.extract_if(.., is_undecided).collect(),
+            };
         }
     }
     let end = if stop.is_stopped() {
@@ -199,6 +212,9 @@ fn shared_request_names(rows: &[&CatalogRow]) -> HashMap<String, String> {
     owners
 }
 
+/// The index of a row, and its trials so far.
+type StartedRow = (usize, Vec<CompletedTrial>);
+
 struct RowRunner<'a, E> {
     endpoint: &'a E,
     options: &'a RunOptions,
@@ -210,6 +226,8 @@ struct RowRunner<'a, E> {
     no_response_streak: AtomicU64,
     /// True if the liveness test got no message.
     unreachable: AtomicBool,
+    /// True if a request was answered after a server error.
+    server_errors_pass: AtomicBool,
     text_form: TextForm,
     scheduler: RowScheduler,
     body_memory: BodyMemoryLimit,
@@ -226,14 +244,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
     }
 
     /// Continues rows after the trials that they have. Returns all their trials.
-    async fn run_rows(
-        &self,
-        rows: &[&CatalogRow],
-        started: Vec<(usize, Vec<CompletedTrial>)>,
-        facts: &RunFacts,
-    ) -> Vec<(usize, Vec<CompletedTrial>)> {
+    async fn run_rows(&self, rows: &[&CatalogRow], started: Vec<StartedRow>, facts: &RunFacts) -> Vec<StartedRow> {
         let in_order = self.options.concurrency <= 1 || self.options.budget.is_bounded();
-        let run_row = |(row, trials): (usize, Vec<CompletedTrial>)| async move {
+        let run_row = |(row, trials): StartedRow| async move {
             let experiment = &rows[row].experiment;
             (
                 row,

@@ -24,7 +24,7 @@ use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::variables::TrialValues;
 use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, Request};
 use crate::wire::message::InterpretedExchange;
-use crate::wire::parsed_exchange::{ParsedExchange, parse_exchange};
+use crate::wire::parsed_exchange::{ParsedExchange, has_passed_server_error, parse_exchange};
 
 /// The key of a shared request: its template, the form of its texts, the trial and the step.
 pub(super) type SharedRequestKey = (String, TextForm, u32, u32);
@@ -114,6 +114,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             return None;
         }
         let (exchange, parsed) = self.send_within_budget(id, request).await?;
+        if has_passed_server_error(&exchange) {
+            self.server_errors_pass.store(true, Ordering::Relaxed);
+        }
         slot.record_request();
         // If the liveness test gets a message, only this kind of request fails, and the run
         // continues.

@@ -10,6 +10,7 @@ use crate::engine::rules::step::{
     MAX_UNUSABLE_TRIALS, Step, count_responses, decided_verdict, describe_error, inconclusive_verdict, names_field,
     needed_rejections, rejected_verdict,
 };
+use crate::engine::rules::trials::server_error_step;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
@@ -22,6 +23,10 @@ impl EffectRule<'_> {
         let treatment = &self.treatment;
         if let Some(error) = treatment.rejections.last() {
             return Some(self.decide_rejection(error));
+        }
+        let repeat = || self.trial_step(ArmKind::Treatment);
+        if let Some(step) = server_error_step(self.experiment, self.trials, treatment, self.facts, repeat) {
+            return Some(step);
         }
         if let Some(failure) = treatment.failure_step("with", InconclusiveReason::TreatmentFailed) {
             return Some(self.negative_control().unwrap_or(failure));
@@ -104,12 +109,16 @@ impl EffectRule<'_> {
             verdict.qualifiers.push("the endpoint produced no such block that could be sent back".to_owned());
             return Step::Decided(verdict);
         }
-        Step::Decided(match trial.outcome(self.experiment) {
-            TrialOutcome::Rejected(own) => rejected_verdict(self.experiment.id(), own, self.facts),
-            TrialOutcome::Failed(why) => inconclusive_verdict(
+        let own_block_failed = |why: &str| {
+            inconclusive_verdict(
                 InconclusiveReason::TreatmentFailed,
                 format!("the request that sends back the endpoint's own block failed: {why}"),
-            ),
+            )
+        };
+        Step::Decided(match trial.outcome(self.experiment) {
+            TrialOutcome::Rejected(own) => rejected_verdict(self.experiment.id(), own, self.facts),
+            TrialOutcome::ServerError(error) => own_block_failed(&describe_error(error)),
+            TrialOutcome::Failed(why) => own_block_failed(&why),
             TrialOutcome::Malformed(why) => inconclusive_verdict(
                 InconclusiveReason::MalformedResponse,
                 format!("the response to the endpoint's own block is not a message: {why}"),
