@@ -45,7 +45,8 @@ pub struct Experiment {
     #[serde(default)]
     pub depends_on: Vec<String>,
     /// The verdicts that this row can reach, if they are not supported, ignored and rejected. For
-    /// example, a field that every request must carry cannot be rejected.
+    /// example, a field that every request must carry cannot be rejected. `supported` means the
+    /// strongest of `supported`, `validated` and `accepted` that the row can reach.
     #[serde(default = "all_statuses")]
     pub statuses: Vec<VerdictStatus>,
     /// The limit that the target's file must state. Without it, the row is left out.
@@ -136,6 +137,20 @@ pub struct Experiment {
     /// The verdict if every invalid value is accepted.
     #[serde(default)]
     pub accepted_means: AcceptedMeans,
+    /// The invalid values are well formed, and wrong only against the state of the server or against
+    /// the limit that the row is about: a key that nobody issued, a value just above the range. An
+    /// endpoint that rejects one of them enforces the field, so the row is `supported` and not only
+    /// `validated`.
+    #[serde(default)]
+    pub enforces: bool,
+    /// The row only tests whether the endpoint accepts the field. It sends nothing but the treatment,
+    /// and an accepted treatment makes it `accepted`.
+    #[serde(default)]
+    pub only_acceptance: bool,
+    /// The row that shows what this row promises to be absent. Absence proves something only if that
+    /// row is supported. Otherwise, this row is `accepted`.
+    #[serde(default)]
+    pub contrast: Option<String>,
     /// The row is about credentials: only here do 401 and 403 count as rejections.
     #[serde(default)]
     pub about_credentials: bool,
@@ -173,6 +188,43 @@ impl Experiment {
         self.reply.is_some() || self.compare.is_some()
     }
 
+    /// The strongest verdict that the row can reach. It follows from the kind of its experiment.
+    pub fn strongest_status(&self) -> VerdictStatus {
+        if self.only_acceptance {
+            return VerdictStatus::Accepted;
+        }
+        if self.effect.is_some() || self.sampling.is_some() || self.compare.is_some() || self.enforces {
+            return VerdictStatus::Supported;
+        }
+        match &self.reply {
+            None => VerdictStatus::Validated,
+            Some(reply) if reply.expects_http_error() || reply.shows_content() || self.contrast.is_some() => {
+                VerdictStatus::Supported
+            }
+            Some(_) => VerdictStatus::Accepted,
+        }
+    }
+
+    /// The rows that must be run, too: those that this row depends on, and its contrast.
+    pub fn needed_rows(&self) -> impl Iterator<Item = &str> {
+        self.depends_on.iter().chain(&self.contrast).map(String::as_str)
+    }
+
+    /// True if the row can have this verdict.
+    pub fn can_reach(&self, status: VerdictStatus) -> bool {
+        let is_listed = |listed: &VerdictStatus| *listed == status || (listed.is_positive() && status.is_positive());
+        self.statuses.iter().any(is_listed)
+    }
+
+    /// Replaces `supported` with the strongest verdict that the row can reach, wherever the file
+    /// lists verdicts.
+    pub(super) fn resolve_statuses(&mut self) {
+        let strongest = self.strongest_status();
+        let listed = self.statuses.iter_mut().chain(self.faults.values_mut());
+        let listed = listed.chain(self.alternatives.iter_mut().map(|alternative| &mut alternative.verdict));
+        listed.filter(|status| **status == VerdictStatus::Supported).for_each(|status| *status = strongest);
+    }
+
     /// An experiment without a conversation and without changes, to merge arms into.
     pub fn empty(row: &str) -> Self {
         Self {
@@ -208,6 +260,9 @@ impl Experiment {
             alternatives: Vec::new(),
             compare: None,
             accepted_means: AcceptedMeans::default(),
+            enforces: false,
+            only_acceptance: false,
+            contrast: None,
             about_credentials: false,
             failures: Vec::new(),
             faults: BTreeMap::new(),

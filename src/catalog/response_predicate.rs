@@ -34,6 +34,13 @@ pub struct ResponsePredicate {
 }
 
 impl ResponsePredicate {
+    /// True if a matching response has content that only an endpoint with the tested feature sends:
+    /// values of the body, events, or the input of a tool call. A message alone shows only that the
+    /// request was accepted.
+    pub fn shows_content(&self) -> bool {
+        !self.json.is_empty() || !self.has.is_empty() || self.message.as_ref().is_some_and(|m| m.call.is_some())
+    }
+
     /// True if only an error can match.
     pub fn expects_http_error(&self) -> bool {
         self.status.iter().all(|status| *status >= 400)

@@ -11,6 +11,10 @@ string_enum! {
     pub enum ClaimStatus {
         /// The field has its effect.
         Supported = "supported",
+        /// The field works in part: it is accepted, and some of it may have no effect.
+        Partial = "partial",
+        /// The field is accepted. No effect is promised.
+        Accepted = "accepted",
         /// The field is accepted and has no effect. This promises that sending it does no harm.
         Ignored = "ignored",
         /// Nothing is promised: the endpoint may reject the field or ignore it.
@@ -21,10 +25,16 @@ string_enum! {
 }
 
 string_enum! {
-    /// What the endpoint did with a row.
+    /// What was observed about a row.
     pub enum VerdictStatus {
-        /// The field has its effect, or its value is checked.
+        /// The endpoint did something that it does not do unless it supports the field: the effect
+        /// appeared, or a well-formed value was rejected that is wrong only against the state of the
+        /// server or against the limit that the row is about.
         Supported = "supported",
+        /// A valid value is accepted and an impossible one is rejected. No effect was looked for.
+        Validated = "validated",
+        /// The request is accepted. Nothing else was looked for.
+        Accepted = "accepted",
         /// The field is accepted and has no effect.
         Ignored = "ignored",
         /// The field causes a client error.
@@ -42,8 +52,32 @@ impl VerdictStatus {
     /// True if the evidence decides the row.
     pub fn is_decided(self) -> bool {
         match self {
-            Self::Supported | Self::Ignored | Self::Rejected | Self::Substituted => true,
+            Self::Supported | Self::Validated | Self::Accepted | Self::Ignored | Self::Rejected | Self::Substituted => {
+                true
+            }
             Self::Inconclusive | Self::Skipped => false,
+        }
+    }
+
+    /// True if nothing was observed that speaks against the field: it is supported, validated or
+    /// accepted.
+    pub fn is_positive(self) -> bool {
+        matches!(self, Self::Supported | Self::Validated | Self::Accepted)
+    }
+
+    /// True if both verdicts are the same, or if both are positive.
+    pub fn is_same_kind(self, other: Self) -> bool {
+        self == other || (self.is_positive() && other.is_positive())
+    }
+
+    /// How much a verdict shows, from 1 (`accepted`) to 3 (`supported`); 0 for verdicts that are not
+    /// positive.
+    pub fn strength(self) -> u8 {
+        match self {
+            Self::Supported => 3,
+            Self::Validated => 2,
+            Self::Accepted => 1,
+            Self::Ignored | Self::Rejected | Self::Substituted | Self::Inconclusive | Self::Skipped => 0,
         }
     }
 }
@@ -65,31 +99,41 @@ string_enum! {
 }
 
 impl Outcome {
-    /// Compares a verdict with a claim: the truth table of the project.
-    pub fn compare(claim: Option<ClaimStatus>, verdict: VerdictStatus) -> Self {
+    /// Compares a verdict with a claim: the truth table of the project. `strongest` is the strongest
+    /// verdict that the row can reach: it meets a claim of `supported`, and a weaker one does not
+    /// decide about it.
+    pub fn compare(claim: Option<ClaimStatus>, verdict: VerdictStatus, strongest: VerdictStatus) -> Self {
         use ClaimStatus as C;
         use VerdictStatus as V;
+        let Some(claim) = claim else { return Self::Unclaimed };
         match (claim, verdict) {
-            (None, _) => Self::Unclaimed,
-            (Some(_), V::Inconclusive | V::Skipped) => Self::Undetermined,
-            (Some(C::Supported), V::Supported) => Self::Conforms,
-            (Some(C::Supported), V::Substituted | V::Ignored | V::Rejected) => Self::Contradicts,
-            (Some(C::Substituted), V::Supported) => Self::Exceeds,
-            (Some(C::Substituted), V::Substituted) => Self::Conforms,
-            (Some(C::Substituted), V::Ignored | V::Rejected) => Self::Contradicts,
-            (Some(C::Ignored), V::Supported | V::Substituted) => Self::Exceeds,
-            (Some(C::Ignored), V::Ignored) => Self::Conforms,
-            (Some(C::Ignored), V::Rejected) => Self::Contradicts,
-            (Some(C::Unsupported), V::Supported | V::Substituted) => Self::Exceeds,
-            (Some(C::Unsupported), V::Ignored | V::Rejected) => Self::Conforms,
+            (_, V::Inconclusive | V::Skipped) => Self::Undetermined,
+            (C::Supported, V::Supported | V::Validated | V::Accepted) => {
+                if verdict.strength() >= strongest.strength() {
+                    Self::Conforms
+                } else {
+                    Self::Undetermined
+                }
+            }
+            (C::Supported, V::Substituted | V::Ignored | V::Rejected) => Self::Contradicts,
+            (C::Partial, V::Supported | V::Validated | V::Accepted | V::Substituted) => Self::Conforms,
+            (C::Partial, V::Ignored | V::Rejected) => Self::Contradicts,
+            (C::Accepted | C::Ignored | C::Substituted | C::Unsupported, V::Supported | V::Validated) => Self::Exceeds,
+            (C::Accepted, V::Accepted | V::Substituted | V::Ignored) => Self::Conforms,
+            (C::Ignored, V::Accepted | V::Ignored) => Self::Conforms,
+            (C::Substituted, V::Accepted | V::Substituted) => Self::Conforms,
+            (C::Unsupported, V::Accepted | V::Ignored | V::Rejected) => Self::Conforms,
+            (C::Ignored | C::Unsupported, V::Substituted) => Self::Exceeds,
+            (C::Substituted, V::Ignored | V::Rejected) => Self::Contradicts,
+            (C::Accepted | C::Ignored, V::Rejected) => Self::Contradicts,
         }
     }
 }
 
-/// True for the worse of the two ways not to support a field: the request is accepted and the field is
-/// ignored without an error.
+/// True for the worse of the two ways not to support a field: the request is accepted, and the client
+/// is not told that the field is not supported.
 pub fn is_silent(claim: Option<ClaimStatus>, verdict: VerdictStatus) -> bool {
-    claim == Some(ClaimStatus::Unsupported) && verdict == VerdictStatus::Ignored
+    claim == Some(ClaimStatus::Unsupported) && matches!(verdict, VerdictStatus::Ignored | VerdictStatus::Accepted)
 }
 
 #[cfg(test)]
@@ -100,25 +144,42 @@ mod tests {
     fn the_truth_table_holds_cell_by_cell() {
         use ClaimStatus as C;
         use VerdictStatus as V;
-        let verdicts = [V::Supported, V::Substituted, V::Ignored, V::Rejected, V::Inconclusive, V::Skipped];
-        let table = [
-            (Some(C::Supported), "conforms contradicts contradicts contradicts undetermined undetermined"),
-            (Some(C::Substituted), "exceeds conforms contradicts contradicts undetermined undetermined"),
-            (Some(C::Ignored), "exceeds exceeds conforms contradicts undetermined undetermined"),
-            (Some(C::Unsupported), "exceeds exceeds conforms conforms undetermined undetermined"),
-            (None, "unclaimed unclaimed unclaimed unclaimed unclaimed unclaimed"),
+        let verdicts = [V::Supported, V::Validated, V::Accepted, V::Substituted, V::Ignored, V::Rejected];
+        let (con, exc, bad, und, unc) = ("conforms", "exceeds", "contradicts", "undetermined", "unclaimed");
+        let any = [V::Supported, V::Validated, V::Accepted];
+        let table: [(_, &[V], [&str; 6]); 9] = [
+            (Some(C::Supported), &[V::Supported], [con, und, und, bad, bad, bad]),
+            (Some(C::Supported), &[V::Validated], [con, con, und, bad, bad, bad]),
+            (Some(C::Supported), &[V::Accepted], [con, con, con, bad, bad, bad]),
+            (Some(C::Partial), &any, [con, con, con, con, bad, bad]),
+            (Some(C::Accepted), &any, [exc, exc, con, con, con, bad]),
+            (Some(C::Ignored), &any, [exc, exc, con, exc, con, bad]),
+            (Some(C::Unsupported), &any, [exc, exc, con, exc, con, con]),
+            (Some(C::Substituted), &any, [exc, exc, con, con, bad, bad]),
+            (None, &any, [unc; 6]),
         ];
-        for (claim, row) in table {
-            let seen: Vec<&str> = verdicts.iter().map(|v| Outcome::compare(claim, *v).as_str()).collect();
-            assert_eq!(seen.join(" "), row, "claim {claim:?}");
+        for (claim, strongest, outcomes) in table {
+            for strongest in strongest {
+                let seen = verdicts.map(|verdict| Outcome::compare(claim, verdict, *strongest).as_str());
+                assert_eq!(seen, outcomes, "claim {claim:?}, strongest {strongest}");
+                for open in [V::Inconclusive, V::Skipped] {
+                    let outcome = if claim.is_some() { Outcome::Undetermined } else { Outcome::Unclaimed };
+                    assert_eq!(Outcome::compare(claim, open, *strongest), outcome);
+                }
+            }
         }
+        let claims: Vec<C> = table.iter().filter_map(|row| row.0).collect();
+        assert!(C::ALL.iter().all(|claim| claims.contains(claim)));
     }
 
     #[test]
-    fn only_an_unsupported_field_that_is_ignored_is_silent() {
-        assert!(is_silent(Some(ClaimStatus::Unsupported), VerdictStatus::Ignored));
-        assert!(!is_silent(Some(ClaimStatus::Unsupported), VerdictStatus::Rejected));
-        assert!(!is_silent(Some(ClaimStatus::Ignored), VerdictStatus::Ignored));
-        assert!(!is_silent(None, VerdictStatus::Ignored));
+    fn only_an_unsupported_field_that_is_accepted_or_ignored_is_silent() {
+        let silent = |claim| V::ALL.into_iter().filter(|v| is_silent(claim, *v)).collect::<Vec<_>>();
+        use VerdictStatus as V;
+        assert_eq!(silent(Some(ClaimStatus::Unsupported)), [V::Accepted, V::Ignored]);
+        assert!(
+            ClaimStatus::ALL.into_iter().filter(|c| *c != ClaimStatus::Unsupported).all(|c| silent(Some(c)).is_empty())
+        );
+        assert!(silent(None).is_empty());
     }
 }

@@ -84,12 +84,19 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
         "the `verdict` of `alternatives` must be supported, ignored, rejected, substituted or inconclusive",
     );
     say(
-        !by_answer && e.sampling.is_none() && e.effect.is_none() && e.challenge.is_empty(),
-        "the row has no test. Add `effect`, `challenge`, `sampling`, `reply` or `compare`",
+        !by_answer && e.sampling.is_none() && e.effect.is_none() && e.challenge.is_empty() && !e.only_acceptance,
+        "the row has no test. Add `effect`, `challenge`, `sampling`, `reply`, `compare` or `only_acceptance`",
     );
+    say(
+        e.only_acceptance && (by_answer || e.sampling.is_some() || e.effect.is_some() || !e.challenge.is_empty()),
+        "`only_acceptance` cannot be combined with `effect`, `challenge`, `sampling`, `reply` or `compare`",
+    );
+    say(e.only_acceptance && !has_treatment, "`only_acceptance` needs a `treatment` or `variants`");
+    say(e.enforces && e.challenge.is_empty(), "`enforces` needs a `challenge`");
+    say(e.contrast.is_some() && e.reply.is_none(), "`contrast` needs a `reply`");
     say(e.failures.contains(&0), "`failures` must not contain 0; the failure catalogue starts at 1");
     say(
-        e.faults.values().any(|v| !v.is_decided() || !e.statuses.contains(v)),
+        e.faults.values().any(|v| !v.is_decided() || !e.can_reach(*v)),
         "the verdicts of `faults` must be in the `statuses` of the row",
     );
     say(e.effect.is_some() && !has_treatment, "`effect` needs a `treatment` or `variants`");
@@ -114,7 +121,7 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
     say(e.statuses.is_empty(), "`statuses` is empty. List the verdicts that the row can reach");
     say(
         e.statuses.iter().any(|s| !s.is_decided()),
-        "`statuses` may contain only supported, ignored, rejected and substituted",
+        "`statuses` may contain only decided verdicts: supported, validated, accepted, ignored, rejected, substituted",
     );
     say(
         e.accepted_means == AcceptedMeans::Substituted && !e.statuses.contains(&VerdictStatus::Substituted),

@@ -46,8 +46,8 @@ string_enum! {
         TrialLimit = "trial-limit",
         /// Some variants of the row are decided and others are not.
         VariantsDisagree = "variants-disagree",
-        /// The row depends on another row that is not supported.
-        DependsOn = "rests-on",
+        /// Other rows prevent a decision: this row depends on them, and they are not known to work.
+        Blocked = "blocked",
         /// Responses arrive so fast that streaming cannot be measured.
         TooFast = "too-fast",
         /// The run ended before the row was decided.
@@ -77,7 +77,7 @@ impl InconclusiveReason {
             Self::TrialLimit => Some("Try a stronger --model, or test the row again with --rerun"),
             Self::VariantsDisagree => Some("Test the row again with --rerun"),
             Self::TooFast => Some("Try a --model that generates more slowly"),
-            Self::AlwaysOn | Self::BoundNotSeen | Self::DependsOn | Self::NotFinished => None,
+            Self::AlwaysOn | Self::BoundNotSeen | Self::Blocked | Self::NotFinished => None,
         }
     }
 }

@@ -30,7 +30,7 @@ impl<'a> RowSelection<'a> {
         let is_needed = |other: &&CatalogRow| {
             let id = other.experiment.id();
             let mut wanted = plan.iter().copied().filter(is_wanted);
-            wanted.any(|row| row.experiment.depends_on.iter().any(|needed| needed == id))
+            wanted.any(|row| row.experiment.needed_rows().any(|needed| needed == id))
         };
         let run: Vec<&CatalogRow> = plan.iter().copied().filter(|row| is_wanted(row) || is_needed(row)).collect();
         let dependencies = run.iter().filter(|row| !is_wanted(row)).map(|row| row.experiment.id().to_owned()).collect();

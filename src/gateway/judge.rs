@@ -221,14 +221,8 @@ fn build_verdict(observation: &GatewayObservation, subject: GatewayRowSubject<'_
         }
     };
     let status = gateway_verdict.kind.status();
-    let verdict = Verdict {
-        status,
-        reason,
-        code,
-        confidence: None,
-        evidence: status.is_decided().then_some(EvidenceKind::Seen),
-        qualifiers: Vec::new(),
-    };
+    let evidence = status.is_decided().then_some(EvidenceKind::Seen);
+    let verdict = Verdict { code, evidence, ..Verdict::new(status, reason) };
     (verdict, gateway_verdict)
 }
 

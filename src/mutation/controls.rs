@@ -60,8 +60,8 @@ pub(super) fn evaluate_canary(
     after: &RunObservation,
     is_killed: impl Fn(&str) -> bool,
 ) -> CanaryResult {
-    let was_supported = |id: &str| before.rows.get(id).is_some_and(|r| r.verdict.status == VerdictStatus::Supported);
-    let is_supported = |id: &str| after.rows.get(id).is_some_and(|r| r.verdict.status == VerdictStatus::Supported);
+    let was_supported = |id: &str| before.rows.get(id).is_some_and(|r| r.verdict.status.is_positive());
+    let is_supported = |id: &str| after.rows.get(id).is_some_and(|r| r.verdict.status.is_positive());
     let mutated = canary_mutation(subject, before).statuses;
     let affected: Vec<&str> = mutated.iter().map(|(id, _)| id.as_str()).filter(|id| was_supported(id)).collect();
     let deceived: Vec<String> = affected.iter().filter(|id| is_supported(id)).map(|id| (*id).to_owned()).collect();

@@ -26,14 +26,7 @@ impl FakeRun {
 
     /// Sets the verdict of a row.
     pub fn with_status(mut self, row: &str, status: VerdictStatus) -> Self {
-        let verdict = Verdict {
-            status,
-            reason: "made up".to_owned(),
-            code: None,
-            confidence: None,
-            evidence: None,
-            qualifiers: Vec::new(),
-        };
+        let verdict = Verdict::new(status, "made up");
         let result = RowResult {
             id: row.to_owned(),
             section: String::new(),

@@ -52,7 +52,7 @@ impl RowMutant {
     /// The status of the row in the simulated server.
     pub fn claim_status(&self) -> Result<ClaimStatus, ImpossibleMutant> {
         match self.status {
-            VerdictStatus::Supported => Ok(ClaimStatus::Supported),
+            VerdictStatus::Supported | VerdictStatus::Validated | VerdictStatus::Accepted => Ok(ClaimStatus::Supported),
             VerdictStatus::Ignored => Ok(ClaimStatus::Ignored),
             VerdictStatus::Rejected => Ok(ClaimStatus::Unsupported),
             VerdictStatus::Substituted if self.row == SUBSTITUTABLE_ROW => Ok(ClaimStatus::Substituted),
@@ -65,8 +65,8 @@ impl RowMutant {
 /// The verdict that a server with this status must get.
 pub(super) fn expected_verdict(status: ClaimStatus) -> VerdictStatus {
     match status {
-        ClaimStatus::Supported => VerdictStatus::Supported,
-        ClaimStatus::Ignored => VerdictStatus::Ignored,
+        ClaimStatus::Supported | ClaimStatus::Partial => VerdictStatus::Supported,
+        ClaimStatus::Ignored | ClaimStatus::Accepted => VerdictStatus::Ignored,
         ClaimStatus::Unsupported => VerdictStatus::Rejected,
         ClaimStatus::Substituted => VerdictStatus::Substituted,
     }
@@ -101,7 +101,7 @@ pub(super) fn generate_mutants(
             // The response to an unknown field proves nothing, even if the verdict is the expected
             // one.
             _ if !is_known => mutants.impossible.push((mutant, ImpossibleMutant::UnknownRow)),
-            _ if status == before => {}
+            _ if status.is_same_kind(before) => {}
             Err(reason) => mutants.impossible.push((mutant, reason)),
             Ok(_) if status == VerdictStatus::Ignored && is_blocked => {}
             Ok(_) => mutants.possible.push(mutant),
@@ -115,13 +115,15 @@ pub(super) fn generate_mutants(
 fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) -> MutantSet {
     let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
     let mutant = |status, fault| RowMutant { row: experiment.id().to_owned(), status, fault };
-    for (name, status) in experiment.faults.iter().filter(|(_, status)| **status != before) {
+    for (name, status) in experiment.faults.iter().filter(|(_, status)| !status.is_same_kind(before)) {
         match name.parse::<SimulatorFault>() {
             Ok(fault) => mutants.possible.push(mutant(*status, Some(fault))),
             Err(_) => mutants.impossible.push((mutant(*status, None), ImpossibleMutant::UnknownFault(name.clone()))),
         }
     }
-    let is_covered = |status: &VerdictStatus| *status == before || experiment.faults.values().any(|v| v == status);
+    let is_covered = |status: &VerdictStatus| {
+        status.is_same_kind(before) || experiment.faults.values().any(|v| v.is_same_kind(*status))
+    };
     let missing = experiment.statuses.iter().filter(|status| !is_covered(status));
     mutants.impossible.extend(missing.map(|status| (mutant(*status, None), ImpossibleMutant::NoFault)));
     mutants
@@ -131,12 +133,12 @@ fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) ->
 pub(super) fn depends_on(catalog: &Catalog, row: &str, other: &str) -> bool {
     let (mut waiting, mut seen) = (vec![row], HashSet::new());
     while let Some(row) = waiting.pop() {
-        let through = catalog.experiment(row).map(|e| e.depends_on.as_slice()).unwrap_or_default();
-        if through.iter().any(|next| next == other) {
+        let through: Vec<&str> = catalog.experiment(row).into_iter().flat_map(Experiment::needed_rows).collect();
+        if through.contains(&other) {
             return true;
         }
         // The rows of a user may depend on each other.
-        waiting.extend(through.iter().map(String::as_str).filter(|next| seen.insert(*next)));
+        waiting.extend(through.into_iter().filter(|next| seen.insert(*next)));
     }
     false
 }

@@ -100,6 +100,12 @@ pub(super) fn describe(verdict: &Verdict) -> String {
     format!("{code}{}", verdict.reason)
 }
 
+/// True if a verdict is the expected one. A positive verdict must be the strongest that the row can
+/// reach.
+pub(super) fn is_expected(expected: VerdictStatus, verdict: &Verdict) -> bool {
+    expected == verdict.status || (expected.is_positive() && verdict.is_strongest())
+}
+
 fn evaluate_mutant(
     catalog: &Catalog,
     before: &RunObservation,
@@ -123,7 +129,7 @@ fn evaluate_mutant(
         result.outcome = MutantOutcome::Void;
         result.reason =
             format!("no request of this row had the field, so the mutation had no effect ({})", result.reason);
-    } else if now.verdict.status == mutant.status {
+    } else if is_expected(mutant.status, &now.verdict) {
         result.outcome = MutantOutcome::Killed;
     } else {
         result.insensitive_arms = insensitive_arms::insensitive_arms(before.rows.get(&mutant.row), now);
@@ -156,7 +162,13 @@ fn may_follow(
             negative_rejected.then_some(FollowReason::NegativeRefused)
         }
         VerdictStatus::Rejected => (is_rejected && depends()).then_some(FollowReason::WorksThrough),
-        VerdictStatus::Supported | VerdictStatus::Ignored | VerdictStatus::Substituted | VerdictStatus::Skipped => None,
+        // Without its contrast, the row proves less.
+        VerdictStatus::Accepted => depends().then_some(FollowReason::WorksThrough),
+        VerdictStatus::Supported
+        | VerdictStatus::Validated
+        | VerdictStatus::Ignored
+        | VerdictStatus::Substituted
+        | VerdictStatus::Skipped => None,
     }
 }
 

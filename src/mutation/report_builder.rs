@@ -43,7 +43,7 @@ impl ReportBuilder {
     /// Adds a status that a row reached on a target.
     pub fn add_status(&mut self, row: &str, status: VerdictStatus, target: &str) {
         let statuses = self.rows.get_mut(row).map(|row| row.statuses.as_mut_slice()).unwrap_or_default();
-        if let Some(reached) = statuses.iter_mut().find(|reached| reached.status == status) {
+        if let Some(reached) = statuses.iter_mut().find(|reached| reached.status.is_same_kind(status)) {
             reached.on.push(target.to_owned());
         }
     }

@@ -87,7 +87,7 @@ async fn prove_subject(
     let passes = unmutated.is_empty();
     let mut mutants = Vec::new();
     let config = subject.simulator_config();
-    let is_supported = |row: &str| before.rows.get(row).is_some_and(|r| r.verdict.status == VerdictStatus::Supported);
+    let is_supported = |row: &str| before.rows.get(row).is_some_and(|r| r.verdict.status.is_positive());
     let claims_behaviour = subject.claims_behaviour();
     let is_mutated =
         |row: &&CatalogRow| is_selected(row.experiment.id()) && (claims_behaviour || row.experiment.is_field_row());

@@ -13,7 +13,7 @@ use crate::engine::{InconclusiveReason, RunOptions, judge, run_in_memory};
 use crate::mutation::error::MutationError;
 use crate::mutation::mutant::{depends_on, expected_verdict};
 use crate::mutation::observation::RunObservation;
-use crate::mutation::outcome::describe;
+use crate::mutation::outcome::{describe, is_expected};
 use crate::recording::request_settings::RequestSettings;
 use crate::recording::run::{RunHeader, SCHEMA};
 use crate::recording::scope::RunScope;
@@ -105,10 +105,13 @@ impl MutationSubject {
             let statuses = &row.experiment.statuses;
             // A claim that the row cannot have is a problem of the table: any possible verdict is
             // accepted.
-            let is_expected =
-                if statuses.contains(&expected) { reached == expected } else { statuses.contains(&reached) };
+            let is_expected = if statuses.iter().any(|status| status.is_same_kind(expected)) {
+                is_expected(expected, &result.verdict)
+            } else {
+                row.experiment.can_reach(reached)
+            };
             // A row that depends on an unsupported row is inconclusive, and its reason says so.
-            let is_blocked = result.verdict.code.as_deref() == Some(InconclusiveReason::DependsOn.as_str());
+            let is_blocked = result.verdict.code.as_deref() == Some(InconclusiveReason::Blocked.as_str());
             if !is_expected && !is_blocked {
                 unexpected.push(VerdictChange {
                     row: id.to_owned(),

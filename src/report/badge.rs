@@ -4,6 +4,7 @@
 
 use serde_json::json;
 
+use crate::report::common::phrases;
 use crate::report::common::sanitize::sanitize_line;
 use crate::results::file_names::slugify;
 use crate::results::format;
@@ -44,8 +45,12 @@ fn render_message(run: &Results) -> String {
         (summary.unclaimed, "unclaimed"),
         (count_flaky_rows(run), "flaky"),
     ];
-    let counted =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", format::with_thousands(*n)));
+    // A claim that is met without an observed effect must not look proven.
+    let met = phrases::describe_met_claims(summary).filter(|_| summary.met_by.validated + summary.met_by.accepted > 0);
+    let counted = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| match (*word, &met) {
+        ("conform", Some(met)) => format!("{} conform ({met})", format::with_thousands(*n)),
+        _ => format!("{} {word}", format::with_thousands(*n)),
+    });
     let partial = run.partial.is_some().then(|| "partial".to_owned());
     counted.chain(partial).collect::<Vec<_>>().join(", ")
 }

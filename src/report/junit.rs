@@ -13,8 +13,9 @@ use quick_junit::{
 };
 
 use crate::report::common::ci_status;
-use crate::report::common::ci_status::{CiResult, CiStatus};
+use crate::report::common::ci_status::{CiResult, CiStatus, FailurePolicy};
 use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
+use crate::report::common::phrases;
 use crate::report::common::sanitize::{sanitize_line, shorten};
 use crate::results::model::{EarlierVerdict, FindingSummary, Results, RowResult};
 
@@ -25,25 +26,26 @@ const MAX_MESSAGE_CHARS: usize = 300;
 ///
 /// # Errors
 /// Writing XML into memory failed, which is a bug in fieldtest.
-pub fn render(results: &[Results], strict: bool) -> Result<String, SerializeError> {
+pub fn render(results: &[Results], policy: impl Into<FailurePolicy>) -> Result<String, SerializeError> {
+    let policy = policy.into();
     let matrix = ResultsMatrix::from_results(results);
     let mut report = Report::new("fieldtest");
     if !results.is_empty() {
         report.set_time(results.iter().map(|run| Duration::from_millis(run.totals.wall_ms)).sum());
     }
-    report.add_test_suites(matrix.columns.iter().map(|column| render_suite(column, strict)));
+    report.add_test_suites(matrix.columns.iter().map(|column| render_suite(column, policy)));
     report.to_string()
 }
 
-fn render_suite(column: &MatrixColumn<'_>, strict: bool) -> TestSuite {
+fn render_suite(column: &MatrixColumn<'_>, policy: FailurePolicy) -> TestSuite {
     let run = column.run;
     let mut suite = TestSuite::new(column.heading.as_str());
     suite.set_time(Duration::from_millis(run.totals.wall_ms));
     // A results file can come from anyone, so an invalid date is left out.
     suite.timestamp = run.started_at.parse().ok();
     suite.add_properties(suite_properties(run));
-    suite.add_test_cases(run.rows.iter().map(|row| row_test_case(column, row, strict)));
-    suite.add_test_cases(run.findings.iter().map(|finding| finding_test_case(column, finding, strict)));
+    suite.add_test_cases(run.rows.iter().map(|row| row_test_case(column, row, policy)));
+    suite.add_test_cases(run.findings.iter().map(|finding| finding_test_case(column, finding, policy.strict)));
     suite.add_test_cases(ci_status::missing_entries(run).into_iter().map(|(id, result)| {
         let status = test_case_status(&result, &result.message);
         new_test_case(id, &column.heading, "baseline", status)
@@ -69,6 +71,7 @@ fn suite_properties(run: &Results) -> Vec<Property> {
         ("seed", run.seed.to_string()),
         ("requests", run.totals.requests.to_string()),
     ];
+    facts.extend(phrases::describe_met_claims(&run.summary).map(|met| ("claims-met", met)));
     facts.extend(run.partial.as_deref().map(|why| ("partial", sanitize_line(why))));
     facts.into_iter().map(|(name, value)| Property::new(name, value)).collect()
 }
@@ -79,8 +82,8 @@ fn new_test_case(name: &str, heading: &str, class: &str, status: TestCaseStatus)
     case
 }
 
-fn row_test_case(column: &MatrixColumn<'_>, row: &RowResult, strict: bool) -> TestCase {
-    let result = ci_status::classify_row(column.run, row, strict);
+fn row_test_case(column: &MatrixColumn<'_>, row: &RowResult, policy: FailurePolicy) -> TestCase {
+    let result = ci_status::classify_row(column.run, row, policy);
     let mut body = ci_status::render_details(row);
     if column.run.baseline.is_some() && !matches!(result.status, CiStatus::Passed | CiStatus::PassedWithNote) {
         body = format!("{}: {}\n\n{body}", result.kind, result.message);
@@ -104,7 +107,8 @@ fn row_test_case(column: &MatrixColumn<'_>, row: &RowResult, strict: bool) -> Te
         status.set_rerun_kind(FlakyOrRerun::Flaky);
     }
     let mut case = new_test_case(&row.id, &column.heading, &row.section, status);
-    let noted = (result.status == CiStatus::PassedWithNote).then(|| format!("{}: {}", result.kind, result.message));
+    let is_noted = result.status == CiStatus::PassedWithNote || row.lacks_effect();
+    let noted = is_noted.then(|| format!("{}: {}", result.kind, result.message));
     let out: Vec<String> = noted.into_iter().chain(before).collect();
     if !out.is_empty() {
         case.set_system_out(out.join("\n"));

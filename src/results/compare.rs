@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use crate::catalog::VerdictStatus;
-use crate::results::model::{FindingSummary, Results, RowResult};
+use crate::results::model::{FindingSummary, Results, RowResult, Verdict};
 
 /// One section of the tables, with the rows that any of the runs has.
 pub(crate) struct SectionUnion<'a> {
@@ -81,6 +81,8 @@ pub(super) enum FieldBenefit {
     Substituted,
     /// Supported, but not as documented.
     Altered,
+    Accepted,
+    Validated,
     Supported,
 }
 
@@ -88,7 +90,12 @@ impl FieldBenefit {
     /// The benefit that a verdict stands for; `None` if the verdict is undecided.
     pub(super) fn from_verdict(status: VerdictStatus, is_altered: bool) -> Option<Self> {
         match status {
-            VerdictStatus::Supported => Some(if is_altered { Self::Altered } else { Self::Supported }),
+            VerdictStatus::Supported | VerdictStatus::Validated | VerdictStatus::Accepted if is_altered => {
+                Some(Self::Altered)
+            }
+            VerdictStatus::Supported => Some(Self::Supported),
+            VerdictStatus::Validated => Some(Self::Validated),
+            VerdictStatus::Accepted => Some(Self::Accepted),
             VerdictStatus::Substituted => Some(Self::Substituted),
             VerdictStatus::Ignored => Some(Self::Ignored),
             VerdictStatus::Rejected => Some(Self::Rejected),
@@ -102,7 +109,9 @@ impl FieldBenefit {
         let level = |benefit| match benefit {
             Self::Rejected => 0,
             Self::Ignored | Self::Substituted => 1,
-            Self::Altered | Self::Supported => 2,
+            Self::Accepted => 2,
+            Self::Validated => 3,
+            Self::Altered | Self::Supported => 4,
         };
         level(self).cmp(&level(other))
     }
@@ -113,16 +122,35 @@ impl FieldBenefit {
         let level = |benefit| match benefit {
             Self::Rejected | Self::Ignored => 0,
             Self::Substituted | Self::Altered => 1,
-            Self::Supported => 2,
+            Self::Accepted => 2,
+            Self::Validated => 3,
+            Self::Supported => 4,
         };
         level(self).cmp(&level(other))
     }
 }
 
+/// A verdict of a row, with the strongest verdict that the row could reach in that run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RankedVerdict {
+    pub(super) status: VerdictStatus,
+    pub(super) strongest: VerdictStatus,
+}
+
+impl From<&Verdict> for RankedVerdict {
+    fn from(verdict: &Verdict) -> Self {
+        Self { status: verdict.status, strongest: verdict.strongest }
+    }
+}
+
 /// True if a field was supported and no longer is, or was accepted and now is rejected. Both verdicts
-/// must be decided.
-pub fn is_regression(before: VerdictStatus, now: VerdictStatus) -> bool {
-    let benefit = |status| FieldBenefit::from_verdict(status, false);
+/// must be decided. Two positive verdicts are compared only if the row could reach the same in both
+/// runs: a new version of fieldtest that looks for more is no regression of the endpoint.
+pub(super) fn is_regression(before: RankedVerdict, now: RankedVerdict) -> bool {
+    if before.status.is_positive() && now.status.is_positive() && before.strongest != now.strongest {
+        return false;
+    }
+    let benefit = |verdict: RankedVerdict| FieldBenefit::from_verdict(verdict.status, false);
     benefit(before).zip(benefit(now)).is_some_and(|(before, now)| now.compare_over_time(before).is_lt())
 }
 
@@ -148,7 +176,7 @@ mod tests {
     #[test]
     fn verdicts_have_one_order_with_two_sets_of_levels() {
         use FieldBenefit as B;
-        let order = [B::Rejected, B::Ignored, B::Substituted, B::Altered, B::Supported];
+        let order = [B::Rejected, B::Ignored, B::Substituted, B::Accepted, B::Validated, B::Supported];
         assert!(order.is_sorted());
         for pair in order.windows(2) {
             assert!(pair[0].compare_over_time(pair[1]).is_le());
@@ -156,7 +184,21 @@ mod tests {
         }
         assert!(B::Rejected.compare_over_time(B::Ignored).is_lt());
         assert!(B::Rejected.compare_across_gateway(B::Ignored).is_eq());
-        assert!(is_regression(VerdictStatus::Supported, VerdictStatus::Substituted));
-        assert!(!is_regression(VerdictStatus::Skipped, VerdictStatus::Rejected));
+        use VerdictStatus as V;
+        let ranked = |status| RankedVerdict { status, strongest: V::Supported };
+        assert!(is_regression(ranked(V::Supported), ranked(V::Substituted)));
+        assert!(!is_regression(ranked(V::Skipped), ranked(V::Rejected)));
+        assert!(!is_regression(ranked(V::Ignored), ranked(V::Substituted)));
+    }
+
+    #[test]
+    fn a_weaker_word_is_a_regression_only_if_the_row_could_reach_the_same() {
+        use VerdictStatus as V;
+        let ranked = |status, strongest| RankedVerdict { status, strongest };
+        for (before, now) in [(V::Supported, V::Validated), (V::Validated, V::Accepted), (V::Accepted, V::Ignored)] {
+            assert!(is_regression(ranked(before, V::Supported), ranked(now, V::Supported)), "{before} {now}");
+        }
+        assert!(!is_regression(ranked(V::Supported, V::Supported), ranked(V::Validated, V::Validated)));
+        assert!(is_regression(ranked(V::Validated, V::Validated), ranked(V::Rejected, V::Supported)));
     }
 }

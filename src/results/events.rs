@@ -12,7 +12,7 @@ use crate::results::model::{Results, ResultsSummary, RunTotals};
 use crate::results::progress::ProgressCounts;
 
 /// The value of `schema` in the first line.
-pub const SCHEMA: &str = "fieldtest-events/1";
+pub const SCHEMA: &str = "fieldtest-events/2";
 
 /// One line: an event with its time and target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,7 @@ pub struct EventEnvelope {
 pub enum NdjsonEvent {
     /// The first line: the command started.
     Started {
-        /// Always `fieldtest-events/1`.
+        /// Always `fieldtest-events/2`.
         schema: String,
         /// The version of fieldtest.
         version: String,

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use thiserror::Error;
 
-use crate::catalog::{Outcome, is_silent};
+use crate::catalog::is_silent;
 use crate::results::baseline;
-use crate::results::model::{Results, ResultsSummary, RowResult, SCHEMA};
+use crate::results::migrate::{SCHEMA_V1, migrate_from_v1};
+use crate::results::model::{Results, ResultsSummary, RowResult, SCHEMA, VerdictTally};
 
 /// The JSON text of a model, with a line end. Equal models have equal text.
 #[expect(clippy::expect_used, reason = "the models have strings as keys and only types that serialize")]
@@ -51,7 +52,7 @@ pub enum ParseError {
         message: String,
     },
     /// The JSON has another schema.
-    #[error("{name}: {}. This version of fieldtest reads \"{SCHEMA}\"", match found {
+    #[error("{name}: {}. This version of fieldtest reads \"{SCHEMA}\" and \"{SCHEMA_V1}\"", match found {
         Some(found) => format!("\"schema\" is \"{found}\""),
         None => "not a results file: no \"schema\"".to_owned(),
     })]
@@ -111,11 +112,15 @@ pub enum ParseError {
 pub fn parse(name: &str, text: &str) -> Result<Results, ParseError> {
     // Checked first, so that a file of another version is not reported as a missing field.
     let version: SchemaProbe = serde_json::from_str(text).map_err(|error| to_parse_error(name, &error))?;
-    if version.schema.as_deref() != Some(SCHEMA) {
+    let is_v1 = version.schema.as_deref() == Some(SCHEMA_V1);
+    if version.schema.as_deref() != Some(SCHEMA) && !is_v1 {
         return Err(ParseError::Version { name: name.to_owned(), found: version.schema });
     }
-    let results: Results = serde_json::from_str(text).map_err(|error| to_parse_error(name, &error))?;
+    let mut results: Results = serde_json::from_str(text).map_err(|error| to_parse_error(name, &error))?;
     validate_results(name, &results)?;
+    if is_v1 {
+        migrate_from_v1(&mut results);
+    }
     Ok(results)
 }
 
@@ -169,7 +174,7 @@ fn validate_row(row: &RowResult, before: &[RowResult]) -> Result<(), String> {
     let claim = row.claim.as_ref().map(|claim| claim.status);
     let status = row.verdict.status;
     let claimed = claim.map_or("no claim".to_owned(), |claim| format!("claimed {claim}"));
-    let outcome = Outcome::compare(claim, status);
+    let outcome = row.verdict.compare_with(claim);
     if row.outcome != outcome {
         return Err(format!("{claimed} with verdict {status} is {outcome}, not {}", row.outcome));
     }
@@ -182,7 +187,9 @@ fn validate_row(row: &RowResult, before: &[RowResult]) -> Result<(), String> {
 
 fn validate_summary(name: &str, results: &Results) -> Result<(), ParseError> {
     let counted = summary_counts(&ResultsSummary::from_rows(&results.rows));
-    for ((field, said), (_, counted)) in summary_counts(&results.summary).into_iter().zip(counted) {
+    // Version 1 has fewer counts.
+    let compared = if results.schema == SCHEMA_V1 { COUNTS_OF_V1 } else { counted.len() };
+    for ((field, said), (_, counted)) in summary_counts(&results.summary).into_iter().zip(counted).take(compared) {
         if said != counted {
             return Err(ParseError::Summary { name: name.to_owned(), field, said, counted });
         }
@@ -190,7 +197,10 @@ fn validate_summary(name: &str, results: &Results) -> Result<(), ParseError> {
     Ok(())
 }
 
-fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 10] {
+/// The number of counts in files of version 1, which come first.
+const COUNTS_OF_V1: usize = 10;
+
+fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 20] {
     // Destructured, so that the compiler reports a new count that is missing here.
     let ResultsSummary {
         rows,
@@ -203,7 +213,11 @@ fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 10] {
         contradicts,
         undetermined,
         unclaimed,
+        blocked,
+        verdicts,
+        met_by,
     } = *summary;
+    let VerdictTally { supported, validated, accepted, ignored, rejected, substituted } = verdicts;
     [
         ("rows", rows),
         ("decided", decided),
@@ -215,6 +229,16 @@ fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 10] {
         ("contradicts", contradicts),
         ("undetermined", undetermined),
         ("unclaimed", unclaimed),
+        ("blocked", blocked),
+        ("supported", supported),
+        ("validated", validated),
+        ("accepted", accepted),
+        ("ignored", ignored),
+        ("rejected", rejected),
+        ("substituted", substituted),
+        ("claims met by supported", met_by.supported),
+        ("claims met by validated", met_by.validated),
+        ("claims met by accepted", met_by.accepted),
     ]
 }
 
@@ -225,6 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::Outcome;
     use crate::results::fixtures;
 
     static SCHEMA_VALIDATOR: LazyLock<jsonschema::Validator> =
@@ -251,7 +276,7 @@ mod tests {
         let good = serde_json::to_value(fixtures::every_outcome()).expect("plain data");
         assert!(SCHEMA_VALIDATOR.is_valid(&good));
         let mut other_version = good.clone();
-        other_version["schema"] = "fieldtest-results/2".into();
+        other_version["schema"] = "fieldtest-results/3".into();
         assert!(!SCHEMA_VALIDATOR.is_valid(&other_version));
         let mut other_status = good.clone();
         other_status["rows"][0]["verdict"]["status"] = "works".into();
@@ -282,12 +307,12 @@ mod tests {
         assert_eq!(
             parse_failure("{\"rows\": []}"),
             "results-x.json: not a results file: no \"schema\". \
-             This version of fieldtest reads \"fieldtest-results/1\""
+             This version of fieldtest reads \"fieldtest-results/2\" and \"fieldtest-results/1\""
         );
         assert_eq!(
-            edited("fieldtest-results/1", "fieldtest-results/9"),
+            edited("fieldtest-results/2", "fieldtest-results/9"),
             "results-x.json: \"schema\" is \"fieldtest-results/9\". \
-             This version of fieldtest reads \"fieldtest-results/1\""
+             This version of fieldtest reads \"fieldtest-results/2\" and \"fieldtest-results/1\""
         );
         assert!(edited("\"simulated\": false", "\"simulated\": 0").starts_with("results-x.json:7:"));
         assert_eq!(

@@ -18,6 +18,7 @@ pub mod gateway;
 pub mod gateway_diff;
 pub mod json;
 pub mod merge;
+mod migrate;
 pub mod model;
 pub mod mutation;
 pub mod plan;

@@ -17,12 +17,12 @@ use crate::results::plan_estimate::PlanEstimate;
 use crate::string_enum::string_enum;
 
 /// The value of `schema` in every results file of this version.
-pub const SCHEMA: &str = "fieldtest-results/1";
+pub const SCHEMA: &str = "fieldtest-results/2";
 
 /// The results of one run: one endpoint, one model, one point in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Results {
-    /// Always `fieldtest-results/1`.
+    /// Always `fieldtest-results/2`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// What was tested.
@@ -283,7 +283,7 @@ string_enum! {
 pub struct ResultsSummary {
     /// All rows of the run.
     pub rows: u64,
-    /// Decided rows: supported, ignored, rejected or substituted.
+    /// Decided rows: all but the inconclusive and the skipped ones.
     pub decided: u64,
     /// Inconclusive rows: the evidence does not decide.
     pub inconclusive: u64,
@@ -301,6 +301,43 @@ pub struct ResultsSummary {
     pub undetermined: u64,
     /// Rows without a claim.
     pub unclaimed: u64,
+    /// Inconclusive rows that other rows block.
+    #[serde(default)]
+    pub blocked: u64,
+    /// The number of decided rows with each verdict.
+    #[serde(default)]
+    pub verdicts: VerdictTally,
+    /// The claims of `supported` that conform, by the verdict that meets them.
+    #[serde(default)]
+    pub met_by: ClaimTally,
+}
+
+/// The number of decided rows with each verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VerdictTally {
+    /// Supported rows.
+    pub supported: u64,
+    /// Validated rows.
+    pub validated: u64,
+    /// Accepted rows.
+    pub accepted: u64,
+    /// Ignored rows.
+    pub ignored: u64,
+    /// Rejected rows.
+    pub rejected: u64,
+    /// Substituted rows.
+    pub substituted: u64,
+}
+
+/// The claims of `supported` that conform, by the verdict that meets them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimTally {
+    /// Claims whose effect was observed: the claim is proven.
+    pub supported: u64,
+    /// Claims of which only the validation was observed.
+    pub validated: u64,
+    /// Claims of which only the acceptance was observed.
+    pub accepted: u64,
 }
 
 impl ResultsSummary {
@@ -308,13 +345,24 @@ impl ResultsSummary {
     pub fn from_rows(rows: &[RowResult]) -> Self {
         let mut summary = Self { rows: rows.len() as u64, ..Self::default() };
         for row in rows {
+            let (verdicts, met_by) = (&mut summary.verdicts, &mut summary.met_by);
             match row.verdict.status {
+                VerdictStatus::Supported => verdicts.supported += 1,
+                VerdictStatus::Validated => verdicts.validated += 1,
+                VerdictStatus::Accepted => verdicts.accepted += 1,
+                VerdictStatus::Ignored => verdicts.ignored += 1,
+                VerdictStatus::Rejected => verdicts.rejected += 1,
+                VerdictStatus::Substituted => verdicts.substituted += 1,
                 VerdictStatus::Inconclusive => summary.inconclusive += 1,
                 VerdictStatus::Skipped => summary.skipped += 1,
-                VerdictStatus::Supported
-                | VerdictStatus::Ignored
-                | VerdictStatus::Rejected
-                | VerdictStatus::Substituted => summary.decided += 1,
+            }
+            summary.decided += u64::from(row.verdict.status.is_decided());
+            summary.blocked += u64::from(row.verdict.code.as_deref() == Some("blocked"));
+            match row.met_by() {
+                Some(VerdictStatus::Supported) => met_by.supported += 1,
+                Some(VerdictStatus::Validated) => met_by.validated += 1,
+                Some(_) => met_by.accepted += 1,
+                None => {}
             }
             match row.outcome {
                 Outcome::Conforms => summary.conforms += 1,
@@ -385,6 +433,19 @@ impl RowResult {
         self.fate.as_ref().map_or(self.verdict.status.as_str(), |fate| fate.kind.as_str())
     }
 
+    /// The verdict that meets a claim of `supported`; `None` if there is no such claim, or if it is
+    /// not met.
+    pub fn met_by(&self) -> Option<VerdictStatus> {
+        let is_met = self.claim.as_ref().is_some_and(|claim| claim.status == ClaimStatus::Supported)
+            && self.outcome == Outcome::Conforms;
+        is_met.then_some(self.verdict.status)
+    }
+
+    /// True if a claim of `supported` is met by a verdict without an effect.
+    pub fn lacks_effect(&self) -> bool {
+        self.met_by().is_some_and(|status| status != VerdictStatus::Supported)
+    }
+
     /// The qualifier of a field that is supported, but not as documented.
     pub(crate) fn alteration(&self) -> Option<&str> {
         self.verdict.qualifiers.iter().map(String::as_str).find(|qualifier| qualifier.starts_with("altered"))
@@ -414,6 +475,10 @@ impl From<&Claim> for ClaimResult {
 pub struct Verdict {
     /// The status.
     pub status: VerdictStatus,
+    /// The strongest status that the row can reach, in the way in which it was decided. It meets a
+    /// claim of `supported`.
+    #[serde(default = "supported")]
+    pub strongest: VerdictStatus,
     /// The reason, in one sentence.
     pub reason: String,
     /// Why the row is inconclusive or skipped: a code from a closed set; `null` for decided rows.
@@ -425,6 +490,84 @@ pub struct Verdict {
     /// Details that the status does not express.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qualifiers: Vec<String>,
+    /// The rows that prevent a decision (code `blocked`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked_by: Vec<BlockingRow>,
+    /// The verdict of the row by itself, if other rows prevent a decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_itself: Option<Box<OwnVerdict>>,
+}
+
+impl Verdict {
+    /// A verdict without code, evidence and details.
+    pub fn new(status: VerdictStatus, reason: impl Into<String>) -> Self {
+        Self {
+            status,
+            strongest: VerdictStatus::Supported,
+            reason: reason.into(),
+            code: None,
+            confidence: None,
+            evidence: None,
+            qualifiers: Vec::new(),
+            blocked_by: Vec::new(),
+            by_itself: None,
+        }
+    }
+
+    /// Compares this verdict with a claim.
+    pub fn compare_with(&self, claim: Option<ClaimStatus>) -> Outcome {
+        Outcome::compare(claim, self.status, self.strongest)
+    }
+
+    /// True if the row reached the strongest status that it can reach.
+    pub fn is_strongest(&self) -> bool {
+        self.status.is_positive() && self.status.strength() >= self.strongest.strength()
+    }
+}
+
+fn supported() -> VerdictStatus {
+    VerdictStatus::Supported
+}
+
+/// A row that prevents a decision about another row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockingRow {
+    /// The id of the row.
+    pub row: String,
+    /// Its status.
+    pub status: VerdictStatus,
+    /// How the blocked row uses its field.
+    pub role: DependencyRole,
+    /// The variant of the blocked row that uses the field; absent if all of them do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The row where the chain of blocked rows begins: the cause to repair.
+    pub root: String,
+}
+
+string_enum! {
+    /// How a row uses the field of another row.
+    pub enum DependencyRole {
+        /// Both rows are about the same field.
+        Same = "same",
+        /// The field of the row is a part of the other field.
+        PartOf = "part_of",
+        /// The row reads its evidence from a response that needs the other field.
+        Reads = "reads",
+        /// The request with the field of the row also has the other field, and its control does not.
+        Beside = "beside",
+        /// The request and its control both have the other field.
+        Shared = "shared",
+    }
+}
+
+/// The verdict that a blocked row would have by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnVerdict {
+    /// The status.
+    pub status: VerdictStatus,
+    /// The reason, in one sentence.
+    pub reason: String,
 }
 
 string_enum! {
@@ -436,6 +579,8 @@ string_enum! {
         UsageMeter = "usage_meter",
         /// An invalid value was rejected, or accepted like a valid one.
         Validated = "validated",
+        /// The request was accepted, and nothing else was looked for.
+        Accepted = "accepted",
         /// The request was rejected with the field and accepted without it.
         Refusal = "refusal",
         /// The request with the field causes the same server error every time, and the request without
@@ -557,7 +702,7 @@ impl RowResult {
             section: section.to_owned(),
             title: title.to_owned(),
             claim: claim.map(ClaimResult::from),
-            outcome: Outcome::compare(status, verdict.status),
+            outcome: verdict.compare_with(status),
             fate: None,
             silent: is_silent(status, verdict.status),
             verdict,

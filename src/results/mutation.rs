@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::catalog::VerdictStatus;
 
 /// The value of `schema` in every report of this version.
-pub const SCHEMA: &str = "fieldtest-proof/1";
+pub const SCHEMA: &str = "fieldtest-proof/2";
 
 /// All mutants on all simulated servers, with their outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MutationReport {
-    /// Always `fieldtest-proof/1`.
+    /// Always `fieldtest-proof/2`.
     pub schema: &'static str,
     /// True if every mutant was killed and every control of the proof passed.
     pub passed: bool,

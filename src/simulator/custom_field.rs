@@ -49,7 +49,8 @@ impl CustomField {
         activity: &mut RequestActivity,
     ) -> Result<(), ApiError> {
         let mut found = Vec::new();
-        let keep = self.status == ClaimStatus::Supported && self.spec.supported_by.is_none();
+        let is_supported = matches!(self.status, ClaimStatus::Supported | ClaimStatus::Partial);
+        let keep = is_supported && self.spec.supported_by.is_none();
         take_field(&self.spec.at, headers, body, keep, &mut found);
         if found.is_empty() {
             return Ok(());
@@ -57,12 +58,13 @@ impl CustomField {
         activity.record(&self.row);
         match (self.status, &self.spec.supported_by) {
             (ClaimStatus::Unsupported, _) => Err(ApiError::unsupported(found.iter().map(|(path, _)| path))),
-            (ClaimStatus::Ignored | ClaimStatus::Substituted, _) | (ClaimStatus::Supported, None) => Ok(()),
-            (ClaimStatus::Supported, Some(SupportedBehaviour::Read)) => {
+            (ClaimStatus::Ignored | ClaimStatus::Accepted | ClaimStatus::Substituted, _)
+            | (ClaimStatus::Supported | ClaimStatus::Partial, None) => Ok(()),
+            (ClaimStatus::Supported | ClaimStatus::Partial, Some(SupportedBehaviour::Read)) => {
                 found.iter().for_each(|(_, value)| collect_texts(value, texts));
                 Ok(())
             }
-            (ClaimStatus::Supported, Some(SupportedBehaviour::Values(values))) => {
+            (ClaimStatus::Supported | ClaimStatus::Partial, Some(SupportedBehaviour::Values(values))) => {
                 match found.iter().find(|(_, value)| !values.contains(value)) {
                     None => Ok(()),
                     Some((path, value)) => {

@@ -25,8 +25,8 @@ enum RowTreatment {
 impl SupportTable {
     pub fn new(statuses: &BTreeMap<String, ClaimStatus>) -> Self {
         let treatment = |row: &SupportRow| match statuses.get(row.id()) {
-            None | Some(ClaimStatus::Supported) => RowTreatment::Support,
-            Some(ClaimStatus::Ignored) => RowTreatment::Ignore,
+            None | Some(ClaimStatus::Supported | ClaimStatus::Partial) => RowTreatment::Support,
+            Some(ClaimStatus::Ignored | ClaimStatus::Accepted) => RowTreatment::Ignore,
             Some(ClaimStatus::Unsupported) => RowTreatment::Reject,
             Some(ClaimStatus::Substituted) if *row == SupportRow::Model => RowTreatment::Substitute,
             // The server has no value of its own for other fields.

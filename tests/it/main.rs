@@ -44,4 +44,5 @@ mod test_command;
 mod transport;
 mod trouble;
 mod watch;
+mod words;
 mod workflows;

@@ -12,14 +12,13 @@ use crate::catalog::load::locate::{locate_claim, locate_row};
 impl CatalogLoader {
     fn depends_on_itself(&self, experiment: &Experiment) -> bool {
         let mut seen = HashSet::new();
-        let mut next: Vec<&str> = experiment.depends_on.iter().map(String::as_str).collect();
+        let mut next: Vec<&str> = experiment.needed_rows().collect();
         while let Some(row) = next.pop() {
             if row == experiment.id() {
                 return true;
             }
             if seen.insert(row) {
-                let dependencies = self.catalog.experiment(row).into_iter().flat_map(|other| &other.depends_on);
-                next.extend(dependencies.map(String::as_str));
+                next.extend(self.catalog.experiment(row).into_iter().flat_map(Experiment::needed_rows));
             }
         }
         false
@@ -28,6 +27,7 @@ impl CatalogLoader {
     /// Resolves screens and validates all references.
     pub(super) fn resolve(&mut self, errors: &mut Vec<CaseError>) {
         self.assign_screens();
+        self.catalog.rows.iter_mut().for_each(|row| row.experiment.resolve_statuses());
         for row in &self.catalog.rows {
             let Some(name) = &row.experiment.screen else { continue };
             if row.experiment.screen_arms.is_none() {
@@ -52,7 +52,7 @@ impl CatalogLoader {
         }
         for row in &self.catalog.rows {
             let experiment = &row.experiment;
-            for other in experiment.depends_on.iter().filter(|other| !known.contains(other.as_str())) {
+            for other in experiment.needed_rows().filter(|other| !known.contains(other)) {
                 let file = &self.row_files[experiment.id()];
                 let place = locate_row(&self.file_texts[file], &experiment.row);
                 errors.push(CaseError::new_at_location(

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::args::baseline::BaselineArgs;
 use crate::cli::error::{CliError, OptionError};
+use crate::report::common::ci_status::FailurePolicy;
 
 /// The reports to write, and what counts as a failure.
 #[derive(Debug, Clone, Args)]
@@ -27,9 +28,17 @@ pub struct OutputArgs {
     /// Also fail for silent, undetermined rows and findings
     #[arg(long, help_heading = "Reports")]
     pub strict: bool,
+    /// Also fail for claims of support without an observed effect
+    #[arg(long, help_heading = "Reports")]
+    pub require_effect: bool,
 }
 
 impl OutputArgs {
+    /// What counts as a failure.
+    pub fn failure_policy(&self) -> FailurePolicy {
+        FailurePolicy { strict: self.strict, require_effect: self.require_effect }
+    }
+
     /// Rejects events of commands that send nothing.
     pub fn reject_ndjson(&self) -> Result<(), CliError> {
         match self.format.contains(&ReportFormat::Ndjson) {

@@ -43,8 +43,8 @@ pub fn main(args: &ReportArgs, environment: &ProcessEnvironment) -> Result<ExitS
     }
     report_files::print_written_files(&args.output.out, &args.output.format);
     // The run that made the results has reported their failures. They count here only with `--strict` or a baseline.
-    Ok(if args.output.strict || has_baseline {
-        report_files::exit_status(&all, args.output.strict)
+    Ok(if args.output.strict || args.output.require_effect || has_baseline {
+        report_files::exit_status(&all, args.output.failure_policy())
     } else {
         ExitStatus::Success
     })

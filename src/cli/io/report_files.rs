@@ -11,7 +11,8 @@ use crate::cli::io::stdout::{print, print_untrusted, table_width};
 use crate::cli::io::{files, stderr};
 use crate::report;
 use crate::report::TerminalStyle;
-use crate::results::baseline::BaselineComparison;
+use crate::report::common::ci_status::FailurePolicy;
+use crate::results::baseline::{BaselineComparison, EntryStatus};
 use crate::results::model::Results;
 
 /// Writes the results of one target.
@@ -66,7 +67,7 @@ pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Proces
         print_untrusted(report::terminal::render(results, style).trim_end());
     }
     if out.format.contains(&ReportFormat::Github) {
-        let commands = report::github::commands(results, out.strict);
+        let commands = report::github::commands(results, out.failure_policy());
         if !commands.is_empty() {
             print(commands.trim_end());
         }
@@ -81,7 +82,7 @@ pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &Proces
         files::write(&out.out.join("matrix.html"), &page)?;
     }
     if out.format.contains(&ReportFormat::Junit) {
-        let suites = report::junit::render(results, out.strict)
+        let suites = report::junit::render(results, out.failure_policy())
             .map_err(|e| CliError::Render { file: "junit.xml", source: Box::new(e) })?;
         files::write(&out.out.join("junit.xml"), &suites)?;
     }
@@ -130,7 +131,7 @@ pub fn finish(out: &OutputArgs, all: &[Results], environment: &ProcessEnvironmen
     print_baseline_failures(all);
     reports?;
     print_written_files(&out.out, &out.format);
-    Ok(exit_status(all, out.strict))
+    Ok(exit_status(all, out.failure_policy()))
 }
 
 /// Reports the written files.
@@ -164,8 +165,8 @@ pub fn print_baseline_failures(all: &[Results]) {
 
 /// The exit status of results. A contradiction counts even if the run ended early. `--strict` applies to complete runs
 /// only: an endpoint that could not be tested has not failed. With a baseline, regressions and stale entries count instead
-/// of contradictions.
-pub fn exit_status(results: &[Results], strict: bool) -> ExitStatus {
+/// of contradictions. `--require-effect` also applies to complete runs only.
+pub fn exit_status(results: &[Results], policy: FailurePolicy) -> ExitStatus {
     let fails = |r: &Results| r.baseline.as_ref().map_or(r.summary.contradicts > 0, BaselineComparison::fails_run);
     // Entries of a strict baseline are known; an unconfirmed entry counts as undetermined.
     let has_strict_baseline = |r: &Results| r.baseline.as_ref().is_some_and(|baseline| baseline.strict);
@@ -178,11 +179,17 @@ pub fn exit_status(results: &[Results], strict: bool) -> ExitStatus {
             // A contradiction that was not reproduced is not a conforming row.
             || r.rows.iter().any(crate::results::merge::is_flaky)
     };
+    let is_expected = |r: &Results, id: &str| {
+        r.baseline.as_ref().and_then(|b| b.find_row(id)).is_some_and(|e| e.case == EntryStatus::Expected)
+    };
+    let lacks_effect = |r: &Results| r.rows.iter().any(|row| row.lacks_effect() && !is_expected(r, &row.id));
     if results.iter().any(fails) {
         ExitStatus::Contradiction
     } else if results.iter().any(|r| (r.summary.decided == 0 && !is_empty_shard(r)) || r.partial.is_some()) {
         ExitStatus::Untested
-    } else if strict && results.iter().any(fails_strictly) {
+    } else if (policy.strict && results.iter().any(fails_strictly))
+        || (policy.require_effect && results.iter().any(lacks_effect))
+    {
         ExitStatus::Contradiction
     } else {
         ExitStatus::Success

@@ -305,7 +305,7 @@ impl<'a> ExchangeIndex<'a> {
         let is_negative = |t: &CompletedTrial| t.arm == ArmKind::Negative;
         let record = match (verdict.status, verdict.evidence) {
             (VerdictStatus::Rejected, _) => find(&is_rejected),
-            (VerdictStatus::Supported, Some(EvidenceKind::Validated)) => find(&is_rejected),
+            (VerdictStatus::Supported | VerdictStatus::Validated, Some(EvidenceKind::Validated)) => find(&is_rejected),
             (VerdictStatus::Ignored | VerdictStatus::Substituted, Some(EvidenceKind::Validated)) => {
                 find(&|t| is_challenge(t) && t.message().is_some())
             }

@@ -3,7 +3,7 @@
 //! Such a recording cannot be judged, so it contains the results of its run. They can be compared
 //! with other claims, and reduced to some of their rows.
 
-use crate::catalog::{Catalog, CatalogRow, Outcome, Target, is_silent};
+use crate::catalog::{Catalog, CatalogRow, Target, is_silent};
 use crate::engine::judge::tested_target;
 use crate::engine::rules::unfinished_verdict;
 use crate::recording::run::Recording;
@@ -49,7 +49,7 @@ pub fn stored_results(catalog: &Catalog, recording: &Recording) -> Results {
 fn apply_claims(mut row: RowResult, claims: Option<&Target>) -> RowResult {
     let claim = claims.and_then(|target| target.claims.get(&row.id));
     let status = claim.map(|claim| claim.status);
-    row.outcome = Outcome::compare(status, row.verdict.status);
+    row.outcome = row.verdict.compare_with(status);
     row.silent = is_silent(status, row.verdict.status);
     row.claim = claim.map(ClaimResult::from);
     row

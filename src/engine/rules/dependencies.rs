@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::step::{inconclusive_verdict, unfinished_verdict};
-use crate::results::model::Verdict;
+use crate::results::model::{BlockingRow, DependencyRole, EvidenceKind, OwnVerdict, Verdict};
 
 /// Replaces verdicts that are not valid because the row depends on another row that is not known to
-/// work.
+/// work, and weakens verdicts about the absence of something that no row of the run has shown.
 ///
 /// For a field row, only the verdict `ignored` is replaced. For a behaviour row, every decided
 /// verdict is.
@@ -17,6 +17,10 @@ pub fn apply_dependencies(verdicts: &mut [(&Experiment, Verdict)]) {
     let statuses: HashMap<&str, VerdictStatus> =
         verdicts.iter().map(|(experiment, verdict)| (experiment.id(), verdict.status)).collect();
     for (experiment, verdict) in verdicts.iter_mut() {
+        let shows_contrast = |row: &String| statuses.get(row.as_str()) == Some(&VerdictStatus::Supported);
+        if verdict.status.is_positive() && experiment.contrast.as_ref().is_some_and(|row| !shows_contrast(row)) {
+            (verdict.status, verdict.evidence) = (VerdictStatus::Accepted, Some(EvidenceKind::Accepted));
+        }
         let is_field_row = experiment.is_field_row();
         let needs_dependencies = if is_field_row { verdict.status == Ignored } else { verdict.status.is_decided() };
         if !needs_dependencies {
@@ -32,15 +36,24 @@ pub fn apply_dependencies(verdicts: &mut [(&Experiment, Verdict)]) {
         let blocking =
             dependencies.filter(|(_, status)| is_blocking(*status)).min_by_key(|(_, status)| *status == Skipped);
         let reason = &verdict.reason;
-        *verdict = match blocking {
+        let mut blocked = match blocking {
             None => continue,
             Some((row, Skipped)) => unfinished_verdict(&format!(
                 "blocked: depends on {row}, which was not run completely. Add --select {row}. Without that: {reason}"
             )),
             Some((row, status)) => inconclusive_verdict(
-                InconclusiveReason::DependsOn,
+                InconclusiveReason::Blocked,
                 format!("blocked: depends on {row}, which is {status}. Without that: {reason}"),
             ),
         };
+        blocked.strongest = verdict.strongest;
+        blocked.by_itself = Some(Box::new(OwnVerdict { status: verdict.status, reason: reason.clone() }));
+        blocked.blocked_by = blocking.map(|(row, status)| blocking_row(row, status)).into_iter().collect();
+        *verdict = blocked;
     }
+}
+
+/// A row of `depends_on` that prevents a decision.
+fn blocking_row(row: &str, status: VerdictStatus) -> BlockingRow {
+    BlockingRow { row: row.to_owned(), status, role: DependencyRole::Reads, variant: None, root: row.to_owned() }
 }

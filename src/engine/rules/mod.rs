@@ -20,12 +20,12 @@ mod variants;
 use crate::catalog::{CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 pub(super) use crate::engine::rules::dependencies::apply_dependencies;
-use crate::engine::rules::step::MIN_TRIALS_IF_DISAGREEING;
 pub(super) use crate::engine::rules::step::{MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, unfinished_verdict};
+use crate::engine::rules::step::{MIN_TRIALS_IF_DISAGREEING, inconclusive_verdict};
 pub use crate::engine::rules::step::{RunFacts, Step};
 use crate::engine::rules::variants::{combine_verdicts, variants_disagree};
 use crate::engine::trial::CompletedTrial;
-use crate::results::model::Verdict;
+use crate::results::model::{EvidenceKind, Verdict};
 
 /// The next step of a row after these trials.
 ///
@@ -33,14 +33,35 @@ use crate::results::model::Verdict;
 /// caused it.
 pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     match apply_rule(experiment, trials, facts) {
-        Step::Decided(verdict) if verdict.status.is_decided() && !experiment.statuses.contains(&verdict.status) => {
-            Step::inconclusive(
-                InconclusiveReason::ImpossibleVerdict,
-                format!("unexpected verdict {} for this row: {}", verdict.status, verdict.reason),
-            )
+        Step::Run(trial) => Step::Run(trial),
+        Step::Decided(verdict) => {
+            let is_possible = !verdict.status.is_decided() || experiment.can_reach(verdict.status);
+            let verdict = if is_possible {
+                verdict
+            } else {
+                let observed = format!("unexpected verdict {} for this row: {}", verdict.status, verdict.reason);
+                inconclusive_verdict(InconclusiveReason::ImpossibleVerdict, observed)
+            };
+            Step::Decided(grade_verdict(experiment, verdict))
         }
-        step => step,
     }
+}
+
+/// Replaces `supported` with the word for what was observed: a row that only validates is `validated`,
+/// and a row that only tests acceptance is `accepted`. Also sets the strongest status of the verdict.
+pub(super) fn grade_verdict(experiment: &Experiment, mut verdict: Verdict) -> Verdict {
+    verdict.strongest = experiment.strongest_status();
+    if !verdict.status.is_positive() {
+        return verdict;
+    }
+    let is_validation = verdict.evidence == Some(EvidenceKind::Validated) && !experiment.enforces;
+    if is_validation {
+        // A row with an effect can be decided by validation only where no effect can be shown.
+        (verdict.status, verdict.strongest) = (VerdictStatus::Validated, VerdictStatus::Validated);
+    } else if verdict.strongest == VerdictStatus::Accepted {
+        (verdict.status, verdict.evidence) = (VerdictStatus::Accepted, Some(EvidenceKind::Accepted));
+    }
+    verdict
 }
 
 fn apply_rule(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
@@ -82,9 +103,13 @@ fn next_variant_step(
     {
         return step;
     }
-    match &experiment.reply {
+    let step = match &experiment.reply {
         Some(expected) => response::next_step(experiment, expected, variant, trials, facts),
         None => effect::next_step(experiment, variant, trials, facts),
+    };
+    match step {
+        Step::Run(trial) => Step::Run(trial),
+        Step::Decided(verdict) => Step::Decided(grade_verdict(experiment, verdict)),
     }
 }
 
@@ -120,7 +145,8 @@ pub fn is_inconsistent(step: &Step) -> bool {
 /// says that the field is unknown. The other variants then cannot change the verdict of the row.
 fn settles_row(experiment: &Experiment, verdict: &Verdict) -> bool {
     match (experiment.combine, verdict.status) {
-        (CombineRule::All, VerdictStatus::Rejected) | (CombineRule::Any, VerdictStatus::Supported) => true,
+        (CombineRule::All, VerdictStatus::Rejected) => true,
+        (CombineRule::Any, status) if status.is_positive() => true,
         (CombineRule::Any, VerdictStatus::Rejected) => {
             let field = experiment.id().rsplit('.').next().unwrap_or_default();
             verdict.reason.contains(field) && validation::reports_unknown_field(&verdict.reason)

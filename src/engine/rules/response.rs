@@ -222,7 +222,7 @@ fn build_verdict(
             }
             let mut verdict = decided(alternative.verdict, response);
             verdict.qualifiers.push(match alternative.verdict {
-                VerdictStatus::Supported => format!("altered: {}", alternative.note),
+                status if status.is_positive() => format!("altered: {}", alternative.note),
                 _ => alternative.note.clone(),
             });
             verdict

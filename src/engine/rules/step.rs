@@ -127,14 +127,7 @@ pub(super) fn inconclusive_with_next_step(
         reason.push_str(". ");
         reason.push_str(next_step);
     }
-    Verdict {
-        status: VerdictStatus::Inconclusive,
-        reason,
-        code: Some(code.as_str().to_owned()),
-        confidence: None,
-        evidence: None,
-        qualifiers: Vec::new(),
-    }
+    Verdict { code: Some(code.as_str().to_owned()), ..Verdict::new(VerdictStatus::Inconclusive, reason) }
 }
 
 /// The verdict of a row whose responses do not have the form that another row asks for.
@@ -150,12 +143,9 @@ pub(super) fn decided_verdict(
     reason: impl Into<String>,
 ) -> Verdict {
     Verdict {
-        status,
-        reason: reason.into(),
-        code: None,
         confidence: confidence.map(|c| (c * 1e4).floor() / 1e4),
         evidence: Some(evidence),
-        qualifiers: Vec::new(),
+        ..Verdict::new(status, reason)
     }
 }
 

@@ -45,6 +45,12 @@ const UNKNOWN_FIELD_PHRASES: [&str; 16] = [
 pub(super) fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     match next_treatment_step(experiment, trials, facts) {
         Some(step) => step,
+        None if experiment.only_acceptance => Step::Decided(decided_verdict(
+            VerdictStatus::Accepted,
+            EvidenceKind::Accepted,
+            None,
+            "the request with the field is accepted",
+        )),
         None => invalid_value_step(experiment, trials, facts),
     }
 }

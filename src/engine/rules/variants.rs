@@ -17,11 +17,13 @@ pub(super) fn variants_disagree(verdict: &Verdict) -> bool {
 fn severity(status: VerdictStatus) -> u8 {
     match status {
         VerdictStatus::Supported => 0,
-        VerdictStatus::Substituted => 1,
-        VerdictStatus::Ignored => 2,
-        VerdictStatus::Inconclusive => 3,
-        VerdictStatus::Skipped => 4,
-        VerdictStatus::Rejected => 5,
+        VerdictStatus::Validated => 1,
+        VerdictStatus::Accepted => 2,
+        VerdictStatus::Substituted => 3,
+        VerdictStatus::Ignored => 4,
+        VerdictStatus::Inconclusive => 5,
+        VerdictStatus::Skipped => 6,
+        VerdictStatus::Rejected => 7,
     }
 }
 

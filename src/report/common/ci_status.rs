@@ -39,8 +39,25 @@ pub struct CiResult {
     pub message: String,
 }
 
-/// The meaning of a row. In strict mode, silent and undetermined rows fail. A baseline takes precedence.
-pub fn classify_row(run: &Results, row: &RowResult, strict: bool) -> CiResult {
+/// What counts as a failure in addition to contradictions and regressions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FailurePolicy {
+    /// Silent and undetermined rows, and findings.
+    pub strict: bool,
+    /// Claims of `supported` that are met without an observed effect.
+    pub require_effect: bool,
+}
+
+impl From<bool> for FailurePolicy {
+    /// The policy with or without strict mode.
+    fn from(strict: bool) -> Self {
+        Self { strict, require_effect: false }
+    }
+}
+
+/// The meaning of a row. A baseline takes precedence over the policy.
+pub fn classify_row(run: &Results, row: &RowResult, policy: impl Into<FailurePolicy>) -> CiResult {
+    let FailurePolicy { strict, require_effect } = policy.into();
     if let Some(result) = run.baseline.as_ref().and_then(|baseline| baseline.find_row(&row.id)).and_then(classify_entry)
     {
         return result;
@@ -57,6 +74,7 @@ pub fn classify_row(run: &Results, row: &RowResult, strict: bool) -> CiResult {
         _ if is_flaky(row) => (if strict { CiStatus::Failed } else { CiStatus::PassedWithNote }, "flaky"),
         (_, RowStatus::Silent) => (if strict { CiStatus::Failed } else { CiStatus::PassedWithNote }, "silent"),
         (_, RowStatus::Exceeds) => (CiStatus::PassedWithNote, "exceeds"),
+        (_, RowStatus::Conforms) if require_effect && row.lacks_effect() => (CiStatus::Failed, "no-effect"),
         (_, RowStatus::Conforms) => (CiStatus::Passed, "conforms"),
         (_, RowStatus::Unclaimed) => (CiStatus::Passed, "unclaimed"),
     };

@@ -100,6 +100,8 @@ pub(crate) struct CellView {
     pub(crate) mark: &'static str,
     pub(crate) status: RowStatus,
     pub(crate) verdict: &'static str,
+    /// True if a claim of `supported` is met without an observed effect.
+    pub(crate) is_pale: bool,
     pub(crate) claim: String,
     /// The details of the row, if it has any.
     pub(crate) anchor: Option<String>,
@@ -348,6 +350,7 @@ fn cell_view(column: &MatrixColumn<'_>, row: &RowResult) -> CellView {
         mark: status.mark(),
         status,
         verdict: row.verdict_label(),
+        is_pale: row.lacks_effect(),
         claim,
         anchor: has_details(row).then(|| row_anchor(&column.heading, &row.id)),
         is_highlighted: highlights::is_highlighted(row),

@@ -60,7 +60,7 @@ impl RowStatus {
     /// The meaning, for legends.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Self::Conforms => "the endpoint does what its documents claim",
+            Self::Conforms => "the endpoint does what its documents claim; paler where no effect was observed",
             Self::Silent => "claimed unsupported and ignored without an error: conforms, but the client is not told",
             Self::Exceeds => "the endpoint does more than its documents claim",
             Self::Contradicts => "the endpoint does not do what its documents claim",
@@ -73,7 +73,11 @@ impl RowStatus {
 /// The meaning of a verdict, for legends.
 pub(crate) fn verdict_meaning(status: VerdictStatus) -> &'static str {
     match status {
-        VerdictStatus::Supported => "the field has its effect, or its value is checked",
+        VerdictStatus::Supported => "the field has its effect, or the endpoint enforces it: proven",
+        VerdictStatus::Validated => {
+            "a valid value is accepted and an impossible one rejected; no effect was looked for"
+        }
+        VerdictStatus::Accepted => "the request is accepted; nothing more was looked for",
         VerdictStatus::Ignored => "the field is accepted and has no effect",
         VerdictStatus::Rejected => "the field causes a client error",
         VerdictStatus::Substituted => "another value than the requested one is used",

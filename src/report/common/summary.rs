@@ -16,6 +16,8 @@ pub(crate) enum SummaryLine {
     Inconclusive,
     NotRun,
     Status(RowStatus),
+    /// How the claims of `supported` are met.
+    MetClaims,
     Requests,
     PerVerdict,
     Retries,
@@ -33,12 +35,13 @@ pub(crate) fn summary_lines<'a>(runs: impl IntoIterator<Item = &'a Results>) -> 
 }
 
 /// All lines, in order.
-const SUMMARY_LINES: [SummaryLine; 18] = [
+const SUMMARY_LINES: [SummaryLine; 19] = [
     SummaryLine::Rows,
     SummaryLine::Decided,
     SummaryLine::Inconclusive,
     SummaryLine::NotRun,
     SummaryLine::Status(RowStatus::Conforms),
+    SummaryLine::MetClaims,
     SummaryLine::Status(RowStatus::Silent),
     SummaryLine::Status(RowStatus::Exceeds),
     SummaryLine::Status(RowStatus::Contradicts),
@@ -63,6 +66,7 @@ impl SummaryLine {
             Self::Inconclusive => "undecided",
             Self::NotRun => "not run",
             Self::Status(status) => count_label(status),
+            Self::MetClaims => "claims of support",
             Self::Requests => "requests",
             Self::PerVerdict => "requests per verdict",
             Self::Retries => "retries",
@@ -83,6 +87,7 @@ impl SummaryLine {
             Self::Inconclusive => format::with_thousands(summary.inconclusive),
             Self::NotRun => format::with_thousands(summary.skipped),
             Self::Status(status) => format::with_thousands(count_rows(summary, status)),
+            Self::MetClaims => phrases::describe_met_claims(summary).unwrap_or_else(|| "none met".to_owned()),
             Self::Requests => format::with_thousands(totals.requests),
             Self::PerVerdict => run.per_verdict.map_or("none".to_owned(), |each| format::one_decimal(each.requests)),
             Self::Retries => format::with_thousands(totals.retries),

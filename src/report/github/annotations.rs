@@ -6,7 +6,7 @@
 
 use crate::checks::CheckSeverity;
 use crate::report::common::ci_status;
-use crate::report::common::ci_status::{CiResult, CiStatus};
+use crate::report::common::ci_status::{CiResult, CiStatus, FailurePolicy};
 use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::sanitize::{escape_workflow_commands, sanitize_line, shorten};
 use crate::results::baseline::EntryStatus;
@@ -43,11 +43,12 @@ impl WorkflowAnnotation {
 }
 
 /// The commands, one per line; empty without annotations.
-pub fn render(results: &[Results], strict: bool) -> String {
+pub fn render(results: &[Results], policy: impl Into<FailurePolicy>) -> String {
+    let policy = policy.into();
     let matrix = ResultsMatrix::from_results(results);
     let mut all: Vec<WorkflowAnnotation> = matrix.columns.iter().filter_map(annotate_run).collect();
     for entry in matrix.find_cells(|_| true) {
-        let result = ci_status::classify_row(entry.column.run, entry.row, strict);
+        let result = ci_status::classify_row(entry.column.run, entry.row, policy);
         let level = match result.status {
             CiStatus::Failed => AnnotationLevel::Error,
             CiStatus::Undetermined if entry.row.claim.is_some() => AnnotationLevel::Warning,
@@ -62,7 +63,7 @@ pub fn render(results: &[Results], strict: bool) -> String {
     }
     for column in &matrix.columns {
         for finding in &column.run.findings {
-            let result = ci_status::classify_finding(column.run, finding, strict);
+            let result = ci_status::classify_finding(column.run, finding, policy.strict);
             let level = match (result.status, finding.severity) {
                 (CiStatus::Failed, _) => AnnotationLevel::Error,
                 (CiStatus::Expected, _) => continue,

@@ -11,13 +11,16 @@ pub(super) enum TextColor {
     Dim,
     Red,
     Green,
+    /// Green with less weight: it conforms, and no effect was observed.
+    PaleGreen,
     Yellow,
     Magenta,
     Cyan,
 }
 
 impl TextColor {
-    const ALL: [Self; 7] = [Self::Bold, Self::Dim, Self::Red, Self::Green, Self::Yellow, Self::Magenta, Self::Cyan];
+    const ALL: [Self; 8] =
+        [Self::Bold, Self::Dim, Self::Red, Self::Green, Self::PaleGreen, Self::Yellow, Self::Magenta, Self::Cyan];
 
     fn tag(self) -> char {
         match self {
@@ -28,6 +31,7 @@ impl TextColor {
             Self::Yellow => '\u{e0065}',
             Self::Magenta => '\u{e0066}',
             Self::Cyan => '\u{e0067}',
+            Self::PaleGreen => '\u{e0068}',
         }
     }
 
@@ -41,6 +45,7 @@ impl TextColor {
             Self::Dim => "\u{1b}[2m",
             Self::Red => "\u{1b}[31m",
             Self::Green => "\u{1b}[32m",
+            Self::PaleGreen => "\u{1b}[2;32m",
             Self::Yellow => "\u{1b}[33m",
             Self::Magenta => "\u{1b}[35m",
             Self::Cyan => "\u{1b}[36m",

@@ -6,7 +6,7 @@ use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::sanitize_line;
 use crate::report::terminal::color::{TextColor, colorize, use_no_break_spaces};
-use crate::report::terminal::style::{TerminalStyle, status_color};
+use crate::report::terminal::style::{TerminalStyle, row_color, status_color};
 use crate::report::terminal::table::{COLUMN_GAP, FixedTable, max_width};
 use crate::results::model::RowResult;
 
@@ -71,7 +71,7 @@ pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String
 fn render_cell(cell: Option<&RowResult>, style: TerminalStyle) -> String {
     let Some(row) = cell else { return colorize(TextColor::Dim, style.not_run_label()) };
     let status = RowStatus::from_row(row);
-    let verdict = colorize(status_color(status), &format!("{} {}", style.mark(status), row.verdict_label()));
+    let verdict = colorize(row_color(row), &format!("{} {}", style.mark(status), row.verdict_label()));
     match (status, &row.claim) {
         (RowStatus::Conforms | RowStatus::Unclaimed, _) | (_, None) => verdict,
         (RowStatus::Silent | RowStatus::Exceeds | RowStatus::Contradicts | RowStatus::Undetermined, Some(claim)) => {

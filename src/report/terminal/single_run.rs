@@ -8,7 +8,7 @@ use crate::report::common::phrases;
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::sanitize_line;
 use crate::report::terminal::color::{TextColor, colorize};
-use crate::report::terminal::style::{TerminalStyle, status_color};
+use crate::report::terminal::style::{TerminalStyle, row_color};
 use crate::report::terminal::table::{COLUMN_GAP, FixedTable, max_width};
 use crate::results::model::RowResult;
 
@@ -85,7 +85,7 @@ fn header_cells(placement: &ReasonPlacement) -> Vec<String> {
 
 fn row_cells(row: &RowResult, title: &str, style: TerminalStyle) -> Vec<String> {
     let status = RowStatus::from_row(row);
-    let outcome = colorize(status_color(status), &format!("{} {}", style.mark(status), status.as_str()));
+    let outcome = colorize(row_color(row), &format!("{} {}", style.mark(status), status.as_str()));
     let claim = row.claim.as_ref().map_or("", |claim| claim.status.as_str());
     vec![sanitize_line(title), claim.to_owned(), row.verdict_label().to_owned(), outcome]
 }

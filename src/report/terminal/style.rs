@@ -3,6 +3,7 @@
 use crate::report::common::row_status::RowStatus;
 use crate::report::terminal::color::{TextColor, colorize, use_no_break_spaces};
 use crate::report::terminal::table::FixedTable;
+use crate::results::model::RowResult;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,12 @@ impl TerminalStyle {
     pub(super) fn render_heading(self, title: &str) -> String {
         format!("\n{}", self.render_paragraph(0, colorize(TextColor::Bold, title)))
     }
+}
+
+/// The colour of a row: that of its status, and lighter if a claim of `supported` is met without an
+/// observed effect.
+pub(super) fn row_color(row: &RowResult) -> TextColor {
+    if row.lacks_effect() { TextColor::PaleGreen } else { status_color(RowStatus::from_row(row)) }
 }
 
 /// The colour of a status. Only conforming rows are green.

@@ -62,7 +62,9 @@ fn render_single_run(run: &Results, style: TerminalStyle) -> String {
     cost.extend(totals.cost_usd.map(format::dollars));
     cost.push(format::duration(totals.wall_ms));
 
-    let mut lines = vec![rows, outcomes.join("  "), style.join_facts(cost)];
+    let met = phrases::describe_met_claims(summary).map(|met| format!("claims of support: {met}"));
+    let mut lines: Vec<String> = [Some(rows), Some(outcomes.join("  ")), met].into_iter().flatten().collect();
+    lines.push(style.join_facts(cost));
     lines.extend(phrases::compare_plan_with_totals(totals));
     let contradicting = run.rows.iter().filter(|row| RowStatus::from_row(row) == RowStatus::Contradicts);
     let ids: Vec<String> = contradicting.map(|row| sanitize_line(&row.id)).collect();

@@ -14,7 +14,7 @@ use crate::results::baseline::model::{
     FindingPresence, RegressionCause,
 };
 use crate::results::comparability;
-use crate::results::compare::is_regression;
+use crate::results::compare::{RankedVerdict, is_regression};
 use crate::results::model::{FindingSummary, Results, RowResult};
 
 /// The inputs of a comparison in addition to the run and the baseline.
@@ -47,8 +47,8 @@ pub fn compare(results: &Results, baseline: &BaselineSource, options: &CompareOp
     let listed = baseline.expected_failures(options.strict);
     let listed: HashMap<&EntrySubject, &ExpectedFailure> = listed.iter().map(|entry| (&entry.subject, entry)).collect();
     let earlier = baseline.earlier_run();
-    let before: HashMap<&str, VerdictStatus> =
-        earlier.iter().flat_map(|run| &run.rows).map(|row| (row.id.as_str(), row.verdict.status)).collect();
+    let before: HashMap<&str, RankedVerdict> =
+        earlier.iter().flat_map(|run| &run.rows).map(|row| (row.id.as_str(), (&row.verdict).into())).collect();
     let mut counts = BaselineCounts::default();
     let mut entries = Vec::new();
     for row in &results.rows {
@@ -60,17 +60,13 @@ pub fn compare(results: &Results, baseline: &BaselineSource, options: &CompareOp
             RowComparison::Undetermined => counts.undetermined += 1,
             RowComparison::Reported(case, cause) => {
                 counts.add(case);
-                let expected = entry.and_then(|entry| entry.verdict).or(then);
+                let expected = entry.and_then(|entry| entry.verdict).or(then.map(|then| then.status));
                 let why = explain_row(row, case, cause, entry, expected);
                 let now = EntryState::Verdict(row.verdict.status);
-                entries.push(build_entry(
-                    subject,
-                    (case, cause),
-                    entry,
-                    expected.map(EntryState::Verdict),
-                    Some(now),
-                    why,
-                ));
+                let before = expected.map(EntryState::Verdict);
+                let other = then.map(|then| then.strongest).filter(|strongest| *strongest != row.verdict.strongest);
+                let built = build_entry(subject, (case, cause), entry, before, Some(now), why);
+                entries.push(BaselineEntry { strongest_before: other, ..built });
             }
         }
     }
@@ -136,6 +132,7 @@ fn build_entry(
         reason: listed.and_then(|entry| entry.reason.clone()),
         link: listed.and_then(|entry| entry.link.clone()),
         until: listed.and_then(|entry| entry.until.map(|day| day.to_string())),
+        strongest_before: None,
     }
 }
 
@@ -143,13 +140,13 @@ fn build_entry(
 pub(super) fn compare_row(
     row: &RowResult,
     listed: Option<&ExpectedFailure>,
-    before: Option<VerdictStatus>,
+    before: Option<RankedVerdict>,
     strict: bool,
     today: Date,
 ) -> RowComparison {
     let now = row.verdict.status;
     if !now.is_decided() {
-        let is_mentioned = listed.is_some() || before.is_some_and(VerdictStatus::is_decided);
+        let is_mentioned = listed.is_some() || before.is_some_and(|before| before.status.is_decided());
         return if is_mentioned {
             RowComparison::Reported(EntryStatus::Unconfirmed, None)
         } else {
@@ -157,12 +154,14 @@ pub(super) fn compare_row(
         };
     }
     let expired = listed.is_some_and(|entry| entry.is_expired(today));
-    let as_listed = listed.is_some_and(|entry| entry.verdict == Some(now));
-    // A row that fails only in strict mode may be listed without strict mode.
-    if as_listed && !expired && is_failing_row(row, true) {
+    // `supported` in a list means the strongest verdict that the row can reach.
+    let is_now = |verdict| verdict == now || (verdict == VerdictStatus::Supported && row.verdict.is_strongest());
+    let as_listed = listed.and_then(|entry| entry.verdict).is_some_and(is_now);
+    // A row that fails only with `--strict` or `--require-effect` may be listed without it.
+    if as_listed && !expired && (is_failing_row(row, true) || row.lacks_effect()) {
         return RowComparison::Reported(EntryStatus::Expected, None);
     }
-    let behind = before.is_some_and(|before| is_regression(before, now));
+    let behind = before.is_some_and(|before| is_regression(before, (&row.verdict).into()));
     let regression = |cause| RowComparison::Reported(EntryStatus::Regression, Some(cause));
     match (is_failing_row(row, strict), listed) {
         (true, Some(_)) if as_listed => regression(RegressionCause::Expired),

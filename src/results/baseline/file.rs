@@ -16,14 +16,18 @@ use crate::results::baseline::model::EntrySubject;
 use crate::results::json;
 
 /// The value of `schema` in every list of this version.
-pub const SCHEMA: &str = "fieldtest-baseline/1";
+pub const SCHEMA: &str = "fieldtest-baseline/2";
+/// The value of `schema` in lists of version 1, which have fewer verdicts.
+const SCHEMA_V1: &str = "fieldtest-baseline/1";
 
 /// The verdicts that can be expected, each with the corresponding gateway verdict.
-const EXPECTABLE_VERDICTS: [(VerdictStatus, &str); 4] = [
-    (VerdictStatus::Supported, "forwarded"),
-    (VerdictStatus::Ignored, "dropped"),
-    (VerdictStatus::Rejected, "refused"),
-    (VerdictStatus::Substituted, "changed"),
+const EXPECTABLE_VERDICTS: [(VerdictStatus, Option<&str>); 6] = [
+    (VerdictStatus::Supported, Some("forwarded")),
+    (VerdictStatus::Validated, None),
+    (VerdictStatus::Accepted, None),
+    (VerdictStatus::Ignored, Some("dropped")),
+    (VerdictStatus::Rejected, Some("refused")),
+    (VerdictStatus::Substituted, Some("changed")),
 ];
 
 /// The names that entries can use.
@@ -51,8 +55,8 @@ pub struct ParsedFile {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Baseline")]
 struct ExpectationsFile {
-    /// Always `fieldtest-baseline/1`.
-    #[schemars(with = "String", extend("const" = SCHEMA))]
+    /// `fieldtest-baseline/2`; lists of version 1 are also read.
+    #[schemars(with = "String", extend("enum" = [SCHEMA, SCHEMA_V1]))]
     schema: Spanned<String>,
     /// The only target of the list; any target if absent.
     #[serde(default)]
@@ -79,10 +83,11 @@ struct FileEntry {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     check: Option<Spanned<String>>,
-    /// The expected verdict, or the expected gateway verdict.
+    /// The expected verdict, or the expected gateway verdict. `supported` means the strongest verdict
+    /// that the row can reach.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = [
-        "supported", "ignored", "rejected", "substituted", "forwarded", "dropped", "refused", "changed", null,
+        "supported", "validated", "accepted", "ignored", "rejected", "substituted", "forwarded", "dropped", "refused", "changed", null,
     ]))]
     verdict: Option<Spanned<String>>,
     /// Why the failure is known, and when it will be fixed. Reports show it.
@@ -110,10 +115,10 @@ pub fn schema() -> serde_json::Value {
 pub fn read_expectations(name: &str, text: &str, known: &CatalogNames) -> Result<ParsedFile, CaseErrors> {
     let file: ExpectationsFile = read_yaml(name, text).map_err(|error| CaseErrors(vec![error]))?;
     let mut reader = ExpectationsReader { name, text, known, errors: Vec::new(), entry_lines: BTreeMap::new() };
-    if file.schema.value != SCHEMA {
+    if ![SCHEMA, SCHEMA_V1].contains(&file.schema.value.as_str()) {
         let error = reader
             .error_at(&file.schema, format!("\"schema\" is `{}`", file.schema.value))
-            .with_help(format!("this version of fieldtest reads {SCHEMA}"));
+            .with_help(format!("this version of fieldtest reads {SCHEMA} and {SCHEMA_V1}"));
         return Err(CaseErrors(vec![error]));
     }
     if let Some(target) = &file.target {
@@ -222,8 +227,9 @@ impl ExpectationsReader<'_> {
                 .push(self.error_at(row, what).with_help(format!("use one of {}", list_verdict_words().join(", "))));
             return None;
         };
-        let found =
-            EXPECTABLE_VERDICTS.into_iter().find(|(status, fate)| word.value == status.as_str() || word.value == *fate);
+        let found = EXPECTABLE_VERDICTS
+            .into_iter()
+            .find(|(status, fate)| word.value == status.as_str() || Some(word.value.as_str()) == *fate);
         if found.is_none() {
             let undecided = [VerdictStatus::Inconclusive, VerdictStatus::Skipped].map(VerdictStatus::as_str);
             let help = if undecided.contains(&word.value.as_str()) {
@@ -257,7 +263,7 @@ pub fn is_web_address(text: &str) -> bool {
 
 fn list_verdict_words() -> Vec<&'static str> {
     let words = EXPECTABLE_VERDICTS.iter().map(|(status, _)| status.as_str());
-    words.chain(EXPECTABLE_VERDICTS.iter().map(|(_, fate)| *fate)).collect()
+    words.chain(EXPECTABLE_VERDICTS.iter().filter_map(|(_, fate)| *fate)).collect()
 }
 
 /// The most similar of the known names, if one is similar.

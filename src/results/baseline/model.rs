@@ -108,6 +108,10 @@ pub struct BaselineEntry {
     /// The last day on which the entry is valid, `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// The strongest verdict that the row could reach in the earlier run, if it differs from that of
+    /// this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strongest_before: Option<VerdictStatus>,
 }
 
 /// The subject of an entry.

@@ -1,7 +1,7 @@
 //! Compares two runs row by row and finding by finding.
 
 use crate::results::comparability;
-use crate::results::compare::{FindingPair, is_regression, pair_findings, unite_rows};
+use crate::results::compare::{FindingPair, RankedVerdict, is_regression, pair_findings, unite_rows};
 use crate::results::diff::model::{
     CountClass, DiffSide, FindingChange, FindingKind, FindingState, ResultsDiff, RowChange, RowKind, RowState, SCHEMA,
 };
@@ -72,9 +72,10 @@ fn classify_row(old: &RowResult, new: &RowResult) -> Option<RowKind> {
         (false, true) => return Some(RowKind::Decided),
         (true, true) | (false, false) => {}
     }
-    if is_regression(before, after) {
+    let (ranked_before, ranked_after) = (RankedVerdict::from(&old.verdict), RankedVerdict::from(&new.verdict));
+    if is_regression(ranked_before, ranked_after) {
         Some(RowKind::Lost)
-    } else if is_regression(after, before) {
+    } else if is_regression(ranked_after, ranked_before) {
         Some(RowKind::Gained)
     } else if before != after
         || qualifier_kinds(old) != qualifier_kinds(new)
@@ -103,6 +104,7 @@ fn qualifier_kinds(row: &RowResult) -> Vec<&str> {
 fn row_state(row: &RowResult) -> RowState {
     RowState {
         verdict: row.verdict.status,
+        strongest: row.verdict.strongest,
         fate: row.fate.as_ref().map(|fate| fate.kind),
         to: row.fate.as_ref().and_then(|fate| fate.to.clone()),
         qualifiers: row.verdict.qualifiers.clone(),

@@ -9,12 +9,12 @@ use crate::results::gateway::GatewayVerdictKind;
 use crate::string_enum::string_enum;
 
 /// The value of `schema` in every diff of this version.
-pub const SCHEMA: &str = "fieldtest-diff/1";
+pub const SCHEMA: &str = "fieldtest-diff/2";
 
 /// The differences between two runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultsDiff {
-    /// Always `fieldtest-diff/1`.
+    /// Always `fieldtest-diff/2`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// The earlier run, or the run of the first target.
@@ -104,6 +104,8 @@ string_enum! {
 pub struct RowState {
     /// The verdict.
     pub verdict: VerdictStatus,
+    /// The strongest verdict that the row could reach.
+    pub strongest: VerdictStatus,
     /// The gateway verdict; only in results of `fieldtest gateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fate: Option<GatewayVerdictKind>,

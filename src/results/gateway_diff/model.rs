@@ -10,12 +10,12 @@ use crate::checks::CheckSeverity;
 use crate::string_enum::string_enum;
 
 /// The value of `schema` in every comparison of this version.
-pub const SCHEMA: &str = "fieldtest-comparison/1";
+pub const SCHEMA: &str = "fieldtest-comparison/2";
 
 /// The results of one plan at an upstream and through a gateway in front of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayComparison {
-    /// Always `fieldtest-comparison/1`.
+    /// Always `fieldtest-comparison/2`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// When the first run started, RFC 3339, UTC.

@@ -3,7 +3,7 @@
 //! A row keeps its verdict if all runs that decided it agree. Otherwise the row is inconclusive, and its
 //! reason has the counts. Runs are added one by one, so that at most two are in memory.
 
-use crate::catalog::{Outcome, VerdictStatus, is_silent};
+use crate::catalog::{VerdictStatus, is_silent};
 use crate::results::merge::totals::{add_cost, add_totals, merge_findings, merge_strictness, recount};
 use crate::results::model::{RepeatSummary, Results, RowResult, VerdictCount, VerdictStability};
 
@@ -93,7 +93,7 @@ fn clear_disputed_verdict(row: &mut RowResult) {
     row.verdict.confidence = None;
     row.verdict.qualifiers.clear();
     let claim = row.claim.as_ref().map(|claim| claim.status);
-    row.outcome = Outcome::compare(claim, row.verdict.status);
+    row.outcome = row.verdict.compare_with(claim);
     row.silent = is_silent(claim, row.verdict.status);
 }
 
@@ -102,7 +102,7 @@ mod tests {
     use VerdictStatus::{Ignored, Inconclusive, Skipped, Supported};
 
     use super::*;
-    use crate::catalog::ClaimStatus;
+    use crate::catalog::{ClaimStatus, Outcome};
     use crate::results::fixtures;
 
     fn run_with_verdict(seed: u64, status: VerdictStatus) -> Results {

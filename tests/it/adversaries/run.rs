@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
-use fieldtest::results::model::{EvidenceKind, Results, Verdict};
+use fieldtest::results::model::{Results, Verdict};
 use fieldtest::simulator;
 use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
 use tokio::sync::OnceCell;
@@ -149,10 +149,8 @@ pub fn word(verdict: &Verdict) -> String {
     if let Some(code) = &verdict.code {
         return code.clone();
     }
-    let validated = verdict.status == VerdictStatus::Supported && verdict.evidence == Some(EvidenceKind::Validated);
-    let by = if validated { ", as validated" } else { "" };
     let but = if verdict.qualifiers.is_empty() { "" } else { ", with a qualifier" };
-    format!("{}{by}{but}", verdict.status)
+    format!("{}{but}", verdict.status)
 }
 
 /// A verdict with its reason and its qualifiers.

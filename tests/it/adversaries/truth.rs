@@ -2,7 +2,7 @@
 //! must
 //! have the verdict of the honest upstream.
 
-use VerdictStatus::{Ignored, Rejected, Substituted, Supported};
+use VerdictStatus::{Ignored, Rejected, Substituted, Supported, Validated};
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
 use fieldtest::results::model::{EvidenceKind, Verdict};
 
@@ -275,14 +275,14 @@ pub static ALL: [Truth; 17] = [
             "content.thinking",
         ],
         right: "supported or inconclusive",
-        reach: &[("field.system", Supported), ("field.metadata", Supported)],
+        reach: &[("field.system", Supported), ("field.metadata", Validated)],
     },
     Truth {
         adversary: Adversary::OverloadedEverySecondTime,
         is: "rejects every second request with 529",
         tempts: &["field.metadata", "field.stop_sequences", "header.x-api-key"],
         right: "as without it",
-        reach: &[("field.stop_sequences", Supported), ("field.metadata", Supported), ("header.x-api-key", Supported)],
+        reach: &[("field.stop_sequences", Supported), ("field.metadata", Validated), ("header.x-api-key", Supported)],
     },
     Truth {
         adversary: Adversary::AnswersInGerman,

@@ -72,7 +72,11 @@ fn options_for_row(row: &Experiment) -> Vec<String> {
         VerdictStatus::Ignored => Some("ignored"),
         VerdictStatus::Rejected => Some("unsupported"),
         VerdictStatus::Substituted => Some("substituted"),
-        VerdictStatus::Supported | VerdictStatus::Inconclusive | VerdictStatus::Skipped => None,
+        VerdictStatus::Supported
+        | VerdictStatus::Validated
+        | VerdictStatus::Accepted
+        | VerdictStatus::Inconclusive
+        | VerdictStatus::Skipped => None,
     };
     row.statuses.iter().filter_map(status).map(|status| format!("`--flip {}={status}`", row.id())).collect()
 }

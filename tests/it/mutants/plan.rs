@@ -55,14 +55,14 @@ pub fn mutants(before: &Verdicts) -> (Vec<Mutant>, Vec<String>) {
         let is = before[id].status;
         for mutant in of_row(id) {
             let Mutant { expected, .. } = mutant;
-            let blocking = experiment.depends_on.iter().find(|other| before[*other].status != VerdictStatus::Supported);
+            let blocking = experiment.depends_on.iter().find(|other| !before[*other].status.is_positive());
             let why = if expected != VerdictStatus::Inconclusive && !experiment.statuses.contains(&expected) {
                 Some("the row cannot have this verdict".to_owned())
             } else if is == expected {
                 Some("the row has this verdict without a mutation".to_owned())
             } else if !is.is_decided() {
                 Some(format!("it is {is} without a mutation"))
-            } else if expected == VerdictStatus::Ignored && is != VerdictStatus::Supported && !is_extension(id) {
+            } else if expected == VerdictStatus::Ignored && !is.is_positive() && !is_extension(id) {
                 Some(format!("it is {is}, so removing the field changes nothing"))
             } else if let (VerdictStatus::Ignored, Some(other)) = (expected, blocking) {
                 Some(format!("it depends on {other}, which is not supported there"))

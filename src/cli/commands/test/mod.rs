@@ -34,7 +34,7 @@ use crate::cli::target::model::ResolvedTarget;
 use crate::cli::target::resolve;
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report::common::ci_status;
-use crate::report::common::ci_status::CiStatus;
+use crate::report::common::ci_status::{CiStatus, FailurePolicy};
 use crate::report::escape_workflow_commands;
 use crate::results::baseline::{BaselineEntry, EntryStatus, EntrySubject};
 
@@ -70,6 +70,9 @@ pub struct TestArgs {
     /// Also fail for silent and undetermined rows
     #[arg(long, help_heading = "Reports")]
     strict: bool,
+    /// Also fail for claims of support without an observed effect
+    #[arg(long, help_heading = "Reports")]
+    require_effect: bool,
     /// Compare rows with DIR/TARGET/ROW.snap
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "snapshots", help_heading = "Reports")]
     snapshots: Option<PathBuf>,
@@ -206,8 +209,11 @@ fn run_tests(
         }
         trials.extend(ids.into_iter().map(|id| {
             let (run, snapshots, state) = (Arc::clone(&run), snapshots.clone(), Arc::clone(&state));
-            let (name, strict) = (test_name(run.target(), &id), args.strict);
-            Trial::ignorable_test(name, move || run_row_test(&run, &id, strict, snapshots.as_deref(), &state))
+            let (name, policy) = (
+                test_name(run.target(), &id),
+                FailurePolicy { strict: args.strict, require_effect: args.require_effect },
+            );
+            Trial::ignorable_test(name, move || run_row_test(&run, &id, policy, snapshots.as_deref(), &state))
         }));
     }
     if args.libtest.list {
@@ -291,7 +297,7 @@ fn run_findings_test(run: &TargetRun, state: &TestState) -> Result<(), Failed> {
 fn run_row_test(
     run: &TargetRun,
     id: &str,
-    strict: bool,
+    policy: FailurePolicy,
     snapshots: Option<&SnapshotStore>,
     state: &TestState,
 ) -> Result<Completion, Failed> {
@@ -301,7 +307,7 @@ fn run_row_test(
         Failed::from(escape_workflow_commands(why))
     })?;
     let row = results.rows.iter().find(|row| row.id == id).ok_or("the run has no such row")?;
-    let graded = ci_status::classify_row(results, row, strict);
+    let graded = ci_status::classify_row(results, row, policy);
     let failed = |more: &str| {
         Failed::from(escape_workflow_commands(&format!(
             "{}: {}\n\n{}{more}",

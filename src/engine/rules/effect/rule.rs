@@ -420,7 +420,9 @@ impl<'a> EffectRule<'a> {
                 InconclusiveReason::ValidatedWithoutEffect,
                 format!("{no_effect}, although {}", with_subject(&verdict.reason)),
             ),
-            VerdictStatus::Rejected
+            VerdictStatus::Validated
+            | VerdictStatus::Accepted
+            | VerdictStatus::Rejected
             | VerdictStatus::Substituted
             | VerdictStatus::Inconclusive
             | VerdictStatus::Skipped => verdict,

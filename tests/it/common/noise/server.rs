@@ -77,7 +77,8 @@ impl MeasuredServer {
     /// Returns true if a decided verdict is correct. A server also rejects a row that depends on a
     /// rejected row.
     pub fn is_correct(&self, row: &str, verdict: VerdictStatus) -> bool {
-        verdict == self.true_status(row) || (verdict == VerdictStatus::Rejected && self.is_rejected_by_dependency(row))
+        verdict.is_same_kind(self.true_status(row))
+            || (verdict == VerdictStatus::Rejected && self.is_rejected_by_dependency(row))
     }
 
     fn is_rejected_by_dependency(&self, row: &str) -> bool {
@@ -97,8 +98,8 @@ impl MeasuredServer {
 /// Returns the verdict of a row with this simulated status.
 fn verdict_of(status: ClaimStatus) -> VerdictStatus {
     match status {
-        ClaimStatus::Supported => VerdictStatus::Supported,
-        ClaimStatus::Ignored => VerdictStatus::Ignored,
+        ClaimStatus::Supported | ClaimStatus::Partial => VerdictStatus::Supported,
+        ClaimStatus::Ignored | ClaimStatus::Accepted => VerdictStatus::Ignored,
         ClaimStatus::Unsupported => VerdictStatus::Rejected,
         ClaimStatus::Substituted => VerdictStatus::Substituted,
     }
