@@ -17,6 +17,10 @@ pub fn apply_dependencies(verdicts: &mut [(&Experiment, Verdict)]) {
     let statuses: HashMap<&str, VerdictStatus> =
         verdicts.iter().map(|(experiment, verdict)| (experiment.id(), verdict.status)).collect();
     for (experiment, verdict) in verdicts.iter_mut() {
+        for blocking in &mut verdict.blocked_by {
+            // A rule does not know the verdicts of other rows.
+            blocking.status = statuses.get(blocking.row.as_str()).copied().unwrap_or(Skipped);
+        }
         let shows_contrast = |row: &String| statuses.get(row.as_str()) == Some(&VerdictStatus::Supported);
         if verdict.status.is_positive() && experiment.contrast.as_ref().is_some_and(|row| !shows_contrast(row)) {
             (verdict.status, verdict.evidence) = (VerdictStatus::Accepted, Some(EvidenceKind::Accepted));

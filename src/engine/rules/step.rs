@@ -5,7 +5,9 @@
 use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::recording::run::ArmKind;
-use crate::results::model::{EndpointStrictness, EvidenceKind, UnknownKeyReaction, Verdict};
+use crate::results::model::{
+    BlockingRow, DependencyRole, EndpointStrictness, EvidenceKind, UnknownKeyReaction, Verdict,
+};
 use crate::variables::hash;
 use crate::wire::message::HttpError;
 
@@ -132,7 +134,15 @@ pub(super) fn inconclusive_with_next_step(
 
 /// The verdict of a row whose responses do not have the form that another row asks for.
 pub(super) fn blocked_verdict(row: &str, observed: &str) -> Verdict {
-    inconclusive_verdict(InconclusiveReason::DependsOn, format!("blocked by {row}: {observed}"))
+    let blocking = BlockingRow {
+        row: row.to_owned(),
+        status: VerdictStatus::Inconclusive,
+        role: DependencyRole::Reads,
+        variant: None,
+        root: row.to_owned(),
+    };
+    let verdict = inconclusive_verdict(InconclusiveReason::Blocked, format!("blocked by {row}: {observed}"));
+    Verdict { blocked_by: vec![blocking], ..verdict }
 }
 
 /// A decided verdict.
