@@ -28,7 +28,7 @@ pub struct OutputArgs {
     /// Also fail for silent, undetermined rows and findings
     #[arg(long, help_heading = "Reports")]
     pub strict: bool,
-    /// Also fail for claims of support without an observed effect
+    /// Also fail for claims without an observed effect
     #[arg(long, help_heading = "Reports")]
     pub require_effect: bool,
 }

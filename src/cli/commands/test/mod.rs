@@ -70,7 +70,7 @@ pub struct TestArgs {
     /// Also fail for silent and undetermined rows
     #[arg(long, help_heading = "Reports")]
     strict: bool,
-    /// Also fail for claims of support without an observed effect
+    /// Also fail for claims without an observed effect
     #[arg(long, help_heading = "Reports")]
     require_effect: bool,
     /// Compare rows with DIR/TARGET/ROW.snap
