@@ -12,7 +12,7 @@ fn read_pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
-    paths.extend(["README.md", "CONTRIBUTING.md", "docs/ci/README.md"].map(|name| root.join(name)));
+    paths.extend(["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/ci/README.md"].map(|name| root.join(name)));
     paths.sort();
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
