@@ -14,9 +14,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use fieldtest::checks::check_exchange;
-use fieldtest::client::{Client, ClientConfig, CredentialHeader, MessagesEndpoint as _};
+use fieldtest::client::{Client, ClientConfig, MessagesEndpoint as _};
 use fieldtest::recording::jsonl::to_json_line;
 use fieldtest::recording::run::LineRef;
+use fieldtest::wire::exchange::AuthScheme;
 use fieldtest::wire::exchange::{AttemptResult, HttpMethod, Request, RequestCredential};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
@@ -41,7 +42,7 @@ struct Options {
 
 fn main() {
     let options = Options::parse();
-    let mut config = ClientConfig::new(options.base_url.clone(), CredentialHeader::XApiKey);
+    let mut config = ClientConfig::new(options.base_url.clone(), AuthScheme::XApiKey);
     config.credential = std::env::var("KEY").ok().map(Into::into);
     config.concurrency = options.at_once;
     config.retries = 0;

@@ -5,6 +5,7 @@
 
 mod arm;
 mod bundled;
+mod claim_changes;
 mod credential_source;
 mod error;
 mod experiment;
@@ -18,12 +19,14 @@ mod schema;
 mod status;
 mod target;
 mod target_list;
+mod target_revision;
 mod template;
 mod validate;
 mod validate_gateway;
 mod yaml_errors;
 
 pub use crate::catalog::arm::{Arm, ArmCredential, ArmMethod, EchoBack, FollowUp, OwnBlock, ScreenArms, Turn};
+pub use crate::catalog::claim_changes::{ClaimChange, claim_changes};
 pub use crate::catalog::credential_source::CredentialSource;
 pub use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 pub use crate::catalog::experiment::{
@@ -37,7 +40,9 @@ pub use crate::catalog::gateway_row::{
     StreamOverrides, UpstreamResponse,
 };
 pub use crate::catalog::json_path::{JsonPath, PathSegment};
-pub use crate::catalog::load::{CaseFile, Catalog, CatalogRow, FileKind, GatewayCatalogRow, MAX_FILE_BYTES, read_yaml};
+pub use crate::catalog::load::{
+    CaseFile, Catalog, CatalogRow, FileKind, GatewayCatalogRow, MAX_FILE_BYTES, find_target, read_yaml,
+};
 pub use crate::catalog::message_predicate::{CallTest, CountRange, MessagePredicate, TextTest};
 pub use crate::catalog::response_predicate::{
     AlternativeVerdict, ArmComparison, JsonKind, JsonTest, ResponseAspect, ResponsePredicate,
@@ -45,8 +50,9 @@ pub use crate::catalog::response_predicate::{
 pub use crate::catalog::schema::{experiments_schema, gateway_schema, target_list_schema, target_schema};
 pub use crate::catalog::status::{ClaimStatus, Outcome, VerdictStatus, is_silent};
 pub use crate::catalog::target::{
-    AuthScheme, Claim, ClaimSource, ClaimedRange, Target, TargetAuth, TargetLimits, TargetPrices,
+    Claim, ClaimSource, ClaimedRange, SourceSureness, Target, TargetAuth, TargetLimits, TargetPrices,
 };
 pub use crate::catalog::target_list::{ListedTarget, TargetList};
+pub use crate::catalog::target_revision::{TargetFile, TargetRevision};
 pub use crate::catalog::template::{CITIES, TemplateSegment, TemplateVariable, VARIABLES, parse_template};
 pub use crate::catalog::validate::collect_variables;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::catalog::experiment::ExperimentFile;
 use crate::catalog::gateway_row::GatewayFile;
-use crate::catalog::target::Target;
 use crate::catalog::target_list::TargetList;
+use crate::catalog::target_revision::TargetFile;
 
 /// The schema of a file under `cases/experiments/`.
 pub fn experiments_schema() -> Value {
@@ -21,7 +21,7 @@ pub fn gateway_schema() -> Value {
 
 /// The schema of a file under `cases/targets/`.
 pub fn target_schema() -> Value {
-    schema_for!(Target).to_value()
+    schema_for!(TargetFile).to_value()
 }
 
 /// The schema of a target list, the file of `--targets`.

@@ -11,13 +11,20 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::catalog::credential_source::CredentialSource;
 use crate::catalog::experiment::LimitRequirement;
 use crate::catalog::status::ClaimStatus;
+use crate::string_enum::string_enum;
+use crate::wire::exchange::AuthScheme;
 
 /// A target file: an endpoint, and what its documentation claims.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// The name on the command line and in file names, for example `deepseek`.
+    /// The name on the command line and in file names, for example `deepseek`. A loaded target of a file
+    /// with a `revision` is named `NAME@REVISION`.
     pub name: String,
+    /// The revision of the support table, for example the month in which it was published: `2026-04`.
+    /// Revisions of one name are ordered as text. The name alone means the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// The provider's display name.
     pub title: String,
     /// The base URL for SDKs; `/v1/messages` is appended. Absent for targets that are only simulated.
@@ -33,6 +40,10 @@ pub struct Target {
     /// The API version to test: the value of the `anthropic-version` header.
     #[serde(default = "default_version")]
     pub anthropic_version: String,
+    /// Headers that every request needs besides the credential, for example `anthropic-workspace-id`.
+    /// They must not be secret: recordings contain them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// The documents that contain the claims. The first is the main one.
     pub sources: Vec<ClaimSource>,
     /// Size and rate limits that the documentation states.
@@ -53,6 +64,13 @@ fn default_version() -> String {
     "2023-06-01".to_owned()
 }
 
+impl Target {
+    /// The claim about a row for requests to a model.
+    pub fn claim(&self, row: &str, model: &str) -> Option<&Claim> {
+        self.claims.get(row).filter(|claim| claim.applies_to(model))
+    }
+}
+
 /// How a credential is sent, and the environment variables that may hold it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,16 +80,6 @@ pub struct TargetAuth {
     /// Environment variables that may hold the credential. The first one that is set is used.
     #[serde(default)]
     pub env: Vec<String>,
-}
-
-/// The header that carries the credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuthScheme {
-    /// `x-api-key: KEY`
-    XApiKey,
-    /// `authorization: Bearer KEY`
-    Bearer,
 }
 
 /// A document with claims, and when it was read.
@@ -87,6 +95,30 @@ pub struct ClaimSource {
     pub revision: String,
     /// The day on which the page was read, `YYYY-MM-DD`.
     pub read_on: String,
+    /// How well the page is known.
+    #[serde(default, skip_serializing_if = "SourceSureness::is_page_read")]
+    pub sureness: SourceSureness,
+}
+
+string_enum! {
+    /// How well the claims of a source are known.
+    #[derive(Default)]
+    pub enum SourceSureness {
+        /// The provider's page was read completely.
+        #[default]
+        PageRead = "page-read",
+        /// The page was read in part, or through a careful transcription.
+        Transcribed = "transcribed",
+        /// A single statement, or the word of a third party.
+        Reported = "reported",
+    }
+}
+
+impl SourceSureness {
+    /// True for the default, which files do not state.
+    fn is_page_read(&self) -> bool {
+        *self == Self::PageRead
+    }
 }
 
 /// Size and rate limits from the documentation. All are optional.
@@ -149,15 +181,61 @@ fn deserialize_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, 
 pub struct Claim {
     /// The status.
     pub status: ClaimStatus,
+    /// What is missing or different, for a claim of `partial`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
     /// The wording of the page, if it says more than the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The claimed range of values, for rows about a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<ClaimedRange>,
+    /// The values that are allowed, if the page lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// The models that the claim is about, as prefixes of their names. By default, all models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
     /// The title of the source, if it is not the target's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// How well the claim is known, if not as well as its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sureness: Option<SourceSureness>,
+}
+
+impl Claim {
+    /// A claim with a status and nothing else.
+    pub fn new(status: ClaimStatus) -> Self {
+        Self {
+            status,
+            missing: None,
+            note: None,
+            range: None,
+            values: Vec::new(),
+            models: Vec::new(),
+            source: None,
+            sureness: None,
+        }
+    }
+
+    /// The status and what limits it, for a table: `supported (low, high; only minimax-m3)`.
+    pub fn summary(&self) -> String {
+        let range = self.range.map(|range| format!("{} to {}", range.min, range.max));
+        let values = (!self.values.is_empty()).then(|| self.values.join(", "));
+        let models = (!self.models.is_empty()).then(|| format!("only {}", self.models.join(", ")));
+        let limits: Vec<String> =
+            [range, values, models, self.missing.clone(), self.note.clone()].into_iter().flatten().collect();
+        match limits.is_empty() {
+            true => self.status.to_string(),
+            false => format!("{} ({})", self.status, limits.join("; ")),
+        }
+    }
+
+    /// True if the claim is about this model.
+    pub fn applies_to(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|prefix| model.starts_with(prefix.as_str()))
+    }
 }
 
 /// A closed range of numbers.

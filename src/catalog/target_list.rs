@@ -11,7 +11,7 @@ use serde_yaml::Spanned;
 
 use crate::catalog::credential_source::CredentialSource;
 use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
-use crate::catalog::load::read_yaml;
+use crate::catalog::load::{find_target, read_yaml};
 use crate::catalog::target::{Target, TargetAuth, TargetLimits, TargetPrices};
 
 /// The file of `--targets`.
@@ -98,7 +98,7 @@ impl ListedTarget {
         let known = || format!("known targets: {}", targets.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
         let mut problems = Vec::new();
         for (key, name) in [("target", &self.target), ("claims", &self.claims)] {
-            if let Some(name) = name.as_ref().filter(|name| !targets.contains_key(*name)) {
+            if let Some(name) = name.as_ref().filter(|name| find_target(targets, name).is_none()) {
                 problems.push((key, format!("there is no target `{name}`"), known()));
             }
         }

@@ -5,10 +5,9 @@
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::client::config::CredentialHeader;
 use crate::client::credential::source::check_credential_text;
 use crate::client::error::ClientError;
-use crate::wire::exchange::RequestCredential;
+use crate::wire::exchange::{AuthScheme, RequestCredential};
 
 /// A wrong credential for rows about authentication. No provider issues credentials of this form.
 const WRONG_CREDENTIAL: &str = "fieldtest-made-up-credential";
@@ -18,21 +17,22 @@ const WRONG_CREDENTIAL: &str = "fieldtest-made-up-credential";
 pub const PLACEHOLDER_CREDENTIAL: &str = "fieldtest-no-credential";
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// True for the headers that carry credentials.
 pub(super) fn is_credential_header(name: &HeaderName) -> bool {
-    *name == X_API_KEY || *name == AUTHORIZATION
+    [X_API_KEY, API_KEY, AUTHORIZATION].contains(name)
 }
 
 /// The credential of the target and its header.
 pub(super) struct AuthHeader {
-    header: CredentialHeader,
+    header: AuthScheme,
     credential: SecretString,
 }
 
 impl AuthHeader {
     /// Checks that a header can carry the credential, so that building a request cannot fail.
-    pub(super) fn new(header: CredentialHeader, credential: Option<SecretString>) -> Result<Self, ClientError> {
+    pub(super) fn new(header: AuthScheme, credential: Option<SecretString>) -> Result<Self, ClientError> {
         if let Some(credential) = &credential {
             check_credential_text(credential.expose_secret()).map_err(ClientError::Credential)?;
         }
@@ -41,7 +41,7 @@ impl AuthHeader {
 
     /// The headers for this kind of credential.
     pub(super) fn headers(&self, credential: RequestCredential) -> Vec<(HeaderName, HeaderValue)> {
-        use CredentialHeader::{Bearer, XApiKey};
+        use AuthScheme::{ApiKey, Bearer, XApiKey};
         let valid = self.credential.expose_secret();
         let sent = match credential {
             RequestCredential::Target => vec![(self.header, valid)],
@@ -52,9 +52,10 @@ impl AuthHeader {
             RequestCredential::Both => vec![(XApiKey, valid), (Bearer, valid)],
             RequestCredential::Missing => Vec::new(),
         };
-        let to_header = |(header, text): (CredentialHeader, &str)| {
+        let to_header = |(header, text): (AuthScheme, &str)| {
             let (name, value) = match header {
                 XApiKey => (X_API_KEY, HeaderValue::from_str(text)),
+                ApiKey => (API_KEY, HeaderValue::from_str(text)),
                 Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}"))),
             };
             // `new` accepts only printable ASCII, which is always a valid header value.
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn an_invalid_credential_is_rejected_and_not_shown() {
         for text in ["", "hunter 22", "hunter\n22", "hünter"] {
-            let error = AuthHeader::new(CredentialHeader::XApiKey, Some(text.into())).err().unwrap();
+            let error = AuthHeader::new(AuthScheme::XApiKey, Some(text.into())).err().unwrap();
             let message = format!("{error} {error:?}");
             assert!(message.contains("cannot be sent in a header"), "{message}");
             assert!(!message.contains("nter"), "{message}");
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn debug_output_shows_no_header_value() {
-        let auth = AuthHeader::new(CredentialHeader::Bearer, Some("sk-very-secret".into())).unwrap();
+        let auth = AuthHeader::new(AuthScheme::Bearer, Some("sk-very-secret".into())).unwrap();
         let header = auth.headers(RequestCredential::Target).remove(0);
         assert_eq!(header.1.as_bytes(), b"Bearer sk-very-secret");
         assert!(!format!("{header:?}").contains("sk-very-secret"));

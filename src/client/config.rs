@@ -10,15 +10,7 @@ use secrecy::SecretString;
 use crate::client::throttle::account::RateLimitAccount;
 use crate::client::throttle::rate_limiter::PerMinuteLimits;
 use crate::client::transport::TransportConfig;
-
-/// The header that carries the credential. Like real clients, a request uses one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CredentialHeader {
-    /// `x-api-key: KEY`
-    XApiKey,
-    /// `authorization: Bearer KEY`
-    Bearer,
-}
+use crate::wire::exchange::AuthScheme;
 
 /// The settings of a [`Client`](super::Client). Not `Debug`, because the base URL may contain a
 /// password until the client validates it.
@@ -27,7 +19,7 @@ pub struct ClientConfig {
     /// The base URL, with or without a path. The client appends `/v1/messages`.
     pub base_url: String,
     /// The header for the credential of the target.
-    pub credential_header: CredentialHeader,
+    pub credential_header: AuthScheme,
     /// The credential. Without one, the client sends a placeholder, for servers that do not check.
     pub credential: Option<SecretString>,
     /// Other secrets that the server may know. They are removed from responses, as the credential
@@ -60,7 +52,7 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// The default settings for this base URL: no credential, no rate limit, and a body limit of 4
     /// MiB, which is 20 times the size of a response with 1,024 tokens.
-    pub fn new(base_url: impl Into<String>, credential_header: CredentialHeader) -> Self {
+    pub fn new(base_url: impl Into<String>, credential_header: AuthScheme) -> Self {
         Self {
             base_url: base_url.into(),
             credential_header,

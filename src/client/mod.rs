@@ -25,7 +25,7 @@ mod transport_error;
 pub use crate::client::auth_header::PLACEHOLDER_CREDENTIAL;
 pub use crate::client::base_url::BaseUrl;
 pub use crate::client::budget::{Budget, BudgetLimits, BudgetReservation, RequestCost, TokenPrices};
-pub use crate::client::config::{ClientConfig, CredentialHeader};
+pub use crate::client::config::ClientConfig;
 pub use crate::client::endpoint::MessagesEndpoint;
 pub use crate::client::error::{ClientError, TransportError};
 pub use crate::client::live::Client;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{ApiDialect, AuthScheme, Catalog, Claim, ClaimSource, Target, TargetAuth, TargetLimits};
+use crate::catalog::{ApiDialect, Catalog, Claim, ClaimSource, SourceSureness, Target, TargetAuth, TargetLimits};
+use crate::wire::exchange::AuthScheme;
 
 /// The claims of a transparent gateway in front of an upstream of this API, collected from the rows.
 pub fn default_claims(catalog: &Catalog, dialect: ApiDialect) -> Target {
@@ -17,7 +18,7 @@ pub fn default_claims(catalog: &Catalog, dialect: ApiDialect) -> Target {
         .filter(|row| row.row.applies_to_dialect(dialect))
         .filter_map(|row| {
             let status = row.row.default_claim(dialect)?;
-            Some((row.row.id().to_owned(), Claim { status, note: None, range: None, source: None }))
+            Some((row.row.id().to_owned(), Claim::new(status)))
         })
         .collect();
     Target {
@@ -27,11 +28,14 @@ pub fn default_claims(catalog: &Catalog, dialect: ApiDialect) -> Target {
         auth: TargetAuth { scheme: AuthScheme::XApiKey, env: Vec::new() },
         credential: None,
         model: "any".to_owned(),
+        revision: None,
+        headers: BTreeMap::new(),
         anthropic_version: "2023-06-01".to_owned(),
         sources: vec![ClaimSource {
             title: "cases/gateway of fieldtest".to_owned(),
             url: None,
             revision: env!("CARGO_PKG_VERSION").to_owned(),
+            sureness: SourceSureness::PageRead,
             read_on: "2026-11-22".to_owned(),
         }],
         limits: TargetLimits::default(),

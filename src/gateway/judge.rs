@@ -299,7 +299,7 @@ fn build_example(recording: &GatewayRecording, trial: &GatewayTrial) -> RowExamp
             (format!("HTTP {}", response.status), excerpt(&response.text, MAX_RESPONSE_EXCERPT_CHARS))
         }
     };
-    let command = curl::render_command(&recording.header.via, recording.header.bearer, &trial.exchange.request);
+    let command = curl::render_command(&recording.header.via, recording.header.auth, &trial.exchange.request);
     RowExample {
         arm: trial.arm.as_str().to_owned(),
         curl: restore_placeholders(&command, &trial.values),

@@ -58,14 +58,14 @@ pub async fn prove(
 ) -> Result<MutationReport, MutationError> {
     // Behaviour rows run on the subjects that claim something about behaviour. On others, the
     // fields of their requests may be ignored, and so the rows too.
-    let to_subject = |name: &String| catalog.targets.get(name).map(|target| MutationSubject::new(catalog, target));
+    let to_subject = |name: &String| catalog.target(name).map(|target| MutationSubject::new(catalog, target));
     let has_behaviour = options.targets.iter().filter_map(to_subject).any(|subject| subject.claims_behaviour());
     let can_run = |row: &&String| has_behaviour || catalog.experiment(row).is_none_or(Experiment::is_field_row);
     let options = &MutationOptions { rows: options.rows.iter().filter(can_run).cloned().collect(), ..options.clone() };
     let mut report = ReportBuilder::new(catalog, &options.rows);
     let mut subjects = Vec::new();
     for name in &options.targets {
-        let target = catalog.targets.get(name).ok_or_else(|| MutationError::UnknownTarget(name.clone()))?;
+        let target = catalog.target(name).ok_or_else(|| MutationError::UnknownTarget(name.clone()))?;
         let subject = MutationSubject::new(catalog, target);
         on_event(MutationEvent::SubjectStarted(name));
         subjects.push(prove_subject(&subject, options, &mut report, on_event).await?);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
-use crate::client::{Budget, Client, ClientConfig, CredentialHeader};
+use crate::client::{Budget, Client, ClientConfig};
 use crate::engine::{InconclusiveReason, RunOptions, judge, run_in_memory};
 use crate::mutation::error::MutationError;
 use crate::mutation::mutant::{depends_on, expected_verdict};
@@ -20,6 +20,7 @@ use crate::recording::scope::RunScope;
 use crate::results::mutation::VerdictChange;
 use crate::simulator;
 use crate::simulator::{SimulatorConfig, SimulatorFault};
+use crate::wire::exchange::AuthScheme;
 
 /// The default seed of the random values of the run and of the server.
 pub(super) const DEFAULT_SEED: u64 = 1;
@@ -160,7 +161,7 @@ impl MutationSubject {
             config.set_status(row, *status)?;
         }
         let running = simulator::start(config).await.map_err(MutationError::Start)?;
-        let mut config = ClientConfig::new(running.base_url(), CredentialHeader::XApiKey);
+        let mut config = ClientConfig::new(running.base_url(), AuthScheme::XApiKey);
         config.credential = Some(running.credential().to_owned().into());
         config.timeout = Duration::from_secs(60);
         config.initial_backoff = Duration::from_millis(5);

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::BufRead;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::catalog::{ApiDialect, Target};
 use crate::recording::jsonl::{RecordingError, RecordingLine, read_lines, verify_count};
 use crate::string_enum::string_enum;
-use crate::wire::exchange::{BodyBytes, Exchange};
+use crate::wire::exchange::{AuthScheme, BodyBytes, Exchange};
 
 /// The value of `schema` in every recording of this version.
 pub const SCHEMA: &str = "fieldtest-gateway-recording/1";
@@ -48,8 +48,9 @@ pub struct GatewayHeader {
     pub shape: ApiDialect,
     /// The requested model.
     pub model: String,
-    /// True if the client's credential is in `authorization`.
-    pub bearer: bool,
+    /// The header with the client's credential. Older recordings have `bearer: true` or `false`.
+    #[serde(alias = "bearer", deserialize_with = "deserialize_auth")]
+    pub auth: AuthScheme,
     /// The target with the claims that the verdicts are compared with.
     pub claims: Option<Target>,
     /// The rows that were run, in order.
@@ -58,6 +59,20 @@ pub struct GatewayHeader {
     pub seed: u64,
     /// The start of the run: RFC 3339, UTC.
     pub started_at: String,
+}
+
+fn deserialize_auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AuthScheme, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum StoredAuth {
+        Scheme(AuthScheme),
+        Bearer(bool),
+    }
+    Ok(match StoredAuth::deserialize(deserializer)? {
+        StoredAuth::Scheme(scheme) => scheme,
+        StoredAuth::Bearer(true) => AuthScheme::Bearer,
+        StoredAuth::Bearer(false) => AuthScheme::XApiKey,
+    })
 }
 
 /// One client request and its response.

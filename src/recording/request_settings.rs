@@ -1,5 +1,7 @@
 //! [`RequestSettings`]: the properties of a target and of a run that every request uses.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Target;
@@ -14,6 +16,9 @@ pub struct RequestSettings {
     pub model: String,
     /// The value of `anthropic-version`.
     pub anthropic_version: String,
+    /// Other headers that every request needs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// `max_tokens` of requests that do not set it. It is large enough for a model that also thinks
     /// if the request does not ask for thinking.
     pub answer_tokens: u32,
@@ -32,6 +37,7 @@ impl RequestSettings {
         Self {
             model: target.model.clone(),
             anthropic_version: target.anthropic_version.clone(),
+            headers: target.headers.clone(),
             answer_tokens,
             temperature_max: temperature_max(target),
             max_output_tokens: target.limits.max_output_tokens,

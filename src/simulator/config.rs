@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::catalog::{ClaimStatus, ClaimedRange, FieldSpec, Target};
 use crate::simulator::fault::catalog::{BehaviourFault, SimulatorFault};
 use crate::simulator::fields::row::ROW_IDS;
+use crate::wire::exchange::AuthScheme;
 
 /// The credential of a server whose configuration sets none.
 pub const DEFAULT_CREDENTIAL: &str = "fieldtest-simulator";
@@ -34,6 +35,8 @@ pub struct SimulatorConfig {
     pub max_output_tokens: Option<u32>,
     /// The largest number of tokens in a prompt.
     pub context_tokens: u32,
+    /// The header of the target's credential. `api-key` is read only if it is that header.
+    pub auth: AuthScheme,
     /// The accepted credential. `None` means [`DEFAULT_CREDENTIAL`].
     pub credential: Option<String>,
     /// Errors, delays and rate limits.
@@ -117,6 +120,7 @@ impl Default for SimulatorConfig {
             context_tokens: REFERENCE_CONTEXT_TOKENS,
             credential: None,
             impairments: SimulatorImpairments::default(),
+            auth: AuthScheme::XApiKey,
             faults: Vec::new(),
             seed: 0,
         }
@@ -137,6 +141,7 @@ impl SimulatorConfig {
         Self {
             statuses,
             model: target.model.clone(),
+            auth: target.auth.scheme,
             temperature: range("field.temperature.range")
                 .or_else(|| range("field.temperature"))
                 .unwrap_or(REFERENCE_TEMPERATURE_RANGE),
@@ -198,10 +203,11 @@ impl SimulatorConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{AuthScheme, Claim, TargetAuth, TargetLimits};
+    use crate::catalog::{Claim, TargetAuth, TargetLimits};
+    use crate::wire::exchange::AuthScheme;
 
     fn sample_target() -> Target {
-        let claim = |status, range| Claim { status, note: None, range, source: None };
+        let claim = |status, range| Claim { range, ..Claim::new(status) };
         Target {
             name: "t".into(),
             title: "T".into(),
@@ -209,6 +215,8 @@ mod tests {
             auth: TargetAuth { scheme: AuthScheme::XApiKey, env: vec![] },
             credential: None,
             model: "m".into(),
+            revision: None,
+            headers: BTreeMap::new(),
             anthropic_version: "2023-06-01".into(),
             sources: vec![],
             limits: TargetLimits {

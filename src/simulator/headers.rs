@@ -9,6 +9,7 @@ use crate::simulator::error_path::truncate_text;
 use crate::simulator::fault::BehaviourFault;
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::support::SupportTable;
+use crate::wire::exchange::AuthScheme;
 
 /// The API version and the betas of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,7 +62,9 @@ pub(super) fn authenticate(
         return reject("both header authorization and header x-api-key are given");
     }
     let expected = config.expected_credential().as_bytes();
-    let mut is_authenticated = false;
+    let has_own_header = config.auth == AuthScheme::ApiKey;
+    let mut is_authenticated =
+        has_own_header && headers.get("api-key").is_some_and(|value| value.as_bytes() == expected);
     if let Some(value) = headers.get("authorization") {
         let (scheme, token) = value.as_bytes().split_at_checked(BEARER_PREFIX.len()).unwrap_or_default();
         let token = scheme.eq_ignore_ascii_case(BEARER_PREFIX).then_some(token);

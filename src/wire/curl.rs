@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::wire::exchange::{HttpMethod, Request, RequestCredential};
+use crate::wire::exchange::{AuthScheme, HttpMethod, Request, RequestCredential};
 
 /// The environment variable with the credential.
 pub const API_KEY_VARIABLE: &str = "API_KEY";
@@ -13,8 +13,8 @@ pub const API_KEY_VARIABLE: &str = "API_KEY";
 /// matters.
 const MAX_STRING_CHARS: usize = 1200;
 
-/// Renders the command. `bearer` says that the target reads its credential from `authorization`.
-pub fn render_command(base_url: &str, bearer: bool, request: &Request) -> String {
+/// Renders the command. `scheme` is the header from which the target reads its credential.
+pub fn render_command(base_url: &str, scheme: AuthScheme, request: &Request) -> String {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
     let method = match request.method {
@@ -23,22 +23,26 @@ pub fn render_command(base_url: &str, bearer: bool, request: &Request) -> String
         HttpMethod::Head => " -I",
     };
     let mut line = format!("curl -sS{method} {}", shell_quote(&format!("{base}{}", request.path)));
-    let header = match (request.credential, bearer) {
-        (RequestCredential::Target, false) | (RequestCredential::XApiKey, _) => {
-            Some(format!("\"x-api-key: ${API_KEY_VARIABLE}\""))
-        }
-        (RequestCredential::Target, true) | (RequestCredential::Bearer, _) => {
-            Some(format!("\"authorization: Bearer ${API_KEY_VARIABLE}\""))
-        }
-        (RequestCredential::WrongXApiKey, _) => Some("'x-api-key: made-up'".to_owned()),
-        (RequestCredential::WrongBearer, _) => Some("'authorization: Bearer made-up'".to_owned()),
-        (RequestCredential::Both, _) => {
-            Some(format!("\"x-api-key: ${API_KEY_VARIABLE}\" -H \"authorization: Bearer ${API_KEY_VARIABLE}\""))
-        }
-        (RequestCredential::Missing, _) => None,
+    let key = format!("${API_KEY_VARIABLE}");
+    let credential = match request.credential {
+        RequestCredential::Target => vec![(scheme, key.as_str())],
+        RequestCredential::XApiKey => vec![(AuthScheme::XApiKey, key.as_str())],
+        RequestCredential::Bearer => vec![(AuthScheme::Bearer, key.as_str())],
+        RequestCredential::WrongXApiKey => vec![(AuthScheme::XApiKey, "made-up")],
+        RequestCredential::WrongBearer => vec![(AuthScheme::Bearer, "made-up")],
+        RequestCredential::Both => vec![(AuthScheme::XApiKey, key.as_str()), (AuthScheme::Bearer, key.as_str())],
+        RequestCredential::Missing => Vec::new(),
     };
+    let credential = credential.into_iter().map(|(scheme, value)| {
+        // The shell must expand the variable, so it stands in double quotes.
+        let quote = if value.starts_with('$') { '"' } else { '\'' };
+        match scheme {
+            AuthScheme::XApiKey | AuthScheme::ApiKey => format!("{quote}{scheme}: {value}{quote}"),
+            AuthScheme::Bearer => format!("{quote}authorization: Bearer {value}{quote}"),
+        }
+    });
     // Writing into a String does not fail.
-    for header in header.into_iter().chain(request.headers.iter().map(|(n, v)| shell_quote(&format!("{n}: {v}")))) {
+    for header in credential.chain(request.headers.iter().map(|(n, v)| shell_quote(&format!("{n}: {v}")))) {
         let _ = write!(line, " -H {header}");
     }
     let body = match (&request.raw, request.method) {
@@ -87,7 +91,7 @@ mod tests {
             body: json!({ "system": "Today's label" }),
         };
         assert_eq!(
-            render_command("https://h/anthropic/", true, &request),
+            render_command("https://h/anthropic/", AuthScheme::Bearer, &request),
             "curl -sS 'https://h/anthropic/v1/messages' -H \"authorization: Bearer $API_KEY\" -H 'anthropic-version: 2023-06-01' \
              -H 'content-type: application/json' -d '{\"system\":\"Today'\\''s label\"}'"
         );

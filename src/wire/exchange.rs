@@ -61,6 +61,20 @@ impl HttpMethod {
     }
 }
 
+string_enum! {
+    /// The header that carries the credential of a target.
+    #[derive(Default)]
+    pub enum AuthScheme {
+        /// `x-api-key: KEY`
+        #[default]
+        XApiKey = "x-api-key",
+        /// `authorization: Bearer KEY`
+        Bearer = "bearer",
+        /// `api-key: KEY`
+        ApiKey = "api-key",
+    }
+}
+
 /// The credential of a request and its header. Only the client knows the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -11,12 +11,13 @@ use common::{
 };
 use fieldtest::checks::client_reactions::{ClientMeasurements, ClientOutcome};
 use fieldtest::checks::{CheckSeverity, ProtocolCheck};
-use fieldtest::client::{Client, ClientConfig, CredentialHeader, MessagesEndpoint as _};
+use fieldtest::client::{Client, ClientConfig, MessagesEndpoint as _};
 use fieldtest::engine::judge;
 use fieldtest::recording::run::Recording;
 use fieldtest::results::model::{FindingSummary, Results};
 use fieldtest::simulator;
 use fieldtest::simulator::{SimulatorConfig, SimulatorFault};
+use fieldtest::wire::exchange::AuthScheme;
 use fieldtest::wire::exchange::{AttemptResult, Exchange, HttpMethod, Request, RequestCredential, Response};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
@@ -171,7 +172,7 @@ async fn run_with_fault(fault: SimulatorFault) -> FaultFindings {
         rows: rows.iter().map(|row| (*row).to_owned()).collect(),
     };
     let mut recording = record_endpoint(&server, bundled_target("anthropic")).await;
-    let mut config = ClientConfig::new(server.base_url.clone(), CredentialHeader::XApiKey);
+    let mut config = ClientConfig::new(server.base_url.clone(), AuthScheme::XApiKey);
     config.credential = Some(server.credential.clone().into());
     (config.retries, config.concurrency, config.use_proxies) = (0, 32, false);
     let client = Client::new(config).expect("a plain configuration");

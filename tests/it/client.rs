@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fieldtest::client::{Client, ClientConfig, ClientError, CredentialHeader, MessagesEndpoint as _, PerMinuteLimits};
+use fieldtest::client::{Client, ClientConfig, ClientError, MessagesEndpoint as _, PerMinuteLimits};
+use fieldtest::wire::exchange::AuthScheme;
 use fieldtest::wire::exchange::{
     AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, HttpMethod, Request, RequestCredential,
     Response,
@@ -18,7 +19,7 @@ const KEY: &str = "sk-test-0123456789";
 
 /// Short waits, so that the tests are fast. All other options are the defaults.
 fn config(base_url: &str) -> ClientConfig {
-    let mut config = ClientConfig::new(base_url, CredentialHeader::XApiKey);
+    let mut config = ClientConfig::new(base_url, AuthScheme::XApiKey);
     config.credential = Some(KEY.into());
     config.timeout = Duration::from_secs(20);
     config.initial_backoff = Duration::from_millis(1);
@@ -109,18 +110,14 @@ mod requests {
     async fn each_kind_of_credential_uses_exactly_one_header() {
         let bearer = format!("Bearer {KEY}");
         for (scheme, credential, x_api_key, authorization) in [
-            (CredentialHeader::XApiKey, RequestCredential::Target, Some(KEY), None),
-            (CredentialHeader::Bearer, RequestCredential::Target, None, Some(bearer.as_str())),
-            (CredentialHeader::Bearer, RequestCredential::XApiKey, Some(KEY), None),
-            (CredentialHeader::XApiKey, RequestCredential::Bearer, None, Some(bearer.as_str())),
-            (CredentialHeader::Bearer, RequestCredential::WrongXApiKey, Some("fieldtest-made-up-credential"), None),
-            (
-                CredentialHeader::XApiKey,
-                RequestCredential::WrongBearer,
-                None,
-                Some("Bearer fieldtest-made-up-credential"),
-            ),
-            (CredentialHeader::XApiKey, RequestCredential::Missing, None, None),
+            (AuthScheme::XApiKey, RequestCredential::Target, Some(KEY), None),
+            (AuthScheme::Bearer, RequestCredential::Target, None, Some(bearer.as_str())),
+            (AuthScheme::ApiKey, RequestCredential::Target, None, None),
+            (AuthScheme::Bearer, RequestCredential::XApiKey, Some(KEY), None),
+            (AuthScheme::XApiKey, RequestCredential::Bearer, None, Some(bearer.as_str())),
+            (AuthScheme::Bearer, RequestCredential::WrongXApiKey, Some("fieldtest-made-up-credential"), None),
+            (AuthScheme::XApiKey, RequestCredential::WrongBearer, None, Some("Bearer fieldtest-made-up-credential")),
+            (AuthScheme::XApiKey, RequestCredential::Missing, None, None),
         ] {
             let server = server_with(ResponseTemplate::new(200)).await;
             let client = Client::new(ClientConfig { credential_header: scheme, ..config(&server.uri()) }).unwrap();
@@ -129,6 +126,8 @@ mod requests {
             let sent = |name: &str| received.headers.get(name).map(|v| v.to_str().unwrap());
             assert_eq!(sent("x-api-key"), x_api_key, "{scheme:?} {credential:?}");
             assert_eq!(sent("authorization"), authorization, "{scheme:?} {credential:?}");
+            let is_api_key = scheme == AuthScheme::ApiKey;
+            assert_eq!(sent("api-key"), is_api_key.then_some(KEY), "{scheme:?} {credential:?}");
         }
     }
 

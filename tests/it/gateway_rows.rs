@@ -14,11 +14,12 @@ use fieldtest::catalog::{
     ApiDialect, Catalog, ClientSignal, GatewayExpectation, GatewayFieldLocation, GatewayRow, GatewayRowSubject,
     JsonPath, PathSegment,
 };
-use fieldtest::client::{Client, ClientConfig, CredentialHeader};
+use fieldtest::client::{Client, ClientConfig};
 use fieldtest::gateway;
 use fieldtest::gateway::{GatewayEvent, GatewayEventListener, GatewayRunOptions, judge};
 use fieldtest::recording::gateway::{GatewayFooter, GatewayHeader, GatewayRecording, SCHEMA};
 use fieldtest::results::gateway::GatewayVerdictKind;
+use fieldtest::wire::exchange::AuthScheme;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde_json::Value;
@@ -228,7 +229,7 @@ async fn judge_row(catalog: &Catalog, row: &GatewayRow, removal: FieldRemoval) -
     let router = Router::new().fallback(handle).with_state(Arc::new(shared));
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let started = Instant::now();
-    let mut config = ClientConfig::new(&via, CredentialHeader::XApiKey);
+    let mut config = ClientConfig::new(&via, AuthScheme::XApiKey);
     config.retries = 0;
     config.concurrency = gateway::MAX_CONCURRENT_REQUESTS;
     config.use_proxies = false;
@@ -255,7 +256,7 @@ async fn judge_row(catalog: &Catalog, row: &GatewayRow, removal: FieldRemoval) -
             upstream: "http://127.0.0.1:1".to_owned(),
             shape: ApiDialect::Anthropic,
             model: "m".to_owned(),
-            bearer: false,
+            auth: AuthScheme::XApiKey,
             claims: None,
             rows: vec![row.id().to_owned()],
             seed: 1,

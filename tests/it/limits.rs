@@ -8,11 +8,10 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use binary::{FinishedRun, Folder};
-use fieldtest::client::{
-    AccountRegistry, Client, ClientConfig, CredentialHeader, MessagesEndpoint as _, PerMinuteLimits,
-};
+use fieldtest::client::{AccountRegistry, Client, ClientConfig, MessagesEndpoint as _, PerMinuteLimits};
 use fieldtest::simulator;
 use fieldtest::simulator::{RunningSimulator, SimulatorConfig, SimulatorImpairments};
+use fieldtest::wire::exchange::AuthScheme;
 use fieldtest::wire::exchange::{AttemptResult, Exchange, ExchangeAttempt, HttpMethod, Request, RequestCredential};
 use jiff::Timestamp;
 use regex::Regex;
@@ -297,7 +296,7 @@ async fn send(clients: &[Client], each: usize) -> Vec<Exchange> {
 }
 
 fn client(url: &str, accounts: &AccountRegistry, concurrency: usize) -> Client {
-    let mut config = ClientConfig::new(url, CredentialHeader::XApiKey);
+    let mut config = ClientConfig::new(url, AuthScheme::XApiKey);
     config.credential = Some("key".into());
     config.use_proxies = false;
     (config.concurrency, config.initial_backoff) = (concurrency, Duration::from_millis(50));

@@ -23,6 +23,7 @@ use crate::catalog::load::locate::{TargetLocations, locate_row, locate_text};
 pub use crate::catalog::load::parse::{MAX_FILE_BYTES, read_yaml};
 use crate::catalog::load::parse::{ParsedCaseFile, kind_from_path};
 use crate::catalog::target::Target;
+use crate::catalog::target_revision::{TargetFile, TargetRevision};
 use crate::catalog::validate::ValidationError;
 use crate::catalog::{validate, validate_gateway};
 
@@ -98,7 +99,7 @@ impl Catalog {
             let parsed = ParsedCaseFile::from_bundled(file).map(|parsed| (file.yaml, parsed));
             loader.add_file(&format!("cases/{}", file.path), kind_from_path(file.path), parsed, &mut errors);
         }
-        loader.start_layer();
+        loader.start_layer(&mut errors);
         loader.load(extra, errors)
     }
 
@@ -108,6 +109,11 @@ impl Catalog {
     /// All problems in the files.
     pub fn from_files(files: &[CaseFile]) -> Result<Self, CaseErrors> {
         CatalogLoader::default().load(files, Vec::new())
+    }
+
+    /// The target of this name. A name without a revision means the newest.
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        find_target(&self.targets, name)
     }
 
     /// The experiment of a row.
@@ -121,6 +127,13 @@ impl Catalog {
     }
 }
 
+/// The target of this name. A name without a revision means the newest.
+pub fn find_target<'a>(targets: &'a BTreeMap<String, Target>, name: &str) -> Option<&'a Target> {
+    let is_revision =
+        |target: &&Target| target.revision.as_ref().is_some_and(|revision| target.name == format!("{name}@{revision}"));
+    targets.get(name).or_else(|| targets.values().filter(is_revision).max_by(|a, b| a.revision.cmp(&b.revision)))
+}
+
 /// A catalog while it is loaded, with the file of each part.
 #[derive(Default)]
 struct CatalogLoader {
@@ -129,6 +142,8 @@ struct CatalogLoader {
     row_files: HashMap<String, String>,
     target_files: HashMap<String, String>,
     screens: BTreeMap<String, ScreenArms>,
+    /// The revisions of this layer whose base is not added yet, with their files.
+    waiting: Vec<(String, TargetRevision)>,
     /// Rows and targets of this layer. A duplicate within a layer is an error; over layers it overrides.
     layer_names: HashSet<String>,
     /// An experiment file could not be read, so references to missing rows are not reported.
@@ -143,15 +158,17 @@ impl CatalogLoader {
         for file in files {
             self.add_file(&file.name, file.kind, ParsedCaseFile::from_case_file(file), &mut errors);
         }
+        self.add_revisions(&mut errors);
         if !self.rows_missing {
             self.resolve(&mut errors);
         }
         if errors.is_empty() { Ok(self.catalog) } else { Err(CaseErrors(errors)) }
     }
 
-    fn start_layer(&mut self) {
+    fn start_layer(&mut self, errors: &mut Vec<CaseError>) {
         // A screen with the same name in a later layer must not change these rows.
         self.assign_screens();
+        self.add_revisions(errors);
         self.layer_names.clear();
         self.skip_validation = false;
     }
@@ -168,7 +185,10 @@ impl CatalogLoader {
             match parsed {
                 ParsedCaseFile::Experiments(parsed) => self.add_experiments(name, text, *parsed, errors),
                 ParsedCaseFile::Gateway(parsed) => self.add_gateway(name, text, *parsed, errors),
-                ParsedCaseFile::Target(target) => return self.add_target(name, text, *target, errors),
+                ParsedCaseFile::Target(file) => match *file {
+                    TargetFile::Complete(target) => return self.add_target(name, text, target, errors),
+                    TargetFile::Revision(revision) => self.waiting.push((name.to_owned(), revision)),
+                },
             }
             Ok(())
         });
@@ -272,11 +292,39 @@ impl CatalogLoader {
         if self.skip_validation { Vec::new() } else { check() }
     }
 
+    /// Adds the revisions whose base exists, until none is left. A base may be a revision itself.
+    fn add_revisions(&mut self, errors: &mut Vec<CaseError>) {
+        while !self.waiting.is_empty() {
+            let (ready, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+                .into_iter()
+                .partition(|(_, revision)| self.catalog.targets.contains_key(&revision.extends));
+            self.waiting = waiting;
+            if ready.is_empty() {
+                for (file, revision) in std::mem::take(&mut self.waiting) {
+                    let text = &self.file_texts[&file];
+                    let at = locate_text(text, "extends:", 1).unwrap_or_else(|| SourceLocation::new(text, 1, 1));
+                    let known = self.catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    errors.push(
+                        CaseError::new_at_location(&file, at, format!("there is no target `{}`", revision.extends))
+                            .with_help(format!("`extends` names a target with its revision. Known: {known}")),
+                    );
+                }
+            }
+            for (file, revision) in ready {
+                let target = revision.clone().apply(&self.catalog.targets[&revision.extends]);
+                let text = self.file_texts[&file].clone();
+                if let Err(error) = self.add_target(&file, &text, target, errors) {
+                    errors.push(error);
+                }
+            }
+        }
+    }
+
     fn add_target(
         &mut self,
         file: &str,
         text: &str,
-        target: Target,
+        mut target: Target,
         errors: &mut Vec<CaseError>,
     ) -> Result<(), CaseError> {
         type LocationSelector = fn(TargetLocations) -> Option<Spanned<IgnoredAny>>;
@@ -287,14 +335,21 @@ impl CatalogLoader {
             }
             None => CaseError::new(file, what),
         };
+        let is_word =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        for (key, value) in [("name", Some(&target.name)), ("revision", target.revision.as_ref())] {
+            if let Some(value) = value.filter(|value| !is_word(value)) {
+                let what = format!("invalid target {key} `{value}`. Use letters, digits, `-`, `_` and `.`");
+                errors.push(error(|places| places.name, what));
+            }
+        }
+        if let Some(revision) = &target.revision {
+            target.name = format!("{}@{revision}", target.name);
+        }
         if !self.layer_names.insert(format!("target {}", target.name)) {
             let other = self.target_files.get(&target.name).map_or("this file", String::as_str);
             let what = format!("duplicate target `{}`", target.name);
             return Err(error(|places| places.name, what).with_help(format!("the other one is in {other}")));
-        }
-        if target.name.is_empty() || !target.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            let what = format!("invalid target name `{}`. Use letters, digits, `-`, `_` and `.`", target.name);
-            errors.push(error(|places| places.name, what));
         }
         if target.sources.is_empty() {
             let what = "`sources` is empty. Each target needs at least one source";

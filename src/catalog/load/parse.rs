@@ -2,14 +2,15 @@
 //!
 //! Must not know other files. Validates only the structure.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::catalog::bundled::BundledFile;
 use crate::catalog::error::{CaseError, SourceLocation};
 use crate::catalog::experiment::ExperimentFile;
 use crate::catalog::gateway_row::GatewayFile;
 use crate::catalog::load::{CaseFile, FileKind};
-use crate::catalog::target::Target;
+use crate::catalog::target_revision::TargetFile;
 use crate::catalog::{credential_source, yaml_errors};
 
 /// The largest case file that is read, in bytes.
@@ -19,7 +20,7 @@ pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 pub(super) enum ParsedCaseFile {
     Experiments(Box<ExperimentFile>),
     Gateway(Box<GatewayFile>),
-    Target(Box<Target>),
+    Target(Box<TargetFile>),
 }
 
 impl ParsedCaseFile {
@@ -30,7 +31,7 @@ impl ParsedCaseFile {
         let parsed = match file.kind {
             FileKind::Experiments => Self::Experiments(Box::new(deserialize_yaml(name, text)?)),
             FileKind::Gateway => Self::Gateway(Box::new(deserialize_yaml(name, text)?)),
-            FileKind::Target => Self::Target(Box::new(deserialize_yaml(name, text)?)),
+            FileKind::Target => Self::Target(Box::new(parse_target_file(name, text)?)),
         };
         Ok((text, parsed))
     }
@@ -40,9 +41,33 @@ impl ParsedCaseFile {
         let read = match kind_from_path(file.path) {
             FileKind::Experiments => serde_json::from_str(file.json).map(|read| Self::Experiments(Box::new(read))),
             FileKind::Gateway => serde_json::from_str(file.json).map(|read| Self::Gateway(Box::new(read))),
-            FileKind::Target => serde_json::from_str(file.json).map(|read| Self::Target(Box::new(read))),
+            FileKind::Target => parse_bundled_target(file.json).map(|read| Self::Target(Box::new(read))),
         };
         read.map_err(|error| CaseError::new(file.path, error.to_string()))
+    }
+}
+
+/// The key that distinguishes a revision from a complete target.
+#[derive(Deserialize)]
+struct ExtendsKey {
+    #[serde(default)]
+    extends: Option<IgnoredAny>,
+}
+
+/// Parses a target file as what it is, so that errors name its own keys.
+fn parse_target_file(name: &str, text: &str) -> Result<TargetFile, CaseError> {
+    let key: Result<ExtendsKey, CaseError> = deserialize_yaml(name, text);
+    match key.is_ok_and(|key| key.extends.is_some()) {
+        true => deserialize_yaml(name, text).map(TargetFile::Revision),
+        false => deserialize_yaml(name, text).map(TargetFile::Complete),
+    }
+}
+
+fn parse_bundled_target(json: &str) -> Result<TargetFile, serde_json::Error> {
+    let key: ExtendsKey = serde_json::from_str(json)?;
+    match key.extends {
+        Some(_) => serde_json::from_str(json).map(TargetFile::Revision),
+        None => serde_json::from_str(json).map(TargetFile::Complete),
     }
 }
 

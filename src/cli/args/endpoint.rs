@@ -6,8 +6,8 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
-use crate::catalog::AuthScheme;
 use crate::cli::args::parse::parse_secret;
+use crate::wire::exchange::AuthScheme;
 
 /// The endpoints to test, and the tables to compare them with.
 #[derive(Debug, Clone, Default, Args)]
@@ -84,6 +84,8 @@ pub enum AuthArg {
     XApiKey,
     /// `authorization: Bearer KEY`
     Bearer,
+    /// `api-key: KEY`
+    ApiKey,
 }
 
 impl From<AuthArg> for AuthScheme {
@@ -91,6 +93,7 @@ impl From<AuthArg> for AuthScheme {
         match arg {
             AuthArg::XApiKey => Self::XApiKey,
             AuthArg::Bearer => Self::Bearer,
+            AuthArg::ApiKey => Self::ApiKey,
         }
     }
 }

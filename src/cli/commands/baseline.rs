@@ -133,7 +133,7 @@ fn write_baseline(args: &WriteArgs) -> Result<ExitStatus, CliError> {
     }
     let name = &results.target.name;
     // A name without a target file, for example host and port, may change. Then the list applies to any target.
-    let target = catalog.targets.contains_key(name).then(|| name.clone());
+    let target = catalog.target(name).is_some().then(|| name.clone());
     let expectations = ExpectationList { target, expect };
     write_expectations(&args.out, &expectations, &catalog_names_for_results(&catalog, &results))?;
     let undecided = results.rows.iter().filter(|row| !row.verdict.status.is_decided()).count();

@@ -1,11 +1,13 @@
 //! `fieldtest diff`: the changes between two results files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::catalog::{Claim, claim_changes};
+use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::output::TextFormat;
-use crate::cli::io::{files, stdout};
+use crate::cli::io::{files, stdout, table};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 use crate::report;
 use crate::report::TerminalStyle;
@@ -16,10 +18,11 @@ use crate::results::{diff, json};
 #[command(
     long_about = "Show what changed between two results files
 
-The files may be of two targets.",
+The files may be of two targets. Two names of targets show what changed in their claims.",
     after_help = "Examples:
   fieldtest diff before/results-deepseek.json after/results-deepseek.json
   fieldtest diff reports/results-a.json reports/results-b.json --format markdown
+  fieldtest diff deepseek@2025-12 deepseek
 
 Exit codes:
   0   nothing was lost
@@ -43,10 +46,19 @@ pub struct DiffArgs {
     /// Also fail for other changes and new warnings
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    cases: CaseArgs,
 }
 
 /// Runs the command.
 pub fn main(args: &DiffArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
+    if let Some(text) = diff_claims(args, environment)? {
+        match &args.out {
+            Some(path) => files::write(path, &text)?,
+            None => stdout::print(text.trim_end()),
+        }
+        return Ok(ExitStatus::Success);
+    }
     let (old, new) = (files::read_results(&args.old)?, files::read_results(&args.new)?);
     let diff = diff::diff(&old, &new, args.strict);
     let text = match args.format {
@@ -64,4 +76,34 @@ pub fn main(args: &DiffArgs, environment: &ProcessEnvironment) -> Result<ExitSta
         (None, TextFormat::Terminal | TextFormat::Markdown) => stdout::print_untrusted(text.trim_end()),
     }
     Ok(if diff.regressions > 0 { ExitStatus::Contradiction } else { ExitStatus::Success })
+}
+
+/// The changed claims, if both arguments name targets and no files.
+fn diff_claims(args: &DiffArgs, environment: &ProcessEnvironment) -> Result<Option<String>, CliError> {
+    if args.old.exists() || args.new.exists() {
+        return Ok(None);
+    }
+    let catalog = args.cases.load()?;
+    let find = |path: &Path| path.to_str().and_then(|name| catalog.target(name));
+    let (Some(old), Some(new)) = (find(&args.old), find(&args.new)) else { return Ok(None) };
+    let changes = claim_changes(old, new);
+    let show = |claim: Option<&Claim>| claim.map_or_else(|| "-".to_owned(), Claim::summary);
+    Ok(Some(match args.format {
+        TextFormat::Json => json::render(&changes),
+        TextFormat::Terminal => {
+            let mut table = table::new_table(environment);
+            table.set_header(["row", old.name.as_str(), new.name.as_str()]);
+            for change in &changes {
+                table.add_row([change.row.clone(), show(change.old.as_ref()), show(change.new.as_ref())]);
+            }
+            format!("{table}\n{} claims changed\n", changes.len())
+        }
+        TextFormat::Markdown => {
+            let cell = |claim| show(claim).replace('|', "\\|");
+            let lines = changes
+                .iter()
+                .map(|c| format!("| `{}` | {} | {} |\n", c.row, cell(c.old.as_ref()), cell(c.new.as_ref())));
+            format!("| row | {} | {} |\n| --- | --- | --- |\n{}", old.name, new.name, lines.collect::<String>())
+        }
+    }))
 }

@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 
-use crate::catalog::{ApiDialect, AuthScheme};
+use crate::catalog::ApiDialect;
 use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::endpoint::{AuthArg, CredentialArgs};
 use crate::cli::args::output::{OutputArgs, ProgressArgs};
@@ -19,7 +19,6 @@ use crate::cli::progress::gateway::GatewayRecorder;
 use crate::cli::runtime::{multi_thread_runtime, stop_on_signal};
 use crate::cli::session::preflight::preflight;
 use crate::cli::session::run::report_recording;
-use crate::cli::session::shared::credential_header;
 use crate::cli::target::credential;
 use crate::cli::target::credential::LazyCredential;
 use crate::cli::target::gateway_claims::{load_catalog, resolve_claims};
@@ -31,6 +30,7 @@ use crate::gateway;
 use crate::gateway::{GatewayRunOptions, judge};
 use crate::recording::gateway::{GatewayFooter, GatewayHeader, GatewayLine, GatewayRecording, GatewayRunEnd, SCHEMA};
 use crate::redact::SecretRedactor;
+use crate::wire::exchange::AuthScheme;
 
 /// Test a gateway from both sides; needs no model
 #[derive(Debug, Args)]
@@ -144,7 +144,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
     let credential = credential.as_ref().map(LazyCredential::resolve).transpose()?;
     let started = Instant::now();
     let scheme = AuthScheme::from(args.auth);
-    let mut config = ClientConfig::new(&args.via, credential_header(scheme));
+    let mut config = ClientConfig::new(&args.via, scheme);
     config.credential.clone_from(&credential);
     config.secrets.clone_from(&preflight.secrets);
     config.transport = preflight.transport;
@@ -189,7 +189,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
             upstream,
             shape,
             model: args.model.clone(),
-            bearer: scheme == AuthScheme::Bearer,
+            auth: scheme,
             claims,
             rows: rows.iter().map(|row| row.id().to_owned()).collect(),
             seed: options.seed,

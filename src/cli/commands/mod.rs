@@ -12,4 +12,5 @@ pub mod report;
 pub mod rows;
 pub mod run;
 pub mod simulate;
+pub mod targets;
 pub mod test;

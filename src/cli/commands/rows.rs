@@ -1,7 +1,6 @@
 //! `fieldtest rows`: lists rows, with the claims of all targets.
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde_json::json;
 
 use crate::catalog::{ApiDialect, Catalog, GatewayRow};
@@ -9,7 +8,7 @@ use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::output::TableFormat;
 use crate::cli::args::select::SelectArgs;
 use crate::cli::args::shard::ShardArgs;
-use crate::cli::io::stdout;
+use crate::cli::io::{stdout, table};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 
 /// List the rows and the claims of each target
@@ -58,7 +57,7 @@ pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitSta
             stdout::print(serde_json::to_string_pretty(&list)?);
         }
         TableFormat::Terminal => {
-            let mut table = new_table(environment);
+            let mut table = table::new_table(environment);
             let names = catalog.targets.keys().cloned();
             table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(names));
             for row in &rows {
@@ -98,7 +97,7 @@ fn list_gateway_rows(
             stdout::print(serde_json::to_string_pretty(&list)?);
         }
         TableFormat::Terminal => {
-            let mut table = new_table(environment);
+            let mut table = table::new_table(environment);
             table.set_header(["row", "title", ApiDialect::Anthropic.as_str(), ApiDialect::Openai.as_str()]);
             for row in rows {
                 let usual = ApiDialect::ALL.map(|shape| usual(&row.row, shape).to_owned());
@@ -108,11 +107,4 @@ fn list_gateway_rows(
         }
     }
     Ok(ExitStatus::Success)
-}
-
-fn new_table(environment: &ProcessEnvironment) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(stdout::table_width(environment).min(usize::from(u16::MAX)) as u16);
-    table
 }

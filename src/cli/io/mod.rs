@@ -5,3 +5,4 @@ pub mod logging;
 pub mod report_files;
 pub mod stderr;
 pub mod stdout;
+pub mod table;

@@ -27,7 +27,7 @@ pub fn replay_recordings(
     for (path, target) in find_recordings(source, endpoint)? {
         let error = |problem| CliError::Replay { path: path.clone(), problem };
         let (mut recording, lines) = files::read_recording_lines(&path)?;
-        let target = target.as_deref().and_then(|name| catalog.targets.get(name));
+        let target = target.as_deref().and_then(|name| catalog.target(name));
         if let Some(claims) = claims.or(target) {
             recording.header.claims = Some(claims.clone());
         }

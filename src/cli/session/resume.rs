@@ -184,7 +184,7 @@ impl ResumedRun {
         };
         // The credential of a target must only be sent to the base URL of its file.
         let is_same = |name: &&str| {
-            let target = catalog.targets.get(*name);
+            let target = catalog.target(name);
             target.is_some_and(|target| header.simulated || target.base_url.as_ref() == Some(&header.base_url))
         };
         let names = [header.name.as_str(), header.name.split('@').next().unwrap_or_default()];

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-use crate::catalog::AuthScheme;
 use crate::cli::args::budget::token_prices;
 use crate::cli::args::send::SendArgs;
 use crate::cli::error::CliError;
 use crate::cli::target::model::ResolvedTarget;
-use crate::client::{AccountRegistry, Budget, ClientConfig, CredentialHeader};
+use crate::client::{AccountRegistry, Budget, ClientConfig};
 use crate::engine;
 use crate::engine::RunOptions;
 use crate::recording::run::Recording;
@@ -37,7 +36,7 @@ impl SharedState {
         simulated: bool,
         started: Instant,
     ) -> Result<ClientConfig, CliError> {
-        let mut config = ClientConfig::new(base_url, credential_header(target.auth_scheme));
+        let mut config = ClientConfig::new(base_url, target.auth_scheme);
         config.credential = credential;
         config.timeout = Duration::from_secs(sending.timeout);
         config.retries = sending.retries.unwrap_or(if simulated { 8 } else { 4 });
@@ -75,13 +74,5 @@ impl SharedState {
     /// The shared budget, with the prices of this target.
     fn target_budget(&self, sending: &SendArgs, target: &ResolvedTarget) -> Budget {
         self.budget.with_prices(sending.budget.prices(target).map(token_prices))
-    }
-}
-
-/// The credential header of a scheme.
-pub fn credential_header(scheme: AuthScheme) -> CredentialHeader {
-    match scheme {
-        AuthScheme::XApiKey => CredentialHeader::XApiKey,
-        AuthScheme::Bearer => CredentialHeader::Bearer,
     }
 }

@@ -1,6 +1,6 @@
 //! Builds a [`ResolvedTarget`] from one target: its endpoint, its credential and its settings.
 
-use crate::catalog::{AuthScheme, Catalog, Target};
+use crate::catalog::{Catalog, Target};
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::endpoint::EndpointArgs;
 use crate::cli::error::{CliError, TargetProblem};
@@ -8,13 +8,11 @@ use crate::cli::target::credential::{self, CredentialPolicy, LazyCredential};
 use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::BaseUrl;
 use crate::recording::request_settings::{REFERENCE_TEMPERATURE_MAX, RequestSettings, temperature_max};
+use crate::wire::exchange::AuthScheme;
 
 /// Finds a target by name.
 pub fn find_target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliError> {
-    catalog
-        .targets
-        .get(name)
-        .ok_or_else(|| CliError::UnknownTarget { name: name.to_owned(), known: list_targets(catalog) })
+    catalog.target(name).ok_or_else(|| CliError::UnknownTarget { name: name.to_owned(), known: list_targets(catalog) })
 }
 
 /// The names of all targets.
@@ -80,6 +78,7 @@ pub fn build_target(
         settings: RequestSettings {
             model: either.map(|t| t.model.clone()).unwrap_or_default(),
             anthropic_version: either.map_or("2023-06-01".to_owned(), |t| t.anthropic_version.clone()),
+            headers: either.map(|t| t.headers.clone()).unwrap_or_default(),
             answer_tokens: args.max_tokens.default_max_tokens,
             temperature_max,
             max_output_tokens: claims.and_then(|t| t.limits.max_output_tokens),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::catalog::{AuthScheme, Catalog, ListedTarget, Target, TargetAuth, TargetList};
+use crate::catalog::{Catalog, ListedTarget, Target, TargetAuth, TargetList};
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::endpoint::EndpointArgs;
 use crate::cli::error::{CliError, ExitStatus, OptionError};
@@ -11,6 +11,7 @@ use crate::cli::target::build::{build_target, find_target, resolve_live};
 use crate::cli::target::credential::{self, CredentialPolicy};
 use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::BaseUrl;
+use crate::wire::exchange::AuthScheme;
 
 /// Resolves a list: one target for each model of each entry.
 ///

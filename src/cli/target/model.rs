@@ -1,8 +1,9 @@
 //! The data of a resolved target: [`ResolvedTarget`].
 
-use crate::catalog::{AuthScheme, LimitRequirement, Target, TargetLimits, TargetPrices};
+use crate::catalog::{LimitRequirement, Target, TargetLimits, TargetPrices};
 use crate::cli::target::credential::LazyCredential;
 use crate::recording::request_settings::RequestSettings;
+use crate::wire::exchange::AuthScheme;
 
 /// An endpoint with one model and the claims to compare it with.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ mod stored_results;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::catalog::{AuthScheme, Catalog, CatalogRow, Experiment, VerdictStatus};
+use crate::catalog::{Catalog, CatalogRow, Experiment, VerdictStatus};
 use crate::checks;
 use crate::checks::CheckedExchange;
 use crate::engine::judge::findings::RunFindings;
@@ -19,6 +19,7 @@ use crate::results::model::{
     ArmResult, EvidenceKind, Results, RowCost, RowExample, RowResult, RunTotals, TestedClaims, TestedTarget, Verdict,
 };
 use crate::wire::curl;
+use crate::wire::exchange::AuthScheme;
 use crate::wire::exchange::{AttemptResult, Exchange};
 use crate::wire::message::{InterpretedExchange, excerpt};
 use crate::wire::parsed_exchange::{ParsedExchange, has_passed_server_error};
@@ -74,7 +75,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         if header.scope.beside.iter().any(|dependency| dependency == id) {
             continue;
         }
-        let claim = header.claims.as_ref().and_then(|target| target.claims.get(id));
+        let claim = header.claims.as_ref().and_then(|target| target.claim(id, &header.settings.model));
         rows.push(RowResult {
             cost: index.row_cost(id, &mut counted),
             arms: index.arm_results(id, trials, row),
@@ -337,7 +338,7 @@ impl<'a> ExchangeIndex<'a> {
         };
         Some(RowExample {
             arm: arm_name(record.key.arm, record.key.variant.as_deref()),
-            curl: curl::render_command(&header.base_url, scheme == AuthScheme::Bearer, &exchange.request),
+            curl: curl::render_command(&header.base_url, scheme, &exchange.request),
             status,
             answer,
         })

@@ -4,7 +4,6 @@
 //! know how requests are sent.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -59,7 +58,8 @@ pub fn build_request(experiment: &Experiment, layers: &[&Arm], context: BuildCon
     body.insert("model".to_owned(), Value::from(context.settings.model.as_str()));
     body.insert("max_tokens".to_owned(), Value::from(context.settings.answer_tokens));
     body.insert("messages".to_owned(), messages.collect());
-    let mut headers = BTreeMap::from([("anthropic-version".to_owned(), context.settings.anthropic_version.clone())]);
+    let mut headers = context.settings.headers.clone();
+    headers.insert("anthropic-version".to_owned(), context.settings.anthropic_version.clone());
     let mut credential = RequestCredential::Target;
     let (mut method, mut path, mut raw) = (HttpMethod::Post, MESSAGES_PATH.to_owned(), None);
     for arm in layers {

@@ -19,13 +19,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fieldtest::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
-use fieldtest::client::{Budget, Client, ClientConfig, CredentialHeader};
+use fieldtest::client::{Budget, Client, ClientConfig};
 use fieldtest::engine::{RunOptions, judge};
 use fieldtest::recording::request_settings::RequestSettings;
 use fieldtest::recording::run::{Recording, RunHeader, SCHEMA};
 use fieldtest::results::model::Results;
 use fieldtest::simulator;
 use fieldtest::simulator::SimulatorConfig;
+use fieldtest::wire::exchange::AuthScheme;
 
 /// The simulated targets: the reference and the two targets with published tables.
 pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
@@ -157,7 +158,7 @@ pub async fn record_endpoint(server: &EndpointUnderTest, target: &Target) -> Rec
         concurrency: server.concurrency,
         budget: Budget::default(),
     };
-    let mut config = ClientConfig::new(server.base_url.clone(), CredentialHeader::XApiKey);
+    let mut config = ClientConfig::new(server.base_url.clone(), AuthScheme::XApiKey);
     config.credential = Some(server.credential.clone().into());
     config.timeout = Duration::from_secs(60);
     config.initial_backoff = server.initial_backoff;

@@ -115,7 +115,7 @@ impl LibtestArgs {
 /// Splits words into targets and one filter.
 pub fn split_targets(words: &[String], catalog: &Catalog) -> Result<(Vec<String>, Option<String>), CliError> {
     let (targets, mut filters): (Vec<String>, Vec<String>) =
-        words.iter().cloned().partition(|word| catalog.targets.contains_key(word));
+        words.iter().cloned().partition(|word| catalog.target(word).is_some());
     let filter = filters.pop();
     match filters.first() {
         None => Ok((targets, filter)),
