@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fieldtest::catalog::{CatalogRow, Target};
-use fieldtest::client::{Budget, BudgetReservation, Client, ClientConfig, CredentialHeader, MessagesEndpoint};
+use fieldtest::client::{Budget, BudgetReservation, Client, ClientConfig, MessagesEndpoint};
 use fieldtest::engine::{RunOptions, run_in_memory};
 use fieldtest::recording::request_settings::RequestSettings;
 use fieldtest::recording::run::{Recording, RunHeader, SCHEMA};
 use fieldtest::recording::scope::RunScope;
 use fieldtest::simulator::{self, RunningSimulator, SimulatorConfig};
-use fieldtest::wire::exchange::{AttemptResult, BodyBytes, Exchange, ExchangeAttempt, Request, Response};
+use fieldtest::wire::exchange::{AttemptResult, AuthScheme, BodyBytes, Exchange, ExchangeAttempt, Request, Response};
 
 use crate::common::{bundled_target, testable_rows};
 
@@ -29,7 +29,7 @@ impl<'a> FaultyEndpoint<'a> {
     pub async fn start(target: &Target, seed: u64, intercept: &'a Interceptor<'a>) -> Self {
         let simulator =
             simulator::start(SimulatorConfig { seed, ..SimulatorConfig::from_target(target) }).await.unwrap();
-        let mut config = ClientConfig::new(simulator.base_url(), CredentialHeader::XApiKey);
+        let mut config = ClientConfig::new(simulator.base_url(), AuthScheme::XApiKey);
         config.credential = Some(simulator.credential().to_owned().into());
         config.use_proxies = false;
         let client = Client::new(config).unwrap();
