@@ -8,6 +8,8 @@ pub mod engine;
 pub mod gateway;
 mod loopback;
 pub mod mutation;
+#[cfg(test)]
+mod published_schemas;
 pub mod recording;
 mod redact;
 pub mod report;

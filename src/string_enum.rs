@@ -8,19 +8,8 @@ macro_rules! string_enum {
     ($(#[$attribute:meta])* $visibility:vis enum $name:ident {
         $($(#[$variant_attribute:meta])* $variant:ident = $word:literal),+ $(,)?
     }) => {
-        #[derive(
-            Debug,
-            Clone,
-            Copy,
-            PartialEq,
-            Eq,
-            PartialOrd,
-            Ord,
-            Hash,
-            serde::Serialize,
-            serde::Deserialize,
-            schemars::JsonSchema,
-        )]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         $(#[$attribute])*
         $visibility enum $name {
             $($(#[$variant_attribute])* #[serde(rename = $word)] $variant,)+

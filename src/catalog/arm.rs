@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::catalog::message_predicate::MessagePredicate;
 
 /// One kind of request of an experiment: what it changes in the base request.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// The conversation: one user turn with this text.
@@ -52,7 +52,8 @@ pub struct Arm {
 }
 
 /// One turn of a conversation, written `user: …` or `assistant: …`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Turn {
     /// A user turn: a text, sent in the form that the endpoint was seen to read, or a list of blocks.
@@ -64,7 +65,8 @@ pub enum Turn {
 }
 
 /// The method of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ArmMethod {
     /// With a body.
@@ -77,7 +79,8 @@ pub enum ArmMethod {
 
 /// The next request of a trial: the conversation so far, the endpoint's own response and the next user
 /// turn.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FollowUp {
     /// What the response must show for this request to make sense. Otherwise the trial is unusable.
@@ -98,7 +101,8 @@ pub struct FollowUp {
 }
 
 /// How a response is sent back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EchoBack {
     /// Unchanged, block by block.
@@ -111,7 +115,8 @@ pub enum EchoBack {
 }
 
 /// Which credential an arm sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ArmCredential {
     /// The right one as `x-api-key`.
@@ -131,7 +136,8 @@ pub enum ArmCredential {
 /// Arms that several rows share: the fields of all of these rows in one request. If it is accepted
 /// without any effect, none of the fields is supported. Any other result decides nothing, and each row
 /// is tested alone. The base of a row is not merged into these arms.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScreenArms {
     /// The fields of all rows with valid values.
@@ -143,7 +149,8 @@ pub struct ScreenArms {
 }
 
 /// A trial in two steps: get a block from the endpoint, then send it back.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OwnBlock {
     /// The request that makes the endpoint produce the block.

@@ -1,11 +1,11 @@
 //! [`CredentialSource`]: where a target file says that the credential is. Never the credential itself.
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The source of a credential. Used for live endpoints if neither the command line nor a variable of
 /// `auth` provides a credential.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialSource {
     /// Environment variables; the first that is set is used.

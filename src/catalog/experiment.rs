@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
@@ -16,7 +15,8 @@ use crate::catalog::response_predicate::{AlternativeVerdict, ArmComparison, Resp
 use crate::catalog::status::VerdictStatus;
 
 /// A file of experiments: one section of the matrix.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentFile {
     /// The section's title, as in the published tables.
@@ -29,11 +29,12 @@ pub struct ExperimentFile {
 }
 
 /// One row and the controlled experiment that decides it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// The row's stable dotted id, for example `tool_choice.auto`.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub row: Spanned<String>,
     /// The row's title, as in the published tables.
     pub title: String,
@@ -271,7 +272,8 @@ impl Experiment {
 }
 
 /// How several verdicts of variants become one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CombineRule {
     /// Every variant must be supported; the worst verdict counts.
@@ -282,7 +284,8 @@ pub enum CombineRule {
 }
 
 /// A limit that a target's file must state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LimitRequirement {
     /// `limits.max_output_tokens`
@@ -302,7 +305,8 @@ impl LimitRequirement {
 }
 
 /// One of several treatments of a row. An arm that it leaves out is taken from the row.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TreatmentVariant {
     /// The negative control, if this variant needs its own.
@@ -317,7 +321,8 @@ pub struct TreatmentVariant {
 
 /// A comparison of two samples of responses to one question: do responses agree more with a narrowing
 /// value of the field?
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SamplingTest {
     /// The field with a value that makes the responses of a supporting endpoint equal.
@@ -331,7 +336,8 @@ pub struct SamplingTest {
 }
 
 /// An effect that differs from the reference.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PartialEffect {
     /// Matches such a response.
@@ -341,7 +347,8 @@ pub struct PartialEffect {
 }
 
 /// How often an effect appears by chance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChanceRate {
     /// Never: the protocol shows it, not the model (an echo, an event stream). One trial decides.
@@ -357,7 +364,8 @@ pub enum ChanceRate {
 }
 
 /// The verdict if every invalid value is accepted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptedMeans {
     /// The value is not checked: `ignored`.

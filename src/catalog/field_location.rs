@@ -4,12 +4,12 @@
 //! Only a location and what support means. It does not say how the row is decided, so the simulator may
 //! read it without knowing the experiment.
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// A field of a request, and what a server that supports it does with it.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FieldSpec {
     /// Where the field is.
@@ -21,7 +21,8 @@ pub struct FieldSpec {
 }
 
 /// The locations of a field.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FieldLocation {
     /// A key of the body, with dots for nested keys: `output_config.effort`.
@@ -38,7 +39,8 @@ pub enum FieldLocation {
 }
 
 /// What support of a field means.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SupportedBehaviour {
     /// These values are accepted, and all others are rejected.

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_yaml::Spanned;
@@ -18,7 +17,8 @@ use crate::catalog::status::ClaimStatus;
 use crate::string_enum::string_enum;
 
 /// A file of gateway rows: one section of the matrix.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GatewayFile {
     /// The title of the section.
@@ -31,11 +31,12 @@ pub struct GatewayFile {
 }
 
 /// A row: one field of a request, one part of a response, or one behaviour of the gateway.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GatewayRow {
     /// The stable dotted id of the row, for example `field.stop_sequences`.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub row: Spanned<String>,
     /// The title of the row.
     pub title: String,
@@ -194,7 +195,8 @@ string_enum! {
 }
 
 /// One value for each API of an upstream.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PerDialect<T> {
     /// For an upstream that speaks the Messages API.
@@ -220,7 +222,8 @@ impl<T> PerDialect<T> {
 }
 
 /// What `--claims default` claims of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultClaim {
     /// The field is forwarded.
@@ -234,7 +237,8 @@ pub enum DefaultClaim {
 }
 
 /// What a client sends in addition to the plain request.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RequestSpec {
     /// Keys of the body, merged into the plain request's.
@@ -262,7 +266,8 @@ pub struct RequestSpec {
 
 /// Where a value should arrive, and as which value. It names one place: `at`, `header`, `query`,
 /// `event`, `status`, `sign` or `no_equivalent`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GatewayExpectation {
     /// A place in the body; with `event`, a place in the data of the event.
@@ -314,7 +319,8 @@ pub struct GatewayExpectation {
 }
 
 /// What a client can observe of a response in addition to its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientSignal {
     /// A failure: an error status, an error in the body or the stream, or a broken connection.
@@ -326,7 +332,8 @@ pub enum ClientSignal {
 }
 
 /// What the upstream returns: the changes to its plain response.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamResponse {
     /// The HTTP status. By default: 200.
@@ -353,7 +360,8 @@ pub struct UpstreamResponse {
 }
 
 /// The changes to the plain stream. Positions count its records.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StreamOverrides {
     /// Milliseconds of delay before each record.
@@ -368,7 +376,8 @@ pub struct StreamOverrides {
 }
 
 /// A record in addition to those of the response: an event, or a comment.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StreamInsert {
     /// The number of the response's own records before it.
@@ -388,7 +397,8 @@ pub struct StreamInsert {
 }
 
 /// What a gateway does, for any request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayBehaviour {
     /// One upstream call for each request.

@@ -3,11 +3,9 @@
 //!
 //! Only the syntax. Callers find the values.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -104,13 +102,14 @@ impl<'de> Deserialize<'de> for JsonPath {
     }
 }
 
-impl JsonSchema for JsonPath {
-    fn schema_name() -> Cow<'static, str> {
+#[cfg(test)]
+impl schemars::JsonSchema for JsonPath {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "BodyPath".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
             "type": "string",
             "description": "A path into a body: keys separated by dots; `[0]`, `[*]` or `[key=value]` for entries of a list.",
             "pattern": r"^[^.\[\]]+(\[[^\]]+\])*(\.[^.\[\]]+(\[[^\]]+\])*)*$",

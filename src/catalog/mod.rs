@@ -15,7 +15,6 @@ mod json_path;
 mod load;
 mod message_predicate;
 mod response_predicate;
-mod schema;
 mod status;
 mod target;
 mod target_list;
@@ -47,7 +46,6 @@ pub use crate::catalog::message_predicate::{CallTest, CountRange, MessagePredica
 pub use crate::catalog::response_predicate::{
     AlternativeVerdict, ArmComparison, JsonKind, JsonTest, ResponseAspect, ResponsePredicate,
 };
-pub use crate::catalog::schema::{experiments_schema, gateway_schema, target_list_schema, target_schema};
 pub use crate::catalog::status::{ClaimStatus, Outcome, VerdictStatus, is_silent};
 pub use crate::catalog::target::{
     Claim, ClaimSource, ClaimedRange, SourceSureness, Target, TargetAuth, TargetLimits, TargetPrices,

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,7 +10,8 @@ use crate::catalog::message_predicate::MessagePredicate;
 use crate::catalog::status::VerdictStatus;
 
 /// A condition on an HTTP response. All given parts must match.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ResponsePredicate {
     /// The status is one of these.
@@ -48,7 +48,8 @@ impl ResponsePredicate {
 }
 
 /// A condition on a JSON value. All given parts must match.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JsonTest {
     /// The type.
@@ -63,7 +64,8 @@ pub struct JsonTest {
 }
 
 /// The types of JSON values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JsonKind {
     /// `"…"`
@@ -79,7 +81,8 @@ pub enum JsonKind {
 }
 
 /// A response other than the promised one, with its own verdict.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AlternativeVerdict {
     /// Matches such a response.
@@ -91,7 +94,8 @@ pub struct AlternativeVerdict {
 }
 
 /// A rule that compares the treatment's response with that of the negative control.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ArmComparison {
     /// Both agree in these aspects. Aspects that a model may vary must agree in only one trial.
@@ -106,7 +110,8 @@ pub enum ArmComparison {
 }
 
 /// An aspect in which two responses to one question can agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseAspect {
     /// The stop reasons.

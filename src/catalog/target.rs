@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -15,7 +14,8 @@ use crate::string_enum::string_enum;
 use crate::wire::exchange::AuthScheme;
 
 /// A target file: an endpoint, and what its documentation claims.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// The name on the command line and in file names, for example `deepseek`. A loaded target of a file
@@ -72,7 +72,8 @@ impl Target {
 }
 
 /// How a credential is sent, and the environment variables that may hold it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TargetAuth {
     /// The header that carries the credential.
@@ -83,7 +84,8 @@ pub struct TargetAuth {
 }
 
 /// A document with claims, and when it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClaimSource {
     /// A short name for reports.
@@ -122,7 +124,8 @@ impl SourceSureness {
 }
 
 /// Size and rate limits from the documentation. All are optional.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TargetLimits {
     /// Requests per minute, for the rate limiter.
@@ -156,16 +159,17 @@ impl TargetLimits {
 }
 
 /// Prices of a million tokens, in US dollars.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TargetPrices {
     /// Input tokens that are neither written to a cache nor read from it.
     #[serde(deserialize_with = "deserialize_price")]
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(test, schemars(range(min = 0.0)))]
     pub input: f64,
     /// Output tokens.
     #[serde(deserialize_with = "deserialize_price")]
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(test, schemars(range(min = 0.0)))]
     pub output: f64,
 }
 
@@ -176,7 +180,8 @@ fn deserialize_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, 
 }
 
 /// What the documentation states about one row.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// The status.
@@ -239,7 +244,8 @@ impl Claim {
 }
 
 /// A closed range of numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClaimedRange {
     /// The smallest allowed value.

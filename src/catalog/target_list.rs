@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Spanned;
 
@@ -15,7 +14,8 @@ use crate::catalog::load::{find_target, read_yaml};
 use crate::catalog::target::{Target, TargetAuth, TargetLimits, TargetPrices};
 
 /// The file of `--targets`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TargetList {
     /// What to test, in the order of the reports.
@@ -23,7 +23,8 @@ pub struct TargetList {
 }
 
 /// One entry: a target by name, or an endpoint by base URL.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ListedTarget {
     /// A target: its endpoint, credential, model, limits, prices and claims, unless this entry overrides

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::credential_source::CredentialSource;
 use crate::catalog::target::{Claim, ClaimSource, Target, TargetAuth, TargetLimits, TargetPrices};
 
 /// A later revision of a support table. What it does not state stays as in the revision that it extends.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TargetRevision {
     /// The name of the target, without a revision.
@@ -90,7 +90,8 @@ impl TargetRevision {
 }
 
 /// A target file: complete, or a revision of another target.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum TargetFile {
     /// The file has `extends`.

@@ -14,6 +14,7 @@ mod error_leak;
 mod event_sequence;
 mod exchange;
 mod http;
+mod input_schema;
 mod message;
 mod sse;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::checks::catalog::ProtocolCheck;
 use crate::checks::collector::{FindingCollector, format_value};
+use crate::checks::input_schema;
 
 /// The markup of tool calls in model output. A server must convert it to blocks.
 const TOOL_CALL_MARKERS: [&str; 5] = ["<tool_call>", "<function=", "<|tool_call", "<function_calls>", "[TOOL_CALLS]"];
@@ -55,11 +56,9 @@ fn check_input(tool: Option<&Value>, name: &str, input: Option<&Value>, found: &
         return;
     };
     // Some rows send an invalid schema on purpose.
-    let Ok(validator) = jsonschema::validator_for(&tool["input_schema"]) else { return };
-    if tool["input_schema"].is_object()
-        && let Some(error) = validator.iter_errors(input).next()
-    {
-        found.add(ProtocolCheck::ToolInputSchema, format!("input of {name}: {error}"));
+    let schema = &tool["input_schema"];
+    if let Some(violation) = input_schema::find_violation(schema, input).filter(|_| schema.is_object()) {
+        found.add(ProtocolCheck::ToolInputSchema, format!("input of {name}: {violation}"));
     }
 }
 

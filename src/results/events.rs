@@ -4,7 +4,6 @@
 //! verdict reported during a run can change later: rows are repeated on an inconsistent endpoint, and
 //! rows depend on other rows. The `row` events at the end of a run have the final verdicts.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ClaimStatus, Outcome, VerdictStatus};
@@ -15,7 +14,8 @@ use crate::results::progress::ProgressCounts;
 pub const SCHEMA: &str = "fieldtest-events/2";
 
 /// One line: an event with its time and target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventEnvelope {
     /// Milliseconds since the command started.
     pub ms: u64,
@@ -31,7 +31,8 @@ pub struct EventEnvelope {
 }
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum NdjsonEvent {
     /// The first line: the command started.

@@ -4,14 +4,14 @@
 //! Each row also has an ordinary verdict, so that every reader of verdicts can read gateway results. This
 //! module must not know how a gateway is observed.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
 use crate::string_enum::string_enum;
 
 /// What a gateway did with a field or with a part of a response, or how it behaved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GatewayVerdict {
     /// The kind of verdict.
     pub kind: GatewayVerdictKind,
@@ -74,7 +74,8 @@ impl GatewayVerdictKind {
 }
 
 /// The gateway of a run of `fieldtest gateway`, with its scripted upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestedGateway {
     /// The API of the upstream: `anthropic` or `openai`.
     pub shape: String,
@@ -87,7 +88,8 @@ pub struct TestedGateway {
 }
 
 /// A request that the gateway sent on its own initiative, such as a health check or a list of models.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GatewayInitiatedRequest {
     /// Method and path.
     pub what: String,

@@ -1,9 +1,8 @@
-//! Writes results and other models as JSON ([`render`], [`schema`]), and reads results files ([`parse`]).
+//! Writes results and other models as JSON ([`render`]), and reads results files ([`parse`]).
 //!
 //! A results file that was truncated or edited is rejected, since a report made from it would look like
 //! evidence. This module must not touch the file system.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use thiserror::Error;
@@ -19,11 +18,6 @@ pub fn render<T: Serialize>(model: &T) -> String {
     let mut text = serde_json::to_string_pretty(model).expect("a model is plain data");
     text.push('\n');
     text
-}
-
-/// The JSON Schema of a model.
-pub fn schema<T: JsonSchema>() -> serde_json::Value {
-    schemars::schema_for!(T).to_value()
 }
 
 /// Why a text is not a valid results file. `name` is the name of the file.
@@ -250,10 +244,11 @@ mod tests {
 
     use super::*;
     use crate::catalog::Outcome;
+    use crate::published_schemas;
     use crate::results::fixtures;
 
     static SCHEMA_VALIDATOR: LazyLock<jsonschema::Validator> =
-        LazyLock::new(|| jsonschema::validator_for(&schema::<Results>()).expect("a valid schema"));
+        LazyLock::new(|| published_schemas::validator_for("results"));
 
     fn parse_failure(text: &str) -> String {
         parse("results-x.json", text).expect_err("this must be rejected").to_string()
@@ -263,12 +258,6 @@ mod tests {
     fn the_format_of_results_files_is_stable() {
         fixtures::snapshot_settings()
             .bind(|| insta::assert_snapshot!("results.json", render(&fixtures::every_outcome())));
-    }
-
-    #[test]
-    fn the_schema_is_published() {
-        let schema = serde_json::to_string_pretty(&schema::<Results>()).expect("a schema is JSON");
-        fixtures::snapshot_settings().bind(|| insta::assert_snapshot!("results.schema.json", schema));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! Equal results are written as equal text. This module must not know how verdicts are reached, nor how
 //! they are rendered.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{
@@ -20,10 +19,11 @@ use crate::string_enum::string_enum;
 pub const SCHEMA: &str = "fieldtest-results/2";
 
 /// The results of one run: one endpoint, one model, one point in time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Results {
     /// Always `fieldtest-results/2`.
-    #[schemars(extend("const" = SCHEMA))]
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// What was tested.
     pub target: TestedTarget,
@@ -84,7 +84,8 @@ impl Results {
 }
 
 /// One shard of a plan that is spread over several runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShardMetadata {
     /// The number of the shard, from 1.
     pub index: u32,
@@ -101,7 +102,8 @@ pub struct ShardMetadata {
 }
 
 /// A rerun of selected rows, with new random values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RerunRecord {
     /// When it started, RFC 3339, UTC.
     pub started_at: String,
@@ -114,7 +116,8 @@ pub struct RerunRecord {
 }
 
 /// The repeated runs of one plan that these results combine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RepeatSummary {
     /// The requested number of runs.
     pub asked: u64,
@@ -127,7 +130,8 @@ pub struct RepeatSummary {
 }
 
 /// The verdicts of one row in repeated runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerdictStability {
     /// The number of runs that have the row.
     pub runs: u64,
@@ -136,7 +140,8 @@ pub struct VerdictStability {
 }
 
 /// How many runs reached a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerdictCount {
     /// The verdict.
     pub status: VerdictStatus,
@@ -175,7 +180,8 @@ impl VerdictStability {
 }
 
 /// The tested endpoint and the claims that its verdicts are compared with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestedTarget {
     /// The target's name, as in `results-<name>.json`.
     pub name: String,
@@ -192,7 +198,8 @@ pub struct TestedTarget {
 }
 
 /// The target that claims were taken from, and its documents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestedClaims {
     /// The name of the claiming target.
     pub target: String,
@@ -216,7 +223,8 @@ impl From<&Target> for TestedClaims {
 }
 
 /// What a run cost.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunTotals {
     /// Requests, without retries.
     pub requests: u64,
@@ -236,7 +244,8 @@ pub struct RunTotals {
 }
 
 /// The average cost of a decided row, including the probes of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CostPerVerdict {
     /// Requests, without retries.
     pub requests: f64,
@@ -254,7 +263,8 @@ impl CostPerVerdict {
 
 /// What the endpoint does with unknown keys. If it accepts them, accepting a field is no evidence that
 /// the field works.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointStrictness {
     /// The reaction to an unknown key at the top level of the body.
     pub top_level: UnknownKeyReaction,
@@ -279,7 +289,8 @@ string_enum! {
 }
 
 /// The number of rows with each outcome and each kind of verdict.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResultsSummary {
     /// All rows of the run.
     pub rows: u64,
@@ -313,7 +324,8 @@ pub struct ResultsSummary {
 }
 
 /// The number of decided rows with each verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerdictTally {
     /// Supported rows.
     pub supported: u64,
@@ -330,7 +342,8 @@ pub struct VerdictTally {
 }
 
 /// The claims of `supported` that conform, by the verdict that meets them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClaimTally {
     /// Claims whose effect was observed: the claim is proven.
     pub supported: u64,
@@ -378,7 +391,8 @@ impl ResultsSummary {
 }
 
 /// One row of the matrix.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RowResult {
     /// The stable id of the row, such as `field.top_k`.
     pub id: String,
@@ -415,7 +429,8 @@ pub struct RowResult {
 }
 
 /// The verdict of an earlier run of a row that was rerun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EarlierVerdict {
     /// When that run started, RFC 3339, UTC.
     pub started_at: String,
@@ -453,7 +468,8 @@ impl RowResult {
 }
 
 /// A claim about one row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClaimResult {
     /// The claim status.
     pub status: ClaimStatus,
@@ -471,7 +487,8 @@ impl From<&Claim> for ClaimResult {
 }
 
 /// What the endpoint did with a row, and how certain that is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// The status.
     pub status: VerdictStatus,
@@ -530,7 +547,8 @@ fn supported() -> VerdictStatus {
 }
 
 /// A row that prevents a decision about another row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BlockingRow {
     /// The id of the row.
     pub row: String,
@@ -562,7 +580,8 @@ string_enum! {
 }
 
 /// The verdict that a blocked row would have by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnVerdict {
     /// The status.
     pub status: VerdictStatus,
@@ -598,7 +617,8 @@ string_enum! {
 }
 
 /// The cost of a row.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RowCost {
     /// Requests, without retries.
     pub requests: u64,
@@ -609,7 +629,8 @@ pub struct RowCost {
 }
 
 /// One arm of an experiment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ArmResult {
     /// `negative`, `treatment`, `positive`, `challenge`, …, with the name of the variant if there are several.
     pub name: String,
@@ -632,7 +653,8 @@ fn is_zero(n: &u64) -> bool {
 }
 
 /// A request as a command, with its response.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RowExample {
     /// The arm that the request belongs to.
     pub arm: String,
@@ -645,7 +667,8 @@ pub struct RowExample {
 }
 
 /// One kind of protocol fault, over all exchanges of the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingSummary {
     /// The stable id of the check, such as `sse.message-stop-missing`.
     pub check: String,

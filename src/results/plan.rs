@@ -3,7 +3,6 @@
 //! Names are a contract with other tools: fields may be added, but not renamed. This module must
 //! not know how the numbers are computed.
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::TargetPrices;
@@ -14,10 +13,11 @@ use crate::string_enum::string_enum;
 pub const SCHEMA: &str = "fieldtest-plan/1";
 
 /// The plan of a run with all its targets: requests, tokens, cost and time.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanReport {
     /// Always `fieldtest-plan/1`.
-    #[schemars(extend("const" = SCHEMA))]
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// The assumptions about the endpoint and the model.
     pub assumed: PlanAssumptions,
@@ -33,7 +33,8 @@ pub struct PlanReport {
 }
 
 /// The assumptions about the endpoint and the model.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanAssumptions {
     /// Seconds until a response is complete.
     pub seconds_an_answer: f64,
@@ -42,7 +43,8 @@ pub struct PlanAssumptions {
 }
 
 /// The plan of one target.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TargetPlan {
     /// The target's name.
     pub name: String,
@@ -76,7 +78,8 @@ pub struct TargetPlan {
 }
 
 /// The plan of one row. A request that several rows share counts for the first of them.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedRow {
     /// The row's id.
     pub id: String,
@@ -109,7 +112,8 @@ impl From<&PlannedRow> for PlanEstimate {
 }
 
 /// The plan of one arm.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedArm {
     /// The name of the arm, with the variant.
     pub name: String,
@@ -125,7 +129,8 @@ pub struct PlannedArm {
 }
 
 /// Whether the plan fits a budget.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BudgetFit {
     /// The option that sets the budget.
     pub bound: String,

@@ -2,13 +2,13 @@
 //!
 //! Numbers and their wording only. This module must not know how the numbers are computed.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::results::format;
 
 /// How many requests and tokens a run needs, what they cost and how long they take.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanEstimate {
     /// Requests, without retries.
     pub requests: RequestRange,
@@ -24,7 +24,8 @@ pub struct PlanEstimate {
 }
 
 /// A number of requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestRange {
     /// The minimum for a run that completes.
     pub min: u64,
@@ -36,7 +37,8 @@ pub struct RequestRange {
 }
 
 /// A number of tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TokenRange {
     /// The expected number; absent if there is no estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +48,8 @@ pub struct TokenRange {
 }
 
 /// An amount of money or time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AmountRange {
     /// The expected amount; absent if there is no estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]

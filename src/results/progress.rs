@@ -2,7 +2,6 @@
 //!
 //! Pure: the elapsed time is an argument.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::results::format;
@@ -11,7 +10,8 @@ use crate::results::format;
 const MIN_DECIDED_ROWS: u64 = 5;
 
 /// The progress of one run, or of several runs together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProgressCounts {
     /// The rows of the run.
     pub rows: u64,

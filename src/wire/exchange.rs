@@ -76,7 +76,8 @@ string_enum! {
 }
 
 /// The credential of a request and its header. Only the client knows the secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestCredential {
     /// The credential of the target, in the header that the target uses.

@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 
 use binary::Folder;
-use common::{CATALOG, SimulationSetup, TARGETS, bundled_target, judge_recording, record_simulation, testable_rows};
+use common::{
+    CATALOG, SimulationSetup, TARGETS, bundled_target, judge_recording, record_simulation, schema_validator,
+    testable_rows,
+};
 use fieldtest::catalog::{CatalogRow, ClaimStatus};
 use fieldtest::engine::plan::estimate::{RowEstimates, TokenUse};
 use fieldtest::engine::{PlanInput, RateAssumptions, plan_run};
 use fieldtest::recording::request_settings::RequestSettings;
 use fieldtest::recording::run::Recording;
-use fieldtest::results::json::schema;
-use fieldtest::results::plan::PlanReport;
 use fieldtest::simulator::{SimulatorConfig, SimulatorImpairments};
 use serde_json::Value;
 
@@ -269,7 +270,7 @@ fn the_planned_time_follows_from_rate_limits_or_response_times() {
 #[test]
 fn plans_match_their_published_schema() {
     let folder = Folder::new();
-    let validator = jsonschema::validator_for(&schema::<PlanReport>()).unwrap();
+    let validator = schema_validator("plan");
     for more in [&["deepseek"][..], &["--base-url", "http://127.0.0.1:9", "--model", "m", "--max-tokens", "5"]] {
         let plan = plan_as_json(&folder, &[more, &SELECT[..]].concat());
         let errors: Vec<String> = validator.iter_errors(&plan).map(|e| format!("{}: {e}", e.instance_path())).collect();

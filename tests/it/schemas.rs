@@ -1,13 +1,9 @@
-//! Tests that the published JSON schemas match the types, and that every case file and the results
-//! of complete runs match the schemas.
-//!
-//! `UPDATE=1 cargo test --test it schemas::` rewrites the published schemas.
+//! Tests that every case file and the results of complete runs match the published JSON schemas.
 
 use std::fs;
 use std::path::PathBuf;
 
-use common::{TARGETS, bundled_target, is_update_requested, repository_path, test_target};
-use fieldtest::catalog::{experiments_schema, gateway_schema, target_list_schema, target_schema};
+use common::{TARGETS, bundled_target, repository_path, schema_validator, test_target};
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -16,10 +12,6 @@ use crate::common;
 /// The violations of a schema, each with its location.
 fn errors(validator: &Validator, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
-}
-
-fn validator(schema: &Value) -> Validator {
-    jsonschema::validator_for(schema).unwrap()
 }
 
 /// The case files of a folder: path, first line and contents.
@@ -37,76 +29,9 @@ fn case_files(folder: &str) -> Vec<(PathBuf, String, Value)> {
         .collect()
 }
 
-fn assert_published(name: &str, schema: &Value) {
-    let path = repository_path("schemas").join(name);
-    let mut text = serde_json::to_string_pretty(schema).unwrap();
-    text.push('\n');
-    if is_update_requested() {
-        fs::create_dir_all(repository_path("schemas")).unwrap();
-        fs::write(&path, &text).unwrap();
-    }
-    let published = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        published == text,
-        "schemas/{name} does not match the types. Run `UPDATE=1 cargo test --test it schemas::`"
-    );
-}
-
-#[test]
-fn the_schemas_of_target_lists_and_events_are_published() {
-    assert_published("targets.schema.json", &target_list_schema());
-    assert_published(
-        "events.schema.json",
-        &fieldtest::results::json::schema::<fieldtest::results::events::EventEnvelope>(),
-    );
-}
-
-#[test]
-fn the_schema_of_experiments_is_published() {
-    assert_published("experiments.schema.json", &experiments_schema());
-}
-
-#[test]
-fn the_schema_of_gateways_is_published() {
-    assert_published("gateway.schema.json", &gateway_schema());
-}
-
-#[test]
-fn the_schema_of_targets_is_published() {
-    assert_published("target.schema.json", &target_schema());
-}
-
-#[test]
-fn the_schema_of_results_is_published() {
-    assert_published("results.schema.json", &fieldtest::results::json::schema::<fieldtest::results::model::Results>());
-}
-
-#[test]
-fn the_schema_of_plans_is_published() {
-    assert_published("plan.schema.json", &fieldtest::results::json::schema::<fieldtest::results::plan::PlanReport>());
-}
-
-#[test]
-fn the_schema_of_comparisons_is_published() {
-    assert_published(
-        "comparison.schema.json",
-        &fieldtest::results::json::schema::<fieldtest::results::gateway_diff::GatewayComparison>(),
-    );
-}
-
-#[test]
-fn the_schema_of_baselines_is_published() {
-    assert_published("baseline.schema.json", &fieldtest::results::baseline::schema());
-}
-
-#[test]
-fn the_schema_of_differences_is_published() {
-    assert_published("diff.schema.json", &fieldtest::results::json::schema::<fieldtest::results::diff::ResultsDiff>());
-}
-
 #[test]
 fn the_schema_of_baselines_rejects_what_the_reader_rejects() {
-    let validator = validator(&fieldtest::results::baseline::schema());
+    let validator = schema_validator("baseline");
     let valid =
         |entry: Value| validator.is_valid(&serde_json::json!({ "schema": "fieldtest-baseline/1", "expect": [entry] }));
     let row = serde_json::json!({ "row": "field.top_k", "verdict": "ignored", "reason": "r" });
@@ -130,12 +55,8 @@ fn the_schema_of_baselines_rejects_what_the_reader_rejects() {
 
 #[test]
 fn every_case_file_matches_its_schema_and_names_it() {
-    for (folder, schema, name) in [
-        ("experiments", experiments_schema(), "experiments.schema.json"),
-        ("gateway", gateway_schema(), "gateway.schema.json"),
-        ("targets", target_schema(), "target.schema.json"),
-    ] {
-        let validator = validator(&schema);
+    for (folder, name) in [("experiments", "experiments"), ("gateway", "gateway"), ("targets", "target")] {
+        let validator = schema_validator(name);
         let files = case_files(folder);
         assert!(!files.is_empty(), "cases/{folder} is empty");
         for (path, first_line, value) in files {
@@ -144,14 +65,14 @@ fn every_case_file_matches_its_schema_and_names_it() {
             let (_, named) = first_line
                 .split_once("# yaml-language-server: $schema=")
                 .unwrap_or_else(|| panic!("{}: the first line does not name a schema", path.display()));
-            assert_eq!(named, format!("../../schemas/{name}"), "{}", path.display());
+            assert_eq!(named, format!("../../schemas/{name}.schema.json"), "{}", path.display());
         }
     }
 }
 
 #[test]
 fn the_schema_of_experiments_rejects_what_the_loader_rejects() {
-    let validator = validator(&experiments_schema());
+    let validator = schema_validator("experiments");
     let (_, _, valid_file) = case_files("experiments").swap_remove(1);
     let accepts_row = |change: &dyn Fn(&mut Value)| {
         let mut file = valid_file.clone();
@@ -168,7 +89,7 @@ fn the_schema_of_experiments_rejects_what_the_loader_rejects() {
 
 #[test]
 fn the_schema_of_targets_rejects_what_the_loader_rejects() {
-    let validator = validator(&target_schema());
+    let validator = schema_validator("target");
     let (_, _, valid_file) = case_files("targets").swap_remove(0);
     let accepts_file = |change: &dyn Fn(&mut Value)| {
         let mut file = valid_file.clone();
@@ -184,7 +105,7 @@ fn the_schema_of_targets_rejects_what_the_loader_rejects() {
 
 #[tokio::test]
 async fn the_results_of_simulated_runs_match_the_schema() {
-    let validator = validator(&fieldtest::results::json::schema::<fieldtest::results::model::Results>());
+    let validator = schema_validator("results");
     for name in TARGETS {
         let results = test_target(bundled_target(name), &[]).await;
         // Validate the rendered text, since users read the file.

@@ -8,7 +8,7 @@ use binary::Folder;
 use fieldtest::results::events;
 use serde_json::Value;
 
-use crate::common::binary;
+use crate::common::{binary, schema_validator};
 
 const RUN: [&str; 6] = ["run", "deepseek", "--simulate", "--select", "field.*", "--out"];
 
@@ -25,7 +25,7 @@ fn events_obey_their_schema_and_agree_with_the_results() {
     let folder = Folder::new();
     let ended = folder.run(run(&["--format", "ndjson,json", "--flip", "field.top_k=supported"])).assert_exit_code(0);
     let events = events(&ended.stdout);
-    let validator = jsonschema::validator_for(&fieldtest::results::json::schema::<events::EventEnvelope>()).unwrap();
+    let validator = schema_validator("events");
     for event in &events {
         let errors: Vec<String> = validator.iter_errors(event).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{event}: {errors:?}");

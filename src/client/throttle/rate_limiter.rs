@@ -4,10 +4,11 @@
 //! minute would send up to twice the limit in its first minute, and providers reject that with 429.
 
 use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
 
 use crate::client::error::ClientError;
 
@@ -30,12 +31,12 @@ pub struct PerMinuteLimits {
 
 /// The limiters of one account.
 pub(crate) struct AccountRateLimiter {
-    requests: Option<DefaultDirectRateLimiter>,
+    requests: Option<EvenLimiter>,
     tokens: Option<TokenRateLimiter>,
 }
 
 struct TokenRateLimiter {
-    limiter: DefaultDirectRateLimiter,
+    limiter: EvenLimiter,
     per_minute: u32,
     max_portion: NonZeroU32,
 }
@@ -55,11 +56,11 @@ impl TokenRateLimiter {
 
 impl AccountRateLimiter {
     pub(crate) fn new(limits: PerMinuteLimits) -> Result<Self, ClientError> {
-        let requests =
-            require_positive(limits.requests, "the limit of requests per minute")?.map(|n| new_limiter(n, MIN_BURST));
+        let requests = require_positive(limits.requests, "the limit of requests per minute")?
+            .map(|n| EvenLimiter::new(n, MIN_BURST));
         let tokens = require_positive(limits.tokens, "the limit of tokens per minute")?.map(|n| {
             let portion = NonZeroU32::new(n.get() / PORTIONS_PER_MINUTE).unwrap_or(MIN_BURST);
-            TokenRateLimiter { limiter: new_limiter(n, portion), per_minute: n.get(), max_portion: portion }
+            TokenRateLimiter { limiter: EvenLimiter::new(n, portion), per_minute: n.get(), max_portion: portion }
         });
         Ok(Self { requests, tokens })
     }
@@ -68,22 +69,43 @@ impl AccountRateLimiter {
     pub(crate) async fn acquire(&self, tokens: u32) {
         if let Some(tokens_limiter) = &self.tokens {
             for portion in tokens_limiter.portions(tokens) {
-                // A portion is never larger than the burst of the limiter, so this cannot fail.
-                let _ = tokens_limiter.limiter.until_n_ready(portion).await;
+                tokens_limiter.limiter.acquire(portion).await;
             }
         }
         if let Some(limiter) = &self.requests {
-            limiter.until_ready().await;
+            limiter.acquire(NonZeroU32::MIN).await;
         }
     }
 }
 
 const MIN_BURST: NonZeroU32 = NonZeroU32::MIN;
 
-fn new_limiter(per_minute: NonZeroU32, burst: NonZeroU32) -> DefaultDirectRateLimiter {
-    // A minute divided by a `u32` is at least 13 ns, so the period is never zero.
-    let quota = Quota::with_period(MINUTE / per_minute.get()).unwrap_or_else(|| Quota::per_minute(per_minute));
-    RateLimiter::direct(quota.allow_burst(burst))
+/// Lets cells pass at equal intervals, after a first burst. This is the generic cell rate algorithm.
+struct EvenLimiter {
+    interval: Duration,
+    burst: u32,
+    /// When the limiter has let everything pass that it has promised.
+    next_free: Mutex<Option<Instant>>,
+}
+
+impl EvenLimiter {
+    fn new(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
+        Self { interval: MINUTE / per_minute.get(), burst: burst.get(), next_free: Mutex::new(None) }
+    }
+
+    /// Waits until these cells may pass. Callers pass in the order of their calls.
+    async fn acquire(&self, cells: NonZeroU32) {
+        let allowed_at = self.reserve(cells, Instant::now());
+        sleep_until(allowed_at).await;
+    }
+
+    /// Returns when these cells may pass.
+    fn reserve(&self, cells: NonZeroU32, now: Instant) -> Instant {
+        let mut next_free = self.next_free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free_at = next_free.map_or(now, |at| at.max(now)) + self.interval * cells.get();
+        *next_free = Some(free_at);
+        free_at.checked_sub(self.interval * self.burst).map_or(now, |at| at.max(now))
+    }
 }
 
 fn require_positive(limit: Option<u32>, name: &'static str) -> Result<Option<NonZeroU32>, ClientError> {
@@ -100,8 +122,6 @@ pub fn estimate_tokens(body: &Value, body_bytes: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use serde_json::json;
 
     use super::*;
@@ -127,28 +147,33 @@ mod tests {
         assert!(error(None, Some(0)).contains("tokens per minute must be greater than 0"));
     }
 
-    #[tokio::test]
-    async fn attempts_are_spread_over_the_minute() {
-        let limits = AccountRateLimiter::new(PerMinuteLimits { requests: Some(1200), tokens: None }).unwrap();
-        let started = Instant::now();
-        for _ in 0..5 {
-            limits.acquire(1).await;
-        }
-        assert!(started.elapsed() >= Duration::from_millis(180), "{:?}", started.elapsed());
+    /// How many milliseconds after the first call each portion of these tokens may pass.
+    fn reserve_portions(limiter: &TokenRateLimiter, tokens: u32, now: Instant) -> Vec<u128> {
+        let portions = limiter.portions(tokens);
+        portions.map(|portion| (limiter.limiter.reserve(portion, now) - now).as_millis()).collect()
     }
 
-    #[tokio::test]
-    async fn tokens_after_the_first_portion_are_spread_over_the_minute() {
-        let limits = AccountRateLimiter::new(PerMinuteLimits { requests: None, tokens: Some(60_000) }).unwrap();
-        let started = Instant::now();
-        limits.acquire(5_000).await;
-        let first = started.elapsed();
-        limits.acquire(200).await;
-        let second = started.elapsed() - first;
-        assert!(
-            second >= Duration::from_millis(150),
-            "the first portion passes immediately, then 1 token per ms: {first:?} {second:?}"
-        );
+    #[test]
+    fn attempts_are_spread_over_the_minute() {
+        let limits = PerMinuteLimits { requests: Some(1200), tokens: None };
+        let limiter = AccountRateLimiter::new(limits).unwrap().requests.unwrap();
+        let start = Instant::now();
+        let wait_ms = |now| (limiter.reserve(NonZeroU32::MIN, now) - now).as_millis();
+        assert_eq!([0; 4].map(|ms| wait_ms(start + Duration::from_millis(ms))), [0, 50, 100, 150]);
+        // An idle time is not saved up.
+        let later = start + Duration::from_secs(60);
+        assert_eq!([0, 0, 20].map(|ms| wait_ms(later + Duration::from_millis(ms))), [0, 50, 80]);
+    }
+
+    #[test]
+    fn tokens_after_the_first_portion_are_spread_over_the_minute() {
+        let limits = PerMinuteLimits { requests: None, tokens: Some(60_000) };
+        let limiter = AccountRateLimiter::new(limits).unwrap().tokens.unwrap();
+        let start = Instant::now();
+        // The first portion of 5,000 tokens passes immediately, then 1 token per ms.
+        assert_eq!(reserve_portions(&limiter, 5_000, start), [0]);
+        assert_eq!(reserve_portions(&limiter, 200, start), [200]);
+        assert_eq!(reserve_portions(&limiter, 12_000, start), [5_200, 10_200, 12_200]);
     }
 
     #[test]

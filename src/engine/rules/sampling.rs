@@ -323,6 +323,7 @@ mod tests {
         let (mut w, mut n) = (Vec::new(), Vec::new());
         loop {
             let samples = ResponseSamples {
+                trials: &[],
                 wide_arm: ArmKind::Negative,
                 narrow_arm: ArmKind::Narrow,
                 wide_trials: Vec::new(),

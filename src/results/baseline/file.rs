@@ -6,14 +6,12 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Spanned;
 
 use crate::catalog::{CaseError, CaseErrors, SourceLocation, VerdictStatus, read_yaml};
 use crate::results::baseline::expectations::{ExpectationList, ExpectedFailure};
 use crate::results::baseline::model::EntrySubject;
-use crate::results::json;
 
 /// The value of `schema` in every list of this version.
 pub const SCHEMA: &str = "fieldtest-baseline/2";
@@ -51,61 +49,58 @@ pub struct ParsedFile {
 }
 
 /// A list of expected failures. Every other failure is a regression.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Baseline")]
-struct ExpectationsFile {
+#[cfg_attr(test, schemars(rename = "Baseline"))]
+pub(crate) struct ExpectationsFile {
     /// `fieldtest-baseline/2`; lists of version 1 are also read.
-    #[schemars(with = "String", extend("enum" = [SCHEMA, SCHEMA_V1]))]
+    #[cfg_attr(test, schemars(with = "String", extend("enum" = [SCHEMA, SCHEMA_V1])))]
     schema: Spanned<String>,
     /// The only target of the list; any target if absent.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     target: Option<Spanned<String>>,
     /// The expected failures.
-    #[schemars(with = "Vec<FileEntry>")]
+    #[cfg_attr(test, schemars(with = "Vec<FileEntry>"))]
     expect: Vec<Spanned<FileEntry>>,
 }
 
 /// A row with its expected verdict, or a check whose finding is expected.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Expectation", extend("oneOf" = [
+#[cfg_attr(test, schemars(rename = "Expectation", extend("oneOf" = [
     { "required": ["row", "verdict"], "not": { "required": ["check"] } },
     { "required": ["check"], "not": { "anyOf": [{ "required": ["row"] }, { "required": ["verdict"] }] } },
-]))]
+])))]
 struct FileEntry {
     /// The id of the row, such as `field.top_k`.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     row: Option<Spanned<String>>,
     /// The id of the check, such as `sse.ping-missing`.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     check: Option<Spanned<String>>,
     /// The expected verdict, or the expected gateway verdict. `supported` means the strongest verdict
     /// that the row can reach.
     #[serde(default)]
-    #[schemars(with = "Option<String>", extend("enum" = [
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("enum" = [
         "supported", "validated", "accepted", "ignored", "rejected", "substituted", "forwarded", "dropped", "refused", "changed", null,
-    ]))]
+    ])))]
     verdict: Option<Spanned<String>>,
     /// Why the failure is known, and when it will be fixed. Reports show it.
-    #[schemars(with = "String", length(min = 1))]
+    #[cfg_attr(test, schemars(with = "String", length(min = 1)))]
     reason: Option<Spanned<String>>,
     /// A web address with details.
     #[serde(default)]
-    #[schemars(with = "Option<String>", extend("pattern" = "^https?://"))]
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("pattern" = "^https?://")))]
     link: Option<Spanned<String>>,
     /// The last day on which the entry is valid, `YYYY-MM-DD`.
     #[serde(default)]
-    #[schemars(with = "Option<String>", extend("format" = "date"))]
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date")))]
     until: Option<Spanned<String>>,
-}
-
-/// The JSON Schema of lists of expected failures.
-pub fn schema() -> serde_json::Value {
-    json::schema::<ExpectationsFile>()
 }
 
 /// Reads a list of expected failures. `name` is used in messages only.

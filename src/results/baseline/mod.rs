@@ -17,8 +17,10 @@ mod verify;
 
 pub use crate::results::baseline::compare::{CompareOptions, NO_RESPONSE_CODES, compare};
 pub use crate::results::baseline::expectations::{BaselineSource, ExpectationList, ExpectedFailure, collect_failures};
+#[cfg(test)]
+pub(crate) use crate::results::baseline::file::ExpectationsFile;
 pub use crate::results::baseline::file::{
-    CatalogNames, ParsedFile, SCHEMA, is_web_address, read_expectations, schema, write_expectations,
+    CatalogNames, ParsedFile, SCHEMA, is_web_address, read_expectations, write_expectations,
 };
 pub use crate::results::baseline::model::{
     BaselineComparison, BaselineCounts, BaselineEntry, BaselineKind, EarlierRun, EntryState, EntryStatus, EntrySubject,

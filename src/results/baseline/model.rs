@@ -3,14 +3,14 @@
 //! Names and order of the fields are a contract, as in the rest of the results. A CI gate uses
 //! [`BaselineComparison::fails_run`].
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
 use crate::string_enum::string_enum;
 
 /// The comparison of a run with a baseline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BaselineComparison {
     /// The name of the baseline file.
     pub file: String,
@@ -57,7 +57,7 @@ impl BaselineComparison {
 
 string_enum! {
     /// The kinds of baseline file.
-    #[schemars(rename = "BaselineKind")]
+    #[cfg_attr(test, schemars(rename = "BaselineKind"))]
     pub enum BaselineKind {
         /// An earlier results file.
         Results = "results",
@@ -67,8 +67,9 @@ string_enum! {
 }
 
 /// The earlier run that serves as the baseline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineEarlier")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "BaselineEarlier"))]
 pub struct EarlierRun {
     /// The target's name.
     pub target: String,
@@ -81,8 +82,9 @@ pub struct EarlierRun {
 }
 
 /// A row or finding compared with the baseline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineEntry")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "BaselineEntry"))]
 pub struct BaselineEntry {
     /// The row or check.
     #[serde(flatten)]
@@ -115,7 +117,8 @@ pub struct BaselineEntry {
 }
 
 /// The subject of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EntrySubject {
     /// A row, by its id.
@@ -135,7 +138,7 @@ impl EntrySubject {
 
 string_enum! {
     /// The status of a row or finding compared with a baseline.
-    #[schemars(rename = "BaselineCase")]
+    #[cfg_attr(test, schemars(rename = "BaselineCase"))]
     pub enum EntryStatus {
         /// Worse than the baseline allows.
         Regression = "regression",
@@ -165,7 +168,7 @@ impl EntryStatus {
 
 string_enum! {
     /// The cause of a regression.
-    #[schemars(rename = "BaselineCause")]
+    #[cfg_attr(test, schemars(rename = "BaselineCause"))]
     pub enum RegressionCause {
         /// It fails and is not listed.
         Unlisted = "unlisted",
@@ -191,8 +194,9 @@ impl RegressionCause {
 }
 
 /// The state of a row or finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineState")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "BaselineState"))]
 #[serde(untagged)]
 pub enum EntryState {
     /// A row's verdict.
@@ -213,7 +217,7 @@ impl EntryState {
 
 string_enum! {
     /// Whether a run has a finding.
-    #[schemars(rename = "BaselineSight")]
+    #[cfg_attr(test, schemars(rename = "BaselineSight"))]
     pub enum FindingPresence {
         /// The run has the finding.
         Seen = "seen",
@@ -223,8 +227,9 @@ string_enum! {
 }
 
 /// The number of rows and findings with each status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "BaselineCounts")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "BaselineCounts"))]
 pub struct BaselineCounts {
     /// Worse than the baseline allows.
     pub regression: u64,

@@ -1,6 +1,5 @@
 //! The differences between two runs, in the shape of `fieldtest diff --format json`: [`ResultsDiff`].
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ClaimStatus, Outcome, VerdictStatus};
@@ -12,10 +11,11 @@ use crate::string_enum::string_enum;
 pub const SCHEMA: &str = "fieldtest-diff/2";
 
 /// The differences between two runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResultsDiff {
     /// Always `fieldtest-diff/2`.
-    #[schemars(extend("const" = SCHEMA))]
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// The earlier run, or the run of the first target.
     pub old: DiffSide,
@@ -46,7 +46,8 @@ impl ResultsDiff {
 }
 
 /// One of the two runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiffSide {
     /// The target's name.
     pub target: String,
@@ -61,7 +62,8 @@ pub struct DiffSide {
 }
 
 /// A row that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RowChange {
     /// The row's id.
     pub row: String,
@@ -100,7 +102,8 @@ string_enum! {
 }
 
 /// A row in one of the runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RowState {
     /// The verdict.
     pub verdict: VerdictStatus,
@@ -121,7 +124,8 @@ pub struct RowState {
 }
 
 /// A finding that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingChange {
     /// The check's id.
     pub check: String,
@@ -150,7 +154,8 @@ string_enum! {
 }
 
 /// A finding in one of the runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingState {
     /// The severity.
     pub severity: CheckSeverity,

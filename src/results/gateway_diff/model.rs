@@ -2,7 +2,6 @@
 //!
 //! Names are a contract with other tools: fields may be added, but not renamed.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
@@ -13,10 +12,11 @@ use crate::string_enum::string_enum;
 pub const SCHEMA: &str = "fieldtest-comparison/2";
 
 /// The results of one plan at an upstream and through a gateway in front of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GatewayComparison {
     /// Always `fieldtest-comparison/2`.
-    #[schemars(extend("const" = SCHEMA))]
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// When the first run started, RFC 3339, UTC.
     pub started_at: String,
@@ -35,7 +35,8 @@ pub struct GatewayComparison {
 }
 
 /// One side of the comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SideSummary {
     /// Its base URL.
     pub base_url: String,
@@ -85,7 +86,8 @@ impl GatewayAttribution {
 }
 
 /// The number of rows with each attribution.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AttributionCounts {
     /// All rows.
     pub rows: u64,
@@ -127,7 +129,8 @@ impl AttributionCounts {
 }
 
 /// The verdicts of one row on both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ComparedRow {
     /// The row's id.
     pub id: String,
@@ -149,7 +152,8 @@ pub struct ComparedRow {
 }
 
 /// The verdict of one side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SideVerdict {
     /// The status.
     pub status: VerdictStatus,
@@ -172,7 +176,8 @@ impl SideVerdict {
 }
 
 /// The verdicts of both sides when the row was repeated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfirmationResult {
     /// At the upstream.
     pub direct: SideVerdict,
@@ -181,7 +186,8 @@ pub struct ConfirmationResult {
 }
 
 /// A finding on both sides, over the rows that both sides ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ComparedFinding {
     /// The check's id.
     pub check: String,

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use crate::catalog::{Outcome, VerdictStatus};
 use crate::checks::CheckSeverity;
+use crate::published_schemas;
 use crate::results::gateway_diff::*;
 use crate::results::model::{FindingSummary, Results, ResultsSummary, RowResult, Verdict};
 use crate::results::{fixtures, json};
@@ -125,7 +126,7 @@ fn markdown_has_every_row_and_the_terminal_the_changed_rows() {
     assert!(shown.contains("field.a") && !shown.contains("field.b"), "{shown}");
     assert!(shown.contains("2 rows: ✗ 1 introduced, ▲ 0 repaired, ≠ 0 changed, ✓ 1 passed through"), "{shown}");
     let value: serde_json::Value = serde_json::from_str(&json::render(&comparison)).unwrap();
-    assert!(jsonschema::validator_for(&json::schema::<GatewayComparison>()).unwrap().is_valid(&value));
+    assert!(published_schemas::validator_for("comparison").is_valid(&value));
 }
 
 proptest! {

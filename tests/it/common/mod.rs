@@ -52,6 +52,13 @@ pub fn is_update_requested() -> bool {
     std::env::var_os("UPDATE").is_some_and(|value| value == "1")
 }
 
+/// Returns a validator of a published schema, for example `results`.
+pub fn schema_validator(name: &str) -> jsonschema::Validator {
+    let path = repository_path("schemas").join(format!("{name}.schema.json"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
+}
+
 /// Returns a bundled target.
 pub fn bundled_target(name: &str) -> &'static Target {
     &CATALOG.targets[name]
