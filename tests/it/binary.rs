@@ -885,11 +885,10 @@ mod files {
 #[test]
 fn the_simulator_ends_when_it_is_told_to() {
     let folder = Folder::new();
-    let command = folder.command(["simulate", "deepseek", "--port", "0"]);
-    let running = RunningCommand::start(command);
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    running.send_signal("INT");
-    running.wait_for_end().assert_exit_code(0);
+    // It has printed its address.
+    let mut simulator = Simulator::start(&folder, &["deepseek"]);
+    std::process::Command::new("kill").args(["-INT", &simulator.child.id().to_string()]).status().unwrap();
+    assert_eq!(simulator.child.wait().unwrap().code(), Some(0));
 }
 
 #[cfg(unix)]

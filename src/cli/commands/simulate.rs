@@ -58,15 +58,20 @@ pub fn main(args: &SimulateArgs) -> Result<ExitStatus, CliError> {
             source,
         })?;
         let address = listener.local_addr().map_err(CliError::Simulator)?;
-        stdout::print(format!(
-            "simulating {} on http://{address}: model {}, x-api-key {}",
-            target.name,
-            config.model,
-            config.expected_credential()
-        ));
+        let serve = async {
+            stdout::print(format!(
+                "simulating {} on http://{address}: model {}, x-api-key {}",
+                target.name,
+                config.model,
+                config.expected_credential()
+            ));
+            simulator::serve(listener, config, request_count.clone()).await
+        };
+        // In this order, so that the signal is handled before a caller reads the address.
         tokio::select! {
-            served = simulator::serve(listener, config, request_count.clone()) => served.map_err(CliError::Simulator),
+            biased;
             _ = tokio::signal::ctrl_c() => Ok(()),
+            served = serve => served.map_err(CliError::Simulator),
         }
     })?;
     stdout::print(match request_count.load(Ordering::Relaxed) {

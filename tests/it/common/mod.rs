@@ -4,7 +4,13 @@
 //! Runs use the same functions of the library as the command line.
 
 #![allow(dead_code, reason = "each test crate uses a part of this module")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests may fail loudly"
+)]
 
 pub mod binary;
 pub mod canary;
@@ -50,6 +56,16 @@ pub fn repository_path(path: &str) -> PathBuf {
 /// Returns true if `UPDATE=1` requests to rewrite the expected files.
 pub fn is_update_requested() -> bool {
     std::env::var_os("UPDATE").is_some_and(|value| value == "1")
+}
+
+/// Returns true if `FIELDTEST_LONG=1` requests simulations at full size (`scripts/nightly`). Otherwise
+/// prints how a test is reduced.
+pub fn is_long(reduction: &str) -> bool {
+    let long = std::env::var_os("FIELDTEST_LONG").is_some_and(|value| value == "1");
+    if !long {
+        eprintln!("reduced: {reduction}. FIELDTEST_LONG=1 tests all");
+    }
+    long
 }
 
 /// Returns a validator of a published schema, for example `results`.
