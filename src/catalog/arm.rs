@@ -12,42 +12,31 @@ use crate::catalog::message_predicate::MessagePredicate;
 /// One kind of request of an experiment: what it changes in the base request.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Arm {
     /// The conversation: one user turn with this text.
-    #[serde(default)]
     pub ask: Option<String>,
     /// The conversation: all turns.
-    #[serde(default)]
     pub turns: Option<Vec<Turn>>,
     /// Keys of the body, merged into the base: objects by key, everything else is replaced.
-    #[serde(default)]
     pub body: Map<String, Value>,
     /// Headers to set; `null` removes one.
-    #[serde(default)]
     pub headers: BTreeMap<String, Option<String>>,
     /// Top-level keys of the body to remove.
-    #[serde(default)]
     pub drop: Vec<String>,
     /// The credential to send. By default, the target's own.
-    #[serde(default)]
     pub credential: Option<ArmCredential>,
     /// The HTTP method, by default POST. The others have no body.
-    #[serde(default)]
     pub method: Option<ArmMethod>,
     /// The path below the base URL, with its query. By default, `/v1/messages`.
-    #[serde(default)]
     pub path: Option<String>,
     /// The literal body, instead of JSON.
-    #[serde(default)]
     pub raw: Option<String>,
     /// Further requests of the same trial. Each sends the endpoint's own response back and continues the
     /// conversation.
-    #[serde(default)]
     pub then: Vec<FollowUp>,
     /// Phrases. An error that contains one of them shows that the server knows the field and rejects its
     /// value. An error without them rejects the field itself.
-    #[serde(default)]
     pub because: Vec<String>,
 }
 
@@ -81,22 +70,17 @@ pub enum ArmMethod {
 /// turn.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct FollowUp {
     /// What the response must show for this request to make sense. Otherwise the trial is unusable.
-    #[serde(default)]
     pub when: Option<MessagePredicate>,
     /// How the response is sent back.
-    #[serde(default)]
     pub hand_back: EchoBack,
     /// The result text for each tool call of the response.
-    #[serde(default)]
     pub results: Option<String>,
     /// The next user turn, after the results: a text or a list of blocks.
-    #[serde(default)]
     pub user: Option<Value>,
     /// Keys of the body that change from here on, merged like those of an arm.
-    #[serde(default)]
     pub body: Map<String, Value>,
 }
 
@@ -136,15 +120,13 @@ pub enum ArmCredential {
 /// Arms that several rows share: the fields of all of these rows in one request. If it is accepted
 /// without any effect, none of the fields is supported. Any other result decides nothing, and each row
 /// is tested alone. The base of a row is not merged into these arms.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ScreenArms {
     /// The fields of all rows with valid values.
-    #[serde(default)]
     pub treatment: Option<Arm>,
     /// The fields of all rows with invalid values.
-    #[serde(default)]
     pub challenge: Option<Arm>,
 }
 

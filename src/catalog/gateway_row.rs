@@ -239,28 +239,21 @@ pub enum DefaultClaim {
 /// What a client sends in addition to the plain request.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RequestSpec {
     /// Keys of the body, merged into the plain request's.
-    #[serde(default)]
     pub body: Map<String, Value>,
     /// Headers.
-    #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Messages before the message with the question.
-    #[serde(default)]
     pub turns: Vec<Value>,
     /// Blocks before the question, in its message.
-    #[serde(default)]
     pub content: Vec<Value>,
     /// Messages after the message with the question.
-    #[serde(default)]
     pub after: Vec<Value>,
     /// The path and its query. By default: `/v1/messages`.
-    #[serde(default)]
     pub path: Option<String>,
     /// The method. By default: POST.
-    #[serde(default)]
     pub method: Option<ArmMethod>,
 }
 
@@ -268,53 +261,39 @@ pub struct RequestSpec {
 /// `event`, `status`, `sign` or `no_equivalent`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct GatewayExpectation {
     /// A place in the body; with `event`, a place in the data of the event.
-    #[serde(default)]
     pub at: Option<JsonPath>,
     /// Other places that are as good as `at`.
-    #[serde(default)]
     pub or: Vec<JsonPath>,
     /// A header.
-    #[serde(default)]
     pub header: Option<String>,
     /// A key of the query.
-    #[serde(default)]
     pub query: Option<String>,
     /// The HTTP status that the client should get.
-    #[serde(default)]
     pub status: Option<u16>,
     /// An event of the stream that the client should get.
-    #[serde(default)]
     pub event: Option<String>,
     /// Something else that a client can observe.
-    #[serde(default)]
     pub sign: Option<ClientSignal>,
     /// The reason why the upstream's API has no place for the field. The field is forwarded if it
     /// arrives under its own name, changed if it arrives in another place, and else dropped.
-    #[serde(default)]
     pub no_equivalent: Option<String>,
     /// The value that should arrive. By default: the value that was sent.
-    #[serde(default, rename = "as")]
+    #[serde(rename = "as")]
     pub value: Option<Value>,
     /// A text that the text in this place should contain.
-    #[serde(default)]
     pub contains: Option<String>,
     /// Texts that the texts in this place should contain, in this order.
-    #[serde(default)]
     pub order: Vec<String>,
     /// Accepts any value that is not there without the field.
-    #[serde(default)]
     pub any: bool,
     /// The value in this place is a text of JSON.
-    #[serde(default)]
     pub parsed: bool,
     /// The order of keys must be the same, too.
-    #[serde(default)]
     pub exactly: bool,
     /// Further expectations that must all be met.
-    #[serde(default)]
     pub also: Vec<GatewayExpectation>,
 }
 
@@ -334,44 +313,34 @@ pub enum ClientSignal {
 /// What the upstream returns: the changes to its plain response.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct UpstreamResponse {
     /// The HTTP status. By default: 200.
-    #[serde(default)]
     pub status: Option<u16>,
     /// Headers.
-    #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Keys that replace those of the plain response.
-    #[serde(default)]
     pub message: Map<String, Value>,
     /// Keys that replace those of the first choice of the plain response (chat completions).
-    #[serde(default)]
     pub choice: Map<String, Value>,
     /// A body that replaces the plain response.
-    #[serde(default)]
     pub body: Option<Value>,
     /// The changes to the plain stream.
-    #[serde(default)]
     pub stream: StreamOverrides,
     /// The upstream aborts the connection and sends no response.
-    #[serde(default)]
     pub dies: bool,
 }
 
 /// The changes to the plain stream. Positions count its records.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct StreamOverrides {
     /// Milliseconds of delay before each record.
-    #[serde(default)]
     pub pause: u64,
     /// Aborts the connection after this number of records.
-    #[serde(default)]
     pub cut_after: Option<usize>,
     /// Records in addition to those of the response.
-    #[serde(default)]
     pub insert: Vec<StreamInsert>,
 }
 

@@ -10,40 +10,29 @@ use crate::catalog::template::{TemplateSegment, parse_template};
 /// A condition on a message. All given parts must match.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct MessagePredicate {
     /// The text of the message.
-    #[serde(default)]
     pub text: Option<TextTest>,
     /// The text of the thinking blocks.
-    #[serde(default)]
     pub thinking: Option<TextTest>,
     /// `stop_reason`
-    #[serde(default)]
     pub stop_reason: Option<String>,
     /// `stop_sequence`
-    #[serde(default)]
     pub stop_sequence: Option<String>,
     /// Number of content blocks, by type.
-    #[serde(default)]
     pub blocks: BTreeMap<String, CountRange>,
     /// There is a `tool_use` block like this.
-    #[serde(default)]
     pub call: Option<CallTest>,
     /// There is a separate `tool_use` block for each of these.
-    #[serde(default)]
     pub calls: Vec<CallTest>,
     /// Counters of `usage`, by dotted path; an absent counter is 0.
-    #[serde(default)]
     pub usage: BTreeMap<String, CountRange>,
     /// The response is an event stream from `message_start` to `message_stop`.
-    #[serde(default)]
     pub streamed: Option<bool>,
     /// At least one of these matches.
-    #[serde(default)]
     pub any: Vec<MessagePredicate>,
     /// This does not match.
-    #[serde(default)]
     pub not: Option<Box<MessagePredicate>>,
 }
 
@@ -70,48 +59,39 @@ impl MessagePredicate {
 /// A condition on a text. Compares words; case and punctuation do not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct TextTest {
     /// The text contains all of these.
-    #[serde(default)]
     pub contains: Vec<String>,
     /// The text contains none of these.
-    #[serde(default)]
     pub lacks: Vec<String>,
     /// Number of words. A word is at least one token.
-    #[serde(default)]
     pub words: Option<CountRange>,
     /// Number of digits.
-    #[serde(default)]
     pub digits: Option<CountRange>,
 }
 
 /// A condition on a tool call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct CallTest {
     /// The name of the called tool.
-    #[serde(default)]
     pub name: Option<String>,
     /// Properties of the input with their values. An empty value matches any value.
-    #[serde(default)]
     pub input: BTreeMap<String, String>,
     /// The input is an empty object.
-    #[serde(default)]
     pub no_input: bool,
 }
 
 /// Limits of a number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct CountRange {
     /// The minimum.
-    #[serde(default)]
     pub at_least: Option<u64>,
     /// The maximum.
-    #[serde(default)]
     pub at_most: Option<u64>,
 }
 

@@ -52,5 +52,5 @@ pub use crate::catalog::target::{
 };
 pub use crate::catalog::target_list::{ListedTarget, TargetList};
 pub use crate::catalog::target_revision::{TargetFile, TargetRevision};
-pub use crate::catalog::template::{CITIES, TemplateSegment, TemplateVariable, VARIABLES, parse_template};
+pub use crate::catalog::template::{CITIES, TemplateSegment, VARIABLES, parse_template};
 pub use crate::catalog::validate::collect_variables;

@@ -50,16 +50,13 @@ impl ResponsePredicate {
 /// A condition on a JSON value. All given parts must match.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct JsonTest {
     /// The type.
-    #[serde(default)]
     pub is: Option<JsonKind>,
     /// The value. A string may contain variables.
-    #[serde(default)]
     pub equals: Option<Value>,
     /// The minimum, for an integer.
-    #[serde(default)]
     pub at_least: Option<u64>,
 }
 

@@ -10,7 +10,7 @@ use crate::catalog::field_location::FieldSpec;
 use crate::catalog::message_predicate::{CallTest, MessagePredicate, TextTest};
 use crate::catalog::response_predicate::{ArmComparison, ResponsePredicate};
 use crate::catalog::status::VerdictStatus;
-use crate::catalog::template::{TemplateSegment, VARIABLES, find_unknown_variable, parse_template};
+use crate::catalog::template::{VARIABLES, is_variable, variable_names};
 
 /// A problem in an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,8 +194,8 @@ fn validate_arm(name: &str, arm: &Arm, has_inherited_prompt: bool, problems: &mu
 }
 
 fn validate_variables(text: &str) -> Option<ValidationError> {
-    find_unknown_variable(text).map(|name| {
-        let known: Vec<&str> = VARIABLES.iter().map(|v| v.name).collect();
+    variable_names(text).find(|name| !is_variable(name)).map(|name| {
+        let known: Vec<&str> = VARIABLES.iter().map(|(name, _)| *name).collect();
         let what = format!("unknown variable `{{{{{name}}}}}`. Known variables: {}", known.join(", "));
         ValidationError { message: what, quote: Some(format!("{{{{{name}}}}}")) }
     })
@@ -229,12 +229,7 @@ fn collect_arms(e: &Experiment) -> Vec<(&str, &Arm)> {
 /// The names of all variables in an experiment and in arms that are merged into it.
 pub fn collect_variables(experiment: &Experiment, layers: &[&Arm]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let mut note = |text: &str| {
-        names.extend(parse_template(text).into_iter().filter_map(|piece| match piece {
-            TemplateSegment::Variable(name) => Some(name.to_owned()),
-            TemplateSegment::Text(_) => None,
-        }));
-    };
+    let mut note = |text: &str| names.extend(variable_names(text).map(str::to_owned));
     visit_texts(experiment, &mut note);
     layers.iter().for_each(|layer| visit_arm(layer, &mut note));
     names

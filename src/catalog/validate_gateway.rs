@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::catalog::gateway_row::{
     ApiDialect, GATEWAY_VARIABLES, GatewayExpectation, GatewayRow, GatewayRowSubject, RequestSpec, UpstreamResponse,
 };
-use crate::catalog::template::{TemplateSegment, parse_template};
+use crate::catalog::template::variable_names;
 use crate::catalog::validate::ValidationError;
 
 /// Returns every mistake in one row.
@@ -64,7 +64,8 @@ pub(super) fn validate_gateway_row(row: &GatewayRow) -> Vec<ValidationError> {
         }
     }
     for text in collect_texts(row) {
-        if let Some(name) = find_unknown_gateway_variable(&text) {
+        let is_known = |name: &str| GATEWAY_VARIABLES.iter().any(|(known, _)| *known == name);
+        if let Some(name) = variable_names(&text).find(|name| !is_known(name)) {
             errors.push(ValidationError {
                 message: format!(
                     "there is no variable `{name}`; there are: {}",
@@ -133,15 +134,6 @@ fn identifies_request(response: &UpstreamResponse) -> bool {
         || response.message.values().any(has_reply)
         || response.choice.values().any(has_reply)
         || response.headers.values().any(|value| value.contains("{{reply}}"))
-}
-
-fn find_unknown_gateway_variable(text: &str) -> Option<String> {
-    parse_template(text).into_iter().find_map(|segment| match segment {
-        TemplateSegment::Variable(name) if GATEWAY_VARIABLES.iter().all(|(known, _)| *known != name) => {
-            Some(name.to_owned())
-        }
-        TemplateSegment::Variable(_) | TemplateSegment::Text(_) => None,
-    })
 }
 
 /// Every text of a row that may contain a variable.

@@ -199,7 +199,7 @@ impl CatalogLoader {
     }
 
     fn add_experiments(&mut self, file: &str, text: &str, parsed: ExperimentFile, errors: &mut Vec<CaseError>) {
-        let mut last_of_section = self.catalog.rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
+        let mut end_of_section = self.catalog.rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for (name, screen) in parsed.screens {
             if !self.layer_names.insert(format!("screen {name}")) {
                 let at = locate_text(text, &format!("{name}:"), 1).unwrap_or_else(|| SourceLocation::new(text, 1, 1));
@@ -235,21 +235,15 @@ impl CatalogLoader {
                 errors.push(CaseError::new_at_location(file, quoted.unwrap_or_else(at), format!("row `{id}`: {what}")));
             }
             self.row_files.insert(id.clone(), file.to_owned());
-            let row = CatalogRow { section: parsed.section.clone(), experiment };
-            match self.catalog.rows.iter().position(|r| r.experiment.id() == id) {
-                Some(i) => self.catalog.rows[i] = row,
-                None => {
-                    let i = last_of_section.unwrap_or(self.catalog.rows.len());
-                    self.catalog.rows.insert(i, row);
-                    last_of_section = Some(i + 1);
-                }
-            }
+            let section = parsed.section.clone();
+            let row = CatalogRow { section, experiment };
+            insert_row(&mut self.catalog.rows, row, |row| row.experiment.id(), &mut end_of_section);
         }
     }
 
     fn add_gateway(&mut self, file: &str, text: &str, parsed: GatewayFile, errors: &mut Vec<CaseError>) {
-        let mut last_of_section =
-            self.catalog.gateway_rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
+        let rows = &self.catalog.gateway_rows;
+        let mut end_of_section = rows.iter().rposition(|r| r.section == parsed.section).map(|i| i + 1);
         for row in parsed.rows {
             let at = || locate_row(text, &row.row);
             if !self.layer_names.insert(format!("gateway {}", row.id())) {
@@ -266,16 +260,9 @@ impl CatalogLoader {
                     format!("row `{}`: {what}", row.id()),
                 ));
             }
-            let row = GatewayCatalogRow { section: parsed.section.clone(), row };
-            let rows = &mut self.catalog.gateway_rows;
-            match rows.iter().position(|r| r.row.id() == row.row.id()) {
-                Some(i) => rows[i] = row,
-                None => {
-                    let i = last_of_section.unwrap_or(rows.len());
-                    rows.insert(i, row);
-                    last_of_section = Some(i + 1);
-                }
-            }
+            let section = parsed.section.clone();
+            let row = GatewayCatalogRow { section, row };
+            insert_row(&mut self.catalog.gateway_rows, row, |row| row.row.id(), &mut end_of_section);
         }
     }
 
@@ -361,6 +348,18 @@ impl CatalogLoader {
         self.target_files.insert(target.name.clone(), file.to_owned());
         self.catalog.targets.insert(target.name.clone(), target);
         Ok(())
+    }
+}
+
+/// Replaces the row with the same id, or adds the row at the end of its section.
+fn insert_row<R>(rows: &mut Vec<R>, row: R, id: impl Fn(&R) -> &str, end_of_section: &mut Option<usize>) {
+    match rows.iter().position(|other| id(other) == id(&row)) {
+        Some(i) => rows[i] = row,
+        None => {
+            let i = end_of_section.unwrap_or(rows.len());
+            rows.insert(i, row);
+            *end_of_section = Some(i + 1);
+        }
     }
 }
 

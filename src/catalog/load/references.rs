@@ -28,13 +28,15 @@ impl CatalogLoader {
     pub(super) fn resolve(&mut self, errors: &mut Vec<CaseError>) {
         self.assign_screens();
         self.catalog.rows.iter_mut().for_each(|row| row.experiment.resolve_statuses());
-        for row in &self.catalog.rows {
-            let Some(name) = &row.experiment.screen else { continue };
-            if row.experiment.screen_arms.is_none() {
-                let file = &self.row_files[row.experiment.id()];
-                let place = locate_row(&self.file_texts[file], &row.experiment.row);
-                let what = format!("row `{}` refers to the screen `{name}`, which does not exist", row.experiment.id());
-                errors.push(CaseError::new_at_location(file, place, what));
+        let row_error = |experiment: &Experiment, what: &str| {
+            let file = &self.row_files[experiment.id()];
+            let place = locate_row(&self.file_texts[file], &experiment.row);
+            CaseError::new_at_location(file, place, format!("row `{}` {what}", experiment.id()))
+        };
+        for experiment in self.catalog.rows.iter().map(|row| &row.experiment) {
+            if let (Some(name), None) = (&experiment.screen, &experiment.screen_arms) {
+                let what = format!("refers to the screen `{name}`, which does not exist");
+                errors.push(row_error(experiment, &what));
             }
         }
         let known: HashSet<&str> = self.catalog.rows.iter().map(|r| r.experiment.id()).collect();
@@ -50,25 +52,13 @@ impl CatalogLoader {
                 );
             }
         }
-        for row in &self.catalog.rows {
-            let experiment = &row.experiment;
+        for experiment in self.catalog.rows.iter().map(|row| &row.experiment) {
             for other in experiment.needed_rows().filter(|other| !known.contains(other)) {
-                let file = &self.row_files[experiment.id()];
-                let place = locate_row(&self.file_texts[file], &experiment.row);
-                errors.push(CaseError::new_at_location(
-                    file,
-                    place,
-                    format!("row `{}` depends on `{other}`, which does not exist", experiment.id()),
-                ));
+                errors.push(row_error(experiment, &format!("depends on `{other}`, which does not exist")));
             }
             if self.depends_on_itself(experiment) {
-                let file = &self.row_files[experiment.id()];
-                let place = locate_row(&self.file_texts[file], &experiment.row);
-                let what = format!("row `{}` depends on itself through other rows", experiment.id());
-                errors.push(
-                    CaseError::new_at_location(file, place, what)
-                        .with_help("no row of such a circle could be decided first"),
-                );
+                let error = row_error(experiment, "depends on itself through other rows");
+                errors.push(error.with_help("no row of such a circle could be decided first"));
             }
             let other = experiment.field.as_ref().and_then(|field| field.at.row());
             // A reference must lead to the field in one step, so a row that refers to another row is not allowed.
@@ -76,13 +66,8 @@ impl CatalogLoader {
                 self.catalog.experiment(other).is_some_and(|e| e.field.as_ref().is_none_or(|f| f.at.row().is_none()))
             };
             if let Some(other) = other.filter(|other| !has_own_field(other)) {
-                let file = &self.row_files[experiment.id()];
-                let place = locate_row(&self.file_texts[file], &experiment.row);
-                let what = format!(
-                    "row `{}` refers to the field of row `{other}`, which has no field of its own",
-                    experiment.id()
-                );
-                errors.push(CaseError::new_at_location(file, place, what));
+                let what = format!("refers to the field of row `{other}`, which has no field of its own");
+                errors.push(row_error(experiment, &what));
             }
         }
     }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::catalog::TargetPrices;
 use crate::cli::args::parse::{parse_dollars, parse_price};
-use crate::cli::error::{CliError, TargetProblem};
+use crate::cli::error::CliError;
 use crate::cli::target::model::ResolvedTarget;
 use crate::client::{BudgetLimits, PerMinuteLimits, TokenPrices};
 
@@ -50,7 +50,11 @@ impl BudgetArgs {
     /// Rejects `--max-cost` if the prices of a target are unknown.
     pub fn require_prices<'a>(&self, mut targets: impl Iterator<Item = &'a ResolvedTarget>) -> Result<(), CliError> {
         match targets.find(|target| self.prices(target).is_none()) {
-            Some(target) if self.max_cost.is_some() => Err(CliError::target(&target.name, TargetProblem::NoPrices)),
+            Some(target) if self.max_cost.is_some() => Err(CliError::Target(format!(
+                "--max-cost needs prices for {}. Add `prices` to the target file, or use --price-input and \
+                 --price-output (US dollars per million tokens)",
+                target.name
+            ))),
             _ => Ok(()),
         }
     }
@@ -101,7 +105,11 @@ impl RateArgs {
     pub fn validate_limits(&self, target: &ResolvedTarget) -> Result<(), CliError> {
         let rates = self.rate_limits(target);
         match rates.requests == Some(0) || rates.tokens == Some(0) || self.concurrency(target) == 0 {
-            true => Err(CliError::target(&target.name, TargetProblem::ZeroLimit)),
+            true => Err(CliError::Target(format!(
+                "{}: a limit of its file or entry is 0, so nothing could be sent. Set it above 0 under `limits`, or \
+                 remove it",
+                target.name
+            ))),
             false => Ok(()),
         }
     }

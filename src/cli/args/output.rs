@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::baseline::BaselineArgs;
-use crate::cli::error::{CliError, OptionError};
+use crate::cli::error::CliError;
 use crate::report::common::ci_status::FailurePolicy;
 
 /// The reports to write, and what counts as a failure.
@@ -42,7 +42,7 @@ impl OutputArgs {
     /// Rejects events of commands that send nothing.
     pub fn reject_ndjson(&self) -> Result<(), CliError> {
         match self.format.contains(&ReportFormat::Ndjson) {
-            true => Err(OptionError::NdjsonWithoutRun.into()),
+            true => Err(CliError::Options("--format ndjson works only with `fieldtest run`")),
             false => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::args::parse::parse_secret;
-use crate::cli::error::{CliError, FileProblem};
+use crate::cli::error::CliError;
 use crate::client::transport;
 use crate::client::transport::{ProxyChoice, ProxyUrl, TransportConfig};
 
@@ -70,10 +70,16 @@ impl TransportArgs {
 /// Reads a file that may be a key.
 fn read_pem_file(option: &'static str, file: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
     use std::io::Read as _;
-    let error = |problem| CliError::PemFile { option, path: file.to_owned(), problem };
-    let io_error = |source| error(FileProblem::Io { action: "read", source });
+    let error = |problem| CliError::PemFile { option, problem: Box::new(problem) };
+    let io_error = |source| error(CliError::io("read", file, source));
     let mut bytes = Zeroizing::new(Vec::new());
     let opened = std::fs::File::open(file).map_err(io_error)?;
     opened.take(MAX_PEM_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io_error)?;
-    if bytes.len() as u64 > MAX_PEM_FILE_BYTES { Err(error(FileProblem::TooLarge)) } else { Ok(bytes) }
+    match bytes.len() as u64 > MAX_PEM_FILE_BYTES {
+        true => Err(error(CliError::File(format!(
+            "{}: the file is larger than 1 MiB. Check that it is a PEM file",
+            file.display()
+        )))),
+        false => Ok(bytes),
+    }
 }

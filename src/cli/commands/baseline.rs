@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use crate::catalog::Catalog;
 use crate::cli::args::baseline::{all_rows, catalog_names};
 use crate::cli::args::cases::CaseArgs;
-use crate::cli::error::{CliError, FileProblem};
+use crate::cli::error::CliError;
 use crate::cli::io::{files, stderr, stdout};
 use crate::cli::{ExitStatus, ProcessEnvironment};
 use crate::results::baseline;
@@ -123,7 +123,10 @@ fn write_baseline(args: &WriteArgs) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
     let results = read_results(&args.results)?;
     if args.out.exists() && !args.force {
-        return Err(CliError::file(&args.out, FileProblem::AlreadyExists));
+        return Err(CliError::File(format!(
+            "{} already exists. `fieldtest baseline update` changes it; --force overwrites it",
+            args.out.display()
+        )));
     }
     let mut expect = collect_failures(&results, args.strict);
     for listed in &mut expect {
@@ -152,8 +155,9 @@ fn update_baseline(args: &UpdateArgs, today: Date) -> Result<ExitStatus, CliErro
     let known = catalog_names_for_results(&catalog, &results);
     let (file, old) = read_baseline_file(&args.file, &known)?;
     if let Some(target) = old.expectations.target.as_ref().filter(|target| **target != results.target.name) {
-        let (listed, tested) = (target.clone(), results.target.name.clone());
-        return Err(CliError::file(&args.file, FileProblem::OtherTarget { listed, tested }));
+        let tested = &results.target.name;
+        let problem = format!("{file}: the list is for target `{target}`, the results are for `{tested}`");
+        return Err(CliError::File(problem));
     }
     let all_rows = all_rows(&catalog, &results);
     let options = CompareOptions { file: &file, today, strict: args.strict, all_rows: &all_rows };
@@ -202,7 +206,10 @@ fn read_baseline_file(path: &Path, known: &CatalogNames) -> Result<(String, Pars
     let file = path.display().to_string();
     let text = files::read_text(path)?;
     if !baseline::is_expectations(&text) {
-        return Err(CliError::file(path, FileProblem::NotABaseline));
+        return Err(CliError::File(format!(
+            "{file}: expected a list of known failures (YAML with `schema: {}`), found results",
+            baseline::SCHEMA
+        )));
     }
     let read = baseline::read_expectations(&file, &text, known)?;
     Ok((file, read))

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::output::{ProgressArgs, TextFormat};
 use crate::cli::args::select::SelectArgs;
-use crate::cli::error::{CliError, OptionError, TargetProblem};
+use crate::cli::error::CliError;
 use crate::cli::io::report_files::print_written;
 use crate::cli::io::{files, stderr, stdout};
 use crate::cli::progress::mutation::MutationProgressBar;
@@ -83,7 +83,7 @@ pub fn main(args: &CheckArgs, environment: &ProcessEnvironment) -> Result<ExitSt
     match &args.out {
         Some(folder) => files::ensure_writable(folder)?,
         None if args.format.len() > 1 => {
-            return Err(OptionError::FormatsWithoutOut.into());
+            return Err(CliError::Options("several values of --format need --out"));
         }
         None => {}
     }
@@ -111,7 +111,7 @@ fn build_options(args: &CheckArgs, catalog: &Catalog) -> Result<MutationOptions,
     for (i, name) in targets.iter().enumerate() {
         find_target(catalog, name)?;
         if targets[..i].contains(name) {
-            return Err(CliError::target(name, TargetProblem::Repeated));
+            return Err(CliError::Target(format!("target `{name}` is named twice. Remove one")));
         }
     }
     if targets.is_empty() {

@@ -15,7 +15,7 @@ use crate::cli::args::output::{OutputArgs, ReportFormat};
 use crate::cli::args::parse::parse_secret;
 use crate::cli::args::select::SelectArgs;
 use crate::cli::args::send::SendArgs;
-use crate::cli::error::{CliError, OptionError};
+use crate::cli::error::CliError;
 use crate::cli::io::{files, report_files, stderr, stdout};
 use crate::cli::progress::{ProgressOptions, ProgressReporter};
 use crate::cli::runtime::{multi_thread_runtime, stop_on_signal};
@@ -105,12 +105,15 @@ const VIA_NAME: &str = "via";
 /// Runs the command.
 pub fn main(args: &CompareArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     if args.sending.budget.max_cost.is_some() && args.sending.budget.price_input.is_none() {
-        return Err(OptionError::MaxCostWithoutPrices.into());
+        return Err(CliError::Options("--max-cost needs --price-input and --price-output"));
     }
     let is_other =
         |format: &ReportFormat| !matches!(format, ReportFormat::Terminal | ReportFormat::Markdown | ReportFormat::Json);
     if args.output.format.iter().any(is_other) || args.output.baseline.baseline.is_some() {
-        return Err(OptionError::CompareFormats.into());
+        return Err(CliError::Options(
+            "compare writes terminal, markdown and json, and takes no --baseline. For other formats: `fieldtest report \
+             OUT/results-via.json --baseline OUT/results-direct.json --format junit,github`",
+        ));
     }
     let catalog = args.cases.load()?;
     let sides =

@@ -49,8 +49,7 @@ pub fn main(args: &JudgeArgs, environment: &ProcessEnvironment) -> Result<ExitSt
         if let Some(claims) = claims {
             recording.header.claims = Some(claims.clone());
         }
-        let mut results = judge(&catalog, &recording)
-            .map_err(|e| CliError::CannotJudge { path: path.clone(), source: Box::new(e) })?;
+        let mut results = judge(&catalog, &recording).map_err(|e| CliError::recording(path, e))?;
         note_remaining_work(&mut results, &catalog, &recording);
         all.push(results);
     }
@@ -67,6 +66,5 @@ fn judge_gateway_recording(args: &JudgeArgs, path: &Path) -> Result<Results, Cli
         let name = name.as_deref().unwrap_or(claims);
         recording.header.claims = resolve_claims(&catalog, name, recording.header.shape)?;
     }
-    gateway::judge(&catalog, &recording)
-        .map_err(|e| CliError::CannotJudge { path: path.to_owned(), source: Box::new(e) })
+    gateway::judge(&catalog, &recording).map_err(|e| CliError::recording(path, e))
 }

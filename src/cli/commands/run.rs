@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::catalog::Catalog;
 use crate::cli::args::output::ReportFormat;
 use crate::cli::args::run::RunArgs;
-use crate::cli::error::{CliError, OptionError};
+use crate::cli::error::CliError;
 use crate::cli::io::{files, report_files, stderr};
 use crate::cli::progress::{ProgressOptions, ProgressReporter};
 use crate::cli::runtime::{ignore_file_size_signal, multi_thread_runtime, single_thread_runtime, stop_on_signal};
@@ -24,7 +24,9 @@ pub fn main(args: &RunArgs, environment: &ProcessEnvironment) -> Result<ExitStat
     let ndjson = args.output.format.contains(&ReportFormat::Ndjson);
     let prints = |format: &ReportFormat| matches!(format, ReportFormat::Terminal | ReportFormat::Github);
     if ndjson && args.output.format.iter().any(prints) {
-        return Err(OptionError::NdjsonWithOthers.into());
+        return Err(CliError::Options(
+            "--format ndjson cannot be combined with terminal or github. Use `--format ndjson,json,markdown`",
+        ));
     }
     let catalog = args.cases.load()?;
     if let Some(place) = &args.replay {
@@ -104,7 +106,7 @@ fn replay(
 ) -> Result<ExitStatus, CliError> {
     args.output.reject_ndjson()?;
     if args.simulation.is_set() {
-        return Err(OptionError::SimulatorWithReplay.into());
+        return Err(CliError::Options("simulator options do not apply to --replay. Remove them"));
     }
     let _lock = files::lock_folder(&args.output.out)?;
     let mut all = replay::replay_recordings(place, &args.endpoint, &args.select, catalog)?;

@@ -5,7 +5,7 @@ use std::io::{BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{CaseFile, FileKind, MAX_FILE_BYTES};
-use crate::cli::error::{CliError, FileProblem};
+use crate::cli::error::CliError;
 use crate::cli::io::stderr;
 use crate::recording::durable_file::DurableFile;
 use crate::recording::reader::LineNumbers;
@@ -22,7 +22,7 @@ pub fn is_recording(text: &str) -> bool {
 /// Reads a folder of case files: `experiments/*.yaml`, `gateway/*.yaml` and `targets/*.yaml`.
 pub fn read_case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
     if !folder.is_dir() {
-        return Err(CliError::file(folder, FileProblem::NoCasesFolder));
+        return Err(CliError::File(format!("--cases {}: the folder does not exist", folder.display())));
     }
     let mut files = Vec::new();
     for (name, kind) in
@@ -43,7 +43,10 @@ pub fn read_case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
         }
     }
     if files.is_empty() {
-        return Err(CliError::file(folder, FileProblem::NoCaseFiles));
+        return Err(CliError::File(format!(
+            "--cases {}: no case files. Add experiments/*.yaml, gateway/*.yaml or targets/*.yaml to the folder",
+            folder.display()
+        )));
     }
     Ok(files)
 }
@@ -51,7 +54,7 @@ pub fn read_case_files(folder: &Path) -> Result<Vec<CaseFile>, CliError> {
 /// Makes a folder, and tests that files can be written into it.
 pub fn ensure_writable(folder: &Path) -> Result<(), CliError> {
     if folder.exists() && !folder.is_dir() {
-        return Err(CliError::file(folder, FileProblem::NotAFolder));
+        return Err(CliError::File(format!("cannot write into {}: it is not a folder", folder.display())));
     }
     let probe = folder.join(format!(".fieldtest-write-test-{}", std::process::id()));
     fs::create_dir_all(folder)
@@ -72,7 +75,10 @@ pub fn lock_folder(folder: &Path) -> Result<FolderLock, CliError> {
     // Some systems cannot open folders, and some file systems have no locks.
     let Ok(opened) = File::open(folder) else { return Ok(FolderLock(None)) };
     match opened.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(CliError::file(folder, FileProblem::FolderInUse)),
+        Err(TryLockError::WouldBlock) => Err(CliError::File(format!(
+            "{} is in use by another fieldtest. Choose another folder with --out",
+            folder.display()
+        ))),
         Ok(()) | Err(TryLockError::Error(_)) => Ok(FolderLock(Some(opened))),
     }
 }
@@ -102,7 +108,10 @@ fn reject_pipe(path: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::FileTypeExt as _;
     let is_open = ["/dev/fd", "/dev/std", "/proc"].iter().any(|open| path.to_string_lossy().starts_with(open));
     match fs::metadata(path) {
-        Ok(found) if found.file_type().is_fifo() && !is_open => Err(CliError::file(path, FileProblem::NamedPipe)),
+        Ok(found) if found.file_type().is_fifo() && !is_open => {
+            let path = path.display();
+            Err(CliError::File(format!("cannot write {path}: it is a named pipe. Choose a regular file")))
+        }
         _ => Ok(()),
     }
 }
@@ -200,7 +209,10 @@ fn open_recording(options: &mut OpenOptions, path: &Path) -> Result<File, CliErr
     reject_pipe(path)?;
     let file = options.read(true).write(true).open(path).map_err(|e| CliError::io("write", path, e))?;
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(CliError::file(path, FileProblem::RecordingInUse)),
+        Err(TryLockError::WouldBlock) => Err(CliError::File(format!(
+            "cannot write {}: another run is writing it. Choose another folder with --record",
+            path.display()
+        ))),
         // Some file systems have no locks.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
@@ -214,8 +226,7 @@ pub fn read_recording(path: &Path) -> Result<Recording, CliError> {
 /// Reads a recording, with the line numbers of its exchanges.
 pub fn read_recording_lines(path: &Path) -> Result<(Recording, LineNumbers), CliError> {
     let file = File::open(path).map_err(|e| CliError::io("read", path, e))?;
-    reader::read_recording_with_lines(BufReader::new(file))
-        .map_err(|e| CliError::InvalidRecording { path: path.to_owned(), source: Box::new(e) })
+    reader::read_recording_with_lines(BufReader::new(file)).map_err(|e| CliError::recording(path, e))
 }
 
 /// The recordings in a folder, in the order of their names.
@@ -243,15 +254,14 @@ pub fn is_gateway_recording(path: &Path) -> Result<bool, CliError> {
 /// Reads the recording of a gateway.
 pub fn read_gateway_recording(path: &Path) -> Result<gateway::GatewayRecording, CliError> {
     let file = File::open(path).map_err(|e| CliError::io("read", path, e))?;
-    gateway::read(BufReader::new(file))
-        .map_err(|e| CliError::InvalidRecording { path: path.to_owned(), source: Box::new(e) })
+    gateway::read(BufReader::new(file)).map_err(|e| CliError::recording(path, e))
 }
 
 /// Reads one case file.
 pub fn read_case_file(path: &Path, kind: FileKind) -> Result<CaseFile, CliError> {
     // Opening a pipe would wait for a writer.
     if !path.is_file() {
-        return Err(CliError::file(path, FileProblem::NotAFile));
+        return Err(CliError::File(format!("{}: expected a file", path.display())));
     }
     let mut bytes = Vec::new();
     // One more byte than the limit is enough to see that the file is too large.

@@ -4,7 +4,7 @@ use crate::catalog::Catalog;
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::run::RunArgs;
 use crate::cli::args::simulator::SimulatorOptions;
-use crate::cli::error::{CliError, OptionError};
+use crate::cli::error::CliError;
 use crate::cli::io::stderr;
 use crate::cli::session::rerun::RerunSource;
 use crate::cli::session::resume;
@@ -45,7 +45,7 @@ impl<'a> TargetJob<'a> {
             None => {
                 let targets = resolve_targets(&args.endpoint, CredentialPolicy::Required, catalog, environment)?;
                 if rerun.is_some() && targets.len() != 1 {
-                    return Err(OptionError::RerunTargets.into());
+                    return Err(CliError::Options("--rerun needs one target. Name the target of the file"));
                 }
                 targets.into_iter().map(|target| Self::new(target, args, catalog, rerun)).collect::<Result<_, _>>()?
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog::{Catalog, LimitRequirement};
 use crate::cli::args::endpoint::EndpointArgs;
 use crate::cli::args::select::SelectArgs;
-use crate::cli::error::{CliError, ReplayProblem};
+use crate::cli::error::CliError;
 use crate::cli::io::files;
 use crate::cli::runtime::multi_thread_runtime;
 use crate::cli::target::build::find_target;
@@ -13,6 +13,8 @@ use crate::engine::{ReplayError, judge, note_remaining_work, replay};
 use crate::recording::run::Recording;
 use crate::results::file_names::slugify;
 use crate::results::model::Results;
+
+const OPTION: &str = "--replay";
 
 /// Replays the recordings of the named targets, or all recordings of a folder.
 pub fn replay_recordings(
@@ -25,7 +27,7 @@ pub fn replay_recordings(
     let runtime = multi_thread_runtime()?;
     let mut all = Vec::new();
     for (path, target) in find_recordings(source, endpoint)? {
-        let error = |problem| CliError::Replay { path: path.clone(), problem };
+        let error = |problem: String| CliError::earlier_run(OPTION, &path, problem);
         let (mut recording, lines) = files::read_recording_lines(&path)?;
         let target = target.as_deref().and_then(|name| catalog.target(name));
         if let Some(claims) = claims.or(target) {
@@ -34,16 +36,19 @@ pub fn replay_recordings(
         let rows = select_rows(select, catalog, &recording)?;
         let unknown = recording.header.rows.iter().find(|id| catalog.experiment(id).is_none());
         if let (Some(unknown), None) = (unknown, &rows) {
-            return Err(error(ReplayProblem::UnknownRow(unknown.clone())));
+            return Err(error(format!(
+                "no experiment for row `{unknown}`. Use the case files of the run with --cases, or other rows with \
+                 --select"
+            )));
         }
         let replayed = runtime.block_on(replay(catalog, &recording, rows.as_deref())).map_err(|mismatch| {
             let ReplayError::RequestMismatch(id) = &mismatch;
             let line = recording.exchanges.iter().position(|exchange| exchange.id == *id);
-            let line = line.and_then(|position| lines.get(position)).copied();
-            error(ReplayProblem::OtherRequest { line, problem: mismatch.to_string() })
+            let line = line.and_then(|position| lines.get(position));
+            let place = line.map_or(String::new(), |line| format!("line {line} of the recording: "));
+            error(format!("{place}{mismatch}"))
         })?;
-        let mut results =
-            judge(catalog, &replayed).map_err(|e| CliError::CannotJudge { path: path.clone(), source: Box::new(e) })?;
+        let mut results = judge(catalog, &replayed).map_err(|e| CliError::recording(&path, e))?;
         note_remaining_work(&mut results, catalog, &replayed);
         all.push(results);
     }
@@ -63,30 +68,33 @@ fn select_rows(select: &SelectArgs, catalog: &Catalog, recording: &Recording) ->
 
 /// The files to replay, each with the target that names it.
 fn find_recordings(source: &Path, endpoint: &EndpointArgs) -> Result<Vec<(PathBuf, Option<String>)>, CliError> {
-    let error = |problem| CliError::Replay { path: source.to_owned(), problem };
+    let error = |problem: &str| CliError::earlier_run(OPTION, source, problem);
     if endpoint.name.is_some() && endpoint.targets.len() > 1 {
-        return Err(error(ReplayProblem::NameWithTargets));
+        return Err(error("--name names one recording, but several targets are named"));
     }
     if source.is_file() {
         return match endpoint.targets.as_slice() {
             [] => Ok(vec![(source.to_owned(), None)]),
             [target] => Ok(vec![(source.to_owned(), Some(target.clone()))]),
-            _ => Err(error(ReplayProblem::OneRecording)),
+            _ => Err(error("the file is one recording, but several targets are named. Use its folder")),
         };
     }
     if !source.is_dir() {
-        return Err(error(ReplayProblem::NoPlace));
+        return Err(error("no such file or folder. `fieldtest run --record DIR` makes recordings"));
     }
     let find = |name: &String, target: Option<&String>| {
         let file = format!("recording-{}.jsonl", slugify(name));
         let path = source.join(&file);
-        if path.is_file() { Ok((path, target.cloned())) } else { Err(error(ReplayProblem::NoRecording(file))) }
+        match path.is_file() {
+            true => Ok((path, target.cloned())),
+            false => Err(error(&format!("no {file} in the folder. Check the target and the folder of the run"))),
+        }
     };
     match &endpoint.name {
         Some(name) => Ok(vec![find(name, endpoint.targets.first())?]),
         None if endpoint.targets.is_empty() => {
             let all: Vec<_> = files::list_recordings(source)?.into_iter().map(|path| (path, None)).collect();
-            if all.is_empty() { Err(error(ReplayProblem::NoRecordings)) } else { Ok(all) }
+            if all.is_empty() { Err(error("no recording-*.jsonl in the folder")) } else { Ok(all) }
         }
         None => endpoint.targets.iter().map(|name| find(name, Some(name))).collect(),
     }

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{Catalog, CatalogRow};
-use crate::cli::error::{CliError, RerunProblem};
+use crate::cli::error::CliError;
 use crate::cli::io::files;
 use crate::engine::{RowSelection, judge};
 use crate::recording::run::{Recording, RunHeader};
 use crate::results::merge;
 use crate::results::merge::rows_to_rerun;
 use crate::results::model::Results;
+
+const OPTION: &str = "--rerun";
 
 /// Results of an earlier run. Rows that failed or are undetermined in them are run again.
 #[derive(Debug, Clone)]
@@ -31,7 +33,9 @@ impl RerunSource {
         selected: &[&'a CatalogRow],
     ) -> Result<RowSelection<'a>, CliError> {
         if let Some(row) = self.previous.rows.iter().find(|row| catalog.experiment(&row.id).is_none()) {
-            return Err(self.error(RerunProblem::UnknownRow(row.id.clone())));
+            let row = &row.id;
+            let problem = format!("no experiment for row `{row}`. Use the case files of the run with --cases");
+            return Err(CliError::earlier_run(OPTION, &self.path, problem));
         }
         let rerun_ids = rows_to_rerun(&self.previous);
         let is_wanted = |row: &str| {
@@ -54,7 +58,7 @@ impl RerunSource {
         header.rows = self.previous.rows.iter().map(|row| row.id.clone()).collect();
         header.scope.beside.clear();
         let new = judge(catalog, &Recording::new(header))?;
-        merge::verify_compatible(&self.previous, &new).map_err(|e| self.error(RerunProblem::OtherRun(e)))
+        merge::verify_compatible(&self.previous, &new).map_err(|e| CliError::earlier_run(OPTION, &self.path, e))
     }
 
     /// The earlier results with the new verdicts.
@@ -65,9 +69,5 @@ impl RerunSource {
     /// The earlier results, without their comparison with a baseline: this run has its own.
     pub fn unchanged(&self) -> Results {
         Results { baseline: None, ..self.previous.clone() }
-    }
-
-    fn error(&self, problem: RerunProblem) -> CliError {
-        CliError::Rerun { path: self.path.clone(), problem }
     }
 }

@@ -20,7 +20,7 @@ use crate::cli::args::run::RunArgs;
 use crate::cli::args::send::{ConfidenceArgs, SendArgs};
 use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::clock::current_timestamp;
-use crate::cli::error::{CliError, ResumeProblem};
+use crate::cli::error::CliError;
 use crate::cli::io::{files, stderr};
 use crate::cli::target::build::build_target;
 use crate::cli::target::credential::{CredentialPolicy, LazyCredential};
@@ -34,6 +34,11 @@ use crate::recording::writer::RecordingWriter;
 use crate::redact::{ContentPolicy, SecretRedactor};
 use crate::results::file_names::slugify;
 use crate::wire::exchange::SECRET_PLACEHOLDER;
+
+const OPTION: &str = "--resume";
+
+const OTHER_CASES: &str =
+    "the case files changed since the recording. Use the original ones with --cases, or start a new run";
 
 /// A target, and its interrupted run with the rows of that run. A target may have no run yet.
 type ResumeCandidate<'a> = (ResolvedTarget, Option<(ResumedRun, RowSelection<'a>)>);
@@ -66,9 +71,10 @@ pub fn find_runs<'a>(
     catalog: &'a Catalog,
     environment: &ProcessEnvironment,
 ) -> Result<Vec<ResumeCandidate<'a>>, CliError> {
-    let error = |problem| CliError::Resume { path: source.to_owned(), problem };
+    let error = |problem: &str| CliError::earlier_run(OPTION, source, problem);
     if !source.exists() {
-        return Err(error(ResumeProblem::NoPlace));
+        let problem = "no such file or folder. The recording of a run is in its --out or --record folder";
+        return Err(error(problem));
     }
     let given = &args.endpoint;
     let resolve = |given: &EndpointArgs| resolve_targets(given, CredentialPolicy::Required, catalog, environment);
@@ -79,7 +85,8 @@ pub fn find_runs<'a>(
     let is_named = !given.targets.is_empty() || given.base_url.is_some() || given.list.is_some();
     if source.is_file() {
         if has_no_header(source)? {
-            return Err(error(ResumeProblem::Empty));
+            let problem = "the run was interrupted before anything was recorded. Start a new run";
+            return Err(error(problem));
         }
         let run = ResumedRun::read(source)?;
         if !is_named {
@@ -93,7 +100,7 @@ pub fn find_runs<'a>(
         let mut targets = resolve(&filled)?;
         return match (targets.pop(), targets.is_empty()) {
             (Some(target), true) => Ok(vec![resume(run, target)?]),
-            _ => Err(error(ResumeProblem::OneRecording)),
+            _ => Err(error("the file is the recording of one target, but several are named. Use its folder")),
         };
     }
     let mut candidates: Vec<ResumeCandidate<'a>> = Vec::new();
@@ -107,7 +114,7 @@ pub fn find_runs<'a>(
         }
         return match candidates.iter().any(|(_, run)| run.is_some()) {
             true => Ok(candidates),
-            false => Err(error(ResumeProblem::NoRecordingOfTargets)),
+            false => Err(error("no recording of the named targets in the folder. Check the targets")),
         };
     }
     for path in files::list_recordings(source)? {
@@ -118,11 +125,12 @@ pub fn find_runs<'a>(
         let run = ResumedRun::read(&path)?;
         let target = run.resolve_target(given, catalog, environment)?;
         if candidates.iter().any(|(other, _)| other.name == target.name) {
-            return Err(error(ResumeProblem::SeveralRecordings(target.name)));
+            let problem = format!("several recordings of `{}` in the folder. Use the file", target.name);
+            return Err(error(&problem));
         }
         candidates.push(resume(run, target)?);
     }
-    if candidates.is_empty() { Err(error(ResumeProblem::NoRecordings)) } else { Ok(candidates) }
+    if candidates.is_empty() { Err(error("no recording-*.jsonl in the folder")) } else { Ok(candidates) }
 }
 
 /// True if a recording has no complete line: its run was interrupted before the first request.
@@ -136,26 +144,32 @@ fn has_no_header(path: &Path) -> Result<bool, CliError> {
 impl ResumedRun {
     /// Reads a recording to resume.
     fn read(path: &Path) -> Result<Self, CliError> {
-        let error = |problem| CliError::Resume { path: path.to_owned(), problem };
+        let error = |problem: &str| Err(CliError::earlier_run(OPTION, path, problem));
         if files::is_gateway_recording(path)? {
-            return Err(error(ResumeProblem::Gateway));
+            return error("recordings of gateways cannot be resumed. Start a new `fieldtest gateway`");
         }
         let file = files::reopen_recording(path)?;
         let recording = files::read_recording(path)?;
         let scope = &recording.header.scope;
         if scope.texts_removed {
-            return Err(error(ResumeProblem::NoContent));
+            return error("the recording has no texts (--redact content), so it cannot be resumed. Start a new run");
         }
         if scope.repeat {
-            return Err(error(ResumeProblem::Repeat));
+            return error(
+                "the recording is one of several runs (--repeat), which cannot be resumed. Start the runs again, or use \
+                 `fieldtest judge` with this file",
+            );
         }
         if scope.rerun {
-            return Err(error(ResumeProblem::Rerun));
+            return error("the recording is of a rerun. Start a new one with --rerun RESULTS");
         }
         let this = env!("CARGO_PKG_VERSION");
         if scope.version.as_deref() != Some(this) {
             let written = scope.version.as_deref().map_or("an earlier version".to_owned(), |v| format!("version {v}"));
-            return Err(error(ResumeProblem::OtherVersion { written, this }));
+            return error(&format!(
+                "written by {written} of fieldtest; this is {this}, which may send other requests. Resume with that \
+                 version, or start a new run. `fieldtest judge` works with this file"
+            ));
         }
         Ok(Self { path: path.to_owned(), recording, file })
     }
@@ -200,20 +214,20 @@ impl ResumedRun {
             }
             Some(name) => filled.targets = vec![name.to_owned()],
             None if header.simulated => {
-                return Err(self.error(ResumeProblem::UnknownSimulation));
+                return self.fail("the recording is of a simulation. Name the simulated target, with --simulate");
             }
             None if [SECRET_PLACEHOLDER, PLACEHOLDER_CREDENTIAL]
                 .iter()
                 .any(|placeholder| header.base_url.contains(placeholder)) =>
             {
-                return Err(self.error(ResumeProblem::RedactedBaseUrl));
+                return self.fail("the base URL contained a secret, which the recording does not have. Use --base-url");
             }
             None => filled.base_url = Some(header.base_url.clone()),
         }
         let mut targets = resolve_targets(&filled, CredentialPolicy::Required, catalog, environment)?;
         match (targets.pop(), targets.is_empty()) {
             (Some(target), true) => Ok(target),
-            _ => Err(self.error(ResumeProblem::SeveralModels)),
+            _ => self.fail("the recording is of one model, but --model names several"),
         }
     }
 
@@ -230,7 +244,7 @@ impl ResumedRun {
         let is_simulated = matches!(target.endpoint, EndpointKind::Simulated(_));
         if is_simulated != header.simulated {
             let (recorded, advice) = if header.simulated { ("simulated", "Add") } else { ("live", "Remove") };
-            return Err(self.error(ResumeProblem::OtherEndpointKind { recorded, advice }));
+            return self.fail(format!("the recording is of a {recorded} run. {advice} --simulate"));
         }
         if !args.endpoint.model.is_empty() || args.endpoint.list.is_some() {
             self.verify_same("model", &header.settings.model, &target.settings.model)?;
@@ -258,12 +272,11 @@ impl ResumedRun {
         self.verify_same("base URL", &self.recording.header.base_url, &redacted_url)
     }
 
-    fn verify_same(&self, what: &'static str, recorded: &str, given: &str) -> Result<(), CliError> {
+    fn verify_same(&self, what: &str, recorded: &str, given: &str) -> Result<(), CliError> {
         match recorded == given {
             true => Ok(()),
             false => {
-                let (recorded, given) = (recorded.to_owned(), given.to_owned());
-                Err(self.error(ResumeProblem::Different { what, recorded, given }))
+                self.fail(format!("the recording has {what} `{recorded}`, this run has `{given}`. They must be equal"))
             }
         }
     }
@@ -272,8 +285,11 @@ impl ResumedRun {
     /// value is not compared.
     fn verify_options(&self, args: &RunArgs, simulator: &SimulatorOptions) -> Result<(), CliError> {
         let header = &self.recording.header;
-        let differs = |option, recorded: String, given: String| {
-            Err(self.error(ResumeProblem::OptionDiffers { option, recorded, given }))
+        let differs = |option: &str, recorded: String, given: String| {
+            self.fail(format!(
+                "the recording was made with `{option} {recorded}`; `{option} {given}` would change its requests. \
+                 Remove `{option}`"
+            ))
         };
         let sending = &args.sending;
         if let Some(seed) = sending.seed.filter(|seed| *seed != header.seed) {
@@ -288,10 +304,10 @@ impl ResumedRun {
             return differs("--default-max-tokens", recorded.to_string(), given.to_string());
         }
         if sending.redact != ContentPolicy::KeepContent {
-            return Err(self.error(ResumeProblem::HasContent));
+            return self.fail("the recording already has texts. Use --redact content from the start of a run");
         }
         if header.simulated && header.scope.simulation != simulator.digest() {
-            return Err(self.error(ResumeProblem::SimulatorOptions));
+            return self.fail("simulator options differ from the recorded run. Use the same --flip and --simulator");
         }
         if let Some(shard) = args.shard.shard {
             let recorded = header.scope.shard.as_ref().map_or("none".to_owned(), |s| format!("{}/{}", s.index, s.of));
@@ -312,17 +328,17 @@ impl ResumedRun {
         let header = &self.recording.header;
         let rows = |ids: &[String]| -> Result<Vec<&'a CatalogRow>, CliError> {
             let find = |id: &String| catalog.rows.iter().find(|row| row.experiment.id() == id);
-            ids.iter().map(|id| find(id).ok_or_else(|| self.error(ResumeProblem::OtherCases))).collect()
+            ids.iter().map(|id| find(id).map_or_else(|| self.fail(OTHER_CASES), Ok)).collect()
         };
         let run = rows(&header.rows)?;
         if header.scope.cases.as_ref() != Some(&digest_rows(&run)) {
-            return Err(self.error(ResumeProblem::OtherCases));
+            return self.fail(OTHER_CASES);
         }
         let plan = rows(header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows))?;
         if !args.select.select.is_empty() {
             let ids = |rows: &[&CatalogRow]| rows.iter().map(|row| row.experiment.id().to_owned()).collect::<Vec<_>>();
             if ids(&args.select.select_rows(catalog, |needed| target.meets_requirement(needed))?) != ids(&plan) {
-                return Err(self.error(ResumeProblem::OtherRows));
+                return self.fail("--select names other rows than the recording. Remove it");
             }
         }
         Ok(RowSelection { plan, run, dependencies: header.scope.beside.clone() })
@@ -362,8 +378,8 @@ impl ResumedRun {
         Ok(writer)
     }
 
-    fn error(&self, problem: ResumeProblem) -> CliError {
-        CliError::Resume { path: self.path.clone(), problem }
+    fn fail<T>(&self, problem: impl ToString) -> Result<T, CliError> {
+        Err(CliError::earlier_run(OPTION, &self.path, problem))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Target};
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::endpoint::EndpointArgs;
-use crate::cli::error::{CliError, TargetProblem};
+use crate::cli::error::CliError;
 use crate::cli::target::credential::{self, CredentialPolicy, LazyCredential};
 use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::BaseUrl;
@@ -29,7 +29,9 @@ pub fn resolve_live(
 ) -> Result<EndpointKind, CliError> {
     let Some(base_url) = target.base_url.clone() else {
         return match policy {
-            CredentialPolicy::Required => Err(CliError::target(&target.name, TargetProblem::NoBaseUrl)),
+            CredentialPolicy::Required => {
+                Err(CliError::Target(format!("target `{}` has no base_url. Use --base-url or --simulate", target.name)))
+            }
             CredentialPolicy::Optional | CredentialPolicy::None => {
                 Ok(EndpointKind::Simulated(Box::new(target.clone())))
             }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::catalog::{CredentialSource, TargetAuth};
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::endpoint::CredentialArgs;
-use crate::cli::error::{CliError, OptionError};
+use crate::cli::error::CliError;
 use crate::cli::io::stderr;
 use crate::client::credential::command::{COMMAND_TIMEOUT, CommandOutput, CredentialCommand};
 use crate::client::credential::source;
@@ -109,14 +109,18 @@ pub fn from_args(args: &CredentialArgs, environment: &ProcessEnvironment) -> Res
     if let Some(variable) = &args.api_key_env {
         // The value may be the credential itself. It must not appear in a message.
         if !variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(OptionError::ApiKeyEnvNotAName.into());
+            return Err(CliError::Options(
+                "--api-key-env needs the name of a variable, for example MY_KEY. Put the credential into that variable, \
+                 never on the command line",
+            ));
         }
         register_credential(source::from_variables(std::slice::from_ref(variable), environment.variable))
     } else if let Some(file) = &args.api_key_file {
         register_credential(source::from_file(file))
     } else if let Some(line) = &args.api_key_command {
         if line.expose_secret().trim().is_empty() {
-            return Err(OptionError::EmptyApiKeyCommand.into());
+            let problem = "--api-key-command is empty. Use a shell command that prints the credential";
+            return Err(CliError::Options(problem));
         }
         Ok(Some(LazyCredential::from_command(CredentialCommand::from_shell(line.expose_secret()))))
     } else {

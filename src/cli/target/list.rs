@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::catalog::{Catalog, ListedTarget, Target, TargetAuth, TargetList};
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::endpoint::EndpointArgs;
-use crate::cli::error::{CliError, ExitStatus, OptionError};
+use crate::cli::error::{CliError, ExitStatus};
 use crate::cli::io::files;
 use crate::cli::target::build::{build_target, find_target, resolve_live};
 use crate::cli::target::credential::{self, CredentialPolicy};
@@ -87,7 +87,9 @@ fn resolve_endpoint(
             Ok(EndpointKind::Simulated(Box::new(target.clone())))
         }
         (Some(target), None) => resolve_live(target, args, policy, environment),
-        (_, Some(_)) if args.simulate => Err(OptionError::SimulateWithListedUrl.into()),
+        (_, Some(_)) if args.simulate => Err(CliError::Options(
+            "--simulate cannot be used: an entry has a base URL, and only targets can be simulated. Remove one",
+        )),
         (_, Some(base_url)) => {
             BaseUrl::parse(base_url)?;
             // The credential of a target must not be sent to another host.

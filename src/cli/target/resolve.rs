@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Target};
 use crate::cli::ProcessEnvironment;
 use crate::cli::args::budget::BudgetArgs;
 use crate::cli::args::endpoint::EndpointArgs;
-use crate::cli::error::{CliError, OptionError, TargetProblem};
+use crate::cli::error::CliError;
 use crate::cli::target::build::{build_target, find_target, resolve_live};
 use crate::cli::target::credential::{self, CredentialPolicy};
 use crate::cli::target::list;
@@ -48,13 +48,18 @@ fn validate_unique_names(targets: &[ResolvedTarget]) -> Result<(), CliError> {
     for target in targets {
         let file = slugify(&target.name);
         if file.len() > MAX_FILE_NAME_BYTES {
-            return Err(CliError::target(&target.name, TargetProblem::LongName));
+            let name = &target.name;
+            let problem = format!("`{name}` is too long for a file name. Use a shorter --name or --model");
+            return Err(CliError::Target(problem));
         }
         // Some file systems ignore case.
         match seen.insert(file.to_lowercase(), &target.name) {
-            Some(name) if name == target.name => return Err(CliError::target(name, TargetProblem::SameName)),
+            Some(name) if name == target.name => {
+                return Err(CliError::Target(format!("two targets have the name `{name}`. Rename one (--name)")));
+            }
             Some(name) => {
-                return Err(CliError::SameFileName { first: name.to_owned(), second: target.name.clone() });
+                let names = format!("`{name}` and `{}`", target.name);
+                return Err(CliError::Target(format!("{names} have the same file name. Rename one (--name)")));
             }
             None => {}
         }
@@ -76,14 +81,14 @@ fn resolve_named(
     let names: Vec<&str> =
         if is_demo { DEFAULT_TARGETS.to_vec() } else { args.targets.iter().map(String::as_str).collect() };
     if names.len() > 1 && args.name.is_some() {
-        return Err(OptionError::NameWithTargets.into());
+        return Err(CliError::Options("--name accepts one target. Remove it, or test one target"));
     }
     let mut seen = HashSet::new();
     names
         .into_iter()
         .map(|name| {
             if !seen.insert(name) {
-                return Err(CliError::target(name, TargetProblem::Repeated));
+                return Err(CliError::Target(format!("target `{name}` is named twice. Remove one")));
             }
             let target = find_target(catalog, name)?;
             let endpoint = if is_demo || args.simulate {
@@ -104,7 +109,7 @@ pub fn validate_options<'a>(
     budget: &BudgetArgs,
 ) -> Result<(), CliError> {
     if has_simulator_options && targets.clone().any(|t| matches!(t.endpoint, EndpointKind::Live { .. })) {
-        return Err(OptionError::SimulatorWithoutSimulate.into());
+        return Err(CliError::Options("simulator options need --simulate"));
     }
     budget.require_prices(targets)
 }
@@ -118,10 +123,10 @@ fn resolve_url(
     environment: &ProcessEnvironment,
 ) -> Result<ResolvedTarget, CliError> {
     if args.simulate {
-        return Err(OptionError::SimulateWithBaseUrl.into());
+        return Err(CliError::Options("--simulate and --base-url cannot be combined. Remove one"));
     }
     if args.targets.len() > 1 {
-        return Err(OptionError::BaseUrlWithTargets.into());
+        return Err(CliError::Options("--base-url accepts one target. Use --targets FILE for several"));
     }
     let url =
         BaseUrl::parse(base_url).map_err(|source| CliError::InvalidUrl { origin: "--base-url".to_owned(), source })?;
@@ -130,7 +135,7 @@ fn resolve_url(
     let (credential, missing_credential) = policy.resolve(|| credential::from_args(&args.credential, environment))?;
     let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
     if args.model.is_empty() && target.is_none() && claims.is_none() {
-        return Err(OptionError::BaseUrlWithoutModel.into());
+        return Err(CliError::Options("--base-url needs --model NAME"));
     }
     let endpoint = EndpointKind::Live { base_url: base_url.to_owned(), credential, missing_credential };
     Ok(build_target(args, &name, endpoint, target, claims.or(target)))
