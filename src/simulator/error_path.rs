@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-/// A place in a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A place in a request. The default is the body as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ErrorPath(String);
 
 impl ErrorPath {
@@ -15,7 +15,7 @@ impl ErrorPath {
 
     /// A key below this place, or the tag of a union.
     pub fn key(&self, key: &str) -> Self {
-        Self(format!("{}.{}", self.0, truncate_text(key)))
+        if self.0.is_empty() { Self::root(key) } else { Self(format!("{}.{}", self.0, truncate_text(key))) }
     }
 
     /// An item of the array at this place.

@@ -10,9 +10,9 @@ use crate::simulator::fields::lookup::{array_items, block_kind, has_role, has_ty
 use crate::simulator::route::MessagesRoute;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::cache_control::find_markers;
+use crate::simulator::validate::request_value::{ApiResult, reject};
 use crate::simulator::validate::thinking::{has_tool_results, is_thinking};
 use crate::simulator::validate::tools::is_identifier;
-use crate::simulator::validate::types::{ApiResult, reject};
 
 /// The tool keys that older servers do not know.
 const NEW_TOOL_KEYS: [&str; 4] = ["strict", "defer_loading", "input_examples", "eager_input_streaming"];
@@ -132,15 +132,16 @@ impl RequestValidator<'_> {
         let markers = find_markers(body);
         let Some(first) = markers.first() else { return Ok(()) };
         for (fault, key) in [(Fault::CacheTtlRefused, "ttl"), (Fault::CacheScopeRefused, "scope")] {
-            if let Some(marker) = markers.iter().find(|marker| marker.value.get(key).is_some()) {
-                self.reject_if(fault, true, &marker.path.key(key), "unknown key")?;
+            if let Some(marker) = markers.iter().find(|marker| marker.value.json.get(key).is_some()) {
+                self.reject_if(fault, true, &marker.value.path.key(key), "unknown key")?;
             }
         }
         let thinking = body.get("thinking").unwrap_or(&Value::Null);
         let thinks = has_type(thinking, "enabled") || has_type(thinking, "adaptive");
         let mut blocks = array_items(body.get("messages")).iter().flat_map(|m| array_items(m.get("content")));
         let has_thinking = thinks || blocks.any(is_thinking);
-        self.reject_if(Fault::CacheWithThinkingRefused, has_thinking, &first.path, "not allowed with thinking")
+        let message = "not allowed with thinking";
+        self.reject_if(Fault::CacheWithThinkingRefused, has_thinking, &first.value.path, message)
     }
 
     fn reject_role(&self, message: &Value, path: &ErrorPath) -> ApiResult {

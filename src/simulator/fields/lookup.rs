@@ -1,6 +1,6 @@
 //! Lenient lookups in a request. A value of another shape counts as missing.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::simulator::content_block::ContentBlockKind;
 use crate::simulator::error_path::truncate_text;
@@ -18,11 +18,6 @@ pub(crate) fn array_items_mut(value: Option<&mut Value>) -> &mut [Value] {
 /// The string under a key.
 pub(crate) fn string_at<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
-}
-
-/// The value under a key. `null` counts as missing, because clients send it for optional fields.
-pub(crate) fn non_null<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    map.get(key).filter(|value| !value.is_null())
 }
 
 /// Whether the message has this role.

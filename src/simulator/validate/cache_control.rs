@@ -4,12 +4,10 @@
 use serde_json::{Map, Value};
 
 use crate::simulator::error_path::ErrorPath;
-use crate::simulator::fields::lookup::{array_items, block_kind, non_null, tool_tag};
+use crate::simulator::fields::lookup::{array_items, block_kind, tool_tag};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::{
-    ApiResult, non_empty_string, object, one_of, reject, reject_unknown_keys, required_value,
-};
+use crate::simulator::validate::request_value::{ApiResult, RequestValue};
 
 /// The largest number of markers in a request.
 const MAX_MARKERS: usize = 4;
@@ -17,8 +15,7 @@ const MAX_MARKERS: usize = 4;
 /// A marker in the request, with the row that owns it.
 pub(crate) struct CacheControlMarker<'a> {
     pub row: Option<SupportRow>,
-    pub path: ErrorPath,
-    pub value: &'a Value,
+    pub value: RequestValue<'a>,
 }
 
 impl RequestValidator<'_> {
@@ -29,14 +26,14 @@ impl RequestValidator<'_> {
         let mut count = 0;
         let mut has_short = false;
         for marker in markers.iter().filter(|m| m.row.is_none_or(|row| self.is_enforced(row))) {
-            let is_long = validate_marker(marker, scope)?;
+            let is_long = validate_marker(&marker.value, scope)?;
             if is_long && has_short {
-                return reject(&marker.path.key("ttl"), "markers of 1h must come before those of 5m");
+                return marker.value.object()?.required("ttl")?.reject("markers of 1h must come before those of 5m");
             }
             has_short |= !is_long;
             count += 1;
             if count > MAX_MARKERS {
-                return reject(&marker.path, format!("expected at most {MAX_MARKERS} cache_control markers"));
+                return marker.value.reject(format!("expected at most {MAX_MARKERS} cache_control markers"));
             }
         }
         Ok(())
@@ -44,15 +41,15 @@ impl RequestValidator<'_> {
 }
 
 /// Validates one marker. Returns whether its `ttl` is one hour.
-fn validate_marker(marker: &CacheControlMarker, scope: &[&str]) -> ApiResult<bool> {
-    let map = object(marker.value, &marker.path)?;
-    one_of(required_value(map, &marker.path, "type")?, &marker.path.key("type"), &["ephemeral"])?;
-    reject_unknown_keys(map, Some(&marker.path), &[&["type", "ttl"], scope])?;
-    if let Some(scope) = non_null(map, "scope") {
-        non_empty_string(scope, &marker.path.key("scope"))?;
+fn validate_marker(marker: &RequestValue, scope: &[&str]) -> ApiResult<bool> {
+    let map = marker.object()?;
+    map.required("type")?.one_of(&["ephemeral"])?;
+    map.reject_unknown_keys(&[&["type", "ttl"], scope])?;
+    if let Some(scope) = map.non_null("scope") {
+        scope.non_empty_string()?;
     }
-    match non_null(map, "ttl") {
-        Some(ttl) => Ok(one_of(ttl, &marker.path.key("ttl"), &["5m", "1h"])? == "1h"),
+    match map.non_null("ttl") {
+        Some(ttl) => Ok(ttl.one_of(&["5m", "1h"])? == "1h"),
         None => Ok(false),
     }
 }
@@ -79,8 +76,8 @@ pub(crate) fn find_markers(body: &Map<String, Value>) -> Vec<CacheControlMarker<
             }
         }
     }
-    if let Some(value) = non_null(body, "cache_control") {
-        found.push(CacheControlMarker { row: None, path: ErrorPath::root("cache_control"), value });
+    if let Some(value) = body.get("cache_control").filter(|value| !value.is_null()) {
+        found.push(CacheControlMarker { row: None, value: RequestValue::new(value, ErrorPath::root("cache_control")) });
     }
     found
 }
@@ -92,6 +89,6 @@ fn push_marker<'a>(
     row: Option<SupportRow>,
 ) {
     if let Some(value) = holder.get("cache_control").filter(|v| !v.is_null()) {
-        found.push(CacheControlMarker { row, path: path.key("cache_control"), value });
+        found.push(CacheControlMarker { row, value: RequestValue::new(value, path.key("cache_control")) });
     }
 }

@@ -8,7 +8,7 @@ use crate::simulator::fault::BehaviourFault;
 use crate::simulator::fields::lookup::{array_items, has_role, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::{ApiResult, reject};
+use crate::simulator::validate::request_value::{ApiResult, reject};
 
 impl RequestValidator<'_> {
     /// Rejects combinations that the API does not allow. Both rows of a combination must be

@@ -1,18 +1,15 @@
 //! Validation of the top-level fields except messages and tools.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::simulator::api_error::ApiError;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fault::BehaviourFault;
-use crate::simulator::fields::lookup::non_null;
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::route::MessagesRoute;
-use crate::simulator::validate::types::{
-    ApiResult, array, integer, non_empty_string, object, one_of, reject, reject_unknown_keys, required_one_of,
-    required_value, string,
+use crate::simulator::validate::RequestValidator;
+use crate::simulator::validate::request_value::{
+    ApiResult, KeyPresence, KeyRule, RequestObject, RequestValue, ValueRule, reject,
 };
-use crate::simulator::validate::{RequestValidator, types};
 
 /// The keys of both endpoints.
 const SHARED_KEYS: &[&str] =
@@ -46,8 +43,16 @@ const BETA_KEYS: &[(&str, &str)] = &[
     ("output_format", "structured-outputs-"),
 ];
 
+/// The keys of an MCP server.
+const MCP_SERVER_KEYS: &[&str] = &["type", "name", "url", "authorization_token", "tool_configuration"];
+const MCP_SERVER_RULES: &[KeyRule] = &[
+    (KeyPresence::Required, "type", ValueRule::OneOf(&["url"])),
+    (KeyPresence::Required, "name", ValueRule::NonEmptyString),
+    (KeyPresence::Required, "url", ValueRule::NonEmptyString),
+];
+
 impl RequestValidator<'_> {
-    pub(super) fn validate_keys(&self, body: &Map<String, Value>) -> ApiResult {
+    pub(super) fn validate_keys(&self, body: &RequestObject) -> ApiResult {
         if self.config.has_fault(BehaviourFault::ErrorsUnknownKeyAccepted) {
             return Ok(());
         }
@@ -60,88 +65,66 @@ impl RequestValidator<'_> {
             }
             MessagesRoute::CountTokens => &["mcp_servers"],
         };
-        reject_unknown_keys(body, None, &[SHARED_KEYS, endpoint_keys, &beta_keys])
+        body.reject_unknown_keys(&[SHARED_KEYS, endpoint_keys, &beta_keys])
     }
 
-    pub(super) fn validate_fields(&self, body: &Map<String, Value>) -> ApiResult {
-        self.enforce(SupportRow::Model, || {
-            let path = ErrorPath::root("model");
-            non_empty_string(required_top_level(body, &path, "model")?, &path).map(drop)
-        })?;
+    pub(super) fn validate_fields(&self, body: &RequestObject) -> ApiResult {
+        use KeyPresence::{Given, Required};
+        let enforce_key = |row, rule: KeyRule| self.enforce(row, || body.validate_keys(&[rule]));
+        enforce_key(SupportRow::Model, (Required, "model", ValueRule::NonEmptyString))?;
         if self.endpoint == MessagesRoute::Messages {
             let accepts = |fault, is_present: bool| is_present && self.config.has_fault(fault);
-            let max_tokens = body.get("max_tokens");
+            let max_tokens = body.map.get("max_tokens");
             let is_accepted = accepts(BehaviourFault::ErrorsMissingMaxTokensAccepted, max_tokens.is_none())
                 || accepts(BehaviourFault::ErrorsWrongTypeAccepted, max_tokens.is_some_and(Value::is_string));
             if !is_accepted {
-                self.enforce(SupportRow::MaxTokens, || validate_max_tokens(body))?;
+                enforce_key(SupportRow::MaxTokens, (Required, "max_tokens", ValueRule::Integer))?;
             }
             self.validate_max_output_tokens(body)?;
         }
-        self.validate_field(body, SupportRow::Stream, "stream", |value, path| types::boolean(value, path).map(drop))?;
-        self.validate_field(body, SupportRow::StopSequences, "stop_sequences", validate_stop_sequences)?;
-        self.validate_field(body, SupportRow::Metadata, "metadata", validate_metadata)?;
-        self.validate_field(body, SupportRow::ServiceTier, "service_tier", |value, path| {
-            one_of(value, path, &["auto", "standard_only"]).map(drop)
+        let enforce_field = |row, key: &str, validate: fn(&RequestValue) -> ApiResult| match body.given(key) {
+            Some(value) => self.enforce(row, || validate(&value)),
+            None => Ok(()),
+        };
+        enforce_key(SupportRow::Stream, (Given, "stream", ValueRule::Boolean))?;
+        enforce_field(SupportRow::StopSequences, "stop_sequences", validate_stop_sequences)?;
+        enforce_field(SupportRow::Metadata, "metadata", validate_metadata)?;
+        enforce_key(SupportRow::ServiceTier, (Given, "service_tier", ValueRule::OneOf(&["auto", "standard_only"])))?;
+        enforce_field(SupportRow::Container, "container", validate_container)?;
+        enforce_field(SupportRow::McpServers, "mcp_servers", validate_mcp_servers)?;
+        let mut sampling_keys = ["temperature", "top_p", "top_k"].into_iter().filter_map(|key| body.given(key));
+        if let (true, Some(value)) = (self.is_newer_version(), sampling_keys.next()) {
+            return value.reject("not allowed under anthropic-version 2026-10-21");
+        }
+        enforce_key(SupportRow::Temperature, (Given, "temperature", ValueRule::Number))?;
+        self.validate_temperature_range(body)?;
+        enforce_field(SupportRow::TopP, "top_p", |value| match value.number()? {
+            p if (0.0..=1.0).contains(&p) => Ok(()),
+            _ => value.reject("expected a number from 0 to 1"),
         })?;
-        self.validate_field(body, SupportRow::Container, "container", validate_container)?;
-        self.validate_field(body, SupportRow::McpServers, "mcp_servers", validate_mcp_servers)?;
-        self.validate_sampling(body)?;
+        enforce_key(SupportRow::TopK, (Given, "top_k", ValueRule::Integer))?;
         self.validate_thinking(body)?;
         self.validate_other_fields(body)
     }
 
-    fn validate_field(
-        &self,
-        body: &Map<String, Value>,
-        row: SupportRow,
-        key: &str,
-        validate: impl FnOnce(&Value, &ErrorPath) -> ApiResult,
-    ) -> ApiResult {
-        match body.get(key) {
-            Some(value) if self.is_enforced(row) => validate(value, &ErrorPath::root(key)),
-            _ => Ok(()),
-        }
-    }
-
     /// Validates the limit of `max_tokens`. A server that does not support its documented limit has
     /// a smaller one.
-    fn validate_max_output_tokens(&self, body: &Map<String, Value>) -> ApiResult {
-        let (Some(max_tokens), Some(limit)) =
-            (body.get("max_tokens").and_then(Value::as_u64), self.config.max_output_tokens)
-        else {
-            return Ok(());
-        };
+    fn validate_max_output_tokens(&self, body: &RequestObject) -> ApiResult {
+        let max_tokens = body.map.get("max_tokens").and_then(Value::as_u64);
+        let Some((max_tokens, limit)) = max_tokens.zip(self.config.max_output_tokens) else { return Ok(()) };
         let limit = if self.support.rejects(SupportRow::MaxOutputTokens) { limit / 4 } else { limit };
         if max_tokens <= u64::from(limit) || self.support.ignores(SupportRow::MaxOutputTokens) {
             return Ok(());
         }
         let model = &self.config.model;
-        reject(
-            &ErrorPath::root("max_tokens"),
-            format!("{max_tokens} is above the limit of {limit} output tokens of {model}"),
-        )
-    }
-
-    fn validate_sampling(&self, body: &Map<String, Value>) -> ApiResult {
-        if self.is_newer_version()
-            && let Some(key) = ["temperature", "top_p", "top_k"].into_iter().find(|key| body.contains_key(*key))
-        {
-            return reject(&ErrorPath::root(key), "not allowed under anthropic-version 2026-10-21");
-        }
-        self.validate_field(body, SupportRow::Temperature, "temperature", |value, path| number(value, path).map(drop))?;
-        self.validate_temperature_range(body)?;
-        self.validate_field(body, SupportRow::TopP, "top_p", |value, path| match number(value, path)? {
-            p if (0.0..=1.0).contains(&p) => Ok(()),
-            _ => reject(path, "expected a number from 0 to 1"),
-        })?;
-        self.validate_field(body, SupportRow::TopK, "top_k", |value, path| integer(value, path).map(drop))
+        let message = format!("{max_tokens} is above the limit of {limit} output tokens of {model}");
+        reject(&ErrorPath::root("max_tokens"), message)
     }
 
     /// Validates the range of `temperature`. A server that does not support its documented range
     /// has a smaller one.
-    fn validate_temperature_range(&self, body: &Map<String, Value>) -> ApiResult {
-        let Some(temperature) = body.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
+    fn validate_temperature_range(&self, body: &RequestObject) -> ApiResult {
+        let Some(temperature) = body.map.get("temperature").and_then(Value::as_f64) else { return Ok(()) };
         let min = self.config.temperature.min;
         let divisor = if self.support.rejects(SupportRow::TemperatureRange) { 2.0 } else { 1.0 };
         let max = self.config.temperature.max / divisor;
@@ -152,76 +135,48 @@ impl RequestValidator<'_> {
     }
 }
 
-fn number(value: &Value, path: &ErrorPath) -> ApiResult<f64> {
-    value.as_f64().ok_or_else(|| ApiError::invalid_field(path, "expected a number"))
-}
-
-fn validate_max_tokens(body: &Map<String, Value>) -> ApiResult {
-    let path = ErrorPath::root("max_tokens");
-    integer(required_top_level(body, &path, "max_tokens")?, &path).map(drop)
-}
-
-fn required_top_level<'a>(body: &'a Map<String, Value>, path: &ErrorPath, key: &str) -> ApiResult<&'a Value> {
-    body.get(key).ok_or_else(|| ApiError::invalid_field(path, "required"))
-}
-
-fn validate_stop_sequences(value: &Value, path: &ErrorPath) -> ApiResult {
-    for (i, entry) in array(value, path)?.iter().enumerate() {
-        let path = path.index(i);
-        if string(entry, &path)?.trim().is_empty() {
-            return reject(&path, "each stop sequence must contain a character that is not white space");
+fn validate_stop_sequences(value: &RequestValue) -> ApiResult {
+    for entry in value.items()? {
+        if entry.string()?.trim().is_empty() {
+            return entry.reject("each stop sequence must contain a character that is not white space");
         }
     }
     Ok(())
 }
 
-fn validate_metadata(value: &Value, path: &ErrorPath) -> ApiResult {
-    let map = object(value, path)?;
-    reject_unknown_keys(map, Some(path), &[&["user_id"]])?;
-    let Some(user) = non_null(map, "user_id") else { return Ok(()) };
-    let path = path.key("user_id");
-    if string(user, &path)?.chars().count() > 512 {
-        return reject(&path, "expected at most 512 characters");
-    }
-    Ok(())
-}
-
-fn validate_container(value: &Value, path: &ErrorPath) -> ApiResult {
-    match value {
-        Value::Null | Value::String(_) => Ok(()),
-        Value::Object(map) => {
-            reject_unknown_keys(map, Some(path), &[&["id", "skills"]])?;
-            if map.get("id").is_some_and(|id| !id.is_null() && !id.is_string()) {
-                return reject(&path.key("id"), "expected a string");
-            }
-            match non_null(map, "skills") {
-                None => Ok(()),
-                Some(skills) => {
-                    array(skills, &path.key("skills"))?;
-                    reject(&path.key("skills"), "needs the code execution tool")
-                }
-            }
-        }
-        _ => reject(path, "expected a container id or an object"),
+fn validate_metadata(value: &RequestValue) -> ApiResult {
+    let map = value.object()?;
+    map.reject_unknown_keys(&[&["user_id"]])?;
+    match map.non_null("user_id") {
+        Some(id) if id.string()?.chars().count() > 512 => id.reject("expected at most 512 characters"),
+        _ => Ok(()),
     }
 }
 
-fn validate_mcp_servers(value: &Value, path: &ErrorPath) -> ApiResult {
-    let servers = array(value, path)?;
+fn validate_container(value: &RequestValue) -> ApiResult {
+    match value.json {
+        Value::Null | Value::String(_) => return Ok(()),
+        Value::Object(_) => {}
+        _ => return value.reject("expected a container id or an object"),
+    }
+    let map = value.object()?;
+    map.reject_unknown_keys(&[&["id", "skills"]])?;
+    map.validate_keys(&[
+        (KeyPresence::NonNull, "id", ValueRule::String),
+        (KeyPresence::NonNull, "skills", ValueRule::Array),
+    ])?;
+    map.non_null("skills").map_or(Ok(()), |skills| skills.reject("needs the code execution tool"))
+}
+
+fn validate_mcp_servers(value: &RequestValue) -> ApiResult {
+    let servers = value.items()?;
     if servers.len() > 20 {
-        return reject(path, "expected at most 20 servers");
+        return value.reject("expected at most 20 servers");
     }
-    for (i, server) in servers.iter().enumerate() {
-        let path = path.index(i);
-        let map = object(server, &path)?;
-        reject_unknown_keys(
-            map,
-            Some(&path),
-            &[&["type", "name", "url", "authorization_token", "tool_configuration"]],
-        )?;
-        required_one_of(map, &path, "type", &["url"])?;
-        non_empty_string(required_value(map, &path, "name")?, &path.key("name"))?;
-        non_empty_string(required_value(map, &path, "url")?, &path.key("url"))?;
+    for server in servers {
+        let map = server.object()?;
+        map.reject_unknown_keys(&[MCP_SERVER_KEYS])?;
+        map.validate_keys(MCP_SERVER_RULES)?;
     }
     Ok(())
 }

@@ -12,11 +12,11 @@ mod fields;
 mod media;
 mod messages;
 mod other_fields;
+pub(super) mod request_value;
 mod server_blocks;
 pub(super) mod thinking;
 mod tool_pairing;
 pub(super) mod tools;
-pub(super) mod types;
 mod validator;
 
 pub(super) use crate::simulator::validate::validator::RequestValidator;

@@ -1,13 +1,13 @@
 //! Validation of fields that no row owns.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fault::BehaviourFault;
-use crate::simulator::fields::lookup::{has_type, non_null};
+use crate::simulator::fields::lookup::has_type;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::{
-    ApiResult, array, object, one_of, reject, reject_unknown_keys, required_one_of, required_value,
+use crate::simulator::validate::request_value::{
+    ApiResult, KeyPresence, RequestObject, RequestValue, ValueRule, reject,
 };
 
 /// The edits of `context_management`.
@@ -15,59 +15,44 @@ const CONTEXT_EDIT_TYPES: &[&str] = &["clear_tool_uses_20250919", "clear_thinkin
 
 impl RequestValidator<'_> {
     /// Validates fields that most servers accept. Most of them have no effect here.
-    pub(super) fn validate_other_fields(&self, body: &Map<String, Value>) -> ApiResult {
-        if let Some(value) = body.get("output_config") {
-            validate_output_config(value, self.config.has_fault(BehaviourFault::EffortDropped))?;
+    pub(super) fn validate_other_fields(&self, body: &RequestObject) -> ApiResult {
+        if let Some(value) = body.given("output_config") {
+            validate_output_config(&value, self.config.has_fault(BehaviourFault::EffortDropped))?;
         }
         let ignores_edits = self.config.has_fault(BehaviourFault::ContextManagementDropped);
-        if let Some(value) = non_null(body, "context_management").filter(|_| !ignores_edits) {
-            validate_context_management(value)?;
+        if let Some(value) = body.non_null("context_management").filter(|_| !ignores_edits) {
+            let map = value.object()?;
+            map.reject_unknown_keys(&[&["edits"]])?;
+            for edit in map.given("edits").map_or(Ok(Vec::new()), |edits| edits.items())? {
+                edit.object()?.required("type")?.one_of(CONTEXT_EDIT_TYPES)?;
+            }
         }
-        if let Some(value) = non_null(body, "speed") {
-            one_of(value, &ErrorPath::root("speed"), &["standard", "fast"])?;
+        body.validate_keys(&[
+            (KeyPresence::NonNull, "speed", ValueRule::OneOf(&["standard", "fast"])),
+            (KeyPresence::NonNull, "inference_geo", ValueRule::OneOf(&["global", "us"])),
+        ])?;
+        match body.non_null("diagnostics") {
+            Some(value) => value.object()?.reject_unknown_keys(&[&["previous_message_id"]]),
+            None => Ok(()),
         }
-        if let Some(value) = non_null(body, "inference_geo") {
-            one_of(value, &ErrorPath::root("inference_geo"), &["global", "us"])?;
-        }
-        if let Some(value) = non_null(body, "diagnostics") {
-            let path = ErrorPath::root("diagnostics");
-            reject_unknown_keys(object(value, &path)?, Some(&path), &[&["previous_message_id"]])?;
-        }
-        Ok(())
     }
 }
 
-fn validate_context_management(value: &Value) -> ApiResult {
-    let path = ErrorPath::root("context_management");
-    let map = object(value, &path)?;
-    reject_unknown_keys(map, Some(&path), &[&["edits"]])?;
-    let Some(edits) = map.get("edits") else { return Ok(()) };
-    let path = path.key("edits");
-    for (i, edit) in array(edits, &path)?.iter().enumerate() {
-        let path = path.index(i);
-        one_of(required_value(object(edit, &path)?, &path, "type")?, &path.key("type"), CONTEXT_EDIT_TYPES)?;
+fn validate_output_config(value: &RequestValue, ignores_effort: bool) -> ApiResult {
+    let map = value.object()?;
+    map.reject_unknown_keys(&[&["effort", "format", "task_budget"]])?;
+    if let Some(effort) = map.non_null("effort").filter(|_| !ignores_effort) {
+        effort.one_of(&["low", "medium", "high", "xhigh", "max"])?;
     }
-    Ok(())
-}
-
-fn validate_output_config(value: &Value, ignores_effort: bool) -> ApiResult {
-    let path = ErrorPath::root("output_config");
-    let map = object(value, &path)?;
-    reject_unknown_keys(map, Some(&path), &[&["effort", "format", "task_budget"]])?;
-    if let Some(effort) = non_null(map, "effort").filter(|_| !ignores_effort) {
-        one_of(effort, &path.key("effort"), &["low", "medium", "high", "xhigh", "max"])?;
-    }
-    if let Some(format) = non_null(map, "format") {
-        let path = path.key("format");
-        let map = object(format, &path)?;
-        reject_unknown_keys(map, Some(&path), &[&["type", "schema"]])?;
-        required_one_of(map, &path, "type", &["json_schema"])?;
-        let schema = required_value(map, &path, "schema")?;
-        let path = path.key("schema");
-        object(schema, &path)?;
-        validate_closed_schema(schema, &path)?;
-    }
-    Ok(())
+    let Some(format) = map.non_null("format") else { return Ok(()) };
+    let map = format.object()?;
+    map.reject_unknown_keys(&[&["type", "schema"]])?;
+    map.validate_keys(&[
+        (KeyPresence::Required, "type", ValueRule::OneOf(&["json_schema"])),
+        (KeyPresence::Required, "schema", ValueRule::Object),
+    ])?;
+    let schema = map.required("schema")?;
+    validate_closed_schema(schema.json, &schema.path)
 }
 
 /// Every object in the schema of a response must forbid additional properties.

@@ -6,22 +6,23 @@ use serde_json::{Map, Value};
 use crate::simulator::content_block::ContentBlockKind;
 use crate::simulator::error_path::ErrorPath;
 use crate::simulator::fault::BehaviourFault;
-use crate::simulator::fields::lookup::{array_items, block_kind, has_role, non_null, string_at};
+use crate::simulator::fields::lookup::{array_items, block_kind, has_role, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::{
-    ApiResult, integer, object, one_of, reject, reject_unknown_keys, required_one_of,
+use crate::simulator::validate::request_value::{
+    ApiResult, KeyPresence, RequestObject, RequestValue, ValueRule, reject,
 };
 
 impl RequestValidator<'_> {
-    pub(super) fn validate_thinking(&self, body: &Map<String, Value>) -> ApiResult {
-        let Some(value) = body.get("thinking") else { return Ok(()) };
-        let path = ErrorPath::root("thinking");
-        self.enforce(SupportRow::Thinking, || validate_thinking_config(value, &path))?;
+    pub(super) fn validate_thinking(&self, body: &RequestObject) -> ApiResult {
+        let Some(value) = body.given("thinking") else { return Ok(()) };
+        self.enforce(SupportRow::Thinking, || validate_thinking_config(&value))?;
         self.enforce(SupportRow::ThinkingBudget, || {
-            let path = path.key("enabled").key("budget_tokens");
-            match (string_at(value, "type"), value.get("budget_tokens")) {
-                (Some("enabled"), Some(budget)) => validate_thinking_budget(budget, body, &path),
+            let path = value.path.key("enabled").key("budget_tokens");
+            match (string_at(value.json, "type"), value.json.get("budget_tokens")) {
+                (Some("enabled"), Some(budget)) => {
+                    validate_thinking_budget(&RequestValue::new(budget, path), body.map.get("max_tokens"))
+                }
                 (Some("enabled"), None) => reject(&path, "required"),
                 (Some("adaptive" | "disabled"), Some(_)) => reject(&path, "only thinking of type enabled has a budget"),
                 _ => Ok(()),
@@ -61,26 +62,23 @@ impl RequestValidator<'_> {
     }
 }
 
-fn validate_thinking_config(value: &Value, path: &ErrorPath) -> ApiResult {
-    let map = object(value, path)?;
-    let word = required_one_of(map, path, "type", &["enabled", "adaptive", "disabled"])?;
-    let path = path.key(word);
+fn validate_thinking_config(value: &RequestValue) -> ApiResult {
+    let map = value.object()?;
+    let word = map.required("type")?.one_of(&["enabled", "adaptive", "disabled"])?;
+    let map = map.tag(word);
     let keys: &[&str] = if word == "disabled" { &[] } else { &["display"] };
     // The budget has its own row.
-    reject_unknown_keys(map, Some(&path), &[&["type", "budget_tokens"], keys])?;
-    match non_null(map, "display") {
-        Some(display) => one_of(display, &path.key("display"), &["summarized", "omitted"]).map(drop),
-        None => Ok(()),
-    }
+    map.reject_unknown_keys(&[&["type", "budget_tokens"], keys])?;
+    map.validate_keys(&[(KeyPresence::NonNull, "display", ValueRule::OneOf(&["summarized", "omitted"]))])
 }
 
-fn validate_thinking_budget(budget: &Value, body: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
-    let budget = integer(budget, path)?;
-    if budget < 1024 {
-        return reject(path, "expected at least 1024");
+fn validate_thinking_budget(budget: &RequestValue, max_tokens: Option<&Value>) -> ApiResult {
+    let tokens = budget.integer()?;
+    if tokens < 1024 {
+        return budget.reject("expected at least 1024");
     }
-    match body.get("max_tokens").and_then(Value::as_u64) {
-        Some(max) if budget >= max => reject(path, "expected less than max_tokens"),
+    match max_tokens.and_then(Value::as_u64) {
+        Some(max) if tokens >= max => budget.reject("expected less than max_tokens"),
         _ => Ok(()),
     }
 }

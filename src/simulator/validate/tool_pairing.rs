@@ -13,7 +13,7 @@ use crate::simulator::error_path::{ErrorPath, truncate_text};
 use crate::simulator::fields::lookup::{array_items, has_type, string_at};
 use crate::simulator::fields::row::SupportRow;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::validate::types::{ApiResult, reject};
+use crate::simulator::validate::request_value::{ApiResult, reject};
 
 /// Consecutive messages of one role, which count as one turn.
 struct ToolTurn<'a> {

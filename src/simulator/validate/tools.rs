@@ -2,18 +2,14 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::simulator::api_error::ApiError;
-use crate::simulator::error_path::{ErrorPath, truncate_text};
-use crate::simulator::fields::lookup::{array_items, non_null, string_at, tool_tag};
+use crate::simulator::error_path::truncate_text;
+use crate::simulator::fields::lookup::{array_items, string_at, tool_tag};
 use crate::simulator::fields::row::{SupportRow, choice_rows};
 use crate::simulator::route::MessagesRoute;
-use crate::simulator::validate::types::{
-    ApiResult, boolean, object, reject, reject_unknown_keys, required_non_empty_string, required_one_of,
-    required_value, string,
-};
-use crate::simulator::validate::{RequestValidator, types};
+use crate::simulator::validate::RequestValidator;
+use crate::simulator::validate::request_value::{ApiResult, KeyPresence, KeyRule, RequestObject, ValueRule, reject};
 
 /// The tools that the API defines: their `type` and their name. Toolsets have no name.
 const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
@@ -66,136 +62,115 @@ const CUSTOM_TOOL_KEYS: &[&str] = &[
     "allowed_callers",
 ];
 
+/// Keys of a client's own tool that no row owns.
+const EXTRA_TOOL_RULES: &[KeyRule] = &[
+    (KeyPresence::NonNull, "strict", ValueRule::Boolean),
+    (KeyPresence::NonNull, "eager_input_streaming", ValueRule::Boolean),
+    (KeyPresence::NonNull, "defer_loading", ValueRule::Boolean),
+    (KeyPresence::NonNull, "input_examples", ValueRule::Array),
+    (KeyPresence::NonNull, "allowed_callers", ValueRule::Array),
+];
+
 impl RequestValidator<'_> {
-    pub(super) fn validate_tools(&self, body: &Map<String, Value>) -> ApiResult {
-        let Some(value) = non_null(body, "tools") else { return Ok(()) };
-        let path = ErrorPath::root("tools");
+    pub(super) fn validate_tools(&self, body: &RequestObject) -> ApiResult {
+        let Some(value) = body.non_null("tools") else { return Ok(()) };
         let mut names = HashSet::new();
-        for (i, tool) in types::array(value, &path)?.iter().enumerate() {
-            let path = path.index(i);
-            let map = object(tool, &path)?;
-            let tag = tool_tag(tool).ok_or_else(|| ApiError::invalid_field(&path.key("type"), "expected a string"))?;
+        for tool in value.items()? {
+            let map = tool.object()?;
+            let Some(tag) = tool_tag(tool.json) else { return reject(&map.path.key("type"), "expected a string") };
             if tag == "custom" {
-                self.validate_custom_tool(map, &path.key(tag))?;
+                self.validate_custom_tool(&map.tag(tag))?;
             } else {
-                self.validate_defined_tool(map, tag, &path)?;
+                self.validate_defined_tool(&map, tag)?;
             }
             // Toolsets have no name.
-            if let Some(name) = map.get("name").and_then(Value::as_str)
+            if let Some(name) = string_at(tool.json, "name")
                 && self.is_enforced(SupportRow::ToolName)
                 && !names.insert(name)
             {
-                return reject(&path.key(tag).key("name"), "tool names must be unique");
+                return reject(&map.path.key(tag).key("name"), "tool names must be unique");
             }
         }
         Ok(())
     }
 
-    fn validate_defined_tool(&self, map: &Map<String, Value>, tag: &str, path: &ErrorPath) -> ApiResult {
+    fn validate_defined_tool(&self, map: &RequestObject, tag: &str) -> ApiResult {
         let Some((_, name)) = DEFINED_TOOLS.iter().find(|(known, _)| *known == tag) else {
-            return reject(&path.key("type"), format!("unknown tool type '{tag}'"));
+            return reject(&map.path.key("type"), format!("unknown tool type '{tag}'"));
         };
         if self.endpoint == MessagesRoute::CountTokens
             && UNCOUNTED_TOOL_PREFIXES.iter().any(|family| tag.starts_with(family))
         {
-            return reject(&path.key("type"), "tools of the server cannot be counted");
+            return reject(&map.path.key("type"), "tools of the server cannot be counted");
         }
-        let path = path.key(tag);
         match name {
-            Some(name) => required_one_of(map, &path, "name", &[name]).map(drop),
+            Some(name) => map.tag(tag).required("name")?.one_of(&[name]).map(drop),
             None => Ok(()),
         }
     }
 
-    fn validate_custom_tool(&self, map: &Map<String, Value>, path: &ErrorPath) -> ApiResult {
-        reject_unknown_keys(map, Some(path), &[CUSTOM_TOOL_KEYS])?;
+    fn validate_custom_tool(&self, map: &RequestObject) -> ApiResult {
+        map.reject_unknown_keys(&[CUSTOM_TOOL_KEYS])?;
         self.enforce(SupportRow::ToolName, || {
-            let at = path.key("name");
-            let name = string(required_value(map, path, "name")?, &at)?;
-            if is_identifier(name, 128) {
-                return Ok(());
+            let name = map.required("name")?;
+            match is_identifier(name.string()?, 128) {
+                true => Ok(()),
+                false => name.reject("expected 1 to 128 letters, digits, underscores and hyphens"),
             }
-            reject(&at, "expected 1 to 128 letters, digits, underscores and hyphens")
         })?;
         self.enforce(SupportRow::ToolInputSchema, || {
-            let at = path.key("input_schema");
-            let schema = object(required_value(map, path, "input_schema")?, &at)?;
-            match schema.get("type").and_then(Value::as_str) {
+            let schema = map.required("input_schema")?.object()?;
+            match schema.map.get("type").and_then(Value::as_str) {
                 Some("object") => Ok(()),
-                _ => reject(&at.key("type"), "expected 'object'"),
+                _ => reject(&schema.path.key("type"), "expected 'object'"),
             }
         })?;
-        self.enforce(SupportRow::ToolDescription, || match map.get("description") {
-            Some(text) => string(text, &path.key("description")).map(drop),
-            None => Ok(()),
-        })?;
-        for key in ["strict", "eager_input_streaming", "defer_loading"] {
-            if let Some(value) = non_null(map, key) {
-                boolean(value, &path.key(key))?;
-            }
-        }
-        for key in ["input_examples", "allowed_callers"] {
-            if let Some(value) = non_null(map, key) {
-                types::array(value, &path.key(key))?;
-            }
-        }
-        Ok(())
+        let description = (KeyPresence::Given, "description", ValueRule::String);
+        self.enforce(SupportRow::ToolDescription, || map.validate_keys(&[description]))?;
+        map.validate_keys(EXTRA_TOOL_RULES)
     }
 
-    pub(super) fn validate_tool_choice(&self, body: &Map<String, Value>) -> ApiResult {
-        let path = ErrorPath::root("tool_choice");
-        match body.get("tool_choice") {
-            None | Some(Value::Null) => Ok(()),
-            Some(Value::String(word)) => self.enforce(SupportRow::ChoiceString, || match word.as_str() {
+    pub(super) fn validate_tool_choice(&self, body: &RequestObject) -> ApiResult {
+        let Some(choice) = body.non_null("tool_choice") else { return Ok(()) };
+        match choice.json {
+            Value::String(word) => self.enforce(SupportRow::ChoiceString, || match word.as_str() {
                 "auto" | "any" | "none" => Ok(()),
-                other => reject(&path, format!("unknown value '{}'", truncate_text(other))),
+                other => choice.reject(format!("unknown value '{}'", truncate_text(other))),
             }),
-            Some(Value::Object(map)) => self.validate_choice_object(map, body, &path),
-            Some(_) => reject(&path, "expected an object"),
+            _ => self.validate_choice_object(&choice.object()?, body),
         }
     }
 
-    fn validate_choice_object(
-        &self,
-        map: &Map<String, Value>,
-        body: &Map<String, Value>,
-        path: &ErrorPath,
-    ) -> ApiResult {
-        let word = map.get("type").and_then(Value::as_str).unwrap_or_default();
+    fn validate_choice_object(&self, map: &RequestObject, body: &RequestObject) -> ApiResult {
+        let word = map.map.get("type").and_then(Value::as_str).unwrap_or_default();
         let Some(rows) = choice_rows(word) else {
             return self.enforce(SupportRow::ChoiceObject, || {
-                let given = string(required_value(map, path, "type")?, &path.key("type"))?;
-                reject(&path.key("type"), format!("unknown tool_choice type '{}'", truncate_text(given)))
+                let tag = map.required("type")?;
+                tag.reject(format!("unknown tool_choice type '{}'", truncate_text(tag.string()?)))
             });
         };
-        let path = path.key(word);
+        let map = map.tag(word);
+        let tools = array_items(body.map.get("tools"));
         self.enforce(rows.variant, || {
             let name: &[&str] = if word == "tool" { &["name"] } else { &[] };
             let parallel: &[&str] = if rows.parallel.is_some() { &["disable_parallel_tool_use"] } else { &[] };
-            reject_unknown_keys(map, Some(&path), &[&["type"], name, parallel])?;
+            map.reject_unknown_keys(&[&["type"], name, parallel])?;
             match word {
                 "tool" => {
-                    let name = required_non_empty_string(map, &path, "name")?;
-                    if tool_names(body).any(|known| known == name) {
-                        return Ok(());
+                    let name = map.required("name")?;
+                    let wanted = name.non_empty_string()?;
+                    match tools.iter().any(|tool| string_at(tool, "name") == Some(wanted)) {
+                        true => Ok(()),
+                        false => name.reject(format!("no tool is named '{}'", truncate_text(wanted))),
                     }
-                    reject(&path.key("name"), format!("no tool is named '{}'", truncate_text(name)))
                 }
-                "any" if array_items(body.get("tools")).is_empty() => reject(&path, "needs tools"),
+                "any" if tools.is_empty() => reject(&map.path, "needs tools"),
                 _ => Ok(()),
             }
         })?;
-        match (rows.parallel, map.get("disable_parallel_tool_use")) {
-            (Some(row), Some(flag)) => {
-                self.enforce(row, || boolean(flag, &path.key("disable_parallel_tool_use")).map(drop))
-            }
-            _ => Ok(()),
-        }
+        let flag = (KeyPresence::Given, "disable_parallel_tool_use", ValueRule::Boolean);
+        rows.parallel.map_or(Ok(()), |row| self.enforce(row, || map.validate_keys(&[flag])))
     }
-}
-
-fn tool_names(body: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    array_items(body.get("tools")).iter().filter_map(|tool| string_at(tool, "name"))
 }
 
 /// Whether the text is one to `max_length` letters, digits, underscores and hyphens.

@@ -8,7 +8,7 @@ use crate::simulator::headers::{ApiVersion, ProtocolHeaders};
 use crate::simulator::route::MessagesRoute;
 use crate::simulator::support::SupportTable;
 use crate::simulator::thinking_signature::ThinkingSigner;
-use crate::simulator::validate::types::ApiResult;
+use crate::simulator::validate::request_value::{ApiResult, RequestObject};
 
 /// Validates the requests of one server.
 pub(in crate::simulator) struct RequestValidator<'a> {
@@ -22,12 +22,13 @@ pub(in crate::simulator) struct RequestValidator<'a> {
 impl RequestValidator<'_> {
     /// Rejects a request that the reference server rejects.
     pub fn validate(&self, body: &Map<String, Value>) -> ApiResult {
-        self.validate_keys(body)?;
-        self.validate_fields(body)?;
-        self.validate_tools(body)?;
-        self.validate_tool_choice(body)?;
-        self.validate_system(body)?;
-        self.validate_messages(body)?;
+        let object = RequestObject::root(body);
+        self.validate_keys(&object)?;
+        self.validate_fields(&object)?;
+        self.validate_tools(&object)?;
+        self.validate_tool_choice(&object)?;
+        self.validate_system(&object)?;
+        self.validate_messages(&object)?;
         self.validate_tool_pairing(body)?;
         self.validate_cache_control(body)?;
         self.validate_combinations(body)?;
