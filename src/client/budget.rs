@@ -74,20 +74,16 @@ impl SpendTotals {
         }
     }
 
-    fn saturating_add(self, other: Self) -> Self {
+    fn combine(self, other: Self, amount: fn(u64, u64) -> u64) -> Self {
         Self {
-            requests: self.requests.saturating_add(other.requests),
-            tokens: self.tokens.saturating_add(other.tokens),
-            nanos: self.nanos.saturating_add(other.nanos),
+            requests: amount(self.requests, other.requests),
+            tokens: amount(self.tokens, other.tokens),
+            nanos: amount(self.nanos, other.nanos),
         }
     }
 
-    fn saturating_sub(self, other: Self) -> Self {
-        Self {
-            requests: self.requests.saturating_sub(other.requests),
-            tokens: self.tokens.saturating_sub(other.tokens),
-            nanos: self.nanos.saturating_sub(other.nanos),
-        }
+    fn saturating_add(self, other: Self) -> Self {
+        self.combine(other, u64::saturating_add)
     }
 }
 
@@ -289,7 +285,7 @@ impl<'a> BudgetReservation<'a> {
 impl Drop for BudgetReservation<'_> {
     fn drop(&mut self) {
         let mut state = self.budget.ledger.lock_state();
-        state.reserved = state.reserved.saturating_sub(self.reserved);
+        state.reserved = state.reserved.combine(self.reserved, u64::saturating_sub);
         state.charged = state.charged.saturating_add(SpendTotals::from_cost(self.final_cost, self.budget.prices));
         state.in_flight -= 1;
         drop(state);

@@ -7,18 +7,14 @@ use crate::client::credential::source::InvalidCredential;
 
 /// Why no client can be built from a configuration.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages show what the fields are")]
 pub enum ClientError {
     /// The base URL is not usable.
     #[error(
         "invalid base URL `{redacted_url}`: {problem} (expected http:// or https://, a host, and an \
          optional path: https://api.example.com/anthropic)"
     )]
-    BaseUrl {
-        /// The URL without the parts that may be secret.
-        redacted_url: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    BaseUrl { redacted_url: String, problem: String },
     /// A header cannot carry the credential.
     #[error("the credential cannot be sent in a header: it {0}")]
     Credential(InvalidCredential),
@@ -44,25 +40,14 @@ pub enum ClientError {
 
 /// Why a part of the transport is not usable.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages show what the fields are")]
 pub enum TransportError {
     /// A file has the wrong content.
     #[error("{option} {}: {problem}", .file.display())]
-    File {
-        /// The option that names the file.
-        option: &'static str,
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
+    File { option: &'static str, file: PathBuf, problem: String },
     /// The address of the proxy is not usable.
     #[error("invalid proxy `{redacted_url}`: {problem} (expected http://host:port or https://host:port)")]
-    Proxy {
-        /// The address without the parts that may be secret.
-        redacted_url: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    Proxy { redacted_url: String, problem: String },
 }
 
 /// The text of the innermost cause, which says what happened.

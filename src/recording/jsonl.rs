@@ -15,45 +15,27 @@ const MAX_LINE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The problem with a recording.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages show what the fields are")]
 pub enum RecordingError {
     /// The file could not be read.
     #[error("cannot read the recording: {0}")]
     Io(#[from] io::Error),
     /// A line is invalid.
     #[error("line {line} of the recording: {problem}")]
-    InvalidLine {
-        /// The number of the line, from 1.
-        line: usize,
-        /// The problem.
-        problem: String,
-    },
+    InvalidLine { line: usize, problem: String },
     /// There is no header.
     #[error("the first line is not the header of a recording (`{0}`). Use a recording-*.jsonl file that a run wrote")]
     NoHeader(&'static str),
     /// The footer and the file have different numbers of lines.
     #[error("the footer counts {expected} {kind} {}, the file has {actual}. It was edited; record it again",
         if *expected == 1 { "line" } else { "lines" })]
-    CountMismatch {
-        /// The kind of line.
-        kind: &'static str,
-        /// The number in the footer.
-        expected: usize,
-        /// The number in the file.
-        actual: usize,
-    },
+    CountMismatch { kind: &'static str, expected: usize, actual: usize },
     /// A trial refers to an exchange that is not in the file.
     #[error(
         "line {line} of the recording: trial {trial} refers to exchange `{exchange}`, which is not in the file. It was \
          edited; record it again"
     )]
-    MissingExchange {
-        /// The number of the trial's line, from 1.
-        line: usize,
-        /// The trial.
-        trial: TrialKey,
-        /// The id of the exchange.
-        exchange: String,
-    },
+    MissingExchange { line: usize, trial: TrialKey, exchange: String },
     /// The request of a gateway's trial does not contain its code word.
     #[error("the request of `{0}` does not contain its code word. The file was edited; record it again")]
     MissingLabel(String),

@@ -22,84 +22,34 @@ pub fn render<T: Serialize>(model: &T) -> String {
 
 /// Why a text is not a valid results file. `name` is the name of the file.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages show what the fields are")]
 pub enum ParseError {
     /// The text ends inside the JSON.
     #[error("{name}:{line}:{column}: the file is incomplete. Write it again")]
-    Truncated {
-        /// The file.
-        name: String,
-        /// Line of the end, from 1.
-        line: usize,
-        /// Column of the end, from 1.
-        column: usize,
-    },
+    Truncated { name: String, line: usize, column: usize },
     /// The text is not JSON.
     #[error("{name}:{line}:{column}: not JSON: {message}")]
-    Syntax {
-        /// The file.
-        name: String,
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-        /// What the parser says.
-        message: String,
-    },
+    Syntax { name: String, line: usize, column: usize, message: String },
     /// The JSON has another schema.
     #[error("{name}: {}. This version of fieldtest reads \"{SCHEMA}\" and \"{SCHEMA_V1}\"", match found {
         Some(found) => format!("\"schema\" is \"{found}\""),
         None => "not a results file: no \"schema\"".to_owned(),
     })]
-    Version {
-        /// The file.
-        name: String,
-        /// The value of `schema`.
-        found: Option<String>,
-    },
+    Version { name: String, found: Option<String> },
     /// A field is missing or has the wrong type.
     #[error("{name}:{line}:{column}: {message}")]
-    Shape {
-        /// The file.
-        name: String,
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-        /// What is expected.
-        message: String,
-    },
+    Shape { name: String, line: usize, column: usize, message: String },
     /// A row contradicts itself.
     #[error("{name}: row {row}: {message}. The file was edited, or written by another program")]
-    Row {
-        /// The file.
-        name: String,
-        /// The row's id.
-        row: String,
-        /// The contradiction.
-        message: String,
-    },
+    Row { name: String, row: String, message: String },
     /// The comparison with a baseline contradicts the rows or findings.
     #[error("{name}: \"baseline\": {message}. The file was edited, or written by another program")]
-    Baseline {
-        /// The file.
-        name: String,
-        /// The contradiction.
-        message: String,
-    },
+    Baseline { name: String, message: String },
     /// The summary has wrong counts.
     #[error(
         "{name}: \"summary\" has {said} for {field}, but the rows give {counted}. The file was edited, or rows are missing"
     )]
-    Summary {
-        /// The file.
-        name: String,
-        /// The name of the wrong count.
-        field: &'static str,
-        /// The count in the file.
-        said: u64,
-        /// The count of the rows.
-        counted: u64,
-    },
+    Summary { name: String, field: &'static str, said: u64, counted: u64 },
 }
 
 /// Reads a results file. `name` is used in messages only.

@@ -30,30 +30,22 @@ pub(super) enum ApiErrorKind {
 
 impl ApiErrorKind {
     pub fn status(self) -> u16 {
-        match self {
-            Self::InvalidRequest => 400,
-            Self::Authentication => 401,
-            Self::Permission => 403,
-            Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
-            Self::TooLarge => 413,
-            Self::Unprocessable => 422,
-            Self::RateLimit => 429,
-            Self::Internal => 500,
-            Self::Overloaded => 529,
-        }
+        self.status_and_type().0
     }
 
-    fn as_str(self) -> &'static str {
+    /// The status, and the `type` that belongs to it.
+    fn status_and_type(self) -> (u16, &'static str) {
         match self {
-            Self::InvalidRequest | Self::MethodNotAllowed | Self::Unprocessable => "invalid_request_error",
-            Self::Authentication => "authentication_error",
-            Self::Permission => "permission_error",
-            Self::NotFound => "not_found_error",
-            Self::TooLarge => "request_too_large",
-            Self::RateLimit => "rate_limit_error",
-            Self::Internal => "api_error",
-            Self::Overloaded => "overloaded_error",
+            Self::InvalidRequest => (400, "invalid_request_error"),
+            Self::Authentication => (401, "authentication_error"),
+            Self::Permission => (403, "permission_error"),
+            Self::NotFound => (404, "not_found_error"),
+            Self::MethodNotAllowed => (405, "invalid_request_error"),
+            Self::TooLarge => (413, "request_too_large"),
+            Self::Unprocessable => (422, "invalid_request_error"),
+            Self::RateLimit => (429, "rate_limit_error"),
+            Self::Internal => (500, "api_error"),
+            Self::Overloaded => (529, "overloaded_error"),
         }
     }
 }
@@ -92,7 +84,7 @@ impl ApiError {
         }
         json!({
             "type": "error",
-            "error": { "type": self.kind.as_str(), "message": self.message },
+            "error": { "type": self.kind.status_and_type().1, "message": self.message },
             "request_id": request_id,
         })
     }

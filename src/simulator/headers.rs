@@ -139,7 +139,7 @@ fn parse_betas(headers: &HeaderMap, support: &SupportTable, config: &SimulatorCo
     for value in headers.get_all(HEADER_NAME) {
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
         for name in text.split(',').map(str::trim) {
-            let is_known = KNOWN_BETAS.contains(&name) || CLAUDE_CODE_BETAS.contains(&name);
+            let is_known = KNOWN_BETAS.lines().any(|known| known == name) || CLAUDE_CODE_BETAS.contains(&name);
             if is_checked && !is_known || rejects_known && CLAUDE_CODE_BETAS.contains(&name) {
                 return Err(ApiError::invalid_header(
                     HEADER_NAME,
@@ -163,57 +163,5 @@ const CLAUDE_CODE_BETAS: &[&str] = &[
     "effort-2025-11-24",
 ];
 
-/// The other betas that the reference knows, including older ones that clients still send.
-const KNOWN_BETAS: &[&str] = &[
-    "message-batches-2024-09-24",
-    "prompt-caching-2024-07-31",
-    "computer-use-2024-10-22",
-    "computer-use-2025-01-24",
-    "computer-use-2025-11-24",
-    "pdfs-2024-09-25",
-    "token-counting-2024-11-01",
-    "token-efficient-tools-2025-02-19",
-    "output-128k-2025-02-19",
-    "files-api-2025-04-14",
-    "mcp-client-2025-04-04",
-    "mcp-client-2025-11-20",
-    "mcp-client-2026-09-15",
-    "dev-full-thinking-2025-05-14",
-    "code-execution-2025-05-22",
-    "code-execution-2025-08-25",
-    "extended-cache-ttl-2025-04-11",
-    "context-1m-2025-08-07",
-    "model-context-window-exceeded-2025-08-26",
-    "skills-2025-10-02",
-    "fast-mode-2026-02-01",
-    "output-300k-2026-03-24",
-    "user-profiles-2026-03-24",
-    "user-profiles-2026-08-18",
-    "user-profiles-2026-09-04",
-    "user-profiles-billing-2026-10-01",
-    "advisor-tool-2026-03-01",
-    "managed-agents-2026-04-01",
-    "dreaming-2026-04-21",
-    "cache-diagnosis-2026-04-07",
-    "server-side-fallback-2026-06-01",
-    "server-side-fallback-2026-07-01",
-    "fallback-credit-2026-06-01",
-    "fallback-credit-2026-07-01",
-    "agent-memory-2026-07-22",
-    "mid-conversation-tool-changes-2026-07-01",
-    "compact-2026-01-12",
-    "compact-2026-09-04",
-    "mcp-tunnels-2026-06-22",
-    "structured-outputs-2025-11-13",
-    "task-budgets-2026-03-13",
-    "thinking-display-updates-2026-08-18",
-    "mid-conversation-output-config-2026-07-01",
-    "thinking-binding-controls-2026-08-01",
-    "mid-conversation-system-clear-at-2026-08-21",
-    "inline-tools-2026-09-15",
-    "message-threads-2026-08-12",
-    "fine-grained-tool-streaming-2025-05-14",
-    "advanced-tool-use-2025-11-20",
-    "web-fetch-2025-09-10",
-    "oauth-2025-04-20",
-];
+/// The other betas that the reference knows, one a line, including older ones that clients still send.
+const KNOWN_BETAS: &str = include_str!("betas.txt");

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
-use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
 use crate::cli::args::parse::parse_secret;
@@ -39,7 +39,7 @@ pub struct EndpointArgs {
     pub credential: CredentialArgs,
     /// Header for the credential: x-api-key, bearer
     #[arg(long, value_name = "HEADER", help_heading = "Credential")]
-    pub auth: Option<AuthArg>,
+    pub auth: Option<AuthScheme>,
     #[command(flatten)]
     pub max_tokens: MaxTokensArgs,
 }
@@ -75,25 +75,4 @@ pub struct CredentialArgs {
     /// Shell command that prints the credential; runs once
     #[arg(long, value_name = "CMD", value_parser = parse_secret, conflicts_with_all = ["api_key_env", "api_key_file"], help_heading = "Credential", hide_short_help = true)]
     pub api_key_command: Option<SecretString>,
-}
-
-/// The header that carries the credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AuthArg {
-    /// `x-api-key: KEY`
-    XApiKey,
-    /// `authorization: Bearer KEY`
-    Bearer,
-    /// `api-key: KEY`
-    ApiKey,
-}
-
-impl From<AuthArg> for AuthScheme {
-    fn from(arg: AuthArg) -> Self {
-        match arg {
-            AuthArg::XApiKey => Self::XApiKey,
-            AuthArg::Bearer => Self::Bearer,
-            AuthArg::ApiKey => Self::ApiKey,
-        }
-    }
 }

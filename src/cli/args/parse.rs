@@ -2,7 +2,12 @@
 
 use std::convert::Infallible;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use secrecy::SecretString;
+
+use crate::catalog::ApiDialect;
+use crate::wire::exchange::AuthScheme;
 
 fn parse_number(text: &str, is_valid: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && is_valid(*number));
@@ -38,3 +43,20 @@ pub fn parse_seconds(text: &str) -> Result<f64, String> {
 pub fn parse_secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }
+
+/// Options take the words that files have.
+macro_rules! impl_value_enum {
+    ($($name:ty),+) => {$(
+        impl ValueEnum for $name {
+            fn value_variants<'a>() -> &'a [Self] {
+                &Self::ALL
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(PossibleValue::new(self.as_str()))
+            }
+        }
+    )+};
+}
+
+impl_value_enum!(ApiDialect, AuthScheme);

@@ -7,10 +7,10 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use secrecy::SecretString;
 
-use crate::catalog::{Catalog, CatalogRow};
+use crate::catalog::{AuthScheme, Catalog, CatalogRow};
 use crate::checks::CheckSeverity;
 use crate::cli::args::cases::CaseArgs;
-use crate::cli::args::endpoint::{AuthArg, CredentialArgs, EndpointArgs, MaxTokensArgs};
+use crate::cli::args::endpoint::{CredentialArgs, EndpointArgs, MaxTokensArgs};
 use crate::cli::args::output::{OutputArgs, ReportFormat};
 use crate::cli::args::parse::parse_secret;
 use crate::cli::args::select::SelectArgs;
@@ -82,10 +82,10 @@ pub struct CompareArgs {
     via_key_command: Option<SecretString>,
     /// Header for the upstream: x-api-key, bearer
     #[arg(long, value_name = "HEADER", help_heading = "Credential")]
-    direct_auth: Option<AuthArg>,
+    direct_auth: Option<AuthScheme>,
     /// Header for the gateway: x-api-key, bearer
     #[arg(long, value_name = "HEADER", help_heading = "Credential")]
-    via_auth: Option<AuthArg>,
+    via_auth: Option<AuthScheme>,
     #[command(flatten)]
     max_tokens: MaxTokensArgs,
     #[command(flatten)]

@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
-use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 
 use crate::catalog::ApiDialect;
 use crate::cli::args::cases::CaseArgs;
-use crate::cli::args::endpoint::{AuthArg, CredentialArgs};
+use crate::cli::args::endpoint::CredentialArgs;
 use crate::cli::args::output::{OutputArgs, ProgressArgs};
 use crate::cli::args::select::SelectArgs;
 use crate::cli::args::transport::TransportArgs;
@@ -59,7 +59,7 @@ pub struct GatewayArgs {
     model: String,
     /// API of the upstream: anthropic, openai
     #[arg(long, value_name = "SHAPE", help_heading = "Gateway")]
-    shape: ApiDialectArg,
+    shape: ApiDialect,
     /// Port of the upstream; 0 takes a free one
     #[arg(long, value_name = "N", help_heading = "Gateway")]
     upstream_port: u16,
@@ -87,7 +87,7 @@ pub struct GatewayArgs {
     credential: CredentialArgs,
     /// x-api-key, bearer
     #[arg(long, value_name = "HEADER", default_value = "x-api-key", help_heading = "Credential")]
-    auth: AuthArg,
+    auth: AuthScheme,
     #[command(flatten)]
     select: SelectArgs,
     /// Rows tested in parallel
@@ -107,28 +107,10 @@ pub struct GatewayArgs {
     transport: TransportArgs,
 }
 
-/// The API of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ApiDialectArg {
-    /// The Messages API.
-    Anthropic,
-    /// OpenAI's chat completions.
-    Openai,
-}
-
-impl From<ApiDialectArg> for ApiDialect {
-    fn from(arg: ApiDialectArg) -> Self {
-        match arg {
-            ApiDialectArg::Anthropic => Self::Anthropic,
-            ApiDialectArg::Openai => Self::Openai,
-        }
-    }
-}
-
 /// Runs the command.
 pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     args.output.reject_ndjson()?;
-    let shape = ApiDialect::from(args.shape);
+    let shape = args.shape;
     let (catalog, named) = load_catalog(&args.cases, &args.claims)?;
     let claims = resolve_claims(&catalog, named.as_deref().unwrap_or(&args.claims), shape)?;
     let rows = args.select.select_dialect_rows(&catalog, shape)?;
@@ -143,7 +125,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
     let preflight = preflight([&endpoint], &args.transport, &catalog, environment)?;
     let credential = credential.as_ref().map(LazyCredential::resolve).transpose()?;
     let started = Instant::now();
-    let scheme = AuthScheme::from(args.auth);
+    let scheme = args.auth;
     let mut config = ClientConfig::new(&args.via, scheme);
     config.credential.clone_from(&credential);
     config.secrets.clone_from(&preflight.secrets);

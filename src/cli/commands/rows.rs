@@ -1,9 +1,9 @@
 //! `fieldtest rows`: lists rows, with the claims of all targets.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::catalog::{ApiDialect, Catalog, GatewayRow};
+use crate::catalog::{ApiDialect, Catalog, CatalogRow, GatewayCatalogRow, Target};
 use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::output::TableFormat;
 use crate::cli::args::select::SelectArgs;
@@ -31,80 +31,57 @@ pub struct RowsArgs {
     format: TableFormat,
 }
 
+/// A row of the list: as JSON, and as the cells of a table.
+type ListedRow = (Value, Vec<String>);
+
 /// Runs the command.
 pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitStatus, CliError> {
     let catalog = args.cases.load()?;
-    if args.gateway {
-        return list_gateway_rows(args, &catalog, environment);
-    }
-    // Rows that need limits are listed too.
-    let rows = args.shard.reported_rows(&args.select.select_rows(&catalog, |_| true)?);
-    let claim = |target: &crate::catalog::Target, row: &str| target.claims.get(row).map(|c| c.status.as_str());
+    let (columns, rows) = if args.gateway { list_gateway_rows(args, &catalog)? } else { list_rows(args, &catalog)? };
     match args.format {
         TableFormat::Json => {
-            let list: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    let id = row.experiment.id();
-                    let claims: serde_json::Map<_, _> =
-                        catalog.targets.values().map(|t| (t.name.clone(), json!(claim(t, id)))).collect();
-                    json!({
-                        "id": id, "section": row.section, "title": row.experiment.title,
-                        "statuses": row.experiment.statuses, "claims": claims,
-                    })
-                })
-                .collect();
+            let list: Vec<Value> = rows.into_iter().map(|(json, _)| json).collect();
             stdout::print(serde_json::to_string_pretty(&list)?);
         }
         TableFormat::Terminal => {
             let mut table = table::new_table(environment);
-            let names = catalog.targets.keys().cloned();
-            table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(names));
-            for row in &rows {
-                let id = row.experiment.id();
-                let claims = catalog.targets.values().map(|t| claim(t, id).unwrap_or("-").to_owned());
-                table.add_row([id.to_owned(), row.experiment.title.clone()].into_iter().chain(claims));
-            }
+            table.set_header(["row".to_owned(), "title".to_owned()].into_iter().chain(columns));
+            table.add_rows(rows.into_iter().map(|(_, cells)| cells));
             stdout::print(table.to_string());
         }
     }
     Ok(ExitStatus::Success)
 }
 
-/// Lists the gateway rows.
-fn list_gateway_rows(
-    args: &RowsArgs,
-    catalog: &Catalog,
-    environment: &ProcessEnvironment,
-) -> Result<ExitStatus, CliError> {
-    let rows = args.select.select_gateway_rows(catalog)?;
-    let usual = |row: &GatewayRow, shape: ApiDialect| match row.applies_to_dialect(shape) {
-        true => row.default_claim(shape).map_or("-", |claim| claim.as_str()),
-        false => "no such row",
+/// The rows with the claims of each target. Rows that need limits are listed too.
+fn list_rows(args: &RowsArgs, catalog: &Catalog) -> Result<(Vec<String>, Vec<ListedRow>), CliError> {
+    let rows = args.shard.reported_rows(&args.select.select_rows(catalog, |_| true)?);
+    let list_row = |row: &CatalogRow| {
+        let (id, title) = (row.experiment.id(), &row.experiment.title);
+        let claim = |target: &Target| target.claims.get(id).map(|claim| claim.status.as_str());
+        let claims: Map<_, _> = catalog.targets.values().map(|t| (t.name.clone(), json!(claim(t)))).collect();
+        let json = json!({
+            "id": id, "section": row.section, "title": title,
+            "statuses": row.experiment.statuses, "claims": claims,
+        });
+        let cells = catalog.targets.values().map(|target| claim(target).unwrap_or("-").to_owned());
+        (json, [id.to_owned(), title.clone()].into_iter().chain(cells).collect())
     };
-    match args.format {
-        TableFormat::Json => {
-            let list: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    let usual: serde_json::Map<_, _> = ApiDialect::ALL
-                        .iter()
-                        .map(|shape| (shape.as_str().to_owned(), json!(usual(&row.row, *shape))))
-                        .collect();
-                    json!({ "id": row.row.id(), "section": row.section, "title": row.row.title, "usual": usual })
-                })
-                .collect();
-            stdout::print(serde_json::to_string_pretty(&list)?);
-        }
-        TableFormat::Terminal => {
-            let mut table = table::new_table(environment);
-            table.set_header(["row", "title", ApiDialect::Anthropic.as_str(), ApiDialect::Openai.as_str()]);
-            for row in rows {
-                let usual = ApiDialect::ALL.map(|shape| usual(&row.row, shape).to_owned());
-                table.add_row([row.row.id().to_owned(), row.row.title.clone()].into_iter().chain(usual));
-            }
-            stdout::print(table.to_string());
-        }
-    }
-    Ok(ExitStatus::Success)
+    Ok((catalog.targets.keys().cloned().collect(), rows.into_iter().map(list_row).collect()))
+}
+
+/// The gateway rows with the usual claims.
+fn list_gateway_rows(args: &RowsArgs, catalog: &Catalog) -> Result<(Vec<String>, Vec<ListedRow>), CliError> {
+    let list_row = |GatewayCatalogRow { section, row }: &GatewayCatalogRow| {
+        let usual = ApiDialect::ALL.map(|dialect| match row.applies_to_dialect(dialect) {
+            true => row.default_claim(dialect).map_or("-", |claim| claim.as_str()),
+            false => "no such row",
+        });
+        let claims: Map<_, _> =
+            ApiDialect::ALL.iter().zip(usual).map(|(dialect, claim)| (dialect.to_string(), json!(claim))).collect();
+        let json = json!({ "id": row.id(), "section": section, "title": row.title, "usual": claims });
+        (json, [row.id(), &row.title].into_iter().chain(usual).map(str::to_owned).collect())
+    };
+    let rows = args.select.select_gateway_rows(catalog)?.into_iter().map(list_row).collect();
+    Ok((ApiDialect::ALL.map(|dialect| dialect.to_string()).to_vec(), rows))
 }

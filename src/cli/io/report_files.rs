@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::catalog::Outcome;
+use crate::catalog::{Catalog, Outcome};
 use crate::checks::CheckSeverity;
 use crate::cli::args::output::{OutputArgs, ReportFormat};
 use crate::cli::environment::ProcessEnvironment;
@@ -132,6 +132,19 @@ pub fn finish(out: &OutputArgs, all: &[Results], environment: &ProcessEnvironmen
     reports?;
     print_written_files(&out.out, &out.format);
     Ok(exit_status(all, out.failure_policy()))
+}
+
+/// Ends a command that sends nothing and has the results of other runs: compares them with the baseline, and writes
+/// results and reports.
+pub fn finish_offline(
+    out: &OutputArgs,
+    mut all: Vec<Results>,
+    catalog: &Catalog,
+    environment: &ProcessEnvironment,
+) -> Result<ExitStatus, CliError> {
+    out.baseline.load_and_compare(&mut all, catalog, out.strict, environment.today)?;
+    write_all_results(out, &all, |_, _| false)?;
+    finish(out, &all, environment)
 }
 
 /// Reports the written files.

@@ -76,7 +76,7 @@ pub fn build_target(
     let temperature_max = claims.map_or(REFERENCE_TEMPERATURE_MAX, temperature_max);
     ResolvedTarget {
         name: name.to_owned(),
-        auth_scheme: args.auth.map(AuthScheme::from).or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),
+        auth_scheme: args.auth.or(either.map(|t| t.auth.scheme)).unwrap_or(AuthScheme::XApiKey),
         settings: RequestSettings {
             model: either.map(|t| t.model.clone()).unwrap_or_default(),
             anthropic_version: either.map_or("2023-06-01".to_owned(), |t| t.anthropic_version.clone()),

@@ -25,50 +25,26 @@ const UNNAMED_VARIABLE: &str = "the variable that --api-key-env (or `env` in a f
 
 /// Why no credential could be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages show what the fields are")]
 pub enum SecretError {
     /// None of the variables has a value.
     #[error("no credential: set {}", .0.join(" or "))]
     NotSet(Vec<String>),
     /// The value of the variable is not a credential.
     #[error("the credential in {variable} {problem}")]
-    Variable {
-        /// The variable, by its name if that is a usual one.
-        variable: String,
-        /// What is wrong with its value.
-        problem: InvalidCredential,
-    },
+    Variable { variable: String, problem: InvalidCredential },
     /// The file cannot be read.
     #[error("the credential file {} cannot be read: {error}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        error: std::io::Error,
-    },
+    Unreadable { path: PathBuf, error: std::io::Error },
     /// The content of the file is not a credential.
     #[error("the credential in the file {} {problem}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with its content.
-        problem: InvalidCredential,
-    },
+    File { path: PathBuf, problem: InvalidCredential },
     /// The command failed.
     #[error("credential {program} {failure}")]
-    Command {
-        /// `command`, followed by the program if it exists.
-        program: String,
-        /// How it failed.
-        failure: CommandFailure,
-    },
+    Command { program: String, failure: CommandFailure },
     /// The output of the command is not a credential.
     #[error("the credential that the {program} prints {problem}")]
-    InvalidOutput {
-        /// `command`, followed by the program if it exists.
-        program: String,
-        /// What is wrong with its output.
-        problem: InvalidCredential,
-    },
+    InvalidOutput { program: String, problem: InvalidCredential },
 }
 
 /// How a credential command failed. Never shows its output, which may contain the secret.

@@ -18,29 +18,13 @@ const MAX_EXCERPT_CHARS: usize = 160;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GatewayObservation {
     /// The value arrived as expected.
-    Forwarded {
-        /// Where.
-        place: String,
-    },
+    Forwarded { place: String },
     /// Another value arrived, or the value arrived in another place.
-    Changed {
-        /// The expected value.
-        from: String,
-        /// The value that arrived.
-        to: String,
-        /// Where it arrived.
-        place: String,
-    },
-    /// The value did not arrive.
-    Dropped {
-        /// A detail for the reason.
-        note: Option<String>,
-    },
+    Changed { from: String, to: String, place: String },
+    /// The value did not arrive. The note is a detail for the reason.
+    Dropped { note: Option<String> },
     /// The gateway returned an error of its own.
-    Refused {
-        /// The error.
-        message: String,
-    },
+    Refused { message: String },
     /// The trial shows nothing, for this reason.
     Undetermined(UndeterminedReason, String),
 }

@@ -21,24 +21,10 @@ pub(crate) struct ResponseScript {
 /// A response, ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RenderedResponse {
-    /// A status, headers and a complete body.
-    Json {
-        /// The HTTP status.
-        status: u16,
-        /// Headers in addition to those of the transport.
-        headers: Vec<(String, String)>,
-        /// The body.
-        body: Value,
-    },
-    /// An event stream.
-    Stream {
-        /// Headers in addition to those of the transport.
-        headers: Vec<(String, String)>,
-        /// The records.
-        chunks: Vec<SseChunk>,
-        /// Aborts the connection after the last record.
-        aborts: bool,
-    },
+    /// A status, headers in addition to those of the transport, and a complete body.
+    Json { status: u16, headers: Vec<(String, String)>, body: Value },
+    /// An event stream. `aborts` aborts the connection after the last record.
+    Stream { headers: Vec<(String, String)>, chunks: Vec<SseChunk>, aborts: bool },
     /// An aborted connection without a response.
     Disconnect,
 }

@@ -18,52 +18,23 @@ pub struct MergedShards {
 
 /// Why shards cannot be merged.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the messages show what the fields are")]
 pub enum MergeError {
     /// The results are not a shard.
     #[error("{0} is not a shard: its run had no --shard")]
     NotAShard(String),
     /// Two shards are of different plans.
     #[error("{one} and {other} are shards of different plans: {what}")]
-    DifferentPlans {
-        /// A file.
-        one: String,
-        /// The other file.
-        other: String,
-        /// What differs.
-        what: String,
-    },
+    DifferentPlans { one: String, other: String, what: String },
     /// A shard is given twice.
     #[error("shard {index} of {of} is given twice: {one} and {other}")]
-    DuplicateShard {
-        /// Which shard.
-        index: u32,
-        /// Of how many.
-        of: u32,
-        /// A file.
-        one: String,
-        /// The other file.
-        other: String,
-    },
+    DuplicateShard { index: u32, of: u32, one: String, other: String },
     /// Shards are missing.
     #[error("{target}: {} of {of} {} missing. Run {}", shard_numbers(.missing), is_or_are(.missing), shard_options(.missing, *.of))]
-    MissingShards {
-        /// The target.
-        target: String,
-        /// Which shards.
-        missing: Vec<u32>,
-        /// Of how many.
-        of: u32,
-    },
+    MissingShards { target: String, missing: Vec<u32>, of: u32 },
     /// A row is in no shard or in two shards, or is not part of the plan.
     #[error("{target}: row {row} {what}. A file was edited, or written by another version of fieldtest")]
-    InvalidRow {
-        /// The target.
-        target: String,
-        /// The row's id.
-        row: String,
-        /// The problem.
-        what: &'static str,
-    },
+    InvalidRow { target: String, row: String, what: &'static str },
 }
 
 fn shard_numbers(missing: &[u32]) -> String {

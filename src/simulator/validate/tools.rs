@@ -11,38 +11,8 @@ use crate::simulator::route::MessagesRoute;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::validate::request_value::{ApiResult, KeyPresence, KeyRule, RequestObject, ValueRule, reject};
 
-/// The tools that the API defines: their `type` and their name. Toolsets have no name.
-const DEFINED_TOOLS: &[(&str, Option<&str>)] = &[
-    ("bash_20241022", Some("bash")),
-    ("bash_20250124", Some("bash")),
-    ("text_editor_20241022", Some("str_replace_editor")),
-    ("text_editor_20250124", Some("str_replace_editor")),
-    ("text_editor_20250429", Some("str_replace_based_edit_tool")),
-    ("text_editor_20250728", Some("str_replace_based_edit_tool")),
-    ("memory_20250818", Some("memory")),
-    ("computer_20241022", Some("computer")),
-    ("computer_20250124", Some("computer")),
-    ("computer_20251124", Some("computer")),
-    ("computer_toolset_20260801", None),
-    ("browser_toolset_20260801", None),
-    ("web_search_20250305", Some("web_search")),
-    ("web_search_20260209", Some("web_search")),
-    ("web_search_20260318", Some("web_search")),
-    ("web_fetch_20250910", Some("web_fetch")),
-    ("web_fetch_20260209", Some("web_fetch")),
-    ("web_fetch_20260309", Some("web_fetch")),
-    ("web_fetch_20260318", Some("web_fetch")),
-    ("code_execution_20250522", Some("code_execution")),
-    ("code_execution_20250825", Some("code_execution")),
-    ("code_execution_20260120", Some("code_execution")),
-    ("code_execution_20260521", Some("code_execution")),
-    ("tool_search_tool_regex", Some("tool_search_tool_regex")),
-    ("tool_search_tool_regex_20251119", Some("tool_search_tool_regex")),
-    ("tool_search_tool_bm25", Some("tool_search_tool_bm25")),
-    ("tool_search_tool_bm25_20251119", Some("tool_search_tool_bm25")),
-    ("advisor_20260301", Some("advisor")),
-    ("mcp_toolset", None),
-];
+/// The tools that the API defines, one a line: their `type`, a space, and their name. Toolsets have no name.
+const DEFINED_TOOLS: &str = include_str!("defined_tools.txt");
 
 /// Tools that run on the server and cannot be counted.
 const UNCOUNTED_TOOL_PREFIXES: &[&str] =
@@ -95,7 +65,9 @@ impl RequestValidator<'_> {
     }
 
     fn validate_defined_tool(&self, map: &RequestObject, tag: &str) -> ApiResult {
-        let Some((_, name)) = DEFINED_TOOLS.iter().find(|(known, _)| *known == tag) else {
+        let tools =
+            DEFINED_TOOLS.lines().map(|line| line.split_once(' ').map_or((line, None), |(t, name)| (t, Some(name))));
+        let Some((_, name)) = tools.into_iter().find(|(known, _)| *known == tag) else {
             return reject(&map.path.key("type"), format!("unknown tool type '{tag}'"));
         };
         if self.endpoint == MessagesRoute::CountTokens

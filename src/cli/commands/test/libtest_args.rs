@@ -1,6 +1,6 @@
 //! [`LibtestArgs`]: the options of Rust's test programs.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use libtest_mimic::{Arguments, ColorSetting, FormatSetting};
 
 use crate::catalog::Catalog;
@@ -31,13 +31,13 @@ pub struct LibtestArgs {
     pub test_threads: Option<u16>,
     /// pretty, terse, json
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<OutputFormat>,
+    pub format: Option<FormatSetting>,
     /// One character per test
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
     /// auto, always, never
     #[arg(long, value_name = "WHEN")]
-    pub color: Option<ColorMode>,
+    pub color: Option<ColorSetting>,
     /// Write the output to a file
     #[arg(long, value_name = "PATH")]
     pub logfile: Option<String>,
@@ -58,28 +58,6 @@ pub struct LibtestArgs {
     pub unstable: Option<String>,
 }
 
-/// The format of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
-    /// One line per test.
-    Pretty,
-    /// One character per test.
-    Terse,
-    /// One JSON object per event.
-    Json,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorMode {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 impl LibtestArgs {
     /// The same options for the library that runs the tests.
     pub fn to_libtest(&self, filter: Option<String>) -> Arguments {
@@ -96,16 +74,8 @@ impl LibtestArgs {
             test_threads: self.test_threads.map(usize::from),
             logfile: self.logfile.clone(),
             skip: self.skip.clone(),
-            color: self.color.map(|colour| match colour {
-                ColorMode::Auto => ColorSetting::Auto,
-                ColorMode::Always => ColorSetting::Always,
-                ColorMode::Never => ColorSetting::Never,
-            }),
-            format: self.format.map(|format| match format {
-                OutputFormat::Pretty => FormatSetting::Pretty,
-                OutputFormat::Terse => FormatSetting::Terse,
-                OutputFormat::Json => FormatSetting::Json,
-            }),
+            color: self.color,
+            format: self.format,
             filter,
             ..Arguments::default()
         }

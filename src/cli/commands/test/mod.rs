@@ -37,6 +37,7 @@ use crate::report::common::ci_status;
 use crate::report::common::ci_status::{CiStatus, FailurePolicy};
 use crate::report::escape_workflow_commands;
 use crate::results::baseline::{BaselineEntry, EntryStatus, EntrySubject};
+use crate::results::model::Results;
 
 /// Run one test per row, with the options of `cargo test`
 #[derive(Debug, Clone, Args)]
@@ -149,6 +150,21 @@ struct TestState {
     contradicted: AtomicBool,
     untested: AtomicBool,
     decided: AtomicBool,
+}
+
+impl TestState {
+    /// The results of a run. If there are none, the target is untested.
+    fn results<'a>(&self, run: &'a TargetRun) -> Result<&'a Results, Failed> {
+        run.results().map_err(|why| {
+            self.untested.store(true, Ordering::Relaxed);
+            fail_test(why)
+        })
+    }
+}
+
+/// A failure. A workflow that reads it must not run commands in it.
+fn fail_test(text: &str) -> Failed {
+    Failed::from(escape_workflow_commands(text))
 }
 
 /// Runs the selected tests. Returns `None` if no test is selected.
@@ -274,11 +290,7 @@ fn is_selected(arguments: &libtest_mimic::Arguments, target: &ResolvedTarget, id
 
 /// Compares the findings of a run with the baseline.
 fn run_findings_test(run: &TargetRun, state: &TestState) -> Result<(), Failed> {
-    let set = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
-    let results = run.results().map_err(|why| {
-        set(&state.untested);
-        Failed::from(escape_workflow_commands(why))
-    })?;
+    let results = state.results(run)?;
     let is_failure = |entry: &&BaselineEntry| {
         matches!(entry.subject, EntrySubject::Check(_))
             && matches!(entry.case, EntryStatus::Regression | EntryStatus::Stale)
@@ -289,8 +301,8 @@ fn run_findings_test(run: &TargetRun, state: &TestState) -> Result<(), Failed> {
     if failures.is_empty() {
         return Ok(());
     }
-    set(&state.contradicted);
-    Err(Failed::from(escape_workflow_commands(&failures.join("\n"))))
+    state.contradicted.store(true, Ordering::Relaxed);
+    Err(fail_test(&failures.join("\n")))
 }
 
 /// Runs the test of one row.
@@ -302,35 +314,21 @@ fn run_row_test(
     state: &TestState,
 ) -> Result<Completion, Failed> {
     let set = |flag: &AtomicBool| flag.store(true, Ordering::Relaxed);
-    let results = run.results().map_err(|why| {
-        set(&state.untested);
-        Failed::from(escape_workflow_commands(why))
-    })?;
+    let results = state.results(run)?;
     let row = results.rows.iter().find(|row| row.id == id).ok_or("the run has no such row")?;
     let graded = ci_status::classify_row(results, row, policy);
-    let failed = |more: &str| {
-        Failed::from(escape_workflow_commands(&format!(
-            "{}: {}\n\n{}{more}",
-            graded.kind,
-            graded.message,
-            ci_status::render_details(row)
-        )))
-    };
+    let message = &graded.message;
+    let ignored = |text: &str| Ok(Completion::ignored_with(escape_workflow_commands(text)));
     match graded.status {
         CiStatus::Untested => {
             set(&state.untested);
-            return Err(format!("could not be tested: {}", escape_workflow_commands(&graded.message)).into());
+            return Err(format!("could not be tested: {}", escape_workflow_commands(message)).into());
         }
-        CiStatus::Undetermined => {
-            // Its snapshot does not change.
-            return Ok(Completion::ignored_with(escape_workflow_commands(&format!(
-                "{}: {}",
-                graded.kind, row.verdict.reason
-            ))));
-        }
+        // Its snapshot does not change.
+        CiStatus::Undetermined => return ignored(&format!("{}: {}", graded.kind, row.verdict.reason)),
         CiStatus::Expected => {
             set(&state.decided);
-            return Ok(Completion::ignored_with(escape_workflow_commands(&format!("expected: {}", graded.message))));
+            return ignored(&format!("expected: {message}"));
         }
         CiStatus::Passed | CiStatus::PassedWithNote | CiStatus::Failed => {}
     }
@@ -345,14 +343,16 @@ fn run_row_test(
     match (graded.status, changed) {
         (CiStatus::Failed, changed) => {
             set(&state.contradicted);
-            Err(failed(&changed.err().map_or(String::new(), |changed| format!("\n\n{changed}"))))
+            let (kind, details) = (graded.kind, ci_status::render_details(row));
+            let changed = changed.err().map_or(String::new(), |changed| format!("\n\n{changed}"));
+            Err(fail_test(&format!("{kind}: {message}\n\n{details}{changed}")))
         }
         (_, Err(changed)) => {
             set(&state.contradicted);
-            Err(Failed::from(escape_workflow_commands(&changed)))
+            Err(fail_test(&changed))
         }
         (CiStatus::PassedWithNote, Ok(())) => {
-            stderr::warn(format!("{}: {}: {}", test_name(run.target(), id), graded.kind, graded.message));
+            stderr::warn(format!("{}: {}: {message}", test_name(run.target(), id), graded.kind));
             Ok(Completion::Completed)
         }
         (_, Ok(())) => Ok(Completion::Completed),
