@@ -20,14 +20,14 @@ const COMMANDS: [&str; 9] = ["run", "plan", "judge", "merge", "compare", "report
 const STOP: &str = "field.stop_sequences";
 
 /// Runs `fieldtest run deepseek --simulate --out out` with more arguments.
-fn simulated(folder: &Folder, more: &[&str]) -> FinishedRun {
+fn run_simulated(folder: &Folder, more: &[&str]) -> FinishedRun {
     folder.run(["run", "deepseek", "--simulate", "--out", "out"].iter().chain(more))
 }
 
 /// A folder with the results and the recording of one row that conforms.
-fn tested() -> Folder {
+fn folder_with_results() -> Folder {
     let folder = Folder::new();
-    simulated(&folder, &["--select", STOP]).assert_exit_code(0);
+    run_simulated(&folder, &["--select", STOP]).assert_exit_code(0);
     folder
 }
 
@@ -75,7 +75,7 @@ mod help {
 
     /// An example that cannot be run is worse than none: at least the arguments must be taken.
     #[test]
-    fn every_example_is_taken_by_the_command_line() {
+    fn the_command_line_accepts_every_example() {
         let folder = Folder::new();
         let mut tried = 0;
         for command in COMMANDS {
@@ -89,7 +89,7 @@ mod help {
     }
 
     #[test]
-    fn the_exit_codes_are_told() {
+    fn the_help_lists_the_exit_codes() {
         let help = Folder::new().run(["--help"]).assert_exit_code(0).stdout;
         for part in [
             "Exit codes",
@@ -104,9 +104,9 @@ mod help {
     }
 
     #[test]
-    fn the_faults_of_the_simulator_are_listed_area_by_area_each_with_what_it_does() {
-        let ended = Folder::new().run(["simulate", "--list-faults"]).assert_exit_code(0);
-        let listed: Vec<(&str, &str)> = ended.stdout.lines().map(|line| line.split_once("  ").unwrap()).collect();
+    fn the_faults_of_the_simulator_are_listed_by_area_with_a_description() {
+        let finished = Folder::new().run(["simulate", "--list-faults"]).assert_exit_code(0);
+        let listed: Vec<(&str, &str)> = finished.stdout.lines().map(|line| line.split_once("  ").unwrap()).collect();
         let all: Vec<(&str, &str)> = SimulatorFault::all().map(|fault| (fault.id(), fault.description())).collect();
         assert_eq!(listed.iter().map(|(id, what)| (*id, what.trim())).collect::<Vec<_>>(), all);
         assert!(all.iter().all(|(_, what)| !what.is_empty() && what.len() < 90), "{all:?}");
@@ -116,12 +116,12 @@ mod help {
         // A target beside it changes nothing, and nothing is served.
         assert_eq!(
             Folder::new().run(["simulate", "deepseek", "--list-faults"]).assert_exit_code(0).stdout,
-            ended.stdout
+            finished.stdout
         );
     }
 
     #[test]
-    fn the_version_is_told() {
+    fn the_version_is_printed() {
         let version = Folder::new().run(["--version"]).assert_exit_code(0).stdout;
         assert_eq!(version, format!("fieldtest {}\n", env!("CARGO_PKG_VERSION")));
     }
@@ -131,11 +131,15 @@ mod exit_0 {
     use super::*;
 
     #[test]
-    fn a_bare_run_tests_both_seeds_without_network_or_key() {
+    fn a_run_without_arguments_tests_both_tables_without_network_or_key() {
         let folder = Folder::new();
-        let ended = folder.run(["run", "--select", STOP, "--select", "field.top_k"]).assert_exit_code(0);
-        assert!(ended.stdout.contains("deepseek") && ended.stdout.contains("tencent-lkeap"), "{}", ended.stdout);
-        assert!(ended.stdout.contains("simulated"), "a simulation is told as such: {}", ended.stdout);
+        let finished = folder.run(["run", "--select", STOP, "--select", "field.top_k"]).assert_exit_code(0);
+        assert!(
+            finished.stdout.contains("deepseek") && finished.stdout.contains("tencent-lkeap"),
+            "{}",
+            finished.stdout
+        );
+        assert!(finished.stdout.contains("simulated"), "a simulation is told as such: {}", finished.stdout);
         let files = ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"];
         assert_eq!(folder.file_names("reports", "recording-"), files);
         assert_eq!(folder.file_names("reports", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
@@ -144,7 +148,7 @@ mod exit_0 {
 
     #[test]
     fn a_named_simulation() {
-        let folder = tested();
+        let folder = folder_with_results();
         let results = folder.results("out");
         assert_eq!(results["schema"], "fieldtest-results/1");
         assert_eq!((&results["target"]["simulated"], &results["partial"]), (&Value::Bool(true), &Value::Null));
@@ -152,7 +156,7 @@ mod exit_0 {
     }
 
     #[test]
-    fn any_server_by_its_base_url_with_and_without_a_path() {
+    fn a_server_is_tested_by_its_base_url_with_and_without_a_path() {
         let folder = Folder::new();
         let simulator = Simulator::start(&folder, &["anthropic"]);
         let authority = simulator.url.strip_prefix("http://").unwrap();
@@ -177,7 +181,7 @@ mod exit_0 {
     }
 
     #[test]
-    fn the_name_that_is_given_is_the_name_in_results_and_in_files() {
+    fn the_name_option_names_results_and_files() {
         let folder = Folder::new();
         let simulator = Simulator::start(&folder, &["deepseek"]);
         let arguments = ["run", "--base-url", &simulator.url, "--claims", "deepseek", "--select", STOP, "--out", "out"];
@@ -188,9 +192,9 @@ mod exit_0 {
     }
 
     #[test]
-    fn more_than_was_claimed_is_no_contradiction() {
+    fn more_than_the_claim_is_not_a_contradiction() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", "field.top_k", "--flip", "field.top_k=supported"]).assert_exit_code(0);
+        run_simulated(&folder, &["--select", "field.top_k", "--flip", "field.top_k=supported"]).assert_exit_code(0);
         assert_eq!(folder.results("out")["rows"][0]["outcome"], "exceeds");
     }
 }
@@ -201,12 +205,12 @@ mod exit_1 {
     #[test]
     fn a_contradiction() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", STOP, "--flip", "field.stop_sequences=ignored"]).assert_exit_code(1);
+        run_simulated(&folder, &["--select", STOP, "--flip", "field.stop_sequences=ignored"]).assert_exit_code(1);
         assert_eq!(folder.results("out")["rows"][0]["outcome"], "contradicts");
     }
 
     #[test]
-    fn a_contradiction_at_one_of_two_targets() {
+    fn a_contradiction_of_one_of_two_targets() {
         let folder = Folder::new();
         folder
             .run(["run", "--select", STOP, "--flip", "field.stop_sequences=rejected", "--out", "out"])
@@ -215,38 +219,38 @@ mod exit_1 {
     }
 
     #[test]
-    fn the_claims_of_another() {
+    fn a_contradiction_of_the_claims_of_another_target() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", "field.top_k", "--claims", "anthropic"]).assert_exit_code(1);
+        run_simulated(&folder, &["--select", "field.top_k", "--claims", "anthropic"]).assert_exit_code(1);
         let results = folder.results("out");
         assert_eq!(results["target"]["claims"]["target"], "anthropic");
         assert_eq!(results["rows"][0]["claim"]["status"], "supported");
     }
 
     #[test]
-    fn a_silent_row_only_where_that_is_asked_for() {
+    fn a_silent_row_fails_only_with_strict() {
         let folder = Folder::new();
         let silent = ["--select", "content.{image,tool_result.content}", "--flip", "content.image=ignored"];
-        simulated(&folder, &silent).assert_exit_code(0);
+        run_simulated(&folder, &silent).assert_exit_code(0);
         assert_eq!(folder.results("out")["rows"][0]["silent"], true);
-        simulated(&folder, &[&silent[..], &["--strict"]].concat()).assert_exit_code(1);
+        run_simulated(&folder, &[&silent[..], &["--strict"]].concat()).assert_exit_code(1);
     }
 
     #[test]
-    fn a_finding_only_where_that_is_asked_for_and_a_note_never() {
+    fn a_finding_fails_only_with_strict_and_a_note_never_fails() {
         let folder = Folder::new();
         let fault = |id: &str| folder.write_simulator_file(&format!("faults: [{id}]\n"));
         let warned = [&["--select", STOP][..], &fault("message.id-prefix")].concat();
-        let report = simulated(&folder, &warned).assert_exit_code(0);
+        let report = run_simulated(&folder, &warned).assert_exit_code(0);
         assert!(report.stdout.contains("warning: message.id-prefix"), "{}", report.stdout);
         assert_eq!(folder.results("out")["findings"][0]["check"], "message.id-prefix");
-        simulated(&folder, &[&warned[..], &["--strict"]].concat()).assert_exit_code(1);
-        simulated(&folder, &[&["--select", STOP, "--strict"][..], &fault("message.key-unknown")].concat())
+        run_simulated(&folder, &[&warned[..], &["--strict"]].concat()).assert_exit_code(1);
+        run_simulated(&folder, &[&["--select", STOP, "--strict"][..], &fault("message.key-unknown")].concat())
             .assert_exit_code(0);
         assert_eq!(folder.results("out")["findings"][0]["severity"], "note");
-        simulated(&folder, &["--select", STOP, "--strict"]).assert_exit_code(0);
+        run_simulated(&folder, &["--select", STOP, "--strict"]).assert_exit_code(0);
         let unknown = [&["--select", STOP][..], &fault("no.such")].concat();
-        simulated(&folder, &unknown)
+        run_simulated(&folder, &unknown)
             .assert_exit_code(2)
             .assert_stderr_contains(&["simulator.yaml:1:", "no fault `no.such`"]);
         // A fault is of a simulation; nobody's endpoint is made to have one.
@@ -258,9 +262,9 @@ mod exit_1 {
     }
 
     #[test]
-    fn judged_again_by_other_claims() {
+    fn a_recording_is_judged_with_other_claims() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", "field.top_k"]).assert_exit_code(0);
+        run_simulated(&folder, &["--select", "field.top_k"]).assert_exit_code(0);
         let judge =
             |claims| folder.run(["judge", "out/recording-deepseek.jsonl", "--claims", claims, "--out", "again"]);
         judge("anthropic").assert_exit_code(1);
@@ -275,49 +279,52 @@ mod exit_2 {
 
     /// Runs that are wrong from the start: what is said, and that nothing is left behind.
     #[track_caller]
-    fn refused(arguments: &[&str], said: &[&str]) {
+    fn assert_rejected(arguments: &[&str], said: &[&str]) {
         let folder = Folder::new();
-        let ended = folder.run(arguments).assert_exit_code(2).assert_stderr_contains(said);
-        assert_eq!(ended.stdout, "", "{arguments:?}");
-        assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+        let finished = folder.run(arguments).assert_exit_code(2).assert_stderr_contains(said);
+        assert_eq!(finished.stdout, "", "{arguments:?}");
+        assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
         assert!(folder.all_files().is_empty(), "{arguments:?} left {:?}", folder.all_files());
     }
 
     #[test]
-    fn no_command_and_unknown_words() {
+    fn a_missing_command_and_unknown_words_are_rejected() {
         let folder = Folder::new();
         folder.run::<&str>([]).assert_exit_code(2).assert_stderr_contains(&["Usage: fieldtest [OPTIONS] <COMMAND>"]);
-        refused(&["frobnicate"], &["unrecognized subcommand 'frobnicate'"]);
-        refused(&["run", "--frobnicate"], &["unexpected argument '--frobnicate'"]);
-        refused(&["judge"], &["<RECORDING>..."]);
-        refused(&["report"], &["<RESULTS>..."]);
-        refused(&["simulate"], &["<TARGET>"]);
+        assert_rejected(&["frobnicate"], &["unrecognized subcommand 'frobnicate'"]);
+        assert_rejected(&["run", "--frobnicate"], &["unexpected argument '--frobnicate'"]);
+        assert_rejected(&["judge"], &["<RECORDING>..."]);
+        assert_rejected(&["report"], &["<RESULTS>..."]);
+        assert_rejected(&["simulate"], &["<TARGET>"]);
     }
 
     #[test]
-    fn names_that_do_not_exist() {
+    fn unknown_names_are_rejected() {
         let known = "anthropic, deepseek, tencent-lkeap";
-        refused(&["run", "nobody"], &["unknown target `nobody`", known]);
-        refused(&["run", "--claims", "nobody"], &["unknown target `nobody`", known]);
-        refused(&["plan", "nobody"], &["unknown target `nobody`", known]);
-        refused(&["simulate", "nobody"], &["unknown target `nobody`", known]);
-        refused(&["judge", "nothing.jsonl", "--claims", "nobody"], &["unknown target `nobody`", known]);
-        refused(&["judge", "nothing.jsonl", "--out", "."], &["cannot read nothing.jsonl"]);
-        refused(&["report", "nothing.json"], &["cannot read nothing.json"]);
+        assert_rejected(&["run", "nobody"], &["unknown target `nobody`", known]);
+        assert_rejected(&["run", "--claims", "nobody"], &["unknown target `nobody`", known]);
+        assert_rejected(&["plan", "nobody"], &["unknown target `nobody`", known]);
+        assert_rejected(&["simulate", "nobody"], &["unknown target `nobody`", known]);
+        assert_rejected(&["judge", "nothing.jsonl", "--claims", "nobody"], &["unknown target `nobody`", known]);
+        assert_rejected(&["judge", "nothing.jsonl", "--out", "."], &["cannot read nothing.jsonl"]);
+        assert_rejected(&["report", "nothing.json"], &["cannot read nothing.json"]);
     }
 
     #[test]
-    fn selections_that_select_nothing() {
+    fn selections_without_rows_are_rejected() {
         for command in ["run", "plan", "rows"] {
-            refused(&[command, "--select", "field.none"], &["--select field.none selects no row", "`fieldtest rows`"]);
-            refused(&[command, "--select", ""], &["selects no row"]);
-            refused(&[command, "--select", "["], &["--select [", "missing ']'"]);
+            assert_rejected(
+                &[command, "--select", "field.none"],
+                &["--select field.none selects no row", "`fieldtest rows`"],
+            );
+            assert_rejected(&[command, "--select", ""], &["selects no row"]);
+            assert_rejected(&[command, "--select", "["], &["--select [", "missing ']'"]);
         }
-        refused(&["run", "--select", "limit.*"], &["need `limits: max_output_tokens`"]);
+        assert_rejected(&["run", "--select", "limit.*"], &["need `limits: max_output_tokens`"]);
     }
 
     #[test]
-    fn values_out_of_range() {
+    fn values_out_of_range_are_rejected() {
         let target = &["run", "deepseek", "--simulate"][..];
         for (option, value, said) in [
             ("--confidence", "1", "from 0.5 up to"),
@@ -343,34 +350,34 @@ mod exit_2 {
                 "unknown status `maybe`. Use supported, ignored, unsupported or substituted",
             ),
         ] {
-            refused(&[target, &[option, value]].concat(), &[said]);
+            assert_rejected(&[target, &[option, value]].concat(), &[said]);
         }
         for (option, value, said) in [
             ("--disobedience", "2", "a number from 0 to 1"),
             ("--drift-to", "1.5", "a number from 0 to 1"),
             ("--drift-after", "5", "--drift-to <P>"),
         ] {
-            refused(&["simulate", "deepseek", option, value], &[said]);
+            assert_rejected(&["simulate", "deepseek", option, value], &[said]);
         }
     }
 
     #[test]
-    fn arguments_that_exclude_each_other() {
+    fn options_that_exclude_each_other_are_rejected() {
         let url = "http://127.0.0.1:9";
-        refused(&["run", "--base-url", url, "--simulate"], &["--simulate and --base-url cannot be combined"]);
-        refused(&["run", "deepseek", "anthropic", "--base-url", url], &["--base-url accepts one target"]);
-        refused(&["run", "deepseek", "deepseek", "--simulate"], &["target `deepseek` is named twice"]);
-        refused(&["run", "--name", "x"], &["--name accepts one target"]);
-        refused(&["run", "--base-url", url], &["--base-url needs --model"]);
-        refused(
+        assert_rejected(&["run", "--base-url", url, "--simulate"], &["--simulate and --base-url cannot be combined"]);
+        assert_rejected(&["run", "deepseek", "anthropic", "--base-url", url], &["--base-url accepts one target"]);
+        assert_rejected(&["run", "deepseek", "deepseek", "--simulate"], &["target `deepseek` is named twice"]);
+        assert_rejected(&["run", "--name", "x"], &["--name accepts one target"]);
+        assert_rejected(&["run", "--base-url", url], &["--base-url needs --model"]);
+        assert_rejected(
             &["run", "--base-url", url, "--model", "m", "--flip", "field.top_k=ignored"],
             &["simulator options need --simulate"],
         );
-        refused(&["run", "--max-cost", "1"], &["--max-cost needs prices for", "`prices`", "--price-input"]);
+        assert_rejected(&["run", "--max-cost", "1"], &["--max-cost needs prices for", "`prices`", "--price-input"]);
     }
 
     #[test]
-    fn base_urls_that_are_none() {
+    fn invalid_base_urls_are_rejected() {
         for (url, said) in [
             ("api.example.com", "it does not begin with http:// or https://"),
             ("ftp://host", "it begins with `ftp:`"),
@@ -380,24 +387,24 @@ mod exit_2 {
         ] {
             for command in ["run", "plan"] {
                 let folder = Folder::new();
-                let ended = folder
+                let finished = folder
                     .run([command, "--base-url", url, "--model", "m"])
                     .assert_exit_code(2)
                     .assert_stderr_contains(&[said, "--base-url"]);
-                assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+                assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
             }
         }
     }
 
     #[test]
-    fn a_live_target_without_its_credential() {
+    fn a_live_target_without_its_credential_is_rejected() {
         let said = &[
             "no credential: set DEEPSEEK_API_KEY",
             "--api-key-env",
             "--api-key-file",
             "To run without a key: `fieldtest run deepseek --simulate`",
         ];
-        refused(&["run", "deepseek"], said);
+        assert_rejected(&["run", "deepseek"], said);
         let folder = Folder::new();
         // CI systems set a secret that they do not have to nothing.
         folder
@@ -409,13 +416,13 @@ mod exit_2 {
             .run_with_env(&[("ANTHROPIC_API_KEY", "sk-ant-0123456789")], &["run", "deepseek"])
             .assert_exit_code(2)
             .assert_stderr_contains(said);
-        refused(&["run", "deepseek", "--api-key-env", "MY_KEY"], &["no credential: set MY_KEY"]);
-        refused(&["run", "deepseek", "--api-key-file", "none"], &["the credential file none cannot be read"]);
+        assert_rejected(&["run", "deepseek", "--api-key-env", "MY_KEY"], &["no credential: set MY_KEY"]);
+        assert_rejected(&["run", "deepseek", "--api-key-file", "none"], &["the credential file none cannot be read"]);
         assert!(folder.all_files().is_empty());
     }
 
     #[test]
-    fn credentials_that_are_none_are_not_shown() {
+    fn an_invalid_credential_is_rejected_and_not_printed() {
         let folder = Folder::new();
         folder.write("two-lines", "hunter2-0123\nhunter2-4567\n");
         folder.write("empty", "");
@@ -436,13 +443,14 @@ mod exit_2 {
             (&[], &["run", "deepseek", "--api-key", "sk-hunter2-0123"], "unexpected argument '--api-key'"),
             (&[], &["run", "deepseek", "--api-key=sk-hunter2-0123"], "unexpected argument '--api-key'"),
         ] {
-            let ended = folder.run_with_env(variables, arguments).assert_exit_code(2).assert_stderr_contains(&[said]);
-            assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+            let finished =
+                folder.run_with_env(variables, arguments).assert_exit_code(2).assert_stderr_contains(&[said]);
+            assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
         }
     }
 
     #[test]
-    fn folders_that_cannot_be_written_are_told_before_anything_is_sent() {
+    fn folders_that_cannot_be_written_are_rejected_before_a_request() {
         let server = TestServer::start(|_, _| Ok(()));
         let url = server.url();
         let folder = Folder::new();
@@ -463,29 +471,33 @@ mod exit_2 {
     }
 
     #[test]
-    fn results_that_cannot_be_written_any_more_are_still_shown() {
+    fn results_that_cannot_be_written_are_still_printed() {
         let folder = Folder::new();
         let out = folder.path().join("out");
         let faithful = FaithfulServer::start();
-        let server = TestServer::start(move |asked, stream| {
+        let server = TestServer::start(move |request, stream| {
             // Somebody tidies up while the run is under way, and has a file of that name.
             if fs::remove_dir_all(&out).is_ok() {
                 fs::write(&out, "mine")?;
             }
-            std::io::Write::write_all(stream, &faithful.respond(asked)?)
+            std::io::Write::write_all(stream, &faithful.respond(request)?)
         });
         let url = server.url();
         let arguments = ["run", "--base-url", &url, "--model", "m", "--select", STOP, "--out", "out", "--retries", "0"];
         let arguments = [&arguments[..], &["--api-key-env", "KEY"]].concat();
-        let ended = folder.run_with_env(&[("KEY", "fieldtest-simulator")], &arguments).assert_exit_code(2);
-        let ended = ended.assert_stderr_contains(&["cannot write out/"]);
-        assert!(ended.stdout.contains("stop_sequences") && ended.stdout.contains("supported"), "{}", ended.stdout);
+        let finished = folder.run_with_env(&[("KEY", "fieldtest-simulator")], &arguments).assert_exit_code(2);
+        let finished = finished.assert_stderr_contains(&["cannot write out/"]);
+        assert!(
+            finished.stdout.contains("stop_sequences") && finished.stdout.contains("supported"),
+            "{}",
+            finished.stdout
+        );
         assert_eq!(folder.read("out"), "mine");
     }
 
     #[test]
-    fn files_that_are_something_else() {
-        let folder = tested();
+    fn files_of_another_kind_are_rejected() {
+        let folder = folder_with_results();
         folder
             .run(["judge", "out/results-deepseek.json", "--out", "x"])
             .assert_exit_code(2)
@@ -503,7 +515,7 @@ mod exit_2 {
     }
 
     #[test]
-    fn a_port_that_is_taken() {
+    fn a_port_in_use_is_rejected() {
         let folder = Folder::new();
         let simulator = Simulator::start(&folder, &["deepseek"]);
         let port = simulator.url.rsplit(':').next().unwrap();
@@ -517,18 +529,18 @@ mod exit_3 {
     use super::*;
 
     #[test]
-    fn a_budget_that_is_spent_before_the_end() {
+    fn an_exhausted_budget_leaves_partial_results() {
         let folder = Folder::new();
         let needed = {
-            simulated(&folder, &["--select", STOP]).assert_exit_code(0);
+            run_simulated(&folder, &["--select", STOP]).assert_exit_code(0);
             folder.results("out")["totals"]["requests"].as_u64().unwrap()
         };
         for (option, value) in [("--max-requests", (needed - 1).to_string()), ("--max-tokens", "20".to_owned())] {
             let arguments = ["--select", STOP, option, &value];
-            let ended = simulated(&folder, &arguments)
+            let finished = run_simulated(&folder, &arguments)
                 .assert_exit_code(3)
                 .assert_stderr_contains(&["partial results: the budget was used up"]);
-            assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
+            assert!(finished.stdout.contains("PARTIAL RUN"), "{}", finished.stdout);
             let results = folder.results("out");
             let partial = results["partial"].as_str().unwrap();
             assert!(partial.starts_with("the budget was used up: "), "{partial}");
@@ -537,18 +549,18 @@ mod exit_3 {
             assert_eq!(results["rows"][0]["outcome"], "undetermined");
             assert!(folder.read("out/matrix.md").contains("the budget was used up"));
             // Spending all of it counts as not tested however strict one is.
-            simulated(&folder, &[&arguments[..], &["--strict"]].concat()).assert_exit_code(3);
+            run_simulated(&folder, &[&arguments[..], &["--strict"]].concat()).assert_exit_code(3);
         }
         // A run that needs exactly what it may spend is whole.
-        simulated(&folder, &["--select", STOP, "--max-requests", &needed.to_string()]).assert_exit_code(0);
+        run_simulated(&folder, &["--select", STOP, "--max-requests", &needed.to_string()]).assert_exit_code(0);
         assert_eq!(folder.results("out")["partial"], Value::Null);
     }
 
     #[test]
-    fn a_model_that_shows_nothing() {
+    fn a_model_that_never_obeys_decides_nothing() {
         let folder = Folder::new();
         let arguments = ["--select", "field.system", "--default-max-tokens", "1"];
-        simulated(&folder, &arguments)
+        run_simulated(&folder, &arguments)
             .assert_exit_code(3)
             .assert_stderr_contains(&["no row is decided: field.system: "]);
         assert_eq!(folder.results("out")["summary"]["decided"], 0);
@@ -560,8 +572,8 @@ mod secrets {
 
     const SECRET: &str = "sk-hunter2-0123456789abcdef";
 
-    fn held_back(folder: &Folder, ended: &FinishedRun, but: &str) {
-        assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"), "{ended:?}");
+    fn assert_no_secret(folder: &Folder, finished: &FinishedRun, but: &str) {
+        assert!(!finished.stdout.contains("hunter2") && !finished.stderr.contains("hunter2"), "{finished:?}");
         let files = folder.all_files();
         assert!(files.len() > 3, "{files:?}");
         for (path, content) in files.iter().filter(|(path, _)| !path.ends_with(but)) {
@@ -571,11 +583,11 @@ mod secrets {
 
     /// The rows about credentials send the right one, a wrong one and none, in both headers.
     #[test]
-    fn the_credential_is_sent_and_stands_nowhere_else() {
+    fn the_credential_is_sent_and_never_written() {
         let faithful = FaithfulServer::start();
-        let server = TestServer::start(move |asked, stream| {
-            let head = asked.head.replace(SECRET, "fieldtest-simulator");
-            std::io::Write::write_all(stream, &faithful.respond(&server::ReceivedRequest { head, ..asked.clone() })?)
+        let server = TestServer::start(move |request, stream| {
+            let head = request.head.replace(SECRET, "fieldtest-simulator");
+            std::io::Write::write_all(stream, &faithful.respond(&server::ReceivedRequest { head, ..request.clone() })?)
         });
         let folder = Folder::new();
         folder.write("key", SECRET);
@@ -584,20 +596,20 @@ mod secrets {
             ["run", "--base-url", &url, "--model", "m", "--select", "header.*", "--out", "out", "--claims", "deepseek"];
         for credential in [["--api-key-env", "KEY"], ["--api-key-file", "key"]] {
             let before = server.received_requests().len();
-            let ended = folder.run_with_env(&[("KEY", SECRET)], &[&run[..], &credential].concat());
-            assert!(matches!(ended.code, Some(0 | 1)), "{ended:?}");
-            held_back(&folder, &ended, "key");
-            let asked = server.received_requests();
-            assert!(asked[before..].iter().filter(|asked| asked.head.contains(SECRET)).count() > 5);
-            assert!(asked.iter().all(|asked| !asked.body.contains("hunter2")));
+            let finished = folder.run_with_env(&[("KEY", SECRET)], &[&run[..], &credential].concat());
+            assert!(matches!(finished.code, Some(0 | 1)), "{finished:?}");
+            assert_no_secret(&folder, &finished, "key");
+            let requests = server.received_requests();
+            assert!(requests[before..].iter().filter(|request| request.head.contains(SECRET)).count() > 5);
+            assert!(requests.iter().all(|request| !request.body.contains("hunter2")));
         }
         let again =
             folder.run(["judge", &format!("out/{}", folder.file_names("out", "recording-")[0]), "--out", "again"]);
-        held_back(&folder, &again, "key");
+        assert_no_secret(&folder, &again, "key");
     }
 
     #[test]
-    fn a_base_url_does_not_bring_another_hosts_credential_along() {
+    fn the_credential_of_a_target_is_not_sent_to_another_host() {
         let server = TestServer::start(|_, _| Ok(()));
         let folder = Folder::new();
         let url = server.url();
@@ -605,7 +617,7 @@ mod secrets {
         folder.run_with_env(&[("DEEPSEEK_API_KEY", SECRET)], &arguments).assert_exit_code(3);
         assert!(!server.received_requests().is_empty());
         assert!(
-            server.received_requests().iter().all(|asked| !asked.head.contains("hunter2")),
+            server.received_requests().iter().all(|request| !request.head.contains("hunter2")),
             "{:?}",
             server.received_requests()
         );
@@ -616,8 +628,8 @@ mod output {
     use super::*;
 
     #[test]
-    fn nothing_but_a_terminal_gets_escape_codes() {
-        let folder = tested();
+    fn only_a_terminal_gets_escape_codes() {
+        let folder = folder_with_results();
         for variables in [&[][..], &[("NO_COLOR", "1")], &[("TERM", "xterm-256color")], &[("TERM", "dumb")]] {
             for arguments in [
                 &["run", "deepseek", "--simulate", "--select", STOP, "--out", "out"][..],
@@ -627,37 +639,37 @@ mod output {
                 &["run", "nobody"],
                 &["run", "--help"],
             ] {
-                let ended = folder.run_with_env(variables, arguments);
-                assert!(!ended.stdout.is_empty() || !ended.stderr.is_empty());
-                assert!(!ended.stdout.contains('\x1b') && !ended.stderr.contains('\x1b'), "{ended:?}");
+                let finished = folder.run_with_env(variables, arguments);
+                assert!(!finished.stdout.is_empty() || !finished.stderr.is_empty());
+                assert!(!finished.stdout.contains('\x1b') && !finished.stderr.contains('\x1b'), "{finished:?}");
             }
         }
     }
 
     #[test]
-    fn only_the_formats_that_are_asked_for_are_made() {
+    fn only_the_requested_formats_are_written() {
         let folder = Folder::new();
-        let shown = simulated(&folder, &["--select", STOP, "--format", "terminal"]).assert_exit_code(0);
+        let shown = run_simulated(&folder, &["--select", STOP, "--format", "terminal"]).assert_exit_code(0);
         assert!(shown.stdout.contains("stop_sequences"));
         assert_eq!(folder.file_names("out", ""), ["recording-deepseek.jsonl"]);
-        let silent = simulated(&folder, &["--select", STOP, "--format", "json"]).assert_exit_code(0);
+        let silent = run_simulated(&folder, &["--select", STOP, "--format", "json"]).assert_exit_code(0);
         assert_eq!(silent.stdout, "");
         assert_eq!(folder.file_names("out", ""), ["recording-deepseek.jsonl", "results-deepseek.json"]);
     }
 
     #[test]
-    fn recordings_go_where_they_are_told() {
+    fn recordings_are_written_to_the_record_folder() {
         let folder = Folder::new();
-        simulated(&folder, &["--select", STOP, "--record", "kept/here"]).assert_exit_code(0);
+        run_simulated(&folder, &["--select", STOP, "--record", "kept/here"]).assert_exit_code(0);
         assert_eq!(folder.file_names("kept/here", ""), ["recording-deepseek.jsonl"]);
         assert_eq!(folder.file_names("out", ""), ["matrix.md", "results-deepseek.json"]);
     }
 
     #[test]
-    fn the_same_seed_asks_the_same_and_finds_the_same() {
+    fn equal_seeds_send_equal_requests_and_get_equal_results() {
         let folder = Folder::new();
         let run = |seed: &str| {
-            simulated(&folder, &["--select", STOP, "--select", "field.system", "--seed", seed]).assert_exit_code(0);
+            run_simulated(&folder, &["--select", STOP, "--select", "field.system", "--seed", seed]).assert_exit_code(0);
             let mut results = folder.results("out");
             for of in ["started_at", "finished_at"] {
                 results[of] = Value::Null;
@@ -670,8 +682,8 @@ mod output {
     }
 
     #[test]
-    fn whoever_reads_one_line_and_leaves_is_no_panic() {
-        let folder = tested();
+    fn a_reader_that_closes_the_pipe_causes_no_panic() {
+        let folder = folder_with_results();
         for arguments in [
             &["rows"][..],
             &["plan"],
@@ -711,7 +723,7 @@ mod output {
         let select = ["--select", "field.{system,stop_sequences,metadata}", "--select", "tools.*"];
         let plan = folder.run(["plan", "deepseek", "--format", "json"].iter().chain(&select)).assert_exit_code(0);
         let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
-        simulated(&folder, &select).assert_exit_code(0);
+        run_simulated(&folder, &select).assert_exit_code(0);
         let requests = folder.results("out")["totals"]["requests"].as_u64().unwrap();
         let (least, most) = (
             plan["planned"]["requests"]["min"].as_u64().unwrap(),
@@ -721,7 +733,7 @@ mod output {
     }
 
     #[test]
-    fn rows_are_listed_with_every_targets_claim() {
+    fn rows_are_listed_with_the_claims_of_every_target() {
         let folder = Folder::new();
         let all = folder.run(["rows"]).assert_exit_code(0).stdout;
         assert!(all.contains("field.top_k") && all.contains("tool_choice.string_form"), "{all}");
@@ -748,14 +760,14 @@ mod files {
         let folder = Folder::new();
         folder.run(["run", "--select", STOP, "--out", "out"]).assert_exit_code(0);
         let arguments = ["report", "out/results-tencent-lkeap.json", "out/results-deepseek.json", "-o", "side"];
-        let ended = folder.run(arguments).assert_exit_code(0);
-        assert!(ended.stdout.find("tencent-lkeap") < ended.stdout.find("deepseek"), "{}", ended.stdout);
+        let finished = folder.run(arguments).assert_exit_code(0);
+        assert!(finished.stdout.find("tencent-lkeap") < finished.stdout.find("deepseek"), "{}", finished.stdout);
         let matrix = folder.read("side/matrix.md");
         assert!(matrix.contains("tencent-lkeap") && matrix.contains("deepseek"), "{matrix}");
     }
 
     #[test]
-    fn two_runs_of_one_target_are_both_kept() {
+    fn two_results_of_one_target_are_both_written() {
         let folder = Folder::new();
         folder.run(["run", "deepseek", "--simulate", "--select", STOP, "--out", "old"]).assert_exit_code(0);
         let flip = ["--flip", "field.stop_sequences=ignored", "--out", "new"];
@@ -771,8 +783,8 @@ mod files {
     }
 
     #[test]
-    fn results_that_were_edited_or_cut_are_refused() {
-        let folder = tested();
+    fn edited_or_truncated_results_are_rejected() {
+        let folder = folder_with_results();
         let text = folder.read("out/results-deepseek.json");
         for (content, said) in [
             (text.replace(r#""outcome": "conforms""#, r#""outcome": "contradicts""#), "row field.stop_sequences"),
@@ -793,8 +805,8 @@ mod files {
     }
 
     #[test]
-    fn recordings_that_were_edited_are_refused_with_the_line() {
-        let folder = tested();
+    fn edited_recordings_are_rejected_with_the_line() {
+        let folder = folder_with_results();
         let text = folder.read("out/recording-deepseek.jsonl");
         let lines: Vec<&str> = text.lines().collect();
         let without = |n: usize| {
@@ -833,16 +845,16 @@ mod files {
     }
 
     #[test]
-    fn a_line_without_end_is_refused_within_bounds() {
-        let folder = tested();
+    fn an_endless_line_is_rejected_within_bounds() {
+        let folder = folder_with_results();
         let path = folder.write("endless.jsonl", folder.read("out/recording-deepseek.jsonl"));
         // A hole of a gigabyte: it costs no disk, and reads as zeros.
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
-        let ended = folder
+        let finished = folder
             .run(["judge", "endless.jsonl", "--out", "x"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["endless.jsonl", "longer than 256 MiB"]);
-        assert!(ended.peak_kib < 600 * 1024, "{} KiB", ended.peak_kib);
+        assert!(finished.peak_kib < 600 * 1024, "{} KiB", finished.peak_kib);
     }
 
     proptest! {
@@ -850,12 +862,12 @@ mod files {
 
         /// Whatever happens to a recording, judging it is no panic, and what comes of it can be rendered and read back.
         #[test]
-        fn recordings_that_came_to_harm_are_no_panic(
+        fn damaged_recordings_cause_no_panic(
             at in any::<prop::sample::Index>(),
             length in 0..12_usize,
             with in "[0-9a-z\"{}\\[\\],:\n. -]{0,6}",
         ) {
-            let (catalog, text) = recorded();
+            let (catalog, text) = recorded_run();
             let mut bytes = text.clone();
             let at = at.index(bytes.len());
             let end = (at + length).min(bytes.len());
@@ -870,11 +882,11 @@ mod files {
     }
 
     /// The bundled cases and a recording of two rows, made once.
-    fn recorded() -> &'static (fieldtest::catalog::Catalog, Vec<u8>) {
+    fn recorded_run() -> &'static (fieldtest::catalog::Catalog, Vec<u8>) {
         static RECORDED: std::sync::OnceLock<(fieldtest::catalog::Catalog, Vec<u8>)> = std::sync::OnceLock::new();
         RECORDED.get_or_init(|| {
             let folder = Folder::new();
-            simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).assert_exit_code(0);
+            run_simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).assert_exit_code(0);
             let text = folder.read("out/recording-deepseek.jsonl").into_bytes();
             (fieldtest::catalog::Catalog::load_bundled().unwrap(), text)
         })
@@ -883,7 +895,7 @@ mod files {
 
 #[cfg(unix)]
 #[test]
-fn the_simulator_ends_when_it_is_told_to() {
+fn the_simulator_ends_after_a_signal() {
     let folder = Folder::new();
     // It has printed its address.
     let mut simulator = Simulator::start(&folder, &["deepseek"]);
@@ -893,7 +905,7 @@ fn the_simulator_ends_when_it_is_told_to() {
 
 #[cfg(unix)]
 #[test]
-fn two_signals_end_a_run_whatever_it_waits_for() {
+fn the_second_signal_ends_a_run_in_any_state() {
     let folder = Folder::new();
     let simulator = Simulator::start(&folder, &["anthropic"]);
     let mut command =

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use binary::{FinishedRun, Folder, RunningCommand};
-use sandwich::quirk::Quirk;
+use sandwich::quirk::GatewayQuirk;
 use sandwich::{Gateway, Shape};
 use serde_json::Value;
 
@@ -17,9 +17,9 @@ use crate::sandwich;
 const CLIENT_KEY: &str = "sk-client-very-secret";
 
 /// A finished run against a gateway.
-struct Run {
+struct GatewayRun {
     folder: Folder,
-    ended: FinishedRun,
+    finished: FinishedRun,
 }
 
 fn command(folder: &Folder, gateway: &Gateway, shape: Shape, more: &[&str]) -> std::process::Command {
@@ -38,12 +38,12 @@ fn command(folder: &Folder, gateway: &Gateway, shape: Shape, more: &[&str]) -> s
     command
 }
 
-impl Run {
-    fn of(shape: Shape, quirk: Quirk, more: &[&str]) -> Self {
+impl GatewayRun {
+    fn start(shape: Shape, quirk: GatewayQuirk, more: &[&str]) -> Self {
         let gateway = Gateway::start(shape, quirk);
         let folder = Folder::new();
-        let ended = RunningCommand::start(command(&folder, &gateway, shape, more)).wait_for_end();
-        Self { folder, ended }
+        let finished = RunningCommand::start(command(&folder, &gateway, shape, more)).wait_for_end();
+        Self { folder, finished }
     }
 
     fn results(&self) -> Value {
@@ -51,13 +51,13 @@ impl Run {
     }
 
     /// The gateway verdict of each row, with the code of an undetermined verdict.
-    fn fates(&self) -> BTreeMap<String, String> {
+    fn outcomes(&self) -> BTreeMap<String, String> {
         let results = self.results();
         let rows = results["rows"].as_array().unwrap().iter();
         rows.map(|row| {
-            let fate = row["fate"]["kind"].as_str().unwrap();
+            let outcome = row["fate"]["kind"].as_str().unwrap();
             let code = row["verdict"]["code"].as_str().map_or(String::new(), |code| format!(" {code}"));
-            (row["id"].as_str().unwrap().to_owned(), format!("{fate}{code}"))
+            (row["id"].as_str().unwrap().to_owned(), format!("{outcome}{code}"))
         })
         .collect()
     }
@@ -70,90 +70,94 @@ impl Run {
 
 /// The gateway verdicts of a faithful gateway in front of the Messages API.
 static FAITHFUL: LazyLock<BTreeMap<String, String>> =
-    LazyLock::new(|| Run::of(Shape::Anthropic, Quirk::None, &[]).fates());
+    LazyLock::new(|| GatewayRun::start(Shape::Anthropic, GatewayQuirk::None, &[]).outcomes());
 
 /// The rows with another verdict than behind a faithful gateway.
-fn differing(shape: Shape, quirk: Quirk, more: &[&str]) -> (Run, Vec<(String, String)>) {
+fn differing_rows(shape: Shape, quirk: GatewayQuirk, more: &[&str]) -> (GatewayRun, Vec<(String, String)>) {
     let faithful = match (shape, more) {
         (Shape::Anthropic, []) => FAITHFUL.clone(),
-        _ => Run::of(shape, Quirk::None, more).fates(),
+        _ => GatewayRun::start(shape, GatewayQuirk::None, more).outcomes(),
     };
-    let run = Run::of(shape, quirk, more);
-    let fates = run.fates();
-    assert_eq!(fates.keys().collect::<Vec<_>>(), faithful.keys().collect::<Vec<_>>());
-    let differing = fates.into_iter().filter(|(row, fate)| faithful[row] != *fate).collect();
-    (run, differing)
+    let run = GatewayRun::start(shape, quirk, more);
+    let outcomes = run.outcomes();
+    assert_eq!(outcomes.keys().collect::<Vec<_>>(), faithful.keys().collect::<Vec<_>>());
+    let differing_rows = outcomes.into_iter().filter(|(row, outcome)| faithful[row] != *outcome).collect();
+    (run, differing_rows)
 }
 
 fn strings(rows: &[(&str, &str)]) -> Vec<(String, String)> {
-    rows.iter().map(|(row, fate)| ((*row).to_owned(), (*fate).to_owned())).collect()
+    rows.iter().map(|(row, outcome)| ((*row).to_owned(), (*outcome).to_owned())).collect()
 }
 
 #[test]
 fn a_faithful_gateway_forwards_everything() {
-    let run = Run::of(Shape::Anthropic, Quirk::None, &["--format", "terminal,markdown,json,junit,github,html"]);
-    let ended = &run.ended;
-    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
-    let fates = run.fates();
-    assert!(fates.len() > 200, "{}", fates.len());
-    let others: Vec<_> = fates.iter().filter(|(_, fate)| *fate != "forwarded").collect();
+    let run = GatewayRun::start(
+        Shape::Anthropic,
+        GatewayQuirk::None,
+        &["--format", "terminal,markdown,json,junit,github,html"],
+    );
+    let finished = &run.finished;
+    assert_eq!(finished.code, Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    let outcomes = run.outcomes();
+    assert!(outcomes.len() > 200, "{}", outcomes.len());
+    let others: Vec<_> = outcomes.iter().filter(|(_, outcome)| *outcome != "forwarded").collect();
     assert_eq!(others, [] as [(&String, &String); 0]);
     let results = run.results();
     assert_eq!(results["summary"]["contradicts"], 0);
     assert_eq!(results["findings"], serde_json::json!([]), "the scripted responses pass every check");
     assert_eq!(results["gateway"]["shape"], "anthropic");
-    assert!(ended.stderr.contains("upstream (anthropic) listening on http://127.0.0.1:"), "{}", ended.stderr);
+    assert!(finished.stderr.contains("upstream (anthropic) listening on http://127.0.0.1:"), "{}", finished.stderr);
     let markdown = run.folder.read("out/matrix.md");
     assert!(
         markdown.contains("| forwarded | the value arrived on the other side"),
         "the legend explains the words of the matrix"
     );
-    assert!(!markdown.contains("Unknown keys") && !ended.stdout.contains("unknown keys"));
+    assert!(!markdown.contains("Unknown keys") && !finished.stdout.contains("unknown keys"));
     assert!(run.folder.read("out/matrix.html").contains("forwarded"));
     assert!(run.folder.read("out/junit.xml").contains("field.stop_sequences"));
 }
 
 #[test]
 fn a_faithful_translation_forwards_every_field_with_an_equivalent() {
-    let run = Run::of(Shape::Openai, Quirk::None, &[]);
-    let ended = &run.ended;
-    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
-    let fates = run.fates();
-    assert!(fates.values().filter(|fate| *fate == "forwarded").count() > 70, "{fates:?}");
-    assert_eq!(fates["field.top_k"], "dropped");
-    assert_eq!(fates["field.stop_sequences"], "forwarded");
+    let run = GatewayRun::start(Shape::Openai, GatewayQuirk::None, &[]);
+    let finished = &run.finished;
+    assert_eq!(finished.code, Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    let outcomes = run.outcomes();
+    assert!(outcomes.values().filter(|outcome| *outcome == "forwarded").count() > 70, "{outcomes:?}");
+    assert_eq!(outcomes["field.top_k"], "dropped");
+    assert_eq!(outcomes["field.stop_sequences"], "forwarded");
     assert_eq!(run.row("field.max_tokens")["fate"]["place"], "/max_completion_tokens");
-    let undetermined: Vec<_> = fates.iter().filter(|(_, fate)| fate.starts_with("undetermined")).collect();
+    let undetermined: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.starts_with("undetermined")).collect();
     assert_eq!(undetermined, [(&"models".to_owned(), &"undetermined not_asked".to_owned())]);
 }
 
 #[test]
 fn each_fault_changes_only_the_verdicts_of_its_rows() {
-    let quirks: [(Quirk, &[(&str, &str)]); 16] = [
-        (Quirk::DropsTopK, &[("field.top_k", "dropped")]),
-        (Quirk::RenamesStop, &[("field.stop_sequences", "changed")]),
-        (Quirk::ClampsMaxTokens, &[("field.max_tokens", "changed")]),
-        (Quirk::AddsDefaults, &[("field.temperature", "dropped"), ("field.temperature.zero", "dropped")]),
-        (Quirk::LeaksKey, &[("conduct.secret", "changed")]),
-        (Quirk::HealthChecks, &[("conduct.own_requests", "changed")]),
-        (Quirk::AsksTwice, &[("conduct.calls", "changed"), ("conduct.retries", "changed")]),
+    let quirks: [(GatewayQuirk, &[(&str, &str)]); 16] = [
+        (GatewayQuirk::DropsTopK, &[("field.top_k", "dropped")]),
+        (GatewayQuirk::RenamesStop, &[("field.stop_sequences", "changed")]),
+        (GatewayQuirk::ClampsMaxTokens, &[("field.max_tokens", "changed")]),
+        (GatewayQuirk::AddsDefaults, &[("field.temperature", "dropped"), ("field.temperature.zero", "dropped")]),
+        (GatewayQuirk::LeaksKey, &[("conduct.secret", "changed")]),
+        (GatewayQuirk::HealthChecks, &[("conduct.own_requests", "changed")]),
+        (GatewayQuirk::AsksTwice, &[("conduct.calls", "changed"), ("conduct.retries", "changed")]),
         (
-            Quirk::AsksTwiceDifferently,
+            GatewayQuirk::AsksTwiceDifferently,
             &[
                 ("conduct.calls", "changed"),
                 ("conduct.retries", "changed"),
                 ("field.top_p", "undetermined asked_twice_differently"),
             ],
         ),
-        (Quirk::Retries, &[("conduct.retries", "changed")]),
-        (Quirk::GzipToClient, &[("conduct.compression", "changed")]),
-        (Quirk::GzipToUpstream, &[]),
-        (Quirk::Buffers, &[("stream.pace", "changed")]),
-        (Quirk::SplitsPieces, &[("stream.pieces", "changed")]),
-        (Quirk::MergesPieces, &[("stream.pace", "changed"), ("stream.pieces", "changed")]),
-        (Quirk::HidesBreaks, &[("stream.cut", "changed")]),
+        (GatewayQuirk::Retries, &[("conduct.retries", "changed")]),
+        (GatewayQuirk::GzipToClient, &[("conduct.compression", "changed")]),
+        (GatewayQuirk::GzipToUpstream, &[]),
+        (GatewayQuirk::Buffers, &[("stream.pace", "changed")]),
+        (GatewayQuirk::SplitsPieces, &[("stream.pieces", "changed")]),
+        (GatewayQuirk::MergesPieces, &[("stream.pace", "changed"), ("stream.pieces", "changed")]),
+        (GatewayQuirk::HidesBreaks, &[("stream.cut", "changed")]),
         (
-            Quirk::StripsHeaders,
+            GatewayQuirk::StripsHeaders,
             &[
                 ("answer.header.anthropic-ratelimit-input-tokens-remaining", "dropped"),
                 ("answer.header.anthropic-ratelimit-output-tokens-remaining", "dropped"),
@@ -171,8 +175,8 @@ fn each_fault_changes_only_the_verdicts_of_its_rows() {
             ],
         ),
     ];
-    let check_quirk = |(quirk, rows): &(Quirk, &[(&str, &str)])| {
-        let (_, found) = differing(Shape::Anthropic, *quirk, &[]);
+    let check_quirk = |(quirk, rows): &(GatewayQuirk, &[(&str, &str)])| {
+        let (_, found) = differing_rows(Shape::Anthropic, *quirk, &[]);
         assert_eq!(found, strings(rows), "{quirk:?}");
     };
     // Each run mostly waits, so several run at the same time.
@@ -184,15 +188,19 @@ fn each_fault_changes_only_the_verdicts_of_its_rows() {
 #[test]
 fn a_dropped_value_that_is_elsewhere_too_is_not_moved() {
     let select = ["--select", "content.*"];
-    let (_, found) = differing(Shape::Anthropic, Quirk::LosesToolUseId, &select);
+    let (_, found) = differing_rows(Shape::Anthropic, GatewayQuirk::LosesToolUseId, &select);
     assert_eq!(found, strings(&[("content.tool_result.tool_use_id", "dropped")]));
-    let (_, found) = differing(Shape::Anthropic, Quirk::EditsTexts, &["--select", "content.text.text"]);
+    let (_, found) = differing_rows(Shape::Anthropic, GatewayQuirk::EditsTexts, &["--select", "content.text.text"]);
     assert_eq!(found, strings(&[("content.text.text", "changed")]));
 }
 
 #[test]
 fn a_copy_to_another_path_is_reported() {
-    let run = Run::of(Shape::Anthropic, Quirk::Moderates, &["--select", "conduct.calls", "--select", "field.top_*"]);
+    let run = GatewayRun::start(
+        Shape::Anthropic,
+        GatewayQuirk::Moderates,
+        &["--select", "conduct.calls", "--select", "field.top_*"],
+    );
     let calls = run.row("conduct.calls");
     assert_eq!(calls["fate"]["kind"], "changed");
     assert!(calls["fate"]["to"].as_str().unwrap().contains("POST /v1/moderations"), "{calls}");
@@ -201,55 +209,65 @@ fn a_copy_to_another_path_is_reported() {
 
 #[test]
 fn an_echoed_upstream_credential_is_reported_and_redacted() {
-    let run = Run::of(Shape::Anthropic, Quirk::TellsKey, &["--format", "terminal,markdown,json,junit,html"]);
+    let run =
+        GatewayRun::start(Shape::Anthropic, GatewayQuirk::TellsKey, &["--format", "terminal,markdown,json,junit,html"]);
     let secret = run.row("conduct.secret");
     assert_eq!(secret["fate"]["kind"], "changed");
     assert!(secret["fate"]["to"].as_str().unwrap().starts_with("the upstream's credential is in"), "{secret}");
     for (path, content) in run.folder.all_files() {
         assert!(!String::from_utf8_lossy(&content).contains(sandwich::UPSTREAM_KEY), "{}", path.display());
     }
-    assert!(!run.ended.stdout.contains(sandwich::UPSTREAM_KEY) && !run.ended.stderr.contains(sandwich::UPSTREAM_KEY));
+    assert!(
+        !run.finished.stdout.contains(sandwich::UPSTREAM_KEY) && !run.finished.stderr.contains(sandwich::UPSTREAM_KEY)
+    );
 }
 
 #[test]
 fn a_gateway_that_always_fails_makes_response_rows_undetermined() {
-    let run = Run::of(Shape::Anthropic, Quirk::FailsAll, &["--select", "answer.[bsu]*", "--select", "field.top_k"]);
-    let fates = run.fates();
+    let run = GatewayRun::start(
+        Shape::Anthropic,
+        GatewayQuirk::FailsAll,
+        &["--select", "answer.[bsu]*", "--select", "field.top_k"],
+    );
+    let outcomes = run.outcomes();
     let wrong: Vec<_> =
-        fates.iter().filter(|(_, fate)| ["dropped", "changed", "refused"].contains(&fate.as_str())).collect();
+        outcomes.iter().filter(|(_, outcome)| ["dropped", "changed", "refused"].contains(&outcome.as_str())).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
-    assert_eq!(fates["answer.block.text"], "undetermined gateway_failed");
+    assert_eq!(outcomes["answer.block.text"], "undetermined gateway_failed");
     // The upstream got the field.
-    assert_eq!(fates["field.top_k"], "forwarded");
+    assert_eq!(outcomes["field.top_k"], "forwarded");
 }
 
 #[test]
 fn a_json_response_instead_of_a_stream_is_changed() {
-    let run =
-        Run::of(Shape::Anthropic, Quirk::WholeForStream, &["--select", "stream.delta.*", "--select", "stream.order"]);
-    for (row, fate) in run.fates() {
-        assert_eq!(fate, "changed", "{row}");
+    let run = GatewayRun::start(
+        Shape::Anthropic,
+        GatewayQuirk::WholeForStream,
+        &["--select", "stream.delta.*", "--select", "stream.order"],
+    );
+    for (row, outcome) in run.outcomes() {
+        assert_eq!(outcome, "changed", "{row}");
     }
 }
 
 #[test]
 fn a_value_that_is_there_without_the_field_is_not_forwarded() {
-    let run = Run::of(Shape::Anthropic, Quirk::AddsDefaults, &["--select", "field.temperature*"]);
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::AddsDefaults, &["--select", "field.temperature*"]);
     let row = run.row("field.temperature");
     assert_eq!(
         row["verdict"]["reason"],
         "the request arrived without it: `/temperature` is 1.0, with and without the field"
     );
-    let run = Run::of(Shape::Anthropic, Quirk::AlwaysStreams, &["--select", "field.s*"]);
-    assert_eq!(run.fates()["field.stream"], "undetermined already_there");
-    assert_eq!(run.fates()["field.stop_sequences"], "forwarded");
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::AlwaysStreams, &["--select", "field.s*"]);
+    assert_eq!(run.outcomes()["field.stream"], "undetermined already_there");
+    assert_eq!(run.outcomes()["field.stop_sequences"], "forwarded");
 }
 
 #[test]
 fn a_move_and_a_change_show_both_values() {
-    let run = Run::of(Shape::Anthropic, Quirk::RenamesStop, &["--select", "field.stop_sequences"]);
-    run.ended.assert_exit_code(1);
-    let (_, found) = differing(Shape::Openai, Quirk::WrongTranslation, &["--select", "field.*"]);
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::RenamesStop, &["--select", "field.stop_sequences"]);
+    run.finished.assert_exit_code(1);
+    let (_, found) = differing_rows(Shape::Openai, GatewayQuirk::WrongTranslation, &["--select", "field.*"]);
     let expected = [
         ("field.stop_sequences", "dropped"),
         ("field.temperature", "changed"),
@@ -257,19 +275,22 @@ fn a_move_and_a_change_show_both_values() {
         ("field.top_p", "changed"),
     ];
     assert_eq!(found, strings(&expected));
-    let run = Run::of(Shape::Openai, Quirk::WrongTranslation, &["--select", "field.*"]);
-    let fate = |row: &str| run.row(row)["fate"].clone();
+    let run = GatewayRun::start(Shape::Openai, GatewayQuirk::WrongTranslation, &["--select", "field.*"]);
+    let outcome = |row: &str| run.row(row)["fate"].clone();
     assert_eq!(
-        (&fate("field.temperature")["place"], &fate("field.temperature")["to"]),
+        (&outcome("field.temperature")["place"], &outcome("field.temperature")["to"]),
         (&"/temp".into(), &"{{fraction}}".into())
     );
-    assert_eq!((&fate("field.top_p")["from"], &fate("field.top_p")["to"]), (&"{{fraction}}".into(), &"1.0".into()));
-    assert!(fate("field.top_p")["upstream"].as_str().unwrap().contains("/v1/chat/completions"));
+    assert_eq!(
+        (&outcome("field.top_p")["from"], &outcome("field.top_p")["to"]),
+        (&"{{fraction}}".into(), &"1.0".into())
+    );
+    assert!(outcome("field.top_p")["upstream"].as_str().unwrap().contains("/v1/chat/completions"));
 }
 
 #[test]
 fn a_rejection_counts_only_if_the_request_without_the_field_passes() {
-    let (run, found) = differing(Shape::Anthropic, Quirk::RefusesThinking, &[]);
+    let (run, found) = differing_rows(Shape::Anthropic, GatewayQuirk::RefusesThinking, &[]);
     let of_base = |row: &str| (row.to_owned(), "undetermined base_refused".to_owned());
     let mut expected: Vec<(String, String)> = [
         "answer.block.redacted_thinking",
@@ -290,14 +311,14 @@ fn a_rejection_counts_only_if_the_request_without_the_field_passes() {
     let row = run.row("field.thinking");
     assert!(row["verdict"]["reason"].as_str().unwrap().contains("HTTP 400: thinking: not here"), "{row}");
     assert_eq!(row["outcome"], "contradicts");
-    run.ended.assert_exit_code(1);
+    run.finished.assert_exit_code(1);
 }
 
 #[test]
 fn a_flattened_upstream_error_changes_every_row_about_it() {
-    let (_, found) = differing(Shape::Anthropic, Quirk::FlattensErrors, &[]);
+    let (_, found) = differing_rows(Shape::Anthropic, GatewayQuirk::FlattensErrors, &[]);
     let kept = ["answer.error.500", "answer.error.500.type", "answer.error.in_success", "answer.error.no_answer"];
-    let faithful = Run::of(Shape::Anthropic, Quirk::None, &["--select", "answer.error.*"]).fates();
+    let faithful = GatewayRun::start(Shape::Anthropic, GatewayQuirk::None, &["--select", "answer.error.*"]).outcomes();
     let mut expected: Vec<String> = faithful.into_keys().filter(|row| !kept.contains(&row.as_str())).collect();
     expected.extend(["answer.header.retry-after".to_owned(), "answer.header.x-should-retry".to_owned()]);
     expected.sort();
@@ -308,36 +329,36 @@ fn a_flattened_upstream_error_changes_every_row_about_it() {
 
 #[test]
 fn blocks_that_a_gateway_removes_from_responses_are_dropped() {
-    let (_, found) = differing(Shape::Anthropic, Quirk::DropsUnknownBlocks, &[]);
+    let (_, found) = differing_rows(Shape::Anthropic, GatewayQuirk::DropsUnknownBlocks, &[]);
     assert!(found.len() > 15, "{found:?}");
-    for (row, fate) in &found {
+    for (row, outcome) in &found {
         assert!(row.starts_with("answer.block.") && !row.starts_with("answer.block.text"), "{row}");
-        assert_eq!(fate, "dropped", "{row}");
+        assert_eq!(outcome, "dropped", "{row}");
     }
 }
 
 #[test]
 fn a_gateway_that_does_not_call_the_upstream_cannot_be_tested() {
-    let run = Run::of(Shape::Anthropic, Quirk::NeverAsks, &[]);
-    let ended = run.ended.assert_exit_code(3).assert_stderr_contains(&[
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::NeverAsks, &[]);
+    let finished = run.finished.assert_exit_code(3).assert_stderr_contains(&[
         "a plain request returned HTTP 200",
         "the upstream received no request. Set http://127.0.0.1:",
         "check that the gateway serves the model `m`",
     ]);
-    assert!(ended.stdout.contains("PARTIAL RUN"), "{}", ended.stdout);
-    let run = Run::of(Shape::Anthropic, Quirk::RewritesQuestion, &[]);
-    assert!(run.fates().values().all(|fate| fate == "skipped not_finished"));
-    run.ended
+    assert!(finished.stdout.contains("PARTIAL RUN"), "{}", finished.stdout);
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::RewritesQuestion, &[]);
+    assert!(run.outcomes().values().all(|outcome| outcome == "skipped not_finished"));
+    run.finished
         .assert_exit_code(3)
         .assert_stderr_contains(&["no test request reached the upstream (it received POST /v1/messages)"]);
 }
 
 #[test]
 fn a_gateway_configured_for_the_other_api_is_reported() {
-    let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
+    let gateway = Gateway::start(Shape::Anthropic, GatewayQuirk::None);
     let folder = Folder::new();
-    let ended = RunningCommand::start(command(&folder, &gateway, Shape::Openai, &[])).wait_for_end();
-    ended.assert_exit_code(3).assert_stderr_contains(&[
+    let finished = RunningCommand::start(command(&folder, &gateway, Shape::Openai, &[])).wait_for_end();
+    finished.assert_exit_code(3).assert_stderr_contains(&[
         "the gateway called POST /v1/messages, which the upstream's API does not have (--shape openai)",
     ]);
 }
@@ -345,34 +366,37 @@ fn a_gateway_configured_for_the_other_api_is_reported() {
 #[test]
 fn a_response_before_the_upstream_call_makes_response_rows_undetermined() {
     let select = ["--select", "field.t*", "--select", "answer.block.*", "--select", "answer.stop_reason.*"];
-    let run = Run::of(Shape::Anthropic, Quirk::AnswersFirst, &select);
-    for (row, fate) in run.fates() {
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::AnswersFirst, &select);
+    for (row, outcome) in run.outcomes() {
         let expected = if row.starts_with("field.") { "forwarded" } else { "undetermined not_asked" };
-        assert_eq!(fate, expected, "{row}");
+        assert_eq!(outcome, expected, "{row}");
     }
 }
 
 #[test]
 fn swapped_responses_change_only_the_row_about_isolation() {
-    let (_, found) = differing(Shape::Anthropic, Quirk::Swaps, &["--concurrency", "1"]);
+    let (_, found) = differing_rows(Shape::Anthropic, GatewayQuirk::Swaps, &["--concurrency", "1"]);
     assert_eq!(found, strings(&[("conduct.isolation", "changed")]));
     // Concurrent rows get swapped responses, too. No row may be decided by another row's response.
-    let run = Run::of(Shape::Anthropic, Quirk::Swaps, &["--select", "answer.[bsu]*", "--concurrency", "8"]);
-    let fates = run.fates();
-    let wrong: Vec<_> = fates
+    let run =
+        GatewayRun::start(Shape::Anthropic, GatewayQuirk::Swaps, &["--select", "answer.[bsu]*", "--concurrency", "8"]);
+    let outcomes = run.outcomes();
+    let wrong: Vec<_> = outcomes
         .iter()
-        .filter(|(_, fate)| !["forwarded", "undetermined crossed", "undetermined unsteady"].contains(&fate.as_str()))
+        .filter(|(_, outcome)| {
+            !["forwarded", "undetermined crossed", "undetermined unsteady"].contains(&outcome.as_str())
+        })
         .collect();
     assert_eq!(wrong, [] as [(&String, &String); 0]);
-    assert!(fates.values().any(|fate| fate == "undetermined crossed"), "{fates:?}");
+    assert!(outcomes.values().any(|outcome| outcome == "undetermined crossed"), "{outcomes:?}");
 }
 
 #[test]
 fn aborted_streams_make_stream_rows_undetermined() {
-    let (_, found) = differing(Shape::Anthropic, Quirk::BreaksStreams, &[]);
-    for (row, fate) in &found {
+    let (_, found) = differing_rows(Shape::Anthropic, GatewayQuirk::BreaksStreams, &[]);
+    for (row, outcome) in &found {
         assert!(row.starts_with("stream."), "{row}");
-        assert_eq!(fate, "undetermined gateway_failed", "{row}");
+        assert_eq!(outcome, "undetermined gateway_failed", "{row}");
     }
     let undamaged = ["stream.cut", "stream.dies"];
     assert!(found.len() > 20 && found.iter().all(|(row, _)| !undamaged.contains(&row.as_str())), "{found:?}");
@@ -381,29 +405,29 @@ fn aborted_streams_make_stream_rows_undetermined() {
 #[test]
 fn a_connection_that_stays_open_changes_only_its_row() {
     let select = ["--select", "stream.*", "--select", "conduct.ending", "--timeout", "1", "--concurrency", "16"];
-    let (run, found) = differing(Shape::Anthropic, Quirk::KeepsOpen, &select);
+    let (run, found) = differing_rows(Shape::Anthropic, GatewayQuirk::KeepsOpen, &select);
     assert_eq!(found, strings(&[("conduct.ending", "changed")]));
-    run.ended.assert_exit_code(1);
+    run.finished.assert_exit_code(1);
 }
 
 #[test]
 fn a_gateway_that_dies_or_hangs_during_the_run_leaves_partial_results() {
-    for (quirk, timeout) in [(Quirk::DiesAfter(60), "4"), (Quirk::HangsAfter(60), "1")] {
-        let run = Run::of(Shape::Anthropic, quirk, &["--timeout", timeout]);
-        let fates = run.fates();
-        assert!(fates.values().any(|fate| fate == "forwarded"), "{quirk:?}");
-        for (row, fate) in &fates {
+    for (quirk, timeout) in [(GatewayQuirk::DiesAfter(60), "4"), (GatewayQuirk::HangsAfter(60), "1")] {
+        let run = GatewayRun::start(Shape::Anthropic, quirk, &["--timeout", timeout]);
+        let outcomes = run.outcomes();
+        assert!(outcomes.values().any(|outcome| outcome == "forwarded"), "{quirk:?}");
+        for (row, outcome) in &outcomes {
             let known = ["forwarded", "undetermined gateway_failed", "skipped not_finished"];
-            assert!(known.contains(&fate.as_str()), "{quirk:?} {row}: {fate}");
+            assert!(known.contains(&outcome.as_str()), "{quirk:?} {row}: {outcome}");
         }
         assert_eq!(run.results()["partial"], "the gateway stopped responding", "{quirk:?}");
-        run.ended.assert_exit_code(3);
+        run.finished.assert_exit_code(3);
     }
 }
 
 #[test]
 fn a_recording_is_judged_with_equal_results_and_has_no_secret() {
-    let run = Run::of(Shape::Anthropic, Quirk::LeaksKey, &[]);
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::LeaksKey, &[]);
     let recording = run.folder.read("out/gateway-g.jsonl");
     run.folder.run(["judge", "out/gateway-g.jsonl", "--out", "again"]).assert_exit_code(0);
     assert_eq!(run.folder.read("out/results-g.json"), run.folder.read("again/results-g.json"));
@@ -436,7 +460,7 @@ fn a_recording_is_judged_with_equal_results_and_has_no_secret() {
 
 #[test]
 fn claims_and_baselines_work_for_gateways() {
-    let gateway = Gateway::start(Shape::Anthropic, Quirk::DropsTopK);
+    let gateway = Gateway::start(Shape::Anthropic, GatewayQuirk::DropsTopK);
     let folder = Folder::new();
     let target = "name: mine\ntitle: Mine\nauth: { scheme: x-api-key }\nmodel: m\nsources: [{ title: README, revision: '1', read_on: '2026-11-22' }]\nclaims:\n  field.top_k: { status: ignored, note: not yet }\n  field.top_p: { status: supported }\n";
     folder.write("mine.yaml", target);
@@ -461,17 +485,17 @@ fn claims_and_baselines_work_for_gateways() {
 #[test]
 fn two_runs_that_differ_have_a_diff_in_the_words_of_gateways() {
     let select = ["--select", "field.*", "--seed", "7"];
-    let old = Run::of(Shape::Anthropic, Quirk::None, &select);
-    let new = Run::of(Shape::Anthropic, Quirk::DropsTopK, &select);
+    let old = GatewayRun::start(Shape::Anthropic, GatewayQuirk::None, &select);
+    let new = GatewayRun::start(Shape::Anthropic, GatewayQuirk::DropsTopK, &select);
     old.folder.write("new.json", new.folder.read("out/results-g.json"));
-    let ended = old.folder.run(["diff", "out/results-g.json", "new.json"]).assert_exit_code(1);
-    assert!(ended.stdout.contains("forwarded") && ended.stdout.contains("dropped"), "{}", ended.stdout);
-    assert!(!ended.stdout.contains("field.top_p"), "{}", ended.stdout);
+    let finished = old.folder.run(["diff", "out/results-g.json", "new.json"]).assert_exit_code(1);
+    assert!(finished.stdout.contains("forwarded") && finished.stdout.contains("dropped"), "{}", finished.stdout);
+    assert!(!finished.stdout.contains("field.top_p"), "{}", finished.stdout);
 }
 
 #[test]
 fn user_rows_work_and_mistakes_in_them_are_reported_with_their_place() {
-    let gateway = Gateway::start(Shape::Anthropic, Quirk::None);
+    let gateway = Gateway::start(Shape::Anthropic, GatewayQuirk::None);
     let folder = Folder::new();
     let file = |rows: &str| format!("section: Mine\nrows:\n{rows}");
     let good = "  - row: my.field\n    title: mine\n    request: { body: { mine: \"{{word}}\" } }\n    expect_upstream: { openai: { at: mine } }\n";
@@ -525,7 +549,7 @@ fn wrong_usage_is_reported() {
 
 #[test]
 fn an_interrupted_run_keeps_its_results() {
-    let gateway = Gateway::start(Shape::Anthropic, Quirk::HangsAfter(60));
+    let gateway = Gateway::start(Shape::Anthropic, GatewayQuirk::HangsAfter(60));
     let folder = Folder::new();
     let mut running = RunningCommand::start(command(&folder, &gateway, Shape::Anthropic, &["--timeout", "60"]));
     let recording = folder.path().join("out/gateway-g.jsonl");

@@ -21,10 +21,10 @@ fn events(stdout: &str) -> Vec<Value> {
 }
 
 #[test]
-fn events_obey_their_schema_and_agree_with_the_results() {
+fn events_match_their_schema_and_the_results() {
     let folder = Folder::new();
-    let ended = folder.run(run(&["--format", "ndjson,json", "--flip", "field.top_k=supported"])).assert_exit_code(0);
-    let events = events(&ended.stdout);
+    let output = folder.run(run(&["--format", "ndjson,json", "--flip", "field.top_k=supported"])).assert_exit_code(0);
+    let events = events(&output.stdout);
     let validator = schema_validator("events");
     for event in &events {
         let errors: Vec<String> = validator.iter_errors(event).map(|e| e.to_string()).collect();
@@ -59,16 +59,16 @@ fn events_obey_their_schema_and_agree_with_the_results() {
 }
 
 #[test]
-fn events_share_standard_output_with_nothing() {
+fn events_exclude_other_formats_on_standard_output() {
     let folder = Folder::new();
     for format in ["ndjson,terminal", "github,ndjson"] {
-        let ended = folder.run(run(&["--format", format])).assert_exit_code(2);
-        assert!(ended.stderr.contains("cannot be combined with terminal or github"), "{}", ended.stderr);
+        let output = folder.run(run(&["--format", format])).assert_exit_code(2);
+        assert!(output.stderr.contains("cannot be combined with terminal or github"), "{}", output.stderr);
     }
 }
 
 #[test]
-fn commands_that_only_look_back_have_no_events() {
+fn commands_that_send_nothing_have_no_events() {
     let folder = Folder::new();
     folder.run(run(&["--format", "json"])).assert_exit_code(0);
     for command in [
@@ -79,17 +79,17 @@ fn commands_that_only_look_back_have_no_events() {
         &["gateway", "--via", "http://127.0.0.1:1", "--model", "m", "--upstream-port", "0", "--shape", "anthropic"],
         &["compare", "--via", "http://127.0.0.1:1", "--direct", "http://127.0.0.1:1", "--model", "m"],
     ] {
-        let ended = folder.run(command.iter().chain(&["--format", "ndjson", "--out", "again"])).assert_exit_code(2);
+        let output = folder.run(command.iter().chain(&["--format", "ndjson", "--out", "again"])).assert_exit_code(2);
         assert!(
-            ended.stderr.contains("ndjson") || ended.stderr.contains("compare writes terminal"),
+            output.stderr.contains("ndjson") || output.stderr.contains("compare writes terminal"),
             "{}",
-            ended.stderr
+            output.stderr
         );
     }
 }
 
 #[test]
-fn who_stops_listening_stops_nothing() {
+fn a_reader_that_closes_the_pipe_does_not_stop_the_run() {
     let folder = Folder::new();
     let mut command =
         folder.command(run(
@@ -104,7 +104,7 @@ fn who_stops_listening_stops_nothing() {
 }
 
 #[test]
-fn the_log_is_heard_by_those_who_ask() {
+fn the_log_is_printed_on_request() {
     let folder = Folder::new();
     let quiet = folder.run(run(&[])).assert_exit_code(0);
     assert!(!quiet.stderr.contains("verdict") && !quiet.stderr.contains('\u{1b}'), "{}", quiet.stderr);
@@ -120,20 +120,20 @@ fn the_log_is_heard_by_those_who_ask() {
 }
 
 #[test]
-fn waits_are_told_in_the_log() {
+fn the_log_has_retries_and_waits() {
     let folder = Folder::new();
     let limited = folder.write_simulator_file("inject_429: 0.3\n");
-    let ended = folder.run(run(&[&["-v", "--seed", "3"][..], &limited].concat())).assert_exit_code(0);
-    assert!(ended.stderr.contains("retrying"), "{}", ended.stderr);
+    let output = folder.run(run(&[&["-v", "--seed", "3"][..], &limited].concat())).assert_exit_code(0);
+    assert!(output.stderr.contains("retrying"), "{}", output.stderr);
 }
 
 #[test]
-fn each_of_several_runs_is_told_apart_and_all_together_have_the_last_word() {
+fn events_of_repeated_runs_have_numbers_and_the_merged_results_come_last() {
     let folder = Folder::new();
     let disobeys = folder.write_simulator_file("disobedience: 0.35\n");
     let more = [&["--format", "ndjson,json", "--repeat", "2"][..], &disobeys].concat();
-    let ended = folder.run(run(&more));
-    let events = events(&ended.stdout);
+    let output = folder.run(run(&more));
+    let events = events(&output.stdout);
     let over: Vec<&Value> = events.iter().filter(|event| event["event"] == "run_finished").collect();
     assert_eq!(over.iter().map(|event| &event["run"]).collect::<Vec<_>>(), [&Value::from(1), &2.into(), &Value::Null]);
     let results = folder.results("out");
@@ -146,7 +146,7 @@ fn each_of_several_runs_is_told_apart_and_all_together_have_the_last_word() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_standard_output_that_takes_nothing_is_told() {
+fn a_full_standard_output_is_reported() {
     use std::os::unix::fs::FileTypeExt as _;
     let device = std::fs::metadata("/dev/full").is_ok_and(|found| found.file_type().is_char_device());
     assert!(device, "/dev/full is not the device that this test needs: `mknod -m 666 /dev/full c 1 7` makes it");

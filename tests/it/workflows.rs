@@ -79,7 +79,7 @@ pub fn assert_accepted(call: &[String], place: &str) {
 }
 
 #[test]
-fn there_is_one_for_each_purpose() {
+fn each_purpose_has_a_workflow() {
     let names: Vec<String> = workflows().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["gateway-pull-request.yml", "provider-nightly.yml", "publish-matrix.yml"]);
     let page = fs::read_to_string(folder().join("README.md")).unwrap();
@@ -87,7 +87,7 @@ fn there_is_one_for_each_purpose() {
 }
 
 #[test]
-fn the_command_line_takes_every_call() {
+fn the_command_line_accepts_every_call() {
     for (name, workflow) in workflows() {
         let steps = steps(&workflow);
         let scripts = steps.iter().filter_map(|step| step["run"].as_str()).flat_map(fieldtest_calls);
@@ -103,7 +103,7 @@ fn the_command_line_takes_every_call() {
 
 /// The test above would be worth nothing if it took anything.
 #[test]
-fn a_call_that_does_not_exist_is_noticed() {
+fn an_unknown_call_is_detected() {
     let [call] = fieldtest_calls("fieldtest run deepseek \\\n  --formats junit || true").try_into().unwrap();
     assert_eq!(call, ["run", "deepseek", "--formats", "junit"]);
     let words = ["fieldtest"].into_iter().chain(call.iter().map(String::as_str)).map(OsString::from);
@@ -111,7 +111,7 @@ fn a_call_that_does_not_exist_is_noticed() {
 }
 
 #[test]
-fn secrets_are_in_the_environment_alone_and_rights_are_few() {
+fn secrets_are_only_in_the_environment_and_permissions_are_minimal() {
     for (name, workflow) in workflows() {
         assert_eq!(workflow["permissions"], serde_json::json!({ "contents": "read" }), "{name}");
         for step in steps(&workflow) {

@@ -17,7 +17,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt as _;
-use quirk::Quirk;
+use quirk::GatewayQuirk;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -64,7 +64,7 @@ pub struct Gateway {
 /// The state of the handlers.
 pub struct Shared {
     pub shape: Shape,
-    pub quirk: Quirk,
+    pub quirk: GatewayQuirk,
     pub upstream: String,
     pub client: reqwest::Client,
     /// The number of requests.
@@ -85,7 +85,7 @@ pub struct CompleteResponse {
 
 impl Gateway {
     /// Starts a gateway.
-    pub fn start(shape: Shape, quirk: Quirk) -> Self {
+    pub fn start(shape: Shape, quirk: GatewayQuirk) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let upstream_port = reserve_port();
@@ -132,7 +132,7 @@ async fn handle(State(shared): State<Arc<Shared>>, incoming: Request) -> Respons
 /// Forwards a request unchanged, with the credential of the gateway.
 pub async fn forward(shared: &Shared, request: &ClientRequest) -> Result<reqwest::Response, reqwest::Error> {
     let mut headers = request.headers.clone();
-    if shared.quirk != Quirk::LeaksKey {
+    if shared.quirk != GatewayQuirk::LeaksKey {
         headers.remove(header::AUTHORIZATION);
         headers.insert("x-api-key", HeaderValue::from_static(UPSTREAM_KEY));
     }
@@ -140,7 +140,7 @@ pub async fn forward(shared: &Shared, request: &ClientRequest) -> Result<reqwest
         shared.client.request(request.method.clone(), format!("{}{}", shared.upstream, request.path)).headers(headers);
     let outgoing = match (&request.body, shared.quirk) {
         (Value::Null, _) => outgoing,
-        (body, Quirk::GzipToUpstream) => {
+        (body, GatewayQuirk::GzipToUpstream) => {
             outgoing.header(header::CONTENT_ENCODING, "gzip").body(gzip(body.to_string().as_bytes()))
         }
         (body, _) => outgoing.body(body.to_string()),

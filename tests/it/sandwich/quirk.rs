@@ -14,7 +14,7 @@ use super::{
 
 /// The fault of a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quirk {
+pub enum GatewayQuirk {
     /// No fault.
     None,
     /// Removes `top_k`.
@@ -93,13 +93,13 @@ pub enum Quirk {
 
 /// Responds to a request.
 pub async fn respond(shared: &std::sync::Arc<Shared>, number: usize, mut request: ClientRequest) -> Response {
-    if let Quirk::DiesAfter(most) = shared.quirk
+    if let GatewayQuirk::DiesAfter(most) = shared.quirk
         && number >= most
     {
         // A panic of the handler breaks the connection without a response.
         panic!("dead");
     }
-    if let Quirk::HangsAfter(most) = shared.quirk
+    if let GatewayQuirk::HangsAfter(most) = shared.quirk
         && number >= most
     {
         std::future::pending::<()>().await;
@@ -110,7 +110,7 @@ pub async fn respond(shared: &std::sync::Arc<Shared>, number: usize, mut request
     if let Some(response) = edit_request(shared, number, &mut request).await {
         return response;
     }
-    let mut tries = if shared.quirk == Quirk::Retries { 3 } else { 1 };
+    let mut tries = if shared.quirk == GatewayQuirk::Retries { 3 } else { 1 };
     let response = loop {
         tries -= 1;
         match forward(shared, &request).await {
@@ -133,29 +133,29 @@ fn own_message() -> Value {
 async fn edit_request(shared: &std::sync::Arc<Shared>, number: usize, request: &mut ClientRequest) -> Option<Response> {
     let body = request.body.as_object_mut();
     match (shared.quirk, body) {
-        (Quirk::DropsTopK, Some(body)) => drop(body.remove("top_k")),
-        (Quirk::RenamesStop, Some(body)) => {
+        (GatewayQuirk::DropsTopK, Some(body)) => drop(body.remove("top_k")),
+        (GatewayQuirk::RenamesStop, Some(body)) => {
             if let Some(stop) = body.remove("stop_sequences") {
                 body.insert("stop".to_owned(), stop);
             }
         }
-        (Quirk::ClampsMaxTokens, Some(body)) if body.get("max_tokens").and_then(Value::as_u64) > Some(600) => {
+        (GatewayQuirk::ClampsMaxTokens, Some(body)) if body.get("max_tokens").and_then(Value::as_u64) > Some(600) => {
             body.insert("max_tokens".to_owned(), json!(600));
         }
-        (Quirk::RefusesThinking, Some(body)) if body.contains_key("thinking") => {
+        (GatewayQuirk::RefusesThinking, Some(body)) if body.contains_key("thinking") => {
             return Some(error(400, "invalid_request_error", "thinking: not here"));
         }
-        (Quirk::RefusesAll, _) if number > 0 => return Some(error(400, "invalid_request_error", "no")),
-        (Quirk::AddsDefaults, Some(body)) => drop(body.insert("temperature".to_owned(), json!(1.0))),
-        (Quirk::AlwaysStreams, Some(body)) => drop(body.insert("stream".to_owned(), json!(true))),
-        (Quirk::NeverAsks, _) => return Some(json_response(200, &own_message())),
-        (Quirk::AsksTwice, _) => drop(forward(shared, request).await),
-        (Quirk::AsksTwiceDifferently, Some(_)) => {
+        (GatewayQuirk::RefusesAll, _) if number > 0 => return Some(error(400, "invalid_request_error", "no")),
+        (GatewayQuirk::AddsDefaults, Some(body)) => drop(body.insert("temperature".to_owned(), json!(1.0))),
+        (GatewayQuirk::AlwaysStreams, Some(body)) => drop(body.insert("stream".to_owned(), json!(true))),
+        (GatewayQuirk::NeverAsks, _) => return Some(json_response(200, &own_message())),
+        (GatewayQuirk::AsksTwice, _) => drop(forward(shared, request).await),
+        (GatewayQuirk::AsksTwiceDifferently, Some(_)) => {
             let mut other = request.clone();
             other.body.as_object_mut().unwrap().remove("top_p");
             drop(forward(shared, &other).await);
         }
-        (Quirk::AnswersFirst, _) => {
+        (GatewayQuirk::AnswersFirst, _) => {
             let (shared, request) = (shared.clone(), request.clone());
             tokio::spawn(async move {
                 sleep_ms(60).await;
@@ -163,32 +163,32 @@ async fn edit_request(shared: &std::sync::Arc<Shared>, number: usize, request: &
             });
             return Some(json_response(200, &own_message()));
         }
-        (Quirk::LosesToolUseId | Quirk::EditsTexts, Some(body)) => {
+        (GatewayQuirk::LosesToolUseId | GatewayQuirk::EditsTexts, Some(body)) => {
             let messages = body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
             for block in messages.filter_map(|message| message["content"].as_array_mut()).flatten() {
                 match (shared.quirk, block["text"].as_str()) {
-                    (Quirk::LosesToolUseId, _) => drop(block.as_object_mut().unwrap().remove("tool_use_id")),
+                    (GatewayQuirk::LosesToolUseId, _) => drop(block.as_object_mut().unwrap().remove("tool_use_id")),
                     (_, Some(text)) => block["text"] = json!(format!("{text} (edited)")),
                     (_, None) => {}
                 }
             }
         }
-        (Quirk::Moderates, _) => {
+        (GatewayQuirk::Moderates, _) => {
             let copy = shared.client.post(format!("{}/v1/moderations", shared.upstream)).json(&request.body);
             let _ = copy.send().await;
         }
-        (Quirk::WholeForStream, Some(body)) => drop(body.remove("stream")),
-        (Quirk::StripsHeaders, _) => {
+        (GatewayQuirk::WholeForStream, Some(body)) => drop(body.remove("stream")),
+        (GatewayQuirk::StripsHeaders, _) => {
             for name in ["anthropic-beta", "anthropic-version", "x-fieldtest-marker"] {
                 request.headers.remove(name);
             }
         }
-        (Quirk::RewritesQuestion, Some(body)) => {
+        (GatewayQuirk::RewritesQuestion, Some(body)) => {
             if let Some(messages) = body.get_mut("messages") {
                 *messages = json!([{ "role": "user", "content": "Hello." }]);
             }
         }
-        (Quirk::HealthChecks, _) if number.is_multiple_of(10) => {
+        (GatewayQuirk::HealthChecks, _) if number.is_multiple_of(10) => {
             let _ = shared.client.get(format!("{}/v1/models", shared.upstream)).send().await;
         }
         _ => {}
@@ -199,14 +199,14 @@ async fn edit_request(shared: &std::sync::Arc<Shared>, number: usize, request: &
 async fn respond_complete(shared: &std::sync::Arc<Shared>, response: reqwest::Response) -> Response {
     let mut got = read(response).await;
     match shared.quirk {
-        Quirk::Swaps => got = swap_response(shared, got).await,
-        Quirk::GzipToClient => {
+        GatewayQuirk::Swaps => got = swap_response(shared, got).await,
+        GatewayQuirk::GzipToClient => {
             got.body = gzip(&got.body).into();
             got.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        Quirk::StripsHeaders => got.headers.retain_json(),
-        Quirk::FailsAll => return error(502, "api_error", "bad gateway"),
-        Quirk::TellsKey => {
+        GatewayQuirk::StripsHeaders => got.headers.retain_json(),
+        GatewayQuirk::FailsAll => return error(502, "api_error", "bad gateway"),
+        GatewayQuirk::TellsKey => {
             let mut body: Value = serde_json::from_slice(&got.body).unwrap_or_default();
             if let Some(body) = body.as_object_mut() {
                 body.insert("debug".to_owned(), json!(format!("upstream key {}", super::UPSTREAM_KEY)));
@@ -214,8 +214,10 @@ async fn respond_complete(shared: &std::sync::Arc<Shared>, response: reqwest::Re
             got.body = body.to_string().into();
             got.headers.insert("x-debug", HeaderValue::from_str(super::UPSTREAM_KEY).unwrap());
         }
-        Quirk::FlattensErrors if got.status.as_u16() >= 400 => return error(500, "api_error", "something went wrong"),
-        Quirk::DropsUnknownBlocks => {
+        GatewayQuirk::FlattensErrors if got.status.as_u16() >= 400 => {
+            return error(500, "api_error", "something went wrong");
+        }
+        GatewayQuirk::DropsUnknownBlocks => {
             let mut body: Value = serde_json::from_slice(&got.body).unwrap_or_default();
             if let Some(content) = body["content"].as_array_mut() {
                 content.retain(|block| block["type"] == "text");
@@ -280,10 +282,10 @@ async fn swap_response(shared: &Shared, own: CompleteResponse) -> CompleteRespon
     }
 }
 
-fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
+fn stream(quirk: GatewayQuirk, response: reqwest::Response) -> Response {
     match quirk {
-        Quirk::FailsAll => error(502, "api_error", "bad gateway"),
-        Quirk::Buffers => {
+        GatewayQuirk::FailsAll => error(502, "api_error", "bad gateway"),
+        GatewayQuirk::Buffers => {
             let all = async move {
                 let mut all = String::new();
                 let mut records = Box::pin(records(response));
@@ -294,19 +296,19 @@ fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
             };
             event_stream(once(all))
         }
-        Quirk::KeepsOpen => {
+        GatewayQuirk::KeepsOpen => {
             let open = once(async {
                 sleep_ms(60_000).await;
                 Ok(String::new())
             });
             event_stream(records(response).chain(open))
         }
-        Quirk::BreaksStreams => {
+        GatewayQuirk::BreaksStreams => {
             let broken = once(async { Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
             event_stream(records(response).take(4).map(|record| record.map_err(std::io::Error::other)).chain(broken))
         }
-        Quirk::HidesBreaks => event_stream(hide_abort(records(response))),
-        Quirk::MergesPieces => event_stream(
+        GatewayQuirk::HidesBreaks => event_stream(hide_abort(records(response))),
+        GatewayQuirk::MergesPieces => event_stream(
             records(response)
                 .ready_chunks(64)
                 .then(|some| async move { some.into_iter().collect::<Result<Vec<_>, _>>().map(|some| some.concat()) })
@@ -315,7 +317,7 @@ fn stream(quirk: Quirk, response: reqwest::Response) -> Response {
                     std::future::ready(Some(merged))
                 }),
         ),
-        Quirk::SplitsPieces => event_stream(records(response).map(|record| record.map(|record| split(&record)))),
+        GatewayQuirk::SplitsPieces => event_stream(records(response).map(|record| record.map(|record| split(&record)))),
         _ => pass_through(response),
     }
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 
-use super::quirk::Quirk;
+use super::quirk::GatewayQuirk;
 use super::{ClientRequest, Shared, UPSTREAM_KEY, error, event_stream, is_stream, json_response, records};
 
 /// Responds to a client of the Messages API, with an upstream that speaks chat completions.
@@ -20,7 +20,7 @@ pub async fn respond(shared: &Shared, request: ClientRequest) -> Response {
         return error(404, "not_found_error", "no such path");
     }
     let mut body = translate_request(&request.body);
-    if shared.quirk == Quirk::WrongTranslation {
+    if shared.quirk == GatewayQuirk::WrongTranslation {
         mistranslate(&mut body);
     }
     let sent = shared
