@@ -29,7 +29,7 @@ pub struct RunArgs {
     pub select: SelectArgs,
     #[command(flatten)]
     pub shard: ShardArgs,
-    /// Run only rows that failed or are undetermined here
+    /// Only rows that failed or are undetermined in FILE
     #[arg(long, value_name = "FILE", conflicts_with = "shard", help_heading = "Rows", hide_short_help = true)]
     pub rerun: Option<PathBuf>,
     /// Run each target N times; report how stable rows are

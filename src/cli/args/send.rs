@@ -19,13 +19,13 @@ pub struct SendArgs {
     /// Timeout per request, seconds
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Requests", hide_short_help = true)]
     pub timeout: u64,
-    /// Retries of 429, 5xx, lost connections [default: 4|8]
+    /// Retries after 429, 5xx, resets [4; simulated: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20), help_heading = "Requests", hide_short_help = true)]
     pub retries: Option<u32>,
     /// Random seed; same seed, same requests [simulated: 1]
     #[arg(long, value_name = "N", help_heading = "Rows", hide_short_help = true)]
     pub seed: Option<u64>,
-    /// secrets, or content: also content
+    /// Remove secrets, or content too
     #[arg(long, value_name = "WHAT", default_value = "secrets", help_heading = "Recordings", hide_short_help = true)]
     pub redact: ContentPolicy,
     #[command(flatten)]
