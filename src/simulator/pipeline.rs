@@ -90,7 +90,7 @@ impl RequestPipeline {
     ) -> Result<PipelineResponse, ApiError> {
         for (name, row) in [("authorization", SupportRow::Authorization), ("x-api-key", SupportRow::XApiKey)] {
             if headers.contains_key(name) {
-                activity.record(row.id());
+                activity.record(row.as_str());
             }
         }
         if *route == SimulatorRoute::Health {
@@ -197,7 +197,7 @@ impl RequestPipeline {
                 _ => None,
             };
             for row in std::iter::once(*row).chain(bound).filter(|row| is_wanted(*row)) {
-                activity.record(row.id());
+                activity.record(row.as_str());
             }
         }
     }

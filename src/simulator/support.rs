@@ -24,7 +24,7 @@ enum RowTreatment {
 
 impl SupportTable {
     pub fn new(statuses: &BTreeMap<String, ClaimStatus>) -> Self {
-        let treatment = |row: &SupportRow| match statuses.get(row.id()) {
+        let treatment = |row: &SupportRow| match statuses.get(row.as_str()) {
             None | Some(ClaimStatus::Supported | ClaimStatus::Partial) => RowTreatment::Support,
             Some(ClaimStatus::Ignored | ClaimStatus::Accepted) => RowTreatment::Ignore,
             Some(ClaimStatus::Unsupported) => RowTreatment::Reject,

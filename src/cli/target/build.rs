@@ -20,47 +20,59 @@ pub fn list_targets(catalog: &Catalog) -> String {
     catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The live endpoint of a target, with its credential.
-pub fn resolve_live(
-    target: &Target,
-    args: &EndpointArgs,
-    policy: CredentialPolicy,
-    environment: &ProcessEnvironment,
-) -> Result<EndpointKind, CliError> {
-    let Some(base_url) = target.base_url.clone() else {
-        return match policy {
-            CredentialPolicy::Required => {
-                Err(CliError::Target(format!("target `{}` has no base_url. Use --base-url or --simulate", target.name)))
-            }
-            CredentialPolicy::Optional | CredentialPolicy::None => {
-                Ok(EndpointKind::Simulated(Box::new(target.clone())))
-            }
-        };
-    };
-    BaseUrl::parse(&base_url)
-        .map_err(|source| CliError::InvalidUrl { origin: format!("target `{}`", target.name), source })?;
-    let from_args = policy.resolve(|| credential::from_args(&args.credential, environment));
-    let (credential, missing_credential) = match from_args? {
-        (None, None) => policy.resolve(|| find_credential(target, policy, environment))?,
-        found => found,
-    };
-    Ok(EndpointKind::Live { base_url, credential, missing_credential })
+/// What the resolution of targets depends on.
+#[derive(Clone, Copy)]
+pub struct TargetContext<'a> {
+    /// The options of the command.
+    pub args: &'a EndpointArgs,
+    /// Whether a target needs its credential.
+    pub policy: CredentialPolicy,
+    /// The case files.
+    pub catalog: &'a Catalog,
+    /// The environment of the process.
+    pub environment: &'a ProcessEnvironment,
 }
 
-/// The credential of a target file. Errors name the options that replace it.
-fn find_credential(
-    target: &Target,
-    policy: CredentialPolicy,
-    environment: &ProcessEnvironment,
-) -> Result<Option<LazyCredential>, CliError> {
-    let found = credential::from_target(&target.auth, target.credential.as_ref(), environment)
-        .and_then(|found| found.ok_or(CliError::NoCredentialSource));
-    match found {
-        Ok(credential) => Ok(Some(credential)),
-        Err(source) if policy == CredentialPolicy::Required => {
-            Err(CliError::MissingCredential { target: target.name.clone(), source: Box::new(source) })
+impl<'a> TargetContext<'a> {
+    /// Finds the target of an option or an entry, if it names one.
+    pub fn find_optional(&self, name: Option<&str>) -> Result<Option<&'a Target>, CliError> {
+        name.map(|name| find_target(self.catalog, name)).transpose()
+    }
+
+    /// The live endpoint of a target, with its credential.
+    pub fn resolve_live(&self, target: &Target) -> Result<EndpointKind, CliError> {
+        let Some(base_url) = target.base_url.clone() else {
+            return match self.policy {
+                CredentialPolicy::Required => Err(CliError::Target(format!(
+                    "target `{}` has no base_url. Use --base-url or --simulate",
+                    target.name
+                ))),
+                CredentialPolicy::Optional | CredentialPolicy::None => {
+                    Ok(EndpointKind::Simulated(Box::new(target.clone())))
+                }
+            };
+        };
+        BaseUrl::parse(&base_url)
+            .map_err(|source| CliError::InvalidUrl { origin: format!("target `{}`", target.name), source })?;
+        let from_args = self.policy.resolve(|| credential::from_args(&self.args.credential, self.environment));
+        let (credential, missing_credential) = match from_args? {
+            (None, None) => self.policy.resolve(|| self.find_credential(target))?,
+            found => found,
+        };
+        Ok(EndpointKind::Live { base_url, credential, missing_credential })
+    }
+
+    /// The credential of a target file. Errors name the options that replace it.
+    fn find_credential(&self, target: &Target) -> Result<Option<LazyCredential>, CliError> {
+        let found = credential::from_target(&target.auth, target.credential.as_ref(), self.environment)
+            .and_then(|found| found.ok_or(CliError::NoCredentialSource));
+        match found {
+            Ok(credential) => Ok(Some(credential)),
+            Err(source) if self.policy == CredentialPolicy::Required => {
+                Err(CliError::MissingCredential { target: target.name.clone(), source: Box::new(source) })
+            }
+            Err(source) => Err(source),
         }
-        Err(source) => Err(source),
     }
 }
 

@@ -7,9 +7,8 @@ use crate::cli::ProcessEnvironment;
 use crate::cli::args::budget::BudgetArgs;
 use crate::cli::args::endpoint::EndpointArgs;
 use crate::cli::error::CliError;
-use crate::cli::target::build::{build_target, find_target, resolve_live};
+use crate::cli::target::build::{TargetContext, build_target, find_target};
 use crate::cli::target::credential::{self, CredentialPolicy};
-use crate::cli::target::list;
 use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::BaseUrl;
 use crate::results::file_names::slugify;
@@ -27,12 +26,10 @@ pub fn resolve_targets(
     catalog: &Catalog,
     environment: &ProcessEnvironment,
 ) -> Result<Vec<ResolvedTarget>, CliError> {
+    let context = TargetContext { args, policy, catalog, environment };
     let mut targets: Vec<ResolvedTarget> = match &args.list {
-        Some(list) => list::resolve_list(list, args, policy, catalog, environment)?,
-        None => resolve_named(args, policy, catalog, environment)?
-            .into_iter()
-            .flat_map(|target| target.expand_models(&args.model))
-            .collect(),
+        Some(list) => context.resolve_list(list)?,
+        None => context.resolve_named()?.into_iter().flat_map(|target| target.expand_models(&args.model)).collect(),
     };
     validate_unique_names(&targets)?;
     credential::dedupe_commands(targets.iter_mut().filter_map(|target| match &mut target.endpoint {
@@ -67,39 +64,59 @@ fn validate_unique_names(targets: &[ResolvedTarget]) -> Result<(), CliError> {
     Ok(())
 }
 
-fn resolve_named(
-    args: &EndpointArgs,
-    policy: CredentialPolicy,
-    catalog: &Catalog,
-    environment: &ProcessEnvironment,
-) -> Result<Vec<ResolvedTarget>, CliError> {
-    let claims = args.claims.as_deref().map(|name| find_target(catalog, name)).transpose()?;
-    if let Some(base_url) = &args.base_url {
-        return resolve_url(args, base_url, claims, policy, catalog, environment).map(|target| vec![target]);
+impl TargetContext<'_> {
+    fn resolve_named(&self) -> Result<Vec<ResolvedTarget>, CliError> {
+        let args = self.args;
+        let claims = self.find_optional(args.claims.as_deref())?;
+        if let Some(base_url) = &args.base_url {
+            return self.resolve_url(base_url, claims).map(|target| vec![target]);
+        }
+        let is_demo = args.targets.is_empty();
+        let names: Vec<&str> =
+            if is_demo { DEFAULT_TARGETS.to_vec() } else { args.targets.iter().map(String::as_str).collect() };
+        if names.len() > 1 && args.name.is_some() {
+            return Err(CliError::Options("--name accepts one target. Remove it, or test one target"));
+        }
+        let mut seen = HashSet::new();
+        names
+            .into_iter()
+            .map(|name| {
+                if !seen.insert(name) {
+                    return Err(CliError::Target(format!("target `{name}` is named twice. Remove one")));
+                }
+                let target = find_target(self.catalog, name)?;
+                let endpoint = if is_demo || args.simulate {
+                    EndpointKind::Simulated(Box::new(target.clone()))
+                } else {
+                    self.resolve_live(target)?
+                };
+                let name = args.name.as_deref().unwrap_or(name);
+                Ok(build_target(args, name, endpoint, Some(target), claims.or(Some(target))))
+            })
+            .collect()
     }
-    let is_demo = args.targets.is_empty();
-    let names: Vec<&str> =
-        if is_demo { DEFAULT_TARGETS.to_vec() } else { args.targets.iter().map(String::as_str).collect() };
-    if names.len() > 1 && args.name.is_some() {
-        return Err(CliError::Options("--name accepts one target. Remove it, or test one target"));
+
+    fn resolve_url(&self, base_url: &str, claims: Option<&Target>) -> Result<ResolvedTarget, CliError> {
+        let args = self.args;
+        if args.simulate {
+            return Err(CliError::Options("--simulate and --base-url cannot be combined. Remove one"));
+        }
+        if args.targets.len() > 1 {
+            return Err(CliError::Options("--base-url accepts one target. Use --targets FILE for several"));
+        }
+        let url = BaseUrl::parse(base_url)
+            .map_err(|source| CliError::InvalidUrl { origin: "--base-url".to_owned(), source })?;
+        let target = self.find_optional(args.targets.first().map(String::as_str))?;
+        // The credential of a target must not be sent to another host: only the command line names one here.
+        let (credential, missing_credential) =
+            self.policy.resolve(|| credential::from_args(&args.credential, self.environment))?;
+        let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
+        if args.model.is_empty() && target.is_none() && claims.is_none() {
+            return Err(CliError::Options("--base-url needs --model NAME"));
+        }
+        let endpoint = EndpointKind::Live { base_url: base_url.to_owned(), credential, missing_credential };
+        Ok(build_target(args, &name, endpoint, target, claims.or(target)))
     }
-    let mut seen = HashSet::new();
-    names
-        .into_iter()
-        .map(|name| {
-            if !seen.insert(name) {
-                return Err(CliError::Target(format!("target `{name}` is named twice. Remove one")));
-            }
-            let target = find_target(catalog, name)?;
-            let endpoint = if is_demo || args.simulate {
-                EndpointKind::Simulated(Box::new(target.clone()))
-            } else {
-                resolve_live(target, args, policy, environment)?
-            };
-            let name = args.name.as_deref().unwrap_or(name);
-            Ok(build_target(args, name, endpoint, Some(target), claims.or(Some(target))))
-        })
-        .collect()
 }
 
 /// Rejects simulator options for a live endpoint, and a limit on the cost without prices.
@@ -112,31 +129,4 @@ pub fn validate_options<'a>(
         return Err(CliError::Options("simulator options need --simulate"));
     }
     budget.require_prices(targets)
-}
-
-fn resolve_url(
-    args: &EndpointArgs,
-    base_url: &str,
-    claims: Option<&Target>,
-    policy: CredentialPolicy,
-    catalog: &Catalog,
-    environment: &ProcessEnvironment,
-) -> Result<ResolvedTarget, CliError> {
-    if args.simulate {
-        return Err(CliError::Options("--simulate and --base-url cannot be combined. Remove one"));
-    }
-    if args.targets.len() > 1 {
-        return Err(CliError::Options("--base-url accepts one target. Use --targets FILE for several"));
-    }
-    let url =
-        BaseUrl::parse(base_url).map_err(|source| CliError::InvalidUrl { origin: "--base-url".to_owned(), source })?;
-    let target = args.targets.first().map(|name| find_target(catalog, name)).transpose()?;
-    // The credential of a target must not be sent to another host: only the command line names one here.
-    let (credential, missing_credential) = policy.resolve(|| credential::from_args(&args.credential, environment))?;
-    let name = args.name.clone().or_else(|| args.targets.first().cloned()).unwrap_or_else(|| url.host_and_port());
-    if args.model.is_empty() && target.is_none() && claims.is_none() {
-        return Err(CliError::Options("--base-url needs --model NAME"));
-    }
-    let endpoint = EndpointKind::Live { base_url: base_url.to_owned(), credential, missing_credential };
-    Ok(build_target(args, &name, endpoint, target, claims.or(target)))
 }

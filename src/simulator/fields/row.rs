@@ -3,28 +3,11 @@
 //!
 //! It must not know the status of a row (`support` does) or what a row does to a request.
 
-macro_rules! define_rows {
-    ($($name:ident = $id:literal,)*) => {
-        /// A row of a support table that the simulator can support, ignore or reject.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub(crate) enum SupportRow { $($name,)* }
+use crate::string_enum::string_enum;
 
-        impl SupportRow {
-            /// Every row, in the order of the tables.
-            pub const ALL: &'static [SupportRow] = &[$(SupportRow::$name,)*];
-
-            /// The row's id in case files and reports.
-            pub fn id(self) -> &'static str {
-                match self { $(SupportRow::$name => $id,)* }
-            }
-        }
-
-        /// The id of every row that the simulator knows by name, in the order of the tables.
-        pub const ROW_IDS: &[&str] = &[$($id,)*];
-    };
-}
-
-define_rows! {
+string_enum! {
+    /// A row of a support table that the simulator can support, ignore or reject, in the order of the tables.
+    pub(crate) enum SupportRow {
     AnthropicBeta = "header.anthropic-beta",
     AnthropicVersion = "header.anthropic-version",
     XApiKey = "header.x-api-key",
@@ -86,7 +69,20 @@ define_rows! {
     ContainerUpload = "content.container_upload",
 
     MaxOutputTokens = "limit.max_output_tokens",
+    }
 }
+
+/// The id of every row that the simulator knows by name, in the order of the tables.
+pub const ROW_IDS: &[&str] = &{
+    let mut ids = [""; SupportRow::ALL.len()];
+    let mut i = 0;
+    while i < ids.len() {
+        ids[i] = SupportRow::ALL[i].as_str();
+        i += 1;
+    }
+    ids
+};
+
 /// The rows of one kind of `tool_choice` object.
 pub(crate) struct ChoiceRows {
     pub variant: SupportRow,
@@ -114,6 +110,6 @@ mod tests {
     fn ids_are_unique_and_in_the_order_of_the_enum() {
         let ids: std::collections::BTreeSet<&str> = ROW_IDS.iter().copied().collect();
         assert_eq!(ids.len(), ROW_IDS.len());
-        assert_eq!(SupportRow::ALL.iter().map(|r| r.id()).collect::<Vec<_>>(), ROW_IDS);
+        assert_eq!(SupportRow::ALL.map(SupportRow::as_str), ROW_IDS);
     }
 }
