@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use secrecy::SecretString;
 
-use crate::catalog::{AuthScheme, Catalog, CatalogRow};
+use crate::catalog::{Catalog, CatalogRow};
 use crate::checks::CheckSeverity;
 use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::endpoint::{CredentialArgs, EndpointArgs, MaxTokensArgs};
@@ -35,6 +35,7 @@ use crate::report;
 use crate::results::gateway_diff::{GatewayAttribution, GatewayComparison, ResultsPair};
 use crate::results::model::Results;
 use crate::results::{gateway_diff, json};
+use crate::wire::exchange::AuthScheme;
 
 /// Test an upstream and the gateway in front of it
 #[derive(Debug, Args)]
