@@ -12,7 +12,7 @@ FROM ${BUILD_IMAGE} AS compiled
 RUN apk add --no-cache musl-dev
 WORKDIR /source
 COPY . .
-RUN cargo install --locked --path . --root /
+RUN cargo install --locked --profile dist --path . --root /
 
 FROM scratch AS prebuilt
 ARG TARGETARCH
