@@ -79,6 +79,11 @@ impl Ground {
         Run { verdicts: verdicts(results), applied: proxy.between.applied() }
     }
 
+    /// A proxy with these mutations, for other programs, and what they need to use it.
+    pub async fn serve(&self, mutations: &[Mutation]) -> (Proxy<Mutator>, Own) {
+        (Proxy::start(Mutator::new(mutations, self.own.clone()), &[&self.url]).await, self.own.clone())
+    }
+
     /// The number of mutants that share a run. A real server is slow, so more of them share one.
     pub fn together(&self) -> usize {
         if self.running.is_some() { 8 } else { 16 }

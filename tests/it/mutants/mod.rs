@@ -16,6 +16,7 @@ use crate::{common, proxy};
 
 mod ground;
 mod plan;
+mod serve;
 mod verdict;
 
 use std::collections::BTreeMap;
