@@ -13,16 +13,19 @@ RUN apk add --no-cache musl-dev
 WORKDIR /source
 COPY . .
 RUN cargo install --locked --profile dist --path . --root /
+WORKDIR /work
 
 FROM scratch AS prebuilt
 ARG TARGETARCH
 COPY dist/${TARGETARCH}/fieldtest /bin/fieldtest
+WORKDIR /work
 
 FROM ${BINARY} AS binary
 
 FROM ${BASE_IMAGE}
 COPY --from=binary /bin/fieldtest /usr/local/bin/fieldtest
 # Reports go to /work. Mount a folder there, and run as its owner: -u "$(id -u):$(id -g)".
+COPY --from=binary --chown=65532:65532 /work /work
 WORKDIR /work
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/fieldtest"]
