@@ -6,7 +6,6 @@
 //! notes, because clients must ignore them.
 
 mod catalog;
-pub mod client_reactions;
 mod collector;
 mod cross_response;
 mod error;

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use common::client_reactions::{ClientMeasurements, ClientOutcome};
 use common::{
     CATALOG, EndpointUnderTest, SHORT_BACKOFF, SimulationSetup, TARGETS, bundled_target, field_row_ids,
     is_update_requested, record_endpoint, record_simulation, record_target, repository_path, test_target,
 };
-use fieldtest::checks::client_reactions::{ClientMeasurements, ClientOutcome};
 use fieldtest::checks::{CheckSeverity, ProtocolCheck};
 use fieldtest::client::{Client, ClientConfig, MessagesEndpoint as _};
 use fieldtest::engine::judge;
@@ -312,7 +312,7 @@ fn render_reactions(check: ProtocolCheck, measured: &ClientMeasurements) -> Stri
             "\n| {} | {} | {} | {places} | {detail} |",
             client.name,
             client.version,
-            reaction.outcome.as_str()
+            format!("{:?}", reaction.outcome).to_lowercase()
         );
     }
     out

@@ -4,12 +4,9 @@
 //! They are only documentation. Checks and runs must not depend on them.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
+use fieldtest::checks::ProtocolCheck;
 use serde::Deserialize;
-
-use crate::checks::catalog::ProtocolCheck;
-use crate::string_enum::string_enum;
 
 /// A measured client.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -23,21 +20,21 @@ pub struct MeasuredClient {
     pub version: String,
 }
 
-string_enum! {
-    /// The worst outcome of all scenarios of a client, compared with the same scenarios without the
-    /// fault.
-    pub enum ClientOutcome {
-        /// The fault never reached this client.
-        Unreached = "unreached",
-        /// No difference.
-        Same = "same",
-        /// A different message or error.
-        Differs = "differs",
-        /// An error instead of a message.
-        Raises = "raises",
-        /// The client did not end within the timeout.
-        Hangs = "hangs",
-    }
+/// The worst outcome of all scenarios of a client, compared with the same scenarios without the
+/// fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientOutcome {
+    /// The fault never reached this client.
+    Unreached,
+    /// No difference.
+    Same,
+    /// A different message or error.
+    Differs,
+    /// An error instead of a message.
+    Raises,
+    /// The client did not end within the timeout.
+    Hangs,
 }
 
 /// The reaction of one client to one fault.
@@ -64,11 +61,9 @@ pub struct ClientMeasurements {
     pub faults: BTreeMap<String, BTreeMap<String, ClientReaction>>,
 }
 
-/// Returns all measurements. `None` if the file is invalid, which a test rules out.
-pub fn client_measurements() -> Option<&'static ClientMeasurements> {
-    static MEASUREMENTS: LazyLock<Option<ClientMeasurements>> =
-        LazyLock::new(|| serde_json::from_str(include_str!("clients.json")).ok());
-    MEASUREMENTS.as_ref()
+/// Returns all measurements.
+pub fn client_measurements() -> ClientMeasurements {
+    serde_json::from_str(include_str!("../../../src/checks/clients.json")).unwrap()
 }
 
 impl ClientMeasurements {
@@ -80,38 +75,25 @@ impl ClientMeasurements {
     }
 }
 
-impl ProtocolCheck {
-    /// Returns the reactions to the fault that this check detects.
-    pub fn reactions(self) -> Vec<(&'static MeasuredClient, &'static ClientReaction)> {
-        client_measurements().map(|all| all.reactions(self.id())).unwrap_or_default()
+#[test]
+fn the_measurements_contain_only_known_checks_and_clients() {
+    let all = client_measurements();
+    for (fault, by_client) in &all.faults {
+        // Faults with this prefix break no rule and have no check.
+        let harmless = fault.starts_with("raw.");
+        assert!(harmless || ProtocolCheck::ALL.iter().any(|check| check.id() == fault), "{fault} is not a check");
+        for (id, reaction) in by_client {
+            assert!(all.clients.iter().any(|client| client.id == *id), "{fault}: {id} is not a client");
+            let has_detail = !reaction.detail.is_empty() && !reaction.scenarios.is_empty();
+            assert_eq!(has_detail, reaction.outcome > ClientOutcome::Same, "{fault}, {id}: {reaction:?}");
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_is_valid_and_contains_only_known_checks_and_clients() {
-        let all: ClientMeasurements =
-            serde_json::from_str(include_str!("clients.json")).expect("scripts/clients/run wrote it");
-        assert_eq!(client_measurements(), Some(&all));
-        for (fault, by_client) in &all.faults {
-            // Faults with this prefix break no rule and have no check.
-            let harmless = fault.starts_with("raw.");
-            assert!(harmless || ProtocolCheck::ALL.iter().any(|check| check.id() == fault), "{fault} is not a check");
-            for (id, reaction) in by_client {
-                assert!(all.clients.iter().any(|client| client.id == *id), "{fault}: {id} is not a client");
-                let has_detail = !reaction.detail.is_empty() && !reaction.scenarios.is_empty();
-                assert_eq!(has_detail, reaction.outcome > ClientOutcome::Same, "{fault}, {id}: {reaction:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_measured_check_has_a_reaction_of_each_client() {
-        let reactions = ProtocolCheck::EventNameMissing.reactions();
-        assert_eq!(reactions.len(), client_measurements().map_or(0, |all| all.clients.len()));
-        assert_eq!(reactions.first().map(|(client, _)| client.id.as_str()), Some("python"));
-    }
+#[test]
+fn a_measured_check_has_a_reaction_of_each_client() {
+    let all = client_measurements();
+    let reactions = all.reactions(ProtocolCheck::EventNameMissing.id());
+    assert_eq!(reactions.len(), all.clients.len());
+    assert_eq!(reactions[0].0.id, "python");
 }

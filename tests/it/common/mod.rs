@@ -14,6 +14,7 @@
 
 pub mod binary;
 pub mod canary;
+pub mod client_reactions;
 pub mod clock;
 pub mod noise;
 pub mod properties;
