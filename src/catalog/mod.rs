@@ -1,7 +1,8 @@
 //! Case files: the rows of the support tables, how each is decided, and what each provider claims. The
 //! main type is [`Catalog`].
 //!
-//! Must not know any other module. Nothing here sends, judges or reads a disk: files come in as bytes.
+//! Must not know any other module except `wire`. Nothing here sends, judges or reads a disk: files
+//! come in as bytes.
 
 mod arm;
 mod bundled;

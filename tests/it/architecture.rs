@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("string_enum", &[]),
     ("loopback", &[]),
     ("wire", &["string_enum"]),
-    ("catalog", &["string_enum"]),
+    ("catalog", &["string_enum", "wire"]),
     ("checks", &["string_enum", "wire"]),
     ("redact", &["wire"]),
     ("variables", &["catalog"]),

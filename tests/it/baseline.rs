@@ -265,7 +265,7 @@ mod earlier_runs {
         for (content, part) in [
             (&text[..text.len() / 2], "the file is incomplete"),
             (&text.replacen("\"outcome\": \"contradicts\"", "\"outcome\": \"conforms\"", 1), "The file was edited"),
-            (&text.replacen("fieldtest-results/1", "fieldtest-results/9", 1), "This version of fieldtest reads"),
+            (&text.replacen("fieldtest-results/2", "fieldtest-results/9", 1), "This version of fieldtest reads"),
             (
                 &text.replacen("\"id\": \"field.stream\"", "\"id\": \"field.streams\"", 1),
                 "did you mean `field.stream`?",
@@ -466,7 +466,7 @@ mod commands {
         // All errors are reported at the same time.
         let two = [row_entry("field.x", "ignored", ""), row_entry(STOP, "fine", "")].concat();
         with(&two).assert_exit_code(2).assert_stderr_contains(&["known.yaml:3:10", "known.yaml:7:14"]);
-        lint("{\"schema\": \"fieldtest-results/1\"}")
+        lint("{\"schema\": \"fieldtest-results/2\"}")
             .assert_exit_code(2)
             .assert_stderr_contains(&["expected a list of known failures"]);
         Folder::new()

@@ -165,7 +165,7 @@ fn incomplete_edited_and_wrong_files_are_rejected() {
     for (content, part) in [
         (&text[..text.len() - 9], "the file is incomplete"),
         (&text.replacen("\"outcome\": \"conforms\"", "\"outcome\": \"exceeds\"", 1), "The file was edited"),
-        (&text.replacen("fieldtest-results/1", "fieldtest-results/0", 1), "fieldtest-results/0"),
+        (&text.replacen("fieldtest-results/2", "fieldtest-results/0", 1), "fieldtest-results/0"),
         (&recording, "This is a recording"),
     ] {
         folder.write("new/results-deepseek.json", content);
