@@ -128,6 +128,7 @@ string_enum! {
         ThinkingInText = "message.thinking-in-text",
         StopReasonMissing = "message.stop-reason-missing",
         StopReasonUnknown = "message.stop-reason-unknown",
+        StopReasonLost = "message.stop-reason-lost",
         StopSequenceKeyMissing = "message.stop-sequence-key-missing",
         StopSequenceMismatch = "message.stop-sequence-mismatch",
         StopSequenceInText = "message.stop-sequence-in-text",

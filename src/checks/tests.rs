@@ -377,6 +377,15 @@ fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck
         ),
         (C::InputMoreThanSent, text_only_findings(|_, m| m["usage"]["input_tokens"] = 2000.into()), &[]),
         (C::UsageOutputZero, message_findings(|m| m["usage"]["output_tokens"] = 0.into()), &[]),
+        (
+            C::StopReasonLost,
+            message_findings(|m| {
+                m["content"].as_array_mut().unwrap().pop();
+                m["stop_reason"] = "end_turn".into();
+                m["usage"]["output_tokens"] = 64.into();
+            }),
+            &[],
+        ),
         (C::UsageOverMaxTokens, message_findings(|m| m["usage"]["output_tokens"] = 65.into()), &[]),
         (C::UsageCacheSum, message_findings(|m| m["usage"]["cache_creation_input_tokens"] = 4.into()), &[]),
         (

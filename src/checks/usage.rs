@@ -66,6 +66,11 @@ fn check_output(request_body: &Value, message: &Value, usage: &Value, found: &mu
     if let Some(limit) = request_body["max_tokens"].as_u64().filter(|limit| output > *limit) {
         found.add(ProtocolCheck::UsageOverMaxTokens, format!("output_tokens is {output}, max_tokens is {limit}"));
     }
+    let ends_by_itself = message["stop_reason"] == "end_turn";
+    if let Some(limit) = request_body["max_tokens"].as_u64().filter(|limit| output == *limit && ends_by_itself) {
+        let what = format!("max_tokens {limit}, output_tokens {output}, stop_reason end_turn");
+        found.add(ProtocolCheck::StopReasonLost, what);
+    }
     if let Some(thinking) = usage["output_tokens_details"]["thinking_tokens"].as_u64().filter(|t| *t > output) {
         found.add(ProtocolCheck::UsageThinking, format!("thinking_tokens is {thinking}, output_tokens is {output}"));
     }

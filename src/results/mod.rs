@@ -24,4 +24,5 @@ pub mod mutation;
 pub mod plan;
 pub mod plan_estimate;
 pub mod progress;
+pub mod reason;
 pub mod redact;

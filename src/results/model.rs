@@ -13,6 +13,7 @@ use crate::checks::CheckSeverity;
 use crate::results::baseline::BaselineComparison;
 use crate::results::gateway::{GatewayVerdict, TestedGateway};
 use crate::results::plan_estimate::PlanEstimate;
+use crate::results::reason::ReasonData;
 use crate::string_enum::string_enum;
 
 /// The value of `schema` in every results file of this version.
@@ -496,8 +497,12 @@ pub struct Verdict {
     /// claim of `supported`.
     #[serde(default = "supported")]
     pub strongest: VerdictStatus,
-    /// The reason, in one sentence.
+    /// The reason, in one sentence. Tools should read `because`.
     pub reason: String,
+    /// The reason as data: a kind with its parameters. Absent in results of version 1 and in results
+    /// without content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<ReasonData>,
     /// Why the row is inconclusive or skipped: a code from a closed set; `null` for decided rows.
     pub code: Option<String>,
     /// The confidence of a statistical verdict; `null` for any other verdict.
@@ -517,11 +522,13 @@ pub struct Verdict {
 
 impl Verdict {
     /// A verdict without code, evidence and details.
-    pub fn new(status: VerdictStatus, reason: impl Into<String>) -> Self {
+    pub fn new(status: VerdictStatus, because: impl Into<ReasonData>) -> Self {
+        let because = because.into();
         Self {
             status,
             strongest: VerdictStatus::Supported,
-            reason: reason.into(),
+            reason: because.to_string(),
+            because: Some(because),
             code: None,
             confidence: None,
             evidence: None,
@@ -529,6 +536,17 @@ impl Verdict {
             blocked_by: Vec::new(),
             by_itself: None,
         }
+    }
+
+    /// The reason as data. For results of version 1, it is the sentence.
+    pub fn because(&self) -> ReasonData {
+        self.because.clone().unwrap_or_else(|| self.reason.as_str().into())
+    }
+
+    /// Sets the reason and its sentence.
+    pub fn set_reason(&mut self, because: ReasonData) {
+        self.reason = because.to_string();
+        self.because = Some(because);
     }
 
     /// Compares this verdict with a claim.

@@ -19,6 +19,11 @@ pub fn redact_content(mut results: Results) -> Results {
 fn redact_row(row: &mut RowResult) {
     row.example = None;
     row.verdict.reason = strip_quotation(&row.verdict.reason);
+    // Its parameters quote responses.
+    row.verdict.because = None;
+    if let Some(own) = &mut row.verdict.by_itself {
+        own.reason = strip_quotation(&own.reason);
+    }
     row.earlier.iter_mut().for_each(|earlier| earlier.reason = strip_quotation(&earlier.reason));
     row.verdict.qualifiers.iter_mut().for_each(|qualifier| *qualifier = strip_quotation(qualifier));
 }

@@ -388,7 +388,7 @@ mod commands {
         write(&folder, &["--link", "https://x.example/7", "--until", "2999-01-01"]).assert_exit_code(0);
         let text = folder.read("known.yaml");
         let file: Value = serde_yaml::from_str(&text).unwrap();
-        assert_eq!((&file["schema"], &file["target"]), (&"fieldtest-baseline/1".into(), &"deepseek".into()));
+        assert_eq!((&file["schema"], &file["target"]), (&"fieldtest-baseline/2".into(), &"deepseek".into()));
         let [row, check] = file["expect"].as_array().unwrap().as_slice() else { panic!("{text}") };
         assert_eq!(
             (&row["row"], &row["verdict"], &row["until"]),

@@ -71,7 +71,7 @@ fn the_json_format_has_the_totals_and_every_row() {
     let arguments = ["check", "--target", "deepseek", "--select", "field.top_k", "--format", "json"];
     let ended = folder.run(arguments).assert_exit_code(0);
     let proof: Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!(proof["schema"], "fieldtest-proof/1");
+    assert_eq!(proof["schema"], "fieldtest-proof/2");
     let totals = ["mutants", "killed", "survived", "spread", "void", "unproved", "untried"].map(|key| &proof[key]);
     assert_eq!(totals, [2, 2, 0, 0, 0, 0, 0]);
     assert_eq!(proof["kill_rate"], 1.0);

@@ -95,7 +95,7 @@ fn links_and_devices_are_written_and_not_replaced() {
 fn the_json_has_a_schema_and_a_stable_order() {
     let folder = two_runs(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
     let diff = diff_json(&folder, &[]);
-    assert_eq!((&diff["schema"], &diff["regressions"]), (&"fieldtest-diff/1".into(), &2.into()));
+    assert_eq!((&diff["schema"], &diff["regressions"]), (&"fieldtest-diff/2".into(), &2.into()));
     let rows: Vec<&Value> = diff["rows"].as_array().unwrap().iter().map(|row| &row["row"]).collect();
     assert_eq!(rows, [STOP, "field.top_k"]);
     assert_eq!(diff["rows"][0]["before"]["verdict"], "supported");

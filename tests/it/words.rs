@@ -8,6 +8,7 @@ use binary::Folder;
 use common::{CATALOG, TARGETS, binary, bundled_target, repository_path, test_target};
 use fieldtest::catalog::{Outcome, VerdictStatus};
 use fieldtest::results::json;
+use fieldtest::results::reason::ReasonData;
 
 use crate::common;
 
@@ -170,4 +171,36 @@ fn paler_words_fail_only_with_require_effect() {
     run(&["--require-effect"]).assert_exit_code(1);
     let proven = ["run", "deepseek", "--simulate", "--select", "field.stop_sequences", "--out", "out"];
     folder.run([&proven[..], &["--require-effect"]].concat()).assert_exit_code(0);
+}
+
+#[tokio::test]
+async fn every_verdict_has_its_reason_as_data() {
+    let results = test_target(bundled_target("deepseek"), &[]).await;
+    for row in &results.rows {
+        let because = row.verdict.because.as_ref().unwrap_or_else(|| panic!("{} has no reason as data", row.id));
+        assert!(!matches!(because, ReasonData::Other { .. }), "{}: {because}", row.id);
+        // An undecided verdict also says what to do.
+        assert!(row.verdict.reason.starts_with(because.to_string().trim_end_matches('.')), "{}: {because}", row.id);
+    }
+}
+
+#[test]
+fn a_lost_stop_reason_is_a_row_and_a_finding() {
+    let folder = Folder::new();
+    folder.write("lost.yaml", "faults: [message.stop-reason-lost]\n");
+    let rows = [
+        "field.max_tokens",
+        "field.stop_sequences",
+        "answer.stop_reason.max_tokens",
+        "answer.stop_reason.stop_sequence",
+    ];
+    let mut options = vec!["run", "anthropic", "--simulate", "--simulator", "lost.yaml", "--out", "out"];
+    options.extend(rows.iter().flat_map(|row| ["--select", row]));
+    folder.run(options).assert_exit_code(1);
+    let results = json::parse("x.json", &folder.read("out/results-anthropic.json")).unwrap();
+    let statuses = rows.map(|row| results.find_row(row).unwrap().verdict.status);
+    use VerdictStatus::{Ignored, Supported};
+    assert_eq!(statuses, [Supported, Supported, Ignored, Ignored]);
+    assert!(results.find_row(rows[0]).unwrap().verdict.qualifiers.is_empty());
+    assert!(results.find_finding("message.stop-reason-lost").is_some());
 }

@@ -63,7 +63,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         .iter()
         .map(|(row, trials)| match rules::next_step(&row.experiment, trials, &facts) {
             Step::Decided(verdict) => (&row.experiment, verdict),
-            Step::Run(_) => (&row.experiment, unfinished_verdict(&unfinished_reason(&index, trials.is_empty()))),
+            Step::Run(_) => (&row.experiment, unfinished_verdict(unfinished_reason(&index, trials.is_empty()))),
         })
         .collect();
     rules::apply_dependencies(&mut verdicts);

@@ -9,6 +9,7 @@ use crate::catalog::{ArmComparison, Experiment, ResponseAspect, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::step::{
     self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict,
+    reported_error,
 };
 use crate::engine::rules::trials::{
     count_outcomes, missing_trial_step, negative_control, server_error_step, usable_response_step,
@@ -17,6 +18,7 @@ use crate::engine::rules::trials::{
 use crate::engine::trial::{CompletedTrial, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
+use crate::results::reason::{NameList, ReasonData};
 use crate::wire::message::{InterpretedExchange, Message, excerpt};
 use crate::wire::parsed_exchange::ChunkTiming;
 
@@ -83,10 +85,7 @@ fn usable_trials<'a>(
     }
     let is_error = |t: &&CompletedTrial| matches!(t.responses.last(), Some(InterpretedExchange::HttpError(_)));
     if arm_trials.iter().any(is_error) && !arm_trials.iter().all(is_error) {
-        return Err(Step::inconclusive(
-            InconclusiveReason::Inconsistent,
-            "inconsistent endpoint: the same request was accepted and rejected",
-        ));
+        return Err(Step::inconclusive(InconclusiveReason::Inconsistent, ReasonData::SometimesRejected {}));
     }
     if let Some(step) = arm_trials.iter().find_map(|trial| problem_step(experiment, trials, trial, arm_trials.len())) {
         return Err(step);
@@ -114,18 +113,18 @@ fn problem_step(
     let is_treatment = trial.arm == ArmKind::Treatment;
     let failed = match trial.responses.last()? {
         InterpretedExchange::HttpError(error) if matches!(error.status, 400 | 404 | 405 | 413 | 422) => {
-            let error = describe_error(error);
+            let error = reported_error(error);
             if !is_treatment {
                 return Some(Step::inconclusive(
                     InconclusiveReason::NegativeRejected,
-                    format!("the comparison request is rejected: {error}"),
+                    ReasonData::ComparisonRejected { error },
                 ));
             }
             if trial_count < 2 {
                 return Some(Step::run(trial.arm));
             }
             return Some(negative_control(experiment, trials, ArmKind::After).unwrap_or_else(|| {
-                let reason = format!("rejected with {error}");
+                let reason = ReasonData::Rejected { error };
                 Step::Decided(decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, reason))
             }));
         }
@@ -168,7 +167,7 @@ impl<'a> ComparedArms<'a> {
     }
 
     /// One pair of counts decides after both arms have the trials that they need.
-    fn compare_counts(&self, needed: usize, compare: impl Fn(u64, u64) -> (VerdictStatus, String)) -> Step {
+    fn compare_counts(&self, needed: usize, compare: impl Fn(u64, u64) -> (VerdictStatus, ReasonData)) -> Step {
         if let Some(step) = self.missing_trial(needed) {
             return step;
         }
@@ -178,17 +177,11 @@ impl<'a> ComparedArms<'a> {
                 let (status, reason) = compare(t, n);
                 decided_verdict(status, EvidenceKind::Comparison, None, reason)
             }
-            _ => inconclusive_verdict(
-                InconclusiveReason::MalformedResponse,
-                "a response contains no count of input tokens",
-            ),
+            _ => inconclusive_verdict(InconclusiveReason::MalformedResponse, ReasonData::TokenCountMissing {}),
         });
         let Some(first) = verdicts.next() else { return Step::run(ArmKind::Treatment) };
         if verdicts.any(|verdict| verdict.status != first.status) {
-            return Step::inconclusive(
-                InconclusiveReason::Inconsistent,
-                "inconsistent endpoint: equal requests have different token counts",
-            );
+            return Step::inconclusive(InconclusiveReason::Inconsistent, ReasonData::TokenCountsVary {});
         }
         Step::Decided(first)
     }
@@ -213,23 +206,23 @@ impl<'a> ComparedArms<'a> {
         if let Some(absent) = absent {
             return Step::inconclusive(
                 InconclusiveReason::ModelDoesNotShow,
-                format!("no response of {} pairs has any {}", pairs.len(), aspect_name(*absent)),
+                ReasonData::AspectAbsent { pairs: pairs.len() as u64, aspect: aspect_name(*absent).to_owned() },
             );
         }
         let Some((one, other)) = pairs.last() else {
-            return Step::inconclusive(InconclusiveReason::MalformedResponse, "there are no two messages to compare");
+            return Step::inconclusive(InconclusiveReason::MalformedResponse, ReasonData::NothingToCompare {});
         };
         let (status, reason) = if differ.is_empty() {
-            let names: Vec<&str> = aspects.iter().map(|aspect| aspect_name(*aspect)).collect();
-            (VerdictStatus::Supported, format!("both responses have the same {}", names.join(", ")))
+            let aspects = NameList(aspects.iter().map(|aspect| aspect_name(*aspect).to_owned()).collect());
+            (VerdictStatus::Supported, ReasonData::AspectsAgree { aspects })
         } else {
             let describe = |aspect: &ResponseAspect| {
                 let value = |message| excerpt(&aspect_value(*aspect, message), 80);
                 format!("{}: {} and {}", aspect_name(*aspect), value(one), value(other))
             };
             let differences: Vec<String> = differ.iter().map(describe).collect();
-            let reason = format!("differs in all {} pairs of responses: {}", pairs.len(), differences.join("; "));
-            (VerdictStatus::Ignored, reason)
+            let differences = differences.join("; ");
+            (VerdictStatus::Ignored, ReasonData::AspectsDiffer { pairs: pairs.len() as u64, differences })
         };
         Step::Decided(decided_verdict(status, EvidenceKind::Comparison, None, reason))
     }
@@ -246,23 +239,18 @@ impl<'a> ComparedArms<'a> {
         let (long, short) = (timings(&self.treatment), timings(&self.negative));
         let fastest = |timings: &[ChunkTiming]| timings.iter().min_by_key(|t| t.complete_ms).copied();
         let (Some(fastest_long), Some(fastest_short)) = (fastest(&long), fastest(&short)) else {
-            return Step::inconclusive(
-                InconclusiveReason::MalformedResponse,
-                "the recording has no arrival times of the responses",
-            );
+            return Step::inconclusive(InconclusiveReason::MalformedResponse, ReasonData::ArrivalTimesMissing {});
         };
         let stream_ms = |timing: &ChunkTiming| timing.complete_ms - timing.quarter_ms;
         let sample = TimingSample {
+            long_ms: fastest_long.complete_ms,
+            short_ms: fastest_short.complete_ms,
             generation_ms: fastest_long.complete_ms.saturating_sub(fastest_short.complete_ms),
             is_separated: short.iter().all(|t| t.complete_ms < fastest_long.complete_ms),
             max_stream_ms: long.iter().map(stream_ms).max().unwrap_or_default(),
             stream_ms: stream_ms(&fastest_long),
         };
-        let times = format!(
-            "the long response takes {} ms, the short one {} ms; the last three quarters of the long one take {} ms",
-            fastest_long.complete_ms, fastest_short.complete_ms, sample.stream_ms
-        );
-        let verdict = timing_verdict(&sample, times);
+        let verdict = timing_verdict(&sample);
         match self.missing_trial(MAX_TIMED_PAIRS) {
             Some(step) if !verdict.status.is_decided() => step,
             _ => Step::Decided(verdict),
@@ -270,22 +258,20 @@ impl<'a> ComparedArms<'a> {
     }
 }
 
-fn compare_growth(with: u64, without: u64, by: u64) -> (VerdictStatus, String) {
-    let counts = format!("{with} tokens with it, {without} without");
+fn compare_growth(with: u64, without: u64, by: u64) -> (VerdictStatus, ReasonData) {
     if without.checked_add(by).is_some_and(|least| with >= least) {
-        (VerdictStatus::Supported, counts)
+        (VerdictStatus::Supported, ReasonData::TokensGrow { with, without })
     } else {
-        (VerdictStatus::Ignored, format!("{counts}; expected at least {by} more"))
+        (VerdictStatus::Ignored, ReasonData::TokensDoNotGrow { with, without, expected: by })
     }
 }
 
-fn compare_similarity(one: u64, other: u64, percent: u32) -> (VerdictStatus, String) {
+fn compare_similarity(one: u64, other: u64, percent: u32) -> (VerdictStatus, ReasonData) {
     let allowed = (other.saturating_mul(u64::from(percent)) / 100).max(TURN_MARKER_TOKENS);
-    let counts = format!("{one} and {other} tokens");
     if one.abs_diff(other) <= allowed {
-        (VerdictStatus::Supported, counts)
+        (VerdictStatus::Supported, ReasonData::TokensSimilar { one, other })
     } else {
-        (VerdictStatus::Ignored, format!("{counts}: they differ by more than {percent} %"))
+        (VerdictStatus::Ignored, ReasonData::TokensDiffer { one, other, percent })
     }
 }
 
@@ -330,6 +316,10 @@ fn aspect_value(aspect: ResponseAspect, message: &Message) -> String {
 
 /// Measured times, in milliseconds.
 struct TimingSample {
+    /// The time of the fastest long response.
+    long_ms: u64,
+    /// The time of the fastest short response.
+    short_ms: u64,
     /// How much longer the long response takes.
     generation_ms: u64,
     /// True if each long response took longer than each short one, so that the difference is not
@@ -341,16 +331,17 @@ struct TimingSample {
     max_stream_ms: u64,
 }
 
-fn timing_verdict(sample: &TimingSample, times: String) -> Verdict {
+fn timing_verdict(sample: &TimingSample) -> Verdict {
+    let TimingSample { long_ms, short_ms, stream_ms, .. } = *sample;
     let decided = |status, reason| decided_verdict(status, EvidenceKind::Comparison, None, reason);
     // Three quarters of an even stream take three quarters of the time. A response that is
     // generated first and then replayed at the same speed takes half of the time at most.
     if sample.stream_ms >= MIN_DIFFERENCE_MS && sample.stream_ms * 2 >= sample.generation_ms {
-        decided(VerdictStatus::Supported, times)
+        decided(VerdictStatus::Supported, ReasonData::ArrivesGradually { long_ms, short_ms, stream_ms })
     } else if sample.generation_ms >= MIN_DIFFERENCE_MS && sample.is_separated && sample.max_stream_ms <= MAX_BURST_MS {
-        decided(VerdictStatus::Ignored, format!("buffered: everything arrives at the end ({times})"))
+        decided(VerdictStatus::Ignored, ReasonData::ArrivesAtTheEnd { long_ms, short_ms, stream_ms })
     } else {
-        inconclusive_verdict(InconclusiveReason::TooFast, format!("too fast or too irregular to measure: {times}"))
+        inconclusive_verdict(InconclusiveReason::TooFast, ReasonData::TooFast { long_ms, short_ms, stream_ms })
     }
 }
 
@@ -379,10 +370,15 @@ mod tests {
     #[test]
     fn a_stream_arrives_while_it_is_generated() {
         let status = |generation_ms, stream_ms, is_separated| {
-            timing_verdict(
-                &TimingSample { generation_ms, is_separated, stream_ms, max_stream_ms: stream_ms },
-                String::new(),
-            )
+            let (long_ms, short_ms) = (generation_ms, 0);
+            timing_verdict(&TimingSample {
+                long_ms,
+                short_ms,
+                generation_ms,
+                is_separated,
+                stream_ms,
+                max_stream_ms: stream_ms,
+            })
             .status
         };
         assert_eq!(status(1000, 740, true), VerdictStatus::Supported);

@@ -6,6 +6,7 @@ use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::step::{inconclusive_verdict, unfinished_verdict};
 use crate::results::model::{BlockingRow, DependencyRole, EvidenceKind, OwnVerdict, Verdict};
+use crate::results::reason::ReasonData;
 
 /// Replaces verdicts that are not valid because the row depends on another row that is not known to
 /// work, and weakens verdicts about the absence of something that no row of the run has shown.
@@ -39,15 +40,13 @@ pub fn apply_dependencies(verdicts: &mut [(&Experiment, Verdict)]) {
         // If several rows block this one, a row with a verdict is reported before a skipped one.
         let blocking =
             dependencies.filter(|(_, status)| is_blocking(*status)).min_by_key(|(_, status)| *status == Skipped);
-        let reason = &verdict.reason;
+        let (reason, because) = (&verdict.reason, Box::new(verdict.because()));
         let mut blocked = match blocking {
             None => continue,
-            Some((row, Skipped)) => unfinished_verdict(&format!(
-                "blocked: depends on {row}, which was not run completely. Add --select {row}. Without that: {reason}"
-            )),
+            Some((row, Skipped)) => unfinished_verdict(ReasonData::BlockedByUnrunRow { row: row.clone(), because }),
             Some((row, status)) => inconclusive_verdict(
                 InconclusiveReason::Blocked,
-                format!("blocked: depends on {row}, which is {status}. Without that: {reason}"),
+                ReasonData::BlockedByRow { row: row.clone(), status, because },
             ),
         };
         blocked.strongest = verdict.strongest;

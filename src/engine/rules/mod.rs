@@ -26,6 +26,7 @@ pub use crate::engine::rules::step::{RunFacts, Step};
 use crate::engine::rules::variants::{combine_verdicts, variants_disagree};
 use crate::engine::trial::CompletedTrial;
 use crate::results::model::{EvidenceKind, Verdict};
+use crate::results::reason::ReasonData;
 
 /// The next step of a row after these trials.
 ///
@@ -39,7 +40,8 @@ pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &Run
             let verdict = if is_possible {
                 verdict
             } else {
-                let observed = format!("unexpected verdict {} for this row: {}", verdict.status, verdict.reason);
+                let observed =
+                    ReasonData::ImpossibleVerdict { status: verdict.status, because: Box::new(verdict.because()) };
                 inconclusive_verdict(InconclusiveReason::ImpossibleVerdict, observed)
             };
             Step::Decided(grade_verdict(experiment, verdict))

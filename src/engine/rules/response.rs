@@ -20,6 +20,7 @@ use crate::engine::rules::trials::{
 use crate::engine::trial::{CompletedTrial, INCOMPLETE_REASON, error_in_text, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
+use crate::results::reason::ReasonData;
 use crate::wire::message::{InterpretedExchange, excerpt};
 use crate::wire::parsed_exchange::ParsedResponse;
 
@@ -49,10 +50,7 @@ pub(crate) fn next_step(
         return Step::inconclusive(InconclusiveReason::TreatmentFailed, failed.reason.clone());
     }
     if usable.iter().any(|response| response.kind != last.kind) {
-        return Step::inconclusive(
-            InconclusiveReason::Inconsistent,
-            "inconsistent endpoint: equal requests got different responses",
-        );
+        return Step::inconclusive(InconclusiveReason::Inconsistent, ReasonData::ResponsesDiffer {});
     }
     if last.kind == ResponseKind::ServerError {
         let counts = count_outcomes(experiment, arm_trials.iter().copied());
@@ -211,16 +209,17 @@ fn build_verdict(
     let decided = |status, reason| decided_verdict(status, EvidenceKind::Reply, None, reason);
     let response = classified.describe();
     match classified.kind {
-        ResponseKind::Expected => decided(VerdictStatus::Supported, format!("as documented ({response})")),
+        ResponseKind::Expected => decided(VerdictStatus::Supported, ReasonData::AsDocumented { response }),
         ResponseKind::Alternative(index) => {
             let alternative = &experiment.alternatives[index];
             if !alternative.verdict.is_decided() {
                 let is_error = classified.response.is_some_and(|response| response.status >= 400);
                 let code =
                     if is_error { InconclusiveReason::RejectionUnclear } else { InconclusiveReason::ModelDoesNotShow };
-                return inconclusive_verdict(code, format!("{}: {response}", alternative.note));
+                let note = alternative.note.clone();
+                return inconclusive_verdict(code, ReasonData::AlternativeUndecided { note, response });
             }
-            let mut verdict = decided(alternative.verdict, response);
+            let mut verdict = decided(alternative.verdict, ReasonData::AlternativeResponse { response });
             verdict.qualifiers.push(match alternative.verdict {
                 status if status.is_positive() => format!("altered: {}", alternative.note),
                 _ => alternative.note.clone(),
@@ -228,13 +227,17 @@ fn build_verdict(
             verdict
         }
         ResponseKind::Accepted if expected.expects_http_error() => {
-            decided(VerdictStatus::Ignored, format!("should be an error, got {response}"))
+            decided(VerdictStatus::Ignored, ReasonData::ErrorExpected { response })
         }
-        ResponseKind::Accepted => decided(VerdictStatus::Ignored, format!("{} ({response})", classified.reason)),
+        ResponseKind::Accepted => {
+            let mismatch = classified.reason.clone();
+            decided(VerdictStatus::Ignored, ReasonData::OtherThanDocumented { mismatch, response })
+        }
         ResponseKind::Rejected if expected.expects_http_error() => {
-            decided(VerdictStatus::Rejected, format!("wrong error: {response} ({})", describe_expected(expected)))
+            let documented = describe_expected(expected);
+            decided(VerdictStatus::Rejected, ReasonData::WrongError { response, documented })
         }
-        ResponseKind::Rejected => decided(VerdictStatus::Rejected, format!("rejected with {response}")),
+        ResponseKind::Rejected => decided(VerdictStatus::Rejected, ReasonData::RejectedResponse { response }),
         ResponseKind::Unusable => inconclusive_verdict(InconclusiveReason::UnusableTrials, classified.reason.clone()),
         // The caller decides server errors.
         ResponseKind::Failed | ResponseKind::ServerError => {

@@ -23,6 +23,7 @@ use crate::engine::rules::trials::{count_outcomes, server_error_step, without_pa
 use crate::engine::trial::{CompletedTrial, TrialOutcome, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::EvidenceKind;
+use crate::results::reason::{FieldPresence, ReasonData};
 
 /// Sample sizes at which the evidence is evaluated.
 struct InterimAnalysis {
@@ -71,10 +72,7 @@ pub(crate) fn next_step(
     // The responses do not vary, so both samples get a field that adds variation.
     let varied = ResponseSamples::collect(trials, ArmKind::Wide, ArmKind::NarrowWide, test.answers.as_ref());
     if let Some(error) = varied.rejection_reason(experiment) {
-        return Step::inconclusive(
-            InconclusiveReason::NoVariation,
-            format!("responses do not vary, and a request that adds variation is rejected: {error}"),
-        );
+        return Step::inconclusive(InconclusiveReason::NoVariation, ReasonData::VariationRejected { error });
     }
     varied.first_problem(experiment, facts).unwrap_or_else(|| varied.evaluate(facts))
 }
@@ -136,7 +134,7 @@ impl<'a> ResponseSamples<'a> {
             if unusable > MAX_UNUSABLE_TRIALS as usize + texts.len() {
                 return Some(Step::inconclusive(
                     InconclusiveReason::UnusableTrials,
-                    format!("{unusable} of {} responses are empty or off topic", trials.len()),
+                    ReasonData::ResponsesOffTopic { unusable: unusable as u64, total: trials.len() as u64 },
                 ));
             }
         }
@@ -160,7 +158,7 @@ impl<'a> ResponseSamples<'a> {
             return Some(step);
         }
         let Some(error) = counts.rejections.first() else {
-            return counts.failure_step("with", InconclusiveReason::TreatmentFailed);
+            return counts.failure_step(FieldPresence::With, InconclusiveReason::TreatmentFailed);
         };
         let is_rejected = |t: &&CompletedTrial| matches!(t.outcome(experiment), TrialOutcome::Rejected(_));
         let is_named = names_field(&error.message, experiment.id());
@@ -185,11 +183,12 @@ impl<'a> ResponseSamples<'a> {
         let analysis = &ANALYSES[index];
         let (wide, narrow) = (&self.wide[..analysis.wide], &self.narrow[..analysis.narrow]);
         let (wide_mode, narrow_mode) = (modal_count(wide), modal_count(narrow));
-        let observed = format!(
-            "most frequent response: {narrow_mode} of {} with the field, {wide_mode} of {} without it",
-            narrow.len(),
-            wide.len()
-        );
+        let observed = ReasonData::SamplesCompared {
+            narrow_mode: narrow_mode as u64,
+            narrow: narrow.len() as u64,
+            wide_mode: wide_mode as u64,
+            wide: wide.len() as u64,
+        };
         let decide = |status, probability: f64, share: f64| {
             let confidence = Some(1.0 - probability / share);
             Step::Decided(decided_verdict(status, EvidenceKind::Distribution, confidence, observed.clone()))

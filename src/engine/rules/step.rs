@@ -8,6 +8,7 @@ use crate::recording::run::ArmKind;
 use crate::results::model::{
     BlockingRow, DependencyRole, EndpointStrictness, EvidenceKind, UnknownKeyReaction, Verdict,
 };
+use crate::results::reason::{ReasonData, ReportedError};
 use crate::variables::hash;
 use crate::wire::message::HttpError;
 
@@ -85,14 +86,13 @@ impl Step {
     }
 
     /// The verdict of a row that cannot be decided.
-    pub(super) fn inconclusive(code: InconclusiveReason, observed: impl Into<String>) -> Self {
+    pub(super) fn inconclusive(code: InconclusiveReason, observed: impl Into<ReasonData>) -> Self {
         Self::Decided(inconclusive_verdict(code, observed))
     }
 
     /// The verdict of a row whose request was both accepted and rejected.
     pub(super) fn inconsistent(error: &HttpError) -> Self {
-        let error = describe_error(error);
-        let observed = format!("inconsistent endpoint: the same request was accepted and rejected ({error})");
+        let observed = ReasonData::AcceptedAndRejected { error: reported_error(error) };
         Self::inconclusive(InconclusiveReason::Inconsistent, observed)
     }
 }
@@ -113,23 +113,24 @@ pub(super) const fn max_trials(needed_responses: u32) -> u32 {
 }
 
 /// An inconclusive verdict. Its reason is the observation, then the next step for its code.
-pub(in crate::engine) fn inconclusive_verdict(code: InconclusiveReason, observed: impl Into<String>) -> Verdict {
+pub(in crate::engine) fn inconclusive_verdict(code: InconclusiveReason, observed: impl Into<ReasonData>) -> Verdict {
     inconclusive_with_next_step(code, observed, code.next_step())
 }
 
 /// The same as [`inconclusive_verdict`], with another next step.
 pub(super) fn inconclusive_with_next_step(
     code: InconclusiveReason,
-    observed: impl Into<String>,
+    observed: impl Into<ReasonData>,
     next_step: Option<&str>,
 ) -> Verdict {
-    let mut reason = observed.into();
+    let mut verdict = Verdict::new(VerdictStatus::Inconclusive, observed);
+    verdict.code = Some(code.as_str().to_owned());
     if let Some(next_step) = next_step {
-        reason.truncate(reason.trim_end_matches('.').len());
-        reason.push_str(". ");
-        reason.push_str(next_step);
+        verdict.reason.truncate(verdict.reason.trim_end_matches('.').len());
+        verdict.reason.push_str(". ");
+        verdict.reason.push_str(next_step);
     }
-    Verdict { code: Some(code.as_str().to_owned()), ..Verdict::new(VerdictStatus::Inconclusive, reason) }
+    verdict
 }
 
 /// The verdict of a row whose responses do not have the form that another row asks for.
@@ -141,7 +142,8 @@ pub(super) fn blocked_verdict(row: &str, observed: &str) -> Verdict {
         variant: None,
         root: row.to_owned(),
     };
-    let verdict = inconclusive_verdict(InconclusiveReason::Blocked, format!("blocked by {row}: {observed}"));
+    let because = ReasonData::BlockedByForm { row: row.to_owned(), observed: observed.to_owned() };
+    let verdict = inconclusive_verdict(InconclusiveReason::Blocked, because);
     Verdict { blocked_by: vec![blocking], ..verdict }
 }
 
@@ -150,24 +152,24 @@ pub(super) fn decided_verdict(
     status: VerdictStatus,
     evidence: EvidenceKind,
     confidence: Option<f64>,
-    reason: impl Into<String>,
+    because: impl Into<ReasonData>,
 ) -> Verdict {
     Verdict {
         confidence: confidence.map(|c| (c * 1e4).floor() / 1e4),
         evidence: Some(evidence),
-        ..Verdict::new(status, reason)
+        ..Verdict::new(status, because)
     }
 }
 
 /// The verdict of a row whose run ended too early.
-pub(in crate::engine) fn unfinished_verdict(why: &str) -> Verdict {
+pub(in crate::engine) fn unfinished_verdict(why: impl Into<ReasonData>) -> Verdict {
     Verdict { status: VerdictStatus::Skipped, ..inconclusive_verdict(InconclusiveReason::NotFinished, why) }
 }
 
 /// The verdict of a rejected field, with qualifiers from the error text and the strictness probes.
 pub(super) fn rejected_verdict(row: &str, error: &HttpError, facts: &RunFacts) -> Verdict {
-    let reason = format!("rejected with {}", describe_error(error));
-    let mut verdict = decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, reason);
+    let because = ReasonData::Rejected { error: reported_error(error) };
+    let mut verdict = decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, because);
     if !names_field(&error.message, row) {
         verdict.qualifiers.push("the error does not name the field".to_owned());
     }
@@ -191,6 +193,11 @@ pub(super) fn needed_rejections(experiment: &Experiment, is_named: bool, facts: 
     facts.min_trials(experiment.id()).max(1 + u32::from(!is_named))
 }
 
+/// An HTTP error as a parameter of a reason.
+pub(super) fn reported_error(error: &HttpError) -> ReportedError {
+    ReportedError { status: error.status, message: error.message.clone() }
+}
+
 /// An HTTP error in one line.
 pub(super) fn describe_error(error: &HttpError) -> String {
     format!("HTTP {}: {}", error.status, error.message)
@@ -203,9 +210,4 @@ pub(super) fn names_field(text: &str, row: &str) -> bool {
         .take(2)
         .filter(|part| !matches!(*part, "content" | "field" | "header" | "text" | "name" | "id"))
         .any(|part| text.contains(&part.to_lowercase()))
-}
-
-/// "1 response", "2 responses".
-pub(super) fn count_responses(count: u32) -> String {
-    format!("{count} response{}", if count == 1 { "" } else { "s" })
 }

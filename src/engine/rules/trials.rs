@@ -7,11 +7,12 @@ use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::bayes::EffectCounts;
 use crate::engine::rules::step::{
     MAX_UNUSABLE_TRIALS, MIN_SERVER_ERRORS, MIN_SERVER_ERRORS_IF_PASSING, RunFacts, Step, decided_verdict,
-    describe_error,
+    describe_error, reported_error,
 };
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::EvidenceKind;
+use crate::results::reason::{FieldPresence, ReasonData};
 use crate::wire::message::HttpError;
 
 /// The counted trials of one arm.
@@ -63,17 +64,16 @@ impl ArmCounts<'_> {
     }
 
     /// The inconclusive verdict if the last request with or without the field failed or did not get
-    /// a message. `None` if no request failed. `with_or_without` is the word in the reason.
-    pub fn failure_step(&self, with_or_without: &str, failed: InconclusiveReason) -> Option<Step> {
+    /// a message. `None` if no request failed. `field` is part of the reason.
+    pub fn failure_step(&self, field: FieldPresence, failed: InconclusiveReason) -> Option<Step> {
         // A server error that another request of the arm did not get has passed.
         let is_answered = self.response_count() > 0 || !self.rejections.is_empty();
         let server_error = self.server_errors.last().filter(|_| !is_answered).map(|error| describe_error(error));
         let (code, observed) = match (self.last_failure.as_ref().or(server_error.as_ref()), &self.malformed) {
-            (Some(why), _) => (failed, format!("the request {with_or_without} the field failed: {why}")),
-            (None, Some(why)) => (
-                InconclusiveReason::MalformedResponse,
-                format!("the response to the request {with_or_without} the field is not a message: {why}"),
-            ),
+            (Some(why), _) => (failed, ReasonData::RequestFailed { field, why: why.clone() }),
+            (None, Some(why)) => {
+                (InconclusiveReason::MalformedResponse, ReasonData::NotAMessage { field, why: why.clone() })
+            }
             (None, None) => return None,
         };
         Some(Step::inconclusive(code, observed))
@@ -85,10 +85,10 @@ impl ArmCounts<'_> {
         if let Some(error) = self.rejections.first() {
             return Some(Step::inconclusive(
                 InconclusiveReason::NegativeRejected,
-                format!("the request without the field is rejected too ({})", describe_error(error)),
+                ReasonData::ControlRejected { error: reported_error(error) },
             ));
         }
-        self.failure_step("without", InconclusiveReason::NegativeFailed)
+        self.failure_step(FieldPresence::Without, InconclusiveReason::NegativeFailed)
             .or_else(|| (self.response_count() == 0).then(send_control))
     }
 }
@@ -178,10 +178,7 @@ pub(super) fn server_error_step(
     if arm.server_errors.len() < 2 || sends < needed {
         return Some(repeat_trial());
     }
-    let reason = format!(
-        "server error in {sends} of {sends} requests, while the request without it succeeds: {}",
-        describe_error(first)
-    );
+    let reason = ReasonData::ServerErrorEachTime { requests: sends.into(), error: reported_error(first) };
     Some(Step::Decided(decided_verdict(VerdictStatus::Rejected, EvidenceKind::ServerError, None, reason)))
 }
 
@@ -197,7 +194,7 @@ pub(super) fn usable_response_step(
     if unusable > limit + usable || usable == 0 && unusable >= limit {
         Some(Step::inconclusive(
             InconclusiveReason::UnusableTrials,
-            format!("{unusable} of {total} responses are not usable: {why}"),
+            ReasonData::ResponsesUnusable { unusable: unusable as u64, total: total as u64, why: why.to_owned() },
         ))
     } else {
         (usable == 0).then(repeat_trial)

@@ -10,7 +10,7 @@ use crate::engine::predicate::matches;
 use crate::engine::request::arms;
 use crate::engine::rules::step::{
     RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, needed_rejections,
-    rejected_verdict,
+    rejected_verdict, reported_error,
 };
 use crate::engine::rules::trials::{
     count_outcomes, filter_trials, negative_control, server_error_step, without_passed_errors,
@@ -19,6 +19,7 @@ use crate::engine::rules::variants::combine_verdicts;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
+use crate::results::reason::{FieldPresence, InvalidValues, ReasonData};
 use crate::wire::message::HttpError;
 
 /// Phrases in error texts that say that a field is unknown, and not that its value is invalid.
@@ -49,7 +50,7 @@ pub(super) fn next_step(experiment: &Experiment, trials: &[CompletedTrial], fact
             VerdictStatus::Accepted,
             EvidenceKind::Accepted,
             None,
-            "the request with the field is accepted",
+            ReasonData::OnlyAccepted {},
         )),
         None => invalid_value_step(experiment, trials, facts),
     }
@@ -92,7 +93,7 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
             server_error_step(experiment, trials, &all, facts, || Step::run_variant(name, ArmKind::Treatment));
         let verdict = if let Some(step) = server_error {
             step
-        } else if let Some(failure) = last.failure_step("with", InconclusiveReason::TreatmentFailed) {
+        } else if let Some(failure) = last.failure_step(FieldPresence::With, InconclusiveReason::TreatmentFailed) {
             failure
         } else if let Some(error) = all.rejections.first() {
             let is_named =
@@ -196,10 +197,7 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
         let is_rejected =
             |c: &_| matches!(c, ChallengeOutcome::Rejected(_) | ChallengeOutcome::RejectedForOtherReason(_));
         if outcomes.iter().any(is_rejected) && outcomes.iter().any(|c| matches!(c, ChallengeOutcome::Accepted(_))) {
-            return Step::inconclusive(
-                InconclusiveReason::Inconsistent,
-                "inconsistent endpoint: the same invalid value was rejected and accepted",
-            );
+            return Step::inconclusive(InconclusiveReason::Inconsistent, ReasonData::InvalidAcceptedAndRejected {});
         }
         if trial_count < needed {
             return Step::run(arm);
@@ -232,10 +230,7 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
         }
     }
     if let Some(why) = failed {
-        return Step::inconclusive(
-            InconclusiveReason::ChallengeFailed,
-            format!("the request with an invalid value failed: {why}"),
-        );
+        return Step::inconclusive(InconclusiveReason::ChallengeFailed, ReasonData::InvalidFailed { why });
     }
     Step::Decided(accepted_values_verdict(experiment, trials, &accepted))
 }
@@ -247,12 +242,9 @@ fn rejected_value_verdict(
     accepted: &[(usize, &CompletedTrial)],
 ) -> Verdict {
     if experiment.about_credentials && !accepted.is_empty() {
-        return inconclusive_verdict(
-            InconclusiveReason::ChallengesDisagree,
-            "a wrong credential is accepted and a missing one rejected: the value is not checked",
-        );
+        return inconclusive_verdict(InconclusiveReason::ChallengesDisagree, ReasonData::CredentialNotChecked {});
     }
-    let reason = format!("rejects an invalid value ({})", describe_error(error));
+    let reason = ReasonData::InvalidRejected { error: reported_error(error) };
     let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Validated, None, reason);
     if !accepted.is_empty() {
         let names: Vec<String> =
@@ -270,10 +262,7 @@ fn other_rejection_verdict(experiment: &Experiment, error: &HttpError, facts: &R
     }
     inconclusive_verdict(
         InconclusiveReason::RejectionUnclear,
-        format!(
-            "rejected with HTTP {}, but the error says neither \"unknown field\" nor \"invalid value\": {text}",
-            error.status
-        ),
+        ReasonData::RejectionUnclear { status: error.status, message: text.clone() },
     )
 }
 
@@ -287,7 +276,7 @@ fn accepted_values_verdict(
         if !trials.iter().any(|t| t.arm == ArmKind::Treatment && shows_trace(t)) {
             return inconclusive_verdict(
                 InconclusiveReason::ModelDoesNotShow,
-                "accepts invalid values, and a valid one has no effect either",
+                ReasonData::InvalidAcceptedWithoutEffect {},
             );
         }
         if !accepted.iter().any(|(_, t)| shows_trace(t)) {
@@ -295,32 +284,27 @@ fn accepted_values_verdict(
                 VerdictStatus::Supported,
                 EvidenceKind::Effect,
                 None,
-                "accepts an invalid value, and the effect of the valid one disappears: the value is used",
+                ReasonData::InvalidDisables {},
             );
         }
     }
     match experiment.accepted_means {
         AcceptedMeans::Ignored => {
-            let values = match accepted.len() {
-                0 | 1 => "an invalid value".to_owned(),
-                count => format!("invalid values ({count} of {count})"),
-            };
-            let reason = format!("accepts {values}: the field is not checked");
+            let reason = ReasonData::InvalidAccepted { values: InvalidValues(accepted.len().max(1) as u64) };
             decided_verdict(VerdictStatus::Ignored, EvidenceKind::Validated, None, reason)
         }
-        AcceptedMeans::Inconclusive => inconclusive_verdict(
-            InconclusiveReason::BoundNotSeen,
-            "accepts the claimed limit and a value far above it: either clamped or without limit",
-        ),
+        AcceptedMeans::Inconclusive => {
+            inconclusive_verdict(InconclusiveReason::BoundNotSeen, ReasonData::BoundNotSeen {})
+        }
         AcceptedMeans::Substituted => {
             let model = accepted.first().and_then(|(_, t)| t.message()).and_then(|m| m.model.as_deref());
             let reason = match model {
                 // A response that only repeats the requested name hides the model behind it.
                 Some(model) if accepted.iter().any(|(_, t)| t.values.values().any(|v| model.contains(v.as_str()))) => {
-                    "accepts a value that cannot exist and returns it as if it existed".to_owned()
+                    ReasonData::ImpossibleValueEchoed {}
                 }
-                Some(model) => format!("accepts a value that cannot exist; the response is from `{model}`"),
-                None => "accepts a value that cannot exist; the response does not name its model".to_owned(),
+                Some(model) => ReasonData::ModelSubstituted { model: model.to_owned() },
+                None => ReasonData::ModelUnnamed {},
             };
             decided_verdict(VerdictStatus::Substituted, EvidenceKind::Validated, None, reason)
         }

@@ -4,6 +4,7 @@ use crate::catalog::{CombineRule, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::step::inconclusive_verdict;
 use crate::results::model::Verdict;
+use crate::results::reason::{ReasonData, VariantReason, VariantReasons};
 
 /// The first words of the qualifier that lists different verdicts of variants.
 const VARIANTS_DISAGREE_PREFIX: &str = "the variants disagree: ";
@@ -29,7 +30,12 @@ fn severity(status: VerdictStatus) -> u8 {
 
 /// Combines the verdicts of variants, each with the name of its variant.
 pub(super) fn combine_verdicts(rule: CombineRule, verdicts: Vec<(&str, Verdict)>) -> Verdict {
-    let parts: Vec<String> = verdicts.iter().map(|(name, v)| format!("{name}: {}: {}", v.status, v.reason)).collect();
+    let parts = verdicts.iter().map(|(name, verdict)| VariantReason {
+        variant: (*name).to_owned(),
+        status: verdict.status,
+        because: verdict.because(),
+    });
+    let parts = VariantReasons(parts.collect());
     let any_undecided = verdicts.iter().any(|(_, v)| !v.status.is_decided());
     let agree = verdicts.windows(2).all(|pair| pair[0].1.status == pair[1].1.status);
     let chosen = match rule {
@@ -39,16 +45,22 @@ pub(super) fn combine_verdicts(rule: CombineRule, verdicts: Vec<(&str, Verdict)>
     let Some((name, mut verdict)) = chosen else {
         return inconclusive_verdict(InconclusiveReason::NotFinished, "no variant was tried");
     };
-    if parts.len() == 1 {
+    if parts.0.len() == 1 {
         return verdict;
     }
     if rule == CombineRule::All && any_undecided && !agree && verdict.status != VerdictStatus::Inconclusive {
-        return inconclusive_verdict(InconclusiveReason::VariantsDisagree, parts.join("; "));
+        return inconclusive_verdict(
+            InconclusiveReason::VariantsDisagree,
+            ReasonData::VariantsDisagree { variants: parts },
+        );
     }
     if agree {
+        // An undecided verdict keeps its next step.
         verdict.reason = format!("all variants (shown: {name}): {}", verdict.reason);
+        let because = Box::new(verdict.because());
+        verdict.because = Some(ReasonData::AllVariants { shown: name.to_owned(), because });
     } else {
-        verdict.qualifiers.insert(0, format!("{VARIANTS_DISAGREE_PREFIX}{}", parts.join("; ")));
+        verdict.qualifiers.insert(0, format!("{VARIANTS_DISAGREE_PREFIX}{parts}"));
     }
     verdict
 }

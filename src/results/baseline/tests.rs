@@ -338,7 +338,7 @@ fn every_problem_of_a_file_has_its_location() {
     assert!(twice.contains("k.yaml:6:10: `field.top_k` is listed twice"), "{twice}");
     assert!(twice.contains("is on line 3"), "{twice}");
     let version = read_expectations("k.yaml", "schema: fieldtest-baseline/2\nexpect: []\n", &catalog_names());
-    assert!(version.expect_err("another version").to_string().contains("reads fieldtest-baseline/1"));
+    assert!(version.expect_err("another version").to_string().contains("reads fieldtest-baseline/2"));
     let target =
         read_expectations("k.yaml", "schema: fieldtest-baseline/1\ntarget: deepsek\nexpect: []\n", &catalog_names());
     assert!(target.expect_err("no target").to_string().contains("k.yaml:2:9: unknown target `deepsek`"));

@@ -6,6 +6,7 @@
 use crate::catalog::{VerdictStatus, is_silent};
 use crate::results::merge::totals::{add_cost, add_totals, merge_findings, merge_strictness, recount};
 use crate::results::model::{RepeatSummary, Results, RowResult, VerdictCount, VerdictStability};
+use crate::results::reason::ReasonData;
 
 /// Merges runs one by one.
 #[derive(Debug, Clone)]
@@ -86,7 +87,8 @@ fn clear_disputed_verdict(row: &mut RowResult) {
         return;
     }
     let counts: Vec<String> = decided.iter().map(|seen| format!("{} in {}", seen.status, seen.runs)).collect();
-    row.verdict.reason = format!("not the same in {} runs: {}", stability.runs, counts.join(", "));
+    let because = ReasonData::RunsDisagree { runs: stability.runs, counts: counts.join(", ") };
+    row.verdict.set_reason(because);
     row.verdict.status = VerdictStatus::Inconclusive;
     row.verdict.code = Some("unsteady".to_owned());
     row.verdict.evidence = None;

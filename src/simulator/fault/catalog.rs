@@ -134,6 +134,7 @@ define_faults! {
         ThinkingInText = "message.thinking-in-text": "messages have thinking inside a text block",
         StopReasonMissing = "message.stop-reason-missing": "stop_reason is null",
         StopReasonUnknown = "message.stop-reason-unknown": "stop_reason is a word of another API",
+        StopReasonLost = "message.stop-reason-lost": "stop_reason is end_turn where a limit or a sequence ended the response",
         StopSequenceMismatch = "message.stop-sequence-mismatch": "stop_sequence is null although one was found",
         StopSequenceInText = "message.stop-sequence-in-text": "the text includes the stop sequence that ended it",
         IdRepeated = "message.id-repeated": "all messages have the same id",

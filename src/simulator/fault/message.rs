@@ -48,6 +48,12 @@ pub(super) fn apply(fault: MessageFault, message: &mut Value, is_stream: bool, r
                 message["stop_reason"] = json!("stop");
             }
         }
+        F::StopReasonLost => {
+            if message["stop_reason"] == "max_tokens" || message["stop_reason"] == "stop_sequence" {
+                message["stop_reason"] = json!("end_turn");
+                message["stop_sequence"] = Value::Null;
+            }
+        }
         F::StopSequenceMismatch => message["stop_sequence"] = Value::Null,
         F::StopSequenceInText => {
             if let Some(sequence) = message["stop_sequence"].as_str().map(str::to_owned) {

@@ -7,13 +7,14 @@ use crate::engine::predicate::matches;
 use crate::engine::request::arms;
 use crate::engine::rules::effect::rule::{EffectRule, unusable_trials_verdict};
 use crate::engine::rules::step::{
-    MAX_UNUSABLE_TRIALS, Step, count_responses, decided_verdict, describe_error, inconclusive_verdict, names_field,
-    needed_rejections, rejected_verdict,
+    MAX_UNUSABLE_TRIALS, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, needed_rejections,
+    rejected_verdict, reported_error,
 };
 use crate::engine::rules::trials::server_error_step;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
+use crate::results::reason::{FieldPresence, ReasonData, ResponseCount};
 use crate::wire::message::{HttpError, InterpretedExchange};
 
 impl EffectRule<'_> {
@@ -28,7 +29,7 @@ impl EffectRule<'_> {
         if let Some(step) = server_error_step(self.experiment, self.trials, treatment, self.facts, repeat) {
             return Some(step);
         }
-        if let Some(failure) = treatment.failure_step("with", InconclusiveReason::TreatmentFailed) {
+        if let Some(failure) = treatment.failure_step(FieldPresence::With, InconclusiveReason::TreatmentFailed) {
             return Some(self.negative_control().unwrap_or(failure));
         }
         if treatment.effect_counts.trials() > 0 {
@@ -40,7 +41,7 @@ impl EffectRule<'_> {
         if treatment.no_signal > MAX_UNUSABLE_TRIALS {
             return Some(Step::inconclusive(
                 InconclusiveReason::ModelDoesNotShow,
-                format!("{}, none usable: the model did not do the task", count_responses(treatment.no_signal)),
+                ReasonData::TaskNotDone { responses: ResponseCount(treatment.no_signal.into()) },
             ));
         }
         Some(self.next_treatment())
@@ -68,7 +69,7 @@ impl EffectRule<'_> {
             return match self.treatment.last_failure.as_ref().or(self.treatment.malformed.as_ref()) {
                 Some(why) => Step::inconclusive(
                     InconclusiveReason::TreatmentFailed,
-                    format!("rejected with HTTP {}; the repeated request failed: {why}", error.status),
+                    ReasonData::RepeatFailed { status: error.status, why: why.clone() },
                 ),
                 None => self.trial_step(ArmKind::Treatment),
             };
@@ -88,10 +89,7 @@ impl EffectRule<'_> {
         let is_sent_back = trial.responses.len() > 1;
         if !is_sent_back && !matches!(trial.responses.first(), Some(InterpretedExchange::Message(_))) {
             return self.negative_control().unwrap_or_else(|| {
-                Step::inconclusive(
-                    InconclusiveReason::TreatmentFailed,
-                    "a made-up block is rejected, and the request for a block of the endpoint failed",
-                )
+                Step::inconclusive(InconclusiveReason::TreatmentFailed, ReasonData::OwnBlockUnavailable {})
             });
         }
         // A model that thinks only sometimes gets several trials.
@@ -112,17 +110,16 @@ impl EffectRule<'_> {
         let own_block_failed = |why: &str| {
             inconclusive_verdict(
                 InconclusiveReason::TreatmentFailed,
-                format!("the request that sends back the endpoint's own block failed: {why}"),
+                ReasonData::OwnBlockFailed { why: why.to_owned() },
             )
         };
         Step::Decided(match trial.outcome(self.experiment) {
             TrialOutcome::Rejected(own) => rejected_verdict(self.experiment.id(), own, self.facts),
             TrialOutcome::ServerError(error) => own_block_failed(&describe_error(error)),
             TrialOutcome::Failed(why) => own_block_failed(&why),
-            TrialOutcome::Malformed(why) => inconclusive_verdict(
-                InconclusiveReason::MalformedResponse,
-                format!("the response to the endpoint's own block is not a message: {why}"),
-            ),
+            TrialOutcome::Malformed(why) => {
+                inconclusive_verdict(InconclusiveReason::MalformedResponse, ReasonData::OwnBlockNotAMessage { why })
+            }
             TrialOutcome::EffectPresent { .. }
             | TrialOutcome::EffectAbsent
             | TrialOutcome::NoSignal
@@ -130,7 +127,7 @@ impl EffectRule<'_> {
                 VerdictStatus::Supported,
                 EvidenceKind::Validated,
                 None,
-                format!("the endpoint accepts its own block and rejects a made-up one ({})", describe_error(error)),
+                ReasonData::OwnBlockAccepted { error: reported_error(error) },
             ),
         })
     }
@@ -143,7 +140,10 @@ impl EffectRule<'_> {
         let Some(trial) = self.trials.iter().find(|trial| trial.arm == ArmKind::Genuine) else {
             return self.trial_step(ArmKind::Genuine);
         };
-        let undecided = |code, why: &str| Step::inconclusive(code, format!("{}; {why}", ignored.reason));
+        let undecided = |code, why: &str| {
+            let because = Box::new(ignored.because());
+            Step::inconclusive(code, ReasonData::OwnBlockUndecided { because, why: why.to_owned() })
+        };
         let (first, second) = match (trial.responses.first(), trial.responses.get(1)) {
             // The endpoint produces no such block, so there are only made-up ones.
             (_, None) => return Step::Decided(ignored),
@@ -162,7 +162,7 @@ impl EffectRule<'_> {
             );
         }
         if self.experiment.effect.as_ref().is_some_and(|effect| matches(effect, second, &trial.values)) {
-            let reason = "the endpoint reads its own block when it is sent back";
+            let reason = ReasonData::OwnBlockRead {};
             let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Effect, None, reason);
             verdict.qualifiers.push(format!("a made-up block is accepted and ignored: {}", ignored.reason));
             return Step::Decided(verdict);

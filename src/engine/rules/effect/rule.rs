@@ -4,7 +4,7 @@ use crate::catalog::{ChanceRate, Experiment, MessagePredicate, VerdictStatus};
 use crate::engine::inconclusive::{AFTER_FAILURE, InconclusiveReason};
 use crate::engine::rules::bayes::{BetaPrior, EffectCounts, PosteriorDecision, RateHypotheses, evaluate};
 use crate::engine::rules::step::{
-    MAX_UNUSABLE_TRIALS, RunFacts, Step, count_responses, decided_verdict, describe_error, inconclusive_verdict,
+    MAX_UNUSABLE_TRIALS, RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict,
     inconclusive_with_next_step,
 };
 use crate::engine::rules::trials::{ArmCounts, count_outcomes, filter_trials};
@@ -13,6 +13,7 @@ use crate::engine::rules::validation;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
+use crate::results::reason::{MeterNote, ReasonData, RequestCount, ResponseCount, ShowingResponses};
 
 /// Maximum trials of one arm. After them, the row stays undecided.
 pub(crate) const MAX_TRIALS: u32 = 12;
@@ -147,13 +148,10 @@ impl<'a> EffectRule<'a> {
     fn chance_effect_verdict(&self) -> Option<Verdict> {
         let negative = self.negative.effect_counts;
         let observed =
-            format!("the effect also appears without the field ({} of {})", negative.shows, format_responses(negative));
+            ReasonData::EffectWithoutField { shows: negative.shows.into(), responses: response_count(negative) };
         let code = match self.experiment.by_chance {
             ChanceRate::Never if negative.shows > 0 => {
-                return Some(inconclusive_verdict(
-                    InconclusiveReason::AlwaysOn,
-                    "the endpoint does this without being asked, so the field cannot be tested",
-                ));
+                return Some(inconclusive_verdict(InconclusiveReason::AlwaysOn, ReasonData::AlwaysOn {}));
             }
             ChanceRate::Rare if negative.shows > 0 => InconclusiveReason::DoesNotDiscriminate,
             ChanceRate::Possible if negative.shows >= 4 && negative.shows > negative.fails => {
@@ -224,14 +222,12 @@ impl<'a> EffectRule<'a> {
             {
                 return Some(Step::inconclusive(
                     InconclusiveReason::EvidenceDisagrees,
-                    format!(
-                        "contradictory evidence: the model does not show the effect ({} of {}; control: {} of {}), but \
-                         the token count includes the content of the field",
-                        treatment.shows,
-                        treatment.trials(),
-                        positive.shows,
-                        positive.trials()
-                    ),
+                    ReasonData::EvidenceDisagrees {
+                        shows: treatment.shows.into(),
+                        trials: treatment.trials().into(),
+                        shows_in_control: positive.shows.into(),
+                        trials_of_control: positive.trials().into(),
+                    },
                 ));
             }
             PosteriorDecision::Ignored(confidence) if model_can_show && treatment.fails >= needed && !is_followed => {
@@ -275,17 +271,15 @@ impl<'a> EffectRule<'a> {
             return self.usage_verdict_or_else(|| {
                 inconclusive_verdict(
                     InconclusiveReason::TrialLimit,
-                    format!(
-                        "undecided after {} trials: effect in {} of {} with the field, {} of {} without it, {} of {} in \
-                         the control",
-                        treatment.response_count(),
-                        treatment.effect_counts.shows,
-                        treatment.effect_counts.trials(),
-                        negative.effect_counts.shows,
-                        negative.effect_counts.trials(),
-                        positive.effect_counts.shows,
-                        positive.effect_counts.trials()
-                    ),
+                    ReasonData::TrialLimit {
+                        responses: treatment.response_count().into(),
+                        shows: treatment.effect_counts.shows.into(),
+                        trials: treatment.effect_counts.trials().into(),
+                        shows_without: negative.effect_counts.shows.into(),
+                        trials_without: negative.effect_counts.trials().into(),
+                        shows_in_control: positive.effect_counts.shows.into(),
+                        trials_of_control: positive.effect_counts.trials().into(),
+                    },
                 )
             });
         }
@@ -329,11 +323,7 @@ impl<'a> EffectRule<'a> {
         (is_clearly_mixed || is_certain || model_always_obeys || arrived_only_sometimes).then(|| {
             inconclusive_verdict(
                 InconclusiveReason::Inconsistent,
-                format!(
-                    "inconsistent endpoint: the field works in {} of {} and is ignored in the others",
-                    treatment.shows,
-                    format_responses(treatment)
-                ),
+                ReasonData::WorksSometimes { shows: treatment.shows.into(), responses: response_count(treatment) },
             )
         })
     }
@@ -345,7 +335,7 @@ impl<'a> EffectRule<'a> {
         if let Some(why) = failure.or(positive.last_failure.clone()).or(positive.malformed.clone()) {
             return Some(Step::Decided(inconclusive_with_next_step(
                 InconclusiveReason::ModelDoesNotShow,
-                format!("no effect, and the positive control failed: {why}"),
+                ReasonData::ControlFailed { why },
                 Some(AFTER_FAILURE),
             )));
         }
@@ -360,10 +350,7 @@ impl<'a> EffectRule<'a> {
             return Some(self.usage_verdict_or_else(|| {
                 inconclusive_verdict(
                     InconclusiveReason::ModelDoesNotShow,
-                    format!(
-                        "this model does not follow the instruction even in a plain prompt (0 of {})",
-                        positive.effect_counts.trials()
-                    ),
+                    ReasonData::InstructionNotFollowed { trials: positive.effect_counts.trials().into() },
                 )
             }));
         }
@@ -385,18 +372,15 @@ impl<'a> EffectRule<'a> {
             return if self.treatment.response_count() >= MAX_TRIALS {
                 Step::inconclusive(
                     InconclusiveReason::TrialLimit,
-                    format!("undecided: effect in {} of {}", treatment.shows, format_responses(treatment)),
+                    ReasonData::EffectSometimes { shows: treatment.shows.into(), responses: response_count(treatment) },
                 )
             } else {
                 self.next_treatment()
             };
         }
-        let no_effect = format!("no effect in {}", format_responses(treatment));
+        let responses = response_count(treatment);
         if self.experiment.challenge.is_empty() {
-            return Step::inconclusive(
-                InconclusiveReason::ModelDoesNotShow,
-                format!("{no_effect}, and the row has no control that shows what this model can do"),
-            );
+            return Step::inconclusive(InconclusiveReason::ModelDoesNotShow, ReasonData::NoControl { responses });
         }
         let verdict = match validation::invalid_value_step(self.experiment, self.trials, self.facts) {
             Step::Run(trial) => return Step::Run(trial),
@@ -404,8 +388,10 @@ impl<'a> EffectRule<'a> {
         };
         Step::Decided(match verdict.status {
             VerdictStatus::Ignored => {
-                let reason = format!("{no_effect}, and {}", with_subject(&verdict.reason));
-                Verdict { reason, evidence: Some(EvidenceKind::Effect), ..verdict }
+                let because = Box::new(verdict.because());
+                let mut verdict = Verdict { evidence: Some(EvidenceKind::Effect), ..verdict };
+                verdict.set_reason(ReasonData::NoEffectAndNotChecked { responses, because });
+                verdict
             }
             // A screen without an effect is little evidence if the endpoint checks one of its
             // values.
@@ -418,7 +404,7 @@ impl<'a> EffectRule<'a> {
             }
             VerdictStatus::Supported => inconclusive_verdict(
                 InconclusiveReason::ValidatedWithoutEffect,
-                format!("{no_effect}, although {}", with_subject(&verdict.reason)),
+                ReasonData::NoEffectButChecked { responses, because: Box::new(verdict.because()) },
             ),
             VerdictStatus::Validated
             | VerdictStatus::Accepted
@@ -448,15 +434,17 @@ impl<'a> EffectRule<'a> {
 
     fn supported_verdict(&self, confidence: Option<f64>) -> Verdict {
         let (treatment, negative) = (&self.treatment, &self.negative);
-        let effect = format!(
-            "effect in {} of {} with the field",
-            treatment.effect_counts.shows,
-            count_responses(treatment.response_count())
-        );
+        let shows = treatment.effect_counts.shows.into();
+        let responses = ResponseCount(treatment.response_count().into());
         let reason = match self.experiment.by_chance {
-            ChanceRate::OneIn(of) => format!("{effect}; by chance: 1 in {of}"),
-            _ if negative.response_count() == 0 => format!("{effect}, with a code word sent only in the field"),
-            _ => format!("{effect}, {} of {} without it", negative.effect_counts.shows, negative.response_count()),
+            ChanceRate::OneIn(one_in) => ReasonData::EffectByChance { shows, responses, one_in },
+            _ if negative.response_count() == 0 => ReasonData::CodeWordShown { shows, responses },
+            _ => ReasonData::EffectShown {
+                shows,
+                responses,
+                shows_without: negative.effect_counts.shows.into(),
+                responses_without: negative.response_count().into(),
+            },
         };
         let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Effect, confidence, reason);
         let partial = treatment.partial_effects.iter().filter_map(|index| self.experiment.partial.get(*index));
@@ -466,21 +454,19 @@ impl<'a> EffectRule<'a> {
 
     fn ignored_verdict(&self, confidence: Option<f64>, signal: Option<UsageSignal>) -> Verdict {
         let (treatment, positive) = (self.treatment.effect_counts, self.positive.effect_counts);
-        let mut reason = if self.is_enforced() {
-            let verb = if treatment.fails == 1 { "shows" } else { "show" };
-            format!("{} of {} {verb} that the field was ignored", treatment.fails, format_responses(treatment))
+        let meter = if signal == Some(UsageSignal::Unchanged) { MeterNote::Agrees } else { MeterNote::Unused };
+        let reason = if self.is_enforced() {
+            let responses = ShowingResponses(treatment.trials().into());
+            ReasonData::OppositeShown { fails: treatment.fails.into(), responses, meter }
         } else {
-            format!(
-                "effect in {} of {} with the field, in {} of {} with the control",
-                treatment.shows,
-                format_responses(treatment),
-                positive.shows,
-                positive.trials()
-            )
+            ReasonData::EffectMissing {
+                shows: treatment.shows.into(),
+                responses: response_count(treatment),
+                shows_in_control: positive.shows.into(),
+                responses_of_control: positive.trials().into(),
+                meter,
+            }
         };
-        if signal == Some(UsageSignal::Unchanged) {
-            reason.push_str("; the token count agrees: the content did not reach the model");
-        }
         let mut verdict = decided_verdict(VerdictStatus::Ignored, EvidenceKind::Effect, confidence, reason);
         let mut treatments = filter_trials(self.trials, ArmKind::Treatment, self.variant);
         if let Some(why) = treatments.find_map(CompletedTrial::unreadable_stream) {
@@ -490,21 +476,17 @@ impl<'a> EffectRule<'a> {
     }
 }
 
-/// "1 response", "2 responses".
-fn format_responses(counts: EffectCounts) -> String {
-    count_responses(counts.trials())
-}
-
-/// Makes a reason that begins with a verb ("rejects an invalid value") a clause.
-fn with_subject(reason: &str) -> String {
-    format!("the endpoint {reason}")
+/// The number of counted responses.
+fn response_count(counts: EffectCounts) -> ResponseCount {
+    ResponseCount(counts.trials().into())
 }
 
 pub(super) fn unusable_trials_verdict(arm: ArmKind, why: &[String]) -> Verdict {
-    let (count, first) = (why.len(), why.first().map_or("", String::as_str));
-    let requests = if count == 1 { "request" } else { "requests" };
-    inconclusive_verdict(
-        InconclusiveReason::UnusableTrials,
-        format!("{count} {arm} {requests} got no usable response: {first}"),
-    )
+    let because = ReasonData::ArmUnusable {
+        arm: arm.to_string(),
+        trials: why.len() as u64,
+        requests: RequestCount(why.len() as u64),
+        first: why.first().cloned().unwrap_or_default(),
+    };
+    inconclusive_verdict(InconclusiveReason::UnusableTrials, because)
 }

@@ -8,6 +8,7 @@ use crate::engine::rules::usage_meter::{UsageSignal, read_usage_signal};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
+use crate::results::reason::ReasonData;
 use crate::wire::message::Message;
 
 impl EffectRule<'_> {
@@ -65,12 +66,11 @@ impl EffectRule<'_> {
         if self.treatment.effect_counts.shows > 0 || !is_read {
             return None;
         }
-        let (status, change) = match self.usage_signal()? {
-            UsageSignal::Increased => (VerdictStatus::Supported, "it rises with this field"),
-            UsageSignal::Unchanged => (VerdictStatus::Ignored, "it rises with the control and not with this field"),
+        let (status, reason) = match self.usage_signal()? {
+            UsageSignal::Increased => (VerdictStatus::Supported, ReasonData::UsageRises {}),
+            UsageSignal::Unchanged => (VerdictStatus::Ignored, ReasonData::UsageUnchanged {}),
             UsageSignal::Unclear => return None,
         };
-        let reason = format!("decided by the token count: {change} (the model shows no effect)");
         Some(decided_verdict(status, EvidenceKind::UsageMeter, None, reason))
     }
 }
