@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
@@ -15,7 +14,8 @@ use crate::catalog::VerdictStatus;
 macro_rules! define_reasons {
     ($($(#[$doc:meta])* $kind:ident { $($field:ident: $type:ty),* $(,)? } = $sentence:literal;)+) => {
         /// Why a verdict was reached: a kind with its parameters. It displays as an English sentence.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(tag = "kind", rename_all = "kebab-case")]
         #[allow(missing_docs, reason = "the sentence says what the parameters are")]
         pub enum ReasonData {
@@ -196,7 +196,8 @@ impl From<&str> for ReasonData {
 }
 
 /// An HTTP error of the endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReportedError {
     /// The HTTP status.
     pub status: u16,
@@ -211,7 +212,8 @@ impl fmt::Display for ReportedError {
 }
 
 /// Whether a request has the tested field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FieldPresence {
     /// The request has it.
@@ -233,7 +235,8 @@ impl fmt::Display for FieldPresence {
 macro_rules! define_count {
     ($(#[$doc:meta])* $name:ident($number:ident), $one:literal, $many:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(pub u64);
 
@@ -264,7 +267,8 @@ define_count!(
 );
 
 /// What the usage meter adds to the evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MeterNote {
     /// The meter is not used, or shows nothing.
@@ -283,7 +287,8 @@ impl fmt::Display for MeterNote {
 }
 
 /// A list of names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct NameList(pub Vec<String>);
 
@@ -294,12 +299,14 @@ impl fmt::Display for NameList {
 }
 
 /// The verdicts of variants with their reasons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct VariantReasons(pub Vec<VariantReason>);
 
 /// The verdict of one variant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VariantReason {
     /// The variant.
     pub variant: String,
