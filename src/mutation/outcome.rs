@@ -43,7 +43,10 @@ impl BatchResult {
             let Some(was) = before.rows.get(row) else { continue };
             // A fault affects the whole server, so its other changes are expected.
             let is_expected = mutants.iter().any(|m| m.row == *row || m.fault.is_some());
-            if was.verdict.status == now.verdict.status || is_expected {
+            // A row can reach its strongest word in several ways.
+            let is_unchanged =
+                was.verdict.status == now.verdict.status || (was.verdict.is_strongest() && now.verdict.is_strongest());
+            if is_unchanged || is_expected {
                 continue;
             }
             let mut follows = false;
