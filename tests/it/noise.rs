@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use common::{CATALOG, TARGETS, bundled_target, testable_rows};
+use common::{CATALOG, TARGETS, bundled_target, is_long, testable_rows};
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
 use noise::condition::NoiseCondition;
 use noise::designs::{self, DecisionDesign};
@@ -18,6 +18,8 @@ use crate::common::noise;
 
 /// Runs of each target under each condition. Half of them test servers with flipped rows.
 const RUNS: u64 = 4;
+/// The same without `FIELDTEST_LONG=1`.
+const REDUCED_RUNS: u64 = 2;
 /// The seed of the first run.
 const FIRST_SEED: u64 = 1;
 
@@ -27,7 +29,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn verdicts_stay_correct_under_noise() {
-    let servers = servers(FIRST_SEED, RUNS);
+    let runs = if is_long("2 of 4 runs per target and condition") { RUNS } else { REDUCED_RUNS };
+    let servers = servers(FIRST_SEED, runs);
     let conditions = [NoiseCondition::Calm, NoiseCondition::Ten, NoiseCondition::Twenty, NoiseCondition::Canary];
     let tallies = block_on(measure(&servers, &conditions, |_| {}));
     let mut problems = Vec::new();

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
-use fieldtest::results::model::{Results, Verdict};
+use fieldtest::results::model::{EvidenceKind, Results, Verdict};
 use fieldtest::simulator;
 use fieldtest::simulator::{RunningSimulator, SimulatorConfig};
 use tokio::sync::OnceCell;
 
 use super::server::{Acting, Adversary};
 use super::truth::{ALL, DIFFERS, Truth};
-use crate::common::{EndpointUnderTest, SHORT_BACKOFF, bundled_target, field_row_ids, test_endpoint};
+use crate::common::{EndpointUnderTest, SHORT_BACKOFF, bundled_target, field_row_ids, is_long, test_endpoint};
 use crate::proxy::Proxy;
 use crate::proxy::mutation::Own;
 
@@ -61,7 +61,11 @@ async fn run(adversary: Adversary) -> Seen {
         .await
         .clone();
     let (other, _) = simulated(&DIFFERS).await;
-    let salts = if adversary == Adversary::LoadBalances { 8 } else { 1 };
+    let salts = match adversary {
+        Adversary::LoadBalances if is_long("2 of 8 ways to balance the load") => 8,
+        Adversary::LoadBalances => 2,
+        _ => 1,
+    };
     // If the order of requests matters, the speed of rows must not change it.
     let concurrency = match adversary {
         Adversary::AnswersFromACache
@@ -149,8 +153,10 @@ pub fn word(verdict: &Verdict) -> String {
     if let Some(code) = &verdict.code {
         return code.clone();
     }
+    let validated = verdict.status == VerdictStatus::Supported && verdict.evidence == Some(EvidenceKind::Validated);
+    let by = if validated { ", as validated" } else { "" };
     let but = if verdict.qualifiers.is_empty() { "" } else { ", with a qualifier" };
-    format!("{}{but}", verdict.status)
+    format!("{}{by}{but}", verdict.status)
 }
 
 /// A verdict with its reason and its qualifiers.

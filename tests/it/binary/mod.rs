@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
-use binary::{FinishedRun, Folder, RunningCommand};
+use binary::{FinishedRun, Folder};
 use fieldtest::recording::reader;
 use fieldtest::simulator::SimulatorFault;
 use proptest::prelude::*;
