@@ -11,7 +11,7 @@ pub mod mutation;
 #[cfg(test)]
 mod published_schemas;
 pub mod recording;
-mod redact;
+pub mod redact;
 pub mod report;
 pub mod results;
 pub mod simulator;

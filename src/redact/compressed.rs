@@ -7,8 +7,8 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 /// Replaces a compressed body that cannot be decompressed.
 pub(super) const UNREADABLE_BODY_MARKER: &str = "<compressed body removed: it could not be decompressed>";
 
-/// The limit of a decompressed body. Many times the size of the bodies that are kept.
-const MAX_DECOMPRESSED_BYTES: u64 = 64 * 1024 * 1024;
+/// The limit of a decompressed body: twice the size of the bodies that are kept.
+const MAX_DECOMPRESSED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// More layers of compression than any server uses.
 const MAX_COMPRESSION_LAYERS: usize = 8;
@@ -32,27 +32,31 @@ pub(super) fn is_uncompressed(encodings: &str, body: &[u8]) -> bool {
         || (parse_encodings(encodings).next().is_none() && !looks_compressed(body) && std::str::from_utf8(body).is_ok())
 }
 
-/// Decompresses a body layer by layer until nothing compressed remains, and returns all layers. It
-/// does not rely on the header, because some clients ignore the header. `None` if the header names
-/// an unknown encoding, or if the body is too large or has too many layers.
-pub(super) fn decompress_layers(encodings: &str, body: &[u8]) -> Option<Vec<Vec<u8>>> {
+/// Decompresses a body layer by layer until nothing compressed remains. Returns true as soon as
+/// `has_secret` is true for a layer. It does not rely on the header, because some clients ignore the
+/// header. `None` if the header names an unknown encoding, or if the body is too large or has too
+/// many layers.
+pub(super) fn search_layers(encodings: &str, body: &[u8], has_secret: impl Fn(&[u8]) -> bool) -> Option<bool> {
     let encodings: Vec<String> = parse_encodings(encodings).collect();
     if !encodings.iter().all(|encoding| matches!(encoding.as_str(), "gzip" | "x-gzip" | "deflate")) {
         return None;
     }
     let says_deflate = encodings.iter().any(|encoding| encoding == "deflate");
-    let mut layers: Vec<Vec<u8>> = Vec::new();
+    let mut layer: Option<Vec<u8>> = None;
     for _ in 0..MAX_COMPRESSION_LAYERS {
-        let Some(plain) = decompress_layer(layers.last().map_or(body, Vec::as_slice), says_deflate) else {
-            return Some(layers);
+        let Some(plain) = decompress_layer(layer.as_deref().unwrap_or(body), says_deflate) else {
+            return Some(false);
         };
         if plain.len() as u64 >= MAX_DECOMPRESSED_BYTES {
             return None;
         }
-        layers.push(plain);
+        if has_secret(&plain) {
+            return Some(true);
+        }
+        layer = Some(plain);
     }
     // Some plain data can be read as raw deflate again and again, so check the signature.
-    layers.last().is_none_or(|last| !looks_compressed(last)).then_some(layers)
+    layer.is_none_or(|last| !looks_compressed(&last)).then_some(false)
 }
 
 fn parse_encodings(encodings: &str) -> impl Iterator<Item = String> {

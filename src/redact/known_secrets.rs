@@ -1,15 +1,21 @@
 //! [`KnownSecrets`]: finds known secrets in every encoding: as they are, in any case, in base64,
-//! hexadecimal or as lists of numbers, with each character escaped as in JSON, URLs or HTML, at any
-//! depth.
+//! hexadecimal or as lists of numbers.
+//!
+//! One automaton contains all encodings of all secrets. It reads the text as it is, the text without
+//! escapes ([`NormalizedText`]), and this text without separators, each one time.
 
-use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::automaton::{Automaton as _, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, PatternID};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::redact::normalized_text::{NormalizedText, decode_escapes};
 use crate::redact::replacement::ByteReplacement;
 
 /// Environment variables that often contain keys of model providers and clouds. A gateway on the
@@ -54,287 +60,237 @@ pub const SECRET_VARIABLES: [&str; 34] = [
 /// At the end of a truncated body, a prefix of a secret of this length is removed too.
 const MIN_TRUNCATED_BYTES: usize = 4;
 
-/// The maximum number of backslashes before a character, which is six layers of JSON. Without a
-/// limit, a body of only backslashes would take quadratic time.
-const MAX_BACKSLASHES: usize = 64;
-
-/// The first bytes of all escapes.
-const ESCAPE_BYTES: [u8; 3] = *b"\\%&";
-
 /// A shorter base64 text could match by chance.
 const MIN_BASE64_BYTES: usize = 10;
+
+/// A shorter decoded secret could match by chance.
+const MIN_DECODED_BYTES: usize = 7;
+
+/// Separates two parts of a text. It occurs in no secret.
+const BREAK_BYTE: u8 = 0xff;
 
 const LINE_BREAK_BYTES: &[u8] = b" \t\r\n";
 
 const LIST_SEPARATOR_BYTES: &[u8] = b" \t\r\n,;:-_\"'";
 
-/// One form of a secret.
-struct SecretEncoding {
-    bytes: SecretSlice<u8>,
-    separators: SeparatorKind,
-    marker: &'static str,
-}
-
-/// What may be between two characters of an encoding.
-#[derive(Clone, Copy)]
-enum SeparatorKind {
-    None,
-    /// Line breaks and indentation, as in wrapped base64.
-    LineBreaks,
-    /// The separators of a list of numbers.
-    ListSeparators,
-    /// The separators of a list of numbers, required at each comma, because decimal numbers have
-    /// different lengths.
-    RequiredCommas,
-}
-
-impl SeparatorKind {
-    /// The first bytes of a separator that is not an escape.
-    fn first_bytes(self) -> Vec<u8> {
-        match self {
-            Self::None => Vec::new(),
-            Self::LineBreaks => LINE_BREAK_BYTES.to_vec(),
-            // The zero of `0x`.
-            Self::ListSeparators | Self::RequiredCommas => [LIST_SEPARATOR_BYTES, b"0"].concat(),
-        }
-    }
+/// How a pattern encodes a secret, which decides what may be between its characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SecretEncoding {
+    /// The secret itself. Also for lists of decimal numbers, which are decoded.
+    Plain,
+    /// Line breaks and indentation may be between its characters.
+    Base64,
+    /// The separators of a list of numbers may be between its characters.
+    Hexadecimal,
 }
 
 /// The secrets to search for, in all their encodings.
 pub struct KnownSecrets {
-    encodings: Vec<SecretEncoding>,
-    /// Finds where an encoding may begin: its first two characters, or an escape.
-    prefixes: AhoCorasick,
-    /// The encoding of each prefix. `None` for an escape.
-    prefix_encodings: Vec<Option<usize>>,
+    automaton: NFA,
+    /// The encoding and the marker of each pattern.
+    patterns: Vec<(SecretEncoding, &'static str)>,
+    /// The number of characters that a state has matched of a pattern, and the marker.
+    matched_prefixes: HashMap<StateID, (usize, &'static str)>,
+    start_state: StateID,
+    max_pattern_len: usize,
 }
 
 impl KnownSecrets {
     /// Searches for these secrets. Each has its marker.
-    #[expect(clippy::expect_used, reason = "a few hundred prefixes of two bytes cannot exceed the size limit")]
+    #[expect(clippy::expect_used, reason = "an automaton of some hundred short texts is not too large")]
     pub fn new<'a>(secrets: impl Iterator<Item = (&'a SecretString, &'static str)>) -> Self {
-        let encodings: Vec<SecretEncoding> =
-            secrets.flat_map(|(secret, marker)| encode_secret(secret, marker)).collect();
-        let mut prefixes: Vec<(Vec<u8>, Option<usize>)> = ESCAPE_BYTES.map(|escape| (vec![escape], None)).to_vec();
-        for (index, encoding) in encodings.iter().enumerate() {
-            let [first, second, ..] = encoding.bytes.expose_secret() else { continue };
-            let next_bytes = [&[*second], &ESCAPE_BYTES[..], &encoding.separators.first_bytes()].concat();
-            prefixes.extend(next_bytes.into_iter().map(|next| (vec![*first, next], Some(index))));
-        }
-        let (prefixes, prefix_encodings): (Vec<_>, Vec<_>) = prefixes.into_iter().unzip();
-        let prefixes = AhoCorasick::builder().ascii_case_insensitive(true).build(prefixes);
-        Self { encodings, prefixes: prefixes.expect("an automaton of short prefixes"), prefix_encodings }
-    }
-
-    /// Finds every secret in every encoding. The replacements may overlap.
-    pub fn find(&self, bytes: &[u8], is_truncated: bool) -> Vec<ByteReplacement> {
-        let mut found = Vec::new();
-        if self.encodings.is_empty() {
-            return found;
-        }
-        for prefix in self.prefixes.find_overlapping_iter(bytes) {
-            let rest = &bytes[prefix.start()..];
-            let mut match_encoding = |encoding: &SecretEncoding| {
-                if let Some(length) = match_len(encoding, rest, is_truncated) {
-                    found.push(ByteReplacement::new(prefix.start(), prefix.start() + length, encoding.marker));
-                }
-            };
-            match self.prefix_encodings[prefix.pattern().as_usize()] {
-                Some(index) => match_encoding(&self.encodings[index]),
-                None => {
-                    let Some((byte, _)) = decode_escape(rest) else { continue };
-                    let begins_with_byte = |encoding: &&SecretEncoding| {
-                        encoding.bytes.expose_secret().first().is_some_and(|first| first.eq_ignore_ascii_case(&byte))
-                    };
-                    self.encodings.iter().filter(begins_with_byte).for_each(match_encoding);
-                }
+        let mut texts: Vec<Zeroizing<Vec<u8>>> = Vec::new();
+        let mut patterns = Vec::new();
+        for (secret, marker) in secrets {
+            for (encoding, text) in encode_secret(secret) {
+                texts.push(text);
+                patterns.push((encoding, marker));
             }
         }
-        // One secret may be a prefix of another, so keep the longest match at each position.
-        found.sort_by_key(|found| (found.start, Reverse(found.end), Reverse(found.replacement.len())));
-        found.dedup_by_key(|found| found.start);
-        found
+        let automaton = NFA::builder().ascii_case_insensitive(true).build(texts.iter().map(|text| text.as_slice()));
+        let automaton = automaton.expect("an automaton of short patterns");
+        let start_state = automaton.start_state(Anchored::No).expect("the start of an unanchored search");
+        let mut matched_prefixes = HashMap::new();
+        for (text, (_, marker)) in texts.iter().zip(&patterns) {
+            let mut state = start_state;
+            for (index, byte) in text.iter().enumerate() {
+                state = automaton.next_state(Anchored::No, state, *byte);
+                matched_prefixes.insert(state, (index + 1, *marker));
+            }
+        }
+        let max_pattern_len = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        Self { automaton, patterns, matched_prefixes, start_state, max_pattern_len }
+    }
+
+    /// True if there is nothing to search for.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// Finds every secret in a text without escapes, in every encoding. The replacements are ranges
+    /// of the original and may overlap. Adds the steps of the search to `steps`.
+    pub fn find_encoded(&self, text: &NormalizedText, is_truncated: bool, steps: &mut u64) -> Vec<ByteReplacement> {
+        let end = if is_truncated { text.settled_len } else { text.bytes.len() };
+        let bytes = &text.bytes[..end];
+        let mut plain = SecretScan::new(self, SecretEncoding::Plain);
+        let mut base64 = SecretScan::new(self, SecretEncoding::Base64);
+        for (index, byte) in bytes.iter().enumerate() {
+            plain.push(*byte, text.original_range(index));
+            if !LINE_BREAK_BYTES.contains(byte) {
+                base64.push(*byte, text.original_range(index));
+            }
+        }
+        let hexadecimal = self.scan_hexadecimal(bytes, text);
+        let decimal = self.scan_decimal(bytes, text, is_truncated);
+        let scans = [plain, base64, hexadecimal, decimal].into_iter();
+        scans.flat_map(|scan| scan.finish(is_truncated.then_some(text.original_end), steps)).collect()
+    }
+
+    /// Finds every secret that the parts of a body contain as it is.
+    pub fn find_plain(
+        &self,
+        body: &[u8],
+        parts: &[Range<usize>],
+        is_truncated: bool,
+        steps: &mut u64,
+    ) -> Vec<ByteReplacement> {
+        let mut scan = SecretScan::new(self, SecretEncoding::Plain);
+        for position in parts.iter().cloned().flatten() {
+            scan.push(body[position], (position as u32, position as u32 + 1));
+        }
+        scan.finish(parts.last().filter(|_| is_truncated).map(|part| part.end), steps)
+    }
+
+    /// Scans hexadecimal digits, without the separators and the `0x` between them.
+    fn scan_hexadecimal(&self, bytes: &[u8], text: &NormalizedText) -> SecretScan<'_> {
+        let mut scan = SecretScan::new(self, SecretEncoding::Hexadecimal);
+        for (index, byte) in bytes.iter().enumerate() {
+            let is_prefix = *byte == b'0' && matches!(bytes.get(index + 1), Some(b'x' | b'X'));
+            let is_prefix_end = matches!(byte, b'x' | b'X') && index > 0 && bytes[index - 1] == b'0';
+            match byte {
+                _ if is_prefix || is_prefix_end || LIST_SEPARATOR_BYTES.contains(byte) => {}
+                _ if byte.is_ascii_hexdigit() => scan.push(*byte, text.original_range(index)),
+                _ => scan.push_break(),
+            }
+        }
+        scan
+    }
+
+    /// Scans the bytes that the numbers of a list stand for.
+    fn scan_decimal(&self, bytes: &[u8], text: &NormalizedText, is_truncated: bool) -> SecretScan<'_> {
+        let mut scan = SecretScan::new(self, SecretEncoding::Plain);
+        let mut number: Option<(u32, usize)> = None;
+        for (index, byte) in bytes.iter().enumerate() {
+            if byte.is_ascii_digit() {
+                let (value, start) = number.unwrap_or((0, index));
+                number = Some((value.saturating_mul(10).saturating_add(u32::from(byte - b'0')), start));
+                continue;
+            }
+            scan.push_number(number.take(), index, text);
+            if !LIST_SEPARATOR_BYTES.contains(byte) {
+                scan.push_break();
+            }
+        }
+        // The end of a truncated text may truncate the number.
+        if !is_truncated {
+            scan.push_number(number, bytes.len(), text);
+        }
+        scan
     }
 }
 
-fn encode_secret(secret: &SecretString, marker: &'static str) -> Vec<SecretEncoding> {
+/// One pass of the automaton over a text.
+struct SecretScan<'a> {
+    secrets: &'a KnownSecrets,
+    encoding: SecretEncoding,
+    state: StateID,
+    /// The original starts of the last characters, in a ring.
+    starts: Vec<u32>,
+    steps: usize,
+    found: Vec<ByteReplacement>,
+}
+
+impl<'a> SecretScan<'a> {
+    fn new(secrets: &'a KnownSecrets, encoding: SecretEncoding) -> Self {
+        let starts = vec![0; secrets.max_pattern_len.next_power_of_two()];
+        Self { secrets, encoding, state: secrets.start_state, starts, steps: 0, found: Vec::new() }
+    }
+
+    fn push(&mut self, byte: u8, (start, end): (u32, u32)) {
+        let mask = self.starts.len() - 1;
+        self.starts[self.steps & mask] = start;
+        self.steps += 1;
+        let automaton = &self.secrets.automaton;
+        self.state = automaton.next_state(Anchored::No, self.state, byte);
+        if !automaton.is_match(self.state) {
+            return;
+        }
+        for index in 0..automaton.match_len(self.state) {
+            let pattern: PatternID = automaton.match_pattern(self.state, index);
+            let (encoding, marker) = self.secrets.patterns[pattern.as_usize()];
+            if encoding == self.encoding {
+                let start = self.starts[(self.steps - automaton.pattern_len(pattern)) & mask];
+                self.found.push(ByteReplacement::new(start as usize, end as usize, marker));
+            }
+        }
+    }
+
+    fn push_break(&mut self) {
+        if self.state != self.secrets.start_state {
+            self.push(BREAK_BYTE, (0, 0));
+        }
+    }
+
+    /// Pushes the byte of a number. Another number separates.
+    fn push_number(&mut self, number: Option<(u32, usize)>, end: usize, text: &NormalizedText) {
+        let Some((value, start)) = number else { return };
+        let byte = u8::try_from(value).unwrap_or(BREAK_BYTE);
+        self.push(byte, (text.original_range(start).0, text.original_range(end - 1).1));
+    }
+
+    /// Everything that the pass found. At the end of a truncated text, the first part of a secret
+    /// is enough.
+    fn finish(mut self, truncated_at: Option<usize>, steps: &mut u64) -> Vec<ByteReplacement> {
+        *steps += (self.steps + self.found.len()) as u64;
+        let matched = self.secrets.matched_prefixes.get(&self.state);
+        if let (Some(end), Some((length, marker))) = (truncated_at, matched)
+            && *length >= MIN_TRUNCATED_BYTES
+        {
+            let start = self.starts[(self.steps - length) & (self.starts.len() - 1)];
+            self.found.push(ByteReplacement::new(start as usize, end, marker));
+        }
+        self.found
+    }
+}
+
+fn encode_secret(secret: &SecretString) -> Vec<(SecretEncoding, Zeroizing<Vec<u8>>)> {
     let plain = secret.expose_secret().as_bytes();
-    let mut encodings: Vec<SecretEncoding> = Vec::new();
-    let mut add =
-        |bytes: Vec<u8>, separators| encodings.push(SecretEncoding { bytes: bytes.into(), separators, marker });
-    add(plain.to_vec(), SeparatorKind::None);
+    let mut encodings: Vec<(SecretEncoding, Zeroizing<Vec<u8>>)> = Vec::new();
+    let mut add = |encoding, text: Vec<u8>| {
+        let text = Zeroizing::new(text);
+        if !encodings.contains(&(encoding, text.clone())) {
+            encodings.push((encoding, text));
+        }
+    };
+    add(SecretEncoding::Plain, plain.to_vec());
+    // A secret may contain escapes, and the text before it may end with the start of an escape.
+    for before in ["", "\\", "%"] {
+        let decoded = decode_escapes(&[before.as_bytes(), plain].concat());
+        if decoded.len() >= MIN_DECODED_BYTES && decoded != [before.as_bytes(), plain].concat() {
+            add(SecretEncoding::Plain, decoded);
+        }
+    }
     for offset in 0..3 {
         let padded = Zeroizing::new([&[0; 2][..offset.min(2)], plain].concat());
         // The base64 characters whose six bits are all from the secret.
         let (start, end) = ((offset * 8).div_ceil(6), (offset + plain.len()) * 8 / 6);
-        let [standard, url_safe] =
-            [STANDARD_NO_PAD.encode(&*padded), URL_SAFE_NO_PAD.encode(&*padded)].map(Zeroizing::new);
-        for text in [Some(&standard), (standard != url_safe).then_some(&url_safe)].into_iter().flatten() {
+        for text in [STANDARD_NO_PAD.encode(&*padded), URL_SAFE_NO_PAD.encode(&*padded)].map(Zeroizing::new) {
             let inner = text.as_bytes().get(start..end).unwrap_or_default();
             if inner.len() >= MIN_BASE64_BYTES {
-                add(inner.to_vec(), SeparatorKind::LineBreaks);
+                add(SecretEncoding::Base64, inner.to_vec());
             }
         }
     }
-    let format_numbers = |format: fn(&u8) -> String, separator: &str| {
-        plain.iter().map(format).collect::<Vec<String>>().join(separator).into_bytes()
-    };
-    add(format_numbers(|byte| format!("{byte:02x}"), ""), SeparatorKind::ListSeparators);
-    add(format_numbers(u8::to_string, ","), SeparatorKind::RequiredCommas);
-    // UTF-16 in either byte order.
-    add(plain.iter().flat_map(|byte| [*byte, 0]).take(plain.len() * 2 - 1).collect(), SeparatorKind::None);
+    add(SecretEncoding::Hexadecimal, plain.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect());
     encodings
-}
-
-/// The number of bytes at the start of `bytes` that match the encoding, with any escapes. In
-/// truncated data, a prefix of the encoding at the end is enough.
-fn match_len(encoding: &SecretEncoding, bytes: &[u8], is_truncated: bool) -> Option<usize> {
-    let mut position = 0;
-    for (index, expected) in encoding.bytes.expose_secret().iter().enumerate() {
-        let before = position;
-        if index > 0 {
-            position += separators_len(encoding.separators, *expected, &bytes[position..]);
-        }
-        let rest = &bytes[position..];
-        let found = match encoding.separators {
-            SeparatorKind::RequiredCommas if *expected == b',' => (position > before).then_some(0),
-            SeparatorKind::RequiredCommas
-            | SeparatorKind::None
-            | SeparatorKind::LineBreaks
-            | SeparatorKind::ListSeparators => match_char(*expected, rest),
-        };
-        match found {
-            Some(length) => position += length,
-            None if is_truncated && index >= MIN_TRUNCATED_BYTES && (rest.is_empty() || is_truncated_escape(rest)) => {
-                return Some(bytes.len());
-            }
-            None => return None,
-        }
-    }
-    Some(position)
-}
-
-/// True if this may be the first part of an escape.
-fn is_truncated_escape(rest: &[u8]) -> bool {
-    rest.len() < 8 && matches!(rest[0], b'\\' | b'%' | b'&') && decode_escape(rest).is_none()
-}
-
-/// The length of the separators before the next expected character.
-fn separators_len(separators: SeparatorKind, expected: u8, bytes: &[u8]) -> usize {
-    match separators {
-        SeparatorKind::None => 0,
-        SeparatorKind::LineBreaks => span_len(bytes, |rest| char_len(rest, LINE_BREAK_BYTES)),
-        SeparatorKind::ListSeparators => span_len(bytes, list_separator_len),
-        SeparatorKind::RequiredCommas if expected == b',' => span_len(bytes, list_separator_len),
-        SeparatorKind::RequiredCommas => 0,
-    }
-}
-
-/// The length of one separator of a list of numbers, or 0.
-fn list_separator_len(rest: &[u8]) -> usize {
-    match rest {
-        [b'0', b'x' | b'X', ..] => 2,
-        _ => char_len(rest, LIST_SEPARATOR_BYTES),
-    }
-}
-
-/// The length of one of the accepted characters, plain or escaped, or 0.
-fn char_len(rest: &[u8], accepted: &[u8]) -> usize {
-    let escape = || decode_escape(rest).filter(|(byte, _)| accepted.contains(byte)).map_or(0, |(_, length)| length);
-    match rest {
-        [b'\\', ..] => {
-            let slashes = rest.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
-            match rest.get(slashes) {
-                Some(b'r' | b'n' | b't') => slashes + 1,
-                _ => escape(),
-            }
-        }
-        [b'%' | b'&', ..] => escape(),
-        [byte, ..] if accepted.contains(byte) => 1,
-        _ => 0,
-    }
-}
-
-/// The total length of repeated matches of `step`, which returns 0 at the end.
-fn span_len(bytes: &[u8], step: impl Fn(&[u8]) -> usize) -> usize {
-    let mut position = 0;
-    loop {
-        match step(&bytes[position..]) {
-            0 => return position,
-            length => position += length,
-        }
-    }
-}
-
-/// The length of this character, plain or escaped.
-fn match_char(expected: u8, bytes: &[u8]) -> Option<usize> {
-    match bytes.first()? {
-        // JSON always escapes a backslash, so try the escape first.
-        b'\\' | b'%' | b'&' => match decode_escape(bytes) {
-            Some((byte, length)) if byte.eq_ignore_ascii_case(&expected) => Some(length),
-            _ => (bytes[0] == expected).then_some(1),
-        },
-        first => first.eq_ignore_ascii_case(&expected).then_some(1),
-    }
-}
-
-/// Decodes an escape to its character and its length: `\u00XX`, `\u{XX}`, `\xXX` and `\c` with any
-/// number of backslashes, for nested JSON; `%XX` and `%25XX`; `&#NN;`, `&#xXX;` and the names of
-/// HTML.
-fn decode_escape(bytes: &[u8]) -> Option<(u8, usize)> {
-    match bytes.first()? {
-        b'\\' => {
-            let slashes = bytes.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
-            let rest = &bytes[slashes..];
-            match rest {
-                [b'u' | b'U', b'0', b'0', digits @ ..] if parse_hex(digits, 2).is_some() => {
-                    Some((parse_hex(digits, 2)?, slashes + 5))
-                }
-                [b'u', b'{', digits @ ..] if parse_terminated(digits, b'}', 16).is_some() => {
-                    parse_terminated(digits, b'}', 16).map(|(byte, length)| (byte, slashes + 2 + length))
-                }
-                [b'x' | b'X', digits @ ..] if parse_hex(digits, 2).is_some() => {
-                    Some((parse_hex(digits, 2)?, slashes + 3))
-                }
-                [] if slashes > 1 => Some((b'\\', 2)),
-                [other, ..] => Some((*other, slashes + 1)),
-                [] => None,
-            }
-        }
-        b'%' => {
-            let layers = span_len(&bytes[1..], |rest| if rest.starts_with(b"25") { 2 } else { 0 });
-            // `%25` alone is an escaped percent sign.
-            let nested = parse_hex(&bytes[1 + layers..], 2).map(|byte| (byte, layers + 3));
-            nested.or_else(|| (layers > 0).then_some((b'%', 1 + layers)))
-        }
-        b'&' => {
-            let rest = &bytes[1..];
-            let names = [("amp;", b'&'), ("lt;", b'<'), ("gt;", b'>'), ("quot;", b'"'), ("apos;", b'\'')];
-            match rest {
-                [b'#', b'x' | b'X', digits @ ..] => {
-                    parse_terminated(digits, b';', 16).map(|(byte, length)| (byte, length + 3))
-                }
-                [b'#', digits @ ..] => parse_terminated(digits, b';', 10).map(|(byte, length)| (byte, length + 2)),
-                _ => names
-                    .into_iter()
-                    .find(|(name, _)| rest.starts_with(name.as_bytes()))
-                    .map(|(name, byte)| (byte, name.len() + 1)),
-            }
-        }
-        _ => None,
-    }
-}
-
-/// Parses `count` hexadecimal digits.
-fn parse_hex(digits: &[u8], count: usize) -> Option<u8> {
-    let digits = digits.get(..count).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// Parses the digits before `terminator`. Returns the byte, and the length with the terminator.
-fn parse_terminated(digits: &[u8], terminator: u8, radix: u32) -> Option<(u8, usize)> {
-    let length = digits.iter().take(9).position(|byte| *byte == terminator)?;
-    let text = std::str::from_utf8(&digits[..length]).ok()?;
-    let number = u32::from_str_radix(text, radix).ok()?;
-    Some((u8::try_from(number).ok()?, length + 1))
 }

@@ -3,12 +3,16 @@
 
 mod compressed;
 pub(crate) mod content;
+mod escape;
 mod key_patterns;
 mod known_secrets;
+mod normalized_text;
 mod protocol_words;
 mod redactor;
 mod replacement;
-mod split_secrets;
+mod stream_strings;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use crate::redact::compressed::decompress_once;
 pub(crate) use crate::redact::content::ContentPolicy;

@@ -6,13 +6,16 @@
 //! like a key is replaced too. This module must not know the requests: their texts are not secrets.
 
 use std::fmt;
+use std::ops::Range;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::redact::known_secrets::KnownSecrets;
+use crate::redact::normalized_text::NormalizedText;
 use crate::redact::protocol_words::is_protocol_word;
 use crate::redact::replacement::{ByteReplacement, merge_overlapping, replace_in_body, replace_text};
-use crate::redact::{compressed, key_patterns, split_secrets};
+use crate::redact::stream_strings::for_each_sequence;
+use crate::redact::{compressed, key_patterns};
 use crate::wire::exchange::SECRET_PLACEHOLDER;
 
 /// Replaces the credential.
@@ -35,6 +38,9 @@ const PRIVATE_HEADERS: [&str; 8] = [
 /// chance.
 const MIN_SECRET_BYTES: usize = 8;
 
+/// After this number of searches that found another secret, the whole body is removed.
+const MAX_SEARCHES: usize = 4;
+
 /// Removes known secrets, and text that looks like a key.
 pub struct SecretRedactor {
     known_secrets: KnownSecrets,
@@ -51,19 +57,20 @@ impl SecretRedactor {
     pub fn new(credential: Option<&SecretString>, others: &[SecretString]) -> Self {
         let credential = credential.into_iter().map(|secret| (secret, CREDENTIAL_MARKER));
         let secrets = credential.chain(others.iter().map(|secret| (secret, SECRET_PLACEHOLDER)));
-        let is_secret = |text: &str| text.len() >= MIN_SECRET_BYTES && !is_protocol_word(text);
+        let is_in_marker = |text: &str| CREDENTIAL_MARKER.contains(&text.to_ascii_lowercase());
+        let is_secret = |text: &str| text.len() >= MIN_SECRET_BYTES && !is_protocol_word(text) && !is_in_marker(text);
         Self { known_secrets: KnownSecrets::new(secrets.filter(|(secret, _)| is_secret(secret.expose_secret()))) }
     }
 
     /// Removes secrets from a text.
     pub fn redact_text(&self, text: String) -> String {
-        let secrets = self.find_secrets(text.as_bytes(), false);
+        let secrets = SecretSearch::new(self, text.as_bytes()).find_in_text(KeyPatterns::Find);
         replace_text(text, &secrets)
     }
 
     /// Removes known secrets from a text, and keeps text that only looks like a key.
     pub fn redact_known(&self, text: String) -> String {
-        let secrets = self.find_known(text.as_bytes());
+        let secrets = SecretSearch::new(self, text.as_bytes()).find_in_text(KeyPatterns::Keep);
         replace_text(text, &secrets)
     }
 
@@ -80,10 +87,27 @@ impl SecretRedactor {
     /// Removes secrets from a body, and adapts the sizes in `chunk_arrivals` to the new body. A
     /// truncated body may end in the middle of a secret.
     pub fn redact_body(&self, body: Vec<u8>, chunk_arrivals: &mut [(u64, u64)], is_truncated: bool) -> Vec<u8> {
-        let split = self.find_split_secrets(&body);
-        let body = replace_in_body(body, &split, chunk_arrivals);
-        let secrets = self.find_secrets(&body, is_truncated);
-        replace_in_body(body, &secrets, chunk_arrivals)
+        let mut body = body;
+        let mut key_patterns = KeyPatterns::Find;
+        // A replacement may join the parts of another secret, so search again.
+        for _ in 0..MAX_SEARCHES {
+            let secrets = SecretSearch { is_truncated, ..SecretSearch::new(self, &body) }.find_in_body(key_patterns);
+            if secrets.is_empty() {
+                return body;
+            }
+            body = replace_in_body(body, &secrets, chunk_arrivals);
+            key_patterns = KeyPatterns::Keep;
+        }
+        let everything = [ByteReplacement::new(0, body.len(), SECRET_PLACEHOLDER)];
+        replace_in_body(body, &everything, chunk_arrivals)
+    }
+
+    /// The steps of one search in a body.
+    #[cfg(test)]
+    pub(in crate::redact) fn count_steps(&self, body: &[u8], is_truncated: bool) -> u64 {
+        let mut search = SecretSearch { is_truncated, ..SecretSearch::new(self, body) };
+        search.search_body(KeyPatterns::Find);
+        search.steps
     }
 
     /// Removes a compressed body completely if it contains a secret or cannot be decompressed,
@@ -97,38 +121,103 @@ impl SecretRedactor {
         if compressed::is_uncompressed(encodings, &body) {
             return body;
         }
-        let has_secret =
-            |plain: &Vec<u8>| !self.find_split_secrets(plain).is_empty() || !self.find_secrets(plain, true).is_empty();
-        let marker = match compressed::decompress_layers(encodings, &body) {
+        let has_secret = |plain: &[u8]| {
+            let search = SecretSearch { is_truncated: true, ..SecretSearch::new(self, plain) };
+            !search.find_in_body(KeyPatterns::Find).is_empty()
+        };
+        let marker = match compressed::search_layers(encodings, &body, has_secret) {
             None => compressed::UNREADABLE_BODY_MARKER,
-            Some(layers) if layers.iter().any(has_secret) => SECRET_PLACEHOLDER,
-            Some(_) => return body,
+            Some(true) => SECRET_PLACEHOLDER,
+            Some(false) => return body,
         };
         let replacement = [ByteReplacement::new(0, body.len(), marker)];
         replace_in_body(body, &replacement, chunk_arrivals)
     }
+}
 
-    /// Finds secrets that are split over several events of a stream.
-    fn find_split_secrets(&self, body: &[u8]) -> Vec<ByteReplacement> {
-        split_secrets::find_replacements(body, |text, is_prose| match is_prose {
-            true => self.find_secrets(text, false),
-            false => self.find_known(text),
-        })
+/// What happens to text that looks like a key and is no known secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyPatterns {
+    Find,
+    Keep,
+}
+
+/// One search for all secrets in a body or text.
+struct SecretSearch<'a> {
+    redactor: &'a SecretRedactor,
+    body: &'a [u8],
+    is_truncated: bool,
+    /// The bytes that were read and written. The time is proportional to it.
+    steps: u64,
+    found: Vec<ByteReplacement>,
+}
+
+impl<'a> SecretSearch<'a> {
+    fn new(redactor: &'a SecretRedactor, body: &'a [u8]) -> Self {
+        Self { redactor, body, is_truncated: false, steps: 0, found: Vec::new() }
     }
 
-    /// Finds secrets, sorted by position and without overlaps.
-    fn find_secrets(&self, bytes: &[u8], is_truncated: bool) -> Vec<ByteReplacement> {
-        if bytes.len() < MIN_SECRET_BYTES && !is_truncated {
-            return Vec::new();
+    /// The secrets in one text, sorted and without overlaps.
+    fn find_in_text(mut self, key_patterns: KeyPatterns) -> Vec<ByteReplacement> {
+        self.search_parts(&[0..self.body.len()], key_patterns);
+        merge_overlapping(self.found)
+    }
+
+    /// The secrets in a body: in the whole of it, and split over the events of a stream.
+    fn find_in_body(mut self, key_patterns: KeyPatterns) -> Vec<ByteReplacement> {
+        self.search_body(key_patterns);
+        merge_overlapping(self.found)
+    }
+
+    fn search_body(&mut self, key_patterns: KeyPatterns) {
+        self.search_parts(&[0..self.body.len()], key_patterns);
+        for_each_sequence(self.body, self.is_truncated, |parts, is_prose| {
+            self.search_parts(parts, if is_prose { key_patterns } else { KeyPatterns::Keep });
+        });
+    }
+
+    /// Searches the joined parts of the body.
+    fn search_parts(&mut self, parts: &[Range<usize>], key_patterns: KeyPatterns) {
+        let length: usize = parts.iter().map(Range::len).sum();
+        if length < MIN_SECRET_BYTES && !self.is_truncated {
+            return;
         }
-        let mut secrets = self.known_secrets.find(bytes, is_truncated);
-        let keys = key_patterns::find(bytes).into_iter();
-        secrets.extend(keys.map(|(start, end)| ByteReplacement::new(start, end, SECRET_PLACEHOLDER)));
-        merge_overlapping(secrets)
+        let text = NormalizedText::decode(self.body, parts);
+        self.steps += text.steps;
+        let known_secrets = &self.redactor.known_secrets;
+        let mut found = Vec::new();
+        if !known_secrets.is_empty() {
+            found = known_secrets.find_encoded(&text, self.is_truncated, &mut self.steps);
+            if text.has_changes {
+                found.extend(known_secrets.find_plain(self.body, parts, self.is_truncated, &mut self.steps));
+            }
+        }
+        if key_patterns == KeyPatterns::Find {
+            self.steps += length as u64;
+            found.extend(key_patterns::find(&text.bytes).into_iter().map(|(start, end)| {
+                let (start, end) = (text.original_range(start).0, text.original_range(end - 1).1);
+                ByteReplacement::new(start as usize, end as usize, SECRET_PLACEHOLDER)
+            }));
+        }
+        drop(text);
+        if let ([part], KeyPatterns::Find) = (parts, key_patterns) {
+            let keys = key_patterns::find(&self.body[part.clone()]).into_iter();
+            let to_replacement =
+                |(start, end)| ByteReplacement::new(part.start + start, part.start + end, SECRET_PLACEHOLDER);
+            found.extend(keys.map(to_replacement));
+        }
+        for secret in found {
+            self.add_to_parts(secret, parts);
+        }
     }
 
-    fn find_known(&self, bytes: &[u8]) -> Vec<ByteReplacement> {
-        merge_overlapping(self.known_secrets.find(bytes, false))
+    /// Replaces a secret in all parts that contain it. The first one gets the marker.
+    fn add_to_parts(&mut self, secret: ByteReplacement, parts: &[Range<usize>]) {
+        let first = parts.partition_point(|part| part.end <= secret.start);
+        for part in parts[first..].iter().take_while(|part| part.start < secret.end) {
+            let marker = if secret.start >= part.start { secret.replacement } else { "" };
+            self.found.push(ByteReplacement::new(secret.start.max(part.start), secret.end.min(part.end), marker));
+        }
     }
 }
 

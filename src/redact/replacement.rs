@@ -1,36 +1,37 @@
 //! [`ByteReplacement`]: replaces ranges of a body, and keeps the sizes of its chunks consistent.
 
+use std::cmp::Reverse;
+
 /// A byte range and its replacement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteReplacement {
     pub start: usize,
     pub end: usize,
-    pub replacement: Vec<u8>,
+    pub replacement: &'static str,
 }
 
 impl ByteReplacement {
-    pub fn new(start: usize, end: usize, replacement: impl Into<Vec<u8>>) -> Self {
-        Self { start, end, replacement: replacement.into() }
+    pub fn new(start: usize, end: usize, replacement: &'static str) -> Self {
+        Self { start, end, replacement }
     }
 }
 
 /// Sorts replacements by position and merges those that overlap.
 pub fn merge_overlapping(mut replacements: Vec<ByteReplacement>) -> Vec<ByteReplacement> {
-    replacements.sort_by_key(|replacement| replacement.start);
-    let mut merged: Vec<ByteReplacement> = Vec::with_capacity(replacements.len());
-    for replacement in replacements {
-        match merged.last_mut() {
-            Some(last) if replacement.start < last.end => {
-                // The longest marker is that of the credential, which says most.
-                if replacement.replacement.len() > last.replacement.len() {
-                    last.replacement = replacement.replacement;
-                }
-                last.end = last.end.max(replacement.end);
+    // One secret may be a prefix of another, so the longest one at a position is the first.
+    replacements.sort_unstable_by_key(|found| (found.start, Reverse(found.end), Reverse(found.replacement.len())));
+    replacements.dedup_by(|next, last| {
+        let overlaps = next.start < last.end;
+        if overlaps {
+            // The longest marker is that of the credential, which says most.
+            if next.start > last.start && next.replacement.len() > last.replacement.len() {
+                last.replacement = next.replacement;
             }
-            _ => merged.push(replacement),
+            last.end = last.end.max(next.end);
         }
-    }
-    merged
+        overlaps
+    });
+    replacements
 }
 
 /// Replaces ranges of bytes. The replacements are sorted and do not overlap.
@@ -39,7 +40,7 @@ pub fn replace_bytes(bytes: &[u8], replacements: &[ByteReplacement]) -> Vec<u8> 
     let mut position = 0;
     for replacement in replacements {
         output.extend_from_slice(&bytes[position..replacement.start]);
-        output.extend_from_slice(&replacement.replacement);
+        output.extend_from_slice(replacement.replacement.as_bytes());
         position = replacement.end;
     }
     output.extend_from_slice(&bytes[position..]);
@@ -59,12 +60,13 @@ pub fn replace_in_body(body: Vec<u8>, replacements: &[ByteReplacement], chunk_ar
     if replacements.is_empty() {
         return body;
     }
-    resize_chunks(chunk_arrivals, |end| map_position(end, replacements));
+    let mut shift = PositionShift { replacements, removed: 0, added: 0 };
+    resize_chunks(chunk_arrivals, |end| shift.map_position(end));
     replace_bytes(&body, replacements)
 }
 
 /// Changes the sizes of chunks so that each chunk ends where `map_end` moves its end.
-pub fn resize_chunks(chunk_arrivals: &mut [(u64, u64)], map_end: impl Fn(usize) -> usize) {
+pub fn resize_chunks(chunk_arrivals: &mut [(u64, u64)], mut map_end: impl FnMut(usize) -> usize) {
     let (mut old_end, mut new_end) = (0, 0);
     for (_, size) in chunk_arrivals {
         old_end += *size as usize;
@@ -74,15 +76,26 @@ pub fn resize_chunks(chunk_arrivals: &mut [(u64, u64)], map_end: impl Fn(usize) 
     }
 }
 
-/// The new position of a position in the body. A position inside a range moves into its
-/// replacement.
-fn map_position(position: usize, replacements: &[ByteReplacement]) -> usize {
-    let (mut removed, mut added) = (0, 0);
-    for replacement in replacements.iter().take_while(|replacement| replacement.start < position) {
-        let passed = replacement.end.min(position) - replacement.start;
-        let new_length = replacement.replacement.len();
-        removed += passed;
-        added += if replacement.end <= position { new_length } else { passed.min(new_length) };
+/// Maps increasing positions in a body to positions in the new body.
+struct PositionShift<'a> {
+    /// The replacements that end after the last position.
+    replacements: &'a [ByteReplacement],
+    removed: usize,
+    added: usize,
+}
+
+impl PositionShift<'_> {
+    /// The new position. A position inside a range moves into its replacement.
+    fn map_position(&mut self, position: usize) -> usize {
+        while let [first, rest @ ..] = self.replacements
+            && first.end <= position
+        {
+            self.removed += first.end - first.start;
+            self.added += first.replacement.len();
+            self.replacements = rest;
+        }
+        let passed = self.replacements.first().map_or(0, |first| position.saturating_sub(first.start));
+        let moved = self.replacements.first().map_or(0, |first| passed.min(first.replacement.len()));
+        position - self.removed - passed + self.added + moved
     }
-    position - removed + added
 }

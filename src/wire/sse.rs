@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -51,20 +51,35 @@ enum SseField {
 }
 
 impl SseField {
-    /// Splits a line that is not blank into its field and value.
-    fn parse_line(line: &str) -> (Self, &str) {
-        let (name, value) = match line.split_once(':') {
-            Some((name, value)) => (name, value.strip_prefix(' ').unwrap_or(value)),
-            None => (line, ""),
+    /// Splits a line that is not blank into its field and the start of its value.
+    fn parse_line(line: &[u8]) -> (Self, usize) {
+        let name_len = memchr(b':', line).unwrap_or(line.len());
+        let value_start = match line[name_len..] {
+            [_, b' ', ..] => name_len + 2,
+            [_, ..] => name_len + 1,
+            [] => name_len,
         };
-        let field = match name {
-            "event" => Self::Event,
-            "data" => Self::Data,
-            "" | "id" | "retry" => Self::Unused,
+        let field = match &line[..name_len] {
+            b"event" => Self::Event,
+            b"data" => Self::Data,
+            b"" | b"id" | b"retry" => Self::Unused,
             _ => Self::Unknown,
         };
-        (field, value)
+        (field, value_start)
     }
+}
+
+/// What the decoder does with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SseLineRole {
+    /// Ends a frame.
+    Blank,
+    /// Adds the rest of the line, from this position of the line, to the data of the frame.
+    Data(usize),
+    /// Another field.
+    OtherField,
+    /// Not a part of the format.
+    Unknown,
 }
 
 /// An item of a body.
@@ -88,6 +103,20 @@ pub struct SseLine<'a> {
     pub bytes: &'a [u8],
     /// The position of the next line.
     pub next_start: usize,
+}
+
+impl SseLine<'_> {
+    /// What the decoder does with the line.
+    pub fn role(&self) -> SseLineRole {
+        if self.bytes.is_empty() {
+            return SseLineRole::Blank;
+        }
+        match SseField::parse_line(self.bytes) {
+            (SseField::Data, value_start) => SseLineRole::Data(value_start),
+            (SseField::Event | SseField::Unused, _) => SseLineRole::OtherField,
+            (SseField::Unknown, _) => SseLineRole::Unknown,
+        }
+    }
 }
 
 /// The lines of a body, in order. The end of the body also ends a line.
@@ -150,9 +179,9 @@ impl<'a> Iterator for SseItems<'a> {
                 }
                 continue;
             }
-            match SseField::parse_line(line) {
+            match SseField::parse_line(line.as_bytes()) {
                 (SseField::Unknown, _) => return Some(SseItem::UnknownLine(line)),
-                (field, value) => self.frame.add_field(field, Cow::Borrowed(value)),
+                (field, value_start) => self.frame.add_field(field, Cow::Borrowed(&line[value_start..])),
             }
         }
         (!self.frame.is_empty()).then(|| SseItem::Unterminated(std::mem::take(&mut self.frame)))
